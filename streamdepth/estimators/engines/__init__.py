@@ -1,0 +1,29 @@
+"""One network, several runtimes: each engine runs a torch module on the runtime it is named after."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+
+class Engine(ABC):
+    """Runs one network."""
+
+    name: str
+    """`torch`, `openvino`..."""
+    device: torch.device
+    """Where `run` takes its input and leaves its output."""
+    precision: str
+    """What the network computes in: `float32`, `bfloat16`, `float16`."""
+
+    @abstractmethod
+    def run(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """(N, 3, H, W) float32 on `device`, normalised for the network -> its outputs, float32 on `device`.
+
+        Raises InferenceError.
+        """
+
+    def close(self) -> None:
+        """Lets go of everything. Idempotent."""

@@ -1,0 +1,157 @@
+"""The network of the built-in model: an EfficientNet-Lite0 encoder with a U-shaped decoder.
+
+The encoder follows Tan and Le, "EfficientNet" (ICML 2019) in its Lite0 form: no squeeze-and-excitation, ReLU6
+throughout. The decoder is made of residual blocks, a depthwise convolution followed by two pointwise ones, after Liu et
+al., "A ConvNet for the 2020s" (CVPR 2022), with batch norm so that everything folds into plain convolutions.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+MULTIPLE = 32
+"""Height and width of the input must be multiples of this."""
+
+_STAGES = (
+    # expansion, channels, blocks, stride, kernel
+    (1, 16, 1, 1, 3),
+    (6, 24, 2, 2, 3),
+    (6, 40, 2, 2, 5),
+    (6, 80, 3, 2, 3),
+    (6, 112, 3, 1, 5),
+    (6, 192, 4, 2, 5),
+    (6, 320, 1, 1, 3),
+)
+_TAPS = (0, 1, 2, 4, 6)
+
+
+def _conv(
+    inputs: int, outputs: int, kernel: int = 1, stride: int = 1, *, depthwise: bool = False, act: bool = True
+) -> nn.Sequential:
+    groups = inputs if depthwise else 1
+    layers: list[nn.Module] = [
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
+        nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.01),
+    ]
+    if act:
+        layers.append(nn.ReLU6(inplace=True))
+    return nn.Sequential(*layers)
+
+
+class InvertedResidual(nn.Module):
+    """Pointwise expansion, depthwise convolution, pointwise projection; residual where the shapes agree."""
+
+    def __init__(self, inputs: int, outputs: int, expansion: int, stride: int, kernel: int) -> None:
+        super().__init__()
+        hidden = inputs * expansion
+        self.residual = stride == 1 and inputs == outputs
+        layers = [_conv(inputs, hidden)] if expansion != 1 else []
+        layers.append(_conv(hidden, hidden, kernel, stride, depthwise=True))
+        layers.append(_conv(hidden, outputs, act=False))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.layers(x)
+        return x + y if self.residual else y
+
+
+class Encoder(nn.Module):
+    """RGB in [-1, 1] -> feature maps at 1/2, 1/4, 1/8, 1/16 and 1/32 of the input's size."""
+
+    channels = tuple(_STAGES[i][1] for i in _TAPS)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = _conv(3, 32, 3, 2)
+        self.stages = nn.ModuleList()
+        inputs = 32
+        for expansion, outputs, blocks, stride, kernel in _STAGES:
+            stage = [InvertedResidual(inputs, outputs, expansion, stride, kernel)]
+            stage += [InvertedResidual(outputs, outputs, expansion, 1, kernel) for _ in range(blocks - 1)]
+            self.stages.append(nn.Sequential(*stage))
+            inputs = outputs
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        x = self.stem(x)
+        features = []
+        for i, stage in enumerate(self.stages):
+            x = stage(x)
+            if i in _TAPS:
+                features.append(x)
+        return features
+
+
+class Mix(nn.Module):
+    """Residual block of the decoder: depthwise convolution, pointwise expansion, pointwise projection."""
+
+    def __init__(self, channels: int, expansion: int, kernel: int) -> None:
+        super().__init__()
+        self.spatial = _conv(channels, channels, kernel, depthwise=True, act=False)
+        self.expand = _conv(channels, channels * expansion)
+        self.project = _conv(channels * expansion, channels, act=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.project(self.expand(self.spatial(x)))
+        return x + y
+
+
+class Fuse(nn.Module):
+    """One step up the decoder: coarse features enlarged twofold, the encoder's features added, then mixed."""
+
+    def __init__(self, coarse: int, skip: int, outputs: int, blocks: int, kernel: int) -> None:
+        super().__init__()
+        self.coarse = _conv(coarse, outputs, act=False)
+        self.skip = _conv(skip, outputs, act=False)
+        self.mix = nn.Sequential(*(Mix(outputs, 2, kernel) for _ in range(blocks)))
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        x = F.interpolate(self.coarse(x), scale_factor=2.0, mode="bilinear", align_corners=False)
+        y: Tensor = self.mix(x + self.skip(skip))
+        return y
+
+
+class NanoNetwork(nn.Module):
+    """Relative inverse depth from one picture.
+
+    Input: (N, 3, H, W) float, RGB scaled to [-1, 1], H and W multiples of 32. Output: (N, H/2, W/2), unitless, near is
+    large; each picture's scale and shift are arbitrary, though training keeps its median near 0 and its mean
+    absolute deviation near 1.
+    """
+
+    widths = (256, 128, 96, 64, 32)
+
+    def __init__(self) -> None:
+        super().__init__()
+        w = self.widths
+        c2, c4, c8, c16, c32 = Encoder.channels
+        self.encoder = Encoder()
+        self.reduce = _conv(c32, w[0], act=False)
+        self.context = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(w[0], w[0], 1), nn.ReLU6(inplace=True))
+        self.bottom = nn.Sequential(Mix(w[0], 3, 5), Mix(w[0], 3, 5))
+        self.up16 = Fuse(w[0], c16, w[1], 2, 5)
+        self.up8 = Fuse(w[1], c8, w[2], 2, 5)
+        self.up4 = Fuse(w[2], c4, w[3], 2, 3)
+        self.up2 = Fuse(w[3], c2, w[4], 1, 3)
+        self.head = nn.Conv2d(w[4], 1, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        f2, f4, f8, f16, f32 = self.encoder(x)
+        x = self.reduce(f32)
+        x = self.bottom(x + self.context(x))
+        x = self.up2(self.up4(self.up8(self.up16(x, f16), f8), f4), f2)
+        out: Tensor = self.head(x)
+        return out.squeeze(1)
+
+
+def load_imagenet_encoder(encoder: Encoder, weights: dict[str, Tensor]) -> None:
+    """Fills `encoder` from an EfficientNet-Lite0 classifier's weights, which list the same layers in the same order.
+
+    Raises ValueError when a shape differs.
+    """
+    own = encoder.state_dict()
+    names = [n for n in weights if not n.startswith(("_conv_head", "_bn1.", "_fc"))]
+    if len(names) != len(own) or any(weights[n].shape != own[k].shape for n, k in zip(names, own, strict=True)):
+        raise ValueError("these are not the weights of an EfficientNet-Lite0 classifier")
+    encoder.load_state_dict({k: weights[n] for n, k in zip(names, own, strict=True)})

@@ -1,0 +1,111 @@
+"""The four contracts: a source gives frames, an estimator gives depth, a stabilizer steadies it, sinks keep it.
+
+All four are synchronous and own no thread; the pipeline does. Stages take plain keyword arguments in `__init__` and do
+no work there.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from streamdepth.types import DepthFrame, Estimate, Frame, ModelInfo, StreamInfo
+
+_log = logging.getLogger(__name__)
+
+
+class Source(ABC):
+    """Gives the frames of one stream, in order.
+
+    `open` may be called again after it failed, and after `close`. `read` never blocks past the source's timeout.
+    """
+
+    def __init__(self) -> None:
+        self.lost: Counter[str] = Counter()
+        """Frames that could not be delivered, by cause, for example `undecodable`."""
+        self.reconnects = 0
+        self.notices: list[str] = []
+        """What a user should know: HDR tone-mapped, interlaced, size changed in mid-stream."""
+
+    def notice(self, text: str) -> None:
+        """Announces `text` once."""
+        if text not in self.notices:
+            self.notices.append(text)
+            _log.warning("%s", text)
+
+    @abstractmethod
+    def open(self) -> StreamInfo:
+        """Raises SourceOpenError or SourceTimeoutError."""
+
+    @abstractmethod
+    def read(self) -> Frame | None:
+        """The next frame; None at the end, and again on each later call. Raises SourceLostError or SourceTimeoutError."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Lets go of everything. Idempotent, allowed before `open`."""
+
+
+class Estimator(ABC):
+    """Turns frames into depth. Loaded and ready once constructed."""
+
+    @property
+    @abstractmethod
+    def info(self) -> ModelInfo: ...
+
+    @abstractmethod
+    def estimate(self, frames: Sequence[Frame]) -> list[Estimate]:
+        """One result per frame, in order; frames may differ in size and stream. Raises InferenceError."""
+
+    def reset(self, stream: str) -> None:
+        """Forgets what was remembered of `stream`; called at scene cuts. Most models remember nothing."""
+
+    def close(self) -> None:
+        """Lets go of everything. Idempotent."""
+
+
+class Stabilizer(ABC):
+    """Steadies the depth of one stream: one object per stream, fed in order.
+
+    Every item pushed comes out exactly once, in order, perhaps later and with another depth, `cut` or `range`.
+    """
+
+    @abstractmethod
+    def push(self, item: DepthFrame) -> Iterable[DepthFrame]: ...
+
+    def flush(self) -> Iterable[DepthFrame]:
+        """What was held back; called once at the end."""
+        return ()
+
+    def reset(self) -> None:
+        """Forgets everything, as if new."""
+
+
+class Sink(ABC):
+    """Stores or shows results. The calls come from one thread: `open`, `write`..., then `close` or `discard`."""
+
+    may_skip = False
+    """True for previews: frames may be left out when it is slow, so that it never slows a recorder."""
+
+    @abstractmethod
+    def open(self, info: StreamInfo, model: ModelInfo) -> None:
+        """Raises SinkOpenError; then nothing is left behind."""
+
+    @abstractmethod
+    def write(self, item: DepthFrame) -> None:
+        """Raises SinkWriteError."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Completes the output and puts it in place. Idempotent, allowed before `open`. Raises SinkWriteError."""
+
+    def discard(self) -> None:
+        """Gives up: removes what was begun and leaves an older output untouched. Idempotent."""
+        self.close()
+
+    @property
+    def wants_stop(self) -> bool:
+        """True when the user asked to end, for example by a key in a window."""
+        return False

@@ -1,0 +1,184 @@
+"""What flows through streamdepth: frames in, depth out. Nothing here but numpy and the standard library."""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+Image = npt.NDArray[np.uint8]
+"""(H, W, 3) RGB."""
+DepthMap = npt.NDArray[np.float32]
+"""(h, w), NaN = unknown."""
+
+
+class DepthKind(enum.StrEnum):
+    """What a depth map's numbers mean. Never guessed from values."""
+
+    METRIC = "metric"
+    """Metres along the optical axis (Z); far is large."""
+    RELATIVE = "relative"
+    """Inverse depth without unit; near is large; scale and shift unknown."""
+
+    @property
+    def unit(self) -> str | None:
+        """`"m"` for metric depth, None for relative depth."""
+        return "m" if self is DepthKind.METRIC else None
+
+
+@dataclass(frozen=True, slots=True)
+class Intrinsics:
+    """A pinhole camera: focal lengths and principal point in px of a picture of `width` x `height` px.
+
+    Pixel centres lie at whole numbers, as in OpenCV and ROS.
+    """
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        if not (self.fx > 0 and self.fy > 0 and self.width > 0 and self.height > 0):
+            raise ValueError(f"focal lengths and size must be positive: {self}")
+
+    @classmethod
+    def from_focal(cls, focal_px: float, width: int, height: int) -> Intrinsics:
+        """Square pixels, principal point in the middle."""
+        return cls(focal_px, focal_px, (width - 1) / 2, (height - 1) / 2, width, height)
+
+    @classmethod
+    def from_fov(cls, degrees: float, width: int, height: int) -> Intrinsics:
+        """`degrees`: horizontal field of view, between 0 and 180."""
+        if not 0 < degrees < 180:
+            raise ValueError(f"a field of view lies between 0 and 180 degrees, not {degrees}")
+        return cls.from_focal(width / 2 / math.tan(math.radians(degrees) / 2), width, height)
+
+    def resized(self, width: int, height: int) -> Intrinsics:
+        """The same camera after its picture was resized."""
+        x, y = width / self.width, height / self.height
+        cx, cy = (self.cx + 0.5) * x - 0.5, (self.cy + 0.5) * y - 0.5
+        return Intrinsics(self.fx * x, self.fy * y, cx, cy, width, height)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """What is known of a stream once it is open."""
+
+    name: str
+    """Safe to log: credentials were removed before it was stored. Also the stream's identity in a pipeline."""
+    width: int
+    """px, after rotation."""
+    height: int
+    """px, after rotation."""
+    fps: Fraction | None = None
+    """Frames per second as the source claims, None when unknown or absurd."""
+    frame_count: int | None = None
+    """The container's claim, None when it makes none."""
+    is_live: bool = False
+    """A live source cannot wait: when it is not read in time, frames are lost."""
+    time_base: Fraction = Fraction(1, 90000)
+    """Seconds per tick of the frames' `pts`."""
+    origin: Path | None = None
+    """The local file behind the stream, whose audio and subtitles can be copied."""
+    intrinsics: Intrinsics | None = None
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.height < 1:
+            raise ValueError(f"a picture has at least 1x1 px, not {self.width}x{self.height}")
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Frame:
+    """One picture of a stream."""
+
+    image: Image
+    """(H, W, 3) uint8 RGB, C-contiguous; read-only from here on."""
+    index: int
+    """0-based at the source; a gap is a dropped frame."""
+    pts: int
+    """The source's timestamp, in ticks of `time_base`."""
+    time_base: Fraction
+    """Seconds per tick."""
+    captured_at: float
+    """`time.monotonic()` when it left the decoder; for latency only."""
+    stream: str = ""
+    """The name of the stream it belongs to."""
+
+    def __post_init__(self) -> None:
+        image = self.image
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.flags.c_contiguous:
+            raise ValueError(f"a frame is (H, W, 3) uint8 and C-contiguous, not {image.shape} {image.dtype}")
+        image.setflags(write=False)
+
+    @property
+    def time(self) -> float:
+        """Seconds on the source's clock."""
+        return float(self.pts * self.time_base)
+
+    def __repr__(self) -> str:
+        h, w = self.image.shape[:2]
+        return f"Frame({w}x{h}, index={self.index}, time={self.time:.3f}, stream={self.stream!r})"
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Estimate:
+    """What an estimator says of one frame."""
+
+    depth: DepthMap
+    """(h, w) float32 at the network's size, NaN = unknown."""
+    focal_px: float | None = None
+    """Focal length in px of the full frame, when the model estimates it."""
+
+    def __repr__(self) -> str:
+        return f"Estimate({self.depth.shape[1]}x{self.depth.shape[0]}, focal_px={self.focal_px})"
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class DepthFrame:
+    """One frame with its depth."""
+
+    frame: Frame
+    depth: DepthMap
+    """(h, w) float32 at the network's size, NaN = unknown; meaning and unit as `kind` says."""
+    kind: DepthKind
+    cut: bool = False
+    """The first frame of a new shot."""
+    range: tuple[float, float] | None = None
+    """Steady (low, high) for display, in the unit of `depth`; None before a stabilizer has set it."""
+    intrinsics: Intrinsics | None = None
+    """The camera of the full frame, when known."""
+
+    def __post_init__(self) -> None:
+        if self.depth.dtype != np.float32 or self.depth.ndim != 2:
+            raise ValueError(f"depth is (h, w) float32, not {self.depth.shape} {self.depth.dtype}")
+
+    def resized(self) -> DepthMap:
+        """The depth at the frame's own size, (H, W) float32; unknown stays unknown."""
+        from streamdepth.render import resize_depth
+
+        height, width = self.frame.image.shape[:2]
+        return resize_depth(self.depth, width, height)
+
+    def __repr__(self) -> str:
+        h, w = self.depth.shape
+        return f"DepthFrame({self.frame!r}, depth={w}x{h}, kind={self.kind.value}, cut={self.cut}, range={self.range})"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What is known of a model once it is loaded; goes into reports and files."""
+
+    name: str
+    kind: DepthKind
+    licence: str = "unknown"
+    engine: str = "torch"
+    device: str = "cpu"
+    precision: str = "float32"

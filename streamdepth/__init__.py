@@ -1,0 +1,104 @@
+"""Any video stream in, steady depth out.
+
+import streamdepth
+streamdepth.estimate("photo.jpg").depth.save("depth.png")
+streamdepth.convert("in.mp4", "out.mp4")
+for item in streamdepth.stream("rtsp://camera/live"):
+    print(item.frame.time, item.depth.shape)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from streamdepth.errors import (
+    ConfigError,
+    EstimatorError,
+    InferenceError,
+    MissingDependencyError,
+    ModelLoadError,
+    SinkError,
+    SinkOpenError,
+    SinkWriteError,
+    SourceError,
+    SourceLostError,
+    SourceOpenError,
+    SourceTimeoutError,
+    StreamDepthError,
+)
+from streamdepth.types import DepthFrame, DepthKind, Estimate, Frame, Intrinsics, ModelInfo, StreamInfo
+
+if TYPE_CHECKING:
+    from streamdepth.api import Depth, convert, estimate, stream
+    from streamdepth.config import Settings
+    from streamdepth.pipeline import Pipeline, Stream
+    from streamdepth.sinks.depth_video import DepthVideo
+    from streamdepth.stages import Estimator, Sink, Source, Stabilizer
+    from streamdepth.stats import Report
+
+__version__ = "0.1.0"
+
+_LATER = {
+    "Depth": "api",
+    "convert": "api",
+    "estimate": "api",
+    "stream": "api",
+    "Settings": "config",
+    "Pipeline": "pipeline",
+    "Stream": "pipeline",
+    "DepthVideo": "sinks.depth_video",
+    "Estimator": "stages",
+    "Sink": "stages",
+    "Source": "stages",
+    "Stabilizer": "stages",
+    "Report": "stats",
+}
+"""Loaded at first use, so that the import stays fast: torch, OpenCV and PyAV come with these."""
+
+__all__ = [
+    "ConfigError",
+    "Depth",
+    "DepthFrame",
+    "DepthKind",
+    "DepthVideo",
+    "Estimate",
+    "Estimator",
+    "EstimatorError",
+    "Frame",
+    "InferenceError",
+    "Intrinsics",
+    "MissingDependencyError",
+    "ModelInfo",
+    "ModelLoadError",
+    "Pipeline",
+    "Report",
+    "Settings",
+    "Sink",
+    "SinkError",
+    "SinkOpenError",
+    "SinkWriteError",
+    "Source",
+    "SourceError",
+    "SourceLostError",
+    "SourceOpenError",
+    "SourceTimeoutError",
+    "Stabilizer",
+    "Stream",
+    "StreamDepthError",
+    "StreamInfo",
+    "__version__",
+    "convert",
+    "estimate",
+    "stream",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'streamdepth' has no attribute '{name}'")
+    return getattr(import_module(f"streamdepth.{_LATER[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

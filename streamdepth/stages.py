@@ -86,6 +86,8 @@ class Stabilizer(ABC):
 class Sink(ABC):
     """Stores or shows results. The calls come from one thread: `open`, `write`..., then `close` or `discard`."""
 
+    notices: Sequence[str] = ()
+    """What a user should know of the output, for example a track that could not be copied."""
     may_skip = False
     """True for previews: frames may be left out when it is slow, so that it never slows a recorder."""
 

@@ -1,4 +1,4 @@
-"""Fakes for tests, ours and our users': a scene with exact depth, a model without weights, sinks that remember, failures."""
+"""Fakes for tests, ours and our users': a scene with exact depth, a model without weights, memory, failures."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class ConstantEstimator(Estimator):
         if self.from_brightness:
             rows = np.linspace(0, frame.image.shape[0] - 1, height).astype(int)
             columns = np.linspace(0, frame.image.shape[1] - 1, width).astype(int)
-            return (frame.image[np.ix_(rows, columns)].mean(2) / 255 + 0.1).astype(np.float32)
+            return np.asarray(frame.image[np.ix_(rows, columns)].mean(2) / 255 + 0.1, np.float32)
         return np.repeat(np.linspace(0.5, 2.0, height, dtype=np.float32)[:, None], width, axis=1)
 
     def reset(self, stream: str) -> None:
@@ -128,7 +128,7 @@ class RecordingSink(Sink):
     """Remembers what happened to it."""
 
     def __init__(self, *, may_skip: bool = False, delay_seconds: float = 0.0, stop_after: int | None = None) -> None:
-        self.may_skip = may_skip  # type: ignore[misc]
+        self.may_skip = may_skip
         self.delay_seconds, self.stop_after = delay_seconds, stop_after
         self.items: list[DepthFrame] = []
         self.info: StreamInfo | None = None

@@ -7,7 +7,6 @@ al., "A ConvNet for the 2020s" (CVPR 2022), with batch norm so that everything f
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 

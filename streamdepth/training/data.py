@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -41,13 +42,20 @@ def read_folder(root: Path, recipe: Recipe) -> list[Sample]:
     scale = json.loads((root / "index.json").read_text())[recipe.name]["depth_scale"]
     samples = []
     for path in sorted((root / recipe.name / "rgb").iterdir()):
-        image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
-        raw = cv2.imread(str(root / recipe.name / "depth" / f"{path.stem}.png"), cv2.IMREAD_UNCHANGED)
+        image = _read(path, cv2.IMREAD_COLOR_RGB)
+        raw = _read(root / recipe.name / "depth" / f"{path.stem}.png", cv2.IMREAD_UNCHANGED)
         inside = (slice(recipe.border, -recipe.border or None),) * 2
-        samples.append(_shrink(image[inside], raw[inside].astype(np.float32) / scale))
+        samples.append(_shrink(image[inside].astype(np.uint8), raw[inside].astype(np.float32) / scale))
     if not samples:
         raise ValueError(f"no pictures in {root / recipe.name / 'rgb'}")
     return samples
+
+
+def _read(path: Path, mode: int) -> npt.NDArray[Any]:
+    picture = cv2.imread(str(path), mode)
+    if picture is None:
+        raise ValueError(f"cannot read the picture {path}")
+    return picture
 
 
 def _shrink(image: npt.NDArray[np.uint8], metres: npt.NDArray[np.float32]) -> Sample:
@@ -125,7 +133,7 @@ def disturb(image: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArr
         x = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.4, 1.5))
     if rng.random() < 0.3:
         x = x + rng.normal(0, rng.uniform(0.0, 0.05), x.shape).astype(np.float32)
-    out = np.clip(x * 255.0, 0, 255).astype(np.uint8)
+    out: npt.NDArray[np.uint8] = np.clip(x * 255.0, 0, 255).astype(np.uint8)
     if rng.random() < 0.25:
         packed = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90))])[1]
         out = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)

@@ -22,7 +22,7 @@ class _Depthwise(torch.autograd.Function):
         return F.conv2d(x, weight, None, stride, weight.shape[-1] // 2, 1, x.shape[1])
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         x, weight = ctx.saved_tensors
         kernel, stride = weight.shape[-1], ctx.stride
         if stride == 1:
@@ -46,7 +46,7 @@ class _FastDepthwise(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         if torch.is_autocast_enabled("cpu") and x.device.type == "cpu":
             x = x.to(torch.get_autocast_dtype("cpu"))
-        out: Tensor = _Depthwise.apply(x, self.weight, self.stride[0])
+        out: Tensor = _Depthwise.apply(x, self.weight, self.stride[0])  # type: ignore[no-untyped-call]
         return out
 
 

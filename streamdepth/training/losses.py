@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def normalise(inverse: Tensor, known: Tensor) -> Tensor:
-    """(N, H, W) -> each picture minus its median, over its mean absolute deviation, both of known pixels; 0 elsewhere."""
+    """(N, H, W) minus each picture's median, over its mean absolute deviation, of known pixels; 0 elsewhere."""
     median = inverse.masked_fill(~known, torch.nan).flatten(1).nanmedian(1).values[:, None, None]
     # Unknown pixels become zero before any arithmetic: a NaN there would poison the gradients of all.
     centred = torch.where(known, inverse - median, 0.0)

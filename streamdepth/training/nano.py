@@ -79,7 +79,7 @@ class Trainer:
         prediction = F.interpolate(out.float()[:, None], x.shape[-2:], mode="bilinear")[:, 0]
         loss = scale_and_shift_loss(prediction, truth.to(self.device), dense.to(self.device))
         self.optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimiser.step()
         self._update_average()
@@ -89,9 +89,7 @@ class Trainer:
     @torch.no_grad()
     def _update_average(self) -> None:
         decay = min(self.decay, (self.step + 1) / (self.step + 50))
-        for mean, now in zip(
-            self.average.state_dict().values(), self.network.state_dict().values(), strict=True
-        ):
+        for mean, now in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
             if mean.is_floating_point():
                 mean.lerp_(now, 1 - decay)
             else:
@@ -148,8 +146,12 @@ def delta1(network: nn.Module, root: Path, name: str, count: int = 100) -> float
 
 def _prefetch(crops: Crops, first: int, last: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     queue: Queue[Any] = Queue(4)
-    thread = threading.Thread(target=lambda: [queue.put(crops.draw(s)) for s in range(first, last)], daemon=True)
-    thread.start()
+
+    def draw() -> None:
+        for step in range(first, last):
+            queue.put(crops.draw(step))
+
+    threading.Thread(target=draw, daemon=True).start()
     for _ in range(first, last):
         yield tuple(torch.from_numpy(a) for a in queue.get())  # type: ignore[misc]
 

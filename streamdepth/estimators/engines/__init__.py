@@ -17,6 +17,8 @@ class Engine(ABC):
     """Where `run` takes its input and leaves its output."""
     precision: str
     """What the network computes in: `float32`, `bfloat16`, `float16`."""
+    reason: str = "it was asked for"
+    """Why this engine runs, a short sentence for people."""
 
     @abstractmethod
     def run(self, pixels: Tensor) -> tuple[Tensor, ...]:
@@ -25,5 +27,5 @@ class Engine(ABC):
         Raises InferenceError.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  # having nothing to let go of is fine
         """Lets go of everything. Idempotent."""

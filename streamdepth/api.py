@@ -1,0 +1,122 @@
+"""The Python entrance: `estimate` for pictures, `stream` for frames with depth, `convert` from file to file."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from streamdepth import build, config
+from streamdepth.pipeline import Pipeline
+from streamdepth.stages import Estimator
+from streamdepth.stats import Report
+from streamdepth.types import DepthFrame, DepthKind, DepthMap, Frame, Intrinsics
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Depth:
+    """The depth of one picture."""
+
+    predicted_depth: DepthMap
+    """(H, W) float32 at the picture's size, NaN = unknown; meaning as `kind` says."""
+    kind: DepthKind
+    intrinsics: Intrinsics | None = None
+    """The camera, when the model estimates it."""
+
+    @property
+    def unit(self) -> str | None:
+        """`"m"` for metric depth, None for relative depth."""
+        return self.kind.unit
+
+    @property
+    def depth(self) -> Image.Image:
+        """A picture to look at, mode L: `predicted_depth` from its least (0) to its greatest value (255), unknown is 0.
+
+        As in the depth-estimation pipeline of transformers; a flat map gives a flat picture.
+        """
+        from PIL import Image
+
+        known = np.isfinite(self.predicted_depth)
+        values = np.where(known, self.predicted_depth, 0.0)
+        low, high = (values[known].min(), values[known].max()) if known.any() else (0.0, 0.0)
+        scale = 255.0 / (high - low) if high > low else 0.0
+        return Image.fromarray(np.where(known, (values - low) * scale, 0.0).round().astype(np.uint8))
+
+
+def estimate(image: Any, model: str = "nano", **settings: Any) -> Depth:
+    """The depth of one picture.
+
+    image: a path, an http(s) address or a PIL image. settings: any of `streamdepth.config.Settings` that concerns the
+    model: size, engine, device, precision, accept_license, allow_pickle. The model stays loaded for the next call.
+    Raises SourceError for a picture that cannot be read, EstimatorError and ConfigError as loading does.
+    """
+    from streamdepth.render import resize_depth
+    from streamdepth.sources.images import read_picture
+
+    chosen = config.make({"model": model, **settings})
+    pixels = read_picture(image, max_side_px=chosen.max_side)
+    estimator = _loaded(chosen)
+    frame = Frame(pixels, 0, 0, Fraction(1), time.monotonic(), "picture")
+    result = estimator.estimate([frame])[0]
+    height, width = pixels.shape[:2]
+    intrinsics = Intrinsics.from_focal(result.focal_px, width, height) if result.focal_px else None
+    return Depth(resize_depth(result.depth, width, height), estimator.info.kind, intrinsics)
+
+
+@lru_cache(maxsize=1)
+def _loaded(settings: config.Settings) -> Estimator:
+    return build.make_estimator(settings)
+
+
+def stream(source: str | int | Path, model: str = "nano", **settings: Any) -> Iterator[DepthFrame]:
+    """Frames of `source` with steady depth, one by one; a live source drops frames while the caller is slow.
+
+    settings: any of `streamdepth.config.Settings`. Closing the generator stops everything.
+    Raises StreamDepthError as the stages do.
+    """
+    chosen = config.make({"source": str(source), "model": model, **settings})
+    with build.pipeline(chosen) as pipeline:
+        yield from pipeline.frames()
+
+
+def convert(src: str | int | Path, dst: str | Path, model: str = "nano", **settings: Any) -> Report:
+    """Turns `src` into the file `dst` and returns what happened; Ctrl-C ends early with a complete file.
+
+    settings: any of `streamdepth.config.Settings`. Raises StreamDepthError as the stages do.
+    """
+    chosen = config.make({"source": str(src), "output": Path(dst), "model": model, **settings})
+    with build.pipeline(chosen) as pipeline, stop_on_interrupt(pipeline):
+        return pipeline.run()
+
+
+@contextmanager
+def stop_on_interrupt(pipeline: Pipeline) -> Iterator[None]:
+    """Ctrl-C and a polite kill end the run with complete files; a second one ends it at once and leaves none."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def on_signal(number: int, _frame: object) -> None:
+        signal.signal(number, before[signal.Signals(number)])
+        pipeline.stop()
+
+    before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, on_signal)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,166 @@
+"""Crossing threads: `FrameBuffer` carries items and errors, `Worker` owns a thread. Nothing else knows about threads."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, Literal, TypeVar
+
+from streamdepth.errors import StreamDepthError
+
+T = TypeVar("T")
+WhenFull = Literal["wait", "drop_oldest"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How much one lane of a buffer holds, and what happens when it is full."""
+
+    size: int
+    when_full: WhenFull = "wait"
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ValueError(f"a buffer holds at least one item, not {self.size}")
+
+
+@dataclass(slots=True)
+class _Lane(Generic[T]):
+    policy: Policy
+    items: deque[T] = field(default_factory=deque)
+    closed: bool = False
+    error: BaseException | None = None
+    dropped: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.items) >= self.policy.size
+
+
+class FrameBuffer(Generic[T]):
+    """A bounded queue with one lane per stream.
+
+    When a lane is full, `put` waits (files lose nothing) or drops the lane's oldest item and counts it (live streams
+    stay fresh), as the lane's policy says. An error given to `close` is raised by `take` after the items before it, as
+    that very object.
+    """
+
+    def __init__(self, *lanes: Policy) -> None:
+        self._lanes = [_Lane[T](policy) for policy in lanes]
+        self._next = 0
+        self._changed = threading.Condition()
+
+    def put(self, item: T, lane: int = 0) -> bool:
+        """Adds `item`; waits while a waiting lane is full. False when the lane is closed: the item was not taken."""
+        with self._changed:
+            own = self._lanes[lane]
+            while own.policy.when_full == "wait" and own.is_full and not own.closed:
+                self._changed.wait()
+            if own.closed:
+                return False
+            if own.is_full:
+                own.items.popleft()
+                own.dropped += 1
+            own.items.append(item)
+            self._changed.notify_all()
+            return True
+
+    def take(self, most: int = 1, *, fill: bool = False) -> list[T]:
+        """Waits for a first item, then takes up to `most` that are there: one of each lane in turn, then again.
+
+        With `fill`, waits for `most` items unless a lane holds all it can. An empty list means that every lane is
+        closed and drained. Raises the error that closed a lane, once, when that lane is drained.
+        """
+        with self._changed:
+            while True:
+                self._raise_error()
+                ready = sum(len(lane.items) for lane in self._lanes)
+                is_over = all(lane.closed for lane in self._lanes)
+                if ready >= most or is_over or (ready and not (fill and self._can_grow())):
+                    taken = [self._pop() for _ in range(min(most, ready))]
+                    self._changed.notify_all()
+                    return taken
+                self._changed.wait()
+
+    def _can_grow(self) -> bool:
+        return not any(lane.is_full for lane in self._lanes) and not all(lane.closed for lane in self._lanes)
+
+    def _raise_error(self) -> None:
+        for lane in self._lanes:
+            if lane.error is not None and not lane.items:
+                error, lane.error = lane.error, None
+                raise error
+
+    def _pop(self) -> T:
+        while not self._lanes[self._next].items:
+            self._next = (self._next + 1) % len(self._lanes)
+        item = self._lanes[self._next].items.popleft()
+        self._next = (self._next + 1) % len(self._lanes)
+        return item
+
+    def close(self, error: BaseException | None = None, lane: int | None = None) -> None:
+        """Ends one lane, or all; items already there can still be taken. Only a lane's first `close` counts."""
+        with self._changed:
+            for own in self._lanes if lane is None else [self._lanes[lane]]:
+                if not own.closed:
+                    own.closed, own.error = True, error
+            self._changed.notify_all()
+
+    def clear(self) -> int:
+        """Closes all lanes and throws their items and errors away; returns how many items."""
+        self.close()
+        with self._changed:
+            count = sum(len(lane.items) for lane in self._lanes)
+            for lane in self._lanes:
+                lane.items.clear()
+                lane.error = None
+            self._changed.notify_all()
+            return count
+
+    def __len__(self) -> int:
+        with self._changed:
+            return sum(len(lane.items) for lane in self._lanes)
+
+    @property
+    def dropped(self) -> int:
+        """Items dropped because they were the oldest in a full lane."""
+        with self._changed:
+            return sum(lane.dropped for lane in self._lanes)
+
+
+class StuckThreadError(StreamDepthError):
+    """A thread did not end in time; it is left behind as a daemon."""
+
+
+class Worker:
+    """Owns one thread that runs `work`; `done` is called at its end, with its exception or None, whatever happens."""
+
+    def __init__(self, name: str, work: Callable[[], None], done: Callable[[BaseException | None], None]) -> None:
+        self._work, self._done = work, done
+        self._thread = threading.Thread(target=self._run, name=f"streamdepth {name}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def _run(self) -> None:
+        error: BaseException | None = None
+        try:
+            self._work()
+        except BaseException as caught:
+            error = caught
+        finally:
+            self._done(error)
+
+    def join(self, deadline: float) -> None:
+        """Waits until `deadline` on the monotonic clock. Raises StuckThreadError past it."""
+        if self._thread.ident is None:
+            return
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+        if self._thread.is_alive():
+            raise StuckThreadError(f"the thread '{self._thread.name}' did not end in time and was left behind")

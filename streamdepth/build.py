@@ -1,0 +1,240 @@
+"""From settings to objects: the only file that knows every class by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from streamdepth.config import Settings
+from streamdepth.errors import ConfigError
+from streamdepth.pipeline import Pipeline, Stream
+from streamdepth.stabilizers import make_stabilizer
+from streamdepth.stages import Estimator, Sink, Source
+from streamdepth.types import DepthFrame, Estimate, Frame, ModelInfo, StreamInfo
+
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".ts")
+PICTURE_SUFFIXES = (".png", ".exr", ".npz")
+_PICTURES_IN = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+
+
+def make_source(address: str, settings: Settings) -> Source:
+    """The source for an address: a camera's number or name, a file, a folder, a glob, a URL, `lavfi:` or `screen:`."""
+    if address.startswith(("lavfi:", "screen:")):
+        from streamdepth.sources.devices import DeviceSource
+
+        return DeviceSource(address)
+    if address.isdecimal() or address.startswith(("/dev/video", "camera:")):
+        return _camera(address, settings)
+    is_picture = re.split(r"[?#]", address)[0].lower().endswith(_PICTURES_IN)
+    if "://" in address and not (is_picture and address.startswith("http")):
+        return _network(address, settings)
+    if is_picture or Path(address).is_dir() or any(c in address for c in "*?["):
+        from streamdepth.sources.images import ImagesSource
+
+        return ImagesSource(address, max_side_px=settings.max_side)
+    from streamdepth.sources.file import FileSource
+
+    return FileSource(address, max_side_px=settings.max_side)
+
+
+def _camera(address: str, settings: Settings) -> Source:
+    from streamdepth.sources.camera import CameraSource
+
+    device = int(address) if address.isdecimal() else address.removeprefix("camera:")
+    camera = settings.camera
+    return CameraSource(device, size=camera.size, fps=camera.fps, fourcc=camera.fourcc)
+
+
+def _network(address: str, settings: Settings) -> Source:
+    from streamdepth.sources.network import NetworkSource
+
+    network = settings.network
+    return NetworkSource(
+        address,
+        transport=network.transport,
+        timeout_seconds=network.timeout_seconds,
+        reconnect_seconds=network.reconnect_seconds,
+        max_side_px=settings.max_side,
+    )
+
+
+def make_estimator(settings: Settings) -> Estimator:
+    """The built-in model or any other, loaded. Raises ModelLoadError or ConfigError."""
+    if settings.model == "nano":
+        from streamdepth.estimators.nano import NanoEstimator
+
+        return NanoEstimator(
+            size=settings.size, engine=settings.engine, device=settings.device, precision=settings.precision
+        )
+    from streamdepth.estimators.huggingface import HuggingFaceEstimator
+
+    return HuggingFaceEstimator(
+        settings.model,
+        size=settings.size,
+        engine=settings.engine,
+        device=settings.device,
+        precision=settings.precision,
+        accept_license=settings.accept_license,
+        allow_pickle=settings.allow_pickle,
+    )
+
+
+class LazyEstimator(Estimator):
+    """Loads the model when it is first asked for, so that a wrong input is known before a slow model is loaded."""
+
+    def __init__(self, load: Callable[[], Estimator]) -> None:
+        self._load = load
+        self._estimator: Estimator | None = None
+
+    @property
+    def _loaded(self) -> Estimator:
+        if self._estimator is None:
+            self._estimator = self._load()
+        return self._estimator
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._loaded.info
+
+    def estimate(self, frames: Sequence[Frame]) -> list[Estimate]:
+        return self._loaded.estimate(frames)
+
+    def reset(self, stream: str) -> None:
+        self._loaded.reset(stream)
+
+    def close(self) -> None:
+        if self._estimator is not None:
+            self._estimator.close()
+
+
+def make_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
+    """The sinks of one stream. `name`: the stem of its outputs when `output` and `depth_out` are folders."""
+    sinks: list[Sink] = []
+    if settings.output:
+        sinks.append(_picture_sink(_inside(settings.output, name, ".mp4"), settings))
+    if settings.depth_out:
+        sinks.append(_depth_sink(_inside(settings.depth_out, name, ".mkv"), settings))
+    if settings.window:
+        from streamdepth.sinks.window import WindowSink
+
+        sinks.append(
+            WindowSink("streamdepth", style=settings.style, colormap=settings.colormap, alpha=settings.video.alpha)
+        )
+    return sinks
+
+
+def _inside(path: Path, name: str | None, suffix: str) -> Path:
+    return path if name is None else path / f"{name}{suffix}"
+
+
+def _picture_sink(path: Path, settings: Settings) -> Sink:
+    from streamdepth.sinks.video import VideoSink
+
+    if path.suffix.lower() in PICTURE_SUFFIXES:
+        return _depth_sink(path, settings)
+    if path.suffix.lower() not in VIDEO_SUFFIXES:
+        raise ConfigError(
+            f"cannot tell what to write from '{path}'; use a video ({' '.join(VIDEO_SUFFIXES)}) "
+            f"or numbered pictures (%06d with {' '.join(PICTURE_SUFFIXES)})"
+        )
+    video = settings.video
+    return VideoSink(
+        path,
+        style=settings.style,
+        colormap=settings.colormap,
+        alpha=video.alpha,
+        codec=video.codec,
+        crf=video.crf,
+        preset=video.preset,
+        overwrite=settings.overwrite,
+        legend=video.legend,
+        copy_tracks=video.copy_tracks,
+    )
+
+
+def _depth_sink(path: Path, settings: Settings) -> Sink:
+    if path.suffix.lower() == ".mkv":
+        from streamdepth.sinks.depth_video import DepthVideoSink
+
+        return DepthVideoSink(path, overwrite=settings.overwrite, smoothing=settings.smooth)
+    if path.suffix.lower() in PICTURE_SUFFIXES:
+        from streamdepth.sinks.images import ImagesSink
+
+        return ImagesSink(path, overwrite=settings.overwrite)
+    raise ConfigError(
+        f"depth cannot be kept in '{path}'; use .mkv (lossless depth video) or %06d with {' '.join(PICTURE_SUFFIXES)}"
+    )
+
+
+@contextmanager
+def pipeline(settings: Settings, on_written: Callable[[DepthFrame], None] | None = None) -> Iterator[Pipeline]:
+    """A pipeline ready to run; its model is closed at the end. Raises ConfigError for settings that do not fit."""
+    if not settings.source:
+        raise ConfigError("no source was given; name a camera's number, a file, a folder or a URL")
+    streams = [_make_stream(address, name, settings) for address, name in _named(settings)]
+    estimator = LazyEstimator(lambda: make_estimator(settings))
+    try:
+        yield Pipeline(
+            streams,
+            estimator,
+            batch=settings.batch,
+            max_frames=settings.max_frames,
+            max_seconds=settings.max_seconds,
+            allow_partial=settings.allow_partial,
+            on_written=on_written,
+        )
+    finally:
+        estimator.close()
+
+
+def _make_stream(address: str, name: str | None, settings: Settings) -> Stream:
+    from streamdepth.render import check_colormap
+
+    check_colormap(settings.colormap)
+    stabilizer = make_stabilizer(settings.smooth, settings.range)
+    return Stream(make_source(address, settings), stabilizer, make_sinks(settings, name))
+
+
+def describe(info: StreamInfo) -> list[tuple[str, str]]:
+    """What `probe` prints of a stream: (name, value) lines."""
+    rows = [
+        ("name", info.name),
+        ("size", f"{info.width}x{info.height} px"),
+        ("frame rate", f"{float(info.fps):.3f} fps ({info.fps})" if info.fps else "unknown or variable"),
+        ("frames", str(info.frame_count) if info.frame_count else "unknown"),
+        ("time base", f"{info.time_base} s"),
+        ("live", "yes" if info.is_live else "no"),
+    ]
+    if info.origin is not None:
+        rows += _tracks(info.origin)
+    return rows
+
+
+def _tracks(path: Path) -> list[tuple[str, str]]:
+    import av
+
+    with av.open(str(path), metadata_errors="replace") as container:
+        rows = [("container", container.format.long_name)]
+        for track in container.streams:
+            context = track.codec_context
+            codec = context.name if context else "unknown"
+            if isinstance(context, av.VideoCodecContext):
+                codec += f", {context.pix_fmt}, {context.width}x{context.height}"
+            rows.append((f"track {track.index}", f"{track.type}: {codec}"))
+    return rows
+
+
+def _named(settings: Settings) -> list[tuple[str, str | None]]:
+    """Each source with the stem of its outputs: None for a single source, whose outputs are named in full."""
+    if len(settings.source) == 1:
+        return [(settings.source[0], None)]
+    for path in (settings.output, settings.depth_out):
+        if path and path.suffix:
+            raise ConfigError(f"{len(settings.source)} sources need a folder to write to, not the file '{path}'")
+    stems: list[str] = []
+    for i, address in enumerate(settings.source):
+        stem = re.sub(r"\W+", "_", Path(address).stem).strip("_") if "://" not in address else f"stream_{i}"
+        stems.append(stem if stem and stem not in stems else f"{stem or 'stream'}_{i}")
+    return list(zip(settings.source, stems, strict=True))

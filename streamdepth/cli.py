@@ -1,0 +1,336 @@
+"""The command line: parse, call, print. The only place that prints, logs to the screen or chooses an exit code."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.table import Table
+
+from streamdepth import __version__
+from streamdepth import cli_options as o
+from streamdepth.errors import (
+    ConfigError,
+    EstimatorError,
+    MissingDependencyError,
+    SinkError,
+    SourceError,
+    StreamDepthError,
+)
+
+EXIT_CODES: tuple[tuple[type[StreamDepthError], int], ...] = (
+    (ConfigError, 2),
+    (MissingDependencyError, 2),
+    (SourceError, 3),
+    (EstimatorError, 4),
+    (SinkError, 5),
+    (StreamDepthError, 1),
+)
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+_verbose = False
+_NOT_SETTINGS = ("config", "set", "quiet", "verbose")
+
+
+def main() -> None:
+    """The entry point of the `streamdepth` command."""
+    try:
+        app()
+    except StreamDepthError as error:
+        if _verbose:
+            err.print_exception()
+        err.print(f"error: {error}", markup=False)
+        sys.exit(next(code for kind, code in EXIT_CODES if isinstance(error, kind)))
+    except KeyboardInterrupt:
+        err.print("interrupted: nothing was kept")
+        sys.exit(130)
+
+
+def _configure(*, quiet: bool, verbose: bool) -> None:
+    global _verbose
+    _verbose = verbose
+    level = logging.ERROR if quiet else logging.DEBUG if verbose else logging.WARNING
+    handler = RichHandler(console=err, show_time=verbose, show_path=verbose, markup=False)
+    logger = logging.getLogger("streamdepth")
+    logger.handlers[:] = [handler]
+    logger.setLevel(level)
+    logger.propagate = False
+
+
+def _settings(flags: dict[str, Any]) -> Any:
+    """Settings from a verb's arguments; `--config` and `--set` are applied beneath the flags."""
+    from streamdepth import config
+
+    _configure(quiet=flags["quiet"], verbose=flags["verbose"])
+    values = {k: v for k, v in flags.items() if k not in _NOT_SETTINGS}
+    return config.load(flags["config"], flags["set"], values)
+
+
+@contextmanager
+def _progress(settings: Any, quiet: bool) -> Iterator[Any]:
+    """A function for `on_written` that moves a bar with frame rate and time left; None when quiet."""
+    if quiet or not err.is_terminal:
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, TextColumn("{task.fields[state]}"), console=err) as progress:
+        task = progress.add_task("frames", total=settings.max_frames, state="")
+        yield progress, task
+
+
+def _run(settings: Any, quiet: bool) -> None:
+    """Runs a pipeline to its end with a progress bar, and prints and stores its report."""
+    from streamdepth import build
+    from streamdepth.api import stop_on_interrupt
+
+    with _progress(settings, quiet) as bar:
+
+        def on_written(_: Any) -> None:
+            if bar is not None:
+                _show(bar, pipeline)
+
+        with build.pipeline(settings, on_written) as pipeline, stop_on_interrupt(pipeline):
+            try:
+                report = pipeline.run()
+            except SourceError:
+                _finish(pipeline.report(), settings, quiet)
+                raise
+    _finish(report, settings, quiet)
+
+
+def _show(bar: Any, pipeline: Any) -> None:
+    progress, task = bar
+    report = pipeline.report()
+    counts = [s.info.frame_count for s in pipeline.streams if s.info]
+    total = sum(counts) if counts and all(counts) else None
+    if pipeline.max_frames is not None:
+        total = min(total or pipeline.max_frames, pipeline.max_frames * len(counts))
+    drops = sum(report.dropped.values())
+    state = f"{report.fps:.0f} fps" + (f", {drops} dropped" if drops else "")
+    progress.update(task, completed=report.written, total=total, state=state)
+
+
+def _finish(report: Any, settings: Any, quiet: bool) -> None:
+    if settings.stats:
+        settings.stats.write_text(json.dumps(report.as_json(), indent=2) + "\n")
+    if quiet or not report.written:
+        return
+    drops = ", ".join(f"{n} {cause.replace('_', ' ')}" for cause, n in report.dropped.items())
+    total = report.latency_ms.get("total", {})
+    err.print(
+        f"{report.written} of {report.read} frames in {report.seconds:.1f} s ({report.fps:.1f} fps), "
+        f"{report.model} on {report.engine} {report.device} {report.precision}, "
+        f"latency p50 {total.get('p50', 0):.0f} ms p95 {total.get('p95', 0):.0f} ms"
+        + (f"; dropped: {drops}" if drops else ""),
+        markup=False,
+    )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"streamdepth {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Any video stream in, steady depth out."""
+
+
+@app.command()
+def convert(
+    source: Annotated[list[str], typer.Argument(help="Files, folders, URLs, camera numbers, lavfi:...")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Video to write; a folder for several.")] = None,
+    depth_out: o.DepthOut = None,
+    model: o.Model = None,
+    size: o.Size = None,
+    engine: o.Engine = None,
+    device: o.Device = None,
+    precision: o.Precision = None,
+    batch: o.Batch = None,
+    smooth: o.Smooth = None,
+    range: o.Range = None,
+    style: o.Style = None,
+    colormap: o.Colormap = None,
+    stats: o.Stats = None,
+    max_frames: o.MaxFrames = None,
+    max_seconds: o.MaxSeconds = None,
+    max_side: o.MaxSide = None,
+    overwrite: o.Overwrite = None,
+    allow_partial: o.AllowPartial = None,
+    accept_license: o.AcceptLicense = None,
+    allow_pickle: o.AllowPickle = None,
+    config: o.ConfigFile = None,
+    set: o.Set = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Turn a video into a depth video.
+
+    Example: streamdepth convert in.mp4 -o out.mp4 --depth-out depth.mkv
+    """
+    settings = _settings(locals())
+    if not (settings.output or settings.depth_out):
+        raise ConfigError("convert needs an output: -o out.mp4 for a video to watch, --depth-out depth.mkv for data")
+    _run(settings, quiet)
+
+
+@app.command()
+def live(
+    source: Annotated[str, typer.Argument(help="A camera number, a file or a URL.")] = "0",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Record the video too.")] = None,
+    depth_out: o.DepthOut = None,
+    model: o.Model = None,
+    size: o.Size = None,
+    engine: o.Engine = None,
+    device: o.Device = None,
+    precision: o.Precision = None,
+    smooth: o.Smooth = None,
+    range: o.Range = None,
+    style: o.Style = None,
+    colormap: o.Colormap = None,
+    stats: o.Stats = None,
+    max_frames: o.MaxFrames = None,
+    max_seconds: o.MaxSeconds = None,
+    overwrite: o.Overwrite = None,
+    accept_license: o.AcceptLicense = None,
+    config: o.ConfigFile = None,
+    set: o.Set = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Watch depth in a window; q or Esc ends.
+
+    Example: streamdepth live 0 --style side-by-side
+    """
+    _run(_settings({**locals(), "window": True}), quiet)
+
+
+@app.command()
+def run(
+    config: Annotated[Path, typer.Argument(help="YAML file with settings.")],
+    source: Annotated[list[str] | None, typer.Option("--source", help="Instead of the file's source.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Instead of the file's output.")] = None,
+    overwrite: o.Overwrite = None,
+    set: o.Set = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Run what a configuration file says.
+
+    Example: streamdepth run configs/webcam.yaml --set camera.fps=15
+    """
+    settings = _settings(locals())
+    if not (settings.output or settings.depth_out or settings.window):
+        raise ConfigError(f"'{config}' names no output; add output:, depth_out: or window: true")
+    _run(settings, quiet)
+
+
+@app.command()
+def image(
+    picture: Annotated[str, typer.Argument(help="A path or an http(s) address.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help=".png (16 bit), .exr or .npz; .jpg to look at.")],
+    model: o.Model = None,
+    size: o.Size = None,
+    engine: o.Engine = None,
+    device: o.Device = None,
+    precision: o.Precision = None,
+    style: o.Style = None,
+    colormap: o.Colormap = None,
+    max_side: o.MaxSide = None,
+    overwrite: o.Overwrite = None,
+    accept_license: o.AcceptLicense = None,
+    allow_pickle: o.AllowPickle = None,
+    config: o.ConfigFile = None,
+    set: o.Set = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Estimate the depth of one picture.
+
+    Example: streamdepth image photo.jpg -o depth.png
+    """
+    from streamdepth.picture import convert_picture
+
+    flags = {k: v for k, v in locals().items() if k not in ("picture", "convert_picture")}
+    settings = _settings(flags)
+    result = convert_picture(picture, output, settings)
+    if not quiet:
+        height, width = result.predicted_depth.shape
+        unit = "metres" if result.unit else "inverse depth without unit, near is large"
+        err.print(f"{output}: {width}x{height}, {result.kind.value} ({unit}), {settings.model}", markup=False)
+
+
+@app.command()
+def probe(
+    source: Annotated[str, typer.Argument(help="Anything convert takes.")],
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Say what a source is, without running a model.
+
+    Example: streamdepth probe in.mp4
+    """
+    from streamdepth import build, config
+
+    _configure(quiet=quiet, verbose=verbose)
+    opened = build.make_source(source, config.Settings())
+    try:
+        info = opened.open()
+        table = Table(show_header=False, box=None)
+        for name, value in build.describe(info):
+            table.add_row(name, value)
+        out.print(table)
+    finally:
+        opened.close()
+
+
+@app.command()
+def models() -> None:
+    """List the models with short names, what they give and their licences.
+
+    Example: streamdepth models
+    """
+    from streamdepth.estimators.catalog import CATALOG
+
+    table = Table("name", "kind", "unit", "size", "licence", "hub id", box=None)
+    for entry in CATALOG.values():
+        licence = entry.licence + ("" if entry.commercial else " (needs --accept-license)")
+        table.add_row(
+            entry.name, entry.kind.value, entry.kind.unit or "-", str(entry.size), licence, entry.hub_id or "built in"
+        )
+    out.print(table)
+
+
+@app.command()
+def doctor() -> None:
+    """Check this machine: versions, engines, codecs, window, folders, and the built-in model on one picture.
+
+    Example: streamdepth doctor
+    """
+    from streamdepth.doctor import examine
+
+    _configure(quiet=False, verbose=False)
+    table = Table("", "what", "found", box=None)
+    is_fine = True
+    for check in examine():
+        table.add_row("ok" if check.is_fine else "--" if check.is_optional else "NO", check.name, check.found)
+        is_fine = is_fine and (check.is_fine or check.is_optional)
+    out.print(table)
+    if not is_fine:
+        raise typer.Exit(1)

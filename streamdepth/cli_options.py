@@ -1,0 +1,36 @@
+"""The flags that mean the same in every verb."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Model = Annotated[str | None, typer.Option("--model", "-m", help="nano, a short name, a hub id or a local folder.")]
+Size = Annotated[int | None, typer.Option("--size", help="px of the short side of the network's input.")]
+Engine = Annotated[str | None, typer.Option("--engine", help="auto, torch or openvino.")]
+Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
+Precision = Annotated[str | None, typer.Option("--precision", help="auto, float32, float16 or bfloat16.")]
+Batch = Annotated[int | None, typer.Option("--batch", help="Most frames the model gets at a time.")]
+Smooth = Annotated[str | None, typer.Option("--smooth", help="off, light, default or strong.")]
+Range = Annotated[str | None, typer.Option("--range", help="Displayed depth: auto, or lock:LOW,HIGH.")]
+Style = Annotated[str | None, typer.Option("--style", help="overlay, depth or side-by-side.")]
+Colormap = Annotated[str | None, typer.Option("--colormap", help="inferno, turbo, spectral, magma, viridis, gray...")]
+DepthOut = Annotated[
+    Path | None, typer.Option("--depth-out", help="Keep the depth: .mkv (lossless) or %06d with .png .exr .npz.")
+]
+Stats = Annotated[Path | None, typer.Option("--stats", help="Write the report to this JSON file.")]
+MaxFrames = Annotated[int | None, typer.Option("--max-frames", help="End after so many frames.")]
+MaxSeconds = Annotated[float | None, typer.Option("--max-seconds", help="End after so much of the source's time.")]
+MaxSide = Annotated[int | None, typer.Option("--max-side", help="Refuse pictures with a longer side, in px.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file with settings; flags win over it.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="key=value for any setting, such as video.crf=18.")]
+Overwrite = Annotated[bool | None, typer.Option("--overwrite", help="Replace outputs that exist.")]
+AllowPartial = Annotated[
+    bool | None, typer.Option("--allow-partial", help="A source that ends before its end is no failure.")
+]
+AcceptLicense = Annotated[bool | None, typer.Option("--accept-license", help="Use non-commercial weights.")]
+AllowPickle = Annotated[bool | None, typer.Option("--allow-pickle", help="Load weights that are not safetensors.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log more, and show tracebacks.")]

@@ -1,0 +1,157 @@
+"""Typed settings: one name per setting, the same in YAML files, on the command line and in Python."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from streamdepth.errors import ConfigError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CameraSettings(_Section):
+    """What to ask a webcam for; a camera that grants something else is an error."""
+
+    size: tuple[int, int] | None = None
+    """(width, height) in px."""
+    fps: float | None = Field(None, gt=0)
+    fourcc: str | None = Field(None, min_length=4, max_length=4)
+
+    @field_validator("size", mode="before")
+    @classmethod
+    def _parse_size(cls, value: object) -> object:
+        return value.lower().split("x") if isinstance(value, str) else value
+
+
+class NetworkSettings(_Section):
+    """How to reach cameras and servers."""
+
+    transport: Literal["tcp", "udp"] = "tcp"
+    timeout_seconds: float = Field(5.0, gt=0)
+    reconnect_seconds: float = Field(30.0, ge=0)
+    """How long to try to get a lost stream back; 0 gives up at once."""
+
+
+class VideoSettings(_Section):
+    """How pictures are drawn and encoded."""
+
+    codec: str = "h264"
+    crf: int = Field(20, ge=0, le=63)
+    preset: str = "veryfast"
+    alpha: float = Field(0.6, ge=0, le=1)
+    """Share of the depth's colours in an overlay."""
+    legend: bool = True
+    copy_tracks: bool = True
+    """Copy audio and subtitles from the input."""
+
+
+class Settings(_Section):
+    """Everything a run needs. Names are the command line's flags with `_` for `-`."""
+
+    source: tuple[str, ...] = ()
+    output: Path | None = None
+    depth_out: Path | None = None
+    window: bool = False
+    model: str = "nano"
+    size: int | None = Field(None, gt=0)
+    engine: str = "auto"
+    device: str = "auto"
+    precision: str = "auto"
+    batch: int = Field(1, ge=1, le=256)
+    smooth: str = "default"
+    range: str = "auto"
+    style: Literal["overlay", "depth", "side-by-side"] = "overlay"
+    colormap: str = "inferno"
+    stats: Path | None = None
+    max_frames: int | None = Field(None, ge=1)
+    max_seconds: float | None = Field(None, gt=0)
+    max_side: int = Field(16384, ge=1)
+    overwrite: bool = False
+    allow_partial: bool = False
+    accept_license: bool = False
+    allow_pickle: bool = False
+    camera: CameraSettings = CameraSettings()
+    network: NetworkSettings = NetworkSettings()
+    video: VideoSettings = VideoSettings()
+
+    @field_validator("source", mode="before")
+    @classmethod
+    def _as_tuple(cls, value: object) -> object:
+        if isinstance(value, (str, int, Path)):
+            return (str(value),)
+        return tuple(str(v) for v in value) if isinstance(value, (list, tuple)) else value
+
+
+def load(path: Path | None, assignments: list[str] | None = None, flags: dict[str, Any] | None = None) -> Settings:
+    """Defaults, then the YAML file at `path`, then `key=value` assignments, then flags that are not None.
+
+    Raises ConfigError with the file, the key's path and what is allowed.
+    """
+    values = _read(path) if path else {}
+    for assignment in assignments or ():
+        _assign(values, assignment)
+    values.update({k: v for k, v in (flags or {}).items() if v is not None})
+    return make(values, str(path) if path else "settings")
+
+
+def make(values: dict[str, Any], where: str = "settings") -> Settings:
+    """Checks `values`. Raises ConfigError."""
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise ConfigError("; ".join(f"{where}: {_explain(e)}" for e in error.errors())) from error
+    except TypeError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration '{path}': {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"'{path}' is not valid YAML: {' '.join(str(error).split())}") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict) or not all(isinstance(k, str) for k in values):
+        raise ConfigError(f"'{path}' must hold 'key: value' lines, such as 'source: 0'")
+    return values
+
+
+def _assign(values: dict[str, Any], assignment: str) -> None:
+    key, sign, text = assignment.partition("=")
+    if not sign or not key:
+        raise ConfigError(f"'{assignment}' is no assignment; write --set key=value, such as --set video.crf=18")
+    *path, last = key.split(".")
+    for part in path:
+        values = values.setdefault(part, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"'{assignment}': '{part}' holds a value, not a section")
+    try:
+        values[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"'{assignment}': the value is not valid YAML") from error
+
+
+def _explain(error: Any) -> str:
+    path = ".".join(str(p) for p in error["loc"])
+    if error["type"] != "extra_forbidden":
+        return f"{path}: {error['msg']}, not {error['input']!r}"
+    allowed = _keys(error["loc"][:-1])
+    near = difflib.get_close_matches(str(error["loc"][-1]), allowed, 1)
+    hint = f"did you mean '{near[0]}'?" if near else f"allowed: {', '.join(allowed)}"
+    return f"{path}: unknown key; {hint}"
+
+
+def _keys(path: tuple[Any, ...]) -> list[str]:
+    section: Any = Settings
+    for part in path:
+        section = section.model_fields[part].annotation
+    return list(section.model_fields)

@@ -1,0 +1,170 @@
+"""Runs a network with OpenVINO, the fastest runtime on most CPUs."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import warnings
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import torch
+from torch import Tensor, nn
+
+from streamdepth.errors import ConfigError, InferenceError, MissingDependencyError, ModelLoadError
+from streamdepth.estimators.engines import Engine
+from streamdepth.estimators.engines.cache import ModelCache, fingerprint
+
+_log = logging.getLogger(__name__)
+
+_HINTS = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
+_CAPABILITIES = {"float32": "FP32", "float16": "FP16", "bfloat16": "BF16"}
+_WEIGHTED = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData", "MatMul")
+_SIZES_KEPT = 4
+
+
+def is_installed() -> bool:
+    return importlib.util.find_spec("openvino") is not None
+
+
+def _import_openvino() -> Any:
+    try:
+        import openvino
+    except ImportError as error:
+        raise MissingDependencyError("openvino", "openvino", "the engine openvino") from error
+    return openvino
+
+
+class OpenVinoEngine(Engine):
+    """Converts `module` at the first use of each input size, and keeps the result in a cache on disk.
+
+    `module` maps (1, 3, H, W) float32 to a tensor or a tuple of tensors with the batch first; a batch is run one
+    picture at a time, which on CPUs costs nothing and needs one conversion per size. Precision `auto` is what OpenVINO
+    chooses for this CPU: bfloat16 where it computes that natively, else float32; `precision` says what is really used.
+    `cache_name` goes into the cache's file names; weights, structure, size and versions are part of the key anyway.
+
+    Raises MissingDependencyError and ConfigError; `run` raises ModelLoadError when the network cannot be converted.
+    """
+
+    name = "openvino"
+    device = torch.device("cpu")
+
+    def __init__(self, module: nn.Module, *, precision: str = "auto", cache_name: str) -> None:
+        self._openvino = _import_openvino()
+        self._core = self._openvino.Core()
+        self._module: nn.Module | None = module.eval().to("cpu", torch.float32)
+        self._options = {"PERFORMANCE_HINT": "LATENCY"} | self._precision_option(precision)
+        self.precision = self._options.get("INFERENCE_PRECISION_HINT") or self._used_precision(self._core, "CPU")
+        self.precision = next((name for name, hint in _HINTS.items() if hint == self.precision), self.precision)
+        self._cache = ModelCache(cache_name, fingerprint(module, f"openvino {self._openvino.__version__}"))
+        self._compiled: OrderedDict[tuple[int, int], Any] = OrderedDict()
+
+    def _precision_option(self, precision: str) -> dict[str, str]:
+        if precision == "auto":
+            return {}
+        can = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        allowed = [name for name, capability in _CAPABILITIES.items() if capability in can]
+        if precision not in allowed:
+            raise ConfigError(
+                f"precision {precision!r} does not go with OpenVINO on this CPU; allowed are auto, {', '.join(allowed)}"
+            )
+        return {"INFERENCE_PRECISION_HINT": _HINTS[precision]}
+
+    @staticmethod
+    def _used_precision(holder: Any, *device: str) -> str:
+        return str(holder.get_property(*device, "INFERENCE_PRECISION_HINT").to_string())
+
+    def run(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        if self._module is None:
+            raise InferenceError("the engine was closed; make a new one")
+        network = self._network(*pixels.shape[-2:])
+        pictures = pixels.detach().to("cpu", torch.float32).contiguous().numpy()
+        try:
+            results = [network([picture[None]], share_inputs=True).to_tuple() for picture in pictures]
+        except RuntimeError as error:
+            raise InferenceError(f"OpenVINO failed on {tuple(pixels.shape)}: {error}") from error
+        return tuple(torch.cat([torch.from_numpy(part) for part in output]) for output in zip(*results, strict=True))
+
+    def prepare(self, height: int, width: int) -> None:
+        """Converts and compiles for pictures of this size in px, so that the first `run` is as fast as the others."""
+        self._network(height, width)
+
+    def _network(self, height: int, width: int) -> Any:
+        size = (height, width)
+        if size not in self._compiled:
+            self._compiled[size] = self._load(height, width)
+            if len(self._compiled) > _SIZES_KEPT:
+                self._compiled.popitem(last=False)
+        self._compiled.move_to_end(size)
+        return self._compiled[size]
+
+    def _load(self, height: int, width: int) -> Any:
+        key = f"{width}x{height}"
+        cached = self._cache.find(key)
+        if cached is not None:
+            try:
+                return self._compile(self._core.read_model(cached))
+            except RuntimeError as error:
+                _log.warning("the cached network %s is not usable and is made anew: %s", cached, error)
+        model = self._convert(height, width)
+        self._cache.store(key, lambda path: self._save(model, path))
+        stored = self._cache.find(key)
+        return self._compile(model if stored is None else self._core.read_model(stored))
+
+    def _save(self, model: Any, path: Path) -> None:
+        self._openvino.save_model(model, path, compress_to_fp16=False)
+        mark_outputs_precise(path)
+
+    def _compile(self, model: Any) -> Any:
+        network = self._core.compile_model(model, "CPU", self._options)
+        used = self._used_precision(network)
+        self.precision = next((name for name, hint in _HINTS.items() if hint == used), used)
+        return network
+
+    def _convert(self, height: int, width: int) -> Any:
+        _log.info("converting the network for OpenVINO at %dx%d px", width, height)
+        example = torch.zeros(1, 3, height, width)
+        try:
+            # torch.jit.trace announces its deprecation, and constants baked into the trace; both are meant here.
+            with warnings.catch_warnings(), torch.no_grad():
+                warnings.simplefilter("ignore")
+                traced = torch.jit.trace(self._module, example, check_trace=False)  # type: ignore[no-untyped-call]  # torch's
+                return self._openvino.convert_model(traced, example_input=example, input=[1, 3, height, width])
+        except Exception as error:  # torch, OpenVINO and the network's own code raise whatever they like
+            raise ModelLoadError(f"OpenVINO cannot convert this network; try --engine torch ({error})") from error
+
+    def close(self) -> None:
+        self._module = None
+        self._compiled.clear()
+
+
+def mark_outputs_precise(path: Path) -> None:
+    """Tells OpenVINO to compute the network's last weighted layers in float32, whatever the rest is computed in.
+
+    path: a model's .xml file, changed in place. A bfloat16 has 8 significant bits: as the last layer's result it
+    would cut depth into visible steps.
+    """
+    tree = ElementTree.parse(path)
+    layers = {layer.attrib["id"]: layer for layer in tree.iter("layer")}
+    edges = [(edge.attrib["from-layer"], edge.attrib["to-layer"]) for edge in tree.iter("edge")]
+    todo = {number for number, layer in layers.items() if layer.attrib["type"] == "Result"}
+    seen: set[str] = set()
+    while todo := todo - seen:
+        seen |= todo
+        for number in todo:
+            _mark(layers[number])
+        weighted = {number for number in todo if layers[number].attrib["type"] in _WEIGHTED}
+        todo = {start for start, end in edges if end in todo - weighted}
+    tree.write(path, encoding="utf-8", xml_declaration=True)
+
+
+def _mark(layer: ElementTree.Element) -> None:
+    if layer.attrib["type"] not in (*_WEIGHTED, "Interpolate"):
+        return
+    notes = layer.find("rt_info")
+    if notes is None:
+        notes = ElementTree.Element("rt_info")
+        layer.insert(1 if layer.find("data") is not None else 0, notes)
+    ElementTree.SubElement(notes, "attribute", {"name": "precise", "version": "0"})

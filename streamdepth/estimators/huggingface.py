@@ -1,0 +1,226 @@
+"""Every depth estimation architecture of Hugging Face's transformers."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from streamdepth.errors import ConfigError, ModelLoadError
+from streamdepth.estimators.engines.choose import make_engine
+from streamdepth.estimators.hub import locate
+from streamdepth.estimators.postprocess import focal_px, metric_from_canonical, without_margins
+from streamdepth.estimators.preprocess import InputSpec, Margins, Size
+from streamdepth.stages import Estimator
+from streamdepth.types import DepthKind, Estimate, Frame, ModelInfo
+
+_WITHOUT_PICTURE_ALONE = {"prompt_depth_anything": "it needs a depth sensor's map beside the picture"}
+
+
+class HuggingFaceEstimator(Estimator):
+    """A model by short name, hub id or local folder.
+
+    size: of the network's input instead of the model's own, px of the side that decides the scale, or (width,
+    height); rounded to the model's multiples. engine, device, precision: as `make_engine` takes them. kind: what the
+    numbers mean, for the one architecture whose configuration cannot tell (dpt; inverse depth is assumed).
+    Code from the hub is never run. Raises ModelLoadError and ConfigError.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        size: Size | None = None,
+        engine: str = "auto",
+        device: str = "auto",
+        precision: str = "auto",
+        accept_license: bool = False,
+        allow_pickle: bool = False,
+        kind: DepthKind | None = None,
+    ) -> None:
+        found = locate(model, accept_license=accept_license, allow_pickle=allow_pickle)
+        config = load_config(found.folder)
+        stated = found.entry.kind if found.entry else None
+        self._kind = kind_of(config, kind or stated)
+        self._spec = InputSpec.from_processor(processor_config(found.folder), config.model_type)
+        if size is not None:
+            self._spec = self._spec.resized(size, _multiple(config))
+        network = load_network(found.folder, config, pickled=found.pickled)
+        facts = hashlib.blake2b(config.to_json_string(use_diff=False).encode(), digest_size=4).hexdigest()
+        self._engine = make_engine(
+            Outputs(network),
+            engine=engine,
+            device=device,
+            precision=precision,
+            cache_name=f"{found.entry.name if found.entry else Path(model).name}-{facts}",
+        )
+        self._name, self._licence = model, found.licence
+
+    @property
+    def info(self) -> ModelInfo:
+        e = self._engine
+        return ModelInfo(self._name, self._kind, self._licence, e.name, str(e.device), e.precision)
+
+    def estimate(self, frames: Sequence[Frame]) -> list[Estimate]:
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for position, frame in enumerate(frames):
+            groups.setdefault(frame.image.shape, []).append(position)
+        results: dict[int, Estimate] = {}
+        for positions in groups.values():
+            results |= zip(positions, self._estimate_alike([frames[i] for i in positions]), strict=True)
+        return [results[i] for i in range(len(frames))]
+
+    def _estimate_alike(self, frames: Sequence[Frame]) -> list[Estimate]:
+        """Frames of one size, in one pass."""
+        with torch.inference_mode():
+            images = torch.from_numpy(np.stack([frame.image for frame in frames])).to(self._engine.device)
+            pixels, margins = self._spec.prepare(images)
+            outputs = self._engine.run(pixels)
+            return self._finish(outputs, margins, frames[0].image.shape[1])
+
+    def _finish(self, outputs: tuple[Tensor, ...], margins: Margins | None, width: int) -> list[Estimate]:
+        depth = without_margins(outputs[0], margins)
+        focals: list[float | None] = [None] * len(depth)
+        if len(outputs) > 1:
+            depth = metric_from_canonical(depth, outputs[1])
+            focals = [focal_px(angle, width) for angle in outputs[1].tolist()]
+        maps = torch.where(depth.isfinite(), depth, torch.nan).cpu().numpy()
+        return [Estimate(np.ascontiguousarray(d), focal) for d, focal in zip(maps, focals, strict=True)]
+
+    def close(self) -> None:
+        self._engine.close()
+
+
+class Outputs(nn.Module):
+    """A transformers model that takes and gives plain tensors: depth (N, h, w), and (N,) degrees where it sees them."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: Tensor) -> Tensor | tuple[Tensor, ...]:
+        output = self.model(pixel_values=pixels)
+        depth: Tensor = output.predicted_depth
+        angle: Tensor | None = getattr(output, "field_of_view", None)
+        return depth if angle is None else (depth, angle)
+
+
+def supported() -> list[str]:
+    """transformers' names of the architectures that can be loaded."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_DEPTH_ESTIMATION_MAPPING_NAMES as KNOWN
+
+    return [name for name in KNOWN if name not in _WITHOUT_PICTURE_ALONE]
+
+
+def load_config(folder: Path) -> Any:
+    """The model's transformers configuration. Raises ModelLoadError when the architecture is not one for depth."""
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # transformers raises whatever it likes
+        path, allowed = folder / "config.json", ", ".join(supported())
+        raise ModelLoadError(f"'{path}' is not the configuration of a depth model; allowed are {allowed}") from error
+    if config.model_type not in supported():
+        why = _WITHOUT_PICTURE_ALONE.get(config.model_type, "it does not estimate depth")
+        raise ModelLoadError(
+            f"the architecture {config.model_type} in '{folder}' cannot be used: {why}; allowed are "
+            f"{', '.join(supported())}"
+        )
+    return config
+
+
+def kind_of(config: Any, stated: DepthKind | None = None) -> DepthKind:
+    """What the numbers of a model with this configuration mean. stated: for dpt, whose configuration cannot tell.
+
+    chmv2 gives the height of trees seen from above, so that high is near: of no use as depth in metres.
+    Depth Pro without its field of view gives inverse depth of unknown scale.
+    """
+    if config.model_type == "dpt":
+        return stated or DepthKind.RELATIVE
+    metric = {
+        "depth_anything": getattr(config, "depth_estimation_type", None) == "metric",
+        "depth_pro": getattr(config, "use_fov_model", False),
+        "chmv2": False,
+        "glpn": True,
+        "tipsv2_dpt": True,
+        "zoedepth": True,
+    }
+    if config.model_type not in metric:
+        raise ModelLoadError(f"the architecture {config.model_type} is newer than this version of streamdepth")
+    return DepthKind.METRIC if metric[config.model_type] else DepthKind.RELATIVE
+
+
+def processor_config(folder: Path) -> dict[str, Any]:
+    """The image processor's settings, empty when the folder has none. Raises ModelLoadError."""
+    for name in ("processor_config.json", "preprocessor_config.json"):
+        path = folder / name
+        if path.is_file():
+            try:
+                found = json.loads(path.read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise ModelLoadError(f"'{path}' is damaged: {error}; download the model again") from error
+            settings = found.get("image_processor", found if name.startswith("pre") else None)
+            if settings:
+                return dict(settings)
+    return {}
+
+
+def load_network(folder: Path, config: Any, *, pickled: bool = False) -> nn.Module:
+    """The network with its weights, float32 on the CPU. Raises ModelLoadError, also when weights are missing."""
+    from transformers import AutoModelForDepthEstimation
+
+    try:
+        with _quiet():
+            network, report = AutoModelForDepthEstimation.from_pretrained(
+                folder,
+                config=config,
+                dtype=torch.float32,
+                local_files_only=True,
+                output_loading_info=True,
+                trust_remote_code=False,
+                use_safetensors=not pickled,
+                weights_only=True,
+            )
+    except Exception as error:  # transformers, safetensors and pickle raise whatever they like
+        raise ModelLoadError(f"cannot read the weights in '{folder}': {error}; download the model again") from error
+    missing = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
+    if missing:
+        raise ModelLoadError(
+            f"the weights in '{folder}' do not fit: {len(missing)} layers are missing, {missing[0]} first; "
+            "a model for depth estimation is needed, not its backbone"
+        )
+    return network  # type: ignore[no-any-return]  # transformers is not typed
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """transformers' progress bar and its table of weights are silenced; what they say is checked instead."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _multiple(config: Any) -> int:
+    """px that the input's sides must be multiples of. Raises ConfigError for models with one size only."""
+    if config.model_type == "depth_pro":
+        raise ConfigError("depth-pro works at its own size only; leave --size out")
+    holders = (getattr(config, "backbone_config", None), config)
+    patch = next((int(p) for p in (getattr(holder, "patch_size", None) for holder in holders) if p), 32)
+    # DPT's coarsest features have half the patches, so patches of 16 px ask for 32.
+    return patch if config.model_type == "chmv2" or patch % 14 == 0 else 32

@@ -1,0 +1,48 @@
+"""From a network's output to depth with its meaning."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from streamdepth.estimators.preprocess import Margins
+
+_FARTHEST_M = 1e4
+_NEAREST_M = 1e-4
+
+
+def without_margins(depth: Tensor, margins: Margins | None) -> Tensor:
+    """(N, h, w) of the padded picture -> the part that shows the picture, at about the same scale.
+
+    The margins need not fall on whole px of `depth`, so the picture is sampled anew, bilinearly; where they do, its
+    values stay as they are.
+    """
+    if margins is None:
+        return depth
+    height, width = (margins.height - margins.top - margins.bottom, margins.width - margins.left - margins.right)
+    y, x = height / margins.height, width / margins.width
+    shift_y, shift_x = (margins.top - margins.bottom) / margins.height, (margins.left - margins.right) / margins.width
+    theta = torch.tensor([[[x, 0.0, shift_x], [0.0, y, shift_y]]], dtype=depth.dtype, device=depth.device)
+    size = (len(depth), 1, max(1, round(depth.shape[1] * y)), max(1, round(depth.shape[2] * x)))
+    grid = F.affine_grid(theta.expand(len(depth), 2, 3), list(size), align_corners=False)
+    return F.grid_sample(depth[:, None], grid, padding_mode="border", align_corners=False)[:, 0]
+
+
+def metric_from_canonical(inverse: Tensor, fov_degrees: Tensor) -> Tensor:
+    """Depth Pro's output to metres, both (N, h, w); fov_degrees: (N,), horizontal field of view.
+
+    Bochkovskii et al., "Depth Pro" (ICLR 2025), section 3.2: the network gives the inverse depth of a camera whose
+    focal length equals the picture's width; the true one is 1 / (2 tan(fov / 2)) widths.
+    """
+    width_over_focal = 2 * torch.tan(torch.deg2rad(fov_degrees) / 2)
+    return 1 / (inverse * width_over_focal[:, None, None]).clamp(_NEAREST_M, _FARTHEST_M)
+
+
+def focal_px(fov_degrees: float, width: int) -> float | None:
+    """Focal length in px of a picture `width` px wide; None when the angle is impossible."""
+    if not 0 < fov_degrees < 180:
+        return None
+    return width / 2 / math.tan(math.radians(fov_degrees) / 2)

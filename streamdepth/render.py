@@ -1,0 +1,228 @@
+"""From depth to pictures for people: pure functions without files and windows.
+
+Near is bright, for both kinds of depth: relative depth is coloured as it is, metric depth from far to near.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Literal, cast
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from streamdepth.errors import ConfigError
+from streamdepth.types import DepthFrame, DepthKind, DepthMap, Image
+
+if TYPE_CHECKING:
+    from PIL import ImageFont
+
+Range = tuple[float, float]
+Style = Literal["overlay", "depth", "side-by-side"]
+STYLES: tuple[Style, ...] = ("overlay", "depth", "side-by-side")
+
+_SMALLEST_LEGEND_PX = 160
+"""A picture narrower or lower than this has no room for readable words."""
+
+
+def resize_depth(depth: DepthMap, width: int, height: int) -> DepthMap:
+    """`depth` (h, w) at (height, width), bilinear.
+
+    Unknown and infinite values are never mixed with their neighbours: where the nearest value is not finite it is
+    taken as it is, everywhere else the finite neighbours alone are averaged.
+    """
+    if depth.shape == (height, width):
+        return depth
+    finite = np.isfinite(depth)
+    filled = depth if finite.all() else _fill_edges(depth, finite)
+    resized = cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR)
+    if filled is not depth:
+        nearest = cv2.resize(depth, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+        np.copyto(resized, nearest, where=~np.isfinite(nearest))
+    return cast(DepthMap, resized)
+
+
+def _fill_edges(depth: DepthMap, finite: npt.NDArray[np.bool_]) -> DepthMap:
+    """`depth` with each value that is not finite replaced by the mean of its finite neighbours, or 0."""
+    total = cv2.blur(np.where(finite, depth, np.float32(0)), (3, 3), borderType=cv2.BORDER_REPLICATE)
+    share = cv2.blur(finite.astype(np.float32), (3, 3), borderType=cv2.BORDER_REPLICATE)
+    return cast(DepthMap, np.where(finite, depth, total / np.maximum(share, np.float32(1e-3))))
+
+
+def display_range(depth: DepthMap) -> Range:
+    """(low, high) of one picture without a stabilizer: the 1st and 99th percentile of its finite values."""
+    finite = depth[np.isfinite(depth)]
+    if not finite.size:
+        return 0.0, 1.0
+    low, high = np.percentile(finite, (1, 99))
+    return float(low), float(high)
+
+
+@cache
+def colormap_names() -> tuple[str, ...]:
+    """The continuous colour maps that can be asked for by name; each also exists reversed, as NAME_r."""
+    from cmap import Catalog
+
+    catalog, categories = Catalog(), {"sequential", "diverging", "miscellaneous"}
+    items = [catalog[key] for key in catalog.unique_keys()]
+    smooth = (item for item in items if item.category in categories and item.interpolation in (True, "linear"))
+    short = {item.name.split(":")[-1].lower() for item in smooth}
+    return tuple(sorted(name for name in short if not re.search(r"_\d+$|_discrete|\s", name)))
+
+
+@cache
+def lookup_table(colormap: str) -> npt.NDArray[np.uint8]:
+    """(256, 1, 3) uint8 RGB of a named colour map. Raises ConfigError, with the nearest names, for an unknown one."""
+    from cmap import Colormap
+
+    try:
+        colours = Colormap(colormap).lut(256)
+    except (ValueError, TypeError, KeyError) as error:
+        raise ConfigError(_unknown_colormap(colormap)) from error
+    table: npt.NDArray[np.uint8] = np.rint(np.asarray(colours)[:, None, :3] * 255).astype(np.uint8)
+    table.setflags(write=False)
+    return table
+
+
+def _unknown_colormap(name: str) -> str:
+    near = difflib.get_close_matches(name.lower(), colormap_names(), n=3, cutoff=0.5)
+    tip = f"did you mean {', '.join(near)}?" if near else "try inferno, turbo, spectral, magma, viridis or gray"
+    return f"unknown colormap {name!r}; {tip}"
+
+
+def colourise(
+    depth: DepthMap,
+    kind: DepthKind,
+    range: Range | None = None,
+    colormap: str = "inferno",
+    *,
+    size: tuple[int, int] | None = None,
+) -> Image:
+    """Colours for a depth map: near takes the high end of the colour map, unknown (NaN) is black.
+
+    Args:
+        depth: (h, w) float32.
+        kind: metric depth is turned round, so that near is bright for both kinds.
+        range: (low, high) in the unit of `depth`; what lies outside takes the colour of the end. None: of this picture.
+        colormap: a name of `colormap_names()`, or NAME_r.
+        size: (width, height) of the result in px; None: that of `depth`.
+
+    Returns:
+        (height, width, 3) uint8 RGB.
+
+    Raises:
+        ConfigError: unknown colour map.
+    """
+    table = lookup_table(colormap)
+    codes = _brightness(depth, kind, range or display_range(depth))
+    known = ~np.isnan(codes)
+    all_known = bool(known.all())
+    size = size or (depth.shape[1], depth.shape[0])
+    # 8-bit codes are enlarged rather than floats: at most one of 256 colours apart, in half the time
+    levels = cv2.convertScaleAbs(codes if all_known else _fill_edges(codes, known))
+    colours = cv2.applyColorMap(cv2.resize(levels, size, interpolation=cv2.INTER_LINEAR), table)
+    if not all_known:
+        mask = cv2.resize(known.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT)
+        colours = cv2.copyTo(colours, mask)
+    return cast(Image, colours)
+
+
+def _brightness(depth: DepthMap, kind: DepthKind, range: Range) -> DepthMap:
+    """0 (far) to 255 (near), NaN = unknown."""
+    low, high = range
+    span = max(high - low, 1e-12)
+    dark, scale = (high, -255 / span) if kind is DepthKind.METRIC else (low, 255 / span)
+    return cast(DepthMap, np.clip((depth - np.float32(dark)) * np.float32(scale), 0, 255))
+
+
+def overlay(image: Image, colours: Image, alpha: float = 0.6) -> Image:
+    """`colours` laid over `image` of the same size; alpha 0 shows the image only, 1 the colours only."""
+    return cast(Image, cv2.addWeighted(image, 1 - alpha, colours, alpha, 0))
+
+
+def side_by_side(image: Image, colours: Image) -> Image:
+    """(H, 2W, 3): the picture on the left, its depth on the right."""
+    return cast(Image, cv2.hconcat([image, colours]))
+
+
+def legend(picture: Image, range: Range, kind: DepthKind, colormap: str = "inferno") -> Image:
+    """A copy of `picture` with a bar in its lower left corner: metres for metric depth, words for relative depth.
+
+    A picture below 160 px in either direction comes back as it is: there is no room for readable words.
+    """
+    height, width = picture.shape[:2]
+    unit = min(width, height)
+    if unit < _SMALLEST_LEGEND_PX:
+        return picture
+    text_px, margin = max(11, unit // 32), max(4, unit // 40)
+    box_width, box_height = max(120, unit // 2), 2 * text_px + 2
+    picture = picture.copy()
+    box = picture[height - margin - box_height : height - margin, margin : margin + box_width]
+    box[:] = _legend_box(tuple(legend_words(range, kind)), text_px, (box_width, box_height), colormap, box)
+    return picture
+
+
+def _legend_box(words: tuple[str, ...], text_px: int, size: tuple[int, int], colormap: str, below: Image) -> Image:
+    """Words over a colour bar, on the darkened picture `below`; (height, width, 3)."""
+    from PIL import Image as Pillow
+    from PIL import ImageDraw
+
+    width, height = size
+    drawn = Pillow.fromarray(below // 3)
+    draw, font = ImageDraw.Draw(drawn), _font(text_px)
+    pad = text_px // 3
+    for i, word in enumerate(words):
+        place = pad + (width - 2 * pad) * i / (len(words) - 1)
+        anchor = "l" if i == 0 else "r" if i == len(words) - 1 else "m"
+        draw.text((place, text_px * 0.65), word, fill="white", font=font, anchor=anchor + "m")
+    result = np.array(drawn)
+    ramp = np.linspace(255, 0, width - 2 * pad).astype(np.uint8)[None].repeat(height - text_px - 2 - pad, axis=0)
+    result[text_px + 2 : height - pad, pad : width - pad] = cv2.applyColorMap(ramp, lookup_table(colormap))
+    return result
+
+
+@cache
+def _font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    from PIL import ImageFont
+
+    return ImageFont.load_default(size_px)
+
+
+def legend_words(range: Range, kind: DepthKind) -> list[str]:
+    """What stands along the bar from near to far; only metric depth has numbers."""
+    if kind is DepthKind.RELATIVE:
+        return ["near", "far"]
+    low, high = range
+    return [f"{value:.{2 if value < 1 else 1 if value < 20 else 0}f} m" for value in (low, (low + high) / 2, high)]
+
+
+def check_colormap(name: str) -> None:
+    """Raises ConfigError, with the nearest names, for an unknown one."""
+    lookup_table(name)
+
+
+def check_look(style: str, colormap: str, alpha: float) -> None:
+    """Raises ConfigError unless the three can be rendered."""
+    if style not in STYLES:
+        raise ConfigError(f"unknown style {style!r}; one of {', '.join(STYLES)}")
+    if not 0 <= alpha <= 1:
+        raise ConfigError(f"alpha lies between 0 (picture only) and 1 (depth only), not {alpha}")
+    check_colormap(colormap)
+
+
+def render(
+    item: DepthFrame, *, style: Style = "overlay", colormap: str = "inferno", alpha: float = 0.6, bar: bool = True
+) -> Image:
+    """One item as people see it: (H, W, 3), or (H, 2W, 3) side by side; `bar` adds the legend."""
+    image = item.frame.image
+    range = item.range or display_range(item.depth)
+    size = (image.shape[1], image.shape[0])
+    picture = colourise(item.depth, item.kind, range, colormap, size=size)
+    if style == "overlay":
+        picture = overlay(image, picture, alpha)
+    if bar:
+        picture = legend(picture, range, item.kind, colormap)
+    return side_by_side(image, picture) if style == "side-by-side" else picture

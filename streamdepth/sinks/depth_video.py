@@ -1,0 +1,265 @@
+"""Depth as a video that loses nothing: FFV1, 16-bit gray, in Matroska, with everything needed to read it back."""
+
+from __future__ import annotations
+
+import json
+import logging
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import av
+import numpy as np
+
+from streamdepth.errors import ConfigError, SinkOpenError, SinkWriteError
+from streamdepth.render import resize_depth
+from streamdepth.sinks.depth_codes import (
+    FAR,
+    UNKNOWN,
+    Codes,
+    GrowingRange,
+    encode_linear16,
+    encode_log16,
+)
+from streamdepth.sinks.depth_reader import SCHEMA_VERSION, TAG, DepthVideo
+from streamdepth.sinks.output import PendingFile, temporary_beside, writing
+from streamdepth.stages import Sink
+from streamdepth.types import DepthFrame, DepthKind, DepthMap, Intrinsics, ModelInfo, StreamInfo
+
+if TYPE_CHECKING:
+    from av.container import OutputContainer
+    from av.video.stream import VideoStream
+
+__all__ = ["DepthVideo", "DepthVideoSink"]
+
+_log = logging.getLogger(__name__)
+
+_OPTIONS = {"level": "3", "slices": "4", "slicecrc": "1", "coder": "1", "context": "1", "g": "1"}
+
+
+class DepthVideoSink(Sink):
+    """Writes NAME.mkv, lossless and with the source's times, and the same facts as JSON in NAME.mkv.json.
+
+    The facts, also in the container's tag STREAMDEPTH: schema_version, kind, unit, code, near_m and far_m (metric) or
+    ranges (relative: [first frame, low, high]), invalid_code, far_code, size, frame_size, model, engine, device,
+    precision, weights_licence, smoothing, source, intrinsics ([first frame, fx, fy, cx, cy] in px of the frame),
+    time_base, pts, frame_index, cuts, display_ranges ([first frame, low, high]), software.
+
+    - Metric depth is stored logarithmically (`encode_log16`); what lies outside near_m to far_m takes the nearest end
+      (`notices` says so). Relative depth is stored linearly in ranges that follow it, so nothing is clipped.
+    - Depth is kept at the network's size; another size in mid-stream is scaled to the first.
+    - Matroska counts in milliseconds; the exact times are in `pts`.
+
+    Raises:
+        ConfigError: near_m and far_m are not 0 < near_m < far_m.
+        SinkOpenError: from `open`.
+        SinkWriteError: from `write` and `close`; the output is removed then.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        overwrite: bool = False,
+        smoothing: str = "default",
+        near_m: float = 0.1,
+        far_m: float = 200.0,
+    ) -> None:
+        if not 0 < near_m < far_m:
+            raise ConfigError(f"near_m must lie between 0 and far_m, not {near_m} and {far_m}")
+        self.path = Path(path)
+        self.sidecar = self.path.with_name(self.path.name + ".json")
+        self.overwrite, self.smoothing, self.near_m, self.far_m = overwrite, smoothing, near_m, far_m
+        self.notices: list[str] = []
+        self._files: tuple[PendingFile, PendingFile] | None = None
+        self._raw: _RawVideo | None = None
+
+    def open(self, info: StreamInfo, model: ModelInfo) -> None:
+        if self.path.suffix.lower() != ".mkv":
+            raise SinkOpenError(f"a depth video is Matroska; name it '{self.path.with_suffix('.mkv')}'")
+        video = PendingFile(self.path, overwrite=self.overwrite, origin=info.origin)
+        try:
+            self._files = video, PendingFile(self.sidecar, overwrite=self.overwrite, origin=info.origin)
+        except SinkOpenError:
+            video.discard()
+            raise
+        self._raw = _RawVideo(video.temporary, info, model, (self.near_m, self.far_m))
+
+    def write(self, item: DepthFrame) -> None:
+        if self._raw is None:
+            raise SinkWriteError(f"'{self.path}' is not open; call open first")
+        try:
+            with writing(self.path):
+                for notice in self._raw.add(item):
+                    self._notice(notice)
+        except SinkWriteError:
+            self.discard()
+            raise
+
+    def close(self) -> None:
+        if self._raw is None or self._files is None or not self._raw.pts:
+            self.discard()
+            return
+        video, sidecar = self._files
+        try:
+            with writing(self.path):
+                facts = json.dumps(self._raw.facts(self.smoothing))
+                self._raw.finish(facts)
+                sidecar.temporary.write_text(facts + "\n", encoding="utf-8")
+        except SinkWriteError:
+            self.discard()
+            raise
+        self._raw = self._files = None
+        sidecar.commit()
+        video.commit()
+
+    def discard(self) -> None:
+        if self._raw is not None:
+            self._raw.abandon()
+        for file in self._files or ():
+            file.discard()
+        self._raw = self._files = None
+
+    def _notice(self, text: str) -> None:
+        if text not in self.notices:
+            self.notices.append(text)
+            _log.warning("%s: %s", self.path, text)
+
+
+class _RawVideo:
+    """The frames as they come; `finish` adds the tags, which are complete only then. Per frame only numbers stay."""
+
+    def __init__(self, path: Path, info: StreamInfo, model: ModelInfo, limits_m: tuple[float, float]) -> None:
+        self.path, self.info, self.model, self.limits_m = path, info, model, limits_m
+        self.pts: list[int] = []
+        self.indices: list[int] = []
+        self.cuts: list[int] = []
+        self.display_ranges: list[tuple[int, float, float]] = []
+        self.cameras: list[tuple[int, float, float, float, float]] = []
+        self.range = GrowingRange()
+        self.size: tuple[int, int] | None = None
+        self._output: OutputContainer | None = None
+        self._stream: VideoStream | None = None
+
+    def add(self, item: DepthFrame) -> list[str]:
+        notices, depth = [], item.depth
+        if self.size is None:
+            self._start((depth.shape[1], depth.shape[0]))
+        assert self.size is not None
+        if depth.shape[::-1] != self.size:
+            notices.append("the size of the depth changed in mid-stream; it is scaled to the first size")
+            depth = resize_depth(depth, *self.size)
+        if item.kind is DepthKind.METRIC and _exceeds(depth, self.limits_m):
+            notices.append(
+                "some depth lies outside {:g} to {:g} m and is stored as the nearest end".format(*self.limits_m)
+            )
+        self._encode(self._codes(depth), self._remember(item))
+        return notices
+
+    def _start(self, size: tuple[int, int]) -> None:
+        self.size = size
+        self._output = av.open(str(self.path), "w", format="matroska")
+        self._stream = self._output.add_stream("ffv1", rate=self.info.fps or 25, options=_OPTIONS)
+        self._stream.width, self._stream.height = size
+        self._stream.pix_fmt, self._stream.time_base = "gray16le", self.info.time_base
+        self._stream.codec_context.time_base = self.info.time_base
+
+    def _codes(self, depth: DepthMap) -> Codes:
+        if self.model.kind is DepthKind.METRIC:
+            return encode_log16(depth, *self.limits_m)
+        return encode_linear16(depth, *self.range.fit(depth, len(self.pts)))
+
+    def _remember(self, item: DepthFrame) -> int:
+        """Notes the facts of one frame and returns its pts, which rises from frame to frame."""
+        number = len(self.pts)
+        pts = round(item.frame.pts * item.frame.time_base / self.info.time_base)
+        self.pts.append(max(pts, self.pts[-1] + 1) if self.pts else pts)
+        self.indices.append(item.frame.index)
+        if item.cut:
+            self.cuts.append(number)
+        if item.range is not None and (not self.display_ranges or self.display_ranges[-1][1:] != item.range):
+            self.display_ranges.append((number, *item.range))
+        camera = item.intrinsics or self.info.intrinsics
+        if camera is not None and (not self.cameras or self.cameras[-1][1:] != _pinhole(camera)):
+            self.cameras.append((number, *_pinhole(camera)))
+        return self.pts[-1]
+
+    def _encode(self, codes: Codes, pts: int) -> None:
+        assert self._output is not None
+        assert self._stream is not None
+        frame = av.VideoFrame.from_ndarray(codes, format="gray16le")
+        frame.pts, frame.time_base = pts, self.info.time_base
+        self._output.mux(self._stream.encode(frame))
+
+    def facts(self, smoothing: str) -> dict[str, Any]:
+        """Everything a reader needs, ready for JSON."""
+        metric, model, info = self.model.kind is DepthKind.METRIC, self.model, self.info
+        code = {"code": "log16", "near_m": self.limits_m[0], "far_m": self.limits_m[1], "far_code": FAR}
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "kind": model.kind.value,
+            "unit": model.kind.unit,
+            **(code if metric else {"code": "linear16", "ranges": self.range.segments}),
+            "invalid_code": UNKNOWN,
+            "size": self.size,
+            "frame_size": (info.width, info.height),
+            "model": model.name,
+            "engine": model.engine,
+            "device": model.device,
+            "precision": model.precision,
+            "weights_licence": model.licence,
+            "smoothing": smoothing,
+            "source": info.name,
+            "intrinsics": self.cameras,
+            "time_base": (info.time_base.numerator, info.time_base.denominator),
+            "pts": self.pts,
+            "frame_index": self.indices,
+            "cuts": self.cuts,
+            "display_ranges": self.display_ranges,
+            "software": f"streamdepth {_version()}",
+        }
+
+    def finish(self, facts: str) -> None:
+        """Completes the video, then copies its packets into one that carries `facts`."""
+        assert self._output is not None
+        assert self._stream is not None
+        self._output.mux(self._stream.encode(None))
+        self._output.close()
+        tagged = temporary_beside(self.path)
+        try:
+            with av.open(str(self.path)) as source, av.open(str(tagged), "w", format="matroska") as output:
+                output.metadata.update({TAG: facts, "title": f"depth of {self.info.name}"})
+                stream = output.add_stream_from_template(source.streams.video[0], opaque=True)
+                for packet in source.demux(video=0):
+                    if packet.size:
+                        packet.stream = stream
+                        output.mux_one(packet)
+            tagged.replace(self.path)
+        finally:
+            tagged.unlink(missing_ok=True)
+
+    def abandon(self) -> None:
+        if self._output is None:
+            return
+        try:
+            self._output.close()
+        except (av.FFmpegError, OSError, ValueError) as error:
+            _log.debug("an abandoned depth video could not be closed: %s", error)
+
+
+def _exceeds(depth: DepthMap, limits_m: tuple[float, float]) -> bool:
+    known = depth[np.isfinite(depth) & (depth > 0)]
+    return bool(known.size) and (known.min() < limits_m[0] or known.max() > limits_m[1])
+
+
+def _pinhole(camera: Intrinsics) -> tuple[float, float, float, float]:
+    return camera.fx, camera.fy, camera.cx, camera.cy
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("streamdepth")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,95 @@
+"""Video encoders by name, and the options that mean the same for all of them."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+
+import av
+from av.codec import Codec
+from av.video.codeccontext import VideoCodecContext
+
+from streamdepth.errors import SinkOpenError
+
+CODECS = {
+    "h264": ("libx264", "libopenh264"),
+    "hevc": ("libx265",),
+    "av1": ("libsvtav1", "libaom-av1", "librav1e"),
+    "vp9": ("libvpx-vp9",),
+}
+"""What a codec's name stands for: the encoders to try, best first."""
+
+_HARDWARE = [
+    f"{codec}_{device}"
+    for device in ("nvenc", "qsv", "amf", "videotoolbox", "vaapi", "mf", "v4l2m2m")
+    for codec in ("h264", "hevc", "av1")
+]
+_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
+
+
+def available_encoders() -> list[str]:
+    """The encoders of this build of FFmpeg that can be asked for; a device behind one may still be missing."""
+    software = [name for names in CODECS.values() for name in names]
+    return [name for name in [*software, *_HARDWARE] if _is_encoder(name)]
+
+
+def _is_encoder(name: str) -> bool:
+    try:
+        return Codec(name, "w").type == "video"
+    except ValueError:
+        return False
+
+
+def find_encoder(codec: str) -> str:
+    """The encoder for a codec's or an encoder's name. Raises SinkOpenError with those that exist."""
+    for name in CODECS.get(codec.lower(), (codec,)):
+        if _is_encoder(name):
+            return name
+    codecs = [name for name, encoders in CODECS.items() if any(map(_is_encoder, encoders))]
+    raise SinkOpenError(
+        f"no video encoder {codec!r} in this build; use {', '.join(codecs)} or one of {', '.join(available_encoders())}"
+    )
+
+
+def encoder_options(encoder: str, crf: int, preset: str) -> dict[str, str]:
+    """Constant quality `crf` (lower is better) and `preset` (x264's words) in the words of `encoder`."""
+    slowness = _PRESETS.index(preset) if preset in _PRESETS else None
+    if encoder == "libx265":
+        return {"crf": str(crf), "preset": preset, "x265-params": "log-level=error"}
+    if encoder == "libsvtav1":
+        return {"crf": str(crf), "preset": preset if slowness is None else str(11 - slowness)}
+    if encoder in ("libvpx-vp9", "libaom-av1"):
+        speed = "4" if slowness is None else str(max(1, 8 - slowness))
+        return {"crf": str(crf), "b": "0", "deadline": "good", "cpu-used": speed, "row-mt": "1"}
+    if encoder.endswith("_nvenc"):
+        return {"rc": "vbr", "cq": str(crf), "preset": preset if slowness is None else f"p{min(7, 1 + slowness)}"}
+    if encoder.endswith("_qsv"):
+        return {"global_quality": str(crf), "preset": preset if preset in _PRESETS[2:] else "veryfast"}
+    if encoder.endswith("_amf"):
+        return {"rc": "cqp", "qp_i": str(crf), "qp_p": str(crf)}
+    if encoder.endswith("_videotoolbox"):
+        return {"q": str(max(1, min(100, 100 - 2 * crf)))}
+    return {"crf": str(crf), "preset": preset} if encoder == "libx264" else {}
+
+
+def prepare(context: VideoCodecContext, width: int, height: int, time_base: Fraction) -> None:
+    """Size, clock, 4:2:0 and the tags of BT.709 in limited range. Raises SinkOpenError where it cannot be opened."""
+    context.width, context.height, context.time_base = width, height, time_base
+    context.pix_fmt = _pixel_format(context.codec)
+    context.color_range, context.colorspace, context.color_primaries, context.color_trc = 1, 1, 1, 1
+    context.thread_count = 0
+    if context.name == "libsvtav1":
+        os.environ.setdefault("SVT_LOG", "1")  # errors only: it writes its banner to stderr by itself
+    try:
+        context.open()
+    except (av.FFmpegError, ValueError) as error:
+        raise SinkOpenError(
+            f"the encoder {context.name} does not start for {width}x{height} px ({getattr(error, 'strerror', error)}); "
+            f"try another codec or size; encoders of this build: {', '.join(available_encoders())}"
+        ) from error
+
+
+def _pixel_format(codec: Codec) -> str:
+    """4:2:0 as every player shows it: planar where the encoder takes it, else NV12."""
+    formats = [f.name for f in codec.video_formats or ()]
+    return next((name for name in ("yuv420p", "nv12") if name in formats), "yuv420p")

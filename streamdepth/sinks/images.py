@@ -1,0 +1,226 @@
+"""Depth as pictures: 16-bit PNG, float EXR or NumPy's NPZ."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from streamdepth.errors import MissingDependencyError, SinkOpenError, SinkWriteError
+from streamdepth.render import resize_depth
+from streamdepth.sinks.output import PendingFile, PendingFolder, check_output, writing
+from streamdepth.stages import Sink
+from streamdepth.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
+
+_log = logging.getLogger(__name__)
+
+_NUMBER = re.compile(r"%0?\d*d")
+_LARGEST_M = 65.535
+"""The largest depth of a PNG in millimetres."""
+
+
+class ImagesSink(Sink):
+    """Writes one picture per frame, and the facts of all of them as JSON.
+
+    - .png: 16 bits. Metric depth in millimetres, 65535 for 65.535 m and more (`notices` says so); relative depth
+      scaled per frame to 1..65535, with its range in the file's text and in the JSON. 0 is unknown.
+    - .exr: float32 in the channel Z; needs the extra `exr`. .npz: float32 under the name `depth`. Both keep NaN.
+
+    `%06d` in the name becomes the frame's index at the source, so a dropped frame leaves a gap. A name without it
+    takes exactly one frame. The JSON lies beside them: `out/%06d.png` has `out/frames.json`, `depth.png` has
+    `depth.png.json`. Everything appears at `close`; until then it lies in a hidden folder beside.
+
+    Args:
+        pattern: where to write; the folder must exist.
+        full_size: at the frame's size; else at the network's.
+
+    Raises:
+        SinkOpenError, MissingDependencyError: from `open`.
+        SinkWriteError: from `write` and `close`; the pictures are removed then.
+    """
+
+    def __init__(self, pattern: str | Path, *, overwrite: bool = False, full_size: bool = True) -> None:
+        self.pattern = Path(pattern)
+        self.overwrite, self.full_size = overwrite, full_size
+        self.notices: list[str] = []
+        self._folder: PendingFolder | None = None
+        self._facts: dict[str, Any] = {}
+
+    @property
+    def sidecar(self) -> Path:
+        """Where the JSON goes."""
+        name = _NUMBER.sub("frames", self.pattern.stem) if self._numbered else self.pattern.name
+        return self.pattern.with_name(f"{name}.json")
+
+    @property
+    def _numbered(self) -> bool:
+        return _NUMBER.search(self.pattern.name) is not None
+
+    def open(self, info: StreamInfo, model: ModelInfo) -> None:
+        check_picture(self.pattern)
+        check_output(self.sidecar, overwrite=self.overwrite, origin=info.origin)
+        for existing in self._existing():
+            check_output(existing, overwrite=self.overwrite, origin=info.origin)
+        self._folder = PendingFolder(self.pattern.parent)
+        self._facts = {
+            "schema_version": 1,
+            "kind": model.kind.value,
+            "unit": "mm" if self.pattern.suffix == ".png" and model.kind is DepthKind.METRIC else model.kind.unit,
+            "model": model.name,
+            "weights_licence": model.licence,
+            "source": info.name,
+            "time_base": (info.time_base.numerator, info.time_base.denominator),
+            "frames": {},
+        }
+
+    def _existing(self) -> list[Path]:
+        """The files the pattern stands for that are there already."""
+        before, *after = _NUMBER.split(self.pattern.name)
+        name = re.compile(re.escape(before) + (r"\d+" + re.escape(after[0]) if after else "") + "$")
+        return [path for path in self.pattern.parent.iterdir() if name.match(path.name)]
+
+    def write(self, item: DepthFrame) -> None:
+        if self._folder is None:
+            raise SinkWriteError(f"'{self.pattern}' is not open; call open first")
+        number = item.frame.index
+        name = self.pattern.name % number if self._numbered else self.pattern.name
+        if name in self._facts["frames"]:
+            self.discard()
+            raise SinkWriteError(f"'{name}' can hold one frame only; number the pictures, for example %06d.png")
+        depth = item.resized() if self.full_size else item.depth
+        try:
+            with writing(self.pattern):
+                scale = _write(self._folder.temporary / name, depth, item.kind, {"time": f"{item.frame.time:.6f}"})
+        except SinkWriteError:
+            self.discard()
+            raise
+        self._facts["frames"][name] = {"index": number, "pts": item.frame.pts, **({"range": scale} if scale else {})}
+        if self.pattern.suffix == ".png" and item.kind is DepthKind.METRIC and (depth > _LARGEST_M).any():
+            self._notice(f"depth beyond {_LARGEST_M} m does not fit into a PNG of millimetres; .exr and .npz keep it")
+
+    def close(self) -> None:
+        if self._folder is None or not self._facts["frames"]:
+            self.discard()
+            return
+        try:
+            with writing(self.pattern):
+                text = json.dumps(self._facts, indent=1)
+                (self._folder.temporary / self.sidecar.name).write_text(text + "\n", encoding="utf-8")
+            older = {path.name for path in self._existing()} - self._facts["frames"].keys()
+            if older:
+                self._notice(f"{len(older)} older pictures of '{self.pattern}' stay where they are")
+            self._folder.commit()
+        except SinkWriteError:
+            self.discard()
+            raise
+        self._folder = None
+
+    def discard(self) -> None:
+        if self._folder is not None:
+            self._folder.discard()
+        self._folder = None
+
+    def _notice(self, text: str) -> None:
+        if text not in self.notices:
+            self.notices.append(text)
+            _log.warning("%s", text)
+
+
+def write_depth_picture(
+    path: str | Path,
+    depth: DepthMap,
+    kind: DepthKind,
+    *,
+    overwrite: bool = False,
+    text: Mapping[str, str] | None = None,
+    size: tuple[int, int] | None = None,
+) -> None:
+    """Writes one depth map to a .png, .exr or .npz, as `ImagesSink` describes; it appears only when complete.
+
+    Args:
+        depth: (h, w) float32, metres or relative, NaN = unknown.
+        text: further facts for the file, such as the model's name.
+        size: (width, height) to enlarge to.
+
+    Raises:
+        SinkOpenError, MissingDependencyError: the path cannot be written.
+        SinkWriteError: while writing.
+    """
+    path = Path(path)
+    check_picture(path)
+    file = PendingFile(path, overwrite=overwrite)
+    try:
+        with writing(path):
+            _write(file.temporary, resize_depth(depth, *size) if size else depth, kind, text or {})
+        file.commit()
+    finally:
+        file.discard()
+
+
+def check_picture(path: Path) -> None:
+    """Raises SinkOpenError for an extension that cannot be written, MissingDependencyError without its package."""
+    if path.suffix not in _WRITERS:
+        raise SinkOpenError(f"cannot write depth to '{path}'; use one of {' '.join(_WRITERS)}")
+    if path.suffix == ".exr":
+        _openexr()
+
+
+def _write(path: Path, depth: DepthMap, kind: DepthKind, text: Mapping[str, str]) -> tuple[float, float] | None:
+    """Writes one file. Returns the range it was scaled from, where it was."""
+    facts = {"kind": kind.value, **text}
+    return _WRITERS[path.suffix](path, depth, kind, facts)
+
+
+def _write_png(path: Path, depth: DepthMap, kind: DepthKind, facts: dict[str, str]) -> tuple[float, float] | None:
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    known, scale = ~np.isnan(depth), None
+    if kind is DepthKind.METRIC:
+        known &= depth > 0
+        values = np.where(known, depth, np.float32(0)).astype(np.float64) * 1000
+        facts = {**facts, "unit": "mm"}
+    else:
+        known &= np.isfinite(depth)
+        low, high = (float(depth[known].min()), float(depth[known].max())) if known.any() else (0.0, 1.0)
+        values = 1 + (np.where(known, depth, np.float32(low)).astype(np.float64) - low) * (65534 / ((high - low) or 1))
+        scale = low, high
+        facts = {**facts, "low": repr(low), "high": repr(high)}
+    codes = np.where(known, np.clip(np.rint(values), 1, 65535), 0).astype(np.uint16)
+    info = PngInfo()
+    for key, value in facts.items():
+        info.add_text(f"streamdepth:{key}", value)
+    Image.fromarray(codes).save(path, format="PNG", pnginfo=info, compress_level=3)
+    return scale
+
+
+def _write_exr(path: Path, depth: DepthMap, kind: DepthKind, facts: dict[str, str]) -> None:
+    exr = _openexr()
+    header = {"compression": exr.ZIP_COMPRESSION, "type": exr.scanlineimage}
+    header |= {f"streamdepth:{key}": value for key, value in facts.items()}
+    exr.File(header, {"Z": np.ascontiguousarray(depth)}).write(str(path))
+
+
+def _write_npz(path: Path, depth: DepthMap, kind: DepthKind, facts: dict[str, str]) -> None:
+    with path.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, depth=depth, **{k: np.array(v) for k, v in facts.items()})
+
+
+def _openexr() -> Any:
+    try:
+        import OpenEXR
+    except ImportError as error:
+        raise MissingDependencyError("OpenEXR", "exr", "writing .exr") from error
+    return OpenEXR
+
+
+_WRITERS: dict[str, Callable[[Path, DepthMap, DepthKind, dict[str, str]], tuple[float, float] | None]] = {
+    ".png": _write_png,
+    ".exr": _write_exr,
+    ".npz": _write_npz,
+}

@@ -1,0 +1,119 @@
+"""Outputs that appear under their name only when they are complete."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+
+from streamdepth.errors import SinkOpenError, SinkWriteError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def check_output(path: Path, *, overwrite: bool = False, origin: Path | None = None) -> None:
+    """Raises SinkOpenError unless a file may be written to `path`.
+
+    Args:
+        overwrite: an existing file may be replaced, but never `origin`.
+        origin: the file that is being read.
+    """
+    folder = path.parent
+    if not folder.is_dir():
+        raise SinkOpenError(f"cannot write '{path}': there is no folder '{folder}'; create it or choose another")
+    if not path.exists():
+        return
+    if origin is not None and origin.exists() and path.samefile(origin):
+        raise SinkOpenError(f"the output '{path}' is the input itself; choose another name")
+    if not path.is_file():
+        raise SinkOpenError(f"cannot write '{path}': it is not a regular file; choose another name")
+    if not overwrite:
+        raise SinkOpenError(f"'{path}' exists already; use --overwrite (overwrite=True) or choose another name")
+
+
+def temporary_beside(path: Path) -> Path:
+    """A fresh hidden name in the same folder, with the same extension."""
+    return path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
+
+
+class PendingFile:
+    """A file that is written under a temporary name in the same folder, and renamed by `commit`.
+
+    Until then an older file of that name is untouched, whatever happens. Raises SinkOpenError as `check_output` does,
+    and when the folder cannot be written to.
+    """
+
+    def __init__(self, path: Path, *, overwrite: bool = False, origin: Path | None = None) -> None:
+        check_output(path, overwrite=overwrite, origin=origin)
+        self.path, self.overwrite = path, overwrite
+        self.temporary = temporary_beside(path)
+        try:
+            self.temporary.touch(exist_ok=False)
+        except OSError as error:
+            raise SinkOpenError(
+                f"cannot write to the folder '{path.parent}': {error.strerror}; choose another"
+            ) from error
+
+    def commit(self) -> None:
+        """Puts the file in place. Raises SinkWriteError; then what was written stays under the temporary name."""
+        if self.path.exists() and not self.overwrite:
+            raise SinkWriteError(
+                f"'{self.path}' has appeared meanwhile and was left alone; the result is in '{self.temporary}'"
+            )
+        with writing(self.path):
+            with self.temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(self.temporary, self.path)
+
+    def discard(self) -> None:
+        """Removes what was written. Idempotent, and harmless after `commit`."""
+        with contextlib.suppress(OSError):
+            self.temporary.unlink(missing_ok=True)
+
+
+class PendingFolder:
+    """Files of one folder that are written to a hidden folder beside them, and moved into place by `commit`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.temporary = folder / f".{secrets.token_hex(4)}.part"
+        try:
+            self.temporary.mkdir()
+        except OSError as error:
+            raise SinkOpenError(f"cannot write to the folder '{folder}': {error.strerror}; choose another") from error
+
+    def commit(self) -> None:
+        """Moves every file into place, replacing files of the same name. Raises SinkWriteError."""
+        with writing(self.folder):
+            for file in self.temporary.iterdir():
+                os.replace(file, self.folder / file.name)
+            self.temporary.rmdir()
+
+    def discard(self) -> None:
+        """Removes what was written. Idempotent, and harmless after `commit`."""
+        shutil.rmtree(self.temporary, ignore_errors=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns what can go wrong while `path` is written into SinkWriteError."""
+    try:
+        yield
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise SinkWriteError(explain(path, error)) from error
+
+
+def explain(path: Path, error: Exception) -> str:
+    """One line for a failed write."""
+    if getattr(error, "errno", None) in _FULL:
+        free = shutil.disk_usage(path.parent).free / 1e6
+        return f"no room for '{path}': the disk or the quota is full ({free:.0f} MB free); make room or write elsewhere"
+    reason = getattr(error, "strerror", None) or str(error)
+    return f"writing '{path}' failed: {reason}"

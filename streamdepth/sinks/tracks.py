@@ -1,0 +1,161 @@
+"""Audio, subtitles, chapters and tags of the source's file, copied beside a new video."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+from av.stream import Discard, Disposition
+
+if TYPE_CHECKING:
+    from av.container import InputContainer, OutputContainer
+    from av.packet import Packet
+    from av.stream import Stream
+    from av.video.stream import VideoStream
+
+_NOT_COPIED_TAGS = {"encoder", "duration", "major_brand", "minor_version", "compatible_brands"}
+"""These describe the old file's container, not its content."""
+
+
+class TrackCopier:
+    """Copies packets of `origin` into `output`, unchanged, in step with the video that is written there.
+
+    Audio, subtitles and attachments are copied; what `output` cannot hold is told to `notice`. Only one packet is held
+    in memory. Make it before the first packet goes into `output`.
+    """
+
+    def __init__(self, origin: Path, output: OutputContainer, notice: Callable[[str], None]) -> None:
+        self._output, self._notice = output, notice
+        self._input: InputContainer = av.open(str(origin), metadata_errors="replace")
+        self._targets = {source.index: target for source, target in self._add_tracks()}
+        self._video = first_video(self._input)
+        self._earliest_dts: dict[int, int] = {}
+        self._packets = self._read()
+        self._next: Packet[Stream] | None = next(self._packets, None)
+        self.begin = _begin(self._next) if self._next is not None else Fraction(0)
+        output.metadata.update(_tags(self._input.metadata))
+
+    def _add_tracks(self) -> Iterator[tuple[Stream, Stream]]:
+        for stream in self._input.streams:
+            if stream.type not in ("audio", "subtitle", "attachment"):
+                continue
+            if not _fits(stream, self._output.format.name):
+                name = stream.codec_context.name if stream.codec_context else stream.name
+                self._notice(
+                    f"{stream.type} track {stream.index} ({name}) is left out: {self._output.format.name} cannot hold "
+                    "it; an output ending in .mkv can hold most"
+                )
+                continue
+            target = self._output.add_stream_from_template(stream)
+            target.disposition = stream.disposition
+            target.metadata.update(_tags(stream.metadata))
+            yield stream, target
+
+    def _read(self) -> Iterator[Packet[Stream]]:
+        timed = [self._input.streams[i] for i in self._targets if self._input.streams[i].type != "attachment"]
+        if not timed:
+            return
+        for stream in self._input.streams:
+            if stream.index not in self._targets:
+                stream.discard = Discard.all
+        try:
+            yield from (packet for packet in self._input.demux(timed) if packet.size)
+        except av.FFmpegError as error:
+            self._notice(f"the audio and subtitle tracks end early: {error.strerror}")
+
+    def copy_until(self, seconds: Fraction) -> None:
+        """Copies the packets that begin before `seconds`."""
+        while self._next is not None and _begin(self._next) < seconds:
+            self._copy(self._next)
+            self._next = next(self._packets, None)
+
+    def finish(self, end: Fraction | None) -> None:
+        """Copies the rest: all of it, or what begins before `end` seconds; and the chapters."""
+        while self._next is not None:
+            if end is None or _begin(self._next) < end:
+                self._copy(self._next)
+            elif _begin(self._next) > end + 10:  # tracks are interleaved more finely than that
+                break
+            self._next = next(self._packets, None)
+        chapters = self._input.chapters()
+        if end is not None:
+            chapters = [c for c in chapters if c["start"] * (c["time_base"] or 1) < end]
+            for chapter in chapters:
+                chapter["end"] = min(chapter["end"], int(end / (chapter["time_base"] or 1)))
+        self._output.set_chapters(chapters)
+
+    def _copy(self, packet: Packet[Stream]) -> None:
+        index, target = packet.stream.index, self._targets[packet.stream.index]
+        packet.dts = packet.pts if packet.dts is None else packet.dts
+        if packet.dts is None:
+            self._notice(f"track {index} has packets without a time; they are left out")
+            return
+        self._output.start_encoding()  # only then the target's clock is final
+        earliest = self._earliest_dts.get(index, packet.dts)
+        if packet.dts < earliest:
+            self._notice(f"the times of track {index} go backwards; they are moved on")
+            packet.dts = earliest
+            packet.pts = max(packet.pts or earliest, earliest)
+        ticks = math.ceil((target.time_base or packet.time_base) / packet.time_base)
+        self._earliest_dts[index] = packet.dts + max(ticks, 1)
+        packet.stream = target
+        self._output.mux_one(packet)
+
+    def close(self) -> None:
+        """Lets go of the file. Idempotent."""
+        self._input.close()
+
+
+def after(origin: Path, last: Fraction) -> tuple[Fraction | None, bool]:
+    """What `origin` has from its video frame at `last` seconds on: (that frame's duration, whether more follow)."""
+    duration, more = None, False
+    with av.open(str(origin), metadata_errors="replace") as container:
+        video = first_video(container)
+        if video is None or video.time_base is None:
+            return None, False
+        for stream in container.streams:
+            if stream is not video:
+                stream.discard = Discard.all
+        try:
+            container.seek(int(last / video.time_base), stream=video)
+            for packet in container.demux(video):
+                time = packet.pts if packet.pts is not None else packet.dts
+                if time is None or packet.is_discard:
+                    continue
+                if time * video.time_base == last and packet.duration:
+                    duration = packet.duration * video.time_base
+                more = more or time * video.time_base > last
+        except av.FFmpegError:
+            return duration, more
+    return duration, more
+
+
+def first_video(container: InputContainer) -> VideoStream | None:
+    """The first video track that is not a cover picture."""
+    films = (s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
+    return next(films, None)
+
+
+def _fits(stream: Stream, format_name: str) -> bool:
+    """Whether a container of that format takes this track: tried on one in memory."""
+    try:
+        with av.open(io.BytesIO(), "w", format=format_name) as trial:
+            trial.add_stream_from_template(stream)
+            trial.start_encoding()
+    except (av.FFmpegError, ValueError):
+        return False
+    return True
+
+
+def _begin(packet: Packet[Stream]) -> Fraction:
+    time = packet.dts if packet.dts is not None else packet.pts
+    return (time or 0) * packet.time_base
+
+
+def _tags(tags: dict[str, str]) -> dict[str, str]:
+    return {key: value for key, value in tags.items() if key.lower() not in _NOT_COPIED_TAGS}

@@ -1,0 +1,251 @@
+"""A video to look at: the source with its depth, on the source's clock, with the source's sound."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+import cv2
+
+from streamdepth.errors import SinkOpenError, SinkWriteError
+from streamdepth.render import Style, check_look, render
+from streamdepth.sinks.encoders import encoder_options, find_encoder, prepare
+from streamdepth.sinks.output import PendingFile, explain, writing
+from streamdepth.sinks.tracks import TrackCopier, after
+from streamdepth.stages import Sink
+from streamdepth.types import DepthFrame, Image, ModelInfo, StreamInfo
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+_log = logging.getLogger(__name__)
+
+FORMATS = {
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".webm": "webm",
+}
+"""The containers that keep any frame's time; others would force a fixed frame rate."""
+
+_LARGEST_TIMESCALE = 2**31 - 1
+
+
+class VideoSink(Sink):
+    """Writes an overlay, the depth alone, or both side by side, with the timestamps of the source.
+
+    - Times: each frame keeps its exact time, so a variable frame rate stays one. MP4 and MOV take over the source's
+      clock; Matroska and WebM count in milliseconds and round to them, and begin at 0 or later: where sound begins
+      before 0, all tracks are shifted together (`notices` says so). A live stream begins at 0.
+    - Sound: with `copy_tracks`, all audio and subtitle tracks, chapters and tags of the source's file are copied
+      without re-encoding; `notices` says what the container cannot hold. When the user ends early, so do they.
+    - Picture: 4:2:0, BT.709, limited range, which plays everywhere. 4:2:0 needs even sizes: an odd one gets its last
+      row or column twice. Frames are upright already, so no rotation is tagged. A frame of another size than the first
+      is scaled to it.
+
+    Args:
+        path: .mp4 .m4v .mov .mkv or .webm.
+        style: overlay, depth or side-by-side.
+        alpha: how much of the depth covers the picture in an overlay, 0 to 1.
+        codec: h264, hevc, av1, vp9, or the name of an encoder such as h264_nvenc.
+        crf: constant quality, lower is better: 0 to 51 for h264 and hevc, to 63 for av1 and vp9.
+        preset: x264's words from ultrafast to veryslow, translated for other encoders, or the encoder's own word.
+        legend: a bar with metres (metric depth) or words (relative depth).
+
+    Raises:
+        ConfigError: an unknown style or colour map.
+        SinkOpenError: from `open`.
+        SinkWriteError: from `write` and `close`; the output is removed then.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        style: Style = "overlay",
+        colormap: str = "inferno",
+        alpha: float = 0.6,
+        codec: str = "h264",
+        crf: int = 20,
+        preset: str = "veryfast",
+        overwrite: bool = False,
+        legend: bool = True,
+        copy_tracks: bool = True,
+    ) -> None:
+        check_look(style, colormap, alpha)
+        self.path = Path(path)
+        self.style, self.colormap, self.alpha, self.legend = style, colormap, alpha, legend
+        self.codec, self.crf, self.preset = codec, crf, preset
+        self.overwrite, self.copy_tracks = overwrite, copy_tracks
+        self.notices: list[str] = []
+        self._file: PendingFile | None = None
+        self._movie: _Movie | None = None
+
+    def open(self, info: StreamInfo, model: ModelInfo) -> None:
+        if self.path.suffix.lower() not in FORMATS:
+            raise SinkOpenError(f"cannot write a video to '{self.path}'; use one of {' '.join(FORMATS)}")
+        encoder = find_encoder(self.codec)
+        self._file = PendingFile(self.path, overwrite=self.overwrite, origin=info.origin)
+        try:
+            options = encoder_options(encoder, self.crf, self.preset)
+            width = info.width * 2 if self.style == "side-by-side" else info.width
+            self._movie = _Movie(self._file.temporary, info, encoder, options, (width, info.height))
+            if self.copy_tracks and info.origin is not None:
+                self._movie.tracks = tracks = TrackCopier(info.origin, self._movie.output, self._notice)
+                if tracks.begin < 0 and self.path.suffix.lower() in (".mkv", ".webm"):
+                    shift = float(-tracks.begin)
+                    self._notice(
+                        f"Matroska has no times below 0: all tracks are shifted by {shift:.3f} s; .mp4 keeps them"
+                    )
+        except Exception as error:
+            self.discard()
+            if isinstance(error, (av.FFmpegError, ValueError, OSError)):
+                raise SinkOpenError(f"{explain(self.path, error)}; try another container or codec") from error
+            raise
+
+    def write(self, item: DepthFrame) -> None:
+        if self._movie is None:
+            raise SinkWriteError(f"'{self.path}' is not open; call open first")
+        picture = render(item, style=self.style, colormap=self.colormap, alpha=self.alpha, bar=self.legend)
+        try:
+            with writing(self.path):
+                for notice in self._movie.add(picture, item.frame.pts * item.frame.time_base):
+                    self._notice(notice)
+        except SinkWriteError:
+            self.discard()
+            raise
+
+    def close(self) -> None:
+        if self._movie is None or self._file is None or not self._movie.frames:
+            self.discard()
+            return
+        try:
+            with writing(self.path):
+                self._movie.finish()
+        except SinkWriteError:
+            self.discard()
+            raise
+        file, self._movie, self._file = self._file, None, None
+        file.commit()
+
+    def discard(self) -> None:
+        if self._movie is not None:
+            self._movie.abandon()
+        if self._file is not None:
+            self._file.discard()
+        self._movie = self._file = None
+
+    def _notice(self, text: str) -> None:
+        if text not in self.notices:
+            self.notices.append(text)
+            _log.warning("%s: %s", self.path, text)
+
+
+class _Movie:
+    """One video being written: frames in at their times, packets out in step with the copied tracks.
+
+    The last frame is held back, because its duration is known only when the next one comes.
+    """
+
+    def __init__(
+        self, path: Path, info: StreamInfo, encoder: str, options: dict[str, str], size: tuple[int, int]
+    ) -> None:
+        self.info, self.size, self.tick = info, size, info.time_base
+        self.output = av.open(str(path), "w", format=FORMATS[path.suffix.lower()], options=_muxer_options(path, info))
+        self.stream: VideoStream = self.output.add_stream(encoder, rate=info.fps or 25, options=options)  # type: ignore[assignment]  # the encoder is one for video
+        self.stream.time_base = self.tick
+        prepare(self.stream.codec_context, size[0] + size[0] % 2, size[1] + size[1] % 2, self.tick)
+        self.tracks: TrackCopier | None = None
+        self.frames = 0
+        self._offset: int | None = None if info.is_live else 0
+        self._held: av.VideoFrame | None = None
+        self._durations: dict[int, int] = {}
+
+    def add(self, picture: Image, time: Fraction) -> list[str]:
+        """Takes the picture shown from `time` seconds on. Returns what the user should know."""
+        notices = []
+        if (picture.shape[1], picture.shape[0]) != self.size:
+            notices.append("the size of the picture changed in mid-stream; it is scaled to the first size")
+            picture = cv2.resize(picture, self.size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]  # stays uint8
+        pts = round(time / self.tick)
+        if self._offset is None:
+            self._offset = -pts
+        pts += self._offset
+        if self._held is not None:
+            held_pts = self._held.pts or 0
+            if pts <= held_pts:
+                notices.append("timestamps of the source go backwards or repeat; these frames are moved on")
+                pts = held_pts + 1
+            self._encode(self._held, pts - held_pts)
+        self._held = self._frame(picture, pts)
+        self.frames += 1
+        return notices
+
+    def _frame(self, picture: Image, pts: int) -> av.VideoFrame:
+        width, height = self.size
+        if width % 2 or height % 2:
+            picture = cv2.copyMakeBorder(picture, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)  # type: ignore[assignment]  # stays uint8
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
+            format=self.stream.pix_fmt,
+            src_colorspace="ITU709",
+            dst_colorspace="ITU709",
+            src_color_range="JPEG",
+            dst_color_range="MPEG",
+        )
+        frame.color_primaries = frame.color_trc = 1
+        frame.pts, frame.time_base = pts, self.tick
+        return frame
+
+    def _encode(self, frame: av.VideoFrame | None, duration: int = 0) -> None:
+        if frame is not None:
+            self._durations[frame.pts or 0] = duration
+        packets: Sequence[Packet[VideoStream]] = self.stream.encode(frame)
+        for packet in packets:
+            packet.duration = self._durations.pop(packet.pts or 0, 0)
+            if self.tracks is not None:
+                self.tracks.copy_until((packet.dts or 0) * packet.time_base)
+            self.output.mux_one(packet)
+
+    def finish(self) -> None:
+        """Writes what was held back, the rest of the tracks, and the index."""
+        assert self._held is not None
+        last = (self._held.pts or 0) * self.tick
+        duration, more = after(self.info.origin, last) if self.info.origin else (None, False)
+        ticks = max(1, round((duration or 1 / (self.info.fps or 25)) / self.tick))
+        self._encode(self._held, ticks)
+        self._encode(None)
+        if self.tracks is not None:
+            self.tracks.finish(last + ticks * self.tick if more else None)
+            self.tracks.close()
+        self.output.close()
+
+    def abandon(self) -> None:
+        """Lets go of the files without completing anything."""
+        if self.tracks is not None:
+            self.tracks.close()
+        try:
+            self.output.close()
+        except (av.FFmpegError, OSError, ValueError) as error:
+            _log.debug("an abandoned video could not be closed: %s", error)
+
+
+def _muxer_options(path: Path, info: StreamInfo) -> dict[str, str]:
+    """What makes the container keep exact times."""
+    name = FORMATS[path.suffix.lower()]
+    if name not in ("mp4", "mov"):
+        return {}
+    options = {"movflags": "+faststart"}
+    rates = [info.time_base.denominator]
+    if info.origin is not None:
+        with av.open(str(info.origin), metadata_errors="replace") as container:
+            rates += [s.codec_context.sample_rate for s in container.streams.audio]
+    # delays of whole tracks are counted in this unit; the default of 1 ms would shift sound against the picture
+    timescale = math.lcm(*(rate for rate in rates if rate))
+    return options | ({"movie_timescale": str(timescale)} if timescale <= _LARGEST_TIMESCALE else {})

@@ -1,0 +1,134 @@
+"""A window on the screen."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from contextlib import closing
+
+import cv2
+
+from streamdepth.errors import SinkOpenError, SinkWriteError
+from streamdepth.render import Style, check_look, render
+from streamdepth.stages import Sink
+from streamdepth.types import DepthFrame, ModelInfo, StreamInfo
+
+_ESCAPE = 27
+_INSTEAD = "write a file instead: streamdepth convert INPUT -o out.mp4"
+
+
+class WindowSink(Sink):
+    """Shows the frames in a window of OpenCV, on the caller's thread. `q`, Escape or closing the window ends the run.
+
+    Args:
+        title: the window's title, and its identity: one window per title.
+        style: overlay, depth or side-by-side.
+        alpha: how much of the depth covers the picture in an overlay, 0 to 1.
+
+    Raises:
+        ConfigError: an unknown style or colour map.
+        SinkOpenError: from `open`, without a screen.
+    """
+
+    may_skip = True
+
+    def __init__(
+        self,
+        title: str = "streamdepth",
+        *,
+        style: Style = "overlay",
+        colormap: str = "inferno",
+        alpha: float = 0.6,
+        legend: bool = True,
+    ) -> None:
+        check_look(style, colormap, alpha)
+        self.title, self.style, self.colormap, self.alpha, self.legend = title, style, colormap, alpha, legend
+        self._is_open = self._wants_stop = False
+
+    def open(self, info: StreamInfo, model: ModelInfo) -> None:
+        check_display()
+        try:
+            cv2.namedWindow(self.title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+            cv2.resizeWindow(self.title, *self._first_size(info))
+        except cv2.error as error:
+            raise SinkOpenError(f"the window cannot be opened ({error.err}); {_INSTEAD}") from error
+        self._is_open, self._wants_stop = True, False
+
+    def _first_size(self, info: StreamInfo) -> tuple[int, int]:
+        """At most 1280x720 px, so that any stream fits on the screen."""
+        width = info.width * 2 if self.style == "side-by-side" else info.width
+        scale = min(1.0, 1280 / width, 720 / info.height)
+        return max(1, round(width * scale)), max(1, round(info.height * scale))
+
+    def write(self, item: DepthFrame) -> None:
+        if not self._is_open:
+            raise SinkWriteError(f"the window '{self.title}' is not open; call open first")
+        if self._wants_stop:
+            return
+        picture = render(item, style=self.style, colormap=self.colormap, alpha=self.alpha, bar=self.legend)
+        try:
+            cv2.imshow(self.title, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+            key = cv2.waitKey(1) & 0xFF
+            is_closed = cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) < 1
+        except cv2.error as error:
+            raise SinkWriteError(f"the window '{self.title}' failed: {error.err}") from error
+        self._wants_stop = is_closed or key in (ord("q"), _ESCAPE)
+
+    def close(self) -> None:
+        if not self._is_open:
+            return
+        self._is_open = False
+        try:
+            cv2.destroyWindow(self.title)
+            cv2.waitKey(1)
+        except cv2.error:
+            return  # the user has closed it already
+
+    @property
+    def wants_stop(self) -> bool:
+        return self._wants_stop
+
+
+def check_display() -> None:
+    """Raises SinkOpenError when no window can be shown.
+
+    On Linux this asks the X server first, because OpenCV's window library ends the whole process without one.
+    """
+    if _has_no_gui():
+        raise SinkOpenError(
+            "this OpenCV cannot open windows; pip uninstall opencv-python-headless and pip install opencv-python, "
+            f"or {_INSTEAD}"
+        )
+    if sys.platform.startswith("linux") and not _answers(os.environ.get("DISPLAY", "")):
+        raise SinkOpenError(f"there is no screen here (DISPLAY is unset or does not answer); {_INSTEAD}")
+
+
+def _has_no_gui() -> bool:
+    lines = cv2.getBuildInformation().splitlines()
+    return any(line.strip().startswith("GUI:") and line.split()[-1] == "NONE" for line in lines)
+
+
+def _answers(display: str) -> bool:
+    """Whether an X server is there; `display` as in DISPLAY: [host]:number[.screen]."""
+    host, _, rest = display.rpartition(":")
+    number = rest.split(".")[0]
+    if not number.isdigit():
+        return False
+    local = host in ("", "unix")
+    addresses: list[tuple[int, object]] = (
+        [(socket.AF_UNIX, f"/tmp/.X11-unix/X{number}"), (socket.AF_UNIX, f"\0/tmp/.X11-unix/X{number}")]
+        if local
+        else [(socket.AF_INET, (host, 6000 + int(number)))]
+    )
+    return any(_connects(family, address) for family, address in addresses)
+
+
+def _connects(family: int, address: object) -> bool:
+    with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
+        probe.settimeout(2)
+        try:
+            probe.connect(address)  # type: ignore[arg-type]  # a path or a pair, as the family wants
+        except OSError:
+            return False
+    return True

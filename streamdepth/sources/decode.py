@@ -1,0 +1,158 @@
+"""Decoded pictures, one after the other: what files, network streams and libav's devices share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from fractions import Fraction
+from typing import Generic, NamedTuple, TypeVar
+
+import av
+from av.error import FFmpegError
+
+from streamdepth.errors import SourceLostError, SourceOpenError
+from streamdepth.sources.picture import Painter
+from streamdepth.sources.timeline import Timeline
+from streamdepth.stages import Source
+from streamdepth.types import Frame, Image
+
+MAX_SIDE_PX = 16384
+"""The default limit for the width and the height of a picture."""
+
+_FASTEST_FPS = 1000
+
+
+class Picture(NamedTuple):
+    """One decoded picture and when it is to be shown."""
+
+    image: Image
+    """(H, W, 3) uint8 RGB."""
+    pts: int | None
+    """In ticks of `time_base`, as it came; None when it came without."""
+    time_base: Fraction
+    """Seconds per tick."""
+    decoded_at: float
+    """`time.monotonic()`."""
+
+
+class Pictures:
+    """Frames from libav, painted one after the other. `painter`: that of an earlier stream, whose size is kept.
+
+    Raises SourceOpenError when there is no frame at all or a side is longer than `max_side_px`.
+    """
+
+    def __init__(
+        self,
+        frames: Generator[av.VideoFrame],
+        name: str,
+        painter: Painter,
+        announce: Callable[[str], None],
+        *,
+        max_side_px: int = MAX_SIDE_PX,
+    ) -> None:
+        self.name, self.painter = name, painter
+        self._frames, self._announce = frames, announce
+        self.delivered = self.undecodable = 0
+        self.failure: FFmpegError | None = None
+        """What ended the stream before its end, for example a timeout."""
+        self._first = next(frames, None)
+        if self._first is None:
+            raise self.nothing()
+        self.width, self.height = painter.size_of(self._first)
+        check_side(name, max(self.width, self._first.width), max(self.height, self._first.height), max_side_px)
+        self.time_base = self._first.time_base or Fraction(1, 90000)
+        self.fps = sane_fps(1 / self.time_base)
+        self.frame_count: int | None = None
+
+    @property
+    def missing(self) -> int:
+        """Frames that should have come and did not."""
+        return 0
+
+    @property
+    def damage(self) -> str | None:
+        """What the whole stream, once read to its end, turned out to lack; None when it was complete."""
+        return None
+
+    def nothing(self) -> Exception:
+        """The error for a stream without a single frame."""
+        return SourceOpenError(f"{self.name} gives no picture at all")
+
+    def read(self) -> Picture | None:
+        """The next picture; None at the end."""
+        frame, self._first = self._first or next(self._frames, None), None
+        if frame is None:
+            return None
+        self.delivered += 1
+        decoded_at = time.monotonic()
+        if frame.is_corrupt:
+            self._announce(f"{self.name} is damaged: some of its pictures show errors")
+        return Picture(self.painter.paint(frame), frame.pts, frame.time_base or self.time_base, decoded_at)
+
+    def close(self) -> None:
+        """Lets go of the decoder."""
+        self._frames.close()
+
+
+P = TypeVar("P", bound=Pictures)
+
+
+class DecodedSource(Source, Generic[P]):
+    """Reads `Pictures`, which subclasses open: numbers and times them, and says at the end what was lost."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pictures: P | None = None
+        self._timeline = Timeline(Fraction(1), None)
+        self._index = 0
+
+    def _begin(self, pictures: P) -> None:
+        self._pictures, self._timeline, self._index = pictures, Timeline(pictures.time_base, pictures.fps), 0
+
+    def read(self) -> Frame | None:
+        if self._pictures is None:
+            return None
+        frame = self._next(self._pictures)
+        if frame is None:
+            self._finish(self._pictures)
+        return frame
+
+    def _next(self, pictures: P) -> Frame | None:
+        picture = pictures.read()
+        if picture is None:
+            return None
+        ticks = self._timeline.place(picture.pts, picture.time_base)
+        if self._timeline.repaired:
+            self.notice(f"{pictures.name} has timestamps that do not increase; they were repaired")
+        index, self._index = self._index, self._index + 1
+        return Frame(picture.image, index, ticks, self._timeline.time_base, picture.decoded_at, pictures.name)
+
+    def _finish(self, pictures: P) -> None:
+        damage = pictures.damage
+        self._count_lost(pictures)
+        self.close()
+        if damage:
+            raise SourceLostError(damage)
+
+    def _count_lost(self, pictures: P) -> None:
+        for cause, count in (("undecodable", pictures.undecodable), ("missing", pictures.missing)):
+            if count:
+                self.lost[cause] += count
+
+    def close(self) -> None:
+        pictures, self._pictures = self._pictures, None
+        if pictures is not None:
+            pictures.close()
+
+
+def check_side(name: str, width: int, height: int, max_side_px: int) -> None:
+    """Raises SourceOpenError for pictures larger than the limit."""
+    if max(width, height) > max_side_px:
+        raise SourceOpenError(
+            f"{name} is {width}x{height} px, and the limit is {max_side_px} px a side; raise it with --max-side"
+        )
+
+
+def sane_fps(rate: Fraction | None) -> Fraction | None:
+    """None for a frame rate that cannot be meant."""
+    return rate if rate and 0 < rate <= _FASTEST_FPS else None

@@ -1,0 +1,93 @@
+"""Video files, by PyAV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+
+from streamdepth.errors import SourceOpenError
+from streamdepth.sources.decode import MAX_SIDE_PX, DecodedSource
+from streamdepth.sources.track import Track
+from streamdepth.types import StreamInfo
+
+_HEAD_BYTES = 65536
+
+
+class FileSource(DecodedSource[Track]):
+    """A local video file: every frame, with its exact timestamp, in RGB, upright, with square pixels.
+
+    Rotation, reflection, pixel shape, colour matrix and range are applied as tagged; HDR is tone-mapped to SDR. What
+    cannot be decoded is counted in `lost`, and after all other frames `read` raises SourceLostError.
+    """
+
+    def __init__(self, path: str | Path, *, max_side_px: int = MAX_SIDE_PX) -> None:
+        super().__init__()
+        self.path, self.max_side_px = Path(path), max_side_px
+
+    def open(self) -> StreamInfo:
+        self.close()
+        name = str(self.path)
+        _check_readable(self.path)
+        try:
+            track = Track(_open_container(self.path), name, self.notice, max_side_px=self.max_side_px)
+        except FFmpegError as error:
+            raise SourceOpenError(f"{name} cannot be decoded: {error.strerror}; try to convert it first") from error
+        self._begin(track)
+        return StreamInfo(
+            name,
+            track.width,
+            track.height,
+            fps=track.fps,
+            frame_count=track.frame_count,
+            time_base=track.time_base,
+            origin=self.path,
+        )
+
+
+def _check_readable(path: Path) -> None:
+    if path.is_dir():
+        raise SourceOpenError(f"{path} is a folder, not a video file; a folder of pictures is read by ImagesSource")
+    if not path.exists():
+        raise SourceOpenError(f"{path} does not exist; check the spelling and the current folder ({Path.cwd()})")
+    if not path.is_file():
+        return  # a pipe: reading its head would lose it
+    try:
+        head = _head(path)
+    except PermissionError as error:
+        raise SourceOpenError(f"{path} may not be read; check its permissions") from error
+    except OSError as error:
+        raise SourceOpenError(f"{path} cannot be read: {error.strerror}") from error
+    if not head:
+        raise SourceOpenError(f"{path} is empty (0 bytes); the recording or download may have failed")
+    if not any(head):
+        raise SourceOpenError(f"{path} holds only zeros; the recording or download may have failed")
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_HEAD_BYTES)
+
+
+def _open_container(path: Path) -> InputContainer:
+    try:
+        # `file:` keeps libav from taking a colon in the name for a protocol.
+        return av.open(f"file:{path}", metadata_errors="replace")
+    except FFmpegError as error:
+        raise SourceOpenError(f"{path} is not a video that can be read: {_reason(path, error)}") from error
+
+
+def _reason(path: Path, error: FFmpegError) -> str:
+    if path.is_file() and _is_text(_head(path)):
+        return "it holds text, whatever its name says; give a video file"
+    return (
+        f"{error.strerror}; it is damaged, cut off before its index, or in a format unknown to FFmpeg; "
+        "try to fetch or record it again"
+    )
+
+
+def _is_text(head: bytes) -> bool:
+    text = head.decode("utf-8", errors="replace")
+    return all(c.isprintable() or c.isspace() for c in text[:-1]) and "\ufffd" not in text[:-3]

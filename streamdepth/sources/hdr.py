@@ -1,0 +1,118 @@
+"""HDR to SDR: what a PQ or HLG picture looks like on an ordinary screen.
+
+Curves: SMPTE ST 2084 (PQ), ARIB STD-B67 (HLG, ITU-R BT.2100 with a 1000 cd/m2 display), highlights by the EETF of
+ITU-R BT.2390, reference white at 203 cd/m2 by ITU-R BT.2408, primaries from BT.2020 to BT.709.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from fractions import Fraction
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.filter import Graph
+from av.video.reformatter import ColorTrc
+
+Colours = npt.NDArray[np.float64]
+"""(..., 3) RGB."""
+
+CURVES = {int(ColorTrc.SMPTE2084): "PQ", int(ColorTrc.ARIB_STD_B67): "HLG"}
+"""The HDR transfer characteristics by libav's number."""
+
+FORMAT = "gbrp16le"
+"""The pixel format the tone map takes."""
+
+_WHITE_NITS, _PEAK_NITS = 203.0, 1000.0
+_M1, _M2 = 2610 / 16384, 2523 / 4096 * 128
+_C1, _C2, _C3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
+_TO_BT709 = np.array([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]])
+_LUMA_BT2020 = np.array([0.2627, 0.6780, 0.0593])
+
+
+def pq_to_nits(code: Colours) -> Colours:
+    """PQ code 0..1 -> cd/m2."""
+    power = np.power(np.clip(code, 0, 1), 1 / _M2)
+    return 10000 * np.power(np.maximum(power - _C1, 0) / (_C2 - _C3 * power), 1 / _M1)
+
+
+def nits_to_pq(nits: Colours) -> Colours:
+    """cd/m2 -> PQ code 0..1."""
+    power = np.power(np.clip(nits, 0, 10000) / 10000, _M1)
+    return np.power((_C1 + _C2 * power) / (1 + _C3 * power), _M2)
+
+
+def hlg_to_nits(code: Colours) -> Colours:
+    """(..., 3) HLG code 0..1 -> cd/m2 on a display of 1000 cd/m2 (system gamma 1.2)."""
+    a, b, c = 0.17883277, 0.28466892, 0.55991073
+    code = np.clip(code, 0, 1)
+    scene = np.where(code <= 0.5, code**2 / 3, (np.exp((code - c) / a) + b) / 12)
+    luma = scene @ _LUMA_BT2020
+    return np.asarray(_PEAK_NITS * scene * np.power(luma, 0.2)[..., None])
+
+
+def tone_map(code: Colours, curve: str) -> Colours:
+    """(..., 3) BT.2020 codes 0..1 on `curve` ("PQ" or "HLG") -> (..., 3) sRGB codes 0..1."""
+    nits = pq_to_nits(code) if curve == "PQ" else hlg_to_nits(code)
+    brightest = np.maximum(nits.max(-1, keepdims=True), 1e-6)
+    linear = nits * (_compress(brightest) / brightest) / _WHITE_NITS
+    return _to_srgb(np.clip(linear @ _TO_BT709.T, 0, 1))
+
+
+def _compress(nits: Colours) -> Colours:
+    """The EETF of BT.2390: the range up to the source's peak fits under reference white, shadows stay as they are."""
+    peak, white = nits_to_pq(np.array([_PEAK_NITS, _WHITE_NITS]))
+    limit = white / peak
+    knee = 1.5 * limit - 0.5
+    code = np.minimum(nits_to_pq(nits) / peak, 1)
+    t = np.clip((code - knee) / (1 - knee), 0, 1)
+    spline = (2 * t**3 - 3 * t**2 + 1) * knee + (t**3 - 2 * t**2 + t) * (1 - knee) + (3 * t**2 - 2 * t**3) * limit
+    return pq_to_nits(np.where(code < knee, code, spline) * peak)
+
+
+def _to_srgb(linear: Colours) -> Colours:
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.power(linear, 1 / 2.4) - 0.055)
+
+
+class ToneMapper:
+    """Applies `tone_map` to frames of FORMAT through libavfilter's `lut3d`, so that each costs milliseconds."""
+
+    _LEVELS = 33
+
+    def __init__(self, curve: str, width: int, height: int) -> None:
+        self.suits = curve, width, height
+        path = self._write_cube(curve)
+        try:
+            self._graph = self._build(path, width, height)
+        finally:
+            os.unlink(path)
+
+    def _write_cube(self, curve: str) -> str:
+        level = np.linspace(0, 1, self._LEVELS)
+        blue, green, red = np.meshgrid(level, level, level, indexing="ij")
+        table = tone_map(np.stack([red, green, blue], -1).reshape(-1, 3), curve)
+        with tempfile.NamedTemporaryFile("w", suffix=".cube", delete=False) as file:
+            file.write(f"LUT_3D_SIZE {self._LEVELS}\n")
+            np.savetxt(file, table, fmt="%.6f")
+        return file.name
+
+    def _build(self, path: str, width: int, height: int) -> Graph:
+        graph = Graph()
+        nodes = (
+            graph.add_buffer(width=width, height=height, format=av.VideoFormat(FORMAT), time_base=Fraction(1, 1000)),
+            graph.add("lut3d", file=path),
+            graph.add("format", "rgb24"),
+            graph.add("buffersink"),
+        )
+        graph.link_nodes(*nodes)
+        graph.configure()
+        return graph
+
+    def map(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """A frame of FORMAT and of this mapper's size -> rgb24."""
+        self._graph.push(frame)
+        mapped = self._graph.pull()
+        assert isinstance(mapped, av.VideoFrame)
+        return mapped

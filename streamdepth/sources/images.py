@@ -1,0 +1,221 @@
+"""Pictures: one file, a folder, a pattern, or one from the web."""
+
+from __future__ import annotations
+
+import glob
+import io
+import re
+import time
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from http.client import HTTPException
+from pathlib import Path
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import numpy as np
+from PIL import Image as Pillow
+from PIL import ImageOps, UnidentifiedImageError
+
+from streamdepth.errors import SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
+from streamdepth.sources.decode import MAX_SIDE_PX, check_side
+from streamdepth.sources.redact import redact, redact_text
+from streamdepth.stages import Source
+from streamdepth.types import Frame, Image, StreamInfo
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".gif", ".avif", ".ppm", ".pgm"}
+"""The files of a folder that count as pictures."""
+
+_MOST_BYTES = 256 * 2**20
+_TIMEOUT_SECONDS = 10.0
+
+
+class ImagesSource(Source):
+    """Pictures as a stream of `fps` frames per second, in natural order (9 before 10).
+
+    `pattern`: a picture, a folder, a glob (`shots/*.jpg`), a numbered name (`%06d.png`) or an http(s) address. Later
+    pictures are scaled to the size of the first. Those that cannot be read are counted in `lost["undecodable"]`, and
+    after all others `read` raises SourceLostError.
+    """
+
+    def __init__(self, pattern: str | Path, *, fps: float | Fraction = 30, max_side_px: int = MAX_SIDE_PX) -> None:
+        super().__init__()
+        self.pattern, self.fps, self.max_side_px = str(pattern), fps, max_side_px
+        self._name = redact(self.pattern)
+        self._waiting: Iterator[tuple[int, Image]] = iter(())
+        self._first: tuple[int, Image] | None = None
+        self._time_base = Fraction(1)
+        self._index = self._total = self._failed = 0
+
+    def open(self) -> StreamInfo:
+        self.close()
+        addresses = _addresses(self.pattern)
+        self._index, self._failed, self._total = 0, 0, len(addresses)
+        if len(addresses) == 1:
+            self._waiting = iter([(0, read_picture(addresses[0], max_side_px=self.max_side_px))])
+        else:
+            self._waiting = self._pictures(addresses)
+        self._first = next(self._waiting, None)
+        if self._first is None:
+            raise SourceOpenError(f"none of the {self._total} pictures of {self._name} can be read")
+        height, width = self._first[1].shape[:2]
+        rate = Fraction(self.fps).limit_denominator(1001)
+        self._time_base = 1 / rate
+        return StreamInfo(self._name, width, height, fps=rate, frame_count=len(addresses), time_base=self._time_base)
+
+    def _pictures(self, addresses: list[str]) -> Iterator[tuple[int, Image]]:
+        size: tuple[int, int] | None = None
+        for position, address in enumerate(addresses):
+            try:
+                image = read_picture(address, max_side_px=self.max_side_px)
+            except SourceError as error:
+                self._failed += 1
+                self.notice(f"skipped: {error}")
+                continue
+            size = size or (image.shape[1], image.shape[0])
+            yield position, self._fitted(image, size)
+
+    def _fitted(self, image: Image, size: tuple[int, int]) -> Image:
+        if image.shape[1::-1] == size:
+            return image
+        self.notice(f"the pictures of {self._name} differ in size; all are scaled to {size[0]}x{size[1]} px")
+        return np.array(Pillow.fromarray(image).resize(size, Pillow.Resampling.BICUBIC))
+
+    def read(self) -> Frame | None:
+        picture, self._first = self._first or next(self._waiting, None), None
+        if picture is None:
+            self._finish()
+            return None
+        position, image = picture
+        index, self._index = self._index, self._index + 1
+        return Frame(image, index, position, self._time_base, time.monotonic(), self._name)
+
+    def _finish(self) -> None:
+        failed, self._failed = self._failed, 0
+        if failed:
+            self.lost["undecodable"] += failed
+            raise SourceLostError(
+                f"{self._index} of {self._total} pictures of {self._name} could be read; the others are damaged or no pictures"
+            )
+
+    def close(self) -> None:
+        self._waiting, self._first, self._failed = iter(()), None, 0
+
+
+def read_picture(picture: str | Path | Pillow.Image, *, max_side_px: int = MAX_SIDE_PX) -> Image:
+    """A path, an http(s) address or a PIL image -> (H, W, 3) uint8 RGB, upright as its EXIF says.
+
+    16-bit and floating-point pictures are brought to 8 bits, transparency is left out, of an animation the first
+    picture is taken. Raises SourceOpenError, or SourceTimeoutError when a server does not answer.
+    """
+    if isinstance(picture, Pillow.Image):
+        name = "the picture"
+    else:
+        name = redact(str(picture))
+    with _explained(name):
+        opened = picture if isinstance(picture, Pillow.Image) else Pillow.open(_bytes_of(str(picture), name))
+        check_side(name, *opened.size, max_side_px)
+        return _rgb(ImageOps.exif_transpose(opened))
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Pillow's many ways to fail as one error."""
+    try:
+        yield
+    except UnidentifiedImageError as error:
+        raise SourceOpenError(f"{name} is not a picture of a known format; give PNG, JPEG, WebP, TIFF...") from error
+    except Pillow.DecompressionBombError as error:
+        raise SourceOpenError(f"{name} has more pixels than Pillow allows; make it smaller first ({error})") from error
+    except (OSError, ValueError, SyntaxError, EOFError, KeyError, IndexError, TypeError, Warning) as error:
+        raise SourceOpenError(f"{name} cannot be decoded, it is damaged or cut off: {error}") from error
+
+
+def _rgb(picture: Pillow.Image) -> Image:
+    if picture.mode.startswith("I") or picture.mode == "F":
+        return np.repeat(_eight_bits(np.asarray(picture, np.float64))[..., None], 3, axis=2)
+    if picture.mode in ("P", "PA"):
+        picture = picture.convert("RGBA")
+    return np.array(picture.convert("RGB"))
+
+
+def _eight_bits(values: np.ndarray) -> np.ndarray:  # type: ignore[type-arg] # any number type in
+    """Grey levels 0..65535, or 0..1 as floating-point pictures have them -> uint8."""
+    top = 1.0 if values.max(initial=0) <= 1 else 65535.0
+    return np.clip(values * (255 / top) + 0.5, 0, 255).astype(np.uint8)
+
+
+def _addresses(pattern: str) -> list[str]:
+    if _is_web(pattern) or Path(pattern).is_file():
+        return [pattern]
+    path = Path(pattern)
+    if path.is_dir():
+        found = [str(p) for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file()]
+        if not found:
+            raise SourceOpenError(f"the folder {path} holds no pictures ({', '.join(sorted(SUFFIXES))})")
+    else:
+        numbered = re.sub(r"%0?\d*d", "*", pattern)
+        found = [p for p in glob.glob(numbered, recursive=True) if Path(p).is_file()]
+        if not found:
+            hint = (
+                "no file matches it" if numbered != pattern or any(c in pattern for c in "*?[") else "it does not exist"
+            )
+            raise SourceOpenError(f"{pattern} gives no picture: {hint}; check the spelling and the current folder")
+    return sorted(found, key=_natural)
+
+
+def _natural(name: str) -> list[tuple[int, int | str]]:
+    """A sorting key by which 9 comes before 10."""
+    return [(0, int(part)) if part.isdecimal() else (1, part.lower()) for part in re.split(r"(\d+)", name)]
+
+
+def _is_web(address: str) -> bool:
+    return address.lower().startswith(("http://", "https://"))
+
+
+def _bytes_of(address: str, name: str) -> io.BytesIO:
+    if _is_web(address):
+        return _fetched(address, name)
+    path = Path(address)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise SourceOpenError(f"{name} does not exist; check the spelling and the current folder") from error
+    except IsADirectoryError as error:
+        raise SourceOpenError(f"{name} is a folder, not a picture") from error
+    except PermissionError as error:
+        raise SourceOpenError(f"{name} may not be read; check its permissions") from error
+    if not data:
+        raise SourceOpenError(f"{name} is empty (0 bytes)")
+    return io.BytesIO(data)
+
+
+def _request(address: str) -> urllib.request.Request:
+    """urllib does not understand `user:password@`; it becomes the header that it stands for."""
+    parts = urlsplit(address)
+    user, _, host = parts.netloc.rpartition("@")
+    headers = {"User-Agent": "streamdepth"}
+    if user:
+        headers["Authorization"] = "Basic " + b64encode(unquote(user).encode()).decode()
+    return urllib.request.Request(urlunsplit(parts._replace(netloc=host)), headers=headers)
+
+
+def _fetched(address: str, name: str) -> io.BytesIO:
+    try:
+        with urllib.request.urlopen(_request(address), timeout=_TIMEOUT_SECONDS) as answer:
+            data = answer.read(_MOST_BYTES + 1)
+    except TimeoutError:
+        raise SourceTimeoutError(f"{name} did not answer within {_TIMEOUT_SECONDS:g} seconds") from None
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise SourceOpenError(f"{name} cannot be fetched: {error.code} {error.reason}") from None
+    except (OSError, ValueError, HTTPException) as error:
+        # `from None`: some of these errors quote the address, and with it a password.
+        reason = getattr(error, "reason", None) or type(error).__name__
+        raise SourceOpenError(f"{name} cannot be fetched: {redact_text(str(reason))}; check the address") from None
+    if len(data) > _MOST_BYTES:
+        raise SourceOpenError(f"{name} is larger than the {_MOST_BYTES // 2**20} MiB allowed for one picture")
+    return io.BytesIO(data)

@@ -1,0 +1,200 @@
+"""Network streams, by PyAV: RTSP, HTTP, HLS, RTMP, SRT and MPEG-TS over UDP."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from typing import Literal
+
+import av
+from av import error as av_error
+from av.error import FFmpegError
+
+from streamdepth.errors import ConfigError, SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
+from streamdepth.sources.decode import MAX_SIDE_PX, DecodedSource
+from streamdepth.sources.picture import Painter
+from streamdepth.sources.redact import redact, redact_text
+from streamdepth.sources.track import Track
+from streamdepth.types import Frame, StreamInfo
+
+__all__ = ["NetworkSource", "redact"]
+
+_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 8.0
+_ANALYSE_MICROSECONDS = 2_000_000
+_ALWAYS_LIVE = {"rtmp", "rtmps", "udp", "rtp", "srt", "tcp"}
+_TIMEOUTS = (av_error.ExitError, av_error.TimeoutError)  # by PyAV's interrupt, by the protocol's own clock
+_FINAL = (av_error.HTTPClientError, av_error.ProtocolNotFoundError)
+
+
+class NetworkSource(DecodedSource[Track]):
+    """A stream from the network. Every call to libav is given `timeout_seconds`.
+
+    A live stream that stops answering, ends or breaks is opened again, with growing pauses, for up to
+    `reconnect_seconds` (0: never); `read` blocks meanwhile, and `close` from another thread ends the wait. Refusals
+    (401, 403, 404...) are final. `live` None: live unless the stream has a known duration. Secrets in the address
+    appear neither in the stream's name nor in messages. After a reconnect, timestamps go on by the time that passed.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        transport: Literal["tcp", "udp"] = "tcp",
+        timeout_seconds: float = 5.0,
+        reconnect_seconds: float = 30.0,
+        live: bool | None = None,
+        max_side_px: int = MAX_SIDE_PX,
+    ) -> None:
+        super().__init__()
+        self.url, self.name, self.transport = url, redact(url), transport
+        self.timeout_seconds, self.reconnect_seconds = timeout_seconds, reconnect_seconds
+        self.live, self.max_side_px = live, max_side_px
+        self._is_live = False
+        self._fresh_at = 0.0
+        self._closing = threading.Event()
+        self._lock = threading.RLock()
+
+    @property
+    def _scheme(self) -> str:
+        return self.url.partition("://")[0].lower()
+
+    def open(self) -> StreamInfo:
+        if self.transport not in ("tcp", "udp"):
+            raise ConfigError(f"the transport {self.transport!r} is unknown; use tcp or udp")
+        self.close()
+        self._closing.clear()
+        track = self._connect()
+        self._begin(track)
+        self._fresh_at = time.monotonic()
+        self._is_live = self._seems_live(track) if self.live is None else self.live
+        return StreamInfo(
+            self.name,
+            track.width,
+            track.height,
+            fps=track.fps,
+            frame_count=None if self._is_live else track.frame_count,
+            is_live=self._is_live,
+            time_base=track.time_base,
+        )
+
+    def _seems_live(self, track: Track) -> bool:
+        return self._scheme in _ALWAYS_LIVE or not track.container.duration
+
+    def read(self) -> Frame | None:
+        with self._lock:
+            if self._pictures is None:
+                return None
+            frame = self._next(self._pictures)
+            if frame is None:
+                frame = self._recover(self._pictures)
+            self._fresh_at = time.monotonic()
+            return frame
+
+    def close(self) -> None:
+        self._closing.set()
+        with self._lock:
+            super().close()
+
+    def _connect(self, painter: Painter | None = None) -> Track:
+        timeout = self.timeout_seconds
+        try:
+            container = av.open(
+                self.url, options=self._options(), timeout=(timeout, timeout), metadata_errors="replace"
+            )
+            return Track(
+                container,
+                self.name,
+                self.notice,
+                painter=painter,
+                max_side_px=self.max_side_px,
+                threads="SLICE",
+                patience_seconds=timeout,
+            )
+        except FFmpegError as error:
+            raise self._explained(error) from _safe(error)
+
+    def _options(self) -> dict[str, str]:
+        limit = str(int(self.timeout_seconds * 1e6))
+        options = {"analyzeduration": str(_ANALYSE_MICROSECONDS)}
+        if self._scheme in ("rtsp", "rtsps"):
+            options |= {"rtsp_transport": self.transport, "timeout": limit, "allowed_media_types": "video"}
+            options |= {"max_delay": "500000"}
+        elif self._scheme in ("http", "https"):
+            options |= {"rw_timeout": limit, "reconnect": "1", "reconnect_delay_max": "2"}
+        elif self._scheme == "udp":
+            options |= {"timeout": limit, "overrun_nonfatal": "1"}
+        elif self._scheme == "srt":
+            options |= {"timeout": limit}
+        else:
+            options |= {"rw_timeout": limit}
+        return options
+
+    def _recover(self, track: Track) -> Frame | None:
+        """The track has no more frames: for a live stream the first one after a reconnect, else the end."""
+        failure = track.failure
+        if not self._is_live and failure is None:
+            self._finish(track)
+            return None
+        self._count_lost(track)
+        track.close()
+        self._pictures = None
+        if not self._is_live or not self.reconnect_seconds:
+            raise self._lost(failure, "")
+        return self._reconnect(track, failure)
+
+    def _lost(self, failure: FFmpegError | None, effort: str) -> SourceError:
+        reason = _reason(failure) if failure else "the stream ended"
+        kind = SourceTimeoutError if isinstance(failure, _TIMEOUTS) else SourceLostError
+        lost = kind(f"{self.name} was lost after {self._index} frames{effort}: {reason}")
+        lost.__cause__ = _safe(failure) if failure else None
+        return lost
+
+    def _reconnect(self, old: Track, failure: FFmpegError | None) -> Frame | None:
+        deadline = time.monotonic() + self.reconnect_seconds
+        wait, attempts = _FIRST_WAIT_SECONDS, 0
+        while time.monotonic() < deadline:
+            if self._closing.wait(random.uniform(0, wait)):
+                return None
+            attempts += 1
+            try:
+                return self._resume(self._connect(old.painter))
+            except SourceError as error:
+                if isinstance(error.__cause__, _FINAL):
+                    raise
+                failure = error.__cause__ if isinstance(error.__cause__, FFmpegError) else failure
+            wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
+        raise self._lost(failure, f" and did not come back in {self.reconnect_seconds:g} seconds ({attempts} attempts)")
+
+    def _resume(self, track: Track) -> Frame | None:
+        self.reconnects += 1
+        self._pictures = track
+        self._timeline.resume(time.monotonic() - self._fresh_at)
+        return self._next(track)
+
+    def _explained(self, error: FFmpegError) -> SourceError:
+        if isinstance(error, _TIMEOUTS):
+            return SourceTimeoutError(
+                f"{self.name} did not answer within {self.timeout_seconds:g} seconds; check the address and the "
+                "network, or allow more time"
+            )
+        return SourceOpenError(f"{self.name} cannot be opened: {_reason(error)}")
+
+
+def _reason(error: FFmpegError) -> str:
+    reasons: dict[type[Exception], str] = {
+        av_error.HTTPUnauthorizedError: "user name or password is missing or wrong (401); put them in the address: "
+        "rtsp://USER:PASSWORD@HOST/PATH",
+        av_error.HTTPForbiddenError: "access is forbidden (403); check the rights of the user",
+        av_error.HTTPNotFoundError: "there is no such stream (404); check the path in the address",
+        av_error.ConnectionRefusedError: "nothing listens at that address and port; check both",
+        av_error.ProtocolNotFoundError: "FFmpeg here does not know this kind of address; use rtsp, http, https, rtmp or udp",
+        av_error.InvalidDataError: "what it sends is not video that FFmpeg knows; check the path in the address",
+        av_error.ExitError: "no answer in time",
+    }
+    return reasons.get(type(error), redact_text(error.strerror or type(error).__name__))
+
+
+def _safe(error: FFmpegError) -> FFmpegError:
+    """The same error without the address, which may hold a password that a traceback would show."""
+    return type(error)(error.errno or 0, redact_text(error.strerror or ""))

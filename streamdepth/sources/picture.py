@@ -1,0 +1,147 @@
+"""Decoded video pictures as people should see them: RGB, upright, square pixels, one size for the whole stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+
+from streamdepth.sources import hdr
+from streamdepth.types import Image
+
+Matrix = npt.NDArray[np.int32]
+"""(2, 2) [[a, b], [c, d]]: x' = ax + cy, y' = bx + dy, as `AV_FRAME_DATA_DISPLAYMATRIX` in libavutil/frame.h."""
+
+_SCALING = (
+    Interpolation.BICUBIC
+)  # ACCURATE_RND and FULL_CHR_H_INT gain at most 4 of 255 levels and cost ten times as much
+_HD_LINES = 720
+_MATRIX = {  # libav's AVColorSpace -> swscale's matrices
+    1: Colorspace.ITU709,
+    4: Colorspace.FCC,
+    5: Colorspace.ITU601,
+    6: Colorspace.ITU601,
+    7: Colorspace.SMPTE240M,
+    9: Colorspace.BT2020,
+    10: Colorspace.BT2020,
+}
+
+
+class Painter:
+    """Turns the decoded frames of one stream into images of one size: that of its first frame."""
+
+    def __init__(self, announce: Callable[[str], None], name: str, aspect: Fraction | None = None) -> None:
+        self._announce, self._name = announce, name
+        self._aspect = self._sane(aspect)
+        self._reformatter = VideoReformatter()
+        self._coded: tuple[int, int] | None = None
+        self._size = (0, 0)
+        self._tone_mapper: hdr.ToneMapper | None = None
+
+    def _sane(self, aspect: Fraction | None) -> Fraction:
+        if not aspect or aspect == 1:
+            return Fraction(1)
+        if Fraction(1, 8) <= aspect <= 8:
+            return aspect
+        self._announce(f"{self._name}: pixels of shape {aspect} cannot be meant; taken as square")
+        return Fraction(1)
+
+    def size_of(self, frame: av.VideoFrame) -> tuple[int, int]:
+        """(width, height) in px that `frame` has once its pixels are square and it is upright."""
+        width, height = max(1, round(frame.width * self._aspect)), frame.height
+        return (height, width) if _is_sideways(display_matrix(frame)) else (width, height)
+
+    def paint(self, frame: av.VideoFrame) -> Image:
+        """(H, W, 3) uint8 RGB, C-contiguous."""
+        if self._coded is None:
+            self._begin(frame)
+        elif self._coded != (frame.width, frame.height):
+            self._announce(
+                f"{self._name}: the pictures' size changes in mid-stream, from {self._coded[0]}x{self._coded[1]} to "
+                f"{frame.width}x{frame.height} px; all are scaled to {self._size[0]}x{self._size[1]} px"
+            )
+        matrix = display_matrix(frame)
+        width, height = reversed(self._size) if _is_sideways(matrix) else self._size
+        return upright(self._rgb(frame, width, height), matrix)
+
+    def _begin(self, frame: av.VideoFrame) -> None:
+        self._coded, self._size = (frame.width, frame.height), self.size_of(frame)
+        if frame.interlaced_frame:
+            self._announce(
+                f"{self._name} is interlaced: moving edges show combs; deinterlace it first for the best depth, "
+                "for example with ffmpeg -vf bwdif"
+            )
+        matrix = display_matrix(frame)
+        if matrix is not None and not _is_right_angled(matrix):
+            self._announce(f"{self._name} is rotated by an odd angle; the nearest quarter turn is applied")
+
+    def _rgb(self, frame: av.VideoFrame, width: int, height: int) -> Image:
+        curve = hdr.CURVES.get(frame.color_trc)
+        if curve is None:
+            return _pixels(self._reformat(frame, width, height, "rgb24"))
+        self._announce(f"{self._name} is HDR ({curve}): tone-mapped to SDR, highlights are compressed")
+        if self._tone_mapper is None or self._tone_mapper.suits != (curve, width, height):
+            self._tone_mapper = hdr.ToneMapper(curve, width, height)
+        return _pixels(self._tone_mapper.map(self._reformat(frame, width, height, hdr.FORMAT)))
+
+    def _reformat(self, frame: av.VideoFrame, width: int, height: int, pixel_format: str) -> av.VideoFrame:
+        matrix, color_range = colours(frame)
+        return self._reformatter.reformat(
+            frame,
+            width,
+            height,
+            pixel_format,
+            src_colorspace=matrix,
+            src_color_range=color_range,
+            dst_color_range=ColorRange.JPEG,
+            interpolation=_SCALING,
+        )
+
+
+def _pixels(frame: av.VideoFrame) -> Image:
+    return np.asarray(frame.to_ndarray(), np.uint8)
+
+
+def colours(frame: av.VideoFrame) -> tuple[Colorspace | None, ColorRange | None]:
+    """The matrix and range of a frame's YUV: as tagged; without tags BT.709 from 720 lines on, else BT.601, limited.
+
+    (None, None) for pictures that are RGB or grey already.
+    """
+    if frame.format.is_rgb or len(frame.format.components) < 3:
+        return None, None
+    untagged = Colorspace.ITU709 if frame.height >= _HD_LINES else Colorspace.ITU601
+    full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
+    return _MATRIX.get(frame.colorspace, untagged), ColorRange.JPEG if full else ColorRange.MPEG
+
+
+def display_matrix(frame: av.VideoFrame) -> Matrix | None:
+    """How decoded (x, y) map to shown (x, y), or None when as decoded."""
+    data = frame.side_data.get("DISPLAYMATRIX")
+    return None if data is None else np.frombuffer(data, np.int32).reshape(3, 3)[:2, :2]
+
+
+def upright(image: Image, matrix: Matrix | None) -> Image:
+    """The image turned and mirrored as `matrix` says, C-contiguous; other angles count as the nearest quarter turn."""
+    if matrix is None:
+        return np.ascontiguousarray(image)
+    sideways = _is_sideways(matrix)
+    if sideways:
+        image = image.transpose(1, 0, 2)
+    x, y = (matrix[1, 0], matrix[0, 1]) if sideways else (matrix[0, 0], matrix[1, 1])
+    return np.ascontiguousarray(image[:: -1 if y < 0 else 1, :: -1 if x < 0 else 1])
+
+
+def _is_sideways(matrix: Matrix | None) -> bool:
+    if matrix is None:
+        return False
+    size = np.abs(matrix.astype(np.int64))
+    return bool(size[0, 1] + size[1, 0] > size[0, 0] + size[1, 1])
+
+
+def _is_right_angled(matrix: Matrix) -> bool:
+    size = np.sort(np.abs(matrix.astype(np.int64)).ravel())
+    return bool(size[1] <= 0.01 * size[2])

@@ -1,0 +1,172 @@
+"""The video track of a libav container."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from errno import ETIMEDOUT
+from typing import Any
+
+import av
+from av.container import InputContainer
+from av.error import EOFError as EndOfStream
+from av.error import ExitError, FFmpegError, InvalidDataError
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from streamdepth.errors import SourceOpenError
+from streamdepth.sources.decode import MAX_SIDE_PX, Picture, Pictures, check_side, sane_fps
+from streamdepth.sources.picture import Painter
+
+_MOST_UNREADABLE = 100
+_SLACK_SECONDS, _SLACK_SHARE = 0.5, 0.02
+_DURATION_IN_HEADER = {"matroska", "avi", "flv", "asf"}
+
+
+class Track(Pictures):
+    """Decodes the video track of an open container, which it closes at the end and when it raises.
+
+    `threads`: libav's thread type; `SLICE` adds no delay, `AUTO` is fastest. `patience_seconds`: how long to wait for a
+    picture while only other packets come. `painter`: that of an earlier track, whose size is kept. Raises
+    SourceOpenError when there is nothing to decode, or FFmpegError when reading failed before the first picture.
+    """
+
+    def __init__(
+        self,
+        container: InputContainer,
+        name: str,
+        announce: Callable[[str], None],
+        *,
+        painter: Painter | None = None,
+        max_side_px: int = MAX_SIDE_PX,
+        threads: str = "AUTO",
+        patience_seconds: float | None = None,
+    ) -> None:
+        self.container, self._patience = container, patience_seconds
+        self._asked_at = time.monotonic()
+        self._end_seconds, self._packets_read, self._seen_key = 0.0, 0, False
+        try:
+            self.stream = _video_stream(container, name)
+            context = self.stream.codec_context
+            check_side(name, context.width, context.height, max_side_px)
+            context.thread_type = threads
+            painter = painter or Painter(announce, name, self.stream.sample_aspect_ratio)
+            super().__init__(self._decoded(), name, painter, announce, max_side_px=max_side_px)
+        except BaseException:
+            container.close()
+            raise
+        self.time_base = self.stream.time_base or self.time_base
+        self.fps = sane_fps(self.stream.average_rate) or sane_fps(self.stream.guessed_rate)
+        self.frame_count = self.stream.frames or None
+
+    def nothing(self) -> Exception:
+        if self.failure is not None and not isinstance(self.failure, InvalidDataError):
+            return self.failure
+        return SourceOpenError(
+            f"{self.name} has a video track ({self.stream.name}), but none of its pictures can be decoded: it is "
+            "damaged or cut off; try to fetch or record it again"
+        )
+
+    def read(self) -> Picture | None:
+        self._asked_at = time.monotonic()
+        return super().read()
+
+    def close(self) -> None:
+        super().close()
+        self.container.close()
+
+    def _decoded(self) -> Generator[av.VideoFrame]:
+        for packet in self._packets():
+            try:
+                yield from self.stream.decode(packet)
+            except EndOfStream:
+                return
+            except FFmpegError:
+                # A recording that begins between key frames cannot be decoded up to the first one; nothing is damaged.
+                self.undecodable += self._seen_key
+
+    def _packets(self) -> Iterator[Any]:
+        failure: FFmpegError | None = None
+        for _ in range(_MOST_UNREADABLE):
+            try:
+                yield from self._demux()
+                return
+            except InvalidDataError as error:
+                failure = error
+            except FFmpegError as error:
+                failure = error
+                break
+        self.failure = failure
+        yield None
+
+    def _demux(self) -> Iterator[Any]:
+        # All streams, not only the video: the last packet of any of them tells whether the file is complete.
+        for packet in self.container.demux():
+            if self._patience and time.monotonic() - self._asked_at > self._patience:
+                raise ExitError(ETIMEDOUT, "no picture in time")
+            self._note_end(packet)
+            if packet.stream.index == self.stream.index:  # `packet.stream_index` is 0 in those that flush
+                self._packets_read += packet.dts is not None
+                self._seen_key |= packet.is_keyframe
+                yield packet
+
+    def _note_end(self, packet: av.Packet[Any]) -> None:
+        stamps = [t for t in (packet.pts, packet.dts) if t is not None]
+        if stamps:
+            end = (max(stamps) + (packet.duration or 0)) * packet.time_base
+            self._end_seconds = max(self._end_seconds, float(end))
+
+    @property
+    def missing(self) -> int:
+        """Packets that an mp4's index lists beyond those that were there."""
+        if not self._format_is({"mov"}):
+            return 0
+        return max(0, len(self.stream.index_entries) - self._packets_read)
+
+    @property
+    def damage(self) -> str | None:
+        had = self.delivered
+        if self.missing:
+            return f"{self.name} is cut off: {had} of {had + self.undecodable + self.missing} frames could be had"
+        if self.undecodable:
+            return f"{self.name} is damaged: {had} of {had + self.undecodable} frames could be decoded"
+        if self._ended_early():
+            seconds = f"{self._had_seconds():.1f} of {self._claimed_seconds():.1f} seconds"
+            return f"{self.name} is cut off: {seconds} could be had, {had} frames"
+        return None
+
+    def _ended_early(self) -> bool:
+        claimed = self._claimed_seconds()
+        slack = max(_SLACK_SECONDS, _SLACK_SHARE * claimed)
+        return self._format_is(_DURATION_IN_HEADER) and claimed - self._had_seconds() > slack
+
+    def _claimed_seconds(self) -> float:
+        return (self.container.duration or 0) / av.time_base
+
+    def _had_seconds(self) -> float:
+        # Containers count their duration from 0 or from the first timestamp; in doubt the file is complete.
+        return self._end_seconds - min(0.0, (self.container.start_time or 0) / av.time_base)
+
+    def _format_is(self, names: set[str]) -> bool:
+        return self.container.format.name.split(",")[0] in names
+
+
+def _video_stream(container: InputContainer, name: str) -> VideoStream:
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not streams:
+        raise SourceOpenError(_no_video(container, name))
+    best = container.streams.best("video")
+    stream = best if isinstance(best, VideoStream) and best in streams else streams[0]
+    if stream.codec_context is None:
+        raise SourceOpenError(
+            f"{name} has video that no decoder here understands (codec tag unknown); convert it first, "
+            "for example to H.264 with ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4"
+        )
+    return stream
+
+
+def _no_video(container: InputContainer, name: str) -> str:
+    if container.streams.audio:
+        return f"{name} holds audio only, no video; give a file with a video track"
+    kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
+    return f"{name} has no video track (it holds {kinds}); give a file with a video track"

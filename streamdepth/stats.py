@@ -1,0 +1,102 @@
+"""Counting frames and timing stages, in constant memory."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+_BINS_PER_DECADE = 100
+_FIRST_SECONDS = 1e-6
+_DECADES = 10
+
+STAGES = ("decode", "wait", "infer", "smooth", "sink", "total")
+"""decode: reading one frame; wait: from the decoder to the model; infer: the model, per batch; smooth: the stabilizer;
+sink: writing or showing; total: from the decoder until the sinks have it."""
+
+
+class Histogram:
+    """Durations in bins that grow by 2.3 % each, from a microsecond to hours; a percentile is off by half a bin."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(_BINS_PER_DECADE * _DECADES, np.int64)
+
+    def add(self, seconds: float) -> None:
+        place = np.log10(max(seconds, _FIRST_SECONDS) / _FIRST_SECONDS) * _BINS_PER_DECADE
+        self._counts[min(int(place), len(self._counts) - 1)] += 1
+
+    def percentile(self, percent: float) -> float | None:
+        """Seconds, None without samples."""
+        total = int(self._counts.sum())
+        if not total:
+            return None
+        place = int(np.searchsorted(np.cumsum(self._counts), max(1.0, percent / 100 * total)))
+        return float(_FIRST_SECONDS * 10 ** ((place + 0.5) / _BINS_PER_DECADE))
+
+
+class Stats:
+    """Shared by the threads of one pipeline; monotonic clock only."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._histograms = {stage: Histogram() for stage in STAGES}
+        self._counts: Counter[str] = Counter()
+        self._began = time.monotonic()
+
+    def time(self, stage: str, seconds: float) -> None:
+        with self._lock:
+            self._histograms[stage].add(seconds)
+
+    def count(self, what: str, by: int = 1) -> None:
+        with self._lock:
+            self._counts[what] += by
+
+    def __getitem__(self, what: str) -> int:
+        with self._lock:
+            return self._counts[what]
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return time.monotonic() - self._began
+
+    def latency_ms(self) -> dict[str, dict[str, float]]:
+        """p50, p95 and p99 of each stage that was timed, in milliseconds."""
+        with self._lock:
+            result = {}
+            for stage, histogram in self._histograms.items():
+                values = {f"p{p}": histogram.percentile(p) for p in (50, 95, 99)}
+                known = {k: round(v * 1e3, 3) for k, v in values.items() if v is not None}
+                if known:
+                    result[stage] = known
+            return result
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run did. On every clean end, `read == written + sum(dropped.values())`."""
+
+    read: int
+    """Frames the sources had, those that could not be decoded included."""
+    written: int
+    dropped: dict[str, int] = field(default_factory=dict)
+    """By cause: `undecodable`, `waiting_for_model`, `waiting_for_sink`, `stopped`."""
+    reconnects: int = 0
+    latency_ms: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Stage -> p50, p95, p99."""
+    fps: float = 0.0
+    """Frames written per second of the whole run."""
+    seconds: float = 0.0
+    model: str = ""
+    engine: str = ""
+    device: str = ""
+    precision: str = ""
+    notices: tuple[str, ...] = ()
+    """What a user should know of the input or output."""
+
+    def as_json(self) -> dict[str, object]:
+        """Plain types, ready for `json.dumps`."""
+        return asdict(self)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left() -> Iterator[None]:
+    """Every thread that streamdepth started during a test has ended with it."""
+    yield
+    deadline = time.monotonic() + 5
+    while ours := [t for t in threading.enumerate() if t.name.startswith("streamdepth")]:
+        if time.monotonic() > deadline:
+            pytest.fail(f"threads left alive: {ours}")
+        time.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def no_error_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Library code logs no errors: it raises them."""
+    yield
+    errors = [r.getMessage() for r in caplog.get_records("call") if r.levelno >= logging.ERROR]
+    assert not errors, errors
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Compiled models of tests stay out of the user's cache, and are shared between tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STREAMDEPTH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        yield
+
+
+@pytest.fixture
+def footage() -> Path:
+    """A folder with real footage, when the variable STREAMDEPTH_TEST_DATA names one."""
+    folder = Path(os.environ.get("STREAMDEPTH_TEST_DATA", "/nonexistent"))
+    if not folder.is_dir():
+        pytest.skip("STREAMDEPTH_TEST_DATA names no folder with footage")
+    return folder
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        if os.environ.get("STREAMDEPTH_REQUIRE_GPU") == "1":
+            pytest.fail("STREAMDEPTH_REQUIRE_GPU=1, and there is no CUDA device")
+        pytest.skip("needs a CUDA device")

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from streamdepth.errors import InferenceError, SinkWriteError, SourceLostError
+from streamdepth.pipeline import Pipeline, Stream
+from streamdepth.stabilizers import make_stabilizer
+from streamdepth.testing import (
+    ConstantEstimator,
+    FailingEstimator,
+    FailingSink,
+    FailingSource,
+    RecordingSink,
+    SyntheticSource,
+)
+from streamdepth.types import DepthKind
+
+
+def _stream(source=None, *sinks) -> Stream:
+    return Stream(source or SyntheticSource(), make_stabilizer(), sinks)
+
+
+def _balanced(report) -> bool:
+    return report.read == report.written + sum(report.dropped.values())
+
+
+def test_every_frame_of_a_file_arrives_in_order() -> None:
+    sink = RecordingSink()
+    report = Pipeline([_stream(SyntheticSource(count=50), sink)], ConstantEstimator(), batch=4).run()
+    assert [item.frame.index for item in sink.items] == list(range(50))
+    assert sink.closed
+    assert not sink.discarded
+    assert (report.read, report.written, report.dropped) == (50, 50, {})
+    assert all(item.range is not None and item.kind is DepthKind.RELATIVE for item in sink.items)
+    assert set(report.latency_ms) == {"decode", "wait", "infer", "smooth", "sink", "total"}
+    assert set(report.latency_ms["total"]) == {"p50", "p95", "p99"}
+
+
+def test_files_fill_batches() -> None:
+    estimator = ConstantEstimator()
+    Pipeline([_stream(SyntheticSource(count=10), RecordingSink())], estimator, batch=4).run()
+    assert [len(b) for b in estimator.batches] == [4, 4, 2]
+
+
+def test_a_live_stream_drops_counts_and_never_waits() -> None:
+    sink = RecordingSink()
+    source = SyntheticSource(count=60, is_live=True, delay_seconds=0.002)
+    report = Pipeline([_stream(source, sink)], ConstantEstimator(delay_seconds=0.02)).run()
+    assert report.dropped["waiting_for_model"] > 10
+    assert _balanced(report)
+    assert report.written == len(sink.items)
+    assert sink.items[-1].frame.index == 59
+
+
+def test_after_a_stalled_sink_the_next_frame_is_fresh() -> None:
+    stalled = threading.Event()
+
+    class Stalling(RecordingSink):
+        may_skip = True
+
+        def write(self, item) -> None:
+            super().write(item)
+            if len(self.items) == 3:
+                time.sleep(0.4)
+                stalled.set()
+                self.newest = source.index
+
+    sink = Stalling(may_skip=True)
+    source = SyntheticSource(count=150, is_live=True, delay_seconds=0.005)
+    report = Pipeline([_stream(source, sink)], ConstantEstimator()).run()
+    assert stalled.is_set()
+    assert sink.newest - sink.items[3].frame.index <= 3
+    assert _balanced(report)
+
+
+def test_streams_share_one_model_and_none_starves() -> None:
+    sinks = [RecordingSink() for _ in range(4)]
+    streams = [_stream(SyntheticSource(count=25, name=f"s{i}"), s) for i, s in enumerate(sinks)]
+    estimator = ConstantEstimator(delay_seconds=0.002)
+    report = Pipeline(streams, estimator, batch=4).run()
+    assert report.written == 100
+    for i, sink in enumerate(sinks):
+        assert [item.frame.index for item in sink.items] == list(range(25))
+        assert {item.frame.stream for item in sink.items} == {f"s{i}"}
+    mixed = [batch for batch in estimator.batches if len(set(batch)) > 1]
+    assert len(mixed) >= len(estimator.batches) // 2
+
+
+def test_a_lost_source_keeps_what_came_before() -> None:
+    sink = RecordingSink()
+    pipeline = Pipeline([_stream(FailingSource(after=7), sink)], ConstantEstimator(), batch=2)
+    with pytest.raises(SourceLostError, match="after 7 of 30"):
+        pipeline.run()
+    assert len(sink.items) == 7
+    assert sink.closed
+    assert not sink.discarded
+    assert pipeline.report().written == 7
+
+
+def test_a_lost_source_is_a_notice_when_partial_is_allowed() -> None:
+    sink = RecordingSink()
+    report = Pipeline([_stream(FailingSource(after=7), sink)], ConstantEstimator(), allow_partial=True).run()
+    assert report.written == 7
+    assert any("after 7 of 30" in notice for notice in report.notices)
+
+
+def test_a_lost_stream_never_touches_another() -> None:
+    good, bad = RecordingSink(), RecordingSink()
+    streams = [_stream(FailingSource(after=3), bad), _stream(SyntheticSource(count=40, name="good"), good)]
+    with pytest.raises(SourceLostError):
+        Pipeline(streams, ConstantEstimator()).run()
+    assert len(bad.items) == 3
+    assert len(good.items) == 40
+    assert good.closed
+
+
+def test_a_failing_model_discards_the_output() -> None:
+    sink = RecordingSink()
+    with pytest.raises(InferenceError):
+        Pipeline([_stream(SyntheticSource(count=50), sink)], FailingEstimator(after=5)).run()
+    assert len(sink.items) == 5
+    assert sink.discarded
+    assert not sink.closed
+
+
+def test_a_failing_sink_discards_all_outputs_and_ends_at_once() -> None:
+    failing, other = FailingSink(after=3), RecordingSink()
+    source = SyntheticSource(count=10_000)
+    with pytest.raises(SinkWriteError):
+        Pipeline([_stream(source, failing, other)], ConstantEstimator()).run()
+    assert failing.discarded
+    assert other.discarded
+    assert source.index < 100
+
+
+def test_a_failing_recorder_beside_a_preview_ends_the_run() -> None:
+    failing, preview = FailingSink(after=3), RecordingSink(may_skip=True)
+    source = SyntheticSource(count=10_000)
+    with pytest.raises(SinkWriteError):
+        Pipeline([_stream(source, failing, preview)], ConstantEstimator()).run()
+    assert failing.discarded
+    assert source.index < 1000
+
+
+def test_a_slow_preview_never_slows_a_recorder() -> None:
+    recorder, preview = RecordingSink(), RecordingSink(may_skip=True, delay_seconds=0.05)
+    began = time.monotonic()
+    report = Pipeline([_stream(SyntheticSource(count=60), recorder, preview)], ConstantEstimator()).run()
+    assert len(recorder.items) == report.written == 60
+    assert len(preview.items) < 30
+    assert time.monotonic() - began < 60 * 0.05
+
+
+@pytest.mark.parametrize("kind", ["source", "sink"])
+def test_a_failing_open_leaves_nothing_open(kind: str) -> None:
+    class Refusing(RecordingSink):
+        def open(self, info, model) -> None:
+            raise SinkWriteError("no")
+
+    class Missing(SyntheticSource):
+        def open(self):
+            raise SourceLostError("no")
+
+    first, sink = SyntheticSource(name="first"), RecordingSink()
+    second = _stream(Missing(), RecordingSink()) if kind == "source" else _stream(SyntheticSource(), Refusing())
+    with pytest.raises((SinkWriteError, SourceLostError)):
+        Pipeline([_stream(first, sink), second], ConstantEstimator()).run()
+    assert not first.is_open
+    assert sink.discarded
+
+
+def test_stop_from_another_thread_finishes_cleanly() -> None:
+    sink = RecordingSink()
+    pipeline = Pipeline([_stream(SyntheticSource(count=100_000, delay_seconds=0.001), sink)], ConstantEstimator())
+    threading.Timer(0.1, pipeline.stop).start()
+    report = pipeline.run()
+    assert 0 < report.written < 100_000
+    assert sink.closed
+    assert not sink.discarded
+    assert _balanced(report)
+
+
+def test_a_sink_can_ask_to_stop() -> None:
+    sink = RecordingSink(stop_after=4)
+    report = Pipeline([_stream(SyntheticSource(count=100_000), sink)], ConstantEstimator()).run()
+    assert 4 <= report.written < 100
+    assert _balanced(report)
+
+
+def test_limits() -> None:
+    assert Pipeline([_stream(None, RecordingSink())], ConstantEstimator(), max_frames=5).run().read == 5
+    assert Pipeline([_stream(None, RecordingSink())], ConstantEstimator(), max_seconds=0.5).run().read == 15
+
+
+def test_frames_yields_and_stops_when_closed() -> None:
+    source = SyntheticSource(count=1000)
+    frames = Pipeline([_stream(source)], ConstantEstimator()).frames()
+    assert [next(frames).frame.index for _ in range(5)] == [0, 1, 2, 3, 4]
+    frames.close()
+    assert not source.is_open
+    assert source.index < 50
+
+
+def test_a_cut_resets_the_model() -> None:
+    estimator, sink = ConstantEstimator(), RecordingSink()
+    Pipeline([_stream(SyntheticSource(count=40, shot_frames=20), sink)], estimator).run()
+    assert [item.frame.index for item in sink.items if item.cut] == [20]
+    assert estimator.resets == ["synthetic"]

@@ -88,7 +88,7 @@ def plain(colour: Colour, roughness: float = 0.5, metallic: float = 0.0) -> bpy.
     stain = shader.noise(shader.coordinates(), 9, 5)
     low, high = roughness * 0.8, min(1.0, roughness * 1.2)
     shader.feed("Roughness", shader.ramp(stain, [(0.3, (low,) * 3), (0.7, (high,) * 3)]))
-    shader.feed("Base Color", shader.ramp(stain, [(0.3, shade(colour, 0.93)), (0.7, shade(colour, 1.05))]))
+    shader.feed("Base Color", shader.ramp(stain, [(0.3, shade(colour, 0.97)), (0.7, shade(colour, 1.02))]))
     return shader.material
 
 
@@ -185,7 +185,10 @@ def foliage(colour: Colour) -> bpy.types.Material:
 
 @cache
 def glow(colour: Colour, strength: float) -> bpy.types.Material:
-    return Shader("glow", Base_Color=colour, Emission_Color=colour, Emission_Strength=strength, Roughness=0.8).material
+    """Seen, but not sampled as a lamp: a lamp stands in each."""
+    shader = Shader("glow", Base_Color=colour, Emission_Color=colour, Emission_Strength=strength, Roughness=0.8)
+    shader.material.cycles.emission_sampling = "NONE"
+    return shader.material
 
 
 @cache
@@ -207,3 +210,12 @@ def rubber_stripes() -> bpy.types.Material:
     sectors = [(i / 6, (red, white, blue)[i % 3]) for i in range(6)]
     shader.feed("Base Color", shader.ramp(angle, sectors, interpolation="CONSTANT"))
     return shader.material
+
+
+MAKERS = (plain, paint, wood, cloth, floorboards, carpet, painting, foliage, glow, bricks, rubber_stripes)
+
+
+def forget_materials() -> None:
+    """To be called before a new file: the materials of the old one are gone with it."""
+    for maker in MAKERS:
+        maker.cache_clear()

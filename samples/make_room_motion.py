@@ -10,6 +10,8 @@ Point = tuple[float, float, float]
 FPS = 24
 BALL_RADIUS = 0.11
 GRAVITY = 9.81
+RUG_M = 0.014
+"""Thickness of the rug, on which the ball lands."""
 STEP_SECONDS = 0.56
 
 
@@ -50,7 +52,7 @@ class Throw:
     def position(self, time: float) -> Point:
         far = self.travelled(time)
         x, y = (a + v * far for a, v in zip(self.start, self.velocity, strict=True))
-        return x, y, BALL_RADIUS + self.height(time)
+        return x, y, BALL_RADIUS + RUG_M + self.height(time)
 
     def angle(self, time: float) -> float:
         """Radians rolled about the horizontal axis across its way."""
@@ -114,17 +116,17 @@ def spline(a: float, b: float, c: float, d: float, t: float) -> float:
 
 SHOTS = (
     Shot(
-        seconds=4.0,
-        eyes=((3.45, 0.55, 1.50), (3.05, 0.62, 1.46), (2.60, 0.85, 1.42)),
-        targets=((2.3, 3.6, 0.75), (1.95, 3.6, 0.72), (1.75, 3.7, 0.78)),
-        throw=Throw(start=(4.0, 2.15), velocity=(-1.35, -0.13), height_m=0.85, bounce=0.72, slowing=0.28),
+        seconds=3.5,
+        eyes=((3.10, 0.50, 1.50), (2.75, 0.60, 1.46), (2.35, 0.85, 1.42)),
+        targets=((2.25, 3.6, 0.78), (1.85, 3.6, 0.76), (1.5, 3.6, 0.80)),
+        throw=Throw(start=(3.95, 3.38), velocity=(-1.3, -0.02), height_m=0.85, bounce=0.72, slowing=0.28),
         seed=0.3,
     ),
     Shot(
-        seconds=3.0,
+        seconds=2.75,
         eyes=((0.62, 2.75, 1.38), (0.85, 2.55, 1.34), (1.10, 2.30, 1.30)),
         targets=((3.9, 1.9, 0.75), (3.9, 1.6, 0.72), (3.9, 1.35, 0.72)),
-        throw=Throw(start=(1.75, 1.85), velocity=(1.35, -0.33), height_m=0.4, bounce=0.6, slowing=0.45),
+        throw=Throw(start=(2.1, 1.9), velocity=(1.3, -0.3), height_m=0.4, bounce=0.6, slowing=0.45),
         seed=4.1,
     ),
 )

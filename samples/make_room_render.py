@@ -9,6 +9,7 @@ from pathlib import Path
 
 import bpy
 import numpy as np
+from make_room_materials import forget_materials
 from make_room_motion import CUT, FPS, FRAMES, SHOTS, Point, shot_of
 from make_room_scene import build_room
 from make_room_shapes import add_object
@@ -55,6 +56,7 @@ def intrinsics() -> dict[str, float]:
 
 def set_up(shot: int) -> None:
     """An empty file, the room, and the keys of camera and ball."""
+    forget_materials()
     bpy.ops.wm.read_factory_settings(use_empty=True)
     item = build_room(shot)
     scene = bpy.context.scene
@@ -102,7 +104,8 @@ def color_settings(samples: int) -> None:
     scene, cycles = bpy.context.scene, bpy.context.scene.cycles
     cycles.samples, cycles.use_adaptive_sampling, cycles.use_animated_seed = samples, False, True
     cycles.use_denoising, cycles.denoiser = True, "OPENIMAGEDENOISE"
-    cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces, cycles.transmission_bounces = 2, 2, 1, 1
+    cycles.max_bounces, cycles.use_light_tree = 3, False
+    cycles.use_fast_gi, cycles.fast_gi_method, cycles.ao_bounces_render = True, "REPLACE", 1
     cycles.caustics_reflective = cycles.caustics_refractive = False
     cycles.sample_clamp_indirect = 4.0
     scene.render.use_motion_blur, scene.render.motion_blur_shutter = True, 0.25

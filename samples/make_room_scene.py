@@ -87,15 +87,15 @@ def radiator(middle: float) -> None:
 
 def street() -> None:
     """What is seen through the window: a brick house, a hedge and a tree before the sky."""
-    box((3.0, 16, 7), (-13, 9.5, 0.2), bricks(), bevel=0)
+    box((3.0, 24, 7), (-23.5, 14.5, -0.3), bricks(), bevel=0)
     pane, leaves = plain((0.03, 0.04, 0.05), 0.1), foliage((0.07, 0.15, 0.03))
-    for y in (4.0, 6.2, 8.4, 10.6):
-        box((0.1, 1.0, 1.5), (-11.5, y, 1.6), pane)
-    box((30, 60, 0.1), (-16, 5, -1.3), plain((0.16, 0.2, 0.08), 0.95), bevel=0)
-    tube([(-7, 6.4, -1.3), (-7, 6.3, 2.2)], 0.14, plain((0.08, 0.05, 0.03), 0.9))
+    for y in range(5, 26, 3):
+        box((0.1, 1.2, 1.6), (-22.0, y, 1.5), pane)
+    box((40, 80, 0.1), (-21, 5, -1.3), plain((0.16, 0.2, 0.08), 0.95), bevel=0)
+    tube([(-7, 8.6, -1.3), (-7, 8.5, 2.2)], 0.14, plain((0.08, 0.05, 0.03), 0.9))
     for i in range(40):
         angle, ring = i * 2.4, 0.25 * math.sqrt(i)
-        soft((0.9, 0.9, 0.7), (-7 + ring * math.cos(angle), 6.3 + ring * math.sin(angle), 2.6 + 0.9 * math.sin(i * 1.7)), leaves, edge=(1.2, 1.2, 0))
+        soft((0.9, 0.9, 0.7), (-7 + ring * math.cos(angle), 8.5 + ring * math.sin(angle), 2.6 + 0.9 * math.sin(i * 1.7)), leaves, edge=(1.2, 1.2, 0))
 
 
 def door() -> None:
@@ -122,11 +122,11 @@ def furniture(evening: bool) -> None:
     bookshelf((4.12, 4.42, 0), 0)
     potted_plant((0.52, 4.12, 0), 3)
     potted_plant((5.02, 2.75, 0), 8, 0.95)
-    dining_table((4.15, 1.3, 0), 90)
-    for x, y, turn in ((3.5, 1.02, 84), (3.42, 1.75, 104), (4.82, 1.0, -95), (4.8, 1.66, -86)):
+    dining_table((4.3, 1.42, 0), 90)
+    for x, y, turn in ((3.68, 1.16, 84), (3.62, 1.86, 102), (4.95, 1.1, -95), (4.93, 1.78, -86)):
         chair((x, y, 0), turn)
     chair((0.55, 1.2, 0), 65)
-    pendant((4.15, 1.3, HIGH), 60.0 if evening else 0.0)
+    pendant((4.3, 1.42, HIGH), 60.0 if evening else 0.0)
     sideboard((1.7, 0.24, 0), 180)
     pictures()
 
@@ -147,7 +147,7 @@ def pictures() -> None:
     picture((1.52, north, 1.62), 0, (0.78, 0.58), 1, SEA)
     picture((2.22, north, 1.76), 0, (0.36, 0.46), 2, CLAY)
     picture((2.66, north, 1.55), 0, (0.30, 0.38), 3, SEA[::-1])
-    picture((east, 1.3, 1.6), -90, (1.05, 0.7), 4, CLAY[::-1])
+    picture((east, 1.42, 1.6), -90, (1.05, 0.7), 4, CLAY[::-1])
     picture((0.4, south, 1.6), 180, (0.5, 0.65), 6, SEA)
 
 
@@ -176,19 +176,25 @@ def lamp(kind: str, at: Point, energy: float, colour: Point, *, turn: Point = (0
     item.visible_camera = False
 
 
-def sky(low: Point, high: Point, strength: float) -> None:
-    """A gradient by height."""
+def sky(low: Point, high: Point, ambient: Point) -> None:
+    """A gradient by height for the eye; to everything else, light that has bounced often enough to be even."""
     world = bpy.data.worlds.new("sky")
     world.use_nodes = True
+    world.cycles.sampling_method = "NONE"
+    world.light_settings.distance = 0.9
     bpy.context.scene.world = world
     nodes, links = world.node_tree.nodes, world.node_tree.links
-    place, split, ramp = nodes.new("ShaderNodeTexCoord"), nodes.new("ShaderNodeSeparateXYZ"), nodes.new("ShaderNodeValToRGB")
+    kinds = ("TexCoord", "SeparateXYZ", "ValToRGB", "LightPath", "Mix")
+    place, split, ramp, path, mix = (nodes.new(f"ShaderNode{kind}") for kind in kinds)
     links.new(place.outputs["Generated"], split.inputs[0])
     links.new(split.outputs["Z"], ramp.inputs[0])
     ramp.color_ramp.elements[0].color, ramp.color_ramp.elements[1].color = (*low, 1), (*high, 1)
     ramp.color_ramp.elements[1].position = 0.6
-    links.new(ramp.outputs[0], nodes["Background"].inputs["Color"])
-    nodes["Background"].inputs["Strength"].default_value = strength
+    mix.data_type = "RGBA"
+    mix.inputs[6].default_value = (*ambient, 1)
+    links.new(path.outputs["Is Camera Ray"], mix.inputs[0])
+    links.new(ramp.outputs[0], mix.inputs[7])
+    links.new(mix.outputs[2], nodes["Background"].inputs["Color"])
 
 
 def window_light(energy: float, colour: Point) -> None:
@@ -198,16 +204,14 @@ def window_light(energy: float, colour: Point) -> None:
 
 
 def daylight() -> None:
-    sky((0.75, 0.85, 1.0), (0.25, 0.45, 0.9), 2.5)
-    window_light(125, (0.80, 0.90, 1.0))
-    lamp("SUN", (0, 0, 5), 9.0, (1.0, 0.86, 0.68), turn=(0, -58, -17), angle=math.radians(1.2))
-    lamp("AREA", (3.4, 0.05, 1.9), 22, (1.0, 0.95, 0.88), turn=(75, 0, 0), size=2.0)
+    sky((1.9, 2.1, 2.5), (0.6, 1.1, 2.2), (0.36, 0.35, 0.34))
+    window_light(135, (0.80, 0.90, 1.0))
+    lamp("SUN", (0, 0, 5), 20.0, (1.0, 0.86, 0.68), turn=(0, -58, -7), angle=math.radians(1.2))
 
 
 def evening_light() -> None:
-    sky((0.55, 0.36, 0.30), (0.05, 0.09, 0.22), 0.5)
-    window_light(14, (0.45, 0.6, 1.0))
+    sky((0.28, 0.18, 0.15), (0.03, 0.05, 0.12), (0.20, 0.15, 0.11))
+    window_light(16, (0.45, 0.6, 1.0))
     warm = (1.0, 0.66, 0.38)
-    lamp("POINT", (4.15, 1.3, HIGH - 0.93), 34, warm, shadow_soft_size=0.07)
-    lamp("POINT", (3.33, 4.22, 1.46), 30, warm, shadow_soft_size=0.10)
-    lamp("AREA", (2.5, 2.3, 2.55), 16, (1.0, 0.8, 0.6), size=2.5)
+    lamp("POINT", (4.3, 1.42, HIGH - 0.93), 95, warm, shadow_soft_size=0.07)
+    lamp("POINT", (3.33, 4.22, 1.46), 45, warm, shadow_soft_size=0.10)

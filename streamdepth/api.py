@@ -19,10 +19,10 @@ from streamdepth import build, config
 from streamdepth.pipeline import Pipeline
 from streamdepth.stages import Estimator
 from streamdepth.stats import Report
-from streamdepth.types import DepthFrame, DepthKind, DepthMap, Frame, Intrinsics
+from streamdepth.types import DepthFrame, DepthKind, DepthMap, Frame, Image, Intrinsics
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL.Image import Image as Picture
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,18 +41,18 @@ class Depth:
         return self.kind.unit
 
     @property
-    def depth(self) -> Image.Image:
+    def depth(self) -> Picture:
         """A picture to look at, mode L: `predicted_depth` from its least (0) to its greatest value (255), unknown is 0.
 
         As in the depth-estimation pipeline of transformers; a flat map gives a flat picture.
         """
-        from PIL import Image
+        from PIL.Image import fromarray
 
         known = np.isfinite(self.predicted_depth)
         values = np.where(known, self.predicted_depth, 0.0)
         low, high = (values[known].min(), values[known].max()) if known.any() else (0.0, 0.0)
         scale = 255.0 / (high - low) if high > low else 0.0
-        return Image.fromarray(np.where(known, (values - low) * scale, 0.0).round().astype(np.uint8))
+        return fromarray(np.where(known, (values - low) * scale, 0.0).round().astype(np.uint8))
 
 
 def estimate(image: Any, model: str = "nano", **settings: Any) -> Depth:
@@ -62,12 +62,17 @@ def estimate(image: Any, model: str = "nano", **settings: Any) -> Depth:
     model: size, engine, device, precision, accept_license, allow_pickle. The model stays loaded for the next call.
     Raises SourceError for a picture that cannot be read, EstimatorError and ConfigError as loading does.
     """
-    from streamdepth.render import resize_depth
     from streamdepth.sources.images import read_picture
 
     chosen = config.make({"model": model, **settings})
-    pixels = read_picture(image, max_side_px=chosen.max_side)
-    estimator = _loaded(chosen)
+    return estimate_pixels(read_picture(image, max_side_px=chosen.max_side), chosen)
+
+
+def estimate_pixels(pixels: Image, settings: config.Settings) -> Depth:
+    """The depth of a picture in memory, (H, W, 3) uint8 RGB."""
+    from streamdepth.render import resize_depth
+
+    estimator = _loaded(settings)
     frame = Frame(pixels, 0, 0, Fraction(1), time.monotonic(), "picture")
     result = estimator.estimate([frame])[0]
     height, width = pixels.shape[:2]

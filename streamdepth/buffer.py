@@ -1,4 +1,4 @@
-"""Crossing threads: `FrameBuffer` carries items and errors, `Worker` owns a thread. Nothing else knows about threads."""
+"""Crossing threads: `FrameBuffer` carries items and errors, `Worker` owns a thread. Only here are threads known."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from streamdepth.config import Settings
-from streamdepth.errors import ConfigError
+from streamdepth.errors import ConfigError, SinkOpenError
 from streamdepth.pipeline import Pipeline, Stream
 from streamdepth.stabilizers import make_stabilizer
 from streamdepth.stages import Estimator, Sink, Source
@@ -126,7 +126,13 @@ def make_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
 
 
 def _inside(path: Path, name: str | None, suffix: str) -> Path:
-    return path if name is None else path / f"{name}{suffix}"
+    if name is None:
+        return path
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SinkOpenError(f"cannot make the folder '{path}': {error.strerror}; choose another") from error
+    return path / f"{name}{suffix}"
 
 
 def _picture_sink(path: Path, settings: Settings) -> Sink:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
-from streamdepth.api import Depth, estimate
+from PIL import Image
+
+from streamdepth.api import Depth, estimate_pixels
 from streamdepth.config import Settings
-from streamdepth.render import check_colormap
-from streamdepth.sinks.images import check_picture
-from streamdepth.sinks.output import PendingFile
+from streamdepth.render import check_colormap, render
+from streamdepth.sinks.images import check_picture, write_depth_picture
+from streamdepth.sinks.output import PendingFile, check_output, writing
+from streamdepth.sources.images import read_picture
+from streamdepth.types import DepthFrame, Frame
+from streamdepth.types import Image as Pixels
 
 LOOKS = (".jpg", ".jpeg", ".webp")
 """Endings of pictures to look at; all others keep the depth itself."""
@@ -19,12 +25,29 @@ def convert_picture(picture: str, output: Path, settings: Settings) -> Depth:
 
     Raises SourceError, EstimatorError, ConfigError or SinkError.
     """
-    check_colormap(settings.colormap)
     is_look = output.suffix.lower() in LOOKS
+    check_colormap(settings.colormap)
+    check_output(output, overwrite=settings.overwrite, origin=Path(picture))
     if not is_look:
         check_picture(output)
-    pending = PendingFile(output, overwrite=settings.overwrite)
-    chosen = settings.model_dump(include={"model", "size", "engine", "device", "precision", "max_side"})
-    chosen.update(settings.model_dump(include={"accept_license", "allow_pickle"}))
-    result = estimate(picture, **chosen)
+    pixels = read_picture(picture, max_side_px=settings.max_side)
+    result = estimate_pixels(pixels, settings)
+    if is_look:
+        _write_look(output, pixels, result, settings)
+    else:
+        facts = {"model": settings.model}
+        write_depth_picture(output, result.predicted_depth, result.kind, overwrite=settings.overwrite, text=facts)
     return result
+
+
+def _write_look(output: Path, pixels: Pixels, result: Depth, settings: Settings) -> None:
+    item = DepthFrame(Frame(pixels, 0, 0, Fraction(1), 0.0), result.predicted_depth, result.kind)
+    video = settings.video
+    look = render(item, style=settings.style, colormap=settings.colormap, alpha=video.alpha, bar=video.legend)
+    pending = PendingFile(output, overwrite=settings.overwrite)
+    try:
+        with writing(output):
+            Image.fromarray(look).save(pending.temporary, quality=92)
+        pending.commit()
+    finally:
+        pending.discard()

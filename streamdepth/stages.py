@@ -41,7 +41,7 @@ class Source(ABC):
 
     @abstractmethod
     def read(self) -> Frame | None:
-        """The next frame; None at the end, and again on each later call. Raises SourceLostError or SourceTimeoutError."""
+        """The next frame; None at the end and ever after. Raises SourceLostError or SourceTimeoutError."""
 
     @abstractmethod
     def close(self) -> None:

@@ -2,13 +2,19 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
+
+from streamdepth import build
+from streamdepth import cli as cli_module
+from streamdepth.testing import ConstantEstimator
 
 
 @pytest.fixture(autouse=True)
@@ -53,3 +59,36 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if os.environ.get("STREAMDEPTH_REQUIRE_GPU") == "1":
             pytest.fail("STREAMDEPTH_REQUIRE_GPU=1, and there is no CUDA device")
         pytest.skip("needs a CUDA device")
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command line ended with."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
+    """Runs `streamdepth` with arguments in this process, as the installed command would."""
+
+    def run(*arguments: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["streamdepth", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            cli_module.main()
+            code = 0
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        captured = capsys.readouterr()
+        return Done(code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def quick_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every model is one without weights."""
+    monkeypatch.setattr(build, "make_estimator", lambda _: ConstantEstimator())

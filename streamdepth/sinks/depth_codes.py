@@ -36,7 +36,7 @@ def encode_log16(depth: DepthMap, near_m: float = 0.1, far_m: float = 200.0) -> 
 
 def decode_log16(codes: Codes, near_m: float = 0.1, far_m: float = 200.0) -> DepthMap:
     """Metres, float32: the inverse of `encode_log16`; 0 becomes NaN, 65535 becomes +inf."""
-    return cast(DepthMap, _log16_table(near_m, far_m)[codes])
+    return _log16_table(near_m, far_m)[codes]
 
 
 @lru_cache(maxsize=4)
@@ -44,7 +44,7 @@ def _log16_table(near_m: float, far_m: float) -> DepthMap:
     """(65536,) metres, one per code."""
     table = near_m * np.exp((np.arange(FAR + 1) - 1) * (math.log(far_m / near_m) / _STEPS))
     table[UNKNOWN], table[FAR] = np.nan, np.inf
-    return table.astype(np.float32)
+    return cast(DepthMap, table.astype(np.float32))
 
 
 def encode_linear16(depth: DepthMap, low: float, high: float) -> Codes:

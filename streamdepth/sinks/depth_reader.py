@@ -62,7 +62,7 @@ class DepthVideo:
         try:
             facts = json.loads(text or "null")
             version = facts["schema_version"]
-            complete = facts.keys() >= {"kind", "code", "time_base", "pts"}
+            complete = facts.keys() >= {"kind", "code", "size", "time_base", "pts"}
         except (ValueError, TypeError, KeyError) as error:
             raise SourceOpenError(
                 f"'{self.path}' is not a depth video of streamdepth: neither a tag {TAG} nor a sidecar "
@@ -104,9 +104,11 @@ class DepthVideo:
         return int(np.abs(stored - first).argmin())
 
     def _decoded(self, container: InputContainer, start: int) -> Iterator[DepthMap]:
+        width, height = self.metadata["size"]
         try:
             for number, frame in enumerate(container.decode(video=0), start):
-                yield self._depth(cast(Codes, frame.to_ndarray(format="gray16le")), number)
+                codes = cast(Codes, frame.to_ndarray(format="gray16le"))
+                yield self._depth(codes[:height, :width], number)
         except (av.FFmpegError, OSError) as error:
             raise SourceLostError(f"'{self.path}' is damaged: {error.strerror}") from error
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +34,9 @@ __all__ = ["DepthVideo", "DepthVideoSink"]
 _log = logging.getLogger(__name__)
 
 _OPTIONS = {"level": "3", "slices": "4", "slicecrc": "1", "coder": "1", "context": "1", "g": "1"}
+"""FFV1 version 3: every frame a key frame, in four slices with checksums."""
+_SMALLEST_PX = 2
+"""Four slices need as much; a smaller map is padded with unknown, and the reader cuts it."""
 
 
 class DepthVideoSink(Sink):
@@ -160,7 +162,7 @@ class _RawVideo:
         self.size = size
         self._output = av.open(str(self.path), "w", format="matroska")
         self._stream = self._output.add_stream("ffv1", rate=self.info.fps or 25, options=_OPTIONS)
-        self._stream.width, self._stream.height = size
+        self._stream.width, self._stream.height = (max(side, _SMALLEST_PX) for side in size)
         self._stream.pix_fmt, self._stream.time_base = "gray16le", self.info.time_base
         self._stream.codec_context.time_base = self.info.time_base
 
@@ -187,7 +189,8 @@ class _RawVideo:
     def _encode(self, codes: Codes, pts: int) -> None:
         assert self._output is not None
         assert self._stream is not None
-        frame = av.VideoFrame.from_ndarray(codes, format="gray16le")
+        missing = [(0, max(0, _SMALLEST_PX - side)) for side in codes.shape]
+        frame = av.VideoFrame.from_ndarray(np.pad(codes, missing), format="gray16le")
         frame.pts, frame.time_base = pts, self.info.time_base
         self._output.mux(self._stream.encode(frame))
 

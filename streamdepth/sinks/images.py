@@ -66,7 +66,7 @@ class ImagesSink(Sink):
         check_output(self.sidecar, overwrite=self.overwrite, origin=info.origin)
         for existing in self._existing():
             check_output(existing, overwrite=self.overwrite, origin=info.origin)
-        self._folder = PendingFolder(self.pattern.parent)
+        self._folder = PendingFolder(self.pattern.parent, overwrite=self.overwrite)
         self._facts = {
             "schema_version": 1,
             "kind": model.kind.value,
@@ -111,14 +111,14 @@ class ImagesSink(Sink):
             with writing(self.pattern):
                 text = json.dumps(self._facts, indent=1)
                 (self._folder.temporary / self.sidecar.name).write_text(text + "\n", encoding="utf-8")
-            older = {path.name for path in self._existing()} - self._facts["frames"].keys()
-            if older:
-                self._notice(f"{len(older)} older pictures of '{self.pattern}' stay where they are")
-            self._folder.commit()
         except SinkWriteError:
             self.discard()
             raise
-        self._folder = None
+        older = {path.name for path in self._existing()} - self._facts["frames"].keys()
+        if older:
+            self._notice(f"{len(older)} older pictures of '{self.pattern}' stay where they are")
+        folder, self._folder = self._folder, None
+        folder.commit()
 
     def discard(self) -> None:
         if self._folder is not None:

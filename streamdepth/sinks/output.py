@@ -81,8 +81,8 @@ class PendingFile:
 class PendingFolder:
     """Files of one folder that are written to a hidden folder beside them, and moved into place by `commit`."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *, overwrite: bool = False) -> None:
+        self.folder, self.overwrite = folder, overwrite
         self.temporary = folder / f".{secrets.token_hex(4)}.part"
         try:
             self.temporary.mkdir()
@@ -90,7 +90,13 @@ class PendingFolder:
             raise SinkOpenError(f"cannot write to the folder '{folder}': {error.strerror}; choose another") from error
 
     def commit(self) -> None:
-        """Moves every file into place, replacing files of the same name. Raises SinkWriteError."""
+        """Moves every file into place. Raises SinkWriteError; then what was not moved stays in the hidden folder."""
+        taken = [file.name for file in self.temporary.iterdir() if (self.folder / file.name).exists()]
+        if taken and not self.overwrite:
+            raise SinkWriteError(
+                f"'{self.folder / min(taken)}' has appeared meanwhile and was left alone; the result is in "
+                f"'{self.temporary}'"
+            )
         with writing(self.folder):
             for file in self.temporary.iterdir():
                 os.replace(file, self.folder / file.name)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.stream import VideoStream
 
+_MOST_REORDERED = 16
+"""Frames that may be stored between a frame and the one shown next, in any codec."""
 _NOT_COPIED_TAGS = {"encoder", "duration", "major_brand", "minor_version", "compatible_brands"}
 """These describe the old file's container, not its content."""
 
@@ -111,9 +113,10 @@ class TrackCopier:
         self._input.close()
 
 
-def after(origin: Path, last: Fraction) -> tuple[Fraction | None, bool]:
-    """What `origin` has from its video frame at `last` seconds on: (that frame's duration, whether more follow)."""
-    duration, more = None, False
+def end_of_frame(origin: Path, last: Fraction) -> tuple[Fraction | None, bool]:
+    """When the video frame of `origin` that is shown from `last` seconds on ends, and whether another one follows."""
+    end: Fraction | None = None
+    later: list[Fraction] = []
     with av.open(str(origin), metadata_errors="replace") as container:
         video = first_video(container)
         if video is None or video.time_base is None:
@@ -124,15 +127,19 @@ def after(origin: Path, last: Fraction) -> tuple[Fraction | None, bool]:
         try:
             container.seek(int(last / video.time_base), stream=video)
             for packet in container.demux(video):
-                time = packet.pts if packet.pts is not None else packet.dts
-                if time is None or packet.is_discard:
+                pts = packet.pts if packet.pts is not None else packet.dts
+                if pts is None or packet.is_discard:
                     continue
-                if time * video.time_base == last and packet.duration:
-                    duration = packet.duration * video.time_base
-                more = more or time * video.time_base > last
+                time = pts * video.time_base
+                if time == last and packet.duration:
+                    end = last + packet.duration * video.time_base
+                if time > last:
+                    later.append(time)
+                if len(later) > _MOST_REORDERED:
+                    break
         except av.FFmpegError:
-            return duration, more
-    return duration, more
+            pass  # a damaged end: what was found before counts
+    return (min(later), True) if later else (end, False)
 
 
 def first_video(container: InputContainer) -> VideoStream | None:

@@ -16,7 +16,7 @@ from streamdepth.errors import SinkOpenError, SinkWriteError
 from streamdepth.render import Style, check_look, render
 from streamdepth.sinks.encoders import encoder_options, find_encoder, prepare
 from streamdepth.sinks.output import PendingFile, explain, writing
-from streamdepth.sinks.tracks import TrackCopier, after
+from streamdepth.sinks.tracks import TrackCopier, end_of_frame
 from streamdepth.stages import Sink
 from streamdepth.types import DepthFrame, Image, ModelInfo, StreamInfo
 
@@ -158,7 +158,8 @@ class _Movie:
         self, path: Path, info: StreamInfo, encoder: str, options: dict[str, str], size: tuple[int, int]
     ) -> None:
         self.info, self.size, self.tick = info, size, info.time_base
-        self.output = av.open(str(path), "w", format=FORMATS[path.suffix.lower()], options=_muxer_options(path, info))
+        name = FORMATS[path.suffix.lower()]
+        self.output = av.open(str(path), "w", format=name, container_options=_muxer_options(name, info))
         self.stream: VideoStream = self.output.add_stream(encoder, rate=info.fps or 25, options=options)  # type: ignore[assignment]  # the encoder is one for video
         self.stream.time_base = self.tick
         prepare(self.stream.codec_context, size[0] + size[0] % 2, size[1] + size[1] % 2, self.tick)
@@ -217,12 +218,12 @@ class _Movie:
         """Writes what was held back, the rest of the tracks, and the index."""
         assert self._held is not None
         last = (self._held.pts or 0) * self.tick
-        duration, more = after(self.info.origin, last) if self.info.origin else (None, False)
-        ticks = max(1, round((duration or 1 / (self.info.fps or 25)) / self.tick))
-        self._encode(self._held, ticks)
+        end, more = end_of_frame(self.info.origin, last) if self.info.origin else (None, False)
+        end = end or last + 1 / (self.info.fps or Fraction(25))
+        self._encode(self._held, max(1, round((end - last) / self.tick)))
         self._encode(None)
         if self.tracks is not None:
-            self.tracks.finish(last + ticks * self.tick if more else None)
+            self.tracks.finish(end if more else None)
             self.tracks.close()
         self.output.close()
 
@@ -236,9 +237,8 @@ class _Movie:
             _log.debug("an abandoned video could not be closed: %s", error)
 
 
-def _muxer_options(path: Path, info: StreamInfo) -> dict[str, str]:
+def _muxer_options(name: str, info: StreamInfo) -> dict[str, str]:
     """What makes the container keep exact times."""
-    name = FORMATS[path.suffix.lower()]
     if name not in ("mp4", "mov"):
         return {}
     options = {"movflags": "+faststart"}

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+import numpy as np
 
 from streamdepth.errors import SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
 from streamdepth.stages import Source
@@ -169,7 +172,8 @@ class CameraSource(Source):
             capture.release()
 
 
-class Camera(NamedTuple):
+@dataclass(frozen=True, slots=True, order=True)
+class Camera:
     """A camera that this machine has."""
 
     index: int
@@ -217,7 +221,7 @@ def _index_of(device: int | str) -> int | str:
         return int(device)
     if device.startswith("/dev/"):
         return device
-    matches = [index for index, name in list_cameras() if device.lower() in name.lower()]
+    matches = [camera.index for camera in list_cameras() if device.lower() in camera.name.lower()]
     if len(matches) != 1:
         count = "no camera" if not matches else f"{len(matches)} cameras"
         raise SourceOpenError(f"{count} found by the name {device!r}; {_found()}")
@@ -233,4 +237,4 @@ def _rgb(picture: Any) -> Image:
     import cv2
 
     code = cv2.COLOR_GRAY2RGB if picture.ndim == 2 else cv2.COLOR_BGR2RGB
-    return cv2.cvtColor(picture, code)  # type: ignore[return-value] # uint8 in, uint8 out
+    return np.asarray(cv2.cvtColor(picture, code), np.uint8)

@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
 
@@ -98,7 +99,7 @@ class ImagesSource(Source):
         if failed:
             self.lost["undecodable"] += failed
             raise SourceLostError(
-                f"{self._index} of {self._total} pictures of {self._name} could be read; the others are damaged or no pictures"
+                f"{self._index} of {self._total} pictures of {self._name} could be read; the others are damaged"
             )
 
     def close(self) -> None:
@@ -111,10 +112,7 @@ def read_picture(picture: str | Path | Pillow.Image, *, max_side_px: int = MAX_S
     16-bit and floating-point pictures are brought to 8 bits, transparency is left out, of an animation the first
     picture is taken. Raises SourceOpenError, or SourceTimeoutError when a server does not answer.
     """
-    if isinstance(picture, Pillow.Image):
-        name = "the picture"
-    else:
-        name = redact(str(picture))
+    name = "the picture" if isinstance(picture, Pillow.Image) else redact(str(picture))
     with _explained(name):
         opened = picture if isinstance(picture, Pillow.Image) else Pillow.open(_bytes_of(str(picture), name))
         check_side(name, *opened.size, max_side_px)
@@ -142,7 +140,7 @@ def _rgb(picture: Pillow.Image) -> Image:
     return np.array(picture.convert("RGB"))
 
 
-def _eight_bits(values: np.ndarray) -> np.ndarray:  # type: ignore[type-arg] # any number type in
+def _eight_bits(values: npt.NDArray[np.float64]) -> Image:
     """Grey levels 0..65535, or 0..1 as floating-point pictures have them -> uint8."""
     top = 1.0 if values.max(initial=0) <= 1 else 65535.0
     return np.clip(values * (255 / top) + 0.5, 0, 255).astype(np.uint8)
@@ -160,9 +158,7 @@ def _addresses(pattern: str) -> list[str]:
         numbered = re.sub(r"%0?\d*d", "*", pattern)
         found = [p for p in glob.glob(numbered, recursive=True) if Path(p).is_file()]
         if not found:
-            hint = (
-                "no file matches it" if numbered != pattern or any(c in pattern for c in "*?[") else "it does not exist"
-            )
+            hint = "no file matches it" if any(c in numbered for c in "*?[") else "it does not exist"
             raise SourceOpenError(f"{pattern} gives no picture: {hint}; check the spelling and the current folder")
     return sorted(found, key=_natural)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from errno import ETIMEDOUT
 from typing import Literal
 
 import av
@@ -20,7 +21,7 @@ from streamdepth.types import Frame, StreamInfo
 
 __all__ = ["NetworkSource", "redact"]
 
-_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 8.0
+_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 4.0
 _ANALYSE_MICROSECONDS = 2_000_000
 _ALWAYS_LIVE = {"rtmp", "rtmps", "udp", "rtp", "srt", "tcp"}
 _TIMEOUTS = (av_error.ExitError, av_error.TimeoutError)  # by PyAV's interrupt, by the protocol's own clock
@@ -97,7 +98,7 @@ class NetworkSource(DecodedSource[Track]):
             super().close()
 
     def _connect(self, painter: Painter | None = None) -> Track:
-        timeout = self.timeout_seconds
+        timeout, began = self.timeout_seconds, time.monotonic()
         try:
             container = av.open(
                 self.url, options=self._options(), timeout=(timeout, timeout), metadata_errors="replace"
@@ -112,7 +113,9 @@ class NetworkSource(DecodedSource[Track]):
                 patience_seconds=timeout,
             )
         except FFmpegError as error:
-            raise self._explained(error) from _safe(error)
+            # RTSP calls it invalid data when a server stays silent.
+            silent = time.monotonic() - began >= timeout and isinstance(error, av_error.InvalidDataError)
+            raise self._explained(av_error.ExitError(ETIMEDOUT, "no answer") if silent else error) from _safe(error)
 
     def _options(self) -> dict[str, str]:
         limit = str(int(self.timeout_seconds * 1e6))
@@ -136,9 +139,9 @@ class NetworkSource(DecodedSource[Track]):
         if not self._is_live and failure is None:
             self._finish(track)
             return None
-        self._count_lost(track)
-        track.close()
-        self._pictures = None
+        if track.undecodable:
+            self.lost["undecodable"] += track.undecodable
+        super().close()
         if not self._is_live or not self.reconnect_seconds:
             raise self._lost(failure, "")
         return self._reconnect(track, failure)
@@ -153,8 +156,8 @@ class NetworkSource(DecodedSource[Track]):
     def _reconnect(self, old: Track, failure: FFmpegError | None) -> Frame | None:
         deadline = time.monotonic() + self.reconnect_seconds
         wait, attempts = _FIRST_WAIT_SECONDS, 0
-        while time.monotonic() < deadline:
-            if self._closing.wait(random.uniform(0, wait)):
+        while (left := deadline - time.monotonic()) > 0:
+            if self._closing.wait(min(random.uniform(0, wait), left)):
                 return None
             attempts += 1
             try:
@@ -188,7 +191,7 @@ def _reason(error: FFmpegError) -> str:
         av_error.HTTPForbiddenError: "access is forbidden (403); check the rights of the user",
         av_error.HTTPNotFoundError: "there is no such stream (404); check the path in the address",
         av_error.ConnectionRefusedError: "nothing listens at that address and port; check both",
-        av_error.ProtocolNotFoundError: "FFmpeg here does not know this kind of address; use rtsp, http, https, rtmp or udp",
+        av_error.ProtocolNotFoundError: "FFmpeg here does not know such addresses; use rtsp, http, https, rtmp or udp",
         av_error.InvalidDataError: "what it sends is not video that FFmpeg knows; check the path in the address",
         av_error.ExitError: "no answer in time",
     }

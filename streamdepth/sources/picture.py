@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from typing import cast
 
 import av
 import numpy as np
@@ -103,7 +104,7 @@ class Painter:
 
 
 def _pixels(frame: av.VideoFrame) -> Image:
-    return np.asarray(frame.to_ndarray(), np.uint8)
+    return np.ascontiguousarray(frame.to_ndarray(), np.uint8)
 
 
 def colours(frame: av.VideoFrame) -> tuple[Colorspace | None, ColorRange | None]:
@@ -121,18 +122,23 @@ def colours(frame: av.VideoFrame) -> tuple[Colorspace | None, ColorRange | None]
 def display_matrix(frame: av.VideoFrame) -> Matrix | None:
     """How decoded (x, y) map to shown (x, y), or None when as decoded."""
     data = frame.side_data.get("DISPLAYMATRIX")
-    return None if data is None else np.frombuffer(data, np.int32).reshape(3, 3)[:2, :2]
+    return None if data is None else np.frombuffer(cast(bytes, data), np.int32).reshape(3, 3)[:2, :2]
 
 
 def upright(image: Image, matrix: Matrix | None) -> Image:
-    """The image turned and mirrored as `matrix` says, C-contiguous; other angles count as the nearest quarter turn."""
+    """The image turned and mirrored as `matrix` says; other angles count as the nearest quarter turn."""
     if matrix is None:
-        return np.ascontiguousarray(image)
+        return image
+    import cv2
+
     sideways = _is_sideways(matrix)
     if sideways:
-        image = image.transpose(1, 0, 2)
+        image = np.asarray(cv2.transpose(image), np.uint8)
     x, y = (matrix[1, 0], matrix[0, 1]) if sideways else (matrix[0, 0], matrix[1, 1])
-    return np.ascontiguousarray(image[:: -1 if y < 0 else 1, :: -1 if x < 0 else 1])
+    if x >= 0 and y >= 0:
+        return image
+    axes = {(True, False): 1, (False, True): 0, (True, True): -1}[bool(x < 0), bool(y < 0)]
+    return np.asarray(cv2.flip(image, axes), np.uint8)
 
 
 def _is_sideways(matrix: Matrix | None) -> bool:

@@ -118,21 +118,21 @@ class Track(Pictures):
 
     @property
     def missing(self) -> int:
-        """Packets that an mp4's index lists beyond those that were there."""
-        if not self._format_is({"mov"}):
-            return 0
-        return max(0, len(self.stream.index_entries) - self._packets_read)
+        """What an mp4's index lists beyond what was there; in other files an estimate from their duration."""
+        if self._format_is({"mov"}):
+            return max(0, len(self.stream.index_entries) - self._packets_read)
+        if self._ended_early():
+            return max(1, round((self._claimed_seconds() - self._had_seconds()) * (self.fps or 0)))
+        return 0
 
     @property
     def damage(self) -> str | None:
-        had = self.delivered
+        total = self.delivered + self.undecodable + self.missing
         if self.missing:
-            return f"{self.name} is cut off: {had} of {had + self.undecodable + self.missing} frames could be had"
+            about = "" if self._format_is({"mov"}) else "about "
+            return f"{self.name} is cut off: {self.delivered} of {about}{total} frames could be had"
         if self.undecodable:
-            return f"{self.name} is damaged: {had} of {had + self.undecodable} frames could be decoded"
-        if self._ended_early():
-            seconds = f"{self._had_seconds():.1f} of {self._claimed_seconds():.1f} seconds"
-            return f"{self.name} is cut off: {seconds} could be had, {had} frames"
+            return f"{self.name} is damaged: {self.delivered} of {total} frames could be decoded"
         return None
 
     def _ended_early(self) -> bool:

@@ -1,4 +1,4 @@
-"""What steadies depth, each part usable alone: cuts, temporal, range. `make_stabilizer` puts a preset's parts together."""
+"""What steadies depth, each part usable alone; `make_stabilizer` puts a preset's parts together."""
 
 from __future__ import annotations
 

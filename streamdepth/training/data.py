@@ -122,19 +122,24 @@ def crop(
 
 def disturb(image: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     """What cameras do to a picture: exposure, white balance, colour, blur, noise, compression."""
-    x = image.astype(np.float32) / 255.0
-    x = x ** np.exp(rng.uniform(-0.4, 0.4)) * np.exp(rng.uniform(-0.3, 0.3))
-    x *= np.exp(rng.normal(0, 0.06, 3)).astype(np.float32)
-    gray = x.mean(2, keepdims=True)
-    x = gray + (x - gray) * (0.0 if rng.random() < 0.05 else rng.uniform(0.5, 1.4))
-    mean = x.mean()
-    x = mean + (x - mean) * rng.uniform(0.7, 1.3)
+    out = cv2.LUT(image, _tone_curves(rng))
+    saturation = 0.0 if rng.random() < 0.05 else rng.uniform(0.5, 1.4)
+    gray = cv2.cvtColor(cv2.cvtColor(out, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    out = cv2.addWeighted(out, saturation, gray, 1 - saturation, 0)
     if rng.random() < 0.2:
-        x = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.4, 1.5))
+        out = cv2.GaussianBlur(out, (0, 0), rng.uniform(0.4, 1.5))
     if rng.random() < 0.3:
-        x = x + rng.normal(0, rng.uniform(0.0, 0.05), x.shape).astype(np.float32)
-    out: npt.NDArray[np.uint8] = np.clip(x * 255.0, 0, 255).astype(np.uint8)
+        noise = rng.integers(0, 256, out.shape, np.uint8)
+        out = cv2.addWeighted(out, 1.0, noise, strength := rng.uniform(0.0, 0.12), -128 * strength)
     if rng.random() < 0.25:
         packed = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90))])[1]
-        out = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
-    return out
+        out = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+    return np.asarray(out, np.uint8)
+
+
+def _tone_curves(rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """(1, 256, 3): gamma, exposure, white balance and contrast as one table for each channel."""
+    x = np.linspace(0, 1, 256)[:, None] ** np.exp(rng.uniform(-0.4, 0.4)) * np.exp(rng.uniform(-0.3, 0.3))
+    x = x * np.exp(rng.normal(0, 0.06, 3))
+    x = 0.5 + (x - 0.5) * rng.uniform(0.7, 1.3)
+    return np.clip(x * 255.0, 0, 255).astype(np.uint8)[None]

@@ -68,6 +68,13 @@ class Trainer:
         groups = [{"params": encoder, "peak": 5e-4}, {"params": rest, "peak": 1.5e-3}]
         self.optimiser = torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.02)
         self.step = 0
+        self._freeze_statistics()
+
+    def _freeze_statistics(self) -> None:
+        """The encoder keeps ImageNet's statistics: steadier with small batches, and faster."""
+        for module in self.network.encoder.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
 
     def train_on(self, images: Tensor, truth: Tensor, dense: Tensor) -> float:
         """One step; returns the loss. images: (N, H, W, 3) uint8."""
@@ -166,7 +173,7 @@ def run(root: Path, out: Path, steps: int, batch: int, seed: int, device: str, c
     began = time.monotonic()
     for images, truth, dense in _prefetch(crops, trainer.step, steps):
         losses.append(trainer.train_on(images, truth, dense))
-        if trainer.step % 250 == 0 or trainer.step == steps:
+        if trainer.step % 100 == 0 or trainer.step == steps:
             trainer.save()
             row = {"step": trainer.step, "loss": float(np.mean(losses)), "seconds": time.monotonic() - began}
             if check and (trainer.step % 500 == 0 or trainer.step == steps):

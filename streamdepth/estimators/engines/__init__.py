@@ -27,5 +27,5 @@ class Engine(ABC):
         Raises InferenceError.
         """
 
-    def close(self) -> None:  # noqa: B027  # having nothing to let go of is fine
+    def close(self) -> None:
         """Lets go of everything. Idempotent."""

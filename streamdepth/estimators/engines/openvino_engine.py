@@ -130,14 +130,28 @@ class OpenVinoEngine(Engine):
             # torch.jit.trace announces its deprecation, and constants baked into the trace; both are meant here.
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")
-                traced = torch.jit.trace(self._module, example, check_trace=False)  # type: ignore[no-untyped-call]  # torch's
-                return self._openvino.convert_model(traced, example_input=example, input=[1, 3, height, width])
+                traced = torch.jit.trace(self._module, example, check_trace=False)  # type: ignore[no-untyped-call]
+                model = _from_torchscript(traced, example)
+            model.reshape([1, 3, height, width])
+            return model
         except Exception as error:  # torch, OpenVINO and the network's own code raise whatever they like
-            raise ModelLoadError(f"OpenVINO cannot convert this network; try --engine torch ({error})") from error
+            reason = " ".join(str(error).split())[-300:]
+            raise ModelLoadError(f"OpenVINO cannot convert this network; try --engine torch ({reason})") from error
 
     def close(self) -> None:
         self._module = None
         self._compiled.clear()
+
+
+def _from_torchscript(traced: Any, example: Tensor) -> Any:
+    """By OpenVINO's frontend itself: `openvino.convert_model` would send statistics over the network, and is slower."""
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    frontend = FrontEndManager().load_by_framework("pytorch")
+    decoder = TorchScriptPythonDecoder(traced, example_input=example)
+    loaded = frontend.load(decoder)  # refers to the decoder without owning it
+    return frontend.convert(loaded)
 
 
 def mark_outputs_precise(path: Path) -> None:

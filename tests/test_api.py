@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from media import write_video
+from PIL import Image
+
+import streamdepth
+from streamdepth import ConfigError, DepthKind, SourceOpenError, build
+from streamdepth.api import Depth
+from streamdepth.testing import ConstantEstimator
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    return write_video(tmp_path / "in.mp4", count=12, size=(96, 64))
+
+
+@pytest.fixture
+def picture() -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8))
+
+
+SMALL = {"engine": "torch", "device": "cpu", "size": 64}
+
+
+def test_estimate_takes_a_path_and_a_pil_image(tmp_path: Path, picture: Image.Image) -> None:
+    picture.save(tmp_path / "in.png")
+    from_path = streamdepth.estimate(tmp_path / "in.png", **SMALL)
+    from_image = streamdepth.estimate(picture, **SMALL)
+    np.testing.assert_array_equal(from_path.predicted_depth, from_image.predicted_depth)
+    assert from_path.predicted_depth.shape == (40, 60)
+    assert from_path.predicted_depth.dtype == np.float32
+    assert (from_path.depth.mode, from_path.depth.size) == ("L", (60, 40))
+    assert (from_path.kind, from_path.unit) == (DepthKind.RELATIVE, None)
+    assert from_path.depth.getextrema() == (0, 255)
+
+
+@pytest.mark.parametrize("values", [np.full((4, 5), 2.5), np.full((4, 5), np.nan)])
+def test_a_flat_map_gives_a_flat_picture(values: np.ndarray) -> None:
+    depth = Depth(values.astype(np.float32), DepthKind.METRIC)
+    assert depth.depth.getextrema() == (0, 0)
+    assert depth.unit == "m"
+
+
+def test_the_model_stays_loaded(monkeypatch, picture: Image.Image) -> None:
+    from streamdepth import api
+
+    api._loaded.cache_clear()
+    loads = []
+    monkeypatch.setattr(build, "make_estimator", lambda s: loads.append(s) or ConstantEstimator())
+    for _ in range(3):
+        streamdepth.estimate(picture)
+    assert len(loads) == 1
+    api._loaded.cache_clear()
+
+
+def test_stream_yields_depth_frames(clip: Path) -> None:
+    items = list(streamdepth.stream(clip, max_frames=5, **SMALL))
+    assert [i.frame.index for i in items] == [0, 1, 2, 3, 4]
+    assert items[0].resized().shape == (64, 96)
+    assert items[0].range is not None
+
+
+def test_convert_returns_a_report_and_works_off_the_main_thread(clip: Path, tmp_path: Path) -> None:
+    reports = []
+    thread = threading.Thread(target=lambda: reports.append(streamdepth.convert(clip, tmp_path / "o.mp4", **SMALL)))
+    thread.start()
+    thread.join(60)
+    assert reports[0].written == 12
+    assert reports[0].model == "nano"
+    assert (tmp_path / "o.mp4").exists()
+
+
+def test_mistakes_are_the_trees_errors(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="did you mean 'smooth'"):
+        streamdepth.convert("a.mp4", tmp_path / "o.mp4", smoth="off")
+    with pytest.raises(SourceOpenError):
+        streamdepth.estimate(tmp_path / "no.png")
+    with pytest.raises(SourceOpenError):
+        next(streamdepth.stream(tmp_path / "no.mp4", **SMALL))

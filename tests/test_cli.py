@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from compare import compare_streams
+from media import write_video
+from PIL import Image
+
+import streamdepth
+from streamdepth import __version__
+
+pytestmark = pytest.mark.usefixtures("quick_model")
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    return write_video(tmp_path / "in.mp4", count=20, size=(96, 64), audio_offset_seconds=0.1)
+
+
+def _frames(path: Path) -> int:
+    with av.open(str(path)) as container:
+        return sum(1 for _ in container.decode(video=0))
+
+
+def test_version_and_help(cli) -> None:
+    assert cli("--version").out.strip() == f"streamdepth {__version__}"
+    assert "convert" in cli("--help").out
+
+
+@pytest.mark.parametrize("verb", ["convert", "live", "run", "image", "probe", "models", "doctor"])
+def test_every_verb_has_help_with_an_example(cli, verb: str) -> None:
+    done = cli(verb, "--help")
+    assert done.code == 0
+    assert f"Example: streamdepth {verb}" in done.out
+
+
+def test_convert_keeps_times_and_sound(cli, clip: Path, tmp_path: Path) -> None:
+    target, stats = tmp_path / "out.mp4", tmp_path / "stats.json"
+    done = cli("convert", clip, "-o", target, "--depth-out", tmp_path / "depth.mkv", "--stats", stats)
+    assert done.code == 0, done.err
+    assert "20 of 20 frames" in done.err
+    result = compare_streams(clip, target)
+    assert result.pts_equal
+    assert [t.payloads for t in result.source.tracks] == [t.payloads for t in result.output.tracks]
+    assert [t.times for t in result.source.tracks] == [t.times for t in result.output.tracks]
+    report = json.loads(stats.read_text())
+    assert report["read"] == report["written"] == 20
+    assert set(report) >= {"read", "written", "dropped", "reconnects", "latency_ms", "fps", "model", "engine"}
+    video = streamdepth.DepthVideo(tmp_path / "depth.mkv")
+    assert len(video) == 20
+    assert video.kind is streamdepth.DepthKind.RELATIVE
+
+
+def test_quiet_is_silent(cli, clip: Path, tmp_path: Path) -> None:
+    done = cli("convert", clip, "-o", tmp_path / "out.mp4", "--quiet")
+    assert (done.code, done.out, done.err) == (0, "", "")
+
+
+def test_a_generated_source_and_limits(cli, tmp_path: Path) -> None:
+    target = tmp_path / "out.mkv"
+    assert cli("convert", "lavfi:testsrc2=size=64x48:rate=10", "-o", target, "--max-seconds", 1).code == 0
+    assert _frames(target) == 10
+    assert cli("convert", "lavfi:testsrc2=size=64x48", "-o", target, "--max-frames", 3, "--overwrite").code == 0
+    assert _frames(target) == 3
+
+
+def test_several_inputs_share_a_model_and_a_folder(cli, clip: Path, tmp_path: Path) -> None:
+    other = write_video(tmp_path / "other.mp4", count=7)
+    done = cli("convert", clip, other, "-o", tmp_path / "out", "--depth-out", tmp_path / "depth")
+    assert done.code == 0, done.err
+    assert _frames(tmp_path / "out/in.mp4") == 20
+    assert _frames(tmp_path / "out/other.mp4") == 7
+    assert len(streamdepth.DepthVideo(tmp_path / "depth/other.mkv")) == 7
+
+
+def test_run_takes_a_configuration(cli, clip: Path, tmp_path: Path) -> None:
+    path = tmp_path / "my.yaml"
+    path.write_text(f"source: {clip}\noutput: {tmp_path / 'out.mp4'}\nmax_frames: 4\nquiet_typo: 1\n")
+    done = cli("run", path)
+    assert done.code == 2
+    assert "quiet_typo: unknown key" in done.err
+    path.write_text(f"source: {clip}\noutput: {tmp_path / 'out.mp4'}\nmax_frames: 4\n")
+    assert cli("run", path, "--set", "max_frames=6").code == 0
+    assert _frames(tmp_path / "out.mp4") == 6
+
+
+@pytest.mark.parametrize("suffix", [".png", ".npz", ".jpg"])
+def test_image(cli, tmp_path: Path, suffix: str) -> None:
+    picture = tmp_path / "in.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)).save(picture)
+    target = tmp_path / f"depth{suffix}"
+    done = cli("image", picture, "-o", target)
+    assert done.code == 0, done.err
+    assert "60x40, relative (inverse depth without unit, near is large)" in done.err
+    if suffix == ".npz":
+        assert np.load(target)["depth"].shape == (40, 60)
+    else:
+        with Image.open(target) as written:
+            assert written.size == (60, 40)
+    assert cli("image", picture, "-o", target).code == 5
+
+
+def test_probe(cli, clip: Path) -> None:
+    done = cli("probe", clip)
+    assert done.code == 0
+    assert "96x64 px" in done.out
+    assert "audio: aac" in done.out
+
+
+def test_models_lists_licences(cli) -> None:
+    done = cli("models")
+    assert done.code == 0
+    for word in ("nano", "dpt-large", "Intel/dpt-large", "metric", "needs --accept-license"):
+        assert word in done.out
+
+
+def test_doctor_says_what_works(cli) -> None:
+    done = cli("doctor")
+    assert done.code == 0
+    assert "built-in model" in done.out
+    assert "ms a frame" in done.out
+
+
+def test_a_traceback_only_with_verbose(cli, tmp_path: Path) -> None:
+    short = cli("convert", tmp_path / "no.mp4", "-o", tmp_path / "out.mp4")
+    long = cli("convert", tmp_path / "no.mp4", "-o", tmp_path / "out.mp4", "-v")
+    assert short.code == long.code == 3
+    assert "Traceback" not in short.err
+    assert "Traceback" in long.err
+
+
+def _start(*arguments: object) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", "streamdepth", *map(str, arguments)], stderr=subprocess.PIPE)
+
+
+def _wait_for_part(folder: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not any(p.stat().st_size > 0 for p in folder.glob(".*part*")):
+        assert time.monotonic() < deadline, "nothing was written"
+        time.sleep(0.05)
+
+
+ENDLESS = "lavfi:testsrc2=size=320x240:rate=30"
+
+
+def test_ctrl_c_leaves_a_file_that_plays(tmp_path: Path) -> None:
+    target = tmp_path / "out.mkv"
+    process = _start("convert", ENDLESS, "-o", target, "--engine", "torch", "--size", 64)
+    _wait_for_part(tmp_path)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0
+    process.communicate()
+    assert _frames(target) > 0
+    assert os.listdir(tmp_path) == ["out.mkv"]
+
+
+def test_a_killed_process_leaves_the_old_file(tmp_path: Path) -> None:
+    target = tmp_path / "out.mkv"
+    target.write_text("old")
+    process = _start("convert", ENDLESS, "-o", target, "--engine", "torch", "--size", 64, "--overwrite")
+    _wait_for_part(tmp_path)
+    process.kill()
+    process.communicate()
+    assert target.read_text() == "old"

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from test_sinks_conformance import MODEL, stream
+
+from streamdepth.errors import SinkOpenError, SinkWriteError
+from streamdepth.sinks.depth_video import DepthVideoSink
+from streamdepth.sinks.images import ImagesSink
+from streamdepth.sinks.output import PendingFile, writing
+from streamdepth.sinks.video import VideoSink
+from streamdepth.stages import Sink
+
+
+def test_the_temporary_name_keeps_folder_and_extension(tmp_path: Path) -> None:
+    file = PendingFile(tmp_path / "a.b.mp4")
+    assert file.temporary.parent == tmp_path
+    assert file.temporary.suffix == ".mp4"
+    assert file.temporary.name.startswith(".")
+    file.discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_result_has_ordinary_permissions(tmp_path: Path) -> None:
+    file = PendingFile(tmp_path / "a.txt")
+    file.commit()
+    (tmp_path / "b.txt").touch()
+    assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "b.txt").stat().st_mode
+
+
+def test_a_folder_is_no_output(tmp_path: Path) -> None:
+    (tmp_path / "out.mp4").mkdir()
+    with pytest.raises(SinkOpenError, match="not a regular file"):
+        PendingFile(tmp_path / "out.mp4", overwrite=True)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "touch", refuse)  # root may write everywhere, so permissions alone prove nothing
+    with pytest.raises(SinkOpenError, match="Permission denied"):
+        PendingFile(tmp_path / "out.mp4")
+
+
+def test_the_input_through_a_link_is_the_input(tmp_path: Path) -> None:
+    origin, link = tmp_path / "in.mp4", tmp_path / "link.mp4"
+    origin.touch()
+    link.symlink_to(origin)
+    with pytest.raises(SinkOpenError, match="input itself"):
+        PendingFile(link, overwrite=True, origin=origin)
+
+
+def test_disk_full_is_said_in_words(tmp_path: Path) -> None:
+    with pytest.raises(SinkWriteError, match=r"MB free.*make room"), writing(tmp_path / "out.mp4"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@contextmanager
+def no_file_larger_than(size: int) -> Iterator[None]:
+    """Writing more fails as on a full disk, for root too."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda folder: VideoSink(folder / "out.mp4", overwrite=True, crf=0, preset="ultrafast"),
+        lambda folder: VideoSink(folder / "out.mkv", overwrite=True, crf=0, preset="ultrafast"),
+        lambda folder: DepthVideoSink(folder / "out.mkv", overwrite=True),
+        lambda folder: ImagesSink(folder / "%03d.npz", overwrite=True),
+    ],
+    ids=["mp4", "mkv", "depth", "npz"],
+)
+def test_a_full_disk_leaves_the_older_file_and_nothing_else(make: object, tmp_path: Path) -> None:
+    import numpy as np
+
+    for name in ("out.mp4", "out.mkv", "000.npz"):
+        (tmp_path / name).write_bytes(b"older")
+    before = sorted(tmp_path.iterdir())
+    info, items = stream(40, 320, 240)
+    rng = np.random.default_rng(0)
+    sink: Sink = make(tmp_path)  # type: ignore[operator]  # one of the factories above
+    with no_file_larger_than(100_000), pytest.raises(SinkWriteError, match="no room"):
+        sink.open(info, MODEL)
+        for item in items:
+            item.depth[:] = rng.uniform(1, 9, item.depth.shape)
+            sink.write(item)
+        sink.close()
+    sink.close()
+    assert sorted(tmp_path.iterdir()) == before
+    assert all(path.read_bytes() == b"older" for path in before)
+
+
+def test_a_killed_process_leaves_the_older_file(tmp_path: Path) -> None:
+    output = tmp_path / "out.mp4"
+    output.write_bytes(b"older")
+    program = f"""
+        import os, sys
+        from test_sinks_conformance import MODEL, stream
+        from streamdepth.sinks.video import VideoSink
+        info, items = stream(6)
+        sink = VideoSink({str(output)!r}, overwrite=True)
+        sink.open(info, MODEL)
+        for item in items:
+            sink.write(item)
+        os.kill(os.getpid(), 9)
+    """
+    paths = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1])])
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], env={**os.environ, "PYTHONPATH": paths})
+    assert done.returncode == -9
+    assert output.read_bytes() == b"older"

@@ -1,0 +1,348 @@
+"""FileSource: exact frames and times from any video, one clear line for anything else."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import media
+import numpy as np
+import pytest
+from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc
+
+from streamdepth.errors import SourceLostError, SourceOpenError
+from streamdepth.sources.file import FileSource
+from streamdepth.types import Frame
+
+
+def read_all(source: FileSource) -> list[Frame]:
+    source.open()
+    frames = []
+    while (frame := source.read()) is not None:
+        frames.append(frame)
+    return frames
+
+
+def corner_of(image: np.ndarray, y: float, x: float) -> np.ndarray:
+    """The mean colour around a point given as shares of height and width."""
+    height, width = image.shape[:2]
+    row, column = int(y * height), int(x * width)
+    return image[row - 3 : row + 4, column - 3 : column + 4].reshape(-1, 3).mean(0)
+
+
+def corners(image: np.ndarray) -> list[str]:
+    """Which quarter of `media.quarters` each corner of the image shows: top left, top right, bottom left, bottom right."""
+    names, colours = list(media.CORNERS), np.array(list(media.CORNERS.values()))
+    points = [(0.15, 0.15), (0.15, 0.85), (0.85, 0.15), (0.85, 0.85)]
+    return [names[int(np.abs(colours - corner_of(image, y, x)).sum(1).argmin())] for y, x in points]
+
+
+def test_frames_have_the_times_of_the_file(tmp_path: Path) -> None:
+    times = [0, 40, 100, 110, 300, 2000]
+    source = FileSource(media.write_video(tmp_path / "vfr.mp4", times=times))
+    frames = read_all(source)
+    assert [round(f.time * 1000) for f in frames] == times
+    assert [f.index for f in frames] == list(range(6))
+    assert source.notices == []
+
+
+def test_stream_info(tmp_path: Path) -> None:
+    path = media.write_video(tmp_path / "a.mp4", count=12, rate=Fraction(30000, 1001))
+    info = FileSource(path).open()
+    assert (info.width, info.height, info.fps, info.frame_count) == (64, 48, Fraction(30000, 1001), 12)
+    assert info.origin == path
+    assert not info.is_live
+
+
+@pytest.mark.parametrize(
+    ("rotation", "mirrored", "expected"),
+    [
+        (0, False, ["top left", "top right", "bottom left", "bottom right"]),
+        (90, False, ["top right", "bottom right", "top left", "bottom left"]),
+        (180, False, ["bottom right", "bottom left", "top right", "top left"]),
+        (270, False, ["bottom left", "top left", "bottom right", "top right"]),
+        (0, True, ["top right", "top left", "bottom right", "bottom left"]),
+    ],
+)
+def test_rotation_and_reflection_are_applied(
+    tmp_path: Path, rotation: int, mirrored: bool, expected: list[str]
+) -> None:
+    """`rotation` is counter-clockwise: at 90 degrees what was on the right is on top."""
+    path = media.write_video(tmp_path / "r.mp4", size=(80, 48), count=2, rotation=rotation, mirrored=mirrored)
+    source = FileSource(path)
+    info = source.open()
+    assert (info.width, info.height) == ((48, 80) if rotation in (90, 270) else (80, 48))
+    frame = source.read()
+    assert frame is not None
+    assert frame.image.shape == (info.height, info.width, 3)
+    assert corners(frame.image) == expected
+    source.close()
+
+
+def test_reflection_after_a_quarter_turn(tmp_path: Path) -> None:
+    source = FileSource(media.write_video(tmp_path / "r.mp4", size=(80, 48), count=2, rotation=90, mirrored=True))
+    assert corners(read_all(source)[0].image) == ["bottom right", "top right", "bottom left", "top left"]
+
+
+@pytest.mark.parametrize("size", [(63, 47), (1, 1), (48, 80), (17, 200)])
+def test_odd_and_portrait_sizes(tmp_path: Path, size: tuple[int, int]) -> None:
+    path = media.write_video(tmp_path / "odd.mkv", size=size, count=3, codec="ffv1", pixel_format="bgr0")
+    frames = read_all(FileSource(path))
+    assert [f.image.shape for f in frames] == [(size[1], size[0], 3)] * 3
+    assert np.array_equal(frames[1].image, media.moving(*size, 1))
+
+
+@pytest.mark.parametrize("lines", [48, 720])
+@pytest.mark.parametrize("full_range", [False, True])
+@pytest.mark.parametrize("colorspace", [Colorspace.ITU601, Colorspace.ITU709])
+def test_tagged_colours_come_back(tmp_path: Path, colorspace: Colorspace, full_range: bool, lines: int) -> None:
+    """The tag decides, not the size. Within 6 of 255 levels: chroma in 8 bits and swscale's fast path."""
+    picture = media.stripes(128, lines)
+    path = media.write_video(
+        tmp_path / "c.mkv",
+        images=[picture],
+        codec="libx264",
+        pixel_format="yuv444p",
+        options={"qp": "0"},
+        colorspace=colorspace,
+        full_range=full_range,
+    )
+    image = read_all(FileSource(path))[0].image
+    assert np.abs(image.astype(int) - picture).max() <= 6
+
+
+@pytest.mark.parametrize(("lines", "colorspace"), [(48, Colorspace.ITU601), (720, Colorspace.ITU709)])
+def test_untagged_colours_go_by_the_number_of_lines(tmp_path: Path, lines: int, colorspace: Colorspace) -> None:
+    picture = media.stripes(128, lines)
+    path = media.write_video(
+        tmp_path / "c.mkv", images=[picture], codec="ffv1", pixel_format="yuv444p", colorspace=colorspace, tagged=False
+    )
+    with av.open(str(path)) as container:
+        assert next(container.decode(video=0)).colorspace == 2  # unspecified
+    assert np.abs(read_all(FileSource(path))[0].image.astype(int) - picture).max() <= 6
+
+
+def test_ten_bits(tmp_path: Path) -> None:
+    picture = media.stripes(128, 48)
+    path = media.write_video(tmp_path / "t.mkv", images=[picture], codec="ffv1", pixel_format="yuv444p10le")
+    assert np.abs(read_all(FileSource(path))[0].image.astype(int) - picture).max() <= 6
+
+
+def test_gray_video(tmp_path: Path) -> None:
+    path = media.write_video(tmp_path / "g.mkv", count=2, codec="ffv1", pixel_format="gray", full_range=True)
+    image = read_all(FileSource(path))[0].image
+    assert image.shape == (48, 64, 3)
+    assert np.array_equal(image[..., 0], image[..., 2])
+    assert np.ptp(image) > 50
+
+
+def test_hdr_is_tone_mapped_and_announced(tmp_path: Path) -> None:
+    path = media.write_video(
+        tmp_path / "hdr.mp4",
+        size=(64, 64),
+        count=2,
+        codec="libx265",
+        pixel_format="yuv420p10le",
+        colorspace=Colorspace.BT2020,
+        transfer=ColorTrc.SMPTE2084,
+        primaries=ColorPrimaries.BT2020,
+    )
+    source = FileSource(path)
+    frames = read_all(source)
+    assert any("HDR (PQ)" in notice for notice in source.notices)
+    # The white quarter's code of 220/255 in PQ is far above reference white.
+    assert frames[0].image[50:60, 50:60].min() > 245
+
+
+def test_anamorphic_pixels_become_square(tmp_path: Path) -> None:
+    path = media.write_video(tmp_path / "s.mp4", size=(64, 48), count=2, aspect=Fraction(4, 3))
+    source = FileSource(path)
+    info = source.open()
+    assert (info.width, info.height) == (85, 48)
+    frame = source.read()
+    assert frame is not None
+    assert frame.image.shape == (48, 85, 3)
+    assert corners(frame.image) == list(media.CORNERS)
+    source.close()
+
+
+def test_anamorphic_and_rotated(tmp_path: Path) -> None:
+    info = FileSource(media.write_video(tmp_path / "s.mp4", count=2, aspect=Fraction(2, 1), rotation=90)).open()
+    assert (info.width, info.height) == (48, 128)
+
+
+def test_interlaced_is_announced(tmp_path: Path) -> None:
+    source = FileSource(media.write_video(tmp_path / "i.mp4", count=3, interlaced=True))
+    assert len(read_all(source)) == 3
+    assert ["interlaced" in notice for notice in source.notices] == [True]
+
+
+def test_size_change_is_scaled_to_the_first_size(tmp_path: Path) -> None:
+    source = FileSource(media.write_size_change(tmp_path / "z.ts"))
+    frames = read_all(source)
+    assert [f.image.shape for f in frames] == [(48, 64, 3)] * 20
+    assert corners(frames[-1].image) == list(media.CORNERS)
+    assert any("64x48 to 96x80" in notice for notice in source.notices)
+
+
+def test_metadata_that_is_not_text_does_no_harm(tmp_path: Path) -> None:
+    path = media.write_video(tmp_path / "m.mkv", count=3, metadata={"title": "MARKER"})
+    path.write_bytes(path.read_bytes().replace(b"MARKER", b"\xff\xfe\xc3\x28\xa0\xa1"))
+    assert len(read_all(FileSource(path))) == 3
+
+
+def test_a_name_with_a_colon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    media.write_video(tmp_path / "a.mp4", count=3).rename(tmp_path / "http:a.mp4")
+    assert len(read_all(FileSource("http:a.mp4"))) == 3
+
+
+def test_other_tracks_do_not_disturb(tmp_path: Path) -> None:
+    path = media.write_video(
+        tmp_path / "a.mkv", count=20, audio_offset_seconds=0.3, subtitles=[(0, 0.4, "hello"), (0.5, 0.7, "there")]
+    )
+    source = FileSource(path)
+    assert len(read_all(source)) == 20
+    assert not source.lost
+
+
+def zeros(path: Path) -> None:
+    path.write_bytes(bytes(100_000))
+
+
+def text(path: Path) -> None:
+    path.write_text("This is not a video.\n" * 50)
+
+
+def noise(path: Path) -> None:
+    path.write_bytes(np.random.default_rng(0).integers(0, 256, 5000, np.uint8).tobytes())
+
+
+def without_index(path: Path) -> None:
+    media.truncate(media.write_video(path, count=30), 0.5)
+
+
+def unknown_codec(path: Path) -> None:
+    media.write_video(path, count=3)
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzz9"))
+
+
+BAD_FILES = [
+    (Path.touch, "empty"),
+    (zeros, "only zeros"),
+    (text, "holds text"),
+    (noise, "not a video"),
+    (without_index, "cut off before its index"),
+    (media.write_sound_only, "audio only"),
+    (unknown_codec, "no decoder"),
+    (Path.mkdir, "a folder"),
+    (lambda path: None, "does not exist"),
+]
+
+
+@pytest.mark.parametrize(("make", "reason"), BAD_FILES, ids=[reason for _, reason in BAD_FILES])
+def test_each_bad_file_has_its_own_message(tmp_path: Path, make, reason: str) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "bad.mp4"
+    make(path)
+    source = FileSource(path)
+    with pytest.raises(SourceOpenError, match=reason) as caught:
+        source.open()
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert source.read() is None
+
+
+def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = media.write_video(tmp_path / "a.mp4", count=2)
+    if os.geteuid() == 0:  # nothing is forbidden to root
+        monkeypatch.setattr(
+            Path, "open", lambda *a, **k: (_ for _ in ()).throw(PermissionError(13, "Permission denied"))
+        )
+    else:
+        path.chmod(0)
+    with pytest.raises(SourceOpenError, match="permissions"):
+        FileSource(path).open()
+
+
+def test_too_large_pictures_name_the_flag(tmp_path: Path) -> None:
+    path = media.write_video(tmp_path / "wide.mkv", size=(300, 2), count=1, codec="ffv1", pixel_format="bgr0")
+    with pytest.raises(SourceOpenError, match="300x2 px.*--max-side"):
+        FileSource(path, max_side_px=299).open()
+    assert FileSource(path, max_side_px=300).open().width == 300
+
+
+def test_16385_px_are_over_the_default_limit(tmp_path: Path) -> None:
+    path = media.write_video(tmp_path / "wide.mkv", size=(16385, 2), count=1, codec="ffv1", pixel_format="bgr0")
+    with pytest.raises(SourceOpenError, match="--max-side"):
+        FileSource(path).open()
+
+
+def ends_early(source: FileSource) -> tuple[int, str]:
+    """How many frames came before the error, and its message."""
+    source.open()
+    count = 0
+    with pytest.raises(SourceLostError) as caught:
+        while source.read() is not None:
+            count += 1
+    assert source.read() is None
+    return count, str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "options"), [("t.mp4", {"movflags": "faststart"}), ("t.mkv", {}), ("t.avi", {})])
+def test_truncated_files_give_what_they_have_and_say_what_is_lost(
+    tmp_path: Path, name: str, options: dict[str, str]
+) -> None:
+    codec = "mpeg4" if name.endswith("avi") else "libx264"
+    path = media.write_video(tmp_path / name, count=100, size=(320, 240), codec=codec, container_options=options)
+    source = FileSource(media.truncate(path, 0.5))
+    count, message = ends_early(source)
+    assert 10 < count < 90
+    assert f"cut off: {count} of" in message
+    assert sum(source.lost.values()) == pytest.approx(100 - count, abs=8)
+
+
+def test_damaged_pictures_are_counted(tmp_path: Path) -> None:
+    path = media.write_video(tmp_path / "d.mkv", count=60, codec="mjpeg", pixel_format="yuvj420p")
+    source = FileSource(media.damage(path, 0.4, 0.5))
+    source.open()
+    frames = []
+    try:
+        while (frame := source.read()) is not None:
+            frames.append(frame)
+    except SourceLostError as error:
+        assert "damaged" in str(error) or "cut off" in str(error)
+        assert source.lost
+    else:
+        assert source.notices, "damage must be said"
+    assert 40 <= len(frames) < 60 or source.notices
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov", ".avi", ".ts", ".flv", ".webm"])
+@pytest.mark.parametrize("b_frames", [0, 3])
+def test_healthy_files_lose_nothing(tmp_path: Path, suffix: str, b_frames: int) -> None:
+    codec = {".webm": "libvpx", ".avi": "mpeg4"}.get(suffix, "libx264")
+    options = {"bf": str(b_frames)} if codec != "libvpx" else {"auto-alt-ref": "1", "lag-in-frames": "10"}
+    if codec == "mpeg4":
+        options = {}
+    path = media.write_video(tmp_path / f"h{suffix}", count=50, codec=codec, options=options, audio_offset_seconds=None)
+    source = FileSource(path)
+    assert len(read_all(source)) == 50
+    assert not source.lost
+    assert source.notices == []
+
+
+CLIPS = Path(os.environ.get("STREAMDEPTH_TEST_DATA", "none")) / "clips"
+
+
+@pytest.mark.skipif(not CLIPS.is_dir(), reason="STREAMDEPTH_TEST_DATA names no folder with clips")
+@pytest.mark.parametrize("name", ["nasa_13013.mp4", "stream-of-water.webm", "video_90.mov", "var_fps_video.mp4"])
+def test_real_clips_are_whole(name: str) -> None:
+    source = FileSource(CLIPS / name)
+    info = source.open()
+    count = 0
+    while source.read() is not None:
+        count += 1
+    assert not source.lost
+    assert info.frame_count in (None, count)

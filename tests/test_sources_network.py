@@ -1,0 +1,264 @@
+"""NetworkSource against real servers on loopback: GStreamer's RTSP, an HTTP server, MPEG-TS over UDP."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import http_server
+import media
+import pytest
+import rtsp_server
+
+from streamdepth.errors import ConfigError, SourceLostError, SourceOpenError, SourceTimeoutError
+from streamdepth.sources.network import NetworkSource
+from streamdepth.sources.redact import redact, redact_text
+from streamdepth.types import Frame
+
+
+def take(source: NetworkSource, count: int) -> list[Frame]:
+    frames = []
+    for _ in range(count):
+        frame = source.read()
+        assert frame is not None
+        frames.append(frame)
+    return frames
+
+
+def increasing(frames: list[Frame]) -> bool:
+    return all(a.pts < b.pts and a.index + 1 == b.index for a, b in zip(frames, frames[1:], strict=False))
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("web")
+    media.write_video(folder / "a.mp4", count=20, container_options={"movflags": "faststart"})
+    media.truncate(media.write_video(folder / "cut.mp4", count=100, container_options={"movflags": "faststart"}), 0.5)
+    media.write_video(
+        folder / "list.m3u8", count=50, options={"g": "10"}, container_options={"hls_time": "0.4", "hls_list_size": "0"}
+    )
+    (folder / "text.mp4").write_text("no video\n" * 100)
+    with http_server.serve(folder) as address:
+        yield address
+
+
+def test_http_file(web: str) -> None:
+    source = NetworkSource(f"{web}/a.mp4")
+    info = source.open()
+    assert (info.width, info.height, info.frame_count, info.is_live) == (64, 48, 20, False)
+    frames = take(source, 20)
+    assert increasing(frames)
+    assert source.read() is None
+    assert source.read() is None
+    assert source.reconnects == 0
+
+
+def test_http_file_that_is_cut_off(web: str) -> None:
+    source = NetworkSource(f"{web}/cut.mp4")
+    source.open()
+    count = 0
+    with pytest.raises(SourceLostError, match="cut off"):
+        while source.read() is not None:
+            count += 1
+    assert 10 < count < 90
+    assert source.read() is None
+
+
+def test_hls(web: str) -> None:
+    source = NetworkSource(f"{web}/list.m3u8")
+    assert not source.open().is_live
+    assert increasing(take(source, 50))
+    assert source.read() is None
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("status/404", "no such stream \\(404\\)"),
+        ("status/401", "missing or wrong \\(401\\)"),
+        ("status/403", "forbidden \\(403\\)"),
+        ("status/500", "5XX|Server"),
+        ("text.mp4", "not video"),
+    ],
+)
+def test_refusals_have_their_own_messages(web: str, path: str, reason: str) -> None:
+    with pytest.raises(SourceOpenError, match=reason):
+        NetworkSource(f"{web}/{path}").open()
+
+
+def test_a_silent_server_is_left_in_time(web: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(SourceTimeoutError, match="within 0.5 seconds"):
+        NetworkSource(f"{web}/silent", timeout_seconds=0.5).open()
+    assert time.monotonic() - began < 3
+
+
+def test_nothing_listens() -> None:
+    with pytest.raises(SourceOpenError, match="nothing listens"):
+        NetworkSource(f"rtsp://127.0.0.1:{rtsp_server.free_port()}/x", timeout_seconds=2).open()
+
+
+def test_unknown_scheme_and_transport() -> None:
+    with pytest.raises(SourceOpenError, match="does not know such addresses"):
+        NetworkSource("gopher2://127.0.0.1/x").open()
+    with pytest.raises(ConfigError, match="tcp or udp"):
+        NetworkSource("rtsp://127.0.0.1/x", transport="carrier pigeon").open()  # type: ignore[arg-type]
+
+
+def test_secrets_stay_secret() -> None:
+    address = f"rtsp://admin:hunter2@127.0.0.1:{rtsp_server.free_port()}/x?token=abc123"
+    source = NetworkSource(address, timeout_seconds=1)
+    with pytest.raises(SourceOpenError) as caught:
+        source.open()
+    shown = "".join(traceback.format_exception(caught.value)) + source.name + repr(caught.value.__cause__)
+    assert "hunter2" not in shown
+    assert "abc123" not in shown
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("rtsp://user:pass@host:554/a/b", "rtsp://host:554/a/b"),
+        ("rtsp://user@host/a", "rtsp://host/a"),
+        ("rtsp://host/a", "rtsp://host/a"),
+        ("rtsp://user:p@ss@host/a", "rtsp://host/a"),
+        ("http://host/user@place/a", "http://host/user@place/a"),
+        ("http://host:80/user@place/a", "http://host:80/user@place/a"),
+        ("http://host/a?password=x&w=3", "http://host/a?password=***&w=3"),
+        ("http://host/a?access_token=x#t", "http://host/a?access_token=***#t"),
+        ("rtsp://host/user=admin_password=tlJwpbo6_channel=1", "rtsp://host/user=***"),
+        ("videos/a.mp4", "videos/a.mp4"),
+    ],
+)
+def test_redact(address: str, shown: str) -> None:
+    assert redact(address) == shown
+
+
+@pytest.mark.parametrize("secret", ["pa/ss", "pa?ss", "pa#ss", "p@/ss", "pa:ss", "p a"])
+def test_redact_hides_unescaped_passwords(secret: str) -> None:
+    shown = redact(f"rtsp://admin:{secret}@host/stream")
+    assert secret not in shown
+    assert "ss" not in shown.removesuffix("/stream").replace("rtsp", "")
+    assert "admin" not in shown
+
+
+def test_redact_text() -> None:
+    assert redact_text("failed: 'rtsp://u:secret@host/x' (5)") == "failed: 'rtsp://host/x' (5)"
+
+
+def test_udp_transport_stream(tmp_path: Path) -> None:
+    """A sender loops a transport stream; the receiver joins in the middle."""
+    port = rtsp_server.free_port()
+    address = f"udp://127.0.0.1:{port}?pkt_size=1316"
+    stopped = threading.Event()
+    sender = threading.Thread(target=send_transport_stream, args=(address, stopped))
+    sender.start()
+    try:
+        source = NetworkSource(address, timeout_seconds=5)
+        assert source.open().is_live
+        assert increasing(take(source, 20))
+        source.close()
+    finally:
+        stopped.set()
+        sender.join()
+
+
+def send_transport_stream(address: str, stopped: threading.Event) -> None:
+    with av.open(address, "w", format="mpegts") as container:
+        stream = container.add_stream("libx264", rate=50, options={"g": "10", "tune": "zerolatency"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"  # type: ignore[union-attr]
+        index = 0
+        while not stopped.wait(0.02):
+            frame = av.VideoFrame.from_ndarray(media.moving(64, 48, index), "rgb24")
+            frame.pts, frame.time_base, index = index, Fraction(1, 50), index + 1
+            container.mux(stream.encode(frame))  # type: ignore[union-attr]
+
+
+@pytest.fixture(scope="module")
+def cameras() -> Iterator[rtsp_server.Server]:
+    if reason := rtsp_server.missing():
+        pytest.skip(reason)
+    with rtsp_server.running() as server:
+        yield server
+
+
+@pytest.mark.parametrize(("path", "transport"), [("h264", "tcp"), ("h264", "udp"), ("mjpeg", "tcp")])
+def test_rtsp(cameras: rtsp_server.Server, path: str, transport: str) -> None:
+    source = NetworkSource(f"{cameras.address}/{path}", transport=transport)  # type: ignore[arg-type]
+    info = source.open()
+    assert (info.width, info.height, info.is_live, info.frame_count) == (160, 120, True, None)
+    frames = take(source, 15)
+    assert increasing(frames)
+    assert frames[-1].time - frames[0].time == pytest.approx(14 / 15, abs=0.1)
+    source.close()
+
+
+def test_rtsp_has_no_such_stream(cameras: rtsp_server.Server) -> None:
+    with pytest.raises(SourceOpenError, match="404"):
+        NetworkSource(f"{cameras.address}/nosuch").open()
+
+
+def test_rtsp_user_and_password(cameras: rtsp_server.Server) -> None:
+    with rtsp_server.running(closed=True) as server:
+        with pytest.raises(SourceOpenError, match="401"):
+            NetworkSource(f"{server.address}/h264").open()
+        host = server.address.removeprefix("rtsp://")
+        with pytest.raises(SourceOpenError, match="401"):
+            NetworkSource(f"rtsp://{rtsp_server.USER}:wrong@{host}/h264").open()
+        source = NetworkSource(f"rtsp://{rtsp_server.USER}:{rtsp_server.PASSWORD}@{host}/h264")
+        assert rtsp_server.PASSWORD not in source.open().name
+        take(source, 3)
+        source.close()
+
+
+def test_a_live_stream_that_ends_comes_back(cameras: rtsp_server.Server) -> None:
+    source = NetworkSource(f"{cameras.address}/short", timeout_seconds=2, reconnect_seconds=10)
+    source.open()
+    frames = take(source, 20)
+    assert source.reconnects == 1
+    assert increasing(frames)
+    source.close()
+
+
+def test_no_reconnect_when_told_so(cameras: rtsp_server.Server) -> None:
+    source = NetworkSource(f"{cameras.address}/short", timeout_seconds=2, reconnect_seconds=0)
+    source.open()
+    with pytest.raises(SourceLostError, match="the stream ended"):
+        take(source, 30)
+    assert source.read() is None
+
+
+def test_a_lost_server_is_awaited_and_given_up(cameras: rtsp_server.Server) -> None:
+    server = rtsp_server.Server(rtsp_server.free_port())
+    server.start()
+    source = NetworkSource(f"{server.address}/h264", timeout_seconds=2, reconnect_seconds=1.5)
+    try:
+        source.open()
+        server.stop()
+        began = time.monotonic()
+        with pytest.raises(SourceLostError, match="did not come back in 1.5 seconds"):
+            take(source, 500)
+        assert time.monotonic() - began < 4
+    finally:
+        server.stop()
+        source.close()
+
+
+def test_close_ends_the_wait_for_a_lost_stream(cameras: rtsp_server.Server) -> None:
+    server = rtsp_server.Server(rtsp_server.free_port())
+    server.start()
+    source = NetworkSource(f"{server.address}/h264", timeout_seconds=2, reconnect_seconds=60)
+    source.open()
+    server.stop()
+    closer = threading.Timer(1, source.close)
+    closer.start()
+    began = time.monotonic()
+    while source.read() is not None:
+        pass
+    assert time.monotonic() - began < 5
+    closer.join()

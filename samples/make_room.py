@@ -35,7 +35,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--work", type=Path, required=True, help="folder of the rendered frames")
     parser.add_argument("--frames", type=frame_range, default=range(FRAMES), metavar="A:B", help=f"default 0:{FRAMES}")
     parser.add_argument("--step", choices=("render", "encode", "all"), default="all")
-    parser.add_argument("--samples", type=int, default=6, help="rays per pixel (default 6)")
+    parser.add_argument("--samples", type=int, default=4, help="rays per pixel (default 4)")
     return parser.parse_args(arguments)
 
 

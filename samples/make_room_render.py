@@ -103,7 +103,7 @@ def key_ball(item: bpy.types.Object, shot: int, time: float, frame: int) -> None
 def color_settings(samples: int) -> None:
     scene, cycles = bpy.context.scene, bpy.context.scene.cycles
     cycles.samples, cycles.use_adaptive_sampling, cycles.use_animated_seed = samples, False, True
-    cycles.use_denoising, cycles.denoiser = True, "OPENIMAGEDENOISE"
+    cycles.use_denoising, cycles.denoiser, cycles.denoising_prefilter = True, "OPENIMAGEDENOISE", "FAST"
     cycles.max_bounces, cycles.use_light_tree = 3, False
     cycles.use_fast_gi, cycles.fast_gi_method, cycles.ao_bounces_render = True, "REPLACE", 1
     cycles.caustics_reflective = cycles.caustics_refractive = False
@@ -127,7 +127,7 @@ def depth_settings() -> None:
     """One ray through each pixel's centre, so that no edge is averaged; every surface emits its Z in metres."""
     scene, cycles = bpy.context.scene, bpy.context.scene.cycles
     cycles.samples, cycles.use_denoising, cycles.use_adaptive_sampling = 1, False, False
-    cycles.max_bounces = 0
+    cycles.max_bounces, cycles.use_light_tree = 0, False
     cycles.pixel_filter_type, cycles.filter_width = "GAUSSIAN", 0.01
     scene.render.use_motion_blur = False
     scene.view_layers[0].material_override = depth_material()
@@ -144,6 +144,7 @@ def depth_settings() -> None:
 def depth_material() -> bpy.types.Material:
     material = bpy.data.materials.new("depth")
     material.use_nodes = True
+    material.cycles.emission_sampling = "NONE"
     nodes, links = material.node_tree.nodes, material.node_tree.links
     nodes.clear()
     view, light, output = (nodes.new(kind) for kind in ("ShaderNodeCameraData", "ShaderNodeEmission", "ShaderNodeOutputMaterial"))

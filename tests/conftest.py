@@ -54,6 +54,16 @@ def footage() -> Path:
     return folder
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """With STREAMDEPTH_REQUIRE_SERVERS=1, a server or a screen that is missing is a failure."""
+    report = yield
+    required = os.environ.get("STREAMDEPTH_REQUIRE_SERVERS") == "1"
+    if required and report.skipped and "apt-get install" in str(report.longrepr):
+        report.outcome = "failed"
+    return report
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("gpu") and not torch.cuda.is_available():
         if os.environ.get("STREAMDEPTH_REQUIRE_GPU") == "1":

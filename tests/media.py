@@ -86,9 +86,9 @@ def write_video(
     """Writes a video and gives back `path`.
 
     `times`: timestamps in milliseconds, for a variable frame rate. `rotation`: degrees counter-clockwise, 0 to 270, in
-    the container's display matrix. `tagged` False: colours are
-    converted as asked, but the file does not say so. `aspect`: shape of a pixel. `audio_offset_seconds`: adds a sound track that begins
-    so late. `subtitles`: (start, end, text) in seconds.
+    the container's display matrix. `tagged` False: colours are converted as asked, but the file does not say so.
+    `aspect`: shape of a pixel. `audio_offset_seconds`: adds a sound track that begins so late. `subtitles`: (start,
+    end, text) in seconds.
     """
     images = images or [moving(*size, i) for i in range(count if times is None else len(times))]
     with av.open(str(path), "w", format=container_format, options=container_options or {}) as container:
@@ -122,11 +122,8 @@ def write_video(
 
 
 def _options(codec: str, options: dict[str, str] | None) -> dict[str, str]:
-    base = {
-        "libx264": {"preset": "ultrafast", "crf": "10"},
-        "libx265": {"preset": "ultrafast", "x265-params": "log-level=none"},
-    }
-    return {**base.get(codec, {}), **(options or {})}
+    base = {"preset": "ultrafast", "crf": "10"} if codec == "libx264" else {}
+    return {**base, **(options or {})}
 
 
 def _tag(
@@ -209,13 +206,4 @@ def truncate(path: Path, share: float) -> Path:
     """Cuts a file to `share` of its bytes."""
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
-    return path
-
-
-def damage(path: Path, start: float, end: float) -> Path:
-    """Overwrites the bytes between two shares of a file with noise."""
-    data = bytearray(path.read_bytes())
-    low, high = int(len(data) * start), int(len(data) * end)
-    data[low:high] = np.random.default_rng(0).integers(0, 256, high - low, np.uint8).tobytes()
-    path.write_bytes(data)
     return path

@@ -80,7 +80,8 @@ _H264 = "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=10 ! rtph26
 _PIPELINES = {
     "/h264": _PICTURES.format(limit="") + _H264,
     "/short": _PICTURES.format(limit=" num-buffers=15") + _H264,
-    "/mjpeg": _PICTURES.format(limit="") + "videoconvert ! video/x-raw,format=I420 ! jpegenc ! rtpjpegpay name=pay0 pt=26",
+    "/mjpeg": _PICTURES.format(limit="")
+    + "videoconvert ! video/x-raw,format=I420 ! jpegenc ! rtpjpegpay name=pay0 pt=26",
 }
 
 

@@ -61,9 +61,7 @@ def _count(path: Path) -> int:
 
 
 def test_a_truncated_file_gives_what_it_has_and_says_so(cli, tmp_path: Path) -> None:
-    whole = write_video(
-        tmp_path / "whole.mp4", count=60, size=(160, 120), container_options={"movflags": "faststart"}
-    )
+    whole = write_video(tmp_path / "whole.mp4", count=60, size=(160, 120), container_options={"movflags": "faststart"})
     source, target = truncate(whole, 0.6), tmp_path / "out.mp4"
     done = cli("convert", source, "-o", target)
     assert done.code == 3, done.err

@@ -23,7 +23,9 @@ def test_ten_thousand_frames_in_flat_memory(tmp_path: Path, monkeypatch) -> None
         }
     )
     sizes: list[float] = []
-    with build.pipeline(settings, lambda item: sizes.append(_resident_mb()) if item.frame.index % 500 == 0 else None) as p:
+    with build.pipeline(
+        settings, lambda item: sizes.append(_resident_mb()) if item.frame.index % 500 == 0 else None
+    ) as p:
         report = p.run()
     assert report.written == 10_000
     growth = max(sizes[1:]) - sizes[1]

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from test_sinks_conformance import MODEL, fill, stream
@@ -25,9 +25,9 @@ from streamdepth.sinks.depth_codes import (
 from streamdepth.sinks.depth_video import DepthVideo, DepthVideoSink
 from streamdepth.types import DepthFrame, DepthKind, DepthMap, Intrinsics, ModelInfo, StreamInfo
 
-SHAPE = (3, 5)
+SHAPE = (2, 4)
 SPECIAL = st.sampled_from([float("nan"), float("inf"), -float("inf"), 0.0, -1.0])
-METRES = st.floats(0.1, 200, width=32)
+METRES = st.floats(float(np.float32(0.1)), 200, width=32)
 RELATIVE = ModelInfo("relative", DepthKind.RELATIVE, licence="CC-BY-NC-4.0", engine="openvino", precision="float16")
 
 
@@ -35,6 +35,7 @@ def maps(values: st.SearchStrategy[float]) -> st.SearchStrategy[DepthMap]:
     return arrays.arrays(np.float32, SHAPE, elements=values)
 
 
+@settings(max_examples=50, deadline=None)
 @given(maps(METRES))
 def test_log16_keeps_metres_within_its_relative_error(depth: DepthMap) -> None:
     back = decode_log16(encode_log16(depth))
@@ -42,6 +43,7 @@ def test_log16_keeps_metres_within_its_relative_error(depth: DepthMap) -> None:
     assert np.abs(back / depth - 1).max() <= 6.1e-5
 
 
+@settings(max_examples=50, deadline=None)
 @given(maps(METRES | SPECIAL))
 def test_log16_keeps_what_is_no_number(depth: DepthMap) -> None:
     codes = encode_log16(depth)
@@ -53,6 +55,7 @@ def test_log16_keeps_what_is_no_number(depth: DepthMap) -> None:
     np.testing.assert_array_equal(np.isposinf(back), np.isposinf(depth))
 
 
+@settings(max_examples=50, deadline=None)
 @given(maps(METRES | SPECIAL), st.floats(0.01, 1), st.floats(2, 1000))
 def test_codes_survive_decoding_and_encoding(depth: DepthMap, near_m: float, far_m: float) -> None:
     codes = encode_log16(depth, near_m, far_m)
@@ -64,6 +67,7 @@ def test_log16_takes_the_nearest_end_outside_its_range() -> None:
     assert codes.tolist() == [[1, 1, 1, 65534, 65534, 65534]]
 
 
+@settings(max_examples=50, deadline=None)
 @given(maps(st.floats(-100, 100, width=32) | SPECIAL), st.floats(-200, -101), st.floats(101, 300))
 def test_linear16_keeps_relative_depth_within_half_a_step(depth: DepthMap, low: float, high: float) -> None:
     codes = encode_linear16(depth, low, high)
@@ -74,6 +78,7 @@ def test_linear16_keeps_relative_depth_within_half_a_step(depth: DepthMap, low: 
     assert np.abs(back[finite] - depth[finite]).max(initial=0) <= (high - low) / 65533 / 2 * 1.001 + 2e-5
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(maps(st.floats(-1e6, 1e6, width=32) | SPECIAL), min_size=1, max_size=12))
 def test_a_growing_range_clips_nothing_and_keeps_eleven_bits(frames: list[DepthMap]) -> None:
     growing = GrowingRange()
@@ -140,7 +145,10 @@ def test_random_access(tmp_path: Path, index: int) -> None:
         video[20]
 
 
-@pytest.mark.parametrize("ticks", [[0, 17, 1000, 1001, 90000, 123457], [-9000, -3000, 0, 3000, 6000, 9001], [10**9 + i for i in range(0, 600, 100)]])
+@pytest.mark.parametrize(
+    "ticks",
+    [[0, 17, 1000, 1001, 90000, 123457], [-9000, -3000, 0, 3000, 6000, 9001], [10**9 + i for i in range(0, 600, 100)]],
+)
 def test_exact_times(tmp_path: Path, ticks: list[int]) -> None:
     tick = Fraction(1, 90000)
     depths = noise(6, 1, 9)
@@ -254,9 +262,9 @@ def test_a_damaged_file_says_so(tmp_path: Path) -> None:
     fill(DepthVideoSink(path), *items_with(noise(10, 1, 9), DepthKind.METRIC))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
     video = DepthVideo(path)
-    with pytest.raises(SourceLostError):
+    with pytest.raises(SourceLostError, match="of 10 frames"):
         list(video)
-    with pytest.raises(SourceLostError):
+    with pytest.raises(SourceLostError, match="of 10 frames"):
         video[9]
 
 
@@ -274,11 +282,11 @@ def test_memory_does_not_grow_with_the_frames(tmp_path: Path) -> None:
     sink = DepthVideoSink(tmp_path / "d.mkv")
     sink.open(info, MODEL)
     tracemalloc.start()
-    for i in range(600):
+    for i in range(300):
         if i == 100:
             before = tracemalloc.get_traced_memory()[0]
         sink.write(replace(items[0], frame=replace(items[0].frame, pts=i, index=i)))
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     sink.close()
-    assert grown < 500 * 200
+    assert grown < 200 * 200

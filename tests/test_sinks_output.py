@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
-from test_sinks_conformance import MODEL, stream
+from test_sinks_conformance import fill, stream
 
 from streamdepth.errors import SinkOpenError, SinkWriteError
 from streamdepth.sinks.depth_video import DepthVideoSink
@@ -83,24 +84,21 @@ def no_file_larger_than(size: int) -> Iterator[None]:
         lambda folder: VideoSink(folder / "out.mkv", overwrite=True, crf=0, preset="ultrafast"),
         lambda folder: DepthVideoSink(folder / "out.mkv", overwrite=True),
         lambda folder: ImagesSink(folder / "%03d.npz", overwrite=True),
+        lambda folder: ImagesSink(folder / "%03d.exr", overwrite=True),
     ],
-    ids=["mp4", "mkv", "depth", "npz"],
+    ids=["mp4", "mkv", "depth", "npz", "exr"],
 )
 def test_a_full_disk_leaves_the_older_file_and_nothing_else(make: object, tmp_path: Path) -> None:
-    import numpy as np
-
     for name in ("out.mp4", "out.mkv", "000.npz"):
         (tmp_path / name).write_bytes(b"older")
     before = sorted(tmp_path.iterdir())
     info, items = stream(40, 320, 240)
     rng = np.random.default_rng(0)
+    for item in items:
+        item.depth[:] = rng.uniform(1, 9, item.depth.shape)
     sink: Sink = make(tmp_path)  # type: ignore[operator]  # one of the factories above
-    with no_file_larger_than(100_000), pytest.raises(SinkWriteError, match="no room"):
-        sink.open(info, MODEL)
-        for item in items:
-            item.depth[:] = rng.uniform(1, 9, item.depth.shape)
-            sink.write(item)
-        sink.close()
+    with no_file_larger_than(100_000), pytest.raises(SinkWriteError, match=r"no room|File too large"):
+        fill(sink, info, items)
     sink.close()
     assert sorted(tmp_path.iterdir()) == before
     assert all(path.read_bytes() == b"older" for path in before)

@@ -36,7 +36,7 @@ def make_movie(
     last: int = 3000,
     b_frames: int = 2,
 ) -> Path:
-    """A video at `pts` whose last frame lasts `last` ticks, a sound track per (language, start in seconds), and a subtitle track."""
+    """A video at `pts` whose last frame lasts `last` ticks, with a sound track per (language, start in seconds)."""
     exact = {"movie_timescale": "720000"} if path.suffix in (".mp4", ".mov") else {}
     with av.open(str(path), "w", container_options=exact) as out:
         video = out.add_stream("libx264", rate=30, width=size[0], height=size[1], pix_fmt="yuv420p", time_base=TICK)
@@ -132,7 +132,7 @@ def test_variable_rate_and_offset_sound_survive(
 
 def test_the_last_frame_keeps_its_duration(tmp_path: Path) -> None:
     source = make_movie(tmp_path / "in.mp4", VARIABLE, last=7001, b_frames=0)
-    convert(source, VideoSink(tmp_path / "out.mp4"))
+    convert(source, VideoSink(tmp_path / "out.mp4", preset="ultrafast"))  # no B-frames: tracks' lengths can be compared
     with av.open(str(source)) as a, av.open(str(tmp_path / "out.mp4")) as b:
         assert a.duration == b.duration == round(127001 * TICK * av.time_base)
 

@@ -51,7 +51,7 @@ class HuggingFaceEstimator(Estimator):
         self._kind = kind_of(config, kind or stated)
         self._spec = InputSpec.from_processor(processor_config(found.folder), config.model_type)
         if size is not None:
-            self._spec = self._spec.resized(size, _multiple(config))
+            self._spec = self._spec.resized(size, _multiple(config, size))
         network = load_network(found.folder, config, pickled=found.pickled)
         facts = hashlib.blake2b(config.to_json_string(use_diff=False).encode(), digest_size=4).hexdigest()
         self._engine = make_engine(
@@ -190,11 +190,13 @@ def load_network(folder: Path, config: Any, *, pickled: bool = False) -> nn.Modu
                 weights_only=True,
             )
     except Exception as error:  # transformers, safetensors and pickle raise whatever they like
-        raise ModelLoadError(f"cannot read the weights in '{folder}': {error}; download the model again") from error
-    missing = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
-    if missing:
         raise ModelLoadError(
-            f"the weights in '{folder}' do not fit: {len(missing)} layers are missing, {missing[0]} first; "
+            f"cannot read the weights in '{folder}': they are damaged, or do not fit the configuration beside them; "
+            "download the model again"
+        ) from error
+    if missing := sorted(report["missing_keys"]):
+        raise ModelLoadError(
+            f"the weights in '{folder}' are not complete: {missing[0]} and {len(missing) - 1} more are missing; "
             "a model for depth estimation is needed, not its backbone"
         )
     return network  # type: ignore[no-any-return]  # transformers is not typed
@@ -216,11 +218,14 @@ def _quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _multiple(config: Any) -> int:
-    """px that the input's sides must be multiples of. Raises ConfigError for models with one size only."""
+def _multiple(config: Any, size: Size) -> int:
+    """px that the input's sides must be multiples of. Raises ConfigError when the model cannot take other sizes."""
     if config.model_type == "depth_pro":
         raise ConfigError("depth-pro works at its own size only; leave --size out")
-    holders = (getattr(config, "backbone_config", None), config)
-    patch = next((int(p) for p in (getattr(holder, "patch_size", None) for holder in holders) if p), 32)
+    backbone = getattr(config, "backbone_config", None)
+    plain = config.model_type == "dpt" and (backbone is None or config.is_hybrid)
+    if plain and not isinstance(size, int) and size[0] != size[1]:
+        raise ConfigError(f"this model takes square inputs only, not {size[0]}x{size[1]}; give one number as size")
+    patch = next((int(p) for p in (getattr(holder, "patch_size", None) for holder in (backbone, config)) if p), 32)
     # DPT's coarsest features have half the patches, so patches of 16 px ask for 32.
     return patch if config.model_type == "chmv2" or patch % 14 == 0 else 32

@@ -133,18 +133,29 @@ class InputSpec:
         return pixels, margins
 
     def _resize(self, pixels: Tensor) -> Tensor:
-        """(N, 3, H, W) -> (N, 3, h, w); whole grey levels where the picture was."""
+        """(N, 3, H, W) -> (N, 3, h, w)."""
         height, width = pixels.shape[-2:]
         size = self.output_size(height, width)
         if size == (height, width):
             return pixels
-        # torch resizes bytes as Pillow does, but only on CPUs and only with antialiasing.
-        whole = self.antialias and self.resampling != "nearest-exact"
-        if not (whole and pixels.device.type == "cpu" and pixels.dtype == torch.uint8):
-            pixels = pixels.float()
+        if self.antialias and self.resampling != "nearest-exact":
+            return _resize_bytes(pixels, size, self.resampling)
         corners = None if self.resampling == "nearest-exact" else bool(self.align_corners)
-        pixels = F.interpolate(pixels, size, mode=self.resampling, align_corners=corners, antialias=whole)
-        return pixels.clamp(0, 255).round() if whole else pixels
+        return F.interpolate(pixels.float(), size, mode=self.resampling, align_corners=corners)
+
+
+def _resize_bytes(pixels: Tensor, size: tuple[int, int], mode: str) -> Tensor:
+    """(N, 3, H, W) uint8 -> (N, 3, *size), whole grey levels.
+
+    Pillow and torch resize bytes along rows, round, then along columns. Only on CPUs can torch do so.
+    """
+    if pixels.device.type == "cpu":
+        return F.interpolate(pixels, size, mode=mode, antialias=True)
+    pixels = pixels.float()
+    for step in ((pixels.shape[-2], size[1]), size):
+        if step != tuple(pixels.shape[-2:]):
+            pixels = F.interpolate(pixels, step, mode=mode, antialias=True).clamp(0, 255).round()
+    return pixels
 
 
 def _family(config: Mapping[str, Any], model_type: str) -> str:

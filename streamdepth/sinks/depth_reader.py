@@ -91,7 +91,7 @@ class DepthVideo:
             for i, depth in enumerate(self._decoded(container, start), start):
                 if i == number:
                     return depth
-        raise SourceLostError(f"'{self.path}' ends before frame {number}")
+        raise SourceLostError(f"'{self.path}' has no frame {number}, though it says so")
 
     def _seek(self, container: InputContainer, number: int) -> int:
         """Goes to a frame at or before `number`, and returns its number."""
@@ -104,13 +104,15 @@ class DepthVideo:
         return int(np.abs(stored - first).argmin())
 
     def _decoded(self, container: InputContainer, start: int) -> Iterator[DepthMap]:
-        width, height = self.metadata["size"]
+        (width, height), number = self.metadata["size"], start - 1
         try:
             for number, frame in enumerate(container.decode(video=0), start):
                 codes = cast(Codes, frame.to_ndarray(format="gray16le"))
                 yield self._depth(codes[:height, :width], number)
         except (av.FFmpegError, OSError) as error:
             raise SourceLostError(f"'{self.path}' is damaged: {error.strerror}") from error
+        if number + 1 < len(self):
+            raise SourceLostError(f"'{self.path}' is damaged: it ends after {number + 1} of {len(self)} frames")
 
     def _depth(self, codes: Codes, number: int) -> DepthMap:
         facts = self.metadata

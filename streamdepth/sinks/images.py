@@ -66,11 +66,12 @@ class ImagesSink(Sink):
         check_output(self.sidecar, overwrite=self.overwrite, origin=info.origin)
         for existing in self._existing():
             check_output(existing, overwrite=self.overwrite, origin=info.origin)
+        in_mm = self.pattern.suffix.lower() == ".png" and model.kind is DepthKind.METRIC
         self._folder = PendingFolder(self.pattern.parent, overwrite=self.overwrite)
         self._facts = {
             "schema_version": 1,
             "kind": model.kind.value,
-            "unit": "mm" if self.pattern.suffix == ".png" and model.kind is DepthKind.METRIC else model.kind.unit,
+            "unit": "mm" if in_mm else model.kind.unit,
             "model": model.name,
             "weights_licence": model.licence,
             "source": info.name,
@@ -100,7 +101,7 @@ class ImagesSink(Sink):
             self.discard()
             raise
         self._facts["frames"][name] = {"index": number, "pts": item.frame.pts, **({"range": scale} if scale else {})}
-        if self.pattern.suffix == ".png" and item.kind is DepthKind.METRIC and (depth > _LARGEST_M).any():
+        if self.pattern.suffix.lower() == ".png" and item.kind is DepthKind.METRIC and (depth > _LARGEST_M).any():
             self._notice(f"depth beyond {_LARGEST_M} m does not fit into a PNG of millimetres; .exr and .npz keep it")
 
     def close(self) -> None:
@@ -164,16 +165,16 @@ def write_depth_picture(
 
 def check_picture(path: Path) -> None:
     """Raises SinkOpenError for an extension that cannot be written, MissingDependencyError without its package."""
-    if path.suffix not in _WRITERS:
+    if path.suffix.lower() not in _WRITERS:
         raise SinkOpenError(f"cannot write depth to '{path}'; use one of {' '.join(_WRITERS)}")
-    if path.suffix == ".exr":
+    if path.suffix.lower() == ".exr":
         _openexr()
 
 
 def _write(path: Path, depth: DepthMap, kind: DepthKind, text: Mapping[str, str]) -> tuple[float, float] | None:
     """Writes one file. Returns the range it was scaled from, where it was."""
     facts = {"kind": kind.value, **text}
-    return _WRITERS[path.suffix](path, depth, kind, facts)
+    return _WRITERS[path.suffix.lower()](path, depth, kind, facts)
 
 
 def _write_png(path: Path, depth: DepthMap, kind: DepthKind, facts: dict[str, str]) -> tuple[float, float] | None:
@@ -203,7 +204,10 @@ def _write_exr(path: Path, depth: DepthMap, kind: DepthKind, facts: dict[str, st
     exr = _openexr()
     header = {"compression": exr.ZIP_COMPRESSION, "type": exr.scanlineimage}
     header |= {f"streamdepth:{key}": value for key, value in facts.items()}
-    exr.File(header, {"Z": np.ascontiguousarray(depth)}).write(str(path))
+    try:
+        exr.File(header, {"Z": np.ascontiguousarray(depth)}).write(str(path))
+    except RuntimeError as error:
+        raise OSError(str(error)) from error
 
 
 def _write_npz(path: Path, depth: DepthMap, kind: DepthKind, facts: dict[str, str]) -> None:

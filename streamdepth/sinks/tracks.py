@@ -39,7 +39,6 @@ class TrackCopier:
         self._earliest_dts: dict[int, int] = {}
         self._packets = self._read()
         self._next: Packet[Stream] | None = next(self._packets, None)
-        self.begin = _begin(self._next) if self._next is not None else Fraction(0)
         output.metadata.update(_tags(self._input.metadata))
 
     def _add_tracks(self) -> Iterator[tuple[Stream, Stream]]:
@@ -48,10 +47,9 @@ class TrackCopier:
                 continue
             if not _fits(stream, self._output.format.name):
                 name = stream.codec_context.name if stream.codec_context else stream.name
-                self._notice(
-                    f"{stream.type} track {stream.index} ({name}) is left out: {self._output.format.name} cannot hold "
-                    "it; an output ending in .mkv can hold most"
-                )
+                holder = self._output.format.name
+                tip = "" if holder == "matroska" else "; an output ending in .mkv can hold most"
+                self._notice(f"{stream.type} track {stream.index} ({name}) is left out: {holder} cannot hold it{tip}")
                 continue
             target = self._output.add_stream_from_template(stream)
             target.disposition = stream.disposition

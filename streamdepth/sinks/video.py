@@ -98,12 +98,7 @@ class VideoSink(Sink):
             width = info.width * 2 if self.style == "side-by-side" else info.width
             self._movie = _Movie(self._file.temporary, info, encoder, options, (width, info.height))
             if self.copy_tracks and info.origin is not None:
-                self._movie.tracks = tracks = TrackCopier(info.origin, self._movie.output, self._notice)
-                if tracks.begin < 0 and self.path.suffix.lower() in (".mkv", ".webm"):
-                    shift = float(-tracks.begin)
-                    self._notice(
-                        f"Matroska has no times below 0: all tracks are shifted by {shift:.3f} s; .mp4 keeps them"
-                    )
+                self._movie.tracks = TrackCopier(info.origin, self._movie.output, self._notice)
         except Exception as error:
             self.discard()
             if isinstance(error, (av.FFmpegError, ValueError, OSError)):
@@ -129,9 +124,15 @@ class VideoSink(Sink):
         try:
             with writing(self.path):
                 self._movie.finish()
+                shift = self._movie.shift()
         except SinkWriteError:
             self.discard()
             raise
+        if abs(shift) > 0.001:
+            self._notice(
+                f"{self.path.suffix} has no times below 0, where the sound begins: all tracks are shifted by "
+                f"{shift:.3f} s; .mp4 keeps them"
+            )
         file, self._movie, self._file = self._file, None, None
         file.commit()
 
@@ -164,7 +165,7 @@ class _Movie:
         self.stream.time_base = self.tick
         prepare(self.stream.codec_context, size[0] + size[0] % 2, size[1] + size[1] % 2, self.tick)
         self.tracks: TrackCopier | None = None
-        self.frames = 0
+        self.frames = self._first = 0
         self._offset: int | None = None if info.is_live else 0
         self._held: av.VideoFrame | None = None
         self._durations: dict[int, int] = {}
@@ -185,6 +186,8 @@ class _Movie:
                 notices.append("timestamps of the source go backwards or repeat; these frames are moved on")
                 pts = held_pts + 1
             self._encode(self._held, pts - held_pts)
+        else:
+            self._first = pts
         self._held = self._frame(picture, pts)
         self.frames += 1
         return notices
@@ -226,6 +229,13 @@ class _Movie:
             self.tracks.finish(end if more else None)
             self.tracks.close()
         self.output.close()
+
+    def shift(self) -> float:
+        """Seconds by which the finished file begins later than it was told to."""
+        with av.open(self.output.name) as written:
+            video = written.streams.video[0]
+            begin = (video.start_time or 0) * (video.time_base or Fraction(0))
+        return float(begin - self._first * self.tick)
 
     def abandon(self) -> None:
         """Lets go of the files without completing anything."""

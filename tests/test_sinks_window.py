@@ -1,0 +1,141 @@
+"""The window: its keys on a pretended screen, and the real one where a virtual X server is installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from test_sinks_conformance import MODEL, stream
+
+from streamdepth.errors import ConfigError, SinkOpenError, SinkWriteError
+from streamdepth.sinks import window
+from streamdepth.sinks.window import WindowSink, check_display
+
+ON_LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="DISPLAY is looked at on Linux only")
+
+
+class Screen:
+    """Stands for OpenCV's windows."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.shown: list[np.ndarray] = []
+        self.destroyed = 0
+        self.key, self.visible = -1, 1.0
+        monkeypatch.setattr(window, "check_display", lambda: None)
+        monkeypatch.setattr(cv2, "namedWindow", lambda *_: None)
+        monkeypatch.setattr(cv2, "resizeWindow", lambda *_: None)
+        monkeypatch.setattr(cv2, "imshow", lambda _, picture: self.shown.append(picture))
+        monkeypatch.setattr(cv2, "waitKey", lambda _: self.key)
+        monkeypatch.setattr(cv2, "getWindowProperty", lambda *_: self.visible)
+        monkeypatch.setattr(cv2, "destroyWindow", self.destroy)
+
+    def destroy(self, title: str) -> None:
+        self.destroyed += 1
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
+    return Screen(monkeypatch)
+
+
+def test_it_is_a_preview() -> None:
+    assert WindowSink.may_skip
+
+
+def test_shows_blue_green_red(screen: Screen) -> None:
+    info, items = stream(1)
+    sink = WindowSink(alpha=0)
+    sink.open(info, MODEL)
+    sink.write(items[0])
+    np.testing.assert_array_equal(screen.shown[0][:, :, ::-1], items[0].frame.image)
+    assert not sink.wants_stop
+    sink.close()
+    sink.close()
+    assert screen.destroyed == 1
+
+
+@pytest.mark.parametrize(("key", "visible"), [(ord("q"), 1.0), (27, 1.0), (-1, 0.0)])
+def test_q_escape_and_closing_end_the_run(screen: Screen, key: int, visible: float) -> None:
+    info, items = stream(2)
+    sink = WindowSink()
+    sink.open(info, MODEL)
+    screen.key, screen.visible = key, visible
+    sink.write(items[0])
+    assert sink.wants_stop
+    sink.write(items[1])
+    assert len(screen.shown) == 1
+    sink.close()
+    sink.open(info, MODEL)
+    assert not sink.wants_stop
+
+
+def test_write_before_open_is_an_error() -> None:
+    WindowSink().close()
+    with pytest.raises(SinkWriteError, match="open"):
+        WindowSink().write(stream(1)[1][0])
+
+
+def test_a_wrong_look_is_a_wrong_setting() -> None:
+    with pytest.raises(ConfigError, match="turbo"):
+        WindowSink(colormap="turboo")
+
+
+@ON_LINUX
+@pytest.mark.parametrize("display", [None, "", ":4711", "127.0.0.1:4711", "nonsense"])
+def test_without_a_screen_it_says_what_to_do(display: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    if display is None:
+        monkeypatch.delenv("DISPLAY", raising=False)
+    else:
+        monkeypatch.setenv("DISPLAY", display)
+    with pytest.raises(SinkOpenError, match=r"no screen.*streamdepth convert"):
+        WindowSink().open(stream()[0], MODEL)
+
+
+@ON_LINUX
+def test_a_server_that_answers_is_a_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("DISPLAY", f"127.0.0.1:{server.getsockname()[1] - 6000}.0")
+        check_display()
+
+
+def test_a_build_without_windows_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "getBuildInformation", lambda: "  GUI:                           NONE\n")
+    with pytest.raises(SinkOpenError, match="headless"):
+        check_display()
+
+
+@pytest.mark.skipif(shutil.which("xvfb-run") is None, reason="needs xvfb-run, Debian's package xvfb")
+def test_a_real_window_on_a_virtual_screen() -> None:
+    program = """
+        import cv2
+        from test_sinks_conformance import MODEL, stream
+        from streamdepth.sinks.window import WindowSink
+        info, items = stream(5, 320, 240)
+        sink = WindowSink("test", style="side-by-side")
+        sink.open(info, MODEL)
+        for item in items:
+            sink.write(item)
+        assert not sink.wants_stop
+        cv2.destroyWindow("test")
+        sink.write(items[0])
+        sink.write(items[0])
+        sink.close()
+        print("done")
+    """
+    paths = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1])])
+    done = subprocess.run(
+        ["xvfb-run", "-a", sys.executable, "-c", textwrap.dedent(program)],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.strip() == "done", done.stderr

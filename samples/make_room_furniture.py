@@ -6,19 +6,9 @@ import math
 from random import Random
 
 import bpy
-from make_room_materials import Colour, cloth, foliage, glow, painting, plain, rubber_stripes, wood
-from make_room_shapes import Point, box, cylinder, group, lathe, mesh, sheet, soft, tube
-
-OAK = ((0.19, 0.10, 0.045), (0.40, 0.25, 0.13))
-WALNUT = ((0.05, 0.024, 0.012), (0.15, 0.075, 0.036))
-BLACK: Colour = (0.012, 0.012, 0.014)
-WHITE: Colour = (0.72, 0.70, 0.66)
-BRASS: Colour = (0.55, 0.36, 0.13)
-SPINES: tuple[Colour, ...] = (
-    (0.35, 0.04, 0.03), (0.03, 0.10, 0.22), (0.55, 0.44, 0.26), (0.05, 0.16, 0.09), (0.45, 0.18, 0.04),
-    (0.62, 0.60, 0.54), (0.02, 0.02, 0.025), (0.16, 0.05, 0.14), (0.08, 0.22, 0.25), (0.60, 0.33, 0.08),
-)
-Parts = list[bpy.types.Object]
+from make_room_materials import Colour, cloth, glow, plain, wood
+from make_room_shapes import Point, box, cylinder, group, lathe, sheet, soft, tube
+from make_room_things import BLACK, BRASS, OAK, SPINES, WALNUT, Parts, book, book_row, flowers, fruit_bowl, mug, vase
 
 
 def sofa(at: Point, turn: float) -> bpy.types.Object:
@@ -30,7 +20,9 @@ def sofa(at: Point, turn: float) -> bpy.types.Object:
     ]
     parts += [soft((0.20, 0.88, 0.52), (side * 1.0, 0.0, 0.38), body, edge=(0.25, 0.2, 0)) for side in (-1, 1)]
     parts += [soft((0.62, 0.66, 0.20), (i * 0.61, -0.08, 0.42), body, edge=(0.35, 0.16, 0)) for i in (-1, 0, 1)]
-    parts += [soft((0.60, 0.22, 0.46), (i * 0.61, 0.20, 0.66), body, edge=(0.5, 0.2, 0), turn=(-14, 0, 0)) for i in (-1, 0, 1)]
+    parts += [
+        soft((0.60, 0.22, 0.46), (i * 0.61, 0.20, 0.66), body, edge=(0.5, 0.2, 0), turn=(-14, 0, 0)) for i in (-1, 0, 1)
+    ]
     parts += [cylinder(0.022, 0.14, (x, y, 0), legs) for x in (-0.92, 0.92) for y in (-0.3, 0.36)]
     return group("sofa", parts, at, turn)
 
@@ -38,7 +30,9 @@ def sofa(at: Point, turn: float) -> bpy.types.Object:
 def sofa_cushions(at: Point, turn: float) -> bpy.types.Object:
     looks = [((0.52, 0.30, 0.05), -0.74, 20), ((0.50, 0.45, 0.38), -0.44, -8), ((0.28, 0.07, 0.04), 0.72, -18)]
     parts = [
-        soft((0.44, 0.15, 0.42), (x, -0.02, 0.70), cloth(colour, 180), edge=(0.62, 0.32, 0), turn=(-24, tilt * 0.4, tilt))
+        soft(
+            (0.44, 0.15, 0.42), (x, -0.02, 0.70), cloth(colour, 180), edge=(0.62, 0.32, 0), turn=(-24, tilt * 0.4, tilt)
+        )
         for colour, x, tilt in looks
     ]
     return group("cushions", [*parts, blanket()], at, turn)
@@ -56,38 +50,6 @@ def blanket() -> bpy.types.Object:
         return x + ripple * v, -0.34 + 0.5 * u + 0.03 * math.sin(5 * v), z + ripple * (1 - v) * 0.6
 
     return sheet(surface, (48, 60), cloth((0.45, 0.39, 0.30), 120, 0.35), thickness=0.012)
-
-
-def book(at: Point, size: Point, colour: Colour, turn: Point = (0, 0, 0)) -> Parts:
-    """`size`: thickness along x, depth along y, height along z; the spine looks to -y."""
-    thick, deep, high = size
-    cover, paper = plain(colour, 0.55), plain((0.62, 0.56, 0.45), 0.9)
-    parts = [
-        box((thick * 0.8, deep * 0.97, high * 0.965), (0, 0.004, 0), paper, bevel=0.001),
-        box((thick, 0.003, high), (0, -deep / 2, 0), cover, bevel=0.001),
-        *(box((0.003, deep, high), (side * thick / 2, 0, 0), cover, bevel=0.001) for side in (-1, 1)),
-        box((thick * 1.01, 0.002, high * 0.07), (0, -deep / 2 - 0.0012, high * 0.22), plain(BRASS, 0.4), bevel=0),
-    ]
-    return [group("book", parts, at)] if not any(turn) else [turned(group("book", parts, at), turn)]
-
-
-def turned(item: bpy.types.Object, turn: Point) -> bpy.types.Object:
-    item.rotation_euler = [math.radians(angle) for angle in turn]
-    return item
-
-
-def book_row(random: Random, start: float, end: float, y: float, z: float) -> Parts:
-    """Upright books from x = start to end, the last one leaning."""
-    parts: Parts = []
-    x = start
-    while True:
-        thick, high, deep = random.uniform(0.016, 0.05), random.uniform(0.17, 0.27), random.uniform(0.13, 0.19)
-        if x + thick > end - 0.05:
-            break
-        parts += book((x + thick / 2, y - 0.13 + deep / 2, z + high / 2), (thick, deep, high), random.choice(SPINES))
-        x += thick + 0.002
-    parts += book((x + 0.045, y - 0.05, z + 0.105), (0.022, 0.15, 0.21), random.choice(SPINES), (0, -12, 0))
-    return parts
 
 
 def bookshelf(at: Point, turn: float) -> bpy.types.Object:
@@ -110,34 +72,17 @@ def shelf_things() -> Parts:
         box((0.36, 0.24, 0.24), (0.26, -0.01, 0.215), basket, bevel=0.03),
         vase((-0.3, -0.02, 0.875), plain((0.10, 0.20, 0.22), 0.2), 0.9),
         vase((0.34, -0.02, 1.245), plain((0.60, 0.52, 0.42), 0.5), 0.6),
-        lathe([(0.0, 0), (0.07, 0.012), (0.095, 0.07), (0.07, 0.13), (0.001, 0.14)], (-0.39, -0.02, 1.615), plain(BRASS, 0.25, 1)),
+        lathe(
+            [(0.0, 0), (0.07, 0.012), (0.095, 0.07), (0.07, 0.13), (0.001, 0.14)],
+            (-0.39, -0.02, 1.615),
+            plain(BRASS, 0.25, 1),
+        ),
     ]
-    return [*parts, *book((0.36, -0.01, 2.012), (0.2, 0.15, 0.03), SPINES[1]), *book((0.35, -0.01, 2.04), (0.18, 0.14, 0.025), SPINES[4])]
-
-
-def vase(at: Point, material: bpy.types.Material, scale: float = 1.0) -> bpy.types.Object:
-    outer = [(0.001, 0), (0.05, 0), (0.075, 0.05), (0.08, 0.10), (0.055, 0.17), (0.03, 0.215), (0.038, 0.25)]
-    inner = [(0.034, 0.25), (0.026, 0.21), (0.05, 0.15), (0.001, 0.02)]
-    return lathe([(r * scale, z * scale) for r, z in outer + inner], at, material)
-
-
-def mug(at: Point, colour: Colour, turn: float) -> bpy.types.Object:
-    glaze = plain(colour, 0.22)
-    profile = [(0.001, 0), (0.036, 0), (0.041, 0.006), (0.042, 0.095), (0.039, 0.097), (0.037, 0.092), (0.036, 0.012), (0.001, 0.01)]
-    handle = tube([(0.040, 0, 0.078), (0.068, 0, 0.072), (0.068, 0, 0.035), (0.040, 0, 0.024)], 0.0055, glaze, curved=True)
-    coffee = cylinder(0.0365, 0.004, (0, 0, 0.072), plain((0.03, 0.012, 0.005), 0.15))
-    return group("mug", [lathe(profile, (0, 0, 0), glaze), handle, coffee], at, turn)
-
-
-def fruit_bowl(at: Point) -> bpy.types.Object:
-    profile = [(0.001, 0), (0.05, 0), (0.055, 0.01), (0.11, 0.045), (0.145, 0.085), (0.139, 0.087), (0.10, 0.05), (0.001, 0.018)]
-    fruit: list[tuple[Point, Colour]] = [
-        ((-0.05, 0.02, 0.075), (0.55, 0.20, 0.01)), ((0.045, 0.045, 0.075), (0.42, 0.03, 0.02)),
-        ((0.02, -0.055, 0.075), (0.30, 0.38, 0.03)), ((0.0, 0.0, 0.125), (0.56, 0.19, 0.01)),
+    return [
+        *parts,
+        *book((0.36, -0.01, 2.012), (0.2, 0.15, 0.03), SPINES[1]),
+        *book((0.35, -0.01, 2.04), (0.18, 0.14, 0.025), SPINES[4]),
     ]
-    parts = [lathe(profile, (0, 0, 0), plain((0.62, 0.58, 0.5), 0.3))]
-    parts += [soft((0.078, 0.078, 0.073), place, plain(colour, 0.4), edge=(1, 1, 0)) for place, colour in fruit]
-    return group("fruit bowl", parts, at)
 
 
 def coffee_table(at: Point, turn: float) -> bpy.types.Object:
@@ -150,9 +95,26 @@ def coffee_table(at: Point, turn: float) -> bpy.types.Object:
     stack = [((0.26, 0.19, 0.03), 0), ((0.23, 0.17, 0.025), 8), ((0.2, 0.14, 0.02), -14)]
     z = 0.418
     for i, ((wide, deep, high), angle) in enumerate(stack):
-        parts += [box((wide, deep, high), (-0.36, -0.12, z + high / 2), plain(SPINES[3 * i], 0.5), bevel=0.003, turn=(0, 0, angle))]
+        parts += [
+            box(
+                (wide, deep, high),
+                (-0.36, -0.12, z + high / 2),
+                plain(SPINES[3 * i], 0.5),
+                bevel=0.003,
+                turn=(0, 0, angle),
+            )
+        ]
         z += high + 0.001
-    parts += [box((0.28, 0.21, 0.008), (0.2 + 0.02 * i, 0.0, 0.164 + 0.009 * i), plain(SPINES[i + 2]), bevel=0.001, turn=(0, 0, 9 * i)) for i in range(4)]
+    parts += [
+        box(
+            (0.28, 0.21, 0.008),
+            (0.2 + 0.02 * i, 0.0, 0.164 + 0.009 * i),
+            plain(SPINES[i + 2]),
+            bevel=0.001,
+            turn=(0, 0, 9 * i),
+        )
+        for i in range(4)
+    ]
     return group("coffee table", parts, at, turn)
 
 
@@ -160,7 +122,11 @@ def chair(at: Point, turn: float) -> bpy.types.Object:
     """A spindle-back chair with thin splayed legs; seat at 0.45 m."""
     oak, seat = wood(*OAK, axis=2), wood(*OAK, axis=1)
     parts = [soft((0.44, 0.43, 0.045), (0, 0, 0.45), seat, edge=(0.4, 0.35, 0))]
-    parts += [tube([(x * 1.25, y * 1.3, 0), (x * 0.9, y * 0.9, 0.44)], 0.0145, oak) for x in (-0.17, 0.17) for y in (-0.17, 0.17)]
+    parts += [
+        tube([(x * 1.25, y * 1.3, 0), (x * 0.9, y * 0.9, 0.44)], 0.0145, oak)
+        for x in (-0.17, 0.17)
+        for y in (-0.17, 0.17)
+    ]
     parts += [tube([(-0.195, y, 0.2), (0.195, y, 0.2)], 0.009, oak) for y in (-0.2, 0.2)]
     parts += [tube([(x, 0.18, 0.46), (x * 1.15, 0.26, 0.86)], 0.0075, oak) for x in (-0.11, -0.055, 0.0, 0.055, 0.11)]
     parts += [tube([(x, 0.175, 0.46), (x * 1.15, 0.26, 0.87)], 0.013, oak) for x in (-0.18, 0.18)]
@@ -173,7 +139,13 @@ def dining_table(at: Point, turn: float) -> bpy.types.Object:
     oak, leg = wood(*OAK), wood(*OAK, axis=2)
     parts = [box((1.5, 0.85, 0.032), (0, 0, 0.734), oak, bevel=0.01), box((1.26, 0.62, 0.07), (0, 0, 0.683), oak)]
     parts += [tube([(x * 1.04, y * 1.04, 0), (x, y, 0.72)], 0.027, leg) for x in (-0.64, 0.64) for y in (-0.33, 0.33)]
-    parts += [sheet(lambda u, v: (-0.2 + 0.4 * u, -0.43 + 0.86 * v, 0.752 + 0.001 * math.sin(40 * v)), (4, 60), cloth((0.42, 0.36, 0.28), 200))]
+    parts += [
+        sheet(
+            lambda u, v: (-0.2 + 0.4 * u, -0.43 + 0.86 * v, 0.752 + 0.001 * math.sin(40 * v)),
+            (4, 60),
+            cloth((0.42, 0.36, 0.28), 200),
+        )
+    ]
     parts += [vase((0, 0.02, 0.752), plain((0.62, 0.6, 0.56), 0.3), 1.0), *flowers((0, 0.02, 0.95))]
     parts += [mug((-0.42, -0.2, 0.75), (0.5, 0.12, 0.05), 120), mug((0.5, 0.2, 0.75), (0.62, 0.58, 0.5), 320)]
     plate = [(0.001, 0), (0.07, 0), (0.075, 0.006), (0.12, 0.016), (0.118, 0.02), (0.07, 0.01), (0.001, 0.009)]
@@ -181,56 +153,16 @@ def dining_table(at: Point, turn: float) -> bpy.types.Object:
     return group("dining table", parts, at, turn)
 
 
-def flowers(at: Point) -> Parts:
-    random = Random(11)
-    x, y, z = at
-    green, parts = foliage((0.07, 0.19, 0.05)), []
-    for i in range(9):
-        angle, reach, high = i * 2.4, random.uniform(0.04, 0.15), random.uniform(0.14, 0.27)
-        tip = (x + reach * math.cos(angle), y + reach * math.sin(angle), z + high)
-        parts.append(tube([(x, y, z - 0.05), (x + (tip[0] - x) * 0.3, y + (tip[1] - y) * 0.3, z + high * 0.55), tip], 0.0025, green, curved=True))
-        colour = ((0.62, 0.45, 0.05), (0.66, 0.60, 0.50), (0.50, 0.07, 0.12))[i % 3]
-        parts.append(soft((0.06, 0.06, 0.045), tip, plain(colour, 0.8), edge=(0.9, 0.9, 0)))
-        parts.append(leaf((tip[0] - 0.01, tip[1], z + high * 0.5), 0.10, green, (random.uniform(-40, 10), 0, math.degrees(angle))))
-    return parts
-
-
-def leaf(at: Point, length: float, material: bpy.types.Material, turn: Point) -> bpy.types.Object:
-    """A bent blade that grows along +y from `at`."""
-    rows = 9
-    points: list[Point] = []
-    for i in range(rows):
-        t = i / (rows - 1)
-        half = length * 0.3 * math.sin(math.pi * t**0.8) + 0.001
-        droop = -0.45 * length * t * t
-        points += [(-half, t * length, droop + 0.25 * half), (0, t * length, droop), (half, t * length, droop + 0.25 * half)]
-    faces = [(3 * i + j, 3 * i + j + 1, 3 * i + j + 4, 3 * i + j + 3) for i in range(rows - 1) for j in (0, 1)]
-    return mesh("leaf", points, faces, material, at, turn)
-
-
-def potted_plant(at: Point, seed: int, height: float = 1.35) -> bpy.types.Object:
-    """A rubber tree: three stems with big leaves in a woven pot."""
-    random = Random(seed)
-    pot = [(0.001, 0), (0.13, 0), (0.15, 0.02), (0.18, 0.32), (0.17, 0.325), (0.165, 0.27), (0.001, 0.265)]
-    parts = [lathe(pot, (0, 0, 0), cloth((0.50, 0.40, 0.28), 70, 0.5)), cylinder(0.165, 0.02, (0, 0, 0.262), plain((0.03, 0.018, 0.01), 0.95))]
-    bark, green = plain((0.13, 0.085, 0.05), 0.9), foliage((0.035, 0.12, 0.035))
-    for i in range(3):
-        angle, lean, tall = i * 2.1 + 0.4, random.uniform(0.06, 0.17), height * random.uniform(0.72, 1.0)
-        foot, top = (0.04 * math.cos(angle), 0.04 * math.sin(angle)), (lean * math.cos(angle), lean * math.sin(angle))
-        parts.append(tube([(*foot, 0.26), (top[0] * 0.3, top[1] * 0.3, tall * 0.6), (*top, tall)], 0.011, bark, curved=True))
-        for k in range(13):
-            t = 0.35 + 0.65 * k / 12
-            turn = (random.uniform(5, 50) + 25 * (t > 0.95), random.uniform(-12, 12), k * 137.5 + i * 40)
-            parts.append(leaf((top[0] * t**2, top[1] * t**2, 0.02 + tall * t), random.uniform(0.19, 0.30), green, turn))
-    return group("plant", parts, at)
-
-
 def floor_lamp(at: Point, strength: float) -> bpy.types.Object:
     """1.6 m high; the shade glows by `strength`."""
     metal = plain(BLACK, 0.35, 1.0)
     shade_profile = [(0.21, 1.30), (0.15, 1.60), (0.147, 1.60), (0.207, 1.30)]
     parts = [cylinder(0.14, 0.02, (0, 0, 0), metal), tube([(0, 0, 0.01), (0, 0, 1.5)], 0.011, metal)]
-    parts.append(lathe(shade_profile, (0, 0, 0), glow((1.0, 0.78, 0.52), strength) if strength else cloth((0.62, 0.52, 0.38), 300)))
+    parts.append(
+        lathe(
+            shade_profile, (0, 0, 0), glow((1.0, 0.78, 0.52), strength) if strength else cloth((0.62, 0.52, 0.38), 300)
+        )
+    )
     return group("floor lamp", parts, at)
 
 
@@ -238,18 +170,12 @@ def pendant(at: Point, strength: float) -> bpy.types.Object:
     """A metal bell; `at` is where its cord meets the ceiling, the bell hangs 0.95 m below."""
     bell = [(0.03, -0.70), (0.06, -0.72), (0.17, -0.84), (0.20, -0.95), (0.196, -0.95), (0.165, -0.845), (0.001, -0.74)]
     bulb = soft((0.09, 0.09, 0.11), (0, 0, -0.87), glow((1.0, 0.72, 0.42), strength), edge=(1, 1, 0))
-    parts = [lathe(bell, (0, 0, 0), plain((0.03, 0.055, 0.05), 0.3, 0.3)), tube([(0, 0, 0), (0, 0, -0.72)], 0.004, plain(BLACK)), bulb]
+    parts = [
+        lathe(bell, (0, 0, 0), plain((0.03, 0.055, 0.05), 0.3, 0.3)),
+        tube([(0, 0, 0), (0, 0, -0.72)], 0.004, plain(BLACK)),
+        bulb,
+    ]
     return group("pendant", [*parts, cylinder(0.05, 0.02, (0, 0, -0.02), plain(BLACK))], at)
-
-
-def picture(at: Point, turn: float, size: tuple[float, float], number: int, colours: tuple[Colour, ...]) -> bpy.types.Object:
-    """A framed painting, its back on the wall."""
-    wide, high = size
-    frame, mat = wood(*WALNUT), plain((0.70, 0.68, 0.63), 0.9)
-    bars = [box((wide, 0.025, 0.025), (0, -0.0125, side * (high - 0.025) / 2), frame, bevel=0.003) for side in (-1, 1)]
-    bars += [box((0.025, 0.025, high), (side * (wide - 0.025) / 2, -0.0125, 0), frame, bevel=0.003) for side in (-1, 1)]
-    inside = [box((wide - 0.04, 0.008, high - 0.04), (0, -0.006, 0), mat, bevel=0), box((wide - 0.18, 0.004, high - 0.18), (0, -0.0105, 0), painting(number, colours), bevel=0)]
-    return group("picture", bars + inside, at, turn)
 
 
 def sideboard(at: Point, turn: float) -> bpy.types.Object:
@@ -257,12 +183,19 @@ def sideboard(at: Point, turn: float) -> bpy.types.Object:
     front, dark = wood(*WALNUT), plain(BLACK, 0.25)
     parts = [box((1.7, 0.42, 0.46), (0, 0, 0.38), front, bevel=0.008)]
     parts += [box((0.545, 0.018, 0.42), (i * 0.556, -0.214, 0.38), front, bevel=0.004) for i in (-1, 0, 1)]
-    parts += [tube([(i * 0.556 + 0.2, -0.235, 0.36), (i * 0.556 + 0.2, -0.235, 0.46)], 0.006, plain(BRASS, 0.3, 1)) for i in (-1, 0, 1)]
-    parts += [tube([(x, y, 0), (x * 0.96, y * 0.8, 0.16)], 0.015, plain(BLACK)) for x in (-0.76, 0.76) for y in (-0.16, 0.16)]
-    parts += [box((1.16, 0.035, 0.66), (0.1, 0.04, 0.97), dark, bevel=0.006), box((1.13, 0.004, 0.63), (0.1, 0.021, 0.97), plain((0.006, 0.007, 0.009), 0.08), bevel=0)]
-    parts += [box((0.4, 0.2, 0.015), (0.1, 0.04, 0.618), dark), vase((-0.68, 0, 0.61), plain((0.30, 0.10, 0.06), 0.35), 1.3)]
+    parts += [
+        tube([(i * 0.556 + 0.2, -0.235, 0.36), (i * 0.556 + 0.2, -0.235, 0.46)], 0.006, plain(BRASS, 0.3, 1))
+        for i in (-1, 0, 1)
+    ]
+    parts += [
+        tube([(x, y, 0), (x * 0.96, y * 0.8, 0.16)], 0.015, plain(BLACK)) for x in (-0.76, 0.76) for y in (-0.16, 0.16)
+    ]
+    parts += [
+        box((1.16, 0.035, 0.66), (0.1, 0.04, 0.97), dark, bevel=0.006),
+        box((1.13, 0.004, 0.63), (0.1, 0.021, 0.97), plain((0.006, 0.007, 0.009), 0.08), bevel=0),
+    ]
+    parts += [
+        box((0.4, 0.2, 0.015), (0.1, 0.04, 0.618), dark),
+        vase((-0.68, 0, 0.61), plain((0.30, 0.10, 0.06), 0.35), 1.3),
+    ]
     return group("sideboard", parts, at, turn)
-
-
-def ball(radius: float) -> bpy.types.Object:
-    return soft((2 * radius,) * 3, (0, 0, 0), rubber_stripes(), edge=(1, 1, 0))

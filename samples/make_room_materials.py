@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import bpy
 
 Colour = tuple[float, float, float]
-Socket = bpy.types.NodeSocket
+Socket: TypeAlias = bpy.types.NodeSocket
 Stops = Sequence[tuple[float, Colour]]
 
 
@@ -21,7 +21,9 @@ class Shader:
         self.material.use_nodes = True
         self.tree = self.material.node_tree
         self.tree.nodes.clear()
-        self.surface = self.node("ShaderNodeBsdfPrincipled", {key.replace("_", " "): value for key, value in inputs.items()})
+        self.surface = self.node(
+            "ShaderNodeBsdfPrincipled", {key.replace("_", " "): value for key, value in inputs.items()}
+        )
         output = self.node("ShaderNodeOutputMaterial")
         self.tree.links.new(self.surface.outputs[0], output.inputs["Surface"])
 
@@ -110,7 +112,7 @@ def wood(dark: Colour, light: Colour, axis: int = 0, roughness: float = 0.42) ->
     stretch[axis] = 0.9
     at = shader.coordinates((stretch[0], stretch[1], stretch[2]))
     grain = shader.noise(at, 1.6, 7, 0.9)
-    middle = tuple((a + b) / 2 for a, b in zip(dark, light, strict=True))
+    middle = ((dark[0] + light[0]) / 2, (dark[1] + light[1]) / 2, (dark[2] + light[2]) / 2)
     shader.feed("Base Color", shader.ramp(grain, [(0.32, dark), (0.5, middle), (0.66, light)]))
     shader.bump(grain, 0.001, 0.3)
     return shader.material
@@ -122,7 +124,9 @@ def cloth(colour: Colour, threads: float = 260, contrast: float = 0.25) -> bpy.t
     shader = Shader("cloth", Roughness=0.92, Sheen_Weight=0.25, Specular_IOR_Level=0.2)
     at = shader.coordinates()
     weave = shader.noise(at, threads, 2)
-    blotches = shader.ramp(shader.noise(at, 3.2, 6), [(0.3, shade(colour, 1 - contrast)), (0.72, shade(colour, 1 + contrast / 2))])
+    blotches = shader.ramp(
+        shader.noise(at, 3.2, 6), [(0.3, shade(colour, 1 - contrast)), (0.72, shade(colour, 1 + contrast / 2))]
+    )
     speckle = shader.ramp(weave, [(0.35, (0.72,) * 3), (0.65, (1,) * 3)])
     shader.feed("Base Color", shader.multiply(blotches, speckle))
     folds = shader.noise(at, 11, 3)
@@ -136,7 +140,16 @@ def floorboards() -> bpy.types.Material:
     at = shader.coordinates(varied=False)
     boards = shader.node(
         "ShaderNodeTexBrick",
-        {"Vector": at, "Color1": (0.20, 0.095, 0.042), "Color2": (0.36, 0.20, 0.10), "Mortar": (0.03, 0.014, 0.007), "Scale": 1.0, "Mortar Size": 0.0022, "Brick Width": 1.35, "Row Height": 0.135},
+        {
+            "Vector": at,
+            "Color1": (0.20, 0.095, 0.042),
+            "Color2": (0.36, 0.20, 0.10),
+            "Mortar": (0.03, 0.014, 0.007),
+            "Scale": 1.0,
+            "Mortar Size": 0.0022,
+            "Brick Width": 1.35,
+            "Row Height": 0.135,
+        },
         offset=0.37,
     )
     grain = shader.noise(shader.coordinates((1.2, 22, 1), varied=False), 2.4, 8, 1.3)
@@ -152,10 +165,16 @@ def carpet() -> bpy.types.Material:
     """Lozenges in three colours, worn, with a bordered edge."""
     shader = Shader("carpet", Roughness=0.95, Sheen_Weight=0.3, Specular_IOR_Level=0.1)
     at = shader.coordinates(varied=False)
-    turned = shader.node("ShaderNodeMapping", {"Vector": at, "Rotation": (0.0, 0.0, 0.785), "Scale": (3.2, 3.2, 3.2)}).outputs[0]
-    cells = shader.node("ShaderNodeTexVoronoi", {"Vector": turned, "Scale": 1.0, "Randomness": 0.0}, distance="CHEBYCHEV").outputs["Distance"]
+    turned = shader.node(
+        "ShaderNodeMapping", {"Vector": at, "Rotation": (0.0, 0.0, 0.785), "Scale": (3.2, 3.2, 3.2)}
+    ).outputs[0]
+    cells = shader.node(
+        "ShaderNodeTexVoronoi", {"Vector": turned, "Scale": 1.0, "Randomness": 0.0}, distance="CHEBYCHEV"
+    ).outputs["Distance"]
     cream, blue, rust = (0.50, 0.43, 0.33), (0.055, 0.10, 0.16), (0.30, 0.075, 0.04)
-    pattern = shader.ramp(cells, [(0.0, rust), (0.2, cream), (0.27, blue), (0.40, cream), (0.46, rust)], interpolation="CONSTANT")
+    pattern = shader.ramp(
+        cells, [(0.0, rust), (0.2, cream), (0.27, blue), (0.40, cream), (0.46, rust)], interpolation="CONSTANT"
+    )
     wear = shader.ramp(shader.noise(at, 90, 4), [(0.3, (0.55,) * 3), (0.7, (1, 1, 1))])
     shader.feed("Base Color", shader.multiply(pattern, wear))
     shader.bump(shader.noise(at, 220, 2), 0.012, 0.8)
@@ -168,7 +187,11 @@ def painting(number: int, colours: tuple[Colour, ...]) -> bpy.types.Material:
     shader = Shader("painting", Roughness=0.6)
     at = shader.coordinates((1, 1, 1), varied=False)
     moved = shader.node("ShaderNodeMapping", {"Vector": at, "Location": (number * 3.7, number * 1.3, 0.0)}).outputs[0]
-    wave = shader.node("ShaderNodeTexWave", {"Vector": moved, "Scale": 0.55, "Distortion": 5.5, "Detail": 4.0, "Detail Scale": 1.4}, bands_direction="Z").outputs[1]
+    wave = shader.node(
+        "ShaderNodeTexWave",
+        {"Vector": moved, "Scale": 0.55, "Distortion": 5.5, "Detail": 4.0, "Detail Scale": 1.4},
+        bands_direction="Z",
+    ).outputs[1]
     stops = [(0.04 + 0.92 * i / (len(colours) - 1), colour) for i, colour in enumerate(colours)]
     strokes = shader.ramp(shader.noise(at, 60, 5), [(0.3, (0.8,) * 3), (0.7, (1, 1, 1))])
     shader.feed("Base Color", shader.multiply(shader.ramp(wave, stops), strokes))
@@ -194,8 +217,20 @@ def glow(colour: Colour, strength: float) -> bpy.types.Material:
 @cache
 def bricks() -> bpy.types.Material:
     shader = Shader("bricks", Roughness=0.9)
-    at = shader.node("ShaderNodeMapping", {"Vector": shader.coordinates(varied=False), "Rotation": (1.5708, 0.0, 1.5708)}).outputs[0]
-    wall = shader.node("ShaderNodeTexBrick", {"Vector": at, "Color1": (0.35, 0.13, 0.08), "Color2": (0.22, 0.08, 0.05), "Mortar": (0.4, 0.38, 0.35), "Scale": 2.2, "Mortar Size": 0.02})
+    at = shader.node(
+        "ShaderNodeMapping", {"Vector": shader.coordinates(varied=False), "Rotation": (1.5708, 0.0, 1.5708)}
+    ).outputs[0]
+    wall = shader.node(
+        "ShaderNodeTexBrick",
+        {
+            "Vector": at,
+            "Color1": (0.35, 0.13, 0.08),
+            "Color2": (0.22, 0.08, 0.05),
+            "Mortar": (0.4, 0.38, 0.35),
+            "Scale": 2.2,
+            "Mortar Size": 0.02,
+        },
+    )
     shader.feed("Base Color", wall.outputs["Color"])
     return shader.material
 

@@ -106,7 +106,7 @@ def along(points: Sequence[Point], place: float) -> Point:
     i = min(max(int(place * spans), 0), spans - 1)
     t = place * spans - i
     ends = [points[max(i - 1, 0)], points[i], points[i + 1], points[min(i + 2, spans)]]
-    x, y, z = (spline(*(end[axis] for end in ends), t) for axis in range(3))
+    x, y, z = (spline(a, b, c, d, t) for a, b, c, d in zip(*ends, strict=True))
     return x, y, z
 
 

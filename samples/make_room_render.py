@@ -26,7 +26,7 @@ def render(work: Path, frames: range, samples: int) -> None:
     for folder in ("color", "depth"):
         (work / folder).mkdir(parents=True, exist_ok=True)
     (work / "intrinsics.json").write_text(json.dumps(intrinsics(), indent=1) + "\n")
-    for shot, span in ((1, range(0, CUT)), (2, range(CUT, FRAMES))):
+    for shot, span in ((1, range(CUT)), (2, range(CUT, FRAMES))):
         wanted = [frame for frame in frames if frame in span]
         if colours := [frame for frame in wanted if not color_path(work, frame).exists()]:
             set_up(shot)
@@ -147,7 +147,9 @@ def depth_material() -> bpy.types.Material:
     material.cycles.emission_sampling = "NONE"
     nodes, links = material.node_tree.nodes, material.node_tree.links
     nodes.clear()
-    view, light, output = (nodes.new(kind) for kind in ("ShaderNodeCameraData", "ShaderNodeEmission", "ShaderNodeOutputMaterial"))
+    view, light, output = (
+        nodes.new(kind) for kind in ("ShaderNodeCameraData", "ShaderNodeEmission", "ShaderNodeOutputMaterial")
+    )
     links.new(view.outputs["View Z Depth"], light.inputs["Color"])
     links.new(light.outputs[0], output.inputs["Surface"])
     return material

@@ -6,11 +6,20 @@ import math
 
 import bpy
 from make_room_furniture import (
-    OAK, WALNUT, WHITE, ball, bookshelf, chair, coffee_table, dining_table, floor_lamp, pendant, picture, potted_plant, sideboard, sofa, sofa_cushions,
+    bookshelf,
+    chair,
+    coffee_table,
+    dining_table,
+    floor_lamp,
+    pendant,
+    sideboard,
+    sofa,
+    sofa_cushions,
 )
 from make_room_materials import bricks, carpet, cloth, floorboards, foliage, paint, plain, wood
 from make_room_motion import BALL_RADIUS
 from make_room_shapes import Point, add_object, box, cylinder, group, sheet, soft, tube
+from make_room_things import OAK, WALNUT, WHITE, ball, picture, potted_plant
 
 WIDE, DEEP, HIGH = 5.4, 4.6, 2.6
 WINDOW_Y, WINDOW_Z = (2.15, 3.75), (0.80, 2.20)
@@ -41,7 +50,12 @@ def shell() -> None:
     box((WIDE, 0.1, HIGH), (WIDE / 2, -0.05, HIGH / 2), walls, bevel=0)
     box((0.1, DEEP, HIGH), (WIDE + 0.05, DEEP / 2, HIGH / 2), walls, bevel=0)
     (south, north), (low, high) = WINDOW_Y, WINDOW_Z
-    for start, end, foot, top in ((0, south, 0, HIGH), (north, DEEP, 0, HIGH), (south, north, 0, low), (south, north, high, HIGH)):
+    for start, end, foot, top in (
+        (0, south, 0, HIGH),
+        (north, DEEP, 0, HIGH),
+        (south, north, 0, low),
+        (south, north, high, HIGH),
+    ):
         box((0.2, end - start, top - foot), (-0.1, (start + end) / 2, (foot + top) / 2), walls, bevel=0)
     skirting = plain(WHITE, 0.4)
     box((WIDE, 0.015, 0.09), (WIDE / 2, DEEP - 0.0075, 0.045), skirting)
@@ -95,7 +109,12 @@ def street() -> None:
     tube([(-7, 8.6, -1.3), (-7, 8.5, 2.2)], 0.14, plain((0.08, 0.05, 0.03), 0.9))
     for i in range(40):
         angle, ring = i * 2.4, 0.25 * math.sqrt(i)
-        soft((0.9, 0.9, 0.7), (-7 + ring * math.cos(angle), 8.5 + ring * math.sin(angle), 2.6 + 0.9 * math.sin(i * 1.7)), leaves, edge=(1.2, 1.2, 0))
+        soft(
+            (0.9, 0.9, 0.7),
+            (-7 + ring * math.cos(angle), 8.5 + ring * math.sin(angle), 2.6 + 0.9 * math.sin(i * 1.7)),
+            leaves,
+            edge=(1.2, 1.2, 0),
+        )
 
 
 def door() -> None:
@@ -135,7 +154,14 @@ def rug(at: Point, turn: float) -> None:
     fringe = cloth((0.5, 0.44, 0.34), 300)
     parts = [box((2.5, 1.7, 0.014), (0, 0, 0.007), carpet(), bevel=0.006)]
     parts += [
-        tube([(side * 1.24, -0.84 + 0.028 * i, 0.006), (side * 1.31, -0.84 + 0.028 * i + 0.006 * math.sin(i * 2.3), 0.003)], 0.003, fringe)
+        tube(
+            [
+                (side * 1.24, -0.84 + 0.028 * i, 0.006),
+                (side * 1.31, -0.84 + 0.028 * i + 0.006 * math.sin(i * 2.3), 0.003),
+            ],
+            0.003,
+            fringe,
+        )
         for side in (-1, 1)
         for i in range(61)
     ]
@@ -160,14 +186,22 @@ def small_things() -> None:
     box((0.22, 0.29, 0.006), (2.95, 2.45, 0.017), plain((0.55, 0.5, 0.42), 0.3), bevel=0.001, turn=(0, 0, 24))
     for x, turn in ((3.62, 12), (3.76, -6)):
         soft((0.1, 0.27, 0.06), (x, 3.55, 0.03), cloth((0.18, 0.10, 0.07)), edge=(0.6, 0.7, 0), turn=(0, 0, turn))
-    clock = [cylinder(0.16, 0.03, (0, 0, 0), wood(*WALNUT)), cylinder(0.145, 0.004, (0, 0, 0.029), plain((0.7, 0.68, 0.62), 0.5))]
-    clock += [box((0.012, length, 0.004), (x, y, 0.036), plain((0.02, 0.02, 0.02)), bevel=0, turn=(0, 0, angle)) for length, x, y, angle in ((0.09, 0.0, 0.04, 0), (0.07, 0.03, 0.0, -80))]
+    clock = [
+        cylinder(0.16, 0.03, (0, 0, 0), wood(*WALNUT)),
+        cylinder(0.145, 0.004, (0, 0, 0.029), plain((0.7, 0.68, 0.62), 0.5)),
+    ]
+    clock += [
+        box((0.012, length, 0.004), (x, y, 0.036), plain((0.02, 0.02, 0.02)), bevel=0, turn=(0, 0, angle))
+        for length, x, y, angle in ((0.09, 0.0, 0.04, 0), (0.07, 0.03, 0.0, -80))
+    ]
     group("clock", clock, (3.2, DEEP, 1.95)).rotation_euler = (math.radians(90), 0, 0)
     box((0.08, 0.012, 0.08), (3.42, DEEP - 0.006, 0.28), plain(WHITE, 0.3))
     box((0.4, 0.3, 0.02), (0.33, 0.9, 0.0101), wood(*OAK))
 
 
-def lamp(kind: str, at: Point, energy: float, colour: Point, *, turn: Point = (0, 0, 0), **settings: float | str | bool) -> None:
+def lamp(
+    kind: str, at: Point, energy: float, colour: Point, *, turn: Point = (0, 0, 0), **settings: float | str | bool
+) -> None:
     data = bpy.data.lights.new("lamp", kind)
     data.energy, data.color = energy, colour
     for key, value in settings.items():
@@ -200,7 +234,16 @@ def sky(low: Point, high: Point, ambient: Point) -> None:
 def window_light(energy: float, colour: Point) -> None:
     """Skylight as an area light in the window's opening, far less noisy than the sky itself."""
     (south, north), (low, high) = WINDOW_Y, WINDOW_Z
-    lamp("AREA", (-0.03, (south + north) / 2, (low + high) / 2), energy, colour, turn=(0, -90, 0), shape="RECTANGLE", size=high - low, size_y=north - south)
+    lamp(
+        "AREA",
+        (-0.03, (south + north) / 2, (low + high) / 2),
+        energy,
+        colour,
+        turn=(0, -90, 0),
+        shape="RECTANGLE",
+        size=high - low,
+        size_y=north - south,
+    )
 
 
 def daylight() -> None:

@@ -12,7 +12,9 @@ Faces = Sequence[Sequence[int]]
 SHARP_DEGREES = 40.0
 
 
-def add_object(name: str, data: bpy.types.ID | None, at: Point = (0, 0, 0), turn: Point = (0, 0, 0)) -> bpy.types.Object:
+def add_object(
+    name: str, data: bpy.types.ID | None, at: Point = (0, 0, 0), turn: Point = (0, 0, 0)
+) -> bpy.types.Object:
     """Links a new object; `turn` is XYZ Euler in degrees."""
     item = bpy.data.objects.new(name, data)
     item.location = at
@@ -84,10 +86,19 @@ def lathe(
     return mesh("lathe", points, rings(len(profile), segments), material, at, turn)
 
 
-def cylinder(radius: float, height: float, at: Point, material: bpy.types.Material, turn: Point = (0, 0, 0)) -> bpy.types.Object:
+def cylinder(
+    radius: float, height: float, at: Point, material: bpy.types.Material, turn: Point = (0, 0, 0)
+) -> bpy.types.Object:
     """Stands on `at`."""
     edge = min(0.004, radius / 4)
-    profile = [(1e-4, 0), (radius - edge, 0), (radius, edge), (radius, height - edge), (radius - edge, height), (1e-4, height)]
+    profile = [
+        (1e-4, 0),
+        (radius - edge, 0),
+        (radius, edge),
+        (radius, height - edge),
+        (radius - edge, height),
+        (1e-4, height),
+    ]
     return lathe(profile, at, material, turn=turn)
 
 
@@ -115,7 +126,9 @@ def soft(
     return mesh("soft", points, rings(rows, columns), material, at, turn)
 
 
-def tube(points: Sequence[Point], radius: float, material: bpy.types.Material, *, curved: bool = False) -> bpy.types.Object:
+def tube(
+    points: Sequence[Point], radius: float, material: bpy.types.Material, *, curved: bool = False
+) -> bpy.types.Object:
     """A round bar along `points`, through them in a smooth curve where `curved`."""
     curve = bpy.data.curves.new("tube", "CURVE")
     curve.dimensions = "3D"

@@ -14,7 +14,6 @@ from streamdepth.stabilizers import make_stabilizer
 from streamdepth.stages import Estimator, Sink, Source
 from streamdepth.types import DepthFrame, Estimate, Frame, ModelInfo, StreamInfo
 
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".ts")
 PICTURE_SUFFIXES = (".png", ".exr", ".npz")
 _PICTURES_IN = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
@@ -136,22 +135,23 @@ def _inside(path: Path, name: str | None, suffix: str) -> Path:
 
 
 def _picture_sink(path: Path, settings: Settings) -> Sink:
-    from streamdepth.sinks.video import VideoSink
+    from streamdepth.sinks.video import FORMATS, VideoSink
 
     if path.suffix.lower() in PICTURE_SUFFIXES:
         return _depth_sink(path, settings)
-    if path.suffix.lower() not in VIDEO_SUFFIXES:
+    if path.suffix.lower() not in FORMATS:
         raise ConfigError(
-            f"cannot tell what to write from '{path}'; use a video ({' '.join(VIDEO_SUFFIXES)}) "
+            f"cannot tell what to write from '{path}'; use a video ({' '.join(FORMATS)}) "
             f"or numbered pictures (%06d with {' '.join(PICTURE_SUFFIXES)})"
         )
     video = settings.video
+    usual = "vp9" if path.suffix.lower() == ".webm" else "h264"
     return VideoSink(
         path,
         style=settings.style,
         colormap=settings.colormap,
         alpha=video.alpha,
-        codec=video.codec,
+        codec=usual if video.codec == "auto" else video.codec,
         crf=video.crf,
         preset=video.preset,
         overwrite=settings.overwrite,

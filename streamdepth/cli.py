@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -77,18 +76,34 @@ def _settings(flags: dict[str, Any]) -> Any:
     return config.load(flags["config"], flags["set"], values)
 
 
-@contextmanager
-def _progress(settings: Any, quiet: bool) -> Iterator[Any]:
-    """A function for `on_written` that moves a bar with frame rate and time left; None when quiet."""
-    if quiet or not err.is_terminal:
-        yield None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+class _Bar:
+    """A progress bar with frame rate, time left and drops, on a terminal only."""
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.fields[state]}"), console=err) as progress:
-        task = progress.add_task("frames", total=settings.max_frames, state="")
-        yield progress, task
+    def __init__(self, quiet: bool) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[state]}"))
+        self._progress = Progress(*columns, console=err, disable=quiet or not err.is_terminal)
+        self._task = self._progress.add_task("frames", total=None, state="loading the model")
+        self._shown_at = 0.0
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def show(self, pipeline: Any) -> None:
+        """Moves the bar, ten times a second at most."""
+        now = time.monotonic()
+        if self._progress.disable or now - self._shown_at < 0.1:
+            return
+        self._shown_at = now
+        report = pipeline.report()
+        drops = sum(report.dropped.values())
+        state = f"{report.fps:.0f} fps" + (f", {drops} dropped" if drops else "")
+        self._progress.update(self._task, completed=report.written, total=pipeline.expected_frames, state=state)
 
 
 def _run(settings: Any, quiet: bool) -> None:
@@ -96,31 +111,17 @@ def _run(settings: Any, quiet: bool) -> None:
     from streamdepth import build
     from streamdepth.api import stop_on_interrupt
 
-    with _progress(settings, quiet) as bar:
-
-        def on_written(_: Any) -> None:
-            if bar is not None:
-                _show(bar, pipeline)
-
-        with build.pipeline(settings, on_written) as pipeline, stop_on_interrupt(pipeline):
-            try:
-                report = pipeline.run()
-            except SourceError:
-                _finish(pipeline.report(), settings, quiet)
-                raise
-    _finish(report, settings, quiet)
-
-
-def _show(bar: Any, pipeline: Any) -> None:
-    progress, task = bar
-    report = pipeline.report()
-    counts = [s.info.frame_count for s in pipeline.streams if s.info]
-    total = sum(counts) if counts and all(counts) else None
-    if pipeline.max_frames is not None:
-        total = min(total or pipeline.max_frames, pipeline.max_frames * len(counts))
-    drops = sum(report.dropped.values())
-    state = f"{report.fps:.0f} fps" + (f", {drops} dropped" if drops else "")
-    progress.update(task, completed=report.written, total=total, state=state)
+    with (
+        _Bar(quiet) as bar,
+        build.pipeline(settings, lambda _: bar.show(pipeline)) as pipeline,
+        stop_on_interrupt(pipeline),
+    ):
+        try:
+            pipeline.run()
+        except SourceError:
+            _finish(pipeline.report(), settings, quiet)
+            raise
+        _finish(pipeline.report(), settings, quiet)
 
 
 def _finish(report: Any, settings: Any, quiet: bool) -> None:

@@ -42,7 +42,8 @@ class NetworkSettings(_Section):
 class VideoSettings(_Section):
     """How pictures are drawn and encoded."""
 
-    codec: str = "h264"
+    codec: str = "auto"
+    """h264, hevc, av1, vp9 or an encoder's name; auto is h264, in .webm vp9."""
     crf: int = Field(20, ge=0, le=63)
     preset: str = "veryfast"
     alpha: float = Field(0.6, ge=0, le=1)

@@ -108,6 +108,15 @@ class Pipeline:
                 yield items[0].result
         self._raise_lost()
 
+    @property
+    def expected_frames(self) -> int | None:
+        """How many frames the open sources say there are, within the limit; None when one does not say."""
+        counts = [s.info.frame_count if s.info else None for s in self.streams]
+        if self.max_frames is not None:
+            counts = [min(n or self.max_frames, self.max_frames) for n in counts]
+        known = [n for n in counts if n is not None]
+        return sum(known) if len(known) == len(counts) else None
+
     def report(self) -> Report:
         """What happened so far."""
         dropped: Counter[str] = Counter()

@@ -5,6 +5,7 @@ import logging
 import time
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,18 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return Folders()
 
 
+@pytest.fixture(scope="session")
+def estimators(folders: dict[str, Path]) -> dict[str, HuggingFaceEstimator]:
+    """The same, loaded on torch; shared, so no test may change them."""
+
+    class Estimators(dict[str, HuggingFaceEstimator]):
+        def __missing__(self, name: str) -> HuggingFaceEstimator:
+            self[name] = HuggingFaceEstimator(str(folders[name]), **_TORCH)
+            return self[name]
+
+    return Estimators()
+
+
 def frame(image: Image, index: int = 0) -> Frame:
     return Frame(np.ascontiguousarray(image), index, index, Fraction(1, 30), 0.0)
 
@@ -60,9 +73,11 @@ def reference(folder: Path, image: Image, size: tuple[int, int]) -> tuple[torch.
 
 
 @pytest.mark.parametrize("name", [n for n in MAKERS if n not in ("chmv2", "dpt_dinov2")])
-def test_every_architecture_gives_what_transformers_gives(name: str, folders: dict[str, Path]) -> None:
+def test_every_architecture_gives_what_transformers_gives(
+    name: str, folders: dict[str, Path], estimators: dict[str, HuggingFaceEstimator]
+) -> None:
     image = photograph(75, 101)
-    (found,) = HuggingFaceEstimator(str(folders[name]), **_TORCH).estimate([frame(image)])
+    (found,) = estimators[name].estimate([frame(image)])
     wanted, focal = reference(folders[name], image, (75, 101))
     depth = torch.from_numpy(found.depth)
     if name == "zoedepth":
@@ -76,10 +91,12 @@ def test_every_architecture_gives_what_transformers_gives(name: str, folders: di
 
 @pytest.mark.parametrize("name", ["chmv2", "dpt_dinov2"])
 @pytest.mark.parametrize("size", [(112, 112), (75, 101)])
-def test_models_that_pad_give_the_pictures_part(name: str, size: tuple[int, int], folders: dict[str, Path]) -> None:
+def test_models_that_pad_give_the_pictures_part(
+    name: str, size: tuple[int, int], folders: dict[str, Path], estimators: dict[str, HuggingFaceEstimator]
+) -> None:
     """Equal to transformers' result where nothing is padded; elsewhere it is that result without its margins."""
     image = photograph(*size)
-    (found,) = HuggingFaceEstimator(str(folders[name]), **_TORCH).estimate([frame(image)])
+    (found,) = estimators[name].estimate([frame(image)])
     wanted, _ = reference(folders[name], image, size)
     multiple = 16 if name == "chmv2" else 14
     padded = [side + -side % multiple for side in size]
@@ -89,19 +106,20 @@ def test_models_that_pad_give_the_pictures_part(name: str, size: tuple[int, int]
 
 
 @pytest.mark.parametrize("name", MAKERS)
-def test_a_flat_picture_gives_a_finite_map_of_the_right_type(name: str, folders: dict[str, Path]) -> None:
-    flat = np.full((40, 60, 3), 90, np.uint8)
-    estimator = HuggingFaceEstimator(str(folders[name]), **_TORCH)
-    (found,) = estimator.estimate([frame(flat)])
+def test_a_flat_picture_gives_a_finite_map_of_the_right_type(
+    name: str, estimators: dict[str, HuggingFaceEstimator]
+) -> None:
+    flat = np.full((75, 101, 3), 90, np.uint8)
+    (found,) = estimators[name].estimate([frame(flat)])
     assert found.depth.dtype == np.float32
     assert found.depth.ndim == 2
     assert found.depth.flags.c_contiguous
     assert np.isfinite(found.depth).all()
-    assert estimator.info.kind is (DepthKind.METRIC if name in _METRIC else DepthKind.RELATIVE)
+    assert estimators[name].info.kind is (DepthKind.METRIC if name in _METRIC else DepthKind.RELATIVE)
 
 
-def test_frames_of_several_sizes_keep_their_order(folders: dict[str, Path]) -> None:
-    estimator = HuggingFaceEstimator(str(folders["depth_anything"]), **_TORCH)
+def test_frames_of_several_sizes_keep_their_order(estimators: dict[str, HuggingFaceEstimator]) -> None:
+    estimator = estimators["depth_anything"]
     images = [photograph(60, 80), photograph(80, 60), photograph(60, 80)[::-1], photograph(61, 80)]
     together = estimator.estimate([frame(image, i) for i, image in enumerate(images)])
     for image, found in zip(images, together, strict=True):
@@ -111,18 +129,20 @@ def test_frames_of_several_sizes_keep_their_order(folders: dict[str, Path]) -> N
     assert estimator.estimate([]) == []
 
 
-def test_values_that_are_not_finite_are_unknown(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    estimator = HuggingFaceEstimator(str(folders["depth_anything"]), **_TORCH)
+def test_values_that_are_not_finite_are_unknown(
+    estimators: dict[str, HuggingFaceEstimator], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estimator = estimators["depth_anything"]
     output = torch.tensor([[[1.0, torch.inf, torch.nan]]])
     monkeypatch.setattr(estimator._engine, "run", lambda pixels: (output,))
     (found,) = estimator.estimate([frame(photograph(60, 80))])
     np.testing.assert_array_equal(found.depth, np.array([[1, np.nan, np.nan]], np.float32))
 
 
-def test_openvino_gives_what_torch_gives(folders: dict[str, Path]) -> None:
+def test_openvino_gives_what_torch_gives(folders: dict[str, Path], estimators: dict[str, HuggingFaceEstimator]) -> None:
     pytest.importorskip("openvino")
     frames = [frame(photograph(75, 101))]
-    (a,) = HuggingFaceEstimator(str(folders["depth_anything"]), **_TORCH).estimate(frames)
+    (a,) = estimators["depth_anything"].estimate(frames)
     estimator = HuggingFaceEstimator(str(folders["depth_anything"]), engine="openvino", precision="float32")
     (b,) = estimator.estimate(frames)
     assert (estimator.info.engine, estimator.info.device, estimator.info.precision) == ("openvino", "cpu", "float32")
@@ -173,9 +193,11 @@ def test_the_kind_comes_from_the_configuration() -> None:
     assert kind_of(MAKERS["dpt"]()[0], DepthKind.METRIC) is DepthKind.METRIC
 
 
-def test_relative_inverse_depth_keeps_its_sign(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_inverse_depth_keeps_its_sign(
+    estimators: dict[str, HuggingFaceEstimator], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Near is large in the network's output and in ours: nothing inverts it on the way."""
-    estimator = HuggingFaceEstimator(str(folders["dpt"]), **_TORCH)
+    estimator = estimators["dpt"]
     ramp = torch.linspace(0, 1, 12).repeat(1, 4, 1)
     monkeypatch.setattr(estimator._engine, "run", lambda pixels: (ramp,))
     (found,) = estimator.estimate([frame(photograph(60, 80))])
@@ -277,6 +299,49 @@ def test_a_cached_model_is_used_without_asking_the_hub(monkeypatch: pytest.Monke
         estimator = HuggingFaceEstimator(name, **_TORCH)
         assert (estimator.info.name, estimator.info.licence) == (name, "apache-2.0")
         assert len(estimator.estimate([frame(photograph(60, 80))])) == 1
+
+
+class Hub:
+    """Stands for the hub: what it says of one model, and what is fetched from it."""
+
+    def __init__(self, folder: Path, *tags: str) -> None:
+        self.folder, self.fetched = folder, list[str]()
+        files = [SimpleNamespace(rfilename=path.name) for path in folder.iterdir()]
+        files += [SimpleNamespace(rfilename=name) for name in ("flax_model.msgpack", "modeling_evil.py")]
+        self.answer = SimpleNamespace(tags=list(tags), siblings=files, sha="abc")
+
+    def fetch(self, hub_id: str, name: str, *, revision: str) -> str:
+        assert revision == "abc"
+        self.fetched.append(name)
+        return str(self.folder / name)
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> Hub:
+        monkeypatch.setattr("huggingface_hub.HfApi.model_info", lambda *a, **k: self.answer)
+        monkeypatch.setattr("huggingface_hub.hf_hub_download", self.fetch)
+        return self
+
+
+def test_only_weights_and_descriptions_are_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Hub(make_model("dpt", tmp_path, licence="mit"), "license:mit").install(monkeypatch)
+    estimator = HuggingFaceEstimator("someone/depth-model", **_TORCH)
+    assert set(server.fetched) == {"config.json", "model.safetensors", "preprocessor_config.json", "README.md"}
+    assert estimator.info.licence == "mit"
+
+
+def test_pickled_weights_are_not_even_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Hub(make_model("dpt", tmp_path, pickled=True)).install(monkeypatch)
+    with pytest.raises(ModelLoadError, match="--allow-pickle"):
+        HuggingFaceEstimator("someone/depth-model", **_TORCH)
+    assert server.fetched == []
+    HuggingFaceEstimator("someone/depth-model", allow_pickle=True, **_TORCH)
+    assert "pytorch_model.bin" in server.fetched
+
+
+def test_a_restricted_licence_is_seen_before_the_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Hub(make_model("dpt", tmp_path), "license:cc-by-nc-sa-4.0").install(monkeypatch)
+    with pytest.raises(ModelLoadError, match=r"cc-by-nc-sa-4\.0.*--accept-license"):
+        HuggingFaceEstimator("someone/depth-model", **_TORCH)
+    assert server.fetched == []
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from streamdepth import build, config
 from streamdepth.testing import ConstantEstimator
+from streamdepth.types import DepthFrame
 
 
 def _resident_mb() -> float:
@@ -23,10 +24,13 @@ def test_ten_thousand_frames_in_flat_memory(tmp_path: Path, monkeypatch) -> None
         }
     )
     sizes: list[float] = []
-    with build.pipeline(
-        settings, lambda item: sizes.append(_resident_mb()) if item.frame.index % 500 == 0 else None
-    ) as p:
-        report = p.run()
+
+    def look(item: DepthFrame) -> None:
+        if item.frame.index % 500 == 0:
+            sizes.append(_resident_mb())
+
+    with build.pipeline(settings, look) as pipeline:
+        report = pipeline.run()
     assert report.written == 10_000
     growth = max(sizes[1:]) - sizes[1]
     assert growth < 20, sizes

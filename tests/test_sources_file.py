@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -344,6 +345,21 @@ def test_healthy_files_lose_nothing(tmp_path: Path, suffix: str, b_frames: int) 
     assert len(read_all(source)) == 50
     assert not source.lost
     assert source.notices == []
+
+
+def test_an_edit_list_is_no_loss(tmp_path: Path) -> None:
+    """Phones trim a video by saying which part to show; the index still lists every frame."""
+    path = media.write_video(tmp_path / "e.mp4", count=100, options={"g": "10", "bf": "2"})
+    data = bytearray(path.read_bytes())
+    entry = slice(data.index(b"elst") + 12, data.index(b"elst") + 20)
+    length, start = struct.unpack(">Ii", data[entry])
+    data[entry] = struct.pack(">Ii", length // 2, start + 12800)
+    path.write_bytes(data)
+    source = FileSource(path)
+    frames = read_all(source)
+    assert len(frames) == 50
+    assert np.abs(frames[0].image.astype(int) - media.moving(64, 48, 25)).mean() < 8
+    assert not source.lost
 
 
 CLIPS = Path(os.environ.get("STREAMDEPTH_TEST_DATA", "none")) / "clips"

@@ -14,7 +14,7 @@ from streamdepth.errors import SinkOpenError
 CODECS = {
     "h264": ("libx264", "libopenh264"),
     "hevc": ("libx265",),
-    "av1": ("libsvtav1", "libaom-av1", "librav1e"),
+    "av1": ("libsvtav1",),
     "vp9": ("libvpx-vp9",),
 }
 """What a codec's name stands for: the encoders to try, best first."""
@@ -58,9 +58,10 @@ def encoder_options(encoder: str, crf: int, preset: str) -> dict[str, str]:
         return {"crf": str(crf), "preset": preset, "x265-params": "log-level=error"}
     if encoder == "libsvtav1":
         return {"crf": str(crf), "preset": preset if slowness is None else str(11 - slowness)}
-    if encoder in ("libvpx-vp9", "libaom-av1"):
+    if encoder == "libvpx-vp9":
         speed = "4" if slowness is None else str(max(1, 8 - slowness))
-        return {"crf": str(crf), "b": "0", "deadline": "good", "cpu-used": speed, "row-mt": "1"}
+        deadline = "realtime" if slowness is not None and slowness <= _PRESETS.index("veryfast") else "good"
+        return {"crf": str(crf), "b": "0", "deadline": deadline, "cpu-used": speed, "row-mt": "1"}
     if encoder.endswith("_nvenc"):
         return {"rc": "vbr", "cq": str(crf), "preset": preset if slowness is None else f"p{min(7, 1 + slowness)}"}
     if encoder.endswith("_qsv"):

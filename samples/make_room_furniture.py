@@ -6,7 +6,7 @@ import math
 from random import Random
 
 import bpy
-from make_room_materials import Colour, cloth, glow, plain, wood
+from make_room_materials import cloth, glow, plain, wood
 from make_room_shapes import Point, box, cylinder, group, lathe, sheet, soft, tube
 from make_room_things import BLACK, BRASS, OAK, SPINES, WALNUT, Parts, book, book_row, flowers, fruit_bowl, mug, vase
 

@@ -27,13 +27,13 @@ class Shader:
         output = self.node("ShaderNodeOutputMaterial")
         self.tree.links.new(self.surface.outputs[0], output.inputs["Surface"])
 
-    def node(self, kind: str, inputs: Mapping[str | int, Any] | None = None, **settings: Any) -> bpy.types.Node:
+    def node(self, kind: str, inputs: Mapping[Any, Any] | None = None, **settings: Any) -> bpy.types.Node:
         """Adds a node; an input is a value or the socket that feeds it."""
         node = self.tree.nodes.new(kind)
         for key, value in settings.items():
             setattr(node, key, value)
         for key, value in (inputs or {}).items():
-            if isinstance(value, Socket):
+            if isinstance(value, bpy.types.NodeSocket):
                 self.tree.links.new(value, node.inputs[key])
             else:
                 node.inputs[key].default_value = (*value, 1.0) if is_colour(node.inputs[key], value) else value

@@ -23,7 +23,7 @@ def make_source(address: str, settings: Settings) -> Source:
     if address.startswith(("lavfi:", "screen:")):
         from streamdepth.sources.devices import DeviceSource
 
-        return DeviceSource(address)
+        return DeviceSource(address, max_side_px=settings.max_side)
     if address.isdecimal() or address.startswith(("/dev/video", "camera:")):
         return _camera(address, settings)
     is_picture = re.split(r"[?#]", address)[0].lower().endswith(_PICTURES_IN)

@@ -84,6 +84,8 @@ class Pipeline:
         """Ends the run early and cleanly: what was read is finished. Thread-safe, idempotent."""
         self._stopping.set()
         self._inbox.close()
+        for stream in self.streams:
+            stream.source.interrupt()
 
     def run(self) -> Report:
         """Runs to the end and returns what happened.

@@ -43,6 +43,9 @@ class Source(ABC):
     def read(self) -> Frame | None:
         """The next frame; None at the end and ever after. Raises SourceLostError or SourceTimeoutError."""
 
+    def interrupt(self) -> None:
+        """Makes a `read` that waits on another thread end soon, for example one that reconnects. Thread-safe."""
+
     @abstractmethod
     def close(self) -> None:
         """Lets go of everything. Idempotent, allowed before `open`."""

@@ -209,3 +209,21 @@ def test_a_cut_resets_the_model() -> None:
     Pipeline([_stream(SyntheticSource(count=40, shot_frames=20), sink)], estimator).run()
     assert [item.frame.index for item in sink.items if item.cut] == [20]
     assert estimator.resets == ["synthetic"]
+
+
+def test_stop_interrupts_a_source_that_waits() -> None:
+    class Waiting(SyntheticSource):
+        woken = threading.Event()
+
+        def read(self):
+            return super().read() if self.index < 3 else (self.woken.wait(30), None)[1]
+
+        def interrupt(self) -> None:
+            self.woken.set()
+
+    sink = RecordingSink()
+    pipeline = Pipeline([_stream(Waiting(), sink)], ConstantEstimator())
+    threading.Timer(0.1, pipeline.stop).start()
+    began = time.monotonic()
+    assert pipeline.run().written == 3
+    assert time.monotonic() - began < 10

@@ -32,7 +32,7 @@ class NetworkSource(DecodedSource[Track]):
     """A stream from the network. Every call to libav is given `timeout_seconds`.
 
     A live stream that stops answering, ends or breaks is opened again, with growing pauses, for up to
-    `reconnect_seconds` (0: never); `read` blocks meanwhile, and `close` from another thread ends the wait. Refusals
+    `reconnect_seconds` (0: never); `read` blocks meanwhile, and `interrupt` ends the wait. Refusals
     (401, 403, 404...) are final. `live` None: live unless the stream has a known duration. Secrets in the address
     appear neither in the stream's name nor in messages. After a reconnect, timestamps go on by the time that passed.
     """
@@ -91,6 +91,9 @@ class NetworkSource(DecodedSource[Track]):
                 frame = self._recover(self._pictures)
             self._fresh_at = time.monotonic()
             return frame
+
+    def interrupt(self) -> None:
+        self._closing.set()
 
     def close(self) -> None:
         self._closing.set()

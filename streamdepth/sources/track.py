@@ -44,7 +44,8 @@ class Track(Pictures):
     ) -> None:
         self.container, self._patience = container, patience_seconds
         self._asked_at = time.monotonic()
-        self._end_seconds, self._packets_read, self._seen_key = 0.0, 0, False
+        self._end_seconds, self._packets_read = 0.0, 0
+        self._seen_key = self._is_last_corrupt = False
         try:
             self.stream = _video_stream(container, name)
             context = self.stream.codec_context
@@ -106,7 +107,9 @@ class Track(Pictures):
                 raise ExitError(ETIMEDOUT, "no picture in time")
             self._note_end(packet)
             if packet.stream.index == self.stream.index:  # `packet.stream_index` is 0 in those that flush
-                self._packets_read += packet.dts is not None
+                if packet.dts is not None:
+                    self._packets_read += 1
+                    self._is_last_corrupt = packet.is_corrupt
                 self._seen_key |= packet.is_keyframe
                 yield packet
 
@@ -120,7 +123,10 @@ class Track(Pictures):
     def missing(self) -> int:
         """What an mp4's index lists beyond what was there; in other files an estimate from their header."""
         if self._format_is({"mov"}):
-            return max(0, len(self.stream.index_entries) - self._packets_read)
+            absent = max(0, len(self.stream.index_entries) - self._packets_read)
+            # The last packet of a file that was cut off is a part of one, and may decode to nothing, silently.
+            is_part_lost = self._is_last_corrupt and self.delivered + self.undecodable < self._packets_read
+            return absent + (1 if absent and is_part_lost else 0)
         if self._ended_early():
             by_duration = round((self._claimed_seconds() - self._had_seconds()) * (self.fps or 0))
             return max(1, by_duration, (self.frame_count or 0) - self._packets_read)

@@ -7,7 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-from av.stream import Disposition
+
+from streamdepth.sinks.tracks import main_video
 
 
 @dataclass
@@ -78,7 +79,8 @@ def compare_streams(source: str | Path, output: str | Path) -> Comparison:
 
 def read_contents(path: str | Path) -> Contents:
     with av.open(str(path), metadata_errors="replace") as container:
-        video = next(s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
+        video = main_video(container)
+        assert video is not None
         tracks = {s.index: _track(s) for s in container.streams if s.type in ("audio", "subtitle")}
         times: list[Fraction] = []
         try:

@@ -16,7 +16,7 @@ from test_sinks_conformance import MODEL, fill, stream
 
 from streamdepth.errors import ConfigError, SinkOpenError
 from streamdepth.sinks.encoders import CODECS, available_encoders, find_encoder
-from streamdepth.sinks.tracks import first_video
+from streamdepth.sinks.tracks import main_video
 from streamdepth.sinks.video import VideoSink
 from streamdepth.types import DepthFrame, DepthKind, Frame, StreamInfo
 
@@ -88,7 +88,7 @@ def convert(source: Path, sink: VideoSink, limit: int | None = None) -> int:
     """Every frame of `source` with a made-up depth, as the pipeline would bring it. Returns how many."""
     count = 0
     with av.open(str(source)) as container:
-        video = first_video(container)
+        video = main_video(container)
         assert video is not None
         assert video.time_base is not None
         info = StreamInfo(

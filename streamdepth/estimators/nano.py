@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from importlib import resources
 from itertools import groupby
@@ -50,7 +49,7 @@ class NanoEstimator(Estimator):
         network = fuse(load_network(weights))
         self._name = str(weights or "nano")
         self._engine: Engine = make_engine(
-            network, engine=engine, device=device, precision=precision, cache_name=f"nano-{_digest(network)}"
+            network, engine=engine, device=device, precision=precision, cache_name="nano"
         )
 
     @property
@@ -116,11 +115,3 @@ def fuse(network: NanoNetwork) -> NanoNetwork:
             module[0] = fuse_conv_bn_eval(module[0], module[1])  # type: ignore[type-var]
             module[1] = torch.nn.Identity()
     return network
-
-
-def _digest(network: torch.nn.Module) -> str:
-    """Changes when the weights do, so that a cache never serves an older model."""
-    digest = hashlib.sha256()
-    for tensor in network.state_dict().values():
-        digest.update(tensor.numpy().tobytes())
-    return digest.hexdigest()[:16]

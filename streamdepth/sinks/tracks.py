@@ -35,7 +35,7 @@ class TrackCopier:
         self._output, self._notice = output, notice
         self._input: InputContainer = av.open(str(origin), metadata_errors="replace")
         self._targets = {source.index: target for source, target in self._add_tracks()}
-        self._video = first_video(self._input)
+        self._video = main_video(self._input)
         self._earliest_dts: dict[int, int] = {}
         self._packets = self._read()
         self._next: Packet[Stream] | None = next(self._packets, None)
@@ -116,7 +116,7 @@ def end_of_frame(origin: Path, last: Fraction) -> tuple[Fraction | None, bool]:
     end: Fraction | None = None
     later: list[Fraction] = []
     with av.open(str(origin), metadata_errors="replace") as container:
-        video = first_video(container)
+        video = main_video(container)
         if video is None or video.time_base is None:
             return None, False
         for stream in container.streams:
@@ -140,10 +140,11 @@ def end_of_frame(origin: Path, last: Fraction) -> tuple[Fraction | None, bool]:
     return (min(later), True) if later else (end, False)
 
 
-def first_video(container: InputContainer) -> VideoStream | None:
-    """The first video track that is not a cover picture."""
-    films = (s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
-    return next(films, None)
+def main_video(container: InputContainer) -> VideoStream | None:
+    """The video track that sources read: libav's choice, never a cover picture."""
+    films = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    best = container.streams.best("video")
+    return next((s for s in films if s is best), films[0] if films else None)
 
 
 def _fits(stream: Stream, format_name: str) -> bool:

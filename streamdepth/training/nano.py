@@ -1,7 +1,7 @@
 """Trains the built-in model: `python -m streamdepth.training.nano --data ROOT --out runs/nano`.
 
-ROOT holds data sets as `streamdepth.evaluation.datasets` describes them. The run can be stopped and started again: it goes
-on from the last checkpoint. Every step depends on the seed and the step's number only.
+ROOT holds data sets as `streamdepth.evaluation.datasets` describes them. A run that was stopped goes on from its last
+checkpoint when it is started again. Every step depends on the seed and the step's number only.
 """
 
 from __future__ import annotations

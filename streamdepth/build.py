@@ -200,7 +200,12 @@ def _make_stream(address: str, name: str | None, settings: Settings) -> Stream:
 
     check_colormap(settings.colormap)
     stabilizer = make_stabilizer(settings.smooth, settings.range)
-    return Stream(make_source(address, settings), stabilizer, make_sinks(settings, name))
+    source = make_source(address, settings)
+    if settings.pace:
+        from streamdepth.sources.paced import PacedSource
+
+        source = PacedSource(source)
+    return Stream(source, stabilizer, make_sinks(settings, name))
 
 
 def describe(info: StreamInfo) -> list[tuple[str, str]]:

@@ -215,11 +215,11 @@ def live(
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
 ) -> None:
-    """Watch depth in a window; q or Esc ends.
+    """Watch depth in a window, files at their own pace; q or Esc ends.
 
     Example: streamdepth live 0 --style side-by-side
     """
-    _run(_settings({**locals(), "window": True}), quiet)
+    _run(_settings({**locals(), "window": True, "pace": True}), quiet)
 
 
 @app.command()

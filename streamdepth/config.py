@@ -60,6 +60,8 @@ class Settings(_Section):
     output: Path | None = None
     depth_out: Path | None = None
     window: bool = False
+    pace: bool = False
+    """Play files at their own rate, dropping what comes too late, as a camera would."""
     model: str = "nano"
     size: int | None = Field(None, gt=0)
     engine: str = "auto"

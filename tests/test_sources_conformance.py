@@ -23,6 +23,7 @@ from streamdepth.sources.devices import DeviceSource
 from streamdepth.sources.file import FileSource
 from streamdepth.sources.images import ImagesSource
 from streamdepth.sources.network import NetworkSource
+from streamdepth.sources.paced import PacedSource
 from streamdepth.stages import Source
 from streamdepth.testing import SyntheticSource
 from streamdepth.types import Frame
@@ -60,6 +61,11 @@ def rotated_anamorphic_file(folder: Path, patch: pytest.MonkeyPatch) -> Iterator
         media.write_video(folder / "r.mov", count=COUNT, size=(66, 50), rotation=90, aspect=2)  # type: ignore[arg-type]
 
     yield Case(FileSource(folder / "r.mov"), write)
+
+
+@case
+def paced(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
+    yield Case(PacedSource(FileSource(folder / "a.mp4")), lambda: media.write_video(folder / "a.mp4", count=COUNT))
 
 
 @case

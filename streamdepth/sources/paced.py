@@ -1,0 +1,50 @@
+"""A file at its own pace."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+
+from streamdepth.stages import Source
+from streamdepth.types import Frame, StreamInfo
+
+
+class PacedSource(Source):
+    """Gives another source's frames no sooner than their timestamps say, as a camera would.
+
+    The stream counts as live: frames that are not taken in time are dropped and counted. A source that is live anyway
+    keeps its own pace.
+    """
+
+    def __init__(self, source: Source) -> None:
+        super().__init__()
+        self._source = source
+        self.lost, self.notices = source.lost, source.notices
+        self._keeps_pace = False
+        self._began: tuple[float, float] | None = None
+        self._interrupted = threading.Event()
+
+    def open(self) -> StreamInfo:
+        info = self._source.open()
+        self._keeps_pace, self._began = info.is_live, None
+        self._interrupted.clear()
+        return replace(info, is_live=True)
+
+    def read(self) -> Frame | None:
+        frame = self._source.read()
+        self.reconnects = self._source.reconnects
+        if frame is None or self._keeps_pace:
+            return frame
+        now = time.monotonic()
+        if self._began is None:
+            self._began = now, frame.time
+        self._interrupted.wait(max(0.0, self._began[0] + frame.time - self._began[1] - now))
+        return replace(frame, captured_at=time.monotonic())
+
+    def interrupt(self) -> None:
+        self._interrupted.set()
+        self._source.interrupt()
+
+    def close(self) -> None:
+        self._source.close()

@@ -39,7 +39,7 @@ def book(at: Point, size: Point, colour: Colour, turn: Point = (0, 0, 0)) -> Par
         *(box((0.003, deep, high), (side * thick / 2, 0, 0), cover, bevel=0.001) for side in (-1, 1)),
         box((thick * 1.01, 0.002, high * 0.07), (0, -deep / 2 - 0.0012, high * 0.22), plain(BRASS, 0.4), bevel=0),
     ]
-    return [group("book", parts, at)] if not any(turn) else [turned(group("book", parts, at), turn)]
+    return [turned(group("book", parts, at), turn)]
 
 
 def turned(item: bpy.types.Object, turn: Point) -> bpy.types.Object:

@@ -20,7 +20,7 @@ def test_defaults_then_file_then_set_then_flags(tmp_path: Path) -> None:
     path = _file(tmp_path, "source: 0\nsmooth: strong\nsize: 192\nvideo: {crf: 30}\n")
     settings = config.load(path, ["size=256", "video.preset=slow"], {"size": 320, "smooth": None})
     assert (settings.source, settings.smooth, settings.size) == (("0",), "strong", 320)
-    assert (settings.video.crf, settings.video.preset, settings.video.codec) == (30, "slow", "h264")
+    assert (settings.video.crf, settings.video.preset, settings.video.codec) == (30, "slow", "auto")
 
 
 def test_a_camera_size_is_read_as_people_write_it(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -30,12 +31,12 @@ MAKERS = {
 
 
 @pytest.fixture(scope="module", params=MAKERS)
-def estimator(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Estimator:
+def estimator(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estimator]:
     if "openvino" in request.param:
         pytest.importorskip("openvino")
     made: Estimator = MAKERS[request.param](tmp_path_factory.mktemp("models"))
-    request.addfinalizer(made.close)
-    return made
+    yield made
+    made.close()
 
 
 def frame(width: int, height: int, seed: int = 0, stream: str = "a") -> Frame:

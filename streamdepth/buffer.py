@@ -71,22 +71,30 @@ class FrameBuffer(Generic[T]):
             self._changed.notify_all()
             return True
 
-    def take(self, most: int = 1, *, fill: bool = False) -> list[T]:
+    def take(self, most: int = 1, *, fill: bool = False, within: float | None = None) -> list[T]:
         """Waits for a first item, then takes up to `most` that are there: one of each lane in turn, then again.
 
         With `fill`, waits for `most` items unless a lane holds all it can. An empty list means that every lane is
-        closed and drained. Raises the error that closed a lane, once, when that lane is drained.
+        closed and drained (`is_over`), or that nothing came `within` seconds. Raises the error that closed a lane,
+        once, when that lane is drained.
         """
+        deadline = None if within is None else time.monotonic() + within
         with self._changed:
             while True:
                 self._raise_error()
                 ready = sum(len(lane.items) for lane in self._lanes)
-                is_over = all(lane.closed for lane in self._lanes)
-                if ready >= most or is_over or (ready and not (fill and self._can_grow())):
+                is_late = deadline is not None and time.monotonic() >= deadline
+                if ready >= most or self.is_over or is_late or (ready and not (fill and self._can_grow())):
                     taken = [self._pop() for _ in range(min(most, ready))]
                     self._changed.notify_all()
                     return taken
-                self._changed.wait()
+                self._changed.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+
+    @property
+    def is_over(self) -> bool:
+        """Every lane is closed; what is left can still be taken."""
+        with self._changed:
+            return all(lane.closed for lane in self._lanes)
 
     def _can_grow(self) -> bool:
         return not any(lane.is_full for lane in self._lanes) and not all(lane.closed for lane in self._lanes)

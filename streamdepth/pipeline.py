@@ -1,6 +1,6 @@
 """The loop: sources are read, depth is estimated and steadied, sinks are fed, each on a thread of its own.
 
-    source.read -> [inbox] -> estimate, push -> [outbox] -> sink.write
+    source.read -> [inbox] -> estimate, push -> [outlet] -> sink.write
     one thread per source     one worker        the caller's thread
 
 When there are previews beside recorders, the recorders get a thread and the previews the caller's (windows need it).
@@ -9,23 +9,25 @@ When there are previews beside recorders, the recorders get a thread and the pre
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from streamdepth.buffer import FrameBuffer, Policy, Worker
-from streamdepth.errors import SourceLostError, StreamDepthError
+from streamdepth.buffer import FrameBuffer, Policy, StuckThreadError, Worker
+from streamdepth.errors import SourceLostError
+from streamdepth.outlet import Item, Outlet
 from streamdepth.stages import Estimator, Sink, Source, Stabilizer
 from streamdepth.stats import Report, Stats
-from streamdepth.types import DepthFrame, Estimate, Frame, Intrinsics, StreamInfo
+from streamdepth.types import DepthFrame, DepthKind, Estimate, Frame, Intrinsics, ModelInfo, StreamInfo
 
 _log = logging.getLogger(__name__)
 
 JOIN_SECONDS = 15.0
 """How long threads may take to end; longer than any source's default timeout."""
+
+_AHEAD, _LIVE, _RECORDED = Policy(4), Policy(1, "drop_oldest"), Policy(8, "drop_oldest")
 
 
 @dataclass(slots=True)
@@ -40,13 +42,8 @@ class Stream:
 
     @property
     def is_live(self) -> bool:
+        """Whether frames are dropped rather than waited for."""
         return self.info is not None and self.info.is_live
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    lane: int
-    result: DepthFrame
 
 
 class Pipeline:
@@ -67,22 +64,23 @@ class Pipeline:
         max_frames: int | None = None,
         max_seconds: float | None = None,
         allow_partial: bool = False,
-        on_written: Callable[[DepthFrame], None] | None = None,
+        on_written: Callable[[DepthFrame], None] = lambda _: None,
     ) -> None:
         self.streams, self.estimator, self.batch = list(streams), estimator, batch
         self.max_frames, self.max_seconds, self.allow_partial = max_frames, max_seconds, allow_partial
         self.stats = Stats()
-        self._on_written = on_written
-        self._stopping = threading.Event()
+        self.is_stopped = False
+        """Whether the end came early, by `stop`."""
+        self._model = ModelInfo("", DepthKind.RELATIVE)
+        self._tell_written = on_written
         self._inbox: FrameBuffer[tuple[int, Frame]] = FrameBuffer()
-        self._outbox: FrameBuffer[_Item] = FrameBuffer()
-        self._previews: FrameBuffer[_Item] | None = None
+        self._outlets: list[Outlet] = []
         self._workers: list[Worker] = []
         self._lost: list[Exception] = []
 
     def stop(self) -> None:
         """Ends the run early and cleanly: what was read is finished. Thread-safe, idempotent."""
-        self._stopping.set()
+        self.is_stopped = True
         self._inbox.close()
         for stream in self.streams:
             stream.source.interrupt()
@@ -94,19 +92,26 @@ class Pipeline:
         complete in the sinks; on any other error the sinks discard their outputs.
         """
         with self._running():
-            if self._previews is None:
-                self._drain(self._outbox, self._recorders)
-            else:
-                self._start("recorder", lambda: self._drain(self._outbox, self._recorders), self._recorder_ended)
-                self._drain(self._previews, self._viewers)
+            *recorders, last = self._outlets
+            failures: list[BaseException] = []
+            for outlet in recorders:
+                worker = self._start("recorder", outlet.drain, lambda error: self._recorder_ended(error, failures))
+            last.drain()
+            if recorders:
+                worker.join(time.monotonic() + JOIN_SECONDS)
+            if failures:
+                raise failures[0]
         self._raise_lost()
         return self.report()
 
     def frames(self) -> Iterator[DepthFrame]:
-        """Yields each finished item instead of writing to sinks; closing the generator stops the run."""
+        """Yields each finished item instead of writing it to sinks; closing the generator stops the run.
+
+        Raises as `run` does.
+        """
         with self._running():
-            while items := self._outbox.take():
-                self._note_written(items[0].result)
+            while items := self._outlets[0].buffer.take():
+                self._note_written(items[0].result, 0.0)
                 yield items[0].result
         self._raise_lost()
 
@@ -126,9 +131,9 @@ class Pipeline:
             dropped.update(stream.source.lost)
         lost = dropped.total()
         dropped["waiting_for_model"] += self._inbox.dropped
-        dropped["waiting_for_sink"] += self._outbox.dropped
+        dropped["waiting_for_sink"] += self._outlets[0].buffer.dropped if self._outlets else 0
         dropped["stopped"] += self.stats["stopped"]
-        info, seconds, written = self.estimator.info, self.stats.seconds, self.stats["written"]
+        seconds, written = self.stats.seconds, self.stats["written"]
         return Report(
             read=self.stats["read"] + lost,
             written=written,
@@ -137,10 +142,10 @@ class Pipeline:
             latency_ms=self.stats.latency_ms(),
             fps=round(written / seconds, 2) if seconds else 0.0,
             seconds=round(seconds, 3),
-            model=info.name,
-            engine=info.engine,
-            device=info.device,
-            precision=info.precision,
+            model=self._model.name,
+            engine=self._model.engine,
+            device=self._model.device,
+            precision=self._model.precision,
             notices=tuple(self._notices()),
         )
 
@@ -162,49 +167,60 @@ class Pipeline:
             complete = True
         finally:
             try:
-                self._shut_down(discard=not complete)
+                self._end_threads(discard=not complete)
             finally:
-                for stream in self.streams:
-                    stream.source.close()
+                self._close(discard=not complete)
 
     def _open(self) -> None:
         for stream in self.streams:
             stream.info = stream.source.open()
+        self._model = self.estimator.info
+        for stream in self.streams:
+            assert stream.info is not None
             for sink in stream.sinks:
-                sink.open(stream.info, self.estimator.info)
+                sink.open(stream.info, self._model)
 
     def _start_threads(self) -> None:
-        keeps = any(not sink.may_skip for s in self.streams for sink in s.sinks)
-        shows = any(sink.may_skip for s in self.streams for sink in s.sinks)
-        ahead = max(4, self.batch)
-        live = Policy(1, "drop_oldest")
-        self._inbox = FrameBuffer(*(live if s.is_live else Policy(ahead) for s in self.streams))
-        recorded = Policy(8, "drop_oldest") if keeps else live
-        self._outbox = FrameBuffer(*(recorded if s.is_live else Policy(4) for s in self.streams))
-        if keeps and shows:
-            self._previews = FrameBuffer(*(live for _ in self.streams))
-        self._workers = []
-        if self._stopping.is_set():
+        ahead = Policy(max(_AHEAD.size, self.batch))
+        self._inbox = FrameBuffer(*(_LIVE if s.is_live else ahead for s in self.streams))
+        if self.is_stopped:
             self._inbox.close()
+        self._outlets = self._make_outlets()
+        self.stats.start()
         self._start("inference", self._infer, self._inference_ended)
         for lane, stream in enumerate(self.streams):
-            self._start_capture(lane, stream)
+            self._start_capture(lane, stream.source)
 
-    def _start_capture(self, lane: int, stream: Stream) -> None:
+    def _make_outlets(self) -> list[Outlet]:
+        """One outlet for all sinks; where previews are beside recorders, first the recorders', then the previews'."""
+        sinks = [list(s.sinks) for s in self.streams]
+        recorders = [[s for s in of_stream if not s.may_skip] for of_stream in sinks]
+        viewers = [[s for s in of_stream if s.may_skip] for of_stream in sinks]
+        if not any(recorders):
+            policies = [_LIVE if s.is_live else _AHEAD for s in self.streams]
+            return [Outlet(sinks, policies, stop=self.stop, on_written=self._note_written)]
+        policies = [_RECORDED if s.is_live else _AHEAD for s in self.streams]
+        outlets = [Outlet(recorders, policies, stop=self.stop, on_written=self._note_written)]
+        if any(viewers):
+            outlets.append(Outlet(viewers, [_LIVE] * len(viewers), stop=self.stop, may_fail=True))
+        return outlets
+
+    def _start_capture(self, lane: int, source: Source) -> None:
         self._start(
             f"capture {lane}",
-            lambda: self._capture(lane, stream.source),
+            lambda: self._capture(lane, source),
             lambda error: self._inbox.close(error, lane),
         )
 
-    def _start(self, name: str, work: Callable[[], None], done: Callable[[BaseException | None], None]) -> None:
+    def _start(self, name: str, work: Callable[[], None], done: Callable[[BaseException | None], None]) -> Worker:
         worker = Worker(name, work, done)
         self._workers.append(worker)
         worker.start()
+        return worker
 
     def _capture(self, lane: int, source: Source) -> None:
         count, first = 0, None
-        while not self._stopping.is_set():
+        while not self.is_stopped and count != self.max_frames:
             began = time.monotonic()
             frame = source.read()
             if frame is None:
@@ -218,8 +234,6 @@ class Pipeline:
                 self.stats.count("stopped")
                 return
             count += 1
-            if count == self.max_frames:
-                return
 
     def _infer(self) -> None:
         fill = not any(s.is_live for s in self.streams)
@@ -242,6 +256,8 @@ class Pipeline:
             self.stats.time("wait", began - frame.captured_at)
         estimates = self.estimator.estimate([frame for _, frame in taken])
         self.stats.time("infer", time.monotonic() - began)
+        # What the engine really uses is known once it has run.
+        self._model = self.estimator.info
         for (lane, frame), estimate in zip(taken, estimates, strict=True):
             began = time.monotonic()
             steady = list(self.streams[lane].stabilizer.push(self._result(lane, frame, estimate)))
@@ -254,73 +270,64 @@ class Pipeline:
         if intrinsics is None and estimate.focal_px is not None:
             height, width = frame.image.shape[:2]
             intrinsics = Intrinsics.from_focal(estimate.focal_px, width, height)
-        return DepthFrame(frame, estimate.depth, self.estimator.info.kind, intrinsics=intrinsics)
+        return DepthFrame(frame, estimate.depth, self._model.kind, intrinsics=intrinsics)
 
     def _emit(self, lane: int, results: list[DepthFrame]) -> None:
+        first, *previews = self._outlets
         for result in results:
             if result.cut:
                 self.estimator.reset(result.frame.stream)
-            if not self._outbox.put(_Item(lane, result), lane):
+            if not first.buffer.put(Item(lane, result), lane):
                 self.stats.count("stopped")
-            if self._previews is not None:
-                self._previews.put(_Item(lane, result), lane)
+            for outlet in previews:
+                outlet.buffer.put(Item(lane, result), lane)
 
     def _inference_ended(self, error: BaseException | None) -> None:
         self.stats.count("stopped", self._inbox.clear())
-        self._close_outlets(error)
+        for outlet in self._outlets:
+            outlet.buffer.close(error)
 
-    def _recorder_ended(self, error: BaseException | None) -> None:
+    def _recorder_ended(self, error: BaseException | None, failures: list[BaseException]) -> None:
         if error is not None:
-            self.stop()
-            self._outbox.clear()
-            self._close_outlets(error)
+            failures.append(error)
+            self._abandon()
 
-    def _close_outlets(self, error: BaseException | None) -> None:
-        self._outbox.close(error)
-        if self._previews is not None:
-            self._previews.close(error)
+    def _abandon(self) -> None:
+        """Stops, and throws away what waits in the buffers."""
+        self.stop()
+        self.stats.count("stopped", self._inbox.clear())
+        for i, outlet in enumerate(self._outlets):
+            count = outlet.buffer.clear()
+            self.stats.count("stopped", 0 if i else count)
 
-    def _recorders(self, stream: Stream) -> list[Sink]:
-        return [s for s in stream.sinks if self._previews is None or not s.may_skip]
-
-    def _viewers(self, stream: Stream) -> list[Sink]:
-        return [s for s in stream.sinks if s.may_skip]
-
-    def _drain(self, outlet: FrameBuffer[_Item], sinks_of: Callable[[Stream], list[Sink]]) -> None:
-        sinks = [sinks_of(stream) for stream in self.streams]
-        while items := outlet.take():
-            for item in items:
-                began = time.monotonic()
-                for sink in sinks[item.lane]:
-                    sink.write(item.result)
-                    if sink.wants_stop:
-                        self.stop()
-                if outlet is self._outbox:
-                    self.stats.time("sink", time.monotonic() - began)
-                    self._note_written(item.result)
-
-    def _note_written(self, result: DepthFrame) -> None:
+    def _note_written(self, result: DepthFrame, seconds: float) -> None:
+        self.stats.time("sink", seconds)
         self.stats.count("written")
         self.stats.time("total", time.monotonic() - result.frame.captured_at)
-        if self._on_written is not None:
-            self._on_written(result)
+        self._tell_written(result)
 
-    def _shut_down(self, *, discard: bool) -> None:
+    def _end_threads(self, *, discard: bool) -> None:
         if discard:
-            self.stop()
-            self.stats.count("stopped", self._outbox.clear())
-        self._join()
-        for stream in self.streams:
-            for sink in stream.sinks:
-                sink.discard() if discard else sink.close()
-
-    def _join(self) -> None:
+            self._abandon()
         deadline = time.monotonic() + JOIN_SECONDS
         for worker in self._workers:
             try:
                 worker.join(deadline)
-            except StreamDepthError as stuck:
+            except StuckThreadError as stuck:
                 _log.error("%s", stuck)
+
+    def _close(self, *, discard: bool) -> None:
+        """Closes all sinks and sources, whichever of them fails; raises the first failure at the end."""
+        failures: list[Exception] = []
+        for stream in self.streams:
+            actions = [sink.discard if discard else sink.close for sink in stream.sinks]
+            for action in (*actions, stream.source.close):
+                try:
+                    action()
+                except Exception as error:
+                    failures.append(error)
+        if failures:
+            raise failures[0]
 
     def _raise_lost(self) -> None:
         for error in self._lost:

@@ -16,6 +16,12 @@ from streamdepth.types import DepthFrame, Estimate, Frame, ModelInfo, StreamInfo
 _log = logging.getLogger(__name__)
 
 
+def _announce(text: str, notices: list[str]) -> None:
+    if text not in notices:
+        notices.append(text)
+        _log.warning("%s", text)
+
+
 class Source(ABC):
     """Gives the frames of one stream, in order.
 
@@ -31,9 +37,7 @@ class Source(ABC):
 
     def notice(self, text: str) -> None:
         """Announces `text` once."""
-        if text not in self.notices:
-            self.notices.append(text)
-            _log.warning("%s", text)
+        _announce(text, self.notices)
 
     @abstractmethod
     def open(self) -> StreamInfo:
@@ -87,12 +91,18 @@ class Stabilizer(ABC):
 
 
 class Sink(ABC):
-    """Stores or shows results. The calls come from one thread: `open`, `write`..., then `close` or `discard`."""
+    """Stores or shows results: `open`, `write`..., then `close` or `discard`, never two calls at once."""
 
-    notices: Sequence[str] = ()
-    """What a user should know of the output, for example a track that could not be copied."""
     may_skip = False
     """True for previews: frames may be left out when it is slow, so that it never slows a recorder."""
+
+    def __init__(self) -> None:
+        self.notices: list[str] = []
+        """What a user should know of the output, for example a track that could not be copied."""
+
+    def notice(self, text: str) -> None:
+        """Announces `text` once."""
+        _announce(text, self.notices)
 
     @abstractmethod
     def open(self, info: StreamInfo, model: ModelInfo) -> None:
@@ -109,6 +119,9 @@ class Sink(ABC):
     def discard(self) -> None:
         """Gives up: removes what was begun and leaves an older output untouched. Idempotent."""
         self.close()
+
+    def idle(self) -> None:
+        """Called now and then while no frame comes, on the thread of `write`; a window stays alive by it."""
 
     @property
     def wants_stop(self) -> bool:

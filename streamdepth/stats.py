@@ -44,13 +44,19 @@ class Stats:
         self._lock = threading.Lock()
         self._histograms = {stage: Histogram() for stage in STAGES}
         self._counts: Counter[str] = Counter()
+        self._began: float | None = None
+
+    def start(self) -> None:
+        """Starts the clock of `seconds`."""
         self._began = time.monotonic()
 
     def time(self, stage: str, seconds: float) -> None:
+        """Adds one duration to a stage of `STAGES`."""
         with self._lock:
             self._histograms[stage].add(seconds)
 
     def count(self, what: str, by: int = 1) -> None:
+        """Adds to a counter of any name."""
         with self._lock:
             self._counts[what] += by
 
@@ -60,8 +66,8 @@ class Stats:
 
     @property
     def seconds(self) -> float:
-        """Since the start."""
-        return time.monotonic() - self._began
+        """Since `start`; 0 before it."""
+        return 0.0 if self._began is None else time.monotonic() - self._began
 
     def latency_ms(self) -> dict[str, dict[str, float]]:
         """p50, p95 and p99 of each stage that was timed, in milliseconds."""

@@ -128,6 +128,7 @@ class RecordingSink(Sink):
     """Remembers what happened to it."""
 
     def __init__(self, *, may_skip: bool = False, delay_seconds: float = 0.0, stop_after: int | None = None) -> None:
+        super().__init__()
         self.may_skip = may_skip
         self.delay_seconds, self.stop_after = delay_seconds, stop_after
         self.items: list[DepthFrame] = []

@@ -20,6 +20,10 @@ BROKEN = {
     "car_truncated_noindex.mp4": (SourceLostError, "of 377 frames"),
     "flower_truncated.webm": (SourceLostError, "of about"),
 }
+TOLERANCE = {}
+"""Seconds by which times may differ, by the ending of the clip."""
+TRACK_NOTICES = {}
+"""What is said of the clip's other tracks; nothing, when all are copied."""
 
 
 @pytest.mark.parametrize("clip", CLIPS or [None], ids=lambda p: p.name if p else "none")
@@ -45,11 +49,10 @@ def test_every_clip_converts_or_says_why(clip: Path | None, tmp_path: Path, monk
         return
     result = compare_streams(clip, target)
     assert result.frame_counts[1] == report.written
-    if clip.name not in BROKEN:
-        assert result.frame_counts[0] == result.frame_counts[1]
-    # Matroska's and WebM's clock has milliseconds.
-    tolerance = 0.0005 if target.suffix == ".webm" else 2e-5 if clip.suffix == ".webm" else 0
-    for before, after in zip(result.source.times, result.output.times, strict=False):
-        assert abs(before - after) <= tolerance
-    announced = " ".join(report.notices)
-    assert result.tracks_equal or "track" in announced or clip.name in BROKEN
+    is_broken = clip.name in BROKEN
+    shifts = [abs(a - b) for a, b in zip(result.source.times, result.output.times, strict=not is_broken)]
+    assert max(shifts) <= TOLERANCE.get(clip.suffix, 0)
+    assert [n for n in report.notices if "track" in n] == TRACK_NOTICES.get(clip.name, [])
+    if not is_broken:
+        assert result.tracks_equal
+        assert result.largest_track_shift <= TOLERANCE.get(clip.suffix, 0)

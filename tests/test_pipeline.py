@@ -227,3 +227,79 @@ def test_stop_interrupts_a_source_that_waits() -> None:
     began = time.monotonic()
     assert pipeline.run().written == 3
     assert time.monotonic() - began < 10
+
+
+def test_a_recorder_that_fails_at_the_very_end_beside_a_preview_is_an_error() -> None:
+    class Slow(FailingSink):
+        def write(self, item) -> None:
+            time.sleep(0.05)
+            super().write(item)
+
+    failing, preview = Slow(after=9), RecordingSink(may_skip=True)
+    pipeline = Pipeline([_stream(SyntheticSource(count=10), failing, preview)], ConstantEstimator())
+    with pytest.raises(SinkWriteError):
+        pipeline.run()
+    assert failing.discarded
+
+
+def test_a_sink_that_fails_to_close_leaves_the_others_closed() -> None:
+    class Stubborn(RecordingSink):
+        def close(self) -> None:
+            raise SinkWriteError("cannot close")
+
+    other = RecordingSink()
+    streams = [_stream(SyntheticSource(name="a"), Stubborn()), _stream(SyntheticSource(name="b"), other)]
+    with pytest.raises(SinkWriteError, match="cannot close"):
+        Pipeline(streams, ConstantEstimator()).run()
+    assert other.closed
+    assert not any(s.source.is_open for s in streams)
+
+
+def test_a_failing_preview_leaves_the_recorder() -> None:
+    recorder, preview = RecordingSink(), FailingSink(after=2)
+    preview.may_skip = True
+    report = Pipeline([_stream(SyntheticSource(count=60), recorder, preview)], ConstantEstimator()).run()
+    assert len(recorder.items) == report.written == 60
+    assert recorder.closed
+    assert any("on purpose" in notice for notice in report.notices)
+
+
+def test_after_an_error_nothing_more_is_inferred() -> None:
+    estimator = ConstantEstimator(delay_seconds=0.2)
+    frames = Pipeline([_stream(SyntheticSource(count=1000))], estimator).frames()
+    next(frames)
+    began = time.monotonic()
+    frames.close()
+    assert time.monotonic() - began < 5
+    assert len(estimator.batches) < 8
+
+
+def test_a_report_before_the_model_is_loaded_loads_nothing() -> None:
+    class Unloadable(ConstantEstimator):
+        @property
+        def info(self):
+            raise AssertionError("loaded")
+
+    report = Pipeline([_stream()], Unloadable()).report()
+    assert (report.model, report.read) == ("", 0)
+
+
+def test_an_idle_viewer_is_kept_alive_and_may_stop() -> None:
+    class Viewer(RecordingSink):
+        idles = 0
+
+        def idle(self) -> None:
+            self.idles += 1
+
+        @property
+        def wants_stop(self) -> bool:
+            return self.idles > 2
+
+    source = SyntheticSource(count=5, is_live=True)
+    waiting = threading.Event()
+    source.read = lambda: (waiting.wait(20), None)[1]
+    source.interrupt = waiting.set
+    viewer = Viewer(may_skip=True)
+    report = Pipeline([_stream(source, viewer)], ConstantEstimator()).run()
+    assert report.written == 0
+    assert viewer.idles > 2

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from streamdepth import build, config
+from streamdepth.errors import ConfigError
 from streamdepth.pipeline import Pipeline
 from streamdepth.stages import Estimator
 from streamdepth.stats import Report
@@ -72,12 +73,20 @@ def estimate_pixels(pixels: Image, settings: config.Settings) -> Depth:
     """The depth of a picture in memory, (H, W, 3) uint8 RGB."""
     from streamdepth.render import resize_depth
 
-    estimator = _loaded(settings)
+    estimator = _loaded(settings.model_copy(update=_NOT_THE_MODELS))
     frame = Frame(pixels, 0, 0, Fraction(1), time.monotonic(), "picture")
     result = estimator.estimate([frame])[0]
     height, width = pixels.shape[:2]
     intrinsics = Intrinsics.from_focal(result.focal_px, width, height) if result.focal_px else None
     return Depth(resize_depth(result.depth, width, height), estimator.info.kind, intrinsics)
+
+
+_NOT_THE_MODELS = {
+    name: field.default
+    for name, field in config.Settings.model_fields.items()
+    if name not in ("model", "size", "engine", "device", "precision", "accept_license", "allow_pickle")
+}
+"""Settings that do not change the model, with one value for all, so that a new colour map loads nothing anew."""
 
 
 @lru_cache(maxsize=1)
@@ -88,10 +97,12 @@ def _loaded(settings: config.Settings) -> Estimator:
 def stream(source: str | int | Path, model: str = "nano", **settings: Any) -> Iterator[DepthFrame]:
     """Frames of `source` with steady depth, one by one; a live source drops frames while the caller is slow.
 
-    settings: any of `streamdepth.config.Settings`. Closing the generator stops everything.
+    settings: any of `streamdepth.config.Settings` but outputs. Closing the generator stops everything.
     Raises StreamDepthError as the stages do.
     """
     chosen = config.make({"source": str(source), "model": model, **settings})
+    if chosen.output or chosen.depth_out or chosen.window:
+        raise ConfigError("stream() yields frames and writes nothing; use convert() for output, depth_out or window")
     with build.pipeline(chosen) as pipeline:
         yield from pipeline.frames()
 
@@ -113,11 +124,12 @@ def stop_on_interrupt(pipeline: Pipeline) -> Iterator[None]:
         yield
         return
 
-    def on_signal(number: int, _frame: object) -> None:
-        signal.signal(number, before[signal.Signals(number)])
+    def on_signal(_number: int, _frame: object) -> None:
+        for number in before:
+            signal.signal(number, signal.default_int_handler)
         pipeline.stop()
 
-    before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    before = {n: signal.getsignal(n) or signal.SIG_DFL for n in (signal.SIGINT, signal.SIGTERM)}
     for number in before:
         signal.signal(number, on_signal)
     try:

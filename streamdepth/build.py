@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,15 +28,23 @@ def make_source(address: str, settings: Settings) -> Source:
     if address.isdecimal() or address.startswith(("/dev/video", "camera:")):
         return _camera(address, settings)
     is_picture = re.split(r"[?#]", address)[0].lower().endswith(_PICTURES_IN)
-    if "://" in address and not (is_picture and address.startswith("http")):
+    if "://" in address and not (is_picture and address.lower().startswith("http")):
         return _network(address, settings)
-    if is_picture or Path(address).is_dir() or any(c in address for c in "*?["):
+    if is_picture or _is_folder_or_pattern(address):
         from streamdepth.sources.images import ImagesSource
 
         return ImagesSource(address, max_side_px=settings.max_side)
     from streamdepth.sources.file import FileSource
 
     return FileSource(address, max_side_px=settings.max_side)
+
+
+def _is_folder_or_pattern(address: str) -> bool:
+    path = Path(address)
+    try:
+        return path.is_dir() or (not path.is_file() and any(c in address for c in "*?["))
+    except OSError:  # a name that no file can have; opening it says so
+        return False
 
 
 def _camera(address: str, settings: Settings) -> Source:
@@ -55,6 +64,7 @@ def _network(address: str, settings: Settings) -> Source:
         transport=network.transport,
         timeout_seconds=network.timeout_seconds,
         reconnect_seconds=network.reconnect_seconds,
+        live=network.live,
         max_side_px=settings.max_side,
     )
 
@@ -119,7 +129,13 @@ def make_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
         from streamdepth.sinks.window import WindowSink
 
         sinks.append(
-            WindowSink("streamdepth", style=settings.style, colormap=settings.colormap, alpha=settings.video.alpha)
+            WindowSink(
+                f"streamdepth {name}" if name else "streamdepth",
+                style=settings.style,
+                colormap=settings.colormap,
+                alpha=settings.video.alpha,
+                legend=settings.video.legend,
+            )
         )
     return sinks
 
@@ -175,7 +191,9 @@ def _depth_sink(path: Path, settings: Settings) -> Sink:
 
 
 @contextmanager
-def pipeline(settings: Settings, on_written: Callable[[DepthFrame], None] | None = None) -> Iterator[Pipeline]:
+def pipeline(
+    settings: Settings, on_written: Callable[[DepthFrame], None] = lambda _: None
+) -> Iterator[Pipeline]:
     """A pipeline ready to run; its model is closed at the end. Raises ConfigError for settings that do not fit."""
     if not settings.source:
         raise ConfigError("no source was given; name a camera's number, a file, a folder or a URL")
@@ -226,7 +244,7 @@ def describe(info: StreamInfo) -> list[tuple[str, str]]:
 def _tracks(path: Path) -> list[tuple[str, str]]:
     import av
 
-    with av.open(str(path), metadata_errors="replace") as container:
+    with av.open(f"file:{path}", metadata_errors="replace") as container:
         rows = [("container", container.format.long_name)]
         for track in container.streams:
             context = track.codec_context
@@ -245,7 +263,8 @@ def _named(settings: Settings) -> list[tuple[str, str | None]]:
         if path and path.suffix:
             raise ConfigError(f"{len(settings.source)} sources need a folder to write to, not the file '{path}'")
     stems: list[str] = []
-    for i, address in enumerate(settings.source):
-        stem = re.sub(r"\W+", "_", Path(address).stem).strip("_") if "://" not in address else f"stream_{i}"
-        stems.append(stem if stem and stem not in stems else f"{stem or 'stream'}_{i}")
+    for address in settings.source:
+        stem = "stream" if "://" in address else re.sub(r"\W+", "_", Path(address).stem).strip("_") or "stream"
+        numbered = (stem if n == 1 else f"{stem}_{n}" for n in itertools.count(1))
+        stems.append(next(name for name in numbered if name not in stems))
     return list(zip(settings.source, stems, strict=True))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
-import time
+import traceback
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +23,7 @@ from streamdepth.errors import (
     SourceError,
     StreamDepthError,
 )
+from streamdepth.redact import redact_text
 
 EXIT_CODES: tuple[tuple[type[StreamDepthError], int], ...] = (
     (ConfigError, 2),
@@ -35,8 +35,9 @@ EXIT_CODES: tuple[tuple[type[StreamDepthError], int], ...] = (
 )
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+_PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True, "markup": False, "emoji": False}
+out = Console(width=None if sys.stdout.isatty() else 200, **_PLAIN)
+err = Console(stderr=True, **_PLAIN)
 
 _verbose = False
 _NOT_SETTINGS = ("config", "set", "quiet", "verbose")
@@ -47,24 +48,35 @@ def main() -> None:
     try:
         app()
     except StreamDepthError as error:
-        if _verbose:
-            err.print_exception()
-        err.print(f"error: {error}", markup=False)
+        _complain(f"error: {error}")
         sys.exit(next(code for kind, code in EXIT_CODES if isinstance(error, kind)))
-    except KeyboardInterrupt:
-        err.print("interrupted: nothing was kept")
-        sys.exit(130)
+    except Exception as error:
+        _complain(f"internal error, please report it with the output of -v: {type(error).__name__}: {error}")
+        sys.exit(1)
+
+
+def _complain(text: str) -> None:
+    """One line for the user; a traceback before it when asked for. No secret of an address is shown."""
+    if _verbose:
+        err.print(redact_text(traceback.format_exc()))
+    err.print(redact_text(" ".join(text.split())))
 
 
 def _configure(*, quiet: bool, verbose: bool) -> None:
     global _verbose
     _verbose = verbose
     level = logging.ERROR if quiet else logging.DEBUG if verbose else logging.WARNING
-    handler = RichHandler(console=err, show_time=verbose, show_path=verbose, markup=False)
+    handler = RichHandler(console=err, show_time=verbose, show_path=verbose)
+    handler.addFilter(_redact)
     logger = logging.getLogger("streamdepth")
     logger.handlers[:] = [handler]
     logger.setLevel(level)
     logger.propagate = False
+
+
+def _redact(record: logging.LogRecord) -> bool:
+    record.msg, record.args = redact_text(record.getMessage()), None
+    return True
 
 
 def _settings(flags: dict[str, Any]) -> Any:
@@ -76,68 +88,31 @@ def _settings(flags: dict[str, Any]) -> Any:
     return config.load(flags["config"], flags["set"], values)
 
 
-class _Bar:
-    """A progress bar with frame rate, time left and drops, on a terminal only."""
-
-    def __init__(self, quiet: bool) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[state]}"))
-        self._progress = Progress(*columns, console=err, disable=quiet or not err.is_terminal)
-        self._task = self._progress.add_task("frames", total=None, state="loading the model")
-        self._shown_at = 0.0
-
-    def __enter__(self) -> _Bar:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def show(self, pipeline: Any) -> None:
-        """Moves the bar, ten times a second at most."""
-        now = time.monotonic()
-        if self._progress.disable or now - self._shown_at < 0.1:
-            return
-        self._shown_at = now
-        report = pipeline.report()
-        drops = sum(report.dropped.values())
-        state = f"{report.fps:.0f} fps" + (f", {drops} dropped" if drops else "")
-        self._progress.update(self._task, completed=report.written, total=pipeline.expected_frames, state=state)
-
-
 def _run(settings: Any, quiet: bool) -> None:
     """Runs a pipeline to its end with a progress bar, and prints and stores its report."""
     from streamdepth import build
     from streamdepth.api import stop_on_interrupt
+    from streamdepth.cli_progress import Bar, StatsFile, summary
 
+    stats = StatsFile(settings)
     with (
-        _Bar(quiet) as bar,
+        Bar(err, is_quiet=quiet) as bar,
         build.pipeline(settings, lambda _: bar.show(pipeline)) as pipeline,
         stop_on_interrupt(pipeline),
     ):
         try:
             pipeline.run()
-        except SourceError:
-            _finish(pipeline.report(), settings, quiet)
-            raise
-        _finish(pipeline.report(), settings, quiet)
-
-
-def _finish(report: Any, settings: Any, quiet: bool) -> None:
-    if settings.stats:
-        settings.stats.write_text(json.dumps(report.as_json(), indent=2) + "\n")
-    if quiet or not report.written:
-        return
-    drops = ", ".join(f"{n} {cause.replace('_', ' ')}" for cause, n in report.dropped.items())
-    total = report.latency_ms.get("total", {})
-    err.print(
-        f"{report.written} of {report.read} frames in {report.seconds:.1f} s ({report.fps:.1f} fps), "
-        f"{report.model} on {report.engine} {report.device} {report.precision}, "
-        f"latency p50 {total.get('p50', 0):.0f} ms p95 {total.get('p95', 0):.0f} ms"
-        + (f"; dropped: {drops}" if drops else ""),
-        markup=False,
-    )
+        except KeyboardInterrupt:
+            err.print("interrupted for the second time: nothing was kept")
+            raise typer.Exit(130) from None
+        finally:
+            report = pipeline.report()
+            stats.write(report)
+            if not quiet and report.written:
+                err.print(summary(report))
+    if not report.written:
+        err.print("stopped before the first frame: nothing was written")
+        raise typer.Exit(130 if pipeline.is_stopped else 3)
 
 
 def _version(wanted: bool) -> None:
@@ -193,7 +168,7 @@ def convert(
 
 @app.command()
 def live(
-    source: Annotated[str, typer.Argument(help="A camera number, a file or a URL.")] = "0",
+    source: Annotated[str | None, typer.Argument(help="A camera number, a file or a URL; the first camera.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Record the video too.")] = None,
     depth_out: o.DepthOut = None,
     model: o.Model = None,
@@ -219,7 +194,8 @@ def live(
 
     Example: streamdepth live 0 --style side-by-side
     """
-    _run(_settings({**locals(), "window": True, "pace": True}), quiet)
+    settings = _settings({**locals(), "window": True, "pace": True})
+    _run(settings if settings.source else settings.model_copy(update={"source": ("0",)}), quiet)
 
 
 @app.command()
@@ -274,7 +250,7 @@ def image(
     if not quiet:
         height, width = result.predicted_depth.shape
         unit = "metres" if result.unit else "inverse depth without unit, near is large"
-        err.print(f"{output}: {width}x{height}, {result.kind.value} ({unit}), {settings.model}", markup=False)
+        err.print(f"{output}: {width}x{height}, {result.kind.value} ({unit}), {settings.model}")
 
 
 @app.command()

@@ -37,6 +37,8 @@ class NetworkSettings(_Section):
     timeout_seconds: float = Field(5.0, gt=0)
     reconnect_seconds: float = Field(30.0, ge=0)
     """How long to try to get a lost stream back; 0 gives up at once."""
+    live: bool | None = None
+    """Whether the stream is live; None finds out."""
 
 
 class VideoSettings(_Section):

@@ -139,7 +139,10 @@ def _brightness(depth: DepthMap, kind: DepthKind, range: Range) -> DepthMap:
 
 
 def overlay(image: Image, colours: Image, alpha: float = 0.6) -> Image:
-    """`colours` laid over `image` of the same size; alpha 0 shows the image only, 1 the colours only."""
+    """`colours` laid over `image`: both (H, W, 3) uint8, and so is the result.
+
+    `alpha`: 0 shows the image only, 1 the colours only.
+    """
     return cast(Image, cv2.addWeighted(image, 1 - alpha, colours, alpha, 0))
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import http_server
 import numpy as np
 import pytest
 from media import write_video
@@ -82,3 +83,26 @@ def test_mistakes_are_the_trees_errors(tmp_path: Path) -> None:
         streamdepth.estimate(tmp_path / "no.png")
     with pytest.raises(SourceOpenError):
         next(streamdepth.stream(tmp_path / "no.mp4", **SMALL))
+
+
+def test_stream_refuses_outputs(clip: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"use convert\(\)"):
+        next(streamdepth.stream(clip, depth_out=tmp_path / "d.mkv"))
+
+
+def test_a_new_colour_map_loads_no_model_anew(monkeypatch, picture: Image.Image) -> None:
+    from streamdepth import api
+
+    api._loaded.cache_clear()
+    loads = []
+    monkeypatch.setattr(build, "make_estimator", lambda s: loads.append(s) or ConstantEstimator())
+    for colormap in ("inferno", "turbo"):
+        streamdepth.estimate(picture, colormap=colormap)
+    assert len(loads) == 1
+    api._loaded.cache_clear()
+
+
+def test_estimate_takes_an_http_link(tmp_path: Path, picture: Image.Image) -> None:
+    picture.save(tmp_path / "in.png")
+    with http_server.serve(tmp_path) as address:
+        assert streamdepth.estimate(f"{address}/in.png", **SMALL).predicted_depth.shape == (40, 60)

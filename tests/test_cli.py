@@ -17,6 +17,7 @@ from PIL import Image
 
 import streamdepth
 from streamdepth import __version__
+from streamdepth.testing import ConstantEstimator, RecordingSink
 
 pytestmark = pytest.mark.usefixtures("quick_model")
 
@@ -171,3 +172,90 @@ def test_a_killed_process_leaves_the_old_file(tmp_path: Path) -> None:
     process.kill()
     process.communicate()
     assert target.read_text() == "old"
+
+
+def test_ctrl_c_while_the_model_loads_says_so(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys, threading, time; from streamdepth import build, testing\n"
+        "def load(_):\n"
+        "    os.kill(os.getpid(), signal.SIGINT); time.sleep(0.2); return testing.ConstantEstimator()\n"
+        "build.make_estimator = load\n"
+        f"sys.argv = ['streamdepth', 'convert', {ENDLESS!r}, '-o', 'out.mkv']\n"
+        "from streamdepth.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 130
+    assert "nothing was written" in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_at_once_and_leaves_nothing(tmp_path: Path, number: int) -> None:
+    code = (
+        "import os, signal, sys, threading, time; from streamdepth import build, testing\n"
+        f"send = lambda: os.kill(os.getpid(), {int(number)})\n"
+        "class Slow(testing.ConstantEstimator):\n"
+        "    def estimate(self, frames):\n"
+        "        if len(self.batches) == 5: send(); time.sleep(0.2); send(); time.sleep(1)\n"
+        "        return super().estimate(frames)\n"
+        "build.make_estimator = lambda _: Slow()\n"
+        f"sys.argv = ['streamdepth', 'convert', {ENDLESS!r}, '-o', 'out.mkv']\n"
+        "from streamdepth.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 130, done.stderr
+    assert "nothing was kept" in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_missing_file_loads_no_model(cli, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("streamdepth.build.make_estimator", lambda _: pytest.fail("loaded"))
+    done = cli("convert", tmp_path / "no.mp4", "-o", tmp_path / "out.mp4", "--stats", tmp_path / "stats.json")
+    assert done.code == 3
+
+
+def test_stats_that_cannot_be_written_are_known_before_the_work(cli, clip: Path, tmp_path: Path) -> None:
+    done = cli("convert", clip, "-o", tmp_path / "out.mp4", "--stats", tmp_path / "no" / "stats.json")
+    assert done.code == 5
+    assert not (tmp_path / "out.mp4").exists()
+    (tmp_path / "stats.json").write_text("precious")
+    assert cli("convert", clip, "-o", tmp_path / "out.mp4", "--stats", tmp_path / "stats.json").code == 5
+    assert (tmp_path / "stats.json").read_text() == "precious"
+
+
+def test_live_takes_the_source_of_a_configuration(cli, clip: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("streamdepth.sinks.window.WindowSink", lambda *_, **__: RecordingSink(may_skip=True))
+    path = tmp_path / "my.yaml"
+    path.write_text(f"source: {clip}\nmax_frames: 3\n")
+    done = cli("live", "--config", path)
+    assert done.code == 0, done.err
+    assert "of 3 frames" in done.err
+
+
+def test_names_with_brackets_are_files(cli, tmp_path: Path) -> None:
+    source = write_video(tmp_path / "clip[1080p].mp4", count=5)
+    assert cli("convert", source, "-o", tmp_path / "out*.mp4").code == 0
+    assert _frames(tmp_path / "out*.mp4") == 5
+
+
+def test_equal_names_get_numbers(cli, tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    clips = [write_video(tmp_path / n, count=i + 3) for i, n in enumerate(("b_2.mp4", "b.mp4", "d/b.mp4"))]
+    assert cli("convert", *clips, "-o", tmp_path / "out").code == 0
+    assert {p.name: _frames(p) for p in (tmp_path / "out").iterdir()} == {"b_2.mp4": 3, "b.mp4": 4, "b_3.mp4": 5}
+
+
+def test_an_address_no_file_can_have(cli, tmp_path: Path) -> None:
+    assert cli("convert", "x" * 5000, "-o", tmp_path / "out.mp4").code == 3
+
+
+def test_an_unforeseen_error_is_one_line(cli, clip: Path, tmp_path: Path, monkeypatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr(ConstantEstimator, "estimate", fail)
+    done = cli("convert", clip, "-o", tmp_path / "out.mp4")
+    assert done.code == 1
+    assert "internal error" in done.err
+    assert "Traceback" not in done.err
+    assert os.listdir(tmp_path) == ["in.mp4"]

@@ -13,10 +13,11 @@ import streamdepth
 
 PACKAGE = Path(streamdepth.__file__).parent
 
-BASE = {"types", "errors"}
+BASE = {"types", "errors", "redact"}
 STAGES = BASE | {"stages"}
 MAY_IMPORT = {
     "errors": set(),
+    "redact": set(),
     "types": {"render"},
     "stages": BASE,
     "buffer": BASE,
@@ -38,6 +39,7 @@ MAY_IMPORT = {
     "picture": BASE | {"api", "config", "render", "sinks", "sources"},
     "doctor": BASE | {"estimators", "sources", "sinks", "testing"},
     "cli_options": set(),
+    "cli_progress": {"config", "pipeline", "sinks", "stats"},
 }
 """Folder or module -> what of streamdepth it may import besides itself. `cli` and `__init__` may import all."""
 

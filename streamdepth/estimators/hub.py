@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 from dataclasses import dataclass
@@ -59,12 +60,10 @@ def _from_hub(hub_id: str, accept_license: bool, allow_pickle: bool) -> Path:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        folder = Path(snapshot_download(hub_id, local_files_only=True))
-        if (folder / "config.json").is_file() and _weights(folder):
-            return folder
-    except LocalEntryNotFoundError:
-        pass
-    try:
+        with contextlib.suppress(LocalEntryNotFoundError):
+            folder = Path(snapshot_download(hub_id, local_files_only=True))
+            if (folder / "config.json").is_file() and _weights(folder):
+                return folder
         return _download(hub_id, accept_license, allow_pickle)
     except ModelLoadError:
         raise
@@ -138,8 +137,8 @@ def _licence_of(folder: Path) -> str:
 def _unknown(model: str) -> str:
     shown = re.sub(r"//[^/@]*@", "//", model)
     guesses = catalog.nearest(shown)
-    hint = f"; did you mean {' or '.join(guesses)}?" if guesses else ""
-    return f"unknown model {shown!r}{hint} A short name, a hub id (owner/name) or a local folder is wanted. {_offer()}"
+    hint = f"; did you mean {' or '.join(guesses)}?" if guesses else "."
+    return f"unknown model {shown!r}{hint} Give a short name, a hub id (owner/name) or a local folder. {_offer()}"
 
 
 def _offer() -> str:

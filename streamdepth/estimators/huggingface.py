@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from streamdepth.errors import ConfigError, ModelLoadError
+from streamdepth.estimators.engines import failures_explained
 from streamdepth.estimators.engines.choose import make_engine
 from streamdepth.estimators.hub import locate
 from streamdepth.estimators.postprocess import focal_px, metric_from_canonical, without_margins
@@ -30,6 +31,8 @@ class HuggingFaceEstimator(Estimator):
     size: of the network's input instead of the model's own, px of the side that decides the scale, or (width,
     height); rounded to the model's multiples. engine, device, precision: as `make_engine` takes them. kind: what the
     numbers mean, for the one architecture whose configuration cannot tell (dpt; inverse depth is assumed).
+    A chmv2 model gives the height of what grows, in pictures from above, and no depth: its numbers pass as relative,
+    for high is near the camera, but they are no inverse depth, and not linear in it.
     Code from the hub is never run. Raises ModelLoadError and ConfigError.
     """
 
@@ -79,7 +82,8 @@ class HuggingFaceEstimator(Estimator):
 
     def _estimate_alike(self, frames: Sequence[Frame]) -> list[Estimate]:
         """Frames of one size, in one pass."""
-        with torch.inference_mode():
+        shape = len(frames), *frames[0].image.shape
+        with failures_explained(self._engine.device, shape), torch.inference_mode():
             images = torch.from_numpy(np.stack([frame.image for frame in frames])).to(self._engine.device)
             pixels, margins = self._spec.prepare(images)
             outputs = self._engine.run(pixels)
@@ -140,7 +144,8 @@ def load_config(folder: Path) -> Any:
 def kind_of(config: Any, stated: DepthKind | None = None) -> DepthKind:
     """What the numbers of a model with this configuration mean. stated: for dpt, whose configuration cannot tell.
 
-    chmv2 gives the height of trees seen from above, so that high is near: of no use as depth in metres.
+    chmv2 gives the height of trees seen from above, so that high is near. That is neither depth in metres nor inverse
+    depth; of the two kinds, relative promises less.
     Depth Pro without its field of view gives inverse depth of unknown scale.
     """
     if config.model_type == "dpt":

@@ -1,15 +1,40 @@
-"""Depth as a video that loses nothing: FFV1, 16-bit gray, in Matroska, with everything needed to read it back."""
+"""Depth as a video that loses nothing: FFV1, 16-bit gray, in Matroska, with everything needed to read it back.
+
+NAME.mkv has the facts as JSON in the container's tag STREAMDEPTH, and NAME.mkv.json beside it has the same:
+
+    schema_version                1
+    kind, unit                    "metric", "m" or "relative", null
+    code                          "log16" or "linear16": how 16 bits become depth, see `depth_codes`
+    near_m, far_m, far_code       log16 only: the depth of the codes 1 and 65534 in metres; the code of +inf
+    ranges                        linear16 only: [first frame, depth of code 1, depth of code 65534], ...
+    invalid_code                  0: unknown
+    size, frame_size              [width, height] in px of the depth map and of the source's frames
+    model, engine, device, precision, weights_licence, smoothing, source, software
+    frames                        how many there are
+    time_base, first_pts          [numerator, denominator] of a tick in seconds; the first frame's time in ticks
+    cuts                          numbers of the frames that begin a shot
+    intrinsics                    [first frame, fx, fy, cx, cy] in px of the source's frames, ...
+    display_ranges                [first frame, low, high], ...: noted when they change by more than 0.5 %
+    frame_index                   for each frame its index at the source
+    pts                           for each frame its time in ticks; Matroska itself counts in milliseconds
+
+Lists of [first frame, ...] hold from that frame on. Frames are numbered from 0 in this file. Readers of Matroska take
+no tag above 16 MiB, so of a long video (some 200,000 frames) the tag leaves out the last lists, beginning with `pts`;
+a reader without the sidecar takes the times from the container then.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
+from array import array
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
 
+from streamdepth import __version__
 from streamdepth.errors import ConfigError, SinkOpenError, SinkWriteError
 from streamdepth.render import resize_depth
 from streamdepth.sinks.depth_codes import (
@@ -21,9 +46,9 @@ from streamdepth.sinks.depth_codes import (
     encode_log16,
 )
 from streamdepth.sinks.depth_reader import SCHEMA_VERSION, TAG, DepthVideo
-from streamdepth.sinks.output import PendingFile, temporary_beside, writing
+from streamdepth.sinks.output import PendingFile, av_path, temporary_beside, writing
 from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, DepthKind, DepthMap, Intrinsics, ModelInfo, StreamInfo
+from streamdepth.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -37,20 +62,17 @@ _OPTIONS = {"level": "3", "slices": "4", "slicecrc": "1", "coder": "1", "context
 """FFV1 version 3: every frame a key frame, in four slices with checksums."""
 _SMALLEST_PX = 2
 """Four slices need as much; a smaller map is padded with unknown, and the reader cuts it."""
+_LARGEST_TAG = 4 * 2**20
+"""Characters, all ASCII; libav reads no tag above 16 MiB, and every reader must parse it to open the file."""
 
 
 class DepthVideoSink(Sink):
-    """Writes NAME.mkv, lossless and with the source's times, and the same facts as JSON in NAME.mkv.json.
-
-    The facts, also in the container's tag STREAMDEPTH: schema_version, kind, unit, code, near_m and far_m (metric) or
-    ranges (relative: [first frame, low, high]), invalid_code, far_code, size, frame_size, model, engine, device,
-    precision, weights_licence, smoothing, source, intrinsics ([first frame, fx, fy, cx, cy] in px of the frame),
-    time_base, pts, frame_index, cuts, display_ranges ([first frame, low, high]), software.
+    """Writes NAME.mkv, lossless and with the source's times, and the module's list of facts in NAME.mkv.json.
 
     - Metric depth is stored logarithmically (`encode_log16`); what lies outside near_m to far_m takes the nearest end
       (`notices` says so). Relative depth is stored linearly in ranges that follow it, so nothing is clipped.
     - Depth is kept at the network's size; another size in mid-stream is scaled to the first.
-    - Matroska counts in milliseconds; the exact times are in `pts`.
+    - Memory: a frame leaves at most 64 bytes, usually 16.
 
     Raises:
         ConfigError: near_m and far_m are not 0 < near_m < far_m.
@@ -67,12 +89,12 @@ class DepthVideoSink(Sink):
         near_m: float = 0.1,
         far_m: float = 200.0,
     ) -> None:
+        super().__init__()
         if not 0 < near_m < far_m:
             raise ConfigError(f"near_m must lie between 0 and far_m, not {near_m} and {far_m}")
         self.path = Path(path)
         self.sidecar = self.path.with_name(self.path.name + ".json")
         self.overwrite, self.smoothing, self.near_m, self.far_m = overwrite, smoothing, near_m, far_m
-        self.notices: list[str] = []
         self._files: tuple[PendingFile, PendingFile] | None = None
         self._raw: _RawVideo | None = None
 
@@ -93,7 +115,7 @@ class DepthVideoSink(Sink):
         try:
             with writing(self.path):
                 for notice in self._raw.add(item):
-                    self._notice(notice)
+                    self.notice(notice)
         except SinkWriteError:
             self.discard()
             raise
@@ -105,9 +127,9 @@ class DepthVideoSink(Sink):
         video, sidecar = self._files
         try:
             with writing(self.path):
-                facts = json.dumps(self._raw.facts(self.smoothing))
-                self._raw.finish(facts)
-                sidecar.temporary.write_text(facts + "\n", encoding="utf-8")
+                facts = self._raw.facts(self.smoothing)
+                self._raw.finish(_tag(facts))
+                sidecar.temporary.write_text(json.dumps(facts) + "\n", encoding="utf-8")
         except SinkWriteError:
             self.discard()
             raise
@@ -122,22 +144,14 @@ class DepthVideoSink(Sink):
             file.discard()
         self._raw = self._files = None
 
-    def _notice(self, text: str) -> None:
-        if text not in self.notices:
-            self.notices.append(text)
-            _log.warning("%s: %s", self.path, text)
-
 
 class _RawVideo:
     """The frames as they come; `finish` adds the tags, which are complete only then. Per frame only numbers stay."""
 
     def __init__(self, path: Path, info: StreamInfo, model: ModelInfo, limits_m: tuple[float, float]) -> None:
         self.path, self.info, self.model, self.limits_m = path, info, model, limits_m
-        self.pts: list[int] = []
-        self.indices: list[int] = []
-        self.cuts: list[int] = []
-        self.display_ranges: list[tuple[int, float, float]] = []
-        self.cameras: list[tuple[int, float, float, float, float]] = []
+        self.pts, self.indices, self.cuts = array("q"), array("q"), array("q")
+        self.display_ranges, self.cameras = _Steps(2, tolerance=0.005), _Steps(4)
         self.range = GrowingRange()
         self.size: tuple[int, int] | None = None
         self._output: OutputContainer | None = None
@@ -160,7 +174,7 @@ class _RawVideo:
 
     def _start(self, size: tuple[int, int]) -> None:
         self.size = size
-        self._output = av.open(str(self.path), "w", format="matroska")
+        self._output = av.open(av_path(self.path), "w", format="matroska")
         self._stream = self._output.add_stream("ffv1", rate=self.info.fps or 25, options=_OPTIONS)
         self._stream.width, self._stream.height = (max(side, _SMALLEST_PX) for side in size)
         self._stream.pix_fmt, self._stream.time_base = "gray16le", self.info.time_base
@@ -179,11 +193,10 @@ class _RawVideo:
         self.indices.append(item.frame.index)
         if item.cut:
             self.cuts.append(number)
-        if item.range is not None and (not self.display_ranges or self.display_ranges[-1][1:] != item.range):
-            self.display_ranges.append((number, *item.range))
-        camera = item.intrinsics or self.info.intrinsics
-        if camera is not None and (not self.cameras or self.cameras[-1][1:] != _pinhole(camera)):
-            self.cameras.append((number, *_pinhole(camera)))
+        if item.range is not None:
+            self.display_ranges.note(number, item.range)
+        if (camera := item.intrinsics or self.info.intrinsics) is not None:
+            self.cameras.note(number, (camera.fx, camera.fy, camera.cx, camera.cy))
         return self.pts[-1]
 
     def _encode(self, codes: Codes, pts: int) -> None:
@@ -213,13 +226,15 @@ class _RawVideo:
             "weights_licence": model.licence,
             "smoothing": smoothing,
             "source": info.name,
-            "intrinsics": self.cameras,
+            "software": f"streamdepth {__version__}",
+            "frames": len(self.pts),
             "time_base": (info.time_base.numerator, info.time_base.denominator),
-            "pts": self.pts,
-            "frame_index": self.indices,
-            "cuts": self.cuts,
-            "display_ranges": self.display_ranges,
-            "software": f"streamdepth {_version()}",
+            "first_pts": self.pts[0],
+            "cuts": self.cuts.tolist(),
+            "intrinsics": self.cameras.rows(),
+            "display_ranges": self.display_ranges.rows(),
+            "frame_index": self.indices.tolist(),
+            "pts": self.pts.tolist(),
         }
 
     def finish(self, facts: str) -> None:
@@ -230,7 +245,7 @@ class _RawVideo:
         self._output.close()
         tagged = temporary_beside(self.path)
         try:
-            with av.open(str(self.path)) as source, av.open(str(tagged), "w", format="matroska") as output:
+            with av.open(av_path(self.path)) as source, av.open(av_path(tagged), "w", format="matroska") as output:
                 output.metadata.update({TAG: facts, "title": f"depth of {self.info.name}"})
                 stream = output.add_stream_from_template(source.streams.video[0], opaque=True)
                 for packet in source.demux(video=0):
@@ -255,14 +270,35 @@ def _exceeds(depth: DepthMap, limits_m: tuple[float, float]) -> bool:
     return bool(known.size) and (known.min() < limits_m[0] or known.max() > limits_m[1])
 
 
-def _pinhole(camera: Intrinsics) -> tuple[float, float, float, float]:
-    return camera.fx, camera.fy, camera.cx, camera.cy
+class _Steps:
+    """Numbers that hold from one frame on until others do; kept as plain doubles, without an object per number.
+
+    `tolerance`: share of the span between the numbers by which they must change to be noted.
+    """
+
+    def __init__(self, count: int, *, tolerance: float = 0.0) -> None:
+        self._width, self._tolerance = count + 1, tolerance
+        self._values = array("d")
+
+    def note(self, frame: int, values: tuple[float, ...]) -> None:
+        last = self._values[1 - self._width :]
+        allowed = self._tolerance * (max(values) - min(values))
+        if not last or any(abs(a - b) > allowed for a, b in zip(last, values, strict=True)):
+            self._values.extend((frame, *values))
+
+    def rows(self) -> list[tuple[float, ...]]:
+        """(first frame, numbers...), ready for JSON."""
+        steps = range(0, len(self._values), self._width)
+        return [(int(self._values[i]), *self._values[i + 1 : i + self._width]) for i in steps]
 
 
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("streamdepth")
-    except PackageNotFoundError:
-        return "unknown"
+def _tag(facts: dict[str, Any]) -> str:
+    """`facts` as JSON, without the last lists where they are too long for a tag."""
+    facts = dict(facts)
+    text = json.dumps(facts)
+    for name in ("pts", "frame_index", "display_ranges", "intrinsics", "cuts"):
+        if len(text) <= _LARGEST_TAG:
+            break
+        del facts[name]
+        text = json.dumps(facts)
+    return text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,12 +11,9 @@ from typing import Any
 import numpy as np
 
 from streamdepth.errors import MissingDependencyError, SinkOpenError, SinkWriteError
-from streamdepth.render import resize_depth
 from streamdepth.sinks.output import PendingFile, PendingFolder, check_output, writing
 from streamdepth.stages import Sink
 from streamdepth.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
-
-_log = logging.getLogger(__name__)
 
 _NUMBER = re.compile(r"%0?\d*d")
 _LARGEST_M = 65.535
@@ -32,29 +28,28 @@ class ImagesSink(Sink):
     - .exr: float32 in the channel Z; needs the extra `exr`. .npz: float32 under the name `depth`. Both keep NaN.
 
     `%06d` in the name becomes the frame's index at the source, so a dropped frame leaves a gap. A name without it
-    takes exactly one frame. The JSON lies beside them: `out/%06d.png` has `out/frames.json`, `depth.png` has
+    takes exactly one frame; only the first number counts, other `%` stay as they are. The JSON lies beside them: `out/%06d.png` has `out/frames.json`, `depth.png` has
     `depth.png.json`. Everything appears at `close`; until then it lies in a hidden folder beside.
 
     Args:
         pattern: where to write; the folder must exist.
-        full_size: at the frame's size; else at the network's.
 
     Raises:
         SinkOpenError, MissingDependencyError: from `open`.
         SinkWriteError: from `write` and `close`; the pictures are removed then.
     """
 
-    def __init__(self, pattern: str | Path, *, overwrite: bool = False, full_size: bool = True) -> None:
+    def __init__(self, pattern: str | Path, *, overwrite: bool = False) -> None:
+        super().__init__()
         self.pattern = Path(pattern)
-        self.overwrite, self.full_size = overwrite, full_size
-        self.notices: list[str] = []
+        self.overwrite = overwrite
         self._folder: PendingFolder | None = None
         self._facts: dict[str, Any] = {}
 
     @property
     def sidecar(self) -> Path:
         """Where the JSON goes."""
-        name = _NUMBER.sub("frames", self.pattern.stem) if self._numbered else self.pattern.name
+        name = _NUMBER.sub("frames", self.pattern.stem, count=1) if self._numbered else self.pattern.name
         return self.pattern.with_name(f"{name}.json")
 
     @property
@@ -81,19 +76,19 @@ class ImagesSink(Sink):
 
     def _existing(self) -> list[Path]:
         """The files the pattern stands for that are there already."""
-        before, *after = _NUMBER.split(self.pattern.name)
-        name = re.compile(re.escape(before) + (r"\d+" + re.escape(after[0]) if after else "") + "$")
-        return [path for path in self.pattern.parent.iterdir() if name.match(path.name)]
+        before, *after = _NUMBER.split(self.pattern.name, maxsplit=1)
+        name = re.compile(re.escape(before) + (r"\d+" + re.escape(after[0]) if after else ""))
+        return [path for path in self.pattern.parent.iterdir() if name.fullmatch(path.name)]
 
     def write(self, item: DepthFrame) -> None:
         if self._folder is None:
             raise SinkWriteError(f"'{self.pattern}' is not open; call open first")
         number = item.frame.index
-        name = self.pattern.name % number if self._numbered else self.pattern.name
+        name = _NUMBER.sub(lambda field: field[0] % number, self.pattern.name, count=1)
         if name in self._facts["frames"]:
             self.discard()
             raise SinkWriteError(f"'{name}' can hold one frame only; number the pictures, for example %06d.png")
-        depth = item.resized() if self.full_size else item.depth
+        depth = item.resized()
         try:
             with writing(self.pattern):
                 scale = _write(self._folder.temporary / name, depth, item.kind, {"time": f"{item.frame.time:.6f}"})
@@ -102,7 +97,7 @@ class ImagesSink(Sink):
             raise
         self._facts["frames"][name] = {"index": number, "pts": item.frame.pts, **({"range": scale} if scale else {})}
         if self.pattern.suffix.lower() == ".png" and item.kind is DepthKind.METRIC and (depth > _LARGEST_M).any():
-            self._notice(f"depth beyond {_LARGEST_M} m does not fit into a PNG of millimetres; .exr and .npz keep it")
+            self.notice(f"depth beyond {_LARGEST_M} m does not fit into a PNG of millimetres; .exr and .npz keep it")
 
     def close(self) -> None:
         if self._folder is None or not self._facts["frames"]:
@@ -117,7 +112,7 @@ class ImagesSink(Sink):
             raise
         older = {path.name for path in self._existing()} - self._facts["frames"].keys()
         if older:
-            self._notice(f"{len(older)} older pictures of '{self.pattern}' stay where they are")
+            self.notice(f"{len(older)} older pictures of '{self.pattern}' stay where they are")
         folder, self._folder = self._folder, None
         folder.commit()
 
@@ -125,11 +120,6 @@ class ImagesSink(Sink):
         if self._folder is not None:
             self._folder.discard()
         self._folder = None
-
-    def _notice(self, text: str) -> None:
-        if text not in self.notices:
-            self.notices.append(text)
-            _log.warning("%s", text)
 
 
 def write_depth_picture(
@@ -139,14 +129,12 @@ def write_depth_picture(
     *,
     overwrite: bool = False,
     text: Mapping[str, str] | None = None,
-    size: tuple[int, int] | None = None,
 ) -> None:
     """Writes one depth map to a .png, .exr or .npz, as `ImagesSink` describes; it appears only when complete.
 
     Args:
         depth: (h, w) float32, metres or relative, NaN = unknown.
         text: further facts for the file, such as the model's name.
-        size: (width, height) to enlarge to.
 
     Raises:
         SinkOpenError, MissingDependencyError: the path cannot be written.
@@ -157,7 +145,7 @@ def write_depth_picture(
     file = PendingFile(path, overwrite=overwrite)
     try:
         with writing(path):
-            _write(file.temporary, resize_depth(depth, *size) if size else depth, kind, text or {})
+            _write(file.temporary, depth, kind, text or {})
         file.commit()
     finally:
         file.discard()

@@ -26,11 +26,15 @@ def check_output(path: Path, *, overwrite: bool = False, origin: Path | None = N
         origin: the file that is being read.
     """
     folder = path.parent
-    if not folder.is_dir():
+    try:
+        has_folder, exists = folder.is_dir(), path.exists()
+    except OSError as error:  # for example a name that is too long
+        raise SinkOpenError(f"cannot write '{path}': {error.strerror}; choose another name") from error
+    if not has_folder:
         raise SinkOpenError(f"cannot write '{path}': there is no folder '{folder}'; create it or choose another")
-    if not path.exists():
+    if not exists:
         return
-    if origin is not None and origin.exists() and path.samefile(origin):
+    if origin is not None and _is_same(path, origin):
         raise SinkOpenError(f"the output '{path}' is the input itself; choose another name")
     if not path.is_file():
         raise SinkOpenError(f"cannot write '{path}': it is not a regular file; choose another name")
@@ -38,9 +42,21 @@ def check_output(path: Path, *, overwrite: bool = False, origin: Path | None = N
         raise SinkOpenError(f"'{path}' exists already; use --overwrite (overwrite=True) or choose another name")
 
 
+def _is_same(path: Path, origin: Path) -> bool:
+    try:
+        return path.samefile(origin)
+    except OSError:  # `origin` is not there, or cannot be a file's name
+        return False
+
+
+def av_path(path: str | Path) -> str:
+    """What libav opens as this very file; a colon in a bare name would make it a protocol."""
+    return f"file:{path}"
+
+
 def temporary_beside(path: Path) -> Path:
-    """A fresh hidden name in the same folder, with the same extension."""
-    return path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
+    """A fresh hidden name in the same folder, with the same extension; never longer than a file system takes."""
+    return path.with_name(f".{path.stem[:40]}.{secrets.token_hex(4)}.part{path.suffix}")
 
 
 class PendingFile:

@@ -15,7 +15,7 @@ import cv2
 from streamdepth.errors import SinkOpenError, SinkWriteError
 from streamdepth.render import Style, check_look, render
 from streamdepth.sinks.encoders import encoder_options, find_encoder, prepare
-from streamdepth.sinks.output import PendingFile, explain, writing
+from streamdepth.sinks.output import PendingFile, av_path, explain, writing
 from streamdepth.sinks.tracks import TrackCopier, end_of_frame
 from streamdepth.stages import Sink
 from streamdepth.types import DepthFrame, Image, ModelInfo, StreamInfo
@@ -43,7 +43,8 @@ class VideoSink(Sink):
 
     - Times: each frame keeps its exact time, so a variable frame rate stays one. MP4 and MOV take over the source's
       clock; Matroska and WebM count in milliseconds and round to them, and begin at 0 or later: where sound begins
-      before 0, all tracks are shifted together (`notices` says so). A live stream begins at 0.
+      before 0, all tracks are shifted together (`notices` says so). A stream without a file
+      behind it, such as a camera, begins at 0.
     - Sound: with `copy_tracks`, all audio and subtitle tracks, chapters and tags of the source's file are copied
       without re-encoding; `notices` says what the container cannot hold. When the user ends early, so do they.
     - Picture: 4:2:0, BT.709, limited range, which plays everywhere. 4:2:0 needs even sizes: an odd one gets its last
@@ -79,12 +80,12 @@ class VideoSink(Sink):
         legend: bool = True,
         copy_tracks: bool = True,
     ) -> None:
+        super().__init__()
         check_look(style, colormap, alpha)
         self.path = Path(path)
         self.style, self.colormap, self.alpha, self.legend = style, colormap, alpha, legend
         self.codec, self.crf, self.preset = codec, crf, preset
         self.overwrite, self.copy_tracks = overwrite, copy_tracks
-        self.notices: list[str] = []
         self._file: PendingFile | None = None
         self._movie: _Movie | None = None
 
@@ -98,7 +99,7 @@ class VideoSink(Sink):
             width = info.width * 2 if self.style == "side-by-side" else info.width
             self._movie = _Movie(self._file.temporary, info, encoder, options, (width, info.height))
             if self.copy_tracks and info.origin is not None:
-                self._movie.tracks = TrackCopier(info.origin, self._movie.output, self._notice)
+                self._movie.tracks = TrackCopier(info.origin, self._movie.output, self.notice)
         except Exception as error:
             self.discard()
             if isinstance(error, (av.FFmpegError, ValueError, OSError)):
@@ -112,7 +113,7 @@ class VideoSink(Sink):
         try:
             with writing(self.path):
                 for notice in self._movie.add(picture, item.frame.pts * item.frame.time_base):
-                    self._notice(notice)
+                    self.notice(notice)
         except SinkWriteError:
             self.discard()
             raise
@@ -129,7 +130,7 @@ class VideoSink(Sink):
             self.discard()
             raise
         if abs(shift) > 0.001:
-            self._notice(
+            self.notice(
                 f"{self.path.suffix} has no times below 0, where the sound begins: all tracks are shifted by "
                 f"{shift:.3f} s; .mp4 keeps them"
             )
@@ -143,11 +144,6 @@ class VideoSink(Sink):
             self._file.discard()
         self._movie = self._file = None
 
-    def _notice(self, text: str) -> None:
-        if text not in self.notices:
-            self.notices.append(text)
-            _log.warning("%s: %s", self.path, text)
-
 
 class _Movie:
     """One video being written: frames in at their times, packets out in step with the copied tracks.
@@ -158,15 +154,16 @@ class _Movie:
     def __init__(
         self, path: Path, info: StreamInfo, encoder: str, options: dict[str, str], size: tuple[int, int]
     ) -> None:
-        self.info, self.size, self.tick = info, size, info.time_base
+        self.path, self.info, self.size, self.tick = path, info, size, info.time_base
         name = FORMATS[path.suffix.lower()]
-        self.output = av.open(str(path), "w", format=name, container_options=_muxer_options(name, info))
+        self.output = av.open(av_path(path), "w", format=name, container_options=_muxer_options(name, info))
         self.stream: VideoStream = self.output.add_stream(encoder, rate=info.fps or 25, options=options)  # type: ignore[assignment]  # the encoder is one for video
         self.stream.time_base = self.tick
         prepare(self.stream.codec_context, size[0] + size[0] % 2, size[1] + size[1] % 2, self.tick)
         self.tracks: TrackCopier | None = None
         self.frames = self._first = 0
-        self._offset: int | None = None if info.is_live else 0
+        # the other tracks of a file keep its times, so the picture must too; else the first frame's time means nothing
+        self._offset: int | None = None if info.origin is None else 0
         self._held: av.VideoFrame | None = None
         self._durations: dict[int, int] = {}
 
@@ -232,7 +229,7 @@ class _Movie:
 
     def shift(self) -> float:
         """Seconds by which the finished file begins later than it was told to."""
-        with av.open(self.output.name) as written:
+        with av.open(av_path(self.path)) as written:
             video = written.streams.video[0]
             begin = (video.start_time or 0) * (video.time_base or Fraction(0))
         return float(begin - self._first * self.tick)
@@ -254,7 +251,7 @@ def _muxer_options(name: str, info: StreamInfo) -> dict[str, str]:
     options = {"movflags": "+faststart"}
     rates = [info.time_base.denominator]
     if info.origin is not None:
-        with av.open(str(info.origin), metadata_errors="replace") as container:
+        with av.open(av_path(info.origin), metadata_errors="replace") as container:
             rates += [s.codec_context.sample_rate for s in container.streams.audio]
     # delays of whole tracks are counted in this unit; the default of 1 ms would shift sound against the picture
     timescale = math.lcm(*(rate for rate in rates if rate))

@@ -25,6 +25,7 @@ class WindowSink(Sink):
         title: the window's title, and its identity: one window per title.
         style: overlay, depth or side-by-side.
         alpha: how much of the depth covers the picture in an overlay, 0 to 1.
+        legend: a bar with metres (metric depth) or words (relative depth).
 
     Raises:
         ConfigError: an unknown style or colour map.
@@ -42,9 +43,10 @@ class WindowSink(Sink):
         alpha: float = 0.6,
         legend: bool = True,
     ) -> None:
+        super().__init__()
         check_look(style, colormap, alpha)
         self.title, self.style, self.colormap, self.alpha, self.legend = title, style, colormap, alpha, legend
-        self._is_open = self._wants_stop = False
+        self._is_open = self._has_picture = self._wants_stop = False
 
     def open(self, info: StreamInfo, model: ModelInfo) -> None:
         check_display()
@@ -53,7 +55,7 @@ class WindowSink(Sink):
             cv2.resizeWindow(self.title, *self._first_size(info))
         except cv2.error as error:
             raise SinkOpenError(f"the window cannot be opened ({error.err}); {_INSTEAD}") from error
-        self._is_open, self._wants_stop = True, False
+        self._is_open, self._has_picture, self._wants_stop = True, False, False
 
     def _first_size(self, info: StreamInfo) -> tuple[int, int]:
         """At most 1280x720 px, so that any stream fits on the screen."""
@@ -69,8 +71,18 @@ class WindowSink(Sink):
         picture = render(item, style=self.style, colormap=self.colormap, alpha=self.alpha, bar=self.legend)
         try:
             cv2.imshow(self.title, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        except cv2.error as error:
+            raise SinkWriteError(f"the window '{self.title}' failed: {error.err}") from error
+        self._has_picture = True
+        self.idle()
+
+    def idle(self) -> None:
+        if not self._is_open or self._wants_stop:
+            return
+        try:
             key = cv2.waitKey(1) & 0xFF
-            is_closed = cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) < 1
+            # some window libraries call a window visible only once it has a picture
+            is_closed = self._has_picture and cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) < 1
         except cv2.error as error:
             raise SinkWriteError(f"the window '{self.title}' failed: {error.err}") from error
         self._wants_stop = is_closed or key in (ord("q"), _ESCAPE)

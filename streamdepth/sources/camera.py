@@ -29,6 +29,7 @@ class CameraSource(Source):
     `size` (width, height) in px, `fps` and `fourcc` ("MJPG"...) are requests: what the camera grants is read back, and
     a difference raises SourceOpenError with the sizes it offers. Timestamps are microseconds since `open`, taken from
     the monotonic clock when a picture arrives. A stall within OpenCV itself can last its own limit (10 s on Linux).
+    Once open, a camera that gives no picture any more raises SourceLostError.
     """
 
     def __init__(
@@ -147,16 +148,21 @@ class CameraSource(Source):
     def _grab_or_close(self) -> Image:
         try:
             return self._grab()
-        except SourceError:
+        except SourceError as error:
             self.close()
-            raise
+            raise SourceLostError(str(error)) from error
 
     def _grab(self) -> Image:
+        import cv2
+
         deadline = time.monotonic() + self.timeout_seconds
         while True:
-            ok, picture = self._capture.read()
-            if ok and picture is not None:
-                return _rgb(picture)
+            try:
+                ok, picture = self._capture.read()
+                if ok and picture is not None:
+                    return _rgb(picture)
+            except cv2.error as error:
+                raise SourceLostError(f"{self._name} gave what is no picture ({error.err}); try another fourcc") from error
             if not self._capture.isOpened():
                 raise SourceLostError(f"{self._name} is gone; was it unplugged? {_found()}")
             if time.monotonic() >= deadline:

@@ -11,6 +11,7 @@ import av
 from av.error import FFmpegError
 
 from streamdepth.errors import SourceLostError, SourceOpenError
+from streamdepth.redact import redact_text
 from streamdepth.sources.picture import Painter
 from streamdepth.sources.timeline import Timeline
 from streamdepth.stages import Source
@@ -53,7 +54,7 @@ class Pictures:
         self.name, self.painter = name, painter
         self._frames, self._announce = frames, announce
         self.delivered = self.undecodable = 0
-        self.failure: FFmpegError | None = None
+        self.failure: FFmpegError | ValueError | None = None
         """What ended the stream before its end, for example a timeout."""
         self._first = next(frames, None)
         if self._first is None:
@@ -79,15 +80,25 @@ class Pictures:
         return SourceOpenError(f"{self.name} gives no picture at all")
 
     def read(self) -> Picture | None:
-        """The next picture; None at the end."""
+        """The next picture; None at the end. Raises SourceLostError."""
+        try:
+            return self._painted()
+        except (FFmpegError, ValueError, OSError, MemoryError) as error:
+            raise SourceLostError(
+                f"{self.name} was given up after {self.delivered} frames: its next picture cannot be had "
+                f"({reason_of(error)}); try to convert it first"
+            ) from without_secrets(error)
+
+    def _painted(self) -> Picture | None:
         frame, self._first = self._first or next(self._frames, None), None
         if frame is None:
             return None
-        self.delivered += 1
         decoded_at = time.monotonic()
         if frame.is_corrupt:
             self._announce(f"{self.name} is damaged: some of its pictures show errors")
-        return Picture(self.painter.paint(frame), frame.pts, frame.time_base or self.time_base, decoded_at)
+        image = self.painter.paint(frame)
+        self.delivered += 1
+        return Picture(image, frame.pts, frame.time_base or self.time_base, decoded_at)
 
     def close(self) -> None:
         """Lets go of the decoder."""
@@ -106,13 +117,18 @@ class DecodedSource(Source, Generic[P]):
         self._timeline = Timeline(Fraction(1), None)
         self._index = 0
 
-    def _begin(self, pictures: P) -> None:
-        self._pictures, self._timeline, self._index = pictures, Timeline(pictures.time_base, pictures.fps), 0
+    def _begin(self, pictures: P, *, is_live: bool = False) -> None:
+        self._pictures, self._index = pictures, 0
+        self._timeline = Timeline(pictures.time_base, pictures.fps, is_live=is_live)
 
     def read(self) -> Frame | None:
         if self._pictures is None:
             return None
-        frame = self._next(self._pictures)
+        try:
+            frame = self._next(self._pictures)
+        except SourceLostError:
+            self.close()
+            raise
         if frame is None:
             self._finish(self._pictures)
         return frame
@@ -121,28 +137,30 @@ class DecodedSource(Source, Generic[P]):
         picture = pictures.read()
         if picture is None:
             return None
-        ticks = self._timeline.place(picture.pts, picture.time_base)
+        ticks = self._timeline.place(picture.pts, picture.time_base, picture.decoded_at)
         if self._timeline.repaired:
             self.notice(f"{pictures.name} has timestamps that do not increase; they were repaired")
+        if self._timeline.jumped:
+            self.notice(f"the clock of {pictures.name} jumps ahead; its timestamps go on by the time that passed")
         index, self._index = self._index, self._index + 1
         return Frame(picture.image, index, ticks, self._timeline.time_base, picture.decoded_at, pictures.name)
 
     def _finish(self, pictures: P) -> None:
         damage = pictures.damage
-        self._count_lost(pictures)
+        if pictures.missing:
+            self.lost["missing"] += pictures.missing
         self.close()
         if damage:
             raise SourceLostError(damage)
 
-    def _count_lost(self, pictures: P) -> None:
-        for cause, count in (("undecodable", pictures.undecodable), ("missing", pictures.missing)):
-            if count:
-                self.lost[cause] += count
-
     def close(self) -> None:
         pictures, self._pictures = self._pictures, None
-        if pictures is not None:
-            pictures.close()
+        if pictures is None:
+            return
+        # Here, and not at the end of the stream, so that frames are counted also when the reader stops early.
+        if pictures.undecodable:
+            self.lost["undecodable"] += pictures.undecodable
+        pictures.close()
 
 
 def check_side(name: str, width: int, height: int, max_side_px: int) -> None:
@@ -151,6 +169,18 @@ def check_side(name: str, width: int, height: int, max_side_px: int) -> None:
         raise SourceOpenError(
             f"{name} is {width}x{height} px, and the limit is {max_side_px} px a side; raise it with --max-side"
         )
+
+
+def reason_of(error: Exception) -> str:
+    """What a foreign error says, without secrets."""
+    return redact_text(str(getattr(error, "strerror", None) or error or type(error).__name__))
+
+
+def without_secrets(error: Exception) -> Exception:
+    """The same error without the address, which may hold a password that a traceback would show."""
+    if isinstance(error, FFmpegError):
+        return type(error)(error.errno or 0, redact_text(error.strerror or ""))
+    return error if redact_text(str(error)) == str(error) else type(error)(redact_text(str(error)))
 
 
 def sane_fps(rate: Fraction | None) -> Fraction | None:

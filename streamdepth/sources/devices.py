@@ -12,12 +12,14 @@ from av.error import FFmpegError
 from av.filter import Graph
 
 from streamdepth.errors import SourceOpenError
-from streamdepth.sources.decode import MAX_SIDE_PX, DecodedSource, Pictures
+from streamdepth.redact import redact
+from streamdepth.sources.decode import MAX_SIDE_PX, DecodedSource, Pictures, reason_of, without_secrets
 from streamdepth.sources.picture import Painter
 from streamdepth.sources.track import Track
 from streamdepth.types import StreamInfo
 
 _EXAMPLE = "lavfi:testsrc2=size=640x360:rate=30"
+_SCREEN_FPS = "30"
 _GRABBERS = {"linux": "x11grab", "win32": "gdigrab", "darwin": "avfoundation"}
 
 
@@ -26,28 +28,27 @@ class DeviceSource(DecodedSource[Pictures]):
 
     `lavfi:testsrc2=size=640x360:rate=30:duration=2` works wherever PyAV does; filters that are chained or joined need
     libavdevice's `lavfi`. `screen:` may name the display (`screen::0.0`) or, on Windows, a window
-    (`screen:title=Calculator`). `fps` is asked of the screen grabber only.
+    (`screen:title=Calculator`). Secrets in addresses within FILTERS appear neither in the name nor in messages.
     """
 
-    def __init__(self, address: str, *, fps: float = 30, max_side_px: int = MAX_SIDE_PX) -> None:
+    def __init__(self, address: str, *, max_side_px: int = MAX_SIDE_PX) -> None:
         super().__init__()
-        self.address, self.fps, self.max_side_px = address, fps, max_side_px
+        self.address, self.name, self.max_side_px = address, redact(address), max_side_px
 
     def open(self) -> StreamInfo:
         self.close()
         kind, _, what = self.address.partition(":")
         if kind not in ("lavfi", "screen") or (kind == "lavfi" and not what):
-            raise SourceOpenError(f"{self.address} names no device; use {_EXAMPLE} or screen:")
+            raise SourceOpenError(f"{self.name} names no device; use {_EXAMPLE} or screen:")
         try:
             pictures = self._generated(what) if kind == "lavfi" else self._screen(what)
         except (FFmpegError, ValueError) as error:
             raise SourceOpenError(
-                f"{self.address} cannot be opened: {getattr(error, 'strerror', None) or error}; "
-                f"an address that works is {_EXAMPLE}"
-            ) from error
-        self._begin(pictures)
+                f"{self.name} cannot be opened: {reason_of(error)}; an address that works is {_EXAMPLE}"
+            ) from without_secrets(error)
+        self._begin(pictures, is_live=kind == "screen")
         return StreamInfo(
-            self.address,
+            self.name,
             pictures.width,
             pictures.height,
             fps=pictures.fps,
@@ -58,30 +59,28 @@ class DeviceSource(DecodedSource[Pictures]):
     def _generated(self, filters: str) -> Pictures:
         if _has_device("lavfi"):
             return self._track(filters, "lavfi", {})
-        painter = Painter(self.notice, self.address)
-        return Pictures(_pulled(filters), self.address, painter, self.notice, max_side_px=self.max_side_px)
+        painter = Painter(self.notice, self.name)
+        return Pictures(_pulled(filters), self.name, painter, self.notice, max_side_px=self.max_side_px)
 
     def _screen(self, what: str) -> Pictures:
         device = _GRABBERS.get(sys.platform, "")
         if not _has_device(device):
             raise SourceOpenError(
-                f"{self.address}: this build of PyAV cannot grab the screen ({device or sys.platform} is missing); "
+                f"{self.name}: this build of PyAV cannot grab the screen ({device or sys.platform} is missing); "
                 "record it to a file first, or install a PyAV whose FFmpeg has that device"
             )
         if device == "x11grab" and not (what or os.environ.get("DISPLAY")):
-            raise SourceOpenError(
-                f"{self.address}: there is no X display here (DISPLAY is not set); give one: screen::0.0"
-            )
+            raise SourceOpenError(f"{self.name}: there is no X display here (DISPLAY is not set); give one: screen::0.0")
         default = {
             "x11grab": os.environ.get("DISPLAY", ""),
             "gdigrab": "desktop",
             "avfoundation": "Capture screen 0:none",
         }
-        return self._track(what or default[device], device, {"framerate": f"{self.fps:g}"})
+        return self._track(what or default[device], device, {"framerate": _SCREEN_FPS})
 
     def _track(self, file: str, device: str, options: dict[str, str]) -> Track:
         container = av.open(file, format=device, options=options)
-        return Track(container, self.address, self.notice, max_side_px=self.max_side_px)
+        return Track(container, self.name, self.notice, max_side_px=self.max_side_px)
 
 
 def _has_device(name: str) -> bool:

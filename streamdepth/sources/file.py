@@ -9,7 +9,8 @@ from av.container import InputContainer
 from av.error import FFmpegError
 
 from streamdepth.errors import SourceOpenError
-from streamdepth.sources.decode import MAX_SIDE_PX, DecodedSource
+from streamdepth.redact import redact
+from streamdepth.sources.decode import MAX_SIDE_PX, DecodedSource, reason_of
 from streamdepth.sources.track import Track
 from streamdepth.types import StreamInfo
 
@@ -33,8 +34,8 @@ class FileSource(DecodedSource[Track]):
         _check_readable(self.path)
         try:
             track = Track(_open_container(self.path), name, self.notice, max_side_px=self.max_side_px)
-        except FFmpegError as error:
-            raise SourceOpenError(f"{name} cannot be decoded: {error.strerror}; try to convert it first") from error
+        except (FFmpegError, ValueError) as error:
+            raise SourceOpenError(f"{name} cannot be decoded: {reason_of(error)}; try to convert it first") from error
         self._begin(track)
         return StreamInfo(
             name,
@@ -43,15 +44,16 @@ class FileSource(DecodedSource[Track]):
             fps=track.fps,
             frame_count=track.frame_count,
             time_base=track.time_base,
-            origin=self.path,
+            origin=self.path if self.path.is_file() else None,  # a pipe can be read once only
         )
 
 
 def _check_readable(path: Path) -> None:
     if path.is_dir():
-        raise SourceOpenError(f"{path} is a folder, not a video file; a folder of pictures is read by ImagesSource")
+        raise SourceOpenError(f"{path} is a folder, not a video file; for its pictures give the folder itself")
     if not path.exists():
-        raise SourceOpenError(f"{path} does not exist; check the spelling and the current folder ({Path.cwd()})")
+        name = redact(str(path))
+        raise SourceOpenError(f"{name} does not exist; check the spelling and the current folder ({Path.cwd()})")
     if not path.is_file():
         return  # a pipe: reading its head would lose it
     try:
@@ -75,15 +77,15 @@ def _open_container(path: Path) -> InputContainer:
     try:
         # `file:` keeps libav from taking a colon in the name for a protocol.
         return av.open(f"file:{path}", metadata_errors="replace")
-    except FFmpegError as error:
+    except (FFmpegError, ValueError) as error:
         raise SourceOpenError(f"{path} is not a video that can be read: {_reason(path, error)}") from error
 
 
-def _reason(path: Path, error: FFmpegError) -> str:
+def _reason(path: Path, error: FFmpegError | ValueError) -> str:
     if path.is_file() and _is_text(_head(path)):
         return "it holds text, whatever its name says; give a video file"
     return (
-        f"{error.strerror}; it is damaged, cut off before its index, or in a format unknown to FFmpeg; "
+        f"{reason_of(error)}; it is damaged, cut off before its index, or in a format unknown to FFmpeg; "
         "try to fetch or record it again"
     )
 

@@ -22,14 +22,18 @@ from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
 
 from streamdepth.errors import SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
+from streamdepth.redact import redact, redact_text
 from streamdepth.sources.decode import MAX_SIDE_PX, check_side
-from streamdepth.sources.redact import redact, redact_text
 from streamdepth.stages import Source
 from streamdepth.types import Frame, Image, StreamInfo
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".gif", ".avif", ".ppm", ".pgm"}
-"""The files of a folder that count as pictures."""
+PICTURE_SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".dib", ".tif", ".tiff"),
+    *(".webp", ".gif", ".avif", ".ppm", ".pgm"),
+)
+"""How the names of files end that count as pictures, in lower case."""
 
+_MOST_SKIPPED_SAID = 3
 _MOST_BYTES = 256 * 2**20
 _TIMEOUT_SECONDS = 10.0
 
@@ -61,6 +65,7 @@ class ImagesSource(Source):
             self._waiting = self._pictures(addresses)
         self._first = next(self._waiting, None)
         if self._first is None:
+            self._failed = 0
             raise SourceOpenError(f"none of the {self._total} pictures of {self._name} can be read")
         height, width = self._first[1].shape[:2]
         rate = Fraction(self.fps).limit_denominator(1001)
@@ -74,7 +79,8 @@ class ImagesSource(Source):
                 image = read_picture(address, max_side_px=self.max_side_px)
             except SourceError as error:
                 self._failed += 1
-                self.notice(f"skipped: {error}")
+                if self._failed <= _MOST_SKIPPED_SAID:
+                    self.notice(f"skipped: {error}")
                 continue
             size = size or (image.shape[1], image.shape[0])
             yield position, self._fitted(image, size)
@@ -95,15 +101,20 @@ class ImagesSource(Source):
         return Frame(image, index, position, self._time_base, time.monotonic(), self._name)
 
     def _finish(self) -> None:
-        failed, self._failed = self._failed, 0
+        failed = self._failed
+        self.close()
         if failed:
-            self.lost["undecodable"] += failed
             raise SourceLostError(
                 f"{self._index} of {self._total} pictures of {self._name} could be read; the others are damaged"
             )
 
     def close(self) -> None:
-        self._waiting, self._first, self._failed = iter(()), None, 0
+        failed, self._failed = self._failed, 0
+        self._waiting, self._first = iter(()), None
+        if failed:
+            self.lost["undecodable"] += failed
+        if failed > _MOST_SKIPPED_SAID:
+            self.notice(f"skipped: {failed - _MOST_SKIPPED_SAID} more pictures of {self._name}")
 
 
 def read_picture(picture: str | Path | Pillow.Image, *, max_side_px: int = MAX_SIDE_PX) -> Image:
@@ -151,15 +162,15 @@ def _addresses(pattern: str) -> list[str]:
         return [pattern]
     path = Path(pattern)
     if path.is_dir():
-        found = [str(p) for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file()]
+        found = [str(p) for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()]
         if not found:
-            raise SourceOpenError(f"the folder {path} holds no pictures ({', '.join(sorted(SUFFIXES))})")
+            raise SourceOpenError(f"the folder {path} holds no pictures ({', '.join(PICTURE_SUFFIXES)})")
     else:
         numbered = re.sub(r"%0?\d*d", "*", pattern)
         found = [p for p in glob.glob(numbered, recursive=True) if Path(p).is_file()]
         if not found:
             hint = "no file matches it" if any(c in numbered for c in "*?[") else "it does not exist"
-            raise SourceOpenError(f"{pattern} gives no picture: {hint}; check the spelling and the current folder")
+            raise SourceOpenError(f"{redact(pattern)} gives no picture: {hint}; check the spelling and the current folder")
     return sorted(found, key=_natural)
 
 

@@ -13,28 +13,31 @@ from av import error as av_error
 from av.error import FFmpegError
 
 from streamdepth.errors import ConfigError, SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
-from streamdepth.sources.decode import MAX_SIDE_PX, DecodedSource
+from streamdepth.redact import redact
+from streamdepth.sources.decode import MAX_SIDE_PX, DecodedSource, reason_of, without_secrets
 from streamdepth.sources.picture import Painter
-from streamdepth.sources.redact import redact, redact_text
 from streamdepth.sources.track import Track
 from streamdepth.types import Frame, StreamInfo
-
-__all__ = ["NetworkSource", "redact"]
 
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 4.0
 _ANALYSE_MICROSECONDS = 2_000_000
 _ALWAYS_LIVE = {"rtmp", "rtmps", "udp", "rtp", "srt", "tcp"}
 _TIMEOUTS = (av_error.ExitError, av_error.TimeoutError)  # by PyAV's interrupt, by the protocol's own clock
+_PLAYLISTS = {"hls", "dash"}
 _FINAL = (av_error.HTTPClientError, av_error.ProtocolNotFoundError)
 
 
 class NetworkSource(DecodedSource[Track]):
-    """A stream from the network. Every call to libav is given `timeout_seconds`.
+    """A stream from the network. `open` waits for an answer for `timeout_seconds`, and so does `read` for a picture.
 
-    A live stream that stops answering, ends or breaks is opened again, with growing pauses, for up to
-    `reconnect_seconds` (0: never); `read` blocks meanwhile, and `interrupt` ends the wait. Refusals
-    (401, 403, 404...) are final. `live` None: live unless the stream has a known duration. Secrets in the address
-    appear neither in the stream's name nor in messages. After a reconnect, timestamps go on by the time that passed.
+    That limit is libav's; looking up a host's name may last longer, as long as the system allows. A live stream that
+    stops answering, ends or breaks is opened again, with growing pauses, for up to `reconnect_seconds` (0: never): so
+    long `read` may block, and `interrupt` ends the wait. Refusals (401, 403, 404...) are final. Once a frame was
+    delivered, whatever ends the stream raises SourceLostError.
+
+    `live` None: live unless the stream has a known duration or, over HTTP, is a file of known size. Secrets in the
+    address appear neither in the stream's name nor in messages. After a reconnect, timestamps go on by the time that
+    passed.
     """
 
     def __init__(
@@ -66,9 +69,11 @@ class NetworkSource(DecodedSource[Track]):
         self.close()
         self._closing.clear()
         track = self._connect()
-        self._begin(track)
-        self._fresh_at = time.monotonic()
         self._is_live = self._seems_live(track) if self.live is None else self.live
+        self._begin(track, is_live=self._is_live)
+        self._fresh_at = time.monotonic()
+        if track.container.streams.audio:
+            self.notice(f"the sound of {self.name} is not copied: only files keep theirs; record it to a file first")
         return StreamInfo(
             self.name,
             track.width,
@@ -80,15 +85,19 @@ class NetworkSource(DecodedSource[Track]):
         )
 
     def _seems_live(self, track: Track) -> bool:
-        return self._scheme in _ALWAYS_LIVE or not track.container.duration
+        if self._scheme in _ALWAYS_LIVE:
+            return True
+        return not (track.container.duration or (self._scheme in ("http", "https") and _is_whole_file(track)))
 
     def read(self) -> Frame | None:
         with self._lock:
             if self._pictures is None:
                 return None
-            frame = self._next(self._pictures)
-            if frame is None:
-                frame = self._recover(self._pictures)
+            try:
+                frame = self._next(self._pictures) or self._recover(self._pictures)
+            except SourceLostError:
+                super().close()
+                raise
             self._fresh_at = time.monotonic()
             return frame
 
@@ -118,7 +127,9 @@ class NetworkSource(DecodedSource[Track]):
         except FFmpegError as error:
             # RTSP calls it invalid data when a server stays silent.
             silent = time.monotonic() - began >= timeout and isinstance(error, av_error.InvalidDataError)
-            raise self._explained(av_error.ExitError(ETIMEDOUT, "no answer") if silent else error) from _safe(error)
+            raise self._explained(av_error.ExitError(ETIMEDOUT, "no answer") if silent else error) from without_secrets(error)
+        except ValueError as error:
+            raise self._explained(error) from without_secrets(error)
 
     def _options(self) -> dict[str, str]:
         limit = str(int(self.timeout_seconds * 1e6))
@@ -142,21 +153,18 @@ class NetworkSource(DecodedSource[Track]):
         if not self._is_live and failure is None:
             self._finish(track)
             return None
-        if track.undecodable:
-            self.lost["undecodable"] += track.undecodable
         super().close()
         if not self._is_live or not self.reconnect_seconds:
             raise self._lost(failure, "")
         return self._reconnect(track, failure)
 
-    def _lost(self, failure: FFmpegError | None, effort: str) -> SourceError:
+    def _lost(self, failure: Exception | None, effort: str) -> SourceLostError:
         reason = _reason(failure) if failure else "the stream ended"
-        kind = SourceTimeoutError if isinstance(failure, _TIMEOUTS) else SourceLostError
-        lost = kind(f"{self.name} was lost after {self._index} frames{effort}: {reason}")
-        lost.__cause__ = _safe(failure) if failure else None
+        lost = SourceLostError(f"{self.name} was lost after {self._index} frames{effort}: {reason}")
+        lost.__cause__ = without_secrets(failure) if failure else None
         return lost
 
-    def _reconnect(self, old: Track, failure: FFmpegError | None) -> Frame | None:
+    def _reconnect(self, old: Track, failure: Exception | None) -> Frame | None:
         deadline = time.monotonic() + self.reconnect_seconds
         wait, attempts = _FIRST_WAIT_SECONDS, 0
         while (left := deadline - time.monotonic()) > 0:
@@ -167,7 +175,7 @@ class NetworkSource(DecodedSource[Track]):
                 return self._resume(self._connect(old.painter))
             except SourceError as error:
                 if isinstance(error.__cause__, _FINAL):
-                    raise
+                    raise self._lost(error.__cause__, "") from error.__cause__
                 failure = error.__cause__ if isinstance(error.__cause__, FFmpegError) else failure
             wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
         raise self._lost(failure, f" and did not come back in {self.reconnect_seconds:g} seconds ({attempts} attempts)")
@@ -178,7 +186,7 @@ class NetworkSource(DecodedSource[Track]):
         self._timeline.resume(time.monotonic() - self._fresh_at)
         return self._next(track)
 
-    def _explained(self, error: FFmpegError) -> SourceError:
+    def _explained(self, error: Exception) -> SourceError:
         if isinstance(error, _TIMEOUTS):
             return SourceTimeoutError(
                 f"{self.name} did not answer within {self.timeout_seconds:g} seconds; check the address and the "
@@ -187,7 +195,13 @@ class NetworkSource(DecodedSource[Track]):
         return SourceOpenError(f"{self.name} cannot be opened: {_reason(error)}")
 
 
-def _reason(error: FFmpegError) -> str:
+def _is_whole_file(track: Track) -> bool:
+    """True for a file whose size the server states. That of a playlist says nothing, and cameras make theirs up."""
+    name = track.container.format.name.split(",")[0]
+    return name not in {*_PLAYLISTS, "mpjpeg"} and track.container.size > 0
+
+
+def _reason(error: Exception) -> str:
     reasons: dict[type[Exception], str] = {
         av_error.HTTPUnauthorizedError: "user name or password is missing or wrong (401); put them in the address: "
         "rtsp://USER:PASSWORD@HOST/PATH",
@@ -198,9 +212,4 @@ def _reason(error: FFmpegError) -> str:
         av_error.InvalidDataError: "what it sends is not video that FFmpeg knows; check the path in the address",
         av_error.ExitError: "no answer in time",
     }
-    return reasons.get(type(error), redact_text(error.strerror or type(error).__name__))
-
-
-def _safe(error: FFmpegError) -> FFmpegError:
-    """The same error without the address, which may hold a password that a traceback would show."""
-    return type(error)(error.errno or 0, redact_text(error.strerror or ""))
+    return reasons.get(type(error), reason_of(error))

@@ -15,7 +15,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from streamdepth.errors import SourceOpenError
-from streamdepth.sources.decode import MAX_SIDE_PX, Picture, Pictures, check_side, sane_fps
+from streamdepth.sources.decode import MAX_SIDE_PX, Picture, Pictures, check_side, reason_of, sane_fps
 from streamdepth.sources.picture import Painter
 
 _MOST_UNREADABLE = 100
@@ -28,7 +28,8 @@ class Track(Pictures):
 
     `threads`: libav's thread type; `SLICE` adds no delay, `AUTO` is fastest. `patience_seconds`: how long to wait for a
     picture while only other packets come. `painter`: that of an earlier track, whose size is kept. Raises
-    SourceOpenError when there is nothing to decode, or FFmpegError when reading failed before the first picture.
+    SourceOpenError when there is nothing to decode, or FFmpegError or ValueError when reading failed before the first
+    picture.
     """
 
     def __init__(
@@ -82,19 +83,19 @@ class Track(Pictures):
                 yield from self.stream.decode(packet)
             except EndOfStream:
                 return
-            except FFmpegError:
+            except (FFmpegError, ValueError):
                 # A recording that begins between key frames cannot be decoded up to the first one; nothing is damaged.
                 self.undecodable += self._seen_key
 
     def _packets(self) -> Iterator[Any]:
-        failure: FFmpegError | None = None
+        failure: FFmpegError | ValueError | None = None
         for _ in range(_MOST_UNREADABLE):
             try:
                 yield from self._demux()
                 return
             except InvalidDataError as error:
                 failure = error
-            except FFmpegError as error:
+            except (FFmpegError, ValueError) as error:
                 failure = error
                 break
         self.failure = failure
@@ -138,6 +139,8 @@ class Track(Pictures):
         if self.missing:
             about = "" if self._format_is({"mov"}) else "about "
             return f"{self.name} is cut off: {self.delivered} of {about}{total} frames could be had"
+        if self.failure is not None:
+            return f"{self.name} could be read to frame {self.delivered} only: {reason_of(self.failure)}"
         if self.undecodable:
             return f"{self.name} is damaged: {self.delivered} of {total} frames could be decoded"
         return None

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
+
+from streamdepth.errors import InferenceError
 
 
 class Engine(ABC):
@@ -29,3 +33,14 @@ class Engine(ABC):
 
     def close(self) -> None:
         """Lets go of everything. Idempotent."""
+
+
+@contextmanager
+def failures_explained(device: torch.device, shape: Sequence[int]) -> Iterator[None]:
+    """torch's errors as InferenceError. shape: of what is worked on."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise InferenceError(f"{device} ran out of memory on {tuple(shape)}; try a smaller --size or --batch") from error
+    except RuntimeError as error:
+        raise InferenceError(f"the network failed on {tuple(shape)}: {error}") from error

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from streamdepth.errors import ConfigError, InferenceError
-from streamdepth.estimators.engines import Engine
+from streamdepth.estimators.engines import Engine, failures_explained
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -65,16 +65,9 @@ class TorchEngine(Engine):
     def run(self, pixels: Tensor) -> tuple[Tensor, ...]:
         if self._module is None:
             raise InferenceError("the engine was closed; make a new one")
-        try:
-            with torch.inference_mode():
-                result = self._module(pixels.to(self.device, self._dtype, memory_format=self._layout))
-                return tuple(output.float() for output in as_outputs(result))
-        except torch.OutOfMemoryError as error:
-            raise InferenceError(
-                f"{self.device} ran out of memory on {tuple(pixels.shape)}; try a smaller --size or --batch"
-            ) from error
-        except RuntimeError as error:
-            raise InferenceError(f"the network failed on {tuple(pixels.shape)}: {error}") from error
+        with failures_explained(self.device, pixels.shape), torch.inference_mode():
+            result = self._module(pixels.to(self.device, self._dtype, memory_format=self._layout))
+            return tuple(output.float() for output in as_outputs(result))
 
     def close(self) -> None:
         self._module = None

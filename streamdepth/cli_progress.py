@@ -1,0 +1,78 @@
+"""What the command line shows and keeps of a run: a progress bar, a summary, the report as a file."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from streamdepth.config import Settings
+from streamdepth.pipeline import Pipeline
+from streamdepth.sinks.output import PendingFile, check_output, writing
+from streamdepth.stats import Report
+
+
+class Bar:
+    """A progress bar with frame rate, time left and drops, on a terminal only."""
+
+    def __init__(self, console: Console, *, is_quiet: bool) -> None:
+        columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[state]}"))
+        self._progress = Progress(*columns, console=console, disable=is_quiet or not console.is_terminal)
+        self._task = self._progress.add_task("frames", total=None, state="loading the model")
+        self._shown_at = 0.0
+
+    def __enter__(self) -> Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def show(self, pipeline: Pipeline) -> None:
+        """Moves the bar, ten times a second at most."""
+        now = time.monotonic()
+        if self._progress.disable or now - self._shown_at < 0.1:
+            return
+        self._shown_at = now
+        report = pipeline.report()
+        drops = sum(report.dropped.values())
+        state = f"{report.fps:.0f} fps" + (f", {drops} dropped" if drops else "")
+        self._progress.update(self._task, completed=report.written, total=pipeline.expected_frames, state=state)
+
+
+class StatsFile:
+    """The report as a JSON file, where `--stats` asks for one.
+
+    Raises SinkOpenError at once when it could not be written.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._path, self._overwrite = settings.stats, settings.overwrite
+        if self._path:
+            check_output(self._path, overwrite=self._overwrite)
+
+    def write(self, report: Report) -> None:
+        """Raises SinkError."""
+        if self._path is None:
+            return
+        pending = PendingFile(self._path, overwrite=self._overwrite)
+        try:
+            with writing(self._path):
+                pending.temporary.write_text(json.dumps(report.as_json(), indent=2) + "\n")
+            pending.commit()
+        finally:
+            pending.discard()
+
+
+def summary(report: Report) -> str:
+    """One line: frames, speed, model, latency, drops."""
+    total = report.latency_ms.get("total", {})
+    drops = ", ".join(f"{n} {cause.replace('_', ' ')}" for cause, n in report.dropped.items())
+    return (
+        f"{report.written} of {report.read} frames in {report.seconds:.1f} s ({report.fps:.1f} fps), "
+        f"{report.model} on {report.engine} {report.device} {report.precision}, "
+        f"latency p50 {total.get('p50', 0):.0f} ms p95 {total.get('p95', 0):.0f} ms"
+        + (f"; dropped: {drops}" if drops else "")
+    )

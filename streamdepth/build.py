@@ -191,9 +191,7 @@ def _depth_sink(path: Path, settings: Settings) -> Sink:
 
 
 @contextmanager
-def pipeline(
-    settings: Settings, on_written: Callable[[DepthFrame], None] = lambda _: None
-) -> Iterator[Pipeline]:
+def pipeline(settings: Settings, on_written: Callable[[DepthFrame], None] = lambda _: None) -> Iterator[Pipeline]:
     """A pipeline ready to run; its model is closed at the end. Raises ConfigError for settings that do not fit."""
     if not settings.source:
         raise ConfigError("no source was given; name a camera's number, a file, a folder or a URL")
@@ -214,9 +212,9 @@ def pipeline(
 
 
 def _make_stream(address: str, name: str | None, settings: Settings) -> Stream:
-    from streamdepth.render import check_colormap
+    from streamdepth.render import check_look
 
-    check_colormap(settings.colormap)
+    check_look(settings.style, settings.colormap, settings.video.alpha)
     stabilizer = make_stabilizer(settings.smooth, settings.range)
     source = make_source(address, settings)
     if settings.pace:

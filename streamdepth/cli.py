@@ -183,8 +183,11 @@ def live(
     stats: o.Stats = None,
     max_frames: o.MaxFrames = None,
     max_seconds: o.MaxSeconds = None,
+    max_side: o.MaxSide = None,
     overwrite: o.Overwrite = None,
+    allow_partial: o.AllowPartial = None,
     accept_license: o.AcceptLicense = None,
+    allow_pickle: o.AllowPickle = None,
     config: o.ConfigFile = None,
     set: o.Set = None,
     quiet: o.Quiet = False,
@@ -203,7 +206,11 @@ def run(
     config: Annotated[Path, typer.Argument(help="YAML file with settings.")],
     source: Annotated[list[str] | None, typer.Option("--source", help="Instead of the file's source.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Instead of the file's output.")] = None,
+    stats: o.Stats = None,
+    max_frames: o.MaxFrames = None,
+    max_seconds: o.MaxSeconds = None,
     overwrite: o.Overwrite = None,
+    allow_partial: o.AllowPartial = None,
     set: o.Set = None,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
@@ -256,6 +263,9 @@ def image(
 @app.command()
 def probe(
     source: Annotated[str, typer.Argument(help="Anything convert takes.")],
+    max_side: o.MaxSide = None,
+    config: o.ConfigFile = None,
+    set: o.Set = None,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
 ) -> None:
@@ -263,10 +273,10 @@ def probe(
 
     Example: streamdepth probe in.mp4
     """
-    from streamdepth import build, config
+    settings = _settings(locals())
+    from streamdepth import build
 
-    _configure(quiet=quiet, verbose=verbose)
-    opened = build.make_source(source, config.Settings())
+    opened = build.make_source(source, settings)
     try:
         info = opened.open()
         table = Table(show_header=False, box=None)

@@ -22,7 +22,9 @@ class CameraSettings(_Section):
     size: tuple[int, int] | None = None
     """(width, height) in px."""
     fps: float | None = Field(None, gt=0)
+    """Frames per second."""
     fourcc: str | None = Field(None, min_length=4, max_length=4)
+    """The camera's format, such as MJPG or YUYV."""
 
     @field_validator("size", mode="before")
     @classmethod
@@ -59,25 +61,39 @@ class Settings(_Section):
     """Everything a run needs. Names are the command line's flags with `_` for `-`."""
 
     source: tuple[str, ...] = ()
+    """Camera numbers, files, folders, globs, URLs, lavfi:... or screen:"""
     output: Path | None = None
+    """A video to watch; a folder when there are several sources."""
     depth_out: Path | None = None
+    """The depth: .mkv, or %06d with .png, .exr or .npz; a folder when there are several sources."""
     window: bool = False
+    """Show a window too."""
     pace: bool = False
     """Play files at their own rate, dropping what comes too late, as a camera would."""
     model: str = "nano"
+    """nano, a short name, a hub id or a local folder."""
     size: int | None = Field(None, gt=0)
+    """px of the short side of the network's input; None is the model's own."""
     engine: str = "auto"
+    """auto, torch or openvino."""
     device: str = "auto"
+    """auto, cpu, cuda, cuda:1 or mps."""
     precision: str = "auto"
+    """auto, float32, float16 or bfloat16."""
     batch: int = Field(1, ge=1, le=256)
+    """Most frames the model gets at a time."""
     smooth: str = "default"
+    """off, light, default or strong."""
     range: str = "auto"
+    """Displayed depth: auto, or lock:LOW,HIGH in the unit of the depth."""
     style: Literal["overlay", "depth", "side-by-side"] = "overlay"
     colormap: str = "inferno"
     stats: Path | None = None
+    """A JSON file for the report."""
     max_frames: int | None = Field(None, ge=1)
     max_seconds: float | None = Field(None, gt=0)
     max_side: int = Field(16384, ge=1)
+    """px: pictures with a longer side are refused."""
     overwrite: bool = False
     allow_partial: bool = False
     accept_license: bool = False

@@ -9,7 +9,7 @@ from PIL import Image
 
 from streamdepth.api import Depth, estimate_pixels
 from streamdepth.config import Settings
-from streamdepth.render import check_colormap, render
+from streamdepth.render import check_look, render
 from streamdepth.sinks.images import check_picture, write_depth_picture
 from streamdepth.sinks.output import PendingFile, check_output, writing
 from streamdepth.sources.images import read_picture
@@ -26,7 +26,7 @@ def convert_picture(picture: str, output: Path, settings: Settings) -> Depth:
     Raises SourceError, EstimatorError, ConfigError or SinkError.
     """
     is_look = output.suffix.lower() in LOOKS
-    check_colormap(settings.colormap)
+    check_look(settings.style, settings.colormap, settings.video.alpha)
     check_output(output, overwrite=settings.overwrite, origin=Path(picture))
     if not is_look:
         check_picture(output)

@@ -202,18 +202,13 @@ def legend_words(range: Range, kind: DepthKind) -> list[str]:
     return [f"{value:.{2 if value < 1 else 1 if value < 20 else 0}f} m" for value in (low, (low + high) / 2, high)]
 
 
-def check_colormap(name: str) -> None:
-    """Raises ConfigError, with the nearest names, for an unknown one."""
-    lookup_table(name)
-
-
 def check_look(style: str, colormap: str, alpha: float) -> None:
     """Raises ConfigError unless the three can be rendered."""
     if style not in STYLES:
         raise ConfigError(f"unknown style {style!r}; one of {', '.join(STYLES)}")
     if not 0 <= alpha <= 1:
         raise ConfigError(f"alpha lies between 0 (picture only) and 1 (depth only), not {alpha}")
-    check_colormap(colormap)
+    lookup_table(colormap)
 
 
 def render(

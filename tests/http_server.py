@@ -11,15 +11,34 @@ from pathlib import Path
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    """`/status/404` refuses, `/silent` never answers, everything else is a file of the folder."""
+    """`/status/404` refuses, `/silent` never answers, `/stalling/FILE` stops half-way, `/unsized/FILE` does not
+    state its length, everything else is a file of the folder."""
+
+    is_sized = True
 
     def do_GET(self) -> None:
         if self.path.startswith("/status/"):
             self.send_error(int(self.path.rpartition("/")[2]))
         elif self.path.startswith("/silent"):
             self.server.released.wait(20)  # type: ignore[attr-defined]
+        elif self.path.startswith("/stalling/"):
+            self._send_half(Path(self.translate_path(self.path.removeprefix("/stalling"))).read_bytes())
         else:
+            self.is_sized = not self.path.startswith("/unsized/")
+            self.path = self.path.removeprefix("/unsized")
             super().do_GET()
+
+    def _send_half(self, data: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data[: len(data) // 2])
+        self.wfile.flush()
+        self.server.released.wait(20)  # type: ignore[attr-defined]
+
+    def send_header(self, keyword: str, value: str) -> None:
+        if self.is_sized or keyword != "Content-Length":
+            super().send_header(keyword, value)
 
     def log_message(self, format: str, *args: object) -> None:
         """Tests stay quiet."""

@@ -15,10 +15,11 @@ from models import MAKERS, make_model
 from test_huggingface_processing import by_definition, own, photograph
 from torch.nn import functional as F
 
-from streamdepth.errors import ConfigError, ModelLoadError
+from streamdepth.errors import ConfigError, InferenceError, ModelLoadError
 from streamdepth.estimators import hub
 from streamdepth.estimators.catalog import CATALOG
 from streamdepth.estimators.huggingface import HuggingFaceEstimator, kind_of, load_config, load_network, supported
+from streamdepth.estimators.preprocess import InputSpec
 from streamdepth.types import DepthKind, Frame, Image
 
 _METRIC = {"depth_anything_metric", "zoedepth", "glpn", "depth_pro", "tipsv2_dpt"}
@@ -251,6 +252,37 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_all() -> None:
     message = str(error.value)
     assert "did you mean depth-anything-v2-small" in message
     assert all(name in message for name in CATALOG)
+
+
+def test_a_name_without_likeness_is_answered_in_whole_sentences() -> None:
+    with pytest.raises(ModelLoadError, match=r"unknown model 'zzz'\. Give a short name.*folder\. Built in"):
+        HuggingFaceEstimator("zzz")
+
+
+def test_a_name_that_the_hub_cannot_have_is_unknown() -> None:
+    with pytest.raises(ModelLoadError, match=r"unknown model 'a/b--c'"):
+        HuggingFaceEstimator("a/b--c")
+
+
+@pytest.mark.parametrize("part", ["prepare", "finish"])
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(torch.OutOfMemoryError("x"), "ran out of memory"), (RuntimeError("odd sizes"), "failed.*odd sizes")],
+)
+def test_what_fails_around_the_network_is_explained(
+    part: str, error: Exception, words: str, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estimator = HuggingFaceEstimator(str(folders["glpn"]), **_TORCH)
+
+    def fail(*_: object) -> None:
+        raise error
+
+    if part == "prepare":
+        monkeypatch.setattr(InputSpec, "prepare", fail)
+    else:
+        monkeypatch.setattr("streamdepth.estimators.huggingface.without_margins", fail)
+    with pytest.raises(InferenceError, match=words):
+        estimator.estimate([frame(photograph(64, 64))])
 
 
 def test_a_secret_in_the_name_is_not_repeated() -> None:

@@ -13,6 +13,7 @@ import pytest
 from streamdepth.errors import SinkOpenError, SinkWriteError
 from streamdepth.sinks.depth_video import DepthVideo, DepthVideoSink
 from streamdepth.sinks.images import ImagesSink
+from streamdepth.sinks.output import av_path
 from streamdepth.sinks.video import VideoSink
 from streamdepth.stages import Sink
 from streamdepth.testing import SyntheticSource
@@ -20,12 +21,12 @@ from streamdepth.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 
 
 def frames_of_video(path: Path) -> int:
-    with av.open(str(path)) as container:
+    with av.open(av_path(path)) as container:
         return sum(1 for _ in container.decode(video=0))
 
 
 def numbered(path: Path) -> int:
-    return len(list(path.parent.glob(f"0*{path.suffix}")))
+    return len(list(path.parent.glob(f"{path.stem[:-6]}0*{path.suffix}")))
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,15 @@ def test_open_again_overwrites(case: Case, tmp_path: Path) -> None:
     fill(sink, info, items[:2])
     fill(sink, info, items)
     assert case.count(tmp_path / case.first_file) == 4
+
+
+def test_a_colon_in_the_name_is_no_protocol(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    info, items = stream(2)
+    sink = case.make(f"x:30{case.name}")
+    fill(sink, info, items)
+    assert sink.notices == []
+    assert case.count(Path(f"x:30{case.first_file}")) == 2
 
 
 def test_write_before_open_is_an_error(case: Case, tmp_path: Path) -> None:

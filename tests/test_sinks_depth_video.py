@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import json
+import tracemalloc
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +16,7 @@ from hypothesis.extra import numpy as arrays
 from test_sinks_conformance import MODEL, fill, stream
 
 from streamdepth.errors import ConfigError, SinkOpenError, SourceLostError, SourceOpenError
+from streamdepth.sinks import depth_facts
 from streamdepth.sinks.depth_codes import (
     GrowingRange,
     decode_linear16,
@@ -23,6 +26,7 @@ from streamdepth.sinks.depth_codes import (
     range_at,
 )
 from streamdepth.sinks.depth_video import DepthVideo, DepthVideoSink
+from streamdepth.sinks.video import VideoSink
 from streamdepth.types import DepthFrame, DepthKind, DepthMap, Intrinsics, ModelInfo, StreamInfo
 
 SHAPE = (2, 4)
@@ -190,7 +194,9 @@ def test_the_facts_are_complete_in_tag_and_sidecar(tmp_path: Path) -> None:
         "smoothing": "strong",
         "source": "synthetic",
         "intrinsics": [[1, *pinhole]],
+        "frames": 4,
         "time_base": [1, 30],
+        "first_pts": 0,
         "pts": [0, 1, 2, 3],
         "frame_index": [0, 1, 2, 7],
         "cuts": [2],
@@ -203,12 +209,7 @@ def test_either_tag_or_sidecar_is_enough(tmp_path: Path) -> None:
     fill(DepthVideoSink(path), *items_with(depths, DepthKind.METRIC))
     (tmp_path / "d.mkv.json").rename(tmp_path / "away.json")
     assert len(list(DepthVideo(path))) == 3
-    with av.open(str(path)) as source, av.open(str(tmp_path / "bare.mkv"), "w") as output:
-        video = output.add_stream_from_template(source.streams.video[0], opaque=True)
-        for packet in source.demux(video=0):
-            if packet.size:
-                packet.stream = video
-                output.mux(packet)
+    without_tag(path, tmp_path / "bare.mkv")
     with pytest.raises(SourceOpenError, match="not a depth video"):
         DepthVideo(tmp_path / "bare.mkv")
     (tmp_path / "away.json").rename(tmp_path / "bare.mkv.json")
@@ -251,8 +252,8 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "d.mkv"
     fill(DepthVideoSink(path), *items_with(noise(1, 1, 9), DepthKind.METRIC))
-    data = path.read_bytes().replace(b'"schema_version": 1', b'"schema_version": 7')
-    path.write_bytes(data)
+    for file in (path, tmp_path / "d.mkv.json"):
+        file.write_bytes(file.read_bytes().replace(b'"schema_version": 1', b'"schema_version": 7'))
     with pytest.raises(SourceOpenError, match="version 7"):
         DepthVideo(path)
 
@@ -275,18 +276,143 @@ def test_only_matroska(tmp_path: Path) -> None:
         DepthVideoSink(tmp_path / "d.mkv", near_m=5, far_m=2)
 
 
-def test_memory_does_not_grow_with_the_frames(tmp_path: Path) -> None:
-    import tracemalloc
-
-    info, items = stream(1)
+def test_a_frame_leaves_few_bytes_in_memory(tmp_path: Path) -> None:
+    """Though the display range moves all the time, in steps small and large."""
+    info, items = stream(1, 4, 4)
     sink = DepthVideoSink(tmp_path / "d.mkv")
     sink.open(info, MODEL)
+    count, before = 3000, 0
     tracemalloc.start()
-    for i in range(300):
-        if i == 100:
+    for i in range(count + 200):
+        if i == 200:
+            gc.collect()
             before = tracemalloc.get_traced_memory()[0]
-        sink.write(replace(items[0], frame=replace(items[0].frame, pts=i, index=i)))
+        far = 4 * 1.0001**i * (1.1 if i % 5 == 0 else 1)
+        sink.write(replace(items[0], frame=replace(items[0].frame, pts=i, index=i), range=(1.0, far)))
+    gc.collect()
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     sink.close()
-    assert grown < 200 * 200
+    assert grown < 40 * count
+
+
+def test_a_display_range_is_noted_when_it_changes_by_half_a_percent(tmp_path: Path) -> None:
+    info, items = items_with(noise(4, 1, 9), DepthKind.METRIC)
+    ranges = [(1.0, 5.0), (1.0, 5.01), (1.0, 5.019), (1.0, 5.03)]
+    items = [replace(i, range=r) for i, r in zip(items, ranges, strict=True)]
+    fill(DepthVideoSink(tmp_path / "d.mkv"), info, items)
+    assert DepthVideo(tmp_path / "d.mkv").metadata["display_ranges"] == [[0, 1.0, 5.0], [3, 1.0, 5.03]]
+
+
+@pytest.mark.parametrize(
+    "ticks", [[-9000, -3000, 0, 3000, 6000, 9001], [450000, 453000, 500000, 500090, 600000, 900000]]
+)
+def test_a_video_too_long_for_its_tag(ticks: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(depth_facts, "_LARGEST_TAG", 500)
+    path, tick, depths = tmp_path / "d.mkv", Fraction(1, 90000), noise(6, 1, 9)
+    info, items = items_with(depths, DepthKind.METRIC)
+    items = [replace(i, frame=replace(i.frame, pts=t, time_base=tick)) for i, t in zip(items, ticks, strict=True)]
+    fill(DepthVideoSink(path), replace(info, time_base=tick), items)
+    with av.open(str(path)) as container:
+        facts = json.loads(container.metadata["STREAMDEPTH"])
+    assert "pts" not in facts
+    assert facts["kind"] == "metric"
+    assert DepthVideo(path).metadata["pts"] == ticks
+    (tmp_path / "d.mkv.json").unlink()
+    video = DepthVideo(path)
+    assert len(video) == len(video.times) == 6
+    assert video.times == pytest.approx([t / 90000 for t in ticks], abs=0.001)
+    for i, depth in enumerate(depths):
+        assert np.abs(video[i] / depth - 1).max() <= 6.1e-5
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    video = DepthVideo(path)
+    assert len(video) == 6
+    with pytest.raises(SourceLostError, match="of 6 frames"):
+        list(video)
+    with pytest.raises(SourceLostError, match="of 6 frames"):
+        video[5]
+
+
+def test_another_videos_sidecar_says_nothing_of_this_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(depth_facts, "_LARGEST_TAG", 500)
+    for name, count in (("d.mkv", 6), ("other.mkv", 5)):
+        fill(DepthVideoSink(tmp_path / name), *items_with(noise(count, 1, 9), DepthKind.METRIC))
+    (tmp_path / "other.mkv.json").rename(tmp_path / "d.mkv.json")
+    assert len(DepthVideo(tmp_path / "d.mkv").times) == 6
+
+
+def without_tag(path: Path, target: Path, tag: str | None = None) -> Path:
+    """The same packets in a file with another tag, or none."""
+    with av.open(str(path)) as source, av.open(str(target), "w") as output:
+        video = output.add_stream_from_template(source.streams.video[0], opaque=True)
+        output.metadata.update({"STREAMDEPTH": tag} if tag else {})
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = video
+                output.mux(packet)
+    return target
+
+
+RUINED: list[dict[str, object] | bytes] = [
+    b"\xff\xfe\x00broken",
+    b"",
+    b"[" * 100_000,
+    b"[1, 2]",
+    b"{}",
+    {"kind": "furlongs"},
+    {"code": ["log16"]},
+    {"code": "jpeg"},
+    {"size": [32]},
+    {"size": [0, 24]},
+    {"size": [4000, 24]},
+    {"time_base": [1, 0]},
+    {"time_base": "1/30"},
+    {"near_m": 0},
+    {"near_m": 300},
+    {"far_m": None},
+    {"far_m": float("nan")},
+    {"pts": [0, 2, 1]},
+    {"pts": ["0", "1", "2"]},
+    {"pts": [0, 1, 10**400]},
+    {"pts": [0, 1]},
+    {"pts": None},
+    {"frames": -1},
+    {"code": "linear16"},
+    {"code": "linear16", "ranges": [[0, 1]]},
+    {"code": "linear16", "ranges": [[0, 1, 1]]},
+    {"code": "linear16", "ranges": {"0": 1}},
+    {"display_ranges": [[0, "a", 1]]},
+]
+
+
+@pytest.mark.parametrize("ruin", RUINED, ids=lambda r: repr(r)[:30])
+@pytest.mark.parametrize("place", ["sidecar", "tag"])
+def test_facts_that_cannot_be_used(ruin: dict[str, object] | bytes, place: str, tmp_path: Path) -> None:
+    fill(DepthVideoSink(tmp_path / "d.mkv"), *items_with(noise(3, 1, 9), DepthKind.METRIC))
+    sidecar = tmp_path / "d.mkv.json"
+    good = json.loads(sidecar.read_text())
+    bad = ruin if isinstance(ruin, bytes) else json.dumps(good | ruin).encode()
+    sidecar.unlink()
+    if place == "sidecar":
+        path = without_tag(tmp_path / "d.mkv", tmp_path / "e.mkv")
+        (tmp_path / "e.mkv.json").write_bytes(bad)
+    else:
+        path = without_tag(tmp_path / "d.mkv", tmp_path / "e.mkv", bad.decode(errors="replace").replace("\0", ""))
+    with pytest.raises(SourceOpenError, match=r"e\.mkv"):
+        DepthVideo(path)
+
+
+def test_a_sidecar_helps_where_the_tag_is_another_programs(tmp_path: Path) -> None:
+    fill(DepthVideoSink(tmp_path / "d.mkv"), *items_with(noise(3, 1, 9), DepthKind.METRIC))
+    path = without_tag(tmp_path / "d.mkv", tmp_path / "e.mkv", "a note")
+    (tmp_path / "d.mkv.json").rename(tmp_path / "e.mkv.json")
+    assert len(list(DepthVideo(path))) == 3
+
+
+def test_facts_beside_another_kind_of_video(tmp_path: Path) -> None:
+    info, items = stream(3)
+    fill(DepthVideoSink(tmp_path / "d.mkv"), info, items)
+    fill(VideoSink(tmp_path / "e.mkv"), info, items)
+    (tmp_path / "d.mkv.json").rename(tmp_path / "e.mkv.json")
+    with pytest.raises(SourceOpenError, match="16-bit gray"):
+        DepthVideo(tmp_path / "e.mkv")

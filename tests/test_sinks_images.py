@@ -80,12 +80,6 @@ def test_exr_without_its_package_names_the_extra(tmp_path: Path, monkeypatch: py
     assert names(tmp_path) == []
 
 
-def test_a_picture_can_be_enlarged(tmp_path: Path) -> None:
-    write_depth_picture(tmp_path / "d.npz", metres(), DepthKind.METRIC, size=(40, 20))
-    with np.load(tmp_path / "d.npz") as data:
-        assert data["depth"].shape == (20, 40)
-
-
 def test_a_picture_is_not_overwritten_unasked(tmp_path: Path) -> None:
     (tmp_path / "d.png").write_bytes(b"older")
     with pytest.raises(SinkOpenError, match="--overwrite"):
@@ -101,13 +95,28 @@ def test_the_number_is_the_index_at_the_source(tmp_path: Path) -> None:
     assert names(tmp_path) == ["d_000.png", "d_001.png", "d_041.png", "d_frames.json"]
 
 
-def test_depth_lies_on_the_frames_pixels_unless_asked_otherwise(tmp_path: Path) -> None:
+def test_depth_lies_on_the_frames_pixels(tmp_path: Path) -> None:
     info, items = stream(1, 48, 32)
     items = [replace(items[0], depth=np.full((6, 8), 2, np.float32))]
     fill(ImagesSink(tmp_path / "%d.png"), info, items)
-    fill(ImagesSink(tmp_path / "small_%d.png", full_size=False), info, items)
     assert read_png(tmp_path / "0.png").shape == (32, 48)
-    assert read_png(tmp_path / "small_0.png").shape == (6, 8)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "first", "sidecar"),
+    [
+        ("100%_%06d.png", "100%_000000.png", "100%_frames.json"),
+        ("%d_%d.png", "0_%d.png", "frames_%d.json"),
+        ("50%%_%02d_%s.png", "50%%_00_%s.png", "50%%_frames_%s.json"),
+    ],
+)
+def test_only_the_first_number_is_a_number(pattern: str, first: str, sidecar: str, tmp_path: Path) -> None:
+    info, items = stream(2)
+    fill(ImagesSink(tmp_path / pattern), info, items)
+    assert {first, sidecar} <= set(names(tmp_path))
+    assert len(names(tmp_path)) == 3
+    with pytest.raises(SinkOpenError, match="--overwrite"):
+        ImagesSink(tmp_path / pattern).open(info, MODEL)
 
 
 def test_the_facts_of_relative_depth(tmp_path: Path) -> None:

@@ -60,6 +60,24 @@ def test_the_input_through_a_link_is_the_input(tmp_path: Path) -> None:
         PendingFile(link, overwrite=True, origin=origin)
 
 
+def test_an_origin_that_cannot_be_a_file_is_another_one(tmp_path: Path) -> None:
+    (tmp_path / "out.mp4").touch()
+    PendingFile(tmp_path / "out.mp4", overwrite=True, origin=tmp_path / ("x" * 300)).discard()
+
+
+def test_a_name_that_is_too_long_is_said_in_words(tmp_path: Path) -> None:
+    with pytest.raises(SinkOpenError, match="too long"):
+        PendingFile(tmp_path / ("x" * 300 + ".mp4"))
+    with pytest.raises(SinkOpenError, match="too long"):
+        PendingFile(tmp_path / ("x" * 300) / "out.mp4")
+
+
+def test_a_name_that_is_just_short_enough(tmp_path: Path) -> None:
+    longest = tmp_path / ("ä" * 125 + ".mp4")
+    PendingFile(longest).commit()
+    assert list(tmp_path.iterdir()) == [longest]
+
+
 def test_disk_full_is_said_in_words(tmp_path: Path) -> None:
     with pytest.raises(SinkWriteError, match=r"MB free.*make room"), writing(tmp_path / "out.mp4"):
         raise OSError(errno.ENOSPC, "No space left on device")

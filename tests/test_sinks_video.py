@@ -16,6 +16,7 @@ from test_sinks_conformance import MODEL, fill, stream
 
 from streamdepth.errors import ConfigError, SinkOpenError
 from streamdepth.sinks.encoders import CODECS, available_encoders, find_encoder
+from streamdepth.sinks.output import av_path
 from streamdepth.sinks.tracks import main_video
 from streamdepth.sinks.video import VideoSink
 from streamdepth.types import DepthFrame, DepthKind, Frame, StreamInfo
@@ -84,15 +85,15 @@ def sound_packets(sound: av.AudioStream, start: float, seconds: float) -> Iterat
     yield from sound.encode(None)
 
 
-def convert(source: Path, sink: VideoSink, limit: int | None = None) -> int:
+def convert(source: Path, sink: VideoSink, limit: int | None = None, *, is_live: bool = False) -> int:
     """Every frame of `source` with a made-up depth, as the pipeline would bring it. Returns how many."""
     count = 0
-    with av.open(str(source)) as container:
+    with av.open(av_path(source)) as container:
         video = main_video(container)
         assert video is not None
         assert video.time_base is not None
         info = StreamInfo(
-            source.name, video.width, video.height, video.average_rate, None, False, video.time_base, source
+            source.name, video.width, video.height, video.average_rate, None, is_live, video.time_base, source
         )
         sink.open(info, MODEL)
         for frame in container.decode(video):
@@ -272,10 +273,36 @@ def test_side_by_side_shows_the_picture_on_the_left(tmp_path: Path) -> None:
     assert np.abs(picture[:, 64:] - items[0].frame.image).mean() > 40
 
 
-def test_a_live_stream_begins_at_zero(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["in.mp4", "in.mkv"])
+def test_a_live_file_keeps_step_with_its_sound(name: str, tmp_path: Path) -> None:
+    """A file played at its own pace, which begins at 5 s."""
+    later = [450000 + t for t in VARIABLE]
+    source = make_movie(tmp_path / name, later, audio=(("eng", 4.9),))
+    sink = VideoSink((tmp_path / "out.x").with_suffix(source.suffix))
+    convert(source, sink, is_live=True)
+    both = compare_streams(source, sink.path)
+    assert both.source.times[0] == 5
+    assert both.pts_equal
+    assert both.tracks_equal
+    assert both.largest_track_shift == 0
+
+
+def test_names_with_a_colon_are_no_protocols(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_movie(tmp_path / "in.mp4", VARIABLE, audio=(("eng", 0.0),)).rename(tmp_path / "12:30.mp4")
+    monkeypatch.chdir(tmp_path)
+    sink = VideoSink("x:30.mp4")
+    convert(Path("12:30.mp4"), sink)
+    both = compare_streams("12:30.mp4", "x:30.mp4")
+    assert both.pts_equal
+    assert both.tracks_equal
+    assert sink.notices == []
+
+
+@pytest.mark.parametrize("is_live", [True, False])
+def test_a_stream_without_a_file_begins_at_zero(is_live: bool, tmp_path: Path) -> None:
     info, items = stream(4)
     late = [replace(i, frame=replace(i.frame, pts=i.frame.pts + 10**9)) for i in items]
-    fill(VideoSink(tmp_path / "out.mp4"), replace(info, is_live=True), late)
+    fill(VideoSink(tmp_path / "out.mp4"), replace(info, is_live=is_live), late)
     assert read_contents(tmp_path / "out.mp4").times == [Fraction(i, 30) for i in range(4)]
 
 

@@ -16,6 +16,7 @@ import pytest
 from test_sinks_conformance import MODEL, stream
 
 from streamdepth.errors import ConfigError, SinkOpenError, SinkWriteError
+from streamdepth.render import render
 from streamdepth.sinks import window
 from streamdepth.sinks.window import WindowSink, check_display
 
@@ -77,6 +78,42 @@ def test_q_escape_and_closing_end_the_run(screen: Screen, key: int, visible: flo
     assert not sink.wants_stop
 
 
+@pytest.mark.parametrize(("key", "visible"), [(ord("q"), 1.0), (27, 1.0), (-1, 0.0)])
+def test_keys_work_while_no_frame_comes(screen: Screen, key: int, visible: float) -> None:
+    info, items = stream(1)
+    sink = WindowSink()
+    sink.idle()
+    sink.open(info, MODEL)
+    sink.write(items[0])
+    sink.idle()
+    assert not sink.wants_stop
+    screen.key, screen.visible = key, visible
+    sink.idle()
+    assert sink.wants_stop
+    assert len(screen.shown) == 1
+
+
+def test_a_window_without_a_picture_yet_counts_as_open(screen: Screen) -> None:
+    screen.visible = 0.0
+    sink = WindowSink()
+    sink.open(stream()[0], MODEL)
+    sink.idle()
+    assert not sink.wants_stop
+    screen.key = 27
+    sink.idle()
+    assert sink.wants_stop
+
+
+@pytest.mark.parametrize("legend", [True, False])
+def test_the_legend_is_a_choice(screen: Screen, legend: bool) -> None:
+    info, items = stream(1, 320, 240)
+    sink = WindowSink(legend=legend)
+    sink.open(info, MODEL)
+    sink.write(items[0])
+    bare = render(items[0], bar=False)[:, :, ::-1]
+    assert (screen.shown[0] != bare).any() == legend
+
+
 def test_write_before_open_is_an_error() -> None:
     WindowSink().close()
     with pytest.raises(SinkWriteError, match="open"):
@@ -122,6 +159,7 @@ def test_a_real_window_on_a_virtual_screen() -> None:
         sink = WindowSink("test", style="side-by-side")
         sink.open(info, MODEL)
         for item in items:
+            sink.idle()
             sink.write(item)
         assert not sink.wants_stop
         cv2.destroyWindow("test")

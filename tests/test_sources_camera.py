@@ -109,15 +109,28 @@ def test_elsewhere_the_first_indices_are_tried(monkeypatch: pytest.MonkeyPatch) 
     assert [c.index for c in list_cameras()] == [0]
 
 
-def test_a_stall_is_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_camera_that_stalls_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeCapture, "fails_after", 2)
     source = CameraSource(0, timeout_seconds=0.1)
     source.open()
     assert source.read() is not None
     assert source.read() is not None
-    with pytest.raises(SourceTimeoutError, match=r"no picture for 0\.1 seconds"):
+    with pytest.raises(SourceLostError, match=r"no picture for 0\.1 seconds") as caught:
+        source.read()
+    assert isinstance(caught.value.__cause__, SourceTimeoutError)
+    assert source.read() is None
+
+
+def test_an_error_within_opencv_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = CameraSource(0)
+    source.open()
+    source.read()
+    monkeypatch.setattr(FakeCapture, "read", lambda self: (_ for _ in ()).throw(cv2.error("bad jpeg")))
+    with pytest.raises(SourceLostError, match="bad jpeg"):
         source.read()
     assert source.read() is None
+    with pytest.raises(SourceOpenError, match="bad jpeg"):
+        source.open()
 
 
 def test_unplugged(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import traceback
+from collections.abc import Generator
 from fractions import Fraction
 from itertools import pairwise
 
+import av
 import numpy as np
 import pytest
+from av.error import InvalidDataError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamdepth.errors import SourceLostError
 from streamdepth.sources import hdr
-from streamdepth.sources.picture import upright
+from streamdepth.sources.decode import DecodedSource, Pictures
+from streamdepth.sources.picture import Painter, upright
 from streamdepth.sources.timeline import Timeline
+from streamdepth.types import StreamInfo
 
 MS = Fraction(1, 1000)
 
@@ -46,6 +53,75 @@ def test_a_new_clock_goes_on_after_the_time_that_passed() -> None:
     timeline.resume(2.0)
     assert [timeline.place(stamp, Fraction(1, 90000)) for stamp in (900_000, 903_600)] == [7000, 7040]
     assert not timeline.repaired
+
+
+@pytest.mark.parametrize(("is_live", "expected"), [(True, [0, 40, 540, 580]), (False, [0, 40, 90_040, 90_080])])
+def test_a_clock_that_jumps_ahead_of_the_wall(is_live: bool, expected: list[int]) -> None:
+    """Half a second passed, and the stream's clock says 90; only a live stream cannot have done so."""
+    timeline = Timeline(MS, Fraction(25), is_live=is_live)
+    stamps = zip((0, 40, 90_040, 90_080), (5.0, 5.04, 5.54, 5.58), strict=True)
+    assert [timeline.place(stamp, MS, arrived) for stamp, arrived in stamps] == expected
+    assert timeline.jumped is is_live
+
+
+def test_a_live_stream_may_pause() -> None:
+    timeline = Timeline(MS, Fraction(25), is_live=True)
+    assert [timeline.place(stamp, MS, arrived) for stamp, arrived in ((0, 1.0), (60_000, 52.0))] == [0, 60_000]
+    assert not timeline.jumped
+
+
+class Ready(Pictures):
+    """Pictures that are there already; `undecodable` as given."""
+
+    def __init__(self, stamps: list[int], undecodable: int = 0) -> None:
+        super().__init__(self._made(stamps), "made", Painter(lambda _: None, "made"), lambda _: None)
+        self.undecodable = undecodable
+
+    @staticmethod
+    def _made(stamps: list[int]) -> Generator[av.VideoFrame]:
+        for stamp in stamps:
+            frame = av.VideoFrame.from_ndarray(np.zeros((4, 4, 3), np.uint8), "rgb24")
+            frame.pts, frame.time_base = stamp, MS
+            yield frame
+
+
+class ReadySource(DecodedSource[Ready]):
+    def __init__(self, pictures: Ready, is_live: bool = False) -> None:
+        super().__init__()
+        self._begin(pictures, is_live=is_live)
+
+    def open(self) -> StreamInfo:
+        raise NotImplementedError
+
+
+def test_a_jump_ahead_is_said_once() -> None:
+    source = ReadySource(Ready([0, 90_000, 180_000]), is_live=True)
+    frames = [frame for frame in iter(source.read, None) if frame]
+    assert frames[-1].time < 1
+    assert ["jumps ahead" in notice for notice in source.notices] == [True]
+
+
+@pytest.mark.parametrize("count", [1, 3, 9])
+def test_undecodable_frames_are_counted_once_wherever_reading_stops(count: int) -> None:
+    source = ReadySource(Ready([0, 40, 80], undecodable=2))
+    for _ in range(count):
+        source.read()
+    source.close()
+    source.close()
+    assert source.lost == {"undecodable": 2}
+
+
+@pytest.mark.parametrize(
+    "error", [InvalidDataError(1, "rtsp://u:hunter2@host"), ValueError("bad format"), OSError(28, "No space left")]
+)
+def test_a_picture_that_cannot_be_painted_ends_the_stream(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = ReadySource(Ready([0, 40, 80]))
+    source.read()
+    monkeypatch.setattr(Painter, "paint", lambda *_: (_ for _ in ()).throw(error))
+    with pytest.raises(SourceLostError, match=r"made was given up after 1 frames") as caught:
+        source.read()
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+    assert source.read() is None
 
 
 ONE = 65536
@@ -104,8 +180,6 @@ def test_shadows_and_midtones_keep_their_brightness() -> None:
 def test_the_lookup_table_agrees_with_the_formula() -> None:
     rng = np.random.default_rng(0)
     codes = rng.integers(0, 65536, (32, 32, 3)).astype(np.uint16)
-    import av
-
     mapper = hdr.ToneMapper("PQ", 32, 32)
     frame = av.VideoFrame.from_ndarray(codes, "rgb48le").reformat(format=hdr.FORMAT)
     got = mapper.map(frame).to_ndarray() / 255

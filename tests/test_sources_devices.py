@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
+
 import pytest
+import rtsp_server
 
 from streamdepth.errors import SourceOpenError
 from streamdepth.sources import devices
@@ -44,6 +47,15 @@ def test_mistakes_are_answered_with_an_example(address: str) -> None:
     with pytest.raises(SourceOpenError, match=r"lavfi:testsrc2=size=640x360:rate=30") as caught:
         DeviceSource(address).open()
     assert address in str(caught.value)
+
+
+@pytest.mark.usefixtures("device")
+def test_secrets_in_filters_stay_secret() -> None:
+    source = DeviceSource(rf"lavfi:movie=http\\://admin\:hunter2@127.0.0.1\:{rtsp_server.free_port()}/x")
+    with pytest.raises(SourceOpenError, match="movie=http") as caught:
+        source.open()
+    shown = "".join(traceback.format_exception(caught.value)) + source.name
+    assert "hunter2" not in shown
 
 
 def test_no_screen_grabber(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import media
@@ -15,6 +18,7 @@ from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc
 
 from streamdepth.errors import SourceLostError, SourceOpenError
 from streamdepth.sources.file import FileSource
+from streamdepth.sources.track import Track
 from streamdepth.types import Frame
 
 
@@ -237,7 +241,7 @@ BAD_FILES = [
     (without_index, "cut off before its index"),
     (media.write_sound_only, "audio only"),
     (unknown_codec, "no decoder"),
-    (Path.mkdir, "a folder"),
+    (Path.mkdir, "give the folder itself"),
     (lambda path: None, "does not exist"),
 ]
 
@@ -375,3 +379,57 @@ def test_real_clips_are_whole(name: str) -> None:
         count += 1
     assert not source.lost
     assert info.frame_count in (None, count)
+
+
+def test_only_a_regular_file_is_an_origin(tmp_path: Path) -> None:
+    """A pipe is read once; its sound cannot be copied by reading it again."""
+    path = media.write_video(tmp_path / "a.mkv", count=5)
+    assert FileSource(path).open().origin == path
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(path.read_bytes()))
+    writer.start()
+    source = FileSource(pipe)
+    assert source.open().origin is None
+    assert sum(1 for _ in iter(source.read, None)) == 5
+    writer.join()
+
+
+def test_an_address_with_one_slash_keeps_its_secret() -> None:
+    with pytest.raises(SourceOpenError, match=r"http:/host/a\.mp4 does not exist"):
+        FileSource("http:/me:hunter2@host/a.mp4").open()
+
+
+def test_undecodable_frames_count_also_when_reading_stops_early(tmp_path: Path) -> None:
+    options = {"codec": "mjpeg", "pixel_format": "yuvj420p"}
+    source = FileSource(spoil(media.write_video(tmp_path / "d.mkv", count=60, **options), {3}))  # type: ignore[arg-type]
+    source.open()
+    for _ in range(40):
+        assert source.read() is not None
+    source.close()
+    assert source.lost == {"undecodable": 1}
+
+
+def failing(self: Track, after: int) -> Iterator[Any]:
+    packets = self.container.demux(video=0)
+    for _ in range(after):
+        yield next(packets)
+    raise ValueError("a value that cannot be meant")
+
+
+def test_an_error_of_pyav_while_reading_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = media.write_video(tmp_path / "a.ts", count=60, options={"bf": "0"})
+    monkeypatch.setattr(Track, "_demux", lambda self: failing(self, 30))
+    count, message = ends_early(FileSource(path))
+    assert 20 < count <= 30
+    assert "cannot be meant" in message
+    monkeypatch.setattr(Track, "_demux", lambda self: failing(self, 0))
+    with pytest.raises(SourceOpenError, match="cannot be meant"):
+        FileSource(path).open()
+
+
+def test_an_error_of_pyav_on_opening_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = media.write_video(tmp_path / "a.mkv", count=2)
+    monkeypatch.setattr(av, "open", lambda *a, **k: (_ for _ in ()).throw(ValueError("no such thing")))
+    with pytest.raises(SourceOpenError, match="no such thing"):
+        FileSource(path).open()

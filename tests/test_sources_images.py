@@ -12,7 +12,7 @@ from PIL import Image
 
 from streamdepth.errors import SourceLostError, SourceOpenError, SourceTimeoutError
 from streamdepth.sources import images
-from streamdepth.sources.images import ImagesSource, read_picture
+from streamdepth.sources.images import PICTURE_SUFFIXES, ImagesSource, read_picture
 
 RED = (200, 10, 20)
 
@@ -88,6 +88,31 @@ def test_unreadable_pictures_are_counted_and_said(folder: Path) -> None:
     assert seen == [(0, 0), (1, 2), (2, 3), (3, 4)]
     assert source.lost == {"undecodable": 1}
     assert source.read() is None
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_many_unreadable_pictures_are_said_briefly(tmp_path: Path, count: int) -> None:
+    """Also when reading stops before the end."""
+    write(tmp_path / "0.png")
+    for number in range(1, 10):
+        (tmp_path / f"{number}.png").write_bytes(b"nothing")
+    write(tmp_path / "10.png")
+    write(tmp_path / "11.png")
+    source = ImagesSource(tmp_path)
+    source.open()
+    for _ in range(count):
+        assert source.read() is not None
+    source.close()
+    source.close()
+    skipped = 0 if count == 1 else 9
+    assert source.lost["undecodable"] == skipped
+    assert len(source.notices) == (4 if skipped else 0)
+    assert not skipped or "6 more pictures" in source.notices[-1]
+
+
+def test_suffixes_are_for_endswith() -> None:
+    assert "a.jpeg".endswith(PICTURE_SUFFIXES)
+    assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in PICTURE_SUFFIXES)
 
 
 @pytest.mark.parametrize(("turn", "size"), [(1, (8, 6)), (3, (8, 6)), (6, (6, 8)), (8, (6, 8))])
@@ -198,3 +223,8 @@ def test_secrets_stay_secret(address: str) -> None:
         read_picture(address)
     assert "hunter2" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_an_address_with_one_slash_keeps_its_secret() -> None:
+    with pytest.raises(SourceOpenError, match=r"http:/host/a\.png gives no picture"):
+        ImagesSource("http:/me:hunter2@host/a.png").open()

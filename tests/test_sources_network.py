@@ -18,7 +18,7 @@ import rtsp_server
 
 from streamdepth.errors import ConfigError, SourceLostError, SourceOpenError, SourceTimeoutError
 from streamdepth.sources.network import NetworkSource
-from streamdepth.sources.redact import redact, redact_text
+from streamdepth.sources.picture import Painter
 from streamdepth.types import Frame
 
 
@@ -43,6 +43,12 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     media.write_video(
         folder / "list.m3u8", count=50, options={"g": "10"}, container_options={"hls_time": "0.4", "hls_list_size": "0"}
     )
+    media.write_video(folder / "endless.mkv", container_options={"live": "1"})
+    media.write_video(folder / "pictures.mjpeg", codec="mjpeg", pixel_format="yuvj420p", container_format="mjpeg")
+    media.write_video(folder / "long.mkv", count=300, container_options={"live": "1"}, options={"g": "10"})
+    media.write_video(folder / "sound.mp4", audio_offset_seconds=0.0)
+    playlist = (folder / "list.m3u8").read_text()
+    (folder / "live.m3u8").write_text(playlist.replace("#EXT-X-ENDLIST", ""))
     (folder / "text.mp4").write_text("no video\n" * 100)
     with http_server.serve(folder) as address:
         yield address
@@ -66,6 +72,85 @@ def test_http_file_that_is_cut_off(web: str) -> None:
     with pytest.raises(SourceLostError, match="cut off"):
         frames.extend(frame for frame in iter(source.read, None) if frame)
     assert 10 < len(frames) < 90
+    assert source.read() is None
+
+
+@pytest.mark.parametrize("name", ["endless.mkv", "pictures.mjpeg"])
+def test_a_file_without_a_duration_is_not_live(web: str, name: str) -> None:
+    """As a browser's recorder writes WebM, and as raw MJPEG is."""
+    source = NetworkSource(f"{web}/{name}", reconnect_seconds=1)
+    assert not source.open().is_live
+    assert increasing(take(source, 20))
+    assert source.read() is None
+    assert source.reconnects == 0
+
+
+def test_a_stream_of_unknown_length_is_live_unless_told_otherwise(web: str) -> None:
+    for live, expected in ((None, True), (False, False)):
+        source = NetworkSource(f"{web}/unsized/endless.mkv", live=live)
+        assert source.open().is_live is expected
+        source.close()
+    source = NetworkSource(f"{web}/endless.mkv", live=True)
+    assert source.open().is_live
+    source.close()
+
+
+def test_a_playlist_that_goes_on_is_live(web: str) -> None:
+    source = NetworkSource(f"{web}/live.m3u8")
+    assert source.open().is_live
+    source.close()
+
+
+def test_sound_that_is_left_out_is_announced_once(web: str) -> None:
+    silent, loud = NetworkSource(f"{web}/a.mp4"), NetworkSource(f"{web}/sound.mp4")
+    for source in (silent, loud, loud):
+        source.open()
+        source.close()
+    assert silent.notices == []
+    assert ["sound" in notice for notice in loud.notices] == [True]
+
+
+def test_a_server_that_falls_silent_in_mid_stream_loses_the_stream(web: str) -> None:
+    source = NetworkSource(f"{web}/stalling/long.mkv", timeout_seconds=0.5)
+    source.open()
+    frames: list[Frame] = []
+    with pytest.raises(SourceLostError, match="no answer in time") as caught:
+        frames.extend(frame for frame in iter(source.read, None) if frame)
+    assert 50 < len(frames) < 300
+    assert isinstance(caught.value.__cause__, av.error.ExitError)
+    assert source.read() is None
+
+
+def test_a_refusal_after_frames_came_loses_the_stream(web: str) -> None:
+    source = NetworkSource(f"{web}/unsized/endless.mkv", reconnect_seconds=10)
+    source.open()
+    source.url = f"{web}/status/404"
+    with pytest.raises(SourceLostError, match=r"after 20 frames.*\(404\)") as caught:
+        take(source, 21)
+    assert isinstance(caught.value.__cause__, av.error.HTTPNotFoundError)
+    assert source.read() is None
+
+
+def test_any_error_of_libav_on_opening_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object, **options: object) -> None:
+        raise ValueError(f"cannot take {args[0]}")
+
+    def open_with_secret() -> None:
+        NetworkSource("rtsp://u:" + "2retnuh"[::-1] + "@host/").open()  # a traceback shows this line
+
+    monkeypatch.setattr(av, "open", fail)
+    with pytest.raises(SourceOpenError, match="cannot take") as caught:
+        open_with_secret()
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_picture_that_cannot_be_painted_loses_the_stream(web: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = NetworkSource(f"{web}/a.mp4")
+    source.open()
+    take(source, 2)
+    monkeypatch.setattr(Painter, "paint", lambda *_: (_ for _ in ()).throw(ValueError("no such format")))
+    with pytest.raises(SourceLostError, match=r"after 2 frames.*no such format"):
+        source.read()
     assert source.read() is None
 
 
@@ -118,37 +203,6 @@ def test_secrets_stay_secret() -> None:
     shown = "".join(traceback.format_exception(caught.value)) + source.name + repr(caught.value.__cause__)
     assert "hunter2" not in shown
     assert "abc123" not in shown
-
-
-@pytest.mark.parametrize(
-    ("address", "shown"),
-    [
-        ("rtsp://user:pass@host:554/a/b", "rtsp://host:554/a/b"),
-        ("rtsp://user@host/a", "rtsp://host/a"),
-        ("rtsp://host/a", "rtsp://host/a"),
-        ("rtsp://user:p@ss@host/a", "rtsp://host/a"),
-        ("http://host/user@place/a", "http://host/user@place/a"),
-        ("http://host:80/user@place/a", "http://host:80/user@place/a"),
-        ("http://host/a?password=x&w=3", "http://host/a?password=***&w=3"),
-        ("http://host/a?access_token=x#t", "http://host/a?access_token=***#t"),
-        ("rtsp://host/user=admin_password=tlJwpbo6_channel=1", "rtsp://host/user=***"),
-        ("videos/a.mp4", "videos/a.mp4"),
-    ],
-)
-def test_redact(address: str, shown: str) -> None:
-    assert redact(address) == shown
-
-
-@pytest.mark.parametrize("secret", ["pa/ss", "pa?ss", "pa#ss", "p@/ss", "pa:ss", "p a"])
-def test_redact_hides_unescaped_passwords(secret: str) -> None:
-    shown = redact(f"rtsp://admin:{secret}@host/stream")
-    assert secret not in shown
-    assert "ss" not in shown.removesuffix("/stream").replace("rtsp", "")
-    assert "admin" not in shown
-
-
-def test_redact_text() -> None:
-    assert redact_text("failed: 'rtsp://u:secret@host/x' (5)") == "failed: 'rtsp://host/x' (5)"
 
 
 def test_udp_transport_stream(tmp_path: Path) -> None:

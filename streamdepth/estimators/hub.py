@@ -57,7 +57,7 @@ def locate(model: str, *, accept_license: bool = False, allow_pickle: bool = Fal
 def _from_hub(hub_id: str, accept_license: bool, allow_pickle: bool) -> Path:
     """The folder with the model's files, from the cache or else from the hub, which is asked once."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
         with contextlib.suppress(LocalEntryNotFoundError):
@@ -67,6 +67,8 @@ def _from_hub(hub_id: str, accept_license: bool, allow_pickle: bool) -> Path:
         return _download(hub_id, accept_license, allow_pickle)
     except ModelLoadError:
         raise
+    except HFValidationError as error:
+        raise ModelLoadError(_unknown(hub_id)) from error
     except Exception as error:  # HTTP clients, proxies and file systems raise whatever they like
         raise ModelLoadError(_unavailable(hub_id, error)) from error
 
@@ -162,7 +164,6 @@ def _what_happened(error: Exception) -> str:
         "the hub asks to accept terms on the model's page first": errors.GatedRepoError,
         "the hub does not know it, or not for you": errors.RepositoryNotFoundError,
         "the hub must not be asked (HF_HUB_OFFLINE is set)": errors.OfflineModeIsEnabled,
-        "a hub id looks like owner/name": errors.HFValidationError,
     }
     return next(
         (text for text, kind in causes.items() if isinstance(error, kind)),

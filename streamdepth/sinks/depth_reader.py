@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -13,14 +13,12 @@ import numpy as np
 
 from streamdepth.errors import SourceLostError, SourceOpenError
 from streamdepth.sinks.depth_codes import Codes, decode_linear16, decode_log16, range_at
+from streamdepth.sinks.depth_facts import TAG, parse_facts
+from streamdepth.sinks.output import av_path
 from streamdepth.types import DepthKind, DepthMap
 
 if TYPE_CHECKING:
     from av.container import InputContainer
-
-SCHEMA_VERSION = 1
-TAG = "STREAMDEPTH"
-"""The container's tag that holds the facts as JSON."""
 
 
 class DepthVideo:
@@ -30,7 +28,8 @@ class DepthVideo:
         for depth in video: ...          # (h, w) float32, NaN = unknown, +inf = nothing was hit (metric only)
         video[3], len(video), video.times, video.kind
 
-    The container's own tag is used, and the sidecar where another program has removed it.
+    The container's own tag is used; the sidecar where another program has removed it, or for what the tag of a long
+    video leaves out. Without a sidecar such a video's times come from the container, exact to a millisecond.
 
     Raises:
         SourceOpenError: not found, not a video, or not one of ours.
@@ -39,46 +38,83 @@ class DepthVideo:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self.sidecar = self.path.with_name(self.path.name + ".json")
         with self._container() as container:
-            text = container.metadata.get(TAG)
-        sidecar = self.path.with_name(self.path.name + ".json")
-        if text is None and sidecar.is_file():
-            text = sidecar.read_text(encoding="utf-8")
-        self.metadata: dict[str, Any] = self._facts(text)
-        """The facts listed under `DepthVideoSink`."""
+            self.metadata: dict[str, Any] = self._facts(container)
+            """The facts listed in the module `depth_facts`."""
+            if "pts" not in self.metadata:
+                self.metadata["pts"] = self._stored_pts(container)
         self.kind = DepthKind(self.metadata["kind"])
         tick = float(Fraction(*self.metadata["time_base"]))
         self.times: list[float] = [pts * tick for pts in self.metadata["pts"]]
         """Seconds on the source's clock, one per frame."""
+        self._count: int = self.metadata.get("frames", len(self.times))
         self._offsets = np.asarray(self.times) - self.times[0] if self.times else np.zeros(0)
 
     def _container(self) -> InputContainer:
         try:
-            return av.open(str(self.path), metadata_errors="replace")
+            return av.open(av_path(self.path), metadata_errors="replace")
         except (av.FFmpegError, OSError) as error:
             raise SourceOpenError(f"cannot open '{self.path}' as a depth video: {error.strerror}") from error
 
-    def _facts(self, text: str | None) -> dict[str, Any]:
-        try:
-            facts = json.loads(text or "null")
-            version = facts["schema_version"]
-            complete = facts.keys() >= {"kind", "code", "size", "time_base", "pts"}
-        except (ValueError, TypeError, KeyError) as error:
+    @contextmanager
+    def _reading(self) -> Iterator[InputContainer]:
+        with self._container() as container:
+            try:
+                yield container
+            except (av.FFmpegError, OSError) as error:
+                raise SourceLostError(f"'{self.path}' is damaged: {error.strerror}") from error
+
+    def _facts(self, container: InputContainer) -> dict[str, Any]:
+        """What the tag says; what the sidecar says where it says more, or where there is no usable tag."""
+        wrong: list[str] = []
+        tag = _parsed(container.metadata.get(TAG), f"tag {TAG}", wrong)
+        beside = None if tag and "pts" in tag else _parsed(self._beside(), f"sidecar '{self.sidecar.name}'", wrong)
+        facts = tag or beside
+        if facts is None:
+            reason = "; ".join(wrong) or f"neither a tag {TAG} nor a sidecar '{self.sidecar.name}'"
             raise SourceOpenError(
-                f"'{self.path}' is not a depth video of streamdepth: neither a tag {TAG} nor a sidecar "
-                f"'{self.path.name}.json'; make one with --depth-out"
-            ) from error
-        if version != SCHEMA_VERSION or not complete:
-            raise SourceOpenError(
-                f"'{self.path}' has schema version {version}, this is for version {SCHEMA_VERSION}; update streamdepth"
+                f"'{self.path}' is not a depth video of streamdepth: {reason}; make one with --depth-out"
             )
-        return dict(facts)
+        self._check_picture(container, facts["size"])
+        if tag and beside and all(beside.get(name) == value for name, value in tag.items()):
+            return beside
+        return facts
+
+    def _beside(self) -> str | None:
+        try:
+            return self.sidecar.read_text(encoding="utf-8", errors="replace") if self.sidecar.is_file() else None
+        except OSError:
+            return None  # the tag alone is enough
+
+    def _check_picture(self, container: InputContainer, size: list[int]) -> None:
+        """Raises SourceOpenError unless the video can hold codes of that size."""
+        for video in container.streams.video[:1]:
+            is_gray = video.codec_context.pix_fmt in ("gray16le", "gray16be", None)
+            if is_gray and video.width >= size[0] and video.height >= size[1]:
+                return
+        raise SourceOpenError(
+            f"'{self.path}' has no 16-bit gray video of {size[0]}x{size[1]} px, though it says so; another program "
+            "has changed it, make it anew"
+        )
+
+    def _stored_pts(self, container: InputContainer) -> list[int]:
+        """The times of the container, as ticks after the first frame's."""
+        video, tick = container.streams.video[0], Fraction(*self.metadata["time_base"])
+        try:
+            stored = sorted(p.pts for p in container.demux(video) if p.pts is not None)
+        except (av.FFmpegError, OSError) as error:
+            raise SourceOpenError(f"cannot read the times of '{self.path}': {error.strerror}") from error
+        if not stored:
+            raise SourceOpenError(f"'{self.path}' is damaged: it has no frames")
+        ticks = (video.time_base or Fraction(1, 1000)) / tick
+        return [self.metadata["first_pts"] + round((pts - stored[0]) * ticks) for pts in stored]
 
     def __len__(self) -> int:
-        return len(self.times)
+        return self._count
 
     def __iter__(self) -> Iterator[DepthMap]:
-        with self._container() as container:
+        with self._reading() as container:
             yield from self._decoded(container, 0)
 
     def __getitem__(self, index: int) -> DepthMap:
@@ -86,8 +122,8 @@ class DepthVideo:
         number = index + len(self) if index < 0 else index
         if not 0 <= number < len(self):
             raise IndexError(f"frame {index} of {len(self)}")
-        with self._container() as container:
-            start = self._seek(container, number)
+        with self._reading() as container:
+            start = self._seek(container, min(number, len(self.times) - 1))
             for i, depth in enumerate(self._decoded(container, start), start):
                 if i == number:
                     return depth
@@ -105,12 +141,9 @@ class DepthVideo:
 
     def _decoded(self, container: InputContainer, start: int) -> Iterator[DepthMap]:
         (width, height), number = self.metadata["size"], start - 1
-        try:
-            for number, frame in enumerate(container.decode(video=0), start):
-                codes = cast(Codes, frame.to_ndarray(format="gray16le"))
-                yield self._depth(codes[:height, :width], number)
-        except (av.FFmpegError, OSError) as error:
-            raise SourceLostError(f"'{self.path}' is damaged: {error.strerror}") from error
+        for number, frame in enumerate(container.decode(video=0), start):
+            codes = cast(Codes, frame.to_ndarray(format="gray16le"))
+            yield self._depth(codes[:height, :width], number)
         if number + 1 < len(self):
             raise SourceLostError(f"'{self.path}' is damaged: it ends after {number + 1} of {len(self)} frames")
 
@@ -119,3 +152,12 @@ class DepthVideo:
         if facts["code"] == "log16":
             return decode_log16(codes, facts["near_m"], facts["far_m"])
         return decode_linear16(codes, *range_at(facts["ranges"], number))
+
+
+def _parsed(text: str | None, place: str, wrong: list[str]) -> dict[str, Any] | None:
+    """The facts in `text`; what is wrong with them is added to `wrong`."""
+    try:
+        return parse_facts(text) if text is not None else None
+    except ValueError as error:
+        wrong.append(f"the facts in its {place} cannot be used: {error}")
+        return None

@@ -1,27 +1,4 @@
-"""Depth as a video that loses nothing: FFV1, 16-bit gray, in Matroska, with everything needed to read it back.
-
-NAME.mkv has the facts as JSON in the container's tag STREAMDEPTH, and NAME.mkv.json beside it has the same:
-
-    schema_version                1
-    kind, unit                    "metric", "m" or "relative", null
-    code                          "log16" or "linear16": how 16 bits become depth, see `depth_codes`
-    near_m, far_m, far_code       log16 only: the depth of the codes 1 and 65534 in metres; the code of +inf
-    ranges                        linear16 only: [first frame, depth of code 1, depth of code 65534], ...
-    invalid_code                  0: unknown
-    size, frame_size              [width, height] in px of the depth map and of the source's frames
-    model, engine, device, precision, weights_licence, smoothing, source, software
-    frames                        how many there are
-    time_base, first_pts          [numerator, denominator] of a tick in seconds; the first frame's time in ticks
-    cuts                          numbers of the frames that begin a shot
-    intrinsics                    [first frame, fx, fy, cx, cy] in px of the source's frames, ...
-    display_ranges                [first frame, low, high], ...: noted when they change by more than 0.5 %
-    frame_index                   for each frame its index at the source
-    pts                           for each frame its time in ticks; Matroska itself counts in milliseconds
-
-Lists of [first frame, ...] hold from that frame on. Frames are numbered from 0 in this file. Readers of Matroska take
-no tag above 16 MiB, so of a long video (some 200,000 frames) the tag leaves out the last lists, beginning with `pts`;
-a reader without the sidecar takes the times from the container then.
-"""
+"""Depth as a video that loses nothing: FFV1, 16-bit gray, in Matroska, with everything needed to read it back."""
 
 from __future__ import annotations
 
@@ -45,7 +22,8 @@ from streamdepth.sinks.depth_codes import (
     encode_linear16,
     encode_log16,
 )
-from streamdepth.sinks.depth_reader import SCHEMA_VERSION, TAG, DepthVideo
+from streamdepth.sinks.depth_facts import SCHEMA_VERSION, TAG, tag_text
+from streamdepth.sinks.depth_reader import DepthVideo
 from streamdepth.sinks.output import PendingFile, av_path, temporary_beside, writing
 from streamdepth.stages import Sink
 from streamdepth.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
@@ -62,17 +40,15 @@ _OPTIONS = {"level": "3", "slices": "4", "slicecrc": "1", "coder": "1", "context
 """FFV1 version 3: every frame a key frame, in four slices with checksums."""
 _SMALLEST_PX = 2
 """Four slices need as much; a smaller map is padded with unknown, and the reader cuts it."""
-_LARGEST_TAG = 4 * 2**20
-"""Characters, all ASCII; libav reads no tag above 16 MiB, and every reader must parse it to open the file."""
 
 
 class DepthVideoSink(Sink):
-    """Writes NAME.mkv, lossless and with the source's times, and the module's list of facts in NAME.mkv.json.
+    """Writes NAME.mkv, lossless and with the source's times, and the facts (`depth_facts`) as JSON in NAME.mkv.json.
 
     - Metric depth is stored logarithmically (`encode_log16`); what lies outside near_m to far_m takes the nearest end
       (`notices` says so). Relative depth is stored linearly in ranges that follow it, so nothing is clipped.
     - Depth is kept at the network's size; another size in mid-stream is scaled to the first.
-    - Memory: a frame leaves at most 64 bytes, usually 16.
+    - Memory: a frame leaves 16 bytes, and 24 more where its display range changes.
 
     Raises:
         ConfigError: near_m and far_m are not 0 < near_m < far_m.
@@ -128,7 +104,7 @@ class DepthVideoSink(Sink):
         try:
             with writing(self.path):
                 facts = self._raw.facts(self.smoothing)
-                self._raw.finish(_tag(facts))
+                self._raw.finish(tag_text(facts))
                 sidecar.temporary.write_text(json.dumps(facts) + "\n", encoding="utf-8")
         except SinkWriteError:
             self.discard()
@@ -290,15 +266,3 @@ class _Steps:
         """(first frame, numbers...), ready for JSON."""
         steps = range(0, len(self._values), self._width)
         return [(int(self._values[i]), *self._values[i + 1 : i + self._width]) for i in steps]
-
-
-def _tag(facts: dict[str, Any]) -> str:
-    """`facts` as JSON, without the last lists where they are too long for a tag."""
-    facts = dict(facts)
-    text = json.dumps(facts)
-    for name in ("pts", "frame_index", "display_ranges", "intrinsics", "cuts"):
-        if len(text) <= _LARGEST_TAG:
-            break
-        del facts[name]
-        text = json.dumps(facts)
-    return text

@@ -28,8 +28,9 @@ class ImagesSink(Sink):
     - .exr: float32 in the channel Z; needs the extra `exr`. .npz: float32 under the name `depth`. Both keep NaN.
 
     `%06d` in the name becomes the frame's index at the source, so a dropped frame leaves a gap. A name without it
-    takes exactly one frame; only the first number counts, other `%` stay as they are. The JSON lies beside them: `out/%06d.png` has `out/frames.json`, `depth.png` has
-    `depth.png.json`. Everything appears at `close`; until then it lies in a hidden folder beside.
+    takes exactly one frame; after the first number, and elsewhere, a `%` means itself. The JSON lies beside them:
+    `out/%06d.png` has `out/frames.json`, `depth.png` has `depth.png.json`. Everything appears at `close`; until then it
+    lies in a hidden folder beside.
 
     Args:
         pattern: where to write; the folder must exist.

@@ -148,9 +148,12 @@ class CameraSource(Source):
     def _grab_or_close(self) -> Image:
         try:
             return self._grab()
-        except SourceError as error:
+        except SourceTimeoutError as error:
             self.close()
             raise SourceLostError(str(error)) from error
+        except SourceLostError:
+            self.close()
+            raise
 
     def _grab(self) -> Image:
         import cv2
@@ -162,7 +165,8 @@ class CameraSource(Source):
                 if ok and picture is not None:
                     return _rgb(picture)
             except cv2.error as error:
-                raise SourceLostError(f"{self._name} gave what is no picture ({error.err}); try another fourcc") from error
+                reason = getattr(error, "err", None) or error
+                raise SourceLostError(f"{self._name} gave what is no picture ({reason}); try another fourcc") from error
             if not self._capture.isOpened():
                 raise SourceLostError(f"{self._name} is gone; was it unplugged? {_found()}")
             if time.monotonic() >= deadline:

@@ -180,7 +180,8 @@ def without_secrets(error: Exception) -> Exception:
     """The same error without the address, which may hold a password that a traceback would show."""
     if isinstance(error, FFmpegError):
         return type(error)(error.errno or 0, redact_text(error.strerror or ""))
-    return error if redact_text(str(error)) == str(error) else type(error)(redact_text(str(error)))
+    shown = redact_text(str(error))
+    return error if shown == str(error) else ValueError(shown)
 
 
 def sane_fps(rate: Fraction | None) -> Fraction | None:

@@ -70,7 +70,9 @@ class DeviceSource(DecodedSource[Pictures]):
                 "record it to a file first, or install a PyAV whose FFmpeg has that device"
             )
         if device == "x11grab" and not (what or os.environ.get("DISPLAY")):
-            raise SourceOpenError(f"{self.name}: there is no X display here (DISPLAY is not set); give one: screen::0.0")
+            raise SourceOpenError(
+                f"{self.name}: there is no X display here (DISPLAY is not set); give one: screen::0.0"
+            )
         default = {
             "x11grab": os.environ.get("DISPLAY", ""),
             "gdigrab": "desktop",

@@ -170,7 +170,9 @@ def _addresses(pattern: str) -> list[str]:
         found = [p for p in glob.glob(numbered, recursive=True) if Path(p).is_file()]
         if not found:
             hint = "no file matches it" if any(c in numbered for c in "*?[") else "it does not exist"
-            raise SourceOpenError(f"{redact(pattern)} gives no picture: {hint}; check the spelling and the current folder")
+            raise SourceOpenError(
+                f"{redact(pattern)} gives no picture: {hint}; check the spelling and the current folder"
+            )
     return sorted(found, key=_natural)
 
 

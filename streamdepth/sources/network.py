@@ -127,7 +127,8 @@ class NetworkSource(DecodedSource[Track]):
         except FFmpegError as error:
             # RTSP calls it invalid data when a server stays silent.
             silent = time.monotonic() - began >= timeout and isinstance(error, av_error.InvalidDataError)
-            raise self._explained(av_error.ExitError(ETIMEDOUT, "no answer") if silent else error) from without_secrets(error)
+            told = av_error.ExitError(ETIMEDOUT, "no answer") if silent else error
+            raise self._explained(told) from without_secrets(error)
         except ValueError as error:
             raise self._explained(error) from without_secrets(error)
 
@@ -174,6 +175,7 @@ class NetworkSource(DecodedSource[Track]):
             try:
                 return self._resume(self._connect(old.painter))
             except SourceError as error:
+                super().close()
                 if isinstance(error.__cause__, _FINAL):
                     raise self._lost(error.__cause__, "") from error.__cause__
                 failure = error.__cause__ if isinstance(error.__cause__, FFmpegError) else failure

@@ -41,6 +41,8 @@ def failures_explained(device: torch.device, shape: Sequence[int]) -> Iterator[N
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:
-        raise InferenceError(f"{device} ran out of memory on {tuple(shape)}; try a smaller --size or --batch") from error
+        raise InferenceError(
+            f"{device} ran out of memory on {tuple(shape)}; try a smaller --size or --batch"
+        ) from error
     except RuntimeError as error:
         raise InferenceError(f"the network failed on {tuple(shape)}: {error}") from error

@@ -16,7 +16,6 @@ from streamdepth.stages import Estimator, Sink, Source
 from streamdepth.types import DepthFrame, Estimate, Frame, ModelInfo, StreamInfo
 
 PICTURE_SUFFIXES = (".png", ".exr", ".npz")
-_PICTURES_IN = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 
 def make_source(address: str, settings: Settings) -> Source:
@@ -27,7 +26,7 @@ def make_source(address: str, settings: Settings) -> Source:
         return DeviceSource(address, max_side_px=settings.max_side)
     if address.isdecimal() or address.startswith(("/dev/video", "camera:")):
         return _camera(address, settings)
-    is_picture = re.split(r"[?#]", address)[0].lower().endswith(_PICTURES_IN)
+    is_picture = _is_picture(address)
     if "://" in address and not (is_picture and address.lower().startswith("http")):
         return _network(address, settings)
     if is_picture or _is_folder_or_pattern(address):
@@ -37,6 +36,13 @@ def make_source(address: str, settings: Settings) -> Source:
     from streamdepth.sources.file import FileSource
 
     return FileSource(address, max_side_px=settings.max_side)
+
+
+def _is_picture(address: str) -> bool:
+    from streamdepth.sources.images import PICTURE_SUFFIXES as KNOWN  # noqa: N811 - outputs have their own list here
+
+    name = re.split(r"[?#]", address)[0].lower()
+    return name.endswith(KNOWN) and not name.endswith(".gif")  # a GIF may move: libav reads it as video
 
 
 def _is_folder_or_pattern(address: str) -> bool:

@@ -15,7 +15,7 @@ from streamdepth.stabilizers import make_stabilizer
 from streamdepth.stages import Estimator, Sink, Source
 from streamdepth.types import DepthFrame, Estimate, Frame, ModelInfo, StreamInfo
 
-PICTURE_SUFFIXES = (".png", ".exr", ".npz")
+DEPTH_PICTURES = (".png", ".exr", ".npz")
 
 
 def make_source(address: str, settings: Settings) -> Source:
@@ -39,10 +39,10 @@ def make_source(address: str, settings: Settings) -> Source:
 
 
 def _is_picture(address: str) -> bool:
-    from streamdepth.sources.images import PICTURE_SUFFIXES as KNOWN  # noqa: N811 - outputs have their own list here
+    from streamdepth.sources.images import PICTURE_SUFFIXES
 
     name = re.split(r"[?#]", address)[0].lower()
-    return name.endswith(KNOWN) and not name.endswith(".gif")  # a GIF may move: libav reads it as video
+    return name.endswith(PICTURE_SUFFIXES) and not name.endswith(".gif")  # a GIF may move: libav reads it as video
 
 
 def _is_folder_or_pattern(address: str) -> bool:
@@ -159,12 +159,12 @@ def _inside(path: Path, name: str | None, suffix: str) -> Path:
 def _picture_sink(path: Path, settings: Settings) -> Sink:
     from streamdepth.sinks.video import FORMATS, VideoSink
 
-    if path.suffix.lower() in PICTURE_SUFFIXES:
+    if path.suffix.lower() in DEPTH_PICTURES:
         return _depth_sink(path, settings)
     if path.suffix.lower() not in FORMATS:
         raise ConfigError(
             f"cannot tell what to write from '{path}'; use a video ({' '.join(FORMATS)}) "
-            f"or numbered pictures (%06d with {' '.join(PICTURE_SUFFIXES)})"
+            f"or numbered pictures (%06d with {' '.join(DEPTH_PICTURES)})"
         )
     video = settings.video
     usual = "vp9" if path.suffix.lower() == ".webm" else "h264"
@@ -187,12 +187,12 @@ def _depth_sink(path: Path, settings: Settings) -> Sink:
         from streamdepth.sinks.depth_video import DepthVideoSink
 
         return DepthVideoSink(path, overwrite=settings.overwrite, smoothing=settings.smooth)
-    if path.suffix.lower() in PICTURE_SUFFIXES:
+    if path.suffix.lower() in DEPTH_PICTURES:
         from streamdepth.sinks.images import ImagesSink
 
         return ImagesSink(path, overwrite=settings.overwrite)
     raise ConfigError(
-        f"depth cannot be kept in '{path}'; use .mkv (lossless depth video) or %06d with {' '.join(PICTURE_SUFFIXES)}"
+        f"depth cannot be kept in '{path}'; use .mkv (lossless depth video) or %06d with {' '.join(DEPTH_PICTURES)}"
     )
 
 

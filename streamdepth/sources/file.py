@@ -49,6 +49,10 @@ class FileSource(DecodedSource[Track]):
 
 
 def _check_readable(path: Path) -> None:
+    try:
+        path.is_file()
+    except OSError as error:
+        raise SourceOpenError(f"'{str(path)[:60]}...' cannot be a file: {error.strerror}; check the address") from error
     if path.is_dir():
         raise SourceOpenError(f"{path} is a folder, not a video file; for its pictures give the folder itself")
     if not path.exists():

@@ -81,8 +81,10 @@ class Done:
 
 
 @pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
+def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Done]]:
     """Runs `streamdepth` with arguments in this process, as the installed command would."""
+    logger = logging.getLogger("streamdepth")
+    before = logger.handlers[:], logger.level, logger.propagate
 
     def run(*arguments: object) -> Done:
         monkeypatch.setattr(sys, "argv", ["streamdepth", *map(str, arguments)])
@@ -95,7 +97,8 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         captured = capsys.readouterr()
         return Done(code, captured.out, captured.err)
 
-    return run
+    yield run
+    logger.handlers[:], logger.level, logger.propagate = before
 
 
 @pytest.fixture

@@ -179,3 +179,11 @@ def make_model(name: str, folder: Path, *, pickled: bool = False, licence: str |
     if licence:
         (folder / "README.md").write_text(f"---\nlicense: {licence}\n---\n# {name}\n")
     return folder
+
+
+def make_cached_model(cache: Path, hub_id: str, name: str) -> None:
+    """Lays a model out as the hub's client leaves it after a download."""
+    root = cache / f"models--{hub_id.replace('/', '--')}"
+    make_model(name, root / "snapshots" / "abc")
+    (root / "refs").mkdir()
+    (root / "refs" / "main").write_text("abc")

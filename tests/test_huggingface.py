@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from models import MAKERS, make_model
+from models import MAKERS, make_cached_model, make_model
 from test_huggingface_processing import by_definition, own, photograph
 from torch.nn import functional as F
 
@@ -314,16 +314,8 @@ def test_without_the_hub_the_error_is_quick_and_useful(
     assert ("HF_HUB_OFFLINE" if offline else "could not be reached") in message
 
 
-def _cached(cache: Path, hub_id: str, name: str) -> None:
-    """Lays a model out as the hub's client does."""
-    root = cache / f"models--{hub_id.replace('/', '--')}"
-    make_model(name, root / "snapshots" / "abc")
-    (root / "refs").mkdir()
-    (root / "refs" / "main").write_text("abc")
-
-
 def test_a_cached_model_is_used_without_asking_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    _cached(tmp_path, "Intel/dpt-large", "dpt")
+    make_cached_model(tmp_path, "Intel/dpt-large", "dpt")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub._snapshot_download.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(hub, "_download", lambda *a: pytest.fail("the hub was asked"))

@@ -17,7 +17,7 @@ def test_ten_thousand_frames_in_flat_memory(tmp_path: Path, monkeypatch) -> None
     monkeypatch.setattr(build, "make_estimator", lambda _: ConstantEstimator())
     settings = config.make(
         {
-            "source": "lavfi:testsrc2=size=128x96:rate=30",
+            "source": "lavfi:testsrc2=size=64x48:rate=30",
             "output": tmp_path / "out.mp4",
             "depth_out": tmp_path / "depth.mkv",
             "max_frames": 10_000,

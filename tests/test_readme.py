@@ -6,14 +6,12 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import rtsp_server
-from models import make_model
+from models import make_cached_model
 
-from streamdepth.estimators import catalog
 from streamdepth.testing import RecordingSink, SyntheticSource
 
 ROOT = Path(__file__).parent.parent
@@ -52,10 +50,10 @@ def hardware(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hub model with its own architecture and random weights in a local folder."""
-    tiny = make_model("depth_anything", folder / "tiny")
-    entry = replace(catalog.CATALOG["depth-anything-v2-small"], hub_id=str(tiny), size=None)
-    monkeypatch.setitem(catalog.CATALOG, entry.name, entry)
+    """The hub's local cache as a download leaves it, with the real architecture and small random weights."""
+    make_cached_model(folder / "hub", "depth-anything/Depth-Anything-V2-Small-hf", "depth_anything")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(folder / "hub"))
+    monkeypatch.setattr("huggingface_hub._snapshot_download.constants.HF_HUB_CACHE", str(folder / "hub"))
 
 
 @pytest.fixture

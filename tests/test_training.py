@@ -75,7 +75,7 @@ def test_the_loss_ignores_scale_shift_and_unknown_pixels() -> None:
     truth[:, :4] = torch.nan
     prediction.requires_grad_()
     loss = scale_and_shift_loss(prediction, truth, torch.tensor([True, True]), anchor=0.0)
-    assert float(loss) == pytest.approx(0, abs=1e-4)
+    assert loss.item() == pytest.approx(0, abs=1e-4)
     scale_and_shift_loss(prediction + torch.rand(2, 16, 16), truth, torch.tensor([True, False])).backward()
     assert torch.isfinite(prediction.grad).all()
 

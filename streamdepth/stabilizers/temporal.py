@@ -69,8 +69,8 @@ def _spread(item: DepthFrame, tolerance: float) -> DepthMap | float:
 
 
 def _blend(old: DepthMap, new: DepthMap, weight: DepthMap) -> DepthMap:
-    # The old value plus a part of the change keeps a constant exactly constant.
-    mixed = old + (1 - weight) * (new - old)
+    # The old value plus a part of the change keeps a constant exactly constant; rounding must not leave the range.
+    mixed = np.clip(old + (1 - weight) * (new - old), np.minimum(old, new), np.maximum(old, new))
     return np.where(np.isfinite(mixed), mixed, np.where(np.isnan(new), old, new)).astype(np.float32)
 
 

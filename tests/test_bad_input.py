@@ -201,3 +201,12 @@ def test_credentials_are_never_shown(cli, tmp_path: Path) -> None:
     for secret in ("admin", "hunter2", "s3cret"):
         assert secret not in done.err + done.out
     assert "127.0.0.1" in done.err
+
+
+def test_a_camera_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    """In a process of its own: OpenCV writes its warnings past Python's streams."""
+    command = [sys.executable, "-m", "streamdepth", "convert", "99", "-o", "out.mp4"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 3
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert "camera 99" in done.stderr

@@ -50,6 +50,8 @@ class WindowSink(Sink):
 
     def open(self, info: StreamInfo, model: ModelInfo) -> None:
         check_display()
+        # Qt inside OpenCV complains of fonts that the wheel does not carry; no text is drawn with them.
+        os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
         try:
             cv2.namedWindow(self.title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
             cv2.resizeWindow(self.title, *self._first_size(info))

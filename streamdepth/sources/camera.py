@@ -69,9 +69,7 @@ class CameraSource(Source):
         return StreamInfo(self._name, width, height, fps=self._granted_fps(), is_live=True, time_base=_TICK)
 
     def _opened(self, index: int | str) -> Any:
-        import cv2
-
-        capture = cv2.VideoCapture(index, _backend())
+        capture = _capture(index)
         if not capture.isOpened():
             capture.release()
             raise SourceOpenError(f"{self._name} cannot be opened: it is missing or in use; {_found()}")
@@ -197,15 +195,25 @@ def list_cameras() -> list[Camera]:
     """The cameras of this machine. Linux knows them all; elsewhere the first few indices are tried."""
     if sys.platform == "linux":
         return _linux_cameras()
-    import cv2
-
     found = []
     for index in range(_MOST_INDICES):
-        capture = cv2.VideoCapture(index, _backend())
+        capture = _capture(index)
         if capture.isOpened():
             found.append(Camera(index, f"camera {index}"))
         capture.release()
     return found
+
+
+def _capture(index: int | str) -> Any:
+    """A capture, open or not; OpenCV's own lines about a camera that is not there are kept from the screen."""
+    import cv2
+
+    logs = cv2.utils.logging
+    before = logs.setLogLevel(logs.LOG_LEVEL_SILENT)
+    try:
+        return cv2.VideoCapture(index, _backend())
+    finally:
+        logs.setLogLevel(before)
 
 
 def _linux_cameras() -> list[Camera]:

@@ -21,6 +21,7 @@ def test_ten_thousand_frames_in_flat_memory(tmp_path: Path, monkeypatch) -> None
             "output": tmp_path / "out.mp4",
             "depth_out": tmp_path / "depth.mkv",
             "max_frames": 10_000,
+            "video": {"preset": "ultrafast", "legend": False},
         }
     )
     sizes: list[float] = []

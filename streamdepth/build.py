@@ -248,7 +248,9 @@ def describe(info: StreamInfo) -> list[tuple[str, str]]:
 def _tracks(path: Path) -> list[tuple[str, str]]:
     import av
 
-    with av.open(f"file:{path}", metadata_errors="replace") as container:
+    from streamdepth.sinks.output import av_path
+
+    with av.open(av_path(path), metadata_errors="replace") as container:
         rows = [("container", container.format.long_name)]
         for track in container.streams:
             context = track.codec_context

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from streamdepth.config import Settings
 from streamdepth.pipeline import Pipeline
-from streamdepth.sinks.output import PendingFile, check_output, writing
+from streamdepth.sinks.output import check_output, complete_file
 from streamdepth.stats import Report
 
 
@@ -57,13 +57,8 @@ class StatsFile:
         """Raises SinkError."""
         if self._path is None:
             return
-        pending = PendingFile(self._path, overwrite=self._overwrite)
-        try:
-            with writing(self._path):
-                pending.temporary.write_text(json.dumps(report.as_json(), indent=2) + "\n")
-            pending.commit()
-        finally:
-            pending.discard()
+        with complete_file(self._path, overwrite=self._overwrite) as temporary:
+            temporary.write_text(json.dumps(report.as_json(), indent=2) + "\n")
 
 
 def summary(report: Report) -> str:

@@ -11,7 +11,7 @@ from streamdepth.api import Depth, estimate_pixels
 from streamdepth.config import Settings
 from streamdepth.render import check_look, render
 from streamdepth.sinks.images import check_picture, write_depth_picture
-from streamdepth.sinks.output import PendingFile, check_output, writing
+from streamdepth.sinks.output import check_output, complete_file
 from streamdepth.sources.images import read_picture
 from streamdepth.types import DepthFrame, Frame
 from streamdepth.types import Image as Pixels
@@ -44,10 +44,5 @@ def _write_look(output: Path, pixels: Pixels, result: Depth, settings: Settings)
     item = DepthFrame(Frame(pixels, 0, 0, Fraction(1), 0.0), result.predicted_depth, result.kind)
     video = settings.video
     look = render(item, style=settings.style, colormap=settings.colormap, alpha=video.alpha, bar=video.legend)
-    pending = PendingFile(output, overwrite=settings.overwrite)
-    try:
-        with writing(output):
-            Image.fromarray(look).save(pending.temporary, quality=92)
-        pending.commit()
-    finally:
-        pending.discard()
+    with complete_file(output, overwrite=settings.overwrite) as temporary:
+        Image.fromarray(look).save(temporary, quality=92)

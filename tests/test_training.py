@@ -124,3 +124,13 @@ def test_fast_depthwise_gradients_are_the_true_ones(kernel: int, stride: int) ->
 def test_foreign_encoder_weights_are_refused() -> None:
     with pytest.raises(ValueError, match="not the weights of an EfficientNet-Lite0"):
         load_imagenet_encoder(NanoNetwork().encoder, {"x": torch.zeros(1)})
+
+
+def test_a_batch_that_cannot_be_drawn_ends_the_training(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(nano, "new_network", NanoNetwork)
+    monkeypatch.setattr(Crops, "draw", fail)
+    with pytest.raises(OSError, match="the disk is gone"):
+        nano.run(root, root / "run", 2, 2, 0, "cpu", recipes=[Recipe("mine", 1.0)])

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from streamdepth.errors import MissingDependencyError, SinkOpenError, SinkWriteError
-from streamdepth.sinks.output import PendingFile, PendingFolder, check_output, writing
+from streamdepth.sinks.output import PendingFolder, check_output, complete_file, writing
 from streamdepth.stages import Sink
 from streamdepth.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
 
@@ -143,13 +143,8 @@ def write_depth_picture(
     """
     path = Path(path)
     check_picture(path)
-    file = PendingFile(path, overwrite=overwrite)
-    try:
-        with writing(path):
-            _write(file.temporary, depth, kind, text or {})
-        file.commit()
-    finally:
-        file.discard()
+    with complete_file(path, overwrite=overwrite) as temporary:
+        _write(temporary, depth, kind, text or {})
 
 
 def check_picture(path: Path) -> None:

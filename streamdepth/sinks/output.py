@@ -59,6 +59,21 @@ def temporary_beside(path: Path) -> Path:
     return path.with_name(f".{path.stem[:40]}.{secrets.token_hex(4)}.part{path.suffix}")
 
 
+@contextmanager
+def complete_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """A temporary path to write to: put in place as `path` when the block ends, removed when it raises.
+
+    Raises SinkOpenError as `PendingFile` does, and SinkWriteError while writing.
+    """
+    file = PendingFile(path, overwrite=overwrite)
+    try:
+        with writing(path):
+            yield file.temporary
+        file.commit()
+    finally:
+        file.discard()
+
+
 class PendingFile:
     """A file that is written under a temporary name in the same folder, and renamed by `commit`.
 

@@ -10,12 +10,12 @@ import argparse
 import copy
 import json
 import math
-import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from queue import Queue
 from typing import Any
 
 import numpy as np
@@ -148,16 +148,15 @@ def delta1(weights: Path, root: Path, name: str, every: int = 4) -> float:
     return evaluate(pairs, estimator, crop=EIGEN_CROP if is_nyu else None)[0].delta1
 
 
-def _prefetch(crops: Crops, first: int, last: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    queue: Queue[Any] = Queue(4)
-
-    def draw() -> None:
+def _prefetch(crops: Crops, first: int, last: int, ahead: int = 4) -> Iterator[tuple[Tensor, ...]]:
+    """The batches of steps `first` to `last`, drawn on another thread a few steps ahead; raises as drawing does."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = deque(pool.submit(crops.draw, step) for step in range(first, min(first + ahead, last)))
         for step in range(first, last):
-            queue.put(crops.draw(step))
-
-    threading.Thread(target=draw, daemon=True).start()
-    for _ in range(first, last):
-        yield tuple(torch.from_numpy(a) for a in queue.get())  # type: ignore[misc]
+            batch = waiting.popleft().result()
+            if step + ahead < last:
+                waiting.append(pool.submit(crops.draw, step + ahead))
+            yield tuple(torch.from_numpy(array) for array in batch)
 
 
 def run(

@@ -11,11 +11,12 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 
 import torch
 from torch import nn
+
+from streamdepth import __version__
 
 _log = logging.getLogger(__name__)
 
@@ -39,19 +40,12 @@ def cache_folder() -> Path:
 def fingerprint(module: nn.Module, *versions: str) -> str:
     """A short name for structure, weights, our version, torch's and those given: equal when the conversion is."""
     digest = hashlib.blake2b(digest_size=10)
-    for text in (repr(module), _own_version(), torch.__version__, *versions):
+    for text in (repr(module), __version__, torch.__version__, *versions):
         digest.update(text.encode())
     for name, tensor in (*module.named_parameters(), *module.named_buffers()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-def _own_version() -> str:
-    try:
-        return metadata.version("streamdepth")
-    except metadata.PackageNotFoundError:
-        return "not installed"
 
 
 class ModelCache:

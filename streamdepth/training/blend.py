@@ -1,0 +1,33 @@
+"""The mean of two networks' weights.
+
+Wortsman et al., "Robust fine-tuning of zero-shot models" (CVPR 2022): a network and its fine-tuned descendant lie in
+one valley of the loss, and between them it is often better than at either end, on old data and on new.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from streamdepth.errors import ConfigError
+from streamdepth.estimators.nano import load_network
+
+
+def blend(first: Path, second: Path, share: float, out: Path) -> None:
+    """Writes `share` of the weights of `first` and the rest of `second`, a descendant of it, to `out`.
+
+    Raises ConfigError for a share outside of 0 to 1, ModelLoadError for files that are not nano's weights.
+    """
+    if not 0 <= share <= 1:
+        raise ConfigError(f"a share lies between 0 and 1, not {share}")
+    other = load_network(second).state_dict()
+    mixed = {
+        name: value.lerp(other[name], 1 - share).half().contiguous()
+        for name, value in load_network(first).state_dict().items()
+        if value.is_floating_point()
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(f".{out.name}.part")
+    save_file(mixed, part)
+    part.replace(out)

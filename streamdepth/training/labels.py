@@ -1,0 +1,128 @@
+"""What a teacher sees in a user's own videos, written as a data set for a student to learn from.
+
+Hinton et al., "Distilling the Knowledge in a Neural Network" (2015); for depth, Yang et al., "Depth Anything"
+(CVPR 2024), where a large model's labels of plain footage teach the small one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from streamdepth.errors import ConfigError, SinkWriteError
+from streamdepth.stages import Estimator, Source
+from streamdepth.types import DepthKind, DepthMap, Frame, Image, ModelInfo
+
+INFINITY = 65535
+"""PNG value of what is infinitely far."""
+SCALE = 1000
+"""PNG values per metre, and for relative depth per distance of the nearest pixel."""
+LONG_SIDE = 640
+"""px that pictures are reduced to; the student never sees more."""
+
+
+def write_labels(
+    source: Source,
+    teacher: Estimator,
+    folder: Path,
+    *,
+    every_seconds: float,
+    most: int,
+    tell: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Writes a picture and the teacher's depth every `every_seconds` of the source's time, `most` at most.
+
+    `folder` becomes a data set (see `evaluation.datasets`); what is there already is kept, so that a stopped run goes
+    on. Returns how many pictures it holds; `tell` hears the number as it grows. Raises SourceError, EstimatorError,
+    ConfigError when the folder holds another teacher's labels, and SinkWriteError when it cannot be written.
+    """
+    source.open()
+    try:
+        _claim(folder, teacher.info)
+        count, due = 0, -np.inf
+        while count < most and (frame := source.read()) is not None:
+            if frame.time > due - 1e-6:  # sums of floats
+                due = frame.time + every_seconds
+                _label(frame, teacher, folder)
+                count += 1
+                tell(count)
+    finally:
+        source.close()
+    return count
+
+
+def _claim(folder: Path, teacher: ModelInfo) -> None:
+    path, facts = folder / "index.json", _facts(teacher)
+    try:
+        if path.exists() and json.loads(path.read_text(encoding="utf-8")) != facts:
+            raise ConfigError(f"'{folder}' holds labels of something else; name another folder or remove it")
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read '{path}': {error}; name another folder or remove it") from error
+    _write(path, json.dumps(facts, indent=1).encode())
+
+
+def _label(frame: Frame, teacher: Estimator, folder: Path) -> None:
+    picture, depth = (folder / part / f"{frame.index:07d}{end}" for part, end in (("rgb", ".jpg"), ("depth", ".png")))
+    if picture.exists() and depth.exists():
+        return
+    estimate = teacher.estimate([frame])[0].depth
+    image = _reduced(frame.image)
+    _write(picture, _encoded(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 95]))
+    _write(depth, _encoded(".png", codes(estimate, teacher.info.kind), []))
+
+
+def codes(depth: DepthMap, kind: DepthKind) -> npt.NDArray[np.uint16]:
+    """(h, w): the values of a data set's PNG, 0 = unknown.
+
+    Metric depth is kept in millimetres. Relative inverse depth has no unit: its farthest pixel becomes infinitely far,
+    its nearest lies at distance 1, and the others between as their inverse depth does.
+    """
+    distance = depth if kind is DepthKind.METRIC else _distance(depth)
+    with np.errstate(invalid="ignore"):
+        values = np.clip(np.round(distance * SCALE), 1, INFINITY)
+    return np.where(np.isnan(depth), 0, values).astype(np.uint16)
+
+
+def _distance(inverse: DepthMap) -> DepthMap:
+    known = inverse[np.isfinite(inverse)]
+    if not known.size:
+        return inverse
+    farthest, nearest = known.min(), known.max()
+    with np.errstate(divide="ignore"):
+        return np.asarray((nearest - farthest) / (inverse - farthest) if nearest > farthest else 1 + 0 * inverse)
+
+
+def _facts(teacher: ModelInfo) -> dict[str, object]:
+    unit = "m" if teacher.kind is DepthKind.METRIC else "none: relative depth, the nearest pixel is 1"
+    labels = {"teacher": teacher.name, "licence": teacher.licence}
+    return {"depth_scale": SCALE, "infinity": INFINITY, "unit": unit, **labels}
+
+
+def _reduced(image: Image) -> Image:
+    height, width = image.shape[:2]
+    factor = LONG_SIDE / max(height, width)
+    if factor >= 1:
+        return image
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _encoded(suffix: str, picture: npt.NDArray[Any], options: list[int]) -> bytes:
+    return bytes(cv2.imencode(suffix, picture, options)[1])
+
+
+def _write(path: Path, content: bytes) -> None:
+    """The whole file or none."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError as error:
+        raise SinkWriteError(f"cannot write '{path}': {error.strerror}; name another folder") from error

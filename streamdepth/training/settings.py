@@ -1,0 +1,92 @@
+"""Typed settings of a training, the same in YAML files and in Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from streamdepth.errors import ConfigError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TrainSet(_Section):
+    """One folder of pictures with depth and how it takes part."""
+
+    name: str
+    """The folder's name in the folder of the data sets, or its whole path."""
+    weight: float = Field(1.0, gt=0)
+    """How often it is drawn, relative to the others."""
+    border: int = Field(0, ge=0)
+    """px cut away on each side."""
+    depth: Literal["sparse", "sensor", "exact"] = "sensor"
+    """Sparse has holes between its points; a sensor's edges are not to be trusted; exact is rendered."""
+
+
+class TrainSettings(_Section):
+    """Everything a training needs besides the pictures' and its own folder."""
+
+    sets: tuple[TrainSet, ...] = Field(min_length=1)
+    start: str = "imagenet"
+    """imagenet (features in the encoder), nano (the shipped weights) or the path of a .safetensors file."""
+    steps: int = Field(3000, gt=0)
+    batch: int = Field(16, gt=0)
+    """Views a step."""
+    pairs: int = Field(4, ge=0)
+    """How many of them are second views, on which the network must agree with the first."""
+    sizes: tuple[tuple[int, int], ...] = ((192, 256), (192, 256), (160, 288), (224, 224), (256, 192), (160, 352))
+    """(height, width) in px, multiples of 32; one is drawn each step."""
+    encoder_rate: float = Field(3e-4, gt=0)
+    decoder_rate: float = Field(1e-3, gt=0)
+    """Peaks of the learning rates: a warm-up, then a cosine to zero."""
+    frozen_stages: int = Field(0, ge=0, le=7)
+    """So many first stages of the encoder keep their weights. They work on the largest maps: two save a third."""
+    agreement: float = Field(0.7, ge=0)
+    """Weight of the difference between two views of a picture."""
+    average: float = Field(0.998, ge=0, lt=1)
+    """The shipped weights are an average over the steps with this decay."""
+    save_every: int = Field(100, gt=0)
+    hold_back: float = Field(0.0, ge=0, le=0.5)
+    """Share of each set, its end, that is not trained on; the error there is told before and after."""
+    check: str | None = None
+    """Data set to score on while training, never trained on."""
+    check_every: int = Field(500, gt=0)
+    seed: int = 0
+
+    @field_validator("sizes")
+    @classmethod
+    def _check_sizes(cls, sizes: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+        if not sizes or any(side < 32 or side % 32 for size in sizes for side in size):
+            raise ValueError(f"height and width must be multiples of 32, not {sizes}")
+        return sizes
+
+    @model_validator(mode="after")
+    def _check_pairs(self) -> TrainSettings:
+        if 2 * self.pairs > self.batch:
+            raise ValueError(f"{self.pairs} second views need a batch of {2 * self.pairs} at least, not {self.batch}")
+        return self
+
+
+def read_settings(path: Path) -> dict[str, object]:
+    """What a YAML file says, unchecked. Raises ConfigError when it cannot be read."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"cannot read the training settings '{path}': {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"'{path}' holds no settings; it needs lines such as 'steps: 3000' and a list of 'sets'")
+    return values
+
+
+def make_settings(values: dict[str, object], origin: str = "the training's settings") -> TrainSettings:
+    """Checked settings. Raises ConfigError that names every fault."""
+    try:
+        return TrainSettings.model_validate(values)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ConfigError(f"{origin}: {faults}; allowed: {', '.join(TrainSettings.model_fields)}") from error

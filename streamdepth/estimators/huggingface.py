@@ -5,32 +5,31 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from streamdepth.errors import ConfigError, ModelLoadError
-from streamdepth.estimators.engines import failures_explained
+from streamdepth.estimators.engines import EngineOptions
 from streamdepth.estimators.engines.choose import make_engine
 from streamdepth.estimators.hub import locate
-from streamdepth.estimators.postprocess import focal_px, metric_from_canonical, without_margins
-from streamdepth.estimators.preprocess import InputSpec, Margins, Size
-from streamdepth.stages import Estimator
-from streamdepth.types import DepthKind, Estimate, Frame, ModelInfo
+from streamdepth.estimators.network import Card, Network
+from streamdepth.estimators.network_estimator import NetworkEstimator
+from streamdepth.estimators.preprocess import InputSpec, Size
+from streamdepth.types import DepthKind
 
 _WITHOUT_PICTURE_ALONE = {"prompt_depth_anything": "it needs a depth sensor's map beside the picture"}
 
 
-class HuggingFaceEstimator(Estimator):
+class HuggingFaceEstimator(NetworkEstimator):
     """A model by short name, hub id or local folder.
 
     size: of the network's input instead of the model's own, px of the side that decides the scale, or (width,
-    height); rounded to the model's multiples. engine, device, precision: as `make_engine` takes them. kind: what the
-    numbers mean, for the one architecture whose configuration cannot tell (dpt; inverse depth is assumed).
+    height); rounded to the model's multiples. options: as `make_engine` takes them. kind: what the numbers mean, for
+    the one architecture whose configuration cannot tell (dpt; inverse depth is assumed).
     A chmv2 model gives the height of what grows, in pictures from above, and no depth: its numbers pass as relative,
     for high is near the camera, but they are no inverse depth, and not linear in it.
     Code from the hub is never run. Raises ModelLoadError and ConfigError.
@@ -41,65 +40,38 @@ class HuggingFaceEstimator(Estimator):
         model: str,
         *,
         size: Size | None = None,
-        engine: str = "auto",
-        device: str = "auto",
-        precision: str = "auto",
         accept_license: bool = False,
         allow_pickle: bool = False,
         kind: DepthKind | None = None,
+        **options: Unpack[EngineOptions],
     ) -> None:
-        found = locate(model, accept_license=accept_license, allow_pickle=allow_pickle)
-        config = load_config(found.folder)
-        stated = found.entry.kind if found.entry else None
-        self._kind = kind_of(config, kind or stated)
-        self._spec = InputSpec.from_processor(processor_config(found.folder), config.model_type)
-        if size is not None:
-            self._spec = self._spec.resized(size, _multiple(config, size))
-        network = load_network(found.folder, config, pickled=found.pickled)
-        facts = hashlib.blake2b(config.to_json_string(use_diff=False).encode(), digest_size=4).hexdigest()
-        self._engine = make_engine(
-            Outputs(network),
-            engine=engine,
-            device=device,
-            precision=precision,
-            cache_name=f"{found.entry.name if found.entry else Path(model).name}-{facts}",
-        )
-        self._name, self._licence = model, found.licence
+        found = huggingface(model, size=size, accept_license=accept_license, allow_pickle=allow_pickle, kind=kind)
+        super().__init__(found.card, make_engine(found.module, cache_name=found.cache_name, **options))
 
-    @property
-    def info(self) -> ModelInfo:
-        e = self._engine
-        return ModelInfo(self._name, self._kind, self._licence, e.name, str(e.device), e.precision)
 
-    def estimate(self, frames: Sequence[Frame]) -> list[Estimate]:
-        groups: dict[tuple[int, ...], list[int]] = {}
-        for position, frame in enumerate(frames):
-            groups.setdefault(frame.image.shape, []).append(position)
-        results: dict[int, Estimate] = {}
-        for positions in groups.values():
-            results |= zip(positions, self._estimate_alike([frames[i] for i in positions]), strict=True)
-        return [results[i] for i in range(len(frames))]
+def huggingface(
+    model: str,
+    *,
+    size: Size | None = None,
+    accept_license: bool = False,
+    allow_pickle: bool = False,
+    kind: DepthKind | None = None,
+) -> Network:
+    """The model, loaded; arguments and errors as HuggingFaceEstimator has them."""
+    found = locate(model, accept_license=accept_license, allow_pickle=allow_pickle)
+    config = load_config(found.folder)
+    spec = input_spec(config, processor_config(found.folder), size)
+    module = load_network(found.folder, config, pickled=found.pickled)
+    stated = kind or (found.entry.kind if found.entry else None)
+    card = Card(model, kind_of(config, stated), found.licence, sum(p.numel() for p in module.parameters()), spec)
+    facts = hashlib.blake2b(config.to_json_string(use_diff=False).encode(), digest_size=4).hexdigest()
+    return Network(Outputs(module), card, f"{found.entry.name if found.entry else Path(model).name}-{facts}")
 
-    def _estimate_alike(self, frames: Sequence[Frame]) -> list[Estimate]:
-        """Frames of one size, in one pass."""
-        shape = len(frames), *frames[0].image.shape
-        with failures_explained(self._engine.device, shape), torch.inference_mode():
-            images = torch.from_numpy(np.stack([frame.image for frame in frames])).to(self._engine.device)
-            pixels, margins = self._spec.prepare(images)
-            outputs = self._engine.run(pixels)
-            return self._finish(outputs, margins, frames[0].image.shape[1])
 
-    def _finish(self, outputs: tuple[Tensor, ...], margins: Margins | None, width: int) -> list[Estimate]:
-        depth = without_margins(outputs[0], margins)
-        focals: list[float | None] = [None] * len(depth)
-        if len(outputs) > 1:
-            depth = metric_from_canonical(depth, outputs[1])
-            focals = [focal_px(angle, width) for angle in outputs[1].tolist()]
-        maps = torch.where(depth.isfinite(), depth, torch.nan).cpu().numpy()
-        return [Estimate(np.ascontiguousarray(d), focal) for d, focal in zip(maps, focals, strict=True)]
-
-    def close(self) -> None:
-        self._engine.close()
+def input_spec(config: Any, processor: dict[str, Any], size: Size | None) -> InputSpec:
+    """Of a model with these configurations. size: instead of its own. Raises ModelLoadError and ConfigError."""
+    spec = InputSpec.from_processor(processor, config.model_type)
+    return spec if size is None else spec.resized(size, _multiple(config, size))
 
 
 class Outputs(nn.Module):
@@ -183,7 +155,7 @@ def load_network(folder: Path, config: Any, *, pickled: bool = False) -> nn.Modu
     from transformers import AutoModelForDepthEstimation
 
     try:
-        with _quiet():
+        with quiet():
             network, report = AutoModelForDepthEstimation.from_pretrained(
                 folder,
                 config=config,
@@ -208,7 +180,7 @@ def load_network(folder: Path, config: Any, *, pickled: bool = False) -> nn.Modu
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """transformers' progress bar and its table of weights are silenced; what they say is checked instead."""
     from transformers.utils import logging
 

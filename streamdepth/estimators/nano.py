@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib import resources
-from itertools import groupby
 from pathlib import Path
+from typing import Unpack
 
-import cv2
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from streamdepth.errors import ConfigError, ModelLoadError
-from streamdepth.estimators.engines import Engine
+from streamdepth.estimators.engines import EngineOptions
 from streamdepth.estimators.engines.choose import make_engine
 from streamdepth.estimators.nano_network import MULTIPLE, NanoNetwork
-from streamdepth.stages import Estimator
-from streamdepth.types import DepthKind, Estimate, Frame, Image, ModelInfo
+from streamdepth.estimators.network import Card, Network
+from streamdepth.estimators.network_estimator import NetworkEstimator
+from streamdepth.estimators.preprocess import InputSpec
+from streamdepth.types import DepthKind
 
 DEFAULT_SIZE = 224
 """px of the input's short side."""
@@ -27,66 +26,40 @@ LONGEST = 1536
 """px: the input's long side is never longer, however wide the picture."""
 
 
-class NanoEstimator(Estimator):
+class NanoEstimator(NetworkEstimator):
     """`nano` on one of the engines.
 
     size: px of the short side of the network's input, rounded to multiples of 32; the aspect is kept. weights: a
-    safetensors file of `NanoNetwork`, the shipped one by default. Raises ModelLoadError when it cannot be read.
+    safetensors file of `NanoNetwork`, the shipped one by default. options: as `make_engine` takes them. Raises
+    ModelLoadError when it cannot be read.
     """
 
     def __init__(
-        self,
-        *,
-        size: int | None = None,
-        engine: str = "auto",
-        device: str = "auto",
-        precision: str = "auto",
-        weights: Path | None = None,
+        self, *, size: int | None = None, weights: Path | None = None, **options: Unpack[EngineOptions]
     ) -> None:
-        self.size = size or DEFAULT_SIZE
-        if not MULTIPLE <= self.size <= LONGEST:
-            raise ConfigError(f"nano takes sizes from {MULTIPLE} to {LONGEST} px, not {self.size}")
-        network = fuse(load_network(weights))
-        self._name = str(weights or "nano")
-        self._engine: Engine = make_engine(
-            network, engine=engine, device=device, precision=precision, cache_name="nano"
-        )
+        network = nano(size=size, weights=weights)
+        super().__init__(network.card, make_engine(network.module, cache_name=network.cache_name, **options))
 
-    @property
-    def info(self) -> ModelInfo:
-        engine = self._engine
-        return ModelInfo(
-            self._name,
-            DepthKind.RELATIVE,
-            licence="Apache-2.0",
-            engine=engine.name,
-            device=str(engine.device),
-            precision=engine.precision,
-        )
 
-    def estimate(self, frames: Sequence[Frame]) -> list[Estimate]:
-        results: list[Estimate] = []
-        for size, group in groupby(frames, lambda f: input_size(f.image.shape[1], f.image.shape[0], self.size)):
-            pixels = torch.from_numpy(np.stack([shrink(f.image, size) for f in group])).to(self._engine.device)
-            pixels = pixels.permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
-            depth = self._engine.run(pixels)[0].cpu().numpy()
-            results += [Estimate(np.ascontiguousarray(d)) for d in depth]
-        return results
+def nano(*, size: int | None = None, weights: Path | None = None) -> Network:
+    """`nano`, loaded, its batch norms folded away. Raises ModelLoadError and ConfigError."""
+    spec = _spec(size or DEFAULT_SIZE)
+    module = load_network(weights)
+    parameters = sum(p.numel() for p in module.parameters())
+    card = Card(str(weights or "nano"), DepthKind.RELATIVE, "Apache-2.0", parameters, spec, shrinks_first=True)
+    return Network(fuse(module), card, "nano")
 
-    def close(self) -> None:
-        self._engine.close()
+
+def _spec(short: int) -> InputSpec:
+    if not MULTIPLE <= short <= LONGEST:
+        raise ConfigError(f"nano takes sizes from {MULTIPLE} to {LONGEST} px, not {short}")
+    return InputSpec((short, short), multiple=MULTIPLE, mean=(0.5,) * 3, std=(0.5,) * 3, longest=LONGEST)
 
 
 def input_size(width: int, height: int, short: int) -> tuple[int, int]:
     """(width, height) of the network's input: multiples of 32, the short side near `short`, the aspect near kept."""
-    scale = min(short / min(width, height), LONGEST / max(width, height))
-    return tuple(max(MULTIPLE, round(side * scale / MULTIPLE) * MULTIPLE) for side in (width, height))  # type: ignore[return-value]
-
-
-def shrink(image: Image, size: tuple[int, int]) -> Image:
-    """(H, W, 3) -> (h, w, 3); averages areas when it makes the picture smaller."""
-    smaller = image.shape[1] > size[0] or image.shape[0] > size[1]
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR), np.uint8)
+    size = _spec(short).output_size(height, width)
+    return size[1], size[0]
 
 
 def load_network(path: Path | None = None) -> NanoNetwork:
@@ -98,14 +71,23 @@ def load_network(path: Path | None = None) -> NanoNetwork:
         try:
             weights = {k: v.float() for k, v in load_file(source).items()}
             missing, unknown = network.load_state_dict(weights, strict=False, assign=True)
-        except (OSError, SafetensorError, RuntimeError) as error:
+        except (OSError, SafetensorError) as error:
             raise ModelLoadError(f"cannot read nano's weights from '{source}': {error}") from error
+        except RuntimeError as error:  # shapes differ
+            raise ModelLoadError(_not_nano(source)) from error
     if unknown or any(not name.endswith("num_batches_tracked") for name in missing):
-        raise ModelLoadError(f"'{source}' does not hold nano's weights; train them with streamdepth.training.nano")
+        raise ModelLoadError(_not_nano(source))
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.num_batches_tracked = torch.zeros((), dtype=torch.long)
     return network.eval()
+
+
+def _not_nano(path: Path) -> str:
+    return (
+        f"'{path}' does not hold nano's weights; give a file that streamdepth train wrote, or, for another model, its "
+        "folder with config.json and model.safetensors"
+    )
 
 
 def fuse(network: NanoNetwork) -> NanoNetwork:

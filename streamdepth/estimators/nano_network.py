@@ -114,9 +114,10 @@ class Fuse(nn.Module):
 class NanoNetwork(nn.Module):
     """Relative inverse depth from one picture.
 
-    Input: (N, 3, H, W) float, RGB scaled to [-1, 1], H and W multiples of 32. Output: (N, H/2, W/2), unitless, near is
+    Input: (N, 3, H, W) float, RGB scaled to [-1, 1], H and W multiples of 32. Output: (N, H, W), unitless, near is
     large; each picture's scale and shift are arbitrary, though training keeps its median near 0 and its mean
-    absolute deviation near 1.
+    absolute deviation near 1. The last convolution works at half the size and yields four pixels at a time, after Shi
+    et al., "Real-Time Single Image and Video Super-Resolution" (CVPR 2016): edges are sharp at little cost.
     """
 
     widths = (256, 128, 96, 64, 32)
@@ -133,15 +134,14 @@ class NanoNetwork(nn.Module):
         self.up8 = Fuse(w[1], c8, w[2], 2, 5)
         self.up4 = Fuse(w[2], c4, w[3], 2, 3)
         self.up2 = Fuse(w[3], c2, w[4], 1, 3)
-        self.head = nn.Conv2d(w[4], 1, 3, padding=1)
+        self.head = nn.Conv2d(w[4], 4, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         f2, f4, f8, f16, f32 = self.encoder(x)
         x = self.reduce(f32)
         x = self.bottom(x + self.context(x))
         x = self.up2(self.up4(self.up8(self.up16(x, f16), f8), f4), f2)
-        out: Tensor = self.head(x)
-        return out.squeeze(1)
+        return F.pixel_shuffle(self.head(x), 2).squeeze(1)
 
 
 def load_imagenet_encoder(encoder: Encoder, weights: dict[str, Tensor]) -> None:

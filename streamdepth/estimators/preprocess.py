@@ -77,6 +77,8 @@ class InputSpec:
     """Of values in 0...1."""
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
     rescale: float = 1 / 255
+    longest: int | None = None
+    """px: with it, `size` is that of the short side, whatever the scale, and the long side is never longer."""
 
     @classmethod
     def from_processor(cls, config: Mapping[str, Any], model_type: str) -> InputSpec:
@@ -112,7 +114,9 @@ class InputSpec:
             rounding = math.floor if self.floor else round
             return self._rounded(height, rounding), self._rounded(width, rounding)
         y, x = self.size[0] / height, self.size[1] / width
-        if self.keep_aspect:
+        if self.longest is not None:
+            y = x = min(self.size[0] / min(height, width), self.longest / max(height, width))
+        elif self.keep_aspect:
             y = x = x if abs(1 - x) < abs(1 - y) else y
         return self._rounded(y * height, round), self._rounded(x * width, round)
 
@@ -124,13 +128,16 @@ class InputSpec:
         pixels, margins = images.permute(0, 3, 1, 2), None
         if self.reflect:
             pixels, margins = _reflect(pixels.float())
-        pixels = self._resize(pixels)
-        scale = torch.tensor(self.std, device=pixels.device).view(3, 1, 1) / self.rescale
-        shift = torch.tensor(self.mean, device=pixels.device).view(3, 1, 1) / self.rescale
-        pixels = (pixels.float() - shift) / scale
+        pixels = self.normalize(self._resize(pixels))
         if self.pad_multiple:
             pixels, margins = _pad(pixels, self.pad_multiple)
         return pixels, margins
+
+    def normalize(self, pixels: Tensor) -> Tensor:
+        """(N, 3, h, w) grey levels -> float32 as the network wants them."""
+        scale = torch.tensor(self.std, device=pixels.device).view(3, 1, 1) / self.rescale
+        shift = torch.tensor(self.mean, device=pixels.device).view(3, 1, 1) / self.rescale
+        return (pixels.float() - shift).div_(scale)
 
     def _resize(self, pixels: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, 3, h, w)."""

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TypedDict
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from streamdepth.errors import InferenceError
+from streamdepth.types import Image
+
+Outputs = tuple[Tensor, ...]
+
+
+class EngineOptions(TypedDict, total=False):
+    """What `make_engine` takes besides the network."""
+
+    engine: str
+    device: str
+    precision: str
+    precision_limit: float | None
+    compile: bool
+    threads: int | None
 
 
 class Engine(ABC):
@@ -20,19 +36,73 @@ class Engine(ABC):
     device: torch.device
     """Where `run` takes its input and leaves its output."""
     precision: str
-    """What the network computes in: `float32`, `bfloat16`, `float16`."""
+    """What the network computes in: `float32`, `bfloat16`, `float16`, `int8`."""
     reason: str = "it was asked for"
     """Why this engine runs, a short sentence for people."""
 
     @abstractmethod
-    def run(self, pixels: Tensor) -> tuple[Tensor, ...]:
+    def run(self, pixels: Tensor) -> Outputs:
         """(N, 3, H, W) float32 on `device`, normalised for the network -> its outputs, float32 on `device`.
 
         Raises InferenceError.
         """
 
+    def start(self, pixels: Tensor) -> Callable[[], Outputs]:
+        """Begins `run` and returns at once where the runtime can; what it returns waits for the outputs, once.
+
+        Two may be under way at a time, waited for in the order they were begun. Raises InferenceError, here or there.
+        """
+        outputs = self.run(pixels)
+        return lambda: outputs
+
+    def lane(self) -> AbstractContextManager[object]:
+        """Where one picture's work is queued, apart from the others', so that copies overlap with computing.
+
+        To be entered around all that is done on `device` for one call of `start` and for what it returns.
+        """
+        return nullcontext()
+
+    def upload(self, pictures: Sequence[Image]) -> Tensor:
+        """N pictures of one size, (H, W, 3) -> (N, H, W, 3) uint8 on `device`."""
+        return torch.from_numpy(np.stack(pictures)).to(self.device)
+
+    def download(self, values: Tensor) -> Tensor:
+        """To the CPU, complete when this returns."""
+        return values.cpu()
+
     def close(self) -> None:
         """Lets go of everything. Idempotent."""
+
+
+class Delegate(Engine):
+    """Runs another engine, which may be replaced on the way."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._use(engine)
+
+    def _use(self, engine: Engine) -> None:
+        self._engine = engine
+        self._show()
+
+    def _show(self) -> None:
+        """What the engine says of itself, which it may learn at its first run only."""
+        e = self._engine
+        self.name, self.device, self.precision, self.reason = e.name, e.device, e.precision, e.reason
+
+    def run(self, pixels: Tensor) -> Outputs:
+        return self.start(pixels)()
+
+    def lane(self) -> AbstractContextManager[object]:
+        return self._engine.lane()
+
+    def upload(self, pictures: Sequence[Image]) -> Tensor:
+        return self._engine.upload(pictures)
+
+    def download(self, values: Tensor) -> Tensor:
+        return self._engine.download(values)
+
+    def close(self) -> None:
+        self._engine.close()
 
 
 @contextmanager

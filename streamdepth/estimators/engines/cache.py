@@ -20,7 +20,6 @@ from streamdepth import __version__
 
 _log = logging.getLogger(__name__)
 
-_MODEL = "model.xml"
 _MANIFEST = "manifest.json"
 
 
@@ -49,14 +48,16 @@ def fingerprint(module: nn.Module, *versions: str) -> str:
 
 
 class ModelCache:
-    """One folder per network and input size, complete or absent: written under another name, then renamed.
+    """One folder per engine, network and input size, complete or absent: written under another name, then renamed.
+
+    file: the model's, in that folder; others may lie beside it.
 
     A manifest holds each file's digest, so that a damaged file is found before it is mapped into memory. A cache that
     cannot be written costs time, never an error.
     """
 
-    def __init__(self, name: str, key: str) -> None:
-        self._root = cache_folder() / "openvino"
+    def __init__(self, engine: str, name: str, key: str, file: str = "model.xml") -> None:
+        self._root, self._file = cache_folder() / engine, file
         self._prefix = f"{re.sub(r'[^A-Za-z0-9.]+', '-', name).strip('-.')[-60:]}-{key}"
 
     def _folder(self, size: str) -> Path:
@@ -69,7 +70,7 @@ class ModelCache:
             return None
         try:
             if json.loads((folder / _MANIFEST).read_text()) == _digests(folder):
-                return folder / _MODEL
+                return folder / self._file
         except (OSError, ValueError) as error:
             _log.debug("unreadable cache %s: %s", folder, error)
         _log.warning("the cached network in %s is damaged and is made anew", folder)
@@ -83,7 +84,7 @@ class ModelCache:
             with tempfile.TemporaryDirectory(prefix=".new-", dir=self._root, ignore_cleanup_errors=True) as name:
                 new = Path(name) / "complete"
                 new.mkdir()
-                save(new / _MODEL)
+                save(new / self._file)
                 (new / _MANIFEST).write_text(json.dumps(_digests(new)))
                 if not self._folder(size).exists():
                     new.rename(self._folder(size))

@@ -2,74 +2,133 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import logging
+import platform
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from streamdepth.errors import ConfigError, ModelLoadError
-from streamdepth.estimators.engines import Engine
-from streamdepth.estimators.engines.openvino_engine import OpenVinoEngine, is_installed
-from streamdepth.estimators.engines.torch_engine import TorchEngine
+from streamdepth.estimators.engines import Delegate, Engine, Outputs, onnx_engine, openvino_engine
+from streamdepth.estimators.engines.cache import fingerprint
+from streamdepth.estimators.engines.check import LIMIT, CheckedEngine, Verdict
+from streamdepth.estimators.engines.onnx_engine import OnnxEngine
+from streamdepth.estimators.engines.openvino_engine import OpenVinoEngine
+from streamdepth.estimators.engines.torch_engine import TorchEngine, pick_device, pick_precision
 
 _log = logging.getLogger(__name__)
 
-ENGINES = ("auto", "torch", "openvino")
+ENGINES = ("auto", "torch", "openvino", "onnx")
+_REDUCED = ("float16", "bfloat16")
 
 
 def make_engine(
-    module: nn.Module, *, engine: str = "auto", device: str = "auto", precision: str = "auto", cache_name: str
+    module: nn.Module,
+    *,
+    engine: str = "auto",
+    device: str = "auto",
+    precision: str = "auto",
+    precision_limit: float | None = LIMIT,
+    compile: bool = False,
+    threads: int | None = None,
+    cache_name: str,
 ) -> Engine:
-    """`engine` auto is torch where a GPU is used, else OpenVINO where it is installed, else torch.
+    """`engine` auto is torch where a GPU is used; else OpenVINO, ONNX Runtime or torch, the first that is installed.
 
-    `reason` of the result says why. Raises ConfigError, and MissingDependencyError when OpenVINO was asked for.
+    `reason` of the result says why. precision_limit: of `check.difference`, past which float32 runs instead of reduced
+    precision; None never looks. compile, threads: as TorchEngine takes them. Raises ConfigError, and
+    MissingDependencyError when an engine that is not installed was asked for.
     """
     if engine not in ENGINES:
         raise ConfigError(f"unknown engine {engine!r}; allowed are {', '.join(ENGINES)}")
-    if engine == "torch":
-        return TorchEngine(module, device=device, precision=precision)
-    if engine == "openvino":
-        if device not in ("auto", "cpu"):
-            raise ConfigError(f"the engine openvino runs on the CPU, not on {device!r}; try --engine torch")
-        return OpenVinoEngine(module, precision=precision, cache_name=cache_name)
-    return _fastest(module, device, precision, cache_name)
+    if engine == "openvino" and device not in ("auto", "cpu"):
+        raise ConfigError(f"the engine openvino runs on the CPU, not on {device!r}; try --engine torch")
+    name, reason = pick_engine(device, compile=compile) if engine == "auto" else (engine, Engine.reason)
+    if compile and name != "torch":
+        raise ConfigError(f"--compile is for the engine torch, not for {name}; leave one of the two out")
 
-
-def _fastest(module: nn.Module, device: str, precision: str, cache_name: str) -> Engine:
-    found: Engine
-    on_gpu = device not in ("auto", "cpu") or (device == "auto" and torch.cuda.is_available())
-    if on_gpu or not is_installed():
-        found = TorchEngine(module, device=device, precision=precision)
-        found.reason = (
-            f"{found.device} is used" if on_gpu else 'OpenVINO is not installed: pip install "streamdepth[openvino]"'
-        )
+    def make(chosen: nn.Module, wanted: str) -> Engine:
+        found: Engine
+        if name == "torch":
+            found = TorchEngine(chosen, device=device, precision=wanted, compile=compile, threads=threads)
+        elif name == "openvino":
+            found = OpenVinoEngine(chosen, precision=wanted, cache_name=cache_name, threads=threads)
+        else:
+            found = OnnxEngine(chosen, device=device, precision=wanted, cache_name=cache_name, threads=threads)
+        found.reason = reason
         return found
-    return _OpenVinoOrTorch(module, precision, cache_name)
+
+    if name == "torch":
+        precision = pick_precision(precision, pick_device(device))
+    made = _checked(module, make, precision, precision_limit, changes=name == "torch")
+    if engine == "auto" and name != "torch":
+        made = _OrTorch(made, module, precision)
+    _log.info("the engine is %s on %s in %s: %s", made.name, made.device, made.precision, made.reason)
+    return made
 
 
-class _OpenVinoOrTorch(Engine):
-    """OpenVINO, and torch from the moment OpenVINO proves unable to convert the network."""
+def pick_engine(device: str, *, compile: bool = False) -> tuple[str, str]:
+    """The engine that `auto` means on `device`, and why, a short sentence."""
+    if device not in ("auto", "cpu") or (device == "auto" and torch.cuda.is_available()):
+        return "torch", "the fastest of what is installed for a GPU"
+    if device == "auto" and torch.backends.mps.is_available():
+        return "torch", "the only one for Apple's GPU"
+    if compile:
+        return "torch", "--compile needs it"
+    if openvino_engine.is_installed():
+        return "openvino", "the fastest on a CPU"
+    advice = 'OpenVINO, which is faster on a CPU, is not installed: pip install "streamdepth[openvino]"'
+    if onnx_engine.is_installed():
+        return "onnx", f"the fastest that is installed; {advice}"
+    return "torch", advice
 
-    def __init__(self, module: nn.Module, precision: str, cache_name: str) -> None:
+
+def _checked(
+    module: nn.Module,
+    make: Callable[[nn.Module, str], Engine],
+    precision: str,
+    limit: float | None,
+    *,
+    changes: bool,
+) -> Engine:
+    """What `make` makes, under watch when it computes in reduced precision. changes: whether `make` alters weights."""
+    if limit is None or precision == "float32":
+        return make(module, precision)
+    reference = module.eval().to("cpu", torch.float32)
+    key = fingerprint(reference)
+    made = make(copy.deepcopy(reference) if changes else reference, precision)
+    if made.precision not in _REDUCED:
+        return made
+    facts = f"{key} {made.name} {made.precision} {made.device} {_processor(made.device)}"
+    verdict = Verdict(hashlib.blake2b(facts.encode(), digest_size=10).hexdigest())
+    return CheckedEngine(made, lambda: make(reference, "float32"), reference, limit=limit, verdict=verdict)
+
+
+def _processor(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return platform.processor() or platform.machine()
+
+
+class _OrTorch(Delegate):
+    """Another engine, and torch from the moment it proves unable to convert the network."""
+
+    def __init__(self, engine: Engine, module: nn.Module, precision: str) -> None:
+        super().__init__(engine)
         self._module, self._asked = module, precision
-        self._use(OpenVinoEngine(module, precision=precision, cache_name=cache_name))
-        self.reason = "OpenVINO is the fastest on a CPU"
 
-    def _use(self, engine: Engine) -> None:
-        self._engine = engine
-        self.name, self.device, self.precision = engine.name, engine.device, engine.precision
-
-    def run(self, pixels: Tensor) -> tuple[Tensor, ...]:
+    def start(self, pixels: Tensor) -> Callable[[], Outputs]:
         try:
-            outputs = self._engine.run(pixels)
+            begun = self._engine.start(pixels)
         except ModelLoadError as error:
             _log.warning("%s; torch is used instead", error)
+            failed = self._engine.name
             precision = "auto" if self._asked == "float16" else self._asked
             self._use(TorchEngine(self._module, device="cpu", precision=precision))
-            self.reason = "OpenVINO could not convert the network"
-            return self._engine.run(pixels)
-        self.precision = self._engine.precision
-        return outputs
-
-    def close(self) -> None:
-        self._engine.close()
+            self.reason = f"{failed} could not convert the network"
+            return self._engine.start(pixels)
+        self._show()
+        return begun

@@ -5,21 +5,27 @@ from __future__ import annotations
 import importlib.util
 import logging
 import warnings
+from abc import abstractmethod
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from streamdepth.errors import ConfigError, InferenceError, MissingDependencyError, ModelLoadError
-from streamdepth.estimators.engines import Engine
+from streamdepth.estimators.engines import Engine, Outputs
 from streamdepth.estimators.engines.cache import ModelCache, fingerprint
 
 _log = logging.getLogger(__name__)
 
 _HINTS = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
+_NAMES = {hint: name for name, hint in _HINTS.items()}
 _CAPABILITIES = {"float32": "FP32", "float16": "FP16", "bfloat16": "BF16"}
 _WEIGHTED = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData", "MatMul")
 _SIZES_KEPT = 4
@@ -37,29 +43,25 @@ def _import_openvino() -> Any:
     return openvino
 
 
-class OpenVinoEngine(Engine):
-    """Converts `module` at the first use of each input size, and keeps the result in a cache on disk.
+class OpenVinoRuntime(Engine):
+    """OpenVINO on the CPU: pictures run one at a time, each with all threads, which costs nothing there.
 
-    `module` maps (1, 3, H, W) float32 to a tensor or a tuple of tensors with the batch first; a batch is run one
-    picture at a time, which on CPUs costs nothing and needs one conversion per size. Precision `auto` is what OpenVINO
-    chooses for this CPU: bfloat16 where it computes that natively, else float32; `precision` says what is really used.
-    `cache_name` goes into the cache's file names; weights, structure, size and versions are part of the key anyway.
-
-    Raises MissingDependencyError and ConfigError; `run` raises ModelLoadError when the network cannot be converted.
+    threads: None leaves them to OpenVINO. Raises MissingDependencyError, and ConfigError for a precision that cannot be
+    had.
     """
 
     name = "openvino"
     device = torch.device("cpu")
 
-    def __init__(self, module: nn.Module, *, precision: str = "auto", cache_name: str) -> None:
+    def __init__(self, precision: str = "auto", threads: int | None = None) -> None:
         self._openvino = _import_openvino()
         self._core = self._openvino.Core()
-        self._module: nn.Module | None = module.eval().to("cpu", torch.float32)
-        self._options = {"PERFORMANCE_HINT": "LATENCY"} | self._precision_option(precision)
-        self.precision = self._options.get("INFERENCE_PRECISION_HINT") or self._used_precision(self._core, "CPU")
-        self.precision = next((name for name, hint in _HINTS.items() if hint == self.precision), self.precision)
-        self._cache = ModelCache(cache_name, fingerprint(module, f"openvino {self._openvino.__version__}"))
-        self._compiled: OrderedDict[tuple[int, int], Any] = OrderedDict()
+        self._options: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY", **self._precision_option(precision)}
+        if threads:
+            self._options["INFERENCE_NUM_THREADS"] = threads
+        hint = self._options.get("INFERENCE_PRECISION_HINT") or self._used_precision(self._core, "CPU")
+        self.precision = _NAMES.get(str(hint), str(hint))
+        self._free: dict[Any, list[Any]] = {}
 
     def _precision_option(self, precision: str) -> dict[str, str]:
         if precision == "auto":
@@ -76,27 +78,83 @@ class OpenVinoEngine(Engine):
     def _used_precision(holder: Any, *device: str) -> str:
         return str(holder.get_property(*device, "INFERENCE_PRECISION_HINT").to_string())
 
-    def run(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        if self._module is None:
-            raise InferenceError("the engine was closed; make a new one")
+    @abstractmethod
+    def _network(self, height: int, width: int) -> Any:
+        """The compiled network for pictures of this size. Raises InferenceError and ModelLoadError."""
+
+    def _compile(self, model: Any) -> Any:
+        return self._core.compile_model(model, "CPU", self._options)
+
+    def run(self, pixels: Tensor) -> Outputs:
+        return self.start(pixels)()
+
+    def start(self, pixels: Tensor) -> Callable[[], Outputs]:
         network = self._network(*pixels.shape[-2:])
         pictures = pixels.detach().to("cpu", torch.float32).contiguous().numpy()
-        try:
-            results = [network([picture[None]], share_inputs=True).to_tuple() for picture in pictures]
-        except RuntimeError as error:
-            raise InferenceError(f"OpenVINO failed on {tuple(pixels.shape)}: {error}") from error
-        return tuple(torch.cat([torch.from_numpy(part) for part in output]) for output in zip(*results, strict=True))
+        free = self._free.setdefault(network, [])
+        with _failures_explained(pixels):
+            requests = [free.pop() if free else network.create_infer_request() for _ in pictures]
+            for request, picture in zip(requests, pictures, strict=True):
+                request.start_async([picture[None]], share_inputs=True)
+
+        def finish() -> Outputs:
+            with _failures_explained(pixels):
+                results = [_results(request) for request in requests]
+            free.extend(requests)
+            return tuple(torch.from_numpy(np.concatenate(parts)) for parts in zip(*results, strict=True))
+
+        return finish
+
+    def close(self) -> None:
+        self._free.clear()
+
+
+def _results(request: Any) -> list[npt.NDArray[np.float32]]:
+    """Once it is done; views of its memory."""
+    request.wait()
+    return [request.get_output_tensor(i).data for i in range(len(request.model_outputs))]
+
+
+@contextmanager
+def _failures_explained(pixels: Tensor) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise InferenceError(f"OpenVINO failed on {tuple(pixels.shape)}: {error}") from error
+
+
+class OpenVinoEngine(OpenVinoRuntime):
+    """Converts `module` at the first use of each input size, and keeps the result in a cache on disk.
+
+    `module` maps (1, 3, H, W) float32 to a tensor or a tuple of tensors with the batch first. Precision `auto` is what
+    OpenVINO chooses for this CPU: bfloat16 or float16 where it computes that natively, else float32; `precision` says
+    what is really used. `cache_name` goes into the cache's file names; weights, structure, size and versions are part
+    of the key anyway.
+
+    `run` raises ModelLoadError when the network cannot be converted.
+    """
+
+    def __init__(
+        self, module: nn.Module, *, precision: str = "auto", cache_name: str, threads: int | None = None
+    ) -> None:
+        super().__init__(precision, threads)
+        self._module: nn.Module | None = module.eval().to("cpu", torch.float32)
+        key = fingerprint(module, f"openvino {self._openvino.__version__}")
+        self._cache = ModelCache("openvino", cache_name, key)
+        self._compiled: OrderedDict[tuple[int, int], Any] = OrderedDict()
 
     def prepare(self, height: int, width: int) -> None:
         """Converts and compiles for pictures of this size in px, so that the first `run` is as fast as the others."""
         self._network(height, width)
 
     def _network(self, height: int, width: int) -> Any:
+        if self._module is None:
+            raise InferenceError("the engine was closed; make a new one")
         size = (height, width)
         if size not in self._compiled:
             self._compiled[size] = self._load(height, width)
             if len(self._compiled) > _SIZES_KEPT:
-                self._compiled.popitem(last=False)
+                self._free.pop(self._compiled.popitem(last=False)[1], None)
         self._compiled.move_to_end(size)
         return self._compiled[size]
 
@@ -108,22 +166,24 @@ class OpenVinoEngine(Engine):
                 return self._compile(self._core.read_model(cached))
             except RuntimeError as error:
                 _log.warning("the cached network %s is not usable and is made anew: %s", cached, error)
-        model = self._convert(height, width)
-        self._cache.store(key, lambda path: self._save(model, path))
+        model = self.convert(height, width)
+        self._cache.store(key, lambda path: self.save(model, path))
         stored = self._cache.find(key)
         return self._compile(model if stored is None else self._core.read_model(stored))
 
-    def _save(self, model: Any, path: Path) -> None:
+    def save(self, model: Any, path: Path) -> None:
+        """path: the .xml file; the weights go beside it."""
         self._openvino.save_model(model, path, compress_to_fp16=False)
         mark_outputs_precise(path)
 
     def _compile(self, model: Any) -> Any:
-        network = self._core.compile_model(model, "CPU", self._options)
+        network = super()._compile(model)
         used = self._used_precision(network)
-        self.precision = next((name for name, hint in _HINTS.items() if hint == used), used)
+        self.precision = _NAMES.get(used, used)
         return network
 
-    def _convert(self, height: int, width: int) -> Any:
+    def convert(self, height: int, width: int) -> Any:
+        """OpenVINO's model with an input of this size. Raises ModelLoadError."""
         _log.info("converting the network for OpenVINO at %dx%d px", width, height)
         example = torch.zeros(1, 3, height, width)
         try:
@@ -139,8 +199,33 @@ class OpenVinoEngine(Engine):
             raise ModelLoadError(f"OpenVINO cannot convert this network; try --engine torch ({reason})") from error
 
     def close(self) -> None:
+        super().close()
         self._module = None
         self._compiled.clear()
+
+
+class OpenVinoFile(OpenVinoRuntime):
+    """Runs OpenVINO's model in `path` (.xml), made for one input size; `precision` is what it was made for.
+
+    Raises ModelLoadError.
+    """
+
+    def __init__(self, path: Path, precision: str, *, threads: int | None = None) -> None:
+        super().__init__(threads=threads)
+        try:
+            self._compiled: Any = self._compile(self._core.read_model(path))
+        except RuntimeError as error:
+            raise ModelLoadError(f"OpenVINO cannot read '{path}', or the weights beside it; make it anew") from error
+        self.precision = precision
+
+    def _network(self, height: int, width: int) -> Any:
+        if self._compiled is None:
+            raise InferenceError("the engine was closed; make a new one")
+        return self._compiled
+
+    def close(self) -> None:
+        super().close()
+        self._compiled = None
 
 
 def _from_torchscript(traced: Any, example: Tensor) -> Any:
@@ -152,6 +237,24 @@ def _from_torchscript(traced: Any, example: Tensor) -> Any:
     decoder = TorchScriptPythonDecoder(traced, example_input=example)
     loaded = frontend.load(decoder)  # refers to the decoder without owning it
     return frontend.convert(loaded)
+
+
+def last_weighted(model: Any) -> list[str]:
+    """Names of the last weighted layers before each of the model's outputs."""
+    found: list[str] = []
+    seen: set[str] = set()
+    todo = list(model.get_results())
+    while todo:
+        node = todo.pop()
+        name = node.get_friendly_name()
+        if name in seen:
+            continue
+        seen.add(name)
+        if node.get_type_name() in _WEIGHTED:
+            found.append(name)
+        else:
+            todo += [entry.get_source_output().get_node() for entry in node.inputs()]
+    return found
 
 
 def mark_outputs_precise(path: Path) -> None:

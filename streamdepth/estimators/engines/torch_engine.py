@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from streamdepth.errors import ConfigError, InferenceError
-from streamdepth.estimators.engines import Engine, failures_explained
+from streamdepth.estimators.engines import Engine, Outputs, failures_explained
+from streamdepth.types import Image
+
+_log = logging.getLogger(__name__)
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -39,7 +48,7 @@ def pick_precision(precision: str, device: torch.device) -> str:
     return precision
 
 
-def as_outputs(result: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def as_outputs(result: Tensor | Outputs) -> Outputs:
     """A network's result as a tuple, whether it has one output or more."""
     return (result,) if isinstance(result, Tensor) else tuple(result)
 
@@ -47,27 +56,93 @@ def as_outputs(result: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 class TorchEngine(Engine):
     """Takes `module` over: it is moved, cast and set to evaluation in place.
 
-    `module` maps (N, 3, H, W) to a tensor or a tuple of tensors. Raises ConfigError for a device or precision that
-    cannot be had.
+    `module` maps (N, 3, H, W) to a tensor or a tuple of tensors. compile: torch.compile, with CUDA graphs on a GPU; it
+    takes a minute at the first picture of each size. threads: of the CPU, None leaves them to torch; they are torch's
+    for the whole process. Raises ConfigError for a device or precision that cannot be had.
     """
 
     name = "torch"
 
-    def __init__(self, module: nn.Module, *, device: str = "auto", precision: str = "auto") -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        compile: bool = False,
+        threads: int | None = None,
+    ) -> None:
         self.device = pick_device(device)
         self.precision = pick_precision(precision, self.device)
         self._dtype = DTYPES[self.precision]
+        self._is_cuda = self.device.type == "cuda"
+        if threads:
+            torch.set_num_threads(threads)
         # cuDNN's fast half-precision convolutions want channels last; on CPUs it gained nothing.
-        self._layout = torch.channels_last if self.device.type == "cuda" else torch.contiguous_format
-        self._module: nn.Module | None = module.eval().to(self.device, self._dtype)
-        self._module = self._module.to(memory_format=self._layout)  # type: ignore[call-overload]  # missing in stubs
+        self._layout = torch.channels_last if self._is_cuda else torch.contiguous_format
+        module = module.eval().to(self.device, self._dtype)
+        self._module: nn.Module | None = module.to(memory_format=self._layout)  # type: ignore[call-overload]  # missing in stubs
+        self._compiled: Callable[[Tensor], Tensor | Outputs] | None = None
+        if compile:
+            _log.info("torch.compile prepares the network at the first picture, which takes a minute")
+            self._compiled = torch.compile(
+                self._module, dynamic=False, mode="reduce-overhead" if self._is_cuda else None
+            )
+        self._lanes = deque(self._make_lanes())
 
-    def run(self, pixels: Tensor) -> tuple[Tensor, ...]:
+    def _make_lanes(self) -> list[torch.cuda.Stream]:
+        """Two, so that one picture is copied while another is computed; one where CUDA graphs share their memory."""
+        if not self._is_cuda:
+            return []
+        torch.cuda.synchronize(self.device)  # the weights are there before another stream reads them
+        new: Callable[..., torch.cuda.Stream] = torch.cuda.Stream  # its constructor is not typed
+        return [new(self.device) for _ in range(1 if self._compiled else 2)]
+
+    def lane(self) -> AbstractContextManager[object]:
+        if not self._lanes:
+            return nullcontext()
+        self._lanes.rotate()
+        return torch.cuda.stream(self._lanes[0])
+
+    def upload(self, pictures: Sequence[Image]) -> Tensor:
+        if not self._is_cuda:
+            return super().upload(pictures)
+        pinned = torch.empty((len(pictures), *pictures[0].shape), dtype=torch.uint8, pin_memory=True)
+        np.stack(pictures, out=pinned.numpy())
+        return pinned.to(self.device, non_blocking=True)
+
+    def download(self, values: Tensor) -> Tensor:
+        if not self._is_cuda:
+            return super().download(values)
+        pinned = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+        pinned.copy_(values, non_blocking=True)
+        torch.cuda.current_stream(self.device).synchronize()
+        return pinned.clone()  # pinned memory is for passing through, not for keeping
+
+    def run(self, pixels: Tensor) -> Outputs:
+        """On CUDA the outputs are promised to what is queued on the same lane, and may not be there yet."""
         if self._module is None:
             raise InferenceError("the engine was closed; make a new one")
         with failures_explained(self.device, pixels.shape), torch.inference_mode():
-            result = self._module(pixels.to(self.device, self._dtype, memory_format=self._layout))
-            return tuple(output.float() for output in as_outputs(result))
+            pixels = pixels.to(self.device, self._dtype, memory_format=self._layout)
+            outputs = as_outputs(self._computed(pixels))
+            # The next replay of a CUDA graph writes over its outputs.
+            return tuple(o.to(torch.float32, copy=self._compiled is not None) for o in outputs)
+
+    def _computed(self, pixels: Tensor) -> Tensor | Outputs:
+        """By the compiled network, and by the plain one from the moment compiling fails."""
+        assert self._module is not None
+        if self._compiled is None:
+            return self._module(pixels)  # type: ignore[no-any-return]  # a module's call is not typed
+        from torch._dynamo.exc import TorchDynamoException
+
+        try:
+            return self._compiled(pixels)
+        except TorchDynamoException as error:
+            reason = " ".join(str(error).split())[:200]
+            _log.warning("torch.compile cannot compile this network, which runs without it: %s", reason)
+            self._compiled = None
+            return self._computed(pixels)
 
     def close(self) -> None:
-        self._module = None
+        self._module = self._compiled = None

@@ -1,0 +1,200 @@
+"""Runs a network with ONNX Runtime: on CPUs, and on GPUs by its CUDA and TensorRT providers."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from streamdepth.errors import ConfigError, InferenceError, MissingDependencyError, ModelLoadError
+from streamdepth.estimators.engines import Engine, Outputs
+from streamdepth.estimators.engines.cache import ModelCache, cache_folder, fingerprint
+
+_log = logging.getLogger(__name__)
+
+_OPSET = 18
+_PROVIDERS = {"tensorrt": "TensorrtExecutionProvider", "cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
+
+
+def is_installed() -> bool:
+    return all(importlib.util.find_spec(name) is not None for name in ("onnxruntime", "onnx"))
+
+
+def import_onnx(name: str = "onnxruntime") -> Any:
+    """name: `onnxruntime` or `onnx`. Raises MissingDependencyError."""
+    try:
+        return __import__(name)
+    except ImportError as error:
+        raise MissingDependencyError(name, "onnx", "the engine onnx") from error
+
+
+def save_onnx(module: nn.Module, path: Path, batch: int, height: int, width: int) -> None:
+    """Writes `module` for inputs `pixels` of (batch, 3, height, width) float32. Raises ModelLoadError."""
+    import_onnx("onnx")
+    example = torch.zeros(batch, 3, height, width)
+    try:
+        # Traced, as for OpenVINO: the exporter that torch prefers needs five times as long for the same graph. torch
+        # announces the tracing one's end, and constants baked into the trace; both are meant here.
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                module.eval(), (example,), str(path), input_names=["pixels"], opset_version=_OPSET, dynamo=False
+            )
+    except Exception as error:  # torch, onnx and the network's own code raise whatever they like
+        reason = " ".join(str(error).split())[-300:]
+        raise ModelLoadError(f"this network cannot be exported to ONNX; try --engine torch ({reason})") from error
+
+
+def pick_providers(device: str) -> list[Any]:
+    """ONNX Runtime's execution providers for `device`, the fastest first. Raises ConfigError."""
+    here = import_onnx().get_available_providers()
+    kind, _, number = device.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (number and not number.isdecimal()):
+        raise ConfigError(f"the engine onnx runs on auto, cpu, cuda or cuda:N, not on {device!r}; try --engine torch")
+    if kind == "cuda" and _PROVIDERS["cuda"] not in here:
+        raise ConfigError(
+            f"ONNX Runtime here has no CUDA, so not {device!r}: pip install onnxruntime-gpu instead of it"
+        )
+    if kind == "cpu" or _PROVIDERS["cuda"] not in here:
+        return [_PROVIDERS["cpu"]]
+    where = {"device_id": number or "0"}
+    built = cache_folder() / "tensorrt"
+    tensorrt = where | {
+        "trt_fp16_enable": "1", "trt_engine_cache_enable": "1", "trt_engine_cache_path": str(built),
+    }  # fmt: skip
+    found = [(_PROVIDERS["tensorrt"], tensorrt), (_PROVIDERS["cuda"], where), _PROVIDERS["cpu"]]
+    return [p for p in found if (p if isinstance(p, str) else p[0]) in here]
+
+
+class OnnxRuntime(Engine):
+    """Pictures run in batches of the size a model was made for; a last batch is filled up, and cut afterwards.
+
+    threads: of the CPU, None leaves them to the runtime. Raises MissingDependencyError and ConfigError.
+    """
+
+    name = "onnx"
+    device = torch.device("cpu")
+    precision = "float32"
+
+    def __init__(self, device: str = "auto", threads: int | None = None) -> None:
+        self._onnxruntime = import_onnx()
+        self._providers = pick_providers(device)
+        self._options = self._onnxruntime.SessionOptions()
+        if threads:
+            self._options.intra_op_num_threads = threads
+
+    def _load(self, path: Path) -> Any:
+        """A session; `precision` and `reason` tell what it really uses. Raises ModelLoadError."""
+        try:
+            session = self._onnxruntime.InferenceSession(str(path), self._options, providers=self._providers)
+        except Exception as error:  # the runtime's own classes, and protobuf's
+            raise ModelLoadError(f"ONNX Runtime cannot use '{path}': {' '.join(str(error).split())[:200]}") from error
+        used = session.get_providers()[0]
+        provider = f", with ONNX Runtime's {used}"
+        self.reason = self.reason.removesuffix(provider) + provider
+        self.precision = "float16" if used == _PROVIDERS["tensorrt"] else "float32"
+        return session
+
+    def _infer(self, session: Any, pixels: Tensor) -> Outputs:
+        entry = session.get_inputs()[0]
+        batch = entry.shape[0] if isinstance(entry.shape[0], int) else len(pixels)
+        pixels = pixels.detach().to("cpu", torch.float32)
+        parts = []
+        for begin in range(0, len(pixels), batch):
+            part = pixels[begin : begin + batch]
+            filled = torch.cat([part, part[-1:].expand(batch - len(part), -1, -1, -1)]).contiguous()
+            try:
+                outputs = session.run(None, {entry.name: filled.numpy()})
+            except Exception as error:  # the runtime's own classes
+                raise InferenceError(f"ONNX Runtime failed on {tuple(pixels.shape)}: {error}") from error
+            parts.append([torch.from_numpy(output)[: len(part)] for output in outputs])
+        return tuple(torch.cat(output) for output in zip(*parts, strict=True))
+
+
+class OnnxEngine(OnnxRuntime):
+    """Exports `module` at the first use of each input size, and keeps the result in a cache on disk.
+
+    `module` maps (N, 3, H, W) float32 to a tensor or a tuple of tensors. On a GPU the batch is that of the first
+    pictures; TensorRT computes in float16 where it is installed. `run` raises ModelLoadError when the network cannot be
+    exported.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        cache_name: str,
+        threads: int | None = None,
+    ) -> None:
+        super().__init__(device, threads)
+        allowed = ("auto", "float32")
+        if precision not in allowed:
+            raise ConfigError(
+                f"precision {precision!r} does not go with the engine onnx; allowed are {', '.join(allowed)}"
+            )
+        if precision == "float32":
+            self._providers = [p for p in self._providers if p[0] != _PROVIDERS["tensorrt"]]
+        self._module: nn.Module | None = module.eval().to("cpu", torch.float32)
+        key = fingerprint(module, f"onnx {import_onnx('onnx').__version__} {_OPSET}")
+        self._cache = ModelCache("onnx", cache_name, key, "model.onnx")
+        self._sessions: dict[tuple[int, int], Any] = {}
+
+    def run(self, pixels: Tensor) -> Outputs:
+        if self._module is None:
+            raise InferenceError("the engine was closed; make a new one")
+        height, width = pixels.shape[-2:]
+        if (height, width) not in self._sessions:
+            on_gpu = len(self._providers) > 1
+            self._sessions[height, width] = self._session(len(pixels) if on_gpu else 1, height, width)
+        return self._infer(self._sessions[height, width], pixels)
+
+    def _session(self, batch: int, height: int, width: int) -> Any:
+        module, key = self._module, f"{batch}x{width}x{height}"
+        assert module is not None
+        if (cached := self._cache.find(key)) is not None:
+            return self._load(cached)
+        _log.info("exporting the network to ONNX at %dx%d px", width, height)
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            path = Path(folder) / "model.onnx"
+            save_onnx(module, path, batch, height, width)
+            self._cache.store(key, lambda kept: _copy_all(path.parent, kept.parent))
+            return self._load(self._cache.find(key) or path)
+
+    def close(self) -> None:
+        self._module = None
+        self._sessions.clear()
+
+
+class OnnxFile(OnnxRuntime):
+    """Runs the model in `path`, made for one input size. Raises ModelLoadError."""
+
+    def __init__(self, path: Path, *, device: str = "auto", threads: int | None = None) -> None:
+        super().__init__(device, threads)
+        self._session: Any = self._load(path)
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """What is written in the file beside the network."""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
+
+    def run(self, pixels: Tensor) -> Outputs:
+        if self._session is None:
+            raise InferenceError("the engine was closed; make a new one")
+        return self._infer(self._session, pixels)
+
+    def close(self) -> None:
+        self._session = None
+
+
+def _copy_all(source: Path, target: Path) -> None:
+    """Weights over 2 GB lie in files beside the model's."""
+    shutil.copytree(source, target, dirs_exist_ok=True)

@@ -1,0 +1,64 @@
+"""Runs a network on an engine: pictures in, depth out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from streamdepth.estimators.engines import Engine, failures_explained
+from streamdepth.estimators.network import Card, as_estimates, finish
+from streamdepth.stages import Estimator
+from streamdepth.types import Estimate, Frame, ModelInfo
+
+
+class NetworkEstimator(Estimator):
+    """`engine` runs the network that `card` describes; it is closed with the estimator."""
+
+    def __init__(self, card: Card, engine: Engine) -> None:
+        self.card, self._engine = card, engine
+
+    @property
+    def engine(self) -> Engine:
+        """What runs the network."""
+        return self._engine
+
+    @property
+    def info(self) -> ModelInfo:
+        c, e = self.card, self._engine
+        return ModelInfo(c.name, c.kind, c.licence, e.name, str(e.device), e.precision, c.parameters, e.reason)
+
+    def estimate(self, frames: Sequence[Frame]) -> list[Estimate]:
+        return self.start(frames)()
+
+    def start(self, frames: Sequence[Frame]) -> Callable[[], list[Estimate]]:
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for position, frame in enumerate(frames):
+            groups.setdefault(frame.image.shape, []).append(position)
+        begun = [(positions, self._start_alike([frames[i] for i in positions])) for positions in groups.values()]
+
+        def wait() -> list[Estimate]:
+            results: dict[int, Estimate] = {}
+            for positions, estimates in begun:
+                results |= zip(positions, estimates(), strict=True)
+            return [results[i] for i in range(len(frames))]
+
+        return wait
+
+    def _start_alike(self, frames: Sequence[Frame]) -> Callable[[], list[Estimate]]:
+        """Frames of one size, in one pass."""
+        engine, shape = self._engine, (len(frames), *frames[0].image.shape)
+        lane = engine.lane()
+        with failures_explained(engine.device, shape), torch.inference_mode(), lane:
+            pixels, margins = self.card.prepare([frame.image for frame in frames], engine)
+            outputs = engine.start(pixels)
+
+        def wait() -> list[Estimate]:
+            with failures_explained(engine.device, shape), torch.inference_mode(), lane:
+                depth, focals = finish(outputs(), margins, frames[0].image.shape[1])
+                return as_estimates(engine.download(depth), focals)
+
+        return wait
+
+    def close(self) -> None:
+        self._engine.close()

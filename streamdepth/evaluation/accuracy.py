@@ -1,124 +1,184 @@
-"""How near depth is to the truth, picture by picture: `python -m streamdepth.evaluation.accuracy ROOT NAME`."""
+"""How near a model's depth is to the truth, over many pictures.
+
+Relative depth is fitted to each picture's truth by scale and shift; metric depth is judged as it is, and fitted too.
+Truth outside the crop or the cap counts neither in the scores nor in the fit, and so what is infinitely far never does.
+Contours alone know it: for them everything beyond the cap stands at the cap, in truth and prediction.
+"""
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import astuple, dataclass, field, replace
 from fractions import Fraction
-from pathlib import Path
 
-import cv2
 import numpy as np
 
-from streamdepth.evaluation.datasets import Pair, read_pairs
+from streamdepth.errors import InferenceError, SourceOpenError
+from streamdepth.evaluation.boundary import DENSE_SHARE, boundary_f1
+from streamdepth.evaluation.crops import NO_CROP, Crop
+from streamdepth.evaluation.datasets import Pair
+from streamdepth.evaluation.metrics import Scores, align, score
+from streamdepth.render import resize_depth
 from streamdepth.stages import Estimator
-from streamdepth.types import DepthKind, DepthMap, Frame
+from streamdepth.types import DepthKind, DepthMap, Frame, Image
 
-NYU_BORDER_PX = 8
-"""The white frame around NYU Depth v2's pictures."""
-EIGEN_CROP = (slice(45 - NYU_BORDER_PX, 471 - NYU_BORDER_PX), slice(41 - NYU_BORDER_PX, 601 - NYU_BORDER_PX))
-"""Rows and columns that count on NYU Depth v2 without its frame (Eigen et al., NeurIPS 2014)."""
+NEAREST_M = 1e-3
+"""Truth below it does not count, unless a user says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
-    """Of one picture, or the mean of many. Definitions: Eigen et al., NeurIPS 2014, section 4.2."""
+class Bounds:
+    """What of the truth counts."""
 
-    abs_rel: float
-    """Mean of |d - d*| / d*."""
-    rmse_m: float
-    """Root of the mean squared error, metres."""
-    log10: float
-    """Mean of |log10 d - log10 d*|."""
-    delta1: float
-    """Share of pixels with max(d / d*, d* / d) < 1.25."""
+    crop: Crop = NO_CROP
+    nearest_m: float = NEAREST_M
+    farthest_m: float = NO_CROP.farthest_m
+
+    def counted(self, truth_m: DepthMap) -> DepthMap:
+        """`truth_m` within crop and cap, NaN elsewhere."""
+        inside = self.cropped(truth_m)
+        return np.where((inside >= self.nearest_m) & (inside <= self.farthest_m), inside, np.float32(np.nan))
+
+    def cropped(self, truth_m: DepthMap) -> DepthMap:
+        """`truth_m` within the crop, NaN elsewhere."""
+        region = self.crop.region(truth_m.shape[1], truth_m.shape[0])
+        inside = np.full_like(truth_m, np.nan)
+        inside[region] = truth_m[region]
+        return inside
+
+    def capped(self, depth_m: DepthMap) -> DepthMap:
+        """`depth_m` with what lies outside the cap at its ends; NaN stays."""
+        return np.clip(depth_m, self.nearest_m, self.farthest_m)
+
+    def contours(self, truth_m: DepthMap) -> DepthMap:
+        """Truth to find contours in; NaN throughout where it is too sparse for them."""
+        region = self.crop.region(truth_m.shape[1], truth_m.shape[0])
+        is_dense = (~np.isnan(truth_m[region])).mean() >= DENSE_SHARE
+        return self.capped(self.cropped(truth_m)) if is_dense else np.full_like(truth_m, np.nan)
 
 
-def align(prediction: DepthMap, truth_m: DepthMap, nearest_m: float = 1e-3, farthest_m: float = 10.0) -> DepthMap:
-    """Relative inverse depth -> metres: scale and shift fitted by least squares in inverse depth to known pixels.
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One picture and what came of it."""
 
-    Ranftl et al., TPAMI 2020. The result is clipped to [nearest_m, farthest_m].
-    """
-    known = np.isfinite(truth_m) & np.isfinite(prediction)
-    p, t = prediction[known].astype(np.float64), 1.0 / truth_m[known].astype(np.float64)
-    centred = p - p.mean()
-    variance = (centred**2).mean()
-    scale = (centred * (t - t.mean())).mean() / variance if variance > 0 else 0.0
-    inverse = scale * (prediction - p.mean()) + t.mean()
-    return np.asarray(1.0 / np.clip(inverse, 1.0 / farthest_m, 1.0 / nearest_m), np.float32)
+    pair: Pair
+    truth_m: DepthMap
+    """(h, w), NaN where it does not count."""
+    aligned_m: DepthMap
+    """(h, w) the prediction after the fit."""
+    aligned: Scores
+    as_is: Scores | None
+    """Of metric depth without a fit."""
 
 
-def score(depth_m: DepthMap, truth_m: DepthMap) -> Scores:
-    """Both (H, W) metres; pixels whose truth is NaN do not count."""
-    known = np.isfinite(truth_m)
-    d, t = depth_m[known].astype(np.float64), truth_m[known].astype(np.float64)
-    ratio = np.maximum(d / t, t / d)
-    return Scores(
-        abs_rel=float((np.abs(d - t) / t).mean()),
-        rmse_m=float(np.sqrt(((d - t) ** 2).mean())),
-        log10=float(np.abs(np.log10(d) - np.log10(t)).mean()),
-        delta1=float((ratio < 1.25).mean()),
-    )
+@dataclass(slots=True)
+class Accuracy:
+    """The means over a set of pictures; grows with each `add`."""
+
+    kind: DepthKind
+    bounds: Bounds
+    rows: list[tuple[Scores, Scores | None]] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    """What each picture took, the first one's warm-up aside."""
+    picture_px: tuple[int, int] = (0, 0)
+    """(width, height) of the last picture."""
+    output_px: tuple[int, int] = (0, 0)
+    """(width, height) of the model's answer to it."""
+    skipped: int = 0
+    """Pictures without any truth that counts."""
+    known: int = 0
+    """Pixels in the crop whose depth is known."""
+    counted: int = 0
+    """Those of them within the cap."""
+    predicted: int = 0
+    """Those of them for which the model gave a number: only these are in the scores."""
+
+    @property
+    def aligned(self) -> Scores:
+        """After the fit of scale and shift to each picture."""
+        return _mean([aligned for aligned, _ in self.rows])
+
+    @property
+    def as_is(self) -> Scores | None:
+        """Of metric depth without a fit, None for relative depth."""
+        return _mean([row for _, row in self.rows if row]) if self.kind is DepthKind.METRIC else None
+
+    @property
+    def pictures(self) -> int:
+        """How many are in the scores."""
+        return len(self.rows)
+
+    def percentile_seconds(self, percent: float) -> float:
+        """What a picture took: 50 is the median."""
+        return float(np.percentile(self.seconds, percent))
 
 
 def evaluate(
     pairs: Iterable[Pair],
     estimator: Estimator,
     *,
-    crop: tuple[slice, slice] | None = None,
-    farthest_m: float = 10.0,
-) -> tuple[Scores, int, float]:
-    """Mean scores, the number of pictures, and the median seconds a picture took.
+    crop: Crop | None = None,
+    nearest_m: float = NEAREST_M,
+    farthest_m: float | None = None,
+    on_picture: Callable[[Judged], None] = lambda _: None,
+) -> Accuracy:
+    """Runs the model on one picture after the other and compares, at the truth's size.
 
-    Relative depth is aligned to each picture's truth; truth beyond `farthest_m` does not count.
+    farthest_m: the crop's own by default. on_picture: gets each picture in the scores.
+    Raises SourceOpenError when no truth counts, ConfigError when the crop does not fit, and what the estimator raises.
     """
-    rows: list[Scores] = []
-    seconds: list[float] = []
+    crop = crop or NO_CROP
+    bounds = Bounds(crop, nearest_m, crop.farthest_m if farthest_m is None else farthest_m)
+    result = Accuracy(estimator.info.kind, bounds)
     for pair in pairs:
-        began = time.perf_counter()
-        depth = estimator.estimate([Frame(pair.image, 0, 0, Fraction(1), 0.0)])[0].depth
-        seconds.append(time.perf_counter() - began)
-        rows.append(_score_pair(pair, depth, estimator.info.kind, crop, farthest_m))
-    mean = Scores(*(float(np.mean(column)) for column in zip(*(asdict(r).values() for r in rows), strict=True)))
-    return mean, len(rows), float(np.median(seconds))
+        truth = bounds.counted(pair.depth)
+        result.known += int(np.count_nonzero(~np.isnan(bounds.cropped(pair.depth))))
+        if np.isnan(truth).all():
+            result.skipped += 1
+            continue
+        depth = _timed(estimator, pair.image, result)
+        judged = _judge(pair, truth, depth, result.kind, bounds)
+        result.rows.append((judged.aligned, judged.as_is))
+        result.counted += int(np.count_nonzero(np.isfinite(truth)))
+        result.predicted += int(np.count_nonzero(np.isfinite(truth) & np.isfinite(judged.aligned_m)))
+        on_picture(judged)
+    if not result.rows:
+        raise SourceOpenError(
+            f"none of {result.skipped} pictures has known depth between {bounds.nearest_m:g} and "
+            f"{bounds.farthest_m:g} m in the crop; check depth_scale, --max-depth and --crop"
+        )
+    return result
 
 
-def _score_pair(
-    pair: Pair, depth: DepthMap, kind: DepthKind, crop: tuple[slice, slice] | None, farthest_m: float
-) -> Scores:
-    height, width = pair.depth.shape
-    full = np.asarray(cv2.resize(depth, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
-    truth = np.where(pair.depth <= farthest_m, pair.depth, np.nan).astype(np.float32)
-    if crop:
-        full, truth = full[crop], truth[crop]
-    if kind is DepthKind.RELATIVE:
-        return score(align(full, truth, farthest_m=farthest_m), truth)
-    return score(np.clip(full, 1e-3, farthest_m), truth)
+def _timed(estimator: Estimator, image: Image, result: Accuracy) -> DepthMap:
+    """The model's depth; what it took and the sizes are noted in `result`."""
+    frames = [Frame(image, 0, 0, Fraction(1), 0.0)]
+    if not result.seconds:
+        estimator.estimate(frames)  # a first run compiles, allocates and warms up
+    began = time.perf_counter()
+    depth = estimator.estimate(frames)[0].depth
+    result.seconds.append(time.perf_counter() - began)
+    result.picture_px, result.output_px = image.shape[1::-1], depth.shape[::-1]
+    return depth
 
 
-def main() -> None:
-    """Prints the built-in model's scores on one data set as JSON."""
-    from streamdepth.estimators.nano import NanoEstimator
-
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("root", type=Path, help="folder of data sets with index.json")
-    parser.add_argument("name", help="the data set")
-    parser.add_argument("--weights", type=Path, help="other weights than the shipped ones")
-    parser.add_argument("--size", type=int, help="px of the input's short side")
-    parser.add_argument("--farthest", type=float, default=10.0, help="metres beyond which truth does not count")
-    options = parser.parse_args()
-    is_nyu = options.name.startswith("nyu")
-    estimator = NanoEstimator(size=options.size, weights=options.weights)
-    pairs = read_pairs(options.root, options.name, NYU_BORDER_PX if is_nyu else 0)
-    scores, count, seconds = evaluate(
-        pairs, estimator, crop=EIGEN_CROP if is_nyu else None, farthest_m=options.farthest
-    )
-    facts = {"set": options.name, "pictures": count, "ms": round(seconds * 1e3, 1)}
-    print(json.dumps(facts | {k: round(v, 4) for k, v in asdict(scores).items()}))  # noqa: T201 - its whole purpose
+def _judge(pair: Pair, truth: DepthMap, depth: DepthMap, kind: DepthKind, bounds: Bounds) -> Judged:
+    depth = resize_depth(depth, truth.shape[1], truth.shape[0])
+    if not (np.isfinite(truth) & np.isfinite(depth)).any():
+        raise InferenceError(f"the model gives no depth for the picture '{pair.name}'; try --precision float32")
+    capped = bounds.capped(depth) if kind is DepthKind.METRIC else None
+    aligned = align(depth if capped is None else np.reciprocal(capped), truth, bounds.nearest_m, bounds.farthest_m)
+    contours = bounds.contours(pair.depth)
+    as_is = None if capped is None else _scores(capped, truth, contours)
+    return Judged(pair, truth, aligned, _scores(aligned, truth, contours), as_is)
 
 
-if __name__ == "__main__":
-    main()
+def _scores(depth_m: DepthMap, truth_m: DepthMap, contours_m: DepthMap) -> Scores:
+    return replace(score(depth_m, truth_m), boundary_f1=boundary_f1(depth_m, contours_m))
+
+
+def _mean(rows: Sequence[Scores]) -> Scores:
+    """Over pictures; those without contours do not count in boundary_f1."""
+    columns = np.array([astuple(row) for row in rows]).T
+    return Scores(*(float(np.mean(c[~np.isnan(c)])) if (~np.isnan(c)).any() else float("nan") for c in columns))

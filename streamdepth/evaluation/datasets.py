@@ -1,23 +1,32 @@
 """Pictures with measured or exact depth, read from folders.
 
-A data set is a folder `NAME/rgb/*` and `NAME/depth/*.png` with the same stems. `index.json` beside the folders gives
-`depth_scale`: metres = PNG value / scale, 0 = unknown.
+A data set is a folder with `rgb/*` and `depth/*.png` of the same stems. `index.json`, in the folder or beside it, tells
+what the numbers mean; a single set may leave out its name there:
+
+    {"NAME": {"depth_scale": 1000, "infinity": 65535, "crop": "none", "max_depth": 80}}
+
+Metres = PNG value / depth_scale, 0 = unknown. The others are optional: `infinity` is the value of what is infinitely
+far, such as sky; `crop` and `max_depth` say how the set is judged by custom; `fps` is the rate of consecutive
+pictures. Such a video may have its camera's path beside it, see `temporal_input.read_camera`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image as Pillow
 
 from streamdepth.errors import SourceOpenError
+from streamdepth.sources.images import PICTURE_SUFFIXES, read_picture
 from streamdepth.types import DepthMap, Image
+
+_GRAY = ("L", "I", "I;16", "I;16B", "I;16L")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,38 +37,118 @@ class Pair:
     image: Image
     """(H, W, 3) uint8 RGB."""
     depth: DepthMap
-    """(H, W) float32 metres, NaN = unknown."""
+    """(h, w) float32 metres, NaN = unknown, inf = infinitely far; may be of another size than the picture."""
+
+
+class DataSet:
+    """The data set in `folder`, found and checked, its pictures not yet read.
+
+    depth_scale: instead of index.json's. Raises SourceOpenError: no such folder, nothing that tells the scale, no
+    pictures, or pictures and depth whose names do not go together.
+    """
+
+    def __init__(self, folder: Path, *, depth_scale: float | None = None) -> None:
+        self.folder, self.name = folder, folder.resolve().name
+        self._rgb, self._depth = _listed(folder, "rgb"), _listed(folder, "depth")
+        _check_stems(folder, set(self._rgb), set(self._depth))
+        facts = _facts(folder, is_needed=depth_scale is None)
+        if depth_scale is not None:
+            facts = {**facts, "depth_scale": depth_scale}
+        self.depth_scale = _number(folder, facts, "depth_scale") or 0.0
+        self.infinity = _number(folder, facts, "infinity")
+        self.max_depth_m = _number(folder, facts, "max_depth")
+        self.fps = _number(folder, facts, "fps")
+        self.crop = str(facts.get("crop", "none"))
+
+    def __len__(self) -> int:
+        return len(self._rgb)
+
+    def names(self, *, every: int = 1, limit: int | None = None) -> list[str]:
+        """Of every `every`th pair, at most `limit`, in their order."""
+        return list(self._rgb)[::every][:limit]
+
+    def pairs(self, names: Iterable[str] | None = None, *, border: int = 0) -> Iterator[Pair]:
+        """Those named, or all; `border` px are cut away on each side.
+
+        Raises SourceOpenError for a picture that cannot be read.
+        """
+        inside = (slice(border, -border or None),) * 2
+        for name in self._rgb if names is None else names:
+            image = np.ascontiguousarray(read_picture(self._rgb[name])[inside])
+            yield Pair(name, image, self._metres(self._depth[name])[inside])
+
+    def _metres(self, path: Path) -> DepthMap:
+        values = _read_gray(path)
+        depth = np.where(values > 0, values / np.float32(self.depth_scale), np.float32(np.nan)).astype(np.float32)
+        if self.infinity is not None:
+            depth[values == self.infinity] = np.inf
+        return depth
 
 
 def read_pairs(root: Path, name: str, border: int = 0) -> Iterator[Pair]:
-    """The pairs of the set `name` in order; `border` px are cut away on each side.
-
-    Raises SourceOpenError for a folder, an index or a picture that cannot be read.
-    """
-    scale = _scale(root, name)
-    inside = (slice(border, -border or None),) * 2
-    paths = sorted((root / name / "rgb").glob("*"))
-    if not paths:
-        raise SourceOpenError(f"there are no pictures in '{root / name / 'rgb'}'")
-    for path in paths:
-        image = _read(path, cv2.IMREAD_COLOR_RGB)[inside]
-        raw = _read(root / name / "depth" / f"{path.stem}.png", cv2.IMREAD_UNCHANGED)[inside]
-        depth = np.where(raw > 0, raw / np.float32(scale), np.nan).astype(np.float32)
-        yield Pair(path.stem, np.ascontiguousarray(image, np.uint8), depth)
+    """The pairs of the set `root/name`. Raises SourceOpenError as `DataSet` does."""
+    yield from DataSet(root / name).pairs(border=border)
 
 
-def _scale(root: Path, name: str) -> float:
+def _listed(folder: Path, part: str) -> dict[str, Path]:
+    """Stem -> picture, in the order of names."""
     try:
-        return float(json.loads((root / "index.json").read_text())[name]["depth_scale"])
-    except (OSError, ValueError, KeyError) as error:
+        found = sorted(p for p in (folder / part).iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
+    except OSError as error:
+        inner = sorted(path.parent.name for path in folder.glob("*/rgb"))
+        hint = (
+            f"; it holds data sets: give {folder / inner[0]}" if inner else ", with pictures of the same names in both"
+        )
+        raise SourceOpenError(f"'{folder}' is no data set: it needs the folders rgb and depth{hint}") from error
+    if not found:
+        raise SourceOpenError(f"there are no pictures in '{folder / part}'")
+    return {path.stem: path for path in found}
+
+
+def _check_stems(folder: Path, pictures: set[str], depths: set[str]) -> None:
+    if alone := sorted(pictures ^ depths):
+        having, missing = ("rgb", "depth") if alone[0] in pictures else ("depth", "rgb")
         raise SourceOpenError(
-            f"'{root / 'index.json'}' does not tell the depth_scale of '{name}'; it needs "
-            '{"NAME": {"depth_scale": 1000}} with metres = PNG value / depth_scale'
-        ) from error
+            f"{len(alone)} names in '{folder}' have no partner, such as '{having}/{alone[0]}' without "
+            f"'{missing}/{alone[0]}.png'; a picture and its depth have the same name but for the ending"
+        )
 
 
-def _read(path: Path, mode: int) -> npt.NDArray[Any]:
-    picture = cv2.imread(str(path), mode)
-    if picture is None:
-        raise SourceOpenError(f"cannot read the picture '{path}'")
-    return picture
+def _facts(folder: Path, *, is_needed: bool) -> dict[str, Any]:
+    """What index.json says of the set, in its folder or beside it."""
+    name = folder.resolve().name
+    for path in (folder / "index.json", folder.resolve().parent / "index.json"):
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            raise SourceOpenError(f"cannot read '{path}': {error}") from error
+        facts = content.get(name, content) if isinstance(content, dict) else None
+        if isinstance(facts, dict) and ("depth_scale" in facts or not is_needed):
+            return facts
+    if is_needed:
+        raise SourceOpenError(
+            f"no index.json in '{folder}' or beside it tells the depth_scale of '{name}' (metres = PNG value / "
+            f'depth_scale): write {{"{name}": {{"depth_scale": 1000}}}} there, or give --depth-scale 1000'
+        )
+    return {}
+
+
+def _number(folder: Path, facts: dict[str, Any], key: str) -> float | None:
+    value = facts.get(key)
+    if value is None or (isinstance(value, (int, float)) and value > 0):
+        return value
+    raise SourceOpenError(f"{key} of '{folder}' must be a number above 0, not {value!r}; correct its index.json")
+
+
+def _read_gray(path: Path) -> npt.NDArray[np.float32]:
+    try:
+        with Pillow.open(path) as picture:
+            if picture.mode not in _GRAY:
+                raise SourceOpenError(
+                    f"'{path}' is no depth: an 8-bit or 16-bit gray PNG is needed, not {picture.mode}"
+                )
+            return np.asarray(picture, np.float32)
+    except (OSError, ValueError, SyntaxError) as error:  # Pillow raises all three for damaged files
+        raise SourceOpenError(f"'{path}' cannot be decoded, it is damaged or cut off: {error}") from error

@@ -1,69 +1,104 @@
-"""What steadies depth, each part usable alone; `make_stabilizer` puts a preset's parts together."""
+"""What steadies depth, each part usable alone; `make_stabilizer` puts a preset's parts together.
+
+Order: cuts are found, scale and shift are aligned, depth is smoothed along the motion, the range to display follows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from streamdepth.errors import ConfigError
+from streamdepth.stabilizers.align import Aligner
 from streamdepth.stabilizers.cuts import CutDetector
-from streamdepth.stabilizers.range import LockedRange, RangeTracker
-from streamdepth.stabilizers.temporal import TemporalFilter
+from streamdepth.stabilizers.motion import MotionTracker
+from streamdepth.stabilizers.range import LockedRange, RangeTracker, ShotRange
+from streamdepth.stabilizers.temporal import TemporalFilter, TwoSidedFilter
 from streamdepth.stages import Stabilizer
 from streamdepth.types import DepthFrame
 
-PRESETS: dict[str, float | None] = {"off": None, "light": 0.1, "default": 0.3, "strong": 0.8}
-"""Preset -> time constant of the temporal filter in seconds; None leaves the network's depth as it is."""
+__all__ = [
+    "PRESETS",
+    "Aligner",
+    "Chain",
+    "CutDetector",
+    "LockedRange",
+    "MotionTracker",
+    "RangeTracker",
+    "ShotRange",
+    "TemporalFilter",
+    "TwoSidedFilter",
+    "make_stabilizer",
+]
+
+PRESETS = {
+    "off": "the network's depth as it is",
+    "light": "memory of 0.2 s",
+    "default": "memory of 1.5 s, shorter the faster things move",
+    "strong": "memory of 3 s, less short where things move",
+    "offline": "0.4 s before and after, for files: nothing lags",
+}
+"""Preset -> what it does. README tells what each costs and gains."""
 
 
 class Chain(Stabilizer):
-    """Several stabilizers, one after the other."""
+    """Several stabilizers, one after the other. Items go through one by one, so that none gather in memory."""
 
     def __init__(self, parts: Sequence[Stabilizer]) -> None:
         self.parts = list(parts)
+        self.is_late = any(part.is_late for part in parts)
 
-    def push(self, item: DepthFrame) -> Iterable[DepthFrame]:
+    def push(self, item: DepthFrame) -> Iterator[DepthFrame]:
         return self._through([item], self.parts)
 
-    def flush(self) -> Iterable[DepthFrame]:
-        late: list[DepthFrame] = []
+    def flush(self) -> Iterator[DepthFrame]:
         for i, part in enumerate(self.parts):
-            late += self._through(part.flush(), self.parts[i + 1 :])
-        return late
+            yield from self._through(part.flush(), self.parts[i + 1 :])
 
     def reset(self) -> None:
         for part in self.parts:
             part.reset()
 
-    @staticmethod
-    def _through(items: Iterable[DepthFrame], parts: Sequence[Stabilizer]) -> list[DepthFrame]:
-        result = list(items)
-        for part in parts:
-            result = [out for item in result for out in part.push(item)]
-        return result
+    def _through(self, items: Iterable[DepthFrame], parts: Sequence[Stabilizer]) -> Iterator[DepthFrame]:
+        if not parts:
+            yield from items
+            return
+        for item in items:
+            yield from self._through(parts[0].push(item), parts[1:])
 
 
 def make_stabilizer(smooth: str = "default", range: str = "auto") -> Stabilizer:
-    """A preset (`off`, `light`, `default`, `strong`) with a display range (`auto` or `lock:LOW,HIGH`).
+    """A preset of PRESETS with a display range: `auto`, `lock:LOW,HIGH`, or `per-shot` for files.
 
     Raises ConfigError for other words.
     """
+    motion = MotionTracker()
+    return Chain([CutDetector(motion=motion), *_smoothing(smooth, motion), _range(range)])
+
+
+def _smoothing(smooth: str, motion: MotionTracker) -> list[Stabilizer]:
     if smooth not in PRESETS:
         raise ConfigError(f"unknown smoothing '{smooth}'; choose one of: {', '.join(PRESETS)}")
-    seconds = PRESETS[smooth]
-    parts: list[Stabilizer] = [CutDetector()]
-    if seconds is not None:
-        parts.append(TemporalFilter(seconds))
-    return Chain([*parts, _range(range)])
+    if smooth == "off":
+        return []
+    filters: dict[str, Stabilizer] = {
+        "light": TemporalFilter(0.2, 6.0, 0.07, motion=motion),
+        "default": TemporalFilter(motion=motion),
+        "strong": TemporalFilter(3.0, 12.0, 0.3, motion=motion),
+        "offline": TwoSidedFilter(motion=motion),
+    }
+    return [Aligner(motion=motion), filters[smooth]]
 
 
 def _range(text: str) -> Stabilizer:
     if text == "auto":
         return RangeTracker()
+    if text == "per-shot":
+        return ShotRange()
     try:
         word, numbers = text.split(":")
         low, high = (float(n) for n in numbers.split(","))
         if word != "lock" or not low < high:
             raise ValueError(text)
     except ValueError:
-        raise ConfigError(f"unknown range '{text}'; use auto, or lock:LOW,HIGH such as lock:0.5,6") from None
+        raise ConfigError(f"unknown range '{text}'; use auto, per-shot, or lock:LOW,HIGH such as lock:0.5,6") from None
     return LockedRange(low, high)

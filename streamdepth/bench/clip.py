@@ -1,0 +1,33 @@
+"""The clip that is measured where none is given."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from streamdepth.errors import SourceOpenError
+
+
+def make_clip(path: Path, frames: int, size: tuple[int, int] = (1280, 720)) -> None:
+    """Writes ffmpeg's moving test picture, with film grain, as H.264; size: (width, height) in px."""
+    pattern = f"testsrc2=size={size[0]}x{size[1]}:rate=30,noise=alls=6:allf=t"
+    with av.open(pattern, format="lavfi") as source, av.open(str(path), "w") as target:
+        track = target.add_stream("libx264", rate=Fraction(30), options={"preset": "veryfast", "crf": "20"})
+        track.width, track.height, track.pix_fmt = *size, "yuv420p"
+        for index, frame in enumerate(source.decode(video=0)):
+            if index == frames:
+                break
+            target.mux(track.encode(frame.reformat(format="yuv420p")))
+        target.mux(track.encode(None))
+
+
+def first_size(path: Path) -> tuple[int, int]:
+    """(width, height) in px of a video file's frames. Raises SourceOpenError."""
+    try:
+        with av.open(str(path)) as container:
+            context = container.streams.video[0].codec_context
+            return context.width, context.height
+    except (av.FFmpegError, OSError, IndexError) as error:
+        raise SourceOpenError(f"'{path}' is no video file; give one, or none for a generated clip") from error

@@ -84,7 +84,8 @@ def estimate_pixels(pixels: Image, settings: config.Settings) -> Depth:
 _NOT_THE_MODELS = {
     name: field.default
     for name, field in config.Settings.model_fields.items()
-    if name not in ("model", "size", "engine", "device", "precision", "accept_license", "allow_pickle")
+    if name not in ("model", "size", "accept_license", "allow_pickle")
+    and name not in ("engine", "device", "precision", "precision_limit", "compile", "threads")
 }
 """Settings that do not change the model, with one value for all, so that a new colour map loads nothing anew."""
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from streamdepth.config import Settings
 from streamdepth.errors import ConfigError, SinkOpenError
@@ -14,6 +15,11 @@ from streamdepth.pipeline import Pipeline, Stream
 from streamdepth.stabilizers import make_stabilizer
 from streamdepth.stages import Estimator, Sink, Source
 from streamdepth.types import DepthFrame, Estimate, Frame, ModelInfo, StreamInfo
+
+if TYPE_CHECKING:
+    from streamdepth.estimators.engines import EngineOptions
+    from streamdepth.estimators.network import Network
+    from streamdepth.estimators.network_estimator import NetworkEstimator
 
 DEPTH_PICTURES = (".png", ".exr", ".npz")
 
@@ -76,24 +82,61 @@ def _network(address: str, settings: Settings) -> Source:
 
 
 def make_estimator(settings: Settings) -> Estimator:
-    """The built-in model or any other, loaded. Raises ModelLoadError or ConfigError."""
-    if settings.model == "nano":
-        from streamdepth.estimators.nano import NanoEstimator
+    """The built-in model, with its own or other weights, or any other, loaded. Raises ModelLoadError or ConfigError."""
+    from streamdepth.estimators.exported import ExportedEstimator, is_exported
 
-        return NanoEstimator(
-            size=settings.size, engine=settings.engine, device=settings.device, precision=settings.precision
-        )
-    from streamdepth.estimators.huggingface import HuggingFaceEstimator
+    if is_exported(settings.model):
+        return ExportedEstimator(Path(settings.model).expanduser(), size=settings.size, **_engine_options(settings))
+    return make_network_estimator(make_network(settings), settings)
 
-    return HuggingFaceEstimator(
+
+def make_network(settings: Settings, *, random_weights: bool = False) -> Network:
+    """The network that `make_estimator` would run, to be exported, quantised or measured. Raises as that does.
+
+    random_weights: at full size without its weights, where the architecture is known.
+    """
+    from streamdepth.estimators.exported import is_exported
+
+    if is_exported(settings.model):
+        raise ConfigError(f"'{settings.model}' was exported already; give the model that it was made from")
+    weights = Path(settings.model)
+    is_file = weights.suffix == ".safetensors" and not weights.is_dir()
+    if settings.model == "nano" or is_file:
+        from streamdepth.estimators.nano import nano
+
+        return nano(size=settings.size, weights=weights.expanduser() if is_file else None)
+    if random_weights:
+        from streamdepth.estimators.known import random_network
+
+        return random_network(settings.model, settings.size)
+    from streamdepth.estimators.huggingface import huggingface
+
+    return huggingface(
         settings.model,
         size=settings.size,
-        engine=settings.engine,
-        device=settings.device,
-        precision=settings.precision,
         accept_license=settings.accept_license,
         allow_pickle=settings.allow_pickle,
     )
+
+
+def make_network_estimator(network: Network, settings: Settings) -> NetworkEstimator:
+    """`network` on the engine of the settings, which may change its weights in place. Raises ConfigError."""
+    from streamdepth.estimators.engines.choose import make_engine
+    from streamdepth.estimators.network_estimator import NetworkEstimator
+
+    options = _engine_options(settings)
+    return NetworkEstimator(network.card, make_engine(network.module, cache_name=network.cache_name, **options))
+
+
+def _engine_options(settings: Settings) -> EngineOptions:
+    return {
+        "engine": settings.engine,
+        "device": settings.device,
+        "precision": settings.precision,
+        "precision_limit": settings.precision_limit,
+        "compile": settings.compile,
+        "threads": settings.threads,
+    }
 
 
 class LazyEstimator(Estimator):
@@ -115,6 +158,9 @@ class LazyEstimator(Estimator):
 
     def estimate(self, frames: Sequence[Frame]) -> list[Estimate]:
         return self._loaded.estimate(frames)
+
+    def start(self, frames: Sequence[Frame]) -> Callable[[], list[Estimate]]:
+        return self._loaded.start(frames)
 
     def reset(self, stream: str) -> None:
         self._loaded.reset(stream)
@@ -141,6 +187,7 @@ def make_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
                 colormap=settings.colormap,
                 alpha=settings.video.alpha,
                 legend=settings.video.legend,
+                edges=settings.edges,
             )
         )
     return sinks
@@ -179,6 +226,7 @@ def _picture_sink(path: Path, settings: Settings) -> Sink:
         overwrite=settings.overwrite,
         legend=video.legend,
         copy_tracks=video.copy_tracks,
+        edges=settings.edges,
     )
 
 
@@ -186,27 +234,37 @@ def _depth_sink(path: Path, settings: Settings) -> Sink:
     if path.suffix.lower() == ".mkv":
         from streamdepth.sinks.depth_video import DepthVideoSink
 
-        return DepthVideoSink(path, overwrite=settings.overwrite, smoothing=settings.smooth)
+        return DepthVideoSink(
+            path, overwrite=settings.overwrite, smoothing=settings.smooth, drop_flying=settings.drop_flying
+        )
     if path.suffix.lower() in DEPTH_PICTURES:
         from streamdepth.sinks.images import ImagesSink
 
-        return ImagesSink(path, overwrite=settings.overwrite)
+        return ImagesSink(path, overwrite=settings.overwrite, edges=settings.edges, drop_flying=settings.drop_flying)
     raise ConfigError(
         f"depth cannot be kept in '{path}'; use .mkv (lossless depth video) or %06d with {' '.join(DEPTH_PICTURES)}"
     )
 
 
 @contextmanager
-def pipeline(settings: Settings, on_written: Callable[[DepthFrame], None] = lambda _: None) -> Iterator[Pipeline]:
-    """A pipeline ready to run; its model is closed at the end. Raises ConfigError for settings that do not fit."""
+def pipeline(
+    settings: Settings,
+    on_written: Callable[[DepthFrame], None] = lambda _: None,
+    *,
+    estimator: Estimator | None = None,
+) -> Iterator[Pipeline]:
+    """A pipeline ready to run. Raises ConfigError for settings that do not fit.
+
+    estimator: used instead of the settings' model, and not closed at the end as that is.
+    """
     if not settings.source:
         raise ConfigError("no source was given; name a camera's number, a file, a folder or a URL")
     streams = [_make_stream(address, name, settings) for address, name in _named(settings)]
-    estimator = LazyEstimator(lambda: make_estimator(settings))
+    own = LazyEstimator(lambda: make_estimator(settings))
     try:
         yield Pipeline(
             streams,
-            estimator,
+            estimator or own,
             batch=settings.batch,
             max_frames=settings.max_frames,
             max_seconds=settings.max_seconds,
@@ -214,7 +272,7 @@ def pipeline(settings: Settings, on_written: Callable[[DepthFrame], None] = lamb
             on_written=on_written,
         )
     finally:
-        estimator.close()
+        own.close()
 
 
 def _make_stream(address: str, name: str | None, settings: Settings) -> Stream:
@@ -268,9 +326,14 @@ def _named(settings: Settings) -> list[tuple[str, str | None]]:
     for path in (settings.output, settings.depth_out):
         if path and path.suffix:
             raise ConfigError(f"{len(settings.source)} sources need a folder to write to, not the file '{path}'")
-    stems: list[str] = []
-    for address in settings.source:
+    return list(zip(settings.source, stems(settings.source), strict=True))
+
+
+def stems(addresses: Sequence[str]) -> list[str]:
+    """A file name's stem for each address, no two the same."""
+    found: list[str] = []
+    for address in addresses:
         stem = "stream" if "://" in address else re.sub(r"\W+", "_", Path(address).stem).strip("_") or "stream"
         numbered = (stem if n == 1 else f"{stem}_{n}" for n in itertools.count(1))
-        stems.append(next(name for name in numbered if name not in stems))
-    return list(zip(settings.source, stems, strict=True))
+        found.append(next(name for name in numbered if name not in found))
+    return found

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import sys
-import traceback
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.logging import RichHandler
 from rich.table import Table
 
-from streamdepth import __version__
+from streamdepth import __version__, cli_bench, cli_eval, cli_export, cli_train
 from streamdepth import cli_options as o
+from streamdepth.cli_console import complain, configure, err, out, settings_from
 from streamdepth.errors import (
     ConfigError,
     EstimatorError,
@@ -23,7 +20,6 @@ from streamdepth.errors import (
     SourceError,
     StreamDepthError,
 )
-from streamdepth.redact import redact_text
 
 EXIT_CODES: tuple[tuple[type[StreamDepthError], int], ...] = (
     (ConfigError, 2),
@@ -35,12 +31,11 @@ EXIT_CODES: tuple[tuple[type[StreamDepthError], int], ...] = (
 )
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-_PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True, "markup": False, "emoji": False}
-out = Console(width=None if sys.stdout.isatty() else 200, **_PLAIN)
-err = Console(stderr=True, **_PLAIN)
-
-_verbose = False
-_NOT_SETTINGS = ("config", "set", "quiet", "verbose")
+app.add_typer(cli_eval.app, name="eval")
+app.add_typer(cli_train.app, name="train")
+app.command()(cli_export.export)
+app.command()(cli_export.quantize)
+app.command()(cli_bench.bench)
 
 
 def main() -> None:
@@ -48,44 +43,11 @@ def main() -> None:
     try:
         app()
     except StreamDepthError as error:
-        _complain(f"error: {error}")
+        complain(f"error: {error}")
         sys.exit(next(code for kind, code in EXIT_CODES if isinstance(error, kind)))
     except Exception as error:
-        _complain(f"internal error, please report it with the output of -v: {type(error).__name__}: {error}")
+        complain(f"internal error, please report it with the output of -v: {type(error).__name__}: {error}")
         sys.exit(1)
-
-
-def _complain(text: str) -> None:
-    """One line for the user; a traceback before it when asked for. No secret of an address is shown."""
-    if _verbose:
-        err.print(redact_text(traceback.format_exc()))
-    err.print(redact_text(" ".join(text.split())))
-
-
-def _configure(*, quiet: bool, verbose: bool) -> None:
-    global _verbose
-    _verbose = verbose
-    level = logging.ERROR if quiet else logging.DEBUG if verbose else logging.WARNING
-    handler = RichHandler(console=err, show_time=verbose, show_path=verbose)
-    handler.addFilter(_redact)
-    logger = logging.getLogger("streamdepth")
-    logger.handlers[:] = [handler]
-    logger.setLevel(level)
-    logger.propagate = False
-
-
-def _redact(record: logging.LogRecord) -> bool:
-    record.msg, record.args = redact_text(record.getMessage()), None
-    return True
-
-
-def _settings(flags: dict[str, Any]) -> Any:
-    """Settings from a verb's arguments; `--config` and `--set` are applied beneath the flags."""
-    from streamdepth import config
-
-    _configure(quiet=flags["quiet"], verbose=flags["verbose"])
-    values = {k: v for k, v in flags.items() if k not in _NOT_SETTINGS}
-    return config.load(flags["config"], flags["set"], values)
 
 
 def _run(settings: Any, quiet: bool) -> None:
@@ -109,7 +71,7 @@ def _run(settings: Any, quiet: bool) -> None:
             report = pipeline.report()
             stats.write(report)
             if not quiet and report.written:
-                err.print(summary(report))
+                err.print(summary(report, pipeline.estimator.info.reason))
     if not report.written:
         err.print("stopped before the first frame: nothing was written")
         raise typer.Exit(130 if pipeline.is_stopped else 3)
@@ -133,14 +95,17 @@ def convert(
     source: Annotated[list[str], typer.Argument(help="Files, folders, URLs, camera numbers, lavfi:...")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Video to write; a folder for several.")] = None,
     depth_out: o.DepthOut = None,
+    drop_flying: o.DropFlying = None,
     model: o.Model = None,
     size: o.Size = None,
     engine: o.Engine = None,
     device: o.Device = None,
     precision: o.Precision = None,
+    compile: o.Compile = None,
     batch: o.Batch = None,
     smooth: o.Smooth = None,
     range: o.Range = None,
+    edges: o.Edges = None,
     style: o.Style = None,
     colormap: o.Colormap = None,
     stats: o.Stats = None,
@@ -160,7 +125,7 @@ def convert(
 
     Example: streamdepth convert in.mp4 -o out.mp4 --depth-out depth.mkv
     """
-    settings = _settings(locals())
+    settings = settings_from(locals())
     if not (settings.output or settings.depth_out):
         raise ConfigError("convert needs an output: -o out.mp4 for a video to watch, --depth-out depth.mkv for data")
     _run(settings, quiet)
@@ -171,13 +136,16 @@ def live(
     source: Annotated[str | None, typer.Argument(help="A camera number, a file or a URL; the first camera.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Record the video too.")] = None,
     depth_out: o.DepthOut = None,
+    drop_flying: o.DropFlying = None,
     model: o.Model = None,
     size: o.Size = None,
     engine: o.Engine = None,
     device: o.Device = None,
     precision: o.Precision = None,
+    compile: o.Compile = None,
     smooth: o.Smooth = None,
     range: o.Range = None,
+    edges: o.Edges = None,
     style: o.Style = None,
     colormap: o.Colormap = None,
     stats: o.Stats = None,
@@ -197,7 +165,7 @@ def live(
 
     Example: streamdepth live 0 --style side-by-side
     """
-    settings = _settings({**locals(), "window": True, "pace": True})
+    settings = settings_from({**locals(), "window": True, "pace": True})
     _run(settings if settings.source else settings.model_copy(update={"source": ("0",)}), quiet)
 
 
@@ -219,7 +187,7 @@ def run(
 
     Example: streamdepth run configs/webcam.yaml --set camera.fps=15
     """
-    settings = _settings(locals())
+    settings = settings_from(locals())
     if not (settings.output or settings.depth_out or settings.window):
         raise ConfigError(f"'{config}' names no output; add output:, depth_out: or window: true")
     _run(settings, quiet)
@@ -252,7 +220,7 @@ def image(
     from streamdepth.picture import convert_picture
 
     flags = {k: v for k, v in locals().items() if k not in ("picture", "convert_picture")}
-    settings = _settings(flags)
+    settings = settings_from(flags)
     result = convert_picture(picture, output, settings)
     if not quiet:
         height, width = result.predicted_depth.shape
@@ -273,7 +241,7 @@ def probe(
 
     Example: streamdepth probe in.mp4
     """
-    settings = _settings(locals())
+    settings = settings_from(locals())
     from streamdepth import build
 
     opened = build.make_source(source, settings)
@@ -312,7 +280,7 @@ def doctor() -> None:
     """
     from streamdepth.doctor import examine
 
-    _configure(quiet=False, verbose=False)
+    configure(quiet=False, verbose=False)
     table = Table("", "what", "found", box=None)
     is_fine = True
     for check in examine():

@@ -7,14 +7,28 @@ from typing import Annotated
 
 import typer
 
-Model = Annotated[str | None, typer.Option("--model", "-m", help="nano, a short name, a hub id or a local folder.")]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model", "-m", help="nano, a short name, a hub id, a folder, nano's .safetensors, an exported .onnx."
+    ),
+]
 Size = Annotated[int | None, typer.Option("--size", help="px of the short side of the network's input.")]
-Engine = Annotated[str | None, typer.Option("--engine", help="auto, torch or openvino.")]
+Engine = Annotated[str | None, typer.Option("--engine", help="auto, torch, openvino or onnx.")]
 Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
 Precision = Annotated[str | None, typer.Option("--precision", help="auto, float32, float16 or bfloat16.")]
+Compile = Annotated[
+    bool | None, typer.Option("--compile", help="torch.compile: faster on a GPU after a minute of preparing.")
+]
 Batch = Annotated[int | None, typer.Option("--batch", help="Most frames the model gets at a time.")]
-Smooth = Annotated[str | None, typer.Option("--smooth", help="off, light, default or strong.")]
-Range = Annotated[str | None, typer.Option("--range", help="Displayed depth: auto, or lock:LOW,HIGH.")]
+Smooth = Annotated[str | None, typer.Option("--smooth", help="off, light, default, strong, or for files offline.")]
+Range = Annotated[
+    str | None, typer.Option("--range", help="Displayed depth: auto, lock:LOW,HIGH, or for files per-shot.")
+]
+Edges = Annotated[str | None, typer.Option("--edges", help="plain, or guided by the picture's edges.")]
+DropFlying = Annotated[
+    bool | None, typer.Option("--drop-flying", help="Write metric depth on jumps between near and far as unknown.")
+]
 Style = Annotated[str | None, typer.Option("--style", help="overlay, depth or side-by-side.")]
 Colormap = Annotated[str | None, typer.Option("--colormap", help="inferno, turbo, spectral, magma, viridis, gray...")]
 DepthOut = Annotated[
@@ -27,6 +41,7 @@ MaxSide = Annotated[int | None, typer.Option("--max-side", help="Refuse pictures
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file with settings; flags win over it.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="key=value for any setting, such as video.crf=18.")]
 Overwrite = Annotated[bool | None, typer.Option("--overwrite", help="Replace outputs that exist.")]
+Json = Annotated[Path | None, typer.Option("--json", help="Write all facts to this file; - prints them instead.")]
 AllowPartial = Annotated[
     bool | None, typer.Option("--allow-partial", help="A source that ends before its end is no failure.")
 ]

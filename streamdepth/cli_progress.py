@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,7 +22,7 @@ class Bar:
     def __init__(self, console: Console, *, is_quiet: bool) -> None:
         columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[state]}"))
         self._progress = Progress(*columns, console=console, disable=is_quiet or not console.is_terminal)
-        self._task = self._progress.add_task("frames", total=None, state="loading the model")
+        self._task = self._progress.add_task("frames", total=None, state="preparing the model")
         self._shown_at = 0.0
 
     def __enter__(self) -> Bar:
@@ -42,6 +44,15 @@ class Bar:
         self._progress.update(self._task, completed=report.written, total=pipeline.expected_frames, state=state)
 
 
+@contextmanager
+def counter(console: Console, total: int, *, is_quiet: bool) -> Iterator[Callable[[], None]]:
+    """A progress bar over `total` pictures, on a terminal only; what it yields is called after each."""
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=is_quiet or not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("pictures", total=total)
+        yield lambda: progress.advance(task)
+
+
 class StatsFile:
     """The report as a JSON file, where `--stats` asks for one.
 
@@ -61,13 +72,13 @@ class StatsFile:
             temporary.write_text(json.dumps(report.as_json(), indent=2) + "\n")
 
 
-def summary(report: Report) -> str:
-    """One line: frames, speed, model, latency, drops."""
+def summary(report: Report, reason: str = "") -> str:
+    """One line: frames, speed, model and why it runs where it does, latency, drops."""
     total = report.latency_ms.get("total", {})
     drops = ", ".join(f"{n} {cause.replace('_', ' ')}" for cause, n in report.dropped.items())
     return (
         f"{report.written} of {report.read} frames in {report.seconds:.1f} s ({report.fps:.1f} fps), "
-        f"{report.model} on {report.engine} {report.device} {report.precision}, "
+        f"{report.model} on {report.engine} {report.device} {report.precision}{f' ({reason})' if reason else ''}, "
         f"latency p50 {total.get('p50', 0):.0f} ms p95 {total.get('p95', 0):.0f} ms"
         + (f"; dropped: {drops}" if drops else "")
     )

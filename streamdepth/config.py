@@ -71,21 +71,33 @@ class Settings(_Section):
     pace: bool = False
     """Play files at their own rate, dropping what comes too late, as a camera would."""
     model: str = "nano"
-    """nano, a short name, a hub id or a local folder."""
+    """nano, a short name, a hub id, a local folder, a file with nano's weights (.safetensors), or what `export` or
+    `quantize` wrote (.onnx, a folder)."""
     size: int | None = Field(None, gt=0)
     """px of the short side of the network's input; None is the model's own."""
     engine: str = "auto"
-    """auto, torch or openvino."""
+    """auto, torch, openvino or onnx."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 or mps."""
     precision: str = "auto"
     """auto, float32, float16 or bfloat16."""
+    precision_limit: float | None = Field(0.05, ge=0)
+    """How far reduced precision may be from float32, as a share of the depth's spread, before float32 is used; None
+    never looks."""
+    compile: bool = False
+    """torch.compile, with CUDA graphs on a GPU; slow to start."""
+    threads: int | None = Field(None, ge=1)
+    """Of the CPU for the network; None leaves them to the engine."""
     batch: int = Field(1, ge=1, le=256)
     """Most frames the model gets at a time."""
     smooth: str = "default"
-    """off, light, default or strong."""
+    """off, light, default, strong, or for files offline."""
     range: str = "auto"
-    """Displayed depth: auto, or lock:LOW,HIGH in the unit of the depth."""
+    """Displayed depth: auto, lock:LOW,HIGH in the unit of the depth, or for files per-shot."""
+    edges: Literal["plain", "guided"] = "plain"
+    """guided: depth at full size follows the edges of the picture."""
+    drop_flying: bool = False
+    """Metric depth on jumps between near and far is written as unknown."""
     style: Literal["overlay", "depth", "side-by-side"] = "overlay"
     colormap: str = "inferno"
     stats: Path | None = None

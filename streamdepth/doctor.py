@@ -27,7 +27,7 @@ def examine() -> Iterator[Check]:
     yield Check("python", f"{sys.version.split()[0]} on {platform.platform()}, {os.cpu_count()} cores")
     for package in ("streamdepth", "numpy", "torch", "transformers", "opencv-python", "av", "pillow"):
         yield _guard(package, partial(metadata.version, package))
-    for package in ("openvino", "OpenEXR"):
+    for package in ("openvino", "onnxruntime", "nncf", "OpenEXR"):
         yield _guard(package, partial(metadata.version, package), optional=True)
     yield _guard("ffmpeg libraries", _ffmpeg)
     yield _guard("H.264 encoder", lambda: _codec("libx264"))
@@ -108,5 +108,5 @@ def _nano() -> str:
     estimator.close()
     return (
         f"{sorted(times)[len(times) // 2] * 1e3:.1f} ms a frame of 640x360 on {info.engine} {info.device} "
-        f"{info.precision}, first result after {loaded - began:.1f} s"
+        f"{info.precision} ({info.reason}), first result after {loaded - began:.1f} s"
     )

@@ -11,12 +11,12 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from streamdepth.buffer import FrameBuffer, Policy, StuckThreadError, Worker
-from streamdepth.errors import SourceLostError
+from streamdepth.errors import ConfigError, SourceLostError
 from streamdepth.outlet import Item, Outlet
 from streamdepth.stages import Estimator, Sink, Source, Stabilizer
 from streamdepth.stats import Report, Stats
@@ -174,6 +174,11 @@ class Pipeline:
     def _open(self) -> None:
         for stream in self.streams:
             stream.info = stream.source.open()
+            if stream.is_live and stream.stabilizer.is_late:
+                raise ConfigError(
+                    f"'{stream.info.name}' is live, and offline smoothing and the range per-shot are for files; use "
+                    "smooth default and range auto"
+                )
         self._model = self.estimator.info
         for stream in self.streams:
             assert stream.info is not None
@@ -248,7 +253,7 @@ class Pipeline:
                 break
             self._estimate(taken)
         for lane, stream in enumerate(self.streams):
-            self._emit(lane, list(stream.stabilizer.flush()))
+            self._emit(lane, stream.stabilizer.flush())
 
     def _estimate(self, taken: list[tuple[int, Frame]]) -> None:
         began = time.monotonic()
@@ -259,10 +264,7 @@ class Pipeline:
         # What the engine really uses is known once it has run.
         self._model = self.estimator.info
         for (lane, frame), estimate in zip(taken, estimates, strict=True):
-            began = time.monotonic()
-            steady = list(self.streams[lane].stabilizer.push(self._result(lane, frame, estimate)))
-            self.stats.time("smooth", time.monotonic() - began)
-            self._emit(lane, steady)
+            self._emit(lane, self.streams[lane].stabilizer.push(self._result(lane, frame, estimate)))
 
     def _result(self, lane: int, frame: Frame, estimate: Estimate) -> DepthFrame:
         info = self.streams[lane].info
@@ -272,15 +274,24 @@ class Pipeline:
             intrinsics = Intrinsics.from_focal(estimate.focal_px, width, height)
         return DepthFrame(frame, estimate.depth, self._model.kind, intrinsics=intrinsics)
 
-    def _emit(self, lane: int, results: list[DepthFrame]) -> None:
+    def _emit(self, lane: int, results: Iterable[DepthFrame]) -> None:
+        """One by one, so that what a stabilizer has held back on disk does not gather in memory."""
         first, *previews = self._outlets
-        for result in results:
+        for result in self._timed(results):
             if result.cut:
                 self.estimator.reset(result.frame.stream)
             if not first.buffer.put(Item(lane, result), lane):
                 self.stats.count("stopped")
             for outlet in previews:
                 outlet.buffer.put(Item(lane, result), lane)
+
+    def _timed(self, results: Iterable[DepthFrame]) -> Iterator[DepthFrame]:
+        """The results, with the time it takes to make each."""
+        began = time.monotonic()
+        for result in results:
+            self.stats.time("smooth", time.monotonic() - began)
+            yield result
+            began = time.monotonic()
 
     def _inference_ended(self, error: BaseException | None) -> None:
         self.stats.count("stopped", self._inbox.clear())

@@ -37,7 +37,7 @@ def resize_depth(depth: DepthMap, width: int, height: int) -> DepthMap:
     if depth.shape == (height, width):
         return depth
     finite = np.isfinite(depth)
-    filled = depth if finite.all() else _fill_edges(depth, finite)
+    filled = depth if finite.all() else fill_edges(depth, finite)
     resized = cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR)
     if filled is not depth:
         nearest = cv2.resize(depth, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
@@ -45,7 +45,7 @@ def resize_depth(depth: DepthMap, width: int, height: int) -> DepthMap:
     return cast(DepthMap, resized)
 
 
-def _fill_edges(depth: DepthMap, finite: npt.NDArray[np.bool_]) -> DepthMap:
+def fill_edges(depth: DepthMap, finite: npt.NDArray[np.bool_]) -> DepthMap:
     """`depth` with each value that is not finite replaced by the mean of its finite neighbours, or 0."""
     total = cv2.blur(np.where(finite, depth, np.float32(0)), (3, 3), borderType=cv2.BORDER_REPLICATE)
     share = cv2.blur(finite.astype(np.float32), (3, 3), borderType=cv2.BORDER_REPLICATE)
@@ -122,7 +122,7 @@ def colourise(
     all_known = bool(known.all())
     size = size or (depth.shape[1], depth.shape[0])
     # 8-bit codes are enlarged rather than floats: at most one of 256 colours apart, in half the time
-    levels = cv2.convertScaleAbs(codes if all_known else _fill_edges(codes, known))
+    levels = cv2.convertScaleAbs(codes if all_known else fill_edges(codes, known))
     colours = cv2.applyColorMap(cv2.resize(levels, size, interpolation=cv2.INTER_LINEAR), table)
     if not all_known:
         mask = cv2.resize(known.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from streamdepth.types import DepthFrame, Estimate, Frame, ModelInfo, StreamInfo
 
@@ -66,6 +66,14 @@ class Estimator(ABC):
     def estimate(self, frames: Sequence[Frame]) -> list[Estimate]:
         """One result per frame, in order; frames may differ in size and stream. Raises InferenceError."""
 
+    def start(self, frames: Sequence[Frame]) -> Callable[[], list[Estimate]]:
+        """Begins `estimate` and returns at once where the model can; what it returns waits for the results, once.
+
+        Two may be under way at a time, waited for in the order they were begun. Raises InferenceError, here or there.
+        """
+        results = self.estimate(frames)
+        return lambda: results
+
     def reset(self, stream: str) -> None:
         """Forgets what was remembered of `stream`; called at scene cuts. Most models remember nothing."""
 
@@ -79,8 +87,12 @@ class Stabilizer(ABC):
     Every item pushed comes out exactly once, in order, perhaps later and with another depth, `cut` or `range`.
     """
 
+    is_late = False
+    """True where items come out seconds later: for files, not for live streams."""
+
     @abstractmethod
-    def push(self, item: DepthFrame) -> Iterable[DepthFrame]: ...
+    def push(self, item: DepthFrame) -> Iterable[DepthFrame]:
+        """What comes out, perhaps one by one as it is asked for: take all of it before the next call."""
 
     def flush(self) -> Iterable[DepthFrame]:
         """What was held back; called once at the end."""

@@ -155,6 +155,8 @@ class DepthFrame:
     """Steady (low, high) for display, in the unit of `depth`; None before a stabilizer has set it."""
     intrinsics: Intrinsics | None = None
     """The camera of the full frame, when known."""
+    applied: tuple[float, float] | None = None
+    """(scale, shift): before smoothing, `depth` was scale * the network's + shift. None: as the network gave it."""
 
     def __post_init__(self) -> None:
         if self.depth.dtype != np.float32 or self.depth.ndim != 2:
@@ -182,3 +184,7 @@ class ModelInfo:
     engine: str = "torch"
     device: str = "cpu"
     precision: str = "float32"
+    parameters: int | None = None
+    """How many numbers were learnt, None when unknown."""
+    reason: str = ""
+    """Why this engine runs it, and how far reduced precision is from float32; for people."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from streamdepth.errors import ConfigError, InferenceError, MissingDependencyError, ModelLoadError
-from streamdepth.estimators.engines import Engine, cache
+from streamdepth.estimators.engines import Engine, cache, onnx_engine, openvino_engine
 from streamdepth.estimators.engines.choose import make_engine
 from streamdepth.estimators.engines.openvino_engine import OpenVinoEngine
 from streamdepth.estimators.engines.torch_engine import TorchEngine
@@ -176,13 +176,15 @@ def test_two_may_store_the_same_network_at_once(own_cache_folder: Path) -> None:
         path.write_text("network")
         barrier.wait(10)
 
-    stores = [threading.Thread(target=cache.ModelCache("tiny", "key").store, args=("8x8", save)) for _ in range(2)]
+    stores = [
+        threading.Thread(target=cache.ModelCache("openvino", "tiny", "key").store, args=("8x8", save)) for _ in range(2)
+    ]
     for thread in stores:
         thread.start()
     for thread in stores:
         thread.join(20)
     assert [path.name for path in own_cache_folder.iterdir()] == ["tiny-key-8x8"]
-    found = cache.ModelCache("tiny", "key").find("8x8")
+    found = cache.ModelCache("openvino", "tiny", "key").find("8x8")
     assert found is not None
     assert found.read_text() == "network"
 
@@ -205,7 +207,8 @@ def test_auto_is_openvino_on_a_cpu_and_says_why(tiny: Tiny) -> None:
 
 
 def test_auto_is_torch_without_openvino(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamdepth.estimators.engines.choose.is_installed", lambda: False)
+    monkeypatch.setattr(openvino_engine, "is_installed", lambda: False)
+    monkeypatch.setattr(onnx_engine, "is_installed", lambda: False)
     engine = make_engine(tiny, device="cpu", cache_name="tiny")
     assert engine.name == "torch"
     assert "pip install" in engine.reason

@@ -280,7 +280,7 @@ def test_what_fails_around_the_network_is_explained(
     if part == "prepare":
         monkeypatch.setattr(InputSpec, "prepare", fail)
     else:
-        monkeypatch.setattr("streamdepth.estimators.huggingface.without_margins", fail)
+        monkeypatch.setattr("streamdepth.estimators.network.without_margins", fail)
     with pytest.raises(InferenceError, match=words):
         estimator.estimate([frame(photograph(64, 64))])
 

@@ -25,20 +25,35 @@ MAY_IMPORT = {
     "outlet": STAGES | {"buffer"},
     "pipeline": STAGES | {"buffer", "outlet", "stats"},
     "render": BASE,
+    "edges": BASE | {"render"},
     "geometry": BASE,
+    "plot": BASE,
     "config": BASE,
     "testing": STAGES,
     "sources": STAGES,
     "estimators": STAGES,
     "stabilizers": STAGES,
-    "sinks": STAGES | {"render", "geometry"},
-    "training": STAGES | {"estimators", "evaluation"},
-    "evaluation": STAGES | {"estimators", "sinks", "stabilizers", "render"},
+    "sinks": STAGES | {"edges", "render", "geometry"},
+    "training": STAGES | {"estimators", "evaluation", "plot"},
+    "evaluation": STAGES | {"estimators", "sources", "sinks", "stabilizers", "render", "plot"},
     "build": STAGES | {"config", "pipeline", "sources", "estimators", "stabilizers", "sinks", "render"},
     "api": STAGES | {"build", "config", "pipeline", "stats", "render", "sources"},
     "picture": BASE | {"api", "config", "render", "sinks", "sources"},
     "doctor": BASE | {"estimators", "sources", "sinks", "testing"},
+    "bench": STAGES | {"build", "config", "estimators", "stats"},
     "cli_options": set(),
+    "cli_bench": BASE | {"bench", "cli_console", "cli_options"},
+    "cli_export": BASE | {"build", "cli_console", "cli_options", "config", "estimators", "sinks"},
+    "cli_console": BASE | {"config", "sinks"},
+    "cli_eval": BASE
+    | {"build", "cli_console", "cli_eval_steadiness", "cli_eval_temporal"}
+    | {"cli_options", "cli_progress", "config", "evaluation"},
+    "cli_eval_steadiness": STAGES
+    | {"build", "cli_console", "cli_options", "cli_progress", "config", "evaluation", "sources"},
+    "cli_eval_temporal": STAGES
+    | {"build", "cli_console", "cli_options", "cli_progress", "config", "evaluation"}
+    | {"pipeline", "sinks", "sources", "stabilizers"},
+    "cli_train": BASE | {"build", "cli_console", "cli_options", "config", "estimators", "training"},
     "cli_progress": {"config", "pipeline", "sinks", "stats"},
 }
 """Folder or module -> what of streamdepth it may import besides itself. `cli` and `__init__` may import all."""

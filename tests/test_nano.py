@@ -34,7 +34,7 @@ def test_it_says_what_it_is(nano: NanoEstimator) -> None:
 def test_frames_of_different_sizes_come_back_in_order(nano: NanoEstimator) -> None:
     frames = [frame(64, 48), frame(160, 90), frame(90, 160), frame(64, 48)]
     depths = [e.depth for e in nano.estimate(frames)]
-    assert [d.shape for d in depths] == [(48, 64), (48, 80), (80, 48), (48, 64)]
+    assert [d.shape for d in depths] == [(96, 128), (96, 160), (160, 96), (96, 128)]
     assert all(d.dtype == np.float32 and np.isfinite(d).all() for d in depths)
     np.testing.assert_allclose(depths[0], depths[3], atol=1e-4)
 

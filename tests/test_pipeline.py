@@ -3,9 +3,10 @@ from __future__ import annotations
 import threading
 import time
 
+import numpy as np
 import pytest
 
-from streamdepth.errors import InferenceError, SinkWriteError, SourceLostError
+from streamdepth.errors import ConfigError, InferenceError, SinkWriteError, SourceLostError
 from streamdepth.pipeline import Pipeline, Stream
 from streamdepth.stabilizers import make_stabilizer
 from streamdepth.testing import (
@@ -303,3 +304,22 @@ def test_an_idle_viewer_is_kept_alive_and_may_stop() -> None:
     report = Pipeline([_stream(source, viewer)], ConstantEstimator()).run()
     assert report.written == 0
     assert viewer.idles > 2
+
+
+def test_a_live_stream_is_not_held_back() -> None:
+    source = SyntheticSource(is_live=True)
+    stream = Stream(source, make_stabilizer("offline"), [RecordingSink()])
+    with pytest.raises(ConfigError, match="is live, and offline smoothing"):
+        Pipeline([stream], ConstantEstimator()).run()
+    assert not source.is_open
+
+
+def test_what_is_held_back_comes_out_in_order() -> None:
+    sink = RecordingSink()
+    stream = Stream(SyntheticSource(count=60, shot_frames=25), make_stabilizer("offline", "per-shot"), [sink])
+    report = Pipeline([stream], ConstantEstimator()).run()
+    assert [item.frame.index for item in sink.items] == list(range(60))
+    assert [item.frame.index for item in sink.items if item.cut] == [25, 50]
+    assert len({item.range for item in sink.items[:25]}) == 1
+    assert report.written == 60
+    np.testing.assert_array_equal(sink.items[40].frame.image, SyntheticSource(shot_frames=25).image_at(40))

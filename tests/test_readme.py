@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 import rtsp_server
 from models import make_cached_model
+from pairs import write_pairs
 
+from streamdepth import cli_train
 from streamdepth.testing import RecordingSink, SyntheticSource
 
 ROOT = Path(__file__).parent.parent
@@ -34,9 +36,12 @@ OTHERS = [c for c in COMMANDS if not c.startswith("streamdepth ")]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with what a clone holds, to run in."""
+    """A folder with what a clone holds, pictures with depth, and the weights of an earlier training, to run in."""
     for name in ("samples", "configs"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("*.py"))
+    write_pairs(tmp_path, "DATA")
+    (tmp_path / "runs" / "place").mkdir(parents=True)
+    shutil.copy(ROOT / "streamdepth" / "estimators" / "weights" / "nano.safetensors", tmp_path / "runs" / "place")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -57,6 +62,13 @@ def hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two small steps instead of a thousand."""
+    small = {"steps": 2, "batch": 2, "pairs": 1, "sizes": [(32, 64)]}
+    monkeypatch.setattr(cli_train, "FINE_TUNING", cli_train.FINE_TUNING | small)
+
+
+@pytest.fixture
 def camera() -> Iterator[str]:
     if missing := rtsp_server.missing():
         pytest.skip(missing)
@@ -74,7 +86,7 @@ def test_the_other_commands_are_run_on_a_fresh_machine(command: str) -> None:
     assert command.replace("pip install", "pip install -q") in (ROOT / ".ci/run").read_text()
 
 
-@pytest.mark.usefixtures("folder", "hardware", "hub")
+@pytest.mark.usefixtures("folder", "hardware", "hub", "short_training")
 @pytest.mark.parametrize("command", [c for c in OURS if "rtsp://" not in c])
 def test_command(cli, command: str) -> None:
     done = cli(*shlex.split(command)[1:])

@@ -9,7 +9,7 @@ import pytest
 from compare import read_contents
 
 from streamdepth import DepthKind, DepthVideo, stream
-from streamdepth.evaluation.accuracy import align, score
+from streamdepth.evaluation.metrics import align, score
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 CUT = 84

@@ -171,11 +171,12 @@ def test_the_facts_are_complete_in_tag_and_sidecar(tmp_path: Path) -> None:
     camera = Intrinsics.from_fov(60, 48, 32)
     items[1] = replace(items[1], range=(0.0, 2.0), intrinsics=camera)
     items[2] = replace(items[2], cut=True, range=(0.0, 2.0), intrinsics=camera)
-    items[3] = replace(items[3], frame=replace(items[3].frame, index=7), range=None)
+    items[3] = replace(items[3], frame=replace(items[3].frame, index=7), range=None, applied=(1.5, -0.25))
     fill(DepthVideoSink(tmp_path / "d.mkv", smoothing="strong"), info, items, RELATIVE)
     facts = DepthVideo(tmp_path / "d.mkv").metadata
     assert facts == json.loads((tmp_path / "d.mkv.json").read_text())
     pinhole = [camera.fx, camera.fy, camera.cx, camera.cy]
+    assert facts.pop("applied") == [[3, 1.5, -0.25]]
     assert facts.pop("ranges")[0][0] == 0
     assert facts.pop("software").startswith("streamdepth")
     assert facts == {

@@ -12,6 +12,7 @@ import av
 import numpy as np
 
 from streamdepth import __version__
+from streamdepth.edges import without_flying
 from streamdepth.errors import ConfigError, SinkOpenError, SinkWriteError
 from streamdepth.render import resize_depth
 from streamdepth.sinks.depth_codes import (
@@ -48,7 +49,8 @@ class DepthVideoSink(Sink):
     - Metric depth is stored logarithmically (`encode_log16`); what lies outside near_m to far_m takes the nearest end
       (`notices` says so). Relative depth is stored linearly in ranges that follow it, so nothing is clipped.
     - Depth is kept at the network's size; another size in mid-stream is scaled to the first.
-    - Memory: a frame leaves 16 bytes, and 24 more where its display range changes.
+    - With drop_flying, metric depth on a jump between near and far (`edges.flying_pixels`) is stored as unknown.
+    - Memory: a frame leaves 16 bytes, and 24 more where its display range or its alignment changes.
 
     Raises:
         ConfigError: near_m and far_m are not 0 < near_m < far_m.
@@ -64,6 +66,7 @@ class DepthVideoSink(Sink):
         smoothing: str = "default",
         near_m: float = 0.1,
         far_m: float = 200.0,
+        drop_flying: bool = False,
     ) -> None:
         super().__init__()
         if not 0 < near_m < far_m:
@@ -71,6 +74,7 @@ class DepthVideoSink(Sink):
         self.path = Path(path)
         self.sidecar = self.path.with_name(self.path.name + ".json")
         self.overwrite, self.smoothing, self.near_m, self.far_m = overwrite, smoothing, near_m, far_m
+        self.drop_flying = drop_flying
         self._files: tuple[PendingFile, PendingFile] | None = None
         self._raw: _RawVideo | None = None
 
@@ -90,7 +94,7 @@ class DepthVideoSink(Sink):
             raise SinkWriteError(f"'{self.path}' is not open; call open first")
         try:
             with writing(self.path):
-                for notice in self._raw.add(item):
+                for notice in self._raw.add(without_flying(item) if self.drop_flying else item):
                     self.notice(notice)
         except SinkWriteError:
             self.discard()
@@ -128,6 +132,7 @@ class _RawVideo:
         self.path, self.info, self.model, self.limits_m = path, info, model, limits_m
         self.pts, self.indices, self.cuts = array("q"), array("q"), array("q")
         self.display_ranges, self.cameras = _Steps(2, tolerance=0.005), _Steps(4)
+        self.applied = _Steps(2)
         self.range = GrowingRange()
         self.size: tuple[int, int] | None = None
         self._output: OutputContainer | None = None
@@ -171,6 +176,8 @@ class _RawVideo:
             self.cuts.append(number)
         if item.range is not None:
             self.display_ranges.note(number, item.range)
+        if item.applied is not None:
+            self.applied.note(number, item.applied)
         if (camera := item.intrinsics or self.info.intrinsics) is not None:
             self.cameras.note(number, (camera.fx, camera.fy, camera.cx, camera.cy))
         return self.pts[-1]
@@ -209,6 +216,7 @@ class _RawVideo:
             "cuts": self.cuts.tolist(),
             "intrinsics": self.cameras.rows(),
             "display_ranges": self.display_ranges.rows(),
+            "applied": self.applied.rows(),
             "frame_index": self.indices.tolist(),
             "pts": self.pts.tolist(),
         }

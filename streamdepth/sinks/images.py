@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from streamdepth.edges import Edges, check_edges, with_edges, without_flying
 from streamdepth.errors import MissingDependencyError, SinkOpenError, SinkWriteError
 from streamdepth.sinks.output import PendingFolder, check_output, complete_file, writing
 from streamdepth.stages import Sink
@@ -34,14 +35,21 @@ class ImagesSink(Sink):
 
     Args:
         pattern: where to write; the folder must exist.
+        edges: plain, or guided: depth's edges follow those of the picture (`edges.guided_resize`).
+        drop_flying: metric depth on a jump between near and far (`edges.flying_pixels`) is written as unknown.
 
     Raises:
+        ConfigError: unknown edges.
         SinkOpenError, MissingDependencyError: from `open`.
         SinkWriteError: from `write` and `close`; the pictures are removed then.
     """
 
-    def __init__(self, pattern: str | Path, *, overwrite: bool = False) -> None:
+    def __init__(
+        self, pattern: str | Path, *, overwrite: bool = False, edges: Edges = "plain", drop_flying: bool = False
+    ) -> None:
         super().__init__()
+        check_edges(edges)
+        self.edges, self.drop_flying = edges, drop_flying
         self.pattern = Path(pattern)
         self.overwrite = overwrite
         self._folder: PendingFolder | None = None
@@ -89,7 +97,7 @@ class ImagesSink(Sink):
         if name in self._facts["frames"]:
             self.discard()
             raise SinkWriteError(f"'{name}' can hold one frame only; number the pictures, for example %06d.png")
-        depth = item.resized()
+        depth = with_edges(without_flying(item) if self.drop_flying else item, self.edges).resized()
         try:
             with writing(self.pattern):
                 scale = _write(self._folder.temporary / name, depth, item.kind, {"time": f"{item.frame.time:.6f}"})

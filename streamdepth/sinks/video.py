@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import av
 import cv2
 
+from streamdepth.edges import Edges, check_edges, with_edges
 from streamdepth.errors import SinkOpenError, SinkWriteError
 from streamdepth.render import Style, check_look, render
 from streamdepth.sinks.encoders import encoder_options, find_encoder, prepare
@@ -59,9 +60,10 @@ class VideoSink(Sink):
         crf: constant quality, lower is better: 0 to 51 for h264 and hevc, to 63 for av1 and vp9.
         preset: x264's words from ultrafast to veryslow, translated for other encoders, or the encoder's own word.
         legend: a bar with metres (metric depth) or words (relative depth).
+        edges: plain, or guided: depth's edges follow those of the picture (`edges.guided_resize`).
 
     Raises:
-        ConfigError: an unknown style or colour map.
+        ConfigError: unknown edges, style or colour map.
         SinkOpenError: from `open`.
         SinkWriteError: from `write` and `close`; the output is removed then.
     """
@@ -79,9 +81,12 @@ class VideoSink(Sink):
         overwrite: bool = False,
         legend: bool = True,
         copy_tracks: bool = True,
+        edges: Edges = "plain",
     ) -> None:
         super().__init__()
         check_look(style, colormap, alpha)
+        check_edges(edges)
+        self.edges = edges
         self.path = Path(path)
         self.style, self.colormap, self.alpha, self.legend = style, colormap, alpha, legend
         self.codec, self.crf, self.preset = codec, crf, preset
@@ -109,6 +114,7 @@ class VideoSink(Sink):
     def write(self, item: DepthFrame) -> None:
         if self._movie is None:
             raise SinkWriteError(f"'{self.path}' is not open; call open first")
+        item = with_edges(item, self.edges)
         picture = render(item, style=self.style, colormap=self.colormap, alpha=self.alpha, bar=self.legend)
         try:
             with writing(self.path):

@@ -9,6 +9,7 @@ from contextlib import closing
 
 import cv2
 
+from streamdepth.edges import Edges, check_edges, with_edges
 from streamdepth.errors import SinkOpenError, SinkWriteError
 from streamdepth.render import Style, check_look, render
 from streamdepth.stages import Sink
@@ -26,9 +27,10 @@ class WindowSink(Sink):
         style: overlay, depth or side-by-side.
         alpha: how much of the depth covers the picture in an overlay, 0 to 1.
         legend: a bar with metres (metric depth) or words (relative depth).
+        edges: plain, or guided: depth's edges follow those of the picture (`edges.guided_resize`).
 
     Raises:
-        ConfigError: an unknown style or colour map.
+        ConfigError: unknown edges, style or colour map.
         SinkOpenError: from `open`, without a screen.
     """
 
@@ -42,9 +44,12 @@ class WindowSink(Sink):
         colormap: str = "inferno",
         alpha: float = 0.6,
         legend: bool = True,
+        edges: Edges = "plain",
     ) -> None:
         super().__init__()
         check_look(style, colormap, alpha)
+        check_edges(edges)
+        self.edges = edges
         self.title, self.style, self.colormap, self.alpha, self.legend = title, style, colormap, alpha, legend
         self._is_open = self._has_picture = self._wants_stop = False
 
@@ -70,7 +75,9 @@ class WindowSink(Sink):
             raise SinkWriteError(f"the window '{self.title}' is not open; call open first")
         if self._wants_stop:
             return
-        picture = render(item, style=self.style, colormap=self.colormap, alpha=self.alpha, bar=self.legend)
+        picture = render(
+            with_edges(item, self.edges), style=self.style, colormap=self.colormap, alpha=self.alpha, bar=self.legend
+        )
         try:
             cv2.imshow(self.title, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         except cv2.error as error:

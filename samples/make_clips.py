@@ -1,0 +1,88 @@
+"""Makes a contact sheet of clips: the middle frame of each beside its depth.
+
+python samples/make_clips.py sheet.jpg CLIP [CLIP ...] [--model nano]
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from streamdepth import build, config
+from streamdepth.api import estimate_pixels
+from streamdepth.errors import SourceOpenError
+from streamdepth.render import colourise, display_range
+from streamdepth.types import DepthKind, Image
+
+CELL_WIDTH, CELL_HEIGHT = 300, 200
+GAP = 6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sheet", type=Path)
+    parser.add_argument("clips", nargs="+")
+    parser.add_argument("--model", default="nano")
+    options = parser.parse_args()
+    settings = config.make({"model": options.model})
+    cells = [_cell(clip, settings) for clip in options.clips]
+    if len(cells) % 2:
+        cells.append(np.full_like(cells[0], 255))
+    rows = [np.hstack(cells[i : i + 2]) for i in range(0, len(cells), 2)]
+    cv2.imwrite(str(options.sheet), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])
+
+
+def _cell(clip: str, settings: config.Settings) -> npt.NDArray[np.uint8]:
+    """Picture and depth, side by side, each within one cell."""
+    image = _middle_frame(clip, settings)
+    depth = estimate_pixels(image, settings).predicted_depth
+    colours = colourise(depth, DepthKind.RELATIVE, display_range(depth))
+    return np.hstack([_fitted(picture) for picture in (image, colours)])
+
+
+def _middle_frame(clip: str, settings: config.Settings) -> Image:
+    """Counts the frames first: containers of every kind lie about it."""
+    return _frame(clip, settings, _frame_count(clip, settings) // 2)
+
+
+def _frame_count(clip: str, settings: config.Settings) -> int:
+    source = build.make_source(clip, settings)
+    source.open()
+    try:
+        count = 0
+        while source.read() is not None:
+            count += 1
+        return count
+    finally:
+        source.close()
+
+
+def _frame(clip: str, settings: config.Settings, index: int) -> Image:
+    source = build.make_source(clip, settings)
+    source.open()
+    try:
+        for _ in range(index):
+            source.read()
+        frame = source.read()
+    finally:
+        source.close()
+    if frame is None:
+        raise SourceOpenError(f"'{clip}' has no frame {index}")
+    return frame.image
+
+
+def _fitted(picture: Image) -> npt.NDArray[np.uint8]:
+    factor = min((CELL_WIDTH - GAP) / picture.shape[1], (CELL_HEIGHT - GAP) / picture.shape[0])
+    small = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    cell = np.full((CELL_HEIGHT, CELL_WIDTH, 3), 255, np.uint8)
+    top, left = (CELL_HEIGHT - small.shape[0]) // 2, (CELL_WIDTH - small.shape[1]) // 2
+    cell[top : top + small.shape[0], left : left + small.shape[1]] = small
+    return cell
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""The verb `bench`: parse, call, print."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streamdepth import cli_options as o
+from streamdepth.cli_console import JsonOutput, err, out, print_table, settings_from
+
+_NOT_SETTINGS = ("clip", "frames", "rounds", "quick", "random_weights", "alone", "json")
+
+
+def bench(
+    clip: Annotated[Path | None, typer.Argument(help="A video file; without one, 720p is generated.")] = None,
+    model: o.Model = None,
+    size: o.Size = None,
+    engine: o.Engine = None,
+    device: o.Device = None,
+    precision: o.Precision = None,
+    compile: o.Compile = None,
+    batch: o.Batch = None,
+    frames: Annotated[int, typer.Option("--frames", help="Of each round.", min=2)] = 60,
+    rounds: Annotated[int, typer.Option("--rounds", help="Medians are over so many.", min=1)] = 5,
+    quick: Annotated[bool, typer.Option("--quick", help="12 frames, 2 rounds: to see that it works.")] = False,
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="Full size, no download: speed does not depend on weights.")
+    ] = False,
+    alone: Annotated[bool, typer.Option("--alone", help="Leave out what it is compared with.")] = False,
+    json: o.Json = None,
+    overwrite: o.Overwrite = None,
+    accept_license: o.AcceptLicense = None,
+    allow_pickle: o.AllowPickle = None,
+    config: o.ConfigFile = None,
+    set: o.Set = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Measure speed: the network alone, the whole pipeline, and in the same rounds what one would write without it.
+
+    Example: streamdepth bench --model depth-anything-v2-small --random-weights --json bench.json
+    """
+    settings = settings_from({k: v for k, v in locals().items() if k not in _NOT_SETTINGS})
+    from streamdepth.bench.clip import first_size, make_clip
+    from streamdepth.bench.plan import Plan
+    from streamdepth.bench.report import notes, table
+    from streamdepth.bench.run import run
+
+    if quick:
+        frames, rounds = 12, 2
+    facts = JsonOutput(json, overwrite=settings.overwrite)
+    with tempfile.TemporaryDirectory(prefix="streamdepth-bench-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        path = clip or folder / "testsrc2.mp4"
+        with err.status("making a clip") as status:
+            if clip is None:
+                make_clip(path, frames)
+            plan = Plan(settings, path, first_size(path), frames, folder, random_weights)
+            try:
+                found = run(plan, rounds, status.update if not quiet else lambda _: None, alone=alone)
+            except KeyboardInterrupt:
+                err.print("interrupted: nothing was written")
+                raise typer.Exit(130) from None
+    facts.write(found)
+    if not (quiet or facts.is_printed):
+        print_table(table(found))
+        out.print(*notes(found), sep="\n")

@@ -1,0 +1,105 @@
+"""The verbs of `streamdepth eval`: parse, call, print."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streamdepth import cli_options as o
+from streamdepth.cli_console import JsonOutput, err, out, print_table, settings_from
+from streamdepth.cli_eval_steadiness import steadiness
+from streamdepth.cli_eval_temporal import temporal
+
+if TYPE_CHECKING:
+    from streamdepth.config import Settings
+    from streamdepth.evaluation.contact_sheet import ContactSheet
+    from streamdepth.evaluation.datasets import DataSet
+    from streamdepth.evaluation.protocol import Protocol
+    from streamdepth.evaluation.report import SetResult
+    from streamdepth.types import ModelInfo
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+_MODEL_FLAGS = ("model", "size", "engine", "device", "precision", "overwrite", "accept_license", "allow_pickle")
+
+
+@app.callback()
+def _root() -> None:
+    """Measure how good depth is."""
+
+
+@app.command()
+def accuracy(
+    data: Annotated[list[Path], typer.Argument(help="Folders with rgb/, depth/ and index.json in or beside them.")],
+    model: o.Model = None,
+    crop: Annotated[str | None, typer.Option("--crop", help="none, eigen (NYU) or garg (KITTI).")] = None,
+    min_depth: Annotated[float, typer.Option("--min-depth", help="Metres; nearer truth does not count.")] = 1e-3,
+    max_depth: Annotated[float | None, typer.Option("--max-depth", help="Metres: 10; 80 is usual outdoors.")] = None,
+    depth_scale: Annotated[float | None, typer.Option("--depth-scale", help="PNG value of one metre.")] = None,
+    every: Annotated[int, typer.Option("--every", help="Take every Nth picture.", min=1)] = 1,
+    limit: Annotated[int | None, typer.Option("--limit", help="Take at most N pictures of a set.", min=1)] = None,
+    json: o.Json = None,
+    sheet: Annotated[Path | None, typer.Option("--sheet", help="Draw input, truth, prediction, error here.")] = None,
+    sheet_count: Annotated[int, typer.Option("--sheet-count", help="Pictures of each set on it.", min=1)] = 8,
+    size: o.Size = None,
+    engine: o.Engine = None,
+    device: o.Device = None,
+    precision: o.Precision = None,
+    overwrite: o.Overwrite = None,
+    accept_license: o.AcceptLicense = None,
+    allow_pickle: o.AllowPickle = None,
+    config: o.ConfigFile = None,
+    set: o.Set = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Compare a model's depth with measured depth, and time it.
+
+    Relative depth is fitted to each picture by scale and shift; metric depth is judged as it is, and fitted too.
+
+    Example: streamdepth eval accuracy DATA --model nano --sheet sheet.png
+    """
+    flags = locals()
+    settings = settings_from({name: flags[name] for name in (*_MODEL_FLAGS, "config", "set", "quiet", "verbose")})
+    from streamdepth.evaluation import report
+    from streamdepth.evaluation.contact_sheet import ContactSheet
+    from streamdepth.evaluation.datasets import DataSet
+    from streamdepth.evaluation.protocol import Protocol
+
+    sets = [DataSet(path, depth_scale=depth_scale) for path in data]
+    protocol = Protocol(crop, min_depth, max_depth, every, limit)
+    facts = JsonOutput(json, overwrite=settings.overwrite)
+    drawn = ContactSheet(sheet, sheet_count, overwrite=settings.overwrite) if sheet else None
+    try:
+        info, results = _judge(settings, sets, protocol, drawn, is_quiet=quiet)
+    except KeyboardInterrupt:
+        err.print("interrupted: nothing was written")
+        raise typer.Exit(130) from None
+    if drawn:
+        drawn.write()
+    facts.write(report.facts(info, settings.size, results))
+    if not (quiet or facts.is_printed):
+        print_table(report.table(results))
+        out.print(*report.notes(info, results), sep="\n")
+
+
+def _judge(
+    settings: Settings, sets: list[DataSet], protocol: Protocol, sheet: ContactSheet | None, *, is_quiet: bool
+) -> tuple[ModelInfo, list[SetResult]]:
+    """One set after the other. What cannot work is known before the model is loaded."""
+    from streamdepth import build
+    from streamdepth.cli_progress import counter
+    from streamdepth.evaluation.protocol import evaluate_set
+
+    for data in sets:
+        protocol.bounds(data)
+    total = sum(len(protocol.names(data)) for data in sets)
+    with counter(err, total, is_quiet=is_quiet) as step, closing(build.make_estimator(settings)) as estimator:
+        results = [evaluate_set(data, estimator, protocol, step, sheet) for data in sets]
+        return estimator.info, results
+
+
+app.command()(temporal)
+app.command()(steadiness)

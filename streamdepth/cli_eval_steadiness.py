@@ -1,0 +1,136 @@
+"""The verb `streamdepth eval steadiness`: parse, call, print."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing
+from dataclasses import asdict, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streamdepth import cli_options as o
+from streamdepth.cli_console import JsonOutput, err, out, settings_from
+from streamdepth.errors import ConfigError
+
+if TYPE_CHECKING:
+    from streamdepth.config import Settings
+    from streamdepth.evaluation.steadiness import Job, Row
+    from streamdepth.evaluation.temporal_input import DepthClip, DepthStore
+    from streamdepth.stages import Estimator, Source
+
+_FLAGS = ("model", "size", "engine", "device", "precision", "max_frames", "overwrite", "accept_license", "allow_pickle")
+_FARTHEST_M = 10.0
+_USUAL_FPS = 30
+
+
+def steadiness(
+    video: Annotated[list[Path], typer.Argument(help="Videos, or sets with rgb/ and depth/.")],
+    model: o.Model = None,
+    noisy: Annotated[
+        bool, typer.Option("--noisy", help="Also with noise on the model's depth, as of a worse one.")
+    ] = False,
+    max_depth: Annotated[float | None, typer.Option("--max-depth", help="Metres; truth beyond does not count.")] = None,
+    json: o.Json = None,
+    size: o.Size = None,
+    engine: o.Engine = None,
+    device: o.Device = None,
+    precision: o.Precision = None,
+    max_frames: o.MaxFrames = None,
+    overwrite: o.Overwrite = None,
+    accept_license: o.AcceptLicense = None,
+    allow_pickle: o.AllowPickle = None,
+    config: o.ConfigFile = None,
+    set: o.Set = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Compare every preset of --smooth with what others do, on the same depth.
+
+    Example: streamdepth eval steadiness kitchen_video desk_video --noisy --json steadiness.json
+    """
+    flags = locals()
+    settings = settings_from({name: flags[name] for name in (*_FLAGS, "config", "set", "quiet", "verbose")})
+    from streamdepth import build
+    from streamdepth.evaluation.steadiness import table
+
+    facts = JsonOutput(json, overwrite=settings.overwrite)
+    rows: list[Row] = []
+    try:
+        with closing(build.make_estimator(settings)) as estimator:
+            for path in video:
+                rows += _compare(path, settings, estimator, noisy=noisy, farthest_m=max_depth, is_quiet=quiet)
+            info = estimator.info
+    except KeyboardInterrupt:
+        err.print("interrupted: nothing was written")
+        raise typer.Exit(130) from None
+    facts.write({"model": asdict(info) | {"kind": info.kind.value}, "rows": [row.as_json() for row in rows]})
+    if not (quiet or facts.is_printed):
+        out.print(table(rows), width=1000)
+
+
+def _compare(
+    path: Path, settings: Settings, estimator: Estimator, *, noisy: bool, farthest_m: float | None, is_quiet: bool
+) -> list[Row]:
+    """The network runs once; every method gets its depth."""
+    from streamdepth.cli_progress import counter
+    from streamdepth.evaluation.baselines import Jitter
+    from streamdepth.evaluation.steadiness import changed, methods, stored
+    from streamdepth.evaluation.temporal_input import DepthStore
+
+    with ExitStack() as stack:
+        store = stack.enter_context(DepthStore())
+        _estimate(_open_source(path, settings), estimator, store, settings.max_frames)
+        job = _job(path, settings, stored(store, estimator.info.kind), farthest_m)
+        jobs = [job]
+        if noisy:
+            jobs.append(replace(job, name=f"{job.name}, noisy", raw=changed(job.raw, Jitter)))
+        rows: list[Row] = []
+        step = stack.enter_context(counter(err, len(jobs) * len(methods()), is_quiet=is_quiet))
+        for one in jobs:
+            for row in one.compare():
+                rows.append(row)
+                step()
+        return rows
+
+
+def _is_set(path: Path) -> bool:
+    return (path / "rgb").is_dir() and (path / "depth").is_dir()
+
+
+def _open_source(path: Path, settings: Settings) -> Source:
+    """A fresh source of the pictures, not yet open."""
+    from streamdepth import build
+    from streamdepth.evaluation.datasets import DataSet
+    from streamdepth.sources.images import ImagesSource
+
+    if _is_set(path):
+        return ImagesSource(path / "rgb", fps=DataSet(path).fps or _USUAL_FPS)
+    return build.make_source(str(path), settings)
+
+
+def _estimate(source: Source, estimator: Estimator, store: DepthStore, most: int | None) -> None:
+    with closing(source):
+        info = source.open()
+        if info.is_live:
+            raise ConfigError(f"'{info.name}' is live and cannot be read twice; record it first")
+        for frame in islice(iter(source.read, None), most):
+            store.add(estimator.estimate([frame])[0].depth)
+
+
+def _job(path: Path, settings: Settings, raw: DepthClip, farthest_m: float | None) -> Job:
+    from streamdepth.evaluation.datasets import DataSet
+    from streamdepth.evaluation.steadiness import Job
+    from streamdepth.evaluation.temporal import Truth
+    from streamdepth.evaluation.temporal_input import open_truth, read_camera
+    from streamdepth.types import DepthKind
+
+    job = Job(path.name, lambda: _open_source(path, settings), raw, max_frames=settings.max_frames)
+    if not _is_set(path):
+        return job
+    data = DataSet(path)
+    farthest_m = farthest_m or data.max_depth_m or _FARTHEST_M
+    camera, poses = read_camera(path, len(data.names())) or (None, None)
+    judge = Truth(farthest_m, camera, poses, raw.kind is DepthKind.METRIC)
+    return replace(job, truth=open_truth(path), judge=judge)

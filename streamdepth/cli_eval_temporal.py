@@ -1,0 +1,255 @@
+"""The verb `streamdepth eval temporal`: parse, call, print."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import asdict, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from streamdepth import cli_options as o
+from streamdepth.cli_console import JsonOutput, err, out, settings_from
+from streamdepth.errors import ConfigError
+from streamdepth.stages import Source, Stabilizer
+from streamdepth.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
+
+if TYPE_CHECKING:
+    from streamdepth.config import Settings
+    from streamdepth.evaluation.temporal import TemporalScore, Truth
+    from streamdepth.evaluation.temporal_clip import Clip
+    from streamdepth.evaluation.temporal_input import DepthClip
+
+_MODEL_FLAGS = ("model", "size", "engine", "device", "precision", "batch", "smooth", "accept_license", "allow_pickle")
+_SHARED_FLAGS = ("max_frames", "overwrite", "config", "set", "quiet", "verbose")
+_FARTHEST_M = 10.0
+_USUAL_FPS = 30
+
+
+def temporal(
+    video: Annotated[Path, typer.Argument(help="A video, a folder of pictures in order, or a set with rgb/, depth/.")],
+    depth: Annotated[
+        Path | None, typer.Argument(help="Its depth: a depth video, any gray video, a folder of depth pictures.")
+    ] = None,
+    raw: Annotated[Path | None, typer.Option("--raw", help="The same depth before smoothing.")] = None,
+    model: o.Model = None,
+    smooth: o.Smooth = None,
+    truth: Annotated[Path | None, typer.Option("--truth", help="True depth: a set's folder or metric depth.")] = None,
+    cuts: Annotated[str | None, typer.Option("--cuts", help="Frames that begin shots: 120,310 or a file.")] = None,
+    max_depth: Annotated[float | None, typer.Option("--max-depth", help="Metres; truth beyond does not count.")] = None,
+    json: o.Json = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw the measures over time into this .png.")] = None,
+    side_by_side: Annotated[Path | None, typer.Option("--side-by-side", help="Video, raw, result as a video.")] = None,
+    size: o.Size = None,
+    engine: o.Engine = None,
+    device: o.Device = None,
+    precision: o.Precision = None,
+    batch: o.Batch = None,
+    max_frames: o.MaxFrames = None,
+    overwrite: o.Overwrite = None,
+    accept_license: o.AcceptLicense = None,
+    allow_pickle: o.AllowPickle = None,
+    config: o.ConfigFile = None,
+    set: o.Set = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Score how steady depth is, and what its smoothing has cost.
+
+    Of a video with its depth; or of a model and a preset of --smooth, which are run on it.
+
+    Example: streamdepth eval temporal clip.mp4 --model nano --smooth default --plot steady.png
+    """
+    flags = locals()
+    _check_flags(flags)
+    settings = settings_from({name: flags[name] for name in (*_MODEL_FLAGS, *_SHARED_FLAGS)})
+    _check_outputs(plot, side_by_side, settings)
+    facts = JsonOutput(json, overwrite=settings.overwrite)
+    try:
+        with ExitStack() as stack:
+            job = _Job(video, settings, stack)
+            job.know(truth, max_depth, cuts)
+            if depth:
+                job.take(depth, raw)
+            else:
+                job.estimate(is_quiet=quiet)
+            score = job.score()
+            facts.write(job.facts | score.as_json())
+            job.draw(score, plot, side_by_side)
+    except KeyboardInterrupt:
+        err.print("interrupted: nothing was written")
+        raise typer.Exit(130) from None
+    if not (quiet or facts.is_printed):
+        _print(score)
+
+
+def _check_flags(flags: dict[str, Any]) -> None:
+    given = [f"--{name.replace('_', '-')}" for name in _MODEL_FLAGS if flags[name] is not None]
+    if flags["depth"] is not None and given:
+        raise ConfigError(
+            f"the depth '{flags['depth']}' needs no model; leave out {', '.join(given)}, or the depth to have it made"
+        )
+    if flags["depth"] is None and flags["raw"] is not None:
+        raise ConfigError("--raw goes with depth that is given; the raw depth of a model is known")
+
+
+def _check_outputs(plot: Path | None, video: Path | None, settings: Settings) -> None:
+    """What cannot be written is said before the work."""
+    from streamdepth.sinks.output import check_output
+    from streamdepth.sinks.video import FORMATS
+
+    for path, suffixes in ((plot, (".png",)), (video, tuple(FORMATS))):
+        if path and path.suffix.lower() not in suffixes:
+            raise ConfigError(f"cannot write '{path}'; it must end in {' '.join(suffixes)}")
+        if path:
+            check_output(path, overwrite=settings.overwrite)
+
+
+class _Tap(Stabilizer):
+    """Shows each depth map to `see` before another stabilizer gets it."""
+
+    def __init__(self, inner: Stabilizer, see: Callable[[DepthMap], None]) -> None:
+        self.inner, self.see = inner, see
+
+    def push(self, item: DepthFrame) -> Iterable[DepthFrame]:
+        self.see(item.depth)
+        return self.inner.push(item)
+
+    def flush(self) -> Iterable[DepthFrame]:
+        return self.inner.flush()
+
+    def reset(self) -> None:
+        self.inner.reset()
+
+
+class _Job:
+    """One clip on its way: pictures and truth, then depth, then the score, then what is drawn of it."""
+
+    def __init__(self, video: Path, settings: Settings, stack: ExitStack) -> None:
+        self.video, self.settings, self.stack = video, settings, stack
+        self.is_set = (video / "rgb").is_dir() and (video / "depth").is_dir()
+        with closing(self.open_source()) as source:
+            self.info = source.open()
+        if self.info.is_live:
+            raise ConfigError(f"'{self.info.name}' is live and cannot be read twice; record it first")
+        self.facts: dict[str, Any] = {"video": self.info.name}
+        self.clip: Clip
+        self.true_depth: DepthClip | None = None
+        self.judge: Truth | None = None
+        self.cuts: frozenset[int] | None = None
+
+    def open_source(self) -> Source:
+        """A fresh source of the pictures, not yet open."""
+        from streamdepth import build
+        from streamdepth.evaluation.datasets import DataSet
+        from streamdepth.sources.images import ImagesSource
+
+        if not self.is_set:
+            return build.make_source(str(self.video), self.settings)
+        return ImagesSource(self.video / "rgb", fps=DataSet(self.video).fps or _USUAL_FPS)
+
+    def know(self, truth: Path | None, farthest_m: float | None, cuts: str | None) -> None:
+        """What is known beside the depth."""
+        from streamdepth.evaluation.datasets import DataSet
+        from streamdepth.evaluation.temporal import Truth
+        from streamdepth.evaluation.temporal_clip import read_cuts
+        from streamdepth.evaluation.temporal_input import open_truth, read_camera
+
+        self.cuts = read_cuts(cuts) if cuts else None
+        path = truth or (self.video if self.is_set else None)
+        if path is None:
+            return
+        self.true_depth, camera = open_truth(path), None
+        if (path / "rgb").is_dir():
+            data = DataSet(path)
+            farthest_m, camera = farthest_m or data.max_depth_m, read_camera(path, len(data.names()))
+        self.judge = Truth(farthest_m or _FARTHEST_M, *(camera or ()))
+
+    def take(self, depth: Path, raw: Path | None) -> None:
+        """Depth from files."""
+        from streamdepth.evaluation.temporal_clip import Clip
+        from streamdepth.evaluation.temporal_input import open_depth
+
+        self.facts |= {"depth": str(depth), "raw_depth": str(raw) if raw else None}
+        self.clip = Clip(self.open_source, open_depth(depth), open_depth(raw) if raw else None)
+
+    def estimate(self, *, is_quiet: bool) -> None:
+        """Runs the model with its smoothing once; the depth waits on disk for the end of `stack`."""
+        from streamdepth import build
+        from streamdepth.cli_progress import counter
+        from streamdepth.evaluation.temporal_clip import Clip
+        from streamdepth.evaluation.temporal_input import DepthClip, DepthStore
+        from streamdepth.pipeline import Pipeline, Stream
+        from streamdepth.stabilizers import make_stabilizer
+
+        settings = self.settings
+        result, raw = self.stack.enter_context(DepthStore()), self.stack.enter_context(DepthStore())
+        is_smoothed, chain = settings.smooth != "off", make_stabilizer(settings.smooth, settings.range)
+        estimator = self.stack.enter_context(closing(build.make_estimator(settings)))
+        stream = Stream(self.open_source(), _Tap(chain, raw.add) if is_smoothed else chain)
+        pipeline = Pipeline([stream], estimator, batch=settings.batch, max_frames=settings.max_frames)
+        ranges: list[tuple[int, float, float]] = []
+        cuts: set[int] = set()
+        with counter(err, self.info.frame_count or 0, is_quiet=is_quiet) as step:
+            for number, item in enumerate(pipeline.frames()):
+                result.add(item.depth)
+                cuts |= {number} if item.cut else set()
+                ranges += [(number, *item.range)] if item.range else []
+                step()
+        kind = estimator.info.kind
+        self.facts |= {"model": asdict(estimator.info) | {"kind": kind.value}, "smooth": settings.smooth}
+        depth = DepthClip(settings.smooth, kind, result.__iter__, has_known_unit=True, ranges=ranges)
+        before = DepthClip("raw", kind, raw.__iter__, has_known_unit=True) if is_smoothed else None
+        self.clip = Clip(self.open_source, depth, before, cuts=frozenset(cuts))
+
+    def score(self) -> TemporalScore:
+        """Also completes the clip by what is known beside it."""
+        from streamdepth.evaluation.temporal import score_clip
+
+        cuts = self.clip.cuts if self.cuts is None else self.cuts
+        self.clip = replace(self.clip, truth=self.true_depth, cuts=cuts, max_frames=self.settings.max_frames)
+        is_metric = self.clip.depth.kind is DepthKind.METRIC
+        judge = replace(self.judge, is_metric=is_metric) if self.judge else None
+        return score_clip(self.clip, judge, same_unit=self.clip.same_unit)
+
+    def draw(self, score: TemporalScore, plot: Path | None, video: Path | None) -> None:
+        """The plot and the video, where they are asked for."""
+        from PIL import Image
+
+        from streamdepth.evaluation import temporal_report
+        from streamdepth.sinks.output import complete_file
+
+        if plot:
+            with complete_file(plot, overwrite=self.settings.overwrite) as temporary:
+                Image.fromarray(temporal_report.plot(score)).save(temporary)
+        if video:
+            fps = self.info.fps or Fraction(_USUAL_FPS)
+            _write_video(video, temporal_report.side_by_side(self.clip, score, fps), fps, self.settings.overwrite)
+
+
+def _write_video(path: Path, items: Iterator[DepthFrame], fps: Fraction, overwrite: bool) -> None:
+    from streamdepth.sinks.video import VideoSink
+
+    sink = VideoSink(path, style="overlay", alpha=0.0, legend=False, overwrite=overwrite)
+    try:
+        for number, item in enumerate(items):
+            if number == 0:
+                height, width = item.frame.image.shape[:2]
+                info = StreamInfo(path.name, width, height, fps=fps, time_base=1 / fps)
+                sink.open(info, ModelInfo("", item.kind))
+            sink.write(item)
+    except BaseException:
+        sink.discard()
+        raise
+    sink.close()
+
+
+def _print(score: TemporalScore) -> None:
+    from streamdepth.evaluation import temporal_report
+
+    out.print(temporal_report.table(score))
+    for line in temporal_report.notes(score):
+        out.print(line)

@@ -1,0 +1,194 @@
+"""`streamdepth train`: from a recipe, from a user's own pictures with depth, or from a large model's view of videos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from streamdepth import cli_options as o
+from streamdepth.cli_console import configure, err, out
+from streamdepth.errors import ConfigError
+
+if TYPE_CHECKING:
+    from streamdepth.training.settings import TrainSettings
+    from streamdepth.training.trainer import Outcome
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train the built-in model, or teach it your place.")
+
+Out = Annotated[Path, typer.Option("--output", "-o", help="Folder of checkpoint, log, curves and nano.safetensors.")]
+Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Steps of --batch pictures; more is better.")]
+Batch = Annotated[int | None, typer.Option("--batch", min=1, help="Pictures a step.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="The same seed gives the same weights on one machine.")]
+Start = Annotated[str | None, typer.Option("--start", help="nano, imagenet, or weights to start from.")]
+Config = Annotated[Path | None, typer.Option("--config", help="YAML file with settings; flags win over it.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
+
+FINE_TUNING = {"start": "nano", "steps": 1000, "encoder_rate": 1e-4, "decoder_rate": 3e-4, "hold_back": 0.1}
+"""What differs from a training from scratch: short, small changes at a time, checked on what it never saw."""
+
+
+@app.command()
+def recipe(
+    config: Annotated[Path, typer.Argument(help="YAML file with settings, such as configs/train/nano.yaml.")],
+    data: Annotated[Path, typer.Option("--data", help="Folder of the data sets that the recipe names.")],
+    output: Out,
+    steps: Steps = None,
+    batch: Batch = None,
+    seed: Seed = None,
+    start: Start = None,
+    device: Device = "auto",
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Train as a recipe says; a stopped training goes on.
+
+    Example: streamdepth train recipe configs/train/nano.yaml --data ROOT -o runs/nano
+    """
+    configure(quiet=quiet, verbose=verbose)
+    from streamdepth.training.settings import make_settings, read_settings
+
+    changes = {"steps": steps, "batch": batch, "seed": seed, "start": start}
+    settings = make_settings(read_settings(config) | _given(changes), str(config))
+    _train(data, output, settings, device, quiet)
+
+
+@app.command()
+def pairs(
+    data: Annotated[list[Path], typer.Argument(help="Folders of pictures with depth: rgb/, depth/ and index.json.")],
+    output: Out,
+    steps: Steps = None,
+    batch: Batch = None,
+    seed: Seed = None,
+    start: Start = None,
+    config: Config = None,
+    device: Device = "auto",
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Fine-tune nano on your own pictures with depth; a tenth of them is held back to check it.
+
+    Example: streamdepth train pairs DATA -o runs/mine
+    """
+    configure(quiet=quiet, verbose=verbose)
+    changes = {"steps": steps, "batch": batch, "seed": seed, "start": start}
+    _train(Path(), output, _fine_tuning(config, data, "sensor", changes), device, quiet)
+
+
+@app.command()
+def distil(
+    video: Annotated[list[str], typer.Argument(help="Files, folders of pictures or URLs to learn from.")],
+    teacher: Annotated[str, typer.Option("--teacher", help="Any model: a short name, a hub id or a local folder.")],
+    output: Out,
+    every: Annotated[float, typer.Option("--every", min=0, help="Seconds between the frames that are labelled.")] = 0.5,
+    most: Annotated[int, typer.Option("--most", min=2, help="Most frames of one video.")] = 2000,
+    steps: Steps = None,
+    batch: Batch = None,
+    seed: Seed = None,
+    start: Start = None,
+    config: Config = None,
+    size: o.Size = None,
+    engine: o.Engine = None,
+    device: Device = "auto",
+    precision: o.Precision = None,
+    accept_license: o.AcceptLicense = None,
+    allow_pickle: o.AllowPickle = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Teach nano what a large model sees in your own videos; a tenth of each is held back to check it.
+
+    Example: streamdepth train distil a.mp4 b.mp4 --teacher depth-anything-v2-small -o runs/mine
+    """
+    from streamdepth.build import stems
+
+    configure(quiet=quiet, verbose=verbose)
+    flags = {"size": size, "engine": engine, "device": device, "precision": precision}
+    flags |= {"accept_license": accept_license, "allow_pickle": allow_pickle, "model": teacher}
+    changes = {"steps": steps, "batch": batch, "seed": seed, "start": start}
+    folders = [output / "labels" / stem for stem in stems(video)]
+    settings = _fine_tuning(config, folders, "exact", changes)
+    _label(video, folders, flags, every, most, quiet)
+    _train(Path(), output, settings, device, quiet)
+
+
+@app.command()
+def blend(
+    first: Annotated[Path, typer.Argument(help="Weights before a training.")],
+    second: Annotated[Path, typer.Argument(help="Weights after it.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")],
+    share: Annotated[float, typer.Option("--share", help="Share of the first, 0 to 1.")] = 0.5,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Mean of the weights before and after a training: often better than both.
+
+    Example: streamdepth train blend before.safetensors runs/mine/nano.safetensors -o blend.safetensors
+    """
+    configure(quiet=quiet, verbose=verbose)
+    from streamdepth.training import blend as blending
+
+    blending.blend(first, second, share, output)
+    out.print(f"weights: {output}; use them with --model {output}")
+
+
+def _fine_tuning(config: Path | None, folders: list[Path], depth: str, changes: dict[str, Any]) -> TrainSettings:
+    from streamdepth.training.settings import make_settings, read_settings
+
+    sets = {"sets": [_set(folder, depth) for folder in folders]}
+    return make_settings(FINE_TUNING | sets | (read_settings(config) if config else {}) | _given(changes))
+
+
+def _given(flags: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in flags.items() if value is not None}
+
+
+def _set(folder: Path, depth: str) -> dict[str, str]:
+    return {"name": str(folder.resolve()), "depth": depth}
+
+
+def _label(videos: list[str], folders: list[Path], flags: dict[str, Any], every: float, most: int, quiet: bool) -> None:
+    from streamdepth import build, config
+    from streamdepth.training.labels import write_labels
+
+    settings = config.make(_given(flags))
+    teacher = build.LazyEstimator(lambda: build.make_estimator(settings))
+    try:
+        for video, folder in zip(videos, folders, strict=True):
+            with _bar("labels", None, quiet) as move:
+                source = build.make_source(video, settings)
+                count = write_labels(source, teacher, folder, every_seconds=every, most=most, tell=move)
+            if count < 2:
+                raise ConfigError(f"'{video}' gave {count} pictures to learn from; a lower --every takes more")
+    finally:
+        teacher.close()
+
+
+def _train(root: Path, output: Path, settings: TrainSettings, device: str, quiet: bool) -> None:
+    from streamdepth.estimators.engines.torch_engine import pick_device
+    from streamdepth.training.trainer import train
+
+    with _bar("steps", settings.steps, quiet) as move:
+        outcome = train(root, output, settings, str(pick_device(device)), lambda progress: move(progress.step))
+    _report(outcome)
+
+
+def _report(outcome: Outcome) -> None:
+    out.print(f"weights: {outcome.weights}; use them with --model {outcome.weights}")
+    if outcome.before is None or outcome.after is None:
+        return
+    out.print(f"error on pictures held back: {outcome.before:.3f} before, {outcome.after:.3f} after")
+    if outcome.after >= outcome.before:
+        err.print("warning: the training did not help on pictures held back; give it more steps or more varied ones")
+
+
+@contextmanager
+def _bar(name: str, total: int | None, quiet: bool) -> Iterator[Callable[[int], None]]:
+    columns = (TextColumn(name), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, disable=quiet or not err.is_terminal) as progress:
+        task = progress.add_task(name, total=total)
+        yield lambda done: progress.update(task, completed=done)

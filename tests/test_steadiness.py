@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+from moving_scene import scene
+from PIL import Image as Pillow
+from test_stabilizers import item, outputs, ramp
+from typer.testing import CliRunner
+
+from streamdepth.cli import app
+from streamdepth.evaluation.baselines import Jitter, LookAheadMinMax, PerFramePercentiles, PixelAverage
+from streamdepth.types import DepthMap
+
+
+def run(stabilizer, depths: Iterable[DepthMap]):
+    return outputs(stabilizer, [item(i / 30, d) for i, d in enumerate(depths)])
+
+
+class TestBaselines:
+    def test_percentiles_normalise_each_frame_by_itself(self) -> None:
+        for scale, out in zip((1, 2, 3), run(PerFramePercentiles(), [ramp(s) for s in (1, 2, 3)]), strict=True):
+            assert out.range == pytest.approx((0.02 * scale, 0.98 * scale), rel=0.01)
+            assert (out.depth.min(), out.depth.max()) == (0, 1)
+
+    def test_the_look_ahead_average_follows_its_formula(self) -> None:
+        highs = np.random.default_rng(0).uniform(1, 2, 50)
+        out = run(LookAheadMinMax(0.75, ahead=30), [ramp(h) for h in highs])
+        assert len(out) == 50
+        expected = None
+        for i, one in enumerate(out):
+            window = highs[i : i + 31].max()
+            expected = window if expected is None else 0.75 * expected + 0.25 * window
+            assert one.range == pytest.approx((0, expected), rel=1e-5)
+
+    def test_the_pixel_average_comes_late_as_a_tenth_a_frame_does(self) -> None:
+        low, high = ramp(), ramp()[:, ::-1]
+        out = run(PixelAverage(0.9), [low] * 5 + [high] * 30)
+        change = [np.abs(o.depth - out[4].depth).mean() for o in out[5:]]
+        np.testing.assert_allclose(change, change[-1] / (1 - 0.9**30) * (1 - 0.9 ** np.arange(1, 31)), rtol=1e-3)
+
+    def test_noise_is_the_same_for_the_same_seed(self) -> None:
+        first, again, other = Jitter(1), Jitter(1), Jitter(2)
+        depth = ramp()
+        for _ in range(3):
+            noisy = first(depth)
+            np.testing.assert_array_equal(noisy, again(depth))
+            assert not np.array_equal(noisy, other(depth))
+            assert 0.005 < np.abs(noisy - depth).mean() < 0.2
+
+
+def test_the_table_has_every_method(tmp_path) -> None:
+    for part in ("set/rgb", "set/depth"):
+        (tmp_path / part).mkdir(parents=True)
+    for i, (picture, inverse) in enumerate(scene(count=18)):
+        Pillow.fromarray(picture).save(tmp_path / f"set/rgb/{i:03}.png")
+        Pillow.fromarray((1000 / inverse).astype(np.uint16)).save(tmp_path / f"set/depth/{i:03}.png")
+    (tmp_path / "set/index.json").write_text('{"depth_scale": 1000}')
+    arguments = ["eval", "steadiness", str(tmp_path / "set"), "--device", "cpu", "--engine", "torch", "--size", "112"]
+    done = CliRunner().invoke(app, [*arguments, "--json", str(tmp_path / "out.json")])
+    assert done.exit_code == 0, done.output
+    rows = {row["method"]: row for row in json.loads((tmp_path / "out.json").read_text())["rows"]}
+    assert {"percentiles per frame", "look-ahead min/max 0.75", "moving average 0.9"} < rows.keys()
+    assert {f"--smooth {n}" for n in ("off", "light", "default", "strong", "offline")} < rows.keys()
+    off, default = rows["--smooth off"], rows["--smooth default"]
+    assert off["result"]["flow_warped_error"] == off["raw"]["flow_warped_error"]
+    assert default["result"]["flow_warped_error"] < off["result"]["flow_warped_error"]
+    assert default["frames"] == 18
+    assert "--smooth default" in done.output

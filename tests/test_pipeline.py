@@ -57,23 +57,34 @@ def test_a_live_stream_drops_counts_and_never_waits() -> None:
 
 
 def test_after_a_stalled_sink_the_next_frame_is_fresh() -> None:
-    stalled = threading.Event()
+    """The sink stalls until the model has frame 59; what it gets next is that one, or the model's one before."""
+    seen, resumed = threading.Event(), threading.Event()
+    estimated: list[int] = []
+
+    class Waiting(SyntheticSource):
+        def read(self):
+            if self.index == 60:
+                assert resumed.wait(30)
+            return super().read()
+
+    class Telling(ConstantEstimator):
+        def estimate(self, frames):
+            estimated.append(frames[-1].index)
+            if estimated[-1] == 59:
+                seen.set()
+            return super().estimate(frames)
 
     class Stalling(RecordingSink):
-        may_skip = True
-
         def write(self, item) -> None:
             super().write(item)
             if len(self.items) == 3:
-                time.sleep(0.4)
-                stalled.set()
-                self.newest = source.index
+                assert seen.wait(30)
+                resumed.set()
 
     sink = Stalling(may_skip=True)
-    source = SyntheticSource(count=150, is_live=True, delay_seconds=0.005)
-    report = Pipeline([_stream(source, sink)], ConstantEstimator()).run()
-    assert stalled.is_set()
-    assert sink.newest - sink.items[3].frame.index <= 3
+    source = Waiting(count=80, is_live=True, delay_seconds=0.002)
+    report = Pipeline([_stream(source, sink)], Telling()).run()
+    assert sink.items[3].frame.index >= estimated[estimated.index(59) - 1]
     assert _balanced(report)
 
 

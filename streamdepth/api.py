@@ -34,7 +34,7 @@ class Depth:
     """(H, W) float32 at the picture's size, NaN = unknown; meaning as `kind` says."""
     kind: DepthKind
     intrinsics: Intrinsics | None = None
-    """The camera, when the model estimates it."""
+    """The camera, when the settings, the picture's EXIF or the model tell it."""
 
     @property
     def unit(self) -> str | None:
@@ -60,25 +60,38 @@ def estimate(image: Any, model: str = "nano", **settings: Any) -> Depth:
     """The depth of one picture.
 
     image: a path, an http(s) address or a PIL image. settings: any of `streamdepth.config.Settings` that concerns the
-    model: size, engine, device, precision, accept_license, allow_pickle. The model stays loaded for the next call.
-    Raises SourceError for a picture that cannot be read, EstimatorError and ConfigError as loading does.
+    model or the camera: size, engine, device, precision, accept_license, allow_pickle, fov, fx, camera_info. The model
+    stays loaded for the next call. Raises SourceError for a picture that cannot be read, EstimatorError and ConfigError
+    as loading does.
     """
-    from streamdepth.sources.images import read_picture
-
     chosen = config.make({"model": model, **settings})
-    return estimate_pixels(read_picture(image, max_side_px=chosen.max_side), chosen)
+    pixels, camera = read_photo(image, chosen)
+    return estimate_pixels(pixels, chosen, camera)
 
 
-def estimate_pixels(pixels: Image, settings: config.Settings) -> Depth:
-    """The depth of a picture in memory, (H, W, 3) uint8 RGB."""
+def read_photo(image: Any, settings: config.Settings) -> tuple[Image, Intrinsics | None]:
+    """(H, W, 3) uint8 RGB, its lens undone where wanted, and its camera: as the settings say, else as its EXIF does."""
+    from streamdepth.intrinsics import Undistorter
+    from streamdepth.sources.images import read_picture_and_camera
+
+    pixels, camera = read_picture_and_camera(image, max_side_px=settings.max_side)
+    camera = build.make_camera(settings).intrinsics(pixels.shape[1], pixels.shape[0]) or camera
+    if settings.undistort and camera is not None and camera.distortion:
+        return Undistorter(camera)(pixels), camera.pinhole
+    return pixels, camera
+
+
+def estimate_pixels(pixels: Image, settings: config.Settings, camera: Intrinsics | None = None) -> Depth:
+    """The depth of a picture in memory, (H, W, 3) uint8 RGB. camera: its own; else the model's, where it tells one."""
     from streamdepth.render import resize_depth
 
     estimator = _loaded(settings.model_copy(update=_NOT_THE_MODELS))
     frame = Frame(pixels, 0, 0, Fraction(1), time.monotonic(), "picture")
     result = estimator.estimate([frame])[0]
     height, width = pixels.shape[:2]
-    intrinsics = Intrinsics.from_focal(result.focal_px, width, height) if result.focal_px else None
-    return Depth(resize_depth(result.depth, width, height), estimator.info.kind, intrinsics)
+    if camera is None and result.focal_px:
+        camera = Intrinsics.from_focal(result.focal_px, width, height)
+    return Depth(resize_depth(result.depth, width, height), estimator.info.kind, camera)
 
 
 _NOT_THE_MODELS = {

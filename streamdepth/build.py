@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from streamdepth.config import Settings
 from streamdepth.errors import ConfigError, SinkOpenError
+from streamdepth.intrinsics import CameraChoice
 from streamdepth.pipeline import Pipeline, Stream
 from streamdepth.stabilizers import make_stabilizer
 from streamdepth.stages import Estimator, Sink, Source
-from streamdepth.types import DepthFrame, Estimate, Frame, ModelInfo, StreamInfo
+from streamdepth.types import DepthFrame, Estimate, Frame, Intrinsics, ModelInfo, StreamInfo
 
 if TYPE_CHECKING:
     from streamdepth.estimators.engines import EngineOptions
@@ -25,7 +26,19 @@ DEPTH_PICTURES = (".png", ".exr", ".npz")
 
 
 def make_source(address: str, settings: Settings) -> Source:
-    """The source for an address: a camera's number or name, a file, a folder, a glob, a URL, `lavfi:` or `screen:`."""
+    """The source for an address: a camera's number or name, a file, a folder, a glob, a URL, `lavfi:` or `screen:`.
+
+    Its frames carry the camera of the settings where they say one.
+    """
+    source, camera = _make_source(address, settings), make_camera(settings)
+    if not camera and not settings.undistort:
+        return source
+    from streamdepth.sources.lens import LensSource
+
+    return LensSource(source, camera, undistort=settings.undistort)
+
+
+def _make_source(address: str, settings: Settings) -> Source:
     if address.startswith(("lavfi:", "screen:")):
         from streamdepth.sources.devices import DeviceSource
 
@@ -79,6 +92,12 @@ def _network(address: str, settings: Settings) -> Source:
         live=network.live,
         max_side_px=settings.max_side,
     )
+
+
+def make_camera(settings: Settings) -> CameraChoice:
+    """What the settings say of the camera. Raises ConfigError when they say it twice."""
+    file = settings.camera_info
+    return CameraChoice(file, settings.fov, settings.fx, settings.fy, settings.cx, settings.cy)
 
 
 def make_estimator(settings: Settings) -> Estimator:
@@ -297,10 +316,18 @@ def describe(info: StreamInfo) -> list[tuple[str, str]]:
         ("frames", str(info.frame_count) if info.frame_count else "unknown"),
         ("time base", f"{info.time_base} s"),
         ("live", "yes" if info.is_live else "no"),
+        ("camera", _camera_words(info.intrinsics)),
     ]
     if info.origin is not None:
         rows += _tracks(info.origin)
     return rows
+
+
+def _camera_words(camera: Intrinsics | None) -> str:
+    if camera is None:
+        return "unknown; --fov or --camera-info tells it"
+    lens = f", {camera.distortion_model}" if camera.distortion else ""
+    return f"fx {camera.fx:.1f}, fy {camera.fy:.1f}, cx {camera.cx:.1f}, cy {camera.cy:.1f} px{lens}"
 
 
 def _tracks(path: Path) -> list[tuple[str, str]]:

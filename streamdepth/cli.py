@@ -91,6 +91,7 @@ def _root(
 
 
 @app.command()
+@o.also(o.CAMERA)
 def convert(
     source: Annotated[list[str], typer.Argument(help="Files, folders, URLs, camera numbers, lavfi:...")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Video to write; a folder for several.")] = None,
@@ -120,6 +121,8 @@ def convert(
     set: o.Set = None,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
+    *,
+    more: dict[str, Any],
 ) -> None:
     """Turn a video into a depth video.
 
@@ -132,6 +135,7 @@ def convert(
 
 
 @app.command()
+@o.also(o.CAMERA)
 def live(
     source: Annotated[str | None, typer.Argument(help="A camera number, a file or a URL; the first camera.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Record the video too.")] = None,
@@ -160,6 +164,8 @@ def live(
     set: o.Set = None,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
+    *,
+    more: dict[str, Any],
 ) -> None:
     """Watch depth in a window, files at their own pace; q or Esc ends.
 
@@ -170,6 +176,7 @@ def live(
 
 
 @app.command()
+@o.also(o.CAMERA)
 def run(
     config: Annotated[Path, typer.Argument(help="YAML file with settings.")],
     source: Annotated[list[str] | None, typer.Option("--source", help="Instead of the file's source.")] = None,
@@ -182,6 +189,8 @@ def run(
     set: o.Set = None,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
+    *,
+    more: dict[str, Any],
 ) -> None:
     """Run what a configuration file says.
 
@@ -194,6 +203,7 @@ def run(
 
 
 @app.command()
+@o.also(o.CAMERA)
 def image(
     picture: Annotated[str, typer.Argument(help="A path or an http(s) address.")],
     output: Annotated[Path, typer.Option("--output", "-o", help=".png (16 bit), .exr or .npz; .jpg to look at.")],
@@ -212,6 +222,8 @@ def image(
     set: o.Set = None,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
+    *,
+    more: dict[str, Any],
 ) -> None:
     """Estimate the depth of one picture.
 
@@ -229,6 +241,7 @@ def image(
 
 
 @app.command()
+@o.also(o.CAMERA)
 def probe(
     source: Annotated[str, typer.Argument(help="Anything convert takes.")],
     max_side: o.MaxSide = None,
@@ -236,6 +249,8 @@ def probe(
     set: o.Set = None,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
+    *,
+    more: dict[str, Any],
 ) -> None:
     """Say what a source is, without running a model.
 

@@ -23,7 +23,7 @@ out = Console(width=None if sys.stdout.isatty() else 200, **_PLAIN)
 err = Console(stderr=True, **_PLAIN)
 
 _verbose = False
-_NOT_SETTINGS = ("config", "set", "quiet", "verbose")
+_NOT_SETTINGS = ("config", "set", "quiet", "verbose", "more")
 
 
 def complain(text: str) -> None:
@@ -52,11 +52,14 @@ def _redact(record: logging.LogRecord) -> bool:
 
 
 def settings_from(flags: dict[str, Any]) -> Settings:
-    """Settings from a verb's arguments; `--config` and `--set` are applied beneath the flags. Raises ConfigError."""
+    """Settings from a verb's arguments; `--config` and `--set` are applied beneath the flags. Raises ConfigError.
+
+    `more` holds those that came by `cli_options.also`.
+    """
     from streamdepth import config  # not needed for --help, and slow to load
 
     configure(quiet=flags["quiet"], verbose=flags["verbose"])
-    values = {k: v for k, v in flags.items() if k not in _NOT_SETTINGS}
+    values = {k: v for k, v in (flags | flags.get("more", {})).items() if k not in _NOT_SETTINGS}
     return config.load(flags["config"], flags["set"], values)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -49,3 +52,38 @@ AcceptLicense = Annotated[bool | None, typer.Option("--accept-license", help="Us
 AllowPickle = Annotated[bool | None, typer.Option("--allow-pickle", help="Load weights that are not safetensors.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log more, and show tracebacks.")]
+
+CAMERA: dict[str, Any] = {
+    "camera_info": Annotated[
+        Path | None, typer.Option("--camera-info", help="The camera: a ROS camera_info YAML, as calibrate writes it.")
+    ],
+    "fov": Annotated[float | None, typer.Option("--fov", help="Instead: horizontal field of view in degrees.")],
+    "fx": Annotated[float | None, typer.Option("--fx", help="Instead: focal length in px of the pictures.")],
+    "fy": Annotated[float | None, typer.Option("--fy", help="Where pixels are not square.")],
+    "cx": Annotated[float | None, typer.Option("--cx", help="Principal point in px; the middle.")],
+    "cy": Annotated[float | None, typer.Option("--cy", help="Principal point in px; the middle.")],
+    "undistort": Annotated[bool | None, typer.Option("--undistort", help="Undo the distortion that it tells.")],
+}
+"""What is known of the camera."""
+
+
+def also(*groups: Mapping[str, Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a verb the flags of these groups too, in its argument `more` (a dictionary)."""
+
+    def decorate(verb: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(verb)
+        def with_more(**flags: Any) -> None:
+            more = {name: flags.pop(name) for group in groups for name in group}
+            verb(**flags, more=more)
+
+        signature = inspect.signature(verb, eval_str=True)
+        own = [parameter for name, parameter in signature.parameters.items() if name != "more"]
+        added = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+            for group in groups
+            for name, annotation in group.items()
+        ]
+        with_more.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
+        return with_more
+
+    return decorate

@@ -94,6 +94,17 @@ class Settings(_Section):
     """off, light, default, strong, or for files offline."""
     range: str = "auto"
     """Displayed depth: auto, lock:LOW,HIGH in the unit of the depth, or for files per-shot."""
+    camera_info: Path | None = None
+    """The camera as a ROS camera_info YAML; wins over what the source and the model say."""
+    fov: float | None = Field(None, gt=0, lt=180)
+    """Horizontal field of view of the pictures, degrees; instead of camera_info."""
+    fx: float | None = Field(None, gt=0)
+    """Focal length in px of the pictures; instead of camera_info. fy is the same and cx, cy the middle if not given."""
+    fy: float | None = Field(None, gt=0)
+    cx: float | None = None
+    cy: float | None = None
+    undistort: bool = False
+    """Undo the lens's distortion that camera_info tells."""
     edges: Literal["plain", "guided"] = "plain"
     """guided: depth at full size follows the edges of the picture."""
     drop_flying: bool = False

@@ -7,12 +7,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from streamdepth.api import Depth, estimate_pixels
+from streamdepth.api import Depth, estimate_pixels, read_photo
 from streamdepth.config import Settings
 from streamdepth.render import check_look, render
 from streamdepth.sinks.images import check_picture, write_depth_picture
 from streamdepth.sinks.output import check_output, complete_file
-from streamdepth.sources.images import read_picture
 from streamdepth.types import DepthFrame, Frame
 from streamdepth.types import Image as Pixels
 
@@ -30,8 +29,8 @@ def convert_picture(picture: str, output: Path, settings: Settings) -> Depth:
     check_output(output, overwrite=settings.overwrite, origin=Path(picture))
     if not is_look:
         check_picture(output)
-    pixels = read_picture(picture, max_side_px=settings.max_side)
-    result = estimate_pixels(pixels, settings)
+    pixels, camera = read_photo(picture, settings)
+    result = estimate_pixels(pixels, settings, camera)
     if is_look:
         _write_look(output, pixels, result, settings)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -33,7 +33,7 @@ class DepthKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Intrinsics:
-    """A pinhole camera: focal lengths and principal point in px of a picture of `width` x `height` px.
+    """A camera: focal lengths and principal point in px of a picture of `width` x `height` px, and its lens.
 
     Pixel centres lie at whole numbers, as in OpenCV and ROS.
     """
@@ -44,10 +44,16 @@ class Intrinsics:
     cy: float
     width: int
     height: int
+    distortion: tuple[float, ...] = ()
+    """Coefficients in OpenCV's order; empty for a lens that keeps straight lines straight. No unit."""
+    distortion_model: str = "plumb_bob"
+    """What they mean, by ROS's names: plumb_bob, rational_polynomial, or equidistant (fisheye)."""
 
     def __post_init__(self) -> None:
         if not (self.fx > 0 and self.fy > 0 and self.width > 0 and self.height > 0):
             raise ValueError(f"focal lengths and size must be positive: {self}")
+        if not math.isfinite(self.fx + self.fy + self.cx + self.cy + sum(self.distortion)):
+            raise ValueError(f"not all numbers of the camera are finite: {self}")
 
     @classmethod
     def from_focal(cls, focal_px: float, width: int, height: int) -> Intrinsics:
@@ -65,7 +71,16 @@ class Intrinsics:
         """The same camera after its picture was resized."""
         x, y = width / self.width, height / self.height
         cx, cy = (self.cx + 0.5) * x - 0.5, (self.cy + 0.5) * y - 0.5
-        return Intrinsics(self.fx * x, self.fy * y, cx, cy, width, height)
+        return replace(self, fx=self.fx * x, fy=self.fy * y, cx=cx, cy=cy, width=width, height=height)
+
+    def cropped(self, left: int, top: int, width: int, height: int) -> Intrinsics:
+        """The same camera after all but `width` x `height` px from (left, top) on were cut away."""
+        return replace(self, cx=self.cx - left, cy=self.cy - top, width=width, height=height)
+
+    @property
+    def pinhole(self) -> Intrinsics:
+        """The same camera with a lens that does not distort."""
+        return replace(self, distortion=(), distortion_model="plumb_bob")
 
 
 @dataclass(frozen=True, slots=True)

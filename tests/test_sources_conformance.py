@@ -18,10 +18,12 @@ from fake_camera import FakeCapture
 from PIL import Image
 
 from streamdepth.errors import SourceError
+from streamdepth.intrinsics import CameraChoice
 from streamdepth.sources.camera import CameraSource
 from streamdepth.sources.devices import DeviceSource
 from streamdepth.sources.file import FileSource
 from streamdepth.sources.images import ImagesSource
+from streamdepth.sources.lens import LensSource
 from streamdepth.sources.network import NetworkSource
 from streamdepth.sources.paced import PacedSource
 from streamdepth.stages import Source
@@ -66,6 +68,12 @@ def rotated_anamorphic_file(folder: Path, patch: pytest.MonkeyPatch) -> Iterator
 @case
 def paced(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
     yield Case(PacedSource(FileSource(folder / "a.mp4")), lambda: media.write_video(folder / "a.mp4", count=COUNT))
+
+
+@case
+def lens(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
+    source = LensSource(FileSource(folder / "a.mp4"), CameraChoice(fov=60), undistort=True)
+    yield Case(source, lambda: media.write_video(folder / "a.mp4", count=COUNT))
 
 
 @case

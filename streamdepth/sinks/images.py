@@ -105,6 +105,10 @@ class ImagesSink(Sink):
             self.discard()
             raise
         self._facts["frames"][name] = {"index": number, "pts": item.frame.pts, **({"range": scale} if scale else {})}
+        if (camera := item.intrinsics) is not None:
+            self._facts["camera"] = {
+                name: getattr(camera, name) for name in ("width", "height", "fx", "fy", "cx", "cy")
+            }
         if self.pattern.suffix.lower() == ".png" and item.kind is DepthKind.METRIC and (depth > _LARGEST_M).any():
             self.notice(f"depth beyond {_LARGEST_M} m does not fit into a PNG of millimetres; .exr and .npz keep it")
 

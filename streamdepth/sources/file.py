@@ -9,6 +9,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 
 from streamdepth.errors import SourceOpenError
+from streamdepth.intrinsics import from_tags
 from streamdepth.redact import redact
 from streamdepth.sources.decode import MAX_SIDE_PX, DecodedSource, reason_of
 from streamdepth.sources.track import Track
@@ -45,6 +46,7 @@ class FileSource(DecodedSource[Track]):
             frame_count=track.frame_count,
             time_base=track.time_base,
             origin=self.path if self.path.is_file() else None,  # a pipe can be read once only
+            intrinsics=from_tags({**track.container.metadata, **track.stream.metadata}, track.width, track.height),
         )
 
 

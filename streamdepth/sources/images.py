@@ -22,10 +22,11 @@ from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
 
 from streamdepth.errors import SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
+from streamdepth.intrinsics import from_exif
 from streamdepth.redact import redact, redact_text
 from streamdepth.sources.decode import MAX_SIDE_PX, check_side
 from streamdepth.stages import Source
-from streamdepth.types import Frame, Image, StreamInfo
+from streamdepth.types import Frame, Image, Intrinsics, StreamInfo
 
 PICTURE_SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".dib", ".tif", ".tiff"),
@@ -54,13 +55,14 @@ class ImagesSource(Source):
         self._first: tuple[int, Image] | None = None
         self._time_base = Fraction(1)
         self._index = self._total = self._failed = 0
+        self._camera: Intrinsics | None = None
 
     def open(self) -> StreamInfo:
         self.close()
         addresses = _addresses(self.pattern)
         self._index, self._failed, self._total = 0, 0, len(addresses)
         if len(addresses) == 1:
-            self._waiting = iter([(0, read_picture(addresses[0], max_side_px=self.max_side_px))])
+            self._waiting = iter([(0, self._picture(addresses[0]))])
         else:
             self._waiting = self._pictures(addresses)
         self._first = next(self._waiting, None)
@@ -68,15 +70,28 @@ class ImagesSource(Source):
             self._failed = 0
             raise SourceOpenError(f"none of the {self._total} pictures of {self._name} can be read")
         height, width = self._first[1].shape[:2]
+        camera = self._camera
         rate = Fraction(self.fps).limit_denominator(1001)
         self._time_base = 1 / rate
-        return StreamInfo(self._name, width, height, fps=rate, frame_count=len(addresses), time_base=self._time_base)
+        return StreamInfo(
+            self._name,
+            width,
+            height,
+            fps=rate,
+            frame_count=len(addresses),
+            time_base=self._time_base,
+            intrinsics=camera,
+        )
+
+    def _picture(self, address: str) -> Image:
+        image, self._camera = read_picture_and_camera(address, max_side_px=self.max_side_px)
+        return image
 
     def _pictures(self, addresses: list[str]) -> Iterator[tuple[int, Image]]:
         size: tuple[int, int] | None = None
         for position, address in enumerate(addresses):
             try:
-                image = read_picture(address, max_side_px=self.max_side_px)
+                image = self._picture(address)
             except SourceError as error:
                 self._failed += 1
                 if self._failed <= _MOST_SKIPPED_SAID:
@@ -123,11 +138,19 @@ def read_picture(picture: str | Path | Pillow.Image, *, max_side_px: int = MAX_S
     16-bit and floating-point pictures are brought to 8 bits, transparency is left out, of an animation the first
     picture is taken. Raises SourceOpenError, or SourceTimeoutError when a server does not answer.
     """
+    return read_picture_and_camera(picture, max_side_px=max_side_px)[0]
+
+
+def read_picture_and_camera(
+    picture: str | Path | Pillow.Image, *, max_side_px: int = MAX_SIDE_PX
+) -> tuple[Image, Intrinsics | None]:
+    """The picture as `read_picture` gives it, and its camera where EXIF tells the focal length. Raises as that does."""
     name = "the picture" if isinstance(picture, Pillow.Image) else redact(str(picture))
     with _explained(name):
         opened = picture if isinstance(picture, Pillow.Image) else Pillow.open(_bytes_of(str(picture), name))
         check_side(name, *opened.size, max_side_px)
-        return _rgb(ImageOps.exif_transpose(opened))
+        pixels = _rgb(ImageOps.exif_transpose(opened))
+        return pixels, from_exif(opened.getexif(), pixels.shape[1], pixels.shape[0])
 
 
 @contextmanager

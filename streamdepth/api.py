@@ -83,15 +83,18 @@ def read_photo(image: Any, settings: config.Settings) -> tuple[Image, Intrinsics
 
 def estimate_pixels(pixels: Image, settings: config.Settings, camera: Intrinsics | None = None) -> Depth:
     """The depth of a picture in memory, (H, W, 3) uint8 RGB. camera: its own; else the model's, where it tells one."""
-    from streamdepth.render import resize_depth
+    item = estimate_item(pixels, settings, camera)
+    return Depth(item.resized(), item.kind, item.intrinsics)
 
+
+def estimate_item(pixels: Image, settings: config.Settings, camera: Intrinsics | None = None) -> DepthFrame:
+    """As `estimate_pixels`, with the depth at the network's size."""
     estimator = _loaded(settings.model_copy(update=_NOT_THE_MODELS))
     frame = Frame(pixels, 0, 0, Fraction(1), time.monotonic(), "picture")
     result = estimator.estimate([frame])[0]
-    height, width = pixels.shape[:2]
     if camera is None and result.focal_px:
-        camera = Intrinsics.from_focal(result.focal_px, width, height)
-    return Depth(resize_depth(result.depth, width, height), estimator.info.kind, camera)
+        camera = Intrinsics.from_focal(result.focal_px, pixels.shape[1], pixels.shape[0])
+    return DepthFrame(frame, result.depth, estimator.info.kind, intrinsics=camera)
 
 
 _NOT_THE_MODELS = {

@@ -196,6 +196,7 @@ def make_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
         sinks.append(_picture_sink(_inside(settings.output, name, ".mp4"), settings))
     if settings.depth_out:
         sinks.append(_depth_sink(_inside(settings.depth_out, name, ".mkv"), settings))
+    sinks += _model_sinks(settings, name)
     if settings.window:
         from streamdepth.sinks.window import WindowSink
 
@@ -210,6 +211,21 @@ def make_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
             )
         )
     return sinks
+
+
+def _model_sinks(settings: Settings, name: str | None) -> Iterator[Sink]:
+    """Points and meshes; several sources have folders."""
+    from streamdepth.sinks.models import ModelSink, Shape
+
+    points, every = settings.points, settings.ply_every
+    if every and not (points or settings.mesh):
+        points = Path(f"{stems(settings.source)[0]}_%06d.ply") if name is None else Path()
+    wanted: list[tuple[Path | None, Shape]] = [(points, "points"), (settings.mesh, "mesh")]
+    for path, shape in wanted:
+        if path is not None:
+            suffix = "_%06d.ply" if shape == "points" else "_%06d.glb"
+            path = _inside(path, name, suffix)
+            yield ModelSink(path, shape, every=every or 1, overwrite=settings.overwrite, edges=settings.edges)
 
 
 def _inside(path: Path, name: str | None, suffix: str) -> Path:
@@ -350,7 +366,7 @@ def _named(settings: Settings) -> list[tuple[str, str | None]]:
     """Each source with the stem of its outputs: None for a single source, whose outputs are named in full."""
     if len(settings.source) == 1:
         return [(settings.source[0], None)]
-    for path in (settings.output, settings.depth_out):
+    for path in (settings.output, settings.depth_out, settings.points, settings.mesh):
         if path and path.suffix:
             raise ConfigError(f"{len(settings.source)} sources need a folder to write to, not the file '{path}'")
     return list(zip(settings.source, stems(settings.source), strict=True))

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from streamdepth import __version__, cli_bench, cli_eval, cli_export, cli_train
+from streamdepth import __version__, cli_bench, cli_eval, cli_export, cli_image, cli_train
 from streamdepth import cli_options as o
 from streamdepth.cli_console import complain, configure, err, out, settings_from
 from streamdepth.errors import (
@@ -36,6 +36,7 @@ app.add_typer(cli_train.app, name="train")
 app.command()(cli_export.export)
 app.command()(cli_export.quantize)
 app.command()(cli_bench.bench)
+app.command()(cli_image.image)
 
 
 def main() -> None:
@@ -91,7 +92,7 @@ def _root(
 
 
 @app.command()
-@o.also(o.CAMERA)
+@o.also(o.CAMERA, o.SHAPES, o.EVERY)
 def convert(
     source: Annotated[list[str], typer.Argument(help="Files, folders, URLs, camera numbers, lavfi:...")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Video to write; a folder for several.")] = None,
@@ -129,7 +130,7 @@ def convert(
     Example: streamdepth convert in.mp4 -o out.mp4 --depth-out depth.mkv
     """
     settings = settings_from(locals())
-    if not (settings.output or settings.depth_out):
+    if not (settings.output or settings.depth_out or settings.points or settings.mesh or settings.ply_every):
         raise ConfigError("convert needs an output: -o out.mp4 for a video to watch, --depth-out depth.mkv for data")
     _run(settings, quiet)
 
@@ -197,47 +198,9 @@ def run(
     Example: streamdepth run configs/webcam.yaml --set camera.fps=15
     """
     settings = settings_from(locals())
-    if not (settings.output or settings.depth_out or settings.window):
+    if not (settings.output or settings.depth_out or settings.points or settings.mesh or settings.window):
         raise ConfigError(f"'{config}' names no output; add output:, depth_out: or window: true")
     _run(settings, quiet)
-
-
-@app.command()
-@o.also(o.CAMERA)
-def image(
-    picture: Annotated[str, typer.Argument(help="A path or an http(s) address.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help=".png (16 bit), .exr or .npz; .jpg to look at.")],
-    model: o.Model = None,
-    size: o.Size = None,
-    engine: o.Engine = None,
-    device: o.Device = None,
-    precision: o.Precision = None,
-    style: o.Style = None,
-    colormap: o.Colormap = None,
-    max_side: o.MaxSide = None,
-    overwrite: o.Overwrite = None,
-    accept_license: o.AcceptLicense = None,
-    allow_pickle: o.AllowPickle = None,
-    config: o.ConfigFile = None,
-    set: o.Set = None,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
-    *,
-    more: dict[str, Any],
-) -> None:
-    """Estimate the depth of one picture.
-
-    Example: streamdepth image photo.jpg -o depth.png
-    """
-    from streamdepth.picture import convert_picture
-
-    flags = {k: v for k, v in locals().items() if k not in ("picture", "convert_picture")}
-    settings = settings_from(flags)
-    result = convert_picture(picture, output, settings)
-    if not quiet:
-        height, width = result.predicted_depth.shape
-        unit = "metres" if result.unit else "inverse depth without unit, near is large"
-        err.print(f"{output}: {width}x{height}, {result.kind.value} ({unit}), {settings.model}")
 
 
 @app.command()

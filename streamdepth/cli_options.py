@@ -66,6 +66,21 @@ CAMERA: dict[str, Any] = {
 }
 """What is known of the camera."""
 
+SHAPES: dict[str, Any] = {
+    "points": Annotated[
+        Path | None, typer.Option("--points", "--ply", help="Write a point cloud: .ply or .pcd; of a video %06d.ply.")
+    ],
+    "mesh": Annotated[
+        Path | None, typer.Option("--mesh", "--glb", help="Write a mesh: .glb, .ply or .obj; of a video %06d.glb.")
+    ],
+}
+"""What is built in 3D."""
+EVERY: dict[str, Any] = {
+    "ply_every": Annotated[
+        int | None, typer.Option("--ply-every", help="Of every so many frames; alone it writes NAME_%06d.ply.")
+    ],
+}
+
 
 def also(*groups: Mapping[str, Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Gives a verb the flags of these groups too, in its argument `more` (a dictionary)."""

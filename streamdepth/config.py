@@ -66,6 +66,12 @@ class Settings(_Section):
     """A video to watch; a folder when there are several sources."""
     depth_out: Path | None = None
     """The depth: .mkv, or %06d with .png, .exr or .npz; a folder when there are several sources."""
+    points: Path | None = None
+    """Point clouds: .ply or .pcd, of a video with %06d."""
+    mesh: Path | None = None
+    """Meshes: .glb, .ply or .obj, of a video with %06d."""
+    ply_every: int | None = Field(None, ge=1)
+    """Points and meshes of every so many frames of a video; without `points` and `mesh`, NAME_%06d.ply."""
     window: bool = False
     """Show a window too."""
     pace: bool = False

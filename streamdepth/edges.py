@@ -69,7 +69,8 @@ def flying_pixels(depth: DepthMap, kind: DepthKind, most: float = 0.15) -> Mask:
     window = np.ones((3, 3), np.uint8)
     nearest = cv2.dilate(inverse, window)
     farthest = cv2.erode(np.where(known | np.isposinf(depth), inverse, np.float32(np.inf)), window)
-    return known & (nearest > (1 + most) * farthest)
+    with np.errstate(over="ignore"):  # where nothing is known, OpenCV gives the largest float
+        return known & (nearest > (1 + most) * farthest)
 
 
 def without_flying(item: DepthFrame) -> DepthFrame:

@@ -1,46 +1,67 @@
-"""One picture in, one depth picture out."""
+"""One picture in, its depth out: as a picture, as points, as a mesh."""
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 
 from PIL import Image
 
-from streamdepth.api import Depth, estimate_pixels, read_photo
+from streamdepth.api import estimate_item, read_photo
 from streamdepth.config import Settings
+from streamdepth.edges import with_edges
 from streamdepth.render import check_look, render
 from streamdepth.sinks.images import check_picture, write_depth_picture
+from streamdepth.sinks.models import SUFFIXES, Shape, check_model, words_about, write_model
 from streamdepth.sinks.output import check_output, complete_file
-from streamdepth.types import DepthFrame, Frame
-from streamdepth.types import Image as Pixels
+from streamdepth.types import DepthFrame
 
 LOOKS = (".jpg", ".jpeg", ".webp")
 """Endings of pictures to look at; all others keep the depth itself."""
 
 
-def convert_picture(picture: str, output: Path, settings: Settings) -> Depth:
-    """Writes the depth of `picture` to `output`: 16-bit PNG, EXR, NPZ, or colours for .jpg and .webp.
+def convert_picture(picture: str, settings: Settings) -> tuple[DepthFrame, list[str]]:
+    """Writes the depth of `picture` to the settings' `output`, `points` and `mesh`; returns it, and what a user
+    should know.
 
+    output: 16-bit PNG, EXR, NPZ, colours for .jpg and .webp, points for .ply and .pcd, a mesh for .glb and .obj.
     Raises SourceError, EstimatorError, ConfigError or SinkError.
     """
-    is_look = output.suffix.lower() in LOOKS
     check_look(settings.style, settings.colormap, settings.video.alpha)
-    check_output(output, overwrite=settings.overwrite, origin=Path(picture))
-    if not is_look:
-        check_picture(output)
+    outputs = _outputs(settings)
+    for path, shape in outputs:
+        check_output(path, overwrite=settings.overwrite, origin=Path(picture))
+        if shape is not None:
+            check_model(path, shape)
+        elif path.suffix.lower() not in LOOKS:
+            check_picture(path)
     pixels, camera = read_photo(picture, settings)
-    result = estimate_pixels(pixels, settings, camera)
-    if is_look:
-        _write_look(output, pixels, result, settings)
-    else:
-        facts = {"model": settings.model}
-        write_depth_picture(output, result.predicted_depth, result.kind, overwrite=settings.overwrite, text=facts)
-    return result
+    item = with_edges(estimate_item(pixels, settings, camera), settings.edges)
+    for path, shape in outputs:
+        if shape is not None:
+            write_model(path, item, shape, overwrite=settings.overwrite)
+        elif path.suffix.lower() in LOOKS:
+            _write_look(path, item, settings)
+        else:
+            facts = {"model": settings.model}
+            write_depth_picture(path, item.resized(), item.kind, overwrite=settings.overwrite, text=facts)
+    return item, words_about(item) if any(shape for _, shape in outputs) else []
 
 
-def _write_look(output: Path, pixels: Pixels, result: Depth, settings: Settings) -> None:
-    item = DepthFrame(Frame(pixels, 0, 0, Fraction(1), 0.0), result.predicted_depth, result.kind)
+def _outputs(settings: Settings) -> list[tuple[Path, Shape | None]]:
+    """Each path with the shape to build; None for a picture of the depth."""
+    found: list[tuple[Path, Shape | None]] = []
+    if settings.output:
+        suffix = settings.output.suffix.lower()
+        shapes = [shape for shape, suffixes in SUFFIXES.items() if suffix in suffixes]
+        found.append((settings.output, shapes[0] if shapes else None))
+    if settings.points:
+        found.append((settings.points, "points"))
+    if settings.mesh:
+        found.append((settings.mesh, "mesh"))
+    return found
+
+
+def _write_look(output: Path, item: DepthFrame, settings: Settings) -> None:
     video = settings.video
     look = render(item, style=settings.style, colormap=settings.colormap, alpha=video.alpha, bar=video.legend)
     with complete_file(output, overwrite=settings.overwrite) as temporary:

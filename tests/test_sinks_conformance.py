@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import av
@@ -13,11 +14,12 @@ import pytest
 from streamdepth.errors import SinkOpenError, SinkWriteError
 from streamdepth.sinks.depth_video import DepthVideo, DepthVideoSink
 from streamdepth.sinks.images import ImagesSink
+from streamdepth.sinks.models import ModelSink
 from streamdepth.sinks.output import av_path
 from streamdepth.sinks.video import VideoSink
 from streamdepth.stages import Sink
 from streamdepth.testing import SyntheticSource
-from streamdepth.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
+from streamdepth.types import DepthFrame, DepthKind, Intrinsics, ModelInfo, StreamInfo
 
 
 def frames_of_video(path: Path) -> int:
@@ -46,12 +48,14 @@ CASES = [
     Case("%06d.png", ImagesSink, "000000.png", numbered),
     Case("%06d.npz", ImagesSink, "000000.npz", numbered),
     Case("%06d.exr", ImagesSink, "000000.exr", numbered),
+    Case("%06d.ply", ModelSink, "000000.ply", numbered),
+    Case("%06d.glb", partial(ModelSink, shape="mesh"), "000000.glb", numbered),
 ]
 
 MODEL = ModelInfo("test", DepthKind.METRIC)
 
 
-@pytest.fixture(params=CASES, ids=lambda case: f"{case.make.__name__}-{case.name}")
+@pytest.fixture(params=CASES, ids=lambda case: case.name)
 def case(request: pytest.FixtureRequest) -> Case:
     found: Case = request.param
     if found.name.endswith(".exr"):
@@ -64,7 +68,8 @@ def stream(count: int = 4, width: int = 48, height: int = 32) -> tuple[StreamInf
     info = source.open()
     items = []
     while (frame := source.read()) is not None:
-        items.append(DepthFrame(frame, source.depth_at(frame.index), DepthKind.METRIC, range=(1.0, 4.0)))
+        depth, camera = source.depth_at(frame.index), Intrinsics.from_fov(60, width, height)
+        items.append(DepthFrame(frame, depth, DepthKind.METRIC, range=(1.0, 4.0), intrinsics=camera))
     return info, items
 
 
@@ -152,7 +157,7 @@ def test_refuses_a_missing_folder(case: Case, tmp_path: Path) -> None:
 
 
 def test_refuses_an_unknown_extension(case: Case, tmp_path: Path) -> None:
-    with pytest.raises(SinkOpenError, match=r"\.(png|mp4|mkv)"):
+    with pytest.raises(SinkOpenError, match=r"\.(png|mp4|mkv|ply)"):
         case.make(tmp_path / "out.xyz").open(stream()[0], MODEL)
     assert names(tmp_path) == []
 

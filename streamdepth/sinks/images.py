@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,18 @@ import numpy as np
 
 from streamdepth.edges import Edges, check_edges, with_edges, without_flying
 from streamdepth.errors import MissingDependencyError, SinkOpenError, SinkWriteError
-from streamdepth.sinks.output import PendingFolder, check_output, complete_file, writing
+from streamdepth.sinks.output import (
+    NUMBER,
+    PendingFolder,
+    check_output,
+    complete_file,
+    numbered,
+    numbered_files,
+    writing,
+)
 from streamdepth.stages import Sink
 from streamdepth.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
 
-_NUMBER = re.compile(r"%0?\d*d")
 _LARGEST_M = 65.535
 """The largest depth of a PNG in millimetres."""
 
@@ -58,17 +64,17 @@ class ImagesSink(Sink):
     @property
     def sidecar(self) -> Path:
         """Where the JSON goes."""
-        name = _NUMBER.sub("frames", self.pattern.stem, count=1) if self._numbered else self.pattern.name
+        name = NUMBER.sub("frames", self.pattern.stem, count=1) if self._numbered else self.pattern.name
         return self.pattern.with_name(f"{name}.json")
 
     @property
     def _numbered(self) -> bool:
-        return _NUMBER.search(self.pattern.name) is not None
+        return NUMBER.search(self.pattern.name) is not None
 
     def open(self, info: StreamInfo, model: ModelInfo) -> None:
         check_picture(self.pattern)
         check_output(self.sidecar, overwrite=self.overwrite, origin=info.origin)
-        for existing in self._existing():
+        for existing in numbered_files(self.pattern):
             check_output(existing, overwrite=self.overwrite, origin=info.origin)
         in_mm = self.pattern.suffix.lower() == ".png" and model.kind is DepthKind.METRIC
         self._folder = PendingFolder(self.pattern.parent, overwrite=self.overwrite)
@@ -83,17 +89,11 @@ class ImagesSink(Sink):
             "frames": {},
         }
 
-    def _existing(self) -> list[Path]:
-        """The files the pattern stands for that are there already."""
-        before, *after = _NUMBER.split(self.pattern.name, maxsplit=1)
-        name = re.compile(re.escape(before) + (r"\d+" + re.escape(after[0]) if after else ""))
-        return [path for path in self.pattern.parent.iterdir() if name.fullmatch(path.name)]
-
     def write(self, item: DepthFrame) -> None:
         if self._folder is None:
             raise SinkWriteError(f"'{self.pattern}' is not open; call open first")
         number = item.frame.index
-        name = _NUMBER.sub(lambda field: field[0] % number, self.pattern.name, count=1)
+        name = numbered(self.pattern, number)
         if name in self._facts["frames"]:
             self.discard()
             raise SinkWriteError(f"'{name}' can hold one frame only; number the pictures, for example %06d.png")
@@ -123,7 +123,7 @@ class ImagesSink(Sink):
         except SinkWriteError:
             self.discard()
             raise
-        older = {path.name for path in self._existing()} - self._facts["frames"].keys()
+        older = {path.name for path in numbered_files(self.pattern)} - self._facts["frames"].keys()
         if older:
             self.notice(f"{len(older)} older pictures of '{self.pattern}' stay where they are")
         folder, self._folder = self._folder, None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ import av
 
 from streamdepth.errors import SinkOpenError, SinkWriteError
 
+NUMBER = re.compile(r"%0?\d*d")
+"""What stands for a frame's index in a name."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -72,6 +75,18 @@ def complete_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         file.commit()
     finally:
         file.discard()
+
+
+def numbered_files(pattern: Path) -> list[Path]:
+    """The files there already that `pattern` stands for: with any number for its first %06d, or that very name."""
+    before, *after = NUMBER.split(pattern.name, maxsplit=1)
+    name = re.compile(re.escape(before) + (r"\d+" + re.escape(after[0]) if after else ""))
+    return [path for path in pattern.parent.iterdir() if name.fullmatch(path.name)]
+
+
+def numbered(pattern: Path, number: int) -> str:
+    """The name of one file of `pattern`."""
+    return NUMBER.sub(lambda field: field[0] % number, pattern.name, count=1)
 
 
 class PendingFile:

@@ -1,0 +1,199 @@
+"""Geometry against exact depth."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from fractions import Fraction
+
+import cv2
+import exact_scene as scene
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamdepth.geometry import (
+    back_project,
+    fit_plane,
+    ground_plane,
+    height_map,
+    mesh,
+    normals,
+    point_cloud,
+    project,
+    shape_of,
+    volume,
+)
+from streamdepth.types import DepthFrame, DepthKind, DepthMap, Frame, Image, Intrinsics
+
+CAMERA = scene.CAMERA
+BARREL = replace(CAMERA, distortion=(-0.25, 0.06, 0.001, -0.001, 0.0))
+FISHEYE = replace(CAMERA, distortion=(0.03, -0.01, 0.002, 0.0), distortion_model="equidistant")
+
+
+def item_of(depth: DepthMap, image: Image, kind: DepthKind = DepthKind.METRIC) -> DepthFrame:
+    return DepthFrame(Frame(image, 0, 0, Fraction(1), time.monotonic()), depth, kind, intrinsics=CAMERA)
+
+
+@pytest.mark.parametrize("camera", [CAMERA, BARREL, FISHEYE], ids=["pinhole", "barrel", "fisheye"])
+def test_points_project_back_to_their_pixels(camera: Intrinsics) -> None:
+    depth = scene.depth_of(scene.pose(), CAMERA)
+    seen = project(back_project(depth, camera), camera)
+    u, v = np.meshgrid(np.arange(640), np.arange(480))
+    assert np.abs(seen - np.stack([u, v], axis=-1)).max() < (1e-3 if camera is CAMERA else 0.05)
+
+
+def test_back_projection_is_exact_within_floats() -> None:
+    """The points lie on the floor and the box in the world, wherever the camera stands."""
+    for turn in (0.0, 35.0, 200.0):
+        pose = scene.pose(turn=turn)
+        depth = scene.depth_of(pose)
+        world = back_project(depth, CAMERA).astype(np.float64) @ pose[:3, :3].T + pose[:3, 3]
+        away = np.abs(np.abs(world) * 2 - [scene.BOX_M[0], 0, scene.BOX_M[2]]) / 2
+        faces = np.stack([np.abs(world[..., 1]), np.abs(world[..., 1] - scene.BOX_M[1]), away[..., 0], away[..., 2]])
+        assert faces.min(axis=0).max() < 1e-6
+
+
+def test_unknown_infinite_and_impossible_depth_is_no_point() -> None:
+    depth = np.array([[1.0, np.nan, np.inf, 0.0, -1.0]], np.float32)
+    points = back_project(depth, CAMERA)
+    assert np.isfinite(points[0, 0]).all()
+    assert np.isnan(points[0, 1:]).all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(20, 300), st.integers(20, 200))
+def test_points_are_the_same_places_at_every_size_of_the_depth_map(width: int, height: int) -> None:
+    """A wall at 2 m: the field of view does not change with the map's size."""
+    points = back_project(np.full((height, width), 2, np.float32), CAMERA)
+    pixel = 2 * CAMERA.resized(width, height).pinhole.fx ** -1
+    left = -2 * (CAMERA.cx + 0.5) / CAMERA.fx
+    assert points[0, 0, 0] == pytest.approx(left + pixel / 2, abs=1e-5)
+
+
+def test_normals_of_the_floor_point_up_and_of_the_box_away_from_it() -> None:
+    pose = scene.pose()
+    world = normals(scene.depth_of(pose), CAMERA) @ pose[:3, :3].T.astype(np.float32)
+    steepest = np.abs(world).max(axis=-1)
+    assert (steepest > 0.999).mean() > 0.99
+    assert (world[~scene.on_box(pose)][:, 1] > 0.99).mean() > 0.98
+
+
+def test_the_ground_plane_is_the_floor() -> None:
+    plane = ground_plane(scene.depth_of(scene.pose()), CAMERA)
+    assert plane is not None
+    assert plane.offset == pytest.approx(scene.HEIGHT_M, abs=1e-3)
+    down = np.radians(scene.PITCH)
+    assert plane.normal == pytest.approx([0, -np.cos(down), -np.sin(down)], abs=1e-3)
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=20, deadline=None)
+def test_a_plane_is_found_among_others_points(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    normal = rng.normal(size=3)
+    normal /= np.linalg.norm(normal)
+    flat = rng.uniform(-1, 1, (600, 3))
+    flat -= np.outer(flat @ normal + 1.5, normal)
+    flat += rng.normal(0, 0.003, flat.shape)
+    plane = fit_plane(np.concatenate([flat, rng.uniform(-3, 3, (400, 3))]), tolerance_m=0.02)
+    assert plane is not None
+    assert abs(abs(plane.normal @ normal) - 1) < 1e-3
+    assert plane.offset == pytest.approx(1.5, abs=0.01)
+
+
+def test_too_few_points_are_no_plane() -> None:
+    assert fit_plane([[0, 0, 1], [1, 0, 1]]) is None
+    assert ground_plane(np.full((9, 9), np.nan, np.float32), CAMERA) is None
+
+
+@pytest.mark.parametrize("turn", [0.0, 20.0, 45.0])
+@pytest.mark.parametrize("pitch", [40.0, 60.0])
+def test_the_volume_of_a_known_box(turn: float, pitch: float) -> None:
+    """Within 2 %, from one view and exact depth."""
+    away = scene.HEIGHT_M / np.tan(np.radians(pitch))
+    pose = scene.pose(pitch, turn=turn, away_m=float(away))
+    depth, region = scene.depth_of(pose), np.zeros((480, 640), np.bool_)
+    region[20:-20, 20:-20] = True
+    plane = ground_plane(depth, CAMERA)
+    assert plane is not None
+    found, truth = volume(depth, CAMERA, region, plane), float(np.prod(scene.BOX_M))
+    assert found.volume_m3 == pytest.approx(truth, rel=0.02)
+    assert found.highest_m == pytest.approx(scene.BOX_M[1], abs=1e-3)
+    assert found.area_m2 == pytest.approx(scene.BOX_M[0] * scene.BOX_M[2], rel=0.02)
+    assert 0 < found.error_m3 < 0.05 * truth
+
+
+def test_noise_makes_the_error_estimate_larger() -> None:
+    depth = scene.depth_of(scene.pose())
+    noisy = (depth * np.random.default_rng(0).normal(1, 0.004, depth.shape)).astype(np.float32)
+    region = np.ones(depth.shape, np.bool_)
+    found = []
+    for seen in (depth, noisy):
+        plane = ground_plane(cv2.GaussianBlur(seen, (0, 0), 2), CAMERA)
+        assert plane is not None
+        found.append(volume(cv2.GaussianBlur(seen, (0, 0), 2), CAMERA, region, plane).error_m3)
+    assert found[1] > found[0]
+
+
+def test_the_height_map_is_the_box_from_above() -> None:
+    depth = scene.depth_of(scene.pose())
+    plane = ground_plane(depth, CAMERA)
+    assert plane is not None
+    heights = height_map(depth, CAMERA, plane, 0.01)
+    top = np.abs(heights - scene.BOX_M[1]) < 0.003
+    assert top.sum() * 0.01**2 == pytest.approx(scene.BOX_M[0] * scene.BOX_M[2], rel=0.1)
+    rows, columns = np.nonzero(top)
+    assert np.ptp(columns) * 0.01 == pytest.approx(scene.BOX_M[0], abs=0.02)
+    assert np.ptp(rows) * 0.01 == pytest.approx(scene.BOX_M[2], abs=0.02)
+
+
+def test_a_cloud_has_the_pictures_colours() -> None:
+    pose = scene.pose()
+    item = item_of(scene.depth_of(pose), scene.picture_of(pose))
+    cloud = point_cloud(item)
+    red = cloud.colours[:, 0] > 150
+    assert len(cloud.points) == len(cloud.colours) > 0.97 * 640 * 480
+    in_world = cloud.points @ pose[:3, :3].T.astype(np.float32) + pose[:3, 3].astype(np.float32)
+    assert np.abs(in_world[red]).max() < 0.26
+    assert (np.abs(in_world[~red, 1]) < 1e-3).mean() > 0.999
+
+
+def test_a_mesh_of_a_smooth_surface_is_one_sheet() -> None:
+    """A disc by Euler's formula: no hole, no seam, and the border of the picture its only border."""
+    trimesh = pytest.importorskip("trimesh")
+    rows, columns = np.mgrid[0:40, 0:60]
+    depth = (2 + 0.1 * np.sin(rows / 9) * np.cos(columns / 11)).astype(np.float32)
+    made = mesh(item_of(depth, np.zeros((480, 640, 3), np.uint8)))
+    sheet = trimesh.Trimesh(made.vertices, made.faces, process=False)
+    assert sheet.euler_number == 1
+    assert sheet.is_winding_consistent
+    assert (sheet.face_normals[:, 2] < 0).all()
+    assert len(trimesh.grouping.group_rows(sheet.edges_sorted, require_count=1)) == 2 * (39 + 59)
+
+
+def test_no_triangle_crosses_a_jump() -> None:
+    pose = scene.pose()
+    made = mesh(item_of(scene.depth_of(pose), scene.picture_of(pose)))
+    z = made.vertices[made.faces][..., 2]
+    assert (z.max(axis=1) / z.min(axis=1)).max() < 1.15
+    cut = mesh(
+        item_of(
+            np.where(np.arange(60) < 30, 1, 3).astype(np.float32)[None].repeat(40, 0), np.zeros((9, 9, 3), np.uint8)
+        )
+    )
+    sides = cut.vertices[cut.faces][..., 2]
+    assert set(np.unique(sides)) == {1.0, 3.0}
+    assert (sides.max(axis=1) == sides.min(axis=1)).all()
+
+
+@given(st.floats(0.1, 100), st.floats(-5, 5))
+@settings(max_examples=30, deadline=None)
+def test_the_shape_of_relative_depth_does_not_depend_on_its_scale_and_shift(scale: float, shift: float) -> None:
+    ramp = np.linspace(0, 1, 90, dtype=np.float32)[:, None].repeat(20, 1)
+    image = np.zeros((90, 20, 3), np.uint8)
+    one = shape_of(item_of(ramp, image, DepthKind.RELATIVE))
+    other = shape_of(item_of((ramp * scale + shift).astype(np.float32), image, DepthKind.RELATIVE))
+    assert other == pytest.approx(one, rel=0.02, nan_ok=True)
+    assert np.nanmin(one[85:]) < 1.2 < 3 < np.nanmin(one[:3])

@@ -172,6 +172,10 @@ class LazyEstimator(Estimator):
         return self._estimator
 
     @property
+    def runs_ahead(self) -> bool:
+        return self._loaded.runs_ahead
+
+    @property
     def info(self) -> ModelInfo:
         return self._loaded.info
 

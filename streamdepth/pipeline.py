@@ -1,6 +1,6 @@
 """The loop: sources are read, depth is estimated and steadied, sinks are fed, each on a thread of its own.
 
-    source.read -> [inbox] -> estimate, push -> [outlet] -> sink.write
+    source.read -> [inbox] -> Inference.run -> [outlet] -> sink.write
     one thread per source     one worker        the caller's thread
 
 When there are previews beside recorders, the recorders get a thread and the previews the caller's (windows need it).
@@ -11,16 +11,19 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 from streamdepth.buffer import FrameBuffer, Policy, StuckThreadError, Worker
 from streamdepth.errors import ConfigError, SourceLostError
-from streamdepth.outlet import Item, Outlet
-from streamdepth.stages import Estimator, Sink, Source, Stabilizer
+from streamdepth.inference import Inbox, Inference
+from streamdepth.outlet import Outlet
+from streamdepth.stages import Estimator, Source
 from streamdepth.stats import Report, Stats
-from streamdepth.types import DepthFrame, DepthKind, Estimate, Frame, Intrinsics, ModelInfo, StreamInfo
+from streamdepth.streams import Stream
+from streamdepth.types import DepthFrame, DepthKind, ModelInfo
+
+__all__ = ["JOIN_SECONDS", "Pipeline", "Stream"]
 
 _log = logging.getLogger(__name__)
 
@@ -28,22 +31,6 @@ JOIN_SECONDS = 15.0
 """How long threads may take to end; longer than any source's default timeout."""
 
 _AHEAD, _LIVE, _RECORDED = Policy(4), Policy(1, "drop_oldest"), Policy(8, "drop_oldest")
-
-
-@dataclass(slots=True)
-class Stream:
-    """One source, what steadies its depth, and where the results go."""
-
-    source: Source
-    stabilizer: Stabilizer
-    sinks: Sequence[Sink] = ()
-    info: StreamInfo | None = field(default=None, init=False)
-    """Known once the pipeline has opened the source."""
-
-    @property
-    def is_live(self) -> bool:
-        """Whether frames are dropped rather than waited for."""
-        return self.info is not None and self.info.is_live
 
 
 class Pipeline:
@@ -71,9 +58,9 @@ class Pipeline:
         self.stats = Stats()
         self.is_stopped = False
         """Whether the end came early, by `stop`."""
-        self._model = ModelInfo("", DepthKind.RELATIVE)
+        self._inference: Inference | None = None
         self._tell_written = on_written
-        self._inbox: FrameBuffer[tuple[int, Frame]] = FrameBuffer()
+        self._inbox: Inbox = FrameBuffer()
         self._outlets: list[Outlet] = []
         self._workers: list[Worker] = []
         self._lost: list[Exception] = []
@@ -134,6 +121,7 @@ class Pipeline:
         dropped["waiting_for_sink"] += self._outlets[0].buffer.dropped if self._outlets else 0
         dropped["stopped"] += self.stats["stopped"]
         seconds, written = self.stats.seconds, self.stats["written"]
+        model = self._inference.model if self._inference else ModelInfo("", DepthKind.RELATIVE)
         return Report(
             read=self.stats["read"] + lost,
             written=written,
@@ -142,10 +130,10 @@ class Pipeline:
             latency_ms=self.stats.latency_ms(),
             fps=round(written / seconds, 2) if seconds else 0.0,
             seconds=round(seconds, 3),
-            model=self._model.name,
-            engine=self._model.engine,
-            device=self._model.device,
-            precision=self._model.precision,
+            model=model.name,
+            engine=model.engine,
+            device=model.device,
+            precision=model.precision,
             notices=tuple(self._notices()),
         )
 
@@ -179,11 +167,11 @@ class Pipeline:
                     f"'{stream.info.name}' is live, and offline smoothing and the range per-shot are for files; use "
                     "smooth default and range auto"
                 )
-        self._model = self.estimator.info
+        model = self.estimator.info
         for stream in self.streams:
             assert stream.info is not None
             for sink in stream.sinks:
-                sink.open(stream.info, self._model)
+                sink.open(stream.info, model)
 
     def _start_threads(self) -> None:
         ahead = Policy(max(_AHEAD.size, self.batch))
@@ -192,7 +180,8 @@ class Pipeline:
             self._inbox.close()
         self._outlets = self._make_outlets()
         self.stats.start()
-        self._start("inference", self._infer, self._inference_ended)
+        self._inference = self._make_inference()
+        self._start("inference", self._inference.run, self._inference_ended)
         for lane, stream in enumerate(self.streams):
             self._start_capture(lane, stream.source)
 
@@ -209,6 +198,11 @@ class Pipeline:
         if any(viewers):
             outlets.append(Outlet(viewers, [_LIVE] * len(viewers), stop=self.stop, may_fail=True))
         return outlets
+
+    def _make_inference(self) -> Inference:
+        return Inference(
+            self.streams, self.estimator, self._inbox, self._outlets, self.stats, batch=self.batch, lost=self._lost
+        )
 
     def _start_capture(self, lane: int, source: Source) -> None:
         self._start(
@@ -239,59 +233,6 @@ class Pipeline:
                 self.stats.count("stopped")
                 return
             count += 1
-
-    def _infer(self) -> None:
-        fill = not any(s.is_live for s in self.streams)
-        while True:
-            try:
-                taken = self._inbox.take(self.batch, fill=fill)
-            except Exception as error:
-                # One stream's failure; the others go on, and `run` raises it at the end.
-                self._lost.append(error)
-                continue
-            if not taken:
-                break
-            self._estimate(taken)
-        for lane, stream in enumerate(self.streams):
-            self._emit(lane, stream.stabilizer.flush())
-
-    def _estimate(self, taken: list[tuple[int, Frame]]) -> None:
-        began = time.monotonic()
-        for _, frame in taken:
-            self.stats.time("wait", began - frame.captured_at)
-        estimates = self.estimator.estimate([frame for _, frame in taken])
-        self.stats.time("infer", time.monotonic() - began)
-        # What the engine really uses is known once it has run.
-        self._model = self.estimator.info
-        for (lane, frame), estimate in zip(taken, estimates, strict=True):
-            self._emit(lane, self.streams[lane].stabilizer.push(self._result(lane, frame, estimate)))
-
-    def _result(self, lane: int, frame: Frame, estimate: Estimate) -> DepthFrame:
-        info = self.streams[lane].info
-        intrinsics = info.intrinsics if info else None
-        if intrinsics is None and estimate.focal_px is not None:
-            height, width = frame.image.shape[:2]
-            intrinsics = Intrinsics.from_focal(estimate.focal_px, width, height)
-        return DepthFrame(frame, estimate.depth, self._model.kind, intrinsics=intrinsics)
-
-    def _emit(self, lane: int, results: Iterable[DepthFrame]) -> None:
-        """One by one, so that what a stabilizer has held back on disk does not gather in memory."""
-        first, *previews = self._outlets
-        for result in self._timed(results):
-            if result.cut:
-                self.estimator.reset(result.frame.stream)
-            if not first.buffer.put(Item(lane, result), lane):
-                self.stats.count("stopped")
-            for outlet in previews:
-                outlet.buffer.put(Item(lane, result), lane)
-
-    def _timed(self, results: Iterable[DepthFrame]) -> Iterator[DepthFrame]:
-        """The results, with the time it takes to make each."""
-        began = time.monotonic()
-        for result in results:
-            self.stats.time("smooth", time.monotonic() - began)
-            yield result
-            began = time.monotonic()
 
     def _inference_ended(self, error: BaseException | None) -> None:
         self.stats.count("stopped", self._inbox.clear())

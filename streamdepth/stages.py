@@ -59,6 +59,15 @@ class Estimator(ABC):
     """Turns frames into depth. Loaded and ready once constructed."""
 
     @property
+    def runs_ahead(self) -> bool:
+        """Whether `start` returns before the work is done, and no result depends on those before it.
+
+        A pipeline then begins a batch before it has seen the results of the one before. A model that remembers must say
+        False: after a cut, `reset` would come too late for what has begun.
+        """
+        return False
+
+    @property
     @abstractmethod
     def info(self) -> ModelInfo: ...
 

@@ -63,6 +63,14 @@ def test_one_result_per_frame_in_order_whatever_the_sizes(estimator: Estimator) 
         np.testing.assert_allclose(a, b, rtol=0.02, atol=0.02 * max(1e-3, np.ptp(b)))
 
 
+def test_two_may_be_under_way(estimator: Estimator) -> None:
+    frames = [frame(64, 48, seed) for seed in (0, 1)]
+    alone = [estimator.estimate([f])[0].depth for f in frames]
+    waits = [estimator.start([f]) for f in frames]
+    for wait, expected in zip(waits, alone, strict=True):
+        np.testing.assert_allclose(wait()[0].depth, expected, rtol=1e-5)
+
+
 def test_no_frames_no_results(estimator: Estimator) -> None:
     assert estimator.estimate([]) == []
 

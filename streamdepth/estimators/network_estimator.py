@@ -24,6 +24,10 @@ class NetworkEstimator(Estimator):
         return self._engine
 
     @property
+    def runs_ahead(self) -> bool:
+        return self._engine.is_async
+
+    @property
     def info(self) -> ModelInfo:
         c, e = self.card, self._engine
         return ModelInfo(c.name, c.kind, c.licence, e.name, str(e.device), e.precision, c.parameters, e.reason)

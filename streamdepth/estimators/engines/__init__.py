@@ -37,6 +37,8 @@ class Engine(ABC):
     """Where `run` takes its input and leaves its output."""
     precision: str
     """What the network computes in: `float32`, `bfloat16`, `float16`, `int8`."""
+    is_async: bool = False
+    """Whether `start` returns before the work is done."""
     reason: str = "it was asked for"
     """Why this engine runs, a short sentence for people."""
 
@@ -88,6 +90,7 @@ class Delegate(Engine):
         """What the engine says of itself, which it may learn at its first run only."""
         e = self._engine
         self.name, self.device, self.precision, self.reason = e.name, e.device, e.precision, e.reason
+        self.is_async = e.is_async
 
     def run(self, pixels: Tensor) -> Outputs:
         return self.start(pixels)()

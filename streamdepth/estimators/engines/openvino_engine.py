@@ -51,6 +51,7 @@ class OpenVinoRuntime(Engine):
     """
 
     name = "openvino"
+    is_async = True
     device = torch.device("cpu")
 
     def __init__(self, precision: str = "auto", threads: int | None = None) -> None:

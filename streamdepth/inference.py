@@ -1,0 +1,126 @@
+"""The worker between the sources and the sinks: batches for the model, depth steadied, results to the outlets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from streamdepth.buffer import FrameBuffer
+from streamdepth.outlet import Item, Outlet
+from streamdepth.stages import Estimator
+from streamdepth.stats import Stats
+from streamdepth.streams import Stream
+from streamdepth.types import DepthFrame, Estimate, Frame, Intrinsics
+
+Inbox = FrameBuffer[tuple[int, Frame]]
+"""Frames with the number of their stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What the model works on."""
+
+    frames: Sequence[tuple[int, Frame]]
+    began: float
+    wait: Callable[[], list[Estimate]]
+
+
+class Inference:
+    """Takes frames from `inbox`, and puts results into all `outlets`, of which the first decides what is `stopped`.
+
+    With an estimator that `runs_ahead`, a batch is computed while the one before is steadied and handed on, and files
+    get the next one prepared meanwhile too, so that the model is never idle. Live frames are taken when the model is
+    free and not before: one that waited there could not be replaced by a newer one.
+
+    `lost`: gets the errors of sources that failed; the other streams go on.
+    """
+
+    def __init__(
+        self,
+        streams: Sequence[Stream],
+        estimator: Estimator,
+        inbox: Inbox,
+        outlets: Sequence[Outlet],
+        stats: Stats,
+        *,
+        batch: int,
+        lost: list[Exception],
+    ) -> None:
+        self.streams, self.estimator, self.batch = streams, estimator, batch
+        self.model = estimator.info
+        """What the engine really uses is known once it has run."""
+        self._inbox, self._outlets, self._stats, self._lost = inbox, outlets, stats, lost
+        self._is_live = any(s.is_live for s in streams)
+        self._free_at = 0.0
+
+    def run(self) -> None:
+        """Until the inbox is over. Raises InferenceError and what stabilizers raise."""
+        runs_ahead = self.estimator.runs_ahead
+        batch = self._begin()
+        while batch:
+            following = self._begin() if runs_ahead and not self._is_live else None
+            estimates = self._collect(batch)
+            if runs_ahead and self._is_live:
+                following = self._begin(within=0.0)
+            self._hand_on(batch, estimates)
+            batch = following or self._begin()
+        for lane, stream in enumerate(self.streams):
+            self._emit(lane, stream.stabilizer.flush())
+
+    def _begin(self, within: float | None = None) -> _Batch | None:
+        """The next frames, on their way through the model; None at the end, or when none came `within` seconds."""
+        taken = self._take(within)
+        if not taken:
+            return None
+        began = time.monotonic()
+        for _, frame in taken:
+            self._stats.time("wait", began - frame.captured_at)
+        return _Batch(taken, began, self.estimator.start([frame for _, frame in taken]))
+
+    def _take(self, within: float | None) -> list[tuple[int, Frame]]:
+        while True:
+            try:
+                return self._inbox.take(self.batch, fill=not self._is_live, within=within)
+            except Exception as error:
+                # One stream's failure; the others go on, and `Pipeline.run` raises it at the end.
+                self._lost.append(error)
+
+    def _collect(self, batch: _Batch) -> list[Estimate]:
+        estimates = batch.wait()
+        now = time.monotonic()
+        self._stats.time("infer", now - max(batch.began, self._free_at))
+        self._free_at = now
+        self.model = self.estimator.info
+        return estimates
+
+    def _hand_on(self, batch: _Batch, estimates: Sequence[Estimate]) -> None:
+        for (lane, frame), estimate in zip(batch.frames, estimates, strict=True):
+            self._emit(lane, self.streams[lane].stabilizer.push(self._result(lane, frame, estimate)))
+
+    def _result(self, lane: int, frame: Frame, estimate: Estimate) -> DepthFrame:
+        info = self.streams[lane].info
+        intrinsics = info.intrinsics if info else None
+        if intrinsics is None and estimate.focal_px is not None:
+            height, width = frame.image.shape[:2]
+            intrinsics = Intrinsics.from_focal(estimate.focal_px, width, height)
+        return DepthFrame(frame, estimate.depth, self.model.kind, intrinsics=intrinsics)
+
+    def _emit(self, lane: int, results: Iterable[DepthFrame]) -> None:
+        """One by one, so that what a stabilizer has held back on disk does not gather in memory."""
+        first, *previews = self._outlets
+        for result in self._timed(results):
+            if result.cut:
+                self.estimator.reset(result.frame.stream)
+            if not first.buffer.put(Item(lane, result), lane):
+                self._stats.count("stopped")
+            for outlet in previews:
+                outlet.buffer.put(Item(lane, result), lane)
+
+    def _timed(self, results: Iterable[DepthFrame]) -> Iterator[DepthFrame]:
+        """The results, with the time it takes to make each."""
+        began = time.monotonic()
+        for result in results:
+            self._stats.time("smooth", time.monotonic() - began)
+            yield result
+            began = time.monotonic()

@@ -1,0 +1,25 @@
+"""What a pipeline runs: one source, what steadies its depth, and where the results go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from streamdepth.stages import Sink, Source, Stabilizer
+from streamdepth.types import StreamInfo
+
+
+@dataclass(slots=True)
+class Stream:
+    """One source, what steadies its depth, and where the results go."""
+
+    source: Source
+    stabilizer: Stabilizer
+    sinks: Sequence[Sink] = ()
+    info: StreamInfo | None = field(default=None, init=False)
+    """Known once the pipeline has opened the source."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether frames are dropped rather than waited for."""
+        return self.info is not None and self.info.is_live

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 import time
@@ -18,12 +19,15 @@ import numpy as np
 from streamdepth import build, config
 from streamdepth.errors import ConfigError
 from streamdepth.pipeline import Pipeline
+from streamdepth.stabilizers import MetricFit, Reference
 from streamdepth.stages import Estimator
 from streamdepth.stats import Report
 from streamdepth.types import DepthFrame, DepthKind, DepthMap, Frame, Image, Intrinsics
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,7 +98,19 @@ def estimate_item(pixels: Image, settings: config.Settings, camera: Intrinsics |
     result = estimator.estimate([frame])[0]
     if camera is None and result.focal_px:
         camera = Intrinsics.from_focal(result.focal_px, pixels.shape[1], pixels.shape[0])
-    return DepthFrame(frame, result.depth, estimator.info.kind, intrinsics=camera)
+    item = DepthFrame(frame, result.depth, estimator.info.kind, intrinsics=camera)
+    reference = build.make_reference(settings)
+    return _in_metres(item, reference) if reference else item
+
+
+def _in_metres(item: DepthFrame, reference: Reference) -> DepthFrame:
+    """Raises ConfigError where what tells metres cannot be seen in the picture."""
+    stage = MetricFit(reference)
+    (item,) = stage.push(item)
+    if item.fitted is None:
+        raise ConfigError(f"{reference.name} cannot be seen in the picture, so there are no metres; leave it out")
+    _log.warning("%s", stage.notices[0])
+    return item
 
 
 _NOT_THE_MODELS = {

@@ -92,7 +92,7 @@ def _root(
 
 
 @app.command()
-@o.also(o.CAMERA, o.SHAPES, o.EVERY)
+@o.also(o.CAMERA, o.METRES, o.SHAPES, o.EVERY)
 def convert(
     source: Annotated[list[str], typer.Argument(help="Files, folders, URLs, camera numbers, lavfi:...")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Video to write; a folder for several.")] = None,
@@ -136,7 +136,7 @@ def convert(
 
 
 @app.command()
-@o.also(o.CAMERA)
+@o.also(o.CAMERA, o.METRES)
 def live(
     source: Annotated[str | None, typer.Argument(help="A camera number, a file or a URL; the first camera.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Record the video too.")] = None,
@@ -177,7 +177,7 @@ def live(
 
 
 @app.command()
-@o.also(o.CAMERA)
+@o.also(o.CAMERA, o.METRES)
 def run(
     config: Annotated[Path, typer.Argument(help="YAML file with settings.")],
     source: Annotated[list[str] | None, typer.Option("--source", help="Instead of the file's source.")] = None,

@@ -60,6 +60,7 @@ def settings_from(flags: dict[str, Any]) -> Settings:
 
     configure(quiet=flags["quiet"], verbose=flags["verbose"])
     values = {k: v for k, v in (flags | flags.get("more", {})).items() if k not in _NOT_SETTINGS}
+    values = {k: v for k, v in values.items() if v != []}  # a repeatable flag that was not given
     return config.load(flags["config"], flags["set"], values)
 
 

@@ -12,7 +12,7 @@ from streamdepth.cli_console import err, settings_from
 from streamdepth.errors import ConfigError
 
 
-@o.also(o.CAMERA, o.SHAPES)
+@o.also(o.CAMERA, o.METRES, o.SHAPES)
 def image(
     picture: Annotated[str, typer.Argument(help="A path or an http(s) address.")],
     output: Annotated[

@@ -65,6 +65,27 @@ CAMERA: dict[str, Any] = {
     "undistort": Annotated[bool | None, typer.Option("--undistort", help="Undo the distortion that it tells.")],
 }
 """What is known of the camera."""
+METRES: dict[str, Any] = {
+    "anchor": Annotated[
+        list[str] | None,
+        typer.Option("--anchor", help="A measured point, x,y=1.35m in px of the picture; makes metres. Repeatable."),
+    ],
+    "camera_height": Annotated[
+        str | None, typer.Option("--camera-height", help="Instead: height over the floor in view, such as 1.2m.")
+    ],
+    "camera_pitch": Annotated[
+        float | None, typer.Option("--camera-pitch", help="Degrees by which that camera looks down.")
+    ],
+    "board": Annotated[
+        str | None,
+        typer.Option("--board", help="Instead: a board in view, chessboard:9x6@25mm or charuco:7x5@40mm/30mm."),
+    ],
+    "sparse": Annotated[
+        Path | None, typer.Option("--sparse", help="Instead: a sensor's depth, 16-bit PNG; of a video %06d.png.")
+    ],
+    "sparse_scale": Annotated[float | None, typer.Option("--sparse-scale", help="Values of that PNG per metre; 1000.")],
+}
+"""What turns relative depth into metres."""
 
 SHAPES: dict[str, Any] = {
     "points": Annotated[

@@ -111,6 +111,18 @@ class Settings(_Section):
     cy: float | None = None
     undistort: bool = False
     """Undo the lens's distortion that camera_info tells."""
+    anchor: tuple[str, ...] = ()
+    """Measured points, x,y=1.35m each, px of the first picture: relative depth becomes metric."""
+    camera_height: str | None = None
+    """Instead: how high the camera is above the floor it sees, such as 1.2m."""
+    camera_pitch: float | None = Field(None, gt=-90, lt=90)
+    """Degrees by which that camera looks down."""
+    board: str | None = None
+    """Instead: a board in view, chessboard:9x6@25mm or charuco:7x5@40mm/30mm; the camera must be known."""
+    sparse: Path | None = None
+    """Instead: a sensor's depth as 16-bit PNG, 0 unknown; of a video %06d.png by the frame's index."""
+    sparse_scale: float = Field(1000.0, gt=0)
+    """Values of its PNG per metre."""
     edges: Literal["plain", "guided"] = "plain"
     """guided: depth at full size follows the edges of the picture."""
     drop_flying: bool = False
@@ -131,7 +143,7 @@ class Settings(_Section):
     network: NetworkSettings = NetworkSettings()
     video: VideoSettings = VideoSettings()
 
-    @field_validator("source", mode="before")
+    @field_validator("source", "anchor", mode="before")
     @classmethod
     def _as_tuple(cls, value: object) -> object:
         if isinstance(value, (str, int, Path)):

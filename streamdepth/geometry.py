@@ -146,18 +146,15 @@ def fit_plane(points: npt.ArrayLike, tolerance_m: float = 0.02, rounds: int = 30
         return None
     rng = np.random.default_rng(0)
     some = known[rng.choice(len(known), min(len(known), 4000), replace=False)]
-    best = some
-    most = -1
-    for _ in range(rounds):
-        a, b, c = some[rng.choice(len(some), 3, replace=False)]
-        normal = np.cross(b - a, c - a)
-        length = np.linalg.norm(normal)
-        if length < 1e-12:
-            continue
-        near = np.abs((some - a) @ (normal / length)) < tolerance_m
-        if (count := int(near.sum())) > most:
-            most, best = count, some[near]
-    return _least_squares(known, best, tolerance_m) if most >= 3 else None
+    a, b, c = (some[rng.integers(0, len(some), rounds)] for _ in range(3))
+    across = np.cross(b - a, c - a)
+    length = np.linalg.norm(across, axis=1)
+    a, across = a[length > 1e-12], across[length > 1e-12] / length[length > 1e-12, None]
+    near = np.abs(some @ across.T - (a * across).sum(axis=1)) < tolerance_m
+    most = int(near.sum(axis=0).argmax()) if len(a) else 0
+    if not len(a) or near[:, most].sum() < 3:
+        return None
+    return _least_squares(known, some[near[:, most]], tolerance_m)
 
 
 def _least_squares(points: Floats, start: Floats, tolerance_m: float) -> Plane:

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from streamdepth.buffer import FrameBuffer, Policy, StuckThreadError, Worker
 from streamdepth.errors import ConfigError, SourceLostError
@@ -140,6 +141,7 @@ class Pipeline:
     def _notices(self) -> Iterator[str]:
         for stream in self.streams:
             yield from stream.source.notices
+            yield from stream.stabilizer.notices
             for sink in stream.sinks:
                 yield from sink.notices
         yield from (str(e) for e in self._lost)
@@ -170,8 +172,9 @@ class Pipeline:
         model = self.estimator.info
         for stream in self.streams:
             assert stream.info is not None
+            of_stream = replace(model, kind=stream.stabilizer.kind_of(model.kind))
             for sink in stream.sinks:
-                sink.open(stream.info, model)
+                sink.open(stream.info, of_stream)
 
     def _start_threads(self) -> None:
         ahead = Policy(max(_AHEAD.size, self.batch))

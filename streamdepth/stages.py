@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from streamdepth.types import DepthFrame, Estimate, Frame, ModelInfo, StreamInfo
+from streamdepth.types import DepthFrame, DepthKind, Estimate, Frame, ModelInfo, StreamInfo
 
 _log = logging.getLogger(__name__)
 
@@ -98,6 +98,15 @@ class Stabilizer(ABC):
 
     is_late = False
     """True where items come out seconds later: for files, not for live streams."""
+
+    @property
+    def notices(self) -> Sequence[str]:
+        """What a user should know of what was done to the depth."""
+        return ()
+
+    def kind_of(self, kind: DepthKind) -> DepthKind:
+        """The kind of what comes out when depth of `kind` goes in."""
+        return kind
 
     @abstractmethod
     def push(self, item: DepthFrame) -> Iterable[DepthFrame]:

@@ -173,6 +173,10 @@ class DepthFrame:
     applied: tuple[float, float] | None = None
     """(scale, shift): before smoothing, `depth` was scale * the network's + shift. None: as the network gave it."""
 
+    fitted: tuple[float, float] | None = None
+    """(scale, shift) that made it metric: 1 / depth = scale * x + shift, where x is relative depth, or 1 / the metric
+    depth of the network. None: as the network gave it."""
+
     def __post_init__(self) -> None:
         if self.depth.dtype != np.float32 or self.depth.ndim != 2:
             raise ValueError(f"depth is (h, w) float32, not {self.depth.shape} {self.depth.dtype}")

@@ -18,6 +18,7 @@ from streamdepth.stabilizers import (
     Chain,
     CutDetector,
     LockedRange,
+    MetricFit,
     RangeTracker,
     ShotRange,
     TemporalFilter,
@@ -25,6 +26,7 @@ from streamdepth.stabilizers import (
     make_stabilizer,
 )
 from streamdepth.stabilizers.align import fit_affine
+from streamdepth.stabilizers.metric import Points
 from streamdepth.stages import Stabilizer
 from streamdepth.testing import SyntheticSource
 from streamdepth.types import DepthFrame, DepthKind, Frame
@@ -38,6 +40,7 @@ IMPLEMENTATIONS = {
     "range": RangeTracker,
     "locked": lambda: LockedRange(0, 1),
     "per-shot": ShotRange,
+    "metric": lambda: MetricFit(Points(np.array([[3.0, 3.0, 1.0], [9.0, 9.0, 2.0]]))),
     **{f"preset {name}": (lambda name=name: make_stabilizer(name)) for name in PRESETS},
 }
 
@@ -68,6 +71,12 @@ def ramp(scale: float = 1.0) -> np.ndarray:
     return np.linspace(0, scale, 192, dtype=np.float32).reshape(12, 16)
 
 
+@pytest.fixture(params=[name for name in IMPLEMENTATIONS if name != "metric"])
+def make_of_same_unit(request: pytest.FixtureRequest):
+    """All but what gives depth another unit."""
+    return IMPLEMENTATIONS[request.param]
+
+
 @pytest.fixture(params=IMPLEMENTATIONS)
 def make(request: pytest.FixtureRequest):
     return IMPLEMENTATIONS[request.param]
@@ -85,10 +94,10 @@ class TestConformance:
             np.testing.assert_array_equal(frame.image, o.frame.image)
 
     @pytest.mark.parametrize("kind", DepthKind)
-    def test_constant_in_constant_out(self, make, kind: DepthKind) -> None:
+    def test_constant_in_constant_out(self, make_of_same_unit, kind: DepthKind) -> None:
         rng = np.random.default_rng(0)
         pictures = [texture(rng) if i % 3 else None for i in range(12)]
-        for out in outputs(make(), [item(i / 30, flat(2.5), p, kind) for i, p in enumerate(pictures)]):
+        for out in outputs(make_of_same_unit(), [item(i / 30, flat(2.5), p, kind) for i, p in enumerate(pictures)]):
             assert (out.depth == 2.5).all()
 
     def test_reset_forgets(self, make) -> None:
@@ -118,12 +127,15 @@ class TestConformance:
         for depth, copy in zip(depths, copies, strict=True):
             np.testing.assert_array_equal(depth, copy)
 
-    def test_a_new_size_is_taken_in_stride(self, make) -> None:
-        out = outputs(make(), [item(0.0, flat(1.0)), item(1 / 30, flat(2.0, (8, 8)), np.zeros((48, 32, 3), np.uint8))])
+    def test_a_new_size_is_taken_in_stride(self, make_of_same_unit) -> None:
+        out = outputs(
+            make_of_same_unit(),
+            [item(0.0, flat(1.0)), item(1 / 30, flat(2.0, (8, 8)), np.zeros((48, 32, 3), np.uint8))],
+        )
         assert (out[1].depth == 2.0).all()
 
-    def test_depth_of_a_new_size_in_the_same_picture_is_taken_in_stride(self, make) -> None:
-        out = outputs(make(), [item(0.0, flat(1.0)), item(1 / 30, flat(2.0, (8, 8)))])
+    def test_depth_of_a_new_size_in_the_same_picture_is_taken_in_stride(self, make_of_same_unit) -> None:
+        out = outputs(make_of_same_unit(), [item(0.0, flat(1.0)), item(1 / 30, flat(2.0, (8, 8)))])
         assert (out[1].depth == 2.0).all()
 
     @settings(max_examples=15, deadline=None)
@@ -137,17 +149,17 @@ class TestConformance:
             for i, d in enumerate(depths)
         ]
         low, high = np.float32(np.min(depths)), np.float32(np.max(depths))
-        for make in IMPLEMENTATIONS.values():
+        for make in (make for name, make in IMPLEMENTATIONS.items() if name != "metric"):
             for out in outputs(make(), items):
                 assert low <= out.depth.min() <= out.depth.max() <= high
 
     @pytest.mark.parametrize("gap", [0.6, -0.1])
-    def test_nothing_is_carried_across_a_gap(self, make, gap: float) -> None:
-        out = outputs(make(), [item(1.0, ramp()), item(1.0 + gap, ramp(1.1))])
+    def test_nothing_is_carried_across_a_gap(self, make_of_same_unit, gap: float) -> None:
+        out = outputs(make_of_same_unit(), [item(1.0, ramp()), item(1.0 + gap, ramp(1.1))])
         np.testing.assert_array_equal(out[1].depth, ramp(1.1))
 
-    def test_nothing_is_carried_across_a_cut(self, make) -> None:
-        out = outputs(make(), [item(0.0, ramp()), replace(item(1 / 30, ramp(1.1)), cut=True)])
+    def test_nothing_is_carried_across_a_cut(self, make_of_same_unit) -> None:
+        out = outputs(make_of_same_unit(), [item(0.0, ramp()), replace(item(1 / 30, ramp(1.1)), cut=True)])
         np.testing.assert_array_equal(out[1].depth, ramp(1.1))
 
 

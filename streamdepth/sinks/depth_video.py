@@ -133,6 +133,7 @@ class _RawVideo:
         self.pts, self.indices, self.cuts = array("q"), array("q"), array("q")
         self.display_ranges, self.cameras = _Steps(2, tolerance=0.005), _Steps(4)
         self.applied = _Steps(2)
+        self.fitted = _Steps(2)
         self.range = GrowingRange()
         self.size: tuple[int, int] | None = None
         self._output: OutputContainer | None = None
@@ -178,6 +179,8 @@ class _RawVideo:
             self.display_ranges.note(number, item.range)
         if item.applied is not None:
             self.applied.note(number, item.applied)
+        if item.fitted is not None:
+            self.fitted.note(number, item.fitted)
         if (camera := item.intrinsics or self.info.intrinsics) is not None:
             self.cameras.note(number, (camera.fx, camera.fy, camera.cx, camera.cy))
         return self.pts[-1]
@@ -217,6 +220,7 @@ class _RawVideo:
             "intrinsics": self.cameras.rows(),
             "display_ranges": self.display_ranges.rows(),
             "applied": self.applied.rows(),
+            "fitted": self.fitted.rows(),
             "frame_index": self.indices.tolist(),
             "pts": self.pts.tolist(),
         }

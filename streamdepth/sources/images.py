@@ -26,7 +26,7 @@ from streamdepth.intrinsics import from_exif
 from streamdepth.redact import redact, redact_text
 from streamdepth.sources.decode import MAX_SIDE_PX, check_side
 from streamdepth.stages import Source
-from streamdepth.types import Frame, Image, Intrinsics, StreamInfo
+from streamdepth.types import DepthMap, Frame, Image, Intrinsics, StreamInfo
 
 PICTURE_SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".dib", ".tif", ".tiff"),
@@ -178,6 +178,21 @@ def _eight_bits(values: npt.NDArray[np.float64]) -> Image:
     """Grey levels 0..65535, or 0..1 as floating-point pictures have them -> uint8."""
     top = 1.0 if values.max(initial=0) <= 1 else 65535.0
     return np.clip(values * (255 / top) + 0.5, 0, 255).astype(np.uint8)
+
+
+def read_depth_png(path: Path, values_per_metre: float) -> DepthMap | None:
+    """(H, W) float32 metres of a gray PNG of 8 or 16 bits, NaN where it is 0; None where there is no such file.
+
+    Raises SourceOpenError.
+    """
+    if not path.is_file():
+        return None
+    with _explained(str(path)):
+        opened = Pillow.open(path)
+        if not opened.mode.startswith(("I", "L")):
+            raise SourceOpenError(f"'{path}' is a picture in colours ({opened.mode}); depth is a gray PNG of 16 bits")
+        values = np.asarray(opened, np.float32)
+    return np.where(values > 0, values / np.float32(values_per_metre), np.float32(np.nan))
 
 
 def _addresses(pattern: str) -> list[str]:

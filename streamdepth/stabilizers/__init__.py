@@ -1,6 +1,7 @@
 """What steadies depth, each part usable alone; `make_stabilizer` puts a preset's parts together.
 
-Order: cuts are found, scale and shift are aligned, depth is smoothed along the motion, the range to display follows.
+Order: cuts are found, scale and shift are aligned, depth is smoothed along the motion, relative
+depth gets its metres where they are known, the range to display follows.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from streamdepth.errors import ConfigError
 from streamdepth.stabilizers.align import Aligner
 from streamdepth.stabilizers.cuts import CutDetector
+from streamdepth.stabilizers.metric import MetricFit, Reference
 from streamdepth.stabilizers.motion import MotionTracker
 from streamdepth.stabilizers.range import LockedRange, RangeTracker, ShotRange
 from streamdepth.stabilizers.temporal import TemporalFilter, TwoSidedFilter
 from streamdepth.stages import Stabilizer
-from streamdepth.types import DepthFrame
+from streamdepth.types import DepthFrame, DepthKind
 
 __all__ = [
     "PRESETS",
@@ -22,8 +24,10 @@ __all__ = [
     "Chain",
     "CutDetector",
     "LockedRange",
+    "MetricFit",
     "MotionTracker",
     "RangeTracker",
+    "Reference",
     "ShotRange",
     "TemporalFilter",
     "TwoSidedFilter",
@@ -47,6 +51,15 @@ class Chain(Stabilizer):
         self.parts = list(parts)
         self.is_late = any(part.is_late for part in parts)
 
+    @property
+    def notices(self) -> list[str]:
+        return [text for part in self.parts for text in part.notices]
+
+    def kind_of(self, kind: DepthKind) -> DepthKind:
+        for part in self.parts:
+            kind = part.kind_of(kind)
+        return kind
+
     def push(self, item: DepthFrame) -> Iterator[DepthFrame]:
         return self._through([item], self.parts)
 
@@ -66,13 +79,14 @@ class Chain(Stabilizer):
             yield from self._through(parts[0].push(item), parts[1:])
 
 
-def make_stabilizer(smooth: str = "default", range: str = "auto") -> Stabilizer:
+def make_stabilizer(smooth: str = "default", range: str = "auto", metric: Reference | None = None) -> Stabilizer:
     """A preset of PRESETS with a display range: `auto`, `lock:LOW,HIGH`, or `per-shot` for files.
 
-    Raises ConfigError for other words.
+    metric: what gives relative depth its metres. Raises ConfigError for other words.
     """
     motion = MotionTracker()
-    return Chain([CutDetector(motion=motion), *_smoothing(smooth, motion), _range(range)])
+    to_metric = [MetricFit(metric)] if metric else []
+    return Chain([CutDetector(motion=motion), *_smoothing(smooth, motion), *to_metric, _range(range)])
 
 
 def _smoothing(smooth: str, motion: MotionTracker) -> list[Stabilizer]:

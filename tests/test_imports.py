@@ -59,6 +59,9 @@ MAY_IMPORT = {
     "doctor": BASE | {"estimators", "sources", "sinks", "testing"},
     "bench": STAGES | {"build", "config", "estimators", "stats"},
     "cli_options": set(),
+    "calibration": BASE | {"boards", "intrinsics"},
+    "cli_calibrate": BASE
+    | {"boards", "build", "calibration", "cli_console", "cli_options", "intrinsics", "sinks", "stages"},
     "cli_image": BASE | {"cli_console", "cli_options", "picture"},
     "cli_bench": BASE | {"bench", "cli_console", "cli_options"},
     "cli_export": BASE | {"build", "cli_console", "cli_options", "config", "estimators", "sinks"},

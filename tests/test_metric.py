@@ -94,12 +94,12 @@ def test_three_anchors_make_exact_depth_exact_within_what_is_usual() -> None:
     assert out.kind is DepthKind.METRIC
     assert score(out.depth, TRUTH).abs_rel < 0.05
     assert out.fitted is not None
-    assert out.depth == pytest.approx(1 / (out.fitted[0] * item().depth + out.fitted[1]), rel=1e-4)
+    np.testing.assert_allclose(out.depth, 1 / (out.fitted[0] * item().depth + out.fitted[1]), rtol=1e-4)
 
 
 def test_anchors_correct_a_metric_model_by_a_factor() -> None:
     out = only(MetricFit(anchors((320, 300))), item(kind=DepthKind.METRIC))
-    assert out.depth == pytest.approx(TRUTH, rel=1e-4)
+    np.testing.assert_allclose(out.depth, TRUTH, rtol=1e-4)
 
 
 def test_sparse_depth_with_outliers_and_holes() -> None:
@@ -117,7 +117,7 @@ def test_the_floor_below_a_camera_of_known_height_and_pitch(kind: DepthKind) -> 
     pose = scene.pose(pitch=25, away_m=2.2)
     truth = scene.depth_of(pose)
     out = only(MetricFit(FloorBelow(scene.HEIGHT_M, 25.0)), item(np.minimum(truth, 60), kind))
-    assert out.depth == pytest.approx(np.minimum(truth, 60), rel=0.02)
+    np.testing.assert_allclose(out.depth, np.minimum(truth, 60), rtol=0.02)
 
 
 def test_the_floor_without_pitch_says_that_it_guesses() -> None:

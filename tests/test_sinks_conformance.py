@@ -68,8 +68,7 @@ def stream(count: int = 4, width: int = 48, height: int = 32) -> tuple[StreamInf
     info = source.open()
     items = []
     while (frame := source.read()) is not None:
-        depth, camera = source.depth_at(frame.index), Intrinsics.from_fov(60, width, height)
-        items.append(DepthFrame(frame, depth, DepthKind.METRIC, range=(1.0, 4.0), intrinsics=camera))
+        items.append(DepthFrame(frame, source.depth_at(frame.index), DepthKind.METRIC, range=(1.0, 4.0)))
     return info, items
 
 
@@ -186,7 +185,7 @@ def test_a_colon_in_the_name_is_no_protocol(case: Case, tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     info, items = stream(2)
     sink = case.make(f"x:30{case.name}")
-    fill(sink, info, items)
+    fill(sink, info, [replace(item, intrinsics=Intrinsics.from_fov(60, info.width, info.height)) for item in items])
     assert sink.notices == []
     assert case.count(Path(f"x:30{case.first_file}")) == 2
 

@@ -1,0 +1,110 @@
+"""A camera's intrinsics from pictures of a board (Zhang, TPAMI 2000, as OpenCV does it)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple, cast
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from streamdepth.boards import Board, Corners
+from streamdepth.errors import ConfigError
+from streamdepth.types import Frame, Image, Intrinsics
+
+Floats = npt.NDArray[np.float64]
+FEWEST_VIEWS = 5
+_MOST_VIEWS = 50
+_MOVED = 0.03
+"""Of the picture's width: how far the board must have moved to count as another view."""
+
+
+class View(NamedTuple):
+    frame: Frame
+    corners: Corners
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibration:
+    """A camera, and how far the corners it predicts lie from those that were found."""
+
+    camera: Intrinsics
+    rms_px: float
+    errors_px: list[Floats]
+    """Of each view, (N,) per corner."""
+    views: list[View]
+
+    @property
+    def covered(self) -> float:
+        """Share of the picture, in 8x6 cells, in which corners were seen."""
+        size = self.camera.width, self.camera.height
+        places = np.concatenate([view.corners.in_picture_px for view in self.views])
+        cells = np.clip(places / size * (8, 6), 0, (7, 5)).astype(int)
+        return len(np.unique(cells, axis=0)) / 48
+
+
+def find_views(frames: Iterable[Frame], board: Board) -> list[View]:
+    """The frames that show the board at another place than the ones kept before, at most 50, evenly thinned."""
+    kept: list[View] = []
+    for frame in frames:
+        corners = board.find(frame.image)
+        if corners is None or not _is_new(corners, kept, frame.image.shape[1]):
+            continue
+        kept.append(View(frame, corners))
+    return kept[:: max(1, -(-len(kept) // _MOST_VIEWS))]
+
+
+def _is_new(corners: Corners, kept: list[View], width: int) -> bool:
+    here = corners.in_picture_px
+    others = (view.corners.in_picture_px for view in kept)
+    return all(len(there) != len(here) or np.abs(there - here).mean() > _MOVED * width for there in others)
+
+
+def calibrate(views: list[View], *, fisheye: bool = False) -> Calibration:
+    """Focal lengths, principal point and distortion (plumb_bob, or equidistant for `fisheye`).
+
+    Raises ConfigError for fewer than FEWEST_VIEWS views, or views that do not determine a camera.
+    """
+    if len(views) < FEWEST_VIEWS:
+        raise ConfigError(
+            f"the board was seen in {len(views)} different places, {FEWEST_VIEWS} are needed, 15 are good: move and "
+            "tilt it slowly through the whole picture; check that --board is its number of inner corners and its size"
+        )
+    height, width = views[0].frame.image.shape[:2]
+    on_board = [np.asarray(v.corners.on_board_m, np.float32).reshape(-1, 1, 3) for v in views]
+    seen = [np.asarray(v.corners.in_picture_px, np.float32).reshape(-1, 1, 2) for v in views]
+    try:
+        if fisheye:
+            flags = cv2.CALIB_RECOMPUTE_EXTRINSIC | cv2.CALIB_FIX_SKEW
+            points, pixels = ([part.astype(float).swapaxes(0, 1) for part in parts] for parts in (on_board, seen))
+            found = cv2.fisheye.calibrate(points, pixels, (width, height), np.eye(3), np.zeros(4), flags=flags)
+        else:
+            found = cv2.calibrateCamera(on_board, seen, (width, height), np.eye(3), np.zeros(5))
+    except cv2.error as error:
+        raise ConfigError(f"these views do not determine a camera: tilt the board more ({error.err})") from error
+    rms, matrix, distortion, turns, shifts = found
+    fx, fy, cx, cy = (float(matrix[place]) for place in ((0, 0), (1, 1), (0, 2), (1, 2)))
+    model = "equidistant" if fisheye else "plumb_bob"
+    camera = Intrinsics(fx, fy, cx, cy, width, height, tuple(float(d) for d in np.ravel(distortion)), model)
+    project = cv2.fisheye.projectPoints if fisheye else cv2.projectPoints
+    errors = [
+        np.linalg.norm(project(points, turn, shift, matrix, distortion)[0].reshape(-1, 2) - px.reshape(-1, 2), axis=1)
+        for points, px, turn, shift in zip(on_board, seen, turns, shifts, strict=True)
+    ]
+    return Calibration(camera, float(rms), errors, views)
+
+
+def picture_of(result: Calibration) -> Image:
+    """The last view, undistorted beside as it was, with the corners of all views: green is exact, red 1 px off."""
+    from streamdepth.intrinsics import Undistorter
+
+    image = result.views[-1].frame.image
+    marked = (image // 2).copy()
+    radius = max(2, image.shape[1] // 320)
+    for view, errors in zip(result.views, result.errors_px, strict=True):
+        for (x, y), error in zip(view.corners.in_picture_px, errors, strict=True):
+            red = round(255 * min(1.0, float(error)))
+            cv2.circle(marked, (round(x), round(y)), radius, (red, 255 - red, 60), -1, cv2.LINE_AA)
+    return cast(Image, np.hstack([marked, Undistorter(result.camera)(image)]))

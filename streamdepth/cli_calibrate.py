@@ -1,0 +1,78 @@
+"""The verb that measures a camera."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streamdepth import cli_options as o
+from streamdepth.cli_console import err, settings_from
+
+if TYPE_CHECKING:
+    from streamdepth.stages import Source
+    from streamdepth.types import Frame
+
+
+def calibrate(
+    source: Annotated[
+        str, typer.Argument(help="A video or pictures of a board that is moved about; a camera's number.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The ROS camera_info YAML to write.")],
+    board: Annotated[str, typer.Option("--board", help="chessboard:9x6@25mm or charuco:7x5@40mm/30mm/4x4_50.")],
+    picture: Annotated[
+        Path | None, typer.Option("--picture", help="Where corners were seen, and a frame undone.")
+    ] = None,
+    fisheye: Annotated[bool, typer.Option("--fisheye", help="For lenses beyond 120 degrees.")] = False,
+    every: Annotated[int, typer.Option("--every", min=1, help="Look at every so many frames.")] = 5,
+    max_frames: o.MaxFrames = None,
+    overwrite: o.Overwrite = None,
+    config: o.ConfigFile = None,
+    set: o.Set = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Measure a camera with a printed board, for --camera-info.
+
+    Example: streamdepth calibrate board.mp4 --board 9x6@25mm -o camera.yaml --picture camera.png
+    """
+    names = ("max_frames", "overwrite", "config", "set", "quiet", "verbose")
+    given = locals()
+    settings = settings_from({name: given[name] for name in names})
+    from PIL import Image
+
+    from streamdepth.boards import Board
+    from streamdepth.build import make_source
+    from streamdepth.calibration import calibrate as solve
+    from streamdepth.calibration import find_views, picture_of
+    from streamdepth.intrinsics import camera_info_text
+    from streamdepth.sinks.output import check_output, complete_file
+
+    for path in filter(None, (output, picture)):
+        check_output(path, overwrite=settings.overwrite, origin=Path(source))
+    wanted = Board.parse(board)
+    frames = _frames(make_source(source, settings), settings.max_frames)
+    result = solve(find_views(islice(frames, 0, None, every), wanted), fisheye=fisheye)
+    with complete_file(output, overwrite=settings.overwrite) as temporary:
+        temporary.write_text(camera_info_text(result.camera))
+    if picture:
+        with complete_file(picture, overwrite=settings.overwrite) as temporary:
+            Image.fromarray(picture_of(result)).save(temporary)
+    if not quiet:
+        camera = result.camera
+        err.print(
+            f"{output}: fx {camera.fx:.1f}, fy {camera.fy:.1f}, cx {camera.cx:.1f}, cy {camera.cy:.1f} px; "
+            f"reprojection error {result.rms_px:.3f} px (RMS) over {len(result.views)} views that cover "
+            f"{result.covered:.0%} of the picture"
+        )
+
+
+def _frames(source: Source, most: int | None) -> Iterator[Frame]:
+    try:
+        source.open()
+        yield from islice(iter(source.read, None), most)
+    finally:
+        source.close()

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from streamdepth import __version__, cli_bench, cli_calibrate, cli_eval, cli_export, cli_image, cli_train
+from streamdepth import __version__, cli_bench, cli_calibrate, cli_eval, cli_export, cli_geometry, cli_image, cli_train
 from streamdepth import cli_options as o
 from streamdepth.cli_console import complain, configure, err, out, settings_from
 from streamdepth.errors import (
@@ -38,6 +38,8 @@ app.command()(cli_export.quantize)
 app.command()(cli_bench.bench)
 app.command()(cli_image.image)
 app.command()(cli_calibrate.calibrate)
+app.command()(cli_geometry.volume)
+app.command()(cli_geometry.fuse)
 
 
 def main() -> None:

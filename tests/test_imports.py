@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "sources": STAGES | {"intrinsics"},
     "estimators": STAGES,
     "stabilizers": STAGES | {"boards", "geometry", "metric"},
-    "sinks": STAGES | {"edges", "render", "geometry"},
+    "sinks": STAGES | {"edges", "render", "geometry", "intrinsics"},
     "training": STAGES | {"estimators", "evaluation", "plot"},
     "evaluation": STAGES | {"estimators", "sources", "sinks", "stabilizers", "render", "plot"},
     "build": STAGES
@@ -62,6 +62,9 @@ MAY_IMPORT = {
     "calibration": BASE | {"boards", "intrinsics"},
     "cli_calibrate": BASE
     | {"boards", "build", "calibration", "cli_console", "cli_options", "intrinsics", "sinks", "stages"},
+    "cli_geometry": BASE
+    | {"api", "build", "cli_console", "cli_options", "cli_progress", "config", "estimators", "geometry"}
+    | {"metric", "render", "sinks", "sources"},
     "cli_image": BASE | {"cli_console", "cli_options", "picture"},
     "cli_bench": BASE | {"bench", "cli_console", "cli_options"},
     "cli_export": BASE | {"build", "cli_console", "cli_options", "config", "estimators", "sinks"},

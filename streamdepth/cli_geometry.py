@@ -1,0 +1,215 @@
+"""The verbs that measure and build: the volume of something, a model of a whole clip."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from streamdepth import cli_options as o
+from streamdepth.cli_console import err, out, settings_from
+from streamdepth.errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from streamdepth.config import Settings
+    from streamdepth.estimators.recorded import RecordedDepth
+    from streamdepth.types import DepthFrame
+
+Depth = Annotated[
+    Path | None, typer.Option("--depth", help="Instead of a model: a sensor's 16-bit PNG; of a video %06d.png.")
+]
+DepthScale = Annotated[float, typer.Option("--depth-scale", help="Values of that PNG per metre.")]
+
+
+@o.also(o.CAMERA, o.METRES)
+def volume(
+    picture: Annotated[str, typer.Argument(help="A path or an http(s) address.")],
+    region: Annotated[str, typer.Option("--region", help="x,y,width,height in px: what to measure, on flat ground.")],
+    depth: Depth = None,
+    depth_scale: DepthScale = 1000.0,
+    heights: Annotated[
+        Path | None, typer.Option("--heights", help="The height map from above: .npz, or .png to look at.")
+    ] = None,
+    cell: Annotated[str, typer.Option("--cell", help="Its cells.")] = "1cm",
+    model: o.Model = None,
+    size: o.Size = None,
+    engine: o.Engine = None,
+    device: o.Device = None,
+    precision: o.Precision = None,
+    max_side: o.MaxSide = None,
+    overwrite: o.Overwrite = None,
+    accept_license: o.AcceptLicense = None,
+    allow_pickle: o.AllowPickle = None,
+    config: o.ConfigFile = None,
+    set: o.Set = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+    *,
+    more: dict[str, Any],
+) -> None:
+    """Measure what stands on the ground inside a region of a picture, in metres.
+
+    Example: streamdepth volume heap.jpg --region 300,200,400,300 --camera-height 1.5m --camera-pitch 30 --fov 65
+    """
+    own = ("picture", "region", "depth", "depth_scale", "heights", "cell")
+    flags = {k: v for k, v in locals().items() if k not in ("own", *own)}
+    settings = settings_from(flags)
+    from streamdepth.geometry import camera_of, ground_plane
+    from streamdepth.geometry import volume as measure
+    from streamdepth.metric import length_m
+    from streamdepth.sinks.output import check_output
+
+    if heights:
+        check_output(heights, overwrite=settings.overwrite, origin=Path(picture))
+    cell_m = length_m(cell)
+    item = _metric_item(picture, settings, depth, depth_scale)
+    camera, inside = camera_of(item), _region(region, item)
+    plane = ground_plane(item.depth, camera)
+    if plane is None:
+        raise ConfigError("there is no ground in the picture to measure from; show some of it around the region")
+    found = measure(item.depth, camera, inside, plane)
+    if heights:
+        _write_heights(heights, item, plane, cell_m, settings.overwrite)
+    if item.intrinsics is None:
+        err.print("the camera is unknown: 60 degrees are assumed; --fov or --camera-info tells it")
+    out.print(
+        f"volume {found.volume_m3:.4g} m3, standard error {found.error_m3:.2g} m3 (of the ground's unevenness and the "
+        f"outline; the depth's own error comes on top)\narea {found.area_m2:.4g} m2, highest {found.highest_m:.3g} m, "
+        f"camera {plane.offset:.3g} m above the ground"
+    )
+
+
+def _metric_item(picture: str, settings: Settings, depth: Path | None, scale: float) -> DepthFrame:
+    from fractions import Fraction
+
+    from streamdepth.api import estimate_item, read_photo
+    from streamdepth.types import DepthFrame, DepthKind, Frame
+
+    pixels, camera = read_photo(picture, settings)
+    if depth:
+        recorded = _recorded(depth, scale)
+        frame = Frame(pixels, 0, 0, Fraction(1), 0.0)
+        return DepthFrame(frame, recorded.estimate([frame])[0].depth, DepthKind.METRIC, intrinsics=camera)
+    item = estimate_item(pixels, settings, camera)
+    if item.kind is not DepthKind.METRIC:
+        raise ConfigError(
+            f"a volume needs metres, and {settings.model} is relative; add --anchor x,y=1.35m, --camera-height 1.2m, "
+            "--board or --sparse, or use a metric model or --depth"
+        )
+    return item
+
+
+def _region(text: str, item: DepthFrame) -> np.typing.NDArray[np.bool_]:
+    """The mask of `text` in the depth map."""
+    import numpy as np
+
+    try:
+        x, y, width, height = (float(word) for word in text.split(","))
+    except ValueError as error:
+        raise ConfigError(f"'{text}' is no region; write x,y,width,height in px, such as 300,200,400,300") from error
+    rows, columns = item.depth.shape
+    full_height, full_width = item.frame.image.shape[:2]
+    u = (np.arange(columns) + 0.5) * full_width / columns
+    v = (np.arange(rows) + 0.5) * full_height / rows
+    mask = np.outer((v >= y) & (v < y + height), (u >= x) & (u < x + width)).astype(np.bool_)
+    if not mask.any():
+        raise ConfigError(f"the region '{text}' lies outside of the picture of {full_width}x{full_height} px")
+    return mask
+
+
+def _write_heights(path: Path, item: DepthFrame, plane: Any, cell_m: float, overwrite: bool | None) -> None:
+    import numpy as np
+    from PIL import Image
+
+    from streamdepth.geometry import camera_of, height_map
+    from streamdepth.render import colourise
+    from streamdepth.sinks.output import complete_file
+    from streamdepth.types import DepthKind
+
+    if path.suffix.lower() not in (".npz", ".png"):
+        raise ConfigError(f"cannot write heights to '{path}'; use .npz, or .png to look at")
+    found = height_map(item.depth, camera_of(item), plane, cell_m)
+    with complete_file(path, overwrite=bool(overwrite)) as temporary:
+        if path.suffix.lower() == ".npz":
+            np.savez_compressed(temporary, heights_m=found, cell_m=cell_m)
+        else:  # the far end on top, high is bright
+            Image.fromarray(colourise(found[::-1], DepthKind.RELATIVE)).save(temporary)
+
+
+def _recorded(depth: Path, scale: float) -> RecordedDepth:
+    import re
+
+    from streamdepth.estimators.recorded import RecordedDepth
+    from streamdepth.sources.images import read_depth_png
+
+    pattern = str(depth)
+    if not re.search(r"%0?\d*d", pattern) and not depth.is_file():
+        raise ConfigError(f"there is no depth '{depth}'; give a 16-bit PNG, of a video %06d.png")
+    read = partial(_read_numbered, read_depth_png, pattern, scale)
+    return RecordedDepth(read, pattern)
+
+
+def _read_numbered(read: Any, pattern: str, scale: float, index: int) -> Any:
+    return read(Path(pattern % index if "%" in pattern else pattern), scale)
+
+
+@o.also(o.CAMERA, o.METRES)
+def fuse(
+    source: Annotated[str, typer.Argument(help="A video, or pictures in order.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model: .ply, .glb or .obj.")],
+    poses: Annotated[Path, typer.Option("--poses", help="One line per frame: 4x4 or 3x4, camera to world, metres.")],
+    depth: Depth = None,
+    depth_scale: DepthScale = 1000.0,
+    voxel: Annotated[str, typer.Option("--voxel", help="The model's resolution.")] = "2cm",
+    farthest: Annotated[str, typer.Option("--farthest", help="Depth beyond does not count.")] = "5m",
+    model: o.Model = None,
+    size: o.Size = None,
+    engine: o.Engine = None,
+    device: o.Device = None,
+    precision: o.Precision = None,
+    smooth: o.Smooth = None,
+    max_frames: o.MaxFrames = None,
+    overwrite: o.Overwrite = None,
+    accept_license: o.AcceptLicense = None,
+    allow_pickle: o.AllowPickle = None,
+    config: o.ConfigFile = None,
+    set: o.Set = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+    *,
+    more: dict[str, Any],
+) -> None:
+    """Fuse a clip with known camera poses into one coloured model (TSDF, by Open3D).
+
+    Example: streamdepth fuse clip.mp4 --poses poses.txt --camera-info camera.yaml --depth depth/%06d.png -o model.ply
+    """
+    own = ("source", "output", "poses", "depth", "depth_scale", "voxel", "farthest")
+    flags = {k: v for k, v in locals().items() if k not in ("own", *own)}
+    settings = settings_from({**flags, "source": source, "smooth": smooth or ("off" if depth else None)})
+    from streamdepth import build
+    from streamdepth.api import stop_on_interrupt
+    from streamdepth.cli_progress import Bar
+    from streamdepth.metric import length_m
+    from streamdepth.sinks.fusion import FusionSink, read_poses
+
+    sink = FusionSink(
+        output,
+        read_poses(poses),
+        voxel_m=length_m(voxel),
+        farthest_m=length_m(farthest),
+        overwrite=settings.overwrite,
+    )
+    recorded = _recorded(depth, depth_scale) if depth else None
+    with (
+        Bar(err, is_quiet=quiet) as bar,
+        build.pipeline(settings, lambda _: bar.show(pipeline), estimator=recorded) as pipeline,
+        stop_on_interrupt(pipeline),
+    ):
+        pipeline.streams[0].sinks = [sink]
+        report = pipeline.run()
+    if not quiet:
+        err.print(f"{output}: {sink.faces} triangles from {report.written} frames, voxels of {length_m(voxel):g} m")

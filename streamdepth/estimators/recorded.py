@@ -1,0 +1,34 @@
+"""Depth that a sensor measured, or that was made before, in place of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from streamdepth.errors import InferenceError
+from streamdepth.stages import Estimator
+from streamdepth.types import DepthKind, DepthMap, Estimate, Frame, ModelInfo
+
+
+class RecordedDepth(Estimator):
+    """`read` gives (h, w) metres by the frame's index, NaN = unknown, or None where there is no depth."""
+
+    def __init__(self, read: Callable[[int], DepthMap | None], name: str = "recorded depth") -> None:
+        self.read, self.name = read, name
+
+    @property
+    def info(self) -> ModelInfo:
+        return ModelInfo(self.name, DepthKind.METRIC, engine="none")
+
+    def estimate(self, frames: Sequence[Frame]) -> list[Estimate]:
+        return [self._estimate(frame) for frame in frames]
+
+    def _estimate(self, frame: Frame) -> Estimate:
+        depth = self.read(frame.index)
+        if depth is None:
+            raise InferenceError(
+                f"{self.name} has nothing for frame {frame.index}; %06d stands for 000000, %04d for 0000 and so on; "
+                "--max-frames ends earlier"
+            )
+        return Estimate(np.asarray(depth, np.float32))

@@ -1,0 +1,153 @@
+"""One model of a whole clip, fused by Open3D from metric depth and the camera's poses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamdepth.edges import without_flying
+from streamdepth.errors import ConfigError, MissingDependencyError, SinkOpenError, SinkWriteError
+from streamdepth.geometry import Mesh
+from streamdepth.intrinsics import camera_matrix
+from streamdepth.sinks.models import UP, write_ply
+from streamdepth.sinks.output import PendingFile, writing
+from streamdepth.stages import Sink
+from streamdepth.types import DepthFrame, DepthKind, DepthMap, Image, Intrinsics, ModelInfo, StreamInfo
+
+Pose = npt.NDArray[np.float64]
+"""(4, 4), camera to world, metres."""
+SUFFIXES = (".ply", ".glb", ".obj")
+_BLOCKS = 10_000
+"""Of 16x16x16 voxels, to begin with; Open3D adds more."""
+_REACH = 4.0
+"""Voxels in front of and behind the surface that are averaged."""
+
+
+def read_poses(path: Path) -> list[Pose]:
+    """One pose per frame and line: sixteen numbers (4x4, row by row) or twelve (3x4, as KITTI), camera to world.
+
+    Raises ConfigError.
+    """
+    try:
+        rows = [[float(word) for word in line.split()] for line in path.read_text().splitlines() if line.strip()]
+    except OSError as error:
+        raise ConfigError(f"cannot read the poses '{path}': {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"'{path}' holds no poses: {error}; a line is sixteen or twelve numbers") from error
+    if not rows or any(len(row) not in (12, 16) for row in rows):
+        raise ConfigError(f"'{path}' holds no poses: a line is sixteen (4x4) or twelve (3x4) numbers, one per frame")
+    poses = [np.array([*row, 0.0, 0.0, 0.0, 1.0][:16]).reshape(4, 4) for row in rows]
+    for number, pose in enumerate(poses, 1):
+        if not np.allclose(pose[:3, :3] @ pose[:3, :3].T, np.eye(3), atol=0.01):
+            raise ConfigError(f"line {number} of '{path}' is no pose: its 3x3 part does not turn, it stretches")
+    return poses
+
+
+class FusionSink(Sink):
+    """Averages truncated signed distances in voxels (Curless & Levoy, SIGGRAPH 1996) and writes their surface.
+
+    .ply keeps the axes of the poses' world; .glb and .obj are turned as if it were the camera's of OpenCV (y up). Depth
+    beyond `farthest_m` does not count, nor do flying pixels. It appears at `close`.
+
+    Raises:
+        ConfigError: relative depth, an unknown or distorted camera, fewer poses than frames.
+        SinkOpenError, MissingDependencyError, SinkWriteError.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        poses: list[Pose],
+        *,
+        voxel_m: float = 0.02,
+        farthest_m: float = 5.0,
+        overwrite: bool = False,
+    ) -> None:
+        super().__init__()
+        self.path, self.poses, self.voxel_m, self.farthest_m = path, poses, voxel_m, farthest_m
+        self.overwrite = overwrite
+        self.faces = 0
+        self._file: PendingFile | None = None
+        self._volume: Any = None
+
+    def open(self, info: StreamInfo, model: ModelInfo) -> None:
+        if model.kind is not DepthKind.METRIC:
+            raise ConfigError(
+                f"fusing needs metres, and {model.name} is relative; use a metric model, --sparse, --anchor or --depth"
+            )
+        if self.path.suffix.lower() not in SUFFIXES:
+            raise SinkOpenError(f"cannot write a model to '{self.path}'; use one of {' '.join(SUFFIXES)}")
+        o3d = _open3d()
+        self._file = PendingFile(self.path, overwrite=self.overwrite, origin=info.origin)
+        f32 = o3d.core.float32
+        self._volume = o3d.t.geometry.VoxelBlockGrid(
+            ("tsdf", "weight", "color"), (f32, f32, f32), ((1,), (1,), (3,)), self.voxel_m, 16, _BLOCKS
+        )
+
+    def write(self, item: DepthFrame) -> None:
+        if self._file is None:
+            raise SinkWriteError(f"'{self.path}' is not open; call open first")
+        camera, index = item.intrinsics, item.frame.index
+        if camera is None or camera.distortion:
+            hint = "add --fov or --camera-info" if camera is None else "add --undistort"
+            raise ConfigError(f"fusing needs a camera that is known and does not distort; {hint}")
+        if index >= len(self.poses):
+            raise ConfigError(f"there are {len(self.poses)} poses, and none for frame {index}; see --max-frames")
+        self._integrate(without_flying(item).depth, item.frame.image, camera, self.poses[index])
+
+    def _integrate(self, depth: DepthMap, image: Image, camera: Intrinsics, pose: Pose) -> None:
+        import cv2
+
+        o3d = _open3d()
+        height, width = depth.shape
+        near = np.isfinite(depth) & (depth > 0) & (depth < self.farthest_m)
+        if not near.any():
+            return
+        colours = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+        pictures = [o3d.t.geometry.Image(np.ascontiguousarray(part)) for part in (np.where(near, depth, 0), colours)]
+        matrix = o3d.core.Tensor(camera_matrix(camera.resized(width, height)))
+        where = matrix, o3d.core.Tensor(np.linalg.inv(pose)), 1.0, self.farthest_m, _REACH
+        blocks = self._volume.compute_unique_block_coordinates(pictures[0], *where)
+        self._volume.integrate(blocks, *pictures, *where)
+
+    def close(self) -> None:
+        if self._file is None:
+            return
+        try:
+            with writing(self.path):
+                self._write(self._volume.extract_triangle_mesh(weight_threshold=0.0).to_legacy())
+            self._file.commit()
+        finally:
+            self.discard()
+
+    def _write(self, surface: Any) -> None:
+        assert self._file is not None
+        vertices = np.asarray(surface.vertices, np.float32)
+        self.faces = len(surface.triangles)
+        if not self.faces:
+            self.notice(f"'{self.path}' is empty: no depth was nearer than {self.farthest_m:g} m")
+        colours = np.rint(np.asarray(surface.vertex_colors).reshape(-1, 3) * 255).astype(np.uint8)
+        if self.path.suffix.lower() == ".ply":
+            shape = Mesh(vertices, np.asarray(surface.triangles, np.int64), colours, np.zeros((0, 2), np.float32))
+            write_ply(self._file.temporary, shape, {"kind": "metric", "unit": "metre"})
+            return
+        import trimesh
+
+        made = trimesh.Trimesh(vertices * UP, np.asarray(surface.triangles), vertex_colors=colours, process=False)
+        made.export(self._file.temporary)
+
+    def discard(self) -> None:
+        if self._file is not None:
+            self._file.discard()
+        self._file, self._volume = None, None
+
+
+def _open3d() -> Any:
+    try:
+        import open3d
+    except ImportError as error:
+        raise MissingDependencyError("open3d", "fusion", "fusing a clip") from error
+    return open3d

@@ -19,6 +19,7 @@ import numpy as np
 from streamdepth import build, config
 from streamdepth.errors import ConfigError
 from streamdepth.pipeline import Pipeline
+from streamdepth.references import make_camera, make_reference
 from streamdepth.stabilizers import MetricFit, Reference
 from streamdepth.stages import Estimator
 from streamdepth.stats import Report
@@ -79,7 +80,7 @@ def read_photo(image: Any, settings: config.Settings) -> tuple[Image, Intrinsics
     from streamdepth.sources.images import read_picture_and_camera
 
     pixels, camera = read_picture_and_camera(image, max_side_px=settings.max_side)
-    camera = build.make_camera(settings).intrinsics(pixels.shape[1], pixels.shape[0]) or camera
+    camera = make_camera(settings).intrinsics(pixels.shape[1], pixels.shape[0]) or camera
     if settings.undistort and camera is not None and camera.distortion:
         return Undistorter(camera)(pixels), camera.pinhole
     return pixels, camera
@@ -99,7 +100,7 @@ def estimate_item(pixels: Image, settings: config.Settings, camera: Intrinsics |
     if camera is None and result.focal_px:
         camera = Intrinsics.from_focal(result.focal_px, pixels.shape[1], pixels.shape[0])
     item = DepthFrame(frame, result.depth, estimator.info.kind, intrinsics=camera)
-    reference = build.make_reference(settings)
+    reference = make_reference(settings)
     return _in_metres(item, reference) if reference else item
 
 

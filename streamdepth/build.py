@@ -9,13 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from streamdepth.config import Settings
 from streamdepth.errors import ConfigError, SinkOpenError
-from streamdepth.intrinsics import CameraChoice
 from streamdepth.pipeline import Pipeline, Stream
-from streamdepth.stabilizers import Reference, make_stabilizer
+from streamdepth.references import make_camera, make_reference
+from streamdepth.stabilizers import make_stabilizer
 from streamdepth.stages import Estimator, Sink, Source
 from streamdepth.types import DepthFrame, Estimate, Frame, Intrinsics, ModelInfo, StreamInfo
 
@@ -94,71 +92,6 @@ def _network(address: str, settings: Settings) -> Source:
         live=network.live,
         max_side_px=settings.max_side,
     )
-
-
-def make_camera(settings: Settings) -> CameraChoice:
-    """What the settings say of the camera. Raises ConfigError when they say it twice."""
-    file = settings.camera_info
-    return CameraChoice(file, settings.fov, settings.fx, settings.fy, settings.cx, settings.cy)
-
-
-def make_reference(settings: Settings) -> Reference | None:
-    """What tells metres, where the settings name it. Raises ConfigError, also when they name two."""
-    makers: dict[str, tuple[object, Callable[[], Reference]]] = {
-        "--anchor": (settings.anchor, lambda: _anchors(settings.anchor)),
-        "--camera-height": (settings.camera_height, lambda: _floor(settings)),
-        "--board": (settings.board, lambda: _board(settings.board or "")),
-        "--sparse": (settings.sparse, lambda: _sparse(settings)),
-    }
-    given = {name: make for name, (value, make) in makers.items() if value}
-    if len(given) > 1:
-        raise ConfigError(f"metres come from one of {', '.join(makers)}, not from {' and '.join(given)}")
-    if settings.camera_pitch is not None and "--camera-height" not in given:
-        raise ConfigError("--camera-pitch goes with --camera-height, the height over the floor")
-    return next(iter(given.values()))() if given else None
-
-
-def _anchors(texts: Sequence[str]) -> Reference:
-    from streamdepth.metric import length_m
-    from streamdepth.stabilizers.metric import Points
-
-    known = []
-    for text in texts:
-        match = re.fullmatch(r"\s*([\d.]+)\s*,\s*([\d.]+)\s*=(.*)", text)
-        try:
-            known.append([float(match[1]), float(match[2]), length_m(match[3])] if match else [])
-        except ValueError:
-            known.append([])
-        if not known[-1]:
-            raise ConfigError(f"'{text}' is no anchor; write x,y=1.35m with px of the picture, such as 320,200=1.35m")
-    return Points(np.array(known))
-
-
-def _floor(settings: Settings) -> Reference:
-    from streamdepth.metric import length_m
-    from streamdepth.stabilizers.metric import FloorBelow
-
-    return FloorBelow(length_m(settings.camera_height or ""), settings.camera_pitch)
-
-
-def _board(text: str) -> Reference:
-    from streamdepth.boards import Board
-    from streamdepth.stabilizers.metric import BoardInView
-
-    return BoardInView(Board.parse(text))
-
-
-def _sparse(settings: Settings) -> Reference:
-    from streamdepth.sources.images import read_depth_png
-    from streamdepth.stabilizers.metric import Points, SparseDepth, known_of
-
-    pattern, scale = str(settings.sparse), settings.sparse_scale
-    if re.search(r"%0?\d*d", pattern):
-        return SparseDepth(lambda index: read_depth_png(Path(pattern % index), scale))
-    depth = read_depth_png(Path(pattern), scale)
-    if depth is None:
-        raise ConfigError(f"there is no sparse depth '{pattern}'; give a 16-bit PNG, of a video %06d.png")
-    return Points(known_of(depth, depth.shape), f"'{pattern}'")
 
 
 def make_estimator(settings: Settings) -> Estimator:

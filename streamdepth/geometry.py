@@ -23,6 +23,8 @@ Mask = npt.NDArray[np.bool_]
 
 ASSUMED_FOV = 60.0
 """Degrees, for pictures of an unknown camera: that of a common phone or webcam."""
+_GRAZING = 0.087
+"""The sine of 5 degrees."""
 LOOKING_RATIO = 4.0
 """How many times as far as its nearest the farthest part of relative depth is drawn."""
 
@@ -217,7 +219,9 @@ def height_map(depth_m: DepthMap, camera: Intrinsics, plane: Plane, cell_m: floa
 
 
 def shape_of(item: DepthFrame) -> DepthMap:
-    """Depth to build a shape from, flying pixels unknown: metres, or for relative depth a shape for looking only.
+    """Depth to build a shape from: metres, or for relative depth a shape for looking only.
+
+    Unknown are flying pixels, and those whose surface is seen under less than 5 degrees: slopes drawn over a jump.
 
     Relative depth tells neither scale nor shift. It is drawn as if its farthest (2nd percentile of inverse depth) were
     LOOKING_RATIO times as far as its nearest (98th), at 1: these are not metres.
@@ -229,7 +233,18 @@ def shape_of(item: DepthFrame) -> DepthMap:
         share = np.clip((depth - far) / max(near - far, 1e-12), 0, 1.5)
         depth = (1 / (1 / LOOKING_RATIO + share * (1 - 1 / LOOKING_RATIO))).astype(np.float32)
     flying = flying_pixels(depth, DepthKind.METRIC)
-    return np.where(flying | ~np.isfinite(depth), np.float32(np.nan), depth)
+    return np.where(flying | _is_grazing(depth, camera_of(item)) | ~np.isfinite(depth), np.float32(np.nan), depth)
+
+
+def _is_grazing(depth_m: DepthMap, camera: Intrinsics) -> Mask:
+    """Where the line of sight and the surface nearly agree."""
+    height, width = depth_m.shape
+    if min(height, width) < 2:
+        return np.zeros(depth_m.shape, np.bool_)
+    a, ray = surface(depth_m, camera), rays(camera, width, height)
+    length = np.linalg.norm(a, axis=-1) * np.sqrt((ray**2).sum(axis=-1) + 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(1 / depth_m < _GRAZING * length, np.bool_)
 
 
 def camera_of(item: DepthFrame) -> Intrinsics:

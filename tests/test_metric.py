@@ -21,6 +21,7 @@ from streamdepth.boards import Board, depth_of_corners
 from streamdepth.errors import ConfigError
 from streamdepth.evaluation.metrics import score
 from streamdepth.metric import Fit, ends_of, fit_points, inverse_of, length_m, to_metres
+from streamdepth.references import make_reference
 from streamdepth.sinks.depth_video import DepthVideo
 from streamdepth.stabilizers import MetricFit, make_stabilizer
 from streamdepth.stabilizers.metric import BoardInView, FloorBelow, Points, Reference, SparseDepth, known_of
@@ -252,7 +253,7 @@ def test_known_places_are_the_same_at_every_size() -> None:
 )
 def test_settings_that_do_not_fit(flags: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        build.make_reference(config.make(flags))
+        make_reference(config.make(flags))
 
 
 class Never(Reference):
@@ -309,12 +310,12 @@ def test_a_picture_in_metres(tmp_path: Path, cli) -> None:
 
 def test_sparse_pngs_are_read_by_the_frames_index(tmp_path: Path) -> None:
     Image.fromarray(np.where(TRUTH < 9, TRUTH * 5000, 0).astype(np.uint16)).save(tmp_path / "000003.png")
-    made = build.make_reference(config.make({"sparse": tmp_path / "%06d.png", "sparse_scale": 5000}))
+    made = make_reference(config.make({"sparse": tmp_path / "%06d.png", "sparse_scale": 5000}))
     assert made is not None
     stage = MetricFit(made)
     assert np.isnan(only(stage, item(index=2)).depth).all()
     assert score(only(stage, item(index=3)).depth, TRUTH).abs_rel < 0.01
-    one = build.make_reference(config.make({"sparse": tmp_path / "000003.png", "sparse_scale": 5000}))
+    one = make_reference(config.make({"sparse": tmp_path / "000003.png", "sparse_scale": 5000}))
     assert one is not None
     assert score(only(MetricFit(one), item()).depth, TRUTH).abs_rel < 0.01
 

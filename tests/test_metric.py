@@ -340,3 +340,27 @@ def test_nothing_relative_ever_passes_for_metres(make: Callable[[], MetricFit]) 
         out = only(stage, item(index=index, cut=index == 2))
         assert out.kind is DepthKind.METRIC
         assert (out.fitted is not None) or np.isnan(out.depth).all()
+
+
+def test_three_measured_points_on_real_rooms(footage: Path) -> None:
+    """One near, one far, one between: within 1.3 times the error of a fit to all pixels, on NYU's test pictures."""
+    from streamdepth.evaluation.datasets import DataSet
+    from streamdepth.evaluation.metrics import align
+
+    data, rng = DataSet(footage / "rgbd" / "nyuv2_dev"), np.random.default_rng(0)
+    crop, settings = (slice(45, 471), slice(41, 601)), config.make({"smooth": "off"})
+    anchored, best = [], []
+    for pair in data.pairs(data.names(every=8)):
+        found = api.estimate_item(pair.image, settings)
+        depth = pair.depth[crop]
+        known = np.flatnonzero(np.isfinite(depth))
+        ranks = known[np.argsort(depth.ravel()[known])]
+        chosen = [
+            rng.choice(ranks[int((q - 0.04) * len(ranks)) : int((q + 0.04) * len(ranks))]) for q in (0.1, 0.5, 0.9)
+        ]
+        rows, columns = np.unravel_index(chosen, depth.shape)
+        points = Points(np.column_stack([columns + 41, rows + 45, depth[rows, columns]]).astype(np.float64))
+        metres = only(MetricFit(points), found)
+        anchored.append(score(np.clip(metres.resized()[crop], 1e-3, 10), depth).abs_rel)
+        best.append(score(align(found.resized()[crop], depth), depth).abs_rel)
+    assert np.mean(anchored) < 1.3 * np.mean(best), (np.mean(anchored), np.mean(best))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import threading
 import time
@@ -27,8 +26,6 @@ from streamdepth.types import DepthFrame, DepthKind, DepthMap, Frame, Image, Int
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,7 +107,6 @@ def _in_metres(item: DepthFrame, reference: Reference) -> DepthFrame:
     (item,) = stage.push(item)
     if item.fitted is None:
         raise ConfigError(f"{reference.name} cannot be seen in the picture, so there are no metres; leave it out")
-    _log.warning("%s", stage.notices[0])
     return item
 
 

@@ -27,7 +27,7 @@ def examine() -> Iterator[Check]:
     yield Check("python", f"{sys.version.split()[0]} on {platform.platform()}, {os.cpu_count()} cores")
     for package in ("streamdepth", "numpy", "torch", "transformers", "opencv-python", "av", "pillow"):
         yield _guard(package, partial(metadata.version, package))
-    for package in ("openvino", "onnxruntime", "nncf", "OpenEXR"):
+    for package in ("openvino", "onnxruntime", "nncf", "OpenEXR", "trimesh", "plyfile", "open3d"):
         yield _guard(package, partial(metadata.version, package), optional=True)
     yield _guard("ffmpeg libraries", _ffmpeg)
     yield _guard("H.264 encoder", lambda: _codec("libx264"))

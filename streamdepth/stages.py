@@ -16,7 +16,8 @@ from streamdepth.types import DepthFrame, DepthKind, Estimate, Frame, ModelInfo,
 _log = logging.getLogger(__name__)
 
 
-def _announce(text: str, notices: list[str]) -> None:
+def announce(text: str, notices: list[str]) -> None:
+    """Logs `text` as a warning and notes it, once."""
     if text not in notices:
         notices.append(text)
         _log.warning("%s", text)
@@ -37,7 +38,7 @@ class Source(ABC):
 
     def notice(self, text: str) -> None:
         """Announces `text` once."""
-        _announce(text, self.notices)
+        announce(text, self.notices)
 
     @abstractmethod
     def open(self) -> StreamInfo:
@@ -132,7 +133,7 @@ class Sink(ABC):
 
     def notice(self, text: str) -> None:
         """Announces `text` once."""
-        _announce(text, self.notices)
+        announce(text, self.notices)
 
     @abstractmethod
     def open(self, info: StreamInfo, model: ModelInfo) -> None:

@@ -280,6 +280,7 @@ def test_a_run_with_anchors_writes_metres_and_reports_the_residual(cli, tmp_path
     anchors = ("--anchor", "5,40=3.2m", "--anchor", "50,3=3.9m", "--anchor", "10,24=1.5m")
     done = cli("convert", "x.mp4", "--depth-out", tmp_path / "d.mkv", *anchors, "--stats", tmp_path / "s.json")
     assert done.code == 0, done.err
+    assert "median residual" in " ".join(done.err.split())
     video = DepthVideo(tmp_path / "d.mkv")
     assert video.kind is DepthKind.METRIC
     assert video.metadata["fitted"][0][0] == 0

@@ -15,7 +15,7 @@ from streamdepth.boards import Board, depth_of_corners
 from streamdepth.errors import ConfigError
 from streamdepth.geometry import camera_of, rays
 from streamdepth.metric import Fit, ends_of, fit_points, inverse_of, to_metres, usual_shift
-from streamdepth.stages import Stabilizer
+from streamdepth.stages import Stabilizer, announce
 from streamdepth.types import DepthFrame, DepthKind, DepthMap, Image
 
 Floats = npt.NDArray[np.float64]
@@ -29,6 +29,8 @@ class Reference(ABC):
 
     name = ""
     """For messages."""
+    caveat = ""
+    """What a user should know of metres from it."""
 
     @abstractmethod
     def fit(self, item: DepthFrame, inverse: DepthMap) -> Fit | None:
@@ -53,7 +55,7 @@ class MetricFit(Stabilizer):
     def reset(self) -> None:
         self._fit: Fit | None = None
         self._fitted_at = -math.inf
-        self._has_missed = False
+        self._has_told = self._has_missed = False
         self.reference.reset()
 
     def kind_of(self, kind: DepthKind) -> DepthKind:
@@ -89,18 +91,22 @@ class MetricFit(Stabilizer):
         self._fitted_at = item.frame.time
 
     def _tell(self, fit: Fit) -> None:
-        if not self._notices:
+        if not self._has_told:
+            self._has_told = True
             points = f"{fit.points} point{'s' * (fit.points > 1)}"
-            self._notices.append(
+            few = "; three points or more tell scale and shift apart, with fewer the shift is guessed"
+            announce(
                 f"metres from {self.reference.name}: median residual {fit.residual:.1%} at {points} "
-                f"(1/m = {fit.scale:.4g} x + {fit.shift:.4g})"
+                f"(1/m = {fit.scale:.4g} x + {fit.shift:.4g}){few * (fit.points < 3)}{self.reference.caveat}",
+                self._notices,
             )
 
     def _miss(self, item: DepthFrame) -> None:
         if not self._has_missed:
             self._has_missed = True
-            self._notices.append(
-                f"no metres from frame {item.frame.index} on until {self.reference.name} can be seen: depth is unknown"
+            announce(
+                f"no metres from frame {item.frame.index} on until {self.reference.name} can be seen: depth is unknown",
+                self._notices,
             )
 
 
@@ -175,7 +181,7 @@ class FloorBelow(Reference):
     def __init__(self, height_m: float, pitch: float | None = None) -> None:
         self.height_m, self.pitch = height_m, pitch
         if pitch is None:
-            self.name = "the floor, the camera's pitch guessed (--camera-pitch tells it)"
+            self.caveat = "; the camera's pitch is guessed, --camera-pitch tells it"
 
     def fit(self, item: DepthFrame, inverse: DepthMap) -> Fit | None:
         ends, floor = ends_of(inverse), _floor(inverse, rays(camera_of(item), *inverse.shape[::-1]))

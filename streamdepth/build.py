@@ -13,7 +13,7 @@ from streamdepth.config import Settings
 from streamdepth.errors import ConfigError, SinkOpenError
 from streamdepth.pipeline import Pipeline, Stream
 from streamdepth.references import make_camera, make_reference
-from streamdepth.stabilizers import make_stabilizer
+from streamdepth.stabilizers import FlowCarrier, MotionTracker, make_stabilizer
 from streamdepth.stages import Estimator, Sink, Source
 from streamdepth.types import DepthFrame, Estimate, Frame, Intrinsics, ModelInfo, StreamInfo
 
@@ -302,6 +302,7 @@ def pipeline(
             max_frames=settings.max_frames,
             max_seconds=settings.max_seconds,
             allow_partial=settings.allow_partial,
+            refresh_hz=None if settings.refresh == "auto" else settings.refresh,
             on_written=on_written,
         )
     finally:
@@ -312,13 +313,15 @@ def _make_stream(address: str, name: str | None, settings: Settings) -> Stream:
     from streamdepth.render import check_look
 
     check_look(settings.style, settings.colormap, settings.video.alpha)
-    stabilizer = make_stabilizer(settings.smooth, settings.range, make_reference(settings))
+    motion = MotionTracker()
+    stabilizer = make_stabilizer(settings.smooth, settings.range, make_reference(settings), motion)
+    carrier = FlowCarrier(motion=motion) if settings.refresh else None
     source = make_source(address, settings)
     if settings.pace:
         from streamdepth.sources.paced import PacedSource
 
         source = PacedSource(source)
-    return Stream(source, stabilizer, make_sinks(settings, name))
+    return Stream(source, stabilizer, make_sinks(settings, name), carrier)
 
 
 def describe(info: StreamInfo) -> list[tuple[str, str]]:

@@ -24,6 +24,10 @@ Compile = Annotated[
     bool | None, typer.Option("--compile", help="torch.compile: faster on a GPU after a minute of preparing.")
 ]
 Batch = Annotated[int | None, typer.Option("--batch", help="Most frames the model gets at a time.")]
+Refresh = Annotated[
+    str | None,
+    typer.Option("--refresh", help="Run the model HZ times a second, or auto; between, depth is carried along motion."),
+]
 Smooth = Annotated[str | None, typer.Option("--smooth", help="off, light, default, strong, or for files offline.")]
 Range = Annotated[
     str | None, typer.Option("--range", help="Displayed depth: auto, lock:LOW,HIGH, or for files per-shot.")

@@ -80,5 +80,6 @@ def summary(report: Report, reason: str = "") -> str:
         f"{report.written} of {report.read} frames in {report.seconds:.1f} s ({report.fps:.1f} fps), "
         f"{report.model} on {report.engine} {report.device} {report.precision}{f' ({reason})' if reason else ''}, "
         f"latency p50 {total.get('p50', 0):.0f} ms p95 {total.get('p95', 0):.0f} ms"
+        + (f"; {report.inferred} inferred, {report.carried} carried" if report.carried else "")
         + (f"; dropped: {drops}" if drops else "")
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -96,6 +96,9 @@ class Settings(_Section):
     """Of the CPU for the network; None leaves them to the engine."""
     batch: int = Field(1, ge=1, le=256)
     """Most frames the model gets at a time."""
+    refresh: Literal["auto"] | Annotated[float, Field(gt=0, le=1000)] | None = None
+    """How often a second the model runs, the frames in between getting its last depth carried along the motion; auto
+    is as often as it can beside a live stream. None: on every frame."""
     smooth: str = "default"
     """off, light, default, strong, or for files offline."""
     range: str = "auto"

@@ -70,7 +70,7 @@ class Inference:
 
     def _begin(self, within: float | None = None) -> _Batch | None:
         """The next frames, on their way through the model; None at the end, or when none came `within` seconds."""
-        taken = self._take(within)
+        taken = self._take(self.batch, within)
         if not taken:
             return None
         began = time.monotonic()
@@ -78,10 +78,10 @@ class Inference:
             self._stats.time("wait", began - frame.captured_at)
         return _Batch(taken, began, self.estimator.start([frame for _, frame in taken]))
 
-    def _take(self, within: float | None) -> list[tuple[int, Frame]]:
+    def _take(self, most: int, within: float | None = None) -> list[tuple[int, Frame]]:
         while True:
             try:
-                return self._inbox.take(self.batch, fill=not self._is_live, within=within)
+                return self._inbox.take(most, fill=not self._is_live, within=within)
             except Exception as error:
                 # One stream's failure; the others go on, and `Pipeline.run` raises it at the end.
                 self._lost.append(error)
@@ -91,6 +91,7 @@ class Inference:
         now = time.monotonic()
         self._stats.time("infer", now - max(batch.began, self._free_at))
         self._free_at = now
+        self._stats.count("inferred", len(estimates))
         self.model = self.estimator.info
         return estimates
 

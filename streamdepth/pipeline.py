@@ -19,6 +19,7 @@ from streamdepth.buffer import FrameBuffer, Policy, StuckThreadError, Worker
 from streamdepth.errors import ConfigError, SourceLostError
 from streamdepth.inference import Inbox, Inference
 from streamdepth.outlet import Outlet
+from streamdepth.refresh import RefreshedInference
 from streamdepth.stages import Estimator, Source
 from streamdepth.stats import Report, Stats
 from streamdepth.streams import Stream
@@ -40,7 +41,8 @@ class Pipeline:
     `batch` is the most frames the model gets at a time: one of each stream first; files fill it, live streams never
     wait. `max_frames` and `max_seconds` (on the source's clock) end each stream early. `on_written` is called with each
     finished item, on the thread of the recorders. With `allow_partial`, a stream that ended before its end is a notice
-    in the report and not an error. The estimator is used, not closed.
+    in the report and not an error. Where all streams have a carrier, the model runs beside them, `refresh_hz` times a
+    second or as often as it can. The estimator is used, not closed.
     """
 
     def __init__(
@@ -52,10 +54,12 @@ class Pipeline:
         max_frames: int | None = None,
         max_seconds: float | None = None,
         allow_partial: bool = False,
+        refresh_hz: float | None = None,
         on_written: Callable[[DepthFrame], None] = lambda _: None,
     ) -> None:
         self.streams, self.estimator, self.batch = list(streams), estimator, batch
         self.max_frames, self.max_seconds, self.allow_partial = max_frames, max_seconds, allow_partial
+        self.refresh_hz = refresh_hz
         self.stats = Stats()
         self.is_stopped = False
         """Whether the end came early, by `stop`."""
@@ -126,6 +130,8 @@ class Pipeline:
         return Report(
             read=self.stats["read"] + lost,
             written=written,
+            inferred=self.stats["inferred"],
+            carried=self.stats["carried"],
             dropped={cause: n for cause, n in dropped.items() if n},
             reconnects=sum(s.source.reconnects for s in self.streams),
             latency_ms=self.stats.latency_ms(),
@@ -185,6 +191,8 @@ class Pipeline:
         self.stats.start()
         self._inference = self._make_inference()
         self._start("inference", self._inference.run, self._inference_ended)
+        if isinstance(self._inference, RefreshedInference):
+            self._start("network", self._inference.compute, self._inference.computing_ended)
         for lane, stream in enumerate(self.streams):
             self._start_capture(lane, stream.source)
 
@@ -203,9 +211,10 @@ class Pipeline:
         return outlets
 
     def _make_inference(self) -> Inference:
-        return Inference(
-            self.streams, self.estimator, self._inbox, self._outlets, self.stats, batch=self.batch, lost=self._lost
-        )
+        parts = self.streams, self.estimator, self._inbox, self._outlets, self.stats
+        if all(s.carrier for s in self.streams):
+            return RefreshedInference(*parts, batch=self.batch, lost=self._lost, hz=self.refresh_hz)
+        return Inference(*parts, batch=self.batch, lost=self._lost)
 
     def _start_capture(self, lane: int, source: Source) -> None:
         self._start(

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from streamdepth.types import DepthFrame, DepthKind, Estimate, Frame, ModelInfo, StreamInfo
+from streamdepth.types import DepthFrame, DepthKind, DepthMap, Estimate, Frame, ModelInfo, StreamInfo
 
 _log = logging.getLogger(__name__)
 
@@ -119,6 +119,33 @@ class Stabilizer(ABC):
 
     def reset(self) -> None:
         """Forgets everything, as if new."""
+
+
+class Carrier(ABC):
+    """Brings depth along the motion of one stream's pictures, from a frame that the model has seen to later ones.
+
+    One object per stream, frames in order: `advance` for each, `mark` when the newest goes to the model, `settle` when
+    its depth has come, perhaps many frames later.
+    """
+
+    @abstractmethod
+    def advance(self, frame: Frame) -> bool:
+        """Follows the motion to `frame`. False when there is no depth that can be carried to it.
+
+        So it is at the start, and at cuts and gaps, where all that was marked is forgotten.
+        """
+
+    @abstractmethod
+    def mark(self) -> None:
+        """The newest frame goes to the model."""
+
+    @abstractmethod
+    def settle(self, depth: DepthMap) -> None:
+        """The depth of the marked frame: it is carried from now on. Without a marked frame nothing happens."""
+
+    @abstractmethod
+    def carried(self) -> tuple[DepthMap, float] | None:
+        """The newest frame's depth, and the age in seconds of what it was made from; None: there is none."""
 
 
 class Sink(ABC):

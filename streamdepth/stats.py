@@ -88,6 +88,10 @@ class Report:
     read: int
     """Frames the sources had, those that could not be decoded included."""
     written: int
+    inferred: int = 0
+    """Frames that the model saw."""
+    carried: int = 0
+    """Frames whose depth was carried to them from one before (`refresh`)."""
     dropped: dict[str, int] = field(default_factory=dict)
     """By cause: `undecodable`, `waiting_for_model`, `waiting_for_sink`, `stopped`."""
     reconnects: int = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from streamdepth.stages import Sink, Source, Stabilizer
+from streamdepth.stages import Carrier, Sink, Source, Stabilizer
 from streamdepth.types import StreamInfo
 
 
@@ -16,6 +16,8 @@ class Stream:
     source: Source
     stabilizer: Stabilizer
     sinks: Sequence[Sink] = ()
+    carrier: Carrier | None = None
+    """Fills in between the frames that the model sees; None: it sees all."""
     info: StreamInfo | None = field(default=None, init=False)
     """Known once the pipeline has opened the source."""
 

@@ -177,6 +177,9 @@ class DepthFrame:
     """(scale, shift) that made it metric: 1 / depth = scale * x + shift, where x is relative depth, or 1 / the metric
     depth of the network. None: as the network gave it."""
 
+    age: float = 0.0
+    """Seconds from the frame that the model saw to this one, to which its depth was carried; 0: it saw this one."""
+
     def __post_init__(self) -> None:
         if self.depth.dtype != np.float32 or self.depth.ndim != 2:
             raise ValueError(f"depth is (h, w) float32, not {self.depth.shape} {self.depth.dtype}")

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from streamdepth.errors import ConfigError
 from streamdepth.stabilizers.align import Aligner
+from streamdepth.stabilizers.carry import FlowCarrier
 from streamdepth.stabilizers.cuts import CutDetector
 from streamdepth.stabilizers.metric import MetricFit, Reference
 from streamdepth.stabilizers.motion import MotionTracker
@@ -23,6 +24,7 @@ __all__ = [
     "Aligner",
     "Chain",
     "CutDetector",
+    "FlowCarrier",
     "LockedRange",
     "MetricFit",
     "MotionTracker",
@@ -79,12 +81,14 @@ class Chain(Stabilizer):
             yield from self._through(parts[0].push(item), parts[1:])
 
 
-def make_stabilizer(smooth: str = "default", range: str = "auto", metric: Reference | None = None) -> Stabilizer:
+def make_stabilizer(
+    smooth: str = "default", range: str = "auto", metric: Reference | None = None, motion: MotionTracker | None = None
+) -> Stabilizer:
     """A preset of PRESETS with a display range: `auto`, `lock:LOW,HIGH`, or `per-shot` for files.
 
     metric: what gives relative depth its metres. Raises ConfigError for other words.
     """
-    motion = MotionTracker()
+    motion = motion or MotionTracker()
     to_metric = [MetricFit(metric)] if metric else []
     return Chain([CutDetector(motion=motion), *_smoothing(smooth, motion), *to_metric, _range(range)])
 

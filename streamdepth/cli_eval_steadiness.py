@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
@@ -26,7 +26,10 @@ _USUAL_FPS = 30
 
 
 def steadiness(
-    video: Annotated[list[Path], typer.Argument(help="Videos, or sets with rgb/ and depth/.")],
+    video: Annotated[list[Path] | None, typer.Argument(help="Videos, or sets with rgb/ and depth/.")] = None,
+    generated: Annotated[
+        bool, typer.Option("--generated", help="Also sequences with exact depth: snow, zoom, cut, flash, fade...")
+    ] = False,
     model: o.Model = None,
     noisy: Annotated[
         bool, typer.Option("--noisy", help="Also with noise on the model's depth, as of a worse one.")
@@ -48,20 +51,24 @@ def steadiness(
 ) -> None:
     """Compare every preset of --smooth with what others do, on the same depth.
 
-    Example: streamdepth eval steadiness kitchen_video desk_video --noisy --json steadiness.json
+    Example: streamdepth eval steadiness kitchen_video desk_video --generated --noisy --json steadiness.json
     """
     flags = locals()
     settings = settings_from({name: flags[name] for name in (*_FLAGS, "config", "set", "quiet", "verbose")})
     from streamdepth import build
     from streamdepth.evaluation.steadiness import table
 
+    if not (video or generated):
+        raise ConfigError("nothing was given to compare on; name videos or sets with rgb/ and depth/, or --generated")
     facts = JsonOutput(json, overwrite=settings.overwrite)
     rows: list[Row] = []
     try:
         with closing(build.make_estimator(settings)) as estimator:
-            for path in video:
+            for path in video or ():
                 rows += _compare(path, settings, estimator, noisy=noisy, farthest_m=max_depth, is_quiet=quiet)
             info = estimator.info
+        if generated:
+            rows += _compare_generated(noisy=noisy, is_quiet=quiet)
     except KeyboardInterrupt:
         err.print("interrupted: nothing was written")
         raise typer.Exit(130) from None
@@ -74,25 +81,35 @@ def _compare(
     path: Path, settings: Settings, estimator: Estimator, *, noisy: bool, farthest_m: float | None, is_quiet: bool
 ) -> list[Row]:
     """The network runs once; every method gets its depth."""
-    from streamdepth.cli_progress import counter
-    from streamdepth.evaluation.baselines import Jitter
-    from streamdepth.evaluation.steadiness import changed, methods, stored
+    from streamdepth.evaluation.steadiness import stored
     from streamdepth.evaluation.temporal_input import DepthStore
 
-    with ExitStack() as stack:
-        store = stack.enter_context(DepthStore())
+    with DepthStore() as store:
         _estimate(_open_source(path, settings), estimator, store, settings.max_frames)
         job = _job(path, settings, stored(store, estimator.info.kind), farthest_m)
-        jobs = [job]
-        if noisy:
-            jobs.append(replace(job, name=f"{job.name}, noisy", raw=changed(job.raw, Jitter)))
-        rows: list[Row] = []
-        step = stack.enter_context(counter(err, len(jobs) * len(methods()), is_quiet=is_quiet))
-        for one in jobs:
-            for row in one.compare():
+        return _run([job], noisy=noisy, is_quiet=is_quiet)
+
+
+def _compare_generated(*, noisy: bool, is_quiet: bool) -> list[Row]:
+    from streamdepth.evaluation.generated import sequences
+
+    return _run([sequence.job() for sequence in sequences()], noisy=noisy, is_quiet=is_quiet)
+
+
+def _run(jobs: list[Job], *, noisy: bool, is_quiet: bool) -> list[Row]:
+    from streamdepth.cli_progress import counter
+    from streamdepth.evaluation.baselines import Jitter
+    from streamdepth.evaluation.steadiness import changed, methods
+
+    if noisy:
+        jobs = [*jobs, *(replace(job, name=f"{job.name}, noisy", raw=changed(job.raw, Jitter)) for job in jobs)]
+    rows: list[Row] = []
+    with counter(err, len(jobs) * len(methods()), is_quiet=is_quiet) as step:
+        for job in jobs:
+            for row in job.compare():
                 rows.append(row)
                 step()
-        return rows
+    return rows
 
 
 def _is_set(path: Path) -> bool:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from contextlib import closing
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from compare import compare_streams
 
 from streamdepth import build, config
 from streamdepth.errors import SourceError, SourceLostError, SourceOpenError
+from streamdepth.sources.file import FileSource
+from streamdepth.stabilizers import CutDetector
 from streamdepth.testing import ConstantEstimator
+from streamdepth.types import DepthFrame, DepthKind, Frame
 
 CLIPS = sorted(
     p for p in Path(os.environ.get("STREAMDEPTH_TEST_DATA", "/nonexistent"), "clips").glob("*") if p.is_file()
@@ -103,3 +111,57 @@ def test_another_container_keeps_what_it_can_hold(
         assert count > 1
         pairs = zip(before.times[:count], after.times, strict=True)
         assert all(abs(b - a - shift) <= tolerance for a, b in pairs)
+
+
+SHOTS = ("book.mkv", "flower.mp4", "friday.mp4", "walking.mp4", "vtest.avi", "car-detection.mp4", "bottle-detection.mp4",
+         "stream-of-water.webm", "flipping_a_pancake.mkv", "sample_15fps_720p_1s.mp4")  # fmt: skip
+"""Clips without a cut in their first frames."""
+SHOT_FRAMES, ROUNDS = 12, 4
+
+
+def small_frames(clip: Path, count: int | None = None) -> list[np.ndarray]:
+    source = FileSource(str(clip))
+    source.open()
+    with closing(source):
+        return [
+            cv2.resize(f.image, (320, 180), interpolation=cv2.INTER_AREA)
+            for f in islice(iter(source.read, None), count)
+        ]
+
+
+def found_cuts(pictures: Iterable[np.ndarray]) -> set[int]:
+    """With the picture's brightness for depth, which is a weak second witness."""
+    detector, cuts = CutDetector(), set()
+    for i, picture in enumerate(pictures):
+        frame = Frame(np.ascontiguousarray(picture), i, i, Fraction(1, 30), 0.0, "s")
+        gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        cuts |= {i for out in detector.push(DepthFrame(frame, gray, DepthKind.RELATIVE)) if out.cut}
+    return cuts
+
+
+@pytest.mark.skipif(not CLIPS, reason="STREAMDEPTH_TEST_DATA names no folder with clips")
+class TestCutsOfRealFootage:
+    def test_joined_shots_with_flashes(self) -> None:
+        """Shots of ten clips in turn; in every second one, one frame is burnt out by a flash."""
+        clips = [small_frames(CLIPS[0].parent / name, SHOT_FRAMES * ROUNDS) for name in SHOTS]
+        pictures, true = [], set()
+        for turn in range(ROUNDS):
+            for number, clip in enumerate(clips):
+                shot = clip[turn * SHOT_FRAMES : (turn + 1) * SHOT_FRAMES]
+                if not shot:
+                    continue
+                if number % 2:
+                    shot = [*shot[:5], np.clip(shot[5].astype(np.int16) + 200, 0, 255).astype(np.uint8), *shot[6:]]
+                true |= {len(pictures)} if pictures else set()
+                pictures += shot
+        found = found_cuts(pictures)
+        assert len(true) > 30
+        assert len(found & true) >= 0.98 * len(true), sorted(true - found)
+        assert len(found & true) >= 0.9 * len(found), sorted(found - true)
+
+    @pytest.mark.parametrize(
+        ("name", "cuts"),
+        [("testvideo.mp4", {30, 180}), ("fades.mp4", set()), ("walking.mp4", set()), ("car-detection.mp4", set())],
+    )
+    def test_whole_clips(self, name: str, cuts: set[int]) -> None:
+        assert found_cuts(small_frames(CLIPS[0].parent / name)) == cuts

@@ -12,7 +12,11 @@ from typer.testing import CliRunner
 
 from streamdepth.cli import app
 from streamdepth.evaluation.baselines import Jitter, LookAheadMinMax, PerFramePercentiles, PixelAverage
-from streamdepth.types import DepthMap
+from streamdepth.evaluation.generated import Sequence, SequenceSource, sequences
+from streamdepth.stabilizers import CutDetector
+from streamdepth.types import DepthFrame, DepthKind, DepthMap
+
+SEQUENCES = {sequence.name: sequence for sequence in sequences()}
 
 
 def run(stabilizer, depths: Iterable[DepthMap]):
@@ -49,6 +53,53 @@ class TestBaselines:
             np.testing.assert_array_equal(noisy, again(depth))
             assert not np.array_equal(noisy, other(depth))
             assert 0.005 < np.abs(noisy - depth).mean() < 0.2
+
+
+@pytest.fixture(params=SEQUENCES)
+def sequence(request: pytest.FixtureRequest) -> Sequence:
+    return SEQUENCES[request.param]
+
+
+class TestGenerated:
+    def test_they_are_what_the_names_say(self) -> None:
+        assert {"static", "snow", "moving box", "zoom", "cut", "flash", "fade", "dropped", "duplicated"} == set(
+            SEQUENCES
+        )
+        assert len(set(np.diff(SEQUENCES["dropped"].ticks))) > 1
+        assert SEQUENCES["cut"].cuts == {30}
+        brightness = [image.mean() for image in SEQUENCES["fade"].images]
+        assert min(brightness) == 0 < brightness[0]
+
+    def test_the_same_at_every_reading(self, sequence: Sequence) -> None:
+        for first, again in zip(sequence.estimated(), sequence.estimated(), strict=True):
+            np.testing.assert_array_equal(first, again)
+
+    def test_cuts_are_found_and_nothing_else(self, sequence: Sequence) -> None:
+        source, detector = SequenceSource(sequence), CutDetector()
+        source.open()
+        frames = zip(iter(source.read, None), sequence.estimated(), strict=True)
+        outs = [out for f, d in frames for out in detector.push(DepthFrame(f, d, DepthKind.RELATIVE))]
+        assert {out.frame.index for out in outs if out.cut} == sequence.cuts
+
+    @pytest.mark.parametrize("name", ["moving box", "cut", "dropped"])
+    def test_the_default_is_steady_and_not_late(self, name: str) -> None:
+        rows = SEQUENCES[name].job().compare(["moving average 0.9", "--smooth off", "--smooth default"])
+        average, off, default = (row.score.result for row in rows)
+        assert default["flow_warped_error"] <= 0.25 * off["flow_warped_error"]
+        assert default["tepe_m"] <= 0.4 * off["tepe_m"]
+        assert default["abs_rel"] <= off["abs_rel"]
+        assert default["edge_retention"] >= 0.95
+        if name == "cut":
+            assert default["cut_recovery_frames"] == 0 < average["cut_recovery_frames"]
+        else:
+            assert default["lag_frames"] <= 1
+            assert default["ghosting"] <= average["ghosting"] / 3
+
+
+def test_nothing_to_compare_on_is_said() -> None:
+    done = CliRunner().invoke(app, ["eval", "steadiness"])
+    assert done.exit_code == 2
+    assert "--generated" in done.output
 
 
 def test_the_table_has_every_method(tmp_path) -> None:

@@ -85,17 +85,20 @@ BASELINES: dict[str, Callable[[], Stabilizer]] = {
 class Jitter:
     """Makes a network noisier, the same for the same seed: scale, shift, and blotches that change from frame to frame.
 
-    Standard deviations: 4 % of the scale, 3 % of the frame's range (shift), 2 % of it (blotches of about 4 px).
+    Standard deviations: 4 % of the scale, 3 % of the frame's range (shift), 2 % of it (blotches of about 4 px); each
+    times `amount`.
     """
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, *, amount: float = 1.0) -> None:
+        self.amount = amount
         self._random = np.random.default_rng(seed)
 
     def __call__(self, depth: DepthMap) -> DepthMap:
         low, high = np.nanpercentile(depth, (2, 98))
         blotches = cv2.GaussianBlur(self._random.normal(size=depth.shape), (0, 0), 1.5)
         noise = self._random.normal(0, 0.03) + 0.02 * blotches / max(float(blotches.std()), 1e-12)
-        return np.asarray(depth * self._random.normal(1, 0.04) + (high - low) * noise, np.float32)
+        scale = 1 + self.amount * self._random.normal(0, 0.04)
+        return np.asarray(depth * scale + self.amount * (high - low) * noise, np.float32)
 
 
 def _normalised(item: DepthFrame, range: Range) -> DepthFrame:

@@ -113,8 +113,10 @@ def test_another_container_keeps_what_it_can_hold(
         assert all(abs(b - a - shift) <= tolerance for a, b in pairs)
 
 
-SHOTS = ("book.mkv", "flower.mp4", "friday.mp4", "walking.mp4", "vtest.avi", "car-detection.mp4", "bottle-detection.mp4",
-         "stream-of-water.webm", "flipping_a_pancake.mkv", "sample_15fps_720p_1s.mp4")  # fmt: skip
+SHOTS = (
+    "book.mkv", "flower.mp4", "friday.mp4", "walking.mp4", "vtest.avi", "car-detection.mp4", "bottle-detection.mp4",
+    "stream-of-water.webm", "flipping_a_pancake.mkv", "sample_15fps_720p_1s.mp4",
+)  # fmt: skip
 """Clips without a cut in their first frames."""
 SHOT_FRAMES, ROUNDS = 12, 4
 

@@ -150,7 +150,7 @@ class TestCutsOfRealFootage:
         for turn in range(ROUNDS):
             for number, clip in enumerate(clips):
                 shot = clip[turn * SHOT_FRAMES : (turn + 1) * SHOT_FRAMES]
-                if not shot:
+                if len(shot) < SHOT_FRAMES:
                     continue
                 if number % 2:
                     shot = [*shot[:5], np.clip(shot[5].astype(np.int16) + 200, 0, 255).astype(np.uint8), *shot[6:]]

@@ -347,6 +347,10 @@ class TestCuts:
         pictures = [p for seed in range(30) for p in self.shot(seed)]
         assert self.detect(pictures) == list(range(12, 360, 12))
 
+    def test_cuts_between_still_shots_are_found(self) -> None:
+        pictures = [p for seed in range(30) for p in self.shot(seed)[:1] * 12]
+        assert self.detect(pictures) == list(range(12, 360, 12))
+
     @pytest.mark.parametrize(("gain", "offset"), [(1.6, 0), (1, 60), (2.5, 20), (0.4, 0), (1, 255), (0, 255)])
     @pytest.mark.parametrize("length", [1, 2, 4])
     def test_a_flash_is_no_cut(self, gain: float, offset: float, length: int) -> None:

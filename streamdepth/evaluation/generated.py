@@ -146,7 +146,8 @@ def _zoom(sequence: Sequence) -> None:
     for i in range(_COUNT):
         matrix = cv2.getRotationMatrix2D((_WIDTH / 2, _HEIGHT / 2), 0, 1.01**i)
         larger = cv2.warpAffine(image, matrix, (_WIDTH, _HEIGHT))
-        sequence.add(i, np.asarray(larger, np.uint8), cv2.warpAffine(depth, matrix, (_WIDTH, _HEIGHT)))
+        widened = cv2.warpAffine(depth, matrix, (_WIDTH, _HEIGHT))
+        sequence.add(i, np.asarray(larger, np.uint8), np.asarray(widened, np.float32))
 
 
 def _cut(sequence: Sequence) -> None:

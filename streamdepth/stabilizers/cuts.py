@@ -101,11 +101,9 @@ class CutDetector(Stabilizer):
         return self._unlit is None
 
     def _differs(self, before: _Look, now: _Look, path: Path) -> bool:
-        if float(np.abs(before.rgb - now.rgb).mean()) < _LEAST_CHANGE:
-            return False
         likeness = _likeness(before, now, path)
         drop, self._usual = self._usual - likeness, 0.8 * self._usual + 0.2 * likeness
-        if drop < _DROP:
+        if drop < _DROP or float(np.abs(before.rgb - now.rgb).mean()) < _LEAST_CHANGE:
             return False
         if likeness < self.same:
             return True

@@ -53,7 +53,7 @@ def volume(
 ) -> None:
     """Measure what stands on the ground inside a region of a picture, in metres.
 
-    Example: streamdepth volume heap.jpg --region 300,200,400,300 --camera-height 1.5m --camera-pitch 30 --fov 65
+    Example: streamdepth volume heap.jpg --region 300,200,400,300 --camera-height 1.5m --fov 65
     """
     own = ("picture", "region", "depth", "depth_scale", "heights", "cell")
     flags = {k: v for k, v in locals().items() if k not in ("own", *own)}

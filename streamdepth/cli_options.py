@@ -78,7 +78,8 @@ METRES: dict[str, Any] = {
         str | None, typer.Option("--camera-height", help="Instead: height over the floor in view, such as 1.2m.")
     ],
     "camera_pitch": Annotated[
-        float | None, typer.Option("--camera-pitch", help="Degrees by which that camera looks down.")
+        float | None,
+        typer.Option("--camera-pitch", help="Degrees by which it looks down, for an exact model; else guessed."),
     ],
     "board": Annotated[
         str | None,

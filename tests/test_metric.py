@@ -124,7 +124,7 @@ def test_the_floor_below_a_camera_of_known_height_and_pitch(kind: DepthKind) -> 
 def test_the_floor_without_pitch_says_that_it_guesses() -> None:
     stage = MetricFit(FloorBelow(scene.HEIGHT_M))
     assert only(stage, item()).kind is DepthKind.METRIC
-    assert "--camera-pitch" in stage.notices[0]
+    assert "guessed" in stage.notices[0]
 
 
 def test_no_floor_is_unknown_depth() -> None:

@@ -22,6 +22,8 @@ Floats = npt.NDArray[np.float64]
 Known = npt.NDArray[np.float64]
 """(N, 3): x and y in px of the picture, metres along z."""
 _REFRESH_SECONDS = 0.5
+_FLOOR_REACH = 0.06
+"""How far from a floor's plane its pixels may lie, as a share of the picture's spread of inverse depth."""
 
 
 class Reference(ABC):
@@ -173,7 +175,7 @@ class FloorBelow(Reference):
 
     On a plane, 1 / z is linear in the picture (n . ray / height). That fixes the scale; the shift of relative depth
     follows from `pitch`, the degrees by which the camera looks down, or without it from what pictures usually show
-    (`metric.USUAL_RATIO`).
+    (`metric.USUAL_RATIO`). The pitch is exact for exact depth, but multiplies the errors of a small model's floor.
     """
 
     name = "the floor"
@@ -181,7 +183,7 @@ class FloorBelow(Reference):
     def __init__(self, height_m: float, pitch: float | None = None) -> None:
         self.height_m, self.pitch = height_m, pitch
         if pitch is None:
-            self.caveat = "; the camera's pitch is guessed, --camera-pitch tells it"
+            self.caveat = "; the shift is guessed from what pictures usually show"
 
     def fit(self, item: DepthFrame, inverse: DepthMap) -> Fit | None:
         ends, floor = ends_of(inverse), _floor(inverse, rays(camera_of(item), *inverse.shape[::-1]))
@@ -246,7 +248,7 @@ def _floor(inverse: DepthMap, ray: Floats) -> tuple[tuple[float, float, float], 
     x, at = x[known], np.column_stack([at[known], np.ones(known.sum())])
     if len(x) < 100:
         return None
-    best = _most_agreed(x, at, reach := 0.02 * float(np.ptp(np.percentile(x, (2, 98)))))
+    best = _most_agreed(x, at, reach := _FLOOR_REACH * float(np.ptp(np.percentile(x, (2, 98)))))
     if best is None:
         return None
     near = np.abs(at @ best - x) < reach

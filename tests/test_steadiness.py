@@ -96,6 +96,12 @@ class TestGenerated:
             assert default["lag_frames"] <= 1
             assert default["ghosting"] <= average["ghosting"] / 3
 
+    def test_lone_outliers_are_taken_out(self) -> None:
+        rows = SEQUENCES["snow"].job().compare(["moving average 0.9", "--smooth off", "--smooth default"])
+        average, off, default = (row.score.result["tepe_m"] for row in rows)
+        assert default < 0.1 * off
+        assert default < average
+
 
 def test_nothing_to_compare_on_is_said() -> None:
     with pytest.raises(ConfigError, match="--generated"):

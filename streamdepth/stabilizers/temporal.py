@@ -24,6 +24,7 @@ _NOISE_SECONDS = 0.5
 _FIRST_SECONDS = 1 / 30
 """What a frame without a past counts for."""
 _TINY = np.float32(1e-9)
+_AROUND = np.array([[0.5, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0.5]], np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class _Filter:
         with np.errstate(invalid="ignore"):  # far away minus far away is unknown, as it should be
             off = np.abs(new - value) * _per_unit(item)
         self._learn_noise(off, seconds)
+        off = _coherent(off)
         off *= np.float32(1 / (self.tolerance * self._noise))
         held = np.minimum(
             carry(past.seconds, places, cv2.INTER_NEAREST), enlarge(self._longest(path, seconds), new.shape)
@@ -220,6 +222,12 @@ def _sharp(carried: DepthMap, path: Path) -> DepthMap:
         DepthMap,
         carried - cv2.Laplacian(carried, cv2.CV_32F, borderType=cv2.BORDER_REPLICATE) * moved * np.float32(1 / 12),
     )
+
+
+def _coherent(off: DepthMap) -> DepthMap:
+    """At most half the sum of the eight neighbours': a line counts in full, a lone pixel is an outlier of the network."""
+    around = cv2.filter2D(off, cv2.CV_32F, _AROUND, borderType=cv2.BORDER_REFLECT_101)
+    return cast(DepthMap, np.fmin(off, around))
 
 
 def _per_unit(item: DepthFrame) -> DepthMap | np.float32:

@@ -225,7 +225,7 @@ def _sharp(carried: DepthMap, path: Path) -> DepthMap:
 
 
 def _coherent(off: DepthMap) -> DepthMap:
-    """At most half the sum of the eight neighbours': a line counts in full, a lone pixel is an outlier of the network."""
+    """At most half the sum of the eight neighbours': a line counts in full, a lone pixel is the network's outlier."""
     around = cv2.filter2D(off, cv2.CV_32F, _AROUND, borderType=cv2.BORDER_REFLECT_101)
     return cast(DepthMap, np.fmin(off, around))
 

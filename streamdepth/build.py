@@ -270,12 +270,17 @@ def _depth_sink(path: Path, settings: Settings) -> Sink:
         return DepthVideoSink(
             path, overwrite=settings.overwrite, smoothing=settings.smooth, drop_flying=settings.drop_flying
         )
+    if path.suffix.lower() == ".mcap":
+        from streamdepth.sinks.mcap import McapSink
+
+        return McapSink(path, overwrite=settings.overwrite, drop_flying=settings.drop_flying)
     if path.suffix.lower() in DEPTH_PICTURES:
         from streamdepth.sinks.images import ImagesSink
 
         return ImagesSink(path, overwrite=settings.overwrite, edges=settings.edges, drop_flying=settings.drop_flying)
     raise ConfigError(
-        f"depth cannot be kept in '{path}'; use .mkv (lossless depth video) or %06d with {' '.join(DEPTH_PICTURES)}"
+        f"depth cannot be kept in '{path}'; use .mkv (lossless depth video), .mcap (ROS 2 messages) or %06d with "
+        f"{' '.join(DEPTH_PICTURES)}"
     )
 
 

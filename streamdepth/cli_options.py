@@ -39,7 +39,8 @@ DropFlying = Annotated[
 Style = Annotated[str | None, typer.Option("--style", help="overlay, depth or side-by-side.")]
 Colormap = Annotated[str | None, typer.Option("--colormap", help="inferno, turbo, spectral, magma, viridis, gray...")]
 DepthOut = Annotated[
-    Path | None, typer.Option("--depth-out", help="Keep the depth: .mkv (lossless) or %06d with .png .exr .npz.")
+    Path | None,
+    typer.Option("--depth-out", help="Keep the depth: .mkv (lossless), .mcap (ROS 2) or %06d with .png .exr .npz."),
 ]
 Stats = Annotated[Path | None, typer.Option("--stats", help="Write the report to this JSON file.")]
 MaxFrames = Annotated[int | None, typer.Option("--max-frames", help="End after so many frames.")]

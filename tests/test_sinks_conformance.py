@@ -10,10 +10,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from mcap.reader import make_reader
 
 from streamdepth.errors import SinkOpenError, SinkWriteError
 from streamdepth.sinks.depth_video import DepthVideo, DepthVideoSink
 from streamdepth.sinks.images import ImagesSink
+from streamdepth.sinks.mcap import DEPTH, McapSink
 from streamdepth.sinks.models import ModelSink
 from streamdepth.sinks.output import av_path
 from streamdepth.sinks.video import VideoSink
@@ -27,6 +29,11 @@ def frames_of_video(path: Path) -> int:
         return sum(1 for _ in container.decode(video=0))
 
 
+def messages_of_mcap(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(1 for _ in make_reader(file).iter_messages(topics=[DEPTH]))
+
+
 def numbered(path: Path) -> int:
     return len(list(path.parent.glob(f"{path.stem[:-6]}0*{path.suffix}")))
 
@@ -38,6 +45,7 @@ class Case:
     first_file: str
     """One file that exists when the sink is done."""
     count: Callable[[Path], int]
+    metric_only: bool = False
 
 
 CASES = [
@@ -45,6 +53,7 @@ CASES = [
     Case("out.mov", VideoSink, "out.mov", frames_of_video),
     Case("out.mkv", VideoSink, "out.mkv", frames_of_video),
     Case("depth.mkv", DepthVideoSink, "depth.mkv", lambda path: len(list(DepthVideo(path)))),
+    Case("depth.mcap", McapSink, "depth.mcap", messages_of_mcap, metric_only=True),
     Case("%06d.png", ImagesSink, "000000.png", numbered),
     Case("%06d.npz", ImagesSink, "000000.npz", numbered),
     Case("%06d.exr", ImagesSink, "000000.exr", numbered),
@@ -197,6 +206,8 @@ def test_write_before_open_is_an_error(case: Case, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", DepthKind)
 def test_unknown_depth(case: Case, tmp_path: Path, kind: DepthKind) -> None:
+    if case.metric_only and kind is DepthKind.RELATIVE:
+        pytest.skip("refuses relative depth")
     info, items = stream(3)
     for item, unknown in zip(items, (slice(None), slice(0, 9), slice(0, 0)), strict=True):
         item.depth[unknown] = np.nan

@@ -165,7 +165,7 @@ def test_refuses_a_missing_folder(case: Case, tmp_path: Path) -> None:
 
 
 def test_refuses_an_unknown_extension(case: Case, tmp_path: Path) -> None:
-    with pytest.raises(SinkOpenError, match=r"\.(png|mp4|mkv|ply)"):
+    with pytest.raises(SinkOpenError, match=r"\.(png|mp4|mkv|mcap|ply)"):
         case.make(tmp_path / "out.xyz").open(stream()[0], MODEL)
     assert names(tmp_path) == []
 

@@ -27,6 +27,7 @@ from streamdepth.errors import (
     SourceTimeoutError,
     StreamDepthError,
 )
+from streamdepth.states import StateChange, StreamState
 from streamdepth.types import DepthFrame, DepthKind, Estimate, Frame, Intrinsics, ModelInfo, StreamInfo
 
 if TYPE_CHECKING:
@@ -84,9 +85,11 @@ __all__ = [
     "SourceOpenError",
     "SourceTimeoutError",
     "Stabilizer",
+    "StateChange",
     "Stream",
     "StreamDepthError",
     "StreamInfo",
+    "StreamState",
     "__version__",
     "convert",
     "estimate",

@@ -120,26 +120,26 @@ class FrameBuffer(Generic[T]):
                     own.closed, own.error = True, error
             self._changed.notify_all()
 
-    def clear(self) -> int:
-        """Closes all lanes and throws their items and errors away; returns how many items."""
+    def clear(self) -> list[int]:
+        """Closes all lanes and throws their items and errors away; returns how many items of each lane."""
         self.close()
         with self._changed:
-            count = sum(len(lane.items) for lane in self._lanes)
+            counts = [len(lane.items) for lane in self._lanes]
             for lane in self._lanes:
                 lane.items.clear()
                 lane.error = None
             self._changed.notify_all()
-            return count
+            return counts
 
     def __len__(self) -> int:
         with self._changed:
             return sum(len(lane.items) for lane in self._lanes)
 
     @property
-    def dropped(self) -> int:
-        """Items dropped because they were the oldest in a full lane."""
+    def dropped(self) -> list[int]:
+        """Of each lane: items dropped because they were its oldest when it was full."""
         with self._changed:
-            return sum(lane.dropped for lane in self._lanes)
+            return [lane.dropped for lane in self._lanes]
 
 
 class StuckThreadError(StreamDepthError):

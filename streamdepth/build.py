@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from streamdepth.config import Settings
 from streamdepth.errors import ConfigError, SinkOpenError
 from streamdepth.pipeline import Pipeline, Stream
+from streamdepth.redact import redact
 from streamdepth.references import make_camera, make_reference
 from streamdepth.stabilizers import FlowCarrier, MotionTracker, make_stabilizer
 from streamdepth.stages import Estimator, Sink, Source
@@ -326,7 +327,7 @@ def _make_stream(address: str, name: str | None, settings: Settings) -> Stream:
         from streamdepth.sources.paced import PacedSource
 
         source = PacedSource(source)
-    return Stream(source, stabilizer, make_sinks(settings, name), carrier)
+    return Stream(source, stabilizer, make_sinks(settings, name), carrier, redact(address))
 
 
 def describe(info: StreamInfo) -> list[tuple[str, str]]:

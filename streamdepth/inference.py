@@ -53,6 +53,7 @@ class Inference:
         self._inbox, self._outlets, self._stats, self._lost = inbox, outlets, stats, lost
         self._is_live = any(s.is_live for s in streams)
         self._free_at = 0.0
+        self._sizes: list[tuple[int, ...] | None] = [None] * len(streams)
 
     def run(self) -> None:
         """Until the inbox is over. Raises InferenceError and what stabilizers raise."""
@@ -97,7 +98,15 @@ class Inference:
 
     def _hand_on(self, batch: _Batch, estimates: Sequence[Estimate]) -> None:
         for (lane, frame), estimate in zip(batch.frames, estimates, strict=True):
+            self._forget_other_size(lane, frame)
             self._emit(lane, self.streams[lane].stabilizer.push(self._result(lane, frame, estimate)))
+
+    def _forget_other_size(self, lane: int, frame: Frame) -> None:
+        """Pictures of another size are another view: nothing that was learnt before holds."""
+        before, self._sizes[lane] = self._sizes[lane], frame.image.shape
+        if before is not None and before != frame.image.shape:
+            self.streams[lane].stabilizer.reset()
+            self.estimator.reset(frame.stream)
 
     def _result(self, lane: int, frame: Frame, estimate: Estimate) -> DepthFrame:
         info = self.streams[lane].info
@@ -114,7 +123,7 @@ class Inference:
             if result.cut:
                 self.estimator.reset(result.frame.stream)
             if not first.buffer.put(Item(lane, result), lane):
-                self._stats.count("stopped")
+                self._stats.count("stopped", lane=lane)
             for outlet in previews:
                 outlet.buffer.put(Item(lane, result), lane)
 

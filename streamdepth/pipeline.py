@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 from streamdepth.buffer import FrameBuffer, Policy, StuckThreadError, Worker
 from streamdepth.errors import ConfigError, SourceLostError
 from streamdepth.inference import Inbox, Inference
-from streamdepth.outlet import Outlet
+from streamdepth.outlet import Item, Outlet
+from streamdepth.redact import redact_text
 from streamdepth.refresh import RefreshedInference
+from streamdepth.report import report_of
 from streamdepth.stages import Estimator, Source
+from streamdepth.states import StateChange, StreamState
 from streamdepth.stats import Report, Stats
 from streamdepth.streams import Stream
 from streamdepth.types import DepthFrame, DepthKind, ModelInfo
@@ -40,9 +43,10 @@ class Pipeline:
 
     `batch` is the most frames the model gets at a time: one of each stream first; files fill it, live streams never
     wait. `max_frames` and `max_seconds` (on the source's clock) end each stream early. `on_written` is called with each
-    finished item, on the thread of the recorders. With `allow_partial`, a stream that ended before its end is a notice
-    in the report and not an error. Where all streams have a carrier, the model runs beside them, `refresh_hz` times a
-    second or as often as it can. The estimator is used, not closed.
+    finished item, on the thread of the recorders, `on_state` with each change of a stream's state, on any thread. With
+    `allow_partial`, a stream that ended before its end is a notice in the report and not an error. Where all streams
+    have a carrier, the model runs beside them, `refresh_hz` times a second or as often as it can. The estimator is
+    used, not closed.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class Pipeline:
         allow_partial: bool = False,
         refresh_hz: float | None = None,
         on_written: Callable[[DepthFrame], None] = lambda _: None,
+        on_state: Callable[[Stream, StateChange], None] = lambda _stream, _change: None,
     ) -> None:
         self.streams, self.estimator, self.batch = list(streams), estimator, batch
         self.max_frames, self.max_seconds, self.allow_partial = max_frames, max_seconds, allow_partial
@@ -65,6 +70,8 @@ class Pipeline:
         """Whether the end came early, by `stop`."""
         self._inference: Inference | None = None
         self._tell_written = on_written
+        for stream in self.streams:
+            stream.source.states.listen(partial(on_state, stream))
         self._inbox: Inbox = FrameBuffer()
         self._outlets: list[Outlet] = []
         self._workers: list[Worker] = []
@@ -103,7 +110,7 @@ class Pipeline:
         """
         with self._running():
             while items := self._outlets[0].buffer.take():
-                self._note_written(items[0].result, 0.0)
+                self._note_written(items[0], 0.0)
                 yield items[0].result
         self._raise_lost()
 
@@ -118,39 +125,11 @@ class Pipeline:
 
     def report(self) -> Report:
         """What happened so far."""
-        dropped: Counter[str] = Counter()
-        for stream in self.streams:
-            dropped.update(stream.source.lost)
-        lost = dropped.total()
-        dropped["waiting_for_model"] += self._inbox.dropped
-        dropped["waiting_for_sink"] += self._outlets[0].buffer.dropped if self._outlets else 0
-        dropped["stopped"] += self.stats["stopped"]
-        seconds, written = self.stats.seconds, self.stats["written"]
         model = self._inference.model if self._inference else ModelInfo("", DepthKind.RELATIVE)
-        return Report(
-            read=self.stats["read"] + lost,
-            written=written,
-            inferred=self.stats["inferred"],
-            carried=self.stats["carried"],
-            dropped={cause: n for cause, n in dropped.items() if n},
-            reconnects=sum(s.source.reconnects for s in self.streams),
-            latency_ms=self.stats.latency_ms(),
-            fps=round(written / seconds, 2) if seconds else 0.0,
-            seconds=round(seconds, 3),
-            model=model.name,
-            engine=model.engine,
-            device=model.device,
-            precision=model.precision,
-            notices=tuple(self._notices()),
-        )
-
-    def _notices(self) -> Iterator[str]:
-        for stream in self.streams:
-            yield from stream.source.notices
-            yield from stream.stabilizer.notices
-            for sink in stream.sinks:
-                yield from sink.notices
-        yield from (str(e) for e in self._lost)
+        waiting = {"waiting_for_model": self._inbox.dropped}
+        if self._outlets:
+            waiting["waiting_for_sink"] = self._outlets[0].buffer.dropped
+        return report_of(self.streams, self.stats, waiting, model, self._lost)
 
     @contextmanager
     def _running(self) -> Iterator[None]:
@@ -169,10 +148,10 @@ class Pipeline:
 
     def _open(self) -> None:
         for stream in self.streams:
-            stream.info = stream.source.open()
+            self._open_source(stream)
             if stream.is_live and stream.stabilizer.is_late:
                 raise ConfigError(
-                    f"'{stream.info.name}' is live, and offline smoothing and the range per-shot are for files; use "
+                    f"'{stream.title}' is live, and offline smoothing and the range per-shot are for files; use "
                     "smooth default and range auto"
                 )
         model = self.estimator.info
@@ -181,6 +160,14 @@ class Pipeline:
             of_stream = replace(model, kind=stream.stabilizer.kind_of(model.kind))
             for sink in stream.sinks:
                 sink.open(stream.info, of_stream)
+
+    def _open_source(self, stream: Stream) -> None:
+        stream.source.states.enter(StreamState.CONNECTING)
+        try:
+            stream.info = stream.source.open()
+        except Exception as error:
+            stream.source.states.enter(StreamState.FAILED, redact_text(str(error)))
+            raise
 
     def _start_threads(self) -> None:
         ahead = Policy(max(_AHEAD.size, self.batch))
@@ -203,11 +190,11 @@ class Pipeline:
         viewers = [[s for s in of_stream if s.may_skip] for of_stream in sinks]
         if not any(recorders):
             policies = [_LIVE if s.is_live else _AHEAD for s in self.streams]
-            return [Outlet(sinks, policies, stop=self.stop, on_written=self._note_written)]
+            return [Outlet(self.streams, sinks, policies, stop=self.stop, on_written=self._note_written)]
         policies = [_RECORDED if s.is_live else _AHEAD for s in self.streams]
-        outlets = [Outlet(recorders, policies, stop=self.stop, on_written=self._note_written)]
+        outlets = [Outlet(self.streams, recorders, policies, stop=self.stop, on_written=self._note_written)]
         if any(viewers):
-            outlets.append(Outlet(viewers, [_LIVE] * len(viewers), stop=self.stop, may_fail=True))
+            outlets.append(Outlet(self.streams, viewers, [_LIVE] * len(viewers), stop=self.stop, may_fail=True))
         return outlets
 
     def _make_inference(self) -> Inference:
@@ -217,11 +204,12 @@ class Pipeline:
         return Inference(*parts, batch=self.batch, lost=self._lost)
 
     def _start_capture(self, lane: int, source: Source) -> None:
-        self._start(
-            f"capture {lane}",
-            lambda: self._capture(lane, source),
-            lambda error: self._inbox.close(error, lane),
-        )
+        def ended(error: BaseException | None) -> None:
+            state = StreamState.FAILED if error else StreamState.ENDED
+            source.states.enter(state, redact_text(str(error)) if error else "")
+            self._inbox.close(error, lane)
+
+        self._start(f"capture {lane}", lambda: self._capture(lane, source), ended)
 
     def _start(self, name: str, work: Callable[[], None], done: Callable[[BaseException | None], None]) -> Worker:
         worker = Worker(name, work, done)
@@ -240,14 +228,17 @@ class Pipeline:
             if self.max_seconds is not None and frame.time - first >= self.max_seconds:
                 return
             self.stats.time("decode", time.monotonic() - began)
-            self.stats.count("read")
+            self.stats.count("read", lane=lane)
+            source.states.enter(StreamState.LIVE)
+            if info := source.renewed():
+                self.streams[lane].info = info
             if not self._inbox.put((lane, frame), lane):
-                self.stats.count("stopped")
+                self.stats.count("stopped", lane=lane)
                 return
             count += 1
 
     def _inference_ended(self, error: BaseException | None) -> None:
-        self.stats.count("stopped", self._inbox.clear())
+        self._count_stopped(self._inbox.clear())
         for outlet in self._outlets:
             outlet.buffer.close(error)
 
@@ -259,16 +250,21 @@ class Pipeline:
     def _abandon(self) -> None:
         """Stops, and throws away what waits in the buffers."""
         self.stop()
-        self.stats.count("stopped", self._inbox.clear())
+        self._count_stopped(self._inbox.clear())
         for i, outlet in enumerate(self._outlets):
-            count = outlet.buffer.clear()
-            self.stats.count("stopped", 0 if i else count)
+            counts = outlet.buffer.clear()
+            if not i:
+                self._count_stopped(counts)
 
-    def _note_written(self, result: DepthFrame, seconds: float) -> None:
+    def _count_stopped(self, counts: Sequence[int]) -> None:
+        for lane, count in enumerate(counts):
+            self.stats.count("stopped", count, lane=lane)
+
+    def _note_written(self, item: Item, seconds: float) -> None:
         self.stats.time("sink", seconds)
-        self.stats.count("written")
-        self.stats.time("total", time.monotonic() - result.frame.captured_at)
-        self._tell_written(result)
+        self.stats.count("written", lane=item.lane)
+        self.stats.time("total", time.monotonic() - item.result.frame.captured_at)
+        self._tell_written(item.result)
 
     def _end_threads(self, *, discard: bool) -> None:
         if discard:

@@ -107,6 +107,7 @@ class RefreshedInference(Inference):
     def _pass(self, lane: int, frame: Frame) -> None:
         own = self._lanes[lane]
         self._stats.time("wait", time.monotonic() - frame.captured_at)
+        self._forget_other_size(lane, frame)
         self._receive(within=0.0)
         can_carry = own.carrier.advance(frame)
         if own.schedule.wants(frame.time) or own.wanted or not can_carry:

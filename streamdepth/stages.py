@@ -1,7 +1,11 @@
 """The four contracts: a source gives frames, an estimator gives depth, a stabilizer steadies it, sinks keep it.
 
-All four are synchronous and own no thread; the pipeline does. Stages take plain keyword arguments in `__init__` and do
-no work there.
+All four are synchronous, and threads are the pipeline's; only a source whose library may hang reads on one of its own,
+to be able to leave it behind. Stages take plain keyword arguments in `__init__` and do no work there.
+
+A live source that comes back after a loss may have another size or rate. `Source.renewed` tells the new facts, the
+pipeline resets what remembers (stabilizer, carrier, model), and every sink of the stream gets `Sink.changed` before the
+first `write` of the new kind. Timestamps go on by the time that passed; frames are never made up.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
+from streamdepth.states import StateLog, StreamState
 from streamdepth.types import DepthFrame, DepthKind, DepthMap, Estimate, Frame, ModelInfo, StreamInfo
 
 _log = logging.getLogger(__name__)
@@ -32,9 +37,20 @@ class Source(ABC):
     def __init__(self) -> None:
         self.lost: Counter[str] = Counter()
         """Frames that could not be delivered, by cause, for example `undecodable`."""
-        self.reconnects = 0
+        self.states = StateLog()
+        """What became of the stream: every change of state is an event there. A pipeline notes how it ended."""
         self.notices: list[str] = []
         """What a user should know: HDR tone-mapped, interlaced, size changed in mid-stream."""
+
+    @property
+    def state(self) -> StreamState:
+        """Where the stream stands now."""
+        return self.states.current.state
+
+    @property
+    def reconnects(self) -> int:
+        """How often the stream was lost and came back."""
+        return self.states.reconnects
 
     def notice(self, text: str) -> None:
         """Announces `text` once."""
@@ -47,6 +63,10 @@ class Source(ABC):
     @abstractmethod
     def read(self) -> Frame | None:
         """The next frame; None at the end and ever after. Raises SourceLostError or SourceTimeoutError."""
+
+    def renewed(self) -> StreamInfo | None:
+        """After a `read`: the stream's new facts, once, when that frame is the first of another size or rate."""
+        return None
 
     def interrupt(self) -> None:
         """Makes a `read` that waits on another thread end soon, for example one that reconnects. Thread-safe."""
@@ -169,6 +189,13 @@ class Sink(ABC):
     @abstractmethod
     def write(self, item: DepthFrame) -> None:
         """Raises SinkWriteError."""
+
+    def changed(self, info: StreamInfo) -> None:
+        """The stream came back with another size or rate: `info` holds from the next `write` on.
+
+        A writer whose file holds one size ends its segment here and begins the next; one without segments scales what
+        comes to the first size. The default does nothing. Raises SinkOpenError and SinkWriteError.
+        """
 
     @abstractmethod
     def close(self) -> None:

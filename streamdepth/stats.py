@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
+from streamdepth.states import StreamState
+
 _BINS_PER_DECADE = 100
 _FIRST_SECONDS = 1e-6
 _DECADES = 10
@@ -43,31 +45,38 @@ class Stats:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._histograms = {stage: Histogram() for stage in STAGES}
-        self._counts: Counter[str] = Counter()
-        self._began: float | None = None
+        self._counts: Counter[tuple[str, int | None]] = Counter()
+        self.began: float | None = None
+        """`time.monotonic()` at `start`."""
 
     def start(self) -> None:
         """Starts the clock of `seconds`."""
-        self._began = time.monotonic()
+        self.began = time.monotonic()
 
     def time(self, stage: str, seconds: float) -> None:
         """Adds one duration to a stage of `STAGES`."""
         with self._lock:
             self._histograms[stage].add(seconds)
 
-    def count(self, what: str, by: int = 1) -> None:
-        """Adds to a counter of any name."""
+    def count(self, what: str, by: int = 1, *, lane: int | None = None) -> None:
+        """Adds to a counter of any name; `lane`: that of one stream."""
         with self._lock:
-            self._counts[what] += by
+            self._counts[what, lane] += by
 
     def __getitem__(self, what: str) -> int:
+        """The counter over all streams."""
         with self._lock:
-            return self._counts[what]
+            return sum(n for (name, _), n in self._counts.items() if name == what)
+
+    def of(self, lane: int, what: str) -> int:
+        """The counter of one stream."""
+        with self._lock:
+            return self._counts[what, lane]
 
     @property
     def seconds(self) -> float:
         """Since `start`; 0 before it."""
-        return 0.0 if self._began is None else time.monotonic() - self._began
+        return 0.0 if self.began is None else time.monotonic() - self.began
 
     def latency_ms(self) -> dict[str, dict[str, float]]:
         """p50, p95 and p99 of each stage that was timed, in milliseconds."""
@@ -79,6 +88,25 @@ class Stats:
                 if known:
                     result[stage] = known
             return result
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReport:
+    """What became of one stream. On every clean end, `read == written + sum(dropped.values())`."""
+
+    name: str
+    """Without secrets."""
+    state: StreamState
+    reason: str
+    """Why it is in that state; empty where there is nothing to say."""
+    read: int
+    written: int
+    dropped: dict[str, int]
+    reconnects: int
+    abandoned: int
+    """Readers that hung inside a library and were left behind."""
+    changes: tuple[dict[str, object], ...] = ()
+    """The latest changes of state, oldest first: `seconds` since the run began, `state`, `reason`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +134,8 @@ class Report:
     precision: str = ""
     notices: tuple[str, ...] = ()
     """What a user should know of the input or output."""
+    streams: tuple[StreamReport, ...] = ()
+    """Each stream by itself, in the order given."""
 
     def as_json(self) -> dict[str, object]:
         """Plain types, ready for `json.dumps`."""

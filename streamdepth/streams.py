@@ -18,8 +18,15 @@ class Stream:
     sinks: Sequence[Sink] = ()
     carrier: Carrier | None = None
     """Fills in between the frames that the model sees; None: it sees all."""
+    name: str = ""
+    """What to call it while its source is not open; without secrets."""
     info: StreamInfo | None = field(default=None, init=False)
-    """Known once the pipeline has opened the source."""
+    """Known once the pipeline has opened the source; another when that came back with another size or rate."""
+
+    @property
+    def title(self) -> str:
+        """The source's own name where it is known."""
+        return self.info.name if self.info else self.name
 
     @property
     def is_live(self) -> bool:

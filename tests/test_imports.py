@@ -13,11 +13,12 @@ import streamdepth
 
 PACKAGE = Path(streamdepth.__file__).parent
 
-BASE = {"types", "errors", "redact"}
+BASE = {"types", "errors", "redact", "states"}
 STAGES = BASE | {"stages"}
 MAY_IMPORT = {
     "errors": set(),
     "redact": set(),
+    "states": set(),
     "types": {"render"},
     "stages": BASE,
     "intrinsics": BASE,
@@ -25,11 +26,12 @@ MAY_IMPORT = {
     "boards": BASE | {"intrinsics", "metric"},
     "buffer": BASE,
     "stats": BASE,
-    "outlet": STAGES | {"buffer"},
+    "outlet": STAGES | {"buffer", "streams"},
     "streams": STAGES,
+    "report": STAGES | {"stats", "streams"},
     "inference": STAGES | {"buffer", "outlet", "stats", "streams"},
     "refresh": STAGES | {"buffer", "inference", "outlet", "stats", "streams"},
-    "pipeline": STAGES | {"buffer", "inference", "outlet", "refresh", "stats", "streams"},
+    "pipeline": STAGES | {"buffer", "inference", "outlet", "refresh", "report", "stats", "streams"},
     "render": BASE,
     "edges": BASE | {"render"},
     "geometry": BASE | {"edges", "intrinsics"},

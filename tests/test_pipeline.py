@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import json
 import threading
 import time
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from streamdepth.errors import ConfigError, InferenceError, SinkWriteError, SourceLostError
 from streamdepth.pipeline import Pipeline, Stream
-from streamdepth.stabilizers import make_stabilizer
+from streamdepth.stabilizers import FlowCarrier, make_stabilizer
+from streamdepth.states import StreamState
 from streamdepth.testing import (
     ConstantEstimator,
     FailingEstimator,
@@ -17,7 +20,7 @@ from streamdepth.testing import (
     RecordingSink,
     SyntheticSource,
 )
-from streamdepth.types import DepthKind
+from streamdepth.types import DepthKind, StreamInfo
 
 
 def _stream(source=None, *sinks) -> Stream:
@@ -334,3 +337,81 @@ def test_what_is_held_back_comes_out_in_order() -> None:
     assert len({item.range for item in sink.items[:25]}) == 1
     assert report.written == 60
     np.testing.assert_array_equal(sink.items[40].frame.image, SyntheticSource(shot_frames=25).image_at(40))
+
+
+class Renewed(SyntheticSource):
+    """A camera that comes back larger after some frames."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__(count=30, is_live=True, delay_seconds=0.002)
+        self.after, self.news = after, None
+
+    def read(self):
+        if self.index == self.after:
+            self.width, self.height = 96, 64
+            self.states.enter(StreamState.RECONNECTING, "the cable")
+            self.states.enter(StreamState.LIVE)
+            self.news = StreamInfo(self.name, self.width, self.height, is_live=True, time_base=Fraction(1, 30))
+        return super().read()
+
+    def renewed(self):
+        news, self.news = self.news, None
+        return news
+
+
+class Rolling(RecordingSink):
+    """Remembers at which item the stream changed."""
+
+    def __init__(self, **options) -> None:
+        super().__init__(**options)
+        self.changes: list[tuple[int, int]] = []
+
+    def changed(self, info) -> None:
+        self.changes.append((len(self.items), info.width))
+
+
+@pytest.mark.parametrize("is_carried", [False, True])
+def test_a_camera_that_comes_back_with_another_size_is_taken_in_stride(is_carried: bool) -> None:
+    recorder, preview = Rolling(), Rolling(may_skip=True)
+    estimator = ConstantEstimator()
+    carrier = FlowCarrier() if is_carried else None
+    stream = Stream(Renewed(after=10), make_stabilizer(), [recorder, preview], carrier)
+    report = Pipeline([stream], estimator).run()
+    for sink in (recorder, preview):
+        assert [width for _, width in sink.changes] == [96]
+        before = sink.changes[0][0]
+        assert {i.frame.image.shape[1] for i in sink.items[:before]} <= {64}
+        assert {i.frame.image.shape[1] for i in sink.items[before:]} == {96}
+    assert estimator.resets == ["synthetic"]
+    assert report.reconnects == 1
+    assert _balanced(report)
+
+
+def test_states_are_events_and_in_the_report() -> None:
+    events: list[tuple[str, str]] = []
+    good, bad = _stream(SyntheticSource(name="good", count=5)), _stream(FailingSource(after=3, name="bad"))
+    pipeline = Pipeline(
+        [good, bad],
+        ConstantEstimator(),
+        on_state=lambda stream, change: events.append((stream.title, change.state.value)),
+    )
+    with pytest.raises(SourceLostError):
+        pipeline.run()
+    assert [state for name, state in events if name in ("good", "")][-2:] == ["live", "ended"]
+    assert [state for name, state in events if name == "bad"] == ["live", "failed"]
+    first, second = pipeline.report().streams
+    assert (first.name, first.state, first.read, first.written) == ("good", "ended", 5, 5)
+    assert (second.state, second.written) == ("failed", 3)
+    assert "after 3 of 30" in second.reason
+    assert [change["state"] for change in second.changes] == ["closed", "connecting", "live", "failed"]
+    json.dumps(pipeline.report().as_json())
+
+
+def test_the_report_of_each_stream_adds_up() -> None:
+    streams = [
+        _stream(SyntheticSource(count=60, is_live=True, delay_seconds=0.001, name=n), RecordingSink()) for n in "ab"
+    ]
+    report = Pipeline(streams, ConstantEstimator(delay_seconds=0.01)).run()
+    assert report.dropped["waiting_for_model"] == sum(s.dropped["waiting_for_model"] for s in report.streams)
+    assert all(_balanced(stream) for stream in report.streams)
+    assert report.read == 120

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from streamdepth.errors import ConfigError
 from streamdepth.intrinsics import CameraChoice, Undistorter
 from streamdepth.stages import Source
 from streamdepth.types import Frame, StreamInfo
@@ -19,11 +20,14 @@ class LensSource(Source):
     def __init__(self, source: Source, camera: CameraChoice, *, undistort: bool = False) -> None:
         super().__init__()
         self._source, self._camera, self._wants_undistorted = source, camera, undistort
-        self.lost, self.notices = source.lost, source.notices
+        self.lost, self.notices, self.states = source.lost, source.notices, source.states
         self._undistorter: Undistorter | None = None
+        self._renewed: StreamInfo | None = None
 
     def open(self) -> StreamInfo:
-        info = self._source.open()
+        return self._with_camera(self._source.open())
+
+    def _with_camera(self, info: StreamInfo) -> StreamInfo:
         camera = self._camera.intrinsics(info.width, info.height) or info.intrinsics
         self._undistorter = None
         if self._wants_undistorted and camera is not None and camera.distortion:
@@ -32,12 +36,24 @@ class LensSource(Source):
             self.notice(f"{info.name}: no distortion is known, so there is none to undo; --camera-info tells it")
         return replace(info, intrinsics=camera)
 
+    def _with_another_size(self, info: StreamInfo) -> StreamInfo:
+        try:
+            return self._with_camera(info)
+        except ConfigError as error:
+            self.notice(f"{info.name} came back with another size, for which its camera is unknown: {error}")
+            return replace(info, intrinsics=None)
+
     def read(self) -> Frame | None:
         frame = self._source.read()
-        self.reconnects = self._source.reconnects
+        if info := self._source.renewed():
+            self._renewed = self._with_another_size(info)
         if frame is None or self._undistorter is None:
             return frame
         return replace(frame, image=self._undistorter(frame.image))
+
+    def renewed(self) -> StreamInfo | None:
+        info, self._renewed = self._renewed, None
+        return info
 
     def interrupt(self) -> None:
         self._source.interrupt()

@@ -17,6 +17,7 @@ from streamdepth.redact import redact
 from streamdepth.sources.decode import MAX_SIDE_PX, DecodedSource, reason_of, without_secrets
 from streamdepth.sources.picture import Painter
 from streamdepth.sources.track import Track
+from streamdepth.states import StreamState
 from streamdepth.types import Frame, StreamInfo
 
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 4.0
@@ -68,7 +69,9 @@ class NetworkSource(DecodedSource[Track]):
             raise ConfigError(f"the transport {self.transport!r} is unknown; use tcp or udp")
         self.close()
         self._closing.clear()
+        self.states.enter(StreamState.CONNECTING)
         track = self._connect()
+        self.states.enter(StreamState.LIVE)
         self._is_live = self._seems_live(track) if self.live is None else self.live
         self._begin(track, is_live=self._is_live)
         self._fresh_at = time.monotonic()
@@ -166,6 +169,7 @@ class NetworkSource(DecodedSource[Track]):
         return lost
 
     def _reconnect(self, old: Track, failure: Exception | None) -> Frame | None:
+        self.states.enter(StreamState.RECONNECTING, _reason(failure) if failure else "the stream ended")
         deadline = time.monotonic() + self.reconnect_seconds
         wait, attempts = _FIRST_WAIT_SECONDS, 0
         while (left := deadline - time.monotonic()) > 0:
@@ -183,7 +187,7 @@ class NetworkSource(DecodedSource[Track]):
         raise self._lost(failure, f" and did not come back in {self.reconnect_seconds:g} seconds ({attempts} attempts)")
 
     def _resume(self, track: Track) -> Frame | None:
-        self.reconnects += 1
+        self.states.enter(StreamState.LIVE)
         self._pictures = track
         self._timeline.resume(time.monotonic() - self._fresh_at)
         return self._next(track)

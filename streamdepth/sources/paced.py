@@ -20,7 +20,7 @@ class PacedSource(Source):
     def __init__(self, source: Source) -> None:
         super().__init__()
         self._source = source
-        self.lost, self.notices = source.lost, source.notices
+        self.lost, self.notices, self.states = source.lost, source.notices, source.states
         self._keeps_pace = False
         self._began: tuple[float, float] | None = None
         self._interrupted = threading.Event()
@@ -33,7 +33,6 @@ class PacedSource(Source):
 
     def read(self) -> Frame | None:
         frame = self._source.read()
-        self.reconnects = self._source.reconnects
         if frame is None or self._keeps_pace:
             return frame
         now = time.monotonic()
@@ -41,6 +40,10 @@ class PacedSource(Source):
             self._began = now, frame.time
         self._interrupted.wait(max(0.0, self._began[0] + frame.time - self._began[1] - now))
         return replace(frame, captured_at=time.monotonic())
+
+    def renewed(self) -> StreamInfo | None:
+        info = self._source.renewed()
+        return info and replace(info, is_live=True)
 
     def interrupt(self) -> None:
         self._interrupted.set()

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from streamdepth.states import StateChange, StateLog, StreamState
+
+
+def test_changes_are_noted_once_and_told_to_who_listens() -> None:
+    log, heard = StateLog(), []
+    log.listen(heard.append)
+    for state in (StreamState.CONNECTING, StreamState.LIVE, StreamState.LIVE, StreamState.STALLED):
+        log.enter(state, "because")
+    assert [change.state for change in heard] == ["connecting", "live", "stalled"]
+    assert log.current == heard[-1] == log.changes[-1]
+    assert isinstance(log.current, StateChange)
+    assert log.current.reason == "because"
+    assert heard[0].at <= heard[-1].at
+
+
+def test_coming_back_is_a_reconnect_and_recovering_from_a_stall_is_none() -> None:
+    log = StateLog()
+    for state in ("connecting", "live", "stalled", "live", "reconnecting", "live", "stalled", "reconnecting", "failed"):
+        log.enter(StreamState(state))
+    assert log.reconnects == 1
+
+
+def test_a_long_life_is_remembered_in_bounded_memory() -> None:
+    log = StateLog()
+    for _ in range(10_000):
+        log.enter(StreamState.RECONNECTING)
+        log.enter(StreamState.LIVE)
+    assert log.reconnects == 10_000
+    assert len(log.changes) == 200
+
+
+def test_what_is_over() -> None:
+    assert [state.value for state in StreamState if state.is_over] == ["ended", "failed"]

@@ -16,6 +16,7 @@ from streamdepth.estimators.huggingface import HuggingFaceEstimator
 from streamdepth.estimators.nano import NanoEstimator
 from streamdepth.estimators.nano_network import NanoNetwork
 from streamdepth.stages import Estimator
+from streamdepth.switching import SwitchedEstimator
 from streamdepth.testing import ConstantEstimator
 from streamdepth.types import DepthKind, Frame
 
@@ -27,6 +28,7 @@ MAKERS = {
     "metric hub model": lambda folder: HuggingFaceEstimator(str(make_model("glpn", folder / "m")), **CPU),
     "fake": lambda _: ConstantEstimator(),
     "lazy": lambda _: LazyEstimator(ConstantEstimator),
+    "switched": lambda _: SwitchedEstimator(lambda: 1, lambda _: ConstantEstimator()),
 }
 
 

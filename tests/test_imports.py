@@ -27,6 +27,8 @@ MAY_IMPORT = {
     "buffer": BASE,
     "stats": BASE,
     "outlet": STAGES | {"buffer", "streams"},
+    "control": BASE,
+    "switching": STAGES | {"buffer"},
     "streams": STAGES,
     "report": STAGES | {"stats", "streams"},
     "inference": STAGES | {"buffer", "outlet", "stats", "streams"},

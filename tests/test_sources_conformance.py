@@ -22,10 +22,12 @@ from streamdepth.intrinsics import CameraChoice
 from streamdepth.sources.camera import CameraSource
 from streamdepth.sources.devices import DeviceSource
 from streamdepth.sources.file import FileSource
+from streamdepth.sources.gated import GatedSource
 from streamdepth.sources.images import ImagesSource
 from streamdepth.sources.lens import LensSource
 from streamdepth.sources.network import NetworkSource
 from streamdepth.sources.paced import PacedSource
+from streamdepth.sources.repeated import RepeatedSource
 from streamdepth.stages import Source
 from streamdepth.testing import SyntheticSource
 from streamdepth.types import Frame
@@ -68,6 +70,18 @@ def rotated_anamorphic_file(folder: Path, patch: pytest.MonkeyPatch) -> Iterator
 @case
 def paced(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
     yield Case(PacedSource(FileSource(folder / "a.mp4")), lambda: media.write_video(folder / "a.mp4", count=COUNT))
+
+
+@case
+def repeated(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
+    source = RepeatedSource(FileSource(folder / "a.mp4"))
+    yield Case(source, lambda: media.write_video(folder / "a.mp4", count=COUNT), is_endless=True)
+
+
+@case
+def gated(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
+    source = GatedSource(FileSource(folder / "a.mp4"), lambda: False)
+    yield Case(source, lambda: media.write_video(folder / "a.mp4", count=COUNT))
 
 
 @case

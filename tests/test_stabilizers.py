@@ -19,11 +19,13 @@ from streamdepth.stabilizers import (
     CutDetector,
     LockedRange,
     MetricFit,
+    MotionTracker,
     RangeTracker,
     ShotRange,
     TemporalFilter,
     TwoSidedFilter,
     make_stabilizer,
+    make_switched,
 )
 from streamdepth.stabilizers.align import fit_affine
 from streamdepth.stabilizers.metric import Points
@@ -41,6 +43,7 @@ IMPLEMENTATIONS = {
     "locked": lambda: LockedRange(0, 1),
     "per-shot": ShotRange,
     "metric": lambda: MetricFit(Points(np.array([[3.0, 3.0, 1.0], [9.0, 9.0, 2.0]]))),
+    "switched": lambda: make_switched(lambda: "default", lambda: "auto", None, MotionTracker()),
     **{f"preset {name}": (lambda name=name: make_stabilizer(name)) for name in PRESETS},
 }
 

@@ -6,7 +6,7 @@ depth gets its metres where they are known, the range to display follows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from streamdepth.errors import ConfigError
 from streamdepth.stabilizers.align import Aligner
@@ -15,6 +15,7 @@ from streamdepth.stabilizers.cuts import CutDetector
 from streamdepth.stabilizers.metric import MetricFit, Reference
 from streamdepth.stabilizers.motion import MotionTracker
 from streamdepth.stabilizers.range import LockedRange, RangeTracker, ShotRange
+from streamdepth.stabilizers.switched import Switched
 from streamdepth.stabilizers.temporal import TemporalFilter, TwoSidedFilter
 from streamdepth.stages import Stabilizer
 from streamdepth.types import DepthFrame, DepthKind
@@ -31,9 +32,12 @@ __all__ = [
     "RangeTracker",
     "Reference",
     "ShotRange",
+    "Switched",
     "TemporalFilter",
     "TwoSidedFilter",
+    "check_live",
     "make_stabilizer",
+    "make_switched",
 ]
 
 PRESETS = {
@@ -89,8 +93,27 @@ def make_stabilizer(
     metric: what gives relative depth its metres. Raises ConfigError for other words.
     """
     motion = motion or MotionTracker()
+    return _chain(Chain(_smoothing(smooth, motion)), _range(range), metric, motion)
+
+
+def make_switched(
+    smooth: Callable[[], str], range: Callable[[], str], metric: Reference | None, motion: MotionTracker
+) -> Stabilizer:
+    """As `make_stabilizer`, with words that are asked for before each frame; only such as suit live streams."""
+    return _chain(
+        Switched(smooth, lambda word: Chain(_smoothing(word, motion))), Switched(range, _range), metric, motion
+    )
+
+
+def check_live(smooth: str, range: str) -> None:
+    """Raises ConfigError for words that do not suit a live stream."""
+    if make_stabilizer(smooth, range).is_late:
+        raise ConfigError("offline smoothing and the range per-shot are for files; use smooth default and range auto")
+
+
+def _chain(smoothing: Stabilizer, range: Stabilizer, metric: Reference | None, motion: MotionTracker) -> Chain:
     to_metric = [MetricFit(metric)] if metric else []
-    return Chain([CutDetector(motion=motion), *_smoothing(smooth, motion), *to_metric, _range(range)])
+    return Chain([CutDetector(motion=motion), smoothing, *to_metric, range])
 
 
 def _smoothing(smooth: str, motion: MotionTracker) -> list[Stabilizer]:

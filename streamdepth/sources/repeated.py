@@ -1,0 +1,68 @@
+"""A file that begins again at its end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+from streamdepth.stages import Source
+from streamdepth.types import Frame, StreamInfo
+
+_USUAL_STEP = Fraction(1, 25)
+
+
+class RepeatedSource(Source):
+    """Another source's frames again and again, with times and indices that go on. A live source is left as it is."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__()
+        self._source = source
+        self.lost, self.notices, self.states = source.lost, source.notices, source.states
+        self._ends = True
+        """Whether its end is the end."""
+        self._step = _USUAL_STEP
+        self._restart()
+
+    def _restart(self) -> None:
+        self._index, self._pts = 0, 0
+        """Added to the frames of this round."""
+        self._last: Frame | None = None
+        self._is_fresh = True
+
+    def open(self) -> StreamInfo:
+        info = self._source.open()
+        self._restart()
+        self._ends = info.is_live
+        self._step = 1 / info.fps if info.fps else _USUAL_STEP
+        return info if self._ends else replace(info, frame_count=None, origin=None)
+
+    def read(self) -> Frame | None:
+        frame = self._source.read()
+        if self._ends:
+            return frame
+        if frame is None and not self._is_fresh:
+            self._begin_again()
+            frame = self._source.read()
+        if frame is None:
+            return None
+        if self._is_fresh and self._last is not None:
+            self._index = self._last.index + 1 - frame.index
+            self._pts = self._last.pts + round(self._step / frame.time_base) - frame.pts
+        self._is_fresh = False
+        self._last = replace(frame, index=frame.index + self._index, pts=frame.pts + self._pts)
+        return self._last
+
+    def _begin_again(self) -> None:
+        self._source.close()
+        self._source.open()
+        self._is_fresh = True
+
+    def renewed(self) -> StreamInfo | None:
+        return self._source.renewed()
+
+    def interrupt(self) -> None:
+        self._source.interrupt()
+
+    def close(self) -> None:
+        self._ends = True
+        self._source.close()

@@ -1,0 +1,115 @@
+"""A model that is exchanged for another, or for another size of it, while streams go on."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+from streamdepth.buffer import StuckThreadError, Worker
+from streamdepth.stages import Estimator
+from streamdepth.types import Estimate, Frame, ModelInfo
+
+_log = logging.getLogger(__name__)
+
+CLOSE_SECONDS = 15.0
+"""How long `close` waits for a model that is being loaded."""
+
+T = TypeVar("T")
+
+
+class SwitchedEstimator(Estimator, Generic[T]):
+    """The model that `choose` asks for, made by `load`.
+
+    The first is loaded when it is first needed. Another one is loaded on a thread of its own while the old one goes on,
+    and takes its place between two batches. One that cannot be loaded is told to `failed`, and the old one stays.
+    """
+
+    def __init__(
+        self,
+        choose: Callable[[], T],
+        load: Callable[[T], Estimator],
+        failed: Callable[[T, BaseException], None] = lambda _choice, _error: None,
+    ) -> None:
+        self._choose, self._load, self._failed = choose, load, failed
+        self._current: tuple[T, Estimator] | None = None
+        self._asked: T = choose()
+        self._next: tuple[T, Estimator] | None = None
+        self._loader: Worker | None = None
+        self._is_loading = False
+        self._retired: list[Estimator] = []
+
+    @property
+    def current(self) -> T | None:
+        """What the model at work was chosen by; None before it is loaded."""
+        return self._current[0] if self._current else None
+
+    @property
+    def is_switching(self) -> bool:
+        """Whether another model is on its way."""
+        return self._is_loading or self._next is not None
+
+    @property
+    def _loaded(self) -> Estimator:
+        if self._current is None:
+            self._current = self._asked, self._load(self._asked)
+        return self._current[1]
+
+    @property
+    def runs_ahead(self) -> bool:
+        return self._loaded.runs_ahead
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._loaded.info
+
+    def estimate(self, frames: Sequence[Frame]) -> list[Estimate]:
+        return self.start(frames)()
+
+    def start(self, frames: Sequence[Frame]) -> Callable[[], list[Estimate]]:
+        self._switch()
+        results, retired = self._loaded.start(frames), self._retired
+        self._retired = []
+
+        def wait() -> list[Estimate]:
+            for old in retired:  # batches are waited for in order: nobody waits for these any more
+                old.close()
+            return results()
+
+        return wait
+
+    def _switch(self) -> None:
+        found, self._next = self._next, None
+        if found is not None:
+            self._retired.append(self._loaded)
+            self._current = found
+        wanted = self._choose()
+        if wanted != self._asked and not self._is_loading:
+            self._asked, self._is_loading = wanted, True
+            self._loader = Worker(
+                "model loader", lambda: self._prepare(wanted), lambda error: self._done(wanted, error)
+            )
+            self._loader.start()
+
+    def _prepare(self, choice: T) -> None:
+        self._next = choice, self._load(choice)
+
+    def _done(self, choice: T, error: BaseException | None) -> None:
+        if error is not None:
+            self._failed(choice, error)
+        self._is_loading = False
+
+    def reset(self, stream: str) -> None:
+        self._loaded.reset(stream)
+
+    def close(self) -> None:
+        if self._loader is not None:
+            try:
+                self._loader.join(time.monotonic() + CLOSE_SECONDS)
+            except StuckThreadError as stuck:
+                _log.error("%s", stuck)
+        pairs = [pair for pair in (self._current, self._next) if pair]
+        for estimator in [*self._retired, *(estimator for _, estimator in pairs)]:
+            estimator.close()
+        self._retired, self._current, self._next = [], None, None

@@ -14,6 +14,7 @@ from streamdepth.errors import ConfigError, SinkOpenError
 from streamdepth.pipeline import Pipeline, Stream
 from streamdepth.redact import redact
 from streamdepth.references import make_camera, make_reference
+from streamdepth.robots import ROBOT_FILES, make_robot_file
 from streamdepth.stabilizers import FlowCarrier, MotionTracker, make_stabilizer
 from streamdepth.stages import Estimator, Sink, Source
 from streamdepth.types import DepthFrame, Estimate, Frame, Intrinsics, ModelInfo, StreamInfo
@@ -194,7 +195,7 @@ def make_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
     if settings.output:
         sinks.append(_picture_sink(_inside(settings.output, name, ".mp4"), settings))
     if settings.depth_out:
-        sinks.append(_depth_sink(_inside(settings.depth_out, name, ".mkv"), settings))
+        sinks.append(_depth_sink(_inside(settings.depth_out, name, ".mkv"), settings, name))
     sinks += _model_sinks(settings, name)
     if settings.window:
         from streamdepth.sinks.window import WindowSink
@@ -264,24 +265,22 @@ def _picture_sink(path: Path, settings: Settings) -> Sink:
     )
 
 
-def _depth_sink(path: Path, settings: Settings) -> Sink:
+def _depth_sink(path: Path, settings: Settings, name: str | None = None) -> Sink:
     if path.suffix.lower() == ".mkv":
         from streamdepth.sinks.depth_video import DepthVideoSink
 
         return DepthVideoSink(
             path, overwrite=settings.overwrite, smoothing=settings.smooth, drop_flying=settings.drop_flying
         )
-    if path.suffix.lower() == ".mcap":
-        from streamdepth.sinks.mcap import McapSink
-
-        return McapSink(path, overwrite=settings.overwrite, drop_flying=settings.drop_flying)
+    if path.suffix.lower() in ROBOT_FILES:
+        return make_robot_file(path, settings, name)
     if path.suffix.lower() in DEPTH_PICTURES:
         from streamdepth.sinks.images import ImagesSink
 
         return ImagesSink(path, overwrite=settings.overwrite, edges=settings.edges, drop_flying=settings.drop_flying)
     raise ConfigError(
-        f"depth cannot be kept in '{path}'; use .mkv (lossless depth video), .mcap (ROS 2 messages) or %06d with "
-        f"{' '.join(DEPTH_PICTURES)}"
+        f"depth cannot be kept in '{path}'; use .mkv (lossless depth video), .mcap (ROS 2 messages) or "
+        f"%06d with {' '.join(DEPTH_PICTURES)}"
     )
 
 

@@ -57,6 +57,36 @@ class VideoSettings(_Section):
     """Copy audio and subtitles from the input."""
 
 
+class RobotSettings(_Section):
+    """What a robot gets, and how it is named."""
+
+    schemas: Literal["ros2", "foxglove"] = "ros2"
+    """The messages in .mcap."""
+    encoding: Literal["32FC1", "16UC1"] = "32FC1"
+    """Of the depth: metres, or millimetres."""
+    namespace: str = Field("/camera", pattern=r"^(/[A-Za-z_]\w*)+$")
+    frame_id: str | None = Field(None, min_length=1)
+    """The camera's optical frame; None: the source's own, or NAMESPACE_optical_frame."""
+    points: bool = False
+    """A point cloud too."""
+    scan: bool = True
+    """A laser scan and the nearest obstacle of each sector too."""
+    band: tuple[float, float] = (-0.1, 0.1)
+    """What counts as an obstacle: from so many metres above the camera (below it: negative) to so many."""
+    range: float = Field(10.0, gt=0)
+    """How far an obstacle counts, in metres."""
+    sectors: int = Field(5, ge=1, le=360)
+    pitch: float | None = Field(None, gt=-90, lt=90)
+    """Degrees by which the camera looks down; None: as camera_pitch says, or level."""
+
+    @field_validator("band")
+    @classmethod
+    def _check_band(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not value[0] < value[1]:
+            raise ValueError("a band is [low, high] with low < high")
+        return value
+
+
 class Settings(_Section):
     """Everything a run needs. Names are the command line's flags with `_` for `-`."""
 
@@ -65,7 +95,7 @@ class Settings(_Section):
     output: Path | None = None
     """A video to watch; a folder when there are several sources."""
     depth_out: Path | None = None
-    """The depth: .mkv, or %06d with .png, .exr or .npz; a folder when there are several sources."""
+    """The depth: .mkv, .mcap, or %06d with .png, .exr or .npz; a folder when there are several sources."""
     points: Path | None = None
     """Point clouds: .ply or .pcd, of a video with %06d."""
     mesh: Path | None = None
@@ -145,6 +175,7 @@ class Settings(_Section):
     camera: CameraSettings = CameraSettings()
     network: NetworkSettings = NetworkSettings()
     video: VideoSettings = VideoSettings()
+    robot: RobotSettings = RobotSettings()
 
     @field_validator("source", "anchor", mode="before")
     @classmethod

@@ -104,6 +104,10 @@ class StreamInfo:
     origin: Path | None = None
     """The local file behind the stream, whose audio and subtitles can be copied."""
     intrinsics: Intrinsics | None = None
+    epoch_ns: int | None = None
+    """Nanoseconds since 1970 at time 0 of the frames' clock, where the source knows it, as a robot's recording does."""
+    frame_id: str | None = None
+    """The camera's coordinate frame by its ROS name, where the source has one."""
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1:

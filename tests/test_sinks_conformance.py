@@ -15,9 +15,9 @@ from mcap.reader import make_reader
 from streamdepth.errors import SinkOpenError, SinkWriteError
 from streamdepth.sinks.depth_video import DepthVideo, DepthVideoSink
 from streamdepth.sinks.images import ImagesSink
-from streamdepth.sinks.mcap import DEPTH, McapSink
 from streamdepth.sinks.models import ModelSink
 from streamdepth.sinks.output import av_path
+from streamdepth.sinks.robots.mcap import McapSink
 from streamdepth.sinks.video import VideoSink
 from streamdepth.stages import Sink
 from streamdepth.testing import SyntheticSource
@@ -31,7 +31,9 @@ def frames_of_video(path: Path) -> int:
 
 def messages_of_mcap(path: Path) -> int:
     with path.open("rb") as file:
-        return sum(1 for _ in make_reader(file).iter_messages(topics=[DEPTH]))
+        return sum(
+            1 for _ in make_reader(file).iter_messages(topics=["/camera/depth/image_rect_raw", "/camera/depth/image"])
+        )
 
 
 def numbered(path: Path) -> int:
@@ -54,6 +56,7 @@ CASES = [
     Case("out.mkv", VideoSink, "out.mkv", frames_of_video),
     Case("depth.mkv", DepthVideoSink, "depth.mkv", lambda path: len(list(DepthVideo(path)))),
     Case("depth.mcap", McapSink, "depth.mcap", messages_of_mcap, metric_only=True),
+    Case("fox.mcap", partial(McapSink, schemas="foxglove"), "fox.mcap", messages_of_mcap, metric_only=True),
     Case("%06d.png", ImagesSink, "000000.png", numbered),
     Case("%06d.npz", ImagesSink, "000000.npz", numbered),
     Case("%06d.exr", ImagesSink, "000000.exr", numbered),

@@ -1,0 +1,113 @@
+"""An observation in Foxglove's schemas (protobuf), with the same topics and meanings as the ROS 2 messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from streamdepth.errors import MissingDependencyError
+from streamdepth.geometry import Points
+from streamdepth.sinks.robots.channels import Topic
+from streamdepth.sinks.robots.observation import NANOSECONDS, Beams, Observation, RobotOptions, camera_rows
+from streamdepth.types import Image
+
+
+class FoxgloveMessages:
+    """Raises MissingDependencyError without `foxglove-sdk`."""
+
+    profile = ""
+
+    def __init__(self, options: RobotOptions) -> None:
+        try:
+            from foxglove import messages
+        except ImportError as error:
+            raise MissingDependencyError("foxglove-sdk", "robot", "making Foxglove's messages") from error
+        self._options, self._kinds = options, messages
+
+    def topics(self) -> list[Topic]:
+        """All that there can be."""
+        options, kinds = self._options, self._kinds
+        made = {
+            "depth/image": kinds.RawImage,
+            "depth/calibration": kinds.CameraCalibration,
+            "color/image": kinds.CompressedImage,
+            "color/calibration": kinds.CameraCalibration,
+        }
+        made |= {"depth/points": kinds.PointCloud} if options.points else {}
+        made |= {"scan": kinds.LaserScan, "obstacles": kinds.LaserScan} if options.scan else {}
+        return [_topic(f"{options.namespace}/{path}", kind.get_schema()) for path, kind in made.items()]
+
+    def encode(self, seen: Observation) -> Iterator[tuple[str, bytes]]:
+        """(topic, protobuf) for each message."""
+        for path, message in self._messages(seen):
+            yield f"{self._options.namespace}/{path}", message.encode()
+
+    def _messages(self, seen: Observation) -> Iterator[tuple[str, Any]]:
+        head = {
+            "timestamp": self._kinds.Timestamp(*divmod(seen.stamp_ns, NANOSECONDS)),
+            "frame_id": seen.frame_id,
+        }
+        yield "depth/image", self._depth(seen, head)
+        yield "depth/calibration", self._camera(seen, *seen.depth_size, head)
+        yield "color/image", self._kinds.CompressedImage(**head, data=seen.jpeg, format="jpeg")
+        yield "color/calibration", self._camera(seen, *seen.picture_size, head)
+        if seen.points is not None:
+            yield "depth/points", self._points(*seen.points, head)
+        for name, beams in seen.beams.items():
+            yield name, self._laser(seen, beams, head)
+
+    def _depth(self, seen: Observation, head: dict[str, Any]) -> Any:
+        values = seen.encoded_depth
+        height, width = values.shape
+        return self._kinds.RawImage(
+            **head,
+            width=width,
+            height=height,
+            encoding=self._options.encoding,
+            step=width * values.itemsize,
+            data=values.tobytes(),
+        )
+
+    def _camera(self, seen: Observation, width: int, height: int, head: dict[str, Any]) -> Any:
+        lens, rows = camera_rows(seen.camera, width, height)
+        return self._kinds.CameraCalibration(
+            **head,
+            width=width,
+            height=height,
+            distortion_model=lens.distortion_model if lens else "",
+            D=list(lens.distortion if lens else ()),
+            K=rows[:, :3].ravel().tolist(),
+            R=np.eye(3).ravel().tolist(),
+            P=rows.ravel().tolist(),
+        )
+
+    def _points(self, points: Points, colours: Image, head: dict[str, Any]) -> Any:
+        """The known ones."""
+        known = np.isfinite(points[..., 2])
+        packed = np.zeros(int(known.sum()), [("xyz", "<f4", (3,)), ("rgb", "u1", (3,)), ("alpha", "u1")])
+        packed["xyz"], packed["rgb"], packed["alpha"] = points[known], colours[known], 255
+        number, field = self._kinds.PackedElementFieldNumericType, self._kinds.PackedElementField
+        fields = [field(name=name, offset=4 * i, type=number.Float32) for i, name in enumerate("xyz")]
+        fields += [
+            field(name=name, offset=12 + i, type=number.Uint8)
+            for i, name in enumerate(("red", "green", "blue", "alpha"))
+        ]
+        return self._kinds.PointCloud(**head, point_stride=packed.itemsize, fields=fields, data=packed.tobytes())
+
+    def _laser(self, seen: Observation, beams: Beams, head: dict[str, Any]) -> Any:
+        x, y, z, w = seen.scan_rotation.tolist()
+        turn = self._kinds.Quaternion(x=x, y=y, z=z, w=w)
+        return self._kinds.LaserScan(
+            **head,
+            pose=self._kinds.Pose(position=self._kinds.Vector3(x=0, y=0, z=0), orientation=turn),
+            start_angle=beams.start,
+            end_angle=beams.end,
+            ranges=beams.ranges_m.tolist(),
+            intensities=beams.confidences.tolist(),
+        )
+
+
+def _topic(name: str, schema: Any) -> Topic:
+    return Topic(name, schema.name, schema.encoding, schema.data, "protobuf")

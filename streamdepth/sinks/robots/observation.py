@@ -1,0 +1,216 @@
+"""What one frame tells a robot, before any transport: when, in which frame, what is seen, and what is in the way.
+
+REP 103: the optical frame has x to the right, y down, z forward. REP 105: its name ends with _optical_frame.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from streamdepth.edges import without_flying
+from streamdepth.errors import SinkOpenError
+from streamdepth.geometry import Floats, Points, back_project
+from streamdepth.obstacles import Band, Obstacle, Scan, look, nearest_obstacles, scan
+from streamdepth.types import DepthFrame, DepthKind, DepthMap, Frame, Image, Intrinsics, ModelInfo, StreamInfo
+
+JPEG_QUALITY = 92
+NANOSECONDS = 10**9
+_SLEW = 100
+_STEP_NS = NANOSECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class RobotOptions:
+    """What a robot gets beside the picture, the depth and their cameras, and how it is named."""
+
+    namespace: str = "/camera"
+    """Before every topic."""
+    frame_id: str | None = None
+    """The optical frame; None: the source's own, or NAMESPACE_optical_frame."""
+    encoding: Literal["32FC1", "16UC1"] = "32FC1"
+    """Of the depth: metres, NaN unknown, +Inf too far; or millimetres, 0 unknown (REP 118)."""
+    points: bool = False
+    """A coloured point cloud too."""
+    scan: bool = True
+    """A laser scan and the nearest obstacle of each sector too."""
+    band: Band = Band()
+    sectors: int = 5
+    drop_flying: bool = False
+    """Depth on jumps between near and far becomes unknown."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Beams:
+    """What a laser scanner would report: beam i looks to start + i * step, radians."""
+
+    start: float
+    step: float
+    ranges_m: npt.NDArray[np.float32]
+    confidences: npt.NDArray[np.float32]
+    """As many, or none."""
+
+    @property
+    def end(self) -> float:
+        """Where the last beam looks."""
+        return self.start + self.step * (len(self.ranges_m) - 1)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One frame. What costs something is made when it is first asked for, and once."""
+
+    item: DepthFrame
+    stamp_ns: int
+    """ROS time."""
+    frame_id: str
+    options: RobotOptions
+
+    @cached_property
+    def jpeg(self) -> bytes:
+        """The picture."""
+        bgr = cv2.cvtColor(self.item.frame.image, cv2.COLOR_RGB2BGR)
+        return cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))[1].tobytes()
+
+    @cached_property
+    def depth(self) -> DepthMap:
+        """(h, w) metres along z, inf too far, NaN unknown; nothing else."""
+        depth_m = (without_flying(self.item) if self.options.drop_flying else self.item).depth
+        return np.where(depth_m > 0, depth_m, np.float32(np.nan))
+
+    @cached_property
+    def encoded_depth(self) -> npt.NDArray[Any]:
+        """(h, w) little-endian, as `encoding` says; of millimetres what does not fit is unknown too."""
+        if self.options.encoding == "32FC1":
+            return np.ascontiguousarray(self.depth, "<f4")
+        with np.errstate(invalid="ignore"):
+            mm = np.rint(self.depth * 1000)
+        return np.where((mm > 0) & (mm < 2**16), mm, 0).astype("<u2")
+
+    @property
+    def picture_size(self) -> tuple[int, int]:
+        """(width, height) px."""
+        height, width = self.item.frame.image.shape[:2]
+        return width, height
+
+    @property
+    def depth_size(self) -> tuple[int, int]:
+        """(width, height) px."""
+        height, width = self.item.depth.shape
+        return width, height
+
+    @property
+    def camera(self) -> Intrinsics | None:
+        """Of the picture."""
+        return self.item.intrinsics
+
+    @cached_property
+    def points(self) -> tuple[Points, Image] | None:
+        """(h, w, 3) points in the optical frame, NaN unknown, and their colours; None when not wanted or not known."""
+        if not self.options.points or self.camera is None:
+            return None
+        colours = cv2.resize(self.item.frame.image, self.depth_size, interpolation=cv2.INTER_AREA)
+        return back_project(self.depth, self.camera), np.asarray(colours, np.uint8)
+
+    @cached_property
+    def in_the_way(self) -> tuple[Scan, list[Obstacle]] | None:
+        """None when not wanted, or when the camera is not known."""
+        if not self.options.scan or self.camera is None:
+            return None
+        sight = look(self.depth, self.camera, self.options.band)
+        return scan(sight), nearest_obstacles(sight, self.options.sectors)
+
+    @property
+    def beams(self) -> dict[str, Beams]:
+        """The scan, and the obstacles: one beam for each sector, in its middle. Empty where there are none."""
+        if self.in_the_way is None:
+            return {}
+        laser, obstacles = self.in_the_way
+        width = obstacles[0].end - obstacles[0].start
+        distances, confidences = (
+            np.array([getattr(o, name) for o in obstacles], np.float32) for name in ("distance_m", "confidence")
+        )
+        return {
+            "scan": Beams(laser.start, laser.step, laser.ranges_m, np.empty(0, np.float32)),
+            "obstacles": Beams(obstacles[0].start + width / 2, width, distances, confidences),
+        }
+
+    @property
+    def scan_frame_id(self) -> str:
+        """Level, x ahead, y left, z up, with its origin in the camera; a child of the optical frame."""
+        return f"{self.frame_id}_level"
+
+    @property
+    def scan_rotation(self) -> Floats:
+        """(4,) x, y, z, w: the level frame in the optical one."""
+        turn = cv2.Rodrigues(self.options.band.axes)[0].ravel()
+        angle = float(np.linalg.norm(turn))
+        return np.append(turn / angle * np.sin(angle / 2), np.cos(angle / 2))
+
+
+class Observer:
+    """Makes the observations of one stream, stamped and named."""
+
+    def __init__(self, info: StreamInfo, options: RobotOptions, notice: Callable[[str], None]) -> None:
+        self._options, self._clock, self._notice = options, RosClock(info), notice
+        usual = f"{options.namespace.strip('/').replace('/', '_')}_optical_frame"
+        self._frame_id = options.frame_id or info.frame_id or usual
+
+    def observe(self, item: DepthFrame) -> Observation:
+        if item.intrinsics is None and (self._options.points or self._options.scan):
+            self._notice(
+                f"the camera of {item.frame.stream} is unknown: camera_info is all zeros, and there is no scan and no "
+                "point cloud; --fov or --camera-info tells it"
+            )
+        return Observation(item, self._clock.stamp(item.frame), self._frame_id, self._options)
+
+
+class RosClock:
+    """ROS time of frames: the stream's own clock where it is known, of other files their times from 0 on.
+
+    Of a live stream, the wall clock when the frame was captured: spaced as the stream says, its drift followed slowly.
+    """
+
+    def __init__(self, info: StreamInfo) -> None:
+        self._start_ns = info.epoch_ns
+        self._is_live = info.is_live and info.epoch_ns is None
+
+    def stamp(self, frame: Frame) -> int:
+        """Nanoseconds, never negative."""
+        own_ns = round(Fraction(frame.pts) * frame.time_base * NANOSECONDS)
+        if self._is_live:
+            captured_ns = time.time_ns() - round((time.monotonic() - frame.captured_at) * NANOSECONDS)
+            self._follow(captured_ns - own_ns)
+        elif self._start_ns is None:
+            self._start_ns = max(0, -own_ns)
+        return max(0, (self._start_ns or 0) + own_ns)
+
+    def _follow(self, start_ns: int) -> None:
+        if self._start_ns is None or abs(start_ns - self._start_ns) > _STEP_NS:
+            self._start_ns = start_ns
+        self._start_ns += (start_ns - self._start_ns) // _SLEW
+
+
+def camera_rows(camera: Intrinsics | None, width: int, height: int) -> tuple[Intrinsics | None, Floats]:
+    """The camera at this size, and its (3, 4) projection matrix, zeros for an unknown one; its left part is K."""
+    rows, lens = np.zeros((3, 4)), camera.resized(width, height) if camera else None
+    if lens is not None:
+        rows[:, :3] = (lens.fx, 0, lens.cx), (0, lens.fy, lens.cy), (0, 0, 1)
+    return lens, rows
+
+
+def check_metric(where: str, model: ModelInfo) -> None:
+    """Raises SinkOpenError for relative depth, which has no name among a robot's messages."""
+    if model.kind is DepthKind.RELATIVE:
+        raise SinkOpenError(
+            f"'{where}' holds metres, and the depth of {model.name} is relative; choose a metric model, or say "
+            "what you know of the scene with --anchor, --camera-height, --board or --sparse"
+        )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamdepth.errors import (
     ConfigError,
+    DiskFullError,
     EstimatorError,
     InferenceError,
     MissingDependencyError,
@@ -63,6 +64,7 @@ __all__ = [
     "DepthFrame",
     "DepthKind",
     "DepthVideo",
+    "DiskFullError",
     "Estimate",
     "Estimator",
     "EstimatorError",

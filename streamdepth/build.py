@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from streamdepth.config import Settings
 from streamdepth.errors import ConfigError, SinkOpenError
 from streamdepth.pipeline import Pipeline, Stream
+from streamdepth.recording import recorded
 from streamdepth.redact import redact
 from streamdepth.references import make_camera, make_reference
 from streamdepth.robots import ROBOT_FILES, make_robot_file
@@ -193,9 +194,10 @@ def make_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
     """The sinks of one stream. `name`: the stem of its outputs when `output` and `depth_out` are folders."""
     sinks: list[Sink] = []
     if settings.output:
-        sinks.append(_picture_sink(_inside(settings.output, name, ".mp4"), settings))
+        sinks.append(recorded(_inside(settings.output, name, ".mp4"), lambda p: _picture_sink(p, settings), settings))
     if settings.depth_out:
-        sinks.append(_depth_sink(_inside(settings.depth_out, name, ".mkv"), settings, name))
+        path = _inside(settings.depth_out, name, ".mkv")
+        sinks.append(recorded(path, lambda p: _depth_sink(p, settings, name), settings))
     sinks += _model_sinks(settings, name)
     if settings.window:
         from streamdepth.sinks.window import WindowSink

@@ -14,6 +14,7 @@ from streamdepth import cli_options as o
 from streamdepth.cli_console import complain, configure, err, out, settings_from
 from streamdepth.errors import (
     ConfigError,
+    DiskFullError,
     EstimatorError,
     MissingDependencyError,
     SinkError,
@@ -26,6 +27,7 @@ EXIT_CODES: tuple[tuple[type[StreamDepthError], int], ...] = (
     (MissingDependencyError, 2),
     (SourceError, 3),
     (EstimatorError, 4),
+    (DiskFullError, 6),
     (SinkError, 5),
     (StreamDepthError, 1),
 )
@@ -95,7 +97,7 @@ def _root(
 
 
 @app.command()
-@o.also(o.CAMERA, o.METRES, o.SHAPES, o.EVERY)
+@o.also(o.RECORDING, o.CAMERA, o.METRES, o.SHAPES, o.EVERY)
 def convert(
     source: Annotated[list[str], typer.Argument(help="Files, folders, URLs, camera numbers, lavfi:...")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Video to write; a folder for several.")] = None,
@@ -140,7 +142,7 @@ def convert(
 
 
 @app.command()
-@o.also(o.CAMERA, o.METRES)
+@o.also(o.RECORDING, o.CAMERA, o.METRES)
 def live(
     source: Annotated[str | None, typer.Argument(help="A camera number, a file or a URL; the first camera.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Record the video too.")] = None,
@@ -182,7 +184,7 @@ def live(
 
 
 @app.command()
-@o.also(o.CAMERA, o.METRES)
+@o.also(o.RECORDING, o.CAMERA, o.METRES)
 def run(
     config: Annotated[Path, typer.Argument(help="YAML file with settings.")],
     source: Annotated[list[str] | None, typer.Option("--source", help="Instead of the file's source.")] = None,

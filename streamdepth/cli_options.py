@@ -93,6 +93,17 @@ METRES: dict[str, Any] = {
 }
 """What turns relative depth into metres."""
 
+RECORDING: dict[str, Any] = {
+    "segment": Annotated[
+        str | None, typer.Option("--segment", help="Begin a new file NAME_000000... after 30s, 10m, 1h.")
+    ],
+    "resume": Annotated[bool | None, typer.Option("--resume", help="Go on after the last segment that is there.")],
+    "min_free_mb": Annotated[
+        float | None, typer.Option("--min-free-mb", help="End a live recording while so much of the disk is free; 500.")
+    ],
+}
+"""How streams without end are kept."""
+
 SHAPES: dict[str, Any] = {
     "points": Annotated[
         Path | None, typer.Option("--points", "--ply", help="Write a point cloud: .ply or .pcd; of a video %06d.ply.")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from streamdepth.errors import ConfigError
 
@@ -87,6 +88,16 @@ class RobotSettings(_Section):
         return value
 
 
+_SECONDS_OF = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def _seconds(value: object) -> object:
+    """30s, 10m, 1h30m or a number of seconds."""
+    if not isinstance(value, str) or not re.fullmatch(r"(\d+(\.\d+)?[smh])+", value):
+        return value
+    return sum(float(number) * _SECONDS_OF[unit] for number, unit in re.findall(r"([\d.]+)([smh])", value))
+
+
 class Settings(_Section):
     """Everything a run needs. Names are the command line's flags with `_` for `-`."""
 
@@ -102,6 +113,12 @@ class Settings(_Section):
     """Meshes: .glb, .ply or .obj, of a video with %06d."""
     ply_every: int | None = Field(None, ge=1)
     """Points and meshes of every so many frames of a video; without `points` and `mesh`, NAME_%06d.ply."""
+    segment: Annotated[float, Field(gt=0), BeforeValidator(_seconds)] | None = None
+    """Begin a new file, NAME_000000.mp4 and on, after so long: 30s, 10m, 1h or a number of seconds. None: one file."""
+    resume: bool = False
+    """Go on after the last segment that is there."""
+    min_free_mb: float = Field(500.0, ge=0)
+    """Live recordings end, with complete files, before less than so many MB are free on the disk."""
     window: bool = False
     """Show a window too."""
     pace: bool = False

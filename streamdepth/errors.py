@@ -12,7 +12,8 @@
     │   └── InferenceError       the network failed on a picture
     └── SinkError                results cannot be stored or shown
         ├── SinkOpenError        exists already, not writable, unknown format
-        └── SinkWriteError       disk full, encoder failed
+        └── SinkWriteError       encoder failed, server gone
+            └── DiskFullError    no room left, or too little to go on
 
 Every message says what was given, what is allowed and what to try.
 """
@@ -72,4 +73,8 @@ class SinkOpenError(SinkError):
 
 
 class SinkWriteError(SinkError):
-    """Disk full, or the encoder failed."""
+    """The encoder failed, or a server went away."""
+
+
+class DiskFullError(SinkWriteError):
+    """The disk is full; or nearly so, and a recording was ended with all its files complete."""

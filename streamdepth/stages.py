@@ -205,6 +205,11 @@ class Sink(ABC):
         """Gives up: removes what was begun and leaves an older output untouched. Idempotent."""
         self.close()
 
+    @property
+    def bytes_to_finish(self) -> int:
+        """How much room `close` needs besides what is written, for example to copy it; a few megabytes do not count."""
+        return 0
+
     def idle(self) -> None:
         """Called now and then while no frame comes, on the thread of `write`; a window stays alive by it."""
 

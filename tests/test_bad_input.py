@@ -143,7 +143,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
         "from streamdepth.cli import main; main()"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=100)
-    assert done.returncode == 5, done.stderr
+    assert done.returncode == 6, done.stderr
     assert "out.mp4" in done.stderr
     assert "Traceback" not in done.stderr
     assert sorted(os.listdir(tmp_path)) == ["in.mp4"]

@@ -44,15 +44,17 @@ MAY_IMPORT = {
     "sources": STAGES | {"intrinsics"},
     "estimators": STAGES,
     "stabilizers": STAGES | {"boards", "geometry", "metric"},
-    "sinks": STAGES | {"edges", "render", "geometry", "intrinsics", "obstacles"},
+    "sinks": STAGES | {"buffer", "edges", "render", "geometry", "intrinsics", "obstacles"},
     "training": STAGES | {"estimators", "evaluation", "plot"},
     "evaluation": STAGES | {"estimators", "sources", "sinks", "stabilizers", "render", "plot"},
     "references": BASE | {"boards", "config", "intrinsics", "metric", "sources", "stabilizers"},
     "robots": STAGES | {"config", "obstacles", "sinks"},
+    "recording": STAGES | {"config", "sinks"},
     "build": STAGES
     | {
         "config",
         "pipeline",
+        "recording",
         "references",
         "robots",
         "sources",

@@ -18,6 +18,8 @@ from streamdepth.sinks.images import ImagesSink
 from streamdepth.sinks.models import ModelSink
 from streamdepth.sinks.output import av_path
 from streamdepth.sinks.robots.mcap import McapSink
+from streamdepth.sinks.room import RoomGuard
+from streamdepth.sinks.segments import SegmentedSink
 from streamdepth.sinks.video import VideoSink
 from streamdepth.stages import Sink
 from streamdepth.testing import SyntheticSource
@@ -40,6 +42,14 @@ def numbered(path: Path) -> int:
     return len(list(path.parent.glob(f"{path.stem[:-6]}0*{path.suffix}")))
 
 
+def in_segments(kind: Callable[..., Sink], path: Path | str, **options: bool) -> Sink:
+    return SegmentedSink(path, lambda segment: kind(segment, **options), seconds=60, **options)
+
+
+def guarded(path: Path | str, **options: bool) -> Sink:
+    return RoomGuard(VideoSink(path, **options), path, min_free_bytes=0)
+
+
 @dataclass(frozen=True)
 class Case:
     name: str
@@ -57,6 +67,10 @@ CASES = [
     Case("depth.mkv", DepthVideoSink, "depth.mkv", lambda path: len(list(DepthVideo(path)))),
     Case("depth.mcap", McapSink, "depth.mcap", messages_of_mcap, metric_only=True),
     Case("fox.mcap", partial(McapSink, schemas="foxglove"), "fox.mcap", messages_of_mcap, metric_only=True),
+    Case("%06d.mp4", partial(in_segments, VideoSink), "000000.mp4", frames_of_video),
+    Case("%06d.mkv", partial(in_segments, DepthVideoSink), "000000.mkv", lambda path: len(list(DepthVideo(path)))),
+    Case("%06d.mcap", partial(in_segments, McapSink), "000000.mcap", messages_of_mcap, metric_only=True),
+    Case("guarded.mp4", guarded, "guarded.mp4", frames_of_video),
     Case("%06d.png", ImagesSink, "000000.png", numbered),
     Case("%06d.npz", ImagesSink, "000000.npz", numbered),
     Case("%06d.exr", ImagesSink, "000000.exr", numbered),

@@ -117,6 +117,10 @@ class DepthVideoSink(Sink):
         sidecar.commit()
         video.commit()
 
+    @property
+    def bytes_to_finish(self) -> int:
+        return self._files[0].size if self._files else 0
+
     def discard(self) -> None:
         if self._raw is not None:
             self._raw.abandon()

@@ -11,10 +11,16 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import av
 
-from streamdepth.errors import SinkOpenError, SinkWriteError
+from streamdepth.errors import DiskFullError, SinkOpenError, SinkWriteError
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None  # type: ignore[assignment]
 
 NUMBER = re.compile(r"%0?\d*d")
 """What stands for a frame's index in a name."""
@@ -79,9 +85,23 @@ def complete_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 def numbered_files(pattern: Path) -> list[Path]:
     """The files there already that `pattern` stands for: with any number for its first %06d, or that very name."""
-    before, *after = NUMBER.split(pattern.name, maxsplit=1)
-    name = re.compile(re.escape(before) + (r"\d+" + re.escape(after[0]) if after else ""))
+    before, after = _number_parts(pattern)
+    name = re.compile(re.escape(before) + ("" if after is None else r"\d+" + re.escape(after)))
     return [path for path in pattern.parent.iterdir() if name.fullmatch(path.name)]
+
+
+def next_number(pattern: Path) -> int:
+    """One more than the largest number for which a file of `pattern` is there, or one beside it such as its JSON."""
+    before, after = _number_parts(pattern)
+    name = re.compile(rf"{re.escape(before)}(\d+){re.escape(after or '')}(?:\..+)?")
+    found = (name.fullmatch(path.name) for path in pattern.parent.iterdir())
+    return max((int(match[1]) + 1 for match in found if match), default=0)
+
+
+def _number_parts(pattern: Path) -> tuple[str, str | None]:
+    """What stands before and after the number; None: there is no number."""
+    before, *after = NUMBER.split(pattern.name, maxsplit=1)
+    return before, after[0] if after else None
 
 
 def numbered(pattern: Path, number: int) -> str:
@@ -92,8 +112,9 @@ def numbered(pattern: Path, number: int) -> str:
 class PendingFile:
     """A file that is written under a temporary name in the same folder, and renamed by `commit`.
 
-    Until then an older file of that name is untouched, whatever happens. Raises SinkOpenError as `check_output` does,
-    and when the folder cannot be written to.
+    Until then an older file of that name is untouched, whatever happens. The temporary file is locked, which tells it
+    from those of killed processes (`remove_left_behind`). Raises SinkOpenError as `check_output` does, and when the
+    folder cannot be written to.
     """
 
     def __init__(self, path: Path, *, overwrite: bool = False, origin: Path | None = None) -> None:
@@ -106,9 +127,19 @@ class PendingFile:
             raise SinkOpenError(
                 f"cannot write to the folder '{path.parent}': {error.strerror}; choose another"
             ) from error
+        self._lock = _lock(self.temporary)
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        try:
+            return self.temporary.stat().st_size
+        except OSError:
+            return 0
 
     def commit(self) -> None:
         """Puts the file in place. Raises SinkWriteError; then what was written stays under the temporary name."""
+        self._unlock()
         if self.path.exists() and not self.overwrite:
             raise SinkWriteError(
                 f"'{self.path}' has appeared meanwhile and was left alone; the result is in '{self.temporary}'"
@@ -117,11 +148,58 @@ class PendingFile:
             with self.temporary.open("rb+") as file:
                 os.fsync(file.fileno())
             os.replace(self.temporary, self.path)
+            _sync_folder(self.path.parent)
 
     def discard(self) -> None:
         """Removes what was written. Idempotent, and harmless after `commit`."""
+        self._unlock()
         with contextlib.suppress(OSError):
             self.temporary.unlink(missing_ok=True)
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+        self._lock = None
+
+
+def _lock(path: Path) -> IO[bytes] | None:
+    """Holds `path` until the handle is closed or the process ends; None where another holds it, or on Windows."""
+    if fcntl is None:
+        return None
+    file = path.open("rb")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return None
+    return file
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a rename last through a power cut, where the system allows it."""
+    if fcntl is None:
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_left_behind(pattern: Path) -> None:
+    """Removes the temporary files of killed processes for all numbers of `pattern`.
+
+    Raises SinkOpenError where a process still writes one. Does nothing on Windows.
+    """
+    stem = _number_parts(pattern)[0]
+    name = re.compile(rf"\.+{re.escape(stem)}\d+.*\.[0-9a-f]{{8}}\.part.*")
+    for path in pattern.parent.iterdir() if fcntl else ():
+        if name.fullmatch(path.name):
+            lock = _lock(path)
+            if lock is None:
+                raise SinkOpenError(f"another process is writing '{pattern}' now; end it, or choose another name")
+            path.unlink(missing_ok=True)
+            lock.close()
 
 
 class PendingFolder:
@@ -155,11 +233,12 @@ class PendingFolder:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turns what can go wrong while `path` is written into SinkWriteError."""
+    """Turns what can go wrong while `path` is written into SinkWriteError, a full disk into DiskFullError."""
     try:
         yield
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise SinkWriteError(explain(path, error)) from error
+        failure = DiskFullError if getattr(error, "errno", None) in _FULL else SinkWriteError
+        raise failure(explain(path, error)) from error
 
 
 def explain(path: Path, error: Exception) -> str:

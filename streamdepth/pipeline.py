@@ -3,7 +3,8 @@
     source.read -> [inbox] -> Inference.run -> [outlet] -> sink.write
     one thread per source     one worker        the caller's thread
 
-When there are previews beside recorders, the recorders get a thread and the previews the caller's (windows need it).
+Sinks that may skip frames get a thread each, so that none slows another; where there are windows, the caller's thread
+is theirs, and the recorders get one too.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from streamdepth.outlet import Item, Outlet
 from streamdepth.redact import redact_text
 from streamdepth.refresh import RefreshedInference
 from streamdepth.report import report_of
-from streamdepth.stages import Estimator, Source
+from streamdepth.stages import Estimator, Sink, Source
 from streamdepth.states import StateChange, StreamState
 from streamdepth.stats import Report, Stats
 from streamdepth.streams import Stream
@@ -91,13 +92,16 @@ class Pipeline:
         complete in the sinks; on any other error the sinks discard their outputs.
         """
         with self._running():
-            *recorders, last = self._outlets
+            main, own = self._outlets[0], self._outlets[-1 if self._has_windows else 0]
             failures: list[BaseException] = []
-            for outlet in recorders:
-                worker = self._start("recorder", outlet.drain, lambda error: self._recorder_ended(error, failures))
-            last.drain()
-            if recorders:
-                worker.join(time.monotonic() + JOIN_SECONDS)
+            workers = {
+                outlet: self._start("sinks", outlet.drain, lambda error: self._outlet_ended(error, failures))
+                for outlet in self._outlets
+                if outlet is not own
+            }
+            own.drain()
+            if main is not own:  # a preview that is stuck is left behind: it must not cost the recorders their files
+                workers[main].join(time.monotonic() + JOIN_SECONDS)
             if failures:
                 raise failures[0]
         self._raise_lost()
@@ -184,18 +188,29 @@ class Pipeline:
             self._start_capture(lane, stream.source)
 
     def _make_outlets(self) -> list[Outlet]:
-        """One outlet for all sinks; where previews are beside recorders, first the recorders', then the previews'."""
-        sinks = [list(s.sinks) for s in self.streams]
-        recorders = [[s for s in of_stream if not s.may_skip] for of_stream in sinks]
-        viewers = [[s for s in of_stream if s.may_skip] for of_stream in sinks]
-        if not any(recorders):
-            policies = [_LIVE if s.is_live else _AHEAD for s in self.streams]
-            return [Outlet(self.streams, sinks, policies, stop=self.stop, on_written=self._note_written)]
-        policies = [_RECORDED if s.is_live else _AHEAD for s in self.streams]
-        outlets = [Outlet(self.streams, recorders, policies, stop=self.stop, on_written=self._note_written)]
-        if any(viewers):
-            outlets.append(Outlet(self.streams, viewers, [_LIVE] * len(viewers), stop=self.stop, may_fail=True))
+        """Of the recorders together, of each sink that may skip frames alone, and last of the windows together.
+
+        The first decides what counts as written, and its failure ends the run.
+        """
+        each = [(lane, sink) for lane, stream in enumerate(self.streams) for sink in stream.sinks]
+        recorders = [(lane, sink) for lane, sink in each if not sink.may_skip]
+        senders = [[(lane, sink)] for lane, sink in each if sink.may_skip and not sink.on_caller]
+        windows = [(lane, sink) for lane, sink in each if sink.may_skip and sink.on_caller]
+        first, *others = [group for group in (recorders, *senders, windows) if group] or [recorders]
+        live = _RECORDED if recorders else _LIVE
+        policies = [live if s.is_live else _AHEAD for s in self.streams]
+        outlets = [Outlet(self.streams, self._by_lane(first), policies, stop=self.stop, on_written=self._note_written)]
+        for group in others:
+            newest_only = [_LIVE] * len(self.streams)
+            outlets.append(Outlet(self.streams, self._by_lane(group), newest_only, stop=self.stop, may_fail=True))
         return outlets
+
+    @property
+    def _has_windows(self) -> bool:
+        return any(sink.on_caller for stream in self.streams for sink in stream.sinks)
+
+    def _by_lane(self, group: Sequence[tuple[int, Sink]]) -> list[list[Sink]]:
+        return [[sink for at, sink in group if at == lane] for lane in range(len(self.streams))]
 
     def _make_inference(self) -> Inference:
         parts = self.streams, self.estimator, self._inbox, self._outlets, self.stats
@@ -242,7 +257,7 @@ class Pipeline:
         for outlet in self._outlets:
             outlet.buffer.close(error)
 
-    def _recorder_ended(self, error: BaseException | None, failures: list[BaseException]) -> None:
+    def _outlet_ended(self, error: BaseException | None, failures: list[BaseException]) -> None:
         if error is not None:
             failures.append(error)
             self._abandon()

@@ -172,7 +172,10 @@ class Sink(ABC):
     """Stores or shows results: `open`, `write`..., then `close` or `discard`, never two calls at once."""
 
     may_skip = False
-    """True for previews: frames may be left out when it is slow, so that it never slows a recorder."""
+    """True for previews and servers: frames may be left out when it is slow, so that it never slows another sink."""
+
+    on_caller = False
+    """True for windows: of those that may skip frames, it must be called on the thread that runs the pipeline."""
 
     def __init__(self) -> None:
         self.notices: list[str] = []

@@ -169,6 +169,38 @@ def test_a_slow_preview_never_slows_a_recorder() -> None:
     assert time.monotonic() - began < 60 * 0.05
 
 
+def test_a_stuck_preview_slows_neither_the_recorder_nor_another_preview() -> None:
+    freed = threading.Event()
+
+    class Stuck(RecordingSink):
+        def write(self, item) -> None:
+            freed.wait(30)
+
+    recorder, stuck, other = RecordingSink(), Stuck(may_skip=True), RecordingSink(may_skip=True)
+    source = SyntheticSource(count=60, is_live=True, delay_seconds=0.005)
+    pipeline = Pipeline([_stream(source, recorder, stuck, other)], ConstantEstimator())
+    pipeline._tell_written = lambda item: freed.set() if item.frame.index == 59 else None
+    report = pipeline.run()
+    assert len(recorder.items) == report.written
+    assert report.written > 30
+    assert len(other.items) > 30
+    assert recorder.closed
+
+
+def test_windows_are_called_on_the_callers_thread_and_nothing_else_is() -> None:
+    class Telling(RecordingSink):
+        def write(self, item) -> None:
+            threads.setdefault(self, set()).add(threading.current_thread())
+            super().write(item)
+
+    threads: dict[object, set[threading.Thread]] = {}
+    recorder, server, window = Telling(), Telling(may_skip=True), Telling(may_skip=True)
+    window.on_caller = True
+    Pipeline([_stream(SyntheticSource(count=20), window, server, recorder)], ConstantEstimator()).run()
+    assert threads[window] == {threading.current_thread()}
+    assert len({thread for of_sink in threads.values() for thread in of_sink}) == 3
+
+
 @pytest.mark.parametrize("kind", ["source", "sink"])
 def test_a_failing_open_leaves_nothing_open(kind: str) -> None:
     class Refusing(RecordingSink):

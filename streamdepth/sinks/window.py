@@ -34,7 +34,7 @@ class WindowSink(Sink):
         SinkOpenError: from `open`, without a screen.
     """
 
-    may_skip = True
+    may_skip = on_caller = True
 
     def __init__(
         self,

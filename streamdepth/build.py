@@ -29,7 +29,7 @@ DEPTH_PICTURES = (".png", ".exr", ".npz")
 
 
 def make_source(address: str, settings: Settings) -> Source:
-    """The source for an address: a camera's number or name, a file, a folder, a glob, a URL, `lavfi:` or `screen:`.
+    """The source for an address: a camera's number or name, a file, a folder, a glob, a bag, a URL...
 
     Its frames carry the camera of the settings where they say one.
     """
@@ -48,6 +48,8 @@ def _make_source(address: str, settings: Settings) -> Source:
         return DeviceSource(address, max_side_px=settings.max_side)
     if address.isdecimal() or address.startswith(("/dev/video", "camera:")):
         return _camera(address, settings)
+    if bag := _bag(address, settings):
+        return bag
     is_picture = _is_picture(address)
     if "://" in address and not (is_picture and address.lower().startswith("http")):
         return _network(address, settings)
@@ -58,6 +60,13 @@ def _make_source(address: str, settings: Settings) -> Source:
     from streamdepth.sources.file import FileSource
 
     return FileSource(address, max_side_px=settings.max_side)
+
+
+def _bag(address: str, settings: Settings) -> Source | None:
+    from streamdepth.sources.rosbag import RosbagSource, split_address
+
+    found = None if "://" in address else split_address(address)
+    return RosbagSource(*found, max_side_px=settings.max_side) if found else None
 
 
 def _is_picture(address: str) -> bool:

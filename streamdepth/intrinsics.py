@@ -86,7 +86,7 @@ def read_camera_info(path: Path) -> Intrinsics:
     if not isinstance(facts, dict):
         raise ConfigError(f"'{path}' holds no camera; a ROS camera_info file has image_width, camera_matrix...")
     try:
-        return _camera(facts)
+        return camera_from_facts(facts)
     except (KeyError, ValueError, TypeError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise ConfigError(
@@ -95,7 +95,8 @@ def read_camera_info(path: Path) -> Intrinsics:
         ) from error
 
 
-def _camera(facts: Mapping[str, Any]) -> Intrinsics:
+def camera_from_facts(facts: Mapping[str, Any]) -> Intrinsics:
+    """From what a camera_info has, by any of its spellings. Raises KeyError, ValueError and TypeError."""
     width, height = (int(facts[f"image_{k}"] if f"image_{k}" in facts else facts[k]) for k in ("width", "height"))
     if "fx" in facts:
         fx, fy, cx, cy = (float(facts[k]) for k in ("fx", "fy", "cx", "cy"))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import bags
 import cv2
 import http_server
 import media
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from fake_camera import FakeCapture
 from PIL import Image
+from rosbags.rosbag2 import StoragePlugin
 
 from streamdepth.errors import SourceError
 from streamdepth.intrinsics import CameraChoice
@@ -28,6 +30,7 @@ from streamdepth.sources.lens import LensSource
 from streamdepth.sources.network import NetworkSource
 from streamdepth.sources.paced import PacedSource
 from streamdepth.sources.repeated import RepeatedSource
+from streamdepth.sources.rosbag import RosbagSource
 from streamdepth.stages import Source
 from streamdepth.testing import SyntheticSource
 from streamdepth.types import Frame
@@ -110,6 +113,23 @@ def images(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
             Image.new("RGB", (9, 7), (index, 0, 0)).save(folder / f"{index}.png")
 
     yield Case(ImagesSource(folder), write)
+
+
+@case
+def bag(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
+    def write() -> None:
+        bags.write_bag(folder / "bag", {"/cam/image_raw": map(bags.image, range(COUNT))})
+
+    yield Case(RosbagSource(folder / "bag"), write)
+
+
+@case
+def mcap_bag(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
+    def write() -> None:
+        topics = {"/cam/image_raw/compressed": map(bags.compressed, range(COUNT))}
+        bags.write_bag(folder / "bag", topics, StoragePlugin.MCAP)
+
+    yield Case(RosbagSource(folder / "bag"), write)
 
 
 @case

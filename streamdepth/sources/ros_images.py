@@ -1,0 +1,111 @@
+"""Pictures and cameras in ROS messages, of ROS 1 and 2, as rosbags reads them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, cast
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from streamdepth.intrinsics import camera_from_facts
+from streamdepth.types import Image, Intrinsics
+
+PICTURES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
+_DEPTH = ("16UC1", "32FC1", "64FC1")
+
+
+class _Layout(NamedTuple):
+    """How an encoding lies in memory."""
+
+    dtype: str
+    channels: int
+    to_rgb: int | None
+    """OpenCV's conversion; None: it is RGB already."""
+    lines: float = 1.0
+    """Rows in memory for one of the picture."""
+
+
+_LAYOUTS = {
+    "rgb8": _Layout("u1", 3, None),
+    "bgr8": _Layout("u1", 3, cv2.COLOR_BGR2RGB),
+    "8UC3": _Layout("u1", 3, cv2.COLOR_BGR2RGB),
+    "rgba8": _Layout("u1", 4, cv2.COLOR_RGBA2RGB),
+    "bgra8": _Layout("u1", 4, cv2.COLOR_BGRA2RGB),
+    "8UC4": _Layout("u1", 4, cv2.COLOR_BGRA2RGB),
+    "rgb16": _Layout("u2", 3, None),
+    "bgr16": _Layout("u2", 3, cv2.COLOR_BGR2RGB),
+    "mono8": _Layout("u1", 1, cv2.COLOR_GRAY2RGB),
+    "8UC1": _Layout("u1", 1, cv2.COLOR_GRAY2RGB),
+    "mono16": _Layout("u2", 1, cv2.COLOR_GRAY2RGB),
+    "uyvy": _Layout("u1", 2, cv2.COLOR_YUV2RGB_UYVY),
+    "yuv422": _Layout("u1", 2, cv2.COLOR_YUV2RGB_UYVY),
+    "yuyv": _Layout("u1", 2, cv2.COLOR_YUV2RGB_YUYV),
+    "yuv422_yuy2": _Layout("u1", 2, cv2.COLOR_YUV2RGB_YUYV),
+    "nv12": _Layout("u1", 1, cv2.COLOR_YUV2RGB_NV12, 1.5),
+    "nv21": _Layout("u1", 1, cv2.COLOR_YUV2RGB_NV21, 1.5),
+    **{
+        f"bayer_{pattern}{bits}": _Layout(f"u{bits // 8}", 1, getattr(cv2, f"COLOR_Bayer{pattern.upper()}2RGB"))
+        for pattern in ("rggb", "bggr", "gbrg", "grbg")
+        for bits in (8, 16)
+    },
+}
+
+
+def picture_of(message: Any) -> Image:
+    """(H, W, 3) uint8 RGB of an Image or CompressedImage. Raises ValueError where it holds none, for example depth."""
+    return _decoded(message) if hasattr(message, "format") else _raw(message)
+
+
+def _decoded(message: Any) -> Image:
+    if "compressedDepth" in message.format:
+        raise ValueError("it holds depth (compressedDepth), not pictures")
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    bgr = cv2.imdecode(np.frombuffer(message.data, np.uint8), flags) if len(message.data) else None
+    if bgr is None:
+        raise ValueError(f"its data is no picture ('{message.format}')")
+    return cast(Image, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+
+
+def _raw(message: Any) -> Image:
+    if message.encoding in _DEPTH:
+        raise ValueError(f"it holds depth ({message.encoding}), not pictures")
+    layout = _LAYOUTS.get(message.encoding)
+    if layout is None:
+        raise ValueError(f"the encoding '{message.encoding}' is unknown; known are {', '.join(_LAYOUTS)}")
+    pixels = _pixels(message, layout)
+    if pixels.dtype.itemsize == 2:
+        pixels = (pixels >> 8).astype(np.uint8)
+    image = pixels if layout.to_rgb is None else cv2.cvtColor(pixels, layout.to_rgb)
+    return np.ascontiguousarray(image, np.uint8)
+
+
+def _pixels(message: Any, layout: _Layout) -> npt.NDArray[Any]:
+    """Without what pads the rows."""
+    dtype = np.dtype(layout.dtype).newbyteorder(">" if message.is_bigendian else "<")
+    rows, used = round(message.height * layout.lines), message.width * layout.channels * dtype.itemsize
+    if message.height < 1 or message.width < 1 or message.step < used or len(message.data) < rows * message.step:
+        raise ValueError(f"its data is cut off: {len(message.data)} bytes for {message.width}x{message.height} px")
+    lines = np.frombuffer(message.data, np.uint8, rows * message.step).reshape(rows, message.step)[:, :used]
+    values = np.ascontiguousarray(lines).view(dtype).astype(layout.dtype)
+    return values.reshape(rows, message.width, layout.channels) if layout.channels > 1 else values
+
+
+def camera_of_message(message: Any, *, is_rectified: bool) -> Intrinsics | None:
+    """Of a CameraInfo, for its pictures as they come: of a part of the sensor, or binned. None: not calibrated.
+
+    is_rectified: the pictures' lens was undone, so that the projection matrix holds. Raises ValueError.
+    """
+    names = "kdp" if hasattr(message, "k") else "KDP"
+    k, d, p = (list(getattr(message, name)) for name in names)
+    if is_rectified and p[0] > 0:
+        k, d = [p[0], p[1], p[2], p[4], p[5], p[6], *p[8:11]], []
+    if not k[0] > 0:
+        return None
+    size = {"width": message.width, "height": message.height}
+    camera = camera_from_facts({**size, "k": k, "d": d, "distortion_model": message.distortion_model})
+    roi = message.roi
+    if roi.width and roi.height:
+        camera = camera.cropped(roi.x_offset, roi.y_offset, roi.width, roi.height)
+    x, y = max(1, message.binning_x), max(1, message.binning_y)
+    return camera.resized(camera.width // x, camera.height // y)

@@ -38,8 +38,8 @@ class NetworkSettings(_Section):
 
     transport: Literal["tcp", "udp"] = "tcp"
     timeout_seconds: float = Field(5.0, gt=0)
-    reconnect_seconds: float = Field(30.0, ge=0)
-    """How long to try to get a lost stream back; 0 gives up at once."""
+    reconnect_seconds: float = Field(300.0, ge=0)
+    """How long to try to get a lost stream back; 0 gives up at once, .inf never."""
     live: bool | None = None
     """Whether the stream is live; None finds out."""
 

@@ -1,17 +1,20 @@
 """A real RTSP server for tests: GStreamer's, as a child process on 127.0.0.1.
 
 It needs Debian's gir1.2-gst-rtsp-server-1.0, python3-gi and gstreamer1.0-plugins-{base,good,bad,ugly}, which belong to
-the system's Python; hence the second process. Run by hand: /usr/bin/python3 tests/rtsp_server.py PORT [closed]
+the system's Python; hence the second process.
+Run by hand: /usr/bin/python3 tests/rtsp_server.py PORT [WIDTHxHEIGHT [basic|digest [FOLDER]]]
 """
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 PACKAGES = (
@@ -39,25 +42,44 @@ def free_port() -> int:
 
 
 class Server:
-    """The server's process; can be stopped and started again on the same port."""
+    """The server's process; can be stopped, frozen and started again on the same port.
 
-    def __init__(self, port: int, *, closed: bool = False) -> None:
-        self.port, self.closed = port, closed
+    size: (width, height) in px of what it sends. clip: a folder with 000.jpg, 001.jpg... to send instead of test
+    pictures, again and again. closed: "basic" or "digest", for USER with PASSWORD only.
+    """
+
+    def __init__(
+        self, port: int, *, closed: str = "", size: tuple[int, int] = (160, 120), clip: Path | None = None
+    ) -> None:
+        self.port, self.closed, self.size, self.clip = port, closed, size, clip
         self.address = f"rtsp://127.0.0.1:{port}"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        mode = "closed" if self.closed else "open"
-        self._process = subprocess.Popen([SYSTEM_PYTHON, __file__, str(self.port), mode], stdout=subprocess.DEVNULL)
+        """Returns once it listens."""
+        options = [f"{self.size[0]}x{self.size[1]}", self.closed, str(self.clip or "")]
+        command = [SYSTEM_PYTHON, __file__, str(self.port), *options]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
-            time.sleep(0.05)
+            time.sleep(0.02)
         raise RuntimeError("the RTSP server did not start")
 
+    def freeze(self) -> None:
+        """From now on it neither sends nor answers, with all connections open."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Goes on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def stop(self) -> None:
+        """Kills it."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -65,9 +87,9 @@ class Server:
 
 
 @contextmanager
-def running(*, closed: bool = False) -> Iterator[Server]:
-    """A server with the streams /h264, /mjpeg and /short (one second). `closed`: for USER with PASSWORD only."""
-    server = Server(free_port(), closed=closed)
+def running(*, closed: str = "", size: tuple[int, int] = (160, 120), clip: Path | None = None) -> Iterator[Server]:
+    """A server with the streams /h264, /h265, /mjpeg and /short (one second of H.264)."""
+    server = Server(free_port(), closed=closed, size=size, clip=clip)
     server.start()
     try:
         yield server
@@ -75,43 +97,60 @@ def running(*, closed: bool = False) -> Iterator[Server]:
         server.stop()
 
 
-_PICTURES = "videotestsrc is-live=true{limit} ! video/x-raw,width=160,height=120,framerate=15/1 ! "
-_H264 = "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=10 ! rtph264pay name=pay0 pt=96 config-interval=1"
-_PIPELINES = {
-    "/h264": _PICTURES.format(limit="") + _H264,
-    "/short": _PICTURES.format(limit=" num-buffers=15") + _H264,
-    "/mjpeg": _PICTURES.format(limit="")
-    + "videoconvert ! video/x-raw,format=I420 ! jpegenc ! rtpjpegpay name=pay0 pt=26",
+_TEST = "videotestsrc is-live=true pattern=ball{limit} ! video/x-raw,framerate=15/1,width={width},height={height} ! "
+_CLIP = (
+    "multifilesrc location={clip}/%03d.jpg loop=true caps=image/jpeg,framerate=15/1 ! jpegdec ! videoscale ! "
+    "videoconvert ! video/x-raw,format=I420,width={width},height={height} ! "
+)
+_CODED = {
+    "/h264": "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=10 ! rtph264pay name=pay0 pt=96 "
+    "config-interval=1",
+    "/h265": "x265enc tune=zerolatency speed-preset=ultrafast key-int-max=10 log-level=none ! h265parse ! "
+    "rtph265pay name=pay0 pt=96 config-interval=1",
+    "/mjpeg": "videoconvert ! video/x-raw,format=I420 ! jpegenc ! rtpjpegpay name=pay0 pt=26",
 }
 
 
-def _serve(port: str, closed: bool) -> None:
+def _pipelines(size: str, clip: str) -> dict[str, str]:
+    width, height = size.split("x")
+    values = {"limit": "", "width": width, "height": height, "clip": clip}
+    pictures = (_CLIP if clip else _TEST).format_map(values)
+    short = _TEST.format_map(values | {"limit": " num-buffers=15"})
+    return {path: pictures + coded for path, coded in _CODED.items()} | {"/short": short + _CODED["/h264"]}
+
+
+def _serve(port: str, size: str = "160x120", closed: str = "", clip: str = "") -> None:
     """Runs in the system's Python."""
     import gi
 
     gi.require_version("Gst", "1.0")
+    gi.require_version("GstRtsp", "1.0")
     gi.require_version("GstRtspServer", "1.0")
-    from gi.repository import GLib, Gst, GstRtspServer
+    from gi.repository import GLib, Gst, GstRtsp, GstRtspServer
 
     Gst.init(None)
     if port == "check":
-        needed = ("x264enc", "rtph264pay", "jpegenc", "videotestsrc")
+        needed = ("x264enc", "x265enc", "rtph264pay", "rtph265pay", "jpegenc", "jpegdec", "videotestsrc")
         sys.exit(any(Gst.ElementFactory.find(name) is None for name in needed))
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service(port)
     if closed:
-        server.set_auth(_only_user(GstRtspServer))
-    for path, pipeline in _PIPELINES.items():
+        server.set_auth(_only_user(GstRtspServer, GstRtsp, closed))
+    for path, pipeline in _pipelines(size, clip).items():
         server.get_mount_points().add_factory(path, _factory(GstRtspServer, path, pipeline))
     server.attach(None)
     GLib.MainLoop().run()
 
 
-def _only_user(rtsp):  # type: ignore[no-untyped-def]
+def _only_user(rtsp, methods, how: str):  # type: ignore[no-untyped-def]
     auth, token = rtsp.RTSPAuth(), rtsp.RTSPToken()
     token.set_string("media.factory.role", _ROLE)
-    auth.add_basic(rtsp.RTSPAuth.make_basic(USER, PASSWORD), token)
+    if how == "digest":
+        auth.set_supported_methods(methods.RTSPAuthMethod.DIGEST)
+        auth.add_digest(USER, PASSWORD, token)
+    else:
+        auth.add_basic(rtsp.RTSPAuth.make_basic(USER, PASSWORD), token)
     return auth
 
 
@@ -127,4 +166,4 @@ def _factory(rtsp, path: str, pipeline: str):  # type: ignore[no-untyped-def]
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1], closed="closed" in sys.argv)
+    _serve(*sys.argv[1:])

@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "plot": BASE,
     "config": BASE,
     "testing": STAGES,
-    "sources": STAGES | {"intrinsics"},
+    "sources": STAGES | {"buffer", "intrinsics"},
     "estimators": STAGES,
     "stabilizers": STAGES | {"boards", "geometry", "metric"},
     "sinks": STAGES | {"buffer", "edges", "render", "geometry", "intrinsics", "obstacles"},

@@ -236,9 +236,9 @@ def test_no_thread_is_left(ready: Case) -> None:
     before = set(threading.enumerate())
     ready.source.open()
     read(ready)
+    ready.source.close()
     ours = [t for t in set(threading.enumerate()) - before if "process_request" not in t.name]
     assert not ours
-    ready.source.close()
 
 
 def test_nothing_is_done_before_open(prepared: Case) -> None:

@@ -70,6 +70,48 @@ def test_a_live_stream_may_pause() -> None:
     assert not timeline.jumped
 
 
+def test_live_pictures_without_timestamps_are_timed_by_their_arrival() -> None:
+    timeline = Timeline(MS, Fraction(25), is_live=True)
+    assert [timeline.place(None, MS, at) for at in (7.0, 7.1, 7.35, 8.0)] == [0, 100, 350, 1000]
+    assert not timeline.repaired
+
+
+def test_timestamps_that_begin_late_go_on_from_those_that_were_missing() -> None:
+    """As RTSP's do: the server says only with its first report which time it is."""
+    timeline = Timeline(MS, Fraction(25), is_live=True)
+    stamps = [(None, 1.0), (None, 1.04), (90_000, 1.08), (90_040, 1.12)]
+    assert [timeline.place(stamp, MS, at) for stamp, at in stamps] == [0, 40, 80, 120]
+    assert not timeline.jumped
+
+
+def test_a_clock_that_wraps_goes_on() -> None:
+    """33 bits at 90 kHz, as in a transport stream after 26.5 hours."""
+    tick, wrap = Fraction(1, 90_000), 2**33
+    timeline = Timeline(tick, Fraction(25), is_live=True)
+    stamps = [(wrap - 3600, 1.0), (0, 1.04), (3600, 1.08)]
+    placed = [timeline.place(stamp, tick, at) for stamp, at in stamps]
+    assert [b - a for a, b in pairwise(placed)] == [3600, 3600]
+
+
+@pytest.mark.parametrize("speed", [0.0, 0.2, 3.0])
+def test_a_live_clock_of_the_wrong_speed_is_not_believed_for_long(speed: float) -> None:
+    timeline = Timeline(MS, Fraction(10), is_live=True)
+    times = [(timeline.place(round(i * 100 * speed), MS, i / 10), i / 10) for i in range(1000)]
+    assert timeline.is_broken
+    assert all(a[0] < b[0] for a, b in pairwise(times))
+    assert times[-1][0] - times[-100][0] == pytest.approx(9900, abs=10)
+
+
+@pytest.mark.parametrize("is_live", [True, False])
+def test_a_clock_of_the_right_speed_is_left_alone(is_live: bool) -> None:
+    """Also when pictures come in bursts, as from a playlist, or a file is read faster than it plays."""
+    timeline = Timeline(MS, Fraction(10), is_live=is_live)
+    arrivals = [i // 60 * 6.0 if is_live else i / 1000 for i in range(2000)]
+    placed = [timeline.place(i * 100, MS, at) for i, at in enumerate(arrivals)]
+    assert placed == [i * 100 for i in range(2000)]
+    assert not timeline.is_broken
+
+
 class Ready(Pictures):
     """Pictures that are there already; `undecodable` as given."""
 

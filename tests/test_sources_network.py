@@ -149,8 +149,8 @@ def test_a_picture_that_cannot_be_painted_loses_the_stream(web: str, monkeypatch
     source.open()
     take(source, 2)
     monkeypatch.setattr(Painter, "paint", lambda *_: (_ for _ in ()).throw(ValueError("no such format")))
-    with pytest.raises(SourceLostError, match=r"after 2 frames.*no such format"):
-        source.read()
+    with pytest.raises(SourceLostError, match=r"after \d+ frames.*no such format"):
+        take(source, 20)  # some are read ahead
     assert source.read() is None
 
 
@@ -241,7 +241,9 @@ def cameras() -> Iterator[rtsp_server.Server]:
         yield server
 
 
-@pytest.mark.parametrize(("path", "transport"), [("h264", "tcp"), ("h264", "udp"), ("mjpeg", "tcp")])
+@pytest.mark.parametrize(
+    ("path", "transport"), [("h264", "tcp"), ("h264", "udp"), ("h265", "tcp"), ("h265", "udp"), ("mjpeg", "tcp")]
+)
 def test_rtsp(cameras: rtsp_server.Server, path: str, transport: str) -> None:
     source = NetworkSource(f"{cameras.address}/{path}", transport=transport)  # type: ignore[arg-type]
     info = source.open()
@@ -257,8 +259,9 @@ def test_rtsp_has_no_such_stream(cameras: rtsp_server.Server) -> None:
         NetworkSource(f"{cameras.address}/nosuch").open()
 
 
-def test_rtsp_user_and_password(cameras: rtsp_server.Server) -> None:
-    with rtsp_server.running(closed=True) as server:
+@pytest.mark.parametrize("method", ["basic", "digest"])
+def test_rtsp_user_and_password(cameras: rtsp_server.Server, method: str) -> None:
+    with rtsp_server.running(closed=method) as server:
         with pytest.raises(SourceOpenError, match="401"):
             NetworkSource(f"{server.address}/h264").open()
         host = server.address.removeprefix("rtsp://")

@@ -108,18 +108,40 @@ class Pictures:
 P = TypeVar("P", bound=Pictures)
 
 
-class DecodedSource(Source, Generic[P]):
-    """Reads `Pictures`, which subclasses open: numbers and times them, and says at the end what was lost."""
+class TimedSource(Source):
+    """Numbers and times pictures: frames of one stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
         super().__init__()
-        self._pictures: P | None = None
+        self.name = name
         self._timeline = Timeline(Fraction(1), None)
         self._index = 0
 
+    def _start_clock(self, time_base: Fraction, fps: Fraction | None, *, is_live: bool) -> None:
+        self._timeline, self._index = Timeline(time_base, fps, is_live=is_live), 0
+
+    def _frame(self, picture: Picture) -> Frame:
+        ticks = self._timeline.place(picture.pts, picture.time_base, picture.decoded_at)
+        if self._timeline.repaired:
+            self.notice(f"{self.name} has timestamps that do not increase; they were repaired")
+        if self._timeline.jumped:
+            self.notice(f"the clock of {self.name} jumps ahead; its timestamps go on by the time that passed")
+        if self._timeline.is_broken:
+            self.notice(f"the clock of {self.name} is not to be trusted; its pictures are timed by their arrival")
+        index, self._index = self._index, self._index + 1
+        return Frame(picture.image, index, ticks, self._timeline.time_base, picture.decoded_at, self.name)
+
+
+class DecodedSource(TimedSource, Generic[P]):
+    """Reads `Pictures`, which subclasses open, and says at the end what was lost."""
+
+    def __init__(self, name: str = "") -> None:
+        super().__init__(name)
+        self._pictures: P | None = None
+
     def _begin(self, pictures: P, *, is_live: bool = False) -> None:
-        self._pictures, self._index = pictures, 0
-        self._timeline = Timeline(pictures.time_base, pictures.fps, is_live=is_live)
+        self._pictures, self.name = pictures, pictures.name
+        self._start_clock(pictures.time_base, pictures.fps, is_live=is_live)
 
     def read(self) -> Frame | None:
         if self._pictures is None:
@@ -135,15 +157,7 @@ class DecodedSource(Source, Generic[P]):
 
     def _next(self, pictures: P) -> Frame | None:
         picture = pictures.read()
-        if picture is None:
-            return None
-        ticks = self._timeline.place(picture.pts, picture.time_base, picture.decoded_at)
-        if self._timeline.repaired:
-            self.notice(f"{pictures.name} has timestamps that do not increase; they were repaired")
-        if self._timeline.jumped:
-            self.notice(f"the clock of {pictures.name} jumps ahead; its timestamps go on by the time that passed")
-        index, self._index = self._index, self._index + 1
-        return Frame(picture.image, index, ticks, self._timeline.time_base, picture.decoded_at, pictures.name)
+        return None if picture is None else self._frame(picture)
 
     def _finish(self, pictures: P) -> None:
         damage = pictures.damage

@@ -1,0 +1,29 @@
+"""How long to wait before the next attempt."""
+
+from __future__ import annotations
+
+import random
+
+_FIRST_SECONDS, _LONGEST_SECONDS = 0.5, 30.0
+_HEALTHY_SECONDS = 10.0
+
+
+class Backoff:
+    """Exponential backoff with full jitter: up to 0.5 s, then up to 1, 2, 4... 30 s.
+
+    Jitter keeps many clients of one server from coming back at the same moment (Brooker, "Exponential Backoff And
+    Jitter", AWS Architecture Blog, 2015).
+    """
+
+    def __init__(self) -> None:
+        self._longest = _FIRST_SECONDS
+
+    def wait_seconds(self) -> float:
+        """How long to wait before the next attempt."""
+        longest, self._longest = self._longest, min(2 * self._longest, _LONGEST_SECONDS)
+        return random.uniform(0, longest)
+
+    def was_up(self, seconds: float) -> None:
+        """The connection held for so long: from 10 s on it counts as healthy, and waits begin anew."""
+        if seconds >= _HEALTHY_SECONDS:
+            self._longest = _FIRST_SECONDS

@@ -1,0 +1,253 @@
+"""What cameras and network streams share: they stall, vanish and come back, and are read so that nothing hangs."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from abc import abstractmethod
+from collections import Counter
+from dataclasses import replace
+from fractions import Fraction
+from typing import Generic
+
+from streamdepth.errors import SourceError, SourceLostError, SourceTimeoutError
+from streamdepth.redact import redact_text
+from streamdepth.sources.backoff import Backoff
+from streamdepth.sources.decode import TimedSource
+from streamdepth.sources.reader import F, Reader
+from streamdepth.states import StreamState
+from streamdepth.types import Frame, StreamInfo
+
+_STALL_INTERVALS, _STALL_SECONDS = 2, 1.0
+_GRACE_SECONDS = 1.0
+_LOOK_SECONDS = 0.2
+_MEMORY_SECONDS = 30.0
+_OTHER_RATE = 0.1
+
+
+class LiveSource(TimedSource, Generic[F]):
+    """A source that may be lost for a while.
+
+    - **live**: pictures come. **stalled**: the last one is older than two intervals and a second.
+    - **reconnecting**: the connection ended or broke, or gave nothing for `timeout_seconds`. It is opened again after
+      waits as `Backoff` says, at once when `_is_back` sees it return, for up to `reconnect_seconds` (0: never).
+    - **failed**: those are used up, or the reason will not pass (`_is_final`). `read` raises SourceLostError.
+
+    The library is called on a `Reader`'s thread only. When it overruns its own limits, the thread is left behind and
+    counted (`states.abandoned`), one for each loss at most.
+    """
+
+    def __init__(self, name: str, *, timeout_seconds: float, reconnect_seconds: float) -> None:
+        super().__init__()
+        self.name = name
+        self.timeout_seconds, self.reconnect_seconds = timeout_seconds, reconnect_seconds
+        self._reader: Reader[F] | None = None
+        self._feed: F | None = None
+        self._info: StreamInfo | None = None
+        self._renewed: StreamInfo | None = None
+        self._backoff = Backoff()
+        self._fresh_at = self._live_since = 0.0
+        self._interval_seconds = 0.0
+        self._closing = threading.Event()
+        self._lock = threading.RLock()
+
+    @abstractmethod
+    def _connect(self) -> F:
+        """Opens it, on the reader's thread, within `_opening_seconds`. Raises SourceError."""
+
+    @abstractmethod
+    def _describe(self, feed: F) -> StreamInfo:
+        """What `feed` gives."""
+
+    @abstractmethod
+    def _is_final(self, error: Exception, times: int) -> bool:
+        """Whether this, met so many times since the stream was lost, will not pass."""
+
+    @abstractmethod
+    def _fault(self, feed: F) -> Exception | None:
+        """What ended `feed`; None when it just ended."""
+
+    @abstractmethod
+    def _explain(self, fault: Exception) -> str:
+        """A reason for people."""
+
+    def _is_back(self, after: Exception | None) -> bool:
+        """A cheap look, made while waiting after that fault: True when the next attempt is worth making now."""
+        return False
+
+    def _settle(self, feed: F) -> None:
+        """`feed` is done with: counts what it has lost."""
+
+    def _at_end(self, feed: F) -> bool:
+        """Whether `feed`, which is not live, has ended as it should. Raises SourceLostError for a damaged one."""
+        return False
+
+    @property
+    def _silence_seconds(self) -> float:
+        """How long no picture may come."""
+        return self.timeout_seconds
+
+    @property
+    def _opening_seconds(self) -> float:
+        return self.timeout_seconds
+
+    def open(self) -> StreamInfo:
+        self.close()
+        self._closing.clear()
+        self.states.enter(StreamState.CONNECTING)
+        try:
+            feed = self._begin_reading()
+        except SourceError as error:
+            self.states.enter(StreamState.FAILED, redact_text(str(error)))
+            raise
+        self._info, self._renewed = self._describe(feed), None
+        self._start_clock(self._info.time_base, self._info.fps, is_live=self._info.is_live)
+        self._backoff = Backoff()
+        self._note_live(self._info.fps)
+        return self._info
+
+    def _begin_reading(self) -> F:
+        reader = self._reader = Reader(self._connect)
+        try:
+            feed = None if self._closing.is_set() else reader.open(self._opening_seconds + _GRACE_SECONDS)
+            if feed is None:
+                raise SourceTimeoutError(
+                    f"{self.name} did not answer within {self._opening_seconds:g} seconds; check the address and the "
+                    "network, or allow more time"
+                )
+        except SourceError:
+            self._end_reading()
+            raise
+        self._feed = feed
+        return feed
+
+    def _end_reading(self) -> None:
+        reader, self._reader = self._reader, None
+        feed, self._feed = self._feed, None
+        # One that hangs has had its grace, while it was waited for.
+        if reader is not None and not reader.leave(_GRACE_SECONDS if reader.is_over else 0.0):
+            self.states.note_abandoned()
+        if feed is not None:
+            self._settle(feed)
+
+    def _note_live(self, fps: Fraction | None) -> None:
+        self._fresh_at = self._live_since = time.monotonic()
+        self._interval_seconds = float(1 / fps) if fps else 0.0
+        self.states.enter(StreamState.LIVE)
+
+    def read(self) -> Frame | None:
+        with self._lock:
+            try:
+                frame = self._next()
+            except SourceLostError as error:
+                self._end_reading()
+                self.states.enter(StreamState.FAILED, redact_text(str(error)))
+                raise
+            if frame is None:
+                self._end_reading()
+            return frame
+
+    def _next(self) -> Frame | None:
+        while self._reader is not None and self._feed is not None:
+            if frame := self._await(self._reader):
+                return frame
+            if self._closing.is_set() or (self._reader.is_over and not self._is_live and self._at_end(self._feed)):
+                return None
+            self._reconnect()
+        return None
+
+    def _await(self, reader: Reader[F]) -> Frame | None:
+        """The next frame; None when the feed has ended, or gave nothing for so long that it must hang."""
+        began = time.monotonic()
+        for limit in (self._stall_seconds, self._silence_seconds + _GRACE_SECONDS):
+            since = max(began, self._fresh_at)
+            picture = reader.read(within=max(0.0, since + limit - time.monotonic()))
+            if picture is not None:
+                self._note_fresh(picture.decoded_at)
+                return self._frame(picture)
+            if reader.is_over:
+                break
+            self.states.enter(StreamState.STALLED, f"no picture for {time.monotonic() - since:.1f} seconds")
+        return None
+
+    @property
+    def _is_live(self) -> bool:
+        return self._info is not None and self._info.is_live
+
+    @property
+    def _stall_seconds(self) -> float:
+        return min(_STALL_INTERVALS * self._interval_seconds + _STALL_SECONDS, self._silence_seconds)
+
+    def _note_fresh(self, at: float) -> None:
+        """The longest interval of late is what may be expected: some streams come in bursts."""
+        passed = max(0.0, at - self._fresh_at)
+        self._interval_seconds = max(passed, self._interval_seconds * math.exp(-passed / _MEMORY_SECONDS))
+        self._fresh_at = at
+        self.states.enter(StreamState.LIVE)
+
+    def _reconnect(self) -> None:
+        """Opens it again; returns without, when interrupted. Raises SourceLostError."""
+        assert self._reader is not None
+        assert self._feed is not None
+        fault = self._fault(self._feed) if self._reader.is_over else SourceTimeoutError("its reader hangs")
+        reason = self._explain(fault) if fault else "the stream ended"
+        self._end_reading()
+        if not self._is_live or not self.reconnect_seconds:
+            raise self._lost(reason, fault)
+        self.states.enter(StreamState.RECONNECTING, reason)
+        self._backoff.was_up(time.monotonic() - self._live_since)
+        deadline, faults = time.monotonic() + self.reconnect_seconds, Counter[type[Exception]]()
+        while (left := deadline - time.monotonic()) > 0 and not self._pause(self._backoff.wait_seconds(), left, fault):
+            try:
+                return self._resume(self._begin_reading())
+            except SourceError as error:
+                fault = error.__cause__ if isinstance(error.__cause__, Exception) else error
+            faults[type(fault)] += 1
+            if self._is_final(fault, faults[type(fault)]):
+                raise self._lost(self._explain(fault), fault)
+        if not self._closing.is_set():
+            effort = f" and did not come back in {self.reconnect_seconds:g} seconds ({faults.total()} attempts)"
+            raise self._lost(self._explain(fault) if fault else reason, fault, effort)
+        return None
+
+    def _pause(self, seconds: float, most: float, after: Exception | None) -> bool:
+        """Waits for so long, or until it seems to be back. True when interrupted."""
+        end = time.monotonic() + min(seconds, most)
+        while (left := end - time.monotonic()) > 0 and not self._closing.wait(min(left, _LOOK_SECONDS)):
+            if self._is_back(after):
+                break
+        return self._closing.is_set()
+
+    def _resume(self, feed: F) -> None:
+        new, old = self._describe(feed), self._info
+        assert old is not None
+        if (new.width, new.height) != (old.width, old.height) or _is_other_rate(new.fps, old.fps):
+            self._info = self._renewed = replace(new, is_live=old.is_live, time_base=old.time_base)
+        self._timeline.resume(time.monotonic() - self._fresh_at)
+        self._note_live(new.fps)
+
+    def _lost(self, reason: str, fault: Exception | None, effort: str = "") -> SourceLostError:
+        lost = SourceLostError(f"{self.name} was lost after {self._index} frames{effort}: {reason}")
+        lost.__cause__ = fault
+        return lost
+
+    def renewed(self) -> StreamInfo | None:
+        info, self._renewed = self._renewed, None
+        return info
+
+    def interrupt(self) -> None:
+        self._closing.set()
+        if reader := self._reader:
+            reader.interrupt()
+
+    def close(self) -> None:
+        self.interrupt()
+        with self._lock:
+            self._end_reading()
+        if self.state is not StreamState.CLOSED and not self.state.is_over:
+            self.states.enter(StreamState.ENDED)
+
+
+def _is_other_rate(new: Fraction | None, old: Fraction | None) -> bool:
+    return bool(new and old and abs(new / old - 1) > _OTHER_RATE)

@@ -1,0 +1,86 @@
+"""Reading on a thread that can be left behind, for libraries that may hang."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+from streamdepth.buffer import FrameBuffer, Policy, StuckThreadError, Worker
+from streamdepth.sources.decode import Picture
+
+
+class Feed(Protocol):
+    """An open connection to a camera or server."""
+
+    def read(self) -> Picture | None:
+        """The next picture; None at the end. Raises SourceLostError."""
+
+    def close(self) -> None:
+        """Lets go of it."""
+
+
+F = TypeVar("F", bound=Feed)
+
+
+class Reader(Generic[F]):
+    """Opens, reads and closes one feed, all on the same thread; reads one picture ahead.
+
+    Whoever waits for it does so with a limit, and may `leave` it for good: should the library ever come back, the
+    thread closes the feed and ends.
+    """
+
+    def __init__(self, connect: Callable[[], F]) -> None:
+        self._connect = connect
+        self._opened: FrameBuffer[F] = FrameBuffer(Policy(1))
+        self._pictures: FrameBuffer[Picture] = FrameBuffer(Policy(1))
+        self._worker = Worker("reader", self._run, self._ended)
+
+    def open(self, within: float) -> F | None:
+        """The feed, once it is open; None when it is not `within` seconds, or after `interrupt`.
+
+        Raises what `connect` raises.
+        """
+        self._worker.start()
+        opened = self._opened.take(within=within)
+        return opened[0] if opened else None
+
+    def read(self, within: float) -> Picture | None:
+        """The next picture; None when there is none `within` seconds, or at the end (`is_over`).
+
+        Raises SourceLostError.
+        """
+        taken = self._pictures.take(within=within)
+        return taken[0] if taken else None
+
+    @property
+    def is_over(self) -> bool:
+        """The feed has ended, or was interrupted."""
+        return self._pictures.is_over and not len(self._pictures)
+
+    def interrupt(self) -> None:
+        """Ends every wait for it, on any thread."""
+        self._opened.clear()
+        self._pictures.clear()
+
+    def leave(self, within: float) -> bool:
+        """Ends it. False when it has not ended `within` seconds: then its thread was left behind."""
+        self.interrupt()
+        try:
+            self._worker.join(time.monotonic() + within)
+        except StuckThreadError:
+            return False
+        return True
+
+    def _run(self) -> None:
+        feed = self._connect()
+        try:
+            is_wanted = self._opened.put(feed)
+            while is_wanted and (picture := feed.read()) is not None:
+                is_wanted = self._pictures.put(picture)
+        finally:
+            feed.close()
+
+    def _ended(self, error: BaseException | None) -> None:
+        self._opened.close(error)
+        self._pictures.close(error)

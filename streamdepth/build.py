@@ -6,9 +6,11 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from streamdepth import remote
 from streamdepth.config import Settings
 from streamdepth.errors import ConfigError, SinkOpenError
 from streamdepth.pipeline import Pipeline, Stream
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from streamdepth.estimators.engines import EngineOptions
     from streamdepth.estimators.network import Network
     from streamdepth.estimators.network_estimator import NetworkEstimator
+    from streamdepth.sinks.models import Shape
 
 DEPTH_PICTURES = (".png", ".exr", ".npz")
 
@@ -50,10 +53,14 @@ def _make_source(address: str, settings: Settings) -> Source:
         return _camera(address, settings)
     if bag := _bag(address, settings):
         return bag
-    is_picture = _is_picture(address)
-    if "://" in address and not (is_picture and address.lower().startswith("http")):
+    is_a_picture = is_picture(address)
+    if remote.is_remote(address) and not is_a_picture:
+        from streamdepth.sources.remote import RemoteFileSource
+
+        return RemoteFileSource(address, max_side_px=settings.max_side)
+    if "://" in address and not (is_a_picture and address.lower().startswith("http")):
         return _network(address, settings)
-    if is_picture or _is_folder_or_pattern(address):
+    if is_a_picture or _is_folder_or_pattern(address):
         from streamdepth.sources.images import ImagesSource
 
         return ImagesSource(address, max_side_px=settings.max_side)
@@ -69,7 +76,14 @@ def _bag(address: str, settings: Settings) -> Source | None:
     return RosbagSource(*found, max_side_px=settings.max_side) if found else None
 
 
-def _is_picture(address: str) -> bool:
+def is_file(address: str) -> bool:
+    """Whether the address names one recorded file of video, here or elsewhere; it need not be there."""
+    is_stream = "://" in address and not remote.is_remote(address)
+    is_device = address.isdecimal() or address.startswith(("lavfi:", "screen:", "camera:", "/dev/video"))
+    return not (is_stream or is_device or is_picture(address) or _is_folder_or_pattern(address))
+
+
+def is_picture(address: str) -> bool:
     from streamdepth.sources.images import PICTURE_SUFFIXES
 
     name = re.split(r"[?#]", address)[0].lower()
@@ -203,10 +217,11 @@ def make_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
     """The sinks of one stream. `name`: the stem of its outputs when `output` and `depth_out` are folders."""
     sinks: list[Sink] = []
     if settings.output:
-        sinks.append(recorded(_inside(settings.output, name, ".mp4"), lambda p: _picture_sink(p, settings), settings))
+        path = _inside(settings.output, name, ".mp4")
+        sinks.append(_placed(path, lambda p: recorded(p, lambda q: _picture_sink(q, settings), settings), settings))
     if settings.depth_out:
         path = _inside(settings.depth_out, name, ".mkv")
-        sinks.append(recorded(path, lambda p: _depth_sink(p, settings, name), settings))
+        sinks.append(_placed(path, lambda p: recorded(p, lambda q: _depth_sink(q, settings, name), settings), settings))
     sinks += _model_sinks(settings, name)
     if settings.window:
         from streamdepth.sinks.window import WindowSink
@@ -226,8 +241,6 @@ def make_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
 
 def _model_sinks(settings: Settings, name: str | None) -> Iterator[Sink]:
     """Points and meshes; several sources have folders."""
-    from streamdepth.sinks.models import ModelSink, Shape
-
     points, every = settings.points, settings.ply_every
     if every and not (points or settings.mesh):
         points = Path(f"{stems(settings.source)[0]}_%06d.ply") if name is None else Path()
@@ -236,17 +249,42 @@ def _model_sinks(settings: Settings, name: str | None) -> Iterator[Sink]:
         if path is not None:
             suffix = "_%06d.ply" if shape == "points" else "_%06d.glb"
             path = _inside(path, name, suffix)
-            yield ModelSink(path, shape, every=every or 1, overwrite=settings.overwrite, edges=settings.edges)
+            yield _placed(path, partial(_model_sink, shape, settings), settings)
+
+
+def _model_sink(shape: Shape, settings: Settings, path: Path) -> Sink:
+    from streamdepth.sinks.models import ModelSink
+
+    every = settings.ply_every or 1
+    return ModelSink(path, shape, every=every, overwrite=settings.overwrite, edges=settings.edges)
+
+
+def _placed(path: Path, make: Callable[[Path], Sink], settings: Settings) -> Sink:
+    """What `make` makes of `path`, which may be an address elsewhere."""
+    address = remote.address_of(path)
+    if not remote.is_remote(address):
+        return make(path)
+    if settings.segment:
+        raise ConfigError("segments are written to a disk of this machine; give a local folder, or leave --segment out")
+    from streamdepth.sinks.remote import RemoteSink
+
+    return RemoteSink(address, make, overwrite=settings.overwrite)
 
 
 def _inside(path: Path, name: str | None, suffix: str) -> Path:
     if name is None:
         return path
+    if not remote.is_remote(remote.address_of(path)):
+        make_folder(path)
+    return path / f"{name}{suffix}"
+
+
+def make_folder(path: Path) -> None:
+    """With all above it. Raises SinkOpenError."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SinkOpenError(f"cannot make the folder '{path}': {error.strerror}; choose another") from error
-    return path / f"{name}{suffix}"
 
 
 def _picture_sink(path: Path, settings: Settings) -> Sink:

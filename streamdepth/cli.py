@@ -60,6 +60,14 @@ def _run(settings: Any, quiet: bool) -> None:
     """Runs a pipeline to its end with a progress bar, and prints and stores its report."""
     from streamdepth import build
     from streamdepth.api import stop_on_interrupt
+    from streamdepth.fleet.jobs import is_fleet
+
+    if is_fleet(settings):
+        from streamdepth.cli_fleet import convert_all
+
+        if failure := convert_all(settings, quiet=quiet):
+            raise typer.Exit(next(code for kind, code in EXIT_CODES if issubclass(failure, kind)))
+        return
     from streamdepth.cli_progress import Bar, StatsFile, summary
 
     stats = StatsFile(settings)

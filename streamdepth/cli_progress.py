@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -66,10 +67,14 @@ class StatsFile:
 
     def write(self, report: Report) -> None:
         """Raises SinkError."""
+        self.write_facts(report.as_json())
+
+    def write_facts(self, facts: dict[str, Any]) -> None:
+        """Raises SinkError."""
         if self._path is None:
             return
         with complete_file(self._path, overwrite=self._overwrite) as temporary:
-            temporary.write_text(json.dumps(report.as_json(), indent=2) + "\n")
+            temporary.write_text(json.dumps(facts, indent=2) + "\n")
 
 
 def summary(report: Report, reason: str = "") -> str:

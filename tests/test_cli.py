@@ -238,11 +238,12 @@ def test_names_with_brackets_are_files(cli, tmp_path: Path) -> None:
     assert _frames(tmp_path / "out*.mp4") == 5
 
 
-def test_equal_names_get_numbers(cli, tmp_path: Path) -> None:
+def test_equal_names_keep_their_folders(cli, tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     clips = [write_video(tmp_path / n, count=i + 3) for i, n in enumerate(("b_2.mp4", "b.mp4", "d/b.mp4"))]
     assert cli("convert", *clips, "-o", tmp_path / "out").code == 0
-    assert {p.name: _frames(p) for p in (tmp_path / "out").iterdir()} == {"b_2.mp4": 3, "b.mp4": 4, "b_3.mp4": 5}
+    written = {str(p.relative_to(tmp_path / "out")): _frames(p) for p in (tmp_path / "out").rglob("*.mp4")}
+    assert written == {"b_2.mp4": 3, "b.mp4": 4, "d/b.mp4": 5}
 
 
 def test_an_address_no_file_can_have(cli, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import rtsp_server
+from media import write_video
 from models import make_cached_model
 from pairs import write_pairs
 
@@ -40,6 +41,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("samples", "configs"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("*.py"))
     write_pairs(tmp_path, "DATA")
+    (tmp_path / "videos").mkdir()
+    write_video(tmp_path / "videos" / "clip.mp4", count=3)
     (tmp_path / "runs" / "place").mkdir(parents=True)
     shutil.copy(ROOT / "streamdepth" / "estimators" / "weights" / "nano.safetensors", tmp_path / "runs" / "place")
     monkeypatch.chdir(tmp_path)

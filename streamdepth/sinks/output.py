@@ -68,6 +68,14 @@ def temporary_beside(path: Path) -> Path:
     return path.with_name(f".{path.stem[:40]}.{secrets.token_hex(4)}.part{path.suffix}")
 
 
+def remove_leftovers(path: Path) -> None:
+    """What killed runs left of `path` under hidden names. Only for those who know that nobody is writing it now."""
+    name = re.compile(rf"\.{re.escape(path.stem[:40])}\.[0-9a-f]{{8}}\.part{re.escape(path.suffix)}")
+    for file in path.parent.iterdir():
+        if name.fullmatch(file.name):
+            file.unlink(missing_ok=True)
+
+
 @contextmanager
 def complete_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """A temporary path to write to: put in place as `path` when the block ends, removed when it raises.

@@ -23,15 +23,18 @@ class FileSource(DecodedSource[Track]):
 
     Rotation, reflection, pixel shape, colour matrix and range are applied as tagged; HDR is tone-mapped to SDR. What
     cannot be decoded is counted in `lost`, and after all other frames `read` raises SourceLostError.
+
+    name: the stream's, safe to log; the path when it is not given.
     """
 
-    def __init__(self, path: str | Path, *, max_side_px: int = MAX_SIDE_PX) -> None:
+    def __init__(self, path: str | Path, *, name: str | None = None, max_side_px: int = MAX_SIDE_PX) -> None:
         super().__init__()
         self.path, self.max_side_px = Path(path), max_side_px
+        self.name = str(self.path) if name is None else name
 
     def open(self) -> StreamInfo:
         self.close()
-        name = str(self.path)
+        name = self.name
         _check_readable(self.path)
         try:
             track = Track(_open_container(self.path), name, self.notice, max_side_px=self.max_side_px)

@@ -1,0 +1,66 @@
+"""Outputs that lie elsewhere: written here, and put there when they are complete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from streamdepth import remote
+from streamdepth.errors import SinkOpenError, SinkWriteError
+from streamdepth.redact import redact
+from streamdepth.stages import Sink
+from streamdepth.types import DepthFrame, ModelInfo, StreamInfo
+
+
+class RemoteSink(Sink):
+    """Lets `make(path)` write into a temporary folder (TMPDIR), and at `close` puts all its files beside `address`.
+
+    So nothing appears there before it is complete. Raises SinkOpenError where something is there already and may not
+    be overwritten, and SinkWriteError when it cannot be put there; then nothing is kept.
+    """
+
+    def __init__(self, address: str, make: Callable[[Path], Sink], *, overwrite: bool = False) -> None:
+        super().__init__()
+        self.address, self.overwrite = address, overwrite
+        self._make = make
+        self._folder: TemporaryDirectory[str] | None = None
+        self._sink: Sink | None = None
+
+    def open(self, info: StreamInfo, model: ModelInfo) -> None:
+        if not self.overwrite and remote.exists(self.address, SinkOpenError):
+            raise SinkOpenError(f"'{redact(self.address)}' exists already; use --overwrite or choose another name")
+        self._folder = TemporaryDirectory(prefix="streamdepth-", ignore_cleanup_errors=True)
+        try:
+            self._sink = self._make(Path(self._folder.name) / remote.name_of(self.address))
+            self._sink.notices = self.notices
+            self._sink.open(info, model)
+        except BaseException:
+            self._clear()
+            raise
+
+    def write(self, item: DepthFrame) -> None:
+        if self._sink is None:
+            raise SinkWriteError(f"'{redact(self.address)}' is not open; call open first")
+        self._sink.write(item)
+
+    def close(self) -> None:
+        if self._sink is None or self._folder is None:
+            return
+        try:
+            self._sink.close()
+            where = self.address.rpartition("/")[0]
+            for file in sorted(Path(self._folder.name).iterdir()):
+                remote.store(file, f"{where}/{file.name}", SinkWriteError)
+        finally:
+            self._clear()
+
+    def discard(self) -> None:
+        if self._sink is not None:
+            self._sink.discard()
+        self._clear()
+
+    def _clear(self) -> None:
+        folder, self._folder, self._sink = self._folder, None, None
+        if folder is not None:
+            folder.cleanup()

@@ -1,0 +1,52 @@
+"""Video files that lie elsewhere, fetched before they are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from streamdepth import remote
+from streamdepth.errors import SourceOpenError
+from streamdepth.redact import redact
+from streamdepth.sources.decode import MAX_SIDE_PX
+from streamdepth.sources.file import FileSource
+from streamdepth.stages import Source
+from streamdepth.types import Frame, StreamInfo
+
+
+class RemoteFileSource(Source):
+    """A video file at an fsspec address, copied to a temporary folder (TMPDIR) while it is open; else `FileSource`.
+
+    Reading it in place would be slower and less certain: a video's index is often at its end, and its sound is copied
+    by a second reader.
+    """
+
+    def __init__(self, address: str, *, max_side_px: int = MAX_SIDE_PX) -> None:
+        super().__init__()
+        self.address, self.max_side_px = address, max_side_px
+        self._folder: TemporaryDirectory[str] | None = None
+        self._file: FileSource | None = None
+
+    def open(self) -> StreamInfo:
+        self.close()
+        self._folder = TemporaryDirectory(prefix="streamdepth-", ignore_cleanup_errors=True)
+        path = Path(self._folder.name) / remote.name_of(self.address)
+        try:
+            remote.fetch(self.address, path, SourceOpenError)
+            self._file = FileSource(path, name=redact(self.address), max_side_px=self.max_side_px)
+            self._file.lost, self._file.notices = self.lost, self.notices
+            return self._file.open()
+        except BaseException:
+            self.close()
+            raise
+
+    def read(self) -> Frame | None:
+        return self._file.read() if self._file else None
+
+    def close(self) -> None:
+        file, self._file = self._file, None
+        folder, self._folder = self._folder, None
+        if file is not None:
+            file.close()
+        if folder is not None:
+            folder.cleanup()

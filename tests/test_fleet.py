@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from media import write_video
+
+import streamdepth
+from streamdepth import build, config
+from streamdepth.errors import ConfigError
+from streamdepth.fleet import jobs
+from streamdepth.fleet.manifest import FILE_NAME, Manifest
+from streamdepth.testing import ConstantEstimator
+
+
+@pytest.fixture
+def videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three files in two folders, and a text that is none."""
+    folder = tmp_path / "videos"
+    for name in ("a.mp4", "b/c.mkv", "b/d e.mp4"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_video(folder / name, count=6)
+    (folder / "notes.txt").write_text("no video")
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+@pytest.fixture
+def models(monkeypatch: pytest.MonkeyPatch) -> list[ConstantEstimator]:
+    """The models that were loaded; none has weights."""
+    loaded: list[ConstantEstimator] = []
+    monkeypatch.setattr(build, "make_estimator", lambda _: loaded.append(ConstantEstimator()) or loaded[-1])
+    return loaded
+
+
+def _names(*sources: str, **more: object) -> list[str]:
+    return [job.name for job in jobs.find(config.make({"source": sources, "output": "out", **more}))]
+
+
+def _rows(folder: Path) -> dict[str, dict]:
+    """The manifest as any reader of JSON lines sees it: the last line of a name counts."""
+    return {row["name"]: row for row in map(json.loads, (folder / FILE_NAME).read_text().splitlines())}
+
+
+@pytest.mark.usefixtures("videos")
+def test_names_mirror_the_folders_below_what_is_common() -> None:
+    assert _names("videos/**/*.mp4") == ["a", "b/d e"]
+    assert _names("videos/**/*") == ["a", "b/c", "b/d e"]
+    assert _names("videos/b/*") == ["c", "d e"]
+    assert _names("videos/b/*.mkv", "videos/*.mp4") == ["b/c", "a"]
+    assert _names("videos/a.mp4", "videos/b/c.mkv") == ["a", "b/c"]
+    assert _names("videos/a.mp4", "videos/*.mp4") == ["a"]
+
+
+def test_files_that_differ_in_their_ending_alone_keep_it(videos: Path) -> None:
+    write_video(videos / "a.mkv", count=2)
+    assert _names("videos/a.*") == ["a.mkv", "a.mp4"]
+
+
+@pytest.mark.usefixtures("videos")
+def test_outputs_are_no_inputs(cli, models: list[ConstantEstimator]) -> None:
+    for _ in range(2):
+        assert cli("convert", "videos/**/*", "-o", "videos/out").code == 0
+    assert not list(Path("videos/out").glob("out"))
+
+
+@pytest.mark.usefixtures("videos")
+@pytest.mark.parametrize("source", [["videos/a.mp4"], ["0", "1"], ["rtsp://x/1", "rtsp://x/2"], ["lavfi:testsrc", "0"]])
+def test_one_file_and_live_streams_are_no_fleet(source: list[str]) -> None:
+    assert not jobs.is_fleet(config.make({"source": source}))
+
+
+def test_a_pattern_of_pictures_is_one_stream(videos: Path) -> None:
+    (videos / "1.png").write_bytes(b"")
+    assert not jobs.is_fleet(config.make({"source": "videos/*.png"}))
+
+
+def test_several_files_need_a_folder(cli, videos: Path) -> None:
+    with pytest.raises(ConfigError, match="need a folder"):
+        _names("videos/*.mp4", output="out.mp4")
+    assert cli("convert", "videos/*.mp4", "-o", "out.mp4").code == 2
+    assert cli("convert", "videos/*.wmv", "-o", "out").code == 3
+
+
+def test_each_file_is_converted_once_by_one_model(cli, videos: Path, models: list[ConstantEstimator]) -> None:
+    done = cli("convert", "videos/**/*", "-o", "out", "--depth-out", "depth", "--stats", "stats.json")
+    assert done.code == 0, done.err
+    assert "3 of 3 files are done, 0 failed" in done.err
+    assert len(models) == 1
+    assert models[0].closed
+    assert sorted(str(p.relative_to("depth")) for p in Path("depth").rglob("*.mkv")) == [
+        "a.mkv",
+        "b/c.mkv",
+        "b/d e.mkv",
+    ]
+    assert all(len(streamdepth.DepthVideo(p)) == 6 for p in Path("depth").rglob("*.mkv"))
+    assert streamdepth.DepthVideo("depth/a.mkv").metadata["source"] == "videos/a.mp4"
+    assert {row["state"] for row in _rows(Path("out")).values()} == {"done"}
+    assert json.loads(Path("stats.json").read_text())["done"] == 3
+
+    times = {p: p.stat().st_mtime_ns for p in Path("out").rglob("*.mp4")}
+    again = cli("convert", "videos/**/*", "-o", "out", "--depth-out", "depth")
+    assert again.code == 0
+    assert "3 of 3 files are done, 3 of them before" in again.err
+    assert len(models) == 1
+    assert {p: p.stat().st_mtime_ns for p in Path("out").rglob("*.mp4")} == times
+
+
+@pytest.mark.usefixtures("models")
+def test_what_has_changed_is_done_again_and_said(cli, videos: Path) -> None:
+    command = ("convert", "videos/**/*.mp4", "-o", "out")
+    assert cli(*command).code == 0
+    write_video(videos / "a.mp4", count=3)
+    Path("out/b/d e.mp4").unlink()
+    done = cli(*command)
+    assert done.code == 0, done.err
+    assert "again: videos/a.mp4: the input changed" in done.err
+    assert "again: videos/b/d e.mp4: its output is not there" in done.err
+    assert _rows(Path("out"))["a"]["frames"] == 3
+
+    done = cli(*command, "--smooth", "strong")
+    assert "again: videos/a.mp4: the settings changed (smooth: usual -> strong)" in done.err
+    assert "2 files to convert" in done.err
+    assert "0 files to convert; 2 are done" in cli(*command, "--smooth", "strong").err
+
+
+@pytest.mark.usefixtures("models")
+def test_what_a_run_did_not_write_is_not_replaced(cli, videos: Path) -> None:
+    Path("out").mkdir()
+    Path("out/a.mp4").write_text("precious")
+    done = cli("convert", "videos/**/*.mp4", "-o", "out")
+    assert done.code == 5
+    assert "failed: videos/a.mp4: 'out/a.mp4' exists already, and not from an earlier run" in done.err
+    assert Path("out/a.mp4").read_text() == "precious"
+    assert Path("out/b/d e.mp4").exists()
+    assert cli("convert", "videos/**/*.mp4", "-o", "out").code == 5
+    assert Path("out/a.mp4").read_text() == "precious"
+    assert cli("convert", "videos/**/*.mp4", "-o", "out", "--overwrite").code == 0
+
+    Path("out/a.mp4").write_text("edited by hand")
+    assert cli("convert", "videos/**/*.mp4", "-o", "out", "--smooth", "off").code == 5
+    assert Path("out/a.mp4").read_text() == "edited by hand"
+
+
+@pytest.mark.usefixtures("models")
+def test_failures_are_listed_and_in_nobodys_way(cli, videos: Path) -> None:
+    whole = (videos / "a.mp4").read_bytes()
+    (videos / "a.mp4").write_bytes(b"\0" * 100)
+    done = cli("convert", "videos/**/*", "videos/none.mp4", "-o", "out", "--quiet")
+    assert done.code == 3
+    lines = done.err.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("failed: videos/a.mp4: ")
+    assert "only zeros" in lines[0]
+    assert "videos/none.mp4 does not exist" in lines[1]
+    assert sorted(name for name, row in _rows(Path("out")).items() if row["state"] == "done") == ["b/c", "b/d e"]
+    (videos / "a.mp4").write_bytes(whole)
+    assert "1 files to convert; 2 are done" in cli("convert", "videos/**/*", "-o", "out").err
+
+
+@pytest.mark.usefixtures("models")
+def test_what_could_be_had_of_a_file_is_kept_and_tried_again(cli, videos: Path) -> None:
+    whole = write_video(videos / "a.mkv", count=60).read_bytes()
+    (videos / "a.mkv").write_bytes(whole[: len(whole) // 2])
+    command = ("convert", "videos/a.mkv", "videos/b/c.mkv", "-o", "out")
+    assert cli(*command).code == 3
+    row = _rows(Path("out"))["a"]
+    assert 0 < row["frames"] < 60
+    assert Path("out/a.mp4").stat().st_size == row["outputs"]["output"][0]
+    (videos / "a.mkv").write_bytes(whole)
+    assert cli(*command).code == 0
+    assert _rows(Path("out"))["a"]["frames"] == 60
+
+
+def test_two_runs_do_not_write_to_one_folder(cli, videos: Path, models: list[ConstantEstimator]) -> None:
+    Path("out").mkdir()
+    with Manifest(Path("out")):
+        done = cli("convert", "videos/**/*.mp4", "-o", "out")
+    assert done.code == 2
+    assert "another run writes to 'out'" in done.err
+    assert not models
+
+
+def test_a_fault_of_our_own_is_told_and_does_not_end_the_run(cli, videos: Path, monkeypatch) -> None:
+    class Broken(ConstantEstimator):
+        def estimate(self, frames):
+            if frames[0].stream.endswith("a.mp4"):
+                raise ZeroDivisionError("secret")
+            return super().estimate(frames)
+
+    monkeypatch.setattr(build, "make_estimator", lambda _: Broken())
+    done = cli("convert", "videos/**/*.mp4", "-o", "out")
+    assert done.code == 1
+    assert "failed: videos/a.mp4: internal error, please report it: ZeroDivisionError" in done.err
+    assert _rows(Path("out"))["b/d e"]["state"] == "done"
+
+
+SLOW = """
+from streamdepth import build, cli, testing
+build.make_estimator = lambda _: testing.ConstantEstimator(delay_seconds=0.1)
+cli.main()
+"""
+
+
+def _wait(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_ctrl_c_leaves_what_is_done_and_nothing_half(cli, videos: Path, monkeypatch) -> None:
+    class Interrupted(ConstantEstimator):
+        def estimate(self, frames):
+            if "/b/" in frames[0].stream:
+                raise KeyboardInterrupt
+            return super().estimate(frames)
+
+    monkeypatch.setattr(build, "make_estimator", lambda _: Interrupted())
+    done = cli("convert", "videos/**/*.mp4", "-o", "out")
+    assert done.code == 130
+    assert "the same command goes on" in done.err
+    assert [p.name for p in Path("out").rglob("*") if p.suffix == ".mp4"] == ["a.mp4"]
+
+
+def test_a_killed_run_goes_on_where_it_was(cli, videos: Path, models) -> None:
+    write_video(videos / "b/long.mp4", count=600)
+    command = ["convert", "videos/**/*.mp4", "-o", "out"]
+    process = subprocess.Popen([sys.executable, "-c", SLOW, *command], stderr=subprocess.DEVNULL)
+    rows = Path("out") / FILE_NAME
+    _wait(lambda: rows.is_file() and '"b/long"' in rows.read_text())
+    _wait(lambda: any(p.stat().st_size for p in Path("out/b").glob(".long*part*")))
+    process.kill()
+    process.wait(timeout=60)
+    assert not Path("out/b/long.mp4").exists()
+    assert list(Path("out/b").glob(".long*part*"))
+    with rows.open("a") as file:
+        file.write('{"name": "a", "state": "fai')  # half a line
+
+    write_video(videos / "b/long.mp4", count=8)
+    done = cli(*command)
+    assert done.code == 0, done.err
+    assert "1 files to convert; 2 are done and unchanged" in done.err
+    assert not list(Path("out/b").glob(".*part*"))
+    assert len(rows.read_text().splitlines()) == 4

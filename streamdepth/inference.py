@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from streamdepth.buffer import FrameBuffer
 from streamdepth.outlet import Item, Outlet
 from streamdepth.stages import Estimator
 from streamdepth.stats import Stats
-from streamdepth.streams import Stream
+from streamdepth.streams import Stream, StreamEnd
 from streamdepth.types import DepthFrame, Estimate, Frame, Intrinsics
 
 Inbox = FrameBuffer[tuple[int, Frame]]
@@ -33,7 +35,8 @@ class Inference:
     get the next one prepared meanwhile too, so that the model is never idle. Live frames are taken when the model is
     free and not before: one that waited there could not be replaced by a newer one.
 
-    `lost`: gets the errors of sources that failed; the other streams go on.
+    A stream that is over is told to the outlets after its last result. What fails of one stream is told to `failed`,
+    and the others go on.
     """
 
     def __init__(
@@ -45,15 +48,18 @@ class Inference:
         stats: Stats,
         *,
         batch: int,
-        lost: list[Exception],
+        failed: Callable[[int, Exception], None],
     ) -> None:
         self.streams, self.estimator, self.batch = streams, estimator, batch
         self.model = estimator.info
         """What the engine really uses is known once it has run."""
-        self._inbox, self._outlets, self._stats, self._lost = inbox, outlets, stats, lost
+        self._inbox, self._outlets, self._stats, self._failed = inbox, outlets, stats, failed
         self._is_live = any(s.is_live for s in streams)
         self._free_at = 0.0
         self._sizes: list[tuple[int, ...] | None] = [None] * len(streams)
+        self._under_way = Counter[int]()
+        self._ending: set[int] = set()
+        self._over: set[int] = set()
 
     def run(self) -> None:
         """Until the inbox is over. Raises InferenceError and what stabilizers raise."""
@@ -66,8 +72,7 @@ class Inference:
                 following = self._begin(within=0.0)
             self._hand_on(batch, estimates)
             batch = following or self._begin()
-        for lane, stream in enumerate(self.streams):
-            self._emit(lane, stream.stabilizer.flush())
+        self._end_all()
 
     def _begin(self, within: float | None = None) -> _Batch | None:
         """The next frames, on their way through the model; None at the end, or when none came `within` seconds."""
@@ -75,7 +80,8 @@ class Inference:
         if not taken:
             return None
         began = time.monotonic()
-        for _, frame in taken:
+        for lane, frame in taken:
+            self._under_way[lane] += 1
             self._stats.time("wait", began - frame.captured_at)
         return _Batch(taken, began, self.estimator.start([frame for _, frame in taken]))
 
@@ -83,9 +89,31 @@ class Inference:
         while True:
             try:
                 return self._inbox.take(most, fill=not self._is_live, within=within)
-            except Exception as error:
-                # One stream's failure; the others go on, and `Pipeline.run` raises it at the end.
-                self._lost.append(error)
+            except StreamEnd as end:
+                self._ending.add(end.lane)
+                self._end_idle()
+
+    def _end_idle(self) -> None:
+        """Ends the streams that are ending and have no frame in the model any more."""
+        for lane in [lane for lane in self._ending if not self._under_way[lane]]:
+            self._end(lane)
+
+    def _end_all(self) -> None:
+        for lane in range(len(self.streams)):
+            self._end(lane)
+
+    def _end(self, lane: int, error: Exception | None = None) -> None:
+        if lane in self._over:
+            return
+        self._ending.discard(lane)
+        if error is None:
+            with self._of_stream(lane):
+                self._emit(lane, self.streams[lane].stabilizer.flush())
+        if lane in self._over:
+            return
+        self._over.add(lane)
+        for outlet in self._outlets:
+            outlet.buffer.close(StreamEnd(lane, error), lane)
 
     def _collect(self, batch: _Batch) -> list[Estimate]:
         estimates = batch.wait()
@@ -98,8 +126,26 @@ class Inference:
 
     def _hand_on(self, batch: _Batch, estimates: Sequence[Estimate]) -> None:
         for (lane, frame), estimate in zip(batch.frames, estimates, strict=True):
+            self._under_way[lane] -= 1
             self._forget_other_size(lane, frame)
-            self._emit(lane, self.streams[lane].stabilizer.push(self._result(lane, frame, estimate)))
+            self._push(lane, self._result(lane, frame, estimate))
+        self._end_idle()
+
+    def _push(self, lane: int, item: DepthFrame) -> None:
+        if lane in self._over:
+            self._stats.count("stopped", lane=lane)
+            return
+        with self._of_stream(lane):
+            self._emit(lane, self.streams[lane].stabilizer.push(item))
+
+    @contextmanager
+    def _of_stream(self, lane: int) -> Iterator[None]:
+        """What fails in here fails its stream, and no other."""
+        try:
+            yield
+        except Exception as error:
+            self._failed(lane, error)
+            self._end(lane, error)
 
     def _forget_other_size(self, lane: int, frame: Frame) -> None:
         """Pictures of another size are another view: nothing that was learnt before holds."""

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from streamdepth.buffer import FrameBuffer, Policy
 from streamdepth.errors import SinkError
 from streamdepth.stages import Sink
-from streamdepth.streams import Stream
+from streamdepth.streams import Stream, StreamEnd
 from streamdepth.types import DepthFrame, StreamInfo
+
+AHEAD, LIVE, RECORDED = Policy(4), Policy(1, "drop_oldest"), Policy(8, "drop_oldest")
+"""How many items wait: of what can wait itself, of what must be fresh, of a live stream that is recorded."""
 
 _IDLE_SECONDS = 0.05
 
@@ -23,11 +26,26 @@ class Item:
     result: DepthFrame
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Whom an outlet tells what, on its own thread."""
+
+    stop: Callable[[], None] = lambda: None
+    """A sink wants all to end."""
+    written: Callable[[Item, float], None] = lambda _item, _seconds: None
+    """An item, and the seconds its sinks took."""
+    unwanted: Callable[[int], None] = lambda _lane: None
+    """An item of a stream that has failed was thrown away."""
+    failed: Callable[[int, Exception], None] = lambda _lane, _error: None
+    """A stream's sink has failed, and so has the stream."""
+
+
 class Outlet:
     """Feeds sinks of all streams, `sinks[lane]`, from one buffer, and tells them when a stream has changed.
 
-    `on_written` gets each item with the seconds its sinks took; `stop` is called when a sink wants to. When
-    `may_fail`, a sink that fails is left out from then on and the others go on.
+    Sinks are closed when their stream is over, whatever others do. One that fails is discarded and its stream with it:
+    what the stream's other sinks hold is completed when it was live and cannot be had again, else discarded. When
+    `may_fail`, a sink that raises SinkError is only left out.
     """
 
     def __init__(
@@ -35,23 +53,26 @@ class Outlet:
         streams: Sequence[Stream],
         sinks: Sequence[Sequence[Sink]],
         policies: Sequence[Policy],
+        told: Told,
         *,
-        stop: Callable[[], None],
-        on_written: Callable[[Item, float], None] = lambda _item, _seconds: None,
         may_fail: bool = False,
     ) -> None:
         self.buffer: FrameBuffer[Item] = FrameBuffer(*policies)
-        self._streams = streams
-        self._told: list[StreamInfo | None] = [stream.info for stream in streams]
+        self._streams, self._told, self._may_fail = streams, told, may_fail
+        self._known: list[StreamInfo | None] = [stream.info for stream in streams]
         self._sinks = [list(of_stream) for of_stream in sinks]
-        self._stop, self._on_written, self._may_fail = stop, on_written, may_fail
+        self._over: set[int] = set()
 
     def drain(self) -> None:
-        """Writes what comes until the buffer is over. Raises the error that closed it, or SinkError."""
+        """Writes what comes until the buffer is over. Raises the error that closed it."""
         has_viewers = any(sink.may_skip for of_stream in self._sinks for sink in of_stream)
         within = _IDLE_SECONDS if has_viewers else None
         while True:
-            items = self.buffer.take(within=within)
+            try:
+                items = self.buffer.take(within=within)
+            except StreamEnd as end:
+                self._end(end.lane, end.error)
+                continue
             for item in items:
                 self._write(item)
             if not items:
@@ -61,17 +82,21 @@ class Outlet:
 
     def _write(self, item: Item) -> None:
         began = time.monotonic()
-        self._tell_change(item)
-        self._each(item.lane, lambda sink: sink.write(item.result))
-        self._on_written(item, time.monotonic() - began)
+        if item.lane not in self._over:
+            self._tell_change(item)
+            self._each(item.lane, lambda sink: sink.write(item.result))
+        if item.lane in self._over:
+            self._told.unwanted(item.lane)
+        else:
+            self._told.written(item, time.monotonic() - began)
 
     def _tell_change(self, item: Item) -> None:
         """Once the first picture of the new size is here: those on their way before it are of the old one."""
         info = self._streams[item.lane].info
-        if info is None or info is self._told[item.lane]:
+        if info is None or info is self._known[item.lane]:
             return
         if item.result.frame.image.shape[:2] == (info.height, info.width):
-            self._told[item.lane] = info
+            self._known[item.lane] = info
             self._each(item.lane, lambda sink: sink.changed(info))
 
     def _idle(self) -> None:
@@ -82,10 +107,54 @@ class Outlet:
         for sink in list(self._sinks[lane]):
             try:
                 action(sink)
-            except SinkError as error:
-                if not self._may_fail:
-                    raise
-                sink.notice(str(error))
+            except Exception as error:
                 self._sinks[lane].remove(sink)
+                sink.discard()
+                if not (self._may_fail and isinstance(error, SinkError)):
+                    return self._fail(lane, error)
+                sink.notice(str(error))
             if sink.wants_stop:
-                self._stop()
+                self._told.stop()
+        return None
+
+    def _fail(self, lane: int, error: Exception) -> None:
+        self._told.failed(lane, error)
+        self._end(lane, error)
+
+    def _end(self, lane: int, error: BaseException | None) -> None:
+        sinks, self._sinks[lane] = self._sinks[lane], []
+        self._over.add(lane)
+        for sink in sinks:
+            if error is not None and not self._streams[lane].is_live:
+                sink.discard()
+                continue
+            try:
+                sink.close()
+            except Exception as failure:
+                self._told.failed(lane, failure)
+
+
+def outlets_of(streams: Sequence[Stream], told: Told) -> list[Outlet]:
+    """Of the recorders together, of each sink that may skip frames alone, and last of the windows together.
+
+    The first decides what counts as written.
+    """
+    each = [(lane, sink) for lane, stream in enumerate(streams) for sink in stream.sinks]
+    recorders = [(lane, sink) for lane, sink in each if not sink.may_skip]
+    senders = [[(lane, sink)] for lane, sink in each if sink.may_skip and not sink.on_caller]
+    windows = [(lane, sink) for lane, sink in each if sink.may_skip and sink.on_caller]
+    first, *others = [group for group in (recorders, *senders, windows) if group] or [recorders]
+    live = RECORDED if recorders else LIVE
+    policies = [live if s.is_live else AHEAD for s in streams]
+    silent = Told(stop=told.stop, failed=told.failed)
+    return [
+        Outlet(streams, _by_lane(first, len(streams)), policies, told),
+        *(
+            Outlet(streams, _by_lane(group, len(streams)), [LIVE] * len(streams), silent, may_fail=True)
+            for group in others
+        ),
+    ]
+
+
+def _by_lane(group: Sequence[tuple[int, Sink]], lanes: int) -> list[list[Sink]]:
+    return [[sink for at, sink in group if at == lane] for lane in range(lanes)]

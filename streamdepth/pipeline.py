@@ -17,16 +17,16 @@ from dataclasses import replace
 from functools import partial
 
 from streamdepth.buffer import FrameBuffer, Policy, StuckThreadError, Worker
-from streamdepth.errors import ConfigError, SourceLostError
+from streamdepth.capture import Capture
+from streamdepth.errors import SourceError, SourceLostError
 from streamdepth.inference import Inbox, Inference
-from streamdepth.outlet import Item, Outlet
-from streamdepth.redact import redact_text
+from streamdepth.outlet import AHEAD, LIVE, Item, Outlet, Told, outlets_of
 from streamdepth.refresh import RefreshedInference
 from streamdepth.report import report_of
-from streamdepth.stages import Estimator, Sink, Source
-from streamdepth.states import StateChange, StreamState
+from streamdepth.stages import Estimator
+from streamdepth.states import StateChange
 from streamdepth.stats import Report, Stats
-from streamdepth.streams import Stream
+from streamdepth.streams import Stream, StreamEnd
 from streamdepth.types import DepthFrame, DepthKind, ModelInfo
 
 __all__ = ["JOIN_SECONDS", "Pipeline", "Stream"]
@@ -35,8 +35,6 @@ _log = logging.getLogger(__name__)
 
 JOIN_SECONDS = 15.0
 """How long threads may take to end; longer than any source's default timeout."""
-
-_AHEAD, _LIVE, _RECORDED = Policy(4), Policy(1, "drop_oldest"), Policy(8, "drop_oldest")
 
 
 class Pipeline:
@@ -71,12 +69,17 @@ class Pipeline:
         """Whether the end came early, by `stop`."""
         self._inference: Inference | None = None
         self._tell_written = on_written
+        self._captures = [
+            Capture(lane, stream, self.stats, max_frames=max_frames, max_seconds=max_seconds)
+            for lane, stream in enumerate(self.streams)
+        ]
         for stream in self.streams:
             stream.source.states.listen(partial(on_state, stream))
         self._inbox: Inbox = FrameBuffer()
         self._outlets: list[Outlet] = []
         self._workers: list[Worker] = []
-        self._lost: list[Exception] = []
+        self._lost: list[BaseException] = []
+        self._failed: dict[int, Exception] = {}
 
     def stop(self) -> None:
         """Ends the run early and cleanly: what was read is finished. Thread-safe, idempotent."""
@@ -88,8 +91,10 @@ class Pipeline:
     def run(self) -> Report:
         """Runs to the end and returns what happened.
 
-        Raises the first error of any stage after everything was shut down. When a source fails, what came before it is
-        complete in the sinks; on any other error the sinks discard their outputs.
+        A stream ends alone: when its source fails, what came before is completed at once and the others go on. When one
+        of its sinks or its stabilizer fails, its outputs are discarded, or of a live stream those that are whole
+        completed. Raises the first error after everything was shut down; one of the model ends all streams, and all
+        outputs are discarded.
         """
         with self._running():
             main, own = self._outlets[0], self._outlets[-1 if self._has_windows else 0]
@@ -113,10 +118,20 @@ class Pipeline:
         Raises as `run` does.
         """
         with self._running():
-            while items := self._outlets[0].buffer.take():
-                self._note_written(items[0], 0.0)
-                yield items[0].result
+            for item in self._items():
+                self._note_written(item, 0.0)
+                yield item.result
         self._raise_lost()
+
+    def _items(self) -> Iterator[Item]:
+        while True:
+            try:
+                items = self._outlets[0].buffer.take()
+            except StreamEnd:
+                continue
+            if not items:
+                return
+            yield items[0]
 
     @property
     def expected_frames(self) -> int | None:
@@ -151,106 +166,92 @@ class Pipeline:
                 self._close(discard=not complete)
 
     def _open(self) -> None:
-        for stream in self.streams:
-            self._open_source(stream)
-            if stream.is_live and stream.stabilizer.is_late:
-                raise ConfigError(
-                    f"'{stream.title}' is live, and offline smoothing and the range per-shot are for files; use "
-                    "smooth default and range auto"
-                )
+        for capture in self._captures:
+            self._open_source(capture)
+        if len(self._failed) == len(self.streams):
+            raise self._lost[0]
         model = self.estimator.info
         for stream in self.streams:
-            assert stream.info is not None
+            if stream.info is None:
+                continue
             of_stream = replace(model, kind=stream.stabilizer.kind_of(model.kind))
             for sink in stream.sinks:
                 sink.open(stream.info, of_stream)
 
-    def _open_source(self, stream: Stream) -> None:
-        stream.source.states.enter(StreamState.CONNECTING)
+    def _open_source(self, capture: Capture) -> None:
+        """One of several that cannot be opened leaves the others alone."""
         try:
-            stream.info = stream.source.open()
-        except Exception as error:
-            stream.source.states.enter(StreamState.FAILED, redact_text(str(error)))
-            raise
+            capture.open()
+        except SourceError as error:
+            if len(self.streams) == 1:
+                raise
+            _log.warning("%s", error)
+            self._failed[capture.lane] = error
+            self._lost.append(error)
 
     def _start_threads(self) -> None:
-        ahead = Policy(max(_AHEAD.size, self.batch))
-        self._inbox = FrameBuffer(*(_LIVE if s.is_live else ahead for s in self.streams))
+        ahead = Policy(max(AHEAD.size, self.batch))
+        self._inbox = FrameBuffer(*(LIVE if s.is_live else ahead for s in self.streams))
         if self.is_stopped:
             self._inbox.close()
-        self._outlets = self._make_outlets()
+        self._outlets = outlets_of(self.streams, self._told())
+        for lane in self._failed:
+            self._end_lane(lane)
         self.stats.start()
         self._inference = self._make_inference()
         self._start("inference", self._inference.run, self._inference_ended)
         if isinstance(self._inference, RefreshedInference):
             self._start("network", self._inference.compute, self._inference.computing_ended)
-        for lane, stream in enumerate(self.streams):
-            self._start_capture(lane, stream.source)
+        for capture in self._captures:
+            if capture.lane not in self._failed:
+                self._start_capture(capture)
 
-    def _make_outlets(self) -> list[Outlet]:
-        """Of the recorders together, of each sink that may skip frames alone, and last of the windows together.
-
-        The first decides what counts as written, and its failure ends the run.
-        """
-        each = [(lane, sink) for lane, stream in enumerate(self.streams) for sink in stream.sinks]
-        recorders = [(lane, sink) for lane, sink in each if not sink.may_skip]
-        senders = [[(lane, sink)] for lane, sink in each if sink.may_skip and not sink.on_caller]
-        windows = [(lane, sink) for lane, sink in each if sink.may_skip and sink.on_caller]
-        first, *others = [group for group in (recorders, *senders, windows) if group] or [recorders]
-        live = _RECORDED if recorders else _LIVE
-        policies = [live if s.is_live else _AHEAD for s in self.streams]
-        outlets = [Outlet(self.streams, self._by_lane(first), policies, stop=self.stop, on_written=self._note_written)]
-        for group in others:
-            newest_only = [_LIVE] * len(self.streams)
-            outlets.append(Outlet(self.streams, self._by_lane(group), newest_only, stop=self.stop, may_fail=True))
-        return outlets
+    def _told(self) -> Told:
+        return Told(
+            stop=self.stop,
+            written=self._note_written,
+            unwanted=lambda lane: self.stats.count("stopped", lane=lane),
+            failed=self._stream_failed,
+        )
 
     @property
     def _has_windows(self) -> bool:
         return any(sink.on_caller for stream in self.streams for sink in stream.sinks)
 
-    def _by_lane(self, group: Sequence[tuple[int, Sink]]) -> list[list[Sink]]:
-        return [[sink for at, sink in group if at == lane] for lane in range(len(self.streams))]
-
     def _make_inference(self) -> Inference:
         parts = self.streams, self.estimator, self._inbox, self._outlets, self.stats
         if all(s.carrier for s in self.streams):
-            return RefreshedInference(*parts, batch=self.batch, lost=self._lost, hz=self.refresh_hz)
-        return Inference(*parts, batch=self.batch, lost=self._lost)
+            return RefreshedInference(*parts, batch=self.batch, failed=self._stream_failed, hz=self.refresh_hz)
+        return Inference(*parts, batch=self.batch, failed=self._stream_failed)
 
-    def _start_capture(self, lane: int, source: Source) -> None:
+    def _start_capture(self, capture: Capture) -> None:
+        lane = capture.lane
+
         def ended(error: BaseException | None) -> None:
-            state = StreamState.FAILED if error else StreamState.ENDED
-            source.states.enter(state, redact_text(str(error)) if error else "")
-            self._inbox.close(error, lane)
+            if error is not None:
+                self._lost.append(error)
+            capture.end(error or self._failed.get(lane))
+            self._inbox.close(StreamEnd(lane), lane)
 
-        self._start(f"capture {lane}", lambda: self._capture(lane, source), ended)
+        self._start(f"capture {lane}", lambda: capture.run(lambda frame: self._inbox.put((lane, frame), lane)), ended)
+
+    def _stream_failed(self, lane: int, error: Exception) -> None:
+        """One of its sinks or its stabilizer has."""
+        self._failed.setdefault(lane, error)
+        self._lost.append(error)
+        self._end_lane(lane)
+        self.streams[lane].source.interrupt()
+
+    def _end_lane(self, lane: int) -> None:
+        self._inbox.close(StreamEnd(lane), lane)
+        for outlet in self._outlets:
+            outlet.buffer.close(StreamEnd(lane, self._failed.get(lane)), lane)
 
     def _start(self, name: str, work: Callable[[], None], done: Callable[[BaseException | None], None]) -> Worker:
         worker = Worker(name, work, done)
         self._workers.append(worker)
         worker.start()
         return worker
-
-    def _capture(self, lane: int, source: Source) -> None:
-        count, first = 0, None
-        while not self.is_stopped and count != self.max_frames:
-            began = time.monotonic()
-            frame = source.read()
-            if frame is None:
-                return
-            first = frame.time if first is None else first
-            if self.max_seconds is not None and frame.time - first >= self.max_seconds:
-                return
-            self.stats.time("decode", time.monotonic() - began)
-            self.stats.count("read", lane=lane)
-            source.states.enter(StreamState.LIVE)
-            if info := source.renewed():
-                self.streams[lane].info = info
-            if not self._inbox.put((lane, frame), lane):
-                self.stats.count("stopped", lane=lane)
-                return
-            count += 1
 
     def _inference_ended(self, error: BaseException | None) -> None:
         self._count_stopped(self._inbox.clear())
@@ -294,8 +295,9 @@ class Pipeline:
     def _close(self, *, discard: bool) -> None:
         """Closes all sinks and sources, whichever of them fails; raises the first failure at the end."""
         failures: list[Exception] = []
-        for stream in self.streams:
-            actions = [sink.discard if discard else sink.close for sink in stream.sinks]
+        for lane, stream in enumerate(self.streams):
+            are_done = lane in self._failed and not discard  # by its outlets
+            actions = [sink.discard if discard else sink.close for sink in stream.sinks if not are_done]
             for action in (*actions, stream.source.close):
                 try:
                     action()

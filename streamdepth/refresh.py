@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from streamdepth.buffer import FrameBuffer, Policy
@@ -69,10 +69,10 @@ class RefreshedInference(Inference):
         stats: Stats,
         *,
         batch: int,
-        lost: list[Exception],
+        failed: Callable[[int, Exception], None],
         hz: float | None,
     ) -> None:
-        super().__init__(streams, estimator, inbox, outlets, stats, batch=batch, lost=lost)
+        super().__init__(streams, estimator, inbox, outlets, stats, batch=batch, failed=failed)
         carriers = [s.carrier for s in streams if s.carrier]
         assert len(carriers) == len(streams), "every stream needs a carrier"
         self._lanes = [_Lane(carrier, Schedule(hz)) for carrier in carriers]
@@ -99,8 +99,7 @@ class RefreshedInference(Inference):
             while taken := self._take(most=1):
                 self._pass(*taken[0])
             self._receive()
-            for lane, stream in enumerate(self.streams):
-                self._emit(lane, stream.stabilizer.flush())
+            self._end_all()
         finally:
             self._jobs.close()
 
@@ -118,7 +117,7 @@ class RefreshedInference(Inference):
             self._receive()
         elif not self._is_busy:
             self._send(sorted((i for i, o in enumerate(self._lanes) if o.wanted), key=lambda i: self._lanes[i].sent))
-        self._emit(lane, self.streams[lane].stabilizer.push(self._carried(lane, frame)))
+        self._push(lane, self._carried(lane, frame))
 
     def _send(self, lanes: Sequence[int]) -> None:
         """Gives the model the wanted frames of the first of `lanes`."""

@@ -16,7 +16,7 @@ def report_of(
     stats: Stats,
     waiting: Mapping[str, Sequence[int]],
     model: ModelInfo,
-    lost: Sequence[Exception],
+    lost: Sequence[BaseException],
 ) -> Report:
     """What happened so far.
 

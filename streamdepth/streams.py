@@ -9,6 +9,14 @@ from streamdepth.stages import Carrier, Sink, Source, Stabilizer
 from streamdepth.types import StreamInfo
 
 
+class StreamEnd(Exception):  # noqa: N818 - an end, not always an error
+    """One stream of several is over; it travels after the last of its items. `error`: why, if not as it should be."""
+
+    def __init__(self, lane: int, error: BaseException | None = None) -> None:
+        super().__init__(lane, error)
+        self.lane, self.error = lane, error
+
+
 @dataclass(slots=True)
 class Stream:
     """One source, what steadies its depth, and where the results go."""

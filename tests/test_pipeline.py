@@ -8,9 +8,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from streamdepth.errors import ConfigError, InferenceError, SinkWriteError, SourceLostError
+from streamdepth.errors import ConfigError, InferenceError, SinkWriteError, SourceLostError, SourceOpenError
 from streamdepth.pipeline import Pipeline, Stream
-from streamdepth.stabilizers import FlowCarrier, make_stabilizer
+from streamdepth.stabilizers import Chain, FlowCarrier, make_stabilizer
 from streamdepth.states import StreamState
 from streamdepth.testing import (
     ConstantEstimator,
@@ -201,22 +201,144 @@ def test_windows_are_called_on_the_callers_thread_and_nothing_else_is() -> None:
     assert len({thread for of_sink in threads.values() for thread in of_sink}) == 3
 
 
-@pytest.mark.parametrize("kind", ["source", "sink"])
-def test_a_failing_open_leaves_nothing_open(kind: str) -> None:
+class Missing(SyntheticSource):
+    def open(self):
+        raise SourceOpenError(f"{self.name} is not there")
+
+
+def test_a_sink_that_fails_to_open_leaves_nothing_open() -> None:
     class Refusing(RecordingSink):
         def open(self, info, model) -> None:
             raise SinkWriteError("no")
 
-    class Missing(SyntheticSource):
-        def open(self):
-            raise SourceLostError("no")
-
     first, sink = SyntheticSource(name="first"), RecordingSink()
-    second = _stream(Missing(), RecordingSink()) if kind == "source" else _stream(SyntheticSource(), Refusing())
-    with pytest.raises((SinkWriteError, SourceLostError)):
-        Pipeline([_stream(first, sink), second], ConstantEstimator()).run()
+    with pytest.raises(SinkWriteError):
+        Pipeline([_stream(first, sink), _stream(SyntheticSource(), Refusing())], ConstantEstimator()).run()
     assert not first.is_open
     assert sink.discarded
+
+
+def test_a_source_that_cannot_be_opened_never_touches_another() -> None:
+    good, bad = RecordingSink(), RecordingSink()
+    streams = [
+        Stream(Missing(), make_stabilizer(), [bad], name="the yard"),
+        _stream(SyntheticSource(name="good"), good),
+    ]
+    pipeline = Pipeline(streams, ConstantEstimator())
+    with pytest.raises(SourceOpenError):
+        pipeline.run()
+    assert len(good.items) == 30
+    assert good.closed
+    assert bad.info is None
+    first, second = pipeline.report().streams
+    assert (first.name, first.state, first.read) == ("the yard", "failed", 0)
+    assert "is not there" in first.reason
+    assert (second.state, second.written) == ("ended", 30)
+
+
+def test_when_no_source_can_be_opened_the_first_error_is_raised_and_no_model_loaded() -> None:
+    class Unloadable(ConstantEstimator):
+        @property
+        def info(self):
+            raise AssertionError("loaded")
+
+    streams = [_stream(Missing(name="a")), _stream(Missing(name="b"))]
+    with pytest.raises(SourceOpenError, match="a is not there"):
+        Pipeline(streams, Unloadable()).run()
+
+
+class Patient(SyntheticSource):
+    """A camera that waits for an event before its last frame."""
+
+    def __init__(self, until: threading.Event) -> None:
+        super().__init__(count=20, name="patient", is_live=True)
+        self.until = until
+
+    def read(self):
+        if self.index == 19:
+            assert self.until.wait(30)
+        return super().read()
+
+
+class Telling(RecordingSink):
+    """Says when it is complete."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.complete = threading.Event()
+
+    def close(self) -> None:
+        super().close()
+        self.complete.set()
+
+
+@pytest.mark.parametrize("is_carried", [False, True])
+@pytest.mark.parametrize("short", [SyntheticSource(count=3, is_live=True), FailingSource(after=3, is_live=True)])
+def test_a_stream_that_is_over_is_completed_while_others_go_on(short: SyntheticSource, is_carried: bool) -> None:
+    first, second = Telling(), RecordingSink()
+    carriers = [FlowCarrier() if is_carried else None for _ in range(2)]
+    streams = [
+        Stream(short, make_stabilizer(), [first], carriers[0]),
+        Stream(Patient(first.complete), make_stabilizer(), [second], carriers[1]),
+    ]
+    pipeline = Pipeline(streams, ConstantEstimator(), allow_partial=True)
+    report = pipeline.run()
+    assert first.complete.is_set()
+    assert second.items[-1].frame.index == 19
+    assert [stream.read for stream in report.streams] == [3, 20]
+    assert all(_balanced(stream) for stream in report.streams)
+
+
+@pytest.mark.parametrize("with_preview", [False, True])
+def test_a_sink_that_fails_ends_its_stream_alone(with_preview: bool) -> None:
+    failing, good, other = FailingSink(after=3), RecordingSink(), RecordingSink()
+    preview = [RecordingSink(may_skip=True)] if with_preview else []
+    bad_source = SyntheticSource(count=100_000, name="bad")
+    streams = [_stream(bad_source, failing, other, *preview), _stream(SyntheticSource(count=200, name="good"), good)]
+    pipeline = Pipeline(streams, ConstantEstimator())
+    with pytest.raises(SinkWriteError, match="on purpose"):
+        pipeline.run()
+    assert failing.discarded
+    assert other.discarded
+    assert bad_source.index < 1000
+    assert [item.frame.index for item in good.items] == list(range(200))
+    assert good.closed
+    assert not good.discarded
+    first, second = pipeline.report().streams
+    assert (first.state, first.written) == ("failed", 3)
+    assert "on purpose" in first.reason
+    assert (second.state, second.written) == ("ended", 200)
+    assert _balanced(first)
+
+
+def test_when_a_sink_of_a_live_stream_fails_the_other_completes_what_cannot_be_had_again() -> None:
+    failing, other = FailingSink(after=3), RecordingSink()
+    source = SyntheticSource(count=100_000, is_live=True, delay_seconds=0.001)
+    with pytest.raises(SinkWriteError):
+        Pipeline([_stream(source, other, failing)], ConstantEstimator()).run()
+    assert failing.discarded
+    assert other.closed
+    assert not other.discarded
+    assert len(other.items) >= 3
+
+
+def test_a_stabilizer_that_fails_ends_its_stream_alone() -> None:
+    class Broken(Chain):
+        def push(self, item):
+            raise ValueError("broken")
+
+    bad, good = RecordingSink(), RecordingSink()
+    streams = [
+        Stream(SyntheticSource(count=50, name="bad"), Broken([]), [bad]),
+        _stream(SyntheticSource(count=50, name="good"), good),
+    ]
+    pipeline = Pipeline(streams, ConstantEstimator())
+    with pytest.raises(ValueError, match="broken"):
+        pipeline.run()
+    assert bad.discarded
+    assert len(good.items) == 50
+    assert good.closed
+    assert [stream.state for stream in pipeline.report().streams] == ["failed", "ended"]
 
 
 def test_stop_from_another_thread_finishes_cleanly() -> None:

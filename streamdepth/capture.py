@@ -1,0 +1,69 @@
+"""The first step of each stream: its source is opened and read, and its states are noted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from streamdepth.errors import ConfigError
+from streamdepth.redact import redact_text
+from streamdepth.states import StreamState
+from streamdepth.stats import Stats
+from streamdepth.streams import Stream
+from streamdepth.types import Frame
+
+
+class Capture:
+    """Reads one stream. `max_frames` and `max_seconds` (on the source's clock) end it early."""
+
+    def __init__(
+        self, lane: int, stream: Stream, stats: Stats, *, max_frames: int | None, max_seconds: float | None
+    ) -> None:
+        self.lane, self.stream, self._stats = lane, stream, stats
+        self._max_frames, self._max_seconds = max_frames, max_seconds
+        self._count = 0
+        self._first_seconds: float | None = None
+
+    def open(self) -> None:
+        """Raises SourceError, and ConfigError where the stream is live and its stabilizer for files."""
+        self.stream.source.states.enter(StreamState.CONNECTING)
+        try:
+            self.stream.info = self.stream.source.open()
+        except Exception as error:
+            self.end(error)
+            raise
+        if self.stream.is_live and self.stream.stabilizer.is_late:
+            raise ConfigError(
+                f"'{self.stream.title}' is live, and offline smoothing and the range per-shot are for files; use "
+                "smooth default and range auto"
+            )
+
+    def run(self, put: Callable[[Frame], bool]) -> None:
+        """Reads until the end, a limit, or until `put` does not take a frame. Raises SourceError."""
+        while self._count != self._max_frames:
+            frame = self._read()
+            if frame is None:
+                return
+            self._count += 1
+            self._stats.count("read", lane=self.lane)
+            if not put(frame):
+                self._stats.count("stopped", lane=self.lane)
+                return
+
+    def _read(self) -> Frame | None:
+        began = time.monotonic()
+        frame = self.stream.source.read()
+        if frame is None:
+            return None
+        self._first_seconds = frame.time if self._first_seconds is None else self._first_seconds
+        if self._max_seconds is not None and frame.time - self._first_seconds >= self._max_seconds:
+            return None
+        self._stats.time("decode", time.monotonic() - began)
+        self.stream.source.states.enter(StreamState.LIVE)
+        self.stream.info = self.stream.source.renewed() or self.stream.info
+        return frame
+
+    def end(self, error: BaseException | None) -> None:
+        """Notes how it ended."""
+        state = StreamState.FAILED if error else StreamState.ENDED
+        self.stream.source.states.enter(state, redact_text(str(error)) if error else "")

@@ -103,7 +103,13 @@ def _camera(address: str, settings: Settings) -> Source:
 
     device = int(address) if address.isdecimal() else address.removeprefix("camera:")
     camera = settings.camera
-    return CameraSource(device, size=camera.size, fps=camera.fps, fourcc=camera.fourcc)
+    return CameraSource(
+        device,
+        size=camera.size,
+        fps=camera.fps,
+        fourcc=camera.fourcc,
+        reconnect_seconds=camera.reconnect_seconds,
+    )
 
 
 def _network(address: str, settings: Settings) -> Source:

@@ -222,7 +222,8 @@ def run(
 @app.command()
 @o.also(o.CAMERA)
 def probe(
-    source: Annotated[str, typer.Argument(help="Anything convert takes.")],
+    source: Annotated[str | None, typer.Argument(help="Anything convert takes.")] = None,
+    cameras: Annotated[bool, typer.Option("--cameras", help="List the cameras of this machine instead.")] = False,
     max_side: o.MaxSide = None,
     config: o.ConfigFile = None,
     set: o.Set = None,
@@ -235,7 +236,11 @@ def probe(
 
     Example: streamdepth probe in.mp4
     """
-    settings = settings_from(locals())
+    if cameras:
+        return _print_cameras()
+    if source is None:
+        raise ConfigError("probe needs a source: a camera's number, a file or a URL; --cameras lists the cameras")
+    settings = settings_from({k: v for k, v in locals().items() if k != "cameras"})
     from streamdepth import build
 
     opened = build.make_source(source, settings)
@@ -247,6 +252,19 @@ def probe(
         out.print(table)
     finally:
         opened.close()
+    return None
+
+
+def _print_cameras() -> None:
+    from streamdepth.sources.cameras import list_cameras
+
+    table = Table("source", "name", box=None)
+    for camera in list_cameras():
+        table.add_row(str(camera.index), camera.name)
+    if table.row_count:
+        out.print(table)
+    else:
+        err.print("no camera was found on this machine; in a container, is /dev/video0 passed on?")
 
 
 @app.command()

@@ -26,6 +26,8 @@ class CameraSettings(_Section):
     """Frames per second."""
     fourcc: str | None = Field(None, min_length=4, max_length=4)
     """The camera's format, such as MJPG or YUYV."""
+    reconnect_seconds: float = Field(300.0, ge=0)
+    """How long to wait for a camera that was unplugged or stalled; 0 gives up at once, .inf never."""
 
     @field_validator("size", mode="before")
     @classmethod

@@ -77,7 +77,7 @@ def _window() -> str:
 
 
 def _cameras() -> str:
-    from streamdepth.sources.camera import list_cameras
+    from streamdepth.sources.cameras import list_cameras
 
     found = list_cameras()
     if not found:

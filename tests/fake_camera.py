@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import ClassVar
 
 import cv2
@@ -12,17 +13,21 @@ class FakeCapture:
     """Offers two sizes in MJPG and one in YUYV, at 30 frames per second; set the class attributes to misbehave."""
 
     present: ClassVar[set[int | str]] = {0}
+    """What is plugged in. A camera that was taken out is gone; a new capture is needed once it is back."""
+    hangs: ClassVar[threading.Event | None] = None
+    """`read` waits for it."""
     fails_after: ClassVar[int | None] = None
     unplugged: ClassVar[bool] = False
     gray: ClassVar[bool] = False
     alive: ClassVar[int] = 0
 
     def __init__(self, index: int | str, backend: int = 0) -> None:
-        self._open = index in self.present
+        self._index, self._open = index, index in self.present
         self._size, self._fourcc, self._fps, self._reads = (640, 480), "YUYV", 30.0, 0
         FakeCapture.alive += 1
 
     def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
+        self._open = self._open and self._index in self.present
         return self._open and not (self.unplugged and self._failing())
 
     def _failing(self) -> bool:
@@ -49,7 +54,9 @@ class FakeCapture:
         }.get(what, 0.0)
 
     def read(self) -> tuple[bool, np.ndarray | None]:
-        if self._failing():
+        if self.hangs is not None:
+            self.hangs.wait(60)
+        if self._failing() or not self.isOpened():
             return False, None
         self._reads += 1
         width, height = self._size

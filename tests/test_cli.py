@@ -17,6 +17,7 @@ from PIL import Image
 
 import streamdepth
 from streamdepth import __version__
+from streamdepth.sources.cameras import Camera
 from streamdepth.testing import ConstantEstimator, RecordingSink
 
 pytestmark = pytest.mark.usefixtures("quick_model")
@@ -108,6 +109,24 @@ def test_image(cli, tmp_path: Path, suffix: str) -> None:
         with Image.open(target) as written:
             assert written.size == (60, 40)
     assert cli("image", picture, "-o", target).code == 5
+
+
+def test_probe_lists_cameras(cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [Camera(0, "HD Pro Webcam"), Camera(2, "Lab Camera")]
+    monkeypatch.setattr("streamdepth.sources.cameras.list_cameras", lambda: found)
+    done = cli("probe", "--cameras")
+    assert done.code == 0
+    assert [line.split(maxsplit=1) for line in done.out.splitlines()[1:]] == [
+        ["0", "HD Pro Webcam"],
+        ["2", "Lab Camera"],
+    ]
+    found.clear()
+    done = cli("probe", "--cameras")
+    assert (done.code, done.out) == (0, "")
+    assert "no camera was found" in done.err
+    done = cli("probe")
+    assert done.code == 2
+    assert "--cameras" in done.err
 
 
 def test_probe(cli, clip: Path) -> None:

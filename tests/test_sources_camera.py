@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
+import shutil
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -12,23 +15,34 @@ import pytest
 from fake_camera import FakeCapture
 
 from streamdepth.errors import SourceLostError, SourceOpenError, SourceTimeoutError
-from streamdepth.sources import camera
-from streamdepth.sources.camera import Camera, CameraSource, list_cameras
+from streamdepth.sources import camera, cameras
+from streamdepth.sources.camera import CameraSource
+from streamdepth.sources.cameras import Camera, list_cameras
 
 
 @pytest.fixture(autouse=True)
 def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
-    monkeypatch.setattr(camera.sys, "platform", "linux")
-    monkeypatch.setattr(camera, "_DEVICES", tmp_path / "video4linux")
+    monkeypatch.setattr(cameras.sys, "platform", "linux")
+    monkeypatch.setattr(cameras, "_DEVICES", tmp_path / "video4linux")
     for number, index, name in ((0, 0, "HD Pro Webcam"), (1, 1, "HD Pro Webcam"), (2, 0, "Lab Camera")):
-        node = tmp_path / "video4linux" / f"video{number}"
-        node.mkdir(parents=True)
-        (node / "name").write_text(f"{name}\n")
-        (node / "index").write_text(f"{index}\n")
+        add_device(tmp_path / "video4linux", number, index, name)
     FakeCapture.alive = 0
     yield
     assert FakeCapture.alive == 0, "a camera was not released"
+
+
+def add_device(devices: Path, number: int, index: int, name: str) -> None:
+    node = devices / f"video{number}"
+    node.mkdir(parents=True)
+    (node / "name").write_text(f"{name}\n")
+    (node / "index").write_text(f"{index}\n")
+
+
+@pytest.fixture
+def devices(tmp_path: Path) -> Path:
+    """Where the machine's cameras are listed."""
+    return tmp_path / "video4linux"
 
 
 def test_frames_are_rgb_with_times_in_microseconds() -> None:
@@ -37,11 +51,13 @@ def test_frames_are_rgb_with_times_in_microseconds() -> None:
     assert (info.width, info.height, info.fps, info.is_live) == (640, 480, 30, True)
     first = source.read()
     time.sleep(0.02)
-    second = source.read()
+    second, _, _, fifth = (source.read() for _ in range(4))  # some were read ahead
     assert first is not None
     assert second is not None
+    assert fifth is not None
     assert first.image[0, 0].tolist() == [0, 0, 200]
-    assert 0.02 <= second.time - first.time < 1
+    assert second.time - first.time > 0
+    assert 0.02 <= fifth.time - first.time < 1
     assert (first.index, second.index) == (0, 1)
     source.close()
 
@@ -99,48 +115,137 @@ def test_missing_cameras_name_those_found() -> None:
 
 
 def test_no_camera_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(camera, "_DEVICES", tmp_path / "none")
+    monkeypatch.setattr(cameras, "_DEVICES", tmp_path / "none")
     with pytest.raises(SourceOpenError, match="no camera was found on this machine"):
         CameraSource(5).open()
 
 
 def test_elsewhere_the_first_indices_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(camera.sys, "platform", "win32")
+    monkeypatch.setattr(cameras.sys, "platform", "win32")
     assert [c.index for c in list_cameras()] == [0]
+
+
+def drained(source: CameraSource) -> Exception:
+    """Reads until it is lost; some pictures are read ahead."""
+    with pytest.raises(SourceLostError) as caught:
+        list(iter(source.read, None))
+    assert source.read() is None
+    return caught.value
+
+
+def states(source: CameraSource) -> list[str]:
+    return [change.state.value for change in source.states.changes]
 
 
 def test_a_camera_that_stalls_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeCapture, "fails_after", 2)
+    source = CameraSource(0, timeout_seconds=0.1, reconnect_seconds=0)
+    source.open()
+    error = drained(source)
+    assert "no picture for 0.1 seconds" in str(error)
+    assert isinstance(error.__cause__, SourceTimeoutError)
+
+
+def test_a_camera_that_stalls_is_noticed_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeCapture, "fails_after", 2)
+    source = CameraSource(0, timeout_seconds=1.5)
+    source.states.listen(
+        lambda change: monkeypatch.setattr(FakeCapture, "fails_after", None) if change.state == "reconnecting" else None
+    )
+    source.open()
+    times = [frame.time for frame in (source.read() for _ in range(6)) if frame]
+    assert states(source) == ["closed", "connecting", "live", "stalled", "reconnecting", "live"]
+    assert times == sorted(set(times))
+    assert len(times) == 6
+    source.close()
+
+
+def test_a_read_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(camera, "_DRIVER_SECONDS", 0.1)
+    release = threading.Event()
     source = CameraSource(0, timeout_seconds=0.1)
+    source.states.listen(
+        lambda change: monkeypatch.setattr(FakeCapture, "hangs", None) if change.state == "reconnecting" else None
+    )
     source.open()
     assert source.read() is not None
-    assert source.read() is not None
-    with pytest.raises(SourceLostError, match=r"no picture for 0\.1 seconds") as caught:
-        source.read()
-    assert isinstance(caught.value.__cause__, SourceTimeoutError)
-    assert source.read() is None
+    monkeypatch.setattr(FakeCapture, "hangs", release)
+    for _ in range(6):
+        assert source.read() is not None
+    assert source.states.abandoned == 1
+    assert source.reconnects == 1
+    source.close()
+    release.set()
+    until(lambda: FakeCapture.alive == 0)
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_an_error_within_opencv_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
-    source = CameraSource(0)
+    source = CameraSource(0, reconnect_seconds=0)
     source.open()
     source.read()
     monkeypatch.setattr(FakeCapture, "read", lambda self: (_ for _ in ()).throw(cv2.error("bad jpeg")))
-    with pytest.raises(SourceLostError, match="bad jpeg"):
-        source.read()
-    assert source.read() is None
+    assert "bad jpeg" in str(drained(source))
     with pytest.raises(SourceOpenError, match="bad jpeg"):
         source.open()
 
 
 def test_unplugged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakeCapture, "fails_after", 1)
-    monkeypatch.setattr(FakeCapture, "unplugged", True)
-    source = CameraSource(0)
+    source = CameraSource(0, reconnect_seconds=0)
     source.open()
     source.read()
-    with pytest.raises(SourceLostError, match="unplugged"):
-        source.read()
+    monkeypatch.setattr(FakeCapture, "present", set())
+    assert "unplugged" in str(drained(source))
+
+
+@pytest.mark.parametrize("number", [0, 4])
+def test_unplugged_and_plugged_in_again(monkeypatch: pytest.MonkeyPatch, devices: Path, number: int) -> None:
+    """Perhaps under another number: then it is known by its name."""
+    source = CameraSource(0, timeout_seconds=1)
+
+    def plug_in() -> None:
+        shutil.rmtree(devices / "video0")
+        shutil.rmtree(devices / "video1")
+        add_device(devices, number, 0, "HD Pro Webcam")
+        monkeypatch.setattr(FakeCapture, "present", {number})
+
+    source.states.listen(lambda change: plug_in() if change.state == "reconnecting" else None)
+    source.open()
+    source.read()
+    monkeypatch.setattr(FakeCapture, "present", set())
+    times = [frame.time for frame in (source.read() for _ in range(6)) if frame]
+    assert len(times) == 6
+    assert times == sorted(set(times))
+    assert source.reconnects == 1
+    assert "unplugged" in source.states.changes[-2].reason
+    source.close()
+
+
+def test_its_return_is_seen_at_once(monkeypatch: pytest.MonkeyPatch, devices: Path) -> None:
+    """However long the wait before the next attempt would be."""
+    monkeypatch.setattr(random, "uniform", lambda low, high: 0.0 if high < 1 else 1000.0)
+    source = CameraSource(0, timeout_seconds=1)
+    source.open()
+    source.read()
+    shutil.move(devices / "video0", devices.parent / "away")
+    monkeypatch.setattr(FakeCapture, "present", set())
+
+    def plug_in() -> None:
+        monkeypatch.setattr(FakeCapture, "present", {0})
+        shutil.move(devices.parent / "away", devices / "video0")
+
+    timer = threading.Timer(1.0, plug_in)
+    timer.start()
+    for _ in range(5):
+        assert source.read() is not None
+    timer.join()
+    source.close()
 
 
 def test_a_camera_that_gives_nothing_fails_on_open(monkeypatch: pytest.MonkeyPatch) -> None:

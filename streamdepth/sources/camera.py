@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from streamdepth.errors import SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
-from streamdepth.stages import Source
-from streamdepth.types import Frame, Image, StreamInfo
+from streamdepth.sources.cameras import Camera, as_rgb, found, index_of, list_cameras, open_capture
+from streamdepth.sources.decode import Picture
+from streamdepth.sources.live import LiveSource
+from streamdepth.types import Image, StreamInfo
 
-_DEVICES = Path("/sys/class/video4linux")
 _COMMON_SIZES = ((320, 240), (640, 360), (640, 480), (800, 600), (1280, 720), (1280, 960), (1920, 1080), (3840, 2160))
 _FPS_TOLERANCE = 0.02
 _RETRY_SECONDS = 0.01
-_MOST_INDICES = 8
+_DRIVER_SECONDS = 10.0
+"""OpenCV itself waits so long for a picture, on Linux."""
 _TICK = Fraction(1, 1_000_000)
 
 
-class CameraSource(Source):
+class CameraSource(LiveSource["Capture"]):
     """A camera by index, by path (`/dev/video2`) or, on Linux, by a part of its name.
 
     `size` (width, height) in px, `fps` and `fourcc` ("MJPG"...) are requests: what the camera grants is read back, and
     a difference raises SourceOpenError with the sizes it offers. Timestamps are microseconds since `open`, taken from
-    the monotonic clock when a picture arrives. A stall within OpenCV itself can last its own limit (10 s on Linux).
-    Once open, a camera that gives no picture any more raises SourceLostError.
+    the monotonic clock when a picture arrives. A camera that is unplugged or gives no picture for `timeout_seconds` is
+    opened again as LiveSource tells; by number, it is found under another number too, by its name, where that is the
+    only one of that name.
     """
 
     def __init__(
@@ -40,79 +39,148 @@ class CameraSource(Source):
         fps: float | None = None,
         fourcc: str | None = None,
         timeout_seconds: float = 5.0,
+        reconnect_seconds: float = 300.0,
     ) -> None:
-        super().__init__()
+        super().__init__(f"camera {device}", timeout_seconds=timeout_seconds, reconnect_seconds=reconnect_seconds)
         self.device, self.size, self.fps, self.fourcc = device, size, fps, fourcc
-        self.timeout_seconds = timeout_seconds
-        self._capture: Any = None
-        self._first: Image | None = None
-        self._name = ""
-        self._index, self._pts, self._started = 0, -1, 0.0
+        self._known: Camera | None = None
+        self._was_gone = False
 
     def open(self) -> StreamInfo:
-        self.close()
-        index = _index_of(self.device)
-        self._name = f"camera {self.device}"
-        self._capture = self._opened(index)
+        self._known, self._started = None, time.monotonic()
+        return super().open()
+
+    def _connect(self) -> Capture:
+        index = self._node()
+        request = Request(self.size, self.fps, self.fourcc)
+        capture = Capture(index, self.name, request, self.notice, self.timeout_seconds, self._started)
+        self._known = self._known or next((c for c in list_cameras() if c.index == index), None)
+        return capture
+
+    def _node(self) -> int | str:
+        index, known = index_of(self.device), self._known
+        if known is None:
+            return index
+        same = [camera.index for camera in list_cameras() if camera.name == known.name]
+        return same[0] if index not in same and len(same) == 1 else index
+
+    @property
+    def _opening_seconds(self) -> float:
+        return self.timeout_seconds + _DRIVER_SECONDS
+
+    @property
+    def _silence_seconds(self) -> float:
+        return max(self.timeout_seconds, _DRIVER_SECONDS)
+
+    def _describe(self, feed: Capture) -> StreamInfo:
+        return StreamInfo(self.name, *feed.size, fps=feed.fps, is_live=True, time_base=_TICK)
+
+    def _fault(self, feed: Capture) -> Exception | None:
+        return feed.failure
+
+    def _explain(self, fault: Exception) -> str:
+        return str(fault)
+
+    def _is_final(self, error: Exception, times: int) -> bool:
+        return False
+
+    def _is_back(self, after: Exception | None) -> bool:
+        """Plugged in again. What was there all the time is asked at the usual times only."""
+        is_here = self._known is None or self._known.name in (camera.name for camera in list_cameras())
+        is_back, self._was_gone = is_here and self._was_gone, not is_here
+        return is_back
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to ask a camera for; None: whatever it gives."""
+
+    size: tuple[int, int] | None = None
+    """(width, height) in px."""
+    fps: float | None = None
+    fourcc: str | None = None
+
+
+class Capture:
+    """An open camera. All is asked of OpenCV on the thread that opened it; the facts can be read on any.
+
+    Raises SourceOpenError when it is missing, in use, or grants something else, and SourceTimeoutError.
+    """
+
+    def __init__(
+        self,
+        index: int | str,
+        name: str,
+        request: Request,
+        notice: Callable[[str], None],
+        timeout_seconds: float,
+        started: float,
+    ) -> None:
+        self.failure: SourceError | None = None
+        """What ended it."""
+        self._name, self._request, self._notice = name, request, notice
+        self._timeout_seconds, self._started = timeout_seconds, started
+        self._capture = open_capture(index)
         try:
-            self._request()
-            self._first = self._grab()
-            height, width = self._first.shape[:2]
-            self._check_size(width, height)
+            self._prepare()
         except SourceLostError as error:
             self.close()
             raise SourceOpenError(str(error)) from error
-        except SourceError:
+        except BaseException:
             self.close()
             raise
-        self._index, self._pts, self._started = 0, -1, time.monotonic()
-        return StreamInfo(self._name, width, height, fps=self._granted_fps(), is_live=True, time_base=_TICK)
 
-    def _opened(self, index: int | str) -> Any:
-        capture = _capture(index)
-        if not capture.isOpened():
-            capture.release()
-            raise SourceOpenError(f"{self._name} cannot be opened: it is missing or in use; {_found()}")
-        return capture
+    def _prepare(self) -> None:
+        if not self._capture.isOpened():
+            raise SourceOpenError(f"{self._name} cannot be opened: it is missing or in use; {found()}")
+        self._ask()
+        self._first: Image | None = self._grab()
+        height, width = self._first.shape[:2]
+        self.size = width, height
+        self._check_size()
+        self.fps = self._granted_fps()
 
-    def _request(self) -> None:
+    def _ask(self) -> None:
         """MJPG comes before the size: over USB 2 many cameras offer large pictures in that format only."""
         import cv2
 
-        if self.fourcc:
-            self._capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*f"{self.fourcc:4.4}"))
-        if self.size:
-            self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, self.size[0])
-            self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, self.size[1])
-        if self.fps:
-            self._capture.set(cv2.CAP_PROP_FPS, self.fps)
+        request = self._request
+        if request.fourcc:
+            self._capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*f"{request.fourcc:4.4}"))
+        if request.size:
+            self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, request.size[0])
+            self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, request.size[1])
+        if request.fps:
+            self._capture.set(cv2.CAP_PROP_FPS, request.fps)
         self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # no stale pictures; drivers that cannot ignore it
         self._check_format()
 
     def _check_format(self) -> None:
         import cv2
 
+        asked = self._request
         code = int(self._capture.get(cv2.CAP_PROP_FOURCC))
         granted = code.to_bytes(4, "little", signed=True).decode("ascii", "replace")
-        if self.fourcc and code > 0 and granted.strip() != self.fourcc.strip():
+        if asked.fourcc and code > 0 and granted.strip() != asked.fourcc.strip():
             raise SourceOpenError(
-                f"{self._name} was asked for {self.fourcc} and gives {granted}; ask for that, or for another size"
+                f"{self._name} was asked for {asked.fourcc} and gives {granted}; ask for that, or for another size"
             )
         fps = self._granted_fps()
-        if self.fps and fps is None:
-            self.notice(f"{self._name} does not say its frame rate; {self.fps:g} was asked for")
-        elif self.fps and fps and abs(float(fps) - self.fps) > _FPS_TOLERANCE * self.fps:
+        if asked.fps and fps is None:
+            self._notice(f"{self._name} does not say its frame rate; {asked.fps:g} was asked for")
+        elif asked.fps and fps and abs(float(fps) - asked.fps) > _FPS_TOLERANCE * asked.fps:
             raise SourceOpenError(
-                f"{self._name} was asked for {self.fps:g} frames per second and gives {float(fps):g}; ask for that, "
+                f"{self._name} was asked for {asked.fps:g} frames per second and gives {float(fps):g}; ask for that, "
                 "for a smaller size or for fourcc MJPG"
             )
 
-    def _check_size(self, width: int, height: int) -> None:
-        if self.size and self.size != (width, height):
+    def _check_size(self) -> None:
+        asked = self._request.size
+        if asked and asked != self.size:
             offered = ", ".join(f"{w}x{h}" for w, h in self._offered_sizes())
             raise SourceOpenError(
-                f"{self._name} was asked for {self.size[0]}x{self.size[1]} px and gives {width}x{height} px; it offers "
-                f"{offered or 'no common size'}; some sizes need fourcc MJPG"
+                f"{self._name} was asked for {asked[0]}x{asked[1]} px and gives {self.size[0]}x{self.size[1]} px; it "
+                f"offers {offered or 'no common size'}; some sizes need fourcc MJPG"
             )
 
     def _offered_sizes(self) -> list[tuple[int, int]]:
@@ -132,127 +200,38 @@ class CameraSource(Source):
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         return Fraction(fps).limit_denominator(1001) if 0 < fps <= 1000 else None
 
-    def read(self) -> Frame | None:
-        if self._capture is None:
-            return None
+    def read(self) -> Picture | None:
+        """The next picture; None once `failure` tells why there is none."""
         image, self._first = self._first, None
-        if image is None:
-            image = self._grab_or_close()
-        captured_at = time.monotonic()
-        self._pts = max(self._pts + 1, round((captured_at - self._started) / _TICK))
-        index, self._index = self._index, self._index + 1
-        return Frame(image, index, self._pts, _TICK, captured_at, self._name)
-
-    def _grab_or_close(self) -> Image:
         try:
-            return self._grab()
-        except SourceTimeoutError as error:
-            self.close()
-            raise SourceLostError(str(error)) from error
-        except SourceLostError:
-            self.close()
-            raise
+            image = self._grab() if image is None else image
+        except SourceError as error:
+            self.failure = error
+            return None
+        now = time.monotonic()
+        return Picture(image, round((now - self._started) / _TICK), _TICK, now)
 
     def _grab(self) -> Image:
         import cv2
 
-        deadline = time.monotonic() + self.timeout_seconds
+        deadline = time.monotonic() + self._timeout_seconds
         while True:
             try:
                 ok, picture = self._capture.read()
                 if ok and picture is not None:
-                    return _rgb(picture)
+                    return as_rgb(picture)
             except cv2.error as error:
                 reason = getattr(error, "err", None) or error
                 raise SourceLostError(f"{self._name} gave what is no picture ({reason}); try another fourcc") from error
             if not self._capture.isOpened():
-                raise SourceLostError(f"{self._name} is gone; was it unplugged? {_found()}")
+                raise SourceLostError(f"{self._name} is gone; was it unplugged? {found()}")
             if time.monotonic() >= deadline:
                 raise SourceTimeoutError(
-                    f"{self._name} gave no picture for {self.timeout_seconds:g} seconds; unplug it and plug it in "
+                    f"{self._name} gave no picture for {self._timeout_seconds:g} seconds; unplug it and plug it in "
                     "again, or close what else uses it"
                 )
             time.sleep(_RETRY_SECONDS)
 
     def close(self) -> None:
-        capture, self._capture, self._first = self._capture, None, None
-        if capture is not None:
-            capture.release()
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Camera:
-    """A camera that this machine has."""
-
-    index: int
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.index} ({self.name})"
-
-
-def list_cameras() -> list[Camera]:
-    """The cameras of this machine. Linux knows them all; elsewhere the first few indices are tried."""
-    if sys.platform == "linux":
-        return _linux_cameras()
-    found = []
-    for index in range(_MOST_INDICES):
-        capture = _capture(index)
-        if capture.isOpened():
-            found.append(Camera(index, f"camera {index}"))
-        capture.release()
-    return found
-
-
-def _capture(index: int | str) -> Any:
-    """A capture, open or not; OpenCV's own lines about a camera that is not there are kept from the screen."""
-    import cv2
-
-    logs = cv2.utils.logging
-    before = logs.setLogLevel(logs.LOG_LEVEL_SILENT)
-    try:
-        return cv2.VideoCapture(index, _backend())
-    finally:
-        logs.setLogLevel(before)
-
-
-def _linux_cameras() -> list[Camera]:
-    cameras = []
-    for entry in _DEVICES.glob("video*"):
-        number = entry.name.removeprefix("video")
-        # A camera has several nodes; only the first of each gives pictures, the others metadata.
-        node = entry / "index"
-        if number.isdecimal() and (not node.exists() or node.read_text().strip() == "0"):
-            cameras.append(Camera(int(number), (entry / "name").read_text(errors="replace").strip()))
-    return sorted(cameras)
-
-
-def _backend() -> int:
-    import cv2
-
-    backends = {"linux": cv2.CAP_V4L2, "win32": cv2.CAP_DSHOW, "darwin": cv2.CAP_AVFOUNDATION}
-    return backends.get(sys.platform, cv2.CAP_ANY)
-
-
-def _index_of(device: int | str) -> int | str:
-    if isinstance(device, int) or device.isdecimal():
-        return int(device)
-    if device.startswith("/dev/"):
-        return device
-    matches = [camera.index for camera in list_cameras() if device.lower() in camera.name.lower()]
-    if len(matches) != 1:
-        count = "no camera" if not matches else f"{len(matches)} cameras"
-        raise SourceOpenError(f"{count} found by the name {device!r}; {_found()}")
-    return matches[0]
-
-
-def _found() -> str:
-    cameras = ", ".join(str(camera) for camera in list_cameras())
-    return f"cameras found: {cameras}" if cameras else "no camera was found on this machine"
-
-
-def _rgb(picture: Any) -> Image:
-    import cv2
-
-    code = cv2.COLOR_GRAY2RGB if picture.ndim == 2 else cv2.COLOR_BGR2RGB
-    return np.asarray(cv2.cvtColor(picture, code), np.uint8)
+        """Lets go of it."""
+        self._capture.release()

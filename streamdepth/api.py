@@ -131,8 +131,8 @@ def stream(source: str | int | Path, model: str = "nano", **settings: Any) -> It
     Raises StreamDepthError as the stages do.
     """
     chosen = config.make({"source": str(source), "model": model, **settings})
-    if chosen.output or chosen.depth_out or chosen.window:
-        raise ConfigError("stream() yields frames and writes nothing; use convert() for output, depth_out or window")
+    if chosen.output or chosen.depth_out or chosen.window or chosen.publish:
+        raise ConfigError("stream() yields frames and writes nothing; use convert() for output, depth_out or publish")
     with build.pipeline(chosen) as pipeline:
         yield from pipeline.frames()
 

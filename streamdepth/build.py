@@ -17,7 +17,7 @@ from streamdepth.pipeline import Pipeline, Stream
 from streamdepth.recording import recorded
 from streamdepth.redact import redact
 from streamdepth.references import make_camera, make_reference
-from streamdepth.robots import ROBOT_FILES, make_robot_file
+from streamdepth.robots import ROBOT_FILES, make_publisher, make_robot_file
 from streamdepth.stabilizers import FlowCarrier, MotionTracker, make_stabilizer
 from streamdepth.stages import Estimator, Sink, Source
 from streamdepth.types import DepthFrame, Estimate, Frame, Intrinsics, ModelInfo, StreamInfo
@@ -228,6 +228,7 @@ def make_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
     if settings.depth_out:
         path = _inside(settings.depth_out, name, ".mkv")
         sinks.append(_placed(path, lambda p: recorded(p, lambda q: _depth_sink(q, settings, name), settings), settings))
+    sinks += [make_publisher(target, settings, name) for target in settings.publish]
     sinks += _model_sinks(settings, name)
     if settings.window:
         from streamdepth.sinks.window import WindowSink
@@ -334,7 +335,7 @@ def _depth_sink(path: Path, settings: Settings, name: str | None = None) -> Sink
 
         return ImagesSink(path, overwrite=settings.overwrite, edges=settings.edges, drop_flying=settings.drop_flying)
     raise ConfigError(
-        f"depth cannot be kept in '{path}'; use .mkv (lossless depth video), .mcap (ROS 2 messages) or "
+        f"depth cannot be kept in '{path}'; use .mkv (lossless depth video), .mcap (ROS 2 messages), .rrd (Rerun) or "
         f"%06d with {' '.join(DEPTH_PICTURES)}"
     )
 

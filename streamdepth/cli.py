@@ -105,7 +105,7 @@ def _root(
 
 
 @app.command()
-@o.also(o.RECORDING, o.CAMERA, o.METRES, o.SHAPES, o.EVERY)
+@o.also(o.RECORDING, o.ROBOT, o.CAMERA, o.METRES, o.SHAPES, o.EVERY)
 def convert(
     source: Annotated[list[str], typer.Argument(help="Files, folders, URLs, camera numbers, lavfi:...")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Video to write; a folder for several.")] = None,
@@ -144,13 +144,14 @@ def convert(
     Example: streamdepth convert in.mp4 -o out.mp4 --depth-out depth.mkv
     """
     settings = settings_from(locals())
-    if not (settings.output or settings.depth_out or settings.points or settings.mesh or settings.ply_every):
+    shapes = settings.points or settings.mesh or settings.ply_every
+    if not (settings.output or settings.depth_out or shapes or settings.publish):
         raise ConfigError("convert needs an output: -o out.mp4 for a video to watch, --depth-out depth.mkv for data")
     _run(settings, quiet)
 
 
 @app.command()
-@o.also(o.RECORDING, o.CAMERA, o.METRES)
+@o.also(o.RECORDING, o.ROBOT, o.CAMERA, o.METRES)
 def live(
     source: Annotated[str | None, typer.Argument(help="A camera number, a file or a URL; the first camera.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Record the video too.")] = None,
@@ -192,7 +193,7 @@ def live(
 
 
 @app.command()
-@o.also(o.RECORDING, o.CAMERA, o.METRES)
+@o.also(o.RECORDING, o.ROBOT, o.CAMERA, o.METRES)
 def run(
     config: Annotated[Path, typer.Argument(help="YAML file with settings.")],
     source: Annotated[list[str] | None, typer.Option("--source", help="Instead of the file's source.")] = None,
@@ -214,8 +215,9 @@ def run(
     Example: streamdepth run configs/webcam.yaml --set camera.fps=15
     """
     settings = settings_from(locals())
-    if not (settings.output or settings.depth_out or settings.points or settings.mesh or settings.window):
-        raise ConfigError(f"'{config}' names no output; add output:, depth_out: or window: true")
+    shapes = settings.points or settings.mesh
+    if not (settings.output or settings.depth_out or shapes or settings.window or settings.publish):
+        raise ConfigError(f"'{config}' names no output; add output:, depth_out:, publish: or window: true")
     _run(settings, quiet)
 
 

@@ -40,7 +40,9 @@ Style = Annotated[str | None, typer.Option("--style", help="overlay, depth or si
 Colormap = Annotated[str | None, typer.Option("--colormap", help="inferno, turbo, spectral, magma, viridis, gray...")]
 DepthOut = Annotated[
     Path | None,
-    typer.Option("--depth-out", help="Keep the depth: .mkv (lossless), .mcap (ROS 2) or %06d with .png .exr .npz."),
+    typer.Option(
+        "--depth-out", help="Keep the depth: .mkv (lossless), .mcap (ROS 2), .rrd (Rerun), %06d.png .exr .npz."
+    ),
 ]
 Stats = Annotated[Path | None, typer.Option("--stats", help="Write the report to this JSON file.")]
 MaxFrames = Annotated[int | None, typer.Option("--max-frames", help="End after so many frames.")]
@@ -58,6 +60,15 @@ AllowPickle = Annotated[bool | None, typer.Option("--allow-pickle", help="Load w
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log more, and show tracebacks.")]
 
+ROBOT: dict[str, Any] = {
+    "publish": Annotated[
+        list[str] | None,
+        typer.Option(
+            "--publish", help="Send metric depth to rerun, foxglove, zenoh or ros, with :ADDRESS. Repeatable."
+        ),
+    ],
+}
+"""What sends depth away while it is made."""
 CAMERA: dict[str, Any] = {
     "camera_info": Annotated[
         Path | None, typer.Option("--camera-info", help="The camera: a ROS camera_info YAML, as calibrate writes it.")

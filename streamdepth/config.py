@@ -108,7 +108,10 @@ class Settings(_Section):
     output: Path | None = None
     """A video to watch; a folder when there are several sources."""
     depth_out: Path | None = None
-    """The depth: .mkv, .mcap, or %06d with .png, .exr or .npz; a folder when there are several sources."""
+    """The depth: .mkv, .mcap, .rrd, or %06d with .png, .exr or .npz; a folder when there are several sources."""
+    publish: tuple[str, ...] = ()
+    """To whom metric depth is sent while it is made: rerun, foxglove, zenoh or ros; with an address where it is not the
+    usual one, rerun:HOST:PORT, foxglove:HOST:PORT or zenoh:tcp/HOST:PORT."""
     points: Path | None = None
     """Point clouds: .ply or .pcd, of a video with %06d."""
     mesh: Path | None = None
@@ -196,7 +199,7 @@ class Settings(_Section):
     video: VideoSettings = VideoSettings()
     robot: RobotSettings = RobotSettings()
 
-    @field_validator("source", "anchor", mode="before")
+    @field_validator("source", "anchor", "publish", mode="before")
     @classmethod
     def _as_tuple(cls, value: object) -> object:
         if isinstance(value, (str, int, Path)):

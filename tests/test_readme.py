@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import bags
 import pytest
 import rtsp_server
 from media import write_video
@@ -43,6 +44,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_pairs(tmp_path, "DATA")
     (tmp_path / "videos").mkdir()
     write_video(tmp_path / "videos" / "clip.mp4", count=3)
+    bags.write_bag(tmp_path / "bag", {"/camera/image_raw": map(bags.image, range(3))})
     (tmp_path / "runs" / "place").mkdir(parents=True)
     shutil.copy(ROOT / "streamdepth" / "estimators" / "weights" / "nano.safetensors", tmp_path / "runs" / "place")
     monkeypatch.chdir(tmp_path)
@@ -54,6 +56,7 @@ def hardware(monkeypatch: pytest.MonkeyPatch) -> None:
     """A camera and a window that this machine does not have."""
     monkeypatch.setattr("streamdepth.sources.camera.CameraSource", lambda *_, **__: SyntheticSource(is_live=True))
     monkeypatch.setattr("streamdepth.sinks.window.WindowSink", lambda *_, **__: RecordingSink(may_skip=True))
+    monkeypatch.setattr("streamdepth.sinks.robots.rerun.RerunViewerSink", lambda *_, **__: RecordingSink(may_skip=True))
 
 
 @pytest.fixture

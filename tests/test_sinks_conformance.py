@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pytest
 from mcap.reader import make_reader
+from rerun.chunk import RrdReader
 
 from streamdepth.errors import SinkOpenError, SinkWriteError
 from streamdepth.sinks.depth_video import DepthVideo, DepthVideoSink
@@ -18,6 +19,7 @@ from streamdepth.sinks.images import ImagesSink
 from streamdepth.sinks.models import ModelSink
 from streamdepth.sinks.output import av_path
 from streamdepth.sinks.robots.mcap import McapSink
+from streamdepth.sinks.robots.rerun import RerunFileSink
 from streamdepth.sinks.room import RoomGuard
 from streamdepth.sinks.segments import SegmentedSink
 from streamdepth.sinks.video import VideoSink
@@ -36,6 +38,11 @@ def messages_of_mcap(path: Path) -> int:
         return sum(
             1 for _ in make_reader(file).iter_messages(topics=["/camera/depth/image_rect_raw", "/camera/depth/image"])
         )
+
+
+def frames_of_rrd(path: Path) -> int:
+    chunks = RrdReader(path).stream().to_chunks()
+    return sum(c.num_rows for c in chunks if "EncodedImage:blob" in c.to_record_batch().schema.names)
 
 
 def numbered(path: Path) -> int:
@@ -66,6 +73,7 @@ CASES = [
     Case("out.mkv", VideoSink, "out.mkv", frames_of_video),
     Case("depth.mkv", DepthVideoSink, "depth.mkv", lambda path: len(list(DepthVideo(path)))),
     Case("depth.mcap", McapSink, "depth.mcap", messages_of_mcap, metric_only=True),
+    Case("a.rrd", RerunFileSink, "a.rrd", frames_of_rrd),
     Case("fox.mcap", partial(McapSink, schemas="foxglove"), "fox.mcap", messages_of_mcap, metric_only=True),
     Case("%06d.mp4", partial(in_segments, VideoSink), "000000.mp4", frames_of_video),
     Case("%06d.mkv", partial(in_segments, DepthVideoSink), "000000.mkv", lambda path: len(list(DepthVideo(path)))),
@@ -182,7 +190,7 @@ def test_refuses_a_missing_folder(case: Case, tmp_path: Path) -> None:
 
 
 def test_refuses_an_unknown_extension(case: Case, tmp_path: Path) -> None:
-    with pytest.raises(SinkOpenError, match=r"\.(png|mp4|mkv|mcap|ply)"):
+    with pytest.raises(SinkOpenError, match=r"\.(png|mp4|mkv|mcap|rrd|ply)"):
         case.make(tmp_path / "out.xyz").open(stream()[0], MODEL)
     assert names(tmp_path) == []
 

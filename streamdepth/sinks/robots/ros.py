@@ -1,0 +1,64 @@
+"""A node of ROS 2, where it is installed. It sends the bytes that a recording would hold."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from streamdepth.errors import SinkOpenError, SinkWriteError
+from streamdepth.sinks.robots.channels import Messages, Topic
+from streamdepth.sinks.robots.observation import RobotOptions
+from streamdepth.sinks.robots.publishing import PublishingSink, node_name
+from streamdepth.sinks.robots.ros_messages import RosMessages
+
+_DEPTH = 10
+
+
+class RosSink(PublishingSink):
+    """Publishes as a node of its own, reliably, keeping the last 10 of each topic."""
+
+    name = "ROS 2"
+
+    def __init__(self, *, options: RobotOptions | None = None) -> None:
+        super().__init__(options)
+        self._context: Any = None
+        self._node: Any = None
+        self._publishers: dict[str, Any] = {}
+
+    def _make_messages(self) -> Messages:
+        return RosMessages(self.options)
+
+    def _connect(self, topics: list[Topic]) -> None:
+        try:
+            import rclpy
+
+            kinds = {topic.name: _kind(topic.schema) for topic in topics}
+        except ImportError as error:
+            raise SinkOpenError(
+                f"publishing to ROS 2 needs its Python packages ({error}); source its setup.bash first and use the "
+                "Python it was built for, or publish by zenoh, which needs no ROS"
+            ) from error
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context)
+        self._node = rclpy.create_node(node_name(self.options), context=self._context)
+        self._publishers = {name: self._node.create_publisher(kind, name, _DEPTH) for name, kind in kinds.items()}
+
+    def _send(self, topic: str, data: bytes, stamp_ns: int) -> None:
+        try:
+            self._publishers[topic].publish(data)  # serialized messages are sent as they are
+        except RuntimeError as error:  # rclpy's own errors are RuntimeErrors
+            raise SinkWriteError(f"ROS 2 cannot send {topic}: {error}") from error
+
+    def _disconnect(self) -> None:
+        node, context = self._node, self._context
+        self._node = self._context = None
+        self._publishers = {}
+        if node is not None:
+            node.destroy_node()
+        if context is not None:
+            context.try_shutdown()
+
+
+def _kind(name: str) -> Any:
+    package, folder, kind = name.split("/")
+    return getattr(importlib.import_module(f"{package}.{folder}"), kind)

@@ -230,6 +230,14 @@ class TestTemporal:
             assert np.abs(o.depth - exact).mean() < 0.01 * (NEAR - FAR)
             assert (np.abs(o.depth - exact) > 0.5 * (NEAR - FAR)).mean() < 0.002
 
+    def test_what_drifts_is_followed_however_long_the_memory(self) -> None:
+        drifting = [ramp() + 0.02 * i for i in range(60)]
+        most = 9 / 3 * 0.03 * 0.96  # a third of the tolerance, times the most noise, times the range
+        for given_depth, o in zip(
+            drifting, outputs(TemporalFilter(60, 9), [item(i / 30, d) for i, d in enumerate(drifting)]), strict=True
+        ):
+            assert np.abs(o.depth - given_depth).max() <= most * 1.02
+
     def test_two_sides_have_no_lag(self) -> None:
         slow = [1 + ramp() + 0.02 * np.sin(i / 6) for i in range(80)]
         items = [item(i / 30, d) for i, d in enumerate(slow)]

@@ -42,9 +42,9 @@ __all__ = [
 
 PRESETS = {
     "off": "the network's depth as it is",
-    "light": "memory of 0.2 s",
-    "default": "memory of 1.5 s, shorter the faster things move",
-    "strong": "memory of 3 s, less short where things move",
+    "light": "memory of 0.2 s, within 6 % of the range of the network's depth",
+    "default": "memory of 1.5 s, within 9 %",
+    "strong": "memory of 3 s, within 12 %",
     "offline": "0.4 s before and after, for files: nothing lags",
 }
 """Preset -> what it does. README tells what each costs and gains."""
@@ -122,9 +122,9 @@ def _smoothing(smooth: str, motion: MotionTracker) -> list[Stabilizer]:
     if smooth == "off":
         return []
     filters: dict[str, Stabilizer] = {
-        "light": TemporalFilter(0.2, 6.0, 0.07, motion=motion),
+        "light": TemporalFilter(0.2, 6.0, motion=motion),
         "default": TemporalFilter(motion=motion),
-        "strong": TemporalFilter(3.0, 12.0, 0.3, motion=motion),
+        "strong": TemporalFilter(3.0, 12.0, motion=motion),
         "offline": TwoSidedFilter(motion=motion),
     }
     return [Aligner(motion=motion), filters[smooth]]

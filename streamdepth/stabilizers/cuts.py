@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.stabilizers.motion import Gray, Motion, MotionTracker, Path, carry, where
+from streamdepth.stabilizers.motion import Gray, Motion, MotionTracker, Path, carry, thinned, where
 from streamdepth.stages import Stabilizer
 from streamdepth.types import DepthFrame, DepthMap
 
@@ -123,7 +123,7 @@ def _look(motion: Motion, depth: DepthMap) -> _Look:
         cast(DepthMap, detail / spread),
         small.astype(np.float32),
         np.count_nonzero(motion.gray >= _BRIGHT) / motion.gray.size,
-        cast(DepthMap, cv2.resize(depth, _DEPTH_GRID, interpolation=cv2.INTER_AREA)),
+        thinned(depth, _DEPTH_GRID),
     )
 
 

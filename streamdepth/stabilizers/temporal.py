@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from streamdepth.stabilizers.align import limits
-from streamdepth.stabilizers.motion import Motion, MotionTracker, Path, carry, enlarge, where
+from streamdepth.stabilizers.motion import Flow, Motion, MotionTracker, Path, carry, enlarge, where
 from streamdepth.stabilizers.range import percentiles
 from streamdepth.stabilizers.spool import Spool
 from streamdepth.stages import Stabilizer
@@ -23,6 +23,8 @@ _NOISE = 0.004, 0.03
 _NOISE_SECONDS = 0.5
 _FIRST_SECONDS = 1 / 30
 """What a frame without a past counts for."""
+_BAND = np.float32(1 / 3)
+"""Share of the tolerance within which a result stays of the new depth."""
 _TINY = np.float32(1e-9)
 _AROUND = np.array([[0.5, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0.5]], np.float32)
 
@@ -39,35 +41,34 @@ class _Belief:
 class _Filter:
     """One direction in time: a running mean per pixel, weighed as a Kalman filter weighs it.
 
-    The belief is carried along the motion. How far it counts falls with the motion's trust and with its distance from
-    the new depth, in units of the network's own noise; how long it may count falls with the speed, as depth carried
-    over a longer way is worth less.
+    The belief is carried along the motion, and brought within a third of the tolerance of the new depth, so that
+    nothing lags further behind. How far it counts falls with the motion's trust, and beyond the tolerance to nothing.
+    The tolerance is in multiples of the network's own noise.
     """
 
-    def __init__(self, seconds: float, tolerance: float, speed: float) -> None:
-        self.seconds, self.tolerance, self.speed = seconds, tolerance, speed
+    def __init__(self, seconds: float, tolerance: float) -> None:
+        self.seconds, self.tolerance = seconds, tolerance
         self.belief: _Belief | None = None
         self._noise = _NOISE[1]
 
+    @np.errstate(invalid="ignore")  # far away minus far away is unknown, as it should be
     def predict(self, item: DepthFrame, path: Path, seconds: float) -> _Belief | None:
         """What the past says of this frame: its value, and how many seconds of evidence for it hold here."""
         past, new = self.belief, item.depth
         if past is None or past.value.shape != new.shape:
             return None
         places = where(path.flow, new.shape)
-        low, high = limits(past.value)
-        value = _sharp(carry(past.value, places), path)
-        np.clip(value, np.float32(low), np.float32(high), out=value)
-        with np.errstate(invalid="ignore"):  # far away minus far away is unknown, as it should be
-            off = np.abs(new - value) * _per_unit(item)
-        self._learn_noise(off, seconds)
-        off = _coherent(off)
-        off *= np.float32(1 / (self.tolerance * self._noise))
-        held = np.minimum(
-            carry(past.seconds, places, cv2.INTER_NEAREST), enlarge(self._longest(path, seconds), new.shape)
-        )
-        held *= enlarge(path.trust, new.shape) * np.exp(-off * off)
-        return _Belief(value, held)
+        change = np.subtract(new, _carried(past.value, places, path))
+        unit = _unit(item)
+        off = self._distance(change, unit, seconds)
+        held = carry(past.seconds, places, cv2.INTER_NEAREST)
+        np.minimum(held, np.float32(self.seconds), out=held)
+        held *= enlarge(path.trust, new.shape)
+        held *= _agreement(off)
+        excess = np.maximum(off - _BAND, 0, out=off)
+        excess *= unit * np.float32(self.tolerance * self._noise)
+        change -= np.copysign(excess, change, out=excess)
+        return _Belief(np.subtract(new, change, out=change), held)
 
     def update(self, new: DepthMap, past: _Belief | None, seconds: float) -> _Belief:
         """The past and the new depth together. Unknown pixels take the new."""
@@ -77,16 +78,21 @@ class _Filter:
             self.belief = _mixed(new, past, seconds)
         return self.belief
 
-    def _longest(self, path: Path, seconds: float) -> DepthMap:
-        flow, width = path.flow, path.gray.shape[1]
-        speed = cv2.magnitude(flow[..., 0], flow[..., 1]) / np.float32(width * max(seconds, 1e-3) * self.speed)
-        return cast(DepthMap, np.float32(self.seconds) / (1 + speed))
+    def _distance(self, change: DepthMap, unit: DepthMap | np.float32, seconds: float) -> DepthMap:
+        """|change| as a share of the tolerance, lone outliers aside."""
+        off = np.abs(change)
+        off /= unit
+        self._learn_noise(off, seconds)
+        off = _coherent(off)
+        off *= np.float32(1 / (self.tolerance * self._noise))
+        return off
 
     def _learn_noise(self, off: DepthMap, seconds: float) -> None:
         thin = off[::8, ::8]
         thin = thin[np.isfinite(thin)]
         if thin.size:
-            noise = min(max(1.48 * float(np.median(thin)), _NOISE[0]), _NOISE[1])
+            thin.partition(thin.size // 2)
+            noise = min(max(1.48 * float(thin[thin.size // 2]), _NOISE[0]), _NOISE[1])
             self._noise += (noise - self._noise) * (1 - math.exp(-seconds / _NOISE_SECONDS))
 
 
@@ -96,8 +102,8 @@ class TemporalFilter(Stabilizer):
     Args:
         seconds: the longest memory, of what stands still; frames further apart have more weight, so that the result
             does not depend on the frame rate.
-        tolerance: how far from the past the new depth may be, in multiples of the network's noise, which is measured.
-        speed: at this speed, in widths of the picture a second, memory is half as long.
+        tolerance: how far from the new depth the past may be before it is forgotten, in multiples of the network's
+            noise, which is measured. The result stays within a third of that, the network's lone outliers aside.
 
     The result stays within the inputs' range; unknown pixels take the new value. Starts
     anew at cuts, gaps and size changes. State: two maps of the depth's size.
@@ -106,23 +112,22 @@ class TemporalFilter(Stabilizer):
     def __init__(
         self,
         seconds: float = 1.5,
-        tolerance: float = 8.0,
-        speed: float = 0.15,
+        tolerance: float = 9.0,
         *,
         motion: MotionTracker | None = None,
     ) -> None:
-        self.seconds, self.tolerance, self.speed = seconds, tolerance, speed
+        self.seconds, self.tolerance = seconds, tolerance
         self._motion = motion or MotionTracker()
         self.reset()
 
     def reset(self) -> None:
         self._motion.reset()
-        self._filter = _Filter(self.seconds, self.tolerance, self.speed)
+        self._filter = _Filter(self.seconds, self.tolerance)
 
     def push(self, item: DepthFrame) -> Iterable[DepthFrame]:
         motion = self._motion.of(item.frame)
         if item.cut or motion.path is None:
-            self._filter = _Filter(self.seconds, self.tolerance, self.speed)
+            self._filter = _Filter(self.seconds, self.tolerance)
         past = self._filter.predict(item, motion.path, motion.seconds) if motion.path else None
         return [replace(item, depth=self._filter.update(item.depth, past, motion.seconds).value)]
 
@@ -148,12 +153,11 @@ class TwoSidedFilter(Stabilizer):
         self,
         seconds: float = 0.4,
         tolerance: float = 12.0,
-        speed: float = 0.07,
         ahead: int = 24,
         *,
         motion: MotionTracker | None = None,
     ) -> None:
-        self.seconds, self.tolerance, self.speed, self.ahead = seconds, tolerance, speed, ahead
+        self.seconds, self.tolerance, self.ahead = seconds, tolerance, ahead
         self._motion = motion or MotionTracker()
         self._spool = Spool()
         self.reset()
@@ -179,7 +183,7 @@ class TwoSidedFilter(Stabilizer):
         self._forward = self._new_filter()
 
     def _new_filter(self) -> _Filter:
-        return _Filter(self.seconds, self.tolerance, self.speed)
+        return _Filter(self.seconds, self.tolerance)
 
     def _release(self, count: int) -> Iterator[DepthFrame]:
         for held, value in zip(list(self._held)[:count], self._smooth()[:count], strict=True):
@@ -198,41 +202,55 @@ class TwoSidedFilter(Stabilizer):
         return values[::-1]
 
 
+@np.errstate(invalid="ignore")
 def _mixed(new: DepthMap, past: _Belief, seconds: float | DepthMap) -> _Belief:
     """The mean of two values weighed by their seconds, never outside the two; the past where the new is as good."""
     old, total = past.value, past.seconds + np.asarray(seconds, np.float32)
-    with np.errstate(invalid="ignore"):
-        value = new + (old - new) * ((past.seconds + _TINY) / (total + _TINY))
-        value = np.minimum(np.maximum(value, np.minimum(old, new)), np.maximum(old, new))
+    share = np.divide(past.seconds + _TINY, total + _TINY)
+    value = np.subtract(old, new)
+    value *= share
+    value += new
+    np.maximum(value, np.minimum(old, new), out=value)
+    np.minimum(value, np.maximum(old, new, out=share), out=value)
     if math.isfinite(value.sum()):
         return _Belief(value, total)
     known = np.isfinite(value)
     return _Belief(np.where(known, value, new), np.where(known, total, np.float32(_FIRST_SECONDS)))
 
 
-def _sharp(carried: DepthMap, path: Path) -> DepthMap:
-    """Gives back what bilinear resampling took: f (1 - f) / 2 of the curvature, 1 / 12 in the mean over fractions f.
+def _carried(values: DepthMap, places: Flow, path: Path) -> DepthMap:
+    """`values` brought here along the motion, within their own range.
 
-    As sharp over many frames as bicubic resampling, at a fifth of its time.
+    What bilinear resampling takes, f (1 - f) / 2 of the curvature or 1 / 12 in the mean over fractions f, is given back
+    where something moved: as sharp over many frames as bicubic resampling, at a fifth of its time.
     """
-    if not path.flow.any():
+    low, high = limits(values)
+    carried = carry(values, places)
+    moved = cv2.max(*cv2.split(np.abs(path.flow))) > 0
+    if not moved.any():
         return carried
-    moved = enlarge((path.flow != 0).any(2).astype(np.float32), carried.shape)
-    return cast(
-        DepthMap,
-        carried - cv2.Laplacian(carried, cv2.CV_32F, borderType=cv2.BORDER_REPLICATE) * moved * np.float32(1 / 12),
-    )
+    curvature = cv2.Laplacian(carried, cv2.CV_32F, borderType=cv2.BORDER_REPLICATE)
+    curvature *= enlarge(moved * np.float32(1 / 12), carried.shape)
+    carried -= curvature
+    return cast(DepthMap, np.clip(carried, np.float32(low), np.float32(high), out=carried))
 
 
 def _coherent(off: DepthMap) -> DepthMap:
     """At most half the sum of the eight neighbours': a line counts in full, a lone pixel is the network's outlier."""
     around = cv2.filter2D(off, cv2.CV_32F, _AROUND, borderType=cv2.BORDER_REFLECT_101)
-    return cast(DepthMap, np.fmin(off, around))
+    return cast(DepthMap, np.fmin(off, around, out=off))
 
 
-def _per_unit(item: DepthFrame) -> DepthMap | np.float32:
-    """1 / what a difference is measured by: the depth itself for metric, the frame's range for relative depth."""
+def _agreement(off: DepthMap) -> DepthMap:
+    """1 well within the tolerance, 0 well beyond: nothing of the evidence is lost from frame to frame in between."""
+    squared: DepthMap = np.square(np.minimum(off, np.float32(10)))
+    squared *= -squared
+    return np.exp(squared, out=squared)
+
+
+def _unit(item: DepthFrame) -> DepthMap | np.float32:
+    """What a difference is measured by: the depth itself for metric, the frame's range for relative depth."""
     if item.kind is DepthKind.METRIC:
-        return cast(DepthMap, 1 / np.maximum(np.abs(item.depth), np.float32(1e-3)))
+        return cast(DepthMap, np.maximum(np.abs(item.depth), np.float32(1e-3)))
     low, high = percentiles(item.depth) or (0.0, 1.0)
-    return np.float32(1 / max(high - low, 1e-9))
+    return np.float32(max(high - low, 1e-9))

@@ -131,18 +131,20 @@ def stream(source: str | int | Path, model: str = "nano", **settings: Any) -> It
     Raises StreamDepthError as the stages do.
     """
     chosen = config.make({"source": str(source), "model": model, **settings})
-    if chosen.output or chosen.depth_out or chosen.window or chosen.publish:
+    if chosen.output or chosen.push or chosen.depth_out or chosen.window or chosen.publish:
         raise ConfigError("stream() yields frames and writes nothing; use convert() for output, depth_out or publish")
     with build.pipeline(chosen) as pipeline:
         yield from pipeline.frames()
 
 
 def convert(src: str | int | Path, dst: str | Path, model: str = "nano", **settings: Any) -> Report:
-    """Turns `src` into the file `dst` and returns what happened; Ctrl-C ends early with a complete file.
+    """Turns `src` into the file `dst`, or sends it to that address, and returns what happened.
+
+    Ctrl-C ends early with a complete file.
 
     settings: any of `streamdepth.config.Settings`. Raises StreamDepthError as the stages do.
     """
-    chosen = config.make({"source": str(src), "output": Path(dst), "model": model, **settings})
+    chosen = config.make({"source": str(src), "output": dst, "model": model, **settings})
     with build.pipeline(chosen) as pipeline, stop_on_interrupt(pipeline):
         return pipeline.run()
 

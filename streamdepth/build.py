@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from streamdepth import remote
 from streamdepth.config import Settings
 from streamdepth.errors import ConfigError, SinkOpenError
+from streamdepth.live_outputs import make_pushes, recorded
 from streamdepth.pipeline import Pipeline, Stream
-from streamdepth.recording import recorded
 from streamdepth.redact import redact
 from streamdepth.references import make_camera, make_reference
 from streamdepth.robots import ROBOT_FILES, make_publisher, make_robot_file
@@ -229,6 +229,7 @@ def make_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
         path = _inside(settings.depth_out, name, ".mkv")
         sinks.append(_placed(path, lambda p: recorded(p, lambda q: _depth_sink(q, settings, name), settings), settings))
     sinks += [make_publisher(target, settings, name) for target in settings.publish]
+    sinks += make_pushes(settings, name)
     sinks += _model_sinks(settings, name)
     if settings.window:
         from streamdepth.sinks.window import WindowSink
@@ -378,7 +379,7 @@ def _make_stream(address: str, name: str | None, settings: Settings) -> Stream:
     stabilizer = make_stabilizer(settings.smooth, settings.range, make_reference(settings), motion)
     carrier = FlowCarrier(motion=motion) if settings.refresh else None
     source = make_source(address, settings)
-    if settings.pace:
+    if settings.pace or settings.push:
         from streamdepth.sources.paced import PacedSource
 
         source = PacedSource(source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -21,6 +21,9 @@ from streamdepth.errors import (
     SourceError,
     StreamDepthError,
 )
+
+if TYPE_CHECKING:
+    from streamdepth.config import Settings
 
 EXIT_CODES: tuple[tuple[type[StreamDepthError], int], ...] = (
     (ConfigError, 2),
@@ -56,7 +59,7 @@ def main() -> None:
         sys.exit(1)
 
 
-def _run(settings: Any, quiet: bool) -> None:
+def _run(settings: Settings, quiet: bool) -> None:
     """Runs a pipeline to its end with a progress bar, and prints and stores its report."""
     from streamdepth import build
     from streamdepth.api import stop_on_interrupt
@@ -91,6 +94,11 @@ def _run(settings: Any, quiet: bool) -> None:
         raise typer.Exit(130 if pipeline.is_stopped else 3)
 
 
+def _has_output(settings: Settings) -> bool:
+    files = settings.output or settings.depth_out or settings.points or settings.mesh
+    return bool(files or settings.push or settings.publish)
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         out.print(f"streamdepth {__version__}")
@@ -108,7 +116,9 @@ def _root(
 @o.also(o.RECORDING, o.ROBOT, o.CAMERA, o.METRES, o.SHAPES, o.EVERY)
 def convert(
     source: Annotated[list[str], typer.Argument(help="Files, folders, URLs, camera numbers, lavfi:...")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Video to write; a folder for several.")] = None,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="Video to write, rtsp://...; a folder for several.")
+    ] = None,
     depth_out: o.DepthOut = None,
     drop_flying: o.DropFlying = None,
     model: o.Model = None,
@@ -144,8 +154,7 @@ def convert(
     Example: streamdepth convert in.mp4 -o out.mp4 --depth-out depth.mkv
     """
     settings = settings_from(locals())
-    shapes = settings.points or settings.mesh or settings.ply_every
-    if not (settings.output or settings.depth_out or shapes or settings.publish):
+    if not (_has_output(settings) or settings.ply_every):
         raise ConfigError("convert needs an output: -o out.mp4 for a video to watch, --depth-out depth.mkv for data")
     _run(settings, quiet)
 
@@ -154,7 +163,7 @@ def convert(
 @o.also(o.RECORDING, o.ROBOT, o.CAMERA, o.METRES)
 def live(
     source: Annotated[str | None, typer.Argument(help="A camera number, a file or a URL; the first camera.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Record the video too.")] = None,
+    output: Annotated[str | None, typer.Option("--output", "-o", help="Record the video, or send it, too.")] = None,
     depth_out: o.DepthOut = None,
     drop_flying: o.DropFlying = None,
     model: o.Model = None,
@@ -197,7 +206,7 @@ def live(
 def run(
     config: Annotated[Path, typer.Argument(help="YAML file with settings.")],
     source: Annotated[list[str] | None, typer.Option("--source", help="Instead of the file's source.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Instead of the file's output.")] = None,
+    output: Annotated[str | None, typer.Option("--output", "-o", help="Instead of the file's output.")] = None,
     refresh: o.Refresh = None,
     stats: o.Stats = None,
     max_frames: o.MaxFrames = None,
@@ -215,8 +224,7 @@ def run(
     Example: streamdepth run configs/webcam.yaml --set camera.fps=15
     """
     settings = settings_from(locals())
-    shapes = settings.points or settings.mesh
-    if not (settings.output or settings.depth_out or shapes or settings.window or settings.publish):
+    if not (_has_output(settings) or settings.window):
         raise ConfigError(f"'{config}' names no output; add output:, depth_out:, publish: or window: true")
     _run(settings, quiet)
 

@@ -105,6 +105,10 @@ METRES: dict[str, Any] = {
 """What turns relative depth into metres."""
 
 RECORDING: dict[str, Any] = {
+    "push": Annotated[
+        list[str] | None,
+        typer.Option("--push", help="Send the video to rtsp:// rtmp:// srt:// udp://..., or virtualcam:. Repeatable."),
+    ],
     "segment": Annotated[
         str | None, typer.Option("--segment", help="Begin a new file NAME_000000... after 30s, 10m, 1h.")
     ],
@@ -113,7 +117,7 @@ RECORDING: dict[str, Any] = {
         float | None, typer.Option("--min-free-mb", help="End a live recording while so much of the disk is free; 500.")
     ],
 }
-"""How streams without end are kept."""
+"""How streams without end are kept, and sent on."""
 
 SHAPES: dict[str, Any] = {
     "points": Annotated[

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from streamdepth.errors import ConfigError
 
@@ -90,6 +90,9 @@ class RobotSettings(_Section):
         return value
 
 
+VIRTUAL_CAMERA = "virtualcam:"
+PUSHED = ("rtsp://", "rtsps://", "rtmp://", "rtmps://", "srt://", "udp://", "tcp://", "rtp://", VIRTUAL_CAMERA)
+"""What addresses begin with to which video is sent while it is made."""
 _SECONDS_OF = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -107,6 +110,10 @@ class Settings(_Section):
     """Camera numbers, files, folders, globs, URLs, lavfi:... or screen:"""
     output: Path | None = None
     """A video to watch; a folder when there are several sources."""
+    push: tuple[str, ...] = ()
+    """Where the video is sent while it is made: rtsp://, rtmp://, srt://, udp://, tcp://, rtp:// or virtualcam: with a
+    device where it is not the first; {name} stands for the stream's name where there are several. Files keep their
+    pace. An `output` that is such an address belongs here too."""
     depth_out: Path | None = None
     """The depth: .mkv, .mcap, .rrd, or %06d with .png, .exr or .npz; a folder when there are several sources."""
     publish: tuple[str, ...] = ()
@@ -199,7 +206,16 @@ class Settings(_Section):
     video: VideoSettings = VideoSettings()
     robot: RobotSettings = RobotSettings()
 
-    @field_validator("source", "anchor", "publish", mode="before")
+    @model_validator(mode="before")
+    @classmethod
+    def _push_to_addresses(cls, values: Any) -> Any:
+        output = values.get("output") if isinstance(values, dict) else None
+        if not isinstance(output, str) or not output.lower().startswith(PUSHED):
+            return values
+        push = values.get("push") or ()
+        return values | {"output": None, "push": (output, *((push,) if isinstance(push, str) else push))}
+
+    @field_validator("source", "push", "anchor", "publish", mode="before")
     @classmethod
     def _as_tuple(cls, value: object) -> object:
         if isinstance(value, (str, int, Path)):

@@ -51,12 +51,12 @@ MAY_IMPORT = {
     "evaluation": STAGES | {"estimators", "sources", "sinks", "stabilizers", "render", "plot"},
     "references": BASE | {"boards", "config", "intrinsics", "metric", "sources", "stabilizers"},
     "robots": STAGES | {"config", "obstacles", "sinks"},
-    "recording": STAGES | {"config", "sinks"},
+    "live_outputs": STAGES | {"config", "sinks"},
     "build": STAGES
     | {
         "config",
         "pipeline",
-        "recording",
+        "live_outputs",
         "references",
         "remote",
         "robots",

@@ -53,10 +53,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def hardware(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A camera and a window that this machine does not have."""
+    """A camera, a window and a virtual camera that this machine does not have."""
     monkeypatch.setattr("streamdepth.sources.camera.CameraSource", lambda *_, **__: SyntheticSource(is_live=True))
-    monkeypatch.setattr("streamdepth.sinks.window.WindowSink", lambda *_, **__: RecordingSink(may_skip=True))
-    monkeypatch.setattr("streamdepth.sinks.robots.rerun.RerunViewerSink", lambda *_, **__: RecordingSink(may_skip=True))
+    for sink in ("window.WindowSink", "virtual_camera.VirtualCameraSink", "robots.rerun.RerunViewerSink"):
+        monkeypatch.setattr(f"streamdepth.sinks.{sink}", lambda *_, **__: RecordingSink(may_skip=True))
 
 
 @pytest.fixture

@@ -6,10 +6,12 @@ import os
 from fractions import Fraction
 
 import av
+import cv2
 from av.codec import Codec
 from av.video.codeccontext import VideoCodecContext
 
 from streamdepth.errors import SinkOpenError
+from streamdepth.types import Image
 
 CODECS = {
     "h264": ("libx264", "libopenh264"),
@@ -73,10 +75,21 @@ def encoder_options(encoder: str, crf: int, preset: str) -> dict[str, str]:
     return {"crf": str(crf), "preset": preset} if encoder == "libx264" else {}
 
 
+def live_options(encoder: str) -> dict[str, str]:
+    """What makes `encoder` give every picture at once."""
+    if encoder in ("libx264", "libx265"):
+        return {"tune": "zerolatency"}
+    if encoder == "libvpx-vp9":
+        return {"deadline": "realtime", "lag-in-frames": "0"}
+    if encoder.endswith("_nvenc"):
+        return {"tune": "ull", "zerolatency": "1", "delay": "0"}
+    return {"async_depth": "1"} if encoder.endswith("_qsv") else {}
+
+
 def prepare(context: VideoCodecContext, width: int, height: int, time_base: Fraction) -> None:
     """Size, clock, 4:2:0 and the tags of BT.709 in limited range. Raises SinkOpenError where it cannot be opened."""
     context.width, context.height, context.time_base = width, height, time_base
-    context.pix_fmt = _pixel_format(context.codec)
+    context.pix_fmt = pixel_format(context.codec.name)
     context.color_range, context.colorspace, context.color_primaries, context.color_trc = 1, 1, 1, 1
     context.thread_count = 0
     if context.name == "libsvtav1":
@@ -90,7 +103,26 @@ def prepare(context: VideoCodecContext, width: int, height: int, time_base: Frac
         ) from error
 
 
-def _pixel_format(codec: Codec) -> str:
+def pixel_format(encoder: str) -> str:
     """4:2:0 as every player shows it: planar where the encoder takes it, else NV12."""
-    formats = [f.name for f in codec.video_formats or ()]
+    formats = [f.name for f in Codec(encoder, "w").video_formats or ()]
     return next((name for name in ("yuv420p", "nv12") if name in formats), "yuv420p")
+
+
+def to_video_frame(picture: Image, format: str, size: tuple[int, int]) -> av.VideoFrame:
+    """RGB as 4:2:0, BT.709 in limited range, scaled to the even `size`; odd ones get their last row or column twice."""
+    width, height = size
+    if (picture.shape[1] + picture.shape[1] % 2, picture.shape[0] + picture.shape[0] % 2) != size:
+        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]  # stays uint8
+    missing = height - picture.shape[0], width - picture.shape[1]
+    if any(missing):
+        picture = cv2.copyMakeBorder(picture, 0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE)  # type: ignore[assignment]  # stays uint8
+    frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
+        format=format,
+        src_colorspace="ITU709",
+        dst_colorspace="ITU709",
+        src_color_range="JPEG",
+        dst_color_range="MPEG",
+    )
+    frame.color_primaries = frame.color_trc = 1
+    return frame

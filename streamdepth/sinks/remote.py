@@ -44,16 +44,30 @@ class RemoteSink(Sink):
             raise SinkWriteError(f"'{redact(self.address)}' is not open; call open first")
         self._sink.write(item)
 
+    def changed(self, info: StreamInfo) -> None:
+        if self._sink is not None:
+            self._sink.changed(info)
+
+    @property
+    def wants_stop(self) -> bool:
+        return self._sink is not None and self._sink.wants_stop
+
     def close(self) -> None:
         if self._sink is None or self._folder is None:
             return
         try:
-            self._sink.close()
-            where = self.address.rpartition("/")[0]
-            for file in sorted(Path(self._folder.name).iterdir()):
-                remote.store(file, f"{where}/{file.name}", SinkWriteError)
+            self._close_and_store(self._sink, Path(self._folder.name))
         finally:
             self._clear()
+
+    def _close_and_store(self, sink: Sink, folder: Path) -> None:
+        """A recording that ended because the disk was nearly full is complete, and is stored as any other."""
+        try:
+            sink.close()
+        finally:
+            where = self.address.rpartition("/")[0]
+            for file in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
+                remote.store(file, f"{where}/{file.name}", SinkWriteError)
 
     def discard(self) -> None:
         if self._sink is not None:

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
-import cv2
 
 from streamdepth.edges import Edges, check_edges, with_edges
 from streamdepth.errors import SinkOpenError, SinkWriteError
 from streamdepth.render import Style, check_look, render
-from streamdepth.sinks.encoders import encoder_options, find_encoder, prepare
+from streamdepth.sinks.encoders import encoder_options, find_encoder, pixel_format, prepare, to_video_frame
 from streamdepth.sinks.output import PendingFile, av_path, explain, writing
 from streamdepth.sinks.tracks import TrackCopier, end_of_frame
 from streamdepth.stages import Sink
@@ -178,7 +177,6 @@ class _Movie:
         notices = []
         if (picture.shape[1], picture.shape[0]) != self.size:
             notices.append("the size of the picture changed in mid-stream; it is scaled to the first size")
-            picture = cv2.resize(picture, self.size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]  # stays uint8
         pts = round(time / self.tick)
         if self._offset is None:
             self._offset = -pts
@@ -197,16 +195,7 @@ class _Movie:
 
     def _frame(self, picture: Image, pts: int) -> av.VideoFrame:
         width, height = self.size
-        if width % 2 or height % 2:
-            picture = cv2.copyMakeBorder(picture, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)  # type: ignore[assignment]  # stays uint8
-        frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
-            format=self.stream.pix_fmt,
-            src_colorspace="ITU709",
-            dst_colorspace="ITU709",
-            src_color_range="JPEG",
-            dst_color_range="MPEG",
-        )
-        frame.color_primaries = frame.color_trc = 1
+        frame = to_video_frame(picture, pixel_format(self.stream.codec.name), (width + width % 2, height + height % 2))
         frame.pts, frame.time_base = pts, self.tick
         return frame
 

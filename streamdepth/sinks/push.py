@@ -1,0 +1,282 @@
+"""Sending the video to a server while it is made: RTSP, RTMP, SRT, or MPEG-TS over UDP and TCP."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from typing import Literal
+
+from streamdepth.edges import Edges, check_edges, with_edges
+from streamdepth.errors import ConfigError, SinkOpenError, SinkWriteError
+from streamdepth.redact import redact, redact_text
+from streamdepth.render import Style, check_look, render
+from streamdepth.sinks.encoders import encoder_options, find_encoder, live_options, pixel_format, to_video_frame
+from streamdepth.sinks.sender import CLOCK, TIME, Job
+from streamdepth.stages import Sink
+from streamdepth.types import DepthFrame, Image, ModelInfo, StreamInfo
+
+FORMATS = {
+    "rtsp": "rtsp",
+    "rtsps": "rtsp",
+    "rtmp": "flv",
+    "rtmps": "flv",
+    "srt": "mpegts",
+    "udp": "mpegts",
+    "tcp": "mpegts",
+    "rtp": "rtp_mpegts",
+}
+"""Scheme of an address -> libav's container for it."""
+_USUAL_FPS = Fraction(30)
+_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 8.0
+_HEALTHY_SECONDS = 10.0
+"""A connection that lasted so long was a good one."""
+_REASONS = {
+    "ConnectionRefusedError": "nothing listens at that address and port; check both",
+    "HTTPUnauthorizedError": "user name or password is missing or wrong (401)",
+    "HTTPForbiddenError": "access is forbidden (403); check the rights of the user",
+    "HTTPNotFoundError": "there is no such path (404)",
+    "ProtocolNotFoundError": "FFmpeg here does not know such addresses; PyAV's wheels come without SRT, a PyAV built "
+    "with it has it",
+}
+
+
+class PushSink(Sink):
+    """Encodes what a window would show for low latency, and sends it to `url`.
+
+    - Times are the stream's own, from 0 at each connection on. Every second has a key frame; no frame waits for one
+      that comes after it.
+    - A server that goes away is tried again, with growing pauses, for `reconnect_seconds`; frames are skipped
+      meanwhile, and `notices` says how many. Encoding and sending happen in a process of their own (`sender`), so that
+      a server that hangs stops nothing here but this sink's own thread, for `timeout_seconds` at most.
+    - A stream that comes back with another size is sent anew with it. Odd sizes get their last row or column twice.
+
+    Args:
+        url: rtsp:// rtsps:// rtmp:// rtmps:// srt:// udp:// tcp:// or rtp://; secrets in it appear nowhere.
+        transport: of RTSP.
+        style, colormap, alpha, legend, edges: as of VideoSink, and codec, crf, preset.
+
+    Raises:
+        ConfigError: unknown scheme, edges, style or colour map.
+        SinkOpenError: from `open`, where the server cannot be reached or refuses.
+        SinkWriteError: from `write`, once the server has been away for too long.
+    """
+
+    may_skip = True
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        style: Style = "overlay",
+        colormap: str = "inferno",
+        alpha: float = 0.6,
+        legend: bool = True,
+        edges: Edges = "plain",
+        codec: str = "h264",
+        crf: int = 23,
+        preset: str = "veryfast",
+        transport: Literal["tcp", "udp"] = "tcp",
+        timeout_seconds: float = 5.0,
+        reconnect_seconds: float = 30.0,
+    ) -> None:
+        super().__init__()
+        check_look(style, colormap, alpha)
+        check_edges(edges)
+        self.url, self.name, self.scheme = url, redact(url), url.partition("://")[0].lower()
+        if self.scheme not in FORMATS:
+            raise ConfigError(f"cannot send to '{self.name}'; use {', '.join(f'{s}://' for s in FORMATS)}")
+        self.style, self.colormap, self.alpha, self.legend, self.edges = style, colormap, alpha, legend, edges
+        self.codec, self.crf, self.preset, self.transport = codec, crf, preset, transport
+        self.timeout_seconds, self.reconnect_seconds = timeout_seconds, reconnect_seconds
+        self.skipped = 0
+        """Frames that were not sent, since the server was away."""
+        self._job: Job | None = None
+        self._sender: _Sender | None = None
+        self._away: _Away | None = None
+
+    def open(self, info: StreamInfo, model: ModelInfo) -> None:
+        self.discard()
+        self._job, self._away, self.skipped = self._make_job(info), None, 0
+        try:
+            self._sender = _Sender(self._job)
+        except _GoneError as error:
+            self._job = None
+            raise SinkOpenError(f"cannot send to {self.name}: {error}") from None
+
+    def _make_job(self, info: StreamInfo) -> Job:
+        encoder = find_encoder(self.codec)
+        width = info.width * 2 if self.style == "side-by-side" else info.width
+        rate = info.fps or _USUAL_FPS
+        return {
+            "url": self._address,
+            "format": FORMATS[self.scheme],
+            "container_options": self._container_options(),
+            "encoder": encoder,
+            "encoder_options": encoder_options(encoder, self.crf, self.preset) | live_options(encoder),
+            "pixel_format": pixel_format(encoder),
+            "size": (width + width % 2, info.height + info.height % 2),
+            "fps": (rate.numerator, rate.denominator),
+            "timeout_seconds": self.timeout_seconds,
+        }
+
+    @property
+    def _address(self) -> str:
+        """For UDP with whole packets of MPEG-TS in each datagram."""
+        if self.scheme != "udp" or "pkt_size=" in self.url:
+            return self.url
+        return f"{self.url}{'&' if '?' in self.url else '?'}pkt_size=1316"
+
+    def _container_options(self) -> dict[str, str]:
+        if FORMATS[self.scheme] == "rtsp":
+            return {"rtsp_transport": self.transport, "timeout": str(round(self.timeout_seconds * 1e6))}
+        return {"flvflags": "no_duration_filesize"} if FORMATS[self.scheme] == "flv" else {}
+
+    def changed(self, info: StreamInfo) -> None:
+        if self._job is None:
+            return
+        self._job = self._make_job(info)
+        sender, self._sender = self._sender, None
+        if sender is not None:
+            sender.close()
+            self._away = _Away(self.reconnect_seconds)
+
+    def write(self, item: DepthFrame) -> None:
+        if self._job is None:
+            raise SinkWriteError(f"{self.name} is not open; call open first")
+        sender = self._sender or self._reconnect(self._job)
+        if sender is None:
+            self.skipped += 1
+            return
+        picture = render(
+            with_edges(item, self.edges), style=self.style, colormap=self.colormap, alpha=self.alpha, bar=self.legend
+        )
+        try:
+            sender.send(picture, item.frame.pts * item.frame.time_base)
+        except _GoneError as error:
+            self.skipped += 1
+            self._sender = None
+            if self._away is None or sender.age_seconds > _HEALTHY_SECONDS:
+                self._away = _Away(self.reconnect_seconds)
+            else:
+                self._note_failure(self._away, str(error))
+
+    def _reconnect(self, job: Job) -> _Sender | None:
+        """The connection once the server is back; None while it is not, and in the pauses between two attempts."""
+        assert self._away is not None
+        if not self._away.is_due:
+            return None
+        try:
+            self._sender = _Sender(job)
+        except _GoneError as error:
+            self._note_failure(self._away, str(error))
+        return self._sender
+
+    def _note_failure(self, away: _Away, reason: str) -> None:
+        if away.failed():
+            self.discard()
+            raise SinkWriteError(
+                f"{self.name} went away ({reason}) and did not come back in {self.reconnect_seconds:g} seconds"
+            )
+
+    def close(self) -> None:
+        sender, self._sender, self._job = self._sender, None, None
+        if sender is not None:
+            sender.close()
+        if self.skipped:
+            self.notice(f"{self.name} was away: {self.skipped} frames were not sent to it")
+            self.skipped = 0
+
+    def discard(self) -> None:
+        sender, self._sender, self._job = self._sender, None, None
+        if sender is not None:
+            sender.kill()
+
+
+class _GoneError(Exception):
+    """The server cannot be reached any more, for a reason in words without secrets."""
+
+
+class _Away:
+    """When to try again to reach a server: after growing pauses with full jitter, for `limit_seconds`."""
+
+    def __init__(self, limit_seconds: float) -> None:
+        self._until = time.monotonic() + limit_seconds
+        self._next, self._wait = 0.0, _FIRST_WAIT_SECONDS
+
+    @property
+    def is_due(self) -> bool:
+        return time.monotonic() >= self._next
+
+    def failed(self) -> bool:
+        """Notes a failed attempt; whether it was the last one."""
+        now = time.monotonic()
+        self._next = now + random.uniform(0, self._wait)
+        self._wait = min(2 * self._wait, _LONGEST_WAIT_SECONDS)
+        return now >= self._until
+
+
+class _Sender:
+    """A running process of `sender`. Raises _GoneError when it cannot connect, and from `send`."""
+
+    def __init__(self, job: Job) -> None:
+        self._job, self._first, self._last = job, Fraction(0), -1
+        command = [sys.executable, "-m", "streamdepth.sinks.sender"]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._input, self._output = self._process.stdin, self._process.stdout
+        self._pass_on(json.dumps(job).encode() + b"\n")
+        answer = self._output.readline()
+        if answer != b"ready\n":
+            self.kill()
+            raise _GoneError(self._reason(answer))
+        self._connected_at = time.monotonic()
+
+    @property
+    def age_seconds(self) -> float:
+        """How long the connection has lasted."""
+        return time.monotonic() - self._connected_at
+
+    def send(self, picture: Image, time_seconds: Fraction) -> None:
+        """Passes on a picture shown from `time_seconds` on; waits while the server is slow."""
+        if self._last < 0:
+            self._first = time_seconds
+        self._last = max(self._last + 1, round((time_seconds - self._first) / CLOCK))
+        frame = to_video_frame(picture, self._job["pixel_format"], self._job["size"])
+        self._pass_on(TIME.pack(self._last) + frame.to_ndarray().tobytes())
+
+    def _pass_on(self, data: bytes) -> None:
+        try:
+            self._input.write(data)
+            self._input.flush()
+        except OSError:
+            answer = self._output.readline()
+            self.kill()
+            raise _GoneError(self._reason(answer)) from None
+
+    def _reason(self, answer: bytes) -> str:
+        kind, _, text = answer.decode(errors="replace").strip().partition(" ")
+        if not kind:
+            return f"no answer in {self._job['timeout_seconds']:g} seconds"
+        return _REASONS.get(kind) or redact_text(text)
+
+    def close(self) -> None:
+        """Sends what is left, and ends the process; it is killed where that takes too long."""
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            self._input.close()
+            self._process.wait(self._job["timeout_seconds"])
+        self.kill()
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._input, self._output):
+            with contextlib.suppress(OSError):  # what was buffered cannot be passed on any more
+                pipe.close()

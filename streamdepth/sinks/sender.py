@@ -1,0 +1,119 @@
+"""The process that sends a video to a server for `PushSink`: pictures come by standard input, how it went goes back.
+
+libav connects while it holds Python's lock and may wait without end for a server that stays silent. In the process that
+reads cameras this would stop everything; here a watchdog ends the process.
+
+    in:  the job, one line of JSON; then for each picture its time (int64, 1/90000 s) and its planes
+    out: "ready" once the server has taken the stream; at a failure, its type and what libav says, in one line
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import signal
+import struct
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from typing import IO, TYPE_CHECKING, Any, TypedDict
+
+import av
+import numpy as np
+from av.container import Flags
+
+from streamdepth.errors import SinkOpenError
+from streamdepth.sinks.encoders import prepare
+
+if TYPE_CHECKING:
+    from av.container import OutputContainer
+    from av.video.stream import VideoStream
+
+CLOCK = Fraction(1, 90000)
+TIME = struct.Struct("<q")
+
+
+class Job(TypedDict):
+    """What to send where."""
+
+    url: str
+    format: str
+    """libav's name of the container."""
+    container_options: dict[str, str]
+    encoder: str
+    encoder_options: dict[str, str]
+    pixel_format: str
+    size: tuple[int, int]
+    """Width and height in px, even."""
+    fps: tuple[int, int]
+    timeout_seconds: float
+    """How long connecting, and sending one picture, may take."""
+
+
+def send(job: Job, pictures: IO[bytes], answers: IO[str]) -> None:
+    """Sends all `pictures`. Raises what libav does; does not return where the server is silent for too long."""
+    with _ending_when_stuck(job["timeout_seconds"]):
+        output, stream = _connect(job)
+    answers.write("ready\n")
+    answers.flush()
+    try:
+        for frame in _frames(job, pictures):
+            with _ending_when_stuck(job["timeout_seconds"]):
+                output.mux(stream.encode(frame))
+        with _ending_when_stuck(job["timeout_seconds"]):
+            output.mux(stream.encode(None))
+    finally:
+        with _ending_when_stuck(job["timeout_seconds"]):
+            output.close()
+
+
+def _connect(job: Job) -> tuple[OutputContainer, VideoStream]:
+    output = av.open(job["url"], "w", format=job["format"], container_options=job["container_options"])
+    output.flags |= Flags.flush_packets.value  # type: ignore[operator]  # an int; each picture leaves at once
+    rate = Fraction(*job["fps"])
+    stream: Any = output.add_stream(job["encoder"], rate=rate, options=job["encoder_options"])
+    stream.time_base = CLOCK
+    stream.codec_context.gop_size = max(1, round(rate))  # a viewer who joins waits a second at most
+    stream.codec_context.max_b_frames = 0
+    prepare(stream.codec_context, *job["size"], CLOCK)
+    output.start_encoding()
+    return output, stream
+
+
+def _frames(job: Job, pictures: IO[bytes]) -> Iterator[av.VideoFrame]:
+    width, height = job["size"]
+    rows = height * 3 // 2
+    while len(head := pictures.read(TIME.size)) == TIME.size:
+        planes = np.frombuffer(pictures.read(rows * width), np.uint8)
+        if planes.size < rows * width:
+            return
+        frame = av.VideoFrame.from_ndarray(planes.reshape(rows, width), format=job["pixel_format"])
+        (frame.pts,), frame.time_base = TIME.unpack(head), CLOCK
+        frame.color_primaries = frame.color_trc = frame.colorspace = frame.color_range = 1
+        yield frame
+
+
+@contextmanager
+def _ending_when_stuck(seconds: float) -> Iterator[None]:
+    """Ends this process when the block takes longer; works while libav holds Python's lock, as no thread would."""
+    with open(os.devnull, "w") as nowhere:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+
+def _main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the end of the input ends this one
+    try:
+        send(json.loads(sys.stdin.buffer.readline()), sys.stdin.buffer, sys.stdout)
+    except (av.FFmpegError, OSError, ValueError, SinkOpenError) as error:
+        sys.stdout.write(f"{type(error).__name__} {getattr(error, 'strerror', None) or error}\n")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    _main()

@@ -230,9 +230,8 @@ def _carried(values: DepthMap, places: Flow, path: Path) -> DepthMap:
     if not moved.any():
         return carried
     curvature = cv2.Laplacian(carried, cv2.CV_32F, borderType=cv2.BORDER_REPLICATE)
-    curvature *= enlarge(moved * np.float32(1 / 12), carried.shape)
-    carried -= curvature
-    return cast(DepthMap, np.clip(carried, np.float32(low), np.float32(high), out=carried))
+    carried -= curvature * enlarge(moved.astype(np.float32) * np.float32(1 / 12), carried.shape)
+    return np.clip(carried, np.float32(low), np.float32(high), out=carried)
 
 
 def _coherent(off: DepthMap) -> DepthMap:

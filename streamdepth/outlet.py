@@ -95,7 +95,7 @@ class Outlet:
         info = self._streams[item.lane].info
         if info is None or info is self._known[item.lane]:
             return
-        if item.result.frame.image.shape[:2] == (info.height, info.width):
+        if item.result.frame.size == (info.width, info.height):
             self._known[item.lane] = info
             self._each(item.lane, lambda sink: sink.changed(info))
 

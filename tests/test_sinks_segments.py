@@ -207,16 +207,21 @@ def test_after_a_kill_every_segment_plays_and_resume_goes_on(endless, tmp_path) 
     endless.wait()
     assert any(name.startswith(".") for name in names(tmp_path))  # what it was writing
 
-    for name, kind, count in KINDS:
-        suffix = Path(name).suffix
-        before = sorted(tmp_path.glob(f"cam_*{suffix}"))
-        assert [path.stem for path in before] == [f"cam_{n:06d}" for n in range(len(before))]
-        assert [count(path) for path in before] == [15] * len(before)
-        info, items = live(20)
-        fill(recorder(tmp_path / name, kind, seconds=0.5, resume=True), info, items)
-        after = sorted(set(tmp_path.glob(f"cam_*{suffix}")) - set(before))
+    before = {name: sorted(tmp_path.glob(f"cam_*{Path(name).suffix}")) for name, *_ in KINDS}
+    for name, _, count in KINDS:
+        assert [path.stem for path in before[name]] == [f"cam_{n:06d}" for n in range(len(before[name]))]
+        assert [count(path) for path in before[name]] == [15] * len(before[name])
+    sinks = [recorder(tmp_path / name, kind, seconds=0.5, resume=True) for name, kind, _ in KINDS]
+    info, items = live(20)
+    for sink in sinks:
+        sink.open(info, MODEL)
+    for sink in sinks:
+        write(sink, items)
+        sink.close()
+    for name, _, count in KINDS:
+        after = sorted(set(tmp_path.glob(f"cam_*{Path(name).suffix}")) - set(before[name]))
         assert [count(path) for path in after] == [15, 5]
-        assert min(int(path.stem[4:]) for path in after) >= len(before)
+        assert min(int(path.stem[4:]) for path in after) >= len(before[name])
     assert not [name for name in names(tmp_path) if name.startswith(".")]
 
 

@@ -221,13 +221,7 @@ class LazyEstimator(Estimator):
 
 def make_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
     """The sinks of one stream. `name`: the stem of its outputs when `output` and `depth_out` are folders."""
-    sinks: list[Sink] = []
-    if settings.output:
-        path = _inside(settings.output, name, ".mp4")
-        sinks.append(_placed(path, lambda p: recorded(p, lambda q: _picture_sink(q, settings), settings), settings))
-    if settings.depth_out:
-        path = _inside(settings.depth_out, name, ".mkv")
-        sinks.append(_placed(path, lambda p: recorded(p, lambda q: _depth_sink(q, settings, name), settings), settings))
+    sinks = make_recorders(settings, name)
     sinks += [make_publisher(target, settings, name) for target in settings.publish]
     sinks += make_pushes(settings, name)
     sinks += _model_sinks(settings, name)
@@ -242,9 +236,20 @@ def make_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
                 alpha=settings.video.alpha,
                 legend=settings.video.legend,
                 edges=settings.edges,
-                hold_last=settings.hold_last,
             )
         )
+    return sinks
+
+
+def make_recorders(settings: Settings, name: str | None = None) -> list[Sink]:
+    """Those of them for `output` and `depth_out`."""
+    sinks: list[Sink] = []
+    if settings.output:
+        path = _inside(settings.output, name, ".mp4")
+        sinks.append(_placed(path, lambda p: recorded(p, lambda q: _picture_sink(q, settings), settings), settings))
+    if settings.depth_out:
+        path = _inside(settings.depth_out, name, ".mkv")
+        sinks.append(_placed(path, lambda p: recorded(p, lambda q: _depth_sink(q, settings, name), settings), settings))
     return sinks
 
 

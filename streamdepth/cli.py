@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from streamdepth import __version__, cli_bench, cli_calibrate, cli_eval, cli_export, cli_geometry, cli_image, cli_train
+from streamdepth import (
+    __version__,
+    cli_bench,
+    cli_calibrate,
+    cli_eval,
+    cli_export,
+    cli_geometry,
+    cli_image,
+    cli_serve,
+    cli_train,
+)
 from streamdepth import cli_options as o
 from streamdepth.cli_console import complain, configure, err, out, settings_from
 from streamdepth.errors import (
@@ -42,6 +52,7 @@ app.command()(cli_export.export)
 app.command()(cli_export.quantize)
 app.command()(cli_bench.bench)
 app.command()(cli_image.image)
+app.command()(cli_serve.serve)
 app.command()(cli_calibrate.calibrate)
 app.command()(cli_geometry.volume)
 app.command()(cli_geometry.fuse)
@@ -160,7 +171,7 @@ def convert(
 
 
 @app.command()
-@o.also(o.RECORDING, o.ROBOT, o.CAMERA, o.METRES, o.HOLD)
+@o.also(o.RECORDING, o.ROBOT, o.CAMERA, o.METRES)
 def live(
     source: Annotated[str | None, typer.Argument(help="A camera number, a file or a URL; the first camera.")] = None,
     output: Annotated[str | None, typer.Option("--output", "-o", help="Record the video, or send it, too.")] = None,
@@ -202,7 +213,7 @@ def live(
 
 
 @app.command()
-@o.also(o.RECORDING, o.ROBOT, o.CAMERA, o.METRES, o.HOLD)
+@o.also(o.RECORDING, o.ROBOT, o.CAMERA, o.METRES)
 def run(
     config: Annotated[Path, typer.Argument(help="YAML file with settings.")],
     source: Annotated[list[str] | None, typer.Option("--source", help="Instead of the file's source.")] = None,

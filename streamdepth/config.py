@@ -103,6 +103,27 @@ def _seconds(value: object) -> object:
     return sum(float(number) * _SECONDS_OF[unit] for number, unit in re.findall(r"([\d.]+)([smh])", value))
 
 
+class WebSettings(_Section):
+    """The page of `serve`: where it listens, who may see it, and what it keeps."""
+
+    host: str = "127.0.0.1"
+    """Any address that others can reach needs a token."""
+    port: int = Field(8000, ge=0, le=65535)
+    """0 takes a free one."""
+    token: str | None = None
+    """What visitors must know; None makes one where it is needed."""
+    allow_host: tuple[str, ...] = ()
+    """Further names of this machine that browsers may use."""
+    certificate: Path | None = None
+    """A PEM file; with it the page is HTTPS."""
+    key: Path | None = None
+    folder: Path = Path("recordings")
+    """For snapshots and recordings."""
+    browser_camera: bool = False
+    """Take the camera of whoever opens the page."""
+    max_viewers: int = Field(32, ge=1)
+
+
 class Settings(_Section):
     """Everything a run needs. Names are the command line's flags with `_` for `-`."""
 
@@ -133,8 +154,6 @@ class Settings(_Section):
     """Live recordings end, with complete files, before less than so many MB are free on the disk."""
     window: bool = False
     """Show a window too."""
-    hold_last: bool = False
-    """While a camera is lost, the window shows its last picture, marked as stale; else words on black."""
     pace: bool = False
     """Play files at their own rate, dropping what comes too late, as a camera would."""
     model: str = "nano"
@@ -207,6 +226,7 @@ class Settings(_Section):
     network: NetworkSettings = NetworkSettings()
     video: VideoSettings = VideoSettings()
     robot: RobotSettings = RobotSettings()
+    web: WebSettings = WebSettings()
 
     @model_validator(mode="before")
     @classmethod
@@ -233,7 +253,11 @@ def load(path: Path | None, assignments: list[str] | None = None, flags: dict[st
     values = _read(path) if path else {}
     for assignment in assignments or ():
         _assign(values, assignment)
-    values.update({k: v for k, v in (flags or {}).items() if v is not None})
+    for key, value in (flags or {}).items():
+        if isinstance(value, dict):  # a section: what it does not name stays
+            values[key] = {**values.get(key, {}), **value}
+        elif value is not None:
+            values[key] = value
     return make(values, str(path) if path else "settings")
 
 

@@ -249,7 +249,7 @@ def _is_grazing(depth_m: DepthMap, camera: Intrinsics) -> Mask:
 
 def camera_of(item: DepthFrame) -> Intrinsics:
     """The item's camera, or one with a field of view of ASSUMED_FOV."""
-    width, height = item.frame.size
+    height, width = item.frame.image.shape[:2]
     return item.intrinsics or Intrinsics.from_fov(ASSUMED_FOV, width, height)
 
 

@@ -23,7 +23,8 @@ class SwitchedEstimator(Estimator, Generic[T]):
     """The model that `choose` asks for, made by `load`.
 
     The first is loaded when it is first needed. Another one is loaded on a thread of its own while the old one goes on,
-    and takes its place between two batches. One that cannot be loaded is told to `failed`, and the old one stays.
+    and takes its place between two batches. One that cannot be loaded is told to `failed`, which should take the choice
+    back, or it is tried again; the old one stays.
     """
 
     def __init__(
@@ -98,6 +99,8 @@ class SwitchedEstimator(Estimator, Generic[T]):
     def _done(self, choice: T, error: BaseException | None) -> None:
         if error is not None:
             self._failed(choice, error)
+            assert self._current is not None
+            self._asked = self._current[0]
         self._is_loading = False
 
     def reset(self, stream: str) -> None:

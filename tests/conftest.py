@@ -20,9 +20,10 @@ from streamdepth.testing import ConstantEstimator
 @pytest.fixture(autouse=True)
 def no_thread_left() -> Iterator[None]:
     """Every thread that streamdepth started during a test has ended with it."""
+    before = set(threading.enumerate())
     yield
     deadline = time.monotonic() + 5
-    while ours := [t for t in threading.enumerate() if t.name.startswith("streamdepth")]:
+    while ours := [t for t in threading.enumerate() if t.name.startswith("streamdepth") and t not in before]:
         if time.monotonic() > deadline:
             pytest.fail(f"threads left alive: {ours}")
         time.sleep(0.01)

@@ -19,8 +19,7 @@ MAY_IMPORT = {
     "errors": set(),
     "redact": set(),
     "states": set(),
-    "types": {"render", "scaling"},
-    "scaling": {"types"},
+    "types": {"render"},
     "stages": BASE,
     "intrinsics": BASE,
     "metric": BASE,
@@ -42,6 +41,11 @@ MAY_IMPORT = {
     "obstacles": BASE | {"geometry"},
     "plot": BASE,
     "config": BASE,
+    "web": STAGES | {"buffer", "control", "pipeline", "render", "sinks", "sources", "stats", "switching"},
+    "build_web": STAGES
+    | {"build", "config", "control", "estimators", "pipeline", "references", "render", "sinks", "sources"}
+    | {"stabilizers", "streams", "switching", "web"},
+    "cli_serve": {"api", "build_web", "cli_console", "cli_options", "cli_progress", "web"},
     "testing": STAGES,
     "remote": BASE,
     "sources": STAGES | {"buffer", "intrinsics", "remote"},

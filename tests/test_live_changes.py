@@ -124,9 +124,11 @@ class TestSwitchedEstimator:
                 raise ModelLoadError("too large on purpose")
             return Sized(size or 0)
 
-        estimator = SwitchedEstimator(
-            lambda: control.value.size, load, lambda size, error: failures.append((size, error))
-        )
+        def failed(size: int | None, error: BaseException) -> None:
+            failures.append((size, error))
+            control.change(size=24)
+
+        estimator = SwitchedEstimator(lambda: control.value.size, load, failed)
         source = SyntheticSource()
         source.open()
         frame = source.read()
@@ -135,6 +137,7 @@ class TestSwitchedEstimator:
         control.change(size=48)
         wait_until(lambda: estimator.estimate([frame]) and failures)
         assert estimator.estimate([frame])[0].depth.shape[0] == 24
+        assert len(failures) == 1
         assert failures[0][0] == 48
         assert isinstance(failures[0][1], StreamDepthError)
         control.change(size=32)

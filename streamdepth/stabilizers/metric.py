@@ -126,7 +126,7 @@ class Points(Reference):
         self._view: npt.NDArray[np.float32] | None = None
 
     def fit(self, item: DepthFrame, inverse: DepthMap) -> Fit | None:
-        width, height = item.frame.size
+        height, width = item.frame.image.shape[:2]
         if not ((self.known[:, :2] >= 0) & (self.known[:, :2] <= (width - 1, height - 1))).all():
             raise ConfigError(f"{self.name} lie outside of the picture of {width}x{height} px")
         view = _thumbnail(item.frame.image)
@@ -151,7 +151,7 @@ class SparseDepth(Reference):
 
     def fit(self, item: DepthFrame, inverse: DepthMap) -> Fit | None:
         depth = self.read(item.frame.index)
-        return None if depth is None else fit_known(item, inverse, known_of(depth, item.frame.size[::-1]))
+        return None if depth is None else fit_known(item, inverse, known_of(depth, item.frame.image.shape))
 
 
 class BoardInView(Reference):
@@ -204,7 +204,7 @@ def fit_known(item: DepthFrame, inverse: DepthMap, known: Known) -> Fit | None:
     ends = ends_of(inverse)
     if ends is None or not len(known):
         return None
-    width, height = item.frame.size
+    height, width = item.frame.image.shape[:2]
     rows, columns = inverse.shape
     x = (known[:, 0] + 0.5) * columns / width - 0.5
     y = (known[:, 1] + 0.5) * rows / height - 0.5

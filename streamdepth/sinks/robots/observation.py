@@ -98,7 +98,8 @@ class Observation:
     @property
     def picture_size(self) -> tuple[int, int]:
         """(width, height) px."""
-        return self.item.frame.size
+        height, width = self.item.frame.image.shape[:2]
+        return width, height
 
     @property
     def depth_size(self) -> tuple[int, int]:

@@ -1,0 +1,161 @@
+"""From settings to what `streamdepth serve` shows: a pipeline whose streams end in a page."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from streamdepth import build
+from streamdepth.config import Settings
+from streamdepth.control import Control, ModelControls, StreamControls
+from streamdepth.errors import ConfigError
+from streamdepth.pipeline import Pipeline
+from streamdepth.redact import redact, redact_text
+from streamdepth.references import make_reference
+from streamdepth.render import STYLES, check_look
+from streamdepth.sinks.web.live import LiveSink
+from streamdepth.sinks.web.recorder import Folder, Look, RecorderSink
+from streamdepth.sources.browser import BrowserSource
+from streamdepth.sources.gated import GatedSource
+from streamdepth.sources.paced import PacedSource
+from streamdepth.sources.repeated import RepeatedSource
+from streamdepth.stabilizers import PRESETS, FlowCarrier, MotionTracker, check_live, make_switched
+from streamdepth.stages import Estimator, Sink, Source
+from streamdepth.streams import Stream
+from streamdepth.switching import SwitchedEstimator
+from streamdepth.web.served import Choices, Served, ServedStream
+from streamdepth.web.server import Bind
+
+_log = logging.getLogger(__name__)
+
+_COLORMAPS = ("inferno", "magma", "viridis", "turbo", "spectral", "gray")
+_SHARES = (0.5, 0.75, 1, 1.5, 2)
+"""Of the model's own size."""
+_SEGMENT_SECONDS = 600.0
+"""A recording begins a new file after so long: a killed process loses no more."""
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[Served]:
+    """Everything behind the page, ready to run. Files repeat and play at their own pace. Raises ConfigError."""
+    if not settings.source and not settings.web.browser_camera:
+        raise ConfigError("no source was given; name a camera's number, a file or a URL, or use --browser-camera")
+    model = Control(ModelControls(settings.size))
+    failures: list[str] = []
+    estimator = _estimator(settings, model, failures)
+    folder = Folder(settings.web.folder)
+    pairs = [_stream(name, address, settings, folder) for name, address in _sources(settings).items()]
+    pipeline = Pipeline(
+        [stream for _, stream in pairs],
+        estimator,
+        batch=settings.batch,
+        max_frames=settings.max_frames,
+        max_seconds=settings.max_seconds,
+        allow_partial=settings.allow_partial,
+        refresh_hz=None if settings.refresh == "auto" else settings.refresh,
+    )
+    try:
+        streams = {served.name: served for served, _ in pairs}
+        yield Served(streams, model, estimator, pipeline, folder, _choices(settings), failures)
+    finally:
+        estimator.close()
+
+
+def bind_of(settings: Settings) -> Bind:
+    """Where to listen."""
+    web = settings.web
+    return Bind(
+        host=web.host,
+        port=web.port,
+        token=web.token,
+        names=web.allow_host,
+        certificate=web.certificate,
+        key=web.key,
+        most_viewers=web.max_viewers,
+    )
+
+
+def _sources(settings: Settings) -> dict[str, str | None]:
+    """Name -> address; None is a browser's camera."""
+    named: dict[str, str | None] = dict(zip(build.stems(settings.source), settings.source, strict=True))
+    if settings.web.browser_camera:
+        named["browser" if "browser" not in named else "browser_camera"] = None
+    return named
+
+
+def _stream(name: str, address: str | None, settings: Settings, folder: Folder) -> tuple[ServedStream, Stream]:
+    first = StreamControls(settings.style, settings.colormap, settings.smooth, settings.range)
+    control, motion = Control(first, _check), MotionTracker()
+    live, recorder = LiveSink(), RecorderSink(folder, name, partial(_recording, settings))
+    browser = BrowserSource() if address is None else None
+    stabilizer = make_switched(
+        lambda: control.value.smooth, lambda: control.value.range, make_reference(settings), motion
+    )
+    source: Source = browser or PacedSource(RepeatedSource(build.make_source(address or "", settings)))
+    stream = Stream(
+        GatedSource(source, lambda: control.value.paused),
+        stabilizer,
+        [*build.make_sinks(settings, name if len(settings.source) > 1 else None), recorder, live],
+        FlowCarrier(motion=motion) if settings.refresh else None,
+        redact(address) if address else "browser camera",
+    )
+    return ServedStream(name, _title(address), control, live, recorder, browser), stream
+
+
+def _recording(settings: Settings, base: Path, look: Look) -> list[Sink]:
+    """A video to look at, and the depth, as `convert` would write them."""
+    update = {
+        "output": base.with_name(f"{base.name}.mp4"),
+        "depth_out": base.with_name(f"{base.name}_depth.mkv"),
+        "style": look.style,
+        "colormap": look.colormap,
+        "segment": settings.segment or _SEGMENT_SECONDS,
+        **dict.fromkeys(("overwrite", "resume"), False),
+    }
+    return build.make_recorders(settings.model_copy(update=update))
+
+
+def _title(address: str | None) -> str:
+    if address is None:
+        return "the camera of whoever opens the page"
+    is_file = "://" not in address and Path(address).exists()
+    return Path(address).name if is_file else redact(address)
+
+
+def _check(wanted: StreamControls) -> None:
+    check_look(wanted.style, wanted.colormap, 0.5)
+    check_live(wanted.smooth, wanted.range)
+
+
+def _estimator(settings: Settings, model: Control[ModelControls], failures: list[str]) -> SwitchedEstimator[int | None]:
+    def load(size: int | None) -> Estimator:
+        return build.make_estimator(settings.model_copy(update={"size": size}))
+
+    def failed(size: int | None, error: BaseException) -> None:
+        failures.append(f"{size} px cannot be used: {redact_text(str(error))}")
+        _log.warning("%s", failures[-1])
+        model.change(size=estimator.current)
+
+    estimator = SwitchedEstimator(lambda: model.value.size, load, failed)
+    return estimator
+
+
+def _choices(settings: Settings) -> Choices:
+    smooth = [name for name in PRESETS if name != "offline"]
+    colormaps = list(dict.fromkeys([*_COLORMAPS, settings.colormap]))
+    return Choices(smooth, STYLES, colormaps, model_sizes(settings.model, settings.size))
+
+
+def model_sizes(model: str, own: int | None) -> Sequence[int]:
+    """px of the short side that a model of the catalogue, or nano with other weights, can be switched to."""
+    from streamdepth.estimators.catalog import CATALOG, find
+
+    entry = CATALOG["nano"] if Path(model).suffix == ".safetensors" else find(model)
+    if entry is None or entry.size is None:
+        return []
+    short = entry.size if isinstance(entry.size, int) else min(entry.size)
+    sizes = {max(1, round(short * share / entry.multiple)) * entry.multiple for share in _SHARES}
+    return sorted(sizes | ({own} if own else set()))

@@ -1,0 +1,97 @@
+"""`streamdepth serve`: the streams in a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from streamdepth import cli_options as o
+from streamdepth.cli_console import err, out, settings_from
+
+Host = Annotated[
+    str | None,
+    typer.Option("--host", help="Where to listen: 127.0.0.1, or 0.0.0.0 for all of the network, which needs a token."),
+]
+Port = Annotated[int | None, typer.Option("--port", help="0 takes a free one; 8000.")]
+Token = Annotated[str | None, typer.Option("--token", help="What visitors must know; made when it is needed.")]
+AllowHost = Annotated[
+    list[str] | None,
+    typer.Option("--allow-host", help="A further name that browsers know this machine by. Repeatable."),
+]
+Certificate = Annotated[Path | None, typer.Option("--certificate", help="PEM file: the page is HTTPS then.")]
+Key = Annotated[Path | None, typer.Option("--key", help="PEM file with the certificate's key.")]
+Folder = Annotated[Path | None, typer.Option("--folder", help="For snapshots and recordings; recordings.")]
+BrowserCamera = Annotated[
+    bool | None, typer.Option("--browser-camera", help="Take the camera of whoever opens the page, such as a phone's.")
+]
+Viewers = Annotated[int | None, typer.Option("--max-viewers", help="How many may look on at a time; 32.")]
+
+_WEB = ("host", "port", "token", "allow_host", "certificate", "key", "folder", "browser_camera", "max_viewers")
+
+
+@o.also(o.CAMERA, o.METRES)
+def serve(
+    source: Annotated[list[str] | None, typer.Argument(help="Camera numbers, URLs, files, which repeat.")] = None,
+    host: Host = None,
+    port: Port = None,
+    token: Token = None,
+    allow_host: AllowHost = None,
+    certificate: Certificate = None,
+    key: Key = None,
+    folder: Folder = None,
+    browser_camera: BrowserCamera = None,
+    max_viewers: Viewers = None,
+    model: o.Model = None,
+    size: o.Size = None,
+    engine: o.Engine = None,
+    device: o.Device = None,
+    precision: o.Precision = None,
+    compile: o.Compile = None,
+    batch: o.Batch = None,
+    refresh: o.Refresh = None,
+    smooth: o.Smooth = None,
+    range: o.Range = None,
+    style: o.Style = None,
+    colormap: o.Colormap = None,
+    stats: o.Stats = None,
+    max_frames: o.MaxFrames = None,
+    max_seconds: o.MaxSeconds = None,
+    max_side: o.MaxSide = None,
+    overwrite: o.Overwrite = None,
+    allow_partial: o.AllowPartial = None,
+    accept_license: o.AcceptLicense = None,
+    allow_pickle: o.AllowPickle = None,
+    config: o.ConfigFile = None,
+    set: o.Set = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+    *,
+    more: dict[str, Any],
+) -> None:
+    """Watch and tune streams in a browser, with 3D view, recordings, JSON API and Prometheus metrics.
+
+    Example: streamdepth serve 0 rtsp://camera.local/stream
+    """
+    flags = locals()
+    web = {name: flags.pop(name) for name in _WEB}
+    settings = settings_from({**flags, "web": {k: v for k, v in web.items() if v not in (None, [])}})
+    from streamdepth.api import stop_on_interrupt
+    from streamdepth.build_web import bind_of, serving
+    from streamdepth.cli_progress import StatsFile, summary
+    from streamdepth.web.server import WebServer
+
+    report_file = StatsFile(settings)
+    with serving(settings) as served, WebServer(served, bind_of(settings)) as server:
+        out.print(server.first_address)
+        with stop_on_interrupt(served.pipeline):
+            try:
+                served.pipeline.run()
+            except KeyboardInterrupt:
+                raise typer.Exit(130) from None
+            finally:
+                report = served.pipeline.report()
+                report_file.write(report)
+                if not quiet and report.written:
+                    err.print(summary(report, served.estimator.info.reason))

@@ -1,0 +1,58 @@
+// What is told beside the picture: tabs, state, facts.
+
+import { $, make } from "./dom.js";
+
+const WORDS = { closed: "not open" };
+
+/** The state in words; a paused stream goes on beneath. */
+export function stateOf(stream) {
+  return stream.controls.paused && stream.state === "live" ? "paused" : WORDS[stream.state] ?? stream.state;
+}
+
+const dot = (stream) => make("span", { className: `dot ${stateOf(stream)}` });
+
+export function showTabs(streams, chosen, choose) {
+  const box = $("streams");
+  const key = JSON.stringify([chosen, streams.map((s) => [s.name, stateOf(s)])]);
+  if (box.dataset.key === key) return;
+  box.dataset.key = key;
+  const focused = document.activeElement?.dataset?.stream;
+  const tabs = streams.map((stream) => {
+    const tab = make("button", { onclick: () => choose(stream.name) }, dot(stream), stream.name);
+    tab.dataset.stream = stream.name;
+    tab.setAttribute("aria-current", stream.name === chosen);
+    return tab;
+  });
+  box.replaceChildren(...(streams.length > 1 ? tabs : []));
+  tabs.find((tab) => tab.dataset.stream === focused)?.focus();
+}
+
+export function showState(stream) {
+  const word = stateOf(stream);
+  if ($("state").textContent !== word) $("state").replaceChildren(dot(stream), word);
+  $("reason").textContent = stream.reason;
+  $("reason").hidden = !stream.reason;
+}
+
+export function showFacts(stream, { model, version }) {
+  const drops = Object.entries(stream.dropped).map(([cause, n]) => `${n} ${cause.replaceAll("_", " ")}`);
+  const rows = {
+    Source: stream.title,
+    Size: stream.width ? `${stream.width} × ${stream.height} px` : "–",
+    Rate: `${stream.fps.toFixed(1)} fps`,
+    Frames: `${stream.written} of ${stream.read}`,
+    Dropped: drops.join(", ") || "none",
+    Reconnects: stream.reconnects,
+    Depth: stream.kind ? (stream.unit ? "metric, metres" : "relative, no unit") : "–",
+    Model: model.name,
+    Engine: `${model.engine}, ${model.device}, ${model.precision}`,
+    Viewers: stream.viewers,
+  };
+  const facts = $("facts");
+  if (!facts.children.length) facts.append(...Object.keys(rows).flatMap((key) => [make("dt", key), make("dd")]));
+  Object.values(rows).forEach((value, i) => {
+    const cell = facts.children[2 * i + 1];
+    if (cell.textContent !== String(value)) cell.textContent = value;
+  });
+  $("about").textContent = `streamdepth ${version}`;
+}

@@ -1,0 +1,92 @@
+// The picture, its depth, or both, on a plain canvas.
+
+import { nearness } from "./packets.js";
+
+const ALPHA = 0.6;
+
+export class FlatView {
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.context = canvas.getContext("2d");
+    this.small = document.createElement("canvas");
+    this.colours = null;
+    this.wipe = 0.5;
+  }
+
+  /** colours: 256 of #rrggbb, far first. */
+  setColours(colours) {
+    this.colours = Uint32Array.from(colours, (c) => {
+      const n = parseInt(c.slice(1), 16);
+      return (0xff000000 | ((n & 0xff) << 16) | (n & 0xff00) | (n >> 16)) >>> 0;
+    });
+  }
+
+  draw(shot, mode) {
+    const { picture } = shot;
+    const w = picture.width, h = picture.height;
+    const isDouble = mode === "side";
+    this.resize(isDouble ? 2 * w : w, h);
+    if (mode !== "depth") this.context.drawImage(picture, 0, 0);
+    if (mode === "picture" || !this.colours) return;
+    this.colourise(shot);
+    this.context.globalAlpha = mode === "overlay" ? ALPHA : 1;
+    this.context.imageSmoothingQuality = "high";
+    const left = isDouble ? w : 0;
+    this.context.save();
+    if (mode === "wipe") {
+      this.context.beginPath();
+      this.context.rect(this.wipe * w, 0, w, h);
+      this.context.clip();
+    }
+    this.context.drawImage(this.small, left, 0, w, h);
+    this.context.restore();
+    this.context.globalAlpha = 1;
+  }
+
+  resize(width, height) {
+    if (this.canvas.width === width && this.canvas.height === height) return;
+    this.canvas.width = width;
+    this.canvas.height = height;
+  }
+
+  colourise(shot) {
+    const { small } = this;
+    if (small.width !== shot.columns || small.height !== shot.rows) {
+      small.width = shot.columns;
+      small.height = shot.rows;
+    }
+    const context = small.getContext("2d");
+    const image = context.createImageData(shot.columns, shot.rows);
+    const pixels = new Uint32Array(image.data.buffer);
+    const table = Uint32Array.from(nearness(shot), (near) => this.colours[Math.round(near * 255)]);
+    table[0] = 0xff000000;
+    for (let i = 0; i < pixels.length; i++) pixels[i] = table[shot.codes[i]];
+    context.putImageData(image, 0, 0);
+  }
+
+  /** Where in the picture (u, v from 0 to 1) a point of the page lies; null outside. */
+  locate(clientX, clientY, mode) {
+    const box = this.contentBox();
+    let u = (clientX - box.left) / box.width;
+    const v = (clientY - box.top) / box.height;
+    if (u < 0 || u >= 1 || v < 0 || v >= 1) return null;
+    if (mode === "side") u = (2 * u) % 1;
+    return { u, v };
+  }
+
+  /** Where a point of the picture lies, in px of the canvas element. */
+  place(u, v, mode, isRight) {
+    const box = this.contentBox();
+    const outer = this.canvas.getBoundingClientRect();
+    const share = mode === "side" ? (u + (isRight ? 1 : 0)) / 2 : u;
+    return { x: box.left - outer.left + share * box.width, y: box.top - outer.top + v * box.height };
+  }
+
+  /** The drawn part of the element: object-fit leaves bars. */
+  contentBox() {
+    const outer = this.canvas.getBoundingClientRect();
+    const scale = Math.min(outer.width / this.canvas.width, outer.height / this.canvas.height);
+    const width = this.canvas.width * scale, height = this.canvas.height * scale;
+    return { left: outer.left + (outer.width - width) / 2, top: outer.top + (outer.height - height) / 2, width, height };
+  }
+}

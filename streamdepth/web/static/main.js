@@ -1,0 +1,246 @@
+// The page: what is shown of which stream, and what its buttons do.
+
+import * as api from "./api.js";
+import { $, doing, make, toast } from "./dom.js";
+import { showFacts, showState, showTabs, stateOf } from "./facts.js";
+import { Feed } from "./feed.js";
+import { FlatView } from "./flat.js";
+import { showFiles } from "./kept.js";
+import { OwnCamera } from "./own_camera.js";
+import { plot } from "./plot.js";
+import { Reading } from "./reading.js";
+import { onTune, showControls } from "./tune.js";
+
+const VIEWS = { picture: "Picture", overlay: "Overlay", depth: "Depth", side: "Both", wipe: "Wipe", space: "3D" };
+const THEMES = { "": "As the system is", light: "Light", dark: "Dark" };
+
+const flat = new FlatView($("flat"));
+const reading = new Reading(flat, $("reading"));
+const own = new OwnCamera($("own-camera"), (reason) => reason && toast(reason));
+let space = null;
+let feed = null;
+let name = new URLSearchParams(location.search).get("stream");
+let status = null;
+let shot = null;
+let mode = "overlay";
+let link = { isUp: false, reason: "" };
+let colourName = "";
+
+const stream = () => status?.streams.find((s) => s.name === name) ?? null;
+
+async function begin() {
+  try {
+    status = await api.status();
+  } catch {
+    setTimeout(begin, 1000);
+    return;
+  }
+  choose(stream()?.name ?? status.streams[0].name);
+  await showFiles();
+}
+
+function choose(chosen) {
+  feed?.close();
+  [name, shot] = [chosen, null];
+  if (status.streams.length > 1) history.replaceState(null, "", `?stream=${name}`);
+  document.title = `${name} · streamdepth`;
+  const isSmall = matchMedia("(max-width: 860px)").matches || navigator.connection?.saveData;
+  feed = new Feed(name, isSmall ? "light" : "full", { shot: onShot, status: onStatus, link: onLink });
+  onStatus(status);
+}
+
+// ---- what arrives
+
+function onLink(isUp, reason) {
+  if (isUp && !link.isUp) showFiles().catch(() => {});
+  link = { isUp, reason };
+  showVeil();
+}
+
+/** Done once the picture is on the screen. */
+function onShot(next) {
+  return new Promise((shown) => requestAnimationFrame(() => {
+    shot?.picture.close();
+    shot = next;
+    draw();
+    showVeil();
+    shown();
+  }));
+}
+
+function onStatus(next) {
+  const before = stream();
+  status = next;
+  const now = stream();
+  if (!now) return;
+  if (before?.recording.active !== now.recording.active) showFiles().catch(() => {});
+  if (now.recording.failure && now.recording.failure !== before?.recording.failure) toast(now.recording.failure);
+  showTabs(status.streams, name, choose);
+  showState(now);
+  showFacts(now, status);
+  showControls(now, status);
+  showButtons(now);
+  showColours(now.controls.colormap).catch(() => (colourName = ""));
+  plot($("plot"), now.history);
+  showVeil();
+}
+
+function showButtons({ controls, recording }) {
+  $("pause").setAttribute("aria-pressed", controls.paused);
+  $("pause").textContent = controls.paused ? "Resume" : "Pause";
+  $("record").setAttribute("aria-pressed", recording.active);
+  $("record").lastElementChild.textContent = recording.active ? "Stop" : "Record";
+}
+
+// ---- the picture
+
+function draw() {
+  if (!shot) return;
+  const width = (mode === "side" ? 2 : 1) * shot.header.width;
+  $("screen").style.setProperty("--shape", `${width} / ${shot.header.height}`);
+  if (mode === "space") space?.draw(shot);
+  else flat.draw(shot, mode);
+  showLegend();
+  reading.show(shot, mode);
+}
+
+async function setMode(next) {
+  mode = next;
+  const isSpace = mode === "space";
+  if (isSpace && !(await makeSpace())) return pick("overlay");
+  $("flat").hidden = isSpace;
+  $("space").hidden = !isSpace;
+  $("wipe").hidden = mode !== "wipe";
+  draw();
+  showVeil();
+}
+
+async function makeSpace() {
+  try {
+    const { SpaceView } = await import("./space.js");
+    space ??= new SpaceView($("space"));
+  } catch (error) {
+    toast(`3D cannot be shown here: ${error.message}`);
+  }
+  return space;
+}
+
+function pick(view) {
+  $(`view-${view}`).checked = true;
+  setMode(view);
+}
+
+function makeViews() {
+  for (const [view, label] of Object.entries(VIEWS)) {
+    const input = make("input", { type: "radio", name: "view", value: view, id: `view-${view}`, checked: view === mode });
+    input.onchange = () => setMode(view);
+    $("views").append(make("label", {}, input, make("span", label)));
+  }
+}
+
+function showLegend() {
+  const { kind, range: [low, high] } = shot.header;
+  const isMetric = kind === "metric";
+  $("legend-near").textContent = isMetric ? Reading.metres(low) : "near";
+  $("legend-far").textContent = isMetric ? Reading.metres(high) : "far";
+  $("legend-note").textContent = isMetric ? "" : "relative, no unit";
+  $("legend").hidden = mode === "picture" || mode === "space";
+  $("hint").hidden = mode !== "space";
+  $("divider").hidden = mode !== "wipe";
+  $("divider").style.left = `${flat.place(flat.wipe, 0, mode).x}px`;
+}
+
+async function showColours(wanted) {
+  if (wanted === colourName) return;
+  colourName = wanted;
+  const colours = await api.colours(wanted);
+  flat.setColours(colours);
+  const context = $("legend-bar").getContext("2d");
+  colours.forEach((colour, i) => {
+    context.fillStyle = colour;
+    context.fillRect(255 - i, 0, 1, 1);
+  });
+  draw();
+}
+
+function showVeil() {
+  const now = stream();
+  const isInvited = Boolean(link.isUp && now?.camera && !own.isOn && now.state !== "live");
+  const text = veilText(now, isInvited);
+  $("veil").hidden = !text;
+  $("veil").classList.toggle("quiet", Boolean(shot && link.isUp && !isInvited));
+  $("veil-text").textContent = text;
+  $("veil-button").hidden = !isInvited;
+}
+
+function veilText(now, isInvited) {
+  if (!link.isUp) return link.reason || "The server does not answer. Trying again.";
+  if (isInvited) return "This stream shows the camera of whoever opens this page.";
+  if (!now || (shot && now.state === "live")) return "";
+  if (now.state === "live") return now.controls.paused ? "Paused before the first picture" : "Waiting for the first picture";
+  return now.reason ? `${stateOf(now)}\n${now.reason}` : stateOf(now);
+}
+
+// ---- what is done
+
+async function change(changes) {
+  stream().controls = await api.setControls(name, changes);
+  onStatus(status);
+}
+
+function setWipe(share) {
+  flat.wipe = Math.min(1, Math.max(0, share));
+  $("wipe").value = 100 * flat.wipe;
+  draw();
+}
+
+$("pause").onclick = doing(() => change({ paused: !stream().controls.paused }));
+$("snapshot").onclick = doing(async () => {
+  const { files } = await api.snapshot(name);
+  toast(`Kept ${files.join(", ")}`);
+  await showFiles();
+});
+$("record").onclick = doing(async () => {
+  stream().recording = await (stream().recording.active ? api.stopRecording : api.record)(name);
+  onStatus(status);
+  await showFiles();
+});
+$("whole").onclick = doing(() => (document.fullscreenElement ? document.exitFullscreen() : $("screen").requestFullscreen()));
+$("veil-button").onclick = doing(async () => {
+  await own.start(name);
+  showVeil();
+});
+$("wipe").oninput = () => setWipe($("wipe").value / 100);
+$("flat").addEventListener("pointermove", (event) => {
+  const at = mode === "wipe" && event.buttons ? flat.locate(event.clientX, event.clientY, mode) : null;
+  if (at) setWipe(at.u);
+});
+onTune({
+  change: doing(change),
+  resize: doing(async (size) => onStatus(await api.setModel(size))),
+  now: () => shot?.header.range ?? [0, 1],
+});
+
+document.addEventListener("keydown", (event) => {
+  const isTyping = event.target.matches("select, input:not([type=radio])");
+  if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
+  const button = { p: "pause", s: "snapshot", r: "record", f: "whole" }[event.key.toLowerCase()];
+  const view = Object.keys(VIEWS)[Number(event.key) - 1];
+  if (button) $(button).click();
+  else if (view) pick(view);
+});
+
+function setTheme(theme) {
+  document.documentElement.dataset.theme = theme;
+  localStorage.setItem("theme", theme);
+}
+setTheme(localStorage.getItem("theme") ?? "");
+$("theme").onclick = () => {
+  const names = Object.keys(THEMES);
+  setTheme(names[(names.indexOf(document.documentElement.dataset.theme) + 1) % names.length]);
+  toast(THEMES[document.documentElement.dataset.theme]);
+};
+addEventListener("resize", draw);
+
+makeViews();
+begin();

@@ -1,0 +1,53 @@
+// This device's camera as a stream: pictures go to the server, one at a time.
+
+import { socketAddress } from "./feed.js";
+
+const LONGEST_PX = 960, QUALITY = 0.8;
+
+export class OwnCamera {
+  constructor(video, ended) {
+    this.video = video;
+    this.ended = ended;
+    this.canvas = document.createElement("canvas");
+    this.isOn = false;
+  }
+
+  /** Asks for the camera and begins to send. Throws an Error with words for people. */
+  async start(name) {
+    if (!navigator.mediaDevices)
+      throw new Error("Browsers give a camera to pages of this machine or over HTTPS only.\n" +
+        "Open http://localhost on the machine itself, or start the server with --certificate and --key.");
+    try {
+      this.media = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 }, facingMode: "environment" } });
+    } catch (error) {
+      throw new Error(error.name === "NotAllowedError" ? "The camera was not allowed; allow it in the browser's settings."
+        : `The camera cannot be had: ${error.message}`);
+    }
+    this.video.srcObject = this.media;
+    await this.video.play();
+    this.socket = new WebSocket(socketAddress(`/api/streams/${name}/camera`));
+    this.isOn = true;
+    this.socket.onopen = () => this.send();
+    this.socket.onmessage = () => this.send();
+    this.socket.onclose = ({ reason }) => this.stop(reason);
+  }
+
+  async send() {
+    const { video, canvas } = this;
+    await new Promise((shown) => (video.requestVideoFrameCallback ? video.requestVideoFrameCallback(shown) : setTimeout(shown, 33)));
+    const scale = Math.min(1, LONGEST_PX / Math.max(video.videoWidth, video.videoHeight));
+    canvas.width = Math.round(video.videoWidth * scale);
+    canvas.height = Math.round(video.videoHeight * scale);
+    canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
+    const picture = await new Promise((done) => canvas.toBlob(done, "image/jpeg", QUALITY));
+    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(picture);
+  }
+
+  stop(reason = "") {
+    if (!this.isOn) return;
+    this.isOn = false;
+    this.media.getTracks().forEach((track) => track.stop());
+    this.socket.close();
+    this.ended(reason);
+  }
+}

@@ -1,0 +1,154 @@
+// The live point cloud: one point for each pixel of the depth map, placed on the GPU.
+
+import * as THREE from "./vendor/three.module.min.js";
+import { OrbitControls } from "./vendor/OrbitControls.js";
+import { nearness } from "./packets.js";
+
+const FARTHEST = 4; // how many times as far as its nearest the farthest of relative depth is drawn: geometry.py
+const ASSUMED_FOV = 60; // degrees, horizontal, of a camera that is not known
+const JUMP = 0.15; // a share: a pixel on a larger jump between near and far flies
+
+const VERTEX = `
+uniform sampler2D depth;
+uniform vec4 camera;
+uniform vec2 size;
+uniform float pixels;
+out vec2 place;
+float at(vec2 uv) { return texture(depth, clamp(uv, 0.5 / size, 1.0 - 0.5 / size)).r; }
+void main() {
+  place = position.xy;
+  float z = at(place);
+  vec2 dx = vec2(1.0 / size.x, 0.0), dy = vec2(0.0, 1.0 / size.y);
+  float a = at(place + dx), b = at(place - dx), c = at(place + dy), d = at(place - dy);
+  float nearest = min(min(a, b), min(c, d)), farthest = max(max(a, b), max(c, d));
+  bool flies = farthest > nearest * ${(1 + JUMP).toFixed(2)} && nearest > 0.0;
+  vec3 point = vec3((place - camera.zw) / camera.xy, 1.0) * z;
+  vec4 seen = modelViewMatrix * vec4(point.x, -point.y, -point.z, 1.0);
+  gl_Position = z > 0.0 && !flies ? projectionMatrix * seen : vec4(2.0, 2.0, 2.0, 1.0);
+  // as large as the gap to the next point, along the slope too
+  float flat_gap = z / (camera.x * size.x);
+  float gap = min(length(vec2(flat_gap, 0.5 * max(abs(a - b), abs(c - d)))), 2.5 * flat_gap);
+  gl_PointSize = max(1.0, pixels * gap / max(-seen.z, 0.001));
+}`;
+
+const FRAGMENT = `
+uniform sampler2D picture;
+in vec2 place;
+out vec4 colour;
+void main() { colour = vec4(texture(picture, place).rgb, 1.0); }`;
+
+export class SpaceView {
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.renderer = new THREE.WebGLRenderer({ canvas, antialias: true, powerPreference: "low-power" });
+    this.renderer.outputColorSpace = THREE.LinearSRGBColorSpace; // pictures are shown as they are
+    this.scene = new THREE.Scene();
+    this.scene.background = new THREE.Color(0x08090a);
+    this.eye = new THREE.PerspectiveCamera(50, 1, 0.01, 1000);
+    this.orbit = new OrbitControls(this.eye, canvas);
+    this.orbit.listenToKeyEvents(canvas);
+    this.orbit.addEventListener("change", () => this.render());
+    this.points = null;
+    this.isPlaced = false;
+    new ResizeObserver(() => this.render()).observe(canvas);
+  }
+
+  draw(shot) {
+    if (!this.points || this.columns !== shot.columns || this.rows !== shot.rows) this.build(shot);
+    const { uniforms } = this.points.material;
+    this.fill(shot);
+    uniforms.picture.value.dispose();
+    uniforms.picture.value = texture(new THREE.Texture(shot.picture));
+    uniforms.picture.value.flipY = false;
+    uniforms.camera.value.set(...(shot.header.camera ?? assumed(shot.header)));
+    if (!this.isPlaced) this.home();
+    this.render();
+  }
+
+  build(shot) {
+    this.points?.geometry.dispose();
+    this.points?.material.uniforms.depth.value.dispose();
+    if (this.points) this.scene.remove(this.points);
+    const { columns, rows } = shot;
+    const places = new Float32Array(3 * columns * rows);
+    for (let y = 0, i = 0; y < rows; y++)
+      for (let x = 0; x < columns; x++, i += 3) places.set([(x + 0.5) / columns, (y + 0.5) / rows, 0], i);
+    const geometry = new THREE.BufferGeometry();
+    geometry.setAttribute("position", new THREE.BufferAttribute(places, 3));
+    this.values = new Float32Array(columns * rows);
+    const depth = new THREE.DataTexture(this.values, columns, rows, THREE.RedFormat, THREE.FloatType);
+    const material = new THREE.ShaderMaterial({
+      glslVersion: THREE.GLSL3, vertexShader: VERTEX, fragmentShader: FRAGMENT,
+      uniforms: {
+        depth: { value: depth }, picture: { value: new THREE.Texture() }, camera: { value: new THREE.Vector4() },
+        size: { value: new THREE.Vector2(columns, rows) }, pixels: { value: 1 },
+      },
+    });
+    this.points = new THREE.Points(geometry, material);
+    this.points.frustumCulled = false;
+    this.scene.add(this.points);
+    [this.columns, this.rows] = [columns, rows];
+  }
+
+  /** Depth to draw: metres, or for relative depth a shape for looking only. */
+  fill(shot) {
+    const isMetric = shot.header.kind === "metric";
+    const table = isMetric
+      ? Float32Array.from({ length: 4096 }, (_, code) => shot.low + (code - 1) * shot.step)
+      : nearness(shot).map((near) => 1 / (1 / FARTHEST + near * (1 - 1 / FARTHEST)));
+    table[0] = 0;
+    let nearest = Infinity, farthest = 0;
+    for (let i = 0; i < this.values.length; i++) {
+      const z = (this.values[i] = table[shot.codes[i]]);
+      if (z > 0) { nearest = Math.min(nearest, z); farthest = Math.max(farthest, z); }
+    }
+    this.spread = [nearest, farthest];
+    this.points.material.uniforms.depth.value.needsUpdate = true;
+  }
+
+  /** Beside where the camera stood, with its field of view. */
+  home() {
+    this.eye.fov = (Math.atan(0.5 / this.points.material.uniforms.camera.value.y) * 360) / Math.PI;
+    const [nearest, farthest] = Number.isFinite(this.spread[0]) ? this.spread : [1, 4];
+    const middle = Math.min(Math.sqrt(nearest * farthest), 2.5 * nearest);
+    this.orbit.target.set(0, 0, -middle);
+    this.eye.position.set(0.2 * middle, 0.12 * middle, 0.06 * middle);
+    this.orbit.update();
+    this.isPlaced = true;
+  }
+
+  render() {
+    const { clientWidth: width, clientHeight: height } = this.canvas;
+    if (!width || !this.points) return;
+    this.renderer.setPixelRatio(Math.min(devicePixelRatio, 2));
+    this.renderer.setSize(width, height, false);
+    this.eye.aspect = width / height;
+    this.eye.updateProjectionMatrix();
+    const focal = (height * this.renderer.getPixelRatio()) / 2 / Math.tan((this.eye.fov * Math.PI) / 360);
+    this.points.material.uniforms.pixels.value = 1.3 * focal;
+    this.renderer.render(this.scene, this.eye);
+  }
+
+  /** How many points are drawn: for those who check. */
+  get count() {
+    return this.values ? this.values.reduce((n, z) => n + (z > 0), 0) : 0;
+  }
+
+  dispose() {
+    this.orbit.dispose();
+    this.renderer.dispose();
+  }
+}
+
+function texture(of) {
+  of.colorSpace = THREE.NoColorSpace;
+  of.generateMipmaps = false;
+  of.minFilter = THREE.LinearFilter;
+  of.needsUpdate = true;
+  return of;
+}
+
+function assumed({ width, height }) {
+  const f = 0.5 / Math.tan((ASSUMED_FOV * Math.PI) / 360);
+  return [f, (f * width) / height, 0.5, 0.5];
+}

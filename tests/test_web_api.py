@@ -1,0 +1,394 @@
+"""The page's API, over real connections to a real server."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import re
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+from prometheus_client.parser import text_string_to_metric_families
+from web_server import MOVING, Site, packet, running, wait_until
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection
+
+from streamdepth import build
+from streamdepth.errors import ModelLoadError
+from streamdepth.sinks.depth_reader import DepthVideo
+from streamdepth.sinks.web import packets
+from streamdepth.testing import ConstantEstimator
+from streamdepth.types import DepthKind
+from streamdepth.web import sockets
+
+NAME = "lavfi_testsrc2_size_320x240_rate_30"
+LIVE = f"/api/streams/{NAME}/live"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One server for the tests that leave it as they found it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "make_estimator", lambda _: ConstantEstimator(from_brightness=True))
+        with running(tmp_path_factory.mktemp("kept"), MOVING) as found:
+            yield found
+
+
+@pytest.fixture
+def metric_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "make_estimator", lambda _: ConstantEstimator(DepthKind.METRIC))
+
+
+def code_at_end(connection: ClientConnection) -> int:
+    """What the server closes a WebSocket with."""
+    with pytest.raises(ConnectionClosed) as closed:
+        for _ in iter(lambda: connection.recv(60), None):
+            pass
+    return closed.value.rcvd.code if closed.value.rcvd else 0
+
+
+class TestStatus:
+    def test_it_tells_how_the_stream_goes(self, site: Site) -> None:
+        wait_until(lambda: site.stream(NAME)["history"] and site.stream(NAME)["fps"] > 0)
+        told = site.get("/api/status").json
+        (stream,) = told["streams"]
+        assert stream["state"] == "live"
+        assert (stream["width"], stream["height"], stream["kind"], stream["unit"]) == (320, 240, "relative", None)
+        assert stream["written"] <= stream["read"]
+        assert stream["controls"]["smooth"] == "default"
+        assert any(second["latency_ms"] for second in stream["history"])
+        assert told["model"]["name"] == "constant"
+        assert set(stream["controls"]) <= {*told["choices"], "range", "paused"}
+
+    def test_health_and_unknown_streams(self, site: Site) -> None:
+        assert site.get("/healthz").json == {"status": "ok"}
+        for method, path in (("GET", ""), ("POST", "/snapshots"), ("PUT", "/recording"), ("DELETE", "/recording")):
+            answer = site.call(method, f"/api/streams/other{path}")
+            assert (answer.status, "no such stream" in answer.json["detail"]) == (404, True)
+
+    def test_metrics_are_prometheus_and_begin_with_streamdepth(self, site: Site) -> None:
+        answer = site.get("/metrics")
+        families = list(text_string_to_metric_families(answer.body.decode()))
+        assert len(families) > 10
+        assert all(family.name.startswith("streamdepth_") for family in families)
+        values = {(s.name, s.labels.get("state")): s.value for family in families for s in family.samples}
+        assert values["streamdepth_state", "live"] == 1
+        assert values["streamdepth_frames_written_total", None] > 0
+
+    def test_the_description_names_every_route(self, site: Site) -> None:
+        paths = site.get("/openapi.json").json["paths"]
+        assert {"/healthz", "/metrics", "/api/status", "/streams/{name}/mjpeg", "/api/files/{name}"} <= set(paths)
+        page = site.get("/api").body.decode()
+        assert not re.findall(r"""(?:src|href)=["']https?://""", page)
+
+
+class TestControls:
+    def test_what_is_changed_holds_and_the_rest_stays(self, site: Site) -> None:
+        changed = site.call("PATCH", f"/api/streams/{NAME}/controls", {"smooth": "light", "colormap": "turbo"})
+        assert changed.json == {
+            "style": "overlay", "colormap": "turbo", "smooth": "light", "range": "auto", "paused": False
+        }  # fmt: skip
+        wait_until(lambda: site.stream(NAME)["controls"]["colormap"] == "turbo")
+        site.call("PATCH", f"/api/streams/{NAME}/controls", {"smooth": "default", "colormap": "inferno"})
+
+    @pytest.mark.parametrize(
+        ("wrong", "told"),
+        [
+            ({"smooth": "offline"}, "for files"),
+            ({"smooth": "much"}, "choose one of"),
+            ({"colormap": "infermo"}, "did you mean"),
+            ({"range": "lock:3,1"}, "lock:LOW,HIGH"),
+            ({"style": "wild"}, "one of"),
+        ],
+    )
+    def test_what_cannot_be_is_refused_with_words(self, site: Site, wrong: dict[str, str], told: str) -> None:
+        before = site.stream(NAME)["controls"]
+        answer = site.call("PATCH", f"/api/streams/{NAME}/controls", wrong)
+        assert answer.status == 422
+        assert told in answer.json["detail"]
+        assert site.stream(NAME)["controls"] == before
+
+    def test_a_locked_range_is_shown(self, site: Site) -> None:
+        site.call("PATCH", f"/api/streams/{NAME}/controls", {"range": "lock:0.25,0.75"})
+        live = site.served.streams[NAME].live
+        wait_until(lambda: live.newest and live.newest.item.range == (0.25, 0.75))
+        site.call("PATCH", f"/api/streams/{NAME}/controls", {"range": "auto"})
+
+    def test_a_paused_stream_stands_still_and_goes_on(self, site: Site) -> None:
+        live = site.served.streams[NAME].live
+        site.call("PATCH", f"/api/streams/{NAME}/controls", {"paused": True})
+        wait_until(lambda: site.stream(NAME)["dropped"].get("paused", 0) > 5)
+        still = live.newest
+        before = site.stream(NAME)["dropped"]["paused"]
+        wait_until(lambda: site.stream(NAME)["dropped"]["paused"] > before + 5)
+        assert live.newest is still
+        site.call("PATCH", f"/api/streams/{NAME}/controls", {"paused": False})
+        wait_until(lambda: live.newest is not still)
+
+    def test_the_model_changes_its_size_between_two_frames(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def load(settings):
+            if settings.size == 448:
+                raise ModelLoadError("no room for rtsp://me:s3cr3t@host/ on purpose")
+            return ConstantEstimator(size=((settings.size or 224) // 8, 32))
+
+        monkeypatch.setattr(build, "make_estimator", load)
+        with running(tmp_path, MOVING) as site:
+            live = site.served.streams[NAME].live
+            assert site.get("/api/status").json["choices"]["size"] == [128, 160, 224, 320, 448]
+            assert site.call("PATCH", "/api/model", {"size": 320}).status == 200
+            wait_until(lambda: live.newest.item.depth.shape[0] == 40)
+            assert site.get("/api/status").json["model"]["size"] == 320
+            site.call("PATCH", "/api/model", {"size": 448})
+            wait_until(lambda: site.get("/api/status").json["model"]["failure"])
+            told = site.get("/api/status").json["model"]
+            assert told["size"] == 320
+            assert "448 px cannot be used" in told["failure"]
+            assert "s3cr3t" not in told["failure"]
+            assert "allowed: 128" in site.call("PATCH", "/api/model", {"size": 100}).json["detail"]
+
+
+class TestPictures:
+    def test_a_viewer_gets_the_picture_and_its_depth(self, site: Site) -> None:
+        with site.socket(LIVE) as viewer:
+            told, shown = None, []
+            while told is None or len(shown) < 6:
+                message = viewer.recv(60)
+                if isinstance(message, str):
+                    told = json.loads(message)
+                    continue
+                shown.append(packet(message))
+                viewer.send("ready")
+        header, jpeg, depth = shown[0]
+        assert told["streams"][0]["name"] == NAME
+        assert (header["width"], header["height"], header["kind"]) == (320, 240, "relative")
+        with Image.open(io.BytesIO(jpeg)) as picture:
+            assert picture.size == (320, 240)
+            brightness = np.asarray(picture.convert("RGB").resize((32, 24)), np.float32).mean(2) / 255
+        assert depth.shape == (24, 32)
+        assert np.corrcoef(brightness.ravel(), depth.ravel())[0, 1] > 0.8
+        indices = [h["index"] for h, _, _ in shown]
+        assert indices == sorted(set(indices))
+
+    def test_depth_is_packed_without_loss_beyond_its_levels(self) -> None:
+        rng = np.random.default_rng(0)
+        depth = rng.uniform(0.5, 9.0, (37, 53)).astype(np.float32)
+        depth[3:5] = np.nan
+        codes, low, step = packets.quantise(depth)
+        back = packets.unpack_codes(packets.pack_codes(codes), 53, 37)
+        np.testing.assert_array_equal(back, codes)
+        values = np.where(back > 0, low + (back - 1) * step, np.nan)
+        np.testing.assert_allclose(values, depth, atol=0.51 * step)
+        assert step < 9 / 4000
+
+    @pytest.mark.parametrize("depth", [np.full((4, 6), np.nan), np.full((4, 6), 2.5), np.full((1, 1), np.inf)])
+    def test_depth_without_values_or_contrast(self, depth: np.ndarray) -> None:
+        codes, low, step = packets.quantise(depth.astype(np.float32))
+        values = low + (codes.astype(float) - 1) * step
+        assert np.array_equal(codes > 0, np.isfinite(depth))
+        assert np.allclose(values[codes > 0], depth[codes > 0])
+
+    def test_a_viewer_that_shows_nothing_gets_two_pictures_and_slows_nobody(self, site: Site) -> None:
+        with site.socket(LIVE) as slow, site.socket(LIVE) as quick:
+            seen = 0
+            while seen < 30:
+                if isinstance(quick.recv(60), bytes):
+                    seen += 1
+                    quick.send("ready")
+            got = []
+            try:
+                while True:
+                    got.append(slow.recv(0.5))
+            except TimeoutError:
+                pass
+        assert sum(isinstance(message, bytes) for message in got) == 2
+
+    def test_pictures_are_made_once_for_all_and_not_for_nobody(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made: list[int] = []
+
+        def pack(item, detail):
+            made.append(item.frame.index)
+            return packets.pack(item, detail)
+
+        monkeypatch.setattr(sockets, "pack", pack)
+
+        def watch(viewer: ClientConnection) -> None:
+            for _ in range(20):
+                if isinstance(viewer.recv(60), bytes):
+                    viewer.send("ready")
+
+        written = site.stream(NAME)["written"]
+        wait_until(lambda: site.stream(NAME)["written"] > written + 5)
+        assert made == []
+        with ExitStack() as stack, ThreadPoolExecutor(4) as threads:
+            viewers = [stack.enter_context(site.socket(LIVE)) for _ in range(4)]
+            list(threads.map(watch, viewers))
+            assert site.stream(NAME)["viewers"] == 4
+        assert len(made) == len(set(made))
+        wait_until(lambda: site.stream(NAME)["viewers"] == 0)
+
+    @pytest.mark.parametrize("nonsense", ["hello", b"\x00" * 100, "ready" * 1000, "ready"], ids=range(4))
+    def test_nonsense_ends_a_connection(self, site: Site, nonsense: str | bytes) -> None:
+        with site.socket(LIVE) as viewer:
+            with suppress(ConnectionClosed):
+                for _ in range(4):  # more than were sent
+                    viewer.send(nonsense)
+            assert code_at_end(viewer) == sockets.WRONG
+
+    def test_there_is_a_limit_of_viewers(self, tmp_path: Path, quick_model: None) -> None:
+        with running(tmp_path, MOVING, web={"max_viewers": 1}) as site, site.socket(LIVE) as first:
+            first.recv(60)
+            with site.socket(LIVE) as second:
+                assert code_at_end(second) == sockets.TOO_MANY
+            assert site.get(f"/streams/{NAME}/mjpeg").status == 429
+
+    def test_motion_jpeg_and_single_pictures(self, site: Site) -> None:
+        parts = urlsplit(site.address)
+        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
+        connection.request("GET", f"/streams/{NAME}/mjpeg")
+        answer = connection.getresponse()
+        assert answer.headers["Content-Type"].startswith("multipart/x-mixed-replace")
+        pictures = []
+        while len(pictures) < 3:
+            line = answer.readline()
+            if line.startswith(b"Content-Length"):
+                answer.readline()
+                pictures.append(answer.read(int(line.split(b":")[1])))
+        connection.close()
+        assert {Image.open(io.BytesIO(p)).size for p in pictures} == {(320, 240)}
+        with Image.open(io.BytesIO(site.get(f"/streams/{NAME}/picture").body)) as one:
+            assert one.size == (320, 240)
+        wait_until(lambda: site.stream(NAME)["viewers"] == 0)
+
+    def test_motion_jpeg_is_read_by_ffmpeg(self, site: Site) -> None:
+        with av.open(f"{site.address}streams/{NAME}/mjpeg", format="mpjpeg", timeout=60) as container:
+            frames = [frame for frame, _ in zip(container.decode(video=0), range(5), strict=False)]
+        assert [(f.width, f.height) for f in frames] == [(320, 240)] * 5
+
+    def test_a_connection_that_is_cut_off_leaves_no_viewer(self, site: Site) -> None:
+        for _ in range(3):
+            raw = socket.create_connection(site.place.split(":"), timeout=60)
+            raw.sendall(f"GET /streams/{NAME}/mjpeg HTTP/1.1\r\nHost: {site.place}\r\n\r\n".encode())
+            raw.recv(100)
+            raw.close()
+        wait_until(lambda: site.stream(NAME)["viewers"] == 0)
+
+
+class TestKept:
+    def test_a_snapshot_has_picture_view_and_depth(self, tmp_path: Path, metric_model: None) -> None:
+        with running(tmp_path / "kept", MOVING) as site:
+            assert site.get("/api/files").json == {"files": []}
+            names = site.call("POST", f"/api/streams/{NAME}/snapshots").json["files"]
+            assert [n.removeprefix(names[0][:-4]) for n in names] == [".png", "_view.jpg", "_depth.png"]
+            depth = Image.open(io.BytesIO(site.get(f"/api/files/{names[2]}").body))
+            assert (depth.size, depth.text["streamdepth:unit"]) == ((320, 240), "mm")
+            assert 500 <= np.asarray(depth).min() <= np.asarray(depth).max() <= 2000
+            again = site.call("POST", f"/api/streams/{NAME}/snapshots").json["files"]
+            assert not {*names} & {*again}
+            assert {f["name"] for f in site.get("/api/files").json["files"]} == {*names, *again}
+
+    def test_a_recording_is_a_video_and_its_depth(self, tmp_path: Path, quick_model: None) -> None:
+        with running(tmp_path / "kept", MOVING) as site:
+            path = f"/api/streams/{NAME}/recording"
+            assert site.call("DELETE", path).status == 409
+            assert site.call("PUT", path).json == {"active": True, "failure": ""}
+            assert "stop it first" in site.call("PUT", path).json["detail"]
+            written = site.stream(NAME)["written"]
+            wait_until(lambda: site.stream(NAME)["written"] > written + 20)
+            assert site.get("/api/files").json == {"files": []}, "nothing is shown that is not complete"
+            assert site.call("DELETE", path).json == {"active": False, "failure": ""}
+            files = {Path(f["name"]).suffix: f["name"] for f in site.get("/api/files").json["files"]}
+            assert set(files) == {".mp4", ".mkv", ".json"}
+            part = site.get(f"/api/files/{files['.mp4']}", Range="bytes=0-99")
+            assert (part.status, len(part.body)) == (206, 100)
+        with av.open(str(tmp_path / "kept" / files[".mp4"])) as video:
+            times = [float(f.time) for f in video.decode(video=0)]
+        assert len(times) >= 20
+        assert times[0] == 0
+        assert len(list(DepthVideo(tmp_path / "kept" / files[".mkv"]))) == len(times)
+
+    def test_what_is_being_recorded_at_the_end_is_kept(self, tmp_path: Path, quick_model: None) -> None:
+        with running(tmp_path / "kept", MOVING) as site:
+            site.call("PUT", f"/api/streams/{NAME}/recording")
+            written = site.stream(NAME)["written"]
+            wait_until(lambda: site.stream(NAME)["written"] > written + 5)
+        (video,) = (tmp_path / "kept").glob("*.mp4")
+        with av.open(str(video)) as container:
+            assert sum(1 for _ in container.decode(video=0)) >= 5
+
+    def test_a_recording_that_fails_ends_and_the_stream_goes_on(
+        self, tmp_path: Path, quick_model: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with running(tmp_path / "kept", MOVING, min_free_mb=10**12) as site:
+            answer = site.call("PUT", f"/api/streams/{NAME}/recording")
+            assert (answer.status, "are to stay free" in answer.json["detail"]) == (409, True)
+            written = site.stream(NAME)["written"]
+            wait_until(lambda: site.stream(NAME)["written"] > written + 5)
+
+    @pytest.mark.parametrize("name", ["..%2f..%2fsecret.png", "%2e%2e/secret.png", "secret.png", "a_link.png"])
+    def test_no_name_leads_out_of_the_folder(self, tmp_path: Path, quick_model: None, name: str) -> None:
+        kept = tmp_path / "kept"
+        kept.mkdir()
+        (tmp_path / "secret.png").write_bytes(b"s3cr3t")
+        (kept / "secret.png").write_bytes(b"s3cr3t")
+        (kept / "x_20260101-000000.png").symlink_to(tmp_path / "secret.png")
+        with running(kept, MOVING) as site:
+            assert site.get("/api/files").json == {"files": []}
+            for path in (name, "x_20260101-000000.png"):
+                answer = site.get(f"/api/files/{path}")
+                assert (answer.status, b"s3cr3t" in answer.body) == (404, False)
+
+
+class TestBrowserCamera:
+    def test_pictures_that_a_page_sends_come_back_with_depth(self, tmp_path: Path, quick_model: None) -> None:
+        with running(tmp_path, web={"browser_camera": True}) as site:
+            stream = site.served.streams["browser"]
+            assert site.stream("browser")["camera"]
+            with site.socket("/api/streams/browser/camera") as camera:
+                for size in ((64, 48), (48, 64)):  # a phone that is turned
+                    picture = io.BytesIO()
+                    Image.new("RGB", size, (200, 30, 30)).save(picture, "JPEG")
+                    for _ in range(3):
+                        camera.send(picture.getvalue())
+                        assert camera.recv(60) == "ready"
+                    wait_until(
+                        lambda size=size: (
+                            stream.live.newest and stream.live.newest.item.frame.image.shape[1::-1] == size
+                        )
+                    )
+                assert site.stream("browser")["state"] == "live"
+                with site.socket("/api/streams/browser/camera") as other:
+                    assert code_at_end(other) == sockets.TAKEN
+            wait_until(lambda: site.stream("browser")["state"] == "reconnecting")
+            assert site.stream("browser")["width"] == 48
+
+    @pytest.mark.parametrize("what", ["text", "garbage", "huge header", "cut off"])
+    def test_what_is_no_picture_ends_the_connection(self, tmp_path: Path, quick_model: None, what: str) -> None:
+        picture = io.BytesIO()
+        Image.new("RGB", (2400, 8) if what == "huge header" else (64, 48)).save(picture, "PNG")
+        data = {"text": "hello", "garbage": b"\x89PNG nonsense", "cut off": picture.getvalue()[:40]}
+        with running(tmp_path, web={"browser_camera": True}) as site:
+            with site.socket("/api/streams/browser/camera") as camera:
+                camera.send(data.get(what, picture.getvalue()))
+                assert code_at_end(camera) == sockets.WRONG
+            assert site.get("/healthz").status == 200
+
+    def test_a_message_that_is_too_large_is_not_read(self, tmp_path: Path, quick_model: None) -> None:
+        with running(tmp_path, MOVING, web={"browser_camera": True}) as site:
+            with site.socket("/api/streams/browser/camera") as camera:
+                camera.send(b"\xff" * (sockets.LARGEST_MESSAGE + 1))
+                assert code_at_end(camera) == 1009
+            with site.socket(f"/api/streams/{NAME}/camera") as wrong:
+                assert code_at_end(wrong) == sockets.UNKNOWN

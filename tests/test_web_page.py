@@ -1,0 +1,277 @@
+"""The page in a real browser: Debian's Chromium, without a screen, driven by Playwright."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import rtsp_server
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from web_server import MOVING, Site, running, wait_until
+
+from streamdepth import build
+from streamdepth.testing import ConstantEstimator
+from streamdepth.types import DepthKind
+
+ROOT = Path(__file__).parent.parent
+NAME = "lavfi_testsrc2_size_320x240_rate_30"
+CHROMIUM = shutil.which("chromium") or ""
+FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--mute-audio"]
+PATIENCE = 60_000
+"""Milliseconds; the machine may be busy."""
+
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no browser; apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def camera_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second of the sample, as Chromium's fake camera takes it."""
+    path = tmp_path_factory.mktemp("clip") / "camera.y4m"
+    with av.open(str(ROOT / "samples/room.mp4")) as clip, av.open(str(path), "w", format="yuv4mpegpipe") as out:
+        video = out.add_stream("wrapped_avframe", rate=24)
+        video.width, video.height, video.pix_fmt = 320, 180, "yuv420p"
+        for number, (frame, _) in enumerate(zip(clip.decode(video=0), range(24), strict=False)):
+            small = frame.reformat(320, 180, "yuv420p")
+            small.pts, small.time_base = number, Fraction(1, 24)
+            out.mux(video.encode(small))
+        out.mux(video.encode(None))
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(camera_clip: Path) -> Iterator[Browser]:
+    fake = [f"--use-file-for-fake-video-capture={camera_clip}", "--use-fake-device-for-media-stream"]
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *fake])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page on which no script may fail, and that loads nothing from elsewhere."""
+    context = browser.new_context(viewport={"width": 1280, "height": 860}, permissions=["camera"])
+    context.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
+    found, errors, hosts = context.new_page(), list[str](), set[str]()
+    found.on("pageerror", lambda error: errors.append(str(error)))
+    found.on("request", lambda request: hosts.add(request.url.split("/")[2].split(":")[0]))
+    yield found
+    context.close()
+    assert errors == []
+    assert hosts <= {"127.0.0.1", ""}
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.setattr(build, "make_estimator", lambda _: ConstantEstimator(size=(24, 32), from_brightness=True))
+    with running(tmp_path / "kept", MOVING) as found:
+        yield found
+
+
+def open_page(page: Page, site: Site) -> None:
+    page.goto(site.address)
+    expect(page.locator("#veil")).to_be_hidden()
+
+
+def look(page: Page, where: str = "#flat") -> np.ndarray:
+    """What is seen of an element, (H, W, 3)."""
+    return np.asarray(Image.open(io.BytesIO(page.locator(where).screenshot())).convert("RGB"), np.int16)
+
+
+def view(page: Page, name: str) -> None:
+    page.locator("#views label", has_text=name).click()
+
+
+class TestPicture:
+    def test_depth_moves(self, page: Page, site: Site) -> None:
+        open_page(page, site)
+        for name in ("Picture", "Depth", "Both"):
+            view(page, name)
+            first = look(page)
+            assert first.std() > 10, name
+            wait_until(lambda first=first: np.abs(look(page) - first).mean() > 0.5)
+        expect(page.locator("#legend-note")).to_have_text("relative, no unit")
+
+    def test_wipe_shows_the_picture_left_and_depth_right(self, page: Page, site: Site) -> None:
+        open_page(page, site)
+        page.keyboard.press("p")
+        expect(page.locator("#pause")).to_have_text("Resume")
+        seen = {}
+        for name in ("Picture", "Depth", "Wipe"):
+            view(page, name)
+            seen[name] = look(page)[:, :, :]
+        width = seen["Wipe"].shape[1]
+        left, right = slice(0, width // 2 - 8), slice(width // 2 + 8, None)
+        assert np.abs(seen["Wipe"] - seen["Picture"])[:, left].mean() < 2
+        assert np.abs(seen["Wipe"] - seen["Depth"])[:, right].mean() < 2
+        page.locator("#wipe").focus()
+        for _ in range(10):
+            page.keyboard.press("ArrowRight")
+        assert page.locator("#wipe").input_value() == "60"
+
+    def test_relative_depth_is_never_told_in_metres(self, page: Page, site: Site) -> None:
+        open_page(page, site)
+        page.locator("#flat").hover()
+        expect(page.locator("#reading")).to_contain_text("% near, relative")
+        assert " m" not in page.locator("#legend").inner_text().replace("\n", " ").replace("no unit", "")
+
+    def test_metric_depth_is_told_in_metres_under_pointer_and_keys(
+        self, page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(build, "make_estimator", lambda _: ConstantEstimator(DepthKind.METRIC, size=(100, 100)))
+        with running(tmp_path, MOVING) as site:
+            open_page(page, site)
+            box = page.locator("#flat").bounding_box()
+            page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 0.75 * box["height"])
+            expect(page.locator("#reading")).to_have_text("1.64 m")  # 0.5 to 2 m from top to bottom, 75th row of 100
+            page.mouse.move(0, 0)
+            expect(page.locator("#reading")).to_be_hidden()
+            page.locator("#flat").focus()
+            page.keyboard.press("ArrowDown")
+            expect(page.locator("#reading")).to_have_text("1.29 m")
+            expect(page.locator("#legend-far")).to_contain_text(" m")
+
+    def test_3d_shows_points_that_turn(self, page: Page, site: Site) -> None:
+        open_page(page, site)
+        view(page, "3D")
+        wait_until(lambda: (look(page, "#space") > 40).any(axis=2).mean() > 0.1)
+        page.keyboard.press("p")
+        expect(page.locator("#pause")).to_have_text("Resume")
+        before = look(page, "#space")
+        box = page.locator("#space").bounding_box()
+        page.mouse.move(box["x"] + 300, box["y"] + 200)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 420, box["y"] + 240, steps=4)
+        page.mouse.up()
+        wait_until(lambda: np.abs(look(page, "#space") - before).mean() > 2)
+
+
+class TestControls:
+    def test_what_is_tuned_takes_effect(self, page: Page, site: Site) -> None:
+        open_page(page, site)
+        control = site.served.streams[NAME].control
+        view(page, "Depth")
+        page.select_option("[name=colormap]", "gray")
+        wait_until(lambda: control.value.colormap == "gray")
+        wait_until(lambda: np.ptp(look(page)[20:-20, 20:-20], axis=2).max() < 12)
+        page.select_option("[name=smooth]", "light")
+        page.select_option("[name=style]", "depth")
+        page.select_option("[name=range]", "lock")
+        wait_until(lambda: control.value.range.startswith("lock:"))
+        page.locator("[name=low]").fill("0.125")
+        page.locator("[name=low]").press("Tab")
+        wait_until(lambda: control.value.range.startswith("lock:0.125,"))
+        assert (control.value.smooth, control.value.style) == ("light", "depth")
+        page.select_option("[name=range]", "auto")
+        wait_until(lambda: control.value.range == "auto")
+        page.locator("[name=size]").select_option("320")
+        wait_until(lambda: site.served.model.value.size == 320)
+
+    def test_a_refusal_is_said(self, page: Page, site: Site) -> None:
+        open_page(page, site)
+        page.select_option("[name=range]", "lock")
+        page.locator("[name=low]").fill("99")
+        page.locator("[name=low]").press("Tab")
+        expect(page.locator("#toast")).to_contain_text("lock:LOW,HIGH")
+
+    def test_a_recording_plays_and_a_snapshot_opens(self, page: Page, site: Site) -> None:
+        open_page(page, site)
+        page.locator("#record").click()
+        expect(page.locator("#record")).to_have_text("Stop")
+        written = site.stream(NAME)["written"]
+        wait_until(lambda: site.stream(NAME)["written"] > written + 40)
+        page.locator("#record").click()
+        page.locator("#files button", has_text=".mp4").click()
+        video = page.locator("#player video")
+        wait_until(lambda: video.evaluate("v => v.currentTime > 0.3 && v.videoWidth == 320"))
+        page.keyboard.press("Escape")
+        page.locator("#snapshot").click()
+        expect(page.locator("#files li")).to_have_count(5)
+        page.locator("#files button", has_text="_view.jpg").click()
+        wait_until(lambda: page.locator("#player img").evaluate("i => i.naturalWidth == 320"))
+
+    def test_facts_and_latency_are_shown(self, page: Page, site: Site) -> None:
+        open_page(page, site)
+        facts = page.locator("#facts")
+        expect(facts).to_contain_text("240 px")
+        expect(facts).to_contain_text("constant")
+        expect(page.locator("#p95")).to_contain_text("ms")
+        expect(page.locator("#state")).to_have_text("live")
+        wait_until(lambda: len(page.locator("#plot .p50").get_attribute("points").split()) >= 2)
+
+    def test_everything_is_reached_by_the_keyboard(self, page: Page, site: Site) -> None:
+        open_page(page, site)
+        page.keyboard.press("3")
+        expect(page.locator("#view-depth")).to_be_checked()
+        seen = set()
+        for _ in range(30):
+            page.keyboard.press("Tab")
+            seen.add(page.evaluate("() => document.activeElement.id || document.activeElement.name"))
+        assert {"flat", "view-depth", "pause", "snapshot", "record", "whole", "theme"} <= seen
+        assert {"colormap", "smooth", "size", "range", "style"} <= seen
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_a_phone_shows_it_all_without_scrolling_sideways(self, page: Page, site: Site, scheme: str) -> None:
+        page.set_viewport_size({"width": 360, "height": 740})
+        page.emulate_media(color_scheme=scheme)
+        open_page(page, site)
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
+        ground = look(page, "body")[-4:, :4].mean()
+        assert ground < 60 if scheme == "dark" else ground > 200
+
+
+class TestConnections:
+    def test_the_page_comes_back_when_the_server_does(self, page: Page, tmp_path: Path, quick_model: None) -> None:
+        port = rtsp_server.free_port()
+        with running(tmp_path, MOVING, port=port) as site:
+            open_page(page, site)
+        expect(page.locator("#veil")).to_contain_text("does not answer")
+        with running(tmp_path, MOVING, port=port) as site:
+            expect(page.locator("#veil")).to_be_hidden()
+            wait_until(lambda: site.stream(NAME)["viewers"] == 1)
+
+    def test_several_streams_are_chosen_by_tabs(self, page: Page, tmp_path: Path, quick_model: None) -> None:
+        with running(tmp_path, MOVING, "lavfi:testsrc=size=160x120:rate=30") as site:
+            open_page(page, site)
+            expect(page.locator("#facts")).to_contain_text("240 px")
+            page.locator("#streams button").nth(1).click()
+            expect(page.locator("#facts")).to_contain_text("120 px")
+            page.reload()
+            expect(page.locator("#facts")).to_contain_text("120 px")
+
+    def test_a_token_opens_the_page_once_and_for_all(self, page: Page, tmp_path: Path, quick_model: None) -> None:
+        with running(tmp_path, MOVING, web={"token": "a-token-for-tests"}) as site:
+            page.goto(site.address)
+            page.locator("input[name=token]").fill("a-token-for-tests")
+            page.keyboard.press("Enter")
+            expect(page.locator("#veil")).to_be_hidden()
+            assert "token" not in page.url
+            page.goto(site.address)
+            expect(page.locator("#veil")).to_be_hidden()
+
+    def test_the_browsers_own_camera_comes_back_with_depth(
+        self, page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(build, "make_estimator", lambda _: ConstantEstimator(from_brightness=True))
+        with running(tmp_path, web={"browser_camera": True}) as site:
+            page.goto(site.address)
+            page.locator("#veil-button").click()
+            expect(page.locator("#veil")).to_be_hidden()
+            wait_until(lambda: site.stream("browser")["written"] > 10)
+            assert site.served.streams["browser"].live.newest.item.frame.image.std() > 20
+            view(page, "Picture")
+            assert look(page).std() > 20
+
+    def test_the_api_page_lists_every_route(self, page: Page, site: Site) -> None:
+        paths = site.get("/openapi.json").json["paths"]
+        page.goto(f"{site.address}api")
+        expect(page.locator("article")).to_have_count(sum(map(len, paths.values())))
+        expect(page.locator("#api")).to_contain_text("/api/streams/{name}/controls")

@@ -1,0 +1,228 @@
+"""Who may use the page, and what it never tells."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import http_server
+import media
+import pytest
+from web_server import MOVING, Site, running, wait_until
+from websockets.exceptions import InvalidStatus
+
+from streamdepth import build
+from streamdepth.errors import ConfigError
+from streamdepth.testing import ConstantEstimator
+from streamdepth.web.security import LARGEST_BODY, make_access
+from streamdepth.web.server import WebServer
+
+NAME = "lavfi_testsrc2_size_320x240_rate_30"
+TOKEN = "a-token-for-tests"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server with a token."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "make_estimator", lambda _: ConstantEstimator())
+        web = {"token": TOKEN, "allow_host": ["camera.example"], "browser_camera": True}
+        with running(tmp_path_factory.mktemp("kept"), MOVING, web=web) as found:
+            yield found
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+class TestToken:
+    def test_nothing_but_health_is_given_without_it(self, site: Site) -> None:
+        described = site.get("/openapi.json", **bearer(TOKEN)).json
+        routes = [(verb.upper(), path) for path, verbs in described["paths"].items() for verb in verbs]
+        routes += [("GET", path) for path in ("/", "/api", "/openapi.json", "/static/main.js", "/docs", "/nothing")]
+        assert len(routes) > 20
+        for method, path in routes:
+            answer = site.call(method, path.replace("{name}", NAME), **{"Content-Length": "0"})
+            assert answer.status == (200 if path == "/healthz" else 401), (method, path)
+            assert NAME not in answer.body.decode()
+
+    @pytest.mark.parametrize("path", [f"/api/streams/{NAME}/live", "/api/streams/browser/camera", "/nothing"])
+    def test_no_socket_is_opened_without_it(self, site: Site, path: str) -> None:
+        for headers in ({}, bearer("wrong"), {"Cookie": f"streamdepth_{site.server.port}=wrong"}):
+            with pytest.raises(InvalidStatus) as refused, site.socket(path, additional_headers=headers):
+                pass
+            assert refused.value.response.status_code == 403
+
+    @pytest.mark.parametrize("token", ["", "wrong", TOKEN[:-1], TOKEN + "x", TOKEN.upper(), "tök€n"])
+    def test_a_wrong_one_is_refused_however_it_is_sent(self, site: Site, token: str) -> None:
+        sent = token.encode().decode("latin-1")
+        assert site.get("/api/status", **bearer(sent)).status == 401
+        assert site.get("/api/status", Cookie=f"streamdepth_{site.server.port}={sent}").status == 401
+        assert site.get(f"/api/status?token={token.encode().hex()}").status == 401
+
+    def test_the_right_one_opens_everything(self, site: Site) -> None:
+        assert site.get("/api/status", **bearer(TOKEN)).status == 200
+        assert site.get(f"/streams/{NAME}/picture?token={TOKEN}").status == 200
+        assert site.call("POST", f"/api/streams/{NAME}/snapshots?token={TOKEN}").status == 401, "only to look"
+        with site.socket(f"/api/streams/{NAME}/live", additional_headers=bearer(TOKEN)) as viewer:
+            assert viewer.recv(60)
+
+    def test_it_leaves_the_address_after_the_first_visit(self, site: Site) -> None:
+        first = site.get(f"/?stream={NAME}&token={TOKEN}")
+        assert (first.status, first.headers["location"]) == (303, f"/?stream={NAME}")
+        cookie = first.headers["set-cookie"]
+        assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= {part.strip() for part in cookie.split(";")}
+        page = site.get(first.headers["location"], Cookie=cookie.split(";")[0])
+        assert page.status == 200
+        assert TOKEN not in page.body.decode()
+
+    def test_who_has_none_is_asked_for_it(self, site: Site) -> None:
+        page = site.get("/")
+        assert page.status == 401
+        assert page.headers["www-authenticate"] == "Bearer"
+        assert 'name="token"' in page.body.decode()
+        assert "sha256-" in page.headers["content-security-policy"]
+
+    def test_it_is_made_where_others_can_reach_the_server(self) -> None:
+        for host in ("0.0.0.0", "192.168.1.5", "::", "camera.example"):
+            made = [make_access(host, None, [], port=1, is_secure=False).token for _ in range(2)]
+            assert made[0] != made[1]
+            assert all(token and len(token) >= 24 for token in made)
+        for host in ("127.0.0.1", "::1", "localhost", "127.9.9.9"):
+            assert make_access(host, None, [], port=1, is_secure=False).token is None
+
+    @pytest.mark.parametrize("token", ["short", "", "with\nnewline", "schlüssel-von-uns"])
+    def test_a_bad_one_is_refused_at_the_start(self, token: str) -> None:
+        with pytest.raises(ConfigError, match="at least 8 characters, printable"):
+            make_access("127.0.0.1", token, [], port=1, is_secure=False)
+
+
+class TestOrigin:
+    @pytest.mark.parametrize(
+        "host", ["evil.example", "127.0.0.1.evil.example", "", "localhost.evil.example:80", "[::1"]
+    )
+    def test_a_strangers_name_for_this_machine_is_not_ours(self, site: Site, host: str) -> None:
+        answer = site.get("/api/status", Host=host, **bearer(TOKEN))
+        assert (answer.status, "--allow-host" in answer.json["detail"]) == (403, True)
+
+    @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:9", "[::1]:9", "192.168.1.5", "Camera.Example:443"])
+    def test_our_own_names_are_known(self, site: Site, host: str) -> None:
+        assert site.get("/api/status", Host=host, **bearer(TOKEN)).status == 200
+
+    @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
+    def test_other_sites_pages_may_do_nothing(self, site: Site, origin: str) -> None:
+        for method, path in (("GET", "/api/status"), ("POST", f"/api/streams/{NAME}/snapshots")):
+            assert site.call(method, path, Origin=origin, **bearer(TOKEN)).status == 403
+        for path in (f"/api/streams/{NAME}/live", "/api/streams/browser/camera"):
+            with (
+                pytest.raises(InvalidStatus) as refused,
+                site.socket(path, origin=origin, additional_headers=bearer(TOKEN)),
+            ):
+                pass
+            assert refused.value.response.status_code == 403
+
+    def test_our_own_page_may(self, site: Site) -> None:
+        origin = site.address.rstrip("/")
+        assert site.get("/api/status", Origin=origin, **bearer(TOKEN)).status == 200
+        path = f"/api/streams/{NAME}/live"
+        with site.socket(path, origin=origin, additional_headers=bearer(TOKEN)) as viewer:
+            assert viewer.recv(60)
+
+    def test_other_sites_may_lead_here_and_embed_nothing(self, site: Site) -> None:
+        embedded = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", **bearer(TOKEN)}
+        assert site.get(f"/streams/{NAME}/picture", **embedded).status == 403
+        link = embedded | {"Sec-Fetch-Mode": "navigate"}
+        assert site.get("/", **link).status == 200
+
+    def test_without_a_token_too(self, tmp_path: Path, quick_model: None) -> None:
+        with running(tmp_path, MOVING) as site:
+            assert site.get("/api/status").status == 200
+            assert site.get("/api/status", Host="evil.example").status == 403
+            assert site.get("/api/status", Origin="https://evil.example").status == 403
+
+
+class TestLimits:
+    def test_a_large_body_is_not_read(self, site: Site) -> None:
+        path = f"/api/streams/{NAME}/controls"
+        answer = site.call("PATCH", path, b"x" * (LARGEST_BODY + 1), **bearer(TOKEN))
+        assert answer.status == 413
+        with socket.create_connection(site.place.split(":"), timeout=60) as raw:
+            head = f"PATCH {path} HTTP/1.1\r\nHost: {site.place}\r\nAuthorization: Bearer {TOKEN}\r\n"
+            raw.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
+            assert b" 411 " in raw.recv(1000)
+
+    def test_every_answer_has_the_headers(self, site: Site) -> None:
+        for path, headers in (("/", bearer(TOKEN)), ("/", {}), ("/healthz", {}), ("/nothing", bearer(TOKEN))):
+            found = site.get(path, **headers).headers
+            policy = found["content-security-policy"]
+            assert "default-src 'none'" in policy
+            assert "unsafe" not in policy
+            assert found["x-content-type-options"] == "nosniff"
+            assert found["referrer-policy"] == "no-referrer"
+            assert found["cross-origin-resource-policy"] == "same-origin"
+            assert "server" not in found
+
+
+def test_credentials_of_sources_appear_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the page, the API, the metrics, the status on a socket, file names, errors and the log."""
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setattr(build, "make_estimator", lambda _: ConstantEstimator())
+    media.write_video(tmp_path / "a.mp4", count=40)
+    with http_server.serve(tmp_path) as address:
+        secret = address.replace("://", "://someone:s3cr3t@") + "/a.mp4?token=t0psecret"
+        with running(tmp_path / "kept", secret, web={"token": "hunter2-hunter2"}) as site:
+            site.headers = bearer("hunter2-hunter2")
+            wait_until(lambda: site.get("/api/status").json["streams"][0]["fps"] > 0)
+            name = site.get("/api/status").json["streams"][0]["name"]
+            site.call("POST", f"/api/streams/{name}/snapshots")
+            site.call("PATCH", f"/api/streams/{name}/controls", {"colormap": "no"})
+            texts = [
+                site.get(path).body for path in ("/", "/api", "/openapi.json", "/api/status", "/metrics", "/api/files")
+            ]
+            texts += [site.get(path).body for path in (f"/api/streams/{name}", "/api/streams/none", "/api/files/none")]
+            with site.socket(f"/api/streams/{name}/live", additional_headers=site.headers) as viewer:
+                texts += [m if isinstance(m, bytes) else m.encode() for m in (viewer.recv(60) for _ in range(3))]
+            report = site.served.pipeline.report()
+    everything = b"\n".join(texts).decode("latin-1") + str(report.as_json())
+    everything += "\n".join(r.getMessage() for r in caplog.records if r.name != "websockets.client")  # that is us
+    everything += "".join(str(path) for path in (tmp_path / "kept").iterdir())
+    assert "127.0.0.1" in everything
+    for word in ("s3cr3t", "t0psecret", "someone", "hunter2"):
+        assert word not in everything
+
+
+class TestListening:
+    def test_a_port_in_use_is_told_at_once(self, cli: Callable, quick_model: None, tmp_path: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            done = cli("serve", MOVING, "--port", taken.getsockname()[1], "--folder", tmp_path)
+        assert done.code == 2
+        assert "choose another --port" in done.err
+
+    def test_a_certificate_that_is_none(self, cli: Callable, quick_model: None, tmp_path: Path) -> None:
+        (tmp_path / "c.pem").write_text("nonsense")
+        for file in ("c.pem", "missing.pem"):
+            done = cli("serve", MOVING, "--port", "0", "--certificate", tmp_path / file)
+            assert done.code == 2
+            assert "give both as PEM files" in done.err
+
+    def test_the_address_of_a_server_for_all_has_a_number(self, tmp_path: Path, quick_model: None) -> None:
+        with running(tmp_path, MOVING) as site:
+            site.server.bind = site.server.bind.__class__(host="0.0.0.0")
+            assert WebServer.address.fget(site.server).count(".") == 3
+
+    def test_serve_prints_where_to_look_and_ends(self, cli: Callable, quick_model: None, tmp_path: Path) -> None:
+        done = cli("serve", MOVING, "--port", "0", "--max-frames", "5", "--folder", tmp_path / "kept", "--token", TOKEN)
+        assert done.code == 0
+        assert done.out.startswith("http://127.0.0.1:")
+        assert done.out.strip().endswith(f"/?token={TOKEN}")
+        assert "frames in" in done.err
+        assert not (tmp_path / "kept").exists()
+
+    def test_serve_without_a_source_says_what_to_give(self, cli: Callable) -> None:
+        done = cli("serve")
+        assert done.code == 2
+        assert "--browser-camera" in done.err

@@ -1,0 +1,116 @@
+"""`streamdepth serve` within the test's process, on a free port of 127.0.0.1, and what talks to it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+from websockets.sync.client import ClientConnection, connect
+
+from streamdepth import config
+from streamdepth.build_web import bind_of, serving
+from streamdepth.sinks.web.packets import unpack_codes
+from streamdepth.web.served import Served
+from streamdepth.web.server import WebServer
+
+MOVING = "lavfi:testsrc2=size=320x240:rate=30"
+"""An endless stream that moves."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Site:
+    """A running server."""
+
+    address: str
+    served: Served
+    server: WebServer
+    headers: dict[str, str] = field(default_factory=dict)
+    """Sent with every call."""
+
+    @property
+    def place(self) -> str:
+        """Host and port."""
+        return urlsplit(self.address).netloc
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        """One request. Keyword arguments are headers, with `_` for `-`."""
+        parts = urlsplit(self.address)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
+        text = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
+        sent = {"Content-Type": "application/json"} if text is not None else {}
+        sent |= self.headers | {name.replace("_", "-"): value for name, value in headers.items()}
+        try:
+            connection.request(method, path, text, sent)
+            got = connection.getresponse()
+            return Answer(got.status, {k.lower(): v for k, v in got.getheaders()}, got.read())
+        finally:
+            connection.close()
+
+    def get(self, path: str, **headers: str) -> Answer:
+        return self.call("GET", path, **headers)
+
+    def stream(self, name: str) -> Any:
+        """Its status."""
+        return self.get(f"/api/streams/{name}").json
+
+    def socket(self, path: str, **options: Any) -> ClientConnection:
+        """An open WebSocket; no proxy of the machine is asked."""
+        address = self.address.replace("http", "ws", 1).rstrip("/") + path
+        return connect(address, proxy=None, max_size=None, compression=None, open_timeout=60, **options)
+
+
+def packet(data: bytes) -> tuple[dict[str, Any], bytes, np.ndarray]:
+    """Header, JPEG, and depth with NaN for unknown."""
+    length = int.from_bytes(data[:4], "little")
+    header = json.loads(data[4 : 4 + length])
+    jpeg = data[4 + length : 4 + length + header["picture"]]
+    width, height, low, step = header["map"]
+    codes = unpack_codes(data[-header["depth"] :], width, height)
+    return header, jpeg, np.where(codes > 0, low + (codes - 1.0) * step, np.nan)
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
+    """Fails when `condition` does not become true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+@contextmanager
+def running(folder: Path, *sources: str, port: int = 0, **settings: Any) -> Iterator[Site]:
+    """A site that shows `sources`, with pictures already; `web`: a dictionary of the page's settings."""
+    web = {"port": port, "folder": folder, **settings.pop("web", {})}
+    chosen = config.make({"source": sources, "web": web, **settings})
+    with serving(chosen) as served, WebServer(served, bind_of(chosen)) as server:
+        runner = threading.Thread(target=served.pipeline.run, name="streamdepth test run")
+        runner.start()
+        try:
+            watched = [s for s in served.streams.values() if s.browser is None]
+            wait_until(lambda: all(s.live.newest for s in watched))
+            yield Site(server.address, served, server)
+        finally:
+            served.pipeline.stop()
+            runner.join(60)

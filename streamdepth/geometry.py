@@ -6,6 +6,7 @@ x points right, y down, z forward, as in OpenCV and ROS's optical frames; metres
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import cast
 
 import cv2
@@ -76,9 +77,15 @@ class Volume:
     highest_m: float
 
 
+@lru_cache(maxsize=4)
 def rays(camera: Intrinsics, width: int, height: int) -> Floats:
-    """(height, width, 2) float64: x / z and y / z of what each pixel sees, at this size of the camera's picture."""
-    camera = camera.resized(width, height)
+    """(height, width, 2) float64, read-only: x / z and y / z of what each pixel sees, at this size of the picture."""
+    found = _rays(camera.resized(width, height), width, height)
+    found.setflags(write=False)
+    return found
+
+
+def _rays(camera: Intrinsics, width: int, height: int) -> Floats:
     u, v = np.meshgrid(np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64))
     if not camera.distortion:
         return np.stack([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy], axis=-1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -89,10 +90,8 @@ def look(depth_m: DepthMap, camera: Intrinsics, band: Band) -> Sight:
     the camera counts however far it looks, though it may cover more than the band there.
     """
     height, width = depth_m.shape
-    ray = rays(camera, width, height)
-    ahead, left, up = np.moveaxis(np.concatenate([ray, np.ones_like(ray[..., :1])], axis=-1) @ band.axes, -1, 0)
-    across = np.hypot(ahead, left)
     at_size = camera.resized(width, height)
+    bearing, across, up = _directions(at_size, band)
     is_level = (np.abs(up) * at_size.fy <= 0.5) & (band.low_m <= 0 <= band.high_m)
     with np.errstate(invalid="ignore", divide="ignore"):
         is_known = depth_m > 0
@@ -100,7 +99,15 @@ def look(depth_m: DepthMap, camera: Intrinsics, band: Band) -> Sight:
         z = np.where(is_known, np.minimum(depth_m, end), np.nan)
         is_inside = ((z * up >= band.low_m) & (z * up <= band.high_m)) | is_level
         range_m = np.where(is_inside & is_known, np.where(depth_m < end, z * across, np.inf), np.nan)
-    return Sight(np.arctan2(left, ahead), range_m, is_known, (at_size.fx, at_size.fy), band)
+    return Sight(bearing, range_m, is_known, (at_size.fx, at_size.fy), band)
+
+
+@lru_cache(maxsize=4)
+def _directions(camera: Intrinsics, band: Band) -> tuple[Floats, Floats, Floats]:
+    """(height, width) each: a pixel's bearing, and how far its ray goes along the ground and up for each metre of z."""
+    ray = rays(camera, camera.width, camera.height)
+    ahead, left, up = np.moveaxis(np.concatenate([ray, np.ones_like(ray[..., :1])], axis=-1) @ band.axes, -1, 0)
+    return np.arctan2(left, ahead), np.hypot(ahead, left), np.ascontiguousarray(up)
 
 
 def scan(sight: Sight, beams: int | None = None) -> Scan:

@@ -10,7 +10,15 @@ import numpy as np
 from streamdepth.errors import MissingDependencyError
 from streamdepth.geometry import Points
 from streamdepth.sinks.robots.channels import Topic
-from streamdepth.sinks.robots.observation import NANOSECONDS, Beams, Observation, RobotOptions, camera_rows
+from streamdepth.sinks.robots.observation import (
+    NANOSECONDS,
+    POINT_BYTES,
+    Beams,
+    Observation,
+    RobotOptions,
+    camera_rows,
+    pack_points,
+)
 from streamdepth.types import Image
 
 
@@ -86,15 +94,14 @@ class FoxgloveMessages:
     def _points(self, points: Points, colours: Image, head: dict[str, Any]) -> Any:
         """The known ones."""
         known = np.isfinite(points[..., 2])
-        packed = np.zeros(int(known.sum()), [("xyz", "<f4", (3,)), ("rgb", "u1", (3,)), ("alpha", "u1")])
-        packed["xyz"], packed["rgb"], packed["alpha"] = points[known], colours[known], 255
+        packed = pack_points(points[known], colours[known], 255)
         number, field = self._kinds.PackedElementFieldNumericType, self._kinds.PackedElementField
         fields = [field(name=name, offset=4 * i, type=number.Float32) for i, name in enumerate("xyz")]
         fields += [
             field(name=name, offset=12 + i, type=number.Uint8)
             for i, name in enumerate(("red", "green", "blue", "alpha"))
         ]
-        return self._kinds.PointCloud(**head, point_stride=packed.itemsize, fields=fields, data=packed.tobytes())
+        return self._kinds.PointCloud(**head, point_stride=POINT_BYTES, fields=fields, data=packed.tobytes())
 
     def _laser(self, seen: Observation, beams: Beams, head: dict[str, Any]) -> Any:
         x, y, z, w = seen.scan_rotation.tolist()

@@ -24,6 +24,7 @@ from streamdepth.types import DepthFrame, DepthKind, DepthMap, Frame, Image, Int
 
 JPEG_QUALITY = 92
 NANOSECONDS = 10**9
+POINT_BYTES = 16
 _SLEW = 100
 _STEP_NS = NANOSECONDS
 
@@ -197,6 +198,15 @@ class RosClock:
         if self._start_ns is None or abs(start_ns - self._start_ns) > _STEP_NS:
             self._start_ns = start_ns
         self._start_ns += (start_ns - self._start_ns) // _SLEW
+
+
+def pack_points(points: Points, colours: Image, last: int) -> Image:
+    """(..., 3) points and colours -> uint8 in a row: x, y, z as little-endian floats, three colours and `last`."""
+    packed = np.empty((*points.shape[:-1], 4), "<f4")
+    packed[..., :3] = points
+    found = packed.view(np.uint8)
+    found[..., 12:15], found[..., 15] = colours, last
+    return found.ravel()
 
 
 def camera_rows(camera: Intrinsics | None, width: int, height: int) -> tuple[Intrinsics | None, Floats]:

@@ -14,7 +14,15 @@ import numpy as np
 from streamdepth.errors import MissingDependencyError
 from streamdepth.geometry import Points
 from streamdepth.sinks.robots.channels import Topic
-from streamdepth.sinks.robots.observation import NANOSECONDS, Beams, Observation, RobotOptions, camera_rows
+from streamdepth.sinks.robots.observation import (
+    NANOSECONDS,
+    POINT_BYTES,
+    Beams,
+    Observation,
+    RobotOptions,
+    camera_rows,
+    pack_points,
+)
 from streamdepth.types import Image
 
 _FLOAT32 = 7  # sensor_msgs/PointField
@@ -104,11 +112,9 @@ class RosMessages:
     def _points(self, seen: Observation, points: Points, colours: Image) -> Any:
         """As many as the depth map has pixels, x, y, z and PCL's rgb, which are the bytes b, g, r, 0."""
         height, width = points.shape[:2]
-        packed = np.zeros((height, width), [("xyz", "<f4", (3,)), ("bgr", "u1", (3,)), ("none", "u1")])
-        packed["xyz"], packed["bgr"] = points, colours[..., ::-1]
-        field, step = self._make("sensor_msgs/msg/PointField"), packed.itemsize
+        data = pack_points(points, colours[..., ::-1], 0)
+        field, step = self._make("sensor_msgs/msg/PointField"), POINT_BYTES
         fields = [field(name, 4 * i, _FLOAT32, 1) for i, name in enumerate(("x", "y", "z", "rgb"))]
-        data = packed.view(np.uint8).ravel()
         return self._make("sensor_msgs/msg/PointCloud2")(
             self._header(seen), height, width, fields, False, step, width * step, data, False
         )

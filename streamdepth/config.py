@@ -74,13 +74,16 @@ class RobotSettings(_Section):
     """A point cloud too."""
     scan: bool = True
     """A laser scan and the nearest obstacle of each sector too."""
+    floor: bool = False
+    """Find the floor in every frame, and with it how the camera is tilted."""
     band: tuple[float, float] = (-0.1, 0.1)
-    """What counts as an obstacle: from so many metres above the camera (below it: negative) to so many."""
+    """What counts as an obstacle: from so many metres above the camera (below it: negative) to so many; with `floor`,
+    above the floor."""
     range: float = Field(10.0, gt=0)
     """How far an obstacle counts, in metres."""
     sectors: int = Field(5, ge=1, le=360)
     pitch: float | None = Field(None, gt=-90, lt=90)
-    """Degrees by which the camera looks down; None: as camera_pitch says, or level."""
+    """Degrees by which the camera looks down; None: as camera_pitch says, or level. `floor` tells it better."""
 
     @field_validator("band")
     @classmethod

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.geometry import Floats, rays
+from streamdepth.geometry import Floats, Plane, rays
 from streamdepth.types import DepthMap, Intrinsics
 
 _FEW_PIXELS = 5
@@ -25,21 +24,23 @@ class Band:
     """The heights in which a robot must not meet anything, and how far it looks."""
 
     low_m: float = -0.1
-    """Metres above the camera, below it negative. The floor must lie outside."""
+    """Metres above the camera, below it negative; or above the floor, where that is known. The floor lies outside."""
     high_m: float = 0.1
     pitch_degrees: float = 0.0
-    """By which the camera looks down."""
+    """By which the camera looks down; a floor that is known tells it better."""
     range_m: float = 10.0
 
     def __post_init__(self) -> None:
         if not (self.low_m < self.high_m and self.range_m > 0 and -90 < self.pitch_degrees < 90):
             raise ValueError(f"a band has low < high, a range above 0 and a pitch within 90 degrees: {self}")
 
-    @property
-    def axes(self) -> Floats:
+    def axes(self, floor: Plane | None = None) -> Floats:
         """(3, 3): the columns are forwards, left and up in the camera's axes (x right, y down, z forward)."""
-        sin, cos = math.sin(math.radians(self.pitch_degrees)), math.cos(math.radians(self.pitch_degrees))
-        return np.array([[0.0, -1.0, 0.0], [-sin, 0.0, -cos], [cos, 0.0, -sin]])
+        pitch = math.radians(self.pitch_degrees)
+        up = np.array([0.0, -math.cos(pitch), -math.sin(pitch)]) if floor is None else floor.normal
+        ahead = np.array([0.0, 0.0, 1.0]) - up[2] * up
+        ahead = ahead / np.linalg.norm(ahead)
+        return np.stack([ahead, np.cross(up, ahead), up], axis=1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,31 +84,29 @@ class Obstacle:
     compared with those that a thing of 10 cm would cover at that distance, at most 1."""
 
 
-def look(depth_m: DepthMap, camera: Intrinsics, band: Band) -> Sight:
+def look(depth_m: DepthMap, camera: Intrinsics, band: Band, floor: Plane | None = None) -> Sight:
     """(h, w) metres along z, inf where too far, NaN unknown -> what lies in the band.
 
     A ray that runs in the band for all of the range without meeting anything is free. A pixel that covers the level of
     the camera counts however far it looks, though it may cover more than the band there.
+
+    floor: the band's heights count from it.
     """
     height, width = depth_m.shape
     at_size = camera.resized(width, height)
-    bearing, across, up = _directions(at_size, band)
-    is_level = (np.abs(up) * at_size.fy <= 0.5) & (band.low_m <= 0 <= band.high_m)
+    ray = rays(at_size, width, height)
+    axes, camera_m = band.axes(floor), 0.0 if floor is None else floor.offset
+    ahead, left, up = (ray[..., 0] * x + ray[..., 1] * y + z for x, y, z in axes.T)
+    across = np.hypot(ahead, left)
+    is_level = (np.abs(up) * at_size.fy <= 0.5) & (band.low_m <= camera_m <= band.high_m)
     with np.errstate(invalid="ignore", divide="ignore"):
         is_known = depth_m > 0
         end = band.range_m / across
-        z = np.where(is_known, np.minimum(depth_m, end), np.nan)
-        is_inside = ((z * up >= band.low_m) & (z * up <= band.high_m)) | is_level
-        range_m = np.where(is_inside & is_known, np.where(depth_m < end, z * across, np.inf), np.nan)
-    return Sight(bearing, range_m, is_known, (at_size.fx, at_size.fy), band)
-
-
-@lru_cache(maxsize=4)
-def _directions(camera: Intrinsics, band: Band) -> tuple[Floats, Floats, Floats]:
-    """(height, width) each: a pixel's bearing, and how far its ray goes along the ground and up for each metre of z."""
-    ray = rays(camera, camera.width, camera.height)
-    ahead, left, up = np.moveaxis(np.concatenate([ray, np.ones_like(ray[..., :1])], axis=-1) @ band.axes, -1, 0)
-    return np.arctan2(left, ahead), np.hypot(ahead, left), np.ascontiguousarray(up)
+        z_m = np.where(is_known, np.minimum(depth_m, end), np.nan)
+        above_m = z_m * up + camera_m
+        is_inside = ((above_m >= band.low_m) & (above_m <= band.high_m)) | is_level
+        range_m = np.where(is_inside & is_known, np.where(depth_m < end, z_m * across, np.inf), np.nan)
+    return Sight(np.arctan2(left, ahead), range_m, is_known, (at_size.fx, at_size.fy), band)
 
 
 def scan(sight: Sight, beams: int | None = None) -> Scan:

@@ -67,6 +67,7 @@ def robot_options(settings: Settings, name: str | None = None) -> RobotOptions:
         encoding=robot.encoding,
         points=robot.points,
         scan=robot.scan,
+        floor=robot.floor,
         band=Band(*robot.band, pitch, robot.range),
         sectors=robot.sectors,
         drop_flying=settings.drop_flying,

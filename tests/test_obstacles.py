@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamdepth.floor import find_floor
 from streamdepth.geometry import rays
 from streamdepth.obstacles import Band, look, nearest_obstacles, scan
 from streamdepth.types import DepthMap, Intrinsics
@@ -90,7 +91,7 @@ def test_ranges_are_along_the_ground(pitch: float) -> None:
 
 
 def test_the_axes_are_a_rotation() -> None:
-    axes = Band(pitch_degrees=20).axes
+    axes = Band(pitch_degrees=20).axes()
     np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-12)
     assert np.linalg.det(axes) == pytest.approx(1)
 
@@ -163,3 +164,53 @@ def test_a_fisheye_lens_sees_the_same_wall() -> None:
 def test_a_band_that_cannot_be(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="band"):
         Band(**wrong)
+
+
+def tilted_room(pitch: float, roll: float) -> DepthMap:
+    """A floor 1.2 m below the camera, a wall 4 m ahead, and a box of 0.4 m on the floor, 2 m ahead; exact."""
+    down = np.array(
+        [
+            math.sin(math.radians(roll)) * math.cos(math.radians(pitch)),
+            math.cos(math.radians(roll)) * math.cos(math.radians(pitch)),
+            math.sin(math.radians(pitch)),
+        ]
+    )
+    ahead = np.array([0, 0, 1]) - down[2] * down
+    ahead /= np.linalg.norm(ahead)
+    left = np.cross(-down, ahead)
+    ray = np.concatenate([rays(CAMERA, 160, 120), np.ones((120, 160, 1))], axis=-1)
+    with np.errstate(divide="ignore"):
+        floor = np.where(ray @ down > 0, 1.2 / (ray @ down), np.inf)
+        depth = np.minimum(floor, 4 / (ray @ ahead))
+        box = 2 / (ray @ ahead)
+    is_box = (np.abs(box * (ray @ left)) < 0.3) & (box * (ray @ down) > 0.8) & (box * (ray @ down) < 1.2)
+    return np.where(is_box, box, depth).astype(np.float32)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.01])
+@pytest.mark.parametrize(("pitch", "roll"), [(0, 0), (25, 0), (20, 8), (35, -10)])
+def test_the_floor_is_found_and_what_stands_on_it(pitch: float, roll: float, noise: float) -> None:
+    depth = tilted_room(pitch, roll)
+    depth = (depth * np.random.default_rng(0).normal(1, noise, depth.shape)).astype(np.float32)
+    floor = find_floor(depth, CAMERA)
+    assert floor is not None
+    assert floor.offset == pytest.approx(1.2, abs=0.001 if not noise else 0.03)
+    assert math.degrees(math.asin(-floor.normal[2])) == pytest.approx(pitch, abs=0.1 if not noise else 1)
+    found = nearest_obstacles(look(depth, CAMERA, Band(0.12, 1.0), floor), sectors=5)
+    assert found[2].distance_m == pytest.approx(2, abs=0.01 if not noise else 0.1)
+    assert all(f.distance_m > 3 for f in (found[0], found[4]))
+
+
+def test_a_wall_alone_is_no_floor() -> None:
+    assert find_floor(wall(2), CAMERA) is None
+    noise = np.random.default_rng(0).normal(1, 0.02, (120, 160))
+    assert find_floor((wall(2) * noise).astype(np.float32), CAMERA) is None
+    assert find_floor(np.full((120, 160), np.nan, np.float32), CAMERA) is None
+
+
+def test_a_level_floor_and_the_pitch_say_the_same() -> None:
+    depth = tilted_room(20, 0)
+    floor = find_floor(depth, CAMERA)
+    by_floor = look(depth, CAMERA, Band(0.3, 1.1), floor)
+    by_pitch = look(depth, CAMERA, Band(-0.9, -0.1, pitch_degrees=20))
+    np.testing.assert_allclose(by_floor.range_m, by_pitch.range_m, rtol=1e-3)

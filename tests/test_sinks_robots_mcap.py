@@ -157,7 +157,7 @@ def test_scan_and_obstacles_lie_in_a_level_frame(tmp_path) -> None:
     assert transform.header.frame_id == "camera_optical_frame"
     assert laser.header.frame_id == sectors.header.frame_id == transform.child_frame_id
     turn = transform.transform.rotation
-    np.testing.assert_allclose(rotation(turn.x, turn.y, turn.z, turn.w), band.axes, atol=1e-9)
+    np.testing.assert_allclose(rotation(turn.x, turn.y, turn.z, turn.w), band.axes(), atol=1e-9)
 
 
 def rotation(x: float, y: float, z: float, w: float) -> np.ndarray:
@@ -169,6 +169,14 @@ def rotation(x: float, y: float, z: float, w: float) -> np.ndarray:
             [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
         ]
     )
+
+
+def test_without_a_floor_there_is_no_scan_above_it(tmp_path) -> None:
+    sink = McapSink(tmp_path / "a.mcap", options=RobotOptions(floor=True))
+    info, items = scene(1)
+    fill(sink, info, [replace(items[0], depth=np.full((32, 48), 3, np.float32))])
+    assert not messages(tmp_path / "a.mcap", "/camera/scan")
+    assert "no floor" in sink.notices[0]
 
 
 def test_an_unknown_camera_has_zeros_and_neither_points_nor_scan(tmp_path) -> None:
@@ -215,7 +223,7 @@ def test_foxglove_schemas_say_the_same(tmp_path) -> None:
     assert len(points) == 48 * 32 - 2
     assert np.sort(points[:, 2])[0] == 1.5
     turn = laser.pose.orientation
-    np.testing.assert_allclose(rotation(turn.x, turn.y, turn.z, turn.w), Band().axes, atol=1e-9)
+    np.testing.assert_allclose(rotation(turn.x, turn.y, turn.z, turn.w), Band().axes(), atol=1e-9)
     assert len(laser.ranges) > 30
 
 

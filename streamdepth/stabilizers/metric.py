@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from streamdepth.boards import Board, depth_of_corners
 from streamdepth.errors import ConfigError
+from streamdepth.floor import floor_slope
 from streamdepth.geometry import camera_of, rays
 from streamdepth.metric import Fit, ends_of, fit_points, inverse_of, to_metres, usual_shift
 from streamdepth.stages import Stabilizer, announce
@@ -22,8 +23,6 @@ Floats = npt.NDArray[np.float64]
 Known = npt.NDArray[np.float64]
 """(N, 3): x and y in px of the picture, metres along z."""
 _REFRESH_SECONDS = 0.5
-_FLOOR_REACH = 0.06
-"""How far from a floor's plane its pixels may lie, as a share of the picture's spread of inverse depth."""
 
 
 class Reference(ABC):
@@ -186,10 +185,10 @@ class FloorBelow(Reference):
             self.caveat = "; the shift is guessed from what pictures usually show"
 
     def fit(self, item: DepthFrame, inverse: DepthMap) -> Fit | None:
-        ends, floor = ends_of(inverse), _floor(inverse, rays(camera_of(item), *inverse.shape[::-1]))
+        ends, floor = ends_of(inverse), floor_slope(inverse, rays(camera_of(item), *inverse.shape[::-1]))
         if ends is None or floor is None:
             return None
-        (across, down, level), off, middle, count = floor
+        across, down, level, off, middle, count = floor
         shift = 0.0
         if item.kind is DepthKind.RELATIVE:
             steep = math.hypot(across, down)
@@ -235,35 +234,3 @@ def _thumbnail(image: Image) -> npt.NDArray[np.float32]:
     """(24, 32) brightness, 0 to 1."""
     small = cv2.resize(image, (32, 24), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.float32) / np.float32(255)
-
-
-def _floor(inverse: DepthMap, ray: Floats) -> tuple[tuple[float, float, float], float, float, int] | None:
-    """The floor as x = across * ray_x + down * ray_y + level (RANSAC), median error and x, and count of its pixels.
-
-    It rises towards the viewer by more than it leans, and holds a quarter of the lower half of the picture.
-    """
-    half = inverse.shape[0] // 2
-    x, at = inverse[half:].ravel().astype(np.float64), ray[half:].reshape(-1, 2)
-    known = np.isfinite(x)
-    x, at = x[known], np.column_stack([at[known], np.ones(known.sum())])
-    if len(x) < 100:
-        return None
-    best = _most_agreed(x, at, reach := _FLOOR_REACH * float(np.ptp(np.percentile(x, (2, 98)))))
-    if best is None:
-        return None
-    near = np.abs(at @ best - x) < reach
-    best = np.asarray(np.linalg.lstsq(at[near], x[near], rcond=None)[0], np.float64)
-    off = float(np.median(np.abs(at[near] @ best - x[near])))
-    return (float(best[0]), float(best[1]), float(best[2])), off, float(np.median(x[near])), int(near.sum())
-
-
-def _most_agreed(x: Floats, at: Floats, reach: float) -> Floats | None:
-    """(3,) of the floor-like planes through three of the points, that with most points within `reach`."""
-    rng = np.random.default_rng(0)
-    some = rng.choice(len(x), min(len(x), 2000), replace=False)
-    threes = rng.choice(some, (300, 3))
-    threes = threes[np.abs(np.linalg.det(at[threes])) > 1e-9]
-    planes = np.linalg.solve(at[threes], x[threes][..., None])[..., 0]
-    planes = planes[planes[:, 1] > np.abs(planes[:, 0])]
-    counts = (np.abs(at[some] @ planes.T - x[some, None]) < reach).sum(axis=0)
-    return planes[counts.argmax()] if counts.size and counts.max() > 0.25 * len(some) else None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any, Literal
@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from streamdepth.edges import without_flying
 from streamdepth.errors import SinkOpenError
-from streamdepth.geometry import Floats, Points, back_project
+from streamdepth.floor import find_floor
+from streamdepth.geometry import Floats, Plane, Points, back_project
 from streamdepth.obstacles import Band, Obstacle, Scan, look, nearest_obstacles, scan
 from streamdepth.types import DepthFrame, DepthKind, DepthMap, Frame, Image, Intrinsics, ModelInfo, StreamInfo
 
@@ -44,6 +45,8 @@ class RobotOptions:
     scan: bool = True
     """A laser scan and the nearest obstacle of each sector too."""
     band: Band = Band()
+    floor: bool = False
+    """The floor is looked for in every frame, and the band's heights count from it."""
     sectors: int = 5
     drop_flying: bool = False
     """Depth on jumps between near and far becomes unknown."""
@@ -74,6 +77,8 @@ class Observation:
     """ROS time."""
     frame_id: str
     options: RobotOptions
+    floor: Plane | None = None
+    """Where it was seen last."""
 
     @cached_property
     def jpeg(self) -> bytes:
@@ -123,10 +128,10 @@ class Observation:
 
     @cached_property
     def in_the_way(self) -> tuple[Scan, list[Obstacle]] | None:
-        """None when not wanted, or when the camera is not known."""
-        if not self.options.scan or self.camera is None:
+        """None when not wanted, or when the camera is not known, or the floor that it counts from."""
+        if not self.options.scan or self.camera is None or (self.options.floor and self.floor is None):
             return None
-        sight = look(self.depth, self.camera, self.options.band)
+        sight = look(self.depth, self.camera, self.options.band, self.floor)
         return scan(sight), nearest_obstacles(sight, self.options.sectors)
 
     @property
@@ -150,9 +155,14 @@ class Observation:
         return f"{self.frame_id}_level"
 
     @property
+    def axes(self) -> Floats:
+        """(3, 3): the columns are the level frame's axes in the optical one."""
+        return self.options.band.axes(self.floor)
+
+    @property
     def scan_rotation(self) -> Floats:
         """(4,) x, y, z, w: the level frame in the optical one."""
-        turn = cv2.Rodrigues(self.options.band.axes)[0].ravel()
+        turn = cv2.Rodrigues(self.axes)[0].ravel()
         angle = float(np.linalg.norm(turn))
         return np.append(turn / angle * np.sin(angle / 2), np.cos(angle / 2))
 
@@ -162,6 +172,7 @@ class Observer:
 
     def __init__(self, info: StreamInfo, options: RobotOptions, notice: Callable[[str], None]) -> None:
         self._options, self._clock, self._notice = options, RosClock(info), notice
+        self._floor: Plane | None = None
         usual = f"{options.namespace.strip('/').replace('/', '_')}_optical_frame"
         self._frame_id = options.frame_id or info.frame_id or usual
 
@@ -171,7 +182,15 @@ class Observer:
                 f"the camera of {item.frame.stream} is unknown: camera_info is all zeros, and there is no scan and no "
                 "point cloud; --fov or --camera-info tells it"
             )
-        return Observation(item, self._clock.stamp(item.frame), self._frame_id, self._options)
+        seen = Observation(item, self._clock.stamp(item.frame), self._frame_id, self._options)
+        return replace(seen, floor=self._floor_below(seen)) if self._options.floor and self._options.scan else seen
+
+    def _floor_below(self, seen: Observation) -> Plane | None:
+        if seen.camera is not None:
+            self._floor = find_floor(seen.depth, seen.camera) or self._floor
+            if self._floor is None:
+                self._notice(f"no floor is seen in {seen.item.frame.stream} so far: there is no scan until it is")
+        return self._floor
 
 
 class RosClock:

@@ -204,18 +204,19 @@ class _Log:
             return
         beams, obstacles = seen.in_the_way
         bearings = beams.start + beams.step * np.arange(len(beams.ranges_m))
-        self.recording.log(f"{self._camera}/scan", self._rr.Points3D(self._places(bearings, beams.ranges_m)))
+        self.recording.log(f"{self._camera}/scan", self._rr.Points3D(self._places(seen, bearings, beams.ranges_m)))
         near = [o for o in obstacles if np.isfinite(o.distance_m)]
-        places = self._places(np.array([o.bearing for o in near]), np.array([o.distance_m for o in near]))
+        places = self._places(seen, np.array([o.bearing for o in near]), np.array([o.distance_m for o in near]))
         labels = [f"{o.distance_m:.2f} m, confidence {o.confidence:.2f}" for o in near]
         self.recording.log(f"{self._camera}/obstacles", self._rr.Points3D(places, labels=labels, radii=0.05))
 
-    def _places(self, bearings: Any, ranges: Any) -> Any:
+    @staticmethod
+    def _places(seen: Observation, bearings: Any, ranges: Any) -> Any:
         """(N, 3) in the camera's axes, of those that are finite."""
         known = np.isfinite(ranges)
         bearings, ranges = bearings[known], ranges[known]
         level = np.stack([ranges * np.cos(bearings), ranges * np.sin(bearings), np.zeros_like(ranges)], axis=-1)
-        return level @ self._options.band.axes.T
+        return level @ seen.axes.T
 
 
 def _check_complete(written: Path, path: Path) -> None:

@@ -75,6 +75,7 @@ def _run(settings: Settings, quiet: bool) -> None:
     from streamdepth import build
     from streamdepth.api import stop_on_interrupt
     from streamdepth.fleet.jobs import is_fleet
+    from streamdepth.fleet.shared import spread_model
 
     if is_fleet(settings):
         from streamdepth.cli_fleet import convert_all
@@ -86,8 +87,9 @@ def _run(settings: Settings, quiet: bool) -> None:
 
     stats = StatsFile(settings)
     with (
+        spread_model(settings) as (settings, estimator),
         Bar(err, is_quiet=quiet) as bar,
-        build.pipeline(settings, lambda _: bar.show(pipeline)) as pipeline,
+        build.pipeline(settings, lambda _: bar.show(pipeline), estimator=estimator) as pipeline,
         stop_on_interrupt(pipeline),
     ):
         try:
@@ -124,7 +126,7 @@ def _root(
 
 
 @app.command()
-@o.also(o.RECORDING, o.ROBOT, o.CAMERA, o.METRES, o.SHAPES, o.EVERY)
+@o.also(o.RECORDING, o.ROBOT, o.CAMERA, o.METRES, o.SHAPES, o.EVERY, o.CLUSTER)
 def convert(
     source: Annotated[list[str], typer.Argument(help="Files, folders, URLs, camera numbers, lavfi:...")],
     output: Annotated[

@@ -18,6 +18,7 @@ from streamdepth.config import Settings
 from streamdepth.errors import StreamDepthError
 from streamdepth.fleet.manifest import Row
 from streamdepth.fleet.run import Summary, Task, run
+from streamdepth.fleet.shared import on_cluster
 
 _SHOWN_SECONDS = 0.1
 
@@ -27,7 +28,7 @@ def convert_all(settings: Settings, *, quiet: bool) -> type[StreamDepthError] | 
     stats = StatsFile(settings)
     with _Bar(quiet=quiet) as bar, _stop_by_signal():
         try:
-            summary = run(settings, bar)
+            summary = run(settings, bar, on_cluster(settings) if settings.cluster else None)
         except KeyboardInterrupt:
             err.print("stopped; the files that are done stay, and the same command goes on with the others")
             raise typer.Exit(130) from None

@@ -128,6 +128,12 @@ SHAPES: dict[str, Any] = {
     ],
 }
 """What is built in 3D."""
+CLUSTER: dict[str, Any] = {
+    "cluster": Annotated[
+        str | None, typer.Option("--cluster", help="Share the work on Ray: auto, or a cluster's HOST:PORT.")
+    ],
+}
+"""Who does the work."""
 EVERY: dict[str, Any] = {
     "ply_every": Annotated[
         int | None, typer.Option("--ply-every", help="Of every so many frames; alone it writes NAME_%06d.ply.")

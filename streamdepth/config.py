@@ -225,6 +225,8 @@ class Settings(_Section):
     allow_partial: bool = False
     accept_license: bool = False
     allow_pickle: bool = False
+    cluster: str | None = None
+    """Ray: auto, or a cluster's address; its machines share the work."""
     camera: CameraSettings = CameraSettings()
     network: NetworkSettings = NetworkSettings()
     video: VideoSettings = VideoSettings()

@@ -34,6 +34,11 @@ class MissingDependencyError(StreamDepthError):
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(f'{purpose} needs the package {package}; try: pip install "streamdepth[{extra}]"')
+        self._made_of = package, extra, purpose
+
+    def __reduce__(self) -> tuple[type[MissingDependencyError], tuple[str, str, str]]:
+        """So that it can pass from one process to another."""
+        return type(self), self._made_of
 
 
 class SourceError(StreamDepthError):

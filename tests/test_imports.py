@@ -73,7 +73,7 @@ MAY_IMPORT = {
         "render",
         "streams",
     },
-    "fleet": STAGES | {"build", "config", "remote", "sinks", "stats"},
+    "fleet": STAGES | {"build", "config", "estimators", "remote", "sinks", "stats"},
     "cli_fleet": BASE | {"cli_console", "cli_progress", "config", "fleet"},
     "api": STAGES
     | {"build", "config", "intrinsics", "pipeline", "references", "stats", "render", "sources", "stabilizers"},

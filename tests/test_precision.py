@@ -94,6 +94,13 @@ def test_small_differences_are_told_and_remembered(watched, caplog: pytest.LogCa
     assert "2.0%" in again.reason
 
 
+def test_depth_is_the_same_before_and_after_the_verdict(watched) -> None:
+    first, later = watched(0.005)[0], watched(0.005)[0]
+    depths = [first.run(PIXELS)[0] for _ in range(3)]
+    assert all(torch.equal(depth, depths[0]) for depth in depths)
+    assert torch.equal(later.run(PIXELS)[0], depths[0])
+
+
 def test_large_differences_end_in_float32_from_the_first_picture_on(watched, caplog: pytest.LogCaptureFixture) -> None:
     engine, coarse, _ = watched(0.1)
     exact = TorchEngine(Ramp(), device="cpu").run(PIXELS)[0]

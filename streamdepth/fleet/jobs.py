@@ -26,7 +26,7 @@ VIDEO_SUFFIXES = (
 
 _OUTPUTS = {"output": ".mp4", "depth_out": ".mkv", "points": "_%06d.ply", "mesh": "_%06d.glb"}
 """Settings that are folders for a fleet, with what the names in them end in."""
-_NOT_THE_RESULTS = {*_OUTPUTS, "source", "stats", "overwrite", "window", "pace", "threads", "max_side"}
+_NOT_THE_RESULTS = {*_OUTPUTS, "source", "stats", "overwrite", "window", "pace", "threads", "max_side", "cluster"}
 _NOT_THE_RESULTS |= {"min_free_mb", "resume", "allow_partial", "accept_license", "allow_pickle", "network", "camera"}
 """Settings that do not change what comes out of a file."""
 _FILES = ("model", "camera_info", "sparse")
@@ -44,6 +44,17 @@ class Job:
     """Of this file alone, with its outputs in full."""
 
     @property
+    def paths(self) -> list[Path]:
+        """Of all outputs, of numbered ones the pattern."""
+        return [path for setting in _OUTPUTS if (path := getattr(self.settings, setting)) is not None]
+
+    @property
+    def numbered(self) -> list[Path]:
+        """Patterns of outputs that are a file for each of some frames; only here, not elsewhere."""
+        found = [path for path in (self.settings.points, self.settings.mesh) if path is not None]
+        return [path for path in found if path.parent.is_dir()]
+
+    @property
     def outputs(self) -> dict[str, str]:
         """Setting -> address of the file that is there when it is done; numbered ones are left out."""
         paths = {"output": self.settings.output, "depth_out": self.settings.depth_out}
@@ -52,7 +63,7 @@ class Job:
 
 def is_fleet(settings: Settings) -> bool:
     """Whether the sources are files to be converted one by one: several, or a pattern of videos."""
-    if settings.window or settings.pace or not settings.source:
+    if settings.window or settings.pace or settings.push or settings.publish or not settings.source:
         return False
     patterns = [is_pattern(address) for address in settings.source]
     are_files = all(p or build.is_file(address) for p, address in zip(patterns, settings.source, strict=True))
@@ -115,7 +126,7 @@ def chosen(settings: Settings) -> dict[str, Any]:
 
 def _settings_of(settings: Settings, source: str, name: str, folders: dict[str, Path]) -> Settings:
     own = {key: folder / f"{name}{_OUTPUTS[key]}" for key, folder in folders.items()}
-    return settings.model_copy(update={**own, "source": (source,), "stats": None})
+    return settings.model_copy(update={**own, "source": (source,), "stats": None, "cluster": None})
 
 
 def _matches(address: str) -> list[str]:

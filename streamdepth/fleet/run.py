@@ -16,7 +16,7 @@ from streamdepth.fleet.jobs import Job
 from streamdepth.fleet.manifest import Manifest, Row, is_ours, now, why
 from streamdepth.fleet.work import Outcome, convert
 from streamdepth.redact import redact
-from streamdepth.sinks.output import remove_leftovers
+from streamdepth.sinks.output import numbered_files
 from streamdepth.stages import Estimator
 
 
@@ -33,10 +33,8 @@ class Task:
 
     @property
     def settings(self) -> Settings:
-        """To convert it by: what an earlier run has written is replaced."""
-        old, own = self.old, self.job.settings
-        is_ours = old is not None and (old.state != "failed" or any(old.outputs.values()))
-        return own.model_copy(update={"overwrite": own.overwrite or is_ours})
+        """To convert it by, once the way is clear."""
+        return self.job.settings.model_copy(update={"overwrite": True})
 
 
 class Watch(Protocol):
@@ -90,8 +88,7 @@ def run(settings: Settings, watch: Watch, executor: Executor | None = None) -> S
     if not folders:
         raise ConfigError("several files need a folder to write to: -o out/ for videos, --depth-out depth/ for data")
     folder = next(iter(folders.values()))
-    for path in folders.values():
-        _make_folder(path)
+    _make_folder(folder)
     with Manifest(folder) as manifest:
         return _Run(manifest, watch).all(found, executor or one_by_one(settings))
 
@@ -135,24 +132,15 @@ class _Run:
 
     def _begin(self, task: Task) -> bool:
         try:
-            for setting, address in task.job.outputs.items():
-                self._clear(task, setting, address)
+            if not task.job.settings.overwrite:
+                _check_nothing_is_lost(task)
+            for path in task.job.paths:
+                _make_folder(path.parent)
         except StreamDepthError as error:
             self._end(task, Outcome.failed(error))
             return False
         self._manifest.write(task.row)
         return True
-
-    def _clear(self, task: Task, setting: str, address: str) -> None:
-        """Makes way for an output. Raises SinkOpenError where there is something that is not ours."""
-        is_allowed = task.job.settings.overwrite or is_ours(task.old, setting, address)
-        if not is_allowed and remote.exists(address, SinkOpenError):
-            raise SinkOpenError(
-                f"'{redact(address)}' exists already, and not from an earlier run; use --overwrite or another folder"
-            )
-        if not remote.is_remote(address):
-            build.make_folder(Path(address).parent)
-            remove_leftovers(Path(address))
 
     def _end(self, task: Task, outcome: Outcome) -> None:
         report = outcome.report
@@ -172,6 +160,22 @@ class _Run:
             self._first_failure = outcome.kind or "StreamDepthError"
         self._manifest.write(row)
         self._watch.ended(task, row)
+
+
+def _check_nothing_is_lost(task: Task) -> None:
+    """Raises SinkOpenError where something is in the way that no earlier run has written."""
+    old = task.old
+    taken = [
+        address
+        for setting, address in task.job.outputs.items()
+        if not is_ours(old, setting, address) and remote.exists(address, SinkOpenError)
+    ]
+    if old is None or (old.state == "failed" and not old.frames):
+        taken += [str(path) for pattern in task.job.numbered for path in numbered_files(pattern)]
+    if taken:
+        raise SinkOpenError(
+            f"'{redact(taken[0])}' exists already, and not from an earlier run; use --overwrite or another folder"
+        )
 
 
 def _make_folder(path: Path) -> None:

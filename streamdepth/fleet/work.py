@@ -10,6 +10,7 @@ from streamdepth import build
 from streamdepth.config import Settings
 from streamdepth.errors import SourceError, StreamDepthError
 from streamdepth.redact import redact_text
+from streamdepth.sinks.output import remove_leftovers
 from streamdepth.stages import Estimator
 from streamdepth.stats import Report
 from streamdepth.types import DepthFrame
@@ -39,7 +40,10 @@ class Outcome:
 
 
 def convert(settings: Settings, estimator: Estimator, moved: Moved = lambda _: None) -> Outcome:
-    """Runs the pipeline of `settings`, which name one source. Raises no Exception: one file is not in others' way."""
+    """Runs the pipeline of `settings`, which name one source. Raises no Exception: one file is not in others' way.
+
+    What killed runs left beside its outputs is removed first.
+    """
 
     def on_written(_: DepthFrame) -> None:
         if (expected := pipeline.expected_frames) is not None:
@@ -47,6 +51,9 @@ def convert(settings: Settings, estimator: Estimator, moved: Moved = lambda _: N
 
     report = None
     try:
+        for path in (settings.output, settings.depth_out):
+            if path is not None and path.parent.is_dir():
+                remove_leftovers(path)
         with build.pipeline(settings, on_written, estimator=estimator) as pipeline:
             try:
                 report = pipeline.run()

@@ -69,10 +69,14 @@ def temporary_beside(path: Path) -> Path:
 
 
 def remove_leftovers(path: Path) -> None:
-    """What killed runs left of `path` under hidden names. Only for those who know that nobody is writing it now."""
-    name = re.compile(rf"\.{re.escape(path.stem[:40])}\.[0-9a-f]{{8}}\.part{re.escape(path.suffix)}")
+    """What killed runs left of `path`, and of the JSON beside it, under hidden names.
+
+    Only for those who know that nobody is writing it now.
+    """
+    ours = (path, path.with_name(path.name + ".json"))
+    names = [rf"\.{re.escape(p.stem[:40])}\.[0-9a-f]{{8}}\.part{re.escape(p.suffix)}" for p in ours]
     for file in path.parent.iterdir():
-        if name.fullmatch(file.name):
+        if re.fullmatch("|".join(names), file.name):
             file.unlink(missing_ok=True)
 
 

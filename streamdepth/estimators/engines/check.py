@@ -100,7 +100,8 @@ class CheckedEngine(Delegate):
             found = max(self._differences)
             self._verdict.write(found)
             self._judge(found)
-            return lambda: wanted
+            if found > self._limit:
+                return self._engine.start(pixels)  # as a later run does, which knows from the beginning
         return lambda: outputs
 
     def _in_float32(self, pixels: Tensor) -> Outputs:

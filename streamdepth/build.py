@@ -236,6 +236,7 @@ def make_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
                 alpha=settings.video.alpha,
                 legend=settings.video.legend,
                 edges=settings.edges,
+                hold_last=settings.hold_last,
             )
         )
     return sinks

@@ -173,7 +173,7 @@ def convert(
 
 
 @app.command()
-@o.also(o.RECORDING, o.ROBOT, o.CAMERA, o.METRES)
+@o.also(o.RECORDING, o.ROBOT, o.CAMERA, o.METRES, o.HOLD)
 def live(
     source: Annotated[str | None, typer.Argument(help="A camera number, a file or a URL; the first camera.")] = None,
     output: Annotated[str | None, typer.Option("--output", "-o", help="Record the video, or send it, too.")] = None,
@@ -215,7 +215,7 @@ def live(
 
 
 @app.command()
-@o.also(o.RECORDING, o.ROBOT, o.CAMERA, o.METRES)
+@o.also(o.RECORDING, o.ROBOT, o.CAMERA, o.METRES, o.HOLD)
 def run(
     config: Annotated[Path, typer.Argument(help="YAML file with settings.")],
     source: Annotated[list[str] | None, typer.Option("--source", help="Instead of the file's source.")] = None,

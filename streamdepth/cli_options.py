@@ -134,6 +134,12 @@ CLUSTER: dict[str, Any] = {
     ],
 }
 """Who does the work."""
+HOLD: dict[str, Any] = {
+    "hold_last": Annotated[
+        bool | None, typer.Option("--hold-last", help="While a camera is lost, show its last picture, marked as stale.")
+    ],
+}
+"""What a window shows of a lost camera."""
 EVERY: dict[str, Any] = {
     "ply_every": Annotated[
         int | None, typer.Option("--ply-every", help="Of every so many frames; alone it writes NAME_%06d.ply.")

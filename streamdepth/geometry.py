@@ -256,7 +256,7 @@ def _is_grazing(depth_m: DepthMap, camera: Intrinsics) -> Mask:
 
 def camera_of(item: DepthFrame) -> Intrinsics:
     """The item's camera, or one with a field of view of ASSUMED_FOV."""
-    height, width = item.frame.image.shape[:2]
+    width, height = item.frame.size
     return item.intrinsics or Intrinsics.from_fov(ASSUMED_FOV, width, height)
 
 

@@ -56,7 +56,7 @@ class Inference:
         self._inbox, self._outlets, self._stats, self._failed = inbox, outlets, stats, failed
         self._is_live = any(s.is_live for s in streams)
         self._free_at = 0.0
-        self._sizes: list[tuple[int, ...] | None] = [None] * len(streams)
+        self._sizes: list[tuple[int, int] | None] = [None] * len(streams)
         self._under_way = Counter[int]()
         self._ending: set[int] = set()
         self._over: set[int] = set()
@@ -149,8 +149,8 @@ class Inference:
 
     def _forget_other_size(self, lane: int, frame: Frame) -> None:
         """Pictures of another size are another view: nothing that was learnt before holds."""
-        before, self._sizes[lane] = self._sizes[lane], frame.image.shape
-        if before is not None and before != frame.image.shape:
+        before, self._sizes[lane] = self._sizes[lane], frame.size
+        if before is not None and before != frame.size:
             self.streams[lane].stabilizer.reset()
             self.estimator.reset(frame.stream)
 
@@ -158,8 +158,7 @@ class Inference:
         info = self.streams[lane].info
         intrinsics = info.intrinsics if info else None
         if intrinsics is None and estimate.focal_px is not None:
-            height, width = frame.image.shape[:2]
-            intrinsics = Intrinsics.from_focal(estimate.focal_px, width, height)
+            intrinsics = Intrinsics.from_focal(estimate.focal_px, *frame.size)
         return DepthFrame(frame, estimate.depth, self.model.kind, intrinsics=intrinsics)
 
     def _emit(self, lane: int, results: Iterable[DepthFrame]) -> None:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from streamdepth.buffer import FrameBuffer, Policy
 from streamdepth.errors import SinkError
 from streamdepth.stages import Sink
+from streamdepth.states import StreamState
 from streamdepth.streams import Stream, StreamEnd
 from streamdepth.types import DepthFrame, StreamInfo
 
 AHEAD, LIVE, RECORDED = Policy(4), Policy(1, "drop_oldest"), Policy(8, "drop_oldest")
 """How many items wait: of what can wait itself, of what must be fresh, of a live stream that is recorded."""
 
-_IDLE_SECONDS = 0.05
+_IDLE_SECONDS, _LOOK_SECONDS = 0.05, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +62,14 @@ class Outlet:
         self._streams, self._told, self._may_fail = streams, told, may_fail
         self._known: list[StreamInfo | None] = [stream.info for stream in streams]
         self._sinks = [list(of_stream) for of_stream in sinks]
+        self._has_viewers = any(sink.may_skip for of_stream in sinks for sink in of_stream)
+        self._last: dict[int, DepthFrame] = {}
+        self._looked_at = 0.0
         self._over: set[int] = set()
 
     def drain(self) -> None:
         """Writes what comes until the buffer is over. Raises the error that closed it."""
-        has_viewers = any(sink.may_skip for of_stream in self._sinks for sink in of_stream)
-        within = _IDLE_SECONDS if has_viewers else None
+        within = _IDLE_SECONDS if self._has_viewers else None
         while True:
             try:
                 items = self.buffer.take(within=within)
@@ -75,6 +78,8 @@ class Outlet:
                 continue
             for item in items:
                 self._write(item)
+            if self._has_viewers:
+                self._tell_stalls()
             if not items:
                 if self.buffer.is_over and not len(self.buffer):
                     return
@@ -85,6 +90,8 @@ class Outlet:
         if item.lane not in self._over:
             self._tell_change(item)
             self._each(item.lane, lambda sink: sink.write(item.result))
+            if self._has_viewers:
+                self._last[item.lane] = item.result
         if item.lane in self._over:
             self._told.unwanted(item.lane)
         else:
@@ -95,9 +102,18 @@ class Outlet:
         info = self._streams[item.lane].info
         if info is None or info is self._known[item.lane]:
             return
-        if item.result.frame.image.shape[:2] == (info.height, info.width):
+        if item.result.frame.size == (info.width, info.height):
             self._known[item.lane] = info
             self._each(item.lane, lambda sink: sink.changed(info))
+
+    def _tell_stalls(self) -> None:
+        now = time.monotonic()
+        if now - self._looked_at < _LOOK_SECONDS:
+            return
+        self._looked_at = now
+        for lane, last in self._last.items():
+            if self._streams[lane].source.state in (StreamState.STALLED, StreamState.RECONNECTING):
+                self._each(lane, lambda sink: sink.stalled(last, now - last.frame.captured_at))  # noqa: B023 - used at once
 
     def _idle(self) -> None:
         for lane in range(len(self._sinks)):
@@ -124,6 +140,7 @@ class Outlet:
     def _end(self, lane: int, error: BaseException | None) -> None:
         sinks, self._sinks[lane] = self._sinks[lane], []
         self._over.add(lane)
+        self._last.pop(lane, None)
         for sink in sinks:
             if error is not None and not self._streams[lane].is_live:
                 sink.discard()

@@ -194,6 +194,23 @@ def _font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size_px)
 
 
+def mark_stale(picture: Image, seconds: float, *, is_kept: bool) -> Image:
+    """What to show when nothing newer than `picture` (H, W, 3) came for so long: words on it, gray and dark.
+
+    is_kept: on black instead of the picture, when False.
+    """
+    from PIL import Image as Pillow
+    from PIL import ImageDraw
+
+    gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) // 2
+    drawn = Pillow.fromarray(cv2.cvtColor(gray if is_kept else np.zeros_like(gray), cv2.COLOR_GRAY2RGB))
+    height, width = gray.shape
+    text_px = max(11, min(width, height) // 12)
+    words = f"no picture for {seconds:.0f} s"
+    ImageDraw.Draw(drawn).text((width / 2, height / 2), words, fill="white", font=_font(text_px), anchor="mm")
+    return np.array(drawn)
+
+
 def legend_words(range: Range, kind: DepthKind) -> list[str]:
     """What stands along the bar from near to far; only metric depth has numbers."""
     if kind is DepthKind.RELATIVE:

@@ -213,6 +213,12 @@ class Sink(ABC):
         """How much room `close` needs besides what is written, for example to copy it; a few megabytes do not count."""
         return 0
 
+    def stalled(self, last: DepthFrame, seconds: float) -> None:
+        """The stream is stalled or lost: nothing newer than `last` for so long. Told about once a second.
+
+        For what shows pictures to people; it is no frame to store or pass on. Raises SinkWriteError.
+        """
+
     def idle(self) -> None:
         """Called now and then while no frame comes, on the thread of `write`; a window stays alive by it."""
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import enum
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 Image = npt.NDArray[np.uint8]
 """(H, W, 3) RGB."""
+Plane = npt.NDArray[np.uint8]
+"""(h, w)."""
 DepthMap = npt.NDArray[np.float32]
 """(h, w), NaN = unknown."""
 
@@ -114,12 +118,42 @@ class StreamInfo:
             raise ValueError(f"a picture has at least 1x1 px, not {self.width}x{self.height}")
 
 
+class Planes(NamedTuple):
+    """A picture in 4:2:0, BT.709, limited range, as most video is decoded to and encoded from. Read-only."""
+
+    y: Plane
+    """(H, W): brightness, 16 to 235."""
+    u: Plane
+    """Half as wide and high, rounded up: blue less brightness, 128 is none."""
+    v: Plane
+    """As `u`, of red."""
+
+
+class LazyImage(ABC):
+    """A decoded picture that becomes pixels when somebody looks at it, in the form he asks for. Thread-safe."""
+
+    size: tuple[int, int]
+    """(width, height) in px."""
+
+    @abstractmethod
+    def rgb(self) -> Image:
+        """As `Frame.image`; made once."""
+
+    @abstractmethod
+    def shrunk(self, width: int, height: int) -> Image:
+        """As `Frame.shrunk`."""
+
+    @abstractmethod
+    def planes(self) -> Planes | None:
+        """As `Frame.planes`, without a copy."""
+
+
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Frame:
     """One picture of a stream."""
 
-    image: Image
-    """(H, W, 3) uint8 RGB, C-contiguous; read-only from here on."""
+    pixels: Image | LazyImage
+    """(H, W, 3) uint8 RGB, C-contiguous, read-only from here on; or what makes it. `image` is the way to it."""
     index: int
     """0-based at the source; a gap is a dropped frame."""
     pts: int
@@ -132,10 +166,37 @@ class Frame:
     """The name of the stream it belongs to."""
 
     def __post_init__(self) -> None:
-        image = self.image
+        if isinstance(self.pixels, LazyImage):
+            return
+        image = self.pixels
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.flags.c_contiguous:
             raise ValueError(f"a frame is (H, W, 3) uint8 and C-contiguous, not {image.shape} {image.dtype}")
         image.setflags(write=False)
+
+    @property
+    def image(self) -> Image:
+        """(H, W, 3) uint8 RGB, C-contiguous, read-only. Who needs less asks for `size`, `shrunk` or `planes`."""
+        return self.pixels.rgb() if isinstance(self.pixels, LazyImage) else self.pixels
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in px."""
+        if isinstance(self.pixels, LazyImage):
+            return self.pixels.size
+        return self.pixels.shape[1], self.pixels.shape[0]
+
+    def shrunk(self, width: int, height: int) -> Image:
+        """(height, width, 3) uint8 RGB, for people and networks that look at it small; each pixel a mean of many."""
+        if isinstance(self.pixels, LazyImage):
+            return self.pixels.shrunk(width, height)
+        from streamdepth.scaling import shrink
+
+        return shrink(self.pixels, width, height)
+
+    @property
+    def planes(self) -> Planes | None:
+        """The picture as video is encoded from, where it was decoded to that; else None."""
+        return self.pixels.planes() if isinstance(self.pixels, LazyImage) else None
 
     @property
     def time(self) -> float:
@@ -143,7 +204,7 @@ class Frame:
         return float(self.pts * self.time_base)
 
     def __repr__(self) -> str:
-        h, w = self.image.shape[:2]
+        w, h = self.size
         return f"Frame({w}x{h}, index={self.index}, time={self.time:.3f}, stream={self.stream!r})"
 
 
@@ -192,8 +253,7 @@ class DepthFrame:
         """The depth at the frame's own size, (H, W) float32; unknown stays unknown."""
         from streamdepth.render import resize_depth
 
-        height, width = self.frame.image.shape[:2]
-        return resize_depth(self.depth, width, height)
+        return resize_depth(self.depth, *self.frame.size)
 
     def __repr__(self) -> str:
         h, w = self.depth.shape

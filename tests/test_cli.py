@@ -116,9 +116,9 @@ def test_probe_lists_cameras(cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streamdepth.sources.cameras.list_cameras", lambda: found)
     done = cli("probe", "--cameras")
     assert done.code == 0
-    assert [line.split(maxsplit=1) for line in done.out.splitlines()[1:]] == [
-        ["0", "HD Pro Webcam"],
-        ["2", "Lab Camera"],
+    assert [line.split() for line in done.out.splitlines()[1:]] == [
+        ["0", "HD", "Pro", "Webcam"],
+        ["2", "Lab", "Camera"],
     ]
     found.clear()
     done = cli("probe", "--cameras")

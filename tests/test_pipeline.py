@@ -541,6 +541,33 @@ def test_a_camera_that_comes_back_with_another_size_is_taken_in_stride(is_carrie
     assert _balanced(report)
 
 
+def test_previews_hear_of_a_stall_and_nobody_gets_a_frame_for_it() -> None:
+    heard = threading.Event()
+
+    class Stalling(SyntheticSource):
+        def read(self):
+            if self.index == 5 and not heard.is_set():
+                self.states.enter(StreamState.STALLED, "no picture")
+                assert heard.wait(30)
+            return super().read()
+
+    class Hearing(RecordingSink):
+        def stalled(self, last, seconds) -> None:
+            assert last is self.items[-1]
+            assert seconds > 0
+            heard.set()
+
+    class Deaf(RecordingSink):
+        def stalled(self, last, seconds) -> None:
+            raise AssertionError("recorders have no part in it")
+
+    recorder, preview = Deaf(), Hearing(may_skip=True)
+    report = Pipeline([_stream(Stalling(count=10, is_live=True), recorder, preview)], ConstantEstimator()).run()
+    assert heard.is_set()
+    assert report.read == 10
+    assert len(recorder.items) == report.written
+
+
 def test_states_are_events_and_in_the_report() -> None:
     events: list[tuple[str, str]] = []
     good, bad = _stream(SyntheticSource(name="good", count=5)), _stream(FailingSource(after=3, name="bad"))

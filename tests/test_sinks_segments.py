@@ -16,17 +16,21 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import rtsp_server
 from test_sinks_conformance import MODEL, fill, frames_of_video, messages_of_mcap, names, stream
 
 from streamdepth.errors import DiskFullError, SinkOpenError, SinkWriteError
+from streamdepth.pipeline import Pipeline, Stream
 from streamdepth.sinks.depth_video import DepthVideo, DepthVideoSink
 from streamdepth.sinks.output import av_path
 from streamdepth.sinks.robots.mcap import McapSink
 from streamdepth.sinks.room import RoomGuard
 from streamdepth.sinks.segments import SegmentedSink
 from streamdepth.sinks.video import VideoSink
+from streamdepth.sources.network import NetworkSource
+from streamdepth.stabilizers import make_stabilizer
 from streamdepth.stages import Sink
-from streamdepth.testing import FailingSink, RecordingSink
+from streamdepth.testing import ConstantEstimator, FailingSink, RecordingSink
 from streamdepth.types import DepthFrame, StreamInfo
 
 KINDS: list[tuple[str, Callable[..., Sink], Callable[[Path], int]]] = [
@@ -187,32 +191,37 @@ def endless(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     process.wait()
 
 
-def wait_for(path: Path) -> None:
+def wait_until(done: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} did not appear"
+    while not done():
+        assert time.monotonic() < deadline
         time.sleep(0.005)
 
 
 def test_after_a_kill_every_segment_plays_and_resume_goes_on(endless, tmp_path) -> None:
     for name, *_ in KINDS:
-        wait_for(tmp_path / f"cam_000003{Path(name).suffix}")
+        wait_until((tmp_path / f"cam_000003{Path(name).suffix}").exists)
     with pytest.raises(SinkOpenError, match="another process"):
         recorder(tmp_path / "cam.mp4", resume=True).open(live(1)[0], MODEL)
     endless.kill()
     endless.wait()
     assert any(name.startswith(".") for name in names(tmp_path))  # what it was writing
 
-    for name, kind, count in KINDS:
-        suffix = Path(name).suffix
-        before = sorted(tmp_path.glob(f"cam_*{suffix}"))
-        assert [path.stem for path in before] == [f"cam_{n:06d}" for n in range(len(before))]
-        assert [count(path) for path in before] == [15] * len(before)
-        info, items = live(20)
-        fill(recorder(tmp_path / name, kind, seconds=0.5, resume=True), info, items)
-        after = sorted(set(tmp_path.glob(f"cam_*{suffix}")) - set(before))
+    before = {name: sorted(tmp_path.glob(f"cam_*{Path(name).suffix}")) for name, *_ in KINDS}
+    for name, _, count in KINDS:
+        assert [path.stem for path in before[name]] == [f"cam_{n:06d}" for n in range(len(before[name]))]
+        assert [count(path) for path in before[name]] == [15] * len(before[name])
+    sinks = [recorder(tmp_path / name, kind, seconds=0.5, resume=True) for name, kind, _ in KINDS]
+    info, items = live(20)
+    for sink in sinks:
+        sink.open(info, MODEL)
+    for sink in sinks:
+        write(sink, items)
+        sink.close()
+    for name, _, count in KINDS:
+        after = sorted(set(tmp_path.glob(f"cam_*{Path(name).suffix}")) - set(before[name]))
         assert [count(path) for path in after] == [15, 5]
-        assert min(int(path.stem[4:]) for path in after) >= len(before)
+        assert min(int(path.stem[4:]) for path in after) >= len(before[name])
     assert not [name for name in names(tmp_path) if name.startswith(".")]
 
 
@@ -309,10 +318,10 @@ def test_what_finishing_takes_is_kept_free_too(tmp_path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 16 MB."""
+    """A file system of 12 MB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", folder], capture_output=True, text=True)
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", folder], capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"cannot mount a small file system: {done.stderr.strip()}")
     yield folder
@@ -368,3 +377,36 @@ def test_how_long_a_segment_is(text, seconds) -> None:
     from streamdepth import config
 
     assert config.make({"segment": text}).segment == seconds
+
+
+def test_a_real_camera_that_comes_back_with_another_size(tmp_path) -> None:
+    if missing := rtsp_server.missing():
+        pytest.skip(missing)
+    with rtsp_server.running() as server:
+        source = NetworkSource(f"{server.address}/h264", reconnect_seconds=60)
+        sinks = [
+            SegmentedSink(tmp_path / "cam.mp4", VideoSink, seconds=600),
+            SegmentedSink(tmp_path / "cam.mkv", DepthVideoSink, seconds=600),
+        ]
+        widths: list[int] = []
+        pipeline = Pipeline(
+            [Stream(source, make_stabilizer("off"), sinks)],
+            ConstantEstimator(from_brightness=True),
+            on_written=lambda item: widths.append(item.frame.image.shape[1]),
+        )
+        runner = threading.Thread(target=pipeline.run)
+        runner.start()
+        wait_until(lambda: widths.count(160) >= 5)
+        server.stop()
+        server.size = (224, 128)
+        server.start()
+        wait_until(lambda: widths.count(224) >= 5)
+        pipeline.stop()
+        runner.join(60)
+    sizes = []
+    for name in ("cam_000000.mp4", "cam_000001.mp4"):
+        with av.open(av_path(tmp_path / name)) as container:
+            sizes.append(container.streams.video[0].width)
+    assert sizes == [160, 224]
+    assert [frames_of_video(path) for path in sorted(tmp_path.glob("*.mp4"))] == [widths.count(w) for w in (160, 224)]
+    assert sum(len(list(DepthVideo(path))) for path in tmp_path.glob("*.mkv")) == len(widths)

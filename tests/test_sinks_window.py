@@ -51,6 +51,22 @@ def test_it_is_a_preview() -> None:
     assert WindowSink.may_skip
 
 
+@pytest.mark.parametrize("hold_last", [True, False])
+def test_a_lost_camera_is_told_from_a_still_picture(screen: Screen, hold_last: bool) -> None:
+    """Its last picture is gray and dark with words on it, or there are words on black."""
+    info, items = stream(1)
+    sink = WindowSink(hold_last=hold_last, legend=False)
+    sink.open(info, MODEL)
+    sink.write(items[0])
+    sink.stalled(items[0], 12.3)
+    fresh, stale = screen.shown
+    assert stale.shape == fresh.shape
+    assert (stale == stale[..., :1]).all(), "gray"
+    assert stale.max() > 200, "words"
+    assert bool(np.median(stale)) is hold_last
+    assert np.median(stale) < np.median(fresh)
+
+
 def test_shows_blue_green_red(screen: Screen) -> None:
     info, items = stream(1)
     sink = WindowSink(alpha=0)

@@ -258,11 +258,12 @@ def test_waits_double_with_full_jitter_up_to_half_a_minute(monkeypatch: pytest.M
     for _ in range(8):
         backoff.wait_seconds()
     assert asked == [(0, 0.5), (0, 1), (0, 2), (0, 4), (0, 8), (0, 16), (0, 30), (0, 30)]
-    backoff.was_up(9.9)
-    backoff.wait_seconds()
-    backoff.was_up(10.0)
-    backoff.wait_seconds()
-    assert asked[-2:] == [(0, 30), (0, 0.5)]
+    for seconds in (0.9, 9.9, 10.0):
+        backoff.was_up(seconds)
+        asked.clear()
+        backoff.wait_seconds()
+        backoff.wait_seconds()
+        assert [longest for _, longest in asked] == {0.9: [30, 30], 9.9: [0.5, 30], 10.0: [0.5, 1]}[seconds]
 
 
 def test_a_stream_that_comes_and_goes_is_asked_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from streamdepth.estimators.engines import Engine
 from streamdepth.estimators.network import Card
 from streamdepth.estimators.network_estimator import NetworkEstimator
 from streamdepth.stats import Report
-from streamdepth.types import Image
+from streamdepth.types import Frame, Image
 
 _SETTLING = 3
 """Frames after which reduced precision has been judged."""
@@ -118,5 +119,5 @@ def network_input(card: Card, engine: Engine, batch: int) -> Tensor:
     """Grey noise as the network wants it, on its device."""
     height, width = card.input_size()
     noise: Image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-    pixels, _ = card.prepare([noise] * batch, engine)
+    pixels, _ = card.prepare([Frame(noise, 0, 0, Fraction(1), 0.0)] * batch, engine)
     return pixels

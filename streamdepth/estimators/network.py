@@ -15,7 +15,7 @@ from streamdepth.errors import ModelLoadError
 from streamdepth.estimators.engines import Engine, Outputs
 from streamdepth.estimators.postprocess import focal_px, metric_from_canonical, without_margins
 from streamdepth.estimators.preprocess import InputSpec, Margins
-from streamdepth.types import DepthKind, DepthMap, Estimate, Image
+from streamdepth.types import DepthKind, DepthMap, Estimate, Frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +60,12 @@ class Card:
         multiple = self.spec.pad_multiple or 1
         return height + -height % multiple, width + -width % multiple
 
-    def prepare(self, pictures: Sequence[Image], engine: Engine) -> tuple[Tensor, Margins | None]:
-        """Pictures of one size, (H, W, 3) -> (N, 3, h, w) float32 on the engine's device, and the margins added."""
+    def prepare(self, frames: Sequence[Frame], engine: Engine) -> tuple[Tensor, Margins | None]:
+        """Frames of one size -> (N, 3, h, w) float32 on the engine's device, and the margins that were added."""
         if not self.shrinks_first:
-            return self.spec.prepare(engine.upload(pictures))
-        height, width = self.spec.output_size(*pictures[0].shape[:2])
-        small = [shrink(picture, (width, height)) for picture in pictures]
+            return self.spec.prepare(engine.upload([frame.image for frame in frames]))
+        height, width = self.spec.output_size(*frames[0].size[::-1])
+        small = [frame.shrunk(width, height) for frame in frames]
         if engine.device.type == "cpu" and len({*self.spec.std}) == 1:
             # In one pass of OpenCV: for so small a network, torch's passes would cost as much as the network.
             mean, scale = [m / self.spec.rescale for m in self.spec.mean], self.spec.rescale / self.spec.std[0]
@@ -82,18 +82,6 @@ class Network:
     card: Card
     cache_name: str
     """Goes into file names of what is made from it."""
-
-
-def shrink(image: Image, size: tuple[int, int]) -> Image:
-    """(H, W, 3) -> (h, w, 3), size: (width, height); averages areas when it makes the picture smaller.
-
-    First by whole halves, for which OpenCV has fast code.
-    """
-    while image.shape[1] >= 2 * size[0] and image.shape[0] >= 2 * size[1] and not any(s % 2 for s in image.shape[:2]):
-        half = (image.shape[1] // 2, image.shape[0] // 2)
-        image = np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_AREA), np.uint8)
-    smaller = image.shape[1] > size[0] or image.shape[0] > size[1]
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR), np.uint8)
 
 
 def finish(outputs: Outputs, margins: Margins | None, width: int) -> tuple[Tensor, list[float | None]]:

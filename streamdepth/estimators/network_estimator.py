@@ -36,9 +36,9 @@ class NetworkEstimator(Estimator):
         return self.start(frames)()
 
     def start(self, frames: Sequence[Frame]) -> Callable[[], list[Estimate]]:
-        groups: dict[tuple[int, ...], list[int]] = {}
+        groups: dict[tuple[int, int], list[int]] = {}
         for position, frame in enumerate(frames):
-            groups.setdefault(frame.image.shape, []).append(position)
+            groups.setdefault(frame.size, []).append(position)
         begun = [(positions, self._start_alike([frames[i] for i in positions])) for positions in groups.values()]
 
         def wait() -> list[Estimate]:
@@ -51,15 +51,16 @@ class NetworkEstimator(Estimator):
 
     def _start_alike(self, frames: Sequence[Frame]) -> Callable[[], list[Estimate]]:
         """Frames of one size, in one pass."""
-        engine, shape = self._engine, (len(frames), *frames[0].image.shape)
+        engine, (width, height) = self._engine, frames[0].size
+        shape = (len(frames), height, width, 3)
         lane = engine.lane()
         with failures_explained(engine.device, shape), torch.inference_mode(), lane:
-            pixels, margins = self.card.prepare([frame.image for frame in frames], engine)
+            pixels, margins = self.card.prepare(frames, engine)
             outputs = engine.start(pixels)
 
         def wait() -> list[Estimate]:
             with failures_explained(engine.device, shape), torch.inference_mode(), lane:
-                depth, focals = finish(outputs(), margins, frames[0].image.shape[1])
+                depth, focals = finish(outputs(), margins, width)
                 return as_estimates(engine.download(depth), focals)
 
         return wait

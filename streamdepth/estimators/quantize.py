@@ -72,7 +72,7 @@ def quantize(network: Network, pictures: Sequence[Image], held_out: Sequence[Ima
     model = exact.convert(*card.input_size())
 
     def as_input(picture: Image) -> npt.NDArray[np.float32]:
-        pixels: npt.NDArray[np.float32] = card.prepare([picture], exact)[0].numpy()
+        pixels: npt.NDArray[np.float32] = card.prepare([_frame(picture)], exact)[0].numpy()
         return pixels
 
     with _quiet():
@@ -105,7 +105,7 @@ class _Run:
         estimator = NetworkEstimator(card, engine)
         self.maps = [estimate.depth for picture in pictures for estimate in estimator.estimate([_frame(picture)])]
         self.precision, self.kind = engine.precision, card.kind
-        pixels, _ = card.prepare(pictures[:1], engine)
+        pixels, _ = card.prepare([_frame(pictures[0])], engine)
         times = []
         for _ in range(_TIMED):
             began = time.perf_counter()

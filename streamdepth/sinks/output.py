@@ -199,12 +199,15 @@ def _sync_folder(folder: Path) -> None:
 
 
 def remove_left_behind(pattern: Path) -> None:
-    """Removes the temporary files of killed processes for all numbers of `pattern`.
+    """Removes the temporary files of killed processes for all numbers of `pattern`, and of what lies beside them.
 
     Raises SinkOpenError where a process still writes one. Does nothing on Windows.
     """
-    stem = _number_parts(pattern)[0]
-    name = re.compile(rf"\.+{re.escape(stem)}\d+.*\.[0-9a-f]{{8}}\.part.*")
+    before, after = _number_parts(pattern)
+    number, rest, mark = re.escape(before) + r"\d+", after or "", r"\.[0-9a-f]{8}\.part"
+    itself = f"{re.escape(rest.removesuffix(pattern.suffix))}({mark})+{re.escape(pattern.suffix)}"
+    beside = rf"{re.escape(rest)}{mark}\..+"
+    name = re.compile(rf"\.+{number}({itself}|{beside})")
     for path in pattern.parent.iterdir() if fcntl else ():
         if name.fullmatch(path.name):
             lock = _lock(path)

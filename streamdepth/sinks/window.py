@@ -11,9 +11,9 @@ import cv2
 
 from streamdepth.edges import Edges, check_edges, with_edges
 from streamdepth.errors import SinkOpenError, SinkWriteError
-from streamdepth.render import Style, check_look, render
+from streamdepth.render import Style, check_look, mark_stale, render
 from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, ModelInfo, StreamInfo
+from streamdepth.types import DepthFrame, Image, ModelInfo, StreamInfo
 
 _ESCAPE = 27
 _INSTEAD = "write a file instead: streamdepth convert INPUT -o out.mp4"
@@ -28,6 +28,7 @@ class WindowSink(Sink):
         alpha: how much of the depth covers the picture in an overlay, 0 to 1.
         legend: a bar with metres (metric depth) or words (relative depth).
         edges: plain, or guided: depth's edges follow those of the picture (`edges.guided_resize`).
+        hold_last: while a camera is lost, its last picture stays, marked as stale; else words on black.
 
     Raises:
         ConfigError: unknown edges, style or colour map.
@@ -45,11 +46,12 @@ class WindowSink(Sink):
         alpha: float = 0.6,
         legend: bool = True,
         edges: Edges = "plain",
+        hold_last: bool = False,
     ) -> None:
         super().__init__()
         check_look(style, colormap, alpha)
         check_edges(edges)
-        self.edges = edges
+        self.edges, self.hold_last = edges, hold_last
         self.title, self.style, self.colormap, self.alpha, self.legend = title, style, colormap, alpha, legend
         self._is_open = self._has_picture = self._wants_stop = False
 
@@ -73,11 +75,18 @@ class WindowSink(Sink):
     def write(self, item: DepthFrame) -> None:
         if not self._is_open:
             raise SinkWriteError(f"the window '{self.title}' is not open; call open first")
+        self._show(self._render(item))
+
+    def stalled(self, last: DepthFrame, seconds: float) -> None:
+        self._show(mark_stale(self._render(last), seconds, is_kept=self.hold_last))
+
+    def _render(self, item: DepthFrame) -> Image:
+        item = with_edges(item, self.edges)
+        return render(item, style=self.style, colormap=self.colormap, alpha=self.alpha, bar=self.legend)
+
+    def _show(self, picture: Image) -> None:
         if self._wants_stop:
             return
-        picture = render(
-            with_edges(item, self.edges), style=self.style, colormap=self.colormap, alpha=self.alpha, bar=self.legend
-        )
         try:
             cv2.imshow(self.title, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         except cv2.error as error:

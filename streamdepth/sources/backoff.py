@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 _FIRST_SECONDS, _LONGEST_SECONDS = 0.5, 30.0
-_HEALTHY_SECONDS = 10.0
+_UP_SECONDS, _HEALTHY_SECONDS = 1.0, 10.0
 
 
 class Backoff:
@@ -17,13 +17,18 @@ class Backoff:
 
     def __init__(self) -> None:
         self._longest = _FIRST_SECONDS
+        self._is_first = True
 
     def wait_seconds(self) -> float:
         """How long to wait before the next attempt."""
-        longest, self._longest = self._longest, min(2 * self._longest, _LONGEST_SECONDS)
-        return random.uniform(0, longest)
+        if self._is_first:
+            self._is_first = False
+            return random.uniform(0, _FIRST_SECONDS)
+        self._longest = min(2 * self._longest, _LONGEST_SECONDS)
+        return random.uniform(0, self._longest)
 
     def was_up(self, seconds: float) -> None:
-        """The connection held for so long: from 10 s on it counts as healthy, and waits begin anew."""
+        """The connection held for so long. From 1 s on the next attempt is soon, from 10 s on all waits begin anew."""
+        self._is_first = self._is_first or seconds >= _UP_SECONDS
         if seconds >= _HEALTHY_SECONDS:
             self._longest = _FIRST_SECONDS

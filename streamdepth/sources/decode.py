@@ -15,7 +15,7 @@ from streamdepth.redact import redact_text
 from streamdepth.sources.picture import Painter
 from streamdepth.sources.timeline import Timeline
 from streamdepth.stages import Source
-from streamdepth.types import Frame, Image
+from streamdepth.types import Frame, Image, LazyImage
 
 MAX_SIDE_PX = 16384
 """The default limit for the width and the height of a picture."""
@@ -26,8 +26,8 @@ _FASTEST_FPS = 1000
 class Picture(NamedTuple):
     """One decoded picture and when it is to be shown."""
 
-    image: Image
-    """(H, W, 3) uint8 RGB."""
+    pixels: Image | LazyImage
+    """As in `Frame`."""
     pts: int | None
     """In ticks of `time_base`, as it came; None when it came without."""
     time_base: Fraction
@@ -96,9 +96,9 @@ class Pictures:
         decoded_at = time.monotonic()
         if frame.is_corrupt:
             self._announce(f"{self.name} is damaged: some of its pictures show errors")
-        image = self.painter.paint(frame)
+        pixels = self.painter.paint(frame)
         self.delivered += 1
-        return Picture(image, frame.pts, frame.time_base or self.time_base, decoded_at)
+        return Picture(pixels, frame.pts, frame.time_base or self.time_base, decoded_at)
 
     def close(self) -> None:
         """Lets go of the decoder."""
@@ -129,7 +129,7 @@ class TimedSource(Source):
         if self._timeline.is_broken:
             self.notice(f"the clock of {self.name} is not to be trusted; its pictures are timed by their arrival")
         index, self._index = self._index, self._index + 1
-        return Frame(picture.image, index, ticks, self._timeline.time_base, picture.decoded_at, self.name)
+        return Frame(picture.pixels, index, ticks, self._timeline.time_base, picture.decoded_at, self.name)
 
 
 class DecodedSource(TimedSource, Generic[P]):

@@ -49,7 +49,7 @@ class LensSource(Source):
             self._renewed = self._with_another_size(info)
         if frame is None or self._undistorter is None:
             return frame
-        return replace(frame, image=self._undistorter(frame.image))
+        return replace(frame, pixels=self._undistorter(frame.image))
 
     def renewed(self) -> StreamInfo | None:
         info, self._renewed = self._renewed, None

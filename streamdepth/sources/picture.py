@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from fractions import Fraction
 from typing import cast
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from streamdepth.sources import hdr
-from streamdepth.types import Image
+from streamdepth.types import Image, LazyImage, Plane, Planes
 
 Matrix = npt.NDArray[np.int32]
 """(2, 2) [[a, b], [c, d]]: x' = ax + cy, y' = bx + dy, as `AV_FRAME_DATA_DISPLAYMATRIX` in libavutil/frame.h."""
@@ -21,6 +22,8 @@ _SCALING = (
     Interpolation.BICUBIC
 )  # ACCURATE_RND and FULL_CHR_H_INT gain at most 4 of 255 levels and cost ten times as much
 _HD_LINES = 720
+_PLAIN = {"yuv420p", "yuvj420p", "nv12", "yuv422p", "yuvj422p"}
+"""What nearly all video is decoded to, and what can be painted without fail."""
 _MATRIX = {  # libav's AVColorSpace -> swscale's matrices
     1: Colorspace.ITU709,
     4: Colorspace.FCC,
@@ -38,7 +41,8 @@ class Painter:
     def __init__(self, announce: Callable[[str], None], name: str, aspect: Fraction | None = None) -> None:
         self._announce, self._name = announce, name
         self._aspect = self._sane(aspect)
-        self._reformatter = VideoReformatter()
+        self._reformatters: dict[tuple[int, int, str], VideoReformatter] = {}
+        self._lock = threading.Lock()
         self._coded: tuple[int, int] | None = None
         self._size = (0, 0)
         self._tone_mapper: hdr.ToneMapper | None = None
@@ -56,8 +60,8 @@ class Painter:
         width, height = max(1, round(frame.width * self._aspect)), frame.height
         return (height, width) if _is_sideways(display_matrix(frame)) else (width, height)
 
-    def paint(self, frame: av.VideoFrame) -> Image:
-        """(H, W, 3) uint8 RGB, C-contiguous."""
+    def paint(self, frame: av.VideoFrame) -> Image | LazyImage:
+        """(H, W, 3) uint8 RGB, C-contiguous; plain pictures wait until somebody looks at them."""
         if self._coded is None:
             self._begin(frame)
         elif self._coded != (frame.width, frame.height):
@@ -66,6 +70,9 @@ class Painter:
                 f"{frame.width}x{frame.height} px; all are scaled to {self._size[0]}x{self._size[1]} px"
             )
         matrix = display_matrix(frame)
+        is_as_shown = matrix is None and (frame.width, frame.height) == self._size
+        if is_as_shown and frame.format.name in _PLAIN and frame.color_trc not in hdr.CURVES:
+            return DecodedImage(frame, self)
         width, height = reversed(self._size) if _is_sideways(matrix) else self._size
         return upright(self._rgb(frame, width, height), matrix)
 
@@ -83,24 +90,67 @@ class Painter:
     def _rgb(self, frame: av.VideoFrame, width: int, height: int) -> Image:
         curve = hdr.CURVES.get(frame.color_trc)
         if curve is None:
-            return _pixels(self._reformat(frame, width, height, "rgb24"))
+            return _pixels(self.reformat(frame, width, height, "rgb24"))
         self._announce(f"{self._name} is HDR ({curve}): tone-mapped to SDR, highlights are compressed")
         if self._tone_mapper is None or self._tone_mapper.suits != (curve, width, height):
             self._tone_mapper = hdr.ToneMapper(curve, width, height)
-        return _pixels(self._tone_mapper.map(self._reformat(frame, width, height, hdr.FORMAT)))
+        return _pixels(self._tone_mapper.map(self.reformat(frame, width, height, hdr.FORMAT)))
 
-    def _reformat(self, frame: av.VideoFrame, width: int, height: int, pixel_format: str) -> av.VideoFrame:
+    def reformat(
+        self, frame: av.VideoFrame, width: int, height: int, pixel_format: str, how: Interpolation = _SCALING
+    ) -> av.VideoFrame:
+        """`frame` in full range, in another size and format. One at a time: its tags are changed meanwhile."""
         matrix, color_range = colours(frame)
-        return self._reformatter.reformat(
-            frame,
-            width,
-            height,
-            pixel_format,
-            src_colorspace=matrix,
-            src_color_range=color_range,
-            dst_color_range=ColorRange.JPEG,
-            interpolation=_SCALING,
-        )
+        with self._lock:
+            own = self._reformatters.setdefault((width, height, pixel_format), VideoReformatter())
+            return own.reformat(
+                frame,
+                width,
+                height,
+                pixel_format,
+                src_colorspace=matrix,
+                src_color_range=color_range,
+                dst_color_range=ColorRange.JPEG,
+                interpolation=how,
+                threads=1,
+            )
+
+
+class DecodedImage(LazyImage):
+    """A frame of libav in the size, orientation and pixel shape in which it is shown."""
+
+    def __init__(self, frame: av.VideoFrame, painter: Painter) -> None:
+        self.size = (frame.width, frame.height)
+        self._frame, self._painter = frame, painter
+        self._rgb: Image | None = None
+
+    def rgb(self) -> Image:
+        if self._rgb is None:
+            image = _pixels(self._painter.reformat(self._frame, *self.size, "rgb24"))
+            image.setflags(write=False)
+            self._rgb = image
+        return self._rgb
+
+    def shrunk(self, width: int, height: int) -> Image:
+        import cv2
+
+        # In planes, which swscale averages twice as fast as packed pixels.
+        small = self._painter.reformat(self._frame, width, height, "gbrp", Interpolation.AREA)
+        green, blue, red = (_plane(small, i) for i in range(3))
+        return np.asarray(cv2.merge([red, green, blue]), np.uint8)
+
+    def planes(self) -> Planes | None:
+        if self._frame.format.name != "yuv420p" or colours(self._frame) != (Colorspace.ITU709, ColorRange.MPEG):
+            return None
+        return Planes(*(_plane(self._frame, i) for i in range(3)))
+
+
+def _plane(frame: av.VideoFrame, index: int) -> Plane:
+    """(h, w) of a planar frame of bytes, without a copy."""
+    plane = frame.planes[index]
+    rows = np.asarray(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+    rows.setflags(write=False)
+    return rows[:, : plane.width]
 
 
 def _pixels(frame: av.VideoFrame) -> Image:

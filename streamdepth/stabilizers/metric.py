@@ -125,7 +125,7 @@ class Points(Reference):
         self._view: npt.NDArray[np.float32] | None = None
 
     def fit(self, item: DepthFrame, inverse: DepthMap) -> Fit | None:
-        height, width = item.frame.image.shape[:2]
+        width, height = item.frame.size
         if not ((self.known[:, :2] >= 0) & (self.known[:, :2] <= (width - 1, height - 1))).all():
             raise ConfigError(f"{self.name} lie outside of the picture of {width}x{height} px")
         view = _thumbnail(item.frame.image)
@@ -150,7 +150,7 @@ class SparseDepth(Reference):
 
     def fit(self, item: DepthFrame, inverse: DepthMap) -> Fit | None:
         depth = self.read(item.frame.index)
-        return None if depth is None else fit_known(item, inverse, known_of(depth, item.frame.image.shape))
+        return None if depth is None else fit_known(item, inverse, known_of(depth, item.frame.size[::-1]))
 
 
 class BoardInView(Reference):
@@ -203,7 +203,7 @@ def fit_known(item: DepthFrame, inverse: DepthMap, known: Known) -> Fit | None:
     ends = ends_of(inverse)
     if ends is None or not len(known):
         return None
-    height, width = item.frame.image.shape[:2]
+    width, height = item.frame.size
     rows, columns = inverse.shape
     x = (known[:, 0] + 0.5) * columns / width - 0.5
     y = (known[:, 1] + 0.5) * rows / height - 0.5

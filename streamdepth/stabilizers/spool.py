@@ -45,7 +45,7 @@ class Spool:
 
     def put(self, item: DepthFrame) -> DepthFrame:
         self._waiting.append(self._write(item.frame.image))
-        frame = replace(item.frame, image=_NO_IMAGE)
+        frame = replace(item.frame, pixels=_NO_IMAGE)
         if not self.with_depth:
             return replace(item, frame=frame)
         self._waiting.append(self._write(item.depth))
@@ -53,7 +53,7 @@ class Spool:
 
     def take(self, item: DepthFrame) -> DepthFrame:
         """`item` as it was when `put`: items are taken in the order in which they were put."""
-        frame = replace(item.frame, image=self._read(self._waiting.popleft()))
+        frame = replace(item.frame, pixels=self._read(self._waiting.popleft()))
         depth = self._read(self._waiting.popleft()) if self.with_depth else item.depth
         if not self._waiting:
             self.clear()

@@ -104,8 +104,7 @@ class Observation:
     @property
     def picture_size(self) -> tuple[int, int]:
         """(width, height) px."""
-        height, width = self.item.frame.image.shape[:2]
-        return width, height
+        return self.item.frame.size
 
     @property
     def depth_size(self) -> tuple[int, int]:

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from functools import cache
-from typing import TYPE_CHECKING, Literal, cast
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from streamdepth.errors import ConfigError
-from streamdepth.types import DepthFrame, DepthKind, DepthMap, Image
+from streamdepth.types import DepthFrame, DepthKind, DepthMap, Image, Plane
 
 if TYPE_CHECKING:
     from PIL import ImageFont
@@ -117,17 +117,23 @@ def colourise(
         ConfigError: unknown colour map.
     """
     table = lookup_table(colormap)
-    codes = _brightness(depth, kind, range or display_range(depth))
-    known = ~np.isnan(codes)
-    all_known = bool(known.all())
+    codes, known = levels(depth, kind, range or display_range(depth))
     size = size or (depth.shape[1], depth.shape[0])
     # 8-bit codes are enlarged rather than floats: at most one of 256 colours apart, in half the time
-    levels = cv2.convertScaleAbs(codes if all_known else fill_edges(codes, known))
-    colours = cv2.applyColorMap(cv2.resize(levels, size, interpolation=cv2.INTER_LINEAR), table)
-    if not all_known:
+    colours = cv2.applyColorMap(cv2.resize(codes, size, interpolation=cv2.INTER_LINEAR), table)
+    if known is not None:
         mask = cv2.resize(known.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT)
         colours = cv2.copyTo(colours, mask)
     return cast(Image, colours)
+
+
+def levels(depth: DepthMap, kind: DepthKind, range: Range) -> tuple[Plane, npt.NDArray[np.bool_] | None]:
+    """(h, w) 0 (far) to 255 (near), and which of them are known; None when all are."""
+    codes = _brightness(depth, kind, range)
+    known = ~np.isnan(codes)
+    if known.all():
+        return cast(Plane, cv2.convertScaleAbs(codes)), None
+    return cast(Plane, cv2.convertScaleAbs(fill_edges(codes, known))), known
 
 
 def _brightness(depth: DepthMap, kind: DepthKind, range: Range) -> DepthMap:
@@ -156,35 +162,60 @@ def legend(picture: Image, range: Range, kind: DepthKind, colormap: str = "infer
 
     A picture below 160 px in either direction comes back as it is: there is no room for readable words.
     """
-    height, width = picture.shape[:2]
-    unit = min(width, height)
-    if unit < _SMALLEST_LEGEND_PX:
+    found = legend_sprite(picture.shape[1], picture.shape[0], range, kind, colormap)
+    if found is None:
         return picture
-    text_px, margin = max(11, unit // 32), max(4, unit // 40)
-    box_width, box_height = max(120, unit // 2), 2 * text_px + 2
     picture = picture.copy()
-    box = picture[height - margin - box_height : height - margin, margin : margin + box_width]
-    box[:] = _legend_box(tuple(legend_words(range, kind)), text_px, (box_width, box_height), colormap, box)
+    box = picture[found.rows, found.columns]
+    box[:] = box * found.keep[..., None] + found.colours
     return picture
 
 
-def _legend_box(words: tuple[str, ...], text_px: int, size: tuple[int, int], colormap: str, below: Image) -> Image:
-    """Words over a colour bar, on the darkened picture `below`; (height, width, 3)."""
+class Sprite(NamedTuple):
+    """What is laid over a part of a picture, whose sides and place are even."""
+
+    rows: slice
+    columns: slice
+    colours: npt.NDArray[np.float32]
+    """(h, w, 3) RGB, 0 to 255, to be added."""
+    keep: npt.NDArray[np.float32]
+    """(h, w): the share of the picture below that stays."""
+
+
+def legend_sprite(width: int, height: int, range: Range, kind: DepthKind, colormap: str) -> Sprite | None:
+    """The legend of a picture of so many px; None where there is no room for readable words."""
+    unit = min(width, height)
+    if unit < _SMALLEST_LEGEND_PX:
+        return None
+    text_px, margin = max(11, unit // 32), max(4, unit // 80 * 2)
+    size = max(120, unit // 4 * 2), 2 * text_px + 2
+    top = (height - margin - size[1]) // 2 * 2
+    colours, keep = _bar(tuple(legend_words(range, kind)), text_px, size, colormap)
+    return Sprite(slice(top, top + size[1]), slice(margin, margin + size[0]), colours, keep)
+
+
+@lru_cache(maxsize=16)
+def _bar(
+    words: tuple[str, ...], text_px: int, size: tuple[int, int], colormap: str
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """`colours` and `keep` of a Sprite: words over a bar of colours, on a darkened ground; size: (width, height)."""
     from PIL import Image as Pillow
     from PIL import ImageDraw
 
     width, height = size
-    drawn = Pillow.fromarray(below // 3)
+    drawn = Pillow.new("L", size)
     draw, font = ImageDraw.Draw(drawn), _font(text_px)
     pad = text_px // 3
     for i, word in enumerate(words):
         place = pad + (width - 2 * pad) * i / (len(words) - 1)
         anchor = "l" if i == 0 else "r" if i == len(words) - 1 else "m"
-        draw.text((place, text_px * 0.65), word, fill="white", font=font, anchor=anchor + "m")
-    result = np.array(drawn)
-    ramp = np.linspace(255, 0, width - 2 * pad).astype(np.uint8)[None].repeat(height - text_px - 2 - pad, axis=0)
-    result[text_px + 2 : height - pad, pad : width - pad] = cv2.applyColorMap(ramp, lookup_table(colormap))
-    return result
+        draw.text((place, text_px * 0.65), word, fill=255, font=font, anchor=anchor + "m")
+    white = np.asarray(drawn, np.float32)
+    colours, keep = np.repeat(white[..., None], 3, axis=2), (1 - white / np.float32(255)) / np.float32(3)
+    ramp = np.linspace(255, 0, width - 2 * pad).astype(np.uint8)
+    bar = slice(text_px + 2, height - pad), slice(pad, width - pad)
+    colours[bar], keep[bar] = lookup_table(colormap)[ramp, 0], 0
+    return colours, keep
 
 
 @cache

@@ -6,12 +6,10 @@ import os
 from fractions import Fraction
 
 import av
-import cv2
 from av.codec import Codec
 from av.video.codeccontext import VideoCodecContext
 
 from streamdepth.errors import SinkOpenError
-from streamdepth.types import Image
 
 CODECS = {
     "h264": ("libx264", "libopenh264"),
@@ -107,22 +105,3 @@ def pixel_format(encoder: str) -> str:
     """4:2:0 as every player shows it: planar where the encoder takes it, else NV12."""
     formats = [f.name for f in Codec(encoder, "w").video_formats or ()]
     return next((name for name in ("yuv420p", "nv12") if name in formats), "yuv420p")
-
-
-def to_video_frame(picture: Image, format: str, size: tuple[int, int]) -> av.VideoFrame:
-    """RGB as 4:2:0, BT.709 in limited range, scaled to the even `size`; odd ones get their last row or column twice."""
-    width, height = size
-    if (picture.shape[1] + picture.shape[1] % 2, picture.shape[0] + picture.shape[0] % 2) != size:
-        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]  # stays uint8
-    missing = height - picture.shape[0], width - picture.shape[1]
-    if any(missing):
-        picture = cv2.copyMakeBorder(picture, 0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE)  # type: ignore[assignment]  # stays uint8
-    frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
-        format=format,
-        src_colorspace="ITU709",
-        dst_colorspace="ITU709",
-        src_color_range="JPEG",
-        dst_color_range="MPEG",
-    )
-    frame.color_primaries = frame.color_trc = 1
-    return frame

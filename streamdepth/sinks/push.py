@@ -9,16 +9,20 @@ import subprocess
 import sys
 import time
 from fractions import Fraction
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from streamdepth.edges import Edges, check_edges, with_edges
 from streamdepth.errors import ConfigError, SinkOpenError, SinkWriteError
 from streamdepth.redact import redact, redact_text
-from streamdepth.render import Style, check_look, render
-from streamdepth.sinks.encoders import encoder_options, find_encoder, live_options, pixel_format, to_video_frame
+from streamdepth.render import Style, check_look
+from streamdepth.sinks.drawing import draw
+from streamdepth.sinks.encoders import encoder_options, find_encoder, live_options, pixel_format
 from streamdepth.sinks.sender import CLOCK, TIME, Job
 from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, Image, ModelInfo, StreamInfo
+from streamdepth.types import DepthFrame, ModelInfo, StreamInfo
+
+if TYPE_CHECKING:
+    import av
 
 FORMATS = {
     "rtsp": "rtsp",
@@ -152,11 +156,10 @@ class PushSink(Sink):
         if sender is None:
             self.skipped += 1
             return
-        picture = render(
-            with_edges(item, self.edges), style=self.style, colormap=self.colormap, alpha=self.alpha, bar=self.legend
-        )
+        item, look = with_edges(item, self.edges), (self.style, self.colormap, self.alpha, self.legend)
+        frame = draw(item, self._job["pixel_format"], self._job["size"], *look)
         try:
-            sender.send(picture, item.frame.pts * item.frame.time_base)
+            sender.send(frame, item.frame.pts * item.frame.time_base)
         except _GoneError as error:
             self.skipped += 1
             self._sender = None
@@ -244,12 +247,11 @@ class _Sender:
         """How long the connection has lasted."""
         return time.monotonic() - self._connected_at
 
-    def send(self, picture: Image, time_seconds: Fraction) -> None:
-        """Passes on a picture shown from `time_seconds` on; waits while the server is slow."""
+    def send(self, frame: av.VideoFrame, time_seconds: Fraction) -> None:
+        """Passes on what `draw` made for the job, shown from `time_seconds` on; waits while the server is slow."""
         if self._last < 0:
             self._first = time_seconds
         self._last = max(self._last + 1, round((time_seconds - self._first) / CLOCK))
-        frame = to_video_frame(picture, self._job["pixel_format"], self._job["size"])
         self._pass_on(TIME.pack(self._last) + frame.to_ndarray().tobytes())
 
     def _pass_on(self, data: bytes) -> None:

@@ -13,12 +13,13 @@ import av
 
 from streamdepth.edges import Edges, check_edges, with_edges
 from streamdepth.errors import SinkOpenError, SinkWriteError
-from streamdepth.render import Style, check_look, render
-from streamdepth.sinks.encoders import encoder_options, find_encoder, pixel_format, prepare, to_video_frame
+from streamdepth.render import Style, check_look
+from streamdepth.sinks.drawing import draw, drawn_size
+from streamdepth.sinks.encoders import encoder_options, find_encoder, pixel_format, prepare
 from streamdepth.sinks.output import PendingFile, av_path, explain, writing
 from streamdepth.sinks.tracks import TrackCopier, end_of_frame
 from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, Image, ModelInfo, StreamInfo
+from streamdepth.types import DepthFrame, ModelInfo, StreamInfo
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -114,10 +115,12 @@ class VideoSink(Sink):
         if self._movie is None:
             raise SinkWriteError(f"'{self.path}' is not open; call open first")
         item = with_edges(item, self.edges)
-        picture = render(item, style=self.style, colormap=self.colormap, alpha=self.alpha, bar=self.legend)
+        if drawn_size(item, self.style) != self._movie.size:
+            self.notice("the size of the picture changed in mid-stream; it is scaled to the first size")
+        frame = draw(item, *self._movie.takes, self.style, self.colormap, self.alpha, self.legend)
         try:
             with writing(self.path):
-                for notice in self._movie.add(picture, item.frame.pts * item.frame.time_base):
+                for notice in self._movie.add(frame, item.frame.pts * item.frame.time_base):
                     self.notice(notice)
         except SinkWriteError:
             self.discard()
@@ -172,11 +175,15 @@ class _Movie:
         self._held: av.VideoFrame | None = None
         self._durations: dict[int, int] = {}
 
-    def add(self, picture: Image, time: Fraction) -> list[str]:
+    @property
+    def takes(self) -> tuple[str, tuple[int, int]]:
+        """Pixel format, and width and height in px, of the frames it takes."""
+        width, height = self.size
+        return pixel_format(self.stream.codec.name), (width + width % 2, height + height % 2)
+
+    def add(self, frame: av.VideoFrame, time: Fraction) -> list[str]:
         """Takes the picture shown from `time` seconds on. Returns what the user should know."""
         notices = []
-        if (picture.shape[1], picture.shape[0]) != self.size:
-            notices.append("the size of the picture changed in mid-stream; it is scaled to the first size")
         pts = round(time / self.tick)
         if self._offset is None:
             self._offset = -pts
@@ -189,15 +196,10 @@ class _Movie:
             self._encode(self._held, pts - held_pts)
         else:
             self._first = pts
-        self._held = self._frame(picture, pts)
+        frame.pts, frame.time_base = pts, self.tick
+        self._held = frame
         self.frames += 1
         return notices
-
-    def _frame(self, picture: Image, pts: int) -> av.VideoFrame:
-        width, height = self.size
-        frame = to_video_frame(picture, pixel_format(self.stream.codec.name), (width + width % 2, height + height % 2))
-        frame.pts, frame.time_base = pts, self.tick
-        return frame
 
     def _encode(self, frame: av.VideoFrame | None, duration: int = 0) -> None:
         if frame is not None:

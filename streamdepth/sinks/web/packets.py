@@ -50,7 +50,7 @@ def pack(item: DepthFrame, detail: Detail) -> bytes:
     depth = _shrink_depth(item.depth, limits.depth_px)
     codes, low, step = quantise(depth)
     packed = pack_codes(codes)
-    height, width = item.frame.image.shape[:2]
+    width, height = item.frame.size
     header: dict[str, Any] = {
         "picture": len(picture),
         "depth": len(packed),

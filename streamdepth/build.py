@@ -372,6 +372,7 @@ def pipeline(
             max_seconds=settings.max_seconds,
             allow_partial=settings.allow_partial,
             refresh_hz=None if settings.refresh == "auto" else settings.refresh,
+            wait_for_sources=settings.wait_for_sources,
             on_written=on_written,
         )
     finally:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 
 from streamdepth.errors import ConfigError
 from streamdepth.redact import redact_text
-from streamdepth.states import StreamState
+from streamdepth.states import StateChange, StreamState
 from streamdepth.stats import Stats
 from streamdepth.streams import Stream
 from streamdepth.types import Frame
+
+_log = logging.getLogger(__name__)
 
 
 class Capture:
@@ -23,6 +26,12 @@ class Capture:
         self._max_frames, self._max_seconds = max_frames, max_seconds
         self._count = 0
         self._first_seconds: float | None = None
+        stream.source.states.listen(self._log)
+
+    def _log(self, change: StateChange) -> None:
+        is_trouble = change.state in (StreamState.STALLED, StreamState.RECONNECTING)
+        why = f": {change.reason}" if change.reason else ""
+        _log.log(logging.WARNING if is_trouble else logging.INFO, "%s %s%s", self.stream.title, change.state, why)
 
     def open(self) -> None:
         """Raises SourceError, and ConfigError where the stream is live and its stabilizer for files."""
@@ -32,6 +41,9 @@ class Capture:
         except Exception as error:
             self.end(error)
             raise
+        self._check()
+
+    def _check(self) -> None:
         if self.stream.is_live and self.stream.stabilizer.is_late:
             raise ConfigError(
                 f"'{self.stream.title}' is live, and offline smoothing and the range per-shot are for files; use "
@@ -39,7 +51,15 @@ class Capture:
             )
 
     def run(self, put: Callable[[Frame], bool]) -> None:
-        """Reads until the end, a limit, or until `put` does not take a frame. Raises SourceError."""
+        """Reads until the end, a limit, or until `put` does not take a frame. Raises SourceError.
+
+        A source that was not opened is opened first, and waited for.
+        """
+        if self.stream.info is None:
+            self.stream.info = self.stream.source.await_open()
+            if self.stream.info is None:
+                return
+            self._check()
         while self._count != self._max_frames:
             frame = self._read()
             if frame is None:

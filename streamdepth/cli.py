@@ -83,7 +83,7 @@ def _run(settings: Settings, quiet: bool) -> None:
         if failure := convert_all(settings, quiet=quiet):
             raise typer.Exit(next(code for kind, code in EXIT_CODES if issubclass(failure, kind)))
         return
-    from streamdepth.cli_progress import Bar, StatsFile, summary
+    from streamdepth.cli_progress import Bar, StatsFile, stream_lines, summary
 
     stats = StatsFile(settings)
     with (
@@ -102,6 +102,8 @@ def _run(settings: Settings, quiet: bool) -> None:
             stats.write(report)
             if not quiet and report.written:
                 err.print(summary(report, pipeline.estimator.info.reason))
+                for line in stream_lines(report):
+                    err.print(line)
     if not report.written:
         err.print("stopped before the first frame: nothing was written")
         raise typer.Exit(130 if pipeline.is_stopped else 3)

@@ -77,6 +77,16 @@ class StatsFile:
             temporary.write_text(json.dumps(facts, indent=2) + "\n")
 
 
+def stream_lines(report: Report) -> list[str]:
+    """Of several streams, one line each: what became of it."""
+    lines = []
+    for stream in report.streams if len(report.streams) > 1 else ():
+        back = f", came back {stream.reconnects} times" if stream.reconnects else ""
+        why = f": {stream.reason}" if stream.reason else ""
+        lines.append(f"{stream.name}: {stream.written} of {stream.read} frames{back}, {stream.state}{why}")
+    return lines
+
+
 def summary(report: Report, reason: str = "") -> str:
     """One line: frames, speed, model and why it runs where it does, latency, drops."""
     total = report.latency_ms.get("total", {})
@@ -87,4 +97,5 @@ def summary(report: Report, reason: str = "") -> str:
         f"latency p50 {total.get('p50', 0):.0f} ms p95 {total.get('p95', 0):.0f} ms"
         + (f"; {report.inferred} inferred, {report.carried} carried" if report.carried else "")
         + (f"; dropped: {drops}" if drops else "")
+        + (f"; came back {report.reconnects} times" if report.reconnects else "")
     )

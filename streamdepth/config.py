@@ -157,6 +157,8 @@ class Settings(_Section):
     """Live recordings end, with complete files, before less than so many MB are free on the disk."""
     window: bool = False
     """Show a window too."""
+    wait_for_sources: bool = False
+    """Begin with the sources that are there, and wait for the others as for cameras that were lost."""
     hold_last: bool = False
     """While a camera is lost, the window shows its last picture, marked as stale; else words on black."""
     pace: bool = False

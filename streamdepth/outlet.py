@@ -39,6 +39,8 @@ class Told:
     """An item of a stream that has failed was thrown away."""
     failed: Callable[[int, Exception], None] = lambda _lane, _error: None
     """A stream's sink has failed, and so has the stream."""
+    opened: Callable[[Stream, Sink], None] = lambda _stream, _sink: None
+    """A stream that was waited for is here: opens its sink."""
 
 
 class Outlet:
@@ -101,10 +103,14 @@ class Outlet:
         """Once the first picture of the new size is here: those on their way before it are of the old one."""
         info = self._streams[item.lane].info
         if info is None or info is self._known[item.lane]:
-            return
+            return None
+        if self._known[item.lane] is None:
+            self._known[item.lane] = info
+            return self._each(item.lane, lambda sink: self._told.opened(self._streams[item.lane], sink))
         if item.result.frame.size == (info.width, info.height):
             self._known[item.lane] = info
             self._each(item.lane, lambda sink: sink.changed(info))
+        return None
 
     def _tell_stalls(self) -> None:
         now = time.monotonic()
@@ -163,7 +169,7 @@ def outlets_of(streams: Sequence[Stream], told: Told) -> list[Outlet]:
     first, *others = [group for group in (recorders, *senders, windows) if group] or [recorders]
     live = RECORDED if recorders else LIVE
     policies = [live if s.is_live else AHEAD for s in streams]
-    silent = Told(stop=told.stop, failed=told.failed)
+    silent = Told(stop=told.stop, failed=told.failed, opened=told.opened)
     return [
         Outlet(streams, _by_lane(first, len(streams)), policies, told),
         *(

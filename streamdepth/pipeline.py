@@ -23,7 +23,7 @@ from streamdepth.inference import Inbox, Inference
 from streamdepth.outlet import AHEAD, LIVE, Item, Outlet, Told, outlets_of
 from streamdepth.refresh import RefreshedInference
 from streamdepth.report import report_of
-from streamdepth.stages import Estimator
+from streamdepth.stages import Estimator, Sink
 from streamdepth.states import StateChange
 from streamdepth.stats import Report, Stats
 from streamdepth.streams import Stream, StreamEnd
@@ -44,8 +44,9 @@ class Pipeline:
     wait. `max_frames` and `max_seconds` (on the source's clock) end each stream early. `on_written` is called with each
     finished item, on the thread of the recorders, `on_state` with each change of a stream's state, on any thread. With
     `allow_partial`, a stream that ended before its end is a notice in the report and not an error. Where all streams
-    have a carrier, the model runs beside them, `refresh_hz` times a second or as often as it can. The estimator is
-    used, not closed.
+    have a carrier, the model runs beside them, `refresh_hz` times a second or as often as it can. With
+    `wait_for_sources`, all sources are opened while the others run already, and those that are not there are waited
+    for. The estimator is used, not closed.
     """
 
     def __init__(
@@ -58,12 +59,13 @@ class Pipeline:
         max_seconds: float | None = None,
         allow_partial: bool = False,
         refresh_hz: float | None = None,
+        wait_for_sources: bool = False,
         on_written: Callable[[DepthFrame], None] = lambda _: None,
         on_state: Callable[[Stream, StateChange], None] = lambda _stream, _change: None,
     ) -> None:
         self.streams, self.estimator, self.batch = list(streams), estimator, batch
         self.max_frames, self.max_seconds, self.allow_partial = max_frames, max_seconds, allow_partial
-        self.refresh_hz = refresh_hz
+        self.refresh_hz, self.wait_for_sources = refresh_hz, wait_for_sources
         self.stats = Stats()
         self.is_stopped = False
         """Whether the end came early, by `stop`."""
@@ -80,6 +82,7 @@ class Pipeline:
         self._workers: list[Worker] = []
         self._lost: list[BaseException] = []
         self._failed: dict[int, Exception] = {}
+        self._model = ModelInfo("", DepthKind.RELATIVE)
 
     def stop(self) -> None:
         """Ends the run early and cleanly: what was read is finished. Thread-safe, idempotent."""
@@ -144,7 +147,7 @@ class Pipeline:
 
     def report(self) -> Report:
         """What happened so far."""
-        model = self._inference.model if self._inference else ModelInfo("", DepthKind.RELATIVE)
+        model = self._inference.model if self._inference else self._model
         waiting = {"waiting_for_model": self._inbox.dropped}
         if self._outlets:
             waiting["waiting_for_sink"] = self._outlets[0].buffer.dropped
@@ -166,17 +169,19 @@ class Pipeline:
                 self._close(discard=not complete)
 
     def _open(self) -> None:
-        for capture in self._captures:
-            self._open_source(capture)
-        if len(self._failed) == len(self.streams):
-            raise self._lost[0]
-        model = self.estimator.info
+        if not self.wait_for_sources:
+            for capture in self._captures:
+                self._open_source(capture)
+            if len(self._failed) == len(self.streams):
+                raise self._lost[0]
+        self._model = self.estimator.info
         for stream in self.streams:
-            if stream.info is None:
-                continue
-            of_stream = replace(model, kind=stream.stabilizer.kind_of(model.kind))
-            for sink in stream.sinks:
-                sink.open(stream.info, of_stream)
+            for sink in stream.sinks if stream.info else ():
+                self._open_sink(stream, sink)
+
+    def _open_sink(self, stream: Stream, sink: Sink) -> None:
+        assert stream.info is not None
+        sink.open(stream.info, replace(self._model, kind=stream.stabilizer.kind_of(self._model.kind)))
 
     def _open_source(self, capture: Capture) -> None:
         """One of several that cannot be opened leaves the others alone."""
@@ -212,6 +217,7 @@ class Pipeline:
             written=self._note_written,
             unwanted=lambda lane: self.stats.count("stopped", lane=lane),
             failed=self._stream_failed,
+            opened=self._open_sink,
         )
 
     @property

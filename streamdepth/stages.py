@@ -60,6 +60,10 @@ class Source(ABC):
     def open(self) -> StreamInfo:
         """Raises SourceOpenError or SourceTimeoutError."""
 
+    def await_open(self) -> StreamInfo | None:
+        """`open`, but for a camera that may come later: waits for it as after a loss. None when interrupted."""
+        return self.open()
+
     @abstractmethod
     def read(self) -> Frame | None:
         """The next frame; None at the end and ever after. Raises SourceLostError or SourceTimeoutError."""

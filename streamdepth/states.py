@@ -62,10 +62,10 @@ class StateLog:
             self._listeners.append(listener)
 
     def enter(self, state: StreamState, reason: str = "") -> None:
-        """Notes a change. What repeats the current state is none."""
+        """Notes a change of the state or of its reason. What repeats the current state for no new reason is none."""
         with self._lock:
-            before = self._changes[-1].state
-            if state is before:
+            before, known = self._changes[-1].state, self._changes[-1].reason
+            if state is before and reason in ("", known):
                 return
             self._reconnects += before is StreamState.RECONNECTING and state is StreamState.LIVE
             change = StateChange(state, time.monotonic(), reason)

@@ -38,5 +38,5 @@ class Stream:
 
     @property
     def is_live(self) -> bool:
-        """Whether frames are dropped rather than waited for."""
-        return self.info is not None and self.info.is_live
+        """Whether frames are dropped rather than waited for; so it is too while that is not known yet."""
+        return self.info is None or self.info.is_live

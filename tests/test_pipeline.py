@@ -273,6 +273,57 @@ class Telling(RecordingSink):
 
 
 @pytest.mark.parametrize("is_carried", [False, True])
+def test_a_source_that_comes_later_is_waited_for_while_others_go_on(is_carried: bool) -> None:
+    first = Telling()
+
+    class Late(SyntheticSource):
+        def await_open(self):
+            assert first.complete.wait(30)
+            return self.open()
+
+    second, preview = RecordingSink(), RecordingSink(may_skip=True)
+    carriers = [FlowCarrier() if is_carried else None for _ in range(2)]
+    streams = [
+        Stream(SyntheticSource(count=5, is_live=True, name="here"), make_stabilizer(), [first], carriers[0]),
+        Stream(Late(count=5, is_live=True, name="late"), make_stabilizer(), [second, preview], carriers[1]),
+    ]
+    report = Pipeline(streams, ConstantEstimator(), wait_for_sources=True).run()
+    for sink, name in ((first, "here"), (second, "late"), (preview, "late")):
+        assert sink.info is not None
+        assert sink.info.name == name
+        assert sink.model is not None
+        assert sink.closed
+        assert sink.items
+    assert [stream.state for stream in report.streams] == ["ended", "ended"]
+    assert all(_balanced(stream) for stream in report.streams)
+
+
+def test_a_source_that_never_comes_ends_with_the_others_when_stopped() -> None:
+    class Never(SyntheticSource):
+        interrupted = threading.Event()
+
+        def await_open(self):
+            assert self.interrupted.wait(30)
+
+        def interrupt(self) -> None:
+            self.interrupted.set()
+
+    good, never = RecordingSink(), RecordingSink()
+    streams = [Stream(Never(), make_stabilizer(), [never]), _stream(SyntheticSource(count=5, is_live=True), good)]
+    pipeline = Pipeline(streams, ConstantEstimator(), wait_for_sources=True)
+    streams[1].source.states.listen(lambda change: pipeline.stop() if change.state == "ended" else None)
+    report = pipeline.run()
+    assert report.read > 0
+    assert never.info is None
+    assert report.streams[0].state == "ended"
+
+
+def test_waiting_for_sources_of_which_none_comes_raises_why() -> None:
+    with pytest.raises(SourceOpenError, match="is not there"):
+        Pipeline([_stream(Missing(), RecordingSink())], ConstantEstimator(), wait_for_sources=True).run()
+
+
+@pytest.mark.parametrize("is_carried", [False, True])
 @pytest.mark.parametrize("short", [SyntheticSource(count=3, is_live=True), FailingSource(after=3, is_live=True)])
 def test_a_stream_that_is_over_is_completed_while_others_go_on(short: SyntheticSource, is_carried: bool) -> None:
     first, second = Telling(), RecordingSink()

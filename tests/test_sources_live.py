@@ -161,6 +161,38 @@ def test_a_first_connection_that_fails_is_an_error_at_once(error: SourceError) -
     assert source.read() is None
 
 
+def test_a_camera_that_comes_later_is_waited_for() -> None:
+    source = Scripted(SourceOpenError("away"), SourceOpenError("away"), SourceOpenError("busy"), Feed())
+    info = source.await_open()
+    assert info is not None
+    read(source, 3)
+    assert [(c.state.value, c.reason) for c in source.states.changes[1:]] == [
+        ("connecting", ""),
+        ("connecting", "away"),
+        ("live", ""),
+    ]
+    assert source.reconnects == 0
+    source.close()
+
+
+def test_what_is_waited_for_may_be_refused_never_come_or_be_given_up() -> None:
+    refused = Scripted(SourceOpenError("wrong password"))
+    refused.final = (SourceOpenError,)
+    with pytest.raises(SourceOpenError, match="wrong password"):
+        refused.await_open()
+    never = Scripted(SourceOpenError("away"), reconnect_seconds=0.2)
+    with pytest.raises(SourceOpenError, match=r"could not be opened in 0\.2 seconds \(\d+ attempts\): away"):
+        never.await_open()
+    assert (never.state.value, refused.state.value) == ("failed", "failed")
+    patient = Scripted(SourceOpenError("away"), reconnect_seconds=60)
+    timer = threading.Timer(0.1, patient.interrupt)
+    timer.start()
+    assert patient.await_open() is None
+    timer.join()
+    patient.close()
+    assert patient.state.value == "ended"
+
+
 def test_a_stall_is_noticed_and_passes() -> None:
     """Two intervals and a second without a picture; the timeout, which is longer, has not passed yet."""
     stalled, feed = threading.Event(), Feed(3)

@@ -15,6 +15,13 @@ def test_changes_are_noted_once_and_told_to_who_listens() -> None:
     assert heard[0].at <= heard[-1].at
 
 
+def test_a_new_reason_for_the_same_state_is_a_change_too() -> None:
+    log = StateLog()
+    for reason in ("", "nothing listens", "nothing listens", "", "no such stream"):
+        log.enter(StreamState.CONNECTING, reason)
+    assert [change.reason for change in log.changes] == ["", "", "nothing listens", "no such stream"]
+
+
 def test_coming_back_is_a_reconnect_and_recovering_from_a_stall_is_none() -> None:
     log = StateLog()
     for state in ("connecting", "live", "stalled", "live", "reconnecting", "live", "stalled", "reconnecting", "failed"):

@@ -25,6 +25,10 @@ class GatedSource(Source):
         self._interrupted.clear()
         return self._source.open()
 
+    def await_open(self) -> StreamInfo | None:
+        self._interrupted.clear()
+        return self._source.await_open()
+
     def read(self) -> Frame | None:
         while not self._interrupted.is_set():
             frame = self._source.read()

@@ -27,6 +27,10 @@ class LensSource(Source):
     def open(self) -> StreamInfo:
         return self._with_camera(self._source.open())
 
+    def await_open(self) -> StreamInfo | None:
+        info = self._source.await_open()
+        return info and self._with_camera(info)
+
     def _with_camera(self, info: StreamInfo) -> StreamInfo:
         camera = self._camera.intrinsics(info.width, info.height) or info.intrinsics
         self._undistorter = None

@@ -7,11 +7,12 @@ import threading
 import time
 from abc import abstractmethod
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from typing import Generic
 
-from streamdepth.errors import SourceError, SourceLostError, SourceTimeoutError
+from streamdepth.errors import SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
 from streamdepth.redact import redact_text
 from streamdepth.sources.backoff import Backoff
 from streamdepth.sources.decode import TimedSource
@@ -93,25 +94,49 @@ class LiveSource(TimedSource, Generic[F]):
         return self.timeout_seconds
 
     def open(self) -> StreamInfo:
+        info = self._open(self._begin_reading)
+        assert info is not None
+        return info
+
+    def await_open(self) -> StreamInfo | None:
+        return self._open(self._await_feed)
+
+    def _open(self, begin: Callable[[], F | None]) -> StreamInfo | None:
         self.close()
         self._closing.clear()
+        self._backoff = Backoff()
         self.states.enter(StreamState.CONNECTING)
         try:
-            feed = self._begin_reading()
+            feed = begin()
         except SourceError as error:
             self.states.enter(StreamState.FAILED, redact_text(str(error)))
             raise
+        if feed is None:
+            return None
         self._info, self._renewed = self._describe(feed), None
         self._start_clock(self._info.time_base, self._info.fps, is_live=self._info.is_live)
-        self._backoff = Backoff()
         self._note_live(self._info.fps)
         return self._info
+
+    def _await_feed(self) -> F | None:
+        try:
+            return self._begin_reading()
+        except SourceError as error:
+            if self._closing.is_set():
+                return None
+            if self._is_final(_cause(error), 1):
+                raise
+            fault = _cause(error)
+        self.states.enter(StreamState.CONNECTING, self._explain(fault))
+        return self._try_again(fault, self._never_there)
 
     def _begin_reading(self) -> F:
         reader = self._reader = Reader(self._connect)
         try:
             feed = None if self._closing.is_set() else reader.open(self._opening_seconds + _GRACE_SECONDS)
             if feed is None:
+                if self._closing.is_set():
+                    raise SourceOpenError(f"{self.name} was interrupted while it was being opened")
                 raise SourceTimeoutError(
                     f"{self.name} did not answer within {self._opening_seconds:g} seconds; check the address and the "
                     "network, or allow more time"
@@ -168,7 +193,8 @@ class LiveSource(TimedSource, Generic[F]):
                 return self._frame(picture)
             if reader.is_over:
                 break
-            self.states.enter(StreamState.STALLED, f"no picture for {time.monotonic() - since:.1f} seconds")
+            if self.state is not StreamState.STALLED:
+                self.states.enter(StreamState.STALLED, f"no picture for {time.monotonic() - since:.1f} seconds")
         return None
 
     @property
@@ -197,19 +223,24 @@ class LiveSource(TimedSource, Generic[F]):
             raise self._lost(reason, fault)
         self.states.enter(StreamState.RECONNECTING, reason)
         self._backoff.was_up(time.monotonic() - self._live_since)
+        if feed := self._try_again(fault, self._gone):
+            self._resume(feed)
+
+    def _try_again(self, fault: Exception | None, given_up: Callable[[Exception, str], SourceError]) -> F | None:
+        """Another feed; None when interrupted. Raises what `given_up` makes of the last fault and all effort."""
         deadline, faults = time.monotonic() + self.reconnect_seconds, Counter[type[Exception]]()
         while (left := deadline - time.monotonic()) > 0 and not self._pause(self._backoff.wait_seconds(), left, fault):
             try:
-                return self._resume(self._begin_reading())
+                return self._begin_reading()
             except SourceError as error:
-                fault = error.__cause__ if isinstance(error.__cause__, Exception) else error
+                fault = _cause(error)
             faults[type(fault)] += 1
             if self._is_final(fault, faults[type(fault)]):
-                raise self._lost(self._explain(fault), fault)
-        if not self._closing.is_set():
-            effort = f" and did not come back in {self.reconnect_seconds:g} seconds ({faults.total()} attempts)"
-            raise self._lost(self._explain(fault) if fault else reason, fault, effort)
-        return None
+                raise given_up(fault, "")
+        if self._closing.is_set():
+            return None
+        effort = f" in {self.reconnect_seconds:g} seconds ({faults.total()} attempts)"
+        raise given_up(fault or SourceTimeoutError("the stream ended"), effort)
 
     def _pause(self, seconds: float, most: float, after: Exception | None) -> bool:
         """Waits for so long, or until it seems to be back. True when interrupted."""
@@ -226,6 +257,14 @@ class LiveSource(TimedSource, Generic[F]):
             self._info = self._renewed = replace(new, is_live=old.is_live, time_base=old.time_base)
         self._timeline.resume(time.monotonic() - self._fresh_at)
         self._note_live(new.fps)
+
+    def _never_there(self, fault: Exception, effort: str) -> SourceError:
+        error = SourceOpenError(f"{self.name} could not be opened{effort}: {self._explain(fault)}")
+        error.__cause__ = fault
+        return error
+
+    def _gone(self, fault: Exception, effort: str) -> SourceError:
+        return self._lost(self._explain(fault), fault, effort and f" and did not come back{effort}")
 
     def _lost(self, reason: str, fault: Exception | None, effort: str = "") -> SourceLostError:
         lost = SourceLostError(f"{self.name} was lost after {self._index} frames{effort}: {reason}")
@@ -247,6 +286,11 @@ class LiveSource(TimedSource, Generic[F]):
             self._end_reading()
         if self.state is not StreamState.CLOSED and not self.state.is_over:
             self.states.enter(StreamState.ENDED)
+
+
+def _cause(error: SourceError) -> Exception:
+    """What a library said, where one did."""
+    return error.__cause__ if isinstance(error.__cause__, Exception) else error
 
 
 def _is_other_rate(new: Fraction | None, old: Fraction | None) -> bool:

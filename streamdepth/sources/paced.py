@@ -26,7 +26,13 @@ class PacedSource(Source):
         self._interrupted = threading.Event()
 
     def open(self) -> StreamInfo:
-        info = self._source.open()
+        return self._paced(self._source.open())
+
+    def await_open(self) -> StreamInfo | None:
+        info = self._source.await_open()
+        return info and self._paced(info)
+
+    def _paced(self, info: StreamInfo) -> StreamInfo:
         self._keeps_pace, self._began = info.is_live, None
         self._interrupted.clear()
         return replace(info, is_live=True)

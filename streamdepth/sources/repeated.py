@@ -30,7 +30,13 @@ class RepeatedSource(Source):
         self._is_fresh = True
 
     def open(self) -> StreamInfo:
-        info = self._source.open()
+        return self._repeated(self._source.open())
+
+    def await_open(self) -> StreamInfo | None:
+        info = self._source.await_open()
+        return info and self._repeated(info)
+
+    def _repeated(self, info: StreamInfo) -> StreamInfo:
         self._restart()
         self._ends = info.is_live
         self._step = 1 / info.fps if info.fps else _USUAL_STEP

@@ -1,0 +1,37 @@
+"""Several cameras from the command line: one that fails leaves the others, and the exit code and the report tell it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import av
+import pytest
+import rtsp_server
+
+
+@pytest.mark.usefixtures("quick_model")
+def test_one_camera_dies_and_the_other_is_recorded_to_its_end(cli, tmp_path: Path) -> None:
+    if reason := rtsp_server.missing():
+        pytest.skip(reason)
+    folder = tmp_path / "out"
+    with rtsp_server.running() as first, rtsp_server.running() as second:
+        stopper = threading.Timer(2.0, second.stop)
+        stopper.start()
+        urls = [f"rtsp://me:s3cr3t@127.0.0.1:{server.port}/h264" for server in (first, second)]
+        gone = f"rtsp://127.0.0.1:{rtsp_server.free_port()}/x"
+        limits = ("--max-seconds", "5", "--set", "network.reconnect_seconds=1", "--stats", tmp_path / "s.json")
+        done = cli("convert", *urls, gone, "-o", folder, *limits)
+        stopper.join()
+    assert done.code == 3
+    report = json.loads((tmp_path / "s.json").read_text())
+    assert [stream["state"] for stream in report["streams"]] == ["ended", "failed", "failed"]
+    for stream, name in zip(report["streams"][:2], ("stream", "stream_2"), strict=True):
+        assert stream["read"] == stream["written"] + sum(stream["dropped"].values())
+        with av.open(str(folder / f"{name}.mp4")) as container:
+            assert sum(1 for _ in container.decode(video=0)) == stream["written"] > 0
+    assert not (folder / "stream_3.mp4").exists()
+    assert "did not come back in 1 seconds" in done.err
+    assert "nothing listens" in done.err
+    assert "s3cr3t" not in done.err + json.dumps(report)

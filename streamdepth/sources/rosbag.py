@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +28,8 @@ BAG_SUFFIXES = (".mcap", ".db3", ".bag")
 """How the names of bags that are one file end."""
 _NANOSECOND = Fraction(1, 10**9)
 _MOST_SKIPPED_SAID = 3
-_REPAIR = "a recording that was cut off is repaired by 'ros2 bag reindex' or 'mcap recover'"
+_MOST_TRIED = 100
+_REPAIR = "only ROS bags are read; one that was cut off is repaired by 'ros2 bag reindex' or 'mcap recover'"
 
 
 def split_address(address: str) -> tuple[Path, str | None] | None:
@@ -81,9 +83,12 @@ class RosbagSource(Source):
         topic, count = connections[0].topic, sum(c.msgcount for c in connections)
         self._name, self._index = f"{self.path}#{topic}", 0
         self._messages = reader.messages(connections)
-        first = self._next()
+        first = self._next(_MOST_TRIED)
         if first is None:
-            raise SourceOpenError(f"none of the {count} messages of {self._name} holds a picture that can be read")
+            tried = min(count, _MOST_TRIED)
+            raise SourceOpenError(
+                f"none of the first {tried} messages of {self._name} holds a picture; {_what_is_there(reader)}"
+            )
         stamp, image, frame_id = first
         height, width = image.shape[:2]
         check_side(self._name, width, height, self.max_side_px)
@@ -141,10 +146,10 @@ class RosbagSource(Source):
         index, self._index = self._index, self._index + 1
         return Frame(image, index, ticks, _NANOSECOND, time.monotonic(), self._name)
 
-    def _next(self) -> tuple[int, Image, str] | None:
-        """(stamp in ns, picture, frame id) of the next message that holds a picture."""
+    def _next(self, most: int | None = None) -> tuple[int, Image, str] | None:
+        """(stamp in ns, picture, frame id) of the next message that holds a picture, of at most so many."""
         assert self._reader is not None
-        for connection, logged_ns, data in self._messages:
+        for connection, logged_ns, data in itertools.islice(self._messages, most):
             try:
                 message: Any = self._reader.deserialize(data, connection.msgtype)
                 image = picture_of(message)

@@ -52,7 +52,7 @@ class McapSink(Sink):
     def open(self, info: StreamInfo, model: ModelInfo) -> None:
         if self.path.suffix.lower() != ".mcap":
             raise SinkOpenError(f"a recording for robots is MCAP; name it '{self.path.with_suffix('.mcap')}'")
-        check_metric(str(self.path), model)
+        check_metric(f"'{self.path}'", model)
         messages = FAMILIES[self.schemas](self.options)
         try:
             from mcap.writer import Writer

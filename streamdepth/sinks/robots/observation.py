@@ -239,6 +239,6 @@ def check_metric(where: str, model: ModelInfo) -> None:
     """Raises SinkOpenError for relative depth, which has no name among a robot's messages."""
     if model.kind is DepthKind.RELATIVE:
         raise SinkOpenError(
-            f"'{where}' holds metres, and the depth of {model.name} is relative; choose a metric model, or say "
+            f"{where} takes metres only, and the depth of {model.name} is relative; choose a metric model, or say "
             "what you know of the scene with --anchor, --camera-height, --board or --sparse"
         )

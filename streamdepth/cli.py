@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,17 +46,7 @@ EXIT_CODES: tuple[tuple[type[StreamDepthError], int], ...] = (
     (StreamDepthError, 1),
 )
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-app.add_typer(cli_eval.app, name="eval")
-app.add_typer(cli_train.app, name="train")
-app.command()(cli_export.export)
-app.command()(cli_export.quantize)
-app.command()(cli_bench.bench)
-app.command()(cli_image.image)
-app.command()(cli_serve.serve)
-app.command()(cli_calibrate.calibrate)
-app.command()(cli_geometry.volume)
-app.command()(cli_geometry.fuse)
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
 
 def main() -> None:
@@ -127,13 +118,10 @@ def _root(
     """Any video stream in, steady depth out."""
 
 
-@app.command()
 @o.also(o.RECORDING, o.ROBOT, o.CAMERA, o.METRES, o.SHAPES, o.EVERY, o.CLUSTER)
 def convert(
     source: Annotated[list[str], typer.Argument(help="Files, folders, URLs, camera numbers, lavfi:...")],
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", help="Video to write, rtsp://...; a folder for several.")
-    ] = None,
+    output: o.Output = None,
     depth_out: o.DepthOut = None,
     drop_flying: o.DropFlying = None,
     model: o.Model = None,
@@ -174,11 +162,10 @@ def convert(
     _run(settings, quiet)
 
 
-@app.command()
 @o.also(o.RECORDING, o.ROBOT, o.CAMERA, o.METRES, o.HOLD)
 def live(
     source: Annotated[str | None, typer.Argument(help="A camera number, a file or a URL; the first camera.")] = None,
-    output: Annotated[str | None, typer.Option("--output", "-o", help="Record the video, or send it, too.")] = None,
+    output: o.Output = None,
     depth_out: o.DepthOut = None,
     drop_flying: o.DropFlying = None,
     model: o.Model = None,
@@ -216,7 +203,6 @@ def live(
     _run(settings if settings.source else settings.model_copy(update={"source": ("0",)}), quiet)
 
 
-@app.command()
 @o.also(o.RECORDING, o.ROBOT, o.CAMERA, o.METRES, o.HOLD)
 def run(
     config: Annotated[Path, typer.Argument(help="YAML file with settings.")],
@@ -244,7 +230,6 @@ def run(
     _run(settings, quiet)
 
 
-@app.command()
 @o.also(o.CAMERA)
 def probe(
     source: Annotated[str | None, typer.Argument(help="Anything convert takes.")] = None,
@@ -292,7 +277,6 @@ def _print_cameras() -> None:
         err.print("no camera was found on this machine; in a container, is /dev/video0 passed on?")
 
 
-@app.command()
 def models() -> None:
     """List the models with short names, what they give and their licences.
 
@@ -309,7 +293,6 @@ def models() -> None:
     out.print(table)
 
 
-@app.command()
 def doctor() -> None:
     """Check this machine: versions, engines, codecs, window, folders, and the built-in model on one picture.
 
@@ -326,3 +309,17 @@ def doctor() -> None:
     out.print(table)
     if not is_fine:
         raise typer.Exit(1)
+
+
+_VERBS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Depth": (convert, live, cli_serve.serve, cli_image.image, run),
+    "Look first": (probe, models, doctor),
+    "Metres and 3D": (cli_calibrate.calibrate, cli_geometry.volume, cli_geometry.fuse),
+    "Measure": (cli_bench.bench,),
+    "Models of your own": (cli_export.export, cli_export.quantize),
+}
+for panel, verbs in _VERBS.items():
+    for verb in verbs:
+        app.command(rich_help_panel=panel)(verb)
+app.add_typer(cli_eval.app, name="eval", rich_help_panel="Measure")
+app.add_typer(cli_train.app, name="train", rich_help_panel="Models of your own")

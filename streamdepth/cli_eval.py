@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from streamdepth.evaluation.report import SetResult
     from streamdepth.types import ModelInfo
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 _MODEL_FLAGS = ("model", "size", "engine", "device", "precision", "overwrite", "accept_license", "allow_pickle")
 
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from streamdepth.training.settings import TrainSettings
     from streamdepth.training.trainer import Outcome
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train the built-in model, or teach it your place.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode="rich", help="Train the built-in model, or teach it your place."
+)
 
 Out = Annotated[Path, typer.Option("--output", "-o", help="Folder of checkpoint, log, curves and nano.safetensors.")]
 Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Steps of --batch pictures; more is better.")]

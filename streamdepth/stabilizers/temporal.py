@@ -219,18 +219,21 @@ def _mixed(new: DepthMap, past: _Belief, seconds: float | DepthMap) -> _Belief:
 
 
 def _carried(values: DepthMap, places: Flow, path: Path) -> DepthMap:
-    """`values` brought here along the motion, within their own range.
+    """`values` brought here from `places`, as sharp over many frames as by bicubic resampling, at a fifth of its time.
 
-    What bilinear resampling takes, f (1 - f) / 2 of the curvature or 1 / 12 in the mean over fractions f, is given back
-    where something moved: as sharp over many frames as bicubic resampling, at a fifth of its time.
+    What bilinear resampling takes, f (1 - f) / 2 of the curvature along each axis for a place f between two pixels, is
+    given back, within the values' own range. With a mean of f, detail that moves slowly would grow into stripes.
     """
-    low, high = limits(values)
     carried = carry(values, places)
-    moved = cv2.max(*cv2.split(np.abs(path.flow))) > 0
-    if not moved.any():
+    if not path.flow.any():
         return carried
-    curvature = cv2.Laplacian(carried, cv2.CV_32F, borderType=cv2.BORDER_REPLICATE)
-    carried -= curvature * enlarge(moved.astype(np.float32) * np.float32(1 / 12), carried.shape)
+    fraction = places - np.floor(places)
+    lost_x, lost_y = cv2.split(fraction * (1 - fraction) * np.float32(0.5))
+    lost_x *= cv2.Sobel(carried, cv2.CV_32F, 2, 0, ksize=1, borderType=cv2.BORDER_REPLICATE)
+    lost_y *= cv2.Sobel(carried, cv2.CV_32F, 0, 2, ksize=1, borderType=cv2.BORDER_REPLICATE)
+    carried -= lost_x
+    carried -= lost_y
+    low, high = limits(values)
     return np.clip(carried, np.float32(low), np.float32(high), out=carried)
 
 

@@ -499,14 +499,14 @@ def test_a_chain_passes_late_items_through_the_rest() -> None:
 @pytest.mark.parametrize("pace_px", [0.06, 0.1, 0.25, 0.5, 0.9])
 def test_what_moves_slowly_grows_no_stripes(pace_px: float) -> None:
     """Resampled again and again by a part of a pixel, the finest detail may fade, and never grows."""
-    rows, columns = np.mgrid[0:48, 0:64]
+    rows, columns = np.mgrid[0:96, 0:96]
     detail = np.where((rows + columns) % 2, 0.01, -0.01).astype(np.float32)
-    values = detail + np.linspace(0, 1, 64, dtype=np.float32)
-    gray = np.zeros((48, 64), np.uint8)
-    for flow in (np.full((48, 64, 2), (pace_px, 0), np.float32), np.full((48, 64, 2), pace_px, np.float32)):
+    values = detail + np.linspace(0, 1, 96, dtype=np.float32)
+    gray = np.zeros((96, 96), np.uint8)
+    for flow in (np.full((96, 96, 2), (pace_px, 0), np.float32), np.full((96, 96, 2), pace_px, np.float32)):
         path, carried = Path.between(gray, gray, flow, -flow), values
-        for _ in range(60):
+        for _ in range(30):
             carried = _carried(carried, where(flow, carried.shape), path)
-        inner = carried[8:-8, 8:-8]
+        inner = carried[:64, :64]  # what has come in over the edge is another matter
         assert np.abs(np.diff(inner, 2, axis=0)).max() <= 1.1 * np.abs(np.diff(detail, 2, axis=0)).max()
         assert np.abs(np.diff(inner, 2, axis=1)).max() <= 1.1 * np.abs(np.diff(detail, 2, axis=1)).max()

@@ -56,6 +56,7 @@ def serving(settings: Settings) -> Iterator[Served]:
         max_seconds=settings.max_seconds,
         allow_partial=settings.allow_partial,
         refresh_hz=None if settings.refresh == "auto" else settings.refresh,
+        wait_for_sources=True,
     )
     try:
         streams = {served.name: served for served, _ in pairs}

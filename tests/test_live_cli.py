@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import av
 import pytest
 import rtsp_server
+
+from streamdepth import config
+from streamdepth.build_web import serving
 
 
 @pytest.mark.usefixtures("quick_model")
@@ -35,3 +40,29 @@ def test_one_camera_dies_and_the_other_is_recorded_to_its_end(cli, tmp_path: Pat
     assert "did not come back in 1 seconds" in done.err
     assert "nothing listens" in done.err
     assert "s3cr3t" not in done.err + json.dumps(report)
+
+
+@pytest.mark.usefixtures("quick_model")
+def test_a_page_begins_with_the_cameras_that_are_there_and_waits_for_the_others() -> None:
+    if reason := rtsp_server.missing():
+        pytest.skip(reason)
+    late = rtsp_server.Server(rtsp_server.free_port())
+    with rtsp_server.running() as here:
+        sources = [f"{server.address}/h264" for server in (here, late)]
+        with serving(config.make({"source": sources})) as served:
+            run = rtsp_server.in_background(served.pipeline.run)
+            try:
+                until(lambda: [s.source.state for s in served.pipeline.streams] == ["live", "connecting"])
+                late.start()
+                until(lambda: all(stream.written > 5 for stream in served.pipeline.report().streams))
+            finally:
+                served.pipeline.stop()
+                run.join()
+                late.stop()
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

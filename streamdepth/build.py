@@ -336,6 +336,12 @@ def _depth_sink(path: Path, settings: Settings, name: str | None = None) -> Sink
         return DepthVideoSink(
             path, overwrite=settings.overwrite, smoothing=settings.smooth, drop_flying=settings.drop_flying
         )
+    if path.suffix.lower() == ".mp4":
+        from streamdepth.sinks.lerobot_video import LeRobotVideoSink
+
+        return LeRobotVideoSink(
+            path, overwrite=settings.overwrite, edges=settings.edges, drop_flying=settings.drop_flying
+        )
     if path.suffix.lower() in ROBOT_FILES:
         return make_robot_file(path, settings, name)
     if path.suffix.lower() in DEPTH_PICTURES:
@@ -343,8 +349,8 @@ def _depth_sink(path: Path, settings: Settings, name: str | None = None) -> Sink
 
         return ImagesSink(path, overwrite=settings.overwrite, edges=settings.edges, drop_flying=settings.drop_flying)
     raise ConfigError(
-        f"depth cannot be kept in '{path}'; use .mkv (lossless depth video), .mcap (ROS 2 messages), .rrd (Rerun) or "
-        f"%06d with {' '.join(DEPTH_PICTURES)}"
+        f"depth cannot be kept in '{path}'; use .mkv (lossless depth video), .mp4 (LeRobot's), .mcap (ROS 2 messages), "
+        f".rrd (Rerun) or %06d with {' '.join(DEPTH_PICTURES)}"
     )
 
 

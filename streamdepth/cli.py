@@ -18,6 +18,7 @@ from streamdepth import (
     cli_export,
     cli_geometry,
     cli_image,
+    cli_lerobot,
     cli_serve,
     cli_train,
 )
@@ -314,7 +315,7 @@ def doctor() -> None:
 _VERBS: dict[str, tuple[Callable[..., None], ...]] = {
     "Depth": (convert, live, cli_serve.serve, cli_image.image, run),
     "Look first": (probe, models, doctor),
-    "Metres and 3D": (cli_calibrate.calibrate, cli_geometry.volume, cli_geometry.fuse),
+    "Metres and 3D": (cli_calibrate.calibrate, cli_geometry.volume, cli_geometry.fuse, cli_lerobot.lerobot),
     "Measure": (cli_bench.bench,),
     "Models of your own": (cli_export.export, cli_export.quantize),
 }

@@ -77,7 +77,7 @@ DepthOut = Annotated[
     Path | None,
     typer.Option(
         "--depth-out",
-        help="Keep the depth: .mkv (lossless), .mcap (ROS 2), .rrd (Rerun), %06d.png .exr .npz.",
+        help="Keep the depth: .mkv (lossless), .mp4 (LeRobot), .mcap (ROS 2), .rrd (Rerun), %06d.png .exr .npz.",
         rich_help_panel=_OUTPUT,
     ),
 ]

@@ -77,6 +77,8 @@ MAY_IMPORT = {
     },
     "fleet": STAGES | {"build", "config", "estimators", "remote", "sinks", "stats"},
     "cli_fleet": BASE | {"cli_console", "cli_progress", "config", "fleet"},
+    "lerobot": STAGES | {"build", "config", "pipeline", "sinks"},
+    "cli_lerobot": BASE | {"api", "cli_console", "cli_options", "cli_progress", "lerobot", "pipeline"},
     "api": STAGES
     | {"build", "config", "intrinsics", "pipeline", "references", "stats", "render", "sources", "stabilizers"},
     "picture": BASE | {"api", "config", "edges", "render", "sinks"},

@@ -11,6 +11,7 @@ from pathlib import Path
 import bags
 import pytest
 import rtsp_server
+from lerobot_set import write_lerobot_set
 from media import write_video
 from models import make_cached_model
 from pairs import write_pairs
@@ -42,6 +43,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("samples", "configs"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("*.py"))
     write_pairs(tmp_path, "DATA")
+    write_lerobot_set(tmp_path / "DATASET", size=(320, 240))
     (tmp_path / "videos").mkdir()
     write_video(tmp_path / "videos" / "clip.mp4", count=3)
     bags.write_bag(tmp_path / "bag", {"/camera/image_raw": map(bags.image, range(3))})

@@ -16,6 +16,7 @@ from rerun.chunk import RrdReader
 from streamdepth.errors import SinkOpenError, SinkWriteError
 from streamdepth.sinks.depth_video import DepthVideo, DepthVideoSink
 from streamdepth.sinks.images import ImagesSink
+from streamdepth.sinks.lerobot_video import LeRobotVideoSink
 from streamdepth.sinks.models import ModelSink
 from streamdepth.sinks.output import av_path
 from streamdepth.sinks.robots.mcap import McapSink
@@ -65,6 +66,7 @@ class Case:
     """One file that exists when the sink is done."""
     count: Callable[[Path], int]
     metric_only: bool = False
+    smallest_px: int = 1
 
 
 CASES = [
@@ -75,6 +77,7 @@ CASES = [
     Case("depth.mcap", McapSink, "depth.mcap", messages_of_mcap, metric_only=True),
     Case("a.rrd", RerunFileSink, "a.rrd", frames_of_rrd),
     Case("fox.mcap", partial(McapSink, schemas="foxglove"), "fox.mcap", messages_of_mcap, metric_only=True),
+    Case("lerobot.mp4", LeRobotVideoSink, "lerobot.mp4", frames_of_video, metric_only=True, smallest_px=16),
     Case("%06d.mp4", partial(in_segments, VideoSink), "000000.mp4", frames_of_video),
     Case("%06d.mkv", partial(in_segments, DepthVideoSink), "000000.mkv", lambda path: len(list(DepthVideo(path)))),
     Case("%06d.mcap", partial(in_segments, McapSink), "000000.mcap", messages_of_mcap, metric_only=True),
@@ -244,6 +247,10 @@ def test_unknown_depth(case: Case, tmp_path: Path, kind: DepthKind) -> None:
 @pytest.mark.parametrize(("width", "height"), [(35, 61), (1, 1), (2, 301)])
 def test_odd_and_portrait_sizes(case: Case, tmp_path: Path, width: int, height: int) -> None:
     info, items = stream(2, width, height)
+    if min(width, height) < case.smallest_px:
+        with pytest.raises(SinkOpenError, match="px are too few"):
+            fill(case.make(tmp_path / case.name), info, items)
+        return
     fill(case.make(tmp_path / case.name), info, items)
     assert case.count(tmp_path / case.first_file) == 2
 

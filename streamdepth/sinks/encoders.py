@@ -105,3 +105,8 @@ def pixel_format(encoder: str) -> str:
     """4:2:0 as every player shows it: planar where the encoder takes it, else NV12."""
     formats = [f.name for f in Codec(encoder, "w").video_formats or ()]
     return next((name for name in ("yuv420p", "nv12") if name in formats), "yuv420p")
+
+
+def offers_format(encoder: str, format: str) -> bool:
+    """Whether this build has the encoder, for that pixel format."""
+    return _is_encoder(encoder) and format in [f.name for f in Codec(encoder, "w").video_formats or ()]

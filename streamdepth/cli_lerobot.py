@@ -1,0 +1,62 @@
+"""The verb for robots' data sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from streamdepth import cli_options as o
+from streamdepth.cli_console import err, settings_from
+
+if TYPE_CHECKING:
+    from streamdepth.pipeline import Pipeline
+
+
+@o.also(o.CAMERA, o.METRES)
+def lerobot(
+    dataset: Annotated[Path, typer.Argument(help="The folder of a LeRobot data set, version 3.")],
+    camera: Annotated[str, typer.Option("--camera", help="Its pictures, such as observation.images.front.")],
+    model: o.Model = None,
+    size: o.Size = None,
+    engine: o.Engine = None,
+    device: o.Device = None,
+    precision: o.Precision = None,
+    batch: o.Batch = None,
+    smooth: o.Smooth = None,
+    edges: o.Edges = None,
+    drop_flying: o.DropFlying = None,
+    overwrite: o.Overwrite = None,
+    accept_license: o.AcceptLicense = None,
+    allow_pickle: o.AllowPickle = None,
+    config: o.ConfigFile = None,
+    set: o.Set = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+    *,
+    more: dict[str, Any],
+) -> None:
+    """Give a LeRobot data set depth in metres beside a camera's pictures.
+
+    Example: streamdepth lerobot DATASET --camera observation.images.front -m depth-anything-v2-metric-indoor-small
+    """
+    flags = {name: value for name, value in locals().items() if name not in ("dataset", "camera")}
+    settings = settings_from(flags)
+    from streamdepth.cli_progress import Bar
+    from streamdepth.lerobot import add_depth
+
+    with Bar(err, is_quiet=quiet) as bar:
+        key = add_depth(dataset, camera, settings, run=_run, on_written=bar.show)
+    if not quiet:
+        err.print(f"added {key}")
+
+
+def _run(pipeline: Pipeline) -> None:
+    from streamdepth.api import stop_on_interrupt
+
+    with stop_on_interrupt(pipeline):
+        pipeline.run()
+    if pipeline.is_stopped:
+        err.print("stopped; the data set is as it was")
+        raise typer.Exit(130)

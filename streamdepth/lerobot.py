@@ -1,0 +1,270 @@
+"""Depth beside the pictures of a LeRobot data set: another camera's videos, with the same times and episodes.
+
+Layout, version 3: videos/CAMERA/chunk-000/file-000.mp4 hold many episodes each; meta/episodes/**.parquet says where in
+them each episode lies, meta/info.json what the cameras are, meta/stats.json what their values are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import av
+import numpy as np
+
+from streamdepth import build
+from streamdepth.config import Settings
+from streamdepth.errors import ConfigError, MissingDependencyError, SinkWriteError, SourceOpenError
+from streamdepth.pipeline import Pipeline
+from streamdepth.sinks.lerobot_video import LARGEST_CODE, PIXEL_FORMAT, Quantizer, feature
+from streamdepth.sinks.output import av_path, complete_file
+from streamdepth.stages import Estimator, Stabilizer
+from streamdepth.types import DepthFrame, DepthKind
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_VIDEOS = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
+_PLACES = ("chunk_index", "file_index", "from_timestamp", "to_timestamp")
+_QUANTILES = {"q01": 0.01, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99}
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """Where one episode lies in its video."""
+
+    index: int
+    file: tuple[int, int]
+    """Numbers of the chunk and the file."""
+    first: int
+    """Its first frame in that file."""
+    length: int
+
+
+class DataSet:
+    """A data set on disk, of version 3. Raises SourceOpenError where it is none, ConfigError for an unknown camera."""
+
+    def __init__(self, root: Path, camera: str) -> None:
+        self.root, self.camera = root, camera
+        self.info = self._read_info()
+        cameras = [key for key, value in self.info["features"].items() if value.get("dtype") == "video"]
+        if camera not in cameras:
+            raise ConfigError(f"'{root}' has no camera {camera!r} in videos; it has {', '.join(cameras) or 'none'}")
+        self.tables = _tables(root / "meta" / "episodes")
+        """Of the episodes, by file."""
+        self.episodes = sorted(self._episodes(), key=lambda episode: (episode.file, episode.first))
+
+    def _read_info(self) -> dict[str, Any]:
+        path = self.root / "meta" / "info.json"
+        try:
+            info = json.loads(path.read_text(encoding="utf-8"))
+            version = str(info["codebase_version"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise SourceOpenError(f"'{self.root}' is no LeRobot data set: no usable '{path}'") from error
+        if not version.startswith("v3"):
+            raise SourceOpenError(
+                f"'{self.root}' has LeRobot's version {version}, and version 3 is needed; convert it with "
+                "lerobot.scripts.convert_dataset_v21_to_v30"
+            )
+        return cast("dict[str, Any]", info)
+
+    def _episodes(self) -> Iterator[Episode]:
+        fps, prefix = float(self.info["fps"]), f"videos/{self.camera}"
+        for table in self.tables.values():
+            for row in table.to_pylist():
+                file = row[f"{prefix}/chunk_index"], row[f"{prefix}/file_index"]
+                yield Episode(row["episode_index"], file, round(row[f"{prefix}/from_timestamp"] * fps), row["length"])
+
+    def video(self, camera: str, file: tuple[int, int]) -> Path:
+        """Where a file of that camera lies."""
+        template = self.info.get("video_path") or _VIDEOS
+        return self.root / template.format(video_key=camera, chunk_index=file[0], file_index=file[1])
+
+    @property
+    def files(self) -> list[tuple[int, int]]:
+        return sorted({episode.file for episode in self.episodes})
+
+    def of_file(self, file: tuple[int, int]) -> list[Episode]:
+        return [episode for episode in self.episodes if episode.file == file]
+
+
+def add_depth(
+    root: Path,
+    camera: str,
+    settings: Settings,
+    *,
+    run: Callable[[Pipeline], object] = Pipeline.run,
+    on_written: Callable[[Pipeline], None] = lambda _: None,
+) -> str:
+    """Adds the camera CAMERA_depth, whose videos hold metres, and returns its name.
+
+    The videos come first, what tells of them last: a data set whose run was ended early is as it was, with videos that
+    nobody knows. settings: `source`, `output` and `depth_out` are set here. run: runs the pipeline of each file.
+    on_written: called with it after each frame.
+
+    Raises ConfigError, SourceError, EstimatorError and SinkError as a run does; ConfigError where it has that camera.
+    """
+    data, key = DataSet(root, camera), f"{camera}_depth"
+    if key in data.info["features"] and not settings.overwrite:
+        raise ConfigError(f"'{root}' has {key} already; use --overwrite to make it anew")
+    estimator = build.LazyEstimator(lambda: build.make_estimator(settings))
+    try:
+        for file in data.files:
+            with _pipeline(data, key, file, settings, estimator, on_written) as pipeline:
+                run(pipeline)
+            _check(data, key, file, pipeline)
+    finally:
+        estimator.close()
+    _tell(data, key)
+    return key
+
+
+@contextmanager
+def _pipeline(
+    data: DataSet,
+    key: str,
+    file: tuple[int, int],
+    settings: Settings,
+    estimator: Estimator,
+    on_written: Callable[[Pipeline], None],
+) -> Iterator[Pipeline]:
+    """What makes one file of the new camera."""
+    source, target = data.video(data.camera, file), data.video(key, file)
+    build.make_folder(target.parent)
+    own = {"source": (str(source),), "output": None, "depth_out": target, "segment": None, "overwrite": True}
+    chosen = settings.model_copy(update=own)
+    with build.pipeline(chosen, lambda _: on_written(pipeline), estimator=estimator) as pipeline:
+        (stream,) = pipeline.streams
+        stream.stabilizer = _Episodes(stream.stabilizer, [episode.first for episode in data.of_file(file)])
+        yield pipeline
+
+
+def _check(data: DataSet, key: str, file: tuple[int, int], pipeline: Pipeline) -> None:
+    target = data.video(key, file)
+    target.with_name(target.name + ".json").unlink(missing_ok=True)  # info.json says it
+    written, needed = pipeline.report().written, max(e.first + e.length for e in data.of_file(file))
+    if written < needed:
+        raise SinkWriteError(
+            f"'{data.video(data.camera, file)}' gave {written} frames, and its episodes have {needed}; "
+            + ("the run was stopped" if pipeline.is_stopped else "the data set is damaged")
+        )
+
+
+class _Episodes(Stabilizer):
+    """Forgets everything where an episode begins: nothing of another one is the same place at the same time."""
+
+    def __init__(self, inner: Stabilizer, firsts: Iterable[int]) -> None:
+        self._inner, self._firsts = inner, set(firsts)
+        self.is_late = inner.is_late
+
+    @property
+    def notices(self) -> Sequence[str]:
+        return self._inner.notices
+
+    def kind_of(self, kind: DepthKind) -> DepthKind:
+        return self._inner.kind_of(kind)
+
+    def push(self, item: DepthFrame) -> Iterator[DepthFrame]:
+        if item.frame.index in self._firsts:
+            yield from self._inner.flush()
+            self._inner.reset()
+        yield from self._inner.push(item)
+
+    def flush(self) -> Iterable[DepthFrame]:
+        return self._inner.flush()
+
+    def reset(self) -> None:
+        self._inner.reset()
+
+
+def _tell(data: DataSet, key: str) -> None:
+    """Writes what the data set says of its new camera, all of it or nothing but for a kill within milliseconds."""
+    quantizer = Quantizer()
+    counts = {}
+    for file in data.files:
+        counts.update(_histograms(data.video(key, file), data.of_file(file)))
+    of_each = {index: _statistics(count, quantizer) for index, count in counts.items()}
+    of_all = _statistics(np.sum(list(counts.values()), axis=0), quantizer)
+    features = {**data.info["features"], key: feature(data.video(key, data.files[0]), quantizer)}
+    stats_path = data.root / "meta" / "stats.json"
+    with ExitStack() as stack:
+        _write(stack, data.root / "meta" / "info.json", {**data.info, "features": features})
+        if stats_path.exists():
+            _write(stack, stats_path, {**json.loads(stats_path.read_text(encoding="utf-8")), key: of_all})
+        for path, table in data.tables.items():
+            _write_table(
+                stack.enter_context(complete_file(path, overwrite=True)), _with_camera(table, data, key, of_each)
+            )
+
+
+def _write(stack: ExitStack, path: Path, facts: dict[str, Any]) -> None:
+    temporary = stack.enter_context(complete_file(path, overwrite=True))
+    temporary.write_text(json.dumps(facts, indent=4), encoding="utf-8")
+
+
+def _histograms(path: Path, episodes: Sequence[Episode]) -> dict[int, Any]:
+    """Episode -> how often each code occurs in it, (4096,)."""
+    counts = {episode.index: np.zeros(LARGEST_CODE + 1, np.int64) for episode in episodes}
+    with av.open(av_path(path)) as container:
+        for number, frame in enumerate(container.decode(video=0)):
+            for episode in episodes:
+                if episode.first <= number < episode.first + episode.length:
+                    codes = frame.to_ndarray(format=PIXEL_FORMAT)
+                    counts[episode.index] += np.bincount(codes.ravel(), minlength=LARGEST_CODE + 1)
+    return counts
+
+
+def _statistics(count: Any, quantizer: Quantizer) -> dict[str, Any]:
+    """In metres, in the shape of pictures with one channel; `count` is of pixels."""
+    depth = quantizer.decode(np.arange(LARGEST_CODE + 1, dtype=np.uint16)).astype(np.float64)
+    total, seen = int(count.sum()), np.flatnonzero(count)
+    mean = float((depth * count).sum() / total)
+    values = {
+        "min": depth[seen[0]],
+        "max": depth[seen[-1]],
+        "mean": mean,
+        "std": float(np.sqrt(((depth - mean) ** 2 * count).sum() / total)),
+        **{name: depth[np.searchsorted(np.cumsum(count), share * total)] for name, share in _QUANTILES.items()},
+    }
+    return {name: [[[float(value)]]] for name, value in values.items()} | {"count": [total]}
+
+
+def _tables(folder: Path) -> dict[Path, pa.Table]:
+    try:
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise MissingDependencyError("pyarrow", "lerobot", "reading LeRobot data sets") from error
+    try:
+        found = {path: pq.read_table(path) for path in sorted(folder.rglob("*.parquet"))}
+    except (OSError, ValueError) as error:
+        raise SourceOpenError(f"cannot read the episodes in '{folder}': {error}") from error
+    if not found:
+        raise SourceOpenError(f"the data set has no episodes in '{folder}'")
+    return found
+
+
+def _with_camera(table: pa.Table, data: DataSet, key: str, of_each: dict[int, dict[str, Any]]) -> pa.Table:
+    """The episodes with the new camera's columns, as the old camera has them."""
+    import pyarrow as pa
+
+    indices = table["episode_index"].to_pylist()
+    columns = {f"videos/{key}/{name}": table[f"videos/{data.camera}/{name}"] for name in _PLACES}
+    for name in of_each[indices[0]]:
+        like = f"stats/{data.camera}/{name}"
+        if like in table.column_names:
+            columns[f"stats/{key}/{name}"] = pa.chunked_array([[of_each[index][name] for index in indices]])
+    for name, values in columns.items():
+        if name in table.column_names:
+            table = table.drop_columns([name])
+        table = table.append_column(name, values)
+    return table
+
+
+def _write_table(path: Path, table: pa.Table) -> None:
+    import pyarrow.parquet as pq
+
+    pq.write_table(table, path, compression="snappy", use_dictionary=True)

@@ -22,11 +22,11 @@ def test_one_camera_dies_and_the_other_is_recorded_to_its_end(cli, tmp_path: Pat
         pytest.skip(reason)
     folder = tmp_path / "out"
     with rtsp_server.running() as first, rtsp_server.running() as second:
-        stopper = threading.Timer(2.0, second.stop)
+        stopper = threading.Timer(1.0, second.stop)
         stopper.start()
         urls = [f"rtsp://me:s3cr3t@127.0.0.1:{server.port}/h264" for server in (first, second)]
         gone = f"rtsp://127.0.0.1:{rtsp_server.free_port()}/x"
-        limits = ("--max-seconds", "5", "--set", "network.reconnect_seconds=1", "--stats", tmp_path / "s.json")
+        limits = ("--max-seconds", "3.5", "--set", "network.reconnect_seconds=1", "--stats", tmp_path / "s.json")
         done = cli("convert", *urls, gone, "-o", folder, *limits)
         stopper.join()
     assert done.code == 3
@@ -66,3 +66,35 @@ def until(is_so: Callable[[], bool]) -> None:
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+@pytest.mark.usefixtures("quick_model")
+def test_a_camera_that_comes_back_larger_begins_the_next_segment(cli, tmp_path: Path) -> None:
+    if reason := rtsp_server.missing():
+        pytest.skip(reason)
+    server = rtsp_server.Server(rtsp_server.free_port())
+    server.start()
+
+    def grow() -> None:
+        server.stop()
+        server.size = (208, 160)
+        server.start()
+
+    timer = threading.Timer(1.0, grow)
+    timer.start()
+    try:
+        limits = ("--segment", "10m", "--max-seconds", "4", "--stats", tmp_path / "s.json")
+        done = cli("convert", f"{server.address}/h264", "-o", tmp_path / "cam.mp4", *limits)
+    finally:
+        timer.join()
+        server.stop()
+    assert done.code == 0, done.err
+    sizes, frames = [], 0
+    for path in sorted(tmp_path.glob("cam*.mp4")):
+        with av.open(str(path)) as container:
+            frames += sum(1 for _ in container.decode(video=0))
+            sizes.append((container.streams.video[0].width, container.streams.video[0].height))
+    assert sizes == [(160, 120), (208, 160)]
+    report = json.loads((tmp_path / "s.json").read_text())
+    assert frames == report["written"]
+    assert report["reconnects"] == 1

@@ -78,15 +78,16 @@ def in_order(frames: list[Frame]) -> bool:
 
 def test_a_server_that_is_killed_and_started_again_and_again(server: rtsp_server.Server, camera: NetworkSource) -> None:
     camera.open()
-    frames = read_until(camera, lambda: True)
-    for times in (1, 2, 3):
+    frames: list[Frame] = []
+    for times in (1, 2):
+        frames += [read_until(camera, lambda: True)[0] for _ in range(20)]
         server.stop()
         starter = threading.Timer(0.3, server.start)
         starter.start()
         frames += read_until(camera, lambda: camera.reconnects == times)  # noqa: B023 - used within the round
         starter.join()
     assert in_order(frames)
-    assert states(camera)[2:] == ["live"] + ["reconnecting", "live"] * 3
+    assert states(camera)[2:] == ["live"] + ["reconnecting", "live"] * 2
     assert camera.states.abandoned == 0
 
 

@@ -9,7 +9,7 @@ import pytest
 import rtsp_server
 from soak import soak
 
-SECONDS = float(os.environ.get("STREAMDEPTH_SOAK_SECONDS", "10"))
+SECONDS = float(os.environ.get("STREAMDEPTH_SOAK_SECONDS", "6"))
 
 
 @pytest.mark.timeout(SECONDS + 300)

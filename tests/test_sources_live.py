@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from streamdepth.errors import SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
+from streamdepth.sources import live
 from streamdepth.sources.backoff import Backoff
 from streamdepth.sources.decode import Picture
 from streamdepth.sources.live import LiveSource
@@ -80,8 +81,9 @@ class Scripted(LiveSource[Feed]):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits are as short as jitter may make them."""
+    """Waits are as short as jitter may make them, and patience is short."""
     monkeypatch.setattr(random, "uniform", lambda low, high: low)
+    monkeypatch.setattr(live, "_GRACE_SECONDS", 0.2)
 
 
 @pytest.fixture

@@ -165,10 +165,13 @@ class Worker:
         finally:
             self._done(error)
 
+    def has_ended(self, deadline: float) -> bool:
+        """Waits until `deadline` on the monotonic clock. True where it has not begun, too."""
+        if self._thread.ident is not None:
+            self._thread.join(max(0.0, deadline - time.monotonic()))
+        return not self._thread.is_alive()
+
     def join(self, deadline: float) -> None:
         """Waits until `deadline` on the monotonic clock. Raises StuckThreadError past it."""
-        if self._thread.ident is None:
-            return
-        self._thread.join(max(0.0, deadline - time.monotonic()))
-        if self._thread.is_alive():
+        if not self.has_ended(deadline):
             raise StuckThreadError(f"the thread '{self._thread.name}' did not end in time and was left behind")

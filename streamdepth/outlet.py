@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from streamdepth.buffer import FrameBuffer, Policy
 from streamdepth.errors import SinkError
@@ -39,6 +40,8 @@ class Told:
     """An item of a stream that has failed was thrown away."""
     failed: Callable[[int, Exception], None] = lambda _lane, _error: None
     """A stream's sink has failed, and so has the stream."""
+    ended: Callable[[int, Callable[[], None]], None] = lambda _lane, complete: complete()
+    """A stream is over: lets its sinks be completed, which may take long and must not keep the others waiting."""
     opened: Callable[[Stream, Sink], None] = lambda _stream, _sink: None
     """A stream that was waited for is here: opens its sink."""
 
@@ -147,12 +150,17 @@ class Outlet:
         sinks, self._sinks[lane] = self._sinks[lane], []
         self._over.add(lane)
         self._last.pop(lane, None)
+        is_wanted = error is None or self._streams[lane].is_live
+        complete = partial(self._complete, lane, sinks, is_wanted=is_wanted)
+        if any(sink.on_caller for sink in sinks):
+            complete()
+        elif sinks:
+            self._told.ended(lane, complete)
+
+    def _complete(self, lane: int, sinks: Sequence[Sink], *, is_wanted: bool) -> None:
         for sink in sinks:
-            if error is not None and not self._streams[lane].is_live:
-                sink.discard()
-                continue
             try:
-                sink.close()
+                (sink.close if is_wanted else sink.discard)()
             except Exception as failure:
                 self._told.failed(lane, failure)
 
@@ -169,7 +177,7 @@ def outlets_of(streams: Sequence[Stream], told: Told) -> list[Outlet]:
     first, *others = [group for group in (recorders, *senders, windows) if group] or [recorders]
     live = RECORDED if recorders else LIVE
     policies = [live if s.is_live else AHEAD for s in streams]
-    silent = Told(stop=told.stop, failed=told.failed, opened=told.opened)
+    silent = Told(stop=told.stop, failed=told.failed, ended=told.ended, opened=told.opened)
     return [
         Outlet(streams, _by_lane(first, len(streams)), policies, told),
         *(

@@ -80,6 +80,7 @@ class Pipeline:
         self._inbox: Inbox = FrameBuffer()
         self._outlets: list[Outlet] = []
         self._workers: list[Worker] = []
+        self._completing: list[Worker] = []
         self._lost: list[BaseException] = []
         self._failed: dict[int, Exception] = {}
         self._model = ModelInfo("", DepthKind.RELATIVE)
@@ -217,6 +218,7 @@ class Pipeline:
             written=self._note_written,
             unwanted=lambda lane: self.stats.count("stopped", lane=lane),
             failed=self._stream_failed,
+            ended=self._complete,
             opened=self._open_sink,
         )
 
@@ -246,12 +248,20 @@ class Pipeline:
         self._failed.setdefault(lane, error)
         self._lost.append(error)
         self._end_lane(lane)
-        self.streams[lane].source.interrupt()
+        source = self.streams[lane].source
+        source.interrupt()
+        if source.state.is_over:
+            self._captures[lane].end(error)
 
     def _end_lane(self, lane: int) -> None:
         self._inbox.close(StreamEnd(lane), lane)
         for outlet in self._outlets:
             outlet.buffer.close(StreamEnd(lane, self._failed.get(lane)), lane)
+
+    def _complete(self, lane: int, complete: Callable[[], None]) -> None:
+        worker = Worker(f"completing {lane}", complete, lambda _: None)
+        self._completing.append(worker)
+        worker.start()
 
     def _start(self, name: str, work: Callable[[], None], done: Callable[[BaseException | None], None]) -> Worker:
         worker = Worker(name, work, done)
@@ -297,6 +307,9 @@ class Pipeline:
                 worker.join(deadline)
             except StuckThreadError as stuck:
                 _log.error("%s", stuck)
+        for worker in self._completing:  # however long it takes
+            while not worker.has_ended(time.monotonic() + JOIN_SECONDS):
+                pass
 
     def _close(self, *, discard: bool) -> None:
         """Closes all sinks and sources, whichever of them fails; raises the first failure at the end."""

@@ -340,6 +340,39 @@ def test_a_stream_that_is_over_is_completed_while_others_go_on(short: SyntheticS
     assert all(_balanced(stream) for stream in report.streams)
 
 
+def test_a_recording_that_takes_long_to_complete_keeps_no_other_stream_waiting() -> None:
+    other_is_done = threading.Event()
+
+    class Slow(RecordingSink):
+        def close(self) -> None:
+            assert other_is_done.wait(30)
+            super().close()
+
+    class Last(RecordingSink):
+        def write(self, item) -> None:
+            super().write(item)
+            if item.frame.index == 29:
+                other_is_done.set()
+
+    slow, last = Slow(), Last()
+    streams = [_stream(SyntheticSource(count=3, name="a"), slow), _stream(SyntheticSource(name="b"), last)]
+    assert Pipeline(streams, ConstantEstimator()).run().written == 33
+    assert slow.closed
+    assert last.closed
+
+
+def test_a_sink_that_cannot_be_completed_makes_its_stream_a_failed_one() -> None:
+    class Full(RecordingSink):
+        def close(self) -> None:
+            raise SinkWriteError("no room")
+
+    streams = [_stream(SyntheticSource(name="a"), Full()), _stream(SyntheticSource(name="b"), RecordingSink())]
+    pipeline = Pipeline(streams, ConstantEstimator())
+    with pytest.raises(SinkWriteError, match="no room"):
+        pipeline.run()
+    assert [(s.state, s.reason) for s in pipeline.report().streams] == [("failed", "no room"), ("ended", "")]
+
+
 @pytest.mark.parametrize("with_preview", [False, True])
 def test_a_sink_that_fails_ends_its_stream_alone(with_preview: bool) -> None:
     failing, good, other = FailingSink(after=3), RecordingSink(), RecordingSink()

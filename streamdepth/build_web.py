@@ -122,6 +122,8 @@ def _recording(settings: Settings, base: Path, look: Look) -> list[Sink]:
 def _title(address: str | None) -> str:
     if address is None:
         return "the camera of whoever opens the page"
+    if address.isdecimal():
+        return f"camera {address}"
     is_file = "://" not in address and Path(address).exists()
     return Path(address).name if is_file else redact(address)
 

@@ -21,6 +21,7 @@ from rosbags.rosbag2 import StoragePlugin
 
 from streamdepth.errors import SourceError
 from streamdepth.intrinsics import CameraChoice
+from streamdepth.sources.browser import BrowserSource
 from streamdepth.sources.camera import CameraSource
 from streamdepth.sources.devices import DeviceSource
 from streamdepth.sources.file import FileSource
@@ -104,6 +105,18 @@ def camera(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
     patch.setattr(cv2, "VideoCapture", FakeCapture)
     patch.setattr(FakeCapture, "present", set())
     yield Case(CameraSource(0), lambda: patch.setattr(FakeCapture, "present", {0}), is_endless=True)
+
+
+@case
+def browser(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
+    class Fed(BrowserSource):
+        """A page sends a picture whenever the one before was read."""
+
+        def read(self) -> Frame | None:
+            self.put(np.zeros((48, 64, 3), np.uint8))
+            return super().read()
+
+    yield Case(Fed(size=(64, 48)), is_endless=True)
 
 
 @case

@@ -10,8 +10,8 @@ from streamdepth.stages import Source
 from streamdepth.states import StreamState
 from streamdepth.types import Frame, Image, StreamInfo
 
-_TICKS = 1000
-"""A second, in ticks of the stream's clock."""
+_TICK = Fraction(1, 90000)
+"""Seconds."""
 
 
 class BrowserSource(Source):
@@ -28,16 +28,16 @@ class BrowserSource(Source):
         self._waiting: Frame | None = None
         self._renewed: StreamInfo | None = None
         self._is_open = False
-        self._index = 0
-        self._began = 0.0
+        self._index, self._pts, self._began = 0, -1, 0.0
 
     def open(self) -> StreamInfo:
         with self._changed:
-            self._is_open, self._waiting, self._index, self._began = True, None, 0, time.monotonic()
+            self._is_open, self._waiting, self._index, self._pts = True, None, 0, -1
+            self._began = time.monotonic()
         return self._info(self.size)
 
     def _info(self, size: tuple[int, int]) -> StreamInfo:
-        return StreamInfo(self.name, *size, is_live=True, time_base=Fraction(1, _TICKS))
+        return StreamInfo(self.name, *size, is_live=True, time_base=_TICK)
 
     def put(self, image: Image) -> None:
         """image: (H, W, 3) uint8 RGB, of any size. Ignored while the source is not open. Thread-safe."""
@@ -47,8 +47,8 @@ class BrowserSource(Source):
                 return
             if self._waiting is not None:
                 self.lost["overtaken"] += 1
-            ticks = round((now - self._began) * _TICKS)
-            self._waiting = Frame(image, self._index, ticks, Fraction(1, _TICKS), now, self.name)
+            self._pts = max(round((now - self._began) / _TICK), self._pts + 1)
+            self._waiting = Frame(image, self._index, self._pts, _TICK, now, self.name)
             self._index += 1
             self._changed.notify_all()
 

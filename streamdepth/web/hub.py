@@ -76,9 +76,9 @@ class Hub:
     @contextmanager
     def viewer(self, name: str) -> Iterator[Feed]:
         """A place among the viewers of one stream. Raises TooManyError."""
-        feed = self.feeds[name]
-        if self.viewers >= self._most:
+        if self.is_full:
             raise TooManyError
+        feed = self.feeds[name]
         feed.viewers += 1
         try:
             yield feed
@@ -86,9 +86,9 @@ class Hub:
             feed.viewers -= 1
 
     @property
-    def viewers(self) -> int:
-        """Of all streams."""
-        return sum(feed.viewers for feed in self.feeds.values())
+    def is_full(self) -> bool:
+        """Whether nobody more may look on."""
+        return sum(feed.viewers for feed in self.feeds.values()) >= self._most
 
     def end(self) -> None:
         """Ends every feed, and with it what is being sent. Thread-safe."""

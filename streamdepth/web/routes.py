@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import partial
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from streamdepth.render import colormap_names, lookup_table
 from streamdepth.sinks.web.live import Shot
 from streamdepth.sinks.web.packets import rendered_jpeg
 from streamdepth.sinks.web.recorder import Look, keep_snapshot
-from streamdepth.web.hub import Feed, TooManyError
+from streamdepth.web.hub import Hub, TooManyError
 from streamdepth.web.schemas import (
     ColormapOut,
     ColormapsOut,
@@ -95,7 +96,7 @@ async def stream(request: Request, name: StreamName) -> StreamOut:
     return next(s for s in _state(request).status().streams if s.name == name)
 
 
-@router.patch("/api/streams/{name}/controls", tags=["streams"], responses=_says(404, 422))
+@router.patch("/api/streams/{name}/controls", tags=["streams"], responses=_says(404))
 async def change(request: Request, name: StreamName, wanted: ControlsIn) -> ControlsOut:
     """Changes how a stream is steadied and drawn, from the next frame on. Says what holds now."""
     control = _stream(request, name).control
@@ -106,7 +107,7 @@ async def change(request: Request, name: StreamName, wanted: ControlsIn) -> Cont
     return ControlsOut(style=now.style, colormap=now.colormap, smooth=now.smooth, range=now.range, paused=now.paused)
 
 
-@router.patch("/api/model", tags=["streams"], responses=_says(422))
+@router.patch("/api/model", tags=["streams"])
 async def change_model(request: Request, wanted: ModelIn) -> StatusOut:
     """Loads the model at another size beside the streams, and exchanges it between two frames."""
     served = _state(request).served
@@ -210,28 +211,16 @@ _MJPEG = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
 async def mjpeg(request: Request, name: StreamName) -> StreamingResponse:
     """The stream as it is shown, as motion JPEG: for `<img>`, VLC, OBS, OpenCV and ffmpeg."""
     stream, hub = _stream(request, name), _state(request).hub
-    try:
-        place = hub.viewer(name)
-        feed = place.__enter__()
-    except TooManyError:
-        raise HTTPException(429, "too many look on already; close another viewer") from None
-
-    async def parts() -> AsyncIterator[bytes]:
-        try:
-            async for part in _parts(stream, feed):
-                yield part
-        finally:
-            place.__exit__(None, None, None)
-
-    return StreamingResponse(parts(), media_type=_MJPEG)
+    if hub.is_full:
+        raise HTTPException(429, "too many look on already; close another viewer")
+    return StreamingResponse(_parts(stream, hub), media_type=_MJPEG)
 
 
-async def _parts(stream: ServedStream, feed: Feed) -> AsyncIterator[bytes]:
-    async for shot in feed.shots():
-        look = _look(stream)
-        jpeg = await feed.encode(shot, look, partial(rendered_jpeg, style=look.style, colormap=look.colormap))
-        yield b"--%s\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n" % (
-            _BOUNDARY.encode(),
-            len(jpeg),
-            jpeg,
-        )
+async def _parts(stream: ServedStream, hub: Hub) -> AsyncIterator[bytes]:
+    with suppress(TooManyError), hub.viewer(stream.name) as feed:
+        async for shot in feed.shots():
+            look = _look(stream)
+            encoder = partial(rendered_jpeg, style=look.style, colormap=look.colormap)
+            jpeg = await feed.encode(shot, look, encoder)
+            yield f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n".encode()
+            yield jpeg + b"\r\n"

@@ -9,6 +9,9 @@ export function stateOf(stream) {
   return stream.controls.paused && stream.state === "live" ? "paused" : WORDS[stream.state] ?? stream.state;
 }
 
+/** The source without its scheme. */
+export const labelOf = (stream) => stream.title.replace(/^[a-z]+:\/\//, "");
+
 const dot = (stream) => make("span", { className: `dot ${stateOf(stream)}` });
 
 export function showTabs(streams, chosen, choose) {
@@ -18,7 +21,7 @@ export function showTabs(streams, chosen, choose) {
   box.dataset.key = key;
   const focused = document.activeElement?.dataset?.stream;
   const tabs = streams.map((stream) => {
-    const tab = make("button", { onclick: () => choose(stream.name) }, dot(stream), stream.name);
+    const tab = make("button", { onclick: () => choose(stream.name) }, dot(stream), make("span", labelOf(stream)));
     tab.dataset.stream = stream.name;
     tab.setAttribute("aria-current", stream.name === chosen);
     return tab;

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { $, doing, make, toast } from "./dom.js";
-import { showFacts, showState, showTabs, stateOf } from "./facts.js";
+import { labelOf, showFacts, showState, showTabs, stateOf } from "./facts.js";
 import { Feed } from "./feed.js";
 import { FlatView } from "./flat.js";
 import { showFiles } from "./kept.js";
@@ -43,7 +43,7 @@ function choose(chosen) {
   feed?.close();
   [name, shot] = [chosen, null];
   if (status.streams.length > 1) history.replaceState(null, "", `?stream=${name}`);
-  document.title = `${name} · streamdepth`;
+  document.title = `${labelOf(stream())} · streamdepth`;
   const isSmall = matchMedia("(max-width: 860px)").matches || navigator.connection?.saveData;
   feed = new Feed(name, isSmall ? "light" : "full", { shot: onShot, status: onStatus, link: onLink });
   onStatus(status);

@@ -121,7 +121,7 @@ def _recording(settings: Settings, base: Path, look: Look) -> list[Sink]:
 
 def _title(address: str | None) -> str:
     if address is None:
-        return "the camera of whoever opens the page"
+        return "browser camera"
     if address.isdecimal():
         return f"camera {address}"
     is_file = "://" not in address and Path(address).exists()

@@ -57,7 +57,7 @@ def browser(camera_clip: Path) -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A page on which no script may fail, and that loads nothing from elsewhere."""
-    context = browser.new_context(viewport={"width": 1000, "height": 620}, permissions=["camera"])
+    context = browser.new_context(viewport={"width": 1040, "height": 620}, permissions=["camera"])
     context.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
     found, errors, hosts = context.new_page(), list[str](), set[str]()

@@ -25,10 +25,10 @@ class ControlsIn(_Model):
     """Changes; what is left out stays."""
 
     style: Annotated[str, Field(max_length=40)] | None = None
-    colormap: Annotated[str, Field(max_length=80, description="A name of `/api/colormaps`.")] | None = None
+    colormap: Annotated[str, Field(max_length=80, description="A name of /api/colormaps.")] | None = None
     smooth: Annotated[str, Field(max_length=40)] | None = None
     range: (
-        Annotated[str, Field(max_length=80, description="`auto`, or `lock:LOW,HIGH` in the depth's unit.")] | None
+        Annotated[str, Field(max_length=80, description="auto, or lock:LOW,HIGH in the depth's unit.")] | None
     ) = None
     paused: bool | None = None
 

@@ -50,7 +50,9 @@ function heading(text) {
 }
 
 function paragraph(text) {
-  return make("p", text);
+  const made = make("p");
+  made.append(...text.split("`").map((part, i) => (i % 2 ? make("code", part) : part)));
+  return made;
 }
 
 function make(name, text = "") {

@@ -44,7 +44,7 @@ function choose(chosen) {
   [name, shot] = [chosen, null];
   if (status.streams.length > 1) history.replaceState(null, "", `?stream=${name}`);
   document.title = `${labelOf(stream())} · streamdepth`;
-  const isSmall = matchMedia("(max-width: 860px)").matches || navigator.connection?.saveData;
+  const isSmall = matchMedia("(max-width: 700px)").matches || navigator.connection?.saveData;
   feed = new Feed(name, isSmall ? "light" : "full", { shot: onShot, status: onStatus, link: onLink });
   onStatus(status);
 }

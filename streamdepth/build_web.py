@@ -24,6 +24,7 @@ from streamdepth.sources.paced import PacedSource
 from streamdepth.sources.repeated import RepeatedSource
 from streamdepth.stabilizers import PRESETS, FlowCarrier, MotionTracker, check_live, make_switched
 from streamdepth.stages import Estimator, Sink, Source
+from streamdepth.states import StateChange, StreamState
 from streamdepth.streams import Stream
 from streamdepth.switching import SwitchedEstimator
 from streamdepth.web.served import Choices, Served, ServedStream
@@ -40,7 +41,10 @@ _SEGMENT_SECONDS = 600.0
 
 @contextmanager
 def serving(settings: Settings) -> Iterator[Served]:
-    """Everything behind the page, ready to run. Files repeat and play at their own pace. Raises ConfigError."""
+    """Everything behind the page, ready to run. Raises ConfigError.
+
+    Files repeat and play at their own pace; a camera that is not there is waited for, and the page says so.
+    """
     if not settings.source and not settings.web.browser_camera:
         raise ConfigError("no source was given; name a camera's number, a file or a URL, or use --browser-camera")
     model = Control(ModelControls(settings.size))
@@ -57,12 +61,18 @@ def serving(settings: Settings) -> Iterator[Served]:
         allow_partial=settings.allow_partial,
         refresh_hz=None if settings.refresh == "auto" else settings.refresh,
         wait_for_sources=True,
+        on_state=_tell_waiting,
     )
     try:
         streams = {served.name: served for served, _ in pairs}
-        yield Served(streams, model, estimator, pipeline, folder, _choices(settings), failures)
+        yield Served(streams, model, estimator, pipeline, folder, _choices(settings), settings.hold_last, failures)
     finally:
         estimator.close()
+
+
+def _tell_waiting(stream: Stream, change: StateChange) -> None:
+    if change.state is StreamState.CONNECTING and change.reason:
+        _log.warning("waiting for %s: %s", stream.title, change.reason)
 
 
 def bind_of(settings: Settings) -> Bind:

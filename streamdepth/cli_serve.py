@@ -31,7 +31,7 @@ Viewers = Annotated[int | None, typer.Option("--max-viewers", help="How many may
 _WEB = ("host", "port", "token", "allow_host", "certificate", "key", "folder", "browser_camera", "max_viewers")
 
 
-@o.also(o.CAMERA, o.METRES)
+@o.also(o.CAMERA, o.METRES, o.HOLD)
 def serve(
     source: Annotated[list[str] | None, typer.Argument(help="Camera numbers, URLs, files, which repeat.")] = None,
     host: Host = None,

@@ -1,7 +1,8 @@
-"""What viewers cost: `python tests/measure_viewers.py [SOURCE] [--viewers 8] [--seconds 120]`.
+"""What viewers cost: `python tests/measure_viewers.py [SOURCE] [--viewers 8] [--seconds 20] [--rounds 6]`.
 
-Runs `streamdepth serve` by itself, first without viewers, then with some that take every picture they can, from a
-process of their own, and prints the pipeline's rate, the viewers' rate and the server's memory of both times.
+Runs `streamdepth serve` in a process of its own, in turns without viewers and with some that take every picture they
+can (from one more process), so that a machine's other work falls on both alike. Prints medians over the rounds, and the
+server's memory after each.
 """
 
 from __future__ import annotations
@@ -15,65 +16,77 @@ import threading
 import time
 import urllib.request
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from websockets.sync.client import connect
 
-_SETTLE_SECONDS = 5.0
+_SETTLE_SECONDS = 3.0
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("source", nargs="?", default="lavfi:testsrc2=size=640x360:rate=30")
     parser.add_argument("--viewers", type=int, default=8)
-    parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each turn")
+    parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--watch", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.watch:
         _watch(arguments.watch, arguments.viewers, arguments.seconds)
     else:
-        _measure(arguments.source, arguments.viewers, arguments.seconds)
+        _measure(arguments.source, arguments.viewers, arguments.seconds, arguments.rounds)
 
 
-def _measure(source: str, viewers: int, seconds: float) -> None:
+def _measure(source: str, viewers: int, seconds: float, rounds: int) -> None:
     command = [sys.executable, "-m", "streamdepth", "serve", source, "--port", "0", "--quiet"]
+    alone, watched, seen, memory = [], [], [], []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         address = server.stdout.readline().strip()
         try:
             while not _stream(address)["written"]:
                 time.sleep(0.2)
-            time.sleep(_SETTLE_SECONDS)
-            alone = _span(address, server.pid, min(seconds, 60.0))
-            options = ["--viewers", str(viewers), "--seconds", str(seconds + _SETTLE_SECONDS)]
-            watch = [sys.executable, __file__, "--watch", address, *options]
-            watching = subprocess.Popen(watch, stdout=subprocess.PIPE, text=True)
-            time.sleep(_SETTLE_SECONDS)
-            watched = _span(address, server.pid, seconds)
-            seen = json.loads(watching.communicate()[0])
+            for _ in range(rounds):
+                time.sleep(_SETTLE_SECONDS)
+                alone.append(_span(address, server.pid, seconds))
+                options = ["--viewers", str(viewers), "--seconds", str(seconds + 2 * _SETTLE_SECONDS)]
+                watching = subprocess.Popen(
+                    [sys.executable, __file__, "--watch", address, *options], stdout=subprocess.PIPE, text=True
+                )
+                time.sleep(_SETTLE_SECONDS)
+                watched.append(_span(address, server.pid, seconds))
+                seen += json.loads(watching.communicate()[0])
+                memory.append((alone[-1]["memory MB"], watched[-1]["memory MB"]))
         finally:
             server.terminate()
-    json.dump({"alone": alone, f"{viewers} viewers": watched, "viewers' fps": seen}, sys.stdout, indent=1)
+    result = {
+        "alone": _medians(alone),
+        f"with {viewers} viewers": _medians(watched),
+        "a viewer's fps": median(seen),
+        "rounds": rounds,
+        "memory MB at the end of each turn": memory,
+    }
+    json.dump(result, sys.stdout, indent=1)
 
 
-def _span(address: str, pid: int, seconds: float) -> dict[str, Any]:
-    """Rates and memory over some seconds."""
-    before, began, memory = _stream(address), time.monotonic(), []
-    processor = _processor_seconds(pid)
-    while time.monotonic() - began < seconds:
-        memory.append(_resident_mb(pid))
-        time.sleep(1)
+def _medians(spans: list[dict[str, float]]) -> dict[str, float]:
+    return {name: round(median(span[name] for span in spans), 2) for name in spans[0]}
+
+
+def _span(address: str, pid: int, seconds: float) -> dict[str, float]:
+    """Rates over some seconds."""
+    before, began, processor = _stream(address), time.monotonic(), _processor_seconds(pid)
+    time.sleep(seconds)
     after, passed = _stream(address), time.monotonic() - began
-    tenth = max(1, len(memory) // 10)
+    latencies = [s["latency_ms"] for s in after["history"][-int(seconds) :] if s["latency_ms"]]
     return {
-        "seconds": round(passed, 1),
-        "read fps": round((after["read"] - before["read"]) / passed, 2),
-        "pipeline fps": round((after["written"] - before["written"]) / passed, 2),
-        "cores used": round((_processor_seconds(pid) - processor) / passed, 2),
-        "latency ms p50, p95, p99": after["history"][-1]["latency_ms"],
-        "memory MB, first and last tenth": [
-            round(sum(part) / len(part), 1) for part in (memory[:tenth], memory[-tenth:])
-        ],
+        "read fps": (after["read"] - before["read"]) / passed,
+        "pipeline fps": (after["written"] - before["written"]) / passed,
+        "cores used": (_processor_seconds(pid) - processor) / passed,
+        "latency ms p50": median(p50 for p50, _, _ in latencies),
+        "latency ms p95": median(p95 for _, p95, _ in latencies),
+        "memory MB": _resident_mb(pid),
     }
 
 
@@ -84,7 +97,7 @@ def _stream(address: str) -> dict[str, Any]:
 
 def _resident_mb(pid: int) -> float:
     fields = Path(f"/proc/{pid}/statm").read_text().split()
-    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return round(int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
 
 
 def _processor_seconds(pid: int) -> float:

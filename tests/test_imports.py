@@ -47,7 +47,7 @@ MAY_IMPORT = {
     "web": STAGES | {"buffer", "control", "pipeline", "render", "sinks", "sources", "stats", "switching"},
     "build_web": STAGES
     | {"build", "config", "control", "estimators", "pipeline", "references", "render", "sinks", "sources"}
-    | {"stabilizers", "streams", "switching", "web"},
+    | {"stabilizers", "states", "streams", "switching", "web"},
     "cli_serve": {"api", "build_web", "cli_console", "cli_options", "cli_progress", "web"},
     "testing": STAGES,
     "remote": BASE,

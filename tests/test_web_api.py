@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import av
 import numpy as np
 import pytest
+import rtsp_server
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 from web_server import MOVING, Site, packet, running, wait_until
@@ -89,6 +90,20 @@ class TestStatus:
         assert {"/healthz", "/metrics", "/api/status", "/streams/{name}/mjpeg", "/api/files/{name}"} <= set(paths)
         page = site.get("/api").body.decode()
         assert not re.findall(r"""(?:src|href)=["']https?://""", page)
+
+    def test_a_camera_that_is_not_there_is_waited_for(
+        self, tmp_path: Path, quick_model: None, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        away = f"rtsp://someone:s3cr3t@127.0.0.1:{rtsp_server.free_port()}/x"
+        with running(tmp_path, away, MOVING) as site:
+            stream = site.stream("stream")
+            assert stream["state"] == "connecting"
+            assert "nothing listens" in stream["reason"]
+            assert site.call("POST", "/api/streams/stream/snapshots").status == 409
+            assert site.call("PUT", "/api/streams/stream/recording").status == 409
+            assert site.get("/streams/stream/picture").status == 409
+            assert site.stream(NAME)["state"] == "live"
+        assert "waiting for rtsp://127.0.0.1" in caplog.text
 
 
 class TestControls:

@@ -108,8 +108,8 @@ def running(folder: Path, *sources: str, port: int = 0, **settings: Any) -> Iter
         runner = threading.Thread(target=served.pipeline.run, name="streamdepth test run")
         runner.start()
         try:
-            watched = [s for s in served.streams.values() if s.browser is None]
-            wait_until(lambda: all(s.live.newest for s in watched))
+            shown = [s for s, address in zip(served.streams.values(), sources, strict=False) if "rtsp:" not in address]
+            wait_until(lambda: all(s.live.newest for s in shown))
             yield Site(server.address, served, server)
         finally:
             served.pipeline.stop()

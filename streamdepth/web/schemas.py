@@ -27,9 +27,7 @@ class ControlsIn(_Model):
     style: Annotated[str, Field(max_length=40)] | None = None
     colormap: Annotated[str, Field(max_length=80, description="A name of /api/colormaps.")] | None = None
     smooth: Annotated[str, Field(max_length=40)] | None = None
-    range: (
-        Annotated[str, Field(max_length=80, description="auto, or lock:LOW,HIGH in the depth's unit.")] | None
-    ) = None
+    range: Annotated[str, Field(max_length=80, description="auto, or lock:LOW,HIGH in the depth's unit.")] | None = None
     paused: bool | None = None
 
 
@@ -116,6 +114,8 @@ class StatusOut(BaseModel):
     model: ModelOut
     streams: list[StreamOut]
     choices: ChoicesOut
+    hold_last: bool
+    """Whether the last picture of a lost stream stays in sight, marked as stale."""
 
 
 class FileOut(BaseModel):

@@ -49,5 +49,7 @@ class Served:
     pipeline: Pipeline
     folder: Folder
     choices: Choices
+    hold_last: bool = False
+    """While a stream is lost, its last picture stays in sight, marked as stale."""
     model_failures: list[str] = field(default_factory=list)
     """Why the last size that was asked for is not used; empty when it is."""

@@ -34,6 +34,7 @@ def status_of(served: Served, viewers: dict[str, int]) -> StatusOut:
             colormap=list(choices.colormap),
             size=list(choices.size),
         ),
+        hold_last=served.hold_last,
     )
 
 

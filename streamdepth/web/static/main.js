@@ -168,7 +168,7 @@ function showVeil() {
   const isInvited = Boolean(link.isUp && now?.camera && !own.isOn && now.state !== "live");
   const text = veilText(now, isInvited);
   $("veil").hidden = !text;
-  $("veil").classList.toggle("quiet", Boolean(shot && link.isUp && !isInvited));
+  $("veil").classList.toggle("quiet", Boolean(shot && link.isUp && !isInvited && status.hold_last));
   $("veil-text").textContent = text;
   $("veil-button").hidden = !isInvited;
 }
@@ -178,7 +178,8 @@ function veilText(now, isInvited) {
   if (isInvited) return "This stream shows the camera of whoever opens this page.";
   if (!now || (shot && now.state === "live")) return "";
   if (now.state === "live") return now.controls.paused ? "Paused before the first picture" : "Waiting for the first picture";
-  return now.reason ? `${stateOf(now)}\n${now.reason}` : stateOf(now);
+  const state = shot && status.hold_last ? `${stateOf(now)}: this picture is stale` : stateOf(now);
+  return now.reason ? `${state}\n${now.reason}` : state;
 }
 
 // ---- what is done

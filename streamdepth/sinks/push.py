@@ -138,7 +138,9 @@ class PushSink(Sink):
     def _container_options(self) -> dict[str, str]:
         if FORMATS[self.scheme] == "rtsp":
             return {"rtsp_transport": self.transport, "timeout": str(round(self.timeout_seconds * 1e6))}
-        return {"flvflags": "no_duration_filesize"} if FORMATS[self.scheme] == "flv" else {}
+        if FORMATS[self.scheme] == "flv":
+            return {"flvflags": "no_duration_filesize"}
+        return {"omit_video_pes_length": "0"}  # a receiver sees where a picture ends, and need not wait for the next
 
     def changed(self, info: StreamInfo) -> None:
         if self._job is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -47,6 +48,7 @@ def serving(settings: Settings) -> Iterator[Served]:
     """
     if not settings.source and not settings.web.browser_camera:
         raise ConfigError("no source was given; name a camera's number, a file or a URL, or use --browser-camera")
+    settings = patient(settings)
     model = Control(ModelControls(settings.size))
     failures: list[str] = []
     estimator = _estimator(settings, model, failures)
@@ -73,6 +75,18 @@ def serving(settings: Settings) -> Iterator[Served]:
 def _tell_waiting(stream: Stream, change: StateChange) -> None:
     if change.state is StreamState.CONNECTING and change.reason:
         _log.warning("waiting for %s: %s", stream.title, change.reason)
+
+
+def patient(settings: Settings) -> Settings:
+    """A page outlives its cameras: those that are lost are tried for ever, unless the user has set a limit."""
+    sections = {"network": settings.network, "camera": settings.camera}
+    return settings.model_copy(
+        update={
+            name: section.model_copy(update={"reconnect_seconds": math.inf})
+            for name, section in sections.items()
+            if "reconnect_seconds" not in section.model_fields_set
+        }
+    )
 
 
 def bind_of(settings: Settings) -> Bind:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import pytest
 import rtsp_server
 
 from streamdepth import config
-from streamdepth.build_web import serving
+from streamdepth.build_web import patient, serving
 
 
 @pytest.mark.usefixtures("quick_model")
@@ -59,6 +60,12 @@ def test_a_page_begins_with_the_cameras_that_are_there_and_waits_for_the_others(
                 served.pipeline.stop()
                 run.join()
                 late.stop()
+
+
+def test_a_page_tries_its_cameras_for_ever_unless_told_otherwise() -> None:
+    assert patient(config.make({})).network.reconnect_seconds == math.inf
+    assert patient(config.make({})).camera.reconnect_seconds == math.inf
+    assert patient(config.make({"network": {"reconnect_seconds": 9}})).network.reconnect_seconds == 9
 
 
 def until(is_so: Callable[[], bool]) -> None:

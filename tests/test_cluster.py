@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from compare import compare_streams
 from media import write_video
+from test_readme import OURS
 
 import streamdepth
 from streamdepth import errors
@@ -118,6 +120,17 @@ def test_a_killed_driver_goes_on_where_it_was(cli, cluster: str, videos: Path) -
     assert rows.read_text().count('"done"') >= 4
     assert {p.name for p in Path("out").glob("*.mp4")} == {"a.mp4", "b.mp4", "c.mp4", "d.mp4"}
     assert not list(Path("out").glob(".*part*"))
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("command", [c for c in OURS if "--cluster" in c])
+def test_command_of_readme(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("videos").mkdir()
+    write_video(Path("videos/clip.mp4"), count=3)
+    done = cli(*shlex.split(command)[1:])
+    assert done.code == 0, done.err
+    assert Path("out/clip.mp4").exists()
 
 
 def test_a_cluster_that_is_not_there_is_named(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,9 @@ from streamdepth.redact import redact
 
 _MOST_CORES = 4
 """Of a CPU for one model: more gain little, and fewer workers decode, smooth and encode beside it."""
+_RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_worker_niceness": "0"}
+"""What Ray reads when it is imported and started: it sends no statistics, gives no advice on its future, and works as
+willingly as a run without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,8 @@ class Place:
 
 def import_ray() -> Any:
     """Raises MissingDependencyError."""
-    # Read when Ray is imported and started: no statistics are sent, and no advice about its future is given.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    for name, value in _RAY.items():
+        os.environ.setdefault(name, value)
     try:
         import ray
     except ImportError as error:

@@ -181,6 +181,7 @@ def _engine_options(settings: Settings) -> EngineOptions:
         "precision_limit": settings.precision_limit,
         "compile": settings.compile,
         "threads": settings.threads,
+        "for_throughput": bool(settings.throughput),
     }
 
 
@@ -198,8 +199,8 @@ class LazyEstimator(Estimator):
         return self._estimator
 
     @property
-    def runs_ahead(self) -> bool:
-        return self._loaded.runs_ahead
+    def at_once(self) -> int:
+        return self._loaded.at_once
 
     @property
     def info(self) -> ModelInfo:
@@ -368,7 +369,7 @@ def pipeline(
     if not settings.source:
         raise ConfigError("no source was given; name a camera's number, a file, a folder or a URL")
     streams = [_make_stream(address, name, settings) for address, name in _named(settings)]
-    own = LazyEstimator(lambda: make_estimator(settings))
+    own = LazyEstimator(lambda: make_estimator(_suiting(streams, settings)))
     try:
         yield Pipeline(
             streams,
@@ -383,6 +384,14 @@ def pipeline(
         )
     finally:
         own.close()
+
+
+def _suiting(streams: Sequence[Stream], settings: Settings) -> Settings:
+    """With `throughput` decided, once the sources are open: for live frames, and for one at a time, latency matters."""
+    if settings.throughput is not None:
+        return settings
+    is_free = not settings.refresh and not any(stream.is_live for stream in streams)
+    return settings.model_copy(update={"throughput": is_free})
 
 
 def _make_stream(address: str, name: str | None, settings: Settings) -> Stream:

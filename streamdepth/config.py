@@ -181,6 +181,8 @@ class Settings(_Section):
     """torch.compile, with CUDA graphs on a GPU; slow to start."""
     threads: int | None = Field(None, ge=1)
     """Of the CPU for the network; None leaves them to the engine."""
+    throughput: bool | None = None
+    """Whether the most frames a second matter rather than the time of each; None: where all sources are files."""
     batch: int = Field(1, ge=1, le=256)
     """Most frames the model gets at a time."""
     refresh: Literal["auto"] | Annotated[float, Field(gt=0, le=1000)] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,9 +31,9 @@ class _Batch:
 class Inference:
     """Takes frames from `inbox`, and puts results into all `outlets`, of which the first decides what is `stopped`.
 
-    With an estimator that `runs_ahead`, a batch is computed while the one before is steadied and handed on, and files
-    get the next one prepared meanwhile too, so that the model is never idle. Live frames are taken when the model is
-    free and not before: one that waited there could not be replaced by a newer one.
+    With an estimator that takes more than one batch `at_once`, files have as many under way, so that the model is never
+    idle; of live streams, one is computed while the one before is steadied and handed on. Live frames are taken when
+    the model is free and not before: one that waited there could not be replaced by a newer one.
 
     A stream that is over is told to the outlets after its last result. What fails of one stream is told to `failed`,
     and the others go on.
@@ -63,16 +63,21 @@ class Inference:
 
     def run(self) -> None:
         """Until the inbox is over. Raises InferenceError and what stabilizers raise."""
-        runs_ahead = self.estimator.runs_ahead
-        batch = self._begin()
-        while batch:
-            following = self._begin() if runs_ahead and not self._is_live else None
+        under_way = deque[_Batch]()
+        while self._fill(under_way):
+            batch = under_way.popleft()
             estimates = self._collect(batch)
-            if runs_ahead and self._is_live:
-                following = self._begin(within=0.0)
+            if self._is_live and self.estimator.at_once > 1 and (following := self._begin(within=0.0)):
+                under_way.append(following)
             self._hand_on(batch, estimates)
-            batch = following or self._begin()
         self._end_all()
+
+    def _fill(self, under_way: deque[_Batch]) -> bool:
+        """Begins as many batches as keep the model busy, of live streams one; False when there is nothing any more."""
+        most = 1 if self._is_live else self.estimator.at_once
+        while len(under_way) < most and (batch := self._begin()):
+            under_way.append(batch)
+        return bool(under_way)
 
     def _begin(self, within: float | None = None) -> _Batch | None:
         """The next frames, on their way through the model; None at the end, or when none came `within` seconds."""

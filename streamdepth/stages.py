@@ -84,13 +84,13 @@ class Estimator(ABC):
     """Turns frames into depth. Loaded and ready once constructed."""
 
     @property
-    def runs_ahead(self) -> bool:
-        """Whether `start` returns before the work is done, and no result depends on those before it.
+    def at_once(self) -> int:
+        """How many batches keep it busy: more than one where `start` returns before the work is done.
 
-        A pipeline then begins a batch before it has seen the results of the one before. A model that remembers must say
-        False: after a cut, `reset` would come too late for what has begun.
+        A pipeline then begins a batch before it has seen the results of those before. A model that remembers must say
+        1: after a cut, `reset` would come too late for what has begun.
         """
-        return False
+        return 1
 
     @property
     @abstractmethod
@@ -103,7 +103,7 @@ class Estimator(ABC):
     def start(self, frames: Sequence[Frame]) -> Callable[[], list[Estimate]]:
         """Begins `estimate` and returns at once where the model can; what it returns waits for the results, once.
 
-        Two may be under way at a time, waited for in the order they were begun. Raises InferenceError, here or there.
+        `at_once` may be under way, waited for in the order they were begun. Raises InferenceError, here or there.
         """
         results = self.estimate(frames)
         return lambda: results

@@ -58,8 +58,8 @@ class SwitchedEstimator(Estimator, Generic[T]):
         return self._current[1]
 
     @property
-    def runs_ahead(self) -> bool:
-        return self._loaded.runs_ahead
+    def at_once(self) -> int:
+        return self._loaded.at_once
 
     @property
     def info(self) -> ModelInfo:

@@ -110,6 +110,18 @@ def test_openvino_gives_what_torch_gives_and_again_from_its_cache(tiny: Tiny, ca
 
 
 @needs_openvino
+def test_openvino_for_throughput_has_more_pictures_under_way_and_gives_the_same(tiny: Tiny) -> None:
+    pixels = [torch.rand(1, 3, 32, 64) for _ in range(6)]
+    one = OpenVinoEngine(tiny, precision="float32", cache_name="tiny", threads=2)
+    many = OpenVinoEngine(tiny, precision="float32", cache_name="tiny", threads=2, for_throughput=True)
+    exact = [one.run(p)[0] for p in pixels]
+    begun = [many.start(p) for p in pixels]
+    assert many.at_once >= one.at_once == 2
+    for wait, wanted in zip(begun, exact, strict=True):
+        torch.testing.assert_close(wait()[0], wanted, rtol=1e-4, atol=1e-5)
+
+
+@needs_openvino
 def test_openvino_says_what_it_computes_in_and_gives_no_steps(tiny: Tiny) -> None:
     """Where the CPU computes in bfloat16, the last layer's result still has more than bfloat16's 8 bits."""
     expected = _expected(tiny)

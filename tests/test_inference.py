@@ -15,14 +15,14 @@ from streamdepth.types import Estimate, Frame
 class Asynchronous(ConstantEstimator):
     """Tells when work was begun and when it was asked for, by the first frame's index."""
 
-    def __init__(self, *, runs_ahead: bool = True) -> None:
+    def __init__(self, at_once: int = 2) -> None:
         super().__init__()
         self.events: list[tuple[str, int]] = []
-        self._runs_ahead = runs_ahead
+        self._at_once = at_once
 
     @property
-    def runs_ahead(self) -> bool:
-        return self._runs_ahead
+    def at_once(self) -> int:
+        return self._at_once
 
     def start(self, frames: Sequence[Frame]) -> Callable[[], list[Estimate]]:
         index = frames[0].index
@@ -49,12 +49,12 @@ def _run(source: SyntheticSource, estimator: ConstantEstimator, batch: int = 1) 
     return [item.frame.index for item in sink.items]
 
 
-@pytest.mark.parametrize("batch", [1, 4])
-def test_a_file_has_the_next_batch_begun_before_the_last_is_asked_for(batch: int) -> None:
-    estimator = Asynchronous()
+@pytest.mark.parametrize(("batch", "at_once"), [(1, 2), (4, 2), (1, 3)])
+def test_a_file_has_the_next_batches_begun_before_the_last_is_asked_for(batch: int, at_once: int) -> None:
+    estimator = Asynchronous(at_once)
     assert _run(SyntheticSource(count=22), estimator, batch) == list(range(22))
     assert [index for what, index in estimator.events if what == "done"] == list(range(0, 22, batch))
-    assert estimator.most_under_way == 2
+    assert estimator.most_under_way == at_once
     assert [len(b) for b in estimator.batches] == [batch] * (22 // batch) + [22 % batch] * bool(22 % batch)
 
 
@@ -67,6 +67,6 @@ def test_a_live_frame_is_taken_when_the_model_is_free_and_not_before() -> None:
 
 
 def test_a_model_that_remembers_sees_a_frame_after_the_one_before_was_handed_on() -> None:
-    estimator = Asynchronous(runs_ahead=False)
+    estimator = Asynchronous(at_once=1)
     assert _run(SyntheticSource(count=9), estimator) == list(range(9))
     assert estimator.events == [(what, i) for i in range(9) for what in ("begun", "done")]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import deque
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -13,7 +15,7 @@ from torch import Tensor
 from streamdepth import build
 from streamdepth.bench import roofline
 from streamdepth.bench.plan import Contender, Plan, Turn
-from streamdepth.estimators.engines import Engine
+from streamdepth.estimators.engines import Engine, Outputs
 from streamdepth.estimators.network import Card
 from streamdepth.estimators.network_estimator import NetworkEstimator
 from streamdepth.stats import Report
@@ -67,12 +69,13 @@ class Ours(Contender):
         engine, batch = self._estimator.engine, len(self._pixels)
         count = max(2, self.plan.frames // batch)
         began = time.perf_counter()
-        pending = engine.start(self._pixels)
-        for _ in range(count - 1):
-            following = engine.start(self._pixels)
-            pending()
-            pending = following
-        engine.download(pending()[0])
+        under_way = deque[Callable[[], Outputs]]()
+        for _ in range(count):
+            if len(under_way) == engine.at_once:
+                under_way.popleft()()
+            under_way.append(engine.start(self._pixels))
+        for outputs in [wait() for wait in under_way]:
+            engine.download(outputs[0])
         seconds = time.perf_counter() - began
         peak = roofline.matrix_flops_per_second(engine.device, engine.precision)
         return Turn(seconds / (count * batch) * 1e3, count * batch, more={"matrix_gflops_per_s": peak / 1e9})
@@ -101,8 +104,9 @@ def _load(plan: Plan) -> tuple[NetworkEstimator, dict[str, float]]:
     """The estimator, and the network's FLOPs for one picture where they can be counted, with the time that took."""
     from streamdepth.estimators.exported import is_exported
 
+    settings = plan.settings.model_copy(update={"throughput": True})  # as for any file
     if is_exported(plan.settings.model):
-        estimator = build.make_estimator(plan.settings)
+        estimator = build.make_estimator(settings)
         assert isinstance(estimator, NetworkEstimator)
         return estimator, {}
     network = build.make_network(plan.settings, random_weights=plan.random_weights)
@@ -112,7 +116,7 @@ def _load(plan: Plan) -> tuple[NetworkEstimator, dict[str, float]]:
     work = {"flops": float(count), "counting_s": time.perf_counter() - began}
     # How far reduced precision is from float32 depends on weights, and would say nothing of random ones.
     changes = {"precision_limit": None} if plan.random_weights else {}
-    return build.make_network_estimator(network, plan.settings.model_copy(update=changes)), work
+    return build.make_network_estimator(network, settings.model_copy(update=changes)), work
 
 
 def network_input(card: Card, engine: Engine, batch: int) -> Tensor:

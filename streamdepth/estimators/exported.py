@@ -80,7 +80,12 @@ def _open_folder(folder: Path, options: EngineOptions) -> tuple[Card, Engine]:
         text = description.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ModelLoadError(f"cannot read '{description}': {error}") from error
-    engine = OpenVinoFile(folder / "model.xml", "int8", threads=options.get("threads"))
+    engine = OpenVinoFile(
+        folder / "model.xml",
+        "int8",
+        threads=options.get("threads"),
+        for_throughput=options.get("for_throughput", False),
+    )
     engine.reason = "INT8 was made for it"
     return replace(_card(text, description), name=str(folder)), engine
 

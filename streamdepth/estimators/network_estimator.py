@@ -24,8 +24,8 @@ class NetworkEstimator(Estimator):
         return self._engine
 
     @property
-    def runs_ahead(self) -> bool:
-        return self._engine.is_async
+    def at_once(self) -> int:
+        return self._engine.at_once
 
     @property
     def info(self) -> ModelInfo:

@@ -101,7 +101,7 @@ def one_by_one(settings: Settings) -> Executor:
         try:
             for task in tasks:
                 if begin(task):
-                    estimator = estimator or build.make_estimator(settings)
+                    estimator = estimator or build.make_estimator(settings.model_copy(update={"throughput": True}))
                     yield task, convert(task.settings, estimator, partial(moved, task))
         finally:
             if estimator is not None:

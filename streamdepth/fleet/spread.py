@@ -29,8 +29,8 @@ class SpreadEstimator(Estimator):
         return len(self._hosts) * FRAMES_A_CALL * self._batch
 
     @property
-    def runs_ahead(self) -> bool:
-        return True
+    def at_once(self) -> int:
+        return 2
 
     @property
     def info(self) -> ModelInfo:

@@ -26,6 +26,7 @@ class EngineOptions(TypedDict, total=False):
     precision_limit: float | None
     compile: bool
     threads: int | None
+    for_throughput: bool
 
 
 class Engine(ABC):
@@ -37,8 +38,8 @@ class Engine(ABC):
     """Where `run` takes its input and leaves its output."""
     precision: str
     """What the network computes in: `float32`, `bfloat16`, `float16`, `int8`."""
-    is_async: bool = False
-    """Whether `start` returns before the work is done."""
+    at_once: int = 1
+    """How many calls of `start` keep it busy: more than one where that returns before the work is done."""
     reason: str = "it was asked for"
     """Why this engine runs, a short sentence for people."""
 
@@ -52,7 +53,7 @@ class Engine(ABC):
     def start(self, pixels: Tensor) -> Callable[[], Outputs]:
         """Begins `run` and returns at once where the runtime can; what it returns waits for the outputs, once.
 
-        Two may be under way at a time, waited for in the order they were begun. Raises InferenceError, here or there.
+        `at_once` may be under way, waited for in the order they were begun. Raises InferenceError, here or there.
         """
         outputs = self.run(pixels)
         return lambda: outputs
@@ -90,7 +91,7 @@ class Delegate(Engine):
         """What the engine says of itself, which it may learn at its first run only."""
         e = self._engine
         self.name, self.device, self.precision, self.reason = e.name, e.device, e.precision, e.reason
-        self.is_async = e.is_async
+        self.at_once = e.at_once
 
     def run(self, pixels: Tensor) -> Outputs:
         return self.start(pixels)()

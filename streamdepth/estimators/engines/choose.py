@@ -34,13 +34,14 @@ def make_engine(
     precision_limit: float | None = LIMIT,
     compile: bool = False,
     threads: int | None = None,
+    for_throughput: bool = False,
     cache_name: str,
 ) -> Engine:
     """`engine` auto is torch where a GPU is used; else OpenVINO, ONNX Runtime or torch, the first that is installed.
 
     `reason` of the result says why. precision_limit: of `check.difference`, past which float32 runs instead of reduced
-    precision; None never looks. compile, threads: as TorchEngine takes them. Raises ConfigError, and
-    MissingDependencyError when an engine that is not installed was asked for.
+    precision; None never looks. compile, threads: as TorchEngine takes them; for_throughput: as OpenVinoEngine does.
+    Raises ConfigError, and MissingDependencyError when an engine that is not installed was asked for.
     """
     if engine not in ENGINES:
         raise ConfigError(f"unknown engine {engine!r}; allowed are {', '.join(ENGINES)}")
@@ -55,7 +56,9 @@ def make_engine(
         if name == "torch":
             found = TorchEngine(chosen, device=device, precision=wanted, compile=compile, threads=threads)
         elif name == "openvino":
-            found = OpenVinoEngine(chosen, precision=wanted, cache_name=cache_name, threads=threads)
+            found = OpenVinoEngine(
+                chosen, precision=wanted, cache_name=cache_name, threads=threads, for_throughput=for_throughput
+            )
         else:
             found = OnnxEngine(chosen, device=device, precision=wanted, cache_name=cache_name, threads=threads)
         found.reason = reason

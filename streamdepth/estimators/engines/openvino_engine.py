@@ -46,22 +46,25 @@ def _import_openvino() -> Any:
 class OpenVinoRuntime(Engine):
     """OpenVINO on the CPU: pictures run one at a time, each with all threads, which costs nothing there.
 
+    for_throughput: as many at a time as OpenVINO thinks best instead, each with a part of the threads, which then need
+    not wait for each other: a sixth less work in all, and each picture takes longer.
     threads: None leaves them to OpenVINO. Raises MissingDependencyError, and ConfigError for a precision that cannot be
     had.
     """
 
     name = "openvino"
-    is_async = True
+    at_once = 2
     device = torch.device("cpu")
 
-    def __init__(self, precision: str = "auto", threads: int | None = None) -> None:
+    def __init__(self, precision: str = "auto", threads: int | None = None, *, for_throughput: bool = False) -> None:
         self._openvino = _import_openvino()
         self._core = self._openvino.Core()
-        self._options: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY", **self._precision_option(precision)}
+        hint = "THROUGHPUT" if for_throughput else "LATENCY"
+        self._options: dict[str, str | int] = {"PERFORMANCE_HINT": hint, **self._precision_option(precision)}
         if threads:
             self._options["INFERENCE_NUM_THREADS"] = threads
-        hint = self._options.get("INFERENCE_PRECISION_HINT") or self._used_precision(self._core, "CPU")
-        self.precision = _NAMES.get(str(hint), str(hint))
+        used = self._options.get("INFERENCE_PRECISION_HINT") or self._used_precision(self._core, "CPU")
+        self.precision = _NAMES.get(str(used), str(used))
         self._free: dict[Any, list[Any]] = {}
 
     def _precision_option(self, precision: str) -> dict[str, str]:
@@ -84,7 +87,9 @@ class OpenVinoRuntime(Engine):
         """The compiled network for pictures of this size. Raises InferenceError and ModelLoadError."""
 
     def _compile(self, model: Any) -> Any:
-        return self._core.compile_model(model, "CPU", self._options)
+        network = self._core.compile_model(model, "CPU", self._options)
+        self.at_once = network.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1  # one is prepared meanwhile
+        return network
 
     def run(self, pixels: Tensor) -> Outputs:
         return self.start(pixels)()
@@ -136,9 +141,15 @@ class OpenVinoEngine(OpenVinoRuntime):
     """
 
     def __init__(
-        self, module: nn.Module, *, precision: str = "auto", cache_name: str, threads: int | None = None
+        self,
+        module: nn.Module,
+        *,
+        precision: str = "auto",
+        cache_name: str,
+        threads: int | None = None,
+        for_throughput: bool = False,
     ) -> None:
-        super().__init__(precision, threads)
+        super().__init__(precision, threads, for_throughput=for_throughput)
         self._module: nn.Module | None = module.eval().to("cpu", torch.float32)
         key = fingerprint(module, f"openvino {self._openvino.__version__}")
         self._cache = ModelCache("openvino", cache_name, key)
@@ -211,8 +222,8 @@ class OpenVinoFile(OpenVinoRuntime):
     Raises ModelLoadError.
     """
 
-    def __init__(self, path: Path, precision: str, *, threads: int | None = None) -> None:
-        super().__init__(threads=threads)
+    def __init__(self, path: Path, precision: str, *, threads: int | None = None, for_throughput: bool = False) -> None:
+        super().__init__(threads=threads, for_throughput=for_throughput)
         try:
             self._compiled: Any = self._compile(self._core.read_model(path))
         except RuntimeError as error:

@@ -144,6 +144,17 @@ def test_any_error_of_libav_on_opening_is_explained(monkeypatch: pytest.MonkeyPa
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
 
 
+def test_an_error_that_libav_means_nothing_by_is_not_taken_at_its_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RTSP's -1 reads as "operation not permitted"."""
+
+    def fail(*args: object, **options: object) -> None:
+        raise av.error.PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(av, "open", fail)
+    with pytest.raises(SourceOpenError, match="broke off while it was made"):
+        NetworkSource("rtsp://127.0.0.1/x").open()
+
+
 def test_a_picture_that_cannot_be_painted_loses_the_stream(web: str, monkeypatch: pytest.MonkeyPatch) -> None:
     source = NetworkSource(f"{web}/a.mp4")
     source.open()

@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from errno import ETIMEDOUT
+from errno import EPERM, ETIMEDOUT
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -185,6 +185,8 @@ def _explained(address: Address, error: Exception) -> SourceError:
 
 def explain(error: Exception) -> str:
     """A reason for people, without secrets."""
+    if getattr(error, "errno", None) == EPERM:  # -1: libav's RTSP meant no error in particular
+        return "the connection broke off while it was made; is there a camera at that address?"
     reasons: dict[type[Exception], str] = {
         av_error.HTTPUnauthorizedError: "user name or password is missing or wrong (401); put them in the address: "
         "rtsp://USER:PASSWORD@HOST/PATH",

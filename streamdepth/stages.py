@@ -1,7 +1,8 @@
 """The four contracts: a source gives frames, an estimator gives depth, a stabilizer steadies it, sinks keep it.
 
 All four are synchronous, and threads are the pipeline's; only a source whose library may hang reads on one of its own,
-to be able to leave it behind. Stages take plain keyword arguments in `__init__` and do no work there.
+to be able to leave it behind, and a recording in segments completes one on its own while it writes the next. Stages
+take plain keyword arguments in `__init__` and do no work there.
 
 A live source that comes back after a loss may have another size or rate. `Source.renewed` tells the new facts, the
 pipeline resets what remembers (stabilizer, carrier, model), and every sink of the stream gets `Sink.changed` before the

@@ -73,7 +73,7 @@ def receiving(kind: str) -> tuple[Receiver, str]:
         until(lambda: is_bound(port), "a receiver")
         return receiver, address
     address = f"{kind}://127.0.0.1:{port}"
-    listen = "?listen=1&timeout=20000000" if kind == "tcp" else "?timeout=2000000"
+    listen = "?listen=1&timeout=20000000" if kind == "tcp" else "?timeout=1000000"
     receiver = Receiver(address + listen, "mpegts")
     until(lambda: is_bound(port), "a receiver")
     return receiver, address

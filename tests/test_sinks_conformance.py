@@ -81,6 +81,7 @@ CASES = [
     Case("%06d.mp4", partial(in_segments, VideoSink), "000000.mp4", frames_of_video),
     Case("%06d.mkv", partial(in_segments, DepthVideoSink), "000000.mkv", lambda path: len(list(DepthVideo(path)))),
     Case("%06d.mcap", partial(in_segments, McapSink), "000000.mcap", messages_of_mcap, metric_only=True),
+    Case("%06d.rrd", partial(in_segments, RerunFileSink), "000000.rrd", frames_of_rrd),
     Case("guarded.mp4", guarded, "guarded.mp4", frames_of_video),
     Case("%06d.png", ImagesSink, "000000.png", numbered),
     Case("%06d.npz", ImagesSink, "000000.npz", numbered),

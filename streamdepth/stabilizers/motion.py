@@ -116,22 +116,17 @@ def small_size(width: int, height: int) -> tuple[int, int]:
     return max(16, round(width * share)), max(16, round(height * share))
 
 
-def where(flow: Flow, shape: tuple[int, ...]) -> Flow:
+def where(flow: Flow, shape: tuple[int, ...], out: Flow | None = None) -> Flow:
     """(h, w, 2): the places, in px of a map of `shape`, from which `flow` of any size brings its pixels."""
     height, width = shape
     scale = np.array((width / flow.shape[1], height / flow.shape[0]), np.float32)
-    large = cv2.resize(flow * scale, (width, height), interpolation=cv2.INTER_LINEAR)
+    large = cv2.resize(flow * scale, (width, height), dst=out, interpolation=cv2.INTER_LINEAR)
     return cast(Flow, cv2.add(large, _grid(height, width), dst=large))
 
 
 def carry(values: Map, places: Flow, interpolation: int = cv2.INTER_LINEAR) -> Map:
     """`values` (h, w) brought here from `places`; the edges are continued. Next to unknown values is unknown."""
     return cast(Map, cv2.remap(values, places, None, interpolation, borderMode=cv2.BORDER_REPLICATE))  # type: ignore[call-overload]  # the stub wants a second map
-
-
-def enlarge(values: DepthMap, shape: tuple[int, ...]) -> DepthMap:
-    """`values` at (height, width) `shape`, bilinear."""
-    return cast(DepthMap, cv2.resize(values, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR))
 
 
 def thinned(values: DepthMap, size: tuple[int, int]) -> DepthMap:

@@ -6,13 +6,13 @@ import math
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import NamedTuple, cast
 
 import cv2
 import numpy as np
 
 from streamdepth.stabilizers.align import limits
-from streamdepth.stabilizers.motion import Flow, Motion, MotionTracker, Path, carry, enlarge, where
+from streamdepth.stabilizers.motion import Flow, Motion, MotionTracker, Path, carry, where
 from streamdepth.stabilizers.range import percentiles
 from streamdepth.stabilizers.spool import Spool
 from streamdepth.stages import Stabilizer
@@ -38,6 +38,18 @@ class _Belief:
     """How many seconds of agreeing frames are behind the value: the weight of the past."""
 
 
+class _Scratch(NamedTuple):
+    """Maps that are filled anew in every frame: fresh memory costs more than the arithmetic in it."""
+
+    off: DepthMap
+    other: DepthMap
+    places: Flow
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...]) -> _Scratch:
+        return cls(np.empty(shape, np.float32), np.empty(shape, np.float32), np.empty((*shape, 2), np.float32))
+
+
 class _Filter:
     """One direction in time: a running mean per pixel, weighed as a Kalman filter weighs it.
 
@@ -50,6 +62,7 @@ class _Filter:
         self.seconds, self.tolerance = seconds, tolerance
         self.belief: _Belief | None = None
         self._noise = _NOISE[1]
+        self._scratch = _Scratch.of((0, 0))
 
     @np.errstate(invalid="ignore")  # far away minus far away is unknown, as it should be
     def predict(self, item: DepthFrame, path: Path, seconds: float) -> _Belief | None:
@@ -57,17 +70,24 @@ class _Filter:
         past, new = self.belief, item.depth
         if past is None or past.value.shape != new.shape:
             return None
-        places = where(path.flow, new.shape)
-        change = np.subtract(new, _carried(past.value, places, path))
+        if self._scratch.off.shape != new.shape:
+            self._scratch = _Scratch.of(new.shape)
+        off, other, places = self._scratch
+        where(path.flow, new.shape, out=places)
+        change = _carried(past.value, path, self._scratch)
+        np.subtract(new, change, out=change)
         unit = _unit(item)
-        off = self._distance(change, unit, seconds)
+        np.divide(np.abs(change, out=off), unit, out=off)
+        self._learn_noise(off, seconds)
+        _forgive_outliers(off, other)
+        off *= np.float32(1 / (self.tolerance * self._noise))
         held = carry(past.seconds, places, cv2.INTER_NEAREST)
         np.minimum(held, np.float32(self.seconds), out=held)
-        held *= enlarge(path.trust, new.shape)
-        held *= _agreement(off)
-        excess = np.maximum(off - _BAND, 0, out=off)
+        held *= cv2.resize(path.trust, new.shape[::-1], dst=other, interpolation=cv2.INTER_LINEAR)
+        held *= _agreement(off, other)
+        excess = np.maximum(np.subtract(off, _BAND, out=off), 0, out=off)
         excess *= unit * np.float32(self.tolerance * self._noise)
-        change -= np.copysign(excess, change, out=excess)
+        change -= np.copysign(excess, change, out=other)
         return _Belief(np.subtract(new, change, out=change), held)
 
     def update(self, new: DepthMap, past: _Belief | None, seconds: float) -> _Belief:
@@ -77,15 +97,6 @@ class _Filter:
         else:
             self.belief = _mixed(new, past, seconds)
         return self.belief
-
-    def _distance(self, change: DepthMap, unit: DepthMap | np.float32, seconds: float) -> DepthMap:
-        """|change| as a share of the tolerance, lone outliers aside."""
-        off = np.abs(change)
-        off /= unit
-        self._learn_noise(off, seconds)
-        off = _coherent(off)
-        off *= np.float32(1 / (self.tolerance * self._noise))
-        return off
 
     def _learn_noise(self, off: DepthMap, seconds: float) -> None:
         thin = off[::8, ::8]
@@ -218,36 +229,37 @@ def _mixed(new: DepthMap, past: _Belief, seconds: float | DepthMap) -> _Belief:
     return _Belief(np.where(known, value, new), np.where(known, total, np.float32(_FIRST_SECONDS)))
 
 
-def _carried(values: DepthMap, places: Flow, path: Path) -> DepthMap:
-    """`values` brought here from `places`, as sharp over many frames as by bicubic resampling, at a fifth of its time.
+def _carried(values: DepthMap, path: Path, scratch: _Scratch) -> DepthMap:
+    """`values` brought here along the motion, from the places in `scratch`, within their own range.
 
-    What bilinear resampling takes, f (1 - f) / 2 of the curvature along each axis for a place f between two pixels, is
-    given back, within the values' own range. With a mean of f, detail that moves slowly would grow into stripes.
+    What bilinear resampling takes, f (1 - f) / 2 of the second derivative along each axis for a fraction f of a pixel,
+    is given back: nearly as sharp over many frames as bicubic resampling, and no frequency grows, as it would there.
     """
+    low, high = limits(values)
+    lost, other, places = scratch
     carried = carry(values, places)
     if not path.flow.any():
         return carried
-    fraction = places - np.floor(places)
-    lost_x, lost_y = cv2.split(fraction * (1 - fraction) * np.float32(0.5))
-    lost_x *= cv2.Sobel(carried, cv2.CV_32F, 2, 0, ksize=1, borderType=cv2.BORDER_REPLICATE)
-    lost_y *= cv2.Sobel(carried, cv2.CV_32F, 0, 2, ksize=1, borderType=cv2.BORDER_REPLICATE)
-    carried -= lost_x
-    carried -= lost_y
-    low, high = limits(values)
+    for axis, order in enumerate(((2, 0), (0, 2))):
+        fraction = cast(DepthMap, cv2.extractChannel(places, axis, dst=lost))
+        fraction -= np.floor(fraction, out=other)
+        fraction -= np.square(fraction, out=other)
+        fraction *= cv2.Sobel(carried, cv2.CV_32F, *order, dst=other, ksize=1, scale=0.5)
+        carried -= fraction
     return np.clip(carried, np.float32(low), np.float32(high), out=carried)
 
 
-def _coherent(off: DepthMap) -> DepthMap:
+def _forgive_outliers(off: DepthMap, scratch: DepthMap) -> None:
     """At most half the sum of the eight neighbours': a line counts in full, a lone pixel is the network's outlier."""
-    around = cv2.filter2D(off, cv2.CV_32F, _AROUND, borderType=cv2.BORDER_REFLECT_101)
-    return cast(DepthMap, np.fmin(off, around, out=off))
+    around = cv2.filter2D(off, cv2.CV_32F, _AROUND, dst=scratch, borderType=cv2.BORDER_REFLECT_101)
+    np.fmin(off, around, out=off)
 
 
-def _agreement(off: DepthMap) -> DepthMap:
+def _agreement(off: DepthMap, scratch: DepthMap) -> DepthMap:
     """1 well within the tolerance, 0 well beyond: nothing of the evidence is lost from frame to frame in between."""
-    squared: DepthMap = np.square(np.minimum(off, np.float32(10)))
-    squared *= -squared
-    return np.exp(squared, out=squared)
+    fourth = np.minimum(off, np.float32(10), out=scratch)
+    np.square(np.square(fourth, out=fourth), out=fourth)
+    return np.exp(np.negative(fourth, out=fourth), out=fourth)
 
 
 def _unit(item: DepthFrame) -> DepthMap | np.float32:

@@ -270,6 +270,13 @@ class TestConnections:
             view(page, "Picture")
             assert look(page).std() > 20
 
+    def test_a_page_that_may_have_no_camera_says_why(self, page: Page, tmp_path: Path, quick_model: None) -> None:
+        page.add_init_script("Object.defineProperty(navigator, 'mediaDevices', {value: undefined})")  # as over HTTP
+        with running(tmp_path, web={"browser_camera": True}) as site:
+            page.goto(site.address)
+            page.locator("#veil-button").click()
+            expect(page.locator("#toast")).to_contain_text("over HTTPS only")
+
     def test_the_api_page_lists_every_route(self, page: Page, site: Site) -> None:
         paths = site.get("/openapi.json").json["paths"]
         page.goto(f"{site.address}api")

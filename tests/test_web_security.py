@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import http.client
+import ipaddress
 import logging
 import socket
+import ssl
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import http_server
 import media
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from web_server import MOVING, Site, running, wait_until
 from websockets.exceptions import InvalidStatus
 
@@ -195,6 +204,21 @@ def test_credentials_of_sources_appear_nowhere(
         assert word not in everything
 
 
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1, and its key."""
+    secret = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, secret.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    signed = builder.add_extension(address, critical=False).sign(secret, hashes.SHA256())
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    certificate.write_bytes(signed.public_bytes(Encoding.PEM))
+    key.write_bytes(secret.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return certificate, key
+
+
 class TestListening:
     def test_a_port_in_use_is_told_at_once(self, cli: Callable, quick_model: None, tmp_path: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -204,10 +228,24 @@ class TestListening:
 
     def test_a_certificate_that_is_none(self, cli: Callable, quick_model: None, tmp_path: Path) -> None:
         (tmp_path / "c.pem").write_text("nonsense")
-        for file in ("c.pem", "missing.pem"):
+        for file in ("c.pem", "missing.pem"):  # its key is looked for in the same file
             done = cli("serve", MOVING, "--port", "0", "--certificate", tmp_path / file)
             assert done.code == 2
             assert "give both as PEM files" in done.err
+
+    def test_https_with_a_certificate(self, tmp_path: Path, quick_model: None) -> None:
+        certificate, key = self_signed(tmp_path)
+        web = {"certificate": certificate, "key": key, "token": TOKEN}
+        with running(tmp_path / "kept", MOVING, web=web) as site:
+            assert site.address.startswith("https://127.0.0.1:")
+            context = ssl.create_default_context(cafile=certificate)
+            connection = http.client.HTTPSConnection(site.place, context=context, timeout=60)
+            connection.request("GET", f"/?token={TOKEN}")
+            assert "; Secure" in connection.getresponse().headers["Set-Cookie"]
+            connection.close()
+            path = f"/api/streams/{NAME}/live"
+            with site.socket(path, additional_headers=bearer(TOKEN), ssl=context) as viewer:
+                assert viewer.recv(60)
 
     def test_the_address_of_a_server_for_all_has_a_number(self, tmp_path: Path, quick_model: None) -> None:
         with running(tmp_path, MOVING) as site:

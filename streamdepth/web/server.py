@@ -17,6 +17,8 @@ from streamdepth.web.served import Served
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
+_MORE_CONNECTIONS = 64
+"""Besides those of viewers; more are refused with 503."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class WebServer:
                     ws_per_message_deflate=False,  # pictures and packed depth do not get smaller
                     ssl_certfile=bind.certificate,
                     ssl_keyfile=bind.key,
+                    limit_concurrency=bind.most_viewers + _MORE_CONNECTIONS,
                     timeout_graceful_shutdown=2,
                 )
             )

@@ -7,6 +7,7 @@ import ipaddress
 import logging
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -259,6 +260,14 @@ class TestListening:
         assert done.out.strip().endswith(f"/?token={TOKEN}")
         assert "frames in" in done.err
         assert not (tmp_path / "kept").exists()
+
+    def test_without_its_packages_the_page_says_how_to_get_them(
+        self, cli: Callable, quick_model: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "fastapi", None)
+        done = cli("serve", MOVING, "--port", "0")
+        assert done.code == 2
+        assert 'pip install "streamdepth[web]"' in done.err
 
     def test_serve_without_a_source_says_what_to_give(self, cli: Callable) -> None:
         done = cli("serve")

@@ -8,12 +8,16 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from streamdepth.buffer import Worker
 from streamdepth.errors import ConfigError, MissingDependencyError
 from streamdepth.web.security import Access, make_access
 from streamdepth.web.served import Served
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from uvicorn import Server
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
@@ -46,16 +50,7 @@ class WebServer:
     """
 
     def __init__(self, served: Served, bind: Bind) -> None:
-        try:
-            import fastapi  # noqa: F401
-            import prometheus_client  # noqa: F401
-            import uvicorn
-            import websockets  # noqa: F401
-        except ImportError as error:
-            raise MissingDependencyError(error.name or "fastapi", "web", "the page") from error
-        from streamdepth.web.app import make_app
-        from streamdepth.web.sockets import LARGEST_MESSAGE
-
+        _require_packages()
         self.bind = bind
         self._socket = _listen(bind.host, bind.port)
         self.port: int = self._socket.getsockname()[1]
@@ -63,41 +58,13 @@ class WebServer:
             self.access: Access = make_access(
                 bind.host, bind.token, bind.names, port=self.port, is_secure=bind.certificate is not None
             )
-            self._app = make_app(served, self.access, most_viewers=bind.most_viewers)
-            self._server = uvicorn.Server(
-                uvicorn.Config(
-                    self._app,
-                    log_config=None,
-                    log_level="warning",  # its finer words quote headers
-                    access_log=False,  # a first visit has the token in its address
-                    server_header=False,
-                    proxy_headers=False,
-                    http="h11",
-                    ws="websockets-sansio",
-                    ws_max_size=LARGEST_MESSAGE,
-                    ws_per_message_deflate=False,  # pictures and packed depth do not get smaller
-                    ssl_certfile=bind.certificate,
-                    ssl_keyfile=bind.key,
-                    limit_concurrency=bind.most_viewers + _MORE_CONNECTIONS,
-                    timeout_graceful_shutdown=2,
-                )
-            )
-            self._load(bind)
+            self._app, self._server = _made(served, bind, self.access)
         except BaseException:
             self._socket.close()
             raise
         self._worker = Worker("web", self._run, self._ended)
         self._error: BaseException | None = None
         self._is_over = False
-
-    def _load(self, bind: Bind) -> None:
-        try:
-            self._server.config.load()
-        except OSError as error:
-            raise ConfigError(
-                f"the certificate '{bind.certificate}' or its key cannot be used: {error.strerror or error}; give both "
-                "as PEM files"
-            ) from error
 
     @property
     def address(self) -> str:
@@ -138,6 +105,49 @@ class WebServer:
     def _ended(self, error: BaseException | None) -> None:
         self._error, self._is_over = error, True
         self._socket.close()
+
+
+def _require_packages() -> None:
+    try:
+        import fastapi  # noqa: F401
+        import prometheus_client  # noqa: F401
+        import uvicorn  # noqa: F401
+        import websockets  # noqa: F401
+    except ImportError as error:
+        raise MissingDependencyError(error.name or "fastapi", "web", "the page") from error
+
+
+def _made(served: Served, bind: Bind, access: Access) -> tuple[FastAPI, Server]:
+    import uvicorn
+
+    from streamdepth.web.app import make_app
+    from streamdepth.web.sockets import LARGEST_MESSAGE
+
+    app = make_app(served, access, most_viewers=bind.most_viewers)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        log_level="warning",  # its finer words quote headers
+        access_log=False,  # a first visit has the token in its address
+        server_header=False,
+        proxy_headers=False,
+        http="h11",
+        ws="websockets-sansio",
+        ws_max_size=LARGEST_MESSAGE,
+        ws_per_message_deflate=False,  # pictures and packed depth do not get smaller
+        ssl_certfile=bind.certificate,
+        ssl_keyfile=bind.key,
+        limit_concurrency=bind.most_viewers + _MORE_CONNECTIONS,
+        timeout_graceful_shutdown=2,
+    )
+    try:
+        config.load()
+    except OSError as error:
+        raise ConfigError(
+            f"the certificate '{bind.certificate}' or its key cannot be used: {error.strerror or error}; give both as "
+            "PEM files"
+        ) from error
+    return app, uvicorn.Server(config)
 
 
 def _listen(host: str, port: int) -> socket.socket:

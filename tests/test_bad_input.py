@@ -156,7 +156,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
         (["-o", "out.mp4", "--smooth", "much"], "off, light, default, strong"),
         (["-o", "out.mp4", "--style", "wipe"], "'overlay', 'depth' or 'side-by-side'"),
         (["-o", "out.xyz"], "cannot tell what to write"),
-        (["--depth-out", "out.mp4"], "use .mkv"),
+        (["--depth-out", "out.avi"], "use .mkv"),
         ([], "needs an output"),
         (["-o", "out.mp4", "--set", "video.crg=3"], "did you mean 'crf'"),
         (["-o", "out.mp4", "--config", "none.yaml"], "none.yaml"),

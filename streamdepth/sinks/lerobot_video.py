@@ -118,8 +118,8 @@ class LeRobotVideoSink(Sink):
             raise SinkOpenError(f"LeRobot's depth video is MP4; name it '{self.path.with_suffix('.mp4')}'")
         if model.kind is DepthKind.RELATIVE:
             raise SinkOpenError(
-                f"'{self.path}' holds metres, and the depth of {model.name} is relative; choose a metric model, or say "
-                "what you know of the scene with --anchor, --camera-height, --board or --sparse"
+                f"'{self.path}' holds metres, and the depth of {model.name} is relative, which .mkv keeps; choose a "
+                "metric model, or say what you know of the scene with --anchor, --camera-height, --board or --sparse"
             )
         if not offers_format(_ENCODER, PIXEL_FORMAT):
             raise SinkOpenError(f"this build of FFmpeg has no {_ENCODER} for 12-bit gray; write .mkv instead")

@@ -179,6 +179,19 @@ def test_without_a_floor_there_is_no_scan_above_it(tmp_path) -> None:
     assert "no floor" in sink.notices[0]
 
 
+def test_a_floor_that_is_out_of_view_lasts_for_a_moment(tmp_path) -> None:
+    info, items = scene(4)
+    wall = np.full((32, 48), 3, np.float32)
+    later = [replace(item, depth=wall) for item in items[1:3]]
+    late = replace(items[3], depth=wall, frame=replace(items[3].frame, pts=90))
+    path = written(tmp_path, (info, [items[0], *later, late]), options=RobotOptions(floor=True))
+    assert len(messages(path, "/camera/scan")) == 3
+    assert len(messages(path, DEPTH)) == 4
+    cut = [items[0], replace(later[0], cut=True), late]
+    fill(McapSink(tmp_path / "b.mcap", options=RobotOptions(floor=True)), info, cut)
+    assert len(messages(tmp_path / "b.mcap", "/camera/scan")) == 1
+
+
 def test_an_unknown_camera_has_zeros_and_neither_points_nor_scan(tmp_path) -> None:
     sink = McapSink(tmp_path / "a.mcap", options=ALL)
     fill(sink, *scene(1, None))

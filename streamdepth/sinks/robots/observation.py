@@ -28,6 +28,7 @@ NANOSECONDS = 10**9
 POINT_BYTES = 16
 _SLEW = 100
 _STEP_NS = NANOSECONDS
+_FLOOR_LASTS_NS = 2 * NANOSECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Observation:
     frame_id: str
     options: RobotOptions
     floor: Plane | None = None
-    """Where it was seen last."""
+    """Where it was seen, at most a moment ago."""
 
     @cached_property
     def jpeg(self) -> bytes:
@@ -171,7 +172,7 @@ class Observer:
 
     def __init__(self, info: StreamInfo, options: RobotOptions, notice: Callable[[str], None]) -> None:
         self._options, self._clock, self._notice = options, RosClock(info), notice
-        self._floor: Plane | None = None
+        self._floor: tuple[int, Plane] | None = None
         usual = f"{options.namespace.strip('/').replace('/', '_')}_optical_frame"
         self._frame_id = options.frame_id or info.frame_id or usual
 
@@ -185,11 +186,17 @@ class Observer:
         return replace(seen, floor=self._floor_below(seen)) if self._options.floor and self._options.scan else seen
 
     def _floor_below(self, seen: Observation) -> Plane | None:
-        if seen.camera is not None:
-            self._floor = find_floor(seen.depth, seen.camera) or self._floor
-            if self._floor is None:
-                self._notice(f"no floor is seen in {seen.item.frame.stream} so far: there is no scan until it is")
-        return self._floor
+        """In this frame, or as it was a moment ago in the same shot."""
+        if seen.camera is None:
+            return None
+        if plane := find_floor(seen.depth, seen.camera):
+            self._floor = seen.stamp_ns, plane
+        elif self._floor and (seen.item.cut or seen.stamp_ns - self._floor[0] > _FLOOR_LASTS_NS):
+            self._floor = None
+        if self._floor is None:
+            self._notice(f"no floor is seen in {seen.item.frame.stream}: there is no scan while that is so")
+            return None
+        return self._floor[1]
 
 
 class RosClock:

@@ -30,7 +30,7 @@ from streamdepth.stabilizers import (
 from streamdepth.stabilizers.align import fit_affine
 from streamdepth.stabilizers.metric import Points
 from streamdepth.stabilizers.motion import Path, where
-from streamdepth.stabilizers.temporal import _carried
+from streamdepth.stabilizers.temporal import _carried, _Scratch
 from streamdepth.stages import Stabilizer
 from streamdepth.testing import SyntheticSource
 from streamdepth.types import DepthFrame, DepthKind, Frame
@@ -504,9 +504,10 @@ def test_what_moves_slowly_grows_no_stripes(pace_px: float) -> None:
     values = detail + np.linspace(0, 1, 96, dtype=np.float32)
     gray = np.zeros((96, 96), np.uint8)
     for flow in (np.full((96, 96, 2), (pace_px, 0), np.float32), np.full((96, 96, 2), pace_px, np.float32)):
-        path, carried = Path.between(gray, gray, flow, -flow), values
+        path, carried, scratch = Path.between(gray, gray, flow, -flow), values, _Scratch.of(values.shape)
+        where(flow, values.shape, out=scratch.places)
         for _ in range(30):
-            carried = _carried(carried, where(flow, carried.shape), path)
+            carried = _carried(carried, path, scratch)
         inner = carried[:64, :64]  # what has come in over the edge is another matter
         assert np.abs(np.diff(inner, 2, axis=0)).max() <= 1.1 * np.abs(np.diff(detail, 2, axis=0)).max()
         assert np.abs(np.diff(inner, 2, axis=1)).max() <= 1.1 * np.abs(np.diff(detail, 2, axis=1)).max()

@@ -238,6 +238,21 @@ class TestConnections:
             expect(page.locator("#veil")).to_be_hidden()
             wait_until(lambda: site.stream(NAME)["viewers"] == 1)
 
+    def test_a_lost_camera_covers_its_last_picture_until_it_is_back(
+        self, page: Page, tmp_path: Path, quick_model: None
+    ) -> None:
+        if missing := rtsp_server.missing():
+            pytest.skip(missing)
+        with rtsp_server.running() as camera, running(tmp_path, f"{camera.address}/h264") as site:
+            page.goto(site.address)
+            expect(page.locator("#veil")).to_be_hidden()
+            camera.stop()
+            expect(page.locator("#veil")).to_be_visible()
+            expect(page.locator("#state")).to_have_text("reconnecting")
+            camera.start()
+            expect(page.locator("#veil")).to_be_hidden()
+            expect(page.locator("#facts")).to_contain_text("Reconnects1")
+
     def test_several_streams_are_chosen_by_tabs(self, page: Page, tmp_path: Path, quick_model: None) -> None:
         with running(tmp_path, MOVING, "lavfi:testsrc=size=160x120:rate=30") as site:
             open_page(page, site)

@@ -14,6 +14,7 @@ from streamdepth import remote
 from streamdepth.config import Settings
 from streamdepth.errors import ConfigError, SinkOpenError
 from streamdepth.live_outputs import make_pushes, recorded
+from streamdepth.pace import keep_pace, make_pace, make_paced
 from streamdepth.pipeline import Pipeline, Stream
 from streamdepth.redact import redact
 from streamdepth.references import make_camera, make_reference
@@ -369,9 +370,20 @@ def pipeline(
     if not settings.source:
         raise ConfigError("no source was given; name a camera's number, a file, a folder or a URL")
     streams = [_make_stream(address, name, settings) for address, name in _named(settings)]
-    own = LazyEstimator(lambda: make_estimator(_suiting(streams, settings)))
+
+    def load(wanted: Settings) -> Estimator:
+        return make_estimator(_suiting(streams, wanted))
+
+    pace = make_pace(settings, len(streams))
+    own = make_paced(pace, settings, load) if pace else LazyEstimator(lambda: load(settings))
+
+    def written(item: DepthFrame) -> None:
+        on_written(item)
+        if pace:
+            keep_pace(pace, made, item)
+
     try:
-        yield Pipeline(
+        made = Pipeline(
             streams,
             estimator or own,
             batch=settings.batch,
@@ -380,8 +392,9 @@ def pipeline(
             allow_partial=settings.allow_partial,
             refresh_hz=None if settings.refresh == "auto" else settings.refresh,
             wait_for_sources=settings.wait_for_sources,
-            on_written=on_written,
+            on_written=written,
         )
+        yield made
     finally:
         own.close()
 

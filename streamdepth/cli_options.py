@@ -51,6 +51,13 @@ Refresh = Annotated[
         rich_help_panel=_MODEL,
     ),
 ]
+TargetFps = Annotated[
+    float | None,
+    typer.Option("--target-fps", help="Frames a second a live stream is to give; the model does less while it cannot."),
+]
+MaxLatencyMs = Annotated[
+    float | None, typer.Option("--max-latency-ms", help="The same for the age of a live stream's frames.")
+]
 Smooth = Annotated[
     str | None,
     typer.Option("--smooth", help="off, light, default, strong, or for files offline.", rich_help_panel=_LOOK),

@@ -188,6 +188,11 @@ class Settings(_Section):
     refresh: Literal["auto"] | Annotated[float, Field(gt=0, le=1000)] | None = None
     """How often a second the model runs, the frames in between getting its last depth carried along the motion; auto
     is as often as it can beside a live stream. None: on every frame."""
+    target_fps: float | None = Field(None, gt=0)
+    """Frames a second that a live stream is to give: the model's input gets smaller, and with `refresh` the model runs
+    less often, while it does not."""
+    max_latency_ms: float | None = Field(None, gt=0)
+    """The same for the age of a live stream's frames when they are shown or written."""
     smooth: str = "default"
     """off, light, default, strong, or for files offline."""
     range: str = "auto"

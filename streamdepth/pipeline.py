@@ -92,6 +92,12 @@ class Pipeline:
         for stream in self.streams:
             stream.source.interrupt()
 
+    def refresh_at(self, hz: float | None) -> None:
+        """From now on, the model runs so often beside the streams, where it does; None: as often as it can."""
+        self.refresh_hz = hz
+        if isinstance(self._inference, RefreshedInference):
+            self._inference.refresh_at(hz)
+
     def run(self) -> Report:
         """Runs to the end and returns what happened.
 

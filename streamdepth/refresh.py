@@ -90,6 +90,11 @@ class RefreshedInference(Inference):
             self._stats.count("inferred", len(estimates))
             self._done.put([(lane, estimate) for (lane, _), estimate in zip(jobs[0], estimates, strict=True)])
 
+    def refresh_at(self, hz: float | None) -> None:
+        """From now on, the model's depth is wanted so often."""
+        for lane in self._lanes:
+            lane.schedule.hz = hz
+
     def computing_ended(self, error: BaseException | None) -> None:
         """To be called at the end of `compute`, so that `run` raises what it raised."""
         self._done.close(error)

@@ -45,6 +45,7 @@ class Stats:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._histograms = {stage: Histogram() for stage in STAGES}
+        self._totals = dict.fromkeys(STAGES, 0.0)
         self._counts: Counter[tuple[str, int | None]] = Counter()
         self.began: float | None = None
         """`time.monotonic()` at `start`."""
@@ -57,6 +58,12 @@ class Stats:
         """Adds one duration to a stage of `STAGES`."""
         with self._lock:
             self._histograms[stage].add(seconds)
+            self._totals[stage] += seconds
+
+    def total_seconds(self, stage: str) -> float:
+        """All durations of a stage together."""
+        with self._lock:
+            return self._totals[stage]
 
     def count(self, what: str, by: int = 1, *, lane: int | None = None) -> None:
         """Adds to a counter of any name; `lane`: that of one stream."""

@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "outlet": STAGES | {"buffer", "streams"},
     "control": BASE,
     "switching": STAGES | {"buffer"},
+    "pace": STAGES | {"config", "pipeline", "switching"},
     "streams": STAGES,
     "capture": STAGES | {"stats", "streams"},
     "report": STAGES | {"stats", "streams"},
@@ -62,6 +63,7 @@ MAY_IMPORT = {
     "live_outputs": STAGES | {"config", "sinks"},
     "build": STAGES
     | {
+        "pace",
         "config",
         "pipeline",
         "live_outputs",

@@ -145,7 +145,7 @@ def make_pace(settings: Settings, streams: int) -> Pace | None:
 
 
 def make_paced(pace: Pace, settings: Settings, load: Callable[[Settings], Estimator]) -> SwitchedEstimator[float]:
-    """The settings' model in the size that `pace` asks for; where it cannot be had, the size stays, and that is said."""
+    """The settings' model in the size that `pace` asks for; one that cannot be had is said, and the old one stays."""
     usual_px: list[int] = []
 
     def load_share(share: float) -> Estimator:

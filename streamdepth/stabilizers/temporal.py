@@ -244,7 +244,10 @@ def _carried(values: DepthMap, path: Path, scratch: _Scratch) -> DepthMap:
         fraction = cast(DepthMap, cv2.extractChannel(places, axis, dst=lost))
         fraction -= np.floor(fraction, out=other)
         fraction -= np.square(fraction, out=other)
-        fraction *= cv2.Sobel(carried, cv2.CV_32F, *order, dst=other, ksize=1, scale=0.5)
+        curvature = cv2.Sobel(
+            carried, cv2.CV_32F, *order, dst=other, ksize=1, scale=0.5, borderType=cv2.BORDER_REPLICATE
+        )
+        fraction *= curvature
         carried -= fraction
     return np.clip(carried, np.float32(low), np.float32(high), out=carried)
 

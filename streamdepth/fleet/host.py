@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 from streamdepth import build
@@ -24,7 +24,8 @@ class Host:
     def __init__(self, settings: Settings, place: Place, folder: str) -> None:
         import torch  # what takes long is done while other hosts start too
 
-        os.chdir(folder)
+        with suppress(FileNotFoundError):  # all files may lie elsewhere
+            os.chdir(folder)
         self._settings = settings.model_copy(update=_of_place(place, settings))
         self._estimator: Estimator | None = None
         self._share = 0.0

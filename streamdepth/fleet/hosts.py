@@ -82,13 +82,15 @@ class Hosts:
     def _judged(self, host: _Hosted, source: str) -> tuple[ModelInfo, dict[str, Any]]:
         for _ in range(_MOST_TRIES):
             try:
-                judgement: tuple[ModelInfo, dict[str, Any]] = self._get(host.actor.judge.remote(source))
+                judgement: tuple[ModelInfo, dict[str, Any]] = self._get(host.actor.judge.remote(source), _START_SECONDS)
                 self._here.append(host)
                 return judgement
-            except self._ray.exceptions.RayActorError as error:
+            except self._ray.exceptions.GetTimeoutError as error:
+                raise HostLostError("the cluster gives no room; see what else runs there by 'ray status'") from error
+            except self._ray.exceptions.RayError as error:
                 _log.warning("a worker was lost while it began: %s", _words(error))
-                host = self._create(host.place)
-        raise HostLostError(f"the model ended {_MOST_TRIES} workers while they began; is there enough memory?")
+                host, last = self._create(host.place), _words(error)
+        raise HostLostError(f"{_MOST_TRIES} workers were lost while they began: {last}")
 
     def ask(self, method: str, *arguments: Any) -> Call:
         """Lets the host with least to do begin. Raises HostLostError."""
@@ -125,7 +127,7 @@ class Hosts:
             try:
                 self._get(reference)
                 self._here.append(host)
-            except self._ray.exceptions.RayActorError as error:
+            except self._ray.exceptions.RayError as error:
                 _log.warning("a worker was lost while it began: %s", _words(error))
 
     def answer(self, call: Call) -> Any:
@@ -148,7 +150,7 @@ class Hosts:
         """Waits for what its host does with it; where the host is lost, another one begins and it is not done."""
         try:
             call.result = self._get(call.reference)
-        except self._ray.exceptions.RayActorError as error:
+        except self._ray.exceptions.RayError as error:  # the process, or the machine that keeps the result
             self._replace(call.host, error)
             self._ask_another(call)
             return
@@ -188,12 +190,13 @@ class Hosts:
         if host in self._here:
             _log.warning("a worker was lost, its work goes to another: %s", _words(error))
             self._here.remove(host)
+            self._ray.kill(host.actor)  # where it was only out of reach
             self._load(self._create(host.place))
 
-    def _get(self, reference: Any) -> Any:
-        """Raises RayActorError, what streamdepth raised there, or InferenceError for anything else."""
+    def _get(self, reference: Any, within: float | None = None) -> Any:
+        """Raises RayError for a loss, what streamdepth raised there, or InferenceError for anything else."""
         try:
-            return self._ray.get(reference)
+            return self._ray.get(reference, timeout=within)
         except self._ray.exceptions.RayTaskError as error:
             cause = error.cause
             if isinstance(cause, StreamDepthError):
@@ -208,4 +211,5 @@ class Hosts:
 
 
 def _words(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+    """What Ray says at last; before it, it tells of many things."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()[:300]

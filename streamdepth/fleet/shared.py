@@ -49,10 +49,11 @@ def on_cluster(settings: Settings) -> Executor:
             return
         assert settings.cluster is not None
         with joined(settings.cluster), _hosts(settings, tasks[0].job.source) as hosts:
-            for task in tasks:
-                if _is_long(task, tasks, hosts) and begin(task):
+            long = [task for task in tasks if _is_long(task, tasks, hosts)]
+            for task in long:
+                if begin(task):
                     yield task, _by_frames(task, hosts, moved)
-            yield from _whole([task for task in tasks if not _is_long(task, tasks, hosts)], hosts, begin, moved)
+            yield from _whole([task for task in tasks if task not in long], hosts, begin, moved)
 
     return execute
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from typing import Any
 
@@ -26,7 +27,7 @@ class Host:
 
         with suppress(FileNotFoundError):  # all files may lie elsewhere
             os.chdir(folder)
-        self._settings = settings.model_copy(update=_of_place(place, settings))
+        self._settings = settings.model_copy(update=_of_place(place, settings) | {"throughput": True})
         self._estimator: Estimator | None = None
         self._share = 0.0
         if place.cores:
@@ -66,10 +67,24 @@ class Host:
         except SourceError:
             return []  # its own run says what is wrong with it
 
+    def looks_at(self, width: int, height: int) -> tuple[int, int] | None:
+        """(width, height) in px to which the model shrinks a frame of this size before all else; None: it does not."""
+        card = getattr(self._estimator, "card", None)
+        if card is None or not card.shrinks_first:
+            return None
+        rows, columns = card.spec.output_size(height, width)
+        return columns, rows
+
     def estimate(self, batches: Sequence[Sequence[Frame]]) -> list[list[Estimate]]:
         """Each batch as if it were alone. Raises InferenceError."""
         assert self._estimator is not None
-        return [self._estimator.estimate(batch) for batch in batches]
+        under_way = deque[Callable[[], list[Estimate]]]()
+        results = []
+        for batch in batches:
+            under_way.append(self._estimator.start(batch))
+            if len(under_way) == self._estimator.at_once:
+                results.append(under_way.popleft()())
+        return results + [wait() for wait in under_way]
 
     def convert(self, settings: Settings) -> Outcome:
         """One whole file, here."""

@@ -26,8 +26,9 @@ VIDEO_SUFFIXES = (
 
 _OUTPUTS = {"output": ".mp4", "depth_out": ".mkv", "points": "_%06d.ply", "mesh": "_%06d.glb"}
 """Settings that are folders for a fleet, with what the names in them end in."""
-_NOT_THE_RESULTS = {*_OUTPUTS, "source", "stats", "overwrite", "window", "pace", "threads", "max_side", "cluster"}
-_NOT_THE_RESULTS |= {"min_free_mb", "resume", "allow_partial", "accept_license", "allow_pickle", "network", "camera"}
+_NOT_THE_RESULTS = {*_OUTPUTS, "source", "stats", "overwrite", "threads", "throughput", "max_side", "cluster"}
+_NOT_THE_RESULTS |= {"allow_partial", "accept_license", "allow_pickle", "network", "camera", "min_free_mb", "resume"}
+_NOT_THE_RESULTS |= {"window", "pace", "push", "publish", "web", "wait_for_sources", "hold_last"}
 """Settings that do not change what comes out of a file."""
 _FILES = ("model", "camera_info", "sparse")
 

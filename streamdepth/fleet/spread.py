@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from streamdepth.fleet.hosts import Hosts
 from streamdepth.stages import Estimator
-from streamdepth.types import Estimate, Frame, ModelInfo
+from streamdepth.types import Estimate, Frame, Image, LazyImage, ModelInfo, Planes
 
 FRAMES_A_CALL = 4
 """Batches that a host gets at a time: sending costs about a millisecond."""
@@ -17,11 +17,13 @@ class SpreadEstimator(Estimator):
     """Sends frames to hosts, batch by batch as one machine would make them, and gives the results in order.
 
     The network knows nothing of other frames, so that depth is the same wherever a frame is computed. All that follows
-    the order of frames - cuts, alignment, smoothing, metres, range - happens where the results come together.
+    the order of frames - cuts, alignment, smoothing, metres, range - happens where the results come together. Pictures
+    are made as the network looks at them before they are sent: that is less, and the same wherever they arrive.
     """
 
     def __init__(self, hosts: Hosts, batch: int) -> None:
         self._hosts, self._batch = hosts, batch
+        self._looks: dict[tuple[int, int], tuple[int, int] | None] = {}
 
     @property
     def most(self) -> int:
@@ -40,7 +42,8 @@ class SpreadEstimator(Estimator):
         return self.start(frames)()
 
     def start(self, frames: Sequence[Frame]) -> Callable[[], list[Estimate]]:
-        batches = [frames[i : i + self._batch] for i in range(0, len(frames), self._batch)]
+        made = [self._made(frame) for frame in frames]
+        batches = [made[i : i + self._batch] for i in range(0, len(made), self._batch)]
         each = -(-len(batches) // len(self._hosts))
         calls = [self._hosts.ask("estimate", batches[i : i + each]) for i in range(0, len(batches), each)]
 
@@ -49,6 +52,31 @@ class SpreadEstimator(Estimator):
             return [_own(estimate) for answer in answers for batch in answer for estimate in batch]
 
         return wait
+
+    def _made(self, frame: Frame) -> Frame:
+        """To be sent."""
+        if frame.size not in self._looks:
+            self._looks[frame.size] = self._hosts.answer(self._hosts.ask("looks_at", *frame.size))
+        size = self._looks[frame.size]
+        return replace(frame, pixels=_Small(frame.size, frame.shrunk(*size)) if size else frame.image)
+
+
+class _Small(LazyImage):
+    """A picture of `size`, of which only what a network looks at was kept."""
+
+    def __init__(self, size: tuple[int, int], small: Image) -> None:
+        self.size, self._small = size, small
+
+    def rgb(self) -> Image:
+        raise NotImplementedError("the whole picture was not sent")
+
+    def shrunk(self, width: int, height: int) -> Image:
+        if self._small.shape[:2] != (height, width):
+            raise NotImplementedError(f"{width}x{height} px were not sent")
+        return self._small
+
+    def planes(self) -> Planes | None:
+        return None
 
 
 def _own(estimate: Estimate) -> Estimate:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from streamdepth import build, config
+from streamdepth.build.references import make_camera, make_reference
 from streamdepth.errors import ConfigError
 from streamdepth.pipeline import Pipeline
-from streamdepth.references import make_camera, make_reference
 from streamdepth.stabilizers import MetricFit, Reference
 from streamdepth.stages import Estimator
 from streamdepth.stats import Report

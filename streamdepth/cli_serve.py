@@ -78,7 +78,7 @@ def serve(
     web = {name: flags.pop(name) for name in _WEB}
     settings = settings_from({**flags, "web": {k: v for k, v in web.items() if v not in (None, [])}})
     from streamdepth.api import stop_on_interrupt
-    from streamdepth.build_web import bind_of, serving
+    from streamdepth.build.web import bind_of, serving
     from streamdepth.cli_progress import StatsFile, summary
     from streamdepth.web.server import WebServer
 

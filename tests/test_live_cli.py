@@ -14,7 +14,7 @@ import pytest
 import rtsp_server
 
 from streamdepth import config
-from streamdepth.build_web import patient, serving
+from streamdepth.build.web import patient, serving
 
 
 @pytest.mark.usefixtures("quick_model")

@@ -18,10 +18,10 @@ from PIL import Image
 import streamdepth
 from streamdepth import api, build, config
 from streamdepth.boards import Board, depth_of_corners
+from streamdepth.build.references import make_reference
 from streamdepth.errors import ConfigError
 from streamdepth.evaluation.metrics import score
 from streamdepth.metric import Fit, ends_of, fit_points, inverse_of, length_m, to_metres
-from streamdepth.references import make_reference
 from streamdepth.sinks.depth_video import DepthVideo
 from streamdepth.stabilizers import MetricFit, make_stabilizer
 from streamdepth.stabilizers.metric import BoardInView, FloorBelow, Points, Reference, SparseDepth, known_of

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from streamdepth import build, config
-from streamdepth.pace import Effort, Pace, efforts
+from streamdepth.build.pace import Effort, Pace, efforts
 from streamdepth.testing import ConstantEstimator
 
 

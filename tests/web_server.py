@@ -17,7 +17,7 @@ import numpy as np
 from websockets.sync.client import ClientConnection, connect
 
 from streamdepth import config
-from streamdepth.build_web import bind_of, serving
+from streamdepth.build.web import bind_of, serving
 from streamdepth.sinks.web.packets import unpack_codes
 from streamdepth.web.served import Served
 from streamdepth.web.server import WebServer

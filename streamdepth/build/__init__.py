@@ -1,0 +1,112 @@
+"""From settings to objects: the only folder that knows every class by name."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streamdepth import remote
+from streamdepth.build.live_outputs import make_pushes, recorded
+from streamdepth.build.describe import describe
+from streamdepth.build.models import LazyEstimator, make_estimator, make_network, make_network_estimator
+from streamdepth.build.naming import named, stems
+from streamdepth.build.outputs import DEPTH_PICTURES, make_folder, make_recorders, make_sinks
+from streamdepth.build.sources import is_file, is_picture, make_source
+from streamdepth.build.pace import keep_pace, make_pace, make_paced
+from streamdepth.build.references import make_camera, make_reference
+from streamdepth.build.robots import ROBOT_FILES, make_publisher, make_robot_file
+from streamdepth.config import Settings
+from streamdepth.errors import ConfigError, SinkOpenError
+from streamdepth.pipeline import Pipeline, Stream
+from streamdepth.redact import redact
+from streamdepth.stabilizers import FlowCarrier, MotionTracker, make_stabilizer
+from streamdepth.stages import Estimator, Sink, Source
+from streamdepth.types import DepthFrame, Estimate, Frame, Intrinsics, ModelInfo, StreamInfo
+
+__all__ = [
+    "DEPTH_PICTURES",
+    "LazyEstimator",
+    "describe",
+    "is_file",
+    "is_picture",
+    "make_estimator",
+    "make_folder",
+    "make_network",
+    "make_network_estimator",
+    "make_recorders",
+    "make_sinks",
+    "make_source",
+    "pipeline",
+    "stems",
+]
+
+
+@contextmanager
+def pipeline(
+    settings: Settings,
+    on_written: Callable[[DepthFrame], None] = lambda _: None,
+    *,
+    estimator: Estimator | None = None,
+) -> Iterator[Pipeline]:
+    """A pipeline ready to run. Raises ConfigError for settings that do not fit.
+
+    estimator: used instead of the settings' model, and not closed at the end as that is.
+    """
+    if not settings.source:
+        raise ConfigError("no source was given; name a camera's number, a file, a folder or a URL")
+    streams = [_make_stream(address, name, settings) for address, name in named(settings)]
+
+    def load(wanted: Settings) -> Estimator:
+        return make_estimator(_suiting(streams, wanted))
+
+    pace = make_pace(settings, len(streams))
+    own = make_paced(pace, settings, load) if pace else LazyEstimator(lambda: load(settings))
+
+    def written(item: DepthFrame) -> None:
+        on_written(item)
+        if pace:
+            keep_pace(pace, made, item)
+
+    try:
+        made = Pipeline(
+            streams,
+            estimator or own,
+            batch=settings.batch,
+            max_frames=settings.max_frames,
+            max_seconds=settings.max_seconds,
+            allow_partial=settings.allow_partial,
+            refresh_hz=None if settings.refresh == "auto" else settings.refresh,
+            wait_for_sources=settings.wait_for_sources,
+            on_written=written,
+        )
+        yield made
+    finally:
+        own.close()
+
+
+def _suiting(streams: Sequence[Stream], settings: Settings) -> Settings:
+    """With `throughput` decided, once the sources are open: for live frames, and for one at a time, latency matters."""
+    if settings.throughput is not None:
+        return settings
+    is_free = not settings.refresh and not any(stream.is_live for stream in streams)
+    return settings.model_copy(update={"throughput": is_free})
+
+
+def _make_stream(address: str, name: str | None, settings: Settings) -> Stream:
+    from streamdepth.render import check_look
+
+    check_look(settings.style, settings.colormap, settings.video.alpha)
+    motion = MotionTracker()
+    stabilizer = make_stabilizer(settings.smooth, settings.range, make_reference(settings), motion)
+    carrier = FlowCarrier(motion=motion) if settings.refresh else None
+    source = make_source(address, settings)
+    if settings.pace or settings.push:
+        from streamdepth.sources.paced import PacedSource
+
+        source = PacedSource(source)
+    return Stream(source, stabilizer, make_sinks(settings, name), carrier, redact(address))

@@ -271,7 +271,7 @@ def test_the_chain_says_its_kind_before_the_first_frame() -> None:
 @pytest.fixture
 def brightness_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "make_estimator", lambda _: ConstantEstimator(size=(48, 64), from_brightness=True))
-    monkeypatch.setattr(build, "_make_source", lambda *_: SyntheticSource(count=8))
+    monkeypatch.setattr(build.sources, "_make_source", lambda *_: SyntheticSource(count=8))
     api._loaded.cache_clear()
 
 

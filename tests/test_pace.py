@@ -96,7 +96,7 @@ def test_a_live_stream_switches_its_model(tmp_path, monkeypatch, caplog: pytest.
         return ConstantEstimator()
 
     monkeypatch.setattr(build, "make_estimator", make)
-    monkeypatch.setattr("streamdepth.pace.WINDOW_SECONDS", 0.1)
+    monkeypatch.setattr("streamdepth.build.pace.WINDOW_SECONDS", 0.1)
     settings = config.make(
         {
             "source": "lavfi:testsrc2=size=64x48:rate=30",

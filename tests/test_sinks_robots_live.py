@@ -27,7 +27,7 @@ from rosbags.typesys import Stores, get_typestore
 from test_sinks_conformance import MODEL
 from websockets.sync.client import ClientConnection, connect
 
-from streamdepth import robots
+from streamdepth.build import robots
 from streamdepth.config import Settings
 from streamdepth.errors import ConfigError, MissingDependencyError, SinkOpenError, SinkWriteError
 from streamdepth.sinks.robots.foxglove import FoxgloveSink

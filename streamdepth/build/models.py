@@ -1,0 +1,124 @@
+"""From settings to a model on an engine."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streamdepth import remote
+from streamdepth.build.live_outputs import make_pushes, recorded
+from streamdepth.build.naming import stems
+from streamdepth.build.pace import keep_pace, make_pace, make_paced
+from streamdepth.build.references import make_camera, make_reference
+from streamdepth.build.robots import ROBOT_FILES, make_publisher, make_robot_file
+from streamdepth.config import Settings
+from streamdepth.errors import ConfigError, SinkOpenError
+from streamdepth.pipeline import Pipeline, Stream
+from streamdepth.redact import redact
+from streamdepth.stabilizers import FlowCarrier, MotionTracker, make_stabilizer
+from streamdepth.stages import Estimator, Sink, Source
+from streamdepth.types import DepthFrame, Estimate, Frame, Intrinsics, ModelInfo, StreamInfo
+
+if TYPE_CHECKING:
+    from streamdepth.estimators.engines import EngineOptions
+    from streamdepth.estimators.network import Network
+    from streamdepth.estimators.network_estimator import NetworkEstimator
+
+
+def make_estimator(settings: Settings) -> Estimator:
+    """The built-in model, with its own or other weights, or any other, loaded. Raises ModelLoadError or ConfigError."""
+    from streamdepth.estimators.exported import ExportedEstimator, is_exported
+
+    if is_exported(settings.model):
+        return ExportedEstimator(Path(settings.model).expanduser(), size=settings.size, **_engine_options(settings))
+    return make_network_estimator(make_network(settings), settings)
+
+
+def make_network(settings: Settings, *, random_weights: bool = False) -> Network:
+    """The network that `make_estimator` would run, to be exported, quantised or measured. Raises as that does.
+
+    random_weights: at full size without its weights, where the architecture is known.
+    """
+    from streamdepth.estimators.exported import is_exported
+
+    if is_exported(settings.model):
+        raise ConfigError(f"'{settings.model}' was exported already; give the model that it was made from")
+    weights = Path(settings.model)
+    is_file = weights.suffix == ".safetensors" and not weights.is_dir()
+    if settings.model == "nano" or is_file:
+        from streamdepth.estimators.nano import nano
+
+        return nano(size=settings.size, weights=weights.expanduser() if is_file else None)
+    if random_weights:
+        from streamdepth.estimators.known import random_network
+
+        return random_network(settings.model, settings.size)
+    from streamdepth.estimators.huggingface import huggingface
+
+    return huggingface(
+        settings.model,
+        size=settings.size,
+        accept_license=settings.accept_license,
+        allow_pickle=settings.allow_pickle,
+    )
+
+
+def make_network_estimator(network: Network, settings: Settings) -> NetworkEstimator:
+    """`network` on the engine of the settings, which may change its weights in place. Raises ConfigError."""
+    from streamdepth.estimators.engines.choose import make_engine
+    from streamdepth.estimators.network_estimator import NetworkEstimator
+
+    options = _engine_options(settings)
+    return NetworkEstimator(network.card, make_engine(network.module, cache_name=network.cache_name, **options))
+
+
+def _engine_options(settings: Settings) -> EngineOptions:
+    return {
+        "engine": settings.engine,
+        "device": settings.device,
+        "precision": settings.precision,
+        "precision_limit": settings.precision_limit,
+        "compile": settings.compile,
+        "threads": settings.threads,
+        "for_throughput": bool(settings.throughput),
+    }
+
+
+class LazyEstimator(Estimator):
+    """Loads the model when it is first asked for, so that a wrong input is known before a slow model is loaded."""
+
+    def __init__(self, load: Callable[[], Estimator]) -> None:
+        self._load = load
+        self._estimator: Estimator | None = None
+
+    @property
+    def _loaded(self) -> Estimator:
+        if self._estimator is None:
+            self._estimator = self._load()
+        return self._estimator
+
+    @property
+    def at_once(self) -> int:
+        return self._loaded.at_once
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._loaded.info
+
+    def estimate(self, frames: Sequence[Frame]) -> list[Estimate]:
+        return self._loaded.estimate(frames)
+
+    def start(self, frames: Sequence[Frame]) -> Callable[[], list[Estimate]]:
+        return self._loaded.start(frames)
+
+    def reset(self, stream: str) -> None:
+        self._loaded.reset(stream)
+
+    def close(self) -> None:
+        if self._estimator is not None:
+            self._estimator.close()

@@ -4,24 +4,11 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from streamdepth import remote
-from streamdepth.build.live_outputs import make_pushes, recorded
-from streamdepth.build.pace import keep_pace, make_pace, make_paced
-from streamdepth.build.references import make_camera, make_reference
-from streamdepth.build.robots import ROBOT_FILES, make_publisher, make_robot_file
 from streamdepth.config import Settings
-from streamdepth.errors import ConfigError, SinkOpenError
-from streamdepth.pipeline import Pipeline, Stream
-from streamdepth.redact import redact
-from streamdepth.stabilizers import FlowCarrier, MotionTracker, make_stabilizer
-from streamdepth.stages import Estimator, Sink, Source
-from streamdepth.types import DepthFrame, Estimate, Frame, Intrinsics, ModelInfo, StreamInfo
+from streamdepth.errors import ConfigError
 
 
 def named(settings: Settings) -> list[tuple[str, str | None]]:

@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 
 from streamdepth import build
+from streamdepth.build.references import make_reference
 from streamdepth.config import Settings
 from streamdepth.control import Control, ModelControls, StreamControls
 from streamdepth.errors import ConfigError
 from streamdepth.pipeline import Pipeline
 from streamdepth.redact import redact, redact_text
-from streamdepth.build.references import make_reference
 from streamdepth.render import STYLES, check_look
 from streamdepth.sinks.web.live import LiveSink
 from streamdepth.sinks.web.recorder import Folder, Look, RecorderSink

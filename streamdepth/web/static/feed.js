@@ -28,7 +28,8 @@ export class Feed {
   async show(data) {
     const { socket } = this;
     try {
-      await this.on.shot(await unpack(data));
+      const shot = await unpack(data);
+      if (!this.isClosed) await this.on.shot(shot);
     } finally {
       if (socket.readyState === WebSocket.OPEN) socket.send("ready");
     }

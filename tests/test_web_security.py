@@ -273,3 +273,17 @@ class TestListening:
         done = cli("serve")
         assert done.code == 2
         assert "--browser-camera" in done.err
+
+
+def test_a_viewer_that_sleeps_does_not_hold_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads nothing until it is sent no more; that is no error either (the fixtures look at the log)."""
+    monkeypatch.setattr(build, "make_estimator", lambda _: ConstantEstimator())
+    with socket.socket() as sleeper, running(tmp_path, "lavfi:testsrc2=size=1280x720:rate=30") as site:
+        (name,) = site.served.streams
+        sleeper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        host, port = site.place.split(":")
+        sleeper.connect((host, int(port)))
+        sleeper.sendall(f"GET /streams/{name}/mjpeg HTTP/1.1\r\nHost: {site.place}\r\n\r\n".encode())
+        wait_until(lambda: site.stream(name)["viewers"] == 1)
+        seen = site.stream(name)["written"]
+        wait_until(lambda: site.stream(name)["written"] > seen + 90)

@@ -121,6 +121,7 @@ def _made(served: Served, bind: Bind, access: Access) -> tuple[FastAPI, Server]:
     import uvicorn
 
     from streamdepth.web.app import make_app
+    from streamdepth.web.graceful import GRACE_SECONDS, GracefulServer
     from streamdepth.web.sockets import LARGEST_MESSAGE
 
     app = make_app(served, access, most_viewers=bind.most_viewers)
@@ -138,7 +139,7 @@ def _made(served: Served, bind: Bind, access: Access) -> tuple[FastAPI, Server]:
         ssl_certfile=bind.certificate,
         ssl_keyfile=bind.key,
         limit_concurrency=bind.most_viewers + _MORE_CONNECTIONS,
-        timeout_graceful_shutdown=2,
+        timeout_graceful_shutdown=round(5 * GRACE_SECONDS),
     )
     try:
         config.load()
@@ -147,7 +148,7 @@ def _made(served: Served, bind: Bind, access: Access) -> tuple[FastAPI, Server]:
             f"the certificate '{bind.certificate}' or its key cannot be used: {error.strerror or error}; give both as "
             "PEM files"
         ) from error
-    return app, uvicorn.Server(config)
+    return app, GracefulServer(config)
 
 
 def _listen(host: str, port: int) -> socket.socket:

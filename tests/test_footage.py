@@ -12,11 +12,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import rtsp_server
 from compare import compare_streams
 
 from streamdepth import build, config
 from streamdepth.errors import SourceError, SourceLostError, SourceOpenError
 from streamdepth.sources.file import FileSource
+from streamdepth.sources.network import NetworkSource
 from streamdepth.stabilizers import CutDetector
 from streamdepth.testing import ConstantEstimator
 from streamdepth.types import DepthFrame, DepthKind, Frame
@@ -167,3 +169,43 @@ class TestCutsOfRealFootage:
     )
     def test_whole_clips(self, name: str, cuts: set[int]) -> None:
         assert found_cuts(small_frames(CLIPS[0].parent / name)) == cuts
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the beginning of a street scene, as the server sends it."""
+    folder = tmp_path_factory.mktemp("street")
+    for i, picture in enumerate(small_frames(CLIPS[0].parent / "walking.mp4", 45)):
+        cv2.imwrite(str(folder / f"{i:03}.jpg"), picture[..., ::-1])
+    return folder
+
+
+@pytest.mark.skipif(not CLIPS, reason="STREAMDEPTH_TEST_DATA names no folder with clips")
+class TestCamerasThatShowRealFootage:
+    @pytest.mark.parametrize("transport", ["tcp", "udp"])
+    @pytest.mark.parametrize("codec", ["h264", "h265"])
+    def test_frames_are_those_of_the_clip_before_and_after_a_restart(
+        self, pictures: Path, codec: str, transport: str
+    ) -> None:
+        if reason := rtsp_server.missing():
+            pytest.skip(reason)
+        clip = [cv2.imread(str(p))[..., ::-1].astype(np.float32) for p in sorted(pictures.iterdir())]
+
+        def off(frame: Frame) -> float:
+            """Mean difference from the nearest frame of the clip, of 255."""
+            return min(float(np.abs(frame.image - picture).mean()) for picture in clip)
+
+        with rtsp_server.running(closed="digest", size=(320, 180), clip=pictures) as server:
+            address = server.address.replace("://", f"://{rtsp_server.USER}:{rtsp_server.PASSWORD}@")
+            source = NetworkSource(f"{address}/{codec}", transport=transport, timeout_seconds=2, reconnect_seconds=60)
+            with closing(source):
+                source.open()
+                before = [source.read() for _ in range(20)]
+                server.stop()
+                server.start()
+                while not source.reconnects:
+                    assert source.read()
+                after = [source.read() for _ in range(20)]
+        assert np.median([off(frame) for frame in before if frame]) < 6
+        assert np.median([off(frame) for frame in after if frame]) < 6
+        assert source.states.abandoned == 0

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 from streamdepth.errors import ConfigError
 from streamdepth.intrinsics import CameraChoice, Undistorter
+from streamdepth.sources.wrapped import WrappedSource
 from streamdepth.stages import Source
 from streamdepth.types import Frame, StreamInfo
 
 
-class LensSource(Source):
+class LensSource(WrappedSource):
     """Another source's frames with the user's intrinsics, which win over those the source knows itself.
 
     undistort: straight lines become straight; the intrinsics are those of a pinhole then. `open` raises ConfigError
@@ -18,20 +19,12 @@ class LensSource(Source):
     """
 
     def __init__(self, source: Source, camera: CameraChoice, *, undistort: bool = False) -> None:
-        super().__init__()
-        self._source, self._camera, self._wants_undistorted = source, camera, undistort
-        self.lost, self.notices, self.states = source.lost, source.notices, source.states
+        super().__init__(source)
+        self._camera, self._wants_undistorted = camera, undistort
         self._undistorter: Undistorter | None = None
         self._renewed: StreamInfo | None = None
 
-    def open(self) -> StreamInfo:
-        return self._with_camera(self._source.open())
-
-    def await_open(self) -> StreamInfo | None:
-        info = self._source.await_open()
-        return info and self._with_camera(info)
-
-    def _with_camera(self, info: StreamInfo) -> StreamInfo:
+    def _opened(self, info: StreamInfo) -> StreamInfo:
         camera = self._camera.intrinsics(info.width, info.height) or info.intrinsics
         self._undistorter = None
         if self._wants_undistorted and camera is not None and camera.distortion:
@@ -42,7 +35,7 @@ class LensSource(Source):
 
     def _with_another_size(self, info: StreamInfo) -> StreamInfo:
         try:
-            return self._with_camera(info)
+            return self._opened(info)
         except ConfigError as error:
             self.notice(f"{info.name} came back with another size, for which its camera is unknown: {error}")
             return replace(info, intrinsics=None)
@@ -58,9 +51,3 @@ class LensSource(Source):
     def renewed(self) -> StreamInfo | None:
         info, self._renewed = self._renewed, None
         return info
-
-    def interrupt(self) -> None:
-        self._source.interrupt()
-
-    def close(self) -> None:
-        self._source.close()

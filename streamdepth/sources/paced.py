@@ -6,11 +6,12 @@ import threading
 import time
 from dataclasses import replace
 
+from streamdepth.sources.wrapped import WrappedSource
 from streamdepth.stages import Source
 from streamdepth.types import Frame, StreamInfo
 
 
-class PacedSource(Source):
+class PacedSource(WrappedSource):
     """Gives another source's frames no sooner than their timestamps say, as a camera would.
 
     The stream counts as live: frames that are not taken in time are dropped and counted. A source that is live anyway
@@ -18,21 +19,12 @@ class PacedSource(Source):
     """
 
     def __init__(self, source: Source) -> None:
-        super().__init__()
-        self._source = source
-        self.lost, self.notices, self.states = source.lost, source.notices, source.states
+        super().__init__(source)
         self._keeps_pace = False
         self._began: tuple[float, float] | None = None
         self._interrupted = threading.Event()
 
-    def open(self) -> StreamInfo:
-        return self._paced(self._source.open())
-
-    def await_open(self) -> StreamInfo | None:
-        info = self._source.await_open()
-        return info and self._paced(info)
-
-    def _paced(self, info: StreamInfo) -> StreamInfo:
+    def _opened(self, info: StreamInfo) -> StreamInfo:
         self._keeps_pace, self._began = info.is_live, None
         self._interrupted.clear()
         return replace(info, is_live=True)
@@ -53,7 +45,4 @@ class PacedSource(Source):
 
     def interrupt(self) -> None:
         self._interrupted.set()
-        self._source.interrupt()
-
-    def close(self) -> None:
-        self._source.close()
+        super().interrupt()

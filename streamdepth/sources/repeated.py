@@ -5,19 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+from streamdepth.sources.wrapped import WrappedSource
 from streamdepth.stages import Source
 from streamdepth.types import Frame, StreamInfo
 
 _USUAL_STEP = Fraction(1, 25)
 
 
-class RepeatedSource(Source):
+class RepeatedSource(WrappedSource):
     """Another source's frames again and again, with times and indices that go on. A live source is left as it is."""
 
     def __init__(self, source: Source) -> None:
-        super().__init__()
-        self._source = source
-        self.lost, self.notices, self.states = source.lost, source.notices, source.states
+        super().__init__(source)
         self._ends = True
         """Whether its end is the end."""
         self._step = _USUAL_STEP
@@ -29,14 +28,7 @@ class RepeatedSource(Source):
         self._last: Frame | None = None
         self._is_fresh = True
 
-    def open(self) -> StreamInfo:
-        return self._repeated(self._source.open())
-
-    def await_open(self) -> StreamInfo | None:
-        info = self._source.await_open()
-        return info and self._repeated(info)
-
-    def _repeated(self, info: StreamInfo) -> StreamInfo:
+    def _opened(self, info: StreamInfo) -> StreamInfo:
         self._restart()
         self._ends = info.is_live
         self._step = 1 / info.fps if info.fps else _USUAL_STEP
@@ -63,12 +55,6 @@ class RepeatedSource(Source):
         self._source.open()
         self._is_fresh = True
 
-    def renewed(self) -> StreamInfo | None:
-        return self._source.renewed()
-
-    def interrupt(self) -> None:
-        self._source.interrupt()
-
     def close(self) -> None:
         self._ends = True
-        self._source.close()
+        super().close()

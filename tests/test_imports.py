@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "states": set(),
     "types": {"render", "scaling"},
     "scaling": {"types"},
+    "backoff": set(),
     "stages": BASE,
     "intrinsics": BASE,
     "metric": BASE,
@@ -48,10 +49,11 @@ MAY_IMPORT = {
     "cli_serve": {"api", "build", "cli_console", "cli_options", "cli_progress", "web"},
     "testing": STAGES,
     "remote": BASE,
-    "sources": STAGES | {"buffer", "intrinsics", "remote"},
+    "sources": STAGES | {"backoff", "buffer", "intrinsics", "remote"},
     "estimators": STAGES,
     "stabilizers": STAGES | {"boards", "floor", "geometry", "metric"},
-    "sinks": STAGES | {"buffer", "edges", "render", "geometry", "intrinsics", "floor", "obstacles", "planes", "remote"},
+    "sinks": STAGES
+    | {"backoff", "buffer", "edges", "render", "geometry", "intrinsics", "floor", "obstacles", "planes", "remote"},
     "training": STAGES | {"estimators", "evaluation", "plot"},
     "evaluation": STAGES | {"estimators", "sources", "sinks", "stabilizers", "render", "plot"},
     "build": STAGES

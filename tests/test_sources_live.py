@@ -11,9 +11,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from streamdepth.backoff import Backoff
 from streamdepth.errors import SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
 from streamdepth.sources import live
-from streamdepth.sources.backoff import Backoff
 from streamdepth.sources.decode import Picture
 from streamdepth.sources.live import LiveSource
 from streamdepth.types import StreamInfo

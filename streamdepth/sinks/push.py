@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import random
 import subprocess
 import sys
 import time
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
+from streamdepth.backoff import Backoff
 from streamdepth.edges import Edges, check_edges, with_edges
 from streamdepth.errors import ConfigError, SinkOpenError, SinkWriteError
 from streamdepth.redact import redact, redact_text
@@ -36,7 +36,7 @@ FORMATS = {
 }
 """Scheme of an address -> libav's container for it."""
 _USUAL_FPS = Fraction(30)
-_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 8.0
+_LONGEST_WAIT_SECONDS = 8.0
 _HEALTHY_SECONDS = 10.0
 """A connection that lasted so long was a good one."""
 _REASONS = {
@@ -207,11 +207,11 @@ class _GoneError(Exception):
 
 
 class _Away:
-    """When to try again to reach a server: after growing pauses with full jitter, for `limit_seconds`."""
+    """When to try again to reach a server: after pauses as `Backoff` says, for `limit_seconds`."""
 
     def __init__(self, limit_seconds: float) -> None:
         self._until = time.monotonic() + limit_seconds
-        self._next, self._wait = 0.0, _FIRST_WAIT_SECONDS
+        self._next, self._backoff = 0.0, Backoff(_LONGEST_WAIT_SECONDS)
 
     @property
     def is_due(self) -> bool:
@@ -220,8 +220,7 @@ class _Away:
     def failed(self) -> bool:
         """Notes a failed attempt; whether it was the last one."""
         now = time.monotonic()
-        self._next = now + random.uniform(0, self._wait)
-        self._wait = min(2 * self._wait, _LONGEST_WAIT_SECONDS)
+        self._next = now + self._backoff.wait_seconds()
         return now >= self._until
 
 

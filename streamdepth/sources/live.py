@@ -12,9 +12,9 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Generic
 
+from streamdepth.backoff import Backoff
 from streamdepth.errors import SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
 from streamdepth.redact import redact_text
-from streamdepth.sources.backoff import Backoff
 from streamdepth.sources.decode import TimedSource
 from streamdepth.sources.reader import F, Reader
 from streamdepth.states import StreamState

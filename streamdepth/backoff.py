@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import random
 
-_FIRST_SECONDS, _LONGEST_SECONDS = 0.5, 30.0
+_FIRST_SECONDS = 0.5
 _UP_SECONDS, _HEALTHY_SECONDS = 1.0, 10.0
 
 
 class Backoff:
-    """Exponential backoff with full jitter: up to 0.5 s, then up to 1, 2, 4... 30 s.
+    """Exponential backoff with full jitter: up to 0.5 s, then up to 1, 2, 4... `most_seconds`.
 
     Jitter keeps many clients of one server from coming back at the same moment (Brooker, "Exponential Backoff And
     Jitter", AWS Architecture Blog, 2015).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most_seconds: float = 30.0) -> None:
+        self._most = most_seconds
         self._longest = _FIRST_SECONDS
         self._is_first = True
 
@@ -24,7 +25,7 @@ class Backoff:
         if self._is_first:
             self._is_first = False
             return random.uniform(0, _FIRST_SECONDS)
-        self._longest = min(2 * self._longest, _LONGEST_SECONDS)
+        self._longest = min(2 * self._longest, self._most)
         return random.uniform(0, self._longest)
 
     def was_up(self, seconds: float) -> None:

@@ -12,6 +12,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from streamdepth.errors import ConfigError
 
+Style = Literal["overlay", "depth", "side-by-side"]
+Edges = Literal["plain", "guided"]
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -220,11 +223,11 @@ class Settings(_Section):
     """Instead: a sensor's depth as 16-bit PNG, 0 unknown; of a video %06d.png by the frame's index."""
     sparse_scale: float = Field(1000.0, gt=0)
     """Values of its PNG per metre."""
-    edges: Literal["plain", "guided"] = "plain"
+    edges: Edges = "plain"
     """guided: depth at full size follows the edges of the picture."""
     drop_flying: bool = False
     """Metric depth on jumps between near and far is written as unknown."""
-    style: Literal["overlay", "depth", "side-by-side"] = "overlay"
+    style: Style = "overlay"
     colormap: str = "inferno"
     stats: Path | None = None
     """A JSON file for the report."""

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from streamdepth.build.describe import describe
 from streamdepth.build.models import LazyEstimator, make_estimator, make_network, make_network_estimator
-from streamdepth.build.naming import named, stems
-from streamdepth.build.outputs import DEPTH_PICTURES, make_folder, make_recorders, make_sinks
+from streamdepth.build.naming import DEPTH_PICTURES, named, stems
+from streamdepth.build.outputs import make_folder, make_recorders, make_sinks
 from streamdepth.build.pace import keep_pace, make_pace, make_paced
 from streamdepth.build.references import make_reference
 from streamdepth.build.sources import is_file, is_picture, make_source

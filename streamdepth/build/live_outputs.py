@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from streamdepth.build.look import look_of
+from streamdepth.build.naming import DEPTH_PICTURES
 from streamdepth.config import VIRTUAL_CAMERA, Settings
 from streamdepth.errors import ConfigError
 from streamdepth.redact import redact
@@ -27,7 +29,7 @@ def _in_segments(path: Path, make: Callable[[Path], Sink], settings: Settings) -
         if settings.resume:
             raise ConfigError("resume goes on with a recording in segments; add --segment 10m")
         return first
-    if path.suffix.lower() in (".png", ".exr", ".npz"):
+    if path.suffix.lower() in DEPTH_PICTURES:
         raise ConfigError(f"segments are files such as .mp4, .mkv or .mcap; '{path}' is one picture for each frame")
     from streamdepth.sinks.segments import SegmentedSink
 
@@ -54,28 +56,17 @@ def _push(address: str, settings: Settings) -> Sink:
     video, network = settings.video, settings.network
     return PushSink(
         address,
-        style=settings.style,
-        colormap=settings.colormap,
-        alpha=video.alpha,
-        legend=video.legend,
-        edges=settings.edges,
         codec="h264" if video.codec == "auto" else video.codec,
         crf=video.crf,
         preset=video.preset,
         transport=network.transport,
         timeout_seconds=network.timeout_seconds,
         reconnect_seconds=network.reconnect_seconds,
+        **look_of(settings),
     )
 
 
 def _virtual_camera(address: str, settings: Settings) -> Sink:
     from streamdepth.sinks.virtual_camera import VirtualCameraSink
 
-    return VirtualCameraSink(
-        address.removeprefix(VIRTUAL_CAMERA) or None,
-        style=settings.style,
-        colormap=settings.colormap,
-        alpha=settings.video.alpha,
-        legend=settings.video.legend,
-        edges=settings.edges,
-    )
+    return VirtualCameraSink(address.removeprefix(VIRTUAL_CAMERA) or None, **look_of(settings))

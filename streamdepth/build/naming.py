@@ -10,6 +10,9 @@ from pathlib import Path
 from streamdepth.config import Settings
 from streamdepth.errors import ConfigError
 
+DEPTH_PICTURES = (".png", ".exr", ".npz")
+"""How the names of pictures end that hold depth."""
+
 
 def named(settings: Settings) -> list[tuple[str, str | None]]:
     """Each source with the stem of its outputs: None for a single source, whose outputs are named in full."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from streamdepth import remote
 from streamdepth.build.live_outputs import make_pushes, recorded
-from streamdepth.build.naming import stems
+from streamdepth.build.look import look_of
+from streamdepth.build.naming import DEPTH_PICTURES, stems
 from streamdepth.build.robots import ROBOT_FILES, make_publisher, make_robot_file
 from streamdepth.config import Settings
 from streamdepth.errors import ConfigError, SinkOpenError
@@ -17,8 +18,6 @@ from streamdepth.stages import Sink
 
 if TYPE_CHECKING:
     from streamdepth.sinks.models import Shape
-
-DEPTH_PICTURES = (".png", ".exr", ".npz")
 
 
 def make_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
@@ -33,12 +32,8 @@ def make_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
         sinks.append(
             WindowSink(
                 f"streamdepth {name}" if name else "streamdepth",
-                style=settings.style,
-                colormap=settings.colormap,
-                alpha=settings.video.alpha,
-                legend=settings.video.legend,
-                edges=settings.edges,
                 hold_last=settings.hold_last,
+                **look_of(settings),
             )
         )
     return sinks
@@ -118,16 +113,12 @@ def _picture_sink(path: Path, settings: Settings) -> Sink:
     usual = "vp9" if path.suffix.lower() == ".webm" else "h264"
     return VideoSink(
         path,
-        style=settings.style,
-        colormap=settings.colormap,
-        alpha=video.alpha,
         codec=usual if video.codec == "auto" else video.codec,
         crf=video.crf,
         preset=video.preset,
         overwrite=settings.overwrite,
-        legend=video.legend,
         copy_tracks=video.copy_tracks,
-        edges=settings.edges,
+        **look_of(settings),
     )
 
 

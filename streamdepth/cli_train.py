@@ -158,7 +158,7 @@ def _label(videos: list[str], folders: list[Path], flags: dict[str, Any], every:
     from streamdepth.training.labels import write_labels
 
     settings = config.make(_given(flags))
-    teacher = build.LazyEstimator(lambda: build.make_estimator(settings))
+    teacher = build.lazy_estimator(lambda: build.make_estimator(settings))
     try:
         for video, folder in zip(videos, folders, strict=True):
             with _bar("labels", None, quiet) as move:

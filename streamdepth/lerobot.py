@@ -111,7 +111,7 @@ def add_depth(
     data, key = DataSet(root, camera), f"{camera}_depth"
     if key in data.info["features"] and not settings.overwrite:
         raise ConfigError(f"'{root}' has {key} already; use --overwrite to make it anew")
-    estimator = build.LazyEstimator(lambda: build.make_estimator(settings))
+    estimator = build.lazy_estimator(lambda: build.make_estimator(settings))
     try:
         for file in data.files:
             with _pipeline(data, key, file, settings, estimator, on_written) as pipeline:

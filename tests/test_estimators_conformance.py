@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from models import make_model
 
-from streamdepth.build import LazyEstimator
+from streamdepth.build import lazy_estimator
 from streamdepth.errors import EstimatorError
 from streamdepth.estimators.huggingface import HuggingFaceEstimator
 from streamdepth.estimators.nano import NanoEstimator
@@ -27,7 +27,7 @@ MAKERS = {
     "relative hub model": lambda folder: HuggingFaceEstimator(str(make_model("depth_anything", folder / "m")), **CPU),
     "metric hub model": lambda folder: HuggingFaceEstimator(str(make_model("glpn", folder / "m")), **CPU),
     "fake": lambda _: ConstantEstimator(),
-    "lazy": lambda _: LazyEstimator(ConstantEstimator),
+    "lazy": lambda _: lazy_estimator(ConstantEstimator),
     "switched": lambda _: SwitchedEstimator(lambda: 1, lambda _: ConstantEstimator()),
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from streamdepth.build.describe import describe
-from streamdepth.build.models import LazyEstimator, make_estimator, make_network, make_network_estimator
+from streamdepth.build.models import lazy_estimator, make_estimator, make_network, make_network_estimator
 from streamdepth.build.naming import DEPTH_PICTURES, named, stems
 from streamdepth.build.outputs import make_folder, make_recorders, make_sinks
 from streamdepth.build.pace import keep_pace, make_pace, make_paced
@@ -18,18 +18,20 @@ from streamdepth.pipeline import Pipeline, Stream
 from streamdepth.redact import redact
 from streamdepth.stabilizers import FlowCarrier, MotionTracker, make_stabilizer
 from streamdepth.stages import Estimator
+from streamdepth.states import StateChange
 from streamdepth.types import DepthFrame
 
 __all__ = [
     "DEPTH_PICTURES",
-    "LazyEstimator",
     "describe",
     "is_file",
     "is_picture",
+    "lazy_estimator",
     "make_estimator",
     "make_folder",
     "make_network",
     "make_network_estimator",
+    "make_pipeline",
     "make_recorders",
     "make_sinks",
     "make_source",
@@ -57,7 +59,7 @@ def pipeline(
         return make_estimator(_suiting(streams, wanted))
 
     pace = make_pace(settings, len(streams))
-    own = make_paced(pace, settings, load) if pace else LazyEstimator(lambda: load(settings))
+    own = make_paced(pace, settings, load) if pace else lazy_estimator(lambda: load(settings))
 
     def written(item: DepthFrame) -> None:
         on_written(item)
@@ -65,20 +67,33 @@ def pipeline(
             keep_pace(pace, made, item)
 
     try:
-        made = Pipeline(
-            streams,
-            estimator or own,
-            batch=settings.batch,
-            max_frames=settings.max_frames,
-            max_seconds=settings.max_seconds,
-            allow_partial=settings.allow_partial,
-            refresh_hz=None if settings.refresh == "auto" else settings.refresh,
-            wait_for_sources=settings.wait_for_sources,
-            on_written=written,
-        )
+        made = make_pipeline(streams, estimator or own, settings, on_written=written)
         yield made
     finally:
         own.close()
+
+
+def make_pipeline(
+    streams: Sequence[Stream],
+    estimator: Estimator,
+    settings: Settings,
+    *,
+    on_written: Callable[[DepthFrame], None] = lambda _: None,
+    on_state: Callable[[Stream, StateChange], None] = lambda _stream, _change: None,
+) -> Pipeline:
+    """What runs these streams as the settings say."""
+    return Pipeline(
+        streams,
+        estimator,
+        batch=settings.batch,
+        max_frames=settings.max_frames,
+        max_seconds=settings.max_seconds,
+        allow_partial=settings.allow_partial,
+        refresh_hz=None if settings.refresh == "auto" else settings.refresh,
+        wait_for_sources=settings.wait_for_sources,
+        on_written=on_written,
+        on_state=on_state,
+    )
 
 
 def _suiting(streams: Sequence[Stream], settings: Settings) -> Settings:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamdepth.config import Settings
 from streamdepth.errors import ConfigError
 from streamdepth.stages import Estimator
-from streamdepth.types import Estimate, Frame, ModelInfo
+from streamdepth.switching import SwitchedEstimator
 
 if TYPE_CHECKING:
     from streamdepth.estimators.engines import EngineOptions
@@ -76,36 +76,6 @@ def _engine_options(settings: Settings) -> EngineOptions:
     }
 
 
-class LazyEstimator(Estimator):
+def lazy_estimator(load: Callable[[], Estimator]) -> Estimator:
     """Loads the model when it is first asked for, so that a wrong input is known before a slow model is loaded."""
-
-    def __init__(self, load: Callable[[], Estimator]) -> None:
-        self._load = load
-        self._estimator: Estimator | None = None
-
-    @property
-    def _loaded(self) -> Estimator:
-        if self._estimator is None:
-            self._estimator = self._load()
-        return self._estimator
-
-    @property
-    def at_once(self) -> int:
-        return self._loaded.at_once
-
-    @property
-    def info(self) -> ModelInfo:
-        return self._loaded.info
-
-    def estimate(self, frames: Sequence[Frame]) -> list[Estimate]:
-        return self._loaded.estimate(frames)
-
-    def start(self, frames: Sequence[Frame]) -> Callable[[], list[Estimate]]:
-        return self._loaded.start(frames)
-
-    def reset(self, stream: str) -> None:
-        self._loaded.reset(stream)
-
-    def close(self) -> None:
-        if self._estimator is not None:
-            self._estimator.close()
+    return SwitchedEstimator(lambda: None, lambda _: load())

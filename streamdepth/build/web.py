@@ -14,7 +14,6 @@ from streamdepth.build.references import make_reference
 from streamdepth.config import Settings
 from streamdepth.control import Control, ModelControls, StreamControls
 from streamdepth.errors import ConfigError
-from streamdepth.pipeline import Pipeline
 from streamdepth.redact import redact, redact_text
 from streamdepth.render import STYLES, check_look
 from streamdepth.sinks.web.live import LiveSink
@@ -48,23 +47,13 @@ def serving(settings: Settings) -> Iterator[Served]:
     """
     if not settings.source and not settings.web.browser_camera:
         raise ConfigError("no source was given; name a camera's number, a file or a URL, or use --browser-camera")
-    settings = patient(settings)
+    settings = patient(settings).model_copy(update={"wait_for_sources": True})
     model = Control(ModelControls(settings.size))
     failures: list[str] = []
     estimator = _estimator(settings, model, failures)
     folder = Folder(settings.web.folder)
     pairs = [_stream(name, address, settings, folder) for name, address in _sources(settings).items()]
-    pipeline = Pipeline(
-        [stream for _, stream in pairs],
-        estimator,
-        batch=settings.batch,
-        max_frames=settings.max_frames,
-        max_seconds=settings.max_seconds,
-        allow_partial=settings.allow_partial,
-        refresh_hz=None if settings.refresh == "auto" else settings.refresh,
-        wait_for_sources=True,
-        on_state=_tell_waiting,
-    )
+    pipeline = build.make_pipeline([stream for _, stream in pairs], estimator, settings, on_state=_tell_waiting)
     try:
         streams = {served.name: served for served, _ in pairs}
         yield Served(streams, model, estimator, pipeline, folder, _choices(settings), settings.hold_last, failures)

@@ -119,35 +119,17 @@ def _root(
     """Any video stream in, steady depth out."""
 
 
-@o.also(o.RECORDING, o.ROBOT, o.CAMERA, o.METRES, o.SHAPES, o.EVERY, o.CLUSTER)
+@o.also(
+    *(o.MODEL, o.COMPILE, o.BATCH, o.PACE, o.CLUSTER, o.VIEW, o.EDGES, o.LIMITS),
+    *(o.RECORDING, o.ROBOT, o.CAMERA, o.METRES, o.SHAPES, o.EVERY),
+)
 def convert(
     source: Annotated[list[str], typer.Argument(help="Files, folders, URLs, camera numbers, lavfi:...")],
     output: o.Output = None,
     depth_out: o.DepthOut = None,
     drop_flying: o.DropFlying = None,
-    model: o.Model = None,
-    size: o.Size = None,
-    engine: o.Engine = None,
-    device: o.Device = None,
-    precision: o.Precision = None,
-    compile: o.Compile = None,
-    batch: o.Batch = None,
-    refresh: o.Refresh = None,
-    target_fps: o.TargetFps = None,
-    max_latency_ms: o.MaxLatencyMs = None,
-    smooth: o.Smooth = None,
-    range: o.Range = None,
-    edges: o.Edges = None,
-    style: o.Style = None,
-    colormap: o.Colormap = None,
     stats: o.Stats = None,
-    max_frames: o.MaxFrames = None,
-    max_seconds: o.MaxSeconds = None,
-    max_side: o.MaxSide = None,
     overwrite: o.Overwrite = None,
-    allow_partial: o.AllowPartial = None,
-    accept_license: o.AcceptLicense = None,
-    allow_pickle: o.AllowPickle = None,
     config: o.ConfigFile = None,
     set: o.Set = None,
     quiet: o.Quiet = False,
@@ -165,34 +147,14 @@ def convert(
     _run(settings, quiet)
 
 
-@o.also(o.RECORDING, o.ROBOT, o.CAMERA, o.METRES, o.HOLD)
+@o.also(o.MODEL, o.COMPILE, o.PACE, o.VIEW, o.EDGES, o.HOLD, o.LIMITS, o.RECORDING, o.ROBOT, o.CAMERA, o.METRES)
 def live(
     source: Annotated[str | None, typer.Argument(help="A camera number, a file or a URL; the first camera.")] = None,
     output: o.Output = None,
     depth_out: o.DepthOut = None,
     drop_flying: o.DropFlying = None,
-    model: o.Model = None,
-    size: o.Size = None,
-    engine: o.Engine = None,
-    device: o.Device = None,
-    precision: o.Precision = None,
-    compile: o.Compile = None,
-    refresh: o.Refresh = None,
-    target_fps: o.TargetFps = None,
-    max_latency_ms: o.MaxLatencyMs = None,
-    smooth: o.Smooth = None,
-    range: o.Range = None,
-    edges: o.Edges = None,
-    style: o.Style = None,
-    colormap: o.Colormap = None,
     stats: o.Stats = None,
-    max_frames: o.MaxFrames = None,
-    max_seconds: o.MaxSeconds = None,
-    max_side: o.MaxSide = None,
     overwrite: o.Overwrite = None,
-    allow_partial: o.AllowPartial = None,
-    accept_license: o.AcceptLicense = None,
-    allow_pickle: o.AllowPickle = None,
     config: o.ConfigFile = None,
     set: o.Set = None,
     quiet: o.Quiet = False,
@@ -208,14 +170,11 @@ def live(
     _run(settings if settings.source else settings.model_copy(update={"source": ("0",)}), quiet)
 
 
-@o.also(o.RECORDING, o.ROBOT, o.CAMERA, o.METRES, o.HOLD)
+@o.also(o.PACE, o.RECORDING, o.ROBOT, o.CAMERA, o.METRES, o.HOLD)
 def run(
     config: Annotated[Path, typer.Argument(help="YAML file with settings.")],
     source: Annotated[list[str] | None, typer.Option("--source", help="Instead of the file's source.")] = None,
     output: Annotated[str | None, typer.Option("--output", "-o", help="Instead of the file's output.")] = None,
-    refresh: o.Refresh = None,
-    target_fps: o.TargetFps = None,
-    max_latency_ms: o.MaxLatencyMs = None,
     stats: o.Stats = None,
     max_frames: o.MaxFrames = None,
     max_seconds: o.MaxSeconds = None,

@@ -25,7 +25,7 @@ Depth = Annotated[
 DepthScale = Annotated[float, typer.Option("--depth-scale", help="Values of that PNG per metre.")]
 
 
-@o.also(o.CAMERA, o.METRES)
+@o.also(o.MODEL, o.CAMERA, o.METRES)
 def volume(
     picture: Annotated[str, typer.Argument(help="A path or an http(s) address.")],
     region: Annotated[str, typer.Option("--region", help="x,y,width,height in px: what to measure, on flat ground.")],
@@ -35,15 +35,8 @@ def volume(
         Path | None, typer.Option("--heights", help="The height map from above: .npz, or .png to look at.")
     ] = None,
     cell: Annotated[str, typer.Option("--cell", help="Its cells.")] = "1cm",
-    model: o.Model = None,
-    size: o.Size = None,
-    engine: o.Engine = None,
-    device: o.Device = None,
-    precision: o.Precision = None,
     max_side: o.MaxSide = None,
     overwrite: o.Overwrite = None,
-    accept_license: o.AcceptLicense = None,
-    allow_pickle: o.AllowPickle = None,
     config: o.ConfigFile = None,
     set: o.Set = None,
     quiet: o.Quiet = False,
@@ -157,7 +150,7 @@ def _read_numbered(read: Any, pattern: str, scale: float, index: int) -> Any:
     return read(Path(pattern % index if "%" in pattern else pattern), scale)
 
 
-@o.also(o.CAMERA, o.METRES)
+@o.also(o.MODEL, o.CAMERA, o.METRES)
 def fuse(
     source: Annotated[str, typer.Argument(help="A video, or pictures in order.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The model: .ply, .glb or .obj.")],
@@ -166,16 +159,9 @@ def fuse(
     depth_scale: DepthScale = 1000.0,
     voxel: Annotated[str, typer.Option("--voxel", help="The model's resolution.")] = "2cm",
     farthest: Annotated[str, typer.Option("--farthest", help="Depth beyond does not count.")] = "5m",
-    model: o.Model = None,
-    size: o.Size = None,
-    engine: o.Engine = None,
-    device: o.Device = None,
-    precision: o.Precision = None,
     smooth: o.Smooth = None,
     max_frames: o.MaxFrames = None,
     overwrite: o.Overwrite = None,
-    accept_license: o.AcceptLicense = None,
-    allow_pickle: o.AllowPickle = None,
     config: o.ConfigFile = None,
     set: o.Set = None,
     quiet: o.Quiet = False,

@@ -12,25 +12,18 @@ from streamdepth.cli_console import err, settings_from
 from streamdepth.errors import ConfigError
 
 
-@o.also(o.CAMERA, o.METRES, o.SHAPES)
+@o.also(o.MODEL, o.CAMERA, o.METRES, o.SHAPES)
 def image(
     picture: Annotated[str, typer.Argument(help="A path or an http(s) address.")],
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help=".png (16 bit), .exr, .npz; .jpg to look at; .ply .pcd .glb .obj."),
     ] = None,
-    model: o.Model = None,
-    size: o.Size = None,
-    engine: o.Engine = None,
-    device: o.Device = None,
-    precision: o.Precision = None,
     edges: o.Edges = None,
     style: o.Style = None,
     colormap: o.Colormap = None,
     max_side: o.MaxSide = None,
     overwrite: o.Overwrite = None,
-    accept_license: o.AcceptLicense = None,
-    allow_pickle: o.AllowPickle = None,
     config: o.ConfigFile = None,
     set: o.Set = None,
     quiet: o.Quiet = False,

@@ -14,22 +14,14 @@ if TYPE_CHECKING:
     from streamdepth.pipeline import Pipeline
 
 
-@o.also(o.CAMERA, o.METRES)
+@o.also(o.MODEL, o.BATCH, o.CAMERA, o.METRES)
 def lerobot(
     dataset: Annotated[Path, typer.Argument(help="The folder of a LeRobot data set, version 3.")],
     camera: Annotated[str, typer.Option("--camera", help="Its pictures, such as observation.images.front.")],
-    model: o.Model = None,
-    size: o.Size = None,
-    engine: o.Engine = None,
-    device: o.Device = None,
-    precision: o.Precision = None,
-    batch: o.Batch = None,
     smooth: o.Smooth = None,
     edges: o.Edges = None,
     drop_flying: o.DropFlying = None,
     overwrite: o.Overwrite = None,
-    accept_license: o.AcceptLicense = None,
-    allow_pickle: o.AllowPickle = None,
     config: o.ConfigFile = None,
     set: o.Set = None,
     quiet: o.Quiet = False,

@@ -53,10 +53,15 @@ Refresh = Annotated[
 ]
 TargetFps = Annotated[
     float | None,
-    typer.Option("--target-fps", help="Frames a second a live stream is to give; the model does less while it cannot."),
+    typer.Option(
+        "--target-fps",
+        help="Frames a second a live stream is to give; the model does less while it cannot.",
+        rich_help_panel=_MODEL,
+    ),
 ]
 MaxLatencyMs = Annotated[
-    float | None, typer.Option("--max-latency-ms", help="The same for the age of a live stream's frames.")
+    float | None,
+    typer.Option("--max-latency-ms", help="The same for the age of a live stream's frames.", rich_help_panel=_MODEL),
 ]
 Smooth = Annotated[
     str | None,
@@ -122,6 +127,30 @@ AllowPickle = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log more, and show tracebacks.")]
 
+MODEL: dict[str, Any] = {
+    "model": Model,
+    "size": Size,
+    "engine": Engine,
+    "device": Device,
+    "precision": Precision,
+    "accept_license": AcceptLicense,
+    "allow_pickle": AllowPickle,
+}
+"""Which network, and on what it runs."""
+COMPILE: dict[str, Any] = {"compile": Compile}
+BATCH: dict[str, Any] = {"batch": Batch}
+EDGES: dict[str, Any] = {"edges": Edges}
+PACE: dict[str, Any] = {"refresh": Refresh, "target_fps": TargetFps, "max_latency_ms": MaxLatencyMs}
+"""How often it runs."""
+VIEW: dict[str, Any] = {"smooth": Smooth, "range": Range, "style": Style, "colormap": Colormap}
+"""How depth is steadied and drawn."""
+LIMITS: dict[str, Any] = {
+    "max_frames": MaxFrames,
+    "max_seconds": MaxSeconds,
+    "max_side": MaxSide,
+    "allow_partial": AllowPartial,
+}
+"""How much of a source is taken."""
 ROBOT: dict[str, Any] = {
     "publish": Annotated[
         list[str] | None,

@@ -31,7 +31,7 @@ Viewers = Annotated[int | None, typer.Option("--max-viewers", help="How many may
 _WEB = ("host", "port", "token", "allow_host", "certificate", "key", "folder", "browser_camera", "max_viewers")
 
 
-@o.also(o.CAMERA, o.METRES, o.HOLD)
+@o.also(o.MODEL, o.COMPILE, o.BATCH, o.VIEW, o.HOLD, o.LIMITS, o.CAMERA, o.METRES)
 def serve(
     source: Annotated[list[str] | None, typer.Argument(help="Camera numbers, URLs, files, which repeat.")] = None,
     host: Host = None,
@@ -43,26 +43,9 @@ def serve(
     folder: Folder = None,
     browser_camera: BrowserCamera = None,
     max_viewers: Viewers = None,
-    model: o.Model = None,
-    size: o.Size = None,
-    engine: o.Engine = None,
-    device: o.Device = None,
-    precision: o.Precision = None,
-    compile: o.Compile = None,
-    batch: o.Batch = None,
     refresh: o.Refresh = None,
-    smooth: o.Smooth = None,
-    range: o.Range = None,
-    style: o.Style = None,
-    colormap: o.Colormap = None,
     stats: o.Stats = None,
-    max_frames: o.MaxFrames = None,
-    max_seconds: o.MaxSeconds = None,
-    max_side: o.MaxSide = None,
     overwrite: o.Overwrite = None,
-    allow_partial: o.AllowPartial = None,
-    accept_license: o.AcceptLicense = None,
-    allow_pickle: o.AllowPickle = None,
     config: o.ConfigFile = None,
     set: o.Set = None,
     quiet: o.Quiet = False,

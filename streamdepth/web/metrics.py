@@ -24,6 +24,17 @@ def exposition(status: StatusOut, served: Served) -> bytes:
     return generate_latest(registry)
 
 
+_BY_STREAM = (
+    (CounterMetricFamily, "frames_read", "Frames that the source had.", attrgetter("read")),
+    (CounterMetricFamily, "frames_written", "Frames that came out with depth.", attrgetter("written")),
+    (CounterMetricFamily, "reconnects", "How often a lost stream came back.", attrgetter("reconnects")),
+    (GaugeMetricFamily, "fps", "Frames a second that came out lately.", attrgetter("fps")),
+    (GaugeMetricFamily, "viewers", "Pages and players that look on.", attrgetter("viewers")),
+    (GaugeMetricFamily, "recording", "Whether it is being recorded.", attrgetter("recording.active")),
+    (GaugeMetricFamily, "paused", "Whether it is paused.", attrgetter("controls.paused")),
+)
+
+
 class _Facts:
     """Hands over one status, once."""
 
@@ -52,25 +63,11 @@ class _Facts:
 
 
 def _of_streams(streams: list[StreamOut]) -> Iterator[Metric]:
-    for name, text, of in (
-        ("frames_read", "Frames that the source had.", attrgetter("read")),
-        ("frames_written", "Frames that came out with depth.", attrgetter("written")),
-        ("reconnects", "How often a lost stream came back.", attrgetter("reconnects")),
-    ):
-        counter = CounterMetricFamily(f"streamdepth_{name}", text, labels=["stream"])
+    for kind, name, text, of in _BY_STREAM:
+        family = kind(f"streamdepth_{name}", text, labels=["stream"])
         for stream in streams:
-            counter.add_metric([stream.name], of(stream))
-        yield counter
-    for name, text, of in (
-        ("fps", "Frames a second that came out lately.", attrgetter("fps")),
-        ("viewers", "Pages and players that look on.", attrgetter("viewers")),
-        ("recording", "Whether it is being recorded.", attrgetter("recording.active")),
-        ("paused", "Whether it is paused.", attrgetter("controls.paused")),
-    ):
-        gauge = GaugeMetricFamily(f"streamdepth_{name}", text, labels=["stream"])
-        for stream in streams:
-            gauge.add_metric([stream.name], of(stream))
-        yield gauge
+            family.add_metric([stream.name], of(stream))
+        yield family
     yield _dropped(streams)
     yield _states(streams)
 

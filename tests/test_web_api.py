@@ -109,11 +109,12 @@ class TestStatus:
 class TestControls:
     def test_what_is_changed_holds_and_the_rest_stays(self, site: Site) -> None:
         changed = site.call("PATCH", f"/api/streams/{NAME}/controls", {"smooth": "light", "colormap": "turbo"})
-        assert changed.json == {
+        assert changed.json["streams"][0]["controls"] == {
             "style": "overlay", "colormap": "turbo", "smooth": "light", "range": "auto", "paused": False
         }  # fmt: skip
         wait_until(lambda: site.stream(NAME)["controls"]["colormap"] == "turbo")
-        site.call("PATCH", f"/api/streams/{NAME}/controls", {"smooth": "default", "colormap": "inferno"})
+        again = site.call("PATCH", f"/api/streams/{NAME}/controls", {"smooth": "default", "colormap": "inferno"})
+        assert again.json["number"] > changed.json["number"]
 
     @pytest.mark.parametrize(
         ("wrong", "told"),
@@ -318,12 +319,12 @@ class TestKept:
         with running(tmp_path / "kept", MOVING) as site:
             path = f"/api/streams/{NAME}/recording"
             assert site.call("DELETE", path).status == 409
-            assert site.call("PUT", path).json == {"active": True, "failure": ""}
+            assert site.call("PUT", path).json["streams"][0]["recording"] == {"active": True, "failure": ""}
             assert "stop it first" in site.call("PUT", path).json["detail"]
             written = site.stream(NAME)["written"]
             wait_until(lambda: site.stream(NAME)["written"] > written + 20)
             assert site.get("/api/files").json == {"files": []}, "nothing is shown that is not complete"
-            assert site.call("DELETE", path).json == {"active": False, "failure": ""}
+            assert site.call("DELETE", path).json["streams"][0]["recording"] == {"active": False, "failure": ""}
             files = {Path(f["name"]).suffix: f["name"] for f in site.get("/api/files").json["files"]}
             assert set(files) == {".mp4", ".mkv", ".json"}
             part = site.get(f"/api/files/{files['.mp4']}", Range="bytes=0-99")

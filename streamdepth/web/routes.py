@@ -21,14 +21,12 @@ from streamdepth.web.schemas import (
     ColormapOut,
     ColormapsOut,
     ControlsIn,
-    ControlsOut,
     ErrorOut,
     FileOut,
     FilesOut,
     HealthOut,
     ModelIn,
     NamesOut,
-    RecordingOut,
     StatusOut,
     StreamOut,
 )
@@ -97,14 +95,14 @@ async def stream(request: Request, name: StreamName) -> StreamOut:
 
 
 @router.patch("/api/streams/{name}/controls", tags=["streams"], responses=_says(404))
-async def change(request: Request, name: StreamName, wanted: ControlsIn) -> ControlsOut:
-    """Changes how a stream is steadied and drawn, from the next frame on. Says what holds now."""
+async def change(request: Request, name: StreamName, wanted: ControlsIn) -> StatusOut:
+    """Changes how a stream is steadied and drawn, from the next frame on."""
     control = _stream(request, name).control
     try:
-        now = await asyncio.to_thread(control.change, **wanted.model_dump(exclude_none=True))
+        await asyncio.to_thread(control.change, **wanted.model_dump(exclude_none=True))
     except ConfigError as error:
         raise HTTPException(422, str(error)) from error
-    return ControlsOut(style=now.style, colormap=now.colormap, smooth=now.smooth, range=now.range, paused=now.paused)
+    return _state(request).status()
 
 
 @router.patch("/api/model", tags=["streams"])
@@ -132,25 +130,25 @@ async def snapshot(request: Request, name: StreamName) -> NamesOut:
 
 
 @router.put("/api/streams/{name}/recording", tags=["files"], responses=_says(404, 409))
-async def record(request: Request, name: StreamName) -> RecordingOut:
+async def record(request: Request, name: StreamName) -> StatusOut:
     """Begins to record: a video as it is shown, and the depth without loss."""
     stream = _stream(request, name)
-    return await _recorder(stream.recorder.start, stream, _look(stream))
+    await _recorder(stream.recorder.start, _look(stream))
+    return _state(request).status()
 
 
 @router.delete("/api/streams/{name}/recording", tags=["files"], responses=_says(404, 409))
-async def stop_recording(request: Request, name: StreamName) -> RecordingOut:
+async def stop_recording(request: Request, name: StreamName) -> StatusOut:
     """Completes the recording's files."""
-    stream = _stream(request, name)
-    return await _recorder(stream.recorder.stop, stream)
+    await _recorder(_stream(request, name).recorder.stop)
+    return _state(request).status()
 
 
-async def _recorder(action: Any, stream: ServedStream, *arguments: Look) -> RecordingOut:
+async def _recorder(action: Any, *arguments: Look) -> None:
     try:
         await asyncio.to_thread(action, *arguments)
     except SinkError as error:
         raise HTTPException(409, str(error)) from error
-    return RecordingOut(active=stream.recorder.is_recording, failure=stream.recorder.failure)
 
 
 @router.get("/api/files", tags=["files"])

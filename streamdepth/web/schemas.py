@@ -108,6 +108,8 @@ class ChoicesOut(BaseModel):
 class StatusOut(BaseModel):
     """Everything that the page shows beside the pictures."""
 
+    number: int
+    """Statuses are counted as they are made: of two, the one with the higher number is the newer."""
     version: str
     seconds: float
     """Since the start."""

@@ -21,11 +21,13 @@ class State:
     hub: Hub
     cameras: set[str] = field(default_factory=set)
     """Streams that a browser's camera feeds just now."""
+    _made: int = 0
     _told: tuple[float, str] | None = None
 
     def status(self) -> StatusOut:
         """Of now."""
-        return status_of(self.served, {name: feed.viewers for name, feed in self.hub.feeds.items()})
+        self._made += 1
+        return status_of(self.served, {name: feed.viewers for name, feed in self.hub.feeds.items()}, self._made)
 
     def status_json(self) -> str:
         """Of just now: one for all viewers."""

@@ -18,12 +18,13 @@ from streamdepth.web.schemas import (
 from streamdepth.web.served import Served, ServedStream
 
 
-def status_of(served: Served, viewers: dict[str, int]) -> StatusOut:
-    """viewers: how many look at each stream."""
+def status_of(served: Served, viewers: dict[str, int], number: int) -> StatusOut:
+    """viewers: how many look at each stream. number: see `StatusOut`."""
     report = served.pipeline.report()
     pairs = zip(served.streams.values(), report.streams, strict=True)
     choices = served.choices
     return StatusOut(
+        number=number,
         version=__version__,
         seconds=round(report.seconds, 1),
         model=_model(served, report),

@@ -53,6 +53,7 @@ function choose(chosen) {
 
 function onLink(isUp, reason) {
   if (isUp && !link.isUp) showFiles().catch(() => {});
+  if (!isUp && status) status.number = 0; // a server that starts again counts anew
   link = { isUp, reason };
   showVeil();
 }
@@ -68,7 +69,9 @@ function onShot(next) {
   }));
 }
 
+/** What was on its way while something was changed is older than the answer, and would undo it on the page. */
 function onStatus(next) {
+  if (next.number < status.number) return;
   const before = stream();
   status = next;
   const now = stream();
@@ -185,8 +188,7 @@ function veilText(now, isInvited) {
 // ---- what is done
 
 async function change(changes) {
-  stream().controls = await api.setControls(name, changes);
-  onStatus(status);
+  onStatus(await api.setControls(name, changes));
 }
 
 function setWipe(share) {
@@ -202,8 +204,7 @@ $("snapshot").onclick = doing(async () => {
   await showFiles();
 });
 $("record").onclick = doing(async () => {
-  stream().recording = await (stream().recording.active ? api.stopRecording : api.record)(name);
-  onStatus(status);
+  onStatus(await (stream().recording.active ? api.stopRecording : api.record)(name));
   await showFiles();
 });
 $("whole").onclick = doing(() => (document.fullscreenElement ? document.exitFullscreen() : $("screen").requestFullscreen()));

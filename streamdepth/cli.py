@@ -89,6 +89,9 @@ def _run(settings: Settings, quiet: bool) -> None:
         except KeyboardInterrupt:
             err.print("interrupted for the second time: nothing was kept")
             raise typer.Exit(130) from None
+        except SourceError:
+            if not pipeline.is_stopped or pipeline.report().read:
+                raise
         finally:
             report = pipeline.report()
             stats.write(report)

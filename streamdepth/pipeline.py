@@ -88,6 +88,9 @@ class Pipeline:
     def stop(self) -> None:
         """Ends the run early and cleanly: what was read is finished. Thread-safe, idempotent."""
         self.is_stopped = True
+        self._halt()
+
+    def _halt(self) -> None:
         self._inbox.close()
         for stream in self.streams:
             stream.source.interrupt()
@@ -286,8 +289,8 @@ class Pipeline:
             self._abandon()
 
     def _abandon(self) -> None:
-        """Stops, and throws away what waits in the buffers."""
-        self.stop()
+        """Ends, and throws away what waits in the buffers."""
+        self._halt()
         self._count_stopped(self._inbox.clear())
         for i, outlet in enumerate(self._outlets):
             counts = outlet.buffer.clear()

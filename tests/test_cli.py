@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -205,6 +206,19 @@ def test_ctrl_c_while_the_model_loads_says_so(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 130
     assert "nothing was written" in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_ctrl_c_while_a_camera_does_not_answer_says_so(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        process = _start("live", f"rtsp://127.0.0.1:{silent.getsockname()[1]}/x", "-o", tmp_path / "out.mkv")
+        connection, _ = silent.accept()
+        with connection:
+            process.send_signal(signal.SIGINT)
+            _, told = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert b"nothing was written" in told
     assert os.listdir(tmp_path) == []
 
 

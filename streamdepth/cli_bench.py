@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from streamdepth import cli_options as o
 from streamdepth.cli_console import JsonOutput, err, out, print_table, settings_from
 
-_NOT_SETTINGS = ("clip", "frames", "rounds", "quick", "random_weights", "alone", "json")
 
-
+@o.also(o.MODEL, o.COMPILE, o.BATCH)
 def bench(
     clip: Annotated[Path | None, typer.Argument(help="A video file; without one, 720p is generated.")] = None,
-    model: o.Model = None,
-    size: o.Size = None,
-    engine: o.Engine = None,
-    device: o.Device = None,
-    precision: o.Precision = None,
-    compile: o.Compile = None,
-    batch: o.Batch = None,
     frames: Annotated[int, typer.Option("--frames", help="Of each round.", min=2)] = 60,
     rounds: Annotated[int, typer.Option("--rounds", help="Medians are over so many.", min=1)] = 5,
     quick: Annotated[bool, typer.Option("--quick", help="12 frames, 2 rounds: to see that it works.")] = False,
@@ -32,18 +24,20 @@ def bench(
     alone: Annotated[bool, typer.Option("--alone", help="Leave out what it is compared with.")] = False,
     json: o.Json = None,
     overwrite: o.Overwrite = None,
-    accept_license: o.AcceptLicense = None,
-    allow_pickle: o.AllowPickle = None,
     config: o.ConfigFile = None,
     set: o.Set = None,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
+    *,
+    more: dict[str, Any],
 ) -> None:
     """Measure speed: the network alone, the whole pipeline, and in the same rounds what one would write without it.
 
     Example: streamdepth bench --model depth-anything-v2-small --random-weights --json bench.json
     """
-    settings = settings_from({k: v for k, v in locals().items() if k not in _NOT_SETTINGS})
+    settings = settings_from(
+        {"overwrite": overwrite, "config": config, "set": set, "quiet": quiet, "verbose": verbose, "more": more}
+    )
     from streamdepth.bench.clip import first_size, make_clip
     from streamdepth.bench.plan import Plan
     from streamdepth.bench.report import notes, table

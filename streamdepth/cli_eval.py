@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from streamdepth.types import ModelInfo
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
-_MODEL_FLAGS = ("model", "size", "engine", "device", "precision", "overwrite", "accept_license", "allow_pickle")
 
 
 @app.callback()
@@ -31,9 +30,9 @@ def _root() -> None:
 
 
 @app.command()
+@o.also(o.MODEL)
 def accuracy(
     data: Annotated[list[Path], typer.Argument(help="Folders with rgb/, depth/ and index.json in or beside them.")],
-    model: o.Model = None,
     crop: Annotated[str | None, typer.Option("--crop", help="none, eigen (NYU) or garg (KITTI).")] = None,
     min_depth: Annotated[float, typer.Option("--min-depth", help="Metres; nearer truth does not count.")] = 1e-3,
     max_depth: Annotated[float | None, typer.Option("--max-depth", help="Metres: 10; 80 is usual outdoors.")] = None,
@@ -43,17 +42,13 @@ def accuracy(
     json: o.Json = None,
     sheet: Annotated[Path | None, typer.Option("--sheet", help="Draw input, truth, prediction, error here.")] = None,
     sheet_count: Annotated[int, typer.Option("--sheet-count", help="Pictures of each set on it.", min=1)] = 8,
-    size: o.Size = None,
-    engine: o.Engine = None,
-    device: o.Device = None,
-    precision: o.Precision = None,
     overwrite: o.Overwrite = None,
-    accept_license: o.AcceptLicense = None,
-    allow_pickle: o.AllowPickle = None,
     config: o.ConfigFile = None,
     set: o.Set = None,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
+    *,
+    more: dict[str, Any],
 ) -> None:
     """Compare a model's depth with measured depth, and time it.
 
@@ -61,8 +56,9 @@ def accuracy(
 
     Example: streamdepth eval accuracy DATA --model nano --sheet sheet.png
     """
-    flags = locals()
-    settings = settings_from({name: flags[name] for name in (*_MODEL_FLAGS, "config", "set", "quiet", "verbose")})
+    settings = settings_from(
+        {"overwrite": overwrite, "config": config, "set": set, "quiet": quiet, "verbose": verbose, "more": more}
+    )
     from streamdepth.evaluation import report
     from streamdepth.evaluation.contact_sheet import ContactSheet
     from streamdepth.evaluation.datasets import DataSet

@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,41 +20,36 @@ if TYPE_CHECKING:
     from streamdepth.evaluation.temporal_input import DepthClip, DepthStore
     from streamdepth.stages import Estimator, Source
 
-_FLAGS = ("model", "size", "engine", "device", "precision", "max_frames", "overwrite", "accept_license", "allow_pickle")
 _FARTHEST_M = 10.0
 _USUAL_FPS = 30
 
 
+@o.also(o.MODEL)
 def steadiness(
     video: Annotated[list[Path] | None, typer.Argument(help="Videos, or sets with rgb/ and depth/.")] = None,
     generated: Annotated[
         bool, typer.Option("--generated", help="Also sequences with exact depth: snow, zoom, cut, flash, fade...")
     ] = False,
-    model: o.Model = None,
     noisy: Annotated[
         bool, typer.Option("--noisy", help="Also with noise on the model's depth, as of a worse one.")
     ] = False,
     max_depth: Annotated[float | None, typer.Option("--max-depth", help="Metres; truth beyond does not count.")] = None,
     json: o.Json = None,
-    size: o.Size = None,
-    engine: o.Engine = None,
-    device: o.Device = None,
-    precision: o.Precision = None,
     max_frames: o.MaxFrames = None,
     overwrite: o.Overwrite = None,
-    accept_license: o.AcceptLicense = None,
-    allow_pickle: o.AllowPickle = None,
     config: o.ConfigFile = None,
     set: o.Set = None,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
+    *,
+    more: dict[str, Any],
 ) -> None:
     """Compare every preset of --smooth with what others do, on the same depth.
 
     Example: streamdepth eval steadiness kitchen_video desk_video --generated --noisy --json steadiness.json
     """
-    flags = locals()
-    settings = settings_from({name: flags[name] for name in (*_FLAGS, "config", "set", "quiet", "verbose")})
+    given = {"max_frames": max_frames, "overwrite": overwrite, "config": config, "set": set}
+    settings = settings_from({**given, "quiet": quiet, "verbose": verbose, "more": more})
     from streamdepth import build
     from streamdepth.evaluation.steadiness import table
 

@@ -23,39 +23,31 @@ if TYPE_CHECKING:
     from streamdepth.evaluation.temporal_clip import Clip
     from streamdepth.evaluation.temporal_input import DepthClip
 
-_MODEL_FLAGS = ("model", "size", "engine", "device", "precision", "batch", "smooth", "accept_license", "allow_pickle")
-_SHARED_FLAGS = ("max_frames", "overwrite", "config", "set", "quiet", "verbose")
 _FARTHEST_M = 10.0
 _USUAL_FPS = 30
 
 
+@o.also(o.MODEL, o.BATCH, {"smooth": o.Smooth})
 def temporal(
     video: Annotated[Path, typer.Argument(help="A video, a folder of pictures in order, or a set with rgb/, depth/.")],
     depth: Annotated[
         Path | None, typer.Argument(help="Its depth: a depth video, any gray video, a folder of depth pictures.")
     ] = None,
     raw: Annotated[Path | None, typer.Option("--raw", help="The same depth before smoothing.")] = None,
-    model: o.Model = None,
-    smooth: o.Smooth = None,
     truth: Annotated[Path | None, typer.Option("--truth", help="True depth: a set's folder or metric depth.")] = None,
     cuts: Annotated[str | None, typer.Option("--cuts", help="Frames that begin shots: 120,310 or a file.")] = None,
     max_depth: Annotated[float | None, typer.Option("--max-depth", help="Metres; truth beyond does not count.")] = None,
     json: o.Json = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="Draw the measures over time into this .png.")] = None,
     side_by_side: Annotated[Path | None, typer.Option("--side-by-side", help="Video, raw, result as a video.")] = None,
-    size: o.Size = None,
-    engine: o.Engine = None,
-    device: o.Device = None,
-    precision: o.Precision = None,
-    batch: o.Batch = None,
     max_frames: o.MaxFrames = None,
     overwrite: o.Overwrite = None,
-    accept_license: o.AcceptLicense = None,
-    allow_pickle: o.AllowPickle = None,
     config: o.ConfigFile = None,
     set: o.Set = None,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
+    *,
+    more: dict[str, Any],
 ) -> None:
     """Score how steady depth is, and what its smoothing has cost.
 
@@ -63,9 +55,9 @@ def temporal(
 
     Example: streamdepth eval temporal clip.mp4 --model nano --smooth default --plot steady.png
     """
-    flags = locals()
-    _check_flags(flags)
-    settings = settings_from({name: flags[name] for name in (*_MODEL_FLAGS, *_SHARED_FLAGS)})
+    _check_given(depth, raw, more)
+    given = {"max_frames": max_frames, "overwrite": overwrite, "config": config, "set": set}
+    settings = settings_from({**given, "quiet": quiet, "verbose": verbose, "more": more})
     _check_outputs(plot, side_by_side, settings)
     facts = JsonOutput(json, overwrite=settings.overwrite)
     try:
@@ -86,13 +78,13 @@ def temporal(
         _print(score)
 
 
-def _check_flags(flags: dict[str, Any]) -> None:
-    given = [f"--{name.replace('_', '-')}" for name in _MODEL_FLAGS if flags[name] is not None]
-    if flags["depth"] is not None and given:
+def _check_given(depth: Path | None, raw: Path | None, model: dict[str, Any]) -> None:
+    flags = [f"--{name.replace('_', '-')}" for name, value in model.items() if value is not None]
+    if depth is not None and flags:
         raise ConfigError(
-            f"the depth '{flags['depth']}' needs no model; leave out {', '.join(given)}, or the depth to have it made"
+            f"the depth '{depth}' needs no model; leave out {', '.join(flags)}, or the depth to have it made"
         )
-    if flags["depth"] is None and flags["raw"] is not None:
+    if depth is None and raw is not None:
         raise ConfigError("--raw goes with depth that is given; the raw depth of a model is known")
 
 

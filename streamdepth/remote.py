@@ -41,18 +41,29 @@ def name_of(address: str) -> str:
     return PurePosixPath(address).name
 
 
-def identity(address: str) -> tuple[int, str]:
+def identity(address: str, error: ErrorType) -> tuple[int, str] | None:
     """(bytes, a text that changes when the content does): of an object its tag, of a file its time.
 
-    Raises FileNotFoundError, OSError, or whatever the storage's own package raises.
+    None when there is no such file, or none that can be looked at here. Raises `error` where a storage cannot tell.
     """
     if not is_remote(address):
-        found = os.stat(address)
+        try:
+            found = os.stat(address)
+        except (OSError, ValueError):
+            return None
         return found.st_size, str(found.st_mtime_ns)
-    system, path = _open(address, StreamDepthError)
-    facts: dict[str, Any] = system.info(path)
-    marks = (facts.get(key) for key in ("ETag", "etag", "md5Hash", "mtime", "LastModified", "created"))
+    facts: dict[str, Any] | None = _try(_facts, address, error)
+    if facts is None:
+        return None
+    marks = (facts.get(key) for key in ("ETag", "etag", "md5Hash", "mtime", "LastModified", "created", "modify"))
     return int(facts.get("size") or 0), str(next((mark for mark in marks if mark is not None), ""))
+
+
+def _facts(system: Any, path: str) -> dict[str, Any] | None:
+    try:
+        return system.info(path)  # type: ignore[no-any-return]
+    except FileNotFoundError:
+        return None
 
 
 def exists(address: str, error: ErrorType) -> bool:
@@ -71,7 +82,10 @@ def find(pattern: str, error: ErrorType) -> list[str]:
 
     def matches(system: Any, path: str) -> list[str]:
         system.invalidate_cache()  # of listings, which a long-lived process would keep
-        return sorted(system.unstrip_protocol(found) for found in system.glob(path))
+        if not pattern.endswith(path):
+            return sorted(system.unstrip_protocol(found) for found in system.glob(path))
+        before = pattern[: len(pattern) - len(path)]  # the protocol, of some storages the host with its user too
+        return sorted(before + found for found in system.glob(path))
 
     return _try(matches, pattern, error)  # type: ignore[no-any-return]
 

@@ -12,9 +12,10 @@ from media import write_video
 
 import streamdepth
 from streamdepth import build, config
-from streamdepth.errors import ConfigError
+from streamdepth.errors import ConfigError, SinkWriteError
 from streamdepth.fleet import jobs
 from streamdepth.fleet.manifest import FILE_NAME, Manifest
+from streamdepth.sinks.depth_video import DepthVideoSink
 from streamdepth.testing import ConstantEstimator
 
 
@@ -60,6 +61,20 @@ def test_names_mirror_the_folders_below_what_is_common() -> None:
 def test_files_that_differ_in_their_ending_alone_keep_it(videos: Path) -> None:
     write_video(videos / "a.mkv", count=2)
     assert _names("videos/a.*") == ["a.mkv", "a.mp4"]
+
+
+def test_no_two_names_are_the_same(videos: Path) -> None:
+    for name in ("a.mov", "a.mp4.mkv"):
+        (videos / name).write_bytes(b"")
+    assert _names("videos/a*") == ["a.mov", "a.mp4", "a.mp4.mkv"]
+    assert _names("videos/a.mp4", "./videos/a.mp4", "videos/../videos/*.mp4", "videos/b/c.mkv") == ["a", "b/c"]
+
+
+@pytest.mark.usefixtures("videos")
+def test_inputs_that_lie_in_an_output_folder_are_named(cli) -> None:
+    done = cli("convert", "videos/*.mp4", "--depth-out", "videos")
+    assert done.code == 2
+    assert "all that matches videos/*.mp4 lies inside an output folder" in done.err
 
 
 @pytest.mark.usefixtures("videos")
@@ -175,6 +190,52 @@ def test_what_could_be_had_of_a_file_is_kept_and_tried_again(cli, videos: Path) 
     (videos / "a.mkv").write_bytes(whole)
     assert cli(*command).code == 0
     assert _rows(Path("out"))["a"]["frames"] == 60
+
+
+@pytest.mark.usefixtures("models", "videos")
+def test_what_a_failed_file_left_is_ours(cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = ("convert", "videos/*", "-o", "out", "--depth-out", "depth")
+    with monkeypatch.context() as patch:
+        patch.setattr(DepthVideoSink, "close", _fail)
+        assert cli(*command).code == 5
+    assert Path("out/a.mp4").exists()
+    assert cli(*command).code == 0
+
+    Path("depth/a.mkv").write_text("edited by hand")
+    for _ in range(2):  # what is ours stays so, though the file is refused for what is not
+        done = cli(*command, "--smooth", "off")
+        assert done.code == 5
+        assert "'depth/a.mkv' exists already" in done.err
+    Path("depth/a.mkv").unlink()
+    assert cli(*command, "--smooth", "off").code == 0
+
+
+def _fail(sink: DepthVideoSink) -> None:
+    sink.discard()
+    raise SinkWriteError("no room")
+
+
+def _clouds() -> list[str]:
+    return sorted(path.name for path in Path("out").rglob("*.ply"))
+
+
+@pytest.mark.usefixtures("models", "videos")
+def test_numbered_outputs_of_other_settings_do_not_stay(cli) -> None:
+    command = ("convert", "videos/**/a.mp4", "--points", "out", "--fov", "60")
+    assert cli(*command, "--ply-every", "2").code == 0
+    assert _clouds() == ["a_000000.ply", "a_000002.ply", "a_000004.ply"]
+    assert "0 files to convert; 1 are done" in cli(*command, "--ply-every", "2").err
+    assert cli(*command, "--ply-every", "5").code == 0
+    assert _clouds() == ["a_000000.ply", "a_000005.ply"]
+
+    Path("out/a_000077.ply").write_text("precious")
+    done = cli(*command, "--ply-every", "3")
+    assert done.code == 5
+    assert "exists already, and not from an earlier run" in done.err
+    assert Path("out/a_000077.ply").read_text() == "precious"
+    assert _clouds() == ["a_000000.ply", "a_000005.ply", "a_000077.ply"]
+    assert cli(*command, "--ply-every", "3", "--overwrite").code == 0
+    assert _clouds() == ["a_000000.ply", "a_000003.ply"]
 
 
 def test_two_runs_do_not_write_to_one_folder(cli, videos: Path, models: list[ConstantEstimator]) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
+import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +15,10 @@ import pytest
 from media import write_video
 
 import streamdepth
-from streamdepth import build, remote
+from streamdepth import build, config, remote
 from streamdepth.errors import SourceOpenError
+from streamdepth.fleet import jobs
+from streamdepth.fleet.manifest import Manifest, Row
 from streamdepth.testing import ConstantEstimator
 
 fsspec = pytest.importorskip("fsspec")
@@ -113,6 +118,84 @@ def test_a_run_that_fails_puts_nothing_there(memory: Any, clip: Path, monkeypatc
     with pytest.raises(SourceOpenError, match="broken"):
         streamdepth.convert(clip, "memory://out/clip.mp4")
     assert memory.find("/") == []
+
+
+@pytest.fixture
+def ftp(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """(address with user and password, folder) of a real server on this machine."""
+    pytest.importorskip("pyftpdlib")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it is made of asyncore
+        from pyftpdlib.authorizers import DummyAuthorizer
+        from pyftpdlib.handlers import FTPHandler
+        from pyftpdlib.servers import FTPServer
+
+    folder = tmp_path / "served"
+    folder.mkdir()
+    users = DummyAuthorizer()
+    users.add_user("user", "hush", str(folder), perm="elradfmw")
+    handler = type("Handler", (FTPHandler,), {"authorizer": users})
+    server = FTPServer(("127.0.0.1", 0), handler)
+    is_over = threading.Event()
+
+    def serve() -> None:
+        while not is_over.is_set():
+            server.serve_forever(timeout=0.1, blocking=False)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield f"ftp://user:hush@127.0.0.1:{server.address[1]}", folder
+    is_over.set()
+    thread.join(timeout=60)
+    server.close_all()
+
+
+@pytest.mark.usefixtures("quick_model")
+def test_a_fleet_on_ftp(cli, ftp: tuple[str, Path], clip: Path) -> None:
+    address, folder = ftp
+    for name in ("a.mp4", "more/b.mp4"):
+        (folder / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "in" / name).write_bytes(clip.read_bytes())
+    command = ("convert", f"{address}/in/**/*.mp4", "-o", f"{address}/out")
+    done = cli(*command)
+    assert done.code == 0, done.err
+    assert sorted(p.name for p in (folder / "out").rglob("*") if p.is_file()) == ["a.mp4", "b.mp4", "streamdepth.jsonl"]
+    assert "hush" not in (folder / "out/streamdepth.jsonl").read_text()
+    assert "2 are done and unchanged" in cli(*command).err
+
+
+@pytest.mark.usefixtures("memory")
+def test_a_manifest_elsewhere_knows_at_once_what_begins(clip: Path) -> None:
+    job = jobs.find(config.make({"source": (str(clip), "other.mp4"), "output": "memory://out"}))[0]
+    with Manifest(Path("memory://out")) as manifest:
+        row = Row.of(job)
+        for state in ("begun", "done", "begun"):
+            manifest.write(replace(row, state=state))
+        assert [r.state for r in Manifest(Path("memory://out")).__enter__().rows.values()] == ["begun"]
+        manifest.write(replace(row, name="b"))
+        assert Manifest(Path("memory://out")).__enter__().rows.keys() == {row.name, "b"}
+
+
+@pytest.mark.usefixtures("quick_model")
+def test_a_storage_that_cannot_tell_fails_its_file_alone(
+    cli, memory: Any, clip: Path, tmp_path: Path, monkeypatch
+) -> None:
+    class StorageError(Exception): ...
+
+    info = type(memory).info
+
+    def cannot_tell(self, path: str, **more: Any) -> Any:
+        if "b.mp4" in path:
+            raise StorageError("secret?token=hush")
+        return info(self, path, **more)
+
+    for name in ("a", "b", "c"):
+        memory.pipe_file(f"/in/{name}.mp4", clip.read_bytes())
+    monkeypatch.setattr(type(memory), "info", cannot_tell)
+    done = cli("convert", "memory://in/*.mp4", "-o", "memory://out")
+    assert done.code == 5, done.err
+    assert "2 of 3 files are done, 1 failed" in done.err
+    assert "hush" not in done.err
 
 
 @pytest.mark.usefixtures("quick_model")

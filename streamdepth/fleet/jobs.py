@@ -17,6 +17,7 @@ from streamdepth import build, remote
 from streamdepth.config import Settings
 from streamdepth.errors import ConfigError, SourceOpenError
 from streamdepth.redact import redact
+from streamdepth.sinks.output import numbered_files
 
 VIDEO_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".wmv", ".flv"),
@@ -26,6 +27,8 @@ VIDEO_SUFFIXES = (
 
 _OUTPUTS = {"output": ".mp4", "depth_out": ".mkv", "points": "_%06d.ply", "mesh": "_%06d.glb"}
 """Settings that are folders for a fleet, with what the names in them end in."""
+NUMBERED = ("points", "mesh")
+"""Of these, what is a file for each of some frames; only here, not elsewhere."""
 _NOT_THE_RESULTS = {*_OUTPUTS, "source", "stats", "overwrite", "threads", "throughput", "max_side", "cluster"}
 _NOT_THE_RESULTS |= {"allow_partial", "accept_license", "allow_pickle", "network", "camera", "min_free_mb", "resume"}
 _NOT_THE_RESULTS |= {"window", "pace", "push", "publish", "web", "wait_for_sources", "hold_last"}
@@ -50,16 +53,16 @@ class Job:
         return [path for setting in _OUTPUTS if (path := getattr(self.settings, setting)) is not None]
 
     @property
-    def numbered(self) -> list[Path]:
-        """Patterns of outputs that are a file for each of some frames; only here, not elsewhere."""
-        found = [path for path in (self.settings.points, self.settings.mesh) if path is not None]
-        return [path for path in found if path.parent.is_dir()]
+    def outputs(self) -> dict[str, str]:
+        """Setting -> address of what is there when it is done; of NUMBERED ones the files' pattern."""
+        paths = {setting: getattr(self.settings, setting) for setting in _OUTPUTS}
+        return {setting: remote.address_of(path) for setting, path in paths.items() if path is not None}
 
     @property
-    def outputs(self) -> dict[str, str]:
-        """Setting -> address of the file that is there when it is done; numbered ones are left out."""
-        paths = {"output": self.settings.output, "depth_out": self.settings.depth_out}
-        return {setting: remote.address_of(path) for setting, path in paths.items() if path is not None}
+    def numbered(self) -> list[Path]:
+        """The files that are there of all NUMBERED outputs."""
+        patterns = (Path(address) for setting, address in self.outputs.items() if setting in NUMBERED)
+        return [file for pattern in patterns if pattern.parent.is_dir() for file in numbered_files(pattern)]
 
 
 def is_fleet(settings: Settings) -> bool:
@@ -81,10 +84,19 @@ def is_pattern(address: str) -> bool:
 
 
 def find(settings: Settings) -> list[Job]:
-    """All files, in the order of their names. Raises ConfigError and SourceOpenError, also when there are none."""
+    """All files, each once, in the order of their names. Raises ConfigError and SourceOpenError, also when there are
+    none.
+    """
     folders = output_folders(settings)
-    sources = list(dict.fromkeys(s for address in settings.source for s in _matches(address)))
-    outside = [s for s in sources if not any(_is_inside(s, folder) for folder in folders.values())]
+    sources: dict[str, str] = {}
+    for source in (s for address in settings.source for s in _matches(address)):
+        sources.setdefault(_whole(source), source)
+    outside = [s for s in sources.values() if not any(_is_inside(s, folder) for folder in folders.values())]
+    if sources and not outside:
+        raise ConfigError(
+            f"all that matches {', '.join(map(redact, settings.source))} lies inside an output folder, where results "
+            "would be taken for videos the next time; choose another folder for the outputs"
+        )
     if not outside:
         raise SourceOpenError(
             f"no video matches {', '.join(map(redact, settings.source))}; quote patterns, and check the spelling and "
@@ -116,7 +128,7 @@ def fingerprint(settings: Settings) -> str:
     values = settings.model_dump(mode="json", exclude=_NOT_THE_RESULTS)
     for name in _FILES:
         if (value := getattr(settings, name)) is not None and Path(value).exists():
-            values[f"{name}'s file"] = remote.identity(str(value))
+            values[f"{name}'s file"] = remote.identity(str(value), ConfigError)
     return hashlib.blake2b(json.dumps(values, sort_keys=True).encode(), digest_size=10).hexdigest()
 
 
@@ -177,8 +189,8 @@ def _root(folders: Sequence[str]) -> str:
 
 
 def _names(sources: Sequence[str], root: str) -> Iterator[str]:
-    """Where each lies below `root`, without its ending unless two names differ in nothing else."""
+    """Where each lies below `root`, without its ending unless that is, or names, another one too."""
     below = [_whole(source).removeprefix(root).lstrip("/") for source in sources]
     stems = [path[: len(path) - len(PurePosixPath(path).suffix)] for path in below]
-    count = Counter(stems)
-    yield from (path if count[stem] > 1 else stem for path, stem in zip(below, stems, strict=True))
+    count, whole = Counter(stems), set(below)
+    yield from (path if count[stem] > 1 or stem in whole else stem for path, stem in zip(below, stems, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -14,14 +15,15 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from streamdepth import remote
-from streamdepth.errors import ConfigError, SinkOpenError, SinkWriteError
-from streamdepth.fleet.jobs import Job, chosen, fingerprint
+from streamdepth.errors import ConfigError, SinkOpenError, SinkWriteError, SourceOpenError
+from streamdepth.fleet.jobs import NUMBERED, Job, chosen, fingerprint
 from streamdepth.redact import redact
-from streamdepth.sinks.output import complete_file
+from streamdepth.sinks.output import complete_file, numbered_files
 
 FILE_NAME = "streamdepth.jsonl"
 _REMOTE_SECONDS = 5.0
-"""Storages that cannot append get the whole manifest, at most so often; what is lost by a kill is done again."""
+"""Storages that cannot append get the whole manifest: what ended at most so often, since a kill loses no more than
+that, to be done again; what begins at once, since outputs without a row would not be known as ours."""
 
 State = Literal["begun", "done", "failed"]
 
@@ -41,7 +43,7 @@ class Row:
     chosen: dict[str, Any]
     """Those settings that are not as usual."""
     outputs: dict[str, tuple[int, str] | None]
-    """Setting -> bytes and mark of the file that was written; None: none was."""
+    """Setting -> bytes and mark of what was written; None: nothing was."""
     state: State
     error: str = ""
     kind: str = ""
@@ -54,15 +56,21 @@ class Row:
     @classmethod
     def of(cls, job: Job) -> Row:
         """Of a job that begins."""
-        s, found = job.settings, now(job.source) or (0, "")  # one that is not there fails when it is opened
-        return cls(job.name, redact(job.source), found, fingerprint(s), chosen(s), dict.fromkeys(job.outputs), "begun")
+        s = job.settings
+        try:
+            found = remote.identity(job.source, SourceOpenError)
+        except SourceOpenError:
+            found = None  # it fails when it is opened
+        given = redact(job.source), found or (0, "")
+        return cls(job.name, *given, fingerprint(s), chosen(s), dict.fromkeys(job.outputs), "begun")
 
 
 class Manifest:
     """JSON lines in `folder`, the last line of a name counts; locked against a second run while open.
 
-    Each line is on the disk before the work goes on, and half a line of a killed run is ignored. Raises ConfigError
-    when another run holds it, and SinkError when it cannot be read or written.
+    Each line is on the disk before the work goes on, and half a line of a killed run is ignored. Elsewhere there is no
+    lock, and lines of what ended may come seconds later. Raises ConfigError when another run holds it, and SinkError
+    when it cannot be read or written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -99,7 +107,7 @@ class Manifest:
         row = replace(row, at=datetime.now(UTC).isoformat(timespec="seconds"))
         self.rows[row.name] = row
         if self._is_remote:
-            if time.monotonic() - self._stored_at > _REMOTE_SECONDS:
+            if row.state == "begun" or time.monotonic() - self._stored_at > _REMOTE_SECONDS:
                 self._store()
         elif not self._is_compact:
             self._is_compact = True  # older lines, and half of one, go with the first new one
@@ -145,7 +153,7 @@ def why(job: Job, row: Row, old: Row | None) -> str | None:
         return "the input changed"
     if old.settings != row.settings:
         return f"the settings changed{_difference(old.chosen, row.chosen)}"
-    missing = [setting for setting, address in job.outputs.items() if not old.outputs.get(setting) or not now(address)]
+    missing = [s for s, address in job.outputs.items() if not old.outputs.get(s) or not now(s, address)]
     return f"its {' and '.join(missing)} is not there" if missing else None
 
 
@@ -153,15 +161,21 @@ def is_ours(old: Row | None, setting: str, address: str) -> bool:
     """Whether what is at `address` now was written by the run that `old` tells of, so that it may be replaced."""
     if old is None or setting not in old.outputs:
         return False
-    return old.state == "begun" or old.outputs[setting] == now(address)
+    return old.state == "begun" or old.outputs[setting] == now(setting, address)
 
 
-def now(address: str) -> tuple[int, str] | None:
-    """Bytes and mark of what is there; None when nothing is."""
-    try:
-        return _pair(remote.identity(address))
-    except (OSError, ValueError):
-        return None
+def now(setting: str, address: str) -> tuple[int, str] | None:
+    """Bytes and mark of what is there, of numbered outputs of all files at once; None when nothing is.
+
+    Raises SinkOpenError where a storage cannot tell.
+    """
+    if setting not in NUMBERED:
+        return remote.identity(address, SinkOpenError)
+    pattern = Path(address)
+    files = sorted(numbered_files(pattern)) if pattern.parent.is_dir() else ()
+    found = {file.name: identity for file in files if (identity := remote.identity(str(file), SinkOpenError))}
+    mark = hashlib.blake2b(json.dumps(found).encode(), digest_size=10).hexdigest()
+    return (sum(size for size, _ in found.values()), mark) if found else None
 
 
 def _pair(pair: Iterable[Any]) -> tuple[int, str]:

@@ -16,7 +16,7 @@ from streamdepth.fleet.jobs import Job
 from streamdepth.fleet.manifest import Manifest, Row, is_ours, now, why
 from streamdepth.fleet.work import Outcome, convert
 from streamdepth.redact import redact
-from streamdepth.sinks.output import numbered_files
+from streamdepth.sinks.output import writing
 from streamdepth.stages import Estimator
 
 
@@ -136,15 +136,23 @@ class _Run:
                 _check_nothing_is_lost(task)
             for path in task.job.paths:
                 _make_folder(path.parent)
+            self._manifest.write(task.row)
+            _remove(task.job.numbered)  # those of other settings would lie among the new ones
         except StreamDepthError as error:
-            self._end(task, Outcome.failed(error))
+            self._end(task, Outcome.failed(error), has_begun=False)
             return False
-        self._manifest.write(task.row)
         return True
 
-    def _end(self, task: Task, outcome: Outcome) -> None:
+    def _end(self, task: Task, outcome: Outcome, *, has_begun: bool = True) -> None:
+        """Once it has begun all that is there is ours, whatever came of it; before, what was so stays so."""
+        written = dict.fromkeys(task.job.outputs)
+        try:
+            for setting, address in task.job.outputs.items():
+                if has_begun or is_ours(task.old, setting, address):
+                    written[setting] = now(setting, address)
+        except SinkOpenError as error:
+            outcome = Outcome.failed(error, outcome.report)
         report = outcome.report
-        written = {setting: now(address) if report else None for setting, address in task.job.outputs.items()}
         row = replace(
             task.row,
             state="failed" if outcome.error else "done",
@@ -164,18 +172,22 @@ class _Run:
 
 def _check_nothing_is_lost(task: Task) -> None:
     """Raises SinkOpenError where something is in the way that no earlier run has written."""
-    old = task.old
     taken = [
         address
         for setting, address in task.job.outputs.items()
-        if not is_ours(old, setting, address) and remote.exists(address, SinkOpenError)
+        if not is_ours(task.old, setting, address) and now(setting, address) is not None
     ]
-    if old is None or (old.state == "failed" and not old.frames):
-        taken += [str(path) for pattern in task.job.numbered for path in numbered_files(pattern)]
     if taken:
         raise SinkOpenError(
             f"'{redact(taken[0])}' exists already, and not from an earlier run; use --overwrite or another folder"
         )
+
+
+def _remove(files: Sequence[Path]) -> None:
+    """Raises SinkWriteError."""
+    for file in files:
+        with writing(file):
+            file.unlink(missing_ok=True)
 
 
 def _make_folder(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -134,20 +133,14 @@ def _write_heights(path: Path, item: DepthFrame, plane: Any, cell_m: float, over
 
 
 def _recorded(depth: Path, scale: float) -> RecordedDepth:
-    import re
-
     from streamdepth.estimators.recorded import RecordedDepth
+    from streamdepth.numbered import is_numbered, numbered
     from streamdepth.sources.images import read_depth_png
 
     pattern = str(depth)
-    if not re.search(r"%0?\d*d", pattern) and not depth.is_file():
+    if not is_numbered(pattern) and not depth.is_file():
         raise ConfigError(f"there is no depth '{depth}'; give a 16-bit PNG, of a video %06d.png")
-    read = partial(_read_numbered, read_depth_png, pattern, scale)
-    return RecordedDepth(read, pattern)
-
-
-def _read_numbered(read: Any, pattern: str, scale: float, index: int) -> Any:
-    return read(Path(pattern % index if "%" in pattern else pattern), scale)
+    return RecordedDepth(lambda index: read_depth_png(Path(numbered(pattern, index)), scale), pattern)
 
 
 @o.also(o.MODEL, o.CAMERA, o.METRES)

@@ -135,6 +135,16 @@ def test_the_command_measures_a_box(cli, clip: Path) -> None:
     assert "outside of the picture" in done.err
 
 
+def test_a_percent_sign_in_a_folder_is_no_number(cli, clip: Path) -> None:
+    folder = clip / "100%"
+    (clip / "depth").rename(folder)
+    common = ("--camera-info", clip / "camera.yaml", "--depth-scale", 10000)
+    for name in ("0000.png", "%04d.png"):
+        more = ("--region", "60,60,520,380", "--depth", folder / name)
+        done = cli("volume", clip / "rgb" / "0.png", *common, *more)
+        assert done.code == 0, done.err
+
+
 @pytest.mark.usefixtures("quick_model")
 def test_a_volume_of_relative_depth_is_refused(cli, clip: Path) -> None:
     from streamdepth import api

@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "types": {"render", "scaling"},
     "scaling": {"types"},
     "backoff": set(),
+    "numbered": set(),
     "stages": BASE,
     "intrinsics": BASE,
     "metric": BASE,
@@ -49,17 +50,19 @@ MAY_IMPORT = {
     "cli_serve": {"api", "build", "cli_console", "cli_options", "cli_progress", "web"},
     "testing": STAGES,
     "remote": BASE,
-    "sources": STAGES | {"backoff", "buffer", "intrinsics", "remote"},
+    "sources": STAGES | {"backoff", "buffer", "intrinsics", "numbered", "remote"},
     "estimators": STAGES,
     "stabilizers": STAGES | {"boards", "floor", "geometry", "metric"},
     "sinks": STAGES
-    | {"backoff", "buffer", "edges", "render", "geometry", "intrinsics", "floor", "obstacles", "planes", "remote"},
+    | {"backoff", "buffer", "edges", "render", "geometry", "intrinsics", "floor", "numbered", "obstacles", "planes"}
+    | {"remote"},
     "training": STAGES | {"estimators", "evaluation", "plot"},
     "evaluation": STAGES | {"estimators", "sources", "sinks", "stabilizers", "render", "plot"},
     "build": STAGES
-    | {"boards", "config", "control", "estimators", "intrinsics", "metric", "obstacles", "pipeline", "remote", "render"}
+    | {"boards", "config", "control", "estimators", "intrinsics", "metric", "numbered", "obstacles", "pipeline"}
+    | {"remote", "render"}
     | {"sinks", "sources", "stabilizers", "streams", "switching", "web"},
-    "fleet": STAGES | {"build", "config", "estimators", "remote", "sinks", "stats"},
+    "fleet": STAGES | {"build", "config", "estimators", "numbered", "remote", "sinks", "stats"},
     "cli_fleet": BASE | {"cli_console", "cli_progress", "config", "fleet"},
     "lerobot": STAGES | {"build", "config", "pipeline", "sinks"},
     "cli_lerobot": BASE | {"api", "cli_console", "cli_options", "cli_progress", "lerobot", "pipeline"},
@@ -73,7 +76,7 @@ MAY_IMPORT = {
     | {"boards", "build", "calibration", "cli_console", "cli_options", "intrinsics", "sinks", "stages"},
     "cli_geometry": BASE
     | {"api", "build", "cli_console", "cli_options", "cli_progress", "config", "estimators", "geometry"}
-    | {"metric", "render", "sinks", "sources"},
+    | {"metric", "numbered", "render", "sinks", "sources"},
     "cli_image": BASE | {"cli_console", "cli_options", "picture"},
     "cli_bench": BASE | {"bench", "cli_console", "cli_options"},
     "cli_export": BASE | {"build", "cli_console", "cli_options", "config", "estimators", "sinks"},

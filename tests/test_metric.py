@@ -321,6 +321,24 @@ def test_sparse_pngs_are_read_by_the_frames_index(tmp_path: Path) -> None:
     assert score(only(MetricFit(one), item()).depth, TRUTH).abs_rel < 0.01
 
 
+@pytest.mark.parametrize("size", [(160, 120), (1280, 960)])
+def test_one_sparse_png_may_have_another_size_than_the_picture(size: tuple[int, int], tmp_path: Path) -> None:
+    values = np.where(TRUTH < 9, TRUTH * 5000, 0).astype(np.uint16)
+    Image.fromarray(cv2.resize(values, size, interpolation=cv2.INTER_NEAREST)).save(tmp_path / "one.png")
+    made = make_reference(config.make({"sparse": tmp_path / "one.png", "sparse_scale": 5000}))
+    assert made is not None
+    assert score(only(MetricFit(made), item()).depth, TRUTH).abs_rel < 0.01
+
+
+def test_sparse_pngs_in_a_folder_with_a_percent_sign(tmp_path: Path) -> None:
+    folder = tmp_path / "100%"
+    folder.mkdir()
+    Image.fromarray((TRUTH * 1000).astype(np.uint16)).save(folder / "d_000003.png")
+    made = make_reference(config.make({"sparse": folder / "d_%06d.png"}))
+    assert made is not None
+    assert score(only(MetricFit(made), item(index=3)).depth, TRUTH).abs_rel < 0.01
+
+
 def test_inverse_of_what_is_impossible_is_unknown() -> None:
     inverse = inverse_of(np.array([[0.0, -1.0, np.inf, np.nan, 2.0]], np.float32), DepthKind.METRIC)
     assert np.isnan(inverse[0, :4]).all()

@@ -276,6 +276,8 @@ def test_only_matroska(tmp_path: Path) -> None:
         DepthVideoSink(tmp_path / "d.mp4").open(stream()[0], MODEL)
     with pytest.raises(ConfigError, match="near_m"):
         DepthVideoSink(tmp_path / "d.mkv", near_m=5, far_m=2)
+    with pytest.raises(ConfigError, match="near_m"):
+        DepthVideoSink(tmp_path / "d.mkv", far_m=float("inf"))
 
 
 def test_a_frame_leaves_few_bytes_in_memory(tmp_path: Path) -> None:
@@ -304,6 +306,17 @@ def test_a_display_range_is_noted_when_it_changes_by_half_a_percent(tmp_path: Pa
     items = [replace(i, range=r) for i, r in zip(items, ranges, strict=True)]
     fill(DepthVideoSink(tmp_path / "d.mkv"), info, items)
     assert DepthVideo(tmp_path / "d.mkv").metadata["display_ranges"] == [[0, 1.0, 5.0], [3, 1.0, 5.03]]
+
+
+@pytest.mark.parametrize("fact", ["range", "applied", "fitted"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_no_fact_makes_a_file_unreadable(fact: str, value: float, tmp_path: Path) -> None:
+    info, items = items_with(noise(3, 1, 9), DepthKind.METRIC)
+    items = [replace(i, **{fact: (1.0, 2.0)}) for i in items]
+    items[1] = replace(items[1], **{fact: (0.0, value)})
+    fill(DepthVideoSink(tmp_path / "d.mkv"), info, items)
+    rows = DepthVideo(tmp_path / "d.mkv").metadata["display_ranges" if fact == "range" else fact]
+    assert rows == [[0, 1.0, 2.0]]
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_sinks_conformance import fill, stream
+from test_sinks_conformance import MODEL, fill, stream
 
 from streamdepth.errors import SinkOpenError, SinkWriteError
 from streamdepth.sinks.depth_video import DepthVideoSink
 from streamdepth.sinks.images import ImagesSink
-from streamdepth.sinks.output import PendingFile, writing
+from streamdepth.sinks.lerobot_video import LeRobotVideoSink
+from streamdepth.sinks.output import PendingFile, complete_file, writing
 from streamdepth.sinks.video import VideoSink
 from streamdepth.stages import Sink
 
@@ -76,6 +77,66 @@ def test_a_name_that_is_just_short_enough(tmp_path: Path) -> None:
     longest = tmp_path / ("ä" * 125 + ".mp4")
     PendingFile(longest).commit()
     assert list(tmp_path.iterdir()) == [longest]
+
+
+def test_what_is_not_put_in_place_is_where_the_message_says(tmp_path: Path) -> None:
+    path, written = tmp_path / "out.txt", complete_file(tmp_path / "out.txt")
+    temporary = written.__enter__()
+    temporary.write_text("new")
+    path.write_text("theirs")
+    with pytest.raises(SinkWriteError, match="appeared meanwhile") as caught:
+        written.__exit__(None, None, None)
+    assert path.read_text() == "theirs"
+    assert str(temporary) in str(caught.value)
+    assert temporary.read_text() == "new"
+
+
+def test_a_block_that_raises_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), complete_file(tmp_path / "out.txt"):
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+WITH_JSON = pytest.mark.parametrize(("kind", "name"), [(DepthVideoSink, "d.mkv"), (LeRobotVideoSink, "d.mp4")])
+
+
+@WITH_JSON
+@pytest.mark.parametrize("taken", ["", ".json"])
+def test_a_video_and_its_json_appear_together_or_not_at_all(kind, name: str, taken: str, tmp_path: Path) -> None:
+    info, items = stream(2, 64, 48)
+    sink = kind(tmp_path / name)
+    sink.open(info, MODEL)
+    for item in items:
+        sink.write(item)
+    in_the_way = tmp_path / f"{name}{taken}"
+    in_the_way.write_text("theirs")
+    with pytest.raises(SinkWriteError, match="appeared meanwhile") as caught:
+        sink.close()
+    assert in_the_way.read_text() == "theirs"
+    kept = [path for path in tmp_path.iterdir() if path != in_the_way]
+    assert len(kept) == 2
+    assert all(path.name.startswith(".") and str(path) in str(caught.value) for path in kept)
+
+
+@WITH_JSON
+def test_a_video_that_cannot_be_put_in_place_keeps_the_older_pair(kind, name: str, tmp_path, monkeypatch) -> None:
+    info, items = stream(2, 64, 48)
+    fill(kind(tmp_path / name), info, items)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    replace = os.replace
+
+    def refuse(source: str, target: str) -> None:
+        if Path(target).name == name:
+            raise OSError(errno.EIO, "Input/output error")
+        replace(source, target)
+
+    sink = kind(tmp_path / name, overwrite=True)
+    sink.open(info, MODEL)
+    sink.write(items[0])
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(SinkWriteError, match=r"Input/output error; the result is in .*; the result is in"):
+        sink.close()
+    assert {path: path.read_bytes() for path in before} == before
 
 
 def test_disk_full_is_said_in_words(tmp_path: Path) -> None:

@@ -249,6 +249,13 @@ def test_existing_segments_are_told_with_the_way_out(tmp_path) -> None:
     assert "cam_000001.mp4" in again.notices[-1]
 
 
+def test_a_json_that_is_left_over_is_told_before_the_recording(tmp_path) -> None:
+    (tmp_path / "cam_000001.mkv.json").write_text("{}")
+    with pytest.raises(SinkOpenError, match=r"cam_000001.mkv.json' exists already.*--resume"):
+        recorder(tmp_path / "cam.mkv", DepthVideoSink).open(live(1)[0], MODEL)
+    assert names(tmp_path) == ["cam_000001.mkv.json"]
+
+
 def test_a_failed_write_keeps_the_segments_before(tmp_path) -> None:
     made = [RecordingSink(), FailingSink()]
     sink = recorder(tmp_path / "cam.mp4", lambda _: made.pop(0))

@@ -11,6 +11,7 @@ import numpy as np
 from streamdepth.config import Settings
 from streamdepth.errors import ConfigError
 from streamdepth.intrinsics import CameraChoice
+from streamdepth.numbered import is_numbered, numbered
 from streamdepth.stabilizers import Reference
 
 
@@ -71,9 +72,9 @@ def _sparse(settings: Settings) -> Reference:
     from streamdepth.stabilizers.metric import Points, SparseDepth, known_of
 
     pattern, scale = str(settings.sparse), settings.sparse_scale
-    if re.search(r"%0?\d*d", pattern):
-        return SparseDepth(lambda index: read_depth_png(Path(pattern % index), scale))
+    if is_numbered(pattern):
+        return SparseDepth(lambda index: read_depth_png(Path(numbered(pattern, index)), scale))
     depth = read_depth_png(Path(pattern), scale)
     if depth is None:
         raise ConfigError(f"there is no sparse depth '{pattern}'; give a 16-bit PNG, of a video %06d.png")
-    return Points(known_of(depth, depth.shape), f"'{pattern}'")
+    return Points(known_of(depth, depth.shape), f"'{pattern}'", size=depth.shape[::-1])

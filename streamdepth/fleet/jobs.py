@@ -16,8 +16,8 @@ from typing import Any
 from streamdepth import build, remote
 from streamdepth.config import Settings
 from streamdepth.errors import ConfigError, SourceOpenError
+from streamdepth.numbered import numbered_files
 from streamdepth.redact import redact
-from streamdepth.sinks.output import numbered_files
 
 VIDEO_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".wmv", ".flv"),

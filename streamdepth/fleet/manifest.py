@@ -17,8 +17,9 @@ from filelock import FileLock, Timeout
 from streamdepth import remote
 from streamdepth.errors import ConfigError, SinkOpenError, SinkWriteError, SourceOpenError
 from streamdepth.fleet.jobs import NUMBERED, Job, chosen, fingerprint
+from streamdepth.numbered import numbered_files
 from streamdepth.redact import redact
-from streamdepth.sinks.output import complete_file, numbered_files
+from streamdepth.sinks.output import complete_file
 
 FILE_NAME = "streamdepth.jsonl"
 _REMOTE_SECONDS = 5.0

@@ -14,7 +14,7 @@ import numpy as np
 from streamdepth.errors import SourceLostError, SourceOpenError
 from streamdepth.sinks.depth_codes import Codes, decode_linear16, decode_log16, range_at
 from streamdepth.sinks.depth_facts import TAG, parse_facts
-from streamdepth.sinks.output import av_path
+from streamdepth.sinks.output import av_path, sidecar_of
 from streamdepth.types import DepthKind, DepthMap
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class DepthVideo:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.sidecar = self.path.with_name(self.path.name + ".json")
+        self.sidecar = sidecar_of(self.path)
         with self._container() as container:
             self.metadata: dict[str, Any] = self._facts(container)
             """The facts listed in the module `depth_facts`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from array import array
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from streamdepth.sinks.depth_codes import (
 )
 from streamdepth.sinks.depth_facts import SCHEMA_VERSION, TAG, tag_text
 from streamdepth.sinks.depth_reader import DepthVideo
-from streamdepth.sinks.output import PendingFile, av_path, temporary_beside, writing
+from streamdepth.sinks.output import PendingPair, av_path, temporary_beside, writing
 from streamdepth.stages import Sink
 from streamdepth.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
 
@@ -53,7 +54,7 @@ class DepthVideoSink(Sink):
     - Memory: a frame leaves 16 bytes, and 24 more where its display range or its alignment changes.
 
     Raises:
-        ConfigError: near_m and far_m are not 0 < near_m < far_m.
+        ConfigError: near_m and far_m are not 0 < near_m < far_m < infinity.
         SinkOpenError: from `open`.
         SinkWriteError: from `write` and `close`; the output is removed then.
     """
@@ -69,25 +70,19 @@ class DepthVideoSink(Sink):
         drop_flying: bool = False,
     ) -> None:
         super().__init__()
-        if not 0 < near_m < far_m:
+        if not 0 < near_m < far_m < math.inf:
             raise ConfigError(f"near_m must lie between 0 and far_m, not {near_m} and {far_m}")
         self.path = Path(path)
-        self.sidecar = self.path.with_name(self.path.name + ".json")
         self.overwrite, self.smoothing, self.near_m, self.far_m = overwrite, smoothing, near_m, far_m
         self.drop_flying = drop_flying
-        self._files: tuple[PendingFile, PendingFile] | None = None
+        self._files: PendingPair | None = None
         self._raw: _RawVideo | None = None
 
     def open(self, info: StreamInfo, model: ModelInfo) -> None:
         if self.path.suffix.lower() != ".mkv":
             raise SinkOpenError(f"a depth video is Matroska; name it '{self.path.with_suffix('.mkv')}'")
-        video = PendingFile(self.path, overwrite=self.overwrite, origin=info.origin)
-        try:
-            self._files = video, PendingFile(self.sidecar, overwrite=self.overwrite, origin=info.origin)
-        except SinkOpenError:
-            video.discard()
-            raise
-        self._raw = _RawVideo(video.temporary, info, model, (self.near_m, self.far_m))
+        self._files = PendingPair(self.path, overwrite=self.overwrite, origin=info.origin)
+        self._raw = _RawVideo(self._files.file.temporary, info, model, (self.near_m, self.far_m))
 
     def write(self, item: DepthFrame) -> None:
         if self._raw is None:
@@ -104,28 +99,26 @@ class DepthVideoSink(Sink):
         if self._raw is None or self._files is None or not self._raw.pts:
             self.discard()
             return
-        video, sidecar = self._files
         try:
             with writing(self.path):
                 facts = self._raw.facts(self.smoothing)
                 self._raw.finish(tag_text(facts))
-                sidecar.temporary.write_text(json.dumps(facts) + "\n", encoding="utf-8")
+                self._files.write_facts(json.dumps(facts))
         except SinkWriteError:
             self.discard()
             raise
-        self._raw = self._files = None
-        sidecar.commit()
-        video.commit()
+        files, self._raw, self._files = self._files, None, None
+        files.commit()
 
     @property
     def bytes_to_finish(self) -> int:
-        return self._files[0].size if self._files else 0
+        return self._files.file.size if self._files else 0
 
     def discard(self) -> None:
         if self._raw is not None:
             self._raw.abandon()
-        for file in self._files or ():
-            file.discard()
+        if self._files is not None:
+            self._files.discard()
         self._raw = self._files = None
 
 
@@ -265,6 +258,7 @@ def _exceeds(depth: DepthMap, limits_m: tuple[float, float]) -> bool:
 class _Steps:
     """Numbers that hold from one frame on until others do; kept as plain doubles, without an object per number.
 
+    What is not finite is left out: JSON has no number for it, and no reader would take the file.
     `tolerance`: share of the span between the numbers by which they must change to be noted.
     """
 
@@ -273,6 +267,8 @@ class _Steps:
         self._values = array("d")
 
     def note(self, frame: int, values: tuple[float, ...]) -> None:
+        if not all(map(math.isfinite, values)):
+            return
         last = self._values[1 - self._width :]
         allowed = self._tolerance * (max(values) - min(values))
         if not last or any(abs(a - b) > allowed for a, b in zip(last, values, strict=True)):

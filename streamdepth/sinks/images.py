@@ -11,15 +11,8 @@ import numpy as np
 
 from streamdepth.edges import Edges, check_edges, with_edges, without_flying
 from streamdepth.errors import MissingDependencyError, SinkOpenError, SinkWriteError
-from streamdepth.sinks.output import (
-    NUMBER,
-    PendingFolder,
-    check_output,
-    complete_file,
-    numbered,
-    numbered_files,
-    writing,
-)
+from streamdepth.numbered import is_numbered, numbered, numbered_files, unnumbered
+from streamdepth.sinks.output import PendingFolder, check_output, complete_file, sidecar_of, writing
 from streamdepth.stages import Sink
 from streamdepth.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
 
@@ -64,12 +57,9 @@ class ImagesSink(Sink):
     @property
     def sidecar(self) -> Path:
         """Where the JSON goes."""
-        name = NUMBER.sub("frames", self.pattern.stem, count=1) if self._numbered else self.pattern.name
-        return self.pattern.with_name(f"{name}.json")
-
-    @property
-    def _numbered(self) -> bool:
-        return NUMBER.search(self.pattern.name) is not None
+        if is_numbered(self.pattern.name):
+            return self.pattern.with_name(unnumbered(self.pattern.stem, "frames") + ".json")
+        return sidecar_of(self.pattern)
 
     def open(self, info: StreamInfo, model: ModelInfo) -> None:
         check_picture(self.pattern)
@@ -93,7 +83,7 @@ class ImagesSink(Sink):
         if self._folder is None:
             raise SinkWriteError(f"'{self.pattern}' is not open; call open first")
         number = item.frame.index
-        name = numbered(self.pattern, number)
+        name = numbered(self.pattern.name, number)
         if name in self._facts["frames"]:
             self.discard()
             raise SinkWriteError(f"'{name}' can hold one frame only; number the pictures, for example %06d.png")

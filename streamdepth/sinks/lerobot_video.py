@@ -17,7 +17,7 @@ from streamdepth.errors import ConfigError, SinkOpenError, SinkWriteError
 from streamdepth.render import resize_depth
 from streamdepth.sinks.depth_codes import Codes
 from streamdepth.sinks.encoders import offers_format
-from streamdepth.sinks.output import PendingFile, av_path, explain, writing
+from streamdepth.sinks.output import PendingPair, av_path, explain, writing
 from streamdepth.stages import Sink
 from streamdepth.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
 
@@ -108,9 +108,8 @@ class LeRobotVideoSink(Sink):
         super().__init__()
         check_edges(edges)
         self.path, self.overwrite, self.edges, self.drop_flying = Path(path), overwrite, edges, drop_flying
-        self.sidecar = self.path.with_name(self.path.name + ".json")
         self.quantizer = Quantizer(near_m, far_m)
-        self._files: tuple[PendingFile, PendingFile] | None = None
+        self._files: PendingPair | None = None
         self._movie: _GrayMovie | None = None
 
     def open(self, info: StreamInfo, model: ModelInfo) -> None:
@@ -128,16 +127,12 @@ class LeRobotVideoSink(Sink):
                 f"{info.width}x{info.height} px are too few for HEVC, which begins at {_SMALLEST_PX}x{_SMALLEST_PX}; "
                 "write .mkv instead"
             )
-        video = PendingFile(self.path, overwrite=self.overwrite, origin=info.origin)
+        self._files = PendingPair(self.path, overwrite=self.overwrite, origin=info.origin)
         try:
-            self._files = video, PendingFile(self.sidecar, overwrite=self.overwrite, origin=info.origin)
-            self._movie = _GrayMovie(video.temporary, info)
-        except Exception as error:
-            video.discard()
+            self._movie = _GrayMovie(self._files.file.temporary, info)
+        except (av.FFmpegError, ValueError, OSError) as error:
             self.discard()
-            if isinstance(error, (av.FFmpegError, ValueError, OSError)):
-                raise SinkOpenError(explain(self.path, error)) from error
-            raise
+            raise SinkOpenError(explain(self.path, error)) from error
 
     def write(self, item: DepthFrame) -> None:
         if self._movie is None:
@@ -161,24 +156,21 @@ class LeRobotVideoSink(Sink):
         if self._movie is None or self._files is None or not self._movie.frames:
             self.discard()
             return
-        video, sidecar = self._files
         try:
             with writing(self.path):
                 self._movie.finish()
-                facts = json.dumps(feature(video.temporary, self.quantizer), indent=1)
-                sidecar.temporary.write_text(facts + "\n", encoding="utf-8")
+                self._files.write_facts(json.dumps(feature(self._files.file.temporary, self.quantizer), indent=1))
         except SinkWriteError:
             self.discard()
             raise
-        self._movie = self._files = None
-        sidecar.commit()
-        video.commit()
+        files, self._movie, self._files = self._files, None, None
+        files.commit()
 
     def discard(self) -> None:
         if self._movie is not None:
             self._movie.abandon()
-        for file in self._files or ():
-            file.discard()
+        if self._files is not None:
+            self._files.discard()
         self._movie = self._files = None
 
 

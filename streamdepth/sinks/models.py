@@ -12,15 +12,8 @@ import numpy as np
 from streamdepth.edges import Edges, check_edges, with_edges
 from streamdepth.errors import MissingDependencyError, SinkOpenError, SinkWriteError
 from streamdepth.geometry import ASSUMED_FOV, LOOKING_RATIO, Mesh, PointCloud, mesh, point_cloud
-from streamdepth.sinks.output import (
-    NUMBER,
-    PendingFolder,
-    check_output,
-    complete_file,
-    numbered,
-    numbered_files,
-    writing,
-)
+from streamdepth.numbered import is_numbered, numbered, numbered_files
+from streamdepth.sinks.output import PendingFolder, check_output, complete_file, writing
 from streamdepth.stages import Sink
 from streamdepth.types import DepthFrame, DepthKind, Image, ModelInfo, StreamInfo
 
@@ -102,7 +95,7 @@ class ModelSink(Sink):
 
     def open(self, info: StreamInfo, model: ModelInfo) -> None:
         check_model(self.pattern, self.shape)
-        if not NUMBER.search(self.pattern.name):
+        if not is_numbered(self.pattern.name):
             raise SinkOpenError(f"'{self.pattern}' can hold one frame only; number the files, for example %06d.ply")
         check_output(self.pattern, overwrite=self.overwrite)
         for existing in numbered_files(self.pattern):
@@ -117,7 +110,7 @@ class ModelSink(Sink):
             return
         try:
             with writing(self.pattern):
-                path = self._folder.temporary / numbered(self.pattern, item.frame.index)
+                path = self._folder.temporary / numbered(self.pattern.name, item.frame.index)
                 _write(path, with_edges(item, self.edges), self.shape)
         except SinkWriteError:
             self.discard()

@@ -16,14 +16,13 @@ from typing import IO
 import av
 
 from streamdepth.errors import DiskFullError, SinkOpenError, SinkWriteError
+from streamdepth.numbered import around
 
 try:
     import fcntl
 except ImportError:  # Windows has no such locks
     fcntl = None  # type: ignore[assignment]
 
-NUMBER = re.compile(r"%0?\d*d")
-"""What stands for a frame's index in a name."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -73,7 +72,7 @@ def remove_leftovers(path: Path) -> None:
 
     Only for those who know that nobody is writing it now.
     """
-    ours = (path, path.with_name(path.name + ".json"))
+    ours = (path, sidecar_of(path))
     names = [rf"\.{re.escape(p.stem[:40])}\.[0-9a-f]{{8}}\.part{re.escape(p.suffix)}" for p in ours]
     for file in path.parent.iterdir():
         if re.fullmatch("|".join(names), file.name):
@@ -84,41 +83,16 @@ def remove_leftovers(path: Path) -> None:
 def complete_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """A temporary path to write to: put in place as `path` when the block ends, removed when it raises.
 
-    Raises SinkOpenError as `PendingFile` does, and SinkWriteError while writing.
+    Raises SinkOpenError as `PendingFile` does, and SinkWriteError while writing and as `PendingFile.commit` does.
     """
     file = PendingFile(path, overwrite=overwrite)
     try:
         with writing(path):
             yield file.temporary
-        file.commit()
-    finally:
+    except BaseException:
         file.discard()
-
-
-def numbered_files(pattern: Path) -> list[Path]:
-    """The files there already that `pattern` stands for: with any number for its first %06d, or that very name."""
-    before, after = _number_parts(pattern)
-    name = re.compile(re.escape(before) + ("" if after is None else r"\d+" + re.escape(after)))
-    return [path for path in pattern.parent.iterdir() if name.fullmatch(path.name)]
-
-
-def next_number(pattern: Path) -> int:
-    """One more than the largest number for which a file of `pattern` is there, or one beside it such as its JSON."""
-    before, after = _number_parts(pattern)
-    name = re.compile(rf"{re.escape(before)}(\d+){re.escape(after or '')}(?:\..+)?")
-    found = (name.fullmatch(path.name) for path in pattern.parent.iterdir())
-    return max((int(match[1]) + 1 for match in found if match), default=0)
-
-
-def _number_parts(pattern: Path) -> tuple[str, str | None]:
-    """What stands before and after the number; None: there is no number."""
-    before, *after = NUMBER.split(pattern.name, maxsplit=1)
-    return before, after[0] if after else None
-
-
-def numbered(pattern: Path, number: int) -> str:
-    """The name of one file of `pattern`."""
-    return NUMBER.sub(lambda field: field[0] % number, pattern.name, count=1)
+        raise
+    file.commit()
 
 
 class PendingFile:
@@ -151,16 +125,13 @@ class PendingFile:
 
     def commit(self) -> None:
         """Puts the file in place. Raises SinkWriteError; then what was written stays under the temporary name."""
-        self._unlock()
-        if self.path.exists() and not self.overwrite:
-            raise SinkWriteError(
-                f"'{self.path}' has appeared meanwhile and was left alone; the result is in '{self.temporary}'"
-            )
-        with writing(self.path):
-            with self.temporary.open("rb+") as file:
-                os.fsync(file.fileno())
-            os.replace(self.temporary, self.path)
-            _sync_folder(self.path.parent)
+        commit(self)
+
+    def _put_in_place(self) -> None:
+        with self.temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(self.temporary, self.path)
+        _sync_folder(self.path.parent)
 
     def discard(self) -> None:
         """Removes what was written. Idempotent, and harmless after `commit`."""
@@ -172,6 +143,60 @@ class PendingFile:
         if self._lock is not None:
             self._lock.close()
         self._lock = None
+
+
+def commit(*files: PendingFile) -> None:
+    """Puts files in place that belong together, in this order; none where one of their names is taken meanwhile.
+
+    Raises SinkWriteError, which says where everything is: what could not be put in place stays under its temporary
+    name.
+    """
+    for file in files:
+        file._unlock()
+    try:
+        for file in files:
+            if file.path.exists() and not file.overwrite:
+                raise SinkWriteError(f"'{file.path}' has appeared meanwhile and was left alone")
+        for file in files:
+            with writing(file.path):
+                file._put_in_place()
+    except SinkWriteError as error:
+        left = [f"the result is in '{file.temporary}'" for file in files if file.temporary.exists()]
+        done = [f"'{file.path}' is in place" for file in files if not file.temporary.exists()]
+        raise type(error)("; ".join([str(error), *done, *left])) from error
+
+
+def sidecar_of(path: Path) -> Path:
+    """The JSON that lies beside a file and tells of it."""
+    return path.with_name(f"{path.name}.json")
+
+
+class PendingPair:
+    """A file and the JSON beside it (`sidecar_of`), which are there together or not at all.
+
+    Raises SinkOpenError as `PendingFile` does for either; then nothing is left behind.
+    """
+
+    def __init__(self, path: Path, *, overwrite: bool = False, origin: Path | None = None) -> None:
+        self.file = PendingFile(path, overwrite=overwrite, origin=origin)
+        try:
+            self._sidecar = PendingFile(sidecar_of(path), overwrite=overwrite, origin=origin)
+        except SinkOpenError:
+            self.file.discard()
+            raise
+
+    def write_facts(self, text: str) -> None:
+        """What the JSON says. Raises OSError."""
+        self._sidecar.temporary.write_text(text + "\n", encoding="utf-8")
+
+    def commit(self) -> None:
+        """Puts both in place, as `commit` does: the JSON last, which says nothing of an older file then."""
+        commit(self.file, self._sidecar)
+
+    def discard(self) -> None:
+        """Removes what was written. Idempotent, and harmless after `commit`."""
+        self.file.discard()
+        self._sidecar.discard()
 
 
 def _lock(path: Path) -> IO[bytes] | None:
@@ -203,7 +228,7 @@ def remove_left_behind(pattern: Path) -> None:
 
     Raises SinkOpenError where a process still writes one. Does nothing on Windows.
     """
-    before, after = _number_parts(pattern)
+    before, after = around(pattern.name)
     number, rest, mark = re.escape(before) + r"\d+", after or "", r"\.[0-9a-f]{8}\.part"
     itself = f"{re.escape(rest.removesuffix(pattern.suffix))}({mark})+{re.escape(pattern.suffix)}"
     beside = rf"{re.escape(rest)}{mark}\..+"

@@ -9,14 +9,8 @@ from pathlib import Path
 
 from streamdepth.buffer import Worker
 from streamdepth.errors import SinkOpenError, SinkWriteError, StreamDepthError
-from streamdepth.sinks.output import (
-    NUMBER,
-    check_output,
-    next_number,
-    numbered,
-    numbered_files,
-    remove_left_behind,
-)
+from streamdepth.numbered import is_numbered, next_number, numbered, numbered_files
+from streamdepth.sinks.output import check_output, remove_left_behind, sidecar_of
 from streamdepth.stages import Sink
 from streamdepth.types import DepthFrame, ModelInfo, StreamInfo
 
@@ -56,7 +50,7 @@ class SegmentedSink(Sink):
     ) -> None:
         super().__init__()
         path = Path(path)
-        self.pattern = path if NUMBER.search(path.name) else path.with_name(f"{path.stem}_%06d{path.suffix}")
+        self.pattern = path if is_numbered(path.name) else path.with_name(f"{path.stem}_%06d{path.suffix}")
         self.seconds, self.overwrite, self.resume = seconds, overwrite, resume
         self._make = make
         self._number = 0
@@ -82,7 +76,7 @@ class SegmentedSink(Sink):
                 )
             remove_left_behind(self.pattern)
             return next_number(self.pattern)
-        for existing in sorted(numbered_files(self.pattern)):
+        for existing in sorted(numbered_files(self.pattern) + numbered_files(sidecar_of(self.pattern))):
             if not self.overwrite:
                 raise SinkOpenError(
                     f"'{existing}' exists already; use --resume to go on after the last one, --overwrite "
@@ -93,7 +87,7 @@ class SegmentedSink(Sink):
 
     def _begin(self) -> None:
         assert self._stream is not None
-        sink = self._make(self.pattern.with_name(numbered(self.pattern, self._number)))
+        sink = self._make(self.pattern.with_name(numbered(self.pattern.name, self._number)))
         sink.notices = self.notices
         sink.open(*self._stream)
         self._sink, self._part = sink, None
@@ -142,7 +136,7 @@ class SegmentedSink(Sink):
         finally:
             sink.close()
         if next_number(self.pattern) > following:
-            self.notice(f"older segments stay where they are, from '{numbered(self.pattern, following)}' on")
+            self.notice(f"older segments stay where they are, from '{numbered(self.pattern.name, following)}' on")
 
     def discard(self) -> None:
         """Gives up the segment that is being written; the ones before are complete, and stay."""

@@ -23,6 +23,7 @@ from PIL import ImageOps, UnidentifiedImageError
 
 from streamdepth.errors import SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
 from streamdepth.intrinsics import from_exif
+from streamdepth.numbered import as_glob
 from streamdepth.redact import redact, redact_text
 from streamdepth.sources.decode import MAX_SIDE_PX, check_side
 from streamdepth.stages import Source
@@ -204,10 +205,10 @@ def _addresses(pattern: str) -> list[str]:
         if not found:
             raise SourceOpenError(f"the folder {path} holds no pictures ({', '.join(PICTURE_SUFFIXES)})")
     else:
-        numbered = re.sub(r"%0?\d*d", "*", pattern)
-        found = [p for p in glob.glob(numbered, recursive=True) if Path(p).is_file()]
+        wanted = as_glob(pattern)
+        found = [p for p in glob.glob(wanted, recursive=True) if Path(p).is_file()]
         if not found:
-            hint = "no file matches it" if any(c in numbered for c in "*?[") else "it does not exist"
+            hint = "no file matches it" if any(c in wanted for c in "*?[") else "it does not exist"
             raise SourceOpenError(
                 f"{redact(pattern)} gives no picture: {hint}; check the spelling and the current folder"
             )

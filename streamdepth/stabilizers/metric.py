@@ -114,20 +114,27 @@ class MetricFit(Stabilizer):
 class Points(Reference):
     """Distances measured at places of the picture, of the first frame and of all that show the same view.
 
-    Where something else stands in front of a point, it does not count. known: (N, 3) x, y in px and metres.
+    Where something else stands in front of a point, it does not count.
+
+    Args:
+        known: (N, 3) x, y in px and metres.
+        size: (width, height) of what these px are of; None: of the picture. Another one is scaled to the picture's.
     """
 
-    def __init__(self, known: Known, name: str = "the anchors") -> None:
-        self.known, self.name = known, name
+    def __init__(self, known: Known, name: str = "the anchors", *, size: tuple[int, int] | None = None) -> None:
+        self.known, self.name, self.size = known, name, size
         self.reset()
 
     def reset(self) -> None:
         self._view: npt.NDArray[np.float32] | None = None
 
     def fit(self, item: DepthFrame, inverse: DepthMap) -> Fit | None:
-        width, height = item.frame.size
-        if not ((self.known[:, :2] >= 0) & (self.known[:, :2] <= (width - 1, height - 1))).all():
-            raise ConfigError(f"{self.name} lie outside of the picture of {width}x{height} px")
+        picture = np.array(item.frame.size)
+        measured = np.array(self.size or item.frame.size)
+        if not ((self.known[:, :2] >= 0) & (self.known[:, :2] <= measured - 1)).all():
+            raise ConfigError(f"{self.name} lie outside of the picture of {measured[0]}x{measured[1]} px")
+        known = self.known.copy()
+        known[:, :2] = (known[:, :2] + 0.5) * picture / measured - 0.5
         view = _thumbnail(item.frame.image)
         if self._view is None:
             self._view = view
@@ -135,9 +142,9 @@ class Points(Reference):
         if np.median(away) > 0.03:
             return None
         rows, columns = view.shape
-        cell = (self.known[:, :2] / (width, height) * (columns, rows)).astype(int)
+        cell = (known[:, :2] / picture * (columns, rows)).astype(int)
         seen = away[cell[:, 1], cell[:, 0]] < 0.12
-        return fit_known(item, inverse, self.known[seen])
+        return fit_known(item, inverse, known[seen])
 
 
 class SparseDepth(Reference):

@@ -1,0 +1,52 @@
+"""Names with a number in them: %06d stands for the index of a frame, or the number of a segment.
+
+The first such field of a name counts; any other `%` means itself.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_FIELD = re.compile(r"%0?\d*d")
+
+
+def is_numbered(name: str) -> bool:
+    """Whether a number stands somewhere in `name`."""
+    return _FIELD.search(name) is not None
+
+
+def numbered(name: str, number: int) -> str:
+    """`name` with its number; as it is where it has none."""
+    return _FIELD.sub(lambda field: field[0] % number, name, count=1)
+
+
+def unnumbered(name: str, instead: str) -> str:
+    """`name` with `instead` where its number would stand."""
+    return _FIELD.sub(lambda _: instead, name, count=1)
+
+
+def as_glob(name: str) -> str:
+    """`name` with a `*` for every number."""
+    return _FIELD.sub("*", name)
+
+
+def around(name: str) -> tuple[str, str | None]:
+    """What stands before and after the number; None: there is no number."""
+    before, *after = _FIELD.split(name, maxsplit=1)
+    return before, after[0] if after else None
+
+
+def numbered_files(pattern: Path) -> list[Path]:
+    """The files there already that `pattern` stands for: with any number in their name, or that very name."""
+    before, after = around(pattern.name)
+    name = re.compile(re.escape(before) + ("" if after is None else r"\d+" + re.escape(after)))
+    return [path for path in pattern.parent.iterdir() if name.fullmatch(path.name)]
+
+
+def next_number(pattern: Path) -> int:
+    """One more than the largest number for which a file of `pattern` is there, or one beside it such as its JSON."""
+    before, after = around(pattern.name)
+    name = re.compile(rf"{re.escape(before)}(\d+){re.escape(after or '')}(?:\..+)?")
+    found = (name.fullmatch(path.name) for path in pattern.parent.iterdir())
+    return max((int(match[1]) + 1 for match in found if match), default=0)

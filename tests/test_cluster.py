@@ -19,11 +19,15 @@ from media import write_video
 from test_readme import OURS
 
 import streamdepth
-from streamdepth import errors
-from streamdepth.fleet.cluster import import_ray
+from streamdepth import config, errors
+from streamdepth.config import Settings
+from streamdepth.fleet.cluster import Place, import_ray
+from streamdepth.fleet.host import Host
 from streamdepth.fleet.hosts import Call, Hosts
 from streamdepth.fleet.manifest import FILE_NAME
+from streamdepth.fleet.spread import SpreadEstimator
 from streamdepth.testing import SyntheticSource
+from streamdepth.types import DepthKind, Frame, ModelInfo
 
 pytest.importorskip("ray")
 FLAGS = ("--size", 64, "--batch", 2, "--quiet")
@@ -120,6 +124,74 @@ def test_a_killed_driver_goes_on_where_it_was(cli, cluster: str, videos: Path) -
     assert rows.read_text().count('"done"') >= 4
     assert {p.name for p in Path("out").glob("*.mp4")} == {"a.mp4", "b.mp4", "c.mp4", "d.mp4"}
     assert not list(Path("out").glob(".*part*"))
+
+
+def _begin(monkeypatch: pytest.MonkeyPatch, fails: Callable[[int], None]) -> Hosts:
+    """Hosts without a model that call `fails` with the number of their place when they begin."""
+
+    class Light(Host):
+        def __init__(self, settings: Settings, place: Place, folder: str) -> None:
+            self._place = place
+
+        def judge(self, source: str) -> tuple[ModelInfo, dict[str, Any]]:
+            return self.load({}), {}
+
+        def load(self, changes: dict[str, Any]) -> ModelInfo:
+            fails(self._place.number)
+            return ModelInfo("light", DepthKind.RELATIVE)
+
+        def looks_at(self, width: int, height: int) -> tuple[int, int]:
+            return width, height
+
+    monkeypatch.setattr("streamdepth.fleet.hosts.Host", Light)
+    return Hosts(config.make({"threads": 1}), "in.mp4")
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("broken", [0, 1])
+def test_a_worker_that_cannot_load_the_model_is_left_out(broken: int, monkeypatch) -> None:
+    def fails(number: int) -> None:
+        if number == broken:
+            raise errors.ModelLoadError("no such weights on this machine")
+
+    hosts = _begin(monkeypatch, fails)
+    try:
+        _wait(lambda: (hosts.free, len(hosts)) == (1, 1))
+        assert hosts.answer(hosts.ask("looks_at", 4, 3)) == (4, 3)
+    finally:
+        hosts.close()
+    with pytest.raises(errors.ModelLoadError, match="no such weights"):
+        SpreadEstimator(hosts, 2).estimate(list(_frames(2)))
+
+
+@pytest.mark.usefixtures("cluster")
+def test_where_no_worker_can_begin_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(number: int) -> None:
+        raise MemoryError("8 GB")
+
+    with pytest.raises(errors.InferenceError, match="MemoryError: 8 GB"):
+        _begin(monkeypatch, fails)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_worker_that_is_lost_while_it_begins_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(number: int) -> None:
+        mark = tmp_path / str(number)
+        if not mark.exists():
+            mark.touch()
+            os._exit(1)
+
+    hosts = _begin(monkeypatch, fails)
+    try:
+        _wait(lambda: hosts.free == 2)
+    finally:
+        hosts.close()
+
+
+def _frames(count: int) -> Iterator[Frame]:
+    source = SyntheticSource(count)
+    source.open()
+    return iter(source.read, None)
 
 
 @pytest.mark.usefixtures("cluster")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from streamdepth.config import Settings
-from streamdepth.errors import EstimatorError, InferenceError, StreamDepthError
+from streamdepth.errors import ConfigError, EstimatorError, InferenceError, StreamDepthError
 from streamdepth.fleet.cluster import Place, import_ray, places
 from streamdepth.fleet.host import Host
 from streamdepth.types import ModelInfo
@@ -25,6 +27,8 @@ _START_SECONDS = 600.0
 class _Hosted:
     actor: Any
     place: Place
+    tries: int = 1
+    """Of starting one at this place."""
     calls: int = 0
 
 
@@ -50,7 +54,8 @@ class Hosts:
     """One `Host` at each place of the cluster that was joined. Not for two threads at a time.
 
     Which engine and precision to use is decided once, on the first pictures of `source`, as one machine decides it, and
-    holds for all hosts. One that is lost is replaced as soon as there is room. Raises as loading the model does.
+    holds for all hosts. One that is lost is replaced as soon as there is room, while it starts three times at most; one
+    that cannot load the model is left out. Raises as loading the model does where none can.
     """
 
     def __init__(self, settings: Settings, source: str) -> None:
@@ -58,42 +63,66 @@ class Hosts:
         self._class = self._ray.remote(concurrency_groups={"beside": 1})(Host)
         self._here: list[_Hosted] = []
         self._starting: dict[Any, _Hosted] = {}
-        first, *others = [self._create(place) for place in places(settings)]
-        self.info, self._changes = self._judged(first, source)
+        self._failure: StreamDepthError | None = None
+        """The last one of a host that began."""
+        hosts = deque(self._create(place) for place in places(settings))
+        self.info, self._changes = self._judged(hosts, source)
         """Of the model, on all hosts; and how the others' settings must be for that."""
-        for host in others:
+        for host in hosts:
             self._load(host)
 
     def __len__(self) -> int:
         """How many there are to be."""
         return len(self._here) + len(self._starting)
 
-    def _create(self, place: Place) -> _Hosted:
+    def _create(self, place: Place, tries: int = 1) -> _Hosted:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         there = NodeAffinitySchedulingStrategy(place.node, soft=True)
         room = {"num_cpus": place.cores, "num_gpus": int(place.has_gpu)}
         actor = self._class.options(scheduling_strategy=there, **room).remote(self._settings, place, os.getcwd())
-        return _Hosted(actor, place)
+        return _Hosted(actor, place, tries)
 
     def _load(self, host: _Hosted) -> None:
         self._starting[host.actor.load.remote(self._changes)] = host
 
-    def _judged(self, host: _Hosted, source: str) -> tuple[ModelInfo, dict[str, Any]]:
+    def _judged(self, hosts: deque[_Hosted], source: str) -> tuple[ModelInfo, dict[str, Any]]:
+        """By the first of `hosts` that can; it, and those that cannot, are taken out."""
         for _ in range(_MOST_TRIES):
+            if not hosts:
+                break
+            host = hosts.popleft()
             try:
                 judgement: tuple[ModelInfo, dict[str, Any]] = self._get(host.actor.judge.remote(source), _START_SECONDS)
                 self._here.append(host)
                 return judgement
             except self._ray.exceptions.GetTimeoutError as error:
                 raise HostLostError("the cluster gives no room; see what else runs there by 'ray status'") from error
-            except self._ray.exceptions.RayError as error:
-                _log.warning("a worker was lost while it began: %s", _words(error))
-                host, last = self._create(host.place), _words(error)
-        raise HostLostError(f"{_MOST_TRIES} workers were lost while they began: {last}")
+            except ConfigError:
+                raise  # the same everywhere
+            except (self._ray.exceptions.RayError, StreamDepthError) as error:
+                if again := self._again(host, error):
+                    hosts.appendleft(again)
+        raise self._none_left()
+
+    def _again(self, host: _Hosted, error: Exception) -> _Hosted | None:
+        """Another for one that was lost while it began; None where it could not load the model, or too often."""
+        self._ray.kill(host.actor)
+        if isinstance(error, StreamDepthError):
+            _log.warning("a worker cannot begin, and is left out: %s", _words(error))
+            self._failure = error
+            return None
+        _log.warning("a worker was lost while it began: %s", _words(error))
+        self._failure = HostLostError(f"workers were lost while they began: {_words(error)}")
+        return self._create(host.place, host.tries + 1) if host.tries < _MOST_TRIES else None
+
+    def _none_left(self) -> StreamDepthError:
+        return self._failure or HostLostError(
+            "no worker is left on the cluster; see its log, and run the same command again"
+        )
 
     def ask(self, method: str, *arguments: Any) -> Call:
-        """Lets the host with least to do begin. Raises HostLostError."""
+        """Lets the host with least to do begin. Raises HostLostError, or why the last host could not begin."""
         host = self._freest()
         return Call(method, arguments, host, self._send(host, method, arguments))
 
@@ -103,10 +132,11 @@ class Hosts:
 
     def _freest(self) -> _Hosted:
         self._welcome(0.0)
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._here and self._starting and (left := deadline - time.monotonic()) > 0:
+            self._welcome(left)
         if not self._here:
-            self._welcome(_START_SECONDS)
-        if not self._here:
-            raise HostLostError("no worker is left on the cluster; see its log, and run the same command again")
+            raise self._none_left()
         return min(self._here, key=lambda host: host.calls)
 
     @property
@@ -127,8 +157,9 @@ class Hosts:
             try:
                 self._get(reference)
                 self._here.append(host)
-            except self._ray.exceptions.RayError as error:
-                _log.warning("a worker was lost while it began: %s", _words(error))
+            except (self._ray.exceptions.RayError, StreamDepthError) as error:
+                if again := self._again(host, error):
+                    self._load(again)
 
     def answer(self, call: Call) -> Any:
         """Waits for it. Raises HostLostError, and what the method raised."""
@@ -180,11 +211,6 @@ class Hosts:
             except self._ray.exceptions.RayError:
                 found.append(0.0)
         return found
-
-    def processes(self) -> list[int]:
-        """The hosts' processes, on their machines."""
-        self._welcome(_START_SECONDS)
-        return [self._get(host.actor.process.remote()) for host in self._here]
 
     def _replace(self, host: _Hosted, error: Exception) -> None:
         if host in self._here:

@@ -28,7 +28,11 @@ class SpreadEstimator(Estimator):
     @property
     def most(self) -> int:
         """Frames that keep all hosts busy."""
-        return len(self._hosts) * FRAMES_A_CALL * self._batch
+        return self._count * FRAMES_A_CALL * self._batch
+
+    @property
+    def _count(self) -> int:
+        return max(1, len(self._hosts))  # where none is left, asking one says so
 
     @property
     def at_once(self) -> int:
@@ -44,7 +48,7 @@ class SpreadEstimator(Estimator):
     def start(self, frames: Sequence[Frame]) -> Callable[[], list[Estimate]]:
         made = [self._made(frame) for frame in frames]
         batches = [made[i : i + self._batch] for i in range(0, len(made), self._batch)]
-        each = -(-len(batches) // len(self._hosts))
+        each = -(-len(batches) // self._count)
         calls = [self._hosts.ask("estimate", batches[i : i + each]) for i in range(0, len(batches), each)]
 
         def wait() -> list[Estimate]:

@@ -28,8 +28,6 @@ from streamdepth.errors import (
     SourceTimeoutError,
     StreamDepthError,
 )
-from streamdepth.states import StateChange, StreamState
-from streamdepth.types import DepthFrame, DepthKind, Estimate, Frame, Intrinsics, ModelInfo, StreamInfo
 
 if TYPE_CHECKING:
     from streamdepth.api import Depth, convert, estimate, stream
@@ -37,7 +35,9 @@ if TYPE_CHECKING:
     from streamdepth.pipeline import Pipeline, Stream
     from streamdepth.sinks.depth_video import DepthVideo
     from streamdepth.stages import Estimator, Sink, Source, Stabilizer
+    from streamdepth.states import StateChange, StreamState
     from streamdepth.stats import Report
+    from streamdepth.types import DepthFrame, DepthKind, Estimate, Frame, Intrinsics, ModelInfo, StreamInfo
 
 __version__ = "0.1.0"
 
@@ -55,8 +55,11 @@ _LATER = {
     "Source": "stages",
     "Stabilizer": "stages",
     "Report": "stats",
+    "StateChange": "states",
+    "StreamState": "states",
+    **dict.fromkeys(("DepthFrame", "DepthKind", "Estimate", "Frame", "Intrinsics", "ModelInfo", "StreamInfo"), "types"),
 }
-"""Loaded at first use, so that the import stays fast: torch, OpenCV and PyAV come with these."""
+"""Loaded at first use, so that the import stays fast: torch, OpenCV, PyAV and NumPy come with these."""
 
 __all__ = [
     "ConfigError",

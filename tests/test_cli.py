@@ -209,6 +209,19 @@ def test_ctrl_c_while_the_model_loads_says_so(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+def test_ctrl_c_while_the_command_loads_says_so() -> None:
+    code = (
+        "import sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'numpy': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "from streamdepth.__main__ import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
 def test_ctrl_c_while_a_camera_does_not_answer_says_so(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(60)

@@ -45,7 +45,7 @@ def bench(
 
     if quick:
         frames, rounds = 12, 2
-    facts = JsonOutput(json, overwrite=settings.overwrite)
+    facts = JsonOutput(json, overwrite=settings.overwrite, inputs=[clip])
     with tempfile.TemporaryDirectory(prefix="streamdepth-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         path = clip or folder / "testsrc2.mp4"

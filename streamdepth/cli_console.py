@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,15 +74,16 @@ def print_table(table: Table) -> None:
 class JsonOutput:
     """Facts as JSON, to a file or, for `-`, to standard output, which then holds nothing else.
 
-    Raises SinkOpenError at once when the file could not be written.
+    Raises SinkOpenError at once when the file could not be written, or is one of the `inputs`.
     """
 
-    def __init__(self, path: Path | None, *, overwrite: bool = False) -> None:
-        from streamdepth.sinks.output import check_output
+    def __init__(self, path: Path | None, *, overwrite: bool = False, inputs: Iterable[Path | None] = ()) -> None:
+        from streamdepth.sinks.output import check_apart, check_output
 
         self.is_printed = path == Path("-")
         self._path, self._overwrite = path, overwrite
         if path and not self.is_printed:
+            check_apart([path], inputs)
             check_output(path, overwrite=overwrite)
 
     def write(self, facts: dict[str, Any]) -> None:

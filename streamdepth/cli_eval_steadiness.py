@@ -55,7 +55,7 @@ def steadiness(
 
     if not (video or generated):
         raise ConfigError("nothing was given to compare on; name videos or sets with rgb/ and depth/, or --generated")
-    facts = JsonOutput(json, overwrite=settings.overwrite)
+    facts = JsonOutput(json, overwrite=settings.overwrite, inputs=video or ())
     rows: list[Row] = []
     try:
         with closing(build.make_estimator(settings)) as estimator:

@@ -60,6 +60,9 @@ def temporal(
     settings = settings_from({**given, "quiet": quiet, "verbose": verbose, "more": more})
     _check_outputs(plot, side_by_side, settings)
     facts = JsonOutput(json, overwrite=settings.overwrite)
+    from streamdepth.sinks.output import check_apart
+
+    check_apart([None if facts.is_printed else json, plot, side_by_side], [video, depth, raw, truth])
     try:
         with ExitStack() as stack:
             job = _Job(video, settings, stack)

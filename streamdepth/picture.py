@@ -12,7 +12,7 @@ from streamdepth.edges import with_edges
 from streamdepth.render import check_look, render
 from streamdepth.sinks.images import check_picture, write_depth_picture
 from streamdepth.sinks.models import SUFFIXES, Shape, check_model, words_about, write_model
-from streamdepth.sinks.output import check_output, complete_file
+from streamdepth.sinks.output import check_apart, check_output, complete_file
 from streamdepth.types import DepthFrame
 
 LOOKS = (".jpg", ".jpeg", ".webp")
@@ -28,8 +28,9 @@ def convert_picture(picture: str, settings: Settings) -> tuple[DepthFrame, list[
     """
     check_look(settings.style, settings.colormap, settings.video.alpha)
     outputs = _outputs(settings)
+    check_apart((path for path, _ in outputs), [picture])
     for path, shape in outputs:
-        check_output(path, overwrite=settings.overwrite, origin=Path(picture))
+        check_output(path, overwrite=settings.overwrite)
         if shape is not None:
             check_model(path, shape)
         elif path.suffix.lower() not in LOOKS:

@@ -163,6 +163,37 @@ def _start(*arguments: object) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "streamdepth", *map(str, arguments)], stderr=subprocess.PIPE)
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("convert", "in.mp4", "-o", "out.mp4", "--stats", "./in.mp4"),
+        ("convert", "in.mp4", "--depth-out", "d.mkv", "--stats", "link.mp4"),
+        ("convert", "in.mp4", "-o", "x.mkv", "--depth-out", "./x.mkv"),
+        ("convert", "in.mp4", "-o", "x.mp4", "--stats", "x.mp4"),
+        ("convert", "in.mp4", "--depth-out", "d.mkv", "--stats", "d.mkv.json"),
+        ("image", "photo.png", "-o", "x.ply", "--ply", "./x.ply"),
+        ("image", "photo.png", "-o", "photo.png"),
+        ("eval", "temporal", "in.mp4", "--json", "in.mp4"),
+        ("eval", "temporal", "in.mp4", "--side-by-side", "in.mp4"),
+        ("eval", "temporal", "in.mp4", "--plot", "x.png", "--json", "x.png"),
+        ("eval", "steadiness", "in.mp4", "--json", "in.mp4"),
+        ("bench", "in.mp4", "--quick", "--json", "in.mp4"),
+    ],
+    ids=" ".join,
+)
+def test_no_output_replaces_an_input_or_another_output(
+    cli, clip: Path, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(clip.parent)
+    Path("link.mp4").hardlink_to(clip)
+    Image.new("RGB", (64, 48)).save("photo.png")
+    before = {path.name: path.read_bytes() for path in clip.parent.iterdir()}
+    done = cli(*flags, "--overwrite")
+    assert done.code in (2, 5)
+    assert "is the input itself" in done.err or "two outputs have the same name" in done.err
+    assert {path.name: path.read_bytes() for path in clip.parent.iterdir()} == before
+
+
 def _wait_for_part(folder: Path) -> None:
     deadline = time.monotonic() + 60
     while not any(p.stat().st_size > 0 for p in folder.glob(".*part*")):

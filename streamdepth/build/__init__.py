@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from streamdepth.build.describe import describe
 from streamdepth.build.models import lazy_estimator, make_estimator, make_network, make_network_estimator
 from streamdepth.build.naming import DEPTH_PICTURES, named, stems
-from streamdepth.build.outputs import make_folder, make_recorders, make_sinks
+from streamdepth.build.outputs import check_names, make_folder, make_recorders, make_sinks
 from streamdepth.build.pace import keep_pace, make_pace, make_paced
 from streamdepth.build.references import make_reference
 from streamdepth.build.sources import is_file, is_picture, make_source
@@ -53,6 +53,7 @@ def pipeline(
     """
     if not settings.source:
         raise ConfigError("no source was given; name a camera's number, a file, a folder or a URL")
+    check_names(settings)
     streams = [_make_stream(address, name, settings) for address, name in named(settings)]
 
     def load(wanted: Settings) -> Estimator:

@@ -14,6 +14,7 @@ from streamdepth.build.naming import DEPTH_PICTURES, stems
 from streamdepth.build.robots import ROBOT_FILES, make_publisher, make_robot_file
 from streamdepth.config import Settings
 from streamdepth.errors import ConfigError, SinkOpenError
+from streamdepth.sinks.output import check_apart, sidecar_of
 from streamdepth.stages import Sink
 
 if TYPE_CHECKING:
@@ -37,6 +38,15 @@ def make_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
             )
         )
     return sinks
+
+
+def check_names(settings: Settings) -> None:
+    """Before anything is opened. Raises ConfigError where two outputs have one name, SinkOpenError for an input's."""
+    wanted = settings.output, settings.depth_out, settings.points, settings.mesh, settings.stats
+    files = [path for path in wanted if path and path.suffix]  # the others are folders, which may be shared
+    depth = settings.depth_out
+    has_sidecar = depth is not None and depth.suffix.lower() in (".mkv", ".mp4", *DEPTH_PICTURES)
+    check_apart([*files, sidecar_of(depth) if depth and has_sidecar else None], settings.source)
 
 
 def make_recorders(settings: Settings, name: str | None = None) -> list[Sink]:

@@ -8,14 +8,15 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import combinations
 from pathlib import Path
 from typing import IO
 
 import av
 
-from streamdepth.errors import DiskFullError, SinkOpenError, SinkWriteError
+from streamdepth.errors import ConfigError, DiskFullError, SinkOpenError, SinkWriteError
 from streamdepth.numbered import around
 
 try:
@@ -50,10 +51,25 @@ def check_output(path: Path, *, overwrite: bool = False, origin: Path | None = N
         raise SinkOpenError(f"'{path}' exists already; use --overwrite (overwrite=True) or choose another name")
 
 
-def _is_same(path: Path, origin: Path) -> bool:
+def check_apart(outputs: Iterable[Path | None], inputs: Iterable[str | Path | None] = ()) -> None:
+    """Raises ConfigError where two outputs of a run are one file, SinkOpenError where one is an input.
+
+    Of paths that are None, nothing is asked.
+    """
+    paths = [path for path in outputs if path is not None]
+    origins = [Path(origin) for origin in inputs if origin is not None]
+    for path in paths:
+        if any(_is_same(path, origin) for origin in origins):
+            raise SinkOpenError(f"the output '{path}' is the input itself; choose another name")
+    for first, second in combinations(paths, 2):
+        if _is_same(first, second):
+            raise ConfigError(f"two outputs have the same name, '{first}' and '{second}'; give each its own")
+
+
+def _is_same(path: Path, other: Path) -> bool:
     try:
-        return path.samefile(origin)
-    except OSError:  # `origin` is not there, or cannot be a file's name
+        return path.resolve() == other.resolve() or path.samefile(other)
+    except OSError:  # one is not there, or cannot be a file's name
         return False
 
 

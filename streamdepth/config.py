@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from streamdepth.errors import ConfigError
+from streamdepth.redact import redact_text
 
 Style = Literal["overlay", "depth", "side-by-side"]
 Edges = Literal["plain", "guided"]
@@ -70,7 +71,7 @@ class RobotSettings(_Section):
     """The messages in .mcap."""
     encoding: Literal["32FC1", "16UC1"] = "32FC1"
     """Of the depth: metres, or millimetres."""
-    namespace: str = Field("/camera", pattern=r"^(/[A-Za-z_]\w*)+$")
+    namespace: str = Field("/camera", pattern=r"^(/[A-Za-z_][A-Za-z0-9_]*)+$")
     frame_id: str | None = Field(None, min_length=1)
     """The camera's optical frame; None: the source's own, or NAMESPACE_optical_frame."""
     points: bool = False
@@ -274,7 +275,7 @@ def load(path: Path | None, assignments: list[str] | None = None, flags: dict[st
         _assign(values, assignment)
     for key, value in (flags or {}).items():
         if isinstance(value, dict):  # a section: what it does not name stays
-            values[key] = {**values.get(key, {}), **value}
+            _section(values, key).update(value)
         elif value is not None:
             values[key] = value
     return make(values, str(path) if path else "settings")
@@ -292,7 +293,8 @@ def make(values: dict[str, Any], where: str = "settings") -> Settings:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:  # of a text, errors would quote the line, and with it a secret
+            values = yaml.safe_load(file)
     except OSError as error:
         raise ConfigError(f"cannot read the configuration '{path}': {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -310,19 +312,31 @@ def _assign(values: dict[str, Any], assignment: str) -> None:
         raise ConfigError(f"'{assignment}' is no assignment; write --set key=value, such as --set video.crf=18")
     *path, last = key.split(".")
     for part in path:
-        values = values.setdefault(part, {})
-        if not isinstance(values, dict):
-            raise ConfigError(f"'{assignment}': '{part}' holds a value, not a section")
+        values = _section(values, part)
     try:
         values[last] = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"'{assignment}': the value is not valid YAML") from error
+        raise ConfigError(f"'{redact_text(assignment)}': the value is not valid YAML") from error
+
+
+def _section(values: dict[str, Any], key: str) -> dict[str, Any]:
+    """The settings below `key`, to be changed; it may be empty. Raises ConfigError where it holds something else."""
+    if values.get(key) is None:
+        values[key] = {}
+    if not isinstance(values[key], dict):
+        raise ConfigError(f"'{key}' holds a value, not a section with settings of its own")
+    return cast("dict[str, Any]", values[key])
+
+
+_SECRET = {"token"}
+"""Settings whose values are shown nowhere."""
 
 
 def _explain(error: Any) -> str:
     path = ".".join(str(p) for p in error["loc"])
     if error["type"] != "extra_forbidden":
-        return f"{path}: {error['msg']}, not {error['input']!r}"
+        given = "" if path.rpartition(".")[2] in _SECRET else f", not {redact_text(repr(error['input']))}"
+        return f"{path}: {error['msg']}{given}"
     allowed = _keys(error["loc"][:-1])
     near = difflib.get_close_matches(str(error["loc"][-1]), allowed, 1)
     hint = f"did you mean '{near[0]}'?" if near else f"allowed: {', '.join(allowed)}"

@@ -66,5 +66,39 @@ def test_wrong_assignments(tmp_path: Path, assignment: str) -> None:
         config.load(_file(tmp_path, "model: nano"), [assignment])
 
 
+@pytest.mark.parametrize("text", ["web:\n", "web: {port: 1}\n", ""])
+def test_an_empty_section_takes_flags_and_assignments(tmp_path: Path, text: str) -> None:
+    settings = config.load(_file(tmp_path, text), ["web.port=2"], {"web": {"token": "x"}})
+    assert (settings.web.port, settings.web.token) == (2, "x")
+    assert config.load(_file(tmp_path, text), [], {"web": {"port": 3}}).web.port == 3
+
+
+def test_a_section_that_is_a_value_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'web' holds a value"):
+        config.load(_file(tmp_path, "web: [8000]"), [], {"web": {"port": 3}})
+
+
+@pytest.mark.parametrize("text", ["web: {token: 12345678}", "web: {token: [12345678]}", "web: {token: 12345678: }: x"])
+def test_a_secret_is_not_in_what_is_said_of_it(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.load(_file(tmp_path, text))
+    assert "12345678" not in str(caught.value)
+    with pytest.raises(ConfigError) as caught:
+        config.load(None, ["web.token=[12345678"])
+    assert "12345678" not in str(caught.value)
+
+
+def test_an_address_in_the_wrong_place_loses_its_password(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"size.*camera\.local") as caught:
+        config.load(_file(tmp_path, "size: rtsp://user:geheim@camera.local/x"))
+    assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize("namespace", ["camera", "/büro", "/1", "/a/"])
+def test_a_namespace_that_ros_would_refuse(namespace: str) -> None:
+    with pytest.raises(ConfigError, match=r"robot\.namespace"):
+        config.make({"robot": {"namespace": namespace}})
+
+
 def test_settings_can_be_keys() -> None:
     assert len({config.make({"model": "nano"}), config.make({"model": "nano"})}) == 1

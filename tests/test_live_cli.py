@@ -15,6 +15,7 @@ import rtsp_server
 
 from streamdepth import config
 from streamdepth.build.web import patient, serving
+from streamdepth.errors import ConfigError
 
 
 @pytest.mark.usefixtures("quick_model")
@@ -60,6 +61,36 @@ def test_a_page_begins_with_the_cameras_that_are_there_and_waits_for_the_others(
                 served.pipeline.stop()
                 run.join()
                 late.stop()
+
+
+@pytest.mark.usefixtures("quick_model")
+def test_a_page_names_the_outputs_of_all_that_it_shows(tmp_path: Path) -> None:
+    web, clip = {"browser_camera": True, "folder": tmp_path}, "lavfi:testsrc2"
+    chosen = config.make({"source": clip, "web": web, "depth_out": tmp_path / "out"})
+    with serving(chosen) as served:
+        names = [stream.sinks[0].path for stream in served.pipeline.streams]  # type: ignore[attr-defined]
+        assert list(served.streams) == ["lavfi_testsrc2", "browser"]
+    assert names == [tmp_path / "out" / f"{name}.mkv" for name in ("lavfi_testsrc2", "browser")]
+    with (
+        pytest.raises(ConfigError, match="2 sources need a folder"),
+        serving(chosen.model_copy(update={"depth_out": tmp_path / "d.mkv"})),
+    ):
+        pass
+
+
+@pytest.mark.usefixtures("quick_model")
+def test_a_page_with_a_browsers_camera_alone_names_its_points(tmp_path: Path) -> None:
+    with serving(config.make({"web": {"browser_camera": True}, "ply_every": 2})) as served:
+        (stream,) = served.pipeline.streams
+        assert str(stream.sinks[0].pattern) == "browser_%06d.ply"  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("quick_model")
+def test_a_page_shows_an_address_that_is_too_long_for_a_file() -> None:
+    long = "lavfi:testsrc2," + ",".join(["null"] * 100)
+    with serving(config.make({"source": long})) as served:
+        (shown,) = served.streams.values()
+        assert shown.title == long
 
 
 def test_a_page_tries_its_cameras_for_ever_unless_told_otherwise() -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
 from rerun_server import columns, listening, wait
+
+from streamdepth import config
+from streamdepth.build.naming import stems
+from streamdepth.build.robots import robot_options
 
 ROOT = Path(__file__).parent.parent
 FRAMES = 12
@@ -33,6 +38,19 @@ def test_a_clip_goes_to_mcap_and_rerun(tmp_path, monkeypatch, cli) -> None:
     assert 0.5 < np.nanmedian(values) < 6  # metres of a room
     assert scans[0].range_max == 5
     assert np.isfinite(scans[0].ranges).mean() > 0.5
+
+
+def test_names_of_several_cameras_are_what_ros_allows_and_apart() -> None:
+    found = stems(["a/Büro.mp4", "b/Boro.mp4", "c/a  _b.mp4", "Ж.mp4", "Я.mp4"])
+    assert found[:3] == ["Büro", "Boro", "a_b"]
+    settings = config.make({"robot": {"frame_id": "optical"}})
+    options = [robot_options(settings, name) for name in found]
+    for names in ([o.namespace for o in options], [o.frame_id for o in options]):
+        assert len(set(names)) == len(names)
+        assert all(re.fullmatch(r"/?[A-Za-z](_?[A-Za-z0-9])*", name, re.ASCII) for name in names), names
+    alone = robot_options(settings)
+    assert (alone.namespace, alone.frame_id) == ("/camera", "optical")
+    assert robot_options(config.make({}), "x").frame_id is None
 
 
 def _depths(path: Path) -> int:

@@ -15,20 +15,33 @@ DEPTH_PICTURES = (".png", ".exr", ".npz")
 
 
 def named(settings: Settings) -> list[tuple[str, str | None]]:
-    """Each source with the stem of its outputs: None for a single source, whose outputs are named in full."""
-    if len(settings.source) == 1:
-        return [(settings.source[0], None)]
+    """Each source with the stem of its outputs, as `output_names` says. Raises ConfigError as that does."""
+    return list(zip(settings.source, output_names(settings, stems(settings.source)), strict=True))
+
+
+def output_names(settings: Settings, names: Sequence[str]) -> Sequence[str | None]:
+    """The stems of the outputs of all streams: their names, or None for a single one, whose outputs are named in full.
+
+    Raises ConfigError where several streams would go into one file.
+    """
+    if len(names) == 1:
+        return [None]
     for path in (settings.output, settings.depth_out, settings.points, settings.mesh):
         if path and path.suffix:
-            raise ConfigError(f"{len(settings.source)} sources need a folder to write to, not the file '{path}'")
-    return list(zip(settings.source, stems(settings.source), strict=True))
+            raise ConfigError(f"{len(names)} sources need a folder to write to, not the file '{path}'")
+    return names
 
 
 def stems(addresses: Sequence[str]) -> list[str]:
     """A file name's stem for each address, no two the same."""
     found: list[str] = []
     for address in addresses:
-        stem = "stream" if "://" in address else re.sub(r"\W+", "_", Path(address).stem).strip("_") or "stream"
+        stem = "stream" if "://" in address else re.sub(r"[\W_]+", "_", Path(address).stem).strip("_") or "stream"
         numbered = (stem if n == 1 else f"{stem}_{n}" for n in itertools.count(1))
         found.append(next(name for name in numbered if name not in found))
     return found
+
+
+def ros_name(stem: str) -> str:
+    """One of `stems` as ROS allows names: letters beyond ASCII become their numbers, which keeps names apart."""
+    return "".join(c if c.isascii() else f"u{ord(c):04x}" for c in stem)

@@ -65,7 +65,7 @@ def _model_sinks(settings: Settings, name: str | None) -> Iterator[Sink]:
     """Points and meshes; several sources have folders."""
     points, every = settings.points, settings.ply_every
     if every and not (points or settings.mesh):
-        points = Path(f"{stems(settings.source)[0]}_%06d.ply") if name is None else Path()
+        points = Path(f"{stems(settings.source or ('browser',))[0]}_%06d.ply") if name is None else Path()
     wanted: list[tuple[Path | None, Shape]] = [(points, "points"), (settings.mesh, "mesh")]
     for path, shape in wanted:
         if path is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from streamdepth.build.naming import ros_name
 from streamdepth.config import Settings
 from streamdepth.errors import ConfigError
 from streamdepth.stages import Sink
@@ -55,15 +56,16 @@ def make_publisher(target: str, settings: Settings, name: str | None = None) -> 
 
 
 def robot_options(settings: Settings, name: str | None = None) -> RobotOptions:
-    """`name`: of the stream, when there are several; a part of its namespace then."""
+    """`name`: of the stream, when there are several; a part of its namespace and of the camera's frame then."""
     from streamdepth.obstacles import Band
     from streamdepth.sinks.robots.observation import RobotOptions
 
     robot = settings.robot
     pitch = robot.pitch if robot.pitch is not None else settings.camera_pitch or 0.0
+    suffix = "" if name is None else f"_{ros_name(name)}"
     return RobotOptions(
-        namespace=robot.namespace if name is None else f"{robot.namespace}_{name}",
-        frame_id=robot.frame_id,
+        namespace=robot.namespace + suffix,
+        frame_id=robot.frame_id and robot.frame_id + suffix,
         encoding=robot.encoding,
         points=robot.points,
         scan=robot.scan,

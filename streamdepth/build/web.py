@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from streamdepth import build
+from streamdepth.build.naming import output_names
 from streamdepth.build.references import make_reference
 from streamdepth.config import Settings
 from streamdepth.control import Control, ModelControls, StreamControls
@@ -52,7 +54,12 @@ def serving(settings: Settings) -> Iterator[Served]:
     failures: list[str] = []
     estimator = _estimator(settings, model, failures)
     folder = Folder(settings.web.folder)
-    pairs = [_stream(name, address, settings, folder) for name, address in _sources(settings).items()]
+    sources = _sources(settings)
+    outputs = output_names(settings, list(sources))
+    pairs = [
+        _stream(name, address, settings, folder, build.make_sinks(settings, output))
+        for (name, address), output in zip(sources.items(), outputs, strict=True)
+    ]
     pipeline = build.make_pipeline([stream for _, stream in pairs], estimator, settings, on_state=_tell_waiting)
     try:
         streams = {served.name: served for served, _ in pairs}
@@ -94,13 +101,13 @@ def bind_of(settings: Settings) -> Bind:
 
 def _sources(settings: Settings) -> dict[str, str | None]:
     """Name -> address; None is a browser's camera."""
-    named: dict[str, str | None] = dict(zip(build.stems(settings.source), settings.source, strict=True))
-    if settings.web.browser_camera:
-        named["browser" if "browser" not in named else "browser_camera"] = None
-    return named
+    addresses = [*settings.source, *[None] * settings.web.browser_camera]
+    return dict(zip(build.stems([address or "browser" for address in addresses]), addresses, strict=True))
 
 
-def _stream(name: str, address: str | None, settings: Settings, folder: Folder) -> tuple[ServedStream, Stream]:
+def _stream(
+    name: str, address: str | None, settings: Settings, folder: Folder, outputs: Sequence[Sink]
+) -> tuple[ServedStream, Stream]:
     first = StreamControls(settings.style, settings.colormap, settings.smooth, settings.range)
     control, motion = Control(first, _check), MotionTracker()
     live, recorder = LiveSink(), RecorderSink(folder, name, partial(_recording, settings))
@@ -112,7 +119,7 @@ def _stream(name: str, address: str | None, settings: Settings, folder: Folder) 
     stream = Stream(
         GatedSource(source, lambda: control.value.paused),
         stabilizer,
-        [*build.make_sinks(settings, name if len(settings.source) > 1 else None), recorder, live],
+        [*outputs, recorder, live],
         FlowCarrier(motion=motion) if settings.refresh else None,
         redact(address) if address else "browser camera",
     )
@@ -137,8 +144,8 @@ def _title(address: str | None) -> str:
         return "browser camera"
     if address.isdecimal():
         return f"camera {address}"
-    is_file = "://" not in address and Path(address).exists()
-    return Path(address).name if is_file else redact(address)
+    is_there = "://" not in address and os.path.exists(address)  # no error for what is too long for a file's name
+    return Path(address).name if is_there else redact(address)
 
 
 def _check(wanted: StreamControls) -> None:

@@ -131,9 +131,9 @@ def stream(source: str | int | Path, model: str = "nano", **settings: Any) -> It
     Raises StreamDepthError as the stages do.
     """
     chosen = config.make({"source": str(source), "model": model, **settings})
-    if chosen.output or chosen.push or chosen.depth_out or chosen.window or chosen.publish:
-        raise ConfigError("stream() yields frames and writes nothing; use convert() for output, depth_out or publish")
     with build.pipeline(chosen) as pipeline:
+        if any(stream.sinks for stream in pipeline.streams):
+            raise ConfigError("stream() yields frames and writes nothing; use convert() for outputs")
         yield from pipeline.frames()
 
 

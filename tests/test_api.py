@@ -85,9 +85,12 @@ def test_mistakes_are_the_trees_errors(tmp_path: Path) -> None:
         next(streamdepth.stream(tmp_path / "no.mp4", **SMALL))
 
 
-def test_stream_refuses_outputs(clip: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "output", [{"depth_out": "d.mkv"}, {"points": "%06d.ply"}, {"mesh": "%06d.glb"}, {"ply_every": 3}]
+)
+def test_stream_refuses_outputs(clip: Path, output: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=r"use convert\(\)"):
-        next(streamdepth.stream(clip, depth_out=tmp_path / "d.mkv"))
+        next(streamdepth.stream(clip, **output))
 
 
 def test_a_new_colour_map_loads_no_model_anew(monkeypatch, picture: Image.Image) -> None:

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from streamdepth.redact import redact_text
 from streamdepth.stats import Report, Stats, StreamReport
 from streamdepth.streams import Stream
 from streamdepth.types import ModelInfo
@@ -42,7 +43,7 @@ def report_of(
         engine=model.engine,
         device=model.device,
         precision=model.precision,
-        notices=(*_notices(streams), *map(str, lost)),
+        notices=(*_notices(streams), *(redact_text(str(error)) for error in lost)),
         streams=tuple(each),
     )
 

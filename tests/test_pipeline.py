@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from fractions import Fraction
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -120,6 +121,19 @@ def test_a_lost_source_is_a_notice_when_partial_is_allowed() -> None:
     report = Pipeline([_stream(FailingSource(after=7), sink)], ConstantEstimator(), allow_partial=True).run()
     assert report.written == 7
     assert any("after 7 of 30" in notice for notice in report.notices)
+
+
+def test_a_lost_source_is_reported_without_its_password() -> None:
+    class Lost(FailingSource):
+        def read(self) -> NoReturn:
+            raise SourceLostError("rtsp://user:geheim@camera.local/x went away")
+
+    pipeline = Pipeline([_stream(Lost(), RecordingSink())], ConstantEstimator())
+    with pytest.raises(SourceLostError):
+        pipeline.run()
+    text = json.dumps(pipeline.report().as_json())
+    assert "camera.local/x went away" in text
+    assert "geheim" not in text
 
 
 def test_a_lost_stream_never_touches_another() -> None:

@@ -303,6 +303,21 @@ def test_too_little_room_is_said_at_once(tmp_path, monkeypatch) -> None:
     assert names(tmp_path) == []
 
 
+def test_a_folder_that_vanishes_is_said(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("streamdepth.sinks.room._LOOK_SECONDS", 0)
+    folder, inner = tmp_path / "gone", RecordingSink()
+    folder.mkdir()
+    sink = RoomGuard(inner, folder / "a.mp4", min_free_bytes=0)
+    info, items = live(1)
+    sink.open(info, MODEL)
+    folder.rmdir()
+    with pytest.raises(SinkWriteError, match=r"a\.mp4' failed: No such file"):
+        sink.write(items[0])
+    with pytest.raises(SinkWriteError, match="No such file"):
+        sink.open(info, MODEL)
+    assert inner.discarded
+
+
 def test_a_file_may_use_the_last_of_the_disk(tmp_path, monkeypatch) -> None:
     Disk(monkeypatch, free=100e6)
     info, items = stream(3)

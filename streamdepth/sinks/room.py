@@ -6,7 +6,8 @@ import shutil
 import time
 from pathlib import Path
 
-from streamdepth.errors import DiskFullError
+from streamdepth.errors import DiskFullError, SinkWriteError
+from streamdepth.sinks.output import writing
 from streamdepth.stages import Sink
 from streamdepth.types import DepthFrame, ModelInfo, StreamInfo
 
@@ -32,10 +33,13 @@ class RoomGuard(Sink):
     def open(self, info: StreamInfo, model: ModelInfo) -> None:
         self._is_live, self._shortage = info.is_live, ""
         self.sink.open(info, model)
-        self._look()
-        if self._shortage:
+        try:
+            self._look()
+            if self._shortage:
+                raise DiskFullError(f"{self._shortage}; nothing was recorded")
+        except SinkWriteError:
             self.sink.discard()
-            raise DiskFullError(f"{self._shortage}; nothing was recorded")
+            raise
 
     def write(self, item: DepthFrame) -> None:
         self.sink.write(item)
@@ -43,9 +47,13 @@ class RoomGuard(Sink):
             self._look()
 
     def _look(self) -> None:
+        if not self._is_live:
+            return
         self._looked_at = time.monotonic()
-        free, needed = shutil.disk_usage(self.path.parent).free, self.min_free_bytes + self.sink.bytes_to_finish
-        if self._is_live and free < needed:
+        with writing(self.path):
+            free = shutil.disk_usage(self.path.parent).free
+        needed = self.min_free_bytes + self.sink.bytes_to_finish
+        if free < needed:
             self._shortage = (
                 f"the disk of '{self.path}' has {free / 1e6:.0f} MB free, and {needed / 1e6:.0f} MB are to stay free; "
                 "make room, record elsewhere, or lower --min-free-mb"

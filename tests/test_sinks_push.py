@@ -16,6 +16,7 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import pytest
@@ -253,7 +254,7 @@ def test_a_server_that_stays_away_is_an_error_with_its_reason() -> None:
         sink = PushSink(address, timeout_seconds=20, reconnect_seconds=0.5)
         sink.open(live(1, 128, 96)[0], MODEL)
         write(sink, [next(frames) for _ in range(5)])
-    with pytest.raises(SinkWriteError, match=r"nothing listens.*did not come back in 0.5 seconds") as caught:
+    with pytest.raises(SinkWriteError, match=r"nothing listens.*did not come back for good in 0.5 seconds") as caught:
         until(lambda: sink.write(next(frames)), "the error")
     assert "geheim" not in str(caught.value)
     sink.close()
@@ -272,6 +273,44 @@ def test_a_server_that_closes_each_connection_is_not_asked_without_end() -> None
         with pytest.raises(SinkWriteError, match="did not come back"):
             until(refuse, "the error")
     sink.close()
+
+
+class BrieflyConnected:
+    """A sender whose server takes two frames, a second each, and goes."""
+
+    def __init__(self, now: list[float]) -> None:
+        self._now, self._since = now, now[0]
+
+    @property
+    def age_seconds(self) -> float:
+        return self._now[0] - self._since
+
+    def send(self, *_: object) -> None:
+        self._now[0] += 1
+        if self.age_seconds > 2:
+            raise push._GoneError("it hung up")
+
+    def kill(self) -> None:
+        pass
+
+
+def test_the_time_in_which_a_server_is_back_does_not_count_as_away(monkeypatch) -> None:
+    now, frames, sent = [0.0], endless(), []
+    monkeypatch.setattr(push, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(push, "_Sender", lambda _: BrieflyConnected(now))
+    sink = PushSink("tcp://127.0.0.1:1", reconnect_seconds=2.0)
+    sink.open(live(1, 128, 96)[0], MODEL)
+
+    def write_all() -> None:
+        while now[0] < 100:
+            before = sink.skipped
+            sink.write(next(frames))
+            now[0] += 0.25 * (sink.skipped > before)
+            sent.append(sink.skipped == before)
+
+    with pytest.raises(SinkWriteError, match=r"it hung up.*did not come back for good in 2 seconds"):
+        write_all()
+    assert sum(sent) > 4  # of more than two connections, whose seconds alone are more than those to be away
 
 
 def test_a_sender_that_is_killed_is_started_again() -> None:

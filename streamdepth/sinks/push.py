@@ -168,6 +168,7 @@ class PushSink(Sink):
             if self._away is None or sender.age_seconds > _HEALTHY_SECONDS:
                 self._away = _Away(self.reconnect_seconds)
             else:
+                self._away.was_back_for(sender.age_seconds)
                 self._note_failure(self._away, str(error))
 
     def _reconnect(self, job: Job) -> _Sender | None:
@@ -185,7 +186,7 @@ class PushSink(Sink):
         if away.failed():
             self.discard()
             raise SinkWriteError(
-                f"{self.name} went away ({reason}) and did not come back in {self.reconnect_seconds:g} seconds"
+                f"{self.name} went away ({reason}) and did not come back for good in {self.reconnect_seconds:g} seconds"
             )
 
     def close(self) -> None:
@@ -207,7 +208,7 @@ class _GoneError(Exception):
 
 
 class _Away:
-    """When to try again to reach a server: after pauses as `Backoff` says, for `limit_seconds`."""
+    """When to try again to reach a server: after pauses as `Backoff` says, for `limit_seconds` of its being away."""
 
     def __init__(self, limit_seconds: float) -> None:
         self._until = time.monotonic() + limit_seconds
@@ -216,6 +217,10 @@ class _Away:
     @property
     def is_due(self) -> bool:
         return time.monotonic() >= self._next
+
+    def was_back_for(self, seconds: float) -> None:
+        """Does not count that time, in which it was there."""
+        self._until += seconds
 
     def failed(self) -> bool:
         """Notes a failed attempt; whether it was the last one."""

@@ -16,10 +16,12 @@ from media import write_video
 
 import streamdepth
 from streamdepth import build, config, remote
-from streamdepth.errors import SourceOpenError
+from streamdepth.errors import SinkWriteError, SourceOpenError
 from streamdepth.fleet import jobs
 from streamdepth.fleet.manifest import Manifest, Row
-from streamdepth.testing import ConstantEstimator
+from streamdepth.sinks.remote import RemoteSink
+from streamdepth.testing import ConstantEstimator, RecordingSink
+from streamdepth.types import StreamInfo
 
 fsspec = pytest.importorskip("fsspec")
 
@@ -196,6 +198,40 @@ def test_a_storage_that_cannot_tell_fails_its_file_alone(
     assert done.code == 5, done.err
     assert "2 of 3 files are done, 1 failed" in done.err
     assert "hush" not in done.err
+
+
+def test_what_cannot_be_stored_as_a_whole_does_not_appear(memory: Any, clip: Path, monkeypatch) -> None:
+    put, stored = type(memory).put_file, list[str]()
+
+    def put_one(self, source: str, path: str, **more: Any) -> None:
+        if stored:
+            raise ConnectionError("gone")
+        stored.append(path)
+        put(self, source, path, **more)
+
+    monkeypatch.setattr(build, "make_estimator", lambda _: ConstantEstimator())
+    monkeypatch.setattr(type(memory), "put_file", put_one)
+    with pytest.raises(SinkWriteError, match="gone"):
+        streamdepth.convert(clip, None, depth_out="memory://out/clip.mkv")
+    assert memory.find("/") == ["/out/clip.mkv.json"]
+
+
+def test_what_the_writer_says_is_passed_on(memory: Any) -> None:
+    class Writer(RecordingSink):
+        bytes_to_finish = 7
+        idles = 0
+
+        def idle(self) -> None:
+            self.idles += 1
+
+    writer = Writer()
+    sink = RemoteSink("memory://out/x", lambda _: writer)
+    sink.idle()
+    assert sink.bytes_to_finish == 0
+    sink.open(StreamInfo("x", 8, 8), ConstantEstimator().info)
+    sink.idle()
+    assert (writer.idles, sink.bytes_to_finish) == (1, 7)
+    sink.close()
 
 
 @pytest.mark.usefixtures("quick_model")

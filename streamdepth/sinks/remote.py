@@ -16,8 +16,9 @@ from streamdepth.types import DepthFrame, ModelInfo, StreamInfo
 class RemoteSink(Sink):
     """Lets `make(path)` write into a temporary folder (TMPDIR), and at `close` puts all its files beside `address`.
 
-    So nothing appears there before it is complete. Raises SinkOpenError where something is there already and may not
-    be overwritten, and SinkWriteError when it cannot be put there; then nothing is kept.
+    `address` itself comes last: it appears when all is there. Raises SinkOpenError where something is there already and
+    may not be overwritten, and SinkWriteError when it cannot be put there; then `address` is as it was, files beside it
+    may be new, and none is kept here.
     """
 
     def __init__(self, address: str, make: Callable[[Path], Sink], *, overwrite: bool = False) -> None:
@@ -48,6 +49,14 @@ class RemoteSink(Sink):
         if self._sink is not None:
             self._sink.changed(info)
 
+    def idle(self) -> None:
+        if self._sink is not None:
+            self._sink.idle()
+
+    @property
+    def bytes_to_finish(self) -> int:
+        return self._sink.bytes_to_finish if self._sink is not None else 0
+
     @property
     def wants_stop(self) -> bool:
         return self._sink is not None and self._sink.wants_stop
@@ -65,8 +74,9 @@ class RemoteSink(Sink):
         try:
             sink.close()
         finally:
-            where = self.address.rpartition("/")[0]
-            for file in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
+            where, _, name = self.address.rpartition("/")
+            files = [path for path in folder.iterdir() if not path.name.startswith(".")]
+            for file in sorted(files, key=lambda path: (path.name == name, path.name)):
                 remote.store(file, f"{where}/{file.name}", SinkWriteError)
 
     def discard(self) -> None:

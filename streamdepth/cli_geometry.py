@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from streamdepth.config import Settings
     from streamdepth.estimators.recorded import RecordedDepth
+    from streamdepth.geometry import Points
     from streamdepth.types import DepthFrame
 
 Depth = Annotated[
@@ -31,7 +32,7 @@ def volume(
     depth: Depth = None,
     depth_scale: DepthScale = 1000.0,
     heights: Annotated[
-        Path | None, typer.Option("--heights", help="The height map from above: .npz, or .png to look at.")
+        Path | None, typer.Option("--heights", help="The region's height map from above: .npz, or .png to look at.")
     ] = None,
     cell: Annotated[str, typer.Option("--cell", help="Its cells.")] = "1cm",
     max_side: o.MaxSide = None,
@@ -50,12 +51,14 @@ def volume(
     own = ("picture", "region", "depth", "depth_scale", "heights", "cell")
     flags = {k: v for k, v in locals().items() if k not in ("own", *own)}
     settings = settings_from(flags)
-    from streamdepth.geometry import camera_of, ground_plane
+    from streamdepth.geometry import camera_of, ground_plane, height_map
     from streamdepth.geometry import volume as measure
     from streamdepth.metric import length_m
     from streamdepth.sinks.output import check_output
 
     if heights:
+        if heights.suffix.lower() not in (".npz", ".png"):
+            raise ConfigError(f"cannot write heights to '{heights}'; use .npz, or .png to look at")
         check_output(heights, overwrite=settings.overwrite, origin=Path(picture))
     cell_m = length_m(cell)
     item = _metric_item(picture, settings, depth, depth_scale)
@@ -65,7 +68,7 @@ def volume(
         raise ConfigError("there is no ground in the picture to measure from; show some of it around the region")
     found = measure(item.depth, camera, inside, plane)
     if heights:
-        _write_heights(heights, item, plane, cell_m, settings.overwrite)
+        _write_heights(heights, height_map(item.depth, camera, plane, cell_m, inside), cell_m, settings.overwrite)
     if item.intrinsics is None:
         err.print("the camera is unknown: 60 degrees are assumed; --fov or --camera-info tells it")
     out.print(
@@ -113,18 +116,14 @@ def _region(text: str, item: DepthFrame) -> np.typing.NDArray[np.bool_]:
     return mask
 
 
-def _write_heights(path: Path, item: DepthFrame, plane: Any, cell_m: float, overwrite: bool | None) -> None:
+def _write_heights(path: Path, found: Points, cell_m: float, overwrite: bool | None) -> None:
     import numpy as np
     from PIL import Image
 
-    from streamdepth.geometry import camera_of, height_map
     from streamdepth.render import colourise
     from streamdepth.sinks.output import complete_file
     from streamdepth.types import DepthKind
 
-    if path.suffix.lower() not in (".npz", ".png"):
-        raise ConfigError(f"cannot write heights to '{path}'; use .npz, or .png to look at")
-    found = height_map(item.depth, camera_of(item), plane, cell_m)
     with complete_file(path, overwrite=bool(overwrite)) as temporary:
         if path.suffix.lower() == ".npz":
             np.savez_compressed(temporary, heights_m=found, cell_m=cell_m)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamdepth.edges import flying_pixels
+from streamdepth.errors import ConfigError
 from streamdepth.intrinsics import camera_matrix, is_fisheye
 from streamdepth.types import DepthFrame, DepthKind, DepthMap, Image, Intrinsics
 
@@ -26,6 +27,7 @@ ASSUMED_FOV = 60.0
 """Degrees, for pictures of an unknown camera: that of a common phone or webcam."""
 _GRAZING = 0.087
 """The sine of 5 degrees."""
+_MOST_CELLS = 10_000_000
 LOOKING_RATIO = 4.0
 """How many times as far as its nearest the farthest part of relative depth is drawn."""
 
@@ -34,6 +36,8 @@ LOOKING_RATIO = 4.0
 class PointCloud:
     points: Points
     """(N, 3)."""
+    normals: Points
+    """(N, 3) of length 1, towards the camera."""
     colours: npt.NDArray[np.uint8]
     """(N, 3) RGB."""
 
@@ -42,6 +46,8 @@ class PointCloud:
 class Mesh:
     vertices: Points
     """(N, 3)."""
+    normals: Points
+    """(N, 3) of length 1, towards the camera."""
     faces: npt.NDArray[np.int64]
     """(M, 3) indices of vertices, counter-clockwise as the camera sees them."""
     colours: npt.NDArray[np.uint8]
@@ -208,17 +214,29 @@ def volume(depth_m: DepthMap, camera: Intrinsics, region: Mask, plane: Plane) ->
     return Volume(float(parts.sum()), error, area, float(heights[stands].max(initial=0.0)))
 
 
-def height_map(depth_m: DepthMap, camera: Intrinsics, plane: Plane, cell_m: float) -> Points:
+def height_map(
+    depth_m: DepthMap, camera: Intrinsics, plane: Plane, cell_m: float, region: Mask | None = None
+) -> Points:
     """(rows, columns) metres over `plane`, seen from above, highest point of each cell; NaN where nothing was seen.
 
-    Columns run to the camera's right, rows away from it.
+    Columns run to the camera's right, rows away from it. region: an (h, w) mask of the depth map; None: all of it.
+    Raises ConfigError where nothing is known inside, and for more than ten million cells.
     """
-    points = back_project(depth_m, camera).reshape(-1, 3).astype(np.float64)
-    points = points[np.isfinite(points).all(axis=1)]
+    points = back_project(depth_m, camera).astype(np.float64)
+    known = np.isfinite(points).all(axis=-1)
+    points = points[known if region is None else known & region]
+    if not len(points):
+        raise ConfigError("no depth is known in the region; choose another")
     forward = np.array([0.0, 0.0, 1.0]) - plane.normal[2] * plane.normal
     forward /= np.linalg.norm(forward)
     right = np.cross(-plane.normal, forward)
     place = np.stack([points @ forward, points @ right], axis=1)
+    away, across = np.ptp(place, axis=0)
+    if away * across > _MOST_CELLS * cell_m**2:
+        raise ConfigError(
+            f"a height map of {across:.4g} x {away:.4g} m has too many cells of {cell_m:g} m, {_MOST_CELLS:,} at most; "
+            "choose larger ones (--cell), or a region without what is far away"
+        )
     cells = np.floor((place - place.min(axis=0)) / cell_m).astype(np.int64)
     heights = np.full(tuple(cells.max(axis=0) + 1), -np.inf, np.float32)
     np.maximum.at(heights, tuple(cells.T), plane.heights(points.astype(np.float32)))
@@ -265,7 +283,7 @@ def point_cloud(item: DepthFrame) -> PointCloud:
     depth = shape_of(item)
     points = back_project(depth, camera_of(item))
     known = np.isfinite(points[..., 2])
-    return PointCloud(points[known], _colours(item.frame.image, depth)[known])
+    return PointCloud(points[known], _normals(depth, item)[known], _colours(item.frame.image, depth)[known])
 
 
 def mesh(item: DepthFrame) -> Mesh:
@@ -280,7 +298,20 @@ def mesh(item: DepthFrame) -> Mesh:
     height, width = depth.shape
     u, v = np.meshgrid((np.arange(width) + 0.5) / width, 1 - (np.arange(height) + 0.5) / height)
     uv = np.stack([u, v], axis=-1).astype(np.float32)
-    return Mesh(points[known], faces[(faces >= 0).all(axis=1)], _colours(item.frame.image, depth)[known], uv[known])
+    colours, faces = _colours(item.frame.image, depth), faces[(faces >= 0).all(axis=1)]
+    return Mesh(points[known], _normals(depth, item)[known], faces, colours[known], uv[known])
+
+
+def _normals(depth: DepthMap, item: DepthFrame) -> Points:
+    """(h, w, 3) of length 1; straight to the camera where no neighbours tell more."""
+    height, width = depth.shape
+    ray = rays(camera_of(item), width, height)
+    straight = -np.concatenate([ray, np.ones((height, width, 1))], axis=-1)
+    straight /= np.linalg.norm(straight, axis=-1, keepdims=True)
+    if min(height, width) < 2:
+        return straight.astype(np.float32)
+    found = normals(depth, camera_of(item))
+    return np.where(np.isfinite(found), found, straight.astype(np.float32))
 
 
 def _colours(image: Image, depth: DepthMap) -> Image:

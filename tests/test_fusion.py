@@ -50,6 +50,8 @@ def test_a_box_seen_from_all_sides_is_watertight_and_as_large_as_it_is(tmp_path:
         sink.write(item_at(pose, index))
     sink.close()
     read = trimesh.load(tmp_path / "box.ply")
+    assert "vertex_normals" in read._cache.cache  # from the file, not computed
+    assert ((read.vertices * read.vertex_normals).sum(axis=1) > 0.1).mean() > 0.95
     read.merge_vertices()
     whole = max(read.split(only_watertight=False), key=lambda part: len(part.faces))
     assert whole.is_watertight
@@ -129,7 +131,11 @@ def test_the_command_measures_a_box(cli, clip: Path) -> None:
     assert done.code == 0, done.err
     found = float(done.out.split()[1])
     assert found == pytest.approx(np.prod(scene.BOX_M), rel=0.02)
-    assert np.nanmax(np.load(clip / "h.npz")["heights_m"]) == pytest.approx(scene.BOX_M[1], abs=0.003)
+    heights = np.load(clip / "h.npz")["heights_m"]
+    assert np.nanmax(heights) == pytest.approx(scene.BOX_M[1], abs=0.003)
+    part = ("--region", "300,200,60,40", *common, "--heights", clip / "part.npz")
+    assert cli("volume", clip / "rgb" / "0.png", *part).code == 0
+    assert np.load(clip / "part.npz")["heights_m"].size < heights.size / 50
     done = cli("volume", clip / "rgb" / "0.png", "--region", "9999,0,2,2", *common, "--heights", clip / "h.png")
     assert done.code == 2
     assert "outside of the picture" in done.err

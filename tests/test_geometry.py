@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamdepth.errors import ConfigError
 from streamdepth.geometry import (
     back_project,
     fit_plane,
@@ -149,6 +150,24 @@ def test_the_height_map_is_the_box_from_above() -> None:
     rows, columns = np.nonzero(top)
     assert np.ptp(columns) * 0.01 == pytest.approx(scene.BOX_M[0], abs=0.02)
     assert np.ptp(rows) * 0.01 == pytest.approx(scene.BOX_M[2], abs=0.02)
+
+
+def test_a_height_map_is_of_its_region_and_not_endless() -> None:
+    """One pixel far away would be gigabytes of cells."""
+    pose = scene.pose()
+    depth, region = scene.depth_of(pose), scene.on_box(pose)
+    plane = ground_plane(depth, CAMERA)
+    assert plane is not None
+    heights = height_map(depth, CAMERA, plane, 0.01, region)
+    assert (heights.shape[0] * 0.01, heights.shape[1] * 0.01) == pytest.approx(
+        (scene.BOX_M[2], scene.BOX_M[0]), abs=0.03
+    )
+    depth[0, 0], depth[0, -1] = 150, 190
+    assert np.array_equal(height_map(depth, CAMERA, plane, 0.01, region), heights, equal_nan=True)
+    with pytest.raises(ConfigError, match="too many cells"):
+        height_map(depth, CAMERA, plane, 0.01)
+    with pytest.raises(ConfigError, match="no depth is known in the region"):
+        height_map(depth, CAMERA, plane, 0.01, np.zeros_like(region))
 
 
 def test_a_cloud_has_the_pictures_colours() -> None:

@@ -40,6 +40,15 @@ def check_box(points: np.ndarray, colours: np.ndarray) -> None:
     assert box[:, 1].max() == pytest.approx(scene.BOX_M[1], abs=1e-3)
 
 
+def check_normals(points: np.ndarray, normals: np.ndarray) -> None:
+    """Of length 1, in the world up from the floor and away from the box's top and sides."""
+    up, down = np.asarray(normals, np.float64) @ POSE[:3, :3].T, np.asarray(points) @ POSE[:3, :3].T + POSE[:3, 3]
+    assert np.linalg.norm(up, axis=1) == pytest.approx(1, abs=1e-4)
+    floor = np.abs(down[:, 1]) < 1e-3
+    assert (up[floor, 1] > 0.99).mean() > 0.97
+    assert (np.abs(up[~floor]).max(axis=1) > 0.99).mean() > 0.9
+
+
 def test_a_ply_of_points_is_read_by_trimesh_and_plyfile(tmp_path: Path) -> None:
     import trimesh
     from plyfile import PlyData
@@ -47,7 +56,9 @@ def test_a_ply_of_points_is_read_by_trimesh_and_plyfile(tmp_path: Path) -> None:
     write_model(tmp_path / "a.ply", METRIC, "points")
     cloud = trimesh.load(tmp_path / "a.ply")
     check_box(cloud.vertices, cloud.colors)
-    assert "unit: metre" in PlyData.read(tmp_path / "a.ply").comments
+    read = PlyData.read(tmp_path / "a.ply")
+    assert "unit: metre" in read.comments
+    check_normals(cloud.vertices, np.stack([read["vertex"][name] for name in ("nx", "ny", "nz")], axis=1))
 
 
 @pytest.mark.parametrize("name", ["a.ply", "a.obj"])
@@ -59,6 +70,8 @@ def test_a_mesh_is_read_by_trimesh(name: str, tmp_path: Path) -> None:
     assert len(made.faces) > 30_000
     y_up = np.array([1, -1, -1]) if name == "a.obj" else 1
     check_box(made.vertices * y_up, made.visual.vertex_colors)
+    assert "vertex_normals" in made._cache.cache  # from the file, not computed
+    check_normals(made.vertices * y_up, made.vertex_normals * y_up)
 
 
 def test_a_glb_is_valid_has_the_picture_as_texture_and_y_up(tmp_path: Path) -> None:
@@ -69,6 +82,8 @@ def test_a_glb_is_valid_has_the_picture_as_texture_and_y_up(tmp_path: Path) -> N
     (made,) = scene_read.geometry.values()
     assert made.visual.material.baseColorTexture.size == (640, 480)
     check_box(made.vertices * [1, -1, -1], made.visual.to_color().vertex_colors)
+    assert "vertex_normals" in made._cache.cache
+    check_normals(made.vertices * [1, -1, -1], made.vertex_normals * [1, -1, -1])
     assert scene_read.metadata["unit"] == "metre"
 
 
@@ -89,6 +104,10 @@ def test_open3d_reads_a_pcd_and_our_ply(tmp_path: Path) -> None:
         write_model(tmp_path / name, METRIC, "points")
         cloud = o3d.io.read_point_cloud(str(tmp_path / name))
         check_box(np.asarray(cloud.points), np.asarray(cloud.colors) * 255)
+        check_normals(np.asarray(cloud.points), np.asarray(cloud.normals))
+    write_model(tmp_path / "m.ply", METRIC, "mesh")
+    made = o3d.io.read_triangle_mesh(str(tmp_path / "m.ply"))
+    check_normals(np.asarray(made.vertices), np.asarray(made.vertex_normals))
 
 
 @pytest.mark.parametrize(("name", "shape"), [("a.ply", "points"), ("a.obj", "mesh"), ("a.glb", "mesh")])

@@ -125,19 +125,27 @@ class FusionSink(Sink):
 
     def _write(self, surface: Any) -> None:
         assert self._file is not None
-        vertices = np.asarray(surface.vertices, np.float32)
+        surface.normalize_normals()
+        vertices, normals = (np.asarray(part, np.float32) for part in (surface.vertices, surface.vertex_normals))
         self.faces = len(surface.triangles)
         if not self.faces:
             self.notice(f"'{self.path}' is empty: no depth was nearer than {self.farthest_m:g} m")
         colours = np.rint(np.asarray(surface.vertex_colors).reshape(-1, 3) * 255).astype(np.uint8)
         if self.path.suffix.lower() == ".ply":
-            shape = Mesh(vertices, np.asarray(surface.triangles, np.int64), colours, np.zeros((0, 2), np.float32))
+            faces = np.asarray(surface.triangles, np.int64)
+            shape = Mesh(vertices, normals.reshape(-1, 3), faces, colours, np.zeros((0, 2), np.float32))
             write_ply(self._file.temporary, shape, {"kind": "metric", "unit": "metre"})
             return
         import trimesh
 
-        made = trimesh.Trimesh(vertices * UP, np.asarray(surface.triangles), vertex_colors=colours, process=False)
-        made.export(self._file.temporary)
+        made = trimesh.Trimesh(
+            vertices * UP,
+            np.asarray(surface.triangles),
+            vertex_normals=normals.reshape(-1, 3) * UP,
+            vertex_colors=colours,
+            process=False,
+        )
+        made.export(self._file.temporary, include_normals=True)
 
     def discard(self) -> None:
         if self._file is not None:

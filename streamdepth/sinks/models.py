@@ -33,7 +33,8 @@ def check_model(path: Path, shape: Shape) -> None:
 
 
 def write_model(path: Path, item: DepthFrame, shape: Shape, *, overwrite: bool = False) -> None:
-    """Writes one frame's shape; the file appears only when complete. .glb holds the whole picture as texture.
+    """Writes one frame's shape, with normals; the file appears only when complete. .glb holds the whole picture as
+    texture.
 
     Camera's axes in .ply and .pcd (x right, y down, z forward); y up in .glb and .obj, as their viewers expect.
     Raises MissingDependencyError or SinkError.
@@ -147,12 +148,11 @@ def write_ply(path: Path, shape: PointCloud | Mesh, facts: dict[str, str]) -> No
     """Binary, with `facts` as comments; a mesh with its faces."""
     ply = _package(".ply")
     points = shape.vertices if isinstance(shape, Mesh) else shape.points
-    fields = [(name, "<f4") for name in "xyz"] + [(name, "u1") for name in ("red", "green", "blue")]
-    vertices = np.empty(len(points), fields)
-    for i, name in enumerate("xyz"):
-        vertices[name] = points[:, i]
-    for i, name in enumerate(("red", "green", "blue")):
-        vertices[name] = shape.colours[:, i]
+    parts = ((("x", "y", "z"), points), (("nx", "ny", "nz"), shape.normals), (("red", "green", "blue"), shape.colours))
+    vertices = np.empty(len(points), [(name, values.dtype) for names, values in parts for name in names])
+    for names, values in parts:
+        for i, name in enumerate(names):
+            vertices[name] = values[:, i]
     elements = [ply.PlyElement.describe(vertices, "vertex")]
     if isinstance(shape, Mesh):
         faces = np.empty(len(shape.faces), [("vertex_indices", "<i4", (3,))])
@@ -165,6 +165,7 @@ def write_ply(path: Path, shape: PointCloud | Mesh, facts: dict[str, str]) -> No
 def _write_pcd(path: Path, cloud: PointCloud) -> None:
     o3d = _package(".pcd")
     made = o3d.geometry.PointCloud(o3d.utility.Vector3dVector(cloud.points.astype(np.float64)))
+    made.normals = o3d.utility.Vector3dVector(cloud.normals.astype(np.float64))
     made.colors = o3d.utility.Vector3dVector(cloud.colours / 255.0)
     if not o3d.io.write_point_cloud(str(path), made):
         raise OSError("Open3D could not write it")
@@ -174,11 +175,13 @@ def _write_mesh(path: Path, shape: Mesh, image: Image, facts: dict[str, str]) ->
     from PIL import Image as Pillow
 
     trimesh = _package(".glb")
-    made = trimesh.Trimesh(shape.vertices * UP, shape.faces, process=False, metadata=facts)
+    made = trimesh.Trimesh(
+        shape.vertices * UP, shape.faces, vertex_normals=shape.normals * UP, process=False, metadata=facts
+    )
     if path.suffix.lower() == ".obj":
         made.visual = trimesh.visual.ColorVisuals(made, vertex_colors=shape.colours)
         header = "\n".join(f"{name}: {text}" for name, text in facts.items())
-        path.write_text(trimesh.exchange.obj.export_obj(made, header=header))
+        path.write_text(trimesh.exchange.obj.export_obj(made, include_normals=True, header=header))
         return
     packed = io.BytesIO()
     Pillow.fromarray(image).save(packed, "JPEG", quality=92)
@@ -186,7 +189,7 @@ def _write_mesh(path: Path, shape: Mesh, image: Image, facts: dict[str, str]) ->
         baseColorTexture=Pillow.open(packed), metallicFactor=0.0, roughnessFactor=1.0, doubleSided=True
     )
     made.visual = trimesh.visual.TextureVisuals(uv=shape.uv, material=material)
-    path.write_bytes(trimesh.Scene(made, metadata=facts).export(file_type="glb"))
+    path.write_bytes(trimesh.Scene(made, metadata=facts).export(file_type="glb", include_normals=True))
 
 
 def _trimesh() -> Any:

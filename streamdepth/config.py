@@ -12,9 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from streamdepth.errors import ConfigError
 from streamdepth.redact import redact_text
-
-Style = Literal["overlay", "depth", "side-by-side"]
-Edges = Literal["plain", "guided"]
+from streamdepth.types import Edges, Style
 
 
 class _Section(BaseModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal, cast
+from typing import cast, get_args
 
 import cv2
 import numpy as np
@@ -11,10 +11,9 @@ import numpy.typing as npt
 
 from streamdepth.errors import ConfigError
 from streamdepth.render import fill_edges, resize_depth
-from streamdepth.types import DepthFrame, DepthKind, DepthMap, Image
+from streamdepth.types import DepthFrame, DepthKind, DepthMap, Edges, Image
 
-Edges = Literal["plain", "guided"]
-EDGES: tuple[Edges, ...] = ("plain", "guided")
+EDGES: tuple[Edges, ...] = get_args(Edges)
 Mask = npt.NDArray[np.bool_]
 """(h, w)."""
 

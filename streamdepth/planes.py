@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.render import Sprite, Style, display_range, legend_sprite, levels, lookup_table
-from streamdepth.types import DepthFrame, Plane, Planes
+from streamdepth.render import Sprite, display_range, legend_sprite, levels, lookup_table
+from streamdepth.types import DepthFrame, Plane, Planes, Style
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]

@@ -8,21 +8,20 @@ from __future__ import annotations
 import difflib
 import re
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast, get_args
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from streamdepth.errors import ConfigError
-from streamdepth.types import DepthFrame, DepthKind, DepthMap, Image, Plane
+from streamdepth.types import DepthFrame, DepthKind, DepthMap, Image, Plane, Style
 
 if TYPE_CHECKING:
     from PIL import ImageFont
 
 Range = tuple[float, float]
-Style = Literal["overlay", "depth", "side-by-side"]
-STYLES: tuple[Style, ...] = ("overlay", "depth", "side-by-side")
+STYLES: tuple[Style, ...] = get_args(Style)
 
 _SMALLEST_LEGEND_PX = 160
 """A picture narrower or lower than this has no room for readable words."""
@@ -155,6 +154,12 @@ def overlay(image: Image, colours: Image, alpha: float = 0.6) -> Image:
 def side_by_side(image: Image, colours: Image) -> Image:
     """(H, 2W, 3): the picture on the left, its depth on the right."""
     return cast(Image, cv2.hconcat([image, colours]))
+
+
+def drawn_size(size: tuple[int, int], style: Style) -> tuple[int, int]:
+    """(width, height) in px of what `render` makes of a picture of `size`."""
+    width, height = size
+    return (2 * width if style == "side-by-side" else width), height
 
 
 def legend(picture: Image, range: Range, kind: DepthKind, colormap: str = "inferno") -> Image:

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,10 @@ Plane = npt.NDArray[np.uint8]
 """(h, w)."""
 DepthMap = npt.NDArray[np.float32]
 """(h, w), NaN = unknown."""
+Style = Literal["overlay", "depth", "side-by-side"]
+"""What a picture of depth shows."""
+Edges = Literal["plain", "guided"]
+"""How depth at full size follows the picture."""
 
 
 class DepthKind(enum.StrEnum):

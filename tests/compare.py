@@ -8,8 +8,8 @@ from pathlib import Path
 
 import av
 
+from streamdepth.containers import main_video
 from streamdepth.sinks.output import av_path
-from streamdepth.sinks.tracks import main_video
 
 
 @dataclass

@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "types": {"render", "scaling"},
     "scaling": {"types"},
     "backoff": set(),
+    "containers": set(),
     "numbered": set(),
     "stages": BASE,
     "intrinsics": BASE,
@@ -50,12 +51,12 @@ MAY_IMPORT = {
     "cli_serve": {"api", "build", "cli_console", "cli_options", "cli_progress", "web"},
     "testing": STAGES,
     "remote": BASE,
-    "sources": STAGES | {"backoff", "buffer", "intrinsics", "numbered", "remote"},
+    "sources": STAGES | {"backoff", "buffer", "containers", "intrinsics", "numbered", "remote"},
     "estimators": STAGES,
     "stabilizers": STAGES | {"boards", "floor", "geometry", "metric"},
     "sinks": STAGES
-    | {"backoff", "buffer", "edges", "render", "geometry", "intrinsics", "floor", "numbered", "obstacles", "planes"}
-    | {"remote"},
+    | {"backoff", "buffer", "containers", "edges", "render", "geometry", "intrinsics", "floor", "numbered", "obstacles"}
+    | {"planes", "remote"},
     "training": STAGES | {"estimators", "evaluation", "plot"},
     "evaluation": STAGES | {"estimators", "sources", "sinks", "stabilizers", "render", "plot"},
     "build": STAGES

@@ -14,10 +14,10 @@ import pytest
 from compare import compare_streams, read_contents
 from test_sinks_conformance import MODEL, fill, stream
 
+from streamdepth.containers import main_video
 from streamdepth.errors import ConfigError, SinkOpenError
 from streamdepth.sinks.encoders import CODECS, available_encoders, find_encoder
 from streamdepth.sinks.output import av_path
-from streamdepth.sinks.tracks import main_video
 from streamdepth.sinks.video import VideoSink
 from streamdepth.types import DepthFrame, DepthKind, Frame, StreamInfo
 

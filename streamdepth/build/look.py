@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from streamdepth.config import Edges, Settings, Style
+from streamdepth.config import Settings
+from streamdepth.types import Edges, Style
 
 
 class Look(TypedDict):

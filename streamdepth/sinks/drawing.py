@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 
 from streamdepth.planes import render_planes
-from streamdepth.render import Style, render
-from streamdepth.types import DepthFrame, Image, Planes
+from streamdepth.render import drawn_size, render
+from streamdepth.types import DepthFrame, Image, Planes, Style
 
 
 def draw(
@@ -25,18 +25,12 @@ def draw(
     Where the source was decoded to what is encoded, nothing is converted.
     """
     is_odd = any(side % 2 for side in item.frame.size)
-    if is_odd or item.frame.planes is None or drawn_size(item, style) != size:
+    if is_odd or item.frame.planes is None or drawn_size(item.frame.size, style) != size:
         return to_video_frame(render(item, style=style, colormap=colormap, alpha=alpha, bar=bar), format, size)
     frame = av.VideoFrame(*size, "yuv420p")
     render_planes(item, _planes_of(frame), style=style, colormap=colormap, alpha=alpha, bar=bar)
     frame.colorspace = frame.color_range = frame.color_primaries = frame.color_trc = 1
     return frame if format == "yuv420p" else frame.reformat(format=format)
-
-
-def drawn_size(item: DepthFrame, style: Style) -> tuple[int, int]:
-    """(width, height) in px of what `render` makes."""
-    width, height = item.frame.size
-    return (2 * width if style == "side-by-side" else width), height
 
 
 def _planes_of(frame: av.VideoFrame) -> Planes:

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from streamdepth.edges import Edges, check_edges, with_edges, without_flying
+from streamdepth.edges import check_edges, with_edges, without_flying
 from streamdepth.errors import MissingDependencyError, SinkOpenError, SinkWriteError
 from streamdepth.numbered import is_numbered, numbered, numbered_files, unnumbered
 from streamdepth.sinks.output import PendingFolder, check_output, complete_file, sidecar_of, writing
 from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
+from streamdepth.types import DepthFrame, DepthKind, DepthMap, Edges, ModelInfo, StreamInfo
 
 _LARGEST_M = 65.535
 """The largest depth of a PNG in millimetres."""

@@ -9,13 +9,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from streamdepth.edges import Edges, check_edges, with_edges
+from streamdepth.edges import check_edges, with_edges
 from streamdepth.errors import MissingDependencyError, SinkOpenError, SinkWriteError
 from streamdepth.geometry import ASSUMED_FOV, LOOKING_RATIO, Mesh, PointCloud, mesh, point_cloud
 from streamdepth.numbered import is_numbered, numbered, numbered_files
 from streamdepth.sinks.output import PendingFolder, check_output, complete_file, writing
 from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, DepthKind, Image, ModelInfo, StreamInfo
+from streamdepth.types import DepthFrame, DepthKind, Edges, Image, ModelInfo, StreamInfo
 
 Shape = Literal["points", "mesh"]
 SUFFIXES: dict[Shape, tuple[str, ...]] = {"points": (".ply", ".pcd"), "mesh": (".glb", ".ply", ".obj")}

@@ -11,15 +11,15 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
 from streamdepth.backoff import Backoff
-from streamdepth.edges import Edges, check_edges, with_edges
+from streamdepth.edges import check_edges, with_edges
 from streamdepth.errors import ConfigError, SinkOpenError, SinkWriteError
 from streamdepth.redact import redact, redact_text
-from streamdepth.render import Style, check_look
+from streamdepth.render import check_look, drawn_size
 from streamdepth.sinks.drawing import draw
 from streamdepth.sinks.encoders import encoder_options, find_encoder, live_options, pixel_format
 from streamdepth.sinks.sender import CLOCK, TIME, Job
 from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, ModelInfo, StreamInfo
+from streamdepth.types import DepthFrame, Edges, ModelInfo, StreamInfo, Style
 
 if TYPE_CHECKING:
     import av
@@ -114,7 +114,7 @@ class PushSink(Sink):
 
     def _make_job(self, info: StreamInfo) -> Job:
         encoder = find_encoder(self.codec)
-        width = info.width * 2 if self.style == "side-by-side" else info.width
+        width, height = drawn_size((info.width, info.height), self.style)
         rate = info.fps or _USUAL_FPS
         return {
             "url": self._address,
@@ -123,7 +123,7 @@ class PushSink(Sink):
             "encoder": encoder,
             "encoder_options": encoder_options(encoder, self.crf, self.preset) | live_options(encoder),
             "pixel_format": pixel_format(encoder),
-            "size": (width + width % 2, info.height + info.height % 2),
+            "size": (width + width % 2, height + height % 2),
             "fps": (rate.numerator, rate.denominator),
             "timeout_seconds": self.timeout_seconds,
         }

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import faulthandler
 import json
-import os
 import signal
 import struct
 import sys
@@ -98,12 +97,11 @@ def _frames(job: Job, pictures: IO[bytes]) -> Iterator[av.VideoFrame]:
 @contextmanager
 def _ending_when_stuck(seconds: float) -> Iterator[None]:
     """Ends this process when the block takes longer; works while libav holds Python's lock, as no thread would."""
-    with open(os.devnull, "w") as nowhere:
-        faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
-        try:
-            yield
-        finally:
-            faulthandler.cancel_dump_traceback_later()
+    faulthandler.dump_traceback_later(seconds, exit=True)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def _main() -> None:

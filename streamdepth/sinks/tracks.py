@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
-from av.stream import Discard, Disposition
+from av.stream import Discard
 
+from streamdepth.containers import main_video
 from streamdepth.sinks.output import av_path
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
     from av.packet import Packet
     from av.stream import Stream
-    from av.video.stream import VideoStream
 
 _MOST_REORDERED = 16
 """Frames that may be stored between a frame and the one shown next, in any codec."""
@@ -140,13 +140,6 @@ def end_of_frame(origin: Path, last: Fraction) -> tuple[Fraction | None, bool]:
         except av.FFmpegError:
             pass  # a damaged end: what was found before counts
     return (min(later), True) if later else (end, False)
-
-
-def main_video(container: InputContainer) -> VideoStream | None:
-    """The video track that sources read: libav's choice, never a cover picture."""
-    films = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    best = container.streams.best("video")
-    return next((s for s in films if s is best), films[0] if films else None)
 
 
 def _fits(stream: Stream, format_name: str) -> bool:

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import av
 
-from streamdepth.edges import Edges, check_edges, with_edges
+from streamdepth.edges import check_edges, with_edges
 from streamdepth.errors import SinkOpenError, SinkWriteError
-from streamdepth.render import Style, check_look
-from streamdepth.sinks.drawing import draw, drawn_size
+from streamdepth.render import check_look, drawn_size
+from streamdepth.sinks.drawing import draw
 from streamdepth.sinks.encoders import encoder_options, find_encoder, pixel_format, prepare
 from streamdepth.sinks.output import PendingFile, av_path, explain, writing
 from streamdepth.sinks.tracks import TrackCopier, end_of_frame
 from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, ModelInfo, StreamInfo
+from streamdepth.types import DepthFrame, Edges, ModelInfo, StreamInfo, Style
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -101,8 +101,8 @@ class VideoSink(Sink):
         self._file = PendingFile(self.path, overwrite=self.overwrite, origin=info.origin)
         try:
             options = encoder_options(encoder, self.crf, self.preset)
-            width = info.width * 2 if self.style == "side-by-side" else info.width
-            self._movie = _Movie(self._file.temporary, info, encoder, options, (width, info.height))
+            size = drawn_size((info.width, info.height), self.style)
+            self._movie = _Movie(self._file.temporary, info, encoder, options, size)
             if self.copy_tracks and info.origin is not None:
                 self._movie.tracks = TrackCopier(info.origin, self._movie.output, self.notice)
         except Exception as error:
@@ -115,7 +115,7 @@ class VideoSink(Sink):
         if self._movie is None:
             raise SinkWriteError(f"'{self.path}' is not open; call open first")
         item = with_edges(item, self.edges)
-        if drawn_size(item, self.style) != self._movie.size:
+        if drawn_size(item.frame.size, self.style) != self._movie.size:
             self.notice("the size of the picture changed in mid-stream; it is scaled to the first size")
         frame = draw(item, *self._movie.takes, self.style, self.colormap, self.alpha, self.legend)
         try:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 
-from streamdepth.edges import Edges, check_edges, with_edges
+from streamdepth.edges import check_edges, with_edges
 from streamdepth.errors import MissingDependencyError, SinkOpenError, SinkWriteError
-from streamdepth.render import Style, check_look, render
+from streamdepth.render import check_look, drawn_size, render
 from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, ModelInfo, StreamInfo
+from streamdepth.types import DepthFrame, Edges, ModelInfo, StreamInfo, Style
 
 if TYPE_CHECKING:
     from pyvirtualcam import Camera
@@ -61,7 +61,7 @@ class VirtualCameraSink(Sink):
         except ImportError as error:
             raise MissingDependencyError("pyvirtualcam", "virtualcam", "a virtual webcam") from error
         self.close()
-        self._size = (info.width * 2 if self.style == "side-by-side" else info.width, info.height)
+        self._size = drawn_size((info.width, info.height), self.style)
         fps, format = float(info.fps or _USUAL_FPS), pyvirtualcam.PixelFormat.RGB
         where = f" at {self.device}" if self.device else ""
         try:

@@ -9,11 +9,11 @@ from contextlib import closing
 
 import cv2
 
-from streamdepth.edges import Edges, check_edges, with_edges
+from streamdepth.edges import check_edges, with_edges
 from streamdepth.errors import SinkOpenError, SinkWriteError
-from streamdepth.render import Style, check_look, mark_stale, render
+from streamdepth.render import check_look, drawn_size, mark_stale, render
 from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, Image, ModelInfo, StreamInfo
+from streamdepth.types import DepthFrame, Edges, Image, ModelInfo, StreamInfo, Style
 
 _ESCAPE = 27
 _INSTEAD = "write a file instead: streamdepth convert INPUT -o out.mp4"
@@ -68,9 +68,9 @@ class WindowSink(Sink):
 
     def _first_size(self, info: StreamInfo) -> tuple[int, int]:
         """At most 1280x720 px, so that any stream fits on the screen."""
-        width = info.width * 2 if self.style == "side-by-side" else info.width
-        scale = min(1.0, 1280 / width, 720 / info.height)
-        return max(1, round(width * scale)), max(1, round(info.height * scale))
+        width, height = drawn_size((info.width, info.height), self.style)
+        scale = min(1.0, 1280 / width, 720 / height)
+        return max(1, round(width * scale)), max(1, round(height * scale))
 
     def write(self, item: DepthFrame) -> None:
         if not self._is_open:

@@ -11,9 +11,9 @@ import av
 from av.container import InputContainer
 from av.error import EOFError as EndOfStream
 from av.error import ExitError, FFmpegError, InvalidDataError
-from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from streamdepth.containers import main_video
 from streamdepth.errors import SourceOpenError
 from streamdepth.sources.decode import MAX_SIDE_PX, Picture, Pictures, check_side, reason_of, sane_fps
 from streamdepth.sources.picture import Painter
@@ -162,11 +162,9 @@ class Track(Pictures):
 
 
 def _video_stream(container: InputContainer, name: str) -> VideoStream:
-    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    if not streams:
+    stream = main_video(container)
+    if stream is None:
         raise SourceOpenError(_no_video(container, name))
-    best = container.streams.best("video")
-    stream = best if isinstance(best, VideoStream) and best in streams else streams[0]
     if stream.codec_context is None:
         raise SourceOpenError(
             f"{name} has video that no decoder here understands (codec tag unknown); convert it first, "

@@ -21,7 +21,7 @@ def scene(count: int = 3, camera: Intrinsics | None = CAMERA) -> tuple[StreamInf
         depth = item.depth.copy()
         depth[0, :2] = np.nan, np.inf
         made.append(replace(item, depth=depth, intrinsics=camera))
-    return info, made
+    return replace(info, intrinsics=camera), made
 
 
 def stamped(info: StreamInfo) -> StreamInfo:

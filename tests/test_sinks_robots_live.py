@@ -39,7 +39,7 @@ from streamdepth.stages import Sink
 from streamdepth.types import DepthKind, ModelInfo
 
 TYPE_HASH = "RIHS01_d31d41a9a4c4bc8eae9be757b0beed306564f7526c88ea6a4588fb9582527d47"
-DEPTH_KEY = f"0/camera/depth/image_rect_raw/sensor_msgs::msg::dds_::Image_/{TYPE_HASH}"
+DEPTH_KEY = f"0/camera/depth/image_raw/sensor_msgs::msg::dds_::Image_/{TYPE_HASH}"
 
 
 def free_port() -> int:
@@ -166,8 +166,12 @@ def test_a_port_that_is_taken_and_one_that_cannot_be() -> None:
 def test_whoever_can_watch_is_told() -> None:
     with opened(FoxgloveSink("0.0.0.0:0")) as sink:
         assert "no passwords" in sink.notices[0]
-    with opened(FoxgloveSink("127.0.0.1:0")) as sink:
-        assert not sink.notices
+    with (
+        opened(FoxgloveSink("127.0.0.1:0")) as sink,
+        connect(f"ws://127.0.0.1:{sink.port}", subprotocols=["foxglove.sdk.v1"], origin="https://evil.example") as page,
+    ):
+        assert json.loads(page.recv(timeout=30))["op"] == "serverInfo", "no origin is refused"
+        assert "any page in a browser of this machine" in sink.notices[0]
 
 
 # Zenoh
@@ -213,7 +217,7 @@ def test_a_zenoh_subscriber_gets_ros_messages_under_rmw_zenohs_keys() -> None:
 
 def test_every_topic_is_sent_and_announced() -> None:
     names = {
-        "camera/depth/image_rect_raw": "Image_",
+        "camera/depth/image_raw": "Image_",
         "camera/depth/camera_info": "CameraInfo_",
         "camera/color/image_raw/compressed": "CompressedImage_",
         "camera/color/camera_info": "CameraInfo_",
@@ -228,7 +232,7 @@ def test_every_topic_is_sent_and_announced() -> None:
             found = [str(graph.recv().key_expr) for _ in range(1 + 7)]
     tokens = sorted(token.split("/", 3)[3] for token in found)
     assert tokens[0] == "0/0/NN/%/%/streamdepth_camera"
-    image = f"0/1/MP/%/%/streamdepth_camera/%camera%depth%image_rect_raw/sensor_msgs::msg::dds_::Image_/{TYPE_HASH}"
+    image = f"0/1/MP/%/%/streamdepth_camera/%camera%depth%image_raw/sensor_msgs::msg::dds_::Image_/{TYPE_HASH}"
     assert f"{image}/::,10:,:,:,," in tokens
 
 
@@ -308,7 +312,7 @@ def test_a_ros_node_publishes_the_same_bytes(rclpy: FakeRclpy) -> None:
     sink.close()
     assert rclpy.calls == ["init", "node streamdepth_camera", "destroy", "shutdown"]
     assert {topic: kind.__name__ for topic, (kind, _) in rclpy.kinds.items()} == {
-        "/camera/depth/image_rect_raw": "Image",
+        "/camera/depth/image_raw": "Image",
         "/camera/depth/camera_info": "CameraInfo",
         "/camera/color/image_raw/compressed": "CompressedImage",
         "/camera/color/camera_info": "CameraInfo",
@@ -318,7 +322,7 @@ def test_a_ros_node_publishes_the_same_bytes(rclpy: FakeRclpy) -> None:
     }
     assert {len(sent) for sent in rclpy.published.values()} == {2}
     store = get_typestore(Stores.ROS2_HUMBLE)
-    first = store.deserialize_cdr(rclpy.published["/camera/depth/image_rect_raw"][0], "sensor_msgs/msg/Image")
+    first = store.deserialize_cdr(rclpy.published["/camera/depth/image_raw"][0], "sensor_msgs/msg/Image")
     np.testing.assert_array_equal(first.data.view("<f4").reshape(32, 48), items[0].depth)
     assert first.header.stamp.sec * 10**9 + first.header.stamp.nanosec == EPOCH_NS
 
@@ -328,6 +332,22 @@ def test_a_ros_node_that_is_gone_is_told(rclpy: FakeRclpy) -> None:
         rclpy.fails = True
         with pytest.raises(SinkWriteError, match="shut down"):
             sink.write(scene(1)[1][0])
+
+
+@pytest.mark.parametrize(
+    ("where", "error"),
+    [("create_node", ValueError("Invalid node name")), ("init", RuntimeError("failed to initialize rcl"))],
+)
+def test_what_ros_refuses_is_told_and_nothing_stays(
+    rclpy: FakeRclpy, monkeypatch: pytest.MonkeyPatch, where: str, error: Exception
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(rclpy, where, refuse)
+    with pytest.raises(SinkOpenError, match=f"'/cam-1': {error}"):
+        RosSink(options=RobotOptions("/cam-1")).open(scene(1)[0], MODEL)
+    assert rclpy.calls[-1] == "shutdown"
 
 
 def test_without_ros_the_way_around_is_told() -> None:

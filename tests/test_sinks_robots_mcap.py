@@ -24,7 +24,7 @@ from streamdepth.sinks.robots.mcap import McapSink
 from streamdepth.sinks.robots.observation import RobotOptions
 from streamdepth.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 
-DEPTH, DEPTH_CAMERA = "/camera/depth/image_rect_raw", "/camera/depth/camera_info"
+DEPTH, DEPTH_CAMERA = "/camera/depth/image_raw", "/camera/depth/camera_info"
 PICTURE, PICTURE_CAMERA = "/camera/color/image_raw/compressed", "/camera/color/camera_info"
 ALL = RobotOptions(points=True, band=Band(-0.5, 0.5))
 
@@ -176,7 +176,7 @@ def test_without_a_floor_there_is_no_scan_above_it(tmp_path) -> None:
     info, items = scene(1)
     fill(sink, info, [replace(items[0], depth=np.full((32, 48), 3, np.float32))])
     assert not messages(tmp_path / "a.mcap", "/camera/scan")
-    assert "no floor" in sink.notices[0]
+    assert "no floor" in sink.notices[-1]
 
 
 def test_a_floor_that_is_out_of_view_lasts_for_a_moment(tmp_path) -> None:
@@ -261,3 +261,11 @@ def test_a_missing_package_is_named(tmp_path, monkeypatch, package: str, schemas
         McapSink(tmp_path / "a.mcap", schemas=schemas).open(scene(1)[0], MODEL)
     monkeypatch.undo()
     assert not list(tmp_path.iterdir())
+
+
+def test_depth_is_called_rectified_only_where_the_lens_is_undone(tmp_path) -> None:
+    for camera, name in ((CAMERA, "image_raw"), (replace(CAMERA, distortion=(0.0,) * 5), "image_rect_raw")):
+        sink = McapSink(tmp_path / f"{name}.mcap")
+        fill(sink, *scene(1, camera))
+        assert len(messages(sink.path, f"/camera/depth/{name}")) == 1
+        assert any("--undistort" in notice for notice in sink.notices) == (camera is CAMERA)

@@ -9,6 +9,7 @@ from streamdepth.sinks.robots.channels import Messages, Topic
 from streamdepth.sinks.robots.foxglove_messages import FoxgloveMessages
 from streamdepth.sinks.robots.observation import RobotOptions
 from streamdepth.sinks.robots.publishing import PublishingSink
+from streamdepth.types import Intrinsics
 
 _HOST, _PORT = "127.0.0.1", 8765
 _BACKLOG = 32
@@ -16,7 +17,9 @@ _LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 class FoxgloveSink(PublishingSink):
-    """Serves at `address`, HOST:PORT, ws://127.0.0.1:8765 when not given. The protocol knows no passwords.
+    """Serves at `address`, HOST:PORT, ws://127.0.0.1:8765 when not given.
+
+    The protocol knows no passwords, and browsers let any page connect to it: whoever may watch is told as a notice.
 
     Nothing is encoded while nobody watches; a slow watcher loses messages and slows nobody.
     """
@@ -36,7 +39,7 @@ class FoxgloveSink(PublishingSink):
         """The one it listens on once open."""
         return int(self._server.port)
 
-    def _make_messages(self) -> Messages:
+    def _make_messages(self, _camera: Intrinsics | None) -> Messages:
         return FoxgloveMessages(self.options)
 
     def _connect(self, topics: list[Topic]) -> None:
@@ -56,8 +59,8 @@ class FoxgloveSink(PublishingSink):
                 f"cannot serve Foxglove at '{self.host}:{self.port_wanted}': {error}; choose another port with "
                 "foxglove:HOST:PORT"
             ) from error
-        if self.host not in _LOCAL:
-            self.notice(f"Foxglove's protocol knows no passwords: whoever reaches {self.host}:{self.port} can watch")
+        who = "any page in a browser of this machine" if self.host in _LOCAL else "whoever reaches it"
+        self.notice(f"Foxglove's protocol knows no passwords: {who} can watch {self.host}:{self.port}")
         for topic in topics:
             schema = foxglove.Schema(name=topic.schema, encoding=topic.schema_encoding, data=topic.definition)
             self._channels[topic.name] = foxglove.Channel(

@@ -13,13 +13,16 @@ from streamdepth.sinks.robots.foxglove_messages import FoxgloveMessages
 from streamdepth.sinks.robots.observation import Observation, Observer, RobotOptions, check_metric
 from streamdepth.sinks.robots.ros_messages import RosMessages
 from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, ModelInfo, StreamInfo
+from streamdepth.types import DepthFrame, Intrinsics, ModelInfo, StreamInfo
 
 if TYPE_CHECKING:
     from mcap.writer import Writer
 
 Schemas = Literal["ros2", "foxglove"]
-FAMILIES: dict[Schemas, Callable[[RobotOptions], Messages]] = {"ros2": RosMessages, "foxglove": FoxgloveMessages}
+FAMILIES: dict[Schemas, Callable[[RobotOptions, Intrinsics | None], Messages]] = {
+    "ros2": RosMessages,
+    "foxglove": lambda options, _: FoxgloveMessages(options),
+}
 
 
 class McapSink(Sink):
@@ -53,7 +56,7 @@ class McapSink(Sink):
         if self.path.suffix.lower() != ".mcap":
             raise SinkOpenError(f"a recording for robots is MCAP; name it '{self.path.with_suffix('.mcap')}'")
         check_metric(f"'{self.path}'", model)
-        messages = FAMILIES[self.schemas](self.options)
+        messages = FAMILIES[self.schemas](self.options, info.intrinsics)
         try:
             from mcap.writer import Writer
         except ImportError as error:

@@ -182,6 +182,11 @@ class Observer:
                 f"the camera of {item.frame.stream} is unknown: camera_info is all zeros, and there is no scan and no "
                 "point cloud; --fov or --camera-info tells it"
             )
+        if is_distorted(item.intrinsics):
+            self._notice(
+                f"the lens of {item.frame.stream} bends straight lines, and readers of depth often know pinholes only; "
+                "--undistort straightens the pictures first"
+            )
         seen = Observation(item, self._clock.stamp(item.frame), self._frame_id, self._options)
         return replace(seen, floor=self._floor_below(seen)) if self._options.floor and self._options.scan else seen
 
@@ -240,6 +245,11 @@ def camera_rows(camera: Intrinsics | None, width: int, height: int) -> tuple[Int
     if lens is not None:
         rows[:, :3] = (lens.fx, 0, lens.cx), (0, lens.fy, lens.cy), (0, 0, 1)
     return lens, rows
+
+
+def is_distorted(camera: Intrinsics | None) -> bool:
+    """Whether its pictures are as the lens bends them."""
+    return camera is not None and any(camera.distortion)
 
 
 def check_metric(where: str, model: ModelInfo) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from streamdepth.errors import SinkWriteError
+from streamdepth.errors import SinkOpenError, SinkWriteError
 from streamdepth.sinks.robots.channels import Messages, Topic
 from streamdepth.sinks.robots.observation import Observer, RobotOptions, check_metric
 from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, ModelInfo, StreamInfo
+from streamdepth.types import DepthFrame, Intrinsics, ModelInfo, StreamInfo
 
 
 class PublishingSink(Sink):
@@ -31,10 +31,11 @@ class PublishingSink(Sink):
         self._observer: Observer | None = None
 
     @abstractmethod
-    def _make_messages(self) -> Messages: ...
+    def _make_messages(self, camera: Intrinsics | None) -> Messages: ...
 
     @abstractmethod
-    def _connect(self, topics: list[Topic]) -> None: ...
+    def _connect(self, topics: list[Topic]) -> None:
+        """Raises SinkOpenError; then `_disconnect` is called."""
 
     @abstractmethod
     def _send(self, topic: str, data: bytes, stamp_ns: int) -> None: ...
@@ -49,8 +50,12 @@ class PublishingSink(Sink):
 
     def open(self, info: StreamInfo, model: ModelInfo) -> None:
         check_metric(self.name, model)
-        messages = self._make_messages()
-        self._connect(messages.topics())
+        messages = self._make_messages(info.intrinsics)
+        try:
+            self._connect(messages.topics())
+        except SinkOpenError:
+            self._disconnect()
+            raise
         self._messages, self._observer = messages, Observer(info, self.options, self.notice)
 
     def write(self, item: DepthFrame) -> None:

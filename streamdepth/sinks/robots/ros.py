@@ -10,6 +10,7 @@ from streamdepth.sinks.robots.channels import Messages, Topic
 from streamdepth.sinks.robots.observation import RobotOptions
 from streamdepth.sinks.robots.publishing import PublishingSink, node_name
 from streamdepth.sinks.robots.ros_messages import RosMessages
+from streamdepth.types import Intrinsics
 
 _DEPTH = 10
 
@@ -25,8 +26,8 @@ class RosSink(PublishingSink):
         self._node: Any = None
         self._publishers: dict[str, Any] = {}
 
-    def _make_messages(self) -> Messages:
-        return RosMessages(self.options)
+    def _make_messages(self, camera: Intrinsics | None) -> Messages:
+        return RosMessages(self.options, camera)
 
     def _connect(self, topics: list[Topic]) -> None:
         try:
@@ -38,10 +39,16 @@ class RosSink(PublishingSink):
                 f"publishing to ROS 2 needs its Python packages ({error}); source its setup.bash first and use the "
                 "Python it was built for, or publish by zenoh, which needs no ROS"
             ) from error
-        self._context = rclpy.Context()
-        rclpy.init(context=self._context)
-        self._node = rclpy.create_node(node_name(self.options), context=self._context)
-        self._publishers = {name: self._node.create_publisher(kind, name, _DEPTH) for name, kind in kinds.items()}
+        try:
+            self._context = rclpy.Context()
+            rclpy.init(context=self._context)
+            self._node = rclpy.create_node(node_name(self.options), context=self._context)
+            self._publishers = {name: self._node.create_publisher(kind, name, _DEPTH) for name, kind in kinds.items()}
+        except (RuntimeError, ValueError) as error:  # rclpy's own, and those of names that ROS does not allow
+            raise SinkOpenError(
+                f"ROS 2 cannot publish under '{self.options.namespace}': {error}; a namespace is like /camera, of "
+                "letters, digits and _, and the middleware must run"
+            ) from error
 
     def _send(self, topic: str, data: bytes, stamp_ns: int) -> None:
         try:

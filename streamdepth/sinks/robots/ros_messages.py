@@ -21,9 +21,10 @@ from streamdepth.sinks.robots.observation import (
     Observation,
     RobotOptions,
     camera_rows,
+    is_distorted,
     pack_points,
 )
-from streamdepth.types import Image
+from streamdepth.types import Image, Intrinsics
 
 _FLOAT32 = 7  # sensor_msgs/PointField
 _NEAREST_M = 0.01
@@ -32,22 +33,24 @@ _NEAREST_M = 0.01
 class RosMessages:
     """Makes the messages of an observation and serializes them (CDR); their types are the same from Humble to Lyrical.
 
-    Raises MissingDependencyError without `rosbags`.
+    By ROS's names, depth is image_rect_raw where the lens of `camera` does not distort or that was undone, else
+    image_raw. Raises MissingDependencyError without `rosbags`.
     """
 
     profile = "ros2"
 
-    def __init__(self, options: RobotOptions) -> None:
+    def __init__(self, options: RobotOptions, camera: Intrinsics | None = None) -> None:
         try:
             from rosbags.typesys import Stores, get_typestore
         except ImportError as error:
             raise MissingDependencyError("rosbags", "robot", "making ROS messages") from error
         self._options, self._store = options, get_typestore(Stores.ROS2_HUMBLE)
+        self._depth_path = "depth/image_raw" if is_distorted(camera) else "depth/image_rect_raw"
 
     def topics(self) -> list[Topic]:
         """All that there can be."""
         options, names = self._options, ["Image", "CameraInfo", "CompressedImage", "CameraInfo"]
-        paths = ["depth/image_rect_raw", "depth/camera_info", "color/image_raw/compressed", "color/camera_info"]
+        paths = [self._depth_path, "depth/camera_info", "color/image_raw/compressed", "color/camera_info"]
         if options.points:
             paths, names = [*paths, "depth/points"], [*names, "PointCloud2"]
         if options.scan:
@@ -70,7 +73,7 @@ class RosMessages:
     def messages(self, seen: Observation) -> Iterator[tuple[str, Any]]:
         """(topic, message) for each."""
         space = self._options.namespace
-        yield f"{space}/depth/image_rect_raw", self._depth(seen)
+        yield f"{space}/{self._depth_path}", self._depth(seen)
         yield f"{space}/depth/camera_info", self._camera(seen, *seen.depth_size)
         yield f"{space}/color/image_raw/compressed", self._picture(seen)
         yield f"{space}/color/camera_info", self._camera(seen, *seen.picture_size)

@@ -19,6 +19,7 @@ from streamdepth.sinks.robots.channels import Messages, Topic
 from streamdepth.sinks.robots.observation import RobotOptions
 from streamdepth.sinks.robots.publishing import PublishingSink, node_name
 from streamdepth.sinks.robots.ros_messages import RosMessages
+from streamdepth.types import Intrinsics
 
 _ROUTER = "tcp/localhost:7447"
 _CONNECT_MS = 5000
@@ -47,8 +48,8 @@ class ZenohSink(PublishingSink):
         self._tokens: list[Any] = []
         self._publishers: dict[str, _Publisher] = {}
 
-    def _make_messages(self) -> Messages:
-        return RosMessages(self.options)
+    def _make_messages(self, camera: Intrinsics | None) -> Messages:
+        return RosMessages(self.options, camera)
 
     def _connect(self, topics: list[Topic]) -> None:
         zenoh, domain = _package(), _domain()

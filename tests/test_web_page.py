@@ -34,6 +34,24 @@ COUNT_HIDINGS = """() => {
     new MutationObserver(count).observe(locked, { attributeFilter: ["hidden"] });
 }"""
 
+HOLD_FRAMES = """
+    window.late = null; // while it is a list, what is to be drawn waits in it
+    const now = window.requestAnimationFrame.bind(window);
+    window.requestAnimationFrame = (draw) => (window.late ? window.late.push(draw) : now(draw));
+"""
+
+SLOW_CAMERA = """
+    window.media = [];
+    const allowed = new Promise((allow) => (window.allow = allow));
+    const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    navigator.mediaDevices.getUserMedia = async (wanted) => {
+        await allowed;
+        const found = await ask(wanted);
+        window.media.push(found);
+        return found;
+    };
+"""
+
 pytestmark = [
     pytest.mark.skipif(not CHROMIUM, reason="no browser; apt-get install chromium"),
     # An exception raised by a signal within Playwright's event loop leaves its clean-up waiting for ever.
@@ -301,6 +319,23 @@ class TestConnections:
             page.reload()
             expect(page.locator("#facts")).to_contain_text("120 px")
 
+    def test_a_late_picture_of_the_stream_before_is_not_shown(
+        self, page: Page, tmp_path: Path, quick_model: None
+    ) -> None:
+        page.add_init_script(HOLD_FRAMES)
+        with running(tmp_path, MOVING, "lavfi:testsrc=size=160x120:rate=30") as site:
+            open_page(page, site)
+            page.evaluate("() => { window.late = []; }")
+            wait_until(lambda: page.evaluate("() => window.late.length"))
+            is_hidden = page.evaluate("""() => {
+                document.querySelectorAll("#streams button")[1].click();
+                for (const draw of window.late) draw();
+                window.late = null;
+                return document.querySelector("#veil").hidden;
+            }""")
+            assert not is_hidden, "the new stream has no picture yet"
+            expect(page.locator("#veil")).to_be_hidden()
+
     def test_a_token_opens_the_page_once_and_for_all(self, page: Page, tmp_path: Path, quick_model: None) -> None:
         with running(tmp_path, MOVING, web={"token": "a-token-for-tests"}) as site:
             page.goto(site.address)
@@ -323,6 +358,31 @@ class TestConnections:
             assert site.served.streams["browser"].live.newest.item.frame.image.std() > 20
             view(page, "Picture")
             assert look(page).std() > 20
+
+    def test_a_camera_is_asked_for_once_however_often_one_clicks(
+        self, page: Page, tmp_path: Path, quick_model: None
+    ) -> None:
+        page.add_init_script(SLOW_CAMERA)
+        with running(tmp_path, web={"browser_camera": True}) as site:
+            page.goto(site.address)
+            for _ in range(3):
+                page.locator("#veil-button").click()
+            page.evaluate("() => window.allow()")
+            expect(page.locator("#veil")).to_be_hidden()
+            assert page.evaluate("() => window.media.length") == 1
+
+    def test_a_camera_that_cannot_be_shown_is_given_back(self, page: Page, tmp_path: Path, quick_model: None) -> None:
+        page.add_init_script(SLOW_CAMERA + "window.allow();")
+        page.add_init_script("HTMLMediaElement.prototype.play = () => Promise.reject(new Error('no play'));")
+        with running(tmp_path, web={"browser_camera": True}) as site:
+            page.goto(site.address)
+            for tries in (1, 2):
+                page.locator("#veil-button").click()
+                expect(page.locator("#toast")).to_contain_text("cannot be had: no play")
+                wait_until(lambda tries=tries: page.evaluate("() => window.media.length") == tries)
+                wait_until(
+                    lambda: page.evaluate("() => window.media.every(m => m.getTracks()[0].readyState === 'ended')")
+                )
 
     def test_a_page_that_may_have_no_camera_says_why(self, page: Page, tmp_path: Path, quick_model: None) -> None:
         page.add_init_script("Object.defineProperty(navigator, 'mediaDevices', {value: undefined})")  # as over HTTP

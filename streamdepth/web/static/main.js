@@ -58,9 +58,11 @@ function onLink(isUp, reason) {
   showVeil();
 }
 
-/** Done once the picture is on the screen. */
+/** Done once the picture is on the screen, or another stream was chosen before. */
 function onShot(next) {
+  const from = feed;
   return new Promise((shown) => requestAnimationFrame(() => {
+    if (feed !== from) return shown(next.picture.close());
     shot?.picture.close();
     shot = next;
     draw();

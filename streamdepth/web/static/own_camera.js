@@ -9,6 +9,7 @@ export class OwnCamera {
     this.video = video;
     this.ended = ended;
     this.canvas = document.createElement("canvas");
+    this.isBusy = false; // the camera is asked for, or shown
     this.isOn = false;
   }
 
@@ -17,22 +18,33 @@ export class OwnCamera {
     if (!navigator.mediaDevices)
       throw new Error("Browsers give a camera to pages of this machine or over HTTPS only.\n" +
         "Open http://localhost on the machine itself, or start the server with --certificate and --key.");
+    if (this.isBusy) return;
+    this.isBusy = true;
+    let media = null;
     try {
-      this.media = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 }, facingMode: "environment" } });
+      media = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 }, facingMode: "environment" } });
+      this.video.srcObject = media;
+      await this.video.play();
     } catch (error) {
-      throw new Error(error.name === "NotAllowedError" ? "The camera was not allowed; allow it in the browser's settings."
+      this.release(media);
+      throw new Error(error.name === "NotAllowedError" && !media ? "The camera was not allowed; allow it in the browser's settings."
         : `The camera cannot be had: ${error.message}`);
     }
-    this.video.srcObject = this.media;
-    await this.video.play();
-    this.socket = new WebSocket(socketAddress(`/api/streams/${name}/camera`));
-    this.isOn = true;
-    this.socket.onopen = () => this.send();
-    this.socket.onmessage = () => this.send();
-    this.socket.onclose = ({ reason }) => this.stop(reason);
+    this.connect(name, media);
   }
 
-  async send() {
+  connect(name, media) {
+    const socket = new WebSocket(socketAddress(`/api/streams/${name}/camera`));
+    this.isOn = true;
+    socket.onopen = socket.onmessage = () => this.send(socket);
+    socket.onclose = ({ reason }) => {
+      this.release(media);
+      this.ended(reason);
+    };
+    media.getVideoTracks()[0].onended = () => socket.close(); // unplugged, or no longer allowed
+  }
+
+  async send(socket) {
     const { video, canvas } = this;
     await new Promise((shown) => (video.requestVideoFrameCallback ? video.requestVideoFrameCallback(shown) : setTimeout(shown, 33)));
     const scale = Math.min(1, LONGEST_PX / Math.max(video.videoWidth, video.videoHeight));
@@ -40,14 +52,11 @@ export class OwnCamera {
     canvas.height = Math.round(video.videoHeight * scale);
     canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
     const picture = await new Promise((done) => canvas.toBlob(done, "image/jpeg", QUALITY));
-    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(picture);
+    if (socket.readyState === WebSocket.OPEN) socket.send(picture);
   }
 
-  stop(reason = "") {
-    if (!this.isOn) return;
-    this.isOn = false;
-    this.media.getTracks().forEach((track) => track.stop());
-    this.socket.close();
-    this.ended(reason);
+  release(media) {
+    this.isBusy = this.isOn = false;
+    media?.getTracks().forEach((track) => track.stop());
   }
 }

@@ -7,29 +7,36 @@ import io
 import json
 import re
 import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import av
+import media
 import numpy as np
 import pytest
 import rtsp_server
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
-from web_server import MOVING, Site, packet, running, wait_until
+from web_server import MOVING, Site, packet, running, unpack_codes, wait_until
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
-from streamdepth import build
-from streamdepth.errors import ModelLoadError
+from streamdepth import build, config
+from streamdepth.build.web import serving
+from streamdepth.errors import ModelLoadError, SinkOpenError, SinkWriteError, SourceOpenError
 from streamdepth.sinks.depth_reader import DepthVideo
-from streamdepth.sinks.web import packets
-from streamdepth.testing import ConstantEstimator
-from streamdepth.types import DepthKind
-from streamdepth.web import sockets
+from streamdepth.sinks.web import packets, recorder
+from streamdepth.stages import Sink
+from streamdepth.testing import ConstantEstimator, RecordingSink
+from streamdepth.types import DepthFrame, DepthKind, Frame, ModelInfo, StreamInfo
+from streamdepth.web import routes, sockets
+from streamdepth.web.status import status_of
 
 NAME = "lavfi_testsrc2_size_320x240_rate_30"
 LIVE = f"/api/streams/{NAME}/live"
@@ -104,6 +111,25 @@ class TestStatus:
             assert site.get("/streams/stream/picture").status == 409
             assert site.stream(NAME)["state"] == "live"
         assert "waiting for rtsp://127.0.0.1" in caplog.text
+
+    def test_folders_of_this_machine_are_not_told(
+        self, tmp_path: Path, quick_model: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "private").mkdir()
+        monkeypatch.chdir(tmp_path / "private")
+        there, away = tmp_path / "private" / "a.mp4", tmp_path / "private" / "away.mp4"
+        media.write_video(there, count=40)
+        with running(tmp_path / "kept", str(there)) as site:
+            assert site.stream("a")["title"] == "a.mp4"
+        settings = config.make({"source": [str(away)], "web": {"folder": tmp_path / "private" / "kept"}})
+        with serving(settings) as served:
+            (stream,) = served.streams.values()
+            with pytest.raises(SourceOpenError):
+                served.pipeline.run()
+            told = status_of(served, {}, 1).streams[0]
+        assert stream.title == told.title == "away.mp4"
+        assert "…/away.mp4 does not exist" in told.reason
+        assert str(tmp_path) not in told.reason
 
 
 class TestControls:
@@ -201,11 +227,20 @@ class TestPictures:
         depth = rng.uniform(0.5, 9.0, (37, 53)).astype(np.float32)
         depth[3:5] = np.nan
         codes, low, step = packets.quantise(depth)
-        back = packets.unpack_codes(packets.pack_codes(codes), 53, 37)
+        back = unpack_codes(packets.pack_codes(codes), 53, 37)
         np.testing.assert_array_equal(back, codes)
         values = np.where(back > 0, low + (back - 1) * step, np.nan)
         np.testing.assert_allclose(values, depth, atol=0.51 * step)
         assert step < 9 / 4000
+
+    @pytest.mark.parametrize("given", [(0.0, np.inf), (np.nan, 1.0), (-np.inf, np.inf), (0.5, 2.0), None])
+    def test_the_header_is_json_that_browsers_read(self, given: tuple[float, float] | None) -> None:
+        frame = Frame(np.zeros((4, 6, 3), np.uint8), 0, 0, Fraction(1, 30), 0.0)
+        depth = np.linspace(1, 2, 24, dtype=np.float32).reshape(4, 6)
+        packed = packets.pack(DepthFrame(frame, depth, DepthKind.METRIC, range=given), packets.Detail.FULL)
+        text = packed[4 : 4 + int.from_bytes(packed[:4], "little")]
+        low, high = json.loads(text, parse_constant=pytest.fail)["range"]
+        assert (low, high) == (0.5, 2.0) if given == (0.5, 2.0) else 1 <= low < high <= 2
 
     @pytest.mark.parametrize("depth", [np.full((4, 6), np.nan), np.full((4, 6), 2.5), np.full((1, 1), np.inf)])
     def test_depth_without_values_or_contrast(self, depth: np.ndarray) -> None:
@@ -353,6 +388,50 @@ class TestKept:
             written = site.stream(NAME)["written"]
             wait_until(lambda: site.stream(NAME)["written"] > written + 5)
 
+    def test_snapshots_leave_room_and_are_written_one_at_a_time(
+        self, tmp_path: Path, quick_model: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        at_once, most = 0, 0
+
+        def keep(*given: Any) -> list[Path]:
+            nonlocal at_once, most
+            at_once += 1
+            most = max(most, at_once)
+            try:
+                return recorder.keep_snapshot(*given)
+            finally:
+                at_once -= 1
+
+        monkeypatch.setattr(routes, "keep_snapshot", keep)
+        with running(tmp_path / "kept", MOVING) as site, ThreadPoolExecutor(4) as threads:
+            path = f"/api/streams/{NAME}/snapshots"
+            answers = list(threads.map(lambda _: site.call("POST", path), range(8)))
+            assert ({answer.status for answer in answers}, most) == ({201}, 1)
+            site.served.folder.min_free_bytes = 1e18
+            full = site.call("POST", path)
+            assert (full.status, "are to stay free" in full.json["detail"]) == (507, True)
+            assert str(tmp_path) not in full.json["detail"]
+            assert len(site.get("/api/files").json["files"]) == 24
+
+    def test_files_that_go_while_they_are_listed_are_left_out(self, tmp_path: Path) -> None:
+        folder, done = recorder.Folder(tmp_path), threading.Event()
+        paths = [tmp_path / f"x_20260101-00000{n}.png" for n in range(10)]
+
+        def come_and_go() -> None:
+            while not done.is_set():
+                for path in paths:
+                    path.touch()
+                for path in paths:
+                    path.unlink()
+
+        with ThreadPoolExecutor(1) as threads:
+            threads.submit(come_and_go)
+            try:
+                for _ in range(500):
+                    assert {path for path, _ in folder.files()} <= {*paths}
+            finally:
+                done.set()
+
     @pytest.mark.parametrize("name", ["..%2f..%2fsecret.png", "%2e%2e/secret.png", "secret.png", "a_link.png"])
     def test_no_name_leads_out_of_the_folder(self, tmp_path: Path, quick_model: None, name: str) -> None:
         kept = tmp_path / "kept"
@@ -365,6 +444,47 @@ class TestKept:
             for path in (name, "x_20260101-000000.png"):
                 answer = site.get(f"/api/files/{path}")
                 assert (answer.status, b"s3cr3t" in answer.body) == (404, False)
+
+
+class Broken(RecordingSink):
+    """Cannot be completed."""
+
+    def close(self) -> None:
+        raise SinkWriteError("the server is gone")
+
+
+class TestRecorder:
+    INFO, MODEL = StreamInfo("x", 6, 4), ModelInfo("constant", DepthKind.RELATIVE)
+    LOOK = recorder.Look("depth", "inferno")
+
+    def opened(self, folder: Path, *writers: Sink) -> recorder.RecorderSink:
+        sink = recorder.RecorderSink(recorder.Folder(folder), "x", lambda _base, _look: list(writers))
+        sink.open(self.INFO, self.MODEL)
+        return sink
+
+    def test_after_the_stream_nothing_can_be_recorded(self, tmp_path: Path) -> None:
+        sink = self.opened(tmp_path, RecordingSink())
+        sink.close()
+        with pytest.raises(SinkOpenError, match="not open"):
+            sink.start(self.LOOK)
+        assert not sink.is_recording
+
+    def test_one_that_cannot_be_completed_is_told_and_never_raised_by_discard(self, tmp_path: Path) -> None:
+        other = RecordingSink()
+        sink = self.opened(tmp_path, Broken(), other)
+        sink.start(self.LOOK)
+        sink.discard()
+        sink.discard()
+        assert (sink.failure, sink.is_recording, other.closed) == ("the server is gone", False, True)
+        assert "the server is gone" in sink.notices[0]
+
+    def test_data_that_is_lost_at_the_end_is_an_error(self, tmp_path: Path) -> None:
+        sink = self.opened(tmp_path, Broken())
+        sink.start(self.LOOK)
+        with pytest.raises(SinkWriteError, match="gone"):
+            sink.close()
+        sink.close()
+        assert sink.failure == "the server is gone"
 
 
 class TestBrowserCamera:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import ipaddress
 import logging
 import socket
 import ssl
 import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import http_server
 import media
@@ -23,9 +27,11 @@ from cryptography.x509.oid import NameOID
 from web_server import MOVING, Site, running, wait_until
 from websockets.exceptions import InvalidStatus
 
-from streamdepth import build
-from streamdepth.errors import ConfigError
+from streamdepth import build, config
+from streamdepth.build.web import bind_of, serving
+from streamdepth.errors import ConfigError, SinkOpenError, SinkWriteError
 from streamdepth.testing import ConstantEstimator
+from streamdepth.web import graceful, server
 from streamdepth.web.security import LARGEST_BODY, make_access
 from streamdepth.web.server import WebServer
 
@@ -103,10 +109,39 @@ class TestToken:
         for host in ("127.0.0.1", "::1", "localhost", "127.9.9.9"):
             assert make_access(host, None, [], port=1, is_secure=False).token is None
 
-    @pytest.mark.parametrize("token", ["short", "", "with\nnewline", "schlüssel-von-uns"])
+    @pytest.mark.parametrize(
+        "token",
+        [
+            "short",
+            "",
+            "with\nnewline",
+            "schlüssel-von-uns",
+            "cuts;the-cookie",
+            "with a space",
+            'with"quotes"',
+            "a&b#c%d-e",
+        ],
+    )
     def test_a_bad_one_is_refused_at_the_start(self, token: str) -> None:
-        with pytest.raises(ConfigError, match="at least 8 characters, printable"):
+        with pytest.raises(ConfigError, match="at least 8 characters, letters, digits"):
             make_access("127.0.0.1", token, [], port=1, is_secure=False)
+
+    @pytest.mark.parametrize("token", ["ab+cd/ef+gh==", "-._~+/-._~"])
+    def test_the_printed_address_leads_in_whatever_the_token(
+        self, tmp_path: Path, quick_model: None, token: str
+    ) -> None:
+        with running(tmp_path, MOVING, web={"token": token}) as site:
+            printed = urlsplit(site.server.first_address)
+            first = site.get(f"{printed.path}?{printed.query}")
+            assert first.status == 303
+            assert site.get(first.headers["location"], Cookie=first.headers["set-cookie"].split(";")[0]).status == 200
+            assert site.get("/api/status", **bearer(token)).status == 200
+
+    @pytest.mark.parametrize("others", ['prefs={"a":1}', "foo", "", "name=tök", "a=b=c", 'quoted="x', "=;;="])
+    def test_cookies_of_others_do_not_hide_ours(self, site: Site, others: str) -> None:
+        own = f"streamdepth_{site.server.port}={TOKEN}"
+        for cookies in (f"{others}; {own}", f"{own}; {others}", f"{others};{own};{others}"):
+            assert site.get("/api/status", Cookie=cookies).status == 200
 
 
 class TestOrigin:
@@ -151,6 +186,84 @@ class TestOrigin:
             assert site.get("/api/status").status == 200
             assert site.get("/api/status", Host="evil.example").status == 403
             assert site.get("/api/status", Origin="https://evil.example").status == 403
+
+
+@pytest.fixture
+def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that asks for nothing is soon cut off."""
+    monkeypatch.setattr(graceful, "HEAD_SECONDS", 0.2)
+
+
+@pytest.mark.usefixtures("in_a_hurry", "quick_model")
+class TestSilence:
+    @pytest.mark.parametrize(
+        "said",
+        [
+            [b""],
+            [b"GET / HTTP/1.1\r\nHost:"],
+            [b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"G"],
+            [b"POST /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n", b"G"],
+        ],
+        ids=["nothing", "half", "once", "no body"],
+    )
+    def test_strangers_who_ask_for_nothing_lock_nobody_out(self, tmp_path: Path, said: list[bytes]) -> None:
+        with running(tmp_path, MOVING, web={"max_viewers": 1, "token": TOKEN}) as site, ExitStack() as open_ones:
+            host, port = site.place.split(":")
+            for _ in range(70):
+                stranger = open_ones.enter_context(socket.create_connection((host, int(port)), timeout=60))
+                stranger.sendall(said[0])
+                for more in said[1:]:
+                    assert stranger.recv(1000)
+                    stranger.sendall(more)
+            wait_until(lambda: site.get("/healthz").status == 200)
+            with suppress(ConnectionError):
+                while stranger.recv(1000):  # the answer that it asked for, if any
+                    pass
+
+    def test_those_who_look_on_stay(self, tmp_path: Path) -> None:
+        with running(tmp_path, MOVING) as site, site.socket(f"/api/streams/{NAME}/live") as viewer:
+            connection = http.client.HTTPConnection(site.place, timeout=60)
+            connection.request("GET", f"/streams/{NAME}/mjpeg")
+            answer = connection.getresponse()
+            deadline = time.monotonic() + 1
+            while time.monotonic() < deadline:
+                assert answer.read(1000)
+                if isinstance(viewer.recv(60), bytes):
+                    viewer.send("ready")
+            connection.close()
+
+
+class TestFailure:
+    def test_a_server_that_fails_ends_the_streams_and_is_told(
+        self, tmp_path: Path, quick_model: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def fail(_counter: int) -> bool:
+            raise RuntimeError("the loop is broken")
+
+        settings = config.make({"source": [MOVING], "web": {"port": 0, "folder": tmp_path}})
+        with serving(settings) as served:
+            page = WebServer(served, bind_of(settings))
+            page.__enter__()
+            monkeypatch.setattr(page._server, "on_tick", fail)
+            served.pipeline.run()
+            with pytest.raises(SinkWriteError, match="the loop is broken; its streams were stopped"):
+                page.__exit__(None, None, None)
+        caplog.clear()  # uvicorn has its own words for it
+
+    def test_a_server_that_does_not_start_is_told(
+        self, tmp_path: Path, quick_model: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def start(own: graceful.GracefulServer, **_: object) -> None:
+            while not own.should_exit:
+                await asyncio.sleep(0.01)
+
+        monkeypatch.setattr(graceful.GracefulServer, "startup", start)
+        monkeypatch.setattr(server, "_START_SECONDS", 0.1)
+        settings = config.make({"source": [MOVING], "web": {"port": 0, "folder": tmp_path}})
+        with serving(settings) as served:
+            page = WebServer(served, bind_of(settings))
+            with pytest.raises(SinkOpenError, match="did not start: it took too long"), page:
+                pytest.fail("it has not begun")
 
 
 class TestLimits:
@@ -233,6 +346,10 @@ class TestListening:
             done = cli("serve", MOVING, "--port", "0", "--certificate", tmp_path / file)
             assert done.code == 2
             assert "give both as PEM files" in done.err
+
+    def test_a_key_without_its_certificate(self, cli: Callable, quick_model: None, tmp_path: Path) -> None:
+        done = cli("serve", MOVING, "--port", "0", "--key", self_signed(tmp_path)[1])
+        assert (done.code, "needs its certificate" in done.err) == (2, True)
 
     def test_https_with_a_certificate(self, tmp_path: Path, quick_model: None) -> None:
         certificate, key = self_signed(tmp_path)

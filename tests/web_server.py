@@ -6,6 +6,7 @@ import http.client
 import json
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,6 @@ from websockets.sync.client import ClientConnection, connect
 
 from streamdepth import config
 from streamdepth.build.web import bind_of, serving
-from streamdepth.sinks.web.packets import unpack_codes
 from streamdepth.web.served import Served
 from streamdepth.web.server import WebServer
 
@@ -79,6 +79,13 @@ class Site:
         """An open WebSocket; no proxy of the machine is asked."""
         address = self.address.replace("http", "ws", 1).rstrip("/") + path
         return connect(address, proxy=None, max_size=None, compression=None, open_timeout=60, **options)
+
+
+def unpack_codes(packed: bytes, width: int, height: int) -> np.ndarray:
+    """The inverse of `pack_codes`, as a page does it."""
+    planes = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(2, height, width).astype(np.int32)
+    folded = planes[0] | planes[1] << 8
+    return np.cumsum((folded >> 1) ^ -(folded & 1), axis=1).astype(np.int16)
 
 
 def packet(data: bytes) -> tuple[dict[str, Any], bytes, np.ndarray]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -34,6 +35,7 @@ from streamdepth.web.server import Bind
 
 _log = logging.getLogger(__name__)
 
+_DEVICES = ("lavfi:", "screen:", "camera:", "/dev/video")
 _COLORMAPS = ("inferno", "magma", "viridis", "turbo", "spectral", "gray")
 _SHARES = (0.5, 0.75, 1, 1.5, 2)
 """Of the model's own size."""
@@ -53,7 +55,7 @@ def serving(settings: Settings) -> Iterator[Served]:
     model = Control(ModelControls(settings.size))
     failures: list[str] = []
     estimator = _estimator(settings, model, failures)
-    folder = Folder(settings.web.folder)
+    folder = Folder(settings.web.folder, min_free_bytes=settings.min_free_mb * 1e6)
     sources = _sources(settings)
     outputs = output_names(settings, list(sources))
     pairs = [
@@ -123,7 +125,8 @@ def _stream(
         FlowCarrier(motion=motion) if settings.refresh else None,
         redact(address) if address else "browser camera",
     )
-    return ServedStream(name, _title(address), control, live, recorder, browser), stream
+    discreet = _without([_folder_of(address), str(folder.path.parent), str(Path.cwd())])
+    return ServedStream(name, _title(address), control, live, recorder, browser, discreet), stream
 
 
 def _recording(settings: Settings, base: Path, look: Look) -> list[Sink]:
@@ -144,8 +147,21 @@ def _title(address: str | None) -> str:
         return "browser camera"
     if address.isdecimal():
         return f"camera {address}"
-    is_there = "://" not in address and os.path.exists(address)  # no error for what is too long for a file's name
-    return Path(address).name if is_there else redact(address)
+    folder = _folder_of(address)
+    return redact(address[len(folder) :].lstrip("/") if folder else address)
+
+
+def _folder_of(address: str | None) -> str:
+    """The folder in the address of a file; empty where there is none."""
+    is_file = address and "://" not in address and not address.startswith(_DEVICES)
+    return os.path.dirname(address.partition("#/")[0].rstrip("/")) if address and is_file else ""
+
+
+def _without(folders: Sequence[str]) -> Callable[[str], str]:
+    """What takes these folders out of a message."""
+    known = sorted({folder for folder in folders if folder.strip("/.")}, key=len, reverse=True)
+    quoted = re.compile(rf"(?<![\w/])(?:{'|'.join(map(re.escape, known))})(?=[/\\)'\"]|$)")
+    return (lambda message: quoted.sub("…", message)) if known else str
 
 
 def _check(wanted: StreamControls) -> None:

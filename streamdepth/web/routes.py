@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Path, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 
-from streamdepth.errors import ConfigError, SinkError
+from streamdepth.errors import ConfigError, SinkError, StreamDepthError
 from streamdepth.render import colormap_names, lookup_table
 from streamdepth.sinks.web.live import Shot
 from streamdepth.sinks.web.packets import rendered_jpeg
@@ -120,12 +120,13 @@ async def change_model(request: Request, wanted: ModelIn) -> StatusOut:
 @router.post("/api/streams/{name}/snapshots", tags=["files"], status_code=201, responses=_says(404, 409, 507))
 async def snapshot(request: Request, name: StreamName) -> NamesOut:
     """Keeps the newest picture: as it came, as it is shown, and its depth with 16 bits."""
-    stream = _stream(request, name)
-    shot = _newest(stream)
-    try:
-        paths = await asyncio.to_thread(keep_snapshot, shot.item, _state(request).served.folder, name, _look(stream))
-    except SinkError as error:
-        raise HTTPException(507, str(error)) from error
+    stream, state = _stream(request, name), _state(request)
+    async with state.keeping[name]:
+        shot = _newest(stream)
+        try:
+            paths = await asyncio.to_thread(keep_snapshot, shot.item, state.served.folder, name, _look(stream))
+        except SinkError as error:
+            raise HTTPException(507, stream.discreet(str(error))) from error
     return NamesOut(files=[path.name for path in paths])
 
 
@@ -133,30 +134,30 @@ async def snapshot(request: Request, name: StreamName) -> NamesOut:
 async def record(request: Request, name: StreamName) -> StatusOut:
     """Begins to record: a video as it is shown, and the depth without loss."""
     stream = _stream(request, name)
-    await _recorder(stream.recorder.start, _look(stream))
+    await _recorder(stream, stream.recorder.start, _look(stream))
     return _state(request).status()
 
 
 @router.delete("/api/streams/{name}/recording", tags=["files"], responses=_says(404, 409))
 async def stop_recording(request: Request, name: StreamName) -> StatusOut:
     """Completes the recording's files."""
-    await _recorder(_stream(request, name).recorder.stop)
+    stream = _stream(request, name)
+    await _recorder(stream, stream.recorder.stop)
     return _state(request).status()
 
 
-async def _recorder(action: Any, *arguments: Look) -> None:
+async def _recorder(stream: ServedStream, action: Any, *arguments: Look) -> None:
     try:
         await asyncio.to_thread(action, *arguments)
-    except SinkError as error:
-        raise HTTPException(409, str(error)) from error
+    except StreamDepthError as error:
+        raise HTTPException(409, stream.discreet(str(error))) from error
 
 
 @router.get("/api/files", tags=["files"])
 async def files(request: Request) -> FilesOut:
     """What was kept, newest first."""
     found = await asyncio.to_thread(_state(request).served.folder.files)
-    stats = [(path.name, path.stat()) for path in found]
-    return FilesOut(files=[FileOut(name=n, bytes=s.st_size, seconds=s.st_mtime) for n, s in stats])
+    return FilesOut(files=[FileOut(name=p.name, bytes=s.st_size, seconds=s.st_mtime) for p, s in found])
 
 
 @router.get("/api/files/{name}", tags=["files"], response_class=FileResponse, responses=_says(404))

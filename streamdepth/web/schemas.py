@@ -156,7 +156,7 @@ class ColormapOut(BaseModel):
 
 
 class HealthOut(BaseModel):
-    status: Literal["ok", "ended"]
+    status: Literal["ok"]
 
 
 class ErrorOut(BaseModel):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import ipaddress
+import re
 import secrets
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 LARGEST_BODY = 64 * 1024
 """Bytes of a request; what the page sends is far smaller."""
 SHORTEST_TOKEN = 8
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+"""Of RFC 6750: what passes through a header and a cookie as it is."""
 _COOKIE_SECONDS = 30 * 24 * 3600
 _OPEN = ("/healthz",)
 _SAFE = ("GET", "HEAD", "OPTIONS")
@@ -69,9 +71,10 @@ class Access:
 
 def make_access(host: str, token: str | None, names: Iterable[str], *, port: int, is_secure: bool) -> Access:
     """Access to a server that listens at `host`; away from this machine there is always a token. Raises ConfigError."""
-    if token is not None and (len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable()):
+    if token is not None and (len(token) < SHORTEST_TOKEN or not _TOKEN.fullmatch(token)):
         raise ConfigError(
-            f"a token has at least {SHORTEST_TOKEN} characters, printable ASCII; leave it out and one is made"
+            f"a token has at least {SHORTEST_TOKEN} characters, letters, digits and any of -._~+/ with = at the end "
+            "only; leave it out and one is made"
         )
     if token is None and not is_this_machine(host):
         token = secrets.token_urlsafe(24)
@@ -199,11 +202,9 @@ class _Request:
         return f"{self.path}?{urlencode(rest, doseq=True)}" if rest else self.path
 
     def cookie(self, name: str) -> str:
-        try:
-            found = SimpleCookie(self.header("cookie")).get(name)
-        except CookieError:
-            return ""
-        return str(found.value) if found else ""
+        """Whatever other applications of this host have set beside it."""
+        pairs = (pair.strip().partition("=") for pair in self.header("cookie").split(";"))
+        return next((value for key, _, value in pairs if key == name), "")
 
 
 def _check_body(request: _Request) -> None:

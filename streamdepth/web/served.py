@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from streamdepth.control import Control, ModelControls, StreamControls
@@ -26,6 +26,8 @@ class ServedStream:
     recorder: RecorderSink
     browser: BrowserSource | None = None
     """Where its pictures come from a page."""
+    discreet: Callable[[str], str] = str
+    """Takes this machine's folders out of a message."""
 
 
 @dataclass(frozen=True, slots=True)

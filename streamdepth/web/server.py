@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
+from urllib.parse import quote
 
 from streamdepth.buffer import Worker
-from streamdepth.errors import ConfigError, MissingDependencyError
+from streamdepth.errors import ConfigError, MissingDependencyError, SinkOpenError, SinkWriteError
 from streamdepth.web.security import Access, make_access
 from streamdepth.web.served import Served
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from uvicorn import Server
+
+_log = logging.getLogger(__name__)
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
@@ -45,8 +49,13 @@ class Bind:
 class WebServer:
     """Listens from construction on, so that a port in use is known at once, and serves within `with`.
 
-    Raises ConfigError for an address that cannot be had, a certificate that cannot be read or a bad token, and
-    MissingDependencyError.
+    A server that fails while it serves stops the streams: nobody could see them.
+
+    Raises:
+        ConfigError: for an address that cannot be had, a certificate that cannot be read or a bad token.
+        MissingDependencyError: without the page's packages.
+        SinkOpenError: from `with`, when it does not start.
+        SinkWriteError: at the end of `with`, when it has failed.
     """
 
     def __init__(self, served: Served, bind: Bind) -> None:
@@ -62,6 +71,7 @@ class WebServer:
         except BaseException:
             self._socket.close()
             raise
+        self._pipeline = served.pipeline
         self._worker = Worker("web", self._run, self._ended)
         self._error: BaseException | None = None
         self._is_over = False
@@ -80,20 +90,32 @@ class WebServer:
     def first_address(self) -> str:
         """The same, with the token where there is one."""
         token = self.access.token
-        return f"{self.address}?token={token}" if token else self.address
+        return f"{self.address}?token={quote(token, safe='')}" if token else self.address
 
     def __enter__(self) -> Self:
         self._worker.start()
         deadline = time.monotonic() + _START_SECONDS
         while not self._server.started and not self._is_over and time.monotonic() < deadline:
             time.sleep(0.01)
-        if self._error is not None:
-            raise self._error
+        if not self._server.started:
+            self._end()
+            raise SinkOpenError(
+                f"the page at {self.address} did not start: {self._error or 'it took too long'}; try again"
+            ) from self._error
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end()
+        if self._error is None:
+            return
+        failure = f"the page at {self.address} failed: {self._error}; its streams were stopped with it"
+        if error is None:
+            raise SinkWriteError(failure) from self._error
+        _log.warning("%s", failure)
+
+    def _end(self) -> None:
         if own := getattr(self._app.state, "own", None):
             own.hub.end()  # motion JPEG has no end of its own
         self._server.should_exit = True
@@ -105,6 +127,8 @@ class WebServer:
     def _ended(self, error: BaseException | None) -> None:
         self._error, self._is_over = error, True
         self._socket.close()
+        if error is not None:
+            self._pipeline.stop()
 
 
 def _require_packages() -> None:
@@ -121,9 +145,11 @@ def _made(served: Served, bind: Bind, access: Access) -> tuple[FastAPI, Server]:
     import uvicorn
 
     from streamdepth.web.app import make_app
-    from streamdepth.web.graceful import GRACE_SECONDS, GracefulServer
+    from streamdepth.web.graceful import GRACE_SECONDS, GracefulServer, PromptProtocol
     from streamdepth.web.sockets import LARGEST_MESSAGE
 
+    if bind.key and not bind.certificate:
+        raise ConfigError(f"the key '{bind.key}' needs its certificate; give both as PEM files")
     app = make_app(served, access, most_viewers=bind.most_viewers)
     config = uvicorn.Config(
         app,
@@ -132,7 +158,7 @@ def _made(served: Served, bind: Bind, access: Access) -> tuple[FastAPI, Server]:
         access_log=False,  # a first visit has the token in its address
         server_header=False,
         proxy_headers=False,
-        http="h11",
+        http=PromptProtocol,
         ws="websockets-sansio",
         ws_max_size=LARGEST_MESSAGE,
         ws_per_message_deflate=False,  # pictures and packed depth do not get smaller

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 from streamdepth.web.hub import Hub
@@ -21,6 +23,8 @@ class State:
     hub: Hub
     cameras: set[str] = field(default_factory=set)
     """Streams that a browser's camera feeds just now."""
+    keeping: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    """Of each stream, one snapshot is written at a time: many would take the threads of all other answers."""
     _made: int = 0
     _told: tuple[float, str] | None = None
 

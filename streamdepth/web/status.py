@@ -59,7 +59,7 @@ def _stream(stream: ServedStream, facts: StreamReport, viewers: int) -> StreamOu
         name=stream.name,
         title=stream.title,
         state=facts.state.value,
-        reason=facts.reason,
+        reason=stream.discreet(facts.reason),
         width=info.width if info else None,
         height=info.height if info else None,
         kind=kind.value if kind else None,
@@ -72,6 +72,6 @@ def _stream(stream: ServedStream, facts: StreamReport, viewers: int) -> StreamOu
         viewers=viewers,
         camera=stream.browser is not None,
         controls=ControlsOut(**asdict(stream.control.value)),
-        recording=RecordingOut(active=recorder.is_recording, failure=recorder.failure),
+        recording=RecordingOut(active=recorder.is_recording, failure=stream.discreet(recorder.failure)),
         history=[SecondOut(frames=s.frames, latency_ms=s.latency_ms) for s in live.history.seconds()],
     )

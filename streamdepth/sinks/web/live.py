@@ -94,12 +94,11 @@ class LiveSink(Sink):
         super().__init__()
         self.history = History()
         self.info: StreamInfo | None = None
-        self.model: ModelInfo | None = None
         self.newest: Shot | None = None
         self.listener: Callable[[], None] = lambda: None
 
     def open(self, info: StreamInfo, model: ModelInfo) -> None:
-        self.info, self.model = info, model
+        self.info = info
 
     def changed(self, info: StreamInfo) -> None:
         self.info = info

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
+import math
 import struct
 import zlib
 from typing import Any, NamedTuple, cast
@@ -58,15 +59,21 @@ def pack(item: DepthFrame, detail: Detail) -> bytes:
         "height": height,
         "map": [depth.shape[1], depth.shape[0], low, step],
         "kind": item.kind.value,
-        "range": item.range or display_range(item.depth),
+        "range": _range(item),
         "camera": _camera(item, width, height),
         "index": item.frame.index,
         "time": round(item.frame.time, 4),
         "age": round(item.age, 4),
         "cut": item.cut,
     }
-    text = json.dumps(header, separators=(",", ":")).encode()
+    text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
     return b"".join((struct.pack("<I", len(text)), text, picture, packed))
+
+
+def _range(item: DepthFrame) -> tuple[float, float]:
+    """What is displayed; the picture's own where it is not finite, which JSON has no words for."""
+    given = item.range
+    return given if given and all(map(math.isfinite, given)) else display_range(item.depth)
 
 
 def _camera(item: DepthFrame, width: int, height: int) -> list[float] | None:
@@ -93,13 +100,6 @@ def pack_codes(codes: Codes) -> bytes:
     planes = folded.view(np.uint8).reshape(-1, 2).T.tobytes()
     deflater = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
     return deflater.compress(planes) + deflater.flush()
-
-
-def unpack_codes(packed: bytes, width: int, height: int) -> Codes:
-    """The inverse of `pack_codes`, as a page does it."""
-    planes = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(2, height, width).astype(np.int32)
-    folded = planes[0] | planes[1] << 8
-    return cast(Codes, np.cumsum((folded >> 1) ^ -(folded & 1), axis=1).astype(np.int16))
 
 
 def _shrink_depth(depth: DepthMap, longest_px: int) -> DepthMap:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
+import shutil
+import stat
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from PIL import Image as Pillow
 
-from streamdepth.errors import SinkError, SinkOpenError
+from streamdepth.errors import DiskFullError, SinkOpenError, StreamDepthError
 from streamdepth.render import render
 from streamdepth.sinks.images import write_depth_picture
 from streamdepth.sinks.output import complete_file
@@ -25,10 +29,13 @@ _NAME = re.compile(r"([\w-]+_\d{8}-\d{6}(?:-\d+)?)(?:_depth|_view)?(?:_\d{6})?\.
 
 
 class Folder:
-    """The folder with what was kept. Made when something is."""
+    """The folder with what was kept. Made when something is.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    min_free_bytes: of its disk, for what is not a recording; those look after themselves.
+    """
+
+    def __init__(self, path: Path, *, min_free_bytes: float = 0.0) -> None:
+        self.path, self.min_free_bytes = path, min_free_bytes
         self._lock = threading.Lock()
         self._given: deque[str] = deque(maxlen=100)
         """Names that were given out lately, whose files may not be there yet."""
@@ -37,24 +44,44 @@ class Folder:
         """A path without ending, of which no file there begins. Raises SinkOpenError."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            there = list(self.path.iterdir())
         except OSError as error:
-            raise SinkOpenError(f"cannot make the folder '{self.path}': {error.strerror}") from error
+            raise SinkOpenError(f"cannot keep anything in the folder '{self.path}': {error.strerror}") from error
         name = f"{stream}_{datetime.now():%Y%m%d-%H%M%S}"
-        taken = {found[1] for path in self.path.iterdir() if (found := _NAME.fullmatch(path.name.lstrip(".")))}
+        taken = {found[1] for path in there if (found := _NAME.fullmatch(path.name.lstrip(".")))}
         with self._lock:
             names = (name if n == 1 else f"{name}-{n}" for n in itertools.count(1))
             fresh = next(name for name in names if name not in taken and name not in self._given)
             self._given.append(fresh)
         return self.path / fresh
 
-    def files(self) -> list[Path]:
-        """What was kept and is complete, newest first."""
-        found = [p for p in self.path.glob("*") if _NAME.fullmatch(p.name) and p.is_file() and not p.is_symlink()]
-        return sorted(found, key=lambda path: (path.stat().st_mtime, path.name), reverse=True)
+    def check_room(self) -> None:
+        """Raises DiskFullError when less is free than is to stay so."""
+        free, needed = shutil.disk_usage(self.path).free, self.min_free_bytes
+        if free < needed:
+            raise DiskFullError(
+                f"the disk of '{self.path}' has {free / 1e6:.0f} MB free, and {needed / 1e6:.0f} MB are to stay free; "
+                "make room, or lower --min-free-mb"
+            )
+
+    def files(self) -> list[tuple[Path, os.stat_result]]:
+        """What was kept and is complete, newest first, each as it was when it was looked at."""
+        named = (path for path in self.path.glob("*") if _NAME.fullmatch(path.name))
+        found = [(path, facts) for path in named if (facts := _facts_of(path))]
+        return sorted(found, key=lambda file: (file[1].st_mtime, file[0].name), reverse=True)
 
     def find(self, name: str) -> Path | None:
         """The file of that very name, or None; no name leads out of the folder."""
-        return next((path for path in self.files() if path.name == name), None)
+        return next((path for path, _ in self.files() if path.name == name), None)
+
+
+def _facts_of(path: Path) -> os.stat_result | None:
+    """Of a regular file that is still there; None for a link and all else."""
+    try:
+        facts = path.lstat()
+    except OSError:
+        return None
+    return facts if stat.S_ISREG(facts.st_mode) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +96,7 @@ class RecorderSink(Sink):
     """Records while it is told to, into the sinks that `make` gives for a path without ending. Thread-safe.
 
     A recording that fails ends by itself and is told in `failure`; the stream goes on. What was recorded when the
-    stream ends is kept, however that ends.
+    stream ends is kept, however that ends; what cannot be kept then is an error of `close`, and told too.
     """
 
     def __init__(self, folder: Folder, stream: str, make: Callable[[Path, Look], list[Sink]]) -> None:
@@ -129,24 +156,31 @@ class RecorderSink(Sink):
                 if any(writer.wants_stop for writer in self._writers):
                     writers, self._writers = self._writers, []
                     _close_all(writers)
-            except SinkError as error:
+            except StreamDepthError as error:
                 self._fail(error)
 
-    def _fail(self, error: SinkError) -> None:
+    def _fail(self, error: StreamDepthError) -> None:
         writers, self._writers, self.failure = self._writers, [], str(error)
         self.notice(f"the recording of {self._stream} ended: {error}")
         for writer in writers:
             try:
                 writer.close()
-            except SinkError as another:
+            except StreamDepthError as another:
                 self.notice(str(another))
 
     def close(self) -> None:
-        if self._writers:
-            self.stop()
+        with self._lock:
+            self._facts = None
+            writers, self._writers = self._writers, []
+        try:
+            _close_all(writers)
+        except StreamDepthError as error:
+            self._fail(error)
+            raise
 
     def discard(self) -> None:
-        self.close()
+        with suppress(StreamDepthError):  # told in `failure`
+            self.close()
 
 
 def _opened(writers: list[Sink], info: StreamInfo, model: ModelInfo) -> list[Sink]:
@@ -154,7 +188,7 @@ def _opened(writers: list[Sink], info: StreamInfo, model: ModelInfo) -> list[Sin
     for i, writer in enumerate(writers):
         try:
             writer.open(info, model)
-        except SinkError:
+        except StreamDepthError:
             for begun in writers[:i]:
                 begun.discard()
             raise
@@ -162,11 +196,11 @@ def _opened(writers: list[Sink], info: StreamInfo, model: ModelInfo) -> list[Sin
 
 
 def _close_all(writers: list[Sink]) -> None:
-    failures: list[SinkError] = []
+    failures: list[StreamDepthError] = []
     for writer in writers:
         try:
             writer.close()
-        except SinkError as error:
+        except StreamDepthError as error:
             failures.append(error)
     if failures:
         raise failures[0]
@@ -175,6 +209,7 @@ def _close_all(writers: list[Sink]) -> None:
 def keep_snapshot(item: DepthFrame, folder: Folder, stream: str, look: Look) -> list[Path]:
     """Writes NAME.png (the picture), NAME_view.jpg (as shown) and NAME_depth.png (16 bit). Raises SinkError."""
     base = folder.fresh(stream)
+    folder.check_room()
     picture, view, depth = (base.with_name(base.name + end) for end in (".png", "_view.jpg", "_depth.png"))
     with complete_file(picture) as temporary:
         Pillow.fromarray(item.frame.image).save(temporary, compress_level=3)

@@ -257,7 +257,12 @@ def models() -> None:
     for entry in CATALOG.values():
         licence = entry.licence + ("" if entry.commercial else " (needs --accept-license)")
         table.add_row(
-            entry.name, entry.kind.value, entry.kind.unit or "-", str(entry.size), licence, entry.hub_id or "built in"
+            entry.name,
+            entry.kind.value,
+            entry.kind.unit or "-",
+            str(entry.size or "-"),
+            licence,
+            entry.hub_id or "built in",
         )
     out.print(table)
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
 
+from streamdepth.errors import StreamDepthError
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -43,8 +45,12 @@ def examine() -> Iterator[Check]:
 def _guard(name: str, look: Callable[[], str], *, optional: bool = False) -> Check:
     try:
         return Check(name, look(), is_optional=optional)
+    except metadata.PackageNotFoundError:
+        return Check(name, "not installed", is_fine=False, is_optional=optional)
     except Exception as error:
-        return Check(name, f"{type(error).__name__}: {error}", is_fine=False, is_optional=optional)
+        is_for_people = isinstance(error, (StreamDepthError, LookupError))
+        found = str(error) if is_for_people else f"{type(error).__name__}: {error}"
+        return Check(name, found, is_fine=False, is_optional=optional)
 
 
 def _ffmpeg() -> str:

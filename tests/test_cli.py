@@ -149,6 +149,7 @@ def test_doctor_says_what_works(cli) -> None:
     assert done.code == 0
     assert "built-in model" in done.out
     assert "ms a frame" in done.out
+    assert "Error" not in done.out
 
 
 def test_a_traceback_only_with_verbose(cli, tmp_path: Path) -> None:

@@ -4,6 +4,9 @@ import copy
 import importlib.util
 import json
 import logging
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -252,6 +255,20 @@ def test_a_missing_openvino_is_named(tiny: Tiny, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(__import__("sys").modules, "openvino", None)
     with pytest.raises(MissingDependencyError, match=r"pip install \"streamdepth\[openvino\]\""):
         make_engine(tiny, engine="openvino", cache_name="tiny")
+
+
+@pytest.mark.parametrize(("name", "engine"), [("openvino", "openvino"), ("onnxruntime", "onnx")])
+def test_a_broken_package_is_not_called_missing(tmp_path: Path, name: str, engine: str) -> None:
+    (tmp_path / f"{name}.py").write_text("raise ImportError('libsomething.so is not there')")
+    code = (
+        "from torch import nn; from streamdepth.errors import ModelLoadError\n"
+        "from streamdepth.estimators.engines.choose import make_engine\n"
+        f"try: make_engine(nn.Identity(), engine={engine!r}, cache_name='x')\n"
+        "except ModelLoadError as error: print(error)"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, env=environment)
+    assert "libsomething.so is not there" in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize(

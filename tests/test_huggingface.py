@@ -246,12 +246,12 @@ def test_restricted_models_of_the_catalog_are_refused_before_any_download(entry:
             HuggingFaceEstimator(name)
 
 
-def test_an_unknown_name_is_answered_with_the_nearest_and_all() -> None:
+def test_an_unknown_name_is_answered_with_the_nearest_and_where_all_are() -> None:
     with pytest.raises(ModelLoadError) as error:
         HuggingFaceEstimator("depth-anythin-v2-smal")
     message = str(error.value)
     assert "did you mean depth-anything-v2-small" in message
-    assert all(name in message for name in CATALOG)
+    assert "`streamdepth models` lists" in message
 
 
 def test_a_name_without_likeness_is_answered_in_whole_sentences() -> None:
@@ -309,7 +309,7 @@ def test_without_the_hub_the_error_is_quick_and_useful(
     message = str(error.value)
     assert str(tmp_path) in message
     assert "--model nano" in message
-    assert all(name in message for name in CATALOG)
+    assert "`streamdepth models` lists" in message
     assert "hf_secret" not in message
     assert ("HF_HUB_OFFLINE" if offline else "could not be reached") in message
 

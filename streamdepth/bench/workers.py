@@ -30,9 +30,14 @@ def make_contender(name: str, plan: Plan) -> Contender:
 
 
 def serve(connection: Connection, name: str, plan: Plan) -> None:
-    """In the contender's process: prepares, then one turn for each message, until None comes."""
+    """In the contender's process: prepares, then one turn for each message, until None comes or nobody asks."""
     with contextlib.suppress(ValueError):  # a test's thread cannot
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asks ends this one
+    with contextlib.suppress(BrokenPipeError, EOFError):
+        _serve(connection, name, plan)
+
+
+def _serve(connection: Connection, name: str, plan: Plan) -> None:
     try:
         contender = make_contender(name, plan)
         connection.send(("ready", contender.prepare(), contender.names))
@@ -44,6 +49,8 @@ def serve(connection: Connection, name: str, plan: Plan) -> None:
     except StreamDepthError as error:
         # An exception with arguments of its own does not travel.
         connection.send(("failed", ConfigError(str(error)) if isinstance(error, MissingDependencyError) else error))
+    except (BrokenPipeError, EOFError):
+        raise
     except Exception as error:  # torch, OpenCV and transformers raise whatever they like
         connection.send(("left out", f"it failed: {type(error).__name__}: {' '.join(str(error).split())[:200]}"))
 
@@ -100,9 +107,12 @@ class Worker:
             self._connection.send(None)
         self._connection.close()
         self._process.join(_ENDS_WITHIN_SECONDS)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+        self.kill()
+
+    def kill(self) -> None:
+        """Whatever it is at."""
+        self._process.kill()
+        self._process.join()
 
 
 @contextmanager
@@ -118,6 +128,10 @@ def workers(plan: Plan, tell: Callable[[str], None], names: tuple[str, ...] = CO
             started.append(Worker(name, plan))
             started[-1].prepare()
         yield started
+    except BaseException:
+        for worker in started:
+            worker.kill()
+        raise
     finally:
         for worker in started:
             worker.end()

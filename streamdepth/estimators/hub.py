@@ -144,7 +144,7 @@ def _unknown(model: str) -> str:
 
 
 def _offer() -> str:
-    return f"Built in, without download: nano. Short names: {', '.join(catalog.CATALOG)}"
+    return "Built in, without download: nano. `streamdepth models` lists the short names."
 
 
 def _unavailable(hub_id: str, error: Exception) -> str:

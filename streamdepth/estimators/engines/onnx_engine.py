@@ -28,10 +28,14 @@ def is_installed() -> bool:
 
 
 def import_onnx(name: str = "onnxruntime") -> Any:
-    """name: `onnxruntime` or `onnx`. Raises MissingDependencyError."""
+    """name: `onnxruntime` or `onnx`. Raises MissingDependencyError, and ModelLoadError for one that is broken."""
     try:
         return __import__(name)
     except ImportError as error:
+        if importlib.util.find_spec(name) is not None:
+            raise ModelLoadError(
+                f"the package {name} is there and cannot be loaded ({error}); install it anew, or use --engine torch"
+            ) from error
         raise MissingDependencyError(name, "onnx", "the engine onnx") from error
 
 

@@ -39,6 +39,10 @@ def _import_openvino() -> Any:
     try:
         import openvino
     except ImportError as error:
+        if is_installed():
+            raise ModelLoadError(
+                f"the package openvino is there and cannot be loaded ({error}); install it anew, or use --engine torch"
+            ) from error
         raise MissingDependencyError("openvino", "openvino", "the engine openvino") from error
     return openvino
 

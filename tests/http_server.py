@@ -9,16 +9,24 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+logins: list[tuple[str, str | None]] = []
+"""Of each request: the address of the server, and what was sent to log in."""
+
 
 class _Handler(SimpleHTTPRequestHandler):
-    """`/status/404` refuses, `/silent` never answers, `/stalling/FILE` stops half-way, `/unsized/FILE` does not
-    state its length, everything else is a file of the folder."""
+    """`/status/404` refuses, `/moved/URL` redirects, `/silent` never answers, `/stalling/FILE` stops half-way,
+    `/unsized/FILE` does not state its length, everything else is a file of the folder."""
 
     is_sized = True
 
     def do_GET(self) -> None:
+        logins.append((f"http://{self.headers['Host']}", self.headers["Authorization"]))
         if self.path.startswith("/status/"):
             self.send_error(int(self.path.rpartition("/")[2]))
+        elif self.path.startswith("/moved/"):
+            self.send_response(302)
+            self.send_header("Location", self.path.removeprefix("/moved/"))
+            self.end_headers()
         elif self.path.startswith("/silent"):
             self.server.released.wait(20)  # type: ignore[attr-defined]
         elif self.path.startswith("/stalling/"):

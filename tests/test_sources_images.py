@@ -134,6 +134,13 @@ def test_sixteen_bits(tmp_path: Path) -> None:
     assert read_picture(tmp_path / "g.png")[0].tolist() == [[0] * 3, [100] * 3, [255] * 3]
 
 
+@pytest.mark.parametrize("top", [1, 65535])
+def test_unknown_values_are_black_and_the_others_as_without_them(tmp_path: Path, top: int) -> None:
+    levels = np.array([[0, top / 2, top, np.nan, np.inf, -np.inf]], np.float32)
+    Image.fromarray(levels).save(tmp_path / "f.tiff")
+    assert read_picture(tmp_path / "f.tiff")[0, :, 0].tolist() == [0, 128, 255, 0, 255, 0]
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "CMYK", "YCbCr", "I", "F"])
 def test_every_mode(mode: str) -> None:
     picture = Image.new("L", (5, 4), 255)
@@ -215,6 +222,16 @@ def test_pictures_from_the_web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         with pytest.raises(SourceTimeoutError):
             read_picture(f"{address}/silent")
         assert time.monotonic() - began < 3
+
+
+def test_a_password_goes_to_its_own_host_only(tmp_path: Path) -> None:
+    write(tmp_path / "a.png")
+    with http_server.serve(tmp_path) as here, http_server.serve(tmp_path) as there:
+        own, login = here.replace("//", "//user:secret@"), "Basic dXNlcjpzZWNyZXQ="
+        for host, told in ((there, None), (here, login)):
+            http_server.logins.clear()
+            assert read_picture(f"{own}/moved/{host}/a.png").shape == (6, 8, 3)
+            assert http_server.logins == [(here, login), (host, told)]
 
 
 @pytest.mark.parametrize("address", ["http://user:hunter2@127.0.0.1:1/a.png", "http://u:hunter2@127.0.0.1:x/a.png"])

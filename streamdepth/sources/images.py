@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from fractions import Fraction
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import numpy as np
@@ -26,6 +27,7 @@ from streamdepth.intrinsics import from_exif
 from streamdepth.numbered import as_glob
 from streamdepth.redact import redact, redact_text
 from streamdepth.sources.decode import MAX_SIDE_PX, check_side
+from streamdepth.sources.skipped import Skipped
 from streamdepth.stages import Source
 from streamdepth.types import DepthMap, Frame, Image, Intrinsics, StreamInfo
 
@@ -35,7 +37,6 @@ PICTURE_SUFFIXES = (
 )
 """How the names of files end that count as pictures, in lower case."""
 
-_MOST_SKIPPED_SAID = 3
 _MOST_BYTES = 256 * 2**20
 _TIMEOUT_SECONDS = 10.0
 
@@ -55,20 +56,21 @@ class ImagesSource(Source):
         self._waiting: Iterator[tuple[int, Image]] = iter(())
         self._first: tuple[int, Image] | None = None
         self._time_base = Fraction(1)
-        self._index = self._total = self._failed = 0
+        self._index = self._total = 0
+        self._skipped = Skipped(self, f"pictures of {self._name}")
         self._camera: Intrinsics | None = None
 
     def open(self) -> StreamInfo:
-        self.close()
+        self._release()
         addresses = _addresses(self.pattern)
-        self._index, self._failed, self._total = 0, 0, len(addresses)
+        self._index, self._total = 0, len(addresses)
         if len(addresses) == 1:
             self._waiting = iter([(0, self._picture(addresses[0]))])
         else:
             self._waiting = self._pictures(addresses)
         self._first = next(self._waiting, None)
         if self._first is None:
-            self._failed = 0
+            self._skipped.count = 0
             raise SourceOpenError(f"none of the {self._total} pictures of {self._name} can be read")
         height, width = self._first[1].shape[:2]
         camera = self._camera
@@ -94,9 +96,7 @@ class ImagesSource(Source):
             try:
                 image = self._picture(address)
             except SourceError as error:
-                self._failed += 1
-                if self._failed <= _MOST_SKIPPED_SAID:
-                    self.notice(f"skipped: {error}")
+                self._skipped.note(str(error))
                 continue
             size = size or (image.shape[1], image.shape[0])
             yield position, self._fitted(image, size)
@@ -110,27 +110,23 @@ class ImagesSource(Source):
     def read(self) -> Frame | None:
         picture, self._first = self._first or next(self._waiting, None), None
         if picture is None:
-            self._finish()
+            if self._release():
+                raise SourceLostError(
+                    f"{self._index} of {self._total} pictures of {self._name} could be read; the others are damaged"
+                )
             return None
         position, image = picture
         index, self._index = self._index, self._index + 1
         return Frame(image, index, position, self._time_base, time.monotonic(), self._name)
 
-    def _finish(self) -> None:
-        failed = self._failed
-        self.close()
-        if failed:
-            raise SourceLostError(
-                f"{self._index} of {self._total} pictures of {self._name} could be read; the others are damaged"
-            )
+    def _release(self) -> int:
+        """Returns how many pictures were skipped."""
+        self._waiting, self._first = iter(()), None
+        return self._skipped.settle()
 
     def close(self) -> None:
-        failed, self._failed = self._failed, 0
-        self._waiting, self._first = iter(()), None
-        if failed:
-            self.lost["undecodable"] += failed
-        if failed > _MOST_SKIPPED_SAID:
-            self.notice(f"skipped: {failed - _MOST_SKIPPED_SAID} more pictures of {self._name}")
+        self._release()
+        super().close()
 
 
 def read_picture(picture: str | Path | Pillow.Image, *, max_side_px: int = MAX_SIDE_PX) -> Image:
@@ -176,9 +172,9 @@ def _rgb(picture: Pillow.Image) -> Image:
 
 
 def _eight_bits(values: npt.NDArray[np.float64]) -> Image:
-    """Grey levels 0..65535, or 0..1 as floating-point pictures have them -> uint8."""
-    top = 1.0 if values.max(initial=0) <= 1 else 65535.0
-    return np.clip(values * (255 / top) + 0.5, 0, 255).astype(np.uint8)
+    """Grey levels 0..65535, or 0..1 as floating-point pictures have them -> uint8. What is unknown (NaN) is black."""
+    top = 1.0 if values.max(initial=0, where=np.isfinite(values)) <= 1 else 65535.0
+    return np.nan_to_num(np.clip(values * (255 / top) + 0.5, 0, 255)).astype(np.uint8)
 
 
 def read_depth_png(path: Path, values_per_metre: float) -> DepthMap | None:
@@ -245,15 +241,29 @@ def _request(address: str) -> urllib.request.Request:
     """urllib does not understand `user:password@`; it becomes the header that it stands for."""
     parts = urlsplit(address)
     user, _, host = parts.netloc.rpartition("@")
-    headers = {"User-Agent": "streamdepth"}
+    request = urllib.request.Request(urlunsplit(parts._replace(netloc=host)), headers={"User-Agent": "streamdepth"})
     if user:
-        headers["Authorization"] = "Basic " + b64encode(unquote(user).encode()).decode()
-    return urllib.request.Request(urlunsplit(parts._replace(netloc=host)), headers=headers)
+        request.add_unredirected_header("Authorization", "Basic " + b64encode(unquote(user).encode()).decode())
+    return request
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """The password goes along to where the same host sends, and nowhere else."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        request = super().redirect_request(req, fp, code, msg, headers, newurl)
+        old, new = urlsplit(req.full_url), urlsplit(newurl)
+        if request and new.netloc == old.netloc and new.scheme in (old.scheme, "https"):
+            request.unredirected_hdrs.update(req.unredirected_hdrs)
+        return request
 
 
 def _fetched(address: str, name: str) -> io.BytesIO:
     try:
-        with urllib.request.urlopen(_request(address), timeout=_TIMEOUT_SECONDS) as answer:
+        opener = urllib.request.build_opener(_Redirects)
+        with opener.open(_request(address), timeout=_TIMEOUT_SECONDS) as answer:
             data = answer.read(_MOST_BYTES + 1)
     except TimeoutError:
         raise SourceTimeoutError(f"{name} did not answer within {_TIMEOUT_SECONDS:g} seconds") from None

@@ -8,6 +8,8 @@ from typing import Any
 
 import cv2
 import numpy as np
+from mcap.reader import make_reader
+from mcap.writer import Writer as McapWriter
 from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
@@ -70,6 +72,22 @@ def write_bag(path: Path, topics: dict[str, Iterable[Any]], plugin: StoragePlugi
     """A bag of ROS 2; messages of a topic are logged in order, 1 ms after their stamps."""
     with Writer(path, version=9, storage_plugin=plugin) as bag:
         _fill(bag, topics, STORE.serialize_cdr, typestore=STORE)
+    return path
+
+
+def without_index(bag: Path, path: Path) -> Path:
+    """A bag of one mcap as a recorder writes it that neither compresses nor sorts."""
+    (file,) = bag.glob("*.mcap")
+    channels: dict[int, int] = {}
+    with file.open("rb") as old, path.open("wb") as new:
+        plain = McapWriter(new, use_chunking=False)
+        plain.start("ros2")
+        for schema, channel, message in make_reader(old).iter_messages():
+            if channel.id not in channels:
+                number = plain.register_schema(schema.name, schema.encoding, schema.data)
+                channels[channel.id] = plain.register_channel(channel.topic, channel.message_encoding, number)
+            plain.add_message(channels[channel.id], message.log_time, message.data, message.publish_time)
+        plain.finish()
     return path
 
 

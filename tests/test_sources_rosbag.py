@@ -102,6 +102,42 @@ def test_depth_is_no_picture(tmp_path) -> None:
         RosbagSource(only_depth).open()
 
 
+@pytest.mark.parametrize("kind", [*PLUGINS, "ROS 1"])
+def test_the_rate_is_of_the_time_in_which_the_topic_has_pictures(tmp_path, kind) -> None:
+    """A bag may go on long after its camera."""
+    make = bags1_image if kind == "ROS 1" else bags.image
+    topics = {RAW: map(make, range(7)), "/later": map(make, range(200)), "/single": map(make, range(1))}
+    bag = (
+        bags.write_bag1(tmp_path / "a.bag", topics)
+        if kind == "ROS 1"
+        else bags.write_bag(tmp_path / "bag", topics, kind)
+    )
+    for topic, fps in ((RAW, 30), ("/later", 30), ("/single", None)):
+        source = RosbagSource(bag, topic)
+        assert source.open().fps == fps
+        source.close()
+
+
+def test_a_bag_without_an_index_gives_each_picture_once(tmp_path) -> None:
+    topics = {INFO: [bags.camera_info()], RAW: map(bags.image, range(4))}
+    bag = bags.write_bag(tmp_path / "bag", topics, StoragePlugin.MCAP)
+    info, frames = read(RosbagSource(bags.without_index(bag, tmp_path / "plain.mcap")))
+    assert [f.pts for f in frames] == [i * bags.STEP_NS for i in range(4)]
+    assert info.intrinsics is not None
+
+
+def test_depth_in_a_compressed_message_is_no_picture(tmp_path) -> None:
+    depth = bags.compressed(0)
+    depth.data = cv2.imencode(".png", np.full((32, 48), 1500, np.uint16))[1].ravel()
+    for depth.format in ("16UC1; png compressed", "32FC1; compressedDepth png", "16UC1; compressedDepth"):
+        with pytest.raises(ValueError, match=r"it holds depth .*; choose the camera's topic with colours"):
+            picture_of(depth)
+    depth.format = "16UC1; png compressed"
+    topics = {f"{RAW}/compressed": map(bags.compressed, range(2)), "/cam/depth/compressed": [depth]}
+    info, _ = read(RosbagSource(bags.write_bag(tmp_path / "bag", topics)))
+    assert info.name.endswith(f"#{RAW}/compressed")
+
+
 def test_a_long_topic_without_pictures_is_not_read_to_its_end(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("streamdepth.sources.rosbag._MOST_TRIED", 5)
     depth = [bags.image(i, "16UC1", np.ones((32, 48), np.uint16)) for i in range(20)]

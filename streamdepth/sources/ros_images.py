@@ -58,8 +58,9 @@ def picture_of(message: Any) -> Image:
 
 
 def _decoded(message: Any) -> Image:
-    if "compressedDepth" in message.format:
-        raise ValueError("it holds depth (compressedDepth), not pictures")
+    encoding = message.format.partition(";")[0].strip()
+    if encoding in _DEPTH or "compressedDepth" in message.format:
+        raise _depth(message.format)
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     bgr = cv2.imdecode(np.frombuffer(message.data, np.uint8), flags) if len(message.data) else None
     if bgr is None:
@@ -69,7 +70,7 @@ def _decoded(message: Any) -> Image:
 
 def _raw(message: Any) -> Image:
     if message.encoding in _DEPTH:
-        raise ValueError(f"it holds depth ({message.encoding}), not pictures")
+        raise _depth(message.encoding)
     layout = _LAYOUTS.get(message.encoding)
     if layout is None:
         raise ValueError(f"the encoding '{message.encoding}' is unknown; known are {', '.join(_LAYOUTS)}")
@@ -78,6 +79,10 @@ def _raw(message: Any) -> Image:
         pixels = (pixels >> 8).astype(np.uint8)
     image = pixels if layout.to_rgb is None else cv2.cvtColor(pixels, layout.to_rgb)
     return np.ascontiguousarray(image, np.uint8)
+
+
+def _depth(encoding: str) -> ValueError:
+    return ValueError(f"it holds depth ({encoding}), not pictures; choose the camera's topic with colours")
 
 
 def _pixels(message: Any, layout: _Layout) -> npt.NDArray[Any]:

@@ -16,6 +16,7 @@ import numpy as np
 from streamdepth.errors import MissingDependencyError, SourceLostError, SourceOpenError, StreamDepthError
 from streamdepth.sources.decode import MAX_SIDE_PX, check_side, sane_fps
 from streamdepth.sources.ros_images import PICTURES, camera_of_message, picture_of
+from streamdepth.sources.skipped import Skipped
 from streamdepth.sources.timeline import Timeline
 from streamdepth.stages import Source
 from streamdepth.types import Frame, Image, Intrinsics, StreamInfo
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 BAG_SUFFIXES = (".mcap", ".db3", ".bag")
 """How the names of bags that are one file end."""
 _NANOSECOND = Fraction(1, 10**9)
-_MOST_SKIPPED_SAID = 3
 _MOST_TRIED = 100
+_LOOK_BACK_NS = 10**8
 _REPAIR = "only ROS bags are read; one that was cut off is repaired by 'ros2 bag reindex' or 'mcap recover'"
 
 
@@ -65,23 +66,26 @@ class RosbagSource(Source):
         self._first: tuple[int, Image] | None = None
         self._timeline = Timeline(_NANOSECOND, None)
         self._name, self._size = "", (0, 0)
-        self._index = self._failed = self._start_ns = 0
+        self._index = self._start_ns = 0
+        self._skipped = Skipped(self, f"messages of '{self.path}'")
 
     def open(self) -> StreamInfo:
-        self.close()
+        self._release()
         self._reader = _opened(self.path)
         try:
             with self._explained():
                 return self._begin(self._reader)
         except StreamDepthError:
-            self._failed = 0
-            self.close()
+            self._skipped.count = 0
+            self._release()
             raise
 
     def _begin(self, reader: AnyReader) -> StreamInfo:
         connections = _chosen(reader, self.path, self.topic)
         topic, count = connections[0].topic, sum(c.msgcount for c in connections)
         self._name, self._index = f"{self.path}#{topic}", 0
+        # Before the pictures: a bag without an index has one place only where it is read.
+        fps, seen_by = _fps(reader, connections), _camera_message(reader, topic)
         self._messages = reader.messages(connections)
         first = self._next(_MOST_TRIED)
         if first is None:
@@ -93,8 +97,6 @@ class RosbagSource(Source):
         height, width = image.shape[:2]
         check_side(self._name, width, height, self.max_side_px)
         self._first, self._size, self._start_ns = (stamp, image), (width, height), stamp
-        fps = sane_fps(Fraction((count - 1) * 10**9, max(1, reader.duration))) if count > 1 else None
-        fps = fps and fps.limit_denominator(1001)
         self._timeline = Timeline(_NANOSECOND, fps)
         return StreamInfo(
             self._name,
@@ -103,14 +105,12 @@ class RosbagSource(Source):
             fps=fps,
             frame_count=count,
             time_base=_NANOSECOND,
-            intrinsics=self._camera(reader, topic, width, height),
+            intrinsics=self._camera(seen_by, topic, width, height),
             epoch_ns=stamp,
             frame_id=frame_id or None,
         )
 
-    def _camera(self, reader: AnyReader, topic: str, width: int, height: int) -> Intrinsics | None:
-        info_topic = _camera_topic(topic)
-        message = _first_message(reader, [c for c in reader.connections if c.topic == info_topic])
+    def _camera(self, message: Any, topic: str, width: int, height: int) -> Intrinsics | None:
         if message is None or not hasattr(message, "distortion_model"):
             return None
         is_rectified = "rect" in topic.removesuffix("/compressed").rpartition("/")[2]
@@ -134,10 +134,11 @@ class RosbagSource(Source):
             with self._explained(SourceLostError):
                 found, self._first = self._first or self._fitted(), None
         except SourceLostError:
-            self.close()
+            self._release()
             raise
         if found is None:
-            self._finish()
+            if skipped := self._release():
+                raise SourceLostError(f"{skipped} messages of {self._name} could not be read, {self._index} could")
             return None
         stamp, image = found
         ticks = self._timeline.place(stamp - self._start_ns, _NANOSECOND)
@@ -154,9 +155,7 @@ class RosbagSource(Source):
                 message: Any = self._reader.deserialize(data, connection.msgtype)
                 image = picture_of(message)
             except Exception as error:  # whatever damaged data makes of a deserializer
-                self._failed += 1
-                if self._failed <= _MOST_SKIPPED_SAID:
-                    self.notice(f"a message of {self._name} was left out: {error}")
+                self._skipped.note(f"a message of {self._name}: {error}")
                 continue
             stamp = message.header.stamp
             own_ns = stamp.sec * 10**9 + stamp.nanosec
@@ -176,12 +175,6 @@ class RosbagSource(Source):
             image = np.asarray(cv2.resize(image, self._size, interpolation=cv2.INTER_AREA), np.uint8)
         return stamp, image
 
-    def _finish(self) -> None:
-        failed, delivered = self._failed, self._index
-        self.close()
-        if failed:
-            raise SourceLostError(f"{failed} messages of {self._name} could not be read, {delivered} could")
-
     @contextmanager
     def _explained(self, kind: type[SourceOpenError | SourceLostError] = SourceOpenError) -> Iterator[None]:
         """rosbags' many ways to fail on a damaged bag as one error."""
@@ -195,14 +188,17 @@ class RosbagSource(Source):
     def _after(self) -> str:
         return f" after {self._index} pictures" if self._index else ""
 
-    def close(self) -> None:
+    def _release(self) -> int:
+        """Returns how many messages were skipped."""
         reader, self._reader = self._reader, None
         self._messages, self._first = iter(()), None
-        failed, self._failed = self._failed, 0
-        if failed:
-            self.lost["undecodable"] += failed
         if reader is not None:
             reader.close()
+        return self._skipped.settle()
+
+    def close(self) -> None:
+        self._release()
+        super().close()
 
 
 def _opened(path: Path) -> AnyReader:
@@ -260,12 +256,32 @@ def _first_message(reader: AnyReader, connections: list[Connection]) -> Any:
     return None
 
 
+def _fps(reader: AnyReader, connections: list[Connection]) -> Fraction | None:
+    """The mean over the topic's own time, by the recorder's stamps; None where they tell none."""
+    intervals = sum(c.msgcount for c in connections) - 1
+    try:
+        first = next(logged_ns for _, logged_ns, _ in reader.messages(connections))
+        passed = _last_ns(reader, connections) - first
+    except Exception:  # a bag that is damaged further on; reading it tells
+        return None
+    fps = sane_fps(Fraction(intervals * 10**9, passed)) if passed > 0 else None
+    return fps and fps.limit_denominator(1001)
+
+
+def _last_ns(reader: AnyReader, connections: list[Connection]) -> int:
+    """The recorder's stamp of the last message. Looks back from the end of the bag, farther and farther."""
+    back_ns = _LOOK_BACK_NS
+    while not (stamps := [ns for _, ns, _ in reader.messages(connections, start=reader.end_time - back_ns)]):
+        back_ns *= 2
+    return int(max(stamps))
+
+
 def _what_is_there(reader: AnyReader) -> str:
     shown = [f"{c.topic} ({c.msgtype.rpartition('/')[2]}, {c.msgcount})" for c in reader.connections]
     return f"its topics are {', '.join(sorted(shown))}" if shown else "it holds no topics at all"
 
 
-def _camera_topic(topic: str) -> str:
-    """By the convention of image_transport: beside the picture's own topic."""
-    base = topic.removesuffix("/compressed")
-    return f"{base.rpartition('/')[0]}/camera_info"
+def _camera_message(reader: AnyReader, topic: str) -> Any:
+    """By the convention of image_transport: beside the picture's own topic. None when there is none."""
+    name = f"{topic.removesuffix('/compressed').rpartition('/')[0]}/camera_info"
+    return _first_message(reader, [c for c in reader.connections if c.topic == name])

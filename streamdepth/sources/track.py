@@ -27,9 +27,8 @@ class Track(Pictures):
     """Decodes the video track of an open container, which it closes at the end and when it raises.
 
     `threads`: libav's thread type; `SLICE` adds no delay, `AUTO` is fastest. `patience_seconds`: how long to wait for a
-    picture while only other packets come. `painter`: that of an earlier track, whose size is kept. Raises
-    SourceOpenError when there is nothing to decode, or FFmpegError or ValueError when reading failed before the first
-    picture.
+    picture while only other packets come. Raises SourceOpenError when there is nothing to decode, or FFmpegError or
+    ValueError when reading failed before the first picture.
     """
 
     def __init__(
@@ -38,7 +37,6 @@ class Track(Pictures):
         name: str,
         announce: Callable[[str], None],
         *,
-        painter: Painter | None = None,
         max_side_px: int = MAX_SIDE_PX,
         threads: str = "AUTO",
         patience_seconds: float | None = None,
@@ -52,7 +50,7 @@ class Track(Pictures):
             context = self.stream.codec_context
             check_side(name, context.width, context.height, max_side_px)
             context.thread_type = threads
-            painter = painter or Painter(announce, name, self.stream.sample_aspect_ratio)
+            painter = Painter(announce, name, self.stream.sample_aspect_ratio)
             super().__init__(self._decoded(), name, painter, announce, max_side_px=max_side_px)
         except BaseException:
             container.close()

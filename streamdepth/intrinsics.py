@@ -47,6 +47,12 @@ class CameraChoice:
     def __bool__(self) -> bool:
         return any(value is not None for value in (self.file, self.fov, self.fx))
 
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(width, height) in px of the pictures that the file is for; None without one. Raises ConfigError."""
+        camera = read_camera_info(self.file) if self.file is not None else None
+        return (camera.width, camera.height) if camera else None
+
     def intrinsics(self, width: int, height: int) -> Intrinsics | None:
         """For pictures of this size; None when nothing was given. Raises ConfigError for what cannot be."""
         try:

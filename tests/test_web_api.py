@@ -30,11 +30,12 @@ from websockets.sync.client import ClientConnection
 from streamdepth import build, config
 from streamdepth.build.web import serving
 from streamdepth.errors import ModelLoadError, SinkOpenError, SinkWriteError, SourceOpenError
+from streamdepth.intrinsics import camera_info_text
 from streamdepth.sinks.depth_reader import DepthVideo
 from streamdepth.sinks.web import packets, recorder
 from streamdepth.stages import Sink
 from streamdepth.testing import ConstantEstimator, RecordingSink
-from streamdepth.types import DepthFrame, DepthKind, Frame, ModelInfo, StreamInfo
+from streamdepth.types import DepthFrame, DepthKind, Frame, Intrinsics, ModelInfo, StreamInfo
 from streamdepth.web import routes, sockets
 from streamdepth.web.status import status_of
 
@@ -509,6 +510,22 @@ class TestBrowserCamera:
                     assert code_at_end(other) == sockets.TAKEN
             wait_until(lambda: site.stream("browser")["state"] == "reconnecting")
             assert site.stream("browser")["width"] == 48
+
+    def test_its_pictures_have_the_settings_camera(self, tmp_path: Path, quick_model: None) -> None:
+        """Which is of another shape than a browser's pictures are until the first one comes."""
+        camera = Intrinsics(50.0, 50.0, 31.5, 23.5, 48, 64, (0.5, 0.1, 0.0, 0.0, 0.0))
+        (tmp_path / "camera.yaml").write_text(camera_info_text(camera))
+        chosen = {"web": {"browser_camera": True}, "camera_info": tmp_path / "camera.yaml", "undistort": True}
+        picture = io.BytesIO()
+        Image.new("RGB", (48, 64), (200, 30, 30)).save(picture, "PNG")
+        with running(tmp_path, **chosen) as site, site.socket("/api/streams/browser/camera") as page:
+            page.send(picture.getvalue())
+            assert page.recv(60) == "ready"
+            live = site.served.streams["browser"].live
+            wait_until(lambda: live.newest)
+            item = live.newest.item
+            assert item.intrinsics == camera.pinhole
+            assert item.frame.image[0, 0].tolist() == [0, 0, 0], "what the lens has not seen"
 
     @pytest.mark.parametrize("what", ["text", "garbage", "huge header", "cut off"])
     def test_what_is_no_picture_ends_the_connection(self, tmp_path: Path, quick_model: None, what: str) -> None:

@@ -16,7 +16,12 @@ def make_source(address: str, settings: Settings) -> Source:
 
     Its frames carry the camera of the settings where they say one.
     """
-    source, camera = _make_source(address, settings), make_camera(settings)
+    return with_camera(_make_source(address, settings), settings)
+
+
+def with_camera(source: Source, settings: Settings) -> Source:
+    """`source` as seen through the camera of the settings, where they say one."""
+    camera = make_camera(settings)
     if not camera and not settings.undistort:
         return source
     from streamdepth.sources.lens import LensSource

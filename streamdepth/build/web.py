@@ -13,7 +13,8 @@ from pathlib import Path
 
 from streamdepth import build
 from streamdepth.build.naming import output_names
-from streamdepth.build.references import make_reference
+from streamdepth.build.references import make_camera, make_reference
+from streamdepth.build.sources import with_camera
 from streamdepth.config import Settings
 from streamdepth.control import Control, ModelControls, StreamControls
 from streamdepth.errors import ConfigError
@@ -113,11 +114,11 @@ def _stream(
     first = StreamControls(settings.style, settings.colormap, settings.smooth, settings.range)
     control, motion = Control(first, _check), MotionTracker()
     live, recorder = LiveSink(), RecorderSink(folder, name, partial(_recording, settings))
-    browser = BrowserSource() if address is None else None
+    browser = _browser(settings) if address is None else None
     stabilizer = make_switched(
         lambda: control.value.smooth, lambda: control.value.range, make_reference(settings), motion
     )
-    source: Source = browser or PacedSource(RepeatedSource(build.make_source(address or "", settings)))
+    source = with_camera(browser, settings) if browser else _played(address or "", settings)
     stream = Stream(
         GatedSource(source, lambda: control.value.paused),
         stabilizer,
@@ -127,6 +128,16 @@ def _stream(
     )
     discreet = _without([_folder_of(address), str(folder.path.parent), str(Path.cwd())])
     return ServedStream(name, _title(address), control, live, recorder, browser, discreet), stream
+
+
+def _browser(settings: Settings) -> BrowserSource:
+    """As large as the settings' camera, where they name one, until its first picture comes."""
+    size = make_camera(settings).size
+    return BrowserSource(size=size) if size else BrowserSource()
+
+
+def _played(address: str, settings: Settings) -> Source:
+    return PacedSource(RepeatedSource(build.make_source(address, settings)))
 
 
 def _recording(settings: Settings, base: Path, look: Look) -> list[Sink]:

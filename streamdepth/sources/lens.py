@@ -37,7 +37,7 @@ class LensSource(WrappedSource):
         try:
             return self._opened(info)
         except ConfigError as error:
-            self.notice(f"{info.name} came back with another size, for which its camera is unknown: {error}")
+            self.notice(f"{info.name} has another size now, for which its camera is unknown: {error}")
             return replace(info, intrinsics=None)
 
     def read(self) -> Frame | None:

@@ -181,7 +181,8 @@ class Pipeline:
     def _open(self) -> None:
         if not self.wait_for_sources:
             for capture in self._captures:
-                self._open_source(capture)
+                if not self.is_stopped:
+                    self._open_source(capture)
             if len(self._failed) == len(self.streams):
                 raise self._lost[0]
         self._model = self.estimator.info

@@ -12,6 +12,7 @@ first `write` of the new kind. Timestamps go on by the time that passed; frames 
 from __future__ import annotations
 
 import logging
+import threading
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -32,7 +33,7 @@ def announce(text: str, notices: list[str]) -> None:
 class Source(ABC):
     """Gives the frames of one stream, in order.
 
-    `open` may be called again after it failed, and after `close`. `read` never blocks past the source's timeout.
+    `open` and `await_open` begin anew, whatever came before. `read` never blocks past the source's timeout.
     """
 
     def __init__(self) -> None:
@@ -42,6 +43,8 @@ class Source(ABC):
         """What became of the stream: every change of state is an event there. A pipeline notes how it ended."""
         self.notices: list[str] = []
         """What a user should know: HDR tone-mapped, interlaced, size changed in mid-stream."""
+        self.interrupted = threading.Event()
+        """Set from `interrupt` to `close`."""
 
     @property
     def state(self) -> StreamState:
@@ -59,11 +62,11 @@ class Source(ABC):
 
     @abstractmethod
     def open(self) -> StreamInfo:
-        """Raises SourceOpenError or SourceTimeoutError."""
+        """Raises SourceOpenError, also where it had to wait when interrupted, or SourceTimeoutError."""
 
     def await_open(self) -> StreamInfo | None:
         """`open`, but for a camera that may come later: waits for it as after a loss. None when interrupted."""
-        return self.open()
+        return None if self.interrupted.is_set() else self.open()
 
     @abstractmethod
     def read(self) -> Frame | None:
@@ -74,11 +77,16 @@ class Source(ABC):
         return None
 
     def interrupt(self) -> None:
-        """Makes a `read` that waits on another thread end soon, for example one that reconnects. Thread-safe."""
+        """Ends every wait for a frame or a camera soon: those on other threads and, until `close`, those to come.
+
+        Allowed before `open`. Thread-safe.
+        """
+        self.interrupted.set()
 
     @abstractmethod
     def close(self) -> None:
-        """Lets go of everything. Idempotent, allowed before `open`."""
+        """Lets go of everything. Idempotent, allowed before `open`. Those who override it call this one last."""
+        self.interrupted.clear()
 
 
 class Estimator(ABC):

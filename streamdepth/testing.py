@@ -60,6 +60,7 @@ class SyntheticSource(Source):
 
     def close(self) -> None:
         self.is_open = False
+        super().close()
 
     def _box(self, index: int) -> tuple[slice, slice]:
         size = self.height // 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import shutil
 import threading
@@ -123,6 +124,71 @@ def test_no_camera_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 def test_elsewhere_the_first_indices_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cameras.sys, "platform", "win32")
     assert [c.index for c in list_cameras()] == [0]
+
+
+def test_elsewhere_no_camera_is_opened_to_see_whether_one_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cameras.sys, "platform", "win32")
+    monkeypatch.setattr(random, "uniform", lambda low, high: min(high, 1.0))
+    opened, attempts = [], []
+    real = cameras.open_capture
+
+    def looked(index: int | str) -> object:
+        opened.append(index)
+        return real(index)
+
+    def attempted(index: int | str) -> object:
+        attempts.append(index)
+        return looked(index)
+
+    monkeypatch.setattr(cameras, "open_capture", looked)
+    monkeypatch.setattr(camera, "open_capture", attempted)
+    source = CameraSource(0)
+    source.open()
+    assert opened == [0]
+    source.states.listen(lambda change: (opened.clear(), attempts.clear()) if change.state == "reconnecting" else None)
+    monkeypatch.setattr(FakeCapture, "present", set())
+    timer = threading.Timer(1.0, lambda: monkeypatch.setattr(FakeCapture, "present", {0}))
+    timer.start()
+    for _ in range(5):
+        assert source.read() is not None
+    timer.join()
+    source.close()
+    assert len(opened) == len(attempts) + 8 * (len(attempts) - 1), "one that fails looks once, to tell what there is"
+
+
+def test_a_device_that_vanishes_while_it_is_listed_is_left_out(devices: Path) -> None:
+    add_device(devices, 4, 0, "gone")
+    (devices / "video4" / "name").unlink()
+    assert [c.index for c in list_cameras()] == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("device", "asked", "told"),
+    [
+        (0, {"size": (1920, 1080), "fourcc": "MJPG"}, "asked for 1920x1080 px"),
+        (0, {"fps": 60}, "asked for 60 frames"),
+        (0, {"fourcc": "H264"}, "asked for H264"),
+        ("cam", {}, "2 cameras found"),
+    ],
+)
+def test_a_request_that_cannot_be_granted_is_not_waited_for(device, asked, told) -> None:  # type: ignore[no-untyped-def]
+    source = CameraSource(device, reconnect_seconds=math.inf, **asked)
+    with pytest.raises(SourceOpenError, match=told):
+        source.await_open()
+    assert source.state.value == "failed"
+
+
+def test_a_camera_that_is_missing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeCapture, "present", set())
+    source = CameraSource(0, reconnect_seconds=math.inf)
+    source.states.listen(lambda change: monkeypatch.setattr(FakeCapture, "present", {0}) if change.reason else None)
+    assert source.await_open() is not None
+    assert [(c.state.value, bool(c.reason)) for c in source.states.changes[1:]] == [
+        ("connecting", False),
+        ("connecting", True),
+        ("live", False),
+    ]
+    source.close()
 
 
 def drained(source: CameraSource) -> Exception:

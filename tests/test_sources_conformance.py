@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -30,11 +30,12 @@ from streamdepth.sources.images import ImagesSource
 from streamdepth.sources.lens import LensSource
 from streamdepth.sources.network import NetworkSource
 from streamdepth.sources.paced import PacedSource
+from streamdepth.sources.remote import RemoteFileSource
 from streamdepth.sources.repeated import RepeatedSource
 from streamdepth.sources.rosbag import RosbagSource
 from streamdepth.stages import Source
 from streamdepth.testing import SyntheticSource
-from streamdepth.types import Frame
+from streamdepth.types import Frame, StreamInfo
 
 COUNT = 6
 
@@ -151,6 +152,18 @@ def device(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
 
 
 @case
+def elsewhere(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
+    memory = pytest.importorskip("fsspec").filesystem("memory")
+
+    def write() -> None:
+        media.write_video(folder / "a.mp4", count=COUNT)
+        memory.pipe_file("/conformance/a.mp4", (folder / "a.mp4").read_bytes())
+
+    yield Case(RemoteFileSource("memory://conformance/a.mp4"), write)
+    memory.store.clear()
+
+
+@case
 def synthetic(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
     yield Case(SyntheticSource(count=COUNT))
 
@@ -158,6 +171,21 @@ def synthetic(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
 @pytest.fixture(params=CASES, ids=lambda make: make.__name__)
 def prepared(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Case]:
     yield from request.param(tmp_path, monkeypatch)
+
+
+Begin = Callable[[Case], StreamInfo]
+
+
+@pytest.fixture(params=["open", "await_open"])
+def begin(request: pytest.FixtureRequest) -> Begin:
+    """Opens a source, in each of the ways there are."""
+
+    def opened(case: Case) -> StreamInfo:
+        info: StreamInfo | None = getattr(case.source, request.param)()
+        assert info is not None
+        return info
+
+    return opened
 
 
 @pytest.fixture
@@ -175,9 +203,9 @@ def read(case: Case) -> list[Frame]:
     return frames
 
 
-def test_frames(ready: Case) -> None:
+def test_frames(ready: Case, begin: Begin) -> None:
     before = time.monotonic()
-    info = ready.source.open()
+    info = begin(ready)
     frames = read(ready)
     assert [frame.index for frame in frames] == list(range(COUNT))
     for frame in frames:
@@ -202,10 +230,10 @@ def test_frames_do_not_share_memory(ready: Case) -> None:
     assert np.array_equal(first.image, copy)
 
 
-def test_the_end_is_repeated(ready: Case) -> None:
+def test_the_end_is_repeated(ready: Case, begin: Begin) -> None:
     if ready.is_endless:
         pytest.skip("a camera has no end")
-    ready.source.open()
+    begin(ready)
     assert len(read(ready)) == COUNT
     assert [ready.source.read() for _ in range(3)] == [None] * 3
     assert not ready.source.lost
@@ -225,14 +253,39 @@ def test_open_can_be_retried_after_it_failed(prepared: Case) -> None:
     prepared.source.close()
 
 
-def test_open_after_close_starts_again(ready: Case) -> None:
-    info = ready.source.open()
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_opening_again_begins_anew(ready: Case, begin: Begin, is_closed: bool) -> None:
+    info = begin(ready)
     ready.source.read()
     ready.source.read()
-    ready.source.close()
-    assert ready.source.read() is None
-    assert ready.source.open() == info
+    if is_closed:
+        ready.source.close()
+        assert ready.source.read() is None
+    assert replace(begin(ready), origin=None) == replace(info, origin=None)
     assert [frame.index for frame in read(ready)] == list(range(COUNT))
+
+
+def test_an_interruption_before_opening_holds_until_close(prepared: Case, begin: Begin) -> None:
+    source = prepared.source
+    source.interrupt()
+    assert source.await_open() is None
+    assert source.read() is None
+    source.close()
+    if prepared.appear:
+        prepared.appear()
+    begin(prepared)
+    assert len(read(prepared)) == COUNT
+    source.close()
+
+
+def test_an_interruption_ends_every_wait_until_close(ready: Case, begin: Begin) -> None:
+    begin(ready)
+    ready.source.interrupt()
+    assert len(read(ready)) <= COUNT
+    assert ready.source.await_open() is None
+    ready.source.close()
+    begin(ready)
+    assert len(read(ready)) == COUNT
 
 
 def test_close_is_idempotent_and_allowed_before_open(prepared: Case) -> None:
@@ -245,9 +298,9 @@ def test_close_is_idempotent_and_allowed_before_open(prepared: Case) -> None:
     prepared.source.close()
 
 
-def test_no_thread_is_left(ready: Case) -> None:
+def test_no_thread_is_left(ready: Case, begin: Begin) -> None:
     before = set(threading.enumerate())
-    ready.source.open()
+    begin(ready)
     read(ready)
     ready.source.close()
     ours = [t for t in set(threading.enumerate()) - before if "process_request" not in t.name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
@@ -13,9 +14,15 @@ import pytest
 
 from streamdepth.backoff import Backoff
 from streamdepth.errors import SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
+from streamdepth.pipeline import Pipeline, Stream
 from streamdepth.sources import live
 from streamdepth.sources.decode import Picture
+from streamdepth.sources.gated import GatedSource
 from streamdepth.sources.live import LiveSource
+from streamdepth.sources.paced import PacedSource
+from streamdepth.stabilizers import make_stabilizer
+from streamdepth.stages import Source
+from streamdepth.testing import ConstantEstimator, RecordingSink
 from streamdepth.types import StreamInfo
 
 MS = Fraction(1, 1000)
@@ -193,6 +200,59 @@ def test_what_is_waited_for_may_be_refused_never_come_or_be_given_up() -> None:
     timer.join()
     patient.close()
     assert patient.state.value == "ended"
+
+
+def test_an_interruption_before_opening_is_remembered() -> None:
+    source = Scripted(SourceOpenError("away"), reconnect_seconds=math.inf)
+    for _ in range(2):
+        source.interrupt()
+        with pytest.raises(SourceOpenError, match="interrupted"):
+            source.open()
+        assert source.await_open() is None
+        source.close()
+
+
+def pipeline_of(*sources: Source, waits: bool = False) -> Pipeline:
+    streams = [Stream(source, make_stabilizer(), [RecordingSink()]) for source in sources]
+    return Pipeline(streams, ConstantEstimator(), wait_for_sources=waits)
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda source: source, lambda source: GatedSource(PacedSource(source), lambda: False)]
+)
+def test_stopping_before_the_run_ends_it_though_no_camera_is_there(wrap: Callable[[Source], Source]) -> None:
+    """As Ctrl-C does while a model loads."""
+    pipeline = pipeline_of(wrap(Scripted(SourceOpenError("away"), reconnect_seconds=math.inf)), waits=True)
+    pipeline.stop()
+    assert pipeline.run().read == 0
+
+
+def test_stopping_while_sources_are_opened_opens_no_more_of_them(
+    released: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = [Scripted(Feed(), timeout_seconds=60) for _ in range(3)]
+    asked: list[Scripted] = []
+    pipeline = pipeline_of(*silent)
+
+    def hang(source: Scripted) -> Feed:
+        asked.append(source)
+        pipeline.stop()
+        released.wait(60)
+        return Feed()
+
+    monkeypatch.setattr(Scripted, "_connect", hang)
+    with pytest.raises(SourceOpenError, match="interrupted"):
+        pipeline.run()
+    assert asked == silent[:1]
+    assert [source.state.value for source in silent] == ["failed", "ended", "ended"]
+    released.set()
+
+
+def test_a_runs_history_is_true() -> None:
+    source = Scripted(Feed(10), reconnect_seconds=0)
+    with pytest.raises(SourceLostError):
+        pipeline_of(source).run()
+    assert states(source) == ["closed", "connecting", "live", "failed"]
 
 
 def test_a_stall_is_noticed_and_passes() -> None:

@@ -19,6 +19,7 @@ import rtsp_server
 from streamdepth.errors import ConfigError, SourceLostError, SourceOpenError, SourceTimeoutError
 from streamdepth.sources.network import NetworkSource
 from streamdepth.sources.picture import Painter
+from streamdepth.sources.repeated import RepeatedSource
 from streamdepth.types import Frame
 
 
@@ -52,6 +53,20 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (folder / "text.mp4").write_text("no video\n" * 100)
     with http_server.serve(folder) as address:
         yield address
+
+
+@pytest.mark.parametrize("way", ["open", "await_open"])
+def test_an_unknown_transport_is_refused_however_it_is_opened(way: str) -> None:
+    with pytest.raises(ConfigError, match="use tcp or udp"):
+        getattr(NetworkSource("rtsp://127.0.0.1:1/x", transport="carrier pigeon"), way)()  # type: ignore[arg-type]
+
+
+def test_a_file_that_is_repeated_never_ended(web: str) -> None:
+    source = RepeatedSource(NetworkSource(f"{web}/a.mp4"))
+    source.open()
+    assert [source.read() is None for _ in range(50)] == [False] * 50
+    assert "ended" not in [change.state for change in source.states.changes]
+    source.close()
 
 
 def test_http_file(web: str) -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pytest
+
+from streamdepth.sources.browser import BrowserSource
 from streamdepth.states import StateChange, StateLog, StreamState
 
 
@@ -40,3 +43,19 @@ def test_a_long_life_is_remembered_in_bounded_memory() -> None:
 
 def test_what_is_over() -> None:
     assert [state.value for state in StreamState if state.is_over] == ["ended", "failed"]
+
+
+@pytest.mark.parametrize("end", ["ended", "failed"])
+def test_a_browser_that_leaves_when_all_is_over_changes_nothing(end: str) -> None:
+    source = BrowserSource()
+    source.leave()
+    assert source.state == "closed"
+    source.open()
+    source.states.enter(StreamState.LIVE)
+    source.leave()
+    assert source.state == "reconnecting"
+    source.states.enter(StreamState(end))
+    source.leave()
+    source.close()
+    source.leave()
+    assert source.state == end

@@ -93,6 +93,7 @@ class SequenceSource(Source):
 
     def close(self) -> None:
         self._next = 0
+        super().close()
 
 
 def sequences() -> list[Sequence]:

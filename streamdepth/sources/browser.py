@@ -32,18 +32,23 @@ class BrowserSource(Source):
 
     def open(self) -> StreamInfo:
         with self._changed:
-            self._is_open, self._waiting, self._index, self._pts = True, None, 0, -1
+            self._is_open, self._waiting, self._renewed = True, None, None
+            self._index, self._pts = 0, -1
             self._began = time.monotonic()
         return self._info(self.size)
 
     def _info(self, size: tuple[int, int]) -> StreamInfo:
         return StreamInfo(self.name, *size, is_live=True, time_base=_TICK)
 
+    @property
+    def _is_waiting(self) -> bool:
+        return self._is_open and not self.interrupted.is_set()
+
     def put(self, image: Image) -> None:
         """image: (H, W, 3) uint8 RGB, of any size. Ignored while the source is not open. Thread-safe."""
         now = time.monotonic()
         with self._changed:
-            if not self._is_open:
+            if not self._is_waiting:
                 return
             if self._waiting is not None:
                 self.lost["overtaken"] += 1
@@ -53,12 +58,13 @@ class BrowserSource(Source):
             self._changed.notify_all()
 
     def leave(self) -> None:
-        """The browser has gone; another may come."""
-        self.states.enter(StreamState.RECONNECTING, "the browser has gone; waiting for one")
+        """The browser has gone; another may come, unless the stream is over."""
+        if self._is_waiting and not self.state.is_over:
+            self.states.enter(StreamState.RECONNECTING, "the browser has gone; waiting for one")
 
     def read(self) -> Frame | None:
         with self._changed:
-            while self._is_open and self._waiting is None:
+            while self._is_waiting and self._waiting is None:
                 self._changed.wait()
             frame, self._waiting = self._waiting, None
         if frame is not None and frame.image.shape[1::-1] != self.size:
@@ -71,10 +77,12 @@ class BrowserSource(Source):
         return info
 
     def interrupt(self) -> None:
+        super().interrupt()
         with self._changed:
-            self._is_open = False
             self._changed.notify_all()
 
     def close(self) -> None:
-        self.interrupt()
-        self._waiting = None
+        with self._changed:
+            self._is_open, self._waiting = False, None
+            self._changed.notify_all()
+        super().close()

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from streamdepth.errors import SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
-from streamdepth.sources.cameras import Camera, as_rgb, found, index_of, list_cameras, open_capture
+from streamdepth.sources.cameras import (
+    Camera,
+    CameraRequestError,
+    as_rgb,
+    found,
+    index_of,
+    listed_cameras,
+    open_capture,
+)
 from streamdepth.sources.decode import Picture
 from streamdepth.sources.live import LiveSource
 from streamdepth.types import Image, StreamInfo
@@ -43,26 +51,23 @@ class CameraSource(LiveSource["Capture"]):
     ) -> None:
         super().__init__(f"camera {device}", timeout_seconds=timeout_seconds, reconnect_seconds=reconnect_seconds)
         self.device, self.size, self.fps, self.fourcc = device, size, fps, fourcc
+        self._prepare()
+
+    def _prepare(self) -> None:
         self._known: Camera | None = None
         self._was_gone = False
-
-    def open(self) -> StreamInfo:
-        self._known, self._started = None, time.monotonic()
-        return super().open()
+        self._started = time.monotonic()
 
     def _connect(self) -> Capture:
         index = self._node()
         request = Request(self.size, self.fps, self.fourcc)
         capture = Capture(index, self.name, request, self.notice, self.timeout_seconds, self._started)
-        self._known = self._known or next((c for c in list_cameras() if c.index == index), None)
+        self._known = self._known or next((c for c in listed_cameras() if c.index == index), None)
         return capture
 
     def _node(self) -> int | str:
-        index, known = index_of(self.device), self._known
-        if known is None:
-            return index
-        same = [camera.index for camera in list_cameras() if camera.name == known.name]
-        return same[0] if index not in same and len(same) == 1 else index
+        same = [camera.index for camera in listed_cameras() if self._known and camera.name == self._known.name]
+        return same[0] if len(same) == 1 else index_of(self.device)
 
     @property
     def _opening_seconds(self) -> float:
@@ -82,11 +87,11 @@ class CameraSource(LiveSource["Capture"]):
         return str(fault)
 
     def _is_final(self, error: Exception, times: int) -> bool:
-        return False
+        return isinstance(error, CameraRequestError)
 
     def _is_back(self, after: Exception | None) -> bool:
-        """Plugged in again. What was there all the time is asked at the usual times only."""
-        is_here = self._known is None or self._known.name in (camera.name for camera in list_cameras())
+        """Plugged in again, which only Linux tells. What was there all the time is asked at the usual times only."""
+        is_here = self._known is None or self._known.name in (camera.name for camera in listed_cameras())
         is_back, self._was_gone = is_here and self._was_gone, not is_here
         return is_back
 
@@ -104,7 +109,8 @@ class Request:
 class Capture:
     """An open camera. All is asked of OpenCV on the thread that opened it; the facts can be read on any.
 
-    Raises SourceOpenError when it is missing, in use, or grants something else, and SourceTimeoutError.
+    Raises SourceOpenError when it is missing or in use, CameraRequestError when it grants something else, and
+    SourceTimeoutError.
     """
 
     def __init__(
@@ -162,14 +168,14 @@ class Capture:
         code = int(self._capture.get(cv2.CAP_PROP_FOURCC))
         granted = code.to_bytes(4, "little", signed=True).decode("ascii", "replace")
         if asked.fourcc and code > 0 and granted.strip() != asked.fourcc.strip():
-            raise SourceOpenError(
+            raise CameraRequestError(
                 f"{self._name} was asked for {asked.fourcc} and gives {granted}; ask for that, or for another size"
             )
         fps = self._granted_fps()
         if asked.fps and fps is None:
             self._notice(f"{self._name} does not say its frame rate; {asked.fps:g} was asked for")
         elif asked.fps and fps and abs(float(fps) - asked.fps) > _FPS_TOLERANCE * asked.fps:
-            raise SourceOpenError(
+            raise CameraRequestError(
                 f"{self._name} was asked for {asked.fps:g} frames per second and gives {float(fps):g}; ask for that, "
                 "for a smaller size or for fourcc MJPG"
             )
@@ -178,7 +184,7 @@ class Capture:
         asked = self._request.size
         if asked and asked != self.size:
             offered = ", ".join(f"{w}x{h}" for w, h in self._offered_sizes())
-            raise SourceOpenError(
+            raise CameraRequestError(
                 f"{self._name} was asked for {asked[0]}x{asked[1]} px and gives {self.size[0]}x{self.size[1]} px; it "
                 f"offers {offered or 'no common size'}; some sizes need fourcc MJPG"
             )

@@ -16,6 +16,10 @@ _DEVICES = Path("/sys/class/video4linux")
 _MOST_INDICES = 8
 
 
+class CameraRequestError(SourceOpenError):
+    """What was asked for cannot be had of the cameras that are there: waiting does not help."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Camera:
     """A camera that this machine has."""
@@ -30,7 +34,7 @@ class Camera:
 def list_cameras() -> list[Camera]:
     """The cameras of this machine. Linux knows them all; elsewhere the first few indices are tried."""
     if sys.platform == "linux":
-        return _linux_cameras()
+        return listed_cameras()
     found = []
     for index in range(_MOST_INDICES):
         capture = open_capture(index)
@@ -52,14 +56,18 @@ def open_capture(index: int | str) -> Any:
         logs.setLogLevel(before)
 
 
-def _linux_cameras() -> list[Camera]:
+def listed_cameras() -> list[Camera]:
+    """Those that can be told without opening any: Linux's own list; none elsewhere."""
     cameras = []
-    for entry in _DEVICES.glob("video*"):
+    for entry in _DEVICES.glob("video*") if sys.platform == "linux" else ():
         number = entry.name.removeprefix("video")
         # A camera has several nodes; only the first of each gives pictures, the others metadata.
         node = entry / "index"
-        if number.isdecimal() and (not node.exists() or node.read_text().strip() == "0"):
-            cameras.append(Camera(int(number), (entry / "name").read_text(errors="replace").strip()))
+        try:
+            if number.isdecimal() and (not node.exists() or node.read_text().strip() == "0"):
+                cameras.append(Camera(int(number), (entry / "name").read_text(errors="replace").strip()))
+        except OSError:  # unplugged since it was listed
+            continue
     return sorted(cameras)
 
 
@@ -71,15 +79,19 @@ def _backend() -> int:
 
 
 def index_of(device: int | str) -> int | str:
-    """What OpenCV calls a camera given by number, path or a part of its name. Raises SourceOpenError."""
+    """What OpenCV calls a camera given by number, path or a part of its name.
+
+    Raises SourceOpenError, and CameraRequestError for a name that fits several.
+    """
     if isinstance(device, int) or device.isdecimal():
         return int(device)
     if device.startswith("/dev/"):
         return device
     matches = [camera.index for camera in list_cameras() if device.lower() in camera.name.lower()]
-    if len(matches) != 1:
-        count = "no camera" if not matches else f"{len(matches)} cameras"
-        raise SourceOpenError(f"{count} found by the name {device!r}; {found()}")
+    if not matches:
+        raise SourceOpenError(f"no camera found by the name {device!r}; {found()}")
+    if len(matches) > 1:
+        raise CameraRequestError(f"{len(matches)} cameras found by the name {device!r}; {found()}")
     return matches[0]
 
 

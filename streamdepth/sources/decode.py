@@ -37,7 +37,7 @@ class Picture(NamedTuple):
 
 
 class Pictures:
-    """Frames from libav, painted one after the other. `painter`: that of an earlier stream, whose size is kept.
+    """Frames from libav, painted one after the other.
 
     Raises SourceOpenError when there is no frame at all or a side is longer than `max_side_px`.
     """
@@ -149,7 +149,7 @@ class DecodedSource(TimedSource, Generic[P]):
         try:
             frame = self._next(self._pictures)
         except SourceLostError:
-            self.close()
+            self._release()
             raise
         if frame is None:
             self._finish(self._pictures)
@@ -163,11 +163,11 @@ class DecodedSource(TimedSource, Generic[P]):
         damage = pictures.damage
         if pictures.missing:
             self.lost["missing"] += pictures.missing
-        self.close()
+        self._release()
         if damage:
             raise SourceLostError(damage)
 
-    def close(self) -> None:
+    def _release(self) -> None:
         pictures, self._pictures = self._pictures, None
         if pictures is None:
             return
@@ -175,6 +175,10 @@ class DecodedSource(TimedSource, Generic[P]):
         if pictures.undecodable:
             self.lost["undecodable"] += pictures.undecodable
         pictures.close()
+
+    def close(self) -> None:
+        self._release()
+        super().close()
 
 
 def check_side(name: str, width: int, height: int, max_side_px: int) -> None:

@@ -36,7 +36,7 @@ class DeviceSource(DecodedSource[Pictures]):
         self.address, self.name, self.max_side_px = address, redact(address), max_side_px
 
     def open(self) -> StreamInfo:
-        self.close()
+        self._release()
         kind, _, what = self.address.partition(":")
         if kind not in ("lavfi", "screen") or (kind == "lavfi" and not what):
             raise SourceOpenError(f"{self.name} names no device; use {_EXAMPLE} or screen:")

@@ -33,7 +33,7 @@ class FileSource(DecodedSource[Track]):
         self.name = str(self.path) if name is None else name
 
     def open(self) -> StreamInfo:
-        self.close()
+        self._release()
         name = self.name
         _check_readable(self.path)
         try:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 from streamdepth.sources.wrapped import WrappedSource
 from streamdepth.stages import Source
-from streamdepth.types import Frame, StreamInfo
+from streamdepth.types import Frame
 
 
 class GatedSource(WrappedSource):
@@ -19,24 +18,11 @@ class GatedSource(WrappedSource):
     def __init__(self, source: Source, is_paused: Callable[[], bool]) -> None:
         super().__init__(source)
         self._is_paused = is_paused
-        self._interrupted = threading.Event()
-
-    def open(self) -> StreamInfo:
-        self._interrupted.clear()
-        return super().open()
-
-    def await_open(self) -> StreamInfo | None:
-        self._interrupted.clear()
-        return super().await_open()
 
     def read(self) -> Frame | None:
-        while not self._interrupted.is_set():
+        while not self.interrupted.is_set():
             frame = self._source.read()
             if frame is None or not self._is_paused():
                 return frame
             self.lost["paused"] += 1
         return None
-
-    def interrupt(self) -> None:
-        self._interrupted.set()
-        super().interrupt()

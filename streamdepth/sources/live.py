@@ -50,8 +50,10 @@ class LiveSource(TimedSource, Generic[F]):
         self._backoff = Backoff()
         self._fresh_at = self._live_since = 0.0
         self._interval_seconds = 0.0
-        self._closing = threading.Event()
         self._lock = threading.RLock()
+
+    def _prepare(self) -> None:
+        """Begins anew, before the first attempt to connect. Raises ConfigError."""
 
     @abstractmethod
     def _connect(self) -> F:
@@ -102,17 +104,20 @@ class LiveSource(TimedSource, Generic[F]):
         return self._open(self._await_feed)
 
     def _open(self, begin: Callable[[], F | None]) -> StreamInfo | None:
-        self.close()
-        self._closing.clear()
-        self._backoff = Backoff()
-        self.states.enter(StreamState.CONNECTING)
-        try:
-            feed = begin()
-        except SourceError as error:
-            self.states.enter(StreamState.FAILED, redact_text(str(error)))
-            raise
-        if feed is None:
-            return None
+        with self._lock:
+            self._interrupt_reader()
+            self._end_reading()
+            self._prepare()
+            self._backoff = Backoff()
+            self.states.enter(StreamState.CONNECTING)
+            try:
+                feed = begin()
+            except SourceError as error:
+                self.states.enter(StreamState.FAILED, redact_text(str(error)))
+                raise
+            return None if feed is None else self._begin(feed)
+
+    def _begin(self, feed: F) -> StreamInfo:
         self._info, self._renewed = self._describe(feed), None
         self._start_clock(self._info.time_base, self._info.fps, is_live=self._info.is_live)
         self._note_live(self._info.fps)
@@ -122,7 +127,7 @@ class LiveSource(TimedSource, Generic[F]):
         try:
             return self._begin_reading()
         except SourceError as error:
-            if self._closing.is_set():
+            if self.interrupted.is_set():
                 return None
             if self._is_final(_cause(error), 1):
                 raise
@@ -133,9 +138,9 @@ class LiveSource(TimedSource, Generic[F]):
     def _begin_reading(self) -> F:
         reader = self._reader = Reader(self._connect)
         try:
-            feed = None if self._closing.is_set() else reader.open(self._opening_seconds + _GRACE_SECONDS)
+            feed = None if self.interrupted.is_set() else reader.open(self._opening_seconds + _GRACE_SECONDS)
             if feed is None:
-                if self._closing.is_set():
+                if self.interrupted.is_set():
                     raise SourceOpenError(f"{self.name} was interrupted while it was being opened")
                 raise SourceTimeoutError(
                     f"{self.name} did not answer within {self._opening_seconds:g} seconds; check the address and the "
@@ -177,7 +182,7 @@ class LiveSource(TimedSource, Generic[F]):
         while self._reader is not None and self._feed is not None:
             if frame := self._await(self._reader):
                 return frame
-            if self._closing.is_set() or (self._reader.is_over and not self._is_live and self._at_end(self._feed)):
+            if self.interrupted.is_set() or (self._reader.is_over and not self._is_live and self._at_end(self._feed)):
                 return None
             self._reconnect()
         return None
@@ -237,7 +242,7 @@ class LiveSource(TimedSource, Generic[F]):
             faults[type(fault)] += 1
             if self._is_final(fault, faults[type(fault)]):
                 raise given_up(fault, "")
-        if self._closing.is_set():
+        if self.interrupted.is_set():
             return None
         effort = f" in {self.reconnect_seconds:g} seconds ({faults.total()} attempts)"
         raise given_up(fault or SourceTimeoutError("the stream ended"), effort)
@@ -245,10 +250,10 @@ class LiveSource(TimedSource, Generic[F]):
     def _pause(self, seconds: float, most: float, after: Exception | None) -> bool:
         """Waits for so long, or until it seems to be back. True when interrupted."""
         end = time.monotonic() + min(seconds, most)
-        while (left := end - time.monotonic()) > 0 and not self._closing.wait(min(left, _LOOK_SECONDS)):
+        while (left := end - time.monotonic()) > 0 and not self.interrupted.wait(min(left, _LOOK_SECONDS)):
             if self._is_back(after):
                 break
-        return self._closing.is_set()
+        return self.interrupted.is_set()
 
     def _resume(self, feed: F) -> None:
         new, old = self._describe(feed), self._info
@@ -276,7 +281,10 @@ class LiveSource(TimedSource, Generic[F]):
         return info
 
     def interrupt(self) -> None:
-        self._closing.set()
+        super().interrupt()
+        self._interrupt_reader()
+
+    def _interrupt_reader(self) -> None:
         if reader := self._reader:
             reader.interrupt()
 
@@ -284,6 +292,7 @@ class LiveSource(TimedSource, Generic[F]):
         self.interrupt()
         with self._lock:
             self._end_reading()
+            super().close()
         if self.state is not StreamState.CLOSED and not self.state.is_over:
             self.states.enter(StreamState.ENDED)
 

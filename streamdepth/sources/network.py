@@ -35,10 +35,9 @@ class NetworkSource(LiveSource[Connection]):
         super().__init__(redact(url), timeout_seconds=timeout_seconds, reconnect_seconds=reconnect_seconds)
         self.url, self.transport, self.live, self.max_side_px = url, transport, live, max_side_px
 
-    def open(self) -> StreamInfo:
+    def _prepare(self) -> None:
         if self.transport not in ("tcp", "udp"):
             raise ConfigError(f"the transport {self.transport!r} is unknown; use tcp or udp")
-        return super().open()
 
     def _connect(self) -> Connection:
         return connect(self._address, self.notice, self.max_side_px)

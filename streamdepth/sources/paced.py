@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import replace
 
@@ -22,11 +21,9 @@ class PacedSource(WrappedSource):
         super().__init__(source)
         self._keeps_pace = False
         self._began: tuple[float, float] | None = None
-        self._interrupted = threading.Event()
 
     def _opened(self, info: StreamInfo) -> StreamInfo:
         self._keeps_pace, self._began = info.is_live, None
-        self._interrupted.clear()
         return replace(info, is_live=True)
 
     def read(self) -> Frame | None:
@@ -36,13 +33,9 @@ class PacedSource(WrappedSource):
         now = time.monotonic()
         if self._began is None:
             self._began = now, frame.time
-        self._interrupted.wait(max(0.0, self._began[0] + frame.time - self._began[1] - now))
+        self.interrupted.wait(max(0.0, self._began[0] + frame.time - self._began[1] - now))
         return replace(frame, captured_at=time.monotonic())
 
     def renewed(self) -> StreamInfo | None:
         info = self._source.renewed()
         return info and replace(info, is_live=True)
-
-    def interrupt(self) -> None:
-        self._interrupted.set()
-        super().interrupt()

@@ -15,7 +15,7 @@ from streamdepth.types import Frame, StreamInfo
 
 
 class RemoteFileSource(Source):
-    """A video file at an fsspec address, copied to a temporary folder (TMPDIR) while it is open; else `FileSource`.
+    """A video file at an fsspec address, copied to a temporary folder (TMPDIR) until `close`; else `FileSource`.
 
     Reading it in place would be slower and less certain: a video's index is often at its end, and its sound is copied
     by a second reader.
@@ -28,25 +28,32 @@ class RemoteFileSource(Source):
         self._file: FileSource | None = None
 
     def open(self) -> StreamInfo:
-        self.close()
-        self._folder = TemporaryDirectory(prefix="streamdepth-", ignore_cleanup_errors=True)
-        path = Path(self._folder.name) / remote.name_of(self.address)
         try:
-            remote.fetch(self.address, path, SourceOpenError)
-            self._file = FileSource(path, name=redact(self.address), max_side_px=self.max_side_px)
-            self._file.lost, self._file.notices = self.lost, self.notices
+            self._file = self._file or self._fetched()
             return self._file.open()
         except BaseException:
-            self.close()
+            self._release()
             raise
+
+    def _fetched(self) -> FileSource:
+        self._folder = TemporaryDirectory(prefix="streamdepth-", ignore_cleanup_errors=True)
+        path = Path(self._folder.name) / remote.name_of(self.address)
+        remote.fetch(self.address, path, SourceOpenError)
+        file = FileSource(path, name=redact(self.address), max_side_px=self.max_side_px)
+        file.lost, file.notices = self.lost, self.notices
+        return file
 
     def read(self) -> Frame | None:
         return self._file.read() if self._file else None
 
-    def close(self) -> None:
+    def _release(self) -> None:
         file, self._file = self._file, None
         folder, self._folder = self._folder, None
         if file is not None:
             file.close()
         if folder is not None:
             folder.cleanup()
+
+    def close(self) -> None:
+        self._release()
+        super().close()

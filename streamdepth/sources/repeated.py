@@ -38,8 +38,8 @@ class RepeatedSource(WrappedSource):
         frame = self._source.read()
         if self._ends:
             return frame
-        if frame is None and not self._is_fresh:
-            self._begin_again()
+        if frame is None and not self._is_fresh and self._source.await_open():
+            self._is_fresh = True
             frame = self._source.read()
         if frame is None:
             return None
@@ -49,11 +49,6 @@ class RepeatedSource(WrappedSource):
         self._is_fresh = False
         self._last = replace(frame, index=frame.index + self._index, pts=frame.pts + self._pts)
         return self._last
-
-    def _begin_again(self) -> None:
-        self._source.close()
-        self._source.open()
-        self._is_fresh = True
 
     def close(self) -> None:
         self._ends = True

@@ -7,12 +7,13 @@ from streamdepth.types import Frame, StreamInfo
 
 
 class WrappedSource(Source):
-    """Another source as it is, with its losses, notices and states: what a subclass does not change."""
+    """Another source as it is, with its losses, notices, states and interruption: what a subclass does not change."""
 
     def __init__(self, source: Source) -> None:
         super().__init__()
         self._source = source
         self.lost, self.notices, self.states = source.lost, source.notices, source.states
+        self.interrupted = source.interrupted
 
     def _opened(self, info: StreamInfo) -> StreamInfo:
         """The other source is open, and `info` is what it gives: begins, and tells what this one gives."""

@@ -21,9 +21,12 @@ _MOVED = 0.03
 """Of the picture's width: how far the board must have moved to count as another view."""
 
 
-class View(NamedTuple):
-    frame: Frame
-    corners: Corners
+class Views(NamedTuple):
+    """A board at different places in one camera's picture."""
+
+    corners: list[Corners]
+    picture: Image | None
+    """The last one that was kept; None: the board was not seen."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,47 +37,54 @@ class Calibration:
     rms_px: float
     errors_px: list[Floats]
     """Of each view, (N,) per corner."""
-    views: list[View]
+    views: Views
 
     @property
     def covered(self) -> float:
         """Share of the picture, in 8x6 cells, in which corners were seen."""
         size = self.camera.width, self.camera.height
-        places = np.concatenate([view.corners.in_picture_px for view in self.views])
+        places = np.concatenate([corners.in_picture_px for corners in self.views.corners])
         cells = np.clip(places / size * (8, 6), 0, (7, 5)).astype(int)
         return len(np.unique(cells, axis=0)) / 48
 
 
-def find_views(frames: Iterable[Frame], board: Board) -> list[View]:
-    """The frames that show the board at another place than the ones kept before, at most 50, evenly thinned."""
-    kept: list[View] = []
+def find_views(frames: Iterable[Frame], board: Board) -> Views:
+    """Those that show the board at another place than the ones kept before, at most 50, evenly thinned as they come."""
+    kept, picture = list[Corners](), None
+    every, seen = 1, 0
     for frame in frames:
         corners = board.find(frame.image)
-        if corners is None or not _is_new(corners, kept, frame.image.shape[1]):
+        if corners is None or not all(_has_moved(corners, before, frame.image.shape[1]) for before in kept):
             continue
-        kept.append(View(frame, corners))
-    return kept[:: max(1, -(-len(kept) // _MOST_VIEWS))]
+        if seen % every == 0:
+            kept, picture = [*kept, corners], frame.image
+        seen += 1
+        if len(kept) > _MOST_VIEWS:
+            kept, every = kept[::2], 2 * every
+    return Views(kept, picture)
 
 
-def _is_new(corners: Corners, kept: list[View], width: int) -> bool:
-    here = corners.in_picture_px
-    others = (view.corners.in_picture_px for view in kept)
-    return all(len(there) != len(here) or np.abs(there - here).mean() > _MOVED * width for there in others)
+def _has_moved(corners: Corners, before: Corners, width: int) -> bool:
+    """By the corners that both show; of a ChArUco board a part may be hidden."""
+    here, there = np.nonzero((corners.on_board_m[:, None] == before.on_board_m).all(axis=-1))
+    apart = np.abs(corners.in_picture_px[here] - before.in_picture_px[there])
+    return not apart.size or bool(apart.mean() > _MOVED * width)
 
 
-def calibrate(views: list[View], *, fisheye: bool = False) -> Calibration:
+def calibrate(views: Views, *, fisheye: bool = False) -> Calibration:
     """Focal lengths, principal point and distortion (plumb_bob, or equidistant for `fisheye`).
 
     Raises ConfigError for fewer than FEWEST_VIEWS views, or views that do not determine a camera.
     """
-    if len(views) < FEWEST_VIEWS:
+    if len(views.corners) < FEWEST_VIEWS or views.picture is None:
         raise ConfigError(
-            f"the board was seen in {len(views)} different places, {FEWEST_VIEWS} are needed, 15 are good: move and "
-            "tilt it slowly through the whole picture; check that --board is its number of inner corners and its size"
+            f"the board was seen in {len(views.corners)} different places, {FEWEST_VIEWS} are needed, 15 are good: "
+            "move and tilt it slowly through the whole picture; check that --board is its number of inner corners and "
+            "its size"
         )
-    height, width = views[0].frame.image.shape[:2]
-    on_board = [np.asarray(v.corners.on_board_m, np.float32).reshape(-1, 1, 3) for v in views]
-    seen = [np.asarray(v.corners.in_picture_px, np.float32).reshape(-1, 1, 2) for v in views]
+    height, width = views.picture.shape[:2]
+    on_board = [np.asarray(corners.on_board_m, np.float32).reshape(-1, 1, 3) for corners in views.corners]
+    seen = [np.asarray(corners.in_picture_px, np.float32).reshape(-1, 1, 2) for corners in views.corners]
     try:
         if fisheye:
             flags = cv2.CALIB_RECOMPUTE_EXTRINSIC | cv2.CALIB_FIX_SKEW
@@ -100,11 +110,12 @@ def picture_of(result: Calibration) -> Image:
     """The last view, undistorted beside as it was, with the corners of all views: green is exact, red 1 px off."""
     from streamdepth.intrinsics import Undistorter
 
-    image = result.views[-1].frame.image
+    image = result.views.picture
+    assert image is not None
     marked = (image // 2).copy()
     radius = max(2, image.shape[1] // 320)
-    for view, errors in zip(result.views, result.errors_px, strict=True):
-        for (x, y), error in zip(view.corners.in_picture_px, errors, strict=True):
+    for corners, errors in zip(result.views.corners, result.errors_px, strict=True):
+        for (x, y), error in zip(corners.in_picture_px, errors, strict=True):
             red = round(255 * min(1.0, float(error)))
             cv2.circle(marked, (round(x), round(y)), radius, (red, 255 - red, 60), -1, cv2.LINE_AA)
     return cast(Image, np.hstack([marked, Undistorter(result.camera)(image)]))

@@ -65,7 +65,7 @@ def calibrate(
         camera = result.camera
         err.print(
             f"{output}: fx {camera.fx:.1f}, fy {camera.fy:.1f}, cx {camera.cx:.1f}, cy {camera.cy:.1f} px; "
-            f"reprojection error {result.rms_px:.3f} px (RMS) over {len(result.views)} views that cover "
+            f"reprojection error {result.rms_px:.3f} px (RMS) over {len(result.views.corners)} views that cover "
             f"{result.covered:.0%} of the picture"
         )
 

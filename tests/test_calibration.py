@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from streamdepth.boards import Board
+from streamdepth.boards import Board, Corners
 from streamdepth.calibration import Calibration, calibrate, find_views, picture_of
 from streamdepth.errors import ConfigError
 from streamdepth.geometry import rays
@@ -91,7 +92,46 @@ def test_a_fisheye_comes_out() -> None:
 def test_the_same_view_counts_once() -> None:
     board = Board.parse(BOARDS[0])
     first = next(views(board, CAMERA))
-    assert len(find_views([first] * 4, board)) == 1
+    assert len(find_views([first] * 4, board).corners) == 1
+
+
+def test_a_view_of_another_part_of_the_board_at_one_place_counts_once() -> None:
+    board = Board.parse(BOARDS[1])
+    whole = next(views(board, CAMERA))
+    image = whole.image.copy()
+    left = int(board.find(image).in_picture_px[:, 0].min())
+    image[:, : left + 20] = 255
+    part = replace(whole, pixels=image)
+    assert 6 < len(board.find(image).on_board_m) < len(board.find(whole.image).on_board_m)
+    assert len(find_views([whole, part], board).corners) == 1
+
+
+class _Moved(Board):
+    """A board that lies elsewhere in each picture."""
+
+    def find(self, image: np.ndarray) -> Corners:
+        return Corners(self.grid_m(), self.grid_m()[:, :2] * 100 + [int(image[0, 0, 0]) * 20, int(image[0, 0, 1]) * 20])
+
+
+def test_of_many_views_few_are_kept_and_one_picture() -> None:
+    made = list[weakref.ref[np.ndarray]]()
+    most = 0
+
+    def frames() -> Iterator[Frame]:
+        nonlocal most
+        for index in range(240):
+            image = np.full((36, 64, 3), (index % 20, index // 20, 0), np.uint8)
+            made.append(weakref.ref(image))
+            yield Frame(image, index, index, Fraction(1), 0.0)
+            del image
+            most = max(most, sum(image() is not None for image in made))
+
+    found = find_views(frames(), _Moved(9, 6, 0.025))
+    assert 25 <= len(found.corners) <= 50
+    assert most <= 3
+    rows = [corners.in_picture_px[0, 1] // 20 for corners in found.corners]
+    assert rows == sorted(rows)
+    assert len(set(rows)) == 12  # from beginning to end
 
 
 def test_too_few_views_say_what_to_do() -> None:
@@ -104,7 +144,7 @@ def test_the_picture_shows_the_corners_and_the_lens_undone() -> None:
     result = measured(BOARDS[0], CAMERA)
     shown = picture_of(result)
     assert shown.shape == (360, 960, 3)
-    x, y = result.views[0].corners.in_picture_px[0].round().astype(int)
+    x, y = result.views.corners[0].in_picture_px[0].round().astype(int)
     assert shown[y, x, 1] > 150
 
 

@@ -21,7 +21,8 @@ from streamdepth.config import Settings
 from streamdepth.errors import ConfigError, MissingDependencyError, SinkWriteError, SourceOpenError
 from streamdepth.pipeline import Pipeline
 from streamdepth.sinks.lerobot_video import LARGEST_CODE, PIXEL_FORMAT, Quantizer, feature
-from streamdepth.sinks.output import av_path, complete_file
+from streamdepth.sinks.output import PendingFolder, av_path, complete_file
+from streamdepth.sinks.temporary import sidecar_of
 from streamdepth.stages import Estimator, Stabilizer
 from streamdepth.types import DepthFrame, DepthKind
 
@@ -79,10 +80,10 @@ class DataSet:
                 file = row[f"{prefix}/chunk_index"], row[f"{prefix}/file_index"]
                 yield Episode(row["episode_index"], file, round(row[f"{prefix}/from_timestamp"] * fps), row["length"])
 
-    def video(self, camera: str, file: tuple[int, int]) -> Path:
-        """Where a file of that camera lies."""
+    def video(self, camera: str, file: tuple[int, int], root: Path | None = None) -> Path:
+        """Where a file of that camera lies, in the data set or in a folder like it."""
         template = self.info.get("video_path") or _VIDEOS
-        return self.root / template.format(video_key=camera, chunk_index=file[0], file_index=file[1])
+        return (root or self.root) / template.format(video_key=camera, chunk_index=file[0], file_index=file[1])
 
     @property
     def files(self) -> list[tuple[int, int]]:
@@ -102,9 +103,9 @@ def add_depth(
 ) -> str:
     """Adds the camera CAMERA_depth, whose videos hold metres, and returns its name.
 
-    The videos come first, what tells of them last: a data set whose run was ended early is as it was, with videos that
-    nobody knows. settings: `source`, `output` and `depth_out` are set here. run: runs the pipeline of each file.
-    on_written: called with it after each frame.
+    All of it is made in a hidden folder first: a data set whose run was ended early is as it was. settings: `source`,
+    `output` and `depth_out` are set here. run: runs the pipeline of each file. on_written: called with it after each
+    frame.
 
     Raises ConfigError, SourceError, EstimatorError and SinkError as a run does; ConfigError where it has that camera.
     """
@@ -112,30 +113,33 @@ def add_depth(
     if key in data.info["features"] and not settings.overwrite:
         raise ConfigError(f"'{root}' has {key} already; use --overwrite to make it anew")
     estimator = build.lazy_estimator(lambda: build.make_estimator(settings))
+    made = PendingFolder(root, overwrite=True)
     try:
         for file in data.files:
-            with _pipeline(data, key, file, settings, estimator, on_written) as pipeline:
+            target = data.video(key, file, made.temporary)
+            with _pipeline(data, file, target, settings, estimator, on_written) as pipeline:
                 run(pipeline)
-            _check(data, key, file, pipeline)
+            _check(data, file, target, pipeline)
+        _tell(data, key, made)
     finally:
         estimator.close()
-    _tell(data, key)
+        made.discard()
     return key
 
 
 @contextmanager
 def _pipeline(
     data: DataSet,
-    key: str,
     file: tuple[int, int],
+    target: Path,
     settings: Settings,
     estimator: Estimator,
     on_written: Callable[[Pipeline], None],
 ) -> Iterator[Pipeline]:
     """What makes one file of the new camera."""
-    source, target = data.video(data.camera, file), data.video(key, file)
+    source = str(data.video(data.camera, file))
     build.make_folder(target.parent)
-    own = {"source": (str(source),), "output": None, "depth_out": target, "segment": None, "overwrite": True}
+    own = {"source": (source,), "output": None, "depth_out": target, "segment": None, "overwrite": True}
     chosen = settings.model_copy(update=own)
     with build.pipeline(chosen, lambda _: on_written(pipeline), estimator=estimator) as pipeline:
         (stream,) = pipeline.streams
@@ -143,9 +147,8 @@ def _pipeline(
         yield pipeline
 
 
-def _check(data: DataSet, key: str, file: tuple[int, int], pipeline: Pipeline) -> None:
-    target = data.video(key, file)
-    target.with_name(target.name + ".json").unlink(missing_ok=True)  # info.json says it
+def _check(data: DataSet, file: tuple[int, int], target: Path, pipeline: Pipeline) -> None:
+    sidecar_of(target).unlink(missing_ok=True)  # info.json says it
     written, needed = pipeline.report().written, max(e.first + e.length for e in data.of_file(file))
     if written < needed:
         raise SinkWriteError(
@@ -181,15 +184,19 @@ class _Episodes(Stabilizer):
         self._inner.reset()
 
 
-def _tell(data: DataSet, key: str) -> None:
-    """Writes what the data set says of its new camera, all of it or nothing but for a kill within milliseconds."""
+def _tell(data: DataSet, key: str, made: PendingFolder) -> None:
+    """Puts the videos in place, then what the data set says of them: all or nothing but for a kill within milliseconds.
+
+    Raises SinkError.
+    """
     quantizer = Quantizer()
     counts = {}
     for file in data.files:
-        counts.update(_histograms(data.video(key, file), data.of_file(file)))
+        counts.update(_histograms(data.video(key, file, made.temporary), data.of_file(file)))
     of_each = {index: _statistics(count, quantizer) for index, count in counts.items()}
     of_all = _statistics(np.sum(list(counts.values()), axis=0), quantizer)
-    features = {**data.info["features"], key: feature(data.video(key, data.files[0]), quantizer)}
+    first = data.video(key, data.files[0], made.temporary)
+    features = {**data.info["features"], key: feature(first, quantizer)}
     stats_path = data.root / "meta" / "stats.json"
     with ExitStack() as stack:
         _write(stack, data.root / "meta" / "info.json", {**data.info, "features": features})
@@ -199,6 +206,7 @@ def _tell(data: DataSet, key: str) -> None:
             _write_table(
                 stack.enter_context(complete_file(path, overwrite=True)), _with_camera(table, data, key, of_each)
             )
+        made.commit()
 
 
 def _write(stack: ExitStack, path: Path, facts: dict[str, Any]) -> None:

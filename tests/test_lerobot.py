@@ -18,8 +18,10 @@ from test_sinks_conformance import MODEL, fill, stream
 
 from streamdepth import build
 from streamdepth.errors import ConfigError, SinkOpenError, SinkWriteError
+from streamdepth.pipeline import Pipeline
 from streamdepth.sinks.lerobot_video import LeRobotVideoSink, Quantizer
 from streamdepth.sinks.output import av_path
+from streamdepth.stats import Report
 from streamdepth.testing import ConstantEstimator
 from streamdepth.types import DepthKind
 
@@ -161,6 +163,26 @@ def test_a_run_that_is_ended_early_leaves_the_data_set_as_it_was(cli, metric, tm
     again = cli("lerobot", root, "--camera", CAMERA)
     assert (again.code, "--overwrite" in again.err) == (2, True)
     assert cli("lerobot", root, "--camera", CAMERA, "--overwrite").code == 0
+
+
+@pytest.mark.parametrize("flags", [(), ("--overwrite",)])
+def test_ctrl_c_leaves_the_data_set_as_it_was(cli, metric, tmp_path, monkeypatch, flags) -> None:
+    root, run, runs = write_lerobot_set(tmp_path / "set"), Pipeline.run, []
+    if flags:
+        assert cli("lerobot", root, "--camera", CAMERA).code == 0
+    before = {path: path.is_file() and path.read_bytes() for path in root.rglob("*")}
+
+    def ended_in_the_second_file(pipeline: Pipeline) -> Report:
+        runs.append(pipeline)
+        if len(runs) == 2:
+            pipeline.stop()
+        return run(pipeline)
+
+    monkeypatch.setattr(Pipeline, "run", ended_in_the_second_file)
+    done = cli("lerobot", root, "--camera", CAMERA, "--smooth", "off", *flags)
+    assert (done.code, len(runs)) == (130, 2)
+    assert "as it was" in done.err
+    assert {path: path.is_file() and path.read_bytes() for path in root.rglob("*")} == before
 
 
 @pytest.mark.parametrize(

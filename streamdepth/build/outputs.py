@@ -14,7 +14,8 @@ from streamdepth.build.naming import DEPTH_PICTURES, stems
 from streamdepth.build.robots import ROBOT_FILES, make_publisher, make_robot_file
 from streamdepth.config import Settings
 from streamdepth.errors import ConfigError, SinkOpenError
-from streamdepth.sinks.output import check_apart, sidecar_of
+from streamdepth.sinks.output import check_apart
+from streamdepth.sinks.temporary import sidecar_of
 from streamdepth.stages import Sink
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from streamdepth import build
 from streamdepth.config import Settings
 from streamdepth.errors import SourceError, StreamDepthError
 from streamdepth.redact import redact_text
-from streamdepth.sinks.output import remove_leftovers
+from streamdepth.sinks.temporary import remove_leftovers
 from streamdepth.stages import Estimator
 from streamdepth.stats import Report
 from streamdepth.types import DepthFrame

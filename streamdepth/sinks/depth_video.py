@@ -26,7 +26,8 @@ from streamdepth.sinks.depth_codes import (
 )
 from streamdepth.sinks.depth_facts import SCHEMA_VERSION, TAG, tag_text
 from streamdepth.sinks.depth_reader import DepthVideo
-from streamdepth.sinks.output import PendingPair, av_path, temporary_beside, writing
+from streamdepth.sinks.output import PendingPair, av_path, writing
+from streamdepth.sinks.temporary import temporary_beside
 from streamdepth.stages import Sink
 from streamdepth.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
 

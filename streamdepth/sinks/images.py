@@ -12,7 +12,8 @@ import numpy as np
 from streamdepth.edges import check_edges, with_edges, without_flying
 from streamdepth.errors import MissingDependencyError, SinkOpenError, SinkWriteError
 from streamdepth.numbered import is_numbered, numbered, numbered_files, unnumbered
-from streamdepth.sinks.output import PendingFolder, check_output, complete_file, sidecar_of, writing
+from streamdepth.sinks.output import PendingFolder, check_output, complete_file, writing
+from streamdepth.sinks.temporary import sidecar_of
 from streamdepth.stages import Sink
 from streamdepth.types import DepthFrame, DepthKind, DepthMap, Edges, ModelInfo, StreamInfo
 

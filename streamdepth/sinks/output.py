@@ -5,24 +5,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import combinations
 from pathlib import Path
-from typing import IO
 
 import av
 
 from streamdepth.errors import ConfigError, DiskFullError, SinkOpenError, SinkWriteError
-from streamdepth.numbered import around
-
-try:
-    import fcntl
-except ImportError:  # Windows has no such locks
-    fcntl = None  # type: ignore[assignment]
+from streamdepth.sinks.temporary import lock, sidecar_of, temporary_beside
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -78,23 +71,6 @@ def av_path(path: str | Path) -> str:
     return f"file:{path}"
 
 
-def temporary_beside(path: Path) -> Path:
-    """A fresh hidden name in the same folder, with the same extension; never longer than a file system takes."""
-    return path.with_name(f".{path.stem[:40]}.{secrets.token_hex(4)}.part{path.suffix}")
-
-
-def remove_leftovers(path: Path) -> None:
-    """What killed runs left of `path`, and of the JSON beside it, under hidden names.
-
-    Only for those who know that nobody is writing it now.
-    """
-    ours = (path, sidecar_of(path))
-    names = [rf"\.{re.escape(p.stem[:40])}\.[0-9a-f]{{8}}\.part{re.escape(p.suffix)}" for p in ours]
-    for file in path.parent.iterdir():
-        if re.fullmatch("|".join(names), file.name):
-            file.unlink(missing_ok=True)
-
-
 @contextmanager
 def complete_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """A temporary path to write to: put in place as `path` when the block ends, removed when it raises.
@@ -129,7 +105,7 @@ class PendingFile:
             raise SinkOpenError(
                 f"cannot write to the folder '{path.parent}': {error.strerror}; choose another"
             ) from error
-        self._lock = _lock(self.temporary)
+        self._lock = lock(self.temporary)
 
     @property
     def size(self) -> int:
@@ -182,11 +158,6 @@ def commit(*files: PendingFile) -> None:
         raise type(error)("; ".join([str(error), *done, *left])) from error
 
 
-def sidecar_of(path: Path) -> Path:
-    """The JSON that lies beside a file and tells of it."""
-    return path.with_name(f"{path.name}.json")
-
-
 class PendingPair:
     """A file and the JSON beside it (`sidecar_of`), which are there together or not at all.
 
@@ -215,22 +186,9 @@ class PendingPair:
         self._sidecar.discard()
 
 
-def _lock(path: Path) -> IO[bytes] | None:
-    """Holds `path` until the handle is closed or the process ends; None where another holds it, or on Windows."""
-    if fcntl is None:
-        return None
-    file = path.open("rb")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        return None
-    return file
-
-
 def _sync_folder(folder: Path) -> None:
     """Makes a rename last through a power cut, where the system allows it."""
-    if fcntl is None:
+    if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -239,27 +197,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def remove_left_behind(pattern: Path) -> None:
-    """Removes the temporary files of killed processes for all numbers of `pattern`, and of what lies beside them.
-
-    Raises SinkOpenError where a process still writes one. Does nothing on Windows.
-    """
-    before, after = around(pattern.name)
-    number, rest, mark = re.escape(before) + r"\d+", after or "", r"\.[0-9a-f]{8}\.part"
-    itself = f"{re.escape(rest.removesuffix(pattern.suffix))}({mark})+{re.escape(pattern.suffix)}"
-    beside = rf"{re.escape(rest)}{mark}\..+"
-    name = re.compile(rf"\.+{number}({itself}|{beside})")
-    for path in pattern.parent.iterdir() if fcntl else ():
-        if name.fullmatch(path.name):
-            lock = _lock(path)
-            if lock is None:
-                raise SinkOpenError(f"another process is writing '{pattern}' now; end it, or choose another name")
-            path.unlink(missing_ok=True)
-            lock.close()
-
-
 class PendingFolder:
-    """Files of one folder that are written to a hidden folder beside them, and moved into place by `commit`."""
+    """Files of one folder, and those below it, that are written to a hidden one and moved into place by `commit`."""
 
     def __init__(self, folder: Path, *, overwrite: bool = False) -> None:
         self.folder, self.overwrite = folder, overwrite
@@ -271,16 +210,18 @@ class PendingFolder:
 
     def commit(self) -> None:
         """Moves every file into place. Raises SinkWriteError; then what was not moved stays in the hidden folder."""
-        taken = [file.name for file in self.temporary.iterdir() if (self.folder / file.name).exists()]
+        made = sorted(file.relative_to(self.temporary) for file in self.temporary.rglob("*") if file.is_file())
+        taken = [name for name in made if (self.folder / name).exists()]
         if taken and not self.overwrite:
             raise SinkWriteError(
-                f"'{self.folder / min(taken)}' has appeared meanwhile and was left alone; the result is in "
+                f"'{self.folder / taken[0]}' has appeared meanwhile and was left alone; the result is in "
                 f"'{self.temporary}'"
             )
         with writing(self.folder):
-            for file in self.temporary.iterdir():
-                os.replace(file, self.folder / file.name)
-            self.temporary.rmdir()
+            for name in made:
+                (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(self.temporary / name, self.folder / name)
+            shutil.rmtree(self.temporary)
 
     def discard(self) -> None:
         """Removes what was written. Idempotent, and harmless after `commit`."""

@@ -10,7 +10,8 @@ from pathlib import Path
 from streamdepth.buffer import Worker
 from streamdepth.errors import SinkOpenError, SinkWriteError, StreamDepthError
 from streamdepth.numbered import is_numbered, next_number, numbered, numbered_files
-from streamdepth.sinks.output import check_output, remove_left_behind, sidecar_of
+from streamdepth.sinks.output import check_output
+from streamdepth.sinks.temporary import remove_left_behind, sidecar_of
 from streamdepth.stages import Sink
 from streamdepth.types import DepthFrame, ModelInfo, StreamInfo
 

@@ -14,6 +14,7 @@ import pytest
 import rtsp_server
 
 from streamdepth import config
+from streamdepth.build.naming import stems
 from streamdepth.build.web import patient, serving
 from streamdepth.errors import ConfigError
 
@@ -34,14 +35,21 @@ def test_one_camera_dies_and_the_other_is_recorded_to_its_end(cli, tmp_path: Pat
     assert done.code == 3
     report = json.loads((tmp_path / "s.json").read_text())
     assert [stream["state"] for stream in report["streams"]] == ["ended", "failed", "failed"]
-    for stream, name in zip(report["streams"][:2], ("stream", "stream_2"), strict=True):
+    for stream, name in zip(report["streams"][:2], ("127_0_0_1_h264", "127_0_0_1_h264_2"), strict=True):
         assert stream["read"] == stream["written"] + sum(stream["dropped"].values())
         with av.open(str(folder / f"{name}.mp4")) as container:
             assert sum(1 for _ in container.decode(video=0)) == stream["written"] > 0
-    assert not (folder / "stream_3.mp4").exists()
+    assert not (folder / "127_0_0_1_x.mp4").exists()
     assert "did not come back in 1 seconds" in done.err
     assert "nothing listens" in done.err
     assert "s3cr3t" not in done.err + json.dumps(report)
+
+
+def test_streams_are_called_by_host_and_path_without_what_is_secret() -> None:
+    camera = "rtsp://me:s3cr3t@cam.local:554/Streaming/101.sdp?key=s3cr3t"
+    addresses = [camera, camera, "rtsp://10.0.0.2/", "udp://@:5000", "clips/a b.mp4"]
+    names = ["cam_local_Streaming_101", "cam_local_Streaming_101_2", "10_0_0_2", "stream", "a_b"]
+    assert stems(addresses) == names
 
 
 @pytest.mark.usefixtures("quick_model")

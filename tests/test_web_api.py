@@ -104,11 +104,11 @@ class TestStatus:
     ) -> None:
         away = f"rtsp://someone:s3cr3t@127.0.0.1:{rtsp_server.free_port()}/x"
         with running(tmp_path, away, MOVING) as site:
-            stream = site.stream("stream")
+            stream = site.stream("127_0_0_1_x")
             assert stream["state"] == "connecting"
             assert "nothing listens" in stream["reason"]
-            assert site.call("POST", "/api/streams/stream/snapshots").status == 409
-            assert site.call("PUT", "/api/streams/stream/recording").status == 409
+            assert site.call("POST", "/api/streams/127_0_0_1_x/snapshots").status == 409
+            assert site.call("PUT", "/api/streams/127_0_0_1_x/recording").status == 409
             assert site.get("/streams/stream/picture").status == 409
             assert site.stream(NAME)["state"] == "live"
         assert "waiting for rtsp://127.0.0.1" in caplog.text

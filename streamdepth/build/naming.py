@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 from streamdepth.config import Settings
 from streamdepth.errors import ConfigError
 
 DEPTH_PICTURES = (".png", ".exr", ".npz")
 """How the names of pictures end that hold depth."""
+_LONGEST = 80
 
 
 def named(settings: Settings) -> list[tuple[str, str | None]]:
@@ -33,13 +35,25 @@ def output_names(settings: Settings, names: Sequence[str]) -> Sequence[str | Non
 
 
 def stems(addresses: Sequence[str]) -> list[str]:
-    """A file name's stem for each address, no two the same."""
+    """A file name's stem for each address, no two the same: of a file its own, of a server its host and path."""
     found: list[str] = []
     for address in addresses:
-        stem = "stream" if "://" in address else re.sub(r"[\W_]+", "_", Path(address).stem).strip("_") or "stream"
+        stem = re.sub(r"[\W_]+", "_", _called(address)).strip("_")[:_LONGEST] or "stream"
         numbered = (stem if n == 1 else f"{stem}_{n}" for n in itertools.count(1))
         found.append(next(name for name in numbered if name not in found))
     return found
+
+
+def _called(address: str) -> str:
+    """Without what may be secret: a user's name, a password, a query."""
+    if "://" not in address:
+        return Path(address).stem
+    try:
+        parts = urlsplit(address)
+        path = PurePosixPath(parts.path)
+        return f"{parts.hostname or ''}_{path.with_suffix('') if path.name else ''}"
+    except ValueError:  # the source says what is wrong with it
+        return ""
 
 
 def ros_name(stem: str) -> str:

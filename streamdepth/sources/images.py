@@ -156,7 +156,10 @@ def _explained(name: str) -> Iterator[None]:
     try:
         yield
     except UnidentifiedImageError as error:
-        raise SourceOpenError(f"{name} is not a picture of a known format; give PNG, JPEG, WebP, TIFF...") from error
+        raise SourceOpenError(
+            f"{name} is not a picture of a known format; give PNG, JPEG, WebP, TIFF...; videos are for "
+            "`streamdepth convert`"
+        ) from error
     except Pillow.DecompressionBombError as error:
         raise SourceOpenError(f"{name} has more pixels than Pillow allows; make it smaller first ({error})") from error
     except (OSError, ValueError, SyntaxError, EOFError, KeyError, IndexError, TypeError, Warning) as error:

@@ -24,6 +24,7 @@ def exposition(status: StatusOut, served: Served) -> bytes:
     return generate_latest(registry)
 
 
+_MODEL_FACTS = ("name", "engine", "device", "precision", "size")
 _BY_STREAM = (
     (CounterMetricFamily, "frames_read", "Frames that the source had.", attrgetter("read")),
     (CounterMetricFamily, "frames_written", "Frames that came out with depth.", attrgetter("written")),
@@ -44,7 +45,7 @@ class _Facts:
     def collect(self) -> Iterator[Metric]:
         model = self._status.model
         info = InfoMetricFamily("streamdepth_model", "The model at work.")
-        info.add_metric([], {k: str(getattr(model, k)) for k in ("name", "engine", "device", "precision", "size")})
+        info.add_metric([], {k: str(v) for k, v in model if k in _MODEL_FACTS and v is not None})
         yield info
         yield GaugeMetricFamily("streamdepth_uptime_seconds", "Since the start.", value=self._status.seconds)
         yield from _of_streams(self._status.streams)

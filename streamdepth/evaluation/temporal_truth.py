@@ -139,8 +139,10 @@ class Tae:
         column = np.rint(x / z * camera.fx + camera.cx).astype(np.int64)
         row = np.rint(y / z * camera.fy + camera.cy).astype(np.int64)
         inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        row, column, z = row[inside], column[inside], z[inside]
+        nearest_last = np.argsort(-z)  # where several come to lie in one place, it hides the others
         moved = np.full(depth.shape, np.nan)
-        moved[row[inside], column[inside]] = z[inside]
+        moved[row[nearest_last], column[nearest_last]] = z[nearest_last]
         error = np.abs(target - moved) / target
         return float(np.nanmean(error)) if np.isfinite(error).any() else float("nan")
 

@@ -151,158 +151,64 @@ LIMITS: dict[str, Any] = {
     "allow_partial": AllowPartial,
 }
 """How much of a source is taken."""
-ROBOT: dict[str, Any] = {
-    "publish": Annotated[
-        list[str] | None,
-        typer.Option(
-            "--publish",
-            help="Send metric depth to rerun, foxglove, zenoh or ros, with :ADDRESS. Repeatable.",
-            rich_help_panel=_LIVE_OUTPUT,
-        ),
-    ],
-}
+
+
+def _group(panel: str, **flags: tuple[Any, ...]) -> dict[str, Any]:
+    """Flags of one panel: each one's setting, type, help, and further names for it."""
+    return {
+        name: Annotated[
+            kind | None,
+            typer.Option(f"--{name.replace('_', '-')}", *aliases, help=help, rich_help_panel=panel),
+        ]
+        for name, (kind, help, *aliases) in flags.items()
+    }
+
+
+ROBOT = _group(
+    _LIVE_OUTPUT,
+    publish=(list[str], "Send metric depth to rerun, foxglove, zenoh or ros, with :ADDRESS. Repeatable."),
+)
 """What sends depth away while it is made."""
-CAMERA: dict[str, Any] = {
-    "camera_info": Annotated[
-        Path | None,
-        typer.Option(
-            "--camera-info", help="The camera: a ROS camera_info YAML, as calibrate writes it.", rich_help_panel=_CAMERA
-        ),
-    ],
-    "fov": Annotated[
-        float | None,
-        typer.Option("--fov", help="Instead: horizontal field of view in degrees.", rich_help_panel=_CAMERA),
-    ],
-    "fx": Annotated[
-        float | None, typer.Option("--fx", help="Instead: focal length in px of the pictures.", rich_help_panel=_CAMERA)
-    ],
-    "fy": Annotated[float | None, typer.Option("--fy", help="Where pixels are not square.", rich_help_panel=_CAMERA)],
-    "cx": Annotated[
-        float | None, typer.Option("--cx", help="Principal point in px; the middle.", rich_help_panel=_CAMERA)
-    ],
-    "cy": Annotated[
-        float | None, typer.Option("--cy", help="Principal point in px; the middle.", rich_help_panel=_CAMERA)
-    ],
-    "undistort": Annotated[
-        bool | None, typer.Option("--undistort", help="Undo the distortion that it tells.", rich_help_panel=_CAMERA)
-    ],
-}
+CAMERA = _group(
+    _CAMERA,
+    camera_info=(Path, "The camera: a ROS camera_info YAML, as calibrate writes it."),
+    fov=(float, "Instead: horizontal field of view in degrees."),
+    fx=(float, "Instead: focal length in px of the pictures."),
+    fy=(float, "Where pixels are not square."),
+    cx=(float, "Principal point in px; the middle."),
+    cy=(float, "Principal point in px; the middle."),
+    undistort=(bool, "Undo the distortion that it tells."),
+)
 """What is known of the camera."""
-METRES: dict[str, Any] = {
-    "anchor": Annotated[
-        list[str] | None,
-        typer.Option(
-            "--anchor",
-            help="A measured point, x,y=1.35m in px of the picture; makes metres. Repeatable.",
-            rich_help_panel=_METRES,
-        ),
-    ],
-    "camera_height": Annotated[
-        str | None,
-        typer.Option(
-            "--camera-height", help="Instead: height over the floor in view, such as 1.2m.", rich_help_panel=_METRES
-        ),
-    ],
-    "camera_pitch": Annotated[
-        float | None,
-        typer.Option(
-            "--camera-pitch",
-            help="Degrees by which it looks down, for an exact model; else guessed.",
-            rich_help_panel=_METRES,
-        ),
-    ],
-    "board": Annotated[
-        str | None,
-        typer.Option(
-            "--board",
-            help="Instead: a board in view, chessboard:9x6@25mm or charuco:7x5@40mm/30mm.",
-            rich_help_panel=_METRES,
-        ),
-    ],
-    "sparse": Annotated[
-        Path | None,
-        typer.Option(
-            "--sparse", help="Instead: a sensor's depth, 16-bit PNG; of a video %06d.png.", rich_help_panel=_METRES
-        ),
-    ],
-    "sparse_scale": Annotated[
-        float | None,
-        typer.Option("--sparse-scale", help="Values of that PNG per metre; 1000.", rich_help_panel=_METRES),
-    ],
-}
+METRES = _group(
+    _METRES,
+    anchor=(list[str], "A measured point, x,y=1.35m in px of the picture; makes metres. Repeatable."),
+    camera_height=(str, "Instead: height over the floor in view, such as 1.2m."),
+    camera_pitch=(float, "Degrees by which it looks down, for an exact model; else guessed."),
+    board=(str, "Instead: a board in view, chessboard:9x6@25mm or charuco:7x5@40mm/30mm."),
+    sparse=(Path, "Instead: a sensor's depth, 16-bit PNG; of a video %06d.png."),
+    sparse_scale=(float, "Values of that PNG per metre; 1000."),
+)
 """What turns relative depth into metres."""
-
-RECORDING: dict[str, Any] = {
-    "push": Annotated[
-        list[str] | None,
-        typer.Option(
-            "--push",
-            help="Send the video to rtsp:// rtmp:// srt:// udp://..., or virtualcam:. Repeatable.",
-            rich_help_panel=_LIVE_OUTPUT,
-        ),
-    ],
-    "segment": Annotated[
-        str | None,
-        typer.Option(
-            "--segment", help="Begin a new file NAME_000000... after 30s, 10m, 1h.", rich_help_panel=_LIVE_OUTPUT
-        ),
-    ],
-    "resume": Annotated[
-        bool | None,
-        typer.Option("--resume", help="Go on after the last segment that is there.", rich_help_panel=_LIVE_OUTPUT),
-    ],
-    "min_free_mb": Annotated[
-        float | None,
-        typer.Option(
-            "--min-free-mb",
-            help="End a live recording while so much of the disk is free; 500.",
-            rich_help_panel=_LIVE_OUTPUT,
-        ),
-    ],
-}
+RECORDING = _group(
+    _LIVE_OUTPUT,
+    push=(list[str], "Send the video to rtsp:// rtmp:// srt:// udp://..., or virtualcam:. Repeatable."),
+    segment=(str, "Begin a new file NAME_000000... after 30s, 10m, 1h."),
+    resume=(bool, "Go on after the last segment that is there."),
+    min_free_mb=(float, "End a live recording while so much of the disk is free; 500."),
+)
 """How streams without end are kept, and sent on."""
-
-SHAPES: dict[str, Any] = {
-    "points": Annotated[
-        Path | None,
-        typer.Option(
-            "--points", "--ply", help="Write a point cloud: .ply or .pcd; of a video %06d.ply.", rich_help_panel=_SHAPES
-        ),
-    ],
-    "mesh": Annotated[
-        Path | None,
-        typer.Option(
-            "--mesh", "--glb", help="Write a mesh: .glb, .ply or .obj; of a video %06d.glb.", rich_help_panel=_SHAPES
-        ),
-    ],
-}
+SHAPES = _group(
+    _SHAPES,
+    points=(Path, "Write a point cloud: .ply or .pcd; of a video %06d.ply.", "--ply"),
+    mesh=(Path, "Write a mesh: .glb, .ply or .obj; of a video %06d.glb.", "--glb"),
+)
 """What is built in 3D."""
-CLUSTER: dict[str, Any] = {
-    "cluster": Annotated[
-        str | None,
-        typer.Option(
-            "--cluster", help="Share the work on Ray: auto, or a cluster's HOST:PORT.", rich_help_panel=_MODEL
-        ),
-    ],
-}
+EVERY = _group(_SHAPES, ply_every=(int, "Of every so many frames; alone it writes NAME_%06d.ply."))
+CLUSTER = _group(_MODEL, cluster=(str, "Share the work on Ray: auto, or a cluster's HOST:PORT."))
 """Who does the work."""
-HOLD: dict[str, Any] = {
-    "hold_last": Annotated[
-        bool | None,
-        typer.Option(
-            "--hold-last", help="While a camera is lost, show its last picture, marked as stale.", rich_help_panel=_LOOK
-        ),
-    ],
-}
+HOLD = _group(_LOOK, hold_last=(bool, "While a camera is lost, show its last picture, marked as stale."))
 """What a window shows of a lost camera."""
-EVERY: dict[str, Any] = {
-    "ply_every": Annotated[
-        int | None,
-        typer.Option(
-            "--ply-every", help="Of every so many frames; alone it writes NAME_%06d.ply.", rich_help_panel=_SHAPES
-        ),
-    ],
-}
 
 
 def also(*groups: Mapping[str, Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:

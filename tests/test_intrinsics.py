@@ -30,6 +30,7 @@ from streamdepth.intrinsics import (
     is_fisheye,
     read_camera_info,
 )
+from streamdepth.sources.browser import BrowserSource
 from streamdepth.sources.file import FileSource
 from streamdepth.sources.images import ImagesSource
 from streamdepth.sources.lens import LensSource
@@ -193,6 +194,26 @@ def test_a_lens_source_gives_every_frame_undistorted_with_its_pinhole(tmp_path: 
     frame = source.read()
     assert frame is not None
     assert (frame.image != plain.image_at(0)).any()
+    source.close()
+
+
+def test_another_size_has_another_camera_and_opening_again_forgets_it(tmp_path: Path) -> None:
+    (tmp_path / "camera.yaml").write_text(camera_info_text(CAMERA))
+    page = BrowserSource(size=(64, 48))
+    source = LensSource(page, CameraChoice(tmp_path / "camera.yaml"), undistort=True)
+    assert source.open().intrinsics == CAMERA.resized(64, 48).pinhole
+    for size, known in (((128, 96), CAMERA.resized(128, 96).pinhole), ((50, 50), None)):
+        page.put(np.full((*size[::-1], 3), 200, np.uint8))
+        frame, news = source.read(), source.renewed()
+        assert frame is not None
+        assert news is not None
+        assert frame.image.shape == (*size[::-1], 3)
+        assert (news.width, news.intrinsics) == (size[0], known)
+    assert "camera is unknown" in source.notices[0]
+    page.put(np.full((48, 64, 3), 200, np.uint8))
+    source.read()
+    source.open()
+    assert source.renewed() is None
     source.close()
 
 

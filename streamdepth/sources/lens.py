@@ -25,8 +25,8 @@ class LensSource(WrappedSource):
         self._renewed: StreamInfo | None = None
 
     def _opened(self, info: StreamInfo) -> StreamInfo:
+        self._undistorter = self._renewed = None
         camera = self._camera.intrinsics(info.width, info.height) or info.intrinsics
-        self._undistorter = None
         if self._wants_undistorted and camera is not None and camera.distortion:
             self._undistorter, camera = Undistorter(camera), camera.pinhole
         elif self._wants_undistorted:

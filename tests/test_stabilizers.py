@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
@@ -30,6 +32,7 @@ from streamdepth.stabilizers import (
 from streamdepth.stabilizers.align import fit_affine
 from streamdepth.stabilizers.metric import Points
 from streamdepth.stabilizers.motion import Path, where
+from streamdepth.stabilizers.spool import Spool
 from streamdepth.stabilizers.temporal import _carried, _Scratch
 from streamdepth.stages import Stabilizer
 from streamdepth.testing import SyntheticSource
@@ -475,6 +478,10 @@ def test_off_leaves_the_networks_depth() -> None:
         ("off", "wide", "use auto, per-shot, or lock:"),
         ("off", "lock:3,1", "use auto, per-shot, or lock:"),
         ("off", "lock:a,b", "use auto, per-shot, or lock:"),
+        ("off", "lock:0,inf", "with finite numbers"),
+        ("off", "lock:-inf,1", "with finite numbers"),
+        ("off", "lock:0,nan", "with finite numbers"),
+        ("off", "lock:0,1e999", "with finite numbers"),
     ],
 )
 def test_wrong_words_say_the_right_ones(smooth: str, range: str, says: str) -> None:
@@ -511,3 +518,16 @@ def test_what_moves_slowly_grows_no_stripes(pace_px: float) -> None:
         inner = carried[:64, :64]  # what has come in over the edge is another matter
         assert np.abs(np.diff(inner, 2, axis=0)).max() <= 1.1 * np.abs(np.diff(detail, 2, axis=0)).max()
         assert np.abs(np.diff(inner, 2, axis=1)).max() <= 1.1 * np.abs(np.diff(detail, 2, axis=1)).max()
+
+
+def test_a_spool_that_is_opened_again_and_again_leaves_nothing_behind() -> None:
+    def watched() -> int:
+        return sum(type(thing) is weakref.finalize and thing.alive for thing in gc.get_objects())
+
+    spool, before = Spool(), watched()
+    source = SyntheticSource(count=20)
+    source.open()
+    for frame in iter(source.read, None):
+        item = spool.put(DepthFrame(frame, np.ones((2, 2), np.float32), DepthKind.RELATIVE))
+        np.testing.assert_array_equal(spool.take(item).frame.image, source.image_at(frame.index))
+    assert watched() == before

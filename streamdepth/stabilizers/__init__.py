@@ -6,6 +6,7 @@ depth gets its metres where they are known, the range to display follows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from streamdepth.errors import ConfigError
@@ -138,8 +139,10 @@ def _range(text: str) -> Stabilizer:
     try:
         word, numbers = text.split(":")
         low, high = (float(n) for n in numbers.split(","))
-        if word != "lock" or not low < high:
+        if word != "lock" or not -math.inf < low < high < math.inf:
             raise ValueError(text)
     except ValueError:
-        raise ConfigError(f"unknown range '{text}'; use auto, per-shot, or lock:LOW,HIGH such as lock:0.5,6") from None
+        raise ConfigError(
+            f"unknown range '{text}'; use auto, per-shot, or lock:LOW,HIGH with finite numbers such as lock:0.5,6"
+        ) from None
     return LockedRange(low, high)

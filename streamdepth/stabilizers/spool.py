@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import IO, Any
@@ -39,6 +39,7 @@ class Spool:
         self.with_depth = with_depth
         self.bytes_held = 0
         self._file: IO[bytes] | None = None
+        self._close: Callable[[], object] = lambda: None
         self._waiting: deque[_Place] = deque()
         self._free: dict[int, list[int]] = {}
         self._end = 0
@@ -61,8 +62,7 @@ class Spool:
 
     def clear(self) -> None:
         """Forgets everything."""
-        if self._file is not None:
-            self._file.close()
+        self._close()
         self._file, self._end, self.bytes_held = None, 0, 0
         self._waiting.clear()
         self._free.clear()
@@ -82,7 +82,7 @@ class Spool:
     def _open(self) -> IO[bytes]:
         with _on_disk():
             file = tempfile.TemporaryFile(prefix="streamdepth-")  # noqa: SIM115 - lives as long as something waits
-        weakref.finalize(self, file.close)  # a run that was given up leaves nothing open
+        self._close = weakref.finalize(self, file.close)  # a run that was given up leaves nothing open
         return file
 
     def _read(self, place: _Place) -> npt.NDArray[Any]:

@@ -55,3 +55,11 @@ class Control(Generic[T]):
             self._check(wanted)
             self._value = wanted
             return wanted
+
+    def take_back(self, wanted: T, instead: T) -> bool:
+        """Replaces `wanted`, which cannot be had. False when something else is wanted by now: that stays."""
+        with self._lock:
+            is_wanted = self._value == wanted
+            if is_wanted:
+                self._value = instead
+            return is_wanted

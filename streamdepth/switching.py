@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
@@ -36,9 +37,11 @@ class SwitchedEstimator(Estimator, Generic[T]):
         self._choose, self._load, self._failed = choose, load, failed
         self._current: tuple[T, Estimator] | None = None
         self._asked: T = choose()
-        self._next: tuple[T, Estimator] | None = None
         self._loader: Worker | None = None
-        self._is_loading = False
+        self._lock = threading.Lock()
+        """Of what the loader's thread changes: what is next, whether it loads, and what it was asked for."""
+        self._next: tuple[T, Estimator] | None = None
+        self._is_loading = self._is_closed = False
         self._retired: list[Estimator] = []
 
     @property
@@ -49,7 +52,8 @@ class SwitchedEstimator(Estimator, Generic[T]):
     @property
     def is_switching(self) -> bool:
         """Whether another model is on its way."""
-        return self._is_loading or self._next is not None
+        with self._lock:
+            return self._is_loading or self._next is not None
 
     @property
     def _loaded(self) -> Estimator:
@@ -70,38 +74,49 @@ class SwitchedEstimator(Estimator, Generic[T]):
 
     def start(self, frames: Sequence[Frame]) -> Callable[[], list[Estimate]]:
         self._switch()
-        results, retired = self._loaded.start(frames), self._retired
-        self._retired = []
+        results, retired = self._loaded.start(frames), list(self._retired)
 
         def wait() -> list[Estimate]:
-            for old in retired:  # batches are waited for in order: nobody waits for these any more
-                old.close()
+            self._let_go(retired)  # batches are waited for in order: nobody waits for these any more
             return results()
 
         return wait
 
+    def _let_go(self, retired: Sequence[Estimator]) -> None:
+        for old in retired:
+            old.close()
+        self._retired = [old for old in self._retired if old not in retired]
+
     def _switch(self) -> None:
-        found, self._next = self._next, None
-        if found is not None:
-            self._retired.append(self._loaded)
-            self._current = found
         wanted = self._choose()
-        if wanted != self._asked and not self._is_loading:
+        with self._lock:
+            if self._next is not None:
+                self._retired.append(self._loaded)
+                self._current, self._next = self._next, None
+            if wanted == self._asked or self._is_loading:
+                return
             self._asked, self._is_loading = wanted, True
-            self._loader = Worker(
-                "model loader", lambda: self._prepare(wanted), lambda error: self._done(wanted, error)
-            )
-            self._loader.start()
+        self._loader = Worker("model loader", lambda: self._prepare(wanted), lambda error: self._done(wanted, error))
+        self._loader.start()
 
     def _prepare(self, choice: T) -> None:
-        self._next = choice, self._load(choice)
+        estimator = self._load(choice)
+        with self._lock:
+            if not self._is_closed:
+                self._next = choice, estimator
+                return
+        estimator.close()
 
     def _done(self, choice: T, error: BaseException | None) -> None:
-        if error is not None:
-            self._failed(choice, error)
-            assert self._current is not None
-            self._asked = self._current[0]
-        self._is_loading = False
+        try:
+            if error is not None:
+                self._failed(choice, error)
+        except Exception:
+            _log.warning("whoever hears that a model cannot be had failed", exc_info=True)
+        with self._lock:
+            self._is_loading = False
+            if error is not None and self._current is not None:
+                self._asked = self._current[0]
 
     def reset(self, stream: str) -> None:
         self._loaded.reset(stream)
@@ -112,7 +127,8 @@ class SwitchedEstimator(Estimator, Generic[T]):
                 self._loader.join(time.monotonic() + CLOSE_SECONDS)
             except StuckThreadError as stuck:
                 _log.error("%s", stuck)
-        pairs = [pair for pair in (self._current, self._next) if pair]
-        for estimator in [*self._retired, *(estimator for _, estimator in pairs)]:
-            estimator.close()
-        self._retired, self._current, self._next = [], None, None
+        with self._lock:
+            self._is_closed = True
+            pairs = [pair for pair in (self._current, self._next) if pair]
+            self._current, self._next = None, None
+        self._let_go([*self._retired, *(estimator for _, estimator in pairs)])

@@ -8,6 +8,8 @@ import time
 import numpy as np
 import pytest
 
+from streamdepth import build, config
+from streamdepth.build.web import serving
 from streamdepth.control import Control, ModelControls, StreamControls
 from streamdepth.errors import ConfigError, ModelLoadError, StreamDepthError
 from streamdepth.pipeline import Pipeline, Stream
@@ -17,7 +19,7 @@ from streamdepth.stabilizers import MotionTracker, check_live, make_switched
 from streamdepth.stages import Estimator
 from streamdepth.switching import SwitchedEstimator
 from streamdepth.testing import ConstantEstimator, RecordingSink, SyntheticSource
-from streamdepth.types import DepthFrame, DepthKind
+from streamdepth.types import DepthFrame, DepthKind, Frame
 
 
 def wait_until(condition) -> None:
@@ -49,6 +51,12 @@ class TestControl:
         for thread in threads:
             thread.join()
         assert control.value == StreamControls(smooth="light", range="lock:0,1", colormap="turbo", paused=True)
+
+    def test_what_cannot_be_had_is_taken_back_unless_something_else_is_wanted_by_now(self) -> None:
+        control = Control(ModelControls(48))
+        assert control.take_back(ModelControls(48), ModelControls(24))
+        assert not control.take_back(ModelControls(48), ModelControls(32))
+        assert control.value.size == 24
 
 
 class TestSwitchedStabilizer:
@@ -129,10 +137,7 @@ class TestSwitchedEstimator:
             control.change(size=24)
 
         estimator = SwitchedEstimator(lambda: control.value.size, load, failed)
-        source = SyntheticSource()
-        source.open()
-        frame = source.read()
-        assert frame is not None
+        frame = a_frame()
         estimator.estimate([frame])
         control.change(size=48)
         wait_until(lambda: estimator.estimate([frame]) and failures)
@@ -143,6 +148,99 @@ class TestSwitchedEstimator:
         control.change(size=32)
         wait_until(lambda: estimator.estimate([frame])[0].depth.shape[0] == 32)
         estimator.close()
+
+    def test_whoever_hears_of_a_failure_and_fails_leaves_no_model_loading_for_ever(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        wanted = [24]
+
+        def load(size: int) -> Estimator:
+            if size == 48:
+                raise ModelLoadError("too large on purpose")
+            return Sized(size)
+
+        def failed(size: int, error: BaseException) -> None:
+            wanted[0] = 24
+            raise ValueError("broken on purpose")
+
+        estimator = SwitchedEstimator(lambda: wanted[0], load, failed)
+        frame = a_frame()
+        estimator.estimate([frame])
+        wanted[0] = 48
+        estimator.estimate([frame])
+        wait_until(lambda: wanted == [24] and not estimator.is_switching)
+        wanted[0] = 32
+        wait_until(lambda: estimator.estimate([frame])[0].depth.shape[0] == 32)
+        estimator.close()
+        assert "broken on purpose" in caplog.text
+
+    def test_a_run_that_is_given_up_leaves_no_model_open(self) -> None:
+        wanted, made = [24], list[Sized]()
+
+        def load(size: int) -> Estimator:
+            made.append(Sized(size))
+            return made[-1]
+
+        estimator = SwitchedEstimator(lambda: wanted[0], load)
+        frame = a_frame()
+        estimator.estimate([frame])
+        wanted[0] = 48
+        estimator.estimate([frame])
+        wait_until(lambda: len(made) == 2 and not estimator._is_loading)
+        estimator.start([frame])
+        assert estimator.current == 48
+        assert not made[0].closed
+        estimator.close()
+        assert [model.closed for model in made] == [True, True]
+
+    def test_a_model_that_comes_after_the_end_is_closed(self, monkeypatch, caplog: pytest.LogCaptureFixture) -> None:
+        monkeypatch.setattr("streamdepth.switching.CLOSE_SECONDS", 0.1)
+        wanted, made, may_load = [24], list[Sized](), threading.Event()
+
+        def load(size: int) -> Estimator:
+            if size == 48:
+                assert may_load.wait(30)
+            made.append(Sized(size))
+            return made[-1]
+
+        estimator = SwitchedEstimator(lambda: wanted[0], load)
+        frame = a_frame()
+        estimator.estimate([frame])
+        wanted[0] = 48
+        estimator.estimate([frame])
+        estimator.close()
+        may_load.set()
+        wait_until(lambda: len(made) == 2 and made[1].closed)
+        caplog.clear()
+
+    def test_a_size_that_is_chosen_while_another_one_fails_is_loaded(self, monkeypatch) -> None:
+        may_fail = threading.Event()
+
+        def make(settings: config.Settings) -> Estimator:
+            if settings.size == 48:
+                assert may_fail.wait(30)
+                raise ModelLoadError("too large on purpose")
+            return Sized(settings.size or 24)
+
+        monkeypatch.setattr(build, "make_estimator", make)
+        frame = a_frame()
+        with serving(config.make({"source": "lavfi:testsrc2=size=64x48:rate=30"})) as served:
+            served.estimator.estimate([frame])
+            served.model.change(size=48)
+            served.estimator.estimate([frame])
+            served.model.change(size=32)
+            may_fail.set()
+            wait_until(lambda: served.estimator.estimate([frame])[0].depth.shape[0] == 32)
+            assert served.model.value.size == 32
+            assert served.model_failures == []
+
+
+def a_frame() -> Frame:
+    source = SyntheticSource()
+    source.open()
+    frame = source.read()
+    assert frame is not None
+    return frame
 
 
 def make_stabilizer_off():

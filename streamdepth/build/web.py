@@ -185,9 +185,10 @@ def _estimator(settings: Settings, model: Control[ModelControls], failures: list
         return build.make_estimator(settings.model_copy(update={"size": size}))
 
     def failed(size: int | None, error: BaseException) -> None:
-        failures.append(f"{size} px cannot be used: {redact_text(str(error))}")
-        _log.warning("%s", failures[-1])
-        model.change(size=estimator.current)
+        text = f"{size} px cannot be used: {redact_text(str(error))}"
+        _log.warning("%s", text)
+        if model.take_back(ModelControls(size), ModelControls(estimator.current)):
+            failures.append(text)
 
     estimator = SwitchedEstimator(lambda: model.value.size, load, failed)
     return estimator

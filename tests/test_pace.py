@@ -7,7 +7,8 @@ import logging
 import pytest
 
 from streamdepth import build, config
-from streamdepth.build.pace import Effort, Pace, efforts
+from streamdepth.build.pace import Effort, Pace, efforts, make_pace
+from streamdepth.errors import ConfigError, ModelLoadError
 from streamdepth.testing import ConstantEstimator
 
 
@@ -112,3 +113,65 @@ def test_a_live_stream_switches_its_model(tmp_path, monkeypatch, caplog: pytest.
     assert report.written > 20
     assert sizes == [100, 85, 70, 60, 50]
     assert "the model gets an input of 50% of its size" in caplog.text
+
+
+def test_a_size_that_cannot_be_had_is_not_asked_for_again() -> None:
+    pace = Pace(efforts(None, carries=True), target_fps=30)
+    machine = Machine(pace, cost=10.0)
+    machine.run(40)
+    assert pace.effort.share < 1
+    for share in (0.5, 0.85, 1.0):
+        pace.rule_out(share)
+        pace.rule_out(share)
+    machine.run(200)
+    assert pace.effort == Effort(0.6, 5)
+    machine.cost = 0.001
+    machine.run(2000)
+    assert pace.effort == Effort(0.7)
+    pace.rule_out(0.6)
+    pace.rule_out(0.7)
+    assert pace.effort == Effort(0.7)
+
+
+def test_each_size_that_fails_is_loaded_once_and_said_once(
+    tmp_path, monkeypatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    sizes = []
+
+    def make(settings: config.Settings) -> ConstantEstimator:
+        sizes.append(settings.size)
+        if settings.size != 100:
+            raise ModelLoadError("one size on purpose")
+        return ConstantEstimator()
+
+    monkeypatch.setattr(build, "make_estimator", make)
+    monkeypatch.setattr("streamdepth.build.pace.WINDOW_SECONDS", 0.1)
+    settings = config.make(
+        {
+            "source": "lavfi:testsrc2=size=64x48:rate=30",
+            "output": tmp_path / "out.mp4",
+            "pace": True,
+            "size": 100,
+            "max_latency_ms": 0.001,
+            "max_frames": 90,
+        }
+    )
+    with caplog.at_level(logging.WARNING), build.pipeline(settings) as pipeline:
+        pipeline.run()
+    assert sizes == [100, 85, 70, 60, 50]
+    assert caplog.text.count("one size on purpose") == 4
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [({"model": "some/model.onnx"}, "was made for one size"), ({"cluster": "auto"}, "on a cluster its input keeps")],
+)
+def test_a_target_for_a_model_of_one_size_needs_depth_that_is_carried(settings: dict[str, str], why: str) -> None:
+    wanted = {"source": "0", "target_fps": 20, **settings}
+    with pytest.raises(ConfigError, match=why):
+        make_pace(config.make(wanted), 1)
+    pace = make_pace(config.make({**wanted, "refresh": "auto"}), 1)
+    machine = Machine(pace, cost=10.0)
+    machine.run(200)
+    assert machine.pace.effort == Effort(1.0, 5)
+    assert machine.said[0].endswith("the model gets an input of 100% of its size, 10 times a second")

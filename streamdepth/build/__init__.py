@@ -59,7 +59,7 @@ def pipeline(
     def load(wanted: Settings) -> Estimator:
         return make_estimator(_suiting(streams, wanted))
 
-    pace = make_pace(settings, len(streams))
+    pace = make_pace(settings, len(streams), loads_model=estimator is None)
     own = make_paced(pace, settings, load) if pace else lazy_estimator(lambda: load(settings))
 
     def written(item: DepthFrame) -> None:

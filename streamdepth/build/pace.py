@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamdepth.config import Settings
+from streamdepth.errors import ConfigError
 from streamdepth.pipeline import Pipeline
 from streamdepth.stages import Estimator
 from streamdepth.switching import SwitchedEstimator
@@ -41,10 +43,14 @@ class Effort:
         return f"an input of {self.share:.0%} of its size" + (f", {self.hz:g} times a second" if self.hz else "")
 
 
-def efforts(hz: float | None, *, carries: bool) -> list[Effort]:
-    """From the most to the least. hz: the most often the model runs. carries: whether depth is carried in between."""
+def efforts(hz: float | None, *, carries: bool, has_sizes: bool = True) -> list[Effort]:
+    """From the most to the least. hz: the most often the model runs. carries: whether depth is carried in between.
+
+    has_sizes: whether the model's input can have another size.
+    """
+    shares = _SHARES if has_sizes else _SHARES[:1]
     rates = ([hz / 2, hz / 4] if hz else list(_RATES_HZ)) if carries else []
-    return [Effort(share, hz) for share in _SHARES] + [Effort(_SHARES[-1], rate) for rate in rates]
+    return [Effort(share, hz) for share in shares] + [Effort(shares[-1], rate) for rate in rates]
 
 
 class Pace:
@@ -52,13 +58,14 @@ class Pace:
 
     It does less as soon as a window was too slow, and more only after a calm time in which it was easy, which doubles
     when more proves too much: so it settles. No more frames are expected than came in. The window after a change, in
-    which another size is being prepared, does not count.
+    which another size is being prepared, does not count. Thread-safe.
     """
 
     def __init__(
         self, efforts: Sequence[Effort], *, target_fps: float | None = None, max_latency_seconds: float | None = None
     ) -> None:
-        self._efforts, self._target, self._limit = efforts, target_fps, max_latency_seconds
+        self._lock = threading.RLock()
+        self._efforts, self._target, self._limit = list(efforts), target_fps, max_latency_seconds
         self._level = 0
         self._calm_seconds = CALM_SECONDS
         self._calm_since: float | None = None
@@ -70,7 +77,20 @@ class Pace:
     @property
     def effort(self) -> Effort:
         """What the model is to do now."""
-        return self._efforts[self._level]
+        with self._lock:
+            return self._efforts[self._level]
+
+    def rule_out(self, share: float) -> None:
+        """The input cannot have that size: the next larger takes its place for good, or else the largest there is."""
+        with self._lock:
+            rest = [effort.share for effort in self._efforts if effort.share != share]
+            if not rest:
+                return
+            instead = min((other for other in rest if other > share), default=max(rest))
+            found = [replace(e, share=instead) if e.share == share else e for e in self._efforts]
+            now = found[self._level]
+            self._efforts = list(dict.fromkeys(found))
+            self._level = self._efforts.index(now)
 
     def written(self, now: float, age: float, read: int, busy: float) -> str | None:
         """To be told of each finished frame: its age, and since the start the frames read and the model's busy time.
@@ -90,7 +110,8 @@ class Pace:
         if self._settles:
             self._settles = False
             return None
-        return self._judge(now, fps, min(self._target or 0.0, came), oldest, (busy - busy_before) / seconds)
+        with self._lock:
+            return self._judge(now, fps, min(self._target or 0.0, came), oldest, (busy - busy_before) / seconds)
 
     def _judge(self, now: float, fps: float, wanted: float, oldest: float, busy_share: float) -> str | None:
         is_slow = fps < _MET * wanted
@@ -132,20 +153,42 @@ def keep_pace(pace: Pace, pipeline: Pipeline, item: DepthFrame) -> None:
         pipeline.refresh_at(pace.effort.hz)
 
 
-def make_pace(settings: Settings, streams: int) -> Pace | None:
-    """What the settings ask for, of so many streams together; None where they ask for nothing."""
+def make_pace(settings: Settings, streams: int, *, loads_model: bool = True) -> Pace | None:
+    """What the settings ask for, of so many streams together; None where they ask for nothing.
+
+    loads_model: whether another size of the model can be loaded. Raises ConfigError where nothing can be varied.
+    """
     if not (settings.target_fps or settings.max_latency_ms):
         return None
     hz = None if settings.refresh == "auto" else settings.refresh
+    fixed = _why_one_size(settings)
+    found = efforts(hz, carries=settings.refresh is not None, has_sizes=loads_model and not fixed)
+    if fixed and len(found) == 1:
+        raise ConfigError(
+            f"--target-fps and --max-latency-ms vary what the model does, and {fixed}; leave them out, or let it run "
+            "less often with --refresh auto"
+        )
     return Pace(
-        efforts(hz, carries=settings.refresh is not None),
+        found,
         target_fps=streams * settings.target_fps if settings.target_fps else None,
         max_latency_seconds=settings.max_latency_ms / 1e3 if settings.max_latency_ms else None,
     )
 
 
+def _why_one_size(settings: Settings) -> str:
+    """Why the model's input cannot have another size; empty when it can."""
+    from streamdepth.estimators.exported import is_exported
+
+    if settings.cluster:
+        return "on a cluster its input keeps its size"
+    return f"'{settings.model}' was made for one size of input" if is_exported(settings.model) else ""
+
+
 def make_paced(pace: Pace, settings: Settings, load: Callable[[Settings], Estimator]) -> SwitchedEstimator[float]:
-    """The settings' model in the size that `pace` asks for; one that cannot be had is said, and the old one stays."""
+    """The settings' model in the size that `pace` asks for.
+
+    One that cannot be had is said and not asked for again, and the one at work stays.
+    """
     usual_px: list[int] = []
 
     def load_share(share: float) -> Estimator:
@@ -157,6 +200,7 @@ def make_paced(pace: Pace, settings: Settings, load: Callable[[Settings], Estima
 
     def failed(share: float, error: BaseException) -> None:
         _log.warning("the model's input cannot be %.0f %% of its size: %s", 100 * share, error)
+        pace.rule_out(share)
 
     return SwitchedEstimator(lambda: pace.effort.share, load_share, failed)
 

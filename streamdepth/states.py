@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import enum
+import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+
+_log = logging.getLogger(__name__)
 
 _KEPT = 200
 
@@ -57,7 +60,10 @@ class StateLog:
         self._reconnects = self._abandoned = 0
 
     def listen(self, listener: Callable[[StateChange], None]) -> None:
-        """`listener` gets every change from now on, on the thread where it happens: be quick and raise nothing."""
+        """`listener` gets every change from now on, on the thread where it happens, and must be quick.
+
+        What it raises is logged and touches nothing else.
+        """
         with self._lock:
             self._listeners.append(listener)
 
@@ -72,7 +78,7 @@ class StateLog:
             self._changes.append(change)
             listeners = list(self._listeners)
         for listener in listeners:
-            listener(change)
+            _tell(listener, change)
 
     def note_abandoned(self) -> None:
         """Counts a reader that hung inside a library and was left behind."""
@@ -102,3 +108,10 @@ class StateLog:
         """How many readers hung inside a library and were left behind, with one thread each."""
         with self._lock:
             return self._abandoned
+
+
+def _tell(listener: Callable[[StateChange], None], change: StateChange) -> None:
+    try:
+        listener(change)
+    except Exception:
+        _log.warning("a listener failed when a stream's state became '%s'", change.state, exc_info=True)

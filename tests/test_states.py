@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from streamdepth.sources.browser import BrowserSource
@@ -59,3 +61,17 @@ def test_a_browser_that_leaves_when_all_is_over_changes_nothing(end: str) -> Non
     source.close()
     source.leave()
     assert source.state == end
+
+
+def test_a_listener_that_fails_is_logged_and_touches_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(change: StateChange) -> None:
+        raise ValueError("broken on purpose")
+
+    log, heard = StateLog(), []
+    log.listen(broken)
+    log.listen(heard.append)
+    with caplog.at_level(logging.WARNING):
+        log.enter(StreamState.LIVE)
+    assert log.current is heard[0]
+    assert "a listener failed when a stream's state became 'live'" in caplog.text
+    assert "broken on purpose" in caplog.text

@@ -1,4 +1,4 @@
-"""Crossing threads: `FrameBuffer` carries items and errors, `Worker` owns a thread. Only here are threads known."""
+"""Crossing threads: `FrameBuffer` carries items and errors from one to another, `Worker` owns one, `Workers` all."""
 
 from __future__ import annotations
 
@@ -90,6 +90,12 @@ class FrameBuffer(Generic[T]):
                     return taken
                 self._changed.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
 
+    def settle(self, policy: Policy, lane: int = 0) -> None:
+        """Another policy of a lane from now on, once it is known what comes there."""
+        with self._changed:
+            self._lanes[lane].policy = policy
+            self._changed.notify_all()
+
     @property
     def is_over(self) -> bool:
         """Every lane is closed; what is left can still be taken."""
@@ -171,7 +177,43 @@ class Worker:
             self._thread.join(max(0.0, deadline - time.monotonic()))
         return not self._thread.is_alive()
 
+    def wait(self) -> None:
+        """Waits, however long it takes; signals are heard meanwhile."""
+        while not self.has_ended(time.monotonic() + 1):
+            pass
+
     def join(self, deadline: float) -> None:
         """Waits until `deadline` on the monotonic clock. Raises StuckThreadError past it."""
         if not self.has_ended(deadline):
             raise StuckThreadError(f"the thread '{self._thread.name}' did not end in time and was left behind")
+
+
+class Workers:
+    """All threads of one run, started here and waited for together."""
+
+    def __init__(self) -> None:
+        self._workers: list[Worker] = []
+        self._patient: list[Worker] = []
+
+    def start(self, name: str, work: Callable[[], None], done: Callable[[BaseException | None], None]) -> Worker:
+        """One that ends soon once it is told to."""
+        self._workers.append(Worker(name, work, done))
+        self._workers[-1].start()
+        return self._workers[-1]
+
+    def finish(self, name: str, work: Callable[[], None]) -> None:
+        """One that completes something, however long it takes, and raises nothing. Called by the others too."""
+        worker = Worker(name, work, lambda _: None)
+        self._patient.append(worker)
+        worker.start()
+
+    def join(self, seconds: float) -> None:
+        """Waits for all of them; those of `start` that do not end in `seconds` are left behind, with an error log."""
+        deadline = time.monotonic() + seconds
+        for worker in self._workers:
+            try:
+                worker.join(deadline)
+            except StuckThreadError as stuck:
+                _log.error("%s", stuck)
+        for worker in self._patient:
+            worker.wait()

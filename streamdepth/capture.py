@@ -50,16 +50,16 @@ class Capture:
                 "smooth default and range auto"
             )
 
-    def run(self, put: Callable[[Frame], bool]) -> None:
-        """Reads until the end, a limit, or until `put` does not take a frame. Raises SourceError.
-
-        A source that was not opened is opened first, and waited for.
-        """
+    def await_open(self) -> bool:
+        """Instead of `open`: waits for a source that may come later. False when interrupted. Raises as `open` does."""
+        self.stream.info = self.stream.source.await_open()
         if self.stream.info is None:
-            self.stream.info = self.stream.source.await_open()
-            if self.stream.info is None:
-                return
-            self._check()
+            return False
+        self._check()
+        return True
+
+    def run(self, put: Callable[[Frame], bool]) -> None:
+        """Reads until the end, a limit, or until `put` does not take a frame. Raises SourceError."""
         while self._count != self._max_frames:
             frame = self._read()
             if frame is None:

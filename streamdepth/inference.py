@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from streamdepth.buffer import FrameBuffer
-from streamdepth.outlet import Item, Outlet
+from streamdepth.outlet import Item
+from streamdepth.outlets import Outlets
 from streamdepth.stages import Estimator
 from streamdepth.stats import Stats
 from streamdepth.streams import Stream, StreamEnd
-from streamdepth.types import DepthFrame, Estimate, Frame, Intrinsics
+from streamdepth.types import DepthFrame, Estimate, Frame, Intrinsics, StreamInfo
 
 Inbox = FrameBuffer[tuple[int, Frame]]
 """Frames with the number of their stream."""
@@ -29,7 +31,7 @@ class _Batch:
 
 
 class Inference:
-    """Takes frames from `inbox`, and puts results into all `outlets`, of which the first decides what is `stopped`.
+    """Takes frames from `inbox`, and puts results into `outlets`.
 
     With an estimator that takes more than one batch `at_once`, files have as many under way, so that the model is never
     idle; of live streams, one is computed while the one before is steadied and handed on. Live frames are taken when
@@ -44,7 +46,7 @@ class Inference:
         streams: Sequence[Stream],
         estimator: Estimator,
         inbox: Inbox,
-        outlets: Sequence[Outlet],
+        outlets: Outlets,
         stats: Stats,
         *,
         batch: int,
@@ -54,15 +56,15 @@ class Inference:
         self.model = estimator.info
         """What the engine really uses is known once it has run."""
         self._inbox, self._outlets, self._stats, self._failed = inbox, outlets, stats, failed
-        self._is_live = any(s.is_live for s in streams)
         self._free_at = 0.0
         self._sizes: list[tuple[int, int] | None] = [None] * len(streams)
+        self._infos: list[StreamInfo | None] = [None] * len(streams)
         self._under_way = Counter[int]()
         self._ending: set[int] = set()
         self._over: set[int] = set()
 
     def run(self) -> None:
-        """Until the inbox is over. Raises InferenceError and what stabilizers raise."""
+        """Until the inbox is over. Raises InferenceError."""
         under_way = deque[_Batch]()
         while self._fill(under_way):
             batch = under_way.popleft()
@@ -71,6 +73,11 @@ class Inference:
                 under_way.append(following)
             self._hand_on(batch, estimates)
         self._end_all()
+
+    @property
+    def _is_live(self) -> bool:
+        """Whether any stream that goes on is: then nothing is begun ahead of time."""
+        return any(stream.is_live for lane, stream in enumerate(self.streams) if lane not in self._over)
 
     def _fill(self, under_way: deque[_Batch]) -> bool:
         """Begins as many batches as keep the model busy, of live streams one; False when there is nothing any more."""
@@ -112,13 +119,11 @@ class Inference:
             return
         self._ending.discard(lane)
         if error is None:
-            with self._of_stream(lane):
-                self._emit(lane, self.streams[lane].stabilizer.flush())
+            self._try(lane, partial(self._flush, lane))
         if lane in self._over:
             return
         self._over.add(lane)
-        for outlet in self._outlets:
-            outlet.buffer.close(StreamEnd(lane, error), lane)
+        self._outlets.end(lane, error)
 
     def _collect(self, batch: _Batch) -> list[Estimate]:
         estimates = batch.wait()
@@ -132,22 +137,25 @@ class Inference:
     def _hand_on(self, batch: _Batch, estimates: Sequence[Estimate]) -> None:
         for (lane, frame), estimate in zip(batch.frames, estimates, strict=True):
             self._under_way[lane] -= 1
-            self._forget_other_size(lane, frame)
-            self._push(lane, self._result(lane, frame, estimate))
+            self._try(lane, partial(self._forget_other_size, lane, frame))
+            self._push(lane, partial(self._result, lane, frame, estimate))
         self._end_idle()
 
-    def _push(self, lane: int, item: DepthFrame) -> None:
+    def _push(self, lane: int, make: Callable[[], DepthFrame]) -> None:
+        """Steadies what `make` gives and hands it on."""
         if lane in self._over:
             self._stats.count("stopped", lane=lane)
-            return
-        with self._of_stream(lane):
-            self._emit(lane, self.streams[lane].stabilizer.push(item))
+        self._try(lane, lambda: self._emit(lane, self.streams[lane].stabilizer.push(make())))
 
-    @contextmanager
-    def _of_stream(self, lane: int) -> Iterator[None]:
-        """What fails in here fails its stream, and no other."""
+    def _flush(self, lane: int) -> None:
+        self._emit(lane, self.streams[lane].stabilizer.flush())
+
+    def _try(self, lane: int, action: Callable[[], None]) -> None:
+        """What fails in `action` fails its stream, and no other. Of a stream that is over, nothing is done."""
+        if lane in self._over:
+            return
         try:
-            yield
+            action()
         except Exception as error:
             self._failed(lane, error)
             self._end(lane, error)
@@ -156,26 +164,32 @@ class Inference:
         """Pictures of another size are another view: nothing that was learnt before holds."""
         before, self._sizes[lane] = self._sizes[lane], frame.size
         if before is not None and before != frame.size:
+            self._flush(lane)
             self.streams[lane].stabilizer.reset()
             self.estimator.reset(frame.stream)
 
     def _result(self, lane: int, frame: Frame, estimate: Estimate) -> DepthFrame:
-        info = self.streams[lane].info
+        info, focal_px = self._info(lane, frame), estimate.focal_px
         intrinsics = info.intrinsics if info else None
-        if intrinsics is None and estimate.focal_px is not None:
-            intrinsics = Intrinsics.from_focal(estimate.focal_px, *frame.size)
+        if intrinsics is None and focal_px is not None and 0 < focal_px < math.inf:
+            intrinsics = Intrinsics.from_focal(focal_px, *frame.size)
         return DepthFrame(frame, estimate.depth, self.model.kind, intrinsics=intrinsics)
+
+    def _info(self, lane: int, frame: Frame) -> StreamInfo | None:
+        """The facts of the stream that fit the frame, which is older than a change of size while it is on its way."""
+        for info in (self.streams[lane].info, self._infos[lane]):
+            if info is not None and (info.width, info.height) == frame.size:
+                self._infos[lane] = info
+                return info
+        return None
 
     def _emit(self, lane: int, results: Iterable[DepthFrame]) -> None:
         """One by one, so that what a stabilizer has held back on disk does not gather in memory."""
-        first, *previews = self._outlets
         for result in self._timed(results):
             if result.cut:
                 self.estimator.reset(result.frame.stream)
-            if not first.buffer.put(Item(lane, result), lane):
+            if not self._outlets.put(Item(lane, result)):
                 self._stats.count("stopped", lane=lane)
-            for outlet in previews:
-                outlet.buffer.put(Item(lane, result), lane)
 
     def _timed(self, results: Iterable[DepthFrame]) -> Iterator[DepthFrame]:
         """The results, with the time it takes to make each."""

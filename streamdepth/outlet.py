@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from streamdepth.stages import Sink
 from streamdepth.states import StreamState
 from streamdepth.streams import Stream, StreamEnd
 from streamdepth.types import DepthFrame, StreamInfo
+
+_log = logging.getLogger(__name__)
 
 AHEAD, LIVE, RECORDED = Policy(4), Policy(1, "drop_oldest"), Policy(8, "drop_oldest")
 """How many items wait: of what can wait itself, of what must be fresh, of a live stream that is recorded."""
@@ -43,7 +46,7 @@ class Told:
     ended: Callable[[int, Callable[[], None]], None] = lambda _lane, complete: complete()
     """A stream is over: lets its sinks be completed, which may take long and must not keep the others waiting."""
     opened: Callable[[Stream, Sink], None] = lambda _stream, _sink: None
-    """A stream that was waited for is here: opens its sink."""
+    """A stream is here: opens its sink."""
 
 
 class Outlet:
@@ -51,26 +54,40 @@ class Outlet:
 
     Sinks are closed when their stream is over, whatever others do. One that fails is discarded and its stream with it:
     what the stream's other sinks hold is completed when it was live and cannot be had again, else discarded. When
-    `may_fail`, a sink that raises SinkError is only left out.
+    `may_fail`, a sink that raises SinkError is only left out, and so it is when it cannot be completed.
     """
 
     def __init__(
         self,
         streams: Sequence[Stream],
         sinks: Sequence[Sequence[Sink]],
-        policies: Sequence[Policy],
         told: Told,
         *,
         may_fail: bool = False,
     ) -> None:
-        self.buffer: FrameBuffer[Item] = FrameBuffer(*policies)
+        self.buffer: FrameBuffer[Item] = FrameBuffer(*(LIVE for _ in streams))
         self._streams, self._told, self._may_fail = streams, told, may_fail
-        self._known: list[StreamInfo | None] = [stream.info for stream in streams]
+        self._known: list[StreamInfo | None] = [None] * len(streams)
         self._sinks = [list(of_stream) for of_stream in sinks]
         self._has_viewers = any(sink.may_skip for of_stream in sinks for sink in of_stream)
         self._last: dict[int, DepthFrame] = {}
         self._looked_at = 0.0
         self._over: set[int] = set()
+
+    @property
+    def held(self) -> list[Sink]:
+        """The sinks whose stream is not over."""
+        return [sink for of_stream in self._sinks for sink in of_stream]
+
+    def open(self) -> None:
+        """Opens the sinks of the streams that are here; those of others when their first item comes.
+
+        Raises SinkOpenError.
+        """
+        for lane, stream in enumerate(self._streams):
+            self._known[lane] = stream.info
+            for sink in self._sinks[lane] if stream.info else ():
+                self._told.opened(stream, sink)
 
     def drain(self) -> None:
         """Writes what comes until the buffer is over. Raises the error that closed it."""
@@ -120,7 +137,7 @@ class Outlet:
         if now - self._looked_at < _LOOK_SECONDS:
             return
         self._looked_at = now
-        for lane, last in self._last.items():
+        for lane, last in list(self._last.items()):  # one that fails is taken out
             if self._streams[lane].source.state in (StreamState.STALLED, StreamState.RECONNECTING):
                 self._each(lane, lambda sink: sink.stalled(last, now - last.frame.captured_at))  # noqa: B023 - used at once
 
@@ -134,13 +151,19 @@ class Outlet:
                 action(sink)
             except Exception as error:
                 self._sinks[lane].remove(sink)
-                sink.discard()
-                if not (self._may_fail and isinstance(error, SinkError)):
+                _discard(sink)
+                if not self._leaves_out(sink, error):
                     return self._fail(lane, error)
-                sink.notice(str(error))
             if sink.wants_stop:
                 self._told.stop()
         return None
+
+    def _leaves_out(self, sink: Sink, error: Exception) -> bool:
+        """Whether the stream goes on without the sink, which then says why."""
+        is_spared = self._may_fail and isinstance(error, SinkError)
+        if is_spared:
+            sink.notice(str(error))
+        return is_spared
 
     def _fail(self, lane: int, error: Exception) -> None:
         self._told.failed(lane, error)
@@ -161,31 +184,14 @@ class Outlet:
         for sink in sinks:
             try:
                 (sink.close if is_wanted else sink.discard)()
-            except Exception as failure:
-                self._told.failed(lane, failure)
+            except Exception as error:
+                if not self._leaves_out(sink, error):
+                    self._told.failed(lane, error)
 
 
-def outlets_of(streams: Sequence[Stream], told: Told) -> list[Outlet]:
-    """Of the recorders together, of each sink that may skip frames alone, and last of the windows together.
-
-    The first decides what counts as written.
-    """
-    each = [(lane, sink) for lane, stream in enumerate(streams) for sink in stream.sinks]
-    recorders = [(lane, sink) for lane, sink in each if not sink.may_skip]
-    senders = [[(lane, sink)] for lane, sink in each if sink.may_skip and not sink.on_caller]
-    windows = [(lane, sink) for lane, sink in each if sink.may_skip and sink.on_caller]
-    first, *others = [group for group in (recorders, *senders, windows) if group] or [recorders]
-    live = RECORDED if recorders else LIVE
-    policies = [live if s.is_live else AHEAD for s in streams]
-    silent = Told(stop=told.stop, failed=told.failed, ended=told.ended, opened=told.opened)
-    return [
-        Outlet(streams, _by_lane(first, len(streams)), policies, told),
-        *(
-            Outlet(streams, _by_lane(group, len(streams)), [LIVE] * len(streams), silent, may_fail=True)
-            for group in others
-        ),
-    ]
-
-
-def _by_lane(group: Sequence[tuple[int, Sink]], lanes: int) -> list[list[Sink]]:
-    return [[sink for at, sink in group if at == lane] for lane in range(lanes)]
+def _discard(sink: Sink) -> None:
+    """After a failure, which is the one to tell of."""
+    try:
+        sink.discard()
+    except Exception as error:
+        _log.warning("what a failed output had begun could not be removed: %s", error)

@@ -10,17 +10,19 @@ is theirs, and the recorders get one too.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
-from streamdepth.buffer import FrameBuffer, Policy, StuckThreadError, Worker
+from streamdepth.buffer import FrameBuffer, Policy, Workers
 from streamdepth.capture import Capture
 from streamdepth.errors import SourceError, SourceLostError
 from streamdepth.inference import Inbox, Inference
-from streamdepth.outlet import AHEAD, LIVE, Item, Outlet, Told, outlets_of
+from streamdepth.outlet import AHEAD, LIVE, Item, Told
+from streamdepth.outlets import Outlets
 from streamdepth.refresh import RefreshedInference
 from streamdepth.report import report_of
 from streamdepth.stages import Estimator, Sink
@@ -77,12 +79,13 @@ class Pipeline:
         ]
         for stream in self.streams:
             stream.source.states.listen(partial(on_state, stream))
-        self._inbox: Inbox = FrameBuffer()
-        self._outlets: list[Outlet] = []
-        self._workers: list[Worker] = []
-        self._completing: list[Worker] = []
+        self._inbox: Inbox = FrameBuffer(*(LIVE for _ in self.streams))
+        self._outlets = Outlets((), Told())
+        self._workers = Workers()
         self._lost: list[BaseException] = []
         self._failed: dict[int, Exception] = {}
+        self._ending = threading.Lock()
+        """Held where a stream's last state is chosen: when it ends and fails at once, it has failed."""
         self._model = ModelInfo("", DepthKind.RELATIVE)
 
     def stop(self) -> None:
@@ -110,18 +113,7 @@ class Pipeline:
         outputs are discarded.
         """
         with self._running():
-            main, own = self._outlets[0], self._outlets[-1 if self._has_windows else 0]
-            failures: list[BaseException] = []
-            workers = {
-                outlet: self._start("sinks", outlet.drain, lambda error: self._outlet_ended(error, failures))
-                for outlet in self._outlets
-                if outlet is not own
-            }
-            own.drain()
-            if main is not own:  # a preview that is stuck is left behind: it must not cost the recorders their files
-                workers[main].join(time.monotonic() + JOIN_SECONDS)
-            if failures:
-                raise failures[0]
+            self._outlets.drain(self._workers.start, self._abandon)
         self._raise_lost()
         return self.report()
 
@@ -131,20 +123,10 @@ class Pipeline:
         Raises as `run` does.
         """
         with self._running():
-            for item in self._items():
+            for item in self._outlets.items():
                 self._note_written(item, 0.0)
                 yield item.result
         self._raise_lost()
-
-    def _items(self) -> Iterator[Item]:
-        while True:
-            try:
-                items = self._outlets[0].buffer.take()
-            except StreamEnd:
-                continue
-            if not items:
-                return
-            yield items[0]
 
     @property
     def expected_frames(self) -> int | None:
@@ -158,15 +140,14 @@ class Pipeline:
     def report(self) -> Report:
         """What happened so far."""
         model = self._inference.model if self._inference else self._model
-        waiting = {"waiting_for_model": self._inbox.dropped}
-        if self._outlets:
-            waiting["waiting_for_sink"] = self._outlets[0].buffer.dropped
+        waiting = {"waiting_for_model": self._inbox.dropped, "waiting_for_sink": self._outlets.dropped}
         return report_of(self.streams, self.stats, waiting, model, self._lost)
 
     @contextmanager
     def _running(self) -> Iterator[None]:
         """Opens everything, starts the threads; at the end stops, joins and closes, whatever happened."""
         complete = False
+        self._outlets = Outlets(self.streams, self._told())
         try:
             self._open()
             self._start_threads()
@@ -174,7 +155,9 @@ class Pipeline:
             complete = True
         finally:
             try:
-                self._end_threads(discard=not complete)
+                if not complete:
+                    self._abandon()
+                self._workers.join(JOIN_SECONDS)
             finally:
                 self._close(discard=not complete)
 
@@ -186,9 +169,7 @@ class Pipeline:
             if len(self._failed) == len(self.streams):
                 raise self._lost[0]
         self._model = self.estimator.info
-        for stream in self.streams:
-            for sink in stream.sinks if stream.info else ():
-                self._open_sink(stream, sink)
+        self._outlets.open()
 
     def _open_sink(self, stream: Stream, sink: Sink) -> None:
         assert stream.info is not None
@@ -198,6 +179,7 @@ class Pipeline:
         """One of several that cannot be opened leaves the others alone."""
         try:
             capture.open()
+            self._settle(capture.lane)
         except SourceError as error:
             if len(self.streams) == 1:
                 raise
@@ -205,19 +187,20 @@ class Pipeline:
             self._failed[capture.lane] = error
             self._lost.append(error)
 
+    def _settle(self, lane: int) -> None:
+        """The source is open: it is known now whether its frames wait or are dropped."""
+        is_live = self.streams[lane].is_live
+        self._inbox.settle(LIVE if is_live else Policy(max(AHEAD.size, self.batch)), lane)
+        self._outlets.settle(lane)
+
     def _start_threads(self) -> None:
-        ahead = Policy(max(AHEAD.size, self.batch))
-        self._inbox = FrameBuffer(*(LIVE if s.is_live else ahead for s in self.streams))
-        if self.is_stopped:
-            self._inbox.close()
-        self._outlets = outlets_of(self.streams, self._told())
         for lane in self._failed:
             self._end_lane(lane)
         self.stats.start()
         self._inference = self._make_inference()
-        self._start("inference", self._inference.run, self._inference_ended)
+        self._workers.start("inference", self._inference.run, self._inference_ended)
         if isinstance(self._inference, RefreshedInference):
-            self._start("network", self._inference.compute, self._inference.computing_ended)
+            self._workers.start("network", self._inference.compute, self._inference.computing_ended)
         for capture in self._captures:
             if capture.lane not in self._failed:
                 self._start_capture(capture)
@@ -228,13 +211,9 @@ class Pipeline:
             written=self._note_written,
             unwanted=lambda lane: self.stats.count("stopped", lane=lane),
             failed=self._stream_failed,
-            ended=self._complete,
+            ended=lambda lane, complete: self._workers.finish(f"completing {lane}", complete),
             opened=self._open_sink,
         )
-
-    @property
-    def _has_windows(self) -> bool:
-        return any(sink.on_caller for stream in self.streams for sink in stream.sinks)
 
     def _make_inference(self) -> Inference:
         parts = self.streams, self.estimator, self._inbox, self._outlets, self.stats
@@ -248,55 +227,46 @@ class Pipeline:
         def ended(error: BaseException | None) -> None:
             if error is not None:
                 self._lost.append(error)
-            capture.end(error or self._failed.get(lane))
-            self._inbox.close(StreamEnd(lane), lane)
+            try:
+                with self._ending:
+                    capture.end(error or self._failed.get(lane))
+            finally:
+                self._inbox.close(StreamEnd(lane), lane)
 
-        self._start(f"capture {lane}", lambda: capture.run(lambda frame: self._inbox.put((lane, frame), lane)), ended)
+        self._workers.start(f"capture {lane}", lambda: self._capture(capture), ended)
+
+    def _capture(self, capture: Capture) -> None:
+        """Reads a stream to its end, once its source is there."""
+        lane = capture.lane
+        if self.streams[lane].info is None:
+            if not capture.await_open():
+                return
+            self._settle(lane)
+        capture.run(lambda frame: self._inbox.put((lane, frame), lane))
 
     def _stream_failed(self, lane: int, error: Exception) -> None:
         """One of its sinks or its stabilizer has."""
-        self._failed.setdefault(lane, error)
         self._lost.append(error)
+        with self._ending:
+            self._failed.setdefault(lane, error)
+            if self.streams[lane].source.state.is_over:
+                self._captures[lane].end(error)
         self._end_lane(lane)
-        source = self.streams[lane].source
-        source.interrupt()
-        if source.state.is_over:
-            self._captures[lane].end(error)
+        self.streams[lane].source.interrupt()
 
     def _end_lane(self, lane: int) -> None:
         self._inbox.close(StreamEnd(lane), lane)
-        for outlet in self._outlets:
-            outlet.buffer.close(StreamEnd(lane, self._failed.get(lane)), lane)
-
-    def _complete(self, lane: int, complete: Callable[[], None]) -> None:
-        worker = Worker(f"completing {lane}", complete, lambda _: None)
-        self._completing.append(worker)
-        worker.start()
-
-    def _start(self, name: str, work: Callable[[], None], done: Callable[[BaseException | None], None]) -> Worker:
-        worker = Worker(name, work, done)
-        self._workers.append(worker)
-        worker.start()
-        return worker
+        self._outlets.end(lane, self._failed.get(lane))
 
     def _inference_ended(self, error: BaseException | None) -> None:
         self._count_stopped(self._inbox.clear())
-        for outlet in self._outlets:
-            outlet.buffer.close(error)
-
-    def _outlet_ended(self, error: BaseException | None, failures: list[BaseException]) -> None:
-        if error is not None:
-            failures.append(error)
-            self._abandon()
+        self._outlets.close(error)
 
     def _abandon(self) -> None:
         """Ends, and throws away what waits in the buffers."""
         self._halt()
         self._count_stopped(self._inbox.clear())
-        for i, outlet in enumerate(self._outlets):
-            counts = outlet.buffer.clear()
-            if not i:
-                self._count_stopped(counts)
+        self._count_stopped(self._outlets.clear())
 
     def _count_stopped(self, counts: Sequence[int]) -> None:
         for lane, count in enumerate(counts):
@@ -308,30 +278,15 @@ class Pipeline:
         self.stats.time("total", time.monotonic() - item.result.frame.captured_at)
         self._tell_written(item.result)
 
-    def _end_threads(self, *, discard: bool) -> None:
-        if discard:
-            self._abandon()
-        deadline = time.monotonic() + JOIN_SECONDS
-        for worker in self._workers:
-            try:
-                worker.join(deadline)
-            except StuckThreadError as stuck:
-                _log.error("%s", stuck)
-        for worker in self._completing:  # however long it takes
-            while not worker.has_ended(time.monotonic() + JOIN_SECONDS):
-                pass
-
     def _close(self, *, discard: bool) -> None:
         """Closes all sinks and sources, whichever of them fails; raises the first failure at the end."""
         failures: list[Exception] = []
-        for lane, stream in enumerate(self.streams):
-            are_done = lane in self._failed and not discard  # by its outlets
-            actions = [sink.discard if discard else sink.close for sink in stream.sinks if not are_done]
-            for action in (*actions, stream.source.close):
-                try:
-                    action()
-                except Exception as error:
-                    failures.append(error)
+        sinks = [sink.discard if discard else sink.close for sink in self._outlets.left()]
+        for action in (*sinks, *(stream.source.close for stream in self.streams)):
+            try:
+                action()
+            except Exception as error:
+                failures.append(error)
         if failures:
             raise failures[0]
 

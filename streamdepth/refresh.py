@@ -6,10 +6,11 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from streamdepth.buffer import FrameBuffer, Policy
 from streamdepth.inference import Inbox, Inference
-from streamdepth.outlet import Outlet
+from streamdepth.outlets import Outlets
 from streamdepth.stages import Carrier, Estimator
 from streamdepth.stats import Stats
 from streamdepth.streams import Stream
@@ -41,6 +42,8 @@ class _Lane:
 
     carrier: Carrier
     schedule: Schedule
+    can_carry: bool = False
+    """Whether there is depth for the newest frame."""
     wanted: Frame | None = None
     """The newest frame, while the model's depth is wanted."""
     sent: int = -1
@@ -65,7 +68,7 @@ class RefreshedInference(Inference):
         streams: Sequence[Stream],
         estimator: Estimator,
         inbox: Inbox,
-        outlets: Sequence[Outlet],
+        outlets: Outlets,
         stats: Stats,
         *,
         batch: int,
@@ -109,29 +112,37 @@ class RefreshedInference(Inference):
             self._jobs.close()
 
     def _pass(self, lane: int, frame: Frame) -> None:
-        own = self._lanes[lane]
         self._stats.time("wait", time.monotonic() - frame.captured_at)
-        self._forget_other_size(lane, frame)
         self._receive(within=0.0)
-        can_carry = own.carrier.advance(frame)
-        if own.schedule.wants(frame.time) or own.wanted or not can_carry:
+        self._try(lane, partial(self._follow, lane, frame))
+        self._refresh(lane)
+        self._push(lane, partial(self._carried, lane, frame))
+
+    def _follow(self, lane: int, frame: Frame) -> None:
+        own = self._lanes[lane]
+        self._forget_other_size(lane, frame)
+        own.can_carry = own.carrier.advance(frame)
+        if own.schedule.wants(frame.time) or own.wanted or not own.can_carry:
             own.wanted = frame
-        if own.wanted and (not can_carry or not self.streams[lane].is_live):
+
+    def _refresh(self, lane: int) -> None:
+        """Gives the model what it is to see now. Raises InferenceError."""
+        wanting = [i for i, own in enumerate(self._lanes) if own.wanted and i not in self._over]
+        if lane in wanting and not (self._lanes[lane].can_carry and self.streams[lane].is_live):
             self._receive()
             self._send([lane])
             self._receive()
         elif not self._is_busy:
-            self._send(sorted((i for i, o in enumerate(self._lanes) if o.wanted), key=lambda i: self._lanes[i].sent))
-        self._push(lane, self._carried(lane, frame))
+            self._send(sorted(wanting, key=lambda i: self._lanes[i].sent))
 
     def _send(self, lanes: Sequence[int]) -> None:
         """Gives the model the wanted frames of the first of `lanes`."""
         job = []
         for lane in lanes[: self.batch]:
             own = self._lanes[lane]
-            assert own.wanted is not None
-            own.carrier.mark()
-            job.append((lane, own.wanted))
+            self._try(lane, own.carrier.mark)
+            if own.wanted and lane not in self._over:
+                job.append((lane, own.wanted))
             own.wanted, own.sent = None, self._count
         if job:
             self._count += 1
@@ -145,7 +156,7 @@ class RefreshedInference(Inference):
             self._is_busy = False
             self.model = self.estimator.info
             for lane, estimate in results:
-                self._lanes[lane].carrier.settle(estimate.depth)
+                self._try(lane, partial(self._lanes[lane].carrier.settle, estimate.depth))
                 self._lanes[lane].estimate = estimate
 
     def _carried(self, lane: int, frame: Frame) -> DepthFrame:

@@ -4,9 +4,10 @@ All four are synchronous, and threads are the pipeline's; only a source whose li
 to be able to leave it behind, and a recording in segments completes one on its own while it writes the next. Stages
 take plain keyword arguments in `__init__` and do no work there.
 
-A live source that comes back after a loss may have another size or rate. `Source.renewed` tells the new facts, the
-pipeline resets what remembers (stabilizer, carrier, model), and every sink of the stream gets `Sink.changed` before the
-first `write` of the new kind. Timestamps go on by the time that passed; frames are never made up.
+A live source that comes back after a loss may have another size or rate. `Source.renewed` tells the new facts, and
+every sink of the stream gets `Sink.changed` before the first `write` of the new kind. Where the size is another, the
+pipeline flushes and resets the stabilizer and resets the model, and a carrier forgets by itself; another rate changes
+nothing, as all of them go by seconds. Timestamps go on by the time that passed; frames are never made up.
 """
 
 from __future__ import annotations
@@ -147,7 +148,7 @@ class Stabilizer(ABC):
         """What comes out, perhaps one by one as it is asked for: take all of it before the next call."""
 
     def flush(self) -> Iterable[DepthFrame]:
-        """What was held back; called once at the end."""
+        """What was held back; called at the end, and before `reset`."""
         return ()
 
     def reset(self) -> None:
@@ -165,7 +166,7 @@ class Carrier(ABC):
     def advance(self, frame: Frame) -> bool:
         """Follows the motion to `frame`. False when there is no depth that can be carried to it.
 
-        So it is at the start, and at cuts and gaps, where all that was marked is forgotten.
+        So it is at the start, and at cuts, at gaps and where the size changes: all that was marked is forgotten there.
         """
 
     @abstractmethod

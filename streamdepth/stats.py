@@ -121,14 +121,16 @@ class Report:
     """What a run did. On every clean end, `read == written + sum(dropped.values())`."""
 
     read: int
-    """Frames the sources had, those that could not be decoded included."""
+    """Frames the sources had, those included that they could not deliver."""
     written: int
     inferred: int = 0
     """Frames that the model saw."""
     carried: int = 0
     """Frames whose depth was carried to them from one before (`refresh`)."""
     dropped: dict[str, int] = field(default_factory=dict)
-    """By cause: `undecodable`, `waiting_for_model`, `waiting_for_sink`, `stopped`."""
+    """By cause. Not delivered: `undecodable`, `missing` (lost on the way), `paused` (left out by the user's wish) and
+    `overtaken` (a newer one came before it was read). Delivered: `waiting_for_model` and `waiting_for_sink` (newer ones
+    came meanwhile), and `stopped` (on its way when its stream ended early)."""
     reconnects: int = 0
     latency_ms: dict[str, dict[str, float]] = field(default_factory=dict)
     """Stage -> p50, p95, p99."""

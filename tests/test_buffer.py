@@ -169,3 +169,14 @@ def test_a_stuck_worker_is_said_loudly() -> None:
         worker.join(time.monotonic() + 0.05)
     release.set()
     worker.join(time.monotonic() + 5)
+
+
+def test_a_lane_may_get_another_policy_once_it_is_known_what_comes() -> None:
+    buffer: FrameBuffer[int] = FrameBuffer(Policy(1, "drop_oldest"))
+    buffer.settle(Policy(2))
+    assert [buffer.put(i) for i in range(2)] == [True, True]
+    late = threading.Thread(target=buffer.put, args=(2,))
+    late.start()
+    assert [buffer.take() for _ in range(3)] == [[0], [1], [2]]
+    late.join(30)
+    assert buffer.dropped == [0]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 
 from streamdepth.pipeline import Pipeline, Stream
 from streamdepth.stabilizers import make_stabilizer
 from streamdepth.testing import ConstantEstimator, RecordingSink, SyntheticSource
-from streamdepth.types import Estimate, Frame
+from streamdepth.types import Estimate, Frame, Intrinsics, StreamInfo
 
 
 class Asynchronous(ConstantEstimator):
@@ -70,3 +74,73 @@ def test_a_model_that_remembers_sees_a_frame_after_the_one_before_was_handed_on(
     estimator = Asynchronous(at_once=1)
     assert _run(SyntheticSource(count=9), estimator) == list(range(9))
     assert estimator.events == [(what, i) for i in range(9) for what in ("begun", "done")]
+
+
+@pytest.mark.parametrize(("smooth", "shown"), [("offline", "auto"), ("off", "per-shot"), ("offline", "per-shot")])
+def test_what_is_held_back_comes_out_before_another_size_is_begun(smooth: str, shown: str) -> None:
+    class Growing(SyntheticSource):
+        def read(self) -> Frame | None:
+            if self.index == 15:
+                self.width, self.height = 96, 64
+            return super().read()
+
+    sink = RecordingSink()
+    report = Pipeline([Stream(Growing(), make_stabilizer(smooth, shown), [sink])], ConstantEstimator()).run()
+    assert (report.read, report.written, report.dropped) == (30, 30, {})
+    widths = [(item.frame.index, item.frame.size[0]) for item in sink.items]
+    assert widths == [(i, 64 if i < 15 else 96) for i in range(30)]
+
+
+@pytest.mark.parametrize("focal_px", [math.nan, math.inf, 0.0, -1.0])
+def test_a_focal_length_that_is_none_is_left_out(focal_px: float) -> None:
+    class Odd(ConstantEstimator):
+        def estimate(self, frames: Sequence[Frame]) -> list[Estimate]:
+            return [replace(estimate, focal_px=focal_px) for estimate in super().estimate(frames)]
+
+    sink = RecordingSink()
+    Pipeline([Stream(SyntheticSource(count=3), make_stabilizer("off"), [sink])], Odd()).run()
+    assert [item.intrinsics for item in sink.items] == [None] * 3
+
+
+def test_frames_on_their_way_while_the_size_changes_keep_the_camera_of_their_own() -> None:
+    """The model has frame 9 until the source has said that frame 10 is larger."""
+
+    class Renewed(SyntheticSource):
+        def open(self) -> StreamInfo:
+            super().open()
+            return self._info
+
+        @property
+        def _info(self) -> StreamInfo:
+            lens = Intrinsics.from_focal(self.width, self.width, self.height)
+            return StreamInfo("a", self.width, self.height, is_live=True, time_base=Fraction(1, 30), intrinsics=lens)
+
+        def read(self) -> Frame | None:
+            if self.index == 10:
+                wait_until(lambda: has_begun)
+                self.width, self.height = 96, 64
+            return super().read()
+
+        def renewed(self) -> StreamInfo | None:
+            return self._info if self.index == 11 else None
+
+    class Waiting(ConstantEstimator):
+        def estimate(self, frames: Sequence[Frame]) -> list[Estimate]:
+            if frames[0].index == 9:
+                has_begun.append(True)
+                wait_until(lambda: stream.info is not None and stream.info.width == 96)
+            return super().estimate(frames)
+
+    has_begun: list[bool] = []
+    sink = RecordingSink()
+    stream = Stream(Renewed(count=20), make_stabilizer("off"), [sink])
+    Pipeline([stream], Waiting()).run()
+    seen = {(item.frame.size[0], item.intrinsics and item.intrinsics.width) for item in sink.items}
+    assert seen == {(64, 64), (96, 96)}
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)

@@ -694,3 +694,167 @@ def test_the_report_of_each_stream_adds_up() -> None:
     assert report.dropped["waiting_for_model"] == sum(s.dropped["waiting_for_model"] for s in report.streams)
     assert all(_balanced(stream) for stream in report.streams)
     assert report.read == 120
+
+
+class Window(RecordingSink):
+    """A sink on the caller's thread."""
+
+    on_caller = True
+
+    def __init__(self) -> None:
+        super().__init__(may_skip=True)
+
+
+def test_a_slow_recorder_beside_a_window_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamdepth.pipeline.JOIN_SECONDS", 0.5)
+    recorder = RecordingSink(delay_seconds=0.3)
+    report = Pipeline([_stream(SyntheticSource(count=8), recorder, Window())], ConstantEstimator()).run()
+    assert len(recorder.items) == report.written == 8
+    assert recorder.closed
+    assert not recorder.discarded
+
+
+def test_the_sinks_of_a_thread_that_is_stuck_are_left_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("streamdepth.pipeline.JOIN_SECONDS", 1.0)
+    freed, ended = threading.Event(), threading.Event()
+
+    class Stuck(RecordingSink):
+        def write(self, item) -> None:
+            assert freed.wait(30)
+            ended.set()
+
+    stuck, window = Stuck(), Window()
+    source = SyntheticSource(count=10_000, is_live=True, delay_seconds=0.002)
+    try:
+        with pytest.raises(InferenceError):
+            Pipeline([_stream(source, stuck, window)], FailingEstimator(after=10)).run()
+        assert (stuck.closed, stuck.discarded) == (False, False)
+        assert window.discarded
+        assert not source.is_open
+        assert "'streamdepth sinks' did not end in time and was left behind" in caplog.text
+    finally:
+        freed.set()
+    assert ended.wait(30)
+    caplog.clear()
+
+
+def test_a_preview_that_is_stuck_costs_the_recorder_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("streamdepth.pipeline.JOIN_SECONDS", 1.0)
+    freed = threading.Event()
+
+    class Stuck(RecordingSink):
+        def write(self, item) -> None:
+            assert freed.wait(30)
+
+    recorder, stuck = RecordingSink(), Stuck(may_skip=True)
+    try:
+        report = Pipeline([_stream(None, recorder, stuck, Window())], ConstantEstimator()).run()
+        assert report.written == 30
+        assert recorder.closed
+        assert (stuck.closed, stuck.discarded) == (False, False)
+    finally:
+        freed.set()
+    caplog.clear()
+
+
+def test_a_window_that_fails_at_a_stall_ends_its_stream_alone() -> None:
+    heard = threading.Event()
+
+    class Stalling(SyntheticSource):
+        def read(self):
+            if self.index == 5 and not heard.is_set():
+                self.states.enter(StreamState.STALLED, "no picture")
+                assert heard.wait(30)
+            return super().read()
+
+    class Broken(Window):
+        def stalled(self, last, seconds) -> None:
+            raise SinkWriteError("broken on purpose")
+
+    class Hearing(Window):
+        def stalled(self, last, seconds) -> None:
+            heard.set()
+
+    bad, good = Broken(), Hearing()
+    streams = [_stream(Stalling(count=10, is_live=True, name=n), s) for n, s in (("bad", bad), ("good", good))]
+    pipeline = Pipeline(streams, ConstantEstimator())
+    with pytest.raises(SinkWriteError, match="broken on purpose"):
+        pipeline.run()
+    assert bad.discarded
+    assert good.items[-1].frame.index == 9
+    assert good.closed
+    assert [stream.state for stream in pipeline.report().streams] == ["failed", "ended"]
+
+
+@pytest.mark.parametrize("at", ["live", "ended"])
+def test_whoever_hears_of_states_and_fails_keeps_nothing_from_ending(at: str) -> None:
+    def fail(_stream: Stream, change) -> None:
+        if change.state == at:
+            raise ValueError("on purpose")
+
+    sink = RecordingSink()
+    assert Pipeline([_stream(None, sink)], ConstantEstimator(), on_state=fail).run().written == 30
+    assert sink.closed
+
+
+def test_a_file_that_is_opened_while_others_run_loses_nothing() -> None:
+    sink = RecordingSink(delay_seconds=0.002)
+    estimator = ConstantEstimator(delay_seconds=0.002)
+    report = Pipeline([_stream(SyntheticSource(count=100), sink)], estimator, batch=8, wait_for_sources=True).run()
+    assert [item.frame.index for item in sink.items] == list(range(100))
+    assert (report.read, report.written, report.dropped) == (100, 100, {})
+
+
+def test_a_sink_that_cannot_be_discarded_hides_no_error_and_ends_no_other_stream() -> None:
+    class Stubborn(FailingSink):
+        def discard(self) -> None:
+            raise RuntimeError("cannot discard")
+
+    good = RecordingSink()
+    streams = [_stream(SyntheticSource(name="a"), Stubborn()), _stream(SyntheticSource(name="b"), good)]
+    with pytest.raises(SinkWriteError, match="on purpose"):
+        Pipeline(streams, ConstantEstimator()).run()
+    assert len(good.items) == 30
+    assert good.closed
+
+
+@pytest.mark.parametrize("on_caller", [False, True])
+def test_a_preview_that_cannot_be_completed_is_only_left_out(on_caller: bool) -> None:
+    class Broken(RecordingSink):
+        def close(self) -> None:
+            raise SinkWriteError("cannot be completed")
+
+    recorder, preview = RecordingSink(), Broken(may_skip=True)
+    preview.on_caller = on_caller
+    report = Pipeline([_stream(None, recorder, preview)], ConstantEstimator()).run()
+    assert report.written == 30
+    assert recorder.closed
+    assert report.streams[0].state == "ended"
+    assert report.notices == ("cannot be completed",)
+
+
+def test_a_stream_that_fails_just_as_it_ends_has_failed() -> None:
+    class Failures(dict):
+        """Another failure comes right after the first look."""
+
+        late = None
+
+        def get(self, lane, default=None):
+            found = super().get(lane, default)
+            if self.late is None:
+                error = SinkWriteError("at the very end")
+                self.late = threading.Thread(target=pipeline._stream_failed, args=(lane, error))
+                self.late.start()
+                self.late.join(0.5)
+            return found
+
+    pipeline = Pipeline([_stream(None, RecordingSink())], ConstantEstimator())
+    pipeline._failed = failures = Failures()
+    with pytest.raises(SinkWriteError, match="at the very end"):
+        pipeline.run()
+    failures.late.join(30)
+    assert pipeline.report().streams[0].state == "failed"

@@ -82,6 +82,46 @@ def test_newer_depth_replaces_older_and_a_gap_forgets() -> None:
     assert carrier.carried() is None
 
 
+def test_another_size_forgets() -> None:
+    carrier = FlowCarrier()
+    carrier.advance(_texture(0))
+    carrier.mark()
+    carrier.settle(_step(0))
+    assert carrier.advance(_texture(2))
+    carrier.mark()
+    large = Frame(np.ascontiguousarray(_texture(4).image.repeat(2, 0)), 4, 4, Fraction(1, 30), 0.0)
+    assert not carrier.advance(large)
+    carrier.settle(_step(2))
+    assert carrier.carried() is None
+
+
+@pytest.mark.parametrize("broken", ["advance", "mark", "settle", "carried"])
+def test_a_carrier_that_fails_ends_its_stream_alone(broken: str) -> None:
+    class Broken(FlowCarrier):
+        def advance(self, frame: Frame) -> bool:
+            can_carry = super().advance(frame)
+            if frame.index == 5:
+                setattr(self, broken, self._fail)
+            return can_carry if broken != "advance" or frame.index < 6 else self._fail()
+
+        def _fail(self, *_) -> bool:
+            raise ValueError("broken on purpose")
+
+    bad, good = RecordingSink(), RecordingSink()
+    streams = [
+        Stream(SyntheticSource(name="bad"), make_stabilizer("off"), [bad], Broken()),
+        _stream(SyntheticSource(name="good"), good),
+    ]
+    pipeline = Pipeline(streams, ConstantEstimator())
+    with pytest.raises(ValueError, match="broken on purpose"):
+        pipeline.run()
+    assert bad.discarded
+    assert [item.frame.index for item in good.items] == list(range(30))
+    assert good.closed
+    assert [stream.state for stream in pipeline.report().streams] == ["failed", "ended"]
+    assert sum(str(error) == "broken on purpose" for error in pipeline.report().notices) <= 1
+
+
 def test_a_file_is_inferred_by_its_timestamps_and_carried_between() -> None:
     sink, estimator = RecordingSink(), ConstantEstimator(from_brightness=True)
     report = Pipeline([_stream(SyntheticSource(count=31), sink)], estimator, refresh_hz=5).run()

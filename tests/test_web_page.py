@@ -284,6 +284,22 @@ class TestControls:
         ground = look(page, "body")[-4:, :4].mean()
         assert ground < 60 if scheme == "dark" else ground > 200
 
+    def test_a_phone_shows_the_chosen_tab_and_how_large_files_are(
+        self, page: Page, tmp_path: Path, quick_model: None
+    ) -> None:
+        page.set_viewport_size({"width": 360, "height": 740})
+        others = [f"lavfi:testsrc2=size=320x240:rate={rate}" for rate in (10, 11, 12)]
+        with running(tmp_path / "kept", MOVING, *others) as site:
+            page.goto(f"{site.address}?stream={list(site.served.streams)[-1]}")
+            expect(page.locator("#veil")).to_be_hidden()
+            expect(page.locator("#streams [aria-current=true]")).to_be_in_viewport(ratio=0.7)
+            page.locator("#snapshot").click()
+            expect(page.locator("#files small")).to_have_count(3)
+            for size in page.locator("#files small").all():
+                box = size.bounding_box()
+                assert box["x"] + box["width"] <= 360
+                assert "kB" in size.inner_text()
+
 
 class TestConnections:
     def test_the_page_comes_back_when_the_server_does(self, page: Page, tmp_path: Path, quick_model: None) -> None:

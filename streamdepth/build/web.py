@@ -164,8 +164,9 @@ def _title(address: str | None) -> str:
 
 def _folder_of(address: str | None) -> str:
     """The folder in the address of a file; empty where there is none."""
-    is_file = address and "://" not in address and not address.startswith(_DEVICES)
-    return os.path.dirname(address.partition("#/")[0].rstrip("/")) if address and is_file else ""
+    if address is None or "://" in address or address.startswith(_DEVICES):
+        return ""
+    return os.path.dirname(address.partition("#/")[0].rstrip("/"))
 
 
 def _without(folders: Sequence[str]) -> Callable[[str], str]:

@@ -27,7 +27,11 @@ export function showTabs(streams, chosen, choose) {
     return tab;
   });
   box.replaceChildren(...(streams.length > 1 ? tabs : []));
-  tabs.find((tab) => tab.dataset.stream === focused)?.focus();
+  tabs.find((tab) => tab.dataset.stream === focused)?.focus({ preventScroll: true });
+  if (box.dataset.chosen === chosen) return;
+  box.dataset.chosen = chosen;
+  const tab = tabs.find((tab) => tab.dataset.stream === chosen);
+  box.scrollLeft = tab.offsetLeft - box.offsetLeft - (box.clientWidth - tab.offsetWidth) / 2; // a phone shows some only
 }
 
 export function showState(stream) {

@@ -109,7 +109,7 @@ class TestStatus:
             assert "nothing listens" in stream["reason"]
             assert site.call("POST", "/api/streams/127_0_0_1_x/snapshots").status == 409
             assert site.call("PUT", "/api/streams/127_0_0_1_x/recording").status == 409
-            assert site.get("/streams/stream/picture").status == 409
+            assert site.get("/streams/127_0_0_1_x/picture").status == 409
             assert site.stream(NAME)["state"] == "live"
         assert "waiting for rtsp://127.0.0.1" in caplog.text
 

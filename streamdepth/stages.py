@@ -118,6 +118,12 @@ class Estimator(ABC):
         results = self.estimate(frames)
         return lambda: results
 
+    def warm_up(self, width: int, height: int) -> None:
+        """Makes ready for pictures of this size in px, so that the first is computed as fast as the others.
+
+        Nothing is remembered of it. Raises InferenceError.
+        """
+
     def reset(self, stream: str) -> None:
         """Forgets what was remembered of `stream`; called at scene cuts. Most models remember nothing."""
 

@@ -65,6 +65,13 @@ def test_one_result_per_frame_in_order_whatever_the_sizes(estimator: Estimator) 
         np.testing.assert_allclose(a, b, rtol=0.02, atol=0.02 * max(1e-3, np.ptp(b)))
 
 
+def test_warming_up_changes_nothing(estimator: Estimator) -> None:
+    one = frame(64, 48)
+    before = estimator.estimate([one])[0].depth
+    estimator.warm_up(64, 48)
+    np.testing.assert_array_equal(estimator.estimate([one])[0].depth, before)
+
+
 def test_two_may_be_under_way(estimator: Estimator) -> None:
     frames = [frame(64, 48, seed) for seed in (0, 1)]
     alone = [estimator.estimate([f])[0].depth for f in frames]

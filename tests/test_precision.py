@@ -94,6 +94,14 @@ def test_small_differences_are_told_and_remembered(watched, caplog: pytest.LogCa
     assert "2.0%" in again.reason
 
 
+def test_warming_up_is_no_evidence(watched) -> None:
+    engine, coarse, reference = watched(1.0)
+    engine.warm_up(PIXELS)
+    assert (engine.precision, coarse.runs, reference.calls) == ("bfloat16", 1, 0)
+    engine.run(PIXELS)
+    assert engine.precision == "float32"
+
+
 def test_depth_is_the_same_before_and_after_the_verdict(watched) -> None:
     first, later = watched(0.005)[0], watched(0.005)[0]
     depths = [first.run(PIXELS)[0] for _ in range(3)]

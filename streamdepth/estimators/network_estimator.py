@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 
+import numpy as np
 import torch
 
 from streamdepth.estimators.engines import Engine, failures_explained
@@ -64,6 +66,12 @@ class NetworkEstimator(Estimator):
                 return as_estimates(engine.download(depth), focals)
 
         return wait
+
+    def warm_up(self, width: int, height: int) -> None:
+        engine, nothing = self._engine, np.zeros((height, width, 3), np.uint8)
+        with failures_explained(engine.device, nothing.shape), torch.inference_mode(), engine.lane():
+            pixels, _ = self.card.prepare([Frame(nothing, 0, 0, Fraction(1), 0.0)], engine)
+            engine.warm_up(pixels)
 
     def close(self) -> None:
         self._engine.close()

@@ -58,6 +58,10 @@ class Engine(ABC):
         outputs = self.run(pixels)
         return lambda: outputs
 
+    def warm_up(self, pixels: Tensor) -> None:
+        """Makes ready for input of this size, so that the first `run` is as fast as the others. Raises as `run`."""
+        self.run(pixels)
+
     def lane(self) -> AbstractContextManager[object]:
         """Where one picture's work is queued, apart from the others', so that copies overlap with computing.
 

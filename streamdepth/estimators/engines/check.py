@@ -104,6 +104,11 @@ class CheckedEngine(Delegate):
                 return self._engine.start(pixels)  # as a later run does, which knows from the beginning
         return lambda: outputs
 
+    def warm_up(self, pixels: Tensor) -> None:
+        """What is not a picture is no evidence: nothing is checked."""
+        self._engine.warm_up(pixels)
+        self._show()
+
     def _in_float32(self, pixels: Tensor) -> Outputs:
         assert self._reference is not None
         with failures_explained(self.device, pixels.shape), torch.inference_mode():

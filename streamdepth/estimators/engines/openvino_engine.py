@@ -159,10 +159,6 @@ class OpenVinoEngine(OpenVinoRuntime):
         self._cache = ModelCache("openvino", cache_name, key)
         self._compiled: OrderedDict[tuple[int, int], Any] = OrderedDict()
 
-    def prepare(self, height: int, width: int) -> None:
-        """Converts and compiles for pictures of this size in px, so that the first `run` is as fast as the others."""
-        self._network(height, width)
-
     def _network(self, height: int, width: int) -> Any:
         if self._module is None:
             raise InferenceError("the engine was closed; make a new one")

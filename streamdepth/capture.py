@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 
@@ -58,8 +59,16 @@ class Capture:
         self._check()
         return True
 
-    def run(self, put: Callable[[Frame], bool]) -> None:
-        """Reads until the end, a limit, or until `put` does not take a frame. Raises SourceError."""
+    def run(self, put: Callable[[Frame], bool], ready: threading.Event) -> None:
+        """Reads until the end, a limit, or until `put` does not take a frame. Raises SourceError.
+
+        A live stream begins when the model is `ready`: what passes by before that is let go, so that its first frame is
+        fresh, and neither counts nor leaves a gap.
+        """
+        if self.stream.is_live:
+            while self.stream.source.passes_by and not ready.is_set() and self.stream.source.read() is not None:
+                pass
+            ready.wait()
         while self._count != self._max_frames:
             frame = self._read()
             if frame is None:

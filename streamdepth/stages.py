@@ -57,6 +57,11 @@ class Source(ABC):
         """How often the stream was lost and came back."""
         return self.states.reconnects
 
+    @property
+    def passes_by(self) -> bool:
+        """Whether its frames come and go unread, as a camera's do. Asked once it is open."""
+        return False
+
     def notice(self, text: str) -> None:
         """Announces `text` once."""
         announce(text, self.notices)

@@ -82,6 +82,9 @@ class SwitchedEstimator(Estimator, Generic[T]):
 
         return wait
 
+    def warm_up(self, width: int, height: int) -> None:
+        self._loaded.warm_up(width, height)
+
     def _let_go(self, retired: Sequence[Estimator]) -> None:
         for old in retired:
             old.close()

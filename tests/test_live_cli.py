@@ -25,11 +25,17 @@ def test_one_camera_dies_and_the_other_is_recorded_to_its_end(cli, tmp_path: Pat
         pytest.skip(reason)
     folder = tmp_path / "out"
     with rtsp_server.running() as first, rtsp_server.running() as second:
-        stopper = threading.Timer(1.0, second.stop)
+
+        def stop_once_it_is_recorded() -> None:
+            until(lambda: any(part.stat().st_size for part in folder.glob(".127_0_0_1_h264_2*")))
+            time.sleep(0.5)
+            second.stop()
+
+        stopper = threading.Thread(target=stop_once_it_is_recorded)
         stopper.start()
         urls = [f"rtsp://me:s3cr3t@127.0.0.1:{server.port}/h264" for server in (first, second)]
         gone = f"rtsp://127.0.0.1:{rtsp_server.free_port()}/x"
-        limits = ("--max-seconds", "3.5", "--set", "network.reconnect_seconds=1", "--stats", tmp_path / "s.json")
+        limits = ("--max-seconds", "6", "--set", "network.reconnect_seconds=1", "--stats", tmp_path / "s.json")
         done = cli("convert", *urls, gone, "-o", folder, *limits)
         stopper.join()
     assert done.code == 3

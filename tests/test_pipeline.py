@@ -572,6 +572,59 @@ def test_an_idle_viewer_is_kept_alive_and_may_stop() -> None:
     assert viewer.idles > 2
 
 
+class PassingBy(SyntheticSource):
+    """A camera: what is not read in time is gone."""
+
+    passes_by = True
+
+
+class Preparing(ConstantEstimator):
+    """Is ready once `camera` has gone on for a while."""
+
+    def __init__(self, camera: SyntheticSource) -> None:
+        super().__init__()
+        self.camera, self.sizes = camera, list[tuple[int, int]]()
+
+    def warm_up(self, width: int, height: int) -> None:
+        self.sizes.append((width, height))
+        deadline = time.monotonic() + 30
+        while self.camera.index < 20 and time.monotonic() < deadline:
+            time.sleep(0.001)
+
+
+def test_a_camera_begins_with_what_it_shows_when_the_model_is_ready() -> None:
+    sink, camera = RecordingSink(), PassingBy(count=10_000, is_live=True, delay_seconds=0.005)
+    estimator = Preparing(camera)
+    report = Pipeline([_stream(camera, sink)], estimator, max_seconds=1.0).run()
+    assert estimator.sizes == [(64, 48)]
+    indices = [item.frame.index for item in sink.items]
+    assert indices[0] >= 20
+    assert report.read == 30, "a second from its first frame on"
+    assert _balanced(report)
+
+
+def test_what_only_goes_at_its_pace_begins_at_its_beginning() -> None:
+    source, seen = SyntheticSource(count=20, is_live=True), list[int]()
+
+    class Watching(ConstantEstimator):
+        def warm_up(self, width: int, height: int) -> None:
+            time.sleep(0.1)
+            seen.append(source.index)
+
+    report = Pipeline([_stream(source, RecordingSink())], Watching()).run()
+    assert seen == [0]
+    assert report.read == 20
+
+
+def test_a_model_that_cannot_be_made_ready_ends_the_run() -> None:
+    class Unable(ConstantEstimator):
+        def warm_up(self, width: int, height: int) -> NoReturn:
+            raise InferenceError("no memory")
+
+    with pytest.raises(InferenceError, match="no memory"):
+        Pipeline([_stream(PassingBy(is_live=True), RecordingSink())], Unable()).run()
+
+
 def test_a_live_stream_is_not_held_back() -> None:
     source = SyntheticSource(is_live=True)
     stream = Stream(source, make_stabilizer("offline"), [RecordingSink()])

@@ -17,6 +17,11 @@ def test_a_file_takes_as_long_as_it_plays() -> None:
     assert [f.index for f in frames] == list(range(10))
 
 
+def test_what_may_not_be_dropped_is_no_live_stream() -> None:
+    assert not PacedSource(SyntheticSource(count=10), may_drop=False).open().is_live
+    assert PacedSource(SyntheticSource(count=10, is_live=True), may_drop=False).open().is_live
+
+
 def test_a_live_source_keeps_its_own_pace() -> None:
     source = PacedSource(SyntheticSource(count=3000, is_live=True))
     source.open()

@@ -112,9 +112,10 @@ def _make_stream(address: str, name: str | None, settings: Settings) -> Stream:
     motion = MotionTracker()
     stabilizer = make_stabilizer(settings.smooth, settings.range, make_reference(settings), motion)
     carrier = FlowCarrier(motion=motion) if settings.refresh else None
-    source = make_source(address, settings)
+    source, sinks = make_source(address, settings), make_sinks(settings, name)
     if settings.pace or settings.push:
         from streamdepth.sources.paced import PacedSource
 
-        source = PacedSource(source)
-    return Stream(source, stabilizer, make_sinks(settings, name), carrier, redact(address))
+        has_recorder = not all(sink.may_skip for sink in sinks)
+        source = PacedSource(source, may_drop=settings.pace or not has_recorder)
+    return Stream(source, stabilizer, sinks, carrier, redact(address))

@@ -30,6 +30,10 @@ class BrowserSource(Source):
         self._is_open = False
         self._index, self._pts, self._began = 0, -1, 0.0
 
+    @property
+    def passes_by(self) -> bool:
+        return True
+
     def open(self) -> StreamInfo:
         with self._changed:
             self._is_open, self._waiting, self._renewed = True, None, None

@@ -95,6 +95,10 @@ class LiveSource(TimedSource, Generic[F]):
     def _opening_seconds(self) -> float:
         return self.timeout_seconds
 
+    @property
+    def passes_by(self) -> bool:
+        return self._info is not None and self._info.is_live
+
     def open(self) -> StreamInfo:
         info = self._open(self._begin_reading)
         assert info is not None

@@ -13,18 +13,22 @@ from streamdepth.types import Frame, StreamInfo
 class PacedSource(WrappedSource):
     """Gives another source's frames no sooner than their timestamps say, as a camera would.
 
-    The stream counts as live: frames that are not taken in time are dropped and counted. A source that is live anyway
-    keeps its own pace.
+    The stream counts as live: frames that are not taken in time are dropped and counted; unless `may_drop` is False:
+    then they are late. A source that is live anyway keeps its own pace.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, *, may_drop: bool = True) -> None:
         super().__init__(source)
+        self._may_drop = may_drop
         self._keeps_pace = False
         self._began: tuple[float, float] | None = None
 
     def _opened(self, info: StreamInfo) -> StreamInfo:
         self._keeps_pace, self._began = info.is_live, None
-        return replace(info, is_live=True)
+        return self._paced(info)
+
+    def _paced(self, info: StreamInfo) -> StreamInfo:
+        return replace(info, is_live=info.is_live or self._may_drop)
 
     def read(self) -> Frame | None:
         frame = self._source.read()
@@ -38,4 +42,4 @@ class PacedSource(WrappedSource):
 
     def renewed(self) -> StreamInfo | None:
         info = self._source.renewed()
-        return info and replace(info, is_live=True)
+        return info and self._paced(info)

@@ -15,6 +15,10 @@ class WrappedSource(Source):
         self.lost, self.notices, self.states = source.lost, source.notices, source.states
         self.interrupted = source.interrupted
 
+    @property
+    def passes_by(self) -> bool:
+        return self._source.passes_by
+
     def _opened(self, info: StreamInfo) -> StreamInfo:
         """The other source is open, and `info` is what it gives: begins, and tells what this one gives."""
         return info

@@ -246,6 +246,11 @@ def test_the_domain_is_that_of_ros(monkeypatch) -> None:
         ZenohSink().open(scene(1)[0], MODEL)
 
 
+def test_a_namespace_that_zenoh_refuses_is_told() -> None:
+    with router() as (_, address), pytest.raises(SinkOpenError, match=r"under '/a\*b'.*letters, digits"):
+        ZenohSink(address, options=RobotOptions("/a*b")).open(scene(1)[0], MODEL)
+
+
 def test_no_router_is_told(monkeypatch) -> None:
     monkeypatch.setattr("streamdepth.sinks.robots.zenoh._CONNECT_MS", 200)
     with pytest.raises(SinkOpenError, match="rmw_zenohd") as caught:

@@ -60,6 +60,15 @@ class ZenohSink(PublishingSink):
                 f"no Zenoh router or peer answers at '{self.address}' ({_reason(error)}); start rmw_zenoh's with "
                 "'ros2 run rmw_zenoh_cpp rmw_zenohd', or name another with zenoh:tcp/HOST:PORT"
             ) from error
+        try:
+            self._declare(topics, domain)
+        except zenoh.ZError as error:
+            raise SinkOpenError(
+                f"Zenoh cannot publish under '{self.options.namespace}' ({_reason(error)}); a namespace is like "
+                "/camera, of letters, digits and _"
+            ) from error
+
+    def _declare(self, topics: list[Topic], domain: int) -> None:
         node = f"@ros2_lv/{domain}/{self._session.zid()}/0"
         declare, name = self._session.liveliness().declare_token, node_name(self.options)
         self._tokens = [declare(f"{node}/0/NN/%/%/{name}")]

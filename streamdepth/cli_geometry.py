@@ -51,6 +51,7 @@ def volume(
     own = ("picture", "region", "depth", "depth_scale", "heights", "cell")
     flags = {k: v for k, v in locals().items() if k not in ("own", *own)}
     settings = settings_from(flags)
+    from streamdepth.floor import find_floor
     from streamdepth.geometry import camera_of, ground_plane, height_map
     from streamdepth.geometry import volume as measure
     from streamdepth.metric import length_m
@@ -63,7 +64,8 @@ def volume(
     cell_m = length_m(cell)
     item = _metric_item(picture, settings, depth, depth_scale)
     camera, inside = camera_of(item), _region(region, item)
-    plane = ground_plane(item.depth, camera)
+    # metres from a floor are right on that floor, and another plane may face upwards, too
+    plane = (find_floor if settings.camera_height else ground_plane)(item.depth, camera)
     if plane is None:
         raise ConfigError("there is no ground in the picture to measure from; show some of it around the region")
     found = measure(item.depth, camera, inside, plane)
@@ -71,6 +73,8 @@ def volume(
         _write_heights(heights, height_map(item.depth, camera, plane, cell_m, inside), cell_m, settings.overwrite)
     if item.intrinsics is None:
         err.print("the camera is unknown: 60 degrees are assumed; --fov or --camera-info tells it")
+    if not found.area_m2:
+        err.print("nothing in the region rises above the ground; choose another --region")
     out.print(
         f"volume {found.volume_m3:.4g} m3, standard error {found.error_m3:.2g} m3 (of the ground's unevenness and the "
         f"outline; the depth's own error comes on top)\narea {found.area_m2:.4g} m2, highest {found.highest_m:.3g} m, "
@@ -111,8 +115,8 @@ def _region(text: str, item: DepthFrame) -> np.typing.NDArray[np.bool_]:
     u = (np.arange(columns) + 0.5) * full_width / columns
     v = (np.arange(rows) + 0.5) * full_height / rows
     mask = np.outer((v >= y) & (v < y + height), (u >= x) & (u < x + width)).astype(np.bool_)
-    if not mask.any():
-        raise ConfigError(f"the region '{text}' lies outside of the picture of {full_width}x{full_height} px")
+    if not mask.any() or x < 0 or y < 0 or x + width > full_width or y + height > full_height:
+        raise ConfigError(f"the region '{text}' reaches out of the picture of {full_width}x{full_height} px")
     return mask
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -138,7 +139,7 @@ def test_the_command_measures_a_box(cli, clip: Path) -> None:
     assert np.load(clip / "part.npz")["heights_m"].size < heights.size / 50
     done = cli("volume", clip / "rgb" / "0.png", "--region", "9999,0,2,2", *common, "--heights", clip / "h.png")
     assert done.code == 2
-    assert "outside of the picture" in done.err
+    assert "reaches out of the picture" in done.err
 
 
 def test_a_percent_sign_in_a_folder_is_no_number(cli, clip: Path) -> None:
@@ -149,6 +150,16 @@ def test_a_percent_sign_in_a_folder_is_no_number(cli, clip: Path) -> None:
         more = ("--region", "60,60,520,380", "--depth", folder / name)
         done = cli("volume", clip / "rgb" / "0.png", *common, *more)
         assert done.code == 0, done.err
+
+
+def test_a_volume_stands_on_the_floor_that_gave_the_metres(cli) -> None:
+    room = Path(__file__).parent.parent / "samples/room.jpg"
+    flags = ("--camera-height", "1.5m", "--fov", "65")
+    done = cli("volume", room, "--region", "300,200,200,150", *flags)
+    assert done.code == 0, done.err
+    assert float(re.search(r"camera ([\d.]+) m above", done.out)[1]) == pytest.approx(1.5, rel=0.03)
+    assert cli("volume", room, "--region", "300,200,400,150", *flags).code == 2
+    assert "nothing in the region rises" in cli("volume", room, "--region", "0,0,20,20", *flags).err
 
 
 @pytest.mark.usefixtures("quick_model")

@@ -79,7 +79,7 @@ MAY_IMPORT = {
     "cli_calibrate": BASE
     | {"boards", "build", "calibration", "cli_console", "cli_options", "intrinsics", "sinks", "stages"},
     "cli_geometry": BASE
-    | {"api", "build", "cli_console", "cli_options", "cli_progress", "config", "estimators", "geometry"}
+    | {"api", "build", "cli_console", "cli_options", "cli_progress", "config", "estimators", "floor", "geometry"}
     | {"metric", "numbered", "render", "sinks", "sources"},
     "cli_image": BASE | {"cli_console", "cli_options", "picture"},
     "cli_bench": BASE | {"bench", "cli_console", "cli_options"},

@@ -44,11 +44,11 @@ class Pipeline:
 
     `batch` is the most frames the model gets at a time: one of each stream first; files fill it, live streams never
     wait. `max_frames` and `max_seconds` (on the source's clock) end each stream early. `on_written` is called with each
-    finished item, on the thread of the recorders, `on_state` with each change of a stream's state, on any thread. With
-    `allow_partial`, a stream that ended before its end is a notice in the report and not an error. Where all streams
-    have a carrier, the model runs beside them, `refresh_hz` times a second or as often as it can. With
-    `wait_for_sources`, all sources are opened while the others run already, and those that are not there are waited
-    for. The estimator is used, not closed.
+    finished item, on the thread of the recorders, `on_state` with each change of a stream's state, on any thread; it
+    must be quick, and what it raises is logged. With `allow_partial`, a stream that ended before its end is a notice in
+    the report and not an error. Where all streams have a carrier, the model runs beside them, `refresh_hz` times a
+    second or as often as it can. With `wait_for_sources`, all sources are opened while the others run already, and
+    those that are not there are waited for. The estimator is used, not closed.
     """
 
     def __init__(

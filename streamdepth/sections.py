@@ -64,7 +64,8 @@ class RobotSettings(Section):
     """The messages in .mcap."""
     encoding: Literal["32FC1", "16UC1"] = "32FC1"
     """Of the depth: metres, or millimetres."""
-    namespace: str = Field("/camera", pattern=r"^(/[A-Za-z_][A-Za-z0-9_]*)+$")
+    namespace: str = Field("/camera", pattern=r"^(/_?[A-Za-z](_?[A-Za-z0-9])*)+$")
+    """Of topics, with the stream's name behind it where there are several; as ROS allows it."""
     frame_id: str | None = Field(None, min_length=1)
     """The camera's optical frame; None: the source's own, or NAMESPACE_optical_frame."""
     points: bool = False

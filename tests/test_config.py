@@ -94,7 +94,7 @@ def test_an_address_in_the_wrong_place_loses_its_password(tmp_path: Path) -> Non
     assert "geheim" not in str(caught.value)
 
 
-@pytest.mark.parametrize("namespace", ["camera", "/büro", "/1", "/a/"])
+@pytest.mark.parametrize("namespace", ["camera", "/büro", "/1", "/a/", "/a__b", "/a_"])
 def test_a_namespace_that_ros_would_refuse(namespace: str) -> None:
     with pytest.raises(ConfigError, match=r"robot\.namespace"):
         config.make({"robot": {"namespace": namespace}})

@@ -38,7 +38,7 @@ def stems(addresses: Sequence[str]) -> list[str]:
     """A file name's stem for each address, no two the same: of a file its own, of a server its host and path."""
     found: list[str] = []
     for address in addresses:
-        stem = re.sub(r"[\W_]+", "_", _called(address)).strip("_")[:_LONGEST] or "stream"
+        stem = re.sub(r"\W+", "_", _called(address)).strip("_")[:_LONGEST] or "stream"
         numbered = (stem if n == 1 else f"{stem}_{n}" for n in itertools.count(1))
         found.append(next(name for name in numbered if name not in found))
     return found
@@ -57,5 +57,8 @@ def _called(address: str) -> str:
 
 
 def ros_name(stem: str) -> str:
-    """One of `stems` as ROS allows names: letters beyond ASCII become their numbers, which keeps names apart."""
-    return "".join(c if c.isascii() else f"u{ord(c):04x}" for c in stem)
+    """One of `stems` as ROS allows names: letters beyond ASCII, and `_` after another, become their numbers.
+
+    So names that differ still do.
+    """
+    return re.sub(r"[^A-Za-z0-9_]|(?<=_)_", lambda found: f"u{ord(found[0]):04x}", stem)

@@ -163,6 +163,23 @@ def test_what_a_run_did_not_write_is_not_replaced(cli, videos: Path) -> None:
 
 
 @pytest.mark.usefixtures("models")
+def test_a_misspelt_name_moves_no_others_output(cli, videos: Path) -> None:
+    done = cli("convert", "videos/a.mp4", "elsewhere/none.mp4", "-o", "out")
+    assert done.code == 3
+    assert [path.name for path in Path("out").rglob("*") if path.suffix == ".mp4"] == ["a.mp4"]
+    assert Path("out/a.mp4").exists()
+    done = cli("convert", "videos/*.mp4", "tpyo/*.mp4", "-o", "out")
+    assert done.code == 3
+    assert "no video matches tpyo/*.mp4" in done.err
+
+
+@pytest.mark.usefixtures("models")
+def test_a_folder_of_videos_stands_for_what_is_in_it(cli, videos: Path) -> None:
+    assert cli("convert", "videos", "-o", "out").code == 0
+    assert Path("out/a.mp4").exists()
+
+
+@pytest.mark.usefixtures("models")
 def test_failures_are_listed_and_in_nobodys_way(cli, videos: Path) -> None:
     whole = (videos / "a.mp4").read_bytes()
     (videos / "a.mp4").write_bytes(b"\0" * 100)

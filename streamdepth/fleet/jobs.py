@@ -69,7 +69,7 @@ def is_fleet(settings: Settings) -> bool:
     """Whether the sources are files to be converted one by one: several, or a pattern of videos."""
     if settings.window or settings.pace or settings.push or settings.publish or not settings.source:
         return False
-    patterns = [is_pattern(address) for address in settings.source]
+    patterns = [is_pattern(_in_folder(address)) for address in settings.source]
     are_files = all(p or build.is_file(address) for p, address in zip(patterns, settings.source, strict=True))
     return are_files and (len(patterns) > 1 or any(patterns))
 
@@ -87,9 +87,9 @@ def find(settings: Settings) -> list[Job]:
     """All files, each once, in the order of their names. Raises ConfigError and SourceOpenError, also when there are
     none.
     """
-    folders = output_folders(settings)
+    folders, wanted = output_folders(settings), [_in_folder(address) for address in settings.source]
     sources: dict[str, str] = {}
-    for source in (s for address in settings.source for s in _matches(address)):
+    for source in (s for address in wanted for s in _matches(address)):
         sources.setdefault(_whole(source), source)
     outside = [s for s in sources.values() if not any(_is_inside(s, folder) for folder in folders.values())]
     if sources and not outside:
@@ -97,12 +97,7 @@ def find(settings: Settings) -> list[Job]:
             f"all that matches {', '.join(map(redact, settings.source))} lies inside an output folder, where results "
             "would be taken for videos the next time; choose another folder for the outputs"
         )
-    if not outside:
-        raise SourceOpenError(
-            f"no video matches {', '.join(map(redact, settings.source))}; quote patterns, and check the spelling and "
-            f"the current folder ({Path.cwd()})"
-        )
-    names = _names(outside, _root([_fixed(address) for address in settings.source]))
+    names = _names(outside, _root([_fixed(address) for address in wanted if _is_there(address)]))
     return [
         Job(name, source, _settings_of(settings, source, name, folders))
         for source, name in zip(outside, names, strict=True)
@@ -142,11 +137,32 @@ def _settings_of(settings: Settings, source: str, name: str, folders: dict[str, 
     return settings.model_copy(update={**own, "source": (source,), "stats": None, "cluster": None})
 
 
+def _is_there(address: str) -> bool:
+    """Whether its folder counts: a name that is misspelt changes no other's output."""
+    return is_pattern(address) or remote.is_remote(address) or os.path.exists(address)
+
+
+def _in_folder(address: str) -> str:
+    """A folder with videos and without pictures as a pattern; everything else as it is."""
+    if remote.is_remote(address) or not os.path.isdir(address):
+        return address
+    names = os.listdir(address)
+    has_pictures = any(build.is_picture(os.path.join(address, name)) for name in names)
+    return os.path.join(glob.escape(address), "*") if not has_pictures and any(map(_is_video, names)) else address
+
+
 def _matches(address: str) -> list[str]:
+    """Raises SourceOpenError for a pattern that nothing matches. A name that is not there fails in its turn, alone."""
     if not is_pattern(address):
         return [address]
     found = remote.find(address, SourceOpenError)
-    return found if _ending(address) else [path for path in found if _is_video(path)]
+    found = found if _ending(address) else [path for path in found if _is_video(path)]
+    if not found:
+        raise SourceOpenError(
+            f"no video matches {redact(address)}; quote patterns, and check the spelling and the current folder "
+            f"({Path.cwd()})"
+        )
+    return found
 
 
 def _is_video(address: str) -> bool:
@@ -190,7 +206,8 @@ def _root(folders: Sequence[str]) -> str:
 
 def _names(sources: Sequence[str], root: str) -> Iterator[str]:
     """Where each lies below `root`, without its ending unless that is, or names, another one too."""
-    below = [_whole(source).removeprefix(root).lstrip("/") for source in sources]
+    wholes = [_whole(source) for source in sources]
+    below = [w.removeprefix(root).lstrip("/") if w.startswith(f"{root}/") else PurePosixPath(w).name for w in wholes]
     stems = [path[: len(path) - len(PurePosixPath(path).suffix)] for path in below]
     count, whole = Counter(stems), set(below)
     yield from (path if count[stem] > 1 or stem in whole else stem for path, stem in zip(below, stems, strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -56,6 +57,8 @@ class Inference:
         self.model = estimator.info
         """What the engine really uses is known once it has run."""
         self._inbox, self._outlets, self._stats, self._failed = inbox, outlets, stats, failed
+        self.ready = threading.Event()
+        """The model has been made ready for the live streams' sizes, as far as they are known."""
         self._free_at = 0.0
         self._sizes: list[tuple[int, int] | None] = [None] * len(streams)
         self._infos: list[StreamInfo | None] = [None] * len(streams)
@@ -65,6 +68,7 @@ class Inference:
 
     def run(self) -> None:
         """Until the inbox is over. Raises InferenceError."""
+        self._warm_up()
         under_way = deque[_Batch]()
         while self._fill(under_way):
             batch = under_way.popleft()
@@ -73,6 +77,14 @@ class Inference:
                 under_way.append(following)
             self._hand_on(batch, estimates)
         self._end_all()
+
+    def _warm_up(self) -> None:
+        live = [stream.info for stream in self.streams if stream.info and stream.is_live]
+        try:
+            for width, height in {(info.width, info.height) for info in live}:
+                self.estimator.warm_up(width, height)
+        finally:
+            self.ready.set()
 
     @property
     def _is_live(self) -> bool:

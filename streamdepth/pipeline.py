@@ -84,8 +84,6 @@ class Pipeline:
         self._workers = Workers()
         self._lost: list[BaseException] = []
         self._failed: dict[int, Exception] = {}
-        self._ready = threading.Event()
-        """The model has been loaded, for the sizes that are known."""
         self._ending = threading.Lock()
         """Held where a stream's last state is chosen: when it ends and fails at once, it has failed."""
         self._model = ModelInfo("", DepthKind.RELATIVE)
@@ -200,22 +198,12 @@ class Pipeline:
             self._end_lane(lane)
         self.stats.start()
         self._inference = self._make_inference()
-        self._workers.start("inference", self._infer, self._inference_ended)
+        self._workers.start("inference", self._inference.run, self._inference_ended)
         if isinstance(self._inference, RefreshedInference):
             self._workers.start("network", self._inference.compute, self._inference.computing_ended)
         for capture in self._captures:
             if capture.lane not in self._failed:
                 self._start_capture(capture)
-
-    def _infer(self) -> None:
-        assert self._inference is not None
-        live = [stream.info for stream in self.streams if stream.info and stream.is_live]
-        try:
-            for width, height in {(info.width, info.height) for info in live}:
-                self.estimator.warm_up(width, height)
-        finally:
-            self._ready.set()
-        self._inference.run()
 
     def _told(self) -> Told:
         return Told(
@@ -254,7 +242,8 @@ class Pipeline:
             if not capture.await_open():
                 return
             self._settle(lane)
-        capture.run(lambda frame: self._inbox.put((lane, frame), lane), self._ready)
+        assert self._inference is not None
+        capture.run(lambda frame: self._inbox.put((lane, frame), lane), self._inference.ready)
 
     def _stream_failed(self, lane: int, error: Exception) -> None:
         """One of its sinks or its stabilizer has."""

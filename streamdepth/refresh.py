@@ -104,6 +104,7 @@ class RefreshedInference(Inference):
 
     def run(self) -> None:
         try:
+            self._warm_up()
             while taken := self._take(most=1):
                 self._pass(*taken[0])
             self._receive()

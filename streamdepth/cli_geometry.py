@@ -52,10 +52,11 @@ def volume(
     flags = {k: v for k, v in locals().items() if k not in ("own", *own)}
     settings = settings_from(flags)
     from streamdepth.floor import find_floor
-    from streamdepth.geometry import camera_of, ground_plane, height_map
-    from streamdepth.geometry import volume as measure
+    from streamdepth.geometry import camera_of, ground_plane
     from streamdepth.metric import length_m
     from streamdepth.sinks.output import check_output
+    from streamdepth.volume import height_map
+    from streamdepth.volume import volume as measure
 
     if heights:
         if heights.suffix.lower() not in (".npz", ".png"):

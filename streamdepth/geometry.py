@@ -1,4 +1,4 @@
-"""From depth to the world: points, normals, planes, meshes, heights and volumes, in the camera's axes.
+"""From depth to the world: points, normals, planes and meshes, in the camera's axes.
 
 x points right, y down, z forward, as in OpenCV and ROS's optical frames; metres where the depth is metric.
 """
@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from streamdepth.edges import flying_pixels
-from streamdepth.errors import ConfigError
 from streamdepth.intrinsics import camera_matrix, is_fisheye
 from streamdepth.types import DepthFrame, DepthKind, DepthMap, Image, Intrinsics
 
@@ -27,7 +26,6 @@ ASSUMED_FOV = 60.0
 """Degrees, for pictures of an unknown camera: that of a common phone or webcam."""
 _GRAZING = 0.087
 """The sine of 5 degrees."""
-_MOST_CELLS = 10_000_000
 LOOKING_RATIO = 4.0
 """How many times as far as its nearest the farthest part of relative depth is drawn."""
 
@@ -71,16 +69,6 @@ class Plane:
     def heights(self, points: Points) -> Points:
         """(..., ) distances from the plane, positive on the camera's side."""
         return np.asarray(points @ self.normal + self.offset, np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class Volume:
-    volume_m3: float
-    error_m3: float
-    """One standard deviation, of the ground's unevenness and of the outline's pixels; not of the depth's own bias."""
-    area_m2: float
-    """Seen from above."""
-    highest_m: float
 
 
 @lru_cache(maxsize=4)
@@ -194,55 +182,6 @@ def ground_plane(depth_m: DepthMap, camera: Intrinsics, tolerance_m: float = 0.0
     return fit_plane(back_project(depth_m, camera)[upwards], tolerance_m) if upwards.sum() >= 3 else None
 
 
-def volume(depth_m: DepthMap, camera: Intrinsics, region: Mask, plane: Plane) -> Volume:
-    """What stands on `plane` inside `region`, an (h, w) mask of the depth map.
-
-    Each pixel holds its height times the ground it covers seen from above, so that steep faces add nothing. What is
-    hidden from the camera is taken as empty.
-    """
-    points, at = back_project(depth_m, camera), surface(depth_m, camera)
-    ray = rays(camera, depth_m.shape[1], depth_m.shape[0])
-    pixel = np.gradient(ray[..., 0], axis=1) * np.gradient(ray[..., 1], axis=0)
-    ground = -(at @ plane.normal) * points[..., 2].astype(np.float64) ** 3 * pixel
-    heights = plane.heights(points).astype(np.float64)
-    stands = region & np.isfinite(heights) & np.isfinite(ground) & (heights > max(3 * plane.rms_m, 1e-4))
-    parts = np.where(stands, np.maximum(ground, 0) * np.nan_to_num(heights), 0)
-    area = float(np.where(stands, np.maximum(ground, 0), 0).sum())
-    inner = cv2.erode(stands.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0) > 0
-    outline = 0.5 * float(np.sqrt((parts[stands & ~inner] ** 2).sum()))
-    error = float(np.hypot(area * plane.rms_m, outline))
-    return Volume(float(parts.sum()), error, area, float(heights[stands].max(initial=0.0)))
-
-
-def height_map(
-    depth_m: DepthMap, camera: Intrinsics, plane: Plane, cell_m: float, region: Mask | None = None
-) -> Points:
-    """(rows, columns) metres over `plane`, seen from above, highest point of each cell; NaN where nothing was seen.
-
-    Columns run to the camera's right, rows away from it. region: an (h, w) mask of the depth map; None: all of it.
-    Raises ConfigError where nothing is known inside, and for more than ten million cells.
-    """
-    points = back_project(depth_m, camera).astype(np.float64)
-    known = np.isfinite(points).all(axis=-1)
-    points = points[known if region is None else known & region]
-    if not len(points):
-        raise ConfigError("no depth is known in the region; choose another")
-    forward = np.array([0.0, 0.0, 1.0]) - plane.normal[2] * plane.normal
-    forward /= np.linalg.norm(forward)
-    right = np.cross(-plane.normal, forward)
-    place = np.stack([points @ forward, points @ right], axis=1)
-    away, across = np.ptp(place, axis=0)
-    if away * across > _MOST_CELLS * cell_m**2:
-        raise ConfigError(
-            f"a height map of {across:.4g} x {away:.4g} m has too many cells of {cell_m:g} m, {_MOST_CELLS:,} at most; "
-            "choose larger ones (--cell), or a region without what is far away"
-        )
-    cells = np.floor((place - place.min(axis=0)) / cell_m).astype(np.int64)
-    heights = np.full(tuple(cells.max(axis=0) + 1), -np.inf, np.float32)
-    np.maximum.at(heights, tuple(cells.T), plane.heights(points.astype(np.float32)))
-    return np.where(np.isfinite(heights), heights, np.float32(np.nan))
-
-
 def shape_of(item: DepthFrame) -> DepthMap:
     """Depth to build a shape from: metres, or for relative depth a shape for looking only.
 
@@ -258,10 +197,10 @@ def shape_of(item: DepthFrame) -> DepthMap:
         share = np.clip((depth - far) / max(near - far, 1e-12), 0, 1.5)
         depth = (1 / (1 / LOOKING_RATIO + share * (1 - 1 / LOOKING_RATIO))).astype(np.float32)
     flying = flying_pixels(depth, DepthKind.METRIC)
-    return np.where(flying | _is_grazing(depth, camera_of(item)) | ~np.isfinite(depth), np.float32(np.nan), depth)
+    return np.where(flying | is_grazing(depth, camera_of(item)) | ~np.isfinite(depth), np.float32(np.nan), depth)
 
 
-def _is_grazing(depth_m: DepthMap, camera: Intrinsics) -> Mask:
+def is_grazing(depth_m: DepthMap, camera: Intrinsics) -> Mask:
     """Where the line of sight and the surface nearly agree."""
     height, width = depth_m.shape
     if min(height, width) < 2:

@@ -19,16 +19,15 @@ from streamdepth.geometry import (
     back_project,
     fit_plane,
     ground_plane,
-    height_map,
     mesh,
     normals,
     point_cloud,
     project,
     shape_of,
-    volume,
 )
 from streamdepth.sinks.depth_video import DepthVideo
 from streamdepth.types import DepthFrame, DepthKind, DepthMap, Frame, Image, Intrinsics
+from streamdepth.volume import height_map, volume
 
 CAMERA = scene.CAMERA
 BARREL = replace(CAMERA, distortion=(-0.25, 0.06, 0.001, -0.001, 0.0))
@@ -128,16 +127,23 @@ def test_the_volume_of_a_known_box(turn: float, pitch: float) -> None:
     assert 0 < found.error_m3 < 0.05 * truth
 
 
-def test_noise_makes_the_error_estimate_larger() -> None:
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("noise", "grain_px", "blur_px"), [(0.001, 0, 0), (0.004, 0, 0), (0.004, 8, 0), (0.001, 0, 2)])
+def test_the_volume_is_within_its_error_estimate(noise: float, grain_px: float, blur_px: float, seed: int) -> None:
+    """Of noisy depth, fine and coarse, and of depth that is blurred at its jumps, as networks' is."""
     depth = scene.depth_of(scene.pose())
-    noisy = (depth * np.random.default_rng(0).normal(1, 0.004, depth.shape)).astype(np.float32)
-    region = np.ones(depth.shape, np.bool_)
-    found = []
-    for seen in (depth, noisy):
-        plane = ground_plane(cv2.GaussianBlur(seen, (0, 0), 2), CAMERA)
-        assert plane is not None
-        found.append(volume(cv2.GaussianBlur(seen, (0, 0), 2), CAMERA, region, plane).error_m3)
-    assert found[1] > found[0]
+    error = np.random.default_rng(seed).normal(0, 1, depth.shape)
+    if grain_px:
+        error = cv2.GaussianBlur(error, (0, 0), grain_px)
+    seen = (depth * (1 + noise * error / error.std())).astype(np.float32)
+    if blur_px:
+        seen = cv2.GaussianBlur(seen, (0, 0), blur_px)
+    plane, region = ground_plane(seen, CAMERA), np.zeros(depth.shape, np.bool_)
+    region[20:-20, 20:-20] = True
+    assert plane is not None
+    found, truth = volume(seen, CAMERA, region, plane), np.prod(scene.BOX_M)
+    assert abs(found.volume_m3 - truth) < 2 * found.error_m3
+    assert 0.005 * truth < found.error_m3 < 0.1 * truth
 
 
 def test_the_height_map_is_the_box_from_above() -> None:

@@ -47,6 +47,7 @@ MAY_IMPORT = {
     "edges": BASE | {"render"},
     "geometry": BASE | {"edges", "intrinsics"},
     "floor": BASE | {"geometry"},
+    "volume": BASE | {"geometry"},
     "obstacles": BASE | {"geometry"},
     "plot": BASE,
     "config": BASE | {"sections"},
@@ -80,7 +81,7 @@ MAY_IMPORT = {
     | {"boards", "build", "calibration", "cli_console", "cli_options", "intrinsics", "sinks", "stages"},
     "cli_geometry": BASE
     | {"api", "build", "cli_console", "cli_options", "cli_progress", "config", "estimators", "floor", "geometry"}
-    | {"metric", "numbered", "render", "sinks", "sources"},
+    | {"metric", "numbered", "render", "sinks", "sources", "volume"},
     "cli_image": BASE | {"cli_console", "cli_options", "picture"},
     "cli_bench": BASE | {"bench", "cli_console", "cli_options"},
     "cli_export": BASE | {"build", "cli_console", "cli_options", "config", "estimators", "sinks"},

@@ -51,7 +51,7 @@ def _called(address: str) -> str:
     try:
         parts = urlsplit(address)
         path = PurePosixPath(parts.path)
-        return f"{parts.hostname or ''}_{path.with_suffix('') if path.name else ''}"
+        return f"{parts.hostname or ''}{path.with_suffix('') if path.name else ''}"
     except ValueError:  # the source says what is wrong with it
         return ""
 

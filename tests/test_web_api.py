@@ -104,12 +104,13 @@ class TestStatus:
     ) -> None:
         away = f"rtsp://someone:s3cr3t@127.0.0.1:{rtsp_server.free_port()}/x"
         with running(tmp_path, away, MOVING) as site:
-            stream = site.stream("127_0_0_1_x")
+            name = next(iter(site.served.streams))
+            stream = site.stream(name)
             assert stream["state"] == "connecting"
             assert "nothing listens" in stream["reason"]
-            assert site.call("POST", "/api/streams/127_0_0_1_x/snapshots").status == 409
-            assert site.call("PUT", "/api/streams/127_0_0_1_x/recording").status == 409
-            assert site.get("/streams/127_0_0_1_x/picture").status == 409
+            assert site.call("POST", f"/api/streams/{name}/snapshots").status == 409
+            assert site.call("PUT", f"/api/streams/{name}/recording").status == 409
+            assert site.get(f"/streams/{name}/picture").status == 409
             assert site.stream(NAME)["state"] == "live"
         assert "waiting for rtsp://127.0.0.1" in caplog.text
 

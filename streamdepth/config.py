@@ -23,8 +23,10 @@ _SECONDS_OF = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 def _seconds(value: object) -> object:
     """30s, 10m, 1h30m or a number of seconds."""
-    if not isinstance(value, str) or not re.fullmatch(r"(\d+(\.\d+)?[smh])+", value):
+    if not isinstance(value, str) or re.fullmatch(r"\d+(\.\d+)?", value):
         return value
+    if not re.fullmatch(r"(\d+(\.\d+)?[smh])+", value):
+        raise ValueError("write 30s, 10m, 1h or a number of seconds")
     return sum(float(number) * _SECONDS_OF[unit] for number, unit in re.findall(r"([\d.]+)([smh])", value))
 
 
@@ -233,7 +235,7 @@ def _explain(error: Any) -> str:
     path = ".".join(str(p) for p in error["loc"])
     if error["type"] != "extra_forbidden":
         given = "" if path.rpartition(".")[2] in _SECRET else f", not {redact_text(repr(error['input']))}"
-        return f"{path}: {error['msg']}{given}"
+        return f"{path}: {error['msg'].removeprefix('Value error, ')}{given}"
     allowed = _keys(error["loc"][:-1])
     near = difflib.get_close_matches(str(error["loc"][-1]), allowed, 1)
     hint = f"did you mean '{near[0]}'?" if near else f"allowed: {', '.join(allowed)}"

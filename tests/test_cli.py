@@ -290,6 +290,19 @@ def test_a_missing_file_loads_no_model(cli, tmp_path: Path, monkeypatch) -> None
     monkeypatch.setattr("streamdepth.build.make_estimator", lambda _: pytest.fail("loaded"))
     done = cli("convert", tmp_path / "no.mp4", "-o", tmp_path / "out.mp4", "--stats", tmp_path / "stats.json")
     assert done.code == 3
+    assert not (tmp_path / "stats.json").exists(), "it would be in the way of the next try"
+
+
+def test_a_duration_is_asked_for_by_examples(cli) -> None:
+    done = cli("convert", "in.mp4", "-o", "out.mp4", "--segment", "10x")
+    assert done.code == 2
+    assert "segment: write 30s, 10m, 1h or a number of seconds, not '10x'" in done.err
+
+
+def test_a_folder_that_is_not_there_is_told_by_the_name_that_was_given(cli, clip: Path, tmp_path: Path) -> None:
+    done = cli("convert", clip, "--depth-out", tmp_path / "d" / "%06d.npz")
+    assert done.code == 5
+    assert "%06d.npz" in done.err.replace("\n", "")
 
 
 def test_stats_that_cannot_be_written_are_known_before_the_work(cli, clip: Path, tmp_path: Path) -> None:

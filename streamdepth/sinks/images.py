@@ -64,7 +64,8 @@ class ImagesSink(Sink):
 
     def open(self, info: StreamInfo, model: ModelInfo) -> None:
         check_picture(self.pattern)
-        check_output(self.sidecar, overwrite=self.overwrite, origin=info.origin)
+        for path in (self.pattern, self.sidecar):
+            check_output(path, overwrite=self.overwrite, origin=info.origin)
         for existing in numbered_files(self.pattern):
             check_output(existing, overwrite=self.overwrite, origin=info.origin)
         in_mm = self.pattern.suffix.lower() == ".png" and model.kind is DepthKind.METRIC

@@ -175,13 +175,12 @@ def _write_mesh(path: Path, shape: Mesh, image: Image, facts: dict[str, str]) ->
     from PIL import Image as Pillow
 
     trimesh = _package(".glb")
-    made = trimesh.Trimesh(
-        shape.vertices * UP, shape.faces, vertex_normals=shape.normals * UP, process=False, metadata=facts
-    )
+    normals = shape.normals * UP if len(shape.normals) else None  # trimesh refuses none at all
+    made = trimesh.Trimesh(shape.vertices * UP, shape.faces, vertex_normals=normals, process=False, metadata=facts)
     if path.suffix.lower() == ".obj":
         made.visual = trimesh.visual.ColorVisuals(made, vertex_colors=shape.colours)
         header = "\n".join(f"{name}: {text}" for name, text in facts.items())
-        path.write_text(trimesh.exchange.obj.export_obj(made, include_normals=True, header=header))
+        path.write_text(trimesh.exchange.obj.export_obj(made, include_normals=normals is not None, header=header))
         return
     packed = io.BytesIO()
     Pillow.fromarray(image).save(packed, "JPEG", quality=92)
@@ -189,7 +188,7 @@ def _write_mesh(path: Path, shape: Mesh, image: Image, facts: dict[str, str]) ->
         baseColorTexture=Pillow.open(packed), metallicFactor=0.0, roughnessFactor=1.0, doubleSided=True
     )
     made.visual = trimesh.visual.TextureVisuals(uv=shape.uv, material=material)
-    path.write_bytes(trimesh.Scene(made, metadata=facts).export(file_type="glb", include_normals=True))
+    path.write_bytes(trimesh.Scene(made, metadata=facts).export(file_type="glb", include_normals=normals is not None))
 
 
 def _trimesh() -> Any:

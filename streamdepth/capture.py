@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from streamdepth.errors import ConfigError
 from streamdepth.redact import redact_text
@@ -15,6 +16,8 @@ from streamdepth.streams import Stream
 from streamdepth.types import Frame
 
 _log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 0.2
 
 
 class Capture:
@@ -27,6 +30,7 @@ class Capture:
         self._max_frames, self._max_seconds = max_frames, max_seconds
         self._count = 0
         self._first_seconds: float | None = None
+        self._origin: tuple[int, int] | None = None
         stream.source.states.listen(self._log)
 
     def _log(self, change: StateChange) -> None:
@@ -63,14 +67,11 @@ class Capture:
         """Reads until the end, a limit, or until `put` does not take a frame. Raises SourceError.
 
         A live stream begins when the model is `ready`: what passes by before that is let go, so that its first frame is
-        fresh, and neither counts nor leaves a gap.
+        fresh. It neither counts nor leaves a gap: numbers and times begin with that first frame.
         """
-        if self.stream.is_live:
-            while self.stream.source.passes_by and not ready.is_set() and self.stream.source.read() is not None:
-                pass
-            ready.wait()
+        first = self._first_fresh(ready) if self.stream.is_timely else None
         while self._count != self._max_frames:
-            frame = self._read()
+            frame, first = self._read(first), None
             if frame is None:
                 return
             self._count += 1
@@ -79,11 +80,24 @@ class Capture:
                 self._stats.count("stopped", lane=self.lane)
                 return
 
-    def _read(self) -> Frame | None:
+    def _first_fresh(self, ready: threading.Event) -> Frame | None:
+        """What passes by as the model gets ready; None where all is still to be read."""
+        source = self.stream.source
+        while source.passes_by and not ready.is_set():
+            frame = source.read()
+            if frame is None or ready.is_set():
+                return frame
+        while not (ready.wait(_LOOK_SECONDS) or source.interrupted.is_set()):
+            pass
+        return None
+
+    def _read(self, frame: Frame | None) -> Frame | None:
+        """The next frame, or that one, as it goes on. Raises SourceError."""
         began = time.monotonic()
-        frame = self.stream.source.read()
+        frame = frame or self.stream.source.read()
         if frame is None:
             return None
+        frame = self._counted_from_the_first(frame)
         self._first_seconds = frame.time if self._first_seconds is None else self._first_seconds
         if self._max_seconds is not None and frame.time - self._first_seconds >= self._max_seconds:
             return None
@@ -91,6 +105,13 @@ class Capture:
         self.stream.source.states.enter(StreamState.LIVE)
         self.stream.info = self.stream.source.renewed() or self.stream.info
         return frame
+
+    def _counted_from_the_first(self, frame: Frame) -> Frame:
+        if not self.stream.source.passes_by:
+            return frame
+        self._origin = self._origin or (frame.index, frame.pts)
+        index, pts = self._origin
+        return replace(frame, index=frame.index - index, pts=frame.pts - pts) if index or pts else frame
 
     def end(self, error: BaseException | None) -> None:
         """Notes how it ended."""

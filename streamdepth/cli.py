@@ -94,8 +94,7 @@ def _run(settings: Settings, quiet: bool) -> None:
                 raise
         finally:
             report = pipeline.report()
-            if report.read:  # else it would only be in the way of the next try
-                stats.write(report)
+            stats.write(report)
             if not quiet and report.written:
                 err.print(summary(report, pipeline.estimator.info.reason))
                 for line in stream_lines(report):

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -55,13 +56,14 @@ def counter(console: Console, total: int, *, is_quiet: bool) -> Iterator[Callabl
 
 
 class StatsFile:
-    """The report as a JSON file, where `--stats` asks for one.
+    """The report as a JSON file, where `--stats` asks for one. Replaces that of a run that has read nothing.
 
     Raises SinkOpenError at once when it could not be written.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._path, self._overwrite = settings.stats, settings.overwrite
+        self._path = settings.stats
+        self._overwrite = settings.overwrite or (self._path is not None and _is_of_nothing(self._path))
         if self._path:
             check_output(self._path, overwrite=self._overwrite)
 
@@ -75,6 +77,14 @@ class StatsFile:
             return
         with complete_file(self._path, overwrite=self._overwrite) as temporary:
             temporary.write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def _is_of_nothing(path: Path) -> bool:
+    try:
+        facts = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return False
+    return isinstance(facts, dict) and facts.get("read") == 0 and "streams" in facts
 
 
 def stream_lines(report: Report) -> list[str]:

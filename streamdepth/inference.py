@@ -58,7 +58,7 @@ class Inference:
         """What the engine really uses is known once it has run."""
         self._inbox, self._outlets, self._stats, self._failed = inbox, outlets, stats, failed
         self.ready = threading.Event()
-        """The model has been made ready for the live streams' sizes, as far as they are known."""
+        """The model has been made ready for the sizes of what comes at its own pace, as far as they are known."""
         self._free_at = 0.0
         self._sizes: list[tuple[int, int] | None] = [None] * len(streams)
         self._infos: list[StreamInfo | None] = [None] * len(streams)
@@ -73,27 +73,27 @@ class Inference:
         while self._fill(under_way):
             batch = under_way.popleft()
             estimates = self._collect(batch)
-            if self._is_live and self.estimator.at_once > 1 and (following := self._begin(within=0.0)):
+            if self._is_timely and self.estimator.at_once > 1 and (following := self._begin(within=0.0)):
                 under_way.append(following)
             self._hand_on(batch, estimates)
         self._end_all()
 
     def _warm_up(self) -> None:
-        live = [stream.info for stream in self.streams if stream.info and stream.is_live]
+        timely = [stream.info for stream in self.streams if stream.info and stream.is_timely]
         try:
-            for width, height in {(info.width, info.height) for info in live}:
+            for width, height in {(info.width, info.height) for info in timely}:
                 self.estimator.warm_up(width, height)
         finally:
             self.ready.set()
 
     @property
-    def _is_live(self) -> bool:
+    def _is_timely(self) -> bool:
         """Whether any stream that goes on is: then nothing is begun ahead of time."""
-        return any(stream.is_live for lane, stream in enumerate(self.streams) if lane not in self._over)
+        return any(stream.is_timely for lane, stream in enumerate(self.streams) if lane not in self._over)
 
     def _fill(self, under_way: deque[_Batch]) -> bool:
         """Begins as many batches as keep the model busy, of live streams one; False when there is nothing any more."""
-        most = 1 if self._is_live else self.estimator.at_once
+        most = 1 if self._is_timely else self.estimator.at_once
         while len(under_way) < most and (batch := self._begin()):
             under_way.append(batch)
         return bool(under_way)
@@ -112,7 +112,7 @@ class Inference:
     def _take(self, most: int, within: float | None = None) -> list[tuple[int, Frame]]:
         while True:
             try:
-                return self._inbox.take(most, fill=not self._is_live, within=within)
+                return self._inbox.take(most, fill=not self._is_timely, within=within)
             except StreamEnd as end:
                 self._ending.add(end.lane)
                 self._end_idle()

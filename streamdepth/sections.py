@@ -67,7 +67,8 @@ class RobotSettings(Section):
     namespace: str = Field("/camera", pattern=r"^(/_?[A-Za-z](_?[A-Za-z0-9])*)+$")
     """Of topics, with the stream's name behind it where there are several; as ROS allows it."""
     frame_id: str | None = Field(None, min_length=1)
-    """The camera's optical frame; None: the source's own, or NAMESPACE_optical_frame."""
+    """The camera's optical frame, with several streams each followed by `_` and its name; None: the source's own, or
+    NAMESPACE_optical_frame."""
     points: bool = False
     """A point cloud too."""
     scan: bool = True

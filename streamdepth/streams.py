@@ -40,3 +40,8 @@ class Stream:
     def is_live(self) -> bool:
         """Whether frames are dropped rather than waited for; so it is too while that is not known yet."""
         return self.info is None or self.info.is_live
+
+    @property
+    def is_timely(self) -> bool:
+        """Whether frames come at their own pace, so that each is worth working on at once."""
+        return self.is_live or (self.info is not None and self.info.is_paced)

@@ -107,6 +107,8 @@ class StreamInfo:
     """The container's claim, None when it makes none."""
     is_live: bool = False
     """A live source cannot wait: when it is not read in time, frames are lost."""
+    is_paced: bool = False
+    """Frames come no sooner than their times say, though none is lost when it is taken late."""
     time_base: Fraction = Fraction(1, 90000)
     """Seconds per tick of the frames' `pts`."""
     origin: Path | None = None

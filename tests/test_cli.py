@@ -290,7 +290,9 @@ def test_a_missing_file_loads_no_model(cli, tmp_path: Path, monkeypatch) -> None
     monkeypatch.setattr("streamdepth.build.make_estimator", lambda _: pytest.fail("loaded"))
     done = cli("convert", tmp_path / "no.mp4", "-o", tmp_path / "out.mp4", "--stats", tmp_path / "stats.json")
     assert done.code == 3
-    assert not (tmp_path / "stats.json").exists(), "it would be in the way of the next try"
+    assert json.loads((tmp_path / "stats.json").read_text())["read"] == 0
+    again = cli("convert", tmp_path / "no.mp4", "-o", tmp_path / "out.mp4", "--stats", tmp_path / "stats.json")
+    assert again.code == 3, "the report of a run that read nothing is in nobody's way"
 
 
 def test_a_duration_is_asked_for_by_examples(cli) -> None:

@@ -168,6 +168,11 @@ def test_a_misspelt_name_moves_no_others_output(cli, videos: Path) -> None:
     assert done.code == 3
     assert [path.name for path in Path("out").rglob("*") if path.suffix == ".mp4"] == ["a.mp4"]
     assert Path("out/a.mp4").exists()
+    assert not [path for path in Path("out").iterdir() if path.is_dir()], "and needs no folder"
+    done = cli("convert", "videos/b/c.mkv", "vidoes/b/c.mkv", "-o", "other")
+    assert "failed: vidoes/b/c.mkv" in done.err
+    assert _rows(Path("other"))["c"]["state"] == "done"
+    assert cli("convert", "videos/b/c.mkv", "vidoes/b/c.mkv", "-o", "other").code == 3
     done = cli("convert", "videos/*.mp4", "tpyo/*.mp4", "-o", "out")
     assert done.code == 3
     assert "no video matches tpyo/*.mp4" in done.err

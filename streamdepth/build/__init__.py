@@ -101,7 +101,7 @@ def _suiting(streams: Sequence[Stream], settings: Settings) -> Settings:
     """With `throughput` decided, once the sources are open: for live frames, and for one at a time, latency matters."""
     if settings.throughput is not None:
         return settings
-    is_free = not settings.refresh and not any(stream.is_live for stream in streams)
+    is_free = not settings.refresh and not any(stream.is_timely for stream in streams)
     return settings.model_copy(update={"throughput": is_free})
 
 

@@ -144,7 +144,7 @@ class Pace:
 
 def keep_pace(pace: Pace, pipeline: Pipeline, item: DepthFrame) -> None:
     """Tells `pace` of a finished frame of a live stream, and the pipeline and people what it decides."""
-    if not any(stream.is_live for stream in pipeline.streams):
+    if not any(stream.is_timely for stream in pipeline.streams):
         return
     now, stats = time.monotonic(), pipeline.stats
     told = pace.written(now, now - item.frame.captured_at, stats["read"], stats.total_seconds("infer"))

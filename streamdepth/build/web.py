@@ -13,6 +13,7 @@ from pathlib import Path
 
 from streamdepth import build
 from streamdepth.build.naming import output_names
+from streamdepth.build.outputs import check_names
 from streamdepth.build.references import make_camera, make_reference
 from streamdepth.build.sources import with_camera
 from streamdepth.config import Settings
@@ -52,6 +53,7 @@ def serving(settings: Settings) -> Iterator[Served]:
     """
     if not settings.source and not settings.web.browser_camera:
         raise ConfigError("no source was given; name a camera's number, a file or a URL, or use --browser-camera")
+    check_names(settings)
     settings = patient(settings).model_copy(update={"wait_for_sources": True})
     model = Control(ModelControls(settings.size))
     failures: list[str] = []

@@ -88,9 +88,7 @@ class Hosts:
 
     def _judged(self, hosts: deque[_Hosted], source: str) -> tuple[ModelInfo, dict[str, Any]]:
         """By the first of `hosts` that can; it, and those that cannot, are taken out."""
-        for _ in range(_MOST_TRIES):
-            if not hosts:
-                break
+        while hosts:
             host = hosts.popleft()
             try:
                 judgement: tuple[ModelInfo, dict[str, Any]] = self._get(host.actor.judge.remote(source), _START_SECONDS)

@@ -8,7 +8,7 @@ import itertools
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -97,11 +97,11 @@ def find(settings: Settings) -> list[Job]:
             f"all that matches {', '.join(map(redact, settings.source))} lies inside an output folder, where results "
             "would be taken for videos the next time; choose another folder for the outputs"
         )
-    names = _names(outside, _root([_fixed(address) for address in wanted if _is_there(address)]))
-    return [
-        Job(name, source, _settings_of(settings, source, name, folders))
-        for source, name in zip(outside, names, strict=True)
-    ]
+    here = [source for source in outside if _is_there(source)]
+    names = dict(zip(here, _names(here, _root([_fixed(a) for a in wanted if _is_there(a)])), strict=True))
+    for source in outside:
+        names.setdefault(source, _name_of_missing(source, names.values()))
+    return [Job(names[source], source, _settings_of(settings, source, names[source], folders)) for source in outside]
 
 
 def output_folders(settings: Settings) -> dict[str, Path]:
@@ -140,6 +140,13 @@ def _settings_of(settings: Settings, source: str, name: str, folders: dict[str, 
 def _is_there(address: str) -> bool:
     """Whether its folder counts: a name that is misspelt changes no other's output."""
     return is_pattern(address) or remote.is_remote(address) or os.path.exists(address)
+
+
+def _name_of_missing(source: str, taken: Collection[str]) -> str:
+    """It will have no outputs, and needs no folder: only its failure is told under this name."""
+    name = _whole(source).strip("/").replace("/", "_")
+    numbered = (name if n == 1 else f"{name}_{n}" for n in itertools.count(1))
+    return next(free for free in numbered if free not in taken)
 
 
 def _in_folder(address: str) -> str:
@@ -206,8 +213,7 @@ def _root(folders: Sequence[str]) -> str:
 
 def _names(sources: Sequence[str], root: str) -> Iterator[str]:
     """Where each lies below `root`, without its ending unless that is, or names, another one too."""
-    wholes = [_whole(source) for source in sources]
-    below = [w.removeprefix(root).lstrip("/") if w.startswith(f"{root}/") else PurePosixPath(w).name for w in wholes]
+    below = [_whole(source).removeprefix(root).lstrip("/") for source in sources]
     stems = [path[: len(path) - len(PurePosixPath(path).suffix)] for path in below]
     count, whole = Counter(stems), set(below)
     yield from (path if count[stem] > 1 or stem in whole else stem for path, stem in zip(below, stems, strict=True))

@@ -127,7 +127,10 @@ class _Run:
 
     def _task(self, job: Job) -> Task | None:
         row, old = Row.of(job), self._manifest.rows.get(job.name)
-        reason = why(job, row, old)
+        try:
+            reason = why(job, row, old)
+        except SinkOpenError as error:  # its turn comes, and it fails alone if that is still so
+            reason = str(error)
         return Task(job, row, reason, old) if reason else None
 
     def _begin(self, task: Task) -> bool:

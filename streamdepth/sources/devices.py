@@ -35,6 +35,10 @@ class DeviceSource(DecodedSource[Pictures]):
         super().__init__()
         self.address, self.name, self.max_side_px = address, redact(address), max_side_px
 
+    @property
+    def passes_by(self) -> bool:
+        return self.address.startswith("screen")
+
     def open(self) -> StreamInfo:
         self._release()
         kind, _, what = self.address.partition(":")

@@ -28,7 +28,7 @@ class PacedSource(WrappedSource):
         return self._paced(info)
 
     def _paced(self, info: StreamInfo) -> StreamInfo:
-        return replace(info, is_live=info.is_live or self._may_drop)
+        return replace(info, is_live=info.is_live or self._may_drop, is_paced=True)
 
     def read(self) -> Frame | None:
         frame = self._source.read()

@@ -107,8 +107,6 @@ class StreamInfo:
     """The container's claim, None when it makes none."""
     is_live: bool = False
     """A live source cannot wait: when it is not read in time, frames are lost."""
-    is_paced: bool = False
-    """Frames come no sooner than their times say, though none is lost when it is taken late."""
     time_base: Fraction = Fraction(1, 90000)
     """Seconds per tick of the frames' `pts`."""
     origin: Path | None = None
@@ -118,6 +116,8 @@ class StreamInfo:
     """Nanoseconds since 1970 at time 0 of the frames' clock, where the source knows it, as a robot's recording does."""
     frame_id: str | None = None
     """The camera's coordinate frame by its ROS name, where the source has one."""
+    is_paced: bool = False
+    """Frames come no sooner than their times say, though none is lost when it is taken late."""
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1:

@@ -29,16 +29,18 @@ def main() -> None:
     parser.add_argument("source", nargs="?", default="lavfi:testsrc2=size=640x360:rate=30")
     parser.add_argument("--viewers", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=20.0, help="of each turn")
+    parser.add_argument("--alone", type=float, help="of each turn without viewers; as the others")
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--watch", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.watch:
         _watch(arguments.watch, arguments.viewers, arguments.seconds)
     else:
-        _measure(arguments.source, arguments.viewers, arguments.seconds, arguments.rounds)
+        alone = arguments.alone or arguments.seconds
+        _measure(arguments.source, arguments.viewers, arguments.seconds, alone, arguments.rounds)
 
 
-def _measure(source: str, viewers: int, seconds: float, rounds: int) -> None:
+def _measure(source: str, viewers: int, seconds: float, alone_seconds: float, rounds: int) -> None:
     command = [sys.executable, "-m", "streamdepth", "serve", source, "--port", "0", "--quiet"]
     alone, watched, seen, memory = [], [], [], []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
@@ -49,7 +51,7 @@ def _measure(source: str, viewers: int, seconds: float, rounds: int) -> None:
                 time.sleep(0.2)
             for _ in range(rounds):
                 time.sleep(_SETTLE_SECONDS)
-                alone.append(_span(address, server.pid, seconds))
+                alone.append(_span(address, server.pid, alone_seconds))
                 options = ["--viewers", str(viewers), "--seconds", str(seconds + 2 * _SETTLE_SECONDS)]
                 watching = subprocess.Popen(
                     [sys.executable, __file__, "--watch", address, *options], stdout=subprocess.PIPE, text=True

@@ -693,15 +693,22 @@ def test_a_camera_that_comes_back_with_another_size_is_taken_in_stride(is_carrie
     assert _balanced(report)
 
 
+class Stalling(SyntheticSource):
+    """Stands still at its sixth frame until it is `heard` of."""
+
+    def __init__(self, heard: threading.Event, **facts) -> None:
+        super().__init__(**facts)
+        self.heard = heard
+
+    def read(self):
+        if self.index == 5 and not self.heard.is_set():
+            self.states.enter(StreamState.STALLED, "no picture")
+            assert self.heard.wait(30)
+        return super().read()
+
+
 def test_previews_hear_of_a_stall_and_nobody_gets_a_frame_for_it() -> None:
     heard = threading.Event()
-
-    class Stalling(SyntheticSource):
-        def read(self):
-            if self.index == 5 and not heard.is_set():
-                self.states.enter(StreamState.STALLED, "no picture")
-                assert heard.wait(30)
-            return super().read()
 
     class Hearing(RecordingSink):
         def stalled(self, last, seconds) -> None:
@@ -714,7 +721,7 @@ def test_previews_hear_of_a_stall_and_nobody_gets_a_frame_for_it() -> None:
             raise AssertionError("recorders have no part in it")
 
     recorder, preview = Deaf(), Hearing(may_skip=True)
-    report = Pipeline([_stream(Stalling(count=10, is_live=True), recorder, preview)], ConstantEstimator()).run()
+    report = Pipeline([_stream(Stalling(heard, count=10, is_live=True), recorder, preview)], ConstantEstimator()).run()
     assert heard.is_set()
     assert report.read == 10
     assert len(recorder.items) == report.written
@@ -818,13 +825,6 @@ def test_a_preview_that_is_stuck_costs_the_recorder_nothing(
 def test_a_window_that_fails_at_a_stall_ends_its_stream_alone() -> None:
     heard = threading.Event()
 
-    class Stalling(SyntheticSource):
-        def read(self):
-            if self.index == 5 and not heard.is_set():
-                self.states.enter(StreamState.STALLED, "no picture")
-                assert heard.wait(30)
-            return super().read()
-
     class Broken(Window):
         def stalled(self, last, seconds) -> None:
             raise SinkWriteError("broken on purpose")
@@ -834,7 +834,7 @@ def test_a_window_that_fails_at_a_stall_ends_its_stream_alone() -> None:
             heard.set()
 
     bad, good = Broken(), Hearing()
-    streams = [_stream(Stalling(count=10, is_live=True, name=n), s) for n, s in (("bad", bad), ("good", good))]
+    streams = [_stream(Stalling(heard, count=10, is_live=True, name=n), s) for n, s in (("bad", bad), ("good", good))]
     pipeline = Pipeline(streams, ConstantEstimator())
     with pytest.raises(SinkWriteError, match="broken on purpose"):
         pipeline.run()

@@ -64,13 +64,19 @@ def test_late_depth_is_carried_to_where_the_picture_has_moved() -> None:
     assert moved < 0.25 * left
 
 
-def test_newer_depth_replaces_older_and_a_gap_forgets() -> None:
+def _marked_twice() -> FlowCarrier:
+    """Settled at frame 0, and marked again at frame 2."""
     carrier = FlowCarrier()
     carrier.advance(_texture(0))
     carrier.mark()
     carrier.settle(_step(0))
     assert carrier.advance(_texture(2))
     carrier.mark()
+    return carrier
+
+
+def test_newer_depth_replaces_older_and_a_gap_forgets() -> None:
+    carrier = _marked_twice()
     assert carrier.advance(_texture(4))
     carrier.settle(_step(2))
     carried = carrier.carried()
@@ -83,12 +89,7 @@ def test_newer_depth_replaces_older_and_a_gap_forgets() -> None:
 
 
 def test_another_size_forgets() -> None:
-    carrier = FlowCarrier()
-    carrier.advance(_texture(0))
-    carrier.mark()
-    carrier.settle(_step(0))
-    assert carrier.advance(_texture(2))
-    carrier.mark()
+    carrier = _marked_twice()
     large = Frame(np.ascontiguousarray(_texture(4).image.repeat(2, 0)), 4, 4, Fraction(1, 30), 0.0)
     assert not carrier.advance(large)
     carrier.settle(_step(2))

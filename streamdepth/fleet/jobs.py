@@ -138,8 +138,8 @@ def _settings_of(settings: Settings, source: str, name: str, folders: dict[str, 
 
 
 def _is_there(address: str) -> bool:
-    """Whether its folder counts: a name that is misspelt changes no other's output."""
-    return is_pattern(address) or remote.is_remote(address) or os.path.exists(address)
+    """Whether its folder counts: a name that is misspelt changes no other's output. Patterns have matched by then."""
+    return glob.has_magic(address) or remote.is_remote(address) or os.path.exists(address)
 
 
 def _name_of_missing(source: str, taken: Collection[str]) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TypedDict
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from streamdepth.errors import InferenceError
+from streamdepth.errors import InferenceError, MissingDependencyError, ModelLoadError
 from streamdepth.types import Image
 
 Outputs = tuple[Tensor, ...]
@@ -111,6 +113,18 @@ class Delegate(Engine):
 
     def close(self) -> None:
         self._engine.close()
+
+
+def import_package(name: str, extra: str) -> Any:
+    """What the engine `extra` needs. Raises MissingDependencyError, and ModelLoadError for one that is broken."""
+    try:
+        return import_module(name)
+    except ImportError as error:
+        if find_spec(name) is None:
+            raise MissingDependencyError(name, extra, f"the engine {extra}") from error
+        raise ModelLoadError(
+            f"the package {name} is there and cannot be loaded ({error}); install it anew, or use --engine torch"
+        ) from error
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from streamdepth.errors import ConfigError, InferenceError, MissingDependencyError, ModelLoadError
-from streamdepth.estimators.engines import Engine, Outputs
+from streamdepth.errors import ConfigError, InferenceError, ModelLoadError
+from streamdepth.estimators.engines import Engine, Outputs, import_package
 from streamdepth.estimators.engines.cache import ModelCache, cache_folder, fingerprint
 
 _log = logging.getLogger(__name__)
@@ -28,15 +28,8 @@ def is_installed() -> bool:
 
 
 def import_onnx(name: str = "onnxruntime") -> Any:
-    """name: `onnxruntime` or `onnx`. Raises MissingDependencyError, and ModelLoadError for one that is broken."""
-    try:
-        return __import__(name)
-    except ImportError as error:
-        if importlib.util.find_spec(name) is not None:
-            raise ModelLoadError(
-                f"the package {name} is there and cannot be loaded ({error}); install it anew, or use --engine torch"
-            ) from error
-        raise MissingDependencyError(name, "onnx", "the engine onnx") from error
+    """name: `onnxruntime` or `onnx`. Raises as `import_package` does."""
+    return import_package(name, "onnx")
 
 
 def save_onnx(module: nn.Module, path: Path, batch: int, height: int, width: int) -> None:

@@ -18,8 +18,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from streamdepth.errors import ConfigError, InferenceError, MissingDependencyError, ModelLoadError
-from streamdepth.estimators.engines import Engine, Outputs
+from streamdepth.errors import ConfigError, InferenceError, ModelLoadError
+from streamdepth.estimators.engines import Engine, Outputs, import_package
 from streamdepth.estimators.engines.cache import ModelCache, fingerprint
 
 _log = logging.getLogger(__name__)
@@ -33,18 +33,6 @@ _SIZES_KEPT = 4
 
 def is_installed() -> bool:
     return importlib.util.find_spec("openvino") is not None
-
-
-def _import_openvino() -> Any:
-    try:
-        import openvino
-    except ImportError as error:
-        if is_installed():
-            raise ModelLoadError(
-                f"the package openvino is there and cannot be loaded ({error}); install it anew, or use --engine torch"
-            ) from error
-        raise MissingDependencyError("openvino", "openvino", "the engine openvino") from error
-    return openvino
 
 
 class OpenVinoRuntime(Engine):
@@ -61,7 +49,7 @@ class OpenVinoRuntime(Engine):
     device = torch.device("cpu")
 
     def __init__(self, precision: str = "auto", threads: int | None = None, *, for_throughput: bool = False) -> None:
-        self._openvino = _import_openvino()
+        self._openvino = import_package("openvino", "openvino")
         self._core = self._openvino.Core()
         hint = "THROUGHPUT" if for_throughput else "LATENCY"
         self._options: dict[str, str | int] = {"PERFORMANCE_HINT": hint, **self._precision_option(precision)}

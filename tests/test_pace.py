@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -88,6 +89,21 @@ def test_where_depth_is_carried_the_model_runs_less_often_at_last() -> None:
     assert machine.said[-1].endswith("an input of 50% of its size, 2 times a second")
 
 
+def always_too_old(folder: Path, monkeypatch: pytest.MonkeyPatch, *, frames: int) -> config.Settings:
+    """Of a stream that no model is fast enough for, judged ten times a second."""
+    monkeypatch.setattr("streamdepth.build.pace.WINDOW_SECONDS", 0.1)
+    return config.make(
+        {
+            "source": "lavfi:testsrc2=size=64x48:rate=30",
+            "output": folder / "out.mp4",
+            "pace": True,
+            "size": 100,
+            "max_latency_ms": 0.001,
+            "max_frames": frames,
+        }
+    )
+
+
 def test_a_live_stream_switches_its_model(tmp_path, monkeypatch, caplog: pytest.LogCaptureFixture) -> None:
     """Too old for any model: all sizes are tried, and each is loaded beside the one at work."""
     sizes = []
@@ -97,17 +113,7 @@ def test_a_live_stream_switches_its_model(tmp_path, monkeypatch, caplog: pytest.
         return ConstantEstimator()
 
     monkeypatch.setattr(build, "make_estimator", make)
-    monkeypatch.setattr("streamdepth.build.pace.WINDOW_SECONDS", 0.1)
-    settings = config.make(
-        {
-            "source": "lavfi:testsrc2=size=64x48:rate=30",
-            "output": tmp_path / "out.mp4",
-            "pace": True,
-            "size": 100,
-            "max_latency_ms": 0.001,
-            "max_frames": 60,
-        }
-    )
+    settings = always_too_old(tmp_path, monkeypatch, frames=60)
     with caplog.at_level(logging.WARNING), build.pipeline(settings) as pipeline:
         report = pipeline.run()
     assert report.written > 20
@@ -145,17 +151,7 @@ def test_each_size_that_fails_is_loaded_once_and_said_once(
         return ConstantEstimator()
 
     monkeypatch.setattr(build, "make_estimator", make)
-    monkeypatch.setattr("streamdepth.build.pace.WINDOW_SECONDS", 0.1)
-    settings = config.make(
-        {
-            "source": "lavfi:testsrc2=size=64x48:rate=30",
-            "output": tmp_path / "out.mp4",
-            "pace": True,
-            "size": 100,
-            "max_latency_ms": 0.001,
-            "max_frames": 90,
-        }
-    )
+    settings = always_too_old(tmp_path, monkeypatch, frames=90)
     with caplog.at_level(logging.WARNING), build.pipeline(settings) as pipeline:
         pipeline.run()
     assert sizes == [100, 85, 70, 60, 50]

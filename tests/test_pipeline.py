@@ -823,18 +823,22 @@ def test_a_preview_that_is_stuck_costs_the_recorder_nothing(
 
 
 def test_a_window_that_fails_at_a_stall_ends_its_stream_alone() -> None:
-    heard = threading.Event()
+    class Hearing(Window):
+        def __init__(self) -> None:
+            super().__init__()
+            self.heard = threading.Event()
 
-    class Broken(Window):
         def stalled(self, last, seconds) -> None:
+            self.heard.set()
+
+    class Broken(Hearing):
+        def stalled(self, last, seconds) -> None:
+            super().stalled(last, seconds)
             raise SinkWriteError("broken on purpose")
 
-    class Hearing(Window):
-        def stalled(self, last, seconds) -> None:
-            heard.set()
-
     bad, good = Broken(), Hearing()
-    streams = [_stream(Stalling(heard, count=10, is_live=True, name=n), s) for n, s in (("bad", bad), ("good", good))]
+    named = (("bad", bad), ("good", good))
+    streams = [_stream(Stalling(sink.heard, count=10, is_live=True, name=n), sink) for n, sink in named]
     pipeline = Pipeline(streams, ConstantEstimator())
     with pytest.raises(SinkWriteError, match="broken on purpose"):
         pipeline.run()

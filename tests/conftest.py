@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from streamdepth import build
-from streamdepth import cli as cli_module
+from streamdepth.cli import main as run_command
 from streamdepth.testing import ConstantEstimator
 
 
@@ -91,7 +91,7 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(sys, "argv", ["streamdepth", *map(str, arguments)])
         capsys.readouterr()
         try:
-            cli_module.main()
+            run_command()
             code = 0
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)

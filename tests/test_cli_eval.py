@@ -9,7 +9,8 @@ from models import make_model
 from pairs import write_pairs
 
 import streamdepth
-from streamdepth import build, cli_eval
+from streamdepth import build
+from streamdepth.cli import console
 from streamdepth.testing import ConstantEstimator
 
 SHIPPED = Path(streamdepth.__file__).parent / "estimators/weights/nano.safetensors"
@@ -46,7 +47,7 @@ def test_one_table_for_all_sets(cli, data: Path, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("quick_model")
 def test_no_figure_is_cut_off_on_a_narrow_terminal(cli, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wide = cli("eval", "accuracy", data).out.splitlines()[1].split()[:-1]
-    monkeypatch.setattr(cli_eval.out, "width", 60)
+    monkeypatch.setattr(console.out, "width", 60)
     assert cli("eval", "accuracy", data).out.splitlines()[1].split()[:-1] == wide
 
 

@@ -52,7 +52,6 @@ MAY_IMPORT = {
     "plot": BASE,
     "config": BASE | {"sections"},
     "web": STAGES | {"buffer", "control", "pipeline", "render", "sinks", "sources", "stats", "switching"},
-    "cli_serve": {"api", "build", "cli_console", "cli_options", "cli_progress", "web"},
     "testing": STAGES,
     "remote": BASE,
     "sources": STAGES | {"backoff", "buffer", "containers", "intrinsics", "numbered", "remote"},
@@ -68,34 +67,12 @@ MAY_IMPORT = {
     | {"remote", "render"}
     | {"sinks", "sources", "stabilizers", "streams", "switching", "web"},
     "fleet": STAGES | {"build", "config", "estimators", "numbered", "remote", "sinks", "stats"},
-    "cli_fleet": BASE | {"cli_console", "cli_progress", "config", "fleet"},
     "lerobot": STAGES | {"build", "config", "pipeline", "sinks"},
-    "cli_lerobot": BASE | {"api", "cli_console", "cli_options", "cli_progress", "lerobot", "pipeline"},
     "api": STAGES | {"build", "config", "intrinsics", "pipeline", "stats", "render", "sources", "stabilizers"},
     "picture": BASE | {"api", "config", "edges", "render", "sinks"},
     "doctor": BASE | {"estimators", "sources", "sinks", "testing"},
     "bench": STAGES | {"build", "config", "estimators", "stats"},
-    "cli_options": set(),
     "calibration": BASE | {"boards", "intrinsics"},
-    "cli_calibrate": BASE
-    | {"boards", "build", "calibration", "cli_console", "cli_options", "intrinsics", "sinks", "stages"},
-    "cli_geometry": BASE
-    | {"api", "build", "cli_console", "cli_options", "cli_progress", "config", "estimators", "floor", "geometry"}
-    | {"metric", "numbered", "render", "sinks", "sources", "volume"},
-    "cli_image": BASE | {"cli_console", "cli_options", "picture"},
-    "cli_bench": BASE | {"bench", "cli_console", "cli_options"},
-    "cli_export": BASE | {"build", "cli_console", "cli_options", "config", "estimators", "sinks"},
-    "cli_console": BASE | {"config", "sinks"},
-    "cli_eval": BASE
-    | {"build", "cli_console", "cli_eval_steadiness", "cli_eval_temporal"}
-    | {"cli_options", "cli_progress", "config", "evaluation"},
-    "cli_eval_steadiness": STAGES
-    | {"build", "cli_console", "cli_options", "cli_progress", "config", "evaluation", "sources"},
-    "cli_eval_temporal": STAGES
-    | {"build", "cli_console", "cli_options", "cli_progress", "config", "evaluation"}
-    | {"pipeline", "sinks", "sources", "stabilizers"},
-    "cli_train": BASE | {"build", "cli_console", "cli_options", "config", "estimators", "training"},
-    "cli_progress": {"config", "pipeline", "sinks", "stats"},
 }
 """Folder or module -> what of streamdepth it may import besides itself. `cli` and `__init__` may import all."""
 

@@ -16,7 +16,7 @@ from media import write_video
 from models import make_cached_model
 from pairs import write_pairs
 
-from streamdepth import cli_train
+from streamdepth.cli import train as cli_train
 from streamdepth.testing import RecordingSink, SyntheticSource
 
 ROOT = Path(__file__).parent.parent

@@ -10,20 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from streamdepth import (
-    __version__,
-    cli_bench,
-    cli_calibrate,
-    cli_eval,
-    cli_export,
-    cli_geometry,
-    cli_image,
-    cli_lerobot,
-    cli_serve,
-    cli_train,
-)
-from streamdepth import cli_options as o
-from streamdepth.cli_console import complain, configure, err, out, settings_from
+from streamdepth import __version__
+from streamdepth.cli import options as o
+from streamdepth.cli.bench import bench
+from streamdepth.cli.calibrate import calibrate
+from streamdepth.cli.console import complain, configure, err, out, settings_from
+from streamdepth.cli.eval import app as evaluating
+from streamdepth.cli.export import export, quantize
+from streamdepth.cli.geometry import fuse, volume
+from streamdepth.cli.image import image
+from streamdepth.cli.lerobot import lerobot
+from streamdepth.cli.serve import serve
+from streamdepth.cli.train import app as training
 from streamdepth.errors import (
     ConfigError,
     DiskFullError,
@@ -70,12 +68,12 @@ def _run(settings: Settings, quiet: bool) -> None:
     from streamdepth.fleet.shared import spread_model
 
     if is_fleet(settings):
-        from streamdepth.cli_fleet import convert_all
+        from streamdepth.cli.fleet import convert_all
 
         if failure := convert_all(settings, quiet=quiet):
             raise typer.Exit(next(code for kind, code in EXIT_CODES if issubclass(failure, kind)))
         return
-    from streamdepth.cli_progress import Bar, StatsFile, stream_lines, summary
+    from streamdepth.cli.progress import Bar, StatsFile, stream_lines, summary
 
     stats = StatsFile(settings)
     with (
@@ -286,14 +284,14 @@ def doctor() -> None:
 
 
 _VERBS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Depth": (convert, live, cli_serve.serve, cli_image.image, run),
+    "Depth": (convert, live, serve, image, run),
     "Look first": (probe, models, doctor),
-    "Metres and 3D": (cli_calibrate.calibrate, cli_geometry.volume, cli_geometry.fuse, cli_lerobot.lerobot),
-    "Measure": (cli_bench.bench,),
-    "Models of your own": (cli_export.export, cli_export.quantize),
+    "Metres and 3D": (calibrate, volume, fuse, lerobot),
+    "Measure": (bench,),
+    "Models of your own": (export, quantize),
 }
 for panel, verbs in _VERBS.items():
     for verb in verbs:
         app.command(rich_help_panel=panel)(verb)
-app.add_typer(cli_eval.app, name="eval", rich_help_panel="Measure")
-app.add_typer(cli_train.app, name="train", rich_help_panel="Models of your own")
+app.add_typer(evaluating, name="eval", rich_help_panel="Measure")
+app.add_typer(training, name="train", rich_help_panel="Models of your own")

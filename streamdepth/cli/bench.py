@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from streamdepth import cli_options as o
-from streamdepth.cli_console import JsonOutput, err, out, print_table, settings_from
+from streamdepth.cli import options as o
+from streamdepth.cli.console import JsonOutput, err, out, print_table, settings_from
 
 
 @o.also(o.MODEL, o.COMPILE, o.BATCH)

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from streamdepth import cli_options as o
-from streamdepth.cli_console import err, out, settings_from
+from streamdepth.cli import options as o
+from streamdepth.cli.console import err, out, settings_from
 
 Host = Annotated[
     str | None,
@@ -62,7 +62,7 @@ def serve(
     settings = settings_from({**flags, "web": {k: v for k, v in web.items() if v not in (None, [])}})
     from streamdepth.api import stop_on_interrupt
     from streamdepth.build.web import bind_of, serving
-    from streamdepth.cli_progress import StatsFile, summary
+    from streamdepth.cli.progress import StatsFile, summary
     from streamdepth.web.server import WebServer
 
     report_file = StatsFile(settings)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streamdepth import cli_options as o
-from streamdepth.cli_console import err, out, settings_from
+from streamdepth.cli import options as o
+from streamdepth.cli.console import err, out, settings_from
 from streamdepth.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def fuse(
     settings = settings_from({**flags, "source": source, "smooth": smooth or ("off" if depth else None)})
     from streamdepth import build
     from streamdepth.api import stop_on_interrupt
-    from streamdepth.cli_progress import Bar
+    from streamdepth.cli.progress import Bar
     from streamdepth.metric import length_m
     from streamdepth.sinks.fusion import FusionSink, read_poses
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streamdepth import cli_options as o
-from streamdepth.cli_console import err, settings_from
+from streamdepth.cli import options as o
+from streamdepth.cli.console import err, settings_from
 
 if TYPE_CHECKING:
     from streamdepth.pipeline import Pipeline
@@ -35,7 +35,7 @@ def lerobot(
     """
     flags = {name: value for name, value in locals().items() if name not in ("dataset", "camera")}
     settings = settings_from(flags)
-    from streamdepth.cli_progress import Bar
+    from streamdepth.cli.progress import Bar
     from streamdepth.lerobot import add_depth
 
     with Bar(err, is_quiet=quiet) as bar:

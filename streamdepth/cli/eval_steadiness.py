@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streamdepth import cli_options as o
-from streamdepth.cli_console import JsonOutput, err, out, settings_from
+from streamdepth.cli import options as o
+from streamdepth.cli.console import JsonOutput, err, out, settings_from
 from streamdepth.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _compare_generated(*, noisy: bool, is_quiet: bool) -> list[Row]:
 
 
 def _run(jobs: list[Job], *, noisy: bool, is_quiet: bool) -> list[Row]:
-    from streamdepth.cli_progress import counter
+    from streamdepth.cli.progress import counter
     from streamdepth.evaluation.baselines import Jitter
     from streamdepth.evaluation.steadiness import changed, methods
 

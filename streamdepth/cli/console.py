@@ -55,7 +55,7 @@ def _redact(record: logging.LogRecord) -> bool:
 def settings_from(flags: dict[str, Any]) -> Settings:
     """Settings from a verb's arguments; `--config` and `--set` are applied beneath the flags. Raises ConfigError.
 
-    `more` holds those that came by `cli_options.also`.
+    `more` holds those that came by `options.also`.
     """
     from streamdepth import config  # not needed for --help, and slow to load
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from streamdepth import cli_options as o
-from streamdepth.cli_console import err, out, print_table, settings_from
+from streamdepth.cli import options as o
+from streamdepth.cli.console import err, out, print_table, settings_from
 from streamdepth.errors import ConfigError, EstimatorError, SinkOpenError, SourceLostError
 
 if TYPE_CHECKING:

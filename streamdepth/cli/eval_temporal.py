@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streamdepth import cli_options as o
-from streamdepth.cli_console import JsonOutput, err, out, settings_from
+from streamdepth.cli import options as o
+from streamdepth.cli.console import JsonOutput, err, out, settings_from
 from streamdepth.errors import ConfigError
 from streamdepth.stages import Source, Stabilizer
 from streamdepth.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
@@ -174,7 +174,7 @@ class _Job:
     def estimate(self, *, is_quiet: bool) -> None:
         """Runs the model with its smoothing once; the depth waits on disk for the end of `stack`."""
         from streamdepth import build
-        from streamdepth.cli_progress import counter
+        from streamdepth.cli.progress import counter
         from streamdepth.evaluation.temporal_clip import Clip
         from streamdepth.evaluation.temporal_input import DepthClip, DepthStore
         from streamdepth.pipeline import Pipeline, Stream

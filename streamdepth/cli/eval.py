@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streamdepth import cli_options as o
-from streamdepth.cli_console import JsonOutput, err, out, print_table, settings_from
-from streamdepth.cli_eval_steadiness import steadiness
-from streamdepth.cli_eval_temporal import temporal
+from streamdepth.cli import options as o
+from streamdepth.cli.console import JsonOutput, err, out, print_table, settings_from
+from streamdepth.cli.eval_steadiness import steadiness
+from streamdepth.cli.eval_temporal import temporal
 
 if TYPE_CHECKING:
     from streamdepth.config import Settings
@@ -86,7 +86,7 @@ def _judge(
 ) -> tuple[ModelInfo, list[SetResult]]:
     """One set after the other. What cannot work is known before the model is loaded."""
     from streamdepth import build
-    from streamdepth.cli_progress import counter
+    from streamdepth.cli.progress import counter
     from streamdepth.evaluation.protocol import evaluate_set
 
     for data in sets:

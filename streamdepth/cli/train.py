@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from streamdepth import cli_options as o
-from streamdepth.cli_console import configure, err, out
+from streamdepth.cli import options as o
+from streamdepth.cli.console import configure, err, out
 from streamdepth.errors import ConfigError
 
 if TYPE_CHECKING:

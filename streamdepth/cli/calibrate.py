@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamdepth import cli_options as o
-from streamdepth.cli_console import err, settings_from
+from streamdepth.cli import options as o
+from streamdepth.cli.console import err, settings_from
 
 if TYPE_CHECKING:
     from streamdepth.stages import Source

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from streamdepth import cli_options as o
-from streamdepth.cli_console import err, settings_from
+from streamdepth.cli import options as o
+from streamdepth.cli.console import err, settings_from
 from streamdepth.errors import ConfigError
 
 

@@ -12,8 +12,8 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streamdepth import errors
-from streamdepth.cli_console import err
-from streamdepth.cli_progress import StatsFile
+from streamdepth.cli.console import err
+from streamdepth.cli.progress import StatsFile
 from streamdepth.config import Settings
 from streamdepth.errors import StreamDepthError
 from streamdepth.fleet.manifest import Row

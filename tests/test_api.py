@@ -28,6 +28,7 @@ def picture() -> Image.Image:
 SMALL = {"engine": "torch", "device": "cpu", "size": 64}
 
 
+@pytest.mark.slow
 def test_estimate_takes_a_path_and_a_pil_image(tmp_path: Path, picture: Image.Image) -> None:
     picture.save(tmp_path / "in.png")
     from_path = streamdepth.estimate(tmp_path / "in.png", **SMALL)

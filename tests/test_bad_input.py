@@ -131,6 +131,7 @@ def test_a_folder_that_is_not_there(cli, clip: Path, tmp_path: Path) -> None:
     assert "no folder" in done.err
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
     """A limit on file sizes stands for the disk: the operating system refuses the write in the same place."""
     source = write_video(

@@ -22,6 +22,8 @@ from streamdepth.errors import ModelLoadError, SourceOpenError
 from streamdepth.estimators import catalog
 from streamdepth.estimators.known import published
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

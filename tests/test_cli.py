@@ -144,6 +144,7 @@ def test_models_lists_licences(cli) -> None:
         assert word in done.out
 
 
+@pytest.mark.slow
 def test_doctor_says_what_works(cli) -> None:
     done = cli("doctor")
     assert done.code == 0
@@ -205,6 +206,7 @@ def _wait_for_part(folder: Path) -> None:
 ENDLESS = "lavfi:testsrc2=size=320x240:rate=30"
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_file_that_plays(tmp_path: Path) -> None:
     target = tmp_path / "out.mkv"
     process = _start("convert", ENDLESS, "-o", target, "--engine", "torch", "--size", 64)
@@ -216,6 +218,7 @@ def test_ctrl_c_leaves_a_file_that_plays(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["out.mkv"]
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_the_old_file(tmp_path: Path) -> None:
     target = tmp_path / "out.mkv"
     target.write_text("old")
@@ -254,6 +257,7 @@ def test_ctrl_c_while_the_command_loads_says_so() -> None:
     assert (done.returncode, done.stderr) == (130, "interrupted\n")
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_a_camera_does_not_answer_says_so(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(60)
@@ -267,6 +271,7 @@ def test_ctrl_c_while_a_camera_does_not_answer_says_so(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_ends_at_once_and_leaves_nothing(tmp_path: Path, number: int) -> None:
     code = (

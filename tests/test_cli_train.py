@@ -33,6 +33,7 @@ def test_a_recipe_trains_from_its_file(tmp_path: Path, small: Path, cli: Cli) ->
     assert (tmp_path / "run" / "nano.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_own_pictures_fine_tune_nano_and_the_weights_are_a_model(tmp_path: Path, small: Path, cli: Cli) -> None:
     write_pairs(tmp_path, "mine", count=6)
     run = tmp_path / "run"
@@ -46,6 +47,7 @@ def test_own_pictures_fine_tune_nano_and_the_weights_are_a_model(tmp_path: Path,
     assert done.code == 0, done.err
 
 
+@pytest.mark.slow
 def test_a_large_model_teaches_nano_the_users_videos(tmp_path: Path, small: Path, cli: Cli) -> None:
     videos = [write_video(_made(tmp_path / folder) / "clip.mp4", count=8) for folder in ("a", "b")]
     teacher, run = make_model("depth_anything", tmp_path / "teacher"), tmp_path / "run"

@@ -29,6 +29,8 @@ from streamdepth.fleet.spread import SpreadEstimator
 from streamdepth.testing import SyntheticSource
 from streamdepth.types import DepthKind, Frame, ModelInfo
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("ray")
 FLAGS = ("--size", 64, "--batch", 2, "--quiet")
 

@@ -55,6 +55,7 @@ def test_it_says_what_it_is(estimator: Estimator) -> None:
     assert info.device
 
 
+@pytest.mark.slow
 def test_one_result_per_frame_in_order_whatever_the_sizes(estimator: Estimator) -> None:
     frames = [frame(64, 48), frame(48, 64, 1), frame(64, 48, 2, "b")]
     together = [e.depth for e in estimator.estimate(frames)]

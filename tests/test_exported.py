@@ -22,6 +22,8 @@ from streamdepth.estimators.quantize import Agreement, Quantized, _agreement
 from streamdepth.testing import SyntheticSource
 from streamdepth.types import DepthKind, Frame, Image
 
+pytestmark = pytest.mark.slow
+
 
 def _has(*names: str) -> bool:
     return all(importlib.util.find_spec(name) is not None for name in names)

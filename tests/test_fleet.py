@@ -311,6 +311,7 @@ def test_ctrl_c_leaves_what_is_done_and_nothing_half(cli, videos: Path, monkeypa
     assert [p.name for p in Path("out").rglob("*") if p.suffix == ".mp4"] == ["a.mp4"]
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was(cli, videos: Path, models) -> None:
     write_video(videos / "b/long.mp4", count=600)
     command = ["convert", "videos/**/*.mp4", "-o", "out"]

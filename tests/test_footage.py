@@ -23,6 +23,8 @@ from streamdepth.stabilizers import CutDetector
 from streamdepth.testing import ConstantEstimator
 from streamdepth.types import DepthFrame, DepthKind, Frame
 
+pytestmark = pytest.mark.slow
+
 CLIPS = sorted(
     p for p in Path(os.environ.get("STREAMDEPTH_TEST_DATA", "/nonexistent"), "clips").glob("*") if p.is_file()
 )

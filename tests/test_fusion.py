@@ -17,6 +17,8 @@ from streamdepth.intrinsics import camera_info_text
 from streamdepth.sinks.fusion import FusionSink, read_poses
 from streamdepth.types import DepthFrame, DepthKind, Frame, ModelInfo, StreamInfo
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("trimesh")
 CAMERA = scene.CAMERA.resized(320, 240)
 MODEL = ModelInfo("exact", DepthKind.METRIC)

@@ -73,6 +73,7 @@ def reference(folder: Path, image: Image, size: tuple[int, int]) -> tuple[torch.
     return depth[0, 0], None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in MAKERS if n not in ("chmv2", "dpt_dinov2")])
 def test_every_architecture_gives_what_transformers_gives(
     name: str, folders: dict[str, Path], estimators: dict[str, HuggingFaceEstimator]
@@ -90,6 +91,7 @@ def test_every_architecture_gives_what_transformers_gives(
     assert found.focal_px == (None if focal is None else pytest.approx(focal, rel=1e-3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["chmv2", "dpt_dinov2"])
 @pytest.mark.parametrize("size", [(112, 112), (75, 101)])
 def test_models_that_pad_give_the_pictures_part(
@@ -106,6 +108,7 @@ def test_models_that_pad_give_the_pictures_part(
         assert np.abs(found.depth - wanted.numpy()).max() < 1e-3 * float(wanted.abs().max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_flat_picture_gives_a_finite_map_of_the_right_type(
     name: str, estimators: dict[str, HuggingFaceEstimator]
@@ -119,6 +122,7 @@ def test_a_flat_picture_gives_a_finite_map_of_the_right_type(
     assert estimators[name].info.kind is (DepthKind.METRIC if name in _METRIC else DepthKind.RELATIVE)
 
 
+@pytest.mark.slow
 def test_frames_of_several_sizes_keep_their_order(estimators: dict[str, HuggingFaceEstimator]) -> None:
     estimator = estimators["depth_anything"]
     images = [photograph(60, 80), photograph(80, 60), photograph(60, 80)[::-1], photograph(61, 80)]
@@ -140,6 +144,7 @@ def test_values_that_are_not_finite_are_unknown(
     np.testing.assert_array_equal(found.depth, np.array([[1, np.nan, np.nan]], np.float32))
 
 
+@pytest.mark.slow
 def test_openvino_gives_what_torch_gives(folders: dict[str, Path], estimators: dict[str, HuggingFaceEstimator]) -> None:
     pytest.importorskip("openvino")
     frames = [frame(photograph(75, 101))]
@@ -161,6 +166,7 @@ def test_a_gpu_gives_what_the_cpu_gives(name: str, folders: dict[str, Path]) -> 
         assert np.abs(cpu.depth - gpu.depth).mean() < 0.03 * np.abs(cpu.depth).mean()
 
 
+@pytest.mark.slow
 def test_another_size_is_used_and_rounded(folders: dict[str, Path]) -> None:
     (found,) = HuggingFaceEstimator(str(folders["depth_anything"]), size=50, **_TORCH).estimate(
         [frame(photograph(90, 160))]
@@ -205,6 +211,7 @@ def test_relative_inverse_depth_keeps_its_sign(
     np.testing.assert_array_equal(found.depth, ramp[0].numpy())
 
 
+@pytest.mark.slow
 def test_pickled_weights_need_permission(tmp_path: Path, folders: dict[str, Path]) -> None:
     folder = make_model("dpt", tmp_path, pickled=True)
     with pytest.raises(ModelLoadError, match="--allow-pickle"):
@@ -264,6 +271,7 @@ def test_a_name_that_the_hub_cannot_have_is_unknown() -> None:
         HuggingFaceEstimator("a/b--c")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["prepare", "finish"])
 @pytest.mark.parametrize(
     ("error", "words"),

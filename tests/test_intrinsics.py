@@ -224,6 +224,7 @@ def test_undistorting_nothing_says_so() -> None:
     assert "no distortion is known" in source.notices[0]
 
 
+@pytest.mark.slow
 def test_the_settings_camera_reaches_every_item_and_wins(tmp_path: Path) -> None:
     media.write_video(tmp_path / "a.mp4", count=2)
     items = list(streamdepth.stream(tmp_path / "a.mp4", fov=70, smooth="off"))
@@ -231,6 +232,7 @@ def test_the_settings_camera_reaches_every_item_and_wins(tmp_path: Path) -> None
     assert [item.intrinsics for item in items] == [Intrinsics.from_fov(70, width, height)] * 2
 
 
+@pytest.mark.slow
 def test_a_pictures_camera_comes_with_its_depth() -> None:
     depth = streamdepth.estimate(Image.new("RGB", (64, 48)), fov=50)
     assert depth.intrinsics == Intrinsics.from_fov(50, 64, 48)

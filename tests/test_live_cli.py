@@ -19,6 +19,7 @@ from streamdepth.build.web import patient, serving
 from streamdepth.errors import ConfigError
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_model")
 def test_one_camera_dies_and_the_other_is_recorded_to_its_end(cli, tmp_path: Path) -> None:
     if reason := rtsp_server.missing():
@@ -58,6 +59,7 @@ def test_streams_are_called_by_host_and_path_without_what_is_secret() -> None:
     assert stems(addresses) == names
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_model")
 def test_a_page_begins_with_the_cameras_that_are_there_and_waits_for_the_others() -> None:
     if reason := rtsp_server.missing():
@@ -120,6 +122,7 @@ def until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_model")
 def test_a_camera_that_comes_back_larger_begins_the_next_segment(cli, tmp_path: Path) -> None:
     if reason := rtsp_server.missing():

@@ -2,9 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from streamdepth import build, config
 from streamdepth.testing import ConstantEstimator
 from streamdepth.types import DepthFrame
+
+pytestmark = pytest.mark.slow
 
 
 def _resident_mb() -> float:

@@ -31,6 +31,7 @@ def test_it_says_what_it_is(nano: NanoEstimator) -> None:
     assert (nano.info.name, nano.info.kind, nano.info.engine) == ("nano", DepthKind.RELATIVE, "torch")
 
 
+@pytest.mark.slow
 def test_frames_of_different_sizes_come_back_in_order(nano: NanoEstimator) -> None:
     frames = [frame(64, 48), frame(160, 90), frame(90, 160), frame(64, 48)]
     depths = [e.depth for e in nano.estimate(frames)]
@@ -39,11 +40,13 @@ def test_frames_of_different_sizes_come_back_in_order(nano: NanoEstimator) -> No
     np.testing.assert_allclose(depths[0], depths[3], atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1), (33, 31)])
 def test_any_picture_size_works(nano: NanoEstimator, size: tuple[int, int]) -> None:
     assert np.isfinite(nano.estimate([frame(*size)])[0].depth).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [0, 127, 255])
 def test_a_flat_picture_gives_a_finite_map(nano: NanoEstimator, value: int) -> None:
     assert np.isfinite(nano.estimate([frame(64, 48, value)])[0].depth).all()
@@ -66,6 +69,7 @@ def test_a_very_wide_picture_is_bounded() -> None:
     assert input_size(16384, 1, 224) == (1536, 32)
 
 
+@pytest.mark.slow
 def test_fusing_changes_nothing() -> None:
     x = torch.rand(1, 3, 64, 96) * 2 - 1
     network = load_network()
@@ -75,6 +79,7 @@ def test_fusing_changes_nothing() -> None:
     torch.testing.assert_close(before, after, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_openvino_agrees_with_torch() -> None:
     pytest.importorskip("openvino")
     source = SyntheticSource(count=1, width=320, height=180)

@@ -17,6 +17,8 @@ from streamdepth.sources.network import NetworkSource
 from streamdepth.states import StreamState
 from streamdepth.types import Frame
 
+pytestmark = pytest.mark.slow
+
 LIMIT_SECONDS = 60
 """However busy the machine is."""
 

@@ -104,6 +104,7 @@ def always_too_old(folder: Path, monkeypatch: pytest.MonkeyPatch, *, frames: int
     )
 
 
+@pytest.mark.slow
 def test_a_live_stream_switches_its_model(tmp_path, monkeypatch, caplog: pytest.LogCaptureFixture) -> None:
     """Too old for any model: all sizes are tried, and each is loaded beside the one at work."""
     sizes = []

@@ -19,6 +19,8 @@ from pairs import write_pairs
 from streamdepth.cli import train as cli_train
 from streamdepth.testing import RecordingSink, SyntheticSource
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 

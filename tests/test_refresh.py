@@ -140,6 +140,7 @@ def test_a_cut_is_inferred_at_once() -> None:
     assert [item.frame.index for item in sink.items if item.cut] == [20]
 
 
+@pytest.mark.slow
 def test_a_live_stream_goes_on_while_the_model_computes() -> None:
     """The model's second result is not there before eight more frames have been written."""
     enough = threading.Event()
@@ -183,6 +184,7 @@ def test_a_model_that_fails_beside_the_stream_ends_the_run() -> None:
     assert sink.discarded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refreshed", [False, True])
 @pytest.mark.parametrize("batch", [1, 4])
 def test_two_live_and_two_file_streams_share_one_model(batch: int, refreshed: bool) -> None:

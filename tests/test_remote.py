@@ -234,6 +234,7 @@ def test_what_the_writer_says_is_passed_on(memory: Any) -> None:
     sink.close()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_model")
 def test_a_fleet_on_s3(cli, bucket: Any, clip: Path) -> None:
     for name in ("a.mp4", "more/b.mp4"):

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
 from rerun_server import columns, listening, wait
@@ -19,6 +20,7 @@ ROOT = Path(__file__).parent.parent
 FRAMES = 12
 
 
+@pytest.mark.slow
 def test_a_clip_goes_to_mcap_and_rerun(tmp_path, monkeypatch, cli) -> None:
     monkeypatch.chdir(tmp_path)
     with listening(tmp_path / "got.rrd", tmp_path) as port:

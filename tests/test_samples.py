@@ -39,6 +39,7 @@ def test_truth_is_a_room_in_metres(truth: DepthVideo) -> None:
     assert np.isposinf(first).any()
 
 
+@pytest.mark.slow
 def test_the_built_in_model_sees_the_room_and_the_cut(truth: DepthVideo) -> None:
     """Relative depth is steady within a shot, so a fit per picture is enough to compare it with metres."""
     scores, cuts = [], []

@@ -280,6 +280,7 @@ def test_only_matroska(tmp_path: Path) -> None:
         DepthVideoSink(tmp_path / "d.mkv", far_m=float("inf"))
 
 
+@pytest.mark.slow
 def test_a_frame_leaves_few_bytes_in_memory(tmp_path: Path) -> None:
     """Though the display range moves all the time, in steps small and large."""
     info, items = stream(1, 4, 4)

@@ -35,6 +35,8 @@ from streamdepth.stabilizers import make_stabilizer
 from streamdepth.testing import ConstantEstimator, RecordingSink, SyntheticSource
 from streamdepth.types import DepthFrame
 
+pytestmark = pytest.mark.slow
+
 LIMIT_SECONDS = 20.0
 
 

@@ -198,6 +198,7 @@ def wait_until(done: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
+@pytest.mark.slow
 def test_after_a_kill_every_segment_plays_and_resume_goes_on(endless, tmp_path) -> None:
     for name, *_ in KINDS:
         wait_until((tmp_path / f"cam_000003{Path(name).suffix}").exists)
@@ -350,6 +351,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", folder], check=True)
 
 
+@pytest.mark.slow
 def test_a_disk_that_really_fills_up(cli, quick_model, small_disk) -> None:
     done = cli(
         *("convert", "lavfi:testsrc2=size=320x240:rate=60,noise=alls=100:allf=t", "-o", small_disk / "cam.mp4"),
@@ -401,6 +403,7 @@ def test_how_long_a_segment_is(text, seconds) -> None:
     assert config.make({"segment": text}).segment == seconds
 
 
+@pytest.mark.slow
 def test_a_real_camera_that_comes_back_with_another_size(tmp_path) -> None:
     if missing := rtsp_server.missing():
         pytest.skip(missing)

@@ -165,6 +165,7 @@ def test_a_build_without_windows_says_so(monkeypatch: pytest.MonkeyPatch) -> Non
         check_display()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("xvfb-run") is None, reason="needs xvfb-run, Debian's package xvfb")
 def test_a_real_window_on_a_virtual_screen() -> None:
     program = """

@@ -9,6 +9,8 @@ import pytest
 import rtsp_server
 from soak import soak
 
+pytestmark = pytest.mark.slow
+
 SECONDS = float(os.environ.get("STREAMDEPTH_SOAK_SECONDS", "6"))
 
 

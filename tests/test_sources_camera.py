@@ -212,6 +212,7 @@ def test_a_camera_that_stalls_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(error.__cause__, SourceTimeoutError)
 
 
+@pytest.mark.slow
 def test_a_camera_that_stalls_is_noticed_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeCapture, "fails_after", 2)
     source = CameraSource(0, timeout_seconds=1.5)
@@ -226,6 +227,7 @@ def test_a_camera_that_stalls_is_noticed_and_comes_back(monkeypatch: pytest.Monk
     source.close()
 
 
+@pytest.mark.slow
 def test_a_read_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(camera, "_DRIVER_SECONDS", 0.1)
     release = threading.Event()
@@ -293,6 +295,7 @@ def test_unplugged_and_plugged_in_again(monkeypatch: pytest.MonkeyPatch, devices
     source.close()
 
 
+@pytest.mark.slow
 def test_its_return_is_seen_at_once(monkeypatch: pytest.MonkeyPatch, devices: Path) -> None:
     """However long the wait before the next attempt would be."""
     monkeypatch.setattr(random, "uniform", lambda low, high: 0.0 if high < 1 else 1000.0)

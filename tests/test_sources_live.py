@@ -255,6 +255,7 @@ def test_a_runs_history_is_true() -> None:
     assert states(source) == ["closed", "connecting", "live", "failed"]
 
 
+@pytest.mark.slow
 def test_a_stall_is_noticed_and_passes() -> None:
     """Two intervals and a second without a picture; the timeout, which is longer, has not passed yet."""
     stalled, feed = threading.Event(), Feed(3)

@@ -136,6 +136,7 @@ def test_a_server_that_falls_silent_in_mid_stream_loses_the_stream(web: str) -> 
     assert source.read() is None
 
 
+@pytest.mark.slow
 def test_a_refusal_after_frames_came_loses_the_stream(web: str) -> None:
     source = NetworkSource(f"{web}/unsized/endless.mkv", reconnect_seconds=10)
     source.open()
@@ -267,6 +268,7 @@ def cameras() -> Iterator[rtsp_server.Server]:
         yield server
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "transport"), [("h264", "tcp"), ("h264", "udp"), ("h265", "tcp"), ("h265", "udp"), ("mjpeg", "tcp")]
 )
@@ -299,6 +301,7 @@ def test_rtsp_user_and_password(cameras: rtsp_server.Server, method: str) -> Non
         source.close()
 
 
+@pytest.mark.slow
 def test_a_live_stream_that_ends_comes_back(cameras: rtsp_server.Server) -> None:
     source = NetworkSource(f"{cameras.address}/short", timeout_seconds=2, reconnect_seconds=10)
     source.open()
@@ -316,6 +319,7 @@ def test_no_reconnect_when_told_so(cameras: rtsp_server.Server) -> None:
     assert source.read() is None
 
 
+@pytest.mark.slow
 def test_a_lost_server_is_awaited_and_given_up(cameras: rtsp_server.Server) -> None:
     server = rtsp_server.Server(rtsp_server.free_port())
     server.start()
@@ -332,6 +336,7 @@ def test_a_lost_server_is_awaited_and_given_up(cameras: rtsp_server.Server) -> N
         source.close()
 
 
+@pytest.mark.slow
 def test_close_ends_the_wait_for_a_lost_stream(cameras: rtsp_server.Server) -> None:
     server = rtsp_server.Server(rtsp_server.free_port())
     server.start()

@@ -146,6 +146,7 @@ class TestConformance:
         out = outputs(make_of_same_unit(), [item(0.0, flat(1.0)), item(1 / 30, flat(2.0, (8, 8)))])
         assert (out[1].depth == 2.0).all()
 
+    @pytest.mark.slow
     @settings(max_examples=15, deadline=None)
     @given(st.integers(0, 2**32 - 1), st.sampled_from(list(DepthKind)), st.integers(0, 3))
     def test_the_result_stays_within_the_inputs(self, seed: int, kind: DepthKind, speed: int) -> None:

@@ -17,6 +17,8 @@ from streamdepth.evaluation.generated import Sequence, SequenceSource, sequences
 from streamdepth.stabilizers import CutDetector
 from streamdepth.types import DepthFrame, DepthKind, DepthMap
 
+pytestmark = pytest.mark.slow
+
 SEQUENCES = {sequence.name: sequence for sequence in sequences()}
 
 

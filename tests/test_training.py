@@ -39,6 +39,7 @@ def settings(**changes: Any) -> TrainSettings:
     return make_settings(small | changes)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_imagenet")
 def test_a_run_trains_saves_resumes_and_can_be_used(root: Path) -> None:
     out = root / "run"
@@ -52,6 +53,7 @@ def test_a_run_trains_saves_resumes_and_can_be_used(root: Path) -> None:
     assert (out / "curves.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_imagenet")
 def test_the_same_seed_gives_the_same_losses(root: Path) -> None:
     losses = []
@@ -61,6 +63,7 @@ def test_the_same_seed_gives_the_same_losses(root: Path) -> None:
     assert losses[0] == losses[1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_imagenet")
 def test_a_stopped_run_ends_as_one_that_was_not_stopped(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = settings(steps=4, save_every=2)
@@ -86,6 +89,7 @@ def test_a_foreign_checkpoint_is_refused(root: Path) -> None:
         train(root, root / "run", settings(start="nano"), "cpu")
 
 
+@pytest.mark.slow
 def test_training_learns(root: Path) -> None:
     torch.manual_seed(0)
     network = NanoNetwork()

@@ -251,6 +251,7 @@ class TestPictures:
         assert np.array_equal(codes > 0, np.isfinite(depth))
         assert np.allclose(values[codes > 0], depth[codes > 0])
 
+    @pytest.mark.slow
     def test_a_viewer_that_shows_nothing_gets_two_pictures_and_slows_nobody(self, site: Site) -> None:
         with site.socket(LIVE) as slow, site.socket(LIVE) as quick:
             seen = 0

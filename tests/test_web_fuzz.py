@@ -21,6 +21,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, quick_model: None) -> Iterato
         yield found
 
 
+@pytest.mark.slow
 def test_whatever_is_sent_is_answered_as_described(site: Site) -> None:
     schema = schemathesis.openapi.from_url(f"{site.address}openapi.json", headers=site.headers)
     operations = [found.ok() for found in schema.exclude(path=ENDLESS).get_all_operations()]

@@ -53,6 +53,7 @@ SLOW_CAMERA = """
 """
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not CHROMIUM, reason="no browser; apt-get install chromium"),
     # An exception raised by a signal within Playwright's event loop leaves its clean-up waiting for ever.
     pytest.mark.timeout(240, method="thread"),

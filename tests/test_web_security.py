@@ -392,6 +392,7 @@ class TestListening:
         assert "--browser-camera" in done.err
 
 
+@pytest.mark.slow
 def test_a_viewer_that_sleeps_does_not_hold_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It reads nothing until it is sent no more; that is no error either (the fixtures look at the log)."""
     monkeypatch.setattr(build, "make_estimator", lambda _: ConstantEstimator())

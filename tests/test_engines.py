@@ -189,7 +189,7 @@ def test_two_may_store_the_same_network_at_once(own_cache_folder: Path) -> None:
 
     def save(path: Path) -> None:
         path.write_text("network")
-        barrier.wait(10)
+        barrier.wait(60)
 
     stores = [
         threading.Thread(target=cache.ModelCache("openvino", "tiny", "key").store, args=("8x8", save)) for _ in range(2)
@@ -197,7 +197,7 @@ def test_two_may_store_the_same_network_at_once(own_cache_folder: Path) -> None:
     for thread in stores:
         thread.start()
     for thread in stores:
-        thread.join(20)
+        thread.join(60)
     assert [path.name for path in own_cache_folder.iterdir()] == ["tiny-key-8x8"]
     found = cache.ModelCache("openvino", "tiny", "key").find("8x8")
     assert found is not None
@@ -238,10 +238,12 @@ def test_auto_is_torch_on_a_gpu(tiny: Tiny) -> None:
 @needs_openvino
 def test_what_openvino_cannot_convert_runs_on_torch(caplog: pytest.LogCaptureFixture) -> None:
     engine = make_engine(Inconvertible(), device="cpu", cache_name="inconvertible")
-    torch.testing.assert_close(engine.run(PIXELS)[0], PIXELS.mean(1), atol=1e-6, rtol=0)
+    engine.warm_up(PIXELS)
     assert (engine.name, engine.precision) == ("torch", "float32")
-    assert "could not convert" in engine.reason
     assert "torch is used instead" in caplog.text
+    for _ in range(2):
+        torch.testing.assert_close(engine.run(PIXELS)[0], PIXELS.mean(1), atol=1e-6, rtol=0)
+    assert engine.reason == "openvino could not convert the network"
 
 
 @needs_openvino

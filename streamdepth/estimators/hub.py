@@ -15,7 +15,9 @@ from streamdepth.estimators import catalog
 _log = logging.getLogger(__name__)
 
 _ANSWER_WITHIN_SECONDS = 5.0
-_DESCRIPTIONS = ("config.json", "preprocessor_config.json", "processor_config.json", "README.md")
+_PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+_DESCRIPTIONS = ("README.md", *_PROCESSORS, "config.json")
+"""In the order of their download: with the last, a model in the cache is complete."""
 _SAFE = re.compile(r"model(-\d+-of-\d+)?\.safetensors(\.index\.json)?")
 _PICKLED = re.compile(r"pytorch_model(-\d+-of-\d+)?\.bin(\.index\.json)?")
 _RESTRICTED = re.compile(r"\bnc\b|non-?commercial|amlr|research", re.IGNORECASE)
@@ -62,7 +64,7 @@ def _from_hub(hub_id: str, accept_license: bool, allow_pickle: bool) -> Path:
     try:
         with contextlib.suppress(LocalEntryNotFoundError):
             folder = Path(snapshot_download(hub_id, local_files_only=True))
-            if (folder / "config.json").is_file() and _weights(folder):
+            if _is_complete(folder):
                 return folder
         return _download(hub_id, accept_license, allow_pickle)
     except ModelLoadError:
@@ -87,6 +89,12 @@ def _download(hub_id: str, accept_license: bool, allow_pickle: bool) -> Path:
     for name in (*weights, *(name for name in _DESCRIPTIONS if name in files)):
         path = hf_hub_download(hub_id, name, revision=info.sha)
     return Path(path).parent
+
+
+def _is_complete(folder: Path) -> bool:
+    """Others leave models without their image processor there, whose pictures would be wrong without a word."""
+    has_processor = any((folder / name).is_file() for name in _PROCESSORS)
+    return has_processor and (folder / "config.json").is_file() and bool(_weights(folder))
 
 
 def _weights(folder: Path) -> list[Path]:

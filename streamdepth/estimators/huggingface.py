@@ -70,7 +70,12 @@ def huggingface(
 
 def input_spec(config: Any, processor: dict[str, Any], size: Size | None) -> InputSpec:
     """Of a model with these configurations. size: instead of its own. Raises ModelLoadError and ConfigError."""
-    spec = InputSpec.from_processor(processor, config.model_type)
+    try:
+        spec = InputSpec.from_processor(processor, config.model_type)
+    except (TypeError, ValueError) as error:
+        raise ModelLoadError(
+            f"the settings of the model's image processor are damaged ({error}); download the model again"
+        ) from error
     return spec if size is None else spec.resized(size, _multiple(config, size))
 
 
@@ -142,11 +147,11 @@ def processor_config(folder: Path) -> dict[str, Any]:
         if path.is_file():
             try:
                 found = json.loads(path.read_text(encoding="utf-8"))
-            except ValueError as error:
+                settings = found.get("image_processor", found if name.startswith("pre") else {})
+                if settings:
+                    return dict(settings)
+            except (OSError, ValueError, TypeError, AttributeError) as error:
                 raise ModelLoadError(f"'{path}' is damaged: {error}; download the model again") from error
-            settings = found.get("image_processor", found if name.startswith("pre") else None)
-            if settings:
-                return dict(settings)
     return {}
 
 

@@ -13,6 +13,7 @@ from streamdepth.estimators import catalog
 from streamdepth.estimators.huggingface import Outputs, input_spec, kind_of, load_config, processor_config, quiet
 from streamdepth.estimators.network import Card, Network
 from streamdepth.estimators.preprocess import Size
+from streamdepth.types import DepthKind
 
 _WIDTHS = {"small": (384, 6, 12), "base": (768, 12, 12), "large": (1024, 16, 24)}
 """Hidden size, attention heads, layers of the vision transformers."""
@@ -103,7 +104,7 @@ def _depth_anything(entry: catalog.Entry) -> tuple[Any, dict[str, Any]]:
         neck_hidden_sizes=_NECKS[width],
         fusion_hidden_size=_FUSED[width],
         depth_estimation_type=entry.kind.value,
-        max_depth=80 if "outdoor" in entry.name else 20,
+        max_depth=80 if "outdoor" in entry.name else 20 if entry.kind is DepthKind.METRIC else 1,
     )
     return config, _processor(518, keep_aspect_ratio=True, ensure_multiple_of=14, **_IMAGENET)
 

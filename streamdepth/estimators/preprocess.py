@@ -82,7 +82,10 @@ class InputSpec:
 
     @classmethod
     def from_processor(cls, config: Mapping[str, Any], model_type: str) -> InputSpec:
-        """config: the model's `preprocessor_config.json`. Raises ModelLoadError when it asks for the unknown."""
+        """config: the model's `preprocessor_config.json`.
+
+        Raises ModelLoadError when it asks for the unknown, TypeError or ValueError for what is no setting at all.
+        """
         family = _family(config, model_type)
         c = _DEFAULTS[family] | {key: value for key, value in config.items() if value is not None}
         if c["resample"] not in _RESAMPLING:
@@ -93,8 +96,8 @@ class InputSpec:
             keep_aspect=bool(c.get("keep_aspect_ratio", False)),
             multiple=max(1, round(c.get("ensure_multiple_of", 1))) if c.get("do_resize", True) else 1,
             resampling=_RESAMPLING[c["resample"]],
-            mean=tuple(c["image_mean"]) if normalize else (0.0, 0.0, 0.0),
-            std=tuple(c["image_std"]) if normalize else (1.0, 1.0, 1.0),
+            mean=_three(c["image_mean"]) if normalize else (0.0, 0.0, 0.0),
+            std=_three(c["image_std"]) if normalize else (1.0, 1.0, 1.0),
             rescale=float(c.get("rescale_factor", 1 / 255)) if c.get("do_rescale", True) else 1.0,
         )
         return _specialise(spec, family, c)
@@ -174,6 +177,12 @@ def _family(config: Mapping[str, Any], model_type: str) -> str:
     if family not in _DEFAULTS:
         raise ModelLoadError(f"the model's image processor {name} is not supported; allowed are {', '.join(_DEFAULTS)}")
     return family
+
+
+def _three(values: Any) -> tuple[float, ...]:
+    """Of red, green and blue."""
+    red, green, blue = (float(value) for value in values)
+    return red, green, blue
 
 
 def _height_width(size: Any) -> tuple[int, int]:

@@ -7,6 +7,7 @@ import hashlib
 import logging
 import platform
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,7 @@ _log = logging.getLogger(__name__)
 
 ENGINES = ("auto", "torch", "openvino", "onnx")
 _REDUCED = ("float16", "bfloat16")
+Result = TypeVar("Result")
 
 
 def make_engine(
@@ -124,14 +126,20 @@ class _OrTorch(Delegate):
         self._module, self._asked = module, precision
 
     def start(self, pixels: Tensor) -> Callable[[], Outputs]:
+        return self._done(lambda: self._engine.start(pixels))
+
+    def warm_up(self, pixels: Tensor) -> None:
+        self._done(lambda: self._engine.warm_up(pixels))
+
+    def _done(self, work: Callable[[], Result]) -> Result:
         try:
-            begun = self._engine.start(pixels)
+            result = work()
         except ModelLoadError as error:
             _log.warning("%s; torch is used instead", error)
-            failed = self._engine.name
             precision = "auto" if self._asked == "float16" else self._asked
-            self._use(TorchEngine(self._module, device="cpu", precision=precision))
-            self.reason = f"{failed} could not convert the network"
-            return self._engine.start(pixels)
+            torch_engine = TorchEngine(self._module, device="cpu", precision=precision)
+            torch_engine.reason = f"{self._engine.name} could not convert the network"
+            self._use(torch_engine)
+            return work()
         self._show()
-        return begun
+        return result

@@ -101,6 +101,15 @@ class TestConformance:
         for frame, o in zip(frames, out, strict=True):
             np.testing.assert_array_equal(frame.image, o.frame.image)
 
+    @pytest.mark.parametrize("size", [(1, 1), (640, 20), (960, 150), (150, 960)])
+    def test_pictures_of_any_shape(self, make_of_same_unit, size: tuple[int, int]) -> None:
+        """OpenCV's flow ends the process on low, wide pictures, if they are given to it."""
+        rng = np.random.default_rng(0)
+        pictures = [rng.integers(0, 256, (size[1], size[0], 3), np.uint8) for _ in range(4)]
+        out = outputs(make_of_same_unit(), [item(i / 30, ramp(), p) for i, p in enumerate(pictures)])
+        assert all(np.isfinite(o.depth).all() for o in out)
+        assert len(out) == len(pictures)
+
     @pytest.mark.parametrize("kind", DepthKind)
     def test_constant_in_constant_out(self, make_of_same_unit, kind: DepthKind) -> None:
         rng = np.random.default_rng(0)

@@ -51,6 +51,26 @@ def with_raw(
     return [(image, c, d) for (image, d), c in zip(frames, cheat(depths), strict=True)]
 
 
+@pytest.mark.parametrize("size", [(1, 1), (640, 3), (640, 20), (20, 640)])
+def test_pictures_of_any_shape(size: tuple[int, int]) -> None:
+    """OpenCV's flow ends the process on low, wide pictures, if they are given to it."""
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 256, (size[1], size[0], 3), np.uint8) for _ in range(3)]
+    score = score_clip([Sample(p, rng.random(p.shape[:2], np.float32)) for p in pictures])
+    assert score.result["known"] == 1
+
+
+def test_a_shot_of_which_nothing_is_known_does_not_hide_the_others() -> None:
+    frames = with_raw(lambda d: noisy(d, 0.01), scene())
+    known = [Sample(image, depth, raw) for image, depth, raw in frames]
+    unknown = [Sample(image, np.full_like(raw, np.nan), np.full_like(raw, np.nan)) for image, _, raw in frames[:3]]
+    alone = score_clip(known, same_unit=True).result
+    after = score_clip([*known, unknown[0]._replace(cut=True), *unknown[1:]], same_unit=True).result
+    for name in ("flow_warped_error", "ghosting", "lag_frames", "edge_retention"):
+        assert after[name] == alone[name], name  # and so no NaN
+    assert math.isnan(after["cut_recovery_frames"])
+
+
 def test_exact_depth_is_perfect() -> None:
     frames = with_raw(lambda d: d, scene())
     assert flow_warped_error((i, d) for i, d, _ in frames) < 2e-3

@@ -19,6 +19,8 @@ Map = TypeVar("Map", DepthMap, Image)
 
 LONGEST_SIDE_PX = 640
 """Motion is measured on pictures no larger than this."""
+_SHORTEST_SIDE_PX = 32
+"""Of wide and of tiny pictures, which are stretched: on lower ones OpenCV's flow reads beyond its memory."""
 _MOST_COLOUR_CHANGE = float(np.log(2) / 50)
 """exp(-50 c) > 0.5, where c is the squared change of colour, summed over the channels of 0 to 1."""
 
@@ -68,9 +70,9 @@ class MotionEstimator:
 
 
 def working_size(width: int, height: int) -> tuple[int, int]:
-    """(width, height) at which motion is measured: that of the picture, at most LONGEST_SIDE_PX."""
+    """(width, height) at which motion is measured: that of the picture, within both limits."""
     share = min(1.0, LONGEST_SIDE_PX / max(width, height))
-    return max(1, round(width * share)), max(1, round(height * share))
+    return max(_SHORTEST_SIDE_PX, round(width * share)), max(_SHORTEST_SIDE_PX, round(height * share))
 
 
 def warp(map: Map, flow: Flow) -> Map:

@@ -6,6 +6,7 @@ error over time is worthless without these: a frozen or blurred result is perfec
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -158,7 +159,7 @@ class EdgeRetention(Measure[float]):
 
 @dataclass(slots=True)
 class CutRecovery(Measure[float]):
-    """See `cut_recovery`. The mean over all shots but the first `skip`, which no cut begins."""
+    """See `cut_recovery`. The mean over all shots but the first `skip`, which no cut begins, and those without raw."""
 
     skip: int = 1
     _shot: list[float] = field(default_factory=list)
@@ -172,7 +173,7 @@ class CutRecovery(Measure[float]):
     def end_shot(self, width: float) -> None:
         if self.skip:
             self.skip -= 1
-        elif self._shot:
+        elif self._shot and not math.isnan(width):
             near = np.flatnonzero(np.array(self._shot) <= _RECOVERED * width)
             self._mean.add(float(near[0]) if near.size else len(self._shot), 1)
         self._shot.clear()

@@ -172,7 +172,9 @@ class Mean:
     weight: float = 0.0
 
     def add(self, total: float, weight: float) -> None:
-        self.total, self.weight = self.total + total, self.weight + weight
+        """Nothing without weight, where a total may be NaN: a shot of which nothing is known must not hide the rest."""
+        if weight:
+            self.total, self.weight = self.total + total, self.weight + weight
 
     @property
     def value(self) -> float:

@@ -22,6 +22,8 @@ GAP_SECONDS = 0.5
 """After a longer gap, or when the picture's size changes, nothing before counts any more."""
 LONGEST_SIDE_PX = 160
 """Motion is measured on pictures of this size: finer flow made depth no steadier, and costs more than the network."""
+_SHORTEST_SIDE_PX = 32
+"""Of wide and of tiny pictures, which are stretched: on lower ones OpenCV's flow reads beyond its memory."""
 _STILL_PX = 0.05
 """Slower is standing still: what stands still is not resampled, and so not blurred."""
 _BRIGHTNESS = 25.0
@@ -113,7 +115,7 @@ class MotionTracker:
 def small_size(width: int, height: int) -> tuple[int, int]:
     """(width, height) of the picture on which motion is measured."""
     share = min(1.0, LONGEST_SIDE_PX / max(width, height))
-    return max(16, round(width * share)), max(16, round(height * share))
+    return max(_SHORTEST_SIDE_PX, round(width * share)), max(_SHORTEST_SIDE_PX, round(height * share))
 
 
 def where(flow: Flow, shape: tuple[int, ...], out: Flow | None = None) -> Flow:

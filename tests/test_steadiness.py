@@ -10,7 +10,7 @@ from PIL import Image as Pillow
 from test_stabilizers import item, outputs, ramp
 from typer.testing import CliRunner
 
-from streamdepth.cli import app
+from streamdepth.cli.app import app
 from streamdepth.errors import ConfigError
 from streamdepth.evaluation.baselines import Jitter, LookAheadMinMax, PerFramePercentiles, PixelAverage
 from streamdepth.evaluation.generated import Sequence, SequenceSource, sequences

@@ -74,9 +74,9 @@ class FrameBuffer(Generic[T]):
     def take(self, most: int = 1, *, fill: bool = False, within: float | None = None) -> list[T]:
         """Waits for a first item, then takes up to `most` that are there: one of each lane in turn, then again.
 
-        With `fill`, waits for `most` items unless a lane holds all it can. An empty list means that every lane is
-        closed and drained (`is_over`), or that nothing came `within` seconds. Raises the error that closed a lane,
-        once, when that lane is drained.
+        With `fill`, waits for `most` items unless a lane holds all it can. An empty list means that all is over
+        (`is_over`), or that nothing came `within` seconds. Raises the error that closed a lane, once, when that lane is
+        drained.
         """
         deadline = None if within is None else time.monotonic() + within
         with self._changed:
@@ -84,7 +84,7 @@ class FrameBuffer(Generic[T]):
                 self._raise_error()
                 ready = sum(len(lane.items) for lane in self._lanes)
                 is_late = deadline is not None and time.monotonic() >= deadline
-                if ready >= most or self.is_over or is_late or (ready and not (fill and self._can_grow())):
+                if ready >= most or self.is_closed or is_late or (ready and not (fill and self._can_grow())):
                     taken = [self._pop() for _ in range(min(most, ready))]
                     self._changed.notify_all()
                     return taken
@@ -97,13 +97,19 @@ class FrameBuffer(Generic[T]):
             self._changed.notify_all()
 
     @property
-    def is_over(self) -> bool:
+    def is_closed(self) -> bool:
         """Every lane is closed; what is left can still be taken."""
         with self._changed:
             return all(lane.closed for lane in self._lanes)
 
+    @property
+    def is_over(self) -> bool:
+        """Every lane is closed, and nothing is left to be taken or raised."""
+        with self._changed:
+            return self.is_closed and not any(lane.items or lane.error for lane in self._lanes)
+
     def _can_grow(self) -> bool:
-        return not any(lane.is_full for lane in self._lanes) and not all(lane.closed for lane in self._lanes)
+        return not any(lane.is_full for lane in self._lanes) and not self.is_closed
 
     def _raise_error(self) -> None:
         for lane in self._lanes:

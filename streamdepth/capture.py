@@ -12,7 +12,7 @@ from streamdepth.errors import ConfigError
 from streamdepth.redact import redact_text
 from streamdepth.states import StateChange, StreamState
 from streamdepth.stats import Stats
-from streamdepth.streams import Stream
+from streamdepth.streams import Captured, Stream
 from streamdepth.types import Frame
 
 _log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Capture:
         self._check()
         return True
 
-    def run(self, put: Callable[[Frame], bool], ready: threading.Event) -> None:
+    def run(self, put: Callable[[Captured], bool], ready: threading.Event) -> None:
         """Reads until the end, a limit, or until `put` does not take a frame. Raises SourceError.
 
         A live stream begins when the model is `ready`: what passes by before that is let go, so that its first frame is
@@ -76,7 +76,8 @@ class Capture:
                 return
             self._count += 1
             self._stats.count("read", lane=self.lane)
-            if not put(frame):
+            assert self.stream.info is not None
+            if not put(Captured(self.lane, frame, self.stream.info)):
                 self._stats.count("stopped", lane=self.lane)
                 return
 

@@ -15,18 +15,17 @@ from streamdepth.outlet import Item
 from streamdepth.outlets import Outlets
 from streamdepth.stages import Estimator
 from streamdepth.stats import Stats
-from streamdepth.streams import Stream, StreamEnd
-from streamdepth.types import DepthFrame, Estimate, Frame, Intrinsics, StreamInfo
+from streamdepth.streams import Captured, Stream, StreamEnd
+from streamdepth.types import DepthFrame, Estimate, Intrinsics, StreamInfo
 
-Inbox = FrameBuffer[tuple[int, Frame]]
-"""Frames with the number of their stream."""
+Inbox = FrameBuffer[Captured]
 
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
     """What the model works on."""
 
-    frames: Sequence[tuple[int, Frame]]
+    taken: Sequence[Captured]
     began: float
     wait: Callable[[], list[Estimate]]
 
@@ -62,6 +61,7 @@ class Inference:
         self._free_at = 0.0
         self._sizes: list[tuple[int, int] | None] = [None] * len(streams)
         self._infos: list[StreamInfo | None] = [None] * len(streams)
+        """Of the frames that the stabilizers were given last."""
         self._under_way = Counter[int]()
         self._ending: set[int] = set()
         self._over: set[int] = set()
@@ -104,12 +104,12 @@ class Inference:
         if not taken:
             return None
         began = time.monotonic()
-        for lane, frame in taken:
-            self._under_way[lane] += 1
-            self._stats.time("wait", began - frame.captured_at)
-        return _Batch(taken, began, self.estimator.start([frame for _, frame in taken]))
+        for captured in taken:
+            self._under_way[captured.lane] += 1
+            self._stats.time("wait", began - captured.frame.captured_at)
+        return _Batch(taken, began, self.estimator.start([captured.frame for captured in taken]))
 
-    def _take(self, most: int, within: float | None = None) -> list[tuple[int, Frame]]:
+    def _take(self, most: int, within: float | None = None) -> list[Captured]:
         while True:
             try:
                 return self._inbox.take(most, fill=not self._is_timely, within=within)
@@ -147,14 +147,15 @@ class Inference:
         return estimates
 
     def _hand_on(self, batch: _Batch, estimates: Sequence[Estimate]) -> None:
-        for (lane, frame), estimate in zip(batch.frames, estimates, strict=True):
-            self._under_way[lane] -= 1
-            self._try(lane, partial(self._forget_other_size, lane, frame))
-            self._push(lane, partial(self._result, lane, frame, estimate))
+        for captured, estimate in zip(batch.taken, estimates, strict=True):
+            self._under_way[captured.lane] -= 1
+            self._try(captured.lane, partial(self._forget_other_size, captured))
+            self._push(captured, partial(self._result, captured, estimate))
         self._end_idle()
 
-    def _push(self, lane: int, make: Callable[[], DepthFrame]) -> None:
+    def _push(self, captured: Captured, make: Callable[[], DepthFrame]) -> None:
         """Steadies what `make` gives and hands it on."""
+        lane = captured.lane
         if lane in self._over:
             self._stats.count("stopped", lane=lane)
         self._try(lane, lambda: self._emit(lane, self.streams[lane].stabilizer.push(make())))
@@ -172,35 +173,31 @@ class Inference:
             self._failed(lane, error)
             self._end(lane, error)
 
-    def _forget_other_size(self, lane: int, frame: Frame) -> None:
+    def _forget_other_size(self, captured: Captured) -> None:
         """Pictures of another size are another view: nothing that was learnt before holds."""
+        lane, frame = captured.lane, captured.frame
         before, self._sizes[lane] = self._sizes[lane], frame.size
         if before is not None and before != frame.size:
             self._flush(lane)
             self.streams[lane].stabilizer.reset()
             self.estimator.reset(frame.stream)
+        self._infos[lane] = captured.info
 
-    def _result(self, lane: int, frame: Frame, estimate: Estimate) -> DepthFrame:
-        info, focal_px = self._info(lane, frame), estimate.focal_px
-        intrinsics = info.intrinsics if info else None
+    def _result(self, captured: Captured, estimate: Estimate) -> DepthFrame:
+        frame, info, focal_px = captured.frame, captured.info, estimate.focal_px
+        intrinsics = info.intrinsics if (info.width, info.height) == frame.size else None
         if intrinsics is None and focal_px is not None and 0 < focal_px < math.inf:
             intrinsics = Intrinsics.from_focal(focal_px, *frame.size)
         return DepthFrame(frame, estimate.depth, self.model.kind, intrinsics=intrinsics)
-
-    def _info(self, lane: int, frame: Frame) -> StreamInfo | None:
-        """The facts of the stream that fit the frame, which is older than a change of size while it is on its way."""
-        for info in (self.streams[lane].info, self._infos[lane]):
-            if info is not None and (info.width, info.height) == frame.size:
-                self._infos[lane] = info
-                return info
-        return None
 
     def _emit(self, lane: int, results: Iterable[DepthFrame]) -> None:
         """One by one, so that what a stabilizer has held back on disk does not gather in memory."""
         for result in self._timed(results):
             if result.cut:
                 self.estimator.reset(result.frame.stream)
-            if not self._outlets.put(Item(lane, result)):
+            info = self._infos[lane]
+            assert info is not None
+            if not self._outlets.put(Item(lane, result, info)):
                 self._stats.count("stopped", lane=lane)
 
     def _timed(self, results: Iterable[DepthFrame]) -> Iterator[DepthFrame]:

@@ -25,10 +25,11 @@ _IDLE_SECONDS, _LOOK_SECONDS = 0.05, 0.5
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One result and the number of its stream."""
+    """One result, the number of its stream, and what held of that when the frame was read."""
 
     lane: int
     result: DepthFrame
+    info: StreamInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Told:
     """A stream's sink has failed, and so has the stream."""
     ended: Callable[[int, Callable[[], None]], None] = lambda _lane, complete: complete()
     """A stream is over: lets its sinks be completed, which may take long and must not keep the others waiting."""
-    opened: Callable[[Stream, Sink], None] = lambda _stream, _sink: None
+    opened: Callable[[int, StreamInfo, Sink], None] = lambda _lane, _info, _sink: None
     """A stream is here: opens its sink."""
 
 
@@ -85,9 +86,10 @@ class Outlet:
         Raises SinkOpenError.
         """
         for lane, stream in enumerate(self._streams):
-            self._known[lane] = stream.info
-            for sink in self._sinks[lane] if stream.info else ():
-                self._told.opened(stream, sink)
+            if (info := stream.info) is not None:
+                self._known[lane] = info
+                for sink in self._sinks[lane]:
+                    self._told.opened(lane, info, sink)
 
     def drain(self) -> None:
         """Writes what comes until the buffer is over. Raises the error that closed it."""
@@ -103,7 +105,7 @@ class Outlet:
             if self._has_viewers:
                 self._tell_stalls()
             if not items:
-                if self.buffer.is_over and not len(self.buffer):
+                if self.buffer.is_over:
                     return
                 self._idle()
 
@@ -112,25 +114,20 @@ class Outlet:
         if item.lane not in self._over:
             self._tell_change(item)
             self._each(item.lane, lambda sink: sink.write(item.result))
-            if self._has_viewers:
-                self._last[item.lane] = item.result
         if item.lane in self._over:
             self._told.unwanted(item.lane)
-        else:
-            self._told.written(item, time.monotonic() - began)
+            return
+        if self._has_viewers:
+            self._last[item.lane] = item.result
+        self._told.written(item, time.monotonic() - began)
 
     def _tell_change(self, item: Item) -> None:
-        """Once the first picture of the new size is here: those on their way before it are of the old one."""
-        info = self._streams[item.lane].info
-        if info is None or info is self._known[item.lane]:
-            return None
-        if self._known[item.lane] is None:
-            self._known[item.lane] = info
-            return self._each(item.lane, lambda sink: self._told.opened(self._streams[item.lane], sink))
-        if item.result.frame.size == (info.width, info.height):
-            self._known[item.lane] = info
-            self._each(item.lane, lambda sink: sink.changed(info))
-        return None
+        lane, info = item.lane, item.info
+        known, self._known[lane] = self._known[lane], info
+        if known is None:
+            self._each(lane, lambda sink: self._told.opened(lane, info, sink))
+        elif known is not info:
+            self._each(lane, lambda sink: sink.changed(info))
 
     def _tell_stalls(self) -> None:
         now = time.monotonic()

@@ -29,7 +29,7 @@ from streamdepth.stages import Estimator, Sink
 from streamdepth.states import StateChange
 from streamdepth.stats import Report, Stats
 from streamdepth.streams import Stream, StreamEnd
-from streamdepth.types import DepthFrame, DepthKind, ModelInfo
+from streamdepth.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 
 __all__ = ["JOIN_SECONDS", "Pipeline", "Stream"]
 
@@ -171,9 +171,9 @@ class Pipeline:
         self._model = self.estimator.info
         self._outlets.open()
 
-    def _open_sink(self, stream: Stream, sink: Sink) -> None:
-        assert stream.info is not None
-        sink.open(stream.info, replace(self._model, kind=stream.stabilizer.kind_of(self._model.kind)))
+    def _open_sink(self, lane: int, info: StreamInfo, sink: Sink) -> None:
+        kind = self.streams[lane].stabilizer.kind_of(self._model.kind)
+        sink.open(info, replace(self._model, kind=kind))
 
     def _open_source(self, capture: Capture) -> None:
         """One of several that cannot be opened leaves the others alone."""
@@ -243,7 +243,7 @@ class Pipeline:
                 return
             self._settle(lane)
         assert self._inference is not None
-        capture.run(lambda frame: self._inbox.put((lane, frame), lane), self._inference.ready)
+        capture.run(lambda captured: self._inbox.put(captured, lane), self._inference.ready)
 
     def _stream_failed(self, lane: int, error: Exception) -> None:
         """One of its sinks or its stabilizer has."""

@@ -13,7 +13,7 @@ from streamdepth.inference import Inbox, Inference
 from streamdepth.outlets import Outlets
 from streamdepth.stages import Carrier, Estimator
 from streamdepth.stats import Stats
-from streamdepth.streams import Stream
+from streamdepth.streams import Captured, Stream
 from streamdepth.types import DepthFrame, Estimate, Frame
 
 _EPSILON = 1e-6
@@ -29,9 +29,9 @@ class Schedule:
 
     def wants(self, seconds: float) -> bool:
         """seconds: the frame's, on the source's clock. Asked once per frame, in order."""
-        if self.hz is None:
+        if (hz := self.hz) is None:  # another thread may change it at any time
             return True
-        slot = math.floor(seconds * self.hz + _EPSILON)
+        slot = math.floor(seconds * hz + _EPSILON)
         is_new, self._slot = slot != self._slot, slot
         return is_new
 
@@ -106,22 +106,23 @@ class RefreshedInference(Inference):
         try:
             self._warm_up()
             while taken := self._take(most=1):
-                self._pass(*taken[0])
+                self._pass(taken[0])
             self._receive()
             self._end_all()
         finally:
             self._jobs.close()
 
-    def _pass(self, lane: int, frame: Frame) -> None:
-        self._stats.time("wait", time.monotonic() - frame.captured_at)
+    def _pass(self, captured: Captured) -> None:
+        lane = captured.lane
+        self._stats.time("wait", time.monotonic() - captured.frame.captured_at)
         self._receive(within=0.0)
-        self._try(lane, partial(self._follow, lane, frame))
+        self._try(lane, partial(self._follow, captured))
         self._refresh(lane)
-        self._push(lane, partial(self._carried, lane, frame))
+        self._push(captured, partial(self._carried, captured))
 
-    def _follow(self, lane: int, frame: Frame) -> None:
-        own = self._lanes[lane]
-        self._forget_other_size(lane, frame)
+    def _follow(self, captured: Captured) -> None:
+        own, frame = self._lanes[captured.lane], captured.frame
+        self._forget_other_size(captured)
         own.can_carry = own.carrier.advance(frame)
         if own.schedule.wants(frame.time) or own.wanted or not own.can_carry:
             own.wanted = frame
@@ -160,12 +161,12 @@ class RefreshedInference(Inference):
                 self._try(lane, partial(self._lanes[lane].carrier.settle, estimate.depth))
                 self._lanes[lane].estimate = estimate
 
-    def _carried(self, lane: int, frame: Frame) -> DepthFrame:
-        own = self._lanes[lane]
+    def _carried(self, captured: Captured) -> DepthFrame:
+        own = self._lanes[captured.lane]
         carried = own.carrier.carried()
         assert carried is not None
         assert own.estimate is not None
         depth, age = carried
         if age > 0:
             self._stats.count("carried")
-        return replace(self._result(lane, frame, replace(own.estimate, depth=depth)), age=age)
+        return replace(self._result(captured, replace(own.estimate, depth=depth)), age=age)

@@ -239,7 +239,7 @@ class Sink(ABC):
         return 0
 
     def stalled(self, last: DepthFrame, seconds: float) -> None:
-        """The stream is stalled or lost: nothing newer than `last` for so long. Told about once a second.
+        """The stream is stalled or lost: nothing newer than `last` for so long. Told about twice a second.
 
         For what shows pictures to people; it is no frame to store or pass on. Raises SinkWriteError.
         """

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from streamdepth.stages import Carrier, Sink, Source, Stabilizer
-from streamdepth.types import StreamInfo
+from streamdepth.types import Frame, StreamInfo
 
 
 class StreamEnd(Exception):  # noqa: N818 - an end, not always an error
@@ -15,6 +15,17 @@ class StreamEnd(Exception):  # noqa: N818 - an end, not always an error
     def __init__(self, lane: int, error: BaseException | None = None) -> None:
         super().__init__(lane, error)
         self.lane, self.error = lane, error
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A frame on its way to the model."""
+
+    lane: int
+    """The number of its stream."""
+    frame: Frame
+    info: StreamInfo
+    """What held of the stream when the frame was read: by the time it comes out, that may have changed."""
 
 
 @dataclass(slots=True)

@@ -19,11 +19,13 @@ class FakeCapture:
     fails_after: ClassVar[int | None] = None
     unplugged: ClassVar[bool] = False
     gray: ClassVar[bool] = False
+    usual: ClassVar[tuple[int, int]] = (640, 480)
+    """Its size where none is asked for."""
     alive: ClassVar[int] = 0
 
     def __init__(self, index: int | str, backend: int = 0) -> None:
         self._index, self._open = index, index in self.present
-        self._size, self._fourcc, self._fps, self._reads = (640, 480), "YUYV", 30.0, 0
+        self._size, self._fourcc, self._fps, self._reads = self.usual, "YUYV", 30.0, 0
         FakeCapture.alive += 1
 
     def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name

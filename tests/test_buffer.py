@@ -63,6 +63,18 @@ def test_an_error_comes_after_the_items_before_it_as_the_same_object_and_once() 
     assert buffer.take() == []
 
 
+def test_it_is_over_once_nothing_is_left_to_be_taken_or_raised() -> None:
+    buffer: FrameBuffer[int] = FrameBuffer(Policy(3))
+    buffer.put(1)
+    buffer.close(ValueError("lost"))
+    assert (buffer.is_closed, buffer.is_over) == (True, False)
+    buffer.take()
+    assert not buffer.is_over
+    with pytest.raises(ValueError, match="lost"):
+        buffer.take()
+    assert buffer.is_over
+
+
 def test_one_lanes_error_leaves_the_others() -> None:
     buffer: FrameBuffer[int] = FrameBuffer(Policy(3), Policy(3))
     buffer.close(ValueError("lost"), lane=0)

@@ -13,7 +13,7 @@ import pytest
 from streamdepth.pipeline import Pipeline, Stream
 from streamdepth.stabilizers import make_stabilizer
 from streamdepth.testing import ConstantEstimator, RecordingSink, SyntheticSource
-from streamdepth.types import Estimate, Frame, Intrinsics, StreamInfo
+from streamdepth.types import DepthFrame, Estimate, Frame, Intrinsics, StreamInfo
 
 
 class Asynchronous(ConstantEstimator):
@@ -137,6 +137,42 @@ def test_frames_on_their_way_while_the_size_changes_keep_the_camera_of_their_own
     Pipeline([stream], Waiting()).run()
     seen = {(item.frame.size[0], item.intrinsics and item.intrinsics.width) for item in sink.items}
     assert seen == {(64, 64), (96, 96)}
+
+
+def test_a_sink_hears_of_every_size_though_it_has_changed_again_by_then() -> None:
+    """The second frame, of another size than those around it, is at the model until the third has been read."""
+    sizes, infos, begun = [(64, 48), (96, 64), (64, 48)], list[StreamInfo](), list[int]()
+
+    class Turning(SyntheticSource):
+        def read(self) -> Frame | None:
+            wait_until(lambda: len(begun) == self.index)
+            self.width, self.height = sizes[min(self.index, 2)]
+            return super().read()
+
+        def renewed(self) -> StreamInfo | None:
+            infos.append(StreamInfo(self.name, self.width, self.height, is_live=True, time_base=Fraction(1, 30)))
+            return infos[-1]
+
+    class Waiting(ConstantEstimator):
+        def estimate(self, frames: Sequence[Frame]) -> list[Estimate]:
+            begun.append(frames[0].index)
+            if begun[-1] == 1:
+                wait_until(lambda: len(infos) == 3 and stream.info is infos[-1])
+            return super().estimate(frames)
+
+    class Hearing(RecordingSink):
+        def changed(self, info: StreamInfo) -> None:
+            self.info = info
+
+        def write(self, item: DepthFrame) -> None:
+            assert self.info is not None
+            assert (self.info.width, self.info.height) == item.frame.size
+            super().write(item)
+
+    sink = Hearing()
+    stream = Stream(Turning(count=3, is_live=True), make_stabilizer("off"), [sink])
+    Pipeline([stream], Waiting()).run()
+    assert [item.frame.size for item in sink.items] == sizes
 
 
 def wait_until(condition: Callable[[], object]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from streamdepth.errors import ConfigError, InferenceError, SinkWriteError, SourceLostError, SourceOpenError
+from streamdepth.outlet import Outlet, Told
 from streamdepth.pipeline import Pipeline, Stream
 from streamdepth.stabilizers import Chain, FlowCarrier, make_stabilizer
 from streamdepth.states import StreamState
@@ -520,6 +521,20 @@ def test_a_sink_that_fails_to_close_leaves_the_others_closed() -> None:
         Pipeline(streams, ConstantEstimator()).run()
     assert other.closed
     assert not any(s.source.is_open for s in streams)
+
+
+def test_an_error_that_comes_as_a_viewer_has_just_waited_in_vain_is_raised() -> None:
+    outlet = Outlet([_stream()], [[RecordingSink(may_skip=True)]], Told())
+    take = outlet.buffer.take
+
+    def taken_just_before(**how):
+        items = take(**how)
+        outlet.buffer.close(InferenceError("at last"))
+        return items
+
+    outlet.buffer.take = taken_just_before
+    with pytest.raises(InferenceError, match="at last"):
+        outlet.drain()
 
 
 def test_a_failing_preview_leaves_the_recorder() -> None:

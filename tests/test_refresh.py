@@ -47,6 +47,14 @@ def test_the_first_frame_of_each_slot_is_wanted() -> None:
     assert [uneven.wants(t) for t in (0.1, 0.2, 0.9, 0.95, 1.0, 3.0)] == [True, False, True, False, True, True]
 
 
+def test_a_rate_that_is_changed_on_another_thread_while_it_is_asked_for() -> None:
+    class Changing(Schedule):
+        rates = iter([5.0, None])
+        hz = property(lambda self: next(self.rates), lambda self, _: None)  # type: ignore[assignment]
+
+    assert Changing(5).wants(0.0)
+
+
 def test_late_depth_is_carried_to_where_the_picture_has_moved() -> None:
     carrier = FlowCarrier()
     assert not carrier.advance(_texture(0))

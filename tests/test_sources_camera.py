@@ -295,6 +295,21 @@ def test_unplugged_and_plugged_in_again(monkeypatch: pytest.MonkeyPatch, devices
     source.close()
 
 
+def test_a_camera_that_changes_its_size_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = CameraSource(0)
+    source.open()
+    assert source.read() is not None
+    assert source._feed is not None
+    monkeypatch.setattr(FakeCapture, "usual", (1280, 720))
+    source._feed._capture._size = (1280, 720)
+    while (news := source.renewed()) is None:
+        frame = source.read()
+        assert frame is not None
+    assert (news.width, news.height) == frame.size == (1280, 720)
+    assert "another size" in source.states.changes[-2].reason
+    source.close()
+
+
 @pytest.mark.slow
 def test_its_return_is_seen_at_once(monkeypatch: pytest.MonkeyPatch, devices: Path) -> None:
     """However long the wait before the next attempt would be."""

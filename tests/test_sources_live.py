@@ -274,6 +274,26 @@ def test_a_stall_is_noticed_and_passes() -> None:
     source.close()
 
 
+def test_an_error_that_comes_as_a_stall_is_noticed_is_raised(released: threading.Event) -> None:
+    source = Scripted(Feed(then=lambda: released.wait(60)))  # type: ignore[arg-type,return-value]
+    source.open()
+    read(source, 3)
+    assert source._reader is not None
+    pictures = source._reader._pictures
+    take = pictures.take
+
+    def taken_just_before(**how: float) -> list[Picture]:
+        items = take(**how)
+        pictures.close(SourceLostError("the picture cannot be painted"))
+        released.set()
+        return items
+
+    pictures.take = taken_just_before  # type: ignore[method-assign,assignment]
+    with pytest.raises(SourceLostError, match="cannot be painted"):
+        source.read()
+    assert source.reconnects == 0
+
+
 def test_a_reader_that_hangs_is_left_behind_and_counted(released: threading.Event) -> None:
     hung = Feed(then=lambda: released.wait(60))  # type: ignore[arg-type,return-value]
     source = Scripted(hung, Feed(10))

@@ -214,6 +214,9 @@ class Capture:
         except SourceError as error:
             self.failure = error
             return None
+        if image.shape[1::-1] != self.size:
+            self.failure = SourceLostError(f"{self._name} gives pictures of another size now")
+            return None
         now = time.monotonic()
         return Picture(image, round((now - self._started) / _TICK), _TICK, now)
 

@@ -160,7 +160,7 @@ class LiveSource(TimedSource, Generic[F]):
         reader, self._reader = self._reader, None
         feed, self._feed = self._feed, None
         # One that hangs has had its grace, while it was waited for.
-        if reader is not None and not reader.leave(_GRACE_SECONDS if reader.is_over else 0.0):
+        if reader is not None and not reader.leave(_GRACE_SECONDS if reader.is_ending else 0.0):
             self.states.note_abandoned()
         if feed is not None:
             self._settle(feed)

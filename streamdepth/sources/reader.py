@@ -54,9 +54,14 @@ class Reader(Generic[F]):
         return taken[0] if taken else None
 
     @property
+    def is_ending(self) -> bool:
+        """The feed has ended, failed or was interrupted: the thread ends soon."""
+        return self._pictures.is_closed
+
+    @property
     def is_over(self) -> bool:
-        """The feed has ended, or was interrupted."""
-        return self._pictures.is_over and not len(self._pictures)
+        """So it is, and all that came before was read."""
+        return self._pictures.is_over
 
     def interrupt(self) -> None:
         """Ends every wait for it, on any thread."""

@@ -22,6 +22,7 @@ from streamdepth.pipeline import Pipeline
 from streamdepth.stabilizers import MetricFit, Reference
 from streamdepth.stages import Estimator
 from streamdepth.stats import Report
+from streamdepth.stats_file import StatsFile
 from streamdepth.types import DepthFrame, DepthKind, DepthMap, Frame, Image, Intrinsics
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def stream(source: str | int | Path, model: str = "nano", **settings: Any) -> It
     """
     chosen = config.make({"source": str(source), "model": model, **settings})
     with build.pipeline(chosen) as pipeline:
-        if any(stream.sinks for stream in pipeline.streams):
+        if chosen.stats or any(stream.sinks for stream in pipeline.streams):
             raise ConfigError("stream() yields frames and writes nothing; use convert() for outputs")
         yield from pipeline.frames()
 
@@ -145,8 +146,12 @@ def convert(src: str | int | Path, dst: str | Path, model: str = "nano", **setti
     settings: any of `streamdepth.config.Settings`. Raises StreamDepthError as the stages do.
     """
     chosen = config.make({"source": str(src), "output": dst, "model": model, **settings})
+    stats = StatsFile(chosen)
     with build.pipeline(chosen) as pipeline, stop_on_interrupt(pipeline):
-        return pipeline.run()
+        try:
+            return pipeline.run()
+        finally:
+            stats.write(pipeline.report())
 
 
 @contextmanager

@@ -1,11 +1,14 @@
 """Names with a number in them: %06d stands for the index of a frame, or the number of a segment.
 
-The first such field of a name counts; any other `%` means itself.
+The first such field of a name counts; any other `%` means itself. What has no such field gets a number where its name
+is taken.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 _FIELD = re.compile(r"%0?\d*d")
@@ -50,3 +53,9 @@ def next_number(pattern: Path) -> int:
     name = re.compile(rf"{re.escape(before)}(\d+){re.escape(after or '')}(?:\..+)?")
     found = (name.fullmatch(path.name) for path in pattern.parent.iterdir())
     return max((int(match[1]) + 1 for match in found if match), default=0)
+
+
+def first_free(name: str, taken: Collection[str], sign: str = "_") -> str:
+    """`name`; where that is taken, with `sign` and a number behind it, NAME_2, NAME_3 and on."""
+    names = itertools.chain([name], (f"{name}{sign}{n}" for n in itertools.count(2)))
+    return next(free for free in names if free not in taken)

@@ -12,8 +12,7 @@ from streamdepth.config import Settings
 from streamdepth.edges import with_edges
 from streamdepth.errors import ConfigError
 from streamdepth.render import check_look, render
-from streamdepth.sinks.images import SUFFIXES as SUFFIXES_OF_DEPTH
-from streamdepth.sinks.images import check_picture, write_depth_picture
+from streamdepth.sinks.images import DEPTH_PICTURES, check_picture, write_depth_picture
 from streamdepth.sinks.models import SUFFIXES, Shape, check_model, words_about, write_model
 from streamdepth.sinks.output import check_apart, check_output, complete_file
 from streamdepth.types import DepthFrame
@@ -56,7 +55,7 @@ def _outputs(settings: Settings) -> list[tuple[Path, Shape | None]]:
     found: list[tuple[Path, Shape | None]] = []
     if settings.output:
         suffix = settings.output.suffix.lower()
-        allowed = [*SUFFIXES_OF_DEPTH, *LOOKS, *chain.from_iterable(SUFFIXES.values())]
+        allowed = [*DEPTH_PICTURES, *LOOKS, *chain.from_iterable(SUFFIXES.values())]
         if suffix not in allowed:
             raise ConfigError(f"cannot tell what to write from '{settings.output}'; use one of {' '.join(allowed)}")
         shapes = [shape for shape, suffixes in SUFFIXES.items() if suffix in suffixes]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 
@@ -10,9 +11,9 @@ from media import write_video
 from PIL import Image
 
 import streamdepth
-from streamdepth import ConfigError, DepthKind, SourceOpenError, build
+from streamdepth import ConfigError, DepthKind, InferenceError, SinkOpenError, SourceOpenError, build
 from streamdepth.api import Depth
-from streamdepth.testing import ConstantEstimator
+from streamdepth.testing import ConstantEstimator, FailingEstimator
 
 
 @pytest.fixture
@@ -77,6 +78,23 @@ def test_convert_returns_a_report_and_works_off_the_main_thread(clip: Path, tmp_
     assert (tmp_path / "o.mp4").exists()
 
 
+def test_convert_keeps_the_report_however_it_ends(clip: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(build, "make_estimator", lambda _: FailingEstimator(after=5))
+    with pytest.raises(InferenceError):
+        streamdepth.convert(clip, tmp_path / "o.mp4", stats=tmp_path / "s.json")
+    assert json.loads((tmp_path / "s.json").read_text())["inferred"] == 5
+    with pytest.raises(SinkOpenError, match="exists already"):
+        streamdepth.convert(clip, tmp_path / "o.mp4", stats=tmp_path / "s.json")
+    monkeypatch.setattr(build, "make_estimator", lambda _: ConstantEstimator())
+    report = streamdepth.convert(clip, tmp_path / "o.mp4", stats=tmp_path / "s.json", overwrite=True)
+    assert json.loads((tmp_path / "s.json").read_text())["written"] == report.written == 12
+
+
+def test_a_cluster_is_for_the_command_line(clip: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="only the command line"):
+        streamdepth.convert(clip, tmp_path / "o.mp4", cluster="auto")
+
+
 def test_mistakes_are_the_trees_errors(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="did you mean 'smooth'"):
         streamdepth.convert("a.mp4", tmp_path / "o.mp4", smoth="off")
@@ -87,7 +105,8 @@ def test_mistakes_are_the_trees_errors(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "output", [{"depth_out": "d.mkv"}, {"points": "%06d.ply"}, {"mesh": "%06d.glb"}, {"ply_every": 3}]
+    "output",
+    [{"depth_out": "d.mkv"}, {"points": "%06d.ply"}, {"mesh": "%06d.glb"}, {"ply_every": 3}, {"stats": "s.json"}],
 )
 def test_stream_refuses_outputs(clip: Path, output: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=r"use convert\(\)"):

@@ -68,7 +68,9 @@ MAY_IMPORT = {
     | {"sinks", "sources", "stabilizers", "streams", "switching", "web"},
     "fleet": STAGES | {"build", "config", "estimators", "numbered", "remote", "sinks", "stats"},
     "lerobot": STAGES | {"build", "config", "pipeline", "sinks"},
-    "api": STAGES | {"build", "config", "intrinsics", "pipeline", "stats", "render", "sources", "stabilizers"},
+    "stats_file": BASE | {"config", "sinks", "stats"},
+    "api": STAGES
+    | {"build", "config", "intrinsics", "pipeline", "stats", "stats_file", "render", "sources", "stabilizers"},
     "picture": BASE | {"api", "config", "edges", "render", "sinks"},
     "doctor": BASE | {"estimators", "sources", "sinks", "testing"},
     "bench": STAGES | {"build", "config", "estimators", "stats"},

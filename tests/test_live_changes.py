@@ -175,19 +175,11 @@ class TestSwitchedEstimator:
         assert "broken on purpose" in caplog.text
 
     def test_a_run_that_is_given_up_leaves_no_model_open(self) -> None:
-        wanted, made = [24], list[Sized]()
-
-        def load(size: int) -> Estimator:
-            made.append(Sized(size))
-            return made[-1]
-
-        estimator = SwitchedEstimator(lambda: wanted[0], load)
-        frame = a_frame()
-        estimator.estimate([frame])
-        wanted[0] = 48
-        estimator.estimate([frame])
+        may_load = threading.Event()
+        may_load.set()
+        estimator, made = on_its_way_to_another(may_load)
         wait_until(lambda: len(made) == 2 and not estimator._is_loading)
-        estimator.start([frame])
+        estimator.start([a_frame()])
         assert estimator.current == 48
         assert not made[0].closed
         estimator.close()
@@ -195,19 +187,8 @@ class TestSwitchedEstimator:
 
     def test_a_model_that_comes_after_the_end_is_closed(self, monkeypatch, caplog: pytest.LogCaptureFixture) -> None:
         monkeypatch.setattr("streamdepth.switching.CLOSE_SECONDS", 0.1)
-        wanted, made, may_load = [24], list[Sized](), threading.Event()
-
-        def load(size: int) -> Estimator:
-            if size == 48:
-                assert may_load.wait(30)
-            made.append(Sized(size))
-            return made[-1]
-
-        estimator = SwitchedEstimator(lambda: wanted[0], load)
-        frame = a_frame()
-        estimator.estimate([frame])
-        wanted[0] = 48
-        estimator.estimate([frame])
+        may_load = threading.Event()
+        estimator, made = on_its_way_to_another(may_load)
         estimator.close()
         may_load.set()
         wait_until(lambda: len(made) == 2 and made[1].closed)
@@ -233,6 +214,22 @@ class TestSwitchedEstimator:
             wait_until(lambda: served.estimator.estimate([frame])[0].depth.shape[0] == 32)
             assert served.model.value.size == 32
             assert served.model_failures == []
+
+
+def on_its_way_to_another(may_load: threading.Event) -> tuple[SwitchedEstimator[int], list[Sized]]:
+    """A model of size 24 that is being exchanged for one of size 48, and those that are loaded."""
+    wanted, made = [24], list[Sized]()
+
+    def load(size: int) -> Estimator:
+        assert size == 24 or may_load.wait(30)
+        made.append(Sized(size))
+        return made[-1]
+
+    estimator = SwitchedEstimator(lambda: wanted[0], load)
+    estimator.estimate([a_frame()])
+    wanted[0] = 48
+    estimator.estimate([a_frame()])
+    return estimator, made
 
 
 def a_frame() -> Frame:

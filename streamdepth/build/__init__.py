@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from streamdepth.build.describe import describe
 from streamdepth.build.models import lazy_estimator, make_estimator, make_network, make_network_estimator
-from streamdepth.build.naming import DEPTH_PICTURES, named, stems
+from streamdepth.build.naming import named, stems
 from streamdepth.build.outputs import check_names, make_folder, make_recorders, make_sinks
 from streamdepth.build.pace import keep_pace, make_pace, make_paced
 from streamdepth.build.references import make_reference
@@ -22,7 +22,6 @@ from streamdepth.states import StateChange
 from streamdepth.types import DepthFrame
 
 __all__ = [
-    "DEPTH_PICTURES",
     "describe",
     "is_file",
     "is_picture",
@@ -53,6 +52,8 @@ def pipeline(
     """
     if not settings.source:
         raise ConfigError("no source was given; name a camera's number, a file, a folder or a URL")
+    if settings.cluster and estimator is None:
+        raise ConfigError("only the command line shares work on a cluster; leave cluster out")
     check_names(settings)
     streams = [_make_stream(address, name, settings) for address, name in named(settings)]
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from streamdepth.build.look import look_of
-from streamdepth.build.naming import DEPTH_PICTURES
 from streamdepth.config import VIRTUAL_CAMERA, Settings
 from streamdepth.errors import ConfigError
 from streamdepth.redact import redact
+from streamdepth.sinks.images import DEPTH_PICTURES
 from streamdepth.stages import Sink
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -10,9 +9,8 @@ from urllib.parse import urlsplit
 
 from streamdepth.config import Settings
 from streamdepth.errors import ConfigError
+from streamdepth.numbered import first_free
 
-DEPTH_PICTURES = (".png", ".exr", ".npz")
-"""How the names of pictures end that hold depth."""
 _LONGEST = 80
 
 
@@ -39,8 +37,7 @@ def stems(addresses: Sequence[str]) -> list[str]:
     found: list[str] = []
     for address in addresses:
         stem = re.sub(r"\W+", "_", _called(address)).strip("_")[:_LONGEST] or "stream"
-        numbered = (stem if n == 1 else f"{stem}_{n}" for n in itertools.count(1))
-        found.append(next(name for name in numbered if name not in found))
+        found.append(first_free(stem, found))
     return found
 
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from streamdepth import remote
 from streamdepth.build.live_outputs import make_pushes, recorded
 from streamdepth.build.look import look_of
-from streamdepth.build.naming import DEPTH_PICTURES, stems
+from streamdepth.build.naming import stems
 from streamdepth.build.robots import ROBOT_FILES, make_publisher, make_robot_file
 from streamdepth.config import Settings
 from streamdepth.errors import ConfigError, SinkOpenError
+from streamdepth.sinks.images import DEPTH_PICTURES
 from streamdepth.sinks.output import check_apart
 from streamdepth.sinks.temporary import sidecar_of
 from streamdepth.stages import Sink

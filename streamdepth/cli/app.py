@@ -73,7 +73,8 @@ def _run(settings: Settings, quiet: bool) -> None:
         if failure := convert_all(settings, quiet=quiet):
             raise typer.Exit(next(code for kind, code in EXIT_CODES if issubclass(failure, kind)))
         return
-    from streamdepth.cli.progress import Bar, StatsFile, stream_lines, summary
+    from streamdepth.cli.progress import Bar, stream_lines, summary
+    from streamdepth.stats_file import StatsFile
 
     stats = StatsFile(settings)
     with (

@@ -13,12 +13,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streamdepth import errors
 from streamdepth.cli.console import err
-from streamdepth.cli.progress import StatsFile
 from streamdepth.config import Settings
 from streamdepth.errors import StreamDepthError
 from streamdepth.fleet.manifest import Row
 from streamdepth.fleet.run import Summary, Task, run
 from streamdepth.fleet.shared import on_cluster
+from streamdepth.stats_file import StatsFile
 
 _SHOWN_SECONDS = 0.1
 

@@ -1,20 +1,15 @@
-"""What the command line shows and keeps of a run: a progress bar, a summary, the report as a file."""
+"""What the command line shows of a run: a progress bar and a summary."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from streamdepth.config import Settings
 from streamdepth.pipeline import Pipeline
-from streamdepth.sinks.output import check_output, complete_file
 from streamdepth.stats import Report
 
 
@@ -53,38 +48,6 @@ def counter(console: Console, total: int, *, is_quiet: bool) -> Iterator[Callabl
     with Progress(*columns, console=console, disable=is_quiet or not console.is_terminal, transient=True) as progress:
         task = progress.add_task("pictures", total=total)
         yield lambda: progress.advance(task)
-
-
-class StatsFile:
-    """The report as a JSON file, where `--stats` asks for one. Replaces that of a run that has read nothing.
-
-    Raises SinkOpenError at once when it could not be written.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._path = settings.stats
-        self._overwrite = settings.overwrite or (self._path is not None and _is_of_nothing(self._path))
-        if self._path:
-            check_output(self._path, overwrite=self._overwrite)
-
-    def write(self, report: Report) -> None:
-        """Raises SinkError."""
-        self.write_facts(report.as_json())
-
-    def write_facts(self, facts: dict[str, Any]) -> None:
-        """Raises SinkError."""
-        if self._path is None:
-            return
-        with complete_file(self._path, overwrite=self._overwrite) as temporary:
-            temporary.write_text(json.dumps(facts, indent=2) + "\n")
-
-
-def _is_of_nothing(path: Path) -> bool:
-    try:
-        facts = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return False
-    return isinstance(facts, dict) and facts.get("read") == 0 and "streams" in facts
 
 
 def stream_lines(report: Report) -> list[str]:

@@ -62,7 +62,8 @@ def serve(
     settings = settings_from({**flags, "web": {k: v for k, v in web.items() if v not in (None, [])}})
     from streamdepth.api import stop_on_interrupt
     from streamdepth.build.web import bind_of, serving
-    from streamdepth.cli.progress import StatsFile, summary
+    from streamdepth.cli.progress import summary
+    from streamdepth.stats_file import StatsFile
     from streamdepth.web.server import WebServer
 
     report_file = StatsFile(settings)

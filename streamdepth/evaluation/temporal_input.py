@@ -19,9 +19,9 @@ from streamdepth.evaluation.temporal_truth import Pose
 from streamdepth.sinks.depth_codes import decode_linear16, encode_linear16
 from streamdepth.sinks.depth_facts import TAG
 from streamdepth.sinks.depth_reader import DepthVideo
+from streamdepth.sinks.images import DEPTH_PICTURES
 from streamdepth.types import DepthKind, DepthMap, Intrinsics
 
-DEPTH_PICTURES = (".png", ".npz", ".exr")
 _MOST_COLOUR = 24
 """Of 255: how far apart the channels of a gray video may lie, for the sake of its compression."""
 

@@ -16,7 +16,7 @@ from typing import Any
 from streamdepth import build, remote
 from streamdepth.config import Settings
 from streamdepth.errors import ConfigError, SourceOpenError
-from streamdepth.numbered import numbered_files
+from streamdepth.numbered import first_free, numbered_files
 from streamdepth.redact import redact
 
 VIDEO_SUFFIXES = (
@@ -145,8 +145,7 @@ def _is_there(address: str) -> bool:
 def _name_of_missing(source: str, taken: Collection[str]) -> str:
     """It will have no outputs, and needs no folder: only its failure is told under this name."""
     name = _whole(source).strip("/").replace("/", "_")
-    numbered = (name if n == 1 else f"{name}_{n}" for n in itertools.count(1))
-    return next(free for free in numbered if free not in taken)
+    return first_free(name, taken)
 
 
 def _in_folder(address: str) -> str:

@@ -216,5 +216,5 @@ _WRITERS: dict[str, Callable[[Path, DepthMap, DepthKind, dict[str, str]], tuple[
     ".exr": _write_exr,
     ".npz": _write_npz,
 }
-SUFFIXES = tuple(_WRITERS)
+DEPTH_PICTURES = tuple(_WRITERS)
 """How the names of pictures end that hold depth."""

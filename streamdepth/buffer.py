@@ -42,6 +42,12 @@ class _Lane(Generic[T]):
     def is_full(self) -> bool:
         return len(self.items) >= self.policy.size
 
+    def pop_error(self) -> BaseException:
+        """An error that is also a variable where it is raised holds itself, by its traceback."""
+        assert self.error is not None
+        error, self.error = self.error, None
+        return error
+
 
 class FrameBuffer(Generic[T]):
     """A bounded queue with one lane per stream.
@@ -114,8 +120,7 @@ class FrameBuffer(Generic[T]):
     def _raise_error(self) -> None:
         for lane in self._lanes:
             if lane.error is not None and not lane.items:
-                error, lane.error = lane.error, None
-                raise error
+                raise lane.pop_error()
 
     def _pop(self) -> T:
         while not self._lanes[self._next].items:
@@ -162,20 +167,11 @@ class Worker:
     """Owns one thread that runs `work`; `done` is called at its end, with its exception or None, whatever happens."""
 
     def __init__(self, name: str, work: Callable[[], None], done: Callable[[BaseException | None], None]) -> None:
-        self._work, self._done = work, done
-        self._thread = threading.Thread(target=self._run, name=f"streamdepth {name}", daemon=True)
+        # Only the thread holds `work` and `done`, and lets go of them at its end: mostly they hold this worker.
+        self._thread = threading.Thread(target=_run, args=(work, done), name=f"streamdepth {name}", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
-
-    def _run(self) -> None:
-        error: BaseException | None = None
-        try:
-            self._work()
-        except BaseException as caught:
-            error = caught
-        finally:
-            self._done(error)
 
     def has_ended(self, deadline: float) -> bool:
         """Waits until `deadline` on the monotonic clock. True where it has not begun, too."""
@@ -192,6 +188,15 @@ class Worker:
         """Waits until `deadline` on the monotonic clock. Raises StuckThreadError past it."""
         if not self.has_ended(deadline):
             raise StuckThreadError(f"the thread '{self._thread.name}' did not end in time and was left behind")
+
+
+def _run(work: Callable[[], None], done: Callable[[BaseException | None], None]) -> None:
+    try:
+        work()
+    except BaseException as error:
+        done(error)
+    else:
+        done(None)
 
 
 class Workers:

@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from errno import EPERM, ETIMEDOUT
+from errno import EPERM
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -138,12 +138,12 @@ def _is_sized(track: Track) -> bool:
 
 def connect(address: Address, notice: Callable[[str], None], max_side_px: int) -> Connection:
     """Opens it. Raises SourceOpenError and SourceTimeoutError; what libav said is their cause."""
-    began, timeout = time.monotonic(), address.timeout_seconds
+    began = time.monotonic()
     try:
         container = av.open(
             address.url,
             options=address.options(),
-            timeout=(timeout, address.silence_seconds),
+            timeout=(address.timeout_seconds, address.silence_seconds),
             metadata_errors="replace",
         )
         track = Track(
@@ -155,13 +155,8 @@ def connect(address: Address, notice: Callable[[str], None], max_side_px: int) -
             patience_seconds=address.silence_seconds,
         )
         return Connection(track)
-    except FFmpegError as error:
-        # RTSP calls it invalid data when a server stays silent.
-        silent = time.monotonic() - began >= timeout and isinstance(error, av_error.InvalidDataError)
-        told = av_error.ExitError(ETIMEDOUT, "no answer") if silent else error
-        raise _explained(address, told) from without_secrets(error)
-    except ValueError as error:
-        raise _explained(address, error) from without_secrets(error)
+    except (FFmpegError, ValueError) as error:
+        raise _explained(address, error, time.monotonic() - began) from without_secrets(error)
 
 
 def is_final(error: Exception, times: int) -> bool:
@@ -174,8 +169,10 @@ def is_refused(error: Exception | None) -> bool:
     return isinstance(error, av_error.ConnectionRefusedError)
 
 
-def _explained(address: Address, error: Exception) -> SourceError:
-    if isinstance(error, _TIMEOUTS):
+def _explained(address: Address, error: Exception, after_seconds: float) -> SourceError:
+    # RTSP calls it invalid data when a server stays silent.
+    is_silent = isinstance(error, av_error.InvalidDataError) and after_seconds >= address.timeout_seconds
+    if is_silent or isinstance(error, _TIMEOUTS):
         return SourceTimeoutError(
             f"{address.name} did not answer within {address.timeout_seconds:g} seconds; check the address and the "
             "network, or allow more time"

@@ -302,8 +302,9 @@ class LiveSource(TimedSource, Generic[F]):
 
 
 def _cause(error: SourceError) -> Exception:
-    """What a library said, where one did."""
-    return error.__cause__ if isinstance(error.__cause__, Exception) else error
+    """What a library said, where one did; without its traceback, which would hold who remembers it."""
+    cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+    return cause.with_traceback(None)
 
 
 def _is_other_rate(new: Fraction | None, old: Fraction | None) -> bool:

@@ -10,6 +10,7 @@ from typing import cast
 import av
 import numpy as np
 import numpy.typing as npt
+from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from streamdepth.sources import hdr
@@ -171,7 +172,8 @@ def colours(frame: av.VideoFrame) -> tuple[Colorspace | None, ColorRange | None]
 
 def display_matrix(frame: av.VideoFrame) -> Matrix | None:
     """How decoded (x, y) map to shown (x, y), or None when as decoded."""
-    data = frame.side_data.get("DISPLAYMATRIX")
+    # `frame.side_data` is kept by its frame and holds it: such a frame would live until the garbage collector runs.
+    data = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]  # its stub leaves __init__ out
     return None if data is None else np.frombuffer(cast(bytes, data), np.int32).reshape(3, 3)[:2, :2]
 
 

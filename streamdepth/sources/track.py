@@ -53,6 +53,7 @@ class Track(Pictures):
             painter = Painter(announce, name, self.stream.sample_aspect_ratio)
             super().__init__(self._decoded(), name, painter, announce, max_side_px=max_side_px)
         except BaseException:
+            self.failure = None  # where it is what is raised, its traceback holds this track
             container.close()
             raise
         self.time_base = self.stream.time_base or self.time_base
@@ -91,10 +92,11 @@ class Track(Pictures):
             try:
                 yield from self._demux()
                 return
+            # Its traceback would hold this track, and so the decoder, until the garbage collector runs.
             except InvalidDataError as error:
-                failure = error
+                failure = error.with_traceback(None)
             except (FFmpegError, ValueError) as error:
-                failure = error
+                failure = error.with_traceback(None)
                 break
         self.failure = failure
         yield None

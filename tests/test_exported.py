@@ -84,6 +84,14 @@ def test_the_engine_exports_once_and_again_when_its_cache_is_damaged(
 
 
 @needs_onnx
+def test_only_a_few_sizes_stay_in_memory(tiny: Tiny) -> None:
+    engine = OnnxEngine(tiny, device="cpu", cache_name="tiny")
+    for width in (16, 24, 32, 40, 48, 16):
+        assert engine.run(torch.zeros(1, 3, 16, width))[0].shape == (1, 16, width)
+    assert list(engine._sessions) == [(16, 32), (16, 40), (16, 48), (16, 16)]
+
+
+@needs_onnx
 def test_wrong_settings_of_the_engine_are_refused(tiny: Tiny) -> None:
     with pytest.raises(ConfigError, match="no CUDA"):
         pick_providers("cuda")

@@ -18,6 +18,9 @@ from streamdepth.types import Image
 
 Outputs = tuple[Tensor, ...]
 
+SIZES_KEPT = 4
+"""Networks that are made for one input size each stay in memory for so many sizes, those used last."""
+
 
 class EngineOptions(TypedDict, total=False):
     """What `make_engine` takes besides the network."""

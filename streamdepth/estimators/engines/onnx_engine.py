@@ -7,6 +7,7 @@ import logging
 import shutil
 import tempfile
 import warnings
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from streamdepth.errors import ConfigError, InferenceError, ModelLoadError
-from streamdepth.estimators.engines import Engine, Outputs, import_package
+from streamdepth.estimators.engines import SIZES_KEPT, Engine, Outputs, import_package
 from streamdepth.estimators.engines.cache import ModelCache, cache_folder, fingerprint
 
 _log = logging.getLogger(__name__)
@@ -143,16 +144,20 @@ class OnnxEngine(OnnxRuntime):
         self._module: nn.Module | None = module.eval().to("cpu", torch.float32)
         key = fingerprint(module, f"onnx {import_onnx('onnx').__version__} {_OPSET}")
         self._cache = ModelCache("onnx", cache_name, key, "model.onnx")
-        self._sessions: dict[tuple[int, int], Any] = {}
+        self._sessions: OrderedDict[tuple[int, int], Any] = OrderedDict()
 
     def run(self, pixels: Tensor) -> Outputs:
         if self._module is None:
             raise InferenceError("the engine was closed; make a new one")
         height, width = pixels.shape[-2:]
-        if (height, width) not in self._sessions:
+        size = (height, width)
+        if size not in self._sessions:
             on_gpu = len(self._providers) > 1
-            self._sessions[height, width] = self._session(len(pixels) if on_gpu else 1, height, width)
-        return self._infer(self._sessions[height, width], pixels)
+            self._sessions[size] = self._session(len(pixels) if on_gpu else 1, height, width)
+            if len(self._sessions) > SIZES_KEPT:
+                self._sessions.popitem(last=False)
+        self._sessions.move_to_end(size)
+        return self._infer(self._sessions[size], pixels)
 
     def _session(self, batch: int, height: int, width: int) -> Any:
         module, key = self._module, f"{batch}x{width}x{height}"

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from streamdepth.errors import ConfigError, InferenceError, ModelLoadError
-from streamdepth.estimators.engines import Engine, Outputs, import_package
+from streamdepth.estimators.engines import SIZES_KEPT, Engine, Outputs, import_package
 from streamdepth.estimators.engines.cache import ModelCache, fingerprint
 
 _log = logging.getLogger(__name__)
@@ -28,7 +28,6 @@ _HINTS = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 _NAMES = {hint: name for name, hint in _HINTS.items()}
 _CAPABILITIES = {"float32": "FP32", "float16": "FP16", "bfloat16": "BF16"}
 _WEIGHTED = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData", "MatMul")
-_SIZES_KEPT = 4
 
 
 def is_installed() -> bool:
@@ -153,7 +152,7 @@ class OpenVinoEngine(OpenVinoRuntime):
         size = (height, width)
         if size not in self._compiled:
             self._compiled[size] = self._load(height, width)
-            if len(self._compiled) > _SIZES_KEPT:
+            if len(self._compiled) > SIZES_KEPT:
                 self._free.pop(self._compiled.popitem(last=False)[1], None)
         self._compiled.move_to_end(size)
         return self._compiled[size]

@@ -7,8 +7,9 @@ them each episode lies, meta/info.json what the cameras are, meta/stats.json wha
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -22,7 +23,7 @@ from streamdepth.errors import ConfigError, MissingDependencyError, SinkWriteErr
 from streamdepth.pipeline import Pipeline
 from streamdepth.sinks.lerobot_video import LARGEST_CODE, PIXEL_FORMAT, Quantizer, feature
 from streamdepth.sinks.output import PendingFolder, av_path, complete_file
-from streamdepth.sinks.temporary import sidecar_of
+from streamdepth.sinks.temporary import lock, remove_folders_left, sidecar_of
 from streamdepth.stages import Estimator, Stabilizer
 from streamdepth.types import DepthFrame, DepthKind
 
@@ -47,17 +48,31 @@ class Episode:
 
 
 class DataSet:
-    """A data set on disk, of version 3. Raises SourceOpenError where it is none, ConfigError for an unknown camera."""
+    """A data set on disk, of version 3.
+
+    Raises SourceOpenError where it is none or damaged, ConfigError for an unknown camera.
+    """
 
     def __init__(self, root: Path, camera: str) -> None:
         self.root, self.camera = root, camera
         self.info = self._read_info()
-        cameras = [key for key, value in self.info["features"].items() if value.get("dtype") == "video"]
-        if camera not in cameras:
-            raise ConfigError(f"'{root}' has no camera {camera!r} in videos; it has {', '.join(cameras) or 'none'}")
-        self.tables = _tables(root / "meta" / "episodes")
+        self.tables: dict[Path, pa.Table]
         """Of the episodes, by file."""
+        self.episodes: list[Episode]
+        try:
+            self._read()
+        except (LookupError, ValueError, TypeError, AttributeError) as error:
+            raise SourceOpenError(f"'{root}' is damaged: {error} is missing or wrong in its folder meta") from error
+
+    def _read(self) -> None:
+        cameras = [key for key, value in self.info["features"].items() if value.get("dtype") == "video"]
+        if self.camera not in cameras:
+            has = ", ".join(cameras) or "none"
+            raise ConfigError(f"'{self.root}' has no camera {self.camera!r} in videos; it has {has}")
+        self.tables = _tables(self.root / "meta" / "episodes")
         self.episodes = sorted(self._episodes(), key=lambda episode: (episode.file, episode.first))
+        for file in self.files:
+            self.video(self.camera, file)
 
     def _read_info(self) -> dict[str, Any]:
         path = self.root / "meta" / "info.json"
@@ -81,9 +96,12 @@ class DataSet:
                 yield Episode(row["episode_index"], file, round(row[f"{prefix}/from_timestamp"] * fps), row["length"])
 
     def video(self, camera: str, file: tuple[int, int], root: Path | None = None) -> Path:
-        """Where a file of that camera lies, in the data set or in a folder like it."""
-        template = self.info.get("video_path") or _VIDEOS
-        return (root or self.root) / template.format(video_key=camera, chunk_index=file[0], file_index=file[1])
+        """Where a file of that camera lies, in the data set or in a folder like it. Raises SourceOpenError."""
+        template, root = self.info.get("video_path") or _VIDEOS, root or self.root
+        path = root / template.format(video_key=camera, chunk_index=file[0], file_index=file[1])
+        if not Path(os.path.abspath(path)).is_relative_to(os.path.abspath(root)):  # data sets come from strangers
+            raise SourceOpenError(f"'{self.root}' says that its videos lie at '{path}', outside of its folder")
+        return path
 
     @property
     def files(self) -> list[tuple[int, int]]:
@@ -103,13 +121,42 @@ def add_depth(
 ) -> str:
     """Adds the camera CAMERA_depth, whose videos hold metres, and returns its name.
 
-    All of it is made in a hidden folder first: a data set whose run was ended early is as it was. settings: `source`,
-    `output` and `depth_out` are set here. run: runs the pipeline of each file. on_written: called with it after each
-    frame.
+    All of it is made in a hidden folder first: a data set whose run was ended early is as it was, and what a killed
+    one has left there is removed. settings: `source`, `output` and `depth_out` are set here. run: runs the pipeline of
+    each file. on_written: called with it after each frame.
 
-    Raises ConfigError, SourceError, EstimatorError and SinkError as a run does; ConfigError where it has that camera.
+    Raises ConfigError, SourceError, EstimatorError and SinkError as a run does; ConfigError where it has that camera,
+    or another run works on it.
     """
-    data, key = DataSet(root, camera), f"{camera}_depth"
+    with _alone(root):
+        return _add_depth(DataSet(root, camera), settings, run, on_written)
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Keeps other runs off the data set: each would write what it had read before the other one's camera was there.
+
+    What killed runs have left is removed. Raises ConfigError where another run works on it.
+    """
+    try:
+        held = lock(root / "meta" / "info.json")
+    except BlockingIOError:
+        raise ConfigError(f"another run works on '{root}'; wait for it") from None
+    except OSError:  # reading it says why
+        held = None
+    with held or nullcontext():
+        if held:
+            remove_folders_left(root)
+        yield
+
+
+def _add_depth(
+    data: DataSet,
+    settings: Settings,
+    run: Callable[[Pipeline], object],
+    on_written: Callable[[Pipeline], None],
+) -> str:
+    root, key = data.root, f"{data.camera}_depth"
     if key in data.info["features"] and not settings.overwrite:
         raise ConfigError(f"'{root}' has {key} already; use --overwrite to make it anew")
     estimator = build.lazy_estimator(lambda: build.make_estimator(settings))

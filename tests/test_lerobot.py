@@ -185,11 +185,39 @@ def test_ctrl_c_leaves_the_data_set_as_it_was(cli, metric, tmp_path, monkeypatch
     assert {path: path.is_file() and path.read_bytes() for path in root.rglob("*")} == before
 
 
+def test_what_a_killed_run_left_is_removed_by_the_next(cli, metric, tmp_path) -> None:
+    root = write_lerobot_set(tmp_path / "set")
+    (root / ".0123abcd.part" / "videos").mkdir(parents=True)
+    (root / ".0123abcd.part" / "videos" / "half.mp4").write_bytes(b"half")
+    (root / ".git").mkdir()
+    assert cli("lerobot", root, "--camera", CAMERA).code == 0
+    assert [path.name for path in root.iterdir() if path.name.startswith(".")] == [".git"]
+
+
+def test_two_runs_do_not_work_on_one_data_set(cli, metric, tmp_path, monkeypatch) -> None:
+    root, run, others = write_lerobot_set(tmp_path / "set"), Pipeline.run, []
+
+    def with_another(pipeline: Pipeline) -> Report:
+        with monkeypatch.context() as patch:
+            patch.setattr(Pipeline, "run", run)
+            others.append(cli("lerobot", root, "--camera", CAMERA))
+        return run(pipeline)
+
+    monkeypatch.setattr(Pipeline, "run", with_another)
+    assert cli("lerobot", root, "--camera", CAMERA).code == 0
+    assert {(other.code, "another run works on" in other.err) for other in others} == {(2, True)}
+
+
 @pytest.mark.parametrize(
     ("spoil", "code", "words"),
     [
         (lambda root: (root / "meta/info.json").unlink(), 3, "no LeRobot data set"),
         (lambda root: rewrite(root, codebase_version="v2.1"), 3, "convert_dataset"),
+        (lambda root: rewrite(root, features=None), 3, "damaged"),
+        (lambda root: rewrite(root, fps=None), 3, "damaged"),
+        (lambda root: rewrite(root, video_path="{nobody}.mp4"), 3, "'nobody' is missing"),
+        (lambda root: rewrite(root, video_path="../{video_key}/{file_index}.mp4"), 3, "outside of its folder"),
+        (lambda root: rewrite(root, video_path=f"{root.parent}/{{video_key}}.mp4"), 3, "outside of its folder"),
         (lambda root: (root / "meta/episodes/chunk-000/file-000.parquet").write_bytes(b"no"), 3, "episodes"),
         (lambda root: (root / f"videos/{CAMERA}/chunk-000/file-001.mp4").unlink(), 3, "file-001.mp4"),
         (lambda root: shorten(root), 5, "have 10"),

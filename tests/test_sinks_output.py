@@ -7,6 +7,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,23 @@ from test_sinks_conformance import MODEL, fill, stream
 
 from streamdepth.errors import SinkOpenError, SinkWriteError
 from streamdepth.sinks.depth_video import DepthVideoSink
+from streamdepth.sinks.fusion import FusionSink
 from streamdepth.sinks.images import ImagesSink
 from streamdepth.sinks.lerobot_video import LeRobotVideoSink
 from streamdepth.sinks.output import PendingFile, complete_file, writing
+from streamdepth.sinks.robots.mcap import McapSink
+from streamdepth.sinks.robots.rerun import RerunFileSink
+from streamdepth.sinks.temporary import (
+    copy_beside,
+    lock,
+    remove_left_behind,
+    remove_leftovers,
+    sidecar_of,
+    temporary_beside,
+)
 from streamdepth.sinks.video import VideoSink
 from streamdepth.stages import Sink
+from streamdepth.types import Intrinsics
 
 
 def test_the_temporary_name_keeps_folder_and_extension(tmp_path: Path) -> None:
@@ -91,6 +104,72 @@ def test_what_is_not_put_in_place_is_where_the_message_says(tmp_path: Path) -> N
     assert temporary.read_text() == "new"
 
 
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [("out.rrd", RerunFileSink), ("out.ply", lambda path: FusionSink(path, [np.eye(4)] * 2, farthest_m=20.0))],
+    ids=["rrd", "fused"],
+)
+def test_what_a_sink_cannot_put_in_place_is_where_the_message_says(name: str, make: object, tmp_path: Path) -> None:
+    info, items = stream(2, 64, 48)
+    camera = Intrinsics.from_fov(60, 64, 48)
+    sink: Sink = make(tmp_path / name)  # type: ignore[operator]  # one of the factories above
+    sink.open(info, MODEL)
+    for item in items:
+        sink.write(replace(item, intrinsics=camera))
+    (tmp_path / name).write_text("theirs")
+    with pytest.raises(SinkWriteError, match="appeared meanwhile") as caught:
+        sink.close()
+    sink.close()
+    (kept,) = (path for path in tmp_path.iterdir() if path.name != name)
+    assert str(kept) in str(caught.value)
+    assert kept.stat().st_size > 100
+    assert (tmp_path / name).read_text() == "theirs"
+
+
+def test_leftovers_are_removed_and_those_of_names_that_begin_alike_are_not(tmp_path: Path) -> None:
+    for begin in ("clip", "2026-11-25_camera_at_the_left_of_the_entrance_hall_part_", "x" * 200):
+        mine, other = (tmp_path / f"{begin}{n}.mkv" for n in (1, 2))
+        left = [temporary_beside(path) for path in (mine, sidecar_of(mine))]
+        for path in (*left, copy_beside(left[0])):
+            path.touch()
+        kept = PendingFile(other)
+        remove_leftovers(mine)
+        assert list(tmp_path.iterdir()) == [kept.temporary]
+        kept.discard()
+
+
+def test_left_segments_are_removed_unless_one_is_being_written(tmp_path: Path) -> None:
+    pattern = tmp_path / "cam_%06d.mkv"
+    names = ("cam_000001.mkv", "cam_000002.mkv", "cam_000002.mkv.json")
+    files = [PendingFile(tmp_path / name) for name in names]
+    copy = copy_beside(files[0].temporary)
+    copy.touch()
+    for alive in files:
+        for file in files:
+            file._unlock()
+        alive._lock = lock(alive.temporary)
+        with pytest.raises(SinkOpenError, match="another process"):
+            remove_left_behind(pattern)
+        assert len(list(tmp_path.iterdir())) == 4
+    alive._unlock()
+    remove_left_behind(pattern)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_segment_that_is_put_in_place_while_one_looks_is_no_error(tmp_path: Path, monkeypatch) -> None:
+    file, iterdir = PendingFile(tmp_path / "cam_000001.mp4"), Path.iterdir
+
+    def look_and_complete(folder: Path) -> list[Path]:
+        found = list(iterdir(folder))
+        file.commit()
+        return found
+
+    monkeypatch.setattr(Path, "iterdir", look_and_complete)
+    remove_left_behind(tmp_path / "cam_%06d.mp4")
+    monkeypatch.undo()
+    assert [path.name for path in tmp_path.iterdir()] == ["cam_000001.mp4"]
+
+
 def test_a_block_that_raises_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), complete_file(tmp_path / "out.txt"):
         raise KeyboardInterrupt
@@ -123,12 +202,12 @@ def test_a_video_that_cannot_be_put_in_place_keeps_the_older_pair(kind, name: st
     info, items = stream(2, 64, 48)
     fill(kind(tmp_path / name), info, items)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    replace = os.replace
+    put_in_place = os.replace
 
     def refuse(source: str, target: str) -> None:
         if Path(target).name == name:
             raise OSError(errno.EIO, "Input/output error")
-        replace(source, target)
+        put_in_place(source, target)
 
     sink = kind(tmp_path / name, overwrite=True)
     sink.open(info, MODEL)
@@ -164,8 +243,11 @@ def no_file_larger_than(size: int) -> Iterator[None]:
         lambda folder: DepthVideoSink(folder / "out.mkv", overwrite=True),
         lambda folder: ImagesSink(folder / "%03d.npz", overwrite=True),
         lambda folder: ImagesSink(folder / "%03d.exr", overwrite=True),
+        lambda folder: McapSink(folder / "out.mcap", overwrite=True),
+        lambda folder: RerunFileSink(folder / "out.rrd", overwrite=True),
+        lambda folder: LeRobotVideoSink(folder / "out.mp4", overwrite=True),
     ],
-    ids=["mp4", "mkv", "depth", "npz", "exr"],
+    ids=["mp4", "mkv", "depth", "npz", "exr", "mcap", "rrd", "lerobot"],
 )
 def test_a_full_disk_leaves_the_older_file_and_nothing_else(make: object, tmp_path: Path) -> None:
     for name in ("out.mp4", "out.mkv", "000.npz"):
@@ -176,7 +258,7 @@ def test_a_full_disk_leaves_the_older_file_and_nothing_else(make: object, tmp_pa
     for item in items:
         item.depth[:] = rng.uniform(1, 9, item.depth.shape)
     sink: Sink = make(tmp_path)  # type: ignore[operator]  # one of the factories above
-    with no_file_larger_than(100_000), pytest.raises(SinkWriteError, match=r"no room|File too large"):
+    with no_file_larger_than(100_000), pytest.raises(SinkWriteError, match=r"no room|File too large|File-writer"):
         fill(sink, info, items)
     sink.close()
     assert sorted(tmp_path.iterdir()) == before

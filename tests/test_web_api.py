@@ -9,8 +9,9 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ import pytest
 import rtsp_server
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
-from web_server import MOVING, Site, packet, running, unpack_codes, wait_until
+from web_server import MOVING, Site, has_nothing_on_its_way, packet, running, unpack_codes, wait_until
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
@@ -32,8 +33,10 @@ from streamdepth.build.web import serving
 from streamdepth.errors import ModelLoadError, SinkOpenError, SinkWriteError, SourceOpenError
 from streamdepth.intrinsics import camera_info_text
 from streamdepth.sinks.depth_reader import DepthVideo
+from streamdepth.sinks.output import PendingFile
 from streamdepth.sinks.web import packets, recorder
 from streamdepth.stages import Sink
+from streamdepth.states import StreamState
 from streamdepth.testing import ConstantEstimator, RecordingSink
 from streamdepth.types import DepthFrame, DepthKind, Frame, Intrinsics, ModelInfo, StreamInfo
 from streamdepth.web import routes, sockets
@@ -67,10 +70,15 @@ def code_at_end(connection: ClientConnection) -> int:
 
 class TestStatus:
     def test_it_tells_how_the_stream_goes(self, site: Site) -> None:
-        wait_until(lambda: site.stream(NAME)["history"] and site.stream(NAME)["fps"] > 0)
-        told = site.get("/api/status").json
+        told: dict[str, Any] = {}
+
+        def is_live() -> bool:
+            told.update(site.get("/api/status").json)
+            (stream,) = told["streams"]
+            return stream["history"] and stream["fps"] > 0 and stream["state"] == "live"
+
+        wait_until(is_live)
         (stream,) = told["streams"]
-        assert stream["state"] == "live"
         assert (stream["width"], stream["height"], stream["kind"], stream["unit"]) == (320, 240, "relative", None)
         assert stream["written"] <= stream["read"]
         assert stream["controls"]["smooth"] == "default"
@@ -85,12 +93,14 @@ class TestStatus:
             assert (answer.status, "no such stream" in answer.json["detail"]) == (404, True)
 
     def test_metrics_are_prometheus_and_begin_with_streamdepth(self, site: Site) -> None:
+        wait_until(lambda: site.stream(NAME)["written"])
         answer = site.get("/metrics")
         families = list(text_string_to_metric_families(answer.body.decode()))
         assert len(families) > 10
         assert all(family.name.startswith("streamdepth_") for family in families)
         values = {(s.name, s.labels.get("state")): s.value for family in families for s in family.samples}
-        assert values["streamdepth_state", "live"] == 1
+        states = {state: values["streamdepth_state", state.value] for state in StreamState}
+        assert (sum(states.values()), states[StreamState.FAILED]) == (1, 0)
         assert values["streamdepth_frames_written_total", None] > 0
 
     def test_the_description_names_every_route(self, site: Site) -> None:
@@ -105,13 +115,12 @@ class TestStatus:
         away = f"rtsp://someone:s3cr3t@127.0.0.1:{rtsp_server.free_port()}/x"
         with running(tmp_path, away, MOVING) as site:
             name = next(iter(site.served.streams))
-            stream = site.stream(name)
-            assert stream["state"] == "connecting"
-            assert "nothing listens" in stream["reason"]
+            wait_until(lambda: "nothing listens" in site.stream(name)["reason"])
+            assert site.stream(name)["state"] == "connecting"
             assert site.call("POST", f"/api/streams/{name}/snapshots").status == 409
             assert site.call("PUT", f"/api/streams/{name}/recording").status == 409
             assert site.get(f"/streams/{name}/picture").status == 409
-            assert site.stream(NAME)["state"] == "live"
+            wait_until(lambda: site.stream(NAME)["state"] == "live")
         assert "waiting for rtsp://127.0.0.1" in caplog.text
 
     def test_folders_of_this_machine_are_not_told(
@@ -170,7 +179,7 @@ class TestControls:
     def test_a_paused_stream_stands_still_and_goes_on(self, site: Site) -> None:
         live = site.served.streams[NAME].live
         site.call("PATCH", f"/api/streams/{NAME}/controls", {"paused": True})
-        wait_until(lambda: site.stream(NAME)["dropped"].get("paused", 0) > 5)
+        wait_until(lambda: has_nothing_on_its_way(site, NAME))
         still = live.newest
         before = site.stream(NAME)["dropped"]["paused"]
         wait_until(lambda: site.stream(NAME)["dropped"]["paused"] > before + 5)
@@ -283,8 +292,11 @@ class TestPictures:
                 if isinstance(viewer.recv(60), bytes):
                     viewer.send("ready")
 
-        written = site.stream(NAME)["written"]
-        wait_until(lambda: site.stream(NAME)["written"] > written + 5)
+        wait_until(lambda: site.stream(NAME)["viewers"] == 0)
+        for _ in range(2):  # at first, what those before have asked for may be on its way
+            made.clear()
+            written = site.stream(NAME)["written"]
+            wait_until(lambda written=written: site.stream(NAME)["written"] > written + 5)
         assert made == []
         with ExitStack() as stack, ThreadPoolExecutor(4) as threads:
             viewers = [stack.enter_context(site.socket(LIVE)) for _ in range(4)]
@@ -449,6 +461,11 @@ class TestKept:
                 assert (answer.status, b"s3cr3t" in answer.body) == (404, False)
 
 
+def item_at(pts: int) -> DepthFrame:
+    frame = Frame(np.zeros((4, 6, 3), np.uint8), pts, pts, Fraction(1, 30), 0.0)
+    return DepthFrame(frame, np.ones((4, 6), np.float32), DepthKind.RELATIVE)
+
+
 class Broken(RecordingSink):
     """Cannot be completed."""
 
@@ -481,6 +498,41 @@ class TestRecorder:
         assert (sink.failure, sink.is_recording, other.closed) == ("the server is gone", False, True)
         assert "the server is gone" in sink.notices[0]
 
+    def test_a_frame_on_its_way_while_the_next_recording_begins_does_not_move_its_times(self, tmp_path: Path) -> None:
+        made: list[RecordingSink] = []
+        sink = recorder.RecorderSink(
+            recorder.Folder(tmp_path), "x", lambda _base, _look: made.append(RecordingSink()) or [made[-1]]
+        )
+        sink.open(self.INFO, self.MODEL)
+        sink.start(self.LOOK)
+        for pts in (100, 9_000):
+            sink.write(item_at(pts))
+
+        def again() -> None:
+            sink.stop()
+            sink.start(self.LOOK)
+
+        with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as threads:
+            asked: list[Future[None]] = []
+
+            def meanwhile(item: Any, **changes: Any) -> Any:
+                if not asked:
+                    asked.append(threads.submit(again))
+                    wait(asked, 0.5)  # it waits for this frame
+                return replace(item, **changes)
+
+            patch.setattr(recorder, "replace", meanwhile)
+            sink.write(item_at(9_001))
+        sink.write(item_at(9_002))
+        sink.close()
+        assert [[item.frame.pts for item in recording.items] for recording in made] == [[0, 8_900, 8_901], [0]]
+
+    def test_a_name_that_another_server_is_writing_is_not_given(self, tmp_path: Path) -> None:
+        first = recorder.Folder(tmp_path).fresh("x")
+        being_written = PendingFile(first.with_name(f"{first.name}_000000.mp4"))
+        assert recorder.Folder(tmp_path).fresh("x") != first
+        being_written.discard()
+
     def test_data_that_is_lost_at_the_end_is_an_error(self, tmp_path: Path) -> None:
         sink = self.opened(tmp_path, Broken())
         sink.start(self.LOOK)
@@ -507,7 +559,13 @@ class TestBrowserCamera:
                             stream.live.newest and stream.live.newest.item.frame.image.shape[1::-1] == size
                         )
                     )
-                assert site.stream("browser")["state"] == "live"
+
+                def is_live_with_another_picture() -> bool:
+                    camera.send(picture.getvalue())
+                    assert camera.recv(60) == "ready"
+                    return site.stream("browser")["state"] == "live"
+
+                wait_until(is_live_with_another_picture)
                 with site.socket("/api/streams/browser/camera") as other:
                     assert code_at_end(other) == sockets.TAKEN
             wait_until(lambda: site.stream("browser")["state"] == "reconnecting")

@@ -14,7 +14,7 @@ import pytest
 import rtsp_server
 from PIL import Image
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect, sync_playwright
-from web_server import MOVING, Site, running, wait_until
+from web_server import MOVING, Site, has_nothing_on_its_way, running, wait_until
 
 from streamdepth import build
 from streamdepth.testing import ConstantEstimator
@@ -33,6 +33,21 @@ COUNT_HIDINGS = """() => {
     const count = () => { window.timesHidden += locked.hidden; };
     new MutationObserver(count).observe(locked, { attributeFilter: ["hidden"] });
 }"""
+
+SLOW_EVERY_OTHER = """
+    window.shown = []; // numbers of frames, in the order in which they were drawn
+    let count = 0;
+    const make = window.createImageBitmap.bind(window);
+    window.createImageBitmap = async (data) => {
+        if (count++ % 2 === 0) await new Promise((slept) => setTimeout(slept, 150));
+        return make(data);
+    };
+    addEventListener("DOMContentLoaded", () => {
+        const screen = document.querySelector("#screen");
+        const note = () => window.shown.push(Number(screen.dataset.frame));
+        new MutationObserver(note).observe(screen, { attributeFilter: ["data-frame"] });
+    });
+"""
 
 HOLD_FRAMES = """
     window.late = null; // while it is a list, what is to be drawn waits in it
@@ -120,6 +135,21 @@ def view(page: Page, name: str) -> None:
     page.locator("#views label", has_text=name).click()
 
 
+def stand_still(page: Page, site: Site) -> None:
+    """Pauses the stream; returns once the page shows the last picture from before."""
+    page.keyboard.press("p")
+    expect(page.locator("#pause")).to_have_text("Resume")
+    wait_until(lambda: has_nothing_on_its_way(site, NAME))
+    last = site.served.streams[NAME].live.newest
+    assert last is not None
+    expect(page.locator("#screen")).to_have_attribute("data-frame", str(last.item.frame.index))
+
+
+def has_points(page: Page) -> bool:
+    """Whether the 3D view shows some."""
+    return bool((look(page, "#space") > 40).any(axis=2).mean() > 0.1)
+
+
 class TestPicture:
     def test_depth_moves(self, page: Page, site: Site) -> None:
         open_page(page, site)
@@ -132,8 +162,7 @@ class TestPicture:
 
     def test_wipe_shows_the_picture_left_and_depth_right(self, page: Page, site: Site) -> None:
         open_page(page, site)
-        page.keyboard.press("p")
-        expect(page.locator("#pause")).to_have_text("Resume")
+        stand_still(page, site)
         seen = {}
         for name in ("Picture", "Depth", "Wipe"):
             view(page, name)
@@ -172,9 +201,8 @@ class TestPicture:
     def test_3d_shows_points_that_turn(self, page: Page, site: Site) -> None:
         open_page(page, site)
         view(page, "3D")
-        wait_until(lambda: (look(page, "#space") > 40).any(axis=2).mean() > 0.1)
-        page.keyboard.press("p")
-        expect(page.locator("#pause")).to_have_text("Resume")
+        wait_until(lambda: has_points(page))
+        stand_still(page, site)
         before = look(page, "#space")
         box = page.locator("#space").bounding_box()
         page.mouse.move(box["x"] + 300, box["y"] + 200)
@@ -182,6 +210,27 @@ class TestPicture:
         page.mouse.move(box["x"] + 420, box["y"] + 240, steps=4)
         page.mouse.up()
         wait_until(lambda: np.abs(look(page, "#space") - before).mean() > 2)
+
+    def test_3d_begins_anew_where_another_camera_looks(self, page: Page, tmp_path: Path, quick_model: None) -> None:
+        with running(tmp_path, MOVING, "lavfi:testsrc=size=160x120:rate=30") as site:
+            open_page(page, site)
+            view(page, "3D")
+            wait_until(lambda: has_points(page))
+            box = page.locator("#space").bounding_box()
+            page.mouse.move(box["x"] + 200, box["y"] + 100)
+            for _ in range(60):
+                page.mouse.wheel(0, 500)  # far away
+            wait_until(lambda: not has_points(page))
+            page.locator("#streams button").nth(1).click()
+            expect(page.locator("#facts")).to_contain_text("120 px")
+            wait_until(lambda: has_points(page))
+
+    def test_pictures_are_shown_in_their_order(self, page: Page, site: Site) -> None:
+        page.add_init_script(SLOW_EVERY_OTHER)
+        open_page(page, site)
+        page.wait_for_function("() => window.shown.length > 8")
+        shown = page.evaluate("() => window.shown")
+        assert shown == sorted(shown)
 
 
 class TestControls:
@@ -269,6 +318,12 @@ class TestControls:
         open_page(page, site)
         page.keyboard.press("3")
         expect(page.locator("#view-depth")).to_be_checked()
+        page.keyboard.down("p")
+        page.keyboard.down("p")  # held, which repeats it
+        expect(page.locator("#pause")).to_have_text("Resume")
+        page.keyboard.up("p")
+        page.keyboard.press("p")
+        expect(page.locator("#pause")).to_have_text("Pause")
         seen = set()
         for _ in range(30):
             page.keyboard.press("Tab")
@@ -311,6 +366,17 @@ class TestConnections:
         with running(tmp_path, MOVING, port=port) as site:
             expect(page.locator("#veil")).to_be_hidden()
             wait_until(lambda: site.stream(NAME)["viewers"] == 1)
+
+    def test_a_page_of_a_stream_that_is_no_more_shows_another(
+        self, page: Page, tmp_path: Path, quick_model: None
+    ) -> None:
+        port = rtsp_server.free_port()
+        with running(tmp_path, MOVING, "lavfi:testsrc=size=160x120:rate=30", port=port) as site:
+            page.goto(f"{site.address}?stream={NAME}")
+            expect(page.locator("#facts")).to_contain_text("240 px")
+        with running(tmp_path, "lavfi:testsrc=size=64x48:rate=30", port=port):
+            expect(page.locator("#facts")).to_contain_text("48 px")
+            expect(page.locator("#veil")).to_be_hidden()
 
     def test_a_lost_camera_covers_its_last_picture_until_it_is_back(
         self, page: Page, tmp_path: Path, quick_model: None

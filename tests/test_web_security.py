@@ -334,6 +334,11 @@ def self_signed(folder: Path) -> tuple[Path, Path]:
 
 
 class TestListening:
+    @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6 beside IPv4")
+    def test_one_for_all_addresses_is_there_for_both_kinds(self) -> None:
+        with server._listen("::", 0) as listening:
+            assert listening.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 0
+
     def test_a_port_in_use_is_told_at_once(self, cli: Callable, quick_model: None, tmp_path: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             done = cli("serve", MOVING, "--port", taken.getsockname()[1], "--folder", tmp_path)

@@ -106,6 +106,12 @@ def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
+def has_nothing_on_its_way(site: Site, name: str) -> bool:
+    """Of a stream that is paused: whether the last picture from before has come out."""
+    told = site.stream(name)
+    return "paused" in told["dropped"] and told["read"] == told["written"] + sum(told["dropped"].values())
+
+
 @contextmanager
 def running(folder: Path, *sources: str, port: int = 0, **settings: Any) -> Iterator[Site]:
     """A site that shows `sources`, with pictures already; `web`: a dictionary of the page's settings."""

@@ -27,7 +27,7 @@ from streamdepth.sinks.depth_codes import (
 from streamdepth.sinks.depth_facts import SCHEMA_VERSION, TAG, tag_text
 from streamdepth.sinks.depth_reader import DepthVideo
 from streamdepth.sinks.output import PendingPair, av_path, writing
-from streamdepth.sinks.temporary import temporary_beside
+from streamdepth.sinks.temporary import copy_beside
 from streamdepth.stages import Sink
 from streamdepth.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
 
@@ -229,7 +229,7 @@ class _RawVideo:
         assert self._stream is not None
         self._output.mux(self._stream.encode(None))
         self._output.close()
-        tagged = temporary_beside(self.path)
+        tagged = copy_beside(self.path)
         try:
             with av.open(av_path(self.path)) as source, av.open(av_path(tagged), "w", format="matroska") as output:
                 output.metadata.update({TAG: facts, "title": f"depth of {self.info.name}"})

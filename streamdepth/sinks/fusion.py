@@ -118,13 +118,14 @@ class FusionSink(Sink):
             return
         try:
             with writing(self.path):
-                self._write(self._volume.extract_triangle_mesh(weight_threshold=0.0).to_legacy())
-            self._file.commit()
-        finally:
+                self._write(self._file.temporary, self._volume.extract_triangle_mesh(weight_threshold=0.0).to_legacy())
+        except BaseException:
             self.discard()
+            raise
+        file, self._file, self._volume = self._file, None, None
+        file.commit()
 
-    def _write(self, surface: Any) -> None:
-        assert self._file is not None
+    def _write(self, path: Path, surface: Any) -> None:
         surface.normalize_normals()
         vertices, normals = (np.asarray(part, np.float32) for part in (surface.vertices, surface.vertex_normals))
         self.faces = len(surface.triangles)
@@ -134,7 +135,7 @@ class FusionSink(Sink):
         if self.path.suffix.lower() == ".ply":
             faces = np.asarray(surface.triangles, np.int64)
             shape = Mesh(vertices, normals.reshape(-1, 3), faces, colours, np.zeros((0, 2), np.float32))
-            write_ply(self._file.temporary, shape, {"kind": "metric", "unit": "metre"})
+            write_ply(path, shape, {"kind": "metric", "unit": "metre"})
             return
         import trimesh
 
@@ -145,7 +146,7 @@ class FusionSink(Sink):
             vertex_colors=colours,
             process=False,
         )
-        made.export(self._file.temporary, include_normals=True)
+        made.export(path, include_normals=True)
 
     def discard(self) -> None:
         if self._file is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from pathlib import Path
 import av
 
 from streamdepth.errors import ConfigError, DiskFullError, SinkOpenError, SinkWriteError
-from streamdepth.sinks.temporary import lock, sidecar_of, temporary_beside
+from streamdepth.sinks.temporary import lock, sidecar_of, temporary_beside, temporary_folder
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -101,11 +100,11 @@ class PendingFile:
         self.temporary = temporary_beside(path)
         try:
             self.temporary.touch(exist_ok=False)
+            self._lock = lock(self.temporary)
         except OSError as error:
             raise SinkOpenError(
                 f"cannot write to the folder '{path.parent}': {error.strerror}; choose another"
             ) from error
-        self._lock = lock(self.temporary)
 
     @property
     def size(self) -> int:
@@ -202,7 +201,7 @@ class PendingFolder:
 
     def __init__(self, folder: Path, *, overwrite: bool = False) -> None:
         self.folder, self.overwrite = folder, overwrite
-        self.temporary = folder / f".{secrets.token_hex(4)}.part"
+        self.temporary = temporary_folder(folder)
         try:
             self.temporary.mkdir()
         except OSError as error:

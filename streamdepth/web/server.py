@@ -180,7 +180,8 @@ def _made(served: Served, bind: Bind, access: Access) -> tuple[FastAPI, Server]:
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listening = socket.create_server((host, port), family=family, backlog=128)
+        for_all = host == "::" and socket.has_dualstack_ipv6()  # and not those who come by IPv6 only
+        listening = socket.create_server((host, port), family=family, backlog=128, dualstack_ipv6=for_all)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"cannot listen at {host}:{port}: {reason}; choose another --port or --host") from error

@@ -100,9 +100,10 @@ class RerunFileSink(_RerunSink):
         file, self._file = self._file, None
         try:
             _check_complete(file.temporary, self.path)
-            file.commit()
-        finally:
+        except BaseException:
             file.discard()
+            raise
+        file.commit()
 
     def discard(self) -> None:
         self._end()

@@ -24,7 +24,8 @@ from streamdepth.sinks.output import complete_file
 from streamdepth.stages import Sink
 from streamdepth.types import DepthFrame, ModelInfo, StreamInfo
 
-_NAME = re.compile(r"([\w-]+_\d{8}-\d{6}(?:-\d+)?)(?:_depth|_view)?(?:_\d{6})?\.(?:mp4|mkv|mkv\.json|png|jpg)")
+_BEGIN = r"[\w-]+_\d{8}-\d{6}(?:-\d+)?"
+_NAME = re.compile(rf"{_BEGIN}(?:_depth|_view)?(?:_\d{{6}})?\.(?:mp4|mkv|mkv\.json|png|jpg)")
 """What this module writes, and so all that may be asked for."""
 
 
@@ -48,7 +49,8 @@ class Folder:
         except OSError as error:
             raise SinkOpenError(f"cannot keep anything in the folder '{self.path}': {error.strerror}") from error
         name = f"{stream}_{datetime.now():%Y%m%d-%H%M%S}"
-        taken = {found[1] for path in there if (found := _NAME.fullmatch(path.name.lstrip(".")))}
+        # what is being written has such a name behind a dot
+        taken = {found[0] for path in there if (found := re.match(_BEGIN, path.name.lstrip(".")))}
         with self._lock:
             names = (name if n == 1 else f"{name}-{n}" for n in itertools.count(1))
             fresh = next(name for name in names if name not in taken and name not in self._given)
@@ -136,28 +138,30 @@ class RecorderSink(Sink):
         self._facts = replace(info, origin=None), model
 
     def changed(self, info: StreamInfo) -> None:
-        if self._facts is not None:
-            self._facts = replace(info, origin=None), self._facts[1]
-        self._each(lambda writer: writer.changed(info))
+        with self._lock:
+            if self._facts is not None:
+                self._facts = replace(info, origin=None), self._facts[1]
+            self._each(lambda writer: writer.changed(info))
 
     def write(self, item: DepthFrame) -> None:
-        if not self._writers:
+        if not self._writers:  # asked without the lock: while a recording is being opened, the stream goes on
             return
         frame = item.frame
-        self._first_pts = frame.pts if self._first_pts is None else self._first_pts
-        item = replace(item, frame=replace(frame, pts=frame.pts - self._first_pts))
-        self._each(lambda writer: writer.write(item))
+        with self._lock:  # the next recording has another first frame
+            self._first_pts = frame.pts if self._first_pts is None else self._first_pts
+            item = replace(item, frame=replace(frame, pts=frame.pts - self._first_pts))
+            self._each(lambda writer: writer.write(item))
 
     def _each(self, action: Callable[[Sink], None]) -> None:
-        with self._lock:
-            try:
-                for writer in self._writers:
-                    action(writer)
-                if any(writer.wants_stop for writer in self._writers):
-                    writers, self._writers = self._writers, []
-                    _close_all(writers)
-            except StreamDepthError as error:
-                self._fail(error)
+        """With the lock held."""
+        try:
+            for writer in self._writers:
+                action(writer)
+            if any(writer.wants_stop for writer in self._writers):
+                writers, self._writers = self._writers, []
+                _close_all(writers)
+        except StreamDepthError as error:
+            self._fail(error)
 
     def _fail(self, error: StreamDepthError) -> None:
         writers, self._writers, self.failure = self._writers, [], str(error)

@@ -11,6 +11,7 @@ export class Feed {
     this.address = socketAddress(`/api/streams/${name}/live?detail=${detail}`);
     this.wait = FIRST_WAIT;
     this.isClosed = false;
+    this.shown = Promise.resolve(); // done when the picture that came last is on the screen, or is none
     this.open();
   }
 
@@ -25,20 +26,24 @@ export class Feed {
     socket.onclose = ({ code, reason }) => this.lost(code, reason);
   }
 
-  async show(data) {
-    const { socket } = this;
-    try {
-      const shot = await unpack(data);
-      if (!this.isClosed) await this.on.shot(shot);
-    } finally {
-      if (socket.readyState === WebSocket.OPEN) socket.send("ready");
-    }
+  /** Unpacks it at once, and shows it after the one before: the smaller of two is often unpacked first. */
+  show(data) {
+    const { socket, shown: before } = this;
+    const unpacked = unpack(data);
+    this.shown = before.catch(() => {}).then(async () => {
+      try {
+        const shot = await unpacked;
+        await (this.isClosed ? shot.picture.close() : this.on.shot(shot));
+      } finally {
+        if (socket.readyState === WebSocket.OPEN) socket.send("ready");
+      }
+    });
   }
 
   async lost(code, reason) {
     if (this.isClosed) return;
     this.on.link(false, code === 4429 ? reason : "");
-    if (await tokenIsRefused()) return location.reload();
+    if (code === 4404 || (await tokenIsRefused())) return location.reload(); // the server has other streams now
     setTimeout(() => this.isClosed || this.open(), this.wait * (0.5 + Math.random() / 2));
     this.wait = Math.min(2 * this.wait, LONGEST_WAIT);
   }

@@ -41,7 +41,9 @@ async function begin() {
 
 function choose(chosen) {
   feed?.close();
+  shot?.picture.close();
   [name, shot] = [chosen, null];
+  space?.leave();
   if (status.streams.length > 1) history.replaceState(null, "", `?stream=${name}`);
   document.title = `${labelOf(stream())} · streamdepth`;
   const isSmall = matchMedia("(max-width: 700px)").matches || navigator.connection?.saveData;
@@ -103,6 +105,7 @@ function draw() {
   if (!shot) return;
   const width = (mode === "side" ? 2 : 1) * shot.header.width;
   $("screen").style.setProperty("--shape", `${width} / ${shot.header.height}`);
+  $("screen").dataset.frame = shot.header.index; // for those who check
   if (mode === "space") space?.draw(shot);
   else flat.draw(shot, mode);
   showLegend();
@@ -226,8 +229,8 @@ onTune({
 });
 
 document.addEventListener("keydown", (event) => {
-  const isTyping = event.target.matches("select, input:not([type=radio])");
-  if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
+  const isTyping = event.target.matches("select, input:not([type=radio])") || $("player").open;
+  if (isTyping || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
   const button = { p: "pause", s: "snapshot", r: "record", f: "whole" }[event.key.toLowerCase()];
   const view = Object.keys(VIEWS)[Number(event.key) - 1];
   if (button) $(button).click();

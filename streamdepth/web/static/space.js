@@ -117,6 +117,11 @@ export class SpaceView {
     this.isPlaced = true;
   }
 
+  /** Another camera's points come next, which lie elsewhere. */
+  leave() {
+    this.isPlaced = false;
+  }
+
   render() {
     const { clientWidth: width, clientHeight: height } = this.canvas;
     if (!width || !this.points) return;
@@ -127,16 +132,6 @@ export class SpaceView {
     const focal = (height * this.renderer.getPixelRatio()) / 2 / Math.tan((this.eye.fov * Math.PI) / 360);
     this.points.material.uniforms.pixels.value = 1.3 * focal;
     this.renderer.render(this.scene, this.eye);
-  }
-
-  /** How many points are drawn: for those who check. */
-  get count() {
-    return this.values ? this.values.reduce((n, z) => n + (z > 0), 0) : 0;
-  }
-
-  dispose() {
-    this.orbit.dispose();
-    this.renderer.dispose();
   }
 }
 

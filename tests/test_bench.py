@@ -3,12 +3,15 @@ from __future__ import annotations
 import json
 import multiprocessing
 import threading
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from media import write_video
 from models import make_model
 from torch import nn
 
@@ -16,9 +19,9 @@ from streamdepth.bench import report, roofline
 from streamdepth.bench.clip import first_size, make_clip
 from streamdepth.bench.machine import machine, peak_mb, versions
 from streamdepth.bench.plan import LeftOutError, Plan, Turn
-from streamdepth.bench.workers import CONTENDERS, make_contender, serve
+from streamdepth.bench.workers import CONTENDERS, Worker, make_contender, serve
 from streamdepth.config import Settings
-from streamdepth.errors import ModelLoadError, SourceOpenError
+from streamdepth.errors import EstimatorError, ModelLoadError, SourceOpenError
 from streamdepth.estimators import catalog
 from streamdepth.estimators.known import published
 
@@ -151,8 +154,36 @@ def test_facts_of_the_machine() -> None:
 
 def test_a_clip_that_is_none_is_said(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_text("nothing")
-    with pytest.raises(SourceOpenError, match="no video file"):
+    with pytest.raises(SourceOpenError, match=r"clip\.mp4"):
         first_size(tmp_path / "clip.mp4")
+
+
+def test_a_clip_that_lies_on_its_side_is_compared_upright(folder: Path, tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "phone.mp4", rotation=90, count=3)
+    assert first_size(clip) == (48, 64)
+    plan = replace(_plan(folder, model="nano", size=64), clip=clip, size=first_size(clip), folder=tmp_path)
+    loop = make_contender("torch loop", plan)
+    loop.prepare()
+    assert loop.turn()[0].frames == 3
+    assert first_size(tmp_path / "torch.mp4") == (48, 64)
+
+
+def test_pixels_that_opencv_leaves_as_they_are_leave_it_out(folder: Path, tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "wide.mp4", aspect=Fraction(2), count=3)
+    plan = replace(_plan(folder, model="nano", size=64), clip=clip, size=first_size(clip), folder=tmp_path)
+    with pytest.raises(LeftOutError, match="64x48"):
+        make_contender("torch loop", plan).prepare()
+
+
+def test_a_worker_that_was_killed_between_turns_is_named(folder: Path) -> None:
+    worker = Worker("transformers pipeline", _plan(folder, model="nano", size=64))
+    try:
+        worker.kill()
+        for ask in (worker.prepare, worker.turn):
+            with pytest.raises(EstimatorError, match="enough memory"):
+                ask()
+    finally:
+        worker.end()
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ MAY_IMPORT = {
     | {"build", "config", "intrinsics", "pipeline", "stats", "stats_file", "render", "sources", "stabilizers"},
     "picture": BASE | {"api", "config", "edges", "render", "sinks"},
     "doctor": BASE | {"estimators", "sources", "sinks", "testing"},
-    "bench": STAGES | {"build", "config", "estimators", "stats"},
+    "bench": STAGES | {"build", "config", "estimators", "sources", "stats"},
     "calibration": BASE | {"boards", "intrinsics"},
 }
 """Folder or module -> what of streamdepth it may import besides itself. `cli` and `__init__` may import all."""

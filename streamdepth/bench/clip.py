@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
 import av
 
-from streamdepth.errors import SourceOpenError
+from streamdepth.sources.file import FileSource
 
 
 def make_clip(path: Path, frames: int, size: tuple[int, int] = (1280, 720)) -> None:
@@ -24,10 +25,7 @@ def make_clip(path: Path, frames: int, size: tuple[int, int] = (1280, 720)) -> N
 
 
 def first_size(path: Path) -> tuple[int, int]:
-    """(width, height) in px of a video file's frames. Raises SourceOpenError."""
-    try:
-        with av.open(str(path)) as container:
-            context = container.streams.video[0].codec_context
-            return context.width, context.height
-    except (av.FFmpegError, OSError, IndexError) as error:
-        raise SourceOpenError(f"'{path}' is no video file; give one, or none for a generated clip") from error
+    """(width, height) in px of a video file's frames, upright. Raises SourceOpenError."""
+    with closing(FileSource(path)) as source:
+        info = source.open()
+        return info.width, info.height

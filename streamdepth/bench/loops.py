@@ -77,6 +77,8 @@ class Loop(Contender):
                     if not index:
                         raise SourceOpenError(f"OpenCV cannot read '{self.plan.clip}'")
                     return
+                if frame.shape[1::-1] != self.plan.size:
+                    raise LeftOutError(f"OpenCV reads frames of {frame.shape[1]}x{frame.shape[0]} px from this clip")
                 yield began, np.asarray(frame, np.uint8)
         finally:
             capture.release()

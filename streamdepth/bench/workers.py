@@ -79,18 +79,19 @@ class Worker:
         """One turn of each of `names`; none when it is left out."""
         if self.left_out is not None:
             return []
-        self._connection.send("go")
-        answer = self._answer()
+        answer = self._answer("go")
         if answer is None:
             return []
         turns: list[Turn] = answer[0]
         self.peak_mb = answer[1]
         return turns
 
-    def _answer(self) -> tuple[Any, ...] | None:
+    def _answer(self, question: str | None = None) -> tuple[Any, ...] | None:
         try:
+            if question is not None:
+                self._connection.send(question)
             kind, *rest = self._connection.recv()
-        except EOFError as error:
+        except (EOFError, OSError) as error:
             self._process.join(_ENDS_WITHIN_SECONDS)
             code = self._process.exitcode
             raise EstimatorError(f"the process of {self.name!r} ended with {code}; was there enough memory?") from error

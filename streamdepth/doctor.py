@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
+import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
+from itertools import pairwise
 
 from streamdepth.errors import StreamDepthError
 
@@ -101,18 +104,15 @@ def _nano() -> str:
     from streamdepth.estimators.nano import NanoEstimator
     from streamdepth.testing import SyntheticSource
 
-    began = time.perf_counter()
-    estimator = NanoEstimator()
-    source = SyntheticSource(count=6, width=640, height=360)
-    source.open()
-    times = []
-    while frame := source.read():
-        loaded = time.perf_counter()
-        estimator.estimate([frame])
-        times.append(time.perf_counter() - loaded)
-    info = estimator.info
-    estimator.close()
+    moments = [time.perf_counter()]
+    with closing(NanoEstimator()) as estimator, closing(SyntheticSource(count=6, width=640, height=360)) as source:
+        source.open()
+        while frame := source.read():
+            estimator.estimate([frame])
+            moments.append(time.perf_counter())
+        info = estimator.info
+    first, *others = (after - before for before, after in pairwise(moments))
     return (
-        f"{sorted(times)[len(times) // 2] * 1e3:.1f} ms a frame of 640x360 on {info.engine} {info.device} "
-        f"{info.precision} ({info.reason}), first result after {loaded - began:.1f} s"
+        f"{statistics.median(others) * 1e3:.1f} ms a frame of 640x360 on {info.engine} {info.device} "
+        f"{info.precision} ({info.reason}), first result after {first:.1f} s"
     )

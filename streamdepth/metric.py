@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import NamedTuple
 
@@ -37,7 +38,7 @@ def length_m(text: str) -> float:
     """`1.35m`, `135 cm`, `1350mm`, `4ft`, `20in`, or a bare number of metres. Raises ConfigError."""
     match = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*([a-z]*)\s*", text)
     metres = float(match[1]) * _UNITS.get(match[2] or "m", 0.0) if match else 0.0
-    if metres <= 0:
+    if not 0 < metres < math.inf:
         raise ConfigError(f"'{text}' is no length; write 1.35m (also cm, mm, km, ft, in), larger than 0")
     return metres
 

@@ -12,6 +12,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 _FIELD = re.compile(r"%0?\d*d")
+_NUMBER = r" *\d+"
+"""What stands for a field: %3d fills up with spaces."""
 
 
 def is_numbered(name: str) -> bool:
@@ -43,14 +45,14 @@ def around(name: str) -> tuple[str, str | None]:
 def numbered_files(pattern: Path) -> list[Path]:
     """The files there already that `pattern` stands for: with any number in their name, or that very name."""
     before, after = around(pattern.name)
-    name = re.compile(re.escape(before) + ("" if after is None else r"\d+" + re.escape(after)))
+    name = re.compile(re.escape(before) + ("" if after is None else _NUMBER + re.escape(after)))
     return [path for path in pattern.parent.iterdir() if name.fullmatch(path.name)]
 
 
 def next_number(pattern: Path) -> int:
     """One more than the largest number for which a file of `pattern` is there, or one beside it such as its JSON."""
     before, after = around(pattern.name)
-    name = re.compile(rf"{re.escape(before)}(\d+){re.escape(after or '')}(?:\..+)?")
+    name = re.compile(rf"{re.escape(before)}({_NUMBER}){re.escape(after or '')}(?:\..+)?")
     found = (name.fullmatch(path.name) for path in pattern.parent.iterdir())
     return max((int(match[1]) + 1 for match in found if match), default=0)
 

@@ -62,7 +62,7 @@ def test_lengths(text: str, metres: float) -> None:
     assert length_m(text) == pytest.approx(metres)
 
 
-@pytest.mark.parametrize("text", ["", "m", "-1m", "0m", "1.2.3m", "1 furlong", "1e999m"])
+@pytest.mark.parametrize("text", ["", "m", "-1m", "0m", "1.2.3m", "1 furlong", "1e999m", 400 * "9"])
 def test_what_is_no_length(text: str) -> None:
     with pytest.raises(ConfigError, match=r"write 1\.35m"):
         length_m(text)

@@ -14,8 +14,8 @@ from streamdepth.types import DepthKind
 
 
 def test_metric_labels_are_millimetres() -> None:
-    depth = np.array([[1.5, np.nan], [np.inf, 80.0]], np.float32)
-    assert codes(depth, DepthKind.METRIC).tolist() == [[1500, 0], [65535, 65535]]
+    depth = np.array([[1.5, np.nan, 0.0], [np.inf, 80.0, -1.0]], np.float32)
+    assert codes(depth, DepthKind.METRIC).tolist() == [[1500, 0, 0], [65535, 65535, 0]]
 
 
 def test_relative_labels_keep_inverse_depth_up_to_scale_and_shift() -> None:

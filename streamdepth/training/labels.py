@@ -80,13 +80,14 @@ def _label(frame: Frame, teacher: Estimator, folder: Path) -> None:
 def codes(depth: DepthMap, kind: DepthKind) -> npt.NDArray[np.uint16]:
     """(h, w): the values of a data set's PNG, 0 = unknown.
 
-    Metric depth is kept in millimetres. Relative inverse depth has no unit: its farthest pixel becomes infinitely far,
-    its nearest lies at distance 1, and the others between as their inverse depth does.
+    Metric depth is kept in millimetres; from 65.535 m on it is infinitely far. Relative inverse depth has no unit: its
+    farthest pixel becomes infinitely far, its nearest lies at distance 1, and the others between as their inverse depth
+    does.
     """
     distance = depth if kind is DepthKind.METRIC else _distance(depth)
     with np.errstate(invalid="ignore"):
         values = np.clip(np.round(distance * SCALE), 1, INFINITY)
-    return np.where(np.isnan(depth), 0, values).astype(np.uint16)
+    return np.where(distance > 0, values, 0).astype(np.uint16)
 
 
 def _distance(inverse: DepthMap) -> DepthMap:

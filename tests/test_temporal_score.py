@@ -244,6 +244,8 @@ def test_what_is_hidden_after_the_camera_has_moved_is_no_error() -> None:
         depth[:, 90 - 4 * k : 120 - 4 * k] = 1
         frames.append((depth, pose))
     assert tae(frames, camera) == pytest.approx(0, abs=1e-4)
+    lost = [*frames, (frames[0][0], np.full((4, 4), -np.inf)), (frames[0][0], frames[0][1])]
+    assert tae(lost, camera) == tae(frames, camera)
 
 
 def test_the_command_and_the_functions_measure_the_same() -> None:

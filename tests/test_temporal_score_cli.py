@@ -231,6 +231,14 @@ def test_poses_must_fit_the_pictures(cli, tmp_path: Path) -> None:
     assert "19 poses of 20 pictures" in done.err
 
 
+def test_poses_must_be_motions(cli, tmp_path: Path) -> None:
+    folder = write_set(tmp_path / "room", poses=COUNT)
+    (folder / "poses.txt").write_text(((POSE + "\n") * (COUNT - 1)) + "0 " * 16)
+    done = cli("eval", "temporal", folder)
+    assert done.code == 3
+    assert "without an inverse" in done.err
+
+
 def test_an_existing_output_is_kept(cli, tmp_path: Path) -> None:
     plot = tmp_path / "plot.png"
     plot.write_text("mine")

@@ -89,6 +89,14 @@ def test_a_foreign_checkpoint_is_refused(root: Path) -> None:
         train(root, root / "run", settings(start="nano"), "cpu")
 
 
+@pytest.mark.usefixtures("no_imagenet")
+def test_a_training_on_other_pictures_does_not_go_on_from_there(root: Path) -> None:
+    train(root, root / "run", settings(steps=1), "cpu")
+    for changes in ({"sets": [{"name": "mine"}, {"name": "mine"}]}, {"start": "nano"}):
+        with pytest.raises(ConfigError, match=r"checkpoint\.pt' is no checkpoint of this training"):
+            train(root, root / "run", settings(**changes), "cpu")
+
+
 @pytest.mark.slow
 def test_training_learns(root: Path) -> None:
     torch.manual_seed(0)

@@ -49,10 +49,11 @@ def test_labels_are_a_data_set_at_the_wanted_times_and_a_stopped_run_goes_on(tmp
     assert pairs[0].image.shape == (48, 64, 3)
 
 
-def test_labels_of_another_teacher_are_not_mixed_in(tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["teacher", "source"])
+def test_labels_of_something_else_are_not_mixed_in(tmp_path: Path, what: str) -> None:
     folder = tmp_path / "labels"
     write_labels(SyntheticSource(count=2), ConstantEstimator(), folder, every_seconds=0, most=2)
     facts = json.loads((folder / "index.json").read_text())
-    (folder / "index.json").write_text(json.dumps(facts | {"teacher": "someone else"}))
+    (folder / "index.json").write_text(json.dumps(facts | {what: "something else"}))
     with pytest.raises(ConfigError, match="labels of something else"):
         write_labels(SyntheticSource(count=2), ConstantEstimator(), folder, every_seconds=0, most=2)

@@ -89,7 +89,10 @@ def read_camera(folder: Path, count: int) -> tuple[Intrinsics, list[Pose]] | Non
         rows = [[float(word) for word in line.split()] for line in poses.read_text().splitlines() if line.strip()]
         if len(rows) != count:
             raise ValueError(f"{len(rows)} poses of {count} pictures")
-        return intrinsics, [np.array(row).reshape(4, 4) for row in rows]
+        matrices = [np.array(row).reshape(4, 4) for row in rows]
+        if any(np.linalg.det(matrix) == 0 for matrix in matrices):
+            raise ValueError("a matrix without an inverse")
+        return intrinsics, matrices
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SourceOpenError(
             f"'{camera}' or '{poses}' cannot be used ({error}); needed are width, height, fx, fy, cx, cy, and sixteen "

@@ -32,7 +32,7 @@ class ChangeError(NamedTuple):
 
 
 class Fit:
-    """Scale and shift by least squares, of pixels that come frame by frame; five sums stay."""
+    """Scale and shift by least squares, of pixels that come frame by frame; four sums stay."""
 
     def __init__(self) -> None:
         self._sums = np.zeros(4)
@@ -81,7 +81,8 @@ def tae(frames: Iterable[tuple[DepthMap, Pose]], camera: Intrinsics) -> float:
     """Temporal alignment error of one shot, percent: (metres, pose of the camera).
 
     Each depth map is moved into the next frame's camera and back, and compared there: the mean of
-    |D(k+1) - moved D(k)| / D(k+1) over both directions (Video Depth Anything, Chen et al., CVPR 2025).
+    |D(k+1) - moved D(k)| / D(k+1) over both directions (Video Depth Anything, Chen et al., CVPR 2025). A pose that is
+    not finite is unknown, and its frame left out.
     """
     measure, last = Tae(camera), None
     for depth, pose in frames:
@@ -121,6 +122,8 @@ class Tae:
     _mean: Mean = field(default_factory=Mean)
 
     def add(self, before: tuple[DepthMap, Pose], now: tuple[DepthMap, Pose]) -> None:
+        if not np.isfinite([before[1], now[1]]).all():
+            return  # so data sets write that a camera's place is not known
         for start, end in ((before, now), (now, before)):
             error = self._moved_error(start, end)
             if np.isfinite(error):

@@ -29,7 +29,10 @@ def placement(shape: tuple[int, int], size: tuple[int, int], rng: np.random.Gene
 
 
 def nudge(size: tuple[int, int], rng: np.random.Generator) -> Matrix:
-    """A small move of the camera, as between two frames of a video: up to 4 %, 2 degrees and 3 % of zoom."""
+    """A small move of the camera, as between two frames of a video.
+
+    Up to 4 % of the width to the side, 4 px up or down, 2 degrees, and 3 % of zoom.
+    """
     rows, columns = size
     turn = _rotation(np.deg2rad(rng.uniform(-2, 2))) * np.exp(rng.uniform(-0.03, 0.03))
     center = (columns / 2, rows / 2)

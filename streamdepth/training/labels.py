@@ -40,11 +40,11 @@ def write_labels(
 
     `folder` becomes a data set (see `evaluation.datasets`); what is there already is kept, so that a stopped run goes
     on. Returns how many pictures it holds; `tell` hears the number as it grows. Raises SourceError, EstimatorError,
-    ConfigError when the folder holds another teacher's labels, and SinkWriteError when it cannot be written.
+    ConfigError when the folder holds labels of another teacher or source, and SinkWriteError when it cannot be written.
     """
-    source.open()
+    info = source.open()
     try:
-        _claim(folder, teacher.info)
+        _claim(folder, _facts(teacher.info, info.name))
         count, due = 0, -np.inf
         while count < most and (frame := source.read()) is not None:
             if frame.time > due - 1e-6:  # sums of floats
@@ -57,8 +57,8 @@ def write_labels(
     return count
 
 
-def _claim(folder: Path, teacher: ModelInfo) -> None:
-    path, facts = folder / "index.json", _facts(teacher)
+def _claim(folder: Path, facts: dict[str, object]) -> None:
+    path = folder / "index.json"
     try:
         if path.exists() and json.loads(path.read_text(encoding="utf-8")) != facts:
             raise ConfigError(f"'{folder}' holds labels of something else; name another folder or remove it")
@@ -99,9 +99,9 @@ def _distance(inverse: DepthMap) -> DepthMap:
         return np.asarray((nearest - farthest) / (inverse - farthest) if nearest > farthest else 1 + 0 * inverse)
 
 
-def _facts(teacher: ModelInfo) -> dict[str, object]:
+def _facts(teacher: ModelInfo, source: str) -> dict[str, object]:
     unit = "m" if teacher.kind is DepthKind.METRIC else "none: relative depth, the nearest pixel is 1"
-    labels = {"teacher": teacher.name, "licence": teacher.licence}
+    labels = {"source": source, "teacher": teacher.name, "licence": teacher.licence}
     return {"depth_scale": SCALE, "infinity": INFINITY, "unit": unit, **labels}
 
 

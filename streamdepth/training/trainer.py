@@ -158,7 +158,13 @@ class Trainer:
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
+            "origin": self._origin,
         }
+
+    @property
+    def _origin(self) -> list[str]:
+        """What a training of the same folder must have in common to go on: the start, and the names of the sets."""
+        return [self.settings.start, *(data.name for data in self.settings.sets)]
 
     def save(self) -> None:
         """Checkpoint and weights, each complete at its place or not there."""
@@ -170,12 +176,17 @@ class Trainer:
         part.replace(self.out / WEIGHTS)
 
     def resume(self) -> None:
-        """Goes on from the checkpoint in the folder, if there is one. Raises ConfigError when it is damaged."""
+        """Goes on from the checkpoint in the folder, if there is one.
+
+        Raises ConfigError when it is damaged, or of a training that began otherwise or learnt from other pictures.
+        """
         path = self.out / CHECKPOINT
         if not path.exists():
             return
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
+            if state.get("origin", self._origin) != self._origin:
+                raise ValueError(f"it began with {state['origin']}")
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
             self.optimiser.load_state_dict(state["optimiser"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -89,19 +91,21 @@ def test_where_depth_is_carried_the_model_runs_less_often_at_last() -> None:
     assert machine.said[-1].endswith("an input of 50% of its size, 2 times a second")
 
 
-def always_too_old(folder: Path, monkeypatch: pytest.MonkeyPatch, *, frames: int) -> config.Settings:
-    """Of a stream that no model is fast enough for, judged ten times a second."""
+def run_too_old(folder: Path, monkeypatch: pytest.MonkeyPatch, is_enough: Callable[[], bool]) -> None:
+    """A live stream that no model is fast enough for, judged ten times a second."""
     monkeypatch.setattr("streamdepth.build.pace.WINDOW_SECONDS", 0.1)
-    return config.make(
+    settings = config.make(
         {
             "source": "lavfi:testsrc2=size=64x48:rate=30",
             "output": folder / "out.mp4",
             "pace": True,
             "size": 100,
             "max_latency_ms": 0.001,
-            "max_frames": frames,
+            "max_seconds": 120,
         }
     )
+    with build.pipeline(settings, lambda _: pipeline.stop() if is_enough() else None) as pipeline:
+        pipeline.run()
 
 
 @pytest.mark.slow
@@ -114,10 +118,8 @@ def test_a_live_stream_switches_its_model(tmp_path, monkeypatch, caplog: pytest.
         return ConstantEstimator()
 
     monkeypatch.setattr(build, "make_estimator", make)
-    settings = always_too_old(tmp_path, monkeypatch, frames=60)
-    with caplog.at_level(logging.WARNING), build.pipeline(settings) as pipeline:
-        report = pipeline.run()
-    assert report.written > 20
+    with caplog.at_level(logging.WARNING):
+        run_too_old(tmp_path, monkeypatch, lambda: sizes[-1] == 50)
     assert sizes == [100, 85, 70, 60, 50]
     assert "the model gets an input of 50% of its size" in caplog.text
 
@@ -152,9 +154,9 @@ def test_each_size_that_fails_is_loaded_once_and_said_once(
         return ConstantEstimator()
 
     monkeypatch.setattr(build, "make_estimator", make)
-    settings = always_too_old(tmp_path, monkeypatch, frames=90)
-    with caplog.at_level(logging.WARNING), build.pipeline(settings) as pipeline:
-        pipeline.run()
+    since = itertools.count()
+    with caplog.at_level(logging.WARNING):
+        run_too_old(tmp_path, monkeypatch, lambda: caplog.text.count("on purpose") == 4 and next(since) == 15)
     assert sizes == [100, 85, 70, 60, 50]
     assert caplog.text.count("one size on purpose") == 4
 

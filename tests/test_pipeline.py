@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable
 from fractions import Fraction
 from typing import NoReturn
 
@@ -51,10 +52,36 @@ def test_files_fill_batches() -> None:
     assert [len(b) for b in estimator.batches] == [4, 4, 2]
 
 
+class Behind(ConstantEstimator):
+    """Is done with a frame once five more of its stream have been read, or all."""
+
+    def __init__(self, *sources: SyntheticSource) -> None:
+        super().__init__()
+        self.sources = {source.name: source for source in sources}
+
+    def estimate(self, frames):
+        source, index = self.sources[frames[0].stream], frames[0].index
+        wait_until(lambda: source.index >= min(index + 6, source.count))
+        return super().estimate(frames)
+
+
+def wait_until(is_so: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def stop_once(has_come: threading.Event, pipeline: Pipeline) -> threading.Thread:
+    """A thread that does it."""
+    stopper = threading.Thread(target=lambda: has_come.wait(30) and pipeline.stop())
+    stopper.start()
+    return stopper
+
+
 def test_a_live_stream_drops_counts_and_never_waits() -> None:
-    sink = RecordingSink()
-    source = SyntheticSource(count=60, is_live=True, delay_seconds=0.002)
-    report = Pipeline([_stream(source, sink)], ConstantEstimator(delay_seconds=0.02)).run()
+    sink, source = RecordingSink(), SyntheticSource(count=60, is_live=True)
+    report = Pipeline([_stream(source, sink)], Behind(source)).run()
     assert report.dropped["waiting_for_model"] > 10
     assert _balanced(report)
     assert report.written == len(sink.items)
@@ -175,30 +202,21 @@ def test_a_failing_recorder_beside_a_preview_ends_the_run() -> None:
     assert source.index < 1000
 
 
-def test_a_slow_preview_never_slows_a_recorder() -> None:
-    recorder, preview = RecordingSink(), RecordingSink(may_skip=True, delay_seconds=0.05)
-    began = time.monotonic()
-    report = Pipeline([_stream(SyntheticSource(count=60), recorder, preview)], ConstantEstimator()).run()
-    assert len(recorder.items) == report.written == 60
-    assert len(preview.items) < 30
-    assert time.monotonic() - began < 60 * 0.05
-
-
-def test_a_stuck_preview_slows_neither_the_recorder_nor_another_preview() -> None:
-    freed = threading.Event()
+@pytest.mark.parametrize("is_live", [False, True])
+def test_a_stuck_preview_slows_neither_the_recorder_nor_another_preview(is_live: bool) -> None:
+    """It is stuck with its first frame until both have the last one."""
 
     class Stuck(RecordingSink):
         def write(self, item) -> None:
-            freed.wait(30)
+            super().write(item)
+            wait_until(lambda: all(sink.items and sink.items[-1].frame.index == 59 for sink in (recorder, other)))
 
     recorder, stuck, other = RecordingSink(), Stuck(may_skip=True), RecordingSink(may_skip=True)
-    source = SyntheticSource(count=60, is_live=True, delay_seconds=0.005)
-    pipeline = Pipeline([_stream(source, recorder, stuck, other)], ConstantEstimator())
-    pipeline._tell_written = lambda item: freed.set() if item.frame.index == 59 else None
-    report = pipeline.run()
+    source = SyntheticSource(count=60, is_live=is_live)
+    report = Pipeline([_stream(source, recorder, stuck, other)], ConstantEstimator()).run()
     assert len(recorder.items) == report.written
-    assert report.written > 30
-    assert len(other.items) > 30
+    assert report.written == 60 or is_live
+    assert len(stuck.items) <= 2
     assert recorder.closed
 
 
@@ -315,13 +333,8 @@ def test_a_source_that_comes_later_is_waited_for_while_others_go_on(is_carried: 
 
 def test_a_source_that_never_comes_ends_with_the_others_when_stopped() -> None:
     class Never(SyntheticSource):
-        interrupted = threading.Event()
-
         def await_open(self):
             assert self.interrupted.wait(30)
-
-        def interrupt(self) -> None:
-            self.interrupted.set()
 
     good, never = RecordingSink(), RecordingSink()
     streams = [Stream(Never(), make_stabilizer(), [never]), _stream(SyntheticSource(count=5, is_live=True), good)]
@@ -441,10 +454,12 @@ def test_a_stabilizer_that_fails_ends_its_stream_alone() -> None:
 
 
 def test_stop_from_another_thread_finishes_cleanly() -> None:
-    sink = RecordingSink()
-    pipeline = Pipeline([_stream(SyntheticSource(count=100_000, delay_seconds=0.001), sink)], ConstantEstimator())
-    threading.Timer(0.1, pipeline.stop).start()
+    sink, has_begun = RecordingSink(), threading.Event()
+    streams = [_stream(SyntheticSource(count=100_000, delay_seconds=0.001), sink)]
+    pipeline = Pipeline(streams, ConstantEstimator(), on_written=lambda _: has_begun.set())
+    stopper = stop_once(has_begun, pipeline)
     report = pipeline.run()
+    stopper.join()
     assert 0 < report.written < 100_000
     assert sink.closed
     assert not sink.discarded
@@ -480,21 +495,20 @@ def test_a_cut_resets_the_model() -> None:
 
 
 def test_stop_interrupts_a_source_that_waits() -> None:
+    waits = threading.Event()
+
     class Waiting(SyntheticSource):
-        woken = threading.Event()
-
         def read(self):
-            return super().read() if self.index < 3 else (self.woken.wait(30), None)[1]
+            if self.index < 3:
+                return super().read()
+            waits.set()
+            assert self.interrupted.wait(30)
+            return None
 
-        def interrupt(self) -> None:
-            self.woken.set()
-
-    sink = RecordingSink()
-    pipeline = Pipeline([_stream(Waiting(), sink)], ConstantEstimator())
-    threading.Timer(0.1, pipeline.stop).start()
-    began = time.monotonic()
+    pipeline = Pipeline([_stream(Waiting(), RecordingSink())], ConstantEstimator())
+    stopper = stop_once(waits, pipeline)
     assert pipeline.run().written == 3
-    assert time.monotonic() - began < 10
+    stopper.join()
 
 
 def test_a_recorder_that_fails_at_the_very_end_beside_a_preview_is_an_error() -> None:
@@ -550,9 +564,7 @@ def test_after_an_error_nothing_more_is_inferred() -> None:
     estimator = ConstantEstimator(delay_seconds=0.2)
     frames = Pipeline([_stream(SyntheticSource(count=1000))], estimator).frames()
     next(frames)
-    began = time.monotonic()
     frames.close()
-    assert time.monotonic() - began < 5
     assert len(estimator.batches) < 8
 
 
@@ -608,7 +620,7 @@ class Preparing(ConstantEstimator):
 
 
 def test_a_camera_begins_with_what_it_shows_when_the_model_is_ready() -> None:
-    sink, camera = RecordingSink(), PassingBy(count=10_000, is_live=True, delay_seconds=0.005)
+    sink, camera = RecordingSink(), PassingBy(count=10_000, is_live=True, delay_seconds=0.005, shot_frames=7)
     estimator = Preparing(camera)
     report = Pipeline([_stream(camera, sink)], estimator, max_seconds=1.0).run()
     assert estimator.sizes == [(64, 48)]
@@ -661,14 +673,15 @@ def test_what_is_held_back_comes_out_in_order() -> None:
 
 
 class Renewed(SyntheticSource):
-    """A camera that comes back larger after some frames."""
+    """A camera that comes back larger after some frames, of which one was `written`."""
 
-    def __init__(self, after: int) -> None:
+    def __init__(self, after: int, written: threading.Event) -> None:
         super().__init__(count=30, is_live=True, delay_seconds=0.002)
-        self.after, self.news = after, None
+        self.after, self.written, self.news = after, written, None
 
     def read(self):
         if self.index == self.after:
+            assert self.written.wait(30)
             self.width, self.height = 96, 64
             self.states.enter(StreamState.RECONNECTING, "the cable")
             self.states.enter(StreamState.LIVE)
@@ -694,10 +707,10 @@ class Rolling(RecordingSink):
 @pytest.mark.parametrize("is_carried", [False, True])
 def test_a_camera_that_comes_back_with_another_size_is_taken_in_stride(is_carried: bool) -> None:
     recorder, preview = Rolling(), Rolling(may_skip=True)
-    estimator = ConstantEstimator()
+    estimator, written = ConstantEstimator(), threading.Event()
     carrier = FlowCarrier() if is_carried else None
-    stream = Stream(Renewed(after=10), make_stabilizer(), [recorder, preview], carrier)
-    report = Pipeline([stream], estimator).run()
+    stream = Stream(Renewed(10, written), make_stabilizer(), [recorder, preview], carrier)
+    report = Pipeline([stream], estimator, on_written=lambda _: written.set()).run()
     for sink in (recorder, preview):
         assert [width for _, width in sink.changes] == [96]
         before = sink.changes[0][0]
@@ -763,10 +776,8 @@ def test_states_are_events_and_in_the_report() -> None:
 
 
 def test_the_report_of_each_stream_adds_up() -> None:
-    streams = [
-        _stream(SyntheticSource(count=60, is_live=True, delay_seconds=0.001, name=n), RecordingSink()) for n in "ab"
-    ]
-    report = Pipeline(streams, ConstantEstimator(delay_seconds=0.01)).run()
+    sources = [SyntheticSource(count=60, is_live=True, name=n) for n in "ab"]
+    report = Pipeline([_stream(source, RecordingSink()) for source in sources], Behind(*sources)).run()
     assert report.dropped["waiting_for_model"] == sum(s.dropped["waiting_for_model"] for s in report.streams)
     assert all(_balanced(stream) for stream in report.streams)
     assert report.read == 120

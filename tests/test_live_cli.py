@@ -13,27 +13,38 @@ import av
 import pytest
 import rtsp_server
 
-from streamdepth import config
+from streamdepth import build, config
 from streamdepth.build.naming import stems
 from streamdepth.build.web import patient, serving
 from streamdepth.errors import ConfigError
+from streamdepth.testing import ConstantEstimator
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> ConstantEstimator:
+    """What all streams are inferred by."""
+    estimator = ConstantEstimator()
+    monkeypatch.setattr(build, "make_estimator", lambda _: estimator)
+    return estimator
+
+
+def once_seen(model: ConstantEstimator, server: rtsp_server.Server, then: Callable[[], None]) -> threading.Thread:
+    """Does it once the model has seen some frames of the server."""
+
+    def wait() -> None:
+        until(lambda: sum(f":{server.port}/" in name for names in model.batches for name in names) > 5)
+        then()
+
+    return rtsp_server.in_background(wait)
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("quick_model")
-def test_one_camera_dies_and_the_other_is_recorded_to_its_end(cli, tmp_path: Path) -> None:
+def test_one_camera_dies_and_the_other_is_recorded_to_its_end(cli, tmp_path: Path, model: ConstantEstimator) -> None:
     if reason := rtsp_server.missing():
         pytest.skip(reason)
     folder = tmp_path / "out"
     with rtsp_server.running() as first, rtsp_server.running() as second:
-
-        def stop_once_it_is_recorded() -> None:
-            until(lambda: any(part.stat().st_size for part in folder.glob(".127_0_0_1_h264_2*")))
-            time.sleep(0.5)
-            second.stop()
-
-        stopper = threading.Thread(target=stop_once_it_is_recorded)
-        stopper.start()
+        stopper = once_seen(model, second, second.stop)
         urls = [f"rtsp://me:s3cr3t@127.0.0.1:{server.port}/h264" for server in (first, second)]
         gone = f"rtsp://127.0.0.1:{rtsp_server.free_port()}/x"
         limits = ("--max-seconds", "6", "--set", "network.reconnect_seconds=1", "--stats", tmp_path / "s.json")
@@ -123,8 +134,7 @@ def until(is_so: Callable[[], bool]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("quick_model")
-def test_a_camera_that_comes_back_larger_begins_the_next_segment(cli, tmp_path: Path) -> None:
+def test_a_camera_that_comes_back_larger_begins_the_next_segment(cli, tmp_path: Path, model: ConstantEstimator) -> None:
     if reason := rtsp_server.missing():
         pytest.skip(reason)
     server = rtsp_server.Server(rtsp_server.free_port())
@@ -135,13 +145,12 @@ def test_a_camera_that_comes_back_larger_begins_the_next_segment(cli, tmp_path: 
         server.size = (208, 160)
         server.start()
 
-    timer = threading.Timer(1.0, grow)
-    timer.start()
+    grower = once_seen(model, server, grow)
     try:
-        limits = ("--segment", "10m", "--max-seconds", "4", "--stats", tmp_path / "s.json")
+        limits = ("--segment", "10m", "--max-frames", "45", "--stats", tmp_path / "s.json")
         done = cli("convert", f"{server.address}/h264", "-o", tmp_path / "cam.mp4", *limits)
     finally:
-        timer.join()
+        grower.join()
         server.stop()
     assert done.code == 0, done.err
     sizes, frames = [], 0

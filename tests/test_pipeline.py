@@ -620,9 +620,20 @@ class Preparing(ConstantEstimator):
 
 
 def test_a_camera_begins_with_what_it_shows_when_the_model_is_ready() -> None:
-    sink, camera = RecordingSink(), PassingBy(count=10_000, is_live=True, delay_seconds=0.005, shot_frames=7)
+    written = threading.Event()
+
+    class Held(PassingBy):
+        """Its second frame comes when the first was written."""
+
+        def read(self):
+            if pipeline.stats["read"] == 1:
+                assert written.wait(30)
+            return super().read()
+
+    sink, camera = RecordingSink(), Held(count=10_000, is_live=True, delay_seconds=0.005, shot_frames=7)
     estimator = Preparing(camera)
-    report = Pipeline([_stream(camera, sink)], estimator, max_seconds=1.0).run()
+    pipeline = Pipeline([_stream(camera, sink)], estimator, max_seconds=1.0, on_written=lambda _: written.set())
+    report = pipeline.run()
     assert estimator.sizes == [(64, 48)]
     first = sink.items[0].frame
     assert (first.index, first.pts) == (0, 0)

@@ -114,6 +114,15 @@ def read(source: LiveSource[Feed], count: int) -> list[float]:
     return times
 
 
+def patient_after_a_loss(*script: Feed) -> Scripted:
+    """One whose timeout may be made short for a feed that hangs: the next one has all the time that it takes."""
+    source = Scripted(*script, timeout_seconds=30)
+    source.states.listen(
+        lambda change: setattr(source, "timeout_seconds", 30) if change.state == "reconnecting" else None
+    )
+    return source
+
+
 def test_a_stream_that_ends_comes_back_and_its_clock_goes_on() -> None:
     source = Scripted(Feed(), SourceOpenError("not yet"), SourceOpenError("not yet"), Feed(10))
     source.open()
@@ -296,9 +305,11 @@ def test_an_error_that_comes_as_a_stall_is_noticed_is_raised(released: threading
 
 def test_a_reader_that_hangs_is_left_behind_and_counted(released: threading.Event) -> None:
     hung = Feed(then=lambda: released.wait(60))  # type: ignore[arg-type,return-value]
-    source = Scripted(hung, Feed(10))
+    source = patient_after_a_loss(hung, Feed(10))
     source.open()
-    read(source, 6)
+    read(source, 3)
+    source.timeout_seconds = 0.3
+    read(source, 3)
     assert states(source) == ["closed", "connecting", "live", "stalled", "reconnecting", "live"]
     assert source.states.abandoned == 1
     source.close()
@@ -317,10 +328,13 @@ def test_opening_that_hangs_is_left_behind(released: threading.Event, monkeypatc
 
 def test_each_failure_leaves_one_thread_at_most(released: threading.Event) -> None:
     feeds = [Feed(then=lambda: released.wait(60)) for _ in range(3)]  # type: ignore[arg-type,return-value]
-    source = Scripted(*feeds, Feed(5), timeout_seconds=0.05)
+    source = patient_after_a_loss(*feeds, Feed(5))
     before = threading.active_count()
     source.open()
-    read(source, 12)
+    for _ in feeds:
+        read(source, 3)
+        source.timeout_seconds = 0.05
+    read(source, 3)
     assert source.states.abandoned == 3
     assert threading.active_count() - before <= 4
     source.close()

@@ -38,30 +38,27 @@ class Capture:
         why = f": {change.reason}" if change.reason else ""
         _log.log(logging.WARNING if is_trouble else logging.INFO, "%s %s%s", self.stream.title, change.state, why)
 
-    def open(self) -> None:
-        """Raises SourceError, and ConfigError where the stream is live and its stabilizer for files."""
-        self.stream.source.states.enter(StreamState.CONNECTING)
+    def open(self, *, waits: bool = False) -> bool:
+        """Opens the source; `waits` for one that may come later, False when interrupted meanwhile.
+
+        Raises SourceError, and ConfigError where the stream is live and its stabilizer for files.
+        """
+        source = self.stream.source
+        source.states.enter(StreamState.CONNECTING)
         try:
-            self.stream.info = self.stream.source.open()
+            self.stream.info = source.await_open() if waits else source.open()
+            self._check()
         except Exception as error:
             self.end(error)
             raise
-        self._check()
+        return self.stream.info is not None
 
     def _check(self) -> None:
-        if self.stream.is_live and self.stream.stabilizer.is_late:
+        if self.stream.info and self.stream.info.is_live and self.stream.stabilizer.is_late:
             raise ConfigError(
                 f"'{self.stream.title}' is live, and offline smoothing and the range per-shot are for files; use "
                 "smooth default and range auto"
             )
-
-    def await_open(self) -> bool:
-        """Instead of `open`: waits for a source that may come later. False when interrupted. Raises as `open` does."""
-        self.stream.info = self.stream.source.await_open()
-        if self.stream.info is None:
-            return False
-        self._check()
-        return True
 
     def run(self, put: Callable[[Captured], bool], ready: threading.Event) -> None:
         """Reads until the end, a limit, or until `put` does not take a frame. Raises SourceError.

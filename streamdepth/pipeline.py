@@ -239,7 +239,7 @@ class Pipeline:
         """Reads a stream to its end, once its source is there."""
         lane = capture.lane
         if self.streams[lane].info is None:
-            if not capture.await_open():
+            if not capture.open(waits=True):
                 return
             self._settle(lane)
         assert self._inference is not None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
 import pytest
+from waiting import wait_until
 
 from streamdepth.pipeline import Pipeline, Stream
 from streamdepth.stabilizers import make_stabilizer
@@ -173,10 +173,3 @@ def test_a_sink_hears_of_every_size_though_it_has_changed_again_by_then() -> Non
     stream = Stream(Turning(count=3, is_live=True), make_stabilizer("off"), [sink])
     Pipeline([stream], Waiting()).run()
     assert [item.frame.size for item in sink.items] == sizes
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)

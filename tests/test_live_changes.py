@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import numpy as np
 import pytest
+from waiting import wait_until
 
 from streamdepth import build, config
 from streamdepth.build.web import serving
@@ -20,13 +20,6 @@ from streamdepth.stages import Estimator
 from streamdepth.switching import SwitchedEstimator
 from streamdepth.testing import ConstantEstimator, RecordingSink, SyntheticSource
 from streamdepth.types import DepthFrame, DepthKind, Frame
-
-
-def wait_until(condition) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 class TestControl:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import av
 import pytest
 import rtsp_server
+from waiting import wait_until
 
 from streamdepth import build, config
 from streamdepth.build.naming import stems
@@ -32,7 +32,7 @@ def once_seen(model: ConstantEstimator, server: rtsp_server.Server, then: Callab
     """Does it once the model has seen some frames of the server."""
 
     def wait() -> None:
-        until(lambda: sum(f":{server.port}/" in name for names in model.batches for name in names) > 5)
+        wait_until(lambda: sum(f":{server.port}/" in name for names in model.batches for name in names) > 5)
         then()
 
     return rtsp_server.in_background(wait)
@@ -81,9 +81,9 @@ def test_a_page_begins_with_the_cameras_that_are_there_and_waits_for_the_others(
         with serving(config.make({"source": sources})) as served:
             run = rtsp_server.in_background(served.pipeline.run)
             try:
-                until(lambda: [s.source.state for s in served.pipeline.streams] == ["live", "connecting"])
+                wait_until(lambda: [s.source.state for s in served.pipeline.streams] == ["live", "connecting"])
                 late.start()
-                until(lambda: all(stream.written > 5 for stream in served.pipeline.report().streams))
+                wait_until(lambda: all(stream.written > 5 for stream in served.pipeline.report().streams))
             finally:
                 served.pipeline.stop()
                 run.join()
@@ -124,13 +124,6 @@ def test_a_page_tries_its_cameras_for_ever_unless_told_otherwise() -> None:
     assert patient(config.make({})).network.reconnect_seconds == math.inf
     assert patient(config.make({})).camera.reconnect_seconds == math.inf
     assert patient(config.make({"network": {"reconnect_seconds": 9}})).network.reconnect_seconds == 9
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from itertools import groupby, pairwise
 import fault_proxy
 import pytest
 import rtsp_server
+from waiting import wait_until
 
 from streamdepth.errors import SourceError, SourceLostError, SourceTimeoutError
 from streamdepth.sources.network import NetworkSource
@@ -43,18 +44,11 @@ def nothing_leaks() -> Iterator[None]:
     """As many threads and file descriptors after a test as before it."""
     threads, files = threading.active_count(), open_files()
     yield
-    until(lambda: threading.active_count() <= threads and open_files() <= files)
+    wait_until(lambda: threading.active_count() <= threads and open_files() <= files)
 
 
 def open_files() -> int:
     return len(os.listdir("/proc/self/fd"))
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LIMIT_SECONDS
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def read_until(source: NetworkSource, is_so: Callable[[], bool]) -> list[Frame]:

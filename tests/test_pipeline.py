@@ -3,12 +3,12 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
 from fractions import Fraction
 from typing import NoReturn
 
 import numpy as np
 import pytest
+from waiting import wait_until
 
 from streamdepth.errors import ConfigError, InferenceError, SinkWriteError, SourceLostError, SourceOpenError
 from streamdepth.outlet import Outlet, Told
@@ -63,13 +63,6 @@ class Behind(ConstantEstimator):
         source, index = self.sources[frames[0].stream], frames[0].index
         wait_until(lambda: source.index >= min(index + 6, source.count))
         return super().estimate(frames)
-
-
-def wait_until(is_so: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 def stop_once(has_come: threading.Event, pipeline: Pipeline) -> threading.Thread:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from waiting import wait_until
 
 from streamdepth.errors import InferenceError
 from streamdepth.pipeline import Pipeline, Stream
@@ -170,10 +170,7 @@ def test_a_live_stream_goes_on_while_the_model_computes() -> None:
         """Gives a frame when the one before was written, until the model is let go: a gap would wait for the model."""
 
         def read(self) -> Frame | None:
-            deadline = time.monotonic() + LIMIT_SECONDS
-            while len(sink.items) < self.index and not enough.is_set():
-                assert time.monotonic() < deadline
-                time.sleep(0.001)
+            wait_until(lambda: len(sink.items) == self.index or enough.is_set())
             return super().read()
 
     sink, estimator = Telling(), Slow()

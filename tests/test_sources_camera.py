@@ -6,14 +6,14 @@ import math
 import random
 import shutil
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from fake_camera import FakeCapture
+from waiting import wait_until
 
 from streamdepth.errors import SourceLostError, SourceOpenError, SourceTimeoutError
 from streamdepth.sources import camera, cameras
@@ -255,14 +255,7 @@ def test_a_read_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> No
     assert source.reconnects == 1
     source.close()
     release.set()
-    until(lambda: FakeCapture.alive == 0)
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: FakeCapture.alive == 0)
 
 
 def test_an_error_within_opencv_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:

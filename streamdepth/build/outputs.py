@@ -53,14 +53,15 @@ def check_names(settings: Settings) -> None:
 
 def make_recorders(settings: Settings, name: str | None = None) -> list[Sink]:
     """Those of them for `output` and `depth_out`."""
-    sinks: list[Sink] = []
-    if settings.output:
-        path = _inside(settings.output, name, ".mp4")
-        sinks.append(_placed(path, lambda p: recorded(p, lambda q: _picture_sink(q, settings), settings), settings))
-    if settings.depth_out:
-        path = _inside(settings.depth_out, name, ".mkv")
-        sinks.append(_placed(path, lambda p: recorded(p, lambda q: _depth_sink(q, settings, name), settings), settings))
-    return sinks
+    wanted: list[tuple[Path | None, str, Callable[[Path], Sink]]] = [
+        (settings.output, ".mp4", lambda path: _picture_sink(path, settings)),
+        (settings.depth_out, ".mkv", lambda path: _depth_sink(path, settings, name)),
+    ]
+    return [_recorder(_inside(path, name, suffix), make, settings) for path, suffix, make in wanted if path]
+
+
+def _recorder(path: Path, make: Callable[[Path], Sink], settings: Settings) -> Sink:
+    return _placed(path, lambda here: recorded(here, make, settings), settings)
 
 
 def _model_sinks(settings: Settings, name: str | None) -> Iterator[Sink]:

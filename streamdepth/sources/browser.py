@@ -21,9 +21,9 @@ class BrowserSource(Source):
     none is sent: until `interrupt` or `close`.
     """
 
-    def __init__(self, name: str = "browser camera", size: tuple[int, int] = (640, 480)) -> None:
+    def __init__(self, size: tuple[int, int] = (640, 480)) -> None:
         super().__init__()
-        self.name, self.size = name, size
+        self.name, self.size = "browser camera", size
         self._changed = threading.Condition()
         self._waiting: Frame | None = None
         self._renewed: StreamInfo | None = None

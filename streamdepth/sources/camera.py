@@ -29,7 +29,7 @@ _DRIVER_SECONDS = 10.0
 _TICK = Fraction(1, 1_000_000)
 
 
-class CameraSource(LiveSource["Capture"]):
+class CameraSource(LiveSource["OpenCamera"]):
     """A camera by index, by path (`/dev/video2`) or, on Linux, by a part of its name.
 
     `size` (width, height) in px, `fps` and `fourcc` ("MJPG"...) are requests: what the camera grants is read back, and
@@ -58,12 +58,12 @@ class CameraSource(LiveSource["Capture"]):
         self._was_gone = False
         self._started = time.monotonic()
 
-    def _connect(self) -> Capture:
+    def _connect(self) -> OpenCamera:
         index = self._node()
         request = Request(self.size, self.fps, self.fourcc)
-        capture = Capture(index, self.name, request, self.notice, self.timeout_seconds, self._started)
+        camera = OpenCamera(index, self.name, request, self.notice, self.timeout_seconds, self._started)
         self._known = self._known or next((c for c in listed_cameras() if c.index == index), None)
-        return capture
+        return camera
 
     def _node(self) -> int | str:
         same = [camera.index for camera in listed_cameras() if self._known and camera.name == self._known.name]
@@ -77,10 +77,10 @@ class CameraSource(LiveSource["Capture"]):
     def _silence_seconds(self) -> float:
         return max(self.timeout_seconds, _DRIVER_SECONDS)
 
-    def _describe(self, feed: Capture) -> StreamInfo:
+    def _describe(self, feed: OpenCamera) -> StreamInfo:
         return StreamInfo(self.name, *feed.size, fps=feed.fps, is_live=True, time_base=_TICK)
 
-    def _fault(self, feed: Capture) -> Exception | None:
+    def _fault(self, feed: OpenCamera) -> Exception | None:
         return feed.failure
 
     def _explain(self, fault: Exception) -> str:
@@ -106,8 +106,8 @@ class Request:
     fourcc: str | None = None
 
 
-class Capture:
-    """An open camera. All is asked of OpenCV on the thread that opened it; the facts can be read on any.
+class OpenCamera:
+    """All is asked of OpenCV on the thread that opened it; the facts can be read on any.
 
     Raises SourceOpenError when it is missing or in use, CameraRequestError when it grants something else, and
     SourceTimeoutError.

@@ -283,13 +283,20 @@ class Pipeline:
         """Closes all sinks and sources, whichever of them fails; raises the first failure at the end."""
         failures: list[Exception] = []
         sinks = [sink.discard if discard else sink.close for sink in self._outlets.left()]
-        for action in (*sinks, *(stream.source.close for stream in self.streams)):
+        for action in (*sinks, *(stream.source.close for stream in self.streams), self._forget):
             try:
                 action()
             except Exception as error:
                 failures.append(error)
         if failures:
             raise failures[0]
+
+    def _forget(self) -> None:
+        """Lets go of the last pictures, which would else live as long as whoever remembers this run or its streams."""
+        for stream in self.streams:
+            stream.stabilizer.reset()
+            if stream.carrier is not None:
+                stream.carrier.reset()
 
     def _raise_lost(self) -> None:
         for error in self._lost:

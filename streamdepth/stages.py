@@ -192,6 +192,9 @@ class Carrier(ABC):
     def carried(self) -> tuple[DepthMap, float] | None:
         """The newest frame's depth, and the age in seconds of what it was made from; None: there is none."""
 
+    def reset(self) -> None:
+        """Forgets everything, as if new."""
+
 
 class Sink(ABC):
     """Stores or shows results: `open`, `write`..., then `close` or `discard`, never two calls at once."""

@@ -27,7 +27,7 @@ from streamdepth.sources.file import FileSource
 from streamdepth.sources.network import NetworkSource
 from streamdepth.sources.reader import Reader
 from streamdepth.sources.track import Track
-from streamdepth.types import DepthFrame
+from streamdepth.types import DepthFrame, Frame
 
 LIMIT_SECONDS = 60
 CONNECTION = (Reader, Track, InputContainer, VideoCodecContext, av.VideoFrame)
@@ -104,6 +104,17 @@ def lose_and_find(source: NetworkSource, server: rtsp_server.Server, proxy: faul
         assert source.read() is not None
         assert time.monotonic() < deadline
     healed.join()
+
+
+@pytest.mark.usefixtures("quick_model")
+@pytest.mark.parametrize("how", [{"smooth": "strong"}, {"smooth": "offline"}, {"range": "per-shot"}, {"refresh": 5}])
+def test_pictures_of_a_run_that_is_over(how: dict[str, object], tmp_path: Path) -> None:
+    source = media.write_video(tmp_path / "a.mp4", count=30, size=(64, 48))
+    settings = config.make({"source": source, "output": tmp_path / "out.mp4", "video": {"legend": False}, **how})
+    before = alive(Frame, DepthFrame, av.VideoFrame)
+    with build.pipeline(settings) as pipeline:
+        assert pipeline.run().written == 30
+    assert alive(Frame, DepthFrame, av.VideoFrame) == before
 
 
 @pytest.mark.slow

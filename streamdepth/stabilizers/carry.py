@@ -39,6 +39,10 @@ class FlowCarrier(Carrier):
     def __init__(self, *, motion: MotionTracker | None = None) -> None:
         self._motion = motion or MotionTracker()
         self._cuts = CutDetector(motion=self._motion)
+        self.reset()
+
+    def reset(self) -> None:
+        self._cuts.reset()  # and with it the motion
         self._newest: Frame | None = None
         self._known: _Anchor | None = None
         self._marked: _Anchor | None = None

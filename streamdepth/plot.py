@@ -1,4 +1,4 @@
-"""Curves as a picture, drawn with Pillow: axes, ticks, legend, linear or logarithmic. Nothing but numbers goes in."""
+"""Curves as a picture, drawn with Pillow: axes, ticks, legend. Nothing but numbers goes in."""
 
 from __future__ import annotations
 
@@ -27,17 +27,12 @@ class _Axis:
     high: float
     start: float
     end: float
-    is_log: bool = False
 
     def place(self, value: float) -> float:
-        low, high, at = (math.log10(v) if self.is_log else v for v in (self.low, self.high, value))
-        return self.start + (at - low) / (high - low) * (self.end - self.start)
+        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
     def ticks(self) -> list[float]:
-        """Round numbers within the axis, four to ten of them; powers of ten where it spans two or more."""
-        if self.is_log and self.high / self.low >= 100:
-            first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
-            return [10.0**n for n in range(first, last + 1, max(1, (last - first) // 8))]
+        """Round numbers within the axis, a few of them."""
         step = _round_step((self.high - self.low) / 5)
         first = math.ceil(self.low / step - 1e-9)
         return [n * step for n in range(first, math.floor(self.high / step + 1e-9) + 1)]
@@ -48,16 +43,13 @@ def draw_curves(
     title: str = "",
     x_label: str = "",
     size: tuple[int, int] = (960, 420),
-    *,
-    log_y: bool = False,
 ) -> Image:
     """Draws named curves into one picture.
 
     Args:
-        series: name -> points (x, y) in drawing order. A value that is not finite (or not above 0, with `log_y`)
-            interrupts its curve, though the x axis has room for it; a point between two gaps is drawn as a dot.
+        series: name -> points (x, y) in drawing order. A value that is not finite interrupts its curve, though the x
+            axis has room for it; a point between two gaps is drawn as a dot.
         size: (width, height) in px, at least 200x120.
-        log_y: a logarithmic y axis.
 
     Returns:
         (height, width, 3) uint8 RGB. Without any point: empty axes.
@@ -67,13 +59,13 @@ def draw_curves(
     """
     if size[0] < 200 or size[1] < 120:
         raise ValueError(f"a plot has at least 200x120 px, not {size[0]}x{size[1]}")
-    pieces = {name: _pieces(curve, log_y=log_y) for name, curve in series.items()}
+    pieces = {name: _pieces(curve) for name, curve in series.items()}
     points = [point for curve in pieces.values() for piece in curve for point in piece]
     canvas = Pillow.new("RGB", size, _PAPER)
     draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(max(11, size[1] // 34))
     text_px = max(11, size[1] // 34)
-    low, high = _limits([y for _, y in points], is_log=log_y)
-    y_axis = _Axis(low, high, size[1] - 3.2 * text_px, 2.2 * text_px, log_y)
+    low, high = _limits([y for _, y in points])
+    y_axis = _Axis(low, high, size[1] - 3.2 * text_px, 2.2 * text_px)
     left = max(draw.textlength(_number(tick), font=font) for tick in [*y_axis.ticks(), 0.0]) + 1.5 * text_px
     low, high = _limits([x for curve in series.values() for x, _ in curve if math.isfinite(x)], margin=0)
     x_axis = _Axis(low, high, left, size[0] - 1.5 * text_px)
@@ -87,25 +79,22 @@ def draw_curves(
     return np.array(canvas)
 
 
-def _pieces(curve: Curve, *, log_y: bool) -> list[list[tuple[float, float]]]:
+def _pieces(curve: Curve) -> list[list[tuple[float, float]]]:
     """The curve between its gaps."""
     pieces: list[list[tuple[float, float]]] = [[]]
     for x, y in curve:
-        if math.isfinite(x) and math.isfinite(y) and (y > 0 or not log_y):
+        if math.isfinite(x) and math.isfinite(y):
             pieces[-1].append((x, y))
         elif pieces[-1]:
             pieces.append([])
     return [piece for piece in pieces if piece]
 
 
-def _limits(values: Sequence[float], *, margin: float = 0.05, is_log: bool = False) -> tuple[float, float]:
+def _limits(values: Sequence[float], *, margin: float = 0.05) -> tuple[float, float]:
     """Around all values; never of no width."""
     if not values:
-        return (0.1, 1.0) if is_log else (0.0, 1.0)
+        return 0.0, 1.0
     low, high = min(values), max(values)
-    if is_log:
-        room = max((high / low) ** margin, 1.05)
-        return low / room, high * room
     room = margin * (high - low) or (0.0 if high > low else 0.05 * abs(high) or 0.5)
     return low - room, high + room
 

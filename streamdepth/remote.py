@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -67,9 +66,7 @@ def _facts(system: Any, path: str) -> dict[str, Any] | None:
 
 
 def exists(address: str, error: ErrorType) -> bool:
-    """Raises `error`."""
-    if not is_remote(address):
-        return Path(address).exists()
+    """Whether there is such a file. Raises `error`."""
     return bool(_try(lambda fs, path: fs.exists(path), address, error))
 
 
@@ -97,10 +94,7 @@ def fetch(address: str, target: Path, error: ErrorType) -> None:
 
 def store(source: Path, address: str, error: ErrorType) -> None:
     """Puts a local file there, its folders too. Raises `error`."""
-    if is_remote(address):
-        _try(lambda fs, path: _put(fs, source, path), address, error)
-        return
-    shutil.copyfile(source, address)
+    _try(lambda fs, path: _put(fs, source, path), address, error)
 
 
 def _put(system: Any, source: Path, path: str) -> None:

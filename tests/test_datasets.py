@@ -9,17 +9,17 @@ import pytest
 from pairs import write_pairs
 
 from streamdepth.errors import SourceOpenError
-from streamdepth.evaluation.datasets import DataSet, read_pairs
+from streamdepth.evaluation.datasets import DataSet
 
 
 def test_a_folder_is_read_in_the_order_of_names(tmp_path: Path) -> None:
     write_pairs(tmp_path, "mine")
-    pairs = list(read_pairs(tmp_path, "mine", border=4))
+    pairs = list(DataSet(tmp_path / "mine").pairs(border=4))
     assert [pair.name for pair in pairs] == ["0000", "0001", "0002", "0003"]
     assert pairs[0].image.shape == (64, 88, 3)
     assert pairs[0].depth.shape == (64, 88)
     assert np.nanmin(pairs[0].depth) == pytest.approx(1.5)
-    assert np.isnan(next(read_pairs(tmp_path, "mine")).depth[0]).all()
+    assert np.isnan(next(DataSet(tmp_path / "mine").pairs()).depth[0]).all()
 
 
 def test_some_of_a_folder(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_broken_set_says_what_is_wrong(tmp_path: Path, break_it, says: str) ->
     write_pairs(tmp_path, "mine")
     break_it(tmp_path)
     with pytest.raises(SourceOpenError, match=says):
-        list(read_pairs(tmp_path, "mine"))
+        list(DataSet(tmp_path / "mine").pairs())
 
 
 def test_a_folder_of_sets_is_not_a_set(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 
 from streamdepth.errors import ConfigError, InferenceError, SinkOpenError, SourceOpenError
 from streamdepth.evaluation import report
-from streamdepth.evaluation.accuracy import evaluate
+from streamdepth.evaluation.accuracy import Bounds, evaluate
 from streamdepth.evaluation.contact_sheet import CELL_PX, ContactSheet, evenly_spaced
 from streamdepth.evaluation.crops import CROPS, EIGEN_CROP, GARG_CROP
 from streamdepth.evaluation.datasets import DataSet, Pair
@@ -91,15 +91,15 @@ def test_the_first_picture_warms_up_and_is_not_timed() -> None:
 def test_what_is_beyond_the_cap_does_not_count_but_has_contours() -> None:
     pairs = [pair(0, outdoors())]
     wrong_in_the_sky = Oracle(pairs, DepthKind.METRIC, lambda d: np.where(np.isinf(d), 500, d))
-    found = evaluate(pairs, wrong_in_the_sky, farthest_m=80)
+    found = evaluate(pairs, wrong_in_the_sky, Bounds(farthest_m=80))
     assert found.as_is is not None
     assert (found.as_is.abs_rel, found.as_is.boundary_f1) == (0, 1)
     assert (found.known, found.counted) == (3600, 2400)
-    near = evaluate(pairs, Oracle(pairs, DepthKind.METRIC, lambda d: np.minimum(d, 60)), farthest_m=30)
+    near = evaluate(pairs, Oracle(pairs, DepthKind.METRIC, lambda d: np.minimum(d, 60)), Bounds(farthest_m=30))
     assert near.as_is is not None
     assert (near.as_is.abs_rel, near.as_is.boundary_f1) == (0, 1)
     assert near.counted == 1200
-    no_sky = evaluate(pairs, Oracle(pairs, DepthKind.METRIC, lambda d: np.minimum(d, 40)), farthest_m=80)
+    no_sky = evaluate(pairs, Oracle(pairs, DepthKind.METRIC, lambda d: np.minimum(d, 40)), Bounds(farthest_m=80))
     assert no_sky.as_is is not None
     assert 0.6 < no_sky.as_is.boundary_f1 < 0.7
 
@@ -117,7 +117,7 @@ def test_pictures_without_truth_are_skipped_and_counted() -> None:
     found = evaluate([pair(0, nothing), pair(1)], ConstantEstimator())
     assert (found.pictures, found.skipped) == (1, 1)
     with pytest.raises(SourceOpenError, match="none of 2 pictures has known depth between 5 and 10 m"):
-        evaluate([pair(0), pair(1)], ConstantEstimator(), nearest_m=5)
+        evaluate([pair(0), pair(1)], ConstantEstimator(), Bounds(nearest_m=5))
 
 
 def test_a_model_that_says_nothing_is_an_error_and_gaps_are_counted() -> None:
@@ -163,7 +163,7 @@ def test_only_the_crop_counts() -> None:
     inside[GARG_CROP.region(1242, 375)] = True
     pairs = [Pair("0", np.zeros((375, 1242, 3), np.uint8), truth)]
     oracle = Oracle(pairs, DepthKind.METRIC, lambda d: np.where(inside, d, 1))
-    found = evaluate(pairs, oracle, crop=GARG_CROP)
+    found = evaluate(pairs, oracle, Bounds(GARG_CROP, farthest_m=GARG_CROP.farthest_m))
     assert found.as_is is not None
     assert found.as_is.abs_rel == 0
     assert found.counted == inside.sum()

@@ -243,6 +243,9 @@ def test_a_local_model_with_a_restricted_licence_needs_its_acceptance(
         HuggingFaceEstimator(str(folder), **_TORCH)
     estimator = HuggingFaceEstimator(str(folder), accept_license=True, **_TORCH)
     assert estimator.info.licence == licence
+    (folder / "README.md").write_text(f"---\nlicense:\n- {licence}\n---\n")
+    with pytest.raises(ModelLoadError, match=f"{licence}.*--accept-license"):
+        HuggingFaceEstimator(str(folder), **_TORCH)
     assert "may not be used commercially" in caplog.text
 
 

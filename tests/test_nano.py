@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from streamdepth.errors import ConfigError, ModelLoadError
-from streamdepth.estimators.nano import NanoEstimator, fuse, input_size, load_network
+from streamdepth.estimators.nano import NanoEstimator, _spec, fuse, load_network
 from streamdepth.estimators.nano_network import NanoNetwork
 from streamdepth.testing import SyntheticSource
 from streamdepth.types import DepthKind, Frame
@@ -62,11 +62,12 @@ def test_a_flat_picture_gives_a_finite_map(nano: NanoEstimator, value: int) -> N
     ],
 )
 def test_input_size_keeps_the_aspect(picture: tuple[int, int], short: int, expected: tuple[int, int]) -> None:
-    assert input_size(*picture, short) == expected
+    width, height = picture
+    assert _spec(short).output_size(height, width) == expected[::-1]
 
 
 def test_a_very_wide_picture_is_bounded() -> None:
-    assert input_size(16384, 1, 224) == (1536, 32)
+    assert _spec(224).output_size(1, 16384) == (32, 1536)
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,15 @@ from streamdepth.training.depthwise import speed_up
 from streamdepth.training.losses import agreement_loss, gradient_loss, normalise, scale_and_shift_loss
 from streamdepth.training.settings import TrainSet, TrainSettings, make_settings, read_settings
 from streamdepth.training.trainer import Trainer, learning_rate, to_input, train
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """So small a work is no slower on one; several, which wait for each other, crawl where a machine is busy."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

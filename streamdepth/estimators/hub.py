@@ -140,7 +140,7 @@ def _licence_of(folder: Path) -> str:
     """As the model card says."""
     card = folder / "README.md"
     head = card.read_text(encoding="utf-8", errors="replace")[:4000] if card.is_file() else ""
-    stated = re.search(r"^license:\s*(\S+)", head.split("\n---", 1)[0], re.MULTILINE)
+    stated = re.search(r"^license:\s*(?:-\s*)?(\S+)", head.split("\n---", 1)[0], re.MULTILINE)
     return stated[1] if stated else "unknown"
 
 

@@ -56,12 +56,6 @@ def _spec(short: int) -> InputSpec:
     return InputSpec((short, short), multiple=MULTIPLE, mean=(0.5,) * 3, std=(0.5,) * 3, longest=LONGEST)
 
 
-def input_size(width: int, height: int, short: int) -> tuple[int, int]:
-    """(width, height) of the network's input: multiples of 32, the short side near `short`, the aspect near kept."""
-    size = _spec(short).output_size(height, width)
-    return size[1], size[0]
-
-
 def load_network(path: Path | None = None) -> NanoNetwork:
     """The network in evaluation mode, float32. Raises ModelLoadError."""
     with resources.as_file(resources.files(__package__) / "weights" / "nano.safetensors") as shipped:

@@ -58,6 +58,9 @@ class Bounds:
         return self.capped(self.cropped(truth_m)) if is_dense else np.full_like(truth_m, np.nan)
 
 
+USUAL = Bounds()
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
     """One picture and what came of it."""
@@ -117,19 +120,14 @@ class Accuracy:
 def evaluate(
     pairs: Iterable[Pair],
     estimator: Estimator,
-    *,
-    crop: Crop | None = None,
-    nearest_m: float = NEAREST_M,
-    farthest_m: float | None = None,
+    bounds: Bounds = USUAL,
     on_picture: Callable[[Judged], None] = lambda _: None,
 ) -> Accuracy:
     """Runs the model on one picture after the other and compares, at the truth's size.
 
-    farthest_m: the crop's own by default. on_picture: gets each picture in the scores.
+    on_picture: gets each picture in the scores.
     Raises SourceOpenError when no truth counts, ConfigError when the crop does not fit, and what the estimator raises.
     """
-    crop = crop or NO_CROP
-    bounds = Bounds(crop, nearest_m, crop.farthest_m if farthest_m is None else farthest_m)
     result = Accuracy(estimator.info.kind, bounds)
     for pair in pairs:
         truth = bounds.counted(pair.depth)

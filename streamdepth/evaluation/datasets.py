@@ -85,11 +85,6 @@ class DataSet:
         return depth
 
 
-def read_pairs(root: Path, name: str, border: int = 0) -> Iterator[Pair]:
-    """The pairs of the set `root/name`. Raises SourceOpenError as `DataSet` does."""
-    yield from DataSet(root / name).pairs(border=border)
-
-
 def _listed(folder: Path, part: str) -> dict[str, Path]:
     """Stem -> picture, in the order of names."""
     try:

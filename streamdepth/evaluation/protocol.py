@@ -59,12 +59,5 @@ def evaluate_set(
         if sheet and judged.pair.name in shown:
             sheet.add(judged, f"{data.name}/{judged.pair.name}")
 
-    found = evaluate(
-        data.pairs(names, border=bounds.crop.border_px),
-        estimator,
-        crop=bounds.crop,
-        nearest_m=bounds.nearest_m,
-        farthest_m=bounds.farthest_m,
-        on_picture=note,
-    )
+    found = evaluate(data.pairs(names, border=bounds.crop.border_px), estimator, bounds, note)
     return SetResult(data.name, len(data), protocol.every, protocol.limit, found)

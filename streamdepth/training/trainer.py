@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +23,9 @@ from torch.nn import functional as F
 from streamdepth.errors import ConfigError, MissingDependencyError
 from streamdepth.estimators.nano import NanoEstimator, load_network
 from streamdepth.estimators.nano_network import MULTIPLE, NanoNetwork, load_imagenet_encoder
-from streamdepth.evaluation.accuracy import evaluate
-from streamdepth.evaluation.crops import EIGEN_CROP, NYU_BORDER_PX
-from streamdepth.evaluation.datasets import read_pairs
+from streamdepth.evaluation.accuracy import Bounds, evaluate
+from streamdepth.evaluation.crops import EIGEN_CROP, NO_CROP
+from streamdepth.evaluation.datasets import DataSet
 from streamdepth.plot import draw_curves
 from streamdepth.training.data import Batch, Crops, Sample
 from streamdepth.training.depthwise import speed_up
@@ -37,6 +36,8 @@ WEIGHTS = "nano.safetensors"
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
 CURVES = "curves.png"
+_CHECKED_EVERY = 4
+_AHEAD = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,22 +215,22 @@ def held_back_error(network: NanoNetwork, samples: Sequence[Sample]) -> float | 
     return float(np.mean(errors)) if errors else None
 
 
-def delta1(weights: Path, root: Path, name: str, every: int = 4) -> float:
+def delta1(weights: Path, root: Path, name: str) -> float:
     """Share of pixels within 1.25 of the truth on every fourth picture, scale and shift fitted to each."""
-    is_nyu = name.startswith("nyu")
-    pairs = islice(read_pairs(root, name, NYU_BORDER_PX if is_nyu else 0), 0, None, every)
+    crop, data = EIGEN_CROP if name.startswith("nyu") else NO_CROP, DataSet(root / name)
+    pairs = data.pairs(data.names(every=_CHECKED_EVERY), border=crop.border_px)
     estimator = NanoEstimator(weights=weights, engine="torch", device="cpu")
-    return evaluate(pairs, estimator, crop=EIGEN_CROP if is_nyu else None).aligned.delta1
+    return evaluate(pairs, estimator, Bounds(crop)).aligned.delta1
 
 
-def _prefetch(crops: Crops, first: int, last: int, ahead: int = 4) -> Iterator[Batch]:
+def _prefetch(crops: Crops, first: int, last: int) -> Iterator[Batch]:
     """The batches of steps `first` to `last`, drawn on another thread a few steps ahead; raises as drawing does."""
     with ThreadPoolExecutor(1) as pool:
-        waiting = deque(pool.submit(crops.draw, step) for step in range(first, min(first + ahead, last)))
+        waiting = deque(pool.submit(crops.draw, step) for step in range(first, min(first + _AHEAD, last)))
         for step in range(first, last):
             batch = waiting.popleft().result()
-            if step + ahead < last:
-                waiting.append(pool.submit(crops.draw, step + ahead))
+            if step + _AHEAD < last:
+                waiting.append(pool.submit(crops.draw, step + _AHEAD))
             yield batch
 
 

@@ -97,8 +97,9 @@ class OpenVinoRuntime(Engine):
         def finish() -> Outputs:
             with _failures_explained(pixels):
                 results = [_results(request) for request in requests]
+            outputs = tuple(torch.from_numpy(np.concatenate(parts)) for parts in zip(*results, strict=True))
             free.extend(requests)
-            return tuple(torch.from_numpy(np.concatenate(parts)) for parts in zip(*results, strict=True))
+            return outputs
 
         return finish
 

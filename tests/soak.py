@@ -47,8 +47,8 @@ class Outcome:
     """Before and after."""
     files: tuple[int, int]
     """File descriptors, before and after."""
-    megabytes: tuple[float, float]
-    """Of memory: after a fifth of the time, and at the end."""
+    megabytes: tuple[float, ...]
+    """Of memory, after each tenth of the time."""
     recorded: tuple[int, ...]
     """Frames in each stream's file."""
 
@@ -97,7 +97,7 @@ class Trouble:
 def soak(seconds: float, folder: Path, seed: int = 0) -> Outcome:
     """Runs for so long, then heals the cameras, waits until all are live, and stops."""
     threads, files = threading.active_count(), _open_files()
-    faults, memory = Counter[str](), []
+    faults, memory = Counter[str](), list[float]()
     with ExitStack() as stack:
         server = stack.enter_context(rtsp_server.running())
         proxies = [stack.enter_context(fault_proxy.between(server.port)) for _ in _PATHS]
@@ -106,8 +106,8 @@ def soak(seconds: float, folder: Path, seed: int = 0) -> Outcome:
         def drive() -> None:
             _until_live(pipeline)
             trouble = Trouble(server, proxies, seed)
-            for part in (seconds / 5, seconds * 4 / 5):
-                time.sleep(part)
+            for _ in range(10):
+                time.sleep(seconds / 10)
                 memory.append(_megabytes())
             trouble.end()
             faults.update(trouble.faults)
@@ -125,7 +125,7 @@ def soak(seconds: float, folder: Path, seed: int = 0) -> Outcome:
         faults,
         (threads, threading.active_count()),
         (files, _open_files()),
-        (memory[0], memory[1]),
+        tuple(memory),
         tuple(_frames(folder / f"{i}.mkv") for i in range(len(_PATHS))),
     )
 
@@ -171,7 +171,8 @@ def main(minutes: str = "2", seed: str = "0") -> None:
             f"{sum(stream.dropped.values())} dropped {stream.dropped}, {recorded} in the file, "
             f"{stream.reconnects} reconnects, {stream.abandoned} readers left behind"
         )
-    lines.append(f"threads {found.threads}, file descriptors {found.files}, memory {found.megabytes} MB")
+    lines.append(f"threads {found.threads}, file descriptors {found.files}")
+    lines.append(f"memory in MB, after each tenth of the time: {[round(m) for m in found.megabytes]}")
     sys.stdout.write("\n".join(lines) + "\n")
 
 

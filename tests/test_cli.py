@@ -229,11 +229,20 @@ def test_a_killed_process_leaves_the_old_file(tmp_path: Path) -> None:
     assert target.read_text() == "old"
 
 
+NOTES_THE_STOP = """
+import os, signal, sys, threading, time
+from streamdepth import build, testing
+from streamdepth.pipeline import Pipeline
+stopped, stop = threading.Event(), Pipeline.stop
+Pipeline.stop = lambda self: (stop(self), stopped.set())
+"""
+
+
 def test_ctrl_c_while_the_model_loads_says_so(tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys, threading, time; from streamdepth import build, testing\n"
+        f"{NOTES_THE_STOP}"
         "def load(_):\n"
-        "    os.kill(os.getpid(), signal.SIGINT); time.sleep(0.2); return testing.ConstantEstimator()\n"
+        "    os.kill(os.getpid(), signal.SIGINT); stopped.wait(60); return testing.ConstantEstimator()\n"
         "build.make_estimator = load\n"
         f"sys.argv = ['streamdepth', 'convert', {ENDLESS!r}, '-o', 'out.mkv']\n"
         "from streamdepth.cli import main; main()"
@@ -275,11 +284,11 @@ def test_ctrl_c_while_a_camera_does_not_answer_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_ends_at_once_and_leaves_nothing(tmp_path: Path, number: int) -> None:
     code = (
-        "import os, signal, sys, threading, time; from streamdepth import build, testing\n"
+        f"{NOTES_THE_STOP}"
         f"send = lambda: os.kill(os.getpid(), {int(number)})\n"
         "class Slow(testing.ConstantEstimator):\n"
         "    def estimate(self, frames):\n"
-        "        if len(self.batches) == 5: send(); time.sleep(0.2); send(); time.sleep(1)\n"
+        "        if len(self.batches) == 5: send(); stopped.wait(60); send(); time.sleep(2)\n"
         "        return super().estimate(frames)\n"
         "build.make_estimator = lambda _: Slow()\n"
         f"sys.argv = ['streamdepth', 'convert', {ENDLESS!r}, '-o', 'out.mkv']\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -26,6 +27,7 @@ from streamdepth.sinks.output import av_path
 from streamdepth.sinks.robots.mcap import McapSink
 from streamdepth.sinks.room import RoomGuard
 from streamdepth.sinks.segments import SegmentedSink
+from streamdepth.sinks.temporary import lock
 from streamdepth.sinks.video import VideoSink
 from streamdepth.sources.network import NetworkSource
 from streamdepth.stabilizers import make_stabilizer
@@ -199,9 +201,28 @@ def wait_until(done: Callable[[], bool]) -> None:
 
 
 @pytest.mark.slow
+def stop_within_a_segment(process: subprocess.Popen[bytes], folder: Path) -> None:
+    """Between two segments there is, for a moment, none that is being written."""
+    while True:
+        process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)
+        if any(map(is_held, folder.glob(".cam_*.mp4"))):
+            return
+        process.send_signal(signal.SIGCONT)
+
+
+def is_held(path: Path) -> bool:
+    try:
+        with lock(path) or pytest.skip("this system has no locks"):
+            return False
+    except BlockingIOError:
+        return True
+
+
 def test_after_a_kill_every_segment_plays_and_resume_goes_on(endless, tmp_path) -> None:
     for name, *_ in KINDS:
         wait_until((tmp_path / f"cam_000003{Path(name).suffix}").exists)
+    stop_within_a_segment(endless, tmp_path)
     with pytest.raises(SinkOpenError, match="another process"):
         recorder(tmp_path / "cam.mp4", resume=True).open(live(1)[0], MODEL)
     endless.kill()

@@ -191,7 +191,14 @@ class TestOrigin:
 @pytest.fixture
 def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that asks for nothing is soon cut off."""
-    monkeypatch.setattr(graceful, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(graceful, "HEAD_SECONDS", 0.5)
+
+
+def is_healthy(site: Site) -> bool:
+    """Also when this very question is late, and hung up on."""
+    with suppress(ConnectionError):
+        return site.get("/healthz").status == 200
+    return False
 
 
 @pytest.mark.usefixtures("in_a_hurry", "quick_model")
@@ -211,11 +218,12 @@ class TestSilence:
             host, port = site.place.split(":")
             for _ in range(70):
                 stranger = open_ones.enter_context(socket.create_connection((host, int(port)), timeout=60))
-                stranger.sendall(said[0])
-                for more in said[1:]:
-                    assert stranger.recv(1000)
-                    stranger.sendall(more)
-            wait_until(lambda: site.get("/healthz").status == 200)
+                with suppress(ConnectionError):  # one that is late, as on a busy machine, is hung up on already
+                    stranger.sendall(said[0])
+                    for more in said[1:]:
+                        assert stranger.recv(1000)
+                        stranger.sendall(more)
+            wait_until(lambda: is_healthy(site))
             with suppress(ConnectionError):
                 while stranger.recv(1000):  # the answer that it asked for, if any
                     pass
@@ -225,7 +233,7 @@ class TestSilence:
             connection = http.client.HTTPConnection(site.place, timeout=60)
             connection.request("GET", f"/streams/{NAME}/mjpeg")
             answer = connection.getresponse()
-            deadline = time.monotonic() + 1
+            deadline = time.monotonic() + 3 * graceful.HEAD_SECONDS
             while time.monotonic() < deadline:
                 assert answer.read(1000)
                 if isinstance(viewer.recv(60), bytes):

@@ -59,9 +59,9 @@ def height_map(
     points = points[known if region is None else known & region]
     if not len(points):
         raise ConfigError("no depth is known in the region; choose another")
-    forward = np.array([0.0, 0.0, 1.0]) - plane.normal[2] * plane.normal
-    forward /= np.linalg.norm(forward)
-    right = np.cross(-plane.normal, forward)
+    right = np.array([1.0, 0.0, 0.0]) - plane.normal[0] * plane.normal  # also where it looks straight down
+    right /= np.linalg.norm(right)
+    forward = np.cross(right, -plane.normal)
     place = np.stack([points @ forward, points @ right], axis=1)
     away, across = np.ptp(place, axis=0)
     if away * across > _MOST_CELLS * cell_m**2:

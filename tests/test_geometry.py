@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from streamdepth.errors import ConfigError
 from streamdepth.geometry import (
+    Plane,
     back_project,
     fit_plane,
     ground_plane,
@@ -156,6 +157,17 @@ def test_the_height_map_is_the_box_from_above() -> None:
     rows, columns = np.nonzero(top)
     assert np.ptp(columns) * 0.01 == pytest.approx(scene.BOX_M[0], abs=0.02)
     assert np.ptp(rows) * 0.01 == pytest.approx(scene.BOX_M[2], abs=0.02)
+
+
+def test_a_camera_that_looks_straight_down_sees_heights_too() -> None:
+    depth = np.full((48, 64), 2.0, np.float32)
+    depth[:24, 40:50] = 1.8  # to the upper right
+    camera, plane = Intrinsics.from_fov(60, 64, 48), Plane(np.array([0.0, 0.0, -1.0]), 2.0, 0.0, 1.0)
+    heights = height_map(depth, camera, plane, 0.05)
+    rows, columns = np.nonzero(heights > 0.1)
+    assert heights[rows, columns] == pytest.approx(0.2, abs=1e-5)
+    assert rows.mean() > heights.shape[0] / 2  # rows run away from the camera, as the picture's up does
+    assert columns.mean() > heights.shape[1] / 2
 
 
 def test_a_height_map_is_of_its_region_and_not_endless() -> None:

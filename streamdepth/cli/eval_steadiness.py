@@ -12,6 +12,7 @@ import typer
 
 from streamdepth.cli import options as o
 from streamdepth.cli.console import JsonOutput, err, out, settings_from
+from streamdepth.cli.eval_input import FARTHEST_M, check_repeatable, is_set, make_source
 from streamdepth.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from streamdepth.evaluation.steadiness import Job, Row
     from streamdepth.evaluation.temporal_input import DepthClip, DepthStore
     from streamdepth.stages import Estimator, Source
-
-_FARTHEST_M = 10.0
-_USUAL_FPS = 30
 
 
 @o.also(o.MODEL)
@@ -80,7 +78,7 @@ def _compare(
     from streamdepth.evaluation.temporal_input import DepthStore
 
     with DepthStore() as store:
-        _estimate(_open_source(path, settings), estimator, store, settings.max_frames)
+        _estimate(make_source(path, settings), estimator, store, settings.max_frames)
         job = _job(path, settings, stored(store, estimator.info.kind), farthest_m)
         return _run([job], noisy=noisy, is_quiet=is_quiet)
 
@@ -107,26 +105,9 @@ def _run(jobs: list[Job], *, noisy: bool, is_quiet: bool) -> list[Row]:
     return rows
 
 
-def _is_set(path: Path) -> bool:
-    return (path / "rgb").is_dir() and (path / "depth").is_dir()
-
-
-def _open_source(path: Path, settings: Settings) -> Source:
-    """A fresh source of the pictures, not yet open."""
-    from streamdepth import build
-    from streamdepth.evaluation.datasets import DataSet
-    from streamdepth.sources.images import ImagesSource
-
-    if _is_set(path):
-        return ImagesSource(path / "rgb", fps=DataSet(path).fps or _USUAL_FPS)
-    return build.make_source(str(path), settings)
-
-
 def _estimate(source: Source, estimator: Estimator, store: DepthStore, most: int | None) -> None:
     with closing(source):
-        info = source.open()
-        if info.is_live:
-            raise ConfigError(f"'{info.name}' is live and cannot be read twice; record it first")
+        check_repeatable(source.open())
         for frame in islice(iter(source.read, None), most):
             store.add(estimator.estimate([frame])[0].depth)
 
@@ -138,11 +119,11 @@ def _job(path: Path, settings: Settings, raw: DepthClip, farthest_m: float | Non
     from streamdepth.evaluation.temporal_input import open_truth, read_camera
     from streamdepth.types import DepthKind
 
-    job = Job(path.name, lambda: _open_source(path, settings), raw, max_frames=settings.max_frames)
-    if not _is_set(path):
+    job = Job(path.name, lambda: make_source(path, settings), raw, max_frames=settings.max_frames)
+    if not is_set(path):
         return job
     data = DataSet(path)
-    farthest_m = farthest_m or data.max_depth_m or _FARTHEST_M
+    farthest_m = farthest_m or data.max_depth_m or FARTHEST_M
     camera, poses = read_camera(path, len(data.names())) or (None, None)
     judge = Truth(farthest_m, camera, poses, raw.kind is DepthKind.METRIC)
     return replace(job, truth=open_truth(path), judge=judge)

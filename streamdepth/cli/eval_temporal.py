@@ -13,6 +13,7 @@ import typer
 
 from streamdepth.cli import options as o
 from streamdepth.cli.console import JsonOutput, err, out, settings_from
+from streamdepth.cli.eval_input import FARTHEST_M, USUAL_FPS, check_repeatable, is_set, make_source
 from streamdepth.errors import ConfigError
 from streamdepth.stages import Source, Stabilizer
 from streamdepth.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from streamdepth.evaluation.temporal import TemporalScore, Truth
     from streamdepth.evaluation.temporal_clip import Clip
     from streamdepth.evaluation.temporal_input import DepthClip
-
-_FARTHEST_M = 10.0
-_USUAL_FPS = 30
 
 
 @o.also(o.MODEL, o.BATCH, {"smooth": o.Smooth})
@@ -125,26 +123,18 @@ class _Job:
 
     def __init__(self, video: Path, settings: Settings, stack: ExitStack) -> None:
         self.video, self.settings, self.stack = video, settings, stack
-        self.is_set = (video / "rgb").is_dir() and (video / "depth").is_dir()
-        with closing(self.open_source()) as source:
+        with closing(self.make_source()) as source:
             self.info = source.open()
-        if self.info.is_live:
-            raise ConfigError(f"'{self.info.name}' is live and cannot be read twice; record it first")
+        check_repeatable(self.info)
         self.facts: dict[str, Any] = {"video": self.info.name}
         self.clip: Clip
         self.true_depth: DepthClip | None = None
         self.judge: Truth | None = None
         self.cuts: frozenset[int] | None = None
 
-    def open_source(self) -> Source:
+    def make_source(self) -> Source:
         """A fresh source of the pictures, not yet open."""
-        from streamdepth import build
-        from streamdepth.evaluation.datasets import DataSet
-        from streamdepth.sources.images import ImagesSource
-
-        if not self.is_set:
-            return build.make_source(str(self.video), self.settings)
-        return ImagesSource(self.video / "rgb", fps=DataSet(self.video).fps or _USUAL_FPS)
+        return make_source(self.video, self.settings)
 
     def know(self, truth: Path | None, farthest_m: float | None, cuts: str | None) -> None:
         """What is known beside the depth."""
@@ -154,14 +144,14 @@ class _Job:
         from streamdepth.evaluation.temporal_input import open_truth, read_camera
 
         self.cuts = read_cuts(cuts) if cuts else None
-        path = truth or (self.video if self.is_set else None)
+        path = truth or (self.video if is_set(self.video) else None)
         if path is None:
             return
         self.true_depth, camera = open_truth(path), None
         if (path / "rgb").is_dir():
             data = DataSet(path)
             farthest_m, camera = farthest_m or data.max_depth_m, read_camera(path, len(data.names()))
-        self.judge = Truth(farthest_m or _FARTHEST_M, *(camera or ()))
+        self.judge = Truth(farthest_m or FARTHEST_M, *(camera or ()))
 
     def take(self, depth: Path, raw: Path | None) -> None:
         """Depth from files."""
@@ -169,7 +159,7 @@ class _Job:
         from streamdepth.evaluation.temporal_input import open_depth
 
         self.facts |= {"depth": str(depth), "raw_depth": str(raw) if raw else None}
-        self.clip = Clip(self.open_source, open_depth(depth), open_depth(raw) if raw else None)
+        self.clip = Clip(self.make_source, open_depth(depth), open_depth(raw) if raw else None)
 
     def estimate(self, *, is_quiet: bool) -> None:
         """Runs the model with its smoothing once; the depth waits on disk for the end of `stack`."""
@@ -184,7 +174,7 @@ class _Job:
         result, raw = self.stack.enter_context(DepthStore()), self.stack.enter_context(DepthStore())
         is_smoothed, chain = settings.smooth != "off", make_stabilizer(settings.smooth, settings.range)
         estimator = self.stack.enter_context(closing(build.make_estimator(settings)))
-        stream = Stream(self.open_source(), _Tap(chain, raw.add) if is_smoothed else chain)
+        stream = Stream(self.make_source(), _Tap(chain, raw.add) if is_smoothed else chain)
         pipeline = Pipeline([stream], estimator, batch=settings.batch, max_frames=settings.max_frames)
         ranges: list[tuple[int, float, float]] = []
         cuts: set[int] = set()
@@ -198,7 +188,7 @@ class _Job:
         self.facts |= {"model": asdict(estimator.info) | {"kind": kind.value}, "smooth": settings.smooth}
         depth = DepthClip(settings.smooth, kind, result.__iter__, has_known_unit=True, ranges=ranges)
         before = DepthClip("raw", kind, raw.__iter__, has_known_unit=True) if is_smoothed else None
-        self.clip = Clip(self.open_source, depth, before, cuts=frozenset(cuts))
+        self.clip = Clip(self.make_source, depth, before, cuts=frozenset(cuts))
 
     def score(self) -> TemporalScore:
         """Also completes the clip by what is known beside it."""
@@ -221,7 +211,7 @@ class _Job:
             with complete_file(plot, overwrite=self.settings.overwrite) as temporary:
                 Image.fromarray(temporal_report.plot(score)).save(temporary)
         if video:
-            fps = self.info.fps or Fraction(_USUAL_FPS)
+            fps = self.info.fps or Fraction(USUAL_FPS)
             _write_video(video, temporal_report.side_by_side(self.clip, score, fps), fps, self.settings.overwrite)
 
 

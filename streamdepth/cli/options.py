@@ -175,8 +175,8 @@ CAMERA = _group(
     fov=(float, "Instead: horizontal field of view in degrees."),
     fx=(float, "Instead: focal length in px of the pictures."),
     fy=(float, "Where pixels are not square."),
-    cx=(float, "Principal point in px; the middle."),
-    cy=(float, "Principal point in px; the middle."),
+    cx=(float, "Principal point in px (default: the middle)."),
+    cy=(float, "Principal point in px (default: the middle)."),
     undistort=(bool, "Undo the distortion that it tells."),
 )
 """What is known of the camera."""
@@ -187,7 +187,7 @@ METRES = _group(
     camera_pitch=(float, "Degrees by which it looks down, for an exact model; else guessed."),
     board=(str, "Instead: a board in view, chessboard:9x6@25mm or charuco:7x5@40mm/30mm."),
     sparse=(Path, "Instead: a sensor's depth, 16-bit PNG; of a video %06d.png."),
-    sparse_scale=(float, "Values of that PNG per metre; 1000."),
+    sparse_scale=(float, "Values of that PNG per metre (default: 1000)."),
 )
 """What turns relative depth into metres."""
 RECORDING = _group(
@@ -195,7 +195,7 @@ RECORDING = _group(
     push=(list[str], "Send the video to rtsp:// rtmp:// srt:// udp://..., or virtualcam:. Repeatable."),
     segment=(str, "Begin a new file NAME_000000... after 30s, 10m, 1h."),
     resume=(bool, "Go on after the last segment that is there."),
-    min_free_mb=(float, "End a live recording while so much of the disk is free; 500."),
+    min_free_mb=(float, "End a live recording before less of the disk is free (default: 500)."),
 )
 """How streams without end are kept, and sent on."""
 SHAPES = _group(

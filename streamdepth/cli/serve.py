@@ -14,19 +14,21 @@ Host = Annotated[
     str | None,
     typer.Option("--host", help="Where to listen: 127.0.0.1, or 0.0.0.0 for all of the network, which needs a token."),
 ]
-Port = Annotated[int | None, typer.Option("--port", help="0 takes a free one; 8000.")]
-Token = Annotated[str | None, typer.Option("--token", help="What visitors must know; made when it is needed.")]
+Port = Annotated[int | None, typer.Option("--port", help="Where to listen; 0 takes a free one (default: 8000).")]
+Token = Annotated[
+    str | None, typer.Option("--token", help="What visitors must know (default: made when it is needed).")
+]
 AllowHost = Annotated[
     list[str] | None,
     typer.Option("--allow-host", help="A further name that browsers know this machine by. Repeatable."),
 ]
 Certificate = Annotated[Path | None, typer.Option("--certificate", help="PEM file: the page is HTTPS then.")]
 Key = Annotated[Path | None, typer.Option("--key", help="PEM file with the certificate's key.")]
-Folder = Annotated[Path | None, typer.Option("--folder", help="For snapshots and recordings; recordings.")]
+Folder = Annotated[Path | None, typer.Option("--folder", help="For snapshots and recordings (default: recordings).")]
 BrowserCamera = Annotated[
     bool | None, typer.Option("--browser-camera", help="Take the camera of whoever opens the page, such as a phone's.")
 ]
-Viewers = Annotated[int | None, typer.Option("--max-viewers", help="How many may look on at a time; 32.")]
+Viewers = Annotated[int | None, typer.Option("--max-viewers", help="How many may look on at a time (default: 32).")]
 
 _WEB = ("host", "port", "token", "allow_host", "certificate", "key", "folder", "browser_camera", "max_viewers")
 

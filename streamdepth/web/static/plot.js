@@ -8,6 +8,7 @@ export function plot(svg, history) {
   const top = scale(Math.max(10, ...known.map((second) => second.latency_ms[2])));
   svg.replaceChildren(...[0, 0.5, 1].map((share) => line(HEIGHT * share)), ...NAMES.map((_, i) => curve(history, i, top)));
   svg.setAttribute("aria-label", `Latency of the last two minutes, up to ${top} milliseconds`);
+  document.getElementById("plot-top").textContent = `${top} ms`;
   NAMES.forEach((name, i) => {
     document.getElementById(name).textContent = known.length ? `${Math.round(known.at(-1).latency_ms[i])} ms` : "–";
   });

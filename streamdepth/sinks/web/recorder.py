@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import shutil
@@ -18,6 +17,7 @@ from pathlib import Path
 from PIL import Image as Pillow
 
 from streamdepth.errors import DiskFullError, SinkOpenError, StreamDepthError
+from streamdepth.numbered import first_free
 from streamdepth.render import render
 from streamdepth.sinks.images import write_depth_picture
 from streamdepth.sinks.output import complete_file
@@ -52,8 +52,7 @@ class Folder:
         # what is being written has such a name behind a dot
         taken = {found[0] for path in there if (found := re.match(_BEGIN, path.name.lstrip(".")))}
         with self._lock:
-            names = (name if n == 1 else f"{name}-{n}" for n in itertools.count(1))
-            fresh = next(name for name in names if name not in taken and name not in self._given)
+            fresh = first_free(name, taken.union(self._given), "-")
             self._given.append(fresh)
         return self.path / fresh
 

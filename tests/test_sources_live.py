@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from streamdepth.backoff import Backoff
+from streamdepth.buffer import FrameBuffer
 from streamdepth.errors import SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
 from streamdepth.pipeline import Pipeline, Stream
 from streamdepth.sources import live
@@ -168,6 +169,24 @@ def test_never_reconnect() -> None:
     source.open()
     with pytest.raises(SourceLostError, match="the stream ended"):
         read(source, 4)
+
+
+def test_a_reader_that_takes_long_to_end_after_an_error_is_not_taken_for_one_that_hangs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    close = FrameBuffer.close
+
+    def close_slowly(self: FrameBuffer[object], *how: object) -> None:
+        close(self, *how)  # type: ignore[arg-type]
+        if threading.current_thread() is not threading.main_thread():
+            time.sleep(0.05)
+
+    monkeypatch.setattr(FrameBuffer, "close", close_slowly)
+    monkeypatch.setattr(live, "_GRACE_SECONDS", 30)
+    source = Scripted(SourceOpenError("no"))
+    with pytest.raises(SourceOpenError, match="no"):
+        source.open()
+    assert source.states.abandoned == 0
 
 
 @pytest.mark.parametrize("error", [SourceOpenError("no"), SourceTimeoutError("late")])

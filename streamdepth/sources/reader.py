@@ -65,8 +65,8 @@ class Reader(Generic[F]):
 
     def interrupt(self) -> None:
         """Ends every wait for it, on any thread."""
+        self._pictures.clear()  # first: who no longer waits for `open` sees that it is ending
         self._opened.clear()
-        self._pictures.clear()
 
     def leave(self, within: float) -> bool:
         """Ends it. False when it has not ended `within` seconds: then its thread was left behind."""
@@ -87,5 +87,5 @@ class Reader(Generic[F]):
             feed.close()
 
     def _ended(self, error: BaseException | None) -> None:
-        self._opened.close(error)
         self._pictures.close(error)
+        self._opened.close(error)

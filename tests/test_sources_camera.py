@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import random
 import shutil
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -296,6 +298,26 @@ def test_unplugged_and_plugged_in_again(monkeypatch: pytest.MonkeyPatch, devices
     assert times == sorted(set(times))
     assert source.reconnects == 1
     assert "unplugged" in source.states.changes[-2].reason
+    source.close()
+
+
+def test_a_lost_connection_is_gone_without_the_garbage_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = CameraSource(0, timeout_seconds=1)
+    source.states.listen(
+        lambda change: monkeypatch.setattr(FakeCapture, "present", {0}) if change.state == "reconnecting" else None
+    )
+    gc.disable()
+    try:
+        source.open()
+        assert source.read() is not None
+        assert source._feed is not None
+        lost = weakref.ref(source._feed)
+        monkeypatch.setattr(FakeCapture, "present", set())
+        while source.reconnects == 0:
+            assert source.read() is not None
+        assert lost() is None
+    finally:
+        gc.enable()
     source.close()
 
 

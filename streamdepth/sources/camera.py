@@ -212,7 +212,7 @@ class OpenCamera:
         try:
             image = self._grab() if image is None else image
         except SourceError as error:
-            self.failure = error
+            self.failure = error.with_traceback(None)  # which would hold this connection
             return None
         if image.shape[1::-1] != self.size:
             self.failure = SourceLostError(f"{self._name} gives pictures of another size now")

@@ -10,7 +10,7 @@ _SCHEME = r"[a-z][a-z0-9+.-]{1,20}\\*:(?:\\*/)+"
 _SCHEMES = re.compile(f"({_SCHEME})", re.IGNORECASE)
 _ADDRESS = re.compile(rf"{_SCHEME}\S+", re.IGNORECASE)
 _PASSWORDS = r"pass(?:word|wd|phrase)?|pwd|token|secret|credentials?"
-_SECRETS = rf"{_PASSWORDS}|access|key|auth|sig(?:nature)?|hmac|hdn[a-z]{{1,2}}|policy|jwt|user(?:name)?|usr|login"
+_SECRETS = rf"{_PASSWORDS}|pw|access|key|auth|sig(?:nature)?|hmac|hdn[a-z]{{1,2}}|policy|jwt|user(?:name)?|usr|login"
 _PARAMETER = re.compile(rf"([?&;][\w.~-]{{0,24}}?(?:{_SECRETS})[\w.~-]{{0,16}}?=)[^&#\s'\"]+", re.IGNORECASE)
 _IN_PATH = re.compile(rf"((?:{_SECRETS})[\w.~-]{{0,16}}?=)[^&/?#;\s'\"]+", re.IGNORECASE)
 _ANYWHERE = re.compile(rf"((?<![a-z])(?:{_PASSWORDS})\w{{0,16}}?=)[^&/?#;,\s'\"]+", re.IGNORECASE)

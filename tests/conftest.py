@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 
@@ -16,13 +17,17 @@ from streamdepth import build
 from streamdepth.cli import main as run_command
 from streamdepth.testing import ConstantEstimator
 
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
+
 
 @pytest.fixture(autouse=True)
 def no_thread_left() -> Iterator[None]:
     """Every thread that streamdepth started during a test has ended with it."""
     before = set(threading.enumerate())
     yield
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while ours := [t for t in threading.enumerate() if t.name.startswith("streamdepth") and t not in before]:
         if time.monotonic() > deadline:
             pytest.fail(f"threads left alive: {ours}")

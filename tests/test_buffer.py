@@ -135,7 +135,7 @@ def test_a_buffer_holds_at_least_one() -> None:
         Policy(0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.booleans(), st.integers(0, 1), st.integers(1, 4)), max_size=60),
     st.integers(1, 4),

@@ -49,7 +49,7 @@ class TestGuided:
         image = np.random.default_rng(0).integers(0, 256, (144, 192, 3)).astype(np.uint8)
         np.testing.assert_allclose(guided_resize(np.full((18, 24), 3, np.float32), image), 3, rtol=1e-5)
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     @given(st.integers(0, 2**32 - 1))
     def test_it_stays_within_the_inputs(self, seed: int) -> None:
         rng = np.random.default_rng(seed)

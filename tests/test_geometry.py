@@ -65,7 +65,7 @@ def test_unknown_infinite_and_impossible_depth_is_no_point() -> None:
     assert np.isnan(points[0, 1:]).all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(20, 300), st.integers(20, 200))
 def test_points_are_the_same_places_at_every_size_of_the_depth_map(width: int, height: int) -> None:
     """A wall at 2 m: the field of view does not change with the map's size."""
@@ -92,7 +92,7 @@ def test_the_ground_plane_is_the_floor() -> None:
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_plane_is_found_among_others_points(seed: int) -> None:
     rng = np.random.default_rng(seed)
     normal = rng.normal(size=3)
@@ -228,7 +228,7 @@ def test_no_triangle_crosses_a_jump() -> None:
 
 
 @given(st.floats(0.1, 100), st.floats(-5, 5))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_shape_of_relative_depth_does_not_depend_on_its_scale_and_shift(scale: float, shift: float) -> None:
     ramp = np.linspace(0, 1, 90, dtype=np.float32)[:, None].repeat(20, 1)
     image = np.zeros((90, 20, 3), np.uint8)

@@ -21,6 +21,7 @@ from streamdepth.redact import redact, redact_text
         ("http://host/user@place/a", "http://host/user@place/a"),
         ("http://host:80/user@place/a", "http://host:80/user@place/a"),
         ("http://host/a?password=x&w=3", "http://host/a?password=***&w=3"),
+        ("http://host/a?pw=x&w=3", "http://host/a?pw=***&w=3"),
         ("http://host/a?access_token=x#t", "http://host/a?access_token=***#t"),
         ("rtsp://host/user=admin_password=tlJwpbo6_channel=1", "rtsp://host/user=***"),
         ("videos/a.mp4", "videos/a.mp4"),

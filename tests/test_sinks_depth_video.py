@@ -39,7 +39,7 @@ def maps(values: st.SearchStrategy[float]) -> st.SearchStrategy[DepthMap]:
     return arrays.arrays(np.float32, SHAPE, elements=values)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(maps(METRES))
 def test_log16_keeps_metres_within_its_relative_error(depth: DepthMap) -> None:
     back = decode_log16(encode_log16(depth))
@@ -47,7 +47,7 @@ def test_log16_keeps_metres_within_its_relative_error(depth: DepthMap) -> None:
     assert np.abs(back / depth - 1).max() <= 6.1e-5
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(maps(METRES | SPECIAL))
 def test_log16_keeps_what_is_no_number(depth: DepthMap) -> None:
     codes = encode_log16(depth)
@@ -59,7 +59,7 @@ def test_log16_keeps_what_is_no_number(depth: DepthMap) -> None:
     np.testing.assert_array_equal(np.isposinf(back), np.isposinf(depth))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(maps(METRES | SPECIAL), st.floats(0.01, 1), st.floats(2, 1000))
 def test_codes_survive_decoding_and_encoding(depth: DepthMap, near_m: float, far_m: float) -> None:
     codes = encode_log16(depth, near_m, far_m)
@@ -71,7 +71,7 @@ def test_log16_takes_the_nearest_end_outside_its_range() -> None:
     assert codes.tolist() == [[1, 1, 1, 65534, 65534, 65534]]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(maps(st.floats(-100, 100, width=32) | SPECIAL), st.floats(-200, -101), st.floats(101, 300))
 def test_linear16_keeps_relative_depth_within_half_a_step(depth: DepthMap, low: float, high: float) -> None:
     codes = encode_linear16(depth, low, high)
@@ -82,7 +82,7 @@ def test_linear16_keeps_relative_depth_within_half_a_step(depth: DepthMap, low: 
     assert np.abs(back[finite] - depth[finite]).max(initial=0) <= (high - low) / 65533 / 2 * 1.001 + 2e-5
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(maps(st.floats(-1e6, 1e6, width=32) | SPECIAL), min_size=1, max_size=12))
 def test_a_growing_range_clips_nothing_and_keeps_eleven_bits(frames: list[DepthMap]) -> None:
     growing = GrowingRange()

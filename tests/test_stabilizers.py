@@ -156,7 +156,7 @@ class TestConformance:
         assert (out[1].depth == 2.0).all()
 
     @pytest.mark.slow
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=15)
     @given(st.integers(0, 2**32 - 1), st.sampled_from(list(DepthKind)), st.integers(0, 3))
     def test_the_result_stays_within_the_inputs(self, seed: int, kind: DepthKind, speed: int) -> None:
         rng = np.random.default_rng(seed)
@@ -325,7 +325,7 @@ class TestAlign:
         raw, aligned = (np.std([i.depth.mean() for i in of[5:]]) for of in (items, scaled))
         assert aligned < 0.5 * raw
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     @given(st.floats(0.6, 1.8), st.floats(-1, 1), st.integers(0, 2**32 - 1))
     def test_the_fit_withstands_a_third_of_outliers(self, scale: float, shift: float, seed: int) -> None:
         rng = np.random.default_rng(seed)

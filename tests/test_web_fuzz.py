@@ -28,7 +28,7 @@ def test_whatever_is_sent_is_answered_as_described(site: Site) -> None:
     assert len(operations) > 12
     for operation in operations:
 
-        @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+        @settings(max_examples=15, suppress_health_check=list(HealthCheck), database=None)
         @given(case=operation.as_strategy())
         def answers(case: schemathesis.Case) -> None:
             # the description does not hold which words are known: a 422 or 404 is a proper answer to a proper request

@@ -139,7 +139,7 @@ def inverse(depth: DepthMap, kind: DepthKind) -> DepthMap:
 def _agreement(wanted: DepthMap, found: DepthMap) -> tuple[float, float]:
     """delta1 and the mean error of inverse depth `found`, after scale and shift were fitted to `wanted`."""
     known = np.isfinite(wanted) & np.isfinite(found)
-    if known.mean() < np.isfinite(wanted).mean():
+    if not known.any() or known.mean() < np.isfinite(wanted).mean():
         return 0.0, 1.0
     a, b = wanted[known].astype(np.float64), found[known].astype(np.float64)
     low, high = np.percentile(a, (1, 99))

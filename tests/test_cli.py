@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import av
@@ -15,6 +14,7 @@ import pytest
 from compare import compare_streams
 from media import write_video
 from PIL import Image
+from waiting import wait_until
 
 import streamdepth
 from streamdepth import __version__
@@ -197,10 +197,7 @@ def test_no_output_replaces_an_input_or_another_output(
 
 
 def _wait_for_part(folder: Path) -> None:
-    deadline = time.monotonic() + 60
-    while not any(p.stat().st_size > 0 for p in folder.glob(".*part*")):
-        assert time.monotonic() < deadline, "nothing was written"
-        time.sleep(0.05)
+    wait_until(lambda: any(p.stat().st_size > 0 for p in folder.glob(".*part*")))
 
 
 ENDLESS = "lavfi:testsrc2=size=320x240:rate=30"

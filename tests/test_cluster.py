@@ -8,7 +8,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 from compare import compare_streams
 from media import write_video
 from test_readme import OURS
+from waiting import wait_until
 
 import streamdepth
 from streamdepth import config, errors
@@ -77,20 +77,13 @@ def killed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         call = ask(self, method, *arguments)
         if method == ("estimate", "convert", None)[len(found)]:
             if method == "convert":
-                _wait(lambda: self.shares([call]) > [0.1])
+                wait_until(lambda: self.shares([call]) > [0.1])
             found.append(import_ray().get(call.host.actor.process.options(concurrency_group="beside").remote()))
             os.kill(found[-1], signal.SIGKILL)
         return call
 
     monkeypatch.setattr(Hosts, "ask", ask_and_kill)
     return found
-
-
-def _wait(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_depth_is_that_of_one_machine_though_workers_are_killed(cli, cluster: str, videos: Path, killed) -> None:
@@ -116,7 +109,7 @@ def test_a_killed_driver_goes_on_where_it_was(cli, cluster: str, videos: Path) -
         write_video(videos / f"{name}.mp4", count=500)
     process = subprocess.Popen([sys.executable, "-m", "streamdepth", *command])
     rows = Path("out") / FILE_NAME
-    _wait(lambda: rows.is_file() and rows.read_text().count('"begun"') >= 2)
+    wait_until(lambda: rows.is_file() and rows.read_text().count('"begun"') >= 2)
     process.kill()
     process.wait(timeout=60)
     for name in ("c", "d"):
@@ -158,7 +151,7 @@ def test_a_worker_that_cannot_load_the_model_is_left_out(broken: int, monkeypatc
 
     hosts = _begin(monkeypatch, fails)
     try:
-        _wait(lambda: (hosts.free, len(hosts)) == (1, 1))
+        wait_until(lambda: (hosts.free, len(hosts)) == (1, 1))
         assert hosts.answer(hosts.ask("looks_at", 4, 3)) == (4, 3)
     finally:
         hosts.close()
@@ -185,7 +178,7 @@ def test_a_worker_that_is_lost_while_it_begins_is_replaced(tmp_path: Path, monke
 
     hosts = _begin(monkeypatch, fails)
     try:
-        _wait(lambda: hosts.free == 2)
+        wait_until(lambda: hosts.free == 2)
     finally:
         hosts.close()
 

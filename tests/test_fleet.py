@@ -3,12 +3,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from media import write_video
+from waiting import wait_until
 
 import streamdepth
 from streamdepth import build, config
@@ -290,13 +289,6 @@ cli.main()
 """
 
 
-def _wait(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_ctrl_c_leaves_what_is_done_and_nothing_half(cli, videos: Path, monkeypatch) -> None:
     class Interrupted(ConstantEstimator):
         def estimate(self, frames):
@@ -317,8 +309,8 @@ def test_a_killed_run_goes_on_where_it_was(cli, videos: Path, models) -> None:
     command = ["convert", "videos/**/*.mp4", "-o", "out"]
     process = subprocess.Popen([sys.executable, "-c", SLOW, *command], stderr=subprocess.DEVNULL)
     rows = Path("out") / FILE_NAME
-    _wait(lambda: rows.is_file() and '"b/long"' in rows.read_text())
-    _wait(lambda: any(p.stat().st_size for p in Path("out/b").glob(".long*part*")))
+    wait_until(lambda: rows.is_file() and '"b/long"' in rows.read_text())
+    wait_until(lambda: any(p.stat().st_size for p in Path("out/b").glob(".long*part*")))
     process.kill()
     process.wait(timeout=60)
     assert not Path("out/b/long.mp4").exists()

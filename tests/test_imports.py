@@ -67,7 +67,8 @@ MAY_IMPORT = {
     | {"remote", "render"}
     | {"sinks", "sources", "stabilizers", "streams", "switching", "web"},
     "fleet": STAGES | {"build", "config", "estimators", "numbered", "remote", "sinks", "stats"},
-    "lerobot": STAGES | {"build", "config", "pipeline", "sinks"},
+    "lerobot": STAGES | {"build", "config", "lerobot_layout", "pipeline", "sinks"},
+    "lerobot_layout": BASE,
     "stats_file": BASE | {"config", "sinks", "stats"},
     "api": STAGES
     | {"build", "config", "intrinsics", "pipeline", "stats", "stats_file", "render", "sources", "stabilizers"},

@@ -38,7 +38,7 @@ from streamdepth.types import DepthFrame
 
 pytestmark = pytest.mark.slow
 
-LIMIT_SECONDS = 20.0
+LIMIT_SECONDS = 60.0
 
 
 def until(done, what: str) -> None:

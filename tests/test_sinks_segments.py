@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import rtsp_server
 from test_sinks_conformance import MODEL, fill, frames_of_video, messages_of_mcap, names, stream
+from waiting import wait_until
 
 from streamdepth.errors import DiskFullError, SinkOpenError, SinkWriteError
 from streamdepth.pipeline import Pipeline, Stream
@@ -193,14 +194,6 @@ def endless(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     process.wait()
 
 
-def wait_until(done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
-@pytest.mark.slow
 def stop_within_a_segment(process: subprocess.Popen[bytes], folder: Path) -> None:
     """Between two segments there is, for a moment, none that is being written."""
     while True:

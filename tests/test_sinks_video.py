@@ -243,6 +243,8 @@ def test_codecs_keep_times_and_colours(codec: str, tmp_path: Path) -> None:
         assert [f.time for f in frames] == [i.frame.time for i in items]
         assert {(f.colorspace, f.color_range, f.color_primaries, f.color_trc) for f in frames} == {(1, 1, 1, 1)}
         assert container.streams.video[0].codec_context.codec.canonical_name == codec
+        if codec == "hevc":
+            assert container.streams.video[0].codec_context.codec_tag == "hvc1", "Apple's players take no hev1"
         seen = frames[1].to_ndarray(format="rgb24")[32, 32].astype(int)
         assert np.abs(seen - colour).max() <= 4
 

@@ -24,7 +24,8 @@ import pytest
 import rtsp_server
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
-from web_server import MOVING, Site, has_nothing_on_its_way, packet, running, unpack_codes, wait_until
+from waiting import wait_until
+from web_server import MOVING, Site, has_nothing_on_its_way, packet, running, unpack_codes
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 

@@ -14,7 +14,8 @@ import pytest
 import rtsp_server
 from PIL import Image
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect, sync_playwright
-from web_server import MOVING, Site, has_nothing_on_its_way, running, wait_until
+from waiting import wait_until
+from web_server import MOVING, Site, has_nothing_on_its_way, running
 
 from streamdepth import build
 from streamdepth.testing import ConstantEstimator

@@ -24,7 +24,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
-from web_server import MOVING, Site, running, wait_until
+from waiting import wait_until
+from web_server import MOVING, Site, running
 from websockets.exceptions import InvalidStatus
 
 from streamdepth import build, config

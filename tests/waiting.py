@@ -11,4 +11,4 @@ def wait_until(is_so: Callable[[], object]) -> None:
     deadline = time.monotonic() + 60
     while not is_so():
         assert time.monotonic() < deadline
-        time.sleep(0.002)
+        time.sleep(0.01)

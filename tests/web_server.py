@@ -5,9 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
+from waiting import wait_until
 from websockets.sync.client import ClientConnection, connect
 
 from streamdepth import config
@@ -96,14 +96,6 @@ def packet(data: bytes) -> tuple[dict[str, Any], bytes, np.ndarray]:
     width, height, low, step = header["map"]
     codes = unpack_codes(data[-header["depth"] :], width, height)
     return header, jpeg, np.where(codes > 0, low + (codes - 1.0) * step, np.nan)
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
-    """Fails when `condition` does not become true in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def has_nothing_on_its_way(site: Site, name: str) -> bool:

@@ -167,6 +167,8 @@ class _Movie:
         self.output = av.open(av_path(path), "w", format=name, container_options=_muxer_options(name, info))
         self.stream: VideoStream = self.output.add_stream(encoder, rate=info.fps or 25, options=options)  # type: ignore[assignment]  # the encoder is one for video
         self.stream.time_base = self.tick
+        if self.stream.codec.canonical_name == "hevc" and name in ("mp4", "mov"):
+            self.stream.codec_context.codec_tag = "hvc1"  # Apple's players take no other
         prepare(self.stream.codec_context, size[0] + size[0] % 2, size[1] + size[1] % 2, self.tick)
         self.tracks: TrackCopier | None = None
         self.frames = self._first = 0

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -266,6 +267,16 @@ def test_two_runs_do_not_write_to_one_folder(cli, videos: Path, models: list[Con
     assert done.code == 2
     assert "another run writes to 'out'" in done.err
     assert not models
+
+
+@pytest.mark.usefixtures("videos", "models")
+def test_a_full_disk_under_the_account_ends_the_run_and_is_said(cli, monkeypatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("streamdepth.fleet.manifest.os.fsync", full)
+    done = cli("convert", "videos/*.mp4", "videos/b/*", "-o", "out")
+    assert (done.code, "make room" in done.err) == (6, True)
 
 
 def test_a_fault_of_our_own_is_told_and_does_not_end_the_run(cli, videos: Path, monkeypatch) -> None:

@@ -92,7 +92,14 @@ def test_poses_of_both_layouts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("", "no poses"), ("1 2 3", "sixteen"), ("a b", "no poses"), ("2 " * 16, "stretches")]
+    ("text", "words"),
+    [
+        ("", "no poses"),
+        ("1 2 3", "sixteen"),
+        ("a b", "no poses"),
+        ("2 " * 16, "stretches"),
+        ("1 0 0 nan 0 1 0 0 0 0 1 0", "finite"),
+    ],
 )
 def test_what_is_no_pose(text: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "p.txt").write_text(text)

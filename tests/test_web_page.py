@@ -56,6 +56,11 @@ HOLD_FRAMES = """
     window.requestAnimationFrame = (draw) => (window.late ? window.late.push(draw) : now(draw));
 """
 
+NO_STORAGE = """
+    const refuse = () => { throw new DOMException("not allowed", "SecurityError"); };
+    Object.defineProperty(window, "localStorage", { get: refuse });
+"""
+
 SLOW_CAMERA = """
     window.media = [];
     const allowed = new Promise((allow) => (window.allow = allow));
@@ -475,6 +480,12 @@ class TestConnections:
             page.goto(site.address)
             page.locator("#veil-button").click()
             expect(page.locator("#toast")).to_contain_text("over HTTPS only")
+
+    def test_a_browser_that_keeps_nothing_shows_the_page_too(self, page: Page, site: Site) -> None:
+        page.add_init_script(NO_STORAGE)
+        open_page(page, site)
+        page.locator("#theme").click()
+        expect(page.locator("html")).to_have_attribute("data-theme", "light")
 
     def test_the_api_page_lists_every_route(self, page: Page, site: Site) -> None:
         paths = site.get("/openapi.json").json["paths"]

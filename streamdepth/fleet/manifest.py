@@ -19,7 +19,7 @@ from streamdepth.errors import ConfigError, SinkOpenError, SinkWriteError, Sourc
 from streamdepth.fleet.jobs import NUMBERED, Job, chosen, fingerprint
 from streamdepth.numbered import numbered_files
 from streamdepth.redact import redact
-from streamdepth.sinks.output import complete_file
+from streamdepth.sinks.output import complete_file, writing
 
 FILE_NAME = "streamdepth.jsonl"
 _REMOTE_SECONDS = 5.0
@@ -118,13 +118,11 @@ class Manifest:
             self._append(row)
 
     def _append(self, row: Row) -> None:
-        try:
-            with open(self.address, "ab") as file:
-                file.write(_line(row))
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise SinkWriteError(f"cannot write '{self.address}': {error.strerror}") from error
+        path = Path(self.address)
+        with writing(path), path.open("ab") as file:
+            file.write(_line(row))
+            file.flush()
+            os.fsync(file.fileno())
 
     def _store(self) -> None:
         remote.write_bytes(self.address, self._content(), SinkWriteError)

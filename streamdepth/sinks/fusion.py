@@ -41,6 +41,8 @@ def read_poses(path: Path) -> list[Pose]:
         raise ConfigError(f"'{path}' holds no poses: a line is sixteen (4x4) or twelve (3x4) numbers, one per frame")
     poses = [np.array([*row, 0.0, 0.0, 0.0, 1.0][:16]).reshape(4, 4) for row in rows]
     for number, pose in enumerate(poses, 1):
+        if not np.isfinite(pose).all():
+            raise ConfigError(f"line {number} of '{path}' is no pose: not all of its numbers are finite")
         if not np.allclose(pose[:3, :3] @ pose[:3, :3].T, np.eye(3), atol=0.01):
             raise ConfigError(f"line {number} of '{path}' is no pose: its 3x3 part does not turn, it stretches")
     return poses

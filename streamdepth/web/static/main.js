@@ -239,9 +239,19 @@ document.addEventListener("keydown", (event) => {
 
 function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
-  localStorage.setItem("theme", theme);
+  storage()?.setItem("theme", theme);
 }
-setTheme(localStorage.getItem("theme") ?? "");
+
+/** What the browser keeps from visit to visit; null where it keeps nothing. */
+function storage() {
+  try {
+    return localStorage;
+  } catch {
+    return null;
+  }
+}
+
+setTheme(storage()?.getItem("theme") ?? "");
 $("theme").onclick = () => {
   const names = Object.keys(THEMES);
   setTheme(names[(names.indexOf(document.documentElement.dataset.theme) + 1) % names.length]);

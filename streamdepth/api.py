@@ -111,11 +111,10 @@ def _in_metres(item: DepthFrame, reference: Reference) -> DepthFrame:
     return item
 
 
+_THE_MODELS = {"model", "size", "accept_license", "allow_pickle"}
+_THE_MODELS |= {"engine", "device", "precision", "precision_limit", "compile", "threads"}
 _NOT_THE_MODELS = {
-    name: field.default
-    for name, field in config.Settings.model_fields.items()
-    if name not in ("model", "size", "accept_license", "allow_pickle")
-    and name not in ("engine", "device", "precision", "precision_limit", "compile", "threads")
+    name: field.default for name, field in config.Settings.model_fields.items() if name not in _THE_MODELS
 }
 """Settings that do not change the model, with one value for all, so that a new colour map loads nothing anew."""
 

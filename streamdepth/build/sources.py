@@ -10,6 +10,9 @@ from streamdepth.build.references import make_camera
 from streamdepth.config import Settings
 from streamdepth.stages import Source
 
+DEVICES = ("lavfi:", "screen:", "camera:", "/dev/video")
+"""What addresses begin with that are neither files nor on the network; a camera's number is one too."""
+
 
 def make_source(address: str, settings: Settings) -> Source:
     """The source for an address: a camera's number or name, a file, a folder, a glob, a bag, a URL...
@@ -64,7 +67,7 @@ def _bag(address: str, settings: Settings) -> Source | None:
 def is_file(address: str) -> bool:
     """Whether the address names one recorded file of video, here or elsewhere; it need not be there."""
     is_stream = "://" in address and not remote.is_remote(address)
-    is_device = address.isdecimal() or address.startswith(("lavfi:", "screen:", "camera:", "/dev/video"))
+    is_device = address.isdecimal() or address.startswith(DEVICES)
     return not (is_stream or is_device or is_picture(address) or _is_folder_or_pattern(address))
 
 

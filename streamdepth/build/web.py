@@ -15,7 +15,7 @@ from streamdepth import build
 from streamdepth.build.naming import output_names
 from streamdepth.build.outputs import check_names
 from streamdepth.build.references import make_camera, make_reference
-from streamdepth.build.sources import with_camera
+from streamdepth.build.sources import DEVICES, with_camera
 from streamdepth.config import Settings
 from streamdepth.control import Control, ModelControls, StreamControls
 from streamdepth.errors import ConfigError
@@ -37,7 +37,6 @@ from streamdepth.web.server import Bind
 
 _log = logging.getLogger(__name__)
 
-_DEVICES = ("lavfi:", "screen:", "camera:", "/dev/video")
 _COLORMAPS = ("inferno", "magma", "viridis", "turbo", "spectral", "gray")
 _SHARES = (0.5, 0.75, 1, 1.5, 2)
 """Of the model's own size."""
@@ -166,7 +165,7 @@ def _title(address: str | None) -> str:
 
 def _folder_of(address: str | None) -> str:
     """The folder in the address of a file; empty where there is none."""
-    if address is None or "://" in address or address.startswith(_DEVICES):
+    if address is None or "://" in address or address.startswith(DEVICES):
         return ""
     return os.path.dirname(address.partition("#/")[0].rstrip("/"))
 

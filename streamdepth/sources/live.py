@@ -97,7 +97,7 @@ class LiveSource(TimedSource, Generic[F]):
 
     @property
     def passes_by(self) -> bool:
-        return self._info is not None and self._info.is_live
+        return self._is_live
 
     def open(self) -> StreamInfo:
         info = self._open(self._begin_reading)

@@ -43,8 +43,8 @@ def free_port() -> int:
 
 
 def in_background(work: Callable[[], None]) -> threading.Thread:
-    """A thread that does it, started."""
-    thread = threading.Thread(target=work)
+    """A thread that does it, started. After a test that failed it holds nobody up."""
+    thread = threading.Thread(target=work, daemon=True)
     thread.start()
     return thread
 

@@ -345,8 +345,7 @@ def test_a_silent_server_stops_nothing_here(scheme) -> None:
             ticks.append(time.monotonic())
 
     with socket_server(reads=False) as server:
-        clock = threading.Thread(target=tick)
-        clock.start()
+        clock = rtsp_server.in_background(tick)
         sink = PushSink(server.address.replace("tcp", scheme) + "/live/x", timeout_seconds=1.5)
         with pytest.raises(SinkOpenError, match=r"no answer in 1.5 seconds|not video|Invalid data"):
             sink.open(live(1)[0], MODEL)

@@ -69,7 +69,7 @@ def writing(sink: Sink) -> Iterator[None]:
                 sink.write(item)
             done.wait(0.05)
 
-    thread = threading.Thread(target=write, name="writer")
+    thread = threading.Thread(target=write, name="writer", daemon=True)
     thread.start()
     try:
         yield

@@ -433,8 +433,7 @@ def test_a_real_camera_that_comes_back_with_another_size(tmp_path) -> None:
             ConstantEstimator(from_brightness=True),
             on_written=lambda item: widths.append(item.frame.image.shape[1]),
         )
-        runner = threading.Thread(target=pipeline.run)
-        runner.start()
+        runner = rtsp_server.in_background(pipeline.run)
         wait_until(lambda: widths.count(160) >= 5)
         server.stop()
         server.size = (224, 128)

@@ -110,7 +110,7 @@ def running(folder: Path, *sources: str, port: int = 0, **settings: Any) -> Iter
     web = {"port": port, "folder": folder, **settings.pop("web", {})}
     chosen = config.make({"source": sources, "web": web, **settings})
     with serving(chosen) as served, WebServer(served, bind_of(chosen)) as server:
-        runner = threading.Thread(target=served.pipeline.run, name="streamdepth test run")
+        runner = threading.Thread(target=served.pipeline.run, name="streamdepth test run", daemon=True)
         runner.start()
         try:
             shown = [s for s, address in zip(served.streams.values(), sources, strict=False) if "rtsp:" not in address]

@@ -288,6 +288,7 @@ class Pipeline:
                 action()
             except Exception as error:
                 failures.append(error)
+        self.stats.stop()
         if failures:
             raise failures[0]
 

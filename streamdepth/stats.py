@@ -49,10 +49,15 @@ class Stats:
         self._counts: Counter[tuple[str, int | None]] = Counter()
         self.began: float | None = None
         """`time.monotonic()` at `start`."""
+        self._ended: float | None = None
 
     def start(self) -> None:
         """Starts the clock of `seconds`."""
         self.began = time.monotonic()
+
+    def stop(self) -> None:
+        """Stops it."""
+        self._ended = time.monotonic()
 
     def time(self, stage: str, seconds: float) -> None:
         """Adds one duration to a stage of `STAGES`."""
@@ -82,8 +87,8 @@ class Stats:
 
     @property
     def seconds(self) -> float:
-        """Since `start`; 0 before it."""
-        return 0.0 if self.began is None else time.monotonic() - self.began
+        """From `start` to `stop`, or until now; 0 before it."""
+        return 0.0 if self.began is None else (self._ended or time.monotonic()) - self.began
 
     def latency_ms(self) -> dict[str, dict[str, float]]:
         """p50, p95 and p99 of each stage that was timed, in milliseconds."""

@@ -561,6 +561,12 @@ def test_after_an_error_nothing_more_is_inferred() -> None:
     assert len(estimator.batches) < 8
 
 
+def test_the_report_of_a_run_that_is_over_stays_as_it_is() -> None:
+    pipeline = Pipeline([_stream(None, RecordingSink())], ConstantEstimator())
+    report = pipeline.run()
+    assert pipeline.report() == report
+
+
 def test_a_report_before_the_model_is_loaded_loads_nothing() -> None:
     class Unloadable(ConstantEstimator):
         @property

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 import torch
 from pairs import write_pairs
+from safetensors.torch import save_file
 from torch import nn
 
-from streamdepth.errors import ConfigError, SourceOpenError
+from streamdepth.errors import ConfigError, SinkWriteError, SourceOpenError
 from streamdepth.estimators.nano import load_network
 from streamdepth.estimators.nano_network import NanoNetwork, load_imagenet_encoder
 from streamdepth.training import trainer
 from streamdepth.training.augment import compose, cut, disturb, nudge, placement
+from streamdepth.training.blend import blend
 from streamdepth.training.data import Crops, read_folder
 from streamdepth.training.depthwise import speed_up
 from streamdepth.training.losses import agreement_loss, gradient_loss, normalise, scale_and_shift_loss
@@ -97,6 +99,33 @@ def test_a_foreign_checkpoint_is_refused(root: Path) -> None:
     (root / "run" / "checkpoint.pt").write_bytes(b"something else")
     with pytest.raises(ConfigError, match=r"checkpoint\.pt' is no checkpoint of this training"):
         train(root, root / "run", settings(start="nano"), "cpu")
+
+
+def test_what_cannot_be_written_is_said_before_the_first_step(root: Path) -> None:
+    (root / "file").touch()
+    with pytest.raises(SinkWriteError, match="file' cannot be a folder"):
+        train(root, root / "file", settings(start="nano"), "cpu")
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: trainer.write_log(path.parent, {"step": 1, "loss": 2.0}),
+        lambda path: blend(path.parent.parent / "a.safetensors", path.parent.parent / "a.safetensors", 0.5, path),
+        lambda path: Trainer(path.parent, settings(start="nano"), "cpu").save(),
+    ],
+)
+def test_what_the_disk_refuses_is_an_error_of_the_output(tmp_path: Path, write) -> None:
+    save_file({k: v for k, v in load_network().state_dict().items() if v.dim()}, tmp_path / "a.safetensors")
+    (tmp_path / "file").touch()
+    with pytest.raises(SinkWriteError, match="cannot write"):
+        write(tmp_path / "file" / "out")
+
+
+def test_a_damaged_log_is_named(tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text('{"step": 1, "lo')
+    with pytest.raises(ConfigError, match=r"log\.jsonl' is no log of a training"):
+        trainer.write_log(tmp_path, {"step": 2, "loss": 1.0})
 
 
 @pytest.mark.usefixtures("no_imagenet")

@@ -12,12 +12,14 @@ from safetensors.torch import save_file
 
 from streamdepth.errors import ConfigError
 from streamdepth.estimators.nano import load_network
+from streamdepth.training.files import complete
 
 
 def blend(first: Path, second: Path, share: float, out: Path) -> None:
     """Writes `share` of the weights of `first` and the rest of `second`, a descendant of it, to `out`.
 
-    Raises ConfigError for a share outside of 0 to 1, ModelLoadError for files that are not nano's weights.
+    Raises ConfigError for a share outside of 0 to 1, ModelLoadError for files that are not nano's weights, and
+    SinkWriteError.
     """
     if not 0 <= share <= 1:
         raise ConfigError(f"a share lies between 0 and 1, not {share}")
@@ -27,7 +29,5 @@ def blend(first: Path, second: Path, share: float, out: Path) -> None:
         for name, value in load_network(first).state_dict().items()
         if value.is_floating_point()
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{out.name}.part")
-    save_file(mixed, part)
-    part.replace(out)
+    with complete(out) as part:
+        save_file(mixed, part)

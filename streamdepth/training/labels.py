@@ -15,8 +15,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.errors import ConfigError, SinkWriteError
+from streamdepth.errors import ConfigError
 from streamdepth.stages import Estimator, Source
+from streamdepth.training.files import complete
 from streamdepth.types import DepthKind, DepthMap, Frame, Image, ModelInfo
 
 INFINITY = 65535
@@ -119,11 +120,5 @@ def _encoded(suffix: str, picture: npt.NDArray[Any], options: list[int]) -> byte
 
 
 def _write(path: Path, content: bytes) -> None:
-    """The whole file or none."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with complete(path) as part:
         part.write_bytes(content)
-        part.replace(path)
-    except OSError as error:
-        raise SinkWriteError(f"cannot write '{path}': {error.strerror}; name another folder") from error

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from streamdepth.errors import ConfigError, MissingDependencyError
+from streamdepth.errors import ConfigError, MissingDependencyError, SinkWriteError
 from streamdepth.estimators.nano import NanoEstimator, load_network
 from streamdepth.estimators.nano_network import MULTIPLE, NanoNetwork, load_imagenet_encoder
 from streamdepth.evaluation.accuracy import Bounds, evaluate
@@ -29,6 +29,7 @@ from streamdepth.evaluation.datasets import DataSet
 from streamdepth.plot import draw_curves
 from streamdepth.training.data import Batch, Crops, Sample
 from streamdepth.training.depthwise import speed_up
+from streamdepth.training.files import complete
 from streamdepth.training.losses import agreement_loss, normalise, scale_and_shift_loss
 from streamdepth.training.settings import TrainSettings
 
@@ -168,13 +169,12 @@ class Trainer:
         return [self.settings.start, *(data.name for data in self.settings.sets)]
 
     def save(self) -> None:
-        """Checkpoint and weights, each complete at its place or not there."""
-        part = self.out / "part"
-        torch.save(self.state(), part)
-        part.replace(self.out / CHECKPOINT)
+        """Checkpoint and weights. Raises SinkWriteError."""
+        with complete(self.out / CHECKPOINT) as part:
+            torch.save(self.state(), part)
         half = {k: v.half() if v.is_floating_point() else v for k, v in self.average.state_dict().items()}
-        save_file({k: v.contiguous() for k, v in half.items() if v.dim()}, part)
-        part.replace(self.out / WEIGHTS)
+        with complete(self.out / WEIGHTS) as part:
+            save_file({k: v.contiguous() for k, v in half.items() if v.dim()}, part)
 
     def resume(self) -> None:
         """Goes on from the checkpoint in the folder, if there is one.
@@ -235,13 +235,19 @@ def _prefetch(crops: Crops, first: int, last: int) -> Iterator[Batch]:
 
 
 def write_log(out: Path, row: Mapping[str, float]) -> None:
-    """Adds a line to the log and draws its curves anew."""
-    with (out / LOG).open("a") as log:
-        log.write(json.dumps(row) + "\n")
-    rows = [json.loads(line) for line in (out / LOG).read_text().splitlines()]
+    """Adds a line to the log and draws its curves anew. Raises SinkWriteError, and ConfigError for a damaged log."""
+    log, rows = out / LOG, list[Mapping[str, float]]()
+    try:
+        rows += [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"'{log}' is no log of a training: {error}; remove it") from error
+    rows.append(row)
+    with complete(log) as part:
+        part.write_text("".join(json.dumps(row) + "\n" for row in rows))
     curves = {name: [(r["step"], r[name]) for r in rows if name in r] for name in ("loss", "delta1")}
     picture = draw_curves({name: points for name, points in curves.items() if points}, title="training", x_label="step")
-    cv2.imwrite(str(out / CURVES), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    with complete(out / CURVES) as part:
+        part.write_bytes(cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes())
 
 
 def train(
@@ -250,9 +256,13 @@ def train(
     """Trains to `settings.steps`, saving and logging on the way.
 
     root: the folder of the data sets; out: the folder of checkpoint, log and weights, where a stopped training goes
-    on. Raises SourceOpenError for pictures that cannot be read, ConfigError for a checkpoint of something else.
+    on. Raises SourceOpenError for pictures that cannot be read, ConfigError for a checkpoint of something else, and
+    SinkWriteError.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SinkWriteError(f"'{out}' cannot be a folder: {error.strerror}; name another one") from error
     crops = Crops(root, settings)
     trainer = Trainer(out, settings, device)
     trainer.resume()

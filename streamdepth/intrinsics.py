@@ -114,7 +114,7 @@ def camera_from_facts(facts: Mapping[str, Any]) -> Intrinsics:
     distortion = _numbers(facts, "distortion_coefficients", "d", "D")
     if model not in COEFFICIENTS:
         raise ValueError(f"the distortion model '{model}' is unknown; known are {', '.join(COEFFICIENTS)}")
-    if not any(distortion):
+    if not distortion or (not any(distortion) and model != "equidistant"):  # zeros there are an ideal fisheye lens
         distortion = ()
     elif len(distortion) not in COEFFICIENTS[model]:
         allowed = " or ".join(map(str, COEFFICIENTS[model]))

@@ -39,9 +39,13 @@ from streamdepth.types import Intrinsics
 
 CAMERA = Intrinsics(500.0, 510.0, 322.0, 241.0, 640, 480, (-0.3, 0.1, 0.001, -0.002, 0.02))
 FISHEYE = replace(CAMERA, distortion=(0.05, -0.02, 0.004, 0.0), distortion_model="equidistant")
+IDEAL_FISHEYE = replace(FISHEYE, distortion=(0.0, 0.0, 0.0, 0.0))
+"""Angles from the axis are distances in the picture, which is far from a pinhole."""
 
 
-@pytest.mark.parametrize("camera", [CAMERA, FISHEYE, CAMERA.pinhole], ids=["radial", "fisheye", "pinhole"])
+@pytest.mark.parametrize(
+    "camera", [CAMERA, FISHEYE, IDEAL_FISHEYE, CAMERA.pinhole], ids=["radial", "fisheye", "ideal", "pinhole"]
+)
 def test_camera_info_comes_back_as_it_was_written(camera: Intrinsics, tmp_path: Path) -> None:
     (tmp_path / "camera.yaml").write_text(camera_info_text(camera))
     assert read_camera_info(tmp_path / "camera.yaml") == camera
@@ -169,7 +173,7 @@ def test_a_phones_video_tells_its_camera(tmp_path: Path) -> None:
     assert from_tags({tag: "long"}, 4, 3) is None
 
 
-@pytest.mark.parametrize("camera", [CAMERA, FISHEYE], ids=["radial", "fisheye"])
+@pytest.mark.parametrize("camera", [CAMERA, FISHEYE, IDEAL_FISHEYE], ids=["radial", "fisheye", "ideal"])
 def test_undistorting_puts_a_point_where_a_pinhole_would_see_it(camera: Intrinsics) -> None:
     points, zero = np.array([[[-0.3, 0.2, 1.0]], [[0.25, -0.3, 1.0]], [[0.0, 0.0, 1.0]]]), np.zeros(3)
     project = cv2.fisheye.projectPoints if is_fisheye(camera) else cv2.projectPoints

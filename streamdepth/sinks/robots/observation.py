@@ -20,6 +20,7 @@ from streamdepth.edges import without_flying
 from streamdepth.errors import SinkOpenError
 from streamdepth.floor import find_floor
 from streamdepth.geometry import Floats, Plane, Points, back_project
+from streamdepth.intrinsics import is_fisheye
 from streamdepth.obstacles import Band, Obstacle, Scan, look, nearest_obstacles, scan
 from streamdepth.types import DepthFrame, DepthKind, DepthMap, Frame, Image, Intrinsics, ModelInfo, StreamInfo
 
@@ -249,7 +250,7 @@ def camera_rows(camera: Intrinsics | None, width: int, height: int) -> tuple[Int
 
 def is_distorted(camera: Intrinsics | None) -> bool:
     """Whether its pictures are as the lens bends them."""
-    return camera is not None and any(camera.distortion)
+    return camera is not None and (any(camera.distortion) or (bool(camera.distortion) and is_fisheye(camera)))
 
 
 def check_metric(where: str, model: ModelInfo) -> None:

@@ -236,9 +236,14 @@ def test_auto_is_torch_on_a_gpu(tiny: Tiny) -> None:
 
 
 @needs_openvino
-def test_what_openvino_cannot_convert_runs_on_torch(caplog: pytest.LogCaptureFixture) -> None:
-    engine = make_engine(Inconvertible(), device="cpu", cache_name="inconvertible")
+def test_what_openvino_cannot_convert_runs_on_torch(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    engine = make_engine(Inconvertible(), device="cpu", threads=1, cache_name="inconvertible")
     engine.warm_up(PIXELS)
+    assert threads == [1]
     assert (engine.name, engine.precision) == ("torch", "float32")
     assert "torch is used instead" in caplog.text
     for _ in range(2):

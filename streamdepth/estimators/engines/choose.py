@@ -70,7 +70,8 @@ def make_engine(
         precision = pick_precision(precision, pick_device(device))
     made = _checked(module, make, precision, precision_limit, changes=name == "torch")
     if engine == "auto" and name != "torch":
-        made = _OrTorch(made, module, precision)
+        in_torch = "auto" if precision == "float16" else precision  # which torch has not on CPUs
+        made = _OrTorch(made, lambda: TorchEngine(module, device="cpu", precision=in_torch, threads=threads))
     _log.info("the engine is %s on %s in %s: %s", made.name, made.device, made.precision, made.reason)
     return made
 
@@ -121,9 +122,9 @@ def _processor(device: torch.device) -> str:
 class _OrTorch(Delegate):
     """Another engine, and torch from the moment it proves unable to convert the network."""
 
-    def __init__(self, engine: Engine, module: nn.Module, precision: str) -> None:
+    def __init__(self, engine: Engine, make_torch: Callable[[], Engine]) -> None:
         super().__init__(engine)
-        self._module, self._asked = module, precision
+        self._make_torch = make_torch
 
     def start(self, pixels: Tensor) -> Callable[[], Outputs]:
         return self._done(lambda: self._engine.start(pixels))
@@ -136,10 +137,9 @@ class _OrTorch(Delegate):
             result = work()
         except ModelLoadError as error:
             _log.warning("%s; torch is used instead", error)
-            precision = "auto" if self._asked == "float16" else self._asked
-            torch_engine = TorchEngine(self._module, device="cpu", precision=precision)
-            torch_engine.reason = f"{self._engine.name} could not convert the network"
-            self._use(torch_engine)
+            engine = self._make_torch()
+            engine.reason = f"{self._engine.name} could not convert the network"
+            self._use(engine)
             return work()
         self._show()
         return result

@@ -266,8 +266,9 @@ def test_a_missing_package_is_named(tmp_path, monkeypatch, package: str, schemas
 def test_depth_is_called_rectified_only_where_the_lens_is_undone(tmp_path) -> None:
     ideal_fisheye = replace(CAMERA, distortion=(0.0,) * 4, distortion_model="equidistant")
     straight = replace(CAMERA, distortion=(0.0,) * 5)
-    for camera, name in ((CAMERA, "image_raw"), (ideal_fisheye, "image_raw"), (straight, "image_rect_raw")):
-        sink = McapSink(tmp_path / f"{name}.mcap")
+    cameras = ((CAMERA, "image_raw"), (ideal_fisheye, "image_raw"), (straight, "image_rect_raw"))
+    for number, (camera, name) in enumerate(cameras):
+        sink = McapSink(tmp_path / f"{number}.mcap")
         fill(sink, *scene(1, camera))
         assert len(messages(sink.path, f"/camera/depth/{name}")) == 1
         assert any("--undistort" in notice for notice in sink.notices) == (camera is not straight)

@@ -79,6 +79,7 @@ def _cut_off(path: Path) -> None:
         (lambda root: (root / "index.json").write_text("{}"), "depth_scale"),
         (lambda root: (root / "index.json").write_text("[1"), "cannot read.*index.json"),
         (lambda root: (root / "index.json").write_text('{"mine": {"depth_scale": -1}}'), "above 0, not -1"),
+        (lambda root: (root / "index.json").write_text('{"mine": {"depth_scale": Infinity}}'), "above 0, not inf"),
         (lambda root: (root / "mine/depth/0001.png").unlink(), "'rgb/0001' without 'depth/0001.png'"),
         (lambda root: (root / "mine/rgb/0002.jpg").unlink(), "'depth/0002' without"),
         (lambda root: [p.unlink() for p in (root / "mine/rgb").iterdir()], "no pictures"),

@@ -63,6 +63,7 @@ def sequence(request: pytest.FixtureRequest) -> Sequence:
     return SEQUENCES[request.param]
 
 
+@pytest.mark.timeout(400)  # much arithmetic, where a machine may be busy
 class TestGenerated:
     def test_they_are_what_the_names_say(self) -> None:
         assert {"static", "snow", "moving box", "zoom", "cut", "flash", "fade", "dropped", "duplicated"} == set(

@@ -13,6 +13,7 @@ pictures. Such a video may have its camera's path beside it, see `temporal_input
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,7 +133,7 @@ def _facts(folder: Path, *, is_needed: bool) -> dict[str, Any]:
 
 def _number(folder: Path, facts: dict[str, Any], key: str) -> float | None:
     value = facts.get(key)
-    if value is None or (isinstance(value, (int, float)) and value > 0):
+    if value is None or (isinstance(value, (int, float)) and 0 < value < math.inf):
         return value
     raise SourceOpenError(f"{key} of '{folder}' must be a number above 0, not {value!r}; correct its index.json")
 

@@ -349,6 +349,17 @@ def test_a_model_that_is_not_all_in_the_cache_is_completed(
     assert server.fetched[-1] == "config.json"
 
 
+def test_a_model_without_its_processors_settings_is_used_where_the_hub_cannot_be_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_cached_model(tmp_path, "Intel/dpt-large", "dpt")
+    (tmp_path / "models--Intel--dpt-large" / "snapshots" / "abc" / "preprocessor_config.json").unlink()
+    monkeypatch.setattr("huggingface_hub._snapshot_download.constants.HF_HUB_CACHE", str(tmp_path))
+    estimator = HuggingFaceEstimator("dpt-large", **_TORCH)
+    assert len(estimator.estimate([frame(photograph(60, 80))])) == 1
+    assert "without the settings of its image processor" in caplog.text
+
+
 class Hub:
     """Stands for the hub: what it says of one model, and what is fetched from it."""
 

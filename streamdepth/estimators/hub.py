@@ -57,22 +57,45 @@ def locate(model: str, *, accept_license: bool = False, allow_pickle: bool = Fal
 
 
 def _from_hub(hub_id: str, accept_license: bool, allow_pickle: bool) -> Path:
-    """The folder with the model's files, from the cache or else from the hub, which is asked once."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+    """The folder with the model's files, from the cache or else from the hub, which is asked once.
 
+    Others leave models in the cache without their image processor's settings. The hub is asked for those, and where it
+    cannot be, the family's own serve, with a warning.
+    """
+    from huggingface_hub.errors import HFValidationError
+
+    cached = None
     try:
-        with contextlib.suppress(LocalEntryNotFoundError):
-            folder = Path(snapshot_download(hub_id, local_files_only=True))
-            if _is_complete(folder):
-                return folder
+        cached = _from_cache(hub_id)
+        if cached is not None and any((cached / name).is_file() for name in _PROCESSORS):
+            return cached
         return _download(hub_id, accept_license, allow_pickle)
     except ModelLoadError:
         raise
     except HFValidationError as error:
         raise ModelLoadError(_unknown(hub_id)) from error
     except Exception as error:  # HTTP clients, proxies and file systems raise whatever they like
-        raise ModelLoadError(_unavailable(hub_id, error)) from error
+        if cached is None:
+            raise ModelLoadError(_unavailable(hub_id, error)) from error
+        _log.warning(
+            "%r is in the cache without the settings of its image processor, and %s; those usual for such models are "
+            "used, and depth may be worse",
+            hub_id,
+            _what_happened(error),
+        )
+        return cached
+
+
+def _from_cache(hub_id: str) -> Path | None:
+    """Where it has the configuration and weights."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    with contextlib.suppress(LocalEntryNotFoundError):
+        folder = Path(snapshot_download(hub_id, local_files_only=True))
+        if (folder / "config.json").is_file() and _weights(folder):
+            return folder
+    return None
 
 
 def _download(hub_id: str, accept_license: bool, allow_pickle: bool) -> Path:
@@ -89,12 +112,6 @@ def _download(hub_id: str, accept_license: bool, allow_pickle: bool) -> Path:
     for name in (*weights, *(name for name in _DESCRIPTIONS if name in files)):
         path = hf_hub_download(hub_id, name, revision=info.sha)
     return Path(path).parent
-
-
-def _is_complete(folder: Path) -> bool:
-    """Others leave models without their image processor there, whose pictures would be wrong without a word."""
-    has_processor = any((folder / name).is_file() for name in _PROCESSORS)
-    return has_processor and (folder / "config.json").is_file() and bool(_weights(folder))
 
 
 def _weights(folder: Path) -> list[Path]:

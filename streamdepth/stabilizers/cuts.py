@@ -15,7 +15,7 @@ from streamdepth.stabilizers.motion import Gray, Motion, MotionTracker, Path, ca
 from streamdepth.stages import Stabilizer
 from streamdepth.types import DepthFrame, DepthMap
 
-SAME, DOUBTFUL = 0.25, 0.4
+_SAME, _DOUBTFUL = 0.25, 0.4
 """Likeness of structure, along the motion, above which two pictures show one scene, and above which it is certain.
 
 Pictures of different scenes reach 0.1, those of one scene seldom fall below 0.45, even when the camera is whipped."""
@@ -48,14 +48,13 @@ class CutDetector(Stabilizer):
 
     The picture before is carried along the motion, and its structure (brightness less its local mean, over the local
     spread, so that fades, exposure and flashes do not count) correlated with that of the picture now: a cut is where
-    hardly anything correlates, `same` at most, and the colours changed too. In doubt depth is the second witness, and
+    hardly anything correlates, and the colours changed too. In doubt depth is the second witness, and
     so are colours that change very much, or to other tints, as light seldom does. A flash that burns the picture out is
     waited for: what comes after it is compared with what was before. A gap of more than half a second, or a new picture
     size, counts as a cut too.
     """
 
-    def __init__(self, same: float = SAME, *, motion: MotionTracker | None = None) -> None:
-        self.same = same
+    def __init__(self, *, motion: MotionTracker | None = None) -> None:
         self._motion = motion or MotionTracker()
         self.reset()
 
@@ -93,7 +92,7 @@ class CutDetector(Stabilizer):
         """A flash has burnt out the picture before this one."""
         assert self._unlit is not None
         unlit, waited = self._unlit[0], self._unlit[1] + seconds
-        if _likeness(unlit, now, self._motion.between(now.gray, unlit.gray)) > self.same:
+        if _likeness(unlit, now, self._motion.between(now.gray, unlit.gray)) > _SAME:
             self._unlit = None
             return False
         is_lit = now.bright > unlit.bright + _FLASH_SHARE
@@ -105,12 +104,12 @@ class CutDetector(Stabilizer):
         drop, self._usual = self._usual - likeness, 0.8 * self._usual + 0.2 * likeness
         if drop < _DROP or float(np.abs(before.rgb - now.rgb).mean()) < _LEAST_CHANGE:
             return False
-        if likeness < self.same:
+        if likeness < _SAME:
             return True
         change = _hsv_distance(before.rgb, now.rgb)
         if change > _OTHER_COLOUR and _correlation(_tint(before.rgb), _tint(now.rgb)) < _OTHER_TINT:
             return True
-        return likeness < DOUBTFUL and (change > _MUCH_COLOUR or not _depth_agrees(before, now, path))
+        return likeness < _DOUBTFUL and (change > _MUCH_COLOUR or not _depth_agrees(before, now, path))
 
 
 def _look(motion: Motion, depth: DepthMap) -> _Look:

@@ -135,13 +135,13 @@ def _spread(depth: DepthMap) -> npt.NDArray[np.float32]:
     return values[np.linspace(0, values.size - 1, 256).round().astype(np.intp)]
 
 
-def percentiles(depth: DepthMap, low: float = 2.0, high: float = 98.0) -> tuple[float, float] | None:
-    """Percentiles of the known values of about 6,000 pixels; None when nothing is known."""
+def percentiles(depth: DepthMap) -> tuple[float, float] | None:
+    """The 2nd and 98th percentile of the known values of about 6,000 pixels; None when nothing is known."""
     step = max(1, math.isqrt(depth.size // 6000))
     values = depth[::step, ::step]
     values = values[np.isfinite(values)]
     if not values.size:
         return None
-    places = [round((values.size - 1) * percent / 100) for percent in (low, high)]
+    places = [round((values.size - 1) * share) for share in (0.02, 0.98)]
     values.partition(places)  # a quarter of the time of np.percentile, which interpolates
     return float(values[places[0]]), float(values[places[1]])

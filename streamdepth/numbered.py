@@ -36,23 +36,20 @@ def as_glob(name: str) -> str:
     return _FIELD.sub("*", name)
 
 
-def around(name: str) -> tuple[str, str | None]:
-    """What stands before and after the number; None: there is no number."""
-    before, *after = _FIELD.split(name, maxsplit=1)
-    return before, after[0] if after else None
+def any_number(name: str) -> str:
+    """A regular expression for `name` with any number, which is its group; for that very name where it has none."""
+    return f"({_NUMBER})".join(re.escape(part) for part in _FIELD.split(name, maxsplit=1))
 
 
 def numbered_files(pattern: Path) -> list[Path]:
     """The files there already that `pattern` stands for: with any number in their name, or that very name."""
-    before, after = around(pattern.name)
-    name = re.compile(re.escape(before) + ("" if after is None else _NUMBER + re.escape(after)))
+    name = re.compile(any_number(pattern.name))
     return [path for path in pattern.parent.iterdir() if name.fullmatch(path.name)]
 
 
 def next_number(pattern: Path) -> int:
     """One more than the largest number for which a file of `pattern` is there, or one beside it such as its JSON."""
-    before, after = around(pattern.name)
-    name = re.compile(rf"{re.escape(before)}({_NUMBER}){re.escape(after or '')}(?:\..+)?")
+    name = re.compile(rf"{any_number(pattern.name)}(?:\..+)?")
     found = (name.fullmatch(path.name) for path in pattern.parent.iterdir())
     return max((int(match[1]) + 1 for match in found if match), default=0)
 

@@ -12,6 +12,7 @@ from streamdepth.geometry import Mask, Plane, Points, back_project, is_grazing, 
 from streamdepth.types import DepthMap, Intrinsics
 
 _MOST_CELLS = 10_000_000
+_STRAIGHT_DOWN = 0.99
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ def height_map(
 ) -> Points:
     """(rows, columns) metres over `plane`, seen from above, highest point of each cell; NaN where nothing was seen.
 
-    Columns run to the camera's right, rows away from it. region: an (h, w) mask of the depth map; None: all of it.
+    Columns run to the camera's right, rows away from it; where it looks straight down, to the picture's top. region: an
+    (h, w) mask of the depth map; None: all of it.
     Raises ConfigError where nothing is known inside, and for more than ten million cells.
     """
     points = back_project(depth_m, camera).astype(np.float64)
@@ -59,9 +61,11 @@ def height_map(
     points = points[known if region is None else known & region]
     if not len(points):
         raise ConfigError("no depth is known in the region; choose another")
-    right = np.array([1.0, 0.0, 0.0]) - plane.normal[0] * plane.normal  # also where it looks straight down
-    right /= np.linalg.norm(right)
-    forward = np.cross(right, -plane.normal)
+    looks_down = abs(plane.normal[2]) > _STRAIGHT_DOWN
+    forward = np.array([0.0, -1.0, 0.0] if looks_down else [0.0, 0.0, 1.0])
+    forward -= (forward @ plane.normal) * plane.normal
+    forward /= np.linalg.norm(forward)
+    right = np.cross(-plane.normal, forward)
     place = np.stack([points @ forward, points @ right], axis=1)
     away, across = np.ptp(place, axis=0)
     if away * across > _MOST_CELLS * cell_m**2:

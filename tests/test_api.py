@@ -91,7 +91,7 @@ def test_convert_keeps_the_report_however_it_ends(clip: Path, tmp_path: Path, mo
 
 
 def test_a_cluster_is_for_the_command_line(clip: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="only the command line"):
+    with pytest.raises(ConfigError, match="only the commands convert and run"):
         streamdepth.convert(clip, tmp_path / "o.mp4", cluster="auto")
 
 

@@ -24,6 +24,7 @@ from streamdepth.geometry import (
     normals,
     point_cloud,
     project,
+    rays,
     shape_of,
 )
 from streamdepth.sinks.depth_video import DepthVideo
@@ -168,6 +169,21 @@ def test_a_camera_that_looks_straight_down_sees_heights_too() -> None:
     assert heights[rows, columns] == pytest.approx(0.2, abs=1e-5)
     assert rows.mean() > heights.shape[0] / 2  # rows run away from the camera, as the picture's up does
     assert columns.mean() > heights.shape[1] / 2
+
+
+@pytest.mark.parametrize("pitch", [0.0, 37.0])
+def test_the_height_map_of_a_camera_on_its_side_is_the_same(pitch: float) -> None:
+    camera, down = Intrinsics.from_fov(60, 64, 64), np.radians(pitch)
+    normal = np.array([0.0, -np.cos(down), -np.sin(down)])
+    x_y = rays(camera, 64, 64)
+    depth = 1 / np.clip(-(x_y @ normal[:2] + normal[2]), 0.15, None)
+    depth[30:40, 50:60] *= 0.8
+    heights = height_map(depth.astype(np.float32), camera, Plane(normal, 1.0, 0.0, 1.0), 0.0567)
+    for turns in (1, 2, 3):
+        normal = np.array([normal[1], -normal[0], normal[2]])
+        turned = np.rot90(depth, turns).astype(np.float32)
+        found = height_map(turned, camera, Plane(normal, 1.0, 0.0, 1.0), 0.0567)
+        assert found == pytest.approx(heights, abs=1e-3, nan_ok=True)
 
 
 def test_a_height_map_is_of_its_region_and_not_endless() -> None:

@@ -15,6 +15,7 @@ import pytest
 from test_sinks_conformance import MODEL, fill, stream
 
 from streamdepth.errors import SinkOpenError, SinkWriteError
+from streamdepth.numbered import numbered
 from streamdepth.sinks.depth_video import DepthVideoSink
 from streamdepth.sinks.fusion import FusionSink
 from streamdepth.sinks.images import ImagesSink
@@ -138,10 +139,11 @@ def test_leftovers_are_removed_and_those_of_names_that_begin_alike_are_not(tmp_p
         kept.discard()
 
 
-def test_left_segments_are_removed_unless_one_is_being_written(tmp_path: Path) -> None:
-    pattern = tmp_path / "cam_%06d.mkv"
-    names = ("cam_000001.mkv", "cam_000002.mkv", "cam_000002.mkv.json")
-    files = [PendingFile(tmp_path / name) for name in names]
+@pytest.mark.parametrize("name", ["cam_%06d.mkv", "cam_%3d.mkv"])
+def test_left_segments_are_removed_unless_one_is_being_written(tmp_path: Path, name: str) -> None:
+    pattern = tmp_path / name
+    segments = [pattern.with_name(numbered(name, number)) for number in (1, 2)]
+    files = [PendingFile(path) for path in (*segments, sidecar_of(segments[1]))]
     copy = copy_beside(files[0].temporary)
     copy.touch()
     for alive in files:

@@ -53,7 +53,7 @@ def pipeline(
     if not settings.source:
         raise ConfigError("no source was given; name a camera's number, a file, a folder or a URL")
     if settings.cluster and estimator is None:
-        raise ConfigError("only the command line shares work on a cluster; leave cluster out")
+        raise ConfigError("only the commands convert and run share their work on a cluster; leave cluster out")
     check_names(settings)
     streams = [_make_stream(address, name, settings) for address, name in named(settings)]
 

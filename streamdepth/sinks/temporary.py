@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from streamdepth.errors import SinkOpenError
-from streamdepth.numbered import around
+from streamdepth.numbered import any_number
 
 try:
     import fcntl
@@ -93,7 +93,7 @@ def remove_left_behind(pattern: Path) -> None:
     """
     with ExitStack() as locks:
         left = []
-        for file in _hidden(pattern, _any_number) if fcntl else ():
+        for file in _hidden(pattern, lambda wanted: any_number(wanted.stem)) if fcntl else ():
             try:
                 held = lock(file)
             except FileNotFoundError:  # its process has just put it in place
@@ -109,11 +109,6 @@ def remove_left_behind(pattern: Path) -> None:
                 left.append(file)
         for file in left:
             file.unlink(missing_ok=True)
-
-
-def _any_number(pattern: Path) -> str:
-    before, after = around(pattern.stem)
-    return rf"{re.escape(before)}\d+{re.escape(after or '')}"
 
 
 def _hidden(path: Path, stem: Callable[[Path], str]) -> Iterator[Path]:

@@ -60,7 +60,7 @@ MAY_IMPORT = {
     "sinks": STAGES
     | {"backoff", "buffer", "containers", "edges", "render", "geometry", "intrinsics", "floor", "numbered", "obstacles"}
     | {"planes", "remote"},
-    "training": STAGES | {"estimators", "evaluation", "plot"},
+    "training": STAGES | {"estimators", "evaluation", "plot", "sinks"},
     "evaluation": STAGES | {"estimators", "sources", "sinks", "stabilizers", "render", "plot"},
     "build": STAGES
     | {"boards", "config", "control", "estimators", "intrinsics", "metric", "numbered", "obstacles", "pipeline"}

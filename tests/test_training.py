@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from pairs import write_pairs
 from safetensors.torch import save_file
 from torch import nn
 
-from streamdepth.errors import ConfigError, SinkWriteError, SourceOpenError
+from streamdepth.errors import ConfigError, DiskFullError, SinkWriteError, SourceOpenError
 from streamdepth.estimators.nano import load_network
 from streamdepth.estimators.nano_network import NanoNetwork, load_imagenet_encoder
 from streamdepth.training import trainer
@@ -118,8 +119,19 @@ def test_what_cannot_be_written_is_said_before_the_first_step(root: Path) -> Non
 def test_what_the_disk_refuses_is_an_error_of_the_output(tmp_path: Path, write) -> None:
     save_file({k: v for k, v in load_network().state_dict().items() if v.dim()}, tmp_path / "a.safetensors")
     (tmp_path / "file").touch()
-    with pytest.raises(SinkWriteError, match="cannot write"):
+    with pytest.raises(SinkWriteError, match="file' failed"):
         write(tmp_path / "file" / "out")
+
+
+def test_a_full_disk_is_told_as_one_and_not_kept_full(tmp_path: Path, monkeypatch) -> None:
+    def fill(path: Path, _: bytes) -> None:
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fill)
+    with pytest.raises(DiskFullError, match=r"checkpoint\.pt.*make room"):
+        Trainer(tmp_path, settings(start="nano"), "cpu").save()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_log_is_named(tmp_path: Path) -> None:

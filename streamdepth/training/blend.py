@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safetensors.torch import save_file
+from safetensors.torch import save as serialised
 
 from streamdepth.errors import ConfigError
 from streamdepth.estimators.nano import load_network
-from streamdepth.training.files import complete
+from streamdepth.training.files import write_file
 
 
 def blend(first: Path, second: Path, share: float, out: Path) -> None:
@@ -29,5 +29,4 @@ def blend(first: Path, second: Path, share: float, out: Path) -> None:
         for name, value in load_network(first).state_dict().items()
         if value.is_floating_point()
     }
-    with complete(out) as part:
-        save_file(mixed, part)
+    write_file(out, serialised(mixed))

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import contextlib
 from pathlib import Path
 
-from safetensors import SafetensorError
-
-from streamdepth.errors import SinkWriteError
+from streamdepth.sinks.output import writing
 
 
-@contextmanager
-def complete(path: Path) -> Iterator[Path]:
-    """A path to write to, whose file becomes `path` at the end. Raises SinkWriteError where nothing can be written."""
+def write_file(path: Path, content: bytes) -> None:
+    """Its folder is made, too. Raises SinkWriteError, DiskFullError where there is no room; then nothing is left."""
     part = path.with_name(f".{path.name}.part")
-    try:
+    with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        part.replace(path)
-    except (OSError, RuntimeError, SafetensorError) as error:  # of torch.save and save_file, the last two
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
-        raise SinkWriteError(f"cannot write '{path}': {reason}; name another folder, or free some space") from error
+    try:
+        with writing(path):
+            part.write_bytes(content)
+            part.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from streamdepth.errors import ConfigError
 from streamdepth.stages import Estimator, Source
-from streamdepth.training.files import complete
+from streamdepth.training.files import write_file
 from streamdepth.types import DepthKind, DepthMap, Frame, Image, ModelInfo
 
 INFINITY = 65535
@@ -65,7 +65,7 @@ def _claim(folder: Path, facts: dict[str, object]) -> None:
             raise ConfigError(f"'{folder}' holds labels of something else; name another folder or remove it")
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot read '{path}': {error}; name another folder or remove it") from error
-    _write(path, json.dumps(facts, indent=1).encode())
+    write_file(path, json.dumps(facts, indent=1).encode())
 
 
 def _label(frame: Frame, teacher: Estimator, folder: Path) -> None:
@@ -74,8 +74,8 @@ def _label(frame: Frame, teacher: Estimator, folder: Path) -> None:
         return
     estimate = teacher.estimate([frame])[0].depth
     image = _reduced(frame.image)
-    _write(picture, _encoded(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 95]))
-    _write(depth, _encoded(".png", codes(estimate, teacher.info.kind), []))
+    write_file(picture, _encoded(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 95]))
+    write_file(depth, _encoded(".png", codes(estimate, teacher.info.kind), []))
 
 
 def codes(depth: DepthMap, kind: DepthKind) -> npt.NDArray[np.uint16]:
@@ -117,8 +117,3 @@ def _reduced(image: Image) -> Image:
 
 def _encoded(suffix: str, picture: npt.NDArray[Any], options: list[int]) -> bytes:
     return bytes(cv2.imencode(suffix, picture, options)[1])
-
-
-def _write(path: Path, content: bytes) -> None:
-    with complete(path) as part:
-        part.write_bytes(content)

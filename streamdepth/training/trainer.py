@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 import math
 import time
@@ -16,7 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save as serialised
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -29,7 +30,7 @@ from streamdepth.evaluation.datasets import DataSet
 from streamdepth.plot import draw_curves
 from streamdepth.training.data import Batch, Crops, Sample
 from streamdepth.training.depthwise import speed_up
-from streamdepth.training.files import complete
+from streamdepth.training.files import write_file
 from streamdepth.training.losses import agreement_loss, normalise, scale_and_shift_loss
 from streamdepth.training.settings import TrainSettings
 
@@ -170,11 +171,11 @@ class Trainer:
 
     def save(self) -> None:
         """Checkpoint and weights. Raises SinkWriteError."""
-        with complete(self.out / CHECKPOINT) as part:
-            torch.save(self.state(), part)
+        checkpoint = io.BytesIO()  # torch has its own words for a full disk
+        torch.save(self.state(), checkpoint)
+        write_file(self.out / CHECKPOINT, checkpoint.getvalue())
         half = {k: v.half() if v.is_floating_point() else v for k, v in self.average.state_dict().items()}
-        with complete(self.out / WEIGHTS) as part:
-            save_file({k: v.contiguous() for k, v in half.items() if v.dim()}, part)
+        write_file(self.out / WEIGHTS, serialised({k: v.contiguous() for k, v in half.items() if v.dim()}))
 
     def resume(self) -> None:
         """Goes on from the checkpoint in the folder, if there is one.
@@ -242,12 +243,10 @@ def write_log(out: Path, row: Mapping[str, float]) -> None:
     except (OSError, ValueError) as error:
         raise ConfigError(f"'{log}' is no log of a training: {error}; remove it") from error
     rows.append(row)
-    with complete(log) as part:
-        part.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_file(log, "".join(json.dumps(row) + "\n" for row in rows).encode())
     curves = {name: [(r["step"], r[name]) for r in rows if name in r] for name in ("loss", "delta1")}
     picture = draw_curves({name: points for name, points in curves.items() if points}, title="training", x_label="step")
-    with complete(out / CURVES) as part:
-        part.write_bytes(cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes())
+    write_file(out / CURVES, cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes())
 
 
 def train(

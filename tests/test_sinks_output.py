@@ -158,6 +158,18 @@ def test_left_segments_are_removed_unless_one_is_being_written(tmp_path: Path, n
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_cannot_be_removed_is_named(tmp_path: Path, monkeypatch) -> None:
+    left = temporary_beside(tmp_path / "cam_000001.mp4")
+    left.touch()
+
+    def refuse(path: Path, **_: bool) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted", str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(SinkOpenError, match=rf"cannot remove '{left}'.*remove it"):
+        remove_left_behind(tmp_path / "cam_%06d.mp4")
+
+
 def test_a_segment_that_is_put_in_place_while_one_looks_is_no_error(tmp_path: Path, monkeypatch) -> None:
     file, iterdir = PendingFile(tmp_path / "cam_000001.mp4"), Path.iterdir
 

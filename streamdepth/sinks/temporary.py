@@ -89,26 +89,34 @@ def remove_leftovers(path: Path) -> None:
 def remove_left_behind(pattern: Path) -> None:
     """Removes the temporary files of killed processes for all numbers of `pattern`, and of the JSONs beside them.
 
-    Raises SinkOpenError where a process still writes one: then none is removed. Does nothing on Windows.
+    Raises SinkOpenError where a process still writes one, then none is removed, and where one cannot be removed. Does
+    nothing on Windows.
     """
+    if fcntl is None:
+        return
     with ExitStack() as locks:
-        left = []
-        for file in _hidden(pattern, lambda wanted: any_number(wanted.stem)) if fcntl else ():
-            try:
-                held = lock(file)
-            except FileNotFoundError:  # its process has just put it in place
-                continue
-            except BlockingIOError:
-                raise SinkOpenError(
-                    f"another process is writing '{pattern}' now; end it, or choose another name"
-                ) from None
-            except OSError as error:
-                raise SinkOpenError(f"cannot remove '{file}', which a killed run left: {error.strerror}") from error
-            if held is not None:
-                locks.enter_context(held)
-                left.append(file)
-        for file in left:
-            file.unlink(missing_ok=True)
+        try:
+            left = [file for file in _hidden(pattern, lambda wanted: any_number(wanted.stem)) if _held(file, locks)]
+            for file in left:
+                file.unlink(missing_ok=True)
+        except BlockingIOError:
+            raise SinkOpenError(f"another process is writing '{pattern}' now; end it, or choose another name") from None
+        except OSError as error:
+            raise SinkOpenError(
+                f"cannot remove '{error.filename}', which a killed run left: {error.strerror}; remove it, or choose "
+                "another name"
+            ) from error
+
+
+def _held(file: Path, locks: ExitStack) -> bool:
+    """Whether it could be locked, which lasts as long as `locks`. Raises BlockingIOError where another holds it."""
+    try:
+        held = lock(file)
+    except FileNotFoundError:  # its process has just put it in place
+        return False
+    if held is not None:
+        locks.enter_context(held)
+    return held is not None
 
 
 def _hidden(path: Path, stem: Callable[[Path], str]) -> Iterator[Path]:

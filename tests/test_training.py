@@ -144,8 +144,20 @@ def test_a_damaged_log_is_named(tmp_path: Path) -> None:
 def test_a_training_on_other_pictures_does_not_go_on_from_there(root: Path) -> None:
     train(root, root / "run", settings(steps=1), "cpu")
     for changes in ({"sets": [{"name": "mine"}, {"name": "mine"}]}, {"start": "nano"}):
-        with pytest.raises(ConfigError, match=r"checkpoint\.pt' is no checkpoint of this training"):
+        with pytest.raises(ConfigError, match=r"checkpoint\.pt' is no checkpoint .* \(it began with imagenet, mine\)"):
             train(root, root / "run", settings(**changes), "cpu")
+
+
+def test_a_folder_that_moves_with_its_pictures_goes_on(tmp_path: Path) -> None:
+    for name in ("run", "moved"):
+        sets = [{"name": str(tmp_path / name / "labels")}, {"name": "mine"}]
+        going = Trainer(tmp_path / name, settings(sets=sets, start="nano"), "cpu")
+        going.resume()
+        assert going.step == (3 if name == "moved" else 0)
+        going.step = 3
+        going.save()
+        if name == "run":
+            (tmp_path / "run").rename(tmp_path / "moved")
 
 
 @pytest.mark.slow

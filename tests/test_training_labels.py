@@ -55,5 +55,5 @@ def test_labels_of_something_else_are_not_mixed_in(tmp_path: Path, what: str) ->
     write_labels(SyntheticSource(count=2), ConstantEstimator(), folder, every_seconds=0, most=2)
     facts = json.loads((folder / "index.json").read_text())
     (folder / "index.json").write_text(json.dumps(facts | {what: "something else"}))
-    with pytest.raises(ConfigError, match="labels of something else"):
+    with pytest.raises(ConfigError, match=rf"labels of something else \({what} 'something else'\)"):
         write_labels(SyntheticSource(count=2), ConstantEstimator(), folder, every_seconds=0, most=2)

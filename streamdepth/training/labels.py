@@ -61,10 +61,12 @@ def write_labels(
 def _claim(folder: Path, facts: dict[str, object]) -> None:
     path = folder / "index.json"
     try:
-        if path.exists() and json.loads(path.read_text(encoding="utf-8")) != facts:
-            raise ConfigError(f"'{folder}' holds labels of something else; name another folder or remove it")
-    except (OSError, ValueError) as error:
+        known = dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else facts
+    except (OSError, ValueError, TypeError) as error:
         raise ConfigError(f"cannot read '{path}': {error}; name another folder or remove it") from error
+    if known != facts:
+        other = ", ".join(f"{n} {known.get(n)!r}" for n in facts | known if known.get(n) != facts.get(n))
+        raise ConfigError(f"'{folder}' holds labels of something else ({other}); name another folder or remove it")
     write_file(path, json.dumps(facts, indent=1).encode())
 
 

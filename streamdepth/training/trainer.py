@@ -166,8 +166,13 @@ class Trainer:
 
     @property
     def _origin(self) -> list[str]:
-        """What a training of the same folder must have in common to go on: the start, and the names of the sets."""
-        return [self.settings.start, *(data.name for data in self.settings.sets)]
+        """What a training of the same folder must have in common to go on: the start, and the names of the sets.
+
+        Sets inside of the folder may move with it.
+        """
+        own = self.out.resolve()
+        sets = [Path(data.name) for data in self.settings.sets]
+        return [self.settings.start, *(str(s.relative_to(own) if s.is_relative_to(own) else s) for s in sets)]
 
     def save(self) -> None:
         """Checkpoint and weights. Raises SinkWriteError."""
@@ -188,14 +193,15 @@ class Trainer:
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
             if state.get("origin", self._origin) != self._origin:
-                raise ValueError(f"it began with {state['origin']}")
+                raise ValueError(f"it began with {', '.join(state['origin'])}")
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
             self.optimiser.load_state_dict(state["optimiser"])
             self.step = state["step"]
         except Exception as error:
+            reason = " ".join(str(error).split())[:200]
             raise ConfigError(
-                f"'{path}' is no checkpoint of this training; remove it or name another folder"
+                f"'{path}' is no checkpoint of this training ({reason}); remove it or name another folder"
             ) from error
 
 

@@ -153,7 +153,9 @@ def convert(
 
 @o.also(o.MODEL, o.COMPILE, o.PACE, o.VIEW, o.EDGES, o.HOLD, o.LIMITS, o.RECORDING, o.ROBOT, o.CAMERA, o.METRES)
 def live(
-    source: Annotated[str | None, typer.Argument(help="A camera number, a file or a URL; the first camera.")] = None,
+    source: Annotated[
+        str | None, typer.Argument(help="A camera number, a file or a URL (default: the first camera).")
+    ] = None,
     output: o.Output = None,
     depth_out: o.DepthOut = None,
     drop_flying: o.DropFlying = None,

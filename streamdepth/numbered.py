@@ -6,6 +6,7 @@ is taken.
 
 from __future__ import annotations
 
+import glob
 import itertools
 import re
 from collections.abc import Collection
@@ -45,6 +46,15 @@ def numbered_files(pattern: Path) -> list[Path]:
     """The files there already that `pattern` stands for: with any number in their name, or that very name."""
     name = re.compile(any_number(pattern.name))
     return [path for path in pattern.parent.iterdir() if name.fullmatch(path.name)]
+
+
+def any_numbered(pattern: str) -> bool:
+    """Whether a file is there for some number, as `numbered` writes it: %06d is not 0007."""
+    return any(
+        numbered(pattern, int(number)) == path
+        for path in glob.iglob(as_glob(glob.escape(pattern)))
+        for number in re.findall(r"\d+", path)
+    )
 
 
 def next_number(pattern: Path) -> int:

@@ -127,6 +127,17 @@ def test_the_floor_without_pitch_says_that_it_guesses() -> None:
     assert "guessed" in stage.notices[0]
 
 
+def test_the_floor_below_an_unknown_camera_says_what_it_assumes() -> None:
+    told = []
+    for camera in (None, scene.CAMERA):
+        stage = MetricFit(FloorBelow(scene.HEIGHT_M, 25.0))
+        for index in range(2):
+            only(stage, replace(item(index=index), intrinsics=camera))
+        told.append(" ".join(stage.notices))
+    assert told[0].count("60 degrees are assumed") == 1
+    assert "assumed" not in told[1]
+
+
 def test_no_floor_is_unknown_depth() -> None:
     stage = MetricFit(FloorBelow(1.2, 0.0))
     wall = item(np.full((48, 64), 2, np.float32))
@@ -248,6 +259,7 @@ def test_known_places_are_the_same_at_every_size() -> None:
         ({"camera_height": "1.2m", "anchor": ("1,1=2m",)}, "not from --anchor and --camera-height"),
         ({"camera_pitch": 3}, "goes with --camera-height"),
         ({"sparse": "missing.png"}, "no sparse depth"),
+        ({"sparse": "missing/%06d.png"}, "no sparse depth"),
         ({"board": "x"}, "no board"),
     ],
 )
@@ -315,6 +327,8 @@ def test_sparse_pngs_are_read_by_the_frames_index(tmp_path: Path) -> None:
     assert made is not None
     stage = MetricFit(made)
     assert np.isnan(only(stage, item(index=2)).depth).all()
+    with pytest.raises(ConfigError, match="%04d for 0000"):
+        make_reference(config.make({"sparse": tmp_path / "%04d.png"}))
     assert score(only(stage, item(index=3)).depth, TRUTH).abs_rel < 0.01
     one = make_reference(config.make({"sparse": tmp_path / "000003.png", "sparse_scale": 5000}))
     assert one is not None

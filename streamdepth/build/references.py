@@ -11,7 +11,7 @@ import numpy as np
 from streamdepth.config import Settings
 from streamdepth.errors import ConfigError
 from streamdepth.intrinsics import CameraChoice
-from streamdepth.numbered import is_numbered, numbered
+from streamdepth.numbered import any_numbered, is_numbered, numbered
 from streamdepth.stabilizers import Reference
 
 
@@ -73,6 +73,10 @@ def _sparse(settings: Settings) -> Reference:
 
     pattern, scale = str(settings.sparse), settings.sparse_scale
     if is_numbered(pattern):
+        if not any_numbered(pattern):
+            raise ConfigError(
+                f"there is no sparse depth '{pattern}'; %06d stands for 000000, 000001 and so on, %04d for 0000"
+            )
         return SparseDepth(lambda index: read_depth_png(Path(numbered(pattern, index)), scale))
     depth = read_depth_png(Path(pattern), scale)
     if depth is None:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from streamdepth.boards import Board, depth_of_corners
 from streamdepth.errors import ConfigError
 from streamdepth.floor import floor_slope
-from streamdepth.geometry import camera_of, rays
+from streamdepth.geometry import ASSUMED_FOV, camera_of, rays
 from streamdepth.metric import Fit, ends_of, fit_points, inverse_of, to_metres, usual_shift
 from streamdepth.stages import Stabilizer, announce
 from streamdepth.types import DepthFrame, DepthKind, DepthMap, Image
@@ -188,10 +188,16 @@ class FloorBelow(Reference):
 
     def __init__(self, height_m: float, pitch: float | None = None) -> None:
         self.height_m, self.pitch = height_m, pitch
+        self._is_camera_known = True
         if pitch is None:
             self.caveat = "; the shift is guessed from what pictures usually show"
 
     def fit(self, item: DepthFrame, inverse: DepthMap) -> Fit | None:
+        if item.intrinsics is None and self._is_camera_known:
+            self._is_camera_known = False
+            self.caveat += (
+                f"; the camera is unknown: {ASSUMED_FOV:g} degrees are assumed; --fov or --camera-info tells it"
+            )
         ends, floor = ends_of(inverse), floor_slope(inverse, rays(camera_of(item), *inverse.shape[::-1]))
         if ends is None or floor is None:
             return None

@@ -347,6 +347,13 @@ def test_a_codec_that_the_container_does_not_take(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("codec", ["av1", "vp9"])
+def test_mov_refuses_at_once_what_it_does_not_hold(codec: str, tmp_path: Path) -> None:
+    with pytest.raises(SinkOpenError, match=f"mov does not hold {codec}"):
+        VideoSink(tmp_path / "out.mov", codec=codec).open(stream()[0], MODEL)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_names_of_encoders_are_taken_as_they_are() -> None:
     assert find_encoder("libx264") == "libx264"
     assert find_encoder("H264") == "libx264"

@@ -36,6 +36,9 @@ FORMATS = {
 }
 """The containers that keep any frame's time; others would force a fixed frame rate."""
 
+_NOT_IN_MOV = ("av1", "vp9")
+"""What libav refuses for MOV only when the first packet comes, and without a reason."""
+
 _LARGEST_TIMESCALE = 2**31 - 1
 
 
@@ -167,6 +170,8 @@ class _Movie:
         self.output = av.open(av_path(path), "w", format=name, container_options=_muxer_options(name, info))
         self.stream: VideoStream = self.output.add_stream(encoder, rate=info.fps or 25, options=options)  # type: ignore[assignment]  # the encoder is one for video
         self.stream.time_base = self.tick
+        if name == "mov" and self.stream.codec.canonical_name in _NOT_IN_MOV:
+            raise ValueError(f"mov does not hold {self.stream.codec.canonical_name}, mp4 and mkv do")
         if self.stream.codec.canonical_name == "hevc" and name in ("mp4", "mov"):
             self.stream.codec_context.codec_tag = "hvc1"  # Apple's players take no other
         prepare(self.stream.codec_context, size[0] + size[0] % 2, size[1] + size[1] % 2, self.tick)

@@ -130,7 +130,7 @@ def stream(source: str | int | Path, model: str = "nano", **settings: Any) -> It
     settings: any of `streamdepth.config.Settings` but outputs. Closing the generator stops everything.
     Raises StreamDepthError as the stages do.
     """
-    chosen = config.make({"source": str(source), "model": model, **settings})
+    chosen = config.make({"source": _address(source), "model": model, **settings})
     with build.pipeline(chosen) as pipeline:
         if chosen.stats or any(stream.sinks for stream in pipeline.streams):
             raise ConfigError("stream() yields frames and writes nothing; use convert() for outputs")
@@ -144,13 +144,22 @@ def convert(src: str | int | Path, dst: str | Path, model: str = "nano", **setti
 
     settings: any of `streamdepth.config.Settings`. Raises StreamDepthError as the stages do.
     """
-    chosen = config.make({"source": str(src), "output": dst, "model": model, **settings})
+    chosen = config.make({"source": _address(src), "output": dst, "model": model, **settings})
     stats = StatsFile(chosen)
     with build.pipeline(chosen) as pipeline, stop_on_interrupt(pipeline):
         try:
             return pipeline.run()
         finally:
             stats.write(pipeline.report())
+
+
+def _address(source: object) -> str:
+    if not isinstance(source, (str, int, Path)):
+        raise ConfigError(
+            f"a source is a path, an address or a camera's number, not a {type(source).__name__}; frames in memory "
+            "become a stream by a Source of your own, for Pipeline"
+        )
+    return str(source)
 
 
 @contextmanager

@@ -30,6 +30,16 @@ def _seconds(value: object) -> object:
     return sum(float(number) * _SECONDS_OF[unit] for number, unit in re.findall(r"([\d.]+)([smh])", value))
 
 
+def _rate(value: object) -> object:
+    """auto, or so many times a second."""
+    try:
+        if value == "auto" or 0 < float(str(value)) <= 1000:
+            return value
+    except ValueError:
+        pass
+    raise ValueError("write auto, or how many times a second, above 0 and up to 1000")
+
+
 class Settings(Section):
     """Everything a run needs. Names are the command line's flags with `_` for `-`."""
 
@@ -88,7 +98,7 @@ class Settings(Section):
     """Whether the most frames a second matter rather than the time of each; None: where all sources are files."""
     batch: int = Field(1, ge=1, le=256)
     """Most frames the model gets at a time."""
-    refresh: Literal["auto"] | Annotated[float, Field(gt=0, le=1000)] | None = None
+    refresh: Annotated[Literal["auto"] | float, BeforeValidator(_rate)] | None = None
     """How often a second the model runs, the frames in between getting its last depth carried along the motion; auto
     is as often as it can beside a live stream. None: on every frame."""
     target_fps: float | None = Field(None, gt=0)

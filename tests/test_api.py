@@ -102,6 +102,12 @@ def test_mistakes_are_the_trees_errors(tmp_path: Path) -> None:
         streamdepth.estimate(tmp_path / "no.png")
     with pytest.raises(SourceOpenError):
         next(streamdepth.stream(tmp_path / "no.mp4", **SMALL))
+    with pytest.raises(ConfigError, match=r"not a ndarray; PIL.Image.fromarray"):
+        streamdepth.estimate(np.zeros((40, 60, 3), np.uint8))
+    with pytest.raises(ConfigError, match="not a list"):
+        next(streamdepth.stream(["a.mp4"], **SMALL))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="not a NoneType"):
+        streamdepth.convert(None, tmp_path / "o.mp4")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

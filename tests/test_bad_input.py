@@ -125,6 +125,17 @@ def test_the_output_is_never_the_input(cli, clip: Path) -> None:
     assert clip.read_bytes() == before
 
 
+def test_an_empty_source_is_not_the_current_folder(
+    cli, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (64, 48)).save(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    done = cli("convert", "", "-o", "out.mp4")
+    assert done.code == 2
+    assert "the source is empty" in done.err
+    assert not Path("out.mp4").exists()
+
+
 def test_a_folder_that_is_not_there(cli, clip: Path, tmp_path: Path) -> None:
     done = cli("convert", clip, "-o", tmp_path / "nowhere" / "out.mp4")
     assert done.code == 5

@@ -41,6 +41,7 @@ def test_shipped_configs_are_valid(path: Path) -> None:
         ("style: wipe", r"my.yaml: style: Input should be 'overlay', 'depth' or 'side-by-side', not 'wipe'"),
         ("batch: 0", r"my.yaml: batch: Input should be greater than or equal to 1, not 0"),
         ("camera: {size: big}", r"my.yaml: camera.size"),
+        ("refresh: often", r"my.yaml: refresh: write auto, or how many times a second, [^;]*, not 'often'$"),
         ("- 1\n- 2", r"must hold 'key: value' lines"),
         ("a: b: c", r"is not valid YAML"),
         ("1: 2", r"must hold 'key: value' lines"),

@@ -191,6 +191,9 @@ def test_empty_folders_and_patterns(tmp_path: Path) -> None:
         ImagesSource(tmp_path).open()
     with pytest.raises(SourceOpenError, match="no file matches"):
         ImagesSource(tmp_path / "*.png").open()
+    (tmp_path / "in.mp4").touch()
+    with pytest.raises(SourceOpenError, match="give one of its videos"):
+        ImagesSource(tmp_path).open()
     (tmp_path / "a.png").write_text("x")
     (tmp_path / "b.png").write_text("y")
     with pytest.raises(SourceOpenError, match="none of the 2 pictures"):

@@ -8,6 +8,7 @@ from pathlib import Path
 from streamdepth import remote
 from streamdepth.build.references import make_camera
 from streamdepth.config import Settings
+from streamdepth.errors import ConfigError
 from streamdepth.stages import Source
 
 DEVICES = ("lavfi:", "screen:", "camera:", "/dev/video")
@@ -33,6 +34,8 @@ def with_camera(source: Source, settings: Settings) -> Source:
 
 
 def _make_source(address: str, settings: Settings) -> Source:
+    if not address:  # as a path it would be the current folder
+        raise ConfigError("the source is empty; give a file, a folder, an address or a camera's number")
     if address.startswith(("lavfi:", "screen:")):
         from streamdepth.sources.devices import DeviceSource
 

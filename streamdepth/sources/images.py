@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import io
+import mimetypes
 import re
 import time
 import urllib.error
@@ -22,7 +23,7 @@ import numpy.typing as npt
 from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
 
-from streamdepth.errors import SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
+from streamdepth.errors import ConfigError, SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
 from streamdepth.intrinsics import from_exif
 from streamdepth.numbered import as_glob
 from streamdepth.redact import redact, redact_text
@@ -142,6 +143,11 @@ def read_picture_and_camera(
     picture: str | Path | Pillow.Image, *, max_side_px: int = MAX_SIDE_PX
 ) -> tuple[Image, Intrinsics | None]:
     """The picture as `read_picture` gives it, and its camera where EXIF tells the focal length. Raises as that does."""
+    if not isinstance(picture, (str, Path, Pillow.Image)):
+        raise ConfigError(
+            f"a picture is a path, an http(s) address or a PIL image, not a {type(picture).__name__}; "
+            "PIL.Image.fromarray makes one of an array in RGB"
+        )
     name = "the picture" if isinstance(picture, Pillow.Image) else redact(str(picture))
     with _explained(name):
         opened = picture if isinstance(picture, Pillow.Image) else Pillow.open(_bytes_of(str(picture), name))
@@ -195,6 +201,10 @@ def read_depth_png(path: Path, values_per_metre: float) -> DepthMap | None:
     return np.where(values > 0, values / np.float32(values_per_metre), np.float32(np.nan))
 
 
+def _has_videos(folder: Path) -> bool:
+    return any((mimetypes.guess_type(path.name)[0] or "").startswith("video/") for path in folder.iterdir())
+
+
 def _addresses(pattern: str) -> list[str]:
     if _is_web(pattern) or Path(pattern).is_file():
         return [pattern]
@@ -202,7 +212,8 @@ def _addresses(pattern: str) -> list[str]:
     if path.is_dir():
         found = [str(p) for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()]
         if not found:
-            raise SourceOpenError(f"the folder {path} holds no pictures ({', '.join(PICTURE_SUFFIXES)})")
+            hint = "; give one of its videos, or all of them to `streamdepth convert`" if _has_videos(path) else ""
+            raise SourceOpenError(f"the folder {path} holds no pictures ({', '.join(PICTURE_SUFFIXES)}){hint}")
     else:
         wanted = as_glob(pattern)
         found = [p for p in glob.glob(wanted, recursive=True) if Path(p).is_file()]

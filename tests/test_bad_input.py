@@ -136,6 +136,13 @@ def test_an_empty_source_is_not_the_current_folder(
     assert not Path("out.mp4").exists()
 
 
+def test_a_folder_for_one_file_says_what_folders_are_for(cli, clip: Path, tmp_path: Path) -> None:
+    done = cli("convert", clip, "-o", f"{tmp_path / 'out'}/")
+    assert done.code == 2
+    assert "a folder is for several inputs" in done.err
+    assert "a folder is for" not in cli("convert", clip, "-o", tmp_path / "out.xyz").err
+
+
 def test_a_folder_that_is_not_there(cli, clip: Path, tmp_path: Path) -> None:
     done = cli("convert", clip, "-o", tmp_path / "nowhere" / "out.mp4")
     assert done.code == 5

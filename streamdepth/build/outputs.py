@@ -118,9 +118,10 @@ def _picture_sink(path: Path, settings: Settings) -> Sink:
     if path.suffix.lower() in DEPTH_PICTURES:
         return _depth_sink(path, settings)
     if path.suffix.lower() not in FORMATS:
+        hint = "; a folder is for several inputs, a folder of videos or a pattern in quotes" if not path.suffix else ""
         raise ConfigError(
             f"cannot tell what to write from '{path}'; use a video ({' '.join(FORMATS)}) "
-            f"or numbered pictures (%06d with {' '.join(DEPTH_PICTURES)})"
+            f"or numbered pictures (%06d with {' '.join(DEPTH_PICTURES)}){hint}"
         )
     video = settings.video
     usual = "vp9" if path.suffix.lower() == ".webm" else "h264"

@@ -75,7 +75,7 @@ class DepthVideo:
         if facts is None:
             reason = "; ".join(wrong) or f"neither a tag {TAG} nor a sidecar '{self.sidecar.name}'"
             raise SourceOpenError(
-                f"'{self.path}' is not a depth video of streamdepth: {reason}; make one with --depth-out"
+                f"'{self.path}' is not a depth video of streamdepth: {reason}; make one with --depth-out NAME.mkv"
             )
         self._check_picture(container, facts["size"])
         if tag and beside and all(beside.get(name) == value for name, value in tag.items()):

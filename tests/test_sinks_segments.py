@@ -18,6 +18,7 @@ import av
 import numpy as np
 import pytest
 import rtsp_server
+from media import write_video
 from test_sinks_conformance import MODEL, fill, frames_of_video, messages_of_mcap, names, stream
 from waiting import wait_until
 
@@ -161,10 +162,16 @@ def test_a_change_before_the_first_frame_leaves_no_empty_segment(tmp_path) -> No
 
 def test_a_file_in_segments_says_that_it_has_no_sound(tmp_path) -> None:
     info, items = stream(40)
+    sound = write_video(tmp_path / "in.mov", audio_offset_seconds=0)
     sink = recorder(tmp_path / "cam.mp4")
-    fill(sink, replace(info, origin=tmp_path / "in.mp4"), items)
+    fill(sink, replace(info, origin=sound), items)
     assert "no sound" in sink.notices[0]
     assert [frames_of_video(path) for path in sorted(tmp_path.glob("*.mp4"))] == [30, 10]
+    depth, mute = recorder(tmp_path / "depth.mkv", DepthVideoSink), recorder(tmp_path / "mute.mp4")
+    fill(depth, replace(info, origin=sound), items)
+    fill(mute, replace(info, origin=write_video(tmp_path / "mute.mov")), items)
+    assert not depth.notices, "depth never has sound"
+    assert not mute.notices
 
 
 ENDLESS = """

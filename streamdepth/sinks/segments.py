@@ -7,11 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import av
+
 from streamdepth.buffer import Worker
 from streamdepth.errors import SinkOpenError, SinkWriteError, StreamDepthError
 from streamdepth.numbered import is_numbered, next_number, numbered, numbered_files
-from streamdepth.sinks.output import check_output
+from streamdepth.sinks.output import av_path, check_output
 from streamdepth.sinks.temporary import remove_left_behind, sidecar_of
+from streamdepth.sinks.video import VideoSink
 from streamdepth.stages import Sink
 from streamdepth.types import DepthFrame, ModelInfo, StreamInfo
 
@@ -63,10 +66,10 @@ class SegmentedSink(Sink):
 
     def open(self, info: StreamInfo, model: ModelInfo) -> None:
         self._number = self._first_number(info)
-        if info.origin is not None:
-            self.notice("segments have no sound; a file without --segment keeps it")
         self._stream, self._first = (replace(info, origin=None), model), None
         self._begin()
+        if isinstance(self._sink, VideoSink) and info.origin is not None and _has_sound(info.origin):
+            self.notice("segments have no sound; a file without --segment keeps it")
 
     def _first_number(self, info: StreamInfo) -> int:
         check_output(self.pattern)
@@ -176,3 +179,11 @@ class _Closing:
         self._worker.join(time.monotonic() + _LONGEST_CLOSING_SECONDS)
         if self._error is not None:
             raise self._error
+
+
+def _has_sound(path: Path) -> bool:
+    try:
+        with av.open(av_path(path), metadata_errors="replace") as container:
+            return bool(container.streams.audio)
+    except (av.FFmpegError, OSError):  # what is wrong with it, its source says
+        return False

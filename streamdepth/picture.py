@@ -55,7 +55,7 @@ def _outputs(settings: Settings) -> list[tuple[Path, Shape | None]]:
     found: list[tuple[Path, Shape | None]] = []
     if settings.output:
         suffix = settings.output.suffix.lower()
-        allowed = [*DEPTH_PICTURES, *LOOKS, *chain.from_iterable(SUFFIXES.values())]
+        allowed = dict.fromkeys([*DEPTH_PICTURES, *LOOKS, *chain.from_iterable(SUFFIXES.values())])
         if suffix not in allowed:
             raise ConfigError(f"cannot tell what to write from '{settings.output}'; use one of {' '.join(allowed)}")
         shapes = [shape for shape, suffixes in SUFFIXES.items() if suffix in suffixes]

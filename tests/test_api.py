@@ -100,6 +100,8 @@ def test_mistakes_are_the_trees_errors(tmp_path: Path) -> None:
         streamdepth.convert("a.mp4", tmp_path / "o.mp4", smoth="off")
     with pytest.raises(SourceOpenError):
         streamdepth.estimate(tmp_path / "no.png")
+    with pytest.raises(SourceOpenError, match="name is empty; give a path or an http link"):
+        streamdepth.estimate("")
     with pytest.raises(SourceOpenError):
         next(streamdepth.stream(tmp_path / "no.mp4", **SMALL))
     with pytest.raises(ConfigError, match=r"not a ndarray; PIL.Image.fromarray"):

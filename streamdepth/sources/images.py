@@ -237,6 +237,8 @@ def _is_web(address: str) -> bool:
 def _bytes_of(address: str, name: str) -> io.BytesIO:
     if _is_web(address):
         return _fetched(address, name)
+    if not address:
+        raise SourceOpenError("the picture's name is empty; give a path or an http link")
     path = Path(address)
     try:
         data = path.read_bytes()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 import numpy as np
 import torch
@@ -18,8 +19,24 @@ from streamdepth.types import Image
 
 Outputs = tuple[Tensor, ...]
 
-SIZES_KEPT = 4
-"""Networks that are made for one input size each stay in memory for so many sizes, those used last."""
+Made = TypeVar("Made")
+
+_SIZES_KEPT = 4
+
+
+class BySize(OrderedDict[tuple[int, int], Made]):
+    """Networks that are made for one input size each, by (height, width): of the four sizes used last."""
+
+    def of(
+        self, size: tuple[int, int], make: Callable[[], Made], dropped: Callable[[Made], object] = lambda _: None
+    ) -> Made:
+        """The one for `size`, made where there is none; `dropped` is told of one that is no longer kept."""
+        if size not in self:
+            self[size] = make()
+            if len(self) > _SIZES_KEPT:
+                dropped(self.popitem(last=False)[1])
+        self.move_to_end(size)
+        return self[size]
 
 
 class EngineOptions(TypedDict, total=False):

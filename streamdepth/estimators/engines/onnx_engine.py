@@ -7,7 +7,6 @@ import logging
 import shutil
 import tempfile
 import warnings
-from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from streamdepth.errors import ConfigError, InferenceError, ModelLoadError
-from streamdepth.estimators.engines import SIZES_KEPT, Engine, Outputs, import_package
+from streamdepth.estimators.engines import BySize, Engine, Outputs, import_package
 from streamdepth.estimators.engines.cache import ModelCache, cache_folder, fingerprint
 
 _log = logging.getLogger(__name__)
@@ -144,20 +143,15 @@ class OnnxEngine(OnnxRuntime):
         self._module: nn.Module | None = module.eval().to("cpu", torch.float32)
         key = fingerprint(module, f"onnx {import_onnx('onnx').__version__} {_OPSET}")
         self._cache = ModelCache("onnx", cache_name, key, "model.onnx")
-        self._sessions: OrderedDict[tuple[int, int], Any] = OrderedDict()
+        self._sessions = BySize[Any]()
 
     def run(self, pixels: Tensor) -> Outputs:
         if self._module is None:
             raise InferenceError("the engine was closed; make a new one")
         height, width = pixels.shape[-2:]
-        size = (height, width)
-        if size not in self._sessions:
-            on_gpu = len(self._providers) > 1
-            self._sessions[size] = self._session(len(pixels) if on_gpu else 1, height, width)
-            if len(self._sessions) > SIZES_KEPT:
-                self._sessions.popitem(last=False)
-        self._sessions.move_to_end(size)
-        return self._infer(self._sessions[size], pixels)
+        batch = len(pixels) if len(self._providers) > 1 else 1  # a GPU takes all at once
+        session = self._sessions.of((height, width), lambda: self._session(batch, height, width))
+        return self._infer(session, pixels)
 
     def _session(self, batch: int, height: int, width: int) -> Any:
         module, key = self._module, f"{batch}x{width}x{height}"

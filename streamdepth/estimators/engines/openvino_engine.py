@@ -6,7 +6,6 @@ import importlib.util
 import logging
 import warnings
 from abc import abstractmethod
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from streamdepth.errors import ConfigError, InferenceError, ModelLoadError
-from streamdepth.estimators.engines import SIZES_KEPT, Engine, Outputs, import_package
+from streamdepth.estimators.engines import BySize, Engine, Outputs, import_package
 from streamdepth.estimators.engines.cache import ModelCache, fingerprint
 
 _log = logging.getLogger(__name__)
@@ -145,18 +144,14 @@ class OpenVinoEngine(OpenVinoRuntime):
         self._module: nn.Module | None = module.eval().to("cpu", torch.float32)
         key = fingerprint(module, f"openvino {self._openvino.__version__}")
         self._cache = ModelCache("openvino", cache_name, key)
-        self._compiled: OrderedDict[tuple[int, int], Any] = OrderedDict()
+        self._compiled = BySize[Any]()
 
     def _network(self, height: int, width: int) -> Any:
         if self._module is None:
             raise InferenceError("the engine was closed; make a new one")
-        size = (height, width)
-        if size not in self._compiled:
-            self._compiled[size] = self._load(height, width)
-            if len(self._compiled) > SIZES_KEPT:
-                self._free.pop(self._compiled.popitem(last=False)[1], None)
-        self._compiled.move_to_end(size)
-        return self._compiled[size]
+        return self._compiled.of(
+            (height, width), lambda: self._load(height, width), dropped=lambda network: self._free.pop(network, None)
+        )
 
     def _load(self, height: int, width: int) -> Any:
         key = f"{width}x{height}"

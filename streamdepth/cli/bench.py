@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from streamdepth.cli import options as o
-from streamdepth.cli.console import JsonOutput, err, out, print_table, settings_from
+from streamdepth.cli.console import JsonOutput, err, nothing_kept, out, print_table, settings_from
 
 
 @o.also(o.MODEL, o.COMPILE, o.BATCH)
@@ -53,11 +53,8 @@ def bench(
             if clip is None:
                 make_clip(path, frames)
             plan = Plan(settings, path, first_size(path), frames, folder, random_weights)
-            try:
+            with nothing_kept():
                 found = run(plan, rounds, status.update if not quiet else lambda _: None, alone=alone)
-            except KeyboardInterrupt:
-                err.print("interrupted: nothing was written")
-                raise typer.Exit(130) from None
     facts.write(found)
     if not (quiet or facts.is_printed):
         print_table(table(found))

@@ -6,10 +6,12 @@ import json
 import logging
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
@@ -63,6 +65,16 @@ def settings_from(flags: dict[str, Any]) -> Settings:
     values = {k: v for k, v in (flags | flags.get("more", {})).items() if k not in _NOT_SETTINGS}
     values = {k: v for k, v in values.items() if v != []}  # a repeatable flag that was not given
     return config.load(flags["config"], flags["set"], values)
+
+
+@contextmanager
+def nothing_kept() -> Iterator[None]:
+    """Ctrl-C within it ends the command with one line and exit code 130. For work that writes at its end."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        err.print("interrupted: nothing was written")
+        raise typer.Exit(130) from None
 
 
 def print_table(table: Table) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from streamdepth.cli import options as o
-from streamdepth.cli.console import JsonOutput, err, out, print_table, settings_from
+from streamdepth.cli.console import JsonOutput, err, nothing_kept, out, print_table, settings_from
 from streamdepth.cli.eval_steadiness import steadiness
 from streamdepth.cli.eval_temporal import temporal
 
@@ -70,11 +70,8 @@ def accuracy(
     protocol = Protocol(crop, min_depth, max_depth, every, limit)
     facts = JsonOutput(json, overwrite=settings.overwrite)
     drawn = ContactSheet(sheet, sheet_count, overwrite=settings.overwrite) if sheet else None
-    try:
+    with nothing_kept():
         info, results = _judge(settings, sets, protocol, drawn, is_quiet=quiet)
-    except KeyboardInterrupt:
-        err.print("interrupted: nothing was written")
-        raise typer.Exit(130) from None
     if drawn:
         drawn.write()
     facts.write(report.facts(info, settings.size, results))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from streamdepth.cli import options as o
-from streamdepth.cli.console import JsonOutput, err, out, settings_from
+from streamdepth.cli.console import JsonOutput, err, nothing_kept, out, settings_from
 from streamdepth.cli.eval_input import FARTHEST_M, check_repeatable, is_set, make_source
 from streamdepth.errors import ConfigError
 
@@ -55,16 +55,13 @@ def steadiness(
         raise ConfigError("nothing was given to compare on; name videos or sets with rgb/ and depth/, or --generated")
     facts = JsonOutput(json, overwrite=settings.overwrite, inputs=video or ())
     rows: list[Row] = []
-    try:
+    with nothing_kept():
         with closing(build.make_estimator(settings)) as estimator:
             for path in video or ():
                 rows += _compare(path, settings, estimator, noisy=noisy, farthest_m=max_depth, is_quiet=quiet)
             info = estimator.info
         if generated:
             rows += _compare_generated(noisy=noisy, is_quiet=quiet)
-    except KeyboardInterrupt:
-        err.print("interrupted: nothing was written")
-        raise typer.Exit(130) from None
     facts.write({"model": asdict(info) | {"kind": info.kind.value}, "rows": [row.as_json() for row in rows]})
     if not (quiet or facts.is_printed):
         out.print(table(rows), width=1000)

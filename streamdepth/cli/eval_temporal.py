@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from streamdepth.cli import options as o
-from streamdepth.cli.console import JsonOutput, err, out, settings_from
+from streamdepth.cli.console import JsonOutput, err, nothing_kept, out, settings_from
 from streamdepth.cli.eval_input import FARTHEST_M, USUAL_FPS, check_repeatable, is_set, make_source
 from streamdepth.errors import ConfigError
 from streamdepth.stages import Source, Stabilizer
@@ -61,20 +61,16 @@ def temporal(
     from streamdepth.sinks.output import check_apart
 
     check_apart([None if facts.is_printed else json, plot, side_by_side], [video, depth, raw, truth])
-    try:
-        with ExitStack() as stack:
-            job = _Job(video, settings, stack)
-            job.know(truth, max_depth, cuts)
-            if depth:
-                job.take(depth, raw)
-            else:
-                job.estimate(is_quiet=quiet)
-            score = job.score()
-            facts.write(job.facts | score.as_json())
-            job.draw(score, plot, side_by_side)
-    except KeyboardInterrupt:
-        err.print("interrupted: nothing was written")
-        raise typer.Exit(130) from None
+    with nothing_kept(), ExitStack() as stack:
+        job = _Job(video, settings, stack)
+        job.know(truth, max_depth, cuts)
+        if depth:
+            job.take(depth, raw)
+        else:
+            job.estimate(is_quiet=quiet)
+        score = job.score()
+        facts.write(job.facts | score.as_json())
+        job.draw(score, plot, side_by_side)
     if not (quiet or facts.is_printed):
         _print(score)
 

@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth import build, config
+from streamdepth import config, factory
 from streamdepth.api import estimate_pixels
-from streamdepth.errors import SourceOpenError
-from streamdepth.render import colourise, display_range
-from streamdepth.types import DepthKind, Image
+from streamdepth.core.errors import SourceOpenError
+from streamdepth.core.types import DepthKind, Image
+from streamdepth.render.colors import colourise, display_range
 
 CELL_WIDTH, CELL_HEIGHT = 300, 200
 GAP = 6
@@ -50,7 +50,7 @@ def _middle_frame(clip: str, settings: config.Settings) -> Image:
 
 
 def _frame_count(clip: str, settings: config.Settings) -> int:
-    source = build.make_source(clip, settings)
+    source = factory.make_source(clip, settings)
     source.open()
     try:
         count = 0
@@ -62,7 +62,7 @@ def _frame_count(clip: str, settings: config.Settings) -> int:
 
 
 def _frame(clip: str, settings: config.Settings, index: int) -> Image:
-    source = build.make_source(clip, settings)
+    source = factory.make_source(clip, settings)
     source.open()
     try:
         for _ in range(index):

@@ -17,8 +17,8 @@ import numpy.typing as npt
 from make_room_motion import BALL_RADIUS, CUT, FPS, SHOTS, shot_of
 from make_room_sound import RATE, sound
 
+from streamdepth.core.types import DepthFrame, DepthKind, Frame, Image, Intrinsics, ModelInfo, StreamInfo
 from streamdepth.sinks.depth_video import DepthVideoSink
-from streamdepth.types import DepthFrame, DepthKind, Frame, Image, Intrinsics, ModelInfo, StreamInfo
 
 TICK = Fraction(1, 12288)
 """What Matroska and MP4 both keep exactly for 24 fps."""

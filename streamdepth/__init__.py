@@ -12,7 +12,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from streamdepth.errors import (
+from streamdepth.core.errors import (
     ConfigError,
     DiskFullError,
     EstimatorError,
@@ -28,18 +28,17 @@ from streamdepth.errors import (
     SourceTimeoutError,
     StreamDepthError,
 )
+from streamdepth.core.version import __version__
 
 if TYPE_CHECKING:
     from streamdepth.api import Depth, convert, estimate, stream
     from streamdepth.config import Settings
-    from streamdepth.pipeline import Pipeline, Stream
+    from streamdepth.core.interfaces import Estimator, Sink, Source, Stabilizer
+    from streamdepth.core.states import StateChange, StreamState
+    from streamdepth.core.types import DepthFrame, DepthKind, Estimate, Frame, Intrinsics, ModelInfo, StreamInfo
+    from streamdepth.pipeline.pipeline import Pipeline, Stream
+    from streamdepth.pipeline.stats import Report
     from streamdepth.sinks.depth_video import DepthVideo
-    from streamdepth.stages import Estimator, Sink, Source, Stabilizer
-    from streamdepth.states import StateChange, StreamState
-    from streamdepth.stats import Report
-    from streamdepth.types import DepthFrame, DepthKind, Estimate, Frame, Intrinsics, ModelInfo, StreamInfo
-
-__version__ = "0.1.0"
 
 _LATER = {
     "Depth": "api",
@@ -47,17 +46,19 @@ _LATER = {
     "estimate": "api",
     "stream": "api",
     "Settings": "config",
-    "Pipeline": "pipeline",
-    "Stream": "pipeline",
+    "Pipeline": "pipeline.pipeline",
+    "Stream": "pipeline.pipeline",
     "DepthVideo": "sinks.depth_video",
-    "Estimator": "stages",
-    "Sink": "stages",
-    "Source": "stages",
-    "Stabilizer": "stages",
-    "Report": "stats",
-    "StateChange": "states",
-    "StreamState": "states",
-    **dict.fromkeys(("DepthFrame", "DepthKind", "Estimate", "Frame", "Intrinsics", "ModelInfo", "StreamInfo"), "types"),
+    "Estimator": "core.interfaces",
+    "Sink": "core.interfaces",
+    "Source": "core.interfaces",
+    "Stabilizer": "core.interfaces",
+    "Report": "pipeline.stats",
+    "StateChange": "core.states",
+    "StreamState": "core.states",
+    **dict.fromkeys(
+        ("DepthFrame", "DepthKind", "Estimate", "Frame", "Intrinsics", "ModelInfo", "StreamInfo"), "core.types"
+    ),
 }
 """Loaded at first use, so that the import stays fast: torch, OpenCV, PyAV and NumPy come with these."""
 

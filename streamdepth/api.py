@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from streamdepth import build, config
-from streamdepth.build.references import make_camera, make_reference
-from streamdepth.errors import ConfigError
-from streamdepth.pipeline import Pipeline
+from streamdepth import config, factory
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.interfaces import Estimator
+from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Frame, Image, Intrinsics
+from streamdepth.factory.references import make_camera, make_reference
+from streamdepth.factory.stats_file import StatsFile
+from streamdepth.pipeline.pipeline import Pipeline
+from streamdepth.pipeline.stats import Report
 from streamdepth.stabilizers import MetricFit, Reference
-from streamdepth.stages import Estimator
-from streamdepth.stats import Report
-from streamdepth.stats_file import StatsFile
-from streamdepth.types import DepthFrame, DepthKind, DepthMap, Frame, Image, Intrinsics
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -74,7 +74,7 @@ def estimate(image: Any, model: str = "nano", **settings: Any) -> Depth:
 
 def read_photo(image: Any, settings: config.Settings) -> tuple[Image, Intrinsics | None]:
     """(H, W, 3) uint8 RGB, its lens undone where wanted, and its camera: as the settings say, else as its EXIF does."""
-    from streamdepth.intrinsics import Undistorter
+    from streamdepth.geometry.camera import Undistorter
     from streamdepth.sources.images import read_picture_and_camera
 
     pixels, camera = read_picture_and_camera(image, max_side_px=settings.max_side)
@@ -121,7 +121,7 @@ _NOT_THE_MODELS = {
 
 @lru_cache(maxsize=1)
 def _loaded(settings: config.Settings) -> Estimator:
-    return build.make_estimator(settings)
+    return factory.make_estimator(settings)
 
 
 def stream(source: str | int | Path, model: str = "nano", **settings: Any) -> Iterator[DepthFrame]:
@@ -131,7 +131,7 @@ def stream(source: str | int | Path, model: str = "nano", **settings: Any) -> It
     Raises StreamDepthError as the stages do.
     """
     chosen = config.make({"source": _address(source), "model": model, **settings})
-    with build.pipeline(chosen) as pipeline:
+    with factory.pipeline(chosen) as pipeline:
         if chosen.stats or any(stream.sinks for stream in pipeline.streams):
             raise ConfigError("stream() yields frames and writes nothing; use convert() for outputs")
         yield from pipeline.frames()
@@ -146,7 +146,7 @@ def convert(src: str | int | Path, dst: str | Path, model: str = "nano", **setti
     """
     chosen = config.make({"source": _address(src), "output": dst, "model": model, **settings})
     stats = StatsFile(chosen)
-    with build.pipeline(chosen) as pipeline, stop_on_interrupt(pipeline):
+    with factory.pipeline(chosen) as pipeline, stop_on_interrupt(pipeline):
         try:
             return pipeline.run()
         finally:

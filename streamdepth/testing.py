@@ -8,9 +8,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from streamdepth.errors import InferenceError, SinkWriteError, SourceLostError
-from streamdepth.stages import Estimator, Sink, Source
-from streamdepth.types import DepthFrame, DepthKind, DepthMap, Estimate, Frame, Image, ModelInfo, StreamInfo
+from streamdepth.core.errors import InferenceError, SinkWriteError, SourceLostError
+from streamdepth.core.interfaces import Estimator, Sink, Source
+from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Estimate, Frame, Image, ModelInfo, StreamInfo
 
 
 class SyntheticSource(Source):

@@ -13,7 +13,7 @@ import hypothesis
 import pytest
 import torch
 
-from streamdepth import build
+from streamdepth import factory
 from streamdepth.cli import main as run_command
 from streamdepth.testing import ConstantEstimator
 
@@ -123,4 +123,4 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def quick_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every model is one without weights."""
-    monkeypatch.setattr(build, "make_estimator", lambda _: ConstantEstimator())
+    monkeypatch.setattr(factory, "make_estimator", lambda _: ConstantEstimator())

@@ -4,14 +4,14 @@ import json
 import threading
 from pathlib import Path
 
-import http_server
 import numpy as np
 import pytest
-from media import write_video
+from helpers import http_server
+from helpers.media import write_video
 from PIL import Image
 
 import streamdepth
-from streamdepth import ConfigError, DepthKind, InferenceError, SinkOpenError, SourceOpenError, build
+from streamdepth import ConfigError, DepthKind, InferenceError, SinkOpenError, SourceOpenError, factory
 from streamdepth.api import Depth
 from streamdepth.testing import ConstantEstimator, FailingEstimator
 
@@ -54,7 +54,7 @@ def test_the_model_stays_loaded(monkeypatch, picture: Image.Image) -> None:
 
     api._loaded.cache_clear()
     loads = []
-    monkeypatch.setattr(build, "make_estimator", lambda s: loads.append(s) or ConstantEstimator())
+    monkeypatch.setattr(factory, "make_estimator", lambda s: loads.append(s) or ConstantEstimator())
     for _ in range(3):
         streamdepth.estimate(picture)
     assert len(loads) == 1
@@ -79,13 +79,13 @@ def test_convert_returns_a_report_and_works_off_the_main_thread(clip: Path, tmp_
 
 
 def test_convert_keeps_the_report_however_it_ends(clip: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(build, "make_estimator", lambda _: FailingEstimator(after=5))
+    monkeypatch.setattr(factory, "make_estimator", lambda _: FailingEstimator(after=5))
     with pytest.raises(InferenceError):
         streamdepth.convert(clip, tmp_path / "o.mp4", stats=tmp_path / "s.json")
     assert json.loads((tmp_path / "s.json").read_text())["inferred"] == 5
     with pytest.raises(SinkOpenError, match="exists already"):
         streamdepth.convert(clip, tmp_path / "o.mp4", stats=tmp_path / "s.json")
-    monkeypatch.setattr(build, "make_estimator", lambda _: ConstantEstimator())
+    monkeypatch.setattr(factory, "make_estimator", lambda _: ConstantEstimator())
     report = streamdepth.convert(clip, tmp_path / "o.mp4", stats=tmp_path / "s.json", overwrite=True)
     assert json.loads((tmp_path / "s.json").read_text())["written"] == report.written == 12
 
@@ -126,7 +126,7 @@ def test_a_new_colour_map_loads_no_model_anew(monkeypatch, picture: Image.Image)
 
     api._loaded.cache_clear()
     loads = []
-    monkeypatch.setattr(build, "make_estimator", lambda s: loads.append(s) or ConstantEstimator())
+    monkeypatch.setattr(factory, "make_estimator", lambda s: loads.append(s) or ConstantEstimator())
     for colormap in ("inferno", "turbo"):
         streamdepth.estimate(picture, colormap=colormap)
     assert len(loads) == 1

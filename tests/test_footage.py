@@ -12,16 +12,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import rtsp_server
-from compare import compare_streams
+from helpers import rtsp_server
+from helpers.compare import compare_streams
 
-from streamdepth import build, config
-from streamdepth.errors import SourceError, SourceLostError, SourceOpenError
+from streamdepth import config, factory
+from streamdepth.core.errors import SourceError, SourceLostError, SourceOpenError
+from streamdepth.core.types import DepthFrame, DepthKind, Frame
 from streamdepth.sources.file import FileSource
 from streamdepth.sources.network import NetworkSource
 from streamdepth.stabilizers import CutDetector
 from streamdepth.testing import ConstantEstimator
-from streamdepth.types import DepthFrame, DepthKind, Frame
 
 pytestmark = pytest.mark.slow
 
@@ -63,10 +63,10 @@ def test_every_clip_converts_or_says_why(clip: Path | None, tmp_path: Path, monk
     """Frame counts, timestamps and the packets of all other tracks are those of the input."""
     if clip is None:
         pytest.skip("STREAMDEPTH_TEST_DATA names no folder with clips")
-    monkeypatch.setattr(build, "make_estimator", lambda _: ConstantEstimator())
+    monkeypatch.setattr(factory, "make_estimator", lambda _: ConstantEstimator())
     target = tmp_path / f"out{'.webm' if clip.suffix == '.webm' else '.mp4'}"
     settings = config.make({"source": clip, "output": target, "video": {"preset": "ultrafast"}})
-    with build.pipeline(settings) as pipeline:
+    with factory.pipeline(settings) as pipeline:
         if clip.name in BROKEN:
             kind, says = BROKEN[clip.name]
             with pytest.raises(SourceError, match=says) as caught:
@@ -95,10 +95,10 @@ def test_another_container_keeps_what_it_can_hold(
     name: str, ending: str, codecs: list[str], notices: list[str], tmp_path: Path, monkeypatch, footage: Path
 ) -> None:
     """Of the first frames: what is kept is in step, and what is not is announced."""
-    monkeypatch.setattr(build, "make_estimator", lambda _: ConstantEstimator())
+    monkeypatch.setattr(factory, "make_estimator", lambda _: ConstantEstimator())
     clip, target = footage / "clips" / name, tmp_path / f"out{ending}"
     settings = config.make({"source": clip, "output": target, "max_frames": 20, "video": {"preset": "ultrafast"}})
-    with build.pipeline(settings) as pipeline:
+    with factory.pipeline(settings) as pipeline:
         report = pipeline.run()
     assert list(report.notices) == notices
     result = compare_streams(clip, target)

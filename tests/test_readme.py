@@ -8,20 +8,19 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import bags
 import pytest
-import rtsp_server
-from lerobot_set import write_lerobot_set
-from media import write_video
-from models import make_cached_model
-from pairs import write_pairs
+from helpers import bags, rtsp_server
+from helpers.lerobot_set import write_lerobot_set
+from helpers.media import write_video
+from helpers.models import make_cached_model
+from helpers.pairs import write_pairs
+from helpers.paths import ROOT
 
 from streamdepth.cli import train as cli_train
 from streamdepth.testing import RecordingSink, SyntheticSource
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 
@@ -59,7 +58,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def hardware(monkeypatch: pytest.MonkeyPatch) -> None:
     """A camera, a window and a virtual camera that this machine does not have."""
     monkeypatch.setattr("streamdepth.sources.camera.CameraSource", lambda *_, **__: SyntheticSource(is_live=True))
-    monkeypatch.setattr("streamdepth.build.web.BrowserSource", lambda: SyntheticSource(is_live=True))
+    monkeypatch.setattr("streamdepth.apps.web.serving.BrowserSource", lambda: SyntheticSource(is_live=True))
     for sink in ("window.WindowSink", "virtual_camera.VirtualCameraSink", "robots.rerun.RerunViewerSink"):
         monkeypatch.setattr(f"streamdepth.sinks.{sink}", lambda *_, **__: RecordingSink(may_skip=True))
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from compare import read_contents
+from helpers.compare import read_contents
+from helpers.paths import SAMPLES
 
 from streamdepth import DepthKind, DepthVideo, stream
-from streamdepth.evaluation.metrics import align, score
+from streamdepth.evaluation.accuracy.metrics import align, score
 
-SAMPLES = Path(__file__).parent.parent / "samples"
 CUT = 84
 
 

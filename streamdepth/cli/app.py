@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from streamdepth import __version__
 from streamdepth.cli import options as o
 from streamdepth.cli.bench import bench
 from streamdepth.cli.calibrate import calibrate
@@ -22,7 +21,7 @@ from streamdepth.cli.image import image
 from streamdepth.cli.lerobot import lerobot
 from streamdepth.cli.serve import serve
 from streamdepth.cli.train import app as training
-from streamdepth.errors import (
+from streamdepth.core.errors import (
     ConfigError,
     DiskFullError,
     EstimatorError,
@@ -31,6 +30,7 @@ from streamdepth.errors import (
     SourceError,
     StreamDepthError,
 )
+from streamdepth.core.version import __version__
 
 if TYPE_CHECKING:
     from streamdepth.config import Settings
@@ -62,10 +62,10 @@ def main() -> None:
 
 def _run(settings: Settings, quiet: bool) -> None:
     """Runs a pipeline to its end with a progress bar, and prints and stores its report."""
-    from streamdepth import build
+    from streamdepth import factory
     from streamdepth.api import stop_on_interrupt
-    from streamdepth.fleet.jobs import is_fleet
-    from streamdepth.fleet.shared import spread_model
+    from streamdepth.apps.batch.jobs import is_fleet
+    from streamdepth.apps.batch.shared import spread_model
 
     if is_fleet(settings):
         from streamdepth.cli.fleet import convert_all
@@ -74,13 +74,13 @@ def _run(settings: Settings, quiet: bool) -> None:
             raise typer.Exit(next(code for kind, code in EXIT_CODES if issubclass(failure, kind)))
         return
     from streamdepth.cli.progress import Bar, stream_lines, summary
-    from streamdepth.stats_file import StatsFile
+    from streamdepth.factory.stats_file import StatsFile
 
     stats = StatsFile(settings)
     with (
         spread_model(settings) as (settings, estimator),
         Bar(err, is_quiet=quiet) as bar,
-        build.pipeline(settings, lambda _: bar.show(pipeline), estimator=estimator) as pipeline,
+        factory.pipeline(settings, lambda _: bar.show(pipeline), estimator=estimator) as pipeline,
         stop_on_interrupt(pipeline),
     ):
         try:
@@ -223,13 +223,13 @@ def probe(
     if source is None:
         raise ConfigError("probe needs a source: a camera's number, a file or a URL; --cameras lists the cameras")
     settings = settings_from({k: v for k, v in locals().items() if k != "cameras"})
-    from streamdepth import build
+    from streamdepth import factory
 
-    opened = build.make_source(source, settings)
+    opened = factory.make_source(source, settings)
     try:
         info = opened.open()
         table = Table(show_header=False, box=None)
-        for name, value in build.describe(info):
+        for name, value in factory.describe(info):
             table.add_row(name, value)
         out.print(table)
     finally:
@@ -275,7 +275,7 @@ def doctor() -> None:
 
     Example: streamdepth doctor
     """
-    from streamdepth.doctor import examine
+    from streamdepth.apps.doctor import examine
 
     configure(quiet=False, verbose=False)
     table = Table("", "what", "found", box=None)

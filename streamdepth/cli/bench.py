@@ -38,10 +38,10 @@ def bench(
     settings = settings_from(
         {"overwrite": overwrite, "config": config, "set": set, "quiet": quiet, "verbose": verbose, "more": more}
     )
-    from streamdepth.bench.clip import first_size, make_clip
-    from streamdepth.bench.plan import Plan
-    from streamdepth.bench.report import notes, table
-    from streamdepth.bench.run import run
+    from streamdepth.apps.bench.clip import first_size, make_clip
+    from streamdepth.apps.bench.plan import Plan
+    from streamdepth.apps.bench.report import notes, table
+    from streamdepth.apps.bench.run import run
 
     if quick:
         frames, rounds = 12, 2

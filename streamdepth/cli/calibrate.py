@@ -13,8 +13,8 @@ from streamdepth.cli import options as o
 from streamdepth.cli.console import err, settings_from
 
 if TYPE_CHECKING:
-    from streamdepth.stages import Source
-    from streamdepth.types import Frame
+    from streamdepth.core.interfaces import Source
+    from streamdepth.core.types import Frame
 
 
 def calibrate(
@@ -44,11 +44,11 @@ def calibrate(
     settings = settings_from({name: given[name] for name in names})
     from PIL import Image
 
-    from streamdepth.boards import Board
-    from streamdepth.build import make_source
-    from streamdepth.calibration import calibrate as solve
-    from streamdepth.calibration import find_views, picture_of
-    from streamdepth.intrinsics import camera_info_text
+    from streamdepth.factory import make_source
+    from streamdepth.geometry.boards import Board
+    from streamdepth.geometry.calibration import calibrate as solve
+    from streamdepth.geometry.calibration import find_views, picture_of
+    from streamdepth.geometry.camera import camera_info_text
     from streamdepth.sinks.output import check_output, complete_file
 
     for path in filter(None, (output, picture)):

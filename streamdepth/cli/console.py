@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
-from streamdepth.redact import redact_text
+from streamdepth.utils.redact import redact_text
 
 if TYPE_CHECKING:
     from streamdepth.config import Settings

@@ -15,11 +15,11 @@ from streamdepth.cli.eval_temporal import temporal
 
 if TYPE_CHECKING:
     from streamdepth.config import Settings
-    from streamdepth.evaluation.contact_sheet import ContactSheet
+    from streamdepth.core.types import ModelInfo
+    from streamdepth.evaluation.accuracy.contact_sheet import ContactSheet
+    from streamdepth.evaluation.accuracy.protocol import Protocol
+    from streamdepth.evaluation.accuracy.report import SetResult
     from streamdepth.evaluation.datasets import DataSet
-    from streamdepth.evaluation.protocol import Protocol
-    from streamdepth.evaluation.report import SetResult
-    from streamdepth.types import ModelInfo
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
@@ -61,10 +61,10 @@ def accuracy(
     settings = settings_from(
         {"overwrite": overwrite, "config": config, "set": set, "quiet": quiet, "verbose": verbose, "more": more}
     )
-    from streamdepth.evaluation import report
-    from streamdepth.evaluation.contact_sheet import ContactSheet
+    from streamdepth.evaluation.accuracy import report
+    from streamdepth.evaluation.accuracy.contact_sheet import ContactSheet
+    from streamdepth.evaluation.accuracy.protocol import Protocol
     from streamdepth.evaluation.datasets import DataSet
-    from streamdepth.evaluation.protocol import Protocol
 
     sets = [DataSet(path, depth_scale=depth_scale) for path in data]
     protocol = Protocol(crop, min_depth, max_depth, every, limit)
@@ -84,14 +84,14 @@ def _judge(
     settings: Settings, sets: list[DataSet], protocol: Protocol, sheet: ContactSheet | None, *, is_quiet: bool
 ) -> tuple[ModelInfo, list[SetResult]]:
     """One set after the other. What cannot work is known before the model is loaded."""
-    from streamdepth import build
+    from streamdepth import factory
     from streamdepth.cli.progress import counter
-    from streamdepth.evaluation.protocol import evaluate_set
+    from streamdepth.evaluation.accuracy.protocol import evaluate_set
 
     for data in sets:
         protocol.bounds(data)
     total = sum(len(protocol.names(data)) for data in sets)
-    with counter(err, total, is_quiet=is_quiet) as step, closing(build.make_estimator(settings)) as estimator:
+    with counter(err, total, is_quiet=is_quiet) as step, closing(factory.make_estimator(settings)) as estimator:
         results = [evaluate_set(data, estimator, protocol, step, sheet) for data in sets]
         return estimator.info, results
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from streamdepth.errors import ConfigError
+from streamdepth.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from streamdepth.config import Settings
-    from streamdepth.stages import Source
-    from streamdepth.types import StreamInfo
+    from streamdepth.core.interfaces import Source
+    from streamdepth.core.types import StreamInfo
 
 FARTHEST_M = 10.0
 """Truth beyond does not count, unless the user or the set says otherwise."""
@@ -24,13 +24,13 @@ def is_set(path: Path) -> bool:
 
 def make_source(path: Path, settings: Settings) -> Source:
     """A fresh source of the pictures, not yet open."""
-    from streamdepth import build
+    from streamdepth import factory
     from streamdepth.evaluation.datasets import DataSet
     from streamdepth.sources.images import ImagesSource
 
     if is_set(path):
         return ImagesSource(path / "rgb", fps=DataSet(path).fps or USUAL_FPS)
-    return build.make_source(str(path), settings)
+    return factory.make_source(str(path), settings)
 
 
 def check_repeatable(info: StreamInfo) -> None:

@@ -13,13 +13,13 @@ import typer
 from streamdepth.cli import options as o
 from streamdepth.cli.console import JsonOutput, err, nothing_kept, out, settings_from
 from streamdepth.cli.eval_input import FARTHEST_M, check_repeatable, is_set, make_source
-from streamdepth.errors import ConfigError
+from streamdepth.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from streamdepth.config import Settings
-    from streamdepth.evaluation.steadiness import Job, Row
-    from streamdepth.evaluation.temporal_input import DepthClip, DepthStore
-    from streamdepth.stages import Estimator, Source
+    from streamdepth.core.interfaces import Estimator, Source
+    from streamdepth.evaluation.steadiness.compare import Job, Row
+    from streamdepth.evaluation.steadiness.inputs import DepthClip, DepthStore
 
 
 @o.also(o.MODEL)
@@ -48,15 +48,15 @@ def steadiness(
     """
     given = {"max_frames": max_frames, "overwrite": overwrite, "config": config, "set": set}
     settings = settings_from({**given, "quiet": quiet, "verbose": verbose, "more": more})
-    from streamdepth import build
-    from streamdepth.evaluation.steadiness import table
+    from streamdepth import factory
+    from streamdepth.evaluation.steadiness.compare import table
 
     if not (video or generated):
         raise ConfigError("nothing was given to compare on; name videos or sets with rgb/ and depth/, or --generated")
     facts = JsonOutput(json, overwrite=settings.overwrite, inputs=video or ())
     rows: list[Row] = []
     with nothing_kept():
-        with closing(build.make_estimator(settings)) as estimator:
+        with closing(factory.make_estimator(settings)) as estimator:
             for path in video or ():
                 rows += _compare(path, settings, estimator, noisy=noisy, farthest_m=max_depth, is_quiet=quiet)
             info = estimator.info
@@ -71,8 +71,8 @@ def _compare(
     path: Path, settings: Settings, estimator: Estimator, *, noisy: bool, farthest_m: float | None, is_quiet: bool
 ) -> list[Row]:
     """The network runs once; every method gets its depth."""
-    from streamdepth.evaluation.steadiness import stored
-    from streamdepth.evaluation.temporal_input import DepthStore
+    from streamdepth.evaluation.steadiness.compare import stored
+    from streamdepth.evaluation.steadiness.inputs import DepthStore
 
     with DepthStore() as store:
         _estimate(make_source(path, settings), estimator, store, settings.max_frames)
@@ -81,15 +81,15 @@ def _compare(
 
 
 def _compare_generated(*, noisy: bool, is_quiet: bool) -> list[Row]:
-    from streamdepth.evaluation.generated import sequences
+    from streamdepth.evaluation.steadiness.generated import sequences
 
     return _run([sequence.job() for sequence in sequences()], noisy=noisy, is_quiet=is_quiet)
 
 
 def _run(jobs: list[Job], *, noisy: bool, is_quiet: bool) -> list[Row]:
     from streamdepth.cli.progress import counter
-    from streamdepth.evaluation.baselines import Jitter
-    from streamdepth.evaluation.steadiness import changed, methods
+    from streamdepth.evaluation.steadiness.baselines import Jitter
+    from streamdepth.evaluation.steadiness.compare import changed, methods
 
     if noisy:
         jobs = [*jobs, *(replace(job, name=f"{job.name}, noisy", raw=changed(job.raw, Jitter)) for job in jobs)]
@@ -110,11 +110,11 @@ def _estimate(source: Source, estimator: Estimator, store: DepthStore, most: int
 
 
 def _job(path: Path, settings: Settings, raw: DepthClip, farthest_m: float | None) -> Job:
+    from streamdepth.core.types import DepthKind
     from streamdepth.evaluation.datasets import DataSet
-    from streamdepth.evaluation.steadiness import Job
-    from streamdepth.evaluation.temporal import Truth
-    from streamdepth.evaluation.temporal_input import open_truth, read_camera
-    from streamdepth.types import DepthKind
+    from streamdepth.evaluation.steadiness.compare import Job
+    from streamdepth.evaluation.steadiness.inputs import open_truth, read_camera
+    from streamdepth.evaluation.steadiness.score import Truth
 
     job = Job(path.name, lambda: make_source(path, settings), raw, max_frames=settings.max_frames)
     if not is_set(path):

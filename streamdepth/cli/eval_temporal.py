@@ -14,15 +14,15 @@ import typer
 from streamdepth.cli import options as o
 from streamdepth.cli.console import JsonOutput, err, nothing_kept, out, settings_from
 from streamdepth.cli.eval_input import FARTHEST_M, USUAL_FPS, check_repeatable, is_set, make_source
-from streamdepth.errors import ConfigError
-from streamdepth.stages import Source, Stabilizer
-from streamdepth.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.interfaces import Source, Stabilizer
+from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
 
 if TYPE_CHECKING:
     from streamdepth.config import Settings
-    from streamdepth.evaluation.temporal import TemporalScore, Truth
-    from streamdepth.evaluation.temporal_clip import Clip
-    from streamdepth.evaluation.temporal_input import DepthClip
+    from streamdepth.evaluation.steadiness.clip import Clip
+    from streamdepth.evaluation.steadiness.inputs import DepthClip
+    from streamdepth.evaluation.steadiness.score import TemporalScore, Truth
 
 
 @o.also(o.MODEL, o.BATCH, {"smooth": o.Smooth})
@@ -135,9 +135,9 @@ class _Job:
     def know(self, truth: Path | None, farthest_m: float | None, cuts: str | None) -> None:
         """What is known beside the depth."""
         from streamdepth.evaluation.datasets import DataSet
-        from streamdepth.evaluation.temporal import Truth
-        from streamdepth.evaluation.temporal_clip import read_cuts
-        from streamdepth.evaluation.temporal_input import open_truth, read_camera
+        from streamdepth.evaluation.steadiness.clip import read_cuts
+        from streamdepth.evaluation.steadiness.inputs import open_truth, read_camera
+        from streamdepth.evaluation.steadiness.score import Truth
 
         self.cuts = read_cuts(cuts) if cuts else None
         path = truth or (self.video if is_set(self.video) else None)
@@ -151,25 +151,25 @@ class _Job:
 
     def take(self, depth: Path, raw: Path | None) -> None:
         """Depth from files."""
-        from streamdepth.evaluation.temporal_clip import Clip
-        from streamdepth.evaluation.temporal_input import open_depth
+        from streamdepth.evaluation.steadiness.clip import Clip
+        from streamdepth.evaluation.steadiness.inputs import open_depth
 
         self.facts |= {"depth": str(depth), "raw_depth": str(raw) if raw else None}
         self.clip = Clip(self.make_source, open_depth(depth), open_depth(raw) if raw else None)
 
     def estimate(self, *, is_quiet: bool) -> None:
         """Runs the model with its smoothing once; the depth waits on disk for the end of `stack`."""
-        from streamdepth import build
+        from streamdepth import factory
         from streamdepth.cli.progress import counter
-        from streamdepth.evaluation.temporal_clip import Clip
-        from streamdepth.evaluation.temporal_input import DepthClip, DepthStore
-        from streamdepth.pipeline import Pipeline, Stream
+        from streamdepth.evaluation.steadiness.clip import Clip
+        from streamdepth.evaluation.steadiness.inputs import DepthClip, DepthStore
+        from streamdepth.pipeline.pipeline import Pipeline, Stream
         from streamdepth.stabilizers import make_stabilizer
 
         settings = self.settings
         result, raw = self.stack.enter_context(DepthStore()), self.stack.enter_context(DepthStore())
         is_smoothed, chain = settings.smooth != "off", make_stabilizer(settings.smooth, settings.range)
-        estimator = self.stack.enter_context(closing(build.make_estimator(settings)))
+        estimator = self.stack.enter_context(closing(factory.make_estimator(settings)))
         stream = Stream(self.make_source(), _Tap(chain, raw.add) if is_smoothed else chain)
         pipeline = Pipeline([stream], estimator, batch=settings.batch, max_frames=settings.max_frames)
         ranges: list[tuple[int, float, float]] = []
@@ -188,7 +188,7 @@ class _Job:
 
     def score(self) -> TemporalScore:
         """Also completes the clip by what is known beside it."""
-        from streamdepth.evaluation.temporal import score_clip
+        from streamdepth.evaluation.steadiness.score import score_clip
 
         cuts = self.clip.cuts if self.cuts is None else self.cuts
         self.clip = replace(self.clip, truth=self.true_depth, cuts=cuts, max_frames=self.settings.max_frames)
@@ -200,7 +200,7 @@ class _Job:
         """The plot and the video, where they are asked for."""
         from PIL import Image
 
-        from streamdepth.evaluation import temporal_report
+        from streamdepth.evaluation.steadiness import report as temporal_report
         from streamdepth.sinks.output import complete_file
 
         if plot:
@@ -229,7 +229,7 @@ def _write_video(path: Path, items: Iterator[DepthFrame], fps: Fraction, overwri
 
 
 def _print(score: TemporalScore) -> None:
-    from streamdepth.evaluation import temporal_report
+    from streamdepth.evaluation.steadiness import report as temporal_report
 
     out.print(temporal_report.table(score))
     for line in temporal_report.notes(score):

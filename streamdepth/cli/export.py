@@ -12,12 +12,12 @@ from rich.table import Table
 
 from streamdepth.cli import options as o
 from streamdepth.cli.console import err, out, print_table, settings_from
-from streamdepth.errors import ConfigError, EstimatorError, SinkOpenError, SourceLostError
+from streamdepth.core.errors import ConfigError, EstimatorError, SinkOpenError, SourceLostError
 
 if TYPE_CHECKING:
     from streamdepth.config import Settings
+    from streamdepth.core.types import Image
     from streamdepth.estimators.quantize import Quantized
-    from streamdepth.types import Image
 
 _MODEL_FLAGS = ("model", "size", "overwrite", "accept_license", "allow_pickle", "config", "set", "quiet", "verbose")
 _Model = Annotated[str, typer.Argument(help="nano, a short name, a hub id, a folder, or nano's .safetensors.")]
@@ -46,12 +46,12 @@ def export(
     if output.suffix.lower() != ".onnx":
         raise ConfigError(f"an exported model is an .onnx file, not '{output}'")
     pictures = _parsed(frame_size)
-    from streamdepth import build
-    from streamdepth.estimators.exported import export_onnx
+    from streamdepth import factory
+    from streamdepth.estimators.onnx_file import export_onnx
     from streamdepth.sinks.output import complete_file
 
     with complete_file(output, overwrite=settings.overwrite) as temporary:
-        network = build.make_network(settings)
+        network = factory.make_network(settings)
         found = export_onnx(network, temporary, frame_size=pictures, batch=batch)
     if not quiet:
         height, width = network.card.fixed(pictures[1], pictures[0]).input_size()
@@ -91,7 +91,7 @@ def quantize(
     settings = settings_from({name: flags[name] for name in _MODEL_FLAGS})
     import tempfile
 
-    from streamdepth import build
+    from streamdepth import factory
     from streamdepth.estimators.quantize import quantize as make_int8
 
     if output.exists():
@@ -103,7 +103,7 @@ def quantize(
             used = [picture for i, picture in enumerate(pictures) if i % 4 != 3]
             made = Path(name) / "complete"
             made.mkdir()
-            found = make_int8(build.make_network(settings), used, held_out, made)
+            found = make_int8(factory.make_network(settings), used, held_out, made)
             if not quiet:
                 _show(found)
             if found.after.delta1 < limit:
@@ -120,10 +120,10 @@ def quantize(
 
 def _pictures(address: str, settings: Settings, wanted: int) -> list[Image]:
     """Up to `wanted` pictures, spread over the video where its length is known. Raises SourceError."""
-    from streamdepth import build
+    from streamdepth import factory
 
     found: list[Image] = []
-    with closing(build.make_source(address, settings)) as source:
+    with closing(factory.make_source(address, settings)) as source:
         count = source.open().frame_count
         step = max(1, (count or wanted) // wanted)
         try:

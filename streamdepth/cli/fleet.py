@@ -11,14 +11,14 @@ from contextlib import contextmanager
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from streamdepth import errors
+from streamdepth.apps.batch.manifest import Row
+from streamdepth.apps.batch.run import Summary, Task, run
+from streamdepth.apps.batch.shared import on_cluster
 from streamdepth.cli.console import err
 from streamdepth.config import Settings
-from streamdepth.errors import StreamDepthError
-from streamdepth.fleet.manifest import Row
-from streamdepth.fleet.run import Summary, Task, run
-from streamdepth.fleet.shared import on_cluster
-from streamdepth.stats_file import StatsFile
+from streamdepth.core import errors
+from streamdepth.core.errors import StreamDepthError
+from streamdepth.factory.stats_file import StatsFile
 
 _SHOWN_SECONDS = 0.1
 

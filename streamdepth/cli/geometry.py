@@ -9,15 +9,15 @@ import typer
 
 from streamdepth.cli import options as o
 from streamdepth.cli.console import err, out, settings_from
-from streamdepth.errors import ConfigError
+from streamdepth.core.errors import ConfigError
 
 if TYPE_CHECKING:
     import numpy as np
 
     from streamdepth.config import Settings
+    from streamdepth.core.types import DepthFrame
     from streamdepth.estimators.recorded import RecordedDepth
-    from streamdepth.geometry import Points
-    from streamdepth.types import DepthFrame
+    from streamdepth.geometry.points import Points
 
 Depth = Annotated[
     Path | None, typer.Option("--depth", help="Instead of a model: a sensor's 16-bit PNG; of a video %06d.png.")
@@ -51,12 +51,12 @@ def volume(
     own = ("picture", "region", "depth", "depth_scale", "heights", "cell")
     flags = {k: v for k, v in locals().items() if k not in ("own", *own)}
     settings = settings_from(flags)
-    from streamdepth.floor import find_floor
-    from streamdepth.geometry import camera_of, ground_plane
-    from streamdepth.metric import length_m
+    from streamdepth.geometry.ground import find_floor
+    from streamdepth.geometry.metric_fit import length_m
+    from streamdepth.geometry.points import camera_of, ground_plane
+    from streamdepth.geometry.volume import height_map
+    from streamdepth.geometry.volume import volume as measure
     from streamdepth.sinks.output import check_output
-    from streamdepth.volume import height_map
-    from streamdepth.volume import volume as measure
 
     if heights:
         if heights.suffix.lower() not in (".npz", ".png"):
@@ -87,7 +87,7 @@ def _metric_item(picture: str, settings: Settings, depth: Path | None, scale: fl
     from fractions import Fraction
 
     from streamdepth.api import estimate_item, read_photo
-    from streamdepth.types import DepthFrame, DepthKind, Frame
+    from streamdepth.core.types import DepthFrame, DepthKind, Frame
 
     pixels, camera = read_photo(picture, settings)
     if depth:
@@ -125,9 +125,9 @@ def _write_heights(path: Path, found: Points, cell_m: float, overwrite: bool | N
     import numpy as np
     from PIL import Image
 
-    from streamdepth.render import colourise
+    from streamdepth.core.types import DepthKind
+    from streamdepth.render.colors import colourise
     from streamdepth.sinks.output import complete_file
-    from streamdepth.types import DepthKind
 
     with complete_file(path, overwrite=bool(overwrite)) as temporary:
         if path.suffix.lower() == ".npz":
@@ -138,8 +138,8 @@ def _write_heights(path: Path, found: Points, cell_m: float, overwrite: bool | N
 
 def _recorded(depth: Path, scale: float) -> RecordedDepth:
     from streamdepth.estimators.recorded import RecordedDepth
-    from streamdepth.numbered import is_numbered, numbered
     from streamdepth.sources.images import read_depth_png
+    from streamdepth.utils.numbering import is_numbered, numbered
 
     pattern = str(depth)
     if not is_numbered(pattern) and not depth.is_file():
@@ -173,10 +173,10 @@ def fuse(
     own = ("source", "output", "poses", "depth", "depth_scale", "voxel", "farthest")
     flags = {k: v for k, v in locals().items() if k not in ("own", *own)}
     settings = settings_from({**flags, "source": source, "smooth": smooth or ("off" if depth else None)})
-    from streamdepth import build
+    from streamdepth import factory
     from streamdepth.api import stop_on_interrupt
     from streamdepth.cli.progress import Bar
-    from streamdepth.metric import length_m
+    from streamdepth.geometry.metric_fit import length_m
     from streamdepth.sinks.fusion import FusionSink, read_poses
 
     sink = FusionSink(
@@ -189,7 +189,7 @@ def fuse(
     recorded = _recorded(depth, depth_scale) if depth else None
     with (
         Bar(err, is_quiet=quiet) as bar,
-        build.pipeline(settings, lambda _: bar.show(pipeline), estimator=recorded) as pipeline,
+        factory.pipeline(settings, lambda _: bar.show(pipeline), estimator=recorded) as pipeline,
         stop_on_interrupt(pipeline),
     ):
         pipeline.streams[0].sinks = [sink]

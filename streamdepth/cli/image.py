@@ -9,7 +9,7 @@ import typer
 
 from streamdepth.cli import options as o
 from streamdepth.cli.console import err, settings_from
-from streamdepth.errors import ConfigError
+from streamdepth.core.errors import ConfigError
 
 
 @o.also(o.MODEL, o.CAMERA, o.METRES, o.SHAPES)
@@ -39,7 +39,7 @@ def image(
     settings = settings_from(flags)
     if not (settings.output or settings.points or settings.mesh):
         raise ConfigError("image needs an output: -o depth.png for the depth, --glb out.glb for a mesh, --ply out.ply")
-    from streamdepth.picture import convert_picture
+    from streamdepth.apps.image import convert_picture
 
     result, notices = convert_picture(picture, settings)
     if quiet:

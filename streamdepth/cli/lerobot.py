@@ -11,7 +11,7 @@ from streamdepth.cli import options as o
 from streamdepth.cli.console import err, settings_from
 
 if TYPE_CHECKING:
-    from streamdepth.pipeline import Pipeline
+    from streamdepth.pipeline.pipeline import Pipeline
 
 
 @o.also(o.MODEL, o.BATCH, o.CAMERA, o.METRES)
@@ -35,8 +35,8 @@ def lerobot(
     """
     flags = {name: value for name, value in locals().items() if name not in ("dataset", "camera")}
     settings = settings_from(flags)
+    from streamdepth.apps.lerobot.add_depth import add_depth
     from streamdepth.cli.progress import Bar
-    from streamdepth.lerobot import add_depth
 
     with Bar(err, is_quiet=quiet) as bar:
         key = add_depth(dataset, camera, settings, run=_run, on_written=bar.show)

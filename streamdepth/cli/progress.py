@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from streamdepth.pipeline import Pipeline
-from streamdepth.stats import Report
+from streamdepth.pipeline.pipeline import Pipeline
+from streamdepth.pipeline.stats import Report
 
 
 class Bar:

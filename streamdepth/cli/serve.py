@@ -63,10 +63,10 @@ def serve(
     web = {name: flags.pop(name) for name in _WEB}
     settings = settings_from({**flags, "web": {k: v for k, v in web.items() if v not in (None, [])}})
     from streamdepth.api import stop_on_interrupt
-    from streamdepth.build.web import bind_of, serving
+    from streamdepth.apps.web.server import WebServer
+    from streamdepth.apps.web.serving import bind_of, serving
     from streamdepth.cli.progress import summary
-    from streamdepth.stats_file import StatsFile
-    from streamdepth.web.server import WebServer
+    from streamdepth.factory.stats_file import StatsFile
 
     report_file = StatsFile(settings)
     with serving(settings) as served, WebServer(served, bind_of(settings)) as server:

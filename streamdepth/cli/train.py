@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from streamdepth.cli import options as o
 from streamdepth.cli.console import configure, err, out
-from streamdepth.errors import ConfigError
+from streamdepth.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from streamdepth.training.settings import TrainSettings
@@ -106,7 +106,7 @@ def distil(
 
     Example: streamdepth train distil a.mp4 b.mp4 --teacher depth-anything-v2-small -o runs/mine
     """
-    from streamdepth.build import stems
+    from streamdepth.factory import stems
 
     configure(quiet=quiet, verbose=verbose)
     flags = {"size": size, "engine": engine, "device": device, "precision": precision}
@@ -154,15 +154,15 @@ def _set(folder: Path, depth: str) -> dict[str, str]:
 
 
 def _label(videos: list[str], folders: list[Path], flags: dict[str, Any], every: float, most: int, quiet: bool) -> None:
-    from streamdepth import build, config
+    from streamdepth import config, factory
     from streamdepth.training.labels import write_labels
 
     settings = config.make(_given(flags))
-    teacher = build.lazy_estimator(lambda: build.make_estimator(settings))
+    teacher = factory.lazy_estimator(lambda: factory.make_estimator(settings))
     try:
         for video, folder in zip(videos, folders, strict=True):
             with _bar("labels", None, quiet) as move:
-                source = build.make_source(video, settings)
+                source = factory.make_source(video, settings)
                 count = write_labels(source, teacher, folder, every_seconds=every, most=most, tell=move)
             if count < 2:
                 raise ConfigError(f"'{video}' gave {count} pictures to learn from; a lower --every takes more")

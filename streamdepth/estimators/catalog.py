@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from streamdepth.types import DepthKind
+from streamdepth.core.types import DepthKind
 
 _UNCLEAR = "unknown, see the model page"
 

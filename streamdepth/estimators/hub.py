@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from streamdepth.errors import ModelLoadError
+from streamdepth.core.errors import ModelLoadError
 from streamdepth.estimators import catalog
 
 _log = logging.getLogger(__name__)

@@ -12,14 +12,14 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor, nn
 
-from streamdepth.errors import ConfigError, ModelLoadError
+from streamdepth.core.errors import ConfigError, ModelLoadError
+from streamdepth.core.types import DepthKind
 from streamdepth.estimators.engines import EngineOptions
 from streamdepth.estimators.engines.choose import make_engine
 from streamdepth.estimators.hub import locate
 from streamdepth.estimators.network import Card, Network
 from streamdepth.estimators.network_estimator import NetworkEstimator
 from streamdepth.estimators.preprocess import InputSpec, Size
-from streamdepth.types import DepthKind
 
 _WITHOUT_PICTURE_ALONE = {"prompt_depth_anything": "it needs a depth sensor's map beside the picture"}
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
-from streamdepth.errors import ModelLoadError
+from streamdepth.core.errors import ModelLoadError
+from streamdepth.core.types import DepthKind
 from streamdepth.estimators import catalog
 from streamdepth.estimators.huggingface import Outputs, input_spec, kind_of, load_config, processor_config, quiet
 from streamdepth.estimators.network import Card, Network
 from streamdepth.estimators.preprocess import Size
-from streamdepth.types import DepthKind
 
 _WIDTHS = {"small": (384, 6, 12), "base": (768, 12, 12), "large": (1024, 16, 24)}
 """Hidden size, attention heads, layers of the vision transformers."""

@@ -11,14 +11,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from streamdepth.errors import ConfigError, ModelLoadError
+from streamdepth.core.errors import ConfigError, ModelLoadError
+from streamdepth.core.types import DepthKind
 from streamdepth.estimators.engines import EngineOptions
 from streamdepth.estimators.engines.choose import make_engine
 from streamdepth.estimators.nano_network import MULTIPLE, NanoNetwork
 from streamdepth.estimators.network import Card, Network
 from streamdepth.estimators.network_estimator import NetworkEstimator
 from streamdepth.estimators.preprocess import InputSpec
-from streamdepth.types import DepthKind
 
 DEFAULT_SIZE = 224
 """px of the input's short side."""

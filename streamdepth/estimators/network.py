@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from streamdepth.errors import ModelLoadError
+from streamdepth.core.errors import ModelLoadError
+from streamdepth.core.types import DepthKind, DepthMap, Estimate, Frame
 from streamdepth.estimators.engines import Engine, Outputs
 from streamdepth.estimators.postprocess import focal_px, metric_from_canonical, without_margins
 from streamdepth.estimators.preprocess import InputSpec, Margins
-from streamdepth.types import DepthKind, DepthMap, Estimate, Frame
 
 
 @dataclass(frozen=True, slots=True)

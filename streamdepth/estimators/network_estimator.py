@@ -8,10 +8,10 @@ from fractions import Fraction
 import numpy as np
 import torch
 
+from streamdepth.core.interfaces import Estimator
+from streamdepth.core.types import Estimate, Frame, ModelInfo
 from streamdepth.estimators.engines import Engine, failures_explained
 from streamdepth.estimators.network import Card, as_estimates, finish
-from streamdepth.stages import Estimator
-from streamdepth.types import Estimate, Frame, ModelInfo
 
 
 class NetworkEstimator(Estimator):

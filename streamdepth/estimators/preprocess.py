@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from streamdepth.errors import ConfigError, ModelLoadError
+from streamdepth.core.errors import ConfigError, ModelLoadError
 
 Size = int | tuple[int, int]
 """Of the network's input: px of the side that decides the scale, or (width, height)."""

@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.errors import MissingDependencyError, ModelLoadError
+from streamdepth.core.errors import MissingDependencyError, ModelLoadError
+from streamdepth.core.types import DepthKind, DepthMap, Frame, Image
 from streamdepth.estimators.engines import Engine
 from streamdepth.estimators.engines.openvino_engine import OpenVinoEngine, OpenVinoFile, last_weighted
-from streamdepth.estimators.exported import DESCRIPTION
 from streamdepth.estimators.network import Card, Network
 from streamdepth.estimators.network_estimator import NetworkEstimator
-from streamdepth.types import DepthKind, DepthMap, Frame, Image
+from streamdepth.estimators.onnx_file import DESCRIPTION
 
 _log = logging.getLogger(__name__)
 

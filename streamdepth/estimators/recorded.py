@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from streamdepth.errors import InferenceError
-from streamdepth.stages import Estimator
-from streamdepth.types import DepthKind, DepthMap, Estimate, Frame, ModelInfo
+from streamdepth.core.errors import InferenceError
+from streamdepth.core.interfaces import Estimator
+from streamdepth.core.types import DepthKind, DepthMap, Estimate, Frame, ModelInfo
 
 
 class RecordedDepth(Estimator):

@@ -28,17 +28,17 @@ A whole clip, all of these at once, over all its shots: `score_clip(samples, tru
 the names in its tables and in the command's JSON. Each is defined where its function is.
 """
 
-from streamdepth.evaluation.metrics import Scores, align, score
-from streamdepth.evaluation.temporal import TemporalScore, Truth, score_clip
-from streamdepth.evaluation.temporal_fidelity import cut_recovery, edge_retention, ghosting, lag
-from streamdepth.evaluation.temporal_frames import Sample, inverse
-from streamdepth.evaluation.temporal_steadiness import (
+from streamdepth.evaluation.accuracy.metrics import Scores, align, score
+from streamdepth.evaluation.steadiness.fidelity import cut_recovery, edge_retention, ghosting, lag
+from streamdepth.evaluation.steadiness.flicker import (
     display_range_jitter,
     flow_warped_error,
     range_jitter,
     static_flicker,
 )
-from streamdepth.evaluation.temporal_truth import tae, tepe
+from streamdepth.evaluation.steadiness.frames import Sample, inverse
+from streamdepth.evaluation.steadiness.score import TemporalScore, Truth, score_clip
+from streamdepth.evaluation.steadiness.truth import tae, tepe
 
 __all__ = [
     "Sample",

@@ -34,7 +34,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from streamdepth.types import DepthKind
+from streamdepth.core.types import DepthKind
 
 SCHEMA_VERSION = 1
 TAG = "STREAMDEPTH"

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, cast
 import av
 import numpy as np
 
-from streamdepth.errors import SourceLostError, SourceOpenError
+from streamdepth.core.errors import SourceLostError, SourceOpenError
+from streamdepth.core.types import DepthKind, DepthMap
 from streamdepth.sinks.depth_codes import Codes, decode_linear16, decode_log16, range_at
 from streamdepth.sinks.depth_facts import TAG, parse_facts
 from streamdepth.sinks.output import av_path
 from streamdepth.sinks.temporary import sidecar_of
-from streamdepth.types import DepthKind, DepthMap
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import av
 import numpy as np
 
-from streamdepth import __version__
-from streamdepth.edges import without_flying
-from streamdepth.errors import ConfigError, SinkOpenError, SinkWriteError
-from streamdepth.render import resize_depth
+from streamdepth.core.errors import ConfigError, SinkOpenError, SinkWriteError
+from streamdepth.core.interfaces import Sink
+from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
+from streamdepth.core.version import __version__
+from streamdepth.render.colors import resize_depth
+from streamdepth.render.upsampling import without_flying
 from streamdepth.sinks.depth_codes import (
     FAR,
     UNKNOWN,
@@ -28,8 +30,6 @@ from streamdepth.sinks.depth_facts import SCHEMA_VERSION, TAG, tag_text
 from streamdepth.sinks.depth_reader import DepthVideo
 from streamdepth.sinks.output import PendingPair, av_path, writing
 from streamdepth.sinks.temporary import copy_beside
-from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
 
 if TYPE_CHECKING:
     from av.container import OutputContainer

@@ -6,9 +6,9 @@ import av
 import cv2
 import numpy as np
 
-from streamdepth.planes import render_planes
-from streamdepth.render import drawn_size, render
-from streamdepth.types import DepthFrame, Image, Planes, Style
+from streamdepth.core.types import DepthFrame, Image, Planes, Style
+from streamdepth.render.colors import drawn_size, render
+from streamdepth.render.yuv import render_planes
 
 
 def draw(

@@ -9,7 +9,7 @@ import av
 from av.codec import Codec
 from av.video.codeccontext import VideoCodecContext
 
-from streamdepth.errors import SinkOpenError
+from streamdepth.core.errors import SinkOpenError
 
 CODECS = {
     "h264": ("libx264", "libopenh264"),

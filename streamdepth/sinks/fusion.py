@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.edges import without_flying
-from streamdepth.errors import ConfigError, MissingDependencyError, SinkOpenError, SinkWriteError
-from streamdepth.geometry import Mesh
-from streamdepth.intrinsics import camera_matrix
-from streamdepth.sinks.models import UP, write_ply
+from streamdepth.core.errors import ConfigError, MissingDependencyError, SinkOpenError, SinkWriteError
+from streamdepth.core.interfaces import Sink
+from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Image, Intrinsics, ModelInfo, StreamInfo
+from streamdepth.geometry.camera import camera_matrix
+from streamdepth.geometry.points import Mesh
+from streamdepth.render.upsampling import without_flying
+from streamdepth.sinks.geometry_files import UP, write_ply
 from streamdepth.sinks.output import PendingFile, writing
-from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, DepthKind, DepthMap, Image, Intrinsics, ModelInfo, StreamInfo
 
 Pose = npt.NDArray[np.float64]
 """(4, 4), camera to world, metres."""

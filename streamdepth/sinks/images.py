@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from streamdepth.edges import check_edges, with_edges, without_flying
-from streamdepth.errors import MissingDependencyError, SinkOpenError, SinkWriteError
-from streamdepth.numbered import is_numbered, numbered, numbered_files, unnumbered
+from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
+from streamdepth.core.interfaces import Sink
+from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Edges, ModelInfo, StreamInfo
+from streamdepth.render.upsampling import check_edges, with_edges, without_flying
 from streamdepth.sinks.output import PendingFolder, check_output, complete_file, writing
 from streamdepth.sinks.temporary import sidecar_of
-from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, DepthKind, DepthMap, Edges, ModelInfo, StreamInfo
+from streamdepth.utils.numbering import is_numbered, numbered, numbered_files, unnumbered
 
 _LARGEST_M = 65.535
 """The largest depth of a PNG in millimetres."""

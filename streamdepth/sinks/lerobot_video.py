@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, cast
 import av
 import numpy as np
 
-from streamdepth.edges import check_edges, with_edges, without_flying
-from streamdepth.errors import ConfigError, SinkOpenError, SinkWriteError
-from streamdepth.render import resize_depth
+from streamdepth.core.errors import ConfigError, SinkOpenError, SinkWriteError
+from streamdepth.core.interfaces import Sink
+from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Edges, ModelInfo, StreamInfo
+from streamdepth.render.colors import resize_depth
+from streamdepth.render.upsampling import check_edges, with_edges, without_flying
 from streamdepth.sinks.depth_codes import Codes
 from streamdepth.sinks.encoders import offers_format
 from streamdepth.sinks.output import PendingPair, av_path, explain, writing
-from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, DepthKind, DepthMap, Edges, ModelInfo, StreamInfo
 
 if TYPE_CHECKING:
     from av.container import OutputContainer

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import av
 
-from streamdepth.errors import ConfigError, DiskFullError, SinkOpenError, SinkWriteError
+from streamdepth.core.errors import ConfigError, DiskFullError, SinkOpenError, SinkWriteError
 from streamdepth.sinks.temporary import lock, sidecar_of, temporary_beside, temporary_folder
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

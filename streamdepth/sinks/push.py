@@ -10,16 +10,16 @@ import time
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
-from streamdepth.backoff import Backoff
-from streamdepth.edges import check_edges, with_edges
-from streamdepth.errors import ConfigError, SinkOpenError, SinkWriteError
-from streamdepth.redact import redact, redact_text
-from streamdepth.render import check_look, drawn_size
+from streamdepth.core.errors import ConfigError, SinkOpenError, SinkWriteError
+from streamdepth.core.interfaces import Sink
+from streamdepth.core.types import DepthFrame, Edges, ModelInfo, StreamInfo, Style
+from streamdepth.render.colors import check_look, drawn_size
+from streamdepth.render.upsampling import check_edges, with_edges
 from streamdepth.sinks.drawing import draw
 from streamdepth.sinks.encoders import encoder_options, find_encoder, live_options, pixel_format
 from streamdepth.sinks.sender import CLOCK, TIME, Job
-from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, Edges, ModelInfo, StreamInfo, Style
+from streamdepth.utils.backoff import Backoff
+from streamdepth.utils.redact import redact, redact_text
 
 if TYPE_CHECKING:
     import av

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from streamdepth import remote
-from streamdepth.errors import SinkOpenError, SinkWriteError
-from streamdepth.redact import redact
-from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, ModelInfo, StreamInfo
+from streamdepth.core.errors import SinkOpenError, SinkWriteError
+from streamdepth.core.interfaces import Sink
+from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
+from streamdepth.utils import storage
+from streamdepth.utils.redact import redact
 
 
 class RemoteSink(Sink):
@@ -29,11 +29,11 @@ class RemoteSink(Sink):
         self._sink: Sink | None = None
 
     def open(self, info: StreamInfo, model: ModelInfo) -> None:
-        if not self.overwrite and remote.exists(self.address, SinkOpenError):
+        if not self.overwrite and storage.exists(self.address, SinkOpenError):
             raise SinkOpenError(f"'{redact(self.address)}' exists already; use --overwrite or choose another name")
         self._folder = TemporaryDirectory(prefix="streamdepth-", ignore_cleanup_errors=True)
         try:
-            self._sink = self._make(Path(self._folder.name) / remote.name_of(self.address))
+            self._sink = self._make(Path(self._folder.name) / storage.name_of(self.address))
             self._sink.notices = self.notices
             self._sink.open(info, model)
         except BaseException:
@@ -77,7 +77,7 @@ class RemoteSink(Sink):
             where, _, name = self.address.rpartition("/")
             files = [path for path in folder.iterdir() if not path.name.startswith(".")]
             for file in sorted(files, key=lambda path: (path.name == name, path.name)):
-                remote.store(file, f"{where}/{file.name}", SinkWriteError)
+                storage.store(file, f"{where}/{file.name}", SinkWriteError)
 
     def discard(self) -> None:
         if self._sink is not None:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import av
 
-from streamdepth.buffer import Worker
-from streamdepth.errors import SinkOpenError, SinkWriteError, StreamDepthError
-from streamdepth.numbered import is_numbered, next_number, numbered, numbered_files
+from streamdepth.core.buffer import Worker
+from streamdepth.core.errors import SinkOpenError, SinkWriteError, StreamDepthError
+from streamdepth.core.interfaces import Sink
+from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.sinks.output import av_path, check_output
 from streamdepth.sinks.temporary import remove_left_behind, sidecar_of
 from streamdepth.sinks.video import VideoSink
-from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, ModelInfo, StreamInfo
+from streamdepth.utils.numbering import is_numbered, next_number, numbered, numbered_files
 
 _LONGEST_CLOSING_SECONDS = 600.0
 

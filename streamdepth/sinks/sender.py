@@ -23,7 +23,7 @@ import av
 import numpy as np
 from av.container import Flags
 
-from streamdepth.errors import SinkOpenError
+from streamdepth.core.errors import SinkOpenError
 from streamdepth.sinks.encoders import prepare
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import IO
 
-from streamdepth.errors import SinkOpenError
-from streamdepth.numbered import any_number
+from streamdepth.core.errors import SinkOpenError
+from streamdepth.utils.numbering import any_number
 
 try:
     import fcntl

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import av
 from av.stream import Discard
 
-from streamdepth.containers import main_video
 from streamdepth.sinks.output import av_path
+from streamdepth.utils.containers import main_video
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import av
 
-from streamdepth.edges import check_edges, with_edges
-from streamdepth.errors import SinkOpenError, SinkWriteError
-from streamdepth.render import check_look, drawn_size
+from streamdepth.core.errors import SinkOpenError, SinkWriteError
+from streamdepth.core.interfaces import Sink
+from streamdepth.core.types import DepthFrame, Edges, ModelInfo, StreamInfo, Style
+from streamdepth.render.colors import check_look, drawn_size
+from streamdepth.render.upsampling import check_edges, with_edges
 from streamdepth.sinks.drawing import draw
 from streamdepth.sinks.encoders import encoder_options, find_encoder, pixel_format, prepare
 from streamdepth.sinks.output import PendingFile, av_path, explain, writing
 from streamdepth.sinks.tracks import TrackCopier, end_of_frame
-from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, Edges, ModelInfo, StreamInfo, Style
 
 if TYPE_CHECKING:
     from av.packet import Packet

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 
-from streamdepth.edges import check_edges, with_edges
-from streamdepth.errors import MissingDependencyError, SinkOpenError, SinkWriteError
-from streamdepth.render import check_look, drawn_size, render
-from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, Edges, ModelInfo, StreamInfo, Style
+from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
+from streamdepth.core.interfaces import Sink
+from streamdepth.core.types import DepthFrame, Edges, ModelInfo, StreamInfo, Style
+from streamdepth.render.colors import check_look, drawn_size, render
+from streamdepth.render.upsampling import check_edges, with_edges
 
 if TYPE_CHECKING:
     from pyvirtualcam import Camera

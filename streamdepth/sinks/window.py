@@ -9,11 +9,11 @@ from contextlib import closing
 
 import cv2
 
-from streamdepth.edges import check_edges, with_edges
-from streamdepth.errors import SinkOpenError, SinkWriteError
-from streamdepth.render import check_look, drawn_size, mark_stale, render
-from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, Edges, Image, ModelInfo, StreamInfo, Style
+from streamdepth.core.errors import SinkOpenError, SinkWriteError
+from streamdepth.core.interfaces import Sink
+from streamdepth.core.types import DepthFrame, Edges, Image, ModelInfo, StreamInfo, Style
+from streamdepth.render.colors import check_look, drawn_size, mark_stale, render
+from streamdepth.render.upsampling import check_edges, with_edges
 
 _ESCAPE = 27
 _INSTEAD = "write a file instead: streamdepth convert INPUT -o out.mp4"

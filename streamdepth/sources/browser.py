@@ -6,9 +6,9 @@ import threading
 import time
 from fractions import Fraction
 
-from streamdepth.stages import Source
-from streamdepth.states import StreamState
-from streamdepth.types import Frame, Image, StreamInfo
+from streamdepth.core.interfaces import Source
+from streamdepth.core.states import StreamState
+from streamdepth.core.types import Frame, Image, StreamInfo
 
 _TICK = Fraction(1, 90000)
 """Seconds."""

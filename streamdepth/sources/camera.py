@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from streamdepth.errors import SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
+from streamdepth.core.errors import SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
+from streamdepth.core.types import Image, StreamInfo
 from streamdepth.sources.cameras import (
     Camera,
     CameraRequestError,
@@ -19,7 +20,6 @@ from streamdepth.sources.cameras import (
 )
 from streamdepth.sources.decode import Picture
 from streamdepth.sources.live import LiveSource
-from streamdepth.types import Image, StreamInfo
 
 _COMMON_SIZES = ((320, 240), (640, 360), (640, 480), (800, 600), (1280, 720), (1280, 960), (1920, 1080), (3840, 2160))
 _FPS_TOLERANCE = 0.02

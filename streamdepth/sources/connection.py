@@ -15,10 +15,10 @@ import av
 from av import error as av_error
 from av.error import FFmpegError
 
-from streamdepth.errors import SourceError, SourceOpenError, SourceTimeoutError
-from streamdepth.redact import redact
+from streamdepth.core.errors import SourceError, SourceOpenError, SourceTimeoutError
 from streamdepth.sources.decode import Picture, reason_of, without_secrets
 from streamdepth.sources.track import Track
+from streamdepth.utils.redact import redact
 
 Transport = Literal["tcp", "udp"]
 

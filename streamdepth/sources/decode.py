@@ -10,12 +10,12 @@ from typing import Generic, NamedTuple, TypeVar
 import av
 from av.error import FFmpegError
 
-from streamdepth.errors import SourceLostError, SourceOpenError
-from streamdepth.redact import redact_text
+from streamdepth.core.errors import SourceLostError, SourceOpenError
+from streamdepth.core.interfaces import Source
+from streamdepth.core.types import Frame, Image, LazyImage
 from streamdepth.sources.picture import Painter
 from streamdepth.sources.timeline import Timeline
-from streamdepth.stages import Source
-from streamdepth.types import Frame, Image, LazyImage
+from streamdepth.utils.redact import redact_text
 
 MAX_SIDE_PX = 16384
 """The default limit for the width and the height of a picture."""

@@ -11,12 +11,12 @@ from av.error import EOFError as EndOfStream
 from av.error import FFmpegError
 from av.filter import Graph
 
-from streamdepth.errors import SourceOpenError
-from streamdepth.redact import redact
+from streamdepth.core.errors import SourceOpenError
+from streamdepth.core.types import StreamInfo
 from streamdepth.sources.decode import MAX_SIDE_PX, DecodedSource, Pictures, reason_of, without_secrets
 from streamdepth.sources.picture import Painter
 from streamdepth.sources.track import Track
-from streamdepth.types import StreamInfo
+from streamdepth.utils.redact import redact
 
 _EXAMPLE = "lavfi:testsrc2=size=640x360:rate=30"
 _SCREEN_FPS = "30"

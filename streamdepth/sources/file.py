@@ -8,12 +8,12 @@ import av
 from av.container import InputContainer
 from av.error import FFmpegError
 
-from streamdepth.errors import SourceOpenError
-from streamdepth.intrinsics import from_tags
-from streamdepth.redact import redact
+from streamdepth.core.errors import SourceOpenError
+from streamdepth.core.types import StreamInfo
+from streamdepth.geometry.camera import from_tags
 from streamdepth.sources.decode import MAX_SIDE_PX, DecodedSource, reason_of
 from streamdepth.sources.track import Track
-from streamdepth.types import StreamInfo
+from streamdepth.utils.redact import redact
 
 _HEAD_BYTES = 65536
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from streamdepth.core.interfaces import Source
+from streamdepth.core.types import Frame
 from streamdepth.sources.wrapped import WrappedSource
-from streamdepth.stages import Source
-from streamdepth.types import Frame
 
 
 class GatedSource(WrappedSource):

@@ -23,14 +23,14 @@ import numpy.typing as npt
 from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
 
-from streamdepth.errors import ConfigError, SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
-from streamdepth.intrinsics import from_exif
-from streamdepth.numbered import as_glob
-from streamdepth.redact import redact, redact_text
+from streamdepth.core.errors import ConfigError, SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
+from streamdepth.core.interfaces import Source
+from streamdepth.core.types import DepthMap, Frame, Image, Intrinsics, StreamInfo
+from streamdepth.geometry.camera import from_exif
 from streamdepth.sources.decode import MAX_SIDE_PX, check_side
 from streamdepth.sources.skipped import Skipped
-from streamdepth.stages import Source
-from streamdepth.types import DepthMap, Frame, Image, Intrinsics, StreamInfo
+from streamdepth.utils.numbering import as_glob
+from streamdepth.utils.redact import redact, redact_text
 
 PICTURE_SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".dib", ".tif", ".tiff"),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from streamdepth.errors import ConfigError
-from streamdepth.intrinsics import CameraChoice, Undistorter
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.interfaces import Source
+from streamdepth.core.types import Frame, StreamInfo
+from streamdepth.geometry.camera import CameraChoice, Undistorter
 from streamdepth.sources.wrapped import WrappedSource
-from streamdepth.stages import Source
-from streamdepth.types import Frame, StreamInfo
 
 
 class LensSource(WrappedSource):

@@ -12,13 +12,13 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Generic
 
-from streamdepth.backoff import Backoff
-from streamdepth.errors import SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
-from streamdepth.redact import redact_text
+from streamdepth.core.errors import SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
+from streamdepth.core.states import StreamState
+from streamdepth.core.types import Frame, StreamInfo
 from streamdepth.sources.decode import TimedSource
 from streamdepth.sources.reader import F, Reader
-from streamdepth.states import StreamState
-from streamdepth.types import Frame, StreamInfo
+from streamdepth.utils.backoff import Backoff
+from streamdepth.utils.redact import redact_text
 
 _STALL_INTERVALS, _STALL_SECONDS = 2, 1.0
 _GRACE_SECONDS = 1.0

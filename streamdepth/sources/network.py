@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from streamdepth.errors import ConfigError, SourceLostError
-from streamdepth.redact import redact
+from streamdepth.core.errors import ConfigError, SourceLostError
+from streamdepth.core.types import StreamInfo
 from streamdepth.sources.connection import Address, Connection, Transport, connect, explain, is_final, is_refused
 from streamdepth.sources.decode import MAX_SIDE_PX
 from streamdepth.sources.live import LiveSource
-from streamdepth.types import StreamInfo
+from streamdepth.utils.redact import redact
 
 
 class NetworkSource(LiveSource[Connection]):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from streamdepth.core.interfaces import Source
+from streamdepth.core.types import Frame, StreamInfo
 from streamdepth.sources.wrapped import WrappedSource
-from streamdepth.stages import Source
-from streamdepth.types import Frame, StreamInfo
 
 
 class PacedSource(WrappedSource):

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
+from streamdepth.core.types import Image, LazyImage, Plane, Planes
 from streamdepth.sources import hdr
-from streamdepth.types import Image, LazyImage, Plane, Planes
 
 Matrix = npt.NDArray[np.int32]
 """(2, 2) [[a, b], [c, d]]: x' = ax + cy, y' = bx + dy, as `AV_FRAME_DATA_DISPLAYMATRIX` in libavutil/frame.h."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
-from streamdepth.buffer import FrameBuffer, Policy, StuckThreadError, Worker
+from streamdepth.core.buffer import FrameBuffer, Policy, StuckThreadError, Worker
 from streamdepth.sources.decode import Picture
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from streamdepth import remote
-from streamdepth.errors import SourceOpenError
-from streamdepth.redact import redact
+from streamdepth.core.errors import SourceOpenError
+from streamdepth.core.interfaces import Source
+from streamdepth.core.types import Frame, StreamInfo
 from streamdepth.sources.decode import MAX_SIDE_PX
 from streamdepth.sources.file import FileSource
-from streamdepth.stages import Source
-from streamdepth.types import Frame, StreamInfo
+from streamdepth.utils import storage
+from streamdepth.utils.redact import redact
 
 
 class RemoteFileSource(Source):
@@ -37,8 +37,8 @@ class RemoteFileSource(Source):
 
     def _fetched(self) -> FileSource:
         self._folder = TemporaryDirectory(prefix="streamdepth-", ignore_cleanup_errors=True)
-        path = Path(self._folder.name) / remote.name_of(self.address)
-        remote.fetch(self.address, path, SourceOpenError)
+        path = Path(self._folder.name) / storage.name_of(self.address)
+        storage.fetch(self.address, path, SourceOpenError)
         file = FileSource(path, name=redact(self.address), max_side_px=self.max_side_px)
         file.lost, file.notices = self.lost, self.notices
         return file

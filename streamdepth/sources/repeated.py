@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+from streamdepth.core.interfaces import Source
+from streamdepth.core.types import Frame, StreamInfo
 from streamdepth.sources.wrapped import WrappedSource
-from streamdepth.stages import Source
-from streamdepth.types import Frame, StreamInfo
 
 _USUAL_STEP = Fraction(1, 25)
 

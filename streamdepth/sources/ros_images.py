@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.intrinsics import camera_from_facts
-from streamdepth.types import Image, Intrinsics
+from streamdepth.core.types import Image, Intrinsics
+from streamdepth.geometry.camera import camera_from_facts
 
 PICTURES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 _DEPTH = ("16UC1", "32FC1", "64FC1")

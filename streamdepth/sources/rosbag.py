@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from streamdepth.errors import MissingDependencyError, SourceLostError, SourceOpenError, StreamDepthError
+from streamdepth.core.errors import MissingDependencyError, SourceLostError, SourceOpenError, StreamDepthError
+from streamdepth.core.interfaces import Source
+from streamdepth.core.types import Frame, Image, Intrinsics, StreamInfo
 from streamdepth.sources.decode import MAX_SIDE_PX, check_side, sane_fps
 from streamdepth.sources.ros_images import PICTURES, camera_of_message, picture_of
 from streamdepth.sources.skipped import Skipped
 from streamdepth.sources.timeline import Timeline
-from streamdepth.stages import Source
-from streamdepth.types import Frame, Image, Intrinsics, StreamInfo
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamdepth.stages import Source
+from streamdepth.core.interfaces import Source
 
 _MOST_TOLD = 3
 

@@ -13,10 +13,10 @@ from av.error import EOFError as EndOfStream
 from av.error import ExitError, FFmpegError, InvalidDataError
 from av.video.stream import VideoStream
 
-from streamdepth.containers import main_video
-from streamdepth.errors import SourceOpenError
+from streamdepth.core.errors import SourceOpenError
 from streamdepth.sources.decode import MAX_SIDE_PX, Picture, Pictures, check_side, reason_of, sane_fps
 from streamdepth.sources.picture import Painter
+from streamdepth.utils.containers import main_video
 
 _MOST_UNREADABLE = 100
 _SLACK_SECONDS, _SLACK_SHARE = 0.5, 0.02

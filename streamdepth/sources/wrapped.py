@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from streamdepth.stages import Source
-from streamdepth.types import Frame, StreamInfo
+from streamdepth.core.interfaces import Source
+from streamdepth.core.types import Frame, StreamInfo
 
 
 class WrappedSource(Source):

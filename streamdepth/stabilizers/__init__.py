@@ -9,17 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from streamdepth.errors import ConfigError
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.interfaces import Stabilizer
+from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.stabilizers.align import Aligner
-from streamdepth.stabilizers.carry import FlowCarrier
 from streamdepth.stabilizers.cuts import CutDetector
+from streamdepth.stabilizers.hot_swap import Switched
 from streamdepth.stabilizers.metric import MetricFit, Reference
-from streamdepth.stabilizers.motion import MotionTracker
+from streamdepth.stabilizers.optical_flow import MotionTracker
+from streamdepth.stabilizers.propagation import FlowCarrier
 from streamdepth.stabilizers.range import LockedRange, RangeTracker, ShotRange
-from streamdepth.stabilizers.switched import Switched
 from streamdepth.stabilizers.temporal import TemporalFilter, TwoSidedFilter
-from streamdepth.stages import Stabilizer
-from streamdepth.types import DepthFrame, DepthKind
 
 __all__ = [
     "PRESETS",

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.stabilizers.motion import Motion, MotionTracker, carry, thinned, where
-from streamdepth.stages import Stabilizer
-from streamdepth.types import DepthFrame, DepthKind, DepthMap
+from streamdepth.core.interfaces import Stabilizer
+from streamdepth.core.types import DepthFrame, DepthKind, DepthMap
+from streamdepth.stabilizers.optical_flow import Motion, MotionTracker, carry, thinned, where
 
 _GRID = (40, 30)
 _ROUNDS = 5

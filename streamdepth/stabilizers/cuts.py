@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.stabilizers.motion import Gray, Motion, MotionTracker, Path, carry, thinned, where
-from streamdepth.stages import Stabilizer
-from streamdepth.types import DepthFrame, DepthMap
+from streamdepth.core.interfaces import Stabilizer
+from streamdepth.core.types import DepthFrame, DepthMap
+from streamdepth.stabilizers.optical_flow import Gray, Motion, MotionTracker, Path, carry, thinned, where
 
 _SAME, _DOUBTFUL = 0.25, 0.4
 """Likeness of structure, along the motion, above which two pictures show one scene, and above which it is certain.

@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.boards import Board, depth_of_corners
-from streamdepth.errors import ConfigError
-from streamdepth.floor import floor_slope
-from streamdepth.geometry import ASSUMED_FOV, camera_of, rays
-from streamdepth.metric import Fit, ends_of, fit_points, inverse_of, to_metres, usual_shift
-from streamdepth.stages import Stabilizer, announce
-from streamdepth.types import DepthFrame, DepthKind, DepthMap, Image
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.interfaces import Stabilizer, announce
+from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Image
+from streamdepth.geometry.boards import Board, depth_of_corners
+from streamdepth.geometry.ground import floor_slope
+from streamdepth.geometry.metric_fit import Fit, ends_of, fit_points, inverse_of, to_metres, usual_shift
+from streamdepth.geometry.points import ASSUMED_FOV, camera_of, rays
 
 Floats = npt.NDArray[np.float64]
 Known = npt.NDArray[np.float64]

@@ -10,10 +10,10 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.stabilizers.motion import GAP_SECONDS
-from streamdepth.stabilizers.spool import Spool
-from streamdepth.stages import Stabilizer
-from streamdepth.types import DepthFrame, DepthMap
+from streamdepth.core.interfaces import Stabilizer
+from streamdepth.core.types import DepthFrame, DepthMap
+from streamdepth.stabilizers.disk_queue import Spool
+from streamdepth.stabilizers.optical_flow import GAP_SECONDS
 
 
 class LockedRange(Stabilizer):

@@ -11,12 +11,12 @@ from typing import NamedTuple, cast
 import cv2
 import numpy as np
 
+from streamdepth.core.interfaces import Stabilizer
+from streamdepth.core.types import DepthFrame, DepthKind, DepthMap
 from streamdepth.stabilizers.align import limits
-from streamdepth.stabilizers.motion import Flow, Motion, MotionTracker, Path, carry, where
+from streamdepth.stabilizers.disk_queue import Spool
+from streamdepth.stabilizers.optical_flow import Flow, Motion, MotionTracker, Path, carry, where
 from streamdepth.stabilizers.range import percentiles
-from streamdepth.stabilizers.spool import Spool
-from streamdepth.stages import Stabilizer
-from streamdepth.types import DepthFrame, DepthKind, DepthMap
 
 _NOISE = 0.004, 0.03
 """Least and most noise of a network from frame to frame, as a share of the frame's range (metric: of the depth)."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from safetensors.torch import save as serialised
 
-from streamdepth.errors import ConfigError
+from streamdepth.core.errors import ConfigError
 from streamdepth.estimators.nano import load_network
 from streamdepth.training.files import write_file
 

@@ -13,10 +13,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from streamdepth.core.types import DepthMap, Image
 from streamdepth.evaluation.datasets import DataSet
 from streamdepth.training.augment import Matrix, compose, cut, disturb, nudge, placement
 from streamdepth.training.settings import TrainSet, TrainSettings
-from streamdepth.types import DepthMap, Image
 
 HEIGHT = 240
 """Higher pictures are reduced to this height."""

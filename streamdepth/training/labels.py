@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.errors import ConfigError
-from streamdepth.stages import Estimator, Source
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.interfaces import Estimator, Source
+from streamdepth.core.types import DepthKind, DepthMap, Frame, Image, ModelInfo
 from streamdepth.training.files import write_file
-from streamdepth.types import DepthKind, DepthMap, Frame, Image, ModelInfo
 
 INFINITY = 65535
 """PNG value of what is infinitely far."""

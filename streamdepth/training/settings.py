@@ -8,7 +8,7 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from streamdepth.errors import ConfigError
+from streamdepth.core.errors import ConfigError
 
 
 class _Section(BaseModel):

@@ -21,13 +21,13 @@ from safetensors.torch import save as serialised
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from streamdepth.errors import ConfigError, MissingDependencyError, SinkWriteError
+from streamdepth.core.errors import ConfigError, MissingDependencyError, SinkWriteError
 from streamdepth.estimators.nano import NanoEstimator, load_network
 from streamdepth.estimators.nano_network import MULTIPLE, NanoNetwork, load_imagenet_encoder
-from streamdepth.evaluation.accuracy import Bounds, evaluate
-from streamdepth.evaluation.crops import EIGEN_CROP, NO_CROP
+from streamdepth.evaluation.accuracy.crops import EIGEN_CROP, NO_CROP
+from streamdepth.evaluation.accuracy.evaluate import Bounds, evaluate
 from streamdepth.evaluation.datasets import DataSet
-from streamdepth.plot import draw_curves
+from streamdepth.render.plots import draw_curves
 from streamdepth.training.data import Batch, Crops, Sample
 from streamdepth.training.depthwise import speed_up
 from streamdepth.training.files import write_file

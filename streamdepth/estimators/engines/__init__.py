@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from streamdepth.errors import InferenceError, MissingDependencyError, ModelLoadError
-from streamdepth.types import Image
+from streamdepth.core.errors import InferenceError, MissingDependencyError, ModelLoadError
+from streamdepth.core.types import Image
 
 Outputs = tuple[Tensor, ...]
 

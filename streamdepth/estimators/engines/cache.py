@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from streamdepth import __version__
+from streamdepth.core.version import __version__
 
 _log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from streamdepth.errors import ConfigError, ModelLoadError
+from streamdepth.core.errors import ConfigError, ModelLoadError
 from streamdepth.estimators.engines import Delegate, Engine, Outputs, onnx_engine, openvino_engine
 from streamdepth.estimators.engines.cache import fingerprint
 from streamdepth.estimators.engines.check import LIMIT, CheckedEngine, Verdict

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from streamdepth.errors import ConfigError, InferenceError, ModelLoadError
+from streamdepth.core.errors import ConfigError, InferenceError, ModelLoadError
 from streamdepth.estimators.engines import BySize, Engine, Outputs, import_package
 from streamdepth.estimators.engines.cache import ModelCache, cache_folder, fingerprint
 

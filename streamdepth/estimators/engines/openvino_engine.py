@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from streamdepth.errors import ConfigError, InferenceError, ModelLoadError
+from streamdepth.core.errors import ConfigError, InferenceError, ModelLoadError
 from streamdepth.estimators.engines import BySize, Engine, Outputs, import_package
 from streamdepth.estimators.engines.cache import ModelCache, fingerprint
 

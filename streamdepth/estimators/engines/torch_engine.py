@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from streamdepth.errors import ConfigError, InferenceError
+from streamdepth.core.errors import ConfigError, InferenceError
+from streamdepth.core.types import Image
 from streamdepth.estimators.engines import Engine, Outputs, failures_explained
-from streamdepth.types import Image
 
 _log = logging.getLogger(__name__)
 

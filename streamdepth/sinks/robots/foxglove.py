@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from streamdepth.errors import SinkOpenError
+from streamdepth.core.errors import SinkOpenError
+from streamdepth.core.types import Intrinsics
 from streamdepth.sinks.robots.channels import Messages, Topic
 from streamdepth.sinks.robots.foxglove_messages import FoxgloveMessages
 from streamdepth.sinks.robots.observation import RobotOptions
 from streamdepth.sinks.robots.publishing import PublishingSink
-from streamdepth.types import Intrinsics
 
 _HOST, _PORT = "127.0.0.1", 8765
 _BACKLOG = 32

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from streamdepth.errors import MissingDependencyError
-from streamdepth.geometry import Points
+from streamdepth.core.errors import MissingDependencyError
+from streamdepth.core.types import Image
+from streamdepth.geometry.points import Points
 from streamdepth.sinks.robots.channels import Topic
 from streamdepth.sinks.robots.observation import (
     NANOSECONDS,
@@ -19,7 +20,6 @@ from streamdepth.sinks.robots.observation import (
     camera_rows,
     pack_points,
 )
-from streamdepth.types import Image
 
 
 class FoxgloveMessages:

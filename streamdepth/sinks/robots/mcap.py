@@ -6,14 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
 
-from streamdepth.errors import MissingDependencyError, SinkOpenError, SinkWriteError
+from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
+from streamdepth.core.interfaces import Sink
+from streamdepth.core.types import DepthFrame, Intrinsics, ModelInfo, StreamInfo
 from streamdepth.sinks.output import PendingFile, writing
 from streamdepth.sinks.robots.channels import Messages
 from streamdepth.sinks.robots.foxglove_messages import FoxgloveMessages
 from streamdepth.sinks.robots.observation import Observation, Observer, RobotOptions, check_metric
 from streamdepth.sinks.robots.ros_messages import RosMessages
-from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, Intrinsics, ModelInfo, StreamInfo
 
 if TYPE_CHECKING:
     from mcap.writer import Writer
@@ -106,7 +106,7 @@ class _Recording:
         self._channels: dict[str, int] = {}
 
     def _begin(self) -> None:
-        from streamdepth import __version__
+        from streamdepth.core.version import __version__
 
         self._writer.start(profile=self._messages.profile, library=f"streamdepth {__version__}")
         schemas: dict[str, int] = {}

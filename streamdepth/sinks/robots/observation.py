@@ -16,13 +16,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.edges import without_flying
-from streamdepth.errors import SinkOpenError
-from streamdepth.floor import find_floor
-from streamdepth.geometry import Floats, Plane, Points, back_project
-from streamdepth.intrinsics import is_fisheye
-from streamdepth.obstacles import Band, Obstacle, Scan, look, nearest_obstacles, scan
-from streamdepth.types import DepthFrame, DepthKind, DepthMap, Frame, Image, Intrinsics, ModelInfo, StreamInfo
+from streamdepth.core.errors import SinkOpenError
+from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Frame, Image, Intrinsics, ModelInfo, StreamInfo
+from streamdepth.geometry.camera import is_fisheye
+from streamdepth.geometry.ground import find_floor
+from streamdepth.geometry.obstacles import Band, Obstacle, Scan, look, nearest_obstacles, scan
+from streamdepth.geometry.points import Floats, Plane, Points, back_project
+from streamdepth.render.upsampling import without_flying
 
 JPEG_QUALITY = 92
 NANOSECONDS = 10**9

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from streamdepth.errors import SinkOpenError, SinkWriteError
+from streamdepth.core.errors import SinkOpenError, SinkWriteError
+from streamdepth.core.interfaces import Sink
+from streamdepth.core.types import DepthFrame, Intrinsics, ModelInfo, StreamInfo
 from streamdepth.sinks.robots.channels import Messages, Topic
 from streamdepth.sinks.robots.observation import Observer, RobotOptions, check_metric
-from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, Intrinsics, ModelInfo, StreamInfo
 
 
 class PublishingSink(Sink):

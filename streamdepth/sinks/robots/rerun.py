@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from streamdepth.errors import MissingDependencyError, SinkOpenError, SinkWriteError
+from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
+from streamdepth.core.interfaces import Sink
+from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.sinks.output import PendingFile, writing
 from streamdepth.sinks.robots.observation import Observation, Observer, RobotOptions, camera_rows
-from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 
 _PORT = 9876
 _FLUSH_EVERY = 30

@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from streamdepth.errors import SinkOpenError, SinkWriteError
+from streamdepth.core.errors import SinkOpenError, SinkWriteError
+from streamdepth.core.types import Intrinsics
 from streamdepth.sinks.robots.channels import Messages, Topic
 from streamdepth.sinks.robots.observation import RobotOptions
 from streamdepth.sinks.robots.publishing import PublishingSink, node_name
 from streamdepth.sinks.robots.ros_messages import RosMessages
-from streamdepth.types import Intrinsics
 
 _DEPTH = 10
 

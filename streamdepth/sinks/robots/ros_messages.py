@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from streamdepth.errors import MissingDependencyError
-from streamdepth.geometry import Points
+from streamdepth.core.errors import MissingDependencyError
+from streamdepth.core.types import Image, Intrinsics
+from streamdepth.geometry.points import Points
 from streamdepth.sinks.robots.channels import Topic
 from streamdepth.sinks.robots.observation import (
     NANOSECONDS,
@@ -24,7 +25,6 @@ from streamdepth.sinks.robots.observation import (
     is_distorted,
     pack_points,
 )
-from streamdepth.types import Image, Intrinsics
 
 _FLOAT32 = 7  # sensor_msgs/PointField
 _NEAREST_M = 0.01

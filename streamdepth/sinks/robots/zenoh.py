@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from streamdepth.errors import MissingDependencyError, SinkOpenError, SinkWriteError
+from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
+from streamdepth.core.types import Intrinsics
 from streamdepth.sinks.robots.channels import Messages, Topic
 from streamdepth.sinks.robots.observation import RobotOptions
 from streamdepth.sinks.robots.publishing import PublishingSink, node_name
 from streamdepth.sinks.robots.ros_messages import RosMessages
-from streamdepth.types import Intrinsics
 
 _ROUTER = "tcp/localhost:7447"
 _CONNECT_MS = 5000

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from streamdepth.errors import StreamDepthError
+from streamdepth.core.errors import StreamDepthError
 from streamdepth.training.scenes.plan import SHARES
 
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.errors import MissingDependencyError
+from streamdepth.core.errors import MissingDependencyError
+from streamdepth.core.types import Image
 from streamdepth.training.scenes.photo import fog, photograph
 from streamdepth.training.scenes.plan import Job, plan, scene_rng, stem, view_rng
 from streamdepth.training.scenes.stage import Stage, View
 from streamdepth.training.scenes.store import Store
-from streamdepth.types import Image
 
 if TYPE_CHECKING:
     from streamdepth.training.scenes.blender import Renderer

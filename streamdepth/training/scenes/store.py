@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.errors import SinkOpenError, SinkWriteError
+from streamdepth.core.errors import SinkOpenError, SinkWriteError
 
 DEPTH_SCALE = 500
 INFINITY = 65535

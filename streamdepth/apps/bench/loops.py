@@ -1,0 +1,159 @@
+"""What one would write without streamdepth: one frame after the other, by OpenCV and torch or transformers."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional as F
+
+from streamdepth import factory
+from streamdepth.apps.bench.plan import Contender, LeftOutError, Turn
+from streamdepth.core.errors import SinkOpenError, SourceOpenError
+from streamdepth.core.types import Image
+from streamdepth.estimators.engines.torch_engine import as_outputs, pick_device
+from streamdepth.estimators.network import Network
+from streamdepth.estimators.onnx_file import is_exported
+
+_OVERLAY = 0.6
+
+
+class Loop(Contender):
+    """Reads a frame, estimates, colours, writes; then the next."""
+
+    def prepare(self) -> dict[str, Any]:
+        if is_exported(self.plan.settings.model):
+            raise LeftOutError("an exported model is not torch's")
+        began = time.perf_counter()
+        self.device = pick_device(self.plan.settings.device)
+        network = factory.make_network(self.plan.settings, random_weights=self.plan.random_weights)
+        self.load(network)
+        self._frames(1)
+        return {"first_frame_s": time.perf_counter() - began}
+
+    @abstractmethod
+    def load(self, network: Network) -> None:
+        """Takes the network over. Raises LeftOutError."""
+
+    @abstractmethod
+    def levels(self, frame: Image) -> Image:
+        """One BGR frame, (H, W, 3) -> (H, W) uint8, near is bright."""
+
+    def turn(self) -> list[Turn]:
+        began = time.perf_counter()
+        times = np.array(self._frames(self.plan.frames)) * 1e3
+        ms = (time.perf_counter() - began) / len(times) * 1e3
+        return [Turn(ms, len(times), {f"p{p}": float(np.percentile(times, p)) for p in (50, 95, 99)})]
+
+    def _frames(self, count: int) -> list[float]:
+        """Seconds of each frame, from before it is decoded until it is written."""
+        path = self.plan.folder / f"{self.name.split()[0]}.mp4"
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30, self.plan.size)
+        if not writer.isOpened():
+            raise SinkOpenError(f"OpenCV cannot write '{path}'")
+        times = []
+        try:
+            for began, frame in self._read(count):
+                colours = cv2.applyColorMap(self.levels(frame), cv2.COLORMAP_INFERNO)
+                writer.write(cv2.addWeighted(frame, 1 - _OVERLAY, colours, _OVERLAY, 0))
+                times.append(time.perf_counter() - began)
+        finally:
+            writer.release()
+        return times
+
+    def _read(self, count: int) -> Iterator[tuple[float, Image]]:
+        capture = cv2.VideoCapture(str(self.plan.clip))
+        try:
+            for index in range(count):
+                began = time.perf_counter()
+                is_read, frame = capture.read()
+                if not is_read:
+                    if not index:
+                        raise SourceOpenError(f"OpenCV cannot read '{self.plan.clip}'")
+                    return
+                if frame.shape[1::-1] != self.plan.size:
+                    raise LeftOutError(f"OpenCV reads frames of {frame.shape[1]}x{frame.shape[0]} px from this clip")
+                yield began, np.asarray(frame, np.uint8)
+        finally:
+            capture.release()
+
+
+class TorchLoop(Loop):
+    """Resize, float32 network, resize, normalise."""
+
+    name = "torch loop"
+
+    def load(self, network: Network) -> None:
+        width, height = self.plan.size
+        self._card = network.card.fixed(height, width)
+        self._input = self._card.input_size()
+        self._module = network.module.to(self.device).eval()
+        spec = self._card.spec
+        self._mean, self._std = np.array(spec.mean, np.float32), np.array(spec.std, np.float32)
+
+    @torch.inference_mode()
+    def levels(self, frame: Image) -> Image:
+        height, width = self._input
+        resized = cv2.resize(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), (width, height), interpolation=cv2.INTER_CUBIC)
+        normal = (resized.astype(np.float32) / 255 - self._mean) / self._std
+        pixels = torch.from_numpy(normal).permute(2, 0, 1)[None].to(self.device)
+        depth = as_outputs(self._module(pixels))[0]
+        full = F.interpolate(depth[:, None], frame.shape[:2], mode="bicubic", align_corners=False)
+        return _normalised(full[0, 0].cpu().numpy())
+
+
+def _normalised(depth: npt.NDArray[np.float32]) -> Image:
+    """From its least (0) to its greatest value (255)."""
+    low, high = float(depth.min()), float(depth.max())
+    return np.asarray((depth - low) * (255 / max(high - low, 1e-12)), np.uint8)
+
+
+class TransformersLoop(Loop):
+    """The depth-estimation pipeline of transformers, its own processing included."""
+
+    name = "transformers pipeline"
+
+    def load(self, network: Network) -> None:
+        import transformers
+
+        model = getattr(network.module, "model", None)
+        if model is None:
+            raise LeftOutError(f"{network.card.name} is no model of transformers")
+        transformers.logging.set_verbosity_error()
+        self._pipeline: Any = transformers.pipeline(
+            "depth-estimation", model=model.eval(), image_processor=_processor(network), device=self.device
+        )
+
+    def levels(self, frame: Image) -> Image:
+        from PIL.Image import fromarray
+
+        picture = fromarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
+        return np.asarray(self._pipeline(picture)["depth"], np.uint8)
+
+
+def _processor(network: Network) -> Any:
+    """transformers' own image processor, brought to the same input size."""
+    import transformers as t
+
+    model: Any = network.module.model
+    architecture, spec = model.config.model_type, network.card.spec
+    classes = {"dpt": t.DPTImageProcessor, "depth_anything": t.DPTImageProcessor, "zoedepth": t.ZoeDepthImageProcessor,
+               "depth_pro": t.DepthProImageProcessor, "glpn": t.GLPNImageProcessor}  # fmt: skip
+    if architecture not in classes:
+        raise LeftOutError(f"its pipeline does not take {architecture}")
+    if architecture == "glpn":
+        return t.GLPNImageProcessor()
+    normal = {"image_mean": list(spec.mean), "image_std": list(spec.std)}
+    if spec.size is None:
+        return classes[architecture](do_resize=False, do_pad=True, size_divisor=spec.pad_multiple, **normal)
+    size = {"height": spec.size[0], "width": spec.size[1]}
+    if architecture == "depth_pro":
+        return t.DepthProImageProcessor(size=size)
+    shape = {"keep_aspect_ratio": spec.keep_aspect, "ensure_multiple_of": spec.multiple}
+    return classes[architecture](size=size, **shape, **normal)

@@ -1,0 +1,74 @@
+"""One picture in, its depth out: as a picture, as points, as a mesh."""
+
+from __future__ import annotations
+
+from itertools import chain
+from pathlib import Path
+
+from PIL import Image
+
+from streamdepth.api import estimate_item, read_photo
+from streamdepth.config import Settings
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.types import DepthFrame
+from streamdepth.render.colors import check_look, render
+from streamdepth.render.upsampling import with_edges
+from streamdepth.sinks.geometry_files import SUFFIXES, Shape, check_model, words_about, write_model
+from streamdepth.sinks.images import DEPTH_PICTURES, check_picture, write_depth_picture
+from streamdepth.sinks.output import check_apart, check_output, complete_file
+
+LOOKS = (".jpg", ".jpeg", ".webp")
+"""Endings of pictures to look at; all others keep the depth itself."""
+
+
+def convert_picture(picture: str, settings: Settings) -> tuple[DepthFrame, list[str]]:
+    """Writes the depth of `picture` to the settings' `output`, `points` and `mesh`; returns it, and what a user
+    should know.
+
+    output: 16-bit PNG, EXR, NPZ, colours for .jpg and .webp, points for .ply and .pcd, a mesh for .glb and .obj.
+    Raises SourceError, EstimatorError, ConfigError or SinkError.
+    """
+    check_look(settings.style, settings.colormap, settings.video.alpha)
+    outputs = _outputs(settings)
+    check_apart((path for path, _ in outputs), [picture])
+    for path, shape in outputs:
+        check_output(path, overwrite=settings.overwrite)
+        if shape is not None:
+            check_model(path, shape)
+        elif path.suffix.lower() not in LOOKS:
+            check_picture(path)
+    pixels, camera = read_photo(picture, settings)
+    item = with_edges(estimate_item(pixels, settings, camera), settings.edges)
+    for path, shape in outputs:
+        if shape is not None:
+            write_model(path, item, shape, overwrite=settings.overwrite)
+        elif path.suffix.lower() in LOOKS:
+            _write_look(path, item, settings)
+        else:
+            facts = {"model": settings.model}
+            write_depth_picture(path, item.resized(), item.kind, overwrite=settings.overwrite, text=facts)
+    return item, words_about(item) if any(shape for _, shape in outputs) else []
+
+
+def _outputs(settings: Settings) -> list[tuple[Path, Shape | None]]:
+    """Each path with the shape to build; None for a picture of the depth."""
+    found: list[tuple[Path, Shape | None]] = []
+    if settings.output:
+        suffix = settings.output.suffix.lower()
+        allowed = dict.fromkeys([*DEPTH_PICTURES, *LOOKS, *chain.from_iterable(SUFFIXES.values())])
+        if suffix not in allowed:
+            raise ConfigError(f"cannot tell what to write from '{settings.output}'; use one of {' '.join(allowed)}")
+        shapes = [shape for shape, suffixes in SUFFIXES.items() if suffix in suffixes]
+        found.append((settings.output, shapes[0] if shapes else None))
+    if settings.points:
+        found.append((settings.points, "points"))
+    if settings.mesh:
+        found.append((settings.mesh, "mesh"))
+    return found
+
+
+def _write_look(output: Path, item: DepthFrame, settings: Settings) -> None:
+    video = settings.video
+    look = render(item, style=settings.style, colormap=settings.colormap, alpha=video.alpha, bar=video.legend)
+    with complete_file(output, overwrite=settings.overwrite) as temporary:
+        Image.fromarray(look).save(temporary, quality=92)

@@ -1,0 +1,1 @@
+"""Depth added to LeRobot data sets."""

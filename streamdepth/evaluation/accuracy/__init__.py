@@ -1,0 +1,1 @@
+"""How right depth is: errors against measured depth, tables and contact sheets."""

@@ -1,0 +1,1 @@
+"""How steady depth is over time, and what that steadiness costs."""

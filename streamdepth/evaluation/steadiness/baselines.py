@@ -1,0 +1,107 @@
+"""What others do against flicker, written from their formulas to compare with; and a noisier network.
+
+Each normalises depth to 0..1 before it is shown or stored, so depth comes out normalised; `range` is what it was
+normalised by, in the network's unit.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from streamdepth.core.interfaces import Stabilizer
+from streamdepth.core.types import DepthFrame, DepthMap
+
+Range = tuple[float, float]
+
+
+class PerFramePercentiles(Stabilizer):
+    """Each frame by its own 2nd and 98th percentile, as most depth tools do."""
+
+    def push(self, item: DepthFrame) -> Iterable[DepthFrame]:
+        low, high = np.nanpercentile(item.depth, (2, 98))
+        return [_normalised(item, (float(low), float(high)))]
+
+
+class LookAheadMinMax(Stabilizer):
+    """Moving average of the least and greatest depth of the next `ahead` frames, as in iw3: lo = k lo + (1 - k) min."""
+
+    is_late = True
+
+    def __init__(self, keep: float = 0.75, ahead: int = 30) -> None:
+        self.keep, self.ahead = keep, ahead
+        self.reset()
+
+    def reset(self) -> None:
+        self._waiting: deque[tuple[DepthFrame, Range]] = deque()
+        self._range: Range | None = None
+
+    def push(self, item: DepthFrame) -> Iterator[DepthFrame]:
+        self._waiting.append((item, (float(np.nanmin(item.depth)), float(np.nanmax(item.depth)))))
+        if len(self._waiting) > self.ahead:
+            yield self._next()
+
+    def flush(self) -> Iterator[DepthFrame]:
+        while self._waiting:
+            yield self._next()
+
+    def _next(self) -> DepthFrame:
+        window = min(low for _, (low, _) in self._waiting), max(high for _, (_, high) in self._waiting)
+        old, keep = self._range or window, self.keep
+        self._range = keep * old[0] + (1 - keep) * window[0], keep * old[1] + (1 - keep) * window[1]
+        return _normalised(self._waiting.popleft()[0], self._range)
+
+
+class PixelAverage(Stabilizer):
+    """Per-pixel moving average after each frame's normalisation, as in desktop2stereo: y = k y + (1 - k) x."""
+
+    def __init__(self, keep: float = 0.9) -> None:
+        self.keep = keep
+        self.reset()
+
+    def reset(self) -> None:
+        self._frames = PerFramePercentiles()
+        self._mean: DepthMap | None = None
+
+    def push(self, item: DepthFrame) -> Iterator[DepthFrame]:
+        for normalised in self._frames.push(item):
+            old = normalised.depth if self._mean is None else self._mean
+            self._mean = (self.keep * old + (1 - self.keep) * normalised.depth).astype(np.float32)
+            yield replace(normalised, depth=self._mean)
+
+
+BASELINES: dict[str, Callable[[], Stabilizer]] = {
+    "percentiles per frame": PerFramePercentiles,
+    "look-ahead min/max 0.75": LookAheadMinMax,
+    "moving average 0.9": PixelAverage,
+}
+"""Name in the table -> a fresh one."""
+
+
+class Jitter:
+    """Makes a network noisier, the same for the same seed: scale, shift, and blotches that change from frame to frame.
+
+    Standard deviations: 4 % of the scale, 3 % of the frame's range (shift), 2 % of it (blotches of about 4 px); each
+    times `amount`.
+    """
+
+    def __init__(self, seed: int = 0, *, amount: float = 1.0) -> None:
+        self.amount = amount
+        self._random = np.random.default_rng(seed)
+
+    def __call__(self, depth: DepthMap) -> DepthMap:
+        low, high = np.nanpercentile(depth, (2, 98))
+        blotches = cv2.GaussianBlur(self._random.normal(size=depth.shape), (0, 0), 1.5)
+        noise = self._random.normal(0, 0.03) + 0.02 * blotches / max(float(blotches.std()), 1e-12)
+        scale = 1 + self.amount * self._random.normal(0, 0.04)
+        return np.asarray(depth * scale + self.amount * (high - low) * noise, np.float32)
+
+
+def _normalised(item: DepthFrame, range: Range) -> DepthFrame:
+    low, high = range
+    depth = np.clip((item.depth - low) / max(high - low, 1e-12), 0, 1).astype(np.float32)
+    return replace(item, depth=depth, range=range)

@@ -1,0 +1,122 @@
+"""From settings to objects: the only folder that knows every class by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from streamdepth.config import Settings
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.interfaces import Estimator
+from streamdepth.core.states import StateChange
+from streamdepth.core.types import DepthFrame
+from streamdepth.factory.describe import describe
+from streamdepth.factory.load_control import keep_pace, make_pace, make_paced
+from streamdepth.factory.models import lazy_estimator, make_estimator, make_network, make_network_estimator
+from streamdepth.factory.naming import named, stems
+from streamdepth.factory.outputs import check_names, make_folder, make_recorders, make_sinks
+from streamdepth.factory.references import make_reference
+from streamdepth.factory.sources import is_file, is_picture, make_source
+from streamdepth.pipeline.pipeline import Pipeline, Stream
+from streamdepth.stabilizers import FlowCarrier, MotionTracker, make_stabilizer
+from streamdepth.utils.redact import redact
+
+__all__ = [
+    "describe",
+    "is_file",
+    "is_picture",
+    "lazy_estimator",
+    "make_estimator",
+    "make_folder",
+    "make_network",
+    "make_network_estimator",
+    "make_pipeline",
+    "make_recorders",
+    "make_sinks",
+    "make_source",
+    "pipeline",
+    "stems",
+]
+
+
+@contextmanager
+def pipeline(
+    settings: Settings,
+    on_written: Callable[[DepthFrame], None] = lambda _: None,
+    *,
+    estimator: Estimator | None = None,
+) -> Iterator[Pipeline]:
+    """A pipeline ready to run. Raises ConfigError for settings that do not fit.
+
+    estimator: used instead of the settings' model, and not closed at the end as that is.
+    """
+    if not settings.source:
+        raise ConfigError("no source was given; name a camera's number, a file, a folder or a URL")
+    if settings.cluster and estimator is None:
+        raise ConfigError("only the commands convert and run share their work on a cluster; leave cluster out")
+    check_names(settings)
+    streams = [_make_stream(address, name, settings) for address, name in named(settings)]
+
+    def load(wanted: Settings) -> Estimator:
+        return make_estimator(_suiting(streams, wanted))
+
+    pace = make_pace(settings, len(streams), loads_model=estimator is None)
+    own = make_paced(pace, settings, load) if pace else lazy_estimator(lambda: load(settings))
+
+    def written(item: DepthFrame) -> None:
+        on_written(item)
+        if pace:
+            keep_pace(pace, made, item)
+
+    try:
+        made = make_pipeline(streams, estimator or own, settings, on_written=written)
+        yield made
+    finally:
+        own.close()
+
+
+def make_pipeline(
+    streams: Sequence[Stream],
+    estimator: Estimator,
+    settings: Settings,
+    *,
+    on_written: Callable[[DepthFrame], None] = lambda _: None,
+    on_state: Callable[[Stream, StateChange], None] = lambda _stream, _change: None,
+) -> Pipeline:
+    """What runs these streams as the settings say."""
+    return Pipeline(
+        streams,
+        estimator,
+        batch=settings.batch,
+        max_frames=settings.max_frames,
+        max_seconds=settings.max_seconds,
+        allow_partial=settings.allow_partial,
+        refresh_hz=None if settings.refresh == "auto" else settings.refresh,
+        wait_for_sources=settings.wait_for_sources,
+        on_written=on_written,
+        on_state=on_state,
+    )
+
+
+def _suiting(streams: Sequence[Stream], settings: Settings) -> Settings:
+    """With `throughput` decided, once the sources are open: for live frames, and for one at a time, latency matters."""
+    if settings.throughput is not None:
+        return settings
+    is_free = not settings.refresh and not any(stream.is_timely for stream in streams)
+    return settings.model_copy(update={"throughput": is_free})
+
+
+def _make_stream(address: str, name: str | None, settings: Settings) -> Stream:
+    from streamdepth.render.colors import check_look
+
+    check_look(settings.style, settings.colormap, settings.video.alpha)
+    motion = MotionTracker()
+    stabilizer = make_stabilizer(settings.smooth, settings.range, make_reference(settings), motion)
+    carrier = FlowCarrier(motion=motion) if settings.refresh else None
+    source, sinks = make_source(address, settings), make_sinks(settings, name)
+    if settings.pace or settings.push:
+        from streamdepth.sources.paced import PacedSource
+
+        has_recorder = not all(sink.may_skip for sink in sinks)
+        source = PacedSource(source, may_drop=settings.pace or not has_recorder)
+    return Stream(source, stabilizer, sinks, carrier, redact(address))

@@ -1,0 +1,46 @@
+"""A stream in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from streamdepth.core.types import Intrinsics, StreamInfo
+
+
+def describe(info: StreamInfo) -> list[tuple[str, str]]:
+    """What `probe` prints of a stream: (name, value) lines."""
+    rows = [
+        ("name", info.name),
+        ("size", f"{info.width}x{info.height} px"),
+        ("frame rate", f"{float(info.fps):.3f} fps ({info.fps})" if info.fps else "unknown or variable"),
+        ("frames", str(info.frame_count) if info.frame_count else "unknown"),
+        ("time base", f"{info.time_base} s"),
+        ("live", "yes" if info.is_live else "no"),
+        ("camera", _camera_words(info.intrinsics)),
+    ]
+    if info.origin is not None:
+        rows += _tracks(info.origin)
+    return rows
+
+
+def _camera_words(camera: Intrinsics | None) -> str:
+    if camera is None:
+        return "unknown; --fov or --camera-info tells it"
+    lens = f", {camera.distortion_model}" if camera.distortion else ""
+    return f"fx {camera.fx:.1f}, fy {camera.fy:.1f}, cx {camera.cx:.1f}, cy {camera.cy:.1f} px{lens}"
+
+
+def _tracks(path: Path) -> list[tuple[str, str]]:
+    import av
+
+    from streamdepth.sinks.output import av_path
+
+    with av.open(av_path(path), metadata_errors="replace") as container:
+        rows = [("container", container.format.long_name)]
+        for track in container.streams:
+            context = track.codec_context
+            codec = context.name if context else "unknown"
+            if isinstance(context, av.VideoCodecContext):
+                codec += f", {context.pix_fmt}, {context.width}x{context.height}"
+            rows.append((f"track {track.index}", f"{track.type}: {codec}"))
+    return rows

@@ -1,0 +1,81 @@
+"""From settings to a model on an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streamdepth.config import Settings
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.interfaces import Estimator
+from streamdepth.estimators.hot_swap import SwitchedEstimator
+
+if TYPE_CHECKING:
+    from streamdepth.estimators.engines import EngineOptions
+    from streamdepth.estimators.network import Network
+    from streamdepth.estimators.network_estimator import NetworkEstimator
+
+
+def make_estimator(settings: Settings) -> Estimator:
+    """The built-in model, with its own or other weights, or any other, loaded. Raises ModelLoadError or ConfigError."""
+    from streamdepth.estimators.onnx_file import ExportedEstimator, is_exported
+
+    if is_exported(settings.model):
+        return ExportedEstimator(Path(settings.model).expanduser(), size=settings.size, **_engine_options(settings))
+    return make_network_estimator(make_network(settings), settings)
+
+
+def make_network(settings: Settings, *, random_weights: bool = False) -> Network:
+    """The network that `make_estimator` would run, to be exported, quantised or measured. Raises as that does.
+
+    random_weights: at full size without its weights, where the architecture is known.
+    """
+    from streamdepth.estimators.onnx_file import is_exported
+
+    if is_exported(settings.model):
+        raise ConfigError(f"'{settings.model}' was exported already; give the model that it was made from")
+    weights = Path(settings.model)
+    is_file = weights.suffix == ".safetensors" and not weights.is_dir()
+    if settings.model == "nano" or is_file:
+        from streamdepth.estimators.nano import nano
+
+        return nano(size=settings.size, weights=weights.expanduser() if is_file else None)
+    if random_weights:
+        from streamdepth.estimators.known import random_network
+
+        return random_network(settings.model, settings.size)
+    from streamdepth.estimators.huggingface import huggingface
+
+    return huggingface(
+        settings.model,
+        size=settings.size,
+        accept_license=settings.accept_license,
+        allow_pickle=settings.allow_pickle,
+    )
+
+
+def make_network_estimator(network: Network, settings: Settings) -> NetworkEstimator:
+    """`network` on the engine of the settings, which may change its weights in place. Raises ConfigError."""
+    from streamdepth.estimators.engines.choose import make_engine
+    from streamdepth.estimators.network_estimator import NetworkEstimator
+
+    options = _engine_options(settings)
+    return NetworkEstimator(network.card, make_engine(network.module, cache_name=network.cache_name, **options))
+
+
+def _engine_options(settings: Settings) -> EngineOptions:
+    return {
+        "engine": settings.engine,
+        "device": settings.device,
+        "precision": settings.precision,
+        "precision_limit": settings.precision_limit,
+        "compile": settings.compile,
+        "threads": settings.threads,
+        "for_throughput": bool(settings.throughput),
+    }
+
+
+def lazy_estimator(load: Callable[[], Estimator]) -> Estimator:
+    """Loads the model when it is first asked for, so that a wrong input is known before a slow model is loaded."""
+    return SwitchedEstimator(lambda: None, lambda _: load())

@@ -1,0 +1,84 @@
+"""From settings to what is known of the camera and of distances: the part of `build` that tells metres."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from streamdepth.config import Settings
+from streamdepth.core.errors import ConfigError
+from streamdepth.geometry.camera import CameraChoice
+from streamdepth.stabilizers import Reference
+from streamdepth.utils.numbering import any_numbered, is_numbered, numbered
+
+
+def make_camera(settings: Settings) -> CameraChoice:
+    """What the settings say of the camera. Raises ConfigError when they say it twice."""
+    file = settings.camera_info
+    return CameraChoice(file, settings.fov, settings.fx, settings.fy, settings.cx, settings.cy)
+
+
+def make_reference(settings: Settings) -> Reference | None:
+    """What tells metres, where the settings name it. Raises ConfigError, also when they name two."""
+    makers: dict[str, tuple[object, Callable[[], Reference]]] = {
+        "--anchor": (settings.anchor, lambda: _anchors(settings.anchor)),
+        "--camera-height": (settings.camera_height, lambda: _floor(settings)),
+        "--board": (settings.board, lambda: _board(settings.board or "")),
+        "--sparse": (settings.sparse, lambda: _sparse(settings)),
+    }
+    given = {name: make for name, (value, make) in makers.items() if value}
+    if len(given) > 1:
+        raise ConfigError(f"metres come from one of {', '.join(makers)}, not from {' and '.join(given)}")
+    if settings.camera_pitch is not None and "--camera-height" not in given:
+        raise ConfigError("--camera-pitch goes with --camera-height, the height over the floor")
+    return next(iter(given.values()))() if given else None
+
+
+def _anchors(texts: Sequence[str]) -> Reference:
+    from streamdepth.geometry.metric_fit import length_m
+    from streamdepth.stabilizers.metric import Points
+
+    known = []
+    for text in texts:
+        match = re.fullmatch(r"\s*([\d.]+)\s*,\s*([\d.]+)\s*=(.*)", text)
+        try:
+            known.append([float(match[1]), float(match[2]), length_m(match[3])] if match else [])
+        except ValueError:
+            known.append([])
+        if not known[-1]:
+            raise ConfigError(f"'{text}' is no anchor; write x,y=1.35m with px of the picture, such as 320,200=1.35m")
+    return Points(np.array(known))
+
+
+def _floor(settings: Settings) -> Reference:
+    from streamdepth.geometry.metric_fit import length_m
+    from streamdepth.stabilizers.metric import FloorBelow
+
+    return FloorBelow(length_m(settings.camera_height or ""), settings.camera_pitch)
+
+
+def _board(text: str) -> Reference:
+    from streamdepth.geometry.boards import Board
+    from streamdepth.stabilizers.metric import BoardInView
+
+    return BoardInView(Board.parse(text))
+
+
+def _sparse(settings: Settings) -> Reference:
+    from streamdepth.sources.images import read_depth_png
+    from streamdepth.stabilizers.metric import Points, SparseDepth, known_of
+
+    pattern, scale = str(settings.sparse), settings.sparse_scale
+    if is_numbered(pattern):
+        if not any_numbered(pattern):
+            raise ConfigError(
+                f"there is no sparse depth '{pattern}'; %06d stands for 000000, 000001 and so on, %04d for 0000"
+            )
+        return SparseDepth(lambda index: read_depth_png(Path(numbered(pattern, index)), scale))
+    depth = read_depth_png(Path(pattern), scale)
+    if depth is None:
+        raise ConfigError(f"there is no sparse depth '{pattern}'; give a 16-bit PNG, of a video %06d.png")
+    return Points(known_of(depth, depth.shape), f"'{pattern}'", size=depth.shape[::-1])

@@ -1,0 +1,76 @@
+"""From settings to what robots get: the part of `build` that knows recordings and transports for robots."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streamdepth.config import Settings
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.interfaces import Sink
+from streamdepth.factory.naming import ros_name
+
+if TYPE_CHECKING:
+    from streamdepth.sinks.robots.observation import RobotOptions
+
+ROBOT_FILES = (".mcap", ".rrd")
+"""How the names of recordings for robots end."""
+
+
+def make_robot_file(path: Path, settings: Settings, name: str | None = None) -> Sink:
+    """A recording. `name`: of the stream, when there are several."""
+    options = robot_options(settings, name)
+    if path.suffix.lower() == ".rrd":
+        from streamdepth.sinks.robots.rerun import RerunFileSink
+
+        return RerunFileSink(path, options=options, overwrite=settings.overwrite)
+    from streamdepth.sinks.robots.mcap import McapSink
+
+    return McapSink(path, schemas=settings.robot.schemas, options=options, overwrite=settings.overwrite)
+
+
+def make_publisher(target: str, settings: Settings, name: str | None = None) -> Sink:
+    """What sends depth to `target`. Raises ConfigError when there is no such."""
+    options = robot_options(settings, name)
+    kind, _, address = target.partition(":")
+    if kind == "rerun":
+        from streamdepth.sinks.robots.rerun import RerunViewerSink
+
+        return RerunViewerSink(address or None, options=options)
+    if kind == "foxglove":
+        from streamdepth.sinks.robots.foxglove import FoxgloveSink
+
+        return FoxgloveSink(address or None, options=options)
+    if kind == "zenoh":
+        from streamdepth.sinks.robots.zenoh import ZenohSink
+
+        return ZenohSink(address or None, options=options)
+    if target == "ros":
+        from streamdepth.sinks.robots.ros import RosSink
+
+        return RosSink(options=options)
+    raise ConfigError(
+        f"cannot publish to '{target}'; use rerun, foxglove, zenoh or ros, with an address as rerun:HOST:PORT, "
+        "foxglove:HOST:PORT and zenoh:tcp/HOST:PORT"
+    )
+
+
+def robot_options(settings: Settings, name: str | None = None) -> RobotOptions:
+    """`name`: of the stream, when there are several; a part of its namespace and of the camera's frame then."""
+    from streamdepth.geometry.obstacles import Band
+    from streamdepth.sinks.robots.observation import RobotOptions
+
+    robot = settings.robot
+    pitch = robot.pitch if robot.pitch is not None else settings.camera_pitch or 0.0
+    suffix = "" if name is None else f"_{ros_name(name)}"
+    return RobotOptions(
+        namespace=robot.namespace + suffix,
+        frame_id=robot.frame_id and robot.frame_id + suffix,
+        encoding=robot.encoding,
+        points=robot.points,
+        scan=robot.scan,
+        floor=robot.floor,
+        band=Band(*robot.band, pitch, robot.range),
+        sectors=robot.sectors,
+        drop_flying=settings.drop_flying,
+    )

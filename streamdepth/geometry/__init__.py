@@ -1,0 +1,1 @@
+"""Cameras, points, planes and distances, computed from depth by pure functions."""

@@ -1,0 +1,1 @@
+"""Pictures made of depth, by pure functions without files and windows."""

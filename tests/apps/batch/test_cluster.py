@@ -1,0 +1,222 @@
+"""The same work on a real Ray cluster of two processes: equal to the bit, also where one of them is killed."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.compare import compare_streams
+from helpers.media import write_video
+from helpers.waiting import wait_until
+from test_readme import OURS
+
+import streamdepth
+from streamdepth import config
+from streamdepth.apps.batch.cluster import Place, import_ray
+from streamdepth.apps.batch.host import Host
+from streamdepth.apps.batch.hosts import Call, Hosts
+from streamdepth.apps.batch.manifest import FILE_NAME
+from streamdepth.apps.batch.spread import SpreadEstimator
+from streamdepth.config import Settings
+from streamdepth.core import errors
+from streamdepth.core.types import DepthKind, Frame, ModelInfo
+from streamdepth.testing import SyntheticSource
+
+pytestmark = pytest.mark.slow
+
+pytest.importorskip("ray")
+FLAGS = ("--size", 64, "--batch", 2, "--quiet")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    """The address of a cluster with two cores, which this process has joined."""
+    ray = import_ray()
+    context = ray.init(
+        num_cpus=2, include_dashboard=False, object_store_memory=100 * 2**20, log_to_driver=False, logging_level="ERROR"
+    )
+    yield context.address_info["gcs_address"]
+    ray.shutdown()
+
+
+@pytest.fixture
+def videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A long file of three shots with sound, and two short ones."""
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    scene = SyntheticSource(45, 96, 64, shot_frames=15)
+    write_video(Path("in/long.mp4"), images=[scene.image_at(i) for i in range(45)], audio_offset_seconds=0.1)
+    for name, count in (("a", 12), ("b", 60)):
+        write_video(Path(f"in/{name}.mp4"), count=count)
+    return tmp_path / "in"
+
+
+def _facts(folder: Path) -> dict[str, tuple[list[bytes], dict[str, Any]]]:
+    """Of each depth video its maps and what is told of it."""
+    found = {}
+    for path in sorted(folder.rglob("*.mkv")):
+        video = streamdepth.DepthVideo(path)
+        found[path.name] = [depth.tobytes() for depth in video], video.metadata
+    return found
+
+
+@pytest.fixture
+def killed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The processes of hosts that were killed: one while it computes frames, one while it converts a file."""
+    found: list[int] = []
+    ask = Hosts.ask
+
+    def ask_and_kill(self: Hosts, method: str, *arguments: Any) -> Call:
+        call = ask(self, method, *arguments)
+        if method == ("estimate", "convert", None)[len(found)]:
+            if method == "convert":
+                wait_until(lambda: self.shares([call]) > [0.1])
+            found.append(import_ray().get(call.host.actor.process.options(concurrency_group="beside").remote()))
+            os.kill(found[-1], signal.SIGKILL)
+        return call
+
+    monkeypatch.setattr(Hosts, "ask", ask_and_kill)
+    return found
+
+
+def test_depth_is_that_of_one_machine_though_workers_are_killed(cli, cluster: str, videos: Path, killed) -> None:
+    assert cli("convert", "in/a.mp4", "--depth-out", "a.mkv", *FLAGS).code == 0  # the precision is judged once
+    assert cli("convert", "in/*", "--depth-out", "one", "-o", "one", *FLAGS).code == 0
+    done = cli("convert", "in/*", "--depth-out", "many", "-o", "many", "--cluster", cluster, *FLAGS)
+    assert done.code == 0, done.err
+    assert len(set(killed)) == 2
+    one, many = _facts(Path("one")), _facts(Path("many"))
+    assert one.keys() == many.keys() == {"a.mkv", "b.mkv", "long.mkv"}
+    assert len(one["long.mkv"][1]["cuts"]) == 2
+    assert one == many
+    for name in ("a", "b", "long"):  # to the frame, not to the bit: x264 takes the number of cores into account
+        pair = compare_streams(Path(f"one/{name}.mp4"), Path(f"many/{name}.mp4"))
+        assert pair.pts_equal
+        assert [t.payloads for t in pair.source.tracks] == [t.payloads for t in pair.output.tracks]
+    assert not list(Path("many").glob(".*part*"))
+
+
+def test_a_killed_driver_goes_on_where_it_was(cli, cluster: str, videos: Path) -> None:
+    command = ["convert", "in/[a-d].mp4", "-o", "out", "--cluster", cluster, *map(str, FLAGS)]
+    for name in ("c", "d"):
+        write_video(videos / f"{name}.mp4", count=500)
+    process = subprocess.Popen([sys.executable, "-m", "streamdepth", *command])
+    rows = Path("out") / FILE_NAME
+    wait_until(lambda: rows.is_file() and rows.read_text().count('"begun"') >= 2)
+    process.kill()
+    process.wait(timeout=60)
+    for name in ("c", "d"):
+        write_video(videos / f"{name}.mp4", count=5)
+    done = cli(*command)
+    assert done.code == 0, done.err
+    assert rows.read_text().count('"done"') >= 4
+    assert {p.name for p in Path("out").glob("*.mp4")} == {"a.mp4", "b.mp4", "c.mp4", "d.mp4"}
+    assert not list(Path("out").glob(".*part*"))
+
+
+def _begin(monkeypatch: pytest.MonkeyPatch, fails: Callable[[int], None]) -> Hosts:
+    """Hosts without a model that call `fails` with the number of their place when they begin."""
+
+    class Light(Host):
+        def __init__(self, settings: Settings, place: Place, folder: str) -> None:
+            self._place = place
+
+        def judge(self, source: str) -> tuple[ModelInfo, dict[str, Any]]:
+            return self.load({}), {}
+
+        def load(self, changes: dict[str, Any]) -> ModelInfo:
+            fails(self._place.number)
+            return ModelInfo("light", DepthKind.RELATIVE)
+
+        def looks_at(self, width: int, height: int) -> tuple[int, int]:
+            return width, height
+
+    monkeypatch.setattr("streamdepth.apps.batch.hosts.Host", Light)
+    return Hosts(config.make({"threads": 1}), "in.mp4")
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("broken", [0, 1])
+def test_a_worker_that_cannot_load_the_model_is_left_out(broken: int, monkeypatch) -> None:
+    def fails(number: int) -> None:
+        if number == broken:
+            raise errors.ModelLoadError("no such weights on this machine")
+
+    hosts = _begin(monkeypatch, fails)
+    try:
+        wait_until(lambda: (hosts.free, len(hosts)) == (1, 1))
+        assert hosts.answer(hosts.ask("looks_at", 4, 3)) == (4, 3)
+    finally:
+        hosts.close()
+    with pytest.raises(errors.ModelLoadError, match="no such weights"):
+        SpreadEstimator(hosts, 2).estimate(list(_frames(2)))
+
+
+@pytest.mark.usefixtures("cluster")
+def test_where_no_worker_can_begin_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(number: int) -> None:
+        raise MemoryError("8 GB")
+
+    with pytest.raises(errors.InferenceError, match="MemoryError: 8 GB"):
+        _begin(monkeypatch, fails)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_worker_that_is_lost_while_it_begins_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(number: int) -> None:
+        mark = tmp_path / str(number)
+        if not mark.exists():
+            mark.touch()
+            os._exit(1)
+
+    hosts = _begin(monkeypatch, fails)
+    try:
+        wait_until(lambda: hosts.free == 2)
+    finally:
+        hosts.close()
+
+
+def _frames(count: int) -> Iterator[Frame]:
+    source = SyntheticSource(count)
+    source.open()
+    return iter(source.read, None)
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("command", [c for c in OURS if "--cluster" in c])
+def test_command_of_readme(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("videos").mkdir()
+    write_video(Path("videos/clip.mp4"), count=3)
+    done = cli(*shlex.split(command)[1:])
+    assert done.code == 0, done.err
+    assert Path("out/clip.mp4").exists()
+
+
+def test_a_cluster_that_is_not_there_is_named(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ray:
+        def is_initialized(self) -> bool:
+            return False
+
+        def init(self, address: str, **_: object) -> None:
+            raise ConnectionError("no answer")
+
+        def shutdown(self) -> None: ...
+
+    monkeypatch.setattr("streamdepth.apps.batch.cluster.import_ray", Ray)
+    done = cli("convert", "in.mp4", "-o", tmp_path / "out.mp4", "--cluster", "10.0.0.1:6379")
+    assert done.code == 2
+    assert "no Ray cluster answers at '10.0.0.1:6379'" in done.err
+
+
+def test_errors_pass_between_processes() -> None:
+    error = errors.MissingDependencyError("ray", "cluster", "--cluster")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)

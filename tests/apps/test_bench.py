@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import json
+import multiprocessing
+import threading
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from helpers.media import write_video
+from helpers.models import make_model
+from torch import nn
+
+from streamdepth.apps.bench import report, roofline
+from streamdepth.apps.bench.clip import first_size, make_clip
+from streamdepth.apps.bench.machine import machine, peak_mb, versions
+from streamdepth.apps.bench.plan import LeftOutError, Plan, Turn
+from streamdepth.apps.bench.workers import CONTENDERS, Worker, make_contender, serve
+from streamdepth.config import Settings
+from streamdepth.core.errors import EstimatorError, ModelLoadError, SourceOpenError
+from streamdepth.estimators import catalog
+from streamdepth.estimators.known import published
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With a tiny model and a tiny clip."""
+    folder = tmp_path_factory.mktemp("bench")
+    make_model("depth_anything", folder / "model")
+    make_clip(folder / "clip.mp4", 6, (128, 96))
+    return folder
+
+
+def _plan(folder: Path, **changes: Any) -> Plan:
+    settings = Settings(**{"model": str(folder / "model"), "engine": "torch", "device": "cpu"} | changes)
+    return Plan(settings, folder / "clip.mp4", (128, 96), 4, folder)
+
+
+@pytest.mark.parametrize("name", CONTENDERS)
+def test_every_contender_does_its_turns(folder: Path, name: str) -> None:
+    contender = make_contender(name, _plan(folder))
+    facts = contender.prepare()
+    assert facts["first_frame_s"] > 0
+    turns = contender.turn()
+    contender.close()
+    assert len(turns) == len(contender.names)
+    for turn in turns:
+        assert turn.ms > 0
+        assert turn.frames == 4
+    assert set(turns[-1].latency_ms) == {"p50", "p95", "p99"}
+    written = folder / f"{name.split()[0]}.mp4"
+    assert first_size(written) == (128, 96)
+
+
+def test_the_loops_see_what_the_pipeline_sees(folder: Path) -> None:
+    """The same network at the same size, so that speed is compared and nothing else."""
+    plan = _plan(folder)
+    ours = make_contender(CONTENDERS[0], plan)
+    size = ours.prepare()["input"]
+    shapes = []
+    for name in CONTENDERS[1:]:
+        loop: Any = make_contender(name, plan)
+        loop.prepare()
+        network: nn.Module = loop._module.model if name == "torch loop" else loop._pipeline.model
+        network.register_forward_pre_hook(
+            lambda _module, _args, kwargs: shapes.append(list(kwargs["pixel_values"].shape[-2:])), with_kwargs=True
+        )
+        loop.turn()
+    ours.close()
+    assert shapes == [size] * 8
+
+
+def test_nano_is_no_model_of_transformers(folder: Path) -> None:
+    with pytest.raises(LeftOutError, match="no model of transformers"):
+        make_contender("transformers pipeline", _plan(folder, model="nano", size=64)).prepare()
+
+
+@pytest.mark.parametrize(("model", "kind"), [("nano", "left out"), ("nowhere/none", "failed")])
+def test_a_worker_tells_why_it_is_not_there(folder: Path, model: str, kind: str) -> None:
+    here, there = multiprocessing.Pipe()
+    plan = _plan(folder, model=model, size=64)
+    thread = threading.Thread(target=serve, args=(there, "transformers pipeline", plan))
+    thread.start()
+    assert here.recv()[0] == kind
+    thread.join(30)
+
+
+def test_products_of_matrices_are_counted() -> None:
+    convolution = nn.Conv2d(3, 8, 3, padding=1, bias=False)
+    assert roofline.flops(convolution, torch.zeros(1, 3, 10, 20)) == 2 * 3 * 8 * 9 * 200
+    tokens = torch.zeros(1, 5, 16)
+
+    class Attends(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return nn.functional.scaled_dot_product_attention(x, x, x)
+
+    assert roofline.flops(Attends(), tokens) == 2 * 2 * 5 * 5 * 16
+    assert roofline.matrix_flops_per_second(torch.device("cpu"), "float32") > 1e8
+
+
+def _worker(*names: str, left_out: str | None = None, peak_mb: float | None = None, **more: Any) -> Any:
+    return SimpleNamespace(
+        name=names[-1], names=list(names), left_out=left_out, peak_mb=peak_mb, **{"facts": {}} | more
+    )
+
+
+def test_medians_ratios_and_the_roofline() -> None:
+    known = {
+        "model": "m",
+        "input": [2, 3],
+        "engine": "e",
+        "device": "cpu",
+        "precision": "p",
+        "reason": "r",
+        "gflops": 2.0,
+    }
+    ours = _worker("network alone", "streamdepth", peak_mb=300.4, facts={"first_frame_s": 1.234, **known})
+    loop = _worker("torch loop", facts={"first_frame_s": 2.0})
+    absent = _worker("transformers pipeline", left_out="because")
+    rounds = [
+        {
+            "network alone": Turn(ms, 4, more={"matrix_gflops_per_s": 1000.0}),
+            "streamdepth": Turn(2 * ms, 4, {"p50": ms, "p95": ms, "p99": ms}),
+            "torch loop": Turn(8 * ms, 4),
+        }
+        for ms in (10.0, 1000.0, 20.0)  # the machine was busy in the second round
+    ]
+    plan = Plan(Settings(), Path("clip.mp4"), (64, 48), 4, Path())
+    found = report.facts(plan, [ours, loop, absent], rounds)
+    assert found["measured"]["streamdepth"]["ms"] == 40
+    assert found["measured"]["streamdepth"]["peak_mb"] == 300
+    assert found["ratios"] == {"network alone": 0.5, "torch loop": 4.0}
+    assert found["roofline"]["reached_gflops_per_s"] == 100
+    assert found["roofline"]["fraction"] == 0.1
+    assert json.loads(json.dumps(found)) == found
+    table = report.table(found)
+    assert table.row_count == 4
+    assert "left out: because" in list(table.columns[1].cells)
+    assert any("roofline" in line for line in report.notes(found))
+
+
+def test_facts_of_the_machine() -> None:
+    assert machine()["cores"] >= 1
+    assert {"python", "torch", "streamdepth"} <= set(versions())
+    peak = peak_mb()
+    assert peak is None or peak > 10
+
+
+def test_a_clip_that_is_none_is_said(tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_text("nothing")
+    with pytest.raises(SourceOpenError, match=r"clip\.mp4"):
+        first_size(tmp_path / "clip.mp4")
+
+
+def test_a_clip_that_lies_on_its_side_is_compared_upright(folder: Path, tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "phone.mp4", rotation=90, count=3)
+    assert first_size(clip) == (48, 64)
+    plan = replace(_plan(folder, model="nano", size=64), clip=clip, size=first_size(clip), folder=tmp_path)
+    loop = make_contender("torch loop", plan)
+    loop.prepare()
+    assert loop.turn()[0].frames == 3
+    assert first_size(tmp_path / "torch.mp4") == (48, 64)
+
+
+def test_pixels_that_opencv_leaves_as_they_are_leave_it_out(folder: Path, tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "wide.mp4", aspect=Fraction(2), count=3)
+    plan = replace(_plan(folder, model="nano", size=64), clip=clip, size=first_size(clip), folder=tmp_path)
+    with pytest.raises(LeftOutError, match="64x48"):
+        make_contender("torch loop", plan).prepare()
+
+
+def test_a_worker_that_was_killed_between_turns_is_named(folder: Path) -> None:
+    worker = Worker("transformers pipeline", _plan(folder, model="nano", size=64))
+    try:
+        worker.kill()
+        for ask in (worker.prepare, worker.turn):
+            with pytest.raises(EstimatorError, match="enough memory"):
+                ask()
+    finally:
+        worker.end()
+
+
+@pytest.mark.parametrize(
+    ("name", "millions"),
+    [
+        ("depth-anything-v2-small", 24.8),
+        ("depth-anything-v2-base", 97.5),
+        ("depth-anything-v2-large", 335.3),
+        ("dpt-large", 343),
+        ("dpt-hybrid-midas", 123),
+        ("midas-beit-large-512", 345),
+        ("midas-swinv2-tiny-256", 42),
+        ("glpn-nyu", 61.2),
+        ("depth-pro", 952),
+    ],
+)
+def test_published_architectures(name: str, millions: float) -> None:
+    """They have about as many parameters as their pages say; none of them needs memory here."""
+    from transformers import AutoModelForDepthEstimation
+
+    config, _ = published(catalog.CATALOG[name])
+    with torch.device("meta"):
+        network = AutoModelForDepthEstimation.from_config(config)
+    assert sum(p.numel() for p in network.parameters()) / 1e6 == pytest.approx(millions, rel=0.03)
+
+
+def test_every_model_but_one_is_known_without_its_files() -> None:
+    unknown = []
+    for entry in catalog.CATALOG.values():
+        try:
+            if entry.hub_id:
+                published(entry)
+        except ModelLoadError as error:
+            unknown.append(str(error))
+    assert len(unknown) == 1
+    assert "'tipsv2-base' is not known here; give a folder with its config.json" in unknown[0]
+
+
+def test_the_verb(cli, folder: Path, tmp_path: Path) -> None:
+    """In a process of its own, as a user starts it."""
+    arguments = (folder / "clip.mp4", "--model", folder / "model", "--engine", "torch", "--device", "cpu")
+    done = cli("bench", *arguments, "--frames", 4, "--rounds", 2, "--alone", "--json", tmp_path / "b.json")
+    assert done.code == 0, done.err
+    found = json.loads((tmp_path / "b.json").read_text())
+    assert list(found["measured"]) == ["network alone", "streamdepth"]
+    assert all(len(row["ms_of_rounds"]) == 2 for row in found["measured"].values())
+    assert found["roofline"]["fraction"] > 0
+    assert "times as slow" in done.out
+    assert "roofline:" in done.out
+
+
+def test_a_mistake_in_another_process_is_one_line(cli, folder: Path) -> None:
+    done = cli("bench", folder / "clip.mp4", "--model", "nowhere/none", "--alone")
+    assert (done.code, len(done.err.splitlines())) == (4, 1), done.err
+    assert "nowhere/none" in done.err

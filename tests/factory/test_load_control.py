@@ -1,0 +1,176 @@
+"""Live streams keep a target: less is done at once when it is missed, more after a calm time, and it settles."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from streamdepth import config, factory
+from streamdepth.core.errors import ConfigError, ModelLoadError
+from streamdepth.factory.load_control import Effort, Pace, efforts, make_pace
+from streamdepth.testing import ConstantEstimator
+
+
+class Machine:
+    """A live stream of 30 frames a second on a model that takes `cost` seconds at its usual size."""
+
+    def __init__(self, pace: Pace, cost: float, camera_fps: float = 30.0) -> None:
+        self.pace, self.cost, self.camera_fps = pace, cost, camera_fps
+        self.now = self.busy = 0.0
+        self.said: list[str] = []
+        self.efforts: list[Effort] = [pace.effort]
+
+    def run(self, seconds: float) -> None:
+        end = self.now + seconds
+        while self.now < end:
+            each = self.cost * self.pace.effort.share**2
+            self.busy += each
+            self.now += max(each, 1 / self.camera_fps)
+            told = self.pace.written(self.now, each + 0.005, int(self.now * self.camera_fps), self.busy)
+            if told:
+                self.said.append(told)
+                self.efforts.append(self.pace.effort)
+
+
+def test_what_is_fast_enough_stays_as_it_is() -> None:
+    machine = Machine(Pace(efforts(None, carries=False), target_fps=30, max_latency_seconds=0.1), cost=0.02)
+    machine.run(60)
+    assert machine.said == []
+
+
+def test_a_slow_model_gets_a_smaller_input_until_the_target_is_met_and_says_so() -> None:
+    machine = Machine(Pace(efforts(None, carries=False), target_fps=25), cost=0.06)
+    machine.run(20)
+    assert machine.cost * machine.pace.effort.share**2 <= 1 / 25
+    assert machine.said[0] == "16.7 of 25.0 frames a second: the model gets an input of 85% of its size"
+
+
+def test_the_age_of_frames_counts_too() -> None:
+    machine = Machine(Pace(efforts(None, carries=False), max_latency_seconds=0.02), cost=0.03)
+    machine.run(20)
+    assert machine.cost * machine.pace.effort.share**2 + 0.005 <= 0.02
+    assert "frames are 35 ms old" in machine.said[0]
+
+
+def test_it_settles_instead_of_swinging() -> None:
+    """At 70 % all is easy, at 85 % it is too slow: more is tried ever more seldom."""
+    machine = Machine(Pace(efforts(None, carries=False), max_latency_seconds=0.025), cost=0.029)
+    machine.run(600)
+    late = len(machine.said)
+    machine.run(600)
+    assert len(machine.said) - late <= 2 * 600 / 96 + 2
+    assert late < 30
+
+
+def test_it_does_more_again_when_the_machine_is_free() -> None:
+    machine = Machine(Pace(efforts(None, carries=False), target_fps=25), cost=0.1)
+    machine.run(30)
+    assert machine.pace.effort.share < 1
+    machine.cost = 0.005
+    machine.run(300)
+    assert machine.pace.effort.share == 1
+
+
+def test_a_slow_camera_is_not_taken_for_a_slow_model() -> None:
+    machine = Machine(Pace(efforts(None, carries=False), target_fps=30), cost=0.02, camera_fps=10)
+    machine.run(30)
+    assert machine.said == []
+
+
+def test_where_depth_is_carried_the_model_runs_less_often_at_last() -> None:
+    assert [e.hz for e in efforts(8, carries=True)][-3:] == [8, 4, 2]
+    assert [e.hz for e in efforts(None, carries=True)][-3:] == [None, 10, 5]
+    assert all(e.hz is None for e in efforts(None, carries=False))
+    machine = Machine(Pace(efforts(8, carries=True), target_fps=30), cost=10.0)
+    machine.run(200)
+    assert machine.pace.effort == Effort(0.5, 2)
+    assert machine.said[-1].endswith("an input of 50% of its size, 2 times a second")
+
+
+def run_too_old(folder: Path, monkeypatch: pytest.MonkeyPatch, is_enough: Callable[[], bool]) -> None:
+    """A live stream that no model is fast enough for, judged ten times a second."""
+    monkeypatch.setattr("streamdepth.factory.load_control.WINDOW_SECONDS", 0.1)
+    settings = config.make(
+        {
+            "source": "lavfi:testsrc2=size=64x48:rate=30",
+            "output": folder / "out.mp4",
+            "pace": True,
+            "size": 100,
+            "max_latency_ms": 0.001,
+            "max_seconds": 120,
+        }
+    )
+    with factory.pipeline(settings, lambda _: pipeline.stop() if is_enough() else None) as pipeline:
+        pipeline.run()
+
+
+@pytest.mark.slow
+def test_a_live_stream_switches_its_model(tmp_path, monkeypatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Too old for any model: all sizes are tried, and each is loaded beside the one at work."""
+    sizes = []
+
+    def make(settings: config.Settings) -> ConstantEstimator:
+        sizes.append(settings.size)
+        return ConstantEstimator()
+
+    monkeypatch.setattr(factory, "make_estimator", make)
+    with caplog.at_level(logging.WARNING):
+        run_too_old(tmp_path, monkeypatch, lambda: sizes[-1] == 50)
+    assert sizes == [100, 85, 70, 60, 50]
+    assert "the model gets an input of 50% of its size" in caplog.text
+
+
+def test_a_size_that_cannot_be_had_is_not_asked_for_again() -> None:
+    pace = Pace(efforts(None, carries=True), target_fps=30)
+    machine = Machine(pace, cost=10.0)
+    machine.run(40)
+    assert pace.effort.share < 1
+    for share in (0.5, 0.85, 1.0):
+        pace.rule_out(share)
+        pace.rule_out(share)
+    machine.run(200)
+    assert pace.effort == Effort(0.6, 5)
+    machine.cost = 0.001
+    machine.run(2000)
+    assert pace.effort == Effort(0.7)
+    pace.rule_out(0.6)
+    pace.rule_out(0.7)
+    assert pace.effort == Effort(0.7)
+
+
+def test_each_size_that_fails_is_loaded_once_and_said_once(
+    tmp_path, monkeypatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    sizes = []
+
+    def make(settings: config.Settings) -> ConstantEstimator:
+        sizes.append(settings.size)
+        if settings.size != 100:
+            raise ModelLoadError("one size on purpose")
+        return ConstantEstimator()
+
+    monkeypatch.setattr(factory, "make_estimator", make)
+    since = itertools.count()
+    with caplog.at_level(logging.WARNING):
+        run_too_old(tmp_path, monkeypatch, lambda: caplog.text.count("on purpose") == 4 and next(since) == 15)
+    assert sizes == [100, 85, 70, 60, 50]
+    assert caplog.text.count("one size on purpose") == 4
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [({"model": "some/model.onnx"}, "was made for one size"), ({"cluster": "auto"}, "on a cluster its input keeps")],
+)
+def test_a_target_for_a_model_of_one_size_needs_depth_that_is_carried(settings: dict[str, str], why: str) -> None:
+    wanted = {"source": "0", "target_fps": 20, **settings}
+    with pytest.raises(ConfigError, match=why):
+        make_pace(config.make(wanted), 1)
+    pace = make_pace(config.make({**wanted, "refresh": "auto"}), 1)
+    machine = Machine(pace, cost=10.0)
+    machine.run(200)
+    assert machine.pace.effort == Effort(1.0, 5)
+    assert machine.said[0].endswith("the model gets an input of 100% of its size, 10 times a second")

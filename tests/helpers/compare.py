@@ -1,0 +1,100 @@
+"""What two files have in common: the times of their pictures, and the bytes and times of their other tracks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from streamdepth.sinks.output import av_path
+from streamdepth.utils.containers import main_video
+
+
+@dataclass
+class Track:
+    """One track besides the video."""
+
+    kind: str
+    codec: str
+    language: str | None
+    payloads: list[bytes]
+    times: list[Fraction]
+    """Seconds, one per packet."""
+
+
+@dataclass
+class Contents:
+    """What is in one file."""
+
+    times: list[Fraction]
+    """Seconds, one per decoded frame, in the order they are shown."""
+    size: tuple[int, int]
+    tracks: list[Track]
+    tick: Fraction
+    """Seconds per tick of the video's clock."""
+
+
+@dataclass
+class Comparison:
+    """A source and what was made of it."""
+
+    source: Contents
+    output: Contents
+
+    @property
+    def frame_counts(self) -> tuple[int, int]:
+        return len(self.source.times), len(self.output.times)
+
+    @property
+    def pts_equal(self) -> bool:
+        return self.source.times == self.output.times
+
+    @property
+    def largest_shift(self) -> Fraction:
+        """Seconds between a frame's time in the source and in the output, the largest of all."""
+        pairs = zip(self.source.times, self.output.times, strict=True)
+        return max((abs(a - b) for a, b in pairs), default=Fraction(0))
+
+    @property
+    def tracks_equal(self) -> bool:
+        """The same tracks with the same packets."""
+        return [(t.kind, t.payloads) for t in self.source.tracks] == [(t.kind, t.payloads) for t in self.output.tracks]
+
+    @property
+    def largest_track_shift(self) -> Fraction:
+        """The same for the packets of the other tracks."""
+        shifts = [
+            abs(a - b)
+            for s, o in zip(self.source.tracks, self.output.tracks, strict=True)
+            for a, b in zip(s.times, o.times, strict=True)
+        ]
+        return max(shifts, default=Fraction(0))
+
+
+def compare_streams(source: str | Path, output: str | Path) -> Comparison:
+    """Reads both files. What is lost of a damaged one shows as missing frames or packets."""
+    return Comparison(read_contents(source), read_contents(output))
+
+
+def read_contents(path: str | Path) -> Contents:
+    with av.open(av_path(path), metadata_errors="replace") as container:
+        video = main_video(container)
+        assert video is not None
+        tracks = {s.index: _track(s) for s in container.streams if s.type in ("audio", "subtitle")}
+        times: list[Fraction] = []
+        try:
+            for packet in container.demux():
+                if packet.stream is video:
+                    times += [f.pts * f.time_base for f in packet.decode()]
+                elif packet.stream_index in tracks and packet.size:
+                    tracks[packet.stream_index].payloads.append(bytes(packet))
+                    tracks[packet.stream_index].times.append((packet.pts or 0) * packet.time_base)
+        except av.FFmpegError:
+            pass  # a damaged file: what came before counts
+        return Contents(times, (video.width, video.height), list(tracks.values()), video.time_base or Fraction(0))
+
+
+def _track(stream: av.stream.Stream) -> Track:
+    return Track(stream.type, stream.codec_context.name, stream.language, [], [])

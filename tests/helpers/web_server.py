@@ -1,0 +1,121 @@
+"""`streamdepth serve` within the test's process, on a free port of 127.0.0.1, and what talks to it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+from helpers.waiting import wait_until
+from websockets.sync.client import ClientConnection, connect
+
+from streamdepth import config
+from streamdepth.apps.web.served import Served
+from streamdepth.apps.web.server import WebServer
+from streamdepth.apps.web.serving import bind_of, serving
+
+MOVING = "lavfi:testsrc2=size=320x240:rate=30"
+"""An endless stream that moves."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Site:
+    """A running server."""
+
+    address: str
+    served: Served
+    server: WebServer
+    headers: dict[str, str] = field(default_factory=dict)
+    """Sent with every call."""
+
+    @property
+    def place(self) -> str:
+        """Host and port."""
+        return urlsplit(self.address).netloc
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        """One request. Keyword arguments are headers, with `_` for `-`."""
+        parts = urlsplit(self.address)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
+        text = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
+        sent = {"Content-Type": "application/json"} if text is not None else {}
+        sent |= self.headers | {name.replace("_", "-"): value for name, value in headers.items()}
+        try:
+            connection.request(method, path, text, sent)
+            got = connection.getresponse()
+            return Answer(got.status, {k.lower(): v for k, v in got.getheaders()}, got.read())
+        finally:
+            connection.close()
+
+    def get(self, path: str, **headers: str) -> Answer:
+        return self.call("GET", path, **headers)
+
+    def stream(self, name: str) -> Any:
+        """Its status."""
+        return self.get(f"/api/streams/{name}").json
+
+    def socket(self, path: str, **options: Any) -> ClientConnection:
+        """An open WebSocket; no proxy of the machine is asked."""
+        address = self.address.replace("http", "ws", 1).rstrip("/") + path
+        return connect(address, proxy=None, max_size=None, compression=None, open_timeout=60, **options)
+
+
+def unpack_codes(packed: bytes, width: int, height: int) -> np.ndarray:
+    """The inverse of `pack_codes`, as a page does it."""
+    planes = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(2, height, width).astype(np.int32)
+    folded = planes[0] | planes[1] << 8
+    return np.cumsum((folded >> 1) ^ -(folded & 1), axis=1).astype(np.int16)
+
+
+def packet(data: bytes) -> tuple[dict[str, Any], bytes, np.ndarray]:
+    """Header, JPEG, and depth with NaN for unknown."""
+    length = int.from_bytes(data[:4], "little")
+    header = json.loads(data[4 : 4 + length])
+    jpeg = data[4 + length : 4 + length + header["picture"]]
+    width, height, low, step = header["map"]
+    codes = unpack_codes(data[-header["depth"] :], width, height)
+    return header, jpeg, np.where(codes > 0, low + (codes - 1.0) * step, np.nan)
+
+
+def has_nothing_on_its_way(site: Site, name: str) -> bool:
+    """Of a stream that is paused: whether the last picture from before has come out."""
+    told = site.stream(name)
+    return "paused" in told["dropped"] and told["read"] == told["written"] + sum(told["dropped"].values())
+
+
+@contextmanager
+def running(folder: Path, *sources: str, port: int = 0, **settings: Any) -> Iterator[Site]:
+    """A site that shows `sources`, with pictures already; `web`: a dictionary of the page's settings."""
+    web = {"port": port, "folder": folder, **settings.pop("web", {})}
+    chosen = config.make({"source": sources, "web": web, **settings})
+    with serving(chosen) as served, WebServer(served, bind_of(chosen)) as server:
+        runner = threading.Thread(target=served.pipeline.run, name="streamdepth test run", daemon=True)
+        runner.start()
+        try:
+            shown = [s for s, address in zip(served.streams.values(), sources, strict=False) if "rtsp:" not in address]
+            wait_until(lambda: all(s.live.newest for s in shown))
+            yield Site(server.address, served, server)
+        finally:
+            served.pipeline.stop()
+            runner.join(60)

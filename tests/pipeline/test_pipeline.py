@@ -1,0 +1,954 @@
+from __future__ import annotations
+
+import json
+import threading
+import time
+from fractions import Fraction
+from typing import NoReturn
+
+import numpy as np
+import pytest
+from helpers.waiting import wait_until
+
+from streamdepth.core.errors import ConfigError, InferenceError, SinkWriteError, SourceLostError, SourceOpenError
+from streamdepth.core.states import StreamState
+from streamdepth.core.types import DepthKind, StreamInfo
+from streamdepth.pipeline.pipeline import Pipeline, Stream
+from streamdepth.pipeline.sink_worker import Outlet, Told
+from streamdepth.stabilizers import Chain, FlowCarrier, make_stabilizer
+from streamdepth.testing import (
+    ConstantEstimator,
+    FailingEstimator,
+    FailingSink,
+    FailingSource,
+    RecordingSink,
+    SyntheticSource,
+)
+
+
+def _stream(source=None, *sinks) -> Stream:
+    return Stream(source or SyntheticSource(), make_stabilizer(), sinks)
+
+
+def _balanced(report) -> bool:
+    return report.read == report.written + sum(report.dropped.values())
+
+
+def test_every_frame_of_a_file_arrives_in_order() -> None:
+    sink = RecordingSink()
+    report = Pipeline([_stream(SyntheticSource(count=50), sink)], ConstantEstimator(), batch=4).run()
+    assert [item.frame.index for item in sink.items] == list(range(50))
+    assert sink.closed
+    assert not sink.discarded
+    assert (report.read, report.written, report.dropped) == (50, 50, {})
+    assert all(item.range is not None and item.kind is DepthKind.RELATIVE for item in sink.items)
+    assert set(report.latency_ms) == {"decode", "wait", "infer", "smooth", "sink", "total"}
+    assert set(report.latency_ms["total"]) == {"p50", "p95", "p99"}
+
+
+def test_files_fill_batches() -> None:
+    estimator = ConstantEstimator()
+    Pipeline([_stream(SyntheticSource(count=10), RecordingSink())], estimator, batch=4).run()
+    assert [len(b) for b in estimator.batches] == [4, 4, 2]
+
+
+class Behind(ConstantEstimator):
+    """Is done with a frame once five more of its stream have been read, or all."""
+
+    def __init__(self, *sources: SyntheticSource) -> None:
+        super().__init__()
+        self.sources = {source.name: source for source in sources}
+
+    def estimate(self, frames):
+        source, index = self.sources[frames[0].stream], frames[0].index
+        wait_until(lambda: source.index >= min(index + 6, source.count))
+        return super().estimate(frames)
+
+
+def stop_once(has_come: threading.Event, pipeline: Pipeline) -> threading.Thread:
+    """A thread that does it."""
+    stopper = threading.Thread(target=lambda: has_come.wait(30) and pipeline.stop())
+    stopper.start()
+    return stopper
+
+
+def test_a_live_stream_drops_counts_and_never_waits() -> None:
+    sink, source = RecordingSink(), SyntheticSource(count=60, is_live=True)
+    report = Pipeline([_stream(source, sink)], Behind(source)).run()
+    assert report.dropped["waiting_for_model"] > 10
+    assert _balanced(report)
+    assert report.written == len(sink.items)
+    assert sink.items[-1].frame.index == 59
+
+
+def test_after_a_stalled_sink_the_next_frame_is_fresh() -> None:
+    """The sink stalls until the model has frame 59; what it gets next is that one, or the model's one before."""
+    seen, resumed = threading.Event(), threading.Event()
+    estimated: list[int] = []
+
+    class Waiting(SyntheticSource):
+        def read(self):
+            if self.index == 60:
+                assert resumed.wait(30)
+            return super().read()
+
+    class Telling(ConstantEstimator):
+        def estimate(self, frames):
+            estimated.append(frames[-1].index)
+            if estimated[-1] == 59:
+                seen.set()
+            return super().estimate(frames)
+
+    class Stalling(RecordingSink):
+        def write(self, item) -> None:
+            super().write(item)
+            if len(self.items) == 3:
+                assert seen.wait(30)
+                resumed.set()
+
+    sink = Stalling(may_skip=True)
+    source = Waiting(count=80, is_live=True, delay_seconds=0.002)
+    report = Pipeline([_stream(source, sink)], Telling()).run()
+    assert sink.items[3].frame.index >= estimated[estimated.index(59) - 1]
+    assert _balanced(report)
+
+
+def test_streams_share_one_model_and_none_starves() -> None:
+    sinks = [RecordingSink() for _ in range(4)]
+    streams = [_stream(SyntheticSource(count=25, name=f"s{i}"), s) for i, s in enumerate(sinks)]
+    estimator = ConstantEstimator(delay_seconds=0.002)
+    report = Pipeline(streams, estimator, batch=4).run()
+    assert report.written == 100
+    for i, sink in enumerate(sinks):
+        assert [item.frame.index for item in sink.items] == list(range(25))
+        assert {item.frame.stream for item in sink.items} == {f"s{i}"}
+    mixed = [batch for batch in estimator.batches if len(set(batch)) > 1]
+    assert len(mixed) >= len(estimator.batches) // 2
+
+
+def test_a_lost_source_keeps_what_came_before() -> None:
+    sink = RecordingSink()
+    pipeline = Pipeline([_stream(FailingSource(after=7), sink)], ConstantEstimator(), batch=2)
+    with pytest.raises(SourceLostError, match="after 7 of 30"):
+        pipeline.run()
+    assert len(sink.items) == 7
+    assert sink.closed
+    assert not sink.discarded
+    assert pipeline.report().written == 7
+
+
+def test_a_lost_source_is_a_notice_when_partial_is_allowed() -> None:
+    sink = RecordingSink()
+    report = Pipeline([_stream(FailingSource(after=7), sink)], ConstantEstimator(), allow_partial=True).run()
+    assert report.written == 7
+    assert any("after 7 of 30" in notice for notice in report.notices)
+
+
+def test_a_lost_source_is_reported_without_its_password() -> None:
+    class Lost(FailingSource):
+        def read(self) -> NoReturn:
+            raise SourceLostError("rtsp://user:geheim@camera.local/x went away")
+
+    pipeline = Pipeline([_stream(Lost(), RecordingSink())], ConstantEstimator())
+    with pytest.raises(SourceLostError):
+        pipeline.run()
+    text = json.dumps(pipeline.report().as_json())
+    assert "camera.local/x went away" in text
+    assert "geheim" not in text
+
+
+def test_a_lost_stream_never_touches_another() -> None:
+    good, bad = RecordingSink(), RecordingSink()
+    streams = [_stream(FailingSource(after=3), bad), _stream(SyntheticSource(count=40, name="good"), good)]
+    with pytest.raises(SourceLostError):
+        Pipeline(streams, ConstantEstimator()).run()
+    assert len(bad.items) == 3
+    assert len(good.items) == 40
+    assert good.closed
+
+
+def test_a_failing_model_discards_the_output() -> None:
+    sink = RecordingSink()
+    with pytest.raises(InferenceError):
+        Pipeline([_stream(SyntheticSource(count=50), sink)], FailingEstimator(after=5)).run()
+    assert len(sink.items) == 5
+    assert sink.discarded
+    assert not sink.closed
+
+
+def test_a_failing_sink_discards_all_outputs_and_ends_at_once() -> None:
+    failing, other = FailingSink(after=3), RecordingSink()
+    source = SyntheticSource(count=10_000)
+    with pytest.raises(SinkWriteError):
+        Pipeline([_stream(source, failing, other)], ConstantEstimator()).run()
+    assert failing.discarded
+    assert other.discarded
+    assert source.index < 100
+
+
+def test_a_failing_recorder_beside_a_preview_ends_the_run() -> None:
+    failing, preview = FailingSink(after=3), RecordingSink(may_skip=True)
+    source = SyntheticSource(count=10_000)
+    with pytest.raises(SinkWriteError):
+        Pipeline([_stream(source, failing, preview)], ConstantEstimator()).run()
+    assert failing.discarded
+    assert source.index < 1000
+
+
+@pytest.mark.parametrize("is_live", [False, True])
+def test_a_stuck_preview_slows_neither_the_recorder_nor_another_preview(is_live: bool) -> None:
+    """It is stuck with its first frame until both have the last one."""
+
+    class Stuck(RecordingSink):
+        def write(self, item) -> None:
+            super().write(item)
+            wait_until(lambda: all(sink.items and sink.items[-1].frame.index == 59 for sink in (recorder, other)))
+
+    recorder, stuck, other = RecordingSink(), Stuck(may_skip=True), RecordingSink(may_skip=True)
+    source = SyntheticSource(count=60, is_live=is_live)
+    report = Pipeline([_stream(source, recorder, stuck, other)], ConstantEstimator()).run()
+    assert len(recorder.items) == report.written
+    assert report.written == 60 or is_live
+    assert len(stuck.items) <= 2
+    assert recorder.closed
+
+
+def test_windows_are_called_on_the_callers_thread_and_nothing_else_is() -> None:
+    class Telling(RecordingSink):
+        def write(self, item) -> None:
+            threads.setdefault(self, set()).add(threading.current_thread())
+            super().write(item)
+
+    threads: dict[object, set[threading.Thread]] = {}
+    recorder, server, window = Telling(), Telling(may_skip=True), Telling(may_skip=True)
+    window.on_caller = True
+    Pipeline([_stream(SyntheticSource(count=20), window, server, recorder)], ConstantEstimator()).run()
+    assert threads[window] == {threading.current_thread()}
+    assert len({thread for of_sink in threads.values() for thread in of_sink}) == 3
+
+
+class Missing(SyntheticSource):
+    def open(self):
+        raise SourceOpenError(f"{self.name} is not there")
+
+
+def test_a_sink_that_fails_to_open_leaves_nothing_open() -> None:
+    class Refusing(RecordingSink):
+        def open(self, info, model) -> None:
+            raise SinkWriteError("no")
+
+    first, sink = SyntheticSource(name="first"), RecordingSink()
+    with pytest.raises(SinkWriteError):
+        Pipeline([_stream(first, sink), _stream(SyntheticSource(), Refusing())], ConstantEstimator()).run()
+    assert not first.is_open
+    assert sink.discarded
+
+
+def test_a_source_that_cannot_be_opened_never_touches_another() -> None:
+    good, bad = RecordingSink(), RecordingSink()
+    streams = [
+        Stream(Missing(), make_stabilizer(), [bad], name="the yard"),
+        _stream(SyntheticSource(name="good"), good),
+    ]
+    pipeline = Pipeline(streams, ConstantEstimator())
+    with pytest.raises(SourceOpenError):
+        pipeline.run()
+    assert len(good.items) == 30
+    assert good.closed
+    assert bad.info is None
+    first, second = pipeline.report().streams
+    assert (first.name, first.state, first.read) == ("the yard", "failed", 0)
+    assert "is not there" in first.reason
+    assert (second.state, second.written) == ("ended", 30)
+
+
+def test_when_no_source_can_be_opened_the_first_error_is_raised_and_no_model_loaded() -> None:
+    class Unloadable(ConstantEstimator):
+        @property
+        def info(self):
+            raise AssertionError("loaded")
+
+    streams = [_stream(Missing(name="a")), _stream(Missing(name="b"))]
+    with pytest.raises(SourceOpenError, match="a is not there"):
+        Pipeline(streams, Unloadable()).run()
+
+
+class Patient(SyntheticSource):
+    """A camera that waits for an event before its last frame."""
+
+    def __init__(self, until: threading.Event) -> None:
+        super().__init__(count=20, name="patient", is_live=True)
+        self.until = until
+
+    def read(self):
+        if self.index == 19:
+            assert self.until.wait(30)
+        return super().read()
+
+
+class Telling(RecordingSink):
+    """Says when it is complete."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.complete = threading.Event()
+
+    def close(self) -> None:
+        super().close()
+        self.complete.set()
+
+
+@pytest.mark.parametrize("is_carried", [False, True])
+def test_a_source_that_comes_later_is_waited_for_while_others_go_on(is_carried: bool) -> None:
+    first = Telling()
+
+    class Late(SyntheticSource):
+        def await_open(self):
+            assert first.complete.wait(30)
+            return self.open()
+
+    second, preview = RecordingSink(), RecordingSink(may_skip=True)
+    carriers = [FlowCarrier() if is_carried else None for _ in range(2)]
+    streams = [
+        Stream(SyntheticSource(count=5, is_live=True, name="here"), make_stabilizer(), [first], carriers[0]),
+        Stream(Late(count=5, is_live=True, name="late"), make_stabilizer(), [second, preview], carriers[1]),
+    ]
+    report = Pipeline(streams, ConstantEstimator(), wait_for_sources=True).run()
+    for sink, name in ((first, "here"), (second, "late"), (preview, "late")):
+        assert sink.info is not None
+        assert sink.info.name == name
+        assert sink.model is not None
+        assert sink.closed
+        assert sink.items
+    assert [stream.state for stream in report.streams] == ["ended", "ended"]
+    assert all(_balanced(stream) for stream in report.streams)
+
+
+def test_a_source_that_never_comes_ends_with_the_others_when_stopped() -> None:
+    class Never(SyntheticSource):
+        def await_open(self):
+            assert self.interrupted.wait(30)
+
+    good, never = RecordingSink(), RecordingSink()
+    streams = [Stream(Never(), make_stabilizer(), [never]), _stream(SyntheticSource(count=5, is_live=True), good)]
+    pipeline = Pipeline(streams, ConstantEstimator(), wait_for_sources=True)
+    streams[1].source.states.listen(lambda change: pipeline.stop() if change.state == "ended" else None)
+    report = pipeline.run()
+    assert report.read > 0
+    assert never.info is None
+    assert report.streams[0].state == "ended"
+
+
+def test_waiting_for_sources_of_which_none_comes_raises_why() -> None:
+    with pytest.raises(SourceOpenError, match="is not there"):
+        Pipeline([_stream(Missing(), RecordingSink())], ConstantEstimator(), wait_for_sources=True).run()
+
+
+@pytest.mark.parametrize("is_carried", [False, True])
+@pytest.mark.parametrize("short", [SyntheticSource(count=3, is_live=True), FailingSource(after=3, is_live=True)])
+def test_a_stream_that_is_over_is_completed_while_others_go_on(short: SyntheticSource, is_carried: bool) -> None:
+    first, second = Telling(), RecordingSink()
+    carriers = [FlowCarrier() if is_carried else None for _ in range(2)]
+    streams = [
+        Stream(short, make_stabilizer(), [first], carriers[0]),
+        Stream(Patient(first.complete), make_stabilizer(), [second], carriers[1]),
+    ]
+    pipeline = Pipeline(streams, ConstantEstimator(), allow_partial=True)
+    report = pipeline.run()
+    assert first.complete.is_set()
+    assert second.items[-1].frame.index == 19
+    assert [stream.read for stream in report.streams] == [3, 20]
+    assert all(_balanced(stream) for stream in report.streams)
+
+
+def test_a_recording_that_takes_long_to_complete_keeps_no_other_stream_waiting() -> None:
+    other_is_done = threading.Event()
+
+    class Slow(RecordingSink):
+        def close(self) -> None:
+            assert other_is_done.wait(30)
+            super().close()
+
+    class Last(RecordingSink):
+        def write(self, item) -> None:
+            super().write(item)
+            if item.frame.index == 29:
+                other_is_done.set()
+
+    slow, last = Slow(), Last()
+    streams = [_stream(SyntheticSource(count=3, name="a"), slow), _stream(SyntheticSource(name="b"), last)]
+    assert Pipeline(streams, ConstantEstimator()).run().written == 33
+    assert slow.closed
+    assert last.closed
+
+
+def test_a_sink_that_cannot_be_completed_makes_its_stream_a_failed_one() -> None:
+    class Full(RecordingSink):
+        def close(self) -> None:
+            raise SinkWriteError("no room")
+
+    streams = [_stream(SyntheticSource(name="a"), Full()), _stream(SyntheticSource(name="b"), RecordingSink())]
+    pipeline = Pipeline(streams, ConstantEstimator())
+    with pytest.raises(SinkWriteError, match="no room"):
+        pipeline.run()
+    assert [(s.state, s.reason) for s in pipeline.report().streams] == [("failed", "no room"), ("ended", "")]
+
+
+@pytest.mark.parametrize("with_preview", [False, True])
+def test_a_sink_that_fails_ends_its_stream_alone(with_preview: bool) -> None:
+    failing, good, other = FailingSink(after=3), RecordingSink(), RecordingSink()
+    preview = [RecordingSink(may_skip=True)] if with_preview else []
+    bad_source = SyntheticSource(count=100_000, name="bad")
+    streams = [_stream(bad_source, failing, other, *preview), _stream(SyntheticSource(count=200, name="good"), good)]
+    pipeline = Pipeline(streams, ConstantEstimator())
+    with pytest.raises(SinkWriteError, match="on purpose"):
+        pipeline.run()
+    assert failing.discarded
+    assert other.discarded
+    assert bad_source.index < 1000
+    assert [item.frame.index for item in good.items] == list(range(200))
+    assert good.closed
+    assert not good.discarded
+    first, second = pipeline.report().streams
+    assert (first.state, first.written) == ("failed", 3)
+    assert "on purpose" in first.reason
+    assert (second.state, second.written) == ("ended", 200)
+    assert _balanced(first)
+
+
+def test_when_a_sink_of_a_live_stream_fails_the_other_completes_what_cannot_be_had_again() -> None:
+    failing, other = FailingSink(after=3), RecordingSink()
+    source = SyntheticSource(count=100_000, is_live=True, delay_seconds=0.001)
+    with pytest.raises(SinkWriteError):
+        Pipeline([_stream(source, other, failing)], ConstantEstimator()).run()
+    assert failing.discarded
+    assert other.closed
+    assert not other.discarded
+    assert len(other.items) >= 3
+
+
+def test_a_stabilizer_that_fails_ends_its_stream_alone() -> None:
+    class Broken(Chain):
+        def push(self, item):
+            raise ValueError("broken")
+
+    bad, good = RecordingSink(), RecordingSink()
+    streams = [
+        Stream(SyntheticSource(count=50, name="bad"), Broken([]), [bad]),
+        _stream(SyntheticSource(count=50, name="good"), good),
+    ]
+    pipeline = Pipeline(streams, ConstantEstimator())
+    with pytest.raises(ValueError, match="broken"):
+        pipeline.run()
+    assert bad.discarded
+    assert len(good.items) == 50
+    assert good.closed
+    assert [stream.state for stream in pipeline.report().streams] == ["failed", "ended"]
+
+
+def test_stop_from_another_thread_finishes_cleanly() -> None:
+    sink, has_begun = RecordingSink(), threading.Event()
+    streams = [_stream(SyntheticSource(count=100_000, delay_seconds=0.001), sink)]
+    pipeline = Pipeline(streams, ConstantEstimator(), on_written=lambda _: has_begun.set())
+    stopper = stop_once(has_begun, pipeline)
+    report = pipeline.run()
+    stopper.join()
+    assert 0 < report.written < 100_000
+    assert sink.closed
+    assert not sink.discarded
+    assert _balanced(report)
+
+
+def test_a_sink_can_ask_to_stop() -> None:
+    sink = RecordingSink(stop_after=4)
+    report = Pipeline([_stream(SyntheticSource(count=100_000), sink)], ConstantEstimator()).run()
+    assert 4 <= report.written < 100
+    assert _balanced(report)
+
+
+def test_limits() -> None:
+    assert Pipeline([_stream(None, RecordingSink())], ConstantEstimator(), max_frames=5).run().read == 5
+    assert Pipeline([_stream(None, RecordingSink())], ConstantEstimator(), max_seconds=0.5).run().read == 15
+
+
+def test_frames_yields_and_stops_when_closed() -> None:
+    source = SyntheticSource(count=1000)
+    frames = Pipeline([_stream(source)], ConstantEstimator()).frames()
+    assert [next(frames).frame.index for _ in range(5)] == [0, 1, 2, 3, 4]
+    frames.close()
+    assert not source.is_open
+    assert source.index < 50
+
+
+def test_a_cut_resets_the_model() -> None:
+    estimator, sink = ConstantEstimator(), RecordingSink()
+    Pipeline([_stream(SyntheticSource(count=40, shot_frames=20), sink)], estimator).run()
+    assert [item.frame.index for item in sink.items if item.cut] == [20]
+    assert estimator.resets == ["synthetic"]
+
+
+def test_stop_interrupts_a_source_that_waits() -> None:
+    waits = threading.Event()
+
+    class Waiting(SyntheticSource):
+        def read(self):
+            if self.index < 3:
+                return super().read()
+            waits.set()
+            assert self.interrupted.wait(30)
+            return None
+
+    pipeline = Pipeline([_stream(Waiting(), RecordingSink())], ConstantEstimator())
+    stopper = stop_once(waits, pipeline)
+    assert pipeline.run().written == 3
+    stopper.join()
+
+
+def test_a_recorder_that_fails_at_the_very_end_beside_a_preview_is_an_error() -> None:
+    class Slow(FailingSink):
+        def write(self, item) -> None:
+            time.sleep(0.05)
+            super().write(item)
+
+    failing, preview = Slow(after=9), RecordingSink(may_skip=True)
+    pipeline = Pipeline([_stream(SyntheticSource(count=10), failing, preview)], ConstantEstimator())
+    with pytest.raises(SinkWriteError):
+        pipeline.run()
+    assert failing.discarded
+
+
+def test_a_sink_that_fails_to_close_leaves_the_others_closed() -> None:
+    class Stubborn(RecordingSink):
+        def close(self) -> None:
+            raise SinkWriteError("cannot close")
+
+    other = RecordingSink()
+    streams = [_stream(SyntheticSource(name="a"), Stubborn()), _stream(SyntheticSource(name="b"), other)]
+    with pytest.raises(SinkWriteError, match="cannot close"):
+        Pipeline(streams, ConstantEstimator()).run()
+    assert other.closed
+    assert not any(s.source.is_open for s in streams)
+
+
+def test_an_error_that_comes_as_a_viewer_has_just_waited_in_vain_is_raised() -> None:
+    outlet = Outlet([_stream()], [[RecordingSink(may_skip=True)]], Told())
+    take = outlet.buffer.take
+
+    def taken_just_before(**how):
+        items = take(**how)
+        outlet.buffer.close(InferenceError("at last"))
+        return items
+
+    outlet.buffer.take = taken_just_before
+    with pytest.raises(InferenceError, match="at last"):
+        outlet.drain()
+
+
+def test_a_failing_preview_leaves_the_recorder() -> None:
+    recorder, preview = RecordingSink(), FailingSink(after=2)
+    preview.may_skip = True
+    report = Pipeline([_stream(SyntheticSource(count=60), recorder, preview)], ConstantEstimator()).run()
+    assert len(recorder.items) == report.written == 60
+    assert recorder.closed
+    assert any("on purpose" in notice for notice in report.notices)
+
+
+def test_after_an_error_nothing_more_is_inferred() -> None:
+    estimator = ConstantEstimator(delay_seconds=0.2)
+    frames = Pipeline([_stream(SyntheticSource(count=1000))], estimator).frames()
+    next(frames)
+    frames.close()
+    assert len(estimator.batches) < 8
+
+
+def test_the_report_of_a_run_that_is_over_stays_as_it_is() -> None:
+    pipeline = Pipeline([_stream(None, RecordingSink())], ConstantEstimator())
+    report = pipeline.run()
+    assert pipeline.report() == report
+
+
+def test_a_report_before_the_model_is_loaded_loads_nothing() -> None:
+    class Unloadable(ConstantEstimator):
+        @property
+        def info(self):
+            raise AssertionError("loaded")
+
+    report = Pipeline([_stream()], Unloadable()).report()
+    assert (report.model, report.read) == ("", 0)
+
+
+def test_an_idle_viewer_is_kept_alive_and_may_stop() -> None:
+    class Viewer(RecordingSink):
+        idles = 0
+
+        def idle(self) -> None:
+            self.idles += 1
+
+        @property
+        def wants_stop(self) -> bool:
+            return self.idles > 2
+
+    source = SyntheticSource(count=5, is_live=True)
+    waiting = threading.Event()
+    source.read = lambda: (waiting.wait(20), None)[1]
+    source.interrupt = waiting.set
+    viewer = Viewer(may_skip=True)
+    report = Pipeline([_stream(source, viewer)], ConstantEstimator()).run()
+    assert report.written == 0
+    assert viewer.idles > 2
+
+
+class PassingBy(SyntheticSource):
+    """A camera: what is not read in time is gone."""
+
+    passes_by = True
+
+
+class Preparing(ConstantEstimator):
+    """Is ready once `camera` has gone on for a while."""
+
+    def __init__(self, camera: SyntheticSource) -> None:
+        super().__init__()
+        self.camera, self.sizes = camera, list[tuple[int, int]]()
+
+    def warm_up(self, width: int, height: int) -> None:
+        self.sizes.append((width, height))
+        deadline = time.monotonic() + 30
+        while self.camera.index < 20 and time.monotonic() < deadline:
+            time.sleep(0.001)
+
+
+def test_a_camera_begins_with_what_it_shows_when_the_model_is_ready() -> None:
+    written = threading.Event()
+
+    class Held(PassingBy):
+        """Its second frame comes when the first was written."""
+
+        def read(self):
+            if pipeline.stats["read"] == 1:
+                assert written.wait(30)
+            return super().read()
+
+    sink, camera = RecordingSink(), Held(count=10_000, is_live=True, delay_seconds=0.005, shot_frames=7)
+    estimator = Preparing(camera)
+    pipeline = Pipeline([_stream(camera, sink)], estimator, max_seconds=1.0, on_written=lambda _: written.set())
+    report = pipeline.run()
+    assert estimator.sizes == [(64, 48)]
+    first = sink.items[0].frame
+    assert (first.index, first.pts) == (0, 0)
+    assert not np.array_equal(first.image, camera.image_at(0)), "of what the camera shows later"
+    assert report.read == 30, "a second from its first frame on"
+    assert _balanced(report)
+
+
+def test_what_only_goes_at_its_pace_begins_at_its_beginning() -> None:
+    source, seen = SyntheticSource(count=20, is_live=True), list[int]()
+
+    class Watching(ConstantEstimator):
+        def warm_up(self, width: int, height: int) -> None:
+            time.sleep(0.1)
+            seen.append(source.index)
+
+    report = Pipeline([_stream(source, RecordingSink())], Watching()).run()
+    assert seen == [0]
+    assert report.read == 20
+
+
+def test_a_model_that_cannot_be_made_ready_ends_the_run() -> None:
+    class Unable(ConstantEstimator):
+        def warm_up(self, width: int, height: int) -> NoReturn:
+            raise InferenceError("no memory")
+
+    with pytest.raises(InferenceError, match="no memory"):
+        Pipeline([_stream(PassingBy(is_live=True), RecordingSink())], Unable()).run()
+
+
+def test_a_live_stream_is_not_held_back() -> None:
+    source = SyntheticSource(is_live=True)
+    stream = Stream(source, make_stabilizer("offline"), [RecordingSink()])
+    with pytest.raises(ConfigError, match="is live, and offline smoothing"):
+        Pipeline([stream], ConstantEstimator()).run()
+    assert not source.is_open
+
+
+def test_what_is_held_back_comes_out_in_order() -> None:
+    sink = RecordingSink()
+    stream = Stream(SyntheticSource(count=60, shot_frames=25), make_stabilizer("offline", "per-shot"), [sink])
+    report = Pipeline([stream], ConstantEstimator()).run()
+    assert [item.frame.index for item in sink.items] == list(range(60))
+    assert [item.frame.index for item in sink.items if item.cut] == [25, 50]
+    assert len({item.range for item in sink.items[:25]}) == 1
+    assert report.written == 60
+    np.testing.assert_array_equal(sink.items[40].frame.image, SyntheticSource(shot_frames=25).image_at(40))
+
+
+class Renewed(SyntheticSource):
+    """A camera that comes back larger after some frames, of which one was `written`."""
+
+    def __init__(self, after: int, written: threading.Event) -> None:
+        super().__init__(count=30, is_live=True, delay_seconds=0.002)
+        self.after, self.written, self.news = after, written, None
+
+    def read(self):
+        if self.index == self.after:
+            assert self.written.wait(30)
+            self.width, self.height = 96, 64
+            self.states.enter(StreamState.RECONNECTING, "the cable")
+            self.states.enter(StreamState.LIVE)
+            self.news = StreamInfo(self.name, self.width, self.height, is_live=True, time_base=Fraction(1, 30))
+        return super().read()
+
+    def renewed(self):
+        news, self.news = self.news, None
+        return news
+
+
+class Rolling(RecordingSink):
+    """Remembers at which item the stream changed."""
+
+    def __init__(self, **options) -> None:
+        super().__init__(**options)
+        self.changes: list[tuple[int, int]] = []
+
+    def changed(self, info) -> None:
+        self.changes.append((len(self.items), info.width))
+
+
+@pytest.mark.parametrize("is_carried", [False, True])
+def test_a_camera_that_comes_back_with_another_size_is_taken_in_stride(is_carried: bool) -> None:
+    recorder, preview = Rolling(), Rolling(may_skip=True)
+    estimator, written = ConstantEstimator(), threading.Event()
+    carrier = FlowCarrier() if is_carried else None
+    stream = Stream(Renewed(10, written), make_stabilizer(), [recorder, preview], carrier)
+    report = Pipeline([stream], estimator, on_written=lambda _: written.set()).run()
+    for sink in (recorder, preview):
+        assert [width for _, width in sink.changes] == [96]
+        before = sink.changes[0][0]
+        assert {i.frame.image.shape[1] for i in sink.items[:before]} <= {64}
+        assert {i.frame.image.shape[1] for i in sink.items[before:]} == {96}
+    assert estimator.resets == ["synthetic"]
+    assert report.reconnects == 1
+    assert _balanced(report)
+
+
+class Stalling(SyntheticSource):
+    """Stands still at its sixth frame until it is `heard` of."""
+
+    def __init__(self, heard: threading.Event, **facts) -> None:
+        super().__init__(**facts)
+        self.heard = heard
+
+    def read(self):
+        if self.index == 5 and not self.heard.is_set():
+            self.states.enter(StreamState.STALLED, "no picture")
+            assert self.heard.wait(30)
+        return super().read()
+
+
+def test_previews_hear_of_a_stall_and_nobody_gets_a_frame_for_it() -> None:
+    heard = threading.Event()
+
+    class Hearing(RecordingSink):
+        def stalled(self, last, seconds) -> None:
+            assert last is self.items[-1]
+            assert seconds > 0
+            heard.set()
+
+    class Deaf(RecordingSink):
+        def stalled(self, last, seconds) -> None:
+            raise AssertionError("recorders have no part in it")
+
+    recorder, preview = Deaf(), Hearing(may_skip=True)
+    report = Pipeline([_stream(Stalling(heard, count=10, is_live=True), recorder, preview)], ConstantEstimator()).run()
+    assert heard.is_set()
+    assert report.read == 10
+    assert len(recorder.items) == report.written
+
+
+def test_states_are_events_and_in_the_report() -> None:
+    events: list[tuple[str, str]] = []
+    good, bad = _stream(SyntheticSource(name="good", count=5)), _stream(FailingSource(after=3, name="bad"))
+    pipeline = Pipeline(
+        [good, bad],
+        ConstantEstimator(),
+        on_state=lambda stream, change: events.append((stream.title, change.state.value)),
+    )
+    with pytest.raises(SourceLostError):
+        pipeline.run()
+    assert [state for name, state in events if name in ("good", "")][-2:] == ["live", "ended"]
+    assert [state for name, state in events if name == "bad"] == ["live", "failed"]
+    first, second = pipeline.report().streams
+    assert (first.name, first.state, first.read, first.written) == ("good", "ended", 5, 5)
+    assert (second.state, second.written) == ("failed", 3)
+    assert "after 3 of 30" in second.reason
+    assert [change["state"] for change in second.changes] == ["closed", "connecting", "live", "failed"]
+    json.dumps(pipeline.report().as_json())
+
+
+def test_the_report_of_each_stream_adds_up() -> None:
+    sources = [SyntheticSource(count=60, is_live=True, name=n) for n in "ab"]
+    report = Pipeline([_stream(source, RecordingSink()) for source in sources], Behind(*sources)).run()
+    assert report.dropped["waiting_for_model"] == sum(s.dropped["waiting_for_model"] for s in report.streams)
+    assert all(_balanced(stream) for stream in report.streams)
+    assert report.read == 120
+
+
+class Window(RecordingSink):
+    """A sink on the caller's thread."""
+
+    on_caller = True
+
+    def __init__(self) -> None:
+        super().__init__(may_skip=True)
+
+
+def test_a_slow_recorder_beside_a_window_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamdepth.pipeline.pipeline.JOIN_SECONDS", 0.5)
+    recorder = RecordingSink(delay_seconds=0.3)
+    report = Pipeline([_stream(SyntheticSource(count=8), recorder, Window())], ConstantEstimator()).run()
+    assert len(recorder.items) == report.written == 8
+    assert recorder.closed
+    assert not recorder.discarded
+
+
+def test_the_sinks_of_a_thread_that_is_stuck_are_left_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("streamdepth.pipeline.pipeline.JOIN_SECONDS", 1.0)
+    freed, ended = threading.Event(), threading.Event()
+
+    class Stuck(RecordingSink):
+        def write(self, item) -> None:
+            assert freed.wait(30)
+            ended.set()
+
+    stuck, window = Stuck(), Window()
+    source = SyntheticSource(count=10_000, is_live=True, delay_seconds=0.002)
+    try:
+        with pytest.raises(InferenceError):
+            Pipeline([_stream(source, stuck, window)], FailingEstimator(after=10)).run()
+        assert (stuck.closed, stuck.discarded) == (False, False)
+        assert window.discarded
+        assert not source.is_open
+        assert "'streamdepth sinks' did not end in time and was left behind" in caplog.text
+    finally:
+        freed.set()
+    assert ended.wait(30)
+    caplog.clear()
+
+
+def test_a_preview_that_is_stuck_costs_the_recorder_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("streamdepth.pipeline.pipeline.JOIN_SECONDS", 1.0)
+    freed = threading.Event()
+
+    class Stuck(RecordingSink):
+        def write(self, item) -> None:
+            assert freed.wait(30)
+
+    recorder, stuck = RecordingSink(), Stuck(may_skip=True)
+    try:
+        report = Pipeline([_stream(None, recorder, stuck, Window())], ConstantEstimator()).run()
+        assert report.written == 30
+        assert recorder.closed
+        assert (stuck.closed, stuck.discarded) == (False, False)
+    finally:
+        freed.set()
+    caplog.clear()
+
+
+def test_a_window_that_fails_at_a_stall_ends_its_stream_alone() -> None:
+    class Hearing(Window):
+        def __init__(self) -> None:
+            super().__init__()
+            self.heard = threading.Event()
+
+        def stalled(self, last, seconds) -> None:
+            self.heard.set()
+
+    class Broken(Hearing):
+        def stalled(self, last, seconds) -> None:
+            super().stalled(last, seconds)
+            raise SinkWriteError("broken on purpose")
+
+    bad, good = Broken(), Hearing()
+    named = (("bad", bad), ("good", good))
+    streams = [_stream(Stalling(sink.heard, count=10, is_live=True, name=n), sink) for n, sink in named]
+    pipeline = Pipeline(streams, ConstantEstimator())
+    with pytest.raises(SinkWriteError, match="broken on purpose"):
+        pipeline.run()
+    assert bad.discarded
+    assert good.items[-1].frame.index == 9
+    assert good.closed
+    assert [stream.state for stream in pipeline.report().streams] == ["failed", "ended"]
+
+
+@pytest.mark.parametrize("at", ["live", "ended"])
+def test_whoever_hears_of_states_and_fails_keeps_nothing_from_ending(at: str) -> None:
+    def fail(_stream: Stream, change) -> None:
+        if change.state == at:
+            raise ValueError("on purpose")
+
+    sink = RecordingSink()
+    assert Pipeline([_stream(None, sink)], ConstantEstimator(), on_state=fail).run().written == 30
+    assert sink.closed
+
+
+def test_a_file_that_is_opened_while_others_run_loses_nothing() -> None:
+    sink = RecordingSink(delay_seconds=0.002)
+    estimator = ConstantEstimator(delay_seconds=0.002)
+    report = Pipeline([_stream(SyntheticSource(count=100), sink)], estimator, batch=8, wait_for_sources=True).run()
+    assert [item.frame.index for item in sink.items] == list(range(100))
+    assert (report.read, report.written, report.dropped) == (100, 100, {})
+
+
+def test_a_sink_that_cannot_be_discarded_hides_no_error_and_ends_no_other_stream() -> None:
+    class Stubborn(FailingSink):
+        def discard(self) -> None:
+            raise RuntimeError("cannot discard")
+
+    good = RecordingSink()
+    streams = [_stream(SyntheticSource(name="a"), Stubborn()), _stream(SyntheticSource(name="b"), good)]
+    with pytest.raises(SinkWriteError, match="on purpose"):
+        Pipeline(streams, ConstantEstimator()).run()
+    assert len(good.items) == 30
+    assert good.closed
+
+
+@pytest.mark.parametrize("on_caller", [False, True])
+def test_a_preview_that_cannot_be_completed_is_only_left_out(on_caller: bool) -> None:
+    class Broken(RecordingSink):
+        def close(self) -> None:
+            raise SinkWriteError("cannot be completed")
+
+    recorder, preview = RecordingSink(), Broken(may_skip=True)
+    preview.on_caller = on_caller
+    report = Pipeline([_stream(None, recorder, preview)], ConstantEstimator()).run()
+    assert report.written == 30
+    assert recorder.closed
+    assert report.streams[0].state == "ended"
+    assert report.notices == ("cannot be completed",)
+
+
+def test_a_stream_that_fails_just_as_it_ends_has_failed() -> None:
+    class Failures(dict):
+        """Another failure comes right after the first look."""
+
+        late = None
+
+        def get(self, lane, default=None):
+            found = super().get(lane, default)
+            if self.late is None:
+                error = SinkWriteError("at the very end")
+                self.late = threading.Thread(target=pipeline._stream_failed, args=(lane, error))
+                self.late.start()
+                self.late.join(0.5)
+            return found
+
+    pipeline = Pipeline([_stream(None, RecordingSink())], ConstantEstimator())
+    pipeline._failed = failures = Failures()
+    with pytest.raises(SinkWriteError, match="at the very end"):
+        pipeline.run()
+    failures.late.join(30)
+    assert pipeline.report().streams[0].state == "failed"

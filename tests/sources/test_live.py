@@ -1,0 +1,424 @@
+"""The states of a source that may be lost, against feeds that do what they are told."""
+
+from __future__ import annotations
+
+import math
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from streamdepth.core.buffer import FrameBuffer
+from streamdepth.core.errors import SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
+from streamdepth.core.interfaces import Source
+from streamdepth.core.types import StreamInfo
+from streamdepth.pipeline.pipeline import Pipeline, Stream
+from streamdepth.sources import live
+from streamdepth.sources.decode import Picture
+from streamdepth.sources.gated import GatedSource
+from streamdepth.sources.live import LiveSource
+from streamdepth.sources.paced import PacedSource
+from streamdepth.stabilizers import make_stabilizer
+from streamdepth.testing import ConstantEstimator, RecordingSink
+from streamdepth.utils.backoff import Backoff
+
+MS = Fraction(1, 1000)
+
+
+class Feed:
+    """`count` pictures, then what `then` does; the end, unless that has made more."""
+
+    def __init__(
+        self,
+        count: int = 3,
+        then: Callable[[], None] = lambda: None,
+        *,
+        size: tuple[int, int] = (8, 6),
+        fps: int = 100,
+        failure: Exception | None = None,
+    ) -> None:
+        self.left, self.then, self.size, self.fps, self.failure = count, then, size, fps, failure
+        self.closed = threading.Event()
+
+    def read(self) -> Picture | None:
+        if not self.left:
+            self.then()
+        if not self.left:
+            return None
+        self.left -= 1
+        width, height = self.size
+        return Picture(np.zeros((height, width, 3), np.uint8), None, MS, time.monotonic())
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+class Scripted(LiveSource[Feed]):
+    """Connects to one thing after the other: a feed, or an error to raise."""
+
+    final: tuple[type[Exception], ...] = ()
+
+    def __init__(
+        self, *script: Feed | Exception, timeout_seconds: float = 0.3, reconnect_seconds: float = 20.0
+    ) -> None:
+        super().__init__("scripted", timeout_seconds=timeout_seconds, reconnect_seconds=reconnect_seconds)
+        self.script = list(script)
+
+    def _connect(self) -> Feed:
+        what = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if isinstance(what, Exception):
+            raise what
+        return what
+
+    def _describe(self, feed: Feed) -> StreamInfo:
+        return StreamInfo(self.name, *feed.size, fps=Fraction(feed.fps), is_live=True, time_base=MS)
+
+    def _is_final(self, error: Exception, times: int) -> bool:
+        return isinstance(error, self.final)
+
+    def _fault(self, feed: Feed) -> Exception | None:
+        return feed.failure
+
+    def _explain(self, fault: Exception) -> str:
+        return str(fault)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits are as short as jitter may make them, and patience is short."""
+    monkeypatch.setattr(random, "uniform", lambda low, high: low)
+    monkeypatch.setattr(live, "_GRACE_SECONDS", 0.2)
+
+
+@pytest.fixture
+def released() -> Iterator[threading.Event]:
+    """What hangs in a test is let go at its end."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def states(source: LiveSource[Feed]) -> list[str]:
+    return [change.state.value for change in source.states.changes]
+
+
+def read(source: LiveSource[Feed], count: int) -> list[float]:
+    times = []
+    for _ in range(count):
+        frame = source.read()
+        assert frame is not None
+        times.append(frame.time)
+    return times
+
+
+def patient_after_a_loss(*script: Feed) -> Scripted:
+    """One whose timeout may be made short for a feed that hangs: the next one has all the time that it takes."""
+    source = Scripted(*script, timeout_seconds=30)
+    source.states.listen(
+        lambda change: setattr(source, "timeout_seconds", 30) if change.state == "reconnecting" else None
+    )
+    return source
+
+
+def test_a_stream_that_ends_comes_back_and_its_clock_goes_on() -> None:
+    source = Scripted(Feed(), SourceOpenError("not yet"), SourceOpenError("not yet"), Feed(10))
+    source.open()
+    times = read(source, 8)
+    assert times == sorted(set(times))
+    assert states(source) == ["closed", "connecting", "live", "reconnecting", "live"]
+    assert source.reconnects == 1
+    assert source.states.changes[3].reason == "the stream ended"
+    source.close()
+    assert source.state.value == "ended"
+    assert source.read() is None
+
+
+def test_the_reason_of_a_loss_is_told() -> None:
+    source = Scripted(Feed(failure=OSError("the cable broke")), Feed(10))
+    source.open()
+    read(source, 5)
+    assert source.states.changes[3].reason == "the cable broke"
+    source.close()
+
+
+def test_what_will_not_pass_fails_at_once() -> None:
+    source = Scripted(Feed(), SourceOpenError("wrong password"))
+    source.final = (SourceOpenError,)
+    source.open()
+    with pytest.raises(SourceLostError, match="after 3 frames: wrong password"):
+        read(source, 4)
+    assert states(source)[-2:] == ["reconnecting", "failed"]
+    assert source.read() is None
+
+
+def test_tries_are_used_up() -> None:
+    source = Scripted(Feed(), SourceOpenError("away"), reconnect_seconds=0.2)
+    source.open()
+    with pytest.raises(SourceLostError, match=r"did not come back in 0\.2 seconds \(\d+ attempts\): away"):
+        read(source, 4)
+    assert source.state.value == "failed"
+    assert "away" in source.states.current.reason
+
+
+def test_never_reconnect() -> None:
+    source = Scripted(Feed(), Feed(), reconnect_seconds=0)
+    source.open()
+    with pytest.raises(SourceLostError, match="the stream ended"):
+        read(source, 4)
+
+
+def test_a_reader_that_takes_long_to_end_after_an_error_is_not_taken_for_one_that_hangs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    close = FrameBuffer.close
+
+    def close_slowly(self: FrameBuffer[object], *how: object) -> None:
+        close(self, *how)  # type: ignore[arg-type]
+        if threading.current_thread() is not threading.main_thread():
+            time.sleep(0.05)
+
+    monkeypatch.setattr(FrameBuffer, "close", close_slowly)
+    monkeypatch.setattr(live, "_GRACE_SECONDS", 30)
+    source = Scripted(SourceOpenError("no"))
+    with pytest.raises(SourceOpenError, match="no"):
+        source.open()
+    assert source.states.abandoned == 0
+
+
+@pytest.mark.parametrize("error", [SourceOpenError("no"), SourceTimeoutError("late")])
+def test_a_first_connection_that_fails_is_an_error_at_once(error: SourceError) -> None:
+    source = Scripted(error)
+    with pytest.raises(type(error), match=str(error)):
+        source.open()
+    assert states(source) == ["closed", "connecting", "failed"]
+    assert source.read() is None
+
+
+def test_a_camera_that_comes_later_is_waited_for() -> None:
+    source = Scripted(SourceOpenError("away"), SourceOpenError("away"), SourceOpenError("busy"), Feed())
+    info = source.await_open()
+    assert info is not None
+    read(source, 3)
+    assert [(c.state.value, c.reason) for c in source.states.changes[1:]] == [
+        ("connecting", ""),
+        ("connecting", "away"),
+        ("live", ""),
+    ]
+    assert source.reconnects == 0
+    source.close()
+
+
+def test_what_is_waited_for_may_be_refused_never_come_or_be_given_up() -> None:
+    refused = Scripted(SourceOpenError("wrong password"))
+    refused.final = (SourceOpenError,)
+    with pytest.raises(SourceOpenError, match="wrong password"):
+        refused.await_open()
+    never = Scripted(SourceOpenError("away"), reconnect_seconds=0.2)
+    with pytest.raises(SourceOpenError, match=r"could not be opened in 0\.2 seconds \(\d+ attempts\): away"):
+        never.await_open()
+    assert (never.state.value, refused.state.value) == ("failed", "failed")
+    patient = Scripted(SourceOpenError("away"), reconnect_seconds=60)
+    timer = threading.Timer(0.1, patient.interrupt)
+    timer.start()
+    assert patient.await_open() is None
+    timer.join()
+    patient.close()
+    assert patient.state.value == "ended"
+
+
+def test_an_interruption_before_opening_is_remembered() -> None:
+    source = Scripted(SourceOpenError("away"), reconnect_seconds=math.inf)
+    for _ in range(2):
+        source.interrupt()
+        with pytest.raises(SourceOpenError, match="interrupted"):
+            source.open()
+        assert source.await_open() is None
+        source.close()
+
+
+def pipeline_of(*sources: Source, waits: bool = False) -> Pipeline:
+    streams = [Stream(source, make_stabilizer(), [RecordingSink()]) for source in sources]
+    return Pipeline(streams, ConstantEstimator(), wait_for_sources=waits)
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda source: source, lambda source: GatedSource(PacedSource(source), lambda: False)]
+)
+def test_stopping_before_the_run_ends_it_though_no_camera_is_there(wrap: Callable[[Source], Source]) -> None:
+    """As Ctrl-C does while a model loads."""
+    pipeline = pipeline_of(wrap(Scripted(SourceOpenError("away"), reconnect_seconds=math.inf)), waits=True)
+    pipeline.stop()
+    assert pipeline.run().read == 0
+
+
+def test_stopping_while_sources_are_opened_opens_no_more_of_them(
+    released: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = [Scripted(Feed(), timeout_seconds=60) for _ in range(3)]
+    asked: list[Scripted] = []
+    pipeline = pipeline_of(*silent)
+
+    def hang(source: Scripted) -> Feed:
+        asked.append(source)
+        pipeline.stop()
+        released.wait(60)
+        return Feed()
+
+    monkeypatch.setattr(Scripted, "_connect", hang)
+    with pytest.raises(SourceOpenError, match="interrupted"):
+        pipeline.run()
+    assert asked == silent[:1]
+    assert [source.state.value for source in silent] == ["failed", "ended", "ended"]
+    released.set()
+
+
+def test_a_runs_history_is_true() -> None:
+    source = Scripted(Feed(10), reconnect_seconds=0)
+    with pytest.raises(SourceLostError):
+        pipeline_of(source).run()
+    assert states(source) == ["closed", "connecting", "live", "failed"]
+
+
+@pytest.mark.slow
+def test_a_stall_is_noticed_and_passes() -> None:
+    """Two intervals and a second without a picture; the timeout, which is longer, has not passed yet."""
+    stalled, feed = threading.Event(), Feed(3)
+
+    def wait() -> None:
+        assert stalled.wait(20)
+        feed.left = 5
+
+    feed.then = wait
+    source = Scripted(feed, timeout_seconds=15)
+    source.states.listen(lambda change: stalled.set() if change.state == "stalled" else None)
+    source.open()
+    read(source, 5)
+    assert states(source) == ["closed", "connecting", "live", "stalled", "live"]
+    assert source.reconnects == 0
+    source.close()
+
+
+def test_an_error_that_comes_as_a_stall_is_noticed_is_raised(released: threading.Event) -> None:
+    source = Scripted(Feed(then=lambda: released.wait(60)))  # type: ignore[arg-type,return-value]
+    source.open()
+    read(source, 3)
+    assert source._reader is not None
+    pictures = source._reader._pictures
+    take = pictures.take
+
+    def taken_just_before(**how: float) -> list[Picture]:
+        items = take(**how)
+        pictures.close(SourceLostError("the picture cannot be painted"))
+        released.set()
+        return items
+
+    pictures.take = taken_just_before  # type: ignore[method-assign,assignment]
+    with pytest.raises(SourceLostError, match="cannot be painted"):
+        source.read()
+    assert source.reconnects == 0
+
+
+def test_a_reader_that_hangs_is_left_behind_and_counted(released: threading.Event) -> None:
+    hung = Feed(then=lambda: released.wait(60))  # type: ignore[arg-type,return-value]
+    source = patient_after_a_loss(hung, Feed(10))
+    source.open()
+    read(source, 3)
+    source.timeout_seconds = 0.3
+    read(source, 3)
+    assert states(source) == ["closed", "connecting", "live", "stalled", "reconnecting", "live"]
+    assert source.states.abandoned == 1
+    source.close()
+    assert not hung.closed.is_set()
+    released.set()
+    assert hung.closed.wait(20), "the thread that comes back closes its feed and ends"
+
+
+def test_opening_that_hangs_is_left_behind(released: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Scripted(Feed())
+    monkeypatch.setattr(Scripted, "_connect", lambda self: released.wait(60) and Feed())
+    with pytest.raises(SourceTimeoutError, match="did not answer"):
+        source.open()
+    assert source.states.abandoned == 1
+
+
+def test_each_failure_leaves_one_thread_at_most(released: threading.Event) -> None:
+    feeds = [Feed(then=lambda: released.wait(60)) for _ in range(3)]  # type: ignore[arg-type,return-value]
+    source = patient_after_a_loss(*feeds, Feed(5))
+    before = threading.active_count()
+    source.open()
+    for _ in feeds:
+        read(source, 3)
+        source.timeout_seconds = 0.05
+    read(source, 3)
+    assert source.states.abandoned == 3
+    assert threading.active_count() - before <= 4
+    source.close()
+
+
+def test_another_size_is_told_once_with_its_first_frame() -> None:
+    source = Scripted(Feed(2), Feed(2), Feed(10, size=(16, 12)))
+    info = source.open()
+    read(source, 4)
+    assert source.renewed() is None
+    frame = source.read()
+    assert frame is not None
+    assert frame.image.shape == (12, 16, 3)
+    news = source.renewed()
+    assert news is not None
+    assert (news.width, news.height, news.time_base, news.is_live) == (16, 12, info.time_base, True)
+    read(source, 2)
+    assert source.renewed() is None
+    source.close()
+
+
+@pytest.mark.parametrize(("fps", "is_told"), [(104, False), (50, True)])
+def test_another_rate_is_told_unless_it_is_nearly_the_same(fps: int, is_told: bool) -> None:
+    source = Scripted(Feed(2), Feed(10, fps=fps))
+    source.open()
+    read(source, 3)
+    assert bool(source.renewed()) is is_told
+    source.close()
+
+
+def test_interrupt_ends_a_wait_for_a_picture_and_one_for_a_connection(released: threading.Event) -> None:
+    away = SourceOpenError("away")
+    for source in (
+        Scripted(Feed(then=lambda: released.wait(60)), timeout_seconds=60),  # type: ignore[arg-type,return-value]
+        Scripted(Feed(), away, reconnect_seconds=60),
+    ):
+        source.open()
+        read(source, 3)
+        timer = threading.Timer(0.2, source.interrupt)
+        timer.start()
+        assert source.read() is None
+        timer.join()
+        source.close()
+
+
+def test_waits_double_with_full_jitter_up_to_half_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[float, float]] = []
+    monkeypatch.setattr(random, "uniform", lambda low, high: asked.append((low, high)) or low)
+    backoff = Backoff()
+    for _ in range(8):
+        backoff.wait_seconds()
+    assert asked == [(0, 0.5), (0, 1), (0, 2), (0, 4), (0, 8), (0, 16), (0, 30), (0, 30)]
+    for seconds in (0.9, 9.9, 10.0):
+        backoff.was_up(seconds)
+        asked.clear()
+        backoff.wait_seconds()
+        backoff.wait_seconds()
+        assert [longest for _, longest in asked] == {0.9: [30, 30], 9.9: [0.5, 30], 10.0: [0.5, 1]}[seconds]
+
+
+def test_a_stream_that_comes_and_goes_is_asked_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    monkeypatch.setattr(random, "uniform", lambda low, high: asked.append(high) or low)
+    source = Scripted(*[Feed(1) for _ in range(5)])
+    source.open()
+    read(source, 5)
+    assert asked == [0.5, 1, 2, 4]
+    source.close()

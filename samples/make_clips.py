@@ -16,7 +16,7 @@ from streamdepth import config, factory
 from streamdepth.api import estimate_pixels
 from streamdepth.core.errors import SourceOpenError
 from streamdepth.core.types import DepthKind, Image
-from streamdepth.render.colors import colourise, display_range
+from streamdepth.render.colors import colorize, display_range
 
 CELL_WIDTH, CELL_HEIGHT = 300, 200
 GAP = 6
@@ -40,8 +40,8 @@ def _cell(clip: str, settings: config.Settings) -> npt.NDArray[np.uint8]:
     """Picture and depth, side by side, each within one cell."""
     image = _middle_frame(clip, settings)
     depth = estimate_pixels(image, settings).predicted_depth
-    colours = colourise(depth, DepthKind.RELATIVE, display_range(depth))
-    return np.hstack([_fitted(picture) for picture in (image, colours)])
+    colors = colorize(depth, DepthKind.RELATIVE, display_range(depth))
+    return np.hstack([_fitted(picture) for picture in (image, colors)])
 
 
 def _middle_frame(clip: str, settings: config.Settings) -> Image:

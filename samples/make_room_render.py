@@ -28,10 +28,10 @@ def render(work: Path, frames: range, samples: int) -> None:
     (work / "intrinsics.json").write_text(json.dumps(intrinsics(), indent=1) + "\n")
     for shot, span in ((1, range(CUT)), (2, range(CUT, FRAMES))):
         wanted = [frame for frame in frames if frame in span]
-        if colours := [frame for frame in wanted if not color_path(work, frame).exists()]:
+        if colors := [frame for frame in wanted if not color_path(work, frame).exists()]:
             set_up(shot)
             color_settings(samples)
-            for frame in colours:
+            for frame in colors:
                 render_color(color_path(work, frame), frame)
         if depths := [frame for frame in wanted if not depth_path(work, frame).exists()]:
             set_up(shot)

@@ -87,7 +87,7 @@ def read_photo(image: Any, settings: config.Settings) -> tuple[Image, Intrinsics
 def estimate_pixels(pixels: Image, settings: config.Settings, camera: Intrinsics | None = None) -> Depth:
     """The depth of a picture in memory, (H, W, 3) uint8 RGB. camera: its own; else the model's, where it tells one."""
     item = estimate_item(pixels, settings, camera)
-    return Depth(item.resized(), item.kind, item.intrinsics)
+    return Depth(item.at_frame_size(), item.kind, item.intrinsics)
 
 
 def estimate_item(pixels: Image, settings: config.Settings, camera: Intrinsics | None = None) -> DepthFrame:
@@ -99,14 +99,14 @@ def estimate_item(pixels: Image, settings: config.Settings, camera: Intrinsics |
         camera = Intrinsics.from_focal(result.focal_px, pixels.shape[1], pixels.shape[0])
     item = DepthFrame(frame, result.depth, estimator.info.kind, intrinsics=camera)
     reference = make_reference(settings)
-    return _in_metres(item, reference) if reference else item
+    return _in_meters(item, reference) if reference else item
 
 
-def _in_metres(item: DepthFrame, reference: Reference) -> DepthFrame:
+def _in_meters(item: DepthFrame, reference: Reference) -> DepthFrame:
     """Raises ConfigError where what tells metres cannot be seen in the picture."""
     stage = MetricFit(reference)
     (item,) = stage.push(item)
-    if item.fitted is None:
+    if item.metric_fit is None:
         raise ConfigError(f"{reference.name} cannot be seen in the picture, so there are no metres; leave it out")
     return item
 

@@ -64,7 +64,7 @@ def test_the_model_stays_loaded(monkeypatch, picture: Image.Image) -> None:
 def test_stream_yields_depth_frames(clip: Path) -> None:
     items = list(streamdepth.stream(clip, max_frames=5, **SMALL))
     assert [i.frame.index for i in items] == [0, 1, 2, 3, 4]
-    assert items[0].resized().shape == (64, 96)
+    assert items[0].at_frame_size().shape == (64, 96)
     assert items[0].range is not None
 
 

@@ -46,6 +46,6 @@ def test_the_built_in_model_sees_the_room_and_the_cut(truth: DepthVideo) -> None
             cuts.append(item.frame.index)
         if item.frame.index % 30 == 15:
             known = np.where(depth_m < 10, depth_m, np.nan).astype(np.float32)
-            scores.append(score(align(item.resized(), known), known).delta1)
+            scores.append(score(align(item.at_frame_size(), known), known).delta1)
     assert cuts == [CUT]
     assert np.mean(scores) > 0.6

@@ -46,7 +46,7 @@ def convert_picture(picture: str, settings: Settings) -> tuple[DepthFrame, list[
             _write_look(path, item, settings)
         else:
             facts = {"model": settings.model}
-            write_depth_picture(path, item.resized(), item.kind, overwrite=settings.overwrite, text=facts)
+            write_depth_picture(path, item.at_frame_size(), item.kind, overwrite=settings.overwrite, text=facts)
     return item, words_about(item) if any(shape for _, shape in outputs) else []
 
 

@@ -126,14 +126,14 @@ def _write_heights(path: Path, found: Points, cell_m: float, overwrite: bool | N
     from PIL import Image
 
     from streamdepth.core.types import DepthKind
-    from streamdepth.render.colors import colourise
+    from streamdepth.render.colors import colorize
     from streamdepth.sinks.output import complete_file
 
     with complete_file(path, overwrite=bool(overwrite)) as temporary:
         if path.suffix.lower() == ".npz":
             np.savez_compressed(temporary, heights_m=found, cell_m=cell_m)
         else:  # the far end on top, high is bright
-            Image.fromarray(colourise(found[::-1], DepthKind.RELATIVE)).save(temporary)
+            Image.fromarray(colorize(found[::-1], DepthKind.RELATIVE)).save(temporary)
 
 
 def _recorded(depth: Path, scale: float) -> RecordedDepth:

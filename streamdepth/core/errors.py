@@ -15,22 +15,40 @@
         └── SinkWriteError       encoder failed, server gone
             └── DiskFullError    no room left, or too little to go on
 
-Every message says what was given, what is allowed and what to try.
+Every message says what was given, what is allowed and what to try. Programs and tests rely on an error's class and on
+its `code`, a short word that stays the same, and never on the message.
 """
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class StreamDepthError(Exception):
-    """The root of the tree."""
+    """The base class of every error that streamdepth raises on purpose.
+
+    Args:
+        message: one line for people.
+        code: a short, stable word for programs, such as "not-found"; the default is the class's own.
+    """
+
+    default_code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code or self.default_code
 
 
 class ConfigError(StreamDepthError):
     """A setting, a flag or an argument is wrong."""
 
+    default_code = "config"
+
 
 class MissingDependencyError(StreamDepthError):
     """An optional package is not installed."""
+
+    default_code = "missing-dependency"
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(f'{purpose} needs the package {package}; try: pip install "streamdepth[{extra}]"')
@@ -44,42 +62,64 @@ class MissingDependencyError(StreamDepthError):
 class SourceError(StreamDepthError):
     """Frames cannot be had."""
 
+    default_code = "source"
+
 
 class SourceOpenError(SourceError):
     """Not found, not readable, or no video in it."""
+
+    default_code = "source-open"
 
 
 class SourceTimeoutError(SourceError):
     """The source did not answer in time."""
 
+    default_code = "source-timeout"
+
 
 class SourceLostError(SourceError):
     """The source ended before its end; what came before was delivered."""
+
+    default_code = "source-lost"
 
 
 class EstimatorError(StreamDepthError):
     """Depth cannot be had."""
 
+    default_code = "model"
+
 
 class ModelLoadError(EstimatorError):
     """The name is unknown, or weights are missing or not allowed."""
+
+    default_code = "model-load"
 
 
 class InferenceError(EstimatorError):
     """The network failed on a picture."""
 
+    default_code = "inference"
+
 
 class SinkError(StreamDepthError):
     """Results cannot be stored or shown."""
+
+    default_code = "sink"
 
 
 class SinkOpenError(SinkError):
     """The output exists already, cannot be written, or has an unknown format."""
 
+    default_code = "sink-open"
+
 
 class SinkWriteError(SinkError):
     """The encoder failed, or a server went away."""
 
+    default_code = "sink-write"
+
 
 class DiskFullError(SinkWriteError):
     """The disk is full; or nearly so, and a recording was ended with all its files complete."""
+
+    default_code = "disk-full"

@@ -4,10 +4,11 @@ All four are synchronous, and threads are the pipeline's; only a source whose li
 to be able to leave it behind, and a recording in segments completes one on its own while it writes the next. Stages
 take plain keyword arguments in `__init__` and do no work there.
 
-A live source that comes back after a loss may have another size or rate. `Source.renewed` tells the new facts, and
-every sink of the stream gets `Sink.changed` before the first `write` of the new kind. Where the size is another, the
-pipeline flushes and resets the stabilizer and resets the model, and a carrier forgets by itself; another rate changes
-nothing, as all of them go by seconds. Timestamps go on by the time that passed; frames are never made up.
+A live source that comes back after a loss may have another size or rate. `Source.take_changed_info` returns the new
+facts, and every sink of the stream gets `Sink.on_stream_changed` before the first `write` of the new kind. Where the
+size is another, the pipeline flushes and resets the stabilizer and resets the model, and a propagator forgets by
+itself; another rate changes nothing, as all of them go by seconds. Timestamps go on by the time that passed; frames are
+never made up.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def announce(text: str, notices: list[str]) -> None:
 class Source(ABC):
     """Gives the frames of one stream, in order.
 
-    `open` and `await_open` begin anew, whatever came before. `read` never blocks past the source's timeout.
+    `open` and `wait_until_open` begin anew, whatever came before. `read` never blocks past the source's timeout.
     """
 
     def __init__(self) -> None:
@@ -58,7 +59,7 @@ class Source(ABC):
         return self.states.reconnects
 
     @property
-    def passes_by(self) -> bool:
+    def drops_unread_frames(self) -> bool:
         """Whether its frames come and go unread, as a camera's do. Asked once it is open."""
         return False
 
@@ -70,7 +71,7 @@ class Source(ABC):
     def open(self) -> StreamInfo:
         """Raises SourceOpenError, also where it had to wait when interrupted, or SourceTimeoutError."""
 
-    def await_open(self) -> StreamInfo | None:
+    def wait_until_open(self) -> StreamInfo | None:
         """`open`, but for a camera that may come later: waits for it as after a loss. None when interrupted."""
         return None if self.interrupted.is_set() else self.open()
 
@@ -78,7 +79,7 @@ class Source(ABC):
     def read(self) -> Frame | None:
         """The next frame; None at the end and ever after. Raises SourceLostError or SourceTimeoutError."""
 
-    def renewed(self) -> StreamInfo | None:
+    def take_changed_info(self) -> StreamInfo | None:
         """After a `read`: the stream's new facts, once, when that frame is the first of another size or rate."""
         return None
 
@@ -99,7 +100,7 @@ class Estimator(ABC):
     """Turns frames into depth. Loaded and ready once constructed."""
 
     @property
-    def at_once(self) -> int:
+    def max_in_flight(self) -> int:
         """How many batches keep it busy: more than one where `start` returns before the work is done.
 
         A pipeline then begins a batch before it has seen the results of those before. A model that remembers must say
@@ -118,7 +119,7 @@ class Estimator(ABC):
     def start(self, frames: Sequence[Frame]) -> Callable[[], list[Estimate]]:
         """Begins `estimate` and returns at once where the model can; what it returns waits for the results, once.
 
-        `at_once` may be under way, waited for in the order they were begun. Raises InferenceError, here or there.
+        `max_in_flight` may be under way, waited for in the order they were begun. Raises InferenceError, here or there.
         """
         results = self.estimate(frames)
         return lambda: results
@@ -166,7 +167,7 @@ class Stabilizer(ABC):
         """Forgets everything, as if new."""
 
 
-class Carrier(ABC):
+class DepthPropagator(ABC):
     """Brings depth along the motion of one stream's pictures, from a frame that the model has seen to later ones.
 
     One object per stream, frames in order: `advance` for each, `mark` when the newest goes to the model, `settle` when
@@ -221,7 +222,7 @@ class Sink(ABC):
     def write(self, item: DepthFrame) -> None:
         """Raises SinkWriteError."""
 
-    def changed(self, info: StreamInfo) -> None:
+    def on_stream_changed(self, info: StreamInfo) -> None:
         """The stream came back with another size or rate: `info` holds from the next `write` on.
 
         A writer whose file holds one size ends its segment here and begins the next; one without segments scales what
@@ -241,13 +242,13 @@ class Sink(ABC):
         """How much room `close` needs besides what is written, for example to copy it; a few megabytes do not count."""
         return 0
 
-    def stalled(self, last: DepthFrame, seconds: float) -> None:
+    def on_stalled(self, last: DepthFrame, seconds: float) -> None:
         """The stream is stalled or lost: nothing newer than `last` for so long. Told about twice a second.
 
         For what shows pictures to people; it is no frame to store or pass on. Raises SinkWriteError.
         """
 
-    def idle(self) -> None:
+    def on_idle(self) -> None:
         """Called now and then while no frame comes, on the thread of `write`; a window stays alive by it."""
 
     @property

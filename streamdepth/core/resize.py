@@ -1,10 +1,13 @@
-"""Pictures made smaller, in the one way that all who look at them small share."""
+"""Pictures and depth maps brought to another size."""
 
 from __future__ import annotations
 
-import numpy as np
+from typing import cast
 
-from streamdepth.core.types import Image
+import numpy as np
+import numpy.typing as npt
+
+from streamdepth.core.types import DepthMap, Image
 
 
 def shrink(image: Image, width: int, height: int) -> Image:
@@ -19,3 +22,31 @@ def shrink(image: Image, width: int, height: int) -> Image:
     smaller = image.shape[1] > width or image.shape[0] > height
     how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, (width, height), interpolation=how), np.uint8)
+
+
+def resize_depth(depth: DepthMap, width: int, height: int) -> DepthMap:
+    """`depth` (h, w) at (height, width), bilinear.
+
+    Unknown and infinite values are never mixed with their neighbours: where the nearest value is not finite it is
+    taken as it is, everywhere else the finite neighbours alone are averaged.
+    """
+    if depth.shape == (height, width):
+        return depth
+    import cv2
+
+    finite = np.isfinite(depth)
+    filled = depth if finite.all() else fill_edges(depth, finite)
+    resized = cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR)
+    if filled is not depth:
+        nearest = cv2.resize(depth, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+        np.copyto(resized, nearest, where=~np.isfinite(nearest))
+    return cast(DepthMap, resized)
+
+
+def fill_edges(depth: DepthMap, finite: npt.NDArray[np.bool_]) -> DepthMap:
+    """`depth` with each value that is not finite replaced by the mean of its finite neighbours, or 0."""
+    import cv2
+
+    total = cv2.blur(np.where(finite, depth, np.float32(0)), (3, 3), borderType=cv2.BORDER_REPLICATE)
+    share = cv2.blur(finite.astype(np.float32), (3, 3), borderType=cv2.BORDER_REPLICATE)
+    return cast(DepthMap, np.where(finite, depth, total / np.maximum(share, np.float32(1e-3))))

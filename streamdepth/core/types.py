@@ -241,10 +241,10 @@ class DepthFrame:
     """Steady (low, high) for display, in the unit of `depth`; None before a stabilizer has set it."""
     intrinsics: Intrinsics | None = None
     """The camera of the full frame, when known."""
-    applied: tuple[float, float] | None = None
+    alignment: tuple[float, float] | None = None
     """(scale, shift): before smoothing, `depth` was scale * the network's + shift. None: as the network gave it."""
 
-    fitted: tuple[float, float] | None = None
+    metric_fit: tuple[float, float] | None = None
     """(scale, shift) that made it metric: 1 / depth = scale * x + shift, where x is relative depth, or 1 / the metric
     depth of the network. None: as the network gave it."""
 
@@ -255,9 +255,9 @@ class DepthFrame:
         if self.depth.dtype != np.float32 or self.depth.ndim != 2:
             raise ValueError(f"depth is (h, w) float32, not {self.depth.shape} {self.depth.dtype}")
 
-    def resized(self) -> DepthMap:
+    def at_frame_size(self) -> DepthMap:
         """The depth at the frame's own size, (H, W) float32; unknown stays unknown."""
-        from streamdepth.render.colors import resize_depth
+        from streamdepth.core.resize import resize_depth
 
         return resize_depth(self.depth, *self.frame.size)
 

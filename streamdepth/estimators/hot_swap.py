@@ -20,7 +20,7 @@ CLOSE_SECONDS = 15.0
 T = TypeVar("T")
 
 
-class SwitchedEstimator(Estimator, Generic[T]):
+class HotSwapEstimator(Estimator, Generic[T]):
     """The model that `choose` asks for, made by `load`.
 
     The first is loaded when it is first needed. Another one is loaded on a thread of its own while the old one goes on,
@@ -62,8 +62,8 @@ class SwitchedEstimator(Estimator, Generic[T]):
         return self._current[1]
 
     @property
-    def at_once(self) -> int:
-        return self._loaded.at_once
+    def max_in_flight(self) -> int:
+        return self._loaded.max_in_flight
 
     @property
     def info(self) -> ModelInfo:

@@ -26,8 +26,8 @@ class NetworkEstimator(Estimator):
         return self._engine
 
     @property
-    def at_once(self) -> int:
-        return self._engine.at_once
+    def max_in_flight(self) -> int:
+        return self._engine.max_in_flight
 
     @property
     def info(self) -> ModelInfo:

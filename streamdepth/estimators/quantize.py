@@ -146,10 +146,10 @@ def _agreement(wanted: DepthMap, found: DepthMap) -> tuple[float, float]:
     scale = (_NEAREST - _FARTHEST) / max(high - low, 1e-12)
     spread = b.var()
     slope = ((a - a.mean()) * (b - b.mean())).mean() / spread if spread else 0.0
-    fitted = a.mean() + slope * (b - b.mean())
-    a, fitted = (np.clip(_FARTHEST + (x - low) * scale, _FARTHEST / 2, None) for x in (a, fitted))
-    ratio = np.maximum(a / fitted, fitted / a)
-    return float((ratio < 1.25).mean()), float(np.abs(a - fitted).mean() / (_NEAREST - _FARTHEST))
+    metric_fit = a.mean() + slope * (b - b.mean())
+    a, metric_fit = (np.clip(_FARTHEST + (x - low) * scale, _FARTHEST / 2, None) for x in (a, metric_fit))
+    ratio = np.maximum(a / metric_fit, metric_fit / a)
+    return float((ratio < 1.25).mean()), float(np.abs(a - metric_fit).mean() / (_NEAREST - _FARTHEST))
 
 
 def _has_attention(model: Any) -> bool:

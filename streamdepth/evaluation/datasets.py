@@ -76,9 +76,9 @@ class DataSet:
         inside = (slice(border, -border or None),) * 2
         for name in self._rgb if names is None else names:
             image = np.ascontiguousarray(read_picture(self._rgb[name])[inside])
-            yield Pair(name, image, self._metres(self._depth[name])[inside])
+            yield Pair(name, image, self._meters(self._depth[name])[inside])
 
-    def _metres(self, path: Path) -> DepthMap:
+    def _meters(self, path: Path) -> DepthMap:
         values = _read_gray(path)
         depth = np.where(values > 0, values / np.float32(self.depth_scale), np.float32(np.nan)).astype(np.float32)
         if self.infinity is not None:

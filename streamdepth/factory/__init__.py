@@ -18,7 +18,7 @@ from streamdepth.factory.outputs import check_names, make_folder, make_recorders
 from streamdepth.factory.references import make_reference
 from streamdepth.factory.sources import is_file, is_picture, make_source
 from streamdepth.pipeline.pipeline import Pipeline, Stream
-from streamdepth.stabilizers import FlowCarrier, MotionTracker, make_stabilizer
+from streamdepth.stabilizers import FlowPropagator, MotionTracker, make_stabilizer
 from streamdepth.utils.redact import redact
 
 __all__ = [
@@ -112,11 +112,11 @@ def _make_stream(address: str, name: str | None, settings: Settings) -> Stream:
     check_look(settings.style, settings.colormap, settings.video.alpha)
     motion = MotionTracker()
     stabilizer = make_stabilizer(settings.smooth, settings.range, make_reference(settings), motion)
-    carrier = FlowCarrier(motion=motion) if settings.refresh else None
+    propagator = FlowPropagator(motion=motion) if settings.refresh else None
     source, sinks = make_source(address, settings), make_sinks(settings, name)
     if settings.pace or settings.push:
         from streamdepth.sources.paced import PacedSource
 
         has_recorder = not all(sink.may_skip for sink in sinks)
         source = PacedSource(source, may_drop=settings.pace or not has_recorder)
-    return Stream(source, stabilizer, sinks, carrier, redact(address))
+    return Stream(source, stabilizer, sinks, propagator, redact(address))

@@ -18,9 +18,9 @@ def recorded(path: Path, make: Callable[[Path], Sink], settings: Settings) -> Si
 
     Raises ConfigError for numbered pictures in segments, and for resume without segments.
     """
-    from streamdepth.sinks.disk_space import RoomGuard
+    from streamdepth.sinks.disk_space import DiskSpaceGuard
 
-    return RoomGuard(_in_segments(path, make, settings), path, min_free_bytes=settings.min_free_mb * 1e6)
+    return DiskSpaceGuard(_in_segments(path, make, settings), path, min_free_bytes=settings.min_free_mb * 1e6)
 
 
 def _in_segments(path: Path, make: Callable[[Path], Sink], settings: Settings) -> Sink:

@@ -12,7 +12,7 @@ from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.types import DepthFrame
-from streamdepth.estimators.hot_swap import SwitchedEstimator
+from streamdepth.estimators.hot_swap import HotSwapEstimator
 from streamdepth.pipeline.pipeline import Pipeline
 
 _log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ _USUAL_PX = 384
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
+class QualityLevel:
     """What the model does."""
 
     share: float = 1.0
@@ -43,17 +43,17 @@ class Effort:
         return f"an input of {self.share:.0%} of its size" + (f", {self.hz:g} times a second" if self.hz else "")
 
 
-def efforts(hz: float | None, *, carries: bool, has_sizes: bool = True) -> list[Effort]:
+def quality_levels(hz: float | None, *, carries: bool, has_sizes: bool = True) -> list[QualityLevel]:
     """From the most to the least. hz: the most often the model runs. carries: whether depth is carried in between.
 
     has_sizes: whether the model's input can have another size.
     """
     shares = _SHARES if has_sizes else _SHARES[:1]
     rates = ([hz / 2, hz / 4] if hz else list(_RATES_HZ)) if carries else []
-    return [Effort(share, hz) for share in shares] + [Effort(shares[-1], rate) for rate in rates]
+    return [QualityLevel(share, hz) for share in shares] + [QualityLevel(shares[-1], rate) for rate in rates]
 
 
-class Pace:
+class LoadController:
     """Chooses one of `efforts` so that so many frames a second come out and none is older than the limit.
 
     It does less as soon as a window was too slow, and more only after a calm time in which it was easy, which doubles
@@ -62,10 +62,14 @@ class Pace:
     """
 
     def __init__(
-        self, efforts: Sequence[Effort], *, target_fps: float | None = None, max_latency_seconds: float | None = None
+        self,
+        quality_levels: Sequence[QualityLevel],
+        *,
+        target_fps: float | None = None,
+        max_latency_seconds: float | None = None,
     ) -> None:
         self._lock = threading.RLock()
-        self._efforts, self._target, self._limit = list(efforts), target_fps, max_latency_seconds
+        self._efforts, self._target, self._limit = list(quality_levels), target_fps, max_latency_seconds
         self._level = 0
         self._calm_seconds = CALM_SECONDS
         self._calm_since: float | None = None
@@ -75,7 +79,7 @@ class Pace:
         self._ages: list[float] = []
 
     @property
-    def effort(self) -> Effort:
+    def effort(self) -> QualityLevel:
         """What the model is to do now."""
         with self._lock:
             return self._efforts[self._level]
@@ -142,7 +146,7 @@ class Pace:
         return f"{reason}: the model gets {self.effort}"
 
 
-def keep_pace(pace: Pace, pipeline: Pipeline, item: DepthFrame) -> None:
+def keep_pace(pace: LoadController, pipeline: Pipeline, item: DepthFrame) -> None:
     """Tells `pace` of a finished frame of a live stream, and the pipeline and people what it decides."""
     if not any(stream.is_timely for stream in pipeline.streams):
         return
@@ -153,7 +157,7 @@ def keep_pace(pace: Pace, pipeline: Pipeline, item: DepthFrame) -> None:
         pipeline.refresh_at(pace.effort.hz)
 
 
-def make_pace(settings: Settings, streams: int, *, loads_model: bool = True) -> Pace | None:
+def make_pace(settings: Settings, streams: int, *, loads_model: bool = True) -> LoadController | None:
     """What the settings ask for, of so many streams together; None where they ask for nothing.
 
     loads_model: whether another size of the model can be loaded. Raises ConfigError where nothing can be varied.
@@ -162,13 +166,13 @@ def make_pace(settings: Settings, streams: int, *, loads_model: bool = True) -> 
         return None
     hz = None if settings.refresh == "auto" else settings.refresh
     fixed = _why_one_size(settings)
-    found = efforts(hz, carries=settings.refresh is not None, has_sizes=loads_model and not fixed)
+    found = quality_levels(hz, carries=settings.refresh is not None, has_sizes=loads_model and not fixed)
     if fixed and len(found) == 1:
         raise ConfigError(
             f"--target-fps and --max-latency-ms vary what the model does, and {fixed}; leave them out, or let it run "
             "less often with --refresh auto"
         )
-    return Pace(
+    return LoadController(
         found,
         target_fps=streams * settings.target_fps if settings.target_fps else None,
         max_latency_seconds=settings.max_latency_ms / 1e3 if settings.max_latency_ms else None,
@@ -184,7 +188,9 @@ def _why_one_size(settings: Settings) -> str:
     return f"'{settings.model}' was made for one size of input" if is_exported(settings.model) else ""
 
 
-def make_paced(pace: Pace, settings: Settings, load: Callable[[Settings], Estimator]) -> SwitchedEstimator[float]:
+def make_paced(
+    pace: LoadController, settings: Settings, load: Callable[[Settings], Estimator]
+) -> HotSwapEstimator[float]:
     """The settings' model in the size that `pace` asks for.
 
     One that cannot be had is said and not asked for again, and the one at work stays.
@@ -202,7 +208,7 @@ def make_paced(pace: Pace, settings: Settings, load: Callable[[Settings], Estima
         _log.warning("the model's input cannot be %.0f %% of its size: %s", 100 * share, error)
         pace.rule_out(share)
 
-    return SwitchedEstimator(lambda: pace.effort.share, load_share, failed)
+    return HotSwapEstimator(lambda: pace.effort.share, load_share, failed)
 
 
 def _short_side(estimator: Estimator) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Estimator
-from streamdepth.estimators.hot_swap import SwitchedEstimator
+from streamdepth.estimators.hot_swap import HotSwapEstimator
 
 if TYPE_CHECKING:
     from streamdepth.estimators.engines import EngineOptions
@@ -78,4 +78,4 @@ def _engine_options(settings: Settings) -> EngineOptions:
 
 def lazy_estimator(load: Callable[[], Estimator]) -> Estimator:
     """Loads the model when it is first asked for, so that a wrong input is known before a slow model is loaded."""
-    return SwitchedEstimator(lambda: None, lambda _: load())
+    return HotSwapEstimator(lambda: None, lambda _: load())

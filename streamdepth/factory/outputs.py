@@ -78,10 +78,10 @@ def _model_sinks(settings: Settings, name: str | None) -> Iterator[Sink]:
 
 
 def _model_sink(shape: Shape, settings: Settings, path: Path) -> Sink:
-    from streamdepth.sinks.geometry_files import ModelSink
+    from streamdepth.sinks.geometry_files import GeometrySink
 
     every = settings.ply_every or 1
-    return ModelSink(path, shape, every=every, overwrite=settings.overwrite, edges=settings.edges)
+    return GeometrySink(path, shape, every=every, overwrite=settings.overwrite, edges=settings.edges)
 
 
 def _placed(path: Path, make: Callable[[Path], Sink], settings: Settings) -> Sink:

@@ -129,8 +129,8 @@ def _checked(scale: float, shift: float, x: Floats, y: Floats) -> Fit | None:
     return Fit(scale, shift, float(np.median(np.abs(y / np.maximum(inverse, 1e-9) - 1))), len(x))
 
 
-def to_metres(inverse: DepthMap, fit: Fit) -> DepthMap:
+def to_meters(inverse: DepthMap, fit: Fit) -> DepthMap:
     """Metres along z; inf beyond FARTHEST_M, NaN stays NaN."""
-    fitted = inverse * np.float32(fit.scale) + np.float32(fit.shift)
-    far = fitted < 1 / FARTHEST_M
-    return np.where(far, np.float32(np.inf), 1 / np.where(far, np.float32(1), fitted)).astype(np.float32)
+    metric_fit = inverse * np.float32(fit.scale) + np.float32(fit.shift)
+    far = metric_fit < 1 / FARTHEST_M
+    return np.where(far, np.float32(np.inf), 1 / np.where(far, np.float32(1), metric_fit)).astype(np.float32)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Image, Intrinsics
 from streamdepth.geometry.camera import camera_matrix, is_fisheye
-from streamdepth.render.upsampling import flying_pixels
+from streamdepth.geometry.flying_pixels import flying_pixels
 
 Floats = npt.NDArray[np.float64]
 Points = npt.NDArray[np.float32]
@@ -36,7 +36,7 @@ class PointCloud:
     """(N, 3)."""
     normals: Points
     """(N, 3) of length 1, towards the camera."""
-    colours: npt.NDArray[np.uint8]
+    colors: npt.NDArray[np.uint8]
     """(N, 3) RGB."""
 
 
@@ -48,7 +48,7 @@ class Mesh:
     """(N, 3) of length 1, towards the camera."""
     faces: npt.NDArray[np.int64]
     """(M, 3) indices of vertices, counter-clockwise as the camera sees them."""
-    colours: npt.NDArray[np.uint8]
+    colors: npt.NDArray[np.uint8]
     """(N, 3) RGB."""
     uv: npt.NDArray[np.float32]
     """(N, 2) where a vertex lies in the picture, 0 to 1 from its lower left corner, as glTF's tools count."""
@@ -222,7 +222,7 @@ def point_cloud(item: DepthFrame) -> PointCloud:
     depth = shape_of(item)
     points = back_project(depth, camera_of(item))
     known = np.isfinite(points[..., 2])
-    return PointCloud(points[known], _normals(depth, item)[known], _colours(item.frame.image, depth)[known])
+    return PointCloud(points[known], _normals(depth, item)[known], _colors(item.frame.image, depth)[known])
 
 
 def mesh(item: DepthFrame) -> Mesh:
@@ -237,8 +237,8 @@ def mesh(item: DepthFrame) -> Mesh:
     height, width = depth.shape
     u, v = np.meshgrid((np.arange(width) + 0.5) / width, 1 - (np.arange(height) + 0.5) / height)
     uv = np.stack([u, v], axis=-1).astype(np.float32)
-    colours, faces = _colours(item.frame.image, depth), faces[(faces >= 0).all(axis=1)]
-    return Mesh(points[known], _normals(depth, item)[known], faces, colours[known], uv[known])
+    colors, faces = _colors(item.frame.image, depth), faces[(faces >= 0).all(axis=1)]
+    return Mesh(points[known], _normals(depth, item)[known], faces, colors[known], uv[known])
 
 
 def _normals(depth: DepthMap, item: DepthFrame) -> Points:
@@ -253,7 +253,7 @@ def _normals(depth: DepthMap, item: DepthFrame) -> Points:
     return np.where(np.isfinite(found), found, straight.astype(np.float32))
 
 
-def _colours(image: Image, depth: DepthMap) -> Image:
+def _colors(image: Image, depth: DepthMap) -> Image:
     """The picture at the size of the depth map."""
     height, width = depth.shape
     return cast(Image, cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))

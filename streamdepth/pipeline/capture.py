@@ -46,7 +46,7 @@ class Capture:
         source = self.stream.source
         source.states.enter(StreamState.CONNECTING)
         try:
-            self.stream.info = source.await_open() if waits else source.open()
+            self.stream.info = source.wait_until_open() if waits else source.open()
             self._check()
         except Exception as error:
             self.end(error)
@@ -81,7 +81,7 @@ class Capture:
     def _first_fresh(self, ready: threading.Event) -> Frame | None:
         """What passes by as the model gets ready; None where all is still to be read."""
         source = self.stream.source
-        while source.passes_by and not ready.is_set():
+        while source.drops_unread_frames and not ready.is_set():
             frame = source.read()
             if frame is None or ready.is_set():
                 return frame
@@ -101,11 +101,11 @@ class Capture:
             return None
         self._stats.time("decode", time.monotonic() - began)
         self.stream.source.states.enter(StreamState.LIVE)
-        self.stream.info = self.stream.source.renewed() or self.stream.info
+        self.stream.info = self.stream.source.take_changed_info() or self.stream.info
         return frame
 
     def _counted_from_the_first(self, frame: Frame) -> Frame:
-        if not self.stream.source.passes_by:
+        if not self.stream.source.drops_unread_frames:
             return frame
         self._origin = self._origin or (frame.index, frame.pts)
         index, pts = self._origin

@@ -13,7 +13,7 @@ from functools import partial
 from streamdepth.core.buffer import FrameBuffer
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.types import DepthFrame, Estimate, Intrinsics, StreamInfo
-from streamdepth.pipeline.sink_dispatcher import Outlets
+from streamdepth.pipeline.sink_dispatcher import SinkDispatcher
 from streamdepth.pipeline.sink_worker import Item
 from streamdepth.pipeline.stats import Stats
 from streamdepth.pipeline.stream import Captured, Stream, StreamEnd
@@ -33,9 +33,9 @@ class _Batch:
 class Inference:
     """Takes frames from `inbox`, and puts results into `outlets`.
 
-    With an estimator that takes more than one batch `at_once`, files have as many under way, so that the model is never
-    idle; of live streams, one is computed while the one before is steadied and handed on. Live frames are taken when
-    the model is free and not before: one that waited there could not be replaced by a newer one.
+    With an estimator whose `max_in_flight` is more than one, files have as many batches under way, so that the model
+    is never idle; of live streams, one is computed while the one before is steadied and handed on. Live frames are
+    taken when the model is free and not before: one that waited there could not be replaced by a newer one.
 
     A stream that is over is told to the outlets after its last result. What fails of one stream is told to `failed`,
     and the others go on.
@@ -46,7 +46,7 @@ class Inference:
         streams: Sequence[Stream],
         estimator: Estimator,
         inbox: Inbox,
-        outlets: Outlets,
+        outlets: SinkDispatcher,
         stats: Stats,
         *,
         batch: int,
@@ -73,7 +73,7 @@ class Inference:
         while self._fill(under_way):
             batch = under_way.popleft()
             estimates = self._collect(batch)
-            if self._is_timely and self.estimator.at_once > 1 and (following := self._begin(within=0.0)):
+            if self._is_timely and self.estimator.max_in_flight > 1 and (following := self._begin(within=0.0)):
                 under_way.append(following)
             self._hand_on(batch, estimates)
         self._end_all()
@@ -93,7 +93,7 @@ class Inference:
 
     def _fill(self, under_way: deque[_Batch]) -> bool:
         """Begins as many batches as keep the model busy, of live streams one; False when there is nothing any more."""
-        most = 1 if self._is_timely else self.estimator.at_once
+        most = 1 if self._is_timely else self.estimator.max_in_flight
         while len(under_way) < most and (batch := self._begin()):
             under_way.append(batch)
         return bool(under_way)

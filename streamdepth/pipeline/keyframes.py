@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from streamdepth.core.buffer import FrameBuffer, Policy
-from streamdepth.core.interfaces import Carrier, Estimator
+from streamdepth.core.interfaces import DepthPropagator, Estimator
 from streamdepth.core.types import DepthFrame, Estimate, Frame
 from streamdepth.pipeline.inference import Inbox, Inference
-from streamdepth.pipeline.sink_dispatcher import Outlets
+from streamdepth.pipeline.sink_dispatcher import SinkDispatcher
 from streamdepth.pipeline.stats import Stats
 from streamdepth.pipeline.stream import Captured, Stream
 
@@ -40,7 +40,7 @@ class Schedule:
 class _Lane:
     """What is known of one stream."""
 
-    carrier: Carrier
+    propagator: DepthPropagator
     schedule: Schedule
     can_carry: bool = False
     """Whether there is depth for the newest frame."""
@@ -52,7 +52,7 @@ class _Lane:
     """The model's last word."""
 
 
-class RefreshedInference(Inference):
+class KeyframeInference(Inference):
     """Every frame comes out at once, with depth carried from the newest frame that the model has finished.
 
     `compute` runs the model on a thread of its own. Of live streams it gets the newest frames whenever it is free and
@@ -68,7 +68,7 @@ class RefreshedInference(Inference):
         streams: Sequence[Stream],
         estimator: Estimator,
         inbox: Inbox,
-        outlets: Outlets,
+        outlets: SinkDispatcher,
         stats: Stats,
         *,
         batch: int,
@@ -76,9 +76,9 @@ class RefreshedInference(Inference):
         hz: float | None,
     ) -> None:
         super().__init__(streams, estimator, inbox, outlets, stats, batch=batch, failed=failed)
-        carriers = [s.carrier for s in streams if s.carrier]
-        assert len(carriers) == len(streams), "every stream needs a carrier"
-        self._lanes = [_Lane(carrier, Schedule(hz)) for carrier in carriers]
+        propagators = [s.propagator for s in streams if s.propagator]
+        assert len(propagators) == len(streams), "every stream needs a carrier"
+        self._lanes = [_Lane(propagator, Schedule(hz)) for propagator in propagators]
         self._jobs: FrameBuffer[list[tuple[int, Frame]]] = FrameBuffer(Policy(1))
         self._done: FrameBuffer[list[tuple[int, Estimate]]] = FrameBuffer(Policy(1))
         self._is_busy = False
@@ -123,7 +123,7 @@ class RefreshedInference(Inference):
     def _follow(self, captured: Captured) -> None:
         own, frame = self._lanes[captured.lane], captured.frame
         self._forget_other_size(captured)
-        own.can_carry = own.carrier.advance(frame)
+        own.can_carry = own.propagator.advance(frame)
         if own.schedule.wants(frame.time) or own.wanted or not own.can_carry:
             own.wanted = frame
 
@@ -142,7 +142,7 @@ class RefreshedInference(Inference):
         job = []
         for lane in lanes[: self.batch]:
             own = self._lanes[lane]
-            self._try(lane, own.carrier.mark)
+            self._try(lane, own.propagator.mark)
             if own.wanted and lane not in self._over:
                 job.append((lane, own.wanted))
             own.wanted, own.sent = None, self._count
@@ -158,12 +158,12 @@ class RefreshedInference(Inference):
             self._is_busy = False
             self.model = self.estimator.info
             for lane, estimate in results:
-                self._try(lane, partial(self._lanes[lane].carrier.settle, estimate.depth))
+                self._try(lane, partial(self._lanes[lane].propagator.settle, estimate.depth))
                 self._lanes[lane].estimate = estimate
 
     def _carried(self, captured: Captured) -> DepthFrame:
         own = self._lanes[captured.lane]
-        carried = own.carrier.carried()
+        carried = own.propagator.carried()
         assert carried is not None
         assert own.estimate is not None
         depth, age = carried

@@ -24,10 +24,10 @@ from streamdepth.core.states import StateChange
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.pipeline.capture import Capture
 from streamdepth.pipeline.inference import Inbox, Inference
-from streamdepth.pipeline.keyframes import RefreshedInference
+from streamdepth.pipeline.keyframes import KeyframeInference
 from streamdepth.pipeline.report import report_of
-from streamdepth.pipeline.sink_dispatcher import Outlets
-from streamdepth.pipeline.sink_worker import AHEAD, LIVE, Item, Told
+from streamdepth.pipeline.sink_dispatcher import SinkDispatcher
+from streamdepth.pipeline.sink_worker import AHEAD, LIVE, Item, SinkEvents
 from streamdepth.pipeline.stats import Report, Stats
 from streamdepth.pipeline.stream import Stream, StreamEnd
 
@@ -80,7 +80,7 @@ class Pipeline:
         for stream in self.streams:
             stream.source.states.listen(partial(on_state, stream))
         self._inbox: Inbox = FrameBuffer(*(LIVE for _ in self.streams))
-        self._outlets = Outlets((), Told())
+        self._outlets = SinkDispatcher((), SinkEvents())
         self._workers = Workers()
         self._lost: list[BaseException] = []
         self._failed: dict[int, Exception] = {}
@@ -101,7 +101,7 @@ class Pipeline:
     def refresh_at(self, hz: float | None) -> None:
         """From now on, the model runs so often beside the streams, where it does; None: as often as it can."""
         self.refresh_hz = hz
-        if isinstance(self._inference, RefreshedInference):
+        if isinstance(self._inference, KeyframeInference):
             self._inference.refresh_at(hz)
 
     def run(self) -> Report:
@@ -147,7 +147,7 @@ class Pipeline:
     def _running(self) -> Iterator[None]:
         """Opens everything, starts the threads; at the end stops, joins and closes, whatever happened."""
         complete = False
-        self._outlets = Outlets(self.streams, self._told())
+        self._outlets = SinkDispatcher(self.streams, self._told())
         try:
             self._open()
             self._start_threads()
@@ -199,14 +199,14 @@ class Pipeline:
         self.stats.start()
         self._inference = self._make_inference()
         self._workers.start("inference", self._inference.run, self._inference_ended)
-        if isinstance(self._inference, RefreshedInference):
+        if isinstance(self._inference, KeyframeInference):
             self._workers.start("network", self._inference.compute, self._inference.computing_ended)
         for capture in self._captures:
             if capture.lane not in self._failed:
                 self._start_capture(capture)
 
-    def _told(self) -> Told:
-        return Told(
+    def _told(self) -> SinkEvents:
+        return SinkEvents(
             stop=self.stop,
             written=self._note_written,
             unwanted=lambda lane: self.stats.count("stopped", lane=lane),
@@ -217,8 +217,8 @@ class Pipeline:
 
     def _make_inference(self) -> Inference:
         parts = self.streams, self.estimator, self._inbox, self._outlets, self.stats
-        if all(s.carrier for s in self.streams):
-            return RefreshedInference(*parts, batch=self.batch, failed=self._stream_failed, hz=self.refresh_hz)
+        if all(s.propagator for s in self.streams):
+            return KeyframeInference(*parts, batch=self.batch, failed=self._stream_failed, hz=self.refresh_hz)
         return Inference(*parts, batch=self.batch, failed=self._stream_failed)
 
     def _start_capture(self, capture: Capture) -> None:
@@ -296,8 +296,8 @@ class Pipeline:
         """Lets go of the last pictures, which would else live as long as whoever remembers this run or its streams."""
         for stream in self.streams:
             stream.stabilizer.reset()
-            if stream.carrier is not None:
-                stream.carrier.reset()
+            if stream.propagator is not None:
+                stream.propagator.reset()
 
     def _raise_lost(self) -> None:
         for error in self._lost:

@@ -6,35 +6,35 @@ from collections.abc import Callable, Iterator, Sequence
 
 from streamdepth.core.buffer import Worker
 from streamdepth.core.interfaces import Sink
-from streamdepth.pipeline.sink_worker import AHEAD, LIVE, RECORDED, Item, Outlet, Told
+from streamdepth.pipeline.sink_worker import AHEAD, LIVE, RECORDED, Item, SinkEvents, SinkWorker
 from streamdepth.pipeline.stream import Stream, StreamEnd
 
 Start = Callable[[str, Callable[[], None], Callable[[BaseException | None], None]], Worker]
 """Starts a thread: its name, its work, and whom to tell at its end."""
 
 
-class Outlets:
+class SinkDispatcher:
     """One of the recorders together, one of each sink that may skip frames, and last one of the windows together.
 
     The first decides what counts as written. The windows are fed on the caller's thread; without them, the first is.
     """
 
-    def __init__(self, streams: Sequence[Stream], told: Told) -> None:
+    def __init__(self, streams: Sequence[Stream], told: SinkEvents) -> None:
         each = [(lane, sink) for lane, stream in enumerate(streams) for sink in stream.sinks]
         recorders = [(lane, sink) for lane, sink in each if not sink.may_skip]
         senders = [[(lane, sink)] for lane, sink in each if sink.may_skip and not sink.on_caller]
         windows = [(lane, sink) for lane, sink in each if sink.may_skip and sink.on_caller]
         first, *others = [group for group in (recorders, *senders, windows) if group] or [recorders]
-        silent = Told(stop=told.stop, failed=told.failed, ended=told.ended, opened=told.opened)
+        silent = SinkEvents(stop=told.stop, failed=told.failed, ended=told.ended, opened=told.opened)
         self._streams = streams
         self._live = RECORDED if recorders else LIVE
-        self._first = Outlet(streams, _by_lane(first, len(streams)), told)
+        self._first = SinkWorker(streams, _by_lane(first, len(streams)), told)
         self._all = [
             self._first,
-            *(Outlet(streams, _by_lane(group, len(streams)), silent, may_fail=True) for group in others),
+            *(SinkWorker(streams, _by_lane(group, len(streams)), silent, may_fail=True) for group in others),
         ]
         self._own = self._all[-1 if windows else 0]
-        self._threads: dict[Outlet, Worker] = {}
+        self._threads: dict[SinkWorker, Worker] = {}
 
     @property
     def dropped(self) -> list[int]:

@@ -33,7 +33,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class SinkEvents:
     """Whom an outlet tells what, on its own thread."""
 
     stop: Callable[[], None] = lambda: None
@@ -50,7 +50,7 @@ class Told:
     """A stream is here: opens its sink."""
 
 
-class Outlet:
+class SinkWorker:
     """Feeds sinks of all streams, `sinks[lane]`, from one buffer, and tells them when a stream has changed.
 
     Sinks are closed when their stream is over, whatever others do. One that fails is discarded and its stream with it:
@@ -62,7 +62,7 @@ class Outlet:
         self,
         streams: Sequence[Stream],
         sinks: Sequence[Sequence[Sink]],
-        told: Told,
+        told: SinkEvents,
         *,
         may_fail: bool = False,
     ) -> None:
@@ -127,7 +127,7 @@ class Outlet:
         if known is None:
             self._each(lane, lambda sink: self._told.opened(lane, info, sink))
         elif known is not info:
-            self._each(lane, lambda sink: sink.changed(info))
+            self._each(lane, lambda sink: sink.on_stream_changed(info))
 
     def _tell_stalls(self) -> None:
         now = time.monotonic()
@@ -136,11 +136,11 @@ class Outlet:
         self._looked_at = now
         for lane, last in list(self._last.items()):  # one that fails is taken out
             if self._streams[lane].source.state in (StreamState.STALLED, StreamState.RECONNECTING):
-                self._each(lane, lambda sink: sink.stalled(last, now - last.frame.captured_at))  # noqa: B023 - used at once
+                self._each(lane, lambda sink: sink.on_stalled(last, now - last.frame.captured_at))  # noqa: B023 - used at once
 
     def _idle(self) -> None:
         for lane in range(len(self._sinks)):
-            self._each(lane, lambda sink: sink.idle())
+            self._each(lane, lambda sink: sink.on_idle())
 
     def _each(self, lane: int, action: Callable[[Sink], None]) -> None:
         for sink in list(self._sinks[lane]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from streamdepth.core.interfaces import Carrier, Sink, Source, Stabilizer
+from streamdepth.core.interfaces import DepthPropagator, Sink, Source, Stabilizer
 from streamdepth.core.types import Frame, StreamInfo
 
 
@@ -35,7 +35,7 @@ class Stream:
     source: Source
     stabilizer: Stabilizer
     sinks: Sequence[Sink] = ()
-    carrier: Carrier | None = None
+    propagator: DepthPropagator | None = None
     """Fills in between the frames that the model sees; None: it sees all."""
     name: str = ""
     """What to call it while its source is not open; without secrets."""

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamdepth.core.errors import ConfigError
+from streamdepth.core.resize import fill_edges
 from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Image, Plane, Style
 
 if TYPE_CHECKING:
@@ -25,30 +26,6 @@ STYLES: tuple[Style, ...] = get_args(Style)
 
 _SMALLEST_LEGEND_PX = 160
 """A picture narrower or lower than this has no room for readable words."""
-
-
-def resize_depth(depth: DepthMap, width: int, height: int) -> DepthMap:
-    """`depth` (h, w) at (height, width), bilinear.
-
-    Unknown and infinite values are never mixed with their neighbours: where the nearest value is not finite it is
-    taken as it is, everywhere else the finite neighbours alone are averaged.
-    """
-    if depth.shape == (height, width):
-        return depth
-    finite = np.isfinite(depth)
-    filled = depth if finite.all() else fill_edges(depth, finite)
-    resized = cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR)
-    if filled is not depth:
-        nearest = cv2.resize(depth, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
-        np.copyto(resized, nearest, where=~np.isfinite(nearest))
-    return cast(DepthMap, resized)
-
-
-def fill_edges(depth: DepthMap, finite: npt.NDArray[np.bool_]) -> DepthMap:
-    """`depth` with each value that is not finite replaced by the mean of its finite neighbours, or 0."""
-    total = cv2.blur(np.where(finite, depth, np.float32(0)), (3, 3), borderType=cv2.BORDER_REPLICATE)
-    share = cv2.blur(finite.astype(np.float32), (3, 3), borderType=cv2.BORDER_REPLICATE)
-    return cast(DepthMap, np.where(finite, depth, total / np.maximum(share, np.float32(1e-3))))
 
 
 def display_range(depth: DepthMap) -> Range:
@@ -78,10 +55,10 @@ def lookup_table(colormap: str) -> npt.NDArray[np.uint8]:
     from cmap import Colormap
 
     try:
-        colours = Colormap(colormap).lut(256)
+        colors = Colormap(colormap).lut(256)
     except (ValueError, TypeError, KeyError) as error:
         raise ConfigError(_unknown_colormap(colormap)) from error
-    table: npt.NDArray[np.uint8] = np.rint(np.asarray(colours)[:, None, :3] * 255).astype(np.uint8)
+    table: npt.NDArray[np.uint8] = np.rint(np.asarray(colors)[:, None, :3] * 255).astype(np.uint8)
     table.setflags(write=False)
     return table
 
@@ -92,7 +69,7 @@ def _unknown_colormap(name: str) -> str:
     return f"unknown colormap {name!r}; {tip}"
 
 
-def colourise(
+def colorize(
     depth: DepthMap,
     kind: DepthKind,
     range: Range | None = None,
@@ -119,11 +96,11 @@ def colourise(
     codes, known = levels(depth, kind, range or display_range(depth))
     size = size or (depth.shape[1], depth.shape[0])
     # 8-bit codes are enlarged rather than floats: at most one of 256 colours apart, in half the time
-    colours = cv2.applyColorMap(cv2.resize(codes, size, interpolation=cv2.INTER_LINEAR), table)
+    colors = cv2.applyColorMap(cv2.resize(codes, size, interpolation=cv2.INTER_LINEAR), table)
     if known is not None:
         mask = cv2.resize(known.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT)
-        colours = cv2.copyTo(colours, mask)
-    return cast(Image, colours)
+        colors = cv2.copyTo(colors, mask)
+    return cast(Image, colors)
 
 
 def levels(depth: DepthMap, kind: DepthKind, range: Range) -> tuple[Plane, npt.NDArray[np.bool_] | None]:
@@ -143,17 +120,17 @@ def _brightness(depth: DepthMap, kind: DepthKind, range: Range) -> DepthMap:
     return cast(DepthMap, np.clip((depth - np.float32(dark)) * np.float32(scale), 0, 255))
 
 
-def overlay(image: Image, colours: Image, alpha: float = 0.6) -> Image:
+def overlay(image: Image, colors: Image, alpha: float = 0.6) -> Image:
     """`colours` laid over `image`: both (H, W, 3) uint8, and so is the result.
 
     `alpha`: 0 shows the image only, 1 the colours only.
     """
-    return cast(Image, cv2.addWeighted(image, 1 - alpha, colours, alpha, 0))
+    return cast(Image, cv2.addWeighted(image, 1 - alpha, colors, alpha, 0))
 
 
-def side_by_side(image: Image, colours: Image) -> Image:
+def side_by_side(image: Image, colors: Image) -> Image:
     """(H, 2W, 3): the picture on the left, its depth on the right."""
-    return cast(Image, cv2.hconcat([image, colours]))
+    return cast(Image, cv2.hconcat([image, colors]))
 
 
 def drawn_size(size: tuple[int, int], style: Style) -> tuple[int, int]:
@@ -172,7 +149,7 @@ def legend(picture: Image, range: Range, kind: DepthKind, colormap: str = "infer
         return picture
     picture = picture.copy()
     box = picture[found.rows, found.columns]
-    box[:] = box * found.keep[..., None] + found.colours
+    box[:] = box * found.keep[..., None] + found.colors
     return picture
 
 
@@ -181,7 +158,7 @@ class Sprite(NamedTuple):
 
     rows: slice
     columns: slice
-    colours: npt.NDArray[np.float32]
+    colors: npt.NDArray[np.float32]
     """(h, w, 3) RGB, 0 to 255, to be added."""
     keep: npt.NDArray[np.float32]
     """(h, w): the share of the picture below that stays."""
@@ -195,8 +172,8 @@ def legend_sprite(width: int, height: int, range: Range, kind: DepthKind, colorm
     text_px, margin = max(11, unit // 32), max(4, unit // 80 * 2)
     size = max(120, unit // 4 * 2), 2 * text_px + 2
     top = (height - margin - size[1]) // 2 * 2
-    colours, keep = _bar(tuple(legend_words(range, kind)), text_px, size, colormap)
-    return Sprite(slice(top, top + size[1]), slice(margin, margin + size[0]), colours, keep)
+    colors, keep = _bar(tuple(legend_words(range, kind)), text_px, size, colormap)
+    return Sprite(slice(top, top + size[1]), slice(margin, margin + size[0]), colors, keep)
 
 
 @lru_cache(maxsize=16)
@@ -216,11 +193,11 @@ def _bar(
         anchor = "l" if i == 0 else "r" if i == len(words) - 1 else "m"
         draw.text((place, text_px * 0.65), word, fill=255, font=font, anchor=anchor + "m")
     white = np.asarray(drawn, np.float32)
-    colours, keep = np.repeat(white[..., None], 3, axis=2), (1 - white / np.float32(255)) / np.float32(3)
+    colors, keep = np.repeat(white[..., None], 3, axis=2), (1 - white / np.float32(255)) / np.float32(3)
     ramp = np.linspace(255, 0, width - 2 * pad).astype(np.uint8)
     bar = slice(text_px + 2, height - pad), slice(pad, width - pad)
-    colours[bar], keep[bar] = lookup_table(colormap)[ramp, 0], 0
-    return colours, keep
+    colors[bar], keep[bar] = lookup_table(colormap)[ramp, 0], 0
+    return colors, keep
 
 
 @cache
@@ -271,7 +248,7 @@ def render(
     image = item.frame.image
     range = item.range or display_range(item.depth)
     size = (image.shape[1], image.shape[0])
-    picture = colourise(item.depth, item.kind, range, colormap, size=size)
+    picture = colorize(item.depth, item.kind, range, colormap, size=size)
     if style == "overlay":
         picture = overlay(image, picture, alpha)
     if bar:

@@ -124,12 +124,12 @@ def _draw_axes(draw: ImageDraw.ImageDraw, font: Font, x_axis: _Axis, y_axis: _Ax
     draw.line([(x_axis.start, y_axis.end), (x_axis.start, y_axis.start), (x_axis.end, y_axis.start)], _INK)
 
 
-def _draw_piece(draw: ImageDraw.ImageDraw, points: list[tuple[float, float]], colour: str) -> None:
+def _draw_piece(draw: ImageDraw.ImageDraw, points: list[tuple[float, float]], color: str) -> None:
     if len(points) > 1:
-        draw.line(points, colour, 2)
+        draw.line(points, color, 2)
         return
     x, y = points[0]
-    draw.ellipse([(x - 2, y - 2), (x + 2, y + 2)], colour)
+    draw.ellipse([(x - 2, y - 2), (x + 2, y + 2)], color)
 
 
 def _draw_legend(draw: ImageDraw.ImageDraw, font: Font, names: list[str], place: tuple[float, float], px: int) -> None:

@@ -1,4 +1,4 @@
-"""Where depth jumps: upsampling that follows the picture's edges, and pixels that float between near and far."""
+"""Upsampling of depth that follows the edges of the picture."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Edges, Image
-from streamdepth.render.colors import fill_edges, resize_depth
+from streamdepth.core.resize import fill_edges, resize_depth
+from streamdepth.core.types import DepthFrame, DepthMap, Edges, Image
 
 EDGES: tuple[Edges, ...] = get_args(Edges)
-Mask = npt.NDArray[np.bool_]
-"""(h, w)."""
 
 
 def check_edges(edges: str) -> None:
@@ -53,29 +51,6 @@ def guided_resize(depth: DepthMap, image: Image, radius: int = 1, smoothness: fl
         plain = resize_depth(depth, width, height)
         result = np.where(np.isfinite(plain), result, plain)
     return cast(DepthMap, result)
-
-
-def flying_pixels(depth: DepthMap, kind: DepthKind, most: float = 0.15) -> Mask:
-    """Pixels on a jump of metric depth, where a network draws a slope that is not there; none for relative depth.
-
-    On a jump: within 3x3 px the farthest is more than `most` (a share) farther than the nearest.
-    """
-    if kind is not DepthKind.METRIC:
-        return np.zeros(depth.shape, np.bool_)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        inverse = np.where(depth > 0, 1 / depth, np.float32(0))
-    known = np.isfinite(depth) & (depth > 0)
-    window = np.ones((3, 3), np.uint8)
-    nearest = cv2.dilate(inverse, window)
-    farthest = cv2.erode(np.where(known | np.isposinf(depth), inverse, np.float32(np.inf)), window)
-    with np.errstate(over="ignore"):  # where nothing is known, OpenCV gives the largest float
-        return known & (nearest > (1 + most) * farthest)
-
-
-def without_flying(item: DepthFrame) -> DepthFrame:
-    """`item` with its flying pixels unknown."""
-    flying = flying_pixels(item.depth, item.kind)
-    return replace(item, depth=np.where(flying, np.float32(np.nan), item.depth)) if flying.any() else item
 
 
 def _brightness(image: Image) -> npt.NDArray[np.float32]:

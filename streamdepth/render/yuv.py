@@ -40,10 +40,10 @@ def render_planes(
     large = {shape: _enlarged(codes, known, shape) for shape in {plane.shape for plane in below}}
     for source, target, table, black in zip(below, out, _tables(colormap), _BLACK, strict=True):
         enlarged, mask = large[source.shape]
-        colours = cv2.LUT(enlarged, table)
+        colors = cv2.LUT(enlarged, table)
         if mask is not None:
-            colours[mask == 0] = black
-        cv2.addWeighted(source, 1 - share, colours, share, 0, dst=target)
+            colors[mask == 0] = black
+        cv2.addWeighted(source, 1 - share, colors, share, 0, dst=target)
     width, height = item.frame.size
     sprite = legend_sprite(width, height, range, item.kind, colormap) if bar else None
     if sprite is not None:
@@ -61,10 +61,10 @@ def _enlarged(codes: Plane, known: Mask | None, shape: tuple[int, ...]) -> tuple
 
 def _stamp(sprite: Sprite, out: Planes) -> None:
     """Lays `sprite` over `out`. What is kept of the picture counts from black, and so does what is added."""
-    for target, colours, black in zip(out, to_planes(sprite.colours), _BLACK, strict=True):
+    for target, colors, black in zip(out, to_planes(sprite.colors), _BLACK, strict=True):
         step = out.y.shape[0] // target.shape[0]
         size = sprite.keep.shape[1] // step, sprite.keep.shape[0] // step
-        keep, added = (cv2.resize(values, size, interpolation=cv2.INTER_AREA) for values in (sprite.keep, colours))
+        keep, added = (cv2.resize(values, size, interpolation=cv2.INTER_AREA) for values in (sprite.keep, colors))
         rows, columns = (slice(s.start // step, s.stop // step) for s in (sprite.rows, sprite.columns))
         target[rows, columns] = np.rint(target[rows, columns] * keep + added - np.float32(black) * keep)
 
@@ -80,5 +80,5 @@ def to_planes(rgb: Floats) -> tuple[Floats, Floats, Floats]:
 @cache
 def _tables(colormap: str) -> tuple[Plane, ...]:
     """(256,) for each plane."""
-    colours = lookup_table(colormap)[:, 0].astype(np.float32)
-    return tuple(np.rint(plane).astype(np.uint8) for plane in to_planes(colours))
+    colors = lookup_table(colormap)[:, 0].astype(np.float32)
+    return tuple(np.rint(plane).astype(np.uint8) for plane in to_planes(colors))

@@ -14,10 +14,10 @@ import numpy as np
 
 from streamdepth.core.errors import ConfigError, SinkOpenError, SinkWriteError
 from streamdepth.core.interfaces import Sink
+from streamdepth.core.resize import resize_depth
 from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
 from streamdepth.core.version import __version__
-from streamdepth.render.colors import resize_depth
-from streamdepth.render.upsampling import without_flying
+from streamdepth.geometry.flying_pixels import without_flying
 from streamdepth.sinks.depth_codes import (
     FAR,
     UNKNOWN,
@@ -130,8 +130,8 @@ class _RawVideo:
         self.path, self.info, self.model, self.limits_m = path, info, model, limits_m
         self.pts, self.indices, self.cuts = array("q"), array("q"), array("q")
         self.display_ranges, self.cameras = _Steps(2, tolerance=0.005), _Steps(4)
-        self.applied = _Steps(2)
-        self.fitted = _Steps(2)
+        self.alignment = _Steps(2)
+        self.metric_fit = _Steps(2)
         self.range = GrowingRange()
         self.size: tuple[int, int] | None = None
         self._output: OutputContainer | None = None
@@ -175,10 +175,10 @@ class _RawVideo:
             self.cuts.append(number)
         if item.range is not None:
             self.display_ranges.note(number, item.range)
-        if item.applied is not None:
-            self.applied.note(number, item.applied)
-        if item.fitted is not None:
-            self.fitted.note(number, item.fitted)
+        if item.alignment is not None:
+            self.alignment.note(number, item.alignment)
+        if item.metric_fit is not None:
+            self.metric_fit.note(number, item.metric_fit)
         if (camera := item.intrinsics or self.info.intrinsics) is not None:
             self.cameras.note(number, (camera.fx, camera.fy, camera.cx, camera.cy))
         return self.pts[-1]
@@ -217,8 +217,8 @@ class _RawVideo:
             "cuts": self.cuts.tolist(),
             "intrinsics": self.cameras.rows(),
             "display_ranges": self.display_ranges.rows(),
-            "applied": self.applied.rows(),
-            "fitted": self.fitted.rows(),
+            "applied": self.alignment.rows(),
+            "fitted": self.metric_fit.rows(),
             "frame_index": self.indices.tolist(),
             "pts": self.pts.tolist(),
         }

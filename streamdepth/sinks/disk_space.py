@@ -14,7 +14,7 @@ from streamdepth.sinks.output import writing
 _LOOK_SECONDS = 0.25
 
 
-class RoomGuard(Sink):
+class DiskSpaceGuard(Sink):
     """Ends the recording of a live stream while there is still room to complete its files.
 
     Once less than `min_free_bytes`, and what the inner sink needs to finish, is free, `wants_stop` is true; `close`
@@ -59,8 +59,8 @@ class RoomGuard(Sink):
                 "make room, record elsewhere, or lower --min-free-mb"
             )
 
-    def changed(self, info: StreamInfo) -> None:
-        self.sink.changed(info)
+    def on_stream_changed(self, info: StreamInfo) -> None:
+        self.sink.on_stream_changed(info)
 
     def close(self) -> None:
         self.sink.close()
@@ -72,8 +72,8 @@ class RoomGuard(Sink):
         self._shortage = ""
         self.sink.discard()
 
-    def idle(self) -> None:
-        self.sink.idle()
+    def on_idle(self) -> None:
+        self.sink.on_idle()
 
     @property
     def bytes_to_finish(self) -> int:

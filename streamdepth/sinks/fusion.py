@@ -12,8 +12,8 @@ from streamdepth.core.errors import ConfigError, MissingDependencyError, SinkOpe
 from streamdepth.core.interfaces import Sink
 from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Image, Intrinsics, ModelInfo, StreamInfo
 from streamdepth.geometry.camera import camera_matrix
+from streamdepth.geometry.flying_pixels import without_flying
 from streamdepth.geometry.points import Mesh
-from streamdepth.render.upsampling import without_flying
 from streamdepth.sinks.geometry_files import UP, write_ply
 from streamdepth.sinks.output import PendingFile, writing
 
@@ -108,8 +108,8 @@ class FusionSink(Sink):
         near = np.isfinite(depth) & (depth > 0) & (depth < self.farthest_m)
         if not near.any():
             return
-        colours = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-        pictures = [o3d.t.geometry.Image(np.ascontiguousarray(part)) for part in (np.where(near, depth, 0), colours)]
+        colors = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+        pictures = [o3d.t.geometry.Image(np.ascontiguousarray(part)) for part in (np.where(near, depth, 0), colors)]
         matrix = o3d.core.Tensor(camera_matrix(camera.resized(width, height)))
         where = matrix, o3d.core.Tensor(np.linalg.inv(pose)), 1.0, self.farthest_m, _REACH
         blocks = self._volume.compute_unique_block_coordinates(pictures[0], *where)
@@ -133,10 +133,10 @@ class FusionSink(Sink):
         self.faces = len(surface.triangles)
         if not self.faces:
             self.notice(f"'{self.path}' is empty: no depth was nearer than {self.farthest_m:g} m")
-        colours = np.rint(np.asarray(surface.vertex_colors).reshape(-1, 3) * 255).astype(np.uint8)
+        colors = np.rint(np.asarray(surface.vertex_colors).reshape(-1, 3) * 255).astype(np.uint8)
         if self.path.suffix.lower() == ".ply":
             faces = np.asarray(surface.triangles, np.int64)
-            shape = Mesh(vertices, normals.reshape(-1, 3), faces, colours, np.zeros((0, 2), np.float32))
+            shape = Mesh(vertices, normals.reshape(-1, 3), faces, colors, np.zeros((0, 2), np.float32))
             write_ply(path, shape, {"kind": "metric", "unit": "metre"})
             return
         import trimesh
@@ -145,7 +145,7 @@ class FusionSink(Sink):
             vertices * UP,
             np.asarray(surface.triangles),
             vertex_normals=normals.reshape(-1, 3) * UP,
-            vertex_colors=colours,
+            vertex_colors=colors,
             process=False,
         )
         made.export(path, include_normals=True)

@@ -71,7 +71,7 @@ def words_about(item: DepthFrame) -> list[str]:
     return words
 
 
-class ModelSink(Sink):
+class GeometrySink(Sink):
     """Writes the point cloud or mesh of every `every`th frame; all appear at `close`.
 
     `%06d` in the name becomes the frame's index at the source. Raises SinkOpenError from `open`, also for a name
@@ -148,7 +148,7 @@ def write_ply(path: Path, shape: PointCloud | Mesh, facts: dict[str, str]) -> No
     """Binary, with `facts` as comments; a mesh with its faces."""
     ply = _package(".ply")
     points = shape.vertices if isinstance(shape, Mesh) else shape.points
-    parts = ((("x", "y", "z"), points), (("nx", "ny", "nz"), shape.normals), (("red", "green", "blue"), shape.colours))
+    parts = ((("x", "y", "z"), points), (("nx", "ny", "nz"), shape.normals), (("red", "green", "blue"), shape.colors))
     vertices = np.empty(len(points), [(name, values.dtype) for names, values in parts for name in names])
     for names, values in parts:
         for i, name in enumerate(names):
@@ -166,7 +166,7 @@ def _write_pcd(path: Path, cloud: PointCloud) -> None:
     o3d = _package(".pcd")
     made = o3d.geometry.PointCloud(o3d.utility.Vector3dVector(cloud.points.astype(np.float64)))
     made.normals = o3d.utility.Vector3dVector(cloud.normals.astype(np.float64))
-    made.colors = o3d.utility.Vector3dVector(cloud.colours / 255.0)
+    made.colors = o3d.utility.Vector3dVector(cloud.colors / 255.0)
     if not o3d.io.write_point_cloud(str(path), made):
         raise OSError("Open3D could not write it")
 
@@ -178,7 +178,7 @@ def _write_mesh(path: Path, shape: Mesh, image: Image, facts: dict[str, str]) ->
     normals = shape.normals * UP if len(shape.normals) else None  # trimesh refuses none at all
     made = trimesh.Trimesh(shape.vertices * UP, shape.faces, vertex_normals=normals, process=False, metadata=facts)
     if path.suffix.lower() == ".obj":
-        made.visual = trimesh.visual.ColorVisuals(made, vertex_colors=shape.colours)
+        made.visual = trimesh.visual.ColorVisuals(made, vertex_colors=shape.colors)
         header = "\n".join(f"{name}: {text}" for name, text in facts.items())
         path.write_text(trimesh.exchange.obj.export_obj(made, include_normals=normals is not None, header=header))
         return

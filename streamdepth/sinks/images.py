@@ -12,7 +12,8 @@ import numpy as np
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
 from streamdepth.core.interfaces import Sink
 from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Edges, ModelInfo, StreamInfo
-from streamdepth.render.upsampling import check_edges, with_edges, without_flying
+from streamdepth.geometry.flying_pixels import without_flying
+from streamdepth.render.upsampling import check_edges, with_edges
 from streamdepth.sinks.output import PendingFolder, check_output, complete_file, writing
 from streamdepth.sinks.temporary import sidecar_of
 from streamdepth.utils.numbering import is_numbered, numbered, numbered_files, unnumbered
@@ -89,7 +90,7 @@ class ImagesSink(Sink):
         if name in self._facts["frames"]:
             self.discard()
             raise SinkWriteError(f"'{name}' can hold one frame only; number the pictures, for example %06d.png")
-        depth = with_edges(without_flying(item) if self.drop_flying else item, self.edges).resized()
+        depth = with_edges(without_flying(item) if self.drop_flying else item, self.edges).at_frame_size()
         try:
             with writing(self.pattern):
                 scale = _write(self._folder.temporary / name, depth, item.kind, {"time": f"{item.frame.time:.6f}"})

@@ -14,9 +14,10 @@ import numpy as np
 
 from streamdepth.core.errors import ConfigError, SinkOpenError, SinkWriteError
 from streamdepth.core.interfaces import Sink
+from streamdepth.core.resize import resize_depth
 from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Edges, ModelInfo, StreamInfo
-from streamdepth.render.colors import resize_depth
-from streamdepth.render.upsampling import check_edges, with_edges, without_flying
+from streamdepth.geometry.flying_pixels import without_flying
+from streamdepth.render.upsampling import check_edges, with_edges
 from streamdepth.sinks.depth_codes import Codes
 from streamdepth.sinks.encoders import offers_format
 from streamdepth.sinks.output import PendingPair, av_path, explain, writing
@@ -137,7 +138,7 @@ class LeRobotVideoSink(Sink):
     def write(self, item: DepthFrame) -> None:
         if self._movie is None:
             raise SinkWriteError(f"'{self.path}' is not open; call open first")
-        depth = with_edges(without_flying(item) if self.drop_flying else item, self.edges).resized()
+        depth = with_edges(without_flying(item) if self.drop_flying else item, self.edges).at_frame_size()
         if depth.shape[::-1] != self._movie.size:
             self.notice("the size of the picture changed in mid-stream; it is scaled to the first size")
             depth = resize_depth(depth, *self._movie.size)

@@ -142,7 +142,7 @@ class PushSink(Sink):
             return {"flvflags": "no_duration_filesize"}
         return {"omit_video_pes_length": "0"}  # a receiver sees where a picture ends, and need not wait for the next
 
-    def changed(self, info: StreamInfo) -> None:
+    def on_stream_changed(self, info: StreamInfo) -> None:
         if self._job is None:
             return
         self._job = self._make_job(info)

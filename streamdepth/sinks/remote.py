@@ -45,13 +45,13 @@ class RemoteSink(Sink):
             raise SinkWriteError(f"'{redact(self.address)}' is not open; call open first")
         self._sink.write(item)
 
-    def changed(self, info: StreamInfo) -> None:
+    def on_stream_changed(self, info: StreamInfo) -> None:
         if self._sink is not None:
-            self._sink.changed(info)
+            self._sink.on_stream_changed(info)
 
-    def idle(self) -> None:
+    def on_idle(self) -> None:
         if self._sink is not None:
-            self._sink.idle()
+            self._sink.on_idle()
 
     @property
     def bytes_to_finish(self) -> int:

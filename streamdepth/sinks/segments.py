@@ -107,7 +107,7 @@ class SegmentedSink(Sink):
         self._part = part
         self._sink.write(item)
 
-    def changed(self, info: StreamInfo) -> None:
+    def on_stream_changed(self, info: StreamInfo) -> None:
         if self._stream is None:
             return
         self._stream = replace(info, origin=None), self._stream[1]

@@ -77,7 +77,7 @@ class WindowSink(Sink):
             raise SinkWriteError(f"the window '{self.title}' is not open; call open first")
         self._show(self._render(item))
 
-    def stalled(self, last: DepthFrame, seconds: float) -> None:
+    def on_stalled(self, last: DepthFrame, seconds: float) -> None:
         self._show(mark_stale(self._render(last), seconds, is_kept=self.hold_last))
 
     def _render(self, item: DepthFrame) -> Image:
@@ -92,9 +92,9 @@ class WindowSink(Sink):
         except cv2.error as error:
             raise SinkWriteError(f"the window '{self.title}' failed: {error.err}") from error
         self._has_picture = True
-        self.idle()
+        self.on_idle()
 
-    def idle(self) -> None:
+    def on_idle(self) -> None:
         if not self._is_open or self._wants_stop:
             return
         try:

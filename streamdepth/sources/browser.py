@@ -31,7 +31,7 @@ class BrowserSource(Source):
         self._index, self._pts, self._began = 0, -1, 0.0
 
     @property
-    def passes_by(self) -> bool:
+    def drops_unread_frames(self) -> bool:
         return True
 
     def open(self) -> StreamInfo:
@@ -76,7 +76,7 @@ class BrowserSource(Source):
             self._renewed = self._info(self.size)
         return frame
 
-    def renewed(self) -> StreamInfo | None:
+    def take_changed_info(self) -> StreamInfo | None:
         info, self._renewed = self._renewed, None
         return info
 

@@ -13,7 +13,7 @@ from av.error import FFmpegError
 from streamdepth.core.errors import SourceLostError, SourceOpenError
 from streamdepth.core.interfaces import Source
 from streamdepth.core.types import Frame, Image, LazyImage
-from streamdepth.sources.picture import Painter
+from streamdepth.sources.picture import FrameConverter
 from streamdepth.sources.timeline import Timeline
 from streamdepth.utils.redact import redact_text
 
@@ -46,7 +46,7 @@ class Pictures:
         self,
         frames: Generator[av.VideoFrame],
         name: str,
-        painter: Painter,
+        painter: FrameConverter,
         announce: Callable[[str], None],
         *,
         max_side_px: int = MAX_SIDE_PX,

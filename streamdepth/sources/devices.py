@@ -14,7 +14,7 @@ from av.filter import Graph
 from streamdepth.core.errors import SourceOpenError
 from streamdepth.core.types import StreamInfo
 from streamdepth.sources.decode import MAX_SIDE_PX, DecodedSource, Pictures, reason_of, without_secrets
-from streamdepth.sources.picture import Painter
+from streamdepth.sources.picture import FrameConverter
 from streamdepth.sources.track import Track
 from streamdepth.utils.redact import redact
 
@@ -36,7 +36,7 @@ class DeviceSource(DecodedSource[Pictures]):
         self.address, self.name, self.max_side_px = address, redact(address), max_side_px
 
     @property
-    def passes_by(self) -> bool:
+    def drops_unread_frames(self) -> bool:
         return self.address.startswith("screen")
 
     def open(self) -> StreamInfo:
@@ -63,7 +63,7 @@ class DeviceSource(DecodedSource[Pictures]):
     def _generated(self, filters: str) -> Pictures:
         if _has_device("lavfi"):
             return self._track(filters, "lavfi", {})
-        painter = Painter(self.notice, self.name)
+        painter = FrameConverter(self.notice, self.name)
         return Pictures(_pulled(filters), self.name, painter, self.notice, max_side_px=self.max_side_px)
 
     def _screen(self, what: str) -> Pictures:

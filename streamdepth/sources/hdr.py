@@ -16,7 +16,7 @@ import numpy.typing as npt
 from av.filter import Graph
 from av.video.reformatter import ColorTrc
 
-Colours = npt.NDArray[np.float64]
+Colors = npt.NDArray[np.float64]
 """(..., 3) RGB."""
 
 CURVES = {int(ColorTrc.SMPTE2084): "PQ", int(ColorTrc.ARIB_STD_B67): "HLG"}
@@ -32,19 +32,19 @@ _TO_BT709 = np.array([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-
 _LUMA_BT2020 = np.array([0.2627, 0.6780, 0.0593])
 
 
-def pq_to_nits(code: Colours) -> Colours:
+def pq_to_nits(code: Colors) -> Colors:
     """PQ code 0..1 -> cd/m2."""
     power = np.power(np.clip(code, 0, 1), 1 / _M2)
     return 10000 * np.power(np.maximum(power - _C1, 0) / (_C2 - _C3 * power), 1 / _M1)
 
 
-def nits_to_pq(nits: Colours) -> Colours:
+def nits_to_pq(nits: Colors) -> Colors:
     """cd/m2 -> PQ code 0..1."""
     power = np.power(np.clip(nits, 0, 10000) / 10000, _M1)
     return np.power((_C1 + _C2 * power) / (1 + _C3 * power), _M2)
 
 
-def hlg_to_nits(code: Colours) -> Colours:
+def hlg_to_nits(code: Colors) -> Colors:
     """(..., 3) HLG code 0..1 -> cd/m2 on a display of 1000 cd/m2 (system gamma 1.2)."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     code = np.clip(code, 0, 1)
@@ -53,7 +53,7 @@ def hlg_to_nits(code: Colours) -> Colours:
     return np.asarray(_PEAK_NITS * scene * np.power(luma, 0.2)[..., None])
 
 
-def tone_map(code: Colours, curve: str) -> Colours:
+def tone_map(code: Colors, curve: str) -> Colors:
     """(..., 3) BT.2020 codes 0..1 on `curve` ("PQ" or "HLG") -> (..., 3) sRGB codes 0..1."""
     nits = pq_to_nits(code) if curve == "PQ" else hlg_to_nits(code)
     brightest = np.maximum(nits.max(-1, keepdims=True), 1e-6)
@@ -61,7 +61,7 @@ def tone_map(code: Colours, curve: str) -> Colours:
     return _to_srgb(np.clip(linear @ _TO_BT709.T, 0, 1))
 
 
-def _compress(nits: Colours) -> Colours:
+def _compress(nits: Colors) -> Colors:
     """The EETF of BT.2390: the range up to the source's peak fits under reference white, shadows stay as they are."""
     peak, white = nits_to_pq(np.array([_PEAK_NITS, _WHITE_NITS]))
     limit = white / peak
@@ -72,7 +72,7 @@ def _compress(nits: Colours) -> Colours:
     return pq_to_nits(np.where(code < knee, code, spline) * peak)
 
 
-def _to_srgb(linear: Colours) -> Colours:
+def _to_srgb(linear: Colors) -> Colors:
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.power(linear, 1 / 2.4) - 0.055)
 
 

@@ -186,7 +186,7 @@ def _eight_bits(values: npt.NDArray[np.float64]) -> Image:
     return np.nan_to_num(np.clip(values * (255 / top) + 0.5, 0, 255)).astype(np.uint8)
 
 
-def read_depth_png(path: Path, values_per_metre: float) -> DepthMap | None:
+def read_depth_png(path: Path, values_per_meter: float) -> DepthMap | None:
     """(H, W) float32 metres of a gray PNG of 8 or 16 bits, NaN where it is 0; None where there is no such file.
 
     Raises SourceOpenError.
@@ -198,7 +198,7 @@ def read_depth_png(path: Path, values_per_metre: float) -> DepthMap | None:
         if not opened.mode.startswith(("I", "L")):
             raise SourceOpenError(f"'{path}' is a picture in colours ({opened.mode}); depth is a gray PNG of 16 bits")
         values = np.asarray(opened, np.float32)
-    return np.where(values > 0, values / np.float32(values_per_metre), np.float32(np.nan))
+    return np.where(values > 0, values / np.float32(values_per_meter), np.float32(np.nan))
 
 
 def _has_videos(folder: Path) -> bool:

@@ -42,12 +42,12 @@ class LensSource(WrappedSource):
 
     def read(self) -> Frame | None:
         frame = self._source.read()
-        if info := self._source.renewed():
+        if info := self._source.take_changed_info():
             self._renewed = self._with_another_size(info)
         if frame is None or self._undistorter is None:
             return frame
         return replace(frame, pixels=self._undistorter(frame.image))
 
-    def renewed(self) -> StreamInfo | None:
+    def take_changed_info(self) -> StreamInfo | None:
         info, self._renewed = self._renewed, None
         return info

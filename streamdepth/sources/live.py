@@ -96,7 +96,7 @@ class LiveSource(TimedSource, Generic[F]):
         return self.timeout_seconds
 
     @property
-    def passes_by(self) -> bool:
+    def drops_unread_frames(self) -> bool:
         return self._is_live
 
     def open(self) -> StreamInfo:
@@ -104,7 +104,7 @@ class LiveSource(TimedSource, Generic[F]):
         assert info is not None
         return info
 
-    def await_open(self) -> StreamInfo | None:
+    def wait_until_open(self) -> StreamInfo | None:
         return self._open(self._await_feed)
 
     def _open(self, begin: Callable[[], F | None]) -> StreamInfo | None:
@@ -280,7 +280,7 @@ class LiveSource(TimedSource, Generic[F]):
         lost.__cause__ = fault
         return lost
 
-    def renewed(self) -> StreamInfo | None:
+    def take_changed_info(self) -> StreamInfo | None:
         info, self._renewed = self._renewed, None
         return info
 

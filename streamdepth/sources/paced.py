@@ -40,6 +40,6 @@ class PacedSource(WrappedSource):
         self.interrupted.wait(max(0.0, self._began[0] + frame.time - self._began[1] - now))
         return replace(frame, captured_at=time.monotonic())
 
-    def renewed(self) -> StreamInfo | None:
-        info = self._source.renewed()
+    def take_changed_info(self) -> StreamInfo | None:
+        info = self._source.take_changed_info()
         return info and self._paced(info)

@@ -36,7 +36,7 @@ _MATRIX = {  # libav's AVColorSpace -> swscale's matrices
 }
 
 
-class Painter:
+class FrameConverter:
     """Turns the decoded frames of one stream into images of one size: that of its first frame."""
 
     def __init__(self, announce: Callable[[str], None], name: str, aspect: Fraction | None = None) -> None:
@@ -101,7 +101,7 @@ class Painter:
         self, frame: av.VideoFrame, width: int, height: int, pixel_format: str, how: Interpolation = _SCALING
     ) -> av.VideoFrame:
         """`frame` in full range, in another size and format. One at a time: its tags are changed meanwhile."""
-        matrix, color_range = colours(frame)
+        matrix, color_range = colors(frame)
         with self._lock:
             own = self._reformatters.setdefault((width, height, pixel_format), VideoReformatter())
             return own.reformat(
@@ -120,7 +120,7 @@ class Painter:
 class DecodedImage(LazyImage):
     """A frame of libav in the size, orientation and pixel shape in which it is shown."""
 
-    def __init__(self, frame: av.VideoFrame, painter: Painter) -> None:
+    def __init__(self, frame: av.VideoFrame, painter: FrameConverter) -> None:
         self.size = (frame.width, frame.height)
         self._frame, self._painter = frame, painter
         self._rgb: Image | None = None
@@ -141,7 +141,7 @@ class DecodedImage(LazyImage):
         return np.asarray(cv2.merge([red, green, blue]), np.uint8)
 
     def planes(self) -> Planes | None:
-        if self._frame.format.name != "yuv420p" or colours(self._frame) != (Colorspace.ITU709, ColorRange.MPEG):
+        if self._frame.format.name != "yuv420p" or colors(self._frame) != (Colorspace.ITU709, ColorRange.MPEG):
             return None
         return Planes(*(_plane(self._frame, i) for i in range(3)))
 
@@ -158,7 +158,7 @@ def _pixels(frame: av.VideoFrame) -> Image:
     return np.ascontiguousarray(frame.to_ndarray(), np.uint8)
 
 
-def colours(frame: av.VideoFrame) -> tuple[Colorspace | None, ColorRange | None]:
+def colors(frame: av.VideoFrame) -> tuple[Colorspace | None, ColorRange | None]:
     """The matrix and range of a frame's YUV: as tagged; without tags BT.709 from 720 lines on, else BT.601, limited.
 
     (None, None) for pictures that are RGB or grey already.

@@ -38,7 +38,7 @@ class RepeatedSource(WrappedSource):
         frame = self._source.read()
         if self._ends:
             return frame
-        if frame is None and not self._is_fresh and self._source.await_open():
+        if frame is None and not self._is_fresh and self._source.wait_until_open():
             self._is_fresh = True
             frame = self._source.read()
         if frame is None:

@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 
 from streamdepth.core.errors import SourceOpenError
 from streamdepth.sources.decode import MAX_SIDE_PX, Picture, Pictures, check_side, reason_of, sane_fps
-from streamdepth.sources.picture import Painter
+from streamdepth.sources.picture import FrameConverter
 from streamdepth.utils.containers import main_video
 
 _MOST_UNREADABLE = 100
@@ -50,7 +50,7 @@ class Track(Pictures):
             context = self.stream.codec_context
             check_side(name, context.width, context.height, max_side_px)
             context.thread_type = threads
-            painter = Painter(announce, name, self.stream.sample_aspect_ratio)
+            painter = FrameConverter(announce, name, self.stream.sample_aspect_ratio)
             super().__init__(self._decoded(), name, painter, announce, max_side_px=max_side_px)
         except BaseException:
             self.failure = None  # where it is what is raised, its traceback holds this track

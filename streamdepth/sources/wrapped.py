@@ -16,8 +16,8 @@ class WrappedSource(Source):
         self.interrupted = source.interrupted
 
     @property
-    def passes_by(self) -> bool:
-        return self._source.passes_by
+    def drops_unread_frames(self) -> bool:
+        return self._source.drops_unread_frames
 
     def _opened(self, info: StreamInfo) -> StreamInfo:
         """The other source is open, and `info` is what it gives: begins, and tells what this one gives."""
@@ -26,15 +26,15 @@ class WrappedSource(Source):
     def open(self) -> StreamInfo:
         return self._opened(self._source.open())
 
-    def await_open(self) -> StreamInfo | None:
-        info = self._source.await_open()
+    def wait_until_open(self) -> StreamInfo | None:
+        info = self._source.wait_until_open()
         return info and self._opened(info)
 
     def read(self) -> Frame | None:
         return self._source.read()
 
-    def renewed(self) -> StreamInfo | None:
-        return self._source.renewed()
+    def take_changed_info(self) -> StreamInfo | None:
+        return self._source.take_changed_info()
 
     def interrupt(self) -> None:
         self._source.interrupt()

@@ -14,10 +14,10 @@ from streamdepth.core.interfaces import Stabilizer
 from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.stabilizers.align import Aligner
 from streamdepth.stabilizers.cuts import CutDetector
-from streamdepth.stabilizers.hot_swap import Switched
+from streamdepth.stabilizers.hot_swap import HotSwapStabilizer
 from streamdepth.stabilizers.metric import MetricFit, Reference
 from streamdepth.stabilizers.optical_flow import MotionTracker
-from streamdepth.stabilizers.propagation import FlowCarrier
+from streamdepth.stabilizers.propagation import FlowPropagator
 from streamdepth.stabilizers.range import LockedRange, RangeTracker, ShotRange
 from streamdepth.stabilizers.temporal import TemporalFilter, TwoSidedFilter
 
@@ -26,19 +26,19 @@ __all__ = [
     "Aligner",
     "Chain",
     "CutDetector",
-    "FlowCarrier",
+    "FlowPropagator",
+    "HotSwapStabilizer",
     "LockedRange",
     "MetricFit",
     "MotionTracker",
     "RangeTracker",
     "Reference",
     "ShotRange",
-    "Switched",
     "TemporalFilter",
     "TwoSidedFilter",
     "check_live",
+    "make_hot_swap_stabilizer",
     "make_stabilizer",
-    "make_switched",
 ]
 
 PRESETS = {
@@ -97,12 +97,15 @@ def make_stabilizer(
     return _chain(Chain(_smoothing(smooth, motion)), _range(range), metric, motion)
 
 
-def make_switched(
+def make_hot_swap_stabilizer(
     smooth: Callable[[], str], range: Callable[[], str], metric: Reference | None, motion: MotionTracker
 ) -> Stabilizer:
     """As `make_stabilizer`, with words that are asked for before each frame; only such as suit live streams."""
     return _chain(
-        Switched(smooth, lambda word: Chain(_smoothing(word, motion))), Switched(range, _range), metric, motion
+        HotSwapStabilizer(smooth, lambda word: Chain(_smoothing(word, motion))),
+        HotSwapStabilizer(range, _range),
+        metric,
+        motion,
     )
 
 

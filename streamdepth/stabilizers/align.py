@@ -73,7 +73,7 @@ class Aligner(Stabilizer):
             self._start()
         self._shape = item.depth.shape
         self._align(item, motion)
-        return [replace(item, depth=self._within(item.depth), applied=(self._applied.scale, self._applied.shift))]
+        return [replace(item, depth=self._within(item.depth), alignment=(self._applied.scale, self._applied.shift))]
 
     def _align(self, item: DepthFrame, motion: Motion) -> None:
         thin = _thin(item.depth)

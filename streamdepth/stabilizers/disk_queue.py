@@ -28,7 +28,7 @@ class _Place:
     dtype: np.dtype[Any]
 
 
-class Spool:
+class DiskQueue:
     """First in, first out: arrays wait in a temporary file without a name, which the system removes in any case.
 
     Pictures wait, and with `with_depth` depth too. `put` returns the item without them, `take` gives them back. The

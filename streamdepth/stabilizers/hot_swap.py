@@ -8,7 +8,7 @@ from streamdepth.core.interfaces import Stabilizer
 from streamdepth.core.types import DepthFrame, DepthKind
 
 
-class Switched(Stabilizer):
+class HotSwapStabilizer(Stabilizer):
     """What `choose` names, made by `make`; when another word is chosen, what the old one holds comes out first.
 
     For live streams: a stabilizer that is late cannot be chosen in mid-stream. Raises from `push` as `make` does.

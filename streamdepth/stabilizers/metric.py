@@ -16,7 +16,7 @@ from streamdepth.core.interfaces import Stabilizer, announce
 from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Image
 from streamdepth.geometry.boards import Board, depth_of_corners
 from streamdepth.geometry.ground import floor_slope
-from streamdepth.geometry.metric_fit import Fit, ends_of, fit_points, inverse_of, to_metres, usual_shift
+from streamdepth.geometry.metric_fit import Fit, ends_of, fit_points, inverse_of, to_meters, usual_shift
 from streamdepth.geometry.points import ASSUMED_FOV, camera_of, rays
 
 Floats = npt.NDArray[np.float64]
@@ -75,8 +75,8 @@ class MetricFit(Stabilizer):
         if self._fit is None:
             self._miss(item)
             return [replace(item, depth=np.full_like(inverse, np.nan), kind=DepthKind.METRIC)]
-        fitted = self._fit.scale, self._fit.shift
-        return [replace(item, depth=to_metres(inverse, self._fit), kind=DepthKind.METRIC, fitted=fitted)]
+        metric_fit = self._fit.scale, self._fit.shift
+        return [replace(item, depth=to_meters(inverse, self._fit), kind=DepthKind.METRIC, metric_fit=metric_fit)]
 
     def _refresh(self, item: DepthFrame, inverse: DepthMap) -> None:
         fresh = self.reference.fit(item, inverse)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamdepth.core.interfaces import Carrier
+from streamdepth.core.interfaces import DepthPropagator
 from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Frame
 from streamdepth.stabilizers.cuts import CutDetector
 from streamdepth.stabilizers.optical_flow import Flow, MotionTracker, carry, where
@@ -29,7 +29,7 @@ class _Anchor:
         self.flow = step if before is None else step + carry(before, where(step, step.shape[:2]))
 
 
-class FlowCarrier(Carrier):
+class FlowPropagator(DepthPropagator):
     """Adds up the flow from frame to frame since the frame that was inferred, and resamples its depth once.
 
     Cuts are found as `CutDetector` finds them, with the carried depth as its witness. motion: shared with the

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from streamdepth.core.interfaces import Stabilizer
 from streamdepth.core.types import DepthFrame, DepthMap
-from streamdepth.stabilizers.disk_queue import Spool
+from streamdepth.stabilizers.disk_queue import DiskQueue
 from streamdepth.stabilizers.optical_flow import GAP_SECONDS
 
 
@@ -90,7 +90,7 @@ class ShotRange(Stabilizer):
 
     def __init__(self, most_bytes: int = 4 * 2**30) -> None:
         self.most_bytes = most_bytes
-        self._spool = Spool(with_depth=True)
+        self._spool = DiskQueue(with_depth=True)
         self.reset()
 
     def reset(self) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from streamdepth.core.interfaces import Stabilizer
 from streamdepth.core.types import DepthFrame, DepthKind, DepthMap
 from streamdepth.stabilizers.align import limits
-from streamdepth.stabilizers.disk_queue import Spool
+from streamdepth.stabilizers.disk_queue import DiskQueue
 from streamdepth.stabilizers.optical_flow import Flow, Motion, MotionTracker, Path, carry, where
 from streamdepth.stabilizers.range import percentiles
 
@@ -170,7 +170,7 @@ class TwoSidedFilter(Stabilizer):
     ) -> None:
         self.seconds, self.tolerance, self.ahead = seconds, tolerance, ahead
         self._motion = motion or MotionTracker()
-        self._spool = Spool()
+        self._spool = DiskQueue()
         self.reset()
 
     def reset(self) -> None:

@@ -62,7 +62,7 @@ def cut(image: Image, inverse: DepthMap, matrix: Matrix, size: tuple[int, int]) 
 
 def disturb(image: Image, rng: np.random.Generator) -> Image:
     """What cameras do to a picture: exposure, white balance, colour, vignette, blur, noise, compression."""
-    out = _colour(np.asarray(cv2.LUT(image, _tone_curves(rng)), np.uint8), rng)
+    out = _color(np.asarray(cv2.LUT(image, _tone_curves(rng)), np.uint8), rng)
     for chance, effect in _EFFECTS:
         if rng.random() < chance:
             out = effect(out, rng)
@@ -86,7 +86,7 @@ def _tone_curves(rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     return np.asarray(np.clip(x * 255.0, 0, 255)[None], np.uint8)
 
 
-def _colour(image: Image, rng: np.random.Generator) -> Image:
+def _color(image: Image, rng: np.random.Generator) -> Image:
     saturation = 0.0 if rng.random() < 0.05 else rng.uniform(0.5, 1.4)
     gray = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     return np.asarray(cv2.addWeighted(image, saturation, gray, 1 - saturation, 0), np.uint8)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safetensors.torch import save as serialised
+from safetensors.torch import save as serialized
 
 from streamdepth.core.errors import ConfigError
 from streamdepth.estimators.nano import load_network
@@ -29,4 +29,4 @@ def blend(first: Path, second: Path, share: float, out: Path) -> None:
         for name, value in load_network(first).state_dict().items()
         if value.is_floating_point()
     }
-    write_file(out, serialised(mixed))
+    write_file(out, serialized(mixed))

@@ -11,14 +11,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def normalise(inverse: Tensor, known: Tensor) -> Tensor:
+def normalize(inverse: Tensor, known: Tensor) -> Tensor:
     """(N, H, W) minus each picture's median, over its mean absolute deviation, of known pixels; 0 elsewhere."""
     median = inverse.masked_fill(~known, torch.nan).flatten(1).nanmedian(1).values[:, None, None].nan_to_num(0.0)
     # Unknown pixels become zero before any arithmetic: a NaN there would poison the gradients of all.
-    centred = torch.where(known, inverse - median, 0.0)
+    centered = torch.where(known, inverse - median, 0.0)
     count = known.sum((1, 2), keepdim=True).clamp_min(1)
-    spread = centred.abs().sum((1, 2), keepdim=True) / count
-    return centred / spread.clamp_min(1e-6)
+    spread = centered.abs().sum((1, 2), keepdim=True) / count
+    return centered / spread.clamp_min(1e-6)
 
 
 def scale_and_shift_loss(prediction: Tensor, truth: Tensor, detail: Tensor, anchor: float = 0.1) -> Tensor:
@@ -29,8 +29,8 @@ def scale_and_shift_loss(prediction: Tensor, truth: Tensor, detail: Tensor, anch
     network's own scale steady.
     """
     known = truth.isfinite()
-    target = normalise(truth.nan_to_num(0.0), known)
-    own = normalise(prediction, known)
+    target = normalize(truth.nan_to_num(0.0), known)
+    own = normalize(prediction, known)
     per_picture = known.sum((1, 2)).clamp_min(1) * len(known)
     error = ((own - target).abs().clamp_max(5.0).sum((1, 2)) / per_picture).sum()
     plain = torch.where(known, (prediction - target).abs().clamp_max(5.0), 0.0).sum((1, 2))
@@ -59,13 +59,13 @@ def agreement_loss(first: Tensor, second: Tensor, moves: Tensor) -> Tensor:
     its changes as flicker.
     """
     rows, columns = first.shape[1:]
-    grid = F.affine_grid(_normalised(moves, rows, columns), [len(first), 1, rows, columns], align_corners=False)
+    grid = F.affine_grid(_normalized(moves, rows, columns), [len(first), 1, rows, columns], align_corners=False)
     there = F.grid_sample(first[:, None], grid, padding_mode="border", align_corners=False)[:, 0]
     inside = (grid.abs() < 1).all(-1)
     return torch.where(inside, (there - second).abs(), 0.0).sum() / inside.sum().clamp_min(1)
 
 
-def _normalised(moves: Tensor, rows: int, columns: int) -> Tensor:
+def _normalized(moves: Tensor, rows: int, columns: int) -> Tensor:
     """The same maps in coordinates from -1 at one border of the picture to 1 at the other."""
     half = moves.new_tensor([columns / 2, rows / 2])
     linear = moves[:, :, :2] * half / half[:, None]

@@ -17,7 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from safetensors.torch import save as serialised
+from safetensors.torch import save as serialized
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -31,7 +31,7 @@ from streamdepth.render.plots import draw_curves
 from streamdepth.training.data import Batch, Crops, Sample
 from streamdepth.training.depthwise import speed_up
 from streamdepth.training.files import write_file
-from streamdepth.training.losses import agreement_loss, normalise, scale_and_shift_loss
+from streamdepth.training.losses import agreement_loss, normalize, scale_and_shift_loss
 from streamdepth.training.settings import TrainSettings
 
 WEIGHTS = "nano.safetensors"
@@ -110,7 +110,7 @@ class Trainer:
             {"params": encoder, "peak": settings.encoder_rate},
             {"params": rest, "peak": settings.decoder_rate},
         ]
-        self.optimiser = torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.02)
+        self.optimizer = torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.02)
         self.step = 0
 
     def _freeze(self, stages: int) -> None:
@@ -125,13 +125,13 @@ class Trainer:
     def train_on(self, batch: Batch) -> float:
         """One step; returns the loss."""
         batch = batch.to(self.device)
-        for group in self.optimiser.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, self.settings.steps, group["peak"])
         loss = self._loss(batch)
-        self.optimiser.zero_grad()
+        self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimiser.step()
+        self.optimizer.step()
         self._update_average()
         self.step += 1
         return loss.item()
@@ -159,7 +159,7 @@ class Trainer:
         return {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimiser": self.optimizer.state_dict(),
             "step": self.step,
             "origin": self._origin,
         }
@@ -180,7 +180,7 @@ class Trainer:
         torch.save(self.state(), checkpoint)
         write_file(self.out / CHECKPOINT, checkpoint.getvalue())
         half = {k: v.half() if v.is_floating_point() else v for k, v in self.average.state_dict().items()}
-        write_file(self.out / WEIGHTS, serialised({k: v.contiguous() for k, v in half.items() if v.dim()}))
+        write_file(self.out / WEIGHTS, serialized({k: v.contiguous() for k, v in half.items() if v.dim()}))
 
     def resume(self) -> None:
         """Goes on from the checkpoint in the folder, if there is one.
@@ -196,7 +196,7 @@ class Trainer:
                 raise ValueError(f"it began with {', '.join(state['origin'])}")
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
-            self.optimiser.load_state_dict(state["optimiser"])
+            self.optimizer.load_state_dict(state["optimiser"])
             self.step = state["step"]
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
@@ -217,7 +217,7 @@ def held_back_error(network: NanoNetwork, samples: Sequence[Sample]) -> float | 
         own = F.interpolate(out[:, None], truth.shape[1:], mode="bilinear")[:, 0]
         known = truth.isfinite()
         if known.any():
-            difference = normalise(own, known) - normalise(truth.nan_to_num(0.0), known)
+            difference = normalize(own, known) - normalize(truth.nan_to_num(0.0), known)
             errors.append(difference.abs().sum().item() / known.sum().item())
     return float(np.mean(errors)) if errors else None
 

@@ -163,7 +163,7 @@ def test_a_store_gives_back_what_it_got() -> None:
                 np.testing.assert_allclose(again, depth, atol=1e-4)
 
 
-def _coloured(folder: Path) -> Path:
+def _colored(folder: Path) -> Path:
     return write_video(folder / "colours.mp4", images=[IMAGES[i] * np.uint8([1, 0, 0]) for i in range(COUNT)])
 
 
@@ -187,7 +187,7 @@ def _bad_npz(folder: Path) -> Path:
     ("make", "says"),
     [
         (lambda f: f / "nothing.mkv", "there is no depth"),
-        (_coloured, "has colours"),
+        (_colored, "has colours"),
         (_text, "not a video that can be read"),
         (_empty, "there is no depth in"),
         (_bad_npz, "cannot read depth from"),

@@ -13,7 +13,7 @@ from helpers.models import make_model
 from streamdepth.core.errors import EstimatorError
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.types import DepthKind, Frame
-from streamdepth.estimators.hot_swap import SwitchedEstimator
+from streamdepth.estimators.hot_swap import HotSwapEstimator
 from streamdepth.estimators.huggingface import HuggingFaceEstimator
 from streamdepth.estimators.nano import NanoEstimator
 from streamdepth.estimators.nano_network import NanoNetwork
@@ -28,7 +28,7 @@ MAKERS = {
     "metric hub model": lambda folder: HuggingFaceEstimator(str(make_model("glpn", folder / "m")), **CPU),
     "fake": lambda _: ConstantEstimator(),
     "lazy": lambda _: lazy_estimator(ConstantEstimator),
-    "switched": lambda _: SwitchedEstimator(lambda: 1, lambda _: ConstantEstimator()),
+    "switched": lambda _: HotSwapEstimator(lambda: 1, lambda _: ConstantEstimator()),
 }
 
 

@@ -87,7 +87,7 @@ def own(image: Array, settings: dict[str, Any], model_type: str) -> Array:
     return np.asarray(kind(**settings)(images=image, return_tensors="np")["pixel_values"][0])
 
 
-def _normalised(pixels: Array, settings: dict[str, Any]) -> Array:
+def _normalized(pixels: Array, settings: dict[str, Any]) -> Array:
     """(h, w, 3) in 0...255 -> (3, h, w)."""
     mean, std = (np.array(settings.get(k, d)) for k, d in (("image_mean", [0.0] * 3), ("image_std", [1.0] * 3)))
     return ((pixels / 255 - mean) / std).transpose(2, 0, 1)
@@ -97,11 +97,11 @@ def by_definition(image: Array, settings: dict[str, Any], model_type: str) -> Ar
     """What the processors do that exist for torchvision only, written down with Pillow and numpy."""
     if model_type == "depth_pro":
         size = settings["size"]
-        return _normalised(_bilinear(image.astype(float), size["height"], size["width"]), settings)
+        return _normalized(_bilinear(image.astype(float), size["height"], size["width"]), settings)
     if model_type == "tipsv2_dpt":
         size = settings["size"]["width"], settings["size"]["height"]
-        return _normalised(np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)), settings)
-    pixels = _normalised(image, settings)
+        return _normalized(np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)), settings)
+    pixels = _normalized(image, settings)
     y, x = (-side % settings["size_divisor"] for side in image.shape[:2])
     return np.pad(pixels, ((0, 0), (y // 2, y - y // 2), (x // 2, x - x // 2)))
 

@@ -210,14 +210,14 @@ def test_temporal_error_in_closed_form() -> None:
 
 @pytest.mark.parametrize("scale", [1.0, 1.1])
 def test_alignment_error_of_a_camera_moving_towards_a_wall(scale: float) -> None:
-    camera, metre_a_frame = Intrinsics.from_fov(60, 64, 48), 0.1
+    camera, meters_per_frame = Intrinsics.from_fov(60, 64, 48), 0.1
     frames = []
     for k in range(5):
         pose = np.eye(4)
-        pose[2, 3] = k * metre_a_frame
-        frames.append((np.full((48, 64), scale * (4 - k * metre_a_frame), np.float32), pose))
-    walls = [4 - k * metre_a_frame for k in range(5)]
-    lost = (scale - 1) * metre_a_frame / scale
+        pose[2, 3] = k * meters_per_frame
+        frames.append((np.full((48, 64), scale * (4 - k * meters_per_frame), np.float32), pose))
+    walls = [4 - k * meters_per_frame for k in range(5)]
+    lost = (scale - 1) * meters_per_frame / scale
     pairs = [100 * lost * (1 / a + 1 / b) / 2 for a, b in pairwise(walls)]
     assert tae(frames, camera) == pytest.approx(np.mean(pairs), abs=1e-4)
 
@@ -260,13 +260,13 @@ def test_the_command_and_the_functions_measure_the_same() -> None:
     ]
     found = score_clip(clip, truth, same_unit=True).result
     alone, beside = [(s.image, s.depth) for s in clip], [(s.image, s.depth, s.raw) for s in clip]
-    in_metres = [(s.image, metres(s.depth, 1, 0, 100), s.truth_m) for s in clip]
+    in_meters = [(s.image, metres(s.depth, 1, 0, 100), s.truth_m) for s in clip]
     flicker, jitter, shown = (
         evaluation.static_flicker(alone),
         evaluation.range_jitter(alone),
         evaluation.display_range_jitter(s.range for s in clip),
     )
-    change = evaluation.tepe(in_metres)
+    change = evaluation.tepe(in_meters)
     by_function = {
         "flow_warped_error": evaluation.flow_warped_error(alone),
         "static_flicker_p50": flicker.p50,
@@ -280,7 +280,7 @@ def test_the_command_and_the_functions_measure_the_same() -> None:
         "edge_retention": evaluation.edge_retention(beside),
         "tepe_m": change.absolute_m,
         "tepe_relative": change.relative,
-        "tae_percent": evaluation.tae([(depth, np.eye(4)) for _, depth, _ in in_metres], truth.camera),
+        "tae_percent": evaluation.tae([(depth, np.eye(4)) for _, depth, _ in in_meters], truth.camera),
     }
     assert by_function == pytest.approx({name: found[name] for name in by_function}, rel=1e-5)
     assert found.keys() - by_function.keys() == {"known", "abs_rel", "delta1", "cut_recovery_frames"}
@@ -330,11 +330,11 @@ def test_a_whole_clip_with_truth() -> None:
 
 def test_the_unit_of_the_result_does_not_matter_unless_it_is_known() -> None:
     other = samples(lambda depths: [(100 - 40 * d).astype(np.float32) for d in depths])
-    fitted, taken_as_is = score_clip(other), score_clip(other, same_unit=True)
-    assert fitted.result["ghosting"] == pytest.approx(0, abs=1e-4)
-    assert fitted.result["edge_retention"] == pytest.approx(1, rel=1e-3)
+    metric_fit, taken_as_is = score_clip(other), score_clip(other, same_unit=True)
+    assert metric_fit.result["ghosting"] == pytest.approx(0, abs=1e-4)
+    assert metric_fit.result["edge_retention"] == pytest.approx(1, rel=1e-3)
     assert taken_as_is.result["ghosting"] > 1
-    assert fitted.result["flow_warped_error"] == pytest.approx(fitted.raw["flow_warped_error"], rel=0.01)
+    assert metric_fit.result["flow_warped_error"] == pytest.approx(metric_fit.raw["flow_warped_error"], rel=0.01)
 
 
 def test_a_filter_that_ignores_cuts_is_seen_at_them() -> None:

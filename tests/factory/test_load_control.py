@@ -11,18 +11,18 @@ import pytest
 
 from streamdepth import config, factory
 from streamdepth.core.errors import ConfigError, ModelLoadError
-from streamdepth.factory.load_control import Effort, Pace, efforts, make_pace
+from streamdepth.factory.load_control import LoadController, QualityLevel, make_pace, quality_levels
 from streamdepth.testing import ConstantEstimator
 
 
 class Machine:
     """A live stream of 30 frames a second on a model that takes `cost` seconds at its usual size."""
 
-    def __init__(self, pace: Pace, cost: float, camera_fps: float = 30.0) -> None:
+    def __init__(self, pace: LoadController, cost: float, camera_fps: float = 30.0) -> None:
         self.pace, self.cost, self.camera_fps = pace, cost, camera_fps
         self.now = self.busy = 0.0
         self.said: list[str] = []
-        self.efforts: list[Effort] = [pace.effort]
+        self.quality_levels: list[QualityLevel] = [pace.effort]
 
     def run(self, seconds: float) -> None:
         end = self.now + seconds
@@ -33,24 +33,26 @@ class Machine:
             told = self.pace.written(self.now, each + 0.005, int(self.now * self.camera_fps), self.busy)
             if told:
                 self.said.append(told)
-                self.efforts.append(self.pace.effort)
+                self.quality_levels.append(self.pace.effort)
 
 
 def test_what_is_fast_enough_stays_as_it_is() -> None:
-    machine = Machine(Pace(efforts(None, carries=False), target_fps=30, max_latency_seconds=0.1), cost=0.02)
+    machine = Machine(
+        LoadController(quality_levels(None, carries=False), target_fps=30, max_latency_seconds=0.1), cost=0.02
+    )
     machine.run(60)
     assert machine.said == []
 
 
 def test_a_slow_model_gets_a_smaller_input_until_the_target_is_met_and_says_so() -> None:
-    machine = Machine(Pace(efforts(None, carries=False), target_fps=25), cost=0.06)
+    machine = Machine(LoadController(quality_levels(None, carries=False), target_fps=25), cost=0.06)
     machine.run(20)
     assert machine.cost * machine.pace.effort.share**2 <= 1 / 25
     assert machine.said[0] == "16.7 of 25.0 frames a second: the model gets an input of 85% of its size"
 
 
 def test_the_age_of_frames_counts_too() -> None:
-    machine = Machine(Pace(efforts(None, carries=False), max_latency_seconds=0.02), cost=0.03)
+    machine = Machine(LoadController(quality_levels(None, carries=False), max_latency_seconds=0.02), cost=0.03)
     machine.run(20)
     assert machine.cost * machine.pace.effort.share**2 + 0.005 <= 0.02
     assert "frames are 35 ms old" in machine.said[0]
@@ -58,7 +60,7 @@ def test_the_age_of_frames_counts_too() -> None:
 
 def test_it_settles_instead_of_swinging() -> None:
     """At 70 % all is easy, at 85 % it is too slow: more is tried ever more seldom."""
-    machine = Machine(Pace(efforts(None, carries=False), max_latency_seconds=0.025), cost=0.029)
+    machine = Machine(LoadController(quality_levels(None, carries=False), max_latency_seconds=0.025), cost=0.029)
     machine.run(600)
     late = len(machine.said)
     machine.run(600)
@@ -67,7 +69,7 @@ def test_it_settles_instead_of_swinging() -> None:
 
 
 def test_it_does_more_again_when_the_machine_is_free() -> None:
-    machine = Machine(Pace(efforts(None, carries=False), target_fps=25), cost=0.1)
+    machine = Machine(LoadController(quality_levels(None, carries=False), target_fps=25), cost=0.1)
     machine.run(30)
     assert machine.pace.effort.share < 1
     machine.cost = 0.005
@@ -76,18 +78,18 @@ def test_it_does_more_again_when_the_machine_is_free() -> None:
 
 
 def test_a_slow_camera_is_not_taken_for_a_slow_model() -> None:
-    machine = Machine(Pace(efforts(None, carries=False), target_fps=30), cost=0.02, camera_fps=10)
+    machine = Machine(LoadController(quality_levels(None, carries=False), target_fps=30), cost=0.02, camera_fps=10)
     machine.run(30)
     assert machine.said == []
 
 
 def test_where_depth_is_carried_the_model_runs_less_often_at_last() -> None:
-    assert [e.hz for e in efforts(8, carries=True)][-3:] == [8, 4, 2]
-    assert [e.hz for e in efforts(None, carries=True)][-3:] == [None, 10, 5]
-    assert all(e.hz is None for e in efforts(None, carries=False))
-    machine = Machine(Pace(efforts(8, carries=True), target_fps=30), cost=10.0)
+    assert [e.hz for e in quality_levels(8, carries=True)][-3:] == [8, 4, 2]
+    assert [e.hz for e in quality_levels(None, carries=True)][-3:] == [None, 10, 5]
+    assert all(e.hz is None for e in quality_levels(None, carries=False))
+    machine = Machine(LoadController(quality_levels(8, carries=True), target_fps=30), cost=10.0)
     machine.run(200)
-    assert machine.pace.effort == Effort(0.5, 2)
+    assert machine.pace.effort == QualityLevel(0.5, 2)
     assert machine.said[-1].endswith("an input of 50% of its size, 2 times a second")
 
 
@@ -125,7 +127,7 @@ def test_a_live_stream_switches_its_model(tmp_path, monkeypatch, caplog: pytest.
 
 
 def test_a_size_that_cannot_be_had_is_not_asked_for_again() -> None:
-    pace = Pace(efforts(None, carries=True), target_fps=30)
+    pace = LoadController(quality_levels(None, carries=True), target_fps=30)
     machine = Machine(pace, cost=10.0)
     machine.run(40)
     assert pace.effort.share < 1
@@ -133,13 +135,13 @@ def test_a_size_that_cannot_be_had_is_not_asked_for_again() -> None:
         pace.rule_out(share)
         pace.rule_out(share)
     machine.run(200)
-    assert pace.effort == Effort(0.6, 5)
+    assert pace.effort == QualityLevel(0.6, 5)
     machine.cost = 0.001
     machine.run(2000)
-    assert pace.effort == Effort(0.7)
+    assert pace.effort == QualityLevel(0.7)
     pace.rule_out(0.6)
     pace.rule_out(0.7)
-    assert pace.effort == Effort(0.7)
+    assert pace.effort == QualityLevel(0.7)
 
 
 def test_each_size_that_fails_is_loaded_once_and_said_once(
@@ -172,5 +174,5 @@ def test_a_target_for_a_model_of_one_size_needs_depth_that_is_carried(settings: 
     pace = make_pace(config.make({**wanted, "refresh": "auto"}), 1)
     machine = Machine(pace, cost=10.0)
     machine.run(200)
-    assert machine.pace.effort == Effort(1.0, 5)
+    assert machine.pace.effort == QualityLevel(1.0, 5)
     assert machine.said[0].endswith("the model gets an input of 100% of its size, 10 times a second")

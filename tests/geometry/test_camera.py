@@ -208,7 +208,7 @@ def test_another_size_has_another_camera_and_opening_again_forgets_it(tmp_path: 
     assert source.open().intrinsics == CAMERA.resized(64, 48).pinhole
     for size, known in (((128, 96), CAMERA.resized(128, 96).pinhole), ((50, 50), None)):
         page.put(np.full((*size[::-1], 3), 200, np.uint8))
-        frame, news = source.read(), source.renewed()
+        frame, news = source.read(), source.take_changed_info()
         assert frame is not None
         assert news is not None
         assert frame.image.shape == (*size[::-1], 3)
@@ -217,7 +217,7 @@ def test_another_size_has_another_camera_and_opening_again_forgets_it(tmp_path: 
     page.put(np.full((48, 64, 3), 200, np.uint8))
     source.read()
     source.open()
-    assert source.renewed() is None
+    assert source.take_changed_info() is None
     source.close()
 
 

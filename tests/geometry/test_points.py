@@ -208,8 +208,8 @@ def test_a_cloud_has_the_pictures_colours() -> None:
     pose = scene.pose()
     item = item_of(scene.depth_of(pose), scene.picture_of(pose))
     cloud = point_cloud(item)
-    red = cloud.colours[:, 0] > 150
-    assert len(cloud.points) == len(cloud.colours) > 0.97 * 640 * 480
+    red = cloud.colors[:, 0] > 150
+    assert len(cloud.points) == len(cloud.colors) > 0.97 * 640 * 480
     in_world = cloud.points @ pose[:3, :3].T.astype(np.float32) + pose[:3, 3].astype(np.float32)
     assert np.abs(in_world[red]).max() < 0.26
     assert (np.abs(in_world[~red, 1]) < 1e-3).mean() > 0.999

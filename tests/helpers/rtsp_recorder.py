@@ -1,6 +1,7 @@
 """A real RTSP server that takes streams, for tests: GStreamer's, as a child process on 127.0.0.1.
 
-What is sent to /live is written as it comes, as MPEG-TS. Run by hand: /usr/bin/python3 tests/helpers/rtsp_recorder.py PORT
+What is sent to /live is written as it comes, as MPEG-TS. Run by hand:
+/usr/bin/python3 tests/helpers/rtsp_recorder.py PORT
 FILE [closed]. It needs what `rtsp_server` needs.
 """
 

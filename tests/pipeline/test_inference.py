@@ -19,14 +19,14 @@ from streamdepth.testing import ConstantEstimator, RecordingSink, SyntheticSourc
 class Asynchronous(ConstantEstimator):
     """Tells when work was begun and when it was asked for, by the first frame's index."""
 
-    def __init__(self, at_once: int = 2) -> None:
+    def __init__(self, max_in_flight: int = 2) -> None:
         super().__init__()
         self.events: list[tuple[str, int]] = []
-        self._at_once = at_once
+        self._max_in_flight = max_in_flight
 
     @property
-    def at_once(self) -> int:
-        return self._at_once
+    def max_in_flight(self) -> int:
+        return self._max_in_flight
 
     def start(self, frames: Sequence[Frame]) -> Callable[[], list[Estimate]]:
         index = frames[0].index
@@ -53,12 +53,12 @@ def _run(source: SyntheticSource, estimator: ConstantEstimator, batch: int = 1) 
     return [item.frame.index for item in sink.items]
 
 
-@pytest.mark.parametrize(("batch", "at_once"), [(1, 2), (4, 2), (1, 3)])
-def test_a_file_has_the_next_batches_begun_before_the_last_is_asked_for(batch: int, at_once: int) -> None:
-    estimator = Asynchronous(at_once)
+@pytest.mark.parametrize(("batch", "max_in_flight"), [(1, 2), (4, 2), (1, 3)])
+def test_a_file_has_the_next_batches_begun_before_the_last_is_asked_for(batch: int, max_in_flight: int) -> None:
+    estimator = Asynchronous(max_in_flight)
     assert _run(SyntheticSource(count=22), estimator, batch) == list(range(22))
     assert [index for what, index in estimator.events if what == "done"] == list(range(0, 22, batch))
-    assert estimator.most_under_way == at_once
+    assert estimator.most_under_way == max_in_flight
     assert [len(b) for b in estimator.batches] == [batch] * (22 // batch) + [22 % batch] * bool(22 % batch)
 
 
@@ -71,7 +71,7 @@ def test_a_live_frame_is_taken_when_the_model_is_free_and_not_before() -> None:
 
 
 def test_a_model_that_remembers_sees_a_frame_after_the_one_before_was_handed_on() -> None:
-    estimator = Asynchronous(at_once=1)
+    estimator = Asynchronous(max_in_flight=1)
     assert _run(SyntheticSource(count=9), estimator) == list(range(9))
     assert estimator.events == [(what, i) for i in range(9) for what in ("begun", "done")]
 
@@ -121,7 +121,7 @@ def test_frames_on_their_way_while_the_size_changes_keep_the_camera_of_their_own
                 self.width, self.height = 96, 64
             return super().read()
 
-        def renewed(self) -> StreamInfo | None:
+        def take_changed_info(self) -> StreamInfo | None:
             return self._info if self.index == 11 else None
 
     class Waiting(ConstantEstimator):
@@ -149,7 +149,7 @@ def test_a_sink_hears_of_every_size_though_it_has_changed_again_by_then() -> Non
             self.width, self.height = sizes[min(self.index, 2)]
             return super().read()
 
-        def renewed(self) -> StreamInfo | None:
+        def take_changed_info(self) -> StreamInfo | None:
             infos.append(StreamInfo(self.name, self.width, self.height, is_live=True, time_base=Fraction(1, 30)))
             return infos[-1]
 
@@ -161,7 +161,7 @@ def test_a_sink_hears_of_every_size_though_it_has_changed_again_by_then() -> Non
             return super().estimate(frames)
 
     class Hearing(RecordingSink):
-        def changed(self, info: StreamInfo) -> None:
+        def on_stream_changed(self, info: StreamInfo) -> None:
             self.info = info
 
         def write(self, item: DepthFrame) -> None:

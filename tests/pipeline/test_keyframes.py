@@ -15,14 +15,14 @@ from streamdepth.core.errors import InferenceError
 from streamdepth.core.types import Estimate, Frame
 from streamdepth.pipeline.keyframes import Schedule
 from streamdepth.pipeline.pipeline import Pipeline, Stream
-from streamdepth.stabilizers import FlowCarrier, make_stabilizer
+from streamdepth.stabilizers import FlowPropagator, make_stabilizer
 from streamdepth.testing import ConstantEstimator, FailingEstimator, RecordingSink, SyntheticSource
 
 LIMIT_SECONDS = 30
 
 
 def _stream(source: SyntheticSource, *sinks: RecordingSink) -> Stream:
-    return Stream(source, make_stabilizer("off"), sinks, FlowCarrier())
+    return Stream(source, make_stabilizer("off"), sinks, FlowPropagator())
 
 
 def _texture(shift: int) -> Frame:
@@ -57,14 +57,14 @@ def test_a_rate_that_is_changed_on_another_thread_while_it_is_asked_for() -> Non
 
 
 def test_late_depth_is_carried_to_where_the_picture_has_moved() -> None:
-    carrier = FlowCarrier()
-    assert not carrier.advance(_texture(0))
-    carrier.mark()
+    propagator = FlowPropagator()
+    assert not propagator.advance(_texture(0))
+    propagator.mark()
     for shift in range(2, 13, 2):
-        assert not carrier.advance(_texture(shift))
-        assert carrier.carried() is None
-    carrier.settle(_step(0))
-    carried = carrier.carried()
+        assert not propagator.advance(_texture(shift))
+        assert propagator.carried() is None
+    propagator.settle(_step(0))
+    carried = propagator.carried()
     assert carried is not None
     depth, age = carried
     assert age == pytest.approx(12 / 30)
@@ -73,41 +73,41 @@ def test_late_depth_is_carried_to_where_the_picture_has_moved() -> None:
     assert moved < 0.25 * left
 
 
-def _marked_twice() -> FlowCarrier:
+def _marked_twice() -> FlowPropagator:
     """Settled at frame 0, and marked again at frame 2."""
-    carrier = FlowCarrier()
-    carrier.advance(_texture(0))
-    carrier.mark()
-    carrier.settle(_step(0))
-    assert carrier.advance(_texture(2))
-    carrier.mark()
-    return carrier
+    propagator = FlowPropagator()
+    propagator.advance(_texture(0))
+    propagator.mark()
+    propagator.settle(_step(0))
+    assert propagator.advance(_texture(2))
+    propagator.mark()
+    return propagator
 
 
 def test_newer_depth_replaces_older_and_a_gap_forgets() -> None:
-    carrier = _marked_twice()
-    assert carrier.advance(_texture(4))
-    carrier.settle(_step(2))
-    carried = carrier.carried()
+    propagator = _marked_twice()
+    assert propagator.advance(_texture(4))
+    propagator.settle(_step(2))
+    carried = propagator.carried()
     assert carried is not None
     assert carried[1] == pytest.approx(2 / 30)
     late = _texture(4)
-    assert not carrier.advance(Frame(late.image, 99, 99, late.time_base, 0.0))
-    carrier.settle(_step(4))
-    assert carrier.carried() is None
+    assert not propagator.advance(Frame(late.image, 99, 99, late.time_base, 0.0))
+    propagator.settle(_step(4))
+    assert propagator.carried() is None
 
 
 def test_another_size_forgets() -> None:
-    carrier = _marked_twice()
+    propagator = _marked_twice()
     large = Frame(np.ascontiguousarray(_texture(4).image.repeat(2, 0)), 4, 4, Fraction(1, 30), 0.0)
-    assert not carrier.advance(large)
-    carrier.settle(_step(2))
-    assert carrier.carried() is None
+    assert not propagator.advance(large)
+    propagator.settle(_step(2))
+    assert propagator.carried() is None
 
 
 @pytest.mark.parametrize("broken", ["advance", "mark", "settle", "carried"])
 def test_a_carrier_that_fails_ends_its_stream_alone(broken: str) -> None:
-    class Broken(FlowCarrier):
+    class Broken(FlowPropagator):
         def advance(self, frame: Frame) -> bool:
             can_carry = super().advance(frame)
             if frame.index == 5:
@@ -202,9 +202,9 @@ def test_two_live_and_two_file_streams_share_one_model(batch: int, refreshed: bo
 
     live = [Endless(10**9, name=f"live {i}", is_live=True, delay_seconds=0.0005) for i in range(2)]
     files = [SyntheticSource(count, name=f"file {i}") for i in range(2)]
-    carrier = FlowCarrier if refreshed else lambda: None
+    propagator = FlowPropagator if refreshed else lambda: None
     streams = [
-        Stream(source, make_stabilizer("off"), [sink], carrier())
+        Stream(source, make_stabilizer("off"), [sink], propagator())
         for source, sink in zip([*live, *files], sinks, strict=True)
     ]
     estimator = ConstantEstimator(delay_seconds=0.002)

@@ -18,7 +18,7 @@ from streamdepth.core.types import Frame, LazyImage
 from streamdepth.pipeline.pipeline import Pipeline, Stream
 from streamdepth.sources.file import FileSource
 from streamdepth.sources.paced import PacedSource
-from streamdepth.sources.picture import Painter
+from streamdepth.sources.picture import FrameConverter
 from streamdepth.stabilizers import make_stabilizer
 from streamdepth.testing import ConstantEstimator, RecordingSink
 
@@ -29,13 +29,13 @@ HD = Colorspace.ITU709
 def painted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, str]]:
     """(width, height, format) of every conversion."""
     found = []
-    plain = Painter.reformat
+    plain = FrameConverter.reformat
 
     def noting(self, frame, width, height, pixel_format, *how):
         found.append((width, height, pixel_format))
         return plain(self, frame, width, height, pixel_format, *how)
 
-    monkeypatch.setattr(Painter, "reformat", noting)
+    monkeypatch.setattr(FrameConverter, "reformat", noting)
     return found
 
 

@@ -14,11 +14,11 @@ from streamdepth.apps.web.serving import serving
 from streamdepth.core.errors import ConfigError, ModelLoadError, StreamDepthError
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.types import DepthFrame, DepthKind, Frame
-from streamdepth.estimators.hot_swap import SwitchedEstimator
+from streamdepth.estimators.hot_swap import HotSwapEstimator
 from streamdepth.pipeline.pipeline import Pipeline, Stream
 from streamdepth.sources.gated import GatedSource
 from streamdepth.sources.repeated import RepeatedSource
-from streamdepth.stabilizers import MotionTracker, check_live, make_switched
+from streamdepth.stabilizers import MotionTracker, check_live, make_hot_swap_stabilizer
 from streamdepth.testing import ConstantEstimator, RecordingSink, SyntheticSource
 
 
@@ -52,10 +52,12 @@ class TestControl:
         assert control.value.size == 24
 
 
-class TestSwitchedStabilizer:
+class TestHotSwapStabilizer:
     def test_smoothing_and_range_change_between_two_frames(self) -> None:
         control = Control(StreamControls(smooth="off"))
-        stabilizer = make_switched(lambda: control.value.smooth, lambda: control.value.range, None, MotionTracker())
+        stabilizer = make_hot_swap_stabilizer(
+            lambda: control.value.smooth, lambda: control.value.range, None, MotionTracker()
+        )
         source = SyntheticSource(count=40)
         source.open()
         rng = np.random.default_rng(0)
@@ -79,7 +81,7 @@ class Sized(ConstantEstimator):
         super().__init__(size=(size, 32))
 
 
-class TestSwitchedEstimator:
+class TestHotSwapEstimator:
     def test_the_old_model_goes_on_until_the_new_one_is_there(self) -> None:
         control, may_load, made = Control(ModelControls(24)), threading.Event(), list[Sized]()
 
@@ -89,7 +91,7 @@ class TestSwitchedEstimator:
             made.append(Sized(size or 0))
             return made[-1]
 
-        estimator = SwitchedEstimator(lambda: control.value.size, load)
+        estimator = HotSwapEstimator(lambda: control.value.size, load)
         sink = RecordingSink()
         source = SyntheticSource(count=10**6, is_live=True, delay_seconds=0.002)
         pipeline = Pipeline([Stream(source, make_stabilizer_off(), [sink])], estimator)
@@ -129,7 +131,7 @@ class TestSwitchedEstimator:
             failures.append((size, error))
             control.change(size=24)
 
-        estimator = SwitchedEstimator(lambda: control.value.size, load, failed)
+        estimator = HotSwapEstimator(lambda: control.value.size, load, failed)
         frame = a_frame()
         estimator.estimate([frame])
         control.change(size=48)
@@ -156,7 +158,7 @@ class TestSwitchedEstimator:
             wanted[0] = 24
             raise ValueError("broken on purpose")
 
-        estimator = SwitchedEstimator(lambda: wanted[0], load, failed)
+        estimator = HotSwapEstimator(lambda: wanted[0], load, failed)
         frame = a_frame()
         estimator.estimate([frame])
         wanted[0] = 48
@@ -209,7 +211,7 @@ class TestSwitchedEstimator:
             assert served.model_failures == []
 
 
-def on_its_way_to_another(may_load: threading.Event) -> tuple[SwitchedEstimator[int], list[Sized]]:
+def on_its_way_to_another(may_load: threading.Event) -> tuple[HotSwapEstimator[int], list[Sized]]:
     """A model of size 24 that is being exchanged for one of size 48, and those that are loaded."""
     wanted, made = [24], list[Sized]()
 
@@ -218,7 +220,7 @@ def on_its_way_to_another(may_load: threading.Event) -> tuple[SwitchedEstimator[
         made.append(Sized(size))
         return made[-1]
 
-    estimator = SwitchedEstimator(lambda: wanted[0], load)
+    estimator = HotSwapEstimator(lambda: wanted[0], load)
     estimator.estimate([a_frame()])
     wanted[0] = 48
     estimator.estimate([a_frame()])
@@ -234,7 +236,7 @@ def a_frame() -> Frame:
 
 
 def make_stabilizer_off():
-    return make_switched(lambda: "off", lambda: "auto", None, MotionTracker())
+    return make_hot_swap_stabilizer(lambda: "off", lambda: "auto", None, MotionTracker())
 
 
 class TestGatedSource:

@@ -14,8 +14,8 @@ from streamdepth.core.errors import ConfigError, InferenceError, SinkWriteError,
 from streamdepth.core.states import StreamState
 from streamdepth.core.types import DepthKind, StreamInfo
 from streamdepth.pipeline.pipeline import Pipeline, Stream
-from streamdepth.pipeline.sink_worker import Outlet, Told
-from streamdepth.stabilizers import Chain, FlowCarrier, make_stabilizer
+from streamdepth.pipeline.sink_worker import SinkEvents, SinkWorker
+from streamdepth.stabilizers import Chain, FlowPropagator, make_stabilizer
 from streamdepth.testing import (
     ConstantEstimator,
     FailingEstimator,
@@ -303,15 +303,15 @@ def test_a_source_that_comes_later_is_waited_for_while_others_go_on(is_carried: 
     first = Telling()
 
     class Late(SyntheticSource):
-        def await_open(self):
+        def wait_until_open(self):
             assert first.complete.wait(30)
             return self.open()
 
     second, preview = RecordingSink(), RecordingSink(may_skip=True)
-    carriers = [FlowCarrier() if is_carried else None for _ in range(2)]
+    propagators = [FlowPropagator() if is_carried else None for _ in range(2)]
     streams = [
-        Stream(SyntheticSource(count=5, is_live=True, name="here"), make_stabilizer(), [first], carriers[0]),
-        Stream(Late(count=5, is_live=True, name="late"), make_stabilizer(), [second, preview], carriers[1]),
+        Stream(SyntheticSource(count=5, is_live=True, name="here"), make_stabilizer(), [first], propagators[0]),
+        Stream(Late(count=5, is_live=True, name="late"), make_stabilizer(), [second, preview], propagators[1]),
     ]
     report = Pipeline(streams, ConstantEstimator(), wait_for_sources=True).run()
     for sink, name in ((first, "here"), (second, "late"), (preview, "late")):
@@ -326,7 +326,7 @@ def test_a_source_that_comes_later_is_waited_for_while_others_go_on(is_carried: 
 
 def test_a_source_that_never_comes_ends_with_the_others_when_stopped() -> None:
     class Never(SyntheticSource):
-        def await_open(self):
+        def wait_until_open(self):
             assert self.interrupted.wait(30)
 
     good, never = RecordingSink(), RecordingSink()
@@ -348,10 +348,10 @@ def test_waiting_for_sources_of_which_none_comes_raises_why() -> None:
 @pytest.mark.parametrize("short", [SyntheticSource(count=3, is_live=True), FailingSource(after=3, is_live=True)])
 def test_a_stream_that_is_over_is_completed_while_others_go_on(short: SyntheticSource, is_carried: bool) -> None:
     first, second = Telling(), RecordingSink()
-    carriers = [FlowCarrier() if is_carried else None for _ in range(2)]
+    propagators = [FlowPropagator() if is_carried else None for _ in range(2)]
     streams = [
-        Stream(short, make_stabilizer(), [first], carriers[0]),
-        Stream(Patient(first.complete), make_stabilizer(), [second], carriers[1]),
+        Stream(short, make_stabilizer(), [first], propagators[0]),
+        Stream(Patient(first.complete), make_stabilizer(), [second], propagators[1]),
     ]
     pipeline = Pipeline(streams, ConstantEstimator(), allow_partial=True)
     report = pipeline.run()
@@ -531,7 +531,7 @@ def test_a_sink_that_fails_to_close_leaves_the_others_closed() -> None:
 
 
 def test_an_error_that_comes_as_a_viewer_has_just_waited_in_vain_is_raised() -> None:
-    outlet = Outlet([_stream()], [[RecordingSink(may_skip=True)]], Told())
+    outlet = SinkWorker([_stream()], [[RecordingSink(may_skip=True)]], SinkEvents())
     take = outlet.buffer.take
 
     def taken_just_before(**how):
@@ -581,7 +581,7 @@ def test_an_idle_viewer_is_kept_alive_and_may_stop() -> None:
     class Viewer(RecordingSink):
         idles = 0
 
-        def idle(self) -> None:
+        def on_idle(self) -> None:
             self.idles += 1
 
         @property
@@ -601,7 +601,7 @@ def test_an_idle_viewer_is_kept_alive_and_may_stop() -> None:
 class PassingBy(SyntheticSource):
     """A camera: what is not read in time is gone."""
 
-    passes_by = True
+    drops_unread_frames = True
 
 
 class Preparing(ConstantEstimator):
@@ -698,7 +698,7 @@ class Renewed(SyntheticSource):
             self.news = StreamInfo(self.name, self.width, self.height, is_live=True, time_base=Fraction(1, 30))
         return super().read()
 
-    def renewed(self):
+    def take_changed_info(self):
         news, self.news = self.news, None
         return news
 
@@ -710,7 +710,7 @@ class Rolling(RecordingSink):
         super().__init__(**options)
         self.changes: list[tuple[int, int]] = []
 
-    def changed(self, info) -> None:
+    def on_stream_changed(self, info) -> None:
         self.changes.append((len(self.items), info.width))
 
 
@@ -718,8 +718,8 @@ class Rolling(RecordingSink):
 def test_a_camera_that_comes_back_with_another_size_is_taken_in_stride(is_carried: bool) -> None:
     recorder, preview = Rolling(), Rolling(may_skip=True)
     estimator, written = ConstantEstimator(), threading.Event()
-    carrier = FlowCarrier() if is_carried else None
-    stream = Stream(Renewed(10, written), make_stabilizer(), [recorder, preview], carrier)
+    propagator = FlowPropagator() if is_carried else None
+    stream = Stream(Renewed(10, written), make_stabilizer(), [recorder, preview], propagator)
     report = Pipeline([stream], estimator, on_written=lambda _: written.set()).run()
     for sink in (recorder, preview):
         assert [width for _, width in sink.changes] == [96]
@@ -749,13 +749,13 @@ def test_previews_hear_of_a_stall_and_nobody_gets_a_frame_for_it() -> None:
     heard = threading.Event()
 
     class Hearing(RecordingSink):
-        def stalled(self, last, seconds) -> None:
+        def on_stalled(self, last, seconds) -> None:
             assert last is self.items[-1]
             assert seconds > 0
             heard.set()
 
     class Deaf(RecordingSink):
-        def stalled(self, last, seconds) -> None:
+        def on_stalled(self, last, seconds) -> None:
             raise AssertionError("recorders have no part in it")
 
     recorder, preview = Deaf(), Hearing(may_skip=True)
@@ -864,12 +864,12 @@ def test_a_window_that_fails_at_a_stall_ends_its_stream_alone() -> None:
             super().__init__()
             self.heard = threading.Event()
 
-        def stalled(self, last, seconds) -> None:
+        def on_stalled(self, last, seconds) -> None:
             self.heard.set()
 
     class Broken(Hearing):
-        def stalled(self, last, seconds) -> None:
-            super().stalled(last, seconds)
+        def on_stalled(self, last, seconds) -> None:
+            super().on_stalled(last, seconds)
             raise SinkWriteError("broken on purpose")
 
     bad, good = Broken(), Hearing()

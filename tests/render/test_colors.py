@@ -7,21 +7,20 @@ import numpy as np
 import pytest
 
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.resize import shrink
+from streamdepth.core.resize import resize_depth, shrink
 from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Image, LazyImage, Planes
 from streamdepth.render.colors import (
     STYLES,
     Style,
     check_look,
+    colorize,
     colormap_names,
-    colourise,
     display_range,
     legend,
     legend_words,
     lookup_table,
     overlay,
     render,
-    resize_depth,
     side_by_side,
 )
 from streamdepth.render.yuv import render_planes, to_planes
@@ -30,8 +29,8 @@ from streamdepth.testing import SyntheticSource
 RAMP = np.repeat(np.linspace(1, 5, 64, dtype=np.float32)[None], 48, axis=0)
 
 
-def brightness(colours: Image) -> DepthMap:
-    return colours.astype(np.float32).sum(2)
+def brightness(colors: Image) -> DepthMap:
+    return colors.astype(np.float32).sum(2)
 
 
 def item(kind: DepthKind = DepthKind.METRIC, width: int = 320, height: int = 200) -> DepthFrame:
@@ -70,8 +69,8 @@ def test_same_size_is_the_same_map() -> None:
 
 @pytest.mark.parametrize("colormap", ["inferno", "magma", "viridis", "gray"])
 def test_near_is_bright_for_both_kinds(colormap: str) -> None:
-    metric = brightness(colourise(RAMP, DepthKind.METRIC, (1, 5), colormap))
-    relative = brightness(colourise(RAMP, DepthKind.RELATIVE, (1, 5), colormap))
+    metric = brightness(colorize(RAMP, DepthKind.METRIC, (1, 5), colormap))
+    relative = brightness(colorize(RAMP, DepthKind.RELATIVE, (1, 5), colormap))
     assert metric[0, 0] > metric[0, -1] + 300
     assert relative[0, -1] > relative[0, 0] + 300
     np.testing.assert_array_equal(metric, relative[:, ::-1])
@@ -80,25 +79,25 @@ def test_near_is_bright_for_both_kinds(colormap: str) -> None:
 def test_colours_are_those_of_the_colour_map() -> None:
     table = lookup_table("turbo")[:, 0]
     depth = np.arange(256, dtype=np.float32)[None].repeat(2, axis=0)
-    np.testing.assert_array_equal(colourise(depth, DepthKind.RELATIVE, (0, 255), "turbo")[0], table)
-    np.testing.assert_array_equal(colourise(depth, DepthKind.METRIC, (0, 255), "turbo")[0], table[::-1])
+    np.testing.assert_array_equal(colorize(depth, DepthKind.RELATIVE, (0, 255), "turbo")[0], table)
+    np.testing.assert_array_equal(colorize(depth, DepthKind.METRIC, (0, 255), "turbo")[0], table[::-1])
     np.testing.assert_array_equal(lookup_table("turbo_r")[:, 0], table[::-1])
 
 
 def test_unknown_is_black_and_the_ends_take_what_lies_outside() -> None:
     depth = np.array([[np.nan, np.inf, 100, -100]], np.float32)
-    colours = colourise(depth, DepthKind.METRIC, (1, 5), "viridis")[0]
+    colors = colorize(depth, DepthKind.METRIC, (1, 5), "viridis")[0]
     table = lookup_table("viridis")[:, 0]
-    assert colours[0].tolist() == [0, 0, 0]
-    assert colours[1].tolist() == colours[2].tolist() == table[0].tolist()
-    assert colours[3].tolist() == table[255].tolist()
+    assert colors[0].tolist() == [0, 0, 0]
+    assert colors[1].tolist() == colors[2].tolist() == table[0].tolist()
+    assert colors[3].tolist() == table[255].tolist()
 
 
 def test_enlarged_colours_equal_enlarged_depth_and_unknown_does_not_darken_its_neighbours() -> None:
     depth = RAMP.copy()
     depth[10:20, 10:20] = np.nan
-    small = colourise(depth, DepthKind.METRIC, (1, 5), "gray", size=(256, 192))
-    exact = colourise(resize_depth(depth, 256, 192), DepthKind.METRIC, (1, 5), "gray")
+    small = colorize(depth, DepthKind.METRIC, (1, 5), "gray", size=(256, 192))
+    exact = colorize(resize_depth(depth, 256, 192), DepthKind.METRIC, (1, 5), "gray")
     assert np.abs(small.astype(int) - exact).max() <= 2
     assert (small[40:80, 40:80] == 0).all()
 
@@ -106,7 +105,7 @@ def test_enlarged_colours_equal_enlarged_depth_and_unknown_does_not_darken_its_n
 @pytest.mark.parametrize("value", [np.nan, 3.0])
 def test_a_map_without_a_range_is_coloured_all_the_same(value: float) -> None:
     flat = np.full((4, 4), value, np.float32)
-    assert colourise(flat, DepthKind.METRIC).shape == (4, 4, 3)
+    assert colorize(flat, DepthKind.METRIC).shape == (4, 4, 3)
 
 
 def test_display_range_ignores_outliers_and_unknown() -> None:
@@ -185,7 +184,7 @@ def test_render_uses_the_steady_range() -> None:
     one = item()
     wide = render(replace(one, range=(0.1, 50.0)), style="depth", bar=False)
     assert (render(one, style="depth", bar=False) != wide).any()
-    expected = colourise(one.depth, one.kind, (0.1, 50.0), size=(320, 200))
+    expected = colorize(one.depth, one.kind, (0.1, 50.0), size=(320, 200))
     np.testing.assert_array_equal(wide, expected)
 
 
@@ -238,7 +237,7 @@ def test_planes_show_what_rgb_shows(style: Style, kind: DepthKind, has_unknown: 
 
 
 @pytest.mark.parametrize(
-    ("colour", "planes"),
+    ("color", "planes"),
     [
         ((255, 255, 255), (235, 128, 128)),
         ((255, 0, 0), (16 + 219 * 0.2126, 128 - 112 * 0.2126 / 0.9278, 240)),
@@ -246,6 +245,6 @@ def test_planes_show_what_rgb_shows(style: Style, kind: DepthKind, has_unknown: 
     ],
 )
 def test_planes_of_pure_colours_are_those_of_bt709(
-    colour: tuple[int, int, int], planes: tuple[float, float, float]
+    color: tuple[int, int, int], planes: tuple[float, float, float]
 ) -> None:
-    np.testing.assert_allclose(np.ravel(to_planes(np.array([[colour]], np.float32))), planes, atol=0.01)
+    np.testing.assert_allclose(np.ravel(to_planes(np.array([[color]], np.float32))), planes, atol=0.01)

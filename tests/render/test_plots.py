@@ -10,8 +10,8 @@ from streamdepth.render.plots import COLOURS, draw_curves
 
 def places(image: np.ndarray, curve: int) -> np.ndarray:
     """(n, 2) rows and columns of a curve's pixels, right of the legend's line."""
-    colour = [int(COLOURS[curve][i : i + 2], 16) for i in (1, 3, 5)]
-    found = np.argwhere((image == colour).all(2))
+    color = [int(COLOURS[curve][i : i + 2], 16) for i in (1, 3, 5)]
+    found = np.argwhere((image == color).all(2))
     return found[found[:, 0] > 60]
 
 

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamdepth.core.errors import ConfigError
+from streamdepth.core.resize import resize_depth
 from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Frame, Image, ModelInfo, StreamInfo
-from streamdepth.render.colors import resize_depth
-from streamdepth.render.upsampling import flying_pixels, guided_resize, with_edges, without_flying
+from streamdepth.geometry.flying_pixels import flying_pixels, without_flying
+from streamdepth.render.upsampling import guided_resize, with_edges
 from streamdepth.sinks.depth_reader import DepthVideo
 from streamdepth.sinks.depth_video import DepthVideoSink
 from streamdepth.sinks.images import ImagesSink

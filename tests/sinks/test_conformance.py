@@ -17,8 +17,8 @@ from streamdepth.core.errors import SinkOpenError, SinkWriteError
 from streamdepth.core.interfaces import Sink
 from streamdepth.core.types import DepthFrame, DepthKind, Intrinsics, ModelInfo, StreamInfo
 from streamdepth.sinks.depth_video import DepthVideo, DepthVideoSink
-from streamdepth.sinks.disk_space import RoomGuard
-from streamdepth.sinks.geometry_files import ModelSink
+from streamdepth.sinks.disk_space import DiskSpaceGuard
+from streamdepth.sinks.geometry_files import GeometrySink
 from streamdepth.sinks.images import ImagesSink
 from streamdepth.sinks.lerobot_video import LeRobotVideoSink
 from streamdepth.sinks.output import av_path
@@ -55,7 +55,7 @@ def in_segments(kind: Callable[..., Sink], path: Path | str, **options: bool) ->
 
 
 def guarded(path: Path | str, **options: bool) -> Sink:
-    return RoomGuard(VideoSink(path, **options), path, min_free_bytes=0)
+    return DiskSpaceGuard(VideoSink(path, **options), path, min_free_bytes=0)
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,8 @@ CASES = [
     Case("%06d.png", ImagesSink, "000000.png", numbered),
     Case("%06d.npz", ImagesSink, "000000.npz", numbered),
     Case("%06d.exr", ImagesSink, "000000.exr", numbered),
-    Case("%06d.ply", ModelSink, "000000.ply", numbered),
-    Case("%06d.glb", partial(ModelSink, shape="mesh"), "000000.glb", numbered),
+    Case("%06d.ply", GeometrySink, "000000.ply", numbered),
+    Case("%06d.glb", partial(GeometrySink, shape="mesh"), "000000.glb", numbered),
 ]
 
 MODEL = ModelInfo("test", DepthKind.METRIC)

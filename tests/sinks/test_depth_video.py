@@ -171,7 +171,7 @@ def test_the_facts_are_complete_in_tag_and_sidecar(tmp_path: Path) -> None:
     camera = Intrinsics.from_fov(60, 48, 32)
     items[1] = replace(items[1], range=(0.0, 2.0), intrinsics=camera)
     items[2] = replace(items[2], cut=True, range=(0.0, 2.0), intrinsics=camera)
-    items[3] = replace(items[3], frame=replace(items[3].frame, index=7), range=None, applied=(1.5, -0.25))
+    items[3] = replace(items[3], frame=replace(items[3].frame, index=7), range=None, alignment=(1.5, -0.25))
     fill(DepthVideoSink(tmp_path / "d.mkv", smoothing="strong"), info, items, RELATIVE)
     facts = DepthVideo(tmp_path / "d.mkv").metadata
     assert facts == json.loads((tmp_path / "d.mkv.json").read_text())
@@ -309,7 +309,7 @@ def test_a_display_range_is_noted_when_it_changes_by_half_a_percent(tmp_path: Pa
     assert DepthVideo(tmp_path / "d.mkv").metadata["display_ranges"] == [[0, 1.0, 5.0], [3, 1.0, 5.03]]
 
 
-@pytest.mark.parametrize("fact", ["range", "applied", "fitted"])
+@pytest.mark.parametrize("fact", ["range", "alignment", "metric_fit"])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_no_fact_makes_a_file_unreadable(fact: str, value: float, tmp_path: Path) -> None:
     info, items = items_with(noise(3, 1, 9), DepthKind.METRIC)

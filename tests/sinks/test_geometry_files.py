@@ -16,7 +16,7 @@ from PIL import Image
 from streamdepth import api
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo
-from streamdepth.sinks.geometry_files import ModelSink, write_model
+from streamdepth.sinks.geometry_files import GeometrySink, write_model
 from streamdepth.testing import SyntheticSource
 
 pytest.importorskip("trimesh")
@@ -28,14 +28,14 @@ RELATIVE = replace(METRIC, depth=1 / METRIC.depth, kind=DepthKind.RELATIVE)
 MODEL = ModelInfo("exact", DepthKind.METRIC)
 
 
-def box_points(points: np.ndarray, colours: np.ndarray) -> np.ndarray:
+def box_points(points: np.ndarray, colors: np.ndarray) -> np.ndarray:
     """In the world, those with the box's colour."""
     world = points @ POSE[:3, :3].T + POSE[:3, 3]
-    return world[(colours[:, 0] > 190) & (colours[:, 1] < 40)]
+    return world[(colors[:, 0] > 190) & (colors[:, 1] < 40)]
 
 
-def check_box(points: np.ndarray, colours: np.ndarray) -> None:
-    box = box_points(np.asarray(points, np.float64), np.asarray(colours))
+def check_box(points: np.ndarray, colors: np.ndarray) -> None:
+    box = box_points(np.asarray(points, np.float64), np.asarray(colors))
     assert np.ptp(box[:, 0]) == pytest.approx(scene.BOX_M[0], abs=0.03)
     assert box[:, 1].max() == pytest.approx(scene.BOX_M[1], abs=1e-3)
 
@@ -143,7 +143,7 @@ def numbered(count: int) -> list[DepthFrame]:
 
 
 def test_a_sink_writes_every_third_frame_at_the_end(tmp_path: Path) -> None:
-    sink = ModelSink(tmp_path / "%03d.ply", every=3)
+    sink = GeometrySink(tmp_path / "%03d.ply", every=3)
     sink.open(SyntheticSource().open(), MODEL)
     for item in numbered(7):
         sink.write(item)
@@ -154,10 +154,10 @@ def test_a_sink_writes_every_third_frame_at_the_end(tmp_path: Path) -> None:
 
 def test_a_sink_needs_a_number_and_leaves_older_files(tmp_path: Path) -> None:
     with pytest.raises(SinkOpenError, match="number the files"):
-        ModelSink(tmp_path / "a.ply").open(SyntheticSource().open(), MODEL)
+        GeometrySink(tmp_path / "a.ply").open(SyntheticSource().open(), MODEL)
     (tmp_path / "000.ply").write_text("older")
     with pytest.raises(SinkOpenError, match="exists already"):
-        ModelSink(tmp_path / "%03d.ply").open(SyntheticSource().open(), MODEL)
+        GeometrySink(tmp_path / "%03d.ply").open(SyntheticSource().open(), MODEL)
     assert (tmp_path / "000.ply").read_text() == "older"
     assert len(list(tmp_path.iterdir())) == 1
 

@@ -155,7 +155,7 @@ def test_a_stream_of_another_size_is_sent_anew() -> None:
         sink = PushSink(server.address, timeout_seconds=20)
         sink.open(info, MODEL)
         write(sink, small)
-        sink.changed(large_info)
+        sink.on_stream_changed(large_info)
         write(sink, later(large, 20))
         sink.close()
         until(lambda: len(server.received) == 2 and all(server.ended), "the end of both")

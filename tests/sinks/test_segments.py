@@ -28,7 +28,7 @@ from streamdepth.core.interfaces import Sink
 from streamdepth.core.types import DepthFrame, StreamInfo
 from streamdepth.pipeline.pipeline import Pipeline, Stream
 from streamdepth.sinks.depth_video import DepthVideo, DepthVideoSink
-from streamdepth.sinks.disk_space import RoomGuard
+from streamdepth.sinks.disk_space import DiskSpaceGuard
 from streamdepth.sinks.output import av_path
 from streamdepth.sinks.robots.mcap import McapSink
 from streamdepth.sinks.segments import SegmentedSink
@@ -137,7 +137,7 @@ def test_another_size_begins_another_segment(name, kind, count, tmp_path) -> Non
     sink = recorder(tmp_path / name, kind, seconds=60)
     sink.open(info, MODEL)
     write(sink, small)
-    sink.changed(large_info)
+    sink.on_stream_changed(large_info)
     write(sink, later(large, 10))
     sink.close()
     first, second = sorted(tmp_path.glob(f"cam_*{Path(name).suffix}"))
@@ -155,7 +155,7 @@ def test_a_change_before_the_first_frame_leaves_no_empty_segment(tmp_path) -> No
     large_info, large = live(3, 96, 80)
     sink = recorder(tmp_path / "cam.mp4")
     sink.open(info, MODEL)
-    sink.changed(large_info)
+    sink.on_stream_changed(large_info)
     write(sink, large)
     sink.close()
     assert names(tmp_path) == ["cam_000000.mp4"]
@@ -304,7 +304,7 @@ class Disk:
 
 def test_a_disk_that_fills_up_ends_a_recording_with_complete_files(tmp_path, monkeypatch) -> None:
     disk = Disk(monkeypatch, free=1e9)
-    sink = RoomGuard(recorder(tmp_path / "cam.mp4"), tmp_path / "cam.mp4", min_free_bytes=500e6)
+    sink = DiskSpaceGuard(recorder(tmp_path / "cam.mp4"), tmp_path / "cam.mp4", min_free_bytes=500e6)
     info, items = live(40)
     sink.open(info, MODEL)
     write(sink, items[:35])
@@ -322,7 +322,7 @@ def test_a_disk_that_fills_up_ends_a_recording_with_complete_files(tmp_path, mon
 def test_too_little_room_is_said_at_once(tmp_path, monkeypatch) -> None:
     Disk(monkeypatch, free=100e6)
     with pytest.raises(DiskFullError, match="nothing was recorded"):
-        RoomGuard(VideoSink(tmp_path / "a.mp4"), tmp_path / "a.mp4", min_free_bytes=500e6).open(live(1)[0], MODEL)
+        DiskSpaceGuard(VideoSink(tmp_path / "a.mp4"), tmp_path / "a.mp4", min_free_bytes=500e6).open(live(1)[0], MODEL)
     assert names(tmp_path) == []
 
 
@@ -330,7 +330,7 @@ def test_a_folder_that_vanishes_is_said(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("streamdepth.sinks.disk_space._LOOK_SECONDS", 0)
     folder, inner = tmp_path / "gone", RecordingSink()
     folder.mkdir()
-    sink = RoomGuard(inner, folder / "a.mp4", min_free_bytes=0)
+    sink = DiskSpaceGuard(inner, folder / "a.mp4", min_free_bytes=0)
     info, items = live(1)
     sink.open(info, MODEL)
     folder.rmdir()
@@ -344,7 +344,7 @@ def test_a_folder_that_vanishes_is_said(tmp_path, monkeypatch) -> None:
 def test_a_file_may_use_the_last_of_the_disk(tmp_path, monkeypatch) -> None:
     Disk(monkeypatch, free=100e6)
     info, items = stream(3)
-    fill(RoomGuard(VideoSink(tmp_path / "a.mp4"), tmp_path / "a.mp4", min_free_bytes=500e6), info, items)
+    fill(DiskSpaceGuard(VideoSink(tmp_path / "a.mp4"), tmp_path / "a.mp4", min_free_bytes=500e6), info, items)
     assert frames_of_video(tmp_path / "a.mp4") == 3
 
 
@@ -353,7 +353,9 @@ def test_what_finishing_takes_is_kept_free_too(tmp_path) -> None:
     for item in items:
         item.depth[:] = np.random.default_rng(0).uniform(1, 9, item.depth.shape)
     depth = DepthVideoSink(tmp_path / "a.mkv")
-    sink = RoomGuard(SegmentedSink(tmp_path / "s.mkv", lambda _: depth, seconds=9), tmp_path / "s", min_free_bytes=0)
+    sink = DiskSpaceGuard(
+        SegmentedSink(tmp_path / "s.mkv", lambda _: depth, seconds=9), tmp_path / "s", min_free_bytes=0
+    )
     sink.open(info, MODEL)
     write(sink, items)
     assert sink.bytes_to_finish > 10_000  # Matroska's tags come first: the video is copied behind them

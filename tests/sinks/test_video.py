@@ -233,10 +233,10 @@ def test_a_damaged_origin_ends_the_sound_early_and_says_so(tmp_path: Path) -> No
 @pytest.mark.parametrize("codec", [c for c, names in CODECS.items() if set(names) & set(available_encoders())])
 def test_codecs_keep_times_and_colours(codec: str, tmp_path: Path) -> None:
     info, items = stream(3, 64, 64)
-    colour = (200, 30, 60)
+    color = (200, 30, 60)
     for item in items:
         item.frame.image.setflags(write=True)
-        item.frame.image[:] = colour
+        item.frame.image[:] = color
     fill(VideoSink(tmp_path / "out.mp4", codec=codec, alpha=0, crf=10), info, items)
     with av.open(str(tmp_path / "out.mp4")) as container:
         frames = list(container.decode(video=0))
@@ -246,7 +246,7 @@ def test_codecs_keep_times_and_colours(codec: str, tmp_path: Path) -> None:
         if codec == "hevc":
             assert container.streams.video[0].codec_context.codec_tag == "hvc1", "Apple's players take no hev1"
         seen = frames[1].to_ndarray(format="rgb24")[32, 32].astype(int)
-        assert np.abs(seen - colour).max() <= 4
+        assert np.abs(seen - color).max() <= 4
 
 
 def test_luma_follows_bt709(tmp_path: Path) -> None:

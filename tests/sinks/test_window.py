@@ -58,7 +58,7 @@ def test_a_lost_camera_is_told_from_a_still_picture(screen: Screen, hold_last: b
     sink = WindowSink(hold_last=hold_last, legend=False)
     sink.open(info, MODEL)
     sink.write(items[0])
-    sink.stalled(items[0], 12.3)
+    sink.on_stalled(items[0], 12.3)
     fresh, stale = screen.shown
     assert stale.shape == fresh.shape
     assert (stale == stale[..., :1]).all(), "gray"
@@ -98,13 +98,13 @@ def test_q_escape_and_closing_end_the_run(screen: Screen, key: int, visible: flo
 def test_keys_work_while_no_frame_comes(screen: Screen, key: int, visible: float) -> None:
     info, items = stream(1)
     sink = WindowSink()
-    sink.idle()
+    sink.on_idle()
     sink.open(info, MODEL)
     sink.write(items[0])
-    sink.idle()
+    sink.on_idle()
     assert not sink.wants_stop
     screen.key, screen.visible = key, visible
-    sink.idle()
+    sink.on_idle()
     assert sink.wants_stop
     assert len(screen.shown) == 1
 
@@ -113,10 +113,10 @@ def test_a_window_without_a_picture_yet_counts_as_open(screen: Screen) -> None:
     screen.visible = 0.0
     sink = WindowSink()
     sink.open(stream()[0], MODEL)
-    sink.idle()
+    sink.on_idle()
     assert not sink.wants_stop
     screen.key = 27
-    sink.idle()
+    sink.on_idle()
     assert sink.wants_stop
 
 
@@ -176,7 +176,7 @@ def test_a_real_window_on_a_virtual_screen() -> None:
         sink = WindowSink("test", style="side-by-side")
         sink.open(info, MODEL)
         for item in items:
-            sink.idle()
+            sink.on_idle()
             sink.write(item)
         assert not sink.wants_stop
         cv2.destroyWindow("test")

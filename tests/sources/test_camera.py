@@ -176,7 +176,7 @@ def test_a_device_that_vanishes_while_it_is_listed_is_left_out(devices: Path) ->
 def test_a_request_that_cannot_be_granted_is_not_waited_for(device, asked, told) -> None:  # type: ignore[no-untyped-def]
     source = CameraSource(device, reconnect_seconds=math.inf, **asked)
     with pytest.raises(SourceOpenError, match=told):
-        source.await_open()
+        source.wait_until_open()
     assert source.state.value == "failed"
 
 
@@ -184,7 +184,7 @@ def test_a_camera_that_is_missing_is_waited_for(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(FakeCapture, "present", set())
     source = CameraSource(0, reconnect_seconds=math.inf)
     source.states.listen(lambda change: monkeypatch.setattr(FakeCapture, "present", {0}) if change.reason else None)
-    assert source.await_open() is not None
+    assert source.wait_until_open() is not None
     assert [(c.state.value, bool(c.reason)) for c in source.states.changes[1:]] == [
         ("connecting", False),
         ("connecting", True),
@@ -328,7 +328,7 @@ def test_a_camera_that_changes_its_size_is_opened_again(monkeypatch: pytest.Monk
     assert source._feed is not None
     monkeypatch.setattr(FakeCapture, "usual", (1280, 720))
     source._feed._capture._size = (1280, 720)
-    while (news := source.renewed()) is None:
+    while (news := source.take_changed_info()) is None:
         frame = source.read()
         assert frame is not None
     assert (news.width, news.height) == frame.size == (1280, 720)

@@ -174,7 +174,7 @@ def prepared(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
 Begin = Callable[[Case], StreamInfo]
 
 
-@pytest.fixture(params=["open", "await_open"])
+@pytest.fixture(params=["open", "wait_until_open"])
 def begin(request: pytest.FixtureRequest) -> Begin:
     """Opens a source, in each of the ways there are."""
 
@@ -266,7 +266,7 @@ def test_opening_again_begins_anew(ready: Case, begin: Begin, is_closed: bool) -
 def test_an_interruption_before_opening_holds_until_close(prepared: Case, begin: Begin) -> None:
     source = prepared.source
     source.interrupt()
-    assert source.await_open() is None
+    assert source.wait_until_open() is None
     assert source.read() is None
     source.close()
     if prepared.appear:
@@ -280,7 +280,7 @@ def test_an_interruption_ends_every_wait_until_close(ready: Case, begin: Begin) 
     begin(ready)
     ready.source.interrupt()
     assert len(read(ready)) <= COUNT
-    assert ready.source.await_open() is None
+    assert ready.source.wait_until_open() is None
     ready.source.close()
     begin(ready)
     assert len(read(ready)) == COUNT

@@ -18,7 +18,7 @@ from streamdepth.core.errors import SourceLostError
 from streamdepth.core.types import StreamInfo
 from streamdepth.sources import hdr
 from streamdepth.sources.decode import DecodedSource, Pictures
-from streamdepth.sources.picture import Painter, upright
+from streamdepth.sources.picture import FrameConverter, upright
 from streamdepth.sources.timeline import Timeline
 
 MS = Fraction(1, 1000)
@@ -116,7 +116,7 @@ class Ready(Pictures):
     """Pictures that are there already; `undecodable` as given."""
 
     def __init__(self, stamps: list[int], undecodable: int = 0) -> None:
-        super().__init__(self._made(stamps), "made", Painter(lambda _: None, "made"), lambda _: None)
+        super().__init__(self._made(stamps), "made", FrameConverter(lambda _: None, "made"), lambda _: None)
         self.undecodable = undecodable
 
     @staticmethod
@@ -159,7 +159,7 @@ def test_undecodable_frames_are_counted_once_wherever_reading_stops(count: int) 
 def test_a_picture_that_cannot_be_painted_ends_the_stream(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     source = ReadySource(Ready([0, 40, 80]))
     source.read()
-    monkeypatch.setattr(Painter, "paint", lambda *_: (_ for _ in ()).throw(error))
+    monkeypatch.setattr(FrameConverter, "paint", lambda *_: (_ for _ in ()).throw(error))
     with pytest.raises(SourceLostError, match=r"made was given up after 1 frames") as caught:
         source.read()
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))

@@ -39,9 +39,9 @@ def corner_of(image: np.ndarray, y: float, x: float) -> np.ndarray:
 
 def corners(image: np.ndarray) -> list[str]:
     """Which quarter of `media.quarters` each corner of the image shows, in reading order."""
-    names, colours = list(media.CORNERS), np.array(list(media.CORNERS.values()))
+    names, colors = list(media.CORNERS), np.array(list(media.CORNERS.values()))
     points = [(0.15, 0.15), (0.15, 0.85), (0.85, 0.15), (0.85, 0.85)]
-    return [names[int(np.abs(colours - corner_of(image, y, x)).sum(1).argmin())] for y, x in points]
+    return [names[int(np.abs(colors - corner_of(image, y, x)).sum(1).argmin())] for y, x in points]
 
 
 def test_frames_have_the_times_of_the_file(tmp_path: Path) -> None:

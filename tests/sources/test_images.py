@@ -17,8 +17,8 @@ from streamdepth.sources.images import PICTURE_SUFFIXES, ImagesSource, read_pict
 RED = (200, 10, 20)
 
 
-def write(path: Path, colour: tuple[int, int, int] = RED, size: tuple[int, int] = (8, 6)) -> Path:
-    Image.new("RGB", size, colour).save(path)
+def write(path: Path, color: tuple[int, int, int] = RED, size: tuple[int, int] = (8, 6)) -> Path:
+    Image.new("RGB", size, color).save(path)
     return path
 
 

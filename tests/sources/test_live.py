@@ -200,7 +200,7 @@ def test_a_first_connection_that_fails_is_an_error_at_once(error: SourceError) -
 
 def test_a_camera_that_comes_later_is_waited_for() -> None:
     source = Scripted(SourceOpenError("away"), SourceOpenError("away"), SourceOpenError("busy"), Feed())
-    info = source.await_open()
+    info = source.wait_until_open()
     assert info is not None
     read(source, 3)
     assert [(c.state.value, c.reason) for c in source.states.changes[1:]] == [
@@ -216,15 +216,15 @@ def test_what_is_waited_for_may_be_refused_never_come_or_be_given_up() -> None:
     refused = Scripted(SourceOpenError("wrong password"))
     refused.final = (SourceOpenError,)
     with pytest.raises(SourceOpenError, match="wrong password"):
-        refused.await_open()
+        refused.wait_until_open()
     never = Scripted(SourceOpenError("away"), reconnect_seconds=0.2)
     with pytest.raises(SourceOpenError, match=r"could not be opened in 0\.2 seconds \(\d+ attempts\): away"):
-        never.await_open()
+        never.wait_until_open()
     assert (never.state.value, refused.state.value) == ("failed", "failed")
     patient = Scripted(SourceOpenError("away"), reconnect_seconds=60)
     timer = threading.Timer(0.1, patient.interrupt)
     timer.start()
-    assert patient.await_open() is None
+    assert patient.wait_until_open() is None
     timer.join()
     patient.close()
     assert patient.state.value == "ended"
@@ -236,7 +236,7 @@ def test_an_interruption_before_opening_is_remembered() -> None:
         source.interrupt()
         with pytest.raises(SourceOpenError, match="interrupted"):
             source.open()
-        assert source.await_open() is None
+        assert source.wait_until_open() is None
         source.close()
 
 
@@ -363,15 +363,15 @@ def test_another_size_is_told_once_with_its_first_frame() -> None:
     source = Scripted(Feed(2), Feed(2), Feed(10, size=(16, 12)))
     info = source.open()
     read(source, 4)
-    assert source.renewed() is None
+    assert source.take_changed_info() is None
     frame = source.read()
     assert frame is not None
     assert frame.image.shape == (12, 16, 3)
-    news = source.renewed()
+    news = source.take_changed_info()
     assert news is not None
     assert (news.width, news.height, news.time_base, news.is_live) == (16, 12, info.time_base, True)
     read(source, 2)
-    assert source.renewed() is None
+    assert source.take_changed_info() is None
     source.close()
 
 
@@ -380,7 +380,7 @@ def test_another_rate_is_told_unless_it_is_nearly_the_same(fps: int, is_told: bo
     source = Scripted(Feed(2), Feed(10, fps=fps))
     source.open()
     read(source, 3)
-    assert bool(source.renewed()) is is_told
+    assert bool(source.take_changed_info()) is is_told
     source.close()
 
 

@@ -17,7 +17,7 @@ from helpers import http_server, media, rtsp_server
 from streamdepth.core.errors import ConfigError, SourceLostError, SourceOpenError, SourceTimeoutError
 from streamdepth.core.types import Frame
 from streamdepth.sources.network import NetworkSource
-from streamdepth.sources.picture import Painter
+from streamdepth.sources.picture import FrameConverter
 from streamdepth.sources.repeated import RepeatedSource
 
 
@@ -53,7 +53,7 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-@pytest.mark.parametrize("way", ["open", "await_open"])
+@pytest.mark.parametrize("way", ["open", "wait_until_open"])
 def test_an_unknown_transport_is_refused_however_it_is_opened(way: str) -> None:
     with pytest.raises(ConfigError, match="use tcp or udp"):
         getattr(NetworkSource("rtsp://127.0.0.1:1/x", transport="carrier pigeon"), way)()  # type: ignore[arg-type]
@@ -173,7 +173,7 @@ def test_a_picture_that_cannot_be_painted_loses_the_stream(web: str, monkeypatch
     source = NetworkSource(f"{web}/a.mp4")
     source.open()
     take(source, 2)
-    monkeypatch.setattr(Painter, "paint", lambda *_: (_ for _ in ()).throw(ValueError("no such format")))
+    monkeypatch.setattr(FrameConverter, "paint", lambda *_: (_ for _ in ()).throw(ValueError("no such format")))
     with pytest.raises(SourceLostError, match=r"after \d+ frames.*no such format"):
         take(source, 20)  # some are read ahead
     assert source.read() is None

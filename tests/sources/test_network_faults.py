@@ -100,10 +100,10 @@ def test_another_size_after_a_restart(server: rtsp_server.Server, camera: Networ
     server.start()
     frames = read_until(camera, lambda: camera.reconnects == 1)
     assert frames[-1].image.shape == (160, 208, 3)
-    news = camera.renewed()
+    news = camera.take_changed_info()
     assert news is not None
     assert (news.width, news.height) == (208, 160)
-    assert camera.renewed() is None
+    assert camera.take_changed_info() is None
 
 
 def test_another_codec_after_a_restart(server: rtsp_server.Server, camera: NetworkSource) -> None:
@@ -114,7 +114,7 @@ def test_another_codec_after_a_restart(server: rtsp_server.Server, camera: Netwo
     server.start()
     frames += read_until(camera, lambda: camera.reconnects == 1)
     assert in_order(frames)
-    assert camera.renewed() is None
+    assert camera.take_changed_info() is None
 
 
 def test_a_server_that_freezes_is_stalled_then_lost_and_comes_back(

@@ -183,7 +183,7 @@ def test_a_rectified_picture_has_the_projections_camera(tmp_path) -> None:
     assert read(RosbagSource(bag))[0].intrinsics == Intrinsics(38, 39, 22, 14, 48, 32)
 
 
-def grey(index: int = 0) -> np.ndarray:
+def gray(index: int = 0) -> np.ndarray:
     return cv2.cvtColor(bags.picture(index), cv2.COLOR_RGB2GRAY)
 
 
@@ -204,8 +204,8 @@ ENCODED = {
 def mosaic(rgb: np.ndarray, pattern: str) -> np.ndarray:
     """What a sensor behind such a filter sees."""
     raw = np.zeros(rgb.shape[:2], np.uint8)
-    for i, colour in enumerate(pattern):
-        raw[i // 2 :: 2, i % 2 :: 2] = rgb[i // 2 :: 2, i % 2 :: 2, "rgb".index(colour)]
+    for i, color in enumerate(pattern):
+        raw[i // 2 :: 2, i % 2 :: 2] = rgb[i // 2 :: 2, i % 2 :: 2, "rgb".index(color)]
     return raw
 
 
@@ -228,9 +228,9 @@ def test_nv12() -> None:
 def test_rows_may_be_padded_and_big_endian() -> None:
     padded = np.pad(bags.picture(0).reshape(32, -1), ((0, 0), (0, 7)))
     np.testing.assert_array_equal(picture_of(bags.image(0, "rgb8", padded)), bags.picture(0))
-    message = bags.image(0, "mono16", grey().astype(">u2") * 257)
+    message = bags.image(0, "mono16", gray().astype(">u2") * 257)
     message.is_bigendian = 1
-    np.testing.assert_array_equal(picture_of(message)[..., 0], grey())
+    np.testing.assert_array_equal(picture_of(message)[..., 0], gray())
 
 
 def test_what_holds_no_picture_is_counted_and_told_at_the_end(tmp_path) -> None:

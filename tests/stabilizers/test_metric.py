@@ -22,7 +22,7 @@ from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Frame
 from streamdepth.evaluation.accuracy.metrics import score
 from streamdepth.factory.references import make_reference
 from streamdepth.geometry.boards import Board, depth_of_corners
-from streamdepth.geometry.metric_fit import Fit, ends_of, fit_points, inverse_of, length_m, to_metres
+from streamdepth.geometry.metric_fit import Fit, ends_of, fit_points, inverse_of, length_m, to_meters
 from streamdepth.sinks.depth_video import DepthVideo
 from streamdepth.stabilizers import MetricFit, make_stabilizer
 from streamdepth.stabilizers.metric import BoardInView, FloorBelow, Points, Reference, SparseDepth, known_of
@@ -84,7 +84,7 @@ def test_many_points_bring_any_scale_and_shift_back(scale: float, shift: float, 
 
 
 def test_beyond_what_can_be_known_is_infinitely_far_and_unknown_stays() -> None:
-    far = to_metres(np.array([[0.0, -1.0, np.nan, 0.5]], np.float32), Fit(1.0, 0.0, 0.0, 1))
+    far = to_meters(np.array([[0.0, -1.0, np.nan, 0.5]], np.float32), Fit(1.0, 0.0, 0.0, 1))
     assert np.isposinf(far[0, :2]).all()
     assert np.isnan(far[0, 2])
     assert far[0, 3] == 2
@@ -94,8 +94,8 @@ def test_three_anchors_make_exact_depth_exact_within_what_is_usual() -> None:
     out = only(MetricFit(anchors(*THREE)), item())
     assert out.kind is DepthKind.METRIC
     assert score(out.depth, TRUTH).abs_rel < 0.05
-    assert out.fitted is not None
-    np.testing.assert_allclose(out.depth, 1 / (out.fitted[0] * item().depth + out.fitted[1]), rtol=1e-4)
+    assert out.metric_fit is not None
+    np.testing.assert_allclose(out.depth, 1 / (out.metric_fit[0] * item().depth + out.metric_fit[1]), rtol=1e-4)
 
 
 def test_anchors_correct_a_metric_model_by_a_factor() -> None:
@@ -216,7 +216,7 @@ def test_a_camera_that_moves_on_keeps_its_fit() -> None:
     stage = MetricFit(anchors(*THREE))
     first = only(stage, item())
     other = np.ascontiguousarray(IMAGE[:, ::-1] // 2)
-    assert only(stage, item(index=30, image=other)).fitted == first.fitted
+    assert only(stage, item(index=30, image=other)).metric_fit == first.metric_fit
 
 
 def test_something_in_front_of_an_anchor_does_not_count() -> None:
@@ -225,16 +225,16 @@ def test_something_in_front_of_an_anchor_does_not_count() -> None:
     image, truth = IMAGE.copy(), TRUTH.copy()
     image[180:220, 300:360], truth[180:220, 300:360] = 255, 0.3
     hidden = only(stage, item(truth, index=20, image=image))
-    assert hidden.fitted == pytest.approx(clean.fitted, rel=0.3)
+    assert hidden.metric_fit == pytest.approx(clean.metric_fit, rel=0.3)
     free = TRUTH != 0.3
     assert np.median(np.abs(hidden.depth[free] / TRUTH[free] - 1)) < 0.1
 
 
 def test_a_fit_follows_the_model_smoothly() -> None:
     stage = MetricFit(anchors(*THREE), seconds=2.0)
-    first = only(stage, item()).fitted
+    first = only(stage, item()).metric_fit
     drifted = item(index=10)
-    after = only(stage, replace(drifted, depth=drifted.depth * np.float32(1.2))).fitted
+    after = only(stage, replace(drifted, depth=drifted.depth * np.float32(1.2))).metric_fit
     assert first is not None
     assert after is not None
     assert 1 / 1.2 < after[0] / first[0] < 0.99
@@ -372,7 +372,7 @@ def test_nothing_relative_ever_passes_for_metres(make: Callable[[], MetricFit]) 
     for index in range(4):
         out = only(stage, item(index=index, cut=index == 2))
         assert out.kind is DepthKind.METRIC
-        assert (out.fitted is not None) or np.isnan(out.depth).all()
+        assert (out.metric_fit is not None) or np.isnan(out.depth).all()
 
 
 def test_three_measured_points_on_real_rooms(footage: Path) -> None:
@@ -394,6 +394,6 @@ def test_three_measured_points_on_real_rooms(footage: Path) -> None:
         rows, columns = np.unravel_index(chosen, depth.shape)
         points = Points(np.column_stack([columns + 41, rows + 45, depth[rows, columns]]).astype(np.float64))
         metres = only(MetricFit(points), found)
-        anchored.append(score(np.clip(metres.resized()[crop], 1e-3, 10), depth).abs_rel)
-        best.append(score(align(found.resized()[crop], depth), depth).abs_rel)
+        anchored.append(score(np.clip(metres.at_frame_size()[crop], 1e-3, 10), depth).abs_rel)
+        best.append(score(align(found.at_frame_size()[crop], depth), depth).abs_rel)
     assert np.mean(anchored) < 1.3 * np.mean(best), (np.mean(anchored), np.mean(best))

@@ -28,11 +28,11 @@ from streamdepth.stabilizers import (
     ShotRange,
     TemporalFilter,
     TwoSidedFilter,
+    make_hot_swap_stabilizer,
     make_stabilizer,
-    make_switched,
 )
 from streamdepth.stabilizers.align import fit_affine
-from streamdepth.stabilizers.disk_queue import Spool
+from streamdepth.stabilizers.disk_queue import DiskQueue
 from streamdepth.stabilizers.metric import Points
 from streamdepth.stabilizers.optical_flow import Path, where
 from streamdepth.stabilizers.temporal import _carried, _Scratch
@@ -48,7 +48,7 @@ IMPLEMENTATIONS = {
     "locked": lambda: LockedRange(0, 1),
     "per-shot": ShotRange,
     "metric": lambda: MetricFit(Points(np.array([[3.0, 3.0, 1.0], [9.0, 9.0, 2.0]]))),
-    "switched": lambda: make_switched(lambda: "default", lambda: "auto", None, MotionTracker()),
+    "switched": lambda: make_hot_swap_stabilizer(lambda: "default", lambda: "auto", None, MotionTracker()),
     **{f"preset {name}": (lambda name=name: make_stabilizer(name)) for name in PRESETS},
 }
 
@@ -125,7 +125,7 @@ class TestConformance:
         stabilizer.reset()
         for a, b in zip(outputs(make(), items), outputs(stabilizer, items), strict=True):
             np.testing.assert_array_equal(a.depth, b.depth)
-            assert (a.cut, a.range, a.applied) == (b.cut, b.range, b.applied)
+            assert (a.cut, a.range, a.alignment) == (b.cut, b.range, b.alignment)
 
     @pytest.mark.parametrize("kind", DepthKind)
     def test_unknown_depth_never_spreads(self, make, kind: DepthKind) -> None:
@@ -300,7 +300,7 @@ class TestAlign:
         rng = np.random.default_rng(1)
         items = self.items(rng.normal(1, 0.02, 20), np.zeros(20))
         for given_item, out in zip(items, outputs(Aligner(), items), strict=True):
-            scale, shift = out.applied or (1, 0)
+            scale, shift = out.alignment or (1, 0)
             inside = (out.depth > out.depth.min()) & (out.depth < out.depth.max())  # the ends may be clipped
             np.testing.assert_allclose((out.depth - shift)[inside] / scale, given_item.depth[inside], rtol=1e-4)
 
@@ -319,9 +319,9 @@ class TestAlign:
         items = self.items(rng.normal(1, 0.04, 30), np.zeros(30), DepthKind.METRIC)
         for given_item, out in zip(items, outputs(Aligner(), items), strict=True):
             np.testing.assert_array_equal(given_item.depth, out.depth)
-            assert out.applied is None
+            assert out.alignment is None
         scaled = outputs(Aligner(metric_scale=True), items)
-        assert all(o.applied and o.applied[1] == 0 for o in scaled)
+        assert all(o.alignment and o.alignment[1] == 0 for o in scaled)
         raw, aligned = (np.std([i.depth.mean() for i in of[5:]]) for of in (items, scaled))
         assert aligned < 0.5 * raw
 
@@ -534,7 +534,7 @@ def test_a_spool_that_is_opened_again_and_again_leaves_nothing_behind() -> None:
     def watched() -> int:
         return sum(type(thing) is weakref.finalize and thing.alive for thing in gc.get_objects())
 
-    spool, before = Spool(), watched()
+    spool, before = DiskQueue(), watched()
     source = SyntheticSource(count=20)
     source.open()
     for frame in iter(source.read, None):

@@ -79,15 +79,15 @@ def test_depth_survives_its_coding() -> None:
 def test_a_store_keeps_other_sets_and_writes_pairs(tmp_path: Path) -> None:
     (tmp_path / "index.json").write_text('{"mine": {"depth_scale": 1000}}')
     store = Store(tmp_path, "scenes_room")
-    colour = np.full((6, 8, 3), (200, 30, 30), np.uint8)
-    store.write("00000_0", colour, np.full((6, 8), 2.5, np.float32))
+    color = np.full((6, 8, 3), (200, 30, 30), np.uint8)
+    store.write("00000_0", color, np.full((6, 8), 2.5, np.float32))
     index = json.loads((tmp_path / "index.json").read_text())
     assert index["mine"] == {"depth_scale": 1000}
     assert index["scenes_room"] == {"depth_scale": 500, "infinity": 65535, "unit": "m"}
     depth = cv2.imread(str(tmp_path / "scenes_room" / "depth" / "00000_0.png"), cv2.IMREAD_UNCHANGED)
     assert (depth == 1250).all()
     picture = cv2.imread(str(tmp_path / "scenes_room" / "rgb" / "00000_0.jpg"), cv2.IMREAD_COLOR_RGB)
-    assert np.abs(picture.astype(int) - colour).max() < 12
+    assert np.abs(picture.astype(int) - color).max() < 12
     assert store.has("00000_0")
     assert not store.has("00000_1")
     assert not list(tmp_path.rglob("*.partial"))
@@ -276,7 +276,7 @@ def blender() -> object:
 def test_depth_is_that_of_the_plane_and_never_a_mixture(blender: object, focus: float | None) -> None:
     view = View((0.0, 0.0, 1.5), 7.0, -11.0, 5.0, 75.0, 96, 64, focus)
     renderer = blender.Renderer(ground_stage())  # type: ignore[attr-defined]  # a module
-    light, depth = renderer.colour(view), renderer.depth(view)
+    light, depth = renderer.color(view), renderer.depth(view)
     floor = floor_depth(view)
     inside = (floor < 100) | np.isinf(floor)
     on_floor = np.isclose(depth, floor, rtol=1e-3) | (np.isinf(depth) & np.isinf(floor))
@@ -294,7 +294,7 @@ def test_every_kind_can_be_rendered(blender: object, kind: str) -> None:
     stage = build(kind, scene_rng(0, kind, 1))
     renderer = blender.Renderer(stage, samples=1)  # type: ignore[attr-defined]  # a module
     view = replace(stage.propose(view_rng(0, kind, 1, 0)), width=64, height=48)
-    light, depth = renderer.colour(view), renderer.depth(view)
+    light, depth = renderer.color(view), renderer.depth(view)
     assert light.shape == (48, 64, 3)
     assert np.isfinite(light).all()
     assert depth.shape == (48, 64)

@@ -23,7 +23,7 @@ from streamdepth.training.augment import compose, cut, disturb, nudge, placement
 from streamdepth.training.blend import blend
 from streamdepth.training.data import Crops, read_folder
 from streamdepth.training.depthwise import speed_up
-from streamdepth.training.losses import agreement_loss, gradient_loss, normalise, scale_and_shift_loss
+from streamdepth.training.losses import agreement_loss, gradient_loss, normalize, scale_and_shift_loss
 from streamdepth.training.settings import TrainSet, TrainSettings, make_settings, read_settings
 from streamdepth.training.trainer import Trainer, learning_rate, to_input, train
 
@@ -165,14 +165,14 @@ def test_a_folder_that_moves_with_its_pictures_goes_on(tmp_path: Path) -> None:
 def test_training_learns(root: Path) -> None:
     torch.manual_seed(0)
     network = NanoNetwork()
-    optimiser = torch.optim.AdamW(network.parameters(), 1e-3)
+    optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
     batch = Crops(root, settings(batch=4, sizes=[(64, 64)])).draw(0)
     losses = []
     for _ in range(15):
         loss = scale_and_shift_loss(network(to_input(batch.images)), batch.truth, batch.detail)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.75 * losses[0]
 
@@ -222,7 +222,7 @@ def test_fine_gradients_count_as_far_as_the_truth_is_sharp() -> None:
 def test_normalised_maps_have_median_zero_and_deviation_one() -> None:
     values = torch.randn(3, 40, 40) * 7 + 5
     known = torch.rand(3, 40, 40) > 0.3
-    result = normalise(values, known)
+    result = normalize(values, known)
     for i in range(3):
         inside = result[i][known[i]]
         assert inside.median().item() == pytest.approx(0, abs=1e-5)

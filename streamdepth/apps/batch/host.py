@@ -82,7 +82,7 @@ class Host:
         results = []
         for batch in batches:
             under_way.append(self._estimator.start(batch))
-            if len(under_way) == self._estimator.at_once:
+            if len(under_way) == self._estimator.max_in_flight:
                 results.append(under_way.popleft()())
         return results + [wait() for wait in under_way]
 

@@ -35,7 +35,7 @@ class SpreadEstimator(Estimator):
         return max(1, len(self._hosts))  # where none is left, asking one says so
 
     @property
-    def at_once(self) -> int:
+    def max_in_flight(self) -> int:
         return 2
 
     @property

@@ -60,8 +60,8 @@ class Loop(Contender):
         times = []
         try:
             for began, frame in self._read(count):
-                colours = cv2.applyColorMap(self.levels(frame), cv2.COLORMAP_INFERNO)
-                writer.write(cv2.addWeighted(frame, 1 - _OVERLAY, colours, _OVERLAY, 0))
+                colors = cv2.applyColorMap(self.levels(frame), cv2.COLORMAP_INFERNO)
+                writer.write(cv2.addWeighted(frame, 1 - _OVERLAY, colors, _OVERLAY, 0))
                 times.append(time.perf_counter() - began)
         finally:
             writer.release()
@@ -105,10 +105,10 @@ class TorchLoop(Loop):
         pixels = torch.from_numpy(normal).permute(2, 0, 1)[None].to(self.device)
         depth = as_outputs(self._module(pixels))[0]
         full = F.interpolate(depth[:, None], frame.shape[:2], mode="bicubic", align_corners=False)
-        return _normalised(full[0, 0].cpu().numpy())
+        return _normalized(full[0, 0].cpu().numpy())
 
 
-def _normalised(depth: npt.NDArray[np.float32]) -> Image:
+def _normalized(depth: npt.NDArray[np.float32]) -> Image:
     """From its least (0) to its greatest value (255)."""
     low, high = float(depth.min()), float(depth.max())
     return np.asarray((depth - low) * (255 / max(high - low, 1e-12)), np.uint8)

@@ -71,7 +71,7 @@ class Ours(Contender):
         began = time.perf_counter()
         under_way = deque[Callable[[], Outputs]]()
         for _ in range(count):
-            if len(under_way) == engine.at_once:
+            if len(under_way) == engine.max_in_flight:
                 under_way.popleft()()
             under_way.append(engine.start(self._pixels))
         for outputs in [wait() for wait in under_way]:

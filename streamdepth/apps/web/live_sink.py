@@ -100,7 +100,7 @@ class LiveSink(Sink):
     def open(self, info: StreamInfo, model: ModelInfo) -> None:
         self.info = info
 
-    def changed(self, info: StreamInfo) -> None:
+    def on_stream_changed(self, info: StreamInfo) -> None:
         self.info = info
 
     def write(self, item: DepthFrame) -> None:

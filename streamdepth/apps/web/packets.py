@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from streamdepth.core.resize import resize_depth
 from streamdepth.core.types import DepthFrame, DepthMap, Image
-from streamdepth.render.colors import display_range, render, resize_depth
+from streamdepth.render.colors import display_range, render
 
 Codes = npt.NDArray[np.int16]
 """(h, w): 0 unknown, 1 to LEVELS from the least to the greatest known value, in equal steps."""
@@ -49,7 +50,7 @@ def pack(item: DepthFrame, detail: Detail) -> bytes:
     limits = _LIMITS[detail]
     picture = encode_jpeg(shrink(item.frame.image, limits.picture_px), limits.quality)
     depth = _shrink_depth(item.depth, limits.depth_px)
-    codes, low, step = quantise(depth)
+    codes, low, step = quantize(depth)
     packed = pack_codes(codes)
     width, height = item.frame.size
     header: dict[str, Any] = {
@@ -81,7 +82,7 @@ def _camera(item: DepthFrame, width: int, height: int) -> list[float] | None:
     return None if c is None else [c.fx / width, c.fy / height, (c.cx + 0.5) / width, (c.cy + 0.5) / height]
 
 
-def quantise(depth: DepthMap) -> tuple[Codes, float, float]:
+def quantize(depth: DepthMap) -> tuple[Codes, float, float]:
     """Codes, the value of code 1, and the step from code to code; what is not finite becomes 0."""
     finite = np.isfinite(depth)
     is_whole = bool(finite.all())

@@ -136,11 +136,11 @@ class RecorderSink(Sink):
         # what is kept of a file is a recording like any other: without its sound, which may repeat or pause
         self._facts = replace(info, origin=None), model
 
-    def changed(self, info: StreamInfo) -> None:
+    def on_stream_changed(self, info: StreamInfo) -> None:
         with self._lock:
             if self._facts is not None:
                 self._facts = replace(info, origin=None), self._facts[1]
-            self._each(lambda writer: writer.changed(info))
+            self._each(lambda writer: writer.on_stream_changed(info))
 
     def write(self, item: DepthFrame) -> None:
         if not self._writers:  # asked without the lock: while a recording is being opened, the stream goes on
@@ -218,5 +218,5 @@ def keep_snapshot(item: DepthFrame, folder: Folder, stream: str, look: Look) -> 
         Pillow.fromarray(item.frame.image).save(temporary, compress_level=3)
     with complete_file(view) as temporary:
         Pillow.fromarray(render(item, style=look.style, colormap=look.colormap)).save(temporary, quality=92)  # type: ignore[arg-type]  # checked words
-    write_depth_picture(depth, item.resized(), item.kind, text={"time": f"{item.frame.time:.6f}"})
+    write_depth_picture(depth, item.at_frame_size(), item.kind, text={"time": f"{item.frame.time:.6f}"})
     return [picture, view, depth]

@@ -169,20 +169,20 @@ async def file(request: Request, name: Annotated[str, Path(max_length=300)]) -> 
     return FileResponse(path)
 
 
-@router.get("/api/colormaps", tags=["colours"])
+@router.get("/api/colormaps", tags=["colors"])
 async def colormaps() -> ColormapsOut:
     """The names of all colour maps."""
     return ColormapsOut(names=list(colormap_names()))
 
 
-@router.get("/api/colormaps/{name}", tags=["colours"], responses=_says(404))
+@router.get("/api/colormaps/{name}", tags=["colors"], responses=_says(404))
 async def colormap(name: Annotated[str, Path(max_length=80)]) -> ColormapOut:
     """The colours of one map, for those who draw depth themselves."""
     try:
         table = await asyncio.to_thread(lookup_table, name)
     except ConfigError as error:
         raise HTTPException(404, str(error)) from error
-    return ColormapOut(name=name, colours=["#" + bytes(colour[0]).hex() for colour in table])
+    return ColormapOut(name=name, colors=["#" + bytes(color[0]).hex() for color in table])
 
 
 _JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}}}

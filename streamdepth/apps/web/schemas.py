@@ -151,7 +151,7 @@ class ColormapOut(BaseModel):
     """A colour map from far (first) to near (last)."""
 
     name: str
-    colours: list[str]
+    colors: list[str]
     """256 of `#rrggbb`."""
 
 

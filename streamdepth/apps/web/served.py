@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from streamdepth.apps.web.controls import Control, ModelControls, StreamControls
 from streamdepth.apps.web.live_sink import LiveSink
 from streamdepth.apps.web.recorder import Folder, RecorderSink
-from streamdepth.estimators.hot_swap import SwitchedEstimator
+from streamdepth.estimators.hot_swap import HotSwapEstimator
 from streamdepth.pipeline.pipeline import Pipeline
 from streamdepth.sources.browser import BrowserSource
 
@@ -47,7 +47,7 @@ class Served:
 
     streams: Mapping[str, ServedStream]
     model: Control[ModelControls]
-    estimator: SwitchedEstimator[int | None]
+    estimator: HotSwapEstimator[int | None]
     pipeline: Pipeline
     folder: Folder
     choices: Choices

@@ -21,7 +21,7 @@ from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Estimator, Sink, Source
 from streamdepth.core.states import StateChange, StreamState
-from streamdepth.estimators.hot_swap import SwitchedEstimator
+from streamdepth.estimators.hot_swap import HotSwapEstimator
 from streamdepth.factory.naming import output_names
 from streamdepth.factory.outputs import check_names
 from streamdepth.factory.references import make_camera, make_reference
@@ -32,7 +32,7 @@ from streamdepth.sources.browser import BrowserSource
 from streamdepth.sources.gated import GatedSource
 from streamdepth.sources.paced import PacedSource
 from streamdepth.sources.repeated import RepeatedSource
-from streamdepth.stabilizers import PRESETS, FlowCarrier, MotionTracker, check_live, make_switched
+from streamdepth.stabilizers import PRESETS, FlowPropagator, MotionTracker, check_live, make_hot_swap_stabilizer
 from streamdepth.utils.redact import redact, redact_text
 
 _log = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ def _stream(
     control, motion = Control(first, _check), MotionTracker()
     live, recorder = LiveSink(), RecorderSink(folder, name, partial(_recording, settings))
     browser = _browser(settings) if address is None else None
-    stabilizer = make_switched(
+    stabilizer = make_hot_swap_stabilizer(
         lambda: control.value.smooth, lambda: control.value.range, make_reference(settings), motion
     )
     source = with_camera(browser, settings) if browser else _played(address or "", settings)
@@ -124,7 +124,7 @@ def _stream(
         GatedSource(source, lambda: control.value.paused),
         stabilizer,
         [*outputs, recorder, live],
-        FlowCarrier(motion=motion) if settings.refresh else None,
+        FlowPropagator(motion=motion) if settings.refresh else None,
         redact(address) if address else "browser camera",
     )
     discreet = _without([_folder_of(address), str(folder.path.parent), str(Path.cwd())])
@@ -182,7 +182,7 @@ def _check(wanted: StreamControls) -> None:
     check_live(wanted.smooth, wanted.range)
 
 
-def _estimator(settings: Settings, model: Control[ModelControls], failures: list[str]) -> SwitchedEstimator[int | None]:
+def _estimator(settings: Settings, model: Control[ModelControls], failures: list[str]) -> HotSwapEstimator[int | None]:
     def load(size: int | None) -> Estimator:
         return factory.make_estimator(settings.model_copy(update={"size": size}))
 
@@ -192,7 +192,7 @@ def _estimator(settings: Settings, model: Control[ModelControls], failures: list
         if model.take_back(ModelControls(size), ModelControls(estimator.current)):
             failures.append(text)
 
-    estimator = SwitchedEstimator(lambda: model.value.size, load, failed)
+    estimator = HotSwapEstimator(lambda: model.value.size, load, failed)
     return estimator
 
 

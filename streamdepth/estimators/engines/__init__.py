@@ -60,7 +60,7 @@ class Engine(ABC):
     """Where `run` takes its input and leaves its output."""
     precision: str
     """What the network computes in: `float32`, `bfloat16`, `float16`, `int8`."""
-    at_once: int = 1
+    max_in_flight: int = 1
     """How many calls of `start` keep it busy: more than one where that returns before the work is done."""
     reason: str = "it was asked for"
     """Why this engine runs, a short sentence for people."""
@@ -75,7 +75,7 @@ class Engine(ABC):
     def start(self, pixels: Tensor) -> Callable[[], Outputs]:
         """Begins `run` and returns at once where the runtime can; what it returns waits for the outputs, once.
 
-        `at_once` may be under way, waited for in the order they were begun. Raises InferenceError, here or there.
+        `max_in_flight` may be under way, waited for in the order they were begun. Raises InferenceError, here or there.
         """
         outputs = self.run(pixels)
         return lambda: outputs
@@ -117,7 +117,7 @@ class Delegate(Engine):
         """What the engine says of itself, which it may learn at its first run only."""
         e = self._engine
         self.name, self.device, self.precision, self.reason = e.name, e.device, e.precision, e.reason
-        self.at_once = e.at_once
+        self.max_in_flight = e.max_in_flight
 
     def run(self, pixels: Tensor) -> Outputs:
         return self.start(pixels)()

@@ -43,7 +43,7 @@ class OpenVinoRuntime(Engine):
     """
 
     name = "openvino"
-    at_once = 2
+    max_in_flight = 2
     device = torch.device("cpu")
 
     def __init__(self, precision: str = "auto", threads: int | None = None, *, for_throughput: bool = False) -> None:
@@ -78,7 +78,7 @@ class OpenVinoRuntime(Engine):
 
     def _compile(self, model: Any) -> Any:
         network = self._core.compile_model(model, "CPU", self._options)
-        self.at_once = network.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1  # one is prepared meanwhile
+        self.max_in_flight = network.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1  # one is prepared meanwhile
         return network
 
     def run(self, pixels: Tensor) -> Outputs:

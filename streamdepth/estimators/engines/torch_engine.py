@@ -76,7 +76,7 @@ class TorchEngine(Engine):
         self.precision = pick_precision(precision, self.device)
         self._dtype = DTYPES[self.precision]
         self._is_cuda = self.device.type == "cuda"
-        self.at_once = 2 if self._is_cuda else 1
+        self.max_in_flight = 2 if self._is_cuda else 1
         if threads:
             torch.set_num_threads(threads)
         # cuDNN's fast half-precision convolutions want channels last; on CPUs it gained nothing.

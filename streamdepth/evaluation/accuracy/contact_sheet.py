@@ -12,10 +12,11 @@ from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
 from streamdepth.core.errors import SinkOpenError
+from streamdepth.core.resize import resize_depth
 from streamdepth.core.types import DepthKind, DepthMap, Image
 from streamdepth.evaluation.accuracy.boundary import DENSE_SHARE
 from streamdepth.evaluation.accuracy.evaluate import Judged
-from streamdepth.render.colors import Range, colourise, display_range, resize_depth
+from streamdepth.render.colors import Range, colorize, display_range
 from streamdepth.sinks.output import check_output, complete_file
 
 CELL_PX = 256
@@ -75,9 +76,9 @@ def _cells(judged: Judged, range: Range) -> list[Image]:
     near = DepthKind.RELATIVE
     return [
         cast(Image, cv2.resize(judged.pair.image, size, interpolation=cv2.INTER_AREA)),
-        colourise(_small(np.reciprocal(judged.truth_m), size), near, range, size=size),
-        colourise(_small(np.reciprocal(judged.aligned_m), size), near, range, size=size),
-        colourise(_small(error, size), near, (0, WORST), "gray", size=size),
+        colorize(_small(np.reciprocal(judged.truth_m), size), near, range, size=size),
+        colorize(_small(np.reciprocal(judged.aligned_m), size), near, range, size=size),
+        colorize(_small(error, size), near, (0, WORST), "gray", size=size),
     ]
 
 

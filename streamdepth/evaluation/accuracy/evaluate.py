@@ -16,12 +16,12 @@ import numpy as np
 
 from streamdepth.core.errors import InferenceError, SourceOpenError
 from streamdepth.core.interfaces import Estimator
+from streamdepth.core.resize import resize_depth
 from streamdepth.core.types import DepthKind, DepthMap, Frame, Image
 from streamdepth.evaluation.accuracy.boundary import DENSE_SHARE, boundary_f1
 from streamdepth.evaluation.accuracy.crops import NO_CROP, Crop
 from streamdepth.evaluation.accuracy.metrics import Scores, align, score
 from streamdepth.evaluation.datasets import Pair
-from streamdepth.render.colors import resize_depth
 
 NEAREST_M = 1e-3
 """Truth below it does not count, unless a user says otherwise."""

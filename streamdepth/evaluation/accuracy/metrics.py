@@ -71,8 +71,8 @@ def align(prediction: DepthMap, truth_m: DepthMap, nearest_m: float = 1e-3, fart
     """
     known = np.isfinite(truth_m) & np.isfinite(prediction)
     p, t = prediction[known].astype(np.float64), 1.0 / truth_m[known].astype(np.float64)
-    centred = p - p.mean()
-    variance = (centred**2).mean()
-    scale = (centred * (t - t.mean())).mean() / variance if variance > 0 else 0.0
+    centered = p - p.mean()
+    variance = (centered**2).mean()
+    scale = (centered * (t - t.mean())).mean() / variance if variance > 0 else 0.0
     inverse = scale * (prediction - p.mean()) + t.mean()
     return np.asarray(1.0 / np.clip(inverse, 1.0 / farthest_m, 1.0 / nearest_m), np.float32)

@@ -45,8 +45,8 @@ class SetResult:
 
     def fits(self) -> list[tuple[str, Scores]]:
         """How the prediction was brought to metres, and the scores."""
-        fitted, as_is = ("fitted", self.accuracy.aligned), self.accuracy.as_is
-        return [fitted] if as_is is None else [("as is", as_is), fitted]
+        metric_fit, as_is = ("fitted", self.accuracy.aligned), self.accuracy.as_is
+        return [metric_fit] if as_is is None else [("as is", as_is), metric_fit]
 
 
 def facts(info: ModelInfo, size: object, results: Sequence[SetResult]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class PerFramePercentiles(Stabilizer):
 
     def push(self, item: DepthFrame) -> Iterable[DepthFrame]:
         low, high = np.nanpercentile(item.depth, (2, 98))
-        return [_normalised(item, (float(low), float(high)))]
+        return [_normalized(item, (float(low), float(high)))]
 
 
 class LookAheadMinMax(Stabilizer):
@@ -53,7 +53,7 @@ class LookAheadMinMax(Stabilizer):
         window = min(low for _, (low, _) in self._waiting), max(high for _, (_, high) in self._waiting)
         old, keep = self._range or window, self.keep
         self._range = keep * old[0] + (1 - keep) * window[0], keep * old[1] + (1 - keep) * window[1]
-        return _normalised(self._waiting.popleft()[0], self._range)
+        return _normalized(self._waiting.popleft()[0], self._range)
 
 
 class PixelAverage(Stabilizer):
@@ -68,10 +68,10 @@ class PixelAverage(Stabilizer):
         self._mean: DepthMap | None = None
 
     def push(self, item: DepthFrame) -> Iterator[DepthFrame]:
-        for normalised in self._frames.push(item):
-            old = normalised.depth if self._mean is None else self._mean
-            self._mean = (self.keep * old + (1 - self.keep) * normalised.depth).astype(np.float32)
-            yield replace(normalised, depth=self._mean)
+        for normalized in self._frames.push(item):
+            old = normalized.depth if self._mean is None else self._mean
+            self._mean = (self.keep * old + (1 - self.keep) * normalized.depth).astype(np.float32)
+            yield replace(normalized, depth=self._mean)
 
 
 BASELINES: dict[str, Callable[[], Stabilizer]] = {
@@ -101,7 +101,7 @@ class Jitter:
         return np.asarray(depth * scale + self.amount * (high - low) * noise, np.float32)
 
 
-def _normalised(item: DepthFrame, range: Range) -> DepthFrame:
+def _normalized(item: DepthFrame, range: Range) -> DepthFrame:
     low, high = range
     depth = np.clip((item.depth - low) / max(high - low, 1e-12), 0, 1).astype(np.float32)
     return replace(item, depth=depth, range=range)

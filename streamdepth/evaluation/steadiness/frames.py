@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from streamdepth.core.resize import resize_depth
 from streamdepth.core.types import DepthKind, DepthMap, Image
 from streamdepth.evaluation.steadiness.flow import Motion, MotionEstimator, working_size
-from streamdepth.render.colors import resize_depth
 
 _POOL_SIZE = 2**20
 _PER_FRAME = 4000

@@ -15,7 +15,7 @@ from streamdepth.core.types import DepthFrame, DepthKind, Frame, Image
 from streamdepth.evaluation.steadiness.flow import working_size
 from streamdepth.evaluation.steadiness.frames import Sample
 from streamdepth.evaluation.steadiness.score import TemporalScore
-from streamdepth.render.colors import colourise
+from streamdepth.render.colors import colorize
 from streamdepth.render.plots import draw_curves
 
 _ROWS = {
@@ -99,7 +99,7 @@ def side_by_side(clip: Iterable[Sample], score: TemporalScore, fps: Fraction) ->
         size = working_size(sample.image.shape[1], sample.image.shape[0])
         parts = [cv2.resize(sample.image, size, interpolation=cv2.INTER_AREA)]
         if sample.raw is not None:
-            parts.append(colourise(sample.raw, DepthKind.RELATIVE, score.ranges_raw[shot], size=size))
-        parts.append(colourise(sample.depth, DepthKind.RELATIVE, score.ranges[shot], size=size))
+            parts.append(colorize(sample.raw, DepthKind.RELATIVE, score.ranges_raw[shot], size=size))
+        parts.append(colorize(sample.depth, DepthKind.RELATIVE, score.ranges[shot], size=size))
         image = np.ascontiguousarray(np.hstack(parts), np.uint8)
         yield DepthFrame(Frame(image, number, number, 1 / fps, 0.0), sample.depth, DepthKind.RELATIVE)

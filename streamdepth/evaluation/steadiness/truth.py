@@ -58,8 +58,8 @@ class Fit:
 
 def metres(inverse_depth: DepthMap, scale: float, shift: float, farthest_m: float) -> DepthMap:
     """1 / (scale * inverse depth + shift), clipped to [1 mm, farthest_m]; unknown stays unknown."""
-    fitted = np.float32(scale) * inverse_depth + np.float32(shift)
-    return cast(DepthMap, (1 / np.clip(fitted, 1 / farthest_m, 1 / NEAREST_M)).astype(np.float32))
+    metric_fit = np.float32(scale) * inverse_depth + np.float32(shift)
+    return cast(DepthMap, (1 / np.clip(metric_fit, 1 / farthest_m, 1 / NEAREST_M)).astype(np.float32))
 
 
 def tepe(frames: Iterable[tuple[Image, DepthMap, DepthMap]]) -> ChangeError:

@@ -91,10 +91,10 @@ class FoxgloveMessages:
             P=rows.ravel().tolist(),
         )
 
-    def _points(self, points: Points, colours: Image, head: dict[str, Any]) -> Any:
+    def _points(self, points: Points, colors: Image, head: dict[str, Any]) -> Any:
         """The known ones."""
         known = np.isfinite(points[..., 2])
-        packed = pack_points(points[known], colours[known], 255)
+        packed = pack_points(points[known], colors[known], 255)
         number, field = self._kinds.PackedElementFieldNumericType, self._kinds.PackedElementField
         fields = [field(name=name, offset=4 * i, type=number.Float32) for i, name in enumerate("xyz")]
         fields += [

@@ -19,10 +19,10 @@ import numpy.typing as npt
 from streamdepth.core.errors import SinkOpenError
 from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Frame, Image, Intrinsics, ModelInfo, StreamInfo
 from streamdepth.geometry.camera import is_fisheye
+from streamdepth.geometry.flying_pixels import without_flying
 from streamdepth.geometry.ground import find_floor
 from streamdepth.geometry.obstacles import Band, Obstacle, Scan, look, nearest_obstacles, scan
 from streamdepth.geometry.points import Floats, Plane, Points, back_project
-from streamdepth.render.upsampling import without_flying
 
 JPEG_QUALITY = 92
 NANOSECONDS = 10**9
@@ -124,8 +124,8 @@ class Observation:
         """(h, w, 3) points in the optical frame, NaN unknown, and their colours; None when not wanted or not known."""
         if not self.options.points or self.camera is None:
             return None
-        colours = cv2.resize(self.item.frame.image, self.depth_size, interpolation=cv2.INTER_AREA)
-        return back_project(self.depth, self.camera), np.asarray(colours, np.uint8)
+        colors = cv2.resize(self.item.frame.image, self.depth_size, interpolation=cv2.INTER_AREA)
+        return back_project(self.depth, self.camera), np.asarray(colors, np.uint8)
 
     @cached_property
     def in_the_way(self) -> tuple[Scan, list[Obstacle]] | None:
@@ -231,12 +231,12 @@ class RosClock:
         self._start_ns += (start_ns - self._start_ns) // _SLEW
 
 
-def pack_points(points: Points, colours: Image, last: int) -> Image:
+def pack_points(points: Points, colors: Image, last: int) -> Image:
     """(..., 3) points and colours -> uint8 in a row: x, y, z as little-endian floats, three colours and `last`."""
     packed = np.empty((*points.shape[:-1], 4), "<f4")
     packed[..., :3] = points
     found = packed.view(np.uint8)
-    found[..., 12:15], found[..., 15] = colours, last
+    found[..., 12:15], found[..., 15] = colors, last
     return found.ravel()
 
 

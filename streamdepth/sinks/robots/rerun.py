@@ -198,9 +198,9 @@ class _Log:
         meter = 1.0 if self._options.encoding == "32FC1" else 1000.0
         self._image("depth", self._rr.DepthImage(seen.encoded_depth, meter=meter), seen, seen.depth_size)
         if seen.points is not None:
-            points, colours = seen.points
+            points, colors = seen.points
             known = np.isfinite(points[..., 2])
-            self.recording.log(f"{self._camera}/points", self._rr.Points3D(points[known], colors=colours[known]))
+            self.recording.log(f"{self._camera}/points", self._rr.Points3D(points[known], colors=colors[known]))
         if seen.in_the_way is None:
             return
         beams, obstacles = seen.in_the_way

@@ -112,10 +112,10 @@ class RosMessages:
             self._make("sensor_msgs/msg/RegionOfInterest")(0, 0, 0, 0, False),
         )
 
-    def _points(self, seen: Observation, points: Points, colours: Image) -> Any:
+    def _points(self, seen: Observation, points: Points, colors: Image) -> Any:
         """As many as the depth map has pixels, x, y, z and PCL's rgb, which are the bytes b, g, r, 0."""
         height, width = points.shape[:2]
-        data = pack_points(points, colours[..., ::-1], 0)
+        data = pack_points(points, colors[..., ::-1], 0)
         field, step = self._make("sensor_msgs/msg/PointField"), POINT_BYTES
         fields = [field(name, 4 * i, _FLOAT32, 1) for i, name in enumerate(("x", "y", "z", "rgb"))]
         return self._make("sensor_msgs/msg/PointCloud2")(

@@ -53,7 +53,7 @@ class Renderer:
         depth = self._render()["Depth.Z"]
         return np.where(depth < SKY_M, depth, np.inf).astype(np.float32)
 
-    def colour(self, view: View) -> Floats:
+    def color(self, view: View) -> Floats:
         """(height, width, 3) linear RGB."""
         self._aim(view, focus=True)
         cycles, layer = self.scene.cycles, self.scene.view_layers[0]
@@ -131,7 +131,7 @@ class Renderer:
 
     def _light(self, lamp: Lamp) -> None:
         data = bpy.data.lights.new("lamp", lamp.kind)
-        data.energy, data.color = lamp.power, lamp.colour
+        data.energy, data.color = lamp.power, lamp.color
         if lamp.kind == "SUN":
             data.angle = math.radians(lamp.size)
         elif lamp.kind == "AREA":
@@ -153,7 +153,7 @@ class Renderer:
         direction = graph.node("ShaderNodeTexCoord").outputs["Generated"]
         x, y, z = graph.node("ShaderNodeSeparateXYZ", {0: direction}).outputs
         up = graph.math("POWER", graph.math("MAXIMUM", z, 0.0), 0.55)
-        colour = graph.mix(up, sky.horizon, sky.zenith)
+        color = graph.mix(up, sky.horizon, sky.zenith)
         if sky.clouds > 0:
             flat = graph.math("ADD", graph.math("MAXIMUM", z, 0.0), 0.12)
             place = graph.node(
@@ -162,13 +162,13 @@ class Renderer:
             )
             value = graph.noise(place.outputs[0], 0.8, 6, 0.3)
             mask = graph.ramp(value, [(0.0,) * 3, (1.0,) * 3], 0.68 - 0.4 * sky.clouds, 0.80 - 0.3 * sky.clouds)
-            shaded = graph.mix(value, tuple(0.6 * c for c in sky.cloud_colour), sky.cloud_colour)
-            colour = graph.mix(mask, colour, shaded)
-        colour = graph.vector("MULTIPLY", colour, (sky.strength,) * 3)
+            shaded = graph.mix(value, tuple(0.6 * c for c in sky.cloud_color), sky.cloud_color)
+            color = graph.mix(mask, color, shaded)
+        color = graph.vector("MULTIPLY", color, (sky.strength,) * 3)
         if stage.ambient is not None:
             seen = graph.node("ShaderNodeLightPath").outputs["Is Camera Ray"]
-            colour = graph.mix(seen, stage.ambient, colour)
-        background = graph.node("ShaderNodeBackground", {"Color": colour, "Strength": 1.0})
+            color = graph.mix(seen, stage.ambient, color)
+        background = graph.node("ShaderNodeBackground", {"Color": color, "Strength": 1.0})
         graph.node("ShaderNodeOutputWorld", {"Surface": background.outputs[0]})
 
 

@@ -16,7 +16,7 @@ def building(rng: Rng, width: float, floors: int, deep: float = 12.0) -> Parts:
     high = floors * storey + rng.uniform(0, 1.2)
     wall, trim = (
         looks.outer_wall(rng),
-        looks.plain(rng, looks.choose(rng, (looks.pale, looks.grey, looks.earthy))(rng), 0.7),
+        looks.plain(rng, looks.choose(rng, (looks.pale, looks.gray, looks.earthy))(rng), 0.7),
     )
     parts: Parts = [(box((width, deep, high), (0, -deep / 2, 0)), wall)]
     first = 1 if chance(rng, 0.65) else 0
@@ -67,7 +67,7 @@ def _windows(rng: Rng, width: float, high: float, storey: float, first: int, tri
 
 def _shutters(rng: Rng, places: np.ndarray, wide: float, tall: float) -> Parts:
     leaf = [box((wide * 0.5, 0.06, tall), (s * (wide * 0.78), 0.04, 0)) for s in (-1, 1)]
-    return [(scattered(join(leaf), places), looks.plain(rng, looks.any_colour(rng), 0.6))]
+    return [(scattered(join(leaf), places), looks.plain(rng, looks.any_color(rng), 0.6))]
 
 
 def _balconies(rng: Rng, places: np.ndarray, wide: float) -> Parts:
@@ -82,7 +82,7 @@ def _balconies(rng: Rng, places: np.ndarray, wide: float) -> Parts:
     if chance(rng, 0.3):
         rails.append(box((broad, 0.03, 0.9), (0, deep, -0.6)))
     return [
-        (scattered(slab, places), looks.plain(rng, looks.grey(rng))),
+        (scattered(slab, places), looks.plain(rng, looks.gray(rng))),
         (scattered(join(rails), places), looks.plastic(rng)),
     ]
 
@@ -131,15 +131,15 @@ def _entrance(rng: Rng, width: float, trim: Look) -> Parts:
 
 
 def _roof(rng: Rng, width: float, deep: float, high: float) -> Parts:
-    colour = looks.between(rng, (0.0, 0.08), (0.1, 0.7), (0.2, 0.6))
-    look = looks.Look((colour, looks.near(rng, colour), looks.shade(colour, 0.5)), "bricks", 0.4, 0.9, bump=0.02)
+    color = looks.between(rng, (0.0, 0.08), (0.1, 0.7), (0.2, 0.6))
+    look = looks.Look((color, looks.near(rng, color), looks.shade(color, 0.5)), "bricks", 0.4, 0.9, bump=0.02)
     if chance(rng, 0.5):
         rim = [box((width + 0.2, 0.3, 0.5), (0, 0, high)), box((width + 0.2, 0.3, 0.5), (0, -deep, high))]
         boxes = [
             box(rng.uniform(0.6, 2, 3), (*rng.uniform(-0.3, 0.3, 1) * width, -deep * rng.uniform(0.2, 0.7), high))
             for _ in range(3)
         ]
-        return [(join(rim), look), (join(boxes), looks.plain(rng, looks.grey(rng)))]
+        return [(join(rim), look), (join(boxes), looks.plain(rng, looks.gray(rng)))]
     rise = rng.uniform(0.25, 0.8) * min(width, deep) / 2
     if chance(rng, 0.6):
         return [(_gable(width + 0.5, deep + 0.8, rise).moved((0, -deep / 2, high)), look)]
@@ -158,7 +158,7 @@ def cottage(rng: Rng) -> Parts:
 
 def lamp_post(rng: Rng) -> Parts:
     high, reach = rng.uniform(4, 9), rng.uniform(0.3, 2)
-    metal = looks.plain(rng, looks.grey(rng, 0.1, 0.7), 0.5, metallic=0.5)
+    metal = looks.plain(rng, looks.gray(rng, 0.1, 0.7), 0.5, metallic=0.5)
     arm = [(0, 0, high * 0.9), (0, reach * 0.4, high * 0.99), (0, reach, high)]
     head = ellipsoid((0.3, 0.7, 0.18), 7, 10, 0.6).moved((0, reach + 0.2, high))
     parts: Parts = [(join([lathe([(0.13, 0), (0.12, 1), (0.07, 1.1), (0.05, high)], 10), tube(arm, 0.04, 6)]), metal)]
@@ -172,7 +172,7 @@ def pole(rng: Rng) -> Parts:
     return [
         (
             join([cylinder(0.13, high, 9), *arms]),
-            looks.bark(rng) if chance(rng, 0.6) else looks.plain(rng, looks.grey(rng)),
+            looks.bark(rng) if chance(rng, 0.6) else looks.plain(rng, looks.gray(rng)),
         )
     ]
 
@@ -195,13 +195,13 @@ def sign(rng: Rng) -> Parts:
 
 
 def traffic_light(rng: Rng) -> Parts:
-    dark, high = looks.plain(rng, looks.grey(rng, 0.05, 0.25)), rng.uniform(2.6, 3.4)
+    dark, high = looks.plain(rng, looks.gray(rng, 0.05, 0.25)), rng.uniform(2.6, 3.4)
     case = box((0.32, 0.28, 0.95), (0, 0.1, high), bevel=0.03)
     parts: Parts = [(cylinder(0.06, high + 0.9, 9), dark), (case, dark)]
     on = int(rng.integers(3))
-    for i, colour in enumerate(((0.9, 0.03, 0.02), (0.9, 0.5, 0.02), (0.02, 0.8, 0.2))):
+    for i, color in enumerate(((0.9, 0.03, 0.02), (0.9, 0.5, 0.02), (0.02, 0.8, 0.2))):
         lens = ellipsoid((0.22, 0.08, 0.22), 6, 10).moved((0, 0.25, high + 0.78 - 0.3 * i))
-        parts.append((lens, looks.lit(rng, colour if i == on else looks.shade(colour, 0.15), 3.0 * (i == on))))
+        parts.append((lens, looks.lit(rng, color if i == on else looks.shade(color, 0.15), 3.0 * (i == on))))
     return parts
 
 
@@ -218,7 +218,7 @@ def bench(rng: Rng) -> Parts:
     feet = [box((0.06, 0.45, 0.44), (x, 0, 0)) for x in (-0.7, 0.7)] + [
         box((0.06, 0.05, 0.5), (x, -0.27, 0.44)) for x in (-0.7, 0.7)
     ]
-    return [(join(slats), looks.wood(rng)), (join(feet), looks.plain(rng, looks.grey(rng, 0.05, 0.4)))]
+    return [(join(slats), looks.wood(rng)), (join(feet), looks.plain(rng, looks.gray(rng, 0.05, 0.4)))]
 
 
 def bollard(rng: Rng) -> Parts:
@@ -249,7 +249,7 @@ def fence(rng: Rng, length: float) -> Parts:
     if kind < 0.8:
         bars = [tube([(x, 0, 0.05), (x, 0, high)], 0.011, 4) for x in np.arange(-length / 2, length / 2, 0.13)]
         bars += [box((length, 0.03, 0.04), (0, 0, z)) for z in (0.1, high - 0.1)]
-        return [(join(posts + bars), looks.plain(rng, looks.grey(rng, 0.05, 0.6)))]
+        return [(join(posts + bars), looks.plain(rng, looks.gray(rng, 0.05, 0.6)))]
     rails = [box((length, 0.04, 0.11), (0, 0.04, z)) for z in np.linspace(0.3, high - 0.1, 3)]
     return [(join(posts + rails), looks.wood(rng))]
 
@@ -258,7 +258,7 @@ def guard_rail(rng: Rng, length: float) -> Parts:
     """Along x."""
     rails = [box((length, 0.05, 0.13), (0, 0.08, z)) for z in (0.5, 0.68)]
     posts = [box((0.08, 0.14, 0.75), (x, 0, 0)) for x in np.arange(-length / 2, length / 2, 2.0)]
-    return [(join(rails + posts), looks.plain(rng, looks.grey(rng, 0.4, 0.8), 0.45, metallic=0.7))]
+    return [(join(rails + posts), looks.plain(rng, looks.gray(rng, 0.4, 0.8), 0.45, metallic=0.7))]
 
 
 def gantry(rng: Rng, span: float) -> Parts:
@@ -266,7 +266,7 @@ def gantry(rng: Rng, span: float) -> Parts:
     posts = [box((0.4, 0.4, 6.2), (s * span / 2, 0, 0)) for s in (-1, 1)] + [box((span, 0.5, 0.5), (0, 0, 6))]
     boards = [box((span * 0.28, 0.1, 2.2), (x * span, 0.3, 5.2)) for x in (-0.25, 0.22)]
     return [
-        (join(posts), looks.plain(rng, looks.grey(rng))),
+        (join(posts), looks.plain(rng, looks.gray(rng))),
         *moved([(join(boards), looks.printed(rng, 1.0))], (0, -0.6, 0)),
     ]
 

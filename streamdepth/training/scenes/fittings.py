@@ -60,7 +60,7 @@ def television(rng: Rng) -> Parts:
 
 def whiteboard(rng: Rng) -> Parts:
     wide = rng.uniform(1, 2.4)
-    marks = looks.Look(((0.85, 0.85, 0.85), looks.any_colour(rng)), "letters", rng.uniform(0.04, 0.12), 0.3)
+    marks = looks.Look(((0.85, 0.85, 0.85), looks.any_color(rng)), "letters", rng.uniform(0.04, 0.12), 0.3)
     return [
         (box((wide, 0.03, 1.2), (0, 0.015, -0.6)), looks.metal(rng)),
         (box((wide - 0.05, 0.004, 1.15), (0, 0.031, -0.575)), marks),
@@ -70,4 +70,4 @@ def whiteboard(rng: Rng) -> Parts:
 def radiator(rng: Rng) -> Parts:
     wide = rng.uniform(0.6, 1.6)
     fins = [box((0.045, 0.08, 0.55), (x, 0.08, 0.12), bevel=0.012) for x in np.arange(-wide / 2, wide / 2, 0.06)]
-    return [(join(fins), looks.plain(rng, looks.grey(rng, 0.75, 0.95), 0.4))]
+    return [(join(fins), looks.plain(rng, looks.gray(rng, 0.75, 0.95), 0.4))]

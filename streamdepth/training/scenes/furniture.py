@@ -102,7 +102,7 @@ def chair(rng: Rng) -> Parts:
 
 
 def _office_chair(rng: Rng, seat: float) -> Parts:
-    cover, dark = looks.cloth(rng), looks.plain(rng, looks.grey(rng, 0.05, 0.5), 0.5)
+    cover, dark = looks.cloth(rng), looks.plain(rng, looks.gray(rng, 0.05, 0.5), 0.5)
     spokes = [tube([(0, 0, 0.12), (0.3 * np.cos(a), 0.3 * np.sin(a), 0.06)], 0.022, 6) for a in np.arange(5) * 1.2566]
     rolls = [
         ellipsoid((0.06, 0.06, 0.06), 6, 8).moved((0.3 * np.cos(a), 0.3 * np.sin(a), 0.03))
@@ -234,7 +234,7 @@ def kitchen(rng: Rng) -> Parts:
     ]
     parts += [
         (top, looks.furniture(rng)),
-        (tiles, looks.Look((looks.pale(rng), looks.pale(rng), looks.grey(rng)), "tiles", 0.12, 0.2)),
+        (tiles, looks.Look((looks.pale(rng), looks.pale(rng), looks.gray(rng)), "tiles", 0.12, 0.2)),
     ]
     return parts + laid(rng, things.SMALL, int(rng.integers(3, 12)), width * 0.8, 0.45, 0.91)
 

@@ -32,7 +32,7 @@ def monitor(rng: Rng) -> Parts:
     """A flat screen on its foot, or a laptop."""
     if chance(rng, 0.3):
         return laptop(rng)
-    wide, case = rng.uniform(0.4, 0.72), looks.plain(rng, looks.grey(rng, 0.05, 0.9), 0.4)
+    wide, case = rng.uniform(0.4, 0.72), looks.plain(rng, looks.gray(rng, 0.05, 0.9), 0.4)
     high, lift = wide * rng.uniform(0.55, 0.68), rng.uniform(0.08, 0.2)
     body = [
         box((wide, 0.035, high), (0, 0, lift), bevel=0.008),
@@ -43,7 +43,7 @@ def monitor(rng: Rng) -> Parts:
 
 
 def laptop(rng: Rng) -> Parts:
-    wide, case = rng.uniform(0.28, 0.4), looks.plain(rng, looks.grey(rng, 0.1, 0.9), 0.35, metallic=0.5)
+    wide, case = rng.uniform(0.28, 0.4), looks.plain(rng, looks.gray(rng, 0.1, 0.9), 0.35, metallic=0.5)
     deep, tilt = wide * 0.68, rng.uniform(-35, -5)
     lid = box((wide, 0.008, deep), bevel=0.003).moved((0, 0, 0), (-tilt, 0, 0)).moved((0, -deep / 2, 0.012))
     face = (
@@ -53,12 +53,12 @@ def laptop(rng: Rng) -> Parts:
     )
     keys = box((wide * 0.86, deep * 0.42, 0.003), (0, -deep * 0.12, 0.017))
     pad = box((wide * 0.3, deep * 0.25, 0.002), (0, deep * 0.28, 0.0175))
-    dark = looks.Look((looks.grey(rng, 0.05, 0.2), looks.grey(rng, 0.3, 0.6)), "tiles", 0.018, 0.5)
+    dark = looks.Look((looks.gray(rng, 0.05, 0.2), looks.gray(rng, 0.3, 0.6)), "tiles", 0.018, 0.5)
     return [(join([box((wide, deep, 0.018), bevel=0.003), lid, pad]), case), (face, looks.screen(rng)), (keys, dark)]
 
 
 def keyboard(rng: Rng) -> Parts:
-    base, cap = looks.plain(rng, looks.grey(rng, 0.05, 0.9)), looks.plain(rng, looks.grey(rng, 0.05, 0.95))
+    base, cap = looks.plain(rng, looks.gray(rng, 0.05, 0.9)), looks.plain(rng, looks.gray(rng, 0.05, 0.95))
     keys = [
         box((0.016, 0.016, 0.008), (-0.2 + 0.0195 * i, -0.045 + 0.0195 * j, 0.016))
         for i in range(22)
@@ -109,15 +109,15 @@ def cable(rng: Rng) -> Parts:
 
 
 def table_lamp(rng: Rng) -> Parts:
-    high, colour = rng.uniform(0.3, 0.6), looks.whitish(rng, 0.7)
+    high, color = rng.uniform(0.3, 0.6), looks.whitish(rng, 0.7)
     stand = lathe([(0, 0), (0.08, 0), (0.07, 0.02), (0.012, 0.04), (0.012, high * 0.7), (0, high * 0.7)], 18)
     shade = lathe([(0.11, high * 0.6), (0.07, high)], 20)
-    return [(stand, looks.metal(rng)), (shade, looks.lit(rng, colour, choose(rng, (0.0, 1.5, 3.0))))]
+    return [(stand, looks.metal(rng)), (shade, looks.lit(rng, color, choose(rng, (0.0, 1.5, 3.0))))]
 
 
 def desk_lamp(rng: Rng) -> Parts:
     """Jointed."""
-    look = looks.plain(rng, looks.any_colour(rng), 0.35)
+    look = looks.plain(rng, looks.any_color(rng), 0.35)
     elbow, top = (0, -0.12, 0.3), (0, 0.12, 0.46)
     head = lathe([(0.02, 0.1), (0.03, 0.08), (0.075, 0)], 16).moved(top, (-25, 0, 0)).moved((0, 0.03, -0.08))
     return [
@@ -132,7 +132,7 @@ def clock(rng: Rng) -> Parts:
     size = rng.uniform(0.04, 0.09)
     face = cylinder(size, 0.03, 20).moved((0, 0.015, size), (90, 0, 0))
     return [
-        (face, looks.plain(rng, looks.grey(rng, 0.7, 0.95))),
+        (face, looks.plain(rng, looks.gray(rng, 0.7, 0.95))),
         (
             lathe([(size, 0), (size * 1.1, 0.02), (size, 0.04)], 20).moved((0, 0.02, size), (90, 0, 0)),
             looks.plastic(rng),

@@ -117,7 +117,7 @@ def shell(rng: Rng, size: tuple[float, float, float]) -> Interior:
     stage = outdoors(rng, _no_view, night_share=0.3)
     inside = Interior(stage, width, depth, height, holes=[[], [], [], []])
     stage.haze = 0.0
-    paint, trim = looks.paint(rng), looks.plain(rng, looks.grey(rng, 0.7, 0.95), 0.4)
+    paint, trim = looks.paint(rng), looks.plain(rng, looks.gray(rng, 0.7, 0.95), 0.4)
     stage.put([(box((width + 0.4, depth + 0.4, 0.1), (0, 0, -0.1)), looks.floor(rng))])
     stage.put([(box((width + 0.4, depth + 0.4, 0.1), (0, 0, height)), looks.plain(rng, looks.pale(rng), 0.9))])
     for wall in range(4):
@@ -221,7 +221,7 @@ def _window(rng: Rng, wide: float, high: float, trim: Look) -> Parts:
 
 
 def _curtains(rng: Rng, wide: float, high: float) -> Parts:
-    look, share = looks.cloth(rng, looks.any_colour(rng)), rng.uniform(0.15, 0.5)
+    look, share = looks.cloth(rng, looks.any_color(rng)), rng.uniform(0.15, 0.5)
     drop = rng.uniform(0.05, 0.6)
 
     def side(sign: int) -> Shape:
@@ -273,13 +273,13 @@ def _lamps(rng: Rng, inside: Interior) -> None:
     count = int(np.clip(inside.area() / 10, 1, 5)) if night or chance(rng, 0.6) else 0
     for _ in range(count):
         x, y = inside.somewhere(rng, 0.6)
-        colour, power = looks.whitish(rng, warm), rng.uniform(15, 80)
+        color, power = looks.whitish(rng, warm), rng.uniform(15, 80)
         if chance(rng, 0.5):
-            stage.put([(box((0.6, 0.6, 0.03)), looks.lit(rng, colour, 5.0))], (x, y, inside.height - 0.03))
-            stage.light("AREA", (x, y, inside.height - 0.05), power, colour, 0.6)
+            stage.put([(box((0.6, 0.6, 0.03)), looks.lit(rng, color, 5.0))], (x, y, inside.height - 0.03))
+            stage.light("AREA", (x, y, inside.height - 0.05), power, color, 0.6)
         else:
             stage.put(fittings.pendant(rng), (x, y, inside.height))
-            stage.light("POINT", (x, y, inside.height - rng.uniform(0.5, 1.1)), power, colour, 0.08)
+            stage.light("POINT", (x, y, inside.height - rng.uniform(0.5, 1.1)), power, color, 0.08)
     if night and chance(rng, 0.5):
         stage.light(
             "POINT",

@@ -11,7 +11,7 @@ import numpy as np
 
 T = TypeVar("T")
 Rng = np.random.Generator
-Colour = tuple[float, float, float]
+Color = tuple[float, float, float]
 _FLAT = ("plain", "noise", "cells", "turf", "bricks", "tiles", "checks", "stripes", "waves", "grain", "speckle")
 PATTERNS: tuple[str, ...] = (*_FLAT, "patches", "letters", "dots", "gradient")
 
@@ -20,7 +20,7 @@ PATTERNS: tuple[str, ...] = (*_FLAT, "patches", "letters", "dots", "gradient")
 class Look:
     """One material."""
 
-    colours: tuple[Colour, ...]
+    colors: tuple[Color, ...]
     """The pattern's colours, at least one."""
     pattern: str = "plain"
     scale: float = 1.0
@@ -49,121 +49,119 @@ def chance(rng: Rng, probability: float) -> bool:
     return bool(rng.random() < probability)
 
 
-def linear(hue: float, saturation: float, value: float) -> Colour:
+def linear(hue: float, saturation: float, value: float) -> Color:
     """From HSV as a screen shows it."""
     red, green, blue = (channel**2.2 for channel in colorsys.hsv_to_rgb(hue % 1.0, saturation, value))
     return red, green, blue
 
 
-def between(rng: Rng, hue: tuple[float, float], saturation: tuple[float, float], value: tuple[float, float]) -> Colour:
+def between(rng: Rng, hue: tuple[float, float], saturation: tuple[float, float], value: tuple[float, float]) -> Color:
     return linear(rng.uniform(*hue), rng.uniform(*saturation), rng.uniform(*value))
 
 
-def shade(colour: Colour, factor: float) -> Colour:
-    red, green, blue = (min(1.0, channel * factor) for channel in colour)
+def shade(color: Color, factor: float) -> Color:
+    red, green, blue = (min(1.0, channel * factor) for channel in color)
     return red, green, blue
 
 
-def grey(rng: Rng, low: float = 0.2, high: float = 0.9) -> Colour:
+def gray(rng: Rng, low: float = 0.2, high: float = 0.9) -> Color:
     return between(rng, (0, 1), (0, 0.08), (low, high))
 
 
-def vivid(rng: Rng) -> Colour:
+def vivid(rng: Rng) -> Color:
     return between(rng, (0, 1), (0.5, 1), (0.4, 1))
 
 
-def pale(rng: Rng) -> Colour:
+def pale(rng: Rng) -> Color:
     """Wall paint: near white, cream, or softly coloured."""
     return between(rng, (0, 1) if chance(rng, 0.3) else (0.06, 0.16), (0.0, 0.25), (0.65, 0.97))
 
 
-def earthy(rng: Rng) -> Colour:
+def earthy(rng: Rng) -> Color:
     return between(rng, (0.02, 0.14), (0.2, 0.65), (0.2, 0.75))
 
 
-def green(rng: Rng) -> Colour:
+def green(rng: Rng) -> Color:
     return between(rng, (0.17, 0.36), (0.35, 0.8), (0.2, 0.6))
 
 
-def skin_colour(rng: Rng) -> Colour:
+def skin_color(rng: Rng) -> Color:
     return between(rng, (0.02, 0.08), (0.3, 0.6), (0.3, 0.95))
 
 
-def garment(rng: Rng) -> Colour:
+def garment(rng: Rng) -> Color:
     """What people wear: mostly dark, grey and blue."""
     kind = rng.random()
     if kind < 0.45:
-        return grey(rng, 0.08, 0.5)
+        return gray(rng, 0.08, 0.5)
     if kind < 0.65:
         return between(rng, (0.55, 0.68), (0.3, 0.8), (0.15, 0.6))
     return vivid(rng) if kind < 0.85 else pale(rng)
 
 
-def any_colour(rng: Rng) -> Colour:
-    return choose(rng, (vivid, pale, earthy, green, grey, garment))(rng)
+def any_color(rng: Rng) -> Color:
+    return choose(rng, (vivid, pale, earthy, green, gray, garment))(rng)
 
 
-def near(rng: Rng, colour: Colour, spread: float = 0.3) -> Colour:
+def near(rng: Rng, color: Color, spread: float = 0.3) -> Color:
     """A colour that goes with `colour`."""
-    red, green_, blue = (float(np.clip(c * rng.uniform(1 - spread, 1 + spread), 0, 1)) for c in colour)
+    red, green_, blue = (float(np.clip(c * rng.uniform(1 - spread, 1 + spread), 0, 1)) for c in color)
     return red, green_, blue
 
 
-def _look(rng: Rng, colours: Sequence[Colour], pattern: str, scale: float, **settings: float | bool) -> Look:
-    return replace(Look(tuple(colours), pattern, scale, seed=rng.uniform(0, 100)), **settings)  # type: ignore[arg-type]  # settings of different types
+def _look(rng: Rng, colors: Sequence[Color], pattern: str, scale: float, **settings: float | bool) -> Look:
+    return replace(Look(tuple(colors), pattern, scale, seed=rng.uniform(0, 100)), **settings)  # type: ignore[arg-type]  # settings of different types
 
 
-def plain(rng: Rng, colour: Colour, roughness: float = 0.5, **settings: float | bool) -> Look:
-    return _look(rng, [colour], "plain", 1.0, roughness=roughness, **settings)
+def plain(rng: Rng, color: Color, roughness: float = 0.5, **settings: float | bool) -> Look:
+    return _look(rng, [color], "plain", 1.0, roughness=roughness, **settings)
 
 
 def anything(rng: Rng, size: float = 1.0) -> Look:
     """Any pattern in any colours on a thing of about `size` metres."""
-    colours = [any_colour(rng) for _ in range(int(rng.integers(2, 5)))]
+    colors = [any_color(rng) for _ in range(int(rng.integers(2, 5)))]
     settings = {"roughness": rng.uniform(0.1, 1), "metallic": float(chance(rng, 0.12)), "dirt": rng.uniform(0, 0.6)}
     bump = size * rng.uniform(0, 0.02) if chance(rng, 0.4) else 0.0
-    return _look(rng, colours, choose(rng, PATTERNS), size * 10 ** rng.uniform(-1.4, 0), bump=bump, **settings)
+    return _look(rng, colors, choose(rng, PATTERNS), size * 10 ** rng.uniform(-1.4, 0), bump=bump, **settings)
 
 
 def paint(rng: Rng) -> Look:
     """An inner wall: paint, or wall-paper."""
-    colour = pale(rng) if chance(rng, 0.8) else any_colour(rng)
+    color = pale(rng) if chance(rng, 0.8) else any_color(rng)
     if chance(rng, 0.75):
-        return _look(rng, [colour, shade(colour, 0.93)], "noise", 0.6, roughness=0.8, dirt=rng.uniform(0, 0.25))
-    other, pattern = near(rng, colour, 0.5), choose(rng, ("stripes", "cells", "waves", "dots", "checks"))
-    return _look(rng, [colour, other], pattern, rng.uniform(0.08, 0.5), roughness=0.8)
+        return _look(rng, [color, shade(color, 0.93)], "noise", 0.6, roughness=0.8, dirt=rng.uniform(0, 0.25))
+    other, pattern = near(rng, color, 0.5), choose(rng, ("stripes", "cells", "waves", "dots", "checks"))
+    return _look(rng, [color, other], pattern, rng.uniform(0.08, 0.5), roughness=0.8)
 
 
 def outer_wall(rng: Rng) -> Look:
     kind = rng.random()
-    colour = choose(rng, (pale, earthy, grey))(rng)
+    color = choose(rng, (pale, earthy, gray))(rng)
     if kind < 0.35:
-        colour = between(rng, (0.0, 0.09), (0.2, 0.7), (0.3, 0.75))
-        colours = [colour, near(rng, colour), grey(rng, 0.4, 0.8)]
-        return _look(rng, colours, "bricks", rng.uniform(0.2, 0.4), roughness=0.9, bump=0.01, dirt=0.4)
+        color = between(rng, (0.0, 0.09), (0.2, 0.7), (0.3, 0.75))
+        colors = [color, near(rng, color), gray(rng, 0.4, 0.8)]
+        return _look(rng, colors, "bricks", rng.uniform(0.2, 0.4), roughness=0.9, bump=0.01, dirt=0.4)
     if kind < 0.45:
-        colours = [colour, near(rng, colour, 0.1), shade(colour, 0.5)]
-        return _look(rng, colours, choose(rng, ("tiles", "bricks")), rng.uniform(0.5, 1.6), dirt=0.4, bump=0.01)
+        colors = [color, near(rng, color, 0.1), shade(color, 0.5)]
+        return _look(rng, colors, choose(rng, ("tiles", "bricks")), rng.uniform(0.5, 1.6), dirt=0.4, bump=0.01)
     if kind < 0.55:
-        return _look(rng, [colour, shade(colour, 0.7)], "stripes", rng.uniform(0.1, 0.3), bump=0.02)
-    return _look(
-        rng, [colour, shade(colour, 0.85)], "noise", 0.8, roughness=0.9, dirt=rng.uniform(0.1, 0.6), bump=0.004
-    )
+        return _look(rng, [color, shade(color, 0.7)], "stripes", rng.uniform(0.1, 0.3), bump=0.02)
+    return _look(rng, [color, shade(color, 0.85)], "noise", 0.8, roughness=0.9, dirt=rng.uniform(0.1, 0.6), bump=0.004)
 
 
 def asphalt(rng: Rng) -> Look:
     value = rng.uniform(0.2, 0.6)
-    colours = [grey(rng, value, value + 0.05), grey(rng, value * 0.7, value * 0.8), grey(rng, value, value * 1.25)]
+    colors = [gray(rng, value, value + 0.05), gray(rng, value * 0.7, value * 0.8), gray(rng, value, value * 1.25)]
     wet = chance(rng, 0.15)
     roughness = rng.uniform(0.08, 0.3) if wet else rng.uniform(0.7, 1)
-    return _look(rng, colours, "speckle", rng.uniform(0.02, 0.06), roughness=roughness, dirt=rng.uniform(0.3, 0.8))
+    return _look(rng, colors, "speckle", rng.uniform(0.02, 0.06), roughness=roughness, dirt=rng.uniform(0.3, 0.8))
 
 
 def paving(rng: Rng) -> Look:
-    colour = choose(rng, (grey, earthy))(rng)
-    colours = [colour, near(rng, colour, 0.15), shade(colour, 0.55)]
+    color = choose(rng, (gray, earthy))(rng)
+    colors = [color, near(rng, color, 0.15), shade(color, 0.55)]
     pattern = choose(rng, ("tiles", "bricks", "bricks", "speckle", "noise"))
-    return _look(rng, colours, pattern, rng.uniform(0.15, 0.8), roughness=0.9, bump=0.006, dirt=0.5)
+    return _look(rng, colors, pattern, rng.uniform(0.15, 0.8), roughness=0.9, bump=0.006, dirt=0.5)
 
 
 def floor(rng: Rng) -> Look:
@@ -171,74 +169,74 @@ def floor(rng: Rng) -> Look:
     if kind < 0.35:
         return wood(rng, rng.uniform(0.08, 0.2))
     if kind < 0.6:
-        colour = choose(rng, (grey, pale, earthy))(rng)
-        colours = [colour, near(rng, colour, 0.12), shade(colour, 0.6)]
-        return _look(rng, colours, "tiles", rng.uniform(0.2, 0.8), roughness=rng.uniform(0.1, 0.7), dirt=0.3)
+        color = choose(rng, (gray, pale, earthy))(rng)
+        colors = [color, near(rng, color, 0.12), shade(color, 0.6)]
+        return _look(rng, colors, "tiles", rng.uniform(0.2, 0.8), roughness=rng.uniform(0.1, 0.7), dirt=0.3)
     if kind < 0.7:
-        return _look(rng, [grey(rng), grey(rng)], "checks", rng.uniform(0.2, 0.6), roughness=rng.uniform(0.1, 0.8))
+        return _look(rng, [gray(rng), gray(rng)], "checks", rng.uniform(0.2, 0.6), roughness=rng.uniform(0.1, 0.8))
     if kind < 0.9:
         return carpet(rng)
-    return _look(rng, [grey(rng), grey(rng)], "noise", 1.5, roughness=rng.uniform(0.2, 0.9))
+    return _look(rng, [gray(rng), gray(rng)], "noise", 1.5, roughness=rng.uniform(0.2, 0.9))
 
 
 def carpet(rng: Rng) -> Look:
-    colour = choose(rng, (garment, earthy, grey))(rng)
-    colours = [colour, near(rng, colour, 0.5), any_colour(rng)]
+    color = choose(rng, (garment, earthy, gray))(rng)
+    colors = [color, near(rng, color, 0.5), any_color(rng)]
     pattern = choose(rng, ("speckle", "speckle", "noise", "waves", "cells", "checks", "stripes", "dots"))
     scale = rng.uniform(0.01, 0.05) if pattern == "speckle" else rng.uniform(0.05, 0.6)
-    return _look(rng, colours, pattern, scale, roughness=1.0, bump=0.004)
+    return _look(rng, colors, pattern, scale, roughness=1.0, bump=0.004)
 
 
 def wood(rng: Rng, scale: float = 0.1) -> Look:
-    colour = between(rng, (0.05, 0.1), (0.25, 0.75), (0.2, 0.85))
+    color = between(rng, (0.05, 0.1), (0.25, 0.75), (0.2, 0.85))
     roughness = rng.uniform(0.2, 0.8)
-    return _look(rng, [shade(colour, 0.5), colour, shade(colour, 1.15)], "grain", scale, roughness=roughness)
+    return _look(rng, [shade(color, 0.5), color, shade(color, 1.15)], "grain", scale, roughness=roughness)
 
 
 def furniture(rng: Rng) -> Look:
     kind = rng.random()
     if kind < 0.5:
         return wood(rng)
-    return plain(rng, pale(rng) if kind < 0.8 else any_colour(rng), rng.uniform(0.2, 0.8))
+    return plain(rng, pale(rng) if kind < 0.8 else any_color(rng), rng.uniform(0.2, 0.8))
 
 
-def cloth(rng: Rng, colour: Colour | None = None) -> Look:
-    colour = colour or garment(rng)
+def cloth(rng: Rng, color: Color | None = None) -> Look:
+    color = color or garment(rng)
     kind = rng.random()
     if kind < 0.55:
-        return _look(rng, [colour, shade(colour, 0.7)], "noise", 0.15, roughness=0.95, bump=0.01)
+        return _look(rng, [color, shade(color, 0.7)], "noise", 0.15, roughness=0.95, bump=0.01)
     pattern = choose(rng, ("stripes", "checks", "dots", "speckle", "cells", "patches", "waves"))
-    colours = [colour, any_colour(rng), near(rng, colour)]
-    return _look(rng, colours, pattern, rng.uniform(0.02, 0.2), roughness=0.95, bump=0.003)
+    colors = [color, any_color(rng), near(rng, color)]
+    return _look(rng, colors, pattern, rng.uniform(0.02, 0.2), roughness=0.95, bump=0.003)
 
 
 def skin(rng: Rng) -> Look:
-    colour = skin_colour(rng)
-    return _look(rng, [colour, near(rng, colour, 0.12)], "noise", 0.05, roughness=rng.uniform(0.35, 0.6), dirt=0.1)
+    color = skin_color(rng)
+    return _look(rng, [color, near(rng, color, 0.12)], "noise", 0.05, roughness=rng.uniform(0.35, 0.6), dirt=0.1)
 
 
 def hair(rng: Rng) -> Look:
-    colour = between(rng, (0.03, 0.11), (0.2, 0.7), (0.05, 0.6)) if chance(rng, 0.85) else grey(rng)
-    return _look(rng, [colour, shade(colour, 0.5)], "waves", 0.02, roughness=0.5, bump=0.004)
+    color = between(rng, (0.03, 0.11), (0.2, 0.7), (0.05, 0.6)) if chance(rng, 0.85) else gray(rng)
+    return _look(rng, [color, shade(color, 0.5)], "waves", 0.02, roughness=0.5, bump=0.004)
 
 
 def plastic(rng: Rng) -> Look:
-    return plain(rng, choose(rng, (vivid, grey, pale))(rng), rng.uniform(0.15, 0.6), dirt=0.05)
+    return plain(rng, choose(rng, (vivid, gray, pale))(rng), rng.uniform(0.15, 0.6), dirt=0.05)
 
 
 def metal(rng: Rng) -> Look:
-    colour = grey(rng, 0.5, 0.95) if chance(rng, 0.8) else between(rng, (0.04, 0.13), (0.3, 0.7), (0.6, 0.95))
-    return plain(rng, colour, rng.uniform(0.1, 0.55), metallic=1.0)
+    color = gray(rng, 0.5, 0.95) if chance(rng, 0.8) else between(rng, (0.04, 0.13), (0.3, 0.7), (0.6, 0.95))
+    return plain(rng, color, rng.uniform(0.1, 0.55), metallic=1.0)
 
 
 def car_paint(rng: Rng) -> Look:
-    colour = grey(rng, 0.05, 0.98) if chance(rng, 0.6) else vivid(rng)
-    return plain(rng, colour, rng.uniform(0.12, 0.35), dirt=rng.uniform(0, 0.3), metallic=0.3 * rng.random())
+    color = gray(rng, 0.05, 0.98) if chance(rng, 0.6) else vivid(rng)
+    return plain(rng, color, rng.uniform(0.12, 0.35), dirt=rng.uniform(0, 0.3), metallic=0.3 * rng.random())
 
 
 def dark_glass(rng: Rng) -> Look:
     """A pane seen from the bright side: it mirrors."""
-    return plain(rng, grey(rng, 0.05, 0.3), 0.05, dirt=0.05)
+    return plain(rng, gray(rng, 0.05, 0.3), 0.05, dirt=0.05)
 
 
 def clear_glass(rng: Rng) -> Look:
@@ -246,40 +244,40 @@ def clear_glass(rng: Rng) -> Look:
 
 
 def mirror(rng: Rng) -> Look:
-    return plain(rng, grey(rng, 0.85, 0.95), 0.02, metallic=1.0, dirt=0.0)
+    return plain(rng, gray(rng, 0.85, 0.95), 0.02, metallic=1.0, dirt=0.0)
 
 
 def rubber(rng: Rng) -> Look:
-    return plain(rng, grey(rng, 0.08, 0.2), 0.8)
+    return plain(rng, gray(rng, 0.08, 0.2), 0.8)
 
 
 def screen(rng: Rng) -> Look:
     """A display, lit or dark."""
     if chance(rng, 0.3):
-        return plain(rng, grey(rng, 0.02, 0.1), 0.15, dirt=0.0)
-    colours = [any_colour(rng) for _ in range(3)]
+        return plain(rng, gray(rng, 0.02, 0.1), 0.15, dirt=0.0)
+    colors = [any_color(rng) for _ in range(3)]
     pattern = choose(rng, ("letters", "patches", "letters", "gradient", "cells"))
-    return _look(rng, colours, pattern, rng.uniform(0.01, 0.3), roughness=0.2, glow=rng.uniform(0.4, 2.5), dirt=0.0)
+    return _look(rng, colors, pattern, rng.uniform(0.01, 0.3), roughness=0.2, glow=rng.uniform(0.4, 2.5), dirt=0.0)
 
 
 def printed(rng: Rng, scale: float = 0.1) -> Look:
     """A picture, a poster, a label, a cover."""
-    colours = [any_colour(rng) for _ in range(int(rng.integers(3, 5)))]
+    colors = [any_color(rng) for _ in range(int(rng.integers(3, 5)))]
     pattern = choose(rng, ("patches", "patches", "letters", "gradient", "cells", "waves", "noise"))
-    return _look(rng, colours, pattern, scale * rng.uniform(0.3, 1.5), roughness=rng.uniform(0.1, 0.9), dirt=0.05)
+    return _look(rng, colors, pattern, scale * rng.uniform(0.3, 1.5), roughness=rng.uniform(0.1, 0.9), dirt=0.05)
 
 
 def paper(rng: Rng) -> Look:
-    colours = [grey(rng, 0.85, 0.98), grey(rng, 0.1, 0.4)]
-    return _look(rng, colours, choose(rng, ("letters", "letters", "plain")), rng.uniform(0.004, 0.012), dirt=0.0)
+    colors = [gray(rng, 0.85, 0.98), gray(rng, 0.1, 0.4)]
+    return _look(rng, colors, choose(rng, ("letters", "letters", "plain")), rng.uniform(0.004, 0.012), dirt=0.0)
 
 
 def leaf(rng: Rng) -> Look:
     autumn = chance(rng, 0.15)
-    colour = between(rng, (0.02, 0.14), (0.6, 0.9), (0.4, 0.8)) if autumn else green(rng)
+    color = between(rng, (0.02, 0.14), (0.6, 0.9), (0.4, 0.8)) if autumn else green(rng)
     return _look(
         rng,
-        [shade(colour, 0.45), colour, shade(colour, 1.4)],
+        [shade(color, 0.45), color, shade(color, 1.4)],
         "noise",
         rng.uniform(0.1, 0.5),
         roughness=0.6,
@@ -288,25 +286,25 @@ def leaf(rng: Rng) -> Look:
 
 
 def bark(rng: Rng) -> Look:
-    colour = between(rng, (0.04, 0.1), (0.1, 0.45), (0.2, 0.6))
-    return _look(rng, [shade(colour, 0.5), colour], "grain", 0.08, roughness=0.95, bump=0.03)
+    color = between(rng, (0.04, 0.1), (0.1, 0.45), (0.2, 0.6))
+    return _look(rng, [shade(color, 0.5), color], "grain", 0.08, roughness=0.95, bump=0.03)
 
 
 def grass(rng: Rng) -> Look:
-    colour = between(rng, (0.13, 0.3), (0.3, 0.7), (0.3, 0.6))
-    return _look(rng, [shade(colour, 0.6), colour, earthy(rng)], "turf", rng.uniform(0.3, 2), roughness=1.0, bump=0.05)
+    color = between(rng, (0.13, 0.3), (0.3, 0.7), (0.3, 0.6))
+    return _look(rng, [shade(color, 0.6), color, earthy(rng)], "turf", rng.uniform(0.3, 2), roughness=1.0, bump=0.05)
 
 
 def soil(rng: Rng) -> Look:
-    colour = between(rng, (0.05, 0.12), (0.1, 0.5), (0.25, 0.75))
-    return _look(rng, [colour, shade(colour, 0.7), grey(rng)], "turf", rng.uniform(0.3, 1.5), roughness=1.0, bump=0.04)
+    color = between(rng, (0.05, 0.12), (0.1, 0.5), (0.25, 0.75))
+    return _look(rng, [color, shade(color, 0.7), gray(rng)], "turf", rng.uniform(0.3, 1.5), roughness=1.0, bump=0.04)
 
 
 def rock(rng: Rng) -> Look:
-    colour = choose(rng, (grey, earthy))(rng)
+    color = choose(rng, (gray, earthy))(rng)
     return _look(
         rng,
-        [shade(colour, 0.6), colour, near(rng, colour)],
+        [shade(color, 0.6), color, near(rng, color)],
         "turf",
         rng.uniform(0.2, 1.0),
         roughness=0.95,
@@ -316,19 +314,19 @@ def rock(rng: Rng) -> Look:
 
 
 def fur(rng: Rng) -> Look:
-    colour = between(rng, (0.03, 0.12), (0.05, 0.6), (0.08, 0.9))
+    color = between(rng, (0.03, 0.12), (0.05, 0.6), (0.08, 0.9))
     pattern = choose(rng, ("noise", "noise", "cells", "waves"))
     return _look(
-        rng, [colour, near(rng, colour, 0.5), grey(rng)], pattern, rng.uniform(0.05, 0.4), roughness=1.0, bump=0.01
+        rng, [color, near(rng, color, 0.5), gray(rng)], pattern, rng.uniform(0.05, 0.4), roughness=1.0, bump=0.01
     )
 
 
-def lit(rng: Rng, colour: Colour, glow: float) -> Look:
+def lit(rng: Rng, color: Color, glow: float) -> Look:
     """A lamp's own surface."""
-    return plain(rng, colour, 0.7, glow=glow, dirt=0.0)
+    return plain(rng, color, 0.7, glow=glow, dirt=0.0)
 
 
-def whitish(rng: Rng, warm: float | None = None) -> Colour:
+def whitish(rng: Rng, warm: float | None = None) -> Color:
     """A lamp's light: `warm` from 0 (bluish) to 1 (candle)."""
     warm = rng.uniform(0, 1) if warm is None else warm
     return (1.0, 0.95 - 0.4 * warm, 1.0 - 0.75 * warm) if warm > 0.3 else (0.8 + 0.6 * warm, 0.95, 1.0)

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import bpy
 
-from streamdepth.training.scenes.looks import Colour, Look
+from streamdepth.training.scenes.looks import Color, Look
 
 Socket: TypeAlias = bpy.types.NodeSocket
 
@@ -28,8 +28,8 @@ class Graph:
             if isinstance(value, bpy.types.NodeSocket):
                 self.tree.links.new(value, node.inputs[key])
             else:
-                is_colour = node.inputs[key].type == "RGBA"
-                node.inputs[key].default_value = (*value, 1.0) if is_colour else value
+                is_color = node.inputs[key].type == "RGBA"
+                node.inputs[key].default_value = (*value, 1.0) if is_color else value
         return node
 
     def math(self, operation: str, *values: Any) -> Socket:
@@ -46,18 +46,18 @@ class Graph:
         inputs = {"Vector": at, "Scale": scale, "Detail": detail, "Distortion": distortion}
         return self.node("ShaderNodeTexNoise", inputs).outputs[0]
 
-    def ramp(self, value: Socket, colours: Sequence[Colour], low: float, high: float, steps: bool = False) -> Socket:
+    def ramp(self, value: Socket, colors: Sequence[Color], low: float, high: float, steps: bool = False) -> Socket:
         """`colours` evenly from `low` to `high`."""
         node = self.node("ShaderNodeValToRGB", {0: value})
         node.color_ramp.interpolation = "CONSTANT" if steps else "LINEAR"
         elements = node.color_ramp.elements
-        while len(elements) < len(colours):
+        while len(elements) < len(colors):
             elements.new(0.5)
-        while len(elements) > max(1, len(colours)):
+        while len(elements) > max(1, len(colors)):
             elements.remove(elements[-1])
-        span = (high - low) / max(1, len(colours) - (0 if steps else 1))
-        for i, colour in enumerate(colours):
-            elements[i].position, elements[i].color = low + i * span, (*colour, 1)
+        span = (high - low) / max(1, len(colors) - (0 if steps else 1))
+        for i, color in enumerate(colors):
+            elements[i].position, elements[i].color = low + i * span, (*color, 1)
         return node.outputs[0]
 
 
@@ -76,18 +76,18 @@ class Materials:
     def _make(self, look: Look) -> bpy.types.Material:
         result = bpy.data.materials.new(look.pattern)
         graph = Graph(result.node_tree)
-        colour, height = PATTERN_MAKERS[look.pattern](graph, self._coordinates(graph, look), look)
-        colour = self._weathered(graph, look, colour)
+        color, height = PATTERN_MAKERS[look.pattern](graph, self._coordinates(graph, look), look)
+        color = self._weathered(graph, look, color)
         shader = graph.node("ShaderNodeBsdfPrincipled", {"Roughness": look.roughness, "Metallic": look.metallic})
-        graph.tree.links.new(colour, shader.inputs["Base Color"])
+        graph.tree.links.new(color, shader.inputs["Base Color"])
         if look.bump and height:
             bump = graph.node("ShaderNodeBump", {"Height": height, "Strength": 0.6, "Distance": look.bump})
             graph.tree.links.new(bump.outputs[0], shader.inputs["Normal"])
         if look.glow:
-            graph.tree.links.new(colour, shader.inputs["Emission Color"])
+            graph.tree.links.new(color, shader.inputs["Emission Color"])
             shader.inputs["Emission Strength"].default_value = look.glow
             result.cycles.emission_sampling = "NONE"
-        surface = _see_through(graph, shader.outputs[0], colour, look.clear) if look.clear else shader.outputs[0]
+        surface = _see_through(graph, shader.outputs[0], color, look.clear) if look.clear else shader.outputs[0]
         graph.node("ShaderNodeOutputMaterial", {"Surface": surface})
         return result
 
@@ -102,15 +102,15 @@ class Materials:
             group.inputs[name].default_value = value
         return group.outputs["Body" if look.pattern in SOLID else "Face"]
 
-    def _weathered(self, graph: Graph, look: Look, colour: Socket) -> Socket:
+    def _weathered(self, graph: Graph, look: Look, color: Socket) -> Socket:
         if look.tinted:
             tint = graph.node("ShaderNodeObjectInfo").outputs["Color"]
-            colour = graph.mix(1.0, colour, tint, "MULTIPLY")
+            color = graph.mix(1.0, color, tint, "MULTIPLY")
         if look.dirt < 0.08 or (look.pattern == "plain" and look.dirt < 0.25):
-            return colour
+            return color
         group = graph.node("ShaderNodeGroup", node_tree=self._stains)
         group.inputs["Dirt"].default_value = look.dirt
-        return graph.mix(1.0, colour, group.outputs[0], "MULTIPLY")
+        return graph.mix(1.0, color, group.outputs[0], "MULTIPLY")
 
 
 SOLID = ("noise", "cells", "speckle", "turf")
@@ -165,9 +165,9 @@ def depth_material() -> bpy.types.Material:
     return result
 
 
-def _see_through(graph: Graph, surface: Socket, colour: Socket, share: float) -> Socket:
+def _see_through(graph: Graph, surface: Socket, color: Socket, share: float) -> Socket:
     """Light passes unbent, less of it at grazing angles."""
-    through = graph.node("ShaderNodeBsdfTransparent", {"Color": colour}).outputs[0]
+    through = graph.node("ShaderNodeBsdfTransparent", {"Color": color}).outputs[0]
     facing = graph.node("ShaderNodeLayerWeight", {"Blend": 0.3}).outputs["Facing"]
     factor = graph.math("MULTIPLY", graph.math("SUBTRACT", 1.0, facing), share)
     return graph.node("ShaderNodeMixShader", {0: factor, 1: surface, 2: through}).outputs[0]
@@ -179,24 +179,24 @@ Made = tuple[Socket, Socket | None]
 
 def _plain(graph: Graph, at: Socket, look: Look) -> Made:
     node = graph.node("ShaderNodeRGB")
-    node.outputs[0].default_value = (*look.colours[0], 1.0)
+    node.outputs[0].default_value = (*look.colors[0], 1.0)
     return node.outputs[0], None
 
 
 def _noise(graph: Graph, at: Socket, look: Look) -> Made:
     value = graph.noise(at, 1.0, 4)
-    return graph.ramp(value, look.colours, 0.3, 0.7), value
+    return graph.ramp(value, look.colors, 0.3, 0.7), value
 
 
 def _speckle(graph: Graph, at: Socket, look: Look) -> Made:
     value = graph.noise(at, 1.0, 1)
-    return graph.ramp(value, look.colours, 0.25, 0.75), value
+    return graph.ramp(value, look.colors, 0.25, 0.75), value
 
 
 def _turf(graph: Graph, at: Socket, look: Look) -> Made:
     """Large areas of colour under fine grain: grass from above, soil, rock."""
     fine = graph.noise(at, 23.0, 3)
-    areas = graph.ramp(graph.noise(at, 1.0, 3), look.colours, 0.35, 0.65)
+    areas = graph.ramp(graph.noise(at, 1.0, 3), look.colors, 0.35, 0.65)
     grain = graph.ramp(fine, [(0.3,) * 3, (1.0,) * 3], 0.32, 0.62)
     return graph.mix(1.0, areas, grain, "MULTIPLY"), fine
 
@@ -204,12 +204,12 @@ def _turf(graph: Graph, at: Socket, look: Look) -> Made:
 def _cells(graph: Graph, at: Socket, look: Look) -> Made:
     node = graph.node("ShaderNodeTexVoronoi", {"Vector": at, "Scale": 1.5})
     value = graph.node("ShaderNodeSeparateColor", {0: node.outputs["Color"]}).outputs[0]
-    return graph.ramp(value, look.colours, 0, 1, steps=True), node.outputs["Distance"]
+    return graph.ramp(value, look.colors, 0, 1, steps=True), node.outputs["Distance"]
 
 
 def _brickwork(offset: float, height: float) -> Callable[[Graph, Socket, Look], Made]:
     def make(graph: Graph, at: Socket, look: Look) -> Made:
-        first, second, joint = (look.colours * 3)[:3] if len(look.colours) < 3 else look.colours[:3]
+        first, second, joint = (look.colors * 3)[:3] if len(look.colors) < 3 else look.colors[:3]
         inputs = {"Vector": at, "Color1": first, "Color2": second, "Mortar": joint, "Scale": 1.0}
         inputs |= {"Mortar Size": 0.02, "Brick Width": 1.0, "Row Height": height}
         node = graph.node("ShaderNodeTexBrick", inputs, offset=offset)
@@ -220,7 +220,7 @@ def _brickwork(offset: float, height: float) -> Callable[[Graph, Socket, Look], 
 
 
 def _checks(graph: Graph, at: Socket, look: Look) -> Made:
-    inputs = {"Vector": at, "Color1": look.colours[0], "Color2": look.colours[-1], "Scale": 1.0}
+    inputs = {"Vector": at, "Color1": look.colors[0], "Color2": look.colors[-1], "Scale": 1.0}
     node = graph.node("ShaderNodeTexChecker", inputs)
     return node.outputs[0], None
 
@@ -228,19 +228,19 @@ def _checks(graph: Graph, at: Socket, look: Look) -> Made:
 def _stripes(graph: Graph, at: Socket, look: Look) -> Made:
     x, y, _ = graph.node("ShaderNodeSeparateXYZ", {0: at}).outputs
     value = graph.math("FRACT", x if int(look.seed) % 2 else y)
-    return graph.ramp(value, look.colours, 0, 1, steps=True), value
+    return graph.ramp(value, look.colors, 0, 1, steps=True), value
 
 
 def _waves(graph: Graph, at: Socket, look: Look) -> Made:
     inputs = {"Vector": at, "Scale": 0.5, "Distortion": 6.0, "Detail": 2.0}
     value = graph.node("ShaderNodeTexWave", inputs).outputs[1]
-    return graph.ramp(value, look.colours, 0.1, 0.9), value
+    return graph.ramp(value, look.colors, 0.1, 0.9), value
 
 
 def _grain(graph: Graph, at: Socket, look: Look) -> Made:
     factor = (0.12, 1.6, 1.6) if int(look.seed) % 2 else (1.6, 0.12, 1.6)
     value = graph.noise(graph.vector("MULTIPLY", at, factor), 1.0, 4, 0.8)
-    return graph.ramp(value, look.colours, 0.3, 0.7), value
+    return graph.ramp(value, look.colors, 0.3, 0.7), value
 
 
 def _patches(graph: Graph, at: Socket, look: Look) -> Made:
@@ -261,19 +261,19 @@ def _letters(graph: Graph, at: Socket, look: Look) -> Made:
     strokes = graph.noise(graph.vector("MULTIPLY", at, (4.0, 3.0, 1.0)), 1.0, 0)
     inked = graph.math("MULTIPLY", graph.math("GREATER_THAN", random, 0.3), graph.math("GREATER_THAN", strokes, 0.47))
     inked = graph.math("MULTIPLY", inked, graph.math("GREATER_THAN", graph.math("FRACT", v), 0.45))
-    return graph.mix(inked, look.colours[0], look.colours[-1]), None
+    return graph.mix(inked, look.colors[0], look.colors[-1]), None
 
 
 def _dots(graph: Graph, at: Socket, look: Look) -> Made:
     node = graph.node("ShaderNodeTexVoronoi", {"Vector": at, "Scale": 1.0, "Randomness": 0.1})
     value = node.outputs["Distance"]
-    return graph.mix(graph.math("LESS_THAN", value, 0.3), look.colours[0], look.colours[-1]), value
+    return graph.mix(graph.math("LESS_THAN", value, 0.3), look.colors[0], look.colors[-1]), value
 
 
 def _gradient(graph: Graph, at: Socket, look: Look) -> Made:
     _, v, _ = graph.node("ShaderNodeSeparateXYZ", {0: at}).outputs
     value = graph.math("PINGPONG", v, 1.0)
-    return graph.ramp(value, look.colours, 0, 1), value
+    return graph.ramp(value, look.colors, 0, 1), value
 
 
 PATTERN_MAKERS: dict[str, Callable[[Graph, Socket, Look], Made]] = {

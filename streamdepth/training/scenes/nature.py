@@ -83,7 +83,7 @@ def _patch(land: Land, size: float, cells: int) -> Shape:
 def _ground(rng: Rng, stage: Stage, land: Land) -> None:
     ground = choose(rng, (looks.grass, looks.grass, looks.grass, looks.soil, looks.rock))(rng)
     if chance(rng, 0.1):
-        ground = looks.Look((looks.grey(rng, 0.85, 0.98), looks.grey(rng, 0.75, 0.9)), "turf", 2.0, 0.8, bump=0.05)
+        ground = looks.Look((looks.gray(rng, 0.85, 0.98), looks.gray(rng, 0.75, 0.9)), "turf", 2.0, 0.8, bump=0.05)
     stage.put([(_patch(land, 450, 130), ground)])
     if land.water > -100:
         lake = sheet(lambda u, v: np.stack([900 * u - 450, 900 * v - 450, 0 * u + land.water], axis=-1), (1, 1))

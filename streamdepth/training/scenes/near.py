@@ -104,7 +104,7 @@ def _product(rng: Rng) -> Stage:
         return np.stack([12 * u - 6, 6 * v - 3.2 - lift * 0.2 * (lift > 0), lift**2 / 8 * curve], axis=-1)
 
     ground = (
-        looks.plain(rng, looks.any_colour(rng), 0.8)
+        looks.plain(rng, looks.any_color(rng), 0.8)
         if chance(rng, 0.5)
         else choose(rng, (looks.anything, looks.carpet, looks.furniture, looks.soil))(rng)
     )

@@ -66,7 +66,7 @@ def person(rng: Rng, pose: Pose | None = None, height: float | None = None, seat
         looks.skin(rng),
         looks.cloth(rng),
         looks.cloth(rng),
-        looks.plain(rng, looks.grey(rng, 0.05, 0.9)),
+        looks.plain(rng, looks.gray(rng, 0.05, 0.9)),
     )
     sleeve = top if chance(rng, 0.65) else skin
     hips = _leg_length(pose)

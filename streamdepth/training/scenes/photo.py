@@ -26,20 +26,20 @@ def photograph(light: Floats, rng: np.random.Generator, dark: float = 0.0) -> np
 
 def exposure(light: Floats, dark: float = 0.0) -> np.float32:
     """The factor of an auto-exposure: a mean of the logarithm, highlights held back; `dark` scenes stay darker."""
-    grey = light.mean(axis=-1)
-    middle = float(np.exp(np.log(grey + 1e-3).mean()))
-    bright = float(np.quantile(grey, 0.95))
+    gray = light.mean(axis=-1)
+    middle = float(np.exp(np.log(gray + 1e-3).mean()))
+    bright = float(np.quantile(gray, 0.95))
     target = MIDDLE * (1 - 0.55 * dark)
     return np.float32(
         min(target / max(middle, 1e-4), 1.6 / max(bright, 1e-3) + 0.35 * target / max(middle, 1e-4), 400.0)
     )
 
 
-def fog(light: Floats, depth: Floats, extinction: float, colour: tuple[float, float, float]) -> Floats:
+def fog(light: Floats, depth: Floats, extinction: float, color: tuple[float, float, float]) -> Floats:
     """Koschmieder's law: light is lost and air light gained with distance; `extinction` in 1/m."""
     clear = np.exp(-extinction * np.minimum(depth, np.float32(3000)))
     clear = cv2.blur(clear.astype(np.float32), (3, 3))[..., None]
-    return np.asarray(light * clear + np.array(colour, np.float32) * (1 - clear), np.float32)
+    return np.asarray(light * clear + np.array(color, np.float32) * (1 - clear), np.float32)
 
 
 def white_balance(rng: np.random.Generator) -> Floats:
@@ -73,8 +73,8 @@ def sensor_noise(picture: Floats, amount: float, rng: np.random.Generator) -> Fl
 
 
 def saturate(picture: Floats, factor: float) -> Floats:
-    grey = picture.mean(axis=-1, keepdims=True)
-    return np.asarray(grey + (picture - grey) * np.float32(factor), np.float32)
+    gray = picture.mean(axis=-1, keepdims=True)
+    return np.asarray(gray + (picture - gray) * np.float32(factor), np.float32)
 
 
 def tone(picture: Floats, filmic: float, gamma: float) -> npt.NDArray[np.uint8]:

@@ -151,7 +151,7 @@ def grass_patch(rng: Rng, size: float, count: int = 900, height: float = 0.2) ->
 def flower(rng: Rng) -> Parts:
     """0.15 to 0.6 m."""
     height, petals = rng.uniform(0.15, 0.6), int(rng.integers(5, 12))
-    colour, stem = looks.plain(rng, looks.vivid(rng), 0.7), looks.leaf(rng)
+    color, stem = looks.plain(rng, looks.vivid(rng), 0.7), looks.leaf(rng)
     top = np.array([*rng.normal(0, height * 0.12, 2), height])
     size = rng.uniform(0.02, 0.06)
     ring = [
@@ -162,7 +162,7 @@ def flower(rng: Rng) -> Parts:
         for a in np.arange(petals) * 360 / petals
     ]
     heart = ellipsoid((size, size, size * 0.7), 6, 9).moved(top)
-    parts: Parts = [(tube([(0, 0, 0), tuple(top * (0.3, 0.3, 0.6)), tuple(top)], 0.004, 5), stem), (join(ring), colour)]
+    parts: Parts = [(tube([(0, 0, 0), tuple(top * (0.3, 0.3, 0.6)), tuple(top)], 0.004, 5), stem), (join(ring), color)]
     parts.append((heart, looks.plain(rng, looks.earthy(rng), 0.9)))
     blades = scattered(
         BLADE,

@@ -93,8 +93,8 @@ def _line(road: Road, aside: float, wide: float, starts: Floats, length: float) 
 def markings(rng: Rng, stage: Stage, road: Road, kind: str) -> None:
     if chance(rng, 0.15):
         return
-    colour = looks.grey(rng, 0.7, 0.95) if chance(rng, 0.85) else (0.75, 0.5, 0.05)
-    white = looks.plain(rng, colour, 0.7, dirt=rng.uniform(0.1, 0.6))
+    color = looks.gray(rng, 0.7, 0.95) if chance(rng, 0.85) else (0.75, 0.5, 0.05)
+    white = looks.plain(rng, color, 0.7, dirt=rng.uniform(0.1, 0.6))
     dash, gap = rng.uniform(2, 6), rng.uniform(3, 9)
     starts = np.arange(-REACH, REACH, dash + gap)
     lanes = max(2, round(2 * road.half / 3.4))

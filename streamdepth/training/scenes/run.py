@@ -83,9 +83,9 @@ def take(
 ) -> tuple[Image, Depth] | None:
     """A picture and its depth; another view where this one shows nothing, as from inside of a thing."""
     for _ in range(3):
-        light = renderer.colour(camera)
+        light = renderer.color(camera)
         if stage.haze:
-            light = fog(light, depth, stage.haze, stage.haze_colour)
+            light = fog(light, depth, stage.haze, stage.haze_color)
         picture = photograph(light, rng, stage.dark)
         if picture.std() > FLAT:
             return picture, depth

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from streamdepth.training.scenes.looks import Colour, Look
+from streamdepth.training.scenes.looks import Color, Look
 from streamdepth.training.scenes.shapes import ORIGIN, Floats, Point, Shape, Vector, rotation
 
 Parts = list[tuple[Shape, Look]]
-WHITE: Colour = (1.0, 1.0, 1.0)
+WHITE: Color = (1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +31,7 @@ class Item:
     turn: Point
     """Degrees about x, y, z."""
     scale: float
-    tint: Colour
+    tint: Color
     """Multiplies the colours of looks that are `tinted`."""
 
 
@@ -44,7 +44,7 @@ class Lamp:
     turn: Point
     power: float
     """W; for the sun W/m2."""
-    colour: Colour
+    color: Color
     size: float
     """Metres; for the sun its diameter in degrees."""
 
@@ -53,11 +53,11 @@ class Lamp:
 class Sky:
     """A gradient from the horizon to the zenith, with clouds."""
 
-    zenith: Colour
-    horizon: Colour
+    zenith: Color
+    horizon: Color
     clouds: float = 0.0
     """Share of the sky that they cover, 0 to 1."""
-    cloud_colour: Colour = (0.9, 0.9, 0.9)
+    cloud_color: Color = (0.9, 0.9, 0.9)
     strength: float = 1.0
     seed: float = 0.0
 
@@ -97,8 +97,8 @@ class Stage:
     lamps: list[Lamp] = field(default_factory=list)
     haze: float = 0.0
     """Extinction of fog, 1/m."""
-    haze_colour: Colour = (0.7, 0.7, 0.7)
-    ambient: Colour | None = None
+    haze_color: Color = (0.7, 0.7, 0.7)
+    ambient: Color | None = None
     """Light from all sides where it is not the sky's: indoors."""
     ambient_reach: float = 6.0
     """Metres within which things take ambient light from each other."""
@@ -113,7 +113,7 @@ class Stage:
         at: Vector = ORIGIN,
         heading: float = 0.0,
         scale: float = 1.0,
-        tint: Colour = WHITE,
+        tint: Color = WHITE,
         tilt: tuple[float, float] = (0.0, 0.0),
     ) -> None:
         """Stands a thing at `at`, turned by `heading` degrees about z and tilted about x and y."""
@@ -121,12 +121,12 @@ class Stage:
         x, y, z = (float(value) for value in at)
         self.items.append(Item(model, (x, y, z), (tilt[0], tilt[1], heading), scale, tint))
 
-    def light(self, kind: str, at: Vector, power: float, colour: Colour = WHITE, size: float = 0.1) -> None:
-        self.lamps.append(Lamp(kind, (float(at[0]), float(at[1]), float(at[2])), ORIGIN, power, colour, size))
+    def light(self, kind: str, at: Vector, power: float, color: Color = WHITE, size: float = 0.1) -> None:
+        self.lamps.append(Lamp(kind, (float(at[0]), float(at[1]), float(at[2])), ORIGIN, power, color, size))
 
-    def sun(self, elevation: float, azimuth: float, power: float, colour: Colour, size: float = 0.6) -> None:
+    def sun(self, elevation: float, azimuth: float, power: float, color: Color, size: float = 0.6) -> None:
         """`elevation`, `azimuth` (from +y towards -x): where it stands, degrees."""
-        self.lamps.append(Lamp("SUN", ORIGIN, (90.0 - elevation, 0.0, azimuth + 180.0), power, colour, size))
+        self.lamps.append(Lamp("SUN", ORIGIN, (90.0 - elevation, 0.0, azimuth + 180.0), power, color, size))
 
 
 def look_at(eye: Vector, target: Vector) -> tuple[float, float]:

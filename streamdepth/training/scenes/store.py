@@ -44,16 +44,16 @@ class Store:
             raise SinkOpenError(f"cannot write into the folder '{root}': {error}; choose another with --out") from error
 
     def has(self, stem: str) -> bool:
-        return self._colour(stem).exists()
+        return self._color(stem).exists()
 
-    def write(self, stem: str, colour: npt.NDArray[np.uint8], depth: npt.NDArray[np.float32]) -> None:
+    def write(self, stem: str, color: npt.NDArray[np.uint8], depth: npt.NDArray[np.float32]) -> None:
         """`colour` (H, W, 3) RGB, `depth` (H, W) metres. The picture comes last: where it is, its depth is."""
         depth_path = self.root / self.name / "depth" / f"{stem}.png"
         _write(depth_path, _encoded(".png", encode_depth(depth), []))
-        bgr = np.ascontiguousarray(colour[..., ::-1])
-        _write(self._colour(stem), _encoded(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY]))
+        bgr = np.ascontiguousarray(color[..., ::-1])
+        _write(self._color(stem), _encoded(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY]))
 
-    def _colour(self, stem: str) -> Path:
+    def _color(self, stem: str) -> Path:
         return self.root / self.name / "rgb" / f"{stem}.jpg"
 
 

@@ -46,7 +46,7 @@ def _row(
         i = int(rng.integers(len(models)))
         along += widths[i] / 2
         at = road.point(along, side * (aside + setback * rng.random()), road.kerb)
-        stage.put(models[i], at, road.heading(along) + 90 * side, tint=looks.any_colour(rng))
+        stage.put(models[i], at, road.heading(along) + 90 * side, tint=looks.any_color(rng))
         along += widths[i] / 2 + gap * rng.random() + (rng.uniform(5, 14) if chance(rng, 0.12) else 0)
 
 
@@ -260,14 +260,14 @@ def _walkers(rng: Rng, stage: Stage, road: Road, kind: str) -> None:
 
 
 def _lamps(rng: Rng, stage: Stage, road: Road) -> None:
-    colour = looks.whitish(rng, rng.uniform(0.3, 0.9))
+    color = looks.whitish(rng, rng.uniform(0.3, 0.9))
     for along in np.arange(-60, 90, rng.uniform(16, 26)):
         side = choose(rng, (-1, 1))
         stage.light(
             "POINT",
             road.point(along, side * (road.half - 0.8), rng.uniform(4.5, 8)),
             rng.uniform(250, 900),
-            colour,
+            color,
             0.3,
         )
 

@@ -102,9 +102,9 @@ def plate(rng: Rng) -> Parts:
 
 
 def fruit(rng: Rng) -> Parts:
-    kind, colour = rng.random(), looks.between(rng, (-0.03, 0.33), (0.6, 1), (0.4, 0.95))
+    kind, color = rng.random(), looks.between(rng, (-0.03, 0.33), (0.6, 1), (0.4, 0.95))
     size = rng.uniform(0.05, 0.11)
-    look = looks.Look((colour, looks.near(rng, colour), looks.shade(colour, 0.7)), "noise", 0.06, rng.uniform(0.2, 0.6))
+    look = looks.Look((color, looks.near(rng, color), looks.shade(color, 0.7)), "noise", 0.06, rng.uniform(0.2, 0.6))
     if kind < 0.25:
         angles = np.linspace(-0.9, 0.9, 10)
         path = np.column_stack([0.1 * np.sin(angles), 0 * angles + 0.0, 0.11 - 0.09 * np.cos(angles)])
@@ -119,7 +119,7 @@ def fruit(rng: Rng) -> Parts:
 def book(rng: Rng) -> Parts:
     """Lying."""
     wide, deep, thick = rng.uniform(0.12, 0.22), rng.uniform(0.17, 0.3), rng.uniform(0.008, 0.05)
-    cover, pages = looks.printed(rng, 0.12), looks.plain(rng, looks.grey(rng, 0.8, 0.95), 0.9)
+    cover, pages = looks.printed(rng, 0.12), looks.plain(rng, looks.gray(rng, 0.8, 0.95), 0.9)
     lids = [box((wide, deep, 0.002), (0, 0, z)) for z in (0, thick)] + [box((0.002, deep, thick), (-wide / 2, 0, 0))]
     return [(join(lids), cover), (box((wide - 0.008, deep - 0.008, thick - 0.002), (0.001, 0, 0.002)), pages)]
 
@@ -138,7 +138,7 @@ def row_of_books(rng: Rng, length: float) -> Parts:
     """Upright along x, backs to +y."""
     by_look: dict[int, list[Shape]] = {}
     covers = [
-        looks.printed(rng, 0.03) if chance(rng, 0.4) else looks.plain(rng, looks.any_colour(rng), 0.6) for _ in range(7)
+        looks.printed(rng, 0.03) if chance(rng, 0.4) else looks.plain(rng, looks.any_color(rng), 0.6) for _ in range(7)
     ]
     x = -length / 2
     while x < length / 2 - 0.05:

@@ -28,7 +28,7 @@ def outdoors(rng: Rng, propose: Propose, night_share: float = 0.08) -> Stage:
         stage.haze = 10 ** rng.uniform(-4, -3)
     level = stage.sky.strength
     red, green, blue = stage.sky.horizon
-    stage.haze_colour = (red * level, green * level, blue * level)
+    stage.haze_color = (red * level, green * level, blue * level)
     return stage
 
 
@@ -45,7 +45,7 @@ def _sunny(rng: Rng, propose: Propose) -> Stage:
 def _overcast(rng: Rng, propose: Propose) -> Stage:
     value = rng.uniform(0.6, 0.95)
     horizon, zenith = (
-        looks.grey(rng, value, value + 0.05),
+        looks.gray(rng, value, value + 0.05),
         looks.between(rng, (0.55, 0.63), (0, 0.15), (value - 0.1, value)),
     )
     clouds = rng.uniform(0.6, 1.0) if chance(rng, 0.6) else 0.0

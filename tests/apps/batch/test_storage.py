@@ -222,15 +222,15 @@ def test_what_the_writer_says_is_passed_on(memory: Any) -> None:
         bytes_to_finish = 7
         idles = 0
 
-        def idle(self) -> None:
+        def on_idle(self) -> None:
             self.idles += 1
 
     writer = Writer()
     sink = RemoteSink("memory://out/x", lambda _: writer)
-    sink.idle()
+    sink.on_idle()
     assert sink.bytes_to_finish == 0
     sink.open(StreamInfo("x", 8, 8), ConstantEstimator().info)
-    sink.idle()
+    sink.on_idle()
     assert (writer.idles, sink.bytes_to_finish) == (1, 7)
     sink.close()
 

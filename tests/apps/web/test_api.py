@@ -236,7 +236,7 @@ class TestPictures:
         rng = np.random.default_rng(0)
         depth = rng.uniform(0.5, 9.0, (37, 53)).astype(np.float32)
         depth[3:5] = np.nan
-        codes, low, step = packets.quantise(depth)
+        codes, low, step = packets.quantize(depth)
         back = unpack_codes(packets.pack_codes(codes), 53, 37)
         np.testing.assert_array_equal(back, codes)
         values = np.where(back > 0, low + (back - 1) * step, np.nan)
@@ -254,7 +254,7 @@ class TestPictures:
 
     @pytest.mark.parametrize("depth", [np.full((4, 6), np.nan), np.full((4, 6), 2.5), np.full((1, 1), np.inf)])
     def test_depth_without_values_or_contrast(self, depth: np.ndarray) -> None:
-        codes, low, step = packets.quantise(depth.astype(np.float32))
+        codes, low, step = packets.quantize(depth.astype(np.float32))
         values = low + (codes.astype(float) - 1) * step
         assert np.array_equal(codes > 0, np.isfinite(depth))
         assert np.allclose(values[codes > 0], depth[codes > 0])
@@ -405,16 +405,16 @@ class TestKept:
     def test_snapshots_leave_room_and_are_written_one_at_a_time(
         self, tmp_path: Path, quick_model: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        at_once, most = 0, 0
+        max_in_flight, most = 0, 0
 
         def keep(*given: Any) -> list[Path]:
-            nonlocal at_once, most
-            at_once += 1
-            most = max(most, at_once)
+            nonlocal max_in_flight, most
+            max_in_flight += 1
+            most = max(most, max_in_flight)
             try:
                 return recorder.keep_snapshot(*given)
             finally:
-                at_once -= 1
+                max_in_flight -= 1
 
         monkeypatch.setattr(routes, "keep_snapshot", keep)
         with running(tmp_path / "kept", MOVING) as site, ThreadPoolExecutor(4) as threads:

@@ -31,14 +31,14 @@ def test_a_recording_holds_depth_with_its_meter_pinholes_and_pictures(tmp_path) 
     info, items = scene(3, CAMERA.pinhole)
     fill(RerunFileSink(tmp_path / "a.rrd", options=ALL), stamped(info), items)
     read = columns(tmp_path / "a.rrd")
-    depth, colour = read["/camera/depth"], read["/camera/color"]
+    depth, color = read["/camera/depth"], read["/camera/color"]
     assert depth["DepthImage:meter"] == [[1.0]] * 3
     for item, row in zip(items, depth["DepthImage:buffer"], strict=True):
         np.testing.assert_array_equal(depth_of(row), item.depth)
     (matrix, *_), (resolution, *_) = depth["Pinhole:image_from_camera"], depth["Pinhole:resolution"]
     assert np.reshape(matrix[0], (3, 3)).T.tolist() == [[40, 0, 23.5], [0, 41, 15.5], [0, 0, 1]]
     assert list(resolution[0]) == [48, 32]
-    picture = cv2.imdecode(np.array(colour["EncodedImage:blob"][0][0], np.uint8), 1)[..., ::-1]
+    picture = cv2.imdecode(np.array(color["EncodedImage:blob"][0][0], np.uint8), 1)[..., ::-1]
     assert np.abs(picture.astype(int) - items[0].frame.image).mean() < 12
     assert len(read["/camera/points"]["Points3D:positions"][0]) == 48 * 32 - 2
     assert "1.5" in read["/camera/obstacles"]["Points3D:labels"][0][0] or len(read["/camera/obstacles"]) > 2

@@ -18,4 +18,4 @@ export const snapshot = (name) => call("POST", `/api/streams/${name}/snapshots`)
 export const record = (name) => call("PUT", `/api/streams/${name}/recording`);
 export const stopRecording = (name) => call("DELETE", `/api/streams/${name}/recording`);
 export const files = async () => (await call("GET", "/api/files")).files;
-export const colours = async (name) => (await call("GET", `/api/colormaps/${encodeURIComponent(name)}`)).colours;
+export const colors = async (name) => (await call("GET", `/api/colormaps/${encodeURIComponent(name)}`)).colors;

@@ -9,13 +9,13 @@ export class FlatView {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
     this.small = document.createElement("canvas");
-    this.colours = null;
+    this.colors = null;
     this.wipe = 0.5;
   }
 
-  /** colours: 256 of #rrggbb, far first. */
-  setColours(colours) {
-    this.colours = Uint32Array.from(colours, (c) => {
+  /** colors: 256 of #rrggbb, far first. */
+  setColors(colors) {
+    this.colors = Uint32Array.from(colors, (c) => {
       const n = parseInt(c.slice(1), 16);
       return (0xff000000 | ((n & 0xff) << 16) | (n & 0xff00) | (n >> 16)) >>> 0;
     });
@@ -27,8 +27,8 @@ export class FlatView {
     const isDouble = mode === "side";
     this.resize(isDouble ? 2 * w : w, h);
     if (mode !== "depth") this.context.drawImage(picture, 0, 0);
-    if (mode === "picture" || !this.colours) return;
-    this.colourise(shot);
+    if (mode === "picture" || !this.colors) return;
+    this.colorize(shot);
     this.context.globalAlpha = mode === "overlay" ? ALPHA : 1;
     this.context.imageSmoothingQuality = "high";
     const left = isDouble ? w : 0;
@@ -49,7 +49,7 @@ export class FlatView {
     this.canvas.height = height;
   }
 
-  colourise(shot) {
+  colorize(shot) {
     const { small } = this;
     if (small.width !== shot.columns || small.height !== shot.rows) {
       small.width = shot.columns;
@@ -58,7 +58,7 @@ export class FlatView {
     const context = small.getContext("2d");
     const image = context.createImageData(shot.columns, shot.rows);
     const pixels = new Uint32Array(image.data.buffer);
-    const table = Uint32Array.from(nearness(shot), (near) => this.colours[Math.round(near * 255)]);
+    const table = Uint32Array.from(nearness(shot), (near) => this.colors[Math.round(near * 255)]);
     table[0] = 0xff000000;
     for (let i = 0; i < pixels.length; i++) pixels[i] = table[shot.codes[i]];
     context.putImageData(image, 0, 0);

@@ -24,7 +24,7 @@ let status = null;
 let shot = null;
 let mode = "overlay";
 let link = { isUp: false, reason: "" };
-let colourName = "";
+let colorName = "";
 
 const stream = () => status?.streams.find((s) => s.name === name) ?? null;
 
@@ -87,7 +87,7 @@ function onStatus(next) {
   showFacts(now, status);
   showControls(now, status);
   showButtons(now);
-  showColours(now.controls.colormap).catch(() => (colourName = ""));
+  showColors(now.controls.colormap).catch(() => (colorName = ""));
   plot($("plot"), now.history);
   showVeil();
 }
@@ -158,14 +158,14 @@ function showLegend() {
   $("divider").style.left = `${flat.place(flat.wipe, 0, mode).x}px`;
 }
 
-async function showColours(wanted) {
-  if (wanted === colourName) return;
-  colourName = wanted;
-  const colours = await api.colours(wanted);
-  flat.setColours(colours);
+async function showColors(wanted) {
+  if (wanted === colorName) return;
+  colorName = wanted;
+  const colors = await api.colors(wanted);
+  flat.setColors(colors);
   const context = $("legend-bar").getContext("2d");
-  colours.forEach((colour, i) => {
-    context.fillStyle = colour;
+  colors.forEach((color, i) => {
+    context.fillStyle = color;
     context.fillRect(255 - i, 0, 1, 1);
   });
   draw();

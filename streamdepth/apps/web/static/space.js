@@ -34,8 +34,8 @@ void main() {
 const FRAGMENT = `
 uniform sampler2D picture;
 in vec2 place;
-out vec4 colour;
-void main() { colour = vec4(texture(picture, place).rgb, 1.0); }`;
+out vec4 color;
+void main() { color = vec4(texture(picture, place).rgb, 1.0); }`;
 
 export class SpaceView {
   constructor(canvas) {

@@ -15,8 +15,8 @@ NAME.mkv has the facts as JSON in the container's tag STREAMDEPTH, and NAME.mkv.
     cuts                          numbers of the frames that begin a shot
     intrinsics                    [first frame, fx, fy, cx, cy] in px of the source's frames, ...
     display_ranges                [first frame, low, high], ...: noted when they change by more than 0.5 %
-    applied                       [first frame, scale, shift], ...: depth = scale * the network's + shift, then smoothed
-    fitted                        [first frame, scale, shift], ...: 1 / metres = scale * x + shift made it metric, where
+    alignment                     [first frame, scale, shift], ...: depth = scale * the network's + shift, then smoothed
+    metric_fit                    [first frame, scale, shift], ...: 1 / metres = scale * x + shift made it metric, where
                                   x is relative depth as above, or 1 / the network's metres
     frame_index                   for each frame its index at the source
     pts                           for each frame its time in ticks; Matroska itself counts in milliseconds
@@ -69,7 +69,7 @@ def tag_text(facts: dict[str, Any]) -> str:
     """`facts` as JSON, without the last lists where they are too long for a tag."""
     facts = dict(facts)
     text = json.dumps(facts)
-    for name in ("pts", "frame_index", "applied", "display_ranges", "intrinsics", "cuts", "fitted"):
+    for name in ("pts", "frame_index", "alignment", "display_ranges", "intrinsics", "cuts", "metric_fit"):
         if len(text) <= _LARGEST_TAG:
             break
         del facts[name]
@@ -138,12 +138,12 @@ _ALWAYS: dict[str, Callable[[Any], bool]] = {
     "cuts": _are_integers,
     "intrinsics": _rows(5),
     "display_ranges": _rows(3),
-    "applied": _rows(3),
-    "fitted": _rows(3),
+    "alignment": _rows(3),
+    "metric_fit": _rows(3),
     "frame_index": _are_integers,
     "pts": _are_rising,
 }
-_OPTIONAL = {"frames", "first_pts", "cuts", "intrinsics", "display_ranges", "applied", "fitted", "frame_index", "pts"}
+_OPTIONAL = {"frames", "first_pts", "cuts", "intrinsics", "display_ranges", "alignment", "metric_fit", "frame_index", "pts"}
 """`pts` alone, or `frames` and `first_pts`, are enough for a reader."""
 _OF_CODE: dict[str, dict[str, Callable[[Any], bool]]] = {
     "log16": {"near_m": _is_positive, "far_m": _is_positive},

@@ -217,8 +217,8 @@ class _RawVideo:
             "cuts": self.cuts.tolist(),
             "intrinsics": self.cameras.rows(),
             "display_ranges": self.display_ranges.rows(),
-            "applied": self.alignment.rows(),
-            "fitted": self.metric_fit.rows(),
+            "alignment": self.alignment.rows(),
+            "metric_fit": self.metric_fit.rows(),
             "frame_index": self.indices.tolist(),
             "pts": self.pts.tolist(),
         }

@@ -176,8 +176,8 @@ def test_the_facts_are_complete_in_tag_and_sidecar(tmp_path: Path) -> None:
     facts = DepthVideo(tmp_path / "d.mkv").metadata
     assert facts == json.loads((tmp_path / "d.mkv.json").read_text())
     pinhole = [camera.fx, camera.fy, camera.cx, camera.cy]
-    assert facts.pop("applied") == [[3, 1.5, -0.25]]
-    assert facts.pop("fitted") == []
+    assert facts.pop("alignment") == [[3, 1.5, -0.25]]
+    assert facts.pop("metric_fit") == []
     assert facts.pop("ranges")[0][0] == 0
     assert facts.pop("software").startswith("streamdepth")
     assert facts == {

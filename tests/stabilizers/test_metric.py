@@ -295,7 +295,7 @@ def test_a_run_with_anchors_writes_metres_and_reports_the_residual(cli, tmp_path
     assert "median residual" in " ".join(done.err.split())
     video = DepthVideo(tmp_path / "d.mkv")
     assert video.kind is DepthKind.METRIC
-    assert video.metadata["fitted"][0][0] == 0
+    assert video.metadata["metric_fit"][0][0] == 0
     assert "metres from the anchors: median residual" in (tmp_path / "s.json").read_text()
 
 

@@ -102,7 +102,7 @@ class ConstantEstimator(Estimator):
 
     @property
     def info(self) -> ModelInfo:
-        return ModelInfo("constant", self.kind, licence="Apache-2.0")
+        return ModelInfo("constant", self.kind, license="Apache-2.0")
 
     def estimate(self, frames: Sequence[Frame]) -> list[Estimate]:
         if self.delay_seconds:

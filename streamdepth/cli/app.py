@@ -258,13 +258,13 @@ def models() -> None:
 
     table = Table("name", "kind", "unit", "size", "licence", "hub id", box=None)
     for entry in CATALOG.values():
-        licence = entry.licence + ("" if entry.commercial else " (needs --accept-license)")
+        license = entry.license + ("" if entry.commercial else " (needs --accept-license)")
         table.add_row(
             entry.name,
             entry.kind.value,
             entry.kind.unit or "-",
             str(entry.size or "-"),
-            licence,
+            license,
             entry.hub_id or "built in",
         )
     out.print(table)

@@ -272,7 +272,7 @@ class ModelInfo:
 
     name: str
     kind: DepthKind
-    licence: str = "unknown"
+    license: str = "unknown"
     engine: str = "torch"
     device: str = "cpu"
     precision: str = "float32"

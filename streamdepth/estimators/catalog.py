@@ -24,7 +24,7 @@ class Entry:
     """Of the network's input in px: the short side, or (width, height); None for the picture's own size."""
     multiple: int
     """The input's sides are multiples of this, in px."""
-    licence: str
+    license: str
     """Of the weights."""
     commercial: bool = True
     """False also where it is not certain; then the licence has to be accepted."""

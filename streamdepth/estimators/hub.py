@@ -29,7 +29,7 @@ class Located:
     """A model's files on this machine."""
 
     folder: Path
-    licence: str
+    license: str
     pickled: bool
     entry: catalog.Entry | None
 
@@ -43,17 +43,17 @@ def locate(model: str, *, accept_license: bool = False, allow_pickle: bool = Fal
     if entry is not None and entry.hub_id is None:
         raise ModelLoadError(f"{entry.name!r} is built in and not loaded from files")
     if entry is not None:
-        _check_licence(entry.name, entry.licence, entry.commercial, accept_license)
+        _check_license(entry.name, entry.license, entry.commercial, accept_license)
         folder = _from_hub(entry.hub_id or entry.name, True, allow_pickle)
-        return Located(folder, entry.licence, _is_pickled(folder, model, allow_pickle), entry)
+        return Located(folder, entry.license, _is_pickled(folder, model, allow_pickle), entry)
     folder = Path(model).expanduser()
     if not folder.is_dir():
         if not _HUB_ID.fullmatch(model) or model.startswith("."):
             raise ModelLoadError(_unknown(model))
         folder = _from_hub(model, accept_license, allow_pickle)
-    licence = _licence_of(folder)
-    _check_licence(model, licence, not _RESTRICTED.search(licence), accept_license)
-    return Located(folder, licence, _is_pickled(folder, model, allow_pickle), None)
+    license = _license_of(folder)
+    _check_license(model, license, not _RESTRICTED.search(license), accept_license)
+    return Located(folder, license, _is_pickled(folder, model, allow_pickle), None)
 
 
 def _from_hub(hub_id: str, accept_license: bool, allow_pickle: bool) -> Path:
@@ -102,8 +102,8 @@ def _download(hub_id: str, accept_license: bool, allow_pickle: bool) -> Path:
     from huggingface_hub import HfApi, hf_hub_download
 
     info = HfApi().model_info(hub_id, timeout=_ANSWER_WITHIN_SECONDS)
-    licence = next((tag.removeprefix("license:") for tag in info.tags or () if tag.startswith("license:")), "unknown")
-    _check_licence(hub_id, licence, not _RESTRICTED.search(licence), accept_license)
+    license = next((tag.removeprefix("license:") for tag in info.tags or () if tag.startswith("license:")), "unknown")
+    _check_license(hub_id, license, not _RESTRICTED.search(license), accept_license)
     files = [file.rfilename for file in info.siblings or ()]
     weights = [name for name in files if _SAFE.fullmatch(name)]
     if not weights:
@@ -139,7 +139,7 @@ def _check_pickle(model: str, pickled: bool, allow_pickle: bool) -> None:
         )
 
 
-def _check_licence(model: str, licence: str, commercial: bool, accepted: bool) -> None:
+def _check_license(model: str, license: str, commercial: bool, accepted: bool) -> None:
     """Announces restricted weights, and refuses them until their licence is accepted."""
     if commercial:
         return
@@ -147,13 +147,13 @@ def _check_licence(model: str, licence: str, commercial: bool, accepted: bool) -
         entry = catalog.find(model)
         free = catalog.free_alternative(entry.kind if entry else catalog.CATALOG["nano"].kind)
         raise ModelLoadError(
-            f"the weights of {model!r} have the licence {licence}: read it, then add --accept-license; "
+            f"the weights of {model!r} have the licence {license}: read it, then add --accept-license; "
             f"free for any use: {free}, or the built-in nano"
         )
-    _log.warning("the weights of %r have the licence %s; results may not be used commercially", model, licence)
+    _log.warning("the weights of %r have the licence %s; results may not be used commercially", model, license)
 
 
-def _licence_of(folder: Path) -> str:
+def _license_of(folder: Path) -> str:
     """As the model card says."""
     card = folder / "README.md"
     head = card.read_text(encoding="utf-8", errors="replace")[:4000] if card.is_file() else ""

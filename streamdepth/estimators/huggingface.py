@@ -63,7 +63,7 @@ def huggingface(
     spec = input_spec(config, processor_config(found.folder), size)
     module = load_network(found.folder, config, pickled=found.pickled)
     stated = kind or (found.entry.kind if found.entry else None)
-    card = Card(model, kind_of(config, stated), found.licence, sum(p.numel() for p in module.parameters()), spec)
+    card = Card(model, kind_of(config, stated), found.license, sum(p.numel() for p in module.parameters()), spec)
     facts = hashlib.blake2b(config.to_json_string(use_diff=False).encode(), digest_size=4).hexdigest()
     return Network(Outputs(module), card, f"{found.entry.name if found.entry else Path(model).name}-{facts}")
 

@@ -24,7 +24,7 @@ class Card:
 
     name: str
     kind: DepthKind
-    licence: str
+    license: str
     parameters: int
     spec: InputSpec
     shrinks_first: bool = False

@@ -32,7 +32,7 @@ class NetworkEstimator(Estimator):
     @property
     def info(self) -> ModelInfo:
         c, e = self.card, self._engine
-        return ModelInfo(c.name, c.kind, c.licence, e.name, str(e.device), e.precision, c.parameters, e.reason)
+        return ModelInfo(c.name, c.kind, c.license, e.name, str(e.device), e.precision, c.parameters, e.reason)
 
     def estimate(self, frames: Sequence[Frame]) -> list[Estimate]:
         return self.start(frames)()

@@ -9,7 +9,7 @@ NAME.mkv has the facts as JSON in the container's tag STREAMDEPTH, and NAME.mkv.
     ranges                        linear16 only: [first frame, depth of code 1, depth of code 65534], ...
     invalid_code                  0: unknown
     size, frame_size              [width, height] in px of the depth map and of the source's frames
-    model, engine, device, precision, weights_licence, smoothing, source, software
+    model, engine, device, precision, weights_license, smoothing, source, software
     frames                        how many there are
     time_base, first_pts          [numerator, denominator] of a tick in seconds; the first frame's time in ticks
     cuts                          numbers of the frames that begin a shot

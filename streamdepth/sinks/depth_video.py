@@ -207,7 +207,7 @@ class _RawVideo:
             "engine": model.engine,
             "device": model.device,
             "precision": model.precision,
-            "weights_licence": model.licence,
+            "weights_license": model.license,
             "smoothing": smoothing,
             "source": info.name,
             "software": f"streamdepth {__version__}",

@@ -76,7 +76,7 @@ class ImagesSink(Sink):
             "kind": model.kind.value,
             "unit": "mm" if in_mm else model.kind.unit,
             "model": model.name,
-            "weights_licence": model.licence,
+            "weights_license": model.license,
             "source": info.name,
             "time_base": (info.time_base.numerator, info.time_base.denominator),
             "frames": {},

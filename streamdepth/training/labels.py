@@ -104,7 +104,7 @@ def _distance(inverse: DepthMap) -> DepthMap:
 
 def _facts(teacher: ModelInfo, source: str) -> dict[str, object]:
     unit = "m" if teacher.kind is DepthKind.METRIC else "none: relative depth, the nearest pixel is 1"
-    labels = {"source": source, "teacher": teacher.name, "licence": teacher.licence}
+    labels = {"source": source, "teacher": teacher.name, "license": teacher.license}
     return {"depth_scale": SCALE, "infinity": INFINITY, "unit": unit, **labels}
 
 

@@ -137,7 +137,7 @@ def test_probe(cli, clip: Path) -> None:
     assert "audio: aac" in done.out
 
 
-def test_models_lists_licences(cli) -> None:
+def test_models_lists_licenses(cli) -> None:
     done = cli("models")
     assert done.code == 0
     for word in ("nano", "dpt-large", "Intel/dpt-large", "metric", "needs --accept-license"):

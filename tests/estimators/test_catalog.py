@@ -35,9 +35,9 @@ def test_every_family_that_was_promised_is_there() -> None:
     assert len({e.hub_id for e in catalog.CATALOG.values()}) == len(catalog.CATALOG)
 
 
-def test_a_licence_that_is_not_certain_or_not_free_has_to_be_accepted() -> None:
+def test_a_license_that_is_not_certain_or_not_free_has_to_be_accepted() -> None:
     free = {"Apache-2.0", "apache-2.0", "mit"}
-    assert all((e.licence in free) == e.commercial for e in catalog.CATALOG.values())
+    assert all((e.license in free) == e.commercial for e in catalog.CATALOG.values())
     assert not catalog.CATALOG["depth-pro"].commercial
     assert not catalog.CATALOG["depth-anything-v2-large"].commercial
     assert catalog.CATALOG["depth-anything-v2-small"].commercial

@@ -50,7 +50,7 @@ def test_it_says_what_it_is(estimator: Estimator) -> None:
     info = estimator.info
     assert info.kind in DepthKind
     assert info.name
-    assert info.licence
+    assert info.license
     assert info.engine
     assert info.device
 

@@ -234,17 +234,17 @@ def test_pickled_code_never_runs(tmp_path: Path) -> None:
         HuggingFaceEstimator(str(folder), allow_pickle=True, **_TORCH)
 
 
-@pytest.mark.parametrize("licence", ["cc-by-nc-4.0", "apple-amlr"])
-def test_a_local_model_with_a_restricted_licence_needs_its_acceptance(
-    tmp_path: Path, licence: str, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("license", ["cc-by-nc-4.0", "apple-amlr"])
+def test_a_local_model_with_a_restricted_license_needs_its_acceptance(
+    tmp_path: Path, license: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder = make_model("dpt", tmp_path, licence=licence)
-    with pytest.raises(ModelLoadError, match=f"{licence}.*--accept-license.*depth-anything-v2-small"):
+    folder = make_model("dpt", tmp_path, license=license)
+    with pytest.raises(ModelLoadError, match=f"{license}.*--accept-license.*depth-anything-v2-small"):
         HuggingFaceEstimator(str(folder), **_TORCH)
     estimator = HuggingFaceEstimator(str(folder), accept_license=True, **_TORCH)
-    assert estimator.info.licence == licence
-    (folder / "README.md").write_text(f"---\nlicense:\n- {licence}\n---\n")
-    with pytest.raises(ModelLoadError, match=f"{licence}.*--accept-license"):
+    assert estimator.info.license == license
+    (folder / "README.md").write_text(f"---\nlicense:\n- {license}\n---\n")
+    with pytest.raises(ModelLoadError, match=f"{license}.*--accept-license"):
         HuggingFaceEstimator(str(folder), **_TORCH)
     assert "may not be used commercially" in caplog.text
 
@@ -332,7 +332,7 @@ def test_a_cached_model_is_used_without_asking_the_hub(monkeypatch: pytest.Monke
     monkeypatch.setattr(hub, "_download", lambda *a: pytest.fail("the hub was asked"))
     for name in ("dpt-large", "Intel/dpt-large"):
         estimator = HuggingFaceEstimator(name, **_TORCH)
-        assert (estimator.info.name, estimator.info.licence) == (name, "apache-2.0")
+        assert (estimator.info.name, estimator.info.license) == (name, "apache-2.0")
         assert len(estimator.estimate([frame(photograph(60, 80))])) == 1
 
 
@@ -381,10 +381,10 @@ class Hub:
 
 
 def test_only_weights_and_descriptions_are_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = Hub(make_model("dpt", tmp_path, licence="mit"), "license:mit").install(monkeypatch)
+    server = Hub(make_model("dpt", tmp_path, license="mit"), "license:mit").install(monkeypatch)
     estimator = HuggingFaceEstimator("someone/depth-model", **_TORCH)
     assert set(server.fetched) == {"config.json", "model.safetensors", "preprocessor_config.json", "README.md"}
-    assert estimator.info.licence == "mit"
+    assert estimator.info.license == "mit"
 
 
 def test_pickled_weights_are_not_even_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -396,7 +396,7 @@ def test_pickled_weights_are_not_even_downloaded(tmp_path: Path, monkeypatch: py
     assert "pytorch_model.bin" in server.fetched
 
 
-def test_a_restricted_licence_is_seen_before_the_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_restricted_license_is_seen_before_the_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server = Hub(make_model("dpt", tmp_path), "license:cc-by-nc-sa-4.0").install(monkeypatch)
     with pytest.raises(ModelLoadError, match=r"cc-by-nc-sa-4\.0.*--accept-license"):
         HuggingFaceEstimator("someone/depth-model", **_TORCH)

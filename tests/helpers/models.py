@@ -160,7 +160,7 @@ MAKERS: dict[str, Callable[[], tuple[Any, dict[str, Any]]]] = {
 }
 
 
-def make_model(name: str, folder: Path, *, pickled: bool = False, licence: str | None = None) -> Path:
+def make_model(name: str, folder: Path, *, pickled: bool = False, license: str | None = None) -> Path:
     """Saves the model called `name` in MAKERS into `folder`: weights, configuration, image processor, model card."""
     config, processor = MAKERS[name]()
     torch.manual_seed(0)
@@ -176,8 +176,8 @@ def make_model(name: str, folder: Path, *, pickled: bool = False, licence: str |
         torch.save(model.state_dict(), folder / "pytorch_model.bin")
         (folder / "model.safetensors").unlink()
     (folder / "preprocessor_config.json").write_text(json.dumps(processor))
-    if licence:
-        (folder / "README.md").write_text(f"---\nlicense: {licence}\n---\n# {name}\n")
+    if license:
+        (folder / "README.md").write_text(f"---\nlicense: {license}\n---\n# {name}\n")
     return folder
 
 

@@ -32,7 +32,7 @@ from streamdepth.sinks.video import VideoSink
 SHAPE = (2, 4)
 SPECIAL = st.sampled_from([float("nan"), float("inf"), -float("inf"), 0.0, -1.0])
 METRES = st.floats(float(np.float32(0.1)), 200, width=32)
-RELATIVE = ModelInfo("relative", DepthKind.RELATIVE, licence="CC-BY-NC-4.0", engine="openvino", precision="float16")
+RELATIVE = ModelInfo("relative", DepthKind.RELATIVE, license="CC-BY-NC-4.0", engine="openvino", precision="float16")
 
 
 def maps(values: st.SearchStrategy[float]) -> st.SearchStrategy[DepthMap]:
@@ -192,7 +192,7 @@ def test_the_facts_are_complete_in_tag_and_sidecar(tmp_path: Path) -> None:
         "engine": "openvino",
         "device": "cpu",
         "precision": "float16",
-        "weights_licence": "CC-BY-NC-4.0",
+        "weights_license": "CC-BY-NC-4.0",
         "smoothing": "strong",
         "source": "synthetic",
         "intrinsics": [[1, *pinhole]],

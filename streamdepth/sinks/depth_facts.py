@@ -143,7 +143,17 @@ _ALWAYS: dict[str, Callable[[Any], bool]] = {
     "frame_index": _are_integers,
     "pts": _are_rising,
 }
-_OPTIONAL = {"frames", "first_pts", "cuts", "intrinsics", "display_ranges", "alignment", "metric_fit", "frame_index", "pts"}
+_OPTIONAL = {
+    "frames",
+    "first_pts",
+    "cuts",
+    "intrinsics",
+    "display_ranges",
+    "alignment",
+    "metric_fit",
+    "frame_index",
+    "pts",
+}
 """`pts` alone, or `frames` and `first_pts`, are enough for a reader."""
 _OF_CODE: dict[str, dict[str, Callable[[Any], bool]]] = {
     "log16": {"near_m": _is_positive, "far_m": _is_positive},

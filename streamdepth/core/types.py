@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 Image = npt.NDArray[np.uint8]
 """(H, W, 3) RGB."""
-Plane = npt.NDArray[np.uint8]
-"""(h, w)."""
+GrayImage = npt.NDArray[np.uint8]
+"""(h, w): one channel of 8 bits, such as a plane of a YUV picture."""
 DepthMap = npt.NDArray[np.float32]
 """(h, w), NaN = unknown."""
 Style = Literal["overlay", "depth", "side-by-side"]
@@ -124,15 +124,15 @@ class StreamInfo:
             raise ValueError(f"a picture has at least 1x1 px, not {self.width}x{self.height}")
 
 
-class Planes(NamedTuple):
-    """A picture in 4:2:0, BT.709, limited range, as most video is decoded to and encoded from. Read-only."""
+class YuvPlanes(NamedTuple):
+    """A picture in YUV 4:2:0 (BT.709, limited range), the format that most video is decoded to and encoded from."""
 
-    y: Plane
-    """(H, W): brightness, 16 to 235."""
-    u: Plane
-    """Half as wide and high, rounded up: blue less brightness, 128 is none."""
-    v: Plane
-    """As `u`, of red."""
+    y: GrayImage
+    """(H, W) luma, 16 (black) to 235 (white)."""
+    u: GrayImage
+    """(ceil(H/2), ceil(W/2)) blue-difference chroma (Cb), 16 to 240; 128 is neutral."""
+    v: GrayImage
+    """(ceil(H/2), ceil(W/2)) red-difference chroma (Cr), 16 to 240; 128 is neutral."""
 
 
 class LazyImage(ABC):
@@ -150,7 +150,7 @@ class LazyImage(ABC):
         """As `Frame.shrunk`."""
 
     @abstractmethod
-    def planes(self) -> Planes | None:
+    def planes(self) -> YuvPlanes | None:
         """As `Frame.planes`, without a copy."""
 
 
@@ -200,7 +200,7 @@ class Frame:
         return shrink(self.pixels, width, height)
 
     @property
-    def planes(self) -> Planes | None:
+    def planes(self) -> YuvPlanes | None:
         """The picture as video is encoded from, where it was decoded to that; else None."""
         return self.pixels.planes() if isinstance(self.pixels, LazyImage) else None
 

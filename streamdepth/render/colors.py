@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.resize import fill_edges
-from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Image, Plane, Style
+from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, GrayImage, Image, Style
 
 if TYPE_CHECKING:
     from PIL import ImageFont
@@ -103,13 +103,13 @@ def colorize(
     return cast(Image, colors)
 
 
-def levels(depth: DepthMap, kind: DepthKind, range: Range) -> tuple[Plane, npt.NDArray[np.bool_] | None]:
+def levels(depth: DepthMap, kind: DepthKind, range: Range) -> tuple[GrayImage, npt.NDArray[np.bool_] | None]:
     """(h, w) 0 (far) to 255 (near), and which of them are known; None when all are."""
     codes = _brightness(depth, kind, range)
     known = ~np.isnan(codes)
     if known.all():
-        return cast(Plane, cv2.convertScaleAbs(codes)), None
-    return cast(Plane, cv2.convertScaleAbs(fill_edges(codes, known))), known
+        return cast(GrayImage, cv2.convertScaleAbs(codes)), None
+    return cast(GrayImage, cv2.convertScaleAbs(fill_edges(codes, known))), known
 
 
 def _brightness(depth: DepthMap, kind: DepthKind, range: Range) -> DepthMap:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.core.types import DepthFrame, Plane, Planes, Style
+from streamdepth.core.types import DepthFrame, GrayImage, Style, YuvPlanes
 from streamdepth.render.colors import Sprite, display_range, legend_sprite, levels, lookup_table
 
 Floats = npt.NDArray[np.float32]
@@ -24,7 +24,13 @@ _RED, _GREEN, _BLUE = 0.2126, 0.7152, 0.0722
 
 
 def render_planes(
-    item: DepthFrame, out: Planes, *, style: Style = "overlay", colormap: str = "inferno", alpha: float = 0.6, bar: bool
+    item: DepthFrame,
+    out: YuvPlanes,
+    *,
+    style: Style = "overlay",
+    colormap: str = "inferno",
+    alpha: float = 0.6,
+    bar: bool,
 ) -> None:
     """Fills `out` with what `render` shows of `item`, whose frame has planes and even sides; side by side is twice as
     wide."""
@@ -33,7 +39,7 @@ def render_planes(
     if style == "side-by-side":
         for source, target in zip(below, out, strict=True):
             target[:, : source.shape[1]] = source
-        out = Planes(*(target[:, source.shape[1] :] for source, target in zip(below, out, strict=True)))
+        out = YuvPlanes(*(target[:, source.shape[1] :] for source, target in zip(below, out, strict=True)))
     range = item.range or display_range(item.depth)
     codes, known = levels(item.depth, item.kind, range)
     share = alpha if style == "overlay" else 1.0
@@ -50,16 +56,16 @@ def render_planes(
         _stamp(sprite, out)
 
 
-def _enlarged(codes: Plane, known: Mask | None, shape: tuple[int, ...]) -> tuple[Plane, Plane | None]:
+def _enlarged(codes: GrayImage, known: Mask | None, shape: tuple[int, ...]) -> tuple[GrayImage, GrayImage | None]:
     """`codes` at (height, width) `shape`, and 0 where they are unknown."""
     size = shape[1], shape[0]
-    large = cast(Plane, cv2.resize(codes, size, interpolation=cv2.INTER_LINEAR))
+    large = cast(GrayImage, cv2.resize(codes, size, interpolation=cv2.INTER_LINEAR))
     if known is None:
         return large, None
-    return large, cast(Plane, cv2.resize(known.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT))
+    return large, cast(GrayImage, cv2.resize(known.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT))
 
 
-def _stamp(sprite: Sprite, out: Planes) -> None:
+def _stamp(sprite: Sprite, out: YuvPlanes) -> None:
     """Lays `sprite` over `out`. What is kept of the picture counts from black, and so does what is added."""
     for target, colors, black in zip(out, to_planes(sprite.colors), _BLACK, strict=True):
         step = out.y.shape[0] // target.shape[0]
@@ -78,7 +84,7 @@ def to_planes(rgb: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 @cache
-def _tables(colormap: str) -> tuple[Plane, ...]:
+def _tables(colormap: str) -> tuple[GrayImage, ...]:
     """(256,) for each plane."""
     colors = lookup_table(colormap)[:, 0].astype(np.float32)
     return tuple(np.rint(plane).astype(np.uint8) for plane in to_planes(colors))

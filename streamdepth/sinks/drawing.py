@@ -6,7 +6,7 @@ import av
 import cv2
 import numpy as np
 
-from streamdepth.core.types import DepthFrame, Image, Planes, Style
+from streamdepth.core.types import DepthFrame, Image, Style, YuvPlanes
 from streamdepth.render.colors import drawn_size, render
 from streamdepth.render.yuv import render_planes
 
@@ -33,10 +33,10 @@ def draw(
     return frame if format == "yuv420p" else frame.reformat(format=format)
 
 
-def _planes_of(frame: av.VideoFrame) -> Planes:
+def _planes_of(frame: av.VideoFrame) -> YuvPlanes:
     """To be written to."""
     rows = [np.asarray(memoryview(p), np.uint8).reshape(p.height, p.line_size)[:, : p.width] for p in frame.planes]
-    return Planes(*rows)
+    return YuvPlanes(*rows)
 
 
 def to_video_frame(picture: Image, format: str, size: tuple[int, int]) -> av.VideoFrame:

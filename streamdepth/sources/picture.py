@@ -13,7 +13,7 @@ import numpy.typing as npt
 from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from streamdepth.core.types import Image, LazyImage, Plane, Planes
+from streamdepth.core.types import GrayImage, Image, LazyImage, YuvPlanes
 from streamdepth.sources import hdr
 
 Matrix = npt.NDArray[np.int32]
@@ -140,13 +140,13 @@ class DecodedImage(LazyImage):
         green, blue, red = (_plane(small, i) for i in range(3))
         return np.asarray(cv2.merge([red, green, blue]), np.uint8)
 
-    def planes(self) -> Planes | None:
+    def planes(self) -> YuvPlanes | None:
         if self._frame.format.name != "yuv420p" or colors(self._frame) != (Colorspace.ITU709, ColorRange.MPEG):
             return None
-        return Planes(*(_plane(self._frame, i) for i in range(3)))
+        return YuvPlanes(*(_plane(self._frame, i) for i in range(3)))
 
 
-def _plane(frame: av.VideoFrame, index: int) -> Plane:
+def _plane(frame: av.VideoFrame, index: int) -> GrayImage:
     """(h, w) of a planar frame of bytes, without a copy."""
     plane = frame.planes[index]
     rows = np.asarray(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)

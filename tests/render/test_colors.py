@@ -8,7 +8,7 @@ import pytest
 
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.resize import resize_depth, shrink
-from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Image, LazyImage, Planes
+from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Image, LazyImage, YuvPlanes
 from streamdepth.render.colors import (
     STYLES,
     Style,
@@ -193,11 +193,11 @@ def test_odd_sizes(width: int, height: int) -> None:
     assert render(item(width=width, height=height)).shape == (height, width, 3)
 
 
-def as_planes(image: Image) -> Planes:
+def as_planes(image: Image) -> YuvPlanes:
     y, u, v = to_planes(image.astype(np.float32))
     half = image.shape[1] // 2, image.shape[0] // 2
     u, v = (cv2.resize(p, half, interpolation=cv2.INTER_AREA) for p in (u, v))
-    return Planes(*(np.rint(p).astype(np.uint8) for p in (y, u, v)))
+    return YuvPlanes(*(np.rint(p).astype(np.uint8) for p in (y, u, v)))
 
 
 class Decoded(LazyImage):
@@ -212,7 +212,7 @@ class Decoded(LazyImage):
     def shrunk(self, width: int, height: int) -> Image:
         return shrink(self.image, width, height)
 
-    def planes(self) -> Planes:
+    def planes(self) -> YuvPlanes:
         return as_planes(self.image)
 
 
@@ -228,7 +228,7 @@ def test_planes_show_what_rgb_shows(style: Style, kind: DepthKind, has_unknown: 
     picture = np.ascontiguousarray(cv2.GaussianBlur(one.frame.image, (9, 9), 0))
     one = replace(one, frame=replace(one.frame, pixels=Decoded(picture)))
     wanted = as_planes(render(one, style=style, colormap="turbo"))
-    out = Planes(*(np.zeros_like(plane) for plane in wanted))
+    out = YuvPlanes(*(np.zeros_like(plane) for plane in wanted))
     render_planes(one, out, style=style, colormap="turbo", bar=True)
     for found, exact in zip(out, wanted, strict=True):
         apart = np.abs(found.astype(int) - exact)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from streamdepth.apps.batch.hosts import Hosts
 from streamdepth.core.interfaces import Estimator
-from streamdepth.core.types import Estimate, Frame, Image, LazyImage, ModelInfo, Planes
+from streamdepth.core.types import Estimate, Frame, Image, LazyImage, ModelInfo, YuvPlanes
 
 FRAMES_A_CALL = 4
 """Batches that a host gets at a time: sending costs about a millisecond."""
@@ -79,7 +79,7 @@ class _Small(LazyImage):
             raise NotImplementedError(f"{width}x{height} px were not sent")
         return self._small
 
-    def planes(self) -> Planes | None:
+    def planes(self) -> YuvPlanes | None:
         return None
 
 

@@ -86,7 +86,7 @@ def _window() -> str:
 
 
 def _cameras() -> str:
-    from streamdepth.sources.cameras import list_cameras
+    from streamdepth.sources.camera_discovery import list_cameras
 
     found = list_cameras()
     if not found:

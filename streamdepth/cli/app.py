@@ -238,7 +238,7 @@ def probe(
 
 
 def _print_cameras() -> None:
-    from streamdepth.sources.cameras import list_cameras
+    from streamdepth.sources.camera_discovery import list_cameras
 
     table = Table("source", "name", box=None)
     for camera in list_cameras():

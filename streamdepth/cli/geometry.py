@@ -139,12 +139,12 @@ def _write_heights(path: Path, found: Points, cell_m: float, overwrite: bool | N
 def _recorded(depth: Path, scale: float) -> RecordedDepth:
     from streamdepth.estimators.recorded import RecordedDepth
     from streamdepth.sources.images import read_depth_png
-    from streamdepth.utils.numbering import is_numbered, numbered
+    from streamdepth.utils.numbering import has_number_field, insert_number
 
     pattern = str(depth)
-    if not is_numbered(pattern) and not depth.is_file():
+    if not has_number_field(pattern) and not depth.is_file():
         raise ConfigError(f"there is no depth '{depth}'; give a 16-bit PNG, of a video %06d.png")
-    return RecordedDepth(lambda index: read_depth_png(Path(numbered(pattern, index)), scale), pattern)
+    return RecordedDepth(lambda index: read_depth_png(Path(insert_number(pattern, index)), scale), pattern)
 
 
 @o.also(o.MODEL, o.CAMERA, o.METRES)

@@ -115,8 +115,8 @@ def _make_stream(address: str, name: str | None, settings: Settings) -> Stream:
     propagator = FlowPropagator(motion=motion) if settings.refresh else None
     source, sinks = make_source(address, settings), make_sinks(settings, name)
     if settings.pace or settings.push:
-        from streamdepth.sources.paced import PacedSource
+        from streamdepth.sources.realtime import RealtimeSource
 
         has_recorder = not all(sink.may_skip for sink in sinks)
-        source = PacedSource(source, may_drop=settings.pace or not has_recorder)
+        source = RealtimeSource(source, may_drop=settings.pace or not has_recorder)
     return Stream(source, stabilizer, sinks, propagator, redact(address))

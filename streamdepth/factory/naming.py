@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError
-from streamdepth.utils.numbering import first_free
+from streamdepth.utils.numbering import unused_name
 
 _LONGEST = 80
 
@@ -37,7 +37,7 @@ def stems(addresses: Sequence[str]) -> list[str]:
     found: list[str] = []
     for address in addresses:
         stem = re.sub(r"\W+", "_", _called(address)).strip("_")[:_LONGEST] or "stream"
-        found.append(first_free(stem, found))
+        found.append(unused_name(stem, found))
     return found
 
 

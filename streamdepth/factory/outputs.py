@@ -86,7 +86,7 @@ def _model_sink(shape: Shape, settings: Settings, path: Path) -> Sink:
 
 def _placed(path: Path, make: Callable[[Path], Sink], settings: Settings) -> Sink:
     """What `make` makes of `path`, which may be an address elsewhere."""
-    address = storage.address_of(path)
+    address = storage.address_from_path(path)
     if not storage.is_remote(address):
         return make(path)
     if settings.segment:
@@ -99,7 +99,7 @@ def _placed(path: Path, make: Callable[[Path], Sink], settings: Settings) -> Sin
 def _inside(path: Path, name: str | None, suffix: str) -> Path:
     if name is None:
         return path
-    if not storage.is_remote(storage.address_of(path)):
+    if not storage.is_remote(storage.address_from_path(path)):
         make_folder(path)
     return path / f"{name}{suffix}"
 

@@ -12,7 +12,7 @@ from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError
 from streamdepth.geometry.camera import CameraChoice
 from streamdepth.stabilizers import Reference
-from streamdepth.utils.numbering import any_numbered, is_numbered, numbered
+from streamdepth.utils.numbering import has_number_field, has_numbered_file, insert_number
 
 
 def make_camera(settings: Settings) -> CameraChoice:
@@ -72,12 +72,12 @@ def _sparse(settings: Settings) -> Reference:
     from streamdepth.stabilizers.metric import Points, SparseDepth, known_of
 
     pattern, scale = str(settings.sparse), settings.sparse_scale
-    if is_numbered(pattern):
-        if not any_numbered(pattern):
+    if has_number_field(pattern):
+        if not has_numbered_file(pattern):
             raise ConfigError(
                 f"there is no sparse depth '{pattern}'; %06d stands for 000000, 000001 and so on, %04d for 0000"
             )
-        return SparseDepth(lambda index: read_depth_png(Path(numbered(pattern, index)), scale))
+        return SparseDepth(lambda index: read_depth_png(Path(insert_number(pattern, index)), scale))
     depth = read_depth_png(Path(pattern), scale)
     if depth is None:
         raise ConfigError(f"there is no sparse depth '{pattern}'; give a 16-bit PNG, of a video %06d.png")

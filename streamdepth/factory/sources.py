@@ -28,9 +28,9 @@ def with_camera(source: Source, settings: Settings) -> Source:
     camera = make_camera(settings)
     if not camera and not settings.undistort:
         return source
-    from streamdepth.sources.lens import LensSource
+    from streamdepth.sources.calibrated import CalibratedSource
 
-    return LensSource(source, camera, undistort=settings.undistort)
+    return CalibratedSource(source, camera, undistort=settings.undistort)
 
 
 def _make_source(address: str, settings: Settings) -> Source:
@@ -46,7 +46,7 @@ def _make_source(address: str, settings: Settings) -> Source:
         return bag
     is_a_picture = is_picture(address)
     if storage.is_remote(address) and not is_a_picture:
-        from streamdepth.sources.remote import RemoteFileSource
+        from streamdepth.sources.remote_file import RemoteFileSource
 
         return RemoteFileSource(address, max_side_px=settings.max_side)
     if "://" in address and not (is_a_picture and address.lower().startswith("http")):
@@ -61,9 +61,9 @@ def _make_source(address: str, settings: Settings) -> Source:
 
 
 def _bag(address: str, settings: Settings) -> Source | None:
-    from streamdepth.sources.rosbag import RosbagSource, split_address
+    from streamdepth.sources.rosbag import RosbagSource, split_bag_address
 
-    found = None if "://" in address else split_address(address)
+    found = None if "://" in address else split_bag_address(address)
     return RosbagSource(*found, max_side_px=settings.max_side) if found else None
 
 

@@ -15,7 +15,7 @@ from streamdepth.core.types import DepthFrame, DepthKind, Edges, Image, ModelInf
 from streamdepth.geometry.points import ASSUMED_FOV, LOOKING_RATIO, Mesh, PointCloud, mesh, point_cloud
 from streamdepth.render.upsampling import check_edges, with_edges
 from streamdepth.sinks.output import PendingFolder, check_output, complete_file, writing
-from streamdepth.utils.numbering import is_numbered, numbered, numbered_files
+from streamdepth.utils.numbering import find_numbered_files, has_number_field, insert_number
 
 Shape = Literal["points", "mesh"]
 SUFFIXES: dict[Shape, tuple[str, ...]] = {"points": (".ply", ".pcd"), "mesh": (".glb", ".ply", ".obj")}
@@ -96,10 +96,10 @@ class GeometrySink(Sink):
 
     def open(self, info: StreamInfo, model: ModelInfo) -> None:
         check_model(self.pattern, self.shape)
-        if not is_numbered(self.pattern.name):
+        if not has_number_field(self.pattern.name):
             raise SinkOpenError(f"'{self.pattern}' can hold one frame only; number the files, for example %06d.ply")
         check_output(self.pattern, overwrite=self.overwrite)
-        for existing in numbered_files(self.pattern):
+        for existing in find_numbered_files(self.pattern):
             check_output(existing, overwrite=self.overwrite, origin=info.origin)
         self._folder, self._count = PendingFolder(self.pattern.parent, overwrite=self.overwrite), 0
 
@@ -111,7 +111,7 @@ class GeometrySink(Sink):
             return
         try:
             with writing(self.pattern):
-                path = self._folder.temporary / numbered(self.pattern.name, item.frame.index)
+                path = self._folder.temporary / insert_number(self.pattern.name, item.frame.index)
                 _write(path, with_edges(item, self.edges), self.shape)
         except SinkWriteError:
             self.discard()

@@ -16,7 +16,7 @@ from streamdepth.geometry.flying_pixels import without_flying
 from streamdepth.render.upsampling import check_edges, with_edges
 from streamdepth.sinks.output import PendingFolder, check_output, complete_file, writing
 from streamdepth.sinks.temporary import sidecar_of
-from streamdepth.utils.numbering import is_numbered, numbered, numbered_files, unnumbered
+from streamdepth.utils.numbering import find_numbered_files, has_number_field, insert_number, replace_number_field
 
 _LARGEST_M = 65.535
 """The largest depth of a PNG in millimetres."""
@@ -59,15 +59,15 @@ class ImagesSink(Sink):
     @property
     def sidecar(self) -> Path:
         """Where the JSON goes."""
-        if is_numbered(self.pattern.name):
-            return self.pattern.with_name(unnumbered(self.pattern.stem, "frames") + ".json")
+        if has_number_field(self.pattern.name):
+            return self.pattern.with_name(replace_number_field(self.pattern.stem, "frames") + ".json")
         return sidecar_of(self.pattern)
 
     def open(self, info: StreamInfo, model: ModelInfo) -> None:
         check_picture(self.pattern)
         for path in (self.pattern, self.sidecar):
             check_output(path, overwrite=self.overwrite, origin=info.origin)
-        for existing in numbered_files(self.pattern):
+        for existing in find_numbered_files(self.pattern):
             check_output(existing, overwrite=self.overwrite, origin=info.origin)
         in_mm = self.pattern.suffix.lower() == ".png" and model.kind is DepthKind.METRIC
         self._folder = PendingFolder(self.pattern.parent, overwrite=self.overwrite)
@@ -86,7 +86,7 @@ class ImagesSink(Sink):
         if self._folder is None:
             raise SinkWriteError(f"'{self.pattern}' is not open; call open first")
         number = item.frame.index
-        name = numbered(self.pattern.name, number)
+        name = insert_number(self.pattern.name, number)
         if name in self._facts["frames"]:
             self.discard()
             raise SinkWriteError(f"'{name}' can hold one frame only; number the pictures, for example %06d.png")
@@ -116,7 +116,7 @@ class ImagesSink(Sink):
         except SinkWriteError:
             self.discard()
             raise
-        older = {path.name for path in numbered_files(self.pattern)} - self._facts["frames"].keys()
+        older = {path.name for path in find_numbered_files(self.pattern)} - self._facts["frames"].keys()
         if older:
             self.notice(f"{len(older)} older pictures of '{self.pattern}' stay where they are")
         folder, self._folder = self._folder, None

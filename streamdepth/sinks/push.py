@@ -225,7 +225,7 @@ class _Away:
     def failed(self) -> bool:
         """Notes a failed attempt; whether it was the last one."""
         now = time.monotonic()
-        self._next = now + self._backoff.wait_seconds()
+        self._next = now + self._backoff.next_wait_seconds()
         return now >= self._until
 
 

@@ -33,7 +33,7 @@ class RemoteSink(Sink):
             raise SinkOpenError(f"'{redact(self.address)}' exists already; use --overwrite or choose another name")
         self._folder = TemporaryDirectory(prefix="streamdepth-", ignore_cleanup_errors=True)
         try:
-            self._sink = self._make(Path(self._folder.name) / storage.name_of(self.address))
+            self._sink = self._make(Path(self._folder.name) / storage.file_name(self.address))
             self._sink.notices = self.notices
             self._sink.open(info, model)
         except BaseException:
@@ -77,7 +77,7 @@ class RemoteSink(Sink):
             where, _, name = self.address.rpartition("/")
             files = [path for path in folder.iterdir() if not path.name.startswith(".")]
             for file in sorted(files, key=lambda path: (path.name == name, path.name)):
-                storage.store(file, f"{where}/{file.name}", SinkWriteError)
+                storage.upload(file, f"{where}/{file.name}", SinkWriteError)
 
     def discard(self) -> None:
         if self._sink is not None:

@@ -16,7 +16,7 @@ from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.sinks.output import av_path, check_output
 from streamdepth.sinks.temporary import remove_left_behind, sidecar_of
 from streamdepth.sinks.video import VideoSink
-from streamdepth.utils.numbering import is_numbered, next_number, numbered, numbered_files
+from streamdepth.utils.numbering import find_numbered_files, has_number_field, insert_number, next_number
 
 _LONGEST_CLOSING_SECONDS = 600.0
 
@@ -54,7 +54,7 @@ class SegmentedSink(Sink):
     ) -> None:
         super().__init__()
         path = Path(path)
-        self.pattern = path if is_numbered(path.name) else path.with_name(f"{path.stem}_%06d{path.suffix}")
+        self.pattern = path if has_number_field(path.name) else path.with_name(f"{path.stem}_%06d{path.suffix}")
         self.seconds, self.overwrite, self.resume = seconds, overwrite, resume
         self._make = make
         self._number = 0
@@ -80,7 +80,7 @@ class SegmentedSink(Sink):
                 )
             remove_left_behind(self.pattern)
             return next_number(self.pattern)
-        for existing in sorted(numbered_files(self.pattern) + numbered_files(sidecar_of(self.pattern))):
+        for existing in sorted(find_numbered_files(self.pattern) + find_numbered_files(sidecar_of(self.pattern))):
             if not self.overwrite:
                 raise SinkOpenError(
                     f"'{existing}' exists already; use --resume to go on after the last one, --overwrite "
@@ -91,7 +91,7 @@ class SegmentedSink(Sink):
 
     def _begin(self) -> None:
         assert self._stream is not None
-        sink = self._make(self.pattern.with_name(numbered(self.pattern.name, self._number)))
+        sink = self._make(self.pattern.with_name(insert_number(self.pattern.name, self._number)))
         sink.notices = self.notices
         sink.open(*self._stream)
         self._sink, self._part = sink, None
@@ -140,7 +140,7 @@ class SegmentedSink(Sink):
         finally:
             sink.close()
         if next_number(self.pattern) > following:
-            self.notice(f"older segments stay where they are, from '{numbered(self.pattern.name, following)}' on")
+            self.notice(f"older segments stay where they are, from '{insert_number(self.pattern.name, following)}' on")
 
     def discard(self) -> None:
         """Gives up the segment that is being written; the ones before are complete, and stay."""

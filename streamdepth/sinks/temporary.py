@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from streamdepth.core.errors import SinkOpenError
-from streamdepth.utils.numbering import any_number
+from streamdepth.utils.numbering import number_regex
 
 try:
     import fcntl
@@ -96,7 +96,7 @@ def remove_left_behind(pattern: Path) -> None:
         return
     with ExitStack() as locks:
         try:
-            left = [file for file in _hidden(pattern, lambda wanted: any_number(wanted.stem)) if _held(file, locks)]
+            left = [file for file in _hidden(pattern, lambda wanted: number_regex(wanted.stem)) if _held(file, locks)]
             for file in left:
                 file.unlink(missing_ok=True)
         except BlockingIOError:

@@ -13,7 +13,7 @@ import av
 from av.stream import Discard
 
 from streamdepth.sinks.output import av_path
-from streamdepth.utils.containers import main_video
+from streamdepth.utils.containers import main_video_stream
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -37,7 +37,7 @@ class TrackCopier:
         self._output, self._notice = output, notice
         self._input: InputContainer = av.open(av_path(origin), metadata_errors="replace")
         self._targets = {source.index: target for source, target in self._add_tracks()}
-        self._video = main_video(self._input)
+        self._video = main_video_stream(self._input)
         self._earliest_dts: dict[int, int] = {}
         self._packets = self._read()
         self._next: Packet[Stream] | None = next(self._packets, None)
@@ -118,7 +118,7 @@ def end_of_frame(origin: Path, last: Fraction) -> tuple[Fraction | None, bool]:
     end: Fraction | None = None
     later: list[Fraction] = []
     with av.open(av_path(origin), metadata_errors="replace") as container:
-        video = main_video(container)
+        video = main_video_stream(container)
         if video is None or video.time_base is None:
             return None, False
         for stream in container.streams:

@@ -15,7 +15,7 @@ _TICK = Fraction(1, 90000)
 
 
 class BrowserSource(Source):
-    """Frames that a web page sends by `put`; the newest only, those overtaken are counted as `overtaken`.
+    """Frames that a web page sends by `put_image`; the newest only, those overtaken are counted as `overtaken`.
 
     Opens at once, as `size` px until the first picture says otherwise, and `read` waits for a picture for as long as
     none is sent: until `interrupt` or `close`.
@@ -48,7 +48,7 @@ class BrowserSource(Source):
     def _is_waiting(self) -> bool:
         return self._is_open and not self.interrupted.is_set()
 
-    def put(self, image: Image) -> None:
+    def put_image(self, image: Image) -> None:
         """image: (H, W, 3) uint8 RGB, of any size. Ignored while the source is not open. Thread-safe."""
         now = time.monotonic()
         with self._changed:
@@ -61,7 +61,7 @@ class BrowserSource(Source):
             self._index += 1
             self._changed.notify_all()
 
-    def leave(self) -> None:
+    def on_disconnected(self) -> None:
         """The browser has gone; another may come, unless the stream is over."""
         if self._is_waiting and not self.state.is_over:
             self.states.enter(StreamState.RECONNECTING, "the browser has gone; waiting for one")

@@ -9,16 +9,16 @@ from fractions import Fraction
 
 from streamdepth.core.errors import SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
 from streamdepth.core.types import Image, StreamInfo
-from streamdepth.sources.cameras import (
-    Camera,
+from streamdepth.sources.camera_discovery import (
+    CameraDevice,
     CameraRequestError,
-    as_rgb,
-    found,
-    index_of,
-    listed_cameras,
+    bgr_to_rgb,
+    describe_cameras,
     open_capture,
+    read_v4l2_cameras,
+    resolve_camera,
 )
-from streamdepth.sources.decode import Picture
+from streamdepth.sources.decoder import DecodedFrame
 from streamdepth.sources.live import LiveSource
 
 _COMMON_SIZES = ((320, 240), (640, 360), (640, 480), (800, 600), (1280, 720), (1280, 960), (1920, 1080), (3840, 2160))
@@ -29,7 +29,7 @@ _DRIVER_SECONDS = 10.0
 _TICK = Fraction(1, 1_000_000)
 
 
-class CameraSource(LiveSource["OpenCamera"]):
+class CameraSource(LiveSource["CameraCapture"]):
     """A camera by index, by path (`/dev/video2`) or, on Linux, by a part of its name.
 
     `size` (width, height) in px, `fps` and `fourcc` ("MJPG"...) are requests: what the camera grants is read back, and
@@ -54,20 +54,20 @@ class CameraSource(LiveSource["OpenCamera"]):
         self._prepare()
 
     def _prepare(self) -> None:
-        self._known: Camera | None = None
+        self._known: CameraDevice | None = None
         self._was_gone = False
         self._started = time.monotonic()
 
-    def _connect(self) -> OpenCamera:
+    def _connect(self) -> CameraCapture:
         index = self._node()
-        request = Request(self.size, self.fps, self.fourcc)
-        camera = OpenCamera(index, self.name, request, self.notice, self.timeout_seconds, self._started)
-        self._known = self._known or next((c for c in listed_cameras() if c.index == index), None)
+        request = CameraRequest(self.size, self.fps, self.fourcc)
+        camera = CameraCapture(index, self.name, request, self.notice, self.timeout_seconds, self._started)
+        self._known = self._known or next((c for c in read_v4l2_cameras() if c.index == index), None)
         return camera
 
     def _node(self) -> int | str:
-        same = [camera.index for camera in listed_cameras() if self._known and camera.name == self._known.name]
-        return same[0] if len(same) == 1 else index_of(self.device)
+        same = [camera.index for camera in read_v4l2_cameras() if self._known and camera.name == self._known.name]
+        return same[0] if len(same) == 1 else resolve_camera(self.device)
 
     @property
     def _opening_seconds(self) -> float:
@@ -77,11 +77,11 @@ class CameraSource(LiveSource["OpenCamera"]):
     def _silence_seconds(self) -> float:
         return max(self.timeout_seconds, _DRIVER_SECONDS)
 
-    def _describe(self, feed: OpenCamera) -> StreamInfo:
-        return StreamInfo(self.name, *feed.size, fps=feed.fps, is_live=True, time_base=_TICK)
+    def _describe(self, connection: CameraCapture) -> StreamInfo:
+        return StreamInfo(self.name, *connection.size, fps=connection.fps, is_live=True, time_base=_TICK)
 
-    def _fault(self, feed: OpenCamera) -> Exception | None:
-        return feed.failure
+    def _fault(self, connection: CameraCapture) -> Exception | None:
+        return connection.failure
 
     def _explain(self, fault: Exception) -> str:
         return str(fault)
@@ -91,13 +91,13 @@ class CameraSource(LiveSource["OpenCamera"]):
 
     def _is_back(self, after: Exception | None) -> bool:
         """Plugged in again, which only Linux tells. What was there all the time is asked at the usual times only."""
-        is_here = self._known is None or self._known.name in (camera.name for camera in listed_cameras())
+        is_here = self._known is None or self._known.name in (camera.name for camera in read_v4l2_cameras())
         is_back, self._was_gone = is_here and self._was_gone, not is_here
         return is_back
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class CameraRequest:
     """What to ask a camera for; None: whatever it gives."""
 
     size: tuple[int, int] | None = None
@@ -106,7 +106,7 @@ class Request:
     fourcc: str | None = None
 
 
-class OpenCamera:
+class CameraCapture:
     """All is asked of OpenCV on the thread that opened it; the facts can be read on any.
 
     Raises SourceOpenError when it is missing or in use, CameraRequestError when it grants something else, and
@@ -117,7 +117,7 @@ class OpenCamera:
         self,
         index: int | str,
         name: str,
-        request: Request,
+        request: CameraRequest,
         notice: Callable[[str], None],
         timeout_seconds: float,
         started: float,
@@ -138,7 +138,7 @@ class OpenCamera:
 
     def _prepare(self) -> None:
         if not self._capture.isOpened():
-            raise SourceOpenError(f"{self._name} cannot be opened: it is missing or in use; {found()}")
+            raise SourceOpenError(f"{self._name} cannot be opened: it is missing or in use; {describe_cameras()}")
         self._ask()
         self._first: Image | None = self._grab()
         height, width = self._first.shape[:2]
@@ -206,7 +206,7 @@ class OpenCamera:
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         return Fraction(fps).limit_denominator(1001) if 0 < fps <= 1000 else None
 
-    def read(self) -> Picture | None:
+    def read(self) -> DecodedFrame | None:
         """The next picture; None once `failure` tells why there is none."""
         image, self._first = self._first, None
         try:
@@ -218,7 +218,7 @@ class OpenCamera:
             self.failure = SourceLostError(f"{self._name} gives pictures of another size now")
             return None
         now = time.monotonic()
-        return Picture(image, round((now - self._started) / _TICK), _TICK, now)
+        return DecodedFrame(image, round((now - self._started) / _TICK), _TICK, now)
 
     def _grab(self) -> Image:
         import cv2
@@ -228,12 +228,12 @@ class OpenCamera:
             try:
                 ok, picture = self._capture.read()
                 if ok and picture is not None:
-                    return as_rgb(picture)
+                    return bgr_to_rgb(picture)
             except cv2.error as error:
                 reason = getattr(error, "err", None) or error
                 raise SourceLostError(f"{self._name} gave what is no picture ({reason}); try another fourcc") from error
             if not self._capture.isOpened():
-                raise SourceLostError(f"{self._name} is gone; was it unplugged? {found()}")
+                raise SourceLostError(f"{self._name} is gone; was it unplugged? {describe_cameras()}")
             if time.monotonic() >= deadline:
                 raise SourceTimeoutError(
                     f"{self._name} gave no picture for {self._timeout_seconds:g} seconds; unplug it and plug it in "

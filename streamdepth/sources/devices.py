@@ -13,9 +13,9 @@ from av.filter import Graph
 
 from streamdepth.core.errors import SourceOpenError
 from streamdepth.core.types import StreamInfo
-from streamdepth.sources.decode import MAX_SIDE_PX, DecodedSource, Pictures, reason_of, without_secrets
-from streamdepth.sources.picture import FrameConverter
-from streamdepth.sources.track import Track
+from streamdepth.sources.decoder import MAX_SIDE_PX, DecodedSource, FrameDecoder, error_reason, redact_error
+from streamdepth.sources.frame_converter import FrameConverter
+from streamdepth.sources.track_decoder import TrackDecoder
 from streamdepth.utils.redact import redact
 
 _EXAMPLE = "lavfi:testsrc2=size=640x360:rate=30"
@@ -23,7 +23,7 @@ _SCREEN_FPS = "30"
 _GRABBERS = {"linux": "x11grab", "win32": "gdigrab", "darwin": "avfoundation"}
 
 
-class DeviceSource(DecodedSource[Pictures]):
+class DeviceSource(DecodedSource[FrameDecoder]):
     """`lavfi:FILTERS` gives what libavfilter generates, as fast as it is read; `screen:` grabs the screen, live.
 
     `lavfi:testsrc2=size=640x360:rate=30:duration=2` works wherever PyAV does; filters that are chained or joined need
@@ -48,8 +48,8 @@ class DeviceSource(DecodedSource[Pictures]):
             pictures = self._generated(what) if kind == "lavfi" else self._screen(what)
         except (FFmpegError, ValueError) as error:
             raise SourceOpenError(
-                f"{self.name} cannot be opened: {reason_of(error)}; an address that works is {_EXAMPLE}"
-            ) from without_secrets(error)
+                f"{self.name} cannot be opened: {error_reason(error)}; an address that works is {_EXAMPLE}"
+            ) from redact_error(error)
         self._begin(pictures, is_live=kind == "screen")
         return StreamInfo(
             self.name,
@@ -60,13 +60,13 @@ class DeviceSource(DecodedSource[Pictures]):
             time_base=pictures.time_base,
         )
 
-    def _generated(self, filters: str) -> Pictures:
+    def _generated(self, filters: str) -> FrameDecoder:
         if _has_device("lavfi"):
             return self._track(filters, "lavfi", {})
-        painter = FrameConverter(self.notice, self.name)
-        return Pictures(_pulled(filters), self.name, painter, self.notice, max_side_px=self.max_side_px)
+        converter = FrameConverter(self.notice, self.name)
+        return FrameDecoder(_pulled(filters), self.name, converter, self.notice, max_side_px=self.max_side_px)
 
-    def _screen(self, what: str) -> Pictures:
+    def _screen(self, what: str) -> FrameDecoder:
         device = _GRABBERS.get(sys.platform, "")
         if not _has_device(device):
             raise SourceOpenError(
@@ -84,9 +84,9 @@ class DeviceSource(DecodedSource[Pictures]):
         }
         return self._track(what or default[device], device, {"framerate": _SCREEN_FPS})
 
-    def _track(self, file: str, device: str, options: dict[str, str]) -> Track:
+    def _track(self, file: str, device: str, options: dict[str, str]) -> TrackDecoder:
         container = av.open(file, format=device, options=options)
-        return Track(container, self.name, self.notice, max_side_px=self.max_side_px)
+        return TrackDecoder(container, self.name, self.notice, max_side_px=self.max_side_px)
 
 
 def _has_device(name: str) -> bool:

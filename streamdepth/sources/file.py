@@ -11,14 +11,14 @@ from av.error import FFmpegError
 from streamdepth.core.errors import SourceOpenError
 from streamdepth.core.types import StreamInfo
 from streamdepth.geometry.camera import from_tags
-from streamdepth.sources.decode import MAX_SIDE_PX, DecodedSource, reason_of
-from streamdepth.sources.track import Track
+from streamdepth.sources.decoder import MAX_SIDE_PX, DecodedSource, error_reason
+from streamdepth.sources.track_decoder import TrackDecoder
 from streamdepth.utils.redact import redact
 
 _HEAD_BYTES = 65536
 
 
-class FileSource(DecodedSource[Track]):
+class FileSource(DecodedSource[TrackDecoder]):
     """A local video file: every frame, with its exact timestamp, in RGB, upright, with square pixels.
 
     Rotation, reflection, pixel shape, colour matrix and range are applied as tagged; HDR is tone-mapped to SDR. What
@@ -37,9 +37,11 @@ class FileSource(DecodedSource[Track]):
         name = self.name
         _check_readable(self.path)
         try:
-            track = Track(_open_container(self.path), name, self.notice, max_side_px=self.max_side_px)
+            track = TrackDecoder(_open_container(self.path), name, self.notice, max_side_px=self.max_side_px)
         except (FFmpegError, ValueError) as error:
-            raise SourceOpenError(f"{name} cannot be decoded: {reason_of(error)}; try to convert it first") from error
+            raise SourceOpenError(
+                f"{name} cannot be decoded: {error_reason(error)}; try to convert it first"
+            ) from error
         self._begin(track)
         return StreamInfo(
             name,
@@ -94,7 +96,7 @@ def _reason(path: Path, error: FFmpegError | ValueError) -> str:
     if path.is_file() and _is_text(_head(path)):
         return "it holds text, whatever its name says; give a video file"
     return (
-        f"{reason_of(error)}; it is damaged, cut off before its index, or in a format unknown to FFmpeg; "
+        f"{error_reason(error)}; it is damaged, cut off before its index, or in a format unknown to FFmpeg; "
         "try to fetch or record it again"
     )
 

@@ -27,9 +27,9 @@ from streamdepth.core.errors import ConfigError, SourceError, SourceLostError, S
 from streamdepth.core.interfaces import Source
 from streamdepth.core.types import DepthMap, Frame, Image, Intrinsics, StreamInfo
 from streamdepth.geometry.camera import from_exif
-from streamdepth.sources.decode import MAX_SIDE_PX, check_side
-from streamdepth.sources.skipped import Skipped
-from streamdepth.utils.numbering import as_glob
+from streamdepth.sources.decoder import MAX_SIDE_PX, check_picture_size
+from streamdepth.sources.skip_counter import SkipCounter
+from streamdepth.utils.numbering import number_glob
 from streamdepth.utils.redact import redact, redact_text
 
 PICTURE_SUFFIXES = (
@@ -58,7 +58,7 @@ class ImagesSource(Source):
         self._first: tuple[int, Image] | None = None
         self._time_base = Fraction(1)
         self._index = self._total = 0
-        self._skipped = Skipped(self, f"pictures of {self._name}")
+        self._skipped = SkipCounter(self, f"pictures of {self._name}")
         self._camera: Intrinsics | None = None
 
     def open(self) -> StreamInfo:
@@ -151,7 +151,7 @@ def read_picture_and_camera(
     name = "the picture" if isinstance(picture, Pillow.Image) else redact(str(picture))
     with _explained(name):
         opened = picture if isinstance(picture, Pillow.Image) else Pillow.open(_bytes_of(str(picture), name))
-        check_side(name, *opened.size, max_side_px)
+        check_picture_size(name, *opened.size, max_side_px)
         pixels = _rgb(ImageOps.exif_transpose(opened))
         return pixels, from_exif(opened.getexif(), pixels.shape[1], pixels.shape[0])
 
@@ -215,7 +215,7 @@ def _addresses(pattern: str) -> list[str]:
             hint = "; give one of its videos, or all of them to `streamdepth convert`" if _has_videos(path) else ""
             raise SourceOpenError(f"the folder {path} holds no pictures ({', '.join(PICTURE_SUFFIXES)}){hint}")
     else:
-        wanted = as_glob(pattern)
+        wanted = number_glob(pattern)
         found = [p for p in glob.glob(wanted, recursive=True) if Path(p).is_file()]
         if not found:
             hint = "no file matches it" if any(c in wanted for c in "*?[") else "it does not exist"

@@ -15,8 +15,8 @@ from typing import Generic
 from streamdepth.core.errors import SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
 from streamdepth.core.states import StreamState
 from streamdepth.core.types import Frame, StreamInfo
-from streamdepth.sources.decode import TimedSource
-from streamdepth.sources.reader import F, Reader
+from streamdepth.sources.background_reader import BackgroundReader, ConnectionT
+from streamdepth.sources.decoder import TimestampedSource
 from streamdepth.utils.backoff import Backoff
 from streamdepth.utils.redact import redact_text
 
@@ -27,7 +27,7 @@ _MEMORY_SECONDS = 30.0
 _OTHER_RATE = 0.1
 
 
-class LiveSource(TimedSource, Generic[F]):
+class LiveSource(TimestampedSource, Generic[ConnectionT]):
     """A source that may be lost for a while.
 
     - **live**: pictures come. **stalled**: the last one is older than two intervals and a second.
@@ -43,8 +43,8 @@ class LiveSource(TimedSource, Generic[F]):
         super().__init__()
         self.name = name
         self.timeout_seconds, self.reconnect_seconds = timeout_seconds, reconnect_seconds
-        self._reader: Reader[F] | None = None
-        self._feed: F | None = None
+        self._reader: BackgroundReader[ConnectionT] | None = None
+        self._connection: ConnectionT | None = None
         self._info: StreamInfo | None = None
         self._renewed: StreamInfo | None = None
         self._backoff = Backoff()
@@ -56,11 +56,11 @@ class LiveSource(TimedSource, Generic[F]):
         """Begins anew, before the first attempt to connect. Raises ConfigError."""
 
     @abstractmethod
-    def _connect(self) -> F:
+    def _connect(self) -> ConnectionT:
         """Opens it, on the reader's thread, within `_opening_seconds`. Raises SourceError."""
 
     @abstractmethod
-    def _describe(self, feed: F) -> StreamInfo:
+    def _describe(self, connection: ConnectionT) -> StreamInfo:
         """What `feed` gives."""
 
     @abstractmethod
@@ -68,7 +68,7 @@ class LiveSource(TimedSource, Generic[F]):
         """Whether this, met so many times since the stream was lost, will not pass."""
 
     @abstractmethod
-    def _fault(self, feed: F) -> Exception | None:
+    def _fault(self, connection: ConnectionT) -> Exception | None:
         """What ended `feed`; None when it just ended."""
 
     @abstractmethod
@@ -79,10 +79,10 @@ class LiveSource(TimedSource, Generic[F]):
         """A cheap look, made while waiting after that fault: True when the next attempt is worth making now."""
         return False
 
-    def _settle(self, feed: F) -> None:
+    def _settle(self, connection: ConnectionT) -> None:
         """`feed` is done with: counts what it has lost."""
 
-    def _at_end(self, feed: F) -> bool:
+    def _at_end(self, connection: ConnectionT) -> bool:
         """Whether `feed`, which is not live, has ended as it should. Raises SourceLostError for a damaged one."""
         return False
 
@@ -107,7 +107,7 @@ class LiveSource(TimedSource, Generic[F]):
     def wait_until_open(self) -> StreamInfo | None:
         return self._open(self._await_feed)
 
-    def _open(self, begin: Callable[[], F | None]) -> StreamInfo | None:
+    def _open(self, begin: Callable[[], ConnectionT | None]) -> StreamInfo | None:
         with self._lock:
             self._interrupt_reader()
             self._end_reading()
@@ -115,19 +115,19 @@ class LiveSource(TimedSource, Generic[F]):
             self._backoff = Backoff()
             self.states.enter(StreamState.CONNECTING)
             try:
-                feed = begin()
+                connection = begin()
             except SourceError as error:
                 self.states.enter(StreamState.FAILED, redact_text(str(error)))
                 raise
-            return None if feed is None else self._begin(feed)
+            return None if connection is None else self._begin(connection)
 
-    def _begin(self, feed: F) -> StreamInfo:
-        self._info, self._renewed = self._describe(feed), None
+    def _begin(self, connection: ConnectionT) -> StreamInfo:
+        self._info, self._renewed = self._describe(connection), None
         self._start_clock(self._info.time_base, self._info.fps, is_live=self._info.is_live)
         self._note_live(self._info.fps)
         return self._info
 
-    def _await_feed(self) -> F | None:
+    def _await_feed(self) -> ConnectionT | None:
         try:
             return self._begin_reading()
         except SourceError as error:
@@ -139,11 +139,11 @@ class LiveSource(TimedSource, Generic[F]):
         self.states.enter(StreamState.CONNECTING, self._explain(fault))
         return self._try_again(fault, self._never_there)
 
-    def _begin_reading(self) -> F:
-        reader = self._reader = Reader(self._connect)
+    def _begin_reading(self) -> ConnectionT:
+        reader = self._reader = BackgroundReader(self._connect)
         try:
-            feed = None if self.interrupted.is_set() else reader.open(self._opening_seconds + _GRACE_SECONDS)
-            if feed is None:
+            connection = None if self.interrupted.is_set() else reader.open(self._opening_seconds + _GRACE_SECONDS)
+            if connection is None:
                 if self.interrupted.is_set():
                     raise SourceOpenError(f"{self.name} was interrupted while it was being opened")
                 raise SourceTimeoutError(
@@ -153,17 +153,17 @@ class LiveSource(TimedSource, Generic[F]):
         except SourceError:
             self._end_reading()
             raise
-        self._feed = feed
-        return feed
+        self._connection = connection
+        return connection
 
     def _end_reading(self) -> None:
         reader, self._reader = self._reader, None
-        feed, self._feed = self._feed, None
+        connection, self._connection = self._connection, None
         # One that hangs has had its grace, while it was waited for.
         if reader is not None and not reader.leave(_GRACE_SECONDS if reader.is_ending else 0.0):
             self.states.note_abandoned()
-        if feed is not None:
-            self._settle(feed)
+        if connection is not None:
+            self._settle(connection)
 
     def _note_live(self, fps: Fraction | None) -> None:
         self._fresh_at = self._live_since = time.monotonic()
@@ -183,15 +183,17 @@ class LiveSource(TimedSource, Generic[F]):
             return frame
 
     def _next(self) -> Frame | None:
-        while self._reader is not None and self._feed is not None:
+        while self._reader is not None and self._connection is not None:
             if frame := self._await(self._reader):
                 return frame
-            if self.interrupted.is_set() or (self._reader.is_over and not self._is_live and self._at_end(self._feed)):
+            if self.interrupted.is_set() or (
+                self._reader.is_over and not self._is_live and self._at_end(self._connection)
+            ):
                 return None
             self._reconnect()
         return None
 
-    def _await(self, reader: Reader[F]) -> Frame | None:
+    def _await(self, reader: BackgroundReader[ConnectionT]) -> Frame | None:
         """The next frame; None when the feed has ended, or gave nothing for so long that it must hang."""
         began = time.monotonic()
         for limit in (self._stall_seconds, self._silence_seconds + _GRACE_SECONDS):
@@ -224,21 +226,25 @@ class LiveSource(TimedSource, Generic[F]):
     def _reconnect(self) -> None:
         """Opens it again; returns without, when interrupted. Raises SourceLostError."""
         assert self._reader is not None
-        assert self._feed is not None
-        fault = self._fault(self._feed) if self._reader.is_over else SourceTimeoutError("its reader hangs")
+        assert self._connection is not None
+        fault = self._fault(self._connection) if self._reader.is_over else SourceTimeoutError("its reader hangs")
         reason = self._explain(fault) if fault else "the stream ended"
         self._end_reading()
         if not self._is_live or not self.reconnect_seconds:
             raise self._lost(reason, fault)
         self.states.enter(StreamState.RECONNECTING, reason)
-        self._backoff.was_up(time.monotonic() - self._live_since)
-        if feed := self._try_again(fault, self._gone):
-            self._resume(feed)
+        self._backoff.note_connection(time.monotonic() - self._live_since)
+        if connection := self._try_again(fault, self._gone):
+            self._resume(connection)
 
-    def _try_again(self, fault: Exception | None, given_up: Callable[[Exception, str], SourceError]) -> F | None:
+    def _try_again(
+        self, fault: Exception | None, given_up: Callable[[Exception, str], SourceError]
+    ) -> ConnectionT | None:
         """Another feed; None when interrupted. Raises what `given_up` makes of the last fault and all effort."""
         deadline, faults = time.monotonic() + self.reconnect_seconds, Counter[type[Exception]]()
-        while (left := deadline - time.monotonic()) > 0 and not self._pause(self._backoff.wait_seconds(), left, fault):
+        while (left := deadline - time.monotonic()) > 0 and not self._pause(
+            self._backoff.next_wait_seconds(), left, fault
+        ):
             try:
                 return self._begin_reading()
             except SourceError as error:
@@ -259,8 +265,8 @@ class LiveSource(TimedSource, Generic[F]):
                 break
         return self.interrupted.is_set()
 
-    def _resume(self, feed: F) -> None:
-        new, old = self._describe(feed), self._info
+    def _resume(self, connection: ConnectionT) -> None:
+        new, old = self._describe(connection), self._info
         assert old is not None
         if (new.width, new.height) != (old.width, old.height) or _is_other_rate(new.fps, old.fps):
             self._info = self._renewed = replace(new, is_live=old.is_live, time_base=old.time_base)

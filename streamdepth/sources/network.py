@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from streamdepth.core.errors import ConfigError, SourceLostError
 from streamdepth.core.types import StreamInfo
-from streamdepth.sources.connection import Address, Connection, Transport, connect, explain, is_final, is_refused
-from streamdepth.sources.decode import MAX_SIDE_PX
+from streamdepth.sources.decoder import MAX_SIDE_PX
 from streamdepth.sources.live import LiveSource
+from streamdepth.sources.network_connection import (
+    NetworkAddress,
+    NetworkConnection,
+    Transport,
+    connect,
+    explain,
+    is_final,
+    is_refused,
+)
 from streamdepth.utils.redact import redact
 
 
-class NetworkSource(LiveSource[Connection]):
+class NetworkSource(LiveSource[NetworkConnection]):
     """A stream from the network. `open` waits for an answer for `timeout_seconds`, and so does `read` for a picture.
 
     A live stream that stops answering, ends or breaks is opened again, as LiveSource tells: so long `read` may block,
@@ -39,12 +47,12 @@ class NetworkSource(LiveSource[Connection]):
         if self.transport not in ("tcp", "udp"):
             raise ConfigError(f"the transport {self.transport!r} is unknown; use tcp or udp")
 
-    def _connect(self) -> Connection:
+    def _connect(self) -> NetworkConnection:
         return connect(self._address, self.notice, self.max_side_px)
 
     @property
-    def _address(self) -> Address:
-        return Address(self.url, self.transport, self.timeout_seconds)
+    def _address(self) -> NetworkAddress:
+        return NetworkAddress(self.url, self.transport, self.timeout_seconds)
 
     @property
     def _opening_seconds(self) -> float:
@@ -54,26 +62,26 @@ class NetworkSource(LiveSource[Connection]):
     def _silence_seconds(self) -> float:
         return self._address.silence_seconds
 
-    def _describe(self, feed: Connection) -> StreamInfo:
-        if feed.has_sound:
+    def _describe(self, connection: NetworkConnection) -> StreamInfo:
+        if connection.has_sound:
             self.notice(f"the sound of {self.name} is not copied: only files keep theirs; record it to a file first")
-        is_live = self._seems_live(feed) if self.live is None else self.live
+        is_live = self._seems_live(connection) if self.live is None else self.live
         return StreamInfo(
             self.name,
-            feed.width,
-            feed.height,
-            fps=feed.fps,
-            frame_count=None if is_live else feed.frame_count,
+            connection.width,
+            connection.height,
+            fps=connection.fps,
+            frame_count=None if is_live else connection.frame_count,
             is_live=is_live,
-            time_base=feed.time_base,
+            time_base=connection.time_base,
         )
 
-    def _seems_live(self, feed: Connection) -> bool:
-        is_file = feed.has_duration or (self._address.scheme in ("http", "https") and feed.is_sized)
+    def _seems_live(self, connection: NetworkConnection) -> bool:
+        is_file = connection.has_duration or (self._address.scheme in ("http", "https") and connection.is_sized)
         return self._address.is_live or not is_file
 
-    def _fault(self, feed: Connection) -> Exception | None:
-        return feed.failure
+    def _fault(self, connection: NetworkConnection) -> Exception | None:
+        return connection.failure
 
     def _explain(self, fault: Exception) -> str:
         return explain(fault)
@@ -84,15 +92,15 @@ class NetworkSource(LiveSource[Connection]):
     def _is_back(self, after: Exception | None) -> bool:
         return is_refused(after) and self._address.is_listening()
 
-    def _at_end(self, feed: Connection) -> bool:
-        if feed.failure is not None:
+    def _at_end(self, connection: NetworkConnection) -> bool:
+        if connection.failure is not None:
             return False
-        if feed.missing:
-            self.lost["missing"] += feed.missing
-        if feed.damage:
-            raise SourceLostError(feed.damage)
+        if connection.missing:
+            self.lost["missing"] += connection.missing
+        if connection.damage:
+            raise SourceLostError(connection.damage)
         return True
 
-    def _settle(self, feed: Connection) -> None:
-        if feed.undecodable:
-            self.lost["undecodable"] += feed.undecodable
+    def _settle(self, connection: NetworkConnection) -> None:
+        if connection.undecodable:
+            self.lost["undecodable"] += connection.undecodable

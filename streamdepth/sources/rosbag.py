@@ -16,10 +16,10 @@ import numpy as np
 from streamdepth.core.errors import MissingDependencyError, SourceLostError, SourceOpenError, StreamDepthError
 from streamdepth.core.interfaces import Source
 from streamdepth.core.types import Frame, Image, Intrinsics, StreamInfo
-from streamdepth.sources.decode import MAX_SIDE_PX, check_side, sane_fps
-from streamdepth.sources.ros_images import PICTURES, camera_of_message, picture_of
-from streamdepth.sources.skipped import Skipped
-from streamdepth.sources.timeline import Timeline
+from streamdepth.sources.decoder import MAX_SIDE_PX, check_picture_size, plausible_fps
+from streamdepth.sources.ros_messages import IMAGE_MESSAGE_TYPES, decode_image, intrinsics_from_camera_info
+from streamdepth.sources.skip_counter import SkipCounter
+from streamdepth.sources.timestamps import TimestampCorrector
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
@@ -33,7 +33,7 @@ _LOOK_BACK_NS = 10**8
 _REPAIR = "only ROS bags are read; one that was cut off is repaired by 'ros2 bag reindex' or 'mcap recover'"
 
 
-def split_address(address: str) -> tuple[Path, str | None] | None:
+def split_bag_address(address: str) -> tuple[Path, str | None] | None:
     """`bag` or `bag#/topic` -> the bag and the topic; None where it is no bag, that is, neither a folder with
     metadata.yaml nor a file with one of BAG_SUFFIXES."""
     for path, topic in ((address, None), _at_topic(address)):
@@ -64,10 +64,10 @@ class RosbagSource(Source):
         self._reader: AnyReader | None = None
         self._messages: Iterator[tuple[Connection, int, bytes]] = iter(())
         self._first: tuple[int, Image] | None = None
-        self._timeline = Timeline(_NANOSECOND, None)
+        self._timeline = TimestampCorrector(_NANOSECOND, None)
         self._name, self._size = "", (0, 0)
         self._index = self._start_ns = 0
-        self._skipped = Skipped(self, f"messages of '{self.path}'")
+        self._skipped = SkipCounter(self, f"messages of '{self.path}'")
 
     def open(self) -> StreamInfo:
         self._release()
@@ -95,9 +95,9 @@ class RosbagSource(Source):
             )
         stamp, image, frame_id = first
         height, width = image.shape[:2]
-        check_side(self._name, width, height, self.max_side_px)
+        check_picture_size(self._name, width, height, self.max_side_px)
         self._first, self._size, self._start_ns = (stamp, image), (width, height), stamp
-        self._timeline = Timeline(_NANOSECOND, fps)
+        self._timeline = TimestampCorrector(_NANOSECOND, fps)
         return StreamInfo(
             self._name,
             width,
@@ -115,7 +115,7 @@ class RosbagSource(Source):
             return None
         is_rectified = "rect" in topic.removesuffix("/compressed").rpartition("/")[2]
         try:
-            camera = camera_of_message(message, is_rectified=is_rectified)
+            camera = intrinsics_from_camera_info(message, is_rectified=is_rectified)
         except ValueError as error:
             self.notice(f"the camera of {self._name} was left out: {error}")
             return None
@@ -153,7 +153,7 @@ class RosbagSource(Source):
         for connection, logged_ns, data in itertools.islice(self._messages, most):
             try:
                 message: Any = self._reader.deserialize(data, connection.msgtype)
-                image = picture_of(message)
+                image = decode_image(message)
             except Exception as error:  # whatever damaged data makes of a deserializer
                 self._skipped.note(f"a message of {self._name}: {error}")
                 continue
@@ -225,13 +225,13 @@ def _reason(error: Exception) -> str:
 def _chosen(reader: AnyReader, path: Path, topic: str | None) -> list[Connection]:
     """Those of the topic wanted, or of the only one with pictures. Raises SourceOpenError with all topics there are."""
     if topic is not None:
-        wanted = [c for c in reader.connections if c.topic == topic and c.msgtype in PICTURES]
+        wanted = [c for c in reader.connections if c.topic == topic and c.msgtype in IMAGE_MESSAGE_TYPES]
         if not wanted:
             raise SourceOpenError(f"'{path}' has no topic '{topic}' with pictures; {_what_is_there(reader)}")
         return wanted
     by_topic: dict[str, list[Connection]] = {}
     for connection in reader.connections:
-        if connection.msgtype in PICTURES:
+        if connection.msgtype in IMAGE_MESSAGE_TYPES:
             by_topic.setdefault(connection.topic, []).append(connection)
     with_pictures = {name: group for name, group in by_topic.items() if _has_pictures(reader, group)}
     if len(with_pictures) != 1:
@@ -244,7 +244,7 @@ def _chosen(reader: AnyReader, path: Path, topic: str | None) -> list[Connection
 
 def _has_pictures(reader: AnyReader, connections: list[Connection]) -> bool:
     try:
-        picture_of(_first_message(reader, connections))
+        decode_image(_first_message(reader, connections))
     except Exception:  # depth, or whatever damaged data makes of a deserializer
         return False
     return True
@@ -264,7 +264,7 @@ def _fps(reader: AnyReader, connections: list[Connection]) -> Fraction | None:
         passed = _last_ns(reader, connections) - first
     except Exception:  # a bag that is damaged further on; reading it tells
         return None
-    fps = sane_fps(Fraction(intervals * 10**9, passed)) if passed > 0 else None
+    fps = plausible_fps(Fraction(intervals * 10**9, passed)) if passed > 0 else None
     return fps and fps.limit_denominator(1001)
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 
-def main_video(container: InputContainer) -> VideoStream | None:
+def main_video_stream(container: InputContainer) -> VideoStream | None:
     """libav's choice, never a cover picture; None where there is no video."""
     films = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     best = container.streams.best("video")

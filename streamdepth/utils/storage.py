@@ -15,7 +15,7 @@ _READ_BY_LIBAV = ("http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "srt", "udp
 _PACKAGES = {"s3": "s3fs", "s3a": "s3fs"}
 """Packages of the extra `remote`; fsspec itself names those for other addresses."""
 
-ErrorType = Callable[[str], StreamDepthError]
+ErrorFactory = Callable[[str], StreamDepthError]
 
 
 def is_remote(address: str) -> bool:
@@ -30,17 +30,17 @@ def is_remote(address: str) -> bool:
     return protocol[1] in fsspec.available_protocols()
 
 
-def address_of(path: Path) -> str:
+def address_from_path(path: Path) -> str:
     """What `path` was made from: a path keeps one slash of the two in s3://bucket."""
     return re.sub(r"^([a-z][a-z0-9+.-]+:)/(?!/)", r"\1//", path.as_posix())
 
 
-def name_of(address: str) -> str:
+def file_name(address: str) -> str:
     """The file's own name."""
     return PurePosixPath(address).name
 
 
-def identity(address: str, error: ErrorType) -> tuple[int, str] | None:
+def fingerprint(address: str, error: ErrorFactory) -> tuple[int, str] | None:
     """(bytes, a text that changes when the content does): of an object its tag, of a file its time.
 
     None when there is no such file, or none that can be looked at here. Raises `error` where a storage cannot tell.
@@ -65,12 +65,12 @@ def _facts(system: Any, path: str) -> dict[str, Any] | None:
         return None
 
 
-def exists(address: str, error: ErrorType) -> bool:
+def exists(address: str, error: ErrorFactory) -> bool:
     """Whether there is such a file. Raises `error`."""
     return bool(_try(lambda fs, path: fs.exists(path), address, error))
 
 
-def find(pattern: str, error: ErrorType) -> list[str]:
+def find_files(pattern: str, error: ErrorFactory) -> list[str]:
     """The files' addresses that match, `**` through all folders, sorted. Raises `error`."""
     if not is_remote(pattern):
         import glob
@@ -87,12 +87,12 @@ def find(pattern: str, error: ErrorType) -> list[str]:
     return _try(matches, pattern, error)  # type: ignore[no-any-return]
 
 
-def fetch(address: str, target: Path, error: ErrorType) -> None:
+def download(address: str, target: Path, error: ErrorFactory) -> None:
     """Copies it to a local file. Raises `error`."""
     _try(lambda fs, path: fs.get_file(path, str(target)), address, error)
 
 
-def store(source: Path, address: str, error: ErrorType) -> None:
+def upload(source: Path, address: str, error: ErrorFactory) -> None:
     """Puts a local file there, its folders too. Raises `error`."""
     _try(lambda fs, path: _put(fs, source, path), address, error)
 
@@ -102,12 +102,12 @@ def _put(system: Any, source: Path, path: str) -> None:
     system.put_file(str(source), path)
 
 
-def read_bytes(address: str, error: ErrorType) -> bytes | None:
+def read_bytes(address: str, error: ErrorFactory) -> bytes | None:
     """None when there is no such file. Raises `error`."""
     return _try(lambda fs, path: fs.cat_file(path) if fs.exists(path) else None, address, error)  # type: ignore[no-any-return]
 
 
-def write_bytes(address: str, content: bytes, error: ErrorType) -> None:
+def write_bytes(address: str, content: bytes, error: ErrorFactory) -> None:
     """Replaces the file as a whole. Raises `error`."""
 
     def write(system: Any, path: str) -> None:
@@ -117,7 +117,7 @@ def write_bytes(address: str, content: bytes, error: ErrorType) -> None:
     _try(write, address, error)
 
 
-def _open(address: str, error: ErrorType) -> tuple[Any, str]:
+def _open(address: str, error: ErrorFactory) -> tuple[Any, str]:
     protocol = address.partition("://")[0]
     try:
         import fsspec
@@ -131,7 +131,7 @@ def _open(address: str, error: ErrorType) -> tuple[Any, str]:
         raise error(f"{protocol}:// needs a package that is not installed: {missing}") from missing
 
 
-def _try(action: Callable[[Any, str], Any], address: str, error: ErrorType) -> Any:
+def _try(action: Callable[[Any, str], Any], address: str, error: ErrorFactory) -> Any:
     try:
         return action(*_open(address, error))
     except StreamDepthError:

@@ -18,7 +18,7 @@ from PIL import Image
 
 import streamdepth
 from streamdepth.core.version import __version__
-from streamdepth.sources.cameras import Camera
+from streamdepth.sources.camera_discovery import CameraDevice
 from streamdepth.testing import ConstantEstimator, RecordingSink
 
 pytestmark = pytest.mark.usefixtures("quick_model")
@@ -113,8 +113,8 @@ def test_image(cli, tmp_path: Path, suffix: str) -> None:
 
 
 def test_probe_lists_cameras(cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [Camera(0, "HD Pro Webcam"), Camera(2, "Lab Camera")]
-    monkeypatch.setattr("streamdepth.sources.cameras.list_cameras", lambda: found)
+    found = [CameraDevice(0, "HD Pro Webcam"), CameraDevice(2, "Lab Camera")]
+    monkeypatch.setattr("streamdepth.sources.camera_discovery.list_cameras", lambda: found)
     done = cli("probe", "--cameras")
     assert done.code == 0
     assert [line.split() for line in done.out.splitlines()[1:]] == [

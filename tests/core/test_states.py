@@ -50,16 +50,16 @@ def test_what_is_over() -> None:
 @pytest.mark.parametrize("end", ["ended", "failed"])
 def test_a_browser_that_leaves_when_all_is_over_changes_nothing(end: str) -> None:
     source = BrowserSource()
-    source.leave()
+    source.on_disconnected()
     assert source.state == "closed"
     source.open()
     source.states.enter(StreamState.LIVE)
-    source.leave()
+    source.on_disconnected()
     assert source.state == "reconnecting"
     source.states.enter(StreamState(end))
-    source.leave()
+    source.on_disconnected()
     source.close()
-    source.leave()
+    source.on_disconnected()
     assert source.state == end
 
 

@@ -32,9 +32,9 @@ from streamdepth.geometry.camera import (
     read_camera_info,
 )
 from streamdepth.sources.browser import BrowserSource
+from streamdepth.sources.calibrated import CalibratedSource
 from streamdepth.sources.file import FileSource
 from streamdepth.sources.images import ImagesSource
-from streamdepth.sources.lens import LensSource
 from streamdepth.testing import SyntheticSource
 
 CAMERA = Intrinsics(500.0, 510.0, 322.0, 241.0, 640, 480, (-0.3, 0.1, 0.001, -0.002, 0.02))
@@ -192,7 +192,7 @@ def test_undistorting_puts_a_point_where_a_pinhole_would_see_it(camera: Intrinsi
 def test_a_lens_source_gives_every_frame_undistorted_with_its_pinhole(tmp_path: Path) -> None:
     (tmp_path / "camera.yaml").write_text(camera_info_text(CAMERA))
     plain, choice = SyntheticSource(count=2), CameraChoice(tmp_path / "camera.yaml")
-    source = LensSource(SyntheticSource(count=2), choice, undistort=True)
+    source = CalibratedSource(SyntheticSource(count=2), choice, undistort=True)
     info = source.open()
     assert info.intrinsics == CAMERA.resized(64, 48).pinhole
     frame = source.read()
@@ -204,17 +204,17 @@ def test_a_lens_source_gives_every_frame_undistorted_with_its_pinhole(tmp_path: 
 def test_another_size_has_another_camera_and_opening_again_forgets_it(tmp_path: Path) -> None:
     (tmp_path / "camera.yaml").write_text(camera_info_text(CAMERA))
     page = BrowserSource(size=(64, 48))
-    source = LensSource(page, CameraChoice(tmp_path / "camera.yaml"), undistort=True)
+    source = CalibratedSource(page, CameraChoice(tmp_path / "camera.yaml"), undistort=True)
     assert source.open().intrinsics == CAMERA.resized(64, 48).pinhole
     for size, known in (((128, 96), CAMERA.resized(128, 96).pinhole), ((50, 50), None)):
-        page.put(np.full((*size[::-1], 3), 200, np.uint8))
+        page.put_image(np.full((*size[::-1], 3), 200, np.uint8))
         frame, news = source.read(), source.take_changed_info()
         assert frame is not None
         assert news is not None
         assert frame.image.shape == (*size[::-1], 3)
         assert (news.width, news.intrinsics) == (size[0], known)
     assert "camera is unknown" in source.notices[0]
-    page.put(np.full((48, 64, 3), 200, np.uint8))
+    page.put_image(np.full((48, 64, 3), 200, np.uint8))
     source.read()
     source.open()
     assert source.take_changed_info() is None
@@ -222,7 +222,7 @@ def test_another_size_has_another_camera_and_opening_again_forgets_it(tmp_path: 
 
 
 def test_undistorting_nothing_says_so() -> None:
-    source = LensSource(SyntheticSource(count=1), CameraChoice(fov=60), undistort=True)
+    source = CalibratedSource(SyntheticSource(count=1), CameraChoice(fov=60), undistort=True)
     source.open()
     source.close()
     assert "no distortion is known" in source.notices[0]

@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 
 from streamdepth.sinks.output import av_path
-from streamdepth.utils.containers import main_video
+from streamdepth.utils.containers import main_video_stream
 
 
 @dataclass
@@ -80,7 +80,7 @@ def compare_streams(source: str | Path, output: str | Path) -> Comparison:
 
 def read_contents(path: str | Path) -> Contents:
     with av.open(av_path(path), metadata_errors="replace") as container:
-        video = main_video(container)
+        video = main_video_stream(container)
         assert video is not None
         tracks = {s.index: _track(s) for s in container.streams if s.type in ("audio", "subtitle")}
         times: list[Fraction] = []

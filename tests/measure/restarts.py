@@ -12,8 +12,8 @@ from statistics import median
 from helpers import rtsp_server
 
 from streamdepth.core.states import StreamState
-from streamdepth.sources.connection import Connection
 from streamdepth.sources.network import NetworkSource
+from streamdepth.sources.network_connection import NetworkConnection
 
 
 class Watched(NetworkSource):
@@ -21,7 +21,7 @@ class Watched(NetworkSource):
 
     attempts: list[float]
 
-    def _connect(self) -> Connection:
+    def _connect(self) -> NetworkConnection:
         self.attempts.append(time.monotonic())
         return super()._connect()
 

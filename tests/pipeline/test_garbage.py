@@ -21,14 +21,14 @@ from streamdepth import config, factory
 from streamdepth.core.buffer import FrameBuffer, Policy, Worker
 from streamdepth.core.errors import SourceOpenError
 from streamdepth.core.types import DepthFrame, Frame
+from streamdepth.sources.background_reader import BackgroundReader
 from streamdepth.sources.file import FileSource
 from streamdepth.sources.network import NetworkSource
-from streamdepth.sources.reader import Reader
-from streamdepth.sources.track import Track
+from streamdepth.sources.track_decoder import TrackDecoder
 from streamdepth.utils.backoff import Backoff
 
 LIMIT_SECONDS = 60
-CONNECTION = (Reader, Track, InputContainer, VideoCodecContext, av.VideoFrame)
+CONNECTION = (BackgroundReader, TrackDecoder, InputContainer, VideoCodecContext, av.VideoFrame)
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +70,7 @@ def test_a_file_that_cannot_be_decoded(tmp_path: Path) -> None:
 def test_connections_that_were_lost(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if reason := rtsp_server.missing():
         pytest.skip(reason)
-    monkeypatch.setattr(Backoff, "wait_seconds", lambda _: 0.1)
+    monkeypatch.setattr(Backoff, "next_wait_seconds", lambda _: 0.1)
     before = alive(*CONNECTION)
     with rtsp_server.running() as server, fault_proxy.between(server.port) as proxy:
         port = server.port if fault == "killed" else proxy.port

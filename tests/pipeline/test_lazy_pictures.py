@@ -17,8 +17,8 @@ from streamdepth.core.resize import shrink
 from streamdepth.core.types import Frame, LazyImage
 from streamdepth.pipeline.pipeline import Pipeline, Stream
 from streamdepth.sources.file import FileSource
-from streamdepth.sources.paced import PacedSource
-from streamdepth.sources.picture import FrameConverter
+from streamdepth.sources.frame_converter import FrameConverter
+from streamdepth.sources.realtime import RealtimeSource
 from streamdepth.stabilizers import make_stabilizer
 from streamdepth.testing import ConstantEstimator, RecordingSink
 
@@ -87,7 +87,7 @@ def test_a_picture_outlives_its_file(tmp_path: Path) -> None:
 def test_frames_that_come_too_late_are_never_painted(tmp_path: Path, painted: list) -> None:
     path = media.write_video(tmp_path / "a.mp4", count=60, rate=200)
     sink = RecordingSink(may_skip=True)
-    stream = Stream(PacedSource(FileSource(path)), make_stabilizer("off"), [sink])
+    stream = Stream(RealtimeSource(FileSource(path)), make_stabilizer("off"), [sink])
     report = Pipeline([stream], ConstantEstimator(from_brightness=True, delay_seconds=0.03)).run()
     assert report.dropped["waiting_for_model"] > 10
     assert painted.count((64, 48, "rgb24")) <= 60 - report.dropped["waiting_for_model"]

@@ -16,8 +16,8 @@ from streamdepth.core.interfaces import Estimator
 from streamdepth.core.types import DepthFrame, DepthKind, Frame
 from streamdepth.estimators.hot_swap import HotSwapEstimator
 from streamdepth.pipeline.pipeline import Pipeline, Stream
-from streamdepth.sources.gated import GatedSource
-from streamdepth.sources.repeated import RepeatedSource
+from streamdepth.sources.looped import LoopedSource
+from streamdepth.sources.pausable import PausableSource
 from streamdepth.stabilizers import MotionTracker, check_live, make_hot_swap_stabilizer
 from streamdepth.testing import ConstantEstimator, RecordingSink, SyntheticSource
 
@@ -239,10 +239,10 @@ def make_stabilizer_off():
     return make_hot_swap_stabilizer(lambda: "off", lambda: "auto", None, MotionTracker())
 
 
-class TestGatedSource:
+class TestPausableSource:
     def test_frames_that_come_while_paused_are_counted(self) -> None:
         paused = False
-        source = GatedSource(SyntheticSource(count=10), lambda: paused)
+        source = PausableSource(SyntheticSource(count=10), lambda: paused)
         source.open()
         assert source.read().index == 0
         paused = True
@@ -250,7 +250,7 @@ class TestGatedSource:
         assert source.lost == {"paused": 9}
 
     def test_a_paused_endless_stream_can_be_stopped(self) -> None:
-        source = GatedSource(SyntheticSource(count=10**9), lambda: True)
+        source = PausableSource(SyntheticSource(count=10**9), lambda: True)
         source.open()
         reader = threading.Thread(target=source.read)
         reader.start()
@@ -259,9 +259,9 @@ class TestGatedSource:
         assert not reader.is_alive()
 
 
-class TestRepeatedSource:
+class TestLoopedSource:
     def test_times_and_indices_go_on(self) -> None:
-        source = RepeatedSource(SyntheticSource(count=3))
+        source = LoopedSource(SyntheticSource(count=3))
         info = source.open()
         assert info.frame_count is None
         frames = [source.read() for _ in range(10)]
@@ -270,11 +270,11 @@ class TestRepeatedSource:
         np.testing.assert_array_equal(frames[0].image, frames[9].image)
 
     def test_an_empty_one_ends(self) -> None:
-        source = RepeatedSource(SyntheticSource(count=0))
+        source = LoopedSource(SyntheticSource(count=0))
         source.open()
         assert source.read() is None
 
     def test_a_live_one_is_left_alone(self) -> None:
-        source = RepeatedSource(SyntheticSource(count=2, is_live=True))
+        source = LoopedSource(SyntheticSource(count=2, is_live=True))
         source.open()
         assert [source.read() is None for _ in range(3)] == [False, False, True]

@@ -34,7 +34,7 @@ from streamdepth.sinks.temporary import (
     temporary_beside,
 )
 from streamdepth.sinks.video import VideoSink
-from streamdepth.utils.numbering import numbered
+from streamdepth.utils.numbering import insert_number
 
 
 def test_the_temporary_name_keeps_folder_and_extension(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_leftovers_are_removed_and_those_of_names_that_begin_alike_are_not(tmp_p
 @pytest.mark.parametrize("name", ["cam_%06d.mkv", "cam_%3d.mkv"])
 def test_left_segments_are_removed_unless_one_is_being_written(tmp_path: Path, name: str) -> None:
     pattern = tmp_path / name
-    segments = [pattern.with_name(numbered(name, number)) for number in (1, 2)]
+    segments = [pattern.with_name(insert_number(name, number)) for number in (1, 2)]
     files = [PendingFile(path) for path in (*segments, sidecar_of(segments[1]))]
     copy = copy_beside(files[0].temporary)
     copy.touch()

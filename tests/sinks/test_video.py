@@ -19,7 +19,7 @@ from streamdepth.core.types import DepthFrame, DepthKind, Frame, StreamInfo
 from streamdepth.sinks.encoders import CODECS, available_encoders, find_encoder
 from streamdepth.sinks.output import av_path
 from streamdepth.sinks.video import VideoSink
-from streamdepth.utils.containers import main_video
+from streamdepth.utils.containers import main_video_stream
 
 TICK = Fraction(1, 90000)
 VARIABLE = [0, 3000, 6003, 6900, 21000, 24000, 60001, 63000, 66000, 90000, 93000, 120000]
@@ -89,7 +89,7 @@ def convert(source: Path, sink: VideoSink, limit: int | None = None, *, is_live:
     """Every frame of `source` with a made-up depth, as the pipeline would bring it. Returns how many."""
     count = 0
     with av.open(av_path(source)) as container:
-        video = main_video(container)
+        video = main_video_stream(container)
         assert video is not None
         assert video.time_base is not None
         info = StreamInfo(

@@ -19,16 +19,16 @@ from helpers.waiting import wait_until
 
 from streamdepth.core.errors import SourceLostError, SourceOpenError, SourceTimeoutError
 from streamdepth.core.states import StateChange, StreamState
-from streamdepth.sources import camera, cameras
+from streamdepth.sources import camera, camera_discovery
 from streamdepth.sources.camera import CameraSource
-from streamdepth.sources.cameras import Camera, list_cameras
+from streamdepth.sources.camera_discovery import CameraDevice, list_cameras
 
 
 @pytest.fixture(autouse=True)
 def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
-    monkeypatch.setattr(cameras.sys, "platform", "linux")
-    monkeypatch.setattr(cameras, "_DEVICES", tmp_path / "video4linux")
+    monkeypatch.setattr(camera_discovery.sys, "platform", "linux")
+    monkeypatch.setattr(camera_discovery, "_DEVICES", tmp_path / "video4linux")
     for number, index, name in ((0, 0, "HD Pro Webcam"), (1, 1, "HD Pro Webcam"), (2, 0, "Lab Camera")):
         add_device(tmp_path / "video4linux", number, index, name)
     FakeCapture.alive = 0
@@ -108,7 +108,7 @@ def test_a_path_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_missing_cameras_name_those_found() -> None:
-    assert list_cameras() == [Camera(0, "HD Pro Webcam"), Camera(2, "Lab Camera")]
+    assert list_cameras() == [CameraDevice(0, "HD Pro Webcam"), CameraDevice(2, "Lab Camera")]
     with pytest.raises(SourceOpenError, match=r"found: 0 \(HD Pro Webcam\), 2 \(Lab Camera\)"):
         CameraSource(5).open()
     with pytest.raises(SourceOpenError, match="no camera found by the name 'moon'"):
@@ -118,21 +118,21 @@ def test_missing_cameras_name_those_found() -> None:
 
 
 def test_no_camera_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(cameras, "_DEVICES", tmp_path / "none")
+    monkeypatch.setattr(camera_discovery, "_DEVICES", tmp_path / "none")
     with pytest.raises(SourceOpenError, match="no camera was found on this machine"):
         CameraSource(5).open()
 
 
 def test_elsewhere_the_first_indices_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cameras.sys, "platform", "win32")
+    monkeypatch.setattr(camera_discovery.sys, "platform", "win32")
     assert [c.index for c in list_cameras()] == [0]
 
 
 def test_elsewhere_no_camera_is_opened_to_see_whether_one_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cameras.sys, "platform", "win32")
+    monkeypatch.setattr(camera_discovery.sys, "platform", "win32")
     monkeypatch.setattr(random, "uniform", lambda low, high: min(high, 1.0))
     opened, attempts = [], []
-    real = cameras.open_capture
+    real = camera_discovery.open_capture
 
     def looked(index: int | str) -> object:
         opened.append(index)
@@ -142,7 +142,7 @@ def test_elsewhere_no_camera_is_opened_to_see_whether_one_is_back(monkeypatch: p
         attempts.append(index)
         return looked(index)
 
-    monkeypatch.setattr(cameras, "open_capture", looked)
+    monkeypatch.setattr(camera_discovery, "open_capture", looked)
     monkeypatch.setattr(camera, "open_capture", attempted)
     source = CameraSource(0)
     source.open()

@@ -22,16 +22,16 @@ from streamdepth.core.interfaces import Source
 from streamdepth.core.types import Frame, StreamInfo
 from streamdepth.geometry.camera import CameraChoice
 from streamdepth.sources.browser import BrowserSource
+from streamdepth.sources.calibrated import CalibratedSource
 from streamdepth.sources.camera import CameraSource
 from streamdepth.sources.devices import DeviceSource
 from streamdepth.sources.file import FileSource
-from streamdepth.sources.gated import GatedSource
 from streamdepth.sources.images import ImagesSource
-from streamdepth.sources.lens import LensSource
+from streamdepth.sources.looped import LoopedSource
 from streamdepth.sources.network import NetworkSource
-from streamdepth.sources.paced import PacedSource
-from streamdepth.sources.remote import RemoteFileSource
-from streamdepth.sources.repeated import RepeatedSource
+from streamdepth.sources.pausable import PausableSource
+from streamdepth.sources.realtime import RealtimeSource
+from streamdepth.sources.remote_file import RemoteFileSource
 from streamdepth.sources.rosbag import RosbagSource
 from streamdepth.testing import SyntheticSource
 
@@ -72,24 +72,24 @@ def rotated_anamorphic_file(folder: Path, patch: pytest.MonkeyPatch) -> Iterator
 
 @case
 def paced(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
-    yield Case(PacedSource(FileSource(folder / "a.mp4")), lambda: media.write_video(folder / "a.mp4", count=COUNT))
+    yield Case(RealtimeSource(FileSource(folder / "a.mp4")), lambda: media.write_video(folder / "a.mp4", count=COUNT))
 
 
 @case
 def repeated(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
-    source = RepeatedSource(FileSource(folder / "a.mp4"))
+    source = LoopedSource(FileSource(folder / "a.mp4"))
     yield Case(source, lambda: media.write_video(folder / "a.mp4", count=COUNT), is_endless=True)
 
 
 @case
 def gated(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
-    source = GatedSource(FileSource(folder / "a.mp4"), lambda: False)
+    source = PausableSource(FileSource(folder / "a.mp4"), lambda: False)
     yield Case(source, lambda: media.write_video(folder / "a.mp4", count=COUNT))
 
 
 @case
 def lens(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
-    source = LensSource(FileSource(folder / "a.mp4"), CameraChoice(fov=60), undistort=True)
+    source = CalibratedSource(FileSource(folder / "a.mp4"), CameraChoice(fov=60), undistort=True)
     yield Case(source, lambda: media.write_video(folder / "a.mp4", count=COUNT))
 
 

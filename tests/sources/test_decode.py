@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 from streamdepth.core.errors import SourceLostError
 from streamdepth.core.types import StreamInfo
 from streamdepth.sources import hdr
-from streamdepth.sources.decode import DecodedSource, Pictures
-from streamdepth.sources.picture import FrameConverter, upright
-from streamdepth.sources.timeline import Timeline
+from streamdepth.sources.decoder import DecodedSource, FrameDecoder
+from streamdepth.sources.frame_converter import FrameConverter, apply_display_matrix
+from streamdepth.sources.timestamps import TimestampCorrector
 
 MS = Fraction(1, 1000)
 
 
 def placed(stamps: list[int | None]) -> list[int]:
-    timeline = Timeline(MS, Fraction(25))
+    timeline = TimestampCorrector(MS, Fraction(25))
     return [timeline.place(stamp, MS) for stamp in stamps]
 
 
@@ -48,7 +48,7 @@ def test_repairs() -> None:
 
 
 def test_a_new_clock_goes_on_after_the_time_that_passed() -> None:
-    timeline = Timeline(MS, Fraction(25))
+    timeline = TimestampCorrector(MS, Fraction(25))
     timeline.place(5000, MS)
     timeline.resume(2.0)
     assert [timeline.place(stamp, Fraction(1, 90000)) for stamp in (900_000, 903_600)] == [7000, 7040]
@@ -58,27 +58,27 @@ def test_a_new_clock_goes_on_after_the_time_that_passed() -> None:
 @pytest.mark.parametrize(("is_live", "expected"), [(True, [0, 40, 540, 580]), (False, [0, 40, 90_040, 90_080])])
 def test_a_clock_that_jumps_ahead_of_the_wall(is_live: bool, expected: list[int]) -> None:
     """Half a second passed, and the stream's clock says 90; only a live stream cannot have done so."""
-    timeline = Timeline(MS, Fraction(25), is_live=is_live)
+    timeline = TimestampCorrector(MS, Fraction(25), is_live=is_live)
     stamps = zip((0, 40, 90_040, 90_080), (5.0, 5.04, 5.54, 5.58), strict=True)
     assert [timeline.place(stamp, MS, arrived) for stamp, arrived in stamps] == expected
     assert timeline.jumped is is_live
 
 
 def test_a_live_stream_may_pause() -> None:
-    timeline = Timeline(MS, Fraction(25), is_live=True)
+    timeline = TimestampCorrector(MS, Fraction(25), is_live=True)
     assert [timeline.place(stamp, MS, arrived) for stamp, arrived in ((0, 1.0), (60_000, 52.0))] == [0, 60_000]
     assert not timeline.jumped
 
 
 def test_live_pictures_without_timestamps_are_timed_by_their_arrival() -> None:
-    timeline = Timeline(MS, Fraction(25), is_live=True)
+    timeline = TimestampCorrector(MS, Fraction(25), is_live=True)
     assert [timeline.place(None, MS, at) for at in (7.0, 7.1, 7.35, 8.0)] == [0, 100, 350, 1000]
     assert not timeline.repaired
 
 
 def test_timestamps_that_begin_late_go_on_from_those_that_were_missing() -> None:
     """As RTSP's do: the server says only with its first report which time it is."""
-    timeline = Timeline(MS, Fraction(25), is_live=True)
+    timeline = TimestampCorrector(MS, Fraction(25), is_live=True)
     stamps = [(None, 1.0), (None, 1.04), (90_000, 1.08), (90_040, 1.12)]
     assert [timeline.place(stamp, MS, at) for stamp, at in stamps] == [0, 40, 80, 120]
     assert not timeline.jumped
@@ -87,7 +87,7 @@ def test_timestamps_that_begin_late_go_on_from_those_that_were_missing() -> None
 def test_a_clock_that_wraps_goes_on() -> None:
     """33 bits at 90 kHz, as in a transport stream after 26.5 hours."""
     tick, wrap = Fraction(1, 90_000), 2**33
-    timeline = Timeline(tick, Fraction(25), is_live=True)
+    timeline = TimestampCorrector(tick, Fraction(25), is_live=True)
     stamps = [(wrap - 3600, 1.0), (0, 1.04), (3600, 1.08)]
     placed = [timeline.place(stamp, tick, at) for stamp, at in stamps]
     assert [b - a for a, b in pairwise(placed)] == [3600, 3600]
@@ -95,7 +95,7 @@ def test_a_clock_that_wraps_goes_on() -> None:
 
 @pytest.mark.parametrize("speed", [0.0, 0.2, 3.0])
 def test_a_live_clock_of_the_wrong_speed_is_not_believed_for_long(speed: float) -> None:
-    timeline = Timeline(MS, Fraction(10), is_live=True)
+    timeline = TimestampCorrector(MS, Fraction(10), is_live=True)
     times = [(timeline.place(round(i * 100 * speed), MS, i / 10), i / 10) for i in range(1000)]
     assert timeline.is_broken
     assert all(a[0] < b[0] for a, b in pairwise(times))
@@ -105,14 +105,14 @@ def test_a_live_clock_of_the_wrong_speed_is_not_believed_for_long(speed: float) 
 @pytest.mark.parametrize("is_live", [True, False])
 def test_a_clock_of_the_right_speed_is_left_alone(is_live: bool) -> None:
     """Also when pictures come in bursts, as from a playlist, or a file is read faster than it plays."""
-    timeline = Timeline(MS, Fraction(10), is_live=is_live)
+    timeline = TimestampCorrector(MS, Fraction(10), is_live=is_live)
     arrivals = [i // 60 * 6.0 if is_live else i / 1000 for i in range(2000)]
     placed = [timeline.place(i * 100, MS, at) for i, at in enumerate(arrivals)]
     assert placed == [i * 100 for i in range(2000)]
     assert not timeline.is_broken
 
 
-class Ready(Pictures):
+class Ready(FrameDecoder):
     """Pictures that are there already; `undecodable` as given."""
 
     def __init__(self, stamps: list[int], undecodable: int = 0) -> None:
@@ -186,7 +186,7 @@ IMAGE = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
 )
 def test_every_display_matrix(matrix: list[list[int]], expected: np.ndarray) -> None:
     """QuickTime's x' = ax + cy, y' = bx + dy, with y downwards: [[0, 1], [-1, 0]] turns clockwise."""
-    assert np.array_equal(upright(IMAGE, np.array(matrix, np.int32)), expected)
+    assert np.array_equal(apply_display_matrix(IMAGE, np.array(matrix, np.int32)), expected)
 
 
 def test_pq_has_the_values_of_the_standard() -> None:

@@ -19,7 +19,7 @@ from helpers import media
 from streamdepth.core.errors import SourceLostError, SourceOpenError
 from streamdepth.core.types import Frame
 from streamdepth.sources.file import FileSource
-from streamdepth.sources.track import Track
+from streamdepth.sources.track_decoder import TrackDecoder
 
 
 def read_all(source: FileSource) -> list[Frame]:
@@ -410,7 +410,7 @@ def test_undecodable_frames_count_also_when_reading_stops_early(tmp_path: Path) 
     assert source.lost == {"undecodable": 1}
 
 
-def failing(self: Track, after: int) -> Iterator[Any]:
+def failing(self: TrackDecoder, after: int) -> Iterator[Any]:
     packets = self.container.demux(video=0)
     for _ in range(after):
         yield next(packets)
@@ -419,11 +419,11 @@ def failing(self: Track, after: int) -> Iterator[Any]:
 
 def test_an_error_of_pyav_while_reading_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = media.write_video(tmp_path / "a.ts", count=60, options={"bf": "0"})
-    monkeypatch.setattr(Track, "_demux", lambda self: failing(self, 30))
+    monkeypatch.setattr(TrackDecoder, "_demux", lambda self: failing(self, 30))
     count, message = ends_early(FileSource(path))
     assert 20 < count <= 30
     assert "cannot be meant" in message
-    monkeypatch.setattr(Track, "_demux", lambda self: failing(self, 0))
+    monkeypatch.setattr(TrackDecoder, "_demux", lambda self: failing(self, 0))
     with pytest.raises(SourceOpenError, match="cannot be meant"):
         FileSource(path).open()
 

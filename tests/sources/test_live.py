@@ -18,10 +18,10 @@ from streamdepth.core.interfaces import Source
 from streamdepth.core.types import StreamInfo
 from streamdepth.pipeline.pipeline import Pipeline, Stream
 from streamdepth.sources import live
-from streamdepth.sources.decode import Picture
-from streamdepth.sources.gated import GatedSource
+from streamdepth.sources.decoder import DecodedFrame
 from streamdepth.sources.live import LiveSource
-from streamdepth.sources.paced import PacedSource
+from streamdepth.sources.pausable import PausableSource
+from streamdepth.sources.realtime import RealtimeSource
 from streamdepth.stabilizers import make_stabilizer
 from streamdepth.testing import ConstantEstimator, RecordingSink
 from streamdepth.utils.backoff import Backoff
@@ -44,14 +44,14 @@ class Feed:
         self.left, self.then, self.size, self.fps, self.failure = count, then, size, fps, failure
         self.closed = threading.Event()
 
-    def read(self) -> Picture | None:
+    def read(self) -> DecodedFrame | None:
         if not self.left:
             self.then()
         if not self.left:
             return None
         self.left -= 1
         width, height = self.size
-        return Picture(np.zeros((height, width, 3), np.uint8), None, MS, time.monotonic())
+        return DecodedFrame(np.zeros((height, width, 3), np.uint8), None, MS, time.monotonic())
 
     def close(self) -> None:
         self.closed.set()
@@ -246,7 +246,7 @@ def pipeline_of(*sources: Source, waits: bool = False) -> Pipeline:
 
 
 @pytest.mark.parametrize(
-    "wrap", [lambda source: source, lambda source: GatedSource(PacedSource(source), lambda: False)]
+    "wrap", [lambda source: source, lambda source: PausableSource(RealtimeSource(source), lambda: False)]
 )
 def test_stopping_before_the_run_ends_it_though_no_camera_is_there(wrap: Callable[[Source], Source]) -> None:
     """As Ctrl-C does while a model loads."""
@@ -310,7 +310,7 @@ def test_an_error_that_comes_as_a_stall_is_noticed_is_raised(released: threading
     pictures = source._reader._pictures
     take = pictures.take
 
-    def taken_just_before(**how: float) -> list[Picture]:
+    def taken_just_before(**how: float) -> list[DecodedFrame]:
         items = take(**how)
         pictures.close(SourceLostError("the picture cannot be painted"))
         released.set()
@@ -404,13 +404,13 @@ def test_waits_double_with_full_jitter_up_to_half_a_minute(monkeypatch: pytest.M
     monkeypatch.setattr(random, "uniform", lambda low, high: asked.append((low, high)) or low)
     backoff = Backoff()
     for _ in range(8):
-        backoff.wait_seconds()
+        backoff.next_wait_seconds()
     assert asked == [(0, 0.5), (0, 1), (0, 2), (0, 4), (0, 8), (0, 16), (0, 30), (0, 30)]
     for seconds in (0.9, 9.9, 10.0):
-        backoff.was_up(seconds)
+        backoff.note_connection(seconds)
         asked.clear()
-        backoff.wait_seconds()
-        backoff.wait_seconds()
+        backoff.next_wait_seconds()
+        backoff.next_wait_seconds()
         assert [longest for _, longest in asked] == {0.9: [30, 30], 9.9: [0.5, 30], 10.0: [0.5, 1]}[seconds]
 
 

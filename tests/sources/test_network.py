@@ -16,9 +16,9 @@ from helpers import http_server, media, rtsp_server
 
 from streamdepth.core.errors import ConfigError, SourceLostError, SourceOpenError, SourceTimeoutError
 from streamdepth.core.types import Frame
+from streamdepth.sources.frame_converter import FrameConverter
+from streamdepth.sources.looped import LoopedSource
 from streamdepth.sources.network import NetworkSource
-from streamdepth.sources.picture import FrameConverter
-from streamdepth.sources.repeated import RepeatedSource
 
 
 def take(source: NetworkSource, count: int) -> list[Frame]:
@@ -60,7 +60,7 @@ def test_an_unknown_transport_is_refused_however_it_is_opened(way: str) -> None:
 
 
 def test_a_file_that_is_repeated_never_ended(web: str) -> None:
-    source = RepeatedSource(NetworkSource(f"{web}/a.mp4"))
+    source = LoopedSource(NetworkSource(f"{web}/a.mp4"))
     source.open()
     assert [source.read() is None for _ in range(50)] == [False] * 50
     assert "ended" not in [change.state for change in source.states.changes]

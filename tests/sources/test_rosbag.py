@@ -16,7 +16,7 @@ from streamdepth.config import Settings
 from streamdepth.core.errors import MissingDependencyError, SourceLostError, SourceOpenError
 from streamdepth.core.types import Frame, Intrinsics, StreamInfo
 from streamdepth.sinks.robots.mcap import McapSink
-from streamdepth.sources.ros_images import picture_of
+from streamdepth.sources.ros_messages import picture_of
 from streamdepth.sources.rosbag import RosbagSource
 
 RAW, INFO = "/cam/image_raw", "/cam/camera_info"

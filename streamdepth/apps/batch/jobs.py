@@ -17,7 +17,7 @@ from streamdepth import factory
 from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError, SourceOpenError
 from streamdepth.utils import storage
-from streamdepth.utils.numbering import first_free, numbered_files
+from streamdepth.utils.numbering import find_numbered_files, unused_name
 from streamdepth.utils.redact import redact
 
 VIDEO_SUFFIXES = (
@@ -57,13 +57,13 @@ class Job:
     def outputs(self) -> dict[str, str]:
         """Setting -> address of what is there when it is done; of NUMBERED ones the files' pattern."""
         paths = {setting: getattr(self.settings, setting) for setting in _OUTPUTS}
-        return {setting: storage.address_of(path) for setting, path in paths.items() if path is not None}
+        return {setting: storage.address_from_path(path) for setting, path in paths.items() if path is not None}
 
     @property
     def numbered(self) -> list[Path]:
         """The files that are there of all NUMBERED outputs."""
         patterns = (Path(address) for setting, address in self.outputs.items() if setting in NUMBERED)
-        return [file for pattern in patterns if pattern.parent.is_dir() for file in numbered_files(pattern)]
+        return [file for pattern in patterns if pattern.parent.is_dir() for file in find_numbered_files(pattern)]
 
 
 def is_fleet(settings: Settings) -> bool:
@@ -81,7 +81,7 @@ def is_pattern(address: str) -> bool:
         return False
     if not storage.is_remote(address) and (os.path.exists(address) or factory.is_picture(address)):
         return False
-    return bool(_ending(address)) or any(_is_video(found) for found in storage.find(address, SourceOpenError))
+    return bool(_ending(address)) or any(_is_video(found) for found in storage.find_files(address, SourceOpenError))
 
 
 def find(settings: Settings) -> list[Job]:
@@ -124,7 +124,7 @@ def fingerprint(settings: Settings) -> str:
     values = settings.model_dump(mode="json", exclude=_NOT_THE_RESULTS)
     for name in _FILES:
         if (value := getattr(settings, name)) is not None and Path(value).exists():
-            values[f"{name}'s file"] = storage.identity(str(value), ConfigError)
+            values[f"{name}'s file"] = storage.fingerprint(str(value), ConfigError)
     return hashlib.blake2b(json.dumps(values, sort_keys=True).encode(), digest_size=10).hexdigest()
 
 
@@ -146,7 +146,7 @@ def _is_there(address: str) -> bool:
 def _name_of_missing(source: str, taken: Collection[str]) -> str:
     """It will have no outputs, and needs no folder: only its failure is told under this name."""
     name = _whole(source).strip("/").replace("/", "_")
-    return first_free(name, taken)
+    return unused_name(name, taken)
 
 
 def _in_folder(address: str) -> str:
@@ -162,7 +162,7 @@ def _matches(address: str) -> list[str]:
     """Raises SourceOpenError for a pattern that nothing matches. A name that is not there fails in its turn, alone."""
     if not is_pattern(address):
         return [address]
-    found = storage.find(address, SourceOpenError)
+    found = storage.find_files(address, SourceOpenError)
     found = found if _ending(address) else [path for path in found if _is_video(path)]
     if not found:
         raise SourceOpenError(
@@ -185,7 +185,7 @@ def _ending(pattern: str) -> str:
 def _is_inside(address: str, folder: Path) -> bool:
     if folder == Path():
         return False
-    whole = _whole(storage.address_of(folder))
+    whole = _whole(storage.address_from_path(folder))
     return _whole(address).startswith(whole.rstrip("/") + "/")
 
 

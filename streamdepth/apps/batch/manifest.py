@@ -18,7 +18,7 @@ from streamdepth.apps.batch.jobs import NUMBERED, Job, chosen, fingerprint
 from streamdepth.core.errors import ConfigError, SinkOpenError, SinkWriteError, SourceOpenError
 from streamdepth.sinks.output import complete_file, writing
 from streamdepth.utils import storage
-from streamdepth.utils.numbering import numbered_files
+from streamdepth.utils.numbering import find_numbered_files
 from streamdepth.utils.redact import redact
 
 FILE_NAME = "streamdepth.jsonl"
@@ -59,7 +59,7 @@ class Row:
         """Of a job that begins."""
         s = job.settings
         try:
-            found = storage.identity(job.source, SourceOpenError)
+            found = storage.fingerprint(job.source, SourceOpenError)
         except SourceOpenError:
             found = None  # it fails when it is opened
         given = redact(job.source), found or (0, "")
@@ -75,7 +75,7 @@ class Manifest:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.address = storage.address_of(folder / FILE_NAME)
+        self.address = storage.address_from_path(folder / FILE_NAME)
         self.rows: dict[str, Row] = {}
         self._is_remote = storage.is_remote(self.address)
         self._lock = None if self._is_remote else FileLock(folder / ".streamdepth.lock")
@@ -169,10 +169,10 @@ def now(setting: str, address: str) -> tuple[int, str] | None:
     Raises SinkOpenError where a storage cannot tell.
     """
     if setting not in NUMBERED:
-        return storage.identity(address, SinkOpenError)
+        return storage.fingerprint(address, SinkOpenError)
     pattern = Path(address)
-    files = sorted(numbered_files(pattern)) if pattern.parent.is_dir() else ()
-    found = {file.name: identity for file in files if (identity := storage.identity(str(file), SinkOpenError))}
+    files = sorted(find_numbered_files(pattern)) if pattern.parent.is_dir() else ()
+    found = {file.name: identity for file in files if (identity := storage.fingerprint(str(file), SinkOpenError))}
     mark = hashlib.blake2b(json.dumps(found).encode(), digest_size=10).hexdigest()
     return (sum(size for size, _ in found.values()), mark) if found else None
 

@@ -195,5 +195,5 @@ def _remove(files: Sequence[Path]) -> None:
 
 
 def _make_folder(path: Path) -> None:
-    if not storage.is_remote(storage.address_of(path)):
+    if not storage.is_remote(storage.address_from_path(path)):
         factory.make_folder(path)

@@ -22,7 +22,7 @@ from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.render.colors import render
 from streamdepth.sinks.images import write_depth_picture
 from streamdepth.sinks.output import complete_file
-from streamdepth.utils.numbering import first_free
+from streamdepth.utils.numbering import unused_name
 
 _BEGIN = r"[\w-]+_\d{8}-\d{6}(?:-\d+)?"
 _NAME = re.compile(rf"{_BEGIN}(?:_depth|_view)?(?:_\d{{6}})?\.(?:mp4|mkv|mkv\.json|png|jpg)")
@@ -52,7 +52,7 @@ class Folder:
         # what is being written has such a name behind a dot
         taken = {found[0] for path in there if (found := re.match(_BEGIN, path.name.lstrip(".")))}
         with self._lock:
-            fresh = first_free(name, taken.union(self._given), "-")
+            fresh = unused_name(name, taken.union(self._given), "-")
             self._given.append(fresh)
         return self.path / fresh
 

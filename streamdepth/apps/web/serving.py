@@ -29,9 +29,9 @@ from streamdepth.factory.sources import DEVICES, with_camera
 from streamdepth.pipeline.stream import Stream
 from streamdepth.render.colors import STYLES, check_look
 from streamdepth.sources.browser import BrowserSource
-from streamdepth.sources.gated import GatedSource
-from streamdepth.sources.paced import PacedSource
-from streamdepth.sources.repeated import RepeatedSource
+from streamdepth.sources.looped import LoopedSource
+from streamdepth.sources.pausable import PausableSource
+from streamdepth.sources.realtime import RealtimeSource
 from streamdepth.stabilizers import PRESETS, FlowPropagator, MotionTracker, check_live, make_hot_swap_stabilizer
 from streamdepth.utils.redact import redact, redact_text
 
@@ -121,7 +121,7 @@ def _stream(
     )
     source = with_camera(browser, settings) if browser else _played(address or "", settings)
     stream = Stream(
-        GatedSource(source, lambda: control.value.paused),
+        PausableSource(source, lambda: control.value.paused),
         stabilizer,
         [*outputs, recorder, live],
         FlowPropagator(motion=motion) if settings.refresh else None,
@@ -138,7 +138,7 @@ def _browser(settings: Settings) -> BrowserSource:
 
 
 def _played(address: str, settings: Settings) -> Source:
-    return PacedSource(RepeatedSource(factory.make_source(address, settings)))
+    return RealtimeSource(LoopedSource(factory.make_source(address, settings)))
 
 
 def _recording(settings: Settings, base: Path, look: Look) -> list[Sink]:

@@ -125,7 +125,7 @@ async def camera(websocket: WebSocket, name: str) -> None:
     try:
         while True:
             image = await asyncio.to_thread(_decoded, await _picture(websocket))
-            stream.browser.put(image)
+            stream.browser.put_image(image)
             await websocket.send_text("ready")
     except _WrongMessageError:
         await _close(websocket, WRONG, f"not a picture of at most {LARGEST_SIDE_PX} px a side")
@@ -133,7 +133,7 @@ async def camera(websocket: WebSocket, name: str) -> None:
         return
     finally:
         state.cameras.discard(name)
-        stream.browser.leave()
+        stream.browser.on_disconnected()
 
 
 async def _picture(websocket: WebSocket) -> bytes:

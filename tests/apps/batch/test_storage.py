@@ -81,7 +81,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 )
 def test_what_is_elsewhere(address: str, expected: bool) -> None:
     assert storage.is_remote(address) == expected
-    assert storage.address_of(Path(address)) == address
+    assert storage.address_from_path(Path(address)) == address
 
 
 @pytest.mark.usefixtures("quick_model")

@@ -9,7 +9,7 @@ from streamdepth.core.types import Frame
 from streamdepth.sources.wrapped import WrappedSource
 
 
-class GatedSource(WrappedSource):
+class PausableSource(WrappedSource):
     """Another source's frames, those left out and counted as `paused` that come while `is_paused`.
 
     The stream goes on beneath: a camera that nobody reads would fall behind, and later show the past.

@@ -7,7 +7,7 @@ from streamdepth.core.interfaces import Source
 _MOST_TOLD = 3
 
 
-class Skipped:
+class SkipCounter:
     """Counts what `source` skips, and announces the first few with their reasons. `what` they are, in the plural."""
 
     def __init__(self, source: Source, what: str) -> None:

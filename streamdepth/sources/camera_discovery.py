@@ -21,7 +21,7 @@ class CameraRequestError(SourceOpenError):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Camera:
+class CameraDevice:
     """A camera that this machine has."""
 
     index: int
@@ -31,15 +31,15 @@ class Camera:
         return f"{self.index} ({self.name})"
 
 
-def list_cameras() -> list[Camera]:
+def list_cameras() -> list[CameraDevice]:
     """The cameras of this machine. Linux knows them all; elsewhere the first few indices are tried."""
     if sys.platform == "linux":
-        return listed_cameras()
+        return read_v4l2_cameras()
     found = []
     for index in range(_MOST_INDICES):
         capture = open_capture(index)
         if capture.isOpened():
-            found.append(Camera(index, f"camera {index}"))
+            found.append(CameraDevice(index, f"camera {index}"))
         capture.release()
     return found
 
@@ -56,7 +56,7 @@ def open_capture(index: int | str) -> Any:
         logs.setLogLevel(before)
 
 
-def listed_cameras() -> list[Camera]:
+def read_v4l2_cameras() -> list[CameraDevice]:
     """Those that can be told without opening any: Linux's own list; none elsewhere."""
     cameras = []
     for entry in _DEVICES.glob("video*") if sys.platform == "linux" else ():
@@ -65,7 +65,7 @@ def listed_cameras() -> list[Camera]:
         node = entry / "index"
         try:
             if number.isdecimal() and (not node.exists() or node.read_text().strip() == "0"):
-                cameras.append(Camera(int(number), (entry / "name").read_text(errors="replace").strip()))
+                cameras.append(CameraDevice(int(number), (entry / "name").read_text(errors="replace").strip()))
         except OSError:  # unplugged since it was listed
             continue
     return sorted(cameras)
@@ -78,7 +78,7 @@ def _backend() -> int:
     return backends.get(sys.platform, cv2.CAP_ANY)
 
 
-def index_of(device: int | str) -> int | str:
+def resolve_camera(device: int | str) -> int | str:
     """What OpenCV calls a camera given by number, path or a part of its name.
 
     Raises SourceOpenError, and CameraRequestError for a name that fits several.
@@ -89,19 +89,19 @@ def index_of(device: int | str) -> int | str:
         return device
     matches = [camera.index for camera in list_cameras() if device.lower() in camera.name.lower()]
     if not matches:
-        raise SourceOpenError(f"no camera found by the name {device!r}; {found()}")
+        raise SourceOpenError(f"no camera found by the name {device!r}; {describe_cameras()}")
     if len(matches) > 1:
-        raise CameraRequestError(f"{len(matches)} cameras found by the name {device!r}; {found()}")
+        raise CameraRequestError(f"{len(matches)} cameras found by the name {device!r}; {describe_cameras()}")
     return matches[0]
 
 
-def found() -> str:
+def describe_cameras() -> str:
     """Words about what cameras there are."""
     cameras = ", ".join(str(camera) for camera in list_cameras())
     return f"cameras found: {cameras}" if cameras else "no camera was found on this machine"
 
 
-def as_rgb(picture: Any) -> Image:
+def bgr_to_rgb(picture: Any) -> Image:
     """(H, W, 3) uint8 RGB of what OpenCV gives."""
     import cv2
 

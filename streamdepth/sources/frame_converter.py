@@ -61,7 +61,7 @@ class FrameConverter:
         width, height = max(1, round(frame.width * self._aspect)), frame.height
         return (height, width) if _is_sideways(display_matrix(frame)) else (width, height)
 
-    def paint(self, frame: av.VideoFrame) -> Image | LazyImage:
+    def convert(self, frame: av.VideoFrame) -> Image | LazyImage:
         """(H, W, 3) uint8 RGB, C-contiguous; plain pictures wait until somebody looks at them."""
         if self._coded is None:
             self._begin(frame)
@@ -75,7 +75,7 @@ class FrameConverter:
         if is_as_shown and frame.format.name in _PLAIN and frame.color_trc not in hdr.CURVES:
             return DecodedImage(frame, self)
         width, height = reversed(self._size) if _is_sideways(matrix) else self._size
-        return upright(self._rgb(frame, width, height), matrix)
+        return apply_display_matrix(self._rgb(frame, width, height), matrix)
 
     def _begin(self, frame: av.VideoFrame) -> None:
         self._coded, self._size = (frame.width, frame.height), self.size_of(frame)
@@ -120,14 +120,14 @@ class FrameConverter:
 class DecodedImage(LazyImage):
     """A frame of libav in the size, orientation and pixel shape in which it is shown."""
 
-    def __init__(self, frame: av.VideoFrame, painter: FrameConverter) -> None:
+    def __init__(self, frame: av.VideoFrame, converter: FrameConverter) -> None:
         self.size = (frame.width, frame.height)
-        self._frame, self._painter = frame, painter
+        self._frame, self._converter = frame, converter
         self._rgb: Image | None = None
 
     def rgb(self) -> Image:
         if self._rgb is None:
-            image = _pixels(self._painter.reformat(self._frame, *self.size, "rgb24"))
+            image = _pixels(self._converter.reformat(self._frame, *self.size, "rgb24"))
             image.setflags(write=False)
             self._rgb = image
         return self._rgb
@@ -136,7 +136,7 @@ class DecodedImage(LazyImage):
         import cv2
 
         # In planes, which swscale averages twice as fast as packed pixels.
-        small = self._painter.reformat(self._frame, width, height, "gbrp", Interpolation.AREA)
+        small = self._converter.reformat(self._frame, width, height, "gbrp", Interpolation.AREA)
         green, blue, red = (_plane(small, i) for i in range(3))
         return np.asarray(cv2.merge([red, green, blue]), np.uint8)
 
@@ -177,7 +177,7 @@ def display_matrix(frame: av.VideoFrame) -> Matrix | None:
     return None if data is None else np.frombuffer(cast(bytes, data), np.int32).reshape(3, 3)[:2, :2]
 
 
-def upright(image: Image, matrix: Matrix | None) -> Image:
+def apply_display_matrix(image: Image, matrix: Matrix | None) -> Image:
     """The image turned and mirrored as `matrix` says; other angles count as the nearest quarter turn."""
     if matrix is None:
         return image

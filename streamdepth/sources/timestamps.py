@@ -10,7 +10,7 @@ _WATCH_SECONDS, _PAUSE_SECONDS = 30, 2
 _SLOWEST, _FASTEST = 0.67, 1.5
 
 
-class Timeline:
+class TimestampCorrector:
     """Makes timestamps strictly increasing, in one time base, and leaves healthy ones exactly as they are.
 
     A live stream cannot be ahead of the clock on the wall: when its timestamps jump ahead, its clock was set anew. A

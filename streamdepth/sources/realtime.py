@@ -10,7 +10,7 @@ from streamdepth.core.types import Frame, StreamInfo
 from streamdepth.sources.wrapped import WrappedSource
 
 
-class PacedSource(WrappedSource):
+class RealtimeSource(WrappedSource):
     """Gives another source's frames no sooner than their timestamps say, as a camera would.
 
     The stream counts as live: frames that are not taken in time are dropped and counted; unless `may_drop` is False:

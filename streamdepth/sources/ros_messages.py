@@ -11,7 +11,7 @@ import numpy.typing as npt
 from streamdepth.core.types import Image, Intrinsics
 from streamdepth.geometry.camera import camera_from_facts
 
-PICTURES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
+IMAGE_MESSAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 _DEPTH = ("16UC1", "32FC1", "64FC1")
 
 
@@ -52,7 +52,7 @@ _LAYOUTS = {
 }
 
 
-def picture_of(message: Any) -> Image:
+def decode_image(message: Any) -> Image:
     """(H, W, 3) uint8 RGB of an Image or CompressedImage. Raises ValueError where it holds none, for example depth."""
     return _decoded(message) if hasattr(message, "format") else _raw(message)
 
@@ -96,7 +96,7 @@ def _pixels(message: Any, layout: _Layout) -> npt.NDArray[Any]:
     return values.reshape(rows, message.width, layout.channels) if layout.channels > 1 else values
 
 
-def camera_of_message(message: Any, *, is_rectified: bool) -> Intrinsics | None:
+def intrinsics_from_camera_info(message: Any, *, is_rectified: bool) -> Intrinsics | None:
     """Of a CameraInfo, for its pictures as they come: of a part of the sensor, or binned. None: not calibrated.
 
     is_rectified: the pictures' lens was undone, so that the projection matrix holds. Raises ValueError.

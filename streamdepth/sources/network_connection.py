@@ -16,8 +16,8 @@ from av import error as av_error
 from av.error import FFmpegError
 
 from streamdepth.core.errors import SourceError, SourceOpenError, SourceTimeoutError
-from streamdepth.sources.decode import Picture, reason_of, without_secrets
-from streamdepth.sources.track import Track
+from streamdepth.sources.decoder import DecodedFrame, error_reason, redact_error
+from streamdepth.sources.track_decoder import TrackDecoder
 from streamdepth.utils.redact import redact
 
 Transport = Literal["tcp", "udp"]
@@ -35,7 +35,7 @@ _MOST_NOT_FOUND = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class NetworkAddress:
     """A network address and how long it may stay silent."""
 
     url: str
@@ -93,10 +93,10 @@ class Address:
         return True
 
 
-class Connection:
+class NetworkConnection:
     """An open address. All is asked of libav on the thread that opened it; the facts can be read on any."""
 
-    def __init__(self, track: Track) -> None:
+    def __init__(self, track: TrackDecoder) -> None:
         self._track = track
         self.width, self.height, self.fps = track.width, track.height, track.fps
         self.time_base, self.frame_count = track.time_base, track.frame_count
@@ -111,14 +111,14 @@ class Connection:
     @property
     def failure(self) -> Exception | None:
         """What ended it before its end."""
-        return without_secrets(self._track.failure) if self._track.failure else None
+        return redact_error(self._track.failure) if self._track.failure else None
 
     @property
     def undecodable(self) -> int:
         """Frames that came and could not be decoded."""
         return self._track.undecodable
 
-    def read(self) -> Picture | None:
+    def read(self) -> DecodedFrame | None:
         """The next picture; None at the end. Raises SourceLostError."""
         picture = self._track.read()
         if picture is None and self._track.failure is None:
@@ -130,13 +130,13 @@ class Connection:
         self._track.close()
 
 
-def _is_sized(track: Track) -> bool:
+def _is_sized(track: TrackDecoder) -> bool:
     """True for a file whose size is stated. That of a playlist says nothing, and cameras make theirs up."""
     name = track.container.format.name.split(",")[0]
     return name not in _SIZELESS and track.container.size > 0
 
 
-def connect(address: Address, notice: Callable[[str], None], max_side_px: int) -> Connection:
+def connect(address: NetworkAddress, notice: Callable[[str], None], max_side_px: int) -> NetworkConnection:
     """Opens it. Raises SourceOpenError and SourceTimeoutError; what libav said is their cause."""
     began = time.monotonic()
     try:
@@ -146,7 +146,7 @@ def connect(address: Address, notice: Callable[[str], None], max_side_px: int) -
             timeout=(address.timeout_seconds, address.silence_seconds),
             metadata_errors="replace",
         )
-        track = Track(
+        track = TrackDecoder(
             container,
             address.name,
             notice,
@@ -154,9 +154,9 @@ def connect(address: Address, notice: Callable[[str], None], max_side_px: int) -
             threads="SLICE",
             patience_seconds=address.silence_seconds,
         )
-        return Connection(track)
+        return NetworkConnection(track)
     except (FFmpegError, ValueError) as error:
-        raise _explained(address, error, time.monotonic() - began) from without_secrets(error)
+        raise _explained(address, error, time.monotonic() - began) from redact_error(error)
 
 
 def is_final(error: Exception, times: int) -> bool:
@@ -169,7 +169,7 @@ def is_refused(error: Exception | None) -> bool:
     return isinstance(error, av_error.ConnectionRefusedError)
 
 
-def _explained(address: Address, error: Exception, after_seconds: float) -> SourceError:
+def _explained(address: NetworkAddress, error: Exception, after_seconds: float) -> SourceError:
     # RTSP calls it invalid data when a server stays silent.
     is_silent = isinstance(error, av_error.InvalidDataError) and after_seconds >= address.timeout_seconds
     if is_silent or isinstance(error, _TIMEOUTS):
@@ -194,4 +194,4 @@ def explain(error: Exception) -> str:
         av_error.InvalidDataError: "what it sends is not video that FFmpeg knows; check the path in the address",
         av_error.ExitError: "no answer in time",
     }
-    return reasons.get(type(error), reason_of(error))
+    return reasons.get(type(error), error_reason(error))

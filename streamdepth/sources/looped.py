@@ -12,7 +12,7 @@ from streamdepth.sources.wrapped import WrappedSource
 _USUAL_STEP = Fraction(1, 25)
 
 
-class RepeatedSource(WrappedSource):
+class LoopedSource(WrappedSource):
     """Another source's frames again and again, with times and indices that go on. A live source is left as it is."""
 
     def __init__(self, source: Source) -> None:

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from streamdepth.core.errors import SourceOpenError
 from streamdepth.core.interfaces import Source
 from streamdepth.core.types import Frame, StreamInfo
-from streamdepth.sources.decode import MAX_SIDE_PX
+from streamdepth.sources.decoder import MAX_SIDE_PX
 from streamdepth.sources.file import FileSource
 from streamdepth.utils import storage
 from streamdepth.utils.redact import redact
@@ -37,8 +37,8 @@ class RemoteFileSource(Source):
 
     def _fetched(self) -> FileSource:
         self._folder = TemporaryDirectory(prefix="streamdepth-", ignore_cleanup_errors=True)
-        path = Path(self._folder.name) / storage.name_of(self.address)
-        storage.fetch(self.address, path, SourceOpenError)
+        path = Path(self._folder.name) / storage.file_name(self.address)
+        storage.download(self.address, path, SourceOpenError)
         file = FileSource(path, name=redact(self.address), max_side_px=self.max_side_px)
         file.lost, file.notices = self.lost, self.notices
         return file

@@ -14,16 +14,23 @@ from av.error import ExitError, FFmpegError, InvalidDataError
 from av.video.stream import VideoStream
 
 from streamdepth.core.errors import SourceOpenError
-from streamdepth.sources.decode import MAX_SIDE_PX, Picture, Pictures, check_side, reason_of, sane_fps
-from streamdepth.sources.picture import FrameConverter
-from streamdepth.utils.containers import main_video
+from streamdepth.sources.decoder import (
+    MAX_SIDE_PX,
+    DecodedFrame,
+    FrameDecoder,
+    check_picture_size,
+    error_reason,
+    plausible_fps,
+)
+from streamdepth.sources.frame_converter import FrameConverter
+from streamdepth.utils.containers import main_video_stream
 
 _MOST_UNREADABLE = 100
 _SLACK_SECONDS, _SLACK_SHARE = 0.5, 0.02
 _DURATION_IN_HEADER = {"matroska", "avi", "flv", "asf"}
 
 
-class Track(Pictures):
+class TrackDecoder(FrameDecoder):
     """Decodes the video track of an open container, which it closes at the end and when it raises.
 
     `threads`: libav's thread type; `SLICE` adds no delay, `AUTO` is fastest. `patience_seconds`: how long to wait for a
@@ -48,16 +55,16 @@ class Track(Pictures):
         try:
             self.stream = _video_stream(container, name)
             context = self.stream.codec_context
-            check_side(name, context.width, context.height, max_side_px)
+            check_picture_size(name, context.width, context.height, max_side_px)
             context.thread_type = threads
-            painter = FrameConverter(announce, name, self.stream.sample_aspect_ratio)
-            super().__init__(self._decoded(), name, painter, announce, max_side_px=max_side_px)
+            converter = FrameConverter(announce, name, self.stream.sample_aspect_ratio)
+            super().__init__(self._decoded(), name, converter, announce, max_side_px=max_side_px)
         except BaseException:
             self.failure = None  # where it is what is raised, its traceback holds this track
             container.close()
             raise
         self.time_base = self.stream.time_base or self.time_base
-        self.fps = sane_fps(self.stream.average_rate) or sane_fps(self.stream.guessed_rate)
+        self.fps = plausible_fps(self.stream.average_rate) or plausible_fps(self.stream.guessed_rate)
         self.frame_count = self.stream.frames or None
 
     def nothing(self) -> Exception:
@@ -68,7 +75,7 @@ class Track(Pictures):
             "damaged or cut off; try to fetch or record it again"
         )
 
-    def read(self) -> Picture | None:
+    def read(self) -> DecodedFrame | None:
         self._asked_at = time.monotonic()
         return super().read()
 
@@ -140,7 +147,7 @@ class Track(Pictures):
             about = "" if self._format_is({"mov"}) else "about "
             return f"{self.name} is cut off: {self.delivered} of {about}{total} frames could be had"
         if self.failure is not None:
-            return f"{self.name} could be read to frame {self.delivered} only: {reason_of(self.failure)}"
+            return f"{self.name} could be read to frame {self.delivered} only: {error_reason(self.failure)}"
         if self.undecodable:
             return f"{self.name} is damaged: {self.delivered} of {total} frames could be decoded"
         return None
@@ -162,7 +169,7 @@ class Track(Pictures):
 
 
 def _video_stream(container: InputContainer, name: str) -> VideoStream:
-    stream = main_video(container)
+    stream = main_video_stream(container)
     if stream is None:
         raise SourceOpenError(_no_video(container, name))
     if stream.codec_context is None:

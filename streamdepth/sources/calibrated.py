@@ -11,7 +11,7 @@ from streamdepth.geometry.camera import CameraChoice, Undistorter
 from streamdepth.sources.wrapped import WrappedSource
 
 
-class LensSource(WrappedSource):
+class CalibratedSource(WrappedSource):
     """Another source's frames with the user's intrinsics, which win over those the source knows itself.
 
     undistort: straight lines become straight; the intrinsics are those of a pinhole then. `open` raises ConfigError

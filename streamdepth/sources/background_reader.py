@@ -7,36 +7,36 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from streamdepth.core.buffer import FrameBuffer, Policy, StuckThreadError, Worker
-from streamdepth.sources.decode import Picture
+from streamdepth.sources.decoder import DecodedFrame
 
 
-class Feed(Protocol):
+class Connection(Protocol):
     """An open connection to a camera or server."""
 
-    def read(self) -> Picture | None:
+    def read(self) -> DecodedFrame | None:
         """The next picture; None at the end. Raises SourceLostError."""
 
     def close(self) -> None:
         """Lets go of it."""
 
 
-F = TypeVar("F", bound=Feed)
+ConnectionT = TypeVar("ConnectionT", bound=Connection)
 
 
-class Reader(Generic[F]):
+class BackgroundReader(Generic[ConnectionT]):
     """Opens, reads and closes one feed, all on the same thread; reads one picture ahead.
 
     Whoever waits for it does so with a limit, and may `leave` it for good: should the library ever come back, the
     thread closes the feed and ends.
     """
 
-    def __init__(self, connect: Callable[[], F]) -> None:
+    def __init__(self, connect: Callable[[], ConnectionT]) -> None:
         self._connect = connect
-        self._opened: FrameBuffer[F] = FrameBuffer(Policy(1))
-        self._pictures: FrameBuffer[Picture] = FrameBuffer(Policy(1))
+        self._opened: FrameBuffer[ConnectionT] = FrameBuffer(Policy(1))
+        self._pictures: FrameBuffer[DecodedFrame] = FrameBuffer(Policy(1))
         self._worker = Worker("reader", self._run, self._ended)
 
-    def open(self, within: float) -> F | None:
+    def open(self, within: float) -> ConnectionT | None:
         """The feed, once it is open; None when it is not `within` seconds, or after `interrupt`.
 
         Raises what `connect` raises.
@@ -45,7 +45,7 @@ class Reader(Generic[F]):
         opened = self._opened.take(within=within)
         return opened[0] if opened else None
 
-    def read(self, within: float) -> Picture | None:
+    def read(self, within: float) -> DecodedFrame | None:
         """The next picture; None when there is none `within` seconds, or at the end (`is_over`).
 
         Raises SourceLostError.
@@ -78,13 +78,13 @@ class Reader(Generic[F]):
         return True
 
     def _run(self) -> None:
-        feed = self._connect()
+        connection = self._connect()
         try:
-            is_wanted = self._opened.put(feed)
-            while is_wanted and (picture := feed.read()) is not None:
+            is_wanted = self._opened.put(connection)
+            while is_wanted and (picture := connection.read()) is not None:
                 is_wanted = self._pictures.put(picture)
         finally:
-            feed.close()
+            connection.close()
 
     def _ended(self, error: BaseException | None) -> None:
         self._pictures.close(error)

@@ -13,8 +13,8 @@ from av.error import FFmpegError
 from streamdepth.core.errors import SourceLostError, SourceOpenError
 from streamdepth.core.interfaces import Source
 from streamdepth.core.types import Frame, Image, LazyImage
-from streamdepth.sources.picture import FrameConverter
-from streamdepth.sources.timeline import Timeline
+from streamdepth.sources.frame_converter import FrameConverter
+from streamdepth.sources.timestamps import TimestampCorrector
 from streamdepth.utils.redact import redact_text
 
 MAX_SIDE_PX = 16384
@@ -23,7 +23,7 @@ MAX_SIDE_PX = 16384
 _FASTEST_FPS = 1000
 
 
-class Picture(NamedTuple):
+class DecodedFrame(NamedTuple):
     """One decoded picture and when it is to be shown."""
 
     pixels: Image | LazyImage
@@ -36,7 +36,7 @@ class Picture(NamedTuple):
     """`time.monotonic()`."""
 
 
-class Pictures:
+class FrameDecoder:
     """Frames from libav, painted one after the other.
 
     Raises SourceOpenError when there is no frame at all or a side is longer than `max_side_px`.
@@ -46,12 +46,12 @@ class Pictures:
         self,
         frames: Generator[av.VideoFrame],
         name: str,
-        painter: FrameConverter,
+        converter: FrameConverter,
         announce: Callable[[str], None],
         *,
         max_side_px: int = MAX_SIDE_PX,
     ) -> None:
-        self.name, self.painter = name, painter
+        self.name, self.converter = name, converter
         self._frames, self._announce = frames, announce
         self.delivered = self.undecodable = 0
         self.failure: FFmpegError | ValueError | None = None
@@ -59,10 +59,10 @@ class Pictures:
         self._first = next(frames, None)
         if self._first is None:
             raise self.nothing()
-        self.width, self.height = painter.size_of(self._first)
-        check_side(name, max(self.width, self._first.width), max(self.height, self._first.height), max_side_px)
+        self.width, self.height = converter.size_of(self._first)
+        check_picture_size(name, max(self.width, self._first.width), max(self.height, self._first.height), max_side_px)
         self.time_base = self._first.time_base or Fraction(1, 90000)
-        self.fps = sane_fps(1 / self.time_base)
+        self.fps = plausible_fps(1 / self.time_base)
         self.frame_count: int | None = None
 
     @property
@@ -79,48 +79,48 @@ class Pictures:
         """The error for a stream without a single frame."""
         return SourceOpenError(f"{self.name} gives no picture at all")
 
-    def read(self) -> Picture | None:
+    def read(self) -> DecodedFrame | None:
         """The next picture; None at the end. Raises SourceLostError."""
         try:
             return self._painted()
         except (FFmpegError, ValueError, OSError, MemoryError) as error:
             raise SourceLostError(
                 f"{self.name} was given up after {self.delivered} frames: its next picture cannot be had "
-                f"({reason_of(error)}); try to convert it first"
-            ) from without_secrets(error)
+                f"({error_reason(error)}); try to convert it first"
+            ) from redact_error(error)
 
-    def _painted(self) -> Picture | None:
+    def _painted(self) -> DecodedFrame | None:
         frame, self._first = self._first or next(self._frames, None), None
         if frame is None:
             return None
         decoded_at = time.monotonic()
         if frame.is_corrupt:
             self._announce(f"{self.name} is damaged: some of its pictures show errors")
-        pixels = self.painter.paint(frame)
+        pixels = self.converter.convert(frame)
         self.delivered += 1
-        return Picture(pixels, frame.pts, frame.time_base or self.time_base, decoded_at)
+        return DecodedFrame(pixels, frame.pts, frame.time_base or self.time_base, decoded_at)
 
     def close(self) -> None:
         """Lets go of the decoder."""
         self._frames.close()
 
 
-P = TypeVar("P", bound=Pictures)
+P = TypeVar("P", bound=FrameDecoder)
 
 
-class TimedSource(Source):
+class TimestampedSource(Source):
     """Numbers and times pictures: frames of one stream."""
 
     def __init__(self, name: str = "") -> None:
         super().__init__()
         self.name = name
-        self._timeline = Timeline(Fraction(1), None)
+        self._timeline = TimestampCorrector(Fraction(1), None)
         self._index = 0
 
     def _start_clock(self, time_base: Fraction, fps: Fraction | None, *, is_live: bool) -> None:
-        self._timeline, self._index = Timeline(time_base, fps, is_live=is_live), 0
+        self._timeline, self._index = TimestampCorrector(time_base, fps, is_live=is_live), 0
 
-    def _frame(self, picture: Picture) -> Frame:
+    def _frame(self, picture: DecodedFrame) -> Frame:
         ticks = self._timeline.place(picture.pts, picture.time_base, picture.decoded_at)
         if self._timeline.repaired:
             self.notice(f"{self.name} has timestamps that do not increase; they were repaired")
@@ -132,7 +132,7 @@ class TimedSource(Source):
         return Frame(picture.pixels, index, ticks, self._timeline.time_base, picture.decoded_at, self.name)
 
 
-class DecodedSource(TimedSource, Generic[P]):
+class DecodedSource(TimestampedSource, Generic[P]):
     """Reads `Pictures`, which subclasses open, and says at the end what was lost."""
 
     def __init__(self, name: str = "") -> None:
@@ -181,7 +181,7 @@ class DecodedSource(TimedSource, Generic[P]):
         super().close()
 
 
-def check_side(name: str, width: int, height: int, max_side_px: int) -> None:
+def check_picture_size(name: str, width: int, height: int, max_side_px: int) -> None:
     """Raises SourceOpenError for pictures larger than the limit."""
     if max(width, height) > max_side_px:
         raise SourceOpenError(
@@ -189,12 +189,12 @@ def check_side(name: str, width: int, height: int, max_side_px: int) -> None:
         )
 
 
-def reason_of(error: Exception) -> str:
+def error_reason(error: Exception) -> str:
     """What a foreign error says, without secrets."""
     return redact_text(str(getattr(error, "strerror", None) or error or type(error).__name__))
 
 
-def without_secrets(error: Exception) -> Exception:
+def redact_error(error: Exception) -> Exception:
     """The same error without the address, which may hold a password that a traceback would show."""
     if isinstance(error, FFmpegError):
         return type(error)(error.errno or 0, redact_text(error.strerror or ""))
@@ -202,6 +202,6 @@ def without_secrets(error: Exception) -> Exception:
     return error if shown == str(error) else ValueError(shown)
 
 
-def sane_fps(rate: Fraction | None) -> Fraction | None:
+def plausible_fps(rate: Fraction | None) -> Fraction | None:
     """None for a frame rate that cannot be meant."""
     return rate if rate and 0 < rate <= _FASTEST_FPS else None

@@ -310,8 +310,8 @@ def test_a_lost_connection_is_gone_without_the_garbage_collector(monkeypatch: py
     try:
         source.open()
         assert source.read() is not None
-        assert source._feed is not None
-        lost = weakref.ref(source._feed)
+        assert source._connection is not None
+        lost = weakref.ref(source._connection)
         monkeypatch.setattr(FakeCapture, "present", set())
         while source.reconnects == 0:
             assert source.read() is not None
@@ -325,9 +325,9 @@ def test_a_camera_that_changes_its_size_is_opened_again(monkeypatch: pytest.Monk
     source = CameraSource(0)
     source.open()
     assert source.read() is not None
-    assert source._feed is not None
+    assert source._connection is not None
     monkeypatch.setattr(FakeCapture, "usual", (1280, 720))
-    source._feed._capture._size = (1280, 720)
+    source._connection._capture._size = (1280, 720)
     while (news := source.take_changed_info()) is None:
         frame = source.read()
         assert frame is not None

@@ -112,7 +112,7 @@ def browser(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
         """A page sends a picture whenever the one before was read."""
 
         def read(self) -> Frame | None:
-            self.put(np.zeros((48, 64, 3), np.uint8))
+            self.put_image(np.zeros((48, 64, 3), np.uint8))
             return super().read()
 
     yield Case(Fed(size=(64, 48)), is_endless=True)

@@ -159,7 +159,7 @@ def test_undecodable_frames_are_counted_once_wherever_reading_stops(count: int) 
 def test_a_picture_that_cannot_be_painted_ends_the_stream(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     source = ReadySource(Ready([0, 40, 80]))
     source.read()
-    monkeypatch.setattr(FrameConverter, "paint", lambda *_: (_ for _ in ()).throw(error))
+    monkeypatch.setattr(FrameConverter, "convert", lambda *_: (_ for _ in ()).throw(error))
     with pytest.raises(SourceLostError, match=r"made was given up after 1 frames") as caught:
         source.read()
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))

@@ -173,7 +173,7 @@ def test_a_picture_that_cannot_be_painted_loses_the_stream(web: str, monkeypatch
     source = NetworkSource(f"{web}/a.mp4")
     source.open()
     take(source, 2)
-    monkeypatch.setattr(FrameConverter, "paint", lambda *_: (_ for _ in ()).throw(ValueError("no such format")))
+    monkeypatch.setattr(FrameConverter, "convert", lambda *_: (_ for _ in ()).throw(ValueError("no such format")))
     with pytest.raises(SourceLostError, match=r"after \d+ frames.*no such format"):
         take(source, 20)  # some are read ahead
     assert source.read() is None

@@ -16,7 +16,7 @@ from streamdepth.config import Settings
 from streamdepth.core.errors import MissingDependencyError, SourceLostError, SourceOpenError
 from streamdepth.core.types import Frame, Intrinsics, StreamInfo
 from streamdepth.sinks.robots.mcap import McapSink
-from streamdepth.sources.ros_messages import picture_of
+from streamdepth.sources.ros_messages import decode_image
 from streamdepth.sources.rosbag import RosbagSource
 
 RAW, INFO = "/cam/image_raw", "/cam/camera_info"
@@ -131,7 +131,7 @@ def test_depth_in_a_compressed_message_is_no_picture(tmp_path) -> None:
     depth.data = cv2.imencode(".png", np.full((32, 48), 1500, np.uint16))[1].ravel()
     for depth.format in ("16UC1; png compressed", "32FC1; compressedDepth png", "16UC1; compressedDepth"):
         with pytest.raises(ValueError, match=r"it holds depth .*; choose the camera's topic with colours"):
-            picture_of(depth)
+            decode_image(depth)
     depth.format = "16UC1; png compressed"
     topics = {f"{RAW}/compressed": map(bags.compressed, range(2)), "/cam/depth/compressed": [depth]}
     info, _ = read(RosbagSource(bags.write_bag(tmp_path / "bag", topics)))
@@ -214,7 +214,7 @@ def test_encodings(encoding: str) -> None:
     smooth = cv2.GaussianBlur(bags.picture(3), (9, 9), 4)
     message = bags.image(0, encoding, ENCODED[encoding](smooth))
     wanted = np.repeat(cv2.cvtColor(smooth, cv2.COLOR_RGB2GRAY)[..., None], 3, 2) if "mono" in encoding else smooth
-    error = np.abs(picture_of(message).astype(int) - wanted)
+    error = np.abs(decode_image(message).astype(int) - wanted)
     assert error[2:-2, 2:-2].mean() < (3 if "yuv" in encoding or "bayer" in encoding else 0.01)
 
 
@@ -222,15 +222,15 @@ def test_nv12() -> None:
     i420 = cv2.cvtColor(bags.picture(0), cv2.COLOR_RGB2YUV_I420)
     chroma = i420[32:].reshape(2, 16, 24).transpose(1, 2, 0).reshape(16, 48)
     wanted = cv2.cvtColor(i420, cv2.COLOR_YUV2RGB_I420)
-    np.testing.assert_array_equal(picture_of(bags.image(0, "nv12", np.vstack([i420[:32], chroma]))), wanted)
+    np.testing.assert_array_equal(decode_image(bags.image(0, "nv12", np.vstack([i420[:32], chroma]))), wanted)
 
 
 def test_rows_may_be_padded_and_big_endian() -> None:
     padded = np.pad(bags.picture(0).reshape(32, -1), ((0, 0), (0, 7)))
-    np.testing.assert_array_equal(picture_of(bags.image(0, "rgb8", padded)), bags.picture(0))
+    np.testing.assert_array_equal(decode_image(bags.image(0, "rgb8", padded)), bags.picture(0))
     message = bags.image(0, "mono16", gray().astype(">u2") * 257)
     message.is_bigendian = 1
-    np.testing.assert_array_equal(picture_of(message)[..., 0], gray())
+    np.testing.assert_array_equal(decode_image(message)[..., 0], gray())
 
 
 def test_what_holds_no_picture_is_counted_and_told_at_the_end(tmp_path) -> None:

@@ -23,7 +23,7 @@ from streamdepth.factory.references import make_camera, make_reference
 from streamdepth.factory.stats_file import StatsFile
 from streamdepth.pipeline.pipeline import Pipeline
 from streamdepth.pipeline.stats import Report
-from streamdepth.stabilizers import MetricFit, Reference
+from streamdepth.stabilizers import MetricConverter, MetricReference
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -102,9 +102,9 @@ def estimate_item(pixels: Image, settings: config.Settings, camera: Intrinsics |
     return _in_meters(item, reference) if reference else item
 
 
-def _in_meters(item: DepthFrame, reference: Reference) -> DepthFrame:
+def _in_meters(item: DepthFrame, reference: MetricReference) -> DepthFrame:
     """Raises ConfigError where what tells metres cannot be seen in the picture."""
-    stage = MetricFit(reference)
+    stage = MetricConverter(reference)
     (item,) = stage.push(item)
     if item.metric_fit is None:
         raise ConfigError(f"{reference.name} cannot be seen in the picture, so there are no metres; leave it out")

@@ -110,9 +110,9 @@ def _make_stream(address: str, name: str | None, settings: Settings) -> Stream:
     from streamdepth.render.colors import check_look
 
     check_look(settings.style, settings.colormap, settings.video.alpha)
-    motion = MotionTracker()
-    stabilizer = make_stabilizer(settings.smooth, settings.range, make_reference(settings), motion)
-    propagator = FlowPropagator(motion=motion) if settings.refresh else None
+    tracker = MotionTracker()
+    stabilizer = make_stabilizer(settings.smooth, settings.range, make_reference(settings), tracker)
+    propagator = FlowPropagator(tracker=tracker) if settings.refresh else None
     source, sinks = make_source(address, settings), make_sinks(settings, name)
     if settings.pace or settings.push:
         from streamdepth.sources.realtime import RealtimeSource

@@ -11,7 +11,7 @@ import numpy as np
 from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError
 from streamdepth.geometry.camera import CameraChoice
-from streamdepth.stabilizers import Reference
+from streamdepth.stabilizers import MetricReference
 from streamdepth.utils.numbering import has_number_field, has_numbered_file, insert_number
 
 
@@ -21,9 +21,9 @@ def make_camera(settings: Settings) -> CameraChoice:
     return CameraChoice(file, settings.fov, settings.fx, settings.fy, settings.cx, settings.cy)
 
 
-def make_reference(settings: Settings) -> Reference | None:
+def make_reference(settings: Settings) -> MetricReference | None:
     """What tells metres, where the settings name it. Raises ConfigError, also when they name two."""
-    makers: dict[str, tuple[object, Callable[[], Reference]]] = {
+    makers: dict[str, tuple[object, Callable[[], MetricReference]]] = {
         "--anchor": (settings.anchor, lambda: _anchors(settings.anchor)),
         "--camera-height": (settings.camera_height, lambda: _floor(settings)),
         "--board": (settings.board, lambda: _board(settings.board or "")),
@@ -37,9 +37,9 @@ def make_reference(settings: Settings) -> Reference | None:
     return next(iter(given.values()))() if given else None
 
 
-def _anchors(texts: Sequence[str]) -> Reference:
+def _anchors(texts: Sequence[str]) -> MetricReference:
     from streamdepth.geometry.metric_fit import length_m
-    from streamdepth.stabilizers.metric import Points
+    from streamdepth.stabilizers.metric import AnchorReference
 
     known = []
     for text in texts:
@@ -50,26 +50,26 @@ def _anchors(texts: Sequence[str]) -> Reference:
             known.append([])
         if not known[-1]:
             raise ConfigError(f"'{text}' is no anchor; write x,y=1.35m with px of the picture, such as 320,200=1.35m")
-    return Points(np.array(known))
+    return AnchorReference(np.array(known))
 
 
-def _floor(settings: Settings) -> Reference:
+def _floor(settings: Settings) -> MetricReference:
     from streamdepth.geometry.metric_fit import length_m
-    from streamdepth.stabilizers.metric import FloorBelow
+    from streamdepth.stabilizers.metric import FloorReference
 
-    return FloorBelow(length_m(settings.camera_height or ""), settings.camera_pitch)
+    return FloorReference(length_m(settings.camera_height or ""), settings.camera_pitch)
 
 
-def _board(text: str) -> Reference:
+def _board(text: str) -> MetricReference:
     from streamdepth.geometry.boards import Board
-    from streamdepth.stabilizers.metric import BoardInView
+    from streamdepth.stabilizers.metric import BoardReference
 
-    return BoardInView(Board.parse(text))
+    return BoardReference(Board.parse(text))
 
 
-def _sparse(settings: Settings) -> Reference:
+def _sparse(settings: Settings) -> MetricReference:
     from streamdepth.sources.images import read_depth_png
-    from streamdepth.stabilizers.metric import Points, SparseDepth, known_of
+    from streamdepth.stabilizers.metric import AnchorReference, SparseDepthReference, anchors_from_depth
 
     pattern, scale = str(settings.sparse), settings.sparse_scale
     if has_number_field(pattern):
@@ -77,8 +77,8 @@ def _sparse(settings: Settings) -> Reference:
             raise ConfigError(
                 f"there is no sparse depth '{pattern}'; %06d stands for 000000, 000001 and so on, %04d for 0000"
             )
-        return SparseDepth(lambda index: read_depth_png(Path(insert_number(pattern, index)), scale))
+        return SparseDepthReference(lambda index: read_depth_png(Path(insert_number(pattern, index)), scale))
     depth = read_depth_png(Path(pattern), scale)
     if depth is None:
         raise ConfigError(f"there is no sparse depth '{pattern}'; give a 16-bit PNG, of a video %06d.png")
-    return Points(known_of(depth, depth.shape), f"'{pattern}'", size=depth.shape[::-1])
+    return AnchorReference(anchors_from_depth(depth, depth.shape), f"'{pattern}'", size=depth.shape[::-1])

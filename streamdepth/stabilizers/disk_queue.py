@@ -1,4 +1,4 @@
-"""Items that wait on disk, so that holding frames back takes no memory."""
+"""A queue on disk, so that frames that wait for a late stabilizer take no memory."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ _NO_IMAGE, _NO_DEPTH = np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1), np.float3
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    start: int
+class _StoredArray:
+    """Where an array lies in the file, and how it is read back."""
+
+    offset: int
     size: int
     """Bytes."""
     shape: tuple[int, ...]
@@ -29,77 +31,80 @@ class _Place:
 
 
 class DiskQueue:
-    """First in, first out: arrays wait in a temporary file without a name, which the system removes in any case.
+    """A first-in, first-out queue of pictures, and of depth with `with_depth`, in a nameless temporary file.
 
-    Pictures wait, and with `with_depth` depth too. `put` returns the item without them, `take` gives them back. The
-    space is used again. Raises SinkWriteError when the disk is full.
+    The system removes the file in any case, and freed space in it is used again. `put` and `take` raise SinkWriteError
+    with the code "temporary-storage" when the disk is full.
     """
 
     def __init__(self, *, with_depth: bool = False) -> None:
         self.with_depth = with_depth
-        self.bytes_held = 0
+        self.bytes_stored = 0
         self._file: IO[bytes] | None = None
         self._close: Callable[[], object] = lambda: None
-        self._waiting: deque[_Place] = deque()
-        self._free: dict[int, list[int]] = {}
+        self._stored: deque[_StoredArray] = deque()
+        self._free_offsets: dict[int, list[int]] = {}
+        """Offsets of free space by its size in bytes."""
         self._end = 0
 
     def put(self, item: DepthFrame) -> DepthFrame:
-        self._waiting.append(self._write(item.frame.image))
+        """Stores the arrays of `item`, and returns it without them."""
+        self._stored.append(self._write(item.frame.image))
         frame = replace(item.frame, pixels=_NO_IMAGE)
         if not self.with_depth:
             return replace(item, frame=frame)
-        self._waiting.append(self._write(item.depth))
+        self._stored.append(self._write(item.depth))
         return replace(item, frame=frame, depth=_NO_DEPTH)
 
     def take(self, item: DepthFrame) -> DepthFrame:
-        """`item` as it was when `put`: items are taken in the order in which they were put."""
-        frame = replace(item.frame, pixels=self._read(self._waiting.popleft()))
-        depth = self._read(self._waiting.popleft()) if self.with_depth else item.depth
-        if not self._waiting:
+        """Returns `item` with its arrays; items are taken in the order in which they were put."""
+        frame = replace(item.frame, pixels=self._read(self._stored.popleft()))
+        depth = self._read(self._stored.popleft()) if self.with_depth else item.depth
+        if not self._stored:
             self.clear()
         return replace(item, frame=frame, depth=depth)
 
     def clear(self) -> None:
-        """Forgets everything."""
+        """Forgets everything and removes the file."""
         self._close()
-        self._file, self._end, self.bytes_held = None, 0, 0
-        self._waiting.clear()
-        self._free.clear()
+        self._file, self._end, self.bytes_stored = None, 0, 0
+        self._stored.clear()
+        self._free_offsets.clear()
 
-    def _write(self, values: npt.NDArray[Any]) -> _Place:
+    def _write(self, values: npt.NDArray[Any]) -> _StoredArray:
         if self._file is None:
             self._file = self._open()
-        free = self._free.get(values.nbytes)
-        start = free.pop() if free else self._end
-        self._end = max(self._end, start + values.nbytes)
-        self.bytes_held += values.nbytes
-        with _on_disk():
-            self._file.seek(start)
+        free = self._free_offsets.get(values.nbytes)
+        offset = free.pop() if free else self._end
+        self._end = max(self._end, offset + values.nbytes)
+        self.bytes_stored += values.nbytes
+        with _storage_errors():
+            self._file.seek(offset)
             self._file.write(np.ascontiguousarray(values).data)
-        return _Place(start, values.nbytes, values.shape, values.dtype)
+        return _StoredArray(offset, values.nbytes, values.shape, values.dtype)
 
     def _open(self) -> IO[bytes]:
-        with _on_disk():
+        with _storage_errors():
             file = tempfile.TemporaryFile(prefix="streamdepth-")  # noqa: SIM115 - lives as long as something waits
         self._close = weakref.finalize(self, file.close)  # a run that was given up leaves nothing open
         return file
 
-    def _read(self, place: _Place) -> npt.NDArray[Any]:
+    def _read(self, stored: _StoredArray) -> npt.NDArray[Any]:
         assert self._file is not None
-        self._file.seek(place.start)
-        values = np.frombuffer(self._file.read(place.size), place.dtype).reshape(place.shape)
-        self._free.setdefault(place.size, []).append(place.start)
-        self.bytes_held -= place.size
+        self._file.seek(stored.offset)
+        values = np.frombuffer(self._file.read(stored.size), stored.dtype).reshape(stored.shape)
+        self._free_offsets.setdefault(stored.size, []).append(stored.offset)
+        self.bytes_stored -= stored.size
         return values
 
 
 @contextmanager
-def _on_disk() -> Iterator[None]:
+def _storage_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise SinkWriteError(
             f"frames cannot be held back on disk: {error.strerror}; set TMPDIR to a larger disk, or use --smooth "
-            "default and --range auto, which hold nothing back"
+            "default and --range auto, which hold nothing back",
+            code="temporary-storage",
         ) from error

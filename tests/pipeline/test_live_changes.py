@@ -18,7 +18,7 @@ from streamdepth.estimators.hot_swap import HotSwapEstimator
 from streamdepth.pipeline.pipeline import Pipeline, Stream
 from streamdepth.sources.looped import LoopedSource
 from streamdepth.sources.pausable import PausableSource
-from streamdepth.stabilizers import MotionTracker, check_live, make_hot_swap_stabilizer
+from streamdepth.stabilizers import MotionTracker, check_live_settings, make_hot_swap_stabilizer
 from streamdepth.testing import ConstantEstimator, RecordingSink, SyntheticSource
 
 
@@ -29,7 +29,7 @@ class TestControl:
         assert control.value == StreamControls(smooth="light")
 
     def test_what_cannot_be_done_changes_nothing(self) -> None:
-        control = Control(StreamControls(), lambda wanted: check_live(wanted.smooth, wanted.range))
+        control = Control(StreamControls(), lambda wanted: check_live_settings(wanted.smooth, wanted.range))
         for wrong in ({"smooth": "offline"}, {"range": "per-shot"}, {"smooth": "much"}, {"range": "lock:2,1"}):
             with pytest.raises(ConfigError):
                 control.change(**wrong)

@@ -15,7 +15,7 @@ from streamdepth.core.states import StreamState
 from streamdepth.core.types import DepthKind, StreamInfo
 from streamdepth.pipeline.pipeline import Pipeline, Stream
 from streamdepth.pipeline.sink_worker import SinkEvents, SinkWorker
-from streamdepth.stabilizers import Chain, FlowPropagator, make_stabilizer
+from streamdepth.stabilizers import FlowPropagator, StabilizerChain, make_stabilizer
 from streamdepth.testing import (
     ConstantEstimator,
     FailingEstimator,
@@ -428,7 +428,7 @@ def test_when_a_sink_of_a_live_stream_fails_the_other_completes_what_cannot_be_h
 
 
 def test_a_stabilizer_that_fails_ends_its_stream_alone() -> None:
-    class Broken(Chain):
+    class Broken(StabilizerChain):
         def push(self, item):
             raise ValueError("broken")
 

@@ -24,8 +24,15 @@ from streamdepth.factory.references import make_reference
 from streamdepth.geometry.boards import Board, depth_of_corners
 from streamdepth.geometry.metric_fit import Fit, ends_of, fit_points, inverse_of, length_m, to_meters
 from streamdepth.sinks.depth_video import DepthVideo
-from streamdepth.stabilizers import MetricFit, make_stabilizer
-from streamdepth.stabilizers.metric import BoardInView, FloorBelow, Points, Reference, SparseDepth, known_of
+from streamdepth.stabilizers import MetricConverter, make_stabilizer
+from streamdepth.stabilizers.metric import (
+    AnchorReference,
+    BoardReference,
+    FloorReference,
+    MetricReference,
+    SparseDepthReference,
+    anchors_from_depth,
+)
 from streamdepth.testing import ConstantEstimator, SyntheticSource
 
 POSE = scene.pose()
@@ -43,14 +50,14 @@ def item(truth: DepthMap = TRUTH, kind: DepthKind = DepthKind.RELATIVE, index: i
     return replace(made, **more)  # type: ignore[arg-type]
 
 
-def anchors(*places: tuple[int, int]) -> Points:
-    return Points(np.array([[x, y, TRUTH[y, x]] for x, y in places], np.float64))
+def anchors(*places: tuple[int, int]) -> AnchorReference:
+    return AnchorReference(np.array([[x, y, TRUTH[y, x]] for x, y in places], np.float64))
 
 
 THREE = ((320, 460), (330, 200), (320, 20))
 
 
-def only(stage: MetricFit, given: DepthFrame) -> DepthFrame:
+def only(stage: MetricConverter, given: DepthFrame) -> DepthFrame:
     (out,) = stage.push(given)
     return out
 
@@ -91,7 +98,7 @@ def test_beyond_what_can_be_known_is_infinitely_far_and_unknown_stays() -> None:
 
 
 def test_three_anchors_make_exact_depth_exact_within_what_is_usual() -> None:
-    out = only(MetricFit(anchors(*THREE)), item())
+    out = only(MetricConverter(anchors(*THREE)), item())
     assert out.kind is DepthKind.METRIC
     assert score(out.depth, TRUTH).abs_rel < 0.05
     assert out.metric_fit is not None
@@ -99,7 +106,7 @@ def test_three_anchors_make_exact_depth_exact_within_what_is_usual() -> None:
 
 
 def test_anchors_correct_a_metric_model_by_a_factor() -> None:
-    out = only(MetricFit(anchors((320, 300))), item(kind=DepthKind.METRIC))
+    out = only(MetricConverter(anchors((320, 300))), item(kind=DepthKind.METRIC))
     np.testing.assert_allclose(out.depth, TRUTH, rtol=1e-4)
 
 
@@ -107,7 +114,7 @@ def test_sparse_depth_with_outliers_and_holes() -> None:
     rng = np.random.default_rng(0)
     sparse = np.where(rng.random(TRUTH.shape) < 0.01, TRUTH, np.float32(np.nan))
     wrong = np.where(rng.random(TRUTH.shape) < 0.1, sparse * 3, sparse)
-    stage = MetricFit(SparseDepth(lambda index: wrong if index == 0 else None))
+    stage = MetricConverter(SparseDepthReference(lambda index: wrong if index == 0 else None))
     assert score(only(stage, item()).depth, TRUTH).abs_rel < 0.01
     assert score(only(stage, item(index=9)).depth, TRUTH).abs_rel < 0.01, "reused where the sensor gives nothing"
     assert "median residual" in stage.notices[0]
@@ -117,12 +124,12 @@ def test_sparse_depth_with_outliers_and_holes() -> None:
 def test_the_floor_below_a_camera_of_known_height_and_pitch(kind: DepthKind) -> None:
     pose = scene.pose(pitch=25, away_m=2.2)
     truth = scene.depth_of(pose)
-    out = only(MetricFit(FloorBelow(scene.HEIGHT_M, 25.0)), item(np.minimum(truth, 60), kind))
+    out = only(MetricConverter(FloorReference(scene.HEIGHT_M, 25.0)), item(np.minimum(truth, 60), kind))
     np.testing.assert_allclose(out.depth, np.minimum(truth, 60), rtol=0.02)
 
 
 def test_the_floor_without_pitch_says_that_it_guesses() -> None:
-    stage = MetricFit(FloorBelow(scene.HEIGHT_M))
+    stage = MetricConverter(FloorReference(scene.HEIGHT_M))
     assert only(stage, item()).kind is DepthKind.METRIC
     assert "guessed" in stage.notices[0]
 
@@ -130,7 +137,7 @@ def test_the_floor_without_pitch_says_that_it_guesses() -> None:
 def test_the_floor_below_an_unknown_camera_says_what_it_assumes() -> None:
     told = []
     for camera in (None, scene.CAMERA):
-        stage = MetricFit(FloorBelow(scene.HEIGHT_M, 25.0))
+        stage = MetricConverter(FloorReference(scene.HEIGHT_M, 25.0))
         for index in range(2):
             only(stage, replace(item(index=index), intrinsics=camera))
         told.append(" ".join(stage.notices))
@@ -139,7 +146,7 @@ def test_the_floor_below_an_unknown_camera_says_what_it_assumes() -> None:
 
 
 def test_no_floor_is_unknown_depth() -> None:
-    stage = MetricFit(FloorBelow(1.2, 0.0))
+    stage = MetricConverter(FloorReference(1.2, 0.0))
     wall = item(np.full((48, 64), 2, np.float32))
     out = only(stage, replace(wall, depth=np.random.default_rng(0).random((48, 64)).astype(np.float32)))
     assert out.kind is DepthKind.METRIC
@@ -172,7 +179,7 @@ def test_a_board_of_known_size_tells_its_distance() -> None:
     assert depth is not None
     assert depth.mean() == pytest.approx(0.9, abs=0.01)
     out = only(
-        MetricFit(BoardInView(board)),
+        MetricConverter(BoardReference(board)),
         item(np.full((48, 64), 0.9, np.float32) + np.linspace(0, 2, 64, dtype=np.float32), image=board_in_scene()),
     )
     middle = out.depth[20:28, 28:36]
@@ -180,10 +187,10 @@ def test_a_board_of_known_size_tells_its_distance() -> None:
 
 
 def test_a_board_needs_a_camera_and_is_missed_where_it_is_not() -> None:
-    board = BoardInView(Board.parse("9x6@30mm"))
+    board = BoardReference(Board.parse("9x6@30mm"))
     with pytest.raises(ConfigError, match="--camera-info"):
-        only(MetricFit(board), item(intrinsics=None))
-    assert np.isnan(only(MetricFit(board), item()).depth).all()
+        only(MetricConverter(board), item(intrinsics=None))
+    assert np.isnan(only(MetricConverter(board), item()).depth).all()
 
 
 @pytest.mark.parametrize(
@@ -203,7 +210,7 @@ def test_a_charuco_board_is_found() -> None:
 
 
 def test_a_cut_forgets_the_fit_and_a_known_view_brings_it_back() -> None:
-    stage = MetricFit(anchors(*THREE))
+    stage = MetricConverter(anchors(*THREE))
     only(stage, item())
     other = np.ascontiguousarray(np.random.default_rng(0).integers(0, 255, IMAGE.shape).astype(np.uint8))
     other[:240] //= 8
@@ -213,14 +220,14 @@ def test_a_cut_forgets_the_fit_and_a_known_view_brings_it_back() -> None:
 
 
 def test_a_camera_that_moves_on_keeps_its_fit() -> None:
-    stage = MetricFit(anchors(*THREE))
+    stage = MetricConverter(anchors(*THREE))
     first = only(stage, item())
     other = np.ascontiguousarray(IMAGE[:, ::-1] // 2)
     assert only(stage, item(index=30, image=other)).metric_fit == first.metric_fit
 
 
 def test_something_in_front_of_an_anchor_does_not_count() -> None:
-    stage = MetricFit(anchors(*THREE), seconds=0.001)
+    stage = MetricConverter(anchors(*THREE), seconds=0.001)
     clean = only(stage, item())
     image, truth = IMAGE.copy(), TRUTH.copy()
     image[180:220, 300:360], truth[180:220, 300:360] = 255, 0.3
@@ -231,7 +238,7 @@ def test_something_in_front_of_an_anchor_does_not_count() -> None:
 
 
 def test_a_fit_follows_the_model_smoothly() -> None:
-    stage = MetricFit(anchors(*THREE), seconds=2.0)
+    stage = MetricConverter(anchors(*THREE), seconds=2.0)
     first = only(stage, item()).metric_fit
     drifted = item(index=10)
     after = only(stage, replace(drifted, depth=drifted.depth * np.float32(1.2))).metric_fit
@@ -242,13 +249,13 @@ def test_a_fit_follows_the_model_smoothly() -> None:
 
 def test_anchors_outside_of_the_picture() -> None:
     with pytest.raises(ConfigError, match="outside of the picture of 640x480"):
-        only(MetricFit(Points(np.array([[900.0, 20.0, 1.0]]))), item())
+        only(MetricConverter(AnchorReference(np.array([[900.0, 20.0, 1.0]]))), item())
 
 
 def test_known_places_are_the_same_at_every_size() -> None:
     depth = np.full((4, 8), np.nan, np.float32)
     depth[1, 3] = 2
-    assert known_of(depth, (40, 80, 3)) == pytest.approx(np.array([[34.5, 14.5, 2]]))
+    assert anchors_from_depth(depth, (40, 80, 3)) == pytest.approx(np.array([[34.5, 14.5, 2]]))
 
 
 @pytest.mark.parametrize(
@@ -268,7 +275,7 @@ def test_settings_that_do_not_fit(flags: dict[str, object], words: str) -> None:
         make_reference(config.make(flags))
 
 
-class Never(Reference):
+class Never(MetricReference):
     name = "nothing"
 
     def fit(self, item: DepthFrame, inverse: DepthMap) -> Fit | None:
@@ -325,14 +332,14 @@ def test_sparse_pngs_are_read_by_the_frames_index(tmp_path: Path) -> None:
     Image.fromarray(np.where(TRUTH < 9, TRUTH * 5000, 0).astype(np.uint16)).save(tmp_path / "000003.png")
     made = make_reference(config.make({"sparse": tmp_path / "%06d.png", "sparse_scale": 5000}))
     assert made is not None
-    stage = MetricFit(made)
+    stage = MetricConverter(made)
     assert np.isnan(only(stage, item(index=2)).depth).all()
     with pytest.raises(ConfigError, match="%04d for 0000"):
         make_reference(config.make({"sparse": tmp_path / "%04d.png"}))
     assert score(only(stage, item(index=3)).depth, TRUTH).abs_rel < 0.01
     one = make_reference(config.make({"sparse": tmp_path / "000003.png", "sparse_scale": 5000}))
     assert one is not None
-    assert score(only(MetricFit(one), item()).depth, TRUTH).abs_rel < 0.01
+    assert score(only(MetricConverter(one), item()).depth, TRUTH).abs_rel < 0.01
 
 
 @pytest.mark.parametrize("size", [(160, 120), (1280, 960)])
@@ -341,7 +348,7 @@ def test_one_sparse_png_may_have_another_size_than_the_picture(size: tuple[int, 
     Image.fromarray(cv2.resize(values, size, interpolation=cv2.INTER_NEAREST)).save(tmp_path / "one.png")
     made = make_reference(config.make({"sparse": tmp_path / "one.png", "sparse_scale": 5000}))
     assert made is not None
-    assert score(only(MetricFit(made), item()).depth, TRUTH).abs_rel < 0.01
+    assert score(only(MetricConverter(made), item()).depth, TRUTH).abs_rel < 0.01
 
 
 def test_sparse_pngs_in_a_folder_with_a_percent_sign(tmp_path: Path) -> None:
@@ -350,7 +357,7 @@ def test_sparse_pngs_in_a_folder_with_a_percent_sign(tmp_path: Path) -> None:
     Image.fromarray((TRUTH * 1000).astype(np.uint16)).save(folder / "d_000003.png")
     made = make_reference(config.make({"sparse": folder / "d_%06d.png"}))
     assert made is not None
-    assert score(only(MetricFit(made), item(index=3)).depth, TRUTH).abs_rel < 0.01
+    assert score(only(MetricConverter(made), item(index=3)).depth, TRUTH).abs_rel < 0.01
 
 
 def test_inverse_of_what_is_impossible_is_unknown() -> None:
@@ -360,14 +367,14 @@ def test_inverse_of_what_is_impossible_is_unknown() -> None:
     assert ends_of(np.full((3, 3), np.nan, np.float32)) is None
 
 
-STAGES: dict[str, Callable[[], MetricFit]] = {
-    "never": lambda: MetricFit(Never()),
-    "anchors": lambda: MetricFit(Points(np.array([[3.0, 3.0, 1.0]]))),
+STAGES: dict[str, Callable[[], MetricConverter]] = {
+    "never": lambda: MetricConverter(Never()),
+    "anchors": lambda: MetricConverter(AnchorReference(np.array([[3.0, 3.0, 1.0]]))),
 }
 
 
 @pytest.mark.parametrize("make", STAGES.values(), ids=STAGES)
-def test_nothing_relative_ever_passes_for_metres(make: Callable[[], MetricFit]) -> None:
+def test_nothing_relative_ever_passes_for_metres(make: Callable[[], MetricConverter]) -> None:
     stage = make()
     for index in range(4):
         out = only(stage, item(index=index, cut=index == 2))
@@ -392,8 +399,8 @@ def test_three_measured_points_on_real_rooms(footage: Path) -> None:
             rng.choice(ranks[int((q - 0.04) * len(ranks)) : int((q + 0.04) * len(ranks))]) for q in (0.1, 0.5, 0.9)
         ]
         rows, columns = np.unravel_index(chosen, depth.shape)
-        points = Points(np.column_stack([columns + 41, rows + 45, depth[rows, columns]]).astype(np.float64))
-        metres = only(MetricFit(points), found)
+        points = AnchorReference(np.column_stack([columns + 41, rows + 45, depth[rows, columns]]).astype(np.float64))
+        metres = only(MetricConverter(points), found)
         anchored.append(score(np.clip(metres.at_frame_size()[crop], 1e-3, 10), depth).abs_rel)
         best.append(score(align(found.at_frame_size()[crop], depth), depth).abs_rel)
     assert np.mean(anchored) < 1.3 * np.mean(best), (np.mean(anchored), np.mean(best))

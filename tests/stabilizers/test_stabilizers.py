@@ -16,26 +16,26 @@ from hypothesis import strategies as st
 from streamdepth.core.errors import ConfigError, SinkWriteError
 from streamdepth.core.interfaces import Stabilizer
 from streamdepth.core.types import DepthFrame, DepthKind, Frame
+from streamdepth.geometry.affine import fit_affine
 from streamdepth.stabilizers import (
     PRESETS,
     Aligner,
-    Chain,
     CutDetector,
     LockedRange,
-    MetricFit,
+    MetricConverter,
     MotionTracker,
     RangeTracker,
     ShotRange,
+    StabilizerChain,
     TemporalFilter,
     TwoSidedFilter,
     make_hot_swap_stabilizer,
     make_stabilizer,
 )
-from streamdepth.stabilizers.align import fit_affine
 from streamdepth.stabilizers.disk_queue import DiskQueue
-from streamdepth.stabilizers.metric import Points
-from streamdepth.stabilizers.optical_flow import Path, where
-from streamdepth.stabilizers.temporal import _carried, _Scratch
+from streamdepth.stabilizers.metric import AnchorReference
+from streamdepth.stabilizers.optical_flow import FlowPair, sampling_grid
+from streamdepth.stabilizers.temporal import _Buffers, _warp_sharply
 from streamdepth.testing import SyntheticSource
 
 IMPLEMENTATIONS = {
@@ -43,12 +43,12 @@ IMPLEMENTATIONS = {
     "align": Aligner,
     "align metric": lambda: Aligner(metric_scale=True),
     "temporal": TemporalFilter,
-    "two-sided": lambda: TwoSidedFilter(ahead=4),
+    "two-sided": lambda: TwoSidedFilter(lookahead_frames=4),
     "range": RangeTracker,
     "locked": lambda: LockedRange(0, 1),
     "per-shot": ShotRange,
-    "metric": lambda: MetricFit(Points(np.array([[3.0, 3.0, 1.0], [9.0, 9.0, 2.0]]))),
-    "switched": lambda: make_hot_swap_stabilizer(lambda: "default", lambda: "auto", None, MotionTracker()),
+    "metric": lambda: MetricConverter(AnchorReference(np.array([[3.0, 3.0, 1.0], [9.0, 9.0, 2.0]]))),
+    "hot swap": lambda: make_hot_swap_stabilizer(lambda: "default", lambda: "auto", None, MotionTracker()),
     **{f"preset {name}": (lambda name=name: make_stabilizer(name)) for name in PRESETS},
 }
 
@@ -193,7 +193,7 @@ class TestTemporal:
     @pytest.mark.parametrize("kind", DepthKind)
     def test_a_small_step_takes_the_same_time_at_any_frame_rate(self, kind: DepthKind) -> None:
         def after(fps: int) -> float:
-            stabilizer = TemporalFilter(seconds=0.3, tolerance=1e6)
+            stabilizer = TemporalFilter(memory_seconds=0.3, tolerance=1e6)
             steps = [ramp() + (1.1 if i > 2 * fps else 1.0) for i in range(3 * fps)]
             out = outputs(stabilizer, [item(i / fps, d, kind=kind) for i, d in enumerate(steps)])
             return float(out[2 * fps + round(0.3 * fps)].depth[0, 0])
@@ -266,7 +266,7 @@ class TestTemporal:
         assert lag(TwoSidedFilter(tolerance=1e6)) == 0
 
     def test_what_waits_is_bounded(self) -> None:
-        stabilizer, inside = TwoSidedFilter(ahead=5), 0
+        stabilizer, inside = TwoSidedFilter(lookahead_frames=5), 0
         for i in range(60):
             inside += 1 - len(list(stabilizer.push(item(i / 30, ramp() + i * 1e-3))))
             assert inside <= 10
@@ -453,7 +453,7 @@ class TestRange:
 
     def test_a_shot_too_long_for_the_disk_is_settled_early(self) -> None:
         size = item(0.0, ramp()).frame.image.nbytes + ramp().nbytes
-        stabilizer = ShotRange(most_bytes=5 * size)
+        stabilizer = ShotRange(max_bytes=5 * size)
         counts = [len(list(stabilizer.push(item(i / 30, ramp(1 + i / 10))))) for i in range(10)]
         assert counts == [0, 0, 0, 0, 0, 6, 1, 1, 1, 1]
         assert list(stabilizer.flush()) == []
@@ -508,36 +508,36 @@ def test_a_chain_passes_late_items_through_the_rest() -> None:
         def flush(self):
             return [self.held]
 
-    chain = Chain([Late(), LockedRange(1, 2)])
+    chain = StabilizerChain([Late(), LockedRange(1, 2)])
     assert list(chain.push(item(0.0, ramp()))) == []
     assert [o.range for o in chain.flush()] == [(1, 2)]
 
 
-@pytest.mark.parametrize("pace_px", [0.06, 0.1, 0.25, 0.5, 0.9])
-def test_what_moves_slowly_grows_no_stripes(pace_px: float) -> None:
+@pytest.mark.parametrize("speed_px", [0.06, 0.1, 0.25, 0.5, 0.9])
+def test_what_moves_slowly_grows_no_stripes(speed_px: float) -> None:
     """Resampled again and again by a part of a pixel, the finest detail may fade, and never grows."""
     rows, columns = np.mgrid[0:96, 0:96]
     detail = np.where((rows + columns) % 2, 0.01, -0.01).astype(np.float32)
     values = detail + np.linspace(0, 1, 96, dtype=np.float32)
     gray = np.zeros((96, 96), np.uint8)
-    for flow in (np.full((96, 96, 2), (pace_px, 0), np.float32), np.full((96, 96, 2), pace_px, np.float32)):
-        path, carried, scratch = Path.between(gray, gray, flow, -flow), values, _Scratch.of(values.shape)
-        where(flow, values.shape, out=scratch.places)
+    for flow in (np.full((96, 96, 2), (speed_px, 0), np.float32), np.full((96, 96, 2), speed_px, np.float32)):
+        flows, warped, buffers = FlowPair.from_flows(gray, gray, flow, -flow), values, _Buffers.allocate(values.shape)
+        sampling_grid(flow, values.shape, out=buffers.grid)
         for _ in range(30):
-            carried = _carried(carried, path, scratch)
-        inner = carried[:64, :64]  # what has come in over the edge is another matter
+            warped = _warp_sharply(warped, flows, buffers)
+        inner = warped[:64, :64]  # what has come in over the edge is another matter
         assert np.abs(np.diff(inner, 2, axis=0)).max() <= 1.1 * np.abs(np.diff(detail, 2, axis=0)).max()
         assert np.abs(np.diff(inner, 2, axis=1)).max() <= 1.1 * np.abs(np.diff(detail, 2, axis=1)).max()
 
 
-def test_a_spool_that_is_opened_again_and_again_leaves_nothing_behind() -> None:
+def test_a_disk_queue_that_is_opened_again_and_again_leaves_nothing_behind() -> None:
     def watched() -> int:
         return sum(type(thing) is weakref.finalize and thing.alive for thing in gc.get_objects())
 
-    spool, before = DiskQueue(), watched()
+    queue, before = DiskQueue(), watched()
     source = SyntheticSource(count=20)
     source.open()
     for frame in iter(source.read, None):
-        item = spool.put(DepthFrame(frame, np.ones((2, 2), np.float32), DepthKind.RELATIVE))
-        np.testing.assert_array_equal(spool.take(item).frame.image, source.image_at(frame.index))
+        item = queue.put(DepthFrame(frame, np.ones((2, 2), np.float32), DepthKind.RELATIVE))
+        np.testing.assert_array_equal(queue.take(item).frame.image, source.image_at(frame.index))
     assert watched() == before

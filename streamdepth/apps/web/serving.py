@@ -32,7 +32,13 @@ from streamdepth.sources.browser import BrowserSource
 from streamdepth.sources.looped import LoopedSource
 from streamdepth.sources.pausable import PausableSource
 from streamdepth.sources.realtime import RealtimeSource
-from streamdepth.stabilizers import PRESETS, FlowPropagator, MotionTracker, check_live, make_hot_swap_stabilizer
+from streamdepth.stabilizers import (
+    PRESETS,
+    FlowPropagator,
+    MotionTracker,
+    check_live_settings,
+    make_hot_swap_stabilizer,
+)
 from streamdepth.utils.redact import redact, redact_text
 
 _log = logging.getLogger(__name__)
@@ -113,18 +119,18 @@ def _stream(
     name: str, address: str | None, settings: Settings, folder: Folder, outputs: Sequence[Sink]
 ) -> tuple[ServedStream, Stream]:
     first = StreamControls(settings.style, settings.colormap, settings.smooth, settings.range)
-    control, motion = Control(first, _check), MotionTracker()
+    control, tracker = Control(first, _check), MotionTracker()
     live, recorder = LiveSink(), RecorderSink(folder, name, partial(_recording, settings))
     browser = _browser(settings) if address is None else None
     stabilizer = make_hot_swap_stabilizer(
-        lambda: control.value.smooth, lambda: control.value.range, make_reference(settings), motion
+        lambda: control.value.smooth, lambda: control.value.range, make_reference(settings), tracker
     )
     source = with_camera(browser, settings) if browser else _played(address or "", settings)
     stream = Stream(
         PausableSource(source, lambda: control.value.paused),
         stabilizer,
         [*outputs, recorder, live],
-        FlowPropagator(motion=motion) if settings.refresh else None,
+        FlowPropagator(tracker=tracker) if settings.refresh else None,
         redact(address) if address else "browser camera",
     )
     discreet = _without([_folder_of(address), str(folder.path.parent), str(Path.cwd())])
@@ -179,7 +185,7 @@ def _without(folders: Sequence[str]) -> Callable[[str], str]:
 
 def _check(wanted: StreamControls) -> None:
     check_look(wanted.style, wanted.colormap, 0.5)
-    check_live(wanted.smooth, wanted.range)
+    check_live_settings(wanted.smooth, wanted.range)
 
 
 def _estimator(settings: Settings, model: Control[ModelControls], failures: list[str]) -> HotSwapEstimator[int | None]:

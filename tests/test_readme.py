@@ -15,26 +15,15 @@ from helpers.media import write_video
 from helpers.models import make_cached_model
 from helpers.pairs import write_pairs
 from helpers.paths import ROOT
+from helpers.readmes import README_FILES, all_commands, blocks, our_commands
 
 from streamdepth.cli import train as cli_train
 from streamdepth.testing import RecordingSink, SyntheticSource
 
 pytestmark = pytest.mark.slow
 
-README = (ROOT / "README.md").read_text()
-
-
-def _blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-
-
-def _commands() -> list[str]:
-    lines = [line.split(" #")[0].strip() for block in _blocks("bash") for line in block.splitlines()]
-    return [part.strip() for line in lines if line for part in line.split("&&")]
-
-
-COMMANDS = _commands()
-OURS = [c for c in COMMANDS if c.startswith("streamdepth ")]
+COMMANDS = all_commands()
+OURS = our_commands()
 OTHERS = [c for c in COMMANDS if not c.startswith("streamdepth ")]
 
 
@@ -119,12 +108,13 @@ def test_command_with_a_network_camera(cli, camera: str, command: str) -> None:
 
 
 @pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize("code", _blocks("python"))
+@pytest.mark.parametrize("code", [code for path in README_FILES for code in blocks(path, "python")])
 def test_python(code: str, capsys) -> None:
     exec(compile(code, "README.md", "exec"), {})
     assert capsys.readouterr().out
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", README))
-def test_links_lead_somewhere(link: str) -> None:
-    assert (ROOT / link).exists()
+@pytest.mark.parametrize("readme", README_FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(readme: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", readme.read_text(encoding="utf-8"))
+    assert not [link for link in links if not (readme.parent / link).exists()]

@@ -64,11 +64,11 @@ def _run(settings: Settings, quiet: bool) -> None:
     """Runs a pipeline to its end with a progress bar, and prints and stores its report."""
     from streamdepth import factory
     from streamdepth.api import stop_on_interrupt
-    from streamdepth.apps.batch.jobs import is_fleet
-    from streamdepth.apps.batch.shared import spread_model
+    from streamdepth.apps.batch.cluster_executor import cluster_estimator
+    from streamdepth.apps.batch.tasks import is_batch
 
-    if is_fleet(settings):
-        from streamdepth.cli.fleet import convert_all
+    if is_batch(settings):
+        from streamdepth.cli.batch import convert_all
 
         if failure := convert_all(settings, quiet=quiet):
             raise typer.Exit(next(code for kind, code in EXIT_CODES if issubclass(failure, kind)))
@@ -78,7 +78,7 @@ def _run(settings: Settings, quiet: bool) -> None:
 
     stats = StatsFile(settings)
     with (
-        spread_model(settings) as (settings, estimator),
+        cluster_estimator(settings) as (settings, estimator),
         Bar(err, is_quiet=quiet) as bar,
         factory.pipeline(settings, lambda _: bar.show(pipeline), estimator=estimator) as pipeline,
         stop_on_interrupt(pipeline),

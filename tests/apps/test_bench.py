@@ -19,7 +19,7 @@ from streamdepth.apps.bench import report, roofline
 from streamdepth.apps.bench.clip import first_size, make_clip
 from streamdepth.apps.bench.machine import machine, peak_mb, versions
 from streamdepth.apps.bench.plan import LeftOutError, Plan, Turn
-from streamdepth.apps.bench.workers import CONTENDERS, Worker, make_contender, serve
+from streamdepth.apps.bench.processes import CONTENDERS, Worker, make_contender, serve
 from streamdepth.config import Settings
 from streamdepth.core.errors import EstimatorError, ModelLoadError, SourceOpenError
 from streamdepth.estimators import catalog

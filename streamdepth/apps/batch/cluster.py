@@ -1,4 +1,4 @@
-"""A cluster of Ray: joining it or starting one here, and where on it models can be held."""
+"""Joining or starting a Ray cluster, and the places on it where a model can run."""
 
 from __future__ import annotations
 
@@ -14,28 +14,36 @@ from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError, MissingDependencyError
 from streamdepth.utils.redact import redact
 
-_MOST_CORES = 4
-"""Of a CPU for one model: more gain little, and fewer workers decode, smooth and encode beside it."""
-_RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_worker_niceness": "0"}
-"""What Ray reads when it is imported and started: it sends no statistics, gives no advice on its future, and works as
-willingly as a run without it."""
+_MAX_CORES_PER_WORKER = 4
+"""CPU cores of one worker at most: more gain little, and fewer workers then decode, smooth and encode in parallel."""
+_RAY_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_worker_niceness": "0",
+}
+"""Environment variables that Ray reads when it is imported and started.
+
+With them it sends no usage statistics, prints no advice about its own future, and its workers have the priority of an
+ordinary process.
+"""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Room for one model: a GPU, or some cores of a CPU."""
+class WorkerSlot:
+    """A place for one worker with its model: one GPU, or some cores of a CPU."""
 
     node: str
+    """Ray's id of the machine."""
     cores: int
-    """How many; 0 beside a GPU, where nothing needs them for itself."""
+    """CPU cores that are reserved for the worker; 0 on a GPU, where none are reserved."""
     number: int
-    """Among the places of its node."""
+    """Index of the slot on its machine."""
     has_gpu: bool = False
 
 
 def import_ray() -> Any:
-    """Raises MissingDependencyError."""
-    for name, value in _RAY.items():
+    """Imports Ray with the environment that suits a batch. Raises MissingDependencyError."""
+    for name, value in _RAY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:
         import ray
@@ -45,25 +53,29 @@ def import_ray() -> Any:
 
 
 @contextmanager
-def joined(address: str) -> Iterator[None]:
-    """As a member of the cluster at `address`, left at the end; `auto`: the one that runs here, or a new one.
+def cluster_connection(address: str) -> Iterator[None]:
+    """Connects to the cluster at `address`, and disconnects at the end.
 
-    Raises ConfigError when there is none.
+    Args:
+        address: HOST:PORT, or `auto` for the cluster that runs on this machine, or else a new one.
+
+    Raises:
+        ConfigError: with the code "no-cluster", when no cluster answers.
     """
     ray = import_ray()
-    if ray.is_initialized():  # the caller's, who also leaves it
+    if ray.is_initialized():  # the caller has connected, and will disconnect
         yield
         return
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Ray's own, of the packages that it uses
-            _join(ray, address)
+            warnings.simplefilter("ignore")  # those of Ray about the packages that it uses
+            _connect(ray, address)
         yield
     finally:
         ray.shutdown()
 
 
-def _join(ray: Any, address: str) -> None:
+def _connect(ray: Any, address: str) -> None:
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address == "auto":
         try:
@@ -76,35 +88,37 @@ def _join(ray: Any, address: str) -> None:
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
         raise ConfigError(
             f"no Ray cluster answers at '{redact(address)}' ({type(error).__name__}); give HOST:PORT as 'ray start "
-            "--head' prints it, or auto"
+            "--head' prints it, or auto",
+            code="no-cluster",
         ) from error
 
 
 def usable_cores() -> int:
-    """Of this process."""
+    """Returns the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def places(settings: Settings) -> list[Place]:
-    """Where models can be held: one on each GPU, or where there is none or the CPU was asked for, on cores of CPUs.
+def worker_slots(settings: Settings) -> list[WorkerSlot]:
+    """Returns one slot for each GPU of the cluster; without GPUs, or with `device: cpu`, slots on the CPUs.
 
-    Kinds are not mixed, because they do not round alike. Raises ConfigError when there is no room at all.
+    The two kinds are never mixed, because they round differently and depth would depend on the worker. Raises
+    ConfigError with the code "no-room" when the cluster has neither.
     """
     nodes = [node for node in import_ray().nodes() if node["Alive"]]
     has_gpus = settings.device != "cpu" and any(node["Resources"].get("GPU") for node in nodes)
-    found = [place for node in nodes for place in (_gpus(node) if has_gpus else _cores(node, settings.threads))]
-    if not found:
-        raise ConfigError(f"the cluster has no {'GPU' if has_gpus else 'CPU'} to give")
-    return found
+    slots = [slot for node in nodes for slot in (_gpu_slots(node) if has_gpus else _cpu_slots(node, settings.threads))]
+    if not slots:
+        raise ConfigError(f"the cluster has no {'GPU' if has_gpus else 'CPU'} to give", code="no-room")
+    return slots
 
 
-def _gpus(node: dict[str, Any]) -> Iterator[Place]:
+def _gpu_slots(node: dict[str, Any]) -> Iterator[WorkerSlot]:
     for number in range(int(node["Resources"].get("GPU", 0))):
-        yield Place(node["NodeID"], 0, number, has_gpu=True)
+        yield WorkerSlot(node["NodeID"], 0, number, has_gpu=True)
 
 
-def _cores(node: dict[str, Any], threads: int | None) -> Iterator[Place]:
+def _cpu_slots(node: dict[str, Any], threads: int | None) -> Iterator[WorkerSlot]:
     cores = int(node["Resources"].get("CPU", 0))
-    each = threads or max(1, min(_MOST_CORES, cores // 2))
-    for number in range(cores // each or min(1, cores)):
-        yield Place(node["NodeID"], min(each, cores), number)
+    cores_per_worker = threads or max(1, min(_MAX_CORES_PER_WORKER, cores // 2))
+    for number in range(cores // cores_per_worker or min(1, cores)):
+        yield WorkerSlot(node["NodeID"], min(cores_per_worker, cores), number)

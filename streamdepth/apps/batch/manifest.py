@@ -1,4 +1,4 @@
-"""What has become of each file of a fleet, on disk at every moment, so that a killed run goes on where it was."""
+"""The manifest of a batch: one entry per file, safely on disk at every moment, so that a killed run can be resumed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from streamdepth.apps.batch.jobs import NUMBERED, Job, chosen, fingerprint
+from streamdepth.apps.batch.tasks import NUMBERED_OUTPUTS, ConversionTask, changed_settings, settings_fingerprint
 from streamdepth.core.errors import ConfigError, SinkOpenError, SinkWriteError, SourceOpenError
 from streamdepth.sinks.output import complete_file, writing
 from streamdepth.utils import storage
@@ -22,64 +22,76 @@ from streamdepth.utils.numbering import find_numbered_files
 from streamdepth.utils.redact import redact
 
 FILE_NAME = "streamdepth.jsonl"
-_REMOTE_SECONDS = 5.0
-"""Storages that cannot append get the whole manifest: what ended at most so often, since a kill loses no more than
-that, to be done again; what begins at once, since outputs without a row would not be known as ours."""
+_REMOTE_INTERVAL_SECONDS = 5.0
+"""Remote storage cannot append, so each update uploads the whole manifest. Entries of finished files are uploaded at
+most this often, since a killed run only has to convert those again; entries of started files are uploaded at once,
+since outputs without an entry would not be recognized as written by a batch."""
 
-State = Literal["begun", "done", "failed"]
+FileFingerprint = tuple[int, str]
+"""A file's size in bytes, and a text that changes with its content (a time or a checksum)."""
+State = Literal["started", "done", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One file of the fleet."""
+class ManifestEntry:
+    """The state of one file of a batch."""
 
     name: str
-    """Of its outputs, below their folders."""
+    """Path of its outputs below their folders, without a suffix."""
     source: str
-    """Its address, without secrets."""
-    input: tuple[int, str]
-    """Bytes, and the storage's mark of its content."""
+    """Address of the input, without credentials."""
+    input: FileFingerprint
     settings: str
-    """Their fingerprint."""
-    chosen: dict[str, Any]
-    """Those settings that are not as usual."""
-    outputs: dict[str, tuple[int, str] | None]
-    """Setting -> bytes and mark of what was written; None: nothing was."""
+    """Fingerprint of the settings that change results."""
+    changed_settings: dict[str, Any]
+    """Those of them that are not at their defaults."""
+    outputs: dict[str, FileFingerprint | None]
+    """Setting -> fingerprint of the output that was written; None if none was."""
     state: State
     error: str = ""
-    kind: str = ""
-    """The error's class."""
+    error_class: str = ""
     frames: int = 0
     seconds: float = 0.0
-    at: str = ""
-    """When the row was written, UTC."""
+    """Duration of the conversion."""
+    updated_at: str = ""
+    """UTC time at which the entry was written, in ISO 8601."""
 
     @classmethod
-    def of(cls, job: Job) -> Row:
-        """Of a job that begins."""
-        s = job.settings
+    def started(cls, task: ConversionTask) -> ManifestEntry:
+        """Makes the entry of a task that starts now."""
         try:
-            found = storage.fingerprint(job.source, SourceOpenError)
+            found = storage.fingerprint(task.source, SourceOpenError)
         except SourceOpenError:
-            found = None  # it fails when it is opened
-        given = redact(job.source), found or (0, "")
-        return cls(job.name, *given, fingerprint(s), chosen(s), dict.fromkeys(job.outputs), "begun")
+            found = None  # the conversion itself will fail, and say why
+        return cls(
+            name=task.name,
+            source=redact(task.source),
+            input=found or (0, ""),
+            settings=settings_fingerprint(task.settings),
+            changed_settings=changed_settings(task.settings),
+            outputs=dict.fromkeys(task.output_addresses),
+            state="started",
+        )
 
 
 class Manifest:
-    """JSON lines in `folder`, the last line of a name counts; locked against a second run while open.
+    """A JSON Lines file in `folder`; the last line of a name counts.
 
-    Each line is on the disk before the work goes on, and half a line of a killed run is ignored. Elsewhere there is no
-    lock, and lines of what ended may come seconds later. Raises ConfigError when another run holds it, and SinkError
-    when it cannot be read or written.
+    On a local disk it is locked against a second run while it is open, and each line is on the disk before the work
+    goes on; half a line, as a killed run leaves it, is ignored. In remote storage there is no lock, and lines of
+    finished files may come seconds later.
+
+    Raises:
+        ConfigError: when another run has locked it ("locked").
+        SinkError: when it cannot be read or written.
     """
 
     def __init__(self, folder: Path) -> None:
         self.address = storage.address_from_path(folder / FILE_NAME)
-        self.rows: dict[str, Row] = {}
+        self.entries: dict[str, ManifestEntry] = {}
         self._is_remote = storage.is_remote(self.address)
         self._lock = None if self._is_remote else FileLock(folder / ".streamdepth.lock")
-        self._stored_at = 0.0
+        self._uploaded_at = 0.0
         self._is_compact = False
 
     def __enter__(self) -> Manifest:
@@ -87,49 +99,50 @@ class Manifest:
             try:
                 self._lock.acquire(timeout=0)
             except Timeout:
-                raise ConfigError(f"another run writes to '{Path(self.address).parent}'; wait for it") from None
+                folder = Path(self.address).parent
+                raise ConfigError(f"another run writes to '{folder}'; wait for it", code="locked") from None
             except OSError as error:
                 raise SinkOpenError(
-                    f"cannot write '{self.address}': {error.strerror}; choose another folder"
+                    f"cannot write '{self.address}': {error.strerror}; choose another folder", code="not-writable"
                 ) from error
-        self.rows = {row.name: row for row in _rows(self._read())}
+        self.entries = {entry.name: entry for entry in _parse(self._read())}
         return self
 
     def __exit__(self, *_: object) -> None:
         try:
-            if self._is_remote and self._stored_at:
-                self._store()
+            if self._is_remote and self._uploaded_at:
+                self._upload()
         finally:
             if self._lock is not None:
                 self._lock.release()
 
-    def write(self, row: Row) -> None:
-        """Puts one file's row in place of its older one."""
-        row = replace(row, at=datetime.now(UTC).isoformat(timespec="seconds"))
-        self.rows[row.name] = row
+    def write(self, entry: ManifestEntry) -> None:
+        """Stores an entry in place of the older one of the same name."""
+        entry = replace(entry, updated_at=datetime.now(UTC).isoformat(timespec="seconds"))
+        self.entries[entry.name] = entry
         if self._is_remote:
-            if row.state == "begun" or time.monotonic() - self._stored_at > _REMOTE_SECONDS:
-                self._store()
+            if entry.state == "started" or time.monotonic() - self._uploaded_at > _REMOTE_INTERVAL_SECONDS:
+                self._upload()
         elif not self._is_compact:
-            self._is_compact = True  # older lines, and half of one, go with the first new one
+            self._is_compact = True  # the first entry of a run drops older lines, and half of one
             with complete_file(Path(self.address), overwrite=True) as path:
                 path.write_bytes(self._content())
         else:
-            self._append(row)
+            self._append(entry)
 
-    def _append(self, row: Row) -> None:
+    def _append(self, entry: ManifestEntry) -> None:
         path = Path(self.address)
         with writing(path), path.open("ab") as file:
-            file.write(_line(row))
+            file.write(_json_line(entry))
             file.flush()
             os.fsync(file.fileno())
 
-    def _store(self) -> None:
+    def _upload(self) -> None:
         storage.write_bytes(self.address, self._content(), SinkWriteError)
-        self._stored_at = time.monotonic()
+        self._uploaded_at = time.monotonic()
 
     def _content(self) -> bytes:
-        return b"".join(map(_line, self.rows.values()))
+        return b"".join(map(_json_line, self.entries.values()))
 
     def _read(self) -> bytes:
         if self._is_remote:
@@ -139,48 +152,46 @@ class Manifest:
         except FileNotFoundError:
             return b""
         except OSError as error:
-            raise SinkOpenError(f"cannot read '{self.address}': {error.strerror}") from error
+            raise SinkOpenError(f"cannot read '{self.address}': {error.strerror}", code="not-readable") from error
 
 
-def why(job: Job, row: Row, old: Row | None) -> str | None:
-    """Why `job` must be done, given its row of an earlier run; None when it is done."""
-    if old is None:
+def reason_to_convert(task: ConversionTask, entry: ManifestEntry, previous: ManifestEntry | None) -> str | None:
+    """Says why `task` has to be done, given its new entry and that of an earlier run; returns None if it is done."""
+    if previous is None:
         return "new"
-    if old.state != "done":
-        return "unfinished" if old.state == "begun" else "failed before"
-    if old.input != row.input:
+    if previous.state != "done":
+        return "unfinished" if previous.state == "started" else "failed before"
+    if previous.input != entry.input:
         return "the input changed"
-    if old.settings != row.settings:
-        return f"the settings changed{_difference(old.chosen, row.chosen)}"
-    missing = [s for s, address in job.outputs.items() if not old.outputs.get(s) or not now(s, address)]
+    if previous.settings != entry.settings:
+        return f"the settings changed{_difference(previous.changed_settings, entry.changed_settings)}"
+    missing = [
+        setting
+        for setting, address in task.output_addresses.items()
+        if not previous.outputs.get(setting) or not output_fingerprint(setting, address)
+    ]
     return f"its {' and '.join(missing)} is not there" if missing else None
 
 
-def is_ours(old: Row | None, setting: str, address: str) -> bool:
-    """Whether what is at `address` now was written by the run that `old` tells of, so that it may be replaced."""
-    if old is None or setting not in old.outputs:
+def was_written_by_batch(previous: ManifestEntry | None, setting: str, address: str) -> bool:
+    """True if the run that wrote the entry `previous` has written what is at `address` now, so it may be replaced."""
+    if previous is None or setting not in previous.outputs:
         return False
-    return old.state == "begun" or old.outputs[setting] == now(setting, address)
+    return previous.state == "started" or previous.outputs[setting] == output_fingerprint(setting, address)
 
 
-def now(setting: str, address: str) -> tuple[int, str] | None:
-    """Bytes and mark of what is there, of numbered outputs of all files at once; None when nothing is.
+def output_fingerprint(setting: str, address: str) -> FileFingerprint | None:
+    """Returns the fingerprint of an output as it is now, of a numbered output that of all its files together.
 
-    Raises SinkOpenError where a storage cannot tell.
+    Returns None if it does not exist. Raises SinkOpenError if a remote storage does not answer.
     """
-    if setting not in NUMBERED:
+    if setting not in NUMBERED_OUTPUTS:
         return storage.fingerprint(address, SinkOpenError)
     pattern = Path(address)
     files = sorted(find_numbered_files(pattern)) if pattern.parent.is_dir() else ()
-    found = {file.name: identity for file in files if (identity := storage.fingerprint(str(file), SinkOpenError))}
+    found = {file.name: fingerprint for file in files if (fingerprint := storage.fingerprint(str(file), SinkOpenError))}
     mark = hashlib.blake2b(json.dumps(found).encode(), digest_size=10).hexdigest()
     return (sum(size for size, _ in found.values()), mark) if found else None
-
-
-def _pair(pair: Iterable[Any]) -> tuple[int, str]:
-    """As it comes back from JSON."""
-    size, mark = pair
-    return int(size), str(mark)
 
 
 def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
@@ -192,17 +203,22 @@ def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
     return f" ({', '.join(words)})" if words else ""
 
 
-def _line(row: Row) -> bytes:
-    return json.dumps(asdict(row)).encode() + b"\n"
+def _json_line(entry: ManifestEntry) -> bytes:
+    return json.dumps(asdict(entry)).encode() + b"\n"
 
 
-def _rows(content: bytes) -> Iterable[Row]:
-    names = {f.name for f in fields(Row)}
+def _parse(content: bytes) -> Iterable[ManifestEntry]:
+    names = {field.name for field in fields(ManifestEntry)}
     for line in content.splitlines():
         try:
-            facts = {key: value for key, value in json.loads(line).items() if key in names}
-            facts["input"] = _pair(facts["input"])
-            facts["outputs"] = {k: v and _pair(v) for k, v in facts["outputs"].items()}
-            yield Row(**facts)
+            values = {key: value for key, value in json.loads(line).items() if key in names}
+            values["input"] = _fingerprint_from_json(values["input"])
+            values["outputs"] = {k: v and _fingerprint_from_json(v) for k, v in values["outputs"].items()}
+            yield ManifestEntry(**values)
         except (ValueError, TypeError, KeyError, AttributeError):
-            continue  # half a line of a killed run; its file is done again
+            continue  # half a line of a killed run; its file is converted again
+
+
+def _fingerprint_from_json(pair: Iterable[Any]) -> FileFingerprint:
+    size, mark = pair
+    return int(size), str(mark)

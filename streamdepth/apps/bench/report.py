@@ -10,7 +10,7 @@ from rich.table import Table
 
 from streamdepth.apps.bench.machine import machine, versions
 from streamdepth.apps.bench.plan import Plan, Turn
-from streamdepth.apps.bench.workers import Worker
+from streamdepth.apps.bench.processes import Worker
 
 _OURS, _NETWORK = "streamdepth", "network alone"
 

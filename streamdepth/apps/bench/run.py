@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from streamdepth.apps.bench.plan import Plan, Turn
+from streamdepth.apps.bench.processes import CONTENDERS, workers
 from streamdepth.apps.bench.report import facts
-from streamdepth.apps.bench.workers import CONTENDERS, workers
 
 
 def run(

@@ -1,1 +1,1 @@
-"""Depth added to LeRobot data sets."""
+"""Depth in metres added to LeRobot data sets."""

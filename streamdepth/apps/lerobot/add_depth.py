@@ -12,7 +12,7 @@ import av
 import numpy as np
 
 from streamdepth import factory
-from streamdepth.apps.lerobot.layout import DataSet, Episode
+from streamdepth.apps.lerobot.dataset import DataSet, Episode
 from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError, SinkWriteError
 from streamdepth.core.interfaces import Estimator, Stabilizer

@@ -12,8 +12,8 @@ from helpers.waiting import wait_until
 
 import streamdepth
 from streamdepth import config, factory
-from streamdepth.apps.batch import jobs
 from streamdepth.apps.batch.manifest import FILE_NAME, Manifest
+from streamdepth.apps.batch.tasks import find_tasks, is_batch
 from streamdepth.core.errors import ConfigError, SinkWriteError
 from streamdepth.sinks.depth_video import DepthVideoSink
 from streamdepth.testing import ConstantEstimator
@@ -40,12 +40,12 @@ def models(monkeypatch: pytest.MonkeyPatch) -> list[ConstantEstimator]:
 
 
 def _names(*sources: str, **more: object) -> list[str]:
-    return [job.name for job in jobs.find(config.make({"source": sources, "output": "out", **more}))]
+    return [task.name for task in find_tasks(config.make({"source": sources, "output": "out", **more}))]
 
 
-def _rows(folder: Path) -> dict[str, dict]:
+def _entries(folder: Path) -> dict[str, dict]:
     """The manifest as any reader of JSON lines sees it: the last line of a name counts."""
-    return {row["name"]: row for row in map(json.loads, (folder / FILE_NAME).read_text().splitlines())}
+    return {entry["name"]: entry for entry in map(json.loads, (folder / FILE_NAME).read_text().splitlines())}
 
 
 @pytest.mark.usefixtures("videos")
@@ -86,13 +86,13 @@ def test_outputs_are_no_inputs(cli, models: list[ConstantEstimator]) -> None:
 
 @pytest.mark.usefixtures("videos")
 @pytest.mark.parametrize("source", [["videos/a.mp4"], ["0", "1"], ["rtsp://x/1", "rtsp://x/2"], ["lavfi:testsrc", "0"]])
-def test_one_file_and_live_streams_are_no_fleet(source: list[str]) -> None:
-    assert not jobs.is_fleet(config.make({"source": source}))
+def test_one_file_and_live_streams_are_no_batch(source: list[str]) -> None:
+    assert not is_batch(config.make({"source": source}))
 
 
 def test_a_pattern_of_pictures_is_one_stream(videos: Path) -> None:
     (videos / "1.png").write_bytes(b"")
-    assert not jobs.is_fleet(config.make({"source": "videos/*.png"}))
+    assert not is_batch(config.make({"source": "videos/*.png"}))
 
 
 def test_several_files_need_a_folder(cli, videos: Path) -> None:
@@ -115,7 +115,7 @@ def test_each_file_is_converted_once_by_one_model(cli, videos: Path, models: lis
     ]
     assert all(len(streamdepth.DepthVideo(p)) == 6 for p in Path("depth").rglob("*.mkv"))
     assert streamdepth.DepthVideo("depth/a.mkv").metadata["source"] == "videos/a.mp4"
-    assert {row["state"] for row in _rows(Path("out")).values()} == {"done"}
+    assert {entry["state"] for entry in _entries(Path("out")).values()} == {"done"}
     assert json.loads(Path("stats.json").read_text())["done"] == 3
 
     times = {p: p.stat().st_mtime_ns for p in Path("out").rglob("*.mp4")}
@@ -136,7 +136,7 @@ def test_what_has_changed_is_done_again_and_said(cli, videos: Path) -> None:
     assert done.code == 0, done.err
     assert "again: videos/a.mp4: the input changed" in done.err
     assert "again: videos/b/d e.mp4: its output is not there" in done.err
-    assert _rows(Path("out"))["a"]["frames"] == 3
+    assert _entries(Path("out"))["a"]["frames"] == 3
 
     done = cli(*command, "--smooth", "strong")
     assert "again: videos/a.mp4: the settings changed (smooth: usual -> strong)" in done.err
@@ -171,7 +171,7 @@ def test_a_misspelt_name_moves_no_others_output(cli, videos: Path) -> None:
     assert not [path for path in Path("out").iterdir() if path.is_dir()], "and needs no folder"
     done = cli("convert", "videos/b/c.mkv", "vidoes/b/c.mkv", "-o", "other")
     assert "failed: vidoes/b/c.mkv" in done.err
-    assert _rows(Path("other"))["c"]["state"] == "done"
+    assert _entries(Path("other"))["c"]["state"] == "done"
     assert cli("convert", "videos/b/c.mkv", "vidoes/b/c.mkv", "-o", "other").code == 3
     done = cli("convert", "videos/*.mp4", "tpyo/*.mp4", "-o", "out")
     assert done.code == 3
@@ -195,7 +195,7 @@ def test_failures_are_listed_and_in_nobodys_way(cli, videos: Path) -> None:
     assert lines[0].startswith("failed: videos/a.mp4: ")
     assert "only zeros" in lines[0]
     assert "videos/none.mp4 does not exist" in lines[1]
-    assert sorted(name for name, row in _rows(Path("out")).items() if row["state"] == "done") == ["b/c", "b/d e"]
+    assert sorted(name for name, entry in _entries(Path("out")).items() if entry["state"] == "done") == ["b/c", "b/d e"]
     (videos / "a.mp4").write_bytes(whole)
     assert "1 files to convert; 2 are done" in cli("convert", "videos/**/*", "-o", "out").err
 
@@ -206,12 +206,12 @@ def test_what_could_be_had_of_a_file_is_kept_and_tried_again(cli, videos: Path) 
     (videos / "a.mkv").write_bytes(whole[: len(whole) // 2])
     command = ("convert", "videos/a.mkv", "videos/b/c.mkv", "-o", "out")
     assert cli(*command).code == 3
-    row = _rows(Path("out"))["a"]
-    assert 0 < row["frames"] < 60
-    assert Path("out/a.mp4").stat().st_size == row["outputs"]["output"][0]
+    entry = _entries(Path("out"))["a"]
+    assert 0 < entry["frames"] < 60
+    assert Path("out/a.mp4").stat().st_size == entry["outputs"]["output"][0]
     (videos / "a.mkv").write_bytes(whole)
     assert cli(*command).code == 0
-    assert _rows(Path("out"))["a"]["frames"] == 60
+    assert _entries(Path("out"))["a"]["frames"] == 60
 
 
 @pytest.mark.usefixtures("models", "videos")
@@ -290,7 +290,7 @@ def test_a_fault_of_our_own_is_told_and_does_not_end_the_run(cli, videos: Path, 
     done = cli("convert", "videos/**/*.mp4", "-o", "out")
     assert done.code == 1
     assert "failed: videos/a.mp4: internal error, please report it: ZeroDivisionError" in done.err
-    assert _rows(Path("out"))["b/d e"]["state"] == "done"
+    assert _entries(Path("out"))["b/d e"]["state"] == "done"
 
 
 SLOW = """
@@ -319,14 +319,14 @@ def test_a_killed_run_goes_on_where_it_was(cli, videos: Path, models) -> None:
     write_video(videos / "b/long.mp4", count=600)
     command = ["convert", "videos/**/*.mp4", "-o", "out"]
     process = subprocess.Popen([sys.executable, "-c", SLOW, *command], stderr=subprocess.DEVNULL)
-    rows = Path("out") / FILE_NAME
-    wait_until(lambda: rows.is_file() and '"b/long"' in rows.read_text())
+    manifest = Path("out") / FILE_NAME
+    wait_until(lambda: manifest.is_file() and '"b/long"' in manifest.read_text())
     wait_until(lambda: any(p.stat().st_size for p in Path("out/b").glob(".long*part*")))
     process.kill()
     process.wait(timeout=60)
     assert not Path("out/b/long.mp4").exists()
     assert list(Path("out/b").glob(".long*part*"))
-    with rows.open("a") as file:
+    with manifest.open("a") as file:
         file.write('{"name": "a", "state": "fai')  # half a line
 
     write_video(videos / "b/long.mp4", count=8)
@@ -334,4 +334,4 @@ def test_a_killed_run_goes_on_where_it_was(cli, videos: Path, models) -> None:
     assert done.code == 0, done.err
     assert "1 files to convert; 2 are done and unchanged" in done.err
     assert not list(Path("out/b").glob(".*part*"))
-    assert len(rows.read_text().splitlines()) == 4
+    assert len(manifest.read_text().splitlines()) == 4

@@ -15,16 +15,16 @@ from typing import Any
 import pytest
 from helpers.compare import compare_streams
 from helpers.media import write_video
+from helpers.readmes import our_commands
 from helpers.waiting import wait_until
-from test_readme import OURS
 
 import streamdepth
 from streamdepth import config
-from streamdepth.apps.batch.cluster import Place, import_ray
-from streamdepth.apps.batch.host import Host
-from streamdepth.apps.batch.hosts import Call, Hosts
+from streamdepth.apps.batch.cluster import WorkerSlot, import_ray
+from streamdepth.apps.batch.distributed_estimator import DistributedEstimator
 from streamdepth.apps.batch.manifest import FILE_NAME
-from streamdepth.apps.batch.spread import SpreadEstimator
+from streamdepth.apps.batch.worker import ModelWorker
+from streamdepth.apps.batch.worker_pool import WorkerCall, WorkerPool
 from streamdepth.config import Settings
 from streamdepth.core import errors
 from streamdepth.core.types import DepthKind, Frame, ModelInfo
@@ -70,20 +70,20 @@ def _facts(folder: Path) -> dict[str, tuple[list[bytes], dict[str, Any]]]:
 
 @pytest.fixture
 def killed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The processes of hosts that were killed: one while it computes frames, one while it converts a file."""
+    """The processes of workers that were killed: one while it computes frames, one while it converts a file."""
     found: list[int] = []
-    ask = Hosts.ask
+    submit = WorkerPool.submit
 
-    def ask_and_kill(self: Hosts, method: str, *arguments: Any) -> Call:
-        call = ask(self, method, *arguments)
+    def submit_and_kill(self: WorkerPool, method: str, *arguments: Any) -> WorkerCall:
+        call = submit(self, method, *arguments)
         if method == ("estimate", "convert", None)[len(found)]:
             if method == "convert":
-                wait_until(lambda: self.shares([call]) > [0.1])
-            found.append(import_ray().get(call.host.actor.process.options(concurrency_group="beside").remote()))
+                wait_until(lambda: self.progress([call]) > [0.1])
+            found.append(import_ray().get(call.worker.actor.process_id.options(concurrency_group="progress").remote()))
             os.kill(found[-1], signal.SIGKILL)
         return call
 
-    monkeypatch.setattr(Hosts, "ask", ask_and_kill)
+    monkeypatch.setattr(WorkerPool, "submit", submit_and_kill)
     return found
 
 
@@ -109,38 +109,38 @@ def test_a_killed_driver_goes_on_where_it_was(cli, cluster: str, videos: Path) -
     for name in ("c", "d"):
         write_video(videos / f"{name}.mp4", count=500)
     process = subprocess.Popen([sys.executable, "-m", "streamdepth", *command])
-    rows = Path("out") / FILE_NAME
-    wait_until(lambda: rows.is_file() and rows.read_text().count('"begun"') >= 2)
+    manifest = Path("out") / FILE_NAME
+    wait_until(lambda: manifest.is_file() and manifest.read_text().count('"started"') >= 2)
     process.kill()
     process.wait(timeout=60)
     for name in ("c", "d"):
         write_video(videos / f"{name}.mp4", count=5)
     done = cli(*command)
     assert done.code == 0, done.err
-    assert rows.read_text().count('"done"') >= 4
+    assert manifest.read_text().count('"done"') >= 4
     assert {p.name for p in Path("out").glob("*.mp4")} == {"a.mp4", "b.mp4", "c.mp4", "d.mp4"}
     assert not list(Path("out").glob(".*part*"))
 
 
-def _begin(monkeypatch: pytest.MonkeyPatch, fails: Callable[[int], None]) -> Hosts:
-    """Hosts without a model that call `fails` with the number of their place when they begin."""
+def _start_pool(monkeypatch: pytest.MonkeyPatch, fails: Callable[[int], None]) -> WorkerPool:
+    """Starts workers without a model that call `fails` with the number of their slot when they start."""
 
-    class Light(Host):
-        def __init__(self, settings: Settings, place: Place, folder: str) -> None:
-            self._place = place
+    class UnloadedWorker(ModelWorker):
+        def __init__(self, settings: Settings, slot: WorkerSlot, folder: str) -> None:
+            self._slot = slot
 
-        def judge(self, source: str) -> tuple[ModelInfo, dict[str, Any]]:
-            return self.load({}), {}
+        def choose_engine(self, source: str) -> tuple[ModelInfo, dict[str, Any]]:
+            return self.load_model({}), {}
 
-        def load(self, changes: dict[str, Any]) -> ModelInfo:
-            fails(self._place.number)
+        def load_model(self, changes: dict[str, Any]) -> ModelInfo:
+            fails(self._slot.number)
             return ModelInfo("light", DepthKind.RELATIVE)
 
-        def looks_at(self, width: int, height: int) -> tuple[int, int]:
+        def input_size(self, width: int, height: int) -> tuple[int, int]:
             return width, height
 
-    monkeypatch.setattr("streamdepth.apps.batch.hosts.Host", Light)
-    return Hosts(config.make({"threads": 1}), "in.mp4")
+    monkeypatch.setattr("streamdepth.apps.batch.worker_pool.ModelWorker", UnloadedWorker)
+    return WorkerPool(config.make({"threads": 1}), "in.mp4")
 
 
 @pytest.mark.usefixtures("cluster")
@@ -150,14 +150,14 @@ def test_a_worker_that_cannot_load_the_model_is_left_out(broken: int, monkeypatc
         if number == broken:
             raise errors.ModelLoadError("no such weights on this machine")
 
-    hosts = _begin(monkeypatch, fails)
+    pool = _start_pool(monkeypatch, fails)
     try:
-        wait_until(lambda: (hosts.free, len(hosts)) == (1, 1))
-        assert hosts.answer(hosts.ask("looks_at", 4, 3)) == (4, 3)
+        wait_until(lambda: (pool.idle_count, len(pool)) == (1, 1))
+        assert pool.result(pool.submit("input_size", 4, 3)) == (4, 3)
     finally:
-        hosts.close()
+        pool.close()
     with pytest.raises(errors.ModelLoadError, match="no such weights"):
-        SpreadEstimator(hosts, 2).estimate(list(_frames(2)))
+        DistributedEstimator(pool, 2).estimate(list(_frames(2)))
 
 
 @pytest.mark.usefixtures("cluster")
@@ -166,7 +166,7 @@ def test_where_no_worker_can_begin_the_reason_is_told(monkeypatch: pytest.Monkey
         raise MemoryError("8 GB")
 
     with pytest.raises(errors.InferenceError, match="MemoryError: 8 GB"):
-        _begin(monkeypatch, fails)
+        _start_pool(monkeypatch, fails)
 
 
 @pytest.mark.usefixtures("cluster")
@@ -177,11 +177,11 @@ def test_a_worker_that_is_lost_while_it_begins_is_replaced(tmp_path: Path, monke
             mark.touch()
             os._exit(1)
 
-    hosts = _begin(monkeypatch, fails)
+    pool = _start_pool(monkeypatch, fails)
     try:
-        wait_until(lambda: hosts.free == 2)
+        wait_until(lambda: pool.idle_count == 2)
     finally:
-        hosts.close()
+        pool.close()
 
 
 def _frames(count: int) -> Iterator[Frame]:
@@ -191,7 +191,7 @@ def _frames(count: int) -> Iterator[Frame]:
 
 
 @pytest.mark.usefixtures("cluster")
-@pytest.mark.parametrize("command", [c for c in OURS if "--cluster" in c])
+@pytest.mark.parametrize("command", [c for c in our_commands() if "--cluster" in c])
 def test_command_of_readme(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     monkeypatch.chdir(tmp_path)
     Path("videos").mkdir()

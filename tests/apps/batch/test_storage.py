@@ -16,8 +16,8 @@ from helpers.media import write_video
 
 import streamdepth
 from streamdepth import config, factory
-from streamdepth.apps.batch import jobs
-from streamdepth.apps.batch.manifest import Manifest, Row
+from streamdepth.apps.batch.manifest import Manifest, ManifestEntry
+from streamdepth.apps.batch.tasks import find_tasks
 from streamdepth.core.errors import SinkWriteError, SourceOpenError
 from streamdepth.core.types import StreamInfo
 from streamdepth.sinks.remote import RemoteSink
@@ -154,7 +154,7 @@ def ftp(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
 
 @pytest.mark.usefixtures("quick_model")
-def test_a_fleet_on_ftp(cli, ftp: tuple[str, Path], clip: Path) -> None:
+def test_a_batch_on_ftp(cli, ftp: tuple[str, Path], clip: Path) -> None:
     address, folder = ftp
     for name in ("a.mp4", "more/b.mp4"):
         (folder / "in" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -169,14 +169,14 @@ def test_a_fleet_on_ftp(cli, ftp: tuple[str, Path], clip: Path) -> None:
 
 @pytest.mark.usefixtures("memory")
 def test_a_manifest_elsewhere_knows_at_once_what_begins(clip: Path) -> None:
-    job = jobs.find(config.make({"source": (str(clip), "other.mp4"), "output": "memory://out"}))[0]
+    task = find_tasks(config.make({"source": (str(clip), "other.mp4"), "output": "memory://out"}))[0]
     with Manifest(Path("memory://out")) as manifest:
-        row = Row.of(job)
-        for state in ("begun", "done", "begun"):
-            manifest.write(replace(row, state=state))
-        assert [r.state for r in Manifest(Path("memory://out")).__enter__().rows.values()] == ["begun"]
-        manifest.write(replace(row, name="b"))
-        assert Manifest(Path("memory://out")).__enter__().rows.keys() == {row.name, "b"}
+        entry = ManifestEntry.started(task)
+        for state in ("started", "done", "started"):
+            manifest.write(replace(entry, state=state))
+        assert [r.state for r in Manifest(Path("memory://out")).__enter__().entries.values()] == ["started"]
+        manifest.write(replace(entry, name="b"))
+        assert Manifest(Path("memory://out")).__enter__().entries.keys() == {entry.name, "b"}
 
 
 @pytest.mark.usefixtures("quick_model")
@@ -237,7 +237,7 @@ def test_what_the_writer_says_is_passed_on(memory: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("quick_model")
-def test_a_fleet_on_s3(cli, bucket: Any, clip: Path) -> None:
+def test_a_batch_on_s3(cli, bucket: Any, clip: Path) -> None:
     for name in ("a.mp4", "more/b.mp4"):
         bucket.upload_file(str(clip), f"in/{name}")
     command = ("convert", "s3://videos/in/**/*.mp4", "-o", "s3://videos/out", "--depth-out", "s3://videos/depth")

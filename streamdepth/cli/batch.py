@@ -11,9 +11,9 @@ from contextlib import contextmanager
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from streamdepth.apps.batch.manifest import Row
-from streamdepth.apps.batch.run import Summary, Task, run
-from streamdepth.apps.batch.shared import on_cluster
+from streamdepth.apps.batch.batch_run import BatchSummary, PendingTask, run_batch
+from streamdepth.apps.batch.cluster_executor import cluster_executor
+from streamdepth.apps.batch.manifest import ManifestEntry
 from streamdepth.cli.console import err
 from streamdepth.config import Settings
 from streamdepth.core import errors
@@ -28,25 +28,25 @@ def convert_all(settings: Settings, *, quiet: bool) -> type[StreamDepthError] | 
     stats = StatsFile(settings)
     with _Bar(quiet=quiet) as bar, _stop_by_signal():
         try:
-            summary = run(settings, bar, on_cluster(settings) if settings.cluster else None)
+            summary = run_batch(settings, bar, cluster_executor(settings) if settings.cluster else None)
         except KeyboardInterrupt:
             err.print("stopped; the files that are done stay, and the same command goes on with the others")
             raise typer.Exit(130) from None
     stats.write_facts(summary.as_json())
     _tell(summary, quiet=quiet)
-    return getattr(errors, summary.first_failure, StreamDepthError) if summary.first_failure else None
+    return getattr(errors, summary.first_error_class, StreamDepthError) if summary.first_error_class else None
 
 
-def _tell(summary: Summary, *, quiet: bool) -> None:
-    failures = [row for row in summary.rows if row.state == "failed"]
+def _tell(summary: BatchSummary, *, quiet: bool) -> None:
+    failures = [entry for entry in summary.entries if entry.state == "failed"]
     if not quiet:
         skipped = f", {summary.skipped} of them before" if summary.skipped else ""
         err.print(
-            f"{summary.count('done')} of {len(summary.rows)} files are done{skipped}, {len(failures)} failed; the "
+            f"{summary.count('done')} of {len(summary.entries)} files are done{skipped}, {len(failures)} failed; the "
             f"account of all is {summary.manifest}"
         )
-    for row in failures:
-        err.print(f"failed: {row.source}: {row.error}")
+    for entry in failures:
+        err.print(f"failed: {entry.source}: {entry.error}")
 
 
 @contextmanager
@@ -83,29 +83,29 @@ class _Bar:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def planned(self, todo: Sequence[Task], skipped: int) -> None:
-        self._sizes = {task.job.name: max(1, task.row.input[0]) for task in todo}
+    def on_planned(self, pending_tasks: Sequence[PendingTask], skipped: int) -> None:
+        self._sizes = {pending.task.name: max(1, pending.entry.input[0]) for pending in pending_tasks}
         self._bar = self._progress.add_task("files", total=sum(self._sizes.values()), state="preparing the model")
         if not self._quiet:
             before = f"; {skipped} are done and unchanged" if skipped else ""
-            err.print(f"{len(todo)} files to convert{before}")
-            for task in todo:
-                if task.why not in ("new", "unfinished"):
-                    err.print(f"again: {task.row.source}: {task.why}")
+            err.print(f"{len(pending_tasks)} files to convert{before}")
+            for pending in pending_tasks:
+                if pending.reason not in ("new", "unfinished"):
+                    err.print(f"again: {pending.entry.source}: {pending.reason}")
 
-    def moved(self, task: Task, share: float) -> None:
-        self._shares[task.job.name] = share
-        self._show(task.job.name)
+    def on_progress(self, pending: PendingTask, share: float) -> None:
+        self._shares[pending.task.name] = share
+        self._show(pending.task.name)
 
-    def ended(self, task: Task, row: Row) -> None:
+    def on_finished(self, pending: PendingTask, entry: ManifestEntry) -> None:
         self._ended += 1
-        self._failed += row.state == "failed"
-        self._shares[row.name] = 1.0
-        self._show(row.name, now=True)
+        self._failed += entry.state == "failed"
+        self._shares[entry.name] = 1.0
+        self._show(entry.name, now=True)
         if not self._quiet:
-            rate = f", {row.frames / row.seconds:.1f} fps" if row.seconds else ""
-            what = f"{row.frames} frames{rate}" if row.state == "done" else f"failed: {row.error}"
-            err.print(f"[{self._ended}/{len(self._sizes)}] {row.source}: {what}")
+            rate = f", {entry.frames / entry.seconds:.1f} fps" if entry.seconds else ""
+            what = f"{entry.frames} frames{rate}" if entry.state == "done" else f"failed: {entry.error}"
+            err.print(f"[{self._ended}/{len(self._sizes)}] {entry.source}: {what}")
 
     def _show(self, name: str, *, now: bool = False) -> None:
         if self._progress.disable or (not now and time.monotonic() - self._shown_at < _SHOWN_SECONDS):

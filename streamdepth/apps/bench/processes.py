@@ -21,10 +21,10 @@ _ENDS_WITHIN_SECONDS = 10.0
 def make_contender(name: str, plan: Plan) -> Contender:
     """By its name in CONTENDERS."""
     if name == CONTENDERS[0]:
-        from streamdepth.apps.bench.ours import Ours
+        from streamdepth.apps.bench.streamdepth_run import Ours
 
         return Ours(plan)
-    from streamdepth.apps.bench.loops import TorchLoop, TransformersLoop
+    from streamdepth.apps.bench.reference_loops import TorchLoop, TransformersLoop
 
     return (TransformersLoop if name == CONTENDERS[1] else TorchLoop)(plan)
 

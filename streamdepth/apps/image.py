@@ -11,8 +11,9 @@ from streamdepth.api import estimate_item, read_photo
 from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.types import DepthFrame
-from streamdepth.render.colors import check_look, render
-from streamdepth.render.upsampling import with_edges
+from streamdepth.factory.render_options import make_render_options
+from streamdepth.render.overlay import check_render_options, render
+from streamdepth.render.upsampling import upsample
 from streamdepth.sinks.geometry_files import SUFFIXES, Shape, check_model, words_about, write_model
 from streamdepth.sinks.images import DEPTH_PICTURES, check_picture, write_depth_picture
 from streamdepth.sinks.output import check_apart, check_output, complete_file
@@ -28,7 +29,7 @@ def convert_picture(picture: str, settings: Settings) -> tuple[DepthFrame, list[
     output: 16-bit PNG, EXR, NPZ, colours for .jpg and .webp, points for .ply and .pcd, a mesh for .glb and .obj.
     Raises SourceError, EstimatorError, ConfigError or SinkError.
     """
-    check_look(settings.style, settings.colormap, settings.video.alpha)
+    check_render_options(make_render_options(settings))
     outputs = _outputs(settings)
     check_apart((path for path, _ in outputs), [picture])
     for path, shape in outputs:
@@ -38,7 +39,7 @@ def convert_picture(picture: str, settings: Settings) -> tuple[DepthFrame, list[
         elif path.suffix.lower() not in LOOKS:
             check_picture(path)
     pixels, camera = read_photo(picture, settings)
-    item = with_edges(estimate_item(pixels, settings, camera), settings.edges)
+    item = upsample(estimate_item(pixels, settings, camera), settings.edges)
     for path, shape in outputs:
         if shape is not None:
             write_model(path, item, shape, overwrite=settings.overwrite)
@@ -68,7 +69,6 @@ def _outputs(settings: Settings) -> list[tuple[Path, Shape | None]]:
 
 
 def _write_look(output: Path, item: DepthFrame, settings: Settings) -> None:
-    video = settings.video
-    look = render(item, style=settings.style, colormap=settings.colormap, alpha=video.alpha, bar=video.legend)
+    look = render(item, make_render_options(settings))
     with complete_file(output, overwrite=settings.overwrite) as temporary:
         Image.fromarray(look).save(temporary, quality=92)

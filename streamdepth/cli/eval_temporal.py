@@ -16,6 +16,7 @@ from streamdepth.cli.console import JsonOutput, err, nothing_kept, out, settings
 from streamdepth.cli.eval_input import FARTHEST_M, USUAL_FPS, check_repeatable, is_set, make_source
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Source, Stabilizer
+from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
 
 if TYPE_CHECKING:
@@ -214,7 +215,7 @@ class _Job:
 def _write_video(path: Path, items: Iterator[DepthFrame], fps: Fraction, overwrite: bool) -> None:
     from streamdepth.sinks.video import VideoSink
 
-    sink = VideoSink(path, style="overlay", alpha=0.0, legend=False, overwrite=overwrite)
+    sink = VideoSink(path, RenderOptions(style="overlay", alpha=0.0, legend=False), overwrite=overwrite)
     try:
         for number, item in enumerate(items):
             if number == 0:

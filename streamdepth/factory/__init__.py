@@ -107,9 +107,10 @@ def _suiting(streams: Sequence[Stream], settings: Settings) -> Settings:
 
 
 def _make_stream(address: str, name: str | None, settings: Settings) -> Stream:
-    from streamdepth.render.colors import check_look
+    from streamdepth.factory.render_options import make_render_options
+    from streamdepth.render.overlay import check_render_options
 
-    check_look(settings.style, settings.colormap, settings.video.alpha)
+    check_render_options(make_render_options(settings))
     tracker = MotionTracker()
     stabilizer = make_stabilizer(settings.smooth, settings.range, make_reference(settings), tracker)
     propagator = FlowPropagator(tracker=tracker) if settings.refresh else None

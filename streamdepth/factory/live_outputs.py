@@ -8,7 +8,7 @@ from pathlib import Path
 from streamdepth.config import VIRTUAL_CAMERA, Settings
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Sink
-from streamdepth.factory.render_options import look_of
+from streamdepth.factory.render_options import make_render_options
 from streamdepth.sinks.images import DEPTH_PICTURES
 from streamdepth.utils.redact import redact
 
@@ -56,17 +56,17 @@ def _push(address: str, settings: Settings) -> Sink:
     video, network = settings.video, settings.network
     return PushSink(
         address,
+        make_render_options(settings),
         codec="h264" if video.codec == "auto" else video.codec,
         crf=video.crf,
         preset=video.preset,
         transport=network.transport,
         timeout_seconds=network.timeout_seconds,
         reconnect_seconds=network.reconnect_seconds,
-        **look_of(settings),
     )
 
 
 def _virtual_camera(address: str, settings: Settings) -> Sink:
     from streamdepth.sinks.virtual_camera import VirtualCameraSink
 
-    return VirtualCameraSink(address.removeprefix(VIRTUAL_CAMERA) or None, **look_of(settings))
+    return VirtualCameraSink(address.removeprefix(VIRTUAL_CAMERA) or None, make_render_options(settings))

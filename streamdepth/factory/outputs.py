@@ -12,7 +12,7 @@ from streamdepth.core.errors import ConfigError, SinkOpenError
 from streamdepth.core.interfaces import Sink
 from streamdepth.factory.live_outputs import make_pushes, recorded
 from streamdepth.factory.naming import stems
-from streamdepth.factory.render_options import look_of
+from streamdepth.factory.render_options import make_render_options
 from streamdepth.factory.robots import ROBOT_FILES, make_publisher, make_robot_file
 from streamdepth.sinks.images import DEPTH_PICTURES
 from streamdepth.sinks.output import check_apart
@@ -35,8 +35,8 @@ def make_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
         sinks.append(
             WindowSink(
                 f"streamdepth {name}" if name else "streamdepth",
+                make_render_options(settings),
                 hold_last=settings.hold_last,
-                **look_of(settings),
             )
         )
     return sinks
@@ -127,12 +127,12 @@ def _picture_sink(path: Path, settings: Settings) -> Sink:
     usual = "vp9" if path.suffix.lower() == ".webm" else "h264"
     return VideoSink(
         path,
+        make_render_options(settings),
         codec=usual if video.codec == "auto" else video.codec,
         crf=video.crf,
         preset=video.preset,
         overwrite=settings.overwrite,
         copy_tracks=video.copy_tracks,
-        **look_of(settings),
     )
 
 

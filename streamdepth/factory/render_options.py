@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
-
 from streamdepth.config import Settings
-from streamdepth.core.types import Edges, Style
+from streamdepth.core.render_options import RenderOptions
 
 
-class Look(TypedDict):
-    """What every sink that draws takes."""
-
-    style: Style
-    colormap: str
-    alpha: float
-    legend: bool
-    edges: Edges
-
-
-def look_of(settings: Settings) -> Look:
-    """The same for everything that one run draws."""
-    return {
-        "style": settings.style,
-        "colormap": settings.colormap,
-        "alpha": settings.video.alpha,
-        "legend": settings.video.legend,
-        "edges": settings.edges,
-    }
+def make_render_options(settings: Settings) -> RenderOptions:
+    """Returns what every output of one run draws with."""
+    video = settings.video
+    return RenderOptions(settings.style, settings.colormap, video.alpha, video.legend, settings.edges)

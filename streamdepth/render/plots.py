@@ -1,41 +1,24 @@
-"""Curves as a picture, drawn with Pillow: axes, ticks, legend. Nothing but numbers goes in."""
+"""Curves as a picture, drawn by matplotlib."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image as Pillow
-from PIL import ImageDraw, ImageFont
 
+from streamdepth.core.errors import MissingDependencyError
 from streamdepth.core.types import Image
 
-COLOURS = ("#1f6fb4", "#d9541e", "#2e8b3d", "#8a4fb0", "#a08000", "#c2348a", "#4f5b66", "#00908f")
-"""Of the curves, in order; from the ninth on they come again."""
-_INK, _GRID, _PAPER = "#222222", "#dddddd", "white"
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+CURVE_COLORS = ("#1f6fb4", "#d9541e", "#2e8b3d", "#8a4fb0", "#a08000", "#c2348a", "#4f5b66", "#00908f")
+"""The colours of the curves in order; from the ninth curve on they repeat."""
+_DPI = 100
 
 Curve = Sequence[tuple[float, float]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Axis:
-    """Values from low to high on px from start to end."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-
-    def place(self, value: float) -> float:
-        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
-
-    def ticks(self) -> list[float]:
-        """Round numbers within the axis, a few of them."""
-        step = _round_step((self.high - self.low) / 5)
-        first = math.ceil(self.low / step - 1e-9)
-        return [n * step for n in range(first, math.floor(self.high / step + 1e-9) + 1)]
 
 
 def draw_curves(
@@ -44,11 +27,11 @@ def draw_curves(
     x_label: str = "",
     size: tuple[int, int] = (960, 420),
 ) -> Image:
-    """Draws named curves into one picture.
+    """Draws named curves into one picture, with axes and a legend.
 
     Args:
-        series: name -> points (x, y) in drawing order. A value that is not finite interrupts its curve, though the x
-            axis has room for it; a point between two gaps is drawn as a dot.
+        series: name -> points (x, y) in drawing order. A value that is not finite interrupts its curve, but the x axis
+            still has room for it; a point between two gaps is drawn as a dot.
         size: (width, height) in px, at least 200x120.
 
     Returns:
@@ -56,85 +39,45 @@ def draw_curves(
 
     Raises:
         ValueError: the size is too small.
+        MissingDependencyError: matplotlib is not installed.
     """
     if size[0] < 200 or size[1] < 120:
         raise ValueError(f"a plot has at least 200x120 px, not {size[0]}x{size[1]}")
-    pieces = {name: _pieces(curve) for name, curve in series.items()}
-    points = [point for curve in pieces.values() for piece in curve for point in piece]
-    canvas = Pillow.new("RGB", size, _PAPER)
-    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(max(11, size[1] // 34))
-    text_px = max(11, size[1] // 34)
-    low, high = _limits([y for _, y in points])
-    y_axis = _Axis(low, high, size[1] - 3.2 * text_px, 2.2 * text_px)
-    left = max(draw.textlength(_number(tick), font=font) for tick in [*y_axis.ticks(), 0.0]) + 1.5 * text_px
-    low, high = _limits([x for curve in series.values() for x, _ in curve if math.isfinite(x)], margin=0)
-    x_axis = _Axis(low, high, left, size[0] - 1.5 * text_px)
-    _draw_axes(draw, font, x_axis, y_axis, text_px)
-    for i, curve in enumerate(pieces.values()):
-        for piece in curve:
-            _draw_piece(draw, [(x_axis.place(x), y_axis.place(y)) for x, y in piece], COLOURS[i % len(COLOURS)])
-    draw.text(((left + size[0]) / 2, 0.9 * text_px), title, _INK, font, anchor="mm")
-    draw.text(((left + size[0]) / 2, size[1] - 0.9 * text_px), x_label, _INK, font, anchor="mm")
-    _draw_legend(draw, font, list(pieces), (left + text_px, 2.2 * text_px + 0.5 * text_px), text_px)
-    return np.array(canvas)
+    check_plots()
+    # no pyplot: it would keep figures in global state and choose a backend for the whole process
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(size[0] / _DPI, size[1] / _DPI), dpi=_DPI, layout="constrained")
+    canvas: Any = FigureCanvasAgg(figure)  # matplotlib types only a part of itself
+    axes = figure.subplots()
+    axes.set_title(title, fontsize="medium")
+    axes.set_xlabel(x_label)
+    axes.grid(color="#dddddd")
+    axes.set_axisbelow(True)
+    for i, (name, curve) in enumerate(series.items()):
+        _draw_curve(axes, name, curve, CURVE_COLORS[i % len(CURVE_COLORS)])
+    xs = [x for curve in series.values() for x, _ in curve if math.isfinite(x)]
+    if len(set(xs)) > 1:
+        axes.set_xlim(min(xs), max(xs))
+    if series:
+        axes.legend(loc="upper left", ncols=len(series), edgecolor="white", fontsize="small")
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def _pieces(curve: Curve) -> list[list[tuple[float, float]]]:
-    """The curve between its gaps."""
-    pieces: list[list[tuple[float, float]]] = [[]]
-    for x, y in curve:
-        if math.isfinite(x) and math.isfinite(y):
-            pieces[-1].append((x, y))
-        elif pieces[-1]:
-            pieces.append([])
-    return [piece for piece in pieces if piece]
+def check_plots() -> None:
+    """Raises MissingDependencyError without matplotlib: what draws only at its end asks before it begins."""
+    try:
+        import matplotlib  # noqa: F401  # to see that it is there
+    except ImportError as error:
+        raise MissingDependencyError("matplotlib", "plots", "drawing curves") from error
 
 
-def _limits(values: Sequence[float], *, margin: float = 0.05) -> tuple[float, float]:
-    """Around all values; never of no width."""
-    if not values:
-        return 0.0, 1.0
-    low, high = min(values), max(values)
-    room = margin * (high - low) or (0.0 if high > low else 0.05 * abs(high) or 0.5)
-    return low - room, high + room
-
-
-def _round_step(least: float) -> float:
-    """1, 2 or 5 times a power of ten, `least` or more."""
-    power = 10.0 ** math.floor(math.log10(least))
-    return next((m * power for m in (1, 2, 5) if m * power >= least * (1 - 1e-9)), 10 * power)
-
-
-def _number(value: float) -> str:
-    return f"{value:.6g}" if abs(value) > 1e-12 else "0"
-
-
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-
-
-def _draw_axes(draw: ImageDraw.ImageDraw, font: Font, x_axis: _Axis, y_axis: _Axis, text_px: int) -> None:
-    for tick in y_axis.ticks():
-        y = y_axis.place(tick)
-        draw.line([(x_axis.start, y), (x_axis.end, y)], _GRID)
-        draw.text((x_axis.start - 0.5 * text_px, y), _number(tick), _INK, font, anchor="rm")
-    for tick in x_axis.ticks():
-        x = x_axis.place(tick)
-        draw.line([(x, y_axis.start), (x, y_axis.end)], _GRID)
-        draw.text((x, y_axis.start + 0.9 * text_px), _number(tick), _INK, font, anchor="mm")
-    draw.line([(x_axis.start, y_axis.end), (x_axis.start, y_axis.start), (x_axis.end, y_axis.start)], _INK)
-
-
-def _draw_piece(draw: ImageDraw.ImageDraw, points: list[tuple[float, float]], color: str) -> None:
-    if len(points) > 1:
-        draw.line(points, color, 2)
-        return
-    x, y = points[0]
-    draw.ellipse([(x - 2, y - 2), (x + 2, y + 2)], color)
-
-
-def _draw_legend(draw: ImageDraw.ImageDraw, font: Font, names: list[str], place: tuple[float, float], px: int) -> None:
-    x, y = place
-    for i, name in enumerate(names):
-        middle = y + (i + 0.5) * 1.4 * px
-        draw.line([(x, middle), (x + 1.5 * px, middle)], COLOURS[i % len(COLOURS)], 3)
-        draw.text((x + 2 * px, middle), name, _INK, font, anchor="lm", stroke_width=2, stroke_fill=_PAPER)
+def _draw_curve(axes: Axes, name: str, curve: Curve, color: str) -> None:
+    """Draws one curve; a lone point between gaps has no line, and gets a dot."""
+    points = np.array([p if all(map(math.isfinite, p)) else (math.nan, math.nan) for p in curve], float).reshape(-1, 2)
+    known = np.pad(np.isfinite(points).all(1), 1)
+    is_lone = known[1:-1] & ~known[:-2] & ~known[2:]
+    style: dict[str, Any] = {"color": color, "label": name, "linewidth": 1.5, "marker": "o", "markersize": 4.0}
+    axes.plot(points[:, 0], points[:, 1], markevery=is_lone, clip_on=False, zorder=3, **style)

@@ -1,7 +1,7 @@
-"""`render` in the planes that video is decoded to and encoded from: no conversion of colours, half as many bytes.
+"""`overlay.render` in YUV 4:2:0: no conversion of colour spaces, and half as many bytes to blend.
 
-Blending is linear, and so is the way from RGB to brightness and colour differences: the result is the same but for
-rounding. BT.709 in limited range (ITU-R BT.709, section 3), colours at half the size.
+Blending is linear, and so is the conversion from RGB to YUV: the result is the same but for rounding. The conversion is
+ITU-R BT.709, section 3, in limited range.
 """
 
 from __future__ import annotations
@@ -13,78 +13,86 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.core.types import DepthFrame, GrayImage, Style, YuvPlanes
-from streamdepth.render.colors import Sprite, display_range, legend_sprite, levels, lookup_table
+from streamdepth.core.render_options import RenderOptions
+from streamdepth.core.types import DepthFrame, GrayImage, YuvPlanes
+from streamdepth.render.colors import Mask, display_range, lookup_table, quantize_nearness
+from streamdepth.render.legend import LegendPatch, legend_patch
+from streamdepth.render.upsampling import upsample
 
 Floats = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
 
 _BLACK = 16, 128, 128
-_RED, _GREEN, _BLUE = 0.2126, 0.7152, 0.0722
+"""Y, U and V of black."""
+_RED_WEIGHT, _GREEN_WEIGHT, _BLUE_WEIGHT = 0.2126, 0.7152, 0.0722
+"""Shares of the three primaries in luma (BT.709)."""
 
 
-def render_planes(
-    item: DepthFrame,
-    out: YuvPlanes,
-    *,
-    style: Style = "overlay",
-    colormap: str = "inferno",
-    alpha: float = 0.6,
-    bar: bool,
-) -> None:
-    """Fills `out` with what `render` shows of `item`, whose frame has planes and even sides; side by side is twice as
-    wide."""
-    below = item.frame.planes
-    assert below is not None
-    if style == "side-by-side":
-        for source, target in zip(below, out, strict=True):
+def render_yuv(item: DepthFrame, out: YuvPlanes, options: RenderOptions) -> None:
+    """Fills `out` with what `overlay.render` draws for `item`.
+
+    Args:
+        item: a frame with `planes` and with even sides.
+        out: writable planes of the frame's size; of twice its width for the style "side-by-side".
+    """
+    background = item.frame.planes
+    assert background is not None
+    item = upsample(item, options.edges)
+    if options.style == "side-by-side":
+        for source, target in zip(background, out, strict=True):
             target[:, : source.shape[1]] = source
-        out = YuvPlanes(*(target[:, source.shape[1] :] for source, target in zip(below, out, strict=True)))
+        out = YuvPlanes(*(target[:, source.shape[1] :] for source, target in zip(background, out, strict=True)))
     range = item.range or display_range(item.depth)
-    codes, known = levels(item.depth, item.kind, range)
-    share = alpha if style == "overlay" else 1.0
-    large = {shape: _enlarged(codes, known, shape) for shape in {plane.shape for plane in below}}
-    for source, target, table, black in zip(below, out, _tables(colormap), _BLACK, strict=True):
-        enlarged, mask = large[source.shape]
-        colors = cv2.LUT(enlarged, table)
+    nearness, known = quantize_nearness(item.depth, item.kind, range)
+    alpha = options.alpha if options.style == "overlay" else 1.0
+    enlarged = {shape: _enlarge(nearness, known, shape) for shape in {plane.shape for plane in background}}
+    tables = _yuv_lookup_tables(options.colormap)
+    for source, target, table, black in zip(background, out, tables, _BLACK, strict=True):
+        codes, mask = enlarged[source.shape]
+        colors = cv2.LUT(codes, table)
         if mask is not None:
             colors[mask == 0] = black
-        cv2.addWeighted(source, 1 - share, colors, share, 0, dst=target)
+        cv2.addWeighted(source, 1 - alpha, colors, alpha, 0, dst=target)
     width, height = item.frame.size
-    sprite = legend_sprite(width, height, range, item.kind, colormap) if bar else None
-    if sprite is not None:
-        _stamp(sprite, out)
+    patch = legend_patch(width, height, range, item.kind, options.colormap) if options.legend else None
+    if patch is not None:
+        _draw_patch(patch, out)
 
 
-def _enlarged(codes: GrayImage, known: Mask | None, shape: tuple[int, ...]) -> tuple[GrayImage, GrayImage | None]:
-    """`codes` at (height, width) `shape`, and 0 where they are unknown."""
+def _enlarge(nearness: GrayImage, known: Mask | None, shape: tuple[int, ...]) -> tuple[GrayImage, GrayImage | None]:
+    """Returns `nearness` and the mask of known pixels at `shape` (height, width)."""
     size = shape[1], shape[0]
-    large = cast(GrayImage, cv2.resize(codes, size, interpolation=cv2.INTER_LINEAR))
+    large = cast(GrayImage, cv2.resize(nearness, size, interpolation=cv2.INTER_LINEAR))
     if known is None:
         return large, None
     return large, cast(GrayImage, cv2.resize(known.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT))
 
 
-def _stamp(sprite: Sprite, out: YuvPlanes) -> None:
-    """Lays `sprite` over `out`. What is kept of the picture counts from black, and so does what is added."""
-    for target, colors, black in zip(out, to_planes(sprite.colors), _BLACK, strict=True):
-        step = out.y.shape[0] // target.shape[0]
-        size = sprite.keep.shape[1] // step, sprite.keep.shape[0] // step
-        keep, added = (cv2.resize(values, size, interpolation=cv2.INTER_AREA) for values in (sprite.keep, colors))
-        rows, columns = (slice(s.start // step, s.stop // step) for s in (sprite.rows, sprite.columns))
-        target[rows, columns] = np.rint(target[rows, columns] * keep + added - np.float32(black) * keep)
+def _draw_patch(patch: LegendPatch, out: YuvPlanes) -> None:
+    """Blends the legend into `out`.
+
+    YUV's black is not zero: what is left of the picture and what is added to it both count from black.
+    """
+    for target, colors, black in zip(out, rgb_to_yuv(patch.colors), _BLACK, strict=True):
+        subsampling = out.y.shape[0] // target.shape[0]
+        size = patch.transparency.shape[1] // subsampling, patch.transparency.shape[0] // subsampling
+        transparency, added = (
+            cv2.resize(values, size, interpolation=cv2.INTER_AREA) for values in (patch.transparency, colors)
+        )
+        rows, columns = (slice(s.start // subsampling, s.stop // subsampling) for s in (patch.rows, patch.columns))
+        blended = target[rows, columns] * transparency + added - np.float32(black) * transparency
+        target[rows, columns] = np.rint(blended)
 
 
-def to_planes(rgb: Floats) -> tuple[Floats, Floats, Floats]:
-    """(..., 3) RGB, 0 to 255 -> brightness and the differences of blue and red, all of them at full size."""
+def rgb_to_yuv(rgb: Floats) -> tuple[Floats, Floats, Floats]:
+    """Converts (..., 3) RGB from 0 to 255 to Y, U and V (BT.709, limited range), each (...) at full size."""
     red, green, blue = (rgb[..., i].astype(np.float32) / np.float32(255) for i in (0, 1, 2))
-    luma = _RED * red + _GREEN * green + _BLUE * blue
-    u, v = (blue - luma) / (2 - 2 * _BLUE), (red - luma) / (2 - 2 * _RED)
+    luma = _RED_WEIGHT * red + _GREEN_WEIGHT * green + _BLUE_WEIGHT * blue
+    u, v = (blue - luma) / (2 - 2 * _BLUE_WEIGHT), (red - luma) / (2 - 2 * _RED_WEIGHT)
     return cast(Floats, 16 + 219 * luma), cast(Floats, 128 + 224 * u), cast(Floats, 128 + 224 * v)
 
 
 @cache
-def _tables(colormap: str) -> tuple[GrayImage, ...]:
-    """(256,) for each plane."""
+def _yuv_lookup_tables(colormap: str) -> tuple[GrayImage, ...]:
+    """Returns one table of 256 values for each of Y, U and V."""
     colors = lookup_table(colormap)[:, 0].astype(np.float32)
-    return tuple(np.rint(plane).astype(np.uint8) for plane in to_planes(colors))
+    return tuple(np.rint(plane).astype(np.uint8) for plane in rgb_to_yuv(colors))

@@ -11,9 +11,10 @@ import numpy as np
 
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
 from streamdepth.core.interfaces import Sink
-from streamdepth.core.types import DepthFrame, DepthKind, Edges, Image, ModelInfo, StreamInfo
+from streamdepth.core.render_options import Edges
+from streamdepth.core.types import DepthFrame, DepthKind, Image, ModelInfo, StreamInfo
 from streamdepth.geometry.points import ASSUMED_FOV, LOOKING_RATIO, Mesh, PointCloud, mesh, point_cloud
-from streamdepth.render.upsampling import check_edges, with_edges
+from streamdepth.render.upsampling import check_edges, upsample
 from streamdepth.sinks.output import PendingFolder, check_output, complete_file, writing
 from streamdepth.utils.numbering import find_numbered_files, has_number_field, insert_number
 
@@ -112,7 +113,7 @@ class GeometrySink(Sink):
         try:
             with writing(self.pattern):
                 path = self._folder.temporary / insert_number(self.pattern.name, item.frame.index)
-                _write(path, with_edges(item, self.edges), self.shape)
+                _write(path, upsample(item, self.edges), self.shape)
         except SinkWriteError:
             self.discard()
             raise

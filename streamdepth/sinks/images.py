@@ -11,9 +11,10 @@ import numpy as np
 
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
 from streamdepth.core.interfaces import Sink
-from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Edges, ModelInfo, StreamInfo
+from streamdepth.core.render_options import Edges
+from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
 from streamdepth.geometry.flying_pixels import without_flying
-from streamdepth.render.upsampling import check_edges, with_edges
+from streamdepth.render.upsampling import check_edges, upsample
 from streamdepth.sinks.output import PendingFolder, check_output, complete_file, writing
 from streamdepth.sinks.temporary import sidecar_of
 from streamdepth.utils.numbering import find_numbered_files, has_number_field, insert_number, replace_number_field
@@ -36,7 +37,7 @@ class ImagesSink(Sink):
 
     Args:
         pattern: where to write; the folder must exist.
-        edges: plain, or guided: depth's edges follow those of the picture (`edges.guided_resize`).
+        edges: guided lets the edges of depth follow those of the picture (`render.upsampling.guided_upsample`).
         drop_flying: metric depth on a jump between near and far (`edges.flying_pixels`) is written as unknown.
 
     Raises:
@@ -90,7 +91,7 @@ class ImagesSink(Sink):
         if name in self._facts["frames"]:
             self.discard()
             raise SinkWriteError(f"'{name}' can hold one frame only; number the pictures, for example %06d.png")
-        depth = with_edges(without_flying(item) if self.drop_flying else item, self.edges).at_frame_size()
+        depth = upsample(without_flying(item) if self.drop_flying else item, self.edges).at_frame_size()
         try:
             with writing(self.pattern):
                 scale = _write(self._folder.temporary / name, depth, item.kind, {"time": f"{item.frame.time:.6f}"})

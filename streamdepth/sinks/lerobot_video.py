@@ -14,10 +14,11 @@ import numpy as np
 
 from streamdepth.core.errors import ConfigError, SinkOpenError, SinkWriteError
 from streamdepth.core.interfaces import Sink
+from streamdepth.core.render_options import Edges
 from streamdepth.core.resize import resize_depth
-from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Edges, ModelInfo, StreamInfo
+from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
 from streamdepth.geometry.flying_pixels import without_flying
-from streamdepth.render.upsampling import check_edges, with_edges
+from streamdepth.render.upsampling import check_edges, upsample
 from streamdepth.sinks.depth_codes import Codes
 from streamdepth.sinks.encoders import offers_format
 from streamdepth.sinks.output import PendingPair, av_path, explain, writing
@@ -87,7 +88,7 @@ class LeRobotVideoSink(Sink):
     unknown depth becomes `near_m`, since the format cannot say that it is unknown.
 
     Args:
-        edges: plain, or guided: depth's edges follow those of the picture (`edges.guided_resize`).
+        edges: guided lets the edges of depth follow those of the picture (`render.upsampling.guided_upsample`).
         drop_flying: depth on a jump between near and far is unknown.
 
     Raises:
@@ -138,7 +139,7 @@ class LeRobotVideoSink(Sink):
     def write(self, item: DepthFrame) -> None:
         if self._movie is None:
             raise SinkWriteError(f"'{self.path}' is not open; call open first")
-        depth = with_edges(without_flying(item) if self.drop_flying else item, self.edges).at_frame_size()
+        depth = upsample(without_flying(item) if self.drop_flying else item, self.edges).at_frame_size()
         if depth.shape[::-1] != self._movie.size:
             self.notice("the size of the picture changed in mid-stream; it is scaled to the first size")
             depth = resize_depth(depth, *self._movie.size)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Literal
 
 from streamdepth.core.errors import ConfigError, SinkOpenError, SinkWriteError
 from streamdepth.core.interfaces import Sink
-from streamdepth.core.types import DepthFrame, Edges, ModelInfo, StreamInfo, Style
-from streamdepth.render.colors import check_look, drawn_size
-from streamdepth.render.upsampling import check_edges, with_edges
-from streamdepth.sinks.drawing import draw
+from streamdepth.core.render_options import RenderOptions
+from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
+from streamdepth.render.overlay import check_render_options, rendered_size
 from streamdepth.sinks.encoders import encoder_options, find_encoder, live_options, pixel_format
 from streamdepth.sinks.sender import CLOCK, TIME, Job
+from streamdepth.sinks.video_frames import render_video_frame
 from streamdepth.utils.backoff import Backoff
 from streamdepth.utils.redact import redact, redact_text
 
@@ -62,10 +62,11 @@ class PushSink(Sink):
     Args:
         url: rtsp:// rtsps:// rtmp:// rtmps:// srt:// udp:// tcp:// or rtp://; secrets in it appear nowhere.
         transport: of RTSP.
-        style, colormap, alpha, legend, edges: as of VideoSink, and codec, crf, preset.
+        options: how depth is drawn.
+        codec, crf, preset: as for VideoSink.
 
     Raises:
-        ConfigError: unknown scheme, edges, style or colour map.
+        ConfigError: the scheme is unknown, or an option of drawing is wrong.
         SinkOpenError: from `open`, where the server cannot be reached or refuses.
         SinkWriteError: from `write`, once the server has been away for too long.
     """
@@ -75,12 +76,8 @@ class PushSink(Sink):
     def __init__(
         self,
         url: str,
+        options: RenderOptions = RenderOptions(),
         *,
-        style: Style = "overlay",
-        colormap: str = "inferno",
-        alpha: float = 0.6,
-        legend: bool = True,
-        edges: Edges = "plain",
         codec: str = "h264",
         crf: int = 23,
         preset: str = "veryfast",
@@ -89,13 +86,11 @@ class PushSink(Sink):
         reconnect_seconds: float = 30.0,
     ) -> None:
         super().__init__()
-        check_look(style, colormap, alpha)
-        check_edges(edges)
+        check_render_options(options)
         self.url, self.name, self.scheme = url, redact(url), url.partition("://")[0].lower()
         if self.scheme not in FORMATS:
             raise ConfigError(f"cannot send to '{self.name}'; use {', '.join(f'{s}://' for s in FORMATS)}")
-        self.style, self.colormap, self.alpha, self.legend, self.edges = style, colormap, alpha, legend, edges
-        self.codec, self.crf, self.preset, self.transport = codec, crf, preset, transport
+        self.options, self.codec, self.crf, self.preset, self.transport = options, codec, crf, preset, transport
         self.timeout_seconds, self.reconnect_seconds = timeout_seconds, reconnect_seconds
         self.skipped = 0
         """Frames that were not sent, since the server was away."""
@@ -114,7 +109,7 @@ class PushSink(Sink):
 
     def _make_job(self, info: StreamInfo) -> Job:
         encoder = find_encoder(self.codec)
-        width, height = drawn_size((info.width, info.height), self.style)
+        width, height = rendered_size((info.width, info.height), self.options.style)
         rate = info.fps or _USUAL_FPS
         return {
             "url": self._address,
@@ -158,8 +153,7 @@ class PushSink(Sink):
         if sender is None:
             self.skipped += 1
             return
-        item, look = with_edges(item, self.edges), (self.style, self.colormap, self.alpha, self.legend)
-        frame = draw(item, self._job["pixel_format"], self._job["size"], *look)
+        frame = render_video_frame(item, self._job["pixel_format"], self._job["size"], self.options)
         try:
             sender.send(frame, item.frame.pts * item.frame.time_base)
         except _GoneError as error:

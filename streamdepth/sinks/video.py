@@ -13,13 +13,13 @@ import av
 
 from streamdepth.core.errors import SinkOpenError, SinkWriteError
 from streamdepth.core.interfaces import Sink
-from streamdepth.core.types import DepthFrame, Edges, ModelInfo, StreamInfo, Style
-from streamdepth.render.colors import check_look, drawn_size
-from streamdepth.render.upsampling import check_edges, with_edges
-from streamdepth.sinks.drawing import draw
+from streamdepth.core.render_options import RenderOptions
+from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
+from streamdepth.render.overlay import check_render_options, rendered_size
 from streamdepth.sinks.encoders import encoder_options, find_encoder, pixel_format, prepare
 from streamdepth.sinks.output import PendingFile, av_path, explain, writing
 from streamdepth.sinks.tracks import TrackCopier, end_of_frame
+from streamdepth.sinks.video_frames import render_video_frame
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -57,16 +57,13 @@ class VideoSink(Sink):
 
     Args:
         path: .mp4 .m4v .mov .mkv or .webm.
-        style: overlay, depth or side-by-side.
-        alpha: how much of the depth covers the picture in an overlay, 0 to 1.
+        options: how depth is drawn.
         codec: h264, hevc, av1, vp9, or the name of an encoder such as h264_nvenc.
         crf: constant quality, lower is better: 0 to 51 for h264 and hevc, to 63 for av1 and vp9.
         preset: x264's words from ultrafast to veryslow, translated for other encoders, or the encoder's own word.
-        legend: a bar with metres (metric depth) or words (relative depth).
-        edges: plain, or guided: depth's edges follow those of the picture (`edges.guided_resize`).
 
     Raises:
-        ConfigError: unknown edges, style or colour map.
+        ConfigError: an option of drawing is wrong.
         SinkOpenError: from `open`.
         SinkWriteError: from `write` and `close`; the output is removed then.
     """
@@ -74,24 +71,17 @@ class VideoSink(Sink):
     def __init__(
         self,
         path: str | Path,
+        options: RenderOptions = RenderOptions(),
         *,
-        style: Style = "overlay",
-        colormap: str = "inferno",
-        alpha: float = 0.6,
         codec: str = "h264",
         crf: int = 20,
         preset: str = "veryfast",
         overwrite: bool = False,
-        legend: bool = True,
         copy_tracks: bool = True,
-        edges: Edges = "plain",
     ) -> None:
         super().__init__()
-        check_look(style, colormap, alpha)
-        check_edges(edges)
-        self.edges = edges
-        self.path = Path(path)
-        self.style, self.colormap, self.alpha, self.legend = style, colormap, alpha, legend
+        check_render_options(options)
+        self.path, self.options = Path(path), options
         self.codec, self.crf, self.preset = codec, crf, preset
         self.overwrite, self.copy_tracks = overwrite, copy_tracks
         self._file: PendingFile | None = None
@@ -104,7 +94,7 @@ class VideoSink(Sink):
         self._file = PendingFile(self.path, overwrite=self.overwrite, origin=info.origin)
         try:
             options = encoder_options(encoder, self.crf, self.preset)
-            size = drawn_size((info.width, info.height), self.style)
+            size = rendered_size((info.width, info.height), self.options.style)
             self._movie = _Movie(self._file.temporary, info, encoder, options, size)
             if self.copy_tracks and info.origin is not None:
                 self._movie.tracks = TrackCopier(info.origin, self._movie.output, self.notice)
@@ -117,10 +107,9 @@ class VideoSink(Sink):
     def write(self, item: DepthFrame) -> None:
         if self._movie is None:
             raise SinkWriteError(f"'{self.path}' is not open; call open first")
-        item = with_edges(item, self.edges)
-        if drawn_size(item.frame.size, self.style) != self._movie.size:
+        if rendered_size(item.frame.size, self.options.style) != self._movie.size:
             self.notice("the size of the picture changed in mid-stream; it is scaled to the first size")
-        frame = draw(item, *self._movie.takes, self.style, self.colormap, self.alpha, self.legend)
+        frame = render_video_frame(item, *self._movie.takes, self.options)
         try:
             with writing(self.path):
                 for notice in self._movie.add(frame, item.frame.pts * item.frame.time_base):

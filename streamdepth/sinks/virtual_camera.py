@@ -9,9 +9,9 @@ import cv2
 
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
 from streamdepth.core.interfaces import Sink
-from streamdepth.core.types import DepthFrame, Edges, ModelInfo, StreamInfo, Style
-from streamdepth.render.colors import check_look, drawn_size, render
-from streamdepth.render.upsampling import check_edges, with_edges
+from streamdepth.core.render_options import RenderOptions
+from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
+from streamdepth.render.overlay import check_render_options, render, rendered_size
 
 if TYPE_CHECKING:
     from pyvirtualcam import Camera
@@ -26,10 +26,10 @@ class VirtualCameraSink(Sink):
 
     Args:
         device: such as /dev/video10; None: the first one that is free.
-        style, colormap, alpha, legend, edges: as of VideoSink.
+        options: how depth is drawn.
 
     Raises:
-        ConfigError: unknown edges, style or colour map.
+        ConfigError: an option of drawing is wrong.
         MissingDependencyError: from `open`, without pyvirtualcam.
         SinkOpenError: from `open`, without a virtual camera.
         SinkWriteError: from `write`.
@@ -40,18 +40,11 @@ class VirtualCameraSink(Sink):
     def __init__(
         self,
         device: str | None = None,
-        *,
-        style: Style = "overlay",
-        colormap: str = "inferno",
-        alpha: float = 0.6,
-        legend: bool = True,
-        edges: Edges = "plain",
+        options: RenderOptions = RenderOptions(),
     ) -> None:
         super().__init__()
-        check_look(style, colormap, alpha)
-        check_edges(edges)
-        self.device = device
-        self.style, self.colormap, self.alpha, self.legend, self.edges = style, colormap, alpha, legend, edges
+        check_render_options(options)
+        self.device, self.options = device, options
         self._camera: Camera | None = None
         self._size = (0, 0)
 
@@ -61,7 +54,7 @@ class VirtualCameraSink(Sink):
         except ImportError as error:
             raise MissingDependencyError("pyvirtualcam", "virtualcam", "a virtual webcam") from error
         self.close()
-        self._size = drawn_size((info.width, info.height), self.style)
+        self._size = rendered_size((info.width, info.height), self.options.style)
         fps, format = float(info.fps or _USUAL_FPS), pyvirtualcam.PixelFormat.RGB
         where = f" at {self.device}" if self.device else ""
         try:
@@ -75,9 +68,7 @@ class VirtualCameraSink(Sink):
     def write(self, item: DepthFrame) -> None:
         if self._camera is None:
             raise SinkWriteError("the virtual camera is not open; call open first")
-        picture: Any = render(
-            with_edges(item, self.edges), style=self.style, colormap=self.colormap, alpha=self.alpha, bar=self.legend
-        )
+        picture: Any = render(item, self.options)
         if (picture.shape[1], picture.shape[0]) != self._size:
             picture = cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA)
         try:

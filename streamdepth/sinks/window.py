@@ -11,9 +11,9 @@ import cv2
 
 from streamdepth.core.errors import SinkOpenError, SinkWriteError
 from streamdepth.core.interfaces import Sink
-from streamdepth.core.types import DepthFrame, Edges, Image, ModelInfo, StreamInfo, Style
-from streamdepth.render.colors import check_look, drawn_size, mark_stale, render
-from streamdepth.render.upsampling import check_edges, with_edges
+from streamdepth.core.render_options import RenderOptions
+from streamdepth.core.types import DepthFrame, Image, ModelInfo, StreamInfo
+from streamdepth.render.overlay import check_render_options, draw_stalled, render, rendered_size
 
 _ESCAPE = 27
 _INSTEAD = "write a file instead: streamdepth convert INPUT -o out.mp4"
@@ -24,14 +24,11 @@ class WindowSink(Sink):
 
     Args:
         title: the window's title, and its identity: one window per title.
-        style: overlay, depth or side-by-side.
-        alpha: how much of the depth covers the picture in an overlay, 0 to 1.
-        legend: a bar with metres (metric depth) or words (relative depth).
-        edges: plain, or guided: depth's edges follow those of the picture (`edges.guided_resize`).
+        options: how depth is drawn.
         hold_last: while a camera is lost, its last picture stays, marked as stale; else words on black.
 
     Raises:
-        ConfigError: unknown edges, style or colour map.
+        ConfigError: an option of drawing is wrong.
         SinkOpenError: from `open`, without a screen.
     """
 
@@ -40,19 +37,13 @@ class WindowSink(Sink):
     def __init__(
         self,
         title: str = "streamdepth",
+        options: RenderOptions = RenderOptions(),
         *,
-        style: Style = "overlay",
-        colormap: str = "inferno",
-        alpha: float = 0.6,
-        legend: bool = True,
-        edges: Edges = "plain",
         hold_last: bool = False,
     ) -> None:
         super().__init__()
-        check_look(style, colormap, alpha)
-        check_edges(edges)
-        self.edges, self.hold_last = edges, hold_last
-        self.title, self.style, self.colormap, self.alpha, self.legend = title, style, colormap, alpha, legend
+        check_render_options(options)
+        self.title, self.options, self.hold_last = title, options, hold_last
         self._is_open = self._has_picture = self._wants_stop = False
 
     def open(self, info: StreamInfo, model: ModelInfo) -> None:
@@ -68,21 +59,17 @@ class WindowSink(Sink):
 
     def _first_size(self, info: StreamInfo) -> tuple[int, int]:
         """At most 1280x720 px, so that any stream fits on the screen."""
-        width, height = drawn_size((info.width, info.height), self.style)
+        width, height = rendered_size((info.width, info.height), self.options.style)
         scale = min(1.0, 1280 / width, 720 / height)
         return max(1, round(width * scale)), max(1, round(height * scale))
 
     def write(self, item: DepthFrame) -> None:
         if not self._is_open:
             raise SinkWriteError(f"the window '{self.title}' is not open; call open first")
-        self._show(self._render(item))
+        self._show(render(item, self.options))
 
     def on_stalled(self, last: DepthFrame, seconds: float) -> None:
-        self._show(mark_stale(self._render(last), seconds, is_kept=self.hold_last))
-
-    def _render(self, item: DepthFrame) -> Image:
-        item = with_edges(item, self.edges)
-        return render(item, style=self.style, colormap=self.colormap, alpha=self.alpha, bar=self.legend)
+        self._show(draw_stalled(render(last, self.options), seconds, show_picture=self.hold_last))
 
     def _show(self, picture: Image) -> None:
         if self._wants_stop:

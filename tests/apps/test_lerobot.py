@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from helpers.lerobot_set import CAMERA, FPS, write_lerobot_set
+from helpers.sink_data import MODEL, fill, stream
 from hypothesis import given
 from hypothesis import strategies as st
-from sinks.test_conformance import MODEL, fill, stream
 
 from streamdepth import factory
 from streamdepth.core.errors import ConfigError, SinkOpenError, SinkWriteError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from sinks.test_conformance import stream
+from helpers.sink_data import stream
 
 from streamdepth.core.types import DepthFrame, Intrinsics, StreamInfo
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import av
 from helpers import fault_proxy, rtsp_server
 
+from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.states import StreamState
 from streamdepth.pipeline.pipeline import Pipeline, Stream
 from streamdepth.pipeline.stats import Report
@@ -132,7 +133,7 @@ def soak(seconds: float, folder: Path, seed: int = 0) -> Outcome:
 def _stream(number: int, port: int, folder: Path) -> Stream:
     url = f"rtsp://127.0.0.1:{port}/{_PATHS[number]}"
     source = NetworkSource(url, timeout_seconds=2, reconnect_seconds=math.inf)
-    sink = VideoSink(folder / f"{number}.mkv", style="depth", preset="ultrafast", legend=False)
+    sink = VideoSink(folder / f"{number}.mkv", RenderOptions(style="depth", legend=False), preset="ultrafast")
     return Stream(source, make_stabilizer("off"), [sink])
 
 

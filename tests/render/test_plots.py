@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from streamdepth.render.plots import COLOURS, draw_curves
+from streamdepth.render.plots import CURVE_COLORS, draw_curves
 
 
 def places(image: np.ndarray, curve: int) -> np.ndarray:
     """(n, 2) rows and columns of a curve's pixels, right of the legend's line."""
-    color = [int(COLOURS[curve][i : i + 2], 16) for i in (1, 3, 5)]
+    color = [int(CURVE_COLORS[curve][i : i + 2], 16) for i in (1, 3, 5)]
     found = np.argwhere((image == color).all(2))
     return found[found[:, 0] > 60]
 

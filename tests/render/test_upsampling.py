@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamdepth.core.errors import ConfigError
+from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.resize import resize_depth
 from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Frame, Image, ModelInfo, StreamInfo
 from streamdepth.geometry.flying_pixels import flying_pixels, without_flying
-from streamdepth.render.upsampling import guided_resize, with_edges
+from streamdepth.render.upsampling import guided_upsample, upsample
 from streamdepth.sinks.depth_reader import DepthVideo
 from streamdepth.sinks.depth_video import DepthVideoSink
 from streamdepth.sinks.images import ImagesSink
@@ -41,36 +42,36 @@ class TestGuided:
     def test_edges_lie_on_the_pictures_edges(self) -> None:
         image, exact = box()
         small = shrunk(exact)
-        plain, guided = resize_depth(small, 192, 144), guided_resize(small, image)
+        plain, guided = resize_depth(small, 192, 144), guided_upsample(small, image)
         assert guided.shape == exact.shape
         assert guided.dtype == np.float32
         assert np.abs(guided - exact).mean() < 0.5 * np.abs(plain - exact).mean()
 
     def test_texture_does_not_get_into_flat_depth(self) -> None:
         image = np.random.default_rng(0).integers(0, 256, (144, 192, 3)).astype(np.uint8)
-        np.testing.assert_allclose(guided_resize(np.full((18, 24), 3, np.float32), image), 3, rtol=1e-5)
+        np.testing.assert_allclose(guided_upsample(np.full((18, 24), 3, np.float32), image), 3, rtol=1e-5)
 
     @settings(max_examples=20)
     @given(st.integers(0, 2**32 - 1))
     def test_it_stays_within_the_inputs(self, seed: int) -> None:
         rng = np.random.default_rng(seed)
         depth = rng.uniform(1, 2, (12, 16)).astype(np.float32)
-        result = guided_resize(depth, rng.integers(0, 256, (50, 70, 3)).astype(np.uint8))
+        result = guided_upsample(depth, rng.integers(0, 256, (50, 70, 3)).astype(np.uint8))
         assert depth.min() <= result.min() <= result.max() <= depth.max()
 
     def test_unknown_stays_unknown_and_does_not_spread(self) -> None:
         image, exact = box()
         small = shrunk(exact)
         small[2, 3], small[10, 20] = np.nan, np.inf
-        guided, plain = guided_resize(small, image), resize_depth(small, 192, 144)
+        guided, plain = guided_upsample(small, image), resize_depth(small, 192, 144)
         np.testing.assert_array_equal(np.isnan(guided), np.isnan(plain))
         np.testing.assert_array_equal(np.isinf(guided), np.isinf(plain))
 
     def test_plain_leaves_the_item_as_it_is(self) -> None:
         image, exact = box()
         one = item(image, shrunk(exact))
-        assert with_edges(one, "plain") is one
-        assert with_edges(one, "guided").depth.shape == exact.shape
+        assert upsample(one, "plain") is one
+        assert upsample(one, "guided").depth.shape == exact.shape
 
 
 class TestFlying:
@@ -117,4 +118,4 @@ def test_exports_write_flying_pixels_as_unknown(tmp_path) -> None:
 
 def test_wrong_words_say_the_right_ones(tmp_path) -> None:
     with pytest.raises(ConfigError, match="one of plain, guided"):
-        VideoSink(tmp_path / "a.mp4", edges="soft")  # type: ignore[arg-type]
+        VideoSink(tmp_path / "a.mp4", RenderOptions(edges="soft"))  # type: ignore[arg-type]

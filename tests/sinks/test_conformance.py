@@ -7,38 +7,23 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
-from mcap.reader import make_reader
+from helpers.sink_data import MODEL, fill, frames_of_depth_video, frames_of_video, messages_of_mcap, names, stream
 from rerun.chunk import RrdReader
 
 from streamdepth.core.errors import SinkOpenError, SinkWriteError
 from streamdepth.core.interfaces import Sink
-from streamdepth.core.types import DepthFrame, DepthKind, Intrinsics, ModelInfo, StreamInfo
-from streamdepth.sinks.depth_video import DepthVideo, DepthVideoSink
+from streamdepth.core.types import DepthKind, Intrinsics
+from streamdepth.sinks.depth_video import DepthVideoSink
 from streamdepth.sinks.disk_space import DiskSpaceGuard
 from streamdepth.sinks.geometry_files import GeometrySink
 from streamdepth.sinks.images import ImagesSink
 from streamdepth.sinks.lerobot_video import LeRobotVideoSink
-from streamdepth.sinks.output import av_path
 from streamdepth.sinks.robots.mcap import McapSink
 from streamdepth.sinks.robots.rerun import RerunFileSink
 from streamdepth.sinks.segments import SegmentedSink
 from streamdepth.sinks.video import VideoSink
-from streamdepth.testing import SyntheticSource
-
-
-def frames_of_video(path: Path) -> int:
-    with av.open(av_path(path)) as container:
-        return sum(1 for _ in container.decode(video=0))
-
-
-def messages_of_mcap(path: Path) -> int:
-    with path.open("rb") as file:
-        return sum(
-            1 for _ in make_reader(file).iter_messages(topics=["/camera/depth/image_rect_raw", "/camera/depth/image"])
-        )
 
 
 def frames_of_rrd(path: Path) -> int:
@@ -73,13 +58,13 @@ CASES = [
     Case("out.mp4", VideoSink, "out.mp4", frames_of_video),
     Case("out.mov", VideoSink, "out.mov", frames_of_video),
     Case("out.mkv", VideoSink, "out.mkv", frames_of_video),
-    Case("depth.mkv", DepthVideoSink, "depth.mkv", lambda path: len(list(DepthVideo(path)))),
+    Case("depth.mkv", DepthVideoSink, "depth.mkv", frames_of_depth_video),
     Case("depth.mcap", McapSink, "depth.mcap", messages_of_mcap, metric_only=True),
     Case("a.rrd", RerunFileSink, "a.rrd", frames_of_rrd),
     Case("fox.mcap", partial(McapSink, schemas="foxglove"), "fox.mcap", messages_of_mcap, metric_only=True),
     Case("lerobot.mp4", LeRobotVideoSink, "lerobot.mp4", frames_of_video, metric_only=True, smallest_px=16),
     Case("%06d.mp4", partial(in_segments, VideoSink), "000000.mp4", frames_of_video),
-    Case("%06d.mkv", partial(in_segments, DepthVideoSink), "000000.mkv", lambda path: len(list(DepthVideo(path)))),
+    Case("%06d.mkv", partial(in_segments, DepthVideoSink), "000000.mkv", frames_of_depth_video),
     Case("%06d.mcap", partial(in_segments, McapSink), "000000.mcap", messages_of_mcap, metric_only=True),
     Case("%06d.rrd", partial(in_segments, RerunFileSink), "000000.rrd", frames_of_rrd),
     Case("guarded.mp4", guarded, "guarded.mp4", frames_of_video),
@@ -90,8 +75,6 @@ CASES = [
     Case("%06d.glb", partial(GeometrySink, shape="mesh"), "000000.glb", numbered),
 ]
 
-MODEL = ModelInfo("test", DepthKind.METRIC)
-
 
 @pytest.fixture(params=CASES, ids=lambda case: case.name)
 def case(request: pytest.FixtureRequest) -> Case:
@@ -99,26 +82,6 @@ def case(request: pytest.FixtureRequest) -> Case:
     if found.name.endswith(".exr"):
         pytest.importorskip("OpenEXR")
     return found
-
-
-def stream(count: int = 4, width: int = 48, height: int = 32) -> tuple[StreamInfo, list[DepthFrame]]:
-    source = SyntheticSource(count, width, height)
-    info = source.open()
-    items = []
-    while (frame := source.read()) is not None:
-        items.append(DepthFrame(frame, source.depth_at(frame.index), DepthKind.METRIC, range=(1.0, 4.0)))
-    return info, items
-
-
-def fill(sink: Sink, info: StreamInfo, items: list[DepthFrame], model: ModelInfo = MODEL) -> None:
-    sink.open(info, model)
-    for item in items:
-        sink.write(item)
-    sink.close()
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def test_complete_and_readable_after_close(case: Case, tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from helpers.sink_data import MODEL, fill, stream
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from sinks.test_conformance import MODEL, fill, stream
 
 from streamdepth.core.errors import ConfigError, SinkOpenError, SourceLostError, SourceOpenError
 from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Intrinsics, ModelInfo, StreamInfo

@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from helpers.sink_data import MODEL, fill, names, stream
 from PIL import Image
-from sinks.test_conformance import MODEL, fill, names, stream
 
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
 from streamdepth.core.types import DepthKind, DepthMap, ModelInfo

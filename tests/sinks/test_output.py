@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.paths import PYTHONPATH
-from sinks.test_conformance import MODEL, fill, stream
+from helpers.sink_data import MODEL, fill, stream
 
 from streamdepth.core.errors import SinkOpenError, SinkWriteError
 from streamdepth.core.interfaces import Sink
@@ -285,7 +285,7 @@ def test_a_killed_process_leaves_the_older_file(tmp_path: Path) -> None:
     output.write_bytes(b"older")
     program = f"""
         import os, sys
-        from sinks.test_conformance import MODEL, stream
+        from helpers.sink_data import MODEL, stream
         from streamdepth.sinks.video import VideoSink
         info, items = stream(6)
         sink = VideoSink({str(output)!r}, overwrite=True)

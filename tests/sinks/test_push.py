@@ -24,10 +24,10 @@ import pytest
 from helpers import rtsp_recorder, rtsp_server
 from helpers.paths import PYTHONPATH
 from helpers.rtsp_server import PASSWORD, USER, free_port
-from sinks.test_conformance import MODEL
-from sinks.test_segments import later, live, write
+from helpers.sink_data import MODEL, later, live, write
 
 from streamdepth.core.errors import ConfigError, SinkOpenError, SinkWriteError
+from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.types import DepthFrame
 from streamdepth.pipeline.pipeline import Pipeline, Stream
 from streamdepth.sinks import push
@@ -443,7 +443,7 @@ def test_an_unknown_rate_is_taken_as_usual(monkeypatch) -> None:
     made: list[push.Job] = []
     monkeypatch.setattr(push, "_Sender", made.append)
     info, _ = live(1, 35, 61)
-    PushSink("udp://127.0.0.1:9?ttl=2", style="side-by-side").open(replace(info, fps=None), MODEL)
+    PushSink("udp://127.0.0.1:9?ttl=2", RenderOptions(style="side-by-side")).open(replace(info, fps=None), MODEL)
     assert made[0]["fps"] == (30, 1)
     assert made[0]["size"] == (70, 62)
     assert made[0]["url"] == "udp://127.0.0.1:9?ttl=2&pkt_size=1316"
@@ -480,8 +480,8 @@ def test_a_server_that_is_not_there_ends_the_command_with_5(cli, quick_model, tm
 def test_a_killed_run_leaves_no_sender_behind() -> None:
     program = """
         import os, sys
-        from sinks.test_conformance import MODEL
-        from sinks.test_segments import live, write
+        from helpers.sink_data import MODEL
+        from helpers.sink_data import live, write
         from streamdepth.sinks.push import PushSink
         sink = PushSink(sys.argv[1], timeout_seconds=20)
         info, items = live(5)

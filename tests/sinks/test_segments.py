@@ -10,7 +10,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,17 +20,14 @@ import pytest
 from helpers import rtsp_server
 from helpers.media import write_video
 from helpers.paths import PYTHONPATH
+from helpers.sink_data import MODEL, RECORDERS, fill, frames_of_video, later, live, names, segmented, stream, write
 from helpers.waiting import wait_until
-from sinks.test_conformance import MODEL, fill, frames_of_video, messages_of_mcap, names, stream
 
 from streamdepth.core.errors import DiskFullError, SinkOpenError, SinkWriteError
-from streamdepth.core.interfaces import Sink
-from streamdepth.core.types import DepthFrame, StreamInfo
 from streamdepth.pipeline.pipeline import Pipeline, Stream
 from streamdepth.sinks.depth_video import DepthVideo, DepthVideoSink
 from streamdepth.sinks.disk_space import DiskSpaceGuard
 from streamdepth.sinks.output import av_path
-from streamdepth.sinks.robots.mcap import McapSink
 from streamdepth.sinks.segments import SegmentedSink
 from streamdepth.sinks.temporary import lock
 from streamdepth.sinks.video import VideoSink
@@ -38,37 +35,13 @@ from streamdepth.sources.network import NetworkSource
 from streamdepth.stabilizers import make_stabilizer
 from streamdepth.testing import ConstantEstimator, FailingSink, RecordingSink
 
-KINDS: list[tuple[str, Callable[..., Sink], Callable[[Path], int]]] = [
-    ("cam.mp4", VideoSink, frames_of_video),
-    ("cam.mkv", DepthVideoSink, lambda path: len(list(DepthVideo(path)))),
-    ("cam.mcap", McapSink, messages_of_mcap),
-]
-of_each_kind = pytest.mark.parametrize(("name", "kind", "count"), KINDS, ids=[k[0] for k in KINDS])
-
-
-def live(count: int, width: int = 48, height: int = 32) -> tuple[StreamInfo, list[DepthFrame]]:
-    """A live stream of 30 frames per second."""
-    info, items = stream(count, width, height)
-    return replace(info, is_live=True), items
-
-
-def later(items: list[DepthFrame], frames: int) -> list[DepthFrame]:
-    return [replace(i, frame=replace(i.frame, index=i.frame.index + frames, pts=i.frame.pts + frames)) for i in items]
-
-
-def write(sink: Sink, items: list[DepthFrame]) -> None:
-    for item in items:
-        sink.write(item)
-
-
-def recorder(path: Path, kind: Callable[..., Sink] = VideoSink, **options: float) -> SegmentedSink:
-    return SegmentedSink(path, kind, **{"seconds": 1.0, **options})  # type: ignore[arg-type]  # of several types
+of_each_kind = pytest.mark.parametrize(("name", "kind", "count"), RECORDERS, ids=[k[0] for k in RECORDERS])
 
 
 @of_each_kind
 def test_every_segment_is_complete_and_no_frame_is_missing(name, kind, count, tmp_path) -> None:
     info, items = live(75)
-    fill(recorder(tmp_path / name, kind), info, items)
+    fill(segmented(tmp_path / name, kind), info, items)
     segments = sorted(tmp_path.glob(f"cam_*{Path(name).suffix}"))
     assert [path.stem for path in segments] == ["cam_000000", "cam_000001", "cam_000002"]
     assert [count(path) for path in segments] == [30, 30, 15]
@@ -77,7 +50,7 @@ def test_every_segment_is_complete_and_no_frame_is_missing(name, kind, count, tm
 def test_boundaries_are_counted_from_the_first_frame_so_they_do_not_drift(tmp_path) -> None:
     info, items = live(100)
     uneven = [i for i in items if i.frame.index % 7]  # the first frames of segments come late, again and again
-    fill(recorder(tmp_path / "cam.mp4"), info, uneven)
+    fill(segmented(tmp_path / "cam.mp4"), info, uneven)
     counts = [frames_of_video(path) for path in sorted(tmp_path.glob("*.mp4"))]
     begin = uneven[0].frame.time
     assert counts == [sum(n <= i.frame.time - begin < n + 1 for i in uneven) for n in range(4)]
@@ -85,7 +58,7 @@ def test_boundaries_are_counted_from_the_first_frame_so_they_do_not_drift(tmp_pa
 
 def test_a_segment_is_in_place_while_the_next_is_written(tmp_path) -> None:
     info, items = live(75)
-    sink = recorder(tmp_path / "cam.mp4")
+    sink = segmented(tmp_path / "cam.mp4")
     sink.open(info, MODEL)
     write(sink, items)
     deadline = time.monotonic() + 20
@@ -106,7 +79,7 @@ def test_a_slow_end_of_a_segment_does_not_stop_the_stream(tmp_path) -> None:
             super().close()
 
     made: list[SlowToClose] = []
-    sink = recorder(tmp_path / "cam.mp4", lambda _: made.append(SlowToClose()) or made[-1])
+    sink = segmented(tmp_path / "cam.mp4", lambda _: made.append(SlowToClose()) or made[-1])
     info, items = live(45)
     sink.open(info, MODEL)
     write(sink, items)
@@ -122,7 +95,7 @@ def test_a_segment_that_cannot_be_completed_is_an_error(tmp_path) -> None:
         def close(self) -> None:
             raise SinkWriteError("no room")
 
-    sink = recorder(tmp_path / "cam.mp4", lambda _: Failing())
+    sink = segmented(tmp_path / "cam.mp4", lambda _: Failing())
     info, items = live(100)
     sink.open(info, MODEL)
     with pytest.raises(SinkWriteError, match="no room"):
@@ -134,7 +107,7 @@ def test_a_segment_that_cannot_be_completed_is_an_error(tmp_path) -> None:
 def test_another_size_begins_another_segment(name, kind, count, tmp_path) -> None:
     info, small = live(10)
     large_info, large = live(10, 96, 80)
-    sink = recorder(tmp_path / name, kind, seconds=60)
+    sink = segmented(tmp_path / name, kind, seconds=60)
     sink.open(info, MODEL)
     write(sink, small)
     sink.on_stream_changed(large_info)
@@ -153,7 +126,7 @@ def test_another_size_begins_another_segment(name, kind, count, tmp_path) -> Non
 def test_a_change_before_the_first_frame_leaves_no_empty_segment(tmp_path) -> None:
     info, _ = live(1)
     large_info, large = live(3, 96, 80)
-    sink = recorder(tmp_path / "cam.mp4")
+    sink = segmented(tmp_path / "cam.mp4")
     sink.open(info, MODEL)
     sink.on_stream_changed(large_info)
     write(sink, large)
@@ -164,11 +137,11 @@ def test_a_change_before_the_first_frame_leaves_no_empty_segment(tmp_path) -> No
 def test_a_file_in_segments_says_that_it_has_no_sound(tmp_path) -> None:
     info, items = stream(40)
     sound = write_video(tmp_path / "in.mov", audio_offset_seconds=0)
-    sink = recorder(tmp_path / "cam.mp4")
+    sink = segmented(tmp_path / "cam.mp4")
     fill(sink, replace(info, origin=sound), items)
     assert "no sound" in sink.notices[0]
     assert [frames_of_video(path) for path in sorted(tmp_path.glob("*.mp4"))] == [30, 10]
-    depth, mute = recorder(tmp_path / "depth.mkv", DepthVideoSink), recorder(tmp_path / "mute.mp4")
+    depth, mute = segmented(tmp_path / "depth.mkv", DepthVideoSink), segmented(tmp_path / "mute.mp4")
     fill(depth, replace(info, origin=sound), items)
     fill(mute, replace(info, origin=write_video(tmp_path / "mute.mov")), items)
     assert not depth.notices, "depth never has sound"
@@ -178,11 +151,11 @@ def test_a_file_in_segments_says_that_it_has_no_sound(tmp_path) -> None:
 ENDLESS = """
     import itertools, sys, time
     from dataclasses import replace
-    from sinks.test_conformance import MODEL, stream
-    from sinks.test_segments import KINDS, later, live, recorder
+    from helpers.sink_data import MODEL, stream
+    from helpers.sink_data import RECORDERS, later, live, segmented
     from pathlib import Path
     info, items = live(15)
-    sinks = [recorder(Path(sys.argv[1]) / name, kind, seconds=0.5) for name, kind, _ in KINDS]
+    sinks = [segmented(Path(sys.argv[1]) / name, kind, seconds=0.5) for name, kind, _ in RECORDERS]
     for sink in sinks:
         sink.open(info, MODEL)
     for number in itertools.count():
@@ -221,27 +194,27 @@ def is_held(path: Path) -> bool:
 
 
 def test_after_a_kill_every_segment_plays_and_resume_goes_on(endless, tmp_path) -> None:
-    for name, *_ in KINDS:
+    for name, *_ in RECORDERS:
         wait_until((tmp_path / f"cam_000003{Path(name).suffix}").exists)
     stop_within_a_segment(endless, tmp_path)
     with pytest.raises(SinkOpenError, match="another process"):
-        recorder(tmp_path / "cam.mp4", resume=True).open(live(1)[0], MODEL)
+        segmented(tmp_path / "cam.mp4", resume=True).open(live(1)[0], MODEL)
     endless.kill()
     endless.wait()
     assert any(name.startswith(".") for name in names(tmp_path))  # what it was writing
 
-    before = {name: sorted(tmp_path.glob(f"cam_*{Path(name).suffix}")) for name, *_ in KINDS}
-    for name, _, count in KINDS:
+    before = {name: sorted(tmp_path.glob(f"cam_*{Path(name).suffix}")) for name, *_ in RECORDERS}
+    for name, _, count in RECORDERS:
         assert [path.stem for path in before[name]] == [f"cam_{n:06d}" for n in range(len(before[name]))]
         assert [count(path) for path in before[name]] == [15] * len(before[name])
-    sinks = [recorder(tmp_path / name, kind, seconds=0.5, resume=True) for name, kind, _ in KINDS]
+    sinks = [segmented(tmp_path / name, kind, seconds=0.5, resume=True) for name, kind, _ in RECORDERS]
     info, items = live(20)
     for sink in sinks:
         sink.open(info, MODEL)
     for sink in sinks:
         write(sink, items)
         sink.close()
-    for name, _, count in KINDS:
+    for name, _, count in RECORDERS:
         after = sorted(set(tmp_path.glob(f"cam_*{Path(name).suffix}")) - set(before[name]))
         assert [count(path) for path in after] == [15, 5]
         assert min(int(path.stem[4:]) for path in after) >= len(before[name])
@@ -250,23 +223,23 @@ def test_after_a_kill_every_segment_plays_and_resume_goes_on(endless, tmp_path) 
 
 def test_resume_skips_a_number_whose_json_alone_is_there(tmp_path) -> None:
     info, items = live(5)
-    fill(recorder(tmp_path / "cam.mkv", DepthVideoSink), info, items)
+    fill(segmented(tmp_path / "cam.mkv", DepthVideoSink), info, items)
     (tmp_path / "cam_000001.mkv.json").write_text("{}")  # killed between the two
-    fill(recorder(tmp_path / "cam.mkv", DepthVideoSink, resume=True), info, items)
+    fill(segmented(tmp_path / "cam.mkv", DepthVideoSink, resume=True), info, items)
     assert len(list(DepthVideo(tmp_path / "cam_000002.mkv"))) == 5
 
 
 def test_resume_is_for_live_streams(tmp_path) -> None:
     with pytest.raises(SinkOpenError, match="not live"):
-        recorder(tmp_path / "cam.mp4", resume=True).open(stream(1)[0], MODEL)
+        segmented(tmp_path / "cam.mp4", resume=True).open(stream(1)[0], MODEL)
 
 
 def test_existing_segments_are_told_with_the_way_out(tmp_path) -> None:
     info, items = live(40)
-    fill(recorder(tmp_path / "cam.mp4"), info, items)
+    fill(segmented(tmp_path / "cam.mp4"), info, items)
     with pytest.raises(SinkOpenError, match=r"--resume.*--overwrite"):
-        recorder(tmp_path / "cam.mp4").open(info, MODEL)
-    again = recorder(tmp_path / "cam.mp4", lambda path: VideoSink(path, overwrite=True), overwrite=True)
+        segmented(tmp_path / "cam.mp4").open(info, MODEL)
+    again = segmented(tmp_path / "cam.mp4", lambda path: VideoSink(path, overwrite=True), overwrite=True)
     fill(again, info, items[:10])
     assert frames_of_video(tmp_path / "cam_000000.mp4") == 10
     assert "cam_000001.mp4" in again.notices[-1]
@@ -275,13 +248,13 @@ def test_existing_segments_are_told_with_the_way_out(tmp_path) -> None:
 def test_a_json_that_is_left_over_is_told_before_the_recording(tmp_path) -> None:
     (tmp_path / "cam_000001.mkv.json").write_text("{}")
     with pytest.raises(SinkOpenError, match=r"cam_000001.mkv.json' exists already.*--resume"):
-        recorder(tmp_path / "cam.mkv", DepthVideoSink).open(live(1)[0], MODEL)
+        segmented(tmp_path / "cam.mkv", DepthVideoSink).open(live(1)[0], MODEL)
     assert names(tmp_path) == ["cam_000001.mkv.json"]
 
 
 def test_a_failed_write_keeps_the_segments_before(tmp_path) -> None:
     made = [RecordingSink(), FailingSink()]
-    sink = recorder(tmp_path / "cam.mp4", lambda _: made.pop(0))
+    sink = segmented(tmp_path / "cam.mp4", lambda _: made.pop(0))
     first = made[0]
     info, items = live(60)
     sink.open(info, MODEL)
@@ -304,7 +277,7 @@ class Disk:
 
 def test_a_disk_that_fills_up_ends_a_recording_with_complete_files(tmp_path, monkeypatch) -> None:
     disk = Disk(monkeypatch, free=1e9)
-    sink = DiskSpaceGuard(recorder(tmp_path / "cam.mp4"), tmp_path / "cam.mp4", min_free_bytes=500e6)
+    sink = DiskSpaceGuard(segmented(tmp_path / "cam.mp4"), tmp_path / "cam.mp4", min_free_bytes=500e6)
     info, items = live(40)
     sink.open(info, MODEL)
     write(sink, items[:35])

@@ -12,9 +12,10 @@ import av
 import numpy as np
 import pytest
 from helpers.compare import compare_streams, read_contents
-from sinks.test_conformance import MODEL, fill, stream
+from helpers.sink_data import MODEL, fill, stream
 
 from streamdepth.core.errors import ConfigError, SinkOpenError
+from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.types import DepthFrame, DepthKind, Frame, StreamInfo
 from streamdepth.sinks.encoders import CODECS, available_encoders, find_encoder
 from streamdepth.sinks.output import av_path
@@ -237,7 +238,7 @@ def test_codecs_keep_times_and_colours(codec: str, tmp_path: Path) -> None:
     for item in items:
         item.frame.image.setflags(write=True)
         item.frame.image[:] = color
-    fill(VideoSink(tmp_path / "out.mp4", codec=codec, alpha=0, crf=10), info, items)
+    fill(VideoSink(tmp_path / "out.mp4", RenderOptions(alpha=0), codec=codec, crf=10), info, items)
     with av.open(str(tmp_path / "out.mp4")) as container:
         frames = list(container.decode(video=0))
         assert [f.time for f in frames] == [i.frame.time for i in items]
@@ -253,7 +254,7 @@ def test_luma_follows_bt709(tmp_path: Path) -> None:
     info, items = stream(1, 64, 64)
     items[0].frame.image.setflags(write=True)
     items[0].frame.image[:] = (0, 255, 0)
-    fill(VideoSink(tmp_path / "out.mp4", alpha=0, crf=1), info, items)
+    fill(VideoSink(tmp_path / "out.mp4", RenderOptions(alpha=0), crf=1), info, items)
     with av.open(str(tmp_path / "out.mp4")) as container:
         luma = next(container.decode(video=0)).to_ndarray()[32, 32]
     assert abs(int(luma) - (16 + 219 * 0.7152)) <= 2  # 16 + 219 * 0.587 = 145 would be BT.601
@@ -262,13 +263,13 @@ def test_luma_follows_bt709(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("style", "size"), [("overlay", (36, 62)), ("depth", (36, 62)), ("side-by-side", (70, 62))])
 def test_odd_sizes_are_padded_by_one(style: str, size: tuple[int, int], tmp_path: Path) -> None:
     info, items = stream(2, 35, 61)
-    fill(VideoSink(tmp_path / "out.mp4", style=style), info, items)  # type: ignore[arg-type]  # a literal
+    fill(VideoSink(tmp_path / "out.mp4", RenderOptions(style=style)), info, items)
     assert read_contents(tmp_path / "out.mp4").size == size
 
 
 def test_side_by_side_shows_the_picture_on_the_left(tmp_path: Path) -> None:
     info, items = stream(1, 64, 48)
-    fill(VideoSink(tmp_path / "out.mp4", style="side-by-side", crf=5), info, items)
+    fill(VideoSink(tmp_path / "out.mp4", RenderOptions(style="side-by-side"), crf=5), info, items)
     with av.open(str(tmp_path / "out.mp4")) as container:
         picture = next(container.decode(video=0)).to_ndarray(format="rgb24").astype(int)
     assert np.abs(picture[:, :64] - items[0].frame.image).mean() < 12
@@ -361,7 +362,7 @@ def test_names_of_encoders_are_taken_as_they_are() -> None:
 
 def test_a_wrong_look_is_a_wrong_setting(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="inferno"):
-        VideoSink(tmp_path / "out.mp4", colormap="infern")
+        VideoSink(tmp_path / "out.mp4", RenderOptions(colormap="infern"))
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ import types
 
 import numpy as np
 import pytest
-from sinks.test_conformance import MODEL, stream
+from helpers.sink_data import MODEL, stream
 
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
+from streamdepth.core.render_options import RenderOptions
 from streamdepth.sinks.virtual_camera import VirtualCameraSink
 
 
@@ -52,7 +53,7 @@ def cameras(monkeypatch: pytest.MonkeyPatch) -> list[FakeCamera]:
 @pytest.mark.parametrize(("style", "width"), [("overlay", 48), ("side-by-side", 96)])
 def test_pictures_come_at_the_size_and_rate_that_were_told(cameras, style, width) -> None:
     info, items = stream(3)
-    sink = VirtualCameraSink(style=style)
+    sink = VirtualCameraSink(None, RenderOptions(style=style))
     sink.open(info, MODEL)
     for item in items:
         sink.write(item)

@@ -13,10 +13,11 @@ import cv2
 import numpy as np
 import pytest
 from helpers.paths import PYTHONPATH
-from sinks.test_conformance import MODEL, stream
+from helpers.sink_data import MODEL, stream
 
 from streamdepth.core.errors import ConfigError, SinkOpenError, SinkWriteError
-from streamdepth.render.colors import render
+from streamdepth.core.render_options import RenderOptions
+from streamdepth.render.overlay import render
 from streamdepth.sinks import window
 from streamdepth.sinks.window import WindowSink, check_display
 
@@ -55,7 +56,7 @@ def test_it_is_a_preview() -> None:
 def test_a_lost_camera_is_told_from_a_still_picture(screen: Screen, hold_last: bool) -> None:
     """Its last picture is gray and dark with words on it, or there are words on black."""
     info, items = stream(1)
-    sink = WindowSink(hold_last=hold_last, legend=False)
+    sink = WindowSink(options=RenderOptions(legend=False), hold_last=hold_last)
     sink.open(info, MODEL)
     sink.write(items[0])
     sink.on_stalled(items[0], 12.3)
@@ -69,7 +70,7 @@ def test_a_lost_camera_is_told_from_a_still_picture(screen: Screen, hold_last: b
 
 def test_shows_blue_green_red(screen: Screen) -> None:
     info, items = stream(1)
-    sink = WindowSink(alpha=0)
+    sink = WindowSink(options=RenderOptions(alpha=0))
     sink.open(info, MODEL)
     sink.write(items[0])
     np.testing.assert_array_equal(screen.shown[0][:, :, ::-1], items[0].frame.image)
@@ -123,10 +124,10 @@ def test_a_window_without_a_picture_yet_counts_as_open(screen: Screen) -> None:
 @pytest.mark.parametrize("legend", [True, False])
 def test_the_legend_is_a_choice(screen: Screen, legend: bool) -> None:
     info, items = stream(1, 320, 240)
-    sink = WindowSink(legend=legend)
+    sink = WindowSink(options=RenderOptions(legend=legend))
     sink.open(info, MODEL)
     sink.write(items[0])
-    bare = render(items[0], bar=False)[:, :, ::-1]
+    bare = render(items[0], RenderOptions(legend=False))[:, :, ::-1]
     assert (screen.shown[0] != bare).any() == legend
 
 
@@ -138,7 +139,7 @@ def test_write_before_open_is_an_error() -> None:
 
 def test_a_wrong_look_is_a_wrong_setting() -> None:
     with pytest.raises(ConfigError, match="turbo"):
-        WindowSink(colormap="turboo")
+        WindowSink(options=RenderOptions(colormap="turboo"))
 
 
 @ON_LINUX
@@ -170,10 +171,11 @@ def test_a_build_without_windows_says_so(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_real_window_on_a_virtual_screen() -> None:
     program = """
         import cv2
-        from sinks.test_conformance import MODEL, stream
+        from helpers.sink_data import MODEL, stream
+        from streamdepth.core.render_options import RenderOptions
         from streamdepth.sinks.window import WindowSink
         info, items = stream(5, 320, 240)
-        sink = WindowSink("test", style="side-by-side")
+        sink = WindowSink("test", RenderOptions(style="side-by-side"))
         sink.open(info, MODEL)
         for item in items:
             sink.on_idle()

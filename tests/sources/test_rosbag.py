@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 from helpers import bags
+from helpers.sink_data import fill
 from rosbags.rosbag2 import StoragePlugin
-from sinks.test_conformance import fill
 
 from streamdepth import factory
 from streamdepth.config import Settings

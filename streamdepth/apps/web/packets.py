@@ -13,9 +13,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.resize import resize_depth
 from streamdepth.core.types import DepthFrame, DepthMap, Image
-from streamdepth.render.colors import display_range, render
+from streamdepth.render.colors import display_range
+from streamdepth.render.overlay import render
 
 Codes = npt.NDArray[np.int16]
 """(h, w): 0 unknown, 1 to LEVELS from the least to the greatest known value, in equal steps."""
@@ -126,6 +128,6 @@ def encode_jpeg(image: Image, quality: int = 80) -> bytes:
     return data.tobytes()
 
 
-def rendered_jpeg(item: DepthFrame, style: str, colormap: str) -> bytes:
+def rendered_jpeg(item: DepthFrame, options: RenderOptions) -> bytes:
     """The result as people see it elsewhere, at most 1280 px wide."""
-    return encode_jpeg(shrink(render(item, style=style, colormap=colormap), 1280))  # type: ignore[arg-type]  # checked words
+    return encode_jpeg(shrink(render(item, options), 1280))

@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -18,8 +18,9 @@ from PIL import Image as Pillow
 
 from streamdepth.core.errors import DiskFullError, SinkOpenError, StreamDepthError
 from streamdepth.core.interfaces import Sink
+from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
-from streamdepth.render.colors import render
+from streamdepth.render.overlay import render
 from streamdepth.sinks.images import write_depth_picture
 from streamdepth.sinks.output import complete_file
 from streamdepth.utils.numbering import unused_name
@@ -85,14 +86,6 @@ def _facts_of(path: Path) -> os.stat_result | None:
     return facts if stat.S_ISREG(facts.st_mode) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How a recording is drawn."""
-
-    style: str
-    colormap: str
-
-
 class RecorderSink(Sink):
     """Records while it is told to, into the sinks that `make` gives for a path without ending. Thread-safe.
 
@@ -100,7 +93,7 @@ class RecorderSink(Sink):
     stream ends is kept, however that ends; what cannot be kept then is an error of `close`, and told too.
     """
 
-    def __init__(self, folder: Folder, stream: str, make: Callable[[Path, Look], list[Sink]]) -> None:
+    def __init__(self, folder: Folder, stream: str, make: Callable[[Path, RenderOptions], list[Sink]]) -> None:
         super().__init__()
         self._folder, self._stream, self._make = folder, stream, make
         self._lock = threading.Lock()
@@ -114,7 +107,7 @@ class RecorderSink(Sink):
     def is_recording(self) -> bool:
         return bool(self._writers)
 
-    def start(self, look: Look) -> None:
+    def start(self, options: RenderOptions) -> None:
         """Raises SinkOpenError; then nothing is recorded."""
         with self._lock:
             if self._writers:
@@ -122,7 +115,7 @@ class RecorderSink(Sink):
             if self._facts is None:
                 raise SinkOpenError("the stream is not open; try again when it is live")
             self.failure, self._first_pts = "", None
-            self._writers = _opened(self._make(self._folder.fresh(self._stream), look), *self._facts)
+            self._writers = _opened(self._make(self._folder.fresh(self._stream), options), *self._facts)
 
     def stop(self) -> None:
         """Completes the files. Raises SinkWriteError, and SinkOpenError when nothing is recorded."""
@@ -209,7 +202,7 @@ def _close_all(writers: list[Sink]) -> None:
         raise failures[0]
 
 
-def keep_snapshot(item: DepthFrame, folder: Folder, stream: str, look: Look) -> list[Path]:
+def keep_snapshot(item: DepthFrame, folder: Folder, stream: str, options: RenderOptions) -> list[Path]:
     """Writes NAME.png (the picture), NAME_view.jpg (as shown) and NAME_depth.png (16 bit). Raises SinkError."""
     base = folder.fresh(stream)
     folder.check_room()
@@ -217,6 +210,6 @@ def keep_snapshot(item: DepthFrame, folder: Folder, stream: str, look: Look) -> 
     with complete_file(picture) as temporary:
         Pillow.fromarray(item.frame.image).save(temporary, compress_level=3)
     with complete_file(view) as temporary:
-        Pillow.fromarray(render(item, style=look.style, colormap=look.colormap)).save(temporary, quality=92)  # type: ignore[arg-type]  # checked words
+        Pillow.fromarray(render(item, options)).save(temporary, quality=92)
     write_depth_picture(depth, item.at_frame_size(), item.kind, text={"time": f"{item.frame.time:.6f}"})
     return [picture, view, depth]

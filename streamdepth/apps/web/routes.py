@@ -14,7 +14,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 from streamdepth.apps.web.hub import Hub, TooManyError
 from streamdepth.apps.web.live_sink import Shot
 from streamdepth.apps.web.packets import rendered_jpeg
-from streamdepth.apps.web.recorder import Look, keep_snapshot
+from streamdepth.apps.web.recorder import keep_snapshot
 from streamdepth.apps.web.schemas import (
     ColormapOut,
     ColormapsOut,
@@ -31,6 +31,7 @@ from streamdepth.apps.web.schemas import (
 from streamdepth.apps.web.served import ServedStream
 from streamdepth.apps.web.state import State
 from streamdepth.core.errors import ConfigError, SinkError, StreamDepthError
+from streamdepth.core.render_options import RenderOptions
 from streamdepth.render.colors import colormap_names, lookup_table
 
 _BOUNDARY = "frame"
@@ -62,9 +63,9 @@ def _newest(stream: ServedStream) -> Shot:
     return stream.live.newest
 
 
-def _look(stream: ServedStream) -> Look:
+def _render_options(stream: ServedStream) -> RenderOptions:
     wanted = stream.control.value
-    return Look(wanted.style, wanted.colormap)
+    return RenderOptions(wanted.style, wanted.colormap)  # type: ignore[arg-type]  # the styles are checked words
 
 
 @router.get("/healthz", tags=["service"])
@@ -124,7 +125,9 @@ async def snapshot(request: Request, name: StreamName) -> NamesOut:
     async with state.keeping[name]:
         shot = _newest(stream)
         try:
-            paths = await asyncio.to_thread(keep_snapshot, shot.item, state.served.folder, name, _look(stream))
+            paths = await asyncio.to_thread(
+                keep_snapshot, shot.item, state.served.folder, name, _render_options(stream)
+            )
         except SinkError as error:
             raise HTTPException(507, stream.discreet(str(error))) from error
     return NamesOut(files=[path.name for path in paths])
@@ -134,7 +137,7 @@ async def snapshot(request: Request, name: StreamName) -> NamesOut:
 async def record(request: Request, name: StreamName) -> StatusOut:
     """Begins to record: a video as it is shown, and the depth without loss."""
     stream = _stream(request, name)
-    await _recorder(stream, stream.recorder.start, _look(stream))
+    await _recorder(stream, stream.recorder.start, _render_options(stream))
     return _state(request).status()
 
 
@@ -146,7 +149,7 @@ async def stop_recording(request: Request, name: StreamName) -> StatusOut:
     return _state(request).status()
 
 
-async def _recorder(stream: ServedStream, action: Any, *arguments: Look) -> None:
+async def _recorder(stream: ServedStream, action: Any, *arguments: RenderOptions) -> None:
     try:
         await asyncio.to_thread(action, *arguments)
     except StreamDepthError as error:
@@ -192,8 +195,7 @@ _JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}}}
 async def picture(request: Request, name: StreamName) -> Response:
     """The newest picture as it is shown, a JPEG."""
     stream = _stream(request, name)
-    look = _look(stream)
-    jpeg = await asyncio.to_thread(rendered_jpeg, _newest(stream).item, look.style, look.colormap)
+    jpeg = await asyncio.to_thread(rendered_jpeg, _newest(stream).item, _render_options(stream))
     return Response(jpeg, media_type="image/jpeg")
 
 
@@ -218,8 +220,7 @@ async def mjpeg(request: Request, name: StreamName) -> StreamingResponse:
 async def _parts(stream: ServedStream, hub: Hub) -> AsyncIterator[bytes]:
     with suppress(TooManyError), hub.viewer(stream.name) as feed:
         async for shot in feed.shots():
-            look = _look(stream)
-            encoder = partial(rendered_jpeg, style=look.style, colormap=look.colormap)
-            jpeg = await feed.encode(shot, look, encoder)
+            options = _render_options(stream)
+            jpeg = await feed.encode(shot, options, partial(rendered_jpeg, options=options))
             yield f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n".encode()
             yield jpeg + b"\r\n"

@@ -14,12 +14,13 @@ from pathlib import Path
 from streamdepth import factory
 from streamdepth.apps.web.controls import Control, ModelControls, StreamControls
 from streamdepth.apps.web.live_sink import LiveSink
-from streamdepth.apps.web.recorder import Folder, Look, RecorderSink
+from streamdepth.apps.web.recorder import Folder, RecorderSink
 from streamdepth.apps.web.served import Choices, Served, ServedStream
 from streamdepth.apps.web.server import Bind
 from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Estimator, Sink, Source
+from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.states import StateChange, StreamState
 from streamdepth.estimators.hot_swap import HotSwapEstimator
 from streamdepth.factory.naming import output_names
@@ -27,7 +28,7 @@ from streamdepth.factory.outputs import check_names
 from streamdepth.factory.references import make_camera, make_reference
 from streamdepth.factory.sources import DEVICES, with_camera
 from streamdepth.pipeline.stream import Stream
-from streamdepth.render.colors import STYLES, check_look
+from streamdepth.render.overlay import STYLES, check_render_options
 from streamdepth.sources.browser import BrowserSource
 from streamdepth.sources.looped import LoopedSource
 from streamdepth.sources.pausable import PausableSource
@@ -147,13 +148,13 @@ def _played(address: str, settings: Settings) -> Source:
     return RealtimeSource(LoopedSource(factory.make_source(address, settings)))
 
 
-def _recording(settings: Settings, base: Path, look: Look) -> list[Sink]:
+def _recording(settings: Settings, base: Path, options: RenderOptions) -> list[Sink]:
     """A video to look at, and the depth, as `convert` would write them."""
     update = {
         "output": base.with_name(f"{base.name}.mp4"),
         "depth_out": base.with_name(f"{base.name}_depth.mkv"),
-        "style": look.style,
-        "colormap": look.colormap,
+        "style": options.style,
+        "colormap": options.colormap,
         "segment": settings.segment or _SEGMENT_SECONDS,
         **dict.fromkeys(("overwrite", "resume"), False),
     }
@@ -184,7 +185,7 @@ def _without(folders: Sequence[str]) -> Callable[[str], str]:
 
 
 def _check(wanted: StreamControls) -> None:
-    check_look(wanted.style, wanted.colormap, 0.5)
+    check_render_options(RenderOptions(wanted.style, wanted.colormap))  # type: ignore[arg-type]  # checked here
     check_live_settings(wanted.smooth, wanted.range)
 
 

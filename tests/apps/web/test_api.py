@@ -34,6 +34,7 @@ from streamdepth.apps.web.serving import serving
 from streamdepth.apps.web.status import status_of
 from streamdepth.core.errors import ModelLoadError, SinkOpenError, SinkWriteError, SourceOpenError
 from streamdepth.core.interfaces import Sink
+from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.states import StreamState
 from streamdepth.core.types import DepthFrame, DepthKind, Frame, Intrinsics, ModelInfo, StreamInfo
 from streamdepth.geometry.camera import camera_info_text
@@ -474,7 +475,7 @@ class Broken(RecordingSink):
 
 class TestRecorder:
     INFO, MODEL = StreamInfo("x", 6, 4), ModelInfo("constant", DepthKind.RELATIVE)
-    LOOK = recorder.Look("depth", "inferno")
+    LOOK = RenderOptions("depth", "inferno")
 
     def opened(self, folder: Path, *writers: Sink) -> recorder.RecorderSink:
         sink = recorder.RecorderSink(recorder.Folder(folder), "x", lambda _base, _look: list(writers))

@@ -23,10 +23,10 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 from helpers.robot_scene import EPOCH_NS, scene, stamped
+from helpers.sink_data import MODEL
 from mcap.records import Schema
 from mcap_ros2.decoder import DecoderFactory
 from rosbags.typesys import Stores, get_typestore
-from sinks.test_conformance import MODEL
 from websockets.sync.client import ClientConnection, connect
 
 from streamdepth.config import Settings

@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 import pytest
 from helpers.robot_scene import CAMERA, EPOCH_NS, scene, stamped
+from helpers.sink_data import MODEL, fill
 from mcap.reader import make_reader
 from mcap_protobuf.decoder import DecoderFactory as ProtobufDecoder
 from mcap_ros2.decoder import DecoderFactory as Ros2Decoder
 from rosbags.highlevel import AnyReader
-from sinks.test_conformance import MODEL, fill
 
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo

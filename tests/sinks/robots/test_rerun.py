@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from helpers.rerun_server import columns, free_port, listening, wait
 from helpers.robot_scene import CAMERA, EPOCH_NS, scene, stamped
-from sinks.test_conformance import MODEL, fill
+from helpers.sink_data import MODEL, fill
 
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
 from streamdepth.core.types import DepthKind

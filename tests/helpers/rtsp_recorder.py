@@ -1,12 +1,12 @@
 """A real RTSP server that takes streams, for tests: GStreamer's, as a child process on 127.0.0.1.
 
 What is sent to /live is written as it comes, as MPEG-TS. Run by hand:
-/usr/bin/python3 tests/helpers/rtsp_recorder.py PORT
-FILE [closed]. It needs what `rtsp_server` needs.
+PYTHONPATH=tests /usr/bin/python3 tests/helpers/rtsp_recorder.py PORT FILE [closed]. It needs what `rtsp_server` needs.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from helpers.paths import TESTS
 from helpers.rtsp_server import PASSWORD, SYSTEM_PYTHON, USER, free_port
 
 
@@ -23,7 +24,9 @@ def recording(path: Path, *, closed: bool = False) -> Iterator[str]:
     """The address of a server that writes to `path`. `closed`: for USER with PASSWORD only."""
     port = free_port()
     mode = "closed" if closed else "open"
-    process = subprocess.Popen([SYSTEM_PYTHON, __file__, str(port), str(path), mode], stdout=subprocess.DEVNULL)
+    command = [SYSTEM_PYTHON, __file__, str(port), str(path), mode]
+    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:

@@ -38,10 +38,10 @@ def bench(
     settings = settings_from(
         {"overwrite": overwrite, "config": config, "set": set, "quiet": quiet, "verbose": verbose, "more": more}
     )
-    from streamdepth.apps.bench.clip import first_size, make_clip
-    from streamdepth.apps.bench.plan import Plan
-    from streamdepth.apps.bench.report import notes, table
-    from streamdepth.apps.bench.run import run
+    from streamdepth.apps.bench.clip import frame_size, make_clip
+    from streamdepth.apps.bench.plan import BenchmarkPlan
+    from streamdepth.apps.bench.report import report_notes, report_table
+    from streamdepth.apps.bench.run import run_benchmark
 
     if quick:
         frames, rounds = 12, 2
@@ -52,10 +52,12 @@ def bench(
         with err.status("making a clip") as status:
             if clip is None:
                 make_clip(path, frames)
-            plan = Plan(settings, path, first_size(path), frames, folder, random_weights)
+            plan = BenchmarkPlan(settings, path, frame_size(path), frames, folder, random_weights)
             with nothing_kept():
-                found = run(plan, rounds, status.update if not quiet else lambda _: None, alone=alone)
+                found = run_benchmark(
+                    plan, rounds, status.update if not quiet else lambda _: None, only_streamdepth=alone
+                )
     facts.write(found)
     if not (quiet or facts.is_printed):
-        print_table(table(found))
-        out.print(*notes(found), sep="\n")
+        print_table(report_table(found))
+        out.print(*report_notes(found), sep="\n")

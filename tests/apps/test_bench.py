@@ -16,10 +16,10 @@ from helpers.models import make_model
 from torch import nn
 
 from streamdepth.apps.bench import report, roofline
-from streamdepth.apps.bench.clip import first_size, make_clip
-from streamdepth.apps.bench.machine import machine, peak_mb, versions
-from streamdepth.apps.bench.plan import LeftOutError, Plan, Turn
-from streamdepth.apps.bench.processes import CONTENDERS, Worker, make_contender, serve
+from streamdepth.apps.bench.clip import frame_size, make_clip
+from streamdepth.apps.bench.machine import describe_machine, package_versions, peak_memory_mb
+from streamdepth.apps.bench.plan import BenchmarkPlan, Measurement, SkippedError
+from streamdepth.apps.bench.processes import IMPLEMENTATIONS, ImplementationProcess, make_implementation, serve
 from streamdepth.config import Settings
 from streamdepth.core.errors import EstimatorError, ModelLoadError, SourceOpenError
 from streamdepth.estimators import catalog
@@ -37,51 +37,51 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _plan(folder: Path, **changes: Any) -> Plan:
+def _plan(folder: Path, **changes: Any) -> BenchmarkPlan:
     settings = Settings(**{"model": str(folder / "model"), "engine": "torch", "device": "cpu"} | changes)
-    return Plan(settings, folder / "clip.mp4", (128, 96), 4, folder)
+    return BenchmarkPlan(settings, folder / "clip.mp4", (128, 96), 4, folder)
 
 
-@pytest.mark.parametrize("name", CONTENDERS)
+@pytest.mark.parametrize("name", IMPLEMENTATIONS)
 def test_every_contender_does_its_turns(folder: Path, name: str) -> None:
-    contender = make_contender(name, _plan(folder))
-    facts = contender.prepare()
+    implementation = make_implementation(name, _plan(folder))
+    facts = implementation.prepare()
     assert facts["first_frame_s"] > 0
-    turns = contender.turn()
-    contender.close()
-    assert len(turns) == len(contender.names)
-    for turn in turns:
-        assert turn.ms > 0
-        assert turn.frames == 4
-    assert set(turns[-1].latency_ms) == {"p50", "p95", "p99"}
+    measurements = implementation.measure()
+    implementation.close()
+    assert len(measurements) == len(implementation.names)
+    for measure in measurements:
+        assert measure.ms > 0
+        assert measure.frames == 4
+    assert set(measurements[-1].latency_ms) == {"p50", "p95", "p99"}
     written = folder / f"{name.split()[0]}.mp4"
-    assert first_size(written) == (128, 96)
+    assert frame_size(written) == (128, 96)
 
 
 def test_the_loops_see_what_the_pipeline_sees(folder: Path) -> None:
     """The same network at the same size, so that speed is compared and nothing else."""
     plan = _plan(folder)
-    ours = make_contender(CONTENDERS[0], plan)
+    ours = make_implementation(IMPLEMENTATIONS[0], plan)
     size = ours.prepare()["input"]
     shapes = []
-    for name in CONTENDERS[1:]:
-        loop: Any = make_contender(name, plan)
+    for name in IMPLEMENTATIONS[1:]:
+        loop: Any = make_implementation(name, plan)
         loop.prepare()
         network: nn.Module = loop._module.model if name == "torch loop" else loop._pipeline.model
         network.register_forward_pre_hook(
             lambda _module, _args, kwargs: shapes.append(list(kwargs["pixel_values"].shape[-2:])), with_kwargs=True
         )
-        loop.turn()
+        loop.measure()
     ours.close()
     assert shapes == [size] * 8
 
 
 def test_nano_is_no_model_of_transformers(folder: Path) -> None:
-    with pytest.raises(LeftOutError, match="no model of transformers"):
-        make_contender("transformers pipeline", _plan(folder, model="nano", size=64)).prepare()
+    with pytest.raises(SkippedError, match="no model of transformers"):
+        make_implementation("transformers pipeline", _plan(folder, model="nano", size=64)).prepare()
 
 
-@pytest.mark.parametrize(("model", "kind"), [("nano", "left out"), ("nowhere/none", "failed")])
+@pytest.mark.parametrize(("model", "kind"), [("nano", "skipped"), ("nowhere/none", "failed")])
 def test_a_worker_tells_why_it_is_not_there(folder: Path, model: str, kind: str) -> None:
     here, there = multiprocessing.Pipe()
     plan = _plan(folder, model=model, size=64)
@@ -93,20 +93,20 @@ def test_a_worker_tells_why_it_is_not_there(folder: Path, model: str, kind: str)
 
 def test_products_of_matrices_are_counted() -> None:
     convolution = nn.Conv2d(3, 8, 3, padding=1, bias=False)
-    assert roofline.flops(convolution, torch.zeros(1, 3, 10, 20)) == 2 * 3 * 8 * 9 * 200
+    assert roofline.count_flops(convolution, torch.zeros(1, 3, 10, 20)) == 2 * 3 * 8 * 9 * 200
     tokens = torch.zeros(1, 5, 16)
 
     class Attends(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return nn.functional.scaled_dot_product_attention(x, x, x)
 
-    assert roofline.flops(Attends(), tokens) == 2 * 2 * 5 * 5 * 16
+    assert roofline.count_flops(Attends(), tokens) == 2 * 2 * 5 * 5 * 16
     assert roofline.matrix_flops_per_second(torch.device("cpu"), "float32") > 1e8
 
 
-def _worker(*names: str, left_out: str | None = None, peak_mb: float | None = None, **more: Any) -> Any:
+def _worker(*names: str, skip_reason: str | None = None, peak_mb: float | None = None, **more: Any) -> Any:
     return SimpleNamespace(
-        name=names[-1], names=list(names), left_out=left_out, peak_mb=peak_mb, **{"facts": {}} | more
+        name=names[-1], names=list(names), skip_reason=skip_reason, peak_mb=peak_mb, **{"facts": {}} | more
     )
 
 
@@ -122,68 +122,68 @@ def test_medians_ratios_and_the_roofline() -> None:
     }
     ours = _worker("network alone", "streamdepth", peak_mb=300.4, facts={"first_frame_s": 1.234, **known})
     loop = _worker("torch loop", facts={"first_frame_s": 2.0})
-    absent = _worker("transformers pipeline", left_out="because")
+    absent = _worker("transformers pipeline", skip_reason="because")
     rounds = [
         {
-            "network alone": Turn(ms, 4, more={"matrix_gflops_per_s": 1000.0}),
-            "streamdepth": Turn(2 * ms, 4, {"p50": ms, "p95": ms, "p99": ms}),
-            "torch loop": Turn(8 * ms, 4),
+            "network alone": Measurement(ms, 4, matrix_gflops_per_second=1000.0),
+            "streamdepth": Measurement(2 * ms, 4, {"p50": ms, "p95": ms, "p99": ms}),
+            "torch loop": Measurement(8 * ms, 4),
         }
         for ms in (10.0, 1000.0, 20.0)  # the machine was busy in the second round
     ]
-    plan = Plan(Settings(), Path("clip.mp4"), (64, 48), 4, Path())
-    found = report.facts(plan, [ours, loop, absent], rounds)
+    plan = BenchmarkPlan(Settings(), Path("clip.mp4"), (64, 48), 4, Path())
+    found = report.build_report(plan, [ours, loop, absent], rounds)
     assert found["measured"]["streamdepth"]["ms"] == 40
     assert found["measured"]["streamdepth"]["peak_mb"] == 300
     assert found["ratios"] == {"network alone": 0.5, "torch loop": 4.0}
     assert found["roofline"]["reached_gflops_per_s"] == 100
     assert found["roofline"]["fraction"] == 0.1
     assert json.loads(json.dumps(found)) == found
-    table = report.table(found)
+    table = report.report_table(found)
     assert table.row_count == 4
     assert "left out: because" in list(table.columns[1].cells)
-    assert any("roofline" in line for line in report.notes(found))
+    assert any("roofline" in line for line in report.report_notes(found))
 
 
 def test_facts_of_the_machine() -> None:
-    assert machine()["cores"] >= 1
-    assert {"python", "torch", "streamdepth"} <= set(versions())
-    peak = peak_mb()
+    assert describe_machine()["cores"] >= 1
+    assert {"python", "torch", "streamdepth"} <= set(package_versions())
+    peak = peak_memory_mb()
     assert peak is None or peak > 10
 
 
 def test_a_clip_that_is_none_is_said(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_text("nothing")
     with pytest.raises(SourceOpenError, match=r"clip\.mp4"):
-        first_size(tmp_path / "clip.mp4")
+        frame_size(tmp_path / "clip.mp4")
 
 
 def test_a_clip_that_lies_on_its_side_is_compared_upright(folder: Path, tmp_path: Path) -> None:
     clip = write_video(tmp_path / "phone.mp4", rotation=90, count=3)
-    assert first_size(clip) == (48, 64)
-    plan = replace(_plan(folder, model="nano", size=64), clip=clip, size=first_size(clip), folder=tmp_path)
-    loop = make_contender("torch loop", plan)
+    assert frame_size(clip) == (48, 64)
+    plan = replace(_plan(folder, model="nano", size=64), clip=clip, size=frame_size(clip), folder=tmp_path)
+    loop = make_implementation("torch loop", plan)
     loop.prepare()
-    assert loop.turn()[0].frames == 3
-    assert first_size(tmp_path / "torch.mp4") == (48, 64)
+    assert loop.measure()[0].frames == 3
+    assert frame_size(tmp_path / "torch.mp4") == (48, 64)
 
 
 def test_pixels_that_opencv_leaves_as_they_are_leave_it_out(folder: Path, tmp_path: Path) -> None:
     clip = write_video(tmp_path / "wide.mp4", aspect=Fraction(2), count=3)
-    plan = replace(_plan(folder, model="nano", size=64), clip=clip, size=first_size(clip), folder=tmp_path)
-    with pytest.raises(LeftOutError, match="64x48"):
-        make_contender("torch loop", plan).prepare()
+    plan = replace(_plan(folder, model="nano", size=64), clip=clip, size=frame_size(clip), folder=tmp_path)
+    with pytest.raises(SkippedError, match="64x48"):
+        make_implementation("torch loop", plan).prepare()
 
 
 def test_a_worker_that_was_killed_between_turns_is_named(folder: Path) -> None:
-    worker = Worker("transformers pipeline", _plan(folder, model="nano", size=64))
+    process = ImplementationProcess("transformers pipeline", _plan(folder, model="nano", size=64))
     try:
-        worker.kill()
-        for ask in (worker.prepare, worker.turn):
+        process.kill()
+        for ask in (process.prepare, process.measure):
             with pytest.raises(EstimatorError, match="enough memory"):
                 ask()
     finally:
-        worker.end()
+        process.close()
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_the_verb(cli, folder: Path, tmp_path: Path) -> None:
     assert done.code == 0, done.err
     found = json.loads((tmp_path / "b.json").read_text())
     assert list(found["measured"]) == ["network alone", "streamdepth"]
-    assert all(len(row["ms_of_rounds"]) == 2 for row in found["measured"].values())
+    assert all(len(row["ms_by_round"]) == 2 for row in found["measured"].values())
     assert found["roofline"]["fraction"] > 0
     assert "times as slow" in done.out
     assert "roofline:" in done.out

@@ -12,6 +12,7 @@ from typing import Any
 
 from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError, MissingDependencyError
+from streamdepth.utils.cpu import usable_cores
 from streamdepth.utils.redact import redact
 
 _MAX_CORES_PER_WORKER = 4
@@ -91,11 +92,6 @@ def _connect(ray: Any, address: str) -> None:
             "--head' prints it, or auto",
             code="no-cluster",
         ) from error
-
-
-def usable_cores() -> int:
-    """Returns the number of CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def worker_slots(settings: Settings) -> list[WorkerSlot]:

@@ -1,18 +1,19 @@
-"""What a measurement was made on."""
+"""Facts of the machine that a benchmark runs on: processor, memory, package versions."""
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 from importlib import metadata
 from pathlib import Path
 
+from streamdepth.utils.cpu import usable_cores
+
 _PACKAGES = ("streamdepth", "torch", "transformers", "openvino", "onnxruntime", "av", "opencv-python", "numpy")
 
 
-def machine(device: str = "cpu") -> dict[str, str | int]:
-    """Processor, cores this process may use, system, and the GPU where `device` is one."""
+def describe_machine(device: str = "cpu") -> dict[str, str | int]:
+    """Returns processor, cores that this process may use, operating system, and the GPU if `device` is one."""
     found: dict[str, str | int] = {"cpu": _processor(), "cores": usable_cores(), "system": platform.platform()}
     if device.startswith("cuda"):
         import torch
@@ -21,27 +22,21 @@ def machine(device: str = "cpu") -> dict[str, str | int]:
     return found
 
 
-def usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _processor() -> str:
-    """With what it offers for matrices, where the system says so."""
+    """Returns the name of the processor, with its instruction sets for matrices where the system tells them."""
     facts = Path("/proc/cpuinfo")
     lines = facts.read_text().splitlines() if facts.is_file() else []
-    said = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    flags = said.get("flags", "").split()
+    values = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    flags = values.get("flags", "").split()
     known = [
         flag for flag in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8") if flag in flags
     ]
-    name = said.get("model name") or platform.processor() or platform.machine()
+    name = values.get("model name") or platform.processor() or platform.machine()
     return f"{name} ({', '.join(known)})" if known else name
 
 
-def versions() -> dict[str, str]:
-    """Of Python and the packages that matter for speed; those that are not installed are left out."""
+def package_versions() -> dict[str, str]:
+    """Returns the versions of Python and of the installed packages that matter for speed."""
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
@@ -51,8 +46,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def peak_mb() -> float | None:
-    """The most memory this process ever had in RAM, in MB; None where the system does not say."""
+def peak_memory_mb() -> float | None:
+    """Returns the peak resident memory of this process in MB; None where the system does not tell."""
     status = Path("/proc/self/status")
     if status.is_file():
         lines = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]

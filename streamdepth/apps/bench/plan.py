@@ -1,4 +1,4 @@
-"""What is measured, and what comes out of one turn of it."""
+"""What a benchmark compares, and the measurement that one round of it gives."""
 
 from __future__ import annotations
 
@@ -11,57 +11,65 @@ from streamdepth.config import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """The same for everything that is compared."""
+class BenchmarkPlan:
+    """The model, the clip and the number of frames, the same for all implementations that are compared."""
 
     settings: Settings
-    """Of the model."""
+    """Settings of the model."""
     clip: Path
     size: tuple[int, int]
-    """(width, height) in px of the clip."""
+    """(width, height) of the clip in px."""
     frames: int
-    """Of the clip, in each turn."""
+    """Frames of the clip in each round."""
     folder: Path
-    """For what is written; removed afterwards."""
+    """Temporary folder for the videos that the implementations write."""
     random_weights: bool = False
+    """True if the model gets random weights of its full size instead of downloaded ones."""
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """One turn of one contender."""
+class Measurement:
+    """What one round of one implementation took."""
 
     ms: float
-    """A frame, mean."""
+    """Mean duration of a frame in milliseconds."""
     frames: int
     latency_ms: dict[str, float] = field(default_factory=dict)
-    """p50, p95, p99 from decoding to writing."""
-    more: dict[str, float] = field(default_factory=dict)
+    """The percentiles p50, p95 and p99 of the time from decoding a frame to writing it."""
+    matrix_gflops_per_second: float = 0.0
+    """Speed of matrix products on this machine in the same round, in GFLOP/s; 0 if it was not measured."""
 
 
-class LeftOutError(Exception):
-    """A contender cannot take part; the message says why."""
+class SkippedError(Exception):
+    """An implementation cannot take part in the benchmark; the message says why."""
 
 
-class Contender(ABC):
-    """One way to do the work, alone in a process of its own."""
+class Implementation(ABC):
+    """One way to turn a video into a depth video. It runs in a process of its own.
+
+    One round may give several measurements: `names` says what they are of.
+    """
 
     name: str
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: BenchmarkPlan) -> None:
         self.plan = plan
 
     @abstractmethod
     def prepare(self) -> dict[str, Any]:
-        """Loads everything and does one frame -> facts, `first_frame_s` among them. Raises LeftOutError."""
+        """Loads everything and processes one frame; returns facts for the report, `first_frame_s` among them.
+
+        Raises SkippedError if the implementation cannot take part.
+        """
 
     @abstractmethod
-    def turn(self) -> list[Turn]:
-        """One turn for each of `names`."""
+    def measure(self) -> list[Measurement]:
+        """Runs one round, and returns a measurement for each of `names`."""
 
     @property
     def names(self) -> list[str]:
-        """Of what a turn measures."""
+        """Names of the measurements that a round gives."""
         return [self.name]
 
     def close(self) -> None:
-        """Lets go of everything."""
+        """Releases the model."""

@@ -1,4 +1,4 @@
-"""Each contender runs in a process of its own, so that memory is its own and no thread disturbs another's turn."""
+"""A process for each implementation of a benchmark: memory is counted apart, and no thread disturbs another's round."""
 
 from __future__ import annotations
 
@@ -10,58 +10,59 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
-from streamdepth.apps.bench.machine import peak_mb
-from streamdepth.apps.bench.plan import Contender, LeftOutError, Plan, Turn
+from streamdepth.apps.bench.machine import peak_memory_mb
+from streamdepth.apps.bench.plan import BenchmarkPlan, Implementation, Measurement, SkippedError
 from streamdepth.core.errors import ConfigError, EstimatorError, MissingDependencyError, StreamDepthError
 
-CONTENDERS = ("streamdepth", "transformers pipeline", "torch loop")
-_ENDS_WITHIN_SECONDS = 10.0
+IMPLEMENTATIONS = ("streamdepth", "transformers pipeline", "torch loop")
+_EXIT_TIMEOUT_SECONDS = 10.0
 
 
-def make_contender(name: str, plan: Plan) -> Contender:
-    """By its name in CONTENDERS."""
-    if name == CONTENDERS[0]:
-        from streamdepth.apps.bench.streamdepth_run import Ours
+def make_implementation(name: str, plan: BenchmarkPlan) -> Implementation:
+    """Makes the implementation with that name of IMPLEMENTATIONS."""
+    if name == IMPLEMENTATIONS[0]:
+        from streamdepth.apps.bench.streamdepth_run import StreamDepthImplementation
 
-        return Ours(plan)
+        return StreamDepthImplementation(plan)
     from streamdepth.apps.bench.reference_loops import TorchLoop, TransformersLoop
 
-    return (TransformersLoop if name == CONTENDERS[1] else TorchLoop)(plan)
+    return (TransformersLoop if name == IMPLEMENTATIONS[1] else TorchLoop)(plan)
 
 
-def serve(connection: Connection, name: str, plan: Plan) -> None:
-    """In the contender's process: prepares, then one turn for each message, until None comes or nobody asks."""
-    with contextlib.suppress(ValueError):  # a test's thread cannot
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asks ends this one
+def serve(connection: Connection, name: str, plan: BenchmarkPlan) -> None:
+    """Runs in the implementation's process: prepares, then measures one round per message, until it gets None."""
+    with contextlib.suppress(ValueError):  # a thread of a test cannot
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl-C, the parent process ends this one
     with contextlib.suppress(BrokenPipeError, EOFError):
         _serve(connection, name, plan)
 
 
-def _serve(connection: Connection, name: str, plan: Plan) -> None:
+def _serve(connection: Connection, name: str, plan: BenchmarkPlan) -> None:
     try:
-        contender = make_contender(name, plan)
-        connection.send(("ready", contender.prepare(), contender.names))
+        implementation = make_implementation(name, plan)
+        connection.send(("ready", implementation.prepare(), implementation.names))
         while connection.recv() is not None:
-            connection.send(("turn", contender.turn(), peak_mb()))
-        contender.close()
-    except LeftOutError as reason:
-        connection.send(("left out", str(reason)))
+            connection.send(("measured", implementation.measure(), peak_memory_mb()))
+        implementation.close()
+    except SkippedError as reason:
+        connection.send(("skipped", str(reason)))
     except StreamDepthError as error:
-        # An exception with arguments of its own does not travel.
+        # An exception with arguments of its own cannot be sent.
         connection.send(("failed", ConfigError(str(error)) if isinstance(error, MissingDependencyError) else error))
     except (BrokenPipeError, EOFError):
         raise
-    except Exception as error:  # torch, OpenCV and transformers raise whatever they like
-        connection.send(("left out", f"it failed: {type(error).__name__}: {' '.join(str(error).split())[:200]}"))
+    except Exception as error:  # torch, OpenCV and transformers raise many kinds of errors
+        connection.send(("skipped", f"it failed: {type(error).__name__}: {' '.join(str(error).split())[:200]}"))
 
 
-class Worker:
-    """A contender in another process; `left_out` says why it is not there."""
+class ImplementationProcess:
+    """An implementation that runs in another process."""
 
-    def __init__(self, name: str, plan: Plan) -> None:
+    def __init__(self, name: str, plan: BenchmarkPlan) -> None:
         self.name, self.names = name, [name]
         self.facts: dict[str, Any] = {}
-        self.left_out: str | None = None
+        self.skip_reason: str | None = None
+        """Why the implementation takes no part; None if it does."""
         self.peak_mb: float | None = None
         context = multiprocessing.get_context("spawn")
         self._connection, other = context.Pipe()
@@ -70,69 +71,77 @@ class Worker:
         other.close()
 
     def prepare(self) -> None:
-        """Waits until the contender is ready, and learns its facts. Raises what it raised."""
-        answer = self._answer()
+        """Waits until the implementation is ready, and stores its facts. Raises what `prepare` raised there."""
+        answer = self._receive()
         if answer is not None:
             self.facts, self.names = answer
 
-    def turn(self) -> list[Turn]:
-        """One turn of each of `names`; none when it is left out."""
-        if self.left_out is not None:
+    def measure(self) -> list[Measurement]:
+        """Runs one round, and returns a measurement for each of `names`; none if the implementation is skipped."""
+        if self.skip_reason is not None:
             return []
-        answer = self._answer("go")
+        answer = self._receive("measure")
         if answer is None:
             return []
-        turns: list[Turn] = answer[0]
+        measurements: list[Measurement] = answer[0]
         self.peak_mb = answer[1]
-        return turns
+        return measurements
 
-    def _answer(self, question: str | None = None) -> tuple[Any, ...] | None:
+    def _receive(self, request: str | None = None) -> tuple[Any, ...] | None:
+        """Sends the request, if there is one, and waits for the answer; returns None if the process was skipped."""
         try:
-            if question is not None:
-                self._connection.send(question)
+            if request is not None:
+                self._connection.send(request)
             kind, *rest = self._connection.recv()
         except (EOFError, OSError) as error:
-            self._process.join(_ENDS_WITHIN_SECONDS)
+            self._process.join(_EXIT_TIMEOUT_SECONDS)
             code = self._process.exitcode
-            raise EstimatorError(f"the process of {self.name!r} ended with {code}; was there enough memory?") from error
+            raise EstimatorError(
+                f"the process of {self.name!r} ended with {code}; was there enough memory?", code="process-crashed"
+            ) from error
         if kind == "failed":
             raise rest[0]
-        if kind == "left out":
-            self.left_out = rest[0]
+        if kind == "skipped":
+            self.skip_reason = rest[0]
             return None
         return tuple(rest)
 
-    def end(self) -> None:
-        """Idempotent."""
+    def close(self) -> None:
+        """Ends the process, by force if it does not end within seconds. Idempotent."""
         with contextlib.suppress(OSError):
             self._connection.send(None)
         self._connection.close()
-        self._process.join(_ENDS_WITHIN_SECONDS)
+        self._process.join(_EXIT_TIMEOUT_SECONDS)
         self.kill()
 
     def kill(self) -> None:
-        """Whatever it is at."""
+        """Ends the process at once."""
         self._process.kill()
         self._process.join()
 
 
 @contextmanager
-def workers(plan: Plan, tell: Callable[[str], None], names: tuple[str, ...] = CONTENDERS) -> Iterator[list[Worker]]:
-    """One after the other is started and prepared, so that each has the machine to itself; all are ended at the end.
+def running_processes(
+    plan: BenchmarkPlan, on_prepare: Callable[[str], None], names: tuple[str, ...] = IMPLEMENTATIONS
+) -> Iterator[list[ImplementationProcess]]:
+    """Starts and prepares one process after the other, so that each has the machine to itself; ends all at the end.
 
-    tell: is called with the name of each before.
+    Args:
+        plan: what is measured.
+        on_prepare: gets each name before its process is started.
+        names: which of IMPLEMENTATIONS.
     """
-    started: list[Worker] = []
+    processes: list[ImplementationProcess] = []
     try:
         for name in names:
-            tell(name)
-            started.append(Worker(name, plan))
-            started[-1].prepare()
-        yield started
+            on_prepare(name)
+            processes.append(ImplementationProcess(name, plan))
+            processes[-1].prepare()
+        yield processes
     except BaseException:
-        for worker in started:
-            worker.kill()
+        for process in processes:
+            process.kill()
         raise
     finally:
-        for worker in started:
-            worker.end()
+        for process in processes:
+            process.close()

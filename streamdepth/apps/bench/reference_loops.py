@@ -1,4 +1,4 @@
-"""What one would write without streamdepth: one frame after the other, by OpenCV and torch or transformers."""
+"""The loops that one would write without streamdepth: frame by frame, with OpenCV and torch or transformers."""
 
 from __future__ import annotations
 
@@ -14,60 +14,61 @@ import torch
 from torch.nn import functional as F
 
 from streamdepth import factory
-from streamdepth.apps.bench.plan import Contender, LeftOutError, Turn
+from streamdepth.apps.bench.plan import Implementation, Measurement, SkippedError
 from streamdepth.core.errors import SinkOpenError, SourceOpenError
 from streamdepth.core.types import Image
 from streamdepth.estimators.engines.torch_engine import as_outputs, pick_device
 from streamdepth.estimators.network import Network
 from streamdepth.estimators.onnx_file import is_exported
 
-_OVERLAY = 0.6
+_OVERLAY_ALPHA = 0.6
 
 
-class Loop(Contender):
-    """Reads a frame, estimates, colours, writes; then the next."""
+class ReferenceLoop(Implementation):
+    """A loop that reads a frame, estimates depth, colors it and writes an overlay, one frame after the other."""
 
     def prepare(self) -> dict[str, Any]:
         if is_exported(self.plan.settings.model):
-            raise LeftOutError("an exported model is not torch's")
+            raise SkippedError("an exported model is not torch's")
         began = time.perf_counter()
         self.device = pick_device(self.plan.settings.device)
         network = factory.make_network(self.plan.settings, random_weights=self.plan.random_weights)
-        self.load(network)
-        self._frames(1)
+        self.load_network(network)
+        self._process(1)
         return {"first_frame_s": time.perf_counter() - began}
 
     @abstractmethod
-    def load(self, network: Network) -> None:
-        """Takes the network over. Raises LeftOutError."""
+    def load_network(self, network: Network) -> None:
+        """Puts the network on the device. Raises SkippedError if the loop cannot run it."""
 
     @abstractmethod
-    def levels(self, frame: Image) -> Image:
-        """One BGR frame, (H, W, 3) -> (H, W) uint8, near is bright."""
+    def depth_levels(self, frame: Image) -> Image:
+        """Estimates the depth of a BGR frame (H, W, 3); returns it as (H, W) uint8, near is bright."""
 
-    def turn(self) -> list[Turn]:
+    def measure(self) -> list[Measurement]:
         began = time.perf_counter()
-        times = np.array(self._frames(self.plan.frames)) * 1e3
+        times = np.array(self._process(self.plan.frames)) * 1e3
         ms = (time.perf_counter() - began) / len(times) * 1e3
-        return [Turn(ms, len(times), {f"p{p}": float(np.percentile(times, p)) for p in (50, 95, 99)})]
+        return [Measurement(ms, len(times), {f"p{p}": float(np.percentile(times, p)) for p in (50, 95, 99)})]
 
-    def _frames(self, count: int) -> list[float]:
-        """Seconds of each frame, from before it is decoded until it is written."""
+    def _process(self, count: int) -> list[float]:
+        """Processes up to `count` frames; returns for each the seconds from decoding to the end of writing."""
         path = self.plan.folder / f"{self.name.split()[0]}.mp4"
         writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30, self.plan.size)
         if not writer.isOpened():
             raise SinkOpenError(f"OpenCV cannot write '{path}'")
         times = []
         try:
-            for began, frame in self._read(count):
-                colors = cv2.applyColorMap(self.levels(frame), cv2.COLORMAP_INFERNO)
-                writer.write(cv2.addWeighted(frame, 1 - _OVERLAY, colors, _OVERLAY, 0))
+            for began, frame in self._frames(count):
+                colors = cv2.applyColorMap(self.depth_levels(frame), cv2.COLORMAP_INFERNO)
+                writer.write(cv2.addWeighted(frame, 1 - _OVERLAY_ALPHA, colors, _OVERLAY_ALPHA, 0))
                 times.append(time.perf_counter() - began)
         finally:
             writer.release()
         return times
 
-    def _read(self, count: int) -> Iterator[tuple[float, Image]]:
+    def _frames(self, count: int) -> Iterator[tuple[float, Image]]:
+        """Yields each BGR frame with the time at which its decoding began."""
         capture = cv2.VideoCapture(str(self.plan.clip))
         try:
             for index in range(count):
@@ -78,18 +79,18 @@ class Loop(Contender):
                         raise SourceOpenError(f"OpenCV cannot read '{self.plan.clip}'")
                     return
                 if frame.shape[1::-1] != self.plan.size:
-                    raise LeftOutError(f"OpenCV reads frames of {frame.shape[1]}x{frame.shape[0]} px from this clip")
+                    raise SkippedError(f"OpenCV reads frames of {frame.shape[1]}x{frame.shape[0]} px from this clip")
                 yield began, np.asarray(frame, np.uint8)
         finally:
             capture.release()
 
 
-class TorchLoop(Loop):
-    """Resize, float32 network, resize, normalise."""
+class TorchLoop(ReferenceLoop):
+    """The usual loop with plain torch: resize, run the network in float32, resize back, normalize."""
 
     name = "torch loop"
 
-    def load(self, network: Network) -> None:
+    def load_network(self, network: Network) -> None:
         width, height = self.plan.size
         self._card = network.card.fixed(height, width)
         self._input = self._card.input_size()
@@ -98,7 +99,7 @@ class TorchLoop(Loop):
         self._mean, self._std = np.array(spec.mean, np.float32), np.array(spec.std, np.float32)
 
     @torch.inference_mode()
-    def levels(self, frame: Image) -> Image:
+    def depth_levels(self, frame: Image) -> Image:
         height, width = self._input
         resized = cv2.resize(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), (width, height), interpolation=cv2.INTER_CUBIC)
         normal = (resized.astype(np.float32) / 255 - self._mean) / self._std
@@ -109,36 +110,36 @@ class TorchLoop(Loop):
 
 
 def _normalized(depth: npt.NDArray[np.float32]) -> Image:
-    """From its least (0) to its greatest value (255)."""
+    """Scales depth so that its minimum becomes 0 and its maximum 255."""
     low, high = float(depth.min()), float(depth.max())
     return np.asarray((depth - low) * (255 / max(high - low, 1e-12)), np.uint8)
 
 
-class TransformersLoop(Loop):
-    """The depth-estimation pipeline of transformers, its own processing included."""
+class TransformersLoop(ReferenceLoop):
+    """The loop with the depth-estimation pipeline of transformers, which does its own pre- and postprocessing."""
 
     name = "transformers pipeline"
 
-    def load(self, network: Network) -> None:
+    def load_network(self, network: Network) -> None:
         import transformers
 
         model = getattr(network.module, "model", None)
         if model is None:
-            raise LeftOutError(f"{network.card.name} is no model of transformers")
+            raise SkippedError(f"{network.card.name} is no model of transformers")
         transformers.logging.set_verbosity_error()
         self._pipeline: Any = transformers.pipeline(
-            "depth-estimation", model=model.eval(), image_processor=_processor(network), device=self.device
+            "depth-estimation", model=model.eval(), image_processor=_image_processor(network), device=self.device
         )
 
-    def levels(self, frame: Image) -> Image:
+    def depth_levels(self, frame: Image) -> Image:
         from PIL.Image import fromarray
 
         picture = fromarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
         return np.asarray(self._pipeline(picture)["depth"], np.uint8)
 
 
-def _processor(network: Network) -> Any:
-    """transformers' own image processor, brought to the same input size."""
+def _image_processor(network: Network) -> Any:
+    """Makes the image processor of transformers for the model, with the input size that streamdepth uses."""
     import transformers as t
 
     model: Any = network.module.model
@@ -146,7 +147,7 @@ def _processor(network: Network) -> Any:
     classes = {"dpt": t.DPTImageProcessor, "depth_anything": t.DPTImageProcessor, "zoedepth": t.ZoeDepthImageProcessor,
                "depth_pro": t.DepthProImageProcessor, "glpn": t.GLPNImageProcessor}  # fmt: skip
     if architecture not in classes:
-        raise LeftOutError(f"its pipeline does not take {architecture}")
+        raise SkippedError(f"its pipeline does not take {architecture}")
     if architecture == "glpn":
         return t.GLPNImageProcessor()
     normal = {"image_mean": list(spec.mean), "image_std": list(spec.std)}

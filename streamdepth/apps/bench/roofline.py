@@ -1,4 +1,4 @@
-"""How much of the machine's arithmetic a network uses."""
+"""The roofline of a network: its FLOPs, and how many a second the machine reaches in matrix products."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _SIDES = {"cpu": 1536, "mps": 4096, "cuda": 8192}
 _REPEATS = 3
 
 
-def flops(module: nn.Module, pixels: Tensor) -> int:
-    """Of one run: two for every multiplication with addition in convolutions and products of matrices.
+def count_flops(module: nn.Module, pixels: Tensor) -> int:
+    """Returns the FLOPs of one run: two for each multiply-add of convolutions and matrix products.
 
-    The attention is written out as products of matrices, for the counter does not know the CPU's own.
+    Attention runs as plain matrix products meanwhile, since torch's counter does not count the CPU's fused kernel.
     """
     counter = FlopCounterMode(display=False)
     with torch.inference_mode(), sdpa_kernel(SDPBackend.MATH), counter:
@@ -27,22 +27,22 @@ def flops(module: nn.Module, pixels: Tensor) -> int:
 
 
 def matrix_flops_per_second(device: torch.device, precision: str) -> float:
-    """Of a product of large square matrices, the best of a few; INT8 is compared with bfloat16."""
+    """Measures products of large square matrices, and returns the fastest; INT8 is compared with bfloat16."""
     side = _SIDES.get(device.type, 1536)
     dtype = DTYPES.get(precision, torch.bfloat16)
     a = torch.randn(side, side, device=device).to(dtype)
     a @ a
     times = []
     for _ in range(_REPEATS):
-        _wait(device)
+        _synchronize(device)
         began = time.perf_counter()
         a @ a
-        _wait(device)
+        _synchronize(device)
         times.append(time.perf_counter() - began)
     return 2 * side**3 / min(times)
 
 
-def _wait(device: torch.device) -> None:
+def _synchronize(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":

@@ -1,28 +1,40 @@
-"""Measures everything in turns, so that what disturbs the machine disturbs all alike."""
+"""The benchmark: interleaved rounds, so that other work on the machine disturbs all implementations alike."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from streamdepth.apps.bench.plan import Plan, Turn
-from streamdepth.apps.bench.processes import CONTENDERS, workers
-from streamdepth.apps.bench.report import facts
+from streamdepth.apps.bench.plan import BenchmarkPlan, Measurement
+from streamdepth.apps.bench.processes import IMPLEMENTATIONS, running_processes
+from streamdepth.apps.bench.report import build_report
 
 
-def run(
-    plan: Plan, rounds: int, tell: Callable[[str], None] = lambda _: None, *, alone: bool = False
+def run_benchmark(
+    plan: BenchmarkPlan,
+    rounds: int,
+    on_step: Callable[[str], None] = lambda _: None,
+    *,
+    only_streamdepth: bool = False,
 ) -> dict[str, Any]:
-    """Facts of `rounds` rounds, each a turn of every contender.
+    """Runs `rounds` rounds, in each of which every implementation is measured once; returns the report.
 
-    tell: is called with what is done next. alone: only streamdepth itself. Raises StreamDepthError.
+    Args:
+        plan: what is measured.
+        rounds: how often each implementation is measured.
+        on_step: gets a description of each step before it starts.
+        only_streamdepth: leaves out the implementations that streamdepth is compared with.
+
+    Raises:
+        StreamDepthError: if the model or the clip cannot be opened, or a process of the benchmark crashed.
     """
-    names = CONTENDERS[:1] if alone else CONTENDERS
-    with workers(plan, lambda name: tell(f"preparing {name}"), names) as started:
-        turns: list[dict[str, Turn]] = []
+    names = IMPLEMENTATIONS[:1] if only_streamdepth else IMPLEMENTATIONS
+    with running_processes(plan, lambda name: on_step(f"preparing {name}"), names) as processes:
+        measured: list[dict[str, Measurement]] = []
         for number in range(rounds):
-            turns.append({})
-            for worker in started:
-                tell(f"round {number + 1} of {rounds}: {worker.name}")
-                turns[-1].update(zip(worker.names, worker.turn(), strict=False))  # none of what is left out
-        return facts(plan, started, turns)
+            measured.append({})
+            for process in processes:
+                on_step(f"round {number + 1} of {rounds}: {process.name}")
+                # a skipped implementation has names and no measurements
+                measured[-1].update(zip(process.names, process.measure(), strict=False))
+        return build_report(plan, processes, measured)

@@ -1,4 +1,4 @@
-"""streamdepth itself: the network alone, and the whole pipeline from file to file."""
+"""Measures streamdepth itself: the network alone, and the whole pipeline from file to file."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from torch import Tensor
 
 from streamdepth import factory
 from streamdepth.apps.bench import roofline
-from streamdepth.apps.bench.plan import Contender, Plan, Turn
+from streamdepth.apps.bench.plan import BenchmarkPlan, Implementation, Measurement
 from streamdepth.core.types import Frame, Image
 from streamdepth.estimators.engines import Engine, Outputs
 from streamdepth.estimators.network import Card
 from streamdepth.estimators.network_estimator import NetworkEstimator
 from streamdepth.pipeline.stats import Report
 
-_SETTLING = 3
-"""Frames after which reduced precision has been judged."""
+_WARM_UP_FRAMES = 3
+"""Frames after which it is decided whether the reduced precision is accurate enough."""
 
 
-class Ours(Contender):
-    """Measures the engine on pixels that are there already, then everything."""
+class StreamDepthImplementation(Implementation):
+    """streamdepth; each round measures its network on prepared pixels, then the whole pipeline."""
 
     name = "streamdepth"
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: BenchmarkPlan) -> None:
         super().__init__(plan)
         self._estimator: NetworkEstimator | None = None
 
@@ -40,11 +40,11 @@ class Ours(Contender):
 
     def prepare(self) -> dict[str, Any]:
         began = time.perf_counter()
-        estimator, work = _load(self.plan)
+        estimator, flops, counting_seconds = _load(self.plan)
         self._estimator = estimator
-        self._pipeline(1)
-        first = time.perf_counter() - began - work.get("counting_s", 0.0)
-        self._pipeline(_SETTLING)
+        self._run_pipeline(1)
+        first = time.perf_counter() - began - counting_seconds
+        self._run_pipeline(_WARM_UP_FRAMES)
         card, info = estimator.card, estimator.info
         width, height = self.plan.size
         fixed = card.fixed(height, width)
@@ -58,34 +58,34 @@ class Ours(Contender):
             "device": info.device,
             "precision": info.precision,
             "reason": info.reason,
-            "gflops": work.get("flops", 0.0) / 1e9 or None,
+            "gflops": flops / 1e9 or None,
         }
 
-    def turn(self) -> list[Turn]:
-        return [self._network_alone(), self._whole()]
+    def measure(self) -> list[Measurement]:
+        return [self._measure_network(), self._measure_pipeline()]
 
-    def _network_alone(self) -> Turn:
+    def _measure_network(self) -> Measurement:
         assert self._estimator is not None
         engine, batch = self._estimator.engine, len(self._pixels)
         count = max(2, self.plan.frames // batch)
         began = time.perf_counter()
-        under_way = deque[Callable[[], Outputs]]()
+        in_flight = deque[Callable[[], Outputs]]()
         for _ in range(count):
-            if len(under_way) == engine.max_in_flight:
-                under_way.popleft()()
-            under_way.append(engine.start(self._pixels))
-        for outputs in [wait() for wait in under_way]:
+            if len(in_flight) == engine.max_in_flight:
+                in_flight.popleft()()
+            in_flight.append(engine.start(self._pixels))
+        for outputs in [wait() for wait in in_flight]:
             engine.download(outputs[0])
         seconds = time.perf_counter() - began
         peak = roofline.matrix_flops_per_second(engine.device, engine.precision)
-        return Turn(seconds / (count * batch) * 1e3, count * batch, more={"matrix_gflops_per_s": peak / 1e9})
+        return Measurement(seconds / (count * batch) * 1e3, count * batch, matrix_gflops_per_second=peak / 1e9)
 
-    def _whole(self) -> Turn:
-        report = self._pipeline(self.plan.frames)
+    def _measure_pipeline(self) -> Measurement:
+        report = self._run_pipeline(self.plan.frames)
         total = report.latency_ms.get("total", {})
-        return Turn(report.seconds / report.written * 1e3, report.written, total)
+        return Measurement(report.seconds / report.written * 1e3, report.written, total)
 
-    def _pipeline(self, frames: int) -> Report:
+    def _run_pipeline(self, frames: int) -> Report:
         changes = {
             "source": (str(self.plan.clip),),
             "output": self.plan.folder / "streamdepth.mp4",
@@ -100,27 +100,27 @@ class Ours(Contender):
             self._estimator.close()
 
 
-def _load(plan: Plan) -> tuple[NetworkEstimator, dict[str, float]]:
-    """The estimator, and the network's FLOPs for one picture where they can be counted, with the time that took."""
+def _load(plan: BenchmarkPlan) -> tuple[NetworkEstimator, float, float]:
+    """Returns the estimator, the network's FLOPs for one picture (0 if unknown) and the seconds that counting took."""
     from streamdepth.estimators.onnx_file import is_exported
 
     settings = plan.settings.model_copy(update={"throughput": True})  # as for any file
     if is_exported(plan.settings.model):
         estimator = factory.make_estimator(settings)
         assert isinstance(estimator, NetworkEstimator)
-        return estimator, {}
+        return estimator, 0.0, 0.0
     network = factory.make_network(plan.settings, random_weights=plan.random_weights)
     began = time.perf_counter()
     height, width = network.card.fixed(plan.size[1], plan.size[0]).input_size()
-    count = roofline.flops(network.module, torch.zeros(1, 3, height, width))
-    work = {"flops": float(count), "counting_s": time.perf_counter() - began}
-    # How far reduced precision is from float32 depends on weights, and would say nothing of random ones.
+    flops = roofline.count_flops(network.module, torch.zeros(1, 3, height, width))
+    counting_seconds = time.perf_counter() - began
+    # The error of reduced precision depends on the weights, so the check against float32 means nothing for random ones.
     changes = {"precision_limit": None} if plan.random_weights else {}
-    return factory.make_network_estimator(network, settings.model_copy(update=changes)), work
+    return factory.make_network_estimator(network, settings.model_copy(update=changes)), flops, counting_seconds
 
 
 def network_input(card: Card, engine: Engine, batch: int) -> Tensor:
-    """Grey noise as the network wants it, on its device."""
+    """Returns a batch of noise in the layout that the network takes, on its device."""
     height, width = card.input_size()
     noise: Image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     pixels, _ = card.prepare([Frame(noise, 0, 0, Fraction(1), 0.0)] * batch, engine)

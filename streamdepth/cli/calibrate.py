@@ -47,26 +47,26 @@ def calibrate(
     from streamdepth.factory import make_source
     from streamdepth.geometry.boards import Board
     from streamdepth.geometry.calibration import calibrate as solve
-    from streamdepth.geometry.calibration import find_views, picture_of
-    from streamdepth.geometry.camera import camera_info_text
+    from streamdepth.geometry.calibration import draw_calibration, find_board_views
+    from streamdepth.geometry.camera import camera_info_yaml
     from streamdepth.sinks.output import check_output, complete_file
 
     for path in filter(None, (output, picture)):
         check_output(path, overwrite=settings.overwrite, origin=Path(source))
     wanted = Board.parse(board)
     frames = _frames(make_source(source, settings), settings.max_frames)
-    result = solve(find_views(islice(frames, 0, None, every), wanted), fisheye=fisheye)
+    result = solve(find_board_views(islice(frames, 0, None, every), wanted), fisheye=fisheye)
     with complete_file(output, overwrite=settings.overwrite) as temporary:
-        temporary.write_text(camera_info_text(result.camera))
+        temporary.write_text(camera_info_yaml(result.camera))
     if picture:
         with complete_file(picture, overwrite=settings.overwrite) as temporary:
-            Image.fromarray(picture_of(result)).save(temporary)
+            Image.fromarray(draw_calibration(result)).save(temporary)
     if not quiet:
         camera = result.camera
         err.print(
             f"{output}: fx {camera.fx:.1f}, fy {camera.fy:.1f}, cx {camera.cx:.1f}, cy {camera.cy:.1f} px; "
             f"reprojection error {result.rms_px:.3f} px (RMS) over {len(result.views.corners)} views that cover "
-            f"{result.covered:.0%} of the picture"
+            f"{result.coverage:.0%} of the picture"
         )
 
 

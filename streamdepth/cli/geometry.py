@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from streamdepth.config import Settings
     from streamdepth.core.types import DepthFrame
     from streamdepth.estimators.recorded import RecordedDepth
-    from streamdepth.geometry.points import Points
+    from streamdepth.geometry.arrays import Points
 
 Depth = Annotated[
     Path | None, typer.Option("--depth", help="Instead of a model: a sensor's 16-bit PNG; of a video %06d.png.")
@@ -52,24 +52,23 @@ def volume(
     flags = {k: v for k, v in locals().items() if k not in ("own", *own)}
     settings = settings_from(flags)
     from streamdepth.geometry.ground import find_floor
-    from streamdepth.geometry.metric_fit import length_m
-    from streamdepth.geometry.points import camera_of, ground_plane
-    from streamdepth.geometry.volume import height_map
-    from streamdepth.geometry.volume import volume as measure
+    from streamdepth.geometry.lengths import parse_length_m
+    from streamdepth.geometry.projection import camera_or_default
+    from streamdepth.geometry.volume import height_map, measure_volume
     from streamdepth.sinks.output import check_output
 
     if heights:
         if heights.suffix.lower() not in (".npz", ".png"):
             raise ConfigError(f"cannot write heights to '{heights}'; use .npz, or .png to look at")
         check_output(heights, overwrite=settings.overwrite, origin=Path(picture))
-    cell_m = length_m(cell)
+    cell_m = parse_length_m(cell)
     item = _metric_item(picture, settings, depth, depth_scale)
-    camera, inside = camera_of(item), _region(region, item)
-    # metres from a floor are right on that floor, and another plane may face upwards, too
-    plane = (find_floor if settings.camera_height else ground_plane)(item.depth, camera)
+    camera, inside = camera_or_default(item), _region(region, item)
+    # with --camera-height the metres come from the floor as the model draws it, so that there is nothing to refine
+    plane = find_floor(item, max_tilt_degrees=75, refine=not settings.camera_height)
     if plane is None:
         raise ConfigError("there is no ground in the picture to measure from; show some of it around the region")
-    found = measure(item.depth, camera, inside, plane)
+    found = measure_volume(item.depth, camera, inside, plane)
     if heights:
         _write_heights(heights, height_map(item.depth, camera, plane, cell_m, inside), cell_m, settings.overwrite)
     if item.intrinsics is None:
@@ -78,8 +77,8 @@ def volume(
         err.print("nothing in the region rises above the ground; choose another --region")
     out.print(
         f"volume {found.volume_m3:.4g} m3, standard error {found.error_m3:.2g} m3 (of the ground's unevenness and the "
-        f"outline; the depth's own error comes on top)\narea {found.area_m2:.4g} m2, highest {found.highest_m:.3g} m, "
-        f"camera {plane.offset:.3g} m above the ground"
+        f"outline; the depth's own error comes on top)\narea {found.area_m2:.4g} m2, "
+        f"highest {found.max_height_m:.3g} m, camera {plane.offset:.3g} m above the ground"
     )
 
 
@@ -176,14 +175,14 @@ def fuse(
     from streamdepth import factory
     from streamdepth.api import stop_on_interrupt
     from streamdepth.cli.progress import Bar
-    from streamdepth.geometry.metric_fit import length_m
+    from streamdepth.geometry.lengths import parse_length_m
     from streamdepth.sinks.fusion import FusionSink, read_poses
 
     sink = FusionSink(
         output,
         read_poses(poses),
-        voxel_m=length_m(voxel),
-        farthest_m=length_m(farthest),
+        voxel_m=parse_length_m(voxel),
+        farthest_m=parse_length_m(farthest),
         overwrite=settings.overwrite,
     )
     recorded = _recorded(depth, depth_scale) if depth else None
@@ -195,4 +194,6 @@ def fuse(
         pipeline.streams[0].sinks = [sink]
         report = pipeline.run()
     if not quiet:
-        err.print(f"{output}: {sink.faces} triangles from {report.written} frames, voxels of {length_m(voxel):g} m")
+        err.print(
+            f"{output}: {sink.faces} triangles from {report.written} frames, voxels of {parse_length_m(voxel):g} m"
+        )

@@ -10,15 +10,15 @@ import numpy as np
 
 from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError
-from streamdepth.geometry.camera import CameraChoice
+from streamdepth.geometry.camera import CameraSpec
 from streamdepth.stabilizers import MetricReference
 from streamdepth.utils.numbering import has_number_field, has_numbered_file, insert_number
 
 
-def make_camera(settings: Settings) -> CameraChoice:
+def make_camera(settings: Settings) -> CameraSpec:
     """What the settings say of the camera. Raises ConfigError when they say it twice."""
     file = settings.camera_info
-    return CameraChoice(file, settings.fov, settings.fx, settings.fy, settings.cx, settings.cy)
+    return CameraSpec(file, settings.fov, settings.fx, settings.fy, settings.cx, settings.cy)
 
 
 def make_reference(settings: Settings) -> MetricReference | None:
@@ -38,14 +38,14 @@ def make_reference(settings: Settings) -> MetricReference | None:
 
 
 def _anchors(texts: Sequence[str]) -> MetricReference:
-    from streamdepth.geometry.metric_fit import length_m
+    from streamdepth.geometry.lengths import parse_length_m
     from streamdepth.stabilizers.metric import AnchorReference
 
     known = []
     for text in texts:
         match = re.fullmatch(r"\s*([\d.]+)\s*,\s*([\d.]+)\s*=(.*)", text)
         try:
-            known.append([float(match[1]), float(match[2]), length_m(match[3])] if match else [])
+            known.append([float(match[1]), float(match[2]), parse_length_m(match[3])] if match else [])
         except ValueError:
             known.append([])
         if not known[-1]:
@@ -54,10 +54,10 @@ def _anchors(texts: Sequence[str]) -> MetricReference:
 
 
 def _floor(settings: Settings) -> MetricReference:
-    from streamdepth.geometry.metric_fit import length_m
+    from streamdepth.geometry.lengths import parse_length_m
     from streamdepth.stabilizers.metric import FloorReference
 
-    return FloorReference(length_m(settings.camera_height or ""), settings.camera_pitch)
+    return FloorReference(parse_length_m(settings.camera_height or ""), settings.camera_pitch)
 
 
 def _board(text: str) -> MetricReference:

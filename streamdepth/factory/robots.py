@@ -57,7 +57,7 @@ def make_publisher(target: str, settings: Settings, name: str | None = None) -> 
 
 def robot_options(settings: Settings, name: str | None = None) -> RobotOptions:
     """`name`: of the stream, when there are several; a part of its namespace and of the camera's frame then."""
-    from streamdepth.geometry.obstacles import Band
+    from streamdepth.geometry.obstacles import ObstacleZone
     from streamdepth.sinks.robots.observation import RobotOptions
 
     robot = settings.robot
@@ -70,7 +70,7 @@ def robot_options(settings: Settings, name: str | None = None) -> RobotOptions:
         points=robot.points,
         scan=robot.scan,
         floor=robot.floor,
-        band=Band(*robot.band, pitch, robot.range),
+        zone=ObstacleZone(*robot.band, pitch, robot.range),
         sectors=robot.sectors,
         drop_flying=settings.drop_flying,
     )

@@ -1,4 +1,4 @@
-"""Pixels of metric depth that float between a near and a far surface, where a network draws a slope over a jump."""
+"""Flying pixels: metric depth that floats between a near and a far surface, because a network blurs the jump."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from streamdepth.core.types import DepthFrame, DepthKind, DepthMap
-
-Mask = npt.NDArray[np.bool_]
-"""(h, w)."""
+from streamdepth.geometry.arrays import Mask
 
 
-def flying_pixels(depth: DepthMap, kind: DepthKind, most: float = 0.15) -> Mask:
-    """Pixels on a jump of metric depth, where a network draws a slope that is not there; none for relative depth.
+def flying_pixels(depth: DepthMap, kind: DepthKind, max_jump: float = 0.15) -> Mask:
+    """Returns (h, w), True for pixels on a jump of metric depth; relative depth has none.
 
-    On a jump: within 3x3 px the farthest is more than `most` (a share) farther than the nearest.
+    A pixel is on a jump if, within 3x3 px, the farthest is more than `max_jump` (a share) farther than the nearest.
     """
     if kind is not DepthKind.METRIC:
         return np.zeros(depth.shape, np.bool_)
@@ -28,10 +25,10 @@ def flying_pixels(depth: DepthMap, kind: DepthKind, most: float = 0.15) -> Mask:
     nearest = cv2.dilate(inverse, window)
     farthest = cv2.erode(np.where(known | np.isposinf(depth), inverse, np.float32(np.inf)), window)
     with np.errstate(over="ignore"):  # where nothing is known, OpenCV gives the largest float
-        return known & (nearest > (1 + most) * farthest)
+        return known & (nearest > (1 + max_jump) * farthest)
 
 
-def without_flying(item: DepthFrame) -> DepthFrame:
-    """`item` with its flying pixels unknown."""
-    flying = flying_pixels(item.depth, item.kind)
-    return replace(item, depth=np.where(flying, np.float32(np.nan), item.depth)) if flying.any() else item
+def without_flying_pixels(item: DepthFrame) -> DepthFrame:
+    """Returns `item` with its flying pixels unknown (NaN)."""
+    is_flying = flying_pixels(item.depth, item.kind)
+    return replace(item, depth=np.where(is_flying, np.float32(np.nan), item.depth)) if is_flying.any() else item

@@ -1,7 +1,7 @@
-"""The floor under a camera, found in its depth, also in a small model's uneven one.
+"""The floor under a camera, found in its depth, also where a small model draws it uneven.
 
-On a plane inverse depth is linear in the picture, and its errors are about the same everywhere: so it is looked for
-there, and not among points, which lie ever farther apart.
+On a plane inverse depth is linear in the picture, and the errors of networks are about the same everywhere in it. So
+the floor is looked for in inverse depth, and not among points, which lie ever farther apart.
 """
 
 from __future__ import annotations
@@ -11,88 +11,119 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streamdepth.core.types import DepthMap, Intrinsics
-from streamdepth.geometry.points import Floats, Plane, rays
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.ranges import robust_range
+from streamdepth.core.types import DepthFrame, DepthKind, DepthMap
+from streamdepth.geometry.arrays import Floats
+from streamdepth.geometry.planes import Plane, refine_plane
+from streamdepth.geometry.projection import back_project, camera_or_default, rays
 
-UNEVEN = 0.06
-"""How far a small model's floor may lie from its plane, as a share of the picture's spread of inverse depth."""
-_REACHES = (0.01, 0.03, UNEVEN)
-_PIXELS = 20_000
-_SHARE = 0.25
-"""Of the lower half of the picture, what a floor fills at least."""
-_UPWARDS = 0.5
-"""The cosine of 60 degrees."""
+UNEVEN_TOLERANCE = 0.06
+"""Distance of a small model's floor from its plane, as a share of the picture's range of inverse depth."""
+_TOLERANCES = (0.01, 0.03, UNEVEN_TOLERANCE)
+_SAMPLED_PIXELS = 20_000
+_MIN_SHARE = 0.25
+"""Share of the lower half of the picture that a floor fills at least."""
 
 
-class Slope(NamedTuple):
-    """x = across * ray_x + down * ray_y + level, where x is inverse depth, relative or not."""
+class FloorFit(NamedTuple):
+    """A plane in inverse depth x, relative or metric: x = across * ray_x + down * ray_y + level."""
 
     across: float
     down: float
     level: float
     error: float
-    """Median, in the unit of x."""
-    middle: float
+    """Median distance of the floor's pixels from the plane, in the unit of x."""
+    median: float
     """Median of x on the floor."""
     pixels: int
-    """How many lie on it."""
+    """Number of pixels on the floor."""
 
 
-def find_floor(depth_m: DepthMap, camera: Intrinsics) -> Plane | None:
-    """(h, w) metres along z -> the floor, to within 60 degrees of the picture's own up; None where none is seen."""
-    step = max(1, round(math.sqrt(depth_m.size / _PIXELS)))
-    ray, thinned = rays(camera, *depth_m.shape[::-1])[::step, ::step], depth_m[::step, ::step]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        inverse = np.where(np.isfinite(thinned) & (thinned > 0), 1 / thinned, np.float32(np.nan))
-    tries = (floor_slope(inverse, ray, reach, _UPWARDS) for reach in _REACHES)
-    found = next((slope for slope in tries if slope), None)
-    if found is None:
-        return None
-    across, down, level, error, middle, pixels = found
-    length = float(np.linalg.norm((across, down, level)))
-    offset = 1 / length
-    normal = -np.array([across, down, level]) * offset
-    return Plane(normal, offset, offset * error / max(middle, 1e-9), pixels / thinned.size)
-
-
-def floor_slope(inverse: DepthMap, ray: Floats, reach: float = UNEVEN, upwards: float = 0.0) -> Slope | None:
-    """By RANSAC; None where no floor fills a quarter of the lower half of the picture.
-
-    It rises towards the viewer by more than it leans, and faces upwards by more than `upwards`, the cosine of an angle,
-    which only inverse metres can tell.
+def find_floor(item: DepthFrame, *, max_tilt_degrees: float = 60.0, refine: bool = False) -> Plane | None:
+    """Returns the floor that the camera sees, or None where no floor fills a quarter of the picture's lower half.
 
     Args:
-        inverse: (h, w), NaN where unknown.
-        ray: (h, w, 2), as `geometry.rays` gives them.
-        reach: how far from the plane its pixels may lie, as a share of the picture's spread.
+        item: a frame with metric depth. A camera that is not known is taken to have a field of view of 60 degrees.
+        max_tilt_degrees: how far the floor's normal may lie from the picture's own up.
+        refine: True fits the plane to the points within 2 cm of it: for even floors, and depth that is nearly exact.
+
+    Raises:
+        ConfigError: the depth is relative; code "not-metric".
+
+    A camera 1.2 m above an endless floor:
+
+    >>> from fractions import Fraction
+    >>> from streamdepth.core.types import Frame, Intrinsics
+    >>> camera = Intrinsics.from_fov(70, 160, 120)
+    >>> down = rays(camera, 160, 120)[..., 1]
+    >>> depth_m = np.where(down > 0, 1.2 / np.maximum(down, 1e-3), np.inf).astype(np.float32)
+    >>> frame = Frame(np.zeros((120, 160, 3), np.uint8), 0, 0, Fraction(1, 30), 0.0)
+    >>> floor = find_floor(DepthFrame(frame, depth_m, DepthKind.METRIC, intrinsics=camera))
+    >>> round(floor.offset, 3)
+    1.2
+    """
+    if item.kind is not DepthKind.METRIC:
+        raise ConfigError(
+            "a floor is found in metres, and this depth is relative; use a metric model", code="not-metric"
+        )
+    depth_m, camera = item.depth, camera_or_default(item)
+    step = max(1, round(math.sqrt(depth_m.size / _SAMPLED_PIXELS)))
+    ray, sampled = rays(camera, *depth_m.shape[::-1])[::step, ::step], depth_m[::step, ::step]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inverse = np.where(np.isfinite(sampled) & (sampled > 0), 1 / sampled, np.float32(np.nan))
+    min_cosine = math.cos(math.radians(max_tilt_degrees))
+    fits = (fit_floor(inverse, ray, tolerance, min_cosine) for tolerance in _TOLERANCES)
+    fit = next((fit for fit in fits if fit), None)
+    if fit is None:
+        return None
+    gradient = np.array([fit.across, fit.down, fit.level])
+    offset = 1 / float(np.linalg.norm(gradient))
+    plane = Plane(-gradient * offset, offset, offset * fit.error / max(fit.median, 1e-9), fit.pixels / sampled.size)
+    return refine_plane(plane, back_project(depth_m, camera)) if refine else plane
+
+
+def fit_floor(
+    inverse: DepthMap, ray: Floats, tolerance: float = UNEVEN_TOLERANCE, min_cosine: float = 0.0
+) -> FloorFit | None:
+    """Fits a floor by RANSAC; returns None where none fills a quarter of the lower half of the picture.
+
+    A floor comes nearer towards the bottom of the picture by more than it leans to a side.
+
+    Args:
+        inverse: (h, w) inverse depth, relative or metric, NaN where unknown.
+        ray: (h, w, 2), as `projection.rays` gives them.
+        tolerance: distance from the plane up to which a pixel lies on it, as a share of the picture's robust range.
+        min_cosine: cosine of the largest angle between the floor's normal and the picture's up; metric depth only.
     """
     half = inverse.shape[0] // 2
-    x, at = inverse[half:].ravel().astype(np.float64), ray[half:].reshape(-1, 2)
+    x, ray_xy1 = inverse[half:].ravel().astype(np.float64), ray[half:].reshape(-1, 2)
     known = np.isfinite(x)
-    x, at = x[known], np.column_stack([at[known], np.ones(known.sum())])
+    x, ray_xy1 = x[known], np.column_stack([ray_xy1[known], np.ones(known.sum())])
     if len(x) < 100:
         return None
-    reach *= float(np.ptp(np.percentile(x, (2, 98))))
-    best = _most_agreed(x, at, reach, upwards)
-    if best is None:
+    low, high = robust_range(inverse[half:], max_pixels=None) or (0.0, 0.0)
+    tolerance *= high - low
+    plane = _ransac(x, ray_xy1, tolerance, min_cosine)
+    if plane is None:
         return None
-    near = np.abs(at @ best - x) < reach
-    across, down, level = np.linalg.lstsq(at[near], x[near], rcond=None)[0].tolist()
-    error = float(np.median(np.abs(at[near] @ (across, down, level) - x[near])))
-    return Slope(across, down, level, error, float(np.median(x[near])), int(near.sum()))
+    inliers = np.abs(ray_xy1 @ plane - x) < tolerance
+    across, down, level = np.linalg.lstsq(ray_xy1[inliers], x[inliers], rcond=None)[0].tolist()
+    error = float(np.median(np.abs(ray_xy1[inliers] @ (across, down, level) - x[inliers])))
+    return FloorFit(across, down, level, error, float(np.median(x[inliers])), int(inliers.sum()))
 
 
-def _most_agreed(x: Floats, at: Floats, reach: float, upwards: float) -> Floats | None:
-    """(3,) of the floor-like planes through three of the points, that with most points within `reach`."""
+def _ransac(x: Floats, ray_xy1: Floats, tolerance: float, min_cosine: float) -> Floats | None:
+    """Returns (3,) the floor-like plane through three of the pixels that has the most pixels within `tolerance`."""
     rng = np.random.default_rng(0)
     some = rng.choice(len(x), min(len(x), 2000), replace=False)
-    threes = rng.choice(some, (300, 3))
-    threes = threes[np.abs(np.linalg.det(at[threes])) > 1e-9]
-    planes = np.linalg.solve(at[threes], x[threes][..., None])[..., 0]
+    triples = rng.choice(some, (300, 3))
+    triples = triples[np.abs(np.linalg.det(ray_xy1[triples])) > 1e-9]
+    planes = np.linalg.solve(ray_xy1[triples], x[triples][..., None])[..., 0]
     down = planes[:, 1]
-    planes = planes[(down > np.abs(planes[:, 0])) & (down > upwards * np.linalg.norm(planes, axis=1))]
-    # This is where the time goes: in place, and with no more digits than the counting needs.
-    off = planes.astype(np.float32) @ at[some].T.astype(np.float32)
-    off -= x[some].astype(np.float32)
-    counts = np.count_nonzero(np.abs(off, out=off) < reach, axis=1)
-    return planes[counts.argmax()] if counts.size and counts.max() > _SHARE * len(some) else None
+    planes = planes[(down > np.abs(planes[:, 0])) & (down > min_cosine * np.linalg.norm(planes, axis=1))]
+    # This takes most of the time, so it is done in place and in float32, which is enough for counting.
+    distance = planes.astype(np.float32) @ ray_xy1[some].T.astype(np.float32)
+    distance -= x[some].astype(np.float32)
+    counts = np.count_nonzero(np.abs(distance, out=distance) < tolerance, axis=1)
+    return planes[counts.argmax()] if counts.size and counts.max() > _MIN_SHARE * len(some) else None

@@ -1,29 +1,28 @@
-"""From relative depth to metres: scale and shift of inverse depth, from distances that the user knows."""
+"""From relative depth to metres: scale and shift of inverse depth, fitted to distances that the user knows."""
 
 from __future__ import annotations
 
-import math
-import re
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from streamdepth.core.errors import ConfigError
+from streamdepth.core.ranges import robust_range
 from streamdepth.core.types import DepthKind, DepthMap
+from streamdepth.geometry.arrays import Floats
 
-Floats = npt.NDArray[np.float64]
 FARTHEST_M = 200.0
-"""What a fit puts farther away than this is infinitely far: there, inverse depth is all noise."""
-USUAL_RATIO, _USUAL_WEIGHT = 2.5, 0.4
-"""How many times as far as its nearest (98th percentile) a picture's farthest (2nd) usually is, and what that counts,
-as a share of one measured point. It keeps three points from bending the rest of the picture away; many outvote it.
-Chosen on 133 training pictures of NYU Depth v2, whose median is 2.6."""
-_FEW = 8
-_UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "km": 1000.0, "ft": 0.3048, "in": 0.0254}
+"""Whatever a fit puts farther away than this is infinitely far: there, inverse depth is all noise."""
+TYPICAL_RATIO = 2.5
+"""Typical ratio of a picture's farthest distance (2nd percentile of inverse depth) to its nearest (98th). Chosen on 133
+training pictures of NYU Depth v2, whose median is 2.6."""
+_PRIOR_WEIGHT = 0.4
+"""Weight of TYPICAL_RATIO in a fit, as a share of one measured point. It keeps three points from bending the rest of
+the picture away, and many outvote it."""
+_MIN_ROBUST_POINTS = 8
+"""With fewer points than these, outliers cannot be told."""
 
 
-class Fit(NamedTuple):
+class ScaleShiftFit(NamedTuple):
     """1 / metres = scale * x + shift, where x is relative depth, or 1 / depth of a metric model."""
 
     scale: float
@@ -31,83 +30,72 @@ class Fit(NamedTuple):
     residual: float
     """Median error at the known points, as a share of their distance."""
     points: int
-    """How many there were."""
+    """Number of known points."""
 
 
-def length_m(text: str) -> float:
-    """`1.35m`, `135 cm`, `1350mm`, `4ft`, `20in`, or a bare number of metres. Raises ConfigError."""
-    match = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*([a-z]*)\s*", text)
-    metres = float(match[1]) * _UNITS.get(match[2] or "m", 0.0) if match else 0.0
-    if not 0 < metres < math.inf:
-        raise ConfigError(f"'{text}' is no length; write 1.35m (also cm, mm, km, ft, in), larger than 0")
-    return metres
+def inverse_depth_range(inverse: DepthMap) -> tuple[float, float] | None:
+    """Returns (far, near), the 2nd and 98th percentile of inverse depth; None for a map that is flat or unknown."""
+    limits = robust_range(inverse, max_pixels=None)
+    return limits if limits and limits[1] > limits[0] else None
 
 
-def inverse_of(depth: DepthMap, kind: DepthKind) -> DepthMap:
-    """What is linear in 1 / metres: relative depth itself, or 1 / depth; NaN where it tells nothing."""
-    if kind is DepthKind.RELATIVE:
-        return np.where(np.isfinite(depth), depth, np.float32(np.nan))
-    known = np.isfinite(depth) & (depth > 0)
-    return np.where(known, 1 / np.where(known, depth, np.float32(1)), np.float32(np.nan))
-
-
-def ends_of(inverse: DepthMap) -> tuple[float, float] | None:
-    """(far, near): the 2nd and 98th percentile; None for a map that is flat or unknown."""
-    known = inverse[np.isfinite(inverse)]
-    if not known.size:
-        return None
-    far, near = np.percentile(known, (2, 98))
-    return (float(far), float(near)) if near > far else None
-
-
-def usual_shift(ends: tuple[float, float]) -> float:
-    """shift / scale of a picture whose farthest is USUAL_RATIO times as far as its nearest."""
-    return (ends[1] - USUAL_RATIO * ends[0]) / (USUAL_RATIO - 1)
-
-
-def fit_points(x: Floats, metres: Floats, ends: tuple[float, float], kind: DepthKind) -> Fit | None:
-    """The fit through known points, robust where there are many; None where nothing fits.
-
-    Errors count as shares of the distance. A metric model's depth gets a factor only.
+def typical_shift(limits: tuple[float, float]) -> float:
+    """Returns shift / scale of a picture whose farthest is TYPICAL_RATIO times as far away as its nearest.
 
     Args:
-        x: (N,) at the points, as `inverse_of` gives it.
-        metres: (N,) along z.
-        ends: of the whole picture, from `ends_of`.
+        limits: (far, near) of the whole picture, from `inverse_depth_range`.
     """
-    known = np.isfinite(x) & np.isfinite(metres) & (metres > 0)
-    x, y = x[known], 1 / metres[known]
+    far, near = limits
+    return (near - TYPICAL_RATIO * far) / (TYPICAL_RATIO - 1)
+
+
+def fit_points(x: Floats, meters: Floats, limits: tuple[float, float], kind: DepthKind) -> ScaleShiftFit | None:
+    """Fits scale and shift to known points, robustly where there are many; returns None where nothing fits.
+
+    Errors count as shares of the distance. A metric model's depth gets a scale only.
+
+    Args:
+        x: (N,) inverse depth at the points.
+        meters: (N,) their distances along z.
+        limits: (far, near) of the whole picture, from `inverse_depth_range`.
+        kind: the kind of the model's depth.
+    """
+    known = np.isfinite(x) & np.isfinite(meters) & (meters > 0)
+    x, y = x[known], 1 / meters[known]
     if not x.size:
         return None
     if kind is DepthKind.METRIC:
         return _checked(float(np.median(y / x)), 0.0, x, y)
+    is_robust = x.size >= _MIN_ROBUST_POINTS
     weights = np.ones_like(y)
-    scale, shift = _start(x, y) if x.size >= _FEW else _solve(x, y, weights / y, ends)
-    for _ in range(5 if x.size >= _FEW else 0):
-        off = np.abs(np.log(np.maximum(scale * x + shift, 1e-9) / y))
-        weights = np.maximum(0, 1 - (off / (6 * np.median(off) + 1e-3)) ** 2)  # the root of Tukey's biweight
-        scale, shift = _solve(x, y, weights / y, ends)
+    scale, shift = _least_median_line(x, y) if is_robust else _least_squares(x, y, weights / y, limits)
+    for _ in range(5 if is_robust else 0):
+        error = np.abs(np.log(np.maximum(scale * x + shift, 1e-9) / y))
+        weights = np.maximum(0, 1 - (error / (6 * np.median(error) + 1e-3)) ** 2)  # the root of Tukey's biweight
+        scale, shift = _least_squares(x, y, weights / y, limits)
     if scale <= 0:
-        usual = usual_shift(ends)
-        scale = float(np.median(y / (x + usual))) if (x + usual > 0).all() else 0.0
-        shift = scale * usual
+        ratio = typical_shift(limits)
+        scale = float(np.median(y / (x + ratio))) if (x + ratio > 0).all() else 0.0
+        shift = scale * ratio
     return _checked(scale, shift, x, y)
 
 
-def _solve(x: Floats, y: Floats, weights: Floats, ends: tuple[float, float]) -> tuple[float, float]:
-    usual = np.array([USUAL_RATIO * ends[0] - ends[1], USUAL_RATIO - 1]) / USUAL_RATIO
-    rows = np.vstack([np.stack([x * weights, weights], axis=1), _USUAL_WEIGHT * weights.mean() * usual])
-    middle = float(x.mean())  # the two columns are nearly the same where shift is large
-    rows[:, 0] -= middle * rows[:, 1]
+def _least_squares(x: Floats, y: Floats, weights: Floats, limits: tuple[float, float]) -> tuple[float, float]:
+    """Returns the weighted least-squares scale and shift, with one more row for TYPICAL_RATIO."""
+    far, near = limits
+    prior = np.array([TYPICAL_RATIO * far - near, TYPICAL_RATIO - 1]) / TYPICAL_RATIO
+    rows = np.vstack([np.stack([x * weights, weights], axis=1), _PRIOR_WEIGHT * weights.mean() * prior])
+    mean = float(x.mean())  # the two columns are nearly the same where shift is large
+    rows[:, 0] -= mean * rows[:, 1]
     square = rows.T @ rows
     if np.linalg.det(square) <= 1e-12 * square[0, 0] * square[1, 1]:
         return 0.0, 0.0
     scale, shift = np.linalg.solve(square, rows[:-1].T @ (y * weights))
-    return float(scale), float(shift - middle * scale)
+    return float(scale), float(shift - mean * scale)
 
 
-def _start(x: Floats, y: Floats) -> tuple[float, float]:
-    """The line through two of the points with the least median error (Rousseeuw, JASA 1984)."""
+def _least_median_line(x: Floats, y: Floats) -> tuple[float, float]:
+    """Returns the line through two of the points with the least median error (Rousseeuw, JASA 1984)."""
     rng = np.random.default_rng(0)
     chosen = rng.permutation(len(x))[:500]
     x, y = x[chosen], y[chosen]
@@ -118,19 +106,20 @@ def _start(x: Floats, y: Floats) -> tuple[float, float]:
     a, b = a[rises], b[rises]
     scale = (y[b] - y[a]) / (x[b] - x[a])
     shift = y[a] - scale * x[a]
-    off = np.median(np.abs(np.outer(scale, x) + shift[:, None] - y) / y, axis=1)
-    return float(scale[off.argmin()]), float(shift[off.argmin()])
+    error = np.median(np.abs(np.outer(scale, x) + shift[:, None] - y) / y, axis=1)
+    return float(scale[error.argmin()]), float(shift[error.argmin()])
 
 
-def _checked(scale: float, shift: float, x: Floats, y: Floats) -> Fit | None:
+def _checked(scale: float, shift: float, x: Floats, y: Floats) -> ScaleShiftFit | None:
+    """Returns the fit with its residual; None where it puts nothing before the camera."""
     inverse = scale * x + shift
     if not (scale > 0 and (inverse > 0).any()):
         return None
-    return Fit(scale, shift, float(np.median(np.abs(y / np.maximum(inverse, 1e-9) - 1))), len(x))
+    return ScaleShiftFit(scale, shift, float(np.median(np.abs(y / np.maximum(inverse, 1e-9) - 1))), len(x))
 
 
-def to_meters(inverse: DepthMap, fit: Fit) -> DepthMap:
-    """Metres along z; inf beyond FARTHEST_M, NaN stays NaN."""
-    metric_fit = inverse * np.float32(fit.scale) + np.float32(fit.shift)
-    far = metric_fit < 1 / FARTHEST_M
-    return np.where(far, np.float32(np.inf), 1 / np.where(far, np.float32(1), metric_fit)).astype(np.float32)
+def to_meters(inverse: DepthMap, fit: ScaleShiftFit) -> DepthMap:
+    """Returns metres along z; inf beyond FARTHEST_M, NaN stays NaN."""
+    inverse_m = inverse * np.float32(fit.scale) + np.float32(fit.shift)
+    is_far = inverse_m < 1 / FARTHEST_M
+    return np.where(is_far, np.float32(np.inf), 1 / np.where(is_far, np.float32(1), inverse_m)).astype(np.float32)

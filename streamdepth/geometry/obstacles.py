@@ -1,6 +1,6 @@
-"""What stands in a robot's way, from metric depth: the nearest obstacle of each sector, and a flat laser scan.
+"""Obstacles ahead of a robot, from metric depth: the nearest one of each sector, and a flat laser scan.
 
-Seen from above, as REP 103 has it: bearings in radians, 0 straight ahead, positive to the left.
+Bearings are seen from above as REP 103 has it: radians, 0 straight ahead, positive to the left.
 """
 
 from __future__ import annotations
@@ -11,137 +11,194 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.core.types import DepthMap, Intrinsics
-from streamdepth.geometry.points import Floats, Plane, rays
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Intrinsics
+from streamdepth.geometry.arrays import Floats, Mask
+from streamdepth.geometry.planes import Plane
+from streamdepth.geometry.projection import camera_or_default, rays
 
-_FEW_PIXELS = 5
-_THING_M = 0.1
-_THICKNESS = 0.1
+_MIN_PIXELS = 5
+"""Fewer pixels than these, nearer than all others, are taken for errors."""
+_OBSTACLE_SIDE_M = 0.1
+"""Side of the smallest obstacle that is seen with full confidence."""
+_OBSTACLE_DEPTH = 0.1
+"""Pixels belong to an obstacle up to this share behind its nearest part."""
 
 
 @dataclass(frozen=True, slots=True)
-class Band:
-    """The heights in which a robot must not meet anything, and how far it looks."""
+class ObstacleZone:
+    """The space in which a surface is an obstacle: between two heights, and up to a range.
 
-    low_m: float = -0.1
-    """Metres above the camera, below it negative; or above the floor, where that is known. The floor lies outside."""
-    high_m: float = 0.1
+    Heights count from the camera, or from the floor where one is given. Keep the floor itself outside.
+    """
+
+    min_height_m: float = -0.1
+    """Metres above the camera (below it negative), or above the floor."""
+    max_height_m: float = 0.1
     pitch_degrees: float = 0.0
-    """By which the camera looks down; a floor that is known tells it better."""
-    range_m: float = 10.0
+    """Angle by which the camera looks down; not used where the floor is given."""
+    max_range_m: float = 10.0
 
     def __post_init__(self) -> None:
-        if not (self.low_m < self.high_m and self.range_m > 0 and -90 < self.pitch_degrees < 90):
-            raise ValueError(f"a band has low < high, a range above 0 and a pitch within 90 degrees: {self}")
+        has_size = self.min_height_m < self.max_height_m and self.max_range_m > 0
+        if not (has_size and -90 < self.pitch_degrees < 90):
+            raise ValueError(f"a zone has min < max height, a range above 0 and a pitch within 90 degrees: {self}")
 
     def axes(self, floor: Plane | None = None) -> Floats:
-        """(3, 3): the columns are forwards, left and up in the camera's axes (x right, y down, z forward)."""
+        """Returns (3, 3): its columns are forwards, left and up in the camera's axes (x right, y down, z forward)."""
         pitch = math.radians(self.pitch_degrees)
         up = np.array([0.0, -math.cos(pitch), -math.sin(pitch)]) if floor is None else floor.normal
-        ahead = np.array([0.0, 0.0, 1.0]) - up[2] * up
-        ahead = ahead / np.linalg.norm(ahead)
-        return np.stack([ahead, np.cross(up, ahead), up], axis=1)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sight:
-    """What each pixel says of the band, (h, w) each."""
-
-    bearing: Floats
-    range_m: Floats
-    """Along the ground. Inf: free as far as the band's range. NaN: unknown, or the surface lies outside the band."""
-    is_known: npt.NDArray[np.bool_]
-    """Whether the pixel has a depth at all."""
-    focal_px: tuple[float, float]
-    """At this size."""
-    band: Band
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scan:
-    """A laser scan: beam i looks to start + i * step."""
-
-    start: float
-    step: float
-    ranges_m: npt.NDArray[np.float32]
-    """(N,) along the ground; Inf: nothing within the range, NaN: unknown (REP 117)."""
-    range_m: float
+        forwards = np.array([0.0, 0.0, 1.0]) - up[2] * up
+        forwards = forwards / np.linalg.norm(forwards)
+        return np.stack([forwards, np.cross(up, forwards), up], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """The nearest that a sector holds."""
+    """The nearest obstacle of one sector of the field of view."""
 
-    start: float
-    end: float
-    """The sector, from right to left."""
+    sector_start: float
+    """Bearing of the sector's right border, radians."""
+    sector_end: float
+    """Bearing of the sector's left border, radians."""
     distance_m: float
-    """Along the ground; inf: nothing within the range, NaN: the sector is unknown."""
+    """Metres along the ground; inf: nothing within the range, NaN: the sector is unknown."""
     bearing: float
-    """Where it is; the sector's middle where there is nothing."""
+    """Radians; the middle of the sector where there is no obstacle."""
     confidence: float
-    """0 to 1: the share of the sector's pixels that have a depth, times, for an obstacle, how many pixels back it up,
-    compared with those that a thing of 10 cm would cover at that distance, at most 1."""
+    """0 to 1: the share of the sector's pixels that have a depth. For an obstacle it is multiplied by its number of
+    pixels over that of an object of 10 cm at that distance, at most 1."""
 
 
-def look(depth_m: DepthMap, camera: Intrinsics, band: Band, floor: Plane | None = None) -> Sight:
-    """(h, w) metres along z, inf where too far, NaN unknown -> what lies in the band.
+@dataclass(frozen=True, slots=True, eq=False)
+class LaserScan:
+    """A laser scan in ROS's terms: beam i looks to angle_min + i * angle_increment."""
 
-    A ray that runs in the band for all of the range without meeting anything is free. A pixel that covers the level of
-    the camera counts however far it looks, though it may cover more than the band there.
+    angle_min: float
+    """Radians, the rightmost beam."""
+    angle_increment: float
+    """Radians between two beams."""
+    ranges_m: npt.NDArray[np.float32]
+    """(N,) along the ground; inf: nothing within the range, NaN: unknown (REP 117)."""
+    max_range_m: float
+    intensities: npt.NDArray[np.float32] | None = None
+    """(N,) one for each beam, or None."""
 
-    floor: the band's heights count from it.
+    @property
+    def angle_max(self) -> float:
+        """Bearing of the last beam, radians."""
+        return self.angle_min + self.angle_increment * (len(self.ranges_m) - 1)
+
+    @property
+    def bearings(self) -> Floats:
+        """(N,) bearings of all beams, radians."""
+        return np.asarray(self.angle_min + self.angle_increment * np.arange(len(self.ranges_m)), np.float64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ObstacleRanges:
+    """The bearing and range of what each pixel shows of an obstacle zone; all maps are (h, w)."""
+
+    bearing: Floats
+    """Radians."""
+    range_m: Floats
+    """Metres along the ground; inf: free up to the zone's range, NaN: unknown, or the surface is outside the zone."""
+    is_known: Mask
+    """True where the pixel has a depth at all."""
+    focal_px: tuple[float, float]
+    """fx and fy at this size."""
+    zone: ObstacleZone
+
+    def laser_scan(self, beams: int | None = None) -> LaserScan:
+        """Returns the nearest range of each of `beams` equal steps of the field of view; None: one per column."""
+        low, high = float(self.bearing.min()), float(self.bearing.max())
+        count = beams or max(1, math.floor((high - low) * self.focal_px[0]))
+        step = max((high - low) / count, 1e-6)
+        known = ~np.isnan(self.range_m)
+        beam = np.clip(((self.bearing[known] - low) / step).astype(np.int64), 0, count - 1)
+        nearest = np.full(count, np.nan)
+        np.fmin.at(nearest, beam, self.range_m[known])
+        return LaserScan(low + step / 2, step, nearest.astype(np.float32), self.zone.max_range_m)
+
+    def nearest(self, sectors: int = 5) -> list[Obstacle]:
+        """Returns the nearest obstacle of each of `sectors` equal parts of the field of view, from right to left."""
+        low, high = float(self.bearing.min()), float(self.bearing.max())
+        edges = np.linspace(low, high, sectors + 1)
+        sector = np.clip(np.searchsorted(edges, self.bearing, side="right") - 1, 0, sectors - 1)
+        return [self._nearest_of(sector == i, float(edges[i]), float(edges[i + 1])) for i in range(sectors)]
+
+    def _nearest_of(self, sector: Mask, start: float, end: float) -> Obstacle:
+        middle, known = (start + end) / 2, float(self.is_known[sector].mean()) if sector.any() else 0.0
+        hits = sector & np.isfinite(self.range_m)
+        if not hits.any():
+            is_free = bool(np.isinf(self.range_m[sector]).any())
+            return Obstacle(start, end, math.inf if is_free else math.nan, middle, known if is_free else 0.0)
+        ranges, bearings = self.range_m[hits], self.bearing[hits]
+        distance = float(np.sort(ranges)[min(_MIN_PIXELS, len(ranges)) - 1])
+        is_obstacle = ranges <= distance * (1 + _OBSTACLE_DEPTH)
+        height_m = min(_OBSTACLE_SIDE_M, self.zone.max_height_m - self.zone.min_height_m)
+        expected_pixels = _OBSTACLE_SIDE_M * self.focal_px[0] * height_m * self.focal_px[1] / distance**2
+        support = min(1.0, float(is_obstacle.sum()) / max(expected_pixels, _MIN_PIXELS))
+        return Obstacle(start, end, distance, float(np.median(bearings[is_obstacle])), known * support)
+
+
+def nearest_obstacles(
+    item: DepthFrame, zone: ObstacleZone | None = None, *, floor: Plane | None = None, sectors: int = 5
+) -> list[Obstacle]:
+    """Returns the nearest obstacle of each sector of the field of view, from right to left.
+
+    Args:
+        item: a frame with metric depth. A camera that is not known is taken to have a field of view of 60 degrees.
+        zone: heights and range in which a surface is an obstacle; None: 10 cm above and below the camera, up to 10 m.
+        floor: the floor that heights count from, as `find_floor` returns it; None: they count from the camera.
+        sectors: number of equal parts of the field of view.
+
+    Raises:
+        ConfigError: the depth is relative; code "not-metric".
+
+    A box 1.5 m ahead, before a wall at 6 m:
+
+    >>> from fractions import Fraction
+    >>> from streamdepth.core.types import Frame
+    >>> depth_m = np.full((120, 160), 6, np.float32)
+    >>> depth_m[50:70, 70:90] = 1.5
+    >>> frame = Frame(np.zeros((120, 160, 3), np.uint8), 0, 0, Fraction(1, 30), 0.0)
+    >>> found = nearest_obstacles(DepthFrame(frame, depth_m, DepthKind.METRIC), sectors=3)
+    >>> [round(obstacle.distance_m, 1) for obstacle in found]
+    [6.1, 1.5, 6.1]
+    """
+    if item.kind is not DepthKind.METRIC:
+        raise ConfigError("obstacles need metres, and this depth is relative; use a metric model", code="not-metric")
+    return obstacle_ranges(item.depth, camera_or_default(item), zone or ObstacleZone(), floor).nearest(sectors)
+
+
+def obstacle_ranges(
+    depth_m: DepthMap, camera: Intrinsics, zone: ObstacleZone, floor: Plane | None = None
+) -> ObstacleRanges:
+    """Returns bearing and range of what each pixel shows of the zone.
+
+    A ray that stays in the zone for all of its range without meeting anything is free. A pixel that looks level counts
+    as in the zone at any distance, though it may cover more than the zone's heights there.
+
+    Args:
+        depth_m: (h, w) metres along z, inf where too far, NaN where unknown.
+        camera: the camera of the whole picture.
+        zone: heights and range in which a surface is an obstacle.
+        floor: the zone's heights count from it; None: from the camera.
     """
     height, width = depth_m.shape
-    at_size = camera.resized(width, height)
-    ray = rays(at_size, width, height)
-    axes, camera_m = band.axes(floor), 0.0 if floor is None else floor.offset
-    ahead, left, up = (ray[..., 0] * x + ray[..., 1] * y + z for x, y, z in axes.T)
-    across = np.hypot(ahead, left)
-    is_level = (np.abs(up) * at_size.fy <= 0.5) & (band.low_m <= camera_m <= band.high_m)
+    resized = camera.resized(width, height)
+    ray = rays(resized, width, height)
+    axes, camera_height_m = zone.axes(floor), 0.0 if floor is None else floor.offset
+    forwards, left, up = (ray[..., 0] * x + ray[..., 1] * y + z for x, y, z in axes.T)
+    along_ground = np.hypot(forwards, left)
+    is_level = np.abs(up) * resized.fy <= 0.5
+    is_level &= zone.min_height_m <= camera_height_m <= zone.max_height_m
     with np.errstate(invalid="ignore", divide="ignore"):
         is_known = depth_m > 0
-        end = band.range_m / across
-        z_m = np.where(is_known, np.minimum(depth_m, end), np.nan)
-        above_m = z_m * up + camera_m
-        is_inside = ((above_m >= band.low_m) & (above_m <= band.high_m)) | is_level
-        range_m = np.where(is_inside & is_known, np.where(depth_m < end, z_m * across, np.inf), np.nan)
-    return Sight(np.arctan2(left, ahead), range_m, is_known, (at_size.fx, at_size.fy), band)
-
-
-def scan(sight: Sight, beams: int | None = None) -> Scan:
-    """The nearest in each of `beams` equal steps of the field of view; without a number, as fine as the depth map."""
-    low, high = float(sight.bearing.min()), float(sight.bearing.max())
-    count = beams or max(1, math.floor((high - low) * sight.focal_px[0]))
-    step = max((high - low) / count, 1e-6)
-    known = ~np.isnan(sight.range_m)
-    beam = np.clip(((sight.bearing[known] - low) / step).astype(np.int64), 0, count - 1)
-    nearest = np.full(count, np.nan)
-    np.fmin.at(nearest, beam, sight.range_m[known])
-    return Scan(low + step / 2, step, nearest.astype(np.float32), sight.band.range_m)
-
-
-def nearest_obstacles(sight: Sight, sectors: int = 5) -> list[Obstacle]:
-    """The nearest obstacle of each of `sectors` equal parts of the field of view, from right to left.
-
-    A few pixels alone, nearer than all others, are taken for errors.
-    """
-    low, high = float(sight.bearing.min()), float(sight.bearing.max())
-    edges = np.linspace(low, high, sectors + 1)
-    number = np.clip(np.searchsorted(edges, sight.bearing, side="right") - 1, 0, sectors - 1)
-    return [_nearest(sight, number == i, float(edges[i]), float(edges[i + 1])) for i in range(sectors)]
-
-
-def _nearest(sight: Sight, sector: npt.NDArray[np.bool_], start: float, end: float) -> Obstacle:
-    middle, known = (start + end) / 2, float(sight.is_known[sector].mean()) if sector.any() else 0.0
-    hits = sector & np.isfinite(sight.range_m)
-    if not hits.any():
-        is_free = bool(np.isinf(sight.range_m[sector]).any())
-        return Obstacle(start, end, math.inf if is_free else math.nan, middle, known if is_free else 0.0)
-    ranges, bearings = sight.range_m[hits], sight.bearing[hits]
-    distance = float(np.sort(ranges)[min(_FEW_PIXELS, len(ranges)) - 1])
-    is_it = ranges <= distance * (1 + _THICKNESS)
-    size = min(_THING_M, sight.band.high_m - sight.band.low_m)
-    expected = _THING_M * sight.focal_px[0] * size * sight.focal_px[1] / distance**2
-    support = min(1.0, float(is_it.sum()) / max(expected, _FEW_PIXELS))
-    return Obstacle(start, end, distance, float(np.median(bearings[is_it])), known * support)
+        end_m = zone.max_range_m / along_ground
+        z_m = np.where(is_known, np.minimum(depth_m, end_m), np.nan)
+        height_m = z_m * up + camera_height_m
+        is_inside = ((height_m >= zone.min_height_m) & (height_m <= zone.max_height_m)) | is_level
+        range_m = np.where(is_inside & is_known, np.where(depth_m < end_m, z_m * along_ground, np.inf), np.nan)
+    return ObstacleRanges(np.arctan2(left, forwards), range_m, is_known, (resized.fx, resized.fy), zone)

@@ -17,7 +17,7 @@ from streamdepth.core.interfaces import Sink
 from streamdepth.core.resize import resize_depth
 from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
 from streamdepth.core.version import __version__
-from streamdepth.geometry.flying_pixels import without_flying
+from streamdepth.geometry.flying_pixels import without_flying_pixels
 from streamdepth.sinks.depth_codes import (
     FAR,
     UNKNOWN,
@@ -90,7 +90,7 @@ class DepthVideoSink(Sink):
             raise SinkWriteError(f"'{self.path}' is not open; call open first")
         try:
             with writing(self.path):
-                for notice in self._raw.add(without_flying(item) if self.drop_flying else item):
+                for notice in self._raw.add(without_flying_pixels(item) if self.drop_flying else item):
                     self.notice(notice)
         except SinkWriteError:
             self.discard()

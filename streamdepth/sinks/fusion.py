@@ -12,8 +12,8 @@ from streamdepth.core.errors import ConfigError, MissingDependencyError, SinkOpe
 from streamdepth.core.interfaces import Sink
 from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Image, Intrinsics, ModelInfo, StreamInfo
 from streamdepth.geometry.camera import camera_matrix
-from streamdepth.geometry.flying_pixels import without_flying
-from streamdepth.geometry.points import Mesh
+from streamdepth.geometry.flying_pixels import without_flying_pixels
+from streamdepth.geometry.shapes import Mesh
 from streamdepth.sinks.geometry_files import UP, write_ply
 from streamdepth.sinks.output import PendingFile, writing
 
@@ -98,7 +98,7 @@ class FusionSink(Sink):
             raise ConfigError(f"fusing needs a camera that is known and does not distort; {hint}")
         if index >= len(self.poses):
             raise ConfigError(f"there are {len(self.poses)} poses, and none for frame {index}; see --max-frames")
-        self._integrate(without_flying(item).depth, item.frame.image, camera, self.poses[index])
+        self._integrate(without_flying_pixels(item).depth, item.frame.image, camera, self.poses[index])
 
     def _integrate(self, depth: DepthMap, image: Image, camera: Intrinsics, pose: Pose) -> None:
         import cv2

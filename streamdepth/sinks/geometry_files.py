@@ -13,7 +13,8 @@ from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkW
 from streamdepth.core.interfaces import Sink
 from streamdepth.core.render_options import Edges
 from streamdepth.core.types import DepthFrame, DepthKind, Image, ModelInfo, StreamInfo
-from streamdepth.geometry.points import ASSUMED_FOV, LOOKING_RATIO, Mesh, PointCloud, mesh, point_cloud
+from streamdepth.geometry.projection import ASSUMED_FOV
+from streamdepth.geometry.shapes import RELATIVE_DEPTH_RATIO, Mesh, PointCloud, build_mesh, build_point_cloud
 from streamdepth.render.upsampling import check_edges, upsample
 from streamdepth.sinks.output import PendingFolder, check_output, complete_file, writing
 from streamdepth.utils.numbering import find_numbered_files, has_number_field, insert_number
@@ -53,7 +54,7 @@ def facts_of(item: DepthFrame) -> dict[str, str]:
         "unit": "metre" if metric else "none: relative depth, a shape for looking only, not metres",
     }
     if not metric:
-        facts["assumed"] = f"the farthest is {LOOKING_RATIO:g} times as far as the nearest"
+        facts["assumed"] = f"the farthest is {RELATIVE_DEPTH_RATIO:g} times as far as the nearest"
     if item.intrinsics is None:
         facts["camera"] = f"unknown, a field of view of {ASSUMED_FOV:g} degrees was assumed"
     return facts
@@ -65,7 +66,7 @@ def words_about(item: DepthFrame) -> list[str]:
     if item.kind is DepthKind.RELATIVE:
         words.append(
             "the shape is of relative depth, for looking only and not in metres: its farthest is drawn "
-            f"{LOOKING_RATIO:g} times as far as its nearest; --anchor or a metric model gives metres"
+            f"{RELATIVE_DEPTH_RATIO:g} times as far as its nearest; --anchor or a metric model gives metres"
         )
     if item.intrinsics is None:
         words.append(f"the camera is unknown: {ASSUMED_FOV:g} degrees are assumed; --fov or --camera-info tells it")
@@ -134,15 +135,15 @@ class GeometrySink(Sink):
 def _write(path: Path, item: DepthFrame, shape: Shape) -> None:
     suffix, facts = path.suffix.lower(), facts_of(item)
     if shape == "points":
-        cloud = point_cloud(item)
+        cloud = build_point_cloud(item)
         if suffix == ".pcd":
             _write_pcd(path, cloud)
         else:
             write_ply(path, cloud, facts)
     elif suffix == ".ply":
-        write_ply(path, mesh(item), facts)
+        write_ply(path, build_mesh(item), facts)
     else:
-        _write_mesh(path, mesh(item), item.frame.image, facts)
+        _write_mesh(path, build_mesh(item), item.frame.image, facts)
 
 
 def write_ply(path: Path, shape: PointCloud | Mesh, facts: dict[str, str]) -> None:

@@ -13,7 +13,7 @@ from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkW
 from streamdepth.core.interfaces import Sink
 from streamdepth.core.render_options import Edges
 from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
-from streamdepth.geometry.flying_pixels import without_flying
+from streamdepth.geometry.flying_pixels import without_flying_pixels
 from streamdepth.render.upsampling import check_edges, upsample
 from streamdepth.sinks.output import PendingFolder, check_output, complete_file, writing
 from streamdepth.sinks.temporary import sidecar_of
@@ -91,7 +91,7 @@ class ImagesSink(Sink):
         if name in self._facts["frames"]:
             self.discard()
             raise SinkWriteError(f"'{name}' can hold one frame only; number the pictures, for example %06d.png")
-        depth = upsample(without_flying(item) if self.drop_flying else item, self.edges).at_frame_size()
+        depth = upsample(without_flying_pixels(item) if self.drop_flying else item, self.edges).at_frame_size()
         try:
             with writing(self.pattern):
                 scale = _write(self._folder.temporary / name, depth, item.kind, {"time": f"{item.frame.time:.6f}"})

@@ -17,7 +17,7 @@ from streamdepth.core.interfaces import Sink
 from streamdepth.core.render_options import Edges
 from streamdepth.core.resize import resize_depth
 from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
-from streamdepth.geometry.flying_pixels import without_flying
+from streamdepth.geometry.flying_pixels import without_flying_pixels
 from streamdepth.render.upsampling import check_edges, upsample
 from streamdepth.sinks.depth_codes import Codes
 from streamdepth.sinks.encoders import offers_format
@@ -139,7 +139,7 @@ class LeRobotVideoSink(Sink):
     def write(self, item: DepthFrame) -> None:
         if self._movie is None:
             raise SinkWriteError(f"'{self.path}' is not open; call open first")
-        depth = upsample(without_flying(item) if self.drop_flying else item, self.edges).at_frame_size()
+        depth = upsample(without_flying_pixels(item) if self.drop_flying else item, self.edges).at_frame_size()
         if depth.shape[::-1] != self._movie.size:
             self.notice("the size of the picture changed in mid-stream; it is scaled to the first size")
             depth = resize_depth(depth, *self._movie.size)

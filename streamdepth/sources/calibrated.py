@@ -7,7 +7,7 @@ from dataclasses import replace
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Source
 from streamdepth.core.types import Frame, StreamInfo
-from streamdepth.geometry.camera import CameraChoice, Undistorter
+from streamdepth.geometry.camera import CameraSpec, Undistorter
 from streamdepth.sources.wrapped import WrappedSource
 
 
@@ -18,7 +18,7 @@ class CalibratedSource(WrappedSource):
     where the camera does not fit the pictures, or is not known well enough to undo anything.
     """
 
-    def __init__(self, source: Source, camera: CameraChoice, *, undistort: bool = False) -> None:
+    def __init__(self, source: Source, camera: CameraSpec, *, undistort: bool = False) -> None:
         super().__init__(source)
         self._camera, self._wants_undistorted = camera, undistort
         self._undistorter: Undistorter | None = None

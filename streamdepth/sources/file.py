@@ -10,7 +10,7 @@ from av.error import FFmpegError
 
 from streamdepth.core.errors import SourceOpenError
 from streamdepth.core.types import StreamInfo
-from streamdepth.geometry.camera import from_tags
+from streamdepth.geometry.camera import intrinsics_from_metadata
 from streamdepth.sources.decoder import MAX_SIDE_PX, DecodedSource, error_reason
 from streamdepth.sources.track_decoder import TrackDecoder
 from streamdepth.utils.redact import redact
@@ -51,7 +51,9 @@ class FileSource(DecodedSource[TrackDecoder]):
             frame_count=track.frame_count,
             time_base=track.time_base,
             origin=self.path if self.path.is_file() else None,  # a pipe can be read once only
-            intrinsics=from_tags({**track.container.metadata, **track.stream.metadata}, track.width, track.height),
+            intrinsics=intrinsics_from_metadata(
+                {**track.container.metadata, **track.stream.metadata}, track.width, track.height
+            ),
         )
 
 

@@ -26,7 +26,7 @@ from PIL import ImageOps, UnidentifiedImageError
 from streamdepth.core.errors import ConfigError, SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
 from streamdepth.core.interfaces import Source
 from streamdepth.core.types import DepthMap, Frame, Image, Intrinsics, StreamInfo
-from streamdepth.geometry.camera import from_exif
+from streamdepth.geometry.camera import intrinsics_from_exif
 from streamdepth.sources.decoder import MAX_SIDE_PX, check_picture_size
 from streamdepth.sources.skip_counter import SkipCounter
 from streamdepth.utils.numbering import number_glob
@@ -153,7 +153,7 @@ def read_picture_and_camera(
         opened = picture if isinstance(picture, Pillow.Image) else Pillow.open(_bytes_of(str(picture), name))
         check_picture_size(name, *opened.size, max_side_px)
         pixels = _rgb(ImageOps.exif_transpose(opened))
-        return pixels, from_exif(opened.getexif(), pixels.shape[1], pixels.shape[0])
+        return pixels, intrinsics_from_exif(opened.getexif(), pixels.shape[1], pixels.shape[0])
 
 
 @contextmanager

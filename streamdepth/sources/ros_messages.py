@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamdepth.core.types import Image, Intrinsics
-from streamdepth.geometry.camera import camera_from_facts
+from streamdepth.geometry.camera import intrinsics_from_camera_info_fields
 
 IMAGE_MESSAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 _DEPTH = ("16UC1", "32FC1", "64FC1")
@@ -108,7 +108,7 @@ def intrinsics_from_camera_info(message: Any, *, is_rectified: bool) -> Intrinsi
     if not k[0] > 0:
         return None
     size = {"width": message.width, "height": message.height}
-    camera = camera_from_facts({**size, "k": k, "d": d, "distortion_model": message.distortion_model})
+    camera = intrinsics_from_camera_info_fields({**size, "k": k, "d": d, "distortion_model": message.distortion_model})
     roi = message.roi
     if roi.width and roi.height:
         camera = camera.cropped(roi.x_offset, roi.y_offset, roi.width, roi.height)

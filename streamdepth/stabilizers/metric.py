@@ -15,9 +15,10 @@ from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Stabilizer, announce
 from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Image
 from streamdepth.geometry.boards import Board, depth_of_corners
-from streamdepth.geometry.ground import floor_slope
-from streamdepth.geometry.metric_fit import Fit, ends_of, fit_points, inverse_of, to_meters, usual_shift
-from streamdepth.geometry.points import ASSUMED_FOV, camera_of, rays
+from streamdepth.geometry.ground import fit_floor
+from streamdepth.geometry.inverse_depth import finite_inverse_depth
+from streamdepth.geometry.metric_fit import ScaleShiftFit, fit_points, inverse_depth_range, to_meters, typical_shift
+from streamdepth.geometry.projection import ASSUMED_FOV, camera_or_default, rays
 
 Floats = npt.NDArray[np.float64]
 Anchors = npt.NDArray[np.float64]
@@ -37,10 +38,10 @@ class MetricReference(ABC):
     """Words for messages, beginning with a semicolon, on what makes these meters uncertain."""
 
     @abstractmethod
-    def fit(self, item: DepthFrame, inverse: DepthMap) -> Fit | None:
+    def fit(self, item: DepthFrame, inverse: DepthMap) -> ScaleShiftFit | None:
         """Returns the fit of this frame alone; None where the reference cannot be seen in it.
 
-        inverse: inverse depth of the frame, (h, w), as `geometry.metric_fit.inverse_of` gives it.
+        inverse: inverse depth of the frame, (h, w), as `geometry.inverse_depth.finite_inverse_depth` gives it.
         """
 
     def reset(self) -> None:
@@ -60,7 +61,7 @@ class MetricConverter(Stabilizer):
         self.reset()
 
     def reset(self) -> None:
-        self._fit: Fit | None = None
+        self._fit: ScaleShiftFit | None = None
         self._fitted_at = -math.inf
         self._is_fit_announced = self._is_absence_announced = False
         self.reference.reset()
@@ -73,7 +74,7 @@ class MetricConverter(Stabilizer):
         return self._notices
 
     def push(self, item: DepthFrame) -> Iterable[DepthFrame]:
-        inverse = inverse_of(item.depth, item.kind)
+        inverse = finite_inverse_depth(item.depth, item.kind)
         if item.cut:
             self._fit = None
         if self._fit is None or not 0 <= item.frame.time - self._fitted_at < _REFIT_SECONDS:
@@ -97,7 +98,7 @@ class MetricConverter(Stabilizer):
             self._fit = new._replace(scale=scale, shift=shift)
         self._fitted_at = item.frame.time
 
-    def _announce_fit(self, fit: Fit) -> None:
+    def _announce_fit(self, fit: ScaleShiftFit) -> None:
         if not self._is_fit_announced:
             self._is_fit_announced = True
             points = f"{fit.points} point{'s' * (fit.points > 1)}"
@@ -135,7 +136,7 @@ class AnchorReference(MetricReference):
     def reset(self) -> None:
         self._first_view: npt.NDArray[np.float32] | None = None
 
-    def fit(self, item: DepthFrame, inverse: DepthMap) -> Fit | None:
+    def fit(self, item: DepthFrame, inverse: DepthMap) -> ScaleShiftFit | None:
         anchors = self._anchors_in(item)
         view = _gray_thumbnail(item.frame.image)
         if self._first_view is None:
@@ -171,7 +172,7 @@ class SparseDepthReference(MetricReference):
     def __init__(self, read: Callable[[int], DepthMap | None]) -> None:
         self.read = read
 
-    def fit(self, item: DepthFrame, inverse: DepthMap) -> Fit | None:
+    def fit(self, item: DepthFrame, inverse: DepthMap) -> ScaleShiftFit | None:
         depth = self.read(item.frame.index)
         return None if depth is None else fit_anchors(item, inverse, anchors_from_depth(depth, item.frame.size[::-1]))
 
@@ -184,7 +185,7 @@ class BoardReference(MetricReference):
     def __init__(self, board: Board) -> None:
         self.board = board
 
-    def fit(self, item: DepthFrame, inverse: DepthMap) -> Fit | None:
+    def fit(self, item: DepthFrame, inverse: DepthMap) -> ScaleShiftFit | None:
         if item.intrinsics is None:
             raise ConfigError(
                 "a board tells metres to a known camera only; add --fov or --camera-info", code="camera-unknown"
@@ -193,15 +194,15 @@ class BoardReference(MetricReference):
         depth = None if corners is None else depth_of_corners(corners, item.intrinsics)
         if corners is None or depth is None:
             return None
-        return fit_anchors(item, inverse, np.column_stack([corners.in_picture_px, depth]))
+        return fit_anchors(item, inverse, np.column_stack([corners.image_points_px, depth]))
 
 
 class FloorReference(MetricReference):
-    """A floor seen by a camera `height_m` above it; for an unknown camera `geometry.points.camera_of` assumes one.
+    """A floor seen by a camera `height_m` above it; an unknown camera is taken as `camera_or_default` does.
 
     On a plane, 1 / z is linear in the picture (n . ray / height), which fixes the scale. The shift of relative depth
     follows from `pitch_degrees`, the angle by which the camera looks down, or without it from what pictures usually
-    show (`geometry.metric_fit.USUAL_RATIO`). The pitch is exact for exact depth, but multiplies the errors of a small
+    show (`geometry.metric_fit.TYPICAL_RATIO`). The pitch is exact for exact depth, but multiplies the errors of a small
     model's floor.
     """
 
@@ -213,35 +214,38 @@ class FloorReference(MetricReference):
         if pitch_degrees is None:
             self.caveat = "; the shift is guessed from what pictures usually show"
 
-    def fit(self, item: DepthFrame, inverse: DepthMap) -> Fit | None:
+    def fit(self, item: DepthFrame, inverse: DepthMap) -> ScaleShiftFit | None:
         if item.intrinsics is None and self._is_camera_known:
             self._is_camera_known = False
             self.caveat += (
                 f"; the camera is unknown: {ASSUMED_FOV:g} degrees are assumed; --fov or --camera-info tells it"
             )
-        ends, floor = ends_of(inverse), floor_slope(inverse, rays(camera_of(item), *inverse.shape[::-1]))
-        if ends is None or floor is None:
+        limits, floor = (
+            inverse_depth_range(inverse),
+            fit_floor(inverse, rays(camera_or_default(item), *inverse.shape[::-1])),
+        )
+        if limits is None or floor is None:
             return None
-        across, down, level, residual, median, count = floor
+        across, down, level, residual, median, pixels = floor
         shift = 0.0
         if item.kind is DepthKind.RELATIVE:
             slope, pitch = math.hypot(across, down), self.pitch_degrees
-            shift = usual_shift(ends) if pitch is None else math.tan(math.radians(pitch)) * slope - level
+            shift = typical_shift(limits) if pitch is None else math.tan(math.radians(pitch)) * slope - level
         normal_length = math.hypot(across, down, level + shift)
         scale = 1 / (self.height_m * normal_length)
-        return Fit(scale, scale * shift, residual / max(median + shift, 1e-9), count)
+        return ScaleShiftFit(scale, scale * shift, residual / max(median + shift, 1e-9), pixels)
 
 
-def fit_anchors(item: DepthFrame, inverse: DepthMap, anchors: Anchors) -> Fit | None:
+def fit_anchors(item: DepthFrame, inverse: DepthMap, anchors: Anchors) -> ScaleShiftFit | None:
     """Returns the fit of inverse depth (h, w) through anchors in px of the frame; None where nothing fits."""
-    ends = ends_of(inverse)
-    if ends is None or not len(anchors):
+    limits = inverse_depth_range(inverse)
+    if limits is None or not len(anchors):
         return None
     width, height = item.frame.size
     rows, columns = inverse.shape
     x = (anchors[:, 0] + 0.5) * columns / width - 0.5
     y = (anchors[:, 1] + 0.5) * rows / height - 0.5
-    return fit_points(_local_median(inverse, x, y), anchors[:, 2], ends, item.kind)
+    return fit_points(_local_median(inverse, x, y), anchors[:, 2], limits, item.kind)
 
 
 def anchors_from_depth(depth_m: DepthMap, shape: tuple[int, ...], max_count: int = 5000) -> Anchors:

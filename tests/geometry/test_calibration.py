@@ -11,14 +11,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from helpers.errors import raises_code
 from PIL import Image
 
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.types import Frame, Intrinsics
-from streamdepth.geometry.boards import Board, Corners
-from streamdepth.geometry.calibration import Calibration, calibrate, find_views, picture_of
+from streamdepth.geometry.boards import Board, BoardCorners
+from streamdepth.geometry.calibration import Calibration, calibrate, draw_calibration, find_board_views
 from streamdepth.geometry.camera import read_camera_info
-from streamdepth.geometry.points import rays
+from streamdepth.geometry.projection import rays
 
 CAMERA = Intrinsics(420.0, 425.0, 242.0, 176.0, 480, 360, (-0.22, 0.07, 0.001, -0.0015, 0.0))
 FISHEYE = replace(CAMERA, distortion=(0.04, -0.02, 0.01, -0.003), distortion_model="equidistant")
@@ -34,7 +35,7 @@ def drawn(board: Board) -> tuple[np.ndarray, np.ndarray]:
         flat = cv2.resize(cells, None, fx=40, fy=40, interpolation=cv2.INTER_NEAREST)
         origin = margin + 40
     else:
-        flat, origin = board.charuco().generateImage((board.columns * 40, board.rows * 40)), margin
+        flat, origin = board.charuco_board().generateImage((board.columns * 40, board.rows * 40)), margin
     return np.pad(flat, margin, constant_values=255), np.array([origin - 0.5] * 2)
 
 
@@ -68,7 +69,7 @@ def views(board: Board, camera: Intrinsics) -> Iterator[Frame]:
 
 def measured(text: str, camera: Intrinsics, *, fisheye: bool = False) -> Calibration:
     board = Board.parse(text)
-    return calibrate(find_views(views(board, camera), board), fisheye=fisheye)
+    return calibrate(find_board_views(views(board, camera), board), fisheye=fisheye)
 
 
 @pytest.mark.parametrize("text", BOARDS)
@@ -79,7 +80,7 @@ def test_a_known_camera_comes_out(text: str) -> None:
     assert (found.fx, found.fy) == pytest.approx((CAMERA.fx, CAMERA.fy), rel=0.01)
     assert (found.cx, found.cy) == pytest.approx((CAMERA.cx, CAMERA.cy), abs=3)
     assert found.distortion[0] == pytest.approx(CAMERA.distortion[0], abs=0.04)
-    assert 0.3 < result.covered <= 1
+    assert 0.3 < result.coverage <= 1
 
 
 def test_a_fisheye_comes_out() -> None:
@@ -92,25 +93,28 @@ def test_a_fisheye_comes_out() -> None:
 def test_the_same_view_counts_once() -> None:
     board = Board.parse(BOARDS[0])
     first = next(views(board, CAMERA))
-    assert len(find_views([first] * 4, board).corners) == 1
+    assert len(find_board_views([first] * 4, board).corners) == 1
 
 
 def test_a_view_of_another_part_of_the_board_at_one_place_counts_once() -> None:
     board = Board.parse(BOARDS[1])
     whole = next(views(board, CAMERA))
     image = whole.image.copy()
-    left = int(board.find(image).in_picture_px[:, 0].min())
+    left = int(board.find(image).image_points_px[:, 0].min())
     image[:, : left + 20] = 255
     part = replace(whole, pixels=image)
-    assert 6 < len(board.find(image).on_board_m) < len(board.find(whole.image).on_board_m)
-    assert len(find_views([whole, part], board).corners) == 1
+    assert 6 < len(board.find(image).object_points_m) < len(board.find(whole.image).object_points_m)
+    assert len(find_board_views([whole, part], board).corners) == 1
 
 
 class _Moved(Board):
     """A board that lies elsewhere in each picture."""
 
-    def find(self, image: np.ndarray) -> Corners:
-        return Corners(self.grid_m(), self.grid_m()[:, :2] * 100 + [int(image[0, 0, 0]) * 20, int(image[0, 0, 1]) * 20])
+    def find(self, image: np.ndarray) -> BoardCorners:
+        return BoardCorners(
+            self.chessboard_points_m(),
+            self.chessboard_points_m()[:, :2] * 100 + [int(image[0, 0, 0]) * 20, int(image[0, 0, 1]) * 20],
+        )
 
 
 def test_of_many_views_few_are_kept_and_one_picture() -> None:
@@ -126,25 +130,25 @@ def test_of_many_views_few_are_kept_and_one_picture() -> None:
             del image
             most = max(most, sum(image() is not None for image in made))
 
-    found = find_views(frames(), _Moved(9, 6, 0.025))
+    found = find_board_views(frames(), _Moved(9, 6, 0.025))
     assert 25 <= len(found.corners) <= 50
     assert most <= 3
-    rows = [corners.in_picture_px[0, 1] // 20 for corners in found.corners]
+    rows = [corners.image_points_px[0, 1] // 20 for corners in found.corners]
     assert rows == sorted(rows)
     assert len(set(rows)) == 12  # from beginning to end
 
 
 def test_too_few_views_say_what_to_do() -> None:
     board = Board.parse(BOARDS[0])
-    with pytest.raises(ConfigError, match="1 different places, 5 are needed"):
-        calibrate(find_views([next(views(board, CAMERA))], board))
+    with raises_code(ConfigError, "too-few-views"):
+        calibrate(find_board_views([next(views(board, CAMERA))], board))
 
 
 def test_the_picture_shows_the_corners_and_the_lens_undone() -> None:
     result = measured(BOARDS[0], CAMERA)
-    shown = picture_of(result)
+    shown = draw_calibration(result)
     assert shown.shape == (360, 960, 3)
-    x, y = result.views.corners[0].in_picture_px[0].round().astype(int)
+    x, y = result.views.corners[0].image_points_px[0].round().astype(int)
     assert shown[y, x, 1] > 150
 
 

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
+from helpers.errors import raises_code
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamdepth.core.types import DepthMap, Intrinsics
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Frame, Intrinsics
 from streamdepth.geometry.ground import find_floor
-from streamdepth.geometry.obstacles import Band, look, nearest_obstacles, scan
-from streamdepth.geometry.points import rays
+from streamdepth.geometry.obstacles import ObstacleZone, nearest_obstacles, obstacle_ranges
+from streamdepth.geometry.projection import rays
 
 CAMERA = Intrinsics.from_fov(70, 160, 120)
+
+
+def frame_of(depth: DepthMap, kind: DepthKind = DepthKind.METRIC) -> DepthFrame:
+    """A black frame of CAMERA with this depth."""
+    black = np.zeros((120, 160, 3), np.uint8)
+    return DepthFrame(Frame(black, 0, 0, Fraction(1, 30), 0.0), depth, kind, intrinsics=CAMERA)
 
 
 def wall(distance: float) -> DepthMap:
@@ -30,15 +39,11 @@ def floor_below(camera: Intrinsics, height: float, pitch: float) -> DepthMap:
         return np.where(down > 0, height / down, np.inf).astype(np.float32)
 
 
-def bearings(found) -> np.ndarray:
-    return found.start + found.step * np.arange(len(found.ranges_m))
-
-
 def test_a_wall_is_a_straight_line() -> None:
-    found = scan(look(wall(2), CAMERA, Band()))
-    x = found.ranges_m * np.cos(bearings(found))
+    found = obstacle_ranges(wall(2), CAMERA, ObstacleZone()).laser_scan()
+    x = found.ranges_m * np.cos(found.bearings)
     # A beam is at most half a step from the pixel that it took.
-    slack = 2 * np.tan(np.abs(bearings(found)) + found.step) * found.step
+    slack = 2 * np.tan(np.abs(found.bearings) + found.angle_increment) * found.angle_increment
     assert (np.abs(x - 2) <= slack + 1e-6).all()
     assert len(found.ranges_m) > 120
     assert np.isfinite(found.ranges_m).all()
@@ -47,9 +52,9 @@ def test_a_wall_is_a_straight_line() -> None:
 def test_beams_run_from_right_to_left() -> None:
     depth = wall(5)
     depth[:, :40] = 1  # on the picture's left
-    found = scan(look(depth, CAMERA, Band()))
-    assert bearings(found)[0] == pytest.approx(-math.radians(35), abs=0.02)
-    assert bearings(found)[-1] == pytest.approx(math.radians(35), abs=0.02)
+    found = obstacle_ranges(depth, CAMERA, ObstacleZone()).laser_scan()
+    assert found.bearings[0] == pytest.approx(-math.radians(35), abs=0.02)
+    assert found.bearings[-1] == pytest.approx(math.radians(35), abs=0.02)
     assert found.ranges_m[-1] < 1.5 < 4 < found.ranges_m[0]
 
 
@@ -57,25 +62,27 @@ def test_what_is_too_far_is_free_and_what_is_unknown_stays_unknown() -> None:
     depth = wall(30)
     depth[:, 80:] = np.nan
     depth[:, :40] = np.inf
-    found = scan(look(depth, CAMERA, Band(range_m=10)))
-    assert np.isnan(found.ranges_m[bearings(found) < -0.02]).all()
-    assert np.isposinf(found.ranges_m[bearings(found) > 0.02]).all()
+    found = obstacle_ranges(depth, CAMERA, ObstacleZone(max_range_m=10)).laser_scan()
+    assert np.isnan(found.ranges_m[found.bearings < -0.02]).all()
+    assert np.isposinf(found.ranges_m[found.bearings > 0.02]).all()
 
 
-def test_only_what_lies_in_the_band_counts() -> None:
+def test_only_what_lies_in_the_zone_counts() -> None:
     depth = wall(4)
     ray = rays(CAMERA, 160, 120)[..., 1]
     depth[(2 * ray > 0.5) & (2 * ray < 0.6)] = 2  # a bar from 0.5 to 0.6 m below the camera
-    assert scan(look(depth, CAMERA, Band(-0.2, 0.2))).ranges_m.min() >= 4
-    assert scan(look(depth, CAMERA, Band(-0.7, 0.2))).ranges_m.min() == pytest.approx(2, rel=0.01)
+    assert obstacle_ranges(depth, CAMERA, ObstacleZone(-0.2, 0.2)).laser_scan().ranges_m.min() >= 4
+    assert obstacle_ranges(depth, CAMERA, ObstacleZone(-0.7, 0.2)).laser_scan().ranges_m.min() == pytest.approx(
+        2, rel=0.01
+    )
 
 
 @pytest.mark.parametrize("pitch", [0.0, 15.0, 35.0])
-def test_a_floor_outside_the_band_is_no_obstacle(pitch: float) -> None:
+def test_a_floor_outside_the_zone_is_no_obstacle(pitch: float) -> None:
     depth = floor_below(CAMERA, 1.0, pitch)
-    sight = look(depth, CAMERA, Band(-0.95, 0.5, pitch_degrees=pitch))
-    assert not np.isfinite(sight.range_m).any()
-    on_it = look(depth, CAMERA, Band(-1.05, 0.5, pitch_degrees=pitch))
+    ranges = obstacle_ranges(depth, CAMERA, ObstacleZone(-0.95, 0.5, pitch_degrees=pitch))
+    assert not np.isfinite(ranges.range_m).any()
+    on_it = obstacle_ranges(depth, CAMERA, ObstacleZone(-1.05, 0.5, pitch_degrees=pitch))
     assert np.isfinite(on_it.range_m).any()
 
 
@@ -84,14 +91,14 @@ def test_ranges_are_along_the_ground(pitch: float) -> None:
     """A vertical wall 3 m ahead, seen by a tilted camera."""
     sin, cos = math.sin(math.radians(pitch)), math.cos(math.radians(pitch))
     depth = (3 / (cos - rays(CAMERA, 160, 120)[..., 1] * sin)).astype(np.float32)
-    sight = look(depth, CAMERA, Band(-2, 2, pitch_degrees=pitch))
-    ahead = sight.range_m * np.cos(sight.bearing)
+    ranges = obstacle_ranges(depth, CAMERA, ObstacleZone(-2, 2, pitch_degrees=pitch))
+    ahead = ranges.range_m * np.cos(ranges.bearing)
     np.testing.assert_allclose(ahead[np.isfinite(ahead)], 3, rtol=1e-5)
     assert np.isfinite(ahead).mean() > 0.5
 
 
 def test_the_axes_are_a_rotation() -> None:
-    axes = Band(pitch_degrees=20).axes()
+    axes = ObstacleZone(pitch_degrees=20).axes()
     np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-12)
     assert np.linalg.det(axes) == pytest.approx(1)
 
@@ -103,24 +110,24 @@ def box_ahead(distance: float, columns: slice) -> DepthMap:
 
 
 def test_the_nearest_of_each_sector() -> None:
-    found = nearest_obstacles(look(box_ahead(1.5, slice(70, 90)), CAMERA, Band()), sectors=5)
+    found = obstacle_ranges(box_ahead(1.5, slice(70, 90)), CAMERA, ObstacleZone()).nearest(sectors=5)
     distances = [f.distance_m for f in found]
     assert distances[2] == pytest.approx(1.5, rel=0.02)
     assert all(d >= 6 for d in distances[:2] + distances[3:])
     assert abs(found[2].bearing) < 0.03
     assert [f.confidence for f in found] == [1.0] * 5
-    assert [f.end for f in found[:-1]] == [f.start for f in found[1:]]
+    assert [f.sector_end for f in found[:-1]] == [f.sector_start for f in found[1:]]
 
 
 def test_a_lone_pixel_is_an_error() -> None:
     depth = wall(6)
     depth[60, 80] = 0.3
-    assert min(f.distance_m for f in nearest_obstacles(look(depth, CAMERA, Band()))) >= 6
+    assert min(f.distance_m for f in obstacle_ranges(depth, CAMERA, ObstacleZone()).nearest()) >= 6
 
 
 def test_few_pixels_are_trusted_little() -> None:
     thin, whole = (
-        nearest_obstacles(look(box_ahead(1.0, columns), CAMERA, Band()), sectors=1)[0]
+        obstacle_ranges(box_ahead(1.0, columns), CAMERA, ObstacleZone()).nearest(sectors=1)[0]
         for columns in (slice(80, 81), slice(70, 90))
     )
     assert thin.distance_m == pytest.approx(1, rel=0.02)
@@ -131,24 +138,24 @@ def test_few_pixels_are_trusted_little() -> None:
 def test_unknown_depth_lowers_confidence_and_leaves_no_distance_where_there_is_nothing_else() -> None:
     depth = wall(2)
     depth[:, :60] = np.nan
-    right, left = nearest_obstacles(look(depth, CAMERA, Band()), sectors=2)
+    right, left = obstacle_ranges(depth, CAMERA, ObstacleZone()).nearest(sectors=2)
     assert right.confidence == 1
     assert 0.2 < left.confidence < 0.3
     depth[:] = np.nan
-    (blind,) = nearest_obstacles(look(depth, CAMERA, Band()), sectors=1)
+    (blind,) = obstacle_ranges(depth, CAMERA, ObstacleZone()).nearest(sectors=1)
     assert math.isnan(blind.distance_m)
     assert blind.confidence == 0
 
 
 def test_a_free_sector_is_free() -> None:
-    (free,) = nearest_obstacles(look(wall(50), CAMERA, Band(range_m=10)), sectors=1)
+    (free,) = obstacle_ranges(wall(50), CAMERA, ObstacleZone(max_range_m=10)).nearest(sectors=1)
     assert (free.distance_m, free.confidence) == (math.inf, 1.0)
 
 
 @given(distance=st.floats(0.3, 9.0), scale=st.sampled_from([0.25, 0.5, 1.0]), sectors=st.integers(1, 9))
 def test_the_size_of_the_depth_map_does_not_matter(distance: float, scale: float, sectors: int) -> None:
     depth = np.full((int(120 * scale), int(160 * scale)), distance, np.float32)
-    found = nearest_obstacles(look(depth, CAMERA, Band()), sectors)
+    found = obstacle_ranges(depth, CAMERA, ObstacleZone()).nearest(sectors)
     assert all(distance <= f.distance_m * (1 + 1e-5) for f in found)
     middle = found[sectors // 2]
     assert middle.distance_m == pytest.approx(distance, rel=0.1)
@@ -156,14 +163,14 @@ def test_the_size_of_the_depth_map_does_not_matter(distance: float, scale: float
 
 def test_a_fisheye_lens_sees_the_same_wall() -> None:
     camera = Intrinsics(80, 80, 79.5, 59.5, 160, 120, (0.05, 0.01, 0.0, 0.0), "equidistant")
-    sight = look(wall(2), camera, Band())
-    assert (sight.range_m * np.cos(sight.bearing))[60, 80] == pytest.approx(2, rel=1e-4)
+    ranges = obstacle_ranges(wall(2), camera, ObstacleZone())
+    assert (ranges.range_m * np.cos(ranges.bearing))[60, 80] == pytest.approx(2, rel=1e-4)
 
 
-@pytest.mark.parametrize("wrong", [{"low_m": 1.0}, {"range_m": 0.0}, {"pitch_degrees": 90.0}])
-def test_a_band_that_cannot_be(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="band"):
-        Band(**wrong)
+@pytest.mark.parametrize("wrong", [{"min_height_m": 1.0}, {"max_range_m": 0.0}, {"pitch_degrees": 90.0}])
+def test_a_zone_that_cannot_be(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="zone"):
+        ObstacleZone(**wrong)
 
 
 def tilted_room(pitch: float, roll: float) -> DepthMap:
@@ -192,25 +199,39 @@ def tilted_room(pitch: float, roll: float) -> DepthMap:
 def test_the_floor_is_found_and_what_stands_on_it(pitch: float, roll: float, noise: float) -> None:
     depth = tilted_room(pitch, roll)
     depth = (depth * np.random.default_rng(0).normal(1, noise, depth.shape)).astype(np.float32)
-    floor = find_floor(depth, CAMERA)
+    floor = find_floor(frame_of(depth))
     assert floor is not None
     assert floor.offset == pytest.approx(1.2, abs=0.001 if not noise else 0.03)
     assert math.degrees(math.asin(-floor.normal[2])) == pytest.approx(pitch, abs=0.1 if not noise else 1)
-    found = nearest_obstacles(look(depth, CAMERA, Band(0.12, 1.0), floor), sectors=5)
+    found = obstacle_ranges(depth, CAMERA, ObstacleZone(0.12, 1.0), floor).nearest(sectors=5)
     assert found[2].distance_m == pytest.approx(2, abs=0.01 if not noise else 0.1)
     assert all(f.distance_m > 3 for f in (found[0], found[4]))
 
 
 def test_a_wall_alone_is_no_floor() -> None:
-    assert find_floor(wall(2), CAMERA) is None
+    assert find_floor(frame_of(wall(2))) is None
     noise = np.random.default_rng(0).normal(1, 0.02, (120, 160))
-    assert find_floor((wall(2) * noise).astype(np.float32), CAMERA) is None
-    assert find_floor(np.full((120, 160), np.nan, np.float32), CAMERA) is None
+    assert find_floor(frame_of((wall(2) * noise).astype(np.float32))) is None
+    assert find_floor(frame_of(np.full((120, 160), np.nan, np.float32))) is None
 
 
 def test_a_level_floor_and_the_pitch_say_the_same() -> None:
     depth = tilted_room(20, 0)
-    floor = find_floor(depth, CAMERA)
-    by_floor = look(depth, CAMERA, Band(0.3, 1.1), floor)
-    by_pitch = look(depth, CAMERA, Band(-0.9, -0.1, pitch_degrees=20))
+    floor = find_floor(frame_of(depth))
+    by_floor = obstacle_ranges(depth, CAMERA, ObstacleZone(0.3, 1.1), floor)
+    by_pitch = obstacle_ranges(depth, CAMERA, ObstacleZone(-0.9, -0.1, pitch_degrees=20))
     np.testing.assert_allclose(by_floor.range_m, by_pitch.range_m, rtol=1e-3)
+
+
+def test_the_public_functions_take_a_frame_with_its_depth() -> None:
+    frame = frame_of(tilted_room(20, 0))
+    floor = find_floor(frame)
+    zone = ObstacleZone(0.12, 1.0)
+    assert nearest_obstacles(frame, zone, floor=floor) == obstacle_ranges(frame.depth, CAMERA, zone, floor).nearest()
+
+
+def test_relative_depth_has_neither_floor_nor_obstacles_in_metres() -> None:
+    frame = frame_of(wall(2), DepthKind.RELATIVE)
+    for function in (find_floor, nearest_obstacles):
+        with raises_code(ConfigError, "not-metric"):
+            function(frame)

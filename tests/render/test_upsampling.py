@@ -12,7 +12,7 @@ from streamdepth.core.errors import ConfigError
 from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.resize import resize_depth
 from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Frame, Image, ModelInfo, StreamInfo
-from streamdepth.geometry.flying_pixels import flying_pixels, without_flying
+from streamdepth.geometry.flying_pixels import flying_pixels, without_flying_pixels
 from streamdepth.render.upsampling import guided_upsample, upsample
 from streamdepth.sinks.depth_reader import DepthVideo
 from streamdepth.sinks.depth_video import DepthVideoSink
@@ -102,7 +102,7 @@ class TestFlying:
 def test_exports_write_flying_pixels_as_unknown(tmp_path) -> None:
     image, exact = box()
     one, info = item(image, shrunk(exact)), StreamInfo("s", 192, 144, time_base=Fraction(1, 30))
-    flying = np.isnan(without_flying(one).depth)
+    flying = np.isnan(without_flying_pixels(one).depth)
     assert flying.any()
     video = DepthVideoSink(tmp_path / "depth.mkv", drop_flying=True)
     pictures = ImagesSink(tmp_path / "%06d.npz", drop_flying=True, edges="guided")

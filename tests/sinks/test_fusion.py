@@ -15,7 +15,7 @@ from PIL import Image
 
 from streamdepth.core.errors import ConfigError, SinkOpenError
 from streamdepth.core.types import DepthFrame, DepthKind, Frame, ModelInfo, StreamInfo
-from streamdepth.geometry.camera import camera_info_text
+from streamdepth.geometry.camera import camera_info_yaml
 from streamdepth.sinks.fusion import FusionSink, read_poses
 
 pytestmark = pytest.mark.slow
@@ -119,7 +119,7 @@ def clip(tmp_path: Path) -> Path:
         depth = np.rint(np.minimum(scene.depth_of(pose), 6.5) * 10000).astype(np.uint16)
         Image.fromarray(depth).save(tmp_path / "depth" / f"{index:04d}.png")
     (tmp_path / "poses.txt").write_text("\n".join(" ".join(map(str, pose.ravel())) for pose in poses))
-    (tmp_path / "camera.yaml").write_text(camera_info_text(scene.CAMERA))
+    (tmp_path / "camera.yaml").write_text(camera_info_yaml(scene.CAMERA))
     return tmp_path
 
 

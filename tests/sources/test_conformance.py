@@ -20,7 +20,7 @@ from rosbags.rosbag2 import StoragePlugin
 from streamdepth.core.errors import SourceError
 from streamdepth.core.interfaces import Source
 from streamdepth.core.types import Frame, StreamInfo
-from streamdepth.geometry.camera import CameraChoice
+from streamdepth.geometry.camera import CameraSpec
 from streamdepth.sources.browser import BrowserSource
 from streamdepth.sources.calibrated import CalibratedSource
 from streamdepth.sources.camera import CameraSource
@@ -89,7 +89,7 @@ def gated(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
 
 @case
 def lens(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
-    source = CalibratedSource(FileSource(folder / "a.mp4"), CameraChoice(fov=60), undistort=True)
+    source = CalibratedSource(FileSource(folder / "a.mp4"), CameraSpec(fov=60), undistort=True)
     yield Case(source, lambda: media.write_video(folder / "a.mp4", count=COUNT))
 
 

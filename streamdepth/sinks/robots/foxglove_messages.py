@@ -9,12 +9,12 @@ import numpy as np
 
 from streamdepth.core.errors import MissingDependencyError
 from streamdepth.core.types import Image
-from streamdepth.geometry.points import Points
+from streamdepth.geometry.arrays import Points
+from streamdepth.geometry.obstacles import LaserScan
 from streamdepth.sinks.robots.channels import Topic
 from streamdepth.sinks.robots.observation import (
     NANOSECONDS,
     POINT_BYTES,
-    Beams,
     Observation,
     RobotOptions,
     camera_rows,
@@ -63,8 +63,8 @@ class FoxgloveMessages:
         yield "color/calibration", self._camera(seen, *seen.picture_size, head)
         if seen.points is not None:
             yield "depth/points", self._points(*seen.points, head)
-        for name, beams in seen.beams.items():
-            yield name, self._laser(seen, beams, head)
+        for name, scan in seen.laser_scans.items():
+            yield name, self._laser(seen, scan, head)
 
     def _depth(self, seen: Observation, head: dict[str, Any]) -> Any:
         values = seen.encoded_depth
@@ -103,16 +103,16 @@ class FoxgloveMessages:
         ]
         return self._kinds.PointCloud(**head, point_stride=POINT_BYTES, fields=fields, data=packed.tobytes())
 
-    def _laser(self, seen: Observation, beams: Beams, head: dict[str, Any]) -> Any:
+    def _laser(self, seen: Observation, scan: LaserScan, head: dict[str, Any]) -> Any:
         x, y, z, w = seen.scan_rotation.tolist()
         turn = self._kinds.Quaternion(x=x, y=y, z=z, w=w)
         return self._kinds.LaserScan(
             **head,
             pose=self._kinds.Pose(position=self._kinds.Vector3(x=0, y=0, z=0), orientation=turn),
-            start_angle=beams.start,
-            end_angle=beams.end,
-            ranges=beams.ranges_m.tolist(),
-            intensities=beams.confidences.tolist(),
+            start_angle=scan.angle_min,
+            end_angle=scan.angle_max,
+            ranges=scan.ranges_m.tolist(),
+            intensities=[] if scan.intensities is None else scan.intensities.tolist(),
         )
 
 

@@ -18,11 +18,13 @@ import numpy.typing as npt
 
 from streamdepth.core.errors import SinkOpenError
 from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Frame, Image, Intrinsics, ModelInfo, StreamInfo
+from streamdepth.geometry.arrays import Floats, Points
 from streamdepth.geometry.camera import is_fisheye
-from streamdepth.geometry.flying_pixels import without_flying
+from streamdepth.geometry.flying_pixels import without_flying_pixels
 from streamdepth.geometry.ground import find_floor
-from streamdepth.geometry.obstacles import Band, Obstacle, Scan, look, nearest_obstacles, scan
-from streamdepth.geometry.points import Floats, Plane, Points, back_project
+from streamdepth.geometry.obstacles import LaserScan, Obstacle, ObstacleZone, obstacle_ranges
+from streamdepth.geometry.planes import Plane
+from streamdepth.geometry.projection import back_project
 
 JPEG_QUALITY = 92
 NANOSECONDS = 10**9
@@ -46,28 +48,12 @@ class RobotOptions:
     """A coloured point cloud too."""
     scan: bool = True
     """A laser scan and the nearest obstacle of each sector too."""
-    band: Band = Band()
+    zone: ObstacleZone = ObstacleZone()
     floor: bool = False
-    """The floor is looked for in every frame, and the band's heights count from it."""
+    """The floor is looked for in every frame, and the zone's heights count from it."""
     sectors: int = 5
     drop_flying: bool = False
     """Depth on jumps between near and far becomes unknown."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Beams:
-    """What a laser scanner would report: beam i looks to start + i * step, radians."""
-
-    start: float
-    step: float
-    ranges_m: npt.NDArray[np.float32]
-    confidences: npt.NDArray[np.float32]
-    """As many, or none."""
-
-    @property
-    def end(self) -> float:
-        """Where the last beam looks."""
-        return self.start + self.step * (len(self.ranges_m) - 1)
 
 
 @dataclass(frozen=True)
@@ -91,7 +77,7 @@ class Observation:
     @cached_property
     def depth(self) -> DepthMap:
         """(h, w) metres along z, inf too far, NaN unknown; nothing else."""
-        depth_m = (without_flying(self.item) if self.options.drop_flying else self.item).depth
+        depth_m = (without_flying_pixels(self.item) if self.options.drop_flying else self.item).depth
         return np.where(depth_m > 0, depth_m, np.float32(np.nan))
 
     @cached_property
@@ -128,27 +114,28 @@ class Observation:
         return back_project(self.depth, self.camera), np.asarray(colors, np.uint8)
 
     @cached_property
-    def in_the_way(self) -> tuple[Scan, list[Obstacle]] | None:
+    def in_the_way(self) -> tuple[LaserScan, list[Obstacle]] | None:
         """None when not wanted, or when the camera is not known, or the floor that it counts from."""
         if not self.options.scan or self.camera is None or (self.options.floor and self.floor is None):
             return None
-        sight = look(self.depth, self.camera, self.options.band, self.floor)
-        return scan(sight), nearest_obstacles(sight, self.options.sectors)
+        ranges = obstacle_ranges(self.depth, self.camera, self.options.zone, self.floor)
+        return ranges.laser_scan(), ranges.nearest(self.options.sectors)
 
     @property
-    def beams(self) -> dict[str, Beams]:
-        """The scan, and the obstacles: one beam for each sector, in its middle. Empty where there are none."""
+    def laser_scans(self) -> dict[str, LaserScan]:
+        """ "scan", and "obstacles" with one beam in the middle of each sector, confidences as intensities.
+
+        Empty where there are none.
+        """
         if self.in_the_way is None:
             return {}
-        laser, obstacles = self.in_the_way
-        width = obstacles[0].end - obstacles[0].start
+        scan, obstacles = self.in_the_way
+        width = obstacles[0].sector_end - obstacles[0].sector_start
         distances, confidences = (
             np.array([getattr(o, name) for o in obstacles], np.float32) for name in ("distance_m", "confidence")
         )
-        return {
-            "scan": Beams(laser.start, laser.step, laser.ranges_m, np.empty(0, np.float32)),
-            "obstacles": Beams(obstacles[0].start + width / 2, width, distances, confidences),
-        }
+        start = obstacles[0].sector_start + width / 2
+        return {"scan": scan, "obstacles": LaserScan(start, width, distances, scan.max_range_m, confidences)}
 
     @property
     def scan_frame_id(self) -> str:
@@ -158,7 +145,7 @@ class Observation:
     @property
     def axes(self) -> Floats:
         """(3, 3): the columns are the level frame's axes in the optical one."""
-        return self.options.band.axes(self.floor)
+        return self.options.zone.axes(self.floor)
 
     @property
     def scan_rotation(self) -> Floats:
@@ -195,7 +182,7 @@ class Observer:
         """In this frame, or as it was a moment ago in the same shot."""
         if seen.camera is None:
             return None
-        if plane := find_floor(seen.depth, seen.camera):
+        if plane := find_floor(replace(seen.item, depth=seen.depth)):
             self._floor = seen.stamp_ns, plane
         elif self._floor and (seen.item.cut or seen.stamp_ns - self._floor[0] > _FLOOR_LASTS_NS):
             self._floor = None

@@ -203,9 +203,8 @@ class _Log:
             self.recording.log(f"{self._camera}/points", self._rr.Points3D(points[known], colors=colors[known]))
         if seen.in_the_way is None:
             return
-        beams, obstacles = seen.in_the_way
-        bearings = beams.start + beams.step * np.arange(len(beams.ranges_m))
-        self.recording.log(f"{self._camera}/scan", self._rr.Points3D(self._places(seen, bearings, beams.ranges_m)))
+        scan, obstacles = seen.in_the_way
+        self.recording.log(f"{self._camera}/scan", self._rr.Points3D(self._places(seen, scan.bearings, scan.ranges_m)))
         near = [o for o in obstacles if np.isfinite(o.distance_m)]
         places = self._places(seen, np.array([o.bearing for o in near]), np.array([o.distance_m for o in near]))
         labels = [f"{o.distance_m:.2f} m, confidence {o.confidence:.2f}" for o in near]

@@ -13,12 +13,12 @@ import numpy as np
 
 from streamdepth.core.errors import MissingDependencyError
 from streamdepth.core.types import Image, Intrinsics
-from streamdepth.geometry.points import Points
+from streamdepth.geometry.arrays import Points
+from streamdepth.geometry.obstacles import LaserScan
 from streamdepth.sinks.robots.channels import Topic
 from streamdepth.sinks.robots.observation import (
     NANOSECONDS,
     POINT_BYTES,
-    Beams,
     Observation,
     RobotOptions,
     camera_rows,
@@ -79,10 +79,10 @@ class RosMessages:
         yield f"{space}/color/camera_info", self._camera(seen, *seen.picture_size)
         if seen.points is not None:
             yield f"{space}/depth/points", self._points(seen, *seen.points)
-        if seen.beams:
+        if seen.laser_scans:
             yield "/tf", self._level_frame(seen)
-        for name, beams in seen.beams.items():
-            yield f"{space}/{name}", self._laser(seen, beams)
+        for name, scan in seen.laser_scans.items():
+            yield f"{space}/{name}", self._laser(seen, scan)
 
     def _depth(self, seen: Observation) -> Any:
         values = seen.encoded_depth
@@ -122,18 +122,18 @@ class RosMessages:
             self._header(seen), height, width, fields, False, step, width * step, data, False
         )
 
-    def _laser(self, seen: Observation, beams: Beams) -> Any:
+    def _laser(self, seen: Observation, scan: LaserScan) -> Any:
         return self._make("sensor_msgs/msg/LaserScan")(
             self._header(seen, seen.scan_frame_id),
-            beams.start,
-            beams.end,
-            beams.step,
+            scan.angle_min,
+            scan.angle_max,
+            scan.angle_increment,
             0.0,
             0.0,
             _NEAREST_M,
-            self._options.band.range_m,
-            beams.ranges_m,
-            beams.confidences,
+            scan.max_range_m,
+            scan.ranges_m,
+            np.empty(0, np.float32) if scan.intensities is None else scan.intensities,
         )
 
     def _level_frame(self, seen: Observation) -> Any:

@@ -37,7 +37,7 @@ from streamdepth.core.interfaces import Sink
 from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.states import StreamState
 from streamdepth.core.types import DepthFrame, DepthKind, Frame, Intrinsics, ModelInfo, StreamInfo
-from streamdepth.geometry.camera import camera_info_text
+from streamdepth.geometry.camera import camera_info_yaml
 from streamdepth.sinks.depth_reader import DepthVideo
 from streamdepth.sinks.output import PendingFile
 from streamdepth.testing import ConstantEstimator, RecordingSink
@@ -574,7 +574,7 @@ class TestBrowserCamera:
     def test_its_pictures_have_the_settings_camera(self, tmp_path: Path, quick_model: None) -> None:
         """Which is of another shape than a browser's pictures are until the first one comes."""
         camera = Intrinsics(50.0, 50.0, 31.5, 23.5, 48, 64, (0.5, 0.1, 0.0, 0.0, 0.0))
-        (tmp_path / "camera.yaml").write_text(camera_info_text(camera))
+        (tmp_path / "camera.yaml").write_text(camera_info_yaml(camera))
         chosen = {"web": {"browser_camera": True}, "camera_info": tmp_path / "camera.yaml", "undistort": True}
         picture = io.BytesIO()
         Image.new("RGB", (48, 64), (200, 30, 30)).save(picture, "PNG")

@@ -20,13 +20,13 @@ from rosbags.highlevel import AnyReader
 
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
-from streamdepth.geometry.obstacles import Band, look, nearest_obstacles, scan
+from streamdepth.geometry.obstacles import ObstacleZone, obstacle_ranges
 from streamdepth.sinks.robots.mcap import McapSink
 from streamdepth.sinks.robots.observation import RobotOptions
 
 DEPTH, DEPTH_CAMERA = "/camera/depth/image_raw", "/camera/depth/camera_info"
 PICTURE, PICTURE_CAMERA = "/camera/color/image_raw/compressed", "/camera/color/camera_info"
-ALL = RobotOptions(points=True, band=Band(-0.5, 0.5))
+ALL = RobotOptions(points=True, zone=ObstacleZone(-0.5, 0.5))
 
 
 def written(path: Path, given: tuple[StreamInfo, list[DepthFrame]], **options: Any) -> Path:
@@ -142,22 +142,22 @@ def test_points_are_where_the_camera_sees_them(tmp_path) -> None:
 
 def test_scan_and_obstacles_lie_in_a_level_frame(tmp_path) -> None:
     info, items = scene(1)
-    band = Band(-0.5, 0.5, pitch_degrees=10)
-    path = written(tmp_path, (info, items), options=RobotOptions(band=band))
+    zone = ObstacleZone(-0.5, 0.5, pitch_degrees=10)
+    path = written(tmp_path, (info, items), options=RobotOptions(zone=zone))
     (laser,), (sectors,), (tf,) = (messages(path, t) for t in ("/camera/scan", "/camera/obstacles", "/tf"))
-    sight = look(items[0].depth, CAMERA, band)
-    np.testing.assert_array_equal(np.float32(laser.ranges), scan(sight).ranges_m)
+    ranges = obstacle_ranges(items[0].depth, CAMERA, zone)
+    np.testing.assert_array_equal(np.float32(laser.ranges), ranges.laser_scan().ranges_m)
     assert laser.angle_max == pytest.approx(laser.angle_min + laser.angle_increment * (len(laser.ranges) - 1), abs=1e-5)
     assert laser.range_max == 10
-    found = nearest_obstacles(sight)
+    found = ranges.nearest()
     np.testing.assert_array_equal(np.float32(sectors.ranges), np.float32([o.distance_m for o in found]))
     np.testing.assert_allclose(sectors.intensities, [o.confidence for o in found], rtol=1e-6)
-    assert sectors.angle_min == pytest.approx((found[0].start + found[0].end) / 2)
+    assert sectors.angle_min == pytest.approx((found[0].sector_start + found[0].sector_end) / 2)
     (transform,) = tf.transforms
     assert transform.header.frame_id == "camera_optical_frame"
     assert laser.header.frame_id == sectors.header.frame_id == transform.child_frame_id
     turn = transform.transform.rotation
-    np.testing.assert_allclose(rotation(turn.x, turn.y, turn.z, turn.w), band.axes(), atol=1e-9)
+    np.testing.assert_allclose(rotation(turn.x, turn.y, turn.z, turn.w), zone.axes(), atol=1e-9)
 
 
 def rotation(x: float, y: float, z: float, w: float) -> np.ndarray:
@@ -236,7 +236,7 @@ def test_foxglove_schemas_say_the_same(tmp_path) -> None:
     assert len(points) == 48 * 32 - 2
     assert np.sort(points[:, 2])[0] == 1.5
     turn = laser.pose.orientation
-    np.testing.assert_allclose(rotation(turn.x, turn.y, turn.z, turn.w), Band().axes(), atol=1e-9)
+    np.testing.assert_allclose(rotation(turn.x, turn.y, turn.z, turn.w), ObstacleZone().axes(), atol=1e-9)
     assert len(laser.ranges) > 30
 
 

@@ -16,11 +16,11 @@ from helpers.sink_data import MODEL, fill
 
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
 from streamdepth.core.types import DepthKind
-from streamdepth.geometry.obstacles import Band
+from streamdepth.geometry.obstacles import ObstacleZone
 from streamdepth.sinks.robots.observation import RobotOptions
 from streamdepth.sinks.robots.rerun import RerunFileSink, RerunViewerSink
 
-ALL = RobotOptions(points=True, band=Band(-0.5, 0.5))
+ALL = RobotOptions(points=True, zone=ObstacleZone(-0.5, 0.5))
 
 
 def depth_of(row: list[Any], dtype: str = "<f4") -> np.ndarray:

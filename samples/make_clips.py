@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from streamdepth import config, factory
 from streamdepth.api import estimate_pixels
+from streamdepth.core.arrays import Image
 from streamdepth.core.errors import SourceOpenError
-from streamdepth.core.types import DepthKind, Image
+from streamdepth.core.types import DepthKind
 from streamdepth.render.colors import colorize, display_range
 
 CELL_WIDTH, CELL_HEIGHT = 300, 200

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from make_room_motion import BALL_RADIUS, CUT, FPS, SHOTS, shot_of
 from make_room_sound import RATE, sound
 
-from streamdepth.core.types import DepthFrame, DepthKind, Frame, Image, Intrinsics, ModelInfo, StreamInfo
+from streamdepth.core.arrays import Image
+from streamdepth.core.types import DepthFrame, DepthKind, Frame, Intrinsics, ModelInfo, StreamInfo
 from streamdepth.sinks.depth_video import DepthVideoSink
 
 TICK = Fraction(1, 12288)

@@ -28,12 +28,15 @@ from streamdepth.core.errors import (
     SourceTimeoutError,
     StreamDepthError,
 )
+from streamdepth.core.rendering import install_renderer
 from streamdepth.core.version import __version__
 
 if TYPE_CHECKING:
     from streamdepth.api import Depth, convert, estimate, stream
     from streamdepth.config import Settings
+    from streamdepth.core.arrays import Image
     from streamdepth.core.interfaces import Estimator, Sink, Source, Stabilizer
+    from streamdepth.core.render_options import RenderOptions
     from streamdepth.core.states import StateChange, StreamState
     from streamdepth.core.types import DepthFrame, DepthKind, Estimate, Frame, Intrinsics, ModelInfo, StreamInfo
     from streamdepth.pipeline.pipeline import Pipeline, Stream
@@ -53,6 +56,7 @@ _LATER = {
     "Sink": "core.interfaces",
     "Source": "core.interfaces",
     "Stabilizer": "core.interfaces",
+    "RenderOptions": "core.render_options",
     "Report": "pipeline.stats",
     "StateChange": "core.states",
     "StreamState": "core.states",
@@ -79,6 +83,7 @@ __all__ = [
     "ModelInfo",
     "ModelLoadError",
     "Pipeline",
+    "RenderOptions",
     "Report",
     "Settings",
     "Sink",
@@ -111,3 +116,13 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
+
+
+def _render(item: DepthFrame, options: RenderOptions) -> Image:
+    """Draws for `DepthFrame.render`; loads OpenCV at its first call."""
+    from streamdepth.render.overlay import render
+
+    return render(item, options)
+
+
+install_renderer(_render)

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from streamdepth import config, factory
+from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Estimator
-from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Frame, Image, Intrinsics
+from streamdepth.core.types import DepthFrame, DepthKind, Frame, Intrinsics
 from streamdepth.factory.references import make_camera, make_reference
 from streamdepth.factory.stats_file import StatsFile
 from streamdepth.pipeline.pipeline import Pipeline

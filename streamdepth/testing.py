@@ -8,9 +8,10 @@ from fractions import Fraction
 
 import numpy as np
 
+from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import InferenceError, SinkWriteError, SourceLostError
 from streamdepth.core.interfaces import Estimator, Sink, Source
-from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Estimate, Frame, Image, ModelInfo, StreamInfo
+from streamdepth.core.types import DepthFrame, DepthKind, Estimate, Frame, ModelInfo, StreamInfo
 
 
 class SyntheticSource(Source):
@@ -128,27 +129,29 @@ class ConstantEstimator(Estimator):
 class RecordingSink(Sink):
     """Remembers what happened to it."""
 
-    def __init__(self, *, may_skip: bool = False, delay_seconds: float = 0.0, stop_after: int | None = None) -> None:
+    def __init__(
+        self, *, can_drop_frames: bool = False, delay_seconds: float = 0.0, stop_after: int | None = None
+    ) -> None:
         super().__init__()
-        self.may_skip = may_skip
+        self.can_drop_frames = can_drop_frames
         self.delay_seconds, self.stop_after = delay_seconds, stop_after
         self.items: list[DepthFrame] = []
         self.info: StreamInfo | None = None
         self.model: ModelInfo | None = None
         self.closed = self.discarded = False
 
-    def open(self, info: StreamInfo, model: ModelInfo) -> None:
+    def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         self.info, self.model = info, model
 
-    def write(self, item: DepthFrame) -> None:
+    def on_write(self, item: DepthFrame) -> None:
         if self.delay_seconds:
             time.sleep(self.delay_seconds)
         self.items.append(item)
 
-    def close(self) -> None:
+    def on_close(self) -> None:
         self.closed = True
 
-    def discard(self) -> None:
+    def on_discard(self) -> None:
         self.discarded = True
 
     @property
@@ -189,7 +192,7 @@ class FailingSink(RecordingSink):
         super().__init__()
         self.after = after
 
-    def write(self, item: DepthFrame) -> None:
+    def on_write(self, item: DepthFrame) -> None:
         if len(self.items) >= self.after:
             raise SinkWriteError("the sink failed on purpose")
-        super().write(item)
+        super().on_write(item)

@@ -210,4 +210,4 @@ class TestCamerasThatShowRealFootage:
                 after = [source.read() for _ in range(20)]
         assert np.median([off(frame) for frame in before if frame]) < 6
         assert np.median([off(frame) for frame in after if frame]) < 6
-        assert source.states.abandoned == 0
+        assert source.states.abandoned_readers == 0

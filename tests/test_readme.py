@@ -49,7 +49,7 @@ def hardware(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streamdepth.sources.camera.CameraSource", lambda *_, **__: SyntheticSource(is_live=True))
     monkeypatch.setattr("streamdepth.apps.web.serving.BrowserSource", lambda: SyntheticSource(is_live=True))
     for sink in ("window.WindowSink", "virtual_camera.VirtualCameraSink", "robots.rerun.RerunViewerSink"):
-        monkeypatch.setattr(f"streamdepth.sinks.{sink}", lambda *_, **__: RecordingSink(may_skip=True))
+        monkeypatch.setattr(f"streamdepth.sinks.{sink}", lambda *_, **__: RecordingSink(can_drop_frames=True))
 
 
 @pytest.fixture

@@ -14,10 +14,11 @@ import typer
 from streamdepth.cli import options as o
 from streamdepth.cli.console import JsonOutput, err, nothing_kept, out, settings_from
 from streamdepth.cli.eval_input import FARTHEST_M, USUAL_FPS, check_repeatable, is_set, make_source
+from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Source, Stabilizer
 from streamdepth.core.render_options import RenderOptions
-from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
+from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 
 if TYPE_CHECKING:
     from streamdepth.config import Settings

@@ -16,7 +16,7 @@ from streamdepth.core.errors import ConfigError, EstimatorError, SinkOpenError, 
 
 if TYPE_CHECKING:
     from streamdepth.config import Settings
-    from streamdepth.core.types import Image
+    from streamdepth.core.arrays import Image
     from streamdepth.estimators.quantize import Quantized
 
 _MODEL_FLAGS = ("model", "size", "overwrite", "accept_license", "allow_pickle", "config", "set", "quiet", "verbose")

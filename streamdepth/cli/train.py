@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from streamdepth.cli import options as o
 from streamdepth.cli.console import configure, err, out
 from streamdepth.core.errors import ConfigError
+from streamdepth.core.wrappers import LazyEstimator
 
 if TYPE_CHECKING:
     from streamdepth.training.settings import TrainSettings
@@ -158,7 +159,7 @@ def _label(videos: list[str], folders: list[Path], flags: dict[str, Any], every:
     from streamdepth.training.labels import write_labels
 
     settings = config.make(_given(flags))
-    teacher = factory.lazy_estimator(lambda: factory.make_estimator(settings))
+    teacher = LazyEstimator(lambda: factory.make_estimator(settings))
     try:
         for video, folder in zip(videos, folders, strict=True):
             with _bar("labels", None, quiet) as move:

@@ -19,7 +19,7 @@ from streamdepth.config.sections import (
     WebSettings,
 )
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.types import Edges, Style
+from streamdepth.core.render_options import Edges, Style
 from streamdepth.utils.redact import redact_text
 
 VIRTUAL_CAMERA = "virtualcam:"

@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class QueuePolicy:
     """How much one lane of a buffer holds, and what happens when it is full."""
 
     size: int
@@ -32,7 +32,7 @@ class Policy:
 
 @dataclass(slots=True)
 class _Lane(Generic[T]):
-    policy: Policy
+    policy: QueuePolicy
     items: deque[T] = field(default_factory=deque)
     closed: bool = False
     error: BaseException | None = None
@@ -57,7 +57,7 @@ class FrameBuffer(Generic[T]):
     that very object.
     """
 
-    def __init__(self, *lanes: Policy) -> None:
+    def __init__(self, *lanes: QueuePolicy) -> None:
         self._lanes = [_Lane[T](policy) for policy in lanes]
         self._next = 0
         self._changed = threading.Condition()
@@ -89,14 +89,14 @@ class FrameBuffer(Generic[T]):
             while True:
                 self._raise_error()
                 ready = sum(len(lane.items) for lane in self._lanes)
-                is_late = deadline is not None and time.monotonic() >= deadline
-                if ready >= most or self.is_closed or is_late or (ready and not (fill and self._can_grow())):
+                is_offline = deadline is not None and time.monotonic() >= deadline
+                if ready >= most or self.is_closed or is_offline or (ready and not (fill and self._can_grow())):
                     taken = [self._pop() for _ in range(min(most, ready))]
                     self._changed.notify_all()
                     return taken
                 self._changed.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
 
-    def settle(self, policy: Policy, lane: int = 0) -> None:
+    def settle(self, policy: QueuePolicy, lane: int = 0) -> None:
         """Another policy of a lane from now on, once it is known what comes there."""
         with self._changed:
             self._lanes[lane].policy = policy

@@ -1,13 +1,15 @@
-"""The four contracts: a source gives frames, an estimator gives depth, a stabilizer steadies it, sinks keep it.
+"""The five contracts of a pipeline's stages.
 
-All four are synchronous, and threads are the pipeline's; only a source whose library may hang reads on one of its own,
-to be able to leave it behind, and a recording in segments completes one on its own while it writes the next. Stages
-take plain keyword arguments in `__init__` and do no work there.
+A `Source` reads frames, an `Estimator` computes depth, a `Stabilizer` steadies it, a `DepthPropagator` brings it to the
+frames between keyframes, and a `Sink` stores or shows it. All are synchronous, because the threads belong to the
+pipeline. There are two exceptions: a source whose library may hang reads on a thread of its own, to be able to leave it
+behind, and a recording in segments completes one segment while it writes the next. Stages take plain keyword arguments
+in `__init__` and do no work there.
 
 A live source that comes back after a loss may have another size or rate. `Source.take_changed_info` returns the new
-facts, and every sink of the stream gets `Sink.on_stream_changed` before the first `write` of the new kind. Where the
-size is another, the pipeline flushes and resets the stabilizer and resets the model, and a propagator forgets by
-itself; another rate changes nothing, as all of them go by seconds. Timestamps go on by the time that passed; frames are
+facts then, and every sink of the stream gets `Sink.on_stream_changed` before the first `write` with them. When the size
+has changed, the pipeline flushes and resets the stabilizer and resets the model, and a propagator starts anew; another
+rate changes nothing, because all stages calculate in seconds. Timestamps go on by the time that has passed; frames are
 never made up.
 """
 
@@ -17,74 +19,84 @@ import logging
 import threading
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Self
 
-from streamdepth.core.states import StateLog, StreamState
-from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Estimate, Frame, ModelInfo, StreamInfo
+from streamdepth.core.arrays import DepthMap
+from streamdepth.core.errors import SinkWriteError
+from streamdepth.core.futures import CompletedFuture, Future
+from streamdepth.core.states import StateHistory, StreamState
+from streamdepth.core.types import DepthFrame, DepthKind, Estimate, Frame, ModelInfo, StreamInfo
 
 _log = logging.getLogger(__name__)
 
 
-def announce(text: str, notices: list[str]) -> None:
-    """Logs `text` as a warning and notes it, once."""
+def warn_once(text: str, notices: list[str]) -> None:
+    """Logs `text` as a warning and appends it to `notices`, unless it stands there already."""
     if text not in notices:
         notices.append(text)
         _log.warning("%s", text)
 
 
 class Source(ABC):
-    """Gives the frames of one stream, in order.
+    """Reads the frames of one stream, in order.
 
-    `open` and `wait_until_open` begin anew, whatever came before. `read` never blocks past the source's timeout.
+    A new source implements `open`, `read` and `close`, in one file of the folder `sources`. `open` and
+    `wait_until_open` start from the beginning, whatever was read before. `read` never blocks past the source's timeout.
+    A source is a context manager that closes itself.
     """
 
     def __init__(self) -> None:
-        self.lost: Counter[str] = Counter()
-        """Frames that could not be delivered, by cause, for example `undecodable`."""
-        self.states = StateLog()
-        """What became of the stream: every change of state is an event there. A pipeline notes how it ended."""
+        self.undelivered: Counter[str] = Counter()
+        """Number of frames that the source had and could not deliver, by cause, for example `undecodable`."""
+        self.states = StateHistory()
+        """The stream's state and its changes. The pipeline enters how the stream ended."""
         self.notices: list[str] = []
-        """What a user should know: HDR tone-mapped, interlaced, size changed in mid-stream."""
+        """Sentences that a user should read: HDR was tone-mapped, the size changed in mid-stream..."""
         self.interrupted = threading.Event()
         """Set from `interrupt` to `close`."""
 
     @property
     def state(self) -> StreamState:
-        """Where the stream stands now."""
+        """The current state of the stream."""
         return self.states.current.state
 
     @property
     def reconnects(self) -> int:
-        """How often the stream was lost and came back."""
+        """The number of times that the stream was lost and came back."""
         return self.states.reconnects
 
     @property
     def drops_unread_frames(self) -> bool:
-        """Whether its frames come and go unread, as a camera's do. Asked once it is open."""
+        """True if frames are lost when they are not read in time, as a camera's are. Valid while the source is open."""
         return False
 
-    def notice(self, text: str) -> None:
-        """Announces `text` once."""
-        announce(text, self.notices)
+    def add_notice(self, text: str) -> None:
+        """Adds `text` to `notices` and logs it as a warning, once."""
+        warn_once(text, self.notices)
 
     @abstractmethod
     def open(self) -> StreamInfo:
-        """Raises SourceOpenError, also where it had to wait when interrupted, or SourceTimeoutError."""
+        """Opens the stream from its beginning and returns its facts.
+
+        Raises SourceOpenError, also where it was interrupted while it had to wait, and SourceTimeoutError.
+        """
 
     def wait_until_open(self) -> StreamInfo | None:
-        """`open`, but for a camera that may come later: waits for it as after a loss. None when interrupted."""
+        """Opens the stream as `open` does, but waits for a camera that is not there yet; None when interrupted."""
         return None if self.interrupted.is_set() else self.open()
 
     @abstractmethod
     def read(self) -> Frame | None:
-        """The next frame; None at the end and ever after. Raises SourceLostError or SourceTimeoutError."""
+        """Returns the next frame; None at the end and ever after. Raises SourceLostError and SourceTimeoutError."""
 
     def take_changed_info(self) -> StreamInfo | None:
-        """After a `read`: the stream's new facts, once, when that frame is the first of another size or rate."""
+        """Returns the stream's new facts, once, if the frame read last is the first of another size or rate."""
         return None
 
     def interrupt(self) -> None:
-        """Ends every wait for a frame or a camera soon: those on other threads and, until `close`, those to come.
+        """Ends every wait for a frame or a camera soon: those on other threads now, and later ones until `close`.
 
         Allowed before `open`. Thread-safe.
         """
@@ -92,75 +104,95 @@ class Source(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Lets go of everything. Idempotent, allowed before `open`. Those who override it call this one last."""
+        """Releases everything. Idempotent, and allowed before `open`. An override calls this one last."""
         self.interrupted.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.close()
 
 
 class Estimator(ABC):
-    """Turns frames into depth. Loaded and ready once constructed."""
+    """Computes depth from frames; loaded and ready once it is constructed.
+
+    A new model implements `info` and `estimate`. One that can work on several batches at once implements `submit` and
+    `max_in_flight` too. An estimator is a context manager that closes itself.
+    """
 
     @property
     def max_in_flight(self) -> int:
-        """How many batches keep it busy: more than one where `start` returns before the work is done.
+        """The number of batches that keep it busy; more than 1 where `submit` returns before the work is done.
 
-        A pipeline then begins a batch before it has seen the results of those before. A model that remembers must say
-        1: after a cut, `reset` would come too late for what has begun.
+        A pipeline then submits a batch before it has seen the results of those before. A model with memory must say 1:
+        after a cut, `reset` would come too late for batches that were submitted already.
         """
         return 1
 
     @property
     @abstractmethod
-    def info(self) -> ModelInfo: ...
+    def info(self) -> ModelInfo:
+        """The facts of the model; engine and precision may become known only with the first results."""
 
     @abstractmethod
     def estimate(self, frames: Sequence[Frame]) -> list[Estimate]:
-        """One result per frame, in order; frames may differ in size and stream. Raises InferenceError."""
+        """Returns one result per frame, in order; frames may differ in size and stream. Raises InferenceError."""
 
-    def start(self, frames: Sequence[Frame]) -> Callable[[], list[Estimate]]:
-        """Begins `estimate` and returns at once where the model can; what it returns waits for the results, once.
+    def submit(self, frames: Sequence[Frame]) -> Future[list[Estimate]]:
+        """Starts `estimate` and returns without waiting for the results where the model can.
 
-        `max_in_flight` may be under way, waited for in the order they were begun. Raises InferenceError, here or there.
+        At most `max_in_flight` batches are in flight, and their results are asked for in the order they were submitted.
+        Raises InferenceError here or from the future's `result`.
         """
-        results = self.estimate(frames)
-        return lambda: results
+        return CompletedFuture(self.estimate(frames))
 
     def warm_up(self, width: int, height: int) -> None:
-        """Makes ready for pictures of this size in px, so that the first is computed as fast as the others.
+        """Prepares for frames of this size in px, so that the first takes no longer than the others.
 
-        Nothing is remembered of it. Raises InferenceError.
+        Changes no later result. Raises InferenceError.
         """
 
     def reset(self, stream: str) -> None:
         """Forgets what was remembered of `stream`; called at scene cuts. Most models remember nothing."""
 
     def close(self) -> None:
-        """Lets go of everything. Idempotent."""
+        """Releases everything. Idempotent."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.close()
 
 
 class Stabilizer(ABC):
     """Steadies the depth of one stream: one object per stream, fed in order.
 
-    Every item pushed comes out exactly once, in order, perhaps later and with another depth, `cut` or `range`.
+    Every item that is pushed comes out exactly once, in order, perhaps later and with another depth, `cut` or `range`.
     """
 
-    is_late = False
-    """True where items come out seconds later: for files, not for live streams."""
+    is_offline = False
+    """True if items come out seconds later, which suits files and no live streams."""
 
     @property
     def notices(self) -> Sequence[str]:
-        """What a user should know of what was done to the depth."""
+        """Sentences that a user should read about what was done to the depth."""
         return ()
 
-    def kind_of(self, kind: DepthKind) -> DepthKind:
-        """The kind of what comes out when depth of `kind` goes in."""
+    def output_kind(self, kind: DepthKind) -> DepthKind:
+        """Returns the kind of the depth that comes out when depth of `kind` goes in."""
         return kind
 
     @abstractmethod
     def push(self, item: DepthFrame) -> Iterable[DepthFrame]:
-        """What comes out, perhaps one by one as it is asked for: take all of it before the next call."""
+        """Takes one item and returns those that are ready, which may be computed while they are iterated over.
+
+        The caller iterates over all of them before the next call.
+        """
 
     def flush(self) -> Iterable[DepthFrame]:
-        """What was held back; called at the end, and before `reset`."""
+        """Returns the items that are still inside; called at the end of the stream and before `reset`."""
         return ()
 
     def reset(self) -> None:
@@ -168,90 +200,170 @@ class Stabilizer(ABC):
 
 
 class DepthPropagator(ABC):
-    """Brings depth along the motion of one stream's pictures, from a frame that the model has seen to later ones.
+    """Warps the depth of keyframes, which the model has seen, to the later frames of one stream.
 
-    One object per stream, frames in order: `advance` for each, `mark` when the newest goes to the model, `settle` when
-    its depth has come, perhaps many frames later.
+    One object per stream, fed in order: `track` for each frame, `begin_keyframe` when the newest frame goes to the
+    model, and `complete_keyframe` when its depth has come, perhaps many frames later.
     """
 
     @abstractmethod
-    def advance(self, frame: Frame) -> bool:
-        """Follows the motion to `frame`. False when there is no depth that can be carried to it.
+    def track(self, frame: Frame) -> bool:
+        """Follows the motion to `frame`. Returns True if `propagated_depth` has depth for it.
 
-        So it is at the start, and at cuts, at gaps and where the size changes: all that was marked is forgotten there.
+        False at the start, at cuts and gaps, and where the size changes; all keyframes are forgotten there.
         """
 
     @abstractmethod
-    def mark(self) -> None:
-        """The newest frame goes to the model."""
+    def begin_keyframe(self) -> None:
+        """Makes the newest frame the keyframe whose depth is being computed."""
 
     @abstractmethod
-    def settle(self, depth: DepthMap) -> None:
-        """The depth of the marked frame: it is carried from now on. Without a marked frame nothing happens."""
+    def complete_keyframe(self, depth: DepthMap) -> None:
+        """Takes the depth of the keyframe begun last and warps from it from now on; ignored if there is none."""
 
     @abstractmethod
-    def carried(self) -> tuple[DepthMap, float] | None:
-        """The newest frame's depth, and the age in seconds of what it was made from; None: there is none."""
+    def propagated_depth(self) -> tuple[DepthMap, float] | None:
+        """Returns the newest frame's depth and its age, the seconds since its keyframe; None if there is no depth."""
 
     def reset(self) -> None:
         """Forgets everything, as if new."""
 
 
-class Sink(ABC):
-    """Stores or shows results: `open`, `write`..., then `close` or `discard`, never two calls at once."""
+class Sink(ABC):  # noqa: B024 - on_write becomes abstract when every sink implements it
+    """Stores or shows the results of one stream.
 
-    may_skip = False
+    The pipeline calls `open`, `write` for each item, then `close` or `discard`, never two at once. These four are
+    finished here: they know whether the sink is open, and discard the output when something fails. A new sink
+    implements what it needs of the hooks `on_open`, `on_write`, `on_close` and `on_discard`, which are called only in
+    that order and only while the sink is open:
+
+    >>> class DepthLog(Sink):
+    ...     def on_write(self, item):
+    ...         print(item.frame.time, item.depth.shape)
+
+    A sink is a context manager: it closes itself, or discards its output when the block raises.
+    """
+
+    can_drop_frames = False
     """True for previews and servers: frames may be left out when it is slow, so that it never slows another sink."""
 
-    on_caller = False
-    """True for windows: of those that may skip frames, it must be called on the thread that runs the pipeline."""
+    needs_calling_thread = False
+    """True for windows: of sinks that can drop frames, it must be called on the thread that runs the pipeline."""
+
+    _is_open = False
 
     def __init__(self) -> None:
         self.notices: list[str] = []
-        """What a user should know of the output, for example a track that could not be copied."""
+        """Sentences that a user should read about the output, for example a track that could not be copied."""
 
-    def notice(self, text: str) -> None:
-        """Announces `text` once."""
-        announce(text, self.notices)
+    def add_notice(self, text: str) -> None:
+        """Adds `text` to `notices` and logs it as a warning, once."""
+        warn_once(text, self.notices)
 
-    @abstractmethod
+    @property
+    def is_open(self) -> bool:
+        """True from `open` until `close`, `discard` or a failure."""
+        return self._is_open
+
     def open(self, info: StreamInfo, model: ModelInfo) -> None:
-        """Raises SinkOpenError; then nothing is left behind."""
+        """Begins the output. Raises SinkOpenError; then nothing is left behind."""
+        try:
+            self.on_open(info, model)
+        except BaseException:
+            self._remove_what_was_begun()
+            raise
+        self._is_open = True
 
-    @abstractmethod
     def write(self, item: DepthFrame) -> None:
-        """Raises SinkWriteError."""
+        """Adds one item. Raises SinkWriteError; then the output is discarded."""
+        if not self._is_open:
+            raise SinkWriteError(f"{type(self).__name__} is not open; call open first", code="not-open")
+        try:
+            self.on_write(item)
+        except Exception:
+            self._is_open = False
+            self._remove_what_was_begun()
+            raise
+
+    def close(self) -> None:
+        """Completes the output and puts it in place; the output is discarded where that fails.
+
+        Idempotent, and allowed before `open`. Raises SinkWriteError.
+        """
+        if not self._is_open:
+            return
+        self._is_open = False
+        try:
+            self.on_close()
+        except BaseException:
+            self._remove_what_was_begun()
+            raise
+
+    def discard(self) -> None:
+        """Removes what was begun and leaves an older output untouched. Idempotent, and allowed before `open`."""
+        if self._is_open:
+            self._is_open = False
+            self.on_discard()
+        elif type(self).close is not Sink.close:  # until every sink implements the hooks
+            self.close()
+
+    def _remove_what_was_begun(self) -> None:
+        """Discards the output after a failure, which is the one to report, and not what goes wrong here."""
+        if type(self).on_discard is Sink.on_discard:
+            return
+        try:
+            self.on_discard()
+        except Exception as error:
+            _log.warning("what a failed output had begun could not be removed: %s", error)
+
+    def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
+        """Begins the output. Raises SinkOpenError; `on_discard` is called then."""
+
+    def on_write(self, item: DepthFrame) -> None:
+        """Adds one item to the output. Raises SinkWriteError; `on_discard` is called then."""
+        raise NotImplementedError(f"{type(self).__name__} has no on_write")
+
+    def on_close(self) -> None:
+        """Completes the output. Raises SinkWriteError; `on_discard` is called then."""
+
+    def on_discard(self) -> None:
+        """Removes what was begun, perhaps half of it.
+
+        The default calls `on_close`; only a sink that overrides it is also called where another hook has failed.
+        """
+        self.on_close()
 
     def on_stream_changed(self, info: StreamInfo) -> None:
-        """The stream came back with another size or rate: `info` holds from the next `write` on.
+        """Takes the new facts of a stream that came back with another size or rate; they hold from the next `write` on.
 
         A writer whose file holds one size ends its segment here and begins the next; one without segments scales what
         comes to the first size. The default does nothing. Raises SinkOpenError and SinkWriteError.
         """
 
-    @abstractmethod
-    def close(self) -> None:
-        """Completes the output and puts it in place. Idempotent, allowed before `open`. Raises SinkWriteError."""
-
-    def discard(self) -> None:
-        """Gives up: removes what was begun and leaves an older output untouched. Idempotent."""
-        self.close()
-
-    @property
-    def bytes_to_finish(self) -> int:
-        """How much room `close` needs besides what is written, for example to copy it; a few megabytes do not count."""
-        return 0
-
     def on_stalled(self, last: DepthFrame, seconds: float) -> None:
-        """The stream is stalled or lost: nothing newer than `last` for so long. Told about twice a second.
+        """Shows people that nothing newer than `last` came for so long; called about twice a second meanwhile.
 
-        For what shows pictures to people; it is no frame to store or pass on. Raises SinkWriteError.
+        This is no frame to store or to pass on. Raises SinkWriteError.
         """
 
     def on_idle(self) -> None:
-        """Called now and then while no frame comes, on the thread of `write`; a window stays alive by it."""
+        """Called now and then while no frame comes, on the thread of `write`; it keeps a window responsive."""
+
+    @property
+    def bytes_to_finish(self) -> int:
+        """Bytes of disk space that `close` needs besides what is written, for example for a copy; megabytes matter."""
+        return 0
 
     @property
     def wants_stop(self) -> bool:
-        """True when the user asked to end, for example by a key in a window."""
+        """True when the user asked to end the run, for example by a key in a window."""
         return False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if error is None:
+            self.close()
+        else:
+            self.discard()

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from streamdepth.core.types import DepthMap
+from streamdepth.core.arrays import DepthMap
 
 SAMPLE_PIXELS = 6000
 """Enough pixels for steady percentiles of a depth map, and few enough for every frame of a video."""

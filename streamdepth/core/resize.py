@@ -1,19 +1,21 @@
-"""Pictures and depth maps brought to another size."""
+"""Resizing of pictures and depth maps."""
 
 from __future__ import annotations
 
+import math
 from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.core.types import DepthMap, Image
+from streamdepth.core.arrays import DepthMap, Image
 
 
 def shrink(image: Image, width: int, height: int) -> Image:
-    """`image` (H, W, 3) at (height, width), each pixel a mean of many; a picture that is smaller is enlarged.
+    """Returns `image` (H, W, 3) at (height, width), each pixel a mean of many; a smaller picture is enlarged.
 
-    Bilinear to twice the size, then halved: nearly as good as averaging all pixels, in a fraction of the time.
+    Resizes bilinearly to twice the size, then halves: nearly as good as averaging all pixels, in a fraction of the
+    time.
     """
     import cv2
 
@@ -25,7 +27,7 @@ def shrink(image: Image, width: int, height: int) -> Image:
 
 
 def resize_depth(depth: DepthMap, width: int, height: int) -> DepthMap:
-    """`depth` (h, w) at (height, width), bilinear.
+    """Returns `depth` (h, w) at (height, width), interpolated bilinearly.
 
     Unknown and infinite values are never mixed with their neighbours: where the nearest value is not finite it is
     taken as it is, everywhere else the finite neighbours alone are averaged.
@@ -43,8 +45,37 @@ def resize_depth(depth: DepthMap, width: int, height: int) -> DepthMap:
     return cast(DepthMap, resized)
 
 
+def sample_depth(depth: DepthMap, width: int, height: int, x: int, y: int) -> float:
+    """Returns the value at (x, y) that `resize_depth(depth, width, height)` has there, from its neighbours alone."""
+    rows, columns = depth.shape
+    nearest = float(depth[_nearest(y, rows / height, rows), _nearest(x, columns / width, columns)])
+    if (rows, columns) == (height, width) or not math.isfinite(nearest):
+        return nearest
+    top, down = _between(y, rows / height, rows)
+    left, right = _between(x, columns / width, columns)
+    first_row, first_column = max(0, top - 1), max(0, left - 1)
+    patch = depth[first_row : top + 3, first_column : left + 3]
+    finite = np.isfinite(patch)
+    filled = patch if finite.all() else fill_edges(patch, finite)
+    square = filled[top - first_row : top - first_row + 2, left - first_column : left - first_column + 2]
+    upper, lower = square[0], square[-1]
+    values = upper + (lower - upper) * down
+    return float(values[0] + (values[-1] - values[0]) * right)
+
+
+def _nearest(position: int, scale: float, count: int) -> int:
+    """Returns the index of the source pixel whose centre is nearest to that of a resized pixel."""
+    return min(count - 1, int((position + 0.5) * scale))
+
+
+def _between(position: int, scale: float, count: int) -> tuple[int, float]:
+    """Returns the index of the source pixel before a resized pixel's centre, and the way to the next one, 0 to 1."""
+    exact = min(max((position + 0.5) * scale - 0.5, 0.0), count - 1.0)
+    return int(exact), exact - int(exact)
+
+
 def fill_edges(depth: DepthMap, finite: npt.NDArray[np.bool_]) -> DepthMap:
-    """`depth` with each value that is not finite replaced by the mean of its finite neighbours, or 0."""
+    """Returns `depth` with each value that is not finite replaced by the mean of its finite neighbours, or 0."""
     import cv2
 
     total = cv2.blur(np.where(finite, depth, np.float32(0)), (3, 3), borderType=cv2.BORDER_REPLICATE)

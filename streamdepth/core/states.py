@@ -50,7 +50,7 @@ class StateChange:
     """For people; without secrets, empty where there is nothing to say."""
 
 
-class StateLog:
+class StateHistory:
     """The states of one stream. Thread-safe; remembers the latest changes, and counts all."""
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class StateLog:
         self._listeners: list[Callable[[StateChange], None]] = []
         self._reconnects = self._abandoned = 0
 
-    def listen(self, listener: Callable[[StateChange], None]) -> None:
+    def add_listener(self, listener: Callable[[StateChange], None]) -> None:
         """`listener` gets every change from now on, on the thread where it happens, and must be quick.
 
         What it raises is logged and touches nothing else.
@@ -80,7 +80,7 @@ class StateLog:
         for listener in listeners:
             _tell(listener, change)
 
-    def note_abandoned(self) -> None:
+    def count_abandoned_reader(self) -> None:
         """Counts a reader that hung inside a library and was left behind."""
         with self._lock:
             self._abandoned += 1
@@ -104,7 +104,7 @@ class StateLog:
             return self._reconnects
 
     @property
-    def abandoned(self) -> int:
+    def abandoned_readers(self) -> int:
         """How many readers hung inside a library and were left behind, with one thread each."""
         with self._lock:
             return self._abandoned

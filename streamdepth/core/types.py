@@ -1,4 +1,7 @@
-"""What flows through streamdepth: frames in, depth out. Nothing here but numpy and the standard library."""
+"""The values that flow through streamdepth: frames, depth, and what is known of streams, cameras and models.
+
+Importing this module loads NumPy and the standard library only.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +11,20 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-Image = npt.NDArray[np.uint8]
-"""(H, W, 3) RGB."""
-GrayImage = npt.NDArray[np.uint8]
-"""(h, w): one channel of 8 bits, such as a plane of a YUV picture."""
-DepthMap = npt.NDArray[np.float32]
-"""(h, w), NaN = unknown."""
-Style = Literal["overlay", "depth", "side-by-side"]
-"""What a picture of depth shows."""
-Edges = Literal["plain", "guided"]
-"""How depth at full size follows the picture."""
+from streamdepth.core.arrays import DepthMap, GrayImage, Image
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.render_options import RenderOptions
+from streamdepth.core.rendering import render_depth
+from streamdepth.core.resize import resize_depth, sample_depth, shrink
 
 
 class DepthKind(enum.StrEnum):
-    """What a depth map's numbers mean. Never guessed from values."""
+    """The meaning of a depth map's numbers. It comes from the model and is never guessed from the values."""
 
     METRIC = "metric"
     """Metres along the optical axis (Z); far is large."""
@@ -41,21 +39,25 @@ class DepthKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Intrinsics:
-    """A camera: focal lengths and principal point in px of a picture of `width` x `height` px, and its lens.
+    """A pinhole camera with lens distortion, for pictures of `width` x `height` px.
 
-    Pixel centres lie at whole numbers, as in OpenCV and ROS.
+    Pixel centres lie at whole numbers, as in OpenCV and ROS. Raises ValueError for numbers that no camera has.
     """
 
     fx: float
+    """Focal length along x in px."""
     fy: float
+    """Focal length along y in px."""
     cx: float
+    """Principal point, x in px."""
     cy: float
+    """Principal point, y in px."""
     width: int
     height: int
     distortion: tuple[float, ...] = ()
-    """Coefficients in OpenCV's order; empty for a lens that keeps straight lines straight. No unit."""
+    """Distortion coefficients in OpenCV's order, without unit; empty for a lens that keeps straight lines straight."""
     distortion_model: str = "plumb_bob"
-    """What they mean, by ROS's names: plumb_bob, rational_polynomial, or equidistant (fisheye)."""
+    """ROS's name for the model of `distortion`: plumb_bob, rational_polynomial, or equidistant (fisheye)."""
 
     def __post_init__(self) -> None:
         if not (self.fx > 0 and self.fy > 0 and self.width > 0 and self.height > 0):
@@ -65,59 +67,76 @@ class Intrinsics:
 
     @classmethod
     def from_focal(cls, focal_px: float, width: int, height: int) -> Intrinsics:
-        """Square pixels, principal point in the middle."""
+        """Builds a camera with square pixels and its principal point in the middle of the picture."""
         return cls(focal_px, focal_px, (width - 1) / 2, (height - 1) / 2, width, height)
 
     @classmethod
     def from_fov(cls, degrees: float, width: int, height: int) -> Intrinsics:
-        """`degrees`: horizontal field of view, between 0 and 180."""
+        """Builds a camera from its horizontal field of view. Raises ValueError unless that is between 0 and 180."""
         if not 0 < degrees < 180:
             raise ValueError(f"a field of view lies between 0 and 180 degrees, not {degrees}")
         return cls.from_focal(width / 2 / math.tan(math.radians(degrees) / 2), width, height)
 
     def resized(self, width: int, height: int) -> Intrinsics:
-        """The same camera after its picture was resized."""
+        """Returns the intrinsics for the camera's pictures resized to `width` x `height` px."""
         x, y = width / self.width, height / self.height
         cx, cy = (self.cx + 0.5) * x - 0.5, (self.cy + 0.5) * y - 0.5
         return replace(self, fx=self.fx * x, fy=self.fy * y, cx=cx, cy=cy, width=width, height=height)
 
     def cropped(self, left: int, top: int, width: int, height: int) -> Intrinsics:
-        """The same camera after all but `width` x `height` px from (left, top) on were cut away."""
+        """Returns the intrinsics for the part of `width` x `height` px whose upper left corner is (left, top)."""
         return replace(self, cx=self.cx - left, cy=self.cy - top, width=width, height=height)
 
     @property
     def pinhole(self) -> Intrinsics:
-        """The same camera with a lens that does not distort."""
+        """The same camera without lens distortion."""
         return replace(self, distortion=(), distortion_model="plumb_bob")
+
+    @property
+    def is_fisheye(self) -> bool:
+        """True if the lens follows OpenCV's fisheye model (Kannala & Brandt, TPAMI 2006)."""
+        return self.distortion_model == "equidistant"
+
+    def ray(self, x: float, y: float) -> npt.NDArray[np.float64]:
+        """Returns the direction that the pixel (x, y) sees, (3,) in camera axes (x right, y down, z ahead), z = 1."""
+        if not self.distortion:
+            return np.array([(x - self.cx) / self.fx, (y - self.cy) / self.fy, 1.0])
+        import cv2
+
+        matrix = np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]])
+        undistort = cv2.fisheye.undistortPoints if self.is_fisheye else cv2.undistortPoints
+        seen = undistort(np.array([[[x, y]]], np.float64), matrix, np.array(self.distortion))
+        return np.append(seen.ravel(), 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
-    """What is known of a stream once it is open."""
+    """The facts of an open stream."""
 
     name: str
-    """Safe to log: credentials were removed before it was stored. Also the stream's identity in a pipeline."""
+    """Identity of the stream, safe to log: credentials were removed before it was stored."""
     width: int
-    """px, after rotation."""
+    """Width of the frames in px, after rotation is applied."""
     height: int
-    """px, after rotation."""
+    """Height of the frames in px, after rotation is applied."""
     fps: Fraction | None = None
     """Frames per second as the source claims, None when unknown or absurd."""
     frame_count: int | None = None
-    """The container's claim, None when it makes none."""
+    """Number of frames as the container claims, None when it makes no claim."""
     is_live: bool = False
-    """A live source cannot wait: when it is not read in time, frames are lost."""
+    """True if the source cannot wait, such as a camera: frames that are not read in time are lost."""
     time_base: Fraction = Fraction(1, 90000)
     """Seconds per tick of the frames' `pts`."""
     origin: Path | None = None
-    """The local file behind the stream, whose audio and subtitles can be copied."""
+    """The local file that the stream is read from, whose audio and subtitles can be copied."""
     intrinsics: Intrinsics | None = None
+    """The camera, where the source knows it."""
     epoch_ns: int | None = None
     """Nanoseconds since 1970 at time 0 of the frames' clock, where the source knows it, as a robot's recording does."""
     frame_id: str | None = None
     """The camera's coordinate frame by its ROS name, where the source has one."""
     is_paced: bool = False
-    """Frames come no sooner than their times say, though none is lost when it is taken late."""
+    """True if frames come no sooner than their times say; unlike in a live stream, none is lost when read late."""
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1:
@@ -136,34 +155,44 @@ class YuvPlanes(NamedTuple):
 
 
 class LazyImage(ABC):
-    """A decoded picture that becomes pixels when somebody looks at it, in the form he asks for. Thread-safe."""
+    """A decoded picture whose pixels are converted only when they are asked for. Thread-safe."""
 
     size: tuple[int, int]
     """(width, height) in px."""
 
     @abstractmethod
     def rgb(self) -> Image:
-        """As `Frame.image`; made once."""
+        """Returns the whole picture, as `Frame.image`; converted once."""
 
     @abstractmethod
-    def shrunk(self, width: int, height: int) -> Image:
-        """As `Frame.shrunk`."""
+    def image_at_size(self, width: int, height: int) -> Image:
+        """Returns the picture resized, as `Frame.image_at_size`."""
 
     @abstractmethod
-    def planes(self) -> YuvPlanes | None:
-        """As `Frame.planes`, without a copy."""
+    def yuv_planes(self) -> YuvPlanes | None:
+        """Returns the picture's planes as `Frame.yuv_planes`, without a copy."""
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Frame:
-    """One picture of a stream."""
+    """One picture of a stream.
+
+    >>> import numpy as np
+    >>> from fractions import Fraction
+    >>> Frame(np.zeros((480, 640, 3), np.uint8), index=7, pts=7, time_base=Fraction(1, 25), captured_at=0.0)
+    Frame(640x480, index=7, time=0.280, stream='')
+    """
 
     pixels: Image | LazyImage
-    """(H, W, 3) uint8 RGB, C-contiguous, read-only from here on; or what makes it. `image` is the way to it."""
+    """(H, W, 3) uint8 RGB, or what converts itself to that; read it through `image`.
+
+    The frame has a read-only view of an array that it is given, and a copy where that is not C-contiguous; the array
+    itself stays writable. Raises ValueError for another shape or type.
+    """
     index: int
-    """0-based at the source; a gap is a dropped frame."""
+    """0-based number of the frame at the source; a gap is a dropped frame."""
     pts: int
-    """The source's timestamp, in ticks of `time_base`."""
+    """The source's presentation timestamp, in ticks of `time_base`."""
     time_base: Fraction
     """Seconds per tick."""
     captured_at: float
@@ -174,14 +203,15 @@ class Frame:
     def __post_init__(self) -> None:
         if isinstance(self.pixels, LazyImage):
             return
-        image = self.pixels
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.flags.c_contiguous:
-            raise ValueError(f"a frame is (H, W, 3) uint8 and C-contiguous, not {image.shape} {image.dtype}")
+        if self.pixels.dtype != np.uint8 or self.pixels.ndim != 3 or self.pixels.shape[2] != 3:
+            raise ValueError(f"a frame is (H, W, 3) uint8, not {self.pixels.shape} {self.pixels.dtype}")
+        image = np.ascontiguousarray(self.pixels).view()
         image.setflags(write=False)
+        object.__setattr__(self, "pixels", image)
 
     @property
     def image(self) -> Image:
-        """(H, W, 3) uint8 RGB, C-contiguous, read-only. Who needs less asks for `size`, `shrunk` or `planes`."""
+        """(H, W, 3) uint8 RGB, C-contiguous, read-only. `size`, `image_at_size` and `yuv_planes` cost less."""
         return self.pixels.rgb() if isinstance(self.pixels, LazyImage) else self.pixels
 
     @property
@@ -191,18 +221,16 @@ class Frame:
             return self.pixels.size
         return self.pixels.shape[1], self.pixels.shape[0]
 
-    def shrunk(self, width: int, height: int) -> Image:
-        """(height, width, 3) uint8 RGB, for people and networks that look at it small; each pixel a mean of many."""
+    def image_at_size(self, width: int, height: int) -> Image:
+        """Returns the picture resized, (height, width, 3) uint8 RGB; each pixel is a mean of many when shrunk."""
         if isinstance(self.pixels, LazyImage):
-            return self.pixels.shrunk(width, height)
-        from streamdepth.core.resize import shrink
-
+            return self.pixels.image_at_size(width, height)
         return shrink(self.pixels, width, height)
 
     @property
-    def planes(self) -> YuvPlanes | None:
-        """The picture as video is encoded from, where it was decoded to that; else None."""
-        return self.pixels.planes() if isinstance(self.pixels, LazyImage) else None
+    def yuv_planes(self) -> YuvPlanes | None:
+        """The picture in the format that video is encoded from, read-only; None where it was not decoded to that."""
+        return self.pixels.yuv_planes() if isinstance(self.pixels, LazyImage) else None
 
     @property
     def time(self) -> float:
@@ -216,12 +244,12 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Estimate:
-    """What an estimator says of one frame."""
+    """An estimator's result for one frame."""
 
     depth: DepthMap
     """(h, w) float32 at the network's size, NaN = unknown."""
     focal_px: float | None = None
-    """Focal length in px of the full frame, when the model estimates it."""
+    """Focal length in px of the full frame, None unless the model estimates it."""
 
     def __repr__(self) -> str:
         return f"Estimate({self.depth.shape[1]}x{self.depth.shape[0]}, focal_px={self.focal_px})"
@@ -236,30 +264,66 @@ class DepthFrame:
     """(h, w) float32 at the network's size, NaN = unknown; meaning and unit as `kind` says."""
     kind: DepthKind
     cut: bool = False
-    """The first frame of a new shot."""
+    """True for the first frame of a new shot."""
     range: tuple[float, float] | None = None
     """Steady (low, high) for display, in the unit of `depth`; None before a stabilizer has set it."""
     intrinsics: Intrinsics | None = None
     """The camera of the full frame, when known."""
     alignment: tuple[float, float] | None = None
     """(scale, shift): before smoothing, `depth` was scale * the network's + shift. None: as the network gave it."""
-
     metric_fit: tuple[float, float] | None = None
-    """(scale, shift) that made it metric: 1 / depth = scale * x + shift, where x is relative depth, or 1 / the metric
-    depth of the network. None: as the network gave it."""
+    """(scale, shift) that made the depth metric; None: as the network gave it.
 
-    age: float = 0.0
-    """Seconds from the frame that the model saw to this one, to which its depth was carried; 0: it saw this one."""
+    1 / depth = scale * x + shift, where x is relative depth, or 1 / the metric depth of the network.
+    """
+    depth_age_seconds: float = 0.0
+    """Time from the keyframe that the model saw to this frame, to which its depth was warped; 0: it saw this frame."""
 
     def __post_init__(self) -> None:
         if self.depth.dtype != np.float32 or self.depth.ndim != 2:
             raise ValueError(f"depth is (h, w) float32, not {self.depth.shape} {self.depth.dtype}")
 
     def at_frame_size(self) -> DepthMap:
-        """The depth at the frame's own size, (H, W) float32; unknown stays unknown."""
-        from streamdepth.core.resize import resize_depth
-
+        """Returns the depth at the frame's own size, (H, W) float32; unknown depth stays NaN."""
         return resize_depth(self.depth, *self.frame.size)
+
+    def depth_at(self, x: int, y: int) -> float:
+        """Returns the depth at a pixel of the frame: metres for metric depth, NaN where unknown.
+
+        The value is that of `at_frame_size()[y, x]`, without resizing the whole map. Raises IndexError outside the
+        frame.
+        """
+        width, height = self.frame.size
+        if not (0 <= x < width and 0 <= y < height):
+            raise IndexError(f"pixel ({x}, {y}) lies outside of the frame of {width}x{height} px")
+        return sample_depth(self.depth, width, height, x, y)
+
+    def point_at(self, x: int, y: int) -> npt.NDArray[np.float64]:
+        """Returns the point seen at a pixel of the frame: (3,) metres in camera axes (x right, y down, z ahead).
+
+        NaN where the depth is unknown. Raises IndexError outside the frame, and ConfigError for relative depth (code
+        `not-metric`) and for an unknown camera (code `no-intrinsics`).
+        """
+        if self.kind is not DepthKind.METRIC:
+            raise ConfigError(
+                "a point in metres needs metric depth, and this is relative depth; use a metric model, or give a "
+                "reference for the scale such as camera_height",
+                code="not-metric",
+            )
+        if self.intrinsics is None:
+            raise ConfigError(
+                "a point in metres needs the camera's intrinsics, which are unknown; give fov, fx or camera_info",
+                code="no-intrinsics",
+            )
+        depth_m = self.depth_at(x, y)
+        return self.intrinsics.ray(x, y) * (depth_m if 0 < depth_m < math.inf else math.nan)
+
+    def render(self, options: RenderOptions = RenderOptions()) -> Image:
+        """Draws the frame with its depth for people: (H, W, 3) uint8 RGB, (H, 2W, 3) for side-by-side.
+
+        Raises ConfigError for options that cannot be drawn, for example an unknown colour map.
+        """
+        return render_depth(self, options)
 
     def __repr__(self) -> str:
         h, w = self.depth.shape
@@ -268,7 +332,7 @@ class DepthFrame:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What is known of a model once it is loaded; goes into reports and files."""
+    """The facts of a loaded model, as they stand in reports and files."""
 
     name: str
     kind: DepthKind
@@ -277,6 +341,6 @@ class ModelInfo:
     device: str = "cpu"
     precision: str = "float32"
     parameters: int | None = None
-    """How many numbers were learnt, None when unknown."""
+    """Number of learnt parameters, None when unknown."""
     reason: str = ""
-    """Why this engine runs it, and how far reduced precision is from float32; for people."""
+    """A sentence for people: why this engine runs the model, and how far reduced precision is from float32."""

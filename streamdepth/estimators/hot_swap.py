@@ -1,4 +1,4 @@
-"""A model that is exchanged for another, or for another size of it, while streams go on."""
+"""A model that is exchanged for another, or for another input size, while streams go on."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from streamdepth.core.buffer import StuckThreadError, Worker
+from streamdepth.core.futures import Future
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.types import Estimate, Frame, ModelInfo
 
@@ -17,48 +18,49 @@ _log = logging.getLogger(__name__)
 CLOSE_SECONDS = 15.0
 """How long `close` waits for a model that is being loaded."""
 
-T = TypeVar("T")
+Choice = TypeVar("Choice")
 
 
-class HotSwapEstimator(Estimator, Generic[T]):
-    """The model that `choose` asks for, made by `load`.
+class HotSwapEstimator(Estimator, Generic[Choice]):
+    """Runs the model that `load` makes for the current result of `choose`, which is called before each batch.
 
-    The first is loaded when it is first needed. Another one is loaded on a thread of its own while the old one goes on,
-    and takes its place between two batches. One that cannot be loaded is told to `failed`, which should take the choice
-    back, or it is tried again; the old one stays.
+    The first model is loaded when it is first needed. When `choose` returns something else, the new model is loaded on
+    a thread of its own while the old one goes on, and takes its place between two batches. Where it cannot be loaded,
+    the old one stays and `on_load_failed` is called with the choice and the error; it should make `choose` return to
+    what works, or loading is tried again.
     """
 
     def __init__(
         self,
-        choose: Callable[[], T],
-        load: Callable[[T], Estimator],
-        failed: Callable[[T, BaseException], None] = lambda _choice, _error: None,
+        choose: Callable[[], Choice],
+        load: Callable[[Choice], Estimator],
+        on_load_failed: Callable[[Choice, BaseException], None] = lambda _choice, _error: None,
     ) -> None:
-        self._choose, self._load, self._failed = choose, load, failed
-        self._current: tuple[T, Estimator] | None = None
-        self._asked: T = choose()
+        self._choose, self._load, self._on_load_failed = choose, load, on_load_failed
+        self._current: tuple[Choice, Estimator] | None = None
+        self._requested: Choice = choose()
         self._loader: Worker | None = None
         self._lock = threading.Lock()
-        """Of what the loader's thread changes: what is next, whether it loads, and what it was asked for."""
-        self._next: tuple[T, Estimator] | None = None
+        """Guards what the loading thread changes too: `_next`, `_is_loading` and `_requested`."""
+        self._next: tuple[Choice, Estimator] | None = None
         self._is_loading = self._is_closed = False
         self._retired: list[Estimator] = []
 
     @property
-    def current(self) -> T | None:
-        """What the model at work was chosen by; None before it is loaded."""
+    def current(self) -> Choice | None:
+        """The choice that the running model was loaded for; None before the first is loaded."""
         return self._current[0] if self._current else None
 
     @property
     def is_switching(self) -> bool:
-        """Whether another model is on its way."""
+        """True while another model is being loaded, or is loaded and not used yet."""
         with self._lock:
             return self._is_loading or self._next is not None
 
     @property
     def _loaded(self) -> Estimator:
         if self._current is None:
-            self._current = self._asked, self._load(self._asked)
+            self._current = self._requested, self._load(self._requested)
         return self._current[1]
 
     @property
@@ -70,39 +72,37 @@ class HotSwapEstimator(Estimator, Generic[T]):
         return self._loaded.info
 
     def estimate(self, frames: Sequence[Frame]) -> list[Estimate]:
-        return self.start(frames)()
+        return self.submit(frames).result()
 
-    def start(self, frames: Sequence[Frame]) -> Callable[[], list[Estimate]]:
-        self._switch()
-        results, retired = self._loaded.start(frames), list(self._retired)
-
-        def wait() -> list[Estimate]:
-            self._let_go(retired)  # batches are waited for in order: nobody waits for these any more
-            return results()
-
-        return wait
+    def submit(self, frames: Sequence[Frame]) -> Future[list[Estimate]]:
+        self._swap()
+        future = self._loaded.submit(frames)
+        return _FirstAfterSwap(future, self) if self._retired else future
 
     def warm_up(self, width: int, height: int) -> None:
         self._loaded.warm_up(width, height)
 
-    def _let_go(self, retired: Sequence[Estimator]) -> None:
-        for old in retired:
-            old.close()
-        self._retired = [old for old in self._retired if old not in retired]
+    def _close_retired(self, retired: Sequence[Estimator]) -> None:
+        for estimator in retired:
+            estimator.close()
+        self._retired = [estimator for estimator in self._retired if estimator not in retired]
 
-    def _switch(self) -> None:
+    def _swap(self) -> None:
+        """Puts the next model in place if it is loaded, and starts to load another one if one is chosen."""
         wanted = self._choose()
         with self._lock:
             if self._next is not None:
                 self._retired.append(self._loaded)
                 self._current, self._next = self._next, None
-            if wanted == self._asked or self._is_loading:
+            if wanted == self._requested or self._is_loading:
                 return
-            self._asked, self._is_loading = wanted, True
-        self._loader = Worker("model loader", lambda: self._prepare(wanted), lambda error: self._done(wanted, error))
+            self._requested, self._is_loading = wanted, True
+        self._loader = Worker(
+            "model loader", lambda: self._load_next(wanted), lambda error: self._on_loader_ended(wanted, error)
+        )
         self._loader.start()
 
-    def _prepare(self, choice: T) -> None:
+    def _load_next(self, choice: Choice) -> None:
         estimator = self._load(choice)
         with self._lock:
             if not self._is_closed:
@@ -110,16 +110,16 @@ class HotSwapEstimator(Estimator, Generic[T]):
                 return
         estimator.close()
 
-    def _done(self, choice: T, error: BaseException | None) -> None:
+    def _on_loader_ended(self, choice: Choice, error: BaseException | None) -> None:
         try:
             if error is not None:
-                self._failed(choice, error)
+                self._on_load_failed(choice, error)
         except Exception:
-            _log.warning("whoever hears that a model cannot be had failed", exc_info=True)
+            _log.warning("the callback for a model that cannot be loaded failed", exc_info=True)
         with self._lock:
             self._is_loading = False
             if error is not None and self._current is not None:
-                self._asked = self._current[0]
+                self._requested = self._current[0]
 
     def reset(self, stream: str) -> None:
         self._loaded.reset(stream)
@@ -134,4 +134,18 @@ class HotSwapEstimator(Estimator, Generic[T]):
             self._is_closed = True
             pairs = [pair for pair in (self._current, self._next) if pair]
             self._current, self._next = None, None
-        self._let_go([*self._retired, *(estimator for _, estimator in pairs)])
+        self._close_retired([*self._retired, *(estimator for _, estimator in pairs)])
+
+
+class _FirstAfterSwap:
+    """A batch of the new model, after which nobody waits for the models that were replaced before it.
+
+    Results are asked for in the order in which batches were submitted, so that those models can be closed then.
+    """
+
+    def __init__(self, future: Future[list[Estimate]], owner: HotSwapEstimator[Choice]) -> None:
+        self._future, self._owner, self._retired = future, owner, list(owner._retired)
+
+    def result(self) -> list[Estimate]:
+        self._owner._close_retired(self._retired)
+        return self._future.result()

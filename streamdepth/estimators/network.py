@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import ModelLoadError
-from streamdepth.core.types import DepthKind, DepthMap, Estimate, Frame
+from streamdepth.core.types import DepthKind, Estimate, Frame
 from streamdepth.estimators.engines import Engine, Outputs
 from streamdepth.estimators.postprocess import focal_px, metric_from_canonical, without_margins
 from streamdepth.estimators.preprocess import InputSpec, Margins
@@ -65,7 +66,7 @@ class Card:
         if not self.shrinks_first:
             return self.spec.prepare(engine.upload([frame.image for frame in frames]))
         height, width = self.spec.output_size(*frames[0].size[::-1])
-        small = [frame.shrunk(width, height) for frame in frames]
+        small = [frame.image_at_size(width, height) for frame in frames]
         if engine.device.type == "cpu" and len({*self.spec.std}) == 1:
             # In one pass of OpenCV: for so small a network, torch's passes would cost as much as the network.
             mean, scale = [m / self.spec.rescale for m in self.spec.mean], self.spec.rescale / self.spec.std[0]

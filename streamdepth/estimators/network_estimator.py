@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 import torch
 
+from streamdepth.core.futures import Future
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.types import Estimate, Frame, ModelInfo
 from streamdepth.estimators.engines import Engine, failures_explained
@@ -35,21 +36,15 @@ class NetworkEstimator(Estimator):
         return ModelInfo(c.name, c.kind, c.license, e.name, str(e.device), e.precision, c.parameters, e.reason)
 
     def estimate(self, frames: Sequence[Frame]) -> list[Estimate]:
-        return self.start(frames)()
+        return self.submit(frames).result()
 
-    def start(self, frames: Sequence[Frame]) -> Callable[[], list[Estimate]]:
+    def submit(self, frames: Sequence[Frame]) -> Future[list[Estimate]]:
         groups: dict[tuple[int, int], list[int]] = {}
         for position, frame in enumerate(frames):
             groups.setdefault(frame.size, []).append(position)
-        begun = [(positions, self._start_alike([frames[i] for i in positions])) for positions in groups.values()]
-
-        def wait() -> list[Estimate]:
-            results: dict[int, Estimate] = {}
-            for positions, estimates in begun:
-                results |= zip(positions, estimates(), strict=True)
-            return [results[i] for i in range(len(frames))]
-
-        return wait
+        return _EstimatesBySize(
+            [(positions, self._start_alike([frames[i] for i in positions])) for positions in groups.values()]
+        )
 
     def _start_alike(self, frames: Sequence[Frame]) -> Callable[[], list[Estimate]]:
         """Frames of one size, in one pass."""
@@ -75,3 +70,16 @@ class NetworkEstimator(Estimator):
 
     def close(self) -> None:
         self._engine.close()
+
+
+class _EstimatesBySize:
+    """The results of one batch, whose frames were submitted to the engine by size; each group has its positions."""
+
+    def __init__(self, groups: Sequence[tuple[Sequence[int], Callable[[], list[Estimate]]]]) -> None:
+        self._groups = groups
+
+    def result(self) -> list[Estimate]:
+        results: dict[int, Estimate] = {}
+        for positions, estimates in self._groups:
+            results |= zip(positions, estimates(), strict=True)
+        return [results[i] for i in range(len(results))]

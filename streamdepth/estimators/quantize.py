@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import MissingDependencyError, ModelLoadError
-from streamdepth.core.types import DepthKind, DepthMap, Frame, Image
+from streamdepth.core.types import DepthKind, Frame
 from streamdepth.estimators.engines import Engine
 from streamdepth.estimators.engines.openvino_engine import OpenVinoEngine, OpenVinoFile, last_weighted
 from streamdepth.estimators.network import Card, Network

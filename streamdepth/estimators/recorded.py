@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import InferenceError
 from streamdepth.core.interfaces import Estimator
-from streamdepth.core.types import DepthKind, DepthMap, Estimate, Frame, ModelInfo
+from streamdepth.core.types import DepthKind, Estimate, Frame, ModelInfo
 
 
 class RecordedDepth(Estimator):

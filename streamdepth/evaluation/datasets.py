@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
 
+from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import SourceOpenError
-from streamdepth.core.types import DepthMap, Image
 from streamdepth.sources.images import PICTURE_SUFFIXES, read_picture
 
 _GRAY = ("L", "I", "I;16", "I;16B", "I;16L")

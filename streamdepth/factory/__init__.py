@@ -10,9 +10,10 @@ from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.states import StateChange
 from streamdepth.core.types import DepthFrame
+from streamdepth.core.wrappers import LazyEstimator
 from streamdepth.factory.describe import describe
 from streamdepth.factory.load_control import keep_pace, make_pace, make_paced
-from streamdepth.factory.models import lazy_estimator, make_estimator, make_network, make_network_estimator
+from streamdepth.factory.models import make_estimator, make_network, make_network_estimator
 from streamdepth.factory.naming import named, stems
 from streamdepth.factory.outputs import check_names, make_folder, make_recorders, make_sinks
 from streamdepth.factory.references import make_reference
@@ -25,7 +26,6 @@ __all__ = [
     "describe",
     "is_file",
     "is_picture",
-    "lazy_estimator",
     "make_estimator",
     "make_folder",
     "make_network",
@@ -61,7 +61,7 @@ def pipeline(
         return make_estimator(_suiting(streams, wanted))
 
     pace = make_pace(settings, len(streams), loads_model=estimator is None)
-    own = make_paced(pace, settings, load) if pace else lazy_estimator(lambda: load(settings))
+    own = make_paced(pace, settings, load) if pace else LazyEstimator(lambda: load(settings))
 
     def written(item: DepthFrame) -> None:
         on_written(item)
@@ -91,7 +91,7 @@ def make_pipeline(
         max_frames=settings.max_frames,
         max_seconds=settings.max_seconds,
         allow_partial=settings.allow_partial,
-        refresh_hz=None if settings.refresh == "auto" else settings.refresh,
+        inference_fps=None if settings.refresh == "auto" else settings.refresh,
         wait_for_sources=settings.wait_for_sources,
         on_written=on_written,
         on_state=on_state,
@@ -118,6 +118,6 @@ def _make_stream(address: str, name: str | None, settings: Settings) -> Stream:
     if settings.pace or settings.push:
         from streamdepth.sources.realtime import RealtimeSource
 
-        has_recorder = not all(sink.may_skip for sink in sinks)
+        has_recorder = not all(sink.can_drop_frames for sink in sinks)
         source = RealtimeSource(source, may_drop=settings.pace or not has_recorder)
     return Stream(source, stabilizer, sinks, propagator, redact(address))

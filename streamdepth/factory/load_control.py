@@ -154,7 +154,7 @@ def keep_pace(pace: LoadController, pipeline: Pipeline, item: DepthFrame) -> Non
     told = pace.written(now, now - item.frame.captured_at, stats["read"], stats.total_seconds("infer"))
     if told:
         _log.warning("%s", told)
-        pipeline.refresh_at(pace.effort.hz)
+        pipeline.set_inference_fps(pace.effort.hz)
 
 
 def make_pace(settings: Settings, streams: int, *, loads_model: bool = True) -> LoadController | None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Estimator
-from streamdepth.estimators.hot_swap import HotSwapEstimator
 
 if TYPE_CHECKING:
     from streamdepth.estimators.engines import EngineOptions
@@ -74,8 +72,3 @@ def _engine_options(settings: Settings) -> EngineOptions:
         "threads": settings.threads,
         "for_throughput": bool(settings.throughput),
     }
-
-
-def lazy_estimator(load: Callable[[], Estimator]) -> Estimator:
-    """Loads the model when it is first asked for, so that a wrong input is known before a slow model is loaded."""
-    return HotSwapEstimator(lambda: None, lambda _: load())

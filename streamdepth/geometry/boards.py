@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from streamdepth.core.arrays import Image
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.types import Image, Intrinsics
+from streamdepth.core.types import Intrinsics
 from streamdepth.geometry.arrays import Floats
 from streamdepth.geometry.camera import camera_matrix, is_fisheye
 from streamdepth.geometry.lengths import parse_length_m

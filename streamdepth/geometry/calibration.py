@@ -9,8 +9,9 @@ from typing import NamedTuple, cast
 import cv2
 import numpy as np
 
+from streamdepth.core.arrays import Image
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.types import Frame, Image, Intrinsics
+from streamdepth.core.types import Frame, Intrinsics
 from streamdepth.geometry.arrays import Floats
 from streamdepth.geometry.boards import Board, BoardCorners
 from streamdepth.geometry.camera import Undistorter

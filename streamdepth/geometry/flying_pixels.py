@@ -7,7 +7,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from streamdepth.core.types import DepthFrame, DepthKind, DepthMap
+from streamdepth.core.arrays import DepthMap
+from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.geometry.arrays import Mask
 
 

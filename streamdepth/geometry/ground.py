@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.ranges import robust_range
-from streamdepth.core.types import DepthFrame, DepthKind, DepthMap
+from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.geometry.arrays import Floats
 from streamdepth.geometry.planes import Plane, refine_plane
 from streamdepth.geometry.projection import back_project, camera_or_default, rays

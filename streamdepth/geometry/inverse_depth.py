@@ -6,7 +6,8 @@ from typing import cast
 
 import numpy as np
 
-from streamdepth.core.types import DepthKind, DepthMap
+from streamdepth.core.arrays import DepthMap
+from streamdepth.core.types import DepthKind
 from streamdepth.geometry.affine import Affine
 
 

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from streamdepth.core.arrays import DepthMap
 from streamdepth.core.ranges import robust_range
-from streamdepth.core.types import DepthKind, DepthMap
+from streamdepth.core.types import DepthKind
 from streamdepth.geometry.arrays import Floats
 
 FARTHEST_M = 200.0

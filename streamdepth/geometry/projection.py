@@ -12,7 +12,8 @@ from typing import cast
 import cv2
 import numpy as np
 
-from streamdepth.core.types import DepthFrame, DepthMap, Intrinsics
+from streamdepth.core.arrays import DepthMap
+from streamdepth.core.types import DepthFrame, Intrinsics
 from streamdepth.geometry.arrays import Floats, Points
 from streamdepth.geometry.camera import camera_matrix, is_fisheye
 

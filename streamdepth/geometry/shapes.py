@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.ranges import robust_range
-from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Image
+from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.geometry.arrays import Points
 from streamdepth.geometry.flying_pixels import flying_pixels
 from streamdepth.geometry.projection import back_project, camera_or_default, rays

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamdepth.core.types import DepthMap, Intrinsics
+from streamdepth.core.arrays import DepthMap
+from streamdepth.core.types import Intrinsics
 from streamdepth.geometry.arrays import Floats, Mask, Points
 from streamdepth.geometry.projection import rays
 

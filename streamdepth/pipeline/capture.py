@@ -31,7 +31,7 @@ class Capture:
         self._count = 0
         self._first_seconds: float | None = None
         self._origin: tuple[int, int] | None = None
-        stream.source.states.listen(self._log)
+        stream.source.states.add_listener(self._log)
 
     def _log(self, change: StateChange) -> None:
         is_trouble = change.state in (StreamState.STALLED, StreamState.RECONNECTING)
@@ -54,7 +54,7 @@ class Capture:
         return self.stream.info is not None
 
     def _check(self) -> None:
-        if self.stream.info and self.stream.info.is_live and self.stream.stabilizer.is_late:
+        if self.stream.info and self.stream.info.is_live and self.stream.stabilizer.is_offline:
             raise ConfigError(
                 f"'{self.stream.title}' is live, and offline smoothing and the range per-shot are for files; use "
                 "smooth default and range auto"

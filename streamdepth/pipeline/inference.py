@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from streamdepth.core.buffer import FrameBuffer
+from streamdepth.core.futures import Future
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.types import DepthFrame, Estimate, Intrinsics, StreamInfo
 from streamdepth.pipeline.sink_dispatcher import SinkDispatcher
@@ -27,7 +28,7 @@ class _Batch:
 
     taken: Sequence[Captured]
     began: float
-    wait: Callable[[], list[Estimate]]
+    future: Future[list[Estimate]]
 
 
 class Inference:
@@ -107,7 +108,7 @@ class Inference:
         for captured in taken:
             self._under_way[captured.lane] += 1
             self._stats.time("wait", began - captured.frame.captured_at)
-        return _Batch(taken, began, self.estimator.start([captured.frame for captured in taken]))
+        return _Batch(taken, began, self.estimator.submit([captured.frame for captured in taken]))
 
     def _take(self, most: int, within: float | None = None) -> list[Captured]:
         while True:
@@ -138,7 +139,7 @@ class Inference:
         self._outlets.end(lane, error)
 
     def _collect(self, batch: _Batch) -> list[Estimate]:
-        estimates = batch.wait()
+        estimates = batch.future.result()
         now = time.monotonic()
         self._stats.time("infer", now - max(batch.began, self._free_at))
         self._free_at = now

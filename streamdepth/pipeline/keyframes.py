@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from streamdepth.core.buffer import FrameBuffer, Policy
+from streamdepth.core.buffer import FrameBuffer, QueuePolicy
 from streamdepth.core.interfaces import DepthPropagator, Estimator
 from streamdepth.core.types import DepthFrame, Estimate, Frame
 from streamdepth.pipeline.inference import Inbox, Inference
@@ -79,8 +79,8 @@ class KeyframeInference(Inference):
         propagators = [s.propagator for s in streams if s.propagator]
         assert len(propagators) == len(streams), "every stream needs a carrier"
         self._lanes = [_Lane(propagator, Schedule(hz)) for propagator in propagators]
-        self._jobs: FrameBuffer[list[tuple[int, Frame]]] = FrameBuffer(Policy(1))
-        self._done: FrameBuffer[list[tuple[int, Estimate]]] = FrameBuffer(Policy(1))
+        self._jobs: FrameBuffer[list[tuple[int, Frame]]] = FrameBuffer(QueuePolicy(1))
+        self._done: FrameBuffer[list[tuple[int, Estimate]]] = FrameBuffer(QueuePolicy(1))
         self._is_busy = False
         self._count = 0
 
@@ -93,7 +93,7 @@ class KeyframeInference(Inference):
             self._stats.count("inferred", len(estimates))
             self._done.put([(lane, estimate) for (lane, _), estimate in zip(jobs[0], estimates, strict=True)])
 
-    def refresh_at(self, hz: float | None) -> None:
+    def set_inference_fps(self, hz: float | None) -> None:
         """From now on, the model's depth is wanted so often."""
         for lane in self._lanes:
             lane.schedule.hz = hz
@@ -123,7 +123,7 @@ class KeyframeInference(Inference):
     def _follow(self, captured: Captured) -> None:
         own, frame = self._lanes[captured.lane], captured.frame
         self._forget_other_size(captured)
-        own.can_carry = own.propagator.advance(frame)
+        own.can_carry = own.propagator.track(frame)
         if own.schedule.wants(frame.time) or own.wanted or not own.can_carry:
             own.wanted = frame
 
@@ -142,7 +142,7 @@ class KeyframeInference(Inference):
         job = []
         for lane in lanes[: self.batch]:
             own = self._lanes[lane]
-            self._try(lane, own.propagator.mark)
+            self._try(lane, own.propagator.begin_keyframe)
             if own.wanted and lane not in self._over:
                 job.append((lane, own.wanted))
             own.wanted, own.sent = None, self._count
@@ -158,15 +158,15 @@ class KeyframeInference(Inference):
             self._is_busy = False
             self.model = self.estimator.info
             for lane, estimate in results:
-                self._try(lane, partial(self._lanes[lane].propagator.settle, estimate.depth))
+                self._try(lane, partial(self._lanes[lane].propagator.complete_keyframe, estimate.depth))
                 self._lanes[lane].estimate = estimate
 
     def _carried(self, captured: Captured) -> DepthFrame:
         own = self._lanes[captured.lane]
-        carried = own.propagator.carried()
+        carried = own.propagator.propagated_depth()
         assert carried is not None
         assert own.estimate is not None
         depth, age = carried
         if age > 0:
             self._stats.count("carried")
-        return replace(self._result(captured, replace(own.estimate, depth=depth)), age=age)
+        return replace(self._result(captured, replace(own.estimate, depth=depth)), depth_age_seconds=age)

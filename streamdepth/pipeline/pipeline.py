@@ -17,11 +17,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
-from streamdepth.core.buffer import FrameBuffer, Policy, Workers
+from streamdepth.core.buffer import FrameBuffer, QueuePolicy, Workers
 from streamdepth.core.errors import SourceError, SourceLostError
 from streamdepth.core.interfaces import Estimator, Sink
 from streamdepth.core.states import StateChange
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
+from streamdepth.core.wrappers import LazyEstimator
 from streamdepth.pipeline.capture import Capture
 from streamdepth.pipeline.inference import Inbox, Inference
 from streamdepth.pipeline.keyframes import KeyframeInference
@@ -60,14 +61,14 @@ class Pipeline:
         max_frames: int | None = None,
         max_seconds: float | None = None,
         allow_partial: bool = False,
-        refresh_hz: float | None = None,
+        inference_fps: float | None = None,
         wait_for_sources: bool = False,
         on_written: Callable[[DepthFrame], None] = lambda _: None,
         on_state: Callable[[Stream, StateChange], None] = lambda _stream, _change: None,
     ) -> None:
         self.streams, self.estimator, self.batch = list(streams), estimator, batch
         self.max_frames, self.max_seconds, self.allow_partial = max_frames, max_seconds, allow_partial
-        self.refresh_hz, self.wait_for_sources = refresh_hz, wait_for_sources
+        self.inference_fps, self.wait_for_sources = inference_fps, wait_for_sources
         self.stats = Stats()
         self.is_stopped = False
         """Whether the end came early, by `stop`."""
@@ -78,7 +79,7 @@ class Pipeline:
             for lane, stream in enumerate(self.streams)
         ]
         for stream in self.streams:
-            stream.source.states.listen(partial(on_state, stream))
+            stream.source.states.add_listener(partial(on_state, stream))
         self._inbox: Inbox = FrameBuffer(*(LIVE for _ in self.streams))
         self._outlets = SinkDispatcher((), SinkEvents())
         self._workers = Workers()
@@ -98,11 +99,11 @@ class Pipeline:
         for stream in self.streams:
             stream.source.interrupt()
 
-    def refresh_at(self, hz: float | None) -> None:
+    def set_inference_fps(self, hz: float | None) -> None:
         """From now on, the model runs so often beside the streams, where it does; None: as often as it can."""
-        self.refresh_hz = hz
+        self.inference_fps = hz
         if isinstance(self._inference, KeyframeInference):
-            self._inference.refresh_at(hz)
+            self._inference.set_inference_fps(hz)
 
     def run(self) -> Report:
         """Runs to the end and returns what happened.
@@ -172,7 +173,7 @@ class Pipeline:
         self._outlets.open()
 
     def _open_sink(self, lane: int, info: StreamInfo, sink: Sink) -> None:
-        kind = self.streams[lane].stabilizer.kind_of(self._model.kind)
+        kind = self.streams[lane].stabilizer.output_kind(self._model.kind)
         sink.open(info, replace(self._model, kind=kind))
 
     def _open_source(self, capture: Capture) -> None:
@@ -190,7 +191,7 @@ class Pipeline:
     def _settle(self, lane: int) -> None:
         """The source is open: it is known now whether its frames wait or are dropped."""
         is_live = self.streams[lane].is_live
-        self._inbox.settle(LIVE if is_live else Policy(max(AHEAD.size, self.batch)), lane)
+        self._inbox.settle(LIVE if is_live else QueuePolicy(max(AHEAD.size, self.batch)), lane)
         self._outlets.settle(lane)
 
     def _start_threads(self) -> None:
@@ -216,9 +217,10 @@ class Pipeline:
         )
 
     def _make_inference(self) -> Inference:
-        parts = self.streams, self.estimator, self._inbox, self._outlets, self.stats
+        estimator = self.estimator.loaded() if isinstance(self.estimator, LazyEstimator) else self.estimator
+        parts = self.streams, estimator, self._inbox, self._outlets, self.stats
         if all(s.propagator for s in self.streams):
-            return KeyframeInference(*parts, batch=self.batch, failed=self._stream_failed, hz=self.refresh_hz)
+            return KeyframeInference(*parts, batch=self.batch, failed=self._stream_failed, hz=self.inference_fps)
         return Inference(*parts, batch=self.batch, failed=self._stream_failed)
 
     def _start_capture(self, capture: Capture) -> None:

@@ -49,7 +49,7 @@ def report_of(
 
 
 def _of_stream(stream: Stream, lane: int, stats: Stats, waiting: Mapping[str, int]) -> StreamReport:
-    states, lost = stream.source.states, stream.source.lost
+    states, lost = stream.source.states, stream.source.undelivered
     now = states.current
     dropped = Counter(lost) + Counter(waiting) + Counter(stopped=stats.of(lane, "stopped"))
     return StreamReport(
@@ -60,7 +60,7 @@ def _of_stream(stream: Stream, lane: int, stats: Stats, waiting: Mapping[str, in
         written=stats.of(lane, "written"),
         dropped=dict(dropped),
         reconnects=states.reconnects,
-        abandoned=states.abandoned,
+        abandoned_readers=states.abandoned_readers,
         changes=tuple(
             {"seconds": round(c.at - (stats.began or time.monotonic()), 3), "state": c.state.value, "reason": c.reason}
             for c in states.changes

@@ -21,9 +21,9 @@ class SinkDispatcher:
 
     def __init__(self, streams: Sequence[Stream], told: SinkEvents) -> None:
         each = [(lane, sink) for lane, stream in enumerate(streams) for sink in stream.sinks]
-        recorders = [(lane, sink) for lane, sink in each if not sink.may_skip]
-        senders = [[(lane, sink)] for lane, sink in each if sink.may_skip and not sink.on_caller]
-        windows = [(lane, sink) for lane, sink in each if sink.may_skip and sink.on_caller]
+        recorders = [(lane, sink) for lane, sink in each if not sink.can_drop_frames]
+        senders = [[(lane, sink)] for lane, sink in each if sink.can_drop_frames and not sink.needs_calling_thread]
+        windows = [(lane, sink) for lane, sink in each if sink.can_drop_frames and sink.needs_calling_thread]
         first, *others = [group for group in (recorders, *senders, windows) if group] or [recorders]
         silent = SinkEvents(stop=told.stop, failed=told.failed, ended=told.ended, opened=told.opened)
         self._streams = streams

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from streamdepth.core.buffer import FrameBuffer, Policy
+from streamdepth.core.buffer import FrameBuffer, QueuePolicy
 from streamdepth.core.errors import SinkError
 from streamdepth.core.interfaces import Sink
 from streamdepth.core.states import StreamState
@@ -17,7 +17,7 @@ from streamdepth.pipeline.stream import Stream, StreamEnd
 
 _log = logging.getLogger(__name__)
 
-AHEAD, LIVE, RECORDED = Policy(4), Policy(1, "drop_oldest"), Policy(8, "drop_oldest")
+AHEAD, LIVE, RECORDED = QueuePolicy(4), QueuePolicy(1, "drop_oldest"), QueuePolicy(8, "drop_oldest")
 """How many items wait: of what can wait itself, of what must be fresh, of a live stream that is recorded."""
 
 _IDLE_SECONDS, _LOOK_SECONDS = 0.05, 0.5
@@ -70,7 +70,7 @@ class SinkWorker:
         self._streams, self._told, self._may_fail = streams, told, may_fail
         self._known: list[StreamInfo | None] = [None] * len(streams)
         self._sinks = [list(of_stream) for of_stream in sinks]
-        self._has_viewers = any(sink.may_skip for of_stream in sinks for sink in of_stream)
+        self._has_viewers = any(sink.can_drop_frames for of_stream in sinks for sink in of_stream)
         self._last: dict[int, DepthFrame] = {}
         self._looked_at = 0.0
         self._over: set[int] = set()
@@ -159,7 +159,7 @@ class SinkWorker:
         """Whether the stream goes on without the sink, which then says why."""
         is_spared = self._may_fail and isinstance(error, SinkError)
         if is_spared:
-            sink.notice(str(error))
+            sink.add_notice(str(error))
         return is_spared
 
     def _fail(self, lane: int, error: Exception) -> None:
@@ -172,7 +172,7 @@ class SinkWorker:
         self._last.pop(lane, None)
         is_wanted = error is None or self._streams[lane].is_live
         complete = partial(self._complete, lane, sinks, is_wanted=is_wanted)
-        if any(sink.on_caller for sink in sinks):
+        if any(sink.needs_calling_thread for sink in sinks):
             complete()
         elif sinks:
             self._told.ended(lane, complete)

@@ -115,7 +115,7 @@ class StreamReport:
     written: int
     dropped: dict[str, int]
     reconnects: int
-    abandoned: int
+    abandoned_readers: int
     """Readers that hung inside a library and were left behind."""
     changes: tuple[dict[str, object], ...] = ()
     """The latest changes of state, oldest first: `seconds` since the run began, `state`, `reason`."""

@@ -14,9 +14,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from streamdepth.core.arrays import DepthMap, GrayImage, Image
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.resize import fill_edges
-from streamdepth.core.types import DepthKind, DepthMap, GrayImage, Image
+from streamdepth.core.types import DepthKind
 
 Range = tuple[float, float]
 """(low, high), in the unit of the depth."""

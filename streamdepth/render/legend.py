@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.core.types import DepthKind, Image
+from streamdepth.core.arrays import Image
+from streamdepth.core.types import DepthKind
 from streamdepth.render.colors import Range, lookup_table
 
 if TYPE_CHECKING:

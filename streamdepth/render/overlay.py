@@ -8,9 +8,10 @@ from typing import cast, get_args
 import cv2
 import numpy as np
 
+from streamdepth.core.arrays import Image
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.render_options import RenderOptions, Style
-from streamdepth.core.types import DepthFrame, Image
+from streamdepth.core.types import DepthFrame
 from streamdepth.render.colors import colorize, display_range, lookup_table
 from streamdepth.render.legend import default_font, draw_legend
 from streamdepth.render.upsampling import check_edges, upsample

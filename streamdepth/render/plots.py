@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from streamdepth.core.arrays import Image
 from streamdepth.core.errors import MissingDependencyError
-from streamdepth.core.types import Image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

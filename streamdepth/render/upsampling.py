@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.render_options import Edges
 from streamdepth.core.resize import fill_edges, resize_depth
-from streamdepth.core.types import DepthFrame, DepthMap, Image
+from streamdepth.core.types import DepthFrame
 
 EDGES: tuple[Edges, ...] = get_args(Edges)
 

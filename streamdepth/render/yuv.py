@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from streamdepth.core.arrays import GrayImage
 from streamdepth.core.render_options import RenderOptions
-from streamdepth.core.types import DepthFrame, GrayImage, YuvPlanes
+from streamdepth.core.types import DepthFrame, YuvPlanes
 from streamdepth.render.colors import Mask, display_range, lookup_table, quantize_nearness
 from streamdepth.render.legend import LegendPatch, legend_patch
 from streamdepth.render.upsampling import upsample
@@ -34,7 +35,7 @@ def render_yuv(item: DepthFrame, out: YuvPlanes, options: RenderOptions) -> None
         item: a frame with `planes` and with even sides.
         out: writable planes of the frame's size; of twice its width for the style "side-by-side".
     """
-    background = item.frame.planes
+    background = item.frame.yuv_planes
     assert background is not None
     item = upsample(item, options.edges)
     if options.style == "side-by-side":

@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.core.types import DepthMap
+from streamdepth.core.arrays import DepthMap
 
 Codes = npt.NDArray[np.uint16]
 

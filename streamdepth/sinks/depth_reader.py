@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 import av
 import numpy as np
 
+from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import SourceLostError, SourceOpenError
-from streamdepth.core.types import DepthKind, DepthMap
+from streamdepth.core.types import DepthKind
 from streamdepth.sinks.depth_codes import Codes, decode_linear16, decode_log16, range_at
 from streamdepth.sinks.depth_facts import TAG, parse_facts
 from streamdepth.sinks.output import av_path

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import av
 import numpy as np
 
+from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import ConfigError, SinkOpenError, SinkWriteError
 from streamdepth.core.interfaces import Sink
 from streamdepth.core.resize import resize_depth
-from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
+from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.core.version import __version__
 from streamdepth.geometry.flying_pixels import without_flying_pixels
 from streamdepth.sinks.depth_codes import (
@@ -91,7 +92,7 @@ class DepthVideoSink(Sink):
         try:
             with writing(self.path):
                 for notice in self._raw.add(without_flying_pixels(item) if self.drop_flying else item):
-                    self.notice(notice)
+                    self.add_notice(notice)
         except SinkWriteError:
             self.discard()
             raise

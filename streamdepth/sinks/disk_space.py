@@ -25,7 +25,7 @@ class DiskSpaceGuard(Sink):
     def __init__(self, sink: Sink, path: str | Path, *, min_free_bytes: float) -> None:
         super().__init__()
         self.sink, self.path, self.min_free_bytes = sink, Path(path), min_free_bytes
-        self.notices, self.may_skip = sink.notices, sink.may_skip
+        self.notices, self.can_drop_frames = sink.notices, sink.can_drop_frames
         self._is_live = False
         self._shortage = ""
         self._looked_at = 0.0

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import ConfigError, MissingDependencyError, SinkOpenError, SinkWriteError
 from streamdepth.core.interfaces import Sink
-from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Image, Intrinsics, ModelInfo, StreamInfo
+from streamdepth.core.types import DepthFrame, DepthKind, Intrinsics, ModelInfo, StreamInfo
 from streamdepth.geometry.camera import camera_matrix
 from streamdepth.geometry.flying_pixels import without_flying_pixels
 from streamdepth.geometry.shapes import Mesh
@@ -132,7 +133,7 @@ class FusionSink(Sink):
         vertices, normals = (np.asarray(part, np.float32) for part in (surface.vertices, surface.vertex_normals))
         self.faces = len(surface.triangles)
         if not self.faces:
-            self.notice(f"'{self.path}' is empty: no depth was nearer than {self.farthest_m:g} m")
+            self.add_notice(f"'{self.path}' is empty: no depth was nearer than {self.farthest_m:g} m")
         colors = np.rint(np.asarray(surface.vertex_colors).reshape(-1, 3) * 255).astype(np.uint8)
         if self.path.suffix.lower() == ".ply":
             faces = np.asarray(surface.triangles, np.int64)

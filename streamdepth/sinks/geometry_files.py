@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from streamdepth.core.arrays import Image
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
 from streamdepth.core.interfaces import Sink
 from streamdepth.core.render_options import Edges
-from streamdepth.core.types import DepthFrame, DepthKind, Image, ModelInfo, StreamInfo
+from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.geometry.projection import ASSUMED_FOV
 from streamdepth.geometry.shapes import RELATIVE_DEPTH_RATIO, Mesh, PointCloud, build_mesh, build_point_cloud
 from streamdepth.render.upsampling import check_edges, upsample
@@ -119,7 +120,7 @@ class GeometrySink(Sink):
             self.discard()
             raise
         for text in words_about(item):
-            self.notice(text)
+            self.add_notice(text)
 
     def close(self) -> None:
         folder, self._folder = self._folder, None

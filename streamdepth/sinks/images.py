@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
 from streamdepth.core.interfaces import Sink
 from streamdepth.core.render_options import Edges
-from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
+from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.geometry.flying_pixels import without_flying_pixels
 from streamdepth.render.upsampling import check_edges, upsample
 from streamdepth.sinks.output import PendingFolder, check_output, complete_file, writing
@@ -104,7 +105,9 @@ class ImagesSink(Sink):
                 name: getattr(camera, name) for name in ("width", "height", "fx", "fy", "cx", "cy")
             }
         if self.pattern.suffix.lower() == ".png" and item.kind is DepthKind.METRIC and (depth > _LARGEST_M).any():
-            self.notice(f"depth beyond {_LARGEST_M} m does not fit into a PNG of millimetres; .exr and .npz keep it")
+            self.add_notice(
+                f"depth beyond {_LARGEST_M} m does not fit into a PNG of millimetres; .exr and .npz keep it"
+            )
 
     def close(self) -> None:
         if self._folder is None or not self._facts["frames"]:
@@ -119,7 +122,7 @@ class ImagesSink(Sink):
             raise
         older = {path.name for path in find_numbered_files(self.pattern)} - self._facts["frames"].keys()
         if older:
-            self.notice(f"{len(older)} older pictures of '{self.pattern}' stay where they are")
+            self.add_notice(f"{len(older)} older pictures of '{self.pattern}' stay where they are")
         folder, self._folder = self._folder, None
         folder.commit()
 

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, cast
 import av
 import numpy as np
 
+from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import ConfigError, SinkOpenError, SinkWriteError
 from streamdepth.core.interfaces import Sink
 from streamdepth.core.render_options import Edges
 from streamdepth.core.resize import resize_depth
-from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
+from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.geometry.flying_pixels import without_flying_pixels
 from streamdepth.render.upsampling import check_edges, upsample
 from streamdepth.sinks.depth_codes import Codes
@@ -141,12 +142,12 @@ class LeRobotVideoSink(Sink):
             raise SinkWriteError(f"'{self.path}' is not open; call open first")
         depth = upsample(without_flying_pixels(item) if self.drop_flying else item, self.edges).at_frame_size()
         if depth.shape[::-1] != self._movie.size:
-            self.notice("the size of the picture changed in mid-stream; it is scaled to the first size")
+            self.add_notice("the size of the picture changed in mid-stream; it is scaled to the first size")
             depth = resize_depth(depth, *self._movie.size)
         if (depth[np.isfinite(depth)] > self.quantizer.far_m).any():
-            self.notice(f"depth beyond {self.quantizer.far_m:g} m is stored as {self.quantizer.far_m:g} m")
+            self.add_notice(f"depth beyond {self.quantizer.far_m:g} m is stored as {self.quantizer.far_m:g} m")
         if np.isnan(depth).any():
-            self.notice(f"LeRobot has no code for unknown depth: it is stored as {self.quantizer.near_m:g} m")
+            self.add_notice(f"LeRobot has no code for unknown depth: it is stored as {self.quantizer.near_m:g} m")
         try:
             with writing(self.path):
                 self._movie.add(self.quantizer.encode(depth), item.frame.pts * item.frame.time_base)

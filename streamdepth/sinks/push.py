@@ -71,7 +71,7 @@ class PushSink(Sink):
         SinkWriteError: from `write`, once the server has been away for too long.
     """
 
-    may_skip = True
+    can_drop_frames = True
 
     def __init__(
         self,
@@ -188,7 +188,7 @@ class PushSink(Sink):
         if sender is not None:
             sender.close()
         if self.skipped:
-            self.notice(f"{self.name} was away: {self.skipped} frames were not sent to it")
+            self.add_notice(f"{self.name} was away: {self.skipped} frames were not sent to it")
             self.skipped = 0
 
     def discard(self) -> None:

@@ -69,7 +69,7 @@ class SegmentedSink(Sink):
         self._stream, self._first = (replace(info, origin=None), model), None
         self._begin()
         if isinstance(self._sink, VideoSink) and info.origin is not None and _has_sound(info.origin):
-            self.notice("segments have no sound; a file without --segment keeps it")
+            self.add_notice("segments have no sound; a file without --segment keeps it")
 
     def _first_number(self, info: StreamInfo) -> int:
         check_output(self.pattern)
@@ -140,7 +140,9 @@ class SegmentedSink(Sink):
         finally:
             sink.close()
         if next_number(self.pattern) > following:
-            self.notice(f"older segments stay where they are, from '{insert_number(self.pattern.name, following)}' on")
+            self.add_notice(
+                f"older segments stay where they are, from '{insert_number(self.pattern.name, following)}' on"
+            )
 
     def discard(self) -> None:
         """Gives up the segment that is being written; the ones before are complete, and stay."""
@@ -148,7 +150,7 @@ class SegmentedSink(Sink):
         try:
             self._end_closing()
         except StreamDepthError as error:
-            self.notice(str(error))
+            self.add_notice(str(error))
         if sink is not None:
             sink.discard()
 

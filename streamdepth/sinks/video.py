@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import av
 
-from streamdepth.core.errors import SinkOpenError, SinkWriteError
+from streamdepth.core.errors import SinkOpenError
 from streamdepth.core.interfaces import Sink
 from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
@@ -87,9 +87,11 @@ class VideoSink(Sink):
         self._file: PendingFile | None = None
         self._movie: _Movie | None = None
 
-    def open(self, info: StreamInfo, model: ModelInfo) -> None:
+    def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         if self.path.suffix.lower() not in FORMATS:
-            raise SinkOpenError(f"cannot write a video to '{self.path}'; use one of {' '.join(FORMATS)}")
+            raise SinkOpenError(
+                f"cannot write a video to '{self.path}'; use one of {' '.join(FORMATS)}", code="unknown-format"
+            )
         encoder = find_encoder(self.codec)
         self._file = PendingFile(self.path, overwrite=self.overwrite, origin=info.origin)
         try:
@@ -97,47 +99,37 @@ class VideoSink(Sink):
             size = rendered_size((info.width, info.height), self.options.style)
             self._movie = _Movie(self._file.temporary, info, encoder, options, size)
             if self.copy_tracks and info.origin is not None:
-                self._movie.tracks = TrackCopier(info.origin, self._movie.output, self.notice)
-        except Exception as error:
-            self.discard()
-            if isinstance(error, (av.FFmpegError, ValueError, OSError)):
-                raise SinkOpenError(f"{explain(self.path, error)}; try another container or codec") from error
-            raise
+                self._movie.tracks = TrackCopier(info.origin, self._movie.output, self.add_notice)
+        except (av.FFmpegError, ValueError, OSError) as error:
+            raise SinkOpenError(f"{explain(self.path, error)}; try another container or codec") from error
 
-    def write(self, item: DepthFrame) -> None:
-        if self._movie is None:
-            raise SinkWriteError(f"'{self.path}' is not open; call open first")
+    def on_write(self, item: DepthFrame) -> None:
+        assert self._movie is not None
         if rendered_size(item.frame.size, self.options.style) != self._movie.size:
-            self.notice("the size of the picture changed in mid-stream; it is scaled to the first size")
+            self.add_notice("the size of the picture changed in mid-stream; it is scaled to the first size")
         frame = render_video_frame(item, *self._movie.takes, self.options)
-        try:
-            with writing(self.path):
-                for notice in self._movie.add(frame, item.frame.pts * item.frame.time_base):
-                    self.notice(notice)
-        except SinkWriteError:
-            self.discard()
-            raise
+        with writing(self.path):
+            for notice in self._movie.add(frame, item.frame.pts * item.frame.time_base):
+                self.add_notice(notice)
 
-    def close(self) -> None:
-        if self._movie is None or self._file is None or not self._movie.frames:
-            self.discard()
+    def on_close(self) -> None:
+        assert self._movie is not None
+        assert self._file is not None
+        if not self._movie.frames:
+            self.on_discard()
             return
-        try:
-            with writing(self.path):
-                self._movie.finish()
-                shift = self._movie.shift()
-        except SinkWriteError:
-            self.discard()
-            raise
+        with writing(self.path):
+            self._movie.finish()
+            shift = self._movie.shift()
         if abs(shift) > 0.001:
-            self.notice(
+            self.add_notice(
                 f"{self.path.suffix} has no times below 0, where the sound begins: all tracks are shifted by "
                 f"{shift:.3f} s; .mp4 keeps them"
             )
         file, self._movie, self._file = self._file, None, None
         file.commit()
 
-    def discard(self) -> None:
+    def on_discard(self) -> None:
         if self._movie is not None:
             self._movie.abandon()
         if self._file is not None:

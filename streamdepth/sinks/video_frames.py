@@ -6,8 +6,9 @@ import av
 import cv2
 import numpy as np
 
+from streamdepth.core.arrays import Image
 from streamdepth.core.render_options import RenderOptions
-from streamdepth.core.types import DepthFrame, Image, YuvPlanes
+from streamdepth.core.types import DepthFrame, YuvPlanes
 from streamdepth.render.overlay import render, rendered_size
 from streamdepth.render.yuv import render_yuv
 
@@ -24,7 +25,7 @@ def render_video_frame(
         size: (width, height) in px, both even; another picture is scaled, an odd one has its last line repeated.
     """
     is_odd = any(side % 2 for side in item.frame.size)
-    if is_odd or item.frame.planes is None or rendered_size(item.frame.size, options.style) != size:
+    if is_odd or item.frame.yuv_planes is None or rendered_size(item.frame.size, options.style) != size:
         return to_video_frame(render(item, options), pixel_format, size)
     frame = av.VideoFrame(*size, "yuv420p")
     render_yuv(item, _writable_planes(frame), options)

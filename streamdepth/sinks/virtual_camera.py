@@ -35,7 +35,7 @@ class VirtualCameraSink(Sink):
         SinkWriteError: from `write`.
     """
 
-    may_skip = True
+    can_drop_frames = True
 
     def __init__(
         self,

@@ -9,10 +9,11 @@ from contextlib import closing
 
 import cv2
 
+from streamdepth.core.arrays import Image
 from streamdepth.core.errors import SinkOpenError, SinkWriteError
 from streamdepth.core.interfaces import Sink
 from streamdepth.core.render_options import RenderOptions
-from streamdepth.core.types import DepthFrame, Image, ModelInfo, StreamInfo
+from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.render.overlay import check_render_options, draw_stalled, render, rendered_size
 
 _ESCAPE = 27
@@ -32,7 +33,7 @@ class WindowSink(Sink):
         SinkOpenError: from `open`, without a screen.
     """
 
-    may_skip = on_caller = True
+    can_drop_frames = needs_calling_thread = True
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
-from streamdepth.core.buffer import FrameBuffer, Policy, StuckThreadError, Worker
+from streamdepth.core.buffer import FrameBuffer, QueuePolicy, StuckThreadError, Worker
 from streamdepth.sources.decoder import DecodedFrame
 
 
@@ -32,8 +32,8 @@ class BackgroundReader(Generic[ConnectionT]):
 
     def __init__(self, connect: Callable[[], ConnectionT]) -> None:
         self._connect = connect
-        self._opened: FrameBuffer[ConnectionT] = FrameBuffer(Policy(1))
-        self._pictures: FrameBuffer[DecodedFrame] = FrameBuffer(Policy(1))
+        self._opened: FrameBuffer[ConnectionT] = FrameBuffer(QueuePolicy(1))
+        self._pictures: FrameBuffer[DecodedFrame] = FrameBuffer(QueuePolicy(1))
         self._worker = Worker("reader", self._run, self._ended)
 
     def open(self, within: float) -> ConnectionT | None:

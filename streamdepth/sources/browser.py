@@ -6,9 +6,10 @@ import threading
 import time
 from fractions import Fraction
 
+from streamdepth.core.arrays import Image
 from streamdepth.core.interfaces import Source
 from streamdepth.core.states import StreamState
-from streamdepth.core.types import Frame, Image, StreamInfo
+from streamdepth.core.types import Frame, StreamInfo
 
 _TICK = Fraction(1, 90000)
 """Seconds."""
@@ -55,7 +56,7 @@ class BrowserSource(Source):
             if not self._is_waiting:
                 return
             if self._waiting is not None:
-                self.lost["overtaken"] += 1
+                self.undelivered["overtaken"] += 1
             self._pts = max(round((now - self._began) / _TICK), self._pts + 1)
             self._waiting = Frame(image, self._index, self._pts, _TICK, now, self.name)
             self._index += 1

@@ -7,8 +7,8 @@ from dataclasses import replace
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Source
 from streamdepth.core.types import Frame, StreamInfo
+from streamdepth.core.wrappers import WrappedSource
 from streamdepth.geometry.camera import CameraSpec, Undistorter
-from streamdepth.sources.wrapped import WrappedSource
 
 
 class CalibratedSource(WrappedSource):
@@ -24,20 +24,20 @@ class CalibratedSource(WrappedSource):
         self._undistorter: Undistorter | None = None
         self._renewed: StreamInfo | None = None
 
-    def _opened(self, info: StreamInfo) -> StreamInfo:
+    def on_open(self, info: StreamInfo) -> StreamInfo:
         self._undistorter = self._renewed = None
         camera = self._camera.intrinsics(info.width, info.height) or info.intrinsics
         if self._wants_undistorted and camera is not None and camera.distortion:
             self._undistorter, camera = Undistorter(camera), camera.pinhole
         elif self._wants_undistorted:
-            self.notice(f"{info.name}: no distortion is known, so there is none to undo; --camera-info tells it")
+            self.add_notice(f"{info.name}: no distortion is known, so there is none to undo; --camera-info tells it")
         return replace(info, intrinsics=camera)
 
     def _with_another_size(self, info: StreamInfo) -> StreamInfo:
         try:
-            return self._opened(info)
+            return self.on_open(info)
         except ConfigError as error:
-            self.notice(f"{info.name} has another size now, for which its camera is unknown: {error}")
+            self.add_notice(f"{info.name} has another size now, for which its camera is unknown: {error}")
             return replace(info, intrinsics=None)
 
     def read(self) -> Frame | None:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
+from streamdepth.core.arrays import Image
 from streamdepth.core.errors import SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
-from streamdepth.core.types import Image, StreamInfo
+from streamdepth.core.types import StreamInfo
 from streamdepth.sources.camera_discovery import (
     CameraDevice,
     CameraRequestError,
@@ -61,7 +62,7 @@ class CameraSource(LiveSource["CameraCapture"]):
     def _connect(self) -> CameraCapture:
         index = self._node()
         request = CameraRequest(self.size, self.fps, self.fourcc)
-        camera = CameraCapture(index, self.name, request, self.notice, self.timeout_seconds, self._started)
+        camera = CameraCapture(index, self.name, request, self.add_notice, self.timeout_seconds, self._started)
         self._known = self._known or next((c for c in read_v4l2_cameras() if c.index == index), None)
         return camera
 

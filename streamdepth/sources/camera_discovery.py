@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from streamdepth.core.arrays import Image
 from streamdepth.core.errors import SourceOpenError
-from streamdepth.core.types import Image
 
 _DEVICES = Path("/sys/class/video4linux")
 _MOST_INDICES = 8

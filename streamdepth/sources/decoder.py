@@ -10,9 +10,10 @@ from typing import Generic, NamedTuple, TypeVar
 import av
 from av.error import FFmpegError
 
+from streamdepth.core.arrays import Image
 from streamdepth.core.errors import SourceLostError, SourceOpenError
 from streamdepth.core.interfaces import Source
-from streamdepth.core.types import Frame, Image, LazyImage
+from streamdepth.core.types import Frame, LazyImage
 from streamdepth.sources.frame_converter import FrameConverter
 from streamdepth.sources.timestamps import TimestampCorrector
 from streamdepth.utils.redact import redact_text
@@ -123,11 +124,11 @@ class TimestampedSource(Source):
     def _frame(self, picture: DecodedFrame) -> Frame:
         ticks = self._timeline.place(picture.pts, picture.time_base, picture.decoded_at)
         if self._timeline.repaired:
-            self.notice(f"{self.name} has timestamps that do not increase; they were repaired")
+            self.add_notice(f"{self.name} has timestamps that do not increase; they were repaired")
         if self._timeline.jumped:
-            self.notice(f"the clock of {self.name} jumps ahead; its timestamps go on by the time that passed")
+            self.add_notice(f"the clock of {self.name} jumps ahead; its timestamps go on by the time that passed")
         if self._timeline.is_broken:
-            self.notice(f"the clock of {self.name} is not to be trusted; its pictures are timed by their arrival")
+            self.add_notice(f"the clock of {self.name} is not to be trusted; its pictures are timed by their arrival")
         index, self._index = self._index, self._index + 1
         return Frame(picture.pixels, index, ticks, self._timeline.time_base, picture.decoded_at, self.name)
 
@@ -162,7 +163,7 @@ class DecodedSource(TimestampedSource, Generic[P]):
     def _finish(self, pictures: P) -> None:
         damage = pictures.damage
         if pictures.missing:
-            self.lost["missing"] += pictures.missing
+            self.undelivered["missing"] += pictures.missing
         self._release()
         if damage:
             raise SourceLostError(damage)
@@ -173,7 +174,7 @@ class DecodedSource(TimestampedSource, Generic[P]):
             return
         # Here, and not at the end of the stream, so that frames are counted also when the reader stops early.
         if pictures.undecodable:
-            self.lost["undecodable"] += pictures.undecodable
+            self.undelivered["undecodable"] += pictures.undecodable
         pictures.close()
 
     def close(self) -> None:

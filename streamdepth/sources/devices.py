@@ -63,8 +63,8 @@ class DeviceSource(DecodedSource[FrameDecoder]):
     def _generated(self, filters: str) -> FrameDecoder:
         if _has_device("lavfi"):
             return self._track(filters, "lavfi", {})
-        converter = FrameConverter(self.notice, self.name)
-        return FrameDecoder(_pulled(filters), self.name, converter, self.notice, max_side_px=self.max_side_px)
+        converter = FrameConverter(self.add_notice, self.name)
+        return FrameDecoder(_pulled(filters), self.name, converter, self.add_notice, max_side_px=self.max_side_px)
 
     def _screen(self, what: str) -> FrameDecoder:
         device = _GRABBERS.get(sys.platform, "")
@@ -86,7 +86,7 @@ class DeviceSource(DecodedSource[FrameDecoder]):
 
     def _track(self, file: str, device: str, options: dict[str, str]) -> TrackDecoder:
         container = av.open(file, format=device, options=options)
-        return TrackDecoder(container, self.name, self.notice, max_side_px=self.max_side_px)
+        return TrackDecoder(container, self.name, self.add_notice, max_side_px=self.max_side_px)
 
 
 def _has_device(name: str) -> bool:

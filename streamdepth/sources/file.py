@@ -37,7 +37,7 @@ class FileSource(DecodedSource[TrackDecoder]):
         name = self.name
         _check_readable(self.path)
         try:
-            track = TrackDecoder(_open_container(self.path), name, self.notice, max_side_px=self.max_side_px)
+            track = TrackDecoder(_open_container(self.path), name, self.add_notice, max_side_px=self.max_side_px)
         except (FFmpegError, ValueError) as error:
             raise SourceOpenError(
                 f"{name} cannot be decoded: {error_reason(error)}; try to convert it first"

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from streamdepth.core.types import GrayImage, Image, LazyImage, YuvPlanes
+from streamdepth.core.arrays import GrayImage, Image
+from streamdepth.core.types import LazyImage, YuvPlanes
 from streamdepth.sources import hdr
 
 Matrix = npt.NDArray[np.int32]
@@ -132,7 +133,7 @@ class DecodedImage(LazyImage):
             self._rgb = image
         return self._rgb
 
-    def shrunk(self, width: int, height: int) -> Image:
+    def image_at_size(self, width: int, height: int) -> Image:
         import cv2
 
         # In planes, which swscale averages twice as fast as packed pixels.
@@ -140,7 +141,7 @@ class DecodedImage(LazyImage):
         green, blue, red = (_plane(small, i) for i in range(3))
         return np.asarray(cv2.merge([red, green, blue]), np.uint8)
 
-    def planes(self) -> YuvPlanes | None:
+    def yuv_planes(self) -> YuvPlanes | None:
         if self._frame.format.name != "yuv420p" or colors(self._frame) != (Colorspace.ITU709, ColorRange.MPEG):
             return None
         return YuvPlanes(*(_plane(self._frame, i) for i in range(3)))

@@ -23,9 +23,10 @@ import numpy.typing as npt
 from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
 
+from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import ConfigError, SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
 from streamdepth.core.interfaces import Source
-from streamdepth.core.types import DepthMap, Frame, Image, Intrinsics, StreamInfo
+from streamdepth.core.types import Frame, Intrinsics, StreamInfo
 from streamdepth.geometry.camera import intrinsics_from_exif
 from streamdepth.sources.decoder import MAX_SIDE_PX, check_picture_size
 from streamdepth.sources.skip_counter import SkipCounter
@@ -105,7 +106,7 @@ class ImagesSource(Source):
     def _fitted(self, image: Image, size: tuple[int, int]) -> Image:
         if image.shape[1::-1] == size:
             return image
-        self.notice(f"the pictures of {self._name} differ in size; all are scaled to {size[0]}x{size[1]} px")
+        self.add_notice(f"the pictures of {self._name} differ in size; all are scaled to {size[0]}x{size[1]} px")
         return np.array(Pillow.fromarray(image).resize(size, Pillow.Resampling.BICUBIC))
 
     def read(self) -> Frame | None:

@@ -161,7 +161,7 @@ class LiveSource(TimestampedSource, Generic[ConnectionT]):
         connection, self._connection = self._connection, None
         # One that hangs has had its grace, while it was waited for.
         if reader is not None and not reader.leave(_GRACE_SECONDS if reader.is_ending else 0.0):
-            self.states.note_abandoned()
+            self.states.count_abandoned_reader()
         if connection is not None:
             self._settle(connection)
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from streamdepth.core.interfaces import Source
 from streamdepth.core.types import Frame, StreamInfo
-from streamdepth.sources.wrapped import WrappedSource
+from streamdepth.core.wrappers import WrappedSource
 
 _USUAL_STEP = Fraction(1, 25)
 
@@ -28,7 +28,7 @@ class LoopedSource(WrappedSource):
         self._last: Frame | None = None
         self._is_fresh = True
 
-    def _opened(self, info: StreamInfo) -> StreamInfo:
+    def on_open(self, info: StreamInfo) -> StreamInfo:
         self._restart()
         self._ends = info.is_live
         self._step = 1 / info.fps if info.fps else _USUAL_STEP

@@ -48,7 +48,7 @@ class NetworkSource(LiveSource[NetworkConnection]):
             raise ConfigError(f"the transport {self.transport!r} is unknown; use tcp or udp")
 
     def _connect(self) -> NetworkConnection:
-        return connect(self._address, self.notice, self.max_side_px)
+        return connect(self._address, self.add_notice, self.max_side_px)
 
     @property
     def _address(self) -> NetworkAddress:
@@ -64,7 +64,9 @@ class NetworkSource(LiveSource[NetworkConnection]):
 
     def _describe(self, connection: NetworkConnection) -> StreamInfo:
         if connection.has_sound:
-            self.notice(f"the sound of {self.name} is not copied: only files keep theirs; record it to a file first")
+            self.add_notice(
+                f"the sound of {self.name} is not copied: only files keep theirs; record it to a file first"
+            )
         is_live = self._seems_live(connection) if self.live is None else self.live
         return StreamInfo(
             self.name,
@@ -96,11 +98,11 @@ class NetworkSource(LiveSource[NetworkConnection]):
         if connection.failure is not None:
             return False
         if connection.missing:
-            self.lost["missing"] += connection.missing
+            self.undelivered["missing"] += connection.missing
         if connection.damage:
             raise SourceLostError(connection.damage)
         return True
 
     def _settle(self, connection: NetworkConnection) -> None:
         if connection.undecodable:
-            self.lost["undecodable"] += connection.undecodable
+            self.undelivered["undecodable"] += connection.undecodable

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from streamdepth.core.interfaces import Source
 from streamdepth.core.types import Frame
-from streamdepth.sources.wrapped import WrappedSource
+from streamdepth.core.wrappers import WrappedSource
 
 
 class PausableSource(WrappedSource):
@@ -24,5 +24,5 @@ class PausableSource(WrappedSource):
             frame = self._source.read()
             if frame is None or not self._is_paused():
                 return frame
-            self.lost["paused"] += 1
+            self.undelivered["paused"] += 1
         return None

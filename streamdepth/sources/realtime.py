@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from streamdepth.core.interfaces import Source
 from streamdepth.core.types import Frame, StreamInfo
-from streamdepth.sources.wrapped import WrappedSource
+from streamdepth.core.wrappers import WrappedSource
 
 
 class RealtimeSource(WrappedSource):
@@ -23,7 +23,7 @@ class RealtimeSource(WrappedSource):
         self._keeps_pace = False
         self._began: tuple[float, float] | None = None
 
-    def _opened(self, info: StreamInfo) -> StreamInfo:
+    def on_open(self, info: StreamInfo) -> StreamInfo:
         self._keeps_pace, self._began = info.is_live, None
         return self._paced(info)
 

@@ -40,7 +40,7 @@ class RemoteFileSource(Source):
         path = Path(self._folder.name) / storage.file_name(self.address)
         storage.download(self.address, path, SourceOpenError)
         file = FileSource(path, name=redact(self.address), max_side_px=self.max_side_px)
-        file.lost, file.notices = self.lost, self.notices
+        file.undelivered, file.notices = self.undelivered, self.notices
         return file
 
     def read(self) -> Frame | None:

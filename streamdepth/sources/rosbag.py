@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from streamdepth.core.arrays import Image
 from streamdepth.core.errors import MissingDependencyError, SourceLostError, SourceOpenError, StreamDepthError
 from streamdepth.core.interfaces import Source
-from streamdepth.core.types import Frame, Image, Intrinsics, StreamInfo
+from streamdepth.core.types import Frame, Intrinsics, StreamInfo
 from streamdepth.sources.decoder import MAX_SIDE_PX, check_picture_size, plausible_fps
 from streamdepth.sources.ros_messages import IMAGE_MESSAGE_TYPES, decode_image, intrinsics_from_camera_info
 from streamdepth.sources.skip_counter import SkipCounter
@@ -117,13 +118,13 @@ class RosbagSource(Source):
         try:
             camera = intrinsics_from_camera_info(message, is_rectified=is_rectified)
         except ValueError as error:
-            self.notice(f"the camera of {self._name} was left out: {error}")
+            self.add_notice(f"the camera of {self._name} was left out: {error}")
             return None
         if camera is None or (camera.width, camera.height) == (width, height):
             return camera
         if abs(camera.width * height / (camera.height * width) - 1) > 0.01:
             size = f"{camera.width}x{camera.height}"
-            self.notice(f"the camera of {self._name} was left out: it is of {size} px, not {width}x{height} px")
+            self.add_notice(f"the camera of {self._name} was left out: it is of {size} px, not {width}x{height} px")
             return None
         return camera.resized(width, height)
 
@@ -143,7 +144,7 @@ class RosbagSource(Source):
         stamp, image = found
         ticks = self._timeline.place(stamp - self._start_ns, _NANOSECOND)
         if self._timeline.repaired:
-            self.notice(f"{self._name} has stamps that do not increase; they were repaired")
+            self.add_notice(f"{self._name} has stamps that do not increase; they were repaired")
         index, self._index = self._index, self._index + 1
         return Frame(image, index, ticks, _NANOSECOND, time.monotonic(), self._name)
 
@@ -169,7 +170,7 @@ class RosbagSource(Source):
             return None
         stamp, image, _ = found
         if image.shape[1::-1] != self._size:
-            self.notice(
+            self.add_notice(
                 f"the pictures of {self._name} differ in size; all are scaled to {'x'.join(map(str, self._size))}"
             )
             image = np.asarray(cv2.resize(image, self._size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -18,13 +18,13 @@ class SkipCounter:
         """One more is skipped."""
         self.count += 1
         if self.count <= _MOST_TOLD:
-            self._source.notice(f"skipped: {reason}")
+            self._source.add_notice(f"skipped: {reason}")
 
     def settle(self) -> int:
         """Nothing more is read: all count as lost. Returns how many they were, and begins anew."""
         count, self.count = self.count, 0
         if count:
-            self._source.lost["undecodable"] += count
+            self._source.undelivered["undecodable"] += count
         if count > _MOST_TOLD:
-            self._source.notice(f"skipped: {count - _MOST_TOLD} more {self._what}")
+            self._source.add_notice(f"skipped: {count - _MOST_TOLD} more {self._what}")
         return count

@@ -56,15 +56,15 @@ class StabilizerChain(Stabilizer):
 
     def __init__(self, stages: Sequence[Stabilizer]) -> None:
         self.stages = list(stages)
-        self.is_late = any(stage.is_late for stage in stages)
+        self.is_offline = any(stage.is_offline for stage in stages)
 
     @property
     def notices(self) -> list[str]:
         return [text for stage in self.stages for text in stage.notices]
 
-    def kind_of(self, kind: DepthKind) -> DepthKind:
+    def output_kind(self, kind: DepthKind) -> DepthKind:
         for stage in self.stages:
-            kind = stage.kind_of(kind)
+            kind = stage.output_kind(kind)
         return kind
 
     def push(self, item: DepthFrame) -> Iterator[DepthFrame]:
@@ -122,7 +122,7 @@ def make_hot_swap_stabilizer(
 
 def check_live_settings(smooth: str, range: str) -> None:
     """Raises ConfigError, with the code "not-live" for settings that only suit files."""
-    if make_stabilizer(smooth, range).is_late:
+    if make_stabilizer(smooth, range).is_offline:
         raise ConfigError(
             "offline smoothing and the range per-shot are for files; use smooth default and range auto",
             code="not-live",

@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from streamdepth.core.arrays import DepthMap
 from streamdepth.core.interfaces import Stabilizer
 from streamdepth.core.ranges import finite_range
-from streamdepth.core.types import DepthFrame, DepthKind, DepthMap
+from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.geometry.affine import Affine, fit_affine
 from streamdepth.stabilizers.optical_flow import FrameMotion, MotionTracker, sampling_grid, shrink_map, warp
 

@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from streamdepth.core.arrays import DepthMap
 from streamdepth.core.interfaces import Stabilizer
-from streamdepth.core.types import DepthFrame, DepthMap
+from streamdepth.core.types import DepthFrame
 from streamdepth.stabilizers.optical_flow import (
     FlowPair,
     FrameMotion,

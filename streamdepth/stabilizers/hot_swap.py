@@ -23,8 +23,8 @@ class HotSwapStabilizer(Stabilizer):
     def notices(self) -> list[str]:
         return list(self._current.notices)
 
-    def kind_of(self, kind: DepthKind) -> DepthKind:
-        return self._current.kind_of(kind)
+    def output_kind(self, kind: DepthKind) -> DepthKind:
+        return self._current.output_kind(kind)
 
     def push(self, item: DepthFrame) -> Iterator[DepthFrame]:
         word = self._choose()

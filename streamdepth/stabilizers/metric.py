@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.interfaces import Stabilizer, announce
-from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Image
+from streamdepth.core.interfaces import Stabilizer, warn_once
+from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.geometry.boards import Board, depth_of_corners
 from streamdepth.geometry.ground import fit_floor
 from streamdepth.geometry.inverse_depth import finite_inverse_depth
@@ -66,7 +67,7 @@ class MetricConverter(Stabilizer):
         self._is_fit_announced = self._is_absence_announced = False
         self.reference.reset()
 
-    def kind_of(self, kind: DepthKind) -> DepthKind:
+    def output_kind(self, kind: DepthKind) -> DepthKind:
         return DepthKind.METRIC
 
     @property
@@ -103,7 +104,7 @@ class MetricConverter(Stabilizer):
             self._is_fit_announced = True
             points = f"{fit.points} point{'s' * (fit.points > 1)}"
             few = "; three points or more tell scale and shift apart, with fewer the shift is guessed"
-            announce(
+            warn_once(
                 f"metres from {self.reference.name}: median residual {fit.residual:.1%} at {points} "
                 f"(1/m = {fit.scale:.4g} x + {fit.shift:.4g}){few * (fit.points < 3)}{self.reference.caveat}",
                 self._notices,
@@ -112,7 +113,7 @@ class MetricConverter(Stabilizer):
     def _announce_absence(self, item: DepthFrame) -> None:
         if not self._is_absence_announced:
             self._is_absence_announced = True
-            announce(
+            warn_once(
                 f"no metres from frame {item.frame.index} on until {self.reference.name} can be seen: depth is unknown",
                 self._notices,
             )

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.core.types import DepthMap, Frame, Image
+from streamdepth.core.arrays import DepthMap, Image
+from streamdepth.core.types import Frame
 
 Gray = npt.NDArray[np.uint8]
 """A grayscale picture, (h, w)."""
@@ -99,7 +100,7 @@ class MotionTracker:
         return FlowPair.from_flows(gray, other, self._flow(gray, other), self._flow(other, gray))
 
     def _measure(self, frame: Frame, previous: Frame | None, previous_motion: FrameMotion | None) -> FrameMotion:
-        image = frame.shrunk(*flow_size(*frame.size))
+        image = frame.image_at_size(*flow_size(*frame.size))
         gray = cast(Gray, cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
         if previous is None or previous_motion is None or previous.size != frame.size:
             return FrameMotion(image, gray)

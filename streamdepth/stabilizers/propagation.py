@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from streamdepth.core.arrays import DepthMap
 from streamdepth.core.interfaces import DepthPropagator
-from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Frame
+from streamdepth.core.types import DepthFrame, DepthKind, Frame
 from streamdepth.stabilizers.cuts import CutDetector
 from streamdepth.stabilizers.optical_flow import Flow, MotionTracker, sampling_grid, warp
 
@@ -47,30 +48,30 @@ class FlowPropagator(DepthPropagator):
         self._keyframe: _Keyframe | None = None
         self._pending_keyframe: _Keyframe | None = None
 
-    def advance(self, frame: Frame) -> bool:
+    def track(self, frame: Frame) -> bool:
         is_first, self._newest = self._newest is None, frame
         flows = self._tracker.track(frame).to_previous
         if flows is not None:
             for keyframe in (self._keyframe, self._pending_keyframe):
                 if keyframe is not None:
                     keyframe.extend_flow(flows.flow)
-        propagated = self.carried()
+        propagated = self.propagated_depth()
         depth = _UNKNOWN_DEPTH if propagated is None else propagated[0]
         (item,) = self._cuts.push(DepthFrame(frame, depth, DepthKind.RELATIVE))
         if is_first or item.cut or flows is None:
             self._keyframe = self._pending_keyframe = None
         return self._keyframe is not None
 
-    def mark(self) -> None:
+    def begin_keyframe(self) -> None:
         assert self._newest is not None
         self._pending_keyframe = _Keyframe(self._newest.time)
 
-    def settle(self, depth: DepthMap) -> None:
+    def complete_keyframe(self, depth: DepthMap) -> None:
         if self._pending_keyframe is not None:
             self._pending_keyframe.depth = depth
             self._keyframe, self._pending_keyframe = self._pending_keyframe, None
 
-    def carried(self) -> tuple[DepthMap, float] | None:
+    def propagated_depth(self) -> tuple[DepthMap, float] | None:
         keyframe = self._keyframe
         if keyframe is None or keyframe.depth is None or self._newest is None:
             return None

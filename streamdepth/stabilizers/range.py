@@ -10,9 +10,10 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from streamdepth.core.arrays import DepthMap
 from streamdepth.core.interfaces import Stabilizer
 from streamdepth.core.ranges import robust_range
-from streamdepth.core.types import DepthFrame, DepthMap
+from streamdepth.core.types import DepthFrame
 from streamdepth.stabilizers.disk_queue import DiskQueue
 from streamdepth.stabilizers.optical_flow import MAX_GAP_SECONDS
 
@@ -93,7 +94,7 @@ class ShotRange(Stabilizer):
     waits.
     """
 
-    is_late = True
+    is_offline = True
 
     def __init__(self, max_bytes: int = 4 * 2**30) -> None:
         self.max_bytes = max_bytes

@@ -11,9 +11,10 @@ from typing import NamedTuple, cast
 import cv2
 import numpy as np
 
+from streamdepth.core.arrays import DepthMap
 from streamdepth.core.interfaces import Stabilizer
 from streamdepth.core.ranges import finite_range, robust_range
-from streamdepth.core.types import DepthFrame, DepthKind, DepthMap
+from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.stabilizers.disk_queue import DiskQueue
 from streamdepth.stabilizers.optical_flow import Flow, FlowPair, FrameMotion, MotionTracker, sampling_grid, warp
 
@@ -161,7 +162,7 @@ class TwoSidedFilter(Stabilizer):
     their pictures on disk; what is further ahead does not count. Nothing is carried across cuts.
     """
 
-    is_late = True
+    is_offline = True
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.core.types import DepthMap, Image
+from streamdepth.core.arrays import DepthMap, Image
 
 Matrix = npt.NDArray[np.float64]
 """(2, 3): pixel (x, y, 1) of the result -> pixel of the picture it comes from; whole numbers are pixel centres."""

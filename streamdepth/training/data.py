@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from streamdepth.core.types import DepthMap, Image
+from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.evaluation.datasets import DataSet
 from streamdepth.training.augment import Matrix, compose, cut, disturb, nudge, placement
 from streamdepth.training.settings import TrainSet, TrainSettings

@@ -15,9 +15,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Estimator, Source
-from streamdepth.core.types import DepthKind, DepthMap, Frame, Image, ModelInfo
+from streamdepth.core.types import DepthKind, Frame, ModelInfo
 from streamdepth.training.files import write_file
 
 INFINITY = 65535

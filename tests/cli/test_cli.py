@@ -328,7 +328,7 @@ def test_stats_that_cannot_be_written_are_known_before_the_work(cli, clip: Path,
 
 
 def test_live_takes_the_source_of_a_configuration(cli, clip: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("streamdepth.sinks.window.WindowSink", lambda *_, **__: RecordingSink(may_skip=True))
+    monkeypatch.setattr("streamdepth.sinks.window.WindowSink", lambda *_, **__: RecordingSink(can_drop_frames=True))
     path = tmp_path / "my.yaml"
     path.write_text(f"source: {clip}\nmax_frames: 3\n")
     done = cli("live", "--config", path)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamdepth.core.buffer import FrameBuffer, Policy, StuckThreadError, Worker
+from streamdepth.core.buffer import FrameBuffer, QueuePolicy, StuckThreadError, Worker
 
 
 def _thread(work) -> threading.Thread:
@@ -18,7 +18,7 @@ def _thread(work) -> threading.Thread:
 
 
 def test_a_waiting_lane_loses_nothing() -> None:
-    buffer: FrameBuffer[int] = FrameBuffer(Policy(2))
+    buffer: FrameBuffer[int] = FrameBuffer(QueuePolicy(2))
 
     def produce() -> None:
         for i in range(100):
@@ -35,7 +35,7 @@ def test_a_waiting_lane_loses_nothing() -> None:
 
 
 def test_a_dropping_lane_keeps_the_newest_and_counts() -> None:
-    buffer: FrameBuffer[int] = FrameBuffer(Policy(2, "drop_oldest"))
+    buffer: FrameBuffer[int] = FrameBuffer(QueuePolicy(2, "drop_oldest"))
     for i in range(10):
         assert buffer.put(i)
     assert buffer.dropped == [8]
@@ -43,7 +43,7 @@ def test_a_dropping_lane_keeps_the_newest_and_counts() -> None:
 
 
 def test_lanes_take_turns() -> None:
-    buffer: FrameBuffer[str] = FrameBuffer(Policy(3), Policy(3), Policy(3))
+    buffer: FrameBuffer[str] = FrameBuffer(QueuePolicy(3), QueuePolicy(3), QueuePolicy(3))
     for item in ("a1", "a2", "a3"):
         buffer.put(item, 0)
     buffer.put("b1", 1)
@@ -52,7 +52,7 @@ def test_lanes_take_turns() -> None:
 
 
 def test_an_error_comes_after_the_items_before_it_as_the_same_object_and_once() -> None:
-    buffer: FrameBuffer[int] = FrameBuffer(Policy(3))
+    buffer: FrameBuffer[int] = FrameBuffer(QueuePolicy(3))
     error = ValueError("lost")
     buffer.put(1)
     buffer.close(error)
@@ -64,7 +64,7 @@ def test_an_error_comes_after_the_items_before_it_as_the_same_object_and_once() 
 
 
 def test_it_is_over_once_nothing_is_left_to_be_taken_or_raised() -> None:
-    buffer: FrameBuffer[int] = FrameBuffer(Policy(3))
+    buffer: FrameBuffer[int] = FrameBuffer(QueuePolicy(3))
     buffer.put(1)
     buffer.close(ValueError("lost"))
     assert (buffer.is_closed, buffer.is_over) == (True, False)
@@ -76,7 +76,7 @@ def test_it_is_over_once_nothing_is_left_to_be_taken_or_raised() -> None:
 
 
 def test_one_lanes_error_leaves_the_others() -> None:
-    buffer: FrameBuffer[int] = FrameBuffer(Policy(3), Policy(3))
+    buffer: FrameBuffer[int] = FrameBuffer(QueuePolicy(3), QueuePolicy(3))
     buffer.close(ValueError("lost"), lane=0)
     buffer.put(5, 1)
     with pytest.raises(ValueError, match="lost"):
@@ -85,9 +85,9 @@ def test_one_lanes_error_leaves_the_others() -> None:
 
 
 def test_close_wakes_a_waiting_put_and_a_waiting_take() -> None:
-    full: FrameBuffer[int] = FrameBuffer(Policy(1))
+    full: FrameBuffer[int] = FrameBuffer(QueuePolicy(1))
     full.put(0)
-    empty: FrameBuffer[int] = FrameBuffer(Policy(1))
+    empty: FrameBuffer[int] = FrameBuffer(QueuePolicy(1))
     answers: list[object] = []
     threads = [_thread(lambda: answers.append(full.put(1))), _thread(lambda: answers.append(empty.take()))]
     time.sleep(0.05)
@@ -99,7 +99,7 @@ def test_close_wakes_a_waiting_put_and_a_waiting_take() -> None:
 
 
 def test_fill_waits_for_a_full_batch_but_not_beyond_the_end() -> None:
-    buffer: FrameBuffer[int] = FrameBuffer(Policy(4))
+    buffer: FrameBuffer[int] = FrameBuffer(QueuePolicy(4))
 
     def produce() -> None:
         for i in range(6):
@@ -115,14 +115,14 @@ def test_fill_waits_for_a_full_batch_but_not_beyond_the_end() -> None:
 
 
 def test_fill_does_not_wait_for_what_a_full_lane_cannot_hold() -> None:
-    buffer: FrameBuffer[int] = FrameBuffer(Policy(2), Policy(2))
+    buffer: FrameBuffer[int] = FrameBuffer(QueuePolicy(2), QueuePolicy(2))
     buffer.put(1)
     buffer.put(2)
     assert buffer.take(3, fill=True) == [1, 2]
 
 
 def test_clear_closes_and_counts() -> None:
-    buffer: FrameBuffer[int] = FrameBuffer(Policy(3))
+    buffer: FrameBuffer[int] = FrameBuffer(QueuePolicy(3))
     buffer.put(1)
     buffer.put(2)
     assert buffer.clear() == [2]
@@ -132,7 +132,7 @@ def test_clear_closes_and_counts() -> None:
 
 def test_a_buffer_holds_at_least_one() -> None:
     with pytest.raises(ValueError, match="at least one"):
-        Policy(0)
+        QueuePolicy(0)
 
 
 @settings(max_examples=60)
@@ -142,7 +142,9 @@ def test_a_buffer_holds_at_least_one() -> None:
 )
 def test_it_behaves_like_bounded_deques(steps: list[tuple[bool, int, int]], size: int) -> None:
     """Against a model: order within a lane, bounds and drop counts hold for any sequence of puts and takes."""
-    buffer: FrameBuffer[tuple[int, int]] = FrameBuffer(Policy(size, "drop_oldest"), Policy(size, "drop_oldest"))
+    buffer: FrameBuffer[tuple[int, int]] = FrameBuffer(
+        QueuePolicy(size, "drop_oldest"), QueuePolicy(size, "drop_oldest")
+    )
     lanes: list[deque[tuple[int, int]]] = [deque(maxlen=size), deque(maxlen=size)]
     dropped = 0
     for number, (is_put, lane, most) in enumerate(steps):
@@ -184,8 +186,8 @@ def test_a_stuck_worker_is_said_loudly() -> None:
 
 
 def test_a_lane_may_get_another_policy_once_it_is_known_what_comes() -> None:
-    buffer: FrameBuffer[int] = FrameBuffer(Policy(1, "drop_oldest"))
-    buffer.settle(Policy(2))
+    buffer: FrameBuffer[int] = FrameBuffer(QueuePolicy(1, "drop_oldest"))
+    buffer.settle(QueuePolicy(2))
     assert [buffer.put(i) for i in range(2)] == [True, True]
     late = threading.Thread(target=buffer.put, args=(2,))
     late.start()

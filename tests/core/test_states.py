@@ -4,13 +4,13 @@ import logging
 
 import pytest
 
-from streamdepth.core.states import StateChange, StateLog, StreamState
+from streamdepth.core.states import StateChange, StateHistory, StreamState
 from streamdepth.sources.browser import BrowserSource
 
 
 def test_changes_are_noted_once_and_told_to_who_listens() -> None:
-    log, heard = StateLog(), []
-    log.listen(heard.append)
+    log, heard = StateHistory(), []
+    log.add_listener(heard.append)
     for state in (StreamState.CONNECTING, StreamState.LIVE, StreamState.LIVE, StreamState.STALLED):
         log.enter(state, "because")
     assert [change.state for change in heard] == ["connecting", "live", "stalled"]
@@ -21,21 +21,21 @@ def test_changes_are_noted_once_and_told_to_who_listens() -> None:
 
 
 def test_a_new_reason_for_the_same_state_is_a_change_too() -> None:
-    log = StateLog()
+    log = StateHistory()
     for reason in ("", "nothing listens", "nothing listens", "", "no such stream"):
         log.enter(StreamState.CONNECTING, reason)
     assert [change.reason for change in log.changes] == ["", "", "nothing listens", "no such stream"]
 
 
 def test_coming_back_is_a_reconnect_and_recovering_from_a_stall_is_none() -> None:
-    log = StateLog()
+    log = StateHistory()
     for state in ("connecting", "live", "stalled", "live", "reconnecting", "live", "stalled", "reconnecting", "failed"):
         log.enter(StreamState(state))
     assert log.reconnects == 1
 
 
 def test_a_long_life_is_remembered_in_bounded_memory() -> None:
-    log = StateLog()
+    log = StateHistory()
     for _ in range(10_000):
         log.enter(StreamState.RECONNECTING)
         log.enter(StreamState.LIVE)
@@ -67,9 +67,9 @@ def test_a_listener_that_fails_is_logged_and_touches_nothing_else(caplog: pytest
     def broken(change: StateChange) -> None:
         raise ValueError("broken on purpose")
 
-    log, heard = StateLog(), []
-    log.listen(broken)
-    log.listen(heard.append)
+    log, heard = StateHistory(), []
+    log.add_listener(broken)
+    log.add_listener(heard.append)
     with caplog.at_level(logging.WARNING):
         log.enter(StreamState.LIVE)
     assert log.current is heard[0]

@@ -13,11 +13,11 @@ from helpers.models import make_model
 from streamdepth.core.errors import EstimatorError
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.types import DepthKind, Frame
+from streamdepth.core.wrappers import LazyEstimator
 from streamdepth.estimators.hot_swap import HotSwapEstimator
 from streamdepth.estimators.huggingface import HuggingFaceEstimator
 from streamdepth.estimators.nano import NanoEstimator
 from streamdepth.estimators.nano_network import NanoNetwork
-from streamdepth.factory import lazy_estimator
 from streamdepth.testing import ConstantEstimator
 
 CPU = {"engine": "torch", "device": "cpu"}
@@ -27,7 +27,7 @@ MAKERS = {
     "relative hub model": lambda folder: HuggingFaceEstimator(str(make_model("depth_anything", folder / "m")), **CPU),
     "metric hub model": lambda folder: HuggingFaceEstimator(str(make_model("glpn", folder / "m")), **CPU),
     "fake": lambda _: ConstantEstimator(),
-    "lazy": lambda _: lazy_estimator(ConstantEstimator),
+    "lazy": lambda _: LazyEstimator(ConstantEstimator),
     "switched": lambda _: HotSwapEstimator(lambda: 1, lambda _: ConstantEstimator()),
 }
 
@@ -76,9 +76,9 @@ def test_warming_up_changes_nothing(estimator: Estimator) -> None:
 def test_two_may_be_under_way(estimator: Estimator) -> None:
     frames = [frame(64, 48, seed) for seed in (0, 1)]
     alone = [estimator.estimate([f])[0].depth for f in frames]
-    waits = [estimator.start([f]) for f in frames]
-    for wait, expected in zip(waits, alone, strict=True):
-        np.testing.assert_allclose(wait()[0].depth, expected, rtol=1e-5)
+    futures = [estimator.submit([f]) for f in frames]
+    for future, expected in zip(futures, alone, strict=True):
+        np.testing.assert_allclose(future.result()[0].depth, expected, rtol=1e-5)
 
 
 def test_no_frames_no_results(estimator: Estimator) -> None:

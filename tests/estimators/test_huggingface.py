@@ -15,8 +15,9 @@ from estimators.test_huggingface_processing import by_definition, own, photograp
 from helpers.models import MAKERS, make_cached_model, make_model
 from torch.nn import functional as F
 
+from streamdepth.core.arrays import Image
 from streamdepth.core.errors import ConfigError, InferenceError, ModelLoadError
-from streamdepth.core.types import DepthKind, Frame, Image
+from streamdepth.core.types import DepthKind, Frame
 from streamdepth.estimators import hub
 from streamdepth.estimators.catalog import CATALOG
 from streamdepth.estimators.huggingface import HuggingFaceEstimator, kind_of, load_config, load_network, supported

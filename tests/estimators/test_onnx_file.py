@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from streamdepth import factory
 from streamdepth.config import Settings
+from streamdepth.core.arrays import Image
 from streamdepth.core.errors import ConfigError, MissingDependencyError, ModelLoadError
-from streamdepth.core.types import DepthKind, Frame, Image
+from streamdepth.core.types import DepthKind, Frame
 from streamdepth.estimators import quantize as quantize_module
 from streamdepth.estimators.engines.choose import make_engine
 from streamdepth.estimators.engines.onnx_engine import OnnxEngine, OnnxFile, pick_providers, save_onnx

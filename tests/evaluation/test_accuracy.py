@@ -11,8 +11,9 @@ import pytest
 from helpers.pairs import write_pairs
 from PIL import Image as Pillow
 
+from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import ConfigError, InferenceError, SinkOpenError, SourceOpenError
-from streamdepth.core.types import DepthKind, DepthMap, Estimate, Frame, ModelInfo
+from streamdepth.core.types import DepthKind, Estimate, Frame, ModelInfo
 from streamdepth.evaluation.accuracy import report
 from streamdepth.evaluation.accuracy.contact_sheet import CELL_PX, ContactSheet, evenly_spaced
 from streamdepth.evaluation.accuracy.crops import CROPS, EIGEN_CROP, GARG_CROP

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from streamdepth.core.types import DepthMap
+from streamdepth.core.arrays import DepthMap
 from streamdepth.evaluation.accuracy.boundary import THRESHOLDS, boundary_f1
 from streamdepth.evaluation.accuracy.metrics import align, score
 

@@ -11,8 +11,9 @@ from stabilizers.test_stabilizers import item, outputs, ramp
 from typer.testing import CliRunner
 
 from streamdepth.cli.app import app
+from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.types import DepthFrame, DepthKind, DepthMap
+from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.evaluation.steadiness.baselines import Jitter, LookAheadMinMax, PerFramePercentiles, PixelAverage
 from streamdepth.evaluation.steadiness.generated import Sequence, SequenceSource, sequences
 from streamdepth.stabilizers import CutDetector

@@ -15,8 +15,9 @@ from helpers.paths import SAMPLES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Frame, Image, Intrinsics
+from streamdepth.core.types import DepthFrame, DepthKind, Frame, Intrinsics
 from streamdepth.geometry.ground import find_floor
 from streamdepth.geometry.planes import Plane, fit_plane
 from streamdepth.geometry.projection import back_project, project, rays

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.core.types import DepthMap, Image, Intrinsics
+from streamdepth.core.arrays import DepthMap, Image
+from streamdepth.core.types import Intrinsics
 
 Floats = npt.NDArray[np.float64]
 CAMERA = Intrinsics(700.0, 690.0, 322.5, 236.0, 640, 480)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from streamdepth.core.types import DepthMap, Image
+from streamdepth.core.arrays import DepthMap, Image
 
 WIDTH, HEIGHT, COUNT = 160, 120, 24
 NEAR, FAR = 1.0, 0.25

@@ -169,7 +169,7 @@ def main(minutes: str = "2", seed: str = "0") -> None:
         lines.append(
             f"{stream.name}: {stream.state.value}, {stream.read} read = {stream.written} written + "
             f"{sum(stream.dropped.values())} dropped {stream.dropped}, {recorded} in the file, "
-            f"{stream.reconnects} reconnects, {stream.abandoned} readers left behind"
+            f"{stream.reconnects} reconnects, {stream.abandoned_readers} readers left behind"
         )
     lines.append(f"threads {found.threads}, file descriptors {found.files}")
     lines.append(f"memory in MB, after each tenth of the time: {[round(m) for m in found.megabytes]}")

@@ -18,7 +18,7 @@ from av.video.codeccontext import VideoCodecContext
 from helpers import fault_proxy, media, rtsp_server
 
 from streamdepth import config, factory
-from streamdepth.core.buffer import FrameBuffer, Policy, Worker
+from streamdepth.core.buffer import FrameBuffer, QueuePolicy, Worker
 from streamdepth.core.errors import SourceOpenError
 from streamdepth.core.types import DepthFrame, Frame
 from streamdepth.sources.background_reader import BackgroundReader
@@ -171,7 +171,7 @@ class TravellingError(Exception):
 
 
 def test_an_error_that_was_raised_on_another_thread() -> None:
-    buffer: FrameBuffer[int] = FrameBuffer(Policy(1))
+    buffer: FrameBuffer[int] = FrameBuffer(QueuePolicy(1))
     buffer.close(TravellingError())
     with pytest.raises(TravellingError) as caught:
         buffer.take()

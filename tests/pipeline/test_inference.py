@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 from helpers.waiting import wait_until
 
+from streamdepth.core.futures import Future
 from streamdepth.core.types import DepthFrame, Estimate, Frame, Intrinsics, StreamInfo
 from streamdepth.pipeline.pipeline import Pipeline, Stream
 from streamdepth.stabilizers import make_stabilizer
 from streamdepth.testing import ConstantEstimator, RecordingSink, SyntheticSource
+
+
+class Deferred:
+    def __init__(self, estimator: Asynchronous, frames: Sequence[Frame]) -> None:
+        self.estimator, self.frames = estimator, frames
+
+    def result(self) -> list[Estimate]:
+        self.estimator.events.append(("done", self.frames[0].index))
+        return self.estimator.estimate(self.frames)
 
 
 class Asynchronous(ConstantEstimator):
@@ -28,15 +38,9 @@ class Asynchronous(ConstantEstimator):
     def max_in_flight(self) -> int:
         return self._max_in_flight
 
-    def start(self, frames: Sequence[Frame]) -> Callable[[], list[Estimate]]:
-        index = frames[0].index
-        self.events.append(("begun", index))
-
-        def wait() -> list[Estimate]:
-            self.events.append(("done", index))
-            return self.estimate(frames)
-
-        return wait
+    def submit(self, frames: Sequence[Frame]) -> Future[list[Estimate]]:
+        self.events.append(("begun", frames[0].index))
+        return Deferred(self, frames)
 
     @property
     def most_under_way(self) -> int:

@@ -58,13 +58,13 @@ def test_a_rate_that_is_changed_on_another_thread_while_it_is_asked_for() -> Non
 
 def test_late_depth_is_carried_to_where_the_picture_has_moved() -> None:
     propagator = FlowPropagator()
-    assert not propagator.advance(_texture(0))
-    propagator.mark()
+    assert not propagator.track(_texture(0))
+    propagator.begin_keyframe()
     for shift in range(2, 13, 2):
-        assert not propagator.advance(_texture(shift))
-        assert propagator.carried() is None
-    propagator.settle(_step(0))
-    carried = propagator.carried()
+        assert not propagator.track(_texture(shift))
+        assert propagator.propagated_depth() is None
+    propagator.complete_keyframe(_step(0))
+    carried = propagator.propagated_depth()
     assert carried is not None
     depth, age = carried
     assert age == pytest.approx(12 / 30)
@@ -76,43 +76,43 @@ def test_late_depth_is_carried_to_where_the_picture_has_moved() -> None:
 def _marked_twice() -> FlowPropagator:
     """Settled at frame 0, and marked again at frame 2."""
     propagator = FlowPropagator()
-    propagator.advance(_texture(0))
-    propagator.mark()
-    propagator.settle(_step(0))
-    assert propagator.advance(_texture(2))
-    propagator.mark()
+    propagator.track(_texture(0))
+    propagator.begin_keyframe()
+    propagator.complete_keyframe(_step(0))
+    assert propagator.track(_texture(2))
+    propagator.begin_keyframe()
     return propagator
 
 
 def test_newer_depth_replaces_older_and_a_gap_forgets() -> None:
     propagator = _marked_twice()
-    assert propagator.advance(_texture(4))
-    propagator.settle(_step(2))
-    carried = propagator.carried()
+    assert propagator.track(_texture(4))
+    propagator.complete_keyframe(_step(2))
+    carried = propagator.propagated_depth()
     assert carried is not None
     assert carried[1] == pytest.approx(2 / 30)
     late = _texture(4)
-    assert not propagator.advance(Frame(late.image, 99, 99, late.time_base, 0.0))
-    propagator.settle(_step(4))
-    assert propagator.carried() is None
+    assert not propagator.track(Frame(late.image, 99, 99, late.time_base, 0.0))
+    propagator.complete_keyframe(_step(4))
+    assert propagator.propagated_depth() is None
 
 
 def test_another_size_forgets() -> None:
     propagator = _marked_twice()
     large = Frame(np.ascontiguousarray(_texture(4).image.repeat(2, 0)), 4, 4, Fraction(1, 30), 0.0)
-    assert not propagator.advance(large)
-    propagator.settle(_step(2))
-    assert propagator.carried() is None
+    assert not propagator.track(large)
+    propagator.complete_keyframe(_step(2))
+    assert propagator.propagated_depth() is None
 
 
-@pytest.mark.parametrize("broken", ["advance", "mark", "settle", "carried"])
-def test_a_carrier_that_fails_ends_its_stream_alone(broken: str) -> None:
+@pytest.mark.parametrize("broken", ["track", "begin_keyframe", "complete_keyframe", "propagated_depth"])
+def test_a_propagator_that_fails_ends_its_stream_alone(broken: str) -> None:
     class Broken(FlowPropagator):
-        def advance(self, frame: Frame) -> bool:
-            can_carry = super().advance(frame)
+        def track(self, frame: Frame) -> bool:
+            can_carry = super().track(frame)
             if frame.index == 5:
                 setattr(self, broken, self._fail)
-            return can_carry if broken != "advance" or frame.index < 6 else self._fail()
+            return can_carry if broken != "track" or frame.index < 6 else self._fail()
 
         def _fail(self, *_) -> bool:
             raise ValueError("broken on purpose")
@@ -134,18 +134,18 @@ def test_a_carrier_that_fails_ends_its_stream_alone(broken: str) -> None:
 
 def test_a_file_is_inferred_by_its_timestamps_and_carried_between() -> None:
     sink, estimator = RecordingSink(), ConstantEstimator(from_brightness=True)
-    report = Pipeline([_stream(SyntheticSource(count=31), sink)], estimator, refresh_hz=5).run()
+    report = Pipeline([_stream(SyntheticSource(count=31), sink)], estimator, inference_fps=5).run()
     assert [item.frame.index for item in sink.items] == list(range(31))
-    assert [item.frame.index for item in sink.items if item.age == 0] == [0, 6, 12, 18, 24, 30]
-    assert max(item.age for item in sink.items) == pytest.approx(5 / 30)
+    assert [item.frame.index for item in sink.items if item.depth_age_seconds == 0] == [0, 6, 12, 18, 24, 30]
+    assert max(item.depth_age_seconds for item in sink.items) == pytest.approx(5 / 30)
     assert (report.inferred, report.carried, report.written) == (6, 25, 31)
 
 
 def test_a_cut_is_inferred_at_once() -> None:
     sink, estimator = RecordingSink(), ConstantEstimator()
     source = SyntheticSource(count=40, shot_frames=20)
-    Pipeline([_stream(source, sink)], estimator, refresh_hz=1).run()
-    assert [item.frame.index for item in sink.items if item.age == 0] == [0, 20, 30]
+    Pipeline([_stream(source, sink)], estimator, inference_fps=1).run()
+    assert [item.frame.index for item in sink.items if item.depth_age_seconds == 0] == [0, 20, 30]
     assert [item.frame.index for item in sink.items if item.cut] == [20]
 
 
@@ -175,7 +175,7 @@ def test_a_live_stream_goes_on_while_the_model_computes() -> None:
 
     sink, estimator = Telling(), Slow()
     report = Pipeline([_stream(Patient(is_live=True), sink)], estimator).run()
-    assert [round(item.age * 30) for item in sink.items[:9]] == list(range(9))
+    assert [round(item.depth_age_seconds * 30) for item in sink.items[:9]] == list(range(9))
     assert report.inferred >= 2
     assert report.carried >= 8
     assert report.read == report.written + sum(report.dropped.values())
@@ -208,7 +208,7 @@ def test_two_live_and_two_file_streams_share_one_model(batch: int, refreshed: bo
         for source, sink in zip([*live, *files], sinks, strict=True)
     ]
     estimator = ConstantEstimator(delay_seconds=0.002)
-    report = Pipeline(streams, estimator, batch=batch, refresh_hz=None).run()
+    report = Pipeline(streams, estimator, batch=batch, inference_fps=None).run()
     seen = Counter(name for names in estimator.batches for name in names)
     assert seen["file 0"] == seen["file 1"] == count
     assert min(seen["live 0"], seen["live 1"]) >= count // 5

@@ -53,10 +53,10 @@ def test_all_forms_show_the_same_picture(tmp_path: Path) -> None:
         assert isinstance(frame.pixels, LazyImage)
         assert frame.size == (320, 180)
         assert frame.image is frame.image
-        assert np.abs(frame.shrunk(96, 64).astype(int) - shrink(frame.image, 96, 64)).mean() < 2
+        assert np.abs(frame.image_at_size(96, 64).astype(int) - shrink(frame.image, 96, 64)).mean() < 2
         as_yuv = av.VideoFrame(320, 180, "yuv420p")
-        assert frame.planes is not None
-        for plane, values in zip(as_yuv.planes, frame.planes, strict=True):
+        assert frame.yuv_planes is not None
+        for plane, values in zip(as_yuv.planes, frame.yuv_planes, strict=True):
             padded = np.zeros((plane.height, plane.line_size), np.uint8)
             padded[:, : plane.width] = values
             plane.update(padded.tobytes())
@@ -75,7 +75,7 @@ def test_all_forms_show_the_same_picture(tmp_path: Path) -> None:
     ids=str,
 )
 def test_other_pictures_have_no_planes(options: dict, tmp_path: Path) -> None:
-    assert [f.planes for f in frames(media.write_video(tmp_path / "a.mp4", count=2, **options))] == [None, None]
+    assert [f.yuv_planes for f in frames(media.write_video(tmp_path / "a.mp4", count=2, **options))] == [None, None]
 
 
 def test_a_picture_outlives_its_file(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_picture_outlives_its_file(tmp_path: Path) -> None:
 
 def test_frames_that_come_too_late_are_never_painted(tmp_path: Path, painted: list) -> None:
     path = media.write_video(tmp_path / "a.mp4", count=60, rate=200)
-    sink = RecordingSink(may_skip=True)
+    sink = RecordingSink(can_drop_frames=True)
     stream = Stream(RealtimeSource(FileSource(path)), make_stabilizer("off"), [sink])
     report = Pipeline([stream], ConstantEstimator(from_brightness=True, delay_seconds=0.03)).run()
     assert report.dropped["waiting_for_model"] > 10
@@ -107,6 +107,6 @@ def test_arrays_have_the_same_forms() -> None:
     image = np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8)
     frame = Frame(image, 0, 0, Fraction(1), 0.0)
     assert frame.size == (120, 90)
-    assert frame.planes is None
-    np.testing.assert_array_equal(frame.shrunk(40, 30), shrink(image, 40, 30))
-    assert frame.shrunk(240, 180).shape == (180, 240, 3)
+    assert frame.yuv_planes is None
+    np.testing.assert_array_equal(frame.image_at_size(40, 30), shrink(image, 40, 30))
+    assert frame.image_at_size(240, 180).shape == (180, 240, 3)

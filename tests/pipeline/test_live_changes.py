@@ -174,7 +174,7 @@ class TestHotSwapEstimator:
         may_load.set()
         estimator, made = on_its_way_to_another(may_load)
         wait_until(lambda: len(made) == 2 and not estimator._is_loading)
-        estimator.start([a_frame()])
+        estimator.submit([a_frame()])
         assert estimator.current == 48
         assert not made[0].closed
         estimator.close()
@@ -247,7 +247,7 @@ class TestPausableSource:
         assert source.read().index == 0
         paused = True
         assert source.read() is None
-        assert source.lost == {"paused": 9}
+        assert source.undelivered == {"paused": 9}
 
     def test_a_paused_endless_stream_can_be_stopped(self) -> None:
         source = PausableSource(SyntheticSource(count=10**9), lambda: True)

@@ -106,7 +106,7 @@ def test_after_a_stalled_sink_the_next_frame_is_fresh() -> None:
                 assert seen.wait(30)
                 resumed.set()
 
-    sink = Stalling(may_skip=True)
+    sink = Stalling(can_drop_frames=True)
     source = Waiting(count=80, is_live=True, delay_seconds=0.002)
     report = Pipeline([_stream(source, sink)], Telling()).run()
     assert sink.items[3].frame.index >= estimated[estimated.index(59) - 1]
@@ -187,7 +187,7 @@ def test_a_failing_sink_discards_all_outputs_and_ends_at_once() -> None:
 
 
 def test_a_failing_recorder_beside_a_preview_ends_the_run() -> None:
-    failing, preview = FailingSink(after=3), RecordingSink(may_skip=True)
+    failing, preview = FailingSink(after=3), RecordingSink(can_drop_frames=True)
     source = SyntheticSource(count=10_000)
     with pytest.raises(SinkWriteError):
         Pipeline([_stream(source, failing, preview)], ConstantEstimator()).run()
@@ -204,7 +204,7 @@ def test_a_stuck_preview_slows_neither_the_recorder_nor_another_preview(is_live:
             super().write(item)
             wait_until(lambda: all(sink.items and sink.items[-1].frame.index == 59 for sink in (recorder, other)))
 
-    recorder, stuck, other = RecordingSink(), Stuck(may_skip=True), RecordingSink(may_skip=True)
+    recorder, stuck, other = RecordingSink(), Stuck(can_drop_frames=True), RecordingSink(can_drop_frames=True)
     source = SyntheticSource(count=60, is_live=is_live)
     report = Pipeline([_stream(source, recorder, stuck, other)], ConstantEstimator()).run()
     assert len(recorder.items) == report.written
@@ -220,8 +220,8 @@ def test_windows_are_called_on_the_callers_thread_and_nothing_else_is() -> None:
             super().write(item)
 
     threads: dict[object, set[threading.Thread]] = {}
-    recorder, server, window = Telling(), Telling(may_skip=True), Telling(may_skip=True)
-    window.on_caller = True
+    recorder, server, window = Telling(), Telling(can_drop_frames=True), Telling(can_drop_frames=True)
+    window.needs_calling_thread = True
     Pipeline([_stream(SyntheticSource(count=20), window, server, recorder)], ConstantEstimator()).run()
     assert threads[window] == {threading.current_thread()}
     assert len({thread for of_sink in threads.values() for thread in of_sink}) == 3
@@ -307,7 +307,7 @@ def test_a_source_that_comes_later_is_waited_for_while_others_go_on(is_carried: 
             assert first.complete.wait(30)
             return self.open()
 
-    second, preview = RecordingSink(), RecordingSink(may_skip=True)
+    second, preview = RecordingSink(), RecordingSink(can_drop_frames=True)
     propagators = [FlowPropagator() if is_carried else None for _ in range(2)]
     streams = [
         Stream(SyntheticSource(count=5, is_live=True, name="here"), make_stabilizer(), [first], propagators[0]),
@@ -332,7 +332,7 @@ def test_a_source_that_never_comes_ends_with_the_others_when_stopped() -> None:
     good, never = RecordingSink(), RecordingSink()
     streams = [Stream(Never(), make_stabilizer(), [never]), _stream(SyntheticSource(count=5, is_live=True), good)]
     pipeline = Pipeline(streams, ConstantEstimator(), wait_for_sources=True)
-    streams[1].source.states.listen(lambda change: pipeline.stop() if change.state == "ended" else None)
+    streams[1].source.states.add_listener(lambda change: pipeline.stop() if change.state == "ended" else None)
     report = pipeline.run()
     assert report.read > 0
     assert never.info is None
@@ -397,7 +397,7 @@ def test_a_sink_that_cannot_be_completed_makes_its_stream_a_failed_one() -> None
 @pytest.mark.parametrize("with_preview", [False, True])
 def test_a_sink_that_fails_ends_its_stream_alone(with_preview: bool) -> None:
     failing, good, other = FailingSink(after=3), RecordingSink(), RecordingSink()
-    preview = [RecordingSink(may_skip=True)] if with_preview else []
+    preview = [RecordingSink(can_drop_frames=True)] if with_preview else []
     bad_source = SyntheticSource(count=100_000, name="bad")
     streams = [_stream(bad_source, failing, other, *preview), _stream(SyntheticSource(count=200, name="good"), good)]
     pipeline = Pipeline(streams, ConstantEstimator())
@@ -510,7 +510,7 @@ def test_a_recorder_that_fails_at_the_very_end_beside_a_preview_is_an_error() ->
             time.sleep(0.05)
             super().write(item)
 
-    failing, preview = Slow(after=9), RecordingSink(may_skip=True)
+    failing, preview = Slow(after=9), RecordingSink(can_drop_frames=True)
     pipeline = Pipeline([_stream(SyntheticSource(count=10), failing, preview)], ConstantEstimator())
     with pytest.raises(SinkWriteError):
         pipeline.run()
@@ -531,7 +531,7 @@ def test_a_sink_that_fails_to_close_leaves_the_others_closed() -> None:
 
 
 def test_an_error_that_comes_as_a_viewer_has_just_waited_in_vain_is_raised() -> None:
-    outlet = SinkWorker([_stream()], [[RecordingSink(may_skip=True)]], SinkEvents())
+    outlet = SinkWorker([_stream()], [[RecordingSink(can_drop_frames=True)]], SinkEvents())
     take = outlet.buffer.take
 
     def taken_just_before(**how):
@@ -546,7 +546,7 @@ def test_an_error_that_comes_as_a_viewer_has_just_waited_in_vain_is_raised() -> 
 
 def test_a_failing_preview_leaves_the_recorder() -> None:
     recorder, preview = RecordingSink(), FailingSink(after=2)
-    preview.may_skip = True
+    preview.can_drop_frames = True
     report = Pipeline([_stream(SyntheticSource(count=60), recorder, preview)], ConstantEstimator()).run()
     assert len(recorder.items) == report.written == 60
     assert recorder.closed
@@ -592,7 +592,7 @@ def test_an_idle_viewer_is_kept_alive_and_may_stop() -> None:
     waiting = threading.Event()
     source.read = lambda: (waiting.wait(20), None)[1]
     source.interrupt = waiting.set
-    viewer = Viewer(may_skip=True)
+    viewer = Viewer(can_drop_frames=True)
     report = Pipeline([_stream(source, viewer)], ConstantEstimator()).run()
     assert report.written == 0
     assert viewer.idles > 2
@@ -716,7 +716,7 @@ class Rolling(RecordingSink):
 
 @pytest.mark.parametrize("is_carried", [False, True])
 def test_a_camera_that_comes_back_with_another_size_is_taken_in_stride(is_carried: bool) -> None:
-    recorder, preview = Rolling(), Rolling(may_skip=True)
+    recorder, preview = Rolling(), Rolling(can_drop_frames=True)
     estimator, written = ConstantEstimator(), threading.Event()
     propagator = FlowPropagator() if is_carried else None
     stream = Stream(Renewed(10, written), make_stabilizer(), [recorder, preview], propagator)
@@ -758,7 +758,7 @@ def test_previews_hear_of_a_stall_and_nobody_gets_a_frame_for_it() -> None:
         def on_stalled(self, last, seconds) -> None:
             raise AssertionError("recorders have no part in it")
 
-    recorder, preview = Deaf(), Hearing(may_skip=True)
+    recorder, preview = Deaf(), Hearing(can_drop_frames=True)
     report = Pipeline([_stream(Stalling(heard, count=10, is_live=True), recorder, preview)], ConstantEstimator()).run()
     assert heard.is_set()
     assert report.read == 10
@@ -796,10 +796,10 @@ def test_the_report_of_each_stream_adds_up() -> None:
 class Window(RecordingSink):
     """A sink on the caller's thread."""
 
-    on_caller = True
+    needs_calling_thread = True
 
     def __init__(self) -> None:
-        super().__init__(may_skip=True)
+        super().__init__(can_drop_frames=True)
 
 
 def test_a_slow_recorder_beside_a_window_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -847,7 +847,7 @@ def test_a_preview_that_is_stuck_costs_the_recorder_nothing(
         def write(self, item) -> None:
             assert freed.wait(30)
 
-    recorder, stuck = RecordingSink(), Stuck(may_skip=True)
+    recorder, stuck = RecordingSink(), Stuck(can_drop_frames=True)
     try:
         report = Pipeline([_stream(None, recorder, stuck, Window())], ConstantEstimator()).run()
         assert report.written == 30
@@ -916,14 +916,14 @@ def test_a_sink_that_cannot_be_discarded_hides_no_error_and_ends_no_other_stream
     assert good.closed
 
 
-@pytest.mark.parametrize("on_caller", [False, True])
-def test_a_preview_that_cannot_be_completed_is_only_left_out(on_caller: bool) -> None:
+@pytest.mark.parametrize("needs_calling_thread", [False, True])
+def test_a_preview_that_cannot_be_completed_is_only_left_out(needs_calling_thread: bool) -> None:
     class Broken(RecordingSink):
         def close(self) -> None:
             raise SinkWriteError("cannot be completed")
 
-    recorder, preview = RecordingSink(), Broken(may_skip=True)
-    preview.on_caller = on_caller
+    recorder, preview = RecordingSink(), Broken(can_drop_frames=True)
+    preview.needs_calling_thread = needs_calling_thread
     report = Pipeline([_stream(None, recorder, preview)], ConstantEstimator()).run()
     assert report.written == 30
     assert recorder.closed

@@ -23,7 +23,7 @@ def test_cameras_that_fail_at_random_all_come_back(tmp_path: Path) -> None:
         assert (stream.state, stream.reason) == ("ended", "")
         assert stream.read == stream.written + sum(stream.dropped.values())
         assert recorded == stream.written > 0
-        assert stream.abandoned == 0
+        assert stream.abandoned_readers == 0
     assert sum(stream.reconnects for stream in found.report.streams) > 0
     assert found.threads[1] <= found.threads[0]
     assert found.files[1] <= found.files[0]

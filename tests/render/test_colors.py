@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from helpers.errors import raises_code
 
+from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.resize import resize_depth
-from streamdepth.core.types import DepthKind, DepthMap, Image
+from streamdepth.core.types import DepthKind
 from streamdepth.render.colors import colorize, colormap_names, display_range, lookup_table
 
 RAMP = np.repeat(np.linspace(1, 5, 64, dtype=np.float32)[None], 48, axis=0)

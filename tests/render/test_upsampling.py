@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.resize import resize_depth
-from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Frame, Image, ModelInfo, StreamInfo
+from streamdepth.core.types import DepthFrame, DepthKind, Frame, ModelInfo, StreamInfo
 from streamdepth.geometry.flying_pixels import flying_pixels, without_flying_pixels
 from streamdepth.render.upsampling import guided_upsample, upsample
 from streamdepth.sinks.depth_reader import DepthVideo

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from helpers.sink_data import depth_frame
 
+from streamdepth.core.arrays import Image
 from streamdepth.core.render_options import RenderOptions, Style
 from streamdepth.core.resize import shrink
-from streamdepth.core.types import DepthKind, Image, LazyImage, YuvPlanes
+from streamdepth.core.types import DepthKind, LazyImage, YuvPlanes
 from streamdepth.render.overlay import STYLES, render
 from streamdepth.render.yuv import render_yuv, rgb_to_yuv
 

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import ConfigError, SinkOpenError, SourceLostError, SourceOpenError
-from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Intrinsics, ModelInfo, StreamInfo
+from streamdepth.core.types import DepthFrame, DepthKind, Intrinsics, ModelInfo, StreamInfo
 from streamdepth.sinks import depth_facts
 from streamdepth.sinks.depth_codes import (
     GrowingRange,

@@ -11,8 +11,9 @@ import pytest
 from helpers.sink_data import MODEL, fill, names, stream
 from PIL import Image
 
+from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
-from streamdepth.core.types import DepthKind, DepthMap, ModelInfo
+from streamdepth.core.types import DepthKind, ModelInfo
 from streamdepth.sinks.images import ImagesSink, write_depth_picture
 
 RELATIVE = ModelInfo("relative", DepthKind.RELATIVE)

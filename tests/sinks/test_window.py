@@ -49,7 +49,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
 
 
 def test_it_is_a_preview() -> None:
-    assert WindowSink.may_skip
+    assert WindowSink.can_drop_frames
 
 
 @pytest.mark.parametrize("hold_last", [True, False])

@@ -147,7 +147,9 @@ def test_elsewhere_no_camera_is_opened_to_see_whether_one_is_back(monkeypatch: p
     source = CameraSource(0)
     source.open()
     assert opened == [0]
-    source.states.listen(lambda change: (opened.clear(), attempts.clear()) if change.state == "reconnecting" else None)
+    source.states.add_listener(
+        lambda change: (opened.clear(), attempts.clear()) if change.state == "reconnecting" else None
+    )
     monkeypatch.setattr(FakeCapture, "present", set())
     timer = threading.Timer(1.0, lambda: monkeypatch.setattr(FakeCapture, "present", {0}))
     timer.start()
@@ -183,7 +185,9 @@ def test_a_request_that_cannot_be_granted_is_not_waited_for(device, asked, told)
 def test_a_camera_that_is_missing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeCapture, "present", set())
     source = CameraSource(0, reconnect_seconds=math.inf)
-    source.states.listen(lambda change: monkeypatch.setattr(FakeCapture, "present", {0}) if change.reason else None)
+    source.states.add_listener(
+        lambda change: monkeypatch.setattr(FakeCapture, "present", {0}) if change.reason else None
+    )
     assert source.wait_until_open() is not None
     assert [(c.state.value, bool(c.reason)) for c in source.states.changes[1:]] == [
         ("connecting", False),
@@ -227,7 +231,7 @@ def test_a_camera_that_stalls_is_noticed_and_comes_back(monkeypatch: pytest.Monk
             monkeypatch.setattr(FakeCapture, "fails_after", None)
 
     source = CameraSource(0, timeout_seconds=30)
-    source.states.listen(go_on)
+    source.states.add_listener(go_on)
     source.open()
     times = [frame.time for frame in (source.read() for _ in range(6)) if frame]
     assert states(source) == ["closed", "connecting", "live", "stalled", "reconnecting", "live"]
@@ -246,14 +250,14 @@ def test_a_read_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> No
             monkeypatch.setattr(FakeCapture, "hangs", None)
             monkeypatch.setattr(camera, "_DRIVER_SECONDS", 30)
 
-    source.states.listen(go_on)
+    source.states.add_listener(go_on)
     source.open()
     assert source.read() is not None
     monkeypatch.setattr(FakeCapture, "hangs", release)
     monkeypatch.setattr(camera, "_DRIVER_SECONDS", 0.1)
     for _ in range(6):
         assert source.read() is not None
-    assert source.states.abandoned == 1
+    assert source.states.abandoned_readers == 1
     assert source.reconnects == 1
     source.close()
     release.set()
@@ -289,7 +293,7 @@ def test_unplugged_and_plugged_in_again(monkeypatch: pytest.MonkeyPatch, devices
         add_device(devices, number, 0, "HD Pro Webcam")
         monkeypatch.setattr(FakeCapture, "present", {number})
 
-    source.states.listen(lambda change: plug_in() if change.state == "reconnecting" else None)
+    source.states.add_listener(lambda change: plug_in() if change.state == "reconnecting" else None)
     source.open()
     source.read()
     monkeypatch.setattr(FakeCapture, "present", set())
@@ -303,7 +307,7 @@ def test_unplugged_and_plugged_in_again(monkeypatch: pytest.MonkeyPatch, devices
 
 def test_a_lost_connection_is_gone_without_the_garbage_collector(monkeypatch: pytest.MonkeyPatch) -> None:
     source = CameraSource(0, timeout_seconds=1)
-    source.states.listen(
+    source.states.add_listener(
         lambda change: monkeypatch.setattr(FakeCapture, "present", {0}) if change.state == "reconnecting" else None
     )
     gc.disable()

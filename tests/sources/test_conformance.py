@@ -234,7 +234,7 @@ def test_the_end_is_repeated(ready: Case, begin: Begin) -> None:
     begin(ready)
     assert len(read(ready)) == COUNT
     assert [ready.source.read() for _ in range(3)] == [None] * 3
-    assert not ready.source.lost
+    assert not ready.source.undelivered
     assert ready.source.reconnects == 0
 
 

@@ -150,7 +150,7 @@ def test_undecodable_frames_are_counted_once_wherever_reading_stops(count: int) 
         source.read()
     source.close()
     source.close()
-    assert source.lost == {"undecodable": 2}
+    assert source.undelivered == {"undecodable": 2}
 
 
 @pytest.mark.parametrize(

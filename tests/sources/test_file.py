@@ -209,7 +209,7 @@ def test_other_tracks_do_not_disturb(tmp_path: Path) -> None:
     )
     source = FileSource(path)
     assert len(read_all(source)) == 20
-    assert not source.lost
+    assert not source.undelivered
 
 
 def zeros(path: Path) -> None:
@@ -303,7 +303,7 @@ def test_truncated_files_give_what_they_have_and_say_what_is_lost(
     count, message = ends_early(source)
     assert 10 < count < 90
     assert f"cut off: {count} of" in message
-    assert sum(source.lost.values()) == pytest.approx(100 - count, abs=8)
+    assert sum(source.undelivered.values()) == pytest.approx(100 - count, abs=8)
 
 
 def spoil(path: Path, numbers: set[int]) -> Path:
@@ -324,7 +324,7 @@ def test_damaged_pictures_are_counted(tmp_path: Path, codec: str) -> None:
     path = media.write_video(tmp_path / "d.mkv", count=60, codec=codec, pixel_format=pixel_format, options={"g": "1"})
     source = FileSource(spoil(path, {20, 21, 40}))
     assert ends_early(source) == (57, f"{path} is damaged: 57 of 60 frames could be decoded")
-    assert source.lost == {"undecodable": 3}
+    assert source.undelivered == {"undecodable": 3}
 
 
 def test_a_recording_that_begins_between_key_frames_is_healthy(tmp_path: Path) -> None:
@@ -334,7 +334,7 @@ def test_a_recording_that_begins_between_key_frames_is_healthy(tmp_path: Path) -
     path.write_bytes(data[len(data) // 188 // 8 * 188 :])
     source = FileSource(path)
     assert 30 < len(read_all(source)) < 60
-    assert not source.lost
+    assert not source.undelivered
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov", ".avi", ".ts", ".flv", ".webm"])
@@ -347,7 +347,7 @@ def test_healthy_files_lose_nothing(tmp_path: Path, suffix: str, b_frames: int) 
     path = media.write_video(tmp_path / f"h{suffix}", count=50, codec=codec, options=options, audio_offset_seconds=None)
     source = FileSource(path)
     assert len(read_all(source)) == 50
-    assert not source.lost
+    assert not source.undelivered
     assert source.notices == []
 
 
@@ -363,7 +363,7 @@ def test_an_edit_list_is_no_loss(tmp_path: Path) -> None:
     frames = read_all(source)
     assert len(frames) == 50
     assert np.abs(frames[0].image.astype(int) - media.moving(64, 48, 25)).mean() < 8
-    assert not source.lost
+    assert not source.undelivered
 
 
 CLIPS = Path(os.environ.get("STREAMDEPTH_TEST_DATA", "none")) / "clips"
@@ -377,7 +377,7 @@ def test_real_clips_are_whole(name: str) -> None:
     count = 0
     while source.read() is not None:
         count += 1
-    assert not source.lost
+    assert not source.undelivered
     assert info.frame_count in (None, count)
 
 
@@ -407,7 +407,7 @@ def test_undecodable_frames_count_also_when_reading_stops_early(tmp_path: Path) 
     for _ in range(40):
         assert source.read() is not None
     source.close()
-    assert source.lost == {"undecodable": 1}
+    assert source.undelivered == {"undecodable": 1}
 
 
 def failing(self: TrackDecoder, after: int) -> Iterator[Any]:

@@ -86,7 +86,7 @@ def test_unreadable_pictures_are_counted_and_said(folder: Path) -> None:
     with pytest.raises(SourceLostError, match="4 of 5 pictures"):
         seen.extend((frame.index, frame.pts) for frame in iter(source.read, None) if frame)
     assert seen == [(0, 0), (1, 2), (2, 3), (3, 4)]
-    assert source.lost == {"undecodable": 1}
+    assert source.undelivered == {"undecodable": 1}
     assert source.read() is None
 
 
@@ -105,7 +105,7 @@ def test_many_unreadable_pictures_are_said_briefly(tmp_path: Path, count: int) -
     source.close()
     source.close()
     skipped = 0 if count == 1 else 9
-    assert source.lost["undecodable"] == skipped
+    assert source.undelivered["undecodable"] == skipped
     assert len(source.notices) == (4 if skipped else 0)
     assert not skipped or "6 more pictures" in source.notices[-1]
 

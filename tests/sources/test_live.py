@@ -118,7 +118,7 @@ def read(source: LiveSource[Feed], count: int) -> list[float]:
 def patient_after_a_loss(*script: Feed) -> Scripted:
     """One whose timeout may be made short for a feed that hangs: the next one has all the time that it takes."""
     source = Scripted(*script, timeout_seconds=30)
-    source.states.listen(
+    source.states.add_listener(
         lambda change: setattr(source, "timeout_seconds", 30) if change.state == "reconnecting" else None
     )
     return source
@@ -186,7 +186,7 @@ def test_a_reader_that_takes_long_to_end_after_an_error_is_not_taken_for_one_tha
     source = Scripted(SourceOpenError("no"))
     with pytest.raises(SourceOpenError, match="no"):
         source.open()
-    assert source.states.abandoned == 0
+    assert source.states.abandoned_readers == 0
 
 
 @pytest.mark.parametrize("error", [SourceOpenError("no"), SourceTimeoutError("late")])
@@ -294,7 +294,7 @@ def test_a_stall_is_noticed_and_passes() -> None:
 
     feed.then = wait
     source = Scripted(feed, timeout_seconds=15)
-    source.states.listen(lambda change: stalled.set() if change.state == "stalled" else None)
+    source.states.add_listener(lambda change: stalled.set() if change.state == "stalled" else None)
     source.open()
     read(source, 5)
     assert states(source) == ["closed", "connecting", "live", "stalled", "live"]
@@ -330,7 +330,7 @@ def test_a_reader_that_hangs_is_left_behind_and_counted(released: threading.Even
     source.timeout_seconds = 0.3
     read(source, 3)
     assert states(source) == ["closed", "connecting", "live", "stalled", "reconnecting", "live"]
-    assert source.states.abandoned == 1
+    assert source.states.abandoned_readers == 1
     source.close()
     assert not hung.closed.is_set()
     released.set()
@@ -342,7 +342,7 @@ def test_opening_that_hangs_is_left_behind(released: threading.Event, monkeypatc
     monkeypatch.setattr(Scripted, "_connect", lambda self: released.wait(60) and Feed())
     with pytest.raises(SourceTimeoutError, match="did not answer"):
         source.open()
-    assert source.states.abandoned == 1
+    assert source.states.abandoned_readers == 1
 
 
 def test_each_failure_leaves_one_thread_at_most(released: threading.Event) -> None:
@@ -354,7 +354,7 @@ def test_each_failure_leaves_one_thread_at_most(released: threading.Event) -> No
         read(source, 3)
         source.timeout_seconds = 0.05
     read(source, 3)
-    assert source.states.abandoned == 3
+    assert source.states.abandoned_readers == 3
     assert threading.active_count() - before <= 4
     source.close()
 

@@ -88,7 +88,7 @@ def test_a_server_that_is_killed_and_started_again_and_again(server: rtsp_server
         starter.join()
     assert in_order(frames)
     assert turns(camera)[2:] == ["live"] + ["reconnecting", "live"] * 2
-    assert camera.states.abandoned == 0
+    assert camera.states.abandoned_readers == 0
 
 
 def test_another_size_after_a_restart(server: rtsp_server.Server, camera: NetworkSource) -> None:
@@ -123,7 +123,7 @@ def test_a_server_that_freezes_is_stalled_then_lost_and_comes_back(
     camera.open()
     read_until(camera, lambda: True)
     server.freeze()
-    camera.states.listen(lambda change: server.thaw() if change.state is StreamState.RECONNECTING else None)
+    camera.states.add_listener(lambda change: server.thaw() if change.state is StreamState.RECONNECTING else None)
     frames = read_until(camera, lambda: camera.reconnects == 1)
     assert [s for s in states(camera)[3:] if s != "live"] == ["stalled", "reconnecting"]
     assert in_order(frames)
@@ -140,13 +140,13 @@ def test_a_network_that_fails_for_a_while(server: rtsp_server.Server, fault: str
         if fault in ("garbage", "silent"):
             proxy.cut()
         healed = threading.Timer(1.0, lambda: setattr(proxy, "fault", ""))
-        source.states.listen(
+        source.states.add_listener(
             lambda change: healed.start() if change.state is StreamState.RECONNECTING and healed.ident is None else None
         )
         frames += read_until(source, lambda: source.reconnects >= 1)
         healed.join()
         assert in_order(frames)
-        assert source.states.abandoned == 0
+        assert source.states.abandoned_readers == 0
         source.close()
 
 
@@ -156,7 +156,7 @@ def test_a_network_that_stalls_and_goes_on(server: rtsp_server.Server) -> None:
         source = NetworkSource(f"rtsp://127.0.0.1:{proxy.port}/h264", timeout_seconds=30)
         source.open()
         frames = read_until(source, lambda: True)
-        source.states.listen(lambda change: setattr(proxy, "fault", ""))
+        source.states.add_listener(lambda change: setattr(proxy, "fault", ""))
         proxy.fault = "stall"
         frames += read_until(source, lambda: "stalled" in states(source))
         assert states(source)[3:] == ["stalled", "live"]
@@ -217,12 +217,12 @@ def test_a_library_that_hangs_is_left_behind(
             camera.timeout_seconds = LIMIT_SECONDS
 
     camera.timeout_seconds = LIMIT_SECONDS
-    camera.states.listen(be_patient_again)
+    camera.states.add_listener(be_patient_again)
     camera.open()
     read_until(camera, lambda: True)
     camera.timeout_seconds = 0.5
     monkeypatch.setattr("streamdepth.sources.track_decoder.TrackDecoder._note_end", hang)
     read_until(camera, lambda: camera.reconnects == 1)
-    assert camera.states.abandoned == 1
+    assert camera.states.abandoned_readers == 1
     assert "hangs" in camera.states.changes[-2].reason
     release.set()

@@ -241,7 +241,7 @@ def test_what_holds_no_picture_is_counted_and_told_at_the_end(tmp_path) -> None:
     assert [source.read().pts for _ in range(2)] == [0, 2 * bags.STEP_NS]
     with pytest.raises(SourceLostError, match=r"2 messages.*could not be read, 2 could"):
         source.read()
-    assert source.lost == {"undecodable": 2}
+    assert source.undelivered == {"undecodable": 2}
     assert "unheard_of" in source.notices[0]
     assert "cut off" in source.notices[1]
 

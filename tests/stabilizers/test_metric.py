@@ -18,8 +18,9 @@ from PIL import Image
 
 import streamdepth
 from streamdepth import api, config, factory
+from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.types import DepthFrame, DepthKind, DepthMap, Frame
+from streamdepth.core.types import DepthFrame, DepthKind, Frame
 from streamdepth.evaluation.accuracy.metrics import score
 from streamdepth.factory.references import make_reference
 from streamdepth.geometry.boards import Board, depth_of_corners
@@ -287,8 +288,8 @@ class Never(MetricReference):
 
 
 def test_the_chain_says_its_kind_before_the_first_frame() -> None:
-    assert make_stabilizer().kind_of(DepthKind.RELATIVE) is DepthKind.RELATIVE
-    assert make_stabilizer(metric=Never()).kind_of(DepthKind.RELATIVE) is DepthKind.METRIC
+    assert make_stabilizer().output_kind(DepthKind.RELATIVE) is DepthKind.RELATIVE
+    assert make_stabilizer(metric=Never()).output_kind(DepthKind.RELATIVE) is DepthKind.METRIC
 
 
 @pytest.fixture

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from streamdepth.apps.batch.worker_pool import WorkerPool
+from streamdepth.apps.batch.worker_pool import WorkerCall, WorkerPool
+from streamdepth.core.arrays import Image
+from streamdepth.core.futures import Future
 from streamdepth.core.interfaces import Estimator
-from streamdepth.core.types import Estimate, Frame, Image, LazyImage, ModelInfo, YuvPlanes
+from streamdepth.core.types import Estimate, Frame, LazyImage, ModelInfo, YuvPlanes
 
 BATCHES_PER_CALL = 4
 """Batches that a worker gets at a time: each call costs about a millisecond."""
@@ -43,26 +45,32 @@ class DistributedEstimator(Estimator):
         return self._pool.info
 
     def estimate(self, frames: Sequence[Frame]) -> list[Estimate]:
-        return self.start(frames)()
+        return self.submit(frames).result()
 
-    def start(self, frames: Sequence[Frame]) -> Callable[[], list[Estimate]]:
+    def submit(self, frames: Sequence[Frame]) -> Future[list[Estimate]]:
         small = [self._shrunk(frame) for frame in frames]
         batches = [small[i : i + self._batch] for i in range(0, len(small), self._batch)]
         per_worker = -(-len(batches) // self._worker_count)
         calls = [self._pool.submit("estimate", batches[i : i + per_worker]) for i in range(0, len(batches), per_worker)]
-
-        def wait() -> list[Estimate]:
-            results = [self._pool.result(call) for call in calls]
-            return [_copied(estimate) for result in results for batch in result for estimate in batch]
-
-        return wait
+        return _DistributedEstimates(self._pool, calls)
 
     def _shrunk(self, frame: Frame) -> Frame:
         """Returns the frame at the network's input size, which is all that has to be sent."""
         if frame.size not in self._input_sizes:
             self._input_sizes[frame.size] = self._pool.result(self._pool.submit("input_size", *frame.size))
         size = self._input_sizes[frame.size]
-        return replace(frame, pixels=_ShrunkImage(frame.size, frame.shrunk(*size)) if size else frame.image)
+        return replace(frame, pixels=_ShrunkImage(frame.size, frame.image_at_size(*size)) if size else frame.image)
+
+
+class _DistributedEstimates:
+    """The results of frames that workers compute, in the order of the calls."""
+
+    def __init__(self, pool: WorkerPool, calls: Sequence[WorkerCall]) -> None:
+        self._pool, self._calls = pool, calls
+
+    def result(self) -> list[Estimate]:
+        results = [self._pool.result(call) for call in self._calls]
+        return [_copied(estimate) for result in results for batch in result for estimate in batch]
 
 
 class _ShrunkImage(LazyImage):
@@ -74,12 +82,12 @@ class _ShrunkImage(LazyImage):
     def rgb(self) -> Image:
         raise NotImplementedError("the image was sent at the network's input size only")
 
-    def shrunk(self, width: int, height: int) -> Image:
+    def image_at_size(self, width: int, height: int) -> Image:
         if self._small.shape[:2] != (height, width):
             raise NotImplementedError(f"the image was not sent at {width}x{height} px")
         return self._small
 
-    def planes(self) -> YuvPlanes | None:
+    def yuv_planes(self) -> YuvPlanes | None:
         return None
 
 

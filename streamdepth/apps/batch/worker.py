@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from typing import Any
 
@@ -13,6 +13,7 @@ from streamdepth.apps.batch.cluster import WorkerSlot
 from streamdepth.apps.batch.conversion import ConversionResult, convert_file
 from streamdepth.config import Settings
 from streamdepth.core.errors import SourceError
+from streamdepth.core.futures import Future
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.types import Estimate, Frame, ModelInfo
 
@@ -86,13 +87,13 @@ class ModelWorker:
     def estimate(self, batches: Sequence[Sequence[Frame]]) -> list[list[Estimate]]:
         """Infers each batch as if it were the only one. Raises InferenceError."""
         assert self._estimator is not None
-        in_flight = deque[Callable[[], list[Estimate]]]()
+        in_flight = deque[Future[list[Estimate]]]()
         results = []
         for batch in batches:
-            in_flight.append(self._estimator.start(batch))
+            in_flight.append(self._estimator.submit(batch))
             if len(in_flight) == self._estimator.max_in_flight:
-                results.append(in_flight.popleft()())
-        return results + [wait() for wait in in_flight]
+                results.append(in_flight.popleft().result())
+        return results + [future.result() for future in in_flight]
 
     def convert(self, settings: Settings) -> ConversionResult:
         """Converts one whole file in this process."""

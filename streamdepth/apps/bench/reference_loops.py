@@ -15,8 +15,8 @@ from torch.nn import functional as F
 
 from streamdepth import factory
 from streamdepth.apps.bench.plan import Implementation, Measurement, SkippedError
+from streamdepth.core.arrays import Image
 from streamdepth.core.errors import SinkOpenError, SourceOpenError
-from streamdepth.core.types import Image
 from streamdepth.estimators.engines.torch_engine import as_outputs, pick_device
 from streamdepth.estimators.network import Network
 from streamdepth.estimators.onnx_file import is_exported

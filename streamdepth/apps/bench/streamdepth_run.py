@@ -15,7 +15,8 @@ from torch import Tensor
 from streamdepth import factory
 from streamdepth.apps.bench import roofline
 from streamdepth.apps.bench.plan import BenchmarkPlan, Implementation, Measurement
-from streamdepth.core.types import Frame, Image
+from streamdepth.core.arrays import Image
+from streamdepth.core.types import Frame
 from streamdepth.estimators.engines import Engine, Outputs
 from streamdepth.estimators.network import Card
 from streamdepth.estimators.network_estimator import NetworkEstimator

@@ -17,6 +17,7 @@ from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError, SinkWriteError
 from streamdepth.core.interfaces import Estimator, Stabilizer
 from streamdepth.core.types import DepthFrame, DepthKind
+from streamdepth.core.wrappers import LazyEstimator
 from streamdepth.pipeline.pipeline import Pipeline
 from streamdepth.sinks.lerobot_video import LARGEST_CODE, PIXEL_FORMAT, Quantizer, feature
 from streamdepth.sinks.output import PendingFolder, av_path, complete_file
@@ -77,7 +78,7 @@ def _add_depth(
     root, key = data.root, f"{data.camera}_depth"
     if key in data.info["features"] and not settings.overwrite:
         raise ConfigError(f"'{root}' has {key} already; use --overwrite to make it anew")
-    estimator = factory.lazy_estimator(lambda: factory.make_estimator(settings))
+    estimator = LazyEstimator(lambda: factory.make_estimator(settings))
     made = PendingFolder(root, overwrite=True)
     try:
         for file in data.files:
@@ -127,14 +128,14 @@ class _Episodes(Stabilizer):
 
     def __init__(self, inner: Stabilizer, firsts: Iterable[int]) -> None:
         self._inner, self._firsts = inner, set(firsts)
-        self.is_late = inner.is_late
+        self.is_offline = inner.is_offline
 
     @property
     def notices(self) -> Sequence[str]:
         return self._inner.notices
 
-    def kind_of(self, kind: DepthKind) -> DepthKind:
-        return self._inner.kind_of(kind)
+    def output_kind(self, kind: DepthKind) -> DepthKind:
+        return self._inner.output_kind(kind)
 
     def push(self, item: DepthFrame) -> Iterator[DepthFrame]:
         if item.frame.index in self._firsts:

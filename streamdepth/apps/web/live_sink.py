@@ -88,7 +88,7 @@ class LiveSink(Sink):
     `listener` is called after each `write`, on its thread, and must be quick.
     """
 
-    may_skip = True
+    can_drop_frames = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -13,9 +13,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.resize import resize_depth
-from streamdepth.core.types import DepthFrame, DepthMap, Image
+from streamdepth.core.types import DepthFrame
 from streamdepth.render.colors import display_range
 from streamdepth.render.overlay import render
 
@@ -66,7 +67,7 @@ def pack(item: DepthFrame, detail: Detail) -> bytes:
         "camera": _camera(item, width, height),
         "index": item.frame.index,
         "time": round(item.frame.time, 4),
-        "age": round(item.age, 4),
+        "age": round(item.depth_age_seconds, 4),
         "cut": item.cut,
     }
     text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()

@@ -157,12 +157,12 @@ class RecorderSink(Sink):
 
     def _fail(self, error: StreamDepthError) -> None:
         writers, self._writers, self.failure = self._writers, [], str(error)
-        self.notice(f"the recording of {self._stream} ended: {error}")
+        self.add_notice(f"the recording of {self._stream} ended: {error}")
         for writer in writers:
             try:
                 writer.close()
             except StreamDepthError as another:
-                self.notice(str(another))
+                self.add_notice(str(another))
 
     def close(self) -> None:
         with self._lock:

@@ -15,7 +15,7 @@ from starlette.websockets import WebSocketState
 from streamdepth.apps.web.hub import Feed, TooManyError
 from streamdepth.apps.web.packets import Detail, pack
 from streamdepth.apps.web.state import State
-from streamdepth.core.types import Image
+from streamdepth.core.arrays import Image
 
 router = APIRouter()
 

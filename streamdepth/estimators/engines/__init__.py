@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from streamdepth.core.arrays import Image
 from streamdepth.core.errors import InferenceError, MissingDependencyError, ModelLoadError
-from streamdepth.core.types import Image
 
 Outputs = tuple[Tensor, ...]
 

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from streamdepth.core.arrays import Image
 from streamdepth.core.errors import ConfigError, InferenceError
-from streamdepth.core.types import Image
 from streamdepth.estimators.engines import Engine, Outputs, failures_explained
 
 _log = logging.getLogger(__name__)

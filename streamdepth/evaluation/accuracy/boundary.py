@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.core.types import DepthMap
+from streamdepth.core.arrays import DepthMap
 
 THRESHOLDS = np.linspace(1.05, 1.25, 10)
 DENSE_SHARE = 0.5

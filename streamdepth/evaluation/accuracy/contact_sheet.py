@@ -11,9 +11,10 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
+from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import SinkOpenError
 from streamdepth.core.resize import resize_depth
-from streamdepth.core.types import DepthKind, DepthMap, Image
+from streamdepth.core.types import DepthKind
 from streamdepth.evaluation.accuracy.boundary import DENSE_SHARE
 from streamdepth.evaluation.accuracy.evaluate import Judged
 from streamdepth.render.colors import Range, colorize, display_range

@@ -14,10 +14,11 @@ from fractions import Fraction
 
 import numpy as np
 
+from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import InferenceError, SourceOpenError
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.resize import resize_depth
-from streamdepth.core.types import DepthKind, DepthMap, Frame, Image
+from streamdepth.core.types import DepthKind, Frame
 from streamdepth.evaluation.accuracy.boundary import DENSE_SHARE, boundary_f1
 from streamdepth.evaluation.accuracy.crops import NO_CROP, Crop
 from streamdepth.evaluation.accuracy.metrics import Scores, align, score

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamdepth.core.types import DepthMap
+from streamdepth.core.arrays import DepthMap
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from streamdepth.core.arrays import DepthMap
 from streamdepth.core.interfaces import Stabilizer
-from streamdepth.core.types import DepthFrame, DepthMap
+from streamdepth.core.types import DepthFrame
 
 Range = tuple[float, float]
 
@@ -30,7 +31,7 @@ class PerFramePercentiles(Stabilizer):
 class LookAheadMinMax(Stabilizer):
     """Moving average of the least and greatest depth of the next `ahead` frames, as in iw3: lo = k lo + (1 - k) min."""
 
-    is_late = True
+    is_offline = True
 
     def __init__(self, keep: float = 0.75, ahead: int = 30) -> None:
         self.keep, self.ahead = keep, ahead

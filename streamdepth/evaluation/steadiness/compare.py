@@ -10,8 +10,9 @@ from typing import Any
 
 from rich.table import Table
 
+from streamdepth.core.arrays import DepthMap
 from streamdepth.core.interfaces import Source, Stabilizer
-from streamdepth.core.types import DepthFrame, DepthKind, DepthMap
+from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.evaluation.steadiness.baselines import BASELINES
 from streamdepth.evaluation.steadiness.clip import Clip
 from streamdepth.evaluation.steadiness.inputs import DepthClip, DepthStore

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.core.types import DepthMap, Image
+from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.evaluation.steadiness.flow import Mask
 from streamdepth.evaluation.steadiness.frames import Mean, Measure, Step, measure_shot
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.core.types import DepthMap, Image
+from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.evaluation.steadiness.flow import Mask, warp
 from streamdepth.evaluation.steadiness.frames import Mean, Measure, Pool, Step, measure_shot, share
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.core.types import DepthMap, Image
+from streamdepth.core.arrays import DepthMap, Image
 
 Flow = npt.NDArray[np.float32]
 """(h, w, 2): px to the right and down."""

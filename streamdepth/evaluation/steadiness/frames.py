@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.resize import resize_depth
-from streamdepth.core.types import DepthKind, DepthMap, Image
+from streamdepth.core.types import DepthKind
 from streamdepth.evaluation.steadiness.flow import Motion, MotionEstimator, working_size
 
 _POOL_SIZE = 2**20

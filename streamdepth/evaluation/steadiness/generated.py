@@ -14,8 +14,9 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
+from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.interfaces import Source
-from streamdepth.core.types import DepthKind, DepthMap, Frame, Image, StreamInfo
+from streamdepth.core.types import DepthKind, Frame, StreamInfo
 from streamdepth.evaluation.steadiness.baselines import Jitter
 from streamdepth.evaluation.steadiness.compare import Job
 from streamdepth.evaluation.steadiness.inputs import DepthClip

@@ -13,8 +13,9 @@ from typing import Any, cast
 import av
 import numpy as np
 
+from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import MissingDependencyError, SourceLostError, SourceOpenError
-from streamdepth.core.types import DepthKind, DepthMap, Intrinsics
+from streamdepth.core.types import DepthKind, Intrinsics
 from streamdepth.evaluation.datasets import DataSet
 from streamdepth.evaluation.steadiness.truth import Pose
 from streamdepth.sinks.depth_codes import decode_linear16, encode_linear16

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 from rich.table import Table
 
-from streamdepth.core.types import DepthFrame, DepthKind, Frame, Image
+from streamdepth.core.arrays import Image
+from streamdepth.core.types import DepthFrame, DepthKind, Frame
 from streamdepth.evaluation.steadiness.flow import working_size
 from streamdepth.evaluation.steadiness.frames import Sample
 from streamdepth.evaluation.steadiness.score import TemporalScore

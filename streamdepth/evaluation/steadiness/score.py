@@ -14,8 +14,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import SourceOpenError
-from streamdepth.core.types import DepthMap, Intrinsics
+from streamdepth.core.types import Intrinsics
 from streamdepth.evaluation.steadiness.fidelity import CutRecovery, EdgeRetention, Ghosting, Lag
 from streamdepth.evaluation.steadiness.flicker import (
     FlowWarpedError,

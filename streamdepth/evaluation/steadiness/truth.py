@@ -12,7 +12,8 @@ from typing import NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.core.types import DepthMap, Image, Intrinsics
+from streamdepth.core.arrays import DepthMap, Image
+from streamdepth.core.types import Intrinsics
 from streamdepth.evaluation.accuracy.metrics import score
 from streamdepth.evaluation.steadiness.flow import Motion, warp
 from streamdepth.evaluation.steadiness.frames import Mean, steps

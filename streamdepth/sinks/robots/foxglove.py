@@ -60,7 +60,7 @@ class FoxgloveSink(PublishingSink):
                 "foxglove:HOST:PORT"
             ) from error
         who = "any page in a browser of this machine" if self.host in _LOCAL else "whoever reaches it"
-        self.notice(f"Foxglove's protocol knows no passwords: {who} can watch {self.host}:{self.port}")
+        self.add_notice(f"Foxglove's protocol knows no passwords: {who} can watch {self.host}:{self.port}")
         for topic in topics:
             schema = foxglove.Schema(name=topic.schema, encoding=topic.schema_encoding, data=topic.definition)
             self._channels[topic.name] = foxglove.Channel(

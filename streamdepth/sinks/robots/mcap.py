@@ -64,7 +64,7 @@ class McapSink(Sink):
         self._file = PendingFile(self.path, overwrite=self.overwrite, origin=info.origin)
         stream = self._file.temporary.open("wb")
         self._recording = _Recording(stream, Writer(stream), messages)
-        self._observer = Observer(info, self.options, self.notice)
+        self._observer = Observer(info, self.options, self.add_notice)
 
     def write(self, item: DepthFrame) -> None:
         if self._recording is None or self._observer is None:

@@ -20,7 +20,7 @@ class PublishingSink(Sink):
         SinkWriteError: from `write`.
     """
 
-    may_skip = True
+    can_drop_frames = True
     name = ""
     """Of the transport, for people."""
 
@@ -56,7 +56,7 @@ class PublishingSink(Sink):
         except SinkOpenError:
             self._disconnect()
             raise
-        self._messages, self._observer = messages, Observer(info, self.options, self.notice)
+        self._messages, self._observer = messages, Observer(info, self.options, self.add_notice)
 
     def write(self, item: DepthFrame) -> None:
         if self._messages is None or self._observer is None:

@@ -38,7 +38,7 @@ class _RerunSink(Sink):
     def _begin(self, info: StreamInfo, model: ModelInfo) -> Any:
         rr = _package()
         recording = rr.RecordingStream("streamdepth")
-        self._log = _Log(rr, recording, info, model, self.options, self.notice)
+        self._log = _Log(rr, recording, info, model, self.options, self.add_notice)
         return recording
 
     def _end(self) -> None:
@@ -121,7 +121,7 @@ class RerunViewerSink(_RerunSink):
         SinkWriteError: from `write`, when it is gone.
     """
 
-    may_skip = True
+    can_drop_frames = True
 
     def __init__(self, address: str | None = None, *, options: RobotOptions | None = None) -> None:
         super().__init__(options)

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from streamdepth.core.arrays import Image
 from streamdepth.core.errors import MissingDependencyError
-from streamdepth.core.types import Image, Intrinsics
+from streamdepth.core.types import Intrinsics
 from streamdepth.geometry.arrays import Points
 from streamdepth.geometry.obstacles import LaserScan
 from streamdepth.sinks.robots.channels import Topic

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from streamdepth.core.arrays import Image
 from streamdepth.core.errors import MissingDependencyError
-from streamdepth.core.types import Image
 from streamdepth.training.scenes.photo import fog, photograph
 from streamdepth.training.scenes.plan import Job, plan, scene_rng, stem, view_rng
 from streamdepth.training.scenes.stage import Stage, View

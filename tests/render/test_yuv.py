@@ -31,10 +31,10 @@ class Decoded(LazyImage):
     def rgb(self) -> Image:
         return self.image
 
-    def shrunk(self, width: int, height: int) -> Image:
+    def image_at_size(self, width: int, height: int) -> Image:
         return shrink(self.image, width, height)
 
-    def planes(self) -> YuvPlanes:
+    def yuv_planes(self) -> YuvPlanes:
         return as_planes(self.image)
 
 

@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("clips", nargs="+")
     parser.add_argument("--model", default="nano")
     options = parser.parse_args()
-    settings = config.make({"model": options.model})
+    settings = config.make(model=options.model)
     cells = [_cell(clip, settings) for clip in options.clips]
     if len(cells) % 2:
         cells.append(np.full_like(cells[0], 255))

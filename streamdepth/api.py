@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from streamdepth import config, factory
+from streamdepth.config.sections import ModelSettings
 from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Estimator
@@ -68,7 +69,7 @@ def estimate(image: Any, model: str = "nano", **settings: Any) -> Depth:
     stays loaded for the next call. Raises SourceError for a picture that cannot be read, EstimatorError and ConfigError
     as loading does.
     """
-    chosen = config.make({"model": model, **settings})
+    chosen = config.make(model=model, **settings)
     pixels, camera = read_photo(image, chosen)
     return estimate_pixels(pixels, chosen, camera)
 
@@ -80,7 +81,7 @@ def read_photo(image: Any, settings: config.Settings) -> tuple[Image, Intrinsics
 
     pixels, camera = read_picture_and_camera(image, max_side_px=settings.max_side)
     camera = make_camera(settings).intrinsics(pixels.shape[1], pixels.shape[0]) or camera
-    if settings.undistort and camera is not None and camera.distortion:
+    if settings.camera.undistort and camera is not None and camera.distortion:
         return Undistorter(camera)(pixels), camera.pinhole
     return pixels, camera
 
@@ -93,7 +94,7 @@ def estimate_pixels(pixels: Image, settings: config.Settings, camera: Intrinsics
 
 def estimate_item(pixels: Image, settings: config.Settings, camera: Intrinsics | None = None) -> DepthFrame:
     """As `estimate_pixels`, with the depth at the network's size."""
-    estimator = _loaded(settings.model_copy(update=_NOT_THE_MODELS))
+    estimator = _loaded(settings.model)
     frame = Frame(pixels, 0, 0, Fraction(1), time.monotonic(), "picture")
     result = estimator.estimate([frame])[0]
     if camera is None and result.focal_px:
@@ -112,17 +113,10 @@ def _in_meters(item: DepthFrame, reference: MetricReference) -> DepthFrame:
     return item
 
 
-_THE_MODELS = {"model", "size", "accept_license", "allow_pickle"}
-_THE_MODELS |= {"engine", "device", "precision", "precision_limit", "compile", "threads"}
-_NOT_THE_MODELS = {
-    name: field.default for name, field in config.Settings.model_fields.items() if name not in _THE_MODELS
-}
-"""Settings that do not change the model, with one value for all, so that a new colour map loads nothing anew."""
-
-
 @lru_cache(maxsize=1)
-def _loaded(settings: config.Settings) -> Estimator:
-    return factory.make_estimator(settings)
+def _loaded(model: ModelSettings) -> Estimator:
+    """Returns the loaded model; the last one stays loaded, so that a new colormap loads nothing again."""
+    return factory.make_estimator(config.Settings(model=model))
 
 
 def stream(source: str | int | Path, model: str = "nano", **settings: Any) -> Iterator[DepthFrame]:
@@ -131,9 +125,9 @@ def stream(source: str | int | Path, model: str = "nano", **settings: Any) -> It
     settings: any of `streamdepth.config.Settings` but outputs. Closing the generator stops everything.
     Raises StreamDepthError as the stages do.
     """
-    chosen = config.make({"source": _address(source), "model": model, **settings})
+    chosen = config.make(source=_address(source), model=model, **settings)
     with factory.pipeline(chosen) as pipeline:
-        if chosen.stats or any(stream.sinks for stream in pipeline.streams):
+        if chosen.outputs.stats or any(stream.sinks for stream in pipeline.streams):
             raise ConfigError("stream() yields frames and writes nothing; use convert() for outputs")
         yield from pipeline.frames()
 
@@ -145,7 +139,7 @@ def convert(src: str | int | Path, dst: str | Path, model: str = "nano", **setti
 
     settings: any of `streamdepth.config.Settings`. Raises StreamDepthError as the stages do.
     """
-    chosen = config.make({"source": _address(src), "output": dst, "model": model, **settings})
+    chosen = config.make(source=_address(src), output=dst, model=model, **settings)
     stats = StatsFile(chosen)
     with factory.pipeline(chosen) as pipeline, stop_on_interrupt(pipeline):
         try:

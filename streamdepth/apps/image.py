@@ -33,42 +33,43 @@ def convert_picture(picture: str, settings: Settings) -> tuple[DepthFrame, list[
     outputs = _outputs(settings)
     check_apart((path for path, _ in outputs), [picture])
     for path, shape in outputs:
-        check_output(path, overwrite=settings.overwrite)
+        check_output(path, overwrite=settings.outputs.overwrite)
         if shape is not None:
             check_model(path, shape)
         elif path.suffix.lower() not in LOOKS:
             check_picture(path)
     pixels, camera = read_photo(picture, settings)
-    item = upsample(estimate_item(pixels, settings, camera), settings.edges)
+    item = upsample(estimate_item(pixels, settings, camera), settings.render.edges)
     for path, shape in outputs:
         if shape is not None:
-            write_model(path, item, shape, overwrite=settings.overwrite)
+            write_model(path, item, shape, overwrite=settings.outputs.overwrite)
         elif path.suffix.lower() in LOOKS:
             _write_look(path, item, settings)
         else:
-            facts = {"model": settings.model}
-            write_depth_picture(path, item.at_frame_size(), item.kind, overwrite=settings.overwrite, text=facts)
+            facts = {"model": settings.model.name}
+            write_depth_picture(path, item.at_frame_size(), item.kind, overwrite=settings.outputs.overwrite, text=facts)
     return item, words_about(item) if any(shape for _, shape in outputs) else []
 
 
 def _outputs(settings: Settings) -> list[tuple[Path, Shape | None]]:
     """Each path with the shape to build; None for a picture of the depth."""
     found: list[tuple[Path, Shape | None]] = []
-    if settings.output:
-        suffix = settings.output.suffix.lower()
+    wanted = settings.outputs
+    if wanted.video:
+        suffix = wanted.video.suffix.lower()
         allowed = dict.fromkeys([*DEPTH_PICTURES, *LOOKS, *chain.from_iterable(SUFFIXES.values())])
         if suffix not in allowed:
-            raise ConfigError(f"cannot tell what to write from '{settings.output}'; use one of {' '.join(allowed)}")
+            raise ConfigError(f"cannot tell what to write from '{wanted.video}'; use one of {' '.join(allowed)}")
         shapes = [shape for shape, suffixes in SUFFIXES.items() if suffix in suffixes]
-        found.append((settings.output, shapes[0] if shapes else None))
-    if settings.points:
-        found.append((settings.points, "points"))
-    if settings.mesh:
-        found.append((settings.mesh, "mesh"))
+        found.append((wanted.video, shapes[0] if shapes else None))
+    if wanted.points:
+        found.append((wanted.points, "points"))
+    if wanted.mesh:
+        found.append((wanted.mesh, "mesh"))
     return found
 
 
 def _write_look(output: Path, item: DepthFrame, settings: Settings) -> None:
     look = render(item, make_render_options(settings))
-    with complete_file(output, overwrite=settings.overwrite) as temporary:
+    with complete_file(output, overwrite=settings.outputs.overwrite) as temporary:
         Image.fromarray(look).save(temporary, quality=92)

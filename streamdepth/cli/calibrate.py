@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamdepth.cli import options as o
-from streamdepth.cli.console import err, settings_from
+from streamdepth.cli.console import err
+from streamdepth.cli.flags import Flags, with_flags
 
 if TYPE_CHECKING:
     from streamdepth.core.interfaces import Source
     from streamdepth.core.types import Frame
 
 
+@with_flags("max_frames", "outputs.overwrite")
 def calibrate(
     source: Annotated[
         str, typer.Argument(help="A video or pictures of a board that is moved about; a camera's number.")
@@ -28,20 +29,14 @@ def calibrate(
     ] = None,
     fisheye: Annotated[bool, typer.Option("--fisheye", help="For lenses beyond 120 degrees.")] = False,
     every: Annotated[int, typer.Option("--every", min=1, help="Look at every so many frames.")] = 5,
-    max_frames: o.MaxFrames = None,
-    overwrite: o.Overwrite = None,
-    config: o.ConfigFile = None,
-    set: o.Set = None,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    *,
+    flags: Flags,
 ) -> None:
     """Measure a camera with a printed board, for --camera-info.
 
     Example: streamdepth calibrate board.mp4 --board 9x6@25mm -o camera.yaml --picture camera.png
     """
-    names = ("max_frames", "overwrite", "config", "set", "quiet", "verbose")
-    given = locals()
-    settings = settings_from({name: given[name] for name in names})
+    settings = flags.settings()
     from PIL import Image
 
     from streamdepth.factory import make_source
@@ -52,16 +47,16 @@ def calibrate(
     from streamdepth.sinks.output import check_output, complete_file
 
     for path in filter(None, (output, picture)):
-        check_output(path, overwrite=settings.overwrite, origin=Path(source))
+        check_output(path, overwrite=settings.outputs.overwrite, origin=Path(source))
     wanted = Board.parse(board)
     frames = _frames(make_source(source, settings), settings.max_frames)
     result = solve(find_board_views(islice(frames, 0, None, every), wanted), fisheye=fisheye)
-    with complete_file(output, overwrite=settings.overwrite) as temporary:
+    with complete_file(output, overwrite=settings.outputs.overwrite) as temporary:
         temporary.write_text(camera_info_yaml(result.camera))
     if picture:
-        with complete_file(picture, overwrite=settings.overwrite) as temporary:
+        with complete_file(picture, overwrite=settings.outputs.overwrite) as temporary:
             Image.fromarray(draw_calibration(result)).save(temporary)
-    if not quiet:
+    if not flags.quiet:
         camera = result.camera
         err.print(
             f"{output}: fx {camera.fx:.1f}, fy {camera.fy:.1f}, cx {camera.cx:.1f}, cy {camera.cy:.1f} px; "

@@ -1,4 +1,4 @@
-"""What every verb shares: the two consoles, logging to the screen, and settings from flags."""
+"""The two consoles of all verbs, logging to the screen, and facts as JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -18,15 +18,11 @@ from rich.table import Table
 
 from streamdepth.utils.redact import redact_text
 
-if TYPE_CHECKING:
-    from streamdepth.config import Settings
-
 _PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True, "markup": False, "emoji": False}
 out = Console(width=None if sys.stdout.isatty() else 200, **_PLAIN)
 err = Console(stderr=True, **_PLAIN)
 
 _verbose = False
-_NOT_SETTINGS = ("config", "set", "quiet", "verbose", "more")
 
 
 def complain(text: str) -> None:
@@ -52,19 +48,6 @@ def configure(*, quiet: bool, verbose: bool) -> None:
 def _redact(record: logging.LogRecord) -> bool:
     record.msg, record.args = redact_text(record.getMessage()), None
     return True
-
-
-def settings_from(flags: dict[str, Any]) -> Settings:
-    """Settings from a verb's arguments; `--config` and `--set` are applied beneath the flags. Raises ConfigError.
-
-    `more` holds those that came by `options.also`.
-    """
-    from streamdepth import config  # not needed for --help, and slow to load
-
-    configure(quiet=flags["quiet"], verbose=flags["verbose"])
-    values = {k: v for k, v in (flags | flags.get("more", {})).items() if k not in _NOT_SETTINGS}
-    values = {k: v for k, v in values.items() if v != []}  # a repeatable flag that was not given
-    return config.load(flags["config"], flags["set"], values)
 
 
 @contextmanager

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamdepth.cli import options as o
-from streamdepth.cli.console import JsonOutput, err, nothing_kept, out, print_table, settings_from
+from streamdepth.cli.console import JsonOutput, err, nothing_kept, out, print_table
 from streamdepth.cli.eval_steadiness import steadiness
 from streamdepth.cli.eval_temporal import temporal
+from streamdepth.cli.flags import Flags, Json, with_flags
 
 if TYPE_CHECKING:
     from streamdepth.config import Settings
@@ -30,7 +30,7 @@ def _root() -> None:
 
 
 @app.command()
-@o.also(o.MODEL)
+@with_flags("model", "outputs.overwrite")
 def accuracy(
     data: Annotated[list[Path], typer.Argument(help="Folders with rgb/, depth/ and index.json in or beside them.")],
     crop: Annotated[str | None, typer.Option("--crop", help="none, eigen (NYU) or garg (KITTI).")] = None,
@@ -41,16 +41,11 @@ def accuracy(
     depth_scale: Annotated[float | None, typer.Option("--depth-scale", help="PNG value of one metre.")] = None,
     every: Annotated[int, typer.Option("--every", help="Take every Nth picture.", min=1)] = 1,
     limit: Annotated[int | None, typer.Option("--limit", help="Take at most N pictures of a set.", min=1)] = None,
-    json: o.Json = None,
+    json: Json = None,
     sheet: Annotated[Path | None, typer.Option("--sheet", help="Draw input, truth, prediction, error here.")] = None,
     sheet_count: Annotated[int, typer.Option("--sheet-count", help="Pictures of each set on it.", min=1)] = 8,
-    overwrite: o.Overwrite = None,
-    config: o.ConfigFile = None,
-    set: o.Set = None,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
     *,
-    more: dict[str, Any],
+    flags: Flags,
 ) -> None:
     """Compare a model's depth with measured depth, and time it.
 
@@ -58,9 +53,7 @@ def accuracy(
 
     Example: streamdepth eval accuracy DATA --model nano --sheet sheet.png
     """
-    settings = settings_from(
-        {"overwrite": overwrite, "config": config, "set": set, "quiet": quiet, "verbose": verbose, "more": more}
-    )
+    settings = flags.settings()
     from streamdepth.evaluation.accuracy import report
     from streamdepth.evaluation.accuracy.contact_sheet import ContactSheet
     from streamdepth.evaluation.accuracy.protocol import Protocol
@@ -68,14 +61,14 @@ def accuracy(
 
     sets = [DataSet(path, depth_scale=depth_scale) for path in data]
     protocol = Protocol(crop, min_depth, max_depth, every, limit)
-    facts = JsonOutput(json, overwrite=settings.overwrite)
-    drawn = ContactSheet(sheet, sheet_count, overwrite=settings.overwrite) if sheet else None
+    facts = JsonOutput(json, overwrite=settings.outputs.overwrite)
+    drawn = ContactSheet(sheet, sheet_count, overwrite=settings.outputs.overwrite) if sheet else None
     with nothing_kept():
-        info, results = _judge(settings, sets, protocol, drawn, is_quiet=quiet)
+        info, results = _judge(settings, sets, protocol, drawn, is_quiet=flags.quiet)
     if drawn:
         drawn.write()
-    facts.write(report.facts(info, settings.size, results))
-    if not (quiet or facts.is_printed):
+    facts.write(report.facts(info, settings.model.size, results))
+    if not (flags.quiet or facts.is_printed):
         print_table(report.table(results))
         out.print(*report.notes(info, results), sep="\n")
 

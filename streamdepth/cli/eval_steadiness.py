@@ -6,13 +6,13 @@ from contextlib import closing
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamdepth.cli import options as o
-from streamdepth.cli.console import JsonOutput, err, nothing_kept, out, settings_from
+from streamdepth.cli.console import JsonOutput, err, nothing_kept, out
 from streamdepth.cli.eval_input import FARTHEST_M, check_repeatable, is_set, make_source
+from streamdepth.cli.flags import Flags, Json, with_flags
 from streamdepth.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from streamdepth.evaluation.steadiness.inputs import DepthClip, DepthStore
 
 
-@o.also(o.MODEL)
+@with_flags("model", "max_frames", "outputs.overwrite")
 def steadiness(
     video: Annotated[list[Path] | None, typer.Argument(help="Videos, or sets with rgb/ and depth/.")] = None,
     generated: Annotated[
@@ -32,38 +32,31 @@ def steadiness(
         bool, typer.Option("--noisy", help="Also with noise on the model's depth, as of a worse one.")
     ] = False,
     max_depth: Annotated[float | None, typer.Option("--max-depth", help="Metres; truth beyond does not count.")] = None,
-    json: o.Json = None,
-    max_frames: o.MaxFrames = None,
-    overwrite: o.Overwrite = None,
-    config: o.ConfigFile = None,
-    set: o.Set = None,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    json: Json = None,
     *,
-    more: dict[str, Any],
+    flags: Flags,
 ) -> None:
     """Compare every preset of --smooth with what others do, on the same depth.
 
     Example: streamdepth eval steadiness kitchen_video desk_video --generated --noisy --json steadiness.json
     """
-    given = {"max_frames": max_frames, "overwrite": overwrite, "config": config, "set": set}
-    settings = settings_from({**given, "quiet": quiet, "verbose": verbose, "more": more})
+    settings = flags.settings()
     from streamdepth import factory
     from streamdepth.evaluation.steadiness.compare import table
 
     if not (video or generated):
         raise ConfigError("nothing was given to compare on; name videos or sets with rgb/ and depth/, or --generated")
-    facts = JsonOutput(json, overwrite=settings.overwrite, inputs=video or ())
+    facts = JsonOutput(json, overwrite=settings.outputs.overwrite, inputs=video or ())
     rows: list[Row] = []
     with nothing_kept():
         with closing(factory.make_estimator(settings)) as estimator:
             for path in video or ():
-                rows += _compare(path, settings, estimator, noisy=noisy, farthest_m=max_depth, is_quiet=quiet)
+                rows += _compare(path, settings, estimator, noisy=noisy, farthest_m=max_depth, is_quiet=flags.quiet)
             info = estimator.info
         if generated:
-            rows += _compare_generated(noisy=noisy, is_quiet=quiet)
+            rows += _compare_generated(noisy=noisy, is_quiet=flags.quiet)
     facts.write({"model": asdict(info) | {"kind": info.kind.value}, "rows": [row.as_json() for row in rows]})
-    if not (quiet or facts.is_printed):
+    if not (flags.quiet or facts.is_printed):
         out.print(table(rows), width=1000)
 
 

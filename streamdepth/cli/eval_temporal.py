@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streamdepth.cli import options as o
-from streamdepth.cli.console import JsonOutput, err, nothing_kept, out, settings_from
+from streamdepth.cli.console import JsonOutput, err, nothing_kept, out
 from streamdepth.cli.eval_input import FARTHEST_M, USUAL_FPS, check_repeatable, is_set, make_source
+from streamdepth.cli.flags import Flags, Json, with_flags
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Source, Stabilizer
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from streamdepth.evaluation.steadiness.score import TemporalScore, Truth
 
 
-@o.also(o.MODEL, o.BATCH, {"smooth": o.Smooth})
+@with_flags("model", "inference.batch", "smooth", "max_frames", "outputs.overwrite")
 def temporal(
     video: Annotated[Path, typer.Argument(help="A video, a folder of pictures in order, or a set with rgb/, depth/.")],
     depth: Annotated[
@@ -37,17 +37,11 @@ def temporal(
     truth: Annotated[Path | None, typer.Option("--truth", help="True depth: a set's folder or metric depth.")] = None,
     cuts: Annotated[str | None, typer.Option("--cuts", help="Frames that begin shots: 120,310 or a file.")] = None,
     max_depth: Annotated[float | None, typer.Option("--max-depth", help="Metres; truth beyond does not count.")] = None,
-    json: o.Json = None,
+    json: Json = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="Draw the measures over time into this .png.")] = None,
     side_by_side: Annotated[Path | None, typer.Option("--side-by-side", help="Video, raw, result as a video.")] = None,
-    max_frames: o.MaxFrames = None,
-    overwrite: o.Overwrite = None,
-    config: o.ConfigFile = None,
-    set: o.Set = None,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
     *,
-    more: dict[str, Any],
+    flags: Flags,
 ) -> None:
     """Score how steady depth is, and what its smoothing has cost.
 
@@ -55,11 +49,10 @@ def temporal(
 
     Example: streamdepth eval temporal clip.mp4 --model nano --smooth default --plot steady.png
     """
-    _check_given(depth, raw, more)
-    given = {"max_frames": max_frames, "overwrite": overwrite, "config": config, "set": set}
-    settings = settings_from({**given, "quiet": quiet, "verbose": verbose, "more": more})
+    _check_given(depth, raw, flags.values)
+    settings = flags.settings()
     _check_outputs(plot, side_by_side, settings)
-    facts = JsonOutput(json, overwrite=settings.overwrite)
+    facts = JsonOutput(json, overwrite=settings.outputs.overwrite)
     from streamdepth.sinks.output import check_apart
 
     check_apart([None if facts.is_printed else json, plot, side_by_side], [video, depth, raw, truth])
@@ -69,16 +62,16 @@ def temporal(
         if depth:
             job.take(depth, raw)
         else:
-            job.estimate(is_quiet=quiet)
+            job.estimate(is_quiet=flags.quiet)
         score = job.score()
         facts.write(job.facts | score.as_json())
         job.draw(score, plot, side_by_side)
-    if not (quiet or facts.is_printed):
+    if not (flags.quiet or facts.is_printed):
         _print(score)
 
 
-def _check_given(depth: Path | None, raw: Path | None, model: dict[str, Any]) -> None:
-    flags = [f"--{name.replace('_', '-')}" for name, value in model.items() if value is not None]
+def _check_given(depth: Path | None, raw: Path | None, given: dict[str, Any]) -> None:
+    flags = [f"--{name.replace('_', '-')}" for name in given if name not in ("max_frames", "overwrite")]
     if depth is not None and flags:
         raise ConfigError(
             f"the depth '{depth}' needs no model; leave out {', '.join(flags)}, or the depth to have it made"
@@ -96,7 +89,7 @@ def _check_outputs(plot: Path | None, video: Path | None, settings: Settings) ->
         if path and path.suffix.lower() not in suffixes:
             raise ConfigError(f"cannot write '{path}'; it must end in {' '.join(suffixes)}")
         if path:
-            check_output(path, overwrite=settings.overwrite)
+            check_output(path, overwrite=settings.outputs.overwrite)
 
 
 class _Tap(Stabilizer):
@@ -170,10 +163,10 @@ class _Job:
 
         settings = self.settings
         result, raw = self.stack.enter_context(DepthStore()), self.stack.enter_context(DepthStore())
-        is_smoothed, chain = settings.smooth != "off", make_stabilizer(settings.smooth, settings.range)
+        is_smoothed, chain = settings.smooth != "off", make_stabilizer(settings.smooth, settings.render.range)
         estimator = self.stack.enter_context(closing(factory.make_estimator(settings)))
         stream = Stream(self.make_source(), _Tap(chain, raw.add) if is_smoothed else chain)
-        pipeline = Pipeline([stream], estimator, batch=settings.batch, max_frames=settings.max_frames)
+        pipeline = Pipeline([stream], estimator, batch=settings.inference.batch, max_frames=settings.max_frames)
         ranges: list[tuple[int, float, float]] = []
         cuts: set[int] = set()
         with counter(err, self.info.frame_count or 0, is_quiet=is_quiet) as step:
@@ -206,11 +199,13 @@ class _Job:
         from streamdepth.sinks.output import complete_file
 
         if plot:
-            with complete_file(plot, overwrite=self.settings.overwrite) as temporary:
+            with complete_file(plot, overwrite=self.settings.outputs.overwrite) as temporary:
                 Image.fromarray(temporal_report.plot(score)).save(temporary)
         if video:
             fps = self.info.fps or Fraction(USUAL_FPS)
-            _write_video(video, temporal_report.side_by_side(self.clip, score, fps), fps, self.settings.overwrite)
+            _write_video(
+                video, temporal_report.side_by_side(self.clip, score, fps), fps, self.settings.outputs.overwrite
+            )
 
 
 def _write_video(path: Path, items: Iterator[DepthFrame], fps: Fraction, overwrite: bool) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from streamdepth.cli import options as o
-from streamdepth.cli.console import err, out, print_table, settings_from
+from streamdepth.cli.console import err, out, print_table
+from streamdepth.cli.flags import Flags, with_flags
 from streamdepth.core.errors import ConfigError, EstimatorError, SinkOpenError, SourceLostError
 
 if TYPE_CHECKING:
@@ -19,30 +19,24 @@ if TYPE_CHECKING:
     from streamdepth.core.arrays import Image
     from streamdepth.estimators.quantize import Quantized
 
-_MODEL_FLAGS = ("model", "size", "overwrite", "accept_license", "allow_pickle", "config", "set", "quiet", "verbose")
+_MODEL = ("model.size", "model.accept_license", "model.allow_pickle")
 _Model = Annotated[str, typer.Argument(help="nano, a short name, a hub id, a folder, or nano's .safetensors.")]
 
 
+@with_flags(*_MODEL, "outputs.overwrite")
 def export(
     model: _Model,
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write, .onnx.")],
-    size: o.Size = None,
     frame_size: Annotated[str, typer.Option("--frame-size", help="Pictures whose aspect is kept, in px.")] = "1280x720",
     batch: Annotated[int, typer.Option("--batch", help="Pictures of one run.", min=1, max=256)] = 1,
-    overwrite: o.Overwrite = None,
-    accept_license: o.AcceptLicense = None,
-    allow_pickle: o.AllowPickle = None,
-    config: o.ConfigFile = None,
-    set: o.Set = None,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    *,
+    flags: Flags,
 ) -> None:
     """Write a model as an ONNX file, for one size of input, and check it; --model takes such files.
 
     Example: streamdepth export nano -o nano.onnx
     """
-    flags = locals()
-    settings = settings_from({name: flags[name] for name in _MODEL_FLAGS})
+    settings = flags.settings(model=model)
     if output.suffix.lower() != ".onnx":
         raise ConfigError(f"an exported model is an .onnx file, not '{output}'")
     pictures = _parsed(frame_size)
@@ -50,10 +44,10 @@ def export(
     from streamdepth.estimators.onnx_file import export_onnx
     from streamdepth.sinks.output import complete_file
 
-    with complete_file(output, overwrite=settings.overwrite) as temporary:
+    with complete_file(output, overwrite=settings.outputs.overwrite) as temporary:
         network = factory.make_network(settings)
         found = export_onnx(network, temporary, frame_size=pictures, batch=batch)
-    if not quiet:
+    if not flags.quiet:
         height, width = network.card.fixed(pictures[1], pictures[0]).input_size()
         err.print(
             f"{output}: input {batch}x3x{height}x{width}, checked: differs from torch by {found:.2%} of the spread"
@@ -67,6 +61,7 @@ def _parsed(size: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+@with_flags(*_MODEL)
 def quantize(
     model: _Model,
     calibrate: Annotated[str, typer.Option("--calibrate", help="A video of the kind that is to be processed.")],
@@ -75,20 +70,14 @@ def quantize(
     limit: Annotated[
         float, typer.Option("--limit", help="Least share of pixels within 1.25 of float32's depth.", min=0, max=1)
     ] = 0.95,
-    size: o.Size = None,
-    accept_license: o.AcceptLicense = None,
-    allow_pickle: o.AllowPickle = None,
-    config: o.ConfigFile = None,
-    set: o.Set = None,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    *,
+    flags: Flags,
 ) -> None:
     """Make a model smaller and faster with INT8, judged on frames that it was not made from; --model takes the folder.
 
     Example: streamdepth quantize nano --calibrate samples/room.mp4 -o nano_int8
     """
-    flags = {**locals(), "overwrite": None}
-    settings = settings_from({name: flags[name] for name in _MODEL_FLAGS})
+    settings = flags.settings(model=model)
     import tempfile
 
     from streamdepth import factory
@@ -104,7 +93,7 @@ def quantize(
             made = Path(name) / "complete"
             made.mkdir()
             found = make_int8(factory.make_network(settings), used, held_out, made)
-            if not quiet:
+            if not flags.quiet:
                 _show(found)
             if found.after.delta1 < limit:
                 raise EstimatorError(
@@ -114,7 +103,7 @@ def quantize(
             made.rename(output)
     except OSError as error:
         raise SinkOpenError(f"cannot write '{output}': {error.strerror}; choose another folder") from error
-    if not quiet:
+    if not flags.quiet:
         err.print(f"{output}: use it with --model {output}")
 
 

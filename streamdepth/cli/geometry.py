@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamdepth.cli import options as o
-from streamdepth.cli.console import err, out, settings_from
+from streamdepth.cli.console import err, out
+from streamdepth.cli.flags import Flags, with_flags
 from streamdepth.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ Depth = Annotated[
 DepthScale = Annotated[float, typer.Option("--depth-scale", help="Values of that PNG per metre.")]
 
 
-@o.also(o.MODEL, o.CAMERA, o.METRES)
+@with_flags("model", "camera", "metric", "max_side", "outputs.overwrite")
 def volume(
     picture: Annotated[str, typer.Argument(help="A path or an http(s) address.")],
     region: Annotated[str, typer.Option("--region", help="x,y,width,height in px: what to measure, on flat ground.")],
@@ -35,22 +35,14 @@ def volume(
         Path | None, typer.Option("--heights", help="The region's height map from above: .npz, or .png to look at.")
     ] = None,
     cell: Annotated[str, typer.Option("--cell", help="Its cells.")] = "1cm",
-    max_side: o.MaxSide = None,
-    overwrite: o.Overwrite = None,
-    config: o.ConfigFile = None,
-    set: o.Set = None,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
     *,
-    more: dict[str, Any],
+    flags: Flags,
 ) -> None:
     """Measure what stands on the ground inside a region of a picture, in metres.
 
     Example: streamdepth volume heap.jpg --region 300,200,400,300 --camera-height 1.5m --fov 65
     """
-    own = ("picture", "region", "depth", "depth_scale", "heights", "cell")
-    flags = {k: v for k, v in locals().items() if k not in ("own", *own)}
-    settings = settings_from(flags)
+    settings = flags.settings()
     from streamdepth.geometry.ground import find_floor
     from streamdepth.geometry.lengths import parse_length_m
     from streamdepth.geometry.projection import camera_or_default
@@ -60,17 +52,19 @@ def volume(
     if heights:
         if heights.suffix.lower() not in (".npz", ".png"):
             raise ConfigError(f"cannot write heights to '{heights}'; use .npz, or .png to look at")
-        check_output(heights, overwrite=settings.overwrite, origin=Path(picture))
+        check_output(heights, overwrite=settings.outputs.overwrite, origin=Path(picture))
     cell_m = parse_length_m(cell)
     item = _metric_item(picture, settings, depth, depth_scale)
     camera, inside = camera_or_default(item), _region(region, item)
-    # with --camera-height the metres come from the floor as the model draws it, so that there is nothing to refine
-    plane = find_floor(item, max_tilt_degrees=75, refine=not settings.camera_height)
+    # with --camera-height the meters come from the floor as the model draws it, so that there is nothing to refine
+    plane = find_floor(item, max_tilt_degrees=75, refine=not settings.metric.camera_height)
     if plane is None:
         raise ConfigError("there is no ground in the picture to measure from; show some of it around the region")
     found = measure_volume(item.depth, camera, inside, plane)
     if heights:
-        _write_heights(heights, height_map(item.depth, camera, plane, cell_m, inside), cell_m, settings.overwrite)
+        _write_heights(
+            heights, height_map(item.depth, camera, plane, cell_m, inside), cell_m, settings.outputs.overwrite
+        )
     if item.intrinsics is None:
         err.print("the camera is unknown: 60 degrees are assumed; --fov or --camera-info tells it")
     if not found.area_m2:
@@ -96,8 +90,8 @@ def _metric_item(picture: str, settings: Settings, depth: Path | None, scale: fl
     item = estimate_item(pixels, settings, camera)
     if item.kind is not DepthKind.METRIC:
         raise ConfigError(
-            f"a volume needs metres, and {settings.model} is relative; add --anchor x,y=1.35m, --camera-height 1.2m, "
-            "--board or --sparse, or use a metric model or --depth"
+            f"a volume needs meters, and {settings.model.name} is relative; add --anchor x,y=1.35m, "
+            "--camera-height 1.2m, --board or --sparse, or use a metric model or --depth"
         )
     return item
 
@@ -146,7 +140,7 @@ def _recorded(depth: Path, scale: float) -> RecordedDepth:
     return RecordedDepth(lambda index: read_depth_png(Path(insert_number(pattern, index)), scale), pattern)
 
 
-@o.also(o.MODEL, o.CAMERA, o.METRES)
+@with_flags("model", "smooth", "camera", "metric", "max_frames", "outputs.overwrite")
 def fuse(
     source: Annotated[str, typer.Argument(help="A video, or pictures in order.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The model: .ply, .glb or .obj.")],
@@ -155,23 +149,15 @@ def fuse(
     depth_scale: DepthScale = 1000.0,
     voxel: Annotated[str, typer.Option("--voxel", help="The model's resolution.")] = "2cm",
     farthest: Annotated[str, typer.Option("--farthest", help="Depth beyond does not count.")] = "5m",
-    smooth: o.Smooth = None,
-    max_frames: o.MaxFrames = None,
-    overwrite: o.Overwrite = None,
-    config: o.ConfigFile = None,
-    set: o.Set = None,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
     *,
-    more: dict[str, Any],
+    flags: Flags,
 ) -> None:
     """Fuse a clip with known camera poses into one coloured model (TSDF, by Open3D).
 
     Example: streamdepth fuse clip.mp4 --poses poses.txt --camera-info camera.yaml --depth depth/%06d.png -o model.ply
     """
-    own = ("source", "output", "poses", "depth", "depth_scale", "voxel", "farthest")
-    flags = {k: v for k, v in locals().items() if k not in ("own", *own)}
-    settings = settings_from({**flags, "source": source, "smooth": smooth or ("off" if depth else None)})
+    smooth = flags.values.get("smooth") or ("off" if depth else None)
+    settings = flags.settings(source=source, smooth=smooth)
     from streamdepth import factory
     from streamdepth.api import stop_on_interrupt
     from streamdepth.cli.progress import Bar
@@ -183,17 +169,17 @@ def fuse(
         read_poses(poses),
         voxel_m=parse_length_m(voxel),
         farthest_m=parse_length_m(farthest),
-        overwrite=settings.overwrite,
+        overwrite=settings.outputs.overwrite,
     )
     recorded = _recorded(depth, depth_scale) if depth else None
     with (
-        Bar(err, is_quiet=quiet) as bar,
+        Bar(err, is_quiet=flags.quiet) as bar,
         factory.pipeline(settings, lambda _: bar.show(pipeline), estimator=recorded) as pipeline,
         stop_on_interrupt(pipeline),
     ):
         pipeline.streams[0].sinks = [sink]
         report = pipeline.run()
-    if not quiet:
+    if not flags.quiet:
         err.print(
             f"{output}: {sink.faces} triangles from {report.written} frames, voxels of {parse_length_m(voxel):g} m"
         )

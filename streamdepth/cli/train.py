@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from streamdepth.cli import options as o
 from streamdepth.cli.console import configure, err, out
+from streamdepth.cli.flags import Flags, Quiet, Verbose, with_flags
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.wrappers import LazyEstimator
 
 if TYPE_CHECKING:
+    from streamdepth.config import Settings
     from streamdepth.training.settings import TrainSettings
     from streamdepth.training.trainer import Outcome
 
@@ -45,8 +46,8 @@ def recipe(
     seed: Seed = None,
     start: Start = None,
     device: Device = "auto",
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Train as a recipe says; a stopped training goes on.
 
@@ -70,8 +71,8 @@ def pairs(
     start: Start = None,
     config: Config = None,
     device: Device = "auto",
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Fine-tune nano on your own pictures with depth; a tenth of them is held back to check it.
 
@@ -83,6 +84,10 @@ def pairs(
 
 
 @app.command()
+@with_flags(
+    *("model.size", "model.engine", "model.device", "model.precision", "model.accept_license", "model.allow_pickle"),
+    has_config_flag=False,
+)
 def distil(
     video: Annotated[list[str], typer.Argument(help="Files, folders of pictures or URLs to learn from.")],
     teacher: Annotated[str, typer.Option("--teacher", help="Any model: a short name, a hub id or a local folder.")],
@@ -94,14 +99,8 @@ def distil(
     seed: Seed = None,
     start: Start = None,
     config: Config = None,
-    size: o.Size = None,
-    engine: o.Engine = None,
-    device: Device = "auto",
-    precision: o.Precision = None,
-    accept_license: o.AcceptLicense = None,
-    allow_pickle: o.AllowPickle = None,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    *,
+    flags: Flags,
 ) -> None:
     """Teach nano what a large model sees in your own videos; a tenth of each is held back to check it.
 
@@ -109,14 +108,12 @@ def distil(
     """
     from streamdepth.factory import stems
 
-    configure(quiet=quiet, verbose=verbose)
-    flags = {"size": size, "engine": engine, "device": device, "precision": precision}
-    flags |= {"accept_license": accept_license, "allow_pickle": allow_pickle, "model": teacher}
+    settings = flags.settings(model=teacher)
     changes = {"steps": steps, "batch": batch, "seed": seed, "start": start}
     folders = [output / "labels" / stem for stem in stems(video)]
-    settings = _fine_tuning(config, folders, "exact", changes)
-    _label(video, folders, flags, every, most, quiet)
-    _train(Path(), output, settings, device, quiet)
+    training = _fine_tuning(config, folders, "exact", changes)
+    _label(video, folders, settings, every, most, flags.quiet)
+    _train(Path(), output, training, settings.model.device, flags.quiet)
 
 
 @app.command()
@@ -125,8 +122,8 @@ def blend(
     second: Annotated[Path, typer.Argument(help="Weights after it.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")],
     share: Annotated[float, typer.Option("--share", help="Share of the first, 0 to 1.")] = 0.5,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Mean of the weights before and after a training: often better than both.
 
@@ -154,11 +151,10 @@ def _set(folder: Path, depth: str) -> dict[str, str]:
     return {"name": str(folder.resolve()), "depth": depth}
 
 
-def _label(videos: list[str], folders: list[Path], flags: dict[str, Any], every: float, most: int, quiet: bool) -> None:
-    from streamdepth import config, factory
+def _label(videos: list[str], folders: list[Path], settings: Settings, every: float, most: int, quiet: bool) -> None:
+    from streamdepth import factory
     from streamdepth.training.labels import write_labels
 
-    settings = config.make(_given(flags))
     teacher = LazyEstimator(lambda: factory.make_estimator(settings))
     try:
         for video, folder in zip(videos, folders, strict=True):

@@ -1,5 +1,6 @@
-"""Typed settings: one name per setting, the same in YAML files, on the command line and in Python."""
+"""Typed settings: one model gives the YAML sections, the command line's flags and the keywords of Python."""
 
-from streamdepth.config.settings import PUSHED, VIRTUAL_CAMERA, Settings, load, make
+from streamdepth.config.load import PUSH_SCHEMES, VIRTUAL_CAMERA, load, make
+from streamdepth.config.settings import Setting, Settings, result_values, table
 
-__all__ = ["PUSHED", "VIRTUAL_CAMERA", "Settings", "load", "make"]
+__all__ = ["PUSH_SCHEMES", "VIRTUAL_CAMERA", "Setting", "Settings", "load", "make", "result_values", "table"]

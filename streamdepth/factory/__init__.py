@@ -87,11 +87,11 @@ def make_pipeline(
     return Pipeline(
         streams,
         estimator,
-        batch=settings.batch,
+        batch=settings.inference.batch,
         max_frames=settings.max_frames,
         max_seconds=settings.max_seconds,
         allow_partial=settings.allow_partial,
-        inference_fps=None if settings.refresh == "auto" else settings.refresh,
+        inference_fps=None if settings.inference.fps == "auto" else settings.inference.fps,
         wait_for_sources=settings.wait_for_sources,
         on_written=on_written,
         on_state=on_state,
@@ -100,10 +100,10 @@ def make_pipeline(
 
 def _suiting(streams: Sequence[Stream], settings: Settings) -> Settings:
     """With `throughput` decided, once the sources are open: for live frames, and for one at a time, latency matters."""
-    if settings.throughput is not None:
+    if settings.model.throughput is not None:
         return settings
-    is_free = not settings.refresh and not any(stream.is_timely for stream in streams)
-    return settings.model_copy(update={"throughput": is_free})
+    is_free = not settings.inference.fps and not any(stream.is_timely for stream in streams)
+    return settings.replace(throughput=is_free)
 
 
 def _make_stream(address: str, name: str | None, settings: Settings) -> Stream:
@@ -112,12 +112,12 @@ def _make_stream(address: str, name: str | None, settings: Settings) -> Stream:
 
     check_render_options(make_render_options(settings))
     tracker = MotionTracker()
-    stabilizer = make_stabilizer(settings.smooth, settings.range, make_reference(settings), tracker)
-    propagator = FlowPropagator(tracker=tracker) if settings.refresh else None
+    stabilizer = make_stabilizer(settings.smooth, settings.render.range, make_reference(settings), tracker)
+    propagator = FlowPropagator(tracker=tracker) if settings.inference.fps else None
     source, sinks = make_source(address, settings), make_sinks(settings, name)
-    if settings.pace or settings.push:
+    if settings.realtime or settings.outputs.push:
         from streamdepth.sources.realtime import RealtimeSource
 
         has_recorder = not all(sink.can_drop_frames for sink in sinks)
-        source = RealtimeSource(source, may_drop=settings.pace or not has_recorder)
+        source = RealtimeSource(source, may_drop=settings.realtime or not has_recorder)
     return Stream(source, stabilizer, sinks, propagator, redact(address))

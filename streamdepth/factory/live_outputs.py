@@ -20,20 +20,21 @@ def recorded(path: Path, make: Callable[[Path], Sink], settings: Settings) -> Si
     """
     from streamdepth.sinks.disk_space import DiskSpaceGuard
 
-    return DiskSpaceGuard(_in_segments(path, make, settings), path, min_free_bytes=settings.min_free_mb * 1e6)
+    return DiskSpaceGuard(_in_segments(path, make, settings), path, min_free_bytes=settings.outputs.min_free_mb * 1e6)
 
 
 def _in_segments(path: Path, make: Callable[[Path], Sink], settings: Settings) -> Sink:
     first = make(path)
-    if settings.segment is None:
-        if settings.resume:
+    outputs = settings.outputs
+    if outputs.segment is None:
+        if outputs.resume:
             raise ConfigError("resume goes on with a recording in segments; add --segment 10m")
         return first
     if path.suffix.lower() in DEPTH_PICTURES:
         raise ConfigError(f"segments are files such as .mp4, .mkv or .mcap; '{path}' is one picture for each frame")
     from streamdepth.sinks.segments import SegmentedSink
 
-    return SegmentedSink(path, make, seconds=settings.segment, overwrite=settings.overwrite, resume=settings.resume)
+    return SegmentedSink(path, make, seconds=outputs.segment, overwrite=outputs.overwrite, resume=outputs.resume)
 
 
 def make_pushes(settings: Settings, name: str | None) -> Iterator[Sink]:
@@ -41,7 +42,7 @@ def make_pushes(settings: Settings, name: str | None) -> Iterator[Sink]:
 
     Raises ConfigError where several streams would go to one place.
     """
-    for address in settings.push:
+    for address in settings.outputs.push:
         if name is not None and "{name}" not in address:
             raise ConfigError(
                 f"several sources cannot all go to '{redact(address)}'; put {{name}} where their names are to stand"

@@ -162,20 +162,20 @@ def make_pace(settings: Settings, streams: int, *, loads_model: bool = True) -> 
 
     loads_model: whether another size of the model can be loaded. Raises ConfigError where nothing can be varied.
     """
-    if not (settings.target_fps or settings.max_latency_ms):
+    if not (settings.inference.target_fps or settings.inference.max_latency_ms):
         return None
-    hz = None if settings.refresh == "auto" else settings.refresh
+    hz = None if settings.inference.fps == "auto" else settings.inference.fps
     fixed = _why_one_size(settings)
-    found = quality_levels(hz, carries=settings.refresh is not None, has_sizes=loads_model and not fixed)
+    found = quality_levels(hz, carries=settings.inference.fps is not None, has_sizes=loads_model and not fixed)
     if fixed and len(found) == 1:
         raise ConfigError(
             f"--target-fps and --max-latency-ms vary what the model does, and {fixed}; leave them out, or let it run "
-            "less often with --refresh auto"
+            "less often with --inference-fps auto"
         )
     return LoadController(
         found,
-        target_fps=streams * settings.target_fps if settings.target_fps else None,
-        max_latency_seconds=settings.max_latency_ms / 1e3 if settings.max_latency_ms else None,
+        target_fps=streams * settings.inference.target_fps if settings.inference.target_fps else None,
+        max_latency_seconds=settings.inference.max_latency_ms / 1e3 if settings.inference.max_latency_ms else None,
     )
 
 
@@ -185,7 +185,7 @@ def _why_one_size(settings: Settings) -> str:
 
     if settings.cluster:
         return "on a cluster its input keeps its size"
-    return f"'{settings.model}' was made for one size of input" if is_exported(settings.model) else ""
+    return f"'{settings.model.name}' was made for one size of input" if is_exported(settings.model.name) else ""
 
 
 def make_paced(
@@ -199,9 +199,9 @@ def make_paced(
 
     def load_share(share: float) -> Estimator:
         if usual_px and share < 1:
-            return load(settings.model_copy(update={"size": round(usual_px[0] * share)}))
+            return load(settings.replace(size=round(usual_px[0] * share)))
         estimator = load(settings)
-        usual_px[:] = [settings.size or _short_side(estimator)]
+        usual_px[:] = [settings.model.size or _short_side(estimator)]
         return estimator
 
     def failed(share: float, error: BaseException) -> None:

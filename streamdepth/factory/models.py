@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamdepth.config import Settings
+from streamdepth.config.sections import ModelSettings
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Estimator
 
@@ -19,8 +20,9 @@ def make_estimator(settings: Settings) -> Estimator:
     """The built-in model, with its own or other weights, or any other, loaded. Raises ModelLoadError or ConfigError."""
     from streamdepth.estimators.onnx_file import ExportedEstimator, is_exported
 
-    if is_exported(settings.model):
-        return ExportedEstimator(Path(settings.model).expanduser(), size=settings.size, **_engine_options(settings))
+    if is_exported(settings.model.name):
+        path = Path(settings.model.name).expanduser()
+        return ExportedEstimator(path, size=settings.model.size, **_engine_options(settings.model))
     return make_network_estimator(make_network(settings), settings)
 
 
@@ -31,25 +33,26 @@ def make_network(settings: Settings, *, random_weights: bool = False) -> Network
     """
     from streamdepth.estimators.onnx_file import is_exported
 
-    if is_exported(settings.model):
-        raise ConfigError(f"'{settings.model}' was exported already; give the model that it was made from")
-    weights = Path(settings.model)
+    if is_exported(settings.model.name):
+        raise ConfigError(f"'{settings.model.name}' was exported already; give the model that it was made from")
+    model = settings.model
+    weights = Path(model.name)
     is_file = weights.suffix == ".safetensors" and not weights.is_dir()
-    if settings.model == "nano" or is_file:
+    if model.name == "nano" or is_file:
         from streamdepth.estimators.nano import nano
 
-        return nano(size=settings.size, weights=weights.expanduser() if is_file else None)
+        return nano(size=model.size, weights=weights.expanduser() if is_file else None)
     if random_weights:
         from streamdepth.estimators.known import random_network
 
-        return random_network(settings.model, settings.size)
+        return random_network(model.name, model.size)
     from streamdepth.estimators.huggingface import huggingface
 
     return huggingface(
-        settings.model,
-        size=settings.size,
-        accept_license=settings.accept_license,
-        allow_pickle=settings.allow_pickle,
+        model.name,
+        size=model.size,
+        accept_license=model.accept_license,
+        allow_pickle=model.allow_pickle,
     )
 
 
@@ -58,17 +61,17 @@ def make_network_estimator(network: Network, settings: Settings) -> NetworkEstim
     from streamdepth.estimators.engines.choose import make_engine
     from streamdepth.estimators.network_estimator import NetworkEstimator
 
-    options = _engine_options(settings)
+    options = _engine_options(settings.model)
     return NetworkEstimator(network.card, make_engine(network.module, cache_name=network.cache_name, **options))
 
 
-def _engine_options(settings: Settings) -> EngineOptions:
+def _engine_options(model: ModelSettings) -> EngineOptions:
     return {
-        "engine": settings.engine,
-        "device": settings.device,
-        "precision": settings.precision,
-        "precision_limit": settings.precision_limit,
-        "compile": settings.compile,
-        "threads": settings.threads,
-        "for_throughput": bool(settings.throughput),
+        "engine": model.engine,
+        "device": model.device,
+        "precision": model.precision,
+        "precision_limit": model.precision_limit,
+        "compile": model.compile,
+        "threads": model.threads,
+        "for_throughput": bool(model.throughput),
     }

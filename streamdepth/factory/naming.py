@@ -26,7 +26,7 @@ def output_names(settings: Settings, names: Sequence[str]) -> Sequence[str | Non
     """
     if len(names) == 1:
         return [None]
-    for path in (settings.output, settings.depth_out, settings.points, settings.mesh):
+    for path in (settings.outputs.video, settings.outputs.depth, settings.outputs.points, settings.outputs.mesh):
         if path and path.suffix:
             raise ConfigError(f"{len(names)} sources need a folder to write to, not the file '{path}'")
     return names

@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 def make_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
     """The sinks of one stream. `name`: the stem of its outputs when `output` and `depth_out` are folders."""
     sinks = make_recorders(settings, name)
-    sinks += [make_publisher(target, settings, name) for target in settings.publish]
+    sinks += [make_publisher(target, settings, name) for target in settings.outputs.publish]
     sinks += make_pushes(settings, name)
     sinks += _model_sinks(settings, name)
-    if settings.window:
+    if settings.outputs.window:
         from streamdepth.sinks.window import WindowSink
 
         sinks.append(
             WindowSink(
                 f"streamdepth {name}" if name else "streamdepth",
                 make_render_options(settings),
-                hold_last=settings.hold_last,
+                hold_last=settings.outputs.hold_last,
             )
         )
     return sinks
@@ -44,9 +44,9 @@ def make_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
 
 def check_names(settings: Settings) -> None:
     """Before anything is opened. Raises ConfigError where two outputs have one name, SinkOpenError for an input's."""
-    wanted = settings.output, settings.depth_out, settings.points, settings.mesh, settings.stats
+    outputs, depth = settings.outputs, settings.outputs.depth
+    wanted = outputs.video, depth, outputs.points, outputs.mesh, outputs.stats
     files = [path for path in wanted if path and path.suffix]  # the others are folders, which may be shared
-    depth = settings.depth_out
     has_sidecar = depth is not None and depth.suffix.lower() in (".mkv", ".mp4", *DEPTH_PICTURES)
     check_apart([*files, sidecar_of(depth) if depth and has_sidecar else None], settings.source)
 
@@ -54,8 +54,8 @@ def check_names(settings: Settings) -> None:
 def make_recorders(settings: Settings, name: str | None = None) -> list[Sink]:
     """Those of them for `output` and `depth_out`."""
     wanted: list[tuple[Path | None, str, Callable[[Path], Sink]]] = [
-        (settings.output, ".mp4", lambda path: _picture_sink(path, settings)),
-        (settings.depth_out, ".mkv", lambda path: _depth_sink(path, settings, name)),
+        (settings.outputs.video, ".mp4", lambda path: _picture_sink(path, settings)),
+        (settings.outputs.depth, ".mkv", lambda path: _depth_sink(path, settings, name)),
     ]
     return [_recorder(_inside(path, name, suffix), make, settings) for path, suffix, make in wanted if path]
 
@@ -66,10 +66,10 @@ def _recorder(path: Path, make: Callable[[Path], Sink], settings: Settings) -> S
 
 def _model_sinks(settings: Settings, name: str | None) -> Iterator[Sink]:
     """Points and meshes; several sources have folders."""
-    points, every = settings.points, settings.ply_every
-    if every and not (points or settings.mesh):
+    points, every = settings.outputs.points, settings.outputs.ply_every
+    if every and not (points or settings.outputs.mesh):
         points = Path(f"{stems(settings.source or ('browser',))[0]}_%06d.ply") if name is None else Path()
-    wanted: list[tuple[Path | None, Shape]] = [(points, "points"), (settings.mesh, "mesh")]
+    wanted: list[tuple[Path | None, Shape]] = [(points, "points"), (settings.outputs.mesh, "mesh")]
     for path, shape in wanted:
         if path is not None:
             suffix = "_%06d.ply" if shape == "points" else "_%06d.glb"
@@ -80,8 +80,8 @@ def _model_sinks(settings: Settings, name: str | None) -> Iterator[Sink]:
 def _model_sink(shape: Shape, settings: Settings, path: Path) -> Sink:
     from streamdepth.sinks.geometry_files import GeometrySink
 
-    every = settings.ply_every or 1
-    return GeometrySink(path, shape, every=every, overwrite=settings.overwrite, edges=settings.edges)
+    every = settings.outputs.ply_every or 1
+    return GeometrySink(path, shape, every=every, overwrite=settings.outputs.overwrite, edges=settings.render.edges)
 
 
 def _placed(path: Path, make: Callable[[Path], Sink], settings: Settings) -> Sink:
@@ -89,11 +89,11 @@ def _placed(path: Path, make: Callable[[Path], Sink], settings: Settings) -> Sin
     address = storage.address_from_path(path)
     if not storage.is_remote(address):
         return make(path)
-    if settings.segment:
+    if settings.outputs.segment:
         raise ConfigError("segments are written to a disk of this machine; give a local folder, or leave --segment out")
     from streamdepth.sinks.remote import RemoteSink
 
-    return RemoteSink(address, make, overwrite=settings.overwrite)
+    return RemoteSink(address, make, overwrite=settings.outputs.overwrite)
 
 
 def _inside(path: Path, name: str | None, suffix: str) -> Path:
@@ -131,30 +131,28 @@ def _picture_sink(path: Path, settings: Settings) -> Sink:
         codec=usual if video.codec == "auto" else video.codec,
         crf=video.crf,
         preset=video.preset,
-        overwrite=settings.overwrite,
+        overwrite=settings.outputs.overwrite,
         copy_tracks=video.copy_tracks,
     )
 
 
 def _depth_sink(path: Path, settings: Settings, name: str | None = None) -> Sink:
+    overwrite, edges = settings.outputs.overwrite, settings.render.edges
+    drop_flying = settings.outputs.drop_flying
     if path.suffix.lower() == ".mkv":
         from streamdepth.sinks.depth_video import DepthVideoSink
 
-        return DepthVideoSink(
-            path, overwrite=settings.overwrite, smoothing=settings.smooth, drop_flying=settings.drop_flying
-        )
+        return DepthVideoSink(path, overwrite=overwrite, smoothing=settings.smooth, drop_flying=drop_flying)
     if path.suffix.lower() == ".mp4":
         from streamdepth.sinks.lerobot_video import LeRobotVideoSink
 
-        return LeRobotVideoSink(
-            path, overwrite=settings.overwrite, edges=settings.edges, drop_flying=settings.drop_flying
-        )
+        return LeRobotVideoSink(path, overwrite=overwrite, edges=edges, drop_flying=drop_flying)
     if path.suffix.lower() in ROBOT_FILES:
         return make_robot_file(path, settings, name)
     if path.suffix.lower() in DEPTH_PICTURES:
         from streamdepth.sinks.images import ImagesSink
 
-        return ImagesSink(path, overwrite=settings.overwrite, edges=settings.edges, drop_flying=settings.drop_flying)
+        return ImagesSink(path, overwrite=overwrite, edges=edges, drop_flying=drop_flying)
     raise ConfigError(
         f"depth cannot be kept in '{path}'; use .mkv (lossless depth video), .mp4 (LeRobot's), .mcap (ROS 2 messages), "
         f".rrd (Rerun) or %06d with {' '.join(DEPTH_PICTURES)}"

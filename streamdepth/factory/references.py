@@ -17,22 +17,22 @@ from streamdepth.utils.numbering import has_number_field, has_numbered_file, ins
 
 def make_camera(settings: Settings) -> CameraSpec:
     """What the settings say of the camera. Raises ConfigError when they say it twice."""
-    file = settings.camera_info
-    return CameraSpec(file, settings.fov, settings.fx, settings.fy, settings.cx, settings.cy)
+    camera = settings.camera
+    return CameraSpec(camera.info, camera.fov, camera.fx, camera.fy, camera.cx, camera.cy)
 
 
 def make_reference(settings: Settings) -> MetricReference | None:
     """What tells metres, where the settings name it. Raises ConfigError, also when they name two."""
     makers: dict[str, tuple[object, Callable[[], MetricReference]]] = {
-        "--anchor": (settings.anchor, lambda: _anchors(settings.anchor)),
-        "--camera-height": (settings.camera_height, lambda: _floor(settings)),
-        "--board": (settings.board, lambda: _board(settings.board or "")),
-        "--sparse": (settings.sparse, lambda: _sparse(settings)),
+        "--anchor": (settings.metric.anchor, lambda: _anchors(settings.metric.anchor)),
+        "--camera-height": (settings.metric.camera_height, lambda: _floor(settings)),
+        "--board": (settings.metric.board, lambda: _board(settings.metric.board or "")),
+        "--sparse": (settings.metric.sparse, lambda: _sparse(settings)),
     }
     given = {name: make for name, (value, make) in makers.items() if value}
     if len(given) > 1:
         raise ConfigError(f"metres come from one of {', '.join(makers)}, not from {' and '.join(given)}")
-    if settings.camera_pitch is not None and "--camera-height" not in given:
+    if settings.metric.camera_pitch is not None and "--camera-height" not in given:
         raise ConfigError("--camera-pitch goes with --camera-height, the height over the floor")
     return next(iter(given.values()))() if given else None
 
@@ -57,7 +57,7 @@ def _floor(settings: Settings) -> MetricReference:
     from streamdepth.geometry.lengths import parse_length_m
     from streamdepth.stabilizers.metric import FloorReference
 
-    return FloorReference(parse_length_m(settings.camera_height or ""), settings.camera_pitch)
+    return FloorReference(parse_length_m(settings.metric.camera_height or ""), settings.metric.camera_pitch)
 
 
 def _board(text: str) -> MetricReference:
@@ -71,7 +71,7 @@ def _sparse(settings: Settings) -> MetricReference:
     from streamdepth.sources.images import read_depth_png
     from streamdepth.stabilizers.metric import AnchorReference, SparseDepthReference, anchors_from_depth
 
-    pattern, scale = str(settings.sparse), settings.sparse_scale
+    pattern, scale = str(settings.metric.sparse), settings.metric.sparse_scale
     if has_number_field(pattern):
         if not has_numbered_file(pattern):
             raise ConfigError(

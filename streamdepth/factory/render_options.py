@@ -8,5 +8,5 @@ from streamdepth.core.render_options import RenderOptions
 
 def make_render_options(settings: Settings) -> RenderOptions:
     """Returns what every output of one run draws with."""
-    video = settings.video
-    return RenderOptions(settings.style, settings.colormap, video.alpha, video.legend, settings.edges)
+    render = settings.render
+    return RenderOptions(render.style, render.colormap, render.alpha, render.legend, render.edges)

@@ -23,10 +23,10 @@ def make_robot_file(path: Path, settings: Settings, name: str | None = None) -> 
     if path.suffix.lower() == ".rrd":
         from streamdepth.sinks.robots.rerun import RerunFileSink
 
-        return RerunFileSink(path, options=options, overwrite=settings.overwrite)
+        return RerunFileSink(path, options=options, overwrite=settings.outputs.overwrite)
     from streamdepth.sinks.robots.mcap import McapSink
 
-    return McapSink(path, schemas=settings.robot.schemas, options=options, overwrite=settings.overwrite)
+    return McapSink(path, schemas=settings.robot.schemas, options=options, overwrite=settings.outputs.overwrite)
 
 
 def make_publisher(target: str, settings: Settings, name: str | None = None) -> Sink:
@@ -61,7 +61,7 @@ def robot_options(settings: Settings, name: str | None = None) -> RobotOptions:
     from streamdepth.sinks.robots.observation import RobotOptions
 
     robot = settings.robot
-    pitch = robot.pitch if robot.pitch is not None else settings.camera_pitch or 0.0
+    pitch = robot.pitch if robot.pitch is not None else settings.metric.camera_pitch or 0.0
     suffix = "" if name is None else f"_{ros_name(name)}"
     return RobotOptions(
         namespace=robot.namespace + suffix,
@@ -70,7 +70,7 @@ def robot_options(settings: Settings, name: str | None = None) -> RobotOptions:
         points=robot.points,
         scan=robot.scan,
         floor=robot.floor,
-        zone=ObstacleZone(*robot.band, pitch, robot.range),
+        zone=ObstacleZone(*robot.obstacle_heights, pitch, robot.max_distance),
         sectors=robot.sectors,
-        drop_flying=settings.drop_flying,
+        drop_flying=settings.outputs.drop_flying,
     )

@@ -26,11 +26,11 @@ def make_source(address: str, settings: Settings) -> Source:
 def with_camera(source: Source, settings: Settings) -> Source:
     """`source` as seen through the camera of the settings, where they say one."""
     camera = make_camera(settings)
-    if not camera and not settings.undistort:
+    if not camera and not settings.camera.undistort:
         return source
     from streamdepth.sources.calibrated import CalibratedSource
 
-    return CalibratedSource(source, camera, undistort=settings.undistort)
+    return CalibratedSource(source, camera, undistort=settings.camera.undistort)
 
 
 def _make_source(address: str, settings: Settings) -> Source:

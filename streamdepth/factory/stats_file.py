@@ -18,8 +18,8 @@ class StatsFile:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._path = settings.stats
-        self._overwrite = settings.overwrite or (self._path is not None and _is_of_nothing(self._path))
+        self._path = settings.outputs.stats
+        self._overwrite = settings.outputs.overwrite or (self._path is not None and _is_of_nothing(self._path))
         if self._path:
             check_output(self._path, overwrite=self._overwrite)
 

@@ -15,6 +15,7 @@ from helpers.media import write_video
 from helpers.models import make_model
 from torch import nn
 
+from streamdepth import config
 from streamdepth.apps.bench import report, roofline
 from streamdepth.apps.bench.clip import frame_size, make_clip
 from streamdepth.apps.bench.machine import describe_machine, package_versions, peak_memory_mb
@@ -38,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _plan(folder: Path, **changes: Any) -> BenchmarkPlan:
-    settings = Settings(**{"model": str(folder / "model"), "engine": "torch", "device": "cpu"} | changes)
+    settings = config.make(**{"model": str(folder / "model"), "engine": "torch", "device": "cpu"} | changes)
     return BenchmarkPlan(settings, folder / "clip.mp4", (128, 96), 4, folder)
 
 

@@ -87,11 +87,11 @@ def test_several_inputs_share_a_model_and_a_folder(cli, clip: Path, tmp_path: Pa
 
 def test_run_takes_a_configuration(cli, clip: Path, tmp_path: Path) -> None:
     path = tmp_path / "my.yaml"
-    path.write_text(f"source: {clip}\noutput: {tmp_path / 'out.mp4'}\nmax_frames: 4\nquiet_typo: 1\n")
+    path.write_text(f"source: {clip}\noutputs: {{video: {tmp_path / 'out.mp4'}}}\nmax_frames: 4\nquiet_typo: 1\n")
     done = cli("run", path)
     assert done.code == 2
     assert "quiet_typo: unknown key" in done.err
-    path.write_text(f"source: {clip}\noutput: {tmp_path / 'out.mp4'}\nmax_frames: 4\n")
+    path.write_text(f"source: {clip}\noutputs: {{video: {tmp_path / 'out.mp4'}}}\nmax_frames: 4\n")
     assert cli("run", path, "--set", "max_frames=6").code == 0
     assert _frames(tmp_path / "out.mp4") == 6
 

@@ -78,7 +78,7 @@ def test_a_page_begins_with_the_cameras_that_are_there_and_waits_for_the_others(
     late = rtsp_server.Server(rtsp_server.free_port())
     with rtsp_server.running() as here:
         sources = [f"{server.address}/h264" for server in (here, late)]
-        with serving(config.make({"source": sources})) as served:
+        with serving(config.make(source=sources)) as served:
             run = rtsp_server.in_background(served.pipeline.run)
             try:
                 wait_until(lambda: [s.source.state for s in served.pipeline.streams] == ["live", "connecting"])
@@ -92,22 +92,22 @@ def test_a_page_begins_with_the_cameras_that_are_there_and_waits_for_the_others(
 
 @pytest.mark.usefixtures("quick_model")
 def test_a_page_names_the_outputs_of_all_that_it_shows(tmp_path: Path) -> None:
-    web, clip = {"browser_camera": True, "folder": tmp_path}, "lavfi:testsrc2"
-    chosen = config.make({"source": clip, "web": web, "depth_out": tmp_path / "out"})
+    clip = "lavfi:testsrc2"
+    chosen = config.make(source=clip, browser_camera=True, folder=tmp_path, depth_out=tmp_path / "out")
     with serving(chosen) as served:
         names = [stream.sinks[0].path for stream in served.pipeline.streams]  # type: ignore[attr-defined]
         assert list(served.streams) == ["lavfi_testsrc2", "browser"]
     assert names == [tmp_path / "out" / f"{name}.mkv" for name in ("lavfi_testsrc2", "browser")]
     with (
         pytest.raises(ConfigError, match="2 sources need a folder"),
-        serving(chosen.model_copy(update={"depth_out": tmp_path / "d.mkv"})),
+        serving(chosen.replace(depth_out=tmp_path / "d.mkv")),
     ):
         pass
 
 
 @pytest.mark.usefixtures("quick_model")
 def test_a_page_with_a_browsers_camera_alone_names_its_points(tmp_path: Path) -> None:
-    with serving(config.make({"web": {"browser_camera": True}, "ply_every": 2})) as served:
+    with serving(config.make(browser_camera=True, ply_every=2)) as served:
         (stream,) = served.pipeline.streams
         assert str(stream.sinks[0].pattern) == "browser_%06d.ply"  # type: ignore[attr-defined]
 
@@ -115,15 +115,15 @@ def test_a_page_with_a_browsers_camera_alone_names_its_points(tmp_path: Path) ->
 @pytest.mark.usefixtures("quick_model")
 def test_a_page_shows_an_address_that_is_too_long_for_a_file() -> None:
     long = "lavfi:testsrc2," + ",".join(["null"] * 100)
-    with serving(config.make({"source": long})) as served:
+    with serving(config.make(source=long)) as served:
         (shown,) = served.streams.values()
         assert shown.title == long
 
 
 def test_a_page_tries_its_cameras_for_ever_unless_told_otherwise() -> None:
-    assert patient(config.make({})).network.reconnect_seconds == math.inf
-    assert patient(config.make({})).camera.reconnect_seconds == math.inf
-    assert patient(config.make({"network": {"reconnect_seconds": 9}})).network.reconnect_seconds == 9
+    assert patient(config.make()).network.reconnect_seconds == math.inf
+    assert patient(config.make()).camera.reconnect_seconds == math.inf
+    assert patient(config.make(network_reconnect_seconds=9)).network.reconnect_seconds == 9
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ def test_a_clip_goes_to_mcap_and_rerun(tmp_path, monkeypatch, cli) -> None:
     with listening(tmp_path / "got.rrd", tmp_path) as port:
         done = cli(
             *("run", ROOT / "configs" / "robot.yaml", "--source", ROOT / "samples" / "room.mp4"),
-            *("--set", f"publish=rerun:127.0.0.1:{port}", "--max-frames", FRAMES, "--stats", "stats.json"),
+            *("--set", f"outputs.publish=rerun:127.0.0.1:{port}", "--max-frames", FRAMES, "--stats", "stats.json"),
         )
         assert done.code == 0, done.err
         wait(lambda: _depths(tmp_path / "got.rrd") > 0)
@@ -45,14 +45,14 @@ def test_a_clip_goes_to_mcap_and_rerun(tmp_path, monkeypatch, cli) -> None:
 def test_names_of_several_cameras_are_what_ros_allows_and_apart() -> None:
     found = stems(["a/Büro.mp4", "b/Boro.mp4", "c/a  _b.mp4", "a_b.mp4", "Ж.mp4", "Я.mp4"])
     assert found[:4] == ["Büro", "Boro", "a__b", "a_b"]
-    settings = config.make({"robot": {"frame_id": "optical"}})
+    settings = config.make(robot_frame_id="optical")
     options = [robot_options(settings, name) for name in found]
     for names in ([o.namespace for o in options], [o.frame_id for o in options]):
         assert len(set(names)) == len(names)
         assert all(re.fullmatch(r"/?[A-Za-z](_?[A-Za-z0-9])*", name, re.ASCII) for name in names), names
     alone = robot_options(settings)
     assert (alone.namespace, alone.frame_id) == ("/camera", "optical")
-    assert robot_options(config.make({}), "x").frame_id is None
+    assert robot_options(config.make(), "x").frame_id is None
 
 
 def _depths(path: Path) -> int:

@@ -10,8 +10,7 @@ import torch
 from helpers.models import make_model
 from torch import Tensor, nn
 
-from streamdepth import factory
-from streamdepth.config import Settings
+from streamdepth import config, factory
 from streamdepth.core.arrays import Image
 from streamdepth.core.errors import ConfigError, MissingDependencyError, ModelLoadError
 from streamdepth.core.types import DepthKind, Frame
@@ -118,8 +117,8 @@ def test_an_exported_model_gives_what_it_was_made_from(cli, tmp_path: Path, fram
     done = cli("export", source, "-o", tmp_path / "m.onnx", "--frame-size", "160x96", *size)
     assert done.code == 0, done.err
     assert "checked" in done.err
-    exported = factory.make_estimator(Settings(model=str(tmp_path / "m.onnx")))
-    settings = Settings(model=str(source), engine="torch", device="cpu", size=64 if size else None)
+    exported = factory.make_estimator(config.make(model=str(tmp_path / "m.onnx")))
+    settings = config.make(model=str(source), engine="torch", device="cpu", size=64 if size else None)
     wanted = factory.make_estimator(settings)
     assert exported.info.kind == wanted.info.kind
     for found, truth in zip(exported.estimate(frames), wanted.estimate(frames), strict=True):
@@ -154,7 +153,7 @@ def test_mistakes_around_exported_models_are_one_line(cli, tiny: Tiny, tmp_path:
 
 
 def test_a_card_survives_json() -> None:
-    card = factory.make_network(Settings(model="nano")).card.fixed(720, 1280)
+    card = factory.make_network(config.make(model="nano")).card.fixed(720, 1280)
     assert Card.from_json(json.loads(json.dumps(card.as_json()))) == card
     assert card.input_size() == (224, 384)
     with pytest.raises(ModelLoadError, match="export it anew"):
@@ -187,11 +186,11 @@ def test_int8_is_made_judged_and_used(cli, tmp_path: Path, frames: list[Frame]) 
     assert header.split()[:2] == ["against", "float32"]
     assert (before.split()[0] in ("float32", "bfloat16", "float16"), after.split()[0]) == (True, "int8")
     assert note.startswith("2 frames")
-    estimator = factory.make_estimator(Settings(model=str(tmp_path / "int8")))
+    estimator = factory.make_estimator(config.make(model=str(tmp_path / "int8")))
     assert (estimator.info.engine, estimator.info.precision, estimator.info.kind) == (
         "openvino", "int8", DepthKind.RELATIVE,
     )  # fmt: skip
-    exact = factory.make_estimator(Settings(model="nano", size=64, engine="torch", device="cpu"))
+    exact = factory.make_estimator(config.make(model="nano", size=64, engine="torch", device="cpu"))
     found, wanted = (e.estimate(frames[:1])[0].depth for e in (estimator, exact))
     assert found.shape == wanted.shape
     assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.8
@@ -199,10 +198,10 @@ def test_int8_is_made_judged_and_used(cli, tmp_path: Path, frames: list[Frame]) 
     assert (again.code, "exists already" in again.err) == (5, True)
     for wrong in ({"engine": "torch"}, {"precision": "float32"}, {"device": "cuda"}):
         with pytest.raises(ConfigError, match="leave --"):
-            factory.make_estimator(Settings(model=str(tmp_path / "int8"), **wrong))
+            factory.make_estimator(config.make(model=str(tmp_path / "int8"), **wrong))
     (tmp_path / "int8" / "streamdepth.json").write_text("{")
     with pytest.raises(ModelLoadError, match="damaged"):
-        factory.make_estimator(Settings(model=str(tmp_path / "int8")))
+        factory.make_estimator(config.make(model=str(tmp_path / "int8")))
 
 
 def test_int8_that_disagrees_is_refused(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

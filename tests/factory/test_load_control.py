@@ -97,14 +97,12 @@ def run_too_old(folder: Path, monkeypatch: pytest.MonkeyPatch, is_enough: Callab
     """A live stream that no model is fast enough for, judged ten times a second."""
     monkeypatch.setattr("streamdepth.factory.load_control.WINDOW_SECONDS", 0.1)
     settings = config.make(
-        {
-            "source": "lavfi:testsrc2=size=64x48:rate=30",
-            "output": folder / "out.mp4",
-            "pace": True,
-            "size": 100,
-            "max_latency_ms": 0.001,
-            "max_seconds": 120,
-        }
+        source="lavfi:testsrc2=size=64x48:rate=30",
+        output=folder / "out.mp4",
+        realtime=True,
+        size=100,
+        max_latency_ms=0.001,
+        max_seconds=120,
     )
     with factory.pipeline(settings, lambda _: pipeline.stop() if is_enough() else None) as pipeline:
         pipeline.run()
@@ -116,7 +114,7 @@ def test_a_live_stream_switches_its_model(tmp_path, monkeypatch, caplog: pytest.
     sizes = []
 
     def make(settings: config.Settings) -> ConstantEstimator:
-        sizes.append(settings.size)
+        sizes.append(settings.model.size)
         return ConstantEstimator()
 
     monkeypatch.setattr(factory, "make_estimator", make)
@@ -150,8 +148,8 @@ def test_each_size_that_fails_is_loaded_once_and_said_once(
     sizes = []
 
     def make(settings: config.Settings) -> ConstantEstimator:
-        sizes.append(settings.size)
-        if settings.size != 100:
+        sizes.append(settings.model.size)
+        if settings.model.size != 100:
             raise ModelLoadError("one size on purpose")
         return ConstantEstimator()
 
@@ -170,8 +168,8 @@ def test_each_size_that_fails_is_loaded_once_and_said_once(
 def test_a_target_for_a_model_of_one_size_needs_depth_that_is_carried(settings: dict[str, str], why: str) -> None:
     wanted = {"source": "0", "target_fps": 20, **settings}
     with pytest.raises(ConfigError, match=why):
-        make_pace(config.make(wanted), 1)
-    pace = make_pace(config.make({**wanted, "refresh": "auto"}), 1)
+        make_pace(config.make(**wanted), 1)
+    pace = make_pace(config.make(**wanted, inference_fps="auto"), 1)
     machine = Machine(pace, cost=10.0)
     machine.run(200)
     assert machine.pace.effort == QualityLevel(1.0, 5)

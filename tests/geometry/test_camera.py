@@ -255,4 +255,4 @@ def test_probe_says_the_camera_and_a_wrong_one_ends_with_2(cli, tmp_path: Path) 
 
 
 def test_no_camera_adds_no_stage() -> None:
-    assert isinstance(factory.make_source("x.mp4", config.make({})), FileSource)
+    assert isinstance(factory.make_source("x.mp4", config.make()), FileSource)

@@ -108,7 +108,7 @@ def has_nothing_on_its_way(site: Site, name: str) -> bool:
 def running(folder: Path, *sources: str, port: int = 0, **settings: Any) -> Iterator[Site]:
     """A site that shows `sources`, with pictures already; `web`: a dictionary of the page's settings."""
     web = {"port": port, "folder": folder, **settings.pop("web", {})}
-    chosen = config.make({"source": sources, "web": web, **settings})
+    chosen = config.make(source=sources, **web, **settings)
     with serving(chosen) as served, WebServer(served, bind_of(chosen)) as server:
         runner = threading.Thread(target=served.pipeline.run, name="streamdepth test run", daemon=True)
         runner.start()

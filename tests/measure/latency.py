@@ -25,11 +25,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("source", nargs="?", default="lavfi:testsrc2=size=1280x720:rate=30")
     parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--set", action="append", help="any setting, such as model=nano", default=[])
+    parser.add_argument("--set", action="append", help="any setting, such as model.name=nano", default=[])
     arguments = parser.parse_args()
-    flags = {"source": (arguments.source,), "pace": True, "max_seconds": arguments.minutes * _MINUTE}
+    limits = {"source": arguments.source, "realtime": True, "max_seconds": arguments.minutes * _MINUTE}
     total: list[float] = []
-    with factory.pipeline(config.load(None, arguments.set, flags)) as pipeline:
+    with factory.pipeline(config.load(None, arguments.set, limits)) as pipeline:
         part, until = list[float](), time.monotonic() + _MINUTE
         for item in pipeline.frames():
             now = time.monotonic()

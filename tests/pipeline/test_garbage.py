@@ -105,10 +105,12 @@ def lose_and_find(source: NetworkSource, server: rtsp_server.Server, proxy: faul
 
 
 @pytest.mark.usefixtures("quick_model")
-@pytest.mark.parametrize("how", [{"smooth": "strong"}, {"smooth": "offline"}, {"range": "per-shot"}, {"refresh": 5}])
+@pytest.mark.parametrize(
+    "how", [{"smooth": "strong"}, {"smooth": "offline"}, {"range": "per-shot"}, {"inference_fps": 5}]
+)
 def test_pictures_of_a_run_that_is_over(how: dict[str, object], tmp_path: Path) -> None:
     source = media.write_video(tmp_path / "a.mp4", count=30, size=(64, 48))
-    settings = config.make({"source": source, "output": tmp_path / "out.mp4", "video": {"legend": False}, **how})
+    settings = config.make(source=source, output=tmp_path / "out.mp4", legend=False, **how)
     before = alive(Frame, DepthFrame, av.VideoFrame)
     with factory.pipeline(settings) as pipeline:
         assert pipeline.run().written == 30
@@ -119,13 +121,12 @@ def test_pictures_of_a_run_that_is_over(how: dict[str, object], tmp_path: Path) 
 @pytest.mark.usefixtures("quick_model")
 def test_segments_that_are_complete(tmp_path: Path) -> None:
     settings = config.make(
-        {
-            "source": "lavfi:testsrc2=size=64x48:rate=30",
-            "output": tmp_path / "out.mp4",
-            "segment": 0.2,
-            "max_frames": 120,
-            "video": {"preset": "ultrafast", "legend": False},
-        }
+        source="lavfi:testsrc2=size=64x48:rate=30",
+        output=tmp_path / "out.mp4",
+        segment=0.2,
+        max_frames=120,
+        video_preset="ultrafast",
+        legend=False,
     )
     before, counts = alive(VideoCodecContext), []
 

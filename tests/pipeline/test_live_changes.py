@@ -193,14 +193,14 @@ class TestHotSwapEstimator:
         may_fail = threading.Event()
 
         def make(settings: config.Settings) -> Estimator:
-            if settings.size == 48:
+            if settings.model.size == 48:
                 assert may_fail.wait(30)
                 raise ModelLoadError("too large on purpose")
-            return Sized(settings.size or 24)
+            return Sized(settings.model.size or 24)
 
         monkeypatch.setattr(factory, "make_estimator", make)
         frame = a_frame()
-        with serving(config.make({"source": "lavfi:testsrc2=size=64x48:rate=30"})) as served:
+        with serving(config.make(source="lavfi:testsrc2=size=64x48:rate=30")) as served:
             served.estimator.estimate([frame])
             served.model.change(size=48)
             served.estimator.estimate([frame])

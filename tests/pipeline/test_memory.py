@@ -20,13 +20,12 @@ def test_ten_thousand_frames_in_flat_memory(tmp_path: Path, monkeypatch) -> None
     """From a generated source to an overlay and a depth video: under 20 MB of growth after the first 500 frames."""
     monkeypatch.setattr(factory, "make_estimator", lambda _: ConstantEstimator())
     settings = config.make(
-        {
-            "source": "lavfi:testsrc2=size=64x48:rate=30",
-            "output": tmp_path / "out.mp4",
-            "depth_out": tmp_path / "depth.mkv",
-            "max_frames": 10_000,
-            "video": {"preset": "ultrafast", "legend": False},
-        }
+        source="lavfi:testsrc2=size=64x48:rate=30",
+        output=tmp_path / "out.mp4",
+        depth_out=tmp_path / "depth.mkv",
+        max_frames=10_000,
+        video_preset="ultrafast",
+        legend=False,
     )
     sizes: list[float] = []
 

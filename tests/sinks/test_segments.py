@@ -352,7 +352,18 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_disk_that_really_fills_up(cli, quick_model, small_disk) -> None:
     done = cli(
         *("convert", "lavfi:testsrc2=size=320x240:rate=60,noise=alls=100:allf=t", "-o", small_disk / "cam.mp4"),
-        *("--set", "pace=true", "--segment", "1s", "--min-free-mb", "5", "--set", "video.crf=0", "--max-seconds", "60"),
+        *(
+            "--set",
+            "realtime=true",
+            "--segment",
+            "1s",
+            "--min-free-mb",
+            "5",
+            "--set",
+            "video.crf=0",
+            "--max-seconds",
+            "60",
+        ),
     )
     assert done.code == 6, done.err
     assert "complete" in done.err
@@ -369,7 +380,7 @@ def test_segments_from_the_command_line(cli, quick_model, tmp_path) -> None:
     assert done.code == 0, done.err
     assert [frames_of_video(path) for path in sorted(tmp_path.glob("a_*.mp4"))] == [20, 20, 10]
     assert [len(list(DepthVideo(path))) for path in sorted(tmp_path.glob("d_*.mkv"))] == [20, 20, 10]
-    again = ("convert", generated, "-o", tmp_path / "a.mp4", *flags, "--resume", "--set", "pace=true")
+    again = ("convert", generated, "-o", tmp_path / "a.mp4", *flags, "--resume", "--set", "realtime=true")
     done = cli(*again, "--max-seconds", "0.5")
     assert done.code == 0, done.err
     assert len(list(tmp_path.glob("a_*.mp4"))) == 4
@@ -397,7 +408,7 @@ def test_flags_that_do_not_fit(cli, tmp_path, monkeypatch, flags, words) -> None
 def test_how_long_a_segment_is(text, seconds) -> None:
     from streamdepth import config
 
-    assert config.make({"segment": text}).segment == seconds
+    assert config.make(segment=text).outputs.segment == seconds
 
 
 @pytest.mark.slow

@@ -177,7 +177,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
         (["-o", "out.xyz"], "cannot tell what to write"),
         (["--depth-out", "out.avi"], "use .mkv"),
         ([], "needs an output"),
-        (["-o", "out.mp4", "--set", "video.crg=3"], "did you mean 'crf'"),
+        (["-o", "out.mp4", "--set", "video.crg=3"], "did you mean 'video.crf'"),
         (["-o", "out.mp4", "--config", "none.yaml"], "none.yaml"),
         (["-o", "out.mp4", "--max-frames", "0"], "max_frames"),
     ],

@@ -277,7 +277,7 @@ def test_known_places_are_the_same_at_every_size() -> None:
 )
 def test_settings_that_do_not_fit(flags: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        make_reference(config.make(flags))
+        make_reference(config.make(**flags))
 
 
 class Never(MetricReference):
@@ -335,14 +335,14 @@ def test_a_picture_in_metres(tmp_path: Path, cli) -> None:
 
 def test_sparse_pngs_are_read_by_the_frames_index(tmp_path: Path) -> None:
     Image.fromarray(np.where(TRUTH < 9, TRUTH * 5000, 0).astype(np.uint16)).save(tmp_path / "000003.png")
-    made = make_reference(config.make({"sparse": tmp_path / "%06d.png", "sparse_scale": 5000}))
+    made = make_reference(config.make(sparse=tmp_path / "%06d.png", sparse_scale=5000))
     assert made is not None
     stage = MetricConverter(made)
     assert np.isnan(only(stage, item(index=2)).depth).all()
     with pytest.raises(ConfigError, match="%04d for 0000"):
-        make_reference(config.make({"sparse": tmp_path / "%04d.png"}))
+        make_reference(config.make(sparse=tmp_path / "%04d.png"))
     assert score(only(stage, item(index=3)).depth, TRUTH).abs_rel < 0.01
-    one = make_reference(config.make({"sparse": tmp_path / "000003.png", "sparse_scale": 5000}))
+    one = make_reference(config.make(sparse=tmp_path / "000003.png", sparse_scale=5000))
     assert one is not None
     assert score(only(MetricConverter(one), item()).depth, TRUTH).abs_rel < 0.01
 
@@ -351,7 +351,7 @@ def test_sparse_pngs_are_read_by_the_frames_index(tmp_path: Path) -> None:
 def test_one_sparse_png_may_have_another_size_than_the_picture(size: tuple[int, int], tmp_path: Path) -> None:
     values = np.where(TRUTH < 9, TRUTH * 5000, 0).astype(np.uint16)
     Image.fromarray(cv2.resize(values, size, interpolation=cv2.INTER_NEAREST)).save(tmp_path / "one.png")
-    made = make_reference(config.make({"sparse": tmp_path / "one.png", "sparse_scale": 5000}))
+    made = make_reference(config.make(sparse=tmp_path / "one.png", sparse_scale=5000))
     assert made is not None
     assert score(only(MetricConverter(made), item()).depth, TRUTH).abs_rel < 0.01
 
@@ -360,7 +360,7 @@ def test_sparse_pngs_in_a_folder_with_a_percent_sign(tmp_path: Path) -> None:
     folder = tmp_path / "100%"
     folder.mkdir()
     Image.fromarray((TRUTH * 1000).astype(np.uint16)).save(folder / "d_000003.png")
-    made = make_reference(config.make({"sparse": folder / "d_%06d.png"}))
+    made = make_reference(config.make(sparse=folder / "d_%06d.png"))
     assert made is not None
     assert score(only(MetricConverter(made), item(index=3)).depth, TRUTH).abs_rel < 0.01
 
@@ -393,7 +393,7 @@ def test_three_measured_points_on_real_rooms(footage: Path) -> None:
     from streamdepth.evaluation.datasets import DataSet
 
     data, rng = DataSet(footage / "rgbd" / "nyuv2_dev"), np.random.default_rng(0)
-    crop, settings = (slice(45, 471), slice(41, 601)), config.make({"smooth": "off"})
+    crop, settings = (slice(45, 471), slice(41, 601)), config.make(smooth="off")
     anchored, best = [], []
     for pair in data.pairs(data.names(every=8)):
         found = api.estimate_item(pair.image, settings)

@@ -41,7 +41,7 @@ class PendingTask:
     @property
     def settings(self) -> Settings:
         """The settings to convert with; existing outputs have been checked before, so they are overwritten."""
-        return self.task.settings.model_copy(update={"overwrite": True})
+        return self.task.settings.replace(overwrite=True)
 
     @property
     def input_bytes(self) -> int:
@@ -128,7 +128,7 @@ def sequential_executor(settings: Settings) -> Executor:
         try:
             for pending in pending_tasks:
                 if start(pending):
-                    estimator = estimator or factory.make_estimator(settings.model_copy(update={"throughput": True}))
+                    estimator = estimator or factory.make_estimator(settings.replace(throughput=True))
                     yield pending, convert_file(pending.settings, estimator, partial(on_progress, pending))
         finally:
             if estimator is not None:
@@ -166,7 +166,7 @@ class _BatchRun:
     def _start(self, pending: PendingTask) -> bool:
         """Prepares the outputs of a task; returns False, with the task failed, if they cannot be written."""
         try:
-            if not pending.task.settings.overwrite:
+            if not pending.task.settings.outputs.overwrite:
                 _check_overwrites_only_own_files(pending)
             for path in pending.task.output_paths:
                 _make_folder(path.parent)

@@ -101,8 +101,10 @@ def worker_slots(settings: Settings) -> list[WorkerSlot]:
     ConfigError with the code "no-room" when the cluster has neither.
     """
     nodes = [node for node in import_ray().nodes() if node["Alive"]]
-    has_gpus = settings.device != "cpu" and any(node["Resources"].get("GPU") for node in nodes)
-    slots = [slot for node in nodes for slot in (_gpu_slots(node) if has_gpus else _cpu_slots(node, settings.threads))]
+    has_gpus = settings.model.device != "cpu" and any(node["Resources"].get("GPU") for node in nodes)
+    slots = [
+        slot for node in nodes for slot in (_gpu_slots(node) if has_gpus else _cpu_slots(node, settings.model.threads))
+    ]
     if not slots:
         raise ConfigError(f"the cluster has no {'GPU' if has_gpus else 'CPU'} to give", code="no-room")
     return slots

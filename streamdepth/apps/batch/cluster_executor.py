@@ -29,8 +29,8 @@ def cluster_estimator(settings: Settings) -> Iterator[tuple[Settings, Estimator 
         yield settings, None
         return
     with cluster_connection(settings.cluster), _pool(settings, settings.source[0] if settings.source else "") as pool:
-        estimator = DistributedEstimator(pool, settings.batch)
-        yield settings.model_copy(update={"batch": estimator.max_frames_per_call}), estimator
+        estimator = DistributedEstimator(pool, settings.inference.batch)
+        yield settings.replace(batch=estimator.max_frames_per_call), estimator
 
 
 @contextmanager
@@ -68,13 +68,13 @@ def _is_long(pending: PendingTask, pending_tasks: Sequence[PendingTask], pool: W
     With keyframe inference, depth is propagated from frame to frame, so such a file cannot be shared.
     """
     total = sum(each.input_bytes for each in pending_tasks)
-    is_shareable = not pending.task.settings.refresh
+    is_shareable = not pending.task.settings.inference.fps
     return pending.input_bytes * len(pool) > total and len(pool) > 1 and is_shareable
 
 
 def _convert_frame_by_frame(pending: PendingTask, pool: WorkerPool, on_progress: OnTaskProgress) -> ConversionResult:
-    estimator = DistributedEstimator(pool, pending.task.settings.batch)
-    settings = pending.settings.model_copy(update={"batch": estimator.max_frames_per_call})
+    estimator = DistributedEstimator(pool, pending.task.settings.inference.batch)
+    settings = pending.settings.replace(batch=estimator.max_frames_per_call)
     return convert_file(settings, estimator, partial(on_progress, pending))
 
 

@@ -55,7 +55,7 @@ def convert_file(settings: Settings, estimator: Estimator, on_progress: OnProgre
 
     report = None
     try:
-        for path in (settings.output, settings.depth_out):
+        for path in (settings.outputs.video, settings.outputs.depth):
             if path is not None and path.parent.is_dir():
                 remove_leftovers(path)
         with factory.pipeline(settings, on_written, estimator=estimator) as pipeline:

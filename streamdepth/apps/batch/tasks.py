@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from streamdepth import factory
-from streamdepth.config import Settings
+from streamdepth.config import Settings, result_values, table
 from streamdepth.core.errors import ConfigError, SourceOpenError
 from streamdepth.utils import storage
 from streamdepth.utils.numbering import find_numbered_files, unused_name
@@ -30,12 +30,6 @@ _OUTPUT_SUFFIXES = {"output": ".mp4", "depth_out": ".mkv", "points": "_%06d.ply"
 """Settings that name a folder in a batch -> what the names of the files in it end with."""
 NUMBERED_OUTPUTS = ("points", "mesh")
 """Outputs that are a numbered file for every N-th frame; they exist on local disks only."""
-_SETTINGS_WITHOUT_EFFECT = {
-    *(*_OUTPUT_SUFFIXES, "source", "stats", "overwrite", "threads", "throughput", "max_side", "cluster"),
-    *("allow_partial", "accept_license", "allow_pickle", "network", "camera", "min_free_mb", "resume"),
-    *("window", "pace", "push", "publish", "web", "wait_for_sources", "hold_last"),
-}
-"""Settings that do not change the content of a file's outputs."""
 _FILE_SETTINGS = ("model", "camera_info", "sparse")
 """Settings that may name a file, whose content changes the outputs."""
 
@@ -54,12 +48,12 @@ class ConversionTask:
     @property
     def output_paths(self) -> list[Path]:
         """Paths of all outputs; of a numbered output, its pattern."""
-        return [path for setting in _OUTPUT_SUFFIXES if (path := getattr(self.settings, setting)) is not None]
+        return [path for path in _output_paths(self.settings).values() if path is not None]
 
     @property
     def output_addresses(self) -> dict[str, str]:
         """Setting -> path or address of that output; of a numbered output, its pattern."""
-        paths = {setting: getattr(self.settings, setting) for setting in _OUTPUT_SUFFIXES}
+        paths = _output_paths(self.settings)
         return {setting: storage.address_from_path(path) for setting, path in paths.items() if path is not None}
 
     def existing_numbered_files(self) -> list[Path]:
@@ -71,7 +65,8 @@ class ConversionTask:
 
 def is_batch(settings: Settings) -> bool:
     """True if the sources are files to be converted one by one: several files, a pattern or a folder of videos."""
-    if settings.window or settings.pace or settings.push or settings.publish or not settings.source:
+    outputs = settings.outputs
+    if outputs.window or outputs.push or outputs.publish or settings.realtime or not settings.source:
         return False
     patterns = [is_video_pattern(_folder_as_pattern(address)) for address in settings.source]
     are_files = all(p or factory.is_file(address) for p, address in zip(patterns, settings.source, strict=True))
@@ -123,11 +118,10 @@ def find_tasks(settings: Settings) -> list[ConversionTask]:
 
 def output_folders(settings: Settings) -> dict[str, Path]:
     """Returns setting -> output folder. Raises ConfigError, with the code "not-a-folder" if an output is a file."""
-    if settings.segment:
+    if settings.outputs.segment:
         raise ConfigError("segments are for streams without an end; leave --segment out for files", code="segment")
-    values = {name: getattr(settings, name) for name in _OUTPUT_SUFFIXES}
-    folders = {name: path for name, path in values.items() if path is not None}
-    if settings.ply_every and not (settings.points or settings.mesh):
+    folders = {name: path for name, path in _output_paths(settings).items() if path is not None}
+    if settings.outputs.ply_every and not (settings.outputs.points or settings.outputs.mesh):
         folders["points"] = Path()
     for path in folders.values():
         if path.suffix:
@@ -137,21 +131,28 @@ def output_folders(settings: Settings) -> dict[str, Path]:
 
 def settings_fingerprint(settings: Settings) -> str:
     """Returns a hash that is equal for settings with the same results; files that they name count by size and time."""
-    values = settings.model_dump(mode="json", exclude=_SETTINGS_WITHOUT_EFFECT)
+    values = result_values(settings)
     for name in _FILE_SETTINGS:
-        if (value := getattr(settings, name)) is not None and Path(value).exists():
+        if (value := table()[name].value(settings)) is not None and Path(value).exists():
             values[f"{name}'s file"] = storage.fingerprint(str(value), ConfigError)
     return hashlib.blake2b(json.dumps(values, sort_keys=True).encode(), digest_size=10).hexdigest()
 
 
 def changed_settings(settings: Settings) -> dict[str, Any]:
     """Returns the settings that change results and are not at their defaults."""
-    return settings.model_dump(mode="json", exclude=_SETTINGS_WITHOUT_EFFECT, exclude_defaults=True)
+    return result_values(settings, only_changed=True)
+
+
+def _output_paths(settings: Settings) -> dict[str, Path | None]:
+    """Returns setting -> path of every output that names a folder in a batch; None where it is not wanted."""
+    return {name: table()[name].value(settings) for name in _OUTPUT_SUFFIXES}
 
 
 def _task_settings(settings: Settings, source: str, name: str, folders: dict[str, Path]) -> Settings:
-    outputs = {setting: folder / f"{name}{_OUTPUT_SUFFIXES[setting]}" for setting, folder in folders.items()}
-    return settings.model_copy(update={**outputs, "source": (source,), "stats": None, "cluster": None})
+    outputs: dict[str, Any] = {
+        setting: folder / f"{name}{_OUTPUT_SUFFIXES[setting]}" for setting, folder in folders.items()
+    }
+    return settings.replace(**outputs, source=(source,), stats=None, cluster=None)
 
 
 def _may_exist(address: str) -> bool:

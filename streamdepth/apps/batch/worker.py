@@ -34,7 +34,7 @@ class ModelWorker:
 
         with suppress(FileNotFoundError):  # harmless if all files lie in remote storage
             os.chdir(folder)
-        self._settings = settings.model_copy(update=_device_settings(slot, settings) | {"throughput": True})
+        self._settings = settings.replace(**_device_settings(slot, settings), throughput=True)
         self._estimator: Estimator | None = None
         self._progress = 0.0
         if slot.cores:
@@ -43,7 +43,7 @@ class ModelWorker:
 
     def load_model(self, changes: dict[str, Any]) -> ModelInfo:
         """Loads the model with `changes` to the settings, and describes it. Raises as `factory.make_estimator` does."""
-        self._estimator = factory.make_estimator(self._settings.model_copy(update=changes))
+        self._estimator = factory.make_estimator(self._settings.replace(**changes))
         return self._estimator.info
 
     def choose_engine(self, source: str) -> tuple[ModelInfo, dict[str, Any]]:
@@ -56,12 +56,12 @@ class ModelWorker:
 
         self.load_model({})
         assert self._estimator is not None
-        batch = self._settings.batch
+        batch = self._settings.inference.batch
         frames = self._first_frames(source, 2 * batch)
         for begin in range(0, len(frames), batch):
             self._estimator.estimate(frames[begin : begin + batch])
         info = self._estimator.info
-        if info.precision not in _UNQUANTIZED_PRECISIONS or is_exported(self._settings.model):
+        if info.precision not in _UNQUANTIZED_PRECISIONS or is_exported(self._settings.model.name):
             return info, {}
         return info, {"engine": info.engine, "precision": info.precision, "precision_limit": None}
 
@@ -116,7 +116,7 @@ class ModelWorker:
 def _device_settings(slot: WorkerSlot, settings: Settings) -> dict[str, Any]:
     if slot.has_gpu:
         return {"device": "cuda"}  # the only GPU that Ray lets the worker see
-    return {"device": "cpu" if settings.device == "auto" else settings.device, "threads": slot.cores}
+    return {"device": "cpu" if settings.model.device == "auto" else settings.model.device, "threads": slot.cores}
 
 
 def _pin_to_cores(slot: WorkerSlot) -> None:

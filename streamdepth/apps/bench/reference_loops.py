@@ -28,10 +28,10 @@ class ReferenceLoop(Implementation):
     """A loop that reads a frame, estimates depth, colors it and writes an overlay, one frame after the other."""
 
     def prepare(self) -> dict[str, Any]:
-        if is_exported(self.plan.settings.model):
+        if is_exported(self.plan.settings.model.name):
             raise SkippedError("an exported model is not torch's")
         began = time.perf_counter()
-        self.device = pick_device(self.plan.settings.device)
+        self.device = pick_device(self.plan.settings.model.device)
         network = factory.make_network(self.plan.settings, random_weights=self.plan.random_weights)
         self.load_network(network)
         self._process(1)

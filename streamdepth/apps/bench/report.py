@@ -35,7 +35,7 @@ def build_report(
         **{k: v for k, v in own_facts.items() if k != "first_frame_s"},
         "clip": {"name": plan.clip.name, "size": list(plan.size), "frames": plan.frames},
         "rounds": len(rounds),
-        "batch": plan.settings.batch,
+        "batch": plan.settings.inference.batch,
         "measured": rows,
         "ratios": _ratios(rounds),
         "roofline": _roofline(gflops, [r[_NETWORK] for r in rounds if _NETWORK in r]),

@@ -49,7 +49,7 @@ class StreamDepthImplementation(Implementation):
         card, info = estimator.card, estimator.info
         width, height = self.plan.size
         fixed = card.fixed(height, width)
-        self._pixels = network_input(fixed, estimator.engine, self.plan.settings.batch)
+        self._pixels = network_input(fixed, estimator.engine, self.plan.settings.inference.batch)
         return {
             "first_frame_s": first,
             "model": card.name,
@@ -87,13 +87,13 @@ class StreamDepthImplementation(Implementation):
         return Measurement(report.seconds / report.written * 1e3, report.written, total)
 
     def _run_pipeline(self, frames: int) -> Report:
-        changes = {
-            "source": (str(self.plan.clip),),
-            "output": self.plan.folder / "streamdepth.mp4",
-            "overwrite": True,
-            "max_frames": frames,
-        }
-        with factory.pipeline(self.plan.settings.model_copy(update=changes), estimator=self._estimator) as pipeline:
+        settings = self.plan.settings.replace(
+            source=(str(self.plan.clip),),
+            output=self.plan.folder / "streamdepth.mp4",
+            overwrite=True,
+            max_frames=frames,
+        )
+        with factory.pipeline(settings, estimator=self._estimator) as pipeline:
             return pipeline.run()
 
     def close(self) -> None:
@@ -105,8 +105,8 @@ def _load(plan: BenchmarkPlan) -> tuple[NetworkEstimator, float, float]:
     """Returns the estimator, the network's FLOPs for one picture (0 if unknown) and the seconds that counting took."""
     from streamdepth.estimators.onnx_file import is_exported
 
-    settings = plan.settings.model_copy(update={"throughput": True})  # as for any file
-    if is_exported(plan.settings.model):
+    settings = plan.settings.replace(throughput=True)  # as for any file
+    if is_exported(plan.settings.model.name):
         estimator = factory.make_estimator(settings)
         assert isinstance(estimator, NetworkEstimator)
         return estimator, 0.0, 0.0
@@ -116,8 +116,8 @@ def _load(plan: BenchmarkPlan) -> tuple[NetworkEstimator, float, float]:
     flops = roofline.count_flops(network.module, torch.zeros(1, 3, height, width))
     counting_seconds = time.perf_counter() - began
     # The error of reduced precision depends on the weights, so the check against float32 means nothing for random ones.
-    changes = {"precision_limit": None} if plan.random_weights else {}
-    return factory.make_network_estimator(network, settings.model_copy(update=changes)), flops, counting_seconds
+    settings = settings.replace(precision_limit=None) if plan.random_weights else settings
+    return factory.make_network_estimator(network, settings), flops, counting_seconds
 
 
 def network_input(card: Card, engine: Engine, batch: int) -> Tensor:

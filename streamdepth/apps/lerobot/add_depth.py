@@ -76,7 +76,7 @@ def _add_depth(
     on_written: Callable[[Pipeline], None],
 ) -> str:
     root, key = data.root, f"{data.camera}_depth"
-    if key in data.info["features"] and not settings.overwrite:
+    if key in data.info["features"] and not settings.outputs.overwrite:
         raise ConfigError(f"'{root}' has {key} already; use --overwrite to make it anew")
     estimator = LazyEstimator(lambda: factory.make_estimator(settings))
     made = PendingFolder(root, overwrite=True)
@@ -105,8 +105,7 @@ def _pipeline(
     """What makes one file of the new camera."""
     source = str(data.video(data.camera, file))
     factory.make_folder(target.parent)
-    own = {"source": (source,), "output": None, "depth_out": target, "segment": None, "overwrite": True}
-    chosen = settings.model_copy(update=own)
+    chosen = settings.replace(source=(source,), output=None, depth_out=target, segment=None, overwrite=True)
     with factory.pipeline(chosen, lambda _: on_written(pipeline), estimator=estimator) as pipeline:
         (stream,) = pipeline.streams
         stream.stabilizer = _Episodes(stream.stabilizer, [episode.first for episode in data.of_file(file)])

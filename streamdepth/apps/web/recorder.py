@@ -63,7 +63,7 @@ class Folder:
         if free < needed:
             raise DiskFullError(
                 f"the disk of '{self.path}' has {free / 1e6:.0f} MB free, and {needed / 1e6:.0f} MB are to stay free; "
-                "make room, or give less to --set min_free_mb="
+                "make room, or give less to --set outputs.min_free_mb="
             )
 
     def files(self) -> list[tuple[Path, os.stat_result]]:

@@ -60,11 +60,11 @@ def serving(settings: Settings) -> Iterator[Served]:
     if not settings.source and not settings.web.browser_camera:
         raise ConfigError("no source was given; name a camera's number, a file or a URL, or use --browser-camera")
     check_names(settings)
-    settings = patient(settings).model_copy(update={"wait_for_sources": True})
-    model = Control(ModelControls(settings.size))
+    settings = patient(settings).replace(wait_for_sources=True)
+    model = Control(ModelControls(settings.model.size))
     failures: list[str] = []
     estimator = _estimator(settings, model, failures)
-    folder = Folder(settings.web.folder, min_free_bytes=settings.min_free_mb * 1e6)
+    folder = Folder(settings.web.folder, min_free_bytes=settings.outputs.min_free_mb * 1e6)
     sources = _sources(settings)
     outputs = output_names(settings, list(sources))
     pairs = [
@@ -74,7 +74,8 @@ def serving(settings: Settings) -> Iterator[Served]:
     pipeline = factory.make_pipeline([stream for _, stream in pairs], estimator, settings, on_state=_tell_waiting)
     try:
         streams = {served.name: served for served, _ in pairs}
-        yield Served(streams, model, estimator, pipeline, folder, _choices(settings), settings.hold_last, failures)
+        hold_last = settings.outputs.hold_last
+        yield Served(streams, model, estimator, pipeline, folder, _choices(settings), hold_last, failures)
     finally:
         estimator.close()
 
@@ -119,7 +120,7 @@ def _sources(settings: Settings) -> dict[str, str | None]:
 def _stream(
     name: str, address: str | None, settings: Settings, folder: Folder, outputs: Sequence[Sink]
 ) -> tuple[ServedStream, Stream]:
-    first = StreamControls(settings.style, settings.colormap, settings.smooth, settings.range)
+    first = StreamControls(settings.render.style, settings.render.colormap, settings.smooth, settings.render.range)
     control, tracker = Control(first, _check), MotionTracker()
     live, recorder = LiveSink(), RecorderSink(folder, name, partial(_recording, settings))
     browser = _browser(settings) if address is None else None
@@ -131,7 +132,7 @@ def _stream(
         PausableSource(source, lambda: control.value.paused),
         stabilizer,
         [*outputs, recorder, live],
-        FlowPropagator(tracker=tracker) if settings.refresh else None,
+        FlowPropagator(tracker=tracker) if settings.inference.fps else None,
         redact(address) if address else "browser camera",
     )
     discreet = _without([_folder_of(address), str(folder.path.parent), str(Path.cwd())])
@@ -150,15 +151,16 @@ def _played(address: str, settings: Settings) -> Source:
 
 def _recording(settings: Settings, base: Path, options: RenderOptions) -> list[Sink]:
     """A video to look at, and the depth, as `convert` would write them."""
-    update = {
-        "output": base.with_name(f"{base.name}.mp4"),
-        "depth_out": base.with_name(f"{base.name}_depth.mkv"),
-        "style": options.style,
-        "colormap": options.colormap,
-        "segment": settings.segment or _SEGMENT_SECONDS,
-        **dict.fromkeys(("overwrite", "resume"), False),
-    }
-    return factory.make_recorders(settings.model_copy(update=update))
+    recording = settings.replace(
+        output=base.with_name(f"{base.name}.mp4"),
+        depth_out=base.with_name(f"{base.name}_depth.mkv"),
+        style=options.style,
+        colormap=options.colormap,
+        segment=settings.outputs.segment or _SEGMENT_SECONDS,
+        overwrite=False,
+        resume=False,
+    )
+    return factory.make_recorders(recording)
 
 
 def _title(address: str | None) -> str:
@@ -191,7 +193,7 @@ def _check(wanted: StreamControls) -> None:
 
 def _estimator(settings: Settings, model: Control[ModelControls], failures: list[str]) -> HotSwapEstimator[int | None]:
     def load(size: int | None) -> Estimator:
-        return factory.make_estimator(settings.model_copy(update={"size": size}))
+        return factory.make_estimator(settings.replace(size=size))
 
     def failed(size: int | None, error: BaseException) -> None:
         text = f"{size} px cannot be used: {redact_text(str(error))}"
@@ -205,8 +207,8 @@ def _estimator(settings: Settings, model: Control[ModelControls], failures: list
 
 def _choices(settings: Settings) -> Choices:
     smooth = [name for name in PRESETS if name != "offline"]
-    colormaps = list(dict.fromkeys([*_COLORMAPS, settings.colormap]))
-    return Choices(smooth, STYLES, colormaps, model_sizes(settings.model, settings.size))
+    colormaps = list(dict.fromkeys([*_COLORMAPS, settings.render.colormap]))
+    return Choices(smooth, STYLES, colormaps, model_sizes(settings.model.name, settings.model.size))
 
 
 def model_sizes(model: str, own: int | None) -> Sequence[int]:

@@ -123,7 +123,7 @@ class CheckedEngine(Delegate):
             return
         assert exact is not None
         _log.warning(
-            "%s, more than %s; float32 is used instead (--set precision_limit=...)", text, f"{self._limit:.1%}"
+            "%s, more than %s; float32 is used instead (--set model.precision_limit=...)", text, f"{self._limit:.1%}"
         )
         reason = f"{self._engine.reason}; {text}, so that float32 is used"
         self._engine.close()

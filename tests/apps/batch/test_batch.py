@@ -40,7 +40,7 @@ def models(monkeypatch: pytest.MonkeyPatch) -> list[ConstantEstimator]:
 
 
 def _names(*sources: str, **more: object) -> list[str]:
-    return [task.name for task in find_tasks(config.make({"source": sources, "output": "out", **more}))]
+    return [task.name for task in find_tasks(config.make(**{"source": sources, "output": "out"} | more))]
 
 
 def _entries(folder: Path) -> dict[str, dict]:
@@ -87,12 +87,12 @@ def test_outputs_are_no_inputs(cli, models: list[ConstantEstimator]) -> None:
 @pytest.mark.usefixtures("videos")
 @pytest.mark.parametrize("source", [["videos/a.mp4"], ["0", "1"], ["rtsp://x/1", "rtsp://x/2"], ["lavfi:testsrc", "0"]])
 def test_one_file_and_live_streams_are_no_batch(source: list[str]) -> None:
-    assert not is_batch(config.make({"source": source}))
+    assert not is_batch(config.make(source=source))
 
 
 def test_a_pattern_of_pictures_is_one_stream(videos: Path) -> None:
     (videos / "1.png").write_bytes(b"")
-    assert not is_batch(config.make({"source": "videos/*.png"}))
+    assert not is_batch(config.make(source="videos/*.png"))
 
 
 def test_several_files_need_a_folder(cli, videos: Path) -> None:

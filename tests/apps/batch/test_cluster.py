@@ -140,7 +140,7 @@ def _start_pool(monkeypatch: pytest.MonkeyPatch, fails: Callable[[int], None]) -
             return width, height
 
     monkeypatch.setattr("streamdepth.apps.batch.worker_pool.ModelWorker", UnloadedWorker)
-    return WorkerPool(config.make({"threads": 1}), "in.mp4")
+    return WorkerPool(config.make(threads=1), "in.mp4")
 
 
 @pytest.mark.usefixtures("cluster")

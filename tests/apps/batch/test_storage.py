@@ -169,7 +169,7 @@ def test_a_batch_on_ftp(cli, ftp: tuple[str, Path], clip: Path) -> None:
 
 @pytest.mark.usefixtures("memory")
 def test_a_manifest_elsewhere_knows_at_once_what_begins(clip: Path) -> None:
-    task = find_tasks(config.make({"source": (str(clip), "other.mp4"), "output": "memory://out"}))[0]
+    task = find_tasks(config.make(source=(str(clip), "other.mp4"), output="memory://out"))[0]
     with Manifest(Path("memory://out")) as manifest:
         entry = ManifestEntry.started(task)
         for state in ("started", "done", "started"):

@@ -132,7 +132,7 @@ class TestStatus:
         media.write_video(there, count=40)
         with running(tmp_path / "kept", str(there)) as site:
             assert site.stream("a")["title"] == "a.mp4"
-        settings = config.make({"source": [str(away)], "web": {"folder": tmp_path / "private" / "kept"}})
+        settings = config.make(source=[str(away)], folder=tmp_path / "private" / "kept")
         with serving(settings) as served:
             (stream,) = served.streams.values()
             with pytest.raises(SourceOpenError):
@@ -191,9 +191,9 @@ class TestControls:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def load(settings):
-            if settings.size == 448:
+            if settings.model.size == 448:
                 raise ModelLoadError("no room for rtsp://me:s3cr3t@host/ on purpose")
-            return ConstantEstimator(size=((settings.size or 224) // 8, 32))
+            return ConstantEstimator(size=((settings.model.size or 224) // 8, 32))
 
         monkeypatch.setattr(factory, "make_estimator", load)
         with running(tmp_path, MOVING) as site:

@@ -248,7 +248,7 @@ class TestFailure:
         async def fail(_counter: int) -> bool:
             raise RuntimeError("the loop is broken")
 
-        settings = config.make({"source": [MOVING], "web": {"port": 0, "folder": tmp_path}})
+        settings = config.make(source=[MOVING], port=0, folder=tmp_path)
         with serving(settings) as served:
             page = WebServer(served, bind_of(settings))
             page.__enter__()
@@ -267,7 +267,7 @@ class TestFailure:
 
         monkeypatch.setattr(graceful.GracefulServer, "startup", start)
         monkeypatch.setattr(server, "_START_SECONDS", 0.1)
-        settings = config.make({"source": [MOVING], "web": {"port": 0, "folder": tmp_path}})
+        settings = config.make(source=[MOVING], port=0, folder=tmp_path)
         with serving(settings) as served:
             page = WebServer(served, bind_of(settings))
             with pytest.raises(SinkOpenError, match="did not start: it took too long"), page:

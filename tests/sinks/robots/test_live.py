@@ -29,7 +29,7 @@ from mcap_ros2.decoder import DecoderFactory
 from rosbags.typesys import Stores, get_typestore
 from websockets.sync.client import ClientConnection, connect
 
-from streamdepth.config import Settings
+from streamdepth import config
 from streamdepth.core.errors import ConfigError, MissingDependencyError, SinkOpenError, SinkWriteError
 from streamdepth.core.interfaces import Sink
 from streamdepth.core.types import DepthKind, ModelInfo
@@ -386,7 +386,7 @@ def test_a_missing_package_is_named(monkeypatch, package: str, make: Callable[[]
 
 
 def test_targets_are_named_in_settings() -> None:
-    settings = Settings(robot={"points": True, "band": [-0.3, 0.2]}, camera_pitch=5, camera_height="1m")
+    settings = config.make(robot_points=True, robot_obstacle_heights=[-0.3, 0.2], camera_pitch=5, camera_height="1m")
     made = [robots.make_publisher(t, settings) for t in ("rerun", "foxglove:0.0.0.0:9000", "zenoh:tcp/robot:1", "ros")]
     assert [type(sink).__name__ for sink in made] == ["RerunViewerSink", "FoxgloveSink", "ZenohSink", "RosSink"]
     assert (made[1].host, made[1].port_wanted, made[2].address) == ("0.0.0.0", "9000", "tcp/robot:1")

@@ -1,0 +1,26 @@
+"""The verb that checks this machine."""
+
+from __future__ import annotations
+
+import typer
+from rich.table import Table
+
+from streamdepth.cli.console import configure, out
+
+
+def doctor() -> None:
+    """Check this machine: versions, engines, codecs, window, folders, and the built-in model on one picture.
+
+    Example: streamdepth doctor
+    """
+    from streamdepth.apps.doctor import examine
+
+    configure(quiet=False, verbose=False)
+    table = Table("", "what", "found", box=None)
+    is_fine = True
+    for check in examine():
+        table.add_row("ok" if check.is_fine else "--" if check.is_optional else "NO", check.name, check.found)
+        is_fine = is_fine and (check.is_fine or check.is_optional)
+    out.print(table)
+    if not is_fine:
+        raise typer.Exit(1)

@@ -77,9 +77,9 @@ def estimate(image: Any, model: str = "nano", **settings: Any) -> Depth:
 def read_photo(image: Any, settings: config.Settings) -> tuple[Image, Intrinsics | None]:
     """(H, W, 3) uint8 RGB, its lens undone where wanted, and its camera: as the settings say, else as its EXIF does."""
     from streamdepth.geometry.camera import Undistorter
-    from streamdepth.sources.images import read_picture_and_camera
+    from streamdepth.sources.picture_file import read_picture_and_intrinsics
 
-    pixels, camera = read_picture_and_camera(image, max_side_px=settings.max_side)
+    pixels, camera = read_picture_and_intrinsics(image, max_side_px=settings.max_side)
     camera = make_camera(settings).intrinsics(pixels.shape[1], pixels.shape[0]) or camera
     if settings.camera.undistort and camera is not None and camera.distortion:
         return Undistorter(camera)(pixels), camera.pinhole

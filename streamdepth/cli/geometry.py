@@ -131,7 +131,7 @@ def _write_heights(path: Path, found: Points, cell_m: float, overwrite: bool | N
 
 def _recorded(depth: Path, scale: float) -> RecordedDepth:
     from streamdepth.estimators.recorded import RecordedDepth
-    from streamdepth.sources.images import read_depth_png
+    from streamdepth.sources.picture_file import read_depth_png
     from streamdepth.utils.numbering import has_number_field, insert_number
 
     pattern = str(depth)

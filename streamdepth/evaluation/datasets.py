@@ -25,7 +25,8 @@ from PIL import Image as Pillow
 
 from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import SourceOpenError
-from streamdepth.sources.images import PICTURE_SUFFIXES, read_picture
+from streamdepth.sources.images import PICTURE_SUFFIXES
+from streamdepth.sources.picture_file import read_picture
 
 _GRAY = ("L", "I", "I;16", "I;16B", "I;16L")
 

@@ -68,7 +68,7 @@ def _board(text: str) -> MetricReference:
 
 
 def _sparse(settings: Settings) -> MetricReference:
-    from streamdepth.sources.images import read_depth_png
+    from streamdepth.sources.picture_file import read_depth_png
     from streamdepth.stabilizers.metric import AnchorReference, SparseDepthReference, anchors_from_depth
 
     pattern, scale = str(settings.metric.sparse), settings.metric.sparse_scale

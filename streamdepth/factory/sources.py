@@ -36,10 +36,14 @@ def with_camera(source: Source, settings: Settings) -> Source:
 def _make_source(address: str, settings: Settings) -> Source:
     if not address:  # as a path it would be the current folder
         raise ConfigError("the source is empty; give a file, a folder, an address or a camera's number")
-    if address.startswith(("lavfi:", "screen:")):
-        from streamdepth.sources.devices import DeviceSource
+    if address.startswith("lavfi:"):
+        from streamdepth.sources.generated import GeneratedSource
 
-        return DeviceSource(address, max_side_px=settings.max_side)
+        return GeneratedSource(address, max_side_px=settings.max_side)
+    if address.startswith("screen:"):
+        from streamdepth.sources.screen import ScreenSource
+
+        return ScreenSource(address, max_side_px=settings.max_side)
     if address.isdecimal() or address.startswith(("/dev/video", "camera:")):
         return _camera(address, settings)
     if bag := _bag(address, settings):

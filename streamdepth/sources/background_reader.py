@@ -1,4 +1,4 @@
-"""Reading on a thread that can be left behind, for libraries that may hang."""
+"""Reading on a background thread that can be abandoned, for libraries that may hang."""
 
 from __future__ import annotations
 
@@ -13,66 +13,70 @@ from streamdepth.sources.decoder import DecodedFrame
 class Connection(Protocol):
     """An open connection to a camera or server."""
 
+    @property
+    def failure(self) -> Exception | None:
+        """The error that ended the connection; None while it is open, and when it just ended."""
+
     def read(self) -> DecodedFrame | None:
-        """The next picture; None at the end. Raises SourceLostError."""
+        """Returns the next frame; None at the end. Raises SourceLostError."""
 
     def close(self) -> None:
-        """Lets go of it."""
+        """Releases the connection."""
 
 
 ConnectionT = TypeVar("ConnectionT", bound=Connection)
 
 
 class BackgroundReader(Generic[ConnectionT]):
-    """Opens, reads and closes one feed, all on the same thread; reads one picture ahead.
+    """Opens, reads and closes one connection, all on the same background thread; reads one frame ahead.
 
-    Whoever waits for it does so with a limit, and may `leave` it for good: should the library ever come back, the
-    thread closes the feed and ends.
+    Every wait for the thread has a limit. A thread that hangs inside a library is abandoned by `stop`; should the
+    library ever return, the thread closes the connection and ends.
     """
 
     def __init__(self, connect: Callable[[], ConnectionT]) -> None:
         self._connect = connect
         self._opened: FrameBuffer[ConnectionT] = FrameBuffer(QueuePolicy(1))
-        self._pictures: FrameBuffer[DecodedFrame] = FrameBuffer(QueuePolicy(1))
-        self._worker = Worker("reader", self._run, self._ended)
+        self._frames: FrameBuffer[DecodedFrame] = FrameBuffer(QueuePolicy(1))
+        self._worker = Worker("reader", self._run, self._on_ended)
 
-    def open(self, within: float) -> ConnectionT | None:
-        """The feed, once it is open; None when it is not `within` seconds, or after `interrupt`.
+    def open(self, within_seconds: float) -> ConnectionT | None:
+        """Returns the connection once it is open; None after `within_seconds` or `interrupt`.
 
         Raises what `connect` raises.
         """
         self._worker.start()
-        opened = self._opened.take(within=within)
+        opened = self._opened.take(within=within_seconds)
         return opened[0] if opened else None
 
-    def read(self, within: float) -> DecodedFrame | None:
-        """The next picture; None when there is none `within` seconds, or at the end (`is_over`).
+    def read(self, within_seconds: float) -> DecodedFrame | None:
+        """Returns the next frame; None when there is none after `within_seconds`, or at the end (`is_over`).
 
         Raises SourceLostError.
         """
-        taken = self._pictures.take(within=within)
-        return taken[0] if taken else None
+        frames = self._frames.take(within=within_seconds)
+        return frames[0] if frames else None
 
     @property
     def is_ending(self) -> bool:
-        """The feed has ended, failed or was interrupted: the thread ends soon."""
-        return self._pictures.is_closed
+        """True once the connection has ended, failed or was interrupted: the thread ends soon."""
+        return self._frames.is_closed
 
     @property
     def is_over(self) -> bool:
-        """So it is, and all that came before was read."""
-        return self._pictures.is_over
+        """True once the connection has ended and all its frames were read."""
+        return self._frames.is_over
 
     def interrupt(self) -> None:
-        """Ends every wait for it, on any thread."""
-        self._pictures.clear()  # first: who no longer waits for `open` sees that it is ending
+        """Ends every wait for a frame or for the connection. Thread-safe."""
+        self._frames.clear()  # first, so that a caller whose `open` returns sees `is_ending`
         self._opened.clear()
 
-    def leave(self, within: float) -> bool:
-        """Ends it. False when it has not ended `within` seconds: then its thread was left behind."""
+    def stop(self, within_seconds: float) -> bool:
+        """Ends the thread; False when it still runs after `within_seconds` and was abandoned."""
         self.interrupt()
         try:
-            self._worker.join(time.monotonic() + within)
+            self._worker.join(time.monotonic() + within_seconds)
         except StuckThreadError:
             return False
         return True
@@ -81,11 +85,11 @@ class BackgroundReader(Generic[ConnectionT]):
         connection = self._connect()
         try:
             is_wanted = self._opened.put(connection)
-            while is_wanted and (picture := connection.read()) is not None:
-                is_wanted = self._pictures.put(picture)
+            while is_wanted and (frame := connection.read()) is not None:
+                is_wanted = self._frames.put(frame)
         finally:
             connection.close()
 
-    def _ended(self, error: BaseException | None) -> None:
-        self._pictures.close(error)
+    def _on_ended(self, error: BaseException | None) -> None:
+        self._frames.close(error)
         self._opened.close(error)

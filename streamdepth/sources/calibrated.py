@@ -1,4 +1,4 @@
-"""A source whose camera is known, and its lens undone where wanted."""
+"""A source with the intrinsics that the user gives, and without the distortion of its lens where wanted."""
 
 from __future__ import annotations
 
@@ -12,28 +12,32 @@ from streamdepth.geometry.camera import CameraSpec, Undistorter
 
 
 class CalibratedSource(WrappedSource):
-    """Another source's frames with the user's intrinsics, which win over those the source knows itself.
+    """Another source with the user's intrinsics, which win over those that the other source knows.
 
-    undistort: straight lines become straight; the intrinsics are those of a pinhole then. `open` raises ConfigError
-    where the camera does not fit the pictures, or is not known well enough to undo anything.
+    `open` raises ConfigError when the intrinsics do not fit the frames' size.
+
+    Args:
+        undistort: remaps each frame so that straight lines are straight; the intrinsics become those of a pinhole
+            camera. Without known distortion nothing is remapped, and a notice says so.
     """
 
     def __init__(self, source: Source, camera: CameraSpec, *, undistort: bool = False) -> None:
         super().__init__(source)
-        self._camera, self._wants_undistorted = camera, undistort
+        self._camera, self._undistort = camera, undistort
         self._undistorter: Undistorter | None = None
-        self._renewed: StreamInfo | None = None
+        self._changed_info: StreamInfo | None = None
 
     def on_open(self, info: StreamInfo) -> StreamInfo:
-        self._undistorter = self._renewed = None
+        self._undistorter = self._changed_info = None
         camera = self._camera.intrinsics(info.width, info.height) or info.intrinsics
-        if self._wants_undistorted and camera is not None and camera.distortion:
+        if self._undistort and camera is not None and camera.distortion:
             self._undistorter, camera = Undistorter(camera), camera.pinhole
-        elif self._wants_undistorted:
+        elif self._undistort:
             self.add_notice(f"{info.name}: no distortion is known, so there is none to undo; --camera-info tells it")
         return replace(info, intrinsics=camera)
 
-    def _with_another_size(self, info: StreamInfo) -> StreamInfo:
+    def _with_intrinsics(self, info: StreamInfo) -> StreamInfo:
+        """Returns the changed `info` with intrinsics for its size, or without them where none fit."""
         try:
             return self.on_open(info)
         except ConfigError as error:
@@ -43,11 +47,11 @@ class CalibratedSource(WrappedSource):
     def read(self) -> Frame | None:
         frame = self._source.read()
         if info := self._source.take_changed_info():
-            self._renewed = self._with_another_size(info)
+            self._changed_info = self._with_intrinsics(info)
         if frame is None or self._undistorter is None:
             return frame
         return replace(frame, pixels=self._undistorter(frame.image))
 
     def take_changed_info(self) -> StreamInfo | None:
-        info, self._renewed = self._renewed, None
+        info, self._changed_info = self._changed_info, None
         return info

@@ -1,4 +1,4 @@
-"""The cameras of this machine, and how OpenCV opens them."""
+"""Discovery of the cameras of this machine, by Linux's video devices or by OpenCV."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from streamdepth.core.arrays import Image
 from streamdepth.core.errors import SourceOpenError
 
-_DEVICES = Path("/sys/class/video4linux")
-_MOST_INDICES = 8
+_V4L2_FOLDER = Path("/sys/class/video4linux")
+_MAX_INDICES = 8
 
 
 class CameraRequestError(SourceOpenError):
-    """What was asked for cannot be had of the cameras that are there: waiting does not help."""
+    """A request that no camera of this machine can fulfil, now or later."""
+
+    default_code = "camera-request"
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class CameraDevice:
-    """A camera that this machine has."""
+    """A camera of this machine."""
 
     index: int
+    """OpenCV's number for it; on Linux the number in /dev/video0."""
     name: str
 
     def __str__(self) -> str:
@@ -32,34 +32,34 @@ class CameraDevice:
 
 
 def list_cameras() -> list[CameraDevice]:
-    """The cameras of this machine. Linux knows them all; elsewhere the first few indices are tried."""
+    """Returns the cameras of this machine. Linux lists them; elsewhere the first 8 indices are tried."""
     if sys.platform == "linux":
         return read_v4l2_cameras()
-    found = []
-    for index in range(_MOST_INDICES):
+    cameras = []
+    for index in range(_MAX_INDICES):
         capture = open_capture(index)
         if capture.isOpened():
-            found.append(CameraDevice(index, f"camera {index}"))
+            cameras.append(CameraDevice(index, f"camera {index}"))
         capture.release()
-    return found
+    return cameras
 
 
 def open_capture(index: int | str) -> Any:
-    """A capture, open or not; OpenCV's own lines about a camera that is not there are kept from the screen."""
+    """Returns a `cv2.VideoCapture`, open or not, without OpenCV's log lines about a camera that is missing."""
     import cv2
 
     logs = cv2.utils.logging
-    before = logs.setLogLevel(logs.LOG_LEVEL_SILENT)
+    level = logs.setLogLevel(logs.LOG_LEVEL_SILENT)
     try:
         return cv2.VideoCapture(index, _backend())
     finally:
-        logs.setLogLevel(before)
+        logs.setLogLevel(level)
 
 
 def read_v4l2_cameras() -> list[CameraDevice]:
-    """Those that can be told without opening any: Linux's own list; none elsewhere."""
+    """Returns the cameras that Linux lists, without opening any; an empty list on other systems."""
     cameras = []
-    for entry in _DEVICES.glob("video*") if sys.platform == "linux" else ():
+    for entry in _V4L2_FOLDER.glob("video*") if sys.platform == "linux" else ():
         number = entry.name.removeprefix("video")
         # A camera has several nodes; only the first of each gives pictures, the others metadata.
         node = entry / "index"
@@ -79,9 +79,9 @@ def _backend() -> int:
 
 
 def resolve_camera(device: int | str) -> int | str:
-    """What OpenCV calls a camera given by number, path or a part of its name.
+    """Returns OpenCV's index or path of a camera given by number, by path or by a part of its name.
 
-    Raises SourceOpenError, and CameraRequestError for a name that fits several.
+    Raises SourceOpenError ("not-found"), and CameraRequestError ("ambiguous") for a name that fits several cameras.
     """
     if isinstance(device, int) or device.isdecimal():
         return int(device)
@@ -89,21 +89,15 @@ def resolve_camera(device: int | str) -> int | str:
         return device
     matches = [camera.index for camera in list_cameras() if device.lower() in camera.name.lower()]
     if not matches:
-        raise SourceOpenError(f"no camera found by the name {device!r}; {describe_cameras()}")
+        raise SourceOpenError(f"no camera found by the name {device!r}; {describe_cameras()}", code="not-found")
     if len(matches) > 1:
-        raise CameraRequestError(f"{len(matches)} cameras found by the name {device!r}; {describe_cameras()}")
+        raise CameraRequestError(
+            f"{len(matches)} cameras found by the name {device!r}; {describe_cameras()}", code="ambiguous"
+        )
     return matches[0]
 
 
 def describe_cameras() -> str:
-    """Words about what cameras there are."""
+    """Returns a phrase for messages that lists the cameras of this machine."""
     cameras = ", ".join(str(camera) for camera in list_cameras())
     return f"cameras found: {cameras}" if cameras else "no camera was found on this machine"
-
-
-def bgr_to_rgb(picture: Any) -> Image:
-    """(H, W, 3) uint8 RGB of what OpenCV gives."""
-    import cv2
-
-    code = cv2.COLOR_GRAY2RGB if picture.ndim == 2 else cv2.COLOR_BGR2RGB
-    return np.asarray(cv2.cvtColor(picture, code), np.uint8)

@@ -1,4 +1,4 @@
-"""Decoded video pictures as people should see them: RGB, upright, square pixels, one size for the whole stream."""
+"""Conversion of libav's frames to RGB pictures: upright, with square pixels, and of one size for a whole stream."""
 
 from __future__ import annotations
 
@@ -18,15 +18,14 @@ from streamdepth.core.types import LazyImage, YuvPlanes
 from streamdepth.sources import hdr
 
 Matrix = npt.NDArray[np.int32]
-"""(2, 2) [[a, b], [c, d]]: x' = ax + cy, y' = bx + dy, as `AV_FRAME_DATA_DISPLAYMATRIX` in libavutil/frame.h."""
+"""(2, 2) [[a, b], [c, d]] with x' = ax + cy, y' = bx + dy: libav's `AV_FRAME_DATA_DISPLAYMATRIX`."""
 
-_SCALING = (
-    Interpolation.BICUBIC
-)  # ACCURATE_RND and FULL_CHR_H_INT gain at most 4 of 255 levels and cost ten times as much
+# ACCURATE_RND and FULL_CHR_H_INT gain at most 4 of 255 levels and cost ten times as much.
+_INTERPOLATION = Interpolation.BICUBIC
 _HD_LINES = 720
-_PLAIN = {"yuv420p", "yuvj420p", "nv12", "yuv422p", "yuvj422p"}
-"""What nearly all video is decoded to, and what can be painted without fail."""
-_MATRIX = {  # libav's AVColorSpace -> swscale's matrices
+_LAZY_FORMATS = {"yuv420p", "yuvj420p", "nv12", "yuv422p", "yuvj422p"}
+"""Pixel formats of nearly all video, whose conversion cannot fail and can wait until somebody needs the pixels."""
+_YUV_MATRICES = {  # libav's AVColorSpace -> swscale's matrices
     1: Colorspace.ITU709,
     4: Colorspace.FCC,
     5: Colorspace.ITU601,
@@ -38,18 +37,23 @@ _MATRIX = {  # libav's AVColorSpace -> swscale's matrices
 
 
 class FrameConverter:
-    """Turns the decoded frames of one stream into images of one size: that of its first frame."""
+    """Converts the decoded frames of one stream to pictures of one size: that of its first frame.
+
+    Args:
+        announce: called with texts that the user should read, for example that HDR is tone-mapped.
+        aspect: shape of a pixel, width / height; None when unknown.
+    """
 
     def __init__(self, announce: Callable[[str], None], name: str, aspect: Fraction | None = None) -> None:
         self._announce, self._name = announce, name
-        self._aspect = self._sane(aspect)
+        self._pixel_aspect = self._plausible_aspect(aspect)
         self._reformatters: dict[tuple[int, int, str], VideoReformatter] = {}
         self._lock = threading.Lock()
-        self._coded: tuple[int, int] | None = None
+        self._coded_size: tuple[int, int] | None = None
         self._size = (0, 0)
         self._tone_mapper: hdr.ToneMapper | None = None
 
-    def _sane(self, aspect: Fraction | None) -> Fraction:
+    def _plausible_aspect(self, aspect: Fraction | None) -> Fraction:
         if not aspect or aspect == 1:
             return Fraction(1)
         if Fraction(1, 8) <= aspect <= 8:
@@ -58,28 +62,29 @@ class FrameConverter:
         return Fraction(1)
 
     def size_of(self, frame: av.VideoFrame) -> tuple[int, int]:
-        """(width, height) in px that `frame` has once its pixels are square and it is upright."""
-        width, height = max(1, round(frame.width * self._aspect)), frame.height
+        """Returns (width, height) in px of `frame` once it is upright and its pixels are square."""
+        width, height = max(1, round(frame.width * self._pixel_aspect)), frame.height
         return (height, width) if _is_sideways(display_matrix(frame)) else (width, height)
 
     def convert(self, frame: av.VideoFrame) -> Image | LazyImage:
-        """(H, W, 3) uint8 RGB, C-contiguous; plain pictures wait until somebody looks at them."""
-        if self._coded is None:
-            self._begin(frame)
-        elif self._coded != (frame.width, frame.height):
+        """Returns (H, W, 3) uint8 RGB, C-contiguous; frames in usual formats are converted when they are first used."""
+        if self._coded_size is None:
+            self._start(frame)
+        elif self._coded_size != (frame.width, frame.height):
+            old = "x".join(map(str, self._coded_size))
             self._announce(
-                f"{self._name}: the pictures' size changes in mid-stream, from {self._coded[0]}x{self._coded[1]} to "
+                f"{self._name}: the pictures' size changes in mid-stream, from {old} to "
                 f"{frame.width}x{frame.height} px; all are scaled to {self._size[0]}x{self._size[1]} px"
             )
         matrix = display_matrix(frame)
-        is_as_shown = matrix is None and (frame.width, frame.height) == self._size
-        if is_as_shown and frame.format.name in _PLAIN and frame.color_trc not in hdr.CURVES:
+        has_shown_size = matrix is None and (frame.width, frame.height) == self._size
+        if has_shown_size and frame.format.name in _LAZY_FORMATS and frame.color_trc not in hdr.CURVES:
             return DecodedImage(frame, self)
         width, height = reversed(self._size) if _is_sideways(matrix) else self._size
         return apply_display_matrix(self._rgb(frame, width, height), matrix)
 
-    def _begin(self, frame: av.VideoFrame) -> None:
-        self._coded, self._size = (frame.width, frame.height), self.size_of(frame)
+    def _start(self, frame: av.VideoFrame) -> None:
+        self._coded_size, self._size = (frame.width, frame.height), self.size_of(frame)
         if frame.interlaced_frame:
             self._announce(
                 f"{self._name} is interlaced: moving edges show combs; deinterlace it first for the best depth, "
@@ -92,20 +97,25 @@ class FrameConverter:
     def _rgb(self, frame: av.VideoFrame, width: int, height: int) -> Image:
         curve = hdr.CURVES.get(frame.color_trc)
         if curve is None:
-            return _pixels(self.reformat(frame, width, height, "rgb24"))
+            return _rgb_array(self.reformat(frame, width, height, "rgb24"))
         self._announce(f"{self._name} is HDR ({curve}): tone-mapped to SDR, highlights are compressed")
-        if self._tone_mapper is None or self._tone_mapper.suits != (curve, width, height):
+        if self._tone_mapper is None or self._tone_mapper.key != (curve, width, height):
             self._tone_mapper = hdr.ToneMapper(curve, width, height)
-        return _pixels(self._tone_mapper.map(self.reformat(frame, width, height, hdr.FORMAT)))
+        return _rgb_array(self._tone_mapper.map(self.reformat(frame, width, height, hdr.FORMAT)))
 
     def reformat(
-        self, frame: av.VideoFrame, width: int, height: int, pixel_format: str, how: Interpolation = _SCALING
+        self,
+        frame: av.VideoFrame,
+        width: int,
+        height: int,
+        pixel_format: str,
+        interpolation: Interpolation = _INTERPOLATION,
     ) -> av.VideoFrame:
-        """`frame` in full range, in another size and format. One at a time: its tags are changed meanwhile."""
-        matrix, color_range = colors(frame)
-        with self._lock:
-            own = self._reformatters.setdefault((width, height, pixel_format), VideoReformatter())
-            return own.reformat(
+        """Returns `frame` in full range, in another size in px and another pixel format. Thread-safe."""
+        matrix, color_range = yuv_matrix_and_range(frame)
+        with self._lock:  # the reformatter changes the frame's tags while it works
+            reformatter = self._reformatters.setdefault((width, height, pixel_format), VideoReformatter())
+            return reformatter.reformat(
                 frame,
                 width,
                 height,
@@ -113,13 +123,13 @@ class FrameConverter:
                 src_colorspace=matrix,
                 src_color_range=color_range,
                 dst_color_range=ColorRange.JPEG,
-                interpolation=how,
+                interpolation=interpolation,
                 threads=1,
             )
 
 
 class DecodedImage(LazyImage):
-    """A frame of libav in the size, orientation and pixel shape in which it is shown."""
+    """A decoded frame that is converted when its pixels are first used; it has the shown size already."""
 
     def __init__(self, frame: av.VideoFrame, converter: FrameConverter) -> None:
         self.size = (frame.width, frame.height)
@@ -128,7 +138,7 @@ class DecodedImage(LazyImage):
 
     def rgb(self) -> Image:
         if self._rgb is None:
-            image = _pixels(self._converter.reformat(self._frame, *self.size, "rgb24"))
+            image = _rgb_array(self._converter.reformat(self._frame, *self.size, "rgb24"))
             image.setflags(write=False)
             self._rgb = image
         return self._rgb
@@ -136,13 +146,16 @@ class DecodedImage(LazyImage):
     def image_at_size(self, width: int, height: int) -> Image:
         import cv2
 
-        # In planes, which swscale averages twice as fast as packed pixels.
+        # Planar, because swscale averages planes twice as fast as packed pixels.
         small = self._converter.reformat(self._frame, width, height, "gbrp", Interpolation.AREA)
         green, blue, red = (_plane(small, i) for i in range(3))
         return np.asarray(cv2.merge([red, green, blue]), np.uint8)
 
     def yuv_planes(self) -> YuvPlanes | None:
-        if self._frame.format.name != "yuv420p" or colors(self._frame) != (Colorspace.ITU709, ColorRange.MPEG):
+        if self._frame.format.name != "yuv420p" or yuv_matrix_and_range(self._frame) != (
+            Colorspace.ITU709,
+            ColorRange.MPEG,
+        ):
             return None
         return YuvPlanes(*(_plane(self._frame, i) for i in range(3)))
 
@@ -155,39 +168,39 @@ def _plane(frame: av.VideoFrame, index: int) -> GrayImage:
     return rows[:, : plane.width]
 
 
-def _pixels(frame: av.VideoFrame) -> Image:
+def _rgb_array(frame: av.VideoFrame) -> Image:
     return np.ascontiguousarray(frame.to_ndarray(), np.uint8)
 
 
-def colors(frame: av.VideoFrame) -> tuple[Colorspace | None, ColorRange | None]:
-    """The matrix and range of a frame's YUV: as tagged; without tags BT.709 from 720 lines on, else BT.601, limited.
+def yuv_matrix_and_range(frame: av.VideoFrame) -> tuple[Colorspace | None, ColorRange | None]:
+    """Returns the colour matrix and the range of a YUV frame; (None, None) for frames that are RGB or gray.
 
-    (None, None) for pictures that are RGB or grey already.
+    Without tags the matrix is BT.709 from 720 lines on and BT.601 below, and the range is limited.
     """
     if frame.format.is_rgb or len(frame.format.components) < 3:
         return None, None
     untagged = Colorspace.ITU709 if frame.height >= _HD_LINES else Colorspace.ITU601
     full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
-    return _MATRIX.get(frame.colorspace, untagged), ColorRange.JPEG if full else ColorRange.MPEG
+    return _YUV_MATRICES.get(frame.colorspace, untagged), ColorRange.JPEG if full else ColorRange.MPEG
 
 
 def display_matrix(frame: av.VideoFrame) -> Matrix | None:
-    """How decoded (x, y) map to shown (x, y), or None when as decoded."""
-    # `frame.side_data` is kept by its frame and holds it: such a frame would live until the garbage collector runs.
+    """Returns the matrix from decoded (x, y) to shown (x, y); None when the frame is shown as decoded."""
+    # Not `frame.side_data`: it and its frame refer to each other, so that only the garbage collector frees them.
     data = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]  # its stub leaves __init__ out
     return None if data is None else np.frombuffer(cast(bytes, data), np.int32).reshape(3, 3)[:2, :2]
 
 
 def apply_display_matrix(image: Image, matrix: Matrix | None) -> Image:
-    """The image turned and mirrored as `matrix` says; other angles count as the nearest quarter turn."""
+    """Returns the image rotated and mirrored by `matrix`; any other angle counts as the nearest quarter turn."""
     if matrix is None:
         return image
     import cv2
 
-    sideways = _is_sideways(matrix)
-    if sideways:
+    is_sideways = _is_sideways(matrix)
+    if is_sideways:
         image = np.asarray(cv2.transpose(image), np.uint8)
-    x, y = (matrix[1, 0], matrix[0, 1]) if sideways else (matrix[0, 0], matrix[1, 1])
+    x, y = (matrix[1, 0], matrix[0, 1]) if is_sideways else (matrix[0, 0], matrix[1, 1])
     if x >= 0 and y >= 0:
         return image
     axes = {(True, False): 1, (False, True): 0, (True, True): -1}[bool(x < 0), bool(y < 0)]

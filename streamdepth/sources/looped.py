@@ -1,4 +1,4 @@
-"""A file that begins again at its end."""
+"""A source that starts again at its end."""
 
 from __future__ import annotations
 
@@ -9,47 +9,49 @@ from streamdepth.core.interfaces import Source
 from streamdepth.core.types import Frame, StreamInfo
 from streamdepth.core.wrappers import WrappedSource
 
-_USUAL_STEP = Fraction(1, 25)
+_USUAL_INTERVAL = Fraction(1, 25)
+"""Seconds between two rounds of a source with an unknown frame rate."""
 
 
 class LoopedSource(WrappedSource):
-    """Another source's frames again and again, with times and indices that go on. A live source is left as it is."""
+    """Another source's frames in an endless loop, with timestamps and indices that go on increasing.
+
+    A live source has no end and stays as it is.
+    """
 
     def __init__(self, source: Source) -> None:
         super().__init__(source)
-        self._ends = True
-        """Whether its end is the end."""
-        self._step = _USUAL_STEP
-        self._restart()
+        self._is_looping = False
+        self._interval = _USUAL_INTERVAL
+        self._reset()
 
-    def _restart(self) -> None:
-        self._index, self._pts = 0, 0
-        """Added to the frames of this round."""
+    def _reset(self) -> None:
+        self._index_offset, self._pts_offset = 0, 0  # added to the frames of the current round
         self._last: Frame | None = None
-        self._is_fresh = True
+        self._is_round_start = True
 
     def on_open(self, info: StreamInfo) -> StreamInfo:
-        self._restart()
-        self._ends = info.is_live
-        self._step = 1 / info.fps if info.fps else _USUAL_STEP
-        return info if self._ends else replace(info, frame_count=None, origin=None)
+        self._reset()
+        self._is_looping = not info.is_live
+        self._interval = 1 / info.fps if info.fps else _USUAL_INTERVAL
+        return replace(info, frame_count=None, origin=None) if self._is_looping else info
 
     def read(self) -> Frame | None:
         frame = self._source.read()
-        if self._ends:
+        if not self._is_looping:
             return frame
-        if frame is None and not self._is_fresh and self._source.wait_until_open():
-            self._is_fresh = True
+        if frame is None and not self._is_round_start and self._source.wait_until_open():
+            self._is_round_start = True
             frame = self._source.read()
         if frame is None:
             return None
-        if self._is_fresh and self._last is not None:
-            self._index = self._last.index + 1 - frame.index
-            self._pts = self._last.pts + round(self._step / frame.time_base) - frame.pts
-        self._is_fresh = False
-        self._last = replace(frame, index=frame.index + self._index, pts=frame.pts + self._pts)
+        if self._is_round_start and self._last is not None:
+            self._index_offset = self._last.index + 1 - frame.index
+            self._pts_offset = self._last.pts + round(self._interval / frame.time_base) - frame.pts
+        self._is_round_start = False
+        self._last = replace(frame, index=frame.index + self._index_offset, pts=frame.pts + self._pts_offset)
         return self._last
 
     def close(self) -> None:
-        self._ends = True
+        self._is_looping = False
         super().close()

@@ -1,33 +1,35 @@
-"""Network streams, by PyAV: RTSP, HTTP, HLS, RTMP, SRT and MPEG-TS over UDP."""
+"""Network streams by PyAV: RTSP, HTTP, HLS, RTMP, SRT, and MPEG-TS over UDP."""
 
 from __future__ import annotations
 
-from streamdepth.core.errors import ConfigError, SourceLostError
+from streamdepth.core.errors import ConfigError
 from streamdepth.core.types import StreamInfo
-from streamdepth.sources.decoder import MAX_SIDE_PX
+from streamdepth.sources.limits import MAX_SIDE_PX
 from streamdepth.sources.live import LiveSource
 from streamdepth.sources.network_connection import (
     NetworkAddress,
     NetworkConnection,
     Transport,
     connect,
+    error_code,
     explain,
-    is_final,
+    is_permanent,
     is_refused,
 )
 from streamdepth.utils.redact import redact
 
 
 class NetworkSource(LiveSource[NetworkConnection]):
-    """A stream from the network. `open` waits for an answer for `timeout_seconds`, and so does `read` for a picture.
+    """A stream from the network.
 
-    A live stream that stops answering, ends or breaks is opened again, as LiveSource tells: so long `read` may block,
-    and `interrupt` ends the wait. Wrong or missing passwords (401, 403) are final, and so is a stream that is not found
-    (404) in several attempts. Once a frame was delivered, whatever ends the stream raises SourceLostError.
+    A live stream that stops answering, ends or breaks is opened again as described at `LiveSource`; `read` may block
+    for that long, and `interrupt` ends the wait. Wrong or missing passwords (401, 403) are permanent, and so is a
+    stream that is not found (404) in several attempts. After a reconnect, timestamps go on by the time that passed.
+    Secrets in the address appear neither in the stream's name nor in messages.
 
-    `live` None: live unless the stream has a known duration or, over HTTP, is a file of known size. Secrets in the
-    address appear neither in the stream's name nor in messages. After a reconnect, timestamps go on by the time that
-    passed.
+    Args:
+        timeout_seconds: how long `open` waits for an answer, and `read` for a frame.
+        live: None: live, unless the stream has a known duration or, over HTTP, is a file of known size.
     """
 
     def __init__(
@@ -45,7 +47,7 @@ class NetworkSource(LiveSource[NetworkConnection]):
 
     def _prepare(self) -> None:
         if self.transport not in ("tcp", "udp"):
-            raise ConfigError(f"the transport {self.transport!r} is unknown; use tcp or udp")
+            raise ConfigError(f"the transport {self.transport!r} is unknown; use tcp or udp", code="unknown-transport")
 
     def _connect(self) -> NetworkConnection:
         return connect(self._address, self.add_notice, self.max_side_px)
@@ -55,14 +57,14 @@ class NetworkSource(LiveSource[NetworkConnection]):
         return NetworkAddress(self.url, self.transport, self.timeout_seconds)
 
     @property
-    def _opening_seconds(self) -> float:
-        return 2 * self.timeout_seconds + self._silence_seconds  # to connect, to look into it, for a picture
+    def _open_limit_seconds(self) -> float:
+        return 2 * self.timeout_seconds + self._silence_limit_seconds  # to connect, to analyse, and for a frame
 
     @property
-    def _silence_seconds(self) -> float:
+    def _silence_limit_seconds(self) -> float:
         return self._address.silence_seconds
 
-    def _describe(self, connection: NetworkConnection) -> StreamInfo:
+    def _stream_info(self, connection: NetworkConnection) -> StreamInfo:
         if connection.has_sound:
             self.add_notice(
                 f"the sound of {self.name} is not copied: only files keep theirs; record it to a file first"
@@ -79,30 +81,31 @@ class NetworkSource(LiveSource[NetworkConnection]):
         )
 
     def _seems_live(self, connection: NetworkConnection) -> bool:
-        is_file = connection.has_duration or (self._address.scheme in ("http", "https") and connection.is_sized)
-        return self._address.is_live or not is_file
+        address = self._address
+        is_file = connection.has_duration or (address.scheme in ("http", "https") and connection.has_file_size)
+        return address.is_live or not is_file
 
-    def _fault(self, connection: NetworkConnection) -> Exception | None:
-        return connection.failure
+    def _explain(self, error: Exception) -> str:
+        return explain(error)
 
-    def _explain(self, fault: Exception) -> str:
-        return explain(fault)
+    def _error_code(self, error: Exception) -> str | None:
+        return error_code(error)
 
-    def _is_final(self, error: Exception, times: int) -> bool:
-        return is_final(error, times)
+    def _is_permanent(self, error: Exception, attempts: int) -> bool:
+        return is_permanent(error, attempts)
 
-    def _is_back(self, after: Exception | None) -> bool:
-        return is_refused(after) and self._address.is_listening()
+    def _seems_back(self, error: Exception | None) -> bool:
+        return is_refused(error) and self._address.accepts_connections()
 
-    def _at_end(self, connection: NetworkConnection) -> bool:
+    def _has_ended(self, connection: NetworkConnection) -> bool:
         if connection.failure is not None:
             return False
-        if connection.missing:
-            self.undelivered["missing"] += connection.missing
+        if connection.missing_count:
+            self.undelivered["missing"] += connection.missing_count
         if connection.damage:
-            raise SourceLostError(connection.damage)
+            raise connection.damage.error()
         return True
 
-    def _settle(self, connection: NetworkConnection) -> None:
-        if connection.undecodable:
-            self.undelivered["undecodable"] += connection.undecodable
+    def _count_losses(self, connection: NetworkConnection) -> None:
+        if connection.undecodable_count:
+            self.undelivered["undecodable"] += connection.undecodable_count

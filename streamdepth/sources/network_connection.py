@@ -1,4 +1,4 @@
-"""One connection to a network address: how libav is asked for it, and what its refusals mean."""
+"""One connection to a network address by libav: its options, its limits, and the meaning of its errors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from errno import EPERM
-from typing import Literal
+from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import av
@@ -16,27 +16,29 @@ from av import error as av_error
 from av.error import FFmpegError
 
 from streamdepth.core.errors import SourceError, SourceOpenError, SourceTimeoutError
-from streamdepth.sources.decoder import DecodedFrame, error_reason, redact_error
+from streamdepth.sources.decoder import Damage, DecodedFrame
+from streamdepth.sources.libav_errors import error_reason, redact_error
 from streamdepth.sources.track_decoder import TrackDecoder
 from streamdepth.utils.redact import redact
 
 Transport = Literal["tcp", "udp"]
 
-_RTSP_ANALYSE, _ANALYSE = 100_000, 2_000_000
-"""Microseconds; an RTSP server says beforehand what it sends, and each of them delays the first picture."""
+_RTSP_ANALYSIS_US, _ANALYSIS_US = 100_000, 2_000_000
+"""Microseconds of the stream that libav analyses before the first frame; an RTSP server describes what it sends."""
 _PLAYLIST_SECONDS = 30.0
-_KNOCK_SECONDS = 0.2
-_ALWAYS_LIVE = {"rtsp", "rtsps", "rtmp", "rtmps", "udp", "rtp", "srt", "tcp"}
-_SIZELESS = {"hls", "dash", "mpjpeg"}
+_PROBE_SECONDS = 0.2
+_LIVE_SCHEMES = {"rtsp", "rtsps", "rtmp", "rtmps", "udp", "rtp", "srt", "tcp"}
+_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "rtmp": 1935}
+_FORMATS_WITHOUT_SIZE = {"hls", "dash", "mpjpeg"}
 _TIMEOUTS = (av_error.ExitError, av_error.TimeoutError)  # by PyAV's interrupt, by the protocol's own clock
 _REFUSALS = (av_error.HTTPUnauthorizedError, av_error.HTTPForbiddenError, av_error.ProtocolNotFoundError)
-_MOST_NOT_FOUND = 4
-"""Attempts in which a stream that was there is not found before that is believed: servers start one by one."""
+_MAX_NOT_FOUND = 4
+"""Attempts that answer "not found" before a stream that was there is given up: servers start their streams slowly."""
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkAddress:
-    """A network address and how long it may stay silent."""
+    """A network address, and how long it may stay silent."""
 
     url: str
     transport: Transport
@@ -44,32 +46,32 @@ class NetworkAddress:
 
     @property
     def name(self) -> str:
-        """Without secrets."""
+        """The address without secrets."""
         return redact(self.url)
 
     @property
     def scheme(self) -> str:
-        """In small letters, such as rtsp."""
+        """The protocol in lower case, such as rtsp."""
         return self.url.partition("://")[0].lower()
 
     @property
     def is_live(self) -> bool:
-        """Whether what has this scheme is always live."""
-        return self.scheme in _ALWAYS_LIVE
+        """True if streams of this protocol are always live."""
+        return self.scheme in _LIVE_SCHEMES
 
     @property
     def silence_seconds(self) -> float:
-        """How long no picture may come: playlists give some seconds of video at a time."""
+        """Longest time without a frame; playlists give some seconds of video at a time, and may be silent for 30 s."""
         is_playlist = re.search(r"\.(m3u8?|mpd)(?:[?#]|$)", self.url, re.IGNORECASE)
         return max(self.timeout_seconds, _PLAYLIST_SECONDS) if is_playlist else self.timeout_seconds
 
-    def options(self) -> dict[str, str]:
-        """What libav is told; it takes text and microseconds."""
+    def libav_options(self) -> dict[str, str]:
+        """Returns libav's options for this protocol; libav takes times in microseconds, as text."""
         limit = str(int(self.timeout_seconds * 1e6))
-        options = {"analyzeduration": str(_ANALYSE)}
+        options = {"analyzeduration": str(_ANALYSIS_US)}
         if self.scheme in ("rtsp", "rtsps"):
             options |= {"rtsp_transport": self.transport, "timeout": limit, "allowed_media_types": "video"}
-            options |= {"max_delay": "500000", "analyzeduration": str(_RTSP_ANALYSE)}
+            options |= {"max_delay": "500000", "analyzeduration": str(_RTSP_ANALYSIS_US)}
         elif self.scheme in ("http", "https"):
             options |= {"rw_timeout": limit, "reconnect": "1", "reconnect_delay_max": "2"}
         elif self.scheme == "udp":
@@ -80,118 +82,142 @@ class NetworkAddress:
             options |= {"rw_timeout": limit}
         return options
 
-    def is_listening(self) -> bool:
-        """Whether something accepts connections there now; only asked of what runs over TCP."""
+    def accepts_connections(self) -> bool:
+        """True if something listens at the host and port now; for protocols over TCP only."""
         try:
             parts = urlsplit(self.url)
-            port = parts.port or {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "rtmp": 1935}.get(self.scheme)
+            port = parts.port or _PORTS.get(self.scheme)
             if not parts.hostname or not port:
                 return False
-            socket.create_connection((parts.hostname, port), _KNOCK_SECONDS).close()
+            socket.create_connection((parts.hostname, port), _PROBE_SECONDS).close()
         except (OSError, ValueError):
             return False
         return True
 
 
 class NetworkConnection:
-    """An open address. All is asked of libav on the thread that opened it; the facts can be read on any."""
+    """An open address. libav is called only on the thread that opened it; the attributes can be read on any."""
 
-    def __init__(self, track: TrackDecoder) -> None:
-        self._track = track
-        self.width, self.height, self.fps = track.width, track.height, track.fps
-        self.time_base, self.frame_count = track.time_base, track.frame_count
-        self.has_sound = bool(track.container.streams.audio)
-        self.has_duration = bool(track.container.duration)
-        self.is_sized = _is_sized(track)
-        self.missing = 0
-        """Frames that a file should have had, known at its end."""
-        self.damage: str | None = None
-        """What a file, once read to its end, turned out to lack."""
+    def __init__(self, decoder: TrackDecoder) -> None:
+        self._decoder = decoder
+        self.width, self.height, self.fps = decoder.width, decoder.height, decoder.fps
+        self.time_base, self.frame_count = decoder.time_base, decoder.frame_count
+        self.has_sound = bool(decoder.container.streams.audio)
+        self.has_duration = bool(decoder.container.duration)
+        self.has_file_size = _has_file_size(decoder)
+        """True for a file whose size in bytes the server states."""
+        self.missing_count = 0
+        """Number of frames that a file lacks; known at its end."""
+        self.damage: Damage | None = None
+        """Damage found in a file; known at its end."""
 
     @property
     def failure(self) -> Exception | None:
-        """What ended it before its end."""
-        return redact_error(self._track.failure) if self._track.failure else None
+        """The error that ended the connection before its end, without secrets."""
+        return redact_error(self._decoder.failure) if self._decoder.failure else None
 
     @property
-    def undecodable(self) -> int:
-        """Frames that came and could not be decoded."""
-        return self._track.undecodable
+    def undecodable_count(self) -> int:
+        """Number of frames that came and could not be decoded."""
+        return self._decoder.undecodable_count
 
     def read(self) -> DecodedFrame | None:
-        """The next picture; None at the end. Raises SourceLostError."""
-        picture = self._track.read()
-        if picture is None and self._track.failure is None:
-            self.missing, self.damage = self._track.missing, self._track.damage
-        return picture
+        """Returns the next frame; None at the end. Raises SourceLostError."""
+        frame = self._decoder.read()
+        if frame is None and self._decoder.failure is None:
+            self.missing_count, self.damage = self._decoder.missing_count, self._decoder.damage
+        return frame
 
     def close(self) -> None:
-        """Lets go of it."""
-        self._track.close()
+        """Closes the connection and its decoder."""
+        self._decoder.close()
 
 
-def _is_sized(track: TrackDecoder) -> bool:
-    """True for a file whose size is stated. That of a playlist says nothing, and cameras make theirs up."""
-    name = track.container.format.name.split(",")[0]
-    return name not in _SIZELESS and track.container.size > 0
+def _has_file_size(decoder: TrackDecoder) -> bool:
+    # The size of a playlist says nothing, and cameras make theirs up.
+    name = decoder.container.format.name.split(",")[0]
+    return name not in _FORMATS_WITHOUT_SIZE and decoder.container.size > 0
 
 
 def connect(address: NetworkAddress, notice: Callable[[str], None], max_side_px: int) -> NetworkConnection:
-    """Opens it. Raises SourceOpenError and SourceTimeoutError; what libav said is their cause."""
-    began = time.monotonic()
+    """Opens an address. Raises SourceOpenError or SourceTimeoutError, with libav's error as the cause."""
+    started_at = time.monotonic()
     try:
         container = av.open(
             address.url,
-            options=address.options(),
+            options=address.libav_options(),
             timeout=(address.timeout_seconds, address.silence_seconds),
             metadata_errors="replace",
         )
-        track = TrackDecoder(
+        decoder = TrackDecoder(
             container,
             address.name,
             notice,
             max_side_px=max_side_px,
             threads="SLICE",
-            patience_seconds=address.silence_seconds,
+            max_wait_seconds=address.silence_seconds,
         )
-        return NetworkConnection(track)
+        return NetworkConnection(decoder)
     except (FFmpegError, ValueError) as error:
-        raise _explained(address, error, time.monotonic() - began) from redact_error(error)
+        raise _open_error(address, error, time.monotonic() - started_at) from redact_error(error)
 
 
-def is_final(error: Exception, times: int) -> bool:
-    """Whether what `connect` met so many times will not pass: a refusal, or nothing to be found there."""
-    return isinstance(error, _REFUSALS) or (isinstance(error, av_error.HTTPNotFoundError) and times >= _MOST_NOT_FOUND)
+def is_permanent(error: Exception, attempts: int) -> bool:
+    """True if `error`, met in so many attempts, will not pass: a refusal, or a stream that is not found repeatedly."""
+    is_missing = isinstance(error, av_error.HTTPNotFoundError) and attempts >= _MAX_NOT_FOUND
+    return isinstance(error, _REFUSALS) or is_missing
 
 
 def is_refused(error: Exception | None) -> bool:
-    """Whether nothing listens there."""
+    """True if nothing listened at the address."""
     return isinstance(error, av_error.ConnectionRefusedError)
 
 
-def _explained(address: NetworkAddress, error: Exception, after_seconds: float) -> SourceError:
-    # RTSP calls it invalid data when a server stays silent.
+class _Reason(NamedTuple):
+    """Explanation of an error of libav, with the code of the error that it becomes."""
+
+    text: str
+    code: str
+
+
+_REASONS: dict[type[Exception], _Reason] = {
+    av_error.HTTPUnauthorizedError: _Reason(
+        "user name or password is missing or wrong (401); put them in the address: rtsp://USER:PASSWORD@HOST/PATH",
+        "unauthorized",
+    ),
+    av_error.HTTPForbiddenError: _Reason("access is forbidden (403); check the rights of the user", "forbidden"),
+    av_error.HTTPNotFoundError: _Reason("there is no such stream (404); check the path in the address", "not-found"),
+    av_error.ConnectionRefusedError: _Reason("nothing listens at that address and port; check both", "refused"),
+    av_error.ProtocolNotFoundError: _Reason(
+        "FFmpeg here does not know such addresses; use rtsp, http, https, rtmp or udp", "unknown-protocol"
+    ),
+    av_error.InvalidDataError: _Reason(
+        "what it sends is not video that FFmpeg knows; check the path in the address", "no-video"
+    ),
+    av_error.ExitError: _Reason("no answer in time", "source-timeout"),
+}
+
+
+def _open_error(address: NetworkAddress, error: Exception, after_seconds: float) -> SourceError:
+    # libav's RTSP calls it invalid data when a server stays silent.
     is_silent = isinstance(error, av_error.InvalidDataError) and after_seconds >= address.timeout_seconds
     if is_silent or isinstance(error, _TIMEOUTS):
         return SourceTimeoutError(
             f"{address.name} did not answer within {address.timeout_seconds:g} seconds; check the address and the "
             "network, or allow more time"
         )
-    return SourceOpenError(f"{address.name} cannot be opened: {explain(error)}")
+    return SourceOpenError(f"{address.name} cannot be opened: {explain(error)}", code=error_code(error))
+
+
+def error_code(error: Exception) -> str | None:
+    """Returns the code for an error of libav, such as "unauthorized"; None where none is specific."""
+    reason = _REASONS.get(type(error))
+    return reason.code if reason else None
 
 
 def explain(error: Exception) -> str:
-    """A reason for people, without secrets."""
+    """Returns the reason of an error in words for people, without secrets."""
     if getattr(error, "errno", None) == EPERM:  # -1: libav's RTSP meant no error in particular
         return "the connection broke off while it was made; is there a camera at that address?"
-    reasons: dict[type[Exception], str] = {
-        av_error.HTTPUnauthorizedError: "user name or password is missing or wrong (401); put them in the address: "
-        "rtsp://USER:PASSWORD@HOST/PATH",
-        av_error.HTTPForbiddenError: "access is forbidden (403); check the rights of the user",
-        av_error.HTTPNotFoundError: "there is no such stream (404); check the path in the address",
-        av_error.ConnectionRefusedError: "nothing listens at that address and port; check both",
-        av_error.ProtocolNotFoundError: "FFmpeg here does not know such addresses; use rtsp, http, https, rtmp or udp",
-        av_error.InvalidDataError: "what it sends is not video that FFmpeg knows; check the path in the address",
-        av_error.ExitError: "no answer in time",
-    }
-    return reasons.get(type(error), error_reason(error))
+    reason = _REASONS.get(type(error))
+    return reason.text if reason else error_reason(error)

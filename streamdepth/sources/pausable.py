@@ -1,4 +1,4 @@
-"""A stream that can be paused."""
+"""A source that can be paused."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from streamdepth.core.wrappers import WrappedSource
 
 
 class PausableSource(WrappedSource):
-    """Another source's frames, those left out and counted as `paused` that come while `is_paused`.
+    """Another source without the frames that come while `is_paused()` is true; they are counted as `paused`.
 
-    The stream goes on beneath: a camera that nobody reads would fall behind, and later show the past.
+    Frames are read all the time: a camera that nobody reads falls behind, and shows old pictures later.
     """
 
     def __init__(self, source: Source, is_paused: Callable[[], bool]) -> None:

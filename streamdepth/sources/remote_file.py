@@ -1,4 +1,4 @@
-"""Video files that lie elsewhere, fetched before they are read."""
+"""Video files in remote storage, downloaded before they are read."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from tempfile import TemporaryDirectory
 from streamdepth.core.errors import SourceOpenError
 from streamdepth.core.interfaces import Source
 from streamdepth.core.types import Frame, StreamInfo
-from streamdepth.sources.decoder import MAX_SIDE_PX
 from streamdepth.sources.file import FileSource
+from streamdepth.sources.limits import MAX_SIDE_PX
 from streamdepth.utils import storage
 from streamdepth.utils.redact import redact
 
 
 class RemoteFileSource(Source):
-    """A video file at an fsspec address, copied to a temporary folder (TMPDIR) until `close`; else `FileSource`.
+    """A video file at an address of fsspec, copied to a temporary folder (TMPDIR) until `close`; read as a FileSource.
 
-    Reading it in place would be slower and less certain: a video's index is often at its end, and its sound is copied
-    by a second reader.
+    Reading it in place would be slower and less reliable: the index of a video is often at its end, and a second reader
+    copies the sound.
     """
 
     def __init__(self, address: str, *, max_side_px: int = MAX_SIDE_PX) -> None:
@@ -29,13 +29,13 @@ class RemoteFileSource(Source):
 
     def open(self) -> StreamInfo:
         try:
-            self._file = self._file or self._fetched()
+            self._file = self._file or self._download()
             return self._file.open()
         except BaseException:
             self._release()
             raise
 
-    def _fetched(self) -> FileSource:
+    def _download(self) -> FileSource:
         self._folder = TemporaryDirectory(prefix="streamdepth-", ignore_cleanup_errors=True)
         path = Path(self._folder.name) / storage.file_name(self.address)
         storage.download(self.address, path, SourceOpenError)

@@ -1,4 +1,4 @@
-"""Pictures and cameras in ROS messages, of ROS 1 and 2, as rosbags reads them."""
+"""Decoding of the image and camera messages of ROS 1 and ROS 2, as the package rosbags reads them."""
 
 from __future__ import annotations
 
@@ -13,40 +13,41 @@ from streamdepth.core.types import Intrinsics
 from streamdepth.geometry.camera import intrinsics_from_camera_info_fields
 
 IMAGE_MESSAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
-_DEPTH = ("16UC1", "32FC1", "64FC1")
+"""ROS names of the messages that hold pictures."""
+_DEPTH_ENCODINGS = ("16UC1", "32FC1", "64FC1")
 
 
-class _Layout(NamedTuple):
-    """How an encoding lies in memory."""
+class _PixelLayout(NamedTuple):
+    """Memory layout of the pixels of one encoding."""
 
     dtype: str
     channels: int
     to_rgb: int | None
-    """OpenCV's conversion; None: it is RGB already."""
-    lines: float = 1.0
-    """Rows in memory for one of the picture."""
+    """Code of OpenCV's conversion; None where it is RGB already."""
+    rows_per_line: float = 1.0
+    """Rows in memory for one line of the picture: more than 1 where chroma planes follow."""
 
 
-_LAYOUTS = {
-    "rgb8": _Layout("u1", 3, None),
-    "bgr8": _Layout("u1", 3, cv2.COLOR_BGR2RGB),
-    "8UC3": _Layout("u1", 3, cv2.COLOR_BGR2RGB),
-    "rgba8": _Layout("u1", 4, cv2.COLOR_RGBA2RGB),
-    "bgra8": _Layout("u1", 4, cv2.COLOR_BGRA2RGB),
-    "8UC4": _Layout("u1", 4, cv2.COLOR_BGRA2RGB),
-    "rgb16": _Layout("u2", 3, None),
-    "bgr16": _Layout("u2", 3, cv2.COLOR_BGR2RGB),
-    "mono8": _Layout("u1", 1, cv2.COLOR_GRAY2RGB),
-    "8UC1": _Layout("u1", 1, cv2.COLOR_GRAY2RGB),
-    "mono16": _Layout("u2", 1, cv2.COLOR_GRAY2RGB),
-    "uyvy": _Layout("u1", 2, cv2.COLOR_YUV2RGB_UYVY),
-    "yuv422": _Layout("u1", 2, cv2.COLOR_YUV2RGB_UYVY),
-    "yuyv": _Layout("u1", 2, cv2.COLOR_YUV2RGB_YUYV),
-    "yuv422_yuy2": _Layout("u1", 2, cv2.COLOR_YUV2RGB_YUYV),
-    "nv12": _Layout("u1", 1, cv2.COLOR_YUV2RGB_NV12, 1.5),
-    "nv21": _Layout("u1", 1, cv2.COLOR_YUV2RGB_NV21, 1.5),
+_PIXEL_LAYOUTS = {
+    "rgb8": _PixelLayout("u1", 3, None),
+    "bgr8": _PixelLayout("u1", 3, cv2.COLOR_BGR2RGB),
+    "8UC3": _PixelLayout("u1", 3, cv2.COLOR_BGR2RGB),
+    "rgba8": _PixelLayout("u1", 4, cv2.COLOR_RGBA2RGB),
+    "bgra8": _PixelLayout("u1", 4, cv2.COLOR_BGRA2RGB),
+    "8UC4": _PixelLayout("u1", 4, cv2.COLOR_BGRA2RGB),
+    "rgb16": _PixelLayout("u2", 3, None),
+    "bgr16": _PixelLayout("u2", 3, cv2.COLOR_BGR2RGB),
+    "mono8": _PixelLayout("u1", 1, cv2.COLOR_GRAY2RGB),
+    "8UC1": _PixelLayout("u1", 1, cv2.COLOR_GRAY2RGB),
+    "mono16": _PixelLayout("u2", 1, cv2.COLOR_GRAY2RGB),
+    "uyvy": _PixelLayout("u1", 2, cv2.COLOR_YUV2RGB_UYVY),
+    "yuv422": _PixelLayout("u1", 2, cv2.COLOR_YUV2RGB_UYVY),
+    "yuyv": _PixelLayout("u1", 2, cv2.COLOR_YUV2RGB_YUYV),
+    "yuv422_yuy2": _PixelLayout("u1", 2, cv2.COLOR_YUV2RGB_YUYV),
+    "nv12": _PixelLayout("u1", 1, cv2.COLOR_YUV2RGB_NV12, 1.5),
+    "nv21": _PixelLayout("u1", 1, cv2.COLOR_YUV2RGB_NV21, 1.5),
     **{
-        f"bayer_{pattern}{bits}": _Layout(f"u{bits // 8}", 1, getattr(cv2, f"COLOR_Bayer{pattern.upper()}2RGB"))
+        f"bayer_{pattern}{bits}": _PixelLayout(f"u{bits // 8}", 1, getattr(cv2, f"COLOR_Bayer{pattern.upper()}2RGB"))
         for pattern in ("rggb", "bggr", "gbrg", "grbg")
         for bits in (8, 16)
     },
@@ -54,14 +55,14 @@ _LAYOUTS = {
 
 
 def decode_image(message: Any) -> Image:
-    """(H, W, 3) uint8 RGB of an Image or CompressedImage. Raises ValueError where it holds none, for example depth."""
-    return _decoded(message) if hasattr(message, "format") else _raw(message)
+    """Returns (H, W, 3) uint8 RGB of an Image or CompressedImage. Raises ValueError for others, such as depth."""
+    return _decode_compressed(message) if hasattr(message, "format") else _decode_raw(message)
 
 
-def _decoded(message: Any) -> Image:
+def _decode_compressed(message: Any) -> Image:
     encoding = message.format.partition(";")[0].strip()
-    if encoding in _DEPTH or "compressedDepth" in message.format:
-        raise _depth(message.format)
+    if encoding in _DEPTH_ENCODINGS or "compressedDepth" in message.format:
+        raise _depth_error(message.format)
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     bgr = cv2.imdecode(np.frombuffer(message.data, np.uint8), flags) if len(message.data) else None
     if bgr is None:
@@ -69,27 +70,27 @@ def _decoded(message: Any) -> Image:
     return cast(Image, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
 
 
-def _raw(message: Any) -> Image:
-    if message.encoding in _DEPTH:
-        raise _depth(message.encoding)
-    layout = _LAYOUTS.get(message.encoding)
+def _decode_raw(message: Any) -> Image:
+    if message.encoding in _DEPTH_ENCODINGS:
+        raise _depth_error(message.encoding)
+    layout = _PIXEL_LAYOUTS.get(message.encoding)
     if layout is None:
-        raise ValueError(f"the encoding '{message.encoding}' is unknown; known are {', '.join(_LAYOUTS)}")
-    pixels = _pixels(message, layout)
+        raise ValueError(f"the encoding '{message.encoding}' is unknown; known are {', '.join(_PIXEL_LAYOUTS)}")
+    pixels = _pixel_array(message, layout)
     if pixels.dtype.itemsize == 2:
         pixels = (pixels >> 8).astype(np.uint8)
     image = pixels if layout.to_rgb is None else cv2.cvtColor(pixels, layout.to_rgb)
     return np.ascontiguousarray(image, np.uint8)
 
 
-def _depth(encoding: str) -> ValueError:
+def _depth_error(encoding: str) -> ValueError:
     return ValueError(f"it holds depth ({encoding}), not pictures; choose the camera's topic with colours")
 
 
-def _pixels(message: Any, layout: _Layout) -> npt.NDArray[Any]:
-    """Without what pads the rows."""
+def _pixel_array(message: Any, layout: _PixelLayout) -> npt.NDArray[Any]:
+    """Returns the pixels as (rows, width[, channels]), without the padding of rows."""
     dtype = np.dtype(layout.dtype).newbyteorder(">" if message.is_bigendian else "<")
-    rows, used = round(message.height * layout.lines), message.width * layout.channels * dtype.itemsize
+    rows, used = round(message.height * layout.rows_per_line), message.width * layout.channels * dtype.itemsize
     if message.height < 1 or message.width < 1 or message.step < used or len(message.data) < rows * message.step:
         raise ValueError(f"its data is cut off: {len(message.data)} bytes for {message.width}x{message.height} px")
     lines = np.frombuffer(message.data, np.uint8, rows * message.step).reshape(rows, message.step)[:, :used]
@@ -98,9 +99,12 @@ def _pixels(message: Any, layout: _Layout) -> npt.NDArray[Any]:
 
 
 def intrinsics_from_camera_info(message: Any, *, is_rectified: bool) -> Intrinsics | None:
-    """Of a CameraInfo, for its pictures as they come: of a part of the sensor, or binned. None: not calibrated.
+    """Returns the intrinsics of a CameraInfo for pictures as published: cropped to its ROI, then binned.
 
-    is_rectified: the pictures' lens was undone, so that the projection matrix holds. Raises ValueError.
+    None when the camera is not calibrated. Raises ValueError for distortion that is unknown.
+
+    Args:
+        is_rectified: the pictures are undistorted, so that the projection matrix P applies instead of K and D.
     """
     names = "kdp" if hasattr(message, "k") else "KDP"
     k, d, p = (list(getattr(message, name)) for name in names)

@@ -1,30 +1,35 @@
-"""What a source leaves out because it holds no picture."""
+"""Counting of pictures that cannot be read and are left out."""
 
 from __future__ import annotations
 
 from streamdepth.core.interfaces import Source
 
-_MOST_TOLD = 3
+_MAX_NOTICES = 3
 
 
 class SkipCounter:
-    """Counts what `source` skips, and announces the first few with their reasons. `what` they are, in the plural."""
+    """Counts what `source` skips, and announces the first few with their reasons.
 
-    def __init__(self, source: Source, what: str) -> None:
-        self._source, self._what = source, what
+    Args:
+        source: gets the notices and, at the end, the count as `undelivered["undecodable"]`.
+        items: words for what is skipped, in the plural, such as "pictures of shots/".
+    """
+
+    def __init__(self, source: Source, items: str) -> None:
+        self._source, self._items = source, items
         self.count = 0
 
-    def note(self, reason: str) -> None:
-        """One more is skipped."""
+    def add(self, reason: str) -> None:
+        """Counts one more skipped item."""
         self.count += 1
-        if self.count <= _MOST_TOLD:
+        if self.count <= _MAX_NOTICES:
             self._source.add_notice(f"skipped: {reason}")
 
-    def settle(self) -> int:
-        """Nothing more is read: all count as lost. Returns how many they were, and begins anew."""
+    def finish(self) -> int:
+        """Adds the count to the frames that `source` has lost, returns it, and starts again from 0."""
         count, self.count = self.count, 0
         if count:
             self._source.undelivered["undecodable"] += count
-        if count > _MOST_TOLD:
-            self._source.add_notice(f"skipped: {count - _MOST_TOLD} more {self._what}")
+        if count > _MAX_NOTICES:
+            self._source.add_notice(f"skipped: {count - _MAX_NOTICES} more {self._items}")
         return count

@@ -1,1 +1,1 @@
-"""Small helpers without a topic of their own: addresses, names with numbers, retries and remote files."""
+"""Small helpers without a topic of their own: redaction, retries, file names with numbers, and remote files."""

@@ -1,4 +1,4 @@
-"""Which track of a file or a stream is its video."""
+"""Choice of the video stream in a media container."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def main_video_stream(container: InputContainer) -> VideoStream | None:
-    """libav's choice, never a cover picture; None where there is no video."""
-    films = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    """Returns the video stream that libav prefers, never a cover picture; None where there is no video."""
+    videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     best = container.streams.best("video")
-    return next((s for s in films if s is best), films[0] if films else None)
+    return next((s for s in videos if s is best), videos[0] if videos else None)

@@ -1,7 +1,7 @@
-"""Names with a number in them: %06d stands for the index of a frame, or the number of a segment.
+"""File names with a number field: `%06d` stands for the index of a frame or the number of a segment.
 
-The first such field of a name counts; any other `%` means itself. What has no such field gets a number where its name
-is taken.
+Only the first such field of a name counts; any other `%` means itself. A name without a field gets a number at its end
+where it is taken already.
 """
 
 from __future__ import annotations
@@ -14,42 +14,46 @@ from pathlib import Path
 
 _FIELD = re.compile(r"%0?\d*d")
 _NUMBER = r" *\d+"
-"""What stands for a field: %3d fills up with spaces."""
+"""Regular expression for a formatted number; %3d pads with spaces."""
 
 
 def has_number_field(name: str) -> bool:
-    """Whether a number stands somewhere in `name`."""
+    """True if `name` contains a field such as `%06d`."""
     return _FIELD.search(name) is not None
 
 
 def insert_number(name: str, number: int) -> str:
-    """`name` with its number; as it is where it has none."""
+    """Returns `name` with `number` in its field, or `name` itself where it has no field.
+
+    >>> insert_number("frame_%04d.png", 7)
+    'frame_0007.png'
+    """
     return _FIELD.sub(lambda field: field[0] % number, name, count=1)
 
 
-def replace_number_field(name: str, instead: str) -> str:
-    """`name` with `instead` where its number would stand."""
-    return _FIELD.sub(lambda _: instead, name, count=1)
+def replace_number_field(name: str, replacement: str) -> str:
+    """Returns `name` with `replacement` in place of its number field."""
+    return _FIELD.sub(lambda _: replacement, name, count=1)
 
 
 def number_glob(name: str) -> str:
-    """`name` with a `*` for every number."""
+    """Returns a glob pattern for `name` with any number: each field becomes `*`."""
     return _FIELD.sub("*", name)
 
 
 def number_regex(name: str) -> str:
-    """A regular expression for `name` with any number, which is its group; for that very name where it has none."""
+    """Returns a regular expression for `name` with any number, which is its group; without a field, for `name` only."""
     return f"({_NUMBER})".join(re.escape(part) for part in _FIELD.split(name, maxsplit=1))
 
 
 def find_numbered_files(pattern: Path) -> list[Path]:
-    """The files there already that `pattern` stands for: with any number in their name, or that very name."""
+    """Returns the existing files that match `pattern` with any number in its field, in no particular order."""
     name = re.compile(number_regex(pattern.name))
     return [path for path in pattern.parent.iterdir() if name.fullmatch(path.name)]
 
 
 def has_numbered_file(pattern: str) -> bool:
-    """Whether a file is there for some number, as `numbered` writes it: %06d is not 0007."""
+    """True if a file exists that `insert_number` makes of `pattern`; 0007 does not match %06d."""
     return any(
         insert_number(pattern, int(number)) == path
         for path in glob.iglob(number_glob(glob.escape(pattern)))
@@ -58,13 +62,20 @@ def has_numbered_file(pattern: str) -> bool:
 
 
 def next_number(pattern: Path) -> int:
-    """One more than the largest number for which a file of `pattern` is there, or one beside it such as its JSON."""
+    """Returns one more than the largest number in use; 0 where no file matches `pattern`.
+
+    Files with a further suffix, such as the JSON beside a depth video, count too.
+    """
     name = re.compile(rf"{number_regex(pattern.name)}(?:\..+)?")
-    found = (name.fullmatch(path.name) for path in pattern.parent.iterdir())
-    return max((int(match[1]) + 1 for match in found if match), default=0)
+    matches = (name.fullmatch(path.name) for path in pattern.parent.iterdir())
+    return max((int(match[1]) + 1 for match in matches if match), default=0)
 
 
-def unused_name(name: str, taken: Collection[str], sign: str = "_") -> str:
-    """`name`; where that is taken, with `sign` and a number behind it, NAME_2, NAME_3 and on."""
-    names = itertools.chain([name], (f"{name}{sign}{n}" for n in itertools.count(2)))
+def unused_name(name: str, taken: Collection[str], separator: str = "_") -> str:
+    """Returns `name`, or the first of NAME_2, NAME_3... that is not in `taken`.
+
+    >>> unused_name("door", {"door", "door_2"})
+    'door_3'
+    """
+    names = itertools.chain([name], (f"{name}{separator}{n}" for n in itertools.count(2)))
     return next(free for free in names if free not in taken)

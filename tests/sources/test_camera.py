@@ -19,7 +19,7 @@ from helpers.waiting import wait_until
 
 from streamdepth.core.errors import SourceLostError, SourceOpenError, SourceTimeoutError
 from streamdepth.core.states import StateChange, StreamState
-from streamdepth.sources import camera, camera_discovery
+from streamdepth.sources import camera, camera_capture, camera_discovery
 from streamdepth.sources.camera import CameraSource
 from streamdepth.sources.camera_discovery import CameraDevice, list_cameras
 
@@ -28,7 +28,7 @@ from streamdepth.sources.camera_discovery import CameraDevice, list_cameras
 def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
     monkeypatch.setattr(camera_discovery.sys, "platform", "linux")
-    monkeypatch.setattr(camera_discovery, "_DEVICES", tmp_path / "video4linux")
+    monkeypatch.setattr(camera_discovery, "_V4L2_FOLDER", tmp_path / "video4linux")
     for number, index, name in ((0, 0, "HD Pro Webcam"), (1, 1, "HD Pro Webcam"), (2, 0, "Lab Camera")):
         add_device(tmp_path / "video4linux", number, index, name)
     FakeCapture.alive = 0
@@ -118,7 +118,7 @@ def test_missing_cameras_name_those_found() -> None:
 
 
 def test_no_camera_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(camera_discovery, "_DEVICES", tmp_path / "none")
+    monkeypatch.setattr(camera_discovery, "_V4L2_FOLDER", tmp_path / "none")
     with pytest.raises(SourceOpenError, match="no camera was found on this machine"):
         CameraSource(5).open()
 
@@ -143,7 +143,7 @@ def test_elsewhere_no_camera_is_opened_to_see_whether_one_is_back(monkeypatch: p
         return looked(index)
 
     monkeypatch.setattr(camera_discovery, "open_capture", looked)
-    monkeypatch.setattr(camera, "open_capture", attempted)
+    monkeypatch.setattr(camera_capture, "open_capture", attempted)
     source = CameraSource(0)
     source.open()
     assert opened == [0]

@@ -24,8 +24,8 @@ from streamdepth.geometry.camera import CameraSpec
 from streamdepth.sources.browser import BrowserSource
 from streamdepth.sources.calibrated import CalibratedSource
 from streamdepth.sources.camera import CameraSource
-from streamdepth.sources.devices import DeviceSource
 from streamdepth.sources.file import FileSource
+from streamdepth.sources.generated import GeneratedSource
 from streamdepth.sources.images import ImagesSource
 from streamdepth.sources.looped import LoopedSource
 from streamdepth.sources.network import NetworkSource
@@ -146,7 +146,7 @@ def mcap_bag(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
 
 @case
 def device(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
-    yield Case(DeviceSource(f"lavfi:testsrc2=size=64x48:rate=10:duration={COUNT / 10}"))
+    yield Case(GeneratedSource(f"lavfi:testsrc2=size=64x48:rate=10:duration={COUNT / 10}"))
 
 
 @case

@@ -11,8 +11,9 @@ from helpers import http_server
 from PIL import Image
 
 from streamdepth.core.errors import SourceLostError, SourceOpenError, SourceTimeoutError
-from streamdepth.sources import images
-from streamdepth.sources.images import PICTURE_SUFFIXES, ImagesSource, read_picture
+from streamdepth.sources import web_picture
+from streamdepth.sources.images import PICTURE_SUFFIXES, ImagesSource
+from streamdepth.sources.picture_file import read_picture
 
 RED = (200, 10, 20)
 
@@ -217,10 +218,10 @@ def test_pictures_from_the_web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert drain(source) == [200]
         with pytest.raises(SourceOpenError, match="404"):
             read_picture(f"{address}/status/404")
-        monkeypatch.setattr(images, "_MOST_BYTES", 10)
+        monkeypatch.setattr(web_picture, "_MAX_BYTES", 10)
         with pytest.raises(SourceOpenError, match="larger than"):
             read_picture(f"{address}/a.png")
-        monkeypatch.setattr(images, "_TIMEOUT_SECONDS", 0.3)
+        monkeypatch.setattr(web_picture, "_TIMEOUT_SECONDS", 0.3)
         began = time.monotonic()
         with pytest.raises(SourceTimeoutError):
             read_picture(f"{address}/silent")

@@ -1,4 +1,4 @@
-"""The states of a source that may be lost, against feeds that do what they are told."""
+"""The states of a source that may be lost, against connections that do what they are told."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ from streamdepth.utils.backoff import Backoff
 MS = Fraction(1, 1000)
 
 
-class Feed:
-    """`count` pictures, then what `then` does; the end, unless that has made more."""
+class FakeConnection:
+    """Gives `count` frames, then calls `on_empty`, and ends unless that has added to `remaining`."""
 
     def __init__(
         self,
         count: int = 3,
-        then: Callable[[], None] = lambda: None,
+        on_empty: Callable[[], None] = lambda: None,
         *,
         size: tuple[int, int] = (8, 6),
         fps: int = 100,
         failure: Exception | None = None,
     ) -> None:
-        self.left, self.then, self.size, self.fps, self.failure = count, then, size, fps, failure
+        self.remaining, self.on_empty, self.size, self.fps, self.failure = count, on_empty, size, fps, failure
         self.closed = threading.Event()
 
     def read(self) -> DecodedFrame | None:
-        if not self.left:
-            self.then()
-        if not self.left:
+        if not self.remaining:
+            self.on_empty()
+        if not self.remaining:
             return None
-        self.left -= 1
+        self.remaining -= 1
         width, height = self.size
         return DecodedFrame(np.zeros((height, width, 3), np.uint8), None, MS, time.monotonic())
 
@@ -57,34 +57,31 @@ class Feed:
         self.closed.set()
 
 
-class Scripted(LiveSource[Feed]):
+class ScriptedSource(LiveSource[FakeConnection]):
     """Connects to one thing after the other: a feed, or an error to raise."""
 
-    final: tuple[type[Exception], ...] = ()
+    permanent: tuple[type[Exception], ...] = ()
 
     def __init__(
-        self, *script: Feed | Exception, timeout_seconds: float = 0.3, reconnect_seconds: float = 20.0
+        self, *script: FakeConnection | Exception, timeout_seconds: float = 0.3, reconnect_seconds: float = 20.0
     ) -> None:
         super().__init__("scripted", timeout_seconds=timeout_seconds, reconnect_seconds=reconnect_seconds)
         self.script = list(script)
 
-    def _connect(self) -> Feed:
+    def _connect(self) -> FakeConnection:
         what = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         if isinstance(what, Exception):
             raise what
         return what
 
-    def _describe(self, feed: Feed) -> StreamInfo:
-        return StreamInfo(self.name, *feed.size, fps=Fraction(feed.fps), is_live=True, time_base=MS)
+    def _stream_info(self, connection: FakeConnection) -> StreamInfo:
+        return StreamInfo(self.name, *connection.size, fps=Fraction(connection.fps), is_live=True, time_base=MS)
 
-    def _is_final(self, error: Exception, times: int) -> bool:
-        return isinstance(error, self.final)
+    def _is_permanent(self, error: Exception, attempts: int) -> bool:
+        return isinstance(error, self.permanent)
 
-    def _fault(self, feed: Feed) -> Exception | None:
-        return feed.failure
-
-    def _explain(self, fault: Exception) -> str:
-        return str(fault)
+    def _explain(self, error: Exception) -> str:
+        return str(error)
 
 
 @pytest.fixture(autouse=True)
@@ -102,11 +99,11 @@ def released() -> Iterator[threading.Event]:
     event.set()
 
 
-def states(source: LiveSource[Feed]) -> list[str]:
+def states(source: LiveSource[FakeConnection]) -> list[str]:
     return [change.state.value for change in source.states.changes]
 
 
-def read(source: LiveSource[Feed], count: int) -> list[float]:
+def read(source: LiveSource[FakeConnection], count: int) -> list[float]:
     times = []
     for _ in range(count):
         frame = source.read()
@@ -115,9 +112,9 @@ def read(source: LiveSource[Feed], count: int) -> list[float]:
     return times
 
 
-def patient_after_a_loss(*script: Feed) -> Scripted:
+def patient_after_a_loss(*script: FakeConnection) -> ScriptedSource:
     """One whose timeout may be made short for a feed that hangs: the next one has all the time that it takes."""
-    source = Scripted(*script, timeout_seconds=30)
+    source = ScriptedSource(*script, timeout_seconds=30)
     source.states.add_listener(
         lambda change: setattr(source, "timeout_seconds", 30) if change.state == "reconnecting" else None
     )
@@ -125,7 +122,8 @@ def patient_after_a_loss(*script: Feed) -> Scripted:
 
 
 def test_a_stream_that_ends_comes_back_and_its_clock_goes_on() -> None:
-    source = Scripted(Feed(), SourceOpenError("not yet"), SourceOpenError("not yet"), Feed(10))
+    away = SourceOpenError("not yet")
+    source = ScriptedSource(FakeConnection(), away, away, FakeConnection(10))
     source.open()
     times = read(source, 8)
     assert times == sorted(set(times))
@@ -138,7 +136,7 @@ def test_a_stream_that_ends_comes_back_and_its_clock_goes_on() -> None:
 
 
 def test_the_reason_of_a_loss_is_told() -> None:
-    source = Scripted(Feed(failure=OSError("the cable broke")), Feed(10))
+    source = ScriptedSource(FakeConnection(failure=OSError("the cable broke")), FakeConnection(10))
     source.open()
     read(source, 5)
     assert source.states.changes[3].reason == "the cable broke"
@@ -146,8 +144,8 @@ def test_the_reason_of_a_loss_is_told() -> None:
 
 
 def test_what_will_not_pass_fails_at_once() -> None:
-    source = Scripted(Feed(), SourceOpenError("wrong password"))
-    source.final = (SourceOpenError,)
+    source = ScriptedSource(FakeConnection(), SourceOpenError("wrong password"))
+    source.permanent = (SourceOpenError,)
     source.open()
     with pytest.raises(SourceLostError, match="after 3 frames: wrong password"):
         read(source, 4)
@@ -156,7 +154,7 @@ def test_what_will_not_pass_fails_at_once() -> None:
 
 
 def test_tries_are_used_up() -> None:
-    source = Scripted(Feed(), SourceOpenError("away"), reconnect_seconds=0.2)
+    source = ScriptedSource(FakeConnection(), SourceOpenError("away"), reconnect_seconds=0.2)
     source.open()
     with pytest.raises(SourceLostError, match=r"did not come back in 0\.2 seconds \(\d+ attempts\): away"):
         read(source, 4)
@@ -165,7 +163,7 @@ def test_tries_are_used_up() -> None:
 
 
 def test_never_reconnect() -> None:
-    source = Scripted(Feed(), Feed(), reconnect_seconds=0)
+    source = ScriptedSource(FakeConnection(), FakeConnection(), reconnect_seconds=0)
     source.open()
     with pytest.raises(SourceLostError, match="the stream ended"):
         read(source, 4)
@@ -183,7 +181,7 @@ def test_a_reader_that_takes_long_to_end_after_an_error_is_not_taken_for_one_tha
 
     monkeypatch.setattr(FrameBuffer, "close", close_slowly)
     monkeypatch.setattr(live, "_GRACE_SECONDS", 30)
-    source = Scripted(SourceOpenError("no"))
+    source = ScriptedSource(SourceOpenError("no"))
     with pytest.raises(SourceOpenError, match="no"):
         source.open()
     assert source.states.abandoned_readers == 0
@@ -191,7 +189,7 @@ def test_a_reader_that_takes_long_to_end_after_an_error_is_not_taken_for_one_tha
 
 @pytest.mark.parametrize("error", [SourceOpenError("no"), SourceTimeoutError("late")])
 def test_a_first_connection_that_fails_is_an_error_at_once(error: SourceError) -> None:
-    source = Scripted(error)
+    source = ScriptedSource(error)
     with pytest.raises(type(error), match=str(error)):
         source.open()
     assert states(source) == ["closed", "connecting", "failed"]
@@ -199,7 +197,7 @@ def test_a_first_connection_that_fails_is_an_error_at_once(error: SourceError) -
 
 
 def test_a_camera_that_comes_later_is_waited_for() -> None:
-    source = Scripted(SourceOpenError("away"), SourceOpenError("away"), SourceOpenError("busy"), Feed())
+    source = ScriptedSource(SourceOpenError("away"), SourceOpenError("away"), SourceOpenError("busy"), FakeConnection())
     info = source.wait_until_open()
     assert info is not None
     read(source, 3)
@@ -213,15 +211,15 @@ def test_a_camera_that_comes_later_is_waited_for() -> None:
 
 
 def test_what_is_waited_for_may_be_refused_never_come_or_be_given_up() -> None:
-    refused = Scripted(SourceOpenError("wrong password"))
-    refused.final = (SourceOpenError,)
+    refused = ScriptedSource(SourceOpenError("wrong password"))
+    refused.permanent = (SourceOpenError,)
     with pytest.raises(SourceOpenError, match="wrong password"):
         refused.wait_until_open()
-    never = Scripted(SourceOpenError("away"), reconnect_seconds=0.2)
+    never = ScriptedSource(SourceOpenError("away"), reconnect_seconds=0.2)
     with pytest.raises(SourceOpenError, match=r"could not be opened in 0\.2 seconds \(\d+ attempts\): away"):
         never.wait_until_open()
     assert (never.state.value, refused.state.value) == ("failed", "failed")
-    patient = Scripted(SourceOpenError("away"), reconnect_seconds=60)
+    patient = ScriptedSource(SourceOpenError("away"), reconnect_seconds=60)
     timer = threading.Timer(0.1, patient.interrupt)
     timer.start()
     assert patient.wait_until_open() is None
@@ -231,7 +229,7 @@ def test_what_is_waited_for_may_be_refused_never_come_or_be_given_up() -> None:
 
 
 def test_an_interruption_before_opening_is_remembered() -> None:
-    source = Scripted(SourceOpenError("away"), reconnect_seconds=math.inf)
+    source = ScriptedSource(SourceOpenError("away"), reconnect_seconds=math.inf)
     for _ in range(2):
         source.interrupt()
         with pytest.raises(SourceOpenError, match="interrupted"):
@@ -250,7 +248,7 @@ def pipeline_of(*sources: Source, waits: bool = False) -> Pipeline:
 )
 def test_stopping_before_the_run_ends_it_though_no_camera_is_there(wrap: Callable[[Source], Source]) -> None:
     """As Ctrl-C does while a model loads."""
-    pipeline = pipeline_of(wrap(Scripted(SourceOpenError("away"), reconnect_seconds=math.inf)), waits=True)
+    pipeline = pipeline_of(wrap(ScriptedSource(SourceOpenError("away"), reconnect_seconds=math.inf)), waits=True)
     pipeline.stop()
     assert pipeline.run().read == 0
 
@@ -258,17 +256,17 @@ def test_stopping_before_the_run_ends_it_though_no_camera_is_there(wrap: Callabl
 def test_stopping_while_sources_are_opened_opens_no_more_of_them(
     released: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    silent = [Scripted(Feed(), timeout_seconds=60) for _ in range(3)]
-    asked: list[Scripted] = []
+    silent = [ScriptedSource(FakeConnection(), timeout_seconds=60) for _ in range(3)]
+    asked: list[ScriptedSource] = []
     pipeline = pipeline_of(*silent)
 
-    def hang(source: Scripted) -> Feed:
+    def hang(source: ScriptedSource) -> FakeConnection:
         asked.append(source)
         pipeline.stop()
         released.wait(60)
-        return Feed()
+        return FakeConnection()
 
-    monkeypatch.setattr(Scripted, "_connect", hang)
+    monkeypatch.setattr(ScriptedSource, "_connect", hang)
     with pytest.raises(SourceOpenError, match="interrupted"):
         pipeline.run()
     assert asked == silent[:1]
@@ -277,7 +275,7 @@ def test_stopping_while_sources_are_opened_opens_no_more_of_them(
 
 
 def test_a_runs_history_is_true() -> None:
-    source = Scripted(Feed(10), reconnect_seconds=0)
+    source = ScriptedSource(FakeConnection(10), reconnect_seconds=0)
     with pytest.raises(SourceLostError):
         pipeline_of(source).run()
     assert states(source) == ["closed", "connecting", "live", "failed"]
@@ -286,14 +284,14 @@ def test_a_runs_history_is_true() -> None:
 @pytest.mark.slow
 def test_a_stall_is_noticed_and_passes() -> None:
     """Two intervals and a second without a picture; the timeout, which is longer, has not passed yet."""
-    stalled, feed = threading.Event(), Feed(3)
+    stalled, connection = threading.Event(), FakeConnection(3)
 
     def wait() -> None:
         assert stalled.wait(20)
-        feed.left = 5
+        connection.remaining = 5
 
-    feed.then = wait
-    source = Scripted(feed, timeout_seconds=15)
+    connection.on_empty = wait
+    source = ScriptedSource(connection, timeout_seconds=15)
     source.states.add_listener(lambda change: stalled.set() if change.state == "stalled" else None)
     source.open()
     read(source, 5)
@@ -303,28 +301,28 @@ def test_a_stall_is_noticed_and_passes() -> None:
 
 
 def test_an_error_that_comes_as_a_stall_is_noticed_is_raised(released: threading.Event) -> None:
-    source = Scripted(Feed(then=lambda: released.wait(60)))  # type: ignore[arg-type,return-value]
+    source = ScriptedSource(FakeConnection(on_empty=lambda: released.wait(60)))  # type: ignore[arg-type,return-value]
     source.open()
     read(source, 3)
     assert source._reader is not None
-    pictures = source._reader._pictures
-    take = pictures.take
+    frames = source._reader._frames
+    take = frames.take
 
     def taken_just_before(**how: float) -> list[DecodedFrame]:
         items = take(**how)
-        pictures.close(SourceLostError("the picture cannot be painted"))
+        frames.close(SourceLostError("the picture cannot be painted"))
         released.set()
         return items
 
-    pictures.take = taken_just_before  # type: ignore[method-assign,assignment]
+    frames.take = taken_just_before  # type: ignore[method-assign,assignment]
     with pytest.raises(SourceLostError, match="cannot be painted"):
         source.read()
     assert source.reconnects == 0
 
 
 def test_a_reader_that_hangs_is_left_behind_and_counted(released: threading.Event) -> None:
-    hung = Feed(then=lambda: released.wait(60))  # type: ignore[arg-type,return-value]
-    source = patient_after_a_loss(hung, Feed(10))
+    hung = FakeConnection(on_empty=lambda: released.wait(60))  # type: ignore[arg-type,return-value]
+    source = patient_after_a_loss(hung, FakeConnection(10))
     source.open()
     read(source, 3)
     source.timeout_seconds = 0.3
@@ -338,19 +336,19 @@ def test_a_reader_that_hangs_is_left_behind_and_counted(released: threading.Even
 
 
 def test_opening_that_hangs_is_left_behind(released: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = Scripted(Feed())
-    monkeypatch.setattr(Scripted, "_connect", lambda self: released.wait(60) and Feed())
+    source = ScriptedSource(FakeConnection())
+    monkeypatch.setattr(ScriptedSource, "_connect", lambda self: released.wait(60) and FakeConnection())
     with pytest.raises(SourceTimeoutError, match="did not answer"):
         source.open()
     assert source.states.abandoned_readers == 1
 
 
 def test_each_failure_leaves_one_thread_at_most(released: threading.Event) -> None:
-    feeds = [Feed(then=lambda: released.wait(60)) for _ in range(3)]  # type: ignore[arg-type,return-value]
-    source = patient_after_a_loss(*feeds, Feed(5))
+    connections = [FakeConnection(on_empty=lambda: released.wait(60)) for _ in range(3)]  # type: ignore[arg-type,return-value]
+    source = patient_after_a_loss(*connections, FakeConnection(5))
     before = threading.active_count()
     source.open()
-    for _ in feeds:
+    for _ in connections:
         read(source, 3)
         source.timeout_seconds = 0.05
     read(source, 3)
@@ -360,7 +358,7 @@ def test_each_failure_leaves_one_thread_at_most(released: threading.Event) -> No
 
 
 def test_another_size_is_told_once_with_its_first_frame() -> None:
-    source = Scripted(Feed(2), Feed(2), Feed(10, size=(16, 12)))
+    source = ScriptedSource(FakeConnection(2), FakeConnection(2), FakeConnection(10, size=(16, 12)))
     info = source.open()
     read(source, 4)
     assert source.take_changed_info() is None
@@ -377,7 +375,7 @@ def test_another_size_is_told_once_with_its_first_frame() -> None:
 
 @pytest.mark.parametrize(("fps", "is_told"), [(104, False), (50, True)])
 def test_another_rate_is_told_unless_it_is_nearly_the_same(fps: int, is_told: bool) -> None:
-    source = Scripted(Feed(2), Feed(10, fps=fps))
+    source = ScriptedSource(FakeConnection(2), FakeConnection(10, fps=fps))
     source.open()
     read(source, 3)
     assert bool(source.take_changed_info()) is is_told
@@ -387,8 +385,8 @@ def test_another_rate_is_told_unless_it_is_nearly_the_same(fps: int, is_told: bo
 def test_interrupt_ends_a_wait_for_a_picture_and_one_for_a_connection(released: threading.Event) -> None:
     away = SourceOpenError("away")
     for source in (
-        Scripted(Feed(then=lambda: released.wait(60)), timeout_seconds=60),  # type: ignore[arg-type,return-value]
-        Scripted(Feed(), away, reconnect_seconds=60),
+        ScriptedSource(FakeConnection(on_empty=lambda: released.wait(60)), timeout_seconds=60),  # type: ignore[arg-type,return-value]
+        ScriptedSource(FakeConnection(), away, reconnect_seconds=60),
     ):
         source.open()
         read(source, 3)
@@ -417,7 +415,7 @@ def test_waits_double_with_full_jitter_up_to_half_a_minute(monkeypatch: pytest.M
 def test_a_stream_that_comes_and_goes_is_asked_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[float] = []
     monkeypatch.setattr(random, "uniform", lambda low, high: asked.append(high) or low)
-    source = Scripted(*[Feed(1) for _ in range(5)])
+    source = ScriptedSource(*[FakeConnection(1) for _ in range(5)])
     source.open()
     read(source, 5)
     assert asked == [0.5, 1, 2, 4]

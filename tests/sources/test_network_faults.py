@@ -221,7 +221,7 @@ def test_a_library_that_hangs_is_left_behind(
     camera.open()
     read_until(camera, lambda: True)
     camera.timeout_seconds = 0.5
-    monkeypatch.setattr("streamdepth.sources.track_decoder.TrackDecoder._note_end", hang)
+    monkeypatch.setattr("streamdepth.sources.track_decoder.TrackDecoder._update_end", hang)
     read_until(camera, lambda: camera.reconnects == 1)
     assert camera.states.abandoned_readers == 1
     assert "hangs" in camera.states.changes[-2].reason

@@ -139,7 +139,7 @@ def test_depth_in_a_compressed_message_is_no_picture(tmp_path) -> None:
 
 
 def test_a_long_topic_without_pictures_is_not_read_to_its_end(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("streamdepth.sources.rosbag._MOST_TRIED", 5)
+    monkeypatch.setattr("streamdepth.sources.rosbag._MAX_TRIED", 5)
     depth = [bags.image(i, "16UC1", np.ones((32, 48), np.uint16)) for i in range(20)]
     source = RosbagSource(bags.write_bag(tmp_path / "bag", {"/cam/depth": depth}), "/cam/depth")
     with pytest.raises(SourceOpenError, match=r"none of the first 5 messages.*/cam/depth \(Image, 20\)"):

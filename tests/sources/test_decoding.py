@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from streamdepth.core.errors import SourceLostError
 from streamdepth.core.types import StreamInfo
 from streamdepth.sources import hdr
-from streamdepth.sources.decoder import DecodedSource, FrameDecoder
+from streamdepth.sources.decoded_source import DecodedSource
+from streamdepth.sources.decoder import FrameDecoder
 from streamdepth.sources.frame_converter import FrameConverter, apply_display_matrix
 from streamdepth.sources.timestamps import TimestampCorrector
 
@@ -25,8 +26,8 @@ MS = Fraction(1, 1000)
 
 
 def placed(stamps: list[int | None]) -> list[int]:
-    timeline = TimestampCorrector(MS, Fraction(25))
-    return [timeline.place(stamp, MS) for stamp in stamps]
+    corrector = TimestampCorrector(MS, Fraction(25))
+    return [corrector.correct(stamp, MS) for stamp in stamps]
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(-(10**12), 10**12)), min_size=2))
@@ -48,56 +49,56 @@ def test_repairs() -> None:
 
 
 def test_a_new_clock_goes_on_after_the_time_that_passed() -> None:
-    timeline = TimestampCorrector(MS, Fraction(25))
-    timeline.place(5000, MS)
-    timeline.resume(2.0)
-    assert [timeline.place(stamp, Fraction(1, 90000)) for stamp in (900_000, 903_600)] == [7000, 7040]
-    assert not timeline.repaired
+    corrector = TimestampCorrector(MS, Fraction(25))
+    corrector.correct(5000, MS)
+    corrector.resume(2.0)
+    assert [corrector.correct(stamp, Fraction(1, 90000)) for stamp in (900_000, 903_600)] == [7000, 7040]
+    assert not corrector.has_repairs
 
 
 @pytest.mark.parametrize(("is_live", "expected"), [(True, [0, 40, 540, 580]), (False, [0, 40, 90_040, 90_080])])
 def test_a_clock_that_jumps_ahead_of_the_wall(is_live: bool, expected: list[int]) -> None:
     """Half a second passed, and the stream's clock says 90; only a live stream cannot have done so."""
-    timeline = TimestampCorrector(MS, Fraction(25), is_live=is_live)
+    corrector = TimestampCorrector(MS, Fraction(25), is_live=is_live)
     stamps = zip((0, 40, 90_040, 90_080), (5.0, 5.04, 5.54, 5.58), strict=True)
-    assert [timeline.place(stamp, MS, arrived) for stamp, arrived in stamps] == expected
-    assert timeline.jumped is is_live
+    assert [corrector.correct(stamp, MS, arrived) for stamp, arrived in stamps] == expected
+    assert corrector.has_jumped is is_live
 
 
 def test_a_live_stream_may_pause() -> None:
-    timeline = TimestampCorrector(MS, Fraction(25), is_live=True)
-    assert [timeline.place(stamp, MS, arrived) for stamp, arrived in ((0, 1.0), (60_000, 52.0))] == [0, 60_000]
-    assert not timeline.jumped
+    corrector = TimestampCorrector(MS, Fraction(25), is_live=True)
+    assert [corrector.correct(stamp, MS, arrived) for stamp, arrived in ((0, 1.0), (60_000, 52.0))] == [0, 60_000]
+    assert not corrector.has_jumped
 
 
 def test_live_pictures_without_timestamps_are_timed_by_their_arrival() -> None:
-    timeline = TimestampCorrector(MS, Fraction(25), is_live=True)
-    assert [timeline.place(None, MS, at) for at in (7.0, 7.1, 7.35, 8.0)] == [0, 100, 350, 1000]
-    assert not timeline.repaired
+    corrector = TimestampCorrector(MS, Fraction(25), is_live=True)
+    assert [corrector.correct(None, MS, at) for at in (7.0, 7.1, 7.35, 8.0)] == [0, 100, 350, 1000]
+    assert not corrector.has_repairs
 
 
 def test_timestamps_that_begin_late_go_on_from_those_that_were_missing() -> None:
     """As RTSP's do: the server says only with its first report which time it is."""
-    timeline = TimestampCorrector(MS, Fraction(25), is_live=True)
+    corrector = TimestampCorrector(MS, Fraction(25), is_live=True)
     stamps = [(None, 1.0), (None, 1.04), (90_000, 1.08), (90_040, 1.12)]
-    assert [timeline.place(stamp, MS, at) for stamp, at in stamps] == [0, 40, 80, 120]
-    assert not timeline.jumped
+    assert [corrector.correct(stamp, MS, at) for stamp, at in stamps] == [0, 40, 80, 120]
+    assert not corrector.has_jumped
 
 
 def test_a_clock_that_wraps_goes_on() -> None:
     """33 bits at 90 kHz, as in a transport stream after 26.5 hours."""
     tick, wrap = Fraction(1, 90_000), 2**33
-    timeline = TimestampCorrector(tick, Fraction(25), is_live=True)
+    corrector = TimestampCorrector(tick, Fraction(25), is_live=True)
     stamps = [(wrap - 3600, 1.0), (0, 1.04), (3600, 1.08)]
-    placed = [timeline.place(stamp, tick, at) for stamp, at in stamps]
+    placed = [corrector.correct(stamp, tick, at) for stamp, at in stamps]
     assert [b - a for a, b in pairwise(placed)] == [3600, 3600]
 
 
 @pytest.mark.parametrize("speed", [0.0, 0.2, 3.0])
 def test_a_live_clock_of_the_wrong_speed_is_not_believed_for_long(speed: float) -> None:
-    timeline = TimestampCorrector(MS, Fraction(10), is_live=True)
-    times = [(timeline.place(round(i * 100 * speed), MS, i / 10), i / 10) for i in range(1000)]
-    assert timeline.is_broken
+    corrector = TimestampCorrector(MS, Fraction(10), is_live=True)
+    times = [(corrector.correct(round(i * 100 * speed), MS, i / 10), i / 10) for i in range(1000)]
+    assert corrector.is_clock_rejected
     assert all(a[0] < b[0] for a, b in pairwise(times))
     assert times[-1][0] - times[-100][0] == pytest.approx(9900, abs=10)
 
@@ -105,39 +106,39 @@ def test_a_live_clock_of_the_wrong_speed_is_not_believed_for_long(speed: float) 
 @pytest.mark.parametrize("is_live", [True, False])
 def test_a_clock_of_the_right_speed_is_left_alone(is_live: bool) -> None:
     """Also when pictures come in bursts, as from a playlist, or a file is read faster than it plays."""
-    timeline = TimestampCorrector(MS, Fraction(10), is_live=is_live)
+    corrector = TimestampCorrector(MS, Fraction(10), is_live=is_live)
     arrivals = [i // 60 * 6.0 if is_live else i / 1000 for i in range(2000)]
-    placed = [timeline.place(i * 100, MS, at) for i, at in enumerate(arrivals)]
+    placed = [corrector.correct(i * 100, MS, at) for i, at in enumerate(arrivals)]
     assert placed == [i * 100 for i in range(2000)]
-    assert not timeline.is_broken
+    assert not corrector.is_clock_rejected
 
 
-class Ready(FrameDecoder):
-    """Pictures that are there already; `undecodable` as given."""
+class PreparedDecoder(FrameDecoder):
+    """A decoder of black frames with the given timestamps in milliseconds, and a given number of undecodable ones."""
 
     def __init__(self, stamps: list[int], undecodable: int = 0) -> None:
-        super().__init__(self._made(stamps), "made", FrameConverter(lambda _: None, "made"), lambda _: None)
-        self.undecodable = undecodable
+        super().__init__(self._frames_at(stamps), "made", FrameConverter(lambda _: None, "made"), lambda _: None)
+        self.undecodable_count = undecodable
 
     @staticmethod
-    def _made(stamps: list[int]) -> Generator[av.VideoFrame]:
+    def _frames_at(stamps: list[int]) -> Generator[av.VideoFrame]:
         for stamp in stamps:
             frame = av.VideoFrame.from_ndarray(np.zeros((4, 4, 3), np.uint8), "rgb24")
             frame.pts, frame.time_base = stamp, MS
             yield frame
 
 
-class ReadySource(DecodedSource[Ready]):
-    def __init__(self, pictures: Ready, is_live: bool = False) -> None:
+class PreparedSource(DecodedSource[PreparedDecoder]):
+    def __init__(self, decoder: PreparedDecoder, is_live: bool = False) -> None:
         super().__init__()
-        self._begin(pictures, is_live=is_live)
+        self._start(decoder, is_live=is_live)
 
     def open(self) -> StreamInfo:
         raise NotImplementedError
 
 
 def test_a_jump_ahead_is_said_once() -> None:
-    source = ReadySource(Ready([0, 90_000, 180_000]), is_live=True)
+    source = PreparedSource(PreparedDecoder([0, 90_000, 180_000]), is_live=True)
     frames = [frame for frame in iter(source.read, None) if frame]
     assert frames[-1].time < 1
     assert ["jumps ahead" in notice for notice in source.notices] == [True]
@@ -145,7 +146,7 @@ def test_a_jump_ahead_is_said_once() -> None:
 
 @pytest.mark.parametrize("count", [1, 3, 9])
 def test_undecodable_frames_are_counted_once_wherever_reading_stops(count: int) -> None:
-    source = ReadySource(Ready([0, 40, 80], undecodable=2))
+    source = PreparedSource(PreparedDecoder([0, 40, 80], undecodable=2))
     for _ in range(count):
         source.read()
     source.close()
@@ -157,7 +158,7 @@ def test_undecodable_frames_are_counted_once_wherever_reading_stops(count: int) 
     "error", [InvalidDataError(1, "rtsp://u:hunter2@host"), ValueError("bad format"), OSError(28, "No space left")]
 )
 def test_a_picture_that_cannot_be_painted_ends_the_stream(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = ReadySource(Ready([0, 40, 80]))
+    source = PreparedSource(PreparedDecoder([0, 40, 80]))
     source.read()
     monkeypatch.setattr(FrameConverter, "convert", lambda *_: (_ for _ in ()).throw(error))
     with pytest.raises(SourceLostError, match=r"made was given up after 1 frames") as caught:

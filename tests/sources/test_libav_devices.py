@@ -1,4 +1,4 @@
-"""DeviceSource: libav's generators, with and without libavdevice, and the screen."""
+"""GeneratedSource, with and without libavdevice, and ScreenSource."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ import pytest
 from helpers import rtsp_server
 
 from streamdepth.core.errors import SourceOpenError
-from streamdepth.sources import devices
-from streamdepth.sources.devices import DeviceSource
+from streamdepth.sources import generated, screen
+from streamdepth.sources.generated import GeneratedSource
+from streamdepth.sources.libav_device import has_device
+from streamdepth.sources.screen import ScreenSource
 
 
 @pytest.fixture(params=["libavdevice", "libavfilter alone"])
 def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "libavfilter alone":
-        monkeypatch.setattr(devices, "_has_device", lambda name: False)
-    elif not devices._has_device("lavfi"):
+        monkeypatch.setattr(generated, "has_device", lambda name: False)
+    elif not has_device("lavfi"):
         pytest.skip("this PyAV is built without libavdevice's lavfi")
 
 
 @pytest.mark.usefixtures("device")
 def test_options_are_honoured() -> None:
-    source = DeviceSource("lavfi:testsrc2=size=160x90:rate=10:duration=2")
+    source = GeneratedSource("lavfi:testsrc2=size=160x90:rate=10:duration=2")
     info = source.open()
     assert (info.width, info.height, info.fps, info.is_live) == (160, 90, 10, False)
     frames = list(iter(source.read, None))
@@ -34,7 +36,7 @@ def test_options_are_honoured() -> None:
 
 @pytest.mark.usefixtures("device")
 def test_endless_without_a_duration() -> None:
-    source = DeviceSource("lavfi:testsrc2")
+    source = GeneratedSource("lavfi:testsrc2")
     source.open()
     assert all(source.read() for _ in range(50))
     source.close()
@@ -45,13 +47,13 @@ def test_endless_without_a_duration() -> None:
 @pytest.mark.parametrize("address", ["lavfi:nosuch", "lavfi:testsrc2=nosuch=1", "lavfi:testsrc2=size=0x0", "lavfi:"])
 def test_mistakes_are_answered_with_an_example(address: str) -> None:
     with pytest.raises(SourceOpenError, match=r"lavfi:testsrc2=size=640x360:rate=30") as caught:
-        DeviceSource(address).open()
+        GeneratedSource(address).open()
     assert address in str(caught.value)
 
 
 @pytest.mark.usefixtures("device")
 def test_secrets_in_filters_stay_secret() -> None:
-    source = DeviceSource(rf"lavfi:movie=http\\://admin\:hunter2@127.0.0.1\:{rtsp_server.free_port()}/x")
+    source = GeneratedSource(rf"lavfi:movie=http\\://admin\:hunter2@127.0.0.1\:{rtsp_server.free_port()}/x")
     with pytest.raises(SourceOpenError, match="movie=http") as caught:
         source.open()
     shown = "".join(traceback.format_exception(caught.value)) + source.name
@@ -59,21 +61,21 @@ def test_secrets_in_filters_stay_secret() -> None:
 
 
 def test_no_screen_grabber(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "_has_device", lambda name: False)
+    monkeypatch.setattr(screen, "has_device", lambda name: False)
     with pytest.raises(SourceOpenError, match="cannot grab the screen"):
-        DeviceSource("screen:").open()
+        ScreenSource("screen:").open()
 
 
 def test_no_display(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "_has_device", lambda name: True)
-    monkeypatch.setattr(devices.sys, "platform", "linux")
+    monkeypatch.setattr(screen, "has_device", lambda name: True)
+    monkeypatch.setattr(screen.sys, "platform", "linux")
     monkeypatch.delenv("DISPLAY", raising=False)
     with pytest.raises(SourceOpenError, match="no X display"):
-        DeviceSource("screen:").open()
+        ScreenSource("screen:").open()
 
 
 def test_a_display_that_does_not_answer() -> None:
-    if not devices._has_device("x11grab"):
+    if not has_device("x11grab"):
         pytest.skip("this PyAV is built without x11grab")
     with pytest.raises(SourceOpenError, match="cannot be opened"):
-        DeviceSource("screen::99").open()
+        ScreenSource("screen::99").open()

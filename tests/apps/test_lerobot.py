@@ -157,7 +157,7 @@ def test_a_run_that_is_ended_early_leaves_the_data_set_as_it_was(cli, metric, tm
     before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
     with monkeypatch.context() as patch:
         patch.setattr(
-            "streamdepth.apps.lerobot.add_depth._tell", lambda *_: (_ for _ in ()).throw(SinkWriteError("the end"))
+            "streamdepth.apps.lerobot.add_depth._publish", lambda *_: (_ for _ in ()).throw(SinkWriteError("the end"))
         )
         assert cli("lerobot", root, "--camera", CAMERA).code == 5
     assert {path: path.read_bytes() for path in before} == before

@@ -1,4 +1,4 @@
-"""Depth beside the pictures of a LeRobot data set: another camera's videos, with the same times and episodes."""
+"""Adds a depth camera to a LeRobot data set: videos with the timestamps and episodes of a picture camera."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import av
 import numpy as np
 
 from streamdepth import factory
-from streamdepth.apps.lerobot.dataset import DataSet, Episode
+from streamdepth.apps.lerobot.dataset import Episode, LeRobotDataset
 from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError, SinkWriteError
 from streamdepth.core.interfaces import Estimator, Stabilizer
@@ -26,7 +26,7 @@ from streamdepth.sinks.temporary import lock, remove_folders_left, sidecar_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_PLACES = ("chunk_index", "file_index", "from_timestamp", "to_timestamp")
+_VIDEO_COLUMNS = ("chunk_index", "file_index", "from_timestamp", "to_timestamp")
 _QUANTILES = {"q01": 0.01, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99}
 
 
@@ -38,30 +38,38 @@ def add_depth(
     run: Callable[[Pipeline], object] = Pipeline.run,
     on_written: Callable[[Pipeline], None] = lambda _: None,
 ) -> str:
-    """Adds the camera CAMERA_depth, whose videos hold metres, and returns its name.
+    """Adds the camera CAMERA_depth, whose videos hold depth in metres, and returns its name.
 
-    All of it is made in a hidden folder first: a data set whose run was ended early is as it was, and what a killed
-    one has left there is removed. settings: `source`, `output` and `depth_out` are set here. run: runs the pipeline of
-    each file. on_written: called with it after each frame.
+    Everything is made in a hidden folder first, so a run that ends early leaves the data set as it was; what a killed
+    run has left there is removed.
 
-    Raises ConfigError, SourceError, EstimatorError and SinkError as a run does; ConfigError where it has that camera,
-    or another run works on it.
+    Args:
+        root: folder of the data set.
+        camera: key of the picture camera, such as "observation.images.front".
+        settings: the model and how to make its depth metric; `source`, `output` and `depth_out` are set here.
+        run: runs the pipeline of each video file.
+        on_written: called with the pipeline after each frame.
+
+    Raises:
+        ConfigError: if the camera is unknown ("unknown-camera"), has depth already ("exists"), or another run works
+            on the data set ("locked").
+        SourceError, EstimatorError, SinkError: as a run of a pipeline does.
     """
-    with _alone(root):
-        return _add_depth(DataSet(root, camera), settings, run, on_written)
+    with _exclusive_access(root):
+        return _add_depth(LeRobotDataset(root, camera), settings, run, on_written)
 
 
 @contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """Keeps other runs off the data set: each would write what it had read before the other one's camera was there.
+def _exclusive_access(root: Path) -> Iterator[None]:
+    """Locks the data set against other runs, which would drop this run's camera, and removes what killed runs left.
 
-    What killed runs have left is removed. Raises ConfigError where another run works on it.
+    Raises ConfigError ("locked") if another run works on it.
     """
     try:
         held = lock(root / "meta" / "info.json")
     except BlockingIOError:
-        raise ConfigError(f"another run works on '{root}'; wait for it") from None
-    except OSError:  # reading it says why
+        raise ConfigError(f"another run works on '{root}'; wait for it", code="locked") from None
+    except OSError:  # reading the file will raise the reason
         held = None
     with held or nullcontext():
         if held:
@@ -70,63 +78,66 @@ def _alone(root: Path) -> Iterator[None]:
 
 
 def _add_depth(
-    data: DataSet,
+    dataset: LeRobotDataset,
     settings: Settings,
     run: Callable[[Pipeline], object],
     on_written: Callable[[Pipeline], None],
 ) -> str:
-    root, key = data.root, f"{data.camera}_depth"
-    if key in data.info["features"] and not settings.outputs.overwrite:
-        raise ConfigError(f"'{root}' has {key} already; use --overwrite to make it anew")
+    root, depth_camera = dataset.root, f"{dataset.camera}_depth"
+    if depth_camera in dataset.info["features"] and not settings.outputs.overwrite:
+        raise ConfigError(f"'{root}' has {depth_camera} already; use --overwrite to make it anew", code="exists")
     estimator = LazyEstimator(lambda: factory.make_estimator(settings))
-    made = PendingFolder(root, overwrite=True)
+    pending = PendingFolder(root, overwrite=True)
     try:
-        for file in data.files:
-            target = data.video(key, file, made.temporary)
-            with _pipeline(data, file, target, settings, estimator, on_written) as pipeline:
+        for file in dataset.files:
+            target = dataset.video_path(depth_camera, file, pending.temporary)
+            with _pipeline(dataset, file, target, settings, estimator, on_written) as pipeline:
                 run(pipeline)
-            _check(data, file, target, pipeline)
-        _tell(data, key, made)
+            _check_frame_count(dataset, file, target, pipeline)
+        _publish(dataset, depth_camera, pending)
     finally:
         estimator.close()
-        made.discard()
-    return key
+        pending.discard()
+    return depth_camera
 
 
 @contextmanager
 def _pipeline(
-    data: DataSet,
+    dataset: LeRobotDataset,
     file: tuple[int, int],
     target: Path,
     settings: Settings,
     estimator: Estimator,
     on_written: Callable[[Pipeline], None],
 ) -> Iterator[Pipeline]:
-    """What makes one file of the new camera."""
-    source = str(data.video(data.camera, file))
+    """Opens the pipeline that makes one video file of the depth camera."""
+    source = str(dataset.video_path(dataset.camera, file))
     factory.make_folder(target.parent)
-    chosen = settings.replace(source=(source,), output=None, depth_out=target, segment=None, overwrite=True)
-    with factory.pipeline(chosen, lambda _: on_written(pipeline), estimator=estimator) as pipeline:
+    file_settings = settings.replace(source=(source,), output=None, depth_out=target, segment=None, overwrite=True)
+    with factory.pipeline(file_settings, lambda _: on_written(pipeline), estimator=estimator) as pipeline:
         (stream,) = pipeline.streams
-        stream.stabilizer = _Episodes(stream.stabilizer, [episode.first for episode in data.of_file(file)])
+        stream.stabilizer = _EpisodeBoundaryStabilizer(
+            stream.stabilizer, [episode.first for episode in dataset.episodes_in_file(file)]
+        )
         yield pipeline
 
 
-def _check(data: DataSet, file: tuple[int, int], target: Path, pipeline: Pipeline) -> None:
-    sidecar_of(target).unlink(missing_ok=True)  # info.json says it
-    written, needed = pipeline.report().written, max(e.first + e.length for e in data.of_file(file))
+def _check_frame_count(dataset: LeRobotDataset, file: tuple[int, int], target: Path, pipeline: Pipeline) -> None:
+    sidecar_of(target).unlink(missing_ok=True)  # info.json has the same facts
+    written, needed = pipeline.report().written, max(e.first + e.length for e in dataset.episodes_in_file(file))
     if written < needed:
         raise SinkWriteError(
-            f"'{data.video(data.camera, file)}' gave {written} frames, and its episodes have {needed}; "
-            + ("the run was stopped" if pipeline.is_stopped else "the data set is damaged")
+            f"'{dataset.video_path(dataset.camera, file)}' gave {written} frames, and its episodes have {needed}; "
+            + ("the run was stopped" if pipeline.is_stopped else "the data set is damaged"),
+            code="stopped" if pipeline.is_stopped else "damaged",
         )
 
 
-class _Episodes(Stabilizer):
-    """Forgets everything where an episode begins: nothing of another one is the same place at the same time."""
+class _EpisodeBoundaryStabilizer(Stabilizer):
+    """A stabilizer that forgets everything at the first frame of each episode, which shows another time or place."""
 
-    def __init__(self, inner: Stabilizer, firsts: Iterable[int]) -> None:
-        self._inner, self._firsts = inner, set(firsts)
+    def __init__(self, inner: Stabilizer, first_frames: Iterable[int]) -> None:
+        self._inner, self._first_frames = inner, set(first_frames)
         self.is_offline = inner.is_offline
 
     @property
@@ -137,7 +148,7 @@ class _Episodes(Stabilizer):
         return self._inner.output_kind(kind)
 
     def push(self, item: DepthFrame) -> Iterator[DepthFrame]:
-        if item.frame.index in self._firsts:
+        if item.frame.index in self._first_frames:
             yield from self._inner.flush()
             self._inner.reset()
         yield from self._inner.push(item)
@@ -149,73 +160,82 @@ class _Episodes(Stabilizer):
         self._inner.reset()
 
 
-def _tell(data: DataSet, key: str, made: PendingFolder) -> None:
-    """Puts the videos in place, then what the data set says of them: all or nothing but for a kill within milliseconds.
+def _publish(dataset: LeRobotDataset, depth_camera: str, pending: PendingFolder) -> None:
+    """Moves the videos into the data set and updates its metadata, all or nothing unless killed within milliseconds.
 
     Raises SinkError.
     """
     quantizer = Quantizer()
-    counts = {}
-    for file in data.files:
-        counts.update(_histograms(data.video(key, file, made.temporary), data.of_file(file)))
-    of_each = {index: _statistics(count, quantizer) for index, count in counts.items()}
-    of_all = _statistics(np.sum(list(counts.values()), axis=0), quantizer)
-    first = data.video(key, data.files[0], made.temporary)
-    features = {**data.info["features"], key: feature(first, quantizer)}
-    stats_path = data.root / "meta" / "stats.json"
+    histograms: dict[int, Any] = {}
+    for file in dataset.files:
+        histograms.update(
+            _histograms(dataset.video_path(depth_camera, file, pending.temporary), dataset.episodes_in_file(file))
+        )
+    stats_by_episode = {index: _statistics(histogram, quantizer) for index, histogram in histograms.items()}
+    total_stats = _statistics(np.sum(list(histograms.values()), axis=0), quantizer)
+    first = dataset.video_path(depth_camera, dataset.files[0], pending.temporary)
+    features = {**dataset.info["features"], depth_camera: feature(first, quantizer)}
+    stats_path = dataset.root / "meta" / "stats.json"
     with ExitStack() as stack:
-        _write(stack, data.root / "meta" / "info.json", {**data.info, "features": features})
+        _write_json(stack, dataset.root / "meta" / "info.json", {**dataset.info, "features": features})
         if stats_path.exists():
-            _write(stack, stats_path, {**json.loads(stats_path.read_text(encoding="utf-8")), key: of_all})
-        for path, table in data.tables.items():
-            _write_table(
-                stack.enter_context(complete_file(path, overwrite=True)), _with_camera(table, data, key, of_each)
+            _write_json(
+                stack, stats_path, {**json.loads(stats_path.read_text(encoding="utf-8")), depth_camera: total_stats}
             )
-        made.commit()
+        for path, table in dataset.tables.items():
+            _write_table(
+                stack.enter_context(complete_file(path, overwrite=True)),
+                _with_depth_columns(table, dataset, depth_camera, stats_by_episode),
+            )
+        pending.commit()
 
 
-def _write(stack: ExitStack, path: Path, facts: dict[str, Any]) -> None:
+def _write_json(stack: ExitStack, path: Path, facts: dict[str, Any]) -> None:
     temporary = stack.enter_context(complete_file(path, overwrite=True))
     temporary.write_text(json.dumps(facts, indent=4), encoding="utf-8")
 
 
 def _histograms(path: Path, episodes: Sequence[Episode]) -> dict[int, Any]:
-    """Episode -> how often each code occurs in it, (4096,)."""
-    counts = {episode.index: np.zeros(LARGEST_CODE + 1, np.int64) for episode in episodes}
+    """Returns episode -> how often each depth code occurs in it, (4096,)."""
+    histograms = {episode.index: np.zeros(LARGEST_CODE + 1, np.int64) for episode in episodes}
     with av.open(av_path(path)) as container:
         for number, frame in enumerate(container.decode(video=0)):
             for episode in episodes:
                 if episode.first <= number < episode.first + episode.length:
                     codes = frame.to_ndarray(format=PIXEL_FORMAT)
-                    counts[episode.index] += np.bincount(codes.ravel(), minlength=LARGEST_CODE + 1)
-    return counts
+                    histograms[episode.index] += np.bincount(codes.ravel(), minlength=LARGEST_CODE + 1)
+    return histograms
 
 
-def _statistics(count: Any, quantizer: Quantizer) -> dict[str, Any]:
-    """In metres, in the shape of pictures with one channel; `count` is of pixels."""
+def _statistics(histogram: Any, quantizer: Quantizer) -> dict[str, Any]:
+    """Returns LeRobot's statistics in metres, for one channel. histogram: pixels with each depth code, (4096,)."""
     depth = quantizer.decode(np.arange(LARGEST_CODE + 1, dtype=np.uint16)).astype(np.float64)
-    total, seen = int(count.sum()), np.flatnonzero(count)
-    mean = float((depth * count).sum() / total)
+    total, seen = int(histogram.sum()), np.flatnonzero(histogram)
+    mean = float((depth * histogram).sum() / total)
     values = {
         "min": depth[seen[0]],
         "max": depth[seen[-1]],
         "mean": mean,
-        "std": float(np.sqrt(((depth - mean) ** 2 * count).sum() / total)),
-        **{name: depth[np.searchsorted(np.cumsum(count), share * total)] for name, share in _QUANTILES.items()},
+        "std": float(np.sqrt(((depth - mean) ** 2 * histogram).sum() / total)),
+        **{name: depth[np.searchsorted(np.cumsum(histogram), share * total)] for name, share in _QUANTILES.items()},
     }
     return {name: [[[float(value)]]] for name, value in values.items()} | {"count": [total]}
 
 
-def _with_camera(table: pa.Table, data: DataSet, key: str, of_each: dict[int, dict[str, Any]]) -> pa.Table:
-    """The episodes with the new camera's columns, as the old camera has them."""
+def _with_depth_columns(
+    table: pa.Table, dataset: LeRobotDataset, depth_camera: str, stats_by_episode: dict[int, dict[str, Any]]
+) -> pa.Table:
+    """Returns the table of episodes with columns of the depth camera, like those of the picture camera."""
     import pyarrow as pa
 
     indices = table["episode_index"].to_pylist()
-    columns = {f"videos/{key}/{name}": table[f"videos/{data.camera}/{name}"] for name in _PLACES}
-    for name in of_each[indices[0]]:
-        like = f"stats/{data.camera}/{name}"
+    columns = {f"videos/{depth_camera}/{name}": table[f"videos/{dataset.camera}/{name}"] for name in _VIDEO_COLUMNS}
+    for name in stats_by_episode[indices[0]]:
+        like = f"stats/{dataset.camera}/{name}"
         if like in table.column_names:
-            columns[f"stats/{key}/{name}"] = pa.chunked_array([[of_each[index][name] for index in indices]])
+            columns[f"stats/{depth_camera}/{name}"] = pa.chunked_array(
+                [[stats_by_episode[index][name] for index in indices]]
+            )
     for name, values in columns.items():
         if name in table.column_names:
             table = table.drop_columns([name])

@@ -1,8 +1,7 @@
-"""What works on this machine, as `streamdepth doctor` prints it."""
+"""The checks of `streamdepth doctor`: what works on this machine."""
 
 from __future__ import annotations
 
-import os
 import platform
 import statistics
 import sys
@@ -15,45 +14,70 @@ from importlib import metadata
 from itertools import pairwise
 
 from streamdepth.core.errors import StreamDepthError
+from streamdepth.core.system_libraries import missing_system_library
+from streamdepth.utils.cpu import usable_cores
+
+_REQUIRED_PACKAGES = ("streamdepth", "numpy", "torch", "transformers", "av", "pillow")
+_OPTIONAL_PACKAGES = ("openvino", "onnxruntime", "nncf", "OpenEXR", "trimesh", "plyfile", "open3d")
+_OPENCV_PACKAGES = (
+    "opencv-python",
+    "opencv-python-headless",
+    "opencv-contrib-python",
+    "opencv-contrib-python-headless",
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """One line: what was looked at, what was found, whether that is fine, and whether one can do without."""
+class CheckResult:
+    """One line of the doctor's table."""
 
     name: str
+    """What was checked."""
     found: str
-    is_fine: bool = True
+    """A version or another finding, or why the check failed."""
+    is_ok: bool = True
     is_optional: bool = False
+    """True if streamdepth works without it."""
 
 
-def examine() -> Iterator[Check]:
-    """All checks, one after the other; a check that fails is a line and not an error."""
-    yield Check("python", f"{sys.version.split()[0]} on {platform.platform()}, {os.cpu_count()} cores")
-    for package in ("streamdepth", "numpy", "torch", "transformers", "opencv-python", "av", "pillow"):
-        yield _guard(package, partial(metadata.version, package))
-    for package in ("openvino", "onnxruntime", "nncf", "OpenEXR", "trimesh", "plyfile", "open3d"):
-        yield _guard(package, partial(metadata.version, package), optional=True)
-    yield _guard("ffmpeg libraries", _ffmpeg)
-    yield _guard("H.264 encoder", lambda: _codec("libx264"))
-    yield _guard("lossless depth encoder", lambda: _codec("ffv1"))
-    yield _guard("HEVC, AV1 encoders", lambda: f"{_codec('libx265')}, {_codec('libsvtav1')}", optional=True)
-    yield _guard("GPU", _gpu, optional=True)
-    yield _guard("window", _window, optional=True)
-    yield _guard("cameras", _cameras, optional=True)
-    yield _guard("model hub folder", _hub, optional=True)
-    yield _guard("built-in model", _nano)
+def run_checks() -> Iterator[CheckResult]:
+    """Runs all checks and yields their results one by one; a check that fails is a result and never an error."""
+    python = f"{sys.version.split()[0]} on {platform.platform()}, {usable_cores()} cores"
+    yield CheckResult("python", python)
+    for package in _REQUIRED_PACKAGES:
+        yield _check(package, partial(metadata.version, package))
+    yield _check("opencv", _opencv)
+    for package in _OPTIONAL_PACKAGES:
+        yield _check(package, partial(metadata.version, package), optional=True)
+    yield _check("ffmpeg libraries", _ffmpeg)
+    yield _check("H.264 encoder", partial(_encoder, "libx264"))
+    yield _check("lossless depth encoder", partial(_encoder, "ffv1"))
+    yield _check("HEVC, AV1 encoders", lambda: f"{_encoder('libx265')}, {_encoder('libsvtav1')}", optional=True)
+    yield _check("GPU", _gpu, optional=True)
+    yield _check("window", _window, optional=True)
+    yield _check("cameras", _cameras, optional=True)
+    yield _check("model hub folder", _hub_folder, optional=True)
+    yield _check("built-in model", _built_in_model)
 
 
-def _guard(name: str, look: Callable[[], str], *, optional: bool = False) -> Check:
+def _check(name: str, find: Callable[[], str], *, optional: bool = False) -> CheckResult:
+    """Calls `find`, which returns what is there or raises; LookupError if it is just not there."""
     try:
-        return Check(name, look(), is_optional=optional)
+        return CheckResult(name, find(), is_optional=optional)
     except metadata.PackageNotFoundError:
-        return Check(name, "not installed", is_fine=False, is_optional=optional)
+        return CheckResult(name, "not installed", is_ok=False, is_optional=optional)
     except Exception as error:
-        is_for_people = isinstance(error, (StreamDepthError, LookupError))
-        found = str(error) if is_for_people else f"{type(error).__name__}: {error}"
-        return Check(name, found, is_fine=False, is_optional=optional)
+        reason = missing_system_library(error) or error
+        has_plain_message = isinstance(reason, (StreamDepthError, LookupError))
+        text = str(reason) if has_plain_message else f"{type(reason).__name__}: {reason}"
+        return CheckResult(name, text, is_ok=False, is_optional=optional)
+
+
+def _opencv() -> str:
+    import cv2
+
+    installed = {distribution.metadata["Name"] for distribution in metadata.distributions()}
+    return " ".join([str(cv2.__version__), *(package for package in _OPENCV_PACKAGES if package in installed)])
 
 
 def _ffmpeg() -> str:
@@ -62,7 +86,7 @@ def _ffmpeg() -> str:
     return ", ".join(f"{name} {'.'.join(map(str, v))}" for name, v in sorted(av.library_versions.items()))
 
 
-def _codec(name: str) -> str:
+def _encoder(name: str) -> str:
     import av
 
     return av.Codec(name, "w").name
@@ -88,30 +112,31 @@ def _window() -> str:
 def _cameras() -> str:
     from streamdepth.sources.camera_discovery import list_cameras
 
-    found = list_cameras()
-    if not found:
+    cameras = list_cameras()
+    if not cameras:
         raise LookupError("none found")
-    return ", ".join(str(camera) for camera in found)
+    return ", ".join(str(camera) for camera in cameras)
 
 
-def _hub() -> str:
+def _hub_folder() -> str:
     from huggingface_hub.constants import HF_HUB_CACHE
 
     return str(HF_HUB_CACHE)
 
 
-def _nano() -> str:
+def _built_in_model() -> str:
+    """Measures the built-in model on generated frames."""
     from streamdepth.estimators.nano import NanoEstimator
     from streamdepth.testing import SyntheticSource
 
-    moments = [time.perf_counter()]
+    times = [time.perf_counter()]
     with closing(NanoEstimator()) as estimator, closing(SyntheticSource(count=6, width=640, height=360)) as source:
         source.open()
         while frame := source.read():
             estimator.estimate([frame])
-            moments.append(time.perf_counter())
+            times.append(time.perf_counter())
         info = estimator.info
-    first, *others = (after - before for before, after in pairwise(moments))
+    first, *others = (after - before for before, after in pairwise(times))
     return (
         f"{statistics.median(others) * 1e3:.1f} ms a frame of 640x360 on {info.engine} {info.device} "
         f"{info.precision} ({info.reason}), first result after {first:.1f} s"

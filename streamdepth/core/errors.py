@@ -3,6 +3,7 @@
     StreamDepthError
     ├── ConfigError              a setting, a flag or an argument is wrong
     ├── MissingDependencyError   an optional package is not installed; the message has the pip line
+    │   └── MissingSystemLibraryError   a package needs a library of the system, such as libGL.so.1, that is not there
     ├── SourceError              frames cannot be had
     │   ├── SourceOpenError      not found, not readable, no video in it
     │   ├── SourceTimeoutError   opened or read for too long
@@ -54,9 +55,22 @@ class MissingDependencyError(StreamDepthError):
         super().__init__(f'{purpose} needs the package {package}; try: pip install "streamdepth[{extra}]"')
         self._made_of = package, extra, purpose
 
-    def __reduce__(self) -> tuple[type[MissingDependencyError], tuple[str, str, str]]:
+    def __reduce__(self) -> tuple[type[MissingDependencyError], tuple[str, ...]]:
         """So that it can pass from one process to another."""
         return type(self), self._made_of
+
+
+class MissingSystemLibraryError(MissingDependencyError):
+    """A package is installed, but the system lacks a shared library that it needs, such as libGL.so.1."""
+
+    default_code = "missing-system-library"
+
+    def __init__(self, message: str) -> None:
+        StreamDepthError.__init__(self, message)
+
+    def __reduce__(self) -> tuple[type[MissingSystemLibraryError], tuple[str, ...]]:
+        """Makes the error picklable, to pass from one process to another."""
+        return type(self), (str(self),)
 
 
 class SourceError(StreamDepthError):

@@ -10,6 +10,7 @@ from streamdepth import factory
 from streamdepth.config import Settings
 from streamdepth.core.errors import SourceError, StreamDepthError
 from streamdepth.core.interfaces import Estimator
+from streamdepth.core.system_libraries import missing_system_library
 from streamdepth.core.types import DepthFrame
 from streamdepth.pipeline.stats import Report
 from streamdepth.sinks.temporary import remove_leftovers
@@ -38,6 +39,7 @@ class ConversionResult:
 
         Any error that streamdepth does not raise on purpose is presented as an internal one.
         """
+        error = missing_system_library(error) or error
         is_expected = isinstance(error, StreamDepthError)
         text = str(error) if is_expected else f"internal error, please report it: {type(error).__name__}: {error}"
         return cls(report, redact_text(" ".join(text.split())), type(error).__name__ if is_expected else "")

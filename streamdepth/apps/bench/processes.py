@@ -12,7 +12,8 @@ from typing import Any
 
 from streamdepth.apps.bench.machine import peak_memory_mb
 from streamdepth.apps.bench.plan import BenchmarkPlan, Implementation, Measurement, SkippedError
-from streamdepth.core.errors import ConfigError, EstimatorError, MissingDependencyError, StreamDepthError
+from streamdepth.core.errors import EstimatorError, StreamDepthError
+from streamdepth.core.system_libraries import missing_system_library
 
 IMPLEMENTATIONS = ("streamdepth", "transformers pipeline", "torch loop")
 _EXIT_TIMEOUT_SECONDS = 10.0
@@ -47,12 +48,14 @@ def _serve(connection: Connection, name: str, plan: BenchmarkPlan) -> None:
     except SkippedError as reason:
         connection.send(("skipped", str(reason)))
     except StreamDepthError as error:
-        # An exception with arguments of its own cannot be sent.
-        connection.send(("failed", ConfigError(str(error)) if isinstance(error, MissingDependencyError) else error))
+        connection.send(("failed", missing_system_library(error) or error))
     except (BrokenPipeError, EOFError):
         raise
     except Exception as error:  # torch, OpenCV and transformers raise many kinds of errors
-        connection.send(("skipped", f"it failed: {type(error).__name__}: {' '.join(str(error).split())[:200]}"))
+        if library := missing_system_library(error):
+            connection.send(("failed", library))
+        else:
+            connection.send(("skipped", f"it failed: {type(error).__name__}: {' '.join(str(error).split())[:200]}"))
 
 
 class ImplementationProcess:

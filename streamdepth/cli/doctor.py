@@ -13,14 +13,14 @@ def doctor() -> None:
 
     Example: streamdepth doctor
     """
-    from streamdepth.apps.doctor import examine
+    from streamdepth.apps.doctor import run_checks
 
     configure(quiet=False, verbose=False)
     table = Table("", "what", "found", box=None)
     is_fine = True
-    for check in examine():
-        table.add_row("ok" if check.is_fine else "--" if check.is_optional else "NO", check.name, check.found)
-        is_fine = is_fine and (check.is_fine or check.is_optional)
+    for check in run_checks():
+        table.add_row("ok" if check.is_ok else "--" if check.is_optional else "NO", check.name, check.found)
+        is_fine = is_fine and (check.is_ok or check.is_optional)
     out.print(table)
     if not is_fine:
         raise typer.Exit(1)

@@ -39,7 +39,7 @@ VERBS = {
     "train recipe": "train recipe recipe.yaml --data DATA -o runs",
     "train distil": "train distil in.mp4 --teacher nano -o runs",
 }
-WORKS_WITHOUT_OPENCV = {"models", "doctor"}
+WORKS_WITHOUT_OPENCV = {"models", "settings", "doctor"}
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_pairs(folder, "DATA")
     shutil.copy(ROOT / "streamdepth/estimators/weights/nano.safetensors", folder)
     shutil.copy(ROOT / "configs/train/nano.yaml", folder / "recipe.yaml")
-    (folder / "run.yaml").write_text("source: in.mp4\noutput: out.mp4\n")
+    (folder / "run.yaml").write_text("source: in.mp4\noutputs: {video: out.mp4}\n")
     return folder
 
 
@@ -89,7 +89,7 @@ def test_a_missing_system_library_is_one_line_with_what_helps(folder: Path, verb
     assert "Traceback" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("arguments", ["--version", "--help", "convert --help", "models"])
+@pytest.mark.parametrize("arguments", ["--version", "--help", "convert --help", "models", "settings"])
 def test_what_needs_no_opencv_works(folder: Path, arguments: str) -> None:
     done = start(folder, *arguments.split())
     assert (done.returncode, done.stderr) == (0, "")

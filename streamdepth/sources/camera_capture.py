@@ -106,7 +106,8 @@ class CameraCapture:
         granted = code.to_bytes(4, "little", signed=True).decode("ascii", "replace")
         if requested and code > 0 and granted.strip() != requested.strip():
             raise CameraRequestError(
-                f"{self._name} was asked for {requested} and gives {granted}; ask for that, or for another size"
+                f"{self._name} was asked for {requested} and gives {granted}; ask for that, or for another size",
+                code="format-not-granted",
             )
 
     def _check_fps(self) -> None:
@@ -116,7 +117,8 @@ class CameraCapture:
         elif requested and granted and abs(float(granted) - requested) > _FPS_TOLERANCE * requested:
             raise CameraRequestError(
                 f"{self._name} was asked for {requested:g} frames per second and gives {float(granted):g}; ask for "
-                "that, for a smaller size or for fourcc MJPG"
+                "that, for a smaller size or for fourcc MJPG",
+                code="fps-not-granted",
             )
 
     def _check_size(self) -> None:
@@ -125,7 +127,8 @@ class CameraCapture:
             offered = ", ".join(f"{w}x{h}" for w, h in self._offered_sizes())
             raise CameraRequestError(
                 f"{self._name} was asked for {requested[0]}x{requested[1]} px and gives {self.size[0]}x{self.size[1]} "
-                f"px; it offers {offered or 'no common size'}; some sizes need fourcc MJPG"
+                f"px; it offers {offered or 'no common size'}; some sizes need fourcc MJPG",
+                code="size-not-granted",
             )
 
     def _offered_sizes(self) -> list[tuple[int, int]]:

@@ -180,6 +180,7 @@ class _Reason(NamedTuple):
     code: str
 
 
+_BROKEN_OFF = _Reason("the connection broke off while it was made; is there a camera at that address?", "broken-off")
 _REASONS: dict[type[Exception], _Reason] = {
     av_error.HTTPUnauthorizedError: _Reason(
         "user name or password is missing or wrong (401); put them in the address: rtsp://USER:PASSWORD@HOST/PATH",
@@ -211,13 +212,17 @@ def _open_error(address: NetworkAddress, error: Exception, after_seconds: float)
 
 def error_code(error: Exception) -> str | None:
     """Returns the code for an error of libav, such as "unauthorized"; None where none is specific."""
-    reason = _REASONS.get(type(error))
+    reason = _reason(error)
     return reason.code if reason else None
 
 
 def explain(error: Exception) -> str:
     """Returns the reason of an error in words for people, without secrets."""
-    if getattr(error, "errno", None) == EPERM:  # -1: libav's RTSP meant no error in particular
-        return "the connection broke off while it was made; is there a camera at that address?"
-    reason = _REASONS.get(type(error))
+    reason = _reason(error)
     return reason.text if reason else error_reason(error)
+
+
+def _reason(error: Exception) -> _Reason | None:
+    if getattr(error, "errno", None) == EPERM:  # -1: libav's RTSP meant no error in particular
+        return _BROKEN_OFF
+    return _REASONS.get(type(error))

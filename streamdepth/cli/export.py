@@ -17,7 +17,7 @@ from streamdepth.core.errors import ConfigError, EstimatorError, SinkOpenError, 
 if TYPE_CHECKING:
     from streamdepth.config import Settings
     from streamdepth.core.arrays import Image
-    from streamdepth.estimators.quantize import Quantized
+    from streamdepth.estimators.quantize import QuantizationResult
 
 _MODEL = ("model.size", "model.accept_license", "model.allow_pickle")
 _Model = Annotated[str, typer.Argument(help="nano, a short name, a hub id, a folder, or nano's .safetensors.")]
@@ -41,14 +41,14 @@ def export(
         raise ConfigError(f"an exported model is an .onnx file, not '{output}'")
     pictures = _parsed(frame_size)
     from streamdepth import factory
-    from streamdepth.estimators.onnx_file import export_onnx
+    from streamdepth.estimators.exported_model import export_onnx
     from streamdepth.sinks.output import complete_file
 
     with complete_file(output, overwrite=settings.outputs.overwrite) as temporary:
         network = factory.make_network(settings)
         found = export_onnx(network, temporary, frame_size=pictures, batch=batch)
     if not flags.quiet:
-        height, width = network.card.fixed(pictures[1], pictures[0]).input_size()
+        height, width = network.card.with_fixed_size(pictures[1], pictures[0]).input_size()
         err.print(
             f"{output}: input {batch}x3x{height}x{width}, checked: differs from torch by {found:.2%} of the spread"
         )
@@ -127,9 +127,9 @@ def _pictures(address: str, settings: Settings, wanted: int) -> list[Image]:
     return [picture for picture in found if picture.shape == shape]
 
 
-def _show(found: Quantized) -> None:
+def _show(found: QuantizationResult) -> None:
     table = Table("against float32", "delta1", "error", "ms a frame", box=None)
     for row in (found.before, found.after):
-        table.add_row(row.precision, f"{row.delta1:.4f}", f"{row.error:.4f}", f"{row.ms:.2f}")
+        table.add_row(row.precision, f"{row.delta1:.4f}", f"{row.error:.4f}", f"{row.milliseconds:.2f}")
     print_table(table)
-    out.print(f"{found.frames} frames that were held out; error is of inverse depth, as a share of its range")
+    out.print(f"{found.held_out} frames that were held out; error is of inverse depth, as a share of its range")

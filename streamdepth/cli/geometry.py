@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from streamdepth.config import Settings
     from streamdepth.core.types import DepthFrame
-    from streamdepth.estimators.recorded import RecordedDepth
+    from streamdepth.estimators.recorded import RecordedDepthEstimator
     from streamdepth.geometry.arrays import Points
 
 Depth = Annotated[
@@ -129,15 +129,15 @@ def _write_heights(path: Path, found: Points, cell_m: float, overwrite: bool | N
             Image.fromarray(colorize(found[::-1], DepthKind.RELATIVE)).save(temporary)
 
 
-def _recorded(depth: Path, scale: float) -> RecordedDepth:
-    from streamdepth.estimators.recorded import RecordedDepth
+def _recorded(depth: Path, scale: float) -> RecordedDepthEstimator:
+    from streamdepth.estimators.recorded import RecordedDepthEstimator
     from streamdepth.sources.picture_file import read_depth_png
     from streamdepth.utils.numbering import has_number_field, insert_number
 
     pattern = str(depth)
     if not has_number_field(pattern) and not depth.is_file():
         raise ConfigError(f"there is no depth '{depth}'; give a 16-bit PNG, of a video %06d.png")
-    return RecordedDepth(lambda index: read_depth_png(Path(insert_number(pattern, index)), scale), pattern)
+    return RecordedDepthEstimator(lambda index: read_depth_png(Path(insert_number(pattern, index)), scale), pattern)
 
 
 @with_flags("model", "smooth", "camera", "metric", "max_frames", "outputs.overwrite")

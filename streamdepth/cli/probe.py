@@ -60,7 +60,7 @@ def models() -> None:
 
     table = Table("name", "kind", "unit", "size", "license", "hub id", box=None)
     for entry in CATALOG.values():
-        license_name = entry.license + ("" if entry.commercial else " (needs --accept-license)")
+        license_name = entry.license + ("" if entry.allows_commercial_use else " (needs --accept-license)")
         table.add_row(
             entry.name,
             entry.kind.value,

@@ -168,11 +168,11 @@ def _label(videos: list[str], folders: list[Path], settings: Settings, every: fl
 
 
 def _train(root: Path, output: Path, settings: TrainSettings, device: str, quiet: bool) -> None:
-    from streamdepth.estimators.engines.torch_engine import pick_device
+    from streamdepth.estimators.engines.torch_engine import choose_device
     from streamdepth.training.trainer import train
 
     with _bar("steps", settings.steps, quiet) as move:
-        outcome = train(root, output, settings, str(pick_device(device)), lambda progress: move(progress.step))
+        outcome = train(root, output, settings, str(choose_device(device)), lambda progress: move(progress.step))
     _report(outcome)
 
 

@@ -181,11 +181,11 @@ def make_pace(settings: Settings, streams: int, *, loads_model: bool = True) -> 
 
 def _why_one_size(settings: Settings) -> str:
     """Why the model's input cannot have another size; empty when it can."""
-    from streamdepth.estimators.onnx_file import is_exported
+    from streamdepth.estimators.exported_model import is_exported_model
 
     if settings.cluster:
         return "on a cluster its input keeps its size"
-    return f"'{settings.model.name}' was made for one size of input" if is_exported(settings.model.name) else ""
+    return f"'{settings.model.name}' was made for one size of input" if is_exported_model(settings.model.name) else ""
 
 
 def make_paced(

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 def make_estimator(settings: Settings) -> Estimator:
     """The built-in model, with its own or other weights, or any other, loaded. Raises ModelLoadError or ConfigError."""
-    from streamdepth.estimators.onnx_file import ExportedEstimator, is_exported
+    from streamdepth.estimators.exported_model import ExportedModelEstimator, is_exported_model
 
-    if is_exported(settings.model.name):
+    if is_exported_model(settings.model.name):
         path = Path(settings.model.name).expanduser()
-        return ExportedEstimator(path, size=settings.model.size, **_engine_options(settings.model))
+        return ExportedModelEstimator(path, size=settings.model.size, **_engine_options(settings.model))
     return make_network_estimator(make_network(settings), settings)
 
 
@@ -31,24 +31,24 @@ def make_network(settings: Settings, *, random_weights: bool = False) -> Network
 
     random_weights: at full size without its weights, where the architecture is known.
     """
-    from streamdepth.estimators.onnx_file import is_exported
+    from streamdepth.estimators.exported_model import is_exported_model
 
-    if is_exported(settings.model.name):
+    if is_exported_model(settings.model.name):
         raise ConfigError(f"'{settings.model.name}' was exported already; give the model that it was made from")
     model = settings.model
     weights = Path(model.name)
     is_file = weights.suffix == ".safetensors" and not weights.is_dir()
     if model.name == "nano" or is_file:
-        from streamdepth.estimators.nano import nano
+        from streamdepth.estimators.nano import load_nano
 
-        return nano(size=model.size, weights=weights.expanduser() if is_file else None)
+        return load_nano(size=model.size, weights=weights.expanduser() if is_file else None)
     if random_weights:
-        from streamdepth.estimators.known import random_network
+        from streamdepth.estimators.random_weights import random_network
 
         return random_network(model.name, model.size)
-    from streamdepth.estimators.huggingface import huggingface
+    from streamdepth.estimators.huggingface import load_huggingface_network
 
-    return huggingface(
+    return load_huggingface_network(
         model.name,
         size=model.size,
         accept_license=model.accept_license,

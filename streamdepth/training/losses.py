@@ -37,12 +37,12 @@ def scale_and_shift_loss(prediction: Tensor, truth: Tensor, detail: Tensor, anch
     return error + anchor * (plain / per_picture).sum() + gradient_loss(own - target, known, detail)
 
 
-def gradient_loss(difference: Tensor, known: Tensor, detail: Tensor, scales: int = 4) -> Tensor:
+def gradient_loss(relative_difference: Tensor, known: Tensor, detail: Tensor, scales: int = 4) -> Tensor:
     """Mean absolute gradient of (N, H, W), summed over `scales`: the finest by `detail`, the coarsest by its root."""
-    total = difference.new_zeros(())
+    total = relative_difference.new_zeros(())
     for scale in range(scales):
         weight = detail ** (1 - 0.5 * scale / max(scales - 1, 1))
-        d, k = difference[:, :: 2**scale, :: 2**scale], known[:, :: 2**scale, :: 2**scale]
+        d, k = relative_difference[:, :: 2**scale, :: 2**scale], known[:, :: 2**scale, :: 2**scale]
         for axis in (1, 2):
             n = d.shape[axis] - 1
             a, b = d.narrow(axis, 1, n), d.narrow(axis, 0, n)

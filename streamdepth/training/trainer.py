@@ -217,8 +217,8 @@ def held_back_error(network: NanoNetwork, samples: Sequence[Sample]) -> float | 
         own = F.interpolate(out[:, None], truth.shape[1:], mode="bilinear")[:, 0]
         known = truth.isfinite()
         if known.any():
-            difference = normalize(own, known) - normalize(truth.nan_to_num(0.0), known)
-            errors.append(difference.abs().sum().item() / known.sum().item())
+            relative_difference = normalize(own, known) - normalize(truth.nan_to_num(0.0), known)
+            errors.append(relative_difference.abs().sum().item() / known.sum().item())
     return float(np.mean(errors)) if errors else None
 
 

@@ -24,7 +24,7 @@ from streamdepth.apps.bench.processes import IMPLEMENTATIONS, ImplementationProc
 from streamdepth.config import Settings
 from streamdepth.core.errors import EstimatorError, ModelLoadError, SourceOpenError
 from streamdepth.estimators import catalog
-from streamdepth.estimators.known import published
+from streamdepth.estimators.random_weights import published_config
 
 pytestmark = pytest.mark.slow
 
@@ -205,7 +205,7 @@ def test_published_architectures(name: str, millions: float) -> None:
     """They have about as many parameters as their pages say; none of them needs memory here."""
     from transformers import AutoModelForDepthEstimation
 
-    config, _ = published(catalog.CATALOG[name])
+    config, _ = published_config(catalog.CATALOG[name])
     with torch.device("meta"):
         network = AutoModelForDepthEstimation.from_config(config)
     assert sum(p.numel() for p in network.parameters()) / 1e6 == pytest.approx(millions, rel=0.03)
@@ -216,7 +216,7 @@ def test_every_model_but_one_is_known_without_its_files() -> None:
     for entry in catalog.CATALOG.values():
         try:
             if entry.hub_id:
-                published(entry)
+                published_config(entry)
         except ModelLoadError as error:
             unknown.append(str(error))
     assert len(unknown) == 1

@@ -22,8 +22,8 @@ def test_every_entry_is_complete(entry: catalog.Entry) -> None:
     assert entry.hub_id is None or re.fullmatch(r"[\w.-]+/[\w.-]+", entry.hub_id)
     assert entry.unit == ("m" if entry.kind is DepthKind.METRIC else None)
     sides = (entry.size,) if isinstance(entry.size, int) else entry.size or ()
-    assert all(side % entry.multiple == 0 for side in sides)
-    assert catalog.find(entry.hub_id or entry.name) is entry
+    assert all(side % entry.size_multiple == 0 for side in sides)
+    assert catalog.find_entry(entry.hub_id or entry.name) is entry
 
 
 def test_every_family_that_was_promised_is_there() -> None:
@@ -37,20 +37,20 @@ def test_every_family_that_was_promised_is_there() -> None:
 
 def test_a_license_that_is_not_certain_or_not_free_has_to_be_accepted() -> None:
     free = {"Apache-2.0", "apache-2.0", "mit"}
-    assert all((e.license in free) == e.commercial for e in catalog.CATALOG.values())
-    assert not catalog.CATALOG["depth-pro"].commercial
-    assert not catalog.CATALOG["depth-anything-v2-large"].commercial
-    assert catalog.CATALOG["depth-anything-v2-small"].commercial
+    assert all((e.license in free) == e.allows_commercial_use for e in catalog.CATALOG.values())
+    assert not catalog.CATALOG["depth-pro"].allows_commercial_use
+    assert not catalog.CATALOG["depth-anything-v2-large"].allows_commercial_use
+    assert catalog.CATALOG["depth-anything-v2-small"].allows_commercial_use
 
 
 @pytest.mark.parametrize("kind", DepthKind)
 def test_the_free_alternative_is_free_and_of_that_kind(kind: DepthKind) -> None:
     entry = catalog.CATALOG[catalog.free_alternative(kind)]
-    assert entry.commercial
+    assert entry.allows_commercial_use
     assert entry.kind is kind
 
 
 def test_the_nearest_names_of_a_typo() -> None:
-    assert catalog.nearest("depth-anthing-v2-smal")[0] == "depth-anything-v2-small"
-    assert catalog.nearest("nanno") == ["nano"]
-    assert catalog.nearest("zzz") == []
+    assert catalog.similar_names("depth-anthing-v2-smal")[0] == "depth-anything-v2-small"
+    assert catalog.similar_names("nanno") == ["nano"]
+    assert catalog.similar_names("zzz") == []

@@ -118,10 +118,10 @@ def test_openvino_for_throughput_has_more_pictures_under_way_and_gives_the_same(
     one = OpenVinoEngine(tiny, precision="float32", cache_name="tiny", threads=2)
     many = OpenVinoEngine(tiny, precision="float32", cache_name="tiny", threads=2, for_throughput=True)
     exact = [one.run(p)[0] for p in pixels]
-    begun = [many.start(p) for p in pixels]
+    submitted = [many.submit(p) for p in pixels]
     assert many.max_in_flight >= one.max_in_flight == 2
-    for wait, wanted in zip(begun, exact, strict=True):
-        torch.testing.assert_close(wait()[0], wanted, rtol=1e-4, atol=1e-5)
+    for future, wanted in zip(submitted, exact, strict=True):
+        torch.testing.assert_close(future.result()[0], wanted, rtol=1e-4, atol=1e-5)
 
 
 @needs_openvino

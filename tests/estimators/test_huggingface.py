@@ -20,7 +20,13 @@ from streamdepth.core.errors import ConfigError, InferenceError, ModelLoadError
 from streamdepth.core.types import DepthKind, Frame
 from streamdepth.estimators import hub
 from streamdepth.estimators.catalog import CATALOG
-from streamdepth.estimators.huggingface import HuggingFaceEstimator, kind_of, load_config, load_network, supported
+from streamdepth.estimators.huggingface import (
+    HuggingFaceEstimator,
+    depth_kind,
+    load_config,
+    load_transformers_module,
+    supported_architectures,
+)
 from streamdepth.estimators.preprocess import InputSpec
 
 _METRIC = {"depth_anything_metric", "zoedepth", "glpn", "depth_pro", "tipsv2_dpt"}
@@ -62,7 +68,7 @@ def reference(folder: Path, image: Image, size: tuple[int, int]) -> tuple[torch.
     prepare = by_definition if config.model_type in ("depth_pro", "chmv2", "tipsv2_dpt") else own
     pixels = torch.from_numpy(prepare(image, settings, config.model_type)).float()[None]
     with torch.no_grad():
-        outputs = load_network(folder, config)(pixel_values=pixels)
+        outputs = load_transformers_module(folder, config)(pixel_values=pixels)
     depth = outputs.predicted_depth[:, None]
     if config.model_type == "zoedepth":
         y, x = (int(np.sqrt(side / 2) * 3) for side in size)
@@ -140,7 +146,7 @@ def test_values_that_are_not_finite_are_unknown(
 ) -> None:
     estimator = estimators["depth_anything"]
     output = torch.tensor([[[1.0, torch.inf, torch.nan]]])
-    monkeypatch.setattr(estimator._engine, "run", lambda pixels: (output,))
+    monkeypatch.setattr(estimator.engine, "run", lambda pixels: (output,))
     (found,) = estimator.estimate([frame(photograph(60, 80))])
     np.testing.assert_array_equal(found.depth, np.array([[1, np.nan, np.nan]], np.float32))
 
@@ -186,19 +192,19 @@ def test_another_size_is_used_and_rounded(folders: dict[str, Path]) -> None:
 
 def test_every_architecture_of_transformers_is_covered() -> None:
     made = {MAKERS[name]()[0].model_type for name in MAKERS}
-    assert made == set(supported())
+    assert made == set(supported_architectures())
 
 
 def test_the_kind_comes_from_the_configuration() -> None:
     anything, metric, pro = (MAKERS[n]()[0] for n in ("depth_anything", "depth_anything_metric", "depth_pro"))
-    assert kind_of(anything) is DepthKind.RELATIVE
-    assert kind_of(anything, DepthKind.METRIC) is DepthKind.RELATIVE
-    assert kind_of(metric) is DepthKind.METRIC
-    assert kind_of(pro) is DepthKind.METRIC
+    assert depth_kind(anything) is DepthKind.RELATIVE
+    assert depth_kind(anything, DepthKind.METRIC) is DepthKind.RELATIVE
+    assert depth_kind(metric) is DepthKind.METRIC
+    assert depth_kind(pro) is DepthKind.METRIC
     pro.use_fov_model = False
-    assert kind_of(pro) is DepthKind.RELATIVE
-    assert kind_of(MAKERS["dpt"]()[0]) is DepthKind.RELATIVE
-    assert kind_of(MAKERS["dpt"]()[0], DepthKind.METRIC) is DepthKind.METRIC
+    assert depth_kind(pro) is DepthKind.RELATIVE
+    assert depth_kind(MAKERS["dpt"]()[0]) is DepthKind.RELATIVE
+    assert depth_kind(MAKERS["dpt"]()[0], DepthKind.METRIC) is DepthKind.METRIC
 
 
 def test_relative_inverse_depth_keeps_its_sign(
@@ -207,7 +213,7 @@ def test_relative_inverse_depth_keeps_its_sign(
     """Near is large in the network's output and in ours: nothing inverts it on the way."""
     estimator = estimators["dpt"]
     ramp = torch.linspace(0, 1, 12).repeat(1, 4, 1)
-    monkeypatch.setattr(estimator._engine, "run", lambda pixels: (ramp,))
+    monkeypatch.setattr(estimator.engine, "run", lambda pixels: (ramp,))
     (found,) = estimator.estimate([frame(photograph(60, 80))])
     np.testing.assert_array_equal(found.depth, ramp[0].numpy())
 
@@ -250,7 +256,7 @@ def test_a_local_model_with_a_restricted_license_needs_its_acceptance(
     assert "may not be used commercially" in caplog.text
 
 
-@pytest.mark.parametrize("entry", [e for e in CATALOG.values() if not e.commercial], ids=lambda e: e.name)
+@pytest.mark.parametrize("entry", [e for e in CATALOG.values() if not e.allows_commercial_use], ids=lambda e: e.name)
 def test_restricted_models_of_the_catalog_are_refused_before_any_download(entry: Any) -> None:
     for name in (entry.name, entry.hub_id):
         with pytest.raises(ModelLoadError, match="--accept-license"):
@@ -292,7 +298,7 @@ def test_what_fails_around_the_network_is_explained(
     if part == "prepare":
         monkeypatch.setattr(InputSpec, "prepare", fail)
     else:
-        monkeypatch.setattr("streamdepth.estimators.network.without_margins", fail)
+        monkeypatch.setattr("streamdepth.estimators.network.crop_margins", fail)
     with pytest.raises(InferenceError, match=words):
         estimator.estimate([frame(photograph(64, 64))])
 

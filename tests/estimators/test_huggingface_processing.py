@@ -19,7 +19,7 @@ from helpers.models import MAKERS
 from PIL import Image
 
 from streamdepth.core.errors import ConfigError, ModelLoadError
-from streamdepth.estimators.postprocess import focal_px, metric_from_canonical, without_margins
+from streamdepth.estimators.postprocess import crop_margins, focal_px, metric_from_canonical
 from streamdepth.estimators.preprocess import InputSpec, Margins
 
 Array = npt.NDArray[Any]
@@ -208,24 +208,24 @@ def test_the_smallest_pictures_become_inputs(name: str, size: tuple[int, int]) -
 def test_another_size_keeps_the_aspect_and_the_multiple() -> None:
     spec = InputSpec.from_processor(REAL["depth_anything"], "depth_anything")
     assert spec.output_size(1080, 1920) == (518, 924)
-    assert spec.resized(252, 14).output_size(1080, 1920) == (252, 448)
-    assert spec.resized((320, 200), 14).output_size(1080, 1920) == (196, 322)
+    assert spec.with_size(252, 14).output_size(1080, 1920) == (252, 448)
+    assert spec.with_size((320, 200), 14).output_size(1080, 1920) == (196, 322)
 
 
 def test_another_size_of_a_square_model_stays_square() -> None:
     spec = InputSpec.from_processor(REAL["dpt"], "dpt")
-    assert spec.resized(250, 32).output_size(1080, 1920) == (256, 256)
+    assert spec.with_size(250, 32).output_size(1080, 1920) == (256, 256)
 
 
 def test_another_size_of_a_model_that_takes_the_pictures_own() -> None:
     spec = InputSpec.from_processor({"image_processor_type": "GLPNImageProcessor"}, "glpn")
     assert spec.output_size(1080, 1920) == (1056, 1920)
-    assert spec.resized(480, 32).output_size(1080, 1920) == (480, 864)
+    assert spec.with_size(480, 32).output_size(1080, 1920) == (480, 864)
 
 
 def test_a_size_below_the_multiple_is_refused() -> None:
     with pytest.raises(ConfigError, match="least is 14"):
-        InputSpec.from_processor(REAL["depth_anything"], "depth_anything").resized(8, 14)
+        InputSpec.from_processor(REAL["depth_anything"], "depth_anything").with_size(8, 14)
 
 
 @pytest.mark.parametrize(
@@ -243,14 +243,14 @@ def test_settings_that_are_unknown_here_are_refused(settings: dict[str, Any], wo
 
 def test_margins_on_whole_pixels_are_cut_off_exactly() -> None:
     depth = torch.rand(2, 48, 64, generator=torch.Generator().manual_seed(0))
-    inner = without_margins(depth, Margins(3, 5, 4, 6, 48, 64))
+    inner = crop_margins(depth, Margins(3, 5, 4, 6, 48, 64))
     torch.testing.assert_close(inner, depth[:, 5:-6, 3:-4], atol=1e-4, rtol=0)
 
 
 def test_margins_between_pixels_are_cut_off_where_they_are() -> None:
     """A plane stays the same plane at the same places, for every size of the output."""
     ys, xs = torch.meshgrid((torch.arange(40) + 0.5) / 40, (torch.arange(56) + 0.5) / 56, indexing="ij")
-    inner = without_margins((2 * xs + 3 * ys)[None], Margins(10, 7, 12, 9, 116, 222))[0]
+    inner = crop_margins((2 * xs + 3 * ys)[None], Margins(10, 7, 12, 9, 116, 222))[0]
     height, width = inner.shape
     assert (height, width) == (round(40 * 100 / 116), round(56 * 200 / 222))
     y = (7 + (torch.arange(height) + 0.5) * 100 / height) / 116

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from streamdepth.core.errors import ConfigError, ModelLoadError
 from streamdepth.core.types import DepthKind, Frame
-from streamdepth.estimators.nano import NanoEstimator, _spec, fuse, load_network
+from streamdepth.estimators.nano import NanoEstimator, _input_spec, fuse_batch_norms, load_network
 from streamdepth.estimators.nano_network import NanoNetwork
 from streamdepth.testing import SyntheticSource
 
@@ -64,11 +64,11 @@ def test_a_flat_picture_gives_a_finite_map(nano: NanoEstimator, value: int) -> N
 )
 def test_input_size_keeps_the_aspect(picture: tuple[int, int], short: int, expected: tuple[int, int]) -> None:
     width, height = picture
-    assert _spec(short).output_size(height, width) == expected[::-1]
+    assert _input_spec(short).output_size(height, width) == expected[::-1]
 
 
 def test_a_very_wide_picture_is_bounded() -> None:
-    assert _spec(224).output_size(1, 16384) == (32, 1536)
+    assert _input_spec(224).output_size(1, 16384) == (32, 1536)
 
 
 @pytest.mark.slow
@@ -77,7 +77,7 @@ def test_fusing_changes_nothing() -> None:
     network = load_network()
     with torch.inference_mode():
         before = network(x)
-        after = fuse(network)(x)
+        after = fuse_batch_norms(network)(x)
     torch.testing.assert_close(before, after, rtol=1e-3, atol=1e-3)
 
 

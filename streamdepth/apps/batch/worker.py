@@ -52,7 +52,7 @@ class ModelWorker:
         Returns the model's description, and the changes that the other workers have to pass to `load_model` in order
         to compute the same.
         """
-        from streamdepth.estimators.onnx_file import is_exported
+        from streamdepth.estimators.exported_model import is_exported_model
 
         self.load_model({})
         assert self._estimator is not None
@@ -61,7 +61,7 @@ class ModelWorker:
         for begin in range(0, len(frames), batch):
             self._estimator.estimate(frames[begin : begin + batch])
         info = self._estimator.info
-        if info.precision not in _UNQUANTIZED_PRECISIONS or is_exported(self._settings.model.name):
+        if info.precision not in _UNQUANTIZED_PRECISIONS or is_exported_model(self._settings.model.name):
             return info, {}
         return info, {"engine": info.engine, "precision": info.precision, "precision_limit": None}
 

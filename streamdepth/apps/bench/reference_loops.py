@@ -17,9 +17,9 @@ from streamdepth import factory
 from streamdepth.apps.bench.plan import Implementation, Measurement, SkippedError
 from streamdepth.core.arrays import Image
 from streamdepth.core.errors import SinkOpenError, SourceOpenError
-from streamdepth.estimators.engines.torch_engine import as_outputs, pick_device
+from streamdepth.estimators.engines.torch_engine import as_outputs, choose_device
+from streamdepth.estimators.exported_model import is_exported_model
 from streamdepth.estimators.network import Network
-from streamdepth.estimators.onnx_file import is_exported
 
 _OVERLAY_ALPHA = 0.6
 
@@ -28,10 +28,10 @@ class ReferenceLoop(Implementation):
     """A loop that reads a frame, estimates depth, colors it and writes an overlay, one frame after the other."""
 
     def prepare(self) -> dict[str, Any]:
-        if is_exported(self.plan.settings.model.name):
+        if is_exported_model(self.plan.settings.model.name):
             raise SkippedError("an exported model is not torch's")
         began = time.perf_counter()
-        self.device = pick_device(self.plan.settings.model.device)
+        self.device = choose_device(self.plan.settings.model.device)
         network = factory.make_network(self.plan.settings, random_weights=self.plan.random_weights)
         self.load_network(network)
         self._process(1)
@@ -92,7 +92,7 @@ class TorchLoop(ReferenceLoop):
 
     def load_network(self, network: Network) -> None:
         width, height = self.plan.size
-        self._card = network.card.fixed(height, width)
+        self._card = network.card.with_fixed_size(height, width)
         self._input = self._card.input_size()
         self._module = network.module.to(self.device).eval()
         spec = self._card.spec

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -16,9 +15,10 @@ from streamdepth import factory
 from streamdepth.apps.bench import roofline
 from streamdepth.apps.bench.plan import BenchmarkPlan, Implementation, Measurement
 from streamdepth.core.arrays import Image
+from streamdepth.core.futures import Future
 from streamdepth.core.types import Frame
 from streamdepth.estimators.engines import Engine, Outputs
-from streamdepth.estimators.network import Card
+from streamdepth.estimators.network import ModelCard
 from streamdepth.estimators.network_estimator import NetworkEstimator
 from streamdepth.pipeline.stats import Report
 
@@ -48,7 +48,7 @@ class StreamDepthImplementation(Implementation):
         self._run_pipeline(_WARM_UP_FRAMES)
         card, info = estimator.card, estimator.info
         width, height = self.plan.size
-        fixed = card.fixed(height, width)
+        fixed = card.with_fixed_size(height, width)
         self._pixels = network_input(fixed, estimator.engine, self.plan.settings.inference.batch)
         return {
             "first_frame_s": first,
@@ -70,12 +70,12 @@ class StreamDepthImplementation(Implementation):
         engine, batch = self._estimator.engine, len(self._pixels)
         count = max(2, self.plan.frames // batch)
         began = time.perf_counter()
-        in_flight = deque[Callable[[], Outputs]]()
+        in_flight = deque[Future[Outputs]]()
         for _ in range(count):
             if len(in_flight) == engine.max_in_flight:
-                in_flight.popleft()()
-            in_flight.append(engine.start(self._pixels))
-        for outputs in [wait() for wait in in_flight]:
+                in_flight.popleft().result()
+            in_flight.append(engine.submit(self._pixels))
+        for outputs in [future.result() for future in in_flight]:
             engine.download(outputs[0])
         seconds = time.perf_counter() - began
         peak = roofline.matrix_flops_per_second(engine.device, engine.precision)
@@ -103,16 +103,16 @@ class StreamDepthImplementation(Implementation):
 
 def _load(plan: BenchmarkPlan) -> tuple[NetworkEstimator, float, float]:
     """Returns the estimator, the network's FLOPs for one picture (0 if unknown) and the seconds that counting took."""
-    from streamdepth.estimators.onnx_file import is_exported
+    from streamdepth.estimators.exported_model import is_exported_model
 
     settings = plan.settings.replace(throughput=True)  # as for any file
-    if is_exported(plan.settings.model.name):
+    if is_exported_model(plan.settings.model.name):
         estimator = factory.make_estimator(settings)
         assert isinstance(estimator, NetworkEstimator)
         return estimator, 0.0, 0.0
     network = factory.make_network(plan.settings, random_weights=plan.random_weights)
     began = time.perf_counter()
-    height, width = network.card.fixed(plan.size[1], plan.size[0]).input_size()
+    height, width = network.card.with_fixed_size(plan.size[1], plan.size[0]).input_size()
     flops = roofline.count_flops(network.module, torch.zeros(1, 3, height, width))
     counting_seconds = time.perf_counter() - began
     # The error of reduced precision depends on the weights, so the check against float32 means nothing for random ones.
@@ -120,7 +120,7 @@ def _load(plan: BenchmarkPlan) -> tuple[NetworkEstimator, float, float]:
     return factory.make_network_estimator(network, settings), flops, counting_seconds
 
 
-def network_input(card: Card, engine: Engine, batch: int) -> Tensor:
+def network_input(card: ModelCard, engine: Engine, batch: int) -> Tensor:
     """Returns a batch of noise in the layout that the network takes, on its device."""
     height, width = card.input_size()
     noise: Image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)

@@ -213,11 +213,11 @@ def _choices(settings: Settings) -> Choices:
 
 def model_sizes(model: str, own: int | None) -> Sequence[int]:
     """px of the short side that a model of the catalogue, or nano with other weights, can be switched to."""
-    from streamdepth.estimators.catalog import CATALOG, find
+    from streamdepth.estimators.catalog import CATALOG, find_entry
 
-    entry = CATALOG["nano"] if Path(model).suffix == ".safetensors" else find(model)
+    entry = CATALOG["nano"] if Path(model).suffix == ".safetensors" else find_entry(model)
     if entry is None or entry.size is None:
         return []
     short = entry.size if isinstance(entry.size, int) else min(entry.size)
-    sizes = {max(1, round(short * share / entry.multiple)) * entry.multiple for share in _SHARES}
+    sizes = {max(1, round(short * share / entry.size_multiple)) * entry.size_multiple for share in _SHARES}
     return sorted(sizes | ({own} if own else set()))

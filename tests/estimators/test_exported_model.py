@@ -16,10 +16,10 @@ from streamdepth.core.errors import ConfigError, MissingDependencyError, ModelLo
 from streamdepth.core.types import DepthKind, Frame
 from streamdepth.estimators import quantize as quantize_module
 from streamdepth.estimators.engines.choose import make_engine
-from streamdepth.estimators.engines.onnx_engine import OnnxEngine, OnnxFile, pick_providers, save_onnx
-from streamdepth.estimators.network import Card
-from streamdepth.estimators.onnx_file import ExportedEstimator, is_exported
-from streamdepth.estimators.quantize import Agreement, Quantized, _agreement
+from streamdepth.estimators.engines.onnx_engine import OnnxEngine, OnnxFileEngine, choose_providers, save_onnx
+from streamdepth.estimators.exported_model import ExportedModelEstimator, is_exported_model
+from streamdepth.estimators.network import ModelCard
+from streamdepth.estimators.quantize import Agreement, QuantizationResult, inverse_depth_agreement
 from streamdepth.testing import SyntheticSource
 
 pytestmark = pytest.mark.slow
@@ -62,7 +62,7 @@ def frames() -> list[Frame]:
 def test_the_last_batch_is_filled_up_and_cut(tiny: Tiny, tmp_path: Path, count: int) -> None:
     pixels = torch.rand(count, 3, 16, 24, generator=torch.Generator().manual_seed(1))
     save_onnx(tiny, tmp_path / "m.onnx", 2, 16, 24)
-    for output, wanted in zip(OnnxFile(tmp_path / "m.onnx", device="cpu").run(pixels), tiny(pixels), strict=True):
+    for output, wanted in zip(OnnxFileEngine(tmp_path / "m.onnx", device="cpu").run(pixels), tiny(pixels), strict=True):
         torch.testing.assert_close(output, wanted.detach(), atol=1e-5, rtol=1e-5)
 
 
@@ -94,9 +94,9 @@ def test_only_a_few_sizes_stay_in_memory(tiny: Tiny) -> None:
 @needs_onnx
 def test_wrong_settings_of_the_engine_are_refused(tiny: Tiny) -> None:
     with pytest.raises(ConfigError, match="no CUDA"):
-        pick_providers("cuda")
+        choose_providers("cuda")
     with pytest.raises(ConfigError, match="cpu, cuda"):
-        pick_providers("mps")
+        choose_providers("mps")
     with pytest.raises(ConfigError, match="auto, float32"):
         OnnxEngine(tiny, precision="bfloat16", cache_name="tiny")
     with pytest.raises(ConfigError, match="--compile is for the engine torch"):
@@ -144,7 +144,7 @@ def test_mistakes_around_exported_models_are_one_line(cli, tiny: Tiny, tmp_path:
     ):
         if arguments[0] == "image":
             with pytest.raises((ConfigError, ModelLoadError), match=says):
-                ExportedEstimator(Path(arguments[5]), **({"size": 64} if "--size" in arguments else {}), **(
+                ExportedModelEstimator(Path(arguments[5]), **({"size": 64} if "--size" in arguments else {}), **(
                     {"engine": "torch"} if "--engine" in arguments else {}
                 ))  # fmt: skip
             continue
@@ -153,27 +153,27 @@ def test_mistakes_around_exported_models_are_one_line(cli, tiny: Tiny, tmp_path:
 
 
 def test_a_card_survives_json() -> None:
-    card = factory.make_network(config.make(model="nano")).card.fixed(720, 1280)
-    assert Card.from_json(json.loads(json.dumps(card.as_json()))) == card
+    card = factory.make_network(config.make(model="nano")).card.with_fixed_size(720, 1280)
+    assert ModelCard.from_json(json.loads(json.dumps(card.to_json()))) == card
     assert card.input_size() == (224, 384)
     with pytest.raises(ModelLoadError, match="export it anew"):
-        Card.from_json({"spec": {"sizes": 3}})
+        ModelCard.from_json({"spec": {"sizes": 3}})
 
 
 def test_what_is_exported() -> None:
-    assert is_exported("some/model.onnx")
-    assert not is_exported("nano")
-    assert not is_exported("x" * 5000)
+    assert is_exported_model("some/model.onnx")
+    assert not is_exported_model("nano")
+    assert not is_exported_model("x" * 5000)
 
 
 def test_agreement_is_free_of_scale_and_shift() -> None:
     rng = np.random.default_rng(0)
     wanted = rng.normal(size=(40, 50)).astype(np.float32)
-    assert _agreement(wanted, 3 * wanted - 7) == (1.0, pytest.approx(0, abs=1e-6))
-    share, error = _agreement(wanted, rng.normal(size=(40, 50)).astype(np.float32))
+    assert inverse_depth_agreement(wanted, 3 * wanted - 7) == (1.0, pytest.approx(0, abs=1e-6))
+    share, error = inverse_depth_agreement(wanted, rng.normal(size=(40, 50)).astype(np.float32))
     assert share < 0.6
     assert error > 0.1
-    assert _agreement(wanted, wanted * np.float32("nan")) == (0.0, 1.0)
+    assert inverse_depth_agreement(wanted, wanted * np.float32("nan")) == (0.0, 1.0)
 
 
 @pytest.mark.timeout(300)  # nncf is slow to import
@@ -205,10 +205,10 @@ def test_int8_is_made_judged_and_used(cli, tmp_path: Path, frames: list[Frame]) 
 
 
 def test_int8_that_disagrees_is_refused(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def bad(_network: object, used: list[Image], held_out: list[Image], folder: Path) -> Quantized:
+    def bad(_network: object, used: list[Image], held_out: list[Image], folder: Path) -> QuantizationResult:
         assert (len(used), len(held_out)) == (6, 2)
         (folder / "model.xml").write_text("int8")
-        return Quantized(Agreement("bfloat16", 0.999, 0.001, 3), Agreement("int8", 0.81, 0.06, 2), 2)
+        return QuantizationResult(Agreement("bfloat16", 0.999, 0.001, 3), Agreement("int8", 0.81, 0.06, 2), 2)
 
     monkeypatch.setattr(quantize_module, "quantize", bad)
     arguments = ("quantize", "nano", "--calibrate", CLIP, "--frames", 8, "-o", tmp_path / "int8")

@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "render": {"core", "utils"},
     "pipeline": {"core", "utils"},
     "sources": {"core", "utils", "geometry"},
-    "estimators": {"core", "utils"},
+    "estimators": {"core", "utils", "geometry"},
     "stabilizers": {"core", "utils", "geometry"},
     "sinks": {"core", "utils", "geometry", "render"},
     "testing": {"core"},

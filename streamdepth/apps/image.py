@@ -16,7 +16,7 @@ from streamdepth.render.overlay import check_render_options, render
 from streamdepth.render.upsampling import upsample
 from streamdepth.sinks.geometry_files import SUFFIXES, Shape, check_model, words_about, write_model
 from streamdepth.sinks.images import DEPTH_PICTURES, check_picture, write_depth_picture
-from streamdepth.sinks.output import check_apart, check_output, complete_file
+from streamdepth.sinks.pending_files import atomic_write, check_distinct, check_output
 
 LOOKS = (".jpg", ".jpeg", ".webp")
 """Endings of pictures to look at; all others keep the depth itself."""
@@ -31,7 +31,7 @@ def convert_picture(picture: str, settings: Settings) -> tuple[DepthFrame, list[
     """
     check_render_options(make_render_options(settings))
     outputs = _outputs(settings)
-    check_apart((path for path, _ in outputs), [picture])
+    check_distinct((path for path, _ in outputs), [picture])
     for path, shape in outputs:
         check_output(path, overwrite=settings.outputs.overwrite)
         if shape is not None:
@@ -71,5 +71,5 @@ def _outputs(settings: Settings) -> list[tuple[Path, Shape | None]]:
 
 def _write_look(output: Path, item: DepthFrame, settings: Settings) -> None:
     look = render(item, make_render_options(settings))
-    with complete_file(output, overwrite=settings.outputs.overwrite) as temporary:
+    with atomic_write(output, overwrite=settings.outputs.overwrite) as temporary:
         Image.fromarray(look).save(temporary, quality=92)

@@ -44,17 +44,17 @@ def calibrate(
     from streamdepth.geometry.calibration import calibrate as solve
     from streamdepth.geometry.calibration import draw_calibration, find_board_views
     from streamdepth.geometry.camera import camera_info_yaml
-    from streamdepth.sinks.output import check_output, complete_file
+    from streamdepth.sinks.pending_files import atomic_write, check_output
 
     for path in filter(None, (output, picture)):
         check_output(path, overwrite=settings.outputs.overwrite, origin=Path(source))
     wanted = Board.parse(board)
     frames = _frames(make_source(source, settings), settings.max_frames)
     result = solve(find_board_views(islice(frames, 0, None, every), wanted), fisheye=fisheye)
-    with complete_file(output, overwrite=settings.outputs.overwrite) as temporary:
+    with atomic_write(output, overwrite=settings.outputs.overwrite) as temporary:
         temporary.write_text(camera_info_yaml(result.camera))
     if picture:
-        with complete_file(picture, overwrite=settings.outputs.overwrite) as temporary:
+        with atomic_write(picture, overwrite=settings.outputs.overwrite) as temporary:
             Image.fromarray(draw_calibration(result)).save(temporary)
     if not flags.quiet:
         camera = result.camera

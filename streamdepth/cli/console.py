@@ -73,21 +73,21 @@ class JsonOutput:
     """
 
     def __init__(self, path: Path | None, *, overwrite: bool = False, inputs: Iterable[Path | None] = ()) -> None:
-        from streamdepth.sinks.output import check_apart, check_output
+        from streamdepth.sinks.pending_files import check_distinct, check_output
 
         self.is_printed = path == Path("-")
         self._path, self._overwrite = path, overwrite
         if path and not self.is_printed:
-            check_apart([path], inputs)
+            check_distinct([path], inputs)
             check_output(path, overwrite=overwrite)
 
     def write(self, facts: dict[str, Any]) -> None:
         """Raises SinkError."""
-        from streamdepth.sinks.output import complete_file
+        from streamdepth.sinks.pending_files import atomic_write
 
         text = json.dumps(facts, indent=2)
         if self.is_printed:
             out.print(text)
         elif self._path:
-            with complete_file(self._path, overwrite=self._overwrite) as temporary:
+            with atomic_write(self._path, overwrite=self._overwrite) as temporary:
                 temporary.write_text(text + "\n")

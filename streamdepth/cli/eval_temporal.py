@@ -53,9 +53,9 @@ def temporal(
     settings = flags.settings()
     _check_outputs(plot, side_by_side, settings)
     facts = JsonOutput(json, overwrite=settings.outputs.overwrite)
-    from streamdepth.sinks.output import check_apart
+    from streamdepth.sinks.pending_files import check_distinct
 
-    check_apart([None if facts.is_printed else json, plot, side_by_side], [video, depth, raw, truth])
+    check_distinct([None if facts.is_printed else json, plot, side_by_side], [video, depth, raw, truth])
     with nothing_kept(), ExitStack() as stack:
         job = _Job(video, settings, stack)
         job.know(truth, max_depth, cuts)
@@ -82,7 +82,7 @@ def _check_given(depth: Path | None, raw: Path | None, given: dict[str, Any]) ->
 
 def _check_outputs(plot: Path | None, video: Path | None, settings: Settings) -> None:
     """What cannot be written is said before the work."""
-    from streamdepth.sinks.output import check_output
+    from streamdepth.sinks.pending_files import check_output
     from streamdepth.sinks.video import FORMATS
 
     for path, suffixes in ((plot, (".png",)), (video, tuple(FORMATS))):
@@ -196,10 +196,10 @@ class _Job:
         from PIL import Image
 
         from streamdepth.evaluation.steadiness import report as temporal_report
-        from streamdepth.sinks.output import complete_file
+        from streamdepth.sinks.pending_files import atomic_write
 
         if plot:
-            with complete_file(plot, overwrite=self.settings.outputs.overwrite) as temporary:
+            with atomic_write(plot, overwrite=self.settings.outputs.overwrite) as temporary:
                 Image.fromarray(temporal_report.plot(score)).save(temporary)
         if video:
             fps = self.info.fps or Fraction(USUAL_FPS)

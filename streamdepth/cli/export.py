@@ -42,9 +42,9 @@ def export(
     pictures = _parsed(frame_size)
     from streamdepth import factory
     from streamdepth.estimators.exported_model import export_onnx
-    from streamdepth.sinks.output import complete_file
+    from streamdepth.sinks.pending_files import atomic_write
 
-    with complete_file(output, overwrite=settings.outputs.overwrite) as temporary:
+    with atomic_write(output, overwrite=settings.outputs.overwrite) as temporary:
         network = factory.make_network(settings)
         found = export_onnx(network, temporary, frame_size=pictures, batch=batch)
     if not flags.quiet:

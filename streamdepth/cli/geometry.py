@@ -47,7 +47,7 @@ def volume(
     from streamdepth.geometry.lengths import parse_length_m
     from streamdepth.geometry.projection import camera_or_default
     from streamdepth.geometry.volume import height_map, measure_volume
-    from streamdepth.sinks.output import check_output
+    from streamdepth.sinks.pending_files import check_output
 
     if heights:
         if heights.suffix.lower() not in (".npz", ".png"):
@@ -120,9 +120,9 @@ def _write_heights(path: Path, found: Points, cell_m: float, overwrite: bool | N
 
     from streamdepth.core.types import DepthKind
     from streamdepth.render.colors import colorize
-    from streamdepth.sinks.output import complete_file
+    from streamdepth.sinks.pending_files import atomic_write
 
-    with complete_file(path, overwrite=bool(overwrite)) as temporary:
+    with atomic_write(path, overwrite=bool(overwrite)) as temporary:
         if path.suffix.lower() == ".npz":
             np.savez_compressed(temporary, heights_m=found, cell_m=cell_m)
         else:  # the far end on top, high is bright

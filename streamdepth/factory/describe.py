@@ -33,9 +33,9 @@ def _camera_words(camera: Intrinsics | None) -> str:
 def _tracks(path: Path) -> list[tuple[str, str]]:
     import av
 
-    from streamdepth.sinks.output import av_path
+    from streamdepth.sinks.pending_files import file_url
 
-    with av.open(av_path(path), metadata_errors="replace") as container:
+    with av.open(file_url(path), metadata_errors="replace") as container:
         rows = [("container", container.format.long_name)]
         for track in container.streams:
             context = track.codec_context

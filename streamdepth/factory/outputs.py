@@ -15,8 +15,8 @@ from streamdepth.factory.naming import stems
 from streamdepth.factory.render_options import make_render_options
 from streamdepth.factory.robots import ROBOT_FILES, make_publisher, make_robot_file
 from streamdepth.sinks.images import DEPTH_PICTURES
-from streamdepth.sinks.output import check_apart
-from streamdepth.sinks.temporary import sidecar_of
+from streamdepth.sinks.pending_files import check_distinct
+from streamdepth.sinks.temporary_files import sidecar_path
 from streamdepth.utils import storage
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def check_names(settings: Settings) -> None:
     wanted = outputs.video, depth, outputs.points, outputs.mesh, outputs.stats
     files = [path for path in wanted if path and path.suffix]  # the others are folders, which may be shared
     has_sidecar = depth is not None and depth.suffix.lower() in (".mkv", ".mp4", *DEPTH_PICTURES)
-    check_apart([*files, sidecar_of(depth) if depth and has_sidecar else None], settings.source)
+    check_distinct([*files, sidecar_path(depth) if depth and has_sidecar else None], settings.source)
 
 
 def make_recorders(settings: Settings, name: str | None = None) -> list[Sink]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from streamdepth.config import Settings
 from streamdepth.pipeline.stats import Report
-from streamdepth.sinks.output import check_output, complete_file
+from streamdepth.sinks.pending_files import atomic_write, check_output
 
 
 class StatsFile:
@@ -31,7 +31,7 @@ class StatsFile:
         """Raises SinkError."""
         if self._path is None:
             return
-        with complete_file(self._path, overwrite=self._overwrite) as temporary:
+        with atomic_write(self._path, overwrite=self._overwrite) as temporary:
             temporary.write_text(json.dumps(facts, indent=2) + "\n")
 
 

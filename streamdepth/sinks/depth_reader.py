@@ -16,8 +16,8 @@ from streamdepth.core.errors import SourceLostError, SourceOpenError
 from streamdepth.core.types import DepthKind
 from streamdepth.sinks.depth_codes import Codes, decode_linear16, decode_log16, range_at
 from streamdepth.sinks.depth_facts import TAG, parse_facts
-from streamdepth.sinks.output import av_path
-from streamdepth.sinks.temporary import sidecar_of
+from streamdepth.sinks.pending_files import file_url
+from streamdepth.sinks.temporary_files import sidecar_path
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -40,7 +40,7 @@ class DepthVideo:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.sidecar = sidecar_of(self.path)
+        self.sidecar = sidecar_path(self.path)
         with self._container() as container:
             self.metadata: dict[str, Any] = self._facts(container)
             """The facts listed in the module `depth_facts`."""
@@ -55,7 +55,7 @@ class DepthVideo:
 
     def _container(self) -> InputContainer:
         try:
-            return av.open(av_path(self.path), metadata_errors="replace")
+            return av.open(file_url(self.path), metadata_errors="replace")
         except (av.FFmpegError, OSError) as error:
             raise SourceOpenError(f"cannot open '{self.path}' as a depth video: {error.strerror}") from error
 

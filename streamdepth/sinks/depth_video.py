@@ -29,8 +29,8 @@ from streamdepth.sinks.depth_codes import (
 )
 from streamdepth.sinks.depth_facts import SCHEMA_VERSION, TAG, tag_text
 from streamdepth.sinks.depth_reader import DepthVideo
-from streamdepth.sinks.output import PendingPair, av_path, writing
-from streamdepth.sinks.temporary import copy_beside
+from streamdepth.sinks.pending_files import PendingFileWithSidecar, file_url, map_write_errors
+from streamdepth.sinks.temporary_files import temporary_copy
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -77,20 +77,20 @@ class DepthVideoSink(Sink):
         self.path = Path(path)
         self.overwrite, self.smoothing, self.near_m, self.far_m = overwrite, smoothing, near_m, far_m
         self.drop_flying = drop_flying
-        self._files: PendingPair | None = None
+        self._files: PendingFileWithSidecar | None = None
         self._raw: _RawVideo | None = None
 
     def open(self, info: StreamInfo, model: ModelInfo) -> None:
         if self.path.suffix.lower() != ".mkv":
             raise SinkOpenError(f"a depth video is Matroska; name it '{self.path.with_suffix('.mkv')}'")
-        self._files = PendingPair(self.path, overwrite=self.overwrite, origin=info.origin)
+        self._files = PendingFileWithSidecar(self.path, overwrite=self.overwrite, origin=info.origin)
         self._raw = _RawVideo(self._files.file.temporary, info, model, (self.near_m, self.far_m))
 
     def write(self, item: DepthFrame) -> None:
         if self._raw is None:
             raise SinkWriteError(f"'{self.path}' is not open; call open first")
         try:
-            with writing(self.path):
+            with map_write_errors(self.path):
                 for notice in self._raw.add(without_flying_pixels(item) if self.drop_flying else item):
                     self.add_notice(notice)
         except SinkWriteError:
@@ -102,10 +102,10 @@ class DepthVideoSink(Sink):
             self.discard()
             return
         try:
-            with writing(self.path):
+            with map_write_errors(self.path):
                 facts = self._raw.facts(self.smoothing)
                 self._raw.finish(tag_text(facts))
-                self._files.write_facts(json.dumps(facts))
+                self._files.write_sidecar(json.dumps(facts))
         except SinkWriteError:
             self.discard()
             raise
@@ -155,7 +155,7 @@ class _RawVideo:
 
     def _start(self, size: tuple[int, int]) -> None:
         self.size = size
-        self._output = av.open(av_path(self.path), "w", format="matroska")
+        self._output = av.open(file_url(self.path), "w", format="matroska")
         self._stream = self._output.add_stream("ffv1", rate=self.info.fps or 25, options=_OPTIONS)
         self._stream.width, self._stream.height = (max(side, _SMALLEST_PX) for side in size)
         self._stream.pix_fmt, self._stream.time_base = "gray16le", self.info.time_base
@@ -230,9 +230,9 @@ class _RawVideo:
         assert self._stream is not None
         self._output.mux(self._stream.encode(None))
         self._output.close()
-        tagged = copy_beside(self.path)
+        tagged = temporary_copy(self.path)
         try:
-            with av.open(av_path(self.path)) as source, av.open(av_path(tagged), "w", format="matroska") as output:
+            with av.open(file_url(self.path)) as source, av.open(file_url(tagged), "w", format="matroska") as output:
                 output.metadata.update({TAG: facts, "title": f"depth of {self.info.name}"})
                 stream = output.add_stream_from_template(source.streams.video[0], opaque=True)
                 for packet in source.demux(video=0):

@@ -1,4 +1,4 @@
-"""Recording until the disk is nearly full, and not until it is."""
+"""Free space on disks: the one error for a full disk, and the end of a recording before the disk is full."""
 
 from __future__ import annotations
 
@@ -9,76 +9,74 @@ from pathlib import Path
 from streamdepth.core.errors import DiskFullError, SinkWriteError
 from streamdepth.core.interfaces import Sink
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
-from streamdepth.sinks.output import writing
+from streamdepth.core.wrappers import WrappedSink
 
-_LOOK_SECONDS = 0.25
+_CHECK_INTERVAL_SECONDS = 0.25
 
 
-class DiskSpaceGuard(Sink):
-    """Ends the recording of a live stream while there is still room to complete its files.
+def disk_full_message(path: Path, reserve_bytes: float = 0) -> str:
+    """Returns one line about a disk or quota without enough space for `path`; `reserve_bytes` are to stay free."""
+    free = _free_bytes(path)
+    reason, tip = "the disk or the quota is full", "make room or write elsewhere"
+    if reserve_bytes:
+        reason = f"{reserve_bytes / 1e6:.0f} MB of the disk are to stay free"
+        tip = "make room, write elsewhere, or lower --min-free-mb (outputs.min_free_mb)"
+    return f"no room for '{path}': {reason} ({free / 1e6:.0f} MB free); {tip}"
 
-    Once less than `min_free_bytes`, and what the inner sink needs to finish, is free, `wants_stop` is true; `close`
-    completes the output and then raises DiskFullError. Streams that are not live are left alone: of a file, a part is
-    no use. `open` raises DiskFullError at once where there is too little room.
+
+def check_free_space(path: Path, reserve_bytes: float) -> None:
+    """Raises DiskFullError unless `reserve_bytes` are free for `path`, and OSError where its folder is missing."""
+    if _free_bytes(path) < reserve_bytes:
+        raise DiskFullError(disk_full_message(path, reserve_bytes))
+
+
+def _free_bytes(path: Path) -> int:
+    return shutil.disk_usage(path if path.is_dir() else path.parent).free
+
+
+class DiskSpaceGuard(WrappedSink):
+    """Ends the recording of a live stream while there is still space to complete its files.
+
+    Once fewer than `min_free_bytes` are free besides what the wrapped sink needs to finish, `wants_stop` is true;
+    `close` completes the output and then raises DiskFullError. `open` raises it at once where there is too little
+    space. Streams that are not live are left alone, since a part of a file is of no use.
     """
 
-    def __init__(self, sink: Sink, path: str | Path, *, min_free_bytes: float) -> None:
-        super().__init__()
-        self.sink, self.path, self.min_free_bytes = sink, Path(path), min_free_bytes
-        self.notices, self.can_drop_frames = sink.notices, sink.can_drop_frames
+    def __init__(self, inner: Sink, path: str | Path, *, min_free_bytes: float) -> None:
+        super().__init__(inner)
+        self.path, self.min_free_bytes = Path(path), min_free_bytes
         self._is_live = False
-        self._shortage = ""
-        self._looked_at = 0.0
+        self._shortage: DiskFullError | None = None
+        self._checked_at = 0.0
 
-    def open(self, info: StreamInfo, model: ModelInfo) -> None:
-        self._is_live, self._shortage = info.is_live, ""
-        self.sink.open(info, model)
-        try:
-            self._look()
-            if self._shortage:
-                raise DiskFullError(f"{self._shortage}; nothing was recorded")
-        except SinkWriteError:
-            self.sink.discard()
-            raise
+    def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
+        self._is_live, self._shortage = info.is_live, None
+        super().on_open(info, model)
+        self._check()
+        if self._shortage:
+            raise DiskFullError(f"{self._shortage}; nothing was recorded")
 
-    def write(self, item: DepthFrame) -> None:
-        self.sink.write(item)
-        if time.monotonic() - self._looked_at > _LOOK_SECONDS:
-            self._look()
+    def on_write(self, item: DepthFrame) -> None:
+        super().on_write(item)
+        if time.monotonic() - self._checked_at > _CHECK_INTERVAL_SECONDS:
+            self._check()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         if not self._is_live:
             return
-        self._looked_at = time.monotonic()
-        with writing(self.path):
-            free = shutil.disk_usage(self.path.parent).free
-        needed = self.min_free_bytes + self.sink.bytes_to_finish
-        if free < needed:
-            self._shortage = (
-                f"the disk of '{self.path}' has {free / 1e6:.0f} MB free, and {needed / 1e6:.0f} MB are to stay free; "
-                "make room, record elsewhere, or lower --min-free-mb"
-            )
+        self._checked_at = time.monotonic()
+        try:
+            check_free_space(self.path, self.min_free_bytes + self.bytes_to_finish)
+        except DiskFullError as error:
+            self._shortage = error
+        except OSError as error:
+            raise SinkWriteError(f"writing '{self.path}' failed: {error.strerror}") from error
 
-    def on_stream_changed(self, info: StreamInfo) -> None:
-        self.sink.on_stream_changed(info)
-
-    def close(self) -> None:
-        self.sink.close()
-        shortage, self._shortage = self._shortage, ""
-        if shortage:
-            raise DiskFullError(f"{shortage}; what was recorded is complete")
-
-    def discard(self) -> None:
-        self._shortage = ""
-        self.sink.discard()
-
-    def on_idle(self) -> None:
-        self.sink.on_idle()
-
-    @property
-    def bytes_to_finish(self) -> int:
-        return self.sink.bytes_to_finish
+    def on_close(self) -> None:
+        super().on_close()
+        if self._shortage:
+            raise DiskFullError(f"{self._shortage}; what was recorded is complete")
 
     @property
     def wants_stop(self) -> bool:
-        return bool(self._shortage) or self.sink.wants_stop
+        return self._shortage is not None or super().wants_stop

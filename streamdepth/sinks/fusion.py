@@ -16,7 +16,7 @@ from streamdepth.geometry.camera import camera_matrix
 from streamdepth.geometry.flying_pixels import without_flying_pixels
 from streamdepth.geometry.shapes import Mesh
 from streamdepth.sinks.geometry_files import UP, write_ply
-from streamdepth.sinks.output import PendingFile, writing
+from streamdepth.sinks.pending_files import PendingFile, map_write_errors
 
 Pose = npt.NDArray[np.float64]
 """(4, 4), camera to world, metres."""
@@ -120,7 +120,7 @@ class FusionSink(Sink):
         if self._file is None:
             return
         try:
-            with writing(self.path):
+            with map_write_errors(self.path):
                 self._write(self._file.temporary, self._volume.extract_triangle_mesh(weight_threshold=0.0).to_legacy())
         except BaseException:
             self.discard()

@@ -17,7 +17,7 @@ from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.geometry.projection import ASSUMED_FOV
 from streamdepth.geometry.shapes import RELATIVE_DEPTH_RATIO, Mesh, PointCloud, build_mesh, build_point_cloud
 from streamdepth.render.upsampling import check_edges, upsample
-from streamdepth.sinks.output import PendingFolder, check_output, complete_file, writing
+from streamdepth.sinks.pending_files import PendingFolder, atomic_write, check_output, map_write_errors
 from streamdepth.utils.numbering import find_numbered_files, has_number_field, insert_number
 
 Shape = Literal["points", "mesh"]
@@ -43,7 +43,7 @@ def write_model(path: Path, item: DepthFrame, shape: Shape, *, overwrite: bool =
     Raises MissingDependencyError or SinkError.
     """
     check_model(path, shape)
-    with complete_file(path, overwrite=overwrite) as temporary:
+    with atomic_write(path, overwrite=overwrite) as temporary:
         _write(temporary, item, shape)
 
 
@@ -113,7 +113,7 @@ class GeometrySink(Sink):
         if (self._count - 1) % self.every:
             return
         try:
-            with writing(self.pattern):
+            with map_write_errors(self.pattern):
                 path = self._folder.temporary / insert_number(self.pattern.name, item.frame.index)
                 _write(path, upsample(item, self.edges), self.shape)
         except SinkWriteError:

@@ -16,8 +16,8 @@ from streamdepth.core.render_options import Edges
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.geometry.flying_pixels import without_flying_pixels
 from streamdepth.render.upsampling import check_edges, upsample
-from streamdepth.sinks.output import PendingFolder, check_output, complete_file, writing
-from streamdepth.sinks.temporary import sidecar_of
+from streamdepth.sinks.pending_files import PendingFolder, atomic_write, check_output, map_write_errors
+from streamdepth.sinks.temporary_files import sidecar_path
 from streamdepth.utils.numbering import find_numbered_files, has_number_field, insert_number, replace_number_field
 
 _LARGEST_M = 65.535
@@ -63,7 +63,7 @@ class ImagesSink(Sink):
         """Where the JSON goes."""
         if has_number_field(self.pattern.name):
             return self.pattern.with_name(replace_number_field(self.pattern.stem, "frames") + ".json")
-        return sidecar_of(self.pattern)
+        return sidecar_path(self.pattern)
 
     def open(self, info: StreamInfo, model: ModelInfo) -> None:
         check_picture(self.pattern)
@@ -94,7 +94,7 @@ class ImagesSink(Sink):
             raise SinkWriteError(f"'{name}' can hold one frame only; number the pictures, for example %06d.png")
         depth = upsample(without_flying_pixels(item) if self.drop_flying else item, self.edges).at_frame_size()
         try:
-            with writing(self.pattern):
+            with map_write_errors(self.pattern):
                 scale = _write(self._folder.temporary / name, depth, item.kind, {"time": f"{item.frame.time:.6f}"})
         except SinkWriteError:
             self.discard()
@@ -114,7 +114,7 @@ class ImagesSink(Sink):
             self.discard()
             return
         try:
-            with writing(self.pattern):
+            with map_write_errors(self.pattern):
                 text = json.dumps(self._facts, indent=1)
                 (self._folder.temporary / self.sidecar.name).write_text(text + "\n", encoding="utf-8")
         except SinkWriteError:
@@ -152,7 +152,7 @@ def write_depth_picture(
     """
     path = Path(path)
     check_picture(path)
-    with complete_file(path, overwrite=overwrite) as temporary:
+    with atomic_write(path, overwrite=overwrite) as temporary:
         _write(temporary, depth, kind, text or {})
 
 

@@ -22,7 +22,7 @@ from streamdepth.geometry.flying_pixels import without_flying_pixels
 from streamdepth.render.upsampling import check_edges, upsample
 from streamdepth.sinks.depth_codes import Codes
 from streamdepth.sinks.encoders import offers_format
-from streamdepth.sinks.output import PendingPair, av_path, explain, writing
+from streamdepth.sinks.pending_files import PendingFileWithSidecar, file_url, map_write_errors, write_error_message
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -112,7 +112,7 @@ class LeRobotVideoSink(Sink):
         check_edges(edges)
         self.path, self.overwrite, self.edges, self.drop_flying = Path(path), overwrite, edges, drop_flying
         self.quantizer = Quantizer(near_m, far_m)
-        self._files: PendingPair | None = None
+        self._files: PendingFileWithSidecar | None = None
         self._movie: _GrayMovie | None = None
 
     def open(self, info: StreamInfo, model: ModelInfo) -> None:
@@ -130,12 +130,12 @@ class LeRobotVideoSink(Sink):
                 f"{info.width}x{info.height} px are too few for HEVC, which begins at {_SMALLEST_PX}x{_SMALLEST_PX}; "
                 "write .mkv instead"
             )
-        self._files = PendingPair(self.path, overwrite=self.overwrite, origin=info.origin)
+        self._files = PendingFileWithSidecar(self.path, overwrite=self.overwrite, origin=info.origin)
         try:
             self._movie = _GrayMovie(self._files.file.temporary, info)
         except (av.FFmpegError, ValueError, OSError) as error:
             self.discard()
-            raise SinkOpenError(explain(self.path, error)) from error
+            raise SinkOpenError(write_error_message(self.path, error)) from error
 
     def write(self, item: DepthFrame) -> None:
         if self._movie is None:
@@ -149,7 +149,7 @@ class LeRobotVideoSink(Sink):
         if np.isnan(depth).any():
             self.add_notice(f"LeRobot has no code for unknown depth: it is stored as {self.quantizer.near_m:g} m")
         try:
-            with writing(self.path):
+            with map_write_errors(self.path):
                 self._movie.add(self.quantizer.encode(depth), item.frame.pts * item.frame.time_base)
         except SinkWriteError:
             self.discard()
@@ -160,9 +160,9 @@ class LeRobotVideoSink(Sink):
             self.discard()
             return
         try:
-            with writing(self.path):
+            with map_write_errors(self.path):
                 self._movie.finish()
-                self._files.write_facts(json.dumps(feature(self._files.file.temporary, self.quantizer), indent=1))
+                self._files.write_sidecar(json.dumps(feature(self._files.file.temporary, self.quantizer), indent=1))
         except SinkWriteError:
             self.discard()
             raise
@@ -179,7 +179,7 @@ class LeRobotVideoSink(Sink):
 
 def feature(path: Path, quantizer: Quantizer) -> dict[str, Any]:
     """What `features` in a data set's info.json says of such a video."""
-    with av.open(av_path(path)) as container:
+    with av.open(file_url(path)) as container:
         video = container.streams.video[0]
         height, width, rate = video.height, video.width, video.average_rate
     return {
@@ -212,7 +212,7 @@ class _GrayMovie:
         self.size, self.frames = (info.width, info.height), 0
         self._tick, self._first, self._last = info.time_base, Fraction(0), -1
         self._rate = info.fps or Fraction(25)
-        self._output: OutputContainer = av.open(av_path(path), "w", format="mp4")
+        self._output: OutputContainer = av.open(file_url(path), "w", format="mp4")
         options = {"preset": _PRESET, "x265-params": f"{_LOSSLESS['x265-params']}:bframes=0:log-level=error"}
         stream = self._output.add_stream(_ENCODER, rate=self._rate, options=options)
         self._stream: VideoStream = stream  # type: ignore[assignment]  # the encoder is one for video

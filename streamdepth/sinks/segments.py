@@ -13,8 +13,8 @@ from streamdepth.core.buffer import Worker
 from streamdepth.core.errors import SinkOpenError, SinkWriteError, StreamDepthError
 from streamdepth.core.interfaces import Sink
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
-from streamdepth.sinks.output import av_path, check_output
-from streamdepth.sinks.temporary import remove_left_behind, sidecar_of
+from streamdepth.sinks.pending_files import check_output, file_url
+from streamdepth.sinks.temporary_files import remove_abandoned_segments, sidecar_path
 from streamdepth.sinks.video import VideoSink
 from streamdepth.utils.numbering import find_numbered_files, has_number_field, insert_number, next_number
 
@@ -78,9 +78,9 @@ class SegmentedSink(Sink):
                 raise SinkOpenError(
                     f"{info.name} is not live and would begin anew; use --overwrite instead of --resume"
                 )
-            remove_left_behind(self.pattern)
+            remove_abandoned_segments(self.pattern)
             return next_number(self.pattern)
-        for existing in sorted(find_numbered_files(self.pattern) + find_numbered_files(sidecar_of(self.pattern))):
+        for existing in sorted(find_numbered_files(self.pattern) + find_numbered_files(sidecar_path(self.pattern))):
             if not self.overwrite:
                 raise SinkOpenError(
                     f"'{existing}' exists already; use --resume to go on after the last one, --overwrite "
@@ -185,7 +185,7 @@ class _Closing:
 
 def _has_sound(path: Path) -> bool:
     try:
-        with av.open(av_path(path), metadata_errors="replace") as container:
+        with av.open(file_url(path), metadata_errors="replace") as container:
             return bool(container.streams.audio)
     except (av.FFmpegError, OSError):  # what is wrong with it, its source says
         return False

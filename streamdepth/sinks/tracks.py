@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import av
 from av.stream import Discard
 
-from streamdepth.sinks.output import av_path
+from streamdepth.sinks.pending_files import file_url
 from streamdepth.utils.containers import main_video_stream
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class TrackCopier:
 
     def __init__(self, origin: Path, output: OutputContainer, notice: Callable[[str], None]) -> None:
         self._output, self._notice = output, notice
-        self._input: InputContainer = av.open(av_path(origin), metadata_errors="replace")
+        self._input: InputContainer = av.open(file_url(origin), metadata_errors="replace")
         self._targets = {source.index: target for source, target in self._add_tracks()}
         self._video = main_video_stream(self._input)
         self._earliest_dts: dict[int, int] = {}
@@ -117,7 +117,7 @@ def end_of_frame(origin: Path, last: Fraction) -> tuple[Fraction | None, bool]:
     """When the video frame of `origin` that is shown from `last` seconds on ends, and whether another one follows."""
     end: Fraction | None = None
     later: list[Fraction] = []
-    with av.open(av_path(origin), metadata_errors="replace") as container:
+    with av.open(file_url(origin), metadata_errors="replace") as container:
         video = main_video_stream(container)
         if video is None or video.time_base is None:
             return None, False

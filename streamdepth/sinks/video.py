@@ -17,7 +17,7 @@ from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.render.overlay import check_render_options, rendered_size
 from streamdepth.sinks.encoders import encoder_options, find_encoder, pixel_format, prepare
-from streamdepth.sinks.output import PendingFile, av_path, explain, writing
+from streamdepth.sinks.pending_files import PendingFile, file_url, map_write_errors, write_error_message
 from streamdepth.sinks.tracks import TrackCopier, end_of_frame
 from streamdepth.sinks.video_frames import render_video_frame
 
@@ -101,14 +101,14 @@ class VideoSink(Sink):
             if self.copy_tracks and info.origin is not None:
                 self._movie.tracks = TrackCopier(info.origin, self._movie.output, self.add_notice)
         except (av.FFmpegError, ValueError, OSError) as error:
-            raise SinkOpenError(f"{explain(self.path, error)}; try another container or codec") from error
+            raise SinkOpenError(f"{write_error_message(self.path, error)}; try another container or codec") from error
 
     def on_write(self, item: DepthFrame) -> None:
         assert self._movie is not None
         if rendered_size(item.frame.size, self.options.style) != self._movie.size:
             self.add_notice("the size of the picture changed in mid-stream; it is scaled to the first size")
         frame = render_video_frame(item, *self._movie.takes, self.options)
-        with writing(self.path):
+        with map_write_errors(self.path):
             for notice in self._movie.add(frame, item.frame.pts * item.frame.time_base):
                 self.add_notice(notice)
 
@@ -118,7 +118,7 @@ class VideoSink(Sink):
         if not self._movie.frames:
             self.on_discard()
             return
-        with writing(self.path):
+        with map_write_errors(self.path):
             self._movie.finish()
             shift = self._movie.shift()
         if abs(shift) > 0.001:
@@ -148,7 +148,7 @@ class _Movie:
     ) -> None:
         self.path, self.info, self.size, self.tick = path, info, size, info.time_base
         name = FORMATS[path.suffix.lower()]
-        self.output = av.open(av_path(path), "w", format=name, container_options=_muxer_options(name, info))
+        self.output = av.open(file_url(path), "w", format=name, container_options=_muxer_options(name, info))
         self.stream: VideoStream = self.output.add_stream(encoder, rate=info.fps or 25, options=options)  # type: ignore[assignment]  # the encoder is one for video
         self.stream.time_base = self.tick
         if name == "mov" and self.stream.codec.canonical_name in _NOT_IN_MOV:
@@ -214,7 +214,7 @@ class _Movie:
 
     def shift(self) -> float:
         """Seconds by which the finished file begins later than it was told to."""
-        with av.open(av_path(self.path)) as written:
+        with av.open(file_url(self.path)) as written:
             video = written.streams.video[0]
             begin = (video.start_time or 0) * (video.time_base or Fraction(0))
         return float(begin - self._first * self.tick)
@@ -236,7 +236,7 @@ def _muxer_options(name: str, info: StreamInfo) -> dict[str, str]:
     options = {"movflags": "+faststart"}
     rates = [info.time_base.denominator]
     if info.origin is not None:
-        with av.open(av_path(info.origin), metadata_errors="replace") as container:
+        with av.open(file_url(info.origin), metadata_errors="replace") as container:
             rates += [s.codec_context.sample_rate for s in container.streams.audio]
     # delays of whole tracks are counted in this unit; the default of 1 ms would shift sound against the picture
     timescale = math.lcm(*(rate for rate in rates if rate))

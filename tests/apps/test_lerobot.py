@@ -22,7 +22,7 @@ from streamdepth.core.types import DepthKind
 from streamdepth.pipeline.pipeline import Pipeline
 from streamdepth.pipeline.stats import Report
 from streamdepth.sinks.lerobot_video import LeRobotVideoSink, Quantizer
-from streamdepth.sinks.output import av_path
+from streamdepth.sinks.pending_files import file_url
 from streamdepth.testing import ConstantEstimator
 
 KEY = f"{CAMERA}_depth"
@@ -42,7 +42,7 @@ def half_a_code(depth: np.ndarray, facts: dict) -> np.ndarray:
 
 
 def read(path: Path) -> list[np.ndarray]:
-    with av.open(av_path(path)) as container:
+    with av.open(file_url(path)) as container:
         assert container.streams.video[0].codec_context.name == "hevc"
         assert container.streams.video[0].pix_fmt == "gray12le"
         return [frame.to_ndarray(format="gray12le") for frame in container.decode(video=0)]
@@ -78,7 +78,7 @@ def test_times_are_the_sources_and_every_other_frame_is_a_key_frame(tmp_path) ->
     info, items = stream(9, 64, 48)
     kept = [item for item in items if item.frame.index not in (3, 6)]
     fill(LeRobotVideoSink(tmp_path / "d.mp4"), info, kept)
-    with av.open(av_path(tmp_path / "d.mp4")) as container:
+    with av.open(file_url(tmp_path / "d.mp4")) as container:
         frames = list(container.decode(video=0))
     assert [f.time for f in frames] == pytest.approx([i.frame.time for i in kept], abs=1e-6)
     assert [f.key_frame for f in frames] == [i % 2 == 0 for i in range(7)]

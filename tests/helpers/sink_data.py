@@ -12,7 +12,7 @@ from mcap.reader import make_reader
 from streamdepth.core.interfaces import Sink
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.sinks.depth_video import DepthVideo, DepthVideoSink
-from streamdepth.sinks.output import av_path
+from streamdepth.sinks.pending_files import file_url
 from streamdepth.sinks.robots.mcap import McapSink
 from streamdepth.sinks.segments import SegmentedSink
 from streamdepth.sinks.video import VideoSink
@@ -72,7 +72,7 @@ def names(folder: Path) -> list[str]:
 
 def frames_of_video(path: Path) -> int:
     """How many pictures a video really has."""
-    with av.open(av_path(path)) as container:
+    with av.open(file_url(path)) as container:
         return sum(1 for _ in container.decode(video=0))
 
 

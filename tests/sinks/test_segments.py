@@ -27,9 +27,9 @@ from streamdepth.core.errors import DiskFullError, SinkOpenError, SinkWriteError
 from streamdepth.pipeline.pipeline import Pipeline, Stream
 from streamdepth.sinks.depth_video import DepthVideo, DepthVideoSink
 from streamdepth.sinks.disk_space import DiskSpaceGuard
-from streamdepth.sinks.output import av_path
+from streamdepth.sinks.pending_files import file_url
 from streamdepth.sinks.segments import SegmentedSink
-from streamdepth.sinks.temporary import lock
+from streamdepth.sinks.temporary_files import lock, unlock
 from streamdepth.sinks.video import VideoSink
 from streamdepth.sources.network import NetworkSource
 from streamdepth.stabilizers import make_stabilizer
@@ -118,7 +118,7 @@ def test_another_size_begins_another_segment(name, kind, count, tmp_path) -> Non
     if name != "cam.mcap":
         sizes = []
         for path in (first, second):
-            with av.open(av_path(path)) as container:
+            with av.open(file_url(path)) as container:
                 sizes.append((container.streams.video[0].width, container.streams.video[0].height))
         assert sizes == [(48, 32), (96, 80)]
 
@@ -180,17 +180,17 @@ def stop_within_a_segment(process: subprocess.Popen[bytes], folder: Path) -> Non
     while True:
         process.send_signal(signal.SIGSTOP)
         os.waitpid(process.pid, os.WUNTRACED)
-        if any(map(is_held, folder.glob(".cam_*.mp4"))):
+        if any(map(is_locked, folder.glob(".cam_*.mp4"))):
             return
         process.send_signal(signal.SIGCONT)
 
 
-def is_held(path: Path) -> bool:
+def is_locked(path: Path) -> bool:
     try:
-        with lock(path) or pytest.skip("this system has no locks"):
-            return False
+        unlock(lock(path))
     except BlockingIOError:
         return True
+    return False
 
 
 def test_after_a_kill_every_segment_plays_and_resume_goes_on(endless, tmp_path) -> None:
@@ -272,7 +272,7 @@ class Disk:
         self.free = free
         usage = shutil.disk_usage(".")
         monkeypatch.setattr("shutil.disk_usage", lambda _: usage._replace(free=int(self.free)))
-        monkeypatch.setattr("streamdepth.sinks.disk_space._LOOK_SECONDS", 0)
+        monkeypatch.setattr("streamdepth.sinks.disk_space._CHECK_INTERVAL_SECONDS", 0)
 
 
 def test_a_disk_that_fills_up_ends_a_recording_with_complete_files(tmp_path, monkeypatch) -> None:
@@ -300,7 +300,7 @@ def test_too_little_room_is_said_at_once(tmp_path, monkeypatch) -> None:
 
 
 def test_a_folder_that_vanishes_is_said(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("streamdepth.sinks.disk_space._LOOK_SECONDS", 0)
+    monkeypatch.setattr("streamdepth.sinks.disk_space._CHECK_INTERVAL_SECONDS", 0)
     folder, inner = tmp_path / "gone", RecordingSink()
     folder.mkdir()
     sink = DiskSpaceGuard(inner, folder / "a.mp4", min_free_bytes=0)
@@ -437,7 +437,7 @@ def test_a_real_camera_that_comes_back_with_another_size(tmp_path) -> None:
         runner.join(60)
     sizes = []
     for name in ("cam_000000.mp4", "cam_000001.mp4"):
-        with av.open(av_path(tmp_path / name)) as container:
+        with av.open(file_url(tmp_path / name)) as container:
             sizes.append(container.streams.video[0].width)
     assert sizes == [160, 224]
     assert [frames_of_video(path) for path in sorted(tmp_path.glob("*.mp4"))] == [widths.count(w) for w in (160, 224)]

@@ -18,7 +18,7 @@ from streamdepth.core.errors import ConfigError, SinkOpenError
 from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.types import DepthFrame, DepthKind, Frame, StreamInfo
 from streamdepth.sinks.encoders import CODECS, available_encoders, find_encoder
-from streamdepth.sinks.output import av_path
+from streamdepth.sinks.pending_files import file_url
 from streamdepth.sinks.video import VideoSink
 from streamdepth.utils.containers import main_video_stream
 
@@ -89,7 +89,7 @@ def sound_packets(sound: av.AudioStream, start: float, seconds: float) -> Iterat
 def convert(source: Path, sink: VideoSink, limit: int | None = None, *, is_live: bool = False) -> int:
     """Every frame of `source` with a made-up depth, as the pipeline would bring it. Returns how many."""
     count = 0
-    with av.open(av_path(source)) as container:
+    with av.open(file_url(source)) as container:
         video = main_video_stream(container)
         assert video is not None
         assert video.time_base is not None

@@ -21,7 +21,7 @@ from streamdepth.apps.batch.tasks import ConversionTask, find_tasks, output_fold
 from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError, SinkOpenError, StreamDepthError
 from streamdepth.core.interfaces import Estimator
-from streamdepth.sinks.output import writing
+from streamdepth.sinks.pending_files import map_write_errors
 from streamdepth.utils import storage
 from streamdepth.utils.redact import redact
 
@@ -227,7 +227,7 @@ def _check_overwrites_only_own_files(pending: PendingTask) -> None:
 def _remove(files: Sequence[Path]) -> None:
     """Deletes the files. Raises SinkWriteError."""
     for file in files:
-        with writing(file):
+        with map_write_errors(file):
             file.unlink(missing_ok=True)
 
 

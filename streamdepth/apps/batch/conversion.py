@@ -13,7 +13,7 @@ from streamdepth.core.interfaces import Estimator
 from streamdepth.core.system_libraries import missing_system_library
 from streamdepth.core.types import DepthFrame
 from streamdepth.pipeline.stats import Report
-from streamdepth.sinks.temporary import remove_leftovers
+from streamdepth.sinks.temporary_files import remove_abandoned_files
 from streamdepth.utils.redact import redact_text
 
 _log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def convert_file(settings: Settings, estimator: Estimator, on_progress: OnProgre
     try:
         for path in (settings.outputs.video, settings.outputs.depth):
             if path is not None and path.parent.is_dir():
-                remove_leftovers(path)
+                remove_abandoned_files(path)
         with factory.pipeline(settings, on_written, estimator=estimator) as pipeline:
             try:
                 report = pipeline.run()

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from streamdepth.apps.batch.tasks import NUMBERED_OUTPUTS, ConversionTask, changed_settings, settings_fingerprint
 from streamdepth.core.errors import ConfigError, SinkOpenError, SinkWriteError, SourceOpenError
-from streamdepth.sinks.output import complete_file, writing
+from streamdepth.sinks.pending_files import atomic_write, map_write_errors
 from streamdepth.utils import storage
 from streamdepth.utils.numbering import find_numbered_files
 from streamdepth.utils.redact import redact
@@ -125,14 +125,14 @@ class Manifest:
                 self._upload()
         elif not self._is_compact:
             self._is_compact = True  # the first entry of a run drops older lines, and half of one
-            with complete_file(Path(self.address), overwrite=True) as path:
+            with atomic_write(Path(self.address), overwrite=True) as path:
                 path.write_bytes(self._content())
         else:
             self._append(entry)
 
     def _append(self, entry: ManifestEntry) -> None:
         path = Path(self.address)
-        with writing(path), path.open("ab") as file:
+        with map_write_errors(path), path.open("ab") as file:
             file.write(_json_line(entry))
             file.flush()
             os.fsync(file.fileno())

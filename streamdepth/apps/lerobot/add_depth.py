@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,8 @@ from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.core.wrappers import LazyEstimator
 from streamdepth.pipeline.pipeline import Pipeline
 from streamdepth.sinks.lerobot_video import LARGEST_CODE, PIXEL_FORMAT, Quantizer, feature
-from streamdepth.sinks.output import PendingFolder, av_path, complete_file
-from streamdepth.sinks.temporary import lock, remove_folders_left, sidecar_of
+from streamdepth.sinks.pending_files import PendingFolder, atomic_write, file_url
+from streamdepth.sinks.temporary_files import lock, remove_abandoned_folders, sidecar_path, unlock
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -65,16 +65,19 @@ def _exclusive_access(root: Path) -> Iterator[None]:
 
     Raises ConfigError ("locked") if another run works on it.
     """
+    info = root / "meta" / "info.json"
+    if not info.is_file():  # reading it will raise the reason
+        yield
+        return
     try:
-        held = lock(root / "meta" / "info.json")
+        info_lock = lock(info)
     except BlockingIOError:
         raise ConfigError(f"another run works on '{root}'; wait for it", code="locked") from None
-    except OSError:  # reading the file will raise the reason
-        held = None
-    with held or nullcontext():
-        if held:
-            remove_folders_left(root)
+    try:
+        remove_abandoned_folders(root)
         yield
+    finally:
+        unlock(info_lock)
 
 
 def _add_depth(
@@ -123,7 +126,7 @@ def _pipeline(
 
 
 def _check_frame_count(dataset: LeRobotDataset, file: tuple[int, int], target: Path, pipeline: Pipeline) -> None:
-    sidecar_of(target).unlink(missing_ok=True)  # info.json has the same facts
+    sidecar_path(target).unlink(missing_ok=True)  # info.json has the same facts
     written, needed = pipeline.report().written, max(e.first + e.length for e in dataset.episodes_in_file(file))
     if written < needed:
         raise SinkWriteError(
@@ -184,21 +187,21 @@ def _publish(dataset: LeRobotDataset, depth_camera: str, pending: PendingFolder)
             )
         for path, table in dataset.tables.items():
             _write_table(
-                stack.enter_context(complete_file(path, overwrite=True)),
+                stack.enter_context(atomic_write(path, overwrite=True)),
                 _with_depth_columns(table, dataset, depth_camera, stats_by_episode),
             )
         pending.commit()
 
 
 def _write_json(stack: ExitStack, path: Path, facts: dict[str, Any]) -> None:
-    temporary = stack.enter_context(complete_file(path, overwrite=True))
+    temporary = stack.enter_context(atomic_write(path, overwrite=True))
     temporary.write_text(json.dumps(facts, indent=4), encoding="utf-8")
 
 
 def _histograms(path: Path, episodes: Sequence[Episode]) -> dict[int, Any]:
     """Returns episode -> how often each depth code occurs in it, (4096,)."""
     histograms = {episode.index: np.zeros(LARGEST_CODE + 1, np.int64) for episode in episodes}
-    with av.open(av_path(path)) as container:
+    with av.open(file_url(path)) as container:
         for number, frame in enumerate(container.decode(video=0)):
             for episode in episodes:
                 if episode.first <= number < episode.first + episode.length:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import stat
 import threading
 from collections import deque
@@ -16,13 +15,14 @@ from pathlib import Path
 
 from PIL import Image as Pillow
 
-from streamdepth.core.errors import DiskFullError, SinkOpenError, StreamDepthError
+from streamdepth.core.errors import SinkOpenError, StreamDepthError
 from streamdepth.core.interfaces import Sink
 from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.render.overlay import render
+from streamdepth.sinks.disk_space import check_free_space
 from streamdepth.sinks.images import write_depth_picture
-from streamdepth.sinks.output import complete_file
+from streamdepth.sinks.pending_files import atomic_write
 from streamdepth.utils.numbering import unused_name
 
 _BEGIN = r"[\w-]+_\d{8}-\d{6}(?:-\d+)?"
@@ -59,12 +59,7 @@ class Folder:
 
     def check_room(self) -> None:
         """Raises DiskFullError when less is free than is to stay so."""
-        free, needed = shutil.disk_usage(self.path).free, self.min_free_bytes
-        if free < needed:
-            raise DiskFullError(
-                f"the disk of '{self.path}' has {free / 1e6:.0f} MB free, and {needed / 1e6:.0f} MB are to stay free; "
-                "make room, or give less to --set outputs.min_free_mb="
-            )
+        check_free_space(self.path, self.min_free_bytes)
 
     def files(self) -> list[tuple[Path, os.stat_result]]:
         """What was kept and is complete, newest first, each as it was when it was looked at."""
@@ -207,9 +202,9 @@ def keep_snapshot(item: DepthFrame, folder: Folder, stream: str, options: Render
     base = folder.fresh(stream)
     folder.check_room()
     picture, view, depth = (base.with_name(base.name + end) for end in (".png", "_view.jpg", "_depth.png"))
-    with complete_file(picture) as temporary:
+    with atomic_write(picture) as temporary:
         Pillow.fromarray(item.frame.image).save(temporary, compress_level=3)
-    with complete_file(view) as temporary:
+    with atomic_write(view) as temporary:
         Pillow.fromarray(render(item, options)).save(temporary, quality=92)
     write_depth_picture(depth, item.at_frame_size(), item.kind, text={"time": f"{item.frame.time:.6f}"})
     return [picture, view, depth]

@@ -18,7 +18,7 @@ from streamdepth.core.types import DepthKind
 from streamdepth.evaluation.accuracy.boundary import DENSE_SHARE
 from streamdepth.evaluation.accuracy.evaluate import Judged
 from streamdepth.render.colors import Range, colorize, display_range
-from streamdepth.sinks.output import check_output, complete_file
+from streamdepth.sinks.pending_files import atomic_write, check_output
 
 CELL_PX = 256
 """Width of one picture."""
@@ -66,7 +66,7 @@ class ContactSheet:
 
     def write(self) -> None:
         """Raises SinkError."""
-        with complete_file(self._path, overwrite=self._overwrite) as temporary:
+        with atomic_write(self._path, overwrite=self._overwrite) as temporary:
             Pillow.fromarray(np.concatenate(self._rows)).save(temporary)
 
 

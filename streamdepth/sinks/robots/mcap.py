@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Literal
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
 from streamdepth.core.interfaces import Sink
 from streamdepth.core.types import DepthFrame, Intrinsics, ModelInfo, StreamInfo
-from streamdepth.sinks.output import PendingFile, writing
+from streamdepth.sinks.pending_files import PendingFile, map_write_errors
 from streamdepth.sinks.robots.channels import Messages
 from streamdepth.sinks.robots.foxglove_messages import FoxgloveMessages
 from streamdepth.sinks.robots.observation import Observation, Observer, RobotOptions, check_metric
@@ -70,7 +70,7 @@ class McapSink(Sink):
         if self._recording is None or self._observer is None:
             raise SinkWriteError(f"'{self.path}' is not open; call open first")
         try:
-            with writing(self.path):
+            with map_write_errors(self.path):
                 self._recording.add(self._observer.observe(item))
         except SinkWriteError:
             self.discard()
@@ -81,7 +81,7 @@ class McapSink(Sink):
             self.discard()
             return
         try:
-            with writing(self.path):
+            with map_write_errors(self.path):
                 self._recording.finish()
         except SinkWriteError:
             self.discard()

@@ -15,7 +15,7 @@ import numpy as np
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
 from streamdepth.core.interfaces import Sink
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
-from streamdepth.sinks.output import PendingFile, writing
+from streamdepth.sinks.pending_files import PendingFile, map_write_errors
 from streamdepth.sinks.robots.observation import Observation, Observer, RobotOptions, camera_rows
 
 _PORT = 9876
@@ -80,7 +80,7 @@ class RerunFileSink(_RerunSink):
     def _guarded(self, log: _Log, item: DepthFrame | None = None) -> None:
         """Writes the item, or at the end what waits."""
         try:
-            with writing(self.path):
+            with map_write_errors(self.path):
                 if item is None:
                     log.flush()
                 else:

@@ -39,7 +39,7 @@ from streamdepth.core.states import StreamState
 from streamdepth.core.types import DepthFrame, DepthKind, Frame, Intrinsics, ModelInfo, StreamInfo
 from streamdepth.geometry.camera import camera_info_yaml
 from streamdepth.sinks.depth_reader import DepthVideo
-from streamdepth.sinks.output import PendingFile
+from streamdepth.sinks.pending_files import PendingFile
 from streamdepth.testing import ConstantEstimator, RecordingSink
 
 NAME = "lavfi_testsrc2_size_320x240_rate_30"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.errors import raises_code
 from helpers.paths import PYTHONPATH
 from helpers.sink_data import MODEL, fill, stream
 
@@ -22,16 +23,17 @@ from streamdepth.sinks.depth_video import DepthVideoSink
 from streamdepth.sinks.fusion import FusionSink
 from streamdepth.sinks.images import ImagesSink
 from streamdepth.sinks.lerobot_video import LeRobotVideoSink
-from streamdepth.sinks.output import PendingFile, complete_file, writing
+from streamdepth.sinks.pending_files import PendingFile, atomic_write, map_write_errors
 from streamdepth.sinks.robots.mcap import McapSink
 from streamdepth.sinks.robots.rerun import RerunFileSink
-from streamdepth.sinks.temporary import (
-    copy_beside,
+from streamdepth.sinks.temporary_files import (
     lock,
-    remove_left_behind,
-    remove_leftovers,
-    sidecar_of,
-    temporary_beside,
+    remove_abandoned_files,
+    remove_abandoned_segments,
+    sidecar_path,
+    temporary_copy,
+    temporary_path,
+    unlock,
 )
 from streamdepth.sinks.video import VideoSink
 from streamdepth.utils.numbering import insert_number
@@ -95,7 +97,7 @@ def test_a_name_that_is_just_short_enough(tmp_path: Path) -> None:
 
 
 def test_what_is_not_put_in_place_is_where_the_message_says(tmp_path: Path) -> None:
-    path, written = tmp_path / "out.txt", complete_file(tmp_path / "out.txt")
+    path, written = tmp_path / "out.txt", atomic_write(tmp_path / "out.txt")
     temporary = written.__enter__()
     temporary.write_text("new")
     path.write_text("theirs")
@@ -131,36 +133,37 @@ def test_what_a_sink_cannot_put_in_place_is_where_the_message_says(name: str, ma
 def test_leftovers_are_removed_and_those_of_names_that_begin_alike_are_not(tmp_path: Path) -> None:
     for begin in ("clip", "2026-11-25_camera_at_the_left_of_the_entrance_hall_part_", "x" * 200):
         mine, other = (tmp_path / f"{begin}{n}.mkv" for n in (1, 2))
-        left = [temporary_beside(path) for path in (mine, sidecar_of(mine))]
-        for path in (*left, copy_beside(left[0])):
+        left = [temporary_path(path) for path in (mine, sidecar_path(mine))]
+        for path in (*left, temporary_copy(left[0])):
             path.touch()
         kept = PendingFile(other)
-        remove_leftovers(mine)
-        assert list(tmp_path.iterdir()) == [kept.temporary]
+        remove_abandoned_files(mine)
+        assert [path for path in tmp_path.iterdir() if path.suffix != ".lock"] == [kept.temporary]
         kept.discard()
+        assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["cam_%06d.mkv", "cam_%3d.mkv"])
 def test_left_segments_are_removed_unless_one_is_being_written(tmp_path: Path, name: str) -> None:
     pattern = tmp_path / name
     segments = [pattern.with_name(insert_number(name, number)) for number in (1, 2)]
-    files = [PendingFile(path) for path in (*segments, sidecar_of(segments[1]))]
-    copy = copy_beside(files[0].temporary)
+    files = [PendingFile(path) for path in (*segments, sidecar_path(segments[1]))]
+    copy = temporary_copy(files[0].temporary)
     copy.touch()
+    for file in files:
+        file.release()
     for alive in files:
-        for file in files:
-            file._unlock()
-        alive._lock = lock(alive.temporary)
-        with pytest.raises(SinkOpenError, match="another process"):
-            remove_left_behind(pattern)
-        assert len(list(tmp_path.iterdir())) == 4
-    alive._unlock()
-    remove_left_behind(pattern)
+        alive_lock = lock(alive.temporary)
+        with raises_code(SinkOpenError, "in-use"):
+            remove_abandoned_segments(pattern)
+        assert len([path for path in tmp_path.iterdir() if path.suffix != ".lock"]) == 4
+        unlock(alive_lock)
+    remove_abandoned_segments(pattern)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_cannot_be_removed_is_named(tmp_path: Path, monkeypatch) -> None:
-    left = temporary_beside(tmp_path / "cam_000001.mp4")
+    left = temporary_path(tmp_path / "cam_000001.mp4")
     left.touch()
 
     def refuse(path: Path, **_: bool) -> None:
@@ -168,7 +171,7 @@ def test_what_cannot_be_removed_is_named(tmp_path: Path, monkeypatch) -> None:
 
     monkeypatch.setattr(Path, "unlink", refuse)
     with pytest.raises(SinkOpenError, match=rf"cannot remove '{left}'.*remove it"):
-        remove_left_behind(tmp_path / "cam_%06d.mp4")
+        remove_abandoned_segments(tmp_path / "cam_%06d.mp4")
 
 
 def test_a_segment_that_is_put_in_place_while_one_looks_is_no_error(tmp_path: Path, monkeypatch) -> None:
@@ -180,13 +183,13 @@ def test_a_segment_that_is_put_in_place_while_one_looks_is_no_error(tmp_path: Pa
         return found
 
     monkeypatch.setattr(Path, "iterdir", look_and_complete)
-    remove_left_behind(tmp_path / "cam_%06d.mp4")
+    remove_abandoned_segments(tmp_path / "cam_%06d.mp4")
     monkeypatch.undo()
     assert [path.name for path in tmp_path.iterdir()] == ["cam_000001.mp4"]
 
 
 def test_a_block_that_raises_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), complete_file(tmp_path / "out.txt"):
+    with pytest.raises(KeyboardInterrupt), atomic_write(tmp_path / "out.txt"):
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
 
@@ -234,7 +237,7 @@ def test_a_video_that_cannot_be_put_in_place_keeps_the_older_pair(kind, name: st
 
 
 def test_disk_full_is_said_in_words(tmp_path: Path) -> None:
-    with pytest.raises(SinkWriteError, match=r"MB free.*make room"), writing(tmp_path / "out.mp4"):
+    with pytest.raises(SinkWriteError, match=r"MB free.*make room"), map_write_errors(tmp_path / "out.mp4"):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 

@@ -1,4 +1,4 @@
-"""What every Source promises. A new one is tested by one more function with `@case`."""
+"""The promises of every Source. A new source is tested by one line with `add_case`, or a function with `@case`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from helpers import bags, http_server, media
 from helpers.fake_camera import FakeCapture
+from helpers.paths import ROOT
+from helpers.readmes import blocks
 from PIL import Image
 from rosbags.rosbag2 import StoragePlugin
 
@@ -40,12 +43,13 @@ COUNT = 6
 
 @dataclass(frozen=True)
 class Case:
-    """A source of COUNT frames, or an endless one."""
+    """A source under test."""
 
     source: Source
-    appear: Callable[[], object] | None = None
-    """Makes available what `open` misses before it was called; None when `open` cannot fail."""
+    provide: Callable[[], object] | None = None
+    """Creates the input, without which `open` fails; None when `open` cannot fail."""
     is_endless: bool = False
+    """False: the source has COUNT frames."""
 
 
 Maker = Callable[[Path, pytest.MonkeyPatch], Iterator[Case]]
@@ -53,8 +57,19 @@ CASES: list[Maker] = []
 
 
 def case(make: Maker) -> Maker:
+    """Adds a case that prepares files or fakes in a folder of its own."""
     CASES.append(make)
     return make
+
+
+def add_case(name: str, make_source: Callable[[], Source]) -> None:
+    """Adds a case of a source that needs no preparation and gives COUNT frames."""
+
+    def make(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
+        yield Case(make_source())
+
+    make.__name__ = name
+    CASES.append(make)
 
 
 @case
@@ -145,12 +160,7 @@ def mcap_bag(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
 
 
 @case
-def device(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
-    yield Case(GeneratedSource(f"lavfi:testsrc2=size=64x48:rate=10:duration={COUNT / 10}"))
-
-
-@case
-def elsewhere(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
+def remote_file(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
     memory = pytest.importorskip("fsspec").filesystem("memory")
 
     def write() -> None:
@@ -161,9 +171,19 @@ def elsewhere(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
     memory.store.clear()
 
 
-@case
-def synthetic(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
-    yield Case(SyntheticSource(count=COUNT))
+def readme_source() -> Source:
+    """Returns the source that the sources' README shows as an example."""
+    names: dict[str, Any] = {}
+    (code,) = blocks(ROOT / "streamdepth" / "sources" / "README.md", "python")
+    exec(compile(code.partition("\n\nwith ")[0], "README.md", "exec"), names)
+    source = names["FadeSource"](COUNT)
+    assert isinstance(source, Source)
+    return source
+
+
+add_case("readme", readme_source)
+add_case("generated", lambda: GeneratedSource(f"lavfi:testsrc2=size=64x48:rate=10:duration={COUNT / 10}"))
+add_case("synthetic", lambda: SyntheticSource(count=COUNT))
 
 
 @pytest.fixture(params=CASES, ids=lambda make: make.__name__)
@@ -188,8 +208,8 @@ def begin(request: pytest.FixtureRequest) -> Begin:
 
 @pytest.fixture
 def ready(prepared: Case) -> Iterator[Case]:
-    if prepared.appear:
-        prepared.appear()
+    if prepared.provide:
+        prepared.provide()
     yield prepared
     prepared.source.close()
 
@@ -239,13 +259,13 @@ def test_the_end_is_repeated(ready: Case, begin: Begin) -> None:
 
 
 def test_open_can_be_retried_after_it_failed(prepared: Case) -> None:
-    if prepared.appear is None:
+    if prepared.provide is None:
         pytest.skip("cannot fail")
     for _ in range(2):
         with pytest.raises(SourceError):
             prepared.source.open()
         assert prepared.source.read() is None
-    prepared.appear()
+    prepared.provide()
     prepared.source.open()
     assert len(read(prepared)) == COUNT
     prepared.source.close()
@@ -269,8 +289,8 @@ def test_an_interruption_before_opening_holds_until_close(prepared: Case, begin:
     assert source.wait_until_open() is None
     assert source.read() is None
     source.close()
-    if prepared.appear:
-        prepared.appear()
+    if prepared.provide:
+        prepared.provide()
     begin(prepared)
     assert len(read(prepared)) == COUNT
     source.close()
@@ -289,8 +309,8 @@ def test_an_interruption_ends_every_wait_until_close(ready: Case, begin: Begin) 
 def test_close_is_idempotent_and_allowed_before_open(prepared: Case) -> None:
     prepared.source.close()
     prepared.source.close()
-    if prepared.appear:
-        prepared.appear()
+    if prepared.provide:
+        prepared.provide()
     prepared.source.open()
     prepared.source.close()
     prepared.source.close()

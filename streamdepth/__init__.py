@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from streamdepth.core.states import StateChange, StreamState
     from streamdepth.core.types import DepthFrame, DepthKind, Estimate, Frame, Intrinsics, ModelInfo, StreamInfo
     from streamdepth.pipeline.pipeline import Pipeline, Stream
-    from streamdepth.pipeline.stats import Report
+    from streamdepth.pipeline.report import Report
     from streamdepth.sinks.depth_video import DepthVideo
 
 _LATER = {
@@ -57,7 +57,7 @@ _LATER = {
     "Source": "core.interfaces",
     "Stabilizer": "core.interfaces",
     "RenderOptions": "core.render_options",
-    "Report": "pipeline.stats",
+    "Report": "pipeline.report",
     "StateChange": "core.states",
     "StreamState": "core.states",
     **dict.fromkeys(

@@ -24,7 +24,7 @@ from streamdepth.core.types import DepthFrame, DepthKind, Frame, Intrinsics
 from streamdepth.factory.references import make_camera, make_reference
 from streamdepth.factory.stats_file import StatsFile
 from streamdepth.pipeline.pipeline import Pipeline
-from streamdepth.pipeline.stats import Report
+from streamdepth.pipeline.report import Report
 from streamdepth.stabilizers import MetricConverter, MetricReference
 
 if TYPE_CHECKING:

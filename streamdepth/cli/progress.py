@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streamdepth.pipeline.pipeline import Pipeline
-from streamdepth.pipeline.stats import Report
+from streamdepth.pipeline.report import Report
 
 
 class Bar:
@@ -68,7 +68,7 @@ def summary(report: Report, reason: str = "") -> str:
         f"{report.written} of {report.read} frames in {report.seconds:.1f} s ({report.fps:.1f} fps), "
         f"{report.model} on {report.engine} {report.device} {report.precision}{f' ({reason})' if reason else ''}, "
         f"latency p50 {total.get('p50', 0):.0f} ms p95 {total.get('p95', 0):.0f} ms"
-        + (f"; {report.inferred} inferred, {report.carried} carried" if report.carried else "")
+        + (f"; {report.inferred} inferred, {report.propagated} propagated" if report.propagated else "")
         + (f"; dropped: {drops}" if drops else "")
         + (f"; came back {report.reconnects} times" if report.reconnects else "")
     )

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from streamdepth.core.buffer import StuckThreadError, Worker
 from streamdepth.core.futures import Future
 from streamdepth.core.interfaces import Estimator
+from streamdepth.core.threads import StuckThreadError, WorkerThread
 from streamdepth.core.types import Estimate, Frame, ModelInfo
 
 _log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class HotSwapEstimator(Estimator, Generic[Choice]):
         self._choose, self._load, self._on_load_failed = choose, load, on_load_failed
         self._current: tuple[Choice, Estimator] | None = None
         self._requested: Choice = choose()
-        self._loader: Worker | None = None
+        self._loader: WorkerThread | None = None
         self._lock = threading.Lock()
         """Guards what the loading thread changes too: `_next`, `_is_loading` and `_requested`."""
         self._next: tuple[Choice, Estimator] | None = None
@@ -97,7 +97,7 @@ class HotSwapEstimator(Estimator, Generic[Choice]):
             if wanted == self._requested or self._is_loading:
                 return
             self._requested, self._is_loading = wanted, True
-        self._loader = Worker(
+        self._loader = WorkerThread(
             "model loader", lambda: self._load_next(wanted), lambda error: self._on_loader_ended(wanted, error)
         )
         self._loader.start()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from streamdepth.config import Settings
-from streamdepth.pipeline.stats import Report
+from streamdepth.pipeline.report import Report
 from streamdepth.sinks.pending_files import atomic_write, check_output
 
 

@@ -1,210 +1,122 @@
-"""The worker between the sources and the sinks: batches for the model, depth steadied, results to the outlets."""
+"""The worker between sources and sinks that runs the model on every frame, in batches."""
 
 from __future__ import annotations
 
-import math
-import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from streamdepth.core.buffer import FrameBuffer
 from streamdepth.core.futures import Future
 from streamdepth.core.interfaces import Estimator
-from streamdepth.core.types import DepthFrame, Estimate, Intrinsics, StreamInfo
-from streamdepth.pipeline.sink_dispatcher import SinkDispatcher
-from streamdepth.pipeline.sink_worker import Item
-from streamdepth.pipeline.stats import Stats
-from streamdepth.pipeline.stream import Captured, Stream, StreamEnd
-
-Inbox = FrameBuffer[Captured]
+from streamdepth.core.types import Estimate
+from streamdepth.pipeline.results import ResultStage
+from streamdepth.pipeline.stream import CapturedFrame
 
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """What the model works on."""
+    """Frames that the model works on."""
 
-    taken: Sequence[Captured]
-    began: float
+    frames: Sequence[CapturedFrame]
+    submitted_at: float
     future: Future[list[Estimate]]
 
 
 class Inference:
-    """Takes frames from `inbox`, and puts results into `outlets`.
+    """Takes frames from `buffer`, computes their depth, and gives it to `results`.
 
-    With an estimator whose `max_in_flight` is more than one, files have as many batches under way, so that the model
-    is never idle; of live streams, one is computed while the one before is steadied and handed on. Live frames are
+    With an estimator whose `max_in_flight` is more than one, files have as many batches in flight, so that the model is
+    never idle; of live streams, one batch is computed while the one before is steadied and handed on. Live frames are
     taken when the model is free and not before: one that waited there could not be replaced by a newer one.
 
-    A stream that is over is told to the outlets after its last result. What fails of one stream is told to `failed`,
-    and the others go on.
+    Args:
+        buffer: the frames of all streams.
+        estimator: the model.
+        results: steadies the depth and hands it to the sinks.
+        batch: the most frames that the model gets at a time.
     """
 
     def __init__(
-        self,
-        streams: Sequence[Stream],
-        estimator: Estimator,
-        inbox: Inbox,
-        outlets: SinkDispatcher,
-        stats: Stats,
-        *,
-        batch: int,
-        failed: Callable[[int, Exception], None],
+        self, buffer: FrameBuffer[CapturedFrame], estimator: Estimator, results: ResultStage, *, batch: int
     ) -> None:
-        self.streams, self.estimator, self.batch = streams, estimator, batch
-        self.model = estimator.info
-        """What the engine really uses is known once it has run."""
-        self._inbox, self._outlets, self._stats, self._failed = inbox, outlets, stats, failed
-        self.ready = threading.Event()
-        """The model has been made ready for the sizes of what comes at its own pace, as far as they are known."""
-        self._free_at = 0.0
-        self._sizes: list[tuple[int, int] | None] = [None] * len(streams)
-        self._infos: list[StreamInfo | None] = [None] * len(streams)
-        """Of the frames that the stabilizers were given last."""
-        self._under_way = Counter[int]()
+        self._buffer, self._estimator, self._results, self._batch = buffer, estimator, results, batch
+        self._model_free_at = 0.0
+        self._frames_in_flight = Counter[int]()
+        """Number of frames of each stream that were submitted and whose results are not handed on."""
         self._ending: set[int] = set()
-        self._over: set[int] = set()
+        """Streams that have ended while frames of theirs were in flight."""
 
     def run(self) -> None:
-        """Until the inbox is over. Raises InferenceError."""
-        self._warm_up()
-        under_way = deque[_Batch]()
-        while self._fill(under_way):
-            batch = under_way.popleft()
-            estimates = self._collect(batch)
-            if self._is_timely and self.estimator.max_in_flight > 1 and (following := self._begin(within=0.0)):
-                under_way.append(following)
+        """Runs until the buffer is over. Raises InferenceError."""
+        self._results.warm_up()
+        in_flight = deque[_Batch]()
+        while self._fill(in_flight):
+            batch = in_flight.popleft()
+            estimates = self._wait_for(batch)
+            if self._estimator.max_in_flight > 1 and self._results.has_timely_stream():
+                in_flight.extend(self._submit(wait_until_full=False, timeout=0.0))
             self._hand_on(batch, estimates)
-        self._end_all()
+        self._results.end_all()
 
-    def _warm_up(self) -> None:
-        timely = [stream.info for stream in self.streams if stream.info and stream.is_timely]
-        try:
-            for width, height in {(info.width, info.height) for info in timely}:
-                self.estimator.warm_up(width, height)
-        finally:
-            self.ready.set()
+    def _fill(self, in_flight: deque[_Batch]) -> bool:
+        """Submits as many batches as keep the model busy, of live streams one. Returns False when all is done."""
+        is_timely = self._results.has_timely_stream()
+        max_batches = 1 if is_timely else self._estimator.max_in_flight
+        while len(in_flight) < max_batches:
+            batches = self._submit(wait_until_full=not is_timely)
+            if not batches:
+                break
+            in_flight.extend(batches)
+        return bool(in_flight)
 
-    @property
-    def _is_timely(self) -> bool:
-        """Whether any stream that goes on is: then nothing is begun ahead of time."""
-        return any(stream.is_timely for lane, stream in enumerate(self.streams) if lane not in self._over)
+    def _submit(self, *, wait_until_full: bool, timeout: float | None = None) -> Sequence[_Batch]:
+        """Submits the next frames. Returns their batch; nothing at the end, or when none came within `timeout`."""
+        frames = self._take(wait_until_full=wait_until_full, timeout=timeout)
+        if not frames:
+            return ()
+        now = time.monotonic()
+        for captured in frames:
+            self._frames_in_flight[captured.stream_index] += 1
+            self._results.stats.add_duration("wait", now - captured.frame.captured_at)
+        return (_Batch(frames, now, self._estimator.submit([captured.frame for captured in frames])),)
 
-    def _fill(self, under_way: deque[_Batch]) -> bool:
-        """Begins as many batches as keep the model busy, of live streams one; False when there is nothing any more."""
-        most = 1 if self._is_timely else self.estimator.max_in_flight
-        while len(under_way) < most and (batch := self._begin()):
-            under_way.append(batch)
-        return bool(under_way)
-
-    def _begin(self, within: float | None = None) -> _Batch | None:
-        """The next frames, on their way through the model; None at the end, or when none came `within` seconds."""
-        taken = self._take(self.batch, within)
-        if not taken:
-            return None
-        began = time.monotonic()
-        for captured in taken:
-            self._under_way[captured.lane] += 1
-            self._stats.time("wait", began - captured.frame.captured_at)
-        return _Batch(taken, began, self.estimator.submit([captured.frame for captured in taken]))
-
-    def _take(self, most: int, within: float | None = None) -> list[Captured]:
+    def _take(self, *, wait_until_full: bool, timeout: float | None) -> list[CapturedFrame]:
         while True:
-            try:
-                return self._inbox.take(most, fill=not self._is_timely, within=within)
-            except StreamEnd as end:
-                self._ending.add(end.lane)
-                self._end_idle()
+            frames = self._buffer.take(self._batch, wait_until_full=wait_until_full, timeout=timeout)
+            if frames:
+                return frames
+            ended = self._buffer.take_ended()
+            if not ended:
+                return []
+            self._ending |= {end.stream_index for end in ended}
+            self._end_streams_without_frames()
+            wait_until_full = wait_until_full or not self._results.has_timely_stream()
 
-    def _end_idle(self) -> None:
-        """Ends the streams that are ending and have no frame in the model any more."""
-        for lane in [lane for lane in self._ending if not self._under_way[lane]]:
-            self._end(lane)
+    def _end_streams_without_frames(self) -> None:
+        for i in [i for i in self._ending if not self._frames_in_flight[i]]:
+            self._ending.discard(i)
+            self._results.end_stream(i)
 
-    def _end_all(self) -> None:
-        for lane in range(len(self.streams)):
-            self._end(lane)
-
-    def _end(self, lane: int, error: Exception | None = None) -> None:
-        if lane in self._over:
-            return
-        self._ending.discard(lane)
-        if error is None:
-            self._try(lane, partial(self._flush, lane))
-        if lane in self._over:
-            return
-        self._over.add(lane)
-        self._outlets.end(lane, error)
-
-    def _collect(self, batch: _Batch) -> list[Estimate]:
+    def _wait_for(self, batch: _Batch) -> list[Estimate]:
         estimates = batch.future.result()
         now = time.monotonic()
-        self._stats.time("infer", now - max(batch.began, self._free_at))
-        self._free_at = now
-        self._stats.count("inferred", len(estimates))
-        self.model = self.estimator.info
+        self._results.stats.add_duration("infer", now - max(batch.submitted_at, self._model_free_at))
+        self._results.stats.count("inferred", len(estimates))
+        self._model_free_at = now
+        self._results.update_model()
         return estimates
 
     def _hand_on(self, batch: _Batch, estimates: Sequence[Estimate]) -> None:
-        for captured, estimate in zip(batch.taken, estimates, strict=True):
-            self._under_way[captured.lane] -= 1
-            self._try(captured.lane, partial(self._forget_other_size, captured))
-            self._push(captured, partial(self._result, captured, estimate))
-        self._end_idle()
+        for captured, estimate in zip(batch.frames, estimates, strict=True):
+            self._frames_in_flight[captured.stream_index] -= 1
+            self._results.count_if_ended(captured.stream_index)
+            self._results.attempt(captured.stream_index, partial(self._steady, captured, estimate))
+        if self._ending:
+            self._end_streams_without_frames()
 
-    def _push(self, captured: Captured, make: Callable[[], DepthFrame]) -> None:
-        """Steadies what `make` gives and hands it on."""
-        lane = captured.lane
-        if lane in self._over:
-            self._stats.count("stopped", lane=lane)
-        self._try(lane, lambda: self._emit(lane, self.streams[lane].stabilizer.push(make())))
-
-    def _flush(self, lane: int) -> None:
-        self._emit(lane, self.streams[lane].stabilizer.flush())
-
-    def _try(self, lane: int, action: Callable[[], None]) -> None:
-        """What fails in `action` fails its stream, and no other. Of a stream that is over, nothing is done."""
-        if lane in self._over:
-            return
-        try:
-            action()
-        except Exception as error:
-            self._failed(lane, error)
-            self._end(lane, error)
-
-    def _forget_other_size(self, captured: Captured) -> None:
-        """Pictures of another size are another view: nothing that was learnt before holds."""
-        lane, frame = captured.lane, captured.frame
-        before, self._sizes[lane] = self._sizes[lane], frame.size
-        if before is not None and before != frame.size:
-            self._flush(lane)
-            self.streams[lane].stabilizer.reset()
-            self.estimator.reset(frame.stream)
-        self._infos[lane] = captured.info
-
-    def _result(self, captured: Captured, estimate: Estimate) -> DepthFrame:
-        frame, info, focal_px = captured.frame, captured.info, estimate.focal_px
-        intrinsics = info.intrinsics if (info.width, info.height) == frame.size else None
-        if intrinsics is None and focal_px is not None and 0 < focal_px < math.inf:
-            intrinsics = Intrinsics.from_focal(focal_px, *frame.size)
-        return DepthFrame(frame, estimate.depth, self.model.kind, intrinsics=intrinsics)
-
-    def _emit(self, lane: int, results: Iterable[DepthFrame]) -> None:
-        """One by one, so that what a stabilizer has held back on disk does not gather in memory."""
-        for result in self._timed(results):
-            if result.cut:
-                self.estimator.reset(result.frame.stream)
-            info = self._infos[lane]
-            assert info is not None
-            if not self._outlets.put(Item(lane, result, info)):
-                self._stats.count("stopped", lane=lane)
-
-    def _timed(self, results: Iterable[DepthFrame]) -> Iterator[DepthFrame]:
-        """The results, with the time it takes to make each."""
-        began = time.monotonic()
-        for result in results:
-            self._stats.time("smooth", time.monotonic() - began)
-            yield result
-            began = time.monotonic()
+    def _steady(self, captured: CapturedFrame, estimate: Estimate) -> None:
+        self._results.prepare_for(captured)
+        self._results.push(captured, estimate.depth, estimate.focal_px)

@@ -1,172 +1,185 @@
-"""The model beside the stream: it computes what it can, and depth is carried to the frames in between."""
+"""The worker that runs the model on keyframes only, beside the streams, and warps their depth to the frames between."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from streamdepth.core.buffer import FrameBuffer, QueuePolicy
 from streamdepth.core.interfaces import DepthPropagator, Estimator
-from streamdepth.core.types import DepthFrame, Estimate, Frame
-from streamdepth.pipeline.inference import Inbox, Inference
-from streamdepth.pipeline.sink_dispatcher import SinkDispatcher
-from streamdepth.pipeline.stats import Stats
-from streamdepth.pipeline.stream import Captured, Stream
+from streamdepth.core.types import Estimate, Frame
+from streamdepth.pipeline.results import ResultStage
+from streamdepth.pipeline.stream import CapturedFrame
 
-_EPSILON = 1e-6
-"""Of a refresh: timestamps are rounded."""
+_SLOT_TOLERANCE = 1e-6
+"""Share of a slot by which a rounded timestamp may come too early."""
 
 
-class Schedule:
-    """Says of which frames the model's depth is wanted: the first in each slot of 1 / `hz` seconds; None: of all."""
+class KeyframeSchedule:
+    """Chooses the keyframes of one stream: the first frame in each slot of 1 / `fps` seconds; None: every frame."""
 
-    def __init__(self, hz: float | None) -> None:
-        self.hz = hz
+    def __init__(self, fps: float | None) -> None:
+        self.fps = fps
+        """Keyframes per second; may be changed by any thread."""
         self._slot: int | None = None
 
-    def wants(self, seconds: float) -> bool:
-        """seconds: the frame's, on the source's clock. Asked once per frame, in order."""
-        if (hz := self.hz) is None:  # another thread may change it at any time
+    def is_due(self, seconds: float) -> bool:
+        """Returns True for a keyframe; called once per frame, in order, with its time on the source's clock."""
+        fps = self.fps
+        if fps is None:
             return True
-        slot = math.floor(seconds * hz + _EPSILON)
+        slot = math.floor(seconds * fps + _SLOT_TOLERANCE)
         is_new, self._slot = slot != self._slot, slot
         return is_new
 
 
 @dataclass(slots=True)
-class _Lane:
-    """What is known of one stream."""
+class _KeyframeState:
+    """The keyframes of one stream."""
 
     propagator: DepthPropagator
-    schedule: Schedule
-    can_carry: bool = False
-    """Whether there is depth for the newest frame."""
-    wanted: Frame | None = None
-    """The newest frame, while the model's depth is wanted."""
-    sent: int = -1
-    """The number of the last job with a frame of this stream."""
+    schedule: KeyframeSchedule
+    can_propagate: bool = False
+    """True if there is depth for the newest frame."""
+    pending: Frame | None = None
+    """The newest frame, while a keyframe is due and the model has not got one."""
+    last_job: int = -1
+    """The number of the last job of the model with a frame of this stream."""
     estimate: Estimate | None = None
-    """The model's last word."""
+    """The model's last result."""
 
 
-class KeyframeInference(Inference):
-    """Every frame comes out at once, with depth carried from the newest frame that the model has finished.
+class KeyframeInference:
+    """Hands on every frame at once, with depth warped from the newest keyframe that the model has finished.
 
-    `compute` runs the model on a thread of its own. Of live streams it gets the newest frames whenever it is free and
-    one is wanted, those first that have waited longest; its results belong to older frames then, and are carried to
-    the present. Files wait for each result that is wanted, so that the same file always gives the same depth. Where
-    nothing can be carried, at the start, at cuts and after gaps, every stream waits.
+    `run_model` runs the model on a thread of its own. Of live streams it gets the newest frames whenever it is free and
+    a keyframe is due, those first that have waited longest; its results belong to older frames then, and are warped to
+    the newest one. Files wait for the result of each keyframe, so that the same file always gives the same depth. Where
+    depth cannot be warped, at the start, at cuts and after gaps, every stream waits.
 
-    hz: how often the model's depth is wanted, on the source's clock; None: as often as it can, of files always.
+    Args:
+        buffer: the frames of all streams.
+        estimator: the model.
+        results: steadies the depth and hands it to the sinks; all of its streams have a propagator.
+        batch: the most keyframes that the model gets at a time, one of each stream.
+        inference_fps: keyframes per second of the source's clock; None: as many as the model can do, of files all.
     """
 
     def __init__(
         self,
-        streams: Sequence[Stream],
+        buffer: FrameBuffer[CapturedFrame],
         estimator: Estimator,
-        inbox: Inbox,
-        outlets: SinkDispatcher,
-        stats: Stats,
+        results: ResultStage,
         *,
         batch: int,
-        failed: Callable[[int, Exception], None],
-        hz: float | None,
+        inference_fps: float | None,
     ) -> None:
-        super().__init__(streams, estimator, inbox, outlets, stats, batch=batch, failed=failed)
-        propagators = [s.propagator for s in streams if s.propagator]
-        assert len(propagators) == len(streams), "every stream needs a carrier"
-        self._lanes = [_Lane(propagator, Schedule(hz)) for propagator in propagators]
+        propagators = [stream.propagator for stream in results.streams if stream.propagator]
+        assert len(propagators) == len(results.streams), "every stream needs a propagator"
+        self._buffer, self._estimator, self._results, self._batch = buffer, estimator, results, batch
+        self._keyframes = [_KeyframeState(p, KeyframeSchedule(inference_fps)) for p in propagators]
         self._jobs: FrameBuffer[list[tuple[int, Frame]]] = FrameBuffer(QueuePolicy(1))
-        self._done: FrameBuffer[list[tuple[int, Estimate]]] = FrameBuffer(QueuePolicy(1))
-        self._is_busy = False
-        self._count = 0
+        self._finished: FrameBuffer[list[tuple[int, Estimate]]] = FrameBuffer(QueuePolicy(1))
+        self._is_model_busy = False
+        self._job_count = 0
 
-    def compute(self) -> None:
-        """The model's thread, until `run` ends."""
+    def set_inference_fps(self, fps: float | None) -> None:
+        """Changes the number of keyframes per second from now on. Thread-safe."""
+        for keyframes in self._keyframes:
+            keyframes.schedule.fps = fps
+
+    def run_model(self) -> None:
+        """Runs the model until `run` ends, on a thread of its own. Raises InferenceError."""
+        stats = self._results.stats
         while jobs := self._jobs.take():
             began = time.monotonic()
-            estimates = self.estimator.estimate([frame for _, frame in jobs[0]])
-            self._stats.time("infer", time.monotonic() - began)
-            self._stats.count("inferred", len(estimates))
-            self._done.put([(lane, estimate) for (lane, _), estimate in zip(jobs[0], estimates, strict=True)])
+            estimates = self._estimator.estimate([frame for _, frame in jobs[0]])
+            stats.add_duration("infer", time.monotonic() - began)
+            stats.count("inferred", len(estimates))
+            self._finished.put([(i, estimate) for (i, _), estimate in zip(jobs[0], estimates, strict=True)])
 
-    def set_inference_fps(self, hz: float | None) -> None:
-        """From now on, the model's depth is wanted so often."""
-        for lane in self._lanes:
-            lane.schedule.hz = hz
-
-    def computing_ended(self, error: BaseException | None) -> None:
-        """To be called at the end of `compute`, so that `run` raises what it raised."""
-        self._done.close(error)
+    def on_model_ended(self, error: BaseException | None) -> None:
+        """To be called when `run_model` has ended, so that `run` raises what it raised."""
+        self._finished.close(error)
 
     def run(self) -> None:
+        """Runs until the buffer is over. Raises InferenceError."""
         try:
-            self._warm_up()
-            while taken := self._take(most=1):
-                self._pass(taken[0])
-            self._receive()
-            self._end_all()
+            self._results.warm_up()
+            while frames := self._take():
+                self._process(frames[0])
+            self._collect_estimates()
+            self._results.end_all()
         finally:
             self._jobs.close()
 
-    def _pass(self, captured: Captured) -> None:
-        lane = captured.lane
-        self._stats.time("wait", time.monotonic() - captured.frame.captured_at)
-        self._receive(within=0.0)
-        self._try(lane, partial(self._follow, captured))
-        self._refresh(lane)
-        self._push(captured, partial(self._carried, captured))
+    def _take(self) -> list[CapturedFrame]:
+        """Returns the next frame, alone in a list; an empty list when the buffer is over."""
+        while not (frames := self._buffer.take()) and not self._buffer.is_over:
+            for end in self._buffer.take_ended():
+                self._results.end_stream(end.stream_index)
+        return frames
 
-    def _follow(self, captured: Captured) -> None:
-        own, frame = self._lanes[captured.lane], captured.frame
-        self._forget_other_size(captured)
-        own.can_carry = own.propagator.track(frame)
-        if own.schedule.wants(frame.time) or own.wanted or not own.can_carry:
-            own.wanted = frame
+    def _process(self, captured: CapturedFrame) -> None:
+        i = captured.stream_index
+        self._results.stats.add_duration("wait", time.monotonic() - captured.frame.captured_at)
+        self._collect_estimates(timeout=0.0)
+        self._results.attempt(i, partial(self._track, captured))
+        self._submit_keyframes(i)
+        self._results.count_if_ended(i)
+        self._results.attempt(i, partial(self._hand_on, captured))
 
-    def _refresh(self, lane: int) -> None:
-        """Gives the model what it is to see now. Raises InferenceError."""
-        wanting = [i for i, own in enumerate(self._lanes) if own.wanted and i not in self._over]
-        if lane in wanting and not (self._lanes[lane].can_carry and self.streams[lane].is_live):
-            self._receive()
-            self._send([lane])
-            self._receive()
-        elif not self._is_busy:
-            self._send(sorted(wanting, key=lambda i: self._lanes[i].sent))
+    def _track(self, captured: CapturedFrame) -> None:
+        keyframes, frame = self._keyframes[captured.stream_index], captured.frame
+        self._results.prepare_for(captured)
+        keyframes.can_propagate = keyframes.propagator.track(frame)
+        if keyframes.schedule.is_due(frame.time) or keyframes.pending or not keyframes.can_propagate:
+            keyframes.pending = frame
 
-    def _send(self, lanes: Sequence[int]) -> None:
-        """Gives the model the wanted frames of the first of `lanes`."""
+    def _submit_keyframes(self, stream_index: int) -> None:
+        """Gives the model what it is to see after the newest frame of a stream. Raises InferenceError."""
+        pending = [i for i, k in enumerate(self._keyframes) if k.pending and i not in self._results.ended]
+        can_go_on = self._keyframes[stream_index].can_propagate and self._results.streams[stream_index].is_live
+        if stream_index in pending and not can_go_on:
+            self._collect_estimates()
+            self._submit([stream_index])
+            self._collect_estimates()
+        elif not self._is_model_busy:
+            self._submit(sorted(pending, key=lambda i: self._keyframes[i].last_job))
+
+    def _submit(self, stream_indices: Sequence[int]) -> None:
+        """Gives the model the pending frames of the first of these streams, at most a batch."""
         job = []
-        for lane in lanes[: self.batch]:
-            own = self._lanes[lane]
-            self._try(lane, own.propagator.begin_keyframe)
-            if own.wanted and lane not in self._over:
-                job.append((lane, own.wanted))
-            own.wanted, own.sent = None, self._count
+        for i in stream_indices[: self._batch]:
+            keyframes = self._keyframes[i]
+            self._results.attempt(i, keyframes.propagator.begin_keyframe)
+            if keyframes.pending and i not in self._results.ended:
+                job.append((i, keyframes.pending))
+            keyframes.pending, keyframes.last_job = None, self._job_count
         if job:
-            self._count += 1
-            self._is_busy = self._jobs.put(job)
+            self._job_count += 1
+            self._is_model_busy = self._jobs.put(job)
 
-    def _receive(self, within: float | None = None) -> None:
-        """What the model has finished; waits for what it is busy with. Raises InferenceError."""
-        if not self._is_busy:
+    def _collect_estimates(self, timeout: float | None = None) -> None:
+        """Takes what the model has finished, and waits for what it is busy with. Raises InferenceError."""
+        if not self._is_model_busy:
             return
-        for results in self._done.take(within=within):
-            self._is_busy = False
-            self.model = self.estimator.info
-            for lane, estimate in results:
-                self._try(lane, partial(self._lanes[lane].propagator.complete_keyframe, estimate.depth))
-                self._lanes[lane].estimate = estimate
+        for estimates in self._finished.take(timeout=timeout):
+            self._is_model_busy = False
+            self._results.update_model()
+            for i, estimate in estimates:
+                self._results.attempt(i, partial(self._keyframes[i].propagator.complete_keyframe, estimate.depth))
+                self._keyframes[i].estimate = estimate
 
-    def _carried(self, captured: Captured) -> DepthFrame:
-        own = self._lanes[captured.lane]
-        carried = own.propagator.propagated_depth()
-        assert carried is not None
-        assert own.estimate is not None
-        depth, age = carried
-        if age > 0:
-            self._stats.count("carried")
-        return replace(self._result(captured, replace(own.estimate, depth=depth)), depth_age_seconds=age)
+    def _hand_on(self, captured: CapturedFrame) -> None:
+        keyframes = self._keyframes[captured.stream_index]
+        propagated = keyframes.propagator.propagated_depth()
+        assert propagated is not None
+        assert keyframes.estimate is not None
+        depth, age_seconds = propagated
+        if age_seconds > 0:
+            self._results.stats.count("propagated")
+        self._results.push(captured, depth, keyframes.estimate.focal_px, age_seconds)

@@ -1,110 +1,124 @@
-"""All outlets of a pipeline as one: every result goes into each of them."""
+"""Hands every result to all sinks of its stream, each group of sinks on a thread of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from streamdepth.core.buffer import Worker
+from streamdepth.core.buffer import QueuePolicy
 from streamdepth.core.interfaces import Sink
-from streamdepth.pipeline.sink_worker import AHEAD, LIVE, RECORDED, Item, SinkEvents, SinkWorker
-from streamdepth.pipeline.stream import Stream, StreamEnd
+from streamdepth.core.threads import ThreadGroup, WorkerThread
+from streamdepth.core.types import ModelInfo
+from streamdepth.pipeline.sink_worker import LIVE_POLICY, SinkEvents, SinkWorker
+from streamdepth.pipeline.stream import Stream, StreamResult
 
-Start = Callable[[str, Callable[[], None], Callable[[BaseException | None], None]], Worker]
-"""Starts a thread: its name, its work, and whom to tell at its end."""
+FILE_POLICY = QueuePolicy(4)
+"""For streams that can wait: some results are computed ahead."""
+_RECORDED_POLICY = QueuePolicy(8, "drop_oldest")
+"""For live streams that are recorded: a short delay of the disk costs no frame."""
 
 
 class SinkDispatcher:
-    """One of the recorders together, one of each sink that may skip frames, and last one of the windows together.
+    """The sink workers of a pipeline: one for all recorders, one for each preview or server, one for all windows.
 
-    The first decides what counts as written. The windows are fed on the caller's thread; without them, the first is.
+    What the first worker writes counts as written. Windows are fed on the thread that calls `run`; without windows, the
+    first worker is.
     """
 
-    def __init__(self, streams: Sequence[Stream], told: SinkEvents) -> None:
-        each = [(lane, sink) for lane, stream in enumerate(streams) for sink in stream.sinks]
-        recorders = [(lane, sink) for lane, sink in each if not sink.can_drop_frames]
-        senders = [[(lane, sink)] for lane, sink in each if sink.can_drop_frames and not sink.needs_calling_thread]
-        windows = [(lane, sink) for lane, sink in each if sink.can_drop_frames and sink.needs_calling_thread]
-        first, *others = [group for group in (recorders, *senders, windows) if group] or [recorders]
-        silent = SinkEvents(stop=told.stop, failed=told.failed, ended=told.ended, opened=told.opened)
-        self._streams = streams
-        self._live = RECORDED if recorders else LIVE
-        self._first = SinkWorker(streams, _by_lane(first, len(streams)), told)
-        self._all = [
-            self._first,
-            *(SinkWorker(streams, _by_lane(group, len(streams)), silent, may_fail=True) for group in others),
+    def __init__(self, streams: Sequence[Stream], threads: ThreadGroup, events: SinkEvents) -> None:
+        pairs = [(i, sink) for i, stream in enumerate(streams) for sink in stream.sinks]
+        recorders = [(i, sink) for i, sink in pairs if not sink.can_drop_frames]
+        servers = [[(i, sink)] for i, sink in pairs if sink.can_drop_frames and not sink.needs_calling_thread]
+        windows = [(i, sink) for i, sink in pairs if sink.can_drop_frames and sink.needs_calling_thread]
+        groups = [group for group in (recorders, *servers, windows) if group] or [recorders]
+        self._streams, self._threads = streams, threads
+        self._live_policy = _RECORDED_POLICY if recorders else LIVE_POLICY
+        self._workers = [
+            SinkWorker(
+                streams,
+                [[sink for index, sink in group if index == i] for i in range(len(streams))],
+                threads,
+                events,
+                may_fail=number > 0,
+                counts_results=number == 0,
+            )
+            for number, group in enumerate(groups)
         ]
-        self._own = self._all[-1 if windows else 0]
-        self._threads: dict[SinkWorker, Worker] = {}
+        self._first = self._workers[0]
+        self._on_calling_thread = self._workers[-1 if windows else 0]
+        self._threads_of: dict[SinkWorker, WorkerThread] = {}
 
     @property
     def dropped(self) -> list[int]:
-        """Of each stream: results that were not written because others came."""
+        """Number of results of each stream that were not written because newer ones came."""
         return self._first.buffer.dropped
 
-    def open(self) -> None:
-        """Opens the sinks of the streams that are here; the others once they are. Raises SinkOpenError."""
-        for outlet in self._all:
-            outlet.open()
+    def open(self, model: ModelInfo) -> None:
+        """Opens the sinks of streams whose source is open, and the others once theirs is. Raises SinkOpenError."""
+        for worker in self._workers:
+            worker.open(model)
 
-    def settle(self, lane: int) -> None:
-        """It is known now whether the stream is live: what is not waits for the recorders, and loses nothing."""
-        self._first.buffer.settle(self._live if self._streams[lane].is_live else AHEAD, lane)
+    def on_source_opened(self, stream_index: int) -> None:
+        """Chooses the policy of a stream, now that it is known whether it is live: a file waits for the recorders."""
+        policy = self._live_policy if self._streams[stream_index].is_live else FILE_POLICY
+        self._first.buffer.set_policy(policy, stream_index)
 
-    def put(self, item: Item) -> bool:
-        """False when it is not wanted any more."""
-        is_taken, *_ = [outlet.buffer.put(item, item.lane) for outlet in self._all]
+    def put(self, result: StreamResult) -> bool:
+        """Hands a result to all workers. Returns False if the first one no longer takes it."""
+        is_taken = self._first.buffer.put(result, result.stream_index)
+        for worker in self._workers[1:]:
+            worker.buffer.put(result, result.stream_index)
         return is_taken
 
-    def end(self, lane: int, error: BaseException | None = None) -> None:
-        """No result of the stream comes any more. `error`: why, if not as it should be."""
-        for outlet in self._all:
-            outlet.buffer.close(StreamEnd(lane, error), lane)
+    def end_stream(self, stream_index: int, error: BaseException | None = None) -> None:
+        """Lets the workers complete a stream's sinks after its last result, or discard them after an error."""
+        for worker in self._workers:
+            worker.buffer.end_stream(stream_index, error)
 
     def close(self, error: BaseException | None = None) -> None:
-        """No result comes any more."""
-        for outlet in self._all:
-            outlet.buffer.close(error)
+        """Ends all streams after their last results; `run` raises `error` then."""
+        for worker in self._workers:
+            worker.buffer.close(error)
 
     def clear(self) -> list[int]:
-        """Closes, and throws away what waits: returns how many results of each stream were not written."""
-        counts, *_ = [outlet.buffer.clear() for outlet in self._all]
+        """Ends all streams now. Returns the number of results of each stream that were not written."""
+        counts, *_ = [worker.buffer.clear() for worker in self._workers]
         return counts
 
-    def drain(self, start: Start, failed: Callable[[], None]) -> None:
-        """Feeds all sinks until nothing comes any more. Raises what ends it early; `failed` is called at once then.
+    def run(self, on_failed: Callable[[], None]) -> None:
+        """Feeds all sinks until all streams have ended. Raises the first error, after calling `on_failed` at once.
 
         A preview that is stuck is left behind: it must not cost the recorders their files, which are waited for.
         """
         failures: list[BaseException] = []
 
-        def ended(error: BaseException | None) -> None:
+        def on_ended(error: BaseException | None) -> None:
             if error is not None:
                 failures.append(error)
-                failed()
+                on_failed()
 
-        self._threads = {o: start("sinks", o.drain, ended) for o in self._all if o is not self._own}
-        self._own.drain()
-        if self._first in self._threads:
-            self._threads[self._first].wait()
+        self._threads_of = {
+            worker: self._threads.start("sinks", worker.run, on_ended)
+            for worker in self._workers
+            if worker is not self._on_calling_thread
+        }
+        self._on_calling_thread.run()
+        if self._first in self._threads_of:
+            self._threads_of[self._first].wait()
         if failures:
             raise failures[0]
 
-    def items(self) -> Iterator[Item]:
-        """What the first would write, instead of `drain`."""
+    def results(self) -> Iterator[StreamResult]:
+        """Yields what the first worker would write, instead of `run`."""
+        buffer = self._first.buffer
         while True:
-            try:
-                items = self._first.buffer.take()
-            except StreamEnd:
-                continue
-            if not items:
-                return
-            yield items[0]
+            results = buffer.take()
+            yield from results
+            if not results:
+                buffer.take_ended()
+                if buffer.is_over:
+                    return
 
-    def left(self) -> list[Sink]:
-        """The sinks to be closed yet. Those of a thread that is stuck are left alone: it may be in one of them."""
-        free = [o for o in self._all if o not in self._threads or self._threads[o].has_ended(0.0)]
-        return [sink for outlet in free for sink in outlet.held]
-
-
-def _by_lane(group: Sequence[tuple[int, Sink]], lanes: int) -> list[list[Sink]]:
-    return [[sink for at, sink in group if at == lane] for lane in range(lanes)]
+    def open_sinks(self) -> list[Sink]:
+        """Returns the sinks that are still to be closed, without those of a stuck thread, which may be in one."""
+        free = [w for w in self._workers if w not in self._threads_of or self._threads_of[w].has_ended(0.0)]
+        return [sink for worker in free for sink in worker.open_sinks]

@@ -1,4 +1,4 @@
-"""What a pipeline runs: one source, what steadies its depth, and where the results go."""
+"""One stream of a pipeline, and the values that travel through it."""
 
 from __future__ import annotations
 
@@ -6,53 +6,58 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from streamdepth.core.interfaces import DepthPropagator, Sink, Source, Stabilizer
-from streamdepth.core.types import Frame, StreamInfo
-
-
-class StreamEnd(Exception):  # noqa: N818 - an end, not always an error
-    """One stream of several is over; it travels after the last of its items. `error`: why, if not as it should be."""
-
-    def __init__(self, lane: int, error: BaseException | None = None) -> None:
-        super().__init__(lane, error)
-        self.lane, self.error = lane, error
+from streamdepth.core.types import DepthFrame, Frame, StreamInfo
 
 
 @dataclass(frozen=True, slots=True)
-class Captured:
+class CapturedFrame:
     """A frame on its way to the model."""
 
-    lane: int
-    """The number of its stream."""
+    stream_index: int
     frame: Frame
     info: StreamInfo
-    """What held of the stream when the frame was read: by the time it comes out, that may have changed."""
+    """The stream's facts when the frame was read; they may have changed before its depth is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamResult:
+    """A frame with its depth on the way to the sinks."""
+
+    stream_index: int
+    item: DepthFrame
+    info: StreamInfo
+    """The stream's facts when the frame was read."""
 
 
 @dataclass(slots=True)
 class Stream:
-    """One source, what steadies its depth, and where the results go."""
+    """One source, the stages that its depth passes, and the sinks that get it.
+
+    >>> from streamdepth.stabilizers import make_stabilizer
+    >>> from streamdepth.testing import RecordingSink, SyntheticSource
+    >>> Stream(SyntheticSource(), make_stabilizer(), [RecordingSink()], name="door").title
+    'door'
+    """
 
     source: Source
     stabilizer: Stabilizer
     sinks: Sequence[Sink] = ()
     propagator: DepthPropagator | None = None
-    """Fills in between the frames that the model sees; None: it sees all."""
+    """Warps depth to the frames between keyframes; None: the model sees every frame."""
     name: str = ""
-    """What to call it while its source is not open; without secrets."""
+    """A name without credentials, for messages while the source is not open."""
     info: StreamInfo | None = field(default=None, init=False)
-    """Known once the pipeline has opened the source; another when that came back with another size or rate."""
+    """The stream's facts; None before the pipeline has opened the source."""
+    is_live: bool = field(default=True, init=False)
+    """True if frames are dropped rather than waited for; so it is until the source says otherwise."""
+    is_timely: bool = field(default=True, init=False)
+    """True if frames come at their own pace, so that each is worth working on at once: live or paced streams."""
 
     @property
     def title(self) -> str:
         """The source's own name where it is known."""
         return self.info.name if self.info else self.name
 
-    @property
-    def is_live(self) -> bool:
-        """Whether frames are dropped rather than waited for; so it is too while that is not known yet."""
-        return self.info is None or self.info.is_live
-
-    @property
-    def is_timely(self) -> bool:
-        """Whether frames come at their own pace, so that each is worth working on at once."""
-        return self.is_live or (self.info is not None and self.info.is_paced)
+    def set_info(self, info: StreamInfo) -> None:
+        """Takes the facts of the source when it was opened, and when it came back with another size or rate."""
+        self.info, self.is_live, self.is_timely = info, info.is_live, info.is_live or info.is_paced

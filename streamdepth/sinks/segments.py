@@ -9,9 +9,9 @@ from pathlib import Path
 
 import av
 
-from streamdepth.core.buffer import Worker
 from streamdepth.core.errors import SinkOpenError, SinkWriteError, StreamDepthError
 from streamdepth.core.interfaces import Sink
+from streamdepth.core.threads import WorkerThread
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.sinks.pending_files import check_output, file_url
 from streamdepth.sinks.temporary_files import remove_abandoned_segments, sidecar_path
@@ -170,7 +170,7 @@ class _Closing:
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
         self._error: BaseException | None = None
-        self._worker = Worker("segment", sink.close, self._ended)
+        self._worker = WorkerThread("segment", sink.close, self._ended)
         self._worker.start()
 
     def _ended(self, error: BaseException | None) -> None:

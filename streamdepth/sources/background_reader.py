@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
-from streamdepth.core.buffer import FrameBuffer, QueuePolicy, StuckThreadError, Worker
+from streamdepth.core.buffer import FrameBuffer, QueuePolicy
+from streamdepth.core.threads import StuckThreadError, WorkerThread
 from streamdepth.sources.decoder import DecodedFrame
 
 
@@ -38,7 +39,7 @@ class BackgroundReader(Generic[ConnectionT]):
         self._connect = connect
         self._opened: FrameBuffer[ConnectionT] = FrameBuffer(QueuePolicy(1))
         self._frames: FrameBuffer[DecodedFrame] = FrameBuffer(QueuePolicy(1))
-        self._worker = Worker("reader", self._run, self._on_ended)
+        self._worker = WorkerThread("reader", self._run, self._on_ended)
 
     def open(self, within_seconds: float) -> ConnectionT | None:
         """Returns the connection once it is open; None after `within_seconds` or `interrupt`.
@@ -46,7 +47,7 @@ class BackgroundReader(Generic[ConnectionT]):
         Raises what `connect` raises.
         """
         self._worker.start()
-        opened = self._opened.take(within=within_seconds)
+        opened = self._opened.take(timeout=within_seconds)
         return opened[0] if opened else None
 
     def read(self, within_seconds: float) -> DecodedFrame | None:
@@ -54,7 +55,7 @@ class BackgroundReader(Generic[ConnectionT]):
 
         Raises SourceLostError.
         """
-        frames = self._frames.take(within=within_seconds)
+        frames = self._frames.take(timeout=within_seconds)
         return frames[0] if frames else None
 
     @property

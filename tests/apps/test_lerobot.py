@@ -20,7 +20,7 @@ from streamdepth import factory
 from streamdepth.core.errors import ConfigError, SinkOpenError, SinkWriteError
 from streamdepth.core.types import DepthKind
 from streamdepth.pipeline.pipeline import Pipeline
-from streamdepth.pipeline.stats import Report
+from streamdepth.pipeline.report import Report
 from streamdepth.sinks.lerobot_video import LeRobotVideoSink, Quantizer
 from streamdepth.sinks.pending_files import file_url
 from streamdepth.testing import ConstantEstimator

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamdepth.core.buffer import FrameBuffer, QueuePolicy, StuckThreadError, Worker
+from streamdepth.core.buffer import FrameBuffer, QueuePolicy, StreamEnd
+from streamdepth.core.threads import StuckThreadError, WorkerThread
 
 
 def _thread(work) -> threading.Thread:
@@ -77,10 +78,11 @@ def test_it_is_over_once_nothing_is_left_to_be_taken_or_raised() -> None:
 
 def test_one_lanes_error_leaves_the_others() -> None:
     buffer: FrameBuffer[int] = FrameBuffer(QueuePolicy(3), QueuePolicy(3))
-    buffer.close(ValueError("lost"), lane=0)
+    error = ValueError("lost")
+    buffer.end_stream(0, error)
     buffer.put(5, 1)
-    with pytest.raises(ValueError, match="lost"):
-        buffer.take()
+    assert buffer.take() == []
+    assert buffer.take_ended() == [StreamEnd(0, error)]
     assert buffer.take() == [5]
 
 
@@ -108,9 +110,9 @@ def test_fill_waits_for_a_full_batch_but_not_beyond_the_end() -> None:
         buffer.close()
 
     thread = _thread(produce)
-    assert buffer.take(4, fill=True) == [0, 1, 2, 3]
-    assert buffer.take(4, fill=True) == [4, 5]
-    assert buffer.take(4, fill=True) == []
+    assert buffer.take(4, wait_until_full=True) == [0, 1, 2, 3]
+    assert buffer.take(4, wait_until_full=True) == [4, 5]
+    assert buffer.take(4, wait_until_full=True) == []
     thread.join(5)
 
 
@@ -118,7 +120,7 @@ def test_fill_does_not_wait_for_what_a_full_lane_cannot_hold() -> None:
     buffer: FrameBuffer[int] = FrameBuffer(QueuePolicy(2), QueuePolicy(2))
     buffer.put(1)
     buffer.put(2)
-    assert buffer.take(3, fill=True) == [1, 2]
+    assert buffer.take(3, wait_until_full=True) == [1, 2]
 
 
 def test_clear_closes_and_counts() -> None:
@@ -169,7 +171,7 @@ def test_a_worker_reports_its_end_and_its_error() -> None:
         raise error
 
     for work in (lambda: None, fail):
-        worker = Worker("test", work, ends.append)
+        worker = WorkerThread("test", work, ends.append)
         worker.start()
         worker.join(time.monotonic() + 5)
     assert ends == [None, error]
@@ -177,7 +179,7 @@ def test_a_worker_reports_its_end_and_its_error() -> None:
 
 def test_a_stuck_worker_is_said_loudly() -> None:
     release = threading.Event()
-    worker = Worker("test", lambda: release.wait(20), lambda _: None)
+    worker = WorkerThread("test", lambda: release.wait(20), lambda _: None)
     worker.start()
     with pytest.raises(StuckThreadError, match="streamdepth test"):
         worker.join(time.monotonic() + 0.05)
@@ -187,7 +189,7 @@ def test_a_stuck_worker_is_said_loudly() -> None:
 
 def test_a_lane_may_get_another_policy_once_it_is_known_what_comes() -> None:
     buffer: FrameBuffer[int] = FrameBuffer(QueuePolicy(1, "drop_oldest"))
-    buffer.settle(QueuePolicy(2))
+    buffer.set_policy(QueuePolicy(2))
     assert [buffer.put(i) for i in range(2)] == [True, True]
     late = threading.Thread(target=buffer.put, args=(2,))
     late.start()

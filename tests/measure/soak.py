@@ -24,7 +24,7 @@ from helpers import fault_proxy, rtsp_server
 from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.states import StreamState
 from streamdepth.pipeline.pipeline import Pipeline, Stream
-from streamdepth.pipeline.stats import Report
+from streamdepth.pipeline.report import Report
 from streamdepth.sinks.video import VideoSink
 from streamdepth.sources.network import NetworkSource
 from streamdepth.stabilizers import make_stabilizer

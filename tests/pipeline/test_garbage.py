@@ -18,8 +18,9 @@ from av.video.codeccontext import VideoCodecContext
 from helpers import fault_proxy, media, rtsp_server
 
 from streamdepth import config, factory
-from streamdepth.core.buffer import FrameBuffer, QueuePolicy, Worker
+from streamdepth.core.buffer import FrameBuffer, QueuePolicy
 from streamdepth.core.errors import SourceOpenError
+from streamdepth.core.threads import WorkerThread
 from streamdepth.core.types import DepthFrame, Frame
 from streamdepth.sources.background_reader import BackgroundReader
 from streamdepth.sources.file import FileSource
@@ -146,7 +147,7 @@ class Owner:
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
-        self.worker = Worker("owner", self.work, self.ended)
+        self.worker = WorkerThread("owner", self.work, self.ended)
 
     def work(self) -> None:
         if self.error is not None:

@@ -13,7 +13,7 @@ from helpers.waiting import wait_until
 
 from streamdepth.core.errors import InferenceError
 from streamdepth.core.types import Estimate, Frame
-from streamdepth.pipeline.keyframes import Schedule
+from streamdepth.pipeline.keyframes import KeyframeSchedule
 from streamdepth.pipeline.pipeline import Pipeline, Stream
 from streamdepth.stabilizers import FlowPropagator, make_stabilizer
 from streamdepth.testing import ConstantEstimator, FailingEstimator, RecordingSink, SyntheticSource
@@ -41,19 +41,19 @@ def _step(shift: int) -> np.ndarray:
 
 
 def test_the_first_frame_of_each_slot_is_wanted() -> None:
-    schedule = Schedule(5)
-    assert [i for i in range(30) if schedule.wants(i / 30)] == [0, 6, 12, 18, 24]
-    assert all(Schedule(None).wants(t) for t in (0.0, 0.0, 0.1))
-    uneven = Schedule(2)
-    assert [uneven.wants(t) for t in (0.1, 0.2, 0.9, 0.95, 1.0, 3.0)] == [True, False, True, False, True, True]
+    schedule = KeyframeSchedule(5)
+    assert [i for i in range(30) if schedule.is_due(i / 30)] == [0, 6, 12, 18, 24]
+    assert all(KeyframeSchedule(None).is_due(t) for t in (0.0, 0.0, 0.1))
+    uneven = KeyframeSchedule(2)
+    assert [uneven.is_due(t) for t in (0.1, 0.2, 0.9, 0.95, 1.0, 3.0)] == [True, False, True, False, True, True]
 
 
 def test_a_rate_that_is_changed_on_another_thread_while_it_is_asked_for() -> None:
-    class Changing(Schedule):
+    class Changing(KeyframeSchedule):
         rates = iter([5.0, None])
         hz = property(lambda self: next(self.rates), lambda self, _: None)  # type: ignore[assignment]
 
-    assert Changing(5).wants(0.0)
+    assert Changing(5).is_due(0.0)
 
 
 def test_late_depth_is_carried_to_where_the_picture_has_moved() -> None:
@@ -138,7 +138,7 @@ def test_a_file_is_inferred_by_its_timestamps_and_carried_between() -> None:
     assert [item.frame.index for item in sink.items] == list(range(31))
     assert [item.frame.index for item in sink.items if item.depth_age_seconds == 0] == [0, 6, 12, 18, 24, 30]
     assert max(item.depth_age_seconds for item in sink.items) == pytest.approx(5 / 30)
-    assert (report.inferred, report.carried, report.written) == (6, 25, 31)
+    assert (report.inferred, report.propagated, report.written) == (6, 25, 31)
 
 
 def test_a_cut_is_inferred_at_once() -> None:
@@ -177,7 +177,7 @@ def test_a_live_stream_goes_on_while_the_model_computes() -> None:
     report = Pipeline([_stream(Patient(is_live=True), sink)], estimator).run()
     assert [round(item.depth_age_seconds * 30) for item in sink.items[:9]] == list(range(9))
     assert report.inferred >= 2
-    assert report.carried >= 8
+    assert report.propagated >= 8
     assert report.read == report.written + sum(report.dropped.values())
 
 

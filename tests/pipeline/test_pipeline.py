@@ -12,9 +12,10 @@ from helpers.waiting import wait_until
 
 from streamdepth.core.errors import ConfigError, InferenceError, SinkWriteError, SourceLostError, SourceOpenError
 from streamdepth.core.states import StreamState
+from streamdepth.core.threads import ThreadGroup
 from streamdepth.core.types import DepthKind, StreamInfo
 from streamdepth.pipeline.pipeline import Pipeline, Stream
-from streamdepth.pipeline.sink_worker import SinkEvents, SinkWorker
+from streamdepth.pipeline.sink_worker import SinkWorker
 from streamdepth.stabilizers import FlowPropagator, StabilizerChain, make_stabilizer
 from streamdepth.testing import (
     ConstantEstimator,
@@ -531,17 +532,18 @@ def test_a_sink_that_fails_to_close_leaves_the_others_closed() -> None:
 
 
 def test_an_error_that_comes_as_a_viewer_has_just_waited_in_vain_is_raised() -> None:
-    outlet = SinkWorker([_stream()], [[RecordingSink(can_drop_frames=True)]], SinkEvents())
-    take = outlet.buffer.take
+    pipeline = Pipeline([_stream()], ConstantEstimator())
+    worker = SinkWorker([_stream()], [[RecordingSink(can_drop_frames=True)]], ThreadGroup(), events=pipeline)
+    take = worker.buffer.take
 
-    def taken_just_before(**how):
-        items = take(**how)
-        outlet.buffer.close(InferenceError("at last"))
-        return items
+    def take_just_before(**options):
+        results = take(**options)
+        worker.buffer.close(InferenceError("at last"))
+        return results
 
-    outlet.buffer.take = taken_just_before
+    worker.buffer.take = take_just_before
     with pytest.raises(InferenceError, match="at last"):
-        outlet.drain()
+        worker.run()
 
 
 def test_a_failing_preview_leaves_the_recorder() -> None:
@@ -941,7 +943,7 @@ def test_a_stream_that_fails_just_as_it_ends_has_failed() -> None:
             found = super().get(lane, default)
             if self.late is None:
                 error = SinkWriteError("at the very end")
-                self.late = threading.Thread(target=pipeline._stream_failed, args=(lane, error))
+                self.late = threading.Thread(target=pipeline.on_stream_failed, args=(lane, error))
                 self.late.start()
                 self.late.join(0.5)
             return found

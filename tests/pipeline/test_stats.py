@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from streamdepth.pipeline.stats import Histogram, Report, Stats
+from streamdepth.pipeline.report import Report
+from streamdepth.pipeline.stats import Histogram, Stats
 
 
 def test_percentiles_are_those_of_the_samples() -> None:

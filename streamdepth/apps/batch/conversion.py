@@ -12,7 +12,7 @@ from streamdepth.core.errors import SourceError, StreamDepthError
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.system_libraries import missing_system_library
 from streamdepth.core.types import DepthFrame
-from streamdepth.pipeline.stats import Report
+from streamdepth.pipeline.report import Report
 from streamdepth.sinks.temporary_files import remove_abandoned_files
 from streamdepth.utils.redact import redact_text
 

@@ -20,7 +20,7 @@ from streamdepth.core.types import Frame
 from streamdepth.estimators.engines import Engine, Outputs
 from streamdepth.estimators.network import ModelCard
 from streamdepth.estimators.network_estimator import NetworkEstimator
-from streamdepth.pipeline.stats import Report
+from streamdepth.pipeline.report import Report
 
 _WARM_UP_FRAMES = 3
 """Frames after which it is decided whether the reduced precision is accurate enough."""

@@ -14,8 +14,8 @@ from urllib.parse import quote
 
 from streamdepth.apps.web.security import Access, make_access
 from streamdepth.apps.web.served import Served
-from streamdepth.core.buffer import Worker
 from streamdepth.core.errors import ConfigError, MissingDependencyError, SinkOpenError, SinkWriteError
+from streamdepth.core.threads import WorkerThread
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -72,7 +72,7 @@ class WebServer:
             self._socket.close()
             raise
         self._pipeline = served.pipeline
-        self._worker = Worker("web", self._run, self._ended)
+        self._worker = WorkerThread("web", self._run, self._ended)
         self._error: BaseException | None = None
         self._is_over = False
 

@@ -15,7 +15,7 @@ from streamdepth.apps.web.schemas import (
 )
 from streamdepth.apps.web.served import Served, ServedStream
 from streamdepth.core.version import __version__
-from streamdepth.pipeline.stats import Report, StreamReport
+from streamdepth.pipeline.report import Report, StreamReport
 
 
 def status_of(served: Served, viewers: dict[str, int], number: int) -> StatusOut:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from streamdepth.config import Settings
     from streamdepth.core.types import ModelInfo
     from streamdepth.evaluation.accuracy.contact_sheet import ContactSheet
-    from streamdepth.evaluation.accuracy.protocol import Protocol
-    from streamdepth.evaluation.accuracy.report import SetResult
-    from streamdepth.evaluation.datasets import DataSet
+    from streamdepth.evaluation.accuracy.protocol import EvaluationProtocol
+    from streamdepth.evaluation.accuracy.report import DatasetResult
+    from streamdepth.evaluation.datasets import DepthDataset
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
@@ -56,36 +56,41 @@ def accuracy(
     settings = flags.settings()
     from streamdepth.evaluation.accuracy import report
     from streamdepth.evaluation.accuracy.contact_sheet import ContactSheet
-    from streamdepth.evaluation.accuracy.protocol import Protocol
-    from streamdepth.evaluation.datasets import DataSet
+    from streamdepth.evaluation.accuracy.protocol import EvaluationProtocol
+    from streamdepth.evaluation.datasets import DepthDataset
 
-    sets = [DataSet(path, depth_scale=depth_scale) for path in data]
-    protocol = Protocol(crop, min_depth, max_depth, every, limit)
+    sets = [DepthDataset(path, depth_scale=depth_scale) for path in data]
+    protocol = EvaluationProtocol(crop, min_depth, max_depth, every, limit)
     facts = JsonOutput(json, overwrite=settings.outputs.overwrite)
     drawn = ContactSheet(sheet, sheet_count, overwrite=settings.outputs.overwrite) if sheet else None
     with nothing_kept():
         info, results = _judge(settings, sets, protocol, drawn, is_quiet=flags.quiet)
     if drawn:
         drawn.write()
-    facts.write(report.facts(info, settings.model.size, results))
+    facts.write(report.as_json(info, settings.model.size, results))
     if not (flags.quiet or facts.is_printed):
         print_table(report.table(results))
-        out.print(*report.notes(info, results), sep="\n")
+        out.print(*report.footnotes(info, results), sep="\n")
 
 
 def _judge(
-    settings: Settings, sets: list[DataSet], protocol: Protocol, sheet: ContactSheet | None, *, is_quiet: bool
-) -> tuple[ModelInfo, list[SetResult]]:
+    settings: Settings,
+    sets: list[DepthDataset],
+    protocol: EvaluationProtocol,
+    sheet: ContactSheet | None,
+    *,
+    is_quiet: bool,
+) -> tuple[ModelInfo, list[DatasetResult]]:
     """One set after the other. What cannot work is known before the model is loaded."""
     from streamdepth import factory
     from streamdepth.cli.progress import counter
-    from streamdepth.evaluation.accuracy.protocol import evaluate_set
+    from streamdepth.evaluation.accuracy.protocol import evaluate_dataset
 
     for data in sets:
-        protocol.bounds(data)
+        protocol.region(data)
     total = sum(len(protocol.names(data)) for data in sets)
     with counter(err, total, is_quiet=is_quiet) as step, closing(factory.make_estimator(settings)) as estimator:
-        results = [evaluate_set(data, estimator, protocol, step, sheet) for data in sets]
+        results = [evaluate_dataset(data, estimator, protocol, step, sheet) for data in sets]
         return estimator.info, results
 
 

@@ -25,11 +25,11 @@ def is_set(path: Path) -> bool:
 def make_source(path: Path, settings: Settings) -> Source:
     """A fresh source of the pictures, not yet open."""
     from streamdepth import factory
-    from streamdepth.evaluation.datasets import DataSet
+    from streamdepth.evaluation.datasets import DepthDataset
     from streamdepth.sources.images import ImagesSource
 
     if is_set(path):
-        return ImagesSource(path / "rgb", fps=DataSet(path).fps or USUAL_FPS)
+        return ImagesSource(path / "rgb", fps=DepthDataset(path).fps or USUAL_FPS)
     return factory.make_source(str(path), settings)
 
 

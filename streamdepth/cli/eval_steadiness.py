@@ -18,8 +18,8 @@ from streamdepth.core.errors import ConfigError
 if TYPE_CHECKING:
     from streamdepth.config import Settings
     from streamdepth.core.interfaces import Estimator, Source
-    from streamdepth.evaluation.steadiness.compare import Job, Row
-    from streamdepth.evaluation.steadiness.inputs import DepthClip, DepthStore
+    from streamdepth.evaluation.steadiness.compare import MethodResult, StabilizerComparison
+    from streamdepth.evaluation.steadiness.inputs import DepthDiskCache, DepthSequence
 
 
 @with_flags("model", "max_frames", "outputs.overwrite")
@@ -47,7 +47,7 @@ def steadiness(
     if not (video or generated):
         raise ConfigError("nothing was given to compare on; name videos or sets with rgb/ and depth/, or --generated")
     facts = JsonOutput(json, overwrite=settings.outputs.overwrite, inputs=video or ())
-    rows: list[Row] = []
+    rows: list[MethodResult] = []
     with nothing_kept():
         with closing(factory.make_estimator(settings)) as estimator:
             for path in video or ():
@@ -62,32 +62,35 @@ def steadiness(
 
 def _compare(
     path: Path, settings: Settings, estimator: Estimator, *, noisy: bool, farthest_m: float | None, is_quiet: bool
-) -> list[Row]:
+) -> list[MethodResult]:
     """The network runs once; every method gets its depth."""
-    from streamdepth.evaluation.steadiness.compare import stored
-    from streamdepth.evaluation.steadiness.inputs import DepthStore
+    from streamdepth.evaluation.steadiness.compare import cached_sequence
+    from streamdepth.evaluation.steadiness.inputs import DepthDiskCache
 
-    with DepthStore() as store:
+    with DepthDiskCache() as store:
         _estimate(make_source(path, settings), estimator, store, settings.max_frames)
-        job = _job(path, settings, stored(store, estimator.info.kind), farthest_m)
+        job = _job(path, settings, cached_sequence(store, estimator.info.kind), farthest_m)
         return _run([job], noisy=noisy, is_quiet=is_quiet)
 
 
-def _compare_generated(*, noisy: bool, is_quiet: bool) -> list[Row]:
-    from streamdepth.evaluation.steadiness.generated import sequences
+def _compare_generated(*, noisy: bool, is_quiet: bool) -> list[MethodResult]:
+    from streamdepth.evaluation.steadiness.generated import synthetic_sequences
 
-    return _run([sequence.job() for sequence in sequences()], noisy=noisy, is_quiet=is_quiet)
+    return _run([sequence.comparison() for sequence in synthetic_sequences()], noisy=noisy, is_quiet=is_quiet)
 
 
-def _run(jobs: list[Job], *, noisy: bool, is_quiet: bool) -> list[Row]:
+def _run(jobs: list[StabilizerComparison], *, noisy: bool, is_quiet: bool) -> list[MethodResult]:
     from streamdepth.cli.progress import counter
-    from streamdepth.evaluation.steadiness.baselines import Jitter
-    from streamdepth.evaluation.steadiness.compare import changed, methods
+    from streamdepth.evaluation.steadiness.baselines import DepthNoise
+    from streamdepth.evaluation.steadiness.compare import map_sequence, stabilization_methods
 
     if noisy:
-        jobs = [*jobs, *(replace(job, name=f"{job.name}, noisy", raw=changed(job.raw, Jitter)) for job in jobs)]
-    rows: list[Row] = []
-    with counter(err, len(jobs) * len(methods()), is_quiet=is_quiet) as step:
+        jobs = [
+            *jobs,
+            *(replace(job, name=f"{job.name}, noisy", raw=map_sequence(job.raw, DepthNoise)) for job in jobs),
+        ]
+    rows: list[MethodResult] = []
+    with counter(err, len(jobs) * len(stabilization_methods()), is_quiet=is_quiet) as step:
         for job in jobs:
             for row in job.compare():
                 rows.append(row)
@@ -95,25 +98,25 @@ def _run(jobs: list[Job], *, noisy: bool, is_quiet: bool) -> list[Row]:
     return rows
 
 
-def _estimate(source: Source, estimator: Estimator, store: DepthStore, most: int | None) -> None:
+def _estimate(source: Source, estimator: Estimator, store: DepthDiskCache, most: int | None) -> None:
     with closing(source):
         check_repeatable(source.open())
         for frame in islice(iter(source.read, None), most):
             store.add(estimator.estimate([frame])[0].depth)
 
 
-def _job(path: Path, settings: Settings, raw: DepthClip, farthest_m: float | None) -> Job:
+def _job(path: Path, settings: Settings, raw: DepthSequence, farthest_m: float | None) -> StabilizerComparison:
     from streamdepth.core.types import DepthKind
-    from streamdepth.evaluation.datasets import DataSet
-    from streamdepth.evaluation.steadiness.compare import Job
+    from streamdepth.evaluation.datasets import DepthDataset
+    from streamdepth.evaluation.steadiness.compare import StabilizerComparison
     from streamdepth.evaluation.steadiness.inputs import open_truth, read_camera
-    from streamdepth.evaluation.steadiness.score import Truth
+    from streamdepth.evaluation.steadiness.score import TruthOptions
 
-    job = Job(path.name, lambda: make_source(path, settings), raw, max_frames=settings.max_frames)
+    job = StabilizerComparison(path.name, lambda: make_source(path, settings), raw, max_frames=settings.max_frames)
     if not is_set(path):
         return job
-    data = DataSet(path)
+    data = DepthDataset(path)
     farthest_m = farthest_m or data.max_depth_m or FARTHEST_M
     camera, poses = read_camera(path, len(data.names())) or (None, None)
-    judge = Truth(farthest_m, camera, poses, raw.kind is DepthKind.METRIC)
-    return replace(job, truth=open_truth(path), judge=judge)
+    truth_options = TruthOptions(farthest_m, camera, poses, raw.kind is DepthKind.METRIC)
+    return replace(job, truth=open_truth(path), truth_options=truth_options)

@@ -22,9 +22,9 @@ from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 
 if TYPE_CHECKING:
     from streamdepth.config import Settings
-    from streamdepth.evaluation.steadiness.clip import Clip
-    from streamdepth.evaluation.steadiness.inputs import DepthClip
-    from streamdepth.evaluation.steadiness.score import TemporalScore, Truth
+    from streamdepth.evaluation.steadiness.clip import EvaluationClip
+    from streamdepth.evaluation.steadiness.inputs import DepthSequence
+    from streamdepth.evaluation.steadiness.score import TemporalScore, TruthOptions
 
 
 @with_flags("model", "inference.batch", "smooth", "max_frames", "outputs.overwrite")
@@ -118,9 +118,9 @@ class _Job:
             self.info = source.open()
         check_repeatable(self.info)
         self.facts: dict[str, Any] = {"video": self.info.name}
-        self.clip: Clip
-        self.true_depth: DepthClip | None = None
-        self.judge: Truth | None = None
+        self.clip: EvaluationClip
+        self.true_depth: DepthSequence | None = None
+        self.truth_options: TruthOptions | None = None
         self.cuts: frozenset[int] | None = None
 
     def make_source(self) -> Source:
@@ -129,10 +129,10 @@ class _Job:
 
     def know(self, truth: Path | None, farthest_m: float | None, cuts: str | None) -> None:
         """What is known beside the depth."""
-        from streamdepth.evaluation.datasets import DataSet
+        from streamdepth.evaluation.datasets import DepthDataset
         from streamdepth.evaluation.steadiness.clip import read_cuts
         from streamdepth.evaluation.steadiness.inputs import open_truth, read_camera
-        from streamdepth.evaluation.steadiness.score import Truth
+        from streamdepth.evaluation.steadiness.score import TruthOptions
 
         self.cuts = read_cuts(cuts) if cuts else None
         path = truth or (self.video if is_set(self.video) else None)
@@ -140,29 +140,29 @@ class _Job:
             return
         self.true_depth, camera = open_truth(path), None
         if (path / "rgb").is_dir():
-            data = DataSet(path)
+            data = DepthDataset(path)
             farthest_m, camera = farthest_m or data.max_depth_m, read_camera(path, len(data.names()))
-        self.judge = Truth(farthest_m or FARTHEST_M, *(camera or ()))
+        self.truth_options = TruthOptions(farthest_m or FARTHEST_M, *(camera or ()))
 
     def take(self, depth: Path, raw: Path | None) -> None:
         """Depth from files."""
-        from streamdepth.evaluation.steadiness.clip import Clip
+        from streamdepth.evaluation.steadiness.clip import EvaluationClip
         from streamdepth.evaluation.steadiness.inputs import open_depth
 
         self.facts |= {"depth": str(depth), "raw_depth": str(raw) if raw else None}
-        self.clip = Clip(self.make_source, open_depth(depth), open_depth(raw) if raw else None)
+        self.clip = EvaluationClip(self.make_source, open_depth(depth), open_depth(raw) if raw else None)
 
     def estimate(self, *, is_quiet: bool) -> None:
         """Runs the model with its smoothing once; the depth waits on disk for the end of `stack`."""
         from streamdepth import factory
         from streamdepth.cli.progress import counter
-        from streamdepth.evaluation.steadiness.clip import Clip
-        from streamdepth.evaluation.steadiness.inputs import DepthClip, DepthStore
+        from streamdepth.evaluation.steadiness.clip import EvaluationClip
+        from streamdepth.evaluation.steadiness.inputs import DepthDiskCache, DepthSequence
         from streamdepth.pipeline.pipeline import Pipeline, Stream
         from streamdepth.stabilizers import make_stabilizer
 
         settings = self.settings
-        result, raw = self.stack.enter_context(DepthStore()), self.stack.enter_context(DepthStore())
+        result, raw = self.stack.enter_context(DepthDiskCache()), self.stack.enter_context(DepthDiskCache())
         is_smoothed, chain = settings.smooth != "off", make_stabilizer(settings.smooth, settings.render.range)
         estimator = self.stack.enter_context(closing(factory.make_estimator(settings)))
         stream = Stream(self.make_source(), _Tap(chain, raw.add) if is_smoothed else chain)
@@ -177,9 +177,9 @@ class _Job:
                 step()
         kind = estimator.info.kind
         self.facts |= {"model": asdict(estimator.info) | {"kind": kind.value}, "smooth": settings.smooth}
-        depth = DepthClip(settings.smooth, kind, result.__iter__, has_known_unit=True, ranges=ranges)
-        before = DepthClip("raw", kind, raw.__iter__, has_known_unit=True) if is_smoothed else None
-        self.clip = Clip(self.make_source, depth, before, cuts=frozenset(cuts))
+        depth = DepthSequence(settings.smooth, kind, result.__iter__, has_known_unit=True, ranges=ranges)
+        before = DepthSequence("raw", kind, raw.__iter__, has_known_unit=True) if is_smoothed else None
+        self.clip = EvaluationClip(self.make_source, depth, before, cuts=frozenset(cuts))
 
     def score(self) -> TemporalScore:
         """Also completes the clip by what is known beside it."""
@@ -188,8 +188,8 @@ class _Job:
         cuts = self.clip.cuts if self.cuts is None else self.cuts
         self.clip = replace(self.clip, truth=self.true_depth, cuts=cuts, max_frames=self.settings.max_frames)
         is_metric = self.clip.depth.kind is DepthKind.METRIC
-        judge = replace(self.judge, is_metric=is_metric) if self.judge else None
-        return score_clip(self.clip, judge, same_unit=self.clip.same_unit)
+        truth_options = replace(self.truth_options, is_metric=is_metric) if self.truth_options else None
+        return score_clip(self.clip, truth_options, same_unit=self.clip.same_unit)
 
     def draw(self, score: TemporalScore, plot: Path | None, video: Path | None) -> None:
         """The plot and the video, where they are asked for."""
@@ -229,5 +229,5 @@ def _print(score: TemporalScore) -> None:
     from streamdepth.evaluation.steadiness import report as temporal_report
 
     out.print(temporal_report.table(score))
-    for line in temporal_report.notes(score):
+    for line in temporal_report.footnotes(score):
         out.print(line)

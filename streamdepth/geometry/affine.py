@@ -24,13 +24,45 @@ class Affine(NamedTuple):
     shift: float = 0.0
 
 
-def fit_least_squares(x: Values, y: Values) -> Affine:
-    """Fits y = scale * x + shift by ordinary least squares; the scale is 0 where `x` does not vary."""
-    x, y = x.astype(np.float64), y.astype(np.float64)
-    centered = x - x.mean()
-    variance = float((centered**2).mean())
-    scale = float((centered * (y - y.mean())).mean()) / variance if variance > 0 else 0.0
-    return Affine(scale, float(y.mean() - scale * x.mean()))
+class LeastSquaresFit:
+    """The scale and shift that bring values to a target by least squares, over any number of maps.
+
+    Only four sums stay in memory.
+
+    >>> fit = LeastSquaresFit()
+    >>> fit.add(np.array([1.0, 2.0, 3.0]), np.array([3.0, 5.0, 7.0]))
+    >>> fit.affine
+    Affine(scale=2.0, shift=1.0)
+    """
+
+    def __init__(self) -> None:
+        self._sums = np.zeros(4)
+        self.count = 0
+        """Number of pixels that count."""
+
+    def add(self, values: Values, target: Values) -> None:
+        """Adds two maps of one shape; a pixel that is not finite in both does not count."""
+        known = np.isfinite(values) & np.isfinite(target)
+        x, y = values[known].astype(np.float64), target[known].astype(np.float64)
+        self.count += x.size
+        self._sums += [x.sum(), y.sum(), (x * x).sum(), (x * y).sum()]
+
+    @property
+    def affine(self) -> Affine:
+        """target = scale * values + shift. The scale of flat values is 0; without any values nothing is changed."""
+        if not self.count:
+            return Affine()
+        x, y, xx, xy = self._sums / self.count
+        variance = xx - x * x
+        scale = (xy - x * y) / variance if variance > 1e-12 * xx else 0.0
+        return Affine(float(scale), float(y - scale * x))
+
+
+def fit_least_squares(values: Values, target: Values) -> Affine:
+    """Returns the least-squares scale and shift that bring `values` to `target`; see `LeastSquaresFit`."""
+    fit = LeastSquaresFit()
+    fit.add(values, target)
+    return fit.affine
 
 
 def fit_affine(x: Values, target: Values, weight: Values, *, scale_only: bool = False) -> Affine | None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from streamdepth.core.arrays import DepthMap, Image
-from streamdepth.evaluation.datasets import DataSet
+from streamdepth.evaluation.datasets import DepthDataset
 from streamdepth.training.augment import Matrix, compose, cut, disturb, nudge, placement
 from streamdepth.training.settings import TrainSet, TrainSettings
 
@@ -51,7 +51,7 @@ class Batch:
 
 def read_folder(root: Path, data: TrainSet) -> list[Sample]:
     """All pictures of one data set, `HEIGHT` px high at most. Raises SourceOpenError when they cannot be read."""
-    return [_shrink(pair.image, pair.depth) for pair in DataSet(root / data.name).pairs(border=data.border)]
+    return [_shrink(pair.image, pair.depth) for pair in DepthDataset(root / data.name).pairs(border=data.border)]
 
 
 def _shrink(image: Image, metres: DepthMap) -> Sample:

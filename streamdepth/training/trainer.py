@@ -25,8 +25,8 @@ from streamdepth.core.errors import ConfigError, MissingDependencyError, SinkWri
 from streamdepth.estimators.nano import NanoEstimator, load_network
 from streamdepth.estimators.nano_network import MULTIPLE, NanoNetwork, load_imagenet_encoder
 from streamdepth.evaluation.accuracy.crops import EIGEN_CROP, NO_CROP
-from streamdepth.evaluation.accuracy.evaluate import Bounds, evaluate
-from streamdepth.evaluation.datasets import DataSet
+from streamdepth.evaluation.accuracy.evaluate import ValidRegion, evaluate
+from streamdepth.evaluation.datasets import DepthDataset
 from streamdepth.render.plots import draw_curves
 from streamdepth.training.data import Batch, Crops, Sample
 from streamdepth.training.depthwise import speed_up
@@ -224,10 +224,10 @@ def held_back_error(network: NanoNetwork, samples: Sequence[Sample]) -> float | 
 
 def delta1(weights: Path, root: Path, name: str) -> float:
     """Share of pixels within 1.25 of the truth on every fourth picture, scale and shift fitted to each."""
-    crop, data = EIGEN_CROP if name.startswith("nyu") else NO_CROP, DataSet(root / name)
+    crop, data = EIGEN_CROP if name.startswith("nyu") else NO_CROP, DepthDataset(root / name)
     pairs = data.pairs(data.names(every=_CHECKED_EVERY), border=crop.border_px)
     estimator = NanoEstimator(weights=weights, engine="torch", device="cpu")
-    return evaluate(pairs, estimator, Bounds(crop)).aligned.delta1
+    return evaluate(pairs, estimator, ValidRegion(crop)).aligned.delta1
 
 
 def _prefetch(crops: Crops, first: int, last: int) -> Iterator[Batch]:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from streamdepth import factory
 from streamdepth.core.types import DepthKind
-from streamdepth.evaluation.steadiness.inputs import DepthStore, open_depth, open_truth
+from streamdepth.evaluation.steadiness.inputs import DepthDiskCache, open_depth, open_truth
 from streamdepth.testing import ConstantEstimator
 
 COUNT, SIZE = 20, (WIDTH, HEIGHT)
@@ -155,7 +155,7 @@ def test_a_store_gives_back_what_it_got() -> None:
     rng = np.random.default_rng(0)
     maps = [rng.normal(size=(5, 7)).astype(np.float32), np.full((2, 3), 4, np.float32), np.full((2, 2), np.nan)]
     maps[0][1, 1] = np.nan
-    with DepthStore() as store:
+    with DepthDiskCache() as store:
         for depth in maps:
             store.add(depth.astype(np.float32))
         for _ in range(2):

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from streamdepth.estimators.nano import NanoEstimator
-from streamdepth.evaluation.accuracy.protocol import Protocol, evaluate_set
-from streamdepth.evaluation.datasets import DataSet
+from streamdepth.evaluation.accuracy.protocol import EvaluationProtocol, evaluate_dataset
+from streamdepth.evaluation.datasets import DepthDataset
 
 _SET = "nyuv2_dev"
 _EVERY = 6
@@ -19,7 +19,7 @@ def test_nano_is_right_for_most_of_a_room(footage: Path) -> None:
     if not folder.is_dir():
         pytest.skip(f"STREAMDEPTH_TEST_DATA has no rgbd/{_SET}")
     nano = NanoEstimator()
-    found = evaluate_set(DataSet(folder), nano, Protocol("eigen", every=_EVERY)).accuracy
+    found = evaluate_dataset(DepthDataset(folder), nano, EvaluationProtocol("eigen", every=_EVERY)).accuracy
     nano.close()
-    assert found.pictures > 20
+    assert found.scored_pictures > 20
     assert found.aligned.delta1 >= 0.80

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from helpers.errors import raises_code
 from helpers.pairs import write_pairs
 from PIL import Image as Pillow
 
@@ -17,9 +18,9 @@ from streamdepth.core.types import DepthKind, Estimate, Frame, ModelInfo
 from streamdepth.evaluation.accuracy import report
 from streamdepth.evaluation.accuracy.contact_sheet import CELL_PX, ContactSheet, evenly_spaced
 from streamdepth.evaluation.accuracy.crops import CROPS, EIGEN_CROP, GARG_CROP
-from streamdepth.evaluation.accuracy.evaluate import Bounds, evaluate
-from streamdepth.evaluation.accuracy.protocol import Protocol, evaluate_set
-from streamdepth.evaluation.datasets import DataSet, Pair
+from streamdepth.evaluation.accuracy.evaluate import ValidRegion, evaluate
+from streamdepth.evaluation.accuracy.protocol import EvaluationProtocol, evaluate_dataset
+from streamdepth.evaluation.datasets import DepthDataset, ImageDepthPair
 from streamdepth.testing import ConstantEstimator, SyntheticSource
 
 SOURCE = SyntheticSource(count=9, width=96, height=72)
@@ -28,7 +29,7 @@ SOURCE = SyntheticSource(count=9, width=96, height=72)
 class Oracle(ConstantEstimator):
     """Knows the depth of each pair, up to what is done to it."""
 
-    def __init__(self, pairs: Sequence[Pair], kind: DepthKind, change) -> None:
+    def __init__(self, pairs: Sequence[ImageDepthPair], kind: DepthKind, change) -> None:
         super().__init__(kind)
         self._known = {pair.image.tobytes(): pair.depth for pair in pairs}
         self._change = change
@@ -38,8 +39,8 @@ class Oracle(ConstantEstimator):
         return [Estimate(self._change(self._known[frame.image.tobytes()]).astype(np.float32)) for frame in frames]
 
 
-def pair(index: int, depth: DepthMap | None = None) -> Pair:
-    return Pair(f"{index:04d}", SOURCE.image_at(index), SOURCE.depth_at(index) if depth is None else depth)
+def pair(index: int, depth: DepthMap | None = None) -> ImageDepthPair:
+    return ImageDepthPair(f"{index:04d}", SOURCE.image_at(index), SOURCE.depth_at(index) if depth is None else depth)
 
 
 def outdoors() -> DepthMap:
@@ -52,32 +53,32 @@ def outdoors() -> DepthMap:
 def test_relative_depth_is_fitted() -> None:
     pairs = [pair(i) for i in range(3)]
     found = evaluate(pairs, Oracle(pairs, DepthKind.RELATIVE, lambda d: 7 / d - 3))
-    assert found.as_is is None
+    assert found.unaligned is None
     assert found.aligned.abs_rel == pytest.approx(0, abs=1e-5)
-    assert (found.aligned.delta1, found.aligned.boundary_f1, found.pictures) == (1, 1, 3)
+    assert (found.aligned.delta1, found.aligned.boundary_f1, found.scored_pictures) == (1, 1, 3)
 
 
 def test_metric_depth_is_judged_as_it_is_and_fitted() -> None:
     pairs = [pair(i) for i in range(3)]
     found = evaluate(pairs, Oracle(pairs, DepthKind.METRIC, lambda d: d * 1.5))
-    assert found.as_is is not None
-    assert found.as_is.abs_rel == pytest.approx(0.5)
-    assert (found.as_is.delta1, found.as_is.delta2, found.as_is.boundary_f1) == (0, 1, 1)
+    assert found.unaligned is not None
+    assert found.unaligned.abs_rel == pytest.approx(0.5)
+    assert (found.unaligned.delta1, found.unaligned.delta2, found.unaligned.boundary_f1) == (0, 1, 1)
     assert found.aligned.abs_rel == pytest.approx(0, abs=1e-5)
 
 
 def test_the_mean_is_over_pictures() -> None:
-    pairs = [pair(0), Pair("small", np.zeros((8, 8, 3), np.uint8), np.full((8, 8), 2, np.float32))]
+    pairs = [pair(0), ImageDepthPair("small", np.zeros((8, 8, 3), np.uint8), np.full((8, 8), 2, np.float32))]
     found = evaluate(pairs, Oracle(pairs, DepthKind.METRIC, lambda d: d if len(d) > 8 else d * 2))
-    assert found.as_is is not None
-    assert found.as_is.abs_rel == pytest.approx(0.5)
-    assert found.as_is.boundary_f1 == 1  # the flat picture has no boundaries and does not count
+    assert found.unaligned is not None
+    assert found.unaligned.abs_rel == pytest.approx(0.5)
+    assert found.unaligned.boundary_f1 == 1  # the flat picture has no boundaries and does not count
 
 
 def test_the_answer_is_brought_to_the_size_of_the_truth() -> None:
-    judged = []
-    evaluate([pair(0)], ConstantEstimator(size=(24, 32)), on_picture=judged.append)
-    assert judged[0].aligned_m.shape == judged[0].truth_m.shape == (72, 96)
+    evaluated = []
+    evaluate([pair(0)], ConstantEstimator(size=(24, 32)), on_picture=evaluated.append)
+    assert evaluated[0].aligned_m.shape == evaluated[0].truth_m.shape == (72, 96)
 
 
 def test_the_first_picture_warms_up_and_is_not_timed() -> None:
@@ -92,17 +93,17 @@ def test_the_first_picture_warms_up_and_is_not_timed() -> None:
 def test_what_is_beyond_the_cap_does_not_count_but_has_contours() -> None:
     pairs = [pair(0, outdoors())]
     wrong_in_the_sky = Oracle(pairs, DepthKind.METRIC, lambda d: np.where(np.isinf(d), 500, d))
-    found = evaluate(pairs, wrong_in_the_sky, Bounds(farthest_m=80))
-    assert found.as_is is not None
-    assert (found.as_is.abs_rel, found.as_is.boundary_f1) == (0, 1)
-    assert (found.known, found.counted) == (3600, 2400)
-    near = evaluate(pairs, Oracle(pairs, DepthKind.METRIC, lambda d: np.minimum(d, 60)), Bounds(farthest_m=30))
-    assert near.as_is is not None
-    assert (near.as_is.abs_rel, near.as_is.boundary_f1) == (0, 1)
-    assert near.counted == 1200
-    no_sky = evaluate(pairs, Oracle(pairs, DepthKind.METRIC, lambda d: np.minimum(d, 40)), Bounds(farthest_m=80))
-    assert no_sky.as_is is not None
-    assert 0.6 < no_sky.as_is.boundary_f1 < 0.7
+    found = evaluate(pairs, wrong_in_the_sky, ValidRegion(farthest_m=80))
+    assert found.unaligned is not None
+    assert (found.unaligned.abs_rel, found.unaligned.boundary_f1) == (0, 1)
+    assert (found.known_pixels, found.valid_pixels) == (3600, 2400)
+    near = evaluate(pairs, Oracle(pairs, DepthKind.METRIC, lambda d: np.minimum(d, 60)), ValidRegion(farthest_m=30))
+    assert near.unaligned is not None
+    assert (near.unaligned.abs_rel, near.unaligned.boundary_f1) == (0, 1)
+    assert near.valid_pixels == 1200
+    no_sky = evaluate(pairs, Oracle(pairs, DepthKind.METRIC, lambda d: np.minimum(d, 40)), ValidRegion(farthest_m=80))
+    assert no_sky.unaligned is not None
+    assert 0.6 < no_sky.unaligned.boundary_f1 < 0.7
 
 
 def test_sparse_truth_has_no_contours() -> None:
@@ -110,38 +111,38 @@ def test_sparse_truth_has_no_contours() -> None:
     truth[::5, ::3] = SOURCE.depth_at(0)[::5, ::3]
     found = evaluate([pair(0, truth)], ConstantEstimator())
     assert math.isnan(found.aligned.boundary_f1)
-    assert found.counted == found.known == np.isfinite(truth).sum()
+    assert found.valid_pixels == found.known_pixels == np.isfinite(truth).sum()
 
 
 def test_pictures_without_truth_are_skipped_and_counted() -> None:
     nothing = np.full((72, 96), np.nan, np.float32)
     found = evaluate([pair(0, nothing), pair(1)], ConstantEstimator())
-    assert (found.pictures, found.skipped) == (1, 1)
-    with pytest.raises(SourceOpenError, match="none of 2 pictures has known depth between 5 and 10 m"):
-        evaluate([pair(0), pair(1)], ConstantEstimator(), Bounds(nearest_m=5))
+    assert (found.scored_pictures, found.skipped_pictures) == (1, 1)
+    with raises_code(SourceOpenError, "no-truth"):
+        evaluate([pair(0), pair(1)], ConstantEstimator(), ValidRegion(nearest_m=5))
 
 
 def test_a_model_that_says_nothing_is_an_error_and_gaps_are_counted() -> None:
     pairs = [pair(0)]
-    with pytest.raises(InferenceError, match="--precision float32"):
+    with raises_code(InferenceError, "no-depth"):
         evaluate(pairs, Oracle(pairs, DepthKind.METRIC, lambda d: d * np.nan))
     half = evaluate(pairs, Oracle(pairs, DepthKind.METRIC, lambda d: np.where(np.arange(96) < 48, d, np.nan)))
-    assert half.predicted == half.counted / 2
-    assert half.as_is is not None
-    assert half.as_is.abs_rel == 0
+    assert half.predicted_pixels == half.valid_pixels / 2
+    assert half.unaligned is not None
+    assert half.unaligned.abs_rel == 0
 
 
 def test_pictures_are_taken_one_at_a_time() -> None:
     alive: list[weakref.ref[np.ndarray]] = []
 
-    def pairs() -> Iterator[Pair]:
+    def pairs() -> Iterator[ImageDepthPair]:
         for i in range(9):
             assert sum(ref() is not None for ref in alive) <= 2
             made = pair(i)
             alive.append(weakref.ref(made.image))
             yield made
 
-    assert evaluate(pairs(), ConstantEstimator()).pictures == 9
+    assert evaluate(pairs(), ConstantEstimator()).scored_pictures == 9
 
 
 def test_the_eigen_crop_is_the_fields() -> None:
@@ -149,7 +150,7 @@ def test_the_eigen_crop_is_the_fields() -> None:
     border = EIGEN_CROP.border_px
     assert (rows.start + border, rows.stop + border) == (45, 471)
     assert (columns.start + border, columns.stop + border) == (41, 601)
-    with pytest.raises(ConfigError, match="640x480 px, not for 1242x375 px"):
+    with raises_code(ConfigError, "wrong-size"):
         EIGEN_CROP.region(1226, 359)
 
 
@@ -162,33 +163,33 @@ def test_only_the_crop_counts() -> None:
     truth = np.full((375, 1242), 20, np.float32)
     inside = np.zeros(truth.shape, bool)
     inside[GARG_CROP.region(1242, 375)] = True
-    pairs = [Pair("0", np.zeros((375, 1242, 3), np.uint8), truth)]
+    pairs = [ImageDepthPair("0", np.zeros((375, 1242, 3), np.uint8), truth)]
     oracle = Oracle(pairs, DepthKind.METRIC, lambda d: np.where(inside, d, 1))
-    found = evaluate(pairs, oracle, Bounds(GARG_CROP, farthest_m=GARG_CROP.farthest_m))
-    assert found.as_is is not None
-    assert found.as_is.abs_rel == 0
-    assert found.counted == inside.sum()
+    found = evaluate(pairs, oracle, ValidRegion(GARG_CROP, farthest_m=GARG_CROP.farthest_m))
+    assert found.unaligned is not None
+    assert found.unaligned.abs_rel == 0
+    assert found.valid_pixels == inside.sum()
 
 
 def test_a_protocol_follows_flags_then_the_index_then_custom(tmp_path: Path) -> None:
-    plain = DataSet(write_pairs(tmp_path, "plain"))
-    street = DataSet(write_pairs(tmp_path, "street", crop="garg", max_depth=50))
-    assert Protocol().bounds(plain).farthest_m == 10
-    assert Protocol("garg").bounds(plain).farthest_m == 80
-    assert (Protocol().bounds(street).crop, Protocol().bounds(street).farthest_m) == (GARG_CROP, 50)
-    assert Protocol("none", farthest_m=30).bounds(street).crop.name == "none"
-    assert Protocol("none", farthest_m=30).bounds(street).farthest_m == 30
-    with pytest.raises(ConfigError, match="unknown crop 'egien'; allowed are none, eigen, garg"):
-        Protocol("egien").bounds(plain)
-    with pytest.raises(ConfigError, match="from 5 to 2 m"):
-        Protocol(nearest_m=5, farthest_m=2).bounds(plain)
+    plain = DepthDataset(write_pairs(tmp_path, "plain"))
+    street = DepthDataset(write_pairs(tmp_path, "street", crop="garg", max_depth=50))
+    assert EvaluationProtocol().region(plain).farthest_m == 10
+    assert EvaluationProtocol("garg").region(plain).farthest_m == 80
+    assert (EvaluationProtocol().region(street).crop, EvaluationProtocol().region(street).farthest_m) == (GARG_CROP, 50)
+    assert EvaluationProtocol("none", farthest_m=30).region(street).crop.name == "none"
+    assert EvaluationProtocol("none", farthest_m=30).region(street).farthest_m == 30
+    with raises_code(ConfigError, "unknown-crop"):
+        EvaluationProtocol("egien").region(plain)
+    with raises_code(ConfigError, "empty-range"):
+        EvaluationProtocol(nearest_m=5, farthest_m=2).region(plain)
 
 
 def test_a_set_becomes_facts_and_a_row(tmp_path: Path) -> None:
-    data = DataSet(write_pairs(tmp_path, "mine", count=5))
-    result = evaluate_set(data, ConstantEstimator(DepthKind.METRIC), Protocol(farthest_m=3.5, every=2))
+    data = DepthDataset(write_pairs(tmp_path, "mine", count=5))
+    result = evaluate_dataset(data, ConstantEstimator(DepthKind.METRIC), EvaluationProtocol(farthest_m=3.5, every=2))
     info = ModelInfo("constant", DepthKind.METRIC, parameters=1_500_000)
-    facts = report.facts(info, 224, [result])
+    facts = report.as_json(info, 224, [result])
     (row,) = facts["sets"]
     assert (row["set"], row["pictures"], row["of"], row["every"], row["limit"]) == ("mine", 3, 5, 2, None)
     assert set(row["scores"]) == {"as_is", "fitted"}
@@ -196,9 +197,9 @@ def test_a_set_becomes_facts_and_a_row(tmp_path: Path) -> None:
     assert (facts["model"]["size"], facts["model"]["parameters"]) == (224, 1_500_000)
     assert facts["versions"]["streamdepth"]
     assert report.table([result]).row_count == 2
-    model, note = report.notes(info, [result])
+    model, footnote = report.footnotes(info, [result])
     assert "metric, 1.5 million parameters" in model
-    assert "of the known depth lies outside" in note
+    assert "of the known depth lies outside" in footnote
 
 
 def test_evenly_spaced() -> None:
@@ -209,10 +210,12 @@ def test_evenly_spaced() -> None:
 
 
 def test_a_contact_sheet_shows_truth_prediction_and_error(tmp_path: Path) -> None:
-    data = DataSet(write_pairs(tmp_path, "mine", count=9))
+    data = DepthDataset(write_pairs(tmp_path, "mine", count=9))
     pairs = list(data.pairs())
     sheet = ContactSheet(tmp_path / "sheet.png", per_set=3)
-    evaluate_set(data, Oracle(pairs, DepthKind.RELATIVE, lambda d: np.nan_to_num(2 / d)), Protocol(), sheet=sheet)
+    evaluate_dataset(
+        data, Oracle(pairs, DepthKind.RELATIVE, lambda d: np.nan_to_num(2 / d)), EvaluationProtocol(), sheet=sheet
+    )
     sheet.write()
     drawn = np.asarray(Pillow.open(tmp_path / "sheet.png"))
     rows, width = (drawn.shape[0] - 20) // 3, CELL_PX + 4
@@ -232,15 +235,15 @@ def test_points_of_sparse_truth_can_be_seen(tmp_path: Path) -> None:
     truth = np.full((375, 1242), np.nan, np.float32)
     truth[::40, ::40] = np.linspace(2, 9, 32)
     sheet = ContactSheet(tmp_path / "sheet.jpg")
-    pairs = [Pair("0", np.zeros((375, 1242, 3), np.uint8), truth)]
-    evaluate(pairs, ConstantEstimator(), on_picture=lambda judged: sheet.add(judged, "x"))
+    pairs = [ImageDepthPair("0", np.zeros((375, 1242, 3), np.uint8), truth)]
+    evaluate(pairs, ConstantEstimator(), on_picture=lambda evaluated: sheet.add(evaluated, "x"))
     sheet.write()
     cell = np.asarray(Pillow.open(tmp_path / "sheet.jpg"))[40:, CELL_PX + 4 : 2 * CELL_PX]
     assert (cell.max(2) > 30).mean() > 2 * 320 / (256 * 77)
 
 
 def test_a_contact_sheet_is_a_picture_and_replaces_nothing(tmp_path: Path) -> None:
-    with pytest.raises(SinkOpenError, match=r"\.png"):
+    with raises_code(SinkOpenError, "unknown-format"):
         ContactSheet(tmp_path / "sheet.txt")
     (tmp_path / "sheet.png").touch()
     with pytest.raises(SinkOpenError, match="exists"):

@@ -14,13 +14,13 @@ from streamdepth.cli.app import app
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.types import DepthFrame, DepthKind
-from streamdepth.evaluation.steadiness.baselines import Jitter, LookAheadMinMax, PerFramePercentiles, PixelAverage
-from streamdepth.evaluation.steadiness.generated import Sequence, SequenceSource, sequences
+from streamdepth.evaluation.steadiness.baselines import DepthNoise, LookAheadMinMax, PerFramePercentiles, PixelAverage
+from streamdepth.evaluation.steadiness.generated import SyntheticSequence, SyntheticSequenceSource, synthetic_sequences
 from streamdepth.stabilizers import CutDetector
 
 pytestmark = pytest.mark.slow
 
-SEQUENCES = {sequence.name: sequence for sequence in sequences()}
+SEQUENCES = {sequence.name: sequence for sequence in synthetic_sequences()}
 
 
 def run(stabilizer, depths: Iterable[DepthMap]):
@@ -35,7 +35,7 @@ class TestBaselines:
 
     def test_the_look_ahead_average_follows_its_formula(self) -> None:
         highs = np.random.default_rng(0).uniform(1, 2, 50)
-        out = run(LookAheadMinMax(0.75, ahead=30), [ramp(h) for h in highs])
+        out = run(LookAheadMinMax(0.75, look_ahead=30), [ramp(h) for h in highs])
         assert len(out) == 50
         expected = None
         for i, one in enumerate(out):
@@ -50,7 +50,7 @@ class TestBaselines:
         np.testing.assert_allclose(change, change[-1] / (1 - 0.9**30) * (1 - 0.9 ** np.arange(1, 31)), rtol=1e-3)
 
     def test_noise_is_the_same_for_the_same_seed(self) -> None:
-        first, again, other = Jitter(1), Jitter(1), Jitter(2)
+        first, again, other = DepthNoise(1), DepthNoise(1), DepthNoise(2)
         depth = ramp()
         for _ in range(3):
             noisy = first(depth)
@@ -60,7 +60,7 @@ class TestBaselines:
 
 
 @pytest.fixture(params=SEQUENCES)
-def sequence(request: pytest.FixtureRequest) -> Sequence:
+def sequence(request: pytest.FixtureRequest) -> SyntheticSequence:
     return SEQUENCES[request.param]
 
 
@@ -75,12 +75,12 @@ class TestGenerated:
         brightness = [image.mean() for image in SEQUENCES["fade"].images]
         assert min(brightness) == 0 < brightness[0]
 
-    def test_the_same_at_every_reading(self, sequence: Sequence) -> None:
+    def test_the_same_at_every_reading(self, sequence: SyntheticSequence) -> None:
         for first, again in zip(sequence.estimated(), sequence.estimated(), strict=True):
             np.testing.assert_array_equal(first, again)
 
-    def test_cuts_are_found_and_nothing_else(self, sequence: Sequence) -> None:
-        source, detector = SequenceSource(sequence), CutDetector()
+    def test_cuts_are_found_and_nothing_else(self, sequence: SyntheticSequence) -> None:
+        source, detector = SyntheticSequenceSource(sequence), CutDetector()
         source.open()
         frames = zip(iter(source.read, None), sequence.estimated(), strict=True)
         outs = [out for f, d in frames for out in detector.push(DepthFrame(f, d, DepthKind.RELATIVE))]
@@ -88,7 +88,7 @@ class TestGenerated:
 
     @pytest.mark.parametrize("name", ["moving box", "cut", "dropped"])
     def test_the_default_is_steady_and_not_late(self, name: str) -> None:
-        rows = SEQUENCES[name].job().compare(["moving average 0.9", "--smooth off", "--smooth default"])
+        rows = SEQUENCES[name].comparison().compare(["moving average 0.9", "--smooth off", "--smooth default"])
         average, off, default = (row.score.result for row in rows)
         assert default["flow_warped_error"] <= 0.25 * off["flow_warped_error"]
         assert default["tepe_m"] <= 0.4 * off["tepe_m"]
@@ -101,7 +101,7 @@ class TestGenerated:
             assert default["ghosting"] <= average["ghosting"] / 3
 
     def test_lone_outliers_are_taken_out(self) -> None:
-        rows = SEQUENCES["snow"].job().compare(["moving average 0.9", "--smooth off", "--smooth default"])
+        rows = SEQUENCES["snow"].comparison().compare(["moving average 0.9", "--smooth off", "--smooth default"])
         average, off, default = (row.score.result["tepe_m"] for row in rows)
         assert default < 0.1 * off
         assert default < average

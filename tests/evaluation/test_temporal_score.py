@@ -10,6 +10,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
+from helpers.errors import raises_code
 from helpers.moving_scene import COUNT, FAR, HEIGHT, WIDTH, scene
 
 from streamdepth import evaluation
@@ -24,9 +25,11 @@ from streamdepth.evaluation.steadiness.flicker import (
     range_jitter,
     static_flicker,
 )
-from streamdepth.evaluation.steadiness.frames import Pool, Sample, inverse
-from streamdepth.evaluation.steadiness.score import Truth, score_clip
-from streamdepth.evaluation.steadiness.truth import Fit, metres, tae, tepe
+from streamdepth.evaluation.steadiness.frames import ClipFrame, PercentileReservoir
+from streamdepth.evaluation.steadiness.score import TruthOptions, score_clip
+from streamdepth.evaluation.steadiness.truth import NEAREST_M, tae, tepe
+from streamdepth.geometry.affine import Affine, LeastSquaresFit
+from streamdepth.geometry.inverse_depth import clipped_meters, inverse_depth
 
 
 def static(count: int = COUNT) -> list[tuple[Image, DepthMap]]:
@@ -57,14 +60,14 @@ def test_pictures_of_any_shape(size: tuple[int, int]) -> None:
     """OpenCV's flow ends the process on low, wide pictures, if they are given to it."""
     rng = np.random.default_rng(0)
     pictures = [rng.integers(0, 256, (size[1], size[0], 3), np.uint8) for _ in range(3)]
-    score = score_clip([Sample(p, rng.random(p.shape[:2], np.float32)) for p in pictures])
+    score = score_clip([ClipFrame(p, rng.random(p.shape[:2], np.float32)) for p in pictures])
     assert score.result["known"] == 1
 
 
 def test_a_shot_of_which_nothing_is_known_does_not_hide_the_others() -> None:
     frames = with_raw(lambda d: noisy(d, 0.01), scene())
-    known = [Sample(image, depth, raw) for image, depth, raw in frames]
-    unknown = [Sample(image, np.full_like(raw, np.nan), np.full_like(raw, np.nan)) for image, _, raw in frames[:3]]
+    known = [ClipFrame(image, depth, raw) for image, depth, raw in frames]
+    unknown = [ClipFrame(image, np.full_like(raw, np.nan), np.full_like(raw, np.nan)) for image, _, raw in frames[:3]]
     alone = score_clip(known, same_unit=True).result
     after = score_clip([*known, unknown[0]._replace(cut=True), *unknown[1:]], same_unit=True).result
     for name in ("flow_warped_error", "ghosting", "lag_frames", "edge_retention"):
@@ -167,7 +170,7 @@ def test_a_pumping_scale_is_range_jitter() -> None:
     factors = np.random.default_rng(0).normal(1, 0.05, COUNT)
     jitter = range_jitter((image, (f * depth).astype(np.float32)) for f in factors)
     assert jitter.width == pytest.approx(np.diff(np.log(factors)).std(), rel=0.05)
-    assert jitter.centre > 0.01
+    assert jitter.center > 0.01
 
 
 def test_snow_makes_a_range_per_frame_pump() -> None:
@@ -252,20 +255,20 @@ def test_what_is_hidden_after_the_camera_has_moved_is_no_error() -> None:
 def test_the_command_and_the_functions_measure_the_same() -> None:
     depths = [depth for _, depth in scene()]
     poses = [np.eye(4)] * COUNT
-    truth = Truth(farthest_m=100, camera=Intrinsics.from_fov(60, WIDTH, HEIGHT), poses=poses, is_metric=True)
+    truth = TruthOptions(farthest_m=100, camera=Intrinsics.from_fov(60, WIDTH, HEIGHT), poses=poses, is_metric=True)
     clip = [
-        Sample(image, smooth, depth, 1 / depth, range=(n, 2 * n + 1.0))
+        ClipFrame(image, smooth, depth, 1 / depth, display_range=(n, 2 * n + 1.0))
         for n, ((image, depth), smooth) in enumerate(
             zip(scene(), moving_average(noisy(depths, 0.02), 0.8), strict=True)
         )
     ]
     found = score_clip(clip, truth, same_unit=True).result
     alone, beside = [(s.image, s.depth) for s in clip], [(s.image, s.depth, s.raw) for s in clip]
-    in_meters = [(s.image, metres(s.depth, 1, 0, 100), s.truth_m) for s in clip]
+    in_meters = [(s.image, clipped_meters(s.depth, Affine(), NEAREST_M, 100), s.truth_m) for s in clip]
     flicker, jitter, shown = (
         evaluation.static_flicker(alone),
         evaluation.range_jitter(alone),
-        evaluation.display_range_jitter(s.range for s in clip),
+        evaluation.display_range_jitter(s.display_range for s in clip),
     )
     change = evaluation.tepe(in_meters)
     by_function = {
@@ -273,9 +276,9 @@ def test_the_command_and_the_functions_measure_the_same() -> None:
         "static_flicker_p50": flicker.p50,
         "static_flicker_p95": flicker.p95,
         "range_jitter": jitter.width,
-        "centre_jitter": jitter.centre,
+        "center_jitter": jitter.center,
         "display_range_jitter": shown.width,
-        "display_centre_jitter": shown.centre,
+        "display_center_jitter": shown.center,
         "lag_frames": evaluation.lag(beside),
         "ghosting": evaluation.ghosting(beside),
         "edge_retention": evaluation.edge_retention(beside),
@@ -291,31 +294,33 @@ def test_the_command_and_the_functions_measure_the_same() -> None:
 
 def test_one_fit_for_the_sequence() -> None:
     rng = np.random.default_rng(0)
-    fit, maps = Fit(), rng.uniform(0, 1, (5, 8, 9)).astype(np.float32)
+    fit, maps = LeastSquaresFit(), rng.uniform(0, 1, (5, 8, 9)).astype(np.float32)
     maps[0, 0] = np.nan
     for m in maps:
         fit.add((3 * m - 1).astype(np.float32), m)
-    assert fit.scale_and_shift == pytest.approx((1 / 3, 1 / 3), rel=1e-4)
-    assert Fit().scale_and_shift == (1, 0)
-    np.testing.assert_allclose(metres(np.array([[0.5, -1.0, np.nan]], np.float32), 1, 0, 10), [[2, 10, np.nan]])
+    assert fit.affine == pytest.approx((1 / 3, 1 / 3), rel=1e-4)
+    assert LeastSquaresFit().affine == (1, 0)
+    np.testing.assert_allclose(
+        clipped_meters(np.array([[0.5, -1.0, np.nan]], np.float32), Affine(), NEAREST_M, 10), [[2, 10, np.nan]]
+    )
 
 
 def test_inverse_depth() -> None:
     depth = np.array([[2.0, np.inf, 0.0, np.nan]], np.float32)
-    np.testing.assert_array_equal(inverse(depth, DepthKind.METRIC), [[0.5, 0, np.nan, np.nan]])
-    assert inverse(depth, DepthKind.RELATIVE) is depth
+    np.testing.assert_array_equal(inverse_depth(depth, DepthKind.METRIC), [[0.5, 0, np.nan, np.nan]])
+    assert inverse_depth(depth, DepthKind.RELATIVE) is depth
 
 
-def samples(cheat: Callable[[list[DepthMap]], list[DepthMap]], count: int = 40) -> list[Sample]:
+def samples(cheat: Callable[[list[DepthMap]], list[DepthMap]], count: int = 40) -> list[ClipFrame]:
     """Two shots: the scene, then the scene upside down."""
     frames = scene(count // 2)
     frames += [(np.ascontiguousarray(i[::-1, ::-1]), np.ascontiguousarray(d[::-1, ::-1])) for i, d in frames]
     rows = with_raw(cheat, frames)
-    return [Sample(i, s, d, (1 / d).astype(np.float32), n == count // 2) for n, (i, s, d) in enumerate(rows)]
+    return [ClipFrame(i, s, d, (1 / d).astype(np.float32), n == count // 2) for n, (i, s, d) in enumerate(rows)]
 
 
 def test_a_whole_clip_with_truth() -> None:
-    score = score_clip(samples(lambda d: noisy(d, 0.01)), Truth())
+    score = score_clip(samples(lambda d: noisy(d, 0.01)), TruthOptions())
     assert (score.frames, score.cuts) == (40, [20])
     assert score.raw["abs_rel"] == pytest.approx(0, abs=1e-4)
     assert score.raw["delta1"] == 1
@@ -347,17 +352,17 @@ def test_a_filter_that_ignores_cuts_is_seen_at_them() -> None:
 
 def test_metric_depth_is_judged_without_a_fit() -> None:
     wrong = [s._replace(depth=(s.depth / 2).astype(np.float32), raw=None) for s in samples(lambda d: d, 10)]
-    assert score_clip(wrong, Truth(is_metric=True)).result["abs_rel"] == pytest.approx(1, rel=1e-3)
-    assert score_clip(wrong, Truth()).result["abs_rel"] == pytest.approx(0, abs=1e-4)
+    assert score_clip(wrong, TruthOptions(is_metric=True)).result["abs_rel"] == pytest.approx(1, rel=1e-3)
+    assert score_clip(wrong, TruthOptions()).result["abs_rel"] == pytest.approx(0, abs=1e-4)
 
 
 def test_unknown_pixels_do_not_count() -> None:
     with_holes = []
-    for sample in samples(lambda d: noisy(d, 0.01)):
-        depth = sample.depth.copy()
+    for frame in samples(lambda d: noisy(d, 0.01)):
+        depth = frame.depth.copy()
         depth[:30] = np.nan
-        with_holes.append(sample._replace(depth=depth))
-    score = score_clip(with_holes, Truth())
+        with_holes.append(frame._replace(depth=depth))
+    score = score_clip(with_holes, TruthOptions())
     assert 0 < score.result["flow_warped_error"] < 0.1
     assert 0 < score.result["tepe_m"] < 1
     assert math.isfinite(score.result["ghosting"])
@@ -366,19 +371,19 @@ def test_unknown_pixels_do_not_count() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "code"),
     [
-        (lambda rows: rows[:1], "1 frame"),
-        (lambda rows: rows[:0], "0 frame"),
-        (lambda rows: [s._replace(depth=s.depth[:40]) for s in rows], "depth of 160x40 px does not fit"),
-        (lambda rows: [s._replace(truth_m=s.depth[:, :40]) for s in rows], "true depth of 40x120"),
-        (lambda rows: [s._replace(depth=s.depth * np.float32(np.nan)) for s in rows], "no known depth"),
-        (lambda rows: [s._replace(truth_m=s.depth + 90) for s in rows], "nothing within 10 m"),
+        (lambda rows: rows[:1], "too-short"),
+        (lambda rows: rows[:0], "too-short"),
+        (lambda rows: [s._replace(depth=s.depth[:40]) for s in rows], "wrong-shape"),
+        (lambda rows: [s._replace(truth_m=s.depth[:, :40]) for s in rows], "wrong-shape"),
+        (lambda rows: [s._replace(depth=s.depth * np.float32(np.nan)) for s in rows], "no-depth"),
+        (lambda rows: [s._replace(truth_m=s.depth + 90) for s in rows], "no-depth"),
     ],
 )
-def test_clips_that_cannot_be_scored(change: Callable[[list[Sample]], list[Sample]], says: str) -> None:
-    with pytest.raises(SourceOpenError, match=says):
-        score_clip(change(samples(lambda d: d, 6)), Truth())
+def test_clips_that_cannot_be_scored(change: Callable[[list[ClipFrame]], list[ClipFrame]], code: str) -> None:
+    with raises_code(SourceOpenError, code):
+        score_clip(change(samples(lambda d: d, 6)), TruthOptions())
 
 
 class Endless:
@@ -387,16 +392,16 @@ class Endless:
     def __init__(self, count: int) -> None:
         self.count = count
 
-    def __iter__(self) -> Iterator[Sample]:
+    def __iter__(self) -> Iterator[ClipFrame]:
         image, depth = static(1)[0]
         rng = np.random.default_rng(0)
         for _ in range(self.count):
             noise = rng.normal(0, 0.01, depth.shape).astype(np.float32)
-            yield Sample(image.copy(), depth + noise, depth.copy())
+            yield ClipFrame(image.copy(), depth + noise, depth.copy())
 
 
 def test_memory_does_not_grow_with_the_clip(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(temporal_frames, "_POOL_SIZE", 40000)
+    monkeypatch.setattr(temporal_frames, "_MAX_VALUES", 40000)
     peaks = []
     for count in (20, 50):
         tracemalloc.start()
@@ -408,10 +413,10 @@ def test_memory_does_not_grow_with_the_clip(monkeypatch: pytest.MonkeyPatch) -> 
     assert peaks[1] < peaks[0] + 10 * WIDTH * HEIGHT
 
 
-def test_a_pool_of_values_stays_small_and_right() -> None:
-    pool, rng = Pool(), np.random.default_rng(0)
+def test_a_reservoir_of_values_stays_small_and_right() -> None:
+    reservoir, rng = PercentileReservoir(), np.random.default_rng(0)
     for _ in range(1000):
-        pool.add(rng.uniform(0, 1, (60, 80)).astype(np.float32))
-    assert pool.count <= 2**20
-    assert pool.percentiles(2, 50, 98) == pytest.approx([0.02, 0.5, 0.98], abs=0.01)
-    assert all(math.isnan(v) for v in Pool().percentiles(2, 98))
+        reservoir.add(rng.uniform(0, 1, (60, 80)).astype(np.float32))
+    assert reservoir.count <= 2**20
+    assert reservoir.percentiles(2, 50, 98) == pytest.approx([0.02, 0.5, 0.98], abs=0.01)
+    assert all(math.isnan(v) for v in PercentileReservoir().percentiles(2, 98))

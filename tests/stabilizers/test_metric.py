@@ -390,9 +390,9 @@ def test_nothing_relative_ever_passes_for_metres(make: Callable[[], MetricConver
 def test_three_measured_points_on_real_rooms(footage: Path) -> None:
     """One near, one far, one between: within 1.3 times the error of a fit to all pixels, on NYU's test pictures."""
     from streamdepth.evaluation.accuracy.metrics import align
-    from streamdepth.evaluation.datasets import DataSet
+    from streamdepth.evaluation.datasets import DepthDataset
 
-    data, rng = DataSet(footage / "rgbd" / "nyuv2_dev"), np.random.default_rng(0)
+    data, rng = DepthDataset(footage / "rgbd" / "nyuv2_dev"), np.random.default_rng(0)
     crop, settings = (slice(45, 471), slice(41, 601)), config.make(smooth="off")
     anchored, best = [], []
     for pair in data.pairs(data.names(every=8)):

@@ -8,7 +8,7 @@ import pytest
 
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.types import DepthKind
-from streamdepth.evaluation.datasets import DataSet
+from streamdepth.evaluation.datasets import DepthDataset
 from streamdepth.testing import ConstantEstimator, SyntheticSource
 from streamdepth.training.labels import codes, write_labels
 
@@ -43,7 +43,7 @@ def test_labels_are_a_data_set_at_the_wanted_times_and_a_stopped_run_goes_on(tmp
     heard: list[int] = []
     again = SyntheticSource(count=20, width=64, height=48)
     count = write_labels(again, teacher, folder, every_seconds=0.1, most=100, tell=heard.append)
-    pairs = list(DataSet(folder).pairs())
+    pairs = list(DepthDataset(folder).pairs())
     assert len(pairs) == count == len(teacher.batches) == heard[-1]
     assert [int(pair.name) for pair in pairs] == list(range(0, 20, 3))
     assert pairs[0].image.shape == (48, 64, 3)

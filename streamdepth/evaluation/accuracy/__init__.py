@@ -1,1 +1,1 @@
-"""How right depth is: errors against measured depth, tables and contact sheets."""
+"""Accuracy of depth: errors against measured depth, tables and contact sheets."""

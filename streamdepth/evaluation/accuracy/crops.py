@@ -1,4 +1,4 @@
-"""The part of a picture that a benchmark counts."""
+"""Crops: the part of a picture that a benchmark evaluates."""
 
 from __future__ import annotations
 
@@ -9,37 +9,42 @@ from types import MappingProxyType
 
 from streamdepth.core.errors import ConfigError
 
-Share = tuple[Fraction, Fraction]
-"""First and last row or column, as shares of the side."""
+Interval = tuple[Fraction, Fraction]
+"""First and last row or column, as shares of the height or width."""
 _ALL = (Fraction(0), Fraction(1))
 
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """Where truth counts, and the cap that goes with it by custom."""
+    """The region in which truth counts, with its usual largest distance."""
 
     name: str
-    rows: Share = _ALL
-    columns: Share = _ALL
+    rows: Interval = _ALL
+    columns: Interval = _ALL
     border_px: int = 0
-    """Cut off on each side before the model sees the picture."""
+    """px cut off on each side before the model sees the picture."""
     size: tuple[int, int] | None = None
-    """(width, height) in px of the pictures that it is made for, without the border; None: any."""
+    """(width, height) in px that pictures must have without the border; None: any."""
     farthest_m: float = 10.0
-    """Truth beyond it does not count, unless a user says otherwise."""
+    """Default of the largest distance at which truth counts, metres."""
 
     def region(self, width: int, height: int) -> tuple[slice, slice]:
-        """Rows and columns that count. Raises ConfigError for a size that the crop is not made for."""
+        """Returns the rows and columns that count.
+
+        Raises ConfigError, code "wrong-size", for pictures of another size.
+        """
         if self.size not in (None, (width, height)):
             given = f"{width + 2 * self.border_px}x{height + 2 * self.border_px}"
-            raise ConfigError(f"the Eigen crop is for NYU's 640x480 px, not for {given} px; try --crop none")
+            raise ConfigError(
+                f"the Eigen crop is for NYU's 640x480 px, not for {given} px; try --crop none", code="wrong-size"
+            )
         top, bottom = (int(share * height) for share in self.rows)
         left, right = (int(share * width) for share in self.columns)
         return slice(top, bottom), slice(left, right)
 
 
 NYU_BORDER_PX = 8
-"""The white frame around NYU Depth v2's pictures."""
+"""Width of the white frame around NYU Depth v2's pictures."""
 EIGEN_CROP = Crop(
     "eigen",
     rows=(Fraction(45 - NYU_BORDER_PX, 464), Fraction(471 - NYU_BORDER_PX, 464)),
@@ -54,14 +59,14 @@ GARG_CROP = Crop(
     columns=(Fraction("0.03594771"), Fraction("0.96405229")),
     farthest_m=80.0,
 )
-"""KITTI: the road and what stands on it (Garg et al., ECCV 2016)."""
+"""KITTI: the part of the picture that LiDAR sees (Garg et al., ECCV 2016)."""
 NO_CROP = Crop("none")
 CROPS: Mapping[str, Crop] = MappingProxyType({crop.name: crop for crop in (NO_CROP, EIGEN_CROP, GARG_CROP)})
-"""By the name that a user gives."""
+"""Name on the command line -> crop."""
 
 
-def find_crop(name: str) -> Crop:
-    """Raises ConfigError for an unknown name."""
+def crop_by_name(name: str) -> Crop:
+    """Returns the crop of this name. Raises ConfigError, code "unknown-crop"."""
     if name not in CROPS:
-        raise ConfigError(f"unknown crop {name!r}; allowed are {', '.join(CROPS)}")
+        raise ConfigError(f"unknown crop {name!r}; allowed are {', '.join(CROPS)}", code="unknown-crop")
     return CROPS[name]

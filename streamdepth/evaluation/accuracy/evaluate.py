@@ -1,8 +1,8 @@
-"""How near a model's depth is to the truth, over many pictures.
+"""Evaluation of a model's depth against the truth, over many pictures.
 
-Relative depth is fitted to each picture's truth by scale and shift; metric depth is judged as it is, and fitted too.
-Truth outside the crop or the cap counts neither in the scores nor in the fit, and so what is infinitely far never does.
-Contours alone know it: for them everything beyond the cap stands at the cap, in truth and prediction.
+Relative depth is aligned to each picture's truth by scale and shift; metric depth is scored as it is, and aligned too.
+Truth outside the crop or the range of distances counts neither in the scores nor in the alignment, so that the sky
+never does. Only boundary F1 sees it: everything beyond the range stands at its end then, in truth and prediction.
 """
 
 from __future__ import annotations
@@ -22,155 +22,173 @@ from streamdepth.core.types import DepthKind, Frame
 from streamdepth.evaluation.accuracy.boundary import DENSE_SHARE, boundary_f1
 from streamdepth.evaluation.accuracy.crops import NO_CROP, Crop
 from streamdepth.evaluation.accuracy.metrics import Scores, align, score
-from streamdepth.evaluation.datasets import Pair
+from streamdepth.evaluation.datasets import ImageDepthPair
 
 NEAREST_M = 1e-3
-"""Truth below it does not count, unless a user says otherwise."""
+"""Default of the smallest distance at which truth counts, metres."""
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
-    """What of the truth counts."""
+class ValidRegion:
+    """The part of the truth that counts: a crop and a range of distances."""
 
     crop: Crop = NO_CROP
     nearest_m: float = NEAREST_M
     farthest_m: float = NO_CROP.farthest_m
+    """Truth nearer or farther than these does not count, metres."""
 
-    def counted(self, truth_m: DepthMap) -> DepthMap:
-        """`truth_m` within crop and cap, NaN elsewhere."""
+    def valid(self, truth_m: DepthMap) -> DepthMap:
+        """Returns `truth_m` within the crop and the range, NaN elsewhere."""
         inside = self.cropped(truth_m)
         return np.where((inside >= self.nearest_m) & (inside <= self.farthest_m), inside, np.float32(np.nan))
 
     def cropped(self, truth_m: DepthMap) -> DepthMap:
-        """`truth_m` within the crop, NaN elsewhere."""
+        """Returns `truth_m` within the crop, NaN elsewhere."""
         region = self.crop.region(truth_m.shape[1], truth_m.shape[0])
         inside = np.full_like(truth_m, np.nan)
         inside[region] = truth_m[region]
         return inside
 
-    def capped(self, depth_m: DepthMap) -> DepthMap:
-        """`depth_m` with what lies outside the cap at its ends; NaN stays."""
+    def clipped(self, depth_m: DepthMap) -> DepthMap:
+        """Returns `depth_m` clipped to the range of distances; NaN stays NaN."""
         return np.clip(depth_m, self.nearest_m, self.farthest_m)
 
-    def contours(self, truth_m: DepthMap) -> DepthMap:
-        """Truth to find contours in; NaN throughout where it is too sparse for them."""
+    def contour_truth(self, truth_m: DepthMap) -> DepthMap:
+        """Returns the truth for boundary F1; all NaN where it is too sparse for contours."""
         region = self.crop.region(truth_m.shape[1], truth_m.shape[0])
         is_dense = (~np.isnan(truth_m[region])).mean() >= DENSE_SHARE
-        return self.capped(self.cropped(truth_m)) if is_dense else np.full_like(truth_m, np.nan)
+        return self.clipped(self.cropped(truth_m)) if is_dense else np.full_like(truth_m, np.nan)
 
 
-USUAL = Bounds()
+DEFAULT_REGION = ValidRegion()
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """One picture and what came of it."""
+class EvaluatedImage:
+    """One evaluated picture with its scores."""
 
-    pair: Pair
+    pair: ImageDepthPair
     truth_m: DepthMap
-    """(h, w), NaN where it does not count."""
+    """(h, w) true depth, NaN where it does not count."""
     aligned_m: DepthMap
-    """(h, w) the prediction after the fit."""
+    """(h, w) prediction with scale and shift fitted to the truth."""
     aligned: Scores
-    as_is: Scores | None
-    """Of metric depth without a fit."""
+    """Scores of `aligned_m`."""
+    unaligned: Scores | None
+    """Scores of metric depth as it is; None for relative depth."""
 
 
 @dataclass(slots=True)
 class Accuracy:
-    """The means over a set of pictures; grows with each `add`."""
+    """The accuracy of a model over many pictures."""
 
     kind: DepthKind
-    bounds: Bounds
-    rows: list[tuple[Scores, Scores | None]] = field(default_factory=list)
+    region: ValidRegion
+    scores: list[tuple[Scores, Scores | None]] = field(default_factory=list)
+    """(aligned, unaligned) scores of each picture."""
     seconds: list[float] = field(default_factory=list)
-    """What each picture took, the first one's warm-up aside."""
+    """Time of each picture, without the first one's warm-up."""
     picture_px: tuple[int, int] = (0, 0)
     """(width, height) of the last picture."""
     output_px: tuple[int, int] = (0, 0)
-    """(width, height) of the model's answer to it."""
-    skipped: int = 0
-    """Pictures without any truth that counts."""
-    known: int = 0
-    """Pixels in the crop whose depth is known."""
-    counted: int = 0
-    """Those of them within the cap."""
-    predicted: int = 0
-    """Those of them for which the model gave a number: only these are in the scores."""
+    """(width, height) of the model's depth of it."""
+    skipped_pictures: int = 0
+    """Number of pictures without any valid truth."""
+    known_pixels: int = 0
+    """Number of pixels in the crop whose true depth is known."""
+    valid_pixels: int = 0
+    """Number of known pixels within the range of distances."""
+    predicted_pixels: int = 0
+    """Number of valid pixels for which the model gave a number: only these are in the scores."""
 
     @property
     def aligned(self) -> Scores:
-        """After the fit of scale and shift to each picture."""
-        return _mean([aligned for aligned, _ in self.rows])
+        """Mean scores with scale and shift fitted to each picture."""
+        return _mean([aligned for aligned, _ in self.scores])
 
     @property
-    def as_is(self) -> Scores | None:
-        """Of metric depth without a fit, None for relative depth."""
-        return _mean([row for _, row in self.rows if row]) if self.kind is DepthKind.METRIC else None
+    def unaligned(self) -> Scores | None:
+        """Mean scores of metric depth as it is; None for relative depth."""
+        return (
+            _mean([unaligned for _, unaligned in self.scores if unaligned]) if self.kind is DepthKind.METRIC else None
+        )
 
     @property
-    def pictures(self) -> int:
-        """How many are in the scores."""
-        return len(self.rows)
+    def scored_pictures(self) -> int:
+        """Number of pictures in the scores."""
+        return len(self.scores)
 
     def percentile_seconds(self, percent: float) -> float:
-        """What a picture took: 50 is the median."""
+        """Returns a percentile of the time per picture: 50 is the median."""
         return float(np.percentile(self.seconds, percent))
 
 
 def evaluate(
-    pairs: Iterable[Pair],
+    pairs: Iterable[ImageDepthPair],
     estimator: Estimator,
-    bounds: Bounds = USUAL,
-    on_picture: Callable[[Judged], None] = lambda _: None,
+    region: ValidRegion = DEFAULT_REGION,
+    on_picture: Callable[[EvaluatedImage], None] = lambda _: None,
 ) -> Accuracy:
-    """Runs the model on one picture after the other and compares, at the truth's size.
+    """Runs the model on one picture after the other and scores it at the truth's size.
 
-    on_picture: gets each picture in the scores.
-    Raises SourceOpenError when no truth counts, ConfigError when the crop does not fit, and what the estimator raises.
+    Args:
+        pairs: pictures with their true depth.
+        estimator: the model.
+        region: the part of the truth that counts.
+        on_picture: called with each picture that is scored.
+
+    Raises:
+        SourceOpenError: no picture has valid truth (code "no-truth").
+        ConfigError: the crop does not fit the pictures.
+        EstimatorError: as the model raises it, and (code "no-depth") for a picture without any valid depth.
     """
-    result = Accuracy(estimator.info.kind, bounds)
+    result = Accuracy(estimator.info.kind, region)
     for pair in pairs:
-        truth = bounds.counted(pair.depth)
-        result.known += int(np.count_nonzero(~np.isnan(bounds.cropped(pair.depth))))
+        truth = region.valid(pair.depth)
+        result.known_pixels += int(np.count_nonzero(~np.isnan(region.cropped(pair.depth))))
         if np.isnan(truth).all():
-            result.skipped += 1
+            result.skipped_pictures += 1
             continue
-        depth = _timed(estimator, pair.image, result)
-        judged = _judge(pair, truth, depth, result.kind, bounds)
-        result.rows.append((judged.aligned, judged.as_is))
-        result.counted += int(np.count_nonzero(np.isfinite(truth)))
-        result.predicted += int(np.count_nonzero(np.isfinite(truth) & np.isfinite(judged.aligned_m)))
-        on_picture(judged)
-    if not result.rows:
+        depth = _run_timed(estimator, pair.image, result)
+        evaluated = _evaluate_image(pair, truth, depth, result.kind, region)
+        result.scores.append((evaluated.aligned, evaluated.unaligned))
+        result.valid_pixels += int(np.count_nonzero(np.isfinite(truth)))
+        result.predicted_pixels += int(np.count_nonzero(np.isfinite(truth) & np.isfinite(evaluated.aligned_m)))
+        on_picture(evaluated)
+    if not result.scores:
         raise SourceOpenError(
-            f"none of {result.skipped} pictures has known depth between {bounds.nearest_m:g} and "
-            f"{bounds.farthest_m:g} m in the crop; check depth_scale, --max-depth and --crop"
+            f"none of {result.skipped_pictures} pictures has known depth between {region.nearest_m:g} and "
+            f"{region.farthest_m:g} m in the crop; check depth_scale, --max-depth and --crop",
+            code="no-truth",
         )
     return result
 
 
-def _timed(estimator: Estimator, image: Image, result: Accuracy) -> DepthMap:
-    """The model's depth; what it took and the sizes are noted in `result`."""
+def _run_timed(estimator: Estimator, image: Image, result: Accuracy) -> DepthMap:
+    """Returns the model's depth; its time and sizes are recorded in `result`."""
     frames = [Frame(image, 0, 0, Fraction(1), 0.0)]
     if not result.seconds:
         estimator.estimate(frames)  # a first run compiles, allocates and warms up
-    began = time.perf_counter()
+    start = time.perf_counter()
     depth = estimator.estimate(frames)[0].depth
-    result.seconds.append(time.perf_counter() - began)
+    result.seconds.append(time.perf_counter() - start)
     result.picture_px, result.output_px = image.shape[1::-1], depth.shape[::-1]
     return depth
 
 
-def _judge(pair: Pair, truth: DepthMap, depth: DepthMap, kind: DepthKind, bounds: Bounds) -> Judged:
+def _evaluate_image(
+    pair: ImageDepthPair, truth: DepthMap, depth: DepthMap, kind: DepthKind, region: ValidRegion
+) -> EvaluatedImage:
     depth = resize_depth(depth, truth.shape[1], truth.shape[0])
     if not (np.isfinite(truth) & np.isfinite(depth)).any():
-        raise InferenceError(f"the model gives no depth for the picture '{pair.name}'; try --precision float32")
-    capped = bounds.capped(depth) if kind is DepthKind.METRIC else None
-    aligned = align(depth if capped is None else np.reciprocal(capped), truth, bounds.nearest_m, bounds.farthest_m)
-    contours = bounds.contours(pair.depth)
-    as_is = None if capped is None else _scores(capped, truth, contours)
-    return Judged(pair, truth, aligned, _scores(aligned, truth, contours), as_is)
+        raise InferenceError(
+            f"the model gives no depth for the picture '{pair.name}'; try --precision float32", code="no-depth"
+        )
+    clipped = region.clipped(depth) if kind is DepthKind.METRIC else None
+    aligned = align(depth if clipped is None else np.reciprocal(clipped), truth, region.nearest_m, region.farthest_m)
+    contours = region.contour_truth(pair.depth)
+    unaligned = None if clipped is None else _scores(clipped, truth, contours)
+    return EvaluatedImage(pair, truth, aligned, _scores(aligned, truth, contours), unaligned)
 
 
 def _scores(depth_m: DepthMap, truth_m: DepthMap, contours_m: DepthMap) -> Scores:
@@ -178,6 +196,6 @@ def _scores(depth_m: DepthMap, truth_m: DepthMap, contours_m: DepthMap) -> Score
 
 
 def _mean(rows: Sequence[Scores]) -> Scores:
-    """Over pictures; those without contours do not count in boundary_f1."""
+    """Returns the means over pictures; pictures without contours do not count in boundary_f1."""
     columns = np.array([astuple(row) for row in rows]).T
     return Scores(*(float(np.mean(c[~np.isnan(c)])) if (~np.isnan(c)).any() else float("nan") for c in columns))

@@ -1,4 +1,4 @@
-"""Which pictures and pixels of a data set are judged, and the model's figures on them."""
+"""The protocol of an evaluation: the pictures and pixels of a data set that count."""
 
 from __future__ import annotations
 
@@ -8,56 +8,60 @@ from dataclasses import dataclass
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Estimator
 from streamdepth.evaluation.accuracy.contact_sheet import ContactSheet, evenly_spaced
-from streamdepth.evaluation.accuracy.crops import find_crop
-from streamdepth.evaluation.accuracy.evaluate import NEAREST_M, Bounds, Judged, evaluate
-from streamdepth.evaluation.accuracy.report import SetResult
-from streamdepth.evaluation.datasets import DataSet
+from streamdepth.evaluation.accuracy.crops import crop_by_name
+from streamdepth.evaluation.accuracy.evaluate import NEAREST_M, EvaluatedImage, ValidRegion, evaluate
+from streamdepth.evaluation.accuracy.report import DatasetResult
+from streamdepth.evaluation.datasets import DepthDataset
 
 
 @dataclass(frozen=True, slots=True)
-class Protocol:
-    """What is asked for; None leaves it to the data set's index.json, and then to custom."""
+class EvaluationProtocol:
+    """Options of an evaluation; None means the value in the data set's index.json, or else the crop's default."""
 
     crop: str | None = None
+    """Name of the crop, see `crops`."""
     nearest_m: float = NEAREST_M
     farthest_m: float | None = None
     every: int = 1
+    """Only every `every`th picture is evaluated."""
     limit: int | None = None
+    """At most so many pictures are evaluated."""
 
-    def bounds(self, data: DataSet) -> Bounds:
-        """Raises ConfigError for an unknown crop or an empty cap."""
-        crop = find_crop(self.crop or data.crop)
+    def region(self, data: DepthDataset) -> ValidRegion:
+        """Returns the region of valid truth. Raises ConfigError: "unknown-crop", or "empty-range" of distances."""
+        crop = crop_by_name(self.crop or data.crop)
         wanted = (self.farthest_m, data.max_depth_m, crop.farthest_m)
         farthest = next(value for value in wanted if value is not None)
         if not 0 < self.nearest_m < farthest:
             raise ConfigError(
-                f"depth from {self.nearest_m:g} to {farthest:g} m is nothing; give 0 < nearest < farthest"
+                f"depth from {self.nearest_m:g} to {farthest:g} m is nothing; give 0 < nearest < farthest",
+                code="empty-range",
             )
-        return Bounds(crop, self.nearest_m, farthest)
+        return ValidRegion(crop, self.nearest_m, farthest)
 
-    def names(self, data: DataSet) -> list[str]:
-        """Of the pictures to judge."""
+    def names(self, data: DepthDataset) -> list[str]:
+        """Returns the names of the pictures to evaluate."""
         return data.names(every=self.every, limit=self.limit)
 
 
-def evaluate_set(
-    data: DataSet,
+def evaluate_dataset(
+    data: DepthDataset,
     estimator: Estimator,
-    protocol: Protocol,
+    protocol: EvaluationProtocol,
     on_picture: Callable[[], None] = lambda: None,
     sheet: ContactSheet | None = None,
-) -> SetResult:
-    """The model's figures on one set; some of its pictures go onto `sheet`.
+) -> DatasetResult:
+    """Evaluates the model on one data set and puts some of its pictures onto `sheet`.
 
-    Raises what `evaluate` and `Protocol.bounds` raise.
+    on_picture is called after each picture. Raises what `evaluate` and `Protocol.region` raise.
     """
-    bounds, names = protocol.bounds(data), protocol.names(data)
+    region, names = protocol.region(data), protocol.names(data)
     shown = evenly_spaced(names, sheet.per_set) if sheet else set()
 
-    def note(judged: Judged) -> None:
+    def on_evaluated(evaluated: EvaluatedImage) -> None:
         on_picture()
-        if sheet and judged.pair.name in shown:
-            sheet.add(judged, f"{data.name}/{judged.pair.name}")
+        if sheet and evaluated.pair.name in shown:
+            sheet.add(evaluated, f"{data.name}/{evaluated.pair.name}")
 
-    found = evaluate(data.pairs(names, border=bounds.crop.border_px), estimator, bounds, note)
-    return SetResult(data.name, len(data), protocol.every, protocol.limit, found)
+    accuracy = evaluate(data.pairs(names, border=region.crop.border_px), estimator, region, on_evaluated)
+    return DatasetResult(data.name, len(data), protocol.every, protocol.limit, accuracy)

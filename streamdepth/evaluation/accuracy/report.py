@@ -1,4 +1,4 @@
-"""What an evaluation found: as facts for JSON, and as a table for people."""
+"""Reports of an evaluation: JSON for programs, a table for people."""
 
 from __future__ import annotations
 
@@ -27,64 +27,67 @@ _COLUMNS = {
     "delta3": ("delta3", 3),
     "edgeF1": ("boundary_f1", 4),
 }
-"""Heading -> field of Scores, digits after the point."""
-_MUCH = 0.05
-"""A share of the known depth that should not be left out in silence."""
+"""Heading -> field of Scores, digits after the decimal point."""
+_MAX_SILENT_SHARE = 0.05
+"""Share of the known depth up to which it may be left out without a footnote."""
 
 
 @dataclass(frozen=True, slots=True)
-class SetResult:
-    """One data set's part of a report."""
+class DatasetResult:
+    """The accuracy on one data set, with the pictures that were chosen of it."""
 
     name: str
-    pictures: int
-    """In the folder."""
+    total_pictures: int
+    """Number of pictures in the folder."""
     every: int
     limit: int | None
     accuracy: Accuracy
 
-    def fits(self) -> list[tuple[str, Scores]]:
-        """How the prediction was brought to metres, and the scores."""
-        metric_fit, as_is = ("fitted", self.accuracy.aligned), self.accuracy.as_is
-        return [metric_fit] if as_is is None else [("as is", as_is), metric_fit]
+    def scores_by_fit(self) -> list[tuple[str, Scores]]:
+        """Returns ("as is", scores) for metric depth, and ("fitted", scores) with scale and shift fitted."""
+        fitted, unaligned = ("fitted", self.accuracy.aligned), self.accuracy.unaligned
+        return [fitted] if unaligned is None else [("as is", unaligned), fitted]
 
 
-def facts(info: ModelInfo, size: object, results: Sequence[SetResult]) -> dict[str, Any]:
-    """Everything the figures depend on, ready for JSON; NaN is None. `size`: of the network's input, as asked for."""
+def as_json(info: ModelInfo, size: object, results: Sequence[DatasetResult]) -> dict[str, Any]:
+    """Returns the figures with everything they depend on, ready for JSON; NaN is None.
+
+    size: the size of the network's input as the user gave it.
+    """
     return {
         "model": asdict(info) | {"kind": info.kind.value, "size": size},
         "versions": _versions(),
-        "sets": [_set_facts(result) for result in results],
+        "sets": [_dataset_json(result) for result in results],
     }
 
 
-def _set_facts(result: SetResult) -> dict[str, Any]:
-    found, bounds = result.accuracy, result.accuracy.bounds
+def _dataset_json(result: DatasetResult) -> dict[str, Any]:
+    accuracy, region = result.accuracy, result.accuracy.region
     return {
         "set": result.name,
-        "pictures": found.pictures,
-        "skipped": found.skipped,
-        "of": result.pictures,
+        "pictures": accuracy.scored_pictures,
+        "skipped": accuracy.skipped_pictures,
+        "of": result.total_pictures,
         "every": result.every,
         "limit": result.limit,
-        "crop": bounds.crop.name,
-        "border_px": bounds.crop.border_px,
-        "min_depth_m": bounds.nearest_m,
-        "max_depth_m": bounds.farthest_m,
-        "share_within_cap": _rounded(found.counted / found.known),
-        "share_predicted": _rounded(found.predicted / found.counted),
-        "picture_px": list(found.picture_px),
-        "output_px": list(found.output_px),
-        "ms": {f"p{p}": _rounded(1e3 * found.percentile_seconds(p)) for p in (50, 95)},
+        "crop": region.crop.name,
+        "border_px": region.crop.border_px,
+        "min_depth_m": region.nearest_m,
+        "max_depth_m": region.farthest_m,
+        "share_within_cap": _rounded(accuracy.valid_pixels / accuracy.known_pixels),
+        "share_predicted": _rounded(accuracy.predicted_pixels / accuracy.valid_pixels),
+        "picture_px": list(accuracy.picture_px),
+        "output_px": list(accuracy.output_px),
+        "ms": {f"p{p}": _rounded(1e3 * accuracy.percentile_seconds(p)) for p in (50, 95)},
         "scores": {
             name.replace(" ", "_"): {key: _rounded(value) for key, value in asdict(scores).items()}
-            for name, scores in result.fits()
+            for name, scores in result.scores_by_fit()
         },
     }
 
 
 def _rounded(value: float) -> float | None:
-    """Five digits: more say nothing, and differ between machines."""
+    """Returns five digits, since more differ between machines; None for NaN."""
     return None if math.isnan(value) else float(f"{value:.5g}")
 
 
@@ -98,16 +101,16 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def table(results: Sequence[SetResult]) -> Table:
-    """One row per set and fit."""
+def table(results: Sequence[DatasetResult]) -> Table:
+    """Returns one row per data set and fit."""
     made = Table("set", "fit", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("pictures", *_COLUMNS, "ms"):
         made.add_column(heading, justify="right", no_wrap=True)
     for result in results:
-        for fit, scores in result.fits():
+        for fit, scores in result.scores_by_fit():
             figures = [_figure(getattr(scores, field), digits) for field, digits in _COLUMNS.values()]
             milliseconds = f"{1e3 * result.accuracy.percentile_seconds(50):.1f}"
-            made.add_row(result.name, fit, str(result.accuracy.pictures), *figures, milliseconds)
+            made.add_row(result.name, fit, str(result.accuracy.scored_pictures), *figures, milliseconds)
     return made
 
 
@@ -115,21 +118,21 @@ def _figure(value: float, digits: int) -> str:
     return "-" if math.isnan(value) else f"{value:.{digits}f}"
 
 
-def notes(info: ModelInfo, results: Sequence[SetResult]) -> list[str]:
-    """What stands beneath the table: the model, and for each set what counted."""
+def footnotes(info: ModelInfo, results: Sequence[DatasetResult]) -> list[str]:
+    """Returns the lines beneath the table: the model, and for each data set the pixels that count."""
     size = f", {info.parameters / 1e6:.1f} million parameters" if info.parameters else ""
     lines = [f"{info.name} ({info.kind.value}{size}) on {info.engine} {info.device} {info.precision}"]
-    return lines + [_note(result) for result in results]
+    return lines + [_footnote(result) for result in results]
 
 
-def _note(result: SetResult) -> str:
-    found, bounds = result.accuracy, result.accuracy.bounds
-    crop = "" if bounds.crop.name == "none" else f"{bounds.crop.name} crop, "
-    text = f"{result.name}: {crop}truth from {bounds.nearest_m:g} to {bounds.farthest_m:g} m"
-    if found.skipped:
-        text += f"; {found.skipped} pictures without such truth were skipped"
-    if (outside := 1 - found.counted / found.known) > _MUCH:
+def _footnote(result: DatasetResult) -> str:
+    accuracy, region = result.accuracy, result.accuracy.region
+    crop = "" if region.crop.name == "none" else f"{region.crop.name} crop, "
+    text = f"{result.name}: {crop}truth from {region.nearest_m:g} to {region.farthest_m:g} m"
+    if accuracy.skipped_pictures:
+        text += f"; {accuracy.skipped_pictures} pictures without such truth were skipped"
+    if (outside := 1 - accuracy.valid_pixels / accuracy.known_pixels) > _MAX_SILENT_SHARE:
         text += f"; {outside:.0%} of the known depth lies outside and does not count (--max-depth)"
-    if (unknown := 1 - found.predicted / found.counted) > 0:
+    if (unknown := 1 - accuracy.predicted_pixels / accuracy.valid_pixels) > 0:
         text += f"; the model gave no number for {unknown:.1%} of the pixels, which do not count"
     return text

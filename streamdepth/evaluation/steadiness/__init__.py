@@ -1,1 +1,1 @@
-"""How steady depth is over time, and what that steadiness costs."""
+"""Steadiness of depth over time, and what it costs: metrics, their reports, and a comparison of stabilizers."""

@@ -1,7 +1,7 @@
-"""What others do against flicker, written from their formulas to compare with; and a noisier network.
+"""Baselines: what other tools do against flicker, written from their formulas; and noise for a network's depth.
 
-Each normalises depth to 0..1 before it is shown or stored, so depth comes out normalised; `range` is what it was
-normalised by, in the network's unit.
+Each baseline normalises depth to 0..1, because these tools do so before depth is shown or stored; `range` of its frames
+is the range by which depth was normalised, in the network's unit.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Range = tuple[float, float]
 
 
 class PerFramePercentiles(Stabilizer):
-    """Each frame by its own 2nd and 98th percentile, as most depth tools do."""
+    """A stabilizer that normalises each frame by its own 2nd and 98th percentile, as most depth tools do."""
 
     def push(self, item: DepthFrame) -> Iterable[DepthFrame]:
         low, high = np.nanpercentile(item.depth, (2, 98))
@@ -29,36 +29,42 @@ class PerFramePercentiles(Stabilizer):
 
 
 class LookAheadMinMax(Stabilizer):
-    """Moving average of the least and greatest depth of the next `ahead` frames, as in iw3: lo = k lo + (1 - k) min."""
+    """A stabilizer that normalises by a moving average of minimum and maximum, with look-ahead, as in iw3.
+
+    lo = keep * lo + (1 - keep) * min, where min is that of the next `look_ahead` frames; the same for the maximum.
+    """
 
     is_offline = True
 
-    def __init__(self, keep: float = 0.75, ahead: int = 30) -> None:
-        self.keep, self.ahead = keep, ahead
+    def __init__(self, keep: float = 0.75, look_ahead: int = 30) -> None:
+        self.keep, self.look_ahead = keep, look_ahead
         self.reset()
 
     def reset(self) -> None:
-        self._waiting: deque[tuple[DepthFrame, Range]] = deque()
+        self._queue: deque[tuple[DepthFrame, Range]] = deque()
         self._range: Range | None = None
 
     def push(self, item: DepthFrame) -> Iterator[DepthFrame]:
-        self._waiting.append((item, (float(np.nanmin(item.depth)), float(np.nanmax(item.depth)))))
-        if len(self._waiting) > self.ahead:
+        self._queue.append((item, (float(np.nanmin(item.depth)), float(np.nanmax(item.depth)))))
+        if len(self._queue) > self.look_ahead:
             yield self._next()
 
     def flush(self) -> Iterator[DepthFrame]:
-        while self._waiting:
+        while self._queue:
             yield self._next()
 
     def _next(self) -> DepthFrame:
-        window = min(low for _, (low, _) in self._waiting), max(high for _, (_, high) in self._waiting)
+        window = min(low for _, (low, _) in self._queue), max(high for _, (_, high) in self._queue)
         old, keep = self._range or window, self.keep
         self._range = keep * old[0] + (1 - keep) * window[0], keep * old[1] + (1 - keep) * window[1]
-        return _normalized(self._waiting.popleft()[0], self._range)
+        return _normalized(self._queue.popleft()[0], self._range)
 
 
 class PixelAverage(Stabilizer):
-    """Per-pixel moving average after each frame's normalisation, as in desktop2stereo: y = k y + (1 - k) x."""
+    """A stabilizer that averages each pixel over time after per-frame normalisation, as in desktop2stereo.
+
+    y = keep * y + (1 - keep) * x.
+    """
 
     def __init__(self, keep: float = 0.9) -> None:
         self.keep = keep
@@ -80,11 +86,11 @@ BASELINES: dict[str, Callable[[], Stabilizer]] = {
     "look-ahead min/max 0.75": LookAheadMinMax,
     "moving average 0.9": PixelAverage,
 }
-"""Name in the table -> a fresh one."""
+"""Name in the table -> maker of the stabilizer."""
 
 
-class Jitter:
-    """Makes a network noisier, the same for the same seed: scale, shift, and blotches that change from frame to frame.
+class DepthNoise:
+    """Noise for a network's depth: scale, shift and blotches that change from frame to frame, the same for a seed.
 
     Standard deviations: 4 % of the scale, 3 % of the frame's range (shift), 2 % of it (blotches of about 4 px); each
     times `amount`.
@@ -95,6 +101,7 @@ class Jitter:
         self._random = np.random.default_rng(seed)
 
     def __call__(self, depth: DepthMap) -> DepthMap:
+        """Returns the depth of the next frame with noise."""
         low, high = np.nanpercentile(depth, (2, 98))
         blotches = cv2.GaussianBlur(self._random.normal(size=depth.shape), (0, 0), 1.5)
         noise = self._random.normal(0, 0.03) + 0.02 * blotches / max(float(blotches.std()), 1e-12)

@@ -1,4 +1,4 @@
-"""Every way to steady depth beside each other: baselines and presets, on the same depth of one run of a network."""
+"""Comparison of stabilizers, baselines and presets, on the same raw depth of one run of a network."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from streamdepth.core.arrays import DepthMap
 from streamdepth.core.interfaces import Source, Stabilizer
 from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.evaluation.steadiness.baselines import BASELINES
-from streamdepth.evaluation.steadiness.clip import Clip
-from streamdepth.evaluation.steadiness.inputs import DepthClip, DepthStore
-from streamdepth.evaluation.steadiness.score import TemporalScore, Truth, score_clip
+from streamdepth.evaluation.steadiness.clip import EvaluationClip
+from streamdepth.evaluation.steadiness.inputs import DepthDiskCache, DepthSequence
+from streamdepth.evaluation.steadiness.score import TemporalScore, TruthOptions, score_clip
 from streamdepth.stabilizers import PRESETS, make_stabilizer
 
 _COLUMNS = {
@@ -32,95 +32,101 @@ _COLUMNS = {
     "cut_recovery_frames": ("cut recovery", 1, "frames"),
     "known": ("known", 100, "%"),
 }
-"""Measure -> heading, factor to the unit, unit; percent are of the shot's range."""
+"""Metric -> heading, factor to the unit, unit; percentages are shares of the shot's range."""
 
 
-def methods() -> dict[str, Callable[[], Stabilizer]]:
-    """Name -> a fresh stabilizer: the baselines, then the presets, of which `off` is the network's own depth."""
+def stabilization_methods() -> dict[str, Callable[[], Stabilizer]]:
+    """Returns name -> maker of a stabilizer: the baselines, then the presets, of which `off` is the raw depth."""
     presets = {f"--smooth {name}": (lambda name=name: make_stabilizer(name)) for name in PRESETS}
     return {**BASELINES, **presets, "offline, per-shot": lambda: make_stabilizer("offline", "per-shot")}
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """What came out for one method on one clip."""
+class MethodResult:
+    """The score of one stabilization method on one clip."""
 
     clip: str
     method: str
     score: TemporalScore
     milliseconds: float
-    """Time on the processor per frame, the median."""
+    """Median processor time per frame."""
 
     def as_json(self) -> dict[str, Any]:
-        """Plain types, without the values of each frame; what does not apply is null."""
+        """Returns plain types for JSON, without values per frame; a metric that does not apply is None."""
         facts = self.score.as_json()
         del facts["per_frame"]
         return {"clip": self.clip, "method": self.method, "ms": round(self.milliseconds, 2), **facts}
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """A video with the depth that a network gave it."""
+class StabilizerComparison:
+    """A video with a network's depth, on which stabilization methods are compared."""
 
     name: str
     open_source: Callable[[], Source]
-    raw: DepthClip
-    truth: DepthClip | None = None
-    judge: Truth | None = None
+    raw: DepthSequence
+    """The network's depth."""
+    truth: DepthSequence | None = None
+    truth_options: TruthOptions | None = None
     cuts: frozenset[int] | None = None
-    """Frames that begin a shot; None: they are found in the pictures."""
+    """Indices of the first frames of shots; None: cuts are detected in the pictures."""
     max_frames: int | None = None
 
-    def compare(self, names: Sequence[str] = ()) -> Iterator[Row]:
-        """One row per method, in the order of `methods`; `names`: these only. Nothing but depth on disk is kept."""
-        for name, make in methods().items():
+    def compare(self, names: Sequence[str] = ()) -> Iterator[MethodResult]:
+        """Yields the result of each method in the order of `stabilization_methods`; with `names`, of these only.
+
+        Nothing is kept but depth on disk.
+        """
+        for name, make in stabilization_methods().items():
             if not names or name in names:
-                yield self._row(name, make())
+                yield self._score(name, make())
 
-    def _row(self, name: str, stabilizer: Stabilizer) -> Row:
+    def _score(self, name: str, stabilizer: Stabilizer) -> MethodResult:
         times, ranges = list[float](), list[tuple[int, float, float]]()
-        with DepthStore() as store:
-            for number, item in enumerate(self._steady(stabilizer, times)):
-                store.add(item.depth)
+        with DepthDiskCache() as cache:
+            for number, item in enumerate(self._stabilized(stabilizer, times)):
+                cache.add(item.depth)
                 ranges += [(number, *item.range)] if item.range else []
-            depth = DepthClip(name, self.raw.kind, store.__iter__, has_known_unit=name not in BASELINES, ranges=ranges)
-            clip = Clip(self.open_source, depth, self.raw, self.truth, self.cuts, self.max_frames)
-            score = score_clip(clip, self.judge, same_unit=clip.same_unit)
-        return Row(self.name, name, score, sorted(times)[len(times) // 2])
+            depth = DepthSequence(
+                name, self.raw.kind, cache.__iter__, has_known_unit=name not in BASELINES, ranges=ranges
+            )
+            clip = EvaluationClip(self.open_source, depth, self.raw, self.truth, self.cuts, self.max_frames)
+            score = score_clip(clip, self.truth_options, same_unit=clip.same_unit)
+        return MethodResult(self.name, name, score, sorted(times)[len(times) // 2])
 
-    def _steady(self, stabilizer: Stabilizer, times: list[float]) -> Iterator[DepthFrame]:
-        clip = Clip(self.open_source, self.raw, max_frames=self.max_frames)
+    def _stabilized(self, stabilizer: Stabilizer, times: list[float]) -> Iterator[DepthFrame]:
+        clip = EvaluationClip(self.open_source, self.raw, max_frames=self.max_frames)
         for frame, depth in zip(clip.frames(), self.raw, strict=False):
-            began = time.thread_time()
+            start = time.thread_time()
             items = list(stabilizer.push(DepthFrame(frame, depth, self.raw.kind)))
-            times.append(1000 * (time.thread_time() - began))
+            times.append(1000 * (time.thread_time() - start))
             yield from items
         yield from stabilizer.flush()
 
 
-def changed(raw: DepthClip, change: Callable[[], Callable[[DepthMap], DepthMap]]) -> DepthClip:
-    """`raw` with each map changed, for example by `baselines.Jitter`; `change` gives a fresh one per reading."""
+def map_sequence(raw: DepthSequence, make_function: Callable[[], Callable[[DepthMap], DepthMap]]) -> DepthSequence:
+    """Returns `raw` with a function such as `baselines.DepthNoise` applied to each map, made anew for each reading."""
 
     def read() -> Iterator[DepthMap]:
-        function = change()
+        function = make_function()
         return (function(depth) for depth in raw)
 
-    return DepthClip(raw.name, raw.kind, read, has_known_unit=raw.has_known_unit)
+    return DepthSequence(raw.name, raw.kind, read, has_known_unit=raw.has_known_unit)
 
 
-def stored(store: DepthStore, kind: DepthKind) -> DepthClip:
-    """The depth of a network, kept on disk."""
-    return DepthClip("raw", kind, store.__iter__, has_known_unit=True)
+def cached_sequence(cache: DepthDiskCache, kind: DepthKind) -> DepthSequence:
+    """Returns the raw depth of a network that is cached on disk."""
+    return DepthSequence("raw", kind, cache.__iter__, has_known_unit=True)
 
 
-def table(rows: Sequence[Row]) -> Table:
-    """One line per method; measures that apply to none are left out."""
+def table(rows: Sequence[MethodResult]) -> Table:
+    """Returns one line per result; metrics that apply to none are left out."""
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     used = [m for m in _COLUMNS if any(math.isfinite(row.score.result.get(m, math.nan)) for row in rows)]
     for heading in ("clip", "method"):
         made.add_column(heading, no_wrap=True)
-    for measure in used:
-        heading, _, unit = _COLUMNS[measure]
+    for name in used:
+        heading, _, unit = _COLUMNS[name]
         made.add_column(f"{heading} {unit}".strip(), justify="right")
     made.add_column("ms", justify="right")
     for row in rows:

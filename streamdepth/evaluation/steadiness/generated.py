@@ -1,7 +1,7 @@
-"""Sequences with exact depth, made on the spot: what footage seldom has, and where smoothing goes wrong.
+"""Synthetic sequences with exact depth, with events that footage seldom has and where smoothing goes wrong.
 
-A box before a wall that leans, both textured so that optical flow can follow, at 30 frames a second. The depth that a
-network would have given is the exact inverse depth, in a unit of its own, with noise.
+Each shows a box before a leaning wall, both textured so that optical flow can follow them, at 30 frames a second. The
+depth that a network would have given is the exact inverse depth, in a unit of its own, with noise.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ import numpy as np
 from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.interfaces import Source
 from streamdepth.core.types import DepthKind, Frame, StreamInfo
-from streamdepth.evaluation.steadiness.baselines import Jitter
-from streamdepth.evaluation.steadiness.compare import Job
-from streamdepth.evaluation.steadiness.inputs import DepthClip
-from streamdepth.evaluation.steadiness.score import Truth
+from streamdepth.evaluation.steadiness.baselines import DepthNoise
+from streamdepth.evaluation.steadiness.compare import StabilizerComparison
+from streamdepth.evaluation.steadiness.inputs import DepthSequence
+from streamdepth.evaluation.steadiness.score import TruthOptions
 
 _WIDTH, _HEIGHT, _BOX = 320, 240, 90
 _COUNT, _MIDDLE = 60, 30
 _TICK = Fraction(1, 30)
 _NEAR, _FAR, _LEAN = 1.0, 0.25, 0.1
-"""Inverse depth (1 / m) of the box and of the wall's top, and how much nearer its bottom is."""
+"""Inverse depth (1 / m) of the box and of the wall's top, and the difference at the wall's bottom."""
 _NOISE = 0.5
-"""Of `Jitter`'s, in every sequence."""
-_SNOW = 0.0005, 0.01
-"""Least and largest share of a frame's pixels that are outliers."""
+"""Amount of `DepthNoise` in every sequence."""
+_OUTLIER_SHARES = 0.0005, 0.01
+"""Smallest and largest share of a frame's pixels that are outliers in the sequence "snow"."""
 
 
 @dataclass(slots=True)
-class Sequence:
-    """Pictures, exact depth and what a network made of it; all lists have one item per frame."""
+class SyntheticSequence:
+    """A clip made in memory: pictures and their exact depth; all lists have one item per frame."""
 
     name: str
     ticks: list[int] = field(default_factory=list)
@@ -45,37 +45,39 @@ class Sequence:
     inverse: list[DepthMap] = field(default_factory=list)
     """(240, 320) float32, 1 / m, exact."""
     cuts: frozenset[int] = frozenset()
-    """Numbers of the frames that begin a shot, the first frame aside."""
-    snow: bool = False
-    """Whether the network's depth has outliers."""
+    """Indices of the first frames of shots, without the first shot's."""
+    has_outliers: bool = False
+    """True if the network's depth has outliers."""
 
     def add(self, tick: int, image: Image, inverse: DepthMap) -> None:
-        """One more frame."""
+        """Adds a frame."""
         self.ticks.append(tick)
         self.images.append(np.ascontiguousarray(image))
         self.inverse.append(inverse)
 
     def estimated(self) -> Iterator[DepthMap]:
-        """What a network would have given: relative, noisy, the same at every reading."""
-        jitter, rng = Jitter(amount=_NOISE), np.random.default_rng(7)
+        """Yields the depth of a simulated network: relative, noisy, the same at every reading."""
+        noise, rng = DepthNoise(amount=_NOISE), np.random.default_rng(7)
         for inverse in self.inverse:
-            depth = jitter(inverse)
-            if self.snow:
-                flakes = rng.random(depth.shape) < rng.uniform(*_SNOW)
-                depth[flakes] = rng.uniform(0, 1.5 * _NEAR, int(flakes.sum()))
+            depth = noise(inverse)
+            if self.has_outliers:
+                outliers = rng.random(depth.shape) < rng.uniform(*_OUTLIER_SHARES)
+                depth[outliers] = rng.uniform(0, 1.5 * _NEAR, int(outliers.sum()))
             yield depth
 
-    def job(self) -> Job:
-        """For the comparison of `steadiness`."""
-        raw = DepthClip("raw", DepthKind.RELATIVE, self.estimated, has_known_unit=True)
-        truth = DepthClip("truth", DepthKind.METRIC, lambda: (np.reciprocal(i) for i in self.inverse))
-        return Job(f"generated: {self.name}", lambda: SequenceSource(self), raw, truth, Truth(), self.cuts)
+    def comparison(self) -> StabilizerComparison:
+        """Returns the comparison of stabilizers on this sequence."""
+        raw = DepthSequence("raw", DepthKind.RELATIVE, self.estimated, has_known_unit=True)
+        truth = DepthSequence("truth", DepthKind.METRIC, lambda: (np.reciprocal(i) for i in self.inverse))
+        return StabilizerComparison(
+            f"generated: {self.name}", lambda: SyntheticSequenceSource(self), raw, truth, TruthOptions(), self.cuts
+        )
 
 
-class SequenceSource(Source):
-    """The pictures of a sequence."""
+class SyntheticSequenceSource(Source):
+    """A source of a synthetic sequence's pictures."""
 
-    def __init__(self, sequence: Sequence) -> None:
+    def __init__(self, sequence: SyntheticSequence) -> None:
         super().__init__()
         self.sequence = sequence
         self._next = 0
@@ -97,9 +99,9 @@ class SequenceSource(Source):
         super().close()
 
 
-def sequences() -> list[Sequence]:
-    """static, snow, moving box, zoom, cut, flash, fade, dropped frames and duplicated frames; always the same."""
-    makers: dict[str, Callable[[Sequence], None]] = {
+def synthetic_sequences() -> list[SyntheticSequence]:
+    """Returns all sequences, always the same: from static scenes to dropped and duplicated frames."""
+    makers: dict[str, Callable[[SyntheticSequence], None]] = {
         "static": _static,
         "snow": _static,
         "moving box": _moving,
@@ -112,7 +114,7 @@ def sequences() -> list[Sequence]:
     }
     made = []
     for name, make in makers.items():
-        sequence = Sequence(name, snow=name == "snow")
+        sequence = SyntheticSequence(name, has_outliers=name == "snow")
         make(sequence)
         made.append(sequence)
     return made
@@ -124,7 +126,7 @@ def _texture(seed: int, width: int, height: int) -> Image:
 
 
 def _scene(seed: int, left: int, top: int = 80) -> tuple[Image, DepthMap]:
-    """The box with its upper left corner at (left, top); `seed` chooses the textures."""
+    """Returns picture and inverse depth, the box's upper left corner at (left, top); `seed` chooses the textures."""
     image = _texture(seed, _WIDTH, _HEIGHT) // 2
     depth = np.repeat(np.linspace(_FAR, _FAR + _LEAN, _HEIGHT, dtype=np.float32)[:, None], _WIDTH, axis=1)
     box = slice(top, top + _BOX), slice(left, left + _BOX)
@@ -133,17 +135,17 @@ def _scene(seed: int, left: int, top: int = 80) -> tuple[Image, DepthMap]:
     return image, depth
 
 
-def _static(sequence: Sequence) -> None:
+def _static(sequence: SyntheticSequence) -> None:
     for i in range(_COUNT):
         sequence.add(i, *_scene(1, 120))
 
 
-def _moving(sequence: Sequence) -> None:
+def _moving(sequence: SyntheticSequence) -> None:
     for i in range(_COUNT):
         sequence.add(i, *_scene(1, 10 + 3 * i))
 
 
-def _zoom(sequence: Sequence) -> None:
+def _zoom(sequence: SyntheticSequence) -> None:
     image, depth = _scene(1, 120)
     for i in range(_COUNT):
         matrix = cv2.getRotationMatrix2D((_WIDTH / 2, _HEIGHT / 2), 0, 1.01**i)
@@ -152,33 +154,33 @@ def _zoom(sequence: Sequence) -> None:
         sequence.add(i, np.asarray(larger, np.uint8), np.asarray(widened, np.float32))
 
 
-def _cut(sequence: Sequence) -> None:
+def _cut(sequence: SyntheticSequence) -> None:
     for i in range(_COUNT):
         sequence.add(i, *(_scene(1, 60) if i < _MIDDLE else _scene(11, 200, 20)))
     sequence.cuts = frozenset({_MIDDLE})
 
 
-def _flash(sequence: Sequence) -> None:
+def _flash(sequence: SyntheticSequence) -> None:
     for i in range(_COUNT):
         image, depth = _scene(1, 10 + 3 * i)
         bright = np.clip(image.astype(np.int16) + 200, 0, 255).astype(np.uint8)
         sequence.add(i, bright if i in (_MIDDLE, _MIDDLE + 1) else image, depth)
 
 
-def _fade(sequence: Sequence) -> None:
-    """To black and back."""
+def _fade(sequence: SyntheticSequence) -> None:
+    """Fades to black and back."""
     for i in range(_COUNT):
         image, depth = _scene(1, 10 + 3 * i)
         light = min(1.0, abs(i - _MIDDLE) / 12)
         sequence.add(i, (image * light).astype(np.uint8), depth)
 
 
-def _dropped(sequence: Sequence) -> None:
+def _dropped(sequence: SyntheticSequence) -> None:
     for i in range(_COUNT):
         if i % 5 not in (2, 3):
             sequence.add(i, *_scene(1, 10 + 3 * i))
 
 
-def _duplicated(sequence: Sequence) -> None:
+def _duplicated(sequence: SyntheticSequence) -> None:
     for i in range(_COUNT):
         sequence.add(i, *_scene(1, 10 + 3 * (i - i % 3)))

@@ -1,4 +1,4 @@
-"""Depth to be scored: our depth videos and pictures, anyone's gray videos, sets with truth, and a store on disk."""
+"""Readers of depth to be scored, from depth videos, gray videos, pictures and data sets; and a cache on disk."""
 
 from __future__ import annotations
 
@@ -16,70 +16,77 @@ import numpy as np
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import MissingDependencyError, SourceLostError, SourceOpenError
 from streamdepth.core.types import DepthKind, Intrinsics
-from streamdepth.evaluation.datasets import DataSet
+from streamdepth.evaluation.datasets import DepthDataset
 from streamdepth.evaluation.steadiness.truth import Pose
 from streamdepth.sinks.depth_codes import decode_linear16, encode_linear16
 from streamdepth.sinks.depth_facts import TAG
 from streamdepth.sinks.depth_reader import DepthVideo
 from streamdepth.sinks.images import DEPTH_PICTURES
 
-_MOST_COLOUR = 24
-"""Of 255: how far apart the channels of a gray video may lie, for the sake of its compression."""
+_MAX_CHANNEL_DIFFERENCE = 24
+"""Difference of 255 between the channels of a gray video, which its compression may cause."""
 
 
 @dataclass(frozen=True, slots=True)
-class DepthClip:
-    """Depth maps in order; can be iterated again and again."""
+class DepthSequence:
+    """The depth maps of a clip in order; it can be iterated any number of times."""
 
     name: str
     kind: DepthKind
     read: Callable[[], Iterator[DepthMap]]
+    """Starts to read the depth maps from the first one on."""
     has_known_unit: bool = False
-    """Given by streamdepth, so that two of them have the same unit."""
+    """True if streamdepth made the depth, so that two such sequences have the same unit."""
     ranges: Sequence[tuple[int, float, float]] = ()
-    """(first frame, low, high) of the display, where it is known; each holds until the next."""
+    """(first frame, low, high) of the display, where known; each is valid until the next."""
 
     def __iter__(self) -> Iterator[DepthMap]:
         return self.read()
 
 
-def open_depth(path: Path) -> DepthClip:
-    """A depth video of ours, any gray video of 8 to 16 bits, or a folder of depth pictures (.png .npz .exr).
+def open_depth(path: Path) -> DepthSequence:
+    """Opens a depth video of streamdepth, any gray video of 8 to 16 bits, or a folder of .png, .npz or .exr depth.
 
-    Gray values without further facts are relative: inverse depth of unknown scale; which end is near does not matter.
-    Raises SourceOpenError for what is not there or cannot be depth, and MissingDependencyError for .exr.
+    Gray values without metadata are relative: inverse depth of unknown scale; which end is near does not matter.
+    Raises SourceOpenError: "not-found", or "no-depth" for files that cannot be depth; MissingDependencyError for .exr.
     """
     if path.is_dir():
         return _open_pictures(path)
     if not path.is_file():
-        raise SourceOpenError(f"there is no depth '{path}'; give a depth video, or a folder of .png, .npz or .exr")
-    if _says_ours(path):
+        raise SourceOpenError(
+            f"there is no depth '{path}'; give a depth video, or a folder of .png, .npz or .exr", code="not-found"
+        )
+    if _is_streamdepth_video(path):
         video = DepthVideo(path)
         ranges = tuple((int(f), float(a), float(b)) for f, a, b in video.metadata.get("display_ranges", ()))
-        return DepthClip(str(path), video.kind, lambda: iter(video), has_known_unit=True, ranges=ranges)
-    return DepthClip(str(path), DepthKind.RELATIVE, lambda: _gray_frames(path))
+        return DepthSequence(str(path), video.kind, lambda: iter(video), has_known_unit=True, ranges=ranges)
+    return DepthSequence(str(path), DepthKind.RELATIVE, lambda: _gray_frames(path))
 
 
-def open_truth(path: Path) -> DepthClip:
-    """Metres: a set's folder with `rgb/` and `depth/` (see `datasets`), or what `open_depth` knows to be metric."""
+def open_truth(path: Path) -> DepthSequence:
+    """Opens true depth in metres: a folder with `rgb/` and `depth/`, or metric depth that `open_depth` opens.
+
+    Raises SourceOpenError as `open_depth` does, and with the code "not-metric" for relative depth.
+    """
     if (path / "depth").is_dir():
-        data = DataSet(path)
-        return DepthClip(str(path), DepthKind.METRIC, lambda: (pair.depth for pair in data.pairs()))
+        data = DepthDataset(path)
+        return DepthSequence(str(path), DepthKind.METRIC, lambda: (pair.depth for pair in data.pairs()))
     clip = open_depth(path)
     if clip.kind is not DepthKind.METRIC:
         raise SourceOpenError(
             f"'{path}' is relative depth, and truth is needed in metres; give a set's folder with rgb/ and depth/, "
-            "or a metric depth video of streamdepth"
+            "or a metric depth video of streamdepth",
+            code="not-metric",
         )
     return clip
 
 
 def read_camera(folder: Path, count: int) -> tuple[Intrinsics, list[Pose]] | None:
-    """The camera and its path, where a set's folder has both; None else.
+    """Returns a data set's camera and its `count` poses; None unless its folder has both files.
 
-    `camera.json`: {"width", "height", "fx", "fy", "cx", "cy"} in px; `poses.txt`: one line per frame, sixteen numbers,
-    the 4x4 matrix camera to world row by row, in metres. Raises SourceOpenError for other content, and unless there
-    are `count` lines.
+    `camera.json` has {"width", "height", "fx", "fy", "cx", "cy"} in px. `poses.txt` has one line per frame with sixteen
+    numbers, the 4x4 matrix from camera to world row by row, in metres. Raises SourceOpenError, code "bad-camera", for
+    any other content or number of lines.
     """
     camera, poses = folder / "camera.json", folder / "poses.txt"
     if not (camera.is_file() and poses.is_file()):
@@ -97,19 +104,20 @@ def read_camera(folder: Path, count: int) -> tuple[Intrinsics, list[Pose]] | Non
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SourceOpenError(
             f"'{camera}' or '{poses}' cannot be used ({error}); needed are width, height, fx, fy, cx, cy, and sixteen "
-            "numbers a line; remove them to go without"
+            "numbers a line; remove them to go without",
+            code="bad-camera",
         ) from error
 
 
-class DepthStore:
-    """Depth maps on disk for the time of a run: 16 bits a pixel, each map in its own range (error 8e-6 of it)."""
+class DepthDiskCache:
+    """Depth maps in a temporary file: 16 bits a pixel, each map in its own range, with an error of 8e-6 of it."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(prefix="streamdepth-")  # noqa: SIM115 - lives as long as the store
+        self._file = tempfile.TemporaryFile(prefix="streamdepth-")  # noqa: SIM115 - lives as long as the cache
         self._facts = array("d")
 
     def add(self, depth: DepthMap) -> None:
-        """Raises SourceLostError when the disk is full."""
+        """Writes one map. Raises SourceLostError, code "disk-full", when there is no room."""
         known = depth[np.isfinite(depth)]
         low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
         high = max(high, np.nextafter(low, np.inf))
@@ -117,37 +125,40 @@ class DepthStore:
             self._file.write(encode_linear16(depth, low, high).tobytes())
         except OSError as error:
             raise SourceLostError(
-                f"depth cannot be kept in '{tempfile.gettempdir()}': {error.strerror}; set TMPDIR to a larger disk"
+                f"depth cannot be kept in '{tempfile.gettempdir()}': {error.strerror}; set TMPDIR to a larger disk",
+                code="disk-full",
             ) from error
         self._facts.extend((*depth.shape, low, high))
 
     def __iter__(self) -> Iterator[DepthMap]:
-        place = 0
+        offset = 0
         for i in range(0, len(self._facts), 4):
             height, width, low, high = self._facts[i : i + 4]
             count = int(height * width)
-            self._file.seek(place)
+            self._file.seek(offset)
             codes = np.frombuffer(self._file.read(2 * count), np.uint16).reshape(int(height), int(width))
-            place += 2 * count
+            offset += 2 * count
             yield decode_linear16(codes, low, high)
 
-    def __enter__(self) -> DepthStore:
+    def __enter__(self) -> DepthDiskCache:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
 
-def _says_ours(path: Path) -> bool:
+def _is_streamdepth_video(path: Path) -> bool:
     if path.with_name(path.name + ".json").is_file():
         return True
     try:
         with av.open(f"file:{path}", metadata_errors="replace") as container:
             if not container.streams.video:
-                raise SourceOpenError(f"'{path}' has no video in it; give a depth video")
+                raise SourceOpenError(f"'{path}' has no video in it; give a depth video", code="no-depth")
             return TAG in container.metadata
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise SourceOpenError(f"'{path}' is not a video that can be read: {error}; give a depth video") from error
+        raise SourceOpenError(
+            f"'{path}' is not a video that can be read: {error}; give a depth video", code="no-depth"
+        ) from error
 
 
 def _gray_frames(path: Path) -> Iterator[DepthMap]:
@@ -165,16 +176,22 @@ def _gray_frames(path: Path) -> Iterator[DepthMap]:
 
 def _check_gray(frame: av.VideoFrame, path: Path) -> None:
     spread = np.ptp(frame.to_ndarray(format="rgb24").astype(np.int16), axis=2)
-    if np.percentile(spread, 99) > _MOST_COLOUR:
-        raise SourceOpenError(f"'{path}' has colours, which cannot be turned back into depth; give a gray depth video")
+    if np.percentile(spread, 99) > _MAX_CHANNEL_DIFFERENCE:
+        raise SourceOpenError(
+            f"'{path}' has colours, which cannot be turned back into depth; give a gray depth video", code="no-depth"
+        )
 
 
-def _open_pictures(folder: Path) -> DepthClip:
+def _open_pictures(folder: Path) -> DepthSequence:
     paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in DEPTH_PICTURES)
     if not paths:
-        raise SourceOpenError(f"there is no depth in '{folder}'; it needs numbered {', '.join(DEPTH_PICTURES)}")
+        raise SourceOpenError(
+            f"there is no depth in '{folder}'; it needs numbered {', '.join(DEPTH_PICTURES)}", code="no-depth"
+        )
     kind, _ = _read_picture(paths[0])
-    return DepthClip(str(folder), kind or DepthKind.RELATIVE, lambda: _pictures(paths), has_known_unit=kind is not None)
+    return DepthSequence(
+        str(folder), kind or DepthKind.RELATIVE, lambda: _pictures(paths), has_known_unit=kind is not None
+    )
 
 
 def _pictures(paths: Iterable[Path]) -> Iterator[DepthMap]:
@@ -182,7 +199,7 @@ def _pictures(paths: Iterable[Path]) -> Iterator[DepthMap]:
 
 
 def _read_picture(path: Path) -> tuple[DepthKind | None, DepthMap]:
-    """The kind, None where the file does not say it, and the depth; metres where metric."""
+    """Returns the kind, None where the file does not say it, and the depth; metres where metric."""
     read = {".png": _read_png, ".npz": _read_npz, ".exr": _read_exr}[path.suffix.lower()]
     try:
         kind, depth = read(path)
@@ -190,7 +207,7 @@ def _read_picture(path: Path) -> tuple[DepthKind | None, DepthMap]:
             raise ValueError(f"it has the shape {depth.shape}, not (height, width)")
         return DepthKind(kind) if kind else None, np.asarray(depth, np.float32)
     except (OSError, ValueError, KeyError, SyntaxError, RuntimeError) as error:
-        raise SourceOpenError(f"cannot read depth from '{path}': {error}") from error
+        raise SourceOpenError(f"cannot read depth from '{path}': {error}", code="no-depth") from error
 
 
 def _read_png(path: Path) -> tuple[str | None, Any]:

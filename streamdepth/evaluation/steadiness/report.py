@@ -1,4 +1,4 @@
-"""What the score of steadiness found: as a table and a plot for people, and the clip as a video to look at."""
+"""Reports of a temporal score: a table and a plot for people, and the clip as a video to look at."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.table import Table
 from streamdepth.core.arrays import Image
 from streamdepth.core.types import DepthFrame, DepthKind, Frame
 from streamdepth.evaluation.steadiness.flow import working_size
-from streamdepth.evaluation.steadiness.frames import Sample
+from streamdepth.evaluation.steadiness.frames import ClipFrame
 from streamdepth.evaluation.steadiness.score import TemporalScore
 from streamdepth.render.colors import colorize
 from streamdepth.render.plots import draw_curves
@@ -24,9 +24,9 @@ _ROWS = {
     "static_flicker_p50": ("static flicker p50", 100, "% of range", "less"),
     "static_flicker_p95": ("static flicker p95", 100, "% of range", "less"),
     "range_jitter": ("range jitter", 100, "% a frame", "less"),
-    "centre_jitter": ("median jitter", 100, "% of range", "less"),
+    "center_jitter": ("median jitter", 100, "% of range", "less"),
     "display_range_jitter": ("display range jitter", 100, "% a frame", "less"),
-    "display_centre_jitter": ("display middle jitter", 100, "% of range", "less"),
+    "display_center_jitter": ("display middle jitter", 100, "% of range", "less"),
     "known": ("known depth", 100, "% of pixels", "more"),
     "lag_frames": ("lag", 1, "frames", "0"),
     "ghosting": ("ghosting", 100, "% of range", "less"),
@@ -38,7 +38,7 @@ _ROWS = {
     "tepe_relative": ("TEPE relative", 1, "", "less"),
     "tae_percent": ("TAE", 1, "%", "less"),
 }
-"""Name -> heading, factor to the unit, unit, what is better."""
+"""Name -> heading, factor to the unit, unit, better value."""
 _PLOTS = {
     "flow_warped_error": ("flow-warped error, % of the shot's range", 100.0),
     "median": ("median inverse depth, % of the shot's range", 100.0),
@@ -48,7 +48,7 @@ _PLOTS = {
 
 
 def table(score: TemporalScore) -> Table:
-    """One row per measure; measures that do not apply are left out."""
+    """Returns one row per metric; metrics that do not apply are left out."""
     made = Table("measure", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("raw", "result", "result/raw"):
         made.add_column(heading, justify="right", no_wrap=True)
@@ -66,8 +66,8 @@ def _figure(value: float) -> str:
     return f"{value:.4g}" if math.isfinite(value) else "-"
 
 
-def notes(score: TemporalScore) -> list[str]:
-    """What stands beneath the table."""
+def footnotes(score: TemporalScore) -> list[str]:
+    """Returns the lines beneath the table."""
     lines = [f"{score.frames} frames, {len(score.cuts) + 1} shots, measured in inverse depth with one range per shot"]
     if not math.isfinite(score.result["static_flicker_p50"]):
         lines.append("no static flicker: no pixels stand still for 15 frames, as with a hand-held camera")
@@ -79,7 +79,7 @@ def notes(score: TemporalScore) -> list[str]:
 
 
 def plot(score: TemporalScore) -> Image:
-    """(H, W, 3) uint8: the measures that have a value per frame, one below the other."""
+    """Returns an (H, W, 3) uint8 picture of the metrics that have a value per frame, one below the other."""
     pictures = []
     for name, (title, factor) in _PLOTS.items():
         columns = {"raw": score.per_frame.get(f"{name}_raw"), "result": score.per_frame.get(name)}
@@ -89,18 +89,19 @@ def plot(score: TemporalScore) -> Image:
     return cast(Image, np.vstack(pictures))
 
 
-def side_by_side(clip: Iterable[Sample], score: TemporalScore, fps: Fraction) -> Iterator[DepthFrame]:
-    """Frames whose picture is the video, raw where there is any, and the result, in the one range of their shot.
+def side_by_side(clip: Iterable[ClipFrame], score: TemporalScore, fps: Fraction) -> Iterator[DepthFrame]:
+    """Yields frames whose picture shows the video, the raw depth where there is any, and the result side by side.
 
-    The depth of the items is the result's; a video sink shows the pictures with the style overlay and alpha 0.
+    Depth is coloured with the one range of its shot. The depth of the frames is the result's; a video sink shows their
+    pictures with the style overlay and alpha 0.
     """
     shot = 0
-    for number, sample in enumerate(clip):
+    for number, frame in enumerate(clip):
         shot += number in score.cuts
-        size = working_size(sample.image.shape[1], sample.image.shape[0])
-        parts = [cv2.resize(sample.image, size, interpolation=cv2.INTER_AREA)]
-        if sample.raw is not None:
-            parts.append(colorize(sample.raw, DepthKind.RELATIVE, score.ranges_raw[shot], size=size))
-        parts.append(colorize(sample.depth, DepthKind.RELATIVE, score.ranges[shot], size=size))
+        size = working_size(frame.image.shape[1], frame.image.shape[0])
+        parts = [cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)]
+        if frame.raw is not None:
+            parts.append(colorize(frame.raw, DepthKind.RELATIVE, score.ranges_raw[shot], size=size))
+        parts.append(colorize(frame.depth, DepthKind.RELATIVE, score.ranges[shot], size=size))
         image = np.ascontiguousarray(np.hstack(parts), np.uint8)
-        yield DepthFrame(Frame(image, number, number, 1 / fps, 0.0), sample.depth, DepthKind.RELATIVE)
+        yield DepthFrame(Frame(image, number, number, 1 / fps, 0.0), frame.depth, DepthKind.RELATIVE)

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+import streamdepth as sd
 from streamdepth import config, factory
-from streamdepth.api import estimate_pixels
 from streamdepth.core.arrays import Image
 from streamdepth.core.errors import SourceOpenError
 from streamdepth.core.types import DepthKind
@@ -40,7 +40,7 @@ def main() -> None:
 def _cell(clip: str, settings: config.Settings) -> npt.NDArray[np.uint8]:
     """Picture and depth, side by side, each within one cell."""
     image = _middle_frame(clip, settings)
-    depth = estimate_pixels(image, settings).predicted_depth
+    depth = sd.estimate(image, settings.model.name).predicted_depth
     colors = colorize(depth, DepthKind.RELATIVE, display_range(depth))
     return np.hstack([_fitted(picture) for picture in (image, colors)])
 

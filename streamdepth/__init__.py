@@ -1,10 +1,11 @@
 """Any video stream in, steady depth out.
 
-import streamdepth
-streamdepth.estimate("photo.jpg").depth.save("depth.png")
-streamdepth.convert("in.mp4", "out.mp4")
-for item in streamdepth.stream("rtsp://camera/live"):
-    print(item.frame.time, item.depth.shape)
+import streamdepth as sd
+
+sd.estimate("photo.jpg").depth.save("depth.png")
+sd.convert("in.mp4", "out.mp4")
+for item in sd.stream("rtsp://camera/live"):
+    print(item.frame.time, item.depth_at(320, 240))
 """
 
 from __future__ import annotations
@@ -32,22 +33,28 @@ from streamdepth.core.rendering import install_renderer
 from streamdepth.core.version import __version__
 
 if TYPE_CHECKING:
-    from streamdepth.api import Depth, convert, estimate, stream
+    from streamdepth.api import Depth, DepthModel, DepthStream, convert, estimate, from_frames, load_model, stream
     from streamdepth.config import Settings
-    from streamdepth.core.arrays import Image
+    from streamdepth.core.arrays import DepthMap, Image
     from streamdepth.core.interfaces import Estimator, Sink, Source, Stabilizer
     from streamdepth.core.render_options import RenderOptions
     from streamdepth.core.states import StateChange, StreamState
     from streamdepth.core.types import DepthFrame, DepthKind, Estimate, Frame, Intrinsics, ModelInfo, StreamInfo
+    from streamdepth.geometry.ground import find_floor
+    from streamdepth.geometry.obstacles import ObstacleZone, nearest_obstacles
     from streamdepth.pipeline.pipeline import Pipeline, Stream
     from streamdepth.pipeline.report import Report
     from streamdepth.sinks.depth_video import DepthVideo
 
 _LATER = {
-    "Depth": "api",
-    "convert": "api",
-    "estimate": "api",
-    "stream": "api",
+    **dict.fromkeys(
+        ("Depth", "DepthModel", "DepthStream", "convert", "estimate", "from_frames", "load_model", "stream"), "api"
+    ),
+    "DepthMap": "core.arrays",
+    "Image": "core.arrays",
+    "find_floor": "geometry.ground",
+    "ObstacleZone": "geometry.obstacles",
+    "nearest_obstacles": "geometry.obstacles",
     "Settings": "config",
     "Pipeline": "pipeline.pipeline",
     "Stream": "pipeline.pipeline",
@@ -71,17 +78,22 @@ __all__ = [
     "Depth",
     "DepthFrame",
     "DepthKind",
+    "DepthMap",
+    "DepthModel",
+    "DepthStream",
     "DepthVideo",
     "DiskFullError",
     "Estimate",
     "Estimator",
     "EstimatorError",
     "Frame",
+    "Image",
     "InferenceError",
     "Intrinsics",
     "MissingDependencyError",
     "ModelInfo",
     "ModelLoadError",
+    "ObstacleZone",
     "Pipeline",
     "RenderOptions",
     "Report",
@@ -104,6 +116,10 @@ __all__ = [
     "__version__",
     "convert",
     "estimate",
+    "find_floor",
+    "from_frames",
+    "load_model",
+    "nearest_obstacles",
     "stream",
 ]
 

@@ -62,7 +62,9 @@ def _mypy(*paths: Path) -> subprocess.CompletedProcess[str]:
 def test_programs_are_typed(tmp_path: Path) -> None:
     """`mypy --strict` passes the programs, and finds a misspelt and a mistyped keyword."""
     wrong = tmp_path / "wrong.py"
-    wrong.write_text('import streamdepth as sd\nsd.stream("a.mp4", max_frame=3)\nsd.convert("a.mp4", "b.mp4", fov="x")\n')
+    wrong.write_text(
+        'import streamdepth as sd\nsd.stream("a.mp4", max_frame=3)\nsd.convert("a.mp4", "b.mp4", fov="x")\n'
+    )
     done = _mypy(*sorted(PROGRAMS.glob("*.py")), wrong)
     errors = [line for line in done.stdout.splitlines() if ": error:" in line]
     assert len(errors) == 2, done.stdout

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from streamdepth.api import estimate_item, read_photo
 from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.types import DepthFrame
+from streamdepth.factory.pictures import estimate_depth_frame, read_photo, shared_estimator
 from streamdepth.factory.render_options import make_render_options
 from streamdepth.render.overlay import check_render_options, render
 from streamdepth.render.upsampling import upsample
@@ -39,7 +39,8 @@ def convert_picture(picture: str, settings: Settings) -> tuple[DepthFrame, list[
         elif path.suffix.lower() not in LOOKS:
             check_picture(path)
     pixels, camera = read_photo(picture, settings)
-    item = upsample(estimate_item(pixels, settings, camera), settings.render.edges)
+    item = estimate_depth_frame(pixels, shared_estimator(settings.model), settings, camera)
+    item = upsample(item, settings.render.edges)
     for path, shape in outputs:
         if shape is not None:
             write_model(path, item, shape, overwrite=settings.outputs.overwrite)

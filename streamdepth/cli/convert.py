@@ -31,8 +31,10 @@ def convert(
 
     Example: streamdepth convert in.mp4 -o out.mp4 --depth-out depth.mkv
     """
+    from streamdepth import factory
+
     settings = flags.settings(source=source)
-    if not (_has_output(settings) or settings.outputs.ply_every):
+    if not factory.has_outputs(settings):
         raise ConfigError("convert needs an output: -o out.mp4 for a video to watch, --depth-out depth.mkv for data")
     run_pipeline(settings, is_quiet=flags.quiet)
 
@@ -71,8 +73,10 @@ def run(
 
     Example: streamdepth run configs/webcam.yaml --set camera.fps=15
     """
+    from streamdepth import factory
+
     settings = flags.settings(config_file=config, source=source)
-    if not (_has_output(settings) or settings.outputs.window):
+    if not factory.has_outputs(settings):
         raise ConfigError(
             f"'{config}' names no output; below outputs: add video:, depth:, publish: or window: true",
         )
@@ -94,17 +98,17 @@ def run_pipeline(settings: Settings, *, is_quiet: bool) -> None:
 
 def _run_streams(settings: Settings, *, is_quiet: bool) -> None:
     from streamdepth import factory
-    from streamdepth.api import stop_on_interrupt
     from streamdepth.apps.batch.cluster_executor import cluster_estimator
     from streamdepth.cli.progress import Bar, stream_lines, summary
     from streamdepth.factory.stats_file import StatsFile
+    from streamdepth.utils.interrupts import stop_on_interrupt
 
     stats = StatsFile(settings)
     with (
         cluster_estimator(settings) as (settings, estimator),
         Bar(err, is_quiet=is_quiet) as bar,
         factory.pipeline(settings, lambda _: bar.show(pipeline), estimator=estimator) as pipeline,
-        stop_on_interrupt(pipeline),
+        stop_on_interrupt(pipeline.stop),
     ):
         try:
             pipeline.run()
@@ -124,8 +128,3 @@ def _run_streams(settings: Settings, *, is_quiet: bool) -> None:
     if not report.written:
         err.print("stopped before the first frame: nothing was written")
         raise typer.Exit(INTERRUPTED if pipeline.is_stopped else exit_code(SourceError))
-
-
-def _has_output(settings: Settings) -> bool:
-    outputs = settings.outputs
-    return bool(outputs.video or outputs.depth or outputs.points or outputs.mesh or outputs.push or outputs.publish)

@@ -79,15 +79,15 @@ def volume(
 def _metric_item(picture: str, settings: Settings, depth: Path | None, scale: float) -> DepthFrame:
     from fractions import Fraction
 
-    from streamdepth.api import estimate_item, read_photo
     from streamdepth.core.types import DepthFrame, DepthKind, Frame
+    from streamdepth.factory.pictures import estimate_depth_frame, read_photo, shared_estimator
 
     pixels, camera = read_photo(picture, settings)
     if depth:
         recorded = _recorded(depth, scale)
         frame = Frame(pixels, 0, 0, Fraction(1), 0.0)
         return DepthFrame(frame, recorded.estimate([frame])[0].depth, DepthKind.METRIC, intrinsics=camera)
-    item = estimate_item(pixels, settings, camera)
+    item = estimate_depth_frame(pixels, shared_estimator(settings.model), settings, camera)
     if item.kind is not DepthKind.METRIC:
         raise ConfigError(
             f"a volume needs meters, and {settings.model.name} is relative; add --anchor x,y=1.35m, "
@@ -159,10 +159,10 @@ def fuse(
     smooth = flags.values.get("smooth") or ("off" if depth else None)
     settings = flags.settings(source=source, smooth=smooth)
     from streamdepth import factory
-    from streamdepth.api import stop_on_interrupt
     from streamdepth.cli.progress import Bar
     from streamdepth.geometry.lengths import parse_length_m
     from streamdepth.sinks.fusion import FusionSink, read_poses
+    from streamdepth.utils.interrupts import stop_on_interrupt
 
     sink = FusionSink(
         output,
@@ -175,7 +175,7 @@ def fuse(
     with (
         Bar(err, is_quiet=flags.quiet) as bar,
         factory.pipeline(settings, lambda _: bar.show(pipeline), estimator=recorded) as pipeline,
-        stop_on_interrupt(pipeline),
+        stop_on_interrupt(pipeline.stop),
     ):
         pipeline.streams[0].sinks = [sink]
         report = pipeline.run()

@@ -39,9 +39,9 @@ def lerobot(
 
 
 def _run(pipeline: Pipeline) -> None:
-    from streamdepth.api import stop_on_interrupt
+    from streamdepth.utils.interrupts import stop_on_interrupt
 
-    with stop_on_interrupt(pipeline):
+    with stop_on_interrupt(pipeline.stop):
         pipeline.run()
     if pipeline.is_stopped:
         err.print("stopped; the data set is as it was")

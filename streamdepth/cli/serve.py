@@ -26,16 +26,16 @@ def serve(
     Example: streamdepth serve 0 rtsp://camera.local/stream
     """
     settings = flags.settings(source=source)
-    from streamdepth.api import stop_on_interrupt
     from streamdepth.apps.web.server import WebServer
     from streamdepth.apps.web.serving import bind_of, serving
     from streamdepth.cli.progress import summary
     from streamdepth.factory.stats_file import StatsFile
+    from streamdepth.utils.interrupts import stop_on_interrupt
 
     report_file = StatsFile(settings)
     with serving(settings) as served, WebServer(served, bind_of(settings)) as server:
         out.print(server.first_address)
-        with stop_on_interrupt(served.pipeline):
+        with stop_on_interrupt(served.pipeline.stop):
             try:
                 served.pipeline.run()
             except KeyboardInterrupt:

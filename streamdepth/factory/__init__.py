@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.interfaces import Estimator
+from streamdepth.core.interfaces import Estimator, Sink, Source
 from streamdepth.core.states import StateChange
 from streamdepth.core.types import DepthFrame
 from streamdepth.core.wrappers import LazyEstimator
@@ -15,7 +15,7 @@ from streamdepth.factory.describe import describe
 from streamdepth.factory.load_control import keep_pace, make_pace, make_paced
 from streamdepth.factory.models import make_estimator, make_network, make_network_estimator
 from streamdepth.factory.naming import named, stems
-from streamdepth.factory.outputs import check_names, make_folder, make_recorders, make_sinks
+from streamdepth.factory.outputs import check_names, has_outputs, make_folder, make_recorders, make_sinks
 from streamdepth.factory.references import make_reference
 from streamdepth.factory.sources import is_file, is_picture, make_source
 from streamdepth.pipeline.pipeline import Pipeline, Stream
@@ -24,6 +24,7 @@ from streamdepth.utils.redact import redact
 
 __all__ = [
     "describe",
+    "has_outputs",
     "is_file",
     "is_picture",
     "make_estimator",
@@ -44,18 +45,35 @@ def pipeline(
     settings: Settings,
     on_written: Callable[[DepthFrame], None] = lambda _: None,
     *,
+    source: Source | None = None,
     estimator: Estimator | None = None,
+    sinks: Sequence[Sink] = (),
 ) -> Iterator[Pipeline]:
-    """A pipeline ready to run. Raises ConfigError for settings that do not fit.
+    """Makes a pipeline that is ready to run. Raises ConfigError for settings that do not fit.
 
-    estimator: used instead of the settings' model, and not closed at the end as that is.
+    Args:
+        settings: everything that is not given as an object.
+        on_written: called with each finished item.
+        source: read instead of the settings' sources.
+        estimator: used instead of the settings' model, and not closed at the end as that is.
+        sinks: fed beside those of the settings; for one stream only.
     """
-    if not settings.source:
+    if source is None and not settings.source:
         raise ConfigError("no source was given; name a camera's number, a file, a folder or a URL")
     if settings.cluster and estimator is None:
         raise ConfigError("only the commands convert and run share their work on a cluster; leave cluster out")
     check_names(settings)
-    streams = [_make_stream(address, name, settings) for address, name in named(settings)]
+    if source is not None:
+        streams = [_make_stream(source, type(source).__name__, None, settings)]
+    else:
+        streams = [
+            _make_stream(make_source(address, settings), redact(address), name, settings)
+            for address, name in named(settings)
+        ]
+    if sinks:
+        if len(streams) > 1:
+            raise ConfigError("sinks of one's own belong to one stream; give one source", code="several-streams")
+        streams[0].sinks = [*streams[0].sinks, *sinks]
 
     def load(wanted: Settings) -> Estimator:
         return make_estimator(_suiting(streams, wanted))
@@ -106,7 +124,7 @@ def _suiting(streams: Sequence[Stream], settings: Settings) -> Settings:
     return settings.replace(throughput=is_free)
 
 
-def _make_stream(address: str, name: str | None, settings: Settings) -> Stream:
+def _make_stream(source: Source, title: str, name: str | None, settings: Settings) -> Stream:
     from streamdepth.factory.render_options import make_render_options
     from streamdepth.render.overlay import check_render_options
 
@@ -114,10 +132,10 @@ def _make_stream(address: str, name: str | None, settings: Settings) -> Stream:
     tracker = MotionTracker()
     stabilizer = make_stabilizer(settings.smooth, settings.render.range, make_reference(settings), tracker)
     propagator = FlowPropagator(tracker=tracker) if settings.inference.fps else None
-    source, sinks = make_source(address, settings), make_sinks(settings, name)
+    sinks = make_sinks(settings, name)
     if settings.realtime or settings.outputs.push:
         from streamdepth.sources.realtime import RealtimeSource
 
         has_recorder = not all(sink.can_drop_frames for sink in sinks)
         source = RealtimeSource(source, may_drop=settings.realtime or not has_recorder)
-    return Stream(source, stabilizer, sinks, propagator, redact(address))
+    return Stream(source, stabilizer, sinks, propagator, title)

@@ -42,6 +42,13 @@ def make_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
     return sinks
 
 
+def has_outputs(settings: Settings) -> bool:
+    """Returns True if anything is written, shown or sent."""
+    outputs = settings.outputs
+    files = outputs.video or outputs.depth or outputs.points or outputs.mesh or outputs.ply_every
+    return bool(files or outputs.push or outputs.publish or outputs.window)
+
+
 def check_names(settings: Settings) -> None:
     """Before anything is opened. Raises ConfigError where two outputs have one name, SinkOpenError for an input's."""
     outputs, depth = settings.outputs, settings.outputs.depth

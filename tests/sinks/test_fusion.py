@@ -15,6 +15,7 @@ from PIL import Image
 
 from streamdepth.core.errors import ConfigError, SinkOpenError
 from streamdepth.core.types import DepthFrame, DepthKind, Frame, ModelInfo, StreamInfo
+from streamdepth.factory.pictures import forget_shared_estimators
 from streamdepth.geometry.camera import camera_info_yaml
 from streamdepth.sinks.fusion import FusionSink, read_poses
 
@@ -175,10 +176,8 @@ def test_a_volume_stands_on_the_floor_that_gave_the_metres(cli) -> None:
 
 @pytest.mark.usefixtures("quick_model")
 def test_a_volume_of_relative_depth_is_refused(cli, clip: Path) -> None:
-    from streamdepth import api
-
-    api._loaded.cache_clear()
+    forget_shared_estimators()
     done = cli("volume", clip / "rgb" / "0.png", "--region", "60,60,520,380")
-    api._loaded.cache_clear()
+    forget_shared_estimators()
     assert done.code == 2
     assert "needs metres" in done.err

@@ -13,9 +13,9 @@ from helpers import exact_scene as scene
 from helpers import media
 from PIL import Image
 
-from streamdepth import api
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo
+from streamdepth.factory.pictures import forget_shared_estimators
 from streamdepth.sinks.geometry_files import GeometrySink, write_model
 from streamdepth.testing import SyntheticSource
 
@@ -174,10 +174,10 @@ def test_the_command_line_writes_clouds_of_a_clip(cli, tmp_path: Path, monkeypat
 
 @pytest.mark.usefixtures("quick_model")
 def test_the_command_line_builds_a_picture(cli, tmp_path: Path) -> None:
-    api._loaded.cache_clear()
+    forget_shared_estimators()
     Image.fromarray(scene.picture_of(POSE)).save(tmp_path / "a.png")
     done = cli("image", tmp_path / "a.png", "--glb", tmp_path / "a.glb", "--ply", tmp_path / "a.ply", "--fov", 60)
-    api._loaded.cache_clear()
+    forget_shared_estimators()
     assert done.code == 0, done.err
     assert (tmp_path / "a.glb").read_bytes()[:4] == b"glTF"
     assert "for looking only and not in metres" in done.err

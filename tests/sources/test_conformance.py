@@ -24,6 +24,7 @@ from streamdepth.core.errors import SourceError
 from streamdepth.core.interfaces import Source
 from streamdepth.core.types import Frame, StreamInfo
 from streamdepth.geometry.camera import CameraSpec
+from streamdepth.sources.arrays import ArraySource
 from streamdepth.sources.browser import BrowserSource
 from streamdepth.sources.calibrated import CalibratedSource
 from streamdepth.sources.camera import CameraSource
@@ -119,6 +120,11 @@ def camera(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
     patch.setattr(cv2, "VideoCapture", FakeCapture)
     patch.setattr(FakeCapture, "present", set())
     yield Case(CameraSource(0), lambda: patch.setattr(FakeCapture, "present", {0}), is_endless=True)
+
+
+@case
+def arrays(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
+    yield Case(ArraySource([np.full((48, 64, 3), 20 * i, np.uint8) for i in range(COUNT)]))
 
 
 @case

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import streamdepth
-from streamdepth import api, config, factory
+from streamdepth import config, factory
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.types import DepthFrame, DepthKind, Frame
 from streamdepth.evaluation.accuracy.metrics import score
+from streamdepth.factory.pictures import estimate_depth_frame, forget_shared_estimators, shared_estimator
 from streamdepth.factory.references import make_reference
 from streamdepth.geometry.boards import Board, depth_of_corners
 from streamdepth.geometry.inverse_depth import finite_inverse_depth
@@ -296,7 +297,7 @@ def test_the_chain_says_its_kind_before_the_first_frame() -> None:
 def brightness_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(factory, "make_estimator", lambda _: ConstantEstimator(size=(48, 64), from_brightness=True))
     monkeypatch.setattr(factory.sources, "_make_source", lambda *_: SyntheticSource(count=8))
-    api._loaded.cache_clear()
+    forget_shared_estimators()
 
 
 @pytest.mark.usefixtures("brightness_model")
@@ -330,7 +331,7 @@ def test_a_picture_in_metres(tmp_path: Path, cli) -> None:
     done = cli("image", tmp_path / "a.png", "-o", tmp_path / "b.png", "--board", "9x6@2cm", "--fov", 60)
     assert done.code == 2
     assert "cannot be seen in the picture" in done.err
-    api._loaded.cache_clear()
+    forget_shared_estimators()
 
 
 def test_sparse_pngs_are_read_by_the_frames_index(tmp_path: Path) -> None:
@@ -396,7 +397,7 @@ def test_three_measured_points_on_real_rooms(footage: Path) -> None:
     crop, settings = (slice(45, 471), slice(41, 601)), config.make(smooth="off")
     anchored, best = [], []
     for pair in data.pairs(data.names(every=8)):
-        found = api.estimate_item(pair.image, settings)
+        found = estimate_depth_frame(pair.image, shared_estimator(settings.model), settings)
         depth = pair.depth[crop]
         known = np.flatnonzero(np.isfinite(depth))
         ranks = known[np.argsort(depth.ravel()[known])]

@@ -83,9 +83,9 @@ def _check_given(depth: Path | None, raw: Path | None, given: dict[str, Any]) ->
 def _check_outputs(plot: Path | None, video: Path | None, settings: Settings) -> None:
     """What cannot be written is said before the work."""
     from streamdepth.sinks.pending_files import check_output
-    from streamdepth.sinks.video import FORMATS
+    from streamdepth.sinks.video_file import VIDEO_FORMATS
 
-    for path, suffixes in ((plot, (".png",)), (video, tuple(FORMATS))):
+    for path, suffixes in ((plot, (".png",)), (video, tuple(VIDEO_FORMATS))):
         if path and path.suffix.lower() not in suffixes:
             raise ConfigError(f"cannot write '{path}'; it must end in {' '.join(suffixes)}")
         if path:

@@ -120,14 +120,15 @@ def make_folder(path: Path) -> None:
 
 
 def _picture_sink(path: Path, settings: Settings) -> Sink:
-    from streamdepth.sinks.video import FORMATS, VideoSink
+    from streamdepth.sinks.video import VideoSink
+    from streamdepth.sinks.video_file import VIDEO_FORMATS
 
     if path.suffix.lower() in DEPTH_PICTURES:
         return _depth_sink(path, settings)
-    if path.suffix.lower() not in FORMATS:
+    if path.suffix.lower() not in VIDEO_FORMATS:
         hint = "; a folder is for several inputs, a folder of videos or a pattern in quotes" if not path.suffix else ""
         raise ConfigError(
-            f"cannot tell what to write from '{path}'; use a video ({' '.join(FORMATS)}) "
+            f"cannot tell what to write from '{path}'; use a video ({' '.join(VIDEO_FORMATS)}) "
             f"or numbered pictures (%06d with {' '.join(DEPTH_PICTURES)}){hint}"
         )
     video = settings.video

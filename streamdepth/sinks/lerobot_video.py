@@ -21,7 +21,7 @@ from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.geometry.flying_pixels import without_flying_pixels
 from streamdepth.render.upsampling import check_edges, upsample
 from streamdepth.sinks.depth_codes import Codes
-from streamdepth.sinks.encoders import offers_format
+from streamdepth.sinks.encoders import supports_pixel_format
 from streamdepth.sinks.pending_files import PendingFileWithSidecar, file_url, map_write_errors, write_error_message
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class LeRobotVideoSink(Sink):
                 f"'{self.path}' holds metres, and the depth of {model.name} is relative, which .mkv keeps; choose a "
                 "metric model, or say what you know of the scene with --anchor, --camera-height, --board or --sparse"
             )
-        if not offers_format(_ENCODER, PIXEL_FORMAT):
+        if not supports_pixel_format(_ENCODER, PIXEL_FORMAT):
             raise SinkOpenError(f"this build of FFmpeg has no {_ENCODER} for 12-bit gray; write .mkv instead")
         if min(info.width, info.height) < _SMALLEST_PX:
             raise SinkOpenError(

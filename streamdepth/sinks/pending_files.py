@@ -125,6 +125,7 @@ class PendingFile:
         check_output(path, overwrite=overwrite, origin=origin)
         self.path, self.overwrite = path, overwrite
         self.temporary = temporary_path(path)
+        self._is_committed = False
         try:
             self._lock = lock(self.temporary)
             self.temporary.touch(exist_ok=False)
@@ -151,9 +152,10 @@ class PendingFile:
         _sync_folder(self.path.parent)
 
     def discard(self) -> None:
-        """Removes what was written. Idempotent, and harmless after `commit`."""
-        with contextlib.suppress(OSError):
-            self.temporary.unlink(missing_ok=True)
+        """Removes what was written. Idempotent; does nothing after `commit`, whether that failed or not."""
+        if not self._is_committed:
+            with contextlib.suppress(OSError):
+                self.temporary.unlink(missing_ok=True)
         self.release()
 
     def release(self) -> None:
@@ -169,6 +171,8 @@ def commit_together(*files: PendingFile) -> None:
         SinkWriteError: a name was taken meanwhile (code "exists"), or a file could not be renamed. The message says
             where everything is: what could not be put in place stays under its temporary name.
     """
+    for file in files:
+        file._is_committed = True
     try:
         for file in files:
             if file.path.exists() and not file.overwrite:
@@ -213,7 +217,7 @@ class PendingFileWithSidecar:
         commit_together(self.file, self._sidecar)
 
     def discard(self) -> None:
-        """Removes what was written. Idempotent, and harmless after `commit`."""
+        """Removes what was written. Idempotent; does nothing after `commit`, whether that failed or not."""
         self.file.discard()
         self._sidecar.discard()
 
@@ -239,6 +243,7 @@ class PendingFolder:
     def __init__(self, folder: Path, *, overwrite: bool = False) -> None:
         self.folder, self.overwrite = folder, overwrite
         self.temporary = temporary_folder(folder)
+        self._is_committed = False
         try:
             self.temporary.mkdir()
         except OSError as error:
@@ -246,6 +251,7 @@ class PendingFolder:
 
     def commit(self) -> None:
         """Moves every file into place. Raises SinkWriteError; then what was not moved stays in the hidden folder."""
+        self._is_committed = True
         names = sorted(file.relative_to(self.temporary) for file in self.temporary.rglob("*") if file.is_file())
         taken = [name for name in names if (self.folder / name).exists()]
         if taken and not self.overwrite:
@@ -261,8 +267,9 @@ class PendingFolder:
             shutil.rmtree(self.temporary)
 
     def discard(self) -> None:
-        """Removes what was written. Idempotent, and harmless after `commit`."""
-        shutil.rmtree(self.temporary, ignore_errors=True)
+        """Removes what was written. Idempotent; does nothing after `commit`, whether that failed or not."""
+        if not self._is_committed:
+            shutil.rmtree(self.temporary, ignore_errors=True)
 
 
 def _not_writable_error(folder: Path, error: OSError) -> SinkOpenError:

@@ -15,7 +15,7 @@ from streamdepth.core.interfaces import Sink
 from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.render.overlay import check_render_options, rendered_size
-from streamdepth.sinks.encoders import encoder_options, find_encoder, live_options, pixel_format
+from streamdepth.sinks.encoders import choose_pixel_format, encoder_options, find_encoder, low_latency_options
 from streamdepth.sinks.sender import CLOCK, TIME, Job
 from streamdepth.sinks.video_frames import render_video_frame
 from streamdepth.utils.backoff import Backoff
@@ -116,8 +116,8 @@ class PushSink(Sink):
             "format": FORMATS[self.scheme],
             "container_options": self._container_options(),
             "encoder": encoder,
-            "encoder_options": encoder_options(encoder, self.crf, self.preset) | live_options(encoder),
-            "pixel_format": pixel_format(encoder),
+            "encoder_options": encoder_options(encoder, self.crf, self.preset) | low_latency_options(encoder),
+            "pixel_format": choose_pixel_format(encoder),
             "size": (width + width % 2, height + height % 2),
             "fps": (rate.numerator, rate.denominator),
             "timeout_seconds": self.timeout_seconds,

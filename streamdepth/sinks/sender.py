@@ -24,7 +24,7 @@ import numpy as np
 from av.container import Flags
 
 from streamdepth.core.errors import SinkOpenError
-from streamdepth.sinks.encoders import prepare
+from streamdepth.sinks.encoders import open_encoder
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -76,7 +76,7 @@ def _connect(job: Job) -> tuple[OutputContainer, VideoStream]:
     stream.time_base = CLOCK
     stream.codec_context.gop_size = max(1, round(rate))  # a viewer who joins waits a second at most
     stream.codec_context.max_b_frames = 0
-    prepare(stream.codec_context, *job["size"], CLOCK)
+    open_encoder(stream.codec_context, *job["size"], CLOCK)
     output.start_encoding()
     return output, stream
 

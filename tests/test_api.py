@@ -233,13 +233,21 @@ class TestStream:
         for _ in range(2):
             assert len(list(streamdepth.stream(clip, model=estimator))) == 12
 
-    @pytest.mark.xfail(reason="frames() does not feed sinks yet", strict=True)
     def test_own_sinks_get_every_item_before_it_is_yielded(self, clip: Path, model: streamdepth.DepthModel) -> None:
         sink = RecordingSink()
         for item in streamdepth.stream(clip, model=model, sinks=[sink]):
             assert sink.items[-1] is item
         assert len(sink.items) == 12
         assert not sink.is_open
+
+    def test_leaving_the_loop_early_completes_own_sinks(self, clip: Path, model: streamdepth.DepthModel) -> None:
+        sink = RecordingSink()
+        with streamdepth.stream(clip, model=model, sinks=[sink]) as frames:
+            for item in frames:
+                if item.frame.index == 2:
+                    break
+        assert sink.closed
+        assert not sink.discarded
 
     def test_arrays_become_a_stream(self, model: streamdepth.DepthModel) -> None:
         source = streamdepth.from_frames(random_pictures(5), fps=10, name="mine")

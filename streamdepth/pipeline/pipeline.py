@@ -137,14 +137,17 @@ class Pipeline(SinkEvents):
         return self.report()
 
     def frames(self) -> Iterator[DepthFrame]:
-        """Yields each finished item instead of writing it to sinks; closing the generator stops the run.
+        """Yields each item when the sinks have taken it. Closing the generator ends the run; sinks are completed.
 
         Raises as `run` does.
         """
         with self._running() as sinks:
-            for result in sinks.results():
-                self.on_result_written(result, 0.0)
-                yield result.item
+            for result in sinks.written_results(on_failed=self._abandon):
+                try:
+                    yield result.item
+                except GeneratorExit:
+                    self._abandon()
+                    return
         self._raise_first_error()
 
     @property

@@ -89,6 +89,11 @@ class SinkDispatcher:
 
         A preview that is stuck is left behind: it must not cost the recorders their files, which are waited for.
         """
+        for _ in self.written_results(on_failed):
+            pass
+
+    def written_results(self, on_failed: Callable[[], None]) -> Iterator[StreamResult]:
+        """Does what `run` does, and yields each result that the sinks on the calling thread have taken."""
         failures: list[BaseException] = []
 
         def on_ended(error: BaseException | None) -> None:
@@ -101,22 +106,11 @@ class SinkDispatcher:
             for worker in self._workers
             if worker is not self._on_calling_thread
         }
-        self._on_calling_thread.run()
+        yield from self._on_calling_thread.written_results()
         if self._first in self._threads_of:
             self._threads_of[self._first].wait()
         if failures:
             raise failures[0]
-
-    def results(self) -> Iterator[StreamResult]:
-        """Yields what the first worker would write, instead of `run`."""
-        buffer = self._first.buffer
-        while True:
-            results = buffer.take()
-            yield from results
-            if not results:
-                buffer.take_ended()
-                if buffer.is_over:
-                    return
 
     def open_sinks(self) -> list[Sink]:
         """Returns the sinks that are still to be closed, without those of a stuck thread, which may be in one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
@@ -104,11 +104,17 @@ class SinkWorker:
 
     def run(self) -> None:
         """Writes results until the buffer is over. Raises the error that the buffer was closed with."""
+        for _ in self.written_results():
+            pass
+
+    def written_results(self) -> Iterator[StreamResult]:
+        """Yields each result that the sinks have taken, until the buffer is over; raises as `run` does."""
         timeout = _IDLE_SECONDS if self._has_viewers else None
         while True:
             results = self.buffer.take(timeout=timeout)
             for result in results:
-                self._write(result)
+                if self._write(result):
+                    yield result
             if self._has_viewers:
                 self._report_stalls()
             if results:
@@ -120,7 +126,8 @@ class SinkWorker:
             if self._has_viewers:
                 self._report_idle()
 
-    def _write(self, result: StreamResult) -> None:
+    def _write(self, result: StreamResult) -> bool:
+        """Returns False for a result of a stream that has failed."""
         i, began = result.stream_index, time.monotonic()
         if i not in self._ended and result.info is not self._infos[i]:
             self._change_info(i, result.info)
@@ -128,11 +135,12 @@ class SinkWorker:
         if i in self._ended:
             if self._counts_results:
                 self._events.on_result_discarded(i)
-            return
+            return False
         if self._has_viewers:
             self._last_shown[i] = result.item
         if self._counts_results:
             self._events.on_result_written(result, time.monotonic() - began)
+        return True
 
     def _change_info(self, stream_index: int, info: StreamInfo) -> None:
         is_open = self._infos[stream_index] is not None

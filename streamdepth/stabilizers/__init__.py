@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Stabilizer
@@ -68,23 +69,22 @@ class StabilizerChain(Stabilizer):
         return kind
 
     def push(self, item: DepthFrame) -> Iterator[DepthFrame]:
-        return _push_through(self.stages, [item])
+        return _push_all(self.stages, [item])
 
     def flush(self) -> Iterator[DepthFrame]:
         for i, stage in enumerate(self.stages):
-            yield from _push_through(self.stages[i + 1 :], stage.flush())
+            yield from _push_all(self.stages[i + 1 :], stage.flush())
 
     def reset(self) -> None:
         for stage in self.stages:
             stage.reset()
 
 
-def _push_through(stages: Sequence[Stabilizer], items: Iterable[DepthFrame]) -> Iterator[DepthFrame]:
-    if not stages:
-        yield from items
-        return
-    for item in items:
-        yield from _push_through(stages[1:], stages[0].push(item))
+def _push_all(stages: Sequence[Stabilizer], items: Iterable[DepthFrame]) -> Iterator[DepthFrame]:
+    """Pushes items through all stages, each as it is asked for."""
+    for stage in stages:
+        items = chain.from_iterable(map(stage.push, items))
+    return iter(items)
 
 
 def make_stabilizer(
@@ -105,7 +105,7 @@ def make_stabilizer(
         ConfigError: for other words, with the code "unknown-smoothing" or "unknown-range".
     """
     tracker = tracker or MotionTracker()
-    return _assemble(StabilizerChain(_make_smoothing(smooth, tracker)), _make_range(range), metric, tracker)
+    return _assemble(_make_smoothing(smooth, tracker), _make_range(range), metric, tracker)
 
 
 def make_hot_swap_stabilizer(
@@ -113,7 +113,7 @@ def make_hot_swap_stabilizer(
 ) -> Stabilizer:
     """Builds the same as `make_stabilizer` for live streams, with settings that are asked for before each frame."""
     return _assemble(
-        HotSwapStabilizer(smooth, lambda name: StabilizerChain(_make_smoothing(name, tracker))),
+        [HotSwapStabilizer(smooth, lambda name: StabilizerChain(_make_smoothing(name, tracker)))],
         HotSwapStabilizer(range, _make_range),
         metric,
         tracker,
@@ -130,10 +130,10 @@ def check_live_settings(smooth: str, range: str) -> None:
 
 
 def _assemble(
-    smoothing: Stabilizer, range: Stabilizer, metric: MetricReference | None, tracker: MotionTracker
+    smoothing: Sequence[Stabilizer], range: Stabilizer, metric: MetricReference | None, tracker: MotionTracker
 ) -> StabilizerChain:
     to_metric = [MetricConverter(metric)] if metric else []
-    return StabilizerChain([CutDetector(tracker=tracker), smoothing, *to_metric, range])
+    return StabilizerChain([CutDetector(tracker=tracker), *smoothing, *to_metric, range])
 
 
 def _make_smoothing(preset: str, tracker: MotionTracker) -> list[Stabilizer]:

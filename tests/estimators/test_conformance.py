@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.errors import raises_code
 from helpers.models import make_model
 
 from streamdepth.core.errors import EstimatorError
@@ -118,5 +119,5 @@ def test_a_failing_network_is_an_estimator_error(monkeypatch: pytest.MonkeyPatch
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr(NanoNetwork, "forward", fail)
-    with pytest.raises(EstimatorError, match="out of memory"):
+    with raises_code(EstimatorError, "inference", naming="out of memory"):
         nano.estimate([frame(64, 48)])

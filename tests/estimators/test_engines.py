@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.errors import raises_code
 from torch import Tensor, nn
 
 from streamdepth.core.errors import ConfigError, InferenceError, MissingDependencyError, ModelLoadError
@@ -254,13 +255,13 @@ def test_what_openvino_cannot_convert_runs_on_torch(
 @needs_openvino
 def test_openvino_by_name_fails_on_what_it_cannot_convert() -> None:
     engine = make_engine(Inconvertible(), engine="openvino", cache_name="inconvertible")
-    with pytest.raises(ModelLoadError, match="--engine torch"):
+    with raises_code(ModelLoadError, "not-convertible"):
         engine.run(PIXELS)
 
 
 def test_a_missing_openvino_is_named(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "openvino", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install \"streamdepth\[openvino\]\""):
+    with raises_code(MissingDependencyError, "missing-dependency", naming=r"streamdepth\[openvino\]"):
         make_engine(tiny, engine="openvino", cache_name="tiny")
 
 
@@ -279,30 +280,32 @@ def test_a_broken_package_is_not_called_missing(tmp_path: Path, name: str, engin
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "code", "facts"),
     [
-        ({"engine": "tensorrt"}, "auto, torch, openvino"),
-        ({"engine": "torch", "device": "gpu"}, "auto, cpu, cuda"),
-        ({"engine": "torch", "device": "cpux"}, "auto, cpu, cuda"),
-        ({"engine": "torch", "device": "cuda:99"}, "this machine has cpu"),
-        ({"engine": "torch", "device": "cpu", "precision": "int8"}, "auto, float32, bfloat16"),
-        ({"engine": "torch", "device": "cpu", "precision": "float16"}, "auto, float32, bfloat16"),
-        ({"engine": "openvino", "device": "cuda"}, "--engine torch"),
+        ({"engine": "tensorrt"}, "unknown-engine", "auto, torch, openvino"),
+        ({"engine": "torch", "device": "gpu"}, "unknown-device", "auto, cpu, cuda"),
+        ({"engine": "torch", "device": "cpux"}, "unknown-device", "auto, cpu, cuda"),
+        ({"engine": "torch", "device": "cuda:99"}, "no-such-device", "cpu"),
+        ({"engine": "torch", "device": "cpu", "precision": "int8"}, "wrong-precision", "auto, float32, bfloat16"),
+        ({"engine": "torch", "device": "cpu", "precision": "float16"}, "wrong-precision", "auto, float32, bfloat16"),
+        ({"engine": "openvino", "device": "cuda"}, "wrong-device", "--engine torch"),
     ],
 )
-def test_wrong_names_are_refused_with_what_is_allowed(tiny: Tiny, options: dict[str, str], words: str) -> None:
-    with pytest.raises(ConfigError, match=words):
+def test_wrong_names_are_refused_with_what_is_allowed(
+    tiny: Tiny, options: dict[str, str], code: str, facts: str
+) -> None:
+    with raises_code(ConfigError, code, naming=facts):
         make_engine(tiny, cache_name="tiny", **options)
 
 
 @needs_openvino
 def test_openvino_refuses_an_unknown_precision(tiny: Tiny) -> None:
-    with pytest.raises(ConfigError, match="auto, float32"):
+    with raises_code(ConfigError, "wrong-precision", naming="auto, float32"):
         OpenVinoEngine(tiny, precision="int3", cache_name="tiny")
 
 
 def test_a_network_that_fails_is_an_inference_error() -> None:
-    with pytest.raises(InferenceError, match=r"\(3, 3, 32, 48\)"):
+    with raises_code(InferenceError, "inference", naming=r"\(3, 3, 32, 48\)"):
         TorchEngine(Failing(), device="cpu").run(PIXELS)
 
 
@@ -310,7 +313,7 @@ def test_a_closed_engine_says_so(tiny: Tiny) -> None:
     engine = TorchEngine(tiny, device="cpu")
     engine.close()
     engine.close()
-    with pytest.raises(InferenceError, match="closed"):
+    with raises_code(InferenceError, "closed"):
         engine.run(PIXELS)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.errors import raises_code
 from helpers.paths import ROOT
 from safetensors.torch import save_file
 
@@ -103,16 +104,16 @@ def test_the_file_is_small() -> None:
 
 @pytest.mark.parametrize("size", [8, 5000])
 def test_absurd_sizes_are_refused(size: int) -> None:
-    with pytest.raises(ConfigError, match="from 32 to 1536"):
+    with raises_code(ConfigError, "bad-size", naming="32 to 1536"):
         NanoEstimator(size=size)
 
 
 def test_wrong_weights_are_said(tmp_path: Path) -> None:
-    with pytest.raises(ModelLoadError, match="cannot read"):
+    with raises_code(ModelLoadError, "damaged"):
         load_network(tmp_path / "missing.safetensors")
     (tmp_path / "broken.safetensors").write_bytes(b"nothing")
-    with pytest.raises(ModelLoadError, match="cannot read"):
+    with raises_code(ModelLoadError, "damaged"):
         load_network(tmp_path / "broken.safetensors")
     save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(ModelLoadError, match="does not hold nano's weights"):
+    with raises_code(ModelLoadError, "foreign"):
         load_network(tmp_path / "other.safetensors")

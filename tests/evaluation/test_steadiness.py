@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
+from helpers.depth_frames import depth_frame, push_all, ramp
 from helpers.moving_scene import scene
 from PIL import Image as Pillow
-from stabilizers.test_stabilizers import item, outputs, ramp
 from typer.testing import CliRunner
 
 from streamdepth.cli.app import app
@@ -24,7 +24,7 @@ SEQUENCES = {sequence.name: sequence for sequence in synthetic_sequences()}
 
 
 def run(stabilizer, depths: Iterable[DepthMap]):
-    return outputs(stabilizer, [item(i / 30, d) for i, d in enumerate(depths)])
+    return push_all(stabilizer, [depth_frame(i / 30, d) for i, d in enumerate(depths)])
 
 
 class TestBaselines:

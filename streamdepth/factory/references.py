@@ -31,9 +31,11 @@ def make_reference(settings: Settings) -> MetricReference | None:
     }
     given = {name: make for name, (value, make) in makers.items() if value}
     if len(given) > 1:
-        raise ConfigError(f"metres come from one of {', '.join(makers)}, not from {' and '.join(given)}")
+        raise ConfigError(
+            f"metres come from one of {', '.join(makers)}, not from {' and '.join(given)}", code="conflict"
+        )
     if settings.metric.camera_pitch is not None and "--camera-height" not in given:
-        raise ConfigError("--camera-pitch goes with --camera-height, the height over the floor")
+        raise ConfigError("--camera-pitch goes with --camera-height, the height over the floor", code="conflict")
     return next(iter(given.values()))() if given else None
 
 
@@ -49,7 +51,10 @@ def _anchors(texts: Sequence[str]) -> MetricReference:
         except ValueError:
             known.append([])
         if not known[-1]:
-            raise ConfigError(f"'{text}' is no anchor; write x,y=1.35m with px of the picture, such as 320,200=1.35m")
+            raise ConfigError(
+                f"'{text}' is no anchor; write x,y=1.35m with px of the picture, such as 320,200=1.35m",
+                code="bad-anchor",
+            )
     return AnchorReference(np.array(known))
 
 
@@ -75,10 +80,13 @@ def _sparse(settings: Settings) -> MetricReference:
     if has_number_field(pattern):
         if not has_numbered_file(pattern):
             raise ConfigError(
-                f"there is no sparse depth '{pattern}'; %06d stands for 000000, 000001 and so on, %04d for 0000"
+                f"there is no sparse depth '{pattern}'; %06d stands for 000000, 000001 and so on, %04d for 0000",
+                code="not-found",
             )
         return SparseDepthReference(lambda index: read_depth_png(Path(insert_number(pattern, index)), scale))
     depth = read_depth_png(Path(pattern), scale)
     if depth is None:
-        raise ConfigError(f"there is no sparse depth '{pattern}'; give a 16-bit PNG, of a video %06d.png")
+        raise ConfigError(
+            f"there is no sparse depth '{pattern}'; give a 16-bit PNG, of a video %06d.png", code="not-found"
+        )
     return AnchorReference(anchors_from_depth(depth, depth.shape), f"'{pattern}'", size=depth.shape[::-1])

@@ -18,7 +18,7 @@ from streamdepth.core.wrappers import LazyEstimator
 if TYPE_CHECKING:
     from streamdepth.config import Settings
     from streamdepth.training.settings import TrainSettings
-    from streamdepth.training.trainer import Outcome
+    from streamdepth.training.trainer import TrainingResult
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode="rich", help="Train the built-in model, or teach it your place."
@@ -32,8 +32,8 @@ Start = Annotated[str | None, typer.Option("--start", help="nano, imagenet, or w
 Config = Annotated[Path | None, typer.Option("--config", help="YAML file with settings; flags win over it.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
 
-FINE_TUNING = {"start": "nano", "steps": 1000, "encoder_rate": 1e-4, "decoder_rate": 3e-4, "hold_back": 0.1}
-"""What differs from a training from scratch: short, small changes at a time, checked on what it never saw."""
+FINE_TUNING = {"start": "nano", "steps": 1000, "encoder_rate": 1e-4, "decoder_rate": 3e-4, "validation_share": 0.1}
+"""Settings of fine-tuning that differ from a training from scratch: few steps, low rates, and a validation share."""
 
 
 @app.command()
@@ -160,7 +160,7 @@ def _label(videos: list[str], folders: list[Path], settings: Settings, every: fl
         for video, folder in zip(videos, folders, strict=True):
             with _bar("labels", None, quiet) as move:
                 source = factory.make_source(video, settings)
-                count = write_labels(source, teacher, folder, every_seconds=every, most=most, tell=move)
+                count = write_labels(source, teacher, folder, every_seconds=every, max_pictures=most, on_picture=move)
             if count < 2:
                 raise ConfigError(f"'{video}' gave {count} pictures to learn from; a lower --every takes more")
     finally:
@@ -172,16 +172,16 @@ def _train(root: Path, output: Path, settings: TrainSettings, device: str, quiet
     from streamdepth.training.trainer import train
 
     with _bar("steps", settings.steps, quiet) as move:
-        outcome = train(root, output, settings, str(choose_device(device)), lambda progress: move(progress.step))
-    _report(outcome)
+        result = train(root, output, settings, str(choose_device(device)), lambda progress: move(progress.step))
+    _report(result)
 
 
-def _report(outcome: Outcome) -> None:
-    out.print(f"weights: {outcome.weights}; use them with --model {outcome.weights}")
-    if outcome.before is None or outcome.after is None:
+def _report(result: TrainingResult) -> None:
+    out.print(f"weights: {result.weights}; use them with --model {result.weights}")
+    if result.before is None or result.after is None:
         return
-    out.print(f"error on pictures held back: {outcome.before:.3f} before, {outcome.after:.3f} after")
-    if outcome.after >= outcome.before:
+    out.print(f"error on pictures held back: {result.before:.3f} before, {result.after:.3f} after")
+    if result.after >= result.before:
         err.print("warning: the training did not help on pictures held back; give it more steps or more varied ones")
 
 

@@ -161,5 +161,5 @@ def _read_gray(path: Path) -> npt.NDArray[np.float32]:
             return np.asarray(picture, np.float32)
     except (OSError, ValueError, SyntaxError) as error:  # Pillow raises all three for damaged files
         raise SourceOpenError(
-            f"'{path}' cannot be decoded, it is undecodable or cut off: {error}", code="damaged"
+            f"'{path}' cannot be decoded, it is damaged or cut off: {error}", code="undecodable"
         ) from error

@@ -1,4 +1,4 @@
-"""What differs between one look at a picture and the next: the part of it, and what the camera did to it."""
+"""Augmentation of training pictures: random crops with small camera motions, and the faults of real cameras."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy.typing as npt
 from streamdepth.core.arrays import DepthMap, Image
 
 Matrix = npt.NDArray[np.float64]
-"""(2, 3): pixel (x, y, 1) of the result -> pixel of the picture it comes from; whole numbers are pixel centres."""
+"""(2, 3) affine map from pixel (x, y, 1) of the result to the pixel it comes from; pixel centres are whole numbers."""
 
 
-def placement(shape: tuple[int, int], size: tuple[int, int], rng: np.random.Generator) -> Matrix:
-    """Where in a picture of `shape` a part of `size` (height, width) lies: zoomed, stretched, mirrored, rolled."""
+def random_crop(shape: tuple[int, int], size: tuple[int, int], rng: np.random.Generator) -> Matrix:
+    """Returns a random crop of `size` (height, width) in a picture of `shape`: zoomed, stretched, mirrored, rolled."""
     (height, width), (rows, columns) = shape, size
     zoom = min(height / rows, width / columns) * rng.uniform(0.5, 1.0)
     stretch = np.exp(rng.uniform(-0.1, 0.1))
@@ -28,10 +28,10 @@ def placement(shape: tuple[int, int], size: tuple[int, int], rng: np.random.Gene
     return _about(turn @ np.diag([flip * zoom_x, zoom_y]), (columns / 2, rows / 2), (center_x, center_y))
 
 
-def nudge(size: tuple[int, int], rng: np.random.Generator) -> Matrix:
-    """A small move of the camera, as between two frames of a video.
+def random_camera_motion(size: tuple[int, int], rng: np.random.Generator) -> Matrix:
+    """Returns a small random motion of the camera, as between two frames of a video.
 
-    Up to 4 % of the width to the side, 4 px up or down, 2 degrees, and 3 % of zoom.
+    It is up to 4 % of the width to the side, 4 px up or down, 2 degrees, and 3 % of zoom.
     """
     rows, columns = size
     turn = _rotation(np.deg2rad(rng.uniform(-2, 2))) * np.exp(rng.uniform(-0.03, 0.03))
@@ -39,13 +39,13 @@ def nudge(size: tuple[int, int], rng: np.random.Generator) -> Matrix:
     return _about(turn, center, (center[0] + rng.uniform(-0.04, 0.04) * columns, center[1] + rng.uniform(-4, 4)))
 
 
-def compose(outer: Matrix, inner: Matrix) -> Matrix:
-    """The map that applies `inner` first, then `outer`."""
+def compose_affine(outer: Matrix, inner: Matrix) -> Matrix:
+    """Returns the map that applies `inner` first, then `outer`."""
     return np.column_stack([outer[:, :2] @ inner[:, :2], outer[:, :2] @ inner[:, 2] + outer[:, 2]])
 
 
-def cut(image: Image, inverse: DepthMap, matrix: Matrix, size: tuple[int, int]) -> tuple[Image, DepthMap]:
-    """The part of picture and inverse depth that `matrix` names; depth is unknown (NaN) beyond the picture's border."""
+def crop_view(image: Image, inverse: DepthMap, matrix: Matrix, size: tuple[int, int]) -> tuple[Image, DepthMap]:
+    """Crops picture and inverse depth to `size` by `matrix`; depth is NaN beyond the picture's border."""
     target = (size[1], size[0])
     # Without an average over the pixels that fall together, a strong reduction would shimmer as no camera does.
     shrink = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
@@ -60,8 +60,8 @@ def cut(image: Image, inverse: DepthMap, matrix: Matrix, size: tuple[int, int]) 
     return np.asarray(part, np.uint8), np.asarray(depth, np.float32)
 
 
-def disturb(image: Image, rng: np.random.Generator) -> Image:
-    """What cameras do to a picture: exposure, white balance, colour, vignette, blur, noise, compression."""
+def degrade(image: Image, rng: np.random.Generator) -> Image:
+    """Degrades a picture as cameras do: exposure, white balance, colour, vignette, blur, noise, compression."""
     out = _color(np.asarray(cv2.LUT(image, _tone_curves(rng)), np.uint8), rng)
     for chance, effect in _EFFECTS:
         if rng.random() < chance:
@@ -74,12 +74,12 @@ def _rotation(angle: float) -> Matrix:
 
 
 def _about(linear: Matrix, center: tuple[float, float], target: tuple[float, float]) -> Matrix:
-    """`linear`, moved so that `center` of the result comes from `target`."""
+    """Returns the affine map with this linear part that maps `center` to `target`."""
     return np.column_stack([linear, np.array(target) - linear @ np.array(center)])
 
 
 def _tone_curves(rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """(1, 256, 3): gamma, exposure, white balance and contrast as one table for each channel."""
+    """Returns (1, 256, 3): gamma, exposure, white balance and contrast as one table for each channel."""
     x = np.linspace(0, 1, 256)[:, None] ** np.exp(rng.uniform(-0.4, 0.4)) * np.exp(rng.uniform(-0.35, 0.3))
     x = x * np.exp(rng.normal(0, 0.06, 3))
     x = 0.5 + (x - 0.5) * rng.uniform(0.7, 1.3)
@@ -100,7 +100,7 @@ def _vignette(image: Image, rng: np.random.Generator) -> Image:
 
 
 def _night(image: Image, rng: np.random.Generator) -> Image:
-    """Little light, amplified: shot noise grows with the root of the light."""
+    """Darkens and amplifies a picture; shot noise grows with the root of the light."""
     light = image * rng.uniform(0.04, 0.2)
     return np.asarray(np.clip(rng.poisson(light) * rng.uniform(2.0, 6.0), 0, 255), np.uint8)
 

@@ -1,4 +1,4 @@
-"""Losses that ignore a picture's unknown scale and shift, and one that asks two views of a picture to agree.
+"""Losses that ignore a picture's unknown scale and shift, and a loss for the agreement of two views.
 
 Ranftl et al., "Towards Robust Monocular Depth Estimation" (TPAMI 2020): median and mean absolute deviation normalise
 prediction and truth, both in inverse depth; gradients are matched at several scales.
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 
 def normalize(inverse: Tensor, known: Tensor) -> Tensor:
-    """(N, H, W) minus each picture's median, over its mean absolute deviation, of known pixels; 0 elsewhere."""
+    """Returns (N, H, W) minus each picture's median, over its mean absolute deviation, of known pixels; 0 elsewhere."""
     median = inverse.masked_fill(~known, torch.nan).flatten(1).nanmedian(1).values[:, None, None].nan_to_num(0.0)
     # Unknown pixels become zero before any arithmetic: a NaN there would poison the gradients of all.
     centered = torch.where(known, inverse - median, 0.0)
@@ -21,54 +21,62 @@ def normalize(inverse: Tensor, known: Tensor) -> Tensor:
     return centered / spread.clamp_min(1e-6)
 
 
-def scale_and_shift_loss(prediction: Tensor, truth: Tensor, detail: Tensor, anchor: float = 0.1) -> Tensor:
-    """Mean absolute error plus multi-scale gradient error of the normalised maps.
+def scale_and_shift_loss(prediction: Tensor, truth: Tensor, detail_weights: Tensor, anchor: float = 0.1) -> Tensor:
+    """Returns the mean absolute error plus the multi-scale gradient error of the normalised maps.
 
-    prediction: (N, H, W); truth: (N, H, W) inverse depth, NaN = unknown; detail: (N,), how much a picture's finest
-    gradients count, 0 leaves its gradients out. `anchor` weighs the error of the prediction as it is, which keeps the
-    network's own scale steady.
+    Args:
+        prediction: (N, H, W).
+        truth: (N, H, W) inverse depth, NaN = unknown.
+        detail_weights: (N,) weight of each picture's finest gradients; with 0 its gradients do not count at all.
+        anchor: weight of the error of the prediction without normalisation, which keeps the network's scale steady.
     """
     known = truth.isfinite()
     target = normalize(truth.nan_to_num(0.0), known)
-    own = normalize(prediction, known)
+    normalized = normalize(prediction, known)
     per_picture = known.sum((1, 2)).clamp_min(1) * len(known)
-    error = ((own - target).abs().clamp_max(5.0).sum((1, 2)) / per_picture).sum()
+    error = ((normalized - target).abs().clamp_max(5.0).sum((1, 2)) / per_picture).sum()
     plain = torch.where(known, (prediction - target).abs().clamp_max(5.0), 0.0).sum((1, 2))
-    return error + anchor * (plain / per_picture).sum() + gradient_loss(own - target, known, detail)
+    return error + anchor * (plain / per_picture).sum() + gradient_loss(normalized - target, known, detail_weights)
 
 
-def gradient_loss(relative_difference: Tensor, known: Tensor, detail: Tensor, scales: int = 4) -> Tensor:
-    """Mean absolute gradient of (N, H, W), summed over `scales`: the finest by `detail`, the coarsest by its root."""
+def gradient_loss(relative_difference: Tensor, known: Tensor, detail_weights: Tensor, scales: int = 4) -> Tensor:
+    """Returns the mean absolute gradient of (N, H, W), summed over scales.
+
+    The finest scale is weighted by `detail_weights`, the coarsest by their roots.
+    """
     total = relative_difference.new_zeros(())
     for scale in range(scales):
-        weight = detail ** (1 - 0.5 * scale / max(scales - 1, 1))
+        weight = detail_weights ** (1 - 0.5 * scale / max(scales - 1, 1))
         d, k = relative_difference[:, :: 2**scale, :: 2**scale], known[:, :: 2**scale, :: 2**scale]
         for axis in (1, 2):
             n = d.shape[axis] - 1
             a, b = d.narrow(axis, 1, n), d.narrow(axis, 0, n)
             both = k.narrow(axis, 1, n) & k.narrow(axis, 0, n)
-            steps = torch.where(both, (a - b).abs().clamp_max(2.0), 0.0).sum((1, 2)) / both.sum((1, 2)).clamp_min(1)
-            total = total + (weight * steps).mean()
+            gradients = torch.where(both, (a - b).abs().clamp_max(2.0), 0.0).sum((1, 2)) / both.sum((1, 2)).clamp_min(1)
+            total = total + (weight * gradients).mean()
     return total
 
 
-def agreement_loss(first: Tensor, second: Tensor, moves: Tensor) -> Tensor:
-    """Mean absolute difference of two predictions (P, H, W) where both views see the scene.
+def agreement_loss(first: Tensor, second: Tensor, view_transforms: Tensor) -> Tensor:
+    """Returns the mean absolute difference of two predictions (P, H, W) where both views see the scene.
 
-    moves: (P, 2, 3), pixel of the second view -> pixel of the first. The network's own scale counts: a stream shows
-    its changes as flicker.
+    Scale is not removed, because its changes are flicker in a stream.
+
+    view_transforms: (P, 2, 3) maps from pixel of the second view to pixel of the first.
     """
     rows, columns = first.shape[1:]
-    grid = F.affine_grid(_normalized(moves, rows, columns), [len(first), 1, rows, columns], align_corners=False)
-    there = F.grid_sample(first[:, None], grid, padding_mode="border", align_corners=False)[:, 0]
+    grid = F.affine_grid(
+        _normalized(view_transforms, rows, columns), [len(first), 1, rows, columns], align_corners=False
+    )
+    warped = F.grid_sample(first[:, None], grid, padding_mode="border", align_corners=False)[:, 0]
     inside = (grid.abs() < 1).all(-1)
-    return torch.where(inside, (there - second).abs(), 0.0).sum() / inside.sum().clamp_min(1)
+    return torch.where(inside, (warped - second).abs(), 0.0).sum() / inside.sum().clamp_min(1)
 
 
-def _normalized(moves: Tensor, rows: int, columns: int) -> Tensor:
-    """The same maps in coordinates from -1 at one border of the picture to 1 at the other."""
-    half = moves.new_tensor([columns / 2, rows / 2])
-    linear = moves[:, :, :2] * half / half[:, None]
+def _normalized(view_transforms: Tensor, rows: int, columns: int) -> Tensor:
+    """Returns the same maps in coordinates from -1 at one border of the picture to 1 at the other."""
+    half = view_transforms.new_tensor([columns / 2, rows / 2])
+    linear = view_transforms[:, :, :2] * half / half[:, None]
     center = half - 0.5
-    shift = (moves[:, :, :2] @ center + moves[:, :, 2] - center) / half
+    shift = (view_transforms[:, :, :2] @ center + view_transforms[:, :, 2] - center) / half
     return torch.cat([linear, shift[:, :, None]], 2)

@@ -1,4 +1,4 @@
-"""Typed settings of a training, the same in YAML files and in Python."""
+"""Typed settings of a training, for YAML files and for Python."""
 
 from __future__ import annotations
 
@@ -16,46 +16,47 @@ class _Section(BaseModel):
 
 
 class TrainSet(_Section):
-    """One folder of pictures with depth and how it takes part."""
+    """A data set that a training uses."""
 
     name: str
-    """The folder's name in the folder of the data sets, or its whole path."""
+    """Name of the folder in the folder of the data sets, or its whole path."""
     weight: float = Field(1.0, gt=0)
-    """How often it is drawn, relative to the others."""
+    """Frequency with which it is drawn, relative to the others."""
     border: int = Field(0, ge=0)
-    """px cut away on each side."""
+    """px cut off on each side of its pictures."""
     depth: Literal["sparse", "sensor", "exact"] = "sensor"
-    """Sparse has holes between its points; a sensor's edges are not to be trusted; exact is rendered."""
+    """Kind of its depth: sparse has holes between its points, sensor has unreliable edges, exact is rendered."""
 
 
 class TrainSettings(_Section):
-    """Everything a training needs besides the pictures' and its own folder."""
+    """All settings of a training but its folders."""
 
     sets: tuple[TrainSet, ...] = Field(min_length=1)
     start: str = "imagenet"
     """imagenet (features in the encoder), nano (the shipped weights) or the path of a .safetensors file."""
     steps: int = Field(3000, gt=0)
     batch: int = Field(16, gt=0)
-    """Views a step."""
+    """Number of views in a step."""
     pairs: int = Field(4, ge=0)
-    """How many of them are second views, on which the network must agree with the first."""
+    """Number of them that are second views of a picture, on which the network shall agree with the first view."""
     sizes: tuple[tuple[int, int], ...] = ((192, 256), (192, 256), (160, 288), (224, 224), (256, 192), (160, 352))
     """(height, width) in px, multiples of 32; one is drawn each step."""
     encoder_rate: float = Field(3e-4, gt=0)
     decoder_rate: float = Field(1e-3, gt=0)
-    """Peaks of the learning rates: a warm-up, then a cosine to zero."""
+    """Peaks of the learning rates, which follow a warm-up and then a cosine to zero."""
     frozen_stages: int = Field(0, ge=0, le=7)
-    """So many first stages of the encoder keep their weights. They work on the largest maps: two save a third."""
+    """Number of first encoder stages whose weights are frozen; with two a training takes a third less time."""
     agreement: float = Field(0.7, ge=0)
     """Weight of the difference between two views of a picture."""
     average: float = Field(0.998, ge=0, lt=1)
-    """The shipped weights are an average over the steps with this decay."""
+    """Decay of the moving average of weights, which is what is saved."""
     save_every: int = Field(100, gt=0)
-    hold_back: float = Field(0.0, ge=0, le=0.5)
-    """Share of each set, its end, that is not trained on; the error there is told before and after."""
-    check: str | None = None
-    """Data set to score on while training, never trained on."""
-    check_every: int = Field(500, gt=0)
+    """Number of steps between two checkpoints."""
+    validation_share: float = Field(0.0, ge=0, le=0.5)
+    """Share of each set, at its end, that is not trained on; the error on it is reported before and after."""
+    test_set: str | None = None
+    """Data set that is scored while training, and never trained on."""
+    test_every: int = Field(500, gt=0)
     seed: int = 0
 
     @field_validator("sizes")
@@ -73,20 +74,26 @@ class TrainSettings(_Section):
 
 
 def read_settings(path: Path) -> dict[str, object]:
-    """What a YAML file says, unchecked. Raises ConfigError when it cannot be read."""
+    """Returns the unchecked values of a YAML file. Raises ConfigError: "unreadable", or "no-settings"."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"cannot read the training settings '{path}': {' '.join(str(error).split())}") from error
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"cannot read the training settings '{path}': {reason}", code="unreadable") from error
     if not isinstance(values, dict):
-        raise ConfigError(f"'{path}' holds no settings; it needs lines such as 'steps: 3000' and a list of 'sets'")
+        raise ConfigError(
+            f"'{path}' has no settings in it; it needs lines such as 'steps: 3000' and a list of 'sets'",
+            code="no-settings",
+        )
     return values
 
 
 def make_settings(values: dict[str, object], origin: str = "the training's settings") -> TrainSettings:
-    """Checked settings. Raises ConfigError that names every fault."""
+    """Returns checked settings. Raises ConfigError, code "bad-settings", that names every fault."""
     try:
         return TrainSettings.model_validate(values)
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise ConfigError(f"{origin}: {faults}; allowed: {', '.join(TrainSettings.model_fields)}") from error
+        raise ConfigError(
+            f"{origin}: {faults}; allowed: {', '.join(TrainSettings.model_fields)}", code="bad-settings"
+        ) from error

@@ -1,4 +1,4 @@
-"""The training loop: resumable, the same for the same seed on one machine, its log one JSON line for every save."""
+"""The training loop: it can be resumed, is reproducible on one machine, and logs a JSON line at every save."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from streamdepth.evaluation.accuracy.crops import EIGEN_CROP, NO_CROP
 from streamdepth.evaluation.accuracy.evaluate import ValidRegion, evaluate
 from streamdepth.evaluation.datasets import DepthDataset
 from streamdepth.render.plots import draw_curves
-from streamdepth.training.data import Batch, Crops, Sample
-from streamdepth.training.depthwise import speed_up
+from streamdepth.training.data import Batch, BatchSampler, Sample
+from streamdepth.training.depthwise import use_fast_depthwise
 from streamdepth.training.files import write_file
 from streamdepth.training.losses import agreement_loss, normalize, scale_and_shift_loss
 from streamdepth.training.settings import TrainSettings
@@ -38,30 +38,31 @@ WEIGHTS = "nano.safetensors"
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
 CURVES = "curves.png"
-_CHECKED_EVERY = 4
-_AHEAD = 4
+_TEST_EVERY_NTH = 4
+_PREFETCHED_BATCHES = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of a training: the weights, and the error on pictures held back before and after it."""
+class TrainingResult:
+    """The result of a training: the weights, and the validation error before and after."""
 
     weights: Path
     before: float | None
+    """See `validation_error`; None without validation pictures."""
     after: float | None
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """What a training tells while it runs."""
+class TrainingProgress:
+    """The progress of a training."""
 
     step: int
     steps: int
     loss: float
 
 
-def start_network(start: str) -> NanoNetwork:
-    """The network before the first step. `start`: see `TrainSettings.start`.
+def initial_network(start: str) -> NanoNetwork:
+    """Returns the network before the first step, as `TrainSettings.start` says.
 
     Raises MissingDependencyError without the package of the ImageNet features.
     """
@@ -81,28 +82,28 @@ def start_network(start: str) -> NanoNetwork:
 
 
 def learning_rate(step: int, steps: int, peak: float) -> float:
-    """A linear warm-up over 200 steps, or a tenth of a short training, then a cosine to zero."""
+    """Returns the rate of a step: a linear warm-up over 200 steps or a tenth of all, then a cosine to zero."""
     warm_up = min(200, max(1, steps // 10))
     return peak * min(1.0, (step + 1) / warm_up) * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
 def to_input(images: Tensor) -> Tensor:
-    """(N, H, W, 3) uint8 -> (N, 3, H, W) float in [-1, 1], channels last in memory."""
+    """Converts (N, H, W, 3) uint8 to (N, 3, H, W) float in [-1, 1], channels last in memory."""
     return images.permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
 
 
 class Trainer:
-    """Everything a checkpoint holds: network, average of weights, optimiser and step number."""
+    """The state of a training: network, average of weights, optimiser and step number."""
 
     def __init__(self, out: Path, settings: TrainSettings, device: str) -> None:
         torch.manual_seed(settings.seed)
         self.out, self.settings, self.device = out, settings, torch.device(device)
-        network = start_network(settings.start).float().requires_grad_(True).train()
+        network = initial_network(settings.start).float().requires_grad_(True).train()
         self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval()
         self._freeze(settings.frozen_stages)
         if self.device.type == "cpu":
-            speed_up(self.network)
+            use_fast_depthwise(self.network)
         encoder = list(self.network.encoder.parameters())
         known = {id(p) for p in encoder}
         rest = [p for p in self.network.parameters() if id(p) not in known]
@@ -114,7 +115,7 @@ class Trainer:
         self.step = 0
 
     def _freeze(self, stages: int) -> None:
-        """The encoder keeps ImageNet's statistics: steadier with small batches, and faster."""
+        """Freezes the encoder's batch norms, which is steadier with small batches and faster, and its first stages."""
         encoder = self.network.encoder
         for module in encoder.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -122,8 +123,8 @@ class Trainer:
         for stage in [encoder.stem, *encoder.stages][: stages + 1 if stages else 0]:
             stage.requires_grad_(False)
 
-    def train_on(self, batch: Batch) -> float:
-        """One step; returns the loss."""
+    def train_step(self, batch: Batch) -> float:
+        """Trains one step; returns the loss."""
         batch = batch.to(self.device)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, self.settings.steps, group["peak"])
@@ -140,9 +141,9 @@ class Trainer:
         x = to_input(batch.images)
         with torch.autocast(self.device.type, torch.bfloat16):
             prediction = self.network(x).float()
-        loss = scale_and_shift_loss(prediction, batch.truth, batch.detail)
-        if pairs := len(batch.moves):
-            between = agreement_loss(prediction[:pairs], prediction[-pairs:], batch.moves)
+        loss = scale_and_shift_loss(prediction, batch.truth, batch.detail_weights)
+        if pairs := len(batch.view_transforms):
+            between = agreement_loss(prediction[:pairs], prediction[-pairs:], batch.view_transforms)
             loss = loss + self.settings.agreement * between
         return loss
 
@@ -156,6 +157,7 @@ class Trainer:
                 mean.copy_(now)
 
     def state(self) -> dict[str, Any]:
+        """Returns the content of a checkpoint."""
         return {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
@@ -166,26 +168,26 @@ class Trainer:
 
     @property
     def _origin(self) -> list[str]:
-        """What a training of the same folder must have in common to go on: the start, and the names of the sets.
+        """The start and the sets, which must be the same when a training is resumed.
 
-        Sets inside of the folder may move with it.
+        Sets inside of the training's folder may move with it.
         """
-        own = self.out.resolve()
+        out = self.out.resolve()
         sets = [Path(data.name) for data in self.settings.sets]
-        return [self.settings.start, *(str(s.relative_to(own) if s.is_relative_to(own) else s) for s in sets)]
+        return [self.settings.start, *(str(s.relative_to(out) if s.is_relative_to(out) else s) for s in sets)]
 
     def save(self) -> None:
-        """Checkpoint and weights. Raises SinkWriteError."""
-        checkpoint = io.BytesIO()  # torch has its own words for a full disk
+        """Writes checkpoint and weights. Raises SinkWriteError."""
+        checkpoint = io.BytesIO()  # torch writes errors of a full disk in its own words
         torch.save(self.state(), checkpoint)
         write_file(self.out / CHECKPOINT, checkpoint.getvalue())
         half = {k: v.half() if v.is_floating_point() else v for k, v in self.average.state_dict().items()}
         write_file(self.out / WEIGHTS, serialized({k: v.contiguous() for k, v in half.items() if v.dim()}))
 
     def resume(self) -> None:
-        """Goes on from the checkpoint in the folder, if there is one.
+        """Loads the checkpoint in the folder, if there is one.
 
-        Raises ConfigError when it is damaged, or of a training that began otherwise or learnt from other pictures.
+        Raises ConfigError, code "bad-checkpoint", when it is damaged or that of a training with another start or sets.
         """
         path = self.out / CHECKPOINT
         if not path.exists():
@@ -193,7 +195,7 @@ class Trainer:
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
             if state.get("origin", self._origin) != self._origin:
-                raise ValueError(f"it began with {', '.join(state['origin'])}")
+                raise ValueError(f"it start with {', '.join(state['origin'])}")
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
             self.optimizer.load_state_dict(state["optimiser"])
@@ -201,53 +203,59 @@ class Trainer:
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
             raise ConfigError(
-                f"'{path}' is no checkpoint of this training ({reason}); remove it or name another folder"
+                f"'{path}' is no checkpoint of this training ({reason}); remove it or name another folder",
+                code="bad-checkpoint",
             ) from error
 
 
 @torch.no_grad()
-def held_back_error(network: NanoNetwork, samples: Sequence[Sample]) -> float | None:
-    """Mean absolute error in the truth's mean absolute deviations, scale and shift removed; None without samples."""
+def validation_error(network: NanoNetwork, samples: Sequence[Sample]) -> float | None:
+    """Returns the mean absolute error of depth normalised by median and mean deviation; None without samples."""
     errors = []
     for sample in samples:
         rows, columns = (max(1, round(side / MULTIPLE)) * MULTIPLE for side in sample.inverse.shape)
         image = cv2.resize(sample.image, (columns, rows), interpolation=cv2.INTER_AREA)
         out = network(to_input(torch.from_numpy(image)[None]))
         truth = torch.from_numpy(sample.inverse)[None]
-        own = F.interpolate(out[:, None], truth.shape[1:], mode="bilinear")[:, 0]
+        prediction = F.interpolate(out[:, None], truth.shape[1:], mode="bilinear")[:, 0]
         known = truth.isfinite()
         if known.any():
-            relative_difference = normalize(own, known) - normalize(truth.nan_to_num(0.0), known)
+            relative_difference = normalize(prediction, known) - normalize(truth.nan_to_num(0.0), known)
             errors.append(relative_difference.abs().sum().item() / known.sum().item())
     return float(np.mean(errors)) if errors else None
 
 
-def delta1(weights: Path, root: Path, name: str) -> float:
-    """Share of pixels within 1.25 of the truth on every fourth picture, scale and shift fitted to each."""
+def test_delta1(weights: Path, root: Path, name: str) -> float:
+    """Returns delta1 on every fourth picture of a data set, with scale and shift fitted to each picture."""
     crop, data = EIGEN_CROP if name.startswith("nyu") else NO_CROP, DepthDataset(root / name)
-    pairs = data.pairs(data.names(every=_CHECKED_EVERY), border=crop.border_px)
+    pairs = data.pairs(data.names(every=_TEST_EVERY_NTH), border=crop.border_px)
     estimator = NanoEstimator(weights=weights, engine="torch", device="cpu")
     return evaluate(pairs, estimator, ValidRegion(crop)).aligned.delta1
 
 
-def _prefetch(crops: Crops, first: int, last: int) -> Iterator[Batch]:
-    """The batches of steps `first` to `last`, drawn on another thread a few steps ahead; raises as drawing does."""
+def _prefetch(sampler: BatchSampler, first: int, last: int) -> Iterator[Batch]:
+    """Yields the batches of steps `first` to `last`, drawn on another thread a few steps ahead."""
     with ThreadPoolExecutor(1) as pool:
-        waiting = deque(pool.submit(crops.draw, step) for step in range(first, min(first + _AHEAD, last)))
+        pending = deque(
+            pool.submit(sampler.draw, step) for step in range(first, min(first + _PREFETCHED_BATCHES, last))
+        )
         for step in range(first, last):
-            batch = waiting.popleft().result()
-            if step + _AHEAD < last:
-                waiting.append(pool.submit(crops.draw, step + _AHEAD))
+            batch = pending.popleft().result()
+            if step + _PREFETCHED_BATCHES < last:
+                pending.append(pool.submit(sampler.draw, step + _PREFETCHED_BATCHES))
             yield batch
 
 
 def write_log(out: Path, row: Mapping[str, float]) -> None:
-    """Adds a line to the log and draws its curves anew. Raises SinkWriteError, and ConfigError for a damaged log."""
+    """Adds a line to the log and draws its curves anew.
+
+    Raises SinkWriteError, and ConfigError (code "bad-log") for a damaged log.
+    """
     log, rows = out / LOG, list[Mapping[str, float]]()
     try:
         rows += [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     except (OSError, ValueError) as error:
-        raise ConfigError(f"'{log}' is no log of a training: {error}; remove it") from error
+        raise ConfigError(f"'{log}' is no log of a training: {error}; remove it", code="bad-log") from error
     rows.append(row)
     write_file(log, "".join(json.dumps(row) + "\n" for row in rows).encode())
     curves = {name: [(r["step"], r[name]) for r in rows if name in r] for name in ("loss", "delta1")}
@@ -256,34 +264,48 @@ def write_log(out: Path, row: Mapping[str, float]) -> None:
 
 
 def train(
-    root: Path, out: Path, settings: TrainSettings, device: str, tell: Callable[[Progress], None] = lambda _: None
-) -> Outcome:
+    root: Path,
+    out: Path,
+    settings: TrainSettings,
+    device: str,
+    on_progress: Callable[[TrainingProgress], None] = lambda _: None,
+) -> TrainingResult:
     """Trains to `settings.steps`, saving and logging on the way.
 
-    root: the folder of the data sets; out: the folder of checkpoint, log and weights, where a stopped training goes
-    on. Raises SourceOpenError for pictures that cannot be read, ConfigError for a checkpoint of something else, and
-    SinkWriteError.
+    Args:
+        root: the folder of the data sets.
+        out: the folder of checkpoint, log and weights; a stopped training in it is resumed.
+        settings: all else.
+        device: torch's name of the device.
+        on_progress: called after every step.
+
+    Raises:
+        SourceOpenError: pictures cannot be read.
+        ConfigError: there is a checkpoint of another training.
+        SinkWriteError: the folder cannot be written.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SinkWriteError(f"'{out}' cannot be a folder: {error.strerror}; name another one") from error
-    crops = Crops(root, settings)
+        raise SinkWriteError(
+            f"'{out}' cannot be a folder: {error.strerror}; name another one", code="no-folder"
+        ) from error
+    sampler = BatchSampler(root, settings)
     trainer = Trainer(out, settings, device)
     trainer.resume()
     losses: list[float] = []
-    began = time.monotonic()
-    for batch in _prefetch(crops, trainer.step, settings.steps):
-        losses.append(trainer.train_on(batch))
-        tell(Progress(trainer.step, settings.steps, losses[-1]))
+    start = time.monotonic()
+    for batch in _prefetch(sampler, trainer.step, settings.steps):
+        losses.append(trainer.train_step(batch))
+        on_progress(TrainingProgress(trainer.step, settings.steps, losses[-1]))
         is_last = trainer.step == settings.steps
         if is_last or trainer.step % settings.save_every == 0:
             trainer.save()
-            row = {"step": trainer.step, "loss": float(np.mean(losses)), "seconds": time.monotonic() - began}
-            if settings.check and (is_last or trainer.step % settings.check_every == 0):
-                row["delta1"] = delta1(out / WEIGHTS, root, settings.check)
+            row = {"step": trainer.step, "loss": float(np.mean(losses)), "seconds": time.monotonic() - start}
+            if settings.test_set and (is_last or trainer.step % settings.test_every == 0):
+                row["delta1"] = test_delta1(out / WEIGHTS, root, settings.test_set)
             losses.clear()
             write_log(out, row)
-    held_back = [sample for samples in crops.held_back for sample in samples]
-    before = held_back_error(start_network(settings.start), held_back)
-    return Outcome(out / WEIGHTS, before, held_back_error(load_network(out / WEIGHTS), held_back))
+    validation = [sample for samples in sampler.validation for sample in samples]
+    before = validation_error(initial_network(settings.start), validation)
+    return TrainingResult(out / WEIGHTS, before, validation_error(load_network(out / WEIGHTS), validation))

@@ -19,7 +19,7 @@ from streamdepth.core.errors import ConfigError, SourceOpenError
 from streamdepth.core.interfaces import Estimator, Sink, Source
 from streamdepth.core.types import DepthFrame, DepthKind, Intrinsics, ModelInfo, StreamInfo
 from streamdepth.factory.pictures import estimate_depth_frame, read_photo, shared_estimator
-from streamdepth.factory.stats_file import StatsFile
+from streamdepth.factory.report_file import ReportFile
 from streamdepth.pipeline.pipeline import Pipeline
 from streamdepth.pipeline.report import Report
 from streamdepth.sources.arrays import ArraySource, ColorOrder
@@ -187,7 +187,7 @@ class DepthStream:
     ) -> None:
         self._resources = ExitStack()
         self._pipeline: Pipeline = self._resources.enter_context(
-            factory.pipeline(settings, source=source, estimator=estimator, sinks=sinks)
+            factory.open_pipeline(settings, source=source, estimator=estimator, sinks=sinks)
         )
         self._items: Iterator[DepthFrame] = self._pipeline.frames()
         self._first: DepthFrame | None = None
@@ -306,9 +306,9 @@ def convert(
     settings, source_object = _settings_of(source, model, {"output": output, **keywords})
     if not (sinks or factory.has_outputs(settings)):
         raise ConfigError("convert() needs an output: a path, depth_out=..., or sinks=[...]", code="no-output")
-    stats = StatsFile(settings)
+    stats = ReportFile(settings)
     with (
-        factory.pipeline(settings, source=source_object, estimator=_estimator_of(model), sinks=sinks) as pipeline,
+        factory.open_pipeline(settings, source=source_object, estimator=_estimator_of(model), sinks=sinks) as pipeline,
         stop_on_interrupt(pipeline.stop),
     ):
         try:

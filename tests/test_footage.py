@@ -66,7 +66,7 @@ def test_every_clip_converts_or_says_why(clip: Path | None, tmp_path: Path, monk
     monkeypatch.setattr(factory, "make_estimator", lambda _: ConstantEstimator())
     target = tmp_path / f"out{'.webm' if clip.suffix == '.webm' else '.mp4'}"
     settings = config.make(source=clip, output=target, video_preset="ultrafast")
-    with factory.pipeline(settings) as pipeline:
+    with factory.open_pipeline(settings) as pipeline:
         if clip.name in BROKEN:
             kind, says = BROKEN[clip.name]
             with pytest.raises(SourceError, match=says) as caught:
@@ -98,7 +98,7 @@ def test_another_container_keeps_what_it_can_hold(
     monkeypatch.setattr(factory, "make_estimator", lambda _: ConstantEstimator())
     clip, target = footage / "clips" / name, tmp_path / f"out{ending}"
     settings = config.make(source=clip, output=target, max_frames=20, video_preset="ultrafast")
-    with factory.pipeline(settings) as pipeline:
+    with factory.open_pipeline(settings) as pipeline:
         report = pipeline.run()
     assert list(report.notices) == notices
     result = compare_streams(clip, target)

@@ -18,21 +18,21 @@ from streamdepth.cli.console import err
 from streamdepth.config import Settings
 from streamdepth.core import errors
 from streamdepth.core.errors import StreamDepthError
-from streamdepth.factory.stats_file import StatsFile
+from streamdepth.factory.report_file import ReportFile
 
 _SHOWN_SECONDS = 0.1
 
 
 def convert_all(settings: Settings, *, quiet: bool) -> type[StreamDepthError] | None:
     """Converts the files that `settings` name, and says what became of them; returns the kind of the first failure."""
-    stats = StatsFile(settings)
+    stats = ReportFile(settings)
     with _Bar(quiet=quiet) as bar, _stop_by_signal():
         try:
             summary = run_batch(settings, bar, cluster_executor(settings) if settings.cluster else None)
         except KeyboardInterrupt:
             err.print("stopped; the files that are done stay, and the same command goes on with the others")
             raise typer.Exit(130) from None
-    stats.write_facts(summary.as_json())
+    stats.write_json(summary.as_json())
     _tell(summary, quiet=quiet)
     return getattr(errors, summary.first_error_class, StreamDepthError) if summary.first_error_class else None
 

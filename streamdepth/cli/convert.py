@@ -100,14 +100,14 @@ def _run_streams(settings: Settings, *, is_quiet: bool) -> None:
     from streamdepth import factory
     from streamdepth.apps.batch.cluster_executor import cluster_estimator
     from streamdepth.cli.progress import Bar, stream_lines, summary
-    from streamdepth.factory.stats_file import StatsFile
+    from streamdepth.factory.report_file import ReportFile
     from streamdepth.utils.interrupts import stop_on_interrupt
 
-    stats = StatsFile(settings)
+    stats = ReportFile(settings)
     with (
         cluster_estimator(settings) as (settings, estimator),
         Bar(err, is_quiet=is_quiet) as bar,
-        factory.pipeline(settings, lambda _: bar.show(pipeline), estimator=estimator) as pipeline,
+        factory.open_pipeline(settings, lambda _: bar.show(pipeline), estimator=estimator) as pipeline,
         stop_on_interrupt(pipeline.stop),
     ):
         try:

@@ -174,7 +174,7 @@ def fuse(
     recorded = _recorded(depth, depth_scale) if depth else None
     with (
         Bar(err, is_quiet=flags.quiet) as bar,
-        factory.pipeline(settings, lambda _: bar.show(pipeline), estimator=recorded) as pipeline,
+        factory.open_pipeline(settings, lambda _: bar.show(pipeline), estimator=recorded) as pipeline,
         stop_on_interrupt(pipeline.stop),
     ):
         pipeline.streams[0].sinks = [sink]

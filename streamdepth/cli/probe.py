@@ -10,6 +10,7 @@ from rich.table import Table
 
 from streamdepth.cli.console import err, out
 from streamdepth.cli.flags import Flags, with_flags
+from streamdepth.cli.stream_facts import stream_facts
 from streamdepth.core.errors import ConfigError
 
 
@@ -33,7 +34,7 @@ def probe(
 
     with closing(factory.make_source(source, settings)) as opened:
         table = Table(show_header=False, box=None)
-        for name, value in factory.describe(opened.open()):
+        for name, value in stream_facts(opened.open()):
             table.add_row(name, value)
         out.print(table)
     return None

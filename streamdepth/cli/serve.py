@@ -29,10 +29,10 @@ def serve(
     from streamdepth.apps.web.server import WebServer
     from streamdepth.apps.web.serving import bind_of, serving
     from streamdepth.cli.progress import summary
-    from streamdepth.factory.stats_file import StatsFile
+    from streamdepth.factory.report_file import ReportFile
     from streamdepth.utils.interrupts import stop_on_interrupt
 
-    report_file = StatsFile(settings)
+    report_file = ReportFile(settings)
     with serving(settings) as served, WebServer(served, bind_of(settings)) as server:
         out.print(server.first_address)
         with stop_on_interrupt(served.pipeline.stop):

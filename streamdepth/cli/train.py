@@ -106,11 +106,11 @@ def distil(
 
     Example: streamdepth train distil a.mp4 b.mp4 --teacher depth-anything-v2-small -o runs/mine
     """
-    from streamdepth.factory import stems
+    from streamdepth.factory import stream_names
 
     settings = flags.settings(model=teacher)
     changes = {"steps": steps, "batch": batch, "seed": seed, "start": start}
-    folders = [output / "labels" / stem for stem in stems(video)]
+    folders = [output / "labels" / stem for stem in stream_names(video)]
     training = _fine_tuning(config, folders, "exact", changes)
     _label(video, folders, settings, every, most, flags.quiet)
     _train(Path(), output, training, settings.model.device, flags.quiet)

@@ -1,4 +1,4 @@
-"""From settings to objects: the only folder that knows every class by name."""
+"""Makes objects from settings: the only folder that knows every class by name."""
 
 from __future__ import annotations
 
@@ -11,37 +11,36 @@ from streamdepth.core.interfaces import Estimator, Sink, Source
 from streamdepth.core.states import StateChange
 from streamdepth.core.types import DepthFrame
 from streamdepth.core.wrappers import LazyEstimator
-from streamdepth.factory.describe import describe
-from streamdepth.factory.load_control import keep_pace, make_pace, make_paced
+from streamdepth.factory.load_control import make_adaptive_estimator, make_load_controller, update_load
+from streamdepth.factory.metric_references import make_metric_reference
 from streamdepth.factory.models import make_estimator, make_network, make_network_estimator
-from streamdepth.factory.naming import named, stems
-from streamdepth.factory.outputs import check_names, has_outputs, make_folder, make_recorders, make_sinks
-from streamdepth.factory.references import make_reference
-from streamdepth.factory.sources import is_file, is_picture, make_source
+from streamdepth.factory.naming import named_sources, stream_names
+from streamdepth.factory.outputs import check_output_names, has_outputs, make_file_sinks, make_folder, make_sinks
+from streamdepth.factory.render_options import make_render_options
+from streamdepth.factory.sources import is_picture, is_video_file, make_source
 from streamdepth.pipeline.pipeline import Pipeline, Stream
 from streamdepth.stabilizers import FlowPropagator, MotionTracker, make_stabilizer
 from streamdepth.utils.redact import redact
 
 __all__ = [
-    "describe",
     "has_outputs",
-    "is_file",
     "is_picture",
+    "is_video_file",
     "make_estimator",
+    "make_file_sinks",
     "make_folder",
     "make_network",
     "make_network_estimator",
     "make_pipeline",
-    "make_recorders",
     "make_sinks",
     "make_source",
-    "pipeline",
-    "stems",
+    "open_pipeline",
+    "stream_names",
 ]
 
 
 @contextmanager
-def pipeline(
+def open_pipeline(
     settings: Settings,
     on_written: Callable[[DepthFrame], None] = lambda _: None,
     *,
@@ -49,48 +48,49 @@ def pipeline(
     estimator: Estimator | None = None,
     sinks: Sequence[Sink] = (),
 ) -> Iterator[Pipeline]:
-    """Makes a pipeline that is ready to run. Raises ConfigError for settings that do not fit.
+    """Yields a pipeline that is ready to run, and closes its model afterwards.
 
     Args:
-        settings: everything that is not given as an object.
-        on_written: called with each finished item.
+        settings: everything that is not given as an object; files are opened when the pipeline runs.
+        on_written: called with every frame that all sinks have got.
         source: read instead of the settings' sources.
-        estimator: used instead of the settings' model, and not closed at the end as that is.
+        estimator: used instead of the settings' model, and not closed at the end.
         sinks: fed beside those of the settings; for one stream only.
+
+    Raises:
+        ConfigError: if settings do not fit together. Codes: "no-source", "several-streams", and those of the parts.
     """
     if source is None and not settings.source:
-        raise ConfigError("no source was given; name a camera's number, a file, a folder or a URL")
+        raise ConfigError("no source was given; name a camera's number, a file, a folder or a URL", code="no-source")
     if settings.cluster and estimator is None:
-        raise ConfigError("only the commands convert and run share their work on a cluster; leave cluster out")
-    check_names(settings)
-    if source is not None:
-        streams = [_make_stream(source, type(source).__name__, None, settings)]
-    else:
-        streams = [
-            _make_stream(make_source(address, settings), redact(address), name, settings)
-            for address, name in named(settings)
-        ]
+        raise ConfigError(
+            "only the commands convert and run share their work on a cluster; leave cluster out", code="cluster"
+        )
+    check_output_names(settings)
+    streams = _make_streams(settings, source)
     if sinks:
         if len(streams) > 1:
             raise ConfigError("sinks of one's own belong to one stream; give one source", code="several-streams")
         streams[0].sinks = [*streams[0].sinks, *sinks]
 
     def load(wanted: Settings) -> Estimator:
-        return make_estimator(_suiting(streams, wanted))
+        return make_estimator(_with_throughput(wanted, streams))
 
-    pace = make_pace(settings, len(streams), loads_model=estimator is None)
-    own = make_paced(pace, settings, load) if pace else LazyEstimator(lambda: load(settings))
+    controller = make_load_controller(settings, len(streams), can_load=estimator is None)
+    model: Estimator = (
+        make_adaptive_estimator(controller, settings, load) if controller else LazyEstimator(lambda: load(settings))
+    )
 
-    def written(item: DepthFrame) -> None:
+    def on_frame_written(item: DepthFrame) -> None:
         on_written(item)
-        if pace:
-            keep_pace(pace, made, item)
+        if controller:
+            update_load(controller, pipeline, item)
 
     try:
-        made = make_pipeline(streams, estimator or own, settings, on_written=written)
-        yield made
+        pipeline = make_pipeline(streams, estimator or model, settings, on_written=on_frame_written)
+        yield pipeline
     finally:
-        own.close()
+        model.close()
 
 
 def make_pipeline(
@@ -101,7 +101,7 @@ def make_pipeline(
     on_written: Callable[[DepthFrame], None] = lambda _: None,
     on_state: Callable[[Stream, StateChange], None] = lambda _stream, _change: None,
 ) -> Pipeline:
-    """What runs these streams as the settings say."""
+    """Returns a pipeline that runs these streams as the settings say."""
     return Pipeline(
         streams,
         estimator,
@@ -116,21 +116,29 @@ def make_pipeline(
     )
 
 
-def _suiting(streams: Sequence[Stream], settings: Settings) -> Settings:
-    """With `throughput` decided, once the sources are open: for live frames, and for one at a time, latency matters."""
+def _with_throughput(settings: Settings, streams: Sequence[Stream]) -> Settings:
+    """Decides `throughput` once the sources are open: latency matters for live frames, and for one frame at a time."""
     if settings.model.throughput is not None:
         return settings
-    is_free = not settings.inference.fps and not any(stream.is_timely for stream in streams)
-    return settings.replace(throughput=is_free)
+    is_offline = not settings.inference.fps and not any(stream.is_timely for stream in streams)
+    return settings.replace(throughput=is_offline)
+
+
+def _make_streams(settings: Settings, source: Source | None) -> list[Stream]:
+    if source is not None:
+        return [_make_stream(source, type(source).__name__, None, settings)]
+    return [
+        _make_stream(make_source(address, settings), redact(address), name, settings)
+        for address, name in named_sources(settings)
+    ]
 
 
 def _make_stream(source: Source, title: str, name: str | None, settings: Settings) -> Stream:
-    from streamdepth.factory.render_options import make_render_options
     from streamdepth.render.overlay import check_render_options
 
     check_render_options(make_render_options(settings))
     tracker = MotionTracker()
-    stabilizer = make_stabilizer(settings.smooth, settings.render.range, make_reference(settings), tracker)
+    stabilizer = make_stabilizer(settings.smooth, settings.render.range, make_metric_reference(settings), tracker)
     propagator = FlowPropagator(tracker=tracker) if settings.inference.fps else None
     sinks = make_sinks(settings, name)
     if settings.realtime or settings.outputs.push:

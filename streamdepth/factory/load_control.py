@@ -1,4 +1,4 @@
-"""Keeps live streams at a target by how much the model does: the size of its input first, then how often it runs."""
+"""Load control of live streams: the model's input shrinks, then it runs less often, until a target is reached."""
 
 from __future__ import annotations
 
@@ -18,169 +18,201 @@ from streamdepth.pipeline.pipeline import Pipeline
 _log = logging.getLogger(__name__)
 
 WINDOW_SECONDS = 2.0
-"""Of frames that are judged together."""
-CALM_SECONDS, _LONGEST_CALM_SECONDS = 6.0, 96.0
-"""How long it must have been easy before more is tried; doubled each time that was too much."""
-_MET = 0.95
-"""Share of the target that counts as meeting it."""
-_IDLE_SHARE, _ROOM = 0.6, 0.7
-"""Easy is: the model works less than this share of the time, and the latency is below this share of the limit."""
-_SHARES = (1.0, 0.85, 0.7, 0.6, 0.5)
-_RATES_HZ = (10.0, 5.0)
-_USUAL_PX = 384
+"""Frames within so many seconds are judged together."""
+CALM_SECONDS, _MAX_CALM_SECONDS = 6.0, 96.0
+"""The load must have been light for so long before the quality rises; doubled, up to the second, when that failed."""
+_TARGET_TOLERANCE = 0.95
+"""Share of the target frame rate that counts as reaching it."""
+_LIGHT_BUSY_SHARE, _LIGHT_LATENCY_SHARE = 0.6, 0.7
+"""The load is light while the model is busy for less than this share of the time, and the latency is below this share
+of its limit."""
+_INPUT_SCALES = (1.0, 0.85, 0.7, 0.6, 0.5)
+_INFERENCE_FPS = (10.0, 5.0)
+_DEFAULT_INPUT_PX = 384
+"""Short side of the input that is assumed for models that do not tell theirs."""
 
 
 @dataclass(frozen=True, slots=True)
 class QualityLevel:
-    """What the model does."""
+    """How large the model's input is, and how often the model runs."""
 
-    share: float = 1.0
-    """Of the usual size of its input, each side."""
-    hz: float | None = None
-    """How often it runs at most, where depth is carried in between; None: on every frame, or as often as it can."""
+    input_scale: float = 1.0
+    """Each side of the model's input, as a share of its usual size."""
+    inference_fps: float | None = None
+    """Largest number of inferences per second where depth is propagated in between; None runs on every frame, or as
+    often as possible."""
 
     def __str__(self) -> str:
-        return f"an input of {self.share:.0%} of its size" + (f", {self.hz:g} times a second" if self.hz else "")
+        rate = f", {self.inference_fps:g} times a second" if self.inference_fps else ""
+        return f"an input of {self.input_scale:.0%} of its size{rate}"
 
 
-def quality_levels(hz: float | None, *, carries: bool, has_sizes: bool = True) -> list[QualityLevel]:
-    """From the most to the least. hz: the most often the model runs. carries: whether depth is carried in between.
+def make_quality_levels(
+    inference_fps: float | None, *, propagates: bool, can_resize: bool = True
+) -> list[QualityLevel]:
+    """Returns quality levels from the highest to the lowest.
 
-    has_sizes: whether the model's input can have another size.
+    Args:
+        inference_fps: inferences per second at the highest level; None if they are not limited.
+        propagates: True if frames without inference get propagated depth, so that the model may run less often.
+        can_resize: True if the model's input can have another size.
     """
-    shares = _SHARES if has_sizes else _SHARES[:1]
-    rates = ([hz / 2, hz / 4] if hz else list(_RATES_HZ)) if carries else []
-    return [QualityLevel(share, hz) for share in shares] + [QualityLevel(shares[-1], rate) for rate in rates]
+    scales = _INPUT_SCALES if can_resize else _INPUT_SCALES[:1]
+    lower = ([inference_fps / 2, inference_fps / 4] if inference_fps else list(_INFERENCE_FPS)) if propagates else []
+    levels = [QualityLevel(scale, inference_fps) for scale in scales]
+    return levels + [QualityLevel(scales[-1], fps) for fps in lower]
 
 
 class LoadController:
-    """Chooses one of `efforts` so that so many frames a second come out and none is older than the limit.
+    """Chooses a quality level so that streams reach a frame rate and no frame is older than a limit.
 
-    It does less as soon as a window was too slow, and more only after a calm time in which it was easy, which doubles
-    when more proves too much: so it settles. No more frames are expected than came in. The window after a change, in
-    which another size is being prepared, does not count. Thread-safe.
+    The level falls as soon as a window of frames was too slow, and rises only after a calm time with a light load. That
+    time doubles whenever the higher level proves too much, so that the level does not oscillate. No more frames are
+    expected than were read. The window after a change, in which another input size is prepared, does not count.
+    Thread-safe.
+
+    Args:
+        levels: quality levels from the highest to the lowest.
+        target_fps: frames per second of all streams together; None sets no target.
+        max_latency_seconds: limit of a frame's age when it is written; None sets no limit.
     """
 
     def __init__(
         self,
-        quality_levels: Sequence[QualityLevel],
+        levels: Sequence[QualityLevel],
         *,
         target_fps: float | None = None,
         max_latency_seconds: float | None = None,
     ) -> None:
         self._lock = threading.RLock()
-        self._efforts, self._target, self._limit = list(quality_levels), target_fps, max_latency_seconds
-        self._level = 0
+        self._levels, self._target_fps, self._max_latency = list(levels), target_fps, max_latency_seconds
+        self._index = 0
         self._calm_seconds = CALM_SECONDS
-        self._calm_since: float | None = None
+        self._light_since: float | None = None
         self._rose_at: float | None = None
-        self._settles = True
-        self._window: tuple[float, int, float] | None = None
-        self._ages: list[float] = []
+        self._skips_window = True
+        self._window_start: tuple[float, int, float] | None = None
+        self._latencies: list[float] = []
 
     @property
-    def effort(self) -> QualityLevel:
-        """What the model is to do now."""
+    def level(self) -> QualityLevel:
+        """The quality level to run at now."""
         with self._lock:
-            return self._efforts[self._level]
+            return self._levels[self._index]
 
-    def rule_out(self, share: float) -> None:
-        """The input cannot have that size: the next larger takes its place for good, or else the largest there is."""
+    def exclude_scale(self, input_scale: float) -> None:
+        """Removes an input scale that cannot be loaded; the next larger takes its place, or else the largest left."""
         with self._lock:
-            rest = [effort.share for effort in self._efforts if effort.share != share]
+            rest = [level.input_scale for level in self._levels if level.input_scale != input_scale]
             if not rest:
                 return
-            instead = min((other for other in rest if other > share), default=max(rest))
-            found = [replace(e, share=instead) if e.share == share else e for e in self._efforts]
-            now = found[self._level]
-            self._efforts = list(dict.fromkeys(found))
-            self._level = self._efforts.index(now)
+            substitute = min((scale for scale in rest if scale > input_scale), default=max(rest))
+            levels = [
+                replace(level, input_scale=substitute) if level.input_scale == input_scale else level
+                for level in self._levels
+            ]
+            current = levels[self._index]
+            self._levels = list(dict.fromkeys(levels))
+            self._index = self._levels.index(current)
 
-    def written(self, now: float, age: float, read: int, busy: float) -> str | None:
-        """To be told of each finished frame: its age, and since the start the frames read and the model's busy time.
+    def add_frame(self, now: float, latency: float, frames_read: int, busy_seconds: float) -> str | None:
+        """Counts a finished frame, and returns a message for people when the quality level changed.
 
-        All in seconds of one clock. Returns what people should know when `effort` has changed.
+        Args:
+            now: the time in seconds.
+            latency: the frame's age in seconds.
+            frames_read: frames read since the start.
+            busy_seconds: seconds in which the model was busy since the start.
         """
-        if self._window is None:
-            self._window = now, read, busy
-        self._ages.append(age)
-        began, read_before, busy_before = self._window
+        if self._window_start is None:
+            self._window_start = now, frames_read, busy_seconds
+        self._latencies.append(latency)
+        began, read_before, busy_before = self._window_start
         seconds = now - began
         if seconds < WINDOW_SECONDS:
             return None
-        fps, came = len(self._ages) / seconds, (read - read_before) / seconds
-        oldest = sorted(self._ages)[int(0.95 * len(self._ages))]
-        self._window, self._ages = (now, read, busy), []
-        if self._settles:
-            self._settles = False
+        fps, read_fps = len(self._latencies) / seconds, (frames_read - read_before) / seconds
+        p95_latency = sorted(self._latencies)[int(0.95 * len(self._latencies))]
+        self._window_start, self._latencies = (now, frames_read, busy_seconds), []
+        if self._skips_window:
+            self._skips_window = False
             return None
         with self._lock:
-            return self._judge(now, fps, min(self._target or 0.0, came), oldest, (busy - busy_before) / seconds)
+            expected_fps = min(self._target_fps or 0.0, read_fps)
+            return self._judge(now, fps, expected_fps, p95_latency, (busy_seconds - busy_before) / seconds)
 
-    def _judge(self, now: float, fps: float, wanted: float, oldest: float, busy_share: float) -> str | None:
-        is_slow = fps < _MET * wanted
-        is_old = self._limit is not None and oldest > self._limit
-        has_room = self._limit is None or oldest < _ROOM * self._limit
-        if is_slow or is_old:
-            reason = (
-                f"{fps:.1f} of {wanted:.1f} frames a second" if is_slow else f"frames are {oldest * 1e3:.0f} ms old"
-            )
-            return self._fall(now, reason)
-        if not has_room or busy_share > _IDLE_SHARE:
-            self._calm_since = None
+    def _judge(self, now: float, fps: float, expected_fps: float, latency: float, busy_share: float) -> str | None:
+        if fps < _TARGET_TOLERANCE * expected_fps:
+            return self._lower(now, f"{fps:.1f} of {expected_fps:.1f} frames a second")
+        if self._max_latency is not None and latency > self._max_latency:
+            return self._lower(now, f"frames are {latency * 1e3:.0f} ms old")
+        is_latency_low = self._max_latency is None or latency < _LIGHT_LATENCY_SHARE * self._max_latency
+        if not is_latency_low or busy_share > _LIGHT_BUSY_SHARE:
+            self._light_since = None
             return None
-        self._calm_since = now if self._calm_since is None else self._calm_since
-        is_calm = now - self._calm_since >= self._calm_seconds
-        return self._move(now, -1, "there is room for more") if is_calm and self._level else None
+        self._light_since = now if self._light_since is None else self._light_since
+        is_calm = now - self._light_since >= self._calm_seconds
+        return self._change(now, -1, "there is room for more") if is_calm and self._index else None
 
-    def _fall(self, now: float, reason: str) -> str | None:
+    def _lower(self, now: float, reason: str) -> str | None:
         if self._rose_at is not None and now - self._rose_at < 2 * self._calm_seconds:
-            self._calm_seconds = min(2 * self._calm_seconds, _LONGEST_CALM_SECONDS)
-        self._rose_at = self._calm_since = None
-        return self._move(now, 1, reason) if self._level + 1 < len(self._efforts) else None
+            self._calm_seconds = min(2 * self._calm_seconds, _MAX_CALM_SECONDS)
+        self._rose_at = self._light_since = None
+        return self._change(now, 1, reason) if self._index + 1 < len(self._levels) else None
 
-    def _move(self, now: float, step: int, reason: str) -> str:
-        self._level += step
+    def _change(self, now: float, step: int, reason: str) -> str:
+        self._index += step
         self._rose_at = now if step < 0 else None
-        self._calm_since, self._settles = None, True
-        return f"{reason}: the model gets {self.effort}"
+        self._light_since, self._skips_window = None, True
+        return f"{reason}: the model gets {self.level}"
 
 
-def keep_pace(pace: LoadController, pipeline: Pipeline, item: DepthFrame) -> None:
-    """Tells `pace` of a finished frame of a live stream, and the pipeline and people what it decides."""
+def update_load(controller: LoadController, pipeline: Pipeline, item: DepthFrame) -> None:
+    """Counts a finished frame of a live stream; a changed quality level is logged, and the pipeline follows it."""
     if not any(stream.is_timely for stream in pipeline.streams):
         return
     now, stats = time.monotonic(), pipeline.stats
-    told = pace.written(now, now - item.frame.captured_at, stats["read"], stats.total_seconds("infer"))
-    if told:
-        _log.warning("%s", told)
-        pipeline.set_inference_fps(pace.effort.hz)
+    message = controller.add_frame(now, now - item.frame.captured_at, stats["read"], stats.total_seconds("infer"))
+    if message:
+        _log.warning("%s", message)
+        pipeline.set_inference_fps(controller.level.inference_fps)
 
 
-def make_pace(settings: Settings, streams: int, *, loads_model: bool = True) -> LoadController | None:
-    """What the settings ask for, of so many streams together; None where they ask for nothing.
+def make_load_controller(settings: Settings, stream_count: int, *, can_load: bool = True) -> LoadController | None:
+    """Returns a controller for the targets of the settings; None where they name none.
 
-    loads_model: whether another size of the model can be loaded. Raises ConfigError where nothing can be varied.
+    Args:
+        settings: the settings of the run; the target frame rate is that of each stream.
+        stream_count: number of streams that share the model.
+        can_load: True if another size of the model can be loaded.
+
+    Raises:
+        ConfigError: if neither the input's size nor the inference rate can change ("fixed-size").
     """
-    if not (settings.inference.target_fps or settings.inference.max_latency_ms):
+    inference = settings.inference
+    if not (inference.target_fps or inference.max_latency_ms):
         return None
-    hz = None if settings.inference.fps == "auto" else settings.inference.fps
-    fixed = _why_one_size(settings)
-    found = quality_levels(hz, carries=settings.inference.fps is not None, has_sizes=loads_model and not fixed)
-    if fixed and len(found) == 1:
+    reason = _why_input_is_fixed(settings)
+    levels = make_quality_levels(
+        None if inference.fps == "auto" else inference.fps,
+        propagates=inference.fps is not None,
+        can_resize=can_load and not reason,
+    )
+    if reason and len(levels) == 1:
         raise ConfigError(
-            f"--target-fps and --max-latency-ms vary what the model does, and {fixed}; leave them out, or let it run "
-            "less often with --inference-fps auto"
+            f"--target-fps and --max-latency-ms vary what the model does, and {reason}; leave them out, or let it run "
+            "less often with --inference-fps auto",
+            code="fixed-size",
         )
     return LoadController(
-        found,
-        target_fps=streams * settings.inference.target_fps if settings.inference.target_fps else None,
-        max_latency_seconds=settings.inference.max_latency_ms / 1e3 if settings.inference.max_latency_ms else None,
+        levels,
+        target_fps=stream_count * inference.target_fps if inference.target_fps else None,
+        max_latency_seconds=inference.max_latency_ms / 1e3 if inference.max_latency_ms else None,
     )
 
 
-def _why_one_size(settings: Settings) -> str:
-    """Why the model's input cannot have another size; empty when it can."""
+def _why_input_is_fixed(settings: Settings) -> str:
+    """Returns why the model's input cannot have another size; "" when it can."""
     from streamdepth.estimators.exported_model import is_exported_model
 
     if settings.cluster:
@@ -188,30 +220,30 @@ def _why_one_size(settings: Settings) -> str:
     return f"'{settings.model.name}' was made for one size of input" if is_exported_model(settings.model.name) else ""
 
 
-def make_paced(
-    pace: LoadController, settings: Settings, load: Callable[[Settings], Estimator]
+def make_adaptive_estimator(
+    controller: LoadController, settings: Settings, load: Callable[[Settings], Estimator]
 ) -> HotSwapEstimator[float]:
-    """The settings' model in the size that `pace` asks for.
+    """Returns the settings' model, hot-swapped to the input size that the controller asks for.
 
-    One that cannot be had is said and not asked for again, and the one at work stays.
+    A size that cannot be loaded is logged and not asked for again; the model at work stays.
     """
     usual_px: list[int] = []
 
-    def load_share(share: float) -> Estimator:
-        if usual_px and share < 1:
-            return load(settings.replace(size=round(usual_px[0] * share)))
+    def load_scaled(input_scale: float) -> Estimator:
+        if usual_px and input_scale < 1:
+            return load(settings.replace(size=round(usual_px[0] * input_scale)))
         estimator = load(settings)
-        usual_px[:] = [settings.model.size or _short_side(estimator)]
+        usual_px[:] = [settings.model.size or _input_px(estimator)]
         return estimator
 
-    def failed(share: float, error: BaseException) -> None:
-        _log.warning("the model's input cannot be %.0f %% of its size: %s", 100 * share, error)
-        pace.rule_out(share)
+    def on_failed(input_scale: float, error: BaseException) -> None:
+        _log.warning("the model's input cannot be %.0f %% of its size: %s", 100 * input_scale, error)
+        controller.exclude_scale(input_scale)
 
-    return HotSwapEstimator(lambda: pace.effort.share, load_share, failed)
+    return HotSwapEstimator(lambda: controller.level.input_scale, load_scaled, on_failed)
 
 
-def _short_side(estimator: Estimator) -> int:
-    """px of the network's input where it has a size of its own."""
+def _input_px(estimator: Estimator) -> int:
+    """Returns the short side of the network's input in px."""
     card = getattr(estimator, "card", None)
-    return min(card.spec.size) if card is not None and card.spec.size else _USUAL_PX
+    return min(card.spec.size) if card is not None and card.spec.size else _DEFAULT_INPUT_PX

@@ -1,4 +1,4 @@
-"""From settings to a model on an engine."""
+"""Makes models: networks, and estimators that run them on an engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def make_estimator(settings: Settings) -> Estimator:
-    """The built-in model, with its own or other weights, or any other, loaded. Raises ModelLoadError or ConfigError."""
+    """Returns the loaded model of the settings: built-in or any other. Raises ModelLoadError or ConfigError."""
     from streamdepth.estimators.exported_model import ExportedModelEstimator, is_exported_model
 
     if is_exported_model(settings.model.name):
@@ -27,14 +27,22 @@ def make_estimator(settings: Settings) -> Estimator:
 
 
 def make_network(settings: Settings, *, random_weights: bool = False) -> Network:
-    """The network that `make_estimator` would run, to be exported, quantised or measured. Raises as that does.
+    """Returns the network that `make_estimator` would run, to be exported, quantized or measured.
 
-    random_weights: at full size without its weights, where the architecture is known.
+    Args:
+        settings: the settings of the model.
+        random_weights: builds the network at full size without loading its weights, where the architecture is known.
+
+    Raises:
+        ModelLoadError: if it cannot be loaded.
+        ConfigError: if it is an exported model, which is no network anymore ("exported").
     """
     from streamdepth.estimators.exported_model import is_exported_model
 
     if is_exported_model(settings.model.name):
-        raise ConfigError(f"'{settings.model.name}' was exported already; give the model that it was made from")
+        raise ConfigError(
+            f"'{settings.model.name}' was exported already; give the model that it was made from", code="exported"
+        )
     model = settings.model
     weights = Path(model.name)
     is_file = weights.suffix == ".safetensors" and not weights.is_dir()
@@ -57,7 +65,7 @@ def make_network(settings: Settings, *, random_weights: bool = False) -> Network
 
 
 def make_network_estimator(network: Network, settings: Settings) -> NetworkEstimator:
-    """`network` on the engine of the settings, which may change its weights in place. Raises ConfigError."""
+    """Returns `network` on the engine of the settings, which may change its weights in place. Raises ConfigError."""
     from streamdepth.estimators.engines.choose import make_engine
     from streamdepth.estimators.network_estimator import NetworkEstimator
 

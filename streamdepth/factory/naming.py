@@ -1,4 +1,4 @@
-"""What the outputs of several sources are called."""
+"""Names of streams and of their outputs."""
 
 from __future__ import annotations
 
@@ -11,38 +11,42 @@ from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError
 from streamdepth.utils.numbering import unused_name
 
-_LONGEST = 80
+_MAX_LENGTH = 80
 
 
-def named(settings: Settings) -> list[tuple[str, str | None]]:
-    """Each source with the stem of its outputs, as `output_names` says. Raises ConfigError as that does."""
-    return list(zip(settings.source, output_names(settings, stems(settings.source)), strict=True))
+def named_sources(settings: Settings) -> list[tuple[str, str | None]]:
+    """Returns (address, name of its outputs) of each source. Raises ConfigError as `output_names` does."""
+    return list(zip(settings.source, output_names(settings, stream_names(settings.source)), strict=True))
 
 
 def output_names(settings: Settings, names: Sequence[str]) -> Sequence[str | None]:
-    """The stems of the outputs of all streams: their names, or None for a single one, whose outputs are named in full.
+    """Returns the names of all streams as names of their outputs; None for a single stream, whose outputs are files.
 
-    Raises ConfigError where several streams would go into one file.
+    Raises:
+        ConfigError: if several streams would go into one file ("not-a-folder").
     """
     if len(names) == 1:
         return [None]
-    for path in (settings.outputs.video, settings.outputs.depth, settings.outputs.points, settings.outputs.mesh):
+    outputs = settings.outputs
+    for path in (outputs.video, outputs.depth, outputs.points, outputs.mesh):
         if path and path.suffix:
-            raise ConfigError(f"{len(names)} sources need a folder to write to, not the file '{path}'")
+            raise ConfigError(
+                f"{len(names)} sources need a folder to write to, not the file '{path}'", code="not-a-folder"
+            )
     return names
 
 
-def stems(addresses: Sequence[str]) -> list[str]:
-    """A file name's stem for each address, no two the same: of a file its own, of a server its host and path."""
-    found: list[str] = []
+def stream_names(addresses: Sequence[str]) -> list[str]:
+    """Returns a unique name for each address that a file may have: a file's stem, or a server's host and path."""
+    names: list[str] = []
     for address in addresses:
-        stem = re.sub(r"\W+", "_", _called(address)).strip("_")[:_LONGEST] or "stream"
-        found.append(unused_name(stem, found))
-    return found
+        name = re.sub(r"\W+", "_", _public_part(address)).strip("_")[:_MAX_LENGTH] or "stream"
+        names.append(unused_name(name, names))
+    return names
 
 
-def _called(address: str) -> str:
-    """Without what may be secret: a user's name, a password, a query."""
+def _public_part(address: str) -> str:
+    """Returns the address without what may be secret: a user's name, a password, a query."""
     if "://" not in address:
         return Path(address).stem
     try:
@@ -53,9 +57,9 @@ def _called(address: str) -> str:
         return ""
 
 
-def ros_name(stem: str) -> str:
-    """One of `stems` as ROS allows names: letters beyond ASCII, and `_` after another, become their numbers.
+def ros_name(name: str) -> str:
+    """Returns a stream's name as ROS allows it; names that differ still do.
 
-    So names that differ still do.
+    A letter beyond ASCII becomes its code point, and so does an underscore after another one.
     """
-    return re.sub(r"[^A-Za-z0-9_]|(?<=_)_", lambda found: f"u{ord(found[0]):04x}", stem)
+    return re.sub(r"[^A-Za-z0-9_]|(?<=_)_", lambda found: f"u{ord(found[0]):04x}", name)

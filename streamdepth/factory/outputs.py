@@ -1,4 +1,4 @@
-"""From settings to what stores, shows and sends depth."""
+"""Makes the sinks of a stream: files, publishers, push targets, geometry, a window."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError, SinkOpenError
 from streamdepth.core.interfaces import Sink
-from streamdepth.factory.live_outputs import make_pushes, recorded
-from streamdepth.factory.naming import stems
+from streamdepth.factory.live_outputs import make_push_sinks, make_recording
+from streamdepth.factory.naming import stream_names
 from streamdepth.factory.render_options import make_render_options
-from streamdepth.factory.robots import ROBOT_FILES, make_publisher, make_robot_file
+from streamdepth.factory.robots import ROBOT_FILES, make_publisher, make_robot_recording
 from streamdepth.sinks.images import DEPTH_PICTURES
 from streamdepth.sinks.pending_files import check_distinct
 from streamdepth.sinks.temporary_files import sidecar_path
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 
 
 def make_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
-    """The sinks of one stream. `name`: the stem of its outputs when `output` and `depth_out` are folders."""
-    sinks = make_recorders(settings, name)
+    """Returns all sinks of one stream.
+
+    Args:
+        settings: the settings of the run.
+        name: the stream's name where there are several, whose outputs are folders; None for a single stream.
+    """
+    sinks = make_file_sinks(settings, name)
     sinks += [make_publisher(target, settings, name) for target in settings.outputs.publish]
-    sinks += make_pushes(settings, name)
-    sinks += _model_sinks(settings, name)
+    sinks += make_push_sinks(settings, name)
+    sinks += _make_geometry_sinks(settings, name)
     if settings.outputs.window:
         from streamdepth.sinks.window import WindowSink
 
-        sinks.append(
-            WindowSink(
-                f"streamdepth {name}" if name else "streamdepth",
-                make_render_options(settings),
-                hold_last=settings.outputs.hold_last,
-            )
-        )
+        title = f"streamdepth {name}" if name else "streamdepth"
+        sinks.append(WindowSink(title, make_render_options(settings), hold_last=settings.outputs.hold_last))
     return sinks
 
 
@@ -49,61 +49,71 @@ def has_outputs(settings: Settings) -> bool:
     return bool(files or outputs.push or outputs.publish or outputs.window)
 
 
-def check_names(settings: Settings) -> None:
-    """Before anything is opened. Raises ConfigError where two outputs have one name, SinkOpenError for an input's."""
+def check_output_names(settings: Settings) -> None:
+    """Checks outputs before anything is opened.
+
+    Raises:
+        ConfigError: if two outputs have one name.
+        SinkOpenError: if an output is an input.
+    """
     outputs, depth = settings.outputs, settings.outputs.depth
-    wanted = outputs.video, depth, outputs.points, outputs.mesh, outputs.stats
-    files = [path for path in wanted if path and path.suffix]  # the others are folders, which may be shared
+    paths = outputs.video, depth, outputs.points, outputs.mesh, outputs.stats
+    files = [path for path in paths if path and path.suffix]  # the others are folders, which may be shared
     has_sidecar = depth is not None and depth.suffix.lower() in (".mkv", ".mp4", *DEPTH_PICTURES)
     check_distinct([*files, sidecar_path(depth) if depth and has_sidecar else None], settings.source)
 
 
-def make_recorders(settings: Settings, name: str | None = None) -> list[Sink]:
-    """Those of them for `output` and `depth_out`."""
+def make_file_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
+    """Returns the sinks for the outputs `video` and `depth`, arguments as for `make_sinks`."""
     wanted: list[tuple[Path | None, str, Callable[[Path], Sink]]] = [
-        (settings.outputs.video, ".mp4", lambda path: _picture_sink(path, settings)),
-        (settings.outputs.depth, ".mkv", lambda path: _depth_sink(path, settings, name)),
+        (settings.outputs.video, ".mp4", partial(_make_video_sink, settings)),
+        (settings.outputs.depth, ".mkv", partial(_make_depth_sink, settings, name=name)),
     ]
-    return [_recorder(_inside(path, name, suffix), make, settings) for path, suffix, make in wanted if path]
+    return [
+        _make_recorder(_path_of_stream(path, name, suffix), make, settings) for path, suffix, make in wanted if path
+    ]
 
 
-def _recorder(path: Path, make: Callable[[Path], Sink], settings: Settings) -> Sink:
-    return _placed(path, lambda here: recorded(here, make, settings), settings)
+def _make_recorder(path: Path, make_sink: Callable[[Path], Sink], settings: Settings) -> Sink:
+    return _make_local_or_remote(path, lambda local: make_recording(local, make_sink, settings), settings)
 
 
-def _model_sinks(settings: Settings, name: str | None) -> Iterator[Sink]:
-    """Points and meshes; several sources have folders."""
-    points, every = settings.outputs.points, settings.outputs.ply_every
-    if every and not (points or settings.outputs.mesh):
-        points = Path(f"{stems(settings.source or ('browser',))[0]}_%06d.ply") if name is None else Path()
-    wanted: list[tuple[Path | None, Shape]] = [(points, "points"), (settings.outputs.mesh, "mesh")]
-    for path, shape in wanted:
+def _make_geometry_sinks(settings: Settings, name: str | None) -> Iterator[Sink]:
+    """Yields the sinks for point clouds and meshes; `ply_every` alone wants point clouds."""
+    points, mesh, every = settings.outputs.points, settings.outputs.mesh, settings.outputs.ply_every
+    if every and not (points or mesh):
+        points = Path(f"{stream_names(settings.source or ('browser',))[0]}_%06d.ply") if name is None else Path()
+    wanted: list[tuple[Path | None, Shape, str]] = [(points, "points", "_%06d.ply"), (mesh, "mesh", "_%06d.glb")]
+    for path, shape, suffix in wanted:
         if path is not None:
-            suffix = "_%06d.ply" if shape == "points" else "_%06d.glb"
-            path = _inside(path, name, suffix)
-            yield _placed(path, partial(_model_sink, shape, settings), settings)
+            make_sink = partial(_make_geometry_sink, shape, settings)
+            yield _make_local_or_remote(_path_of_stream(path, name, suffix), make_sink, settings)
 
 
-def _model_sink(shape: Shape, settings: Settings, path: Path) -> Sink:
+def _make_geometry_sink(shape: Shape, settings: Settings, path: Path) -> Sink:
     from streamdepth.sinks.geometry_files import GeometrySink
 
     every = settings.outputs.ply_every or 1
     return GeometrySink(path, shape, every=every, overwrite=settings.outputs.overwrite, edges=settings.render.edges)
 
 
-def _placed(path: Path, make: Callable[[Path], Sink], settings: Settings) -> Sink:
-    """What `make` makes of `path`, which may be an address elsewhere."""
+def _make_local_or_remote(path: Path, make_sink: Callable[[Path], Sink], settings: Settings) -> Sink:
+    """Returns the sink for `path`; for an address in a remote storage, one that writes here and then uploads."""
     address = storage.address_from_path(path)
     if not storage.is_remote(address):
-        return make(path)
+        return make_sink(path)
     if settings.outputs.segment:
-        raise ConfigError("segments are written to a disk of this machine; give a local folder, or leave --segment out")
+        raise ConfigError(
+            "segments are written to a disk of this machine; give a local folder, or leave --segment out",
+            code="segment",
+        )
     from streamdepth.sinks.remote import RemoteSink
 
-    return RemoteSink(address, make, overwrite=settings.outputs.overwrite)
+    return RemoteSink(address, make_sink, overwrite=settings.outputs.overwrite)
 
 
-def _inside(path: Path, name: str | None, suffix: str) -> Path:
+def _path_of_stream(path: Path, name: str | None, suffix: str) -> Path:
+    """Returns the file of one of several streams in the folder `path`, which is made; of a single stream `path`."""
     if name is None:
         return path
     if not storage.is_remote(storage.address_from_path(path)):
@@ -112,31 +122,35 @@ def _inside(path: Path, name: str | None, suffix: str) -> Path:
 
 
 def make_folder(path: Path) -> None:
-    """With all above it. Raises SinkOpenError."""
+    """Makes a folder and those above it. Raises SinkOpenError with the code "not-writable" where that fails."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SinkOpenError(f"cannot make the folder '{path}': {error.strerror}; choose another") from error
+        raise SinkOpenError(
+            f"cannot make the folder '{path}': {error.strerror}; choose another", code="not-writable"
+        ) from error
 
 
-def _picture_sink(path: Path, settings: Settings) -> Sink:
+def _make_video_sink(settings: Settings, path: Path) -> Sink:
     from streamdepth.sinks.video import VideoSink
     from streamdepth.sinks.video_file import VIDEO_FORMATS
 
-    if path.suffix.lower() in DEPTH_PICTURES:
-        return _depth_sink(path, settings)
-    if path.suffix.lower() not in VIDEO_FORMATS:
-        hint = "; a folder is for several inputs, a folder of videos or a pattern in quotes" if not path.suffix else ""
+    suffix = path.suffix.lower()
+    if suffix in DEPTH_PICTURES:
+        return _make_depth_sink(settings, path)
+    if suffix not in VIDEO_FORMATS:
+        hint = "" if suffix else "; a folder is for several inputs, a folder of videos or a pattern in quotes"
         raise ConfigError(
             f"cannot tell what to write from '{path}'; use a video ({' '.join(VIDEO_FORMATS)}) "
-            f"or numbered pictures (%06d with {' '.join(DEPTH_PICTURES)}){hint}"
+            f"or numbered pictures (%06d with {' '.join(DEPTH_PICTURES)}){hint}",
+            code="unknown-format",
         )
     video = settings.video
-    usual = "vp9" if path.suffix.lower() == ".webm" else "h264"
+    default_codec = "vp9" if suffix == ".webm" else "h264"
     return VideoSink(
         path,
         make_render_options(settings),
-        codec=usual if video.codec == "auto" else video.codec,
+        codec=default_codec if video.codec == "auto" else video.codec,
         crf=video.crf,
         preset=video.preset,
         overwrite=settings.outputs.overwrite,
@@ -144,24 +158,25 @@ def _picture_sink(path: Path, settings: Settings) -> Sink:
     )
 
 
-def _depth_sink(path: Path, settings: Settings, name: str | None = None) -> Sink:
-    overwrite, edges = settings.outputs.overwrite, settings.render.edges
-    drop_flying = settings.outputs.drop_flying
-    if path.suffix.lower() == ".mkv":
+def _make_depth_sink(settings: Settings, path: Path, name: str | None = None) -> Sink:
+    suffix, edges = path.suffix.lower(), settings.render.edges
+    overwrite, drop_flying = settings.outputs.overwrite, settings.outputs.drop_flying
+    if suffix == ".mkv":
         from streamdepth.sinks.depth_video import DepthVideoSink
 
         return DepthVideoSink(path, overwrite=overwrite, smoothing=settings.smooth, drop_flying=drop_flying)
-    if path.suffix.lower() == ".mp4":
+    if suffix == ".mp4":
         from streamdepth.sinks.lerobot_video import LeRobotVideoSink
 
         return LeRobotVideoSink(path, overwrite=overwrite, edges=edges, drop_flying=drop_flying)
-    if path.suffix.lower() in ROBOT_FILES:
-        return make_robot_file(path, settings, name)
-    if path.suffix.lower() in DEPTH_PICTURES:
+    if suffix in ROBOT_FILES:
+        return make_robot_recording(path, settings, name)
+    if suffix in DEPTH_PICTURES:
         from streamdepth.sinks.images import ImagesSink
 
         return ImagesSink(path, overwrite=overwrite, edges=edges, drop_flying=drop_flying)
     raise ConfigError(
-        f"depth cannot be kept in '{path}'; use .mkv (lossless depth video), .mp4 (LeRobot's), .mcap (ROS 2 messages), "
-        f".rrd (Rerun) or %06d with {' '.join(DEPTH_PICTURES)}"
+        f"depth cannot be written to '{path}'; use .mkv (lossless depth video), .mp4 (LeRobot's), .mcap (ROS 2 "
+        f"messages), .rrd (Rerun) or %06d with {' '.join(DEPTH_PICTURES)}",
+        code="unknown-format",
     )

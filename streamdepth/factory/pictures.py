@@ -17,7 +17,7 @@ from streamdepth.core.arrays import Image
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.types import DepthFrame, Frame, Intrinsics
-from streamdepth.factory.references import make_camera, make_reference
+from streamdepth.factory.metric_references import make_camera_spec, make_metric_reference
 from streamdepth.sources.arrays import ColorOrder, to_rgb_image
 from streamdepth.stabilizers import MetricConverter, MetricReference
 
@@ -66,7 +66,7 @@ def read_photo(image: Any, settings: Settings, color: ColorOrder = "rgb") -> tup
         pixels = to_rgb_image(image, color)
     else:
         pixels, camera = read_picture_and_intrinsics(image, max_side_px=settings.max_side)
-    camera = make_camera(settings).intrinsics(pixels.shape[1], pixels.shape[0]) or camera
+    camera = make_camera_spec(settings).intrinsics(pixels.shape[1], pixels.shape[0]) or camera
     if settings.camera.undistort and camera is not None and camera.distortion:
         return Undistorter(camera)(pixels), camera.pinhole
     return pixels, camera
@@ -90,7 +90,7 @@ def estimate_depth_frame(
     if camera is None and result.focal_px:
         camera = Intrinsics.from_focal(result.focal_px, pixels.shape[1], pixels.shape[0])
     item = DepthFrame(frame, result.depth, estimator.info.kind, intrinsics=camera)
-    reference = make_reference(settings)
+    reference = make_metric_reference(settings)
     return _in_meters(item, reference) if reference else item
 
 

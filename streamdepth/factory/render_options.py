@@ -1,4 +1,4 @@
-"""From settings to how depth is drawn."""
+"""Makes the options of all that draws."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from streamdepth.core.render_options import RenderOptions
 
 
 def make_render_options(settings: Settings) -> RenderOptions:
-    """Returns what every output of one run draws with."""
+    """Returns the options that every output of one run draws with."""
     render = settings.render
     return RenderOptions(render.style, render.colormap, render.alpha, render.legend, render.edges)

@@ -1,4 +1,4 @@
-"""From settings to what robots get: the part of `build` that knows recordings and transports for robots."""
+"""Makes the sinks for robots: recordings and publishers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from streamdepth.sinks.robots.observation import RobotOptions
 
 ROBOT_FILES = (".mcap", ".rrd")
-"""How the names of recordings for robots end."""
+"""Suffixes of recordings for robots."""
 
 
-def make_robot_file(path: Path, settings: Settings, name: str | None = None) -> Sink:
-    """A recording. `name`: of the stream, when there are several."""
-    options = robot_options(settings, name)
+def make_robot_recording(path: Path, settings: Settings, name: str | None = None) -> Sink:
+    """Returns the sink for a .mcap or .rrd file. name: the stream's, where there are several."""
+    options = make_robot_options(settings, name)
     if path.suffix.lower() == ".rrd":
         from streamdepth.sinks.robots.rerun import RerunFileSink
 
@@ -30,8 +30,8 @@ def make_robot_file(path: Path, settings: Settings, name: str | None = None) -> 
 
 
 def make_publisher(target: str, settings: Settings, name: str | None = None) -> Sink:
-    """What sends depth to `target`. Raises ConfigError when there is no such."""
-    options = robot_options(settings, name)
+    """Returns the sink that sends depth to `target`. Raises ConfigError with the code "unknown-target" for others."""
+    options = make_robot_options(settings, name)
     kind, _, address = target.partition(":")
     if kind == "rerun":
         from streamdepth.sinks.robots.rerun import RerunViewerSink
@@ -51,12 +51,13 @@ def make_publisher(target: str, settings: Settings, name: str | None = None) -> 
         return RosSink(options=options)
     raise ConfigError(
         f"cannot publish to '{target}'; use rerun, foxglove, zenoh or ros, with an address as rerun:HOST:PORT, "
-        "foxglove:HOST:PORT and zenoh:tcp/HOST:PORT"
+        "foxglove:HOST:PORT and zenoh:tcp/HOST:PORT",
+        code="unknown-target",
     )
 
 
-def robot_options(settings: Settings, name: str | None = None) -> RobotOptions:
-    """`name`: of the stream, when there are several; a part of its namespace and of the camera's frame then."""
+def make_robot_options(settings: Settings, name: str | None = None) -> RobotOptions:
+    """Returns what robots get. name: the stream's where there are several; it ends the namespace and the frame id."""
     from streamdepth.geometry.obstacles import ObstacleZone
     from streamdepth.sinks.robots.observation import RobotOptions
 

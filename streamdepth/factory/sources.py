@@ -1,4 +1,4 @@
-"""From settings to where frames come from."""
+"""Makes sources from addresses."""
 
 from __future__ import annotations
 
@@ -8,24 +8,27 @@ from pathlib import Path
 from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Source
-from streamdepth.factory.references import make_camera
+from streamdepth.factory.metric_references import make_camera_spec
 from streamdepth.utils import storage
 
-DEVICES = ("lavfi:", "screen:", "camera:", "/dev/video")
-"""What addresses begin with that are neither files nor on the network; a camera's number is one too."""
+DEVICE_PREFIXES = ("lavfi:", "screen:", "camera:", "/dev/video")
+"""How addresses of devices begin; a camera's number is one, too."""
 
 
 def make_source(address: str, settings: Settings) -> Source:
-    """The source for an address: a camera's number or name, a file, a folder, a glob, a bag, a URL...
+    """Returns the source for an address: a camera's number or name, a file, a folder, a glob, a bag, a URL...
 
-    Its frames carry the camera of the settings where they say one.
+    Its frames carry the camera of the settings, where they describe one.
+
+    Raises:
+        ConfigError: if the address is empty ("no-source").
     """
     return with_camera(_make_source(address, settings), settings)
 
 
 def with_camera(source: Source, settings: Settings) -> Source:
-    """`source` as seen through the camera of the settings, where they say one."""
-    camera = make_camera(settings)
+    """Returns a source whose frames carry the camera of the settings; `source` itself where they describe none."""
+    camera = make_camera_spec(settings)
     if not camera and not settings.camera.undistort:
         return source
     from streamdepth.sources.calibrated import CalibratedSource
@@ -35,7 +38,9 @@ def with_camera(source: Source, settings: Settings) -> Source:
 
 def _make_source(address: str, settings: Settings) -> Source:
     if not address:  # as a path it would be the current folder
-        raise ConfigError("the source is empty; give a file, a folder, an address or a camera's number")
+        raise ConfigError(
+            "the source is empty; give a file, a folder, an address or a camera's number", code="no-source"
+        )
     if address.startswith("lavfi:"):
         from streamdepth.sources.generated import GeneratedSource
 
@@ -45,8 +50,8 @@ def _make_source(address: str, settings: Settings) -> Source:
 
         return ScreenSource(address, max_side_px=settings.max_side)
     if address.isdecimal() or address.startswith(("/dev/video", "camera:")):
-        return _camera(address, settings)
-    if bag := _bag(address, settings):
+        return _make_camera(address, settings)
+    if bag := _make_bag(address, settings):
         return bag
     is_a_picture = is_picture(address)
     if storage.is_remote(address) and not is_a_picture:
@@ -54,7 +59,7 @@ def _make_source(address: str, settings: Settings) -> Source:
 
         return RemoteFileSource(address, max_side_px=settings.max_side)
     if "://" in address and not (is_a_picture and address.lower().startswith("http")):
-        return _network(address, settings)
+        return _make_network_source(address, settings)
     if is_a_picture or _is_folder_or_pattern(address):
         from streamdepth.sources.images import ImagesSource
 
@@ -64,21 +69,22 @@ def _make_source(address: str, settings: Settings) -> Source:
     return FileSource(address, max_side_px=settings.max_side)
 
 
-def _bag(address: str, settings: Settings) -> Source | None:
+def _make_bag(address: str, settings: Settings) -> Source | None:
     from streamdepth.sources.rosbag import RosbagSource, split_bag_address
 
     found = None if "://" in address else split_bag_address(address)
     return RosbagSource(*found, max_side_px=settings.max_side) if found else None
 
 
-def is_file(address: str) -> bool:
-    """Whether the address names one recorded file of video, here or elsewhere; it need not be there."""
+def is_video_file(address: str) -> bool:
+    """True if the address names one recorded video file, here or in a remote storage; it need not exist."""
     is_stream = "://" in address and not storage.is_remote(address)
-    is_device = address.isdecimal() or address.startswith(DEVICES)
+    is_device = address.isdecimal() or address.startswith(DEVICE_PREFIXES)
     return not (is_stream or is_device or is_picture(address) or _is_folder_or_pattern(address))
 
 
 def is_picture(address: str) -> bool:
+    """True if the address names one picture, by its suffix."""
     from streamdepth.sources.images import PICTURE_SUFFIXES
 
     name = re.split(r"[?#]", address)[0].lower()
@@ -93,7 +99,7 @@ def _is_folder_or_pattern(address: str) -> bool:
         return False
 
 
-def _camera(address: str, settings: Settings) -> Source:
+def _make_camera(address: str, settings: Settings) -> Source:
     from streamdepth.sources.camera import CameraSource
 
     device = int(address) if address.isdecimal() else address.removeprefix("camera:")
@@ -107,7 +113,7 @@ def _camera(address: str, settings: Settings) -> Source:
     )
 
 
-def _network(address: str, settings: Settings) -> Source:
+def _make_network_source(address: str, settings: Settings) -> Source:
     from streamdepth.sources.network import NetworkSource
 
     network = settings.network

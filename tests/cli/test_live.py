@@ -16,7 +16,7 @@ from helpers.waiting import wait_until
 from streamdepth import config, factory
 from streamdepth.apps.web.serving import patient, serving
 from streamdepth.core.errors import ConfigError
-from streamdepth.factory.naming import stems
+from streamdepth.factory.naming import stream_names
 from streamdepth.testing import ConstantEstimator
 
 
@@ -67,7 +67,7 @@ def test_streams_are_called_by_host_and_path_without_what_is_secret() -> None:
     camera = "rtsp://me:s3cr3t@cam.local:554/Streaming/101.sdp?key=s3cr3t"
     addresses = [camera, camera, "rtsp://10.0.0.2/", "udp://@:5000", "clips/a b.mp4"]
     names = ["cam_local_Streaming_101", "cam_local_Streaming_101_2", "10_0_0_2", "stream", "a_b"]
-    assert stems(addresses) == names
+    assert stream_names(addresses) == names
 
 
 @pytest.mark.slow

@@ -14,8 +14,8 @@ from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
 
 from streamdepth import config
-from streamdepth.factory.naming import stems
-from streamdepth.factory.robots import robot_options
+from streamdepth.factory.naming import stream_names
+from streamdepth.factory.robots import make_robot_options
 
 FRAMES = 12
 
@@ -43,16 +43,16 @@ def test_a_clip_goes_to_mcap_and_rerun(tmp_path, monkeypatch, cli) -> None:
 
 
 def test_names_of_several_cameras_are_what_ros_allows_and_apart() -> None:
-    found = stems(["a/Büro.mp4", "b/Boro.mp4", "c/a  _b.mp4", "a_b.mp4", "Ж.mp4", "Я.mp4"])
+    found = stream_names(["a/Büro.mp4", "b/Boro.mp4", "c/a  _b.mp4", "a_b.mp4", "Ж.mp4", "Я.mp4"])
     assert found[:4] == ["Büro", "Boro", "a__b", "a_b"]
     settings = config.make(robot_frame_id="optical")
-    options = [robot_options(settings, name) for name in found]
+    options = [make_robot_options(settings, name) for name in found]
     for names in ([o.namespace for o in options], [o.frame_id for o in options]):
         assert len(set(names)) == len(names)
         assert all(re.fullmatch(r"/?[A-Za-z](_?[A-Za-z0-9])*", name, re.ASCII) for name in names), names
-    alone = robot_options(settings)
+    alone = make_robot_options(settings)
     assert (alone.namespace, alone.frame_id) == ("/camera", "optical")
-    assert robot_options(config.make(), "x").frame_id is None
+    assert make_robot_options(config.make(), "x").frame_id is None
 
 
 def _depths(path: Path) -> int:

@@ -11,56 +11,57 @@ import pytest
 
 from streamdepth import config, factory
 from streamdepth.core.errors import ConfigError, ModelLoadError
-from streamdepth.factory.load_control import LoadController, QualityLevel, make_pace, quality_levels
+from streamdepth.factory.load_control import LoadController, QualityLevel, make_load_controller, make_quality_levels
 from streamdepth.testing import ConstantEstimator
+
+RESIZING = make_quality_levels(None, propagates=False)
+"""Only the size of the model's input changes."""
 
 
 class Machine:
     """A live stream of 30 frames a second on a model that takes `cost` seconds at its usual size."""
 
-    def __init__(self, pace: LoadController, cost: float, camera_fps: float = 30.0) -> None:
-        self.pace, self.cost, self.camera_fps = pace, cost, camera_fps
+    def __init__(self, controller: LoadController, cost: float, camera_fps: float = 30.0) -> None:
+        self.controller, self.cost, self.camera_fps = controller, cost, camera_fps
         self.now = self.busy = 0.0
         self.said: list[str] = []
-        self.quality_levels: list[QualityLevel] = [pace.effort]
+        self.levels: list[QualityLevel] = [controller.level]
 
     def run(self, seconds: float) -> None:
         end = self.now + seconds
         while self.now < end:
-            each = self.cost * self.pace.effort.share**2
+            each = self.cost * self.controller.level.input_scale**2
             self.busy += each
             self.now += max(each, 1 / self.camera_fps)
-            told = self.pace.written(self.now, each + 0.005, int(self.now * self.camera_fps), self.busy)
-            if told:
-                self.said.append(told)
-                self.quality_levels.append(self.pace.effort)
+            message = self.controller.add_frame(self.now, each + 0.005, int(self.now * self.camera_fps), self.busy)
+            if message:
+                self.said.append(message)
+                self.levels.append(self.controller.level)
 
 
 def test_what_is_fast_enough_stays_as_it_is() -> None:
-    machine = Machine(
-        LoadController(quality_levels(None, carries=False), target_fps=30, max_latency_seconds=0.1), cost=0.02
-    )
+    machine = Machine(LoadController(RESIZING, target_fps=30, max_latency_seconds=0.1), cost=0.02)
     machine.run(60)
     assert machine.said == []
 
 
 def test_a_slow_model_gets_a_smaller_input_until_the_target_is_met_and_says_so() -> None:
-    machine = Machine(LoadController(quality_levels(None, carries=False), target_fps=25), cost=0.06)
+    machine = Machine(LoadController(RESIZING, target_fps=25), cost=0.06)
     machine.run(20)
-    assert machine.cost * machine.pace.effort.share**2 <= 1 / 25
+    assert machine.cost * machine.controller.level.input_scale**2 <= 1 / 25
     assert machine.said[0] == "16.7 of 25.0 frames a second: the model gets an input of 85% of its size"
 
 
 def test_the_age_of_frames_counts_too() -> None:
-    machine = Machine(LoadController(quality_levels(None, carries=False), max_latency_seconds=0.02), cost=0.03)
+    machine = Machine(LoadController(RESIZING, max_latency_seconds=0.02), cost=0.03)
     machine.run(20)
-    assert machine.cost * machine.pace.effort.share**2 + 0.005 <= 0.02
+    assert machine.cost * machine.controller.level.input_scale**2 + 0.005 <= 0.02
     assert "frames are 35 ms old" in machine.said[0]
 
 
-def test_it_settles_instead_of_swinging() -> None:
+def test_it_does_not_oscillate() -> None:
     """At 70 % all is easy, at 85 % it is too slow: more is tried ever more seldom."""
-    machine = Machine(LoadController(quality_levels(None, carries=False), max_latency_seconds=0.025), cost=0.029)
+    machine = Machine(LoadController(RESIZING, max_latency_seconds=0.025), cost=0.029)
     machine.run(600)
     late = len(machine.said)
     machine.run(600)
@@ -69,27 +70,27 @@ def test_it_settles_instead_of_swinging() -> None:
 
 
 def test_it_does_more_again_when_the_machine_is_free() -> None:
-    machine = Machine(LoadController(quality_levels(None, carries=False), target_fps=25), cost=0.1)
+    machine = Machine(LoadController(RESIZING, target_fps=25), cost=0.1)
     machine.run(30)
-    assert machine.pace.effort.share < 1
+    assert machine.controller.level.input_scale < 1
     machine.cost = 0.005
     machine.run(300)
-    assert machine.pace.effort.share == 1
+    assert machine.controller.level.input_scale == 1
 
 
 def test_a_slow_camera_is_not_taken_for_a_slow_model() -> None:
-    machine = Machine(LoadController(quality_levels(None, carries=False), target_fps=30), cost=0.02, camera_fps=10)
+    machine = Machine(LoadController(RESIZING, target_fps=30), cost=0.02, camera_fps=10)
     machine.run(30)
     assert machine.said == []
 
 
 def test_where_depth_is_carried_the_model_runs_less_often_at_last() -> None:
-    assert [e.hz for e in quality_levels(8, carries=True)][-3:] == [8, 4, 2]
-    assert [e.hz for e in quality_levels(None, carries=True)][-3:] == [None, 10, 5]
-    assert all(e.hz is None for e in quality_levels(None, carries=False))
-    machine = Machine(LoadController(quality_levels(8, carries=True), target_fps=30), cost=10.0)
+    assert [level.inference_fps for level in make_quality_levels(8, propagates=True)][-3:] == [8, 4, 2]
+    assert [level.inference_fps for level in make_quality_levels(None, propagates=True)][-3:] == [None, 10, 5]
+    assert all(level.inference_fps is None for level in make_quality_levels(None, propagates=False))
+    machine = Machine(LoadController(make_quality_levels(8, propagates=True), target_fps=30), cost=10.0)
     machine.run(200)
-    assert machine.pace.effort == QualityLevel(0.5, 2)
+    assert machine.controller.level == QualityLevel(0.5, 2)
     assert machine.said[-1].endswith("an input of 50% of its size, 2 times a second")
 
 
@@ -104,7 +105,7 @@ def run_too_old(folder: Path, monkeypatch: pytest.MonkeyPatch, is_enough: Callab
         max_latency_ms=0.001,
         max_seconds=120,
     )
-    with factory.pipeline(settings, lambda _: pipeline.stop() if is_enough() else None) as pipeline:
+    with factory.open_pipeline(settings, lambda _: pipeline.stop() if is_enough() else None) as pipeline:
         pipeline.run()
 
 
@@ -125,21 +126,21 @@ def test_a_live_stream_switches_its_model(tmp_path, monkeypatch, caplog: pytest.
 
 
 def test_a_size_that_cannot_be_had_is_not_asked_for_again() -> None:
-    pace = LoadController(quality_levels(None, carries=True), target_fps=30)
-    machine = Machine(pace, cost=10.0)
+    controller = LoadController(make_quality_levels(None, propagates=True), target_fps=30)
+    machine = Machine(controller, cost=10.0)
     machine.run(40)
-    assert pace.effort.share < 1
+    assert controller.level.input_scale < 1
     for share in (0.5, 0.85, 1.0):
-        pace.rule_out(share)
-        pace.rule_out(share)
+        controller.exclude_scale(share)
+        controller.exclude_scale(share)
     machine.run(200)
-    assert pace.effort == QualityLevel(0.6, 5)
+    assert controller.level == QualityLevel(0.6, 5)
     machine.cost = 0.001
     machine.run(2000)
-    assert pace.effort == QualityLevel(0.7)
-    pace.rule_out(0.6)
-    pace.rule_out(0.7)
-    assert pace.effort == QualityLevel(0.7)
+    assert controller.level == QualityLevel(0.7)
+    controller.exclude_scale(0.6)
+    controller.exclude_scale(0.7)
+    assert controller.level == QualityLevel(0.7)
 
 
 def test_each_size_that_fails_is_loaded_once_and_said_once(
@@ -168,9 +169,9 @@ def test_each_size_that_fails_is_loaded_once_and_said_once(
 def test_a_target_for_a_model_of_one_size_needs_depth_that_is_carried(settings: dict[str, str], why: str) -> None:
     wanted = {"source": "0", "target_fps": 20, **settings}
     with pytest.raises(ConfigError, match=why):
-        make_pace(config.make(**wanted), 1)
-    pace = make_pace(config.make(**wanted, inference_fps="auto"), 1)
-    machine = Machine(pace, cost=10.0)
+        make_load_controller(config.make(**wanted), 1)
+    controller = make_load_controller(config.make(**wanted, inference_fps="auto"), 1)
+    machine = Machine(controller, cost=10.0)
     machine.run(200)
-    assert machine.pace.effort == QualityLevel(1.0, 5)
+    assert machine.controller.level == QualityLevel(1.0, 5)
     assert machine.said[0].endswith("the model gets an input of 100% of its size, 10 times a second")

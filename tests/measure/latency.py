@@ -29,7 +29,7 @@ def main() -> None:
     arguments = parser.parse_args()
     limits = {"source": arguments.source, "realtime": True, "max_seconds": arguments.minutes * _MINUTE}
     total: list[float] = []
-    with factory.pipeline(config.load(None, arguments.set, limits)) as pipeline:
+    with factory.open_pipeline(config.load(None, arguments.set, limits)) as pipeline:
         part, until = list[float](), time.monotonic() + _MINUTE
         for item in pipeline.frames():
             now = time.monotonic()

@@ -113,7 +113,7 @@ def test_pictures_of_a_run_that_is_over(how: dict[str, object], tmp_path: Path) 
     source = media.write_video(tmp_path / "a.mp4", count=30, size=(64, 48))
     settings = config.make(source=source, output=tmp_path / "out.mp4", legend=False, **how)
     before = alive(Frame, DepthFrame, av.VideoFrame)
-    with factory.pipeline(settings) as pipeline:
+    with factory.open_pipeline(settings) as pipeline:
         assert pipeline.run().written == 30
     assert alive(Frame, DepthFrame, av.VideoFrame) == before
 
@@ -135,7 +135,7 @@ def test_segments_that_are_complete(tmp_path: Path) -> None:
         if item.frame.index % 24 == 23:
             counts.append(alive(VideoCodecContext) - before)
 
-    with factory.pipeline(settings, look) as pipeline:
+    with factory.open_pipeline(settings, look) as pipeline:
         assert pipeline.run().written == 120
     assert len(list(tmp_path.glob("*.mp4"))) == 20
     assert max(counts) <= 3, counts

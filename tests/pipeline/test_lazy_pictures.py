@@ -96,7 +96,7 @@ def test_frames_that_come_too_late_are_never_painted(tmp_path: Path, painted: li
 def test_depth_alone_needs_no_full_picture(tmp_path: Path, painted: list) -> None:
     path = media.write_video(tmp_path / "a.mp4", size=(320, 180), count=4, colorspace=HD)
     settings = config.make(source=path, depth_out=tmp_path / "d.mkv", size=64, engine="torch", device="cpu")
-    with factory.pipeline(settings) as pipeline:
+    with factory.open_pipeline(settings) as pipeline:
         assert pipeline.run().written == 4
     assert {size[0] for size in painted} == {128, 160}
 

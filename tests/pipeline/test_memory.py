@@ -33,7 +33,7 @@ def test_ten_thousand_frames_in_flat_memory(tmp_path: Path, monkeypatch) -> None
         if item.frame.index % 500 == 0:
             sizes.append(_resident_mb())
 
-    with factory.pipeline(settings, look) as pipeline:
+    with factory.open_pipeline(settings, look) as pipeline:
         report = pipeline.run()
     assert report.written == 10_000
     growth = max(sizes[1:]) - sizes[1]

@@ -22,8 +22,8 @@ from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.types import DepthFrame, DepthKind, Frame
 from streamdepth.evaluation.accuracy.metrics import score
+from streamdepth.factory.metric_references import make_metric_reference
 from streamdepth.factory.pictures import estimate_depth_frame, forget_shared_estimators, shared_estimator
-from streamdepth.factory.references import make_reference
 from streamdepth.geometry.boards import Board, depth_of_corners
 from streamdepth.geometry.inverse_depth import finite_inverse_depth
 from streamdepth.geometry.lengths import parse_length_m
@@ -278,7 +278,7 @@ def test_known_places_are_the_same_at_every_size() -> None:
 )
 def test_settings_that_do_not_fit(flags: dict[str, object], code: str, facts: str) -> None:
     with raises_code(ConfigError, code, naming=facts):
-        make_reference(config.make(**flags))
+        make_metric_reference(config.make(**flags))
 
 
 class Never(MetricReference):
@@ -336,14 +336,14 @@ def test_a_picture_in_metres(tmp_path: Path, cli) -> None:
 
 def test_sparse_pngs_are_read_by_the_frames_index(tmp_path: Path) -> None:
     Image.fromarray(np.where(TRUTH < 9, TRUTH * 5000, 0).astype(np.uint16)).save(tmp_path / "000003.png")
-    made = make_reference(config.make(sparse=tmp_path / "%06d.png", sparse_scale=5000))
+    made = make_metric_reference(config.make(sparse=tmp_path / "%06d.png", sparse_scale=5000))
     assert made is not None
     stage = MetricConverter(made)
     assert np.isnan(only(stage, item(index=2)).depth).all()
     with raises_code(ConfigError, "not-found", naming="%04d"):
-        make_reference(config.make(sparse=tmp_path / "%04d.png"))
+        make_metric_reference(config.make(sparse=tmp_path / "%04d.png"))
     assert score(only(stage, item(index=3)).depth, TRUTH).abs_rel < 0.01
-    one = make_reference(config.make(sparse=tmp_path / "000003.png", sparse_scale=5000))
+    one = make_metric_reference(config.make(sparse=tmp_path / "000003.png", sparse_scale=5000))
     assert one is not None
     assert score(only(MetricConverter(one), item()).depth, TRUTH).abs_rel < 0.01
 
@@ -352,7 +352,7 @@ def test_sparse_pngs_are_read_by_the_frames_index(tmp_path: Path) -> None:
 def test_one_sparse_png_may_have_another_size_than_the_picture(size: tuple[int, int], tmp_path: Path) -> None:
     values = np.where(TRUTH < 9, TRUTH * 5000, 0).astype(np.uint16)
     Image.fromarray(cv2.resize(values, size, interpolation=cv2.INTER_NEAREST)).save(tmp_path / "one.png")
-    made = make_reference(config.make(sparse=tmp_path / "one.png", sparse_scale=5000))
+    made = make_metric_reference(config.make(sparse=tmp_path / "one.png", sparse_scale=5000))
     assert made is not None
     assert score(only(MetricConverter(made), item()).depth, TRUTH).abs_rel < 0.01
 
@@ -361,7 +361,7 @@ def test_sparse_pngs_in_a_folder_with_a_percent_sign(tmp_path: Path) -> None:
     folder = tmp_path / "100%"
     folder.mkdir()
     Image.fromarray((TRUTH * 1000).astype(np.uint16)).save(folder / "d_000003.png")
-    made = make_reference(config.make(sparse=folder / "d_%06d.png"))
+    made = make_metric_reference(config.make(sparse=folder / "d_%06d.png"))
     assert made is not None
     assert score(only(MetricConverter(made), item(index=3)).depth, TRUTH).abs_rel < 0.01
 

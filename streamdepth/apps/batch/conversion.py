@@ -60,7 +60,7 @@ def convert_file(settings: Settings, estimator: Estimator, on_progress: OnProgre
         for path in (settings.outputs.video, settings.outputs.depth):
             if path is not None and path.parent.is_dir():
                 remove_abandoned_files(path)
-        with factory.pipeline(settings, on_written, estimator=estimator) as pipeline:
+        with factory.open_pipeline(settings, on_written, estimator=estimator) as pipeline:
             try:
                 report = pipeline.run()
             except SourceError:

@@ -69,7 +69,7 @@ def is_batch(settings: Settings) -> bool:
     if outputs.window or outputs.push or outputs.publish or settings.realtime or not settings.source:
         return False
     patterns = [is_video_pattern(_folder_as_pattern(address)) for address in settings.source]
-    are_files = all(p or factory.is_file(address) for p, address in zip(patterns, settings.source, strict=True))
+    are_files = all(p or factory.is_video_file(address) for p, address in zip(patterns, settings.source, strict=True))
     return are_files and (len(patterns) > 1 or any(patterns))
 
 

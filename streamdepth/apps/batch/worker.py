@@ -67,7 +67,7 @@ class ModelWorker:
 
     def _first_frames(self, source: str, count: int) -> list[Frame]:
         """Reads the first frames of a file; returns none of a camera, which can be opened only once."""
-        if not factory.is_file(source):
+        if not factory.is_video_file(source):
             return []
         try:
             with closing(factory.make_source(source, self._settings)) as opened:

@@ -93,7 +93,7 @@ class StreamDepthImplementation(Implementation):
             overwrite=True,
             max_frames=frames,
         )
-        with factory.pipeline(settings, estimator=self._estimator) as pipeline:
+        with factory.open_pipeline(settings, estimator=self._estimator) as pipeline:
             return pipeline.run()
 
     def close(self) -> None:

@@ -117,7 +117,7 @@ def _pipeline(
     source = str(dataset.video_path(dataset.camera, file))
     factory.make_folder(target.parent)
     file_settings = settings.replace(source=(source,), output=None, depth_out=target, segment=None, overwrite=True)
-    with factory.pipeline(file_settings, lambda _: on_written(pipeline), estimator=estimator) as pipeline:
+    with factory.open_pipeline(file_settings, lambda _: on_written(pipeline), estimator=estimator) as pipeline:
         (stream,) = pipeline.streams
         stream.stabilizer = _EpisodeBoundaryStabilizer(
             stream.stabilizer, [episode.first for episode in dataset.episodes_in_file(file)]

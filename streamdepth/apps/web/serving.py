@@ -23,10 +23,10 @@ from streamdepth.core.interfaces import Estimator, Sink, Source
 from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.states import StateChange, StreamState
 from streamdepth.estimators.hot_swap import HotSwapEstimator
+from streamdepth.factory.metric_references import make_camera_spec, make_metric_reference
 from streamdepth.factory.naming import output_names
-from streamdepth.factory.outputs import check_names
-from streamdepth.factory.references import make_camera, make_reference
-from streamdepth.factory.sources import DEVICES, with_camera
+from streamdepth.factory.outputs import check_output_names
+from streamdepth.factory.sources import DEVICE_PREFIXES, with_camera
 from streamdepth.pipeline.stream import Stream
 from streamdepth.render.overlay import STYLES, check_render_options
 from streamdepth.sources.browser import BrowserSource
@@ -59,7 +59,7 @@ def serving(settings: Settings) -> Iterator[Served]:
     """
     if not settings.source and not settings.web.browser_camera:
         raise ConfigError("no source was given; name a camera's number, a file or a URL, or use --browser-camera")
-    check_names(settings)
+    check_output_names(settings)
     settings = patient(settings).replace(wait_for_sources=True)
     model = Control(ModelControls(settings.model.size))
     failures: list[str] = []
@@ -114,7 +114,7 @@ def bind_of(settings: Settings) -> Bind:
 def _sources(settings: Settings) -> dict[str, str | None]:
     """Name -> address; None is a browser's camera."""
     addresses = [*settings.source, *[None] * settings.web.browser_camera]
-    return dict(zip(factory.stems([address or "browser" for address in addresses]), addresses, strict=True))
+    return dict(zip(factory.stream_names([address or "browser" for address in addresses]), addresses, strict=True))
 
 
 def _stream(
@@ -125,7 +125,7 @@ def _stream(
     live, recorder = LiveSink(), RecorderSink(folder, name, partial(_recording, settings))
     browser = _browser(settings) if address is None else None
     stabilizer = make_hot_swap_stabilizer(
-        lambda: control.value.smooth, lambda: control.value.range, make_reference(settings), tracker
+        lambda: control.value.smooth, lambda: control.value.range, make_metric_reference(settings), tracker
     )
     source = with_camera(browser, settings) if browser else _played(address or "", settings)
     stream = Stream(
@@ -141,7 +141,7 @@ def _stream(
 
 def _browser(settings: Settings) -> BrowserSource:
     """As large as the settings' camera, where they name one, until its first picture comes."""
-    size = make_camera(settings).size
+    size = make_camera_spec(settings).size
     return BrowserSource(size=size) if size else BrowserSource()
 
 
@@ -160,7 +160,7 @@ def _recording(settings: Settings, base: Path, options: RenderOptions) -> list[S
         overwrite=False,
         resume=False,
     )
-    return factory.make_recorders(recording)
+    return factory.make_file_sinks(recording)
 
 
 def _title(address: str | None) -> str:
@@ -174,7 +174,7 @@ def _title(address: str | None) -> str:
 
 def _folder_of(address: str | None) -> str:
     """The folder in the address of a file; empty where there is none."""
-    if address is None or "://" in address or address.startswith(DEVICES):
+    if address is None or "://" in address or address.startswith(DEVICE_PREFIXES):
         return ""
     return os.path.dirname(address.partition("#/")[0].rstrip("/"))
 

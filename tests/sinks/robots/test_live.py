@@ -392,6 +392,6 @@ def test_targets_are_named_in_settings() -> None:
     assert (made[1].host, made[1].port_wanted, made[2].address) == ("0.0.0.0", "9000", "tcp/robot:1")
     options = made[0].options
     assert (options.points, options.zone.min_height_m, options.zone.pitch_degrees) == (True, -0.3, 5)
-    assert robots.robot_options(settings, "front") == RobotOptions("/camera_front", points=True, zone=options.zone)
+    assert robots.make_robot_options(settings, "front") == RobotOptions("/camera_front", points=True, zone=options.zone)
     with pytest.raises(ConfigError, match="rerun, foxglove, zenoh or ros"):
         robots.make_publisher("rviz", settings)

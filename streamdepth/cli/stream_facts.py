@@ -1,4 +1,4 @@
-"""A stream in words."""
+"""Facts of a stream as `probe` prints them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 from streamdepth.core.types import Intrinsics, StreamInfo
 
 
-def describe(info: StreamInfo) -> list[tuple[str, str]]:
-    """What `probe` prints of a stream: (name, value) lines."""
+def stream_facts(info: StreamInfo) -> list[tuple[str, str]]:
+    """Returns (name, value) rows for people."""
     rows = [
         ("name", info.name),
         ("size", f"{info.width}x{info.height} px"),
@@ -16,21 +16,21 @@ def describe(info: StreamInfo) -> list[tuple[str, str]]:
         ("frames", str(info.frame_count) if info.frame_count else "unknown"),
         ("time base", f"{info.time_base} s"),
         ("live", "yes" if info.is_live else "no"),
-        ("camera", _camera_words(info.intrinsics)),
+        ("camera", _describe_camera(info.intrinsics)),
     ]
     if info.origin is not None:
-        rows += _tracks(info.origin)
+        rows += _track_facts(info.origin)
     return rows
 
 
-def _camera_words(camera: Intrinsics | None) -> str:
+def _describe_camera(camera: Intrinsics | None) -> str:
     if camera is None:
-        return "unknown; --fov or --camera-info tells it"
+        return "unknown; --fov or --camera-info sets it"
     lens = f", {camera.distortion_model}" if camera.distortion else ""
     return f"fx {camera.fx:.1f}, fy {camera.fy:.1f}, cx {camera.cx:.1f}, cy {camera.cy:.1f} px{lens}"
 
 
-def _tracks(path: Path) -> list[tuple[str, str]]:
+def _track_facts(path: Path) -> list[tuple[str, str]]:
     import av
 
     from streamdepth.sinks.pending_files import file_url

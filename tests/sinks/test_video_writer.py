@@ -61,10 +61,15 @@ def test_a_view_and_a_picture_that_is_changed_afterwards_are_taken(tmp_path: Pat
 def test_a_block_that_raises_leaves_the_older_video(has_pictures: bool, tmp_path: Path) -> None:
     (tmp_path / "own.mp4").write_bytes(b"older")
     info, items = stream(1)
-    with pytest.raises(KeyError), VideoWriter(tmp_path / "own.mp4", info, overwrite=True) as writer:
-        if has_pictures:
-            writer.write(items[0].frame.image, like=items[0])
-        raise KeyError
+
+    def write_and_fail() -> None:
+        with VideoWriter(tmp_path / "own.mp4", info, overwrite=True) as writer:
+            if has_pictures:
+                writer.write(items[0].frame.image, like=items[0])
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        write_and_fail()
     assert (tmp_path / "own.mp4").read_bytes() == b"older"
     assert names(tmp_path) == ["own.mp4"]
 

@@ -189,7 +189,7 @@ class TestCamerasThatShowRealFootage:
     def test_frames_are_those_of_the_clip_before_and_after_a_restart(
         self, pictures: Path, codec: str, transport: str
     ) -> None:
-        if reason := rtsp_server.missing():
+        if reason := rtsp_server.unavailable_reason():
             pytest.skip(reason)
         clip = [cv2.imread(str(p))[..., ::-1].astype(np.float32) for p in sorted(pictures.iterdir())]
 

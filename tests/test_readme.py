@@ -69,7 +69,7 @@ def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def camera() -> Iterator[str]:
-    if missing := rtsp_server.missing():
+    if missing := rtsp_server.unavailable_reason():
         pytest.skip(missing)
     with rtsp_server.running() as server:
         yield f"{server.address}/h264"

@@ -35,12 +35,12 @@ def once_seen(model: ConstantEstimator, server: rtsp_server.Server, then: Callab
         wait_until(lambda: sum(f":{server.port}/" in name for names in model.batches for name in names) > 5)
         then()
 
-    return rtsp_server.in_background(wait)
+    return rtsp_server.start_thread(wait)
 
 
 @pytest.mark.slow
 def test_one_camera_dies_and_the_other_is_recorded_to_its_end(cli, tmp_path: Path, model: ConstantEstimator) -> None:
-    if reason := rtsp_server.missing():
+    if reason := rtsp_server.unavailable_reason():
         pytest.skip(reason)
     folder = tmp_path / "out"
     with rtsp_server.running() as first, rtsp_server.running() as second:
@@ -73,13 +73,13 @@ def test_streams_are_called_by_host_and_path_without_what_is_secret() -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("quick_model")
 def test_a_page_begins_with_the_cameras_that_are_there_and_waits_for_the_others() -> None:
-    if reason := rtsp_server.missing():
+    if reason := rtsp_server.unavailable_reason():
         pytest.skip(reason)
     late = rtsp_server.Server(rtsp_server.free_port())
     with rtsp_server.running() as here:
         sources = [f"{server.address}/h264" for server in (here, late)]
         with serving(config.make(source=sources)) as served:
-            run = rtsp_server.in_background(served.pipeline.run)
+            run = rtsp_server.start_thread(served.pipeline.run)
             try:
                 wait_until(lambda: [s.source.state for s in served.pipeline.streams] == ["live", "connecting"])
                 late.start()
@@ -128,7 +128,7 @@ def test_a_page_tries_its_cameras_for_ever_unless_told_otherwise() -> None:
 
 @pytest.mark.slow
 def test_a_camera_that_comes_back_larger_begins_the_next_segment(cli, tmp_path: Path, model: ConstantEstimator) -> None:
-    if reason := rtsp_server.missing():
+    if reason := rtsp_server.unavailable_reason():
         pytest.skip(reason)
     server = rtsp_server.Server(rtsp_server.free_port())
     server.start()

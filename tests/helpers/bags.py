@@ -1,4 +1,4 @@
-"""Bags made by rosbags' own writers, with the messages that a camera's driver publishes."""
+"""ROS bags for tests, made by rosbags' own writers, with the messages that a camera's driver publishes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def header(index: int, frame_id: str = "cam_optical_frame") -> Any:
 
 
 def picture(index: int, size: tuple[int, int] = (48, 32)) -> np.ndarray:
-    """(H, W, 3) RGB: a ramp from black to red, with a blue square that moves."""
+    """Returns (H, W, 3) RGB: a ramp from black to red, with a blue square that moves with `index`."""
     width, height = size
     image = np.zeros((height, width, 3), np.uint8)
     image[..., 0] = np.linspace(0, 200, width)[None]
@@ -37,7 +37,7 @@ def picture(index: int, size: tuple[int, int] = (48, 32)) -> np.ndarray:
 def image(
     index: int, encoding: str = "rgb8", data: np.ndarray | None = None, *, size: tuple[int, int] = (48, 32)
 ) -> Any:
-    """A sensor_msgs/Image; `data` (rows, bytes of a row) as it lies in memory."""
+    """Returns a sensor_msgs/Image; `data` has the shape (rows, bytes of a row), as in memory."""
     width, height = size
     data = picture(index, size).reshape(height, -1) if data is None else data
     step = data.shape[1] * data.itemsize
@@ -69,14 +69,14 @@ def camera_info(**changed: Any) -> Any:
 
 
 def write_bag(path: Path, topics: dict[str, Iterable[Any]], plugin: StoragePlugin = StoragePlugin.SQLITE3) -> Path:
-    """A bag of ROS 2; messages of a topic are logged in order, 1 ms after their stamps."""
+    """Writes a bag of ROS 2; the messages of a topic are logged in order, 1 ms after their stamps."""
     with Writer(path, version=9, storage_plugin=plugin) as bag:
         _fill(bag, topics, STORE.serialize_cdr, typestore=STORE)
     return path
 
 
 def without_index(bag: Path, path: Path) -> Path:
-    """A bag of one mcap as a recorder writes it that neither compresses nor sorts."""
+    """Writes the messages of `bag` to one mcap file without an index, as recorders do that do not compress."""
     (file,) = bag.glob("*.mcap")
     channels: dict[int, int] = {}
     with file.open("rb") as old, path.open("wb") as new:
@@ -92,7 +92,7 @@ def without_index(bag: Path, path: Path) -> Path:
 
 
 def write_bag1(path: Path, topics: dict[str, Iterable[Any]]) -> Path:
-    """A bag of ROS 1, of the same messages."""
+    """Writes a bag of ROS 1 with the same messages."""
     store = get_typestore(Stores.ROS1_NOETIC)
     with Writer1(path) as bag:
         _fill(bag, topics, store.serialize_ros1, typestore=store)

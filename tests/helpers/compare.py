@@ -1,4 +1,4 @@
-"""What two files have in common: the times of their pictures, and the bytes and times of their other tracks."""
+"""Comparison of two media files: the times of their pictures, and the bytes and times of their other tracks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Track:
 
 @dataclass
 class Contents:
-    """What is in one file."""
+    """The content of one file."""
 
     times: list[Fraction]
     """Seconds, one per decoded frame, in the order they are shown."""
@@ -38,7 +38,7 @@ class Contents:
 
 @dataclass
 class Comparison:
-    """A source and what was made of it."""
+    """The contents of a source and of the output made from it."""
 
     source: Contents
     output: Contents
@@ -53,18 +53,18 @@ class Comparison:
 
     @property
     def largest_shift(self) -> Fraction:
-        """Seconds between a frame's time in the source and in the output, the largest of all."""
+        """Largest distance in seconds between a frame's time in the source and in the output."""
         pairs = zip(self.source.times, self.output.times, strict=True)
         return max((abs(a - b) for a, b in pairs), default=Fraction(0))
 
     @property
     def tracks_equal(self) -> bool:
-        """The same tracks with the same packets."""
+        """True if both files have the same other tracks with the same packets."""
         return [(t.kind, t.payloads) for t in self.source.tracks] == [(t.kind, t.payloads) for t in self.output.tracks]
 
     @property
     def largest_track_shift(self) -> Fraction:
-        """The same for the packets of the other tracks."""
+        """Largest distance in seconds between a packet's time in the source and in the output, in the other tracks."""
         shifts = [
             abs(a - b)
             for s, o in zip(self.source.tracks, self.output.tracks, strict=True)
@@ -74,7 +74,7 @@ class Comparison:
 
 
 def compare_streams(source: str | Path, output: str | Path) -> Comparison:
-    """Reads both files. What is lost of a damaged one shows as missing frames or packets."""
+    """Reads both files; frames and packets that a damaged file has lost are missing in its contents."""
     return Comparison(read_contents(source), read_contents(output))
 
 

@@ -16,7 +16,7 @@ BOX_M = (0.40, 0.25, 0.30)
 
 
 def pose(pitch: float = PITCH, height_m: float = HEIGHT_M, turn: float = 0.0, away_m: float = 1.4) -> Floats:
-    """(4, 4) camera to world; the world has y up and the box in its middle. Degrees and metres."""
+    """Returns the (4, 4) pose, camera to world; angles in degrees. In the world y is up and the box in the middle."""
     p, t = np.radians([pitch, turn])
     look = np.array([np.sin(t) * np.cos(p), -np.sin(p), -np.cos(t) * np.cos(p)])
     right = np.array([np.cos(t), 0, np.sin(t)])
@@ -29,7 +29,7 @@ def pose(pitch: float = PITCH, height_m: float = HEIGHT_M, turn: float = 0.0, aw
 def depth_of(
     pose: Floats, camera: Intrinsics = CAMERA, *, floor: bool = True, box_m: tuple[float, ...] = BOX_M
 ) -> DepthMap:
-    """(H, W) metres along z; inf where there is nothing. Without a floor the box floats, its middle in the origin."""
+    """Returns (H, W) metres along z, inf where there is nothing. Without a floor the box floats around the origin."""
     u, v = np.meshgrid(np.arange(camera.width), np.arange(camera.height))
     ray = np.stack([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, np.ones(u.shape)], axis=-1)
     direction, origin = ray @ pose[:3, :3].T, pose[:3, 3]
@@ -44,12 +44,12 @@ def depth_of(
 
 
 def on_box(pose: Floats, camera: Intrinsics = CAMERA) -> npt.NDArray[np.bool_]:
-    """(H, W): where the box is seen."""
+    """Returns (H, W): True where the box is visible."""
     return depth_of(pose, camera) < depth_of(pose, camera, box_m=(0.0, 0.0, 0.0)) - 1e-6
 
 
 def picture_of(pose: Floats, camera: Intrinsics = CAMERA) -> Image:
-    """(H, W, 3): the box red, the floor grey."""
+    """Returns (H, W, 3) RGB: the box red, the floor gray."""
     image = np.full((camera.height, camera.width, 3), 120, np.uint8)
     image[on_box(pose, camera)] = (200, 30, 20)
     return image

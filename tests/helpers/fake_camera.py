@@ -1,4 +1,4 @@
-"""A camera for tests: what `cv2.VideoCapture` would do, without one."""
+"""A fake camera for tests, in place of `cv2.VideoCapture`."""
 
 from __future__ import annotations
 
@@ -10,22 +10,25 @@ import numpy as np
 
 
 class FakeCapture:
-    """Offers two sizes in MJPG and one in YUYV, at 30 frames per second; set the class attributes to misbehave."""
+    """A camera with two sizes in MJPG and one in YUYV, at 30 frames per second; class attributes make it misbehave."""
 
     present: ClassVar[set[int | str]] = {0}
-    """What is plugged in. A camera that was taken out is gone; a new capture is needed once it is back."""
+    """Indices and paths of plugged-in cameras. After one was unplugged, its capture stays closed for good."""
     hangs: ClassVar[threading.Event | None] = None
-    """`read` waits for it."""
+    """Event that `read` waits for; None: `read` does not hang."""
     fails_after: ClassVar[int | None] = None
+    """Number of reads after which all others fail."""
     unplugged: ClassVar[bool] = False
+    """True: a camera whose reads fail is also closed."""
     gray: ClassVar[bool] = False
-    usual: ClassVar[tuple[int, int]] = (640, 480)
-    """Its size where none is asked for."""
+    default_size: ClassVar[tuple[int, int]] = (640, 480)
+    """(width, height) in px where none is asked for."""
     alive: ClassVar[int] = 0
+    """Number of captures that were made and not released."""
 
     def __init__(self, index: int | str, backend: int = 0) -> None:
         self._index, self._open = index, index in self.present
-        self._size, self._fourcc, self._fps, self._reads = self.usual, "YUYV", 30.0, 0
+        self._size, self._fourcc, self._fps, self._reads = self.default_size, "YUYV", 30.0, 0
         FakeCapture.alive += 1
 
     def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name

@@ -1,4 +1,4 @@
-"""A TCP proxy on 127.0.0.1 that fails as networks do."""
+"""A TCP proxy on 127.0.0.1 that fails the way networks do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CHUNK = 16_384
 
 
 class FaultProxy:
-    """Forwards to `target`; what `fault` says happens to new connections and to those that are open.
+    """A proxy to the port `target`, which applies `fault` to new connections and to those that are open.
 
     - "": nothing. "drop": connections are cut off. "stall": nothing is forwarded, connections stay open.
     - "delay": each piece is late by `delay_seconds`. "truncate": half a piece is forwarded, then it is cut off.
@@ -109,8 +109,8 @@ class FaultProxy:
 
 
 @contextmanager
-def between(target: int) -> Iterator[FaultProxy]:
-    """A proxy before the port `target`."""
+def proxy_to(target: int) -> Iterator[FaultProxy]:
+    """Runs a proxy to the port `target`."""
     proxy = FaultProxy(target)
     try:
         yield proxy

@@ -10,12 +10,15 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 logins: list[tuple[str, str | None]] = []
-"""Of each request: the address of the server, and what was sent to log in."""
+"""Address of the server and Authorization header of each request."""
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    """`/status/404` refuses, `/moved/URL` redirects, `/silent` never answers, `/stalling/FILE` stops half-way,
-    `/unsized/FILE` does not state its length, everything else is a file of the folder."""
+    """Serves the files of a folder, and misbehaves at some paths.
+
+    `/status/404` refuses, `/moved/URL` redirects, `/silent` never answers, `/stalling/FILE` stops half-way,
+    `/unsized/FILE` does not state its length.
+    """
 
     is_sized = True
 
@@ -49,12 +52,12 @@ class _Handler(SimpleHTTPRequestHandler):
             super().send_header(keyword, value)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Tests stay quiet."""
+        """Prints nothing."""
 
 
 @contextmanager
 def serve(folder: Path) -> Iterator[str]:
-    """Serves a folder; gives the address without a slash at its end."""
+    """Runs a server of a folder, and yields its address without a slash at the end."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, directory=str(folder)))
     server.daemon_threads = True
     server.released = threading.Event()  # type: ignore[attr-defined]

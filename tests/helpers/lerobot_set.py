@@ -18,7 +18,7 @@ LENGTHS = {0: (12, 8), 1: (10,)}
 
 
 def write_lerobot_set(root: Path, size: tuple[int, int] = (64, 48)) -> Path:
-    """Three episodes, two of them in one file."""
+    """Writes three episodes, two of them in one file."""
     rows, data, index = [], [], 0
     for file, lengths in LENGTHS.items():
         path = root / "videos" / CAMERA / "chunk-000" / f"file-{file:03d}.mp4"

@@ -1,4 +1,4 @@
-"""Small videos for tests, each with one property that readers get wrong. All are made with PyAV in milliseconds."""
+"""Small videos for tests, made with PyAV in milliseconds, each with one property that readers often get wrong."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CORNERS = {
     "bottom right": (220, 220, 220),
 }
 """RGB of the four quarters of `quarters`."""
-COLOURS = [
+STRIPE_COLORS = [
     (255, 0, 0),
     (0, 255, 0),
     (0, 0, 255),
@@ -31,11 +31,11 @@ COLOURS = [
     (16, 16, 16),
     (200, 80, 40),
 ]
-"""RGB of the vertical stripes of `stripes`, left to right."""
+"""RGB colours of the vertical stripes of `stripes`, left to right."""
 
 
 def quarters(width: int, height: int) -> np.ndarray:
-    """(H, W, 3) uint8: four colours that tell how a picture is turned."""
+    """Returns (H, W, 3) uint8: four colours that show how a picture is rotated and mirrored."""
     image = np.empty((height, width, 3), np.uint8)
     y, x = height // 2, width // 2
     image[:y, :x], image[:y, x:], image[y:, :x], image[y:, x:] = CORNERS.values()
@@ -43,13 +43,13 @@ def quarters(width: int, height: int) -> np.ndarray:
 
 
 def stripes(width: int, height: int) -> np.ndarray:
-    """(H, W, 3) uint8: COLOURS as stripes of equal width."""
-    edges = np.linspace(0, len(COLOURS), width, endpoint=False).astype(int)
-    return np.repeat(np.array(COLOURS, np.uint8)[edges][None], height, axis=0)
+    """Returns (H, W, 3) uint8: the colours of STRIPE_COLORS as stripes of equal width."""
+    edges = np.linspace(0, len(STRIPE_COLORS), width, endpoint=False).astype(int)
+    return np.repeat(np.array(STRIPE_COLORS, np.uint8)[edges][None], height, axis=0)
 
 
 def moving(width: int, height: int, index: int) -> np.ndarray:
-    """(H, W, 3) uint8: `quarters` with a bright box that moves, so that no two frames are equal."""
+    """Returns (H, W, 3) uint8: `quarters` with a bright box that moves, so that no two frames are equal."""
     image = quarters(width, height)
     size = max(1, height // 4)
     left = index * 2 % max(1, width - size)
@@ -83,7 +83,7 @@ def write_video(
     container_options: dict[str, str] | None = None,
     container_format: str | None = None,
 ) -> Path:
-    """Writes a video and gives back `path`.
+    """Writes a video and returns `path`.
 
     `times`: timestamps in milliseconds, for a variable frame rate. `rotation`: degrees counter-clockwise, 0 to 270, in
     the container's display matrix. `tagged` False: colours are converted as asked, but the file does not say so.
@@ -184,14 +184,14 @@ def _write_subtitles(
 
 
 def write_sound_only(path: Path) -> Path:
-    """A file with a sound track and nothing else."""
+    """Writes a file with a sound track and nothing else."""
     with av.open(str(path), "w") as container:
         _write_sound(container, container.add_stream("aac", rate=48000, layout="mono"), 0, seconds=0.5)
     return path
 
 
 def write_size_change(path: Path, sizes: Sequence[tuple[int, int]] = ((64, 48), (96, 80)), count: int = 10) -> Path:
-    """An MPEG transport stream (`.ts`) whose pictures change their size after each `count` frames."""
+    """Writes an MPEG transport stream (`.ts`) whose pictures change their size after each `count` frames."""
     part = path.with_suffix(".part.ts")
     with path.open("wb") as whole:
         for number, size in enumerate(sizes):

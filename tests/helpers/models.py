@@ -1,4 +1,4 @@
-"""Makers of tiny models with random weights, one for every architecture, saved as the hub serves them."""
+"""Tiny models with random weights, one for every architecture, saved as the hub serves them."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def make_model(name: str, folder: Path, *, pickled: bool = False, license: str |
 
 
 def make_cached_model(cache: Path, hub_id: str, name: str) -> None:
-    """Lays a model out as the hub's client leaves it after a download."""
+    """Saves a model the way the hub's client leaves it after a download."""
     root = cache / f"models--{hub_id.replace('/', '--')}"
     make_model(name, root / "snapshots" / "abc")
     (root / "refs").mkdir()

@@ -1,4 +1,4 @@
-"""A textured box before a textured wall, with exact depth: what optical flow can follow."""
+"""A textured box that moves before a textured wall, with exact depth, for tests of optical flow."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WALL, BOX = texture(1) // 2, texture(2)[:48, :48] // 2 + 128
 
 
 def scene(count: int = COUNT, step_px: int = 3) -> list[tuple[Image, DepthMap]]:
-    """A textured box moves before a textured wall that leans; picture and exact inverse depth."""
+    """Returns the picture and the exact inverse depth of a box that moves before a leaning wall."""
     frames = []
     for i in range(count):
         left = 8 + i * step_px % (WIDTH - 56)

@@ -1,4 +1,4 @@
-"""Makers of data sets: folders of pictures with depth, as `streamdepth.evaluation.datasets` takes them."""
+"""Data sets for tests: folders of pictures with depth, as `streamdepth.evaluation.datasets` reads them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streamdepth.testing import SyntheticSource
 
 
 def write_pairs(root: Path, name: str, count: int = 4, width: int = 96, height: int = 72, **facts: Any) -> Path:
-    """The synthetic scene in millimetres, the first row unknown; `facts` go into index.json, which it replaces."""
+    """Writes the synthetic scene in millimetres, its first row unknown, and `facts` as index.json."""
     source = SyntheticSource(count=count, width=width, height=height)
     for folder in ("rgb", "depth"):
         (root / name / folder).mkdir(parents=True)

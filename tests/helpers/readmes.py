@@ -29,5 +29,5 @@ def all_commands() -> list[str]:
 
 
 def our_commands() -> list[str]:
-    """Returns those of them that run streamdepth."""
+    """Returns the commands of all README files that run streamdepth."""
     return [command for command in all_commands() if command.startswith("streamdepth ")]

@@ -1,4 +1,4 @@
-"""Rerun's own server and its own reader."""
+"""A real Rerun server for tests, and a reader of its recordings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rerun.chunk import RrdReader
 
 
 def columns(path: Path) -> dict[str, dict[str, list[Any]]]:
-    """Entity -> column -> its values, row by row in order of the frames; times in nanoseconds."""
+    """Returns entity -> column -> values, in order of the frames; times are in nanoseconds."""
     found: dict[str, dict[str, list[Any]]] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a server that was killed wrote no footer
@@ -46,7 +46,7 @@ def free_port() -> int:
 
 @contextmanager
 def listening(path: Path, home: Path) -> Iterator[int]:
-    """Rerun's own server, which keeps what it gets."""
+    """Runs Rerun's own server, which stores what it receives."""
     port = free_port()
     command = [_rerun(), "--bind", "127.0.0.1", "--port", str(port), "--save", str(path)]
     with subprocess.Popen(command, env={**os.environ, "HOME": str(home)}, stderr=subprocess.PIPE) as server:
@@ -72,7 +72,7 @@ def _answers(port: int) -> bool:
 
 
 def wait(is_done: Callable[[], bool]) -> None:
-    """Until it is, for at most a minute."""
+    """Waits until the condition is true, for at most a minute."""
     deadline = time.monotonic() + 60
     while not is_done():
         assert time.monotonic() < deadline

@@ -14,7 +14,7 @@ EPOCH_NS = 1_700_000_000_123_456_789
 
 
 def scene(count: int = 3, camera: Intrinsics | None = CAMERA) -> tuple[StreamInfo, list[DepthFrame]]:
-    """The wall and the box of `SyntheticSource`, 48x32 px; the first pixel is unknown, the second too far."""
+    """Returns 48x32 px frames of `SyntheticSource` with depth; its first pixel is unknown, its second too far."""
     info, items = stream(count)
     made = []
     for item in items:
@@ -25,5 +25,5 @@ def scene(count: int = 3, camera: Intrinsics | None = CAMERA) -> tuple[StreamInf
 
 
 def stamped(info: StreamInfo) -> StreamInfo:
-    """As a robot's recording is: its clock is known, and its camera has a frame."""
+    """Returns the info of a robot's recording: with the clock of the recorder and the camera's coordinate frame."""
     return replace(info, epoch_ns=EPOCH_NS, frame_id="head_optical_frame")

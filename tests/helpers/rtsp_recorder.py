@@ -1,4 +1,4 @@
-"""A real RTSP server that takes streams, for tests: GStreamer's, as a child process on 127.0.0.1.
+"""A real RTSP server that records streams, for tests: GStreamer's, as a child process on 127.0.0.1.
 
 What is sent to /live is written as it comes, as MPEG-TS. Run by hand:
 PYTHONPATH=tests /usr/bin/python3 tests/helpers/rtsp_recorder.py PORT FILE [closed]. It needs what `rtsp_server` needs.
@@ -21,7 +21,7 @@ from helpers.rtsp_server import PASSWORD, SYSTEM_PYTHON, USER, free_port
 
 @contextmanager
 def recording(path: Path, *, closed: bool = False) -> Iterator[str]:
-    """The address of a server that writes to `path`. `closed`: for USER with PASSWORD only."""
+    """Runs a server that writes to `path`, and yields its address. `closed`: only USER with PASSWORD may send."""
     port = free_port()
     mode = "closed" if closed else "open"
     command = [SYSTEM_PYTHON, __file__, str(port), str(path), mode]
@@ -41,7 +41,7 @@ def recording(path: Path, *, closed: bool = False) -> Iterator[str]:
 
 
 def _serve(port: str, path: str, closed: bool) -> None:
-    """Runs in the system's Python."""
+    """Runs the server; called in the system's Python."""
     import gi
 
     gi.require_version("Gst", "1.0")

@@ -26,8 +26,8 @@ USER, PASSWORD = "someone", "s3cr3t"
 _ROLE = "user"
 
 
-def missing() -> str:
-    """Why no server can be started here; empty when one can."""
+def unavailable_reason() -> str:
+    """Returns why no server can be started here, in words; empty when one can."""
     try:
         check = subprocess.run([SYSTEM_PYTHON, __file__, "check"], capture_output=True, timeout=60)
     except OSError as error:
@@ -36,24 +36,26 @@ def missing() -> str:
 
 
 def free_port() -> int:
-    """A TCP port that nothing listens at."""
+    """Returns a TCP port that nothing listens at."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def in_background(work: Callable[[], None]) -> threading.Thread:
-    """A thread that does it, started. After a test that failed it holds nobody up."""
+def start_thread(work: Callable[[], None]) -> threading.Thread:
+    """Starts a daemon thread, which does not keep pytest alive after a test that failed."""
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     return thread
 
 
 class Server:
-    """The server's process; can be stopped, frozen and started again on the same port.
+    """The process of a server, which can be stopped, frozen and started again on the same port.
 
-    size: (width, height) in px of what it sends. clip: a folder with 000.jpg, 001.jpg... to send instead of test
-    pictures, again and again. closed: "basic" or "digest", for USER with PASSWORD only.
+    Args:
+        closed: "basic" or "digest": only USER with PASSWORD may read.
+        size: (width, height) in px of its pictures.
+        clip: a folder with 000.jpg, 001.jpg... to send in a loop instead of test pictures.
     """
 
     def __init__(
@@ -64,7 +66,7 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Returns once it listens."""
+        """Starts the process, and returns once it listens."""
         options = [f"{self.size[0]}x{self.size[1]}", self.closed, str(self.clip or "")]
         command = [SYSTEM_PYTHON, __file__, str(self.port), *options]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -77,17 +79,17 @@ class Server:
         raise RuntimeError("the RTSP server did not start")
 
     def freeze(self) -> None:
-        """From now on it neither sends nor answers, with all connections open."""
+        """Stops the process by a signal: it neither sends nor answers, and its connections stay open."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Goes on."""
+        """Lets a frozen process go on."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
-        """Kills it."""
+        """Kills the process."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -96,7 +98,7 @@ class Server:
 
 @contextmanager
 def running(*, closed: str = "", size: tuple[int, int] = (160, 120), clip: Path | None = None) -> Iterator[Server]:
-    """A server with the streams /h264, /h265, /mjpeg and /short (one second of H.264)."""
+    """Runs a server with the streams /h264, /h265, /mjpeg and /short (one second of H.264)."""
     server = Server(free_port(), closed=closed, size=size, clip=clip)
     server.start()
     try:
@@ -128,7 +130,7 @@ def _pipelines(size: str, clip: str) -> dict[str, str]:
 
 
 def _serve(port: str, size: str = "160x120", closed: str = "", clip: str = "") -> None:
-    """Runs in the system's Python."""
+    """Runs the server; called in the system's Python."""
     import gi
 
     gi.require_version("Gst", "1.0")

@@ -1,4 +1,4 @@
-"""Frames for sinks to write, and what is in the files that they wrote."""
+"""Frames for sinks to write, and counts of what is in the files that they wrote."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MODEL = ModelInfo("test", DepthKind.METRIC)
 
 
 def stream(count: int = 4, width: int = 48, height: int = 32) -> tuple[StreamInfo, list[DepthFrame]]:
-    """A file of `count` frames, 30 per second, with exact metric depth."""
+    """Returns the info and the items of a file of `count` frames, 30 per second, with exact metric depth."""
     source = SyntheticSource(count, width, height)
     info = source.open()
     items = []
@@ -32,23 +32,23 @@ def stream(count: int = 4, width: int = 48, height: int = 32) -> tuple[StreamInf
 
 
 def depth_frame(kind: DepthKind = DepthKind.METRIC, width: int = 320, height: int = 200) -> DepthFrame:
-    """A single frame with exact depth."""
+    """Returns a single frame with exact depth."""
     return replace(stream(1, width, height)[1][0], kind=kind)
 
 
 def live(count: int, width: int = 48, height: int = 32) -> tuple[StreamInfo, list[DepthFrame]]:
-    """The same as a live stream."""
+    """Returns the same as `stream`, as a live stream."""
     info, items = stream(count, width, height)
     return replace(info, is_live=True), items
 
 
 def later(items: list[DepthFrame], frames: int) -> list[DepthFrame]:
-    """The same items, that many frames later."""
+    """Returns the same items, with indices and times so many frames later."""
     return [replace(i, frame=replace(i.frame, index=i.frame.index + frames, pts=i.frame.pts + frames)) for i in items]
 
 
 def write(sink: Sink, items: list[DepthFrame]) -> None:
-    """Writes to a sink that is open."""
+    """Writes all items to an open sink."""
     for item in items:
         sink.write(item)
 
@@ -61,28 +61,28 @@ def fill(sink: Sink, info: StreamInfo, items: list[DepthFrame], model: ModelInfo
 
 
 def segmented(path: Path, kind: Callable[..., Sink] = VideoSink, **options: float) -> SegmentedSink:
-    """Segments of a second each, written by sinks of that kind."""
+    """Returns a sink that writes segments of one second by sinks of that kind."""
     return SegmentedSink(path, kind, **{"seconds": 1.0, **options})  # type: ignore[arg-type]  # of several types
 
 
 def names(folder: Path) -> list[str]:
-    """The names of the files in a folder, hidden ones too, in order."""
+    """Returns the sorted names of the files in a folder, also of hidden ones."""
     return sorted(path.name for path in folder.iterdir())
 
 
 def frames_of_video(path: Path) -> int:
-    """How many pictures a video really has."""
+    """Counts the pictures of a video by decoding it."""
     with av.open(file_url(path)) as container:
         return sum(1 for _ in container.decode(video=0))
 
 
 def frames_of_depth_video(path: Path) -> int:
-    """How many depth maps a depth video really has."""
+    """Counts the depth maps of a depth video by decoding it."""
     return len(list(DepthVideo(path)))
 
 
 def messages_of_mcap(path: Path) -> int:
-    """How many depth images a recording has."""
+    """Counts the depth images of a recording."""
     topics = ["/camera/depth/image_rect_raw", "/camera/depth/image"]
     with path.open("rb") as file:
         return sum(1 for _ in make_reader(file).iter_messages(topics=topics))

@@ -1,4 +1,4 @@
-"""Waiting for what happens on another thread or in another process."""
+"""Waiting for events on another thread or in another process."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 
 
-def wait_until(is_so: Callable[[], object]) -> None:
-    """However busy the machine is: a minute is longer than anything takes."""
+def wait_until(condition: Callable[[], object]) -> None:
+    """Waits until `condition()` is true; fails after a minute, which suffices on a busy machine."""
     deadline = time.monotonic() + 60
-    while not is_so():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""`streamdepth serve` within the test's process, on a free port of 127.0.0.1, and what talks to it."""
+"""`streamdepth serve` within the test's process, on a free port of 127.0.0.1, and a client for it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MOVING = "lavfi:testsrc2=size=320x240:rate=30"
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """The server's answer to one request."""
 
     status: int
     headers: dict[str, str]
@@ -51,11 +51,11 @@ class Site:
 
     @property
     def place(self) -> str:
-        """Host and port."""
+        """The host and the port, as HOST:PORT."""
         return urlsplit(self.address).netloc
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
-        """One request. Keyword arguments are headers, with `_` for `-`."""
+        """Sends one request. Keyword arguments are headers, with `_` for `-`."""
         parts = urlsplit(self.address)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
         text = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
@@ -72,24 +72,24 @@ class Site:
         return self.call("GET", path, **headers)
 
     def stream(self, name: str) -> Any:
-        """Its status."""
+        """Returns the status of a stream."""
         return self.get(f"/api/streams/{name}").json
 
     def socket(self, path: str, **options: Any) -> ClientConnection:
-        """An open WebSocket; no proxy of the machine is asked."""
+        """Opens a WebSocket, without any proxy."""
         address = self.address.replace("http", "ws", 1).rstrip("/") + path
         return connect(address, proxy=None, max_size=None, compression=None, open_timeout=60, **options)
 
 
 def unpack_codes(packed: bytes, width: int, height: int) -> np.ndarray:
-    """The inverse of `pack_codes`, as a page does it."""
+    """Unpacks depth codes as the page does; the inverse of `pack_codes`."""
     planes = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(2, height, width).astype(np.int32)
     folded = planes[0] | planes[1] << 8
     return np.cumsum((folded >> 1) ^ -(folded & 1), axis=1).astype(np.int16)
 
 
 def packet(data: bytes) -> tuple[dict[str, Any], bytes, np.ndarray]:
-    """Header, JPEG, and depth with NaN for unknown."""
+    """Splits a message into its header, JPEG, and depth with NaN for unknown."""
     length = int.from_bytes(data[:4], "little")
     header = json.loads(data[4 : 4 + length])
     jpeg = data[4 + length : 4 + length + header["picture"]]
@@ -99,14 +99,14 @@ def packet(data: bytes) -> tuple[dict[str, Any], bytes, np.ndarray]:
 
 
 def has_nothing_on_its_way(site: Site, name: str) -> bool:
-    """Of a stream that is paused: whether the last picture from before has come out."""
+    """True if the last picture from before a pause has come out of the pipeline."""
     told = site.stream(name)
     return "paused" in told["dropped"] and told["read"] == told["written"] + sum(told["dropped"].values())
 
 
 @contextmanager
 def running(folder: Path, *sources: str, port: int = 0, **settings: Any) -> Iterator[Site]:
-    """A site that shows `sources`, with pictures already; `web`: a dictionary of the page's settings."""
+    """Runs a site that shows `sources`, and yields it once it has pictures. `web`: settings of the page."""
     web = {"port": port, "folder": folder, **settings.pop("web", {})}
     chosen = config.make(source=sources, **web, **settings)
     with serving(chosen) as served, WebServer(served, bind_of(chosen)) as server:

@@ -1,4 +1,4 @@
-"""Whether latency grows: `python tests/measure/latency.py [SOURCE] [--minutes 60] [--set KEY=VALUE]`.
+"""Measures whether latency grows: `python tests/measure/latency.py [SOURCE] [--minutes 60] [--set KEY=VALUE]`.
 
 Plays SOURCE as a camera would and takes each result as a sink gets it. Prints, for each minute, the percentiles of the
 milliseconds since a frame left the decoder, what was dropped, and the memory; at the end those of the whole run.

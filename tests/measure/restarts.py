@@ -16,8 +16,8 @@ from streamdepth.sources.network import NetworkSource
 from streamdepth.sources.network_connection import NetworkConnection
 
 
-class Watched(NetworkSource):
-    """Remembers when it tried to connect."""
+class AttemptRecordingSource(NetworkSource):
+    """A source that remembers when it tried to connect."""
 
     attempts: list[float]
 
@@ -27,11 +27,14 @@ class Watched(NetworkSource):
 
 
 def measure(times: int, path: str = "h264", transport: str = "tcp") -> list[tuple[float, float, float, float]]:
-    """Seconds of each round: until the loss was noticed, until the first attempt after it, that the server was away,
-    and from when it listened until there was a picture."""
+    """Returns four durations of each round in seconds.
+
+    They are: from the kill to the noticed loss, from there to the first attempt, from the kill until the server
+    listened again, and from there to a picture.
+    """
     rounds = []
     with rtsp_server.running() as server:
-        source = Watched(f"{server.address}/{path}", transport=transport, timeout_seconds=5)  # type: ignore[arg-type]
+        source = AttemptRecordingSource(f"{server.address}/{path}", transport=transport, timeout_seconds=5)  # type: ignore[arg-type]
         source.attempts = []
         source.open()
         for _ in range(times):
@@ -43,7 +46,7 @@ def measure(times: int, path: str = "h264", transport: str = "tcp") -> list[tupl
     return rounds
 
 
-def _round(server: rtsp_server.Server, source: Watched) -> tuple[float, float, float, float]:
+def _round(server: rtsp_server.Server, source: AttemptRecordingSource) -> tuple[float, float, float, float]:
     listening: list[float] = []
 
     def restart() -> None:
@@ -53,7 +56,7 @@ def _round(server: rtsp_server.Server, source: Watched) -> tuple[float, float, f
     known = source.reconnects
     killed = time.monotonic()
     server.stop()
-    starter = rtsp_server.in_background(restart)
+    starter = rtsp_server.start_thread(restart)
     while source.reconnects == known:
         frame = source.read()
         assert frame is not None

@@ -1,4 +1,4 @@
-"""Four RTSP cameras with random faults: their networks fail, their server is killed, frozen and changed.
+"""Runs four RTSP cameras with random faults: their networks fail, their server is killed, frozen and changed.
 
 Run by hand: python tests/measure/soak.py MINUTES [SEED]
 """
@@ -39,29 +39,29 @@ _HEAL_SECONDS = 90
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a soak found."""
+    """The result of a soak test."""
 
     report: Report
     faults: Counter[str]
     threads: tuple[int, int]
-    """Before and after."""
+    """Number of threads, before and after."""
     files: tuple[int, int]
-    """File descriptors, before and after."""
+    """Number of file descriptors, before and after."""
     megabytes: tuple[float, ...]
-    """Of memory, after each tenth of the time."""
+    """Memory of the process after each tenth of the time."""
     recorded: tuple[int, ...]
-    """Frames in each stream's file."""
+    """Number of frames in each stream's file."""
 
 
-class Trouble:
-    """Lets one fault after the other happen, some at once, until `end` heals everything."""
+class FaultInjector:
+    """Causes one fault after the other, some at once, until `end` heals everything."""
 
     def __init__(self, server: rtsp_server.Server, proxies: list[fault_proxy.FaultProxy], seed: int) -> None:
         self.faults: Counter[str] = Counter()
         self._server, self._proxies, self._random = server, proxies, random.Random(seed)
         self._ending = threading.Event()
         works = [partial(self._disturb, proxy) for proxy in proxies]
-        self._threads = [rtsp_server.in_background(work) for work in (*works, self._disturb_server)]
+        self._threads = [rtsp_server.start_thread(work) for work in (*works, self._disturb_server)]
 
     def _disturb(self, proxy: fault_proxy.FaultProxy) -> None:
         while not self._ending.wait(self._random.uniform(1, 10)):
@@ -88,33 +88,33 @@ class Trouble:
             self._server.start()
 
     def end(self) -> None:
-        """Everything works again."""
+        """Ends all faults."""
         self._ending.set()
         for thread in self._threads:
             thread.join()
 
 
 def soak(seconds: float, folder: Path, seed: int = 0) -> Outcome:
-    """Runs for so long, then heals the cameras, waits until all are live, and stops."""
+    """Runs for `seconds`, then heals the cameras, waits until all are live, and stops."""
     threads, files = threading.active_count(), _open_files()
     faults, memory = Counter[str](), list[float]()
     with ExitStack() as stack:
         server = stack.enter_context(rtsp_server.running())
-        proxies = [stack.enter_context(fault_proxy.between(server.port)) for _ in _PATHS]
+        proxies = [stack.enter_context(fault_proxy.proxy_to(server.port)) for _ in _PATHS]
         pipeline = Pipeline([_stream(i, p.port, folder) for i, p in enumerate(proxies)], ConstantEstimator())
 
         def drive() -> None:
             _until_live(pipeline)
-            trouble = Trouble(server, proxies, seed)
+            injector = FaultInjector(server, proxies, seed)
             for _ in range(10):
                 time.sleep(seconds / 10)
                 memory.append(_megabytes())
-            trouble.end()
-            faults.update(trouble.faults)
+            injector.end()
+            faults.update(injector.faults)
             _until_live(pipeline)
             pipeline.stop()
 
-        driver = rtsp_server.in_background(drive)
+        driver = rtsp_server.start_thread(drive)
         report = pipeline.run()
         driver.join()
     deadline = time.monotonic() + 30
@@ -161,7 +161,7 @@ def _frames(path: Path) -> int:
 
 
 def main(minutes: str = "2", seed: str = "0") -> None:
-    """Prints what was found."""
+    """Prints the result."""
     with tempfile.TemporaryDirectory() as folder:
         found = soak(float(minutes) * 60, Path(folder), int(seed))
     lines = [f"faults: {dict(found.faults)}"]

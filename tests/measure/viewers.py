@@ -1,4 +1,4 @@
-"""What viewers cost: `python tests/measure/viewers.py [SOURCE] [--viewers 8] [--seconds 20] [--rounds 6]`.
+"""Measures what viewers cost: `python tests/measure/viewers.py [SOURCE] [--viewers 8] [--seconds 20] [--rounds 6]`.
 
 Runs `streamdepth serve` in a process of its own, in turns without viewers and with some that take every picture they
 can (from one more process), so that a machine's other work falls on both alike. Prints medians over the rounds, and the
@@ -21,7 +21,7 @@ from typing import Any
 
 from websockets.sync.client import connect
 
-_SETTLE_SECONDS = 3.0
+_WARM_UP_SECONDS = 3.0
 
 
 def main() -> None:
@@ -50,13 +50,13 @@ def _measure(source: str, viewers: int, seconds: float, alone_seconds: float, ro
             while not _stream(address)["written"]:
                 time.sleep(0.2)
             for _ in range(rounds):
-                time.sleep(_SETTLE_SECONDS)
+                time.sleep(_WARM_UP_SECONDS)
                 alone.append(_span(address, server.pid, alone_seconds))
-                options = ["--viewers", str(viewers), "--seconds", str(seconds + 2 * _SETTLE_SECONDS)]
+                options = ["--viewers", str(viewers), "--seconds", str(seconds + 2 * _WARM_UP_SECONDS)]
                 watching = subprocess.Popen(
                     [sys.executable, __file__, "--watch", address, *options], stdout=subprocess.PIPE, text=True
                 )
-                time.sleep(_SETTLE_SECONDS)
+                time.sleep(_WARM_UP_SECONDS)
                 watched.append(_span(address, server.pid, seconds))
                 seen += json.loads(watching.communicate()[0])
                 memory.append((alone[-1]["memory MB"], watched[-1]["memory MB"]))
@@ -77,7 +77,7 @@ def _medians(spans: list[dict[str, float]]) -> dict[str, float]:
 
 
 def _span(address: str, pid: int, seconds: float) -> dict[str, float]:
-    """Rates over some seconds."""
+    """Returns rates, latency and memory of the server over `seconds`."""
     before, began, processor = _stream(address), time.monotonic(), _processor_seconds(pid)
     time.sleep(seconds)
     after, passed = _stream(address), time.monotonic() - began
@@ -108,7 +108,7 @@ def _processor_seconds(pid: int) -> float:
 
 
 def _watch(address: str, viewers: int, seconds: float) -> None:
-    """Prints each viewer's pictures a second."""
+    """Runs viewers for `seconds`, and prints how many pictures per second each got."""
     with urllib.request.urlopen(f"{address}api/status") as answer:
         name = json.load(answer)["streams"][0]["name"]
     path = f"{address.replace('http', 'ws', 1)}api/streams/{name}/live"

@@ -69,11 +69,11 @@ def test_a_file_that_cannot_be_decoded(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", ["drop", "truncate", "garbage", "stall", "silent", "killed"])
 def test_connections_that_were_lost(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if reason := rtsp_server.missing():
+    if reason := rtsp_server.unavailable_reason():
         pytest.skip(reason)
     monkeypatch.setattr(Backoff, "next_wait_seconds", lambda _: 0.1)
     before = alive(*CONNECTION)
-    with rtsp_server.running() as server, fault_proxy.between(server.port) as proxy:
+    with rtsp_server.running() as server, fault_proxy.proxy_to(server.port) as proxy:
         port = server.port if fault == "killed" else proxy.port
         source = NetworkSource(f"rtsp://127.0.0.1:{port}/h264", timeout_seconds=0.5, reconnect_seconds=60)
         source.open()

@@ -16,7 +16,7 @@ SECONDS = float(os.environ.get("STREAMDEPTH_SOAK_SECONDS", "6"))
 
 @pytest.mark.timeout(SECONDS + 300)
 def test_cameras_that_fail_at_random_all_come_back(tmp_path: Path) -> None:
-    if reason := rtsp_server.missing():
+    if reason := rtsp_server.unavailable_reason():
         pytest.skip(reason)
     found = soak(SECONDS, tmp_path, seed=int(SECONDS))
     for stream, recorded in zip(found.report.streams, found.recorded, strict=True):

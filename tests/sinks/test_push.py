@@ -345,7 +345,7 @@ def test_a_silent_server_stops_nothing_here(scheme) -> None:
             ticks.append(time.monotonic())
 
     with socket_server(reads=False) as server:
-        clock = rtsp_server.in_background(tick)
+        clock = rtsp_server.start_thread(tick)
         sink = PushSink(server.address.replace("tcp", scheme) + "/live/x", timeout_seconds=1.5)
         with pytest.raises(SinkOpenError, match=r"no answer in 1.5 seconds|not video|Invalid data"):
             sink.open(live(1)[0], MODEL)
@@ -365,7 +365,7 @@ def test_a_server_that_stalls_slows_no_recorder() -> None:
 
 @pytest.fixture
 def rtsp(tmp_path: Path) -> Path:
-    if missing := rtsp_server.missing():
+    if missing := rtsp_server.unavailable_reason():
         pytest.skip(missing)
     return tmp_path / "received.ts"
 

@@ -413,7 +413,7 @@ def test_how_long_a_segment_is(text, seconds) -> None:
 
 @pytest.mark.slow
 def test_a_real_camera_that_comes_back_with_another_size(tmp_path) -> None:
-    if missing := rtsp_server.missing():
+    if missing := rtsp_server.unavailable_reason():
         pytest.skip(missing)
     with rtsp_server.running() as server:
         source = NetworkSource(f"{server.address}/h264", reconnect_seconds=60)
@@ -427,7 +427,7 @@ def test_a_real_camera_that_comes_back_with_another_size(tmp_path) -> None:
             ConstantEstimator(from_brightness=True),
             on_written=lambda item: widths.append(item.frame.image.shape[1]),
         )
-        runner = rtsp_server.in_background(pipeline.run)
+        runner = rtsp_server.start_thread(pipeline.run)
         wait_until(lambda: widths.count(160) >= 5)
         server.stop()
         server.size = (224, 128)

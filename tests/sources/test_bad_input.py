@@ -151,7 +151,7 @@ def test_a_folder_that_is_not_there(cli, clip: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
-    """A limit on file sizes stands for the disk: the operating system refuses the write in the same place."""
+    """A limit on file sizes stands in for a full disk: the operating system refuses writes at the same place."""
     source = write_video(
         tmp_path / "in.mp4", images=list(np.random.default_rng(0).integers(0, 255, (40, 240, 320, 3), np.uint8))
     )
@@ -197,7 +197,7 @@ def test_a_wrong_flag_is_a_setting_error(cli) -> None:
 class TestModels:
     @pytest.fixture
     def quick_model(self) -> None:
-        """The real loading here."""
+        """Replaces the fixture that fakes models: these tests load real ones."""
 
     def test_a_wrong_model_name_names_the_nearest(self, cli, clip: Path, tmp_path: Path) -> None:
         done = cli("convert", clip, "-o", tmp_path / "out.mp4", "--model", "depth-anything-v2-smal")
@@ -223,7 +223,7 @@ def test_credentials_are_never_shown(cli, tmp_path: Path) -> None:
 
 
 def test_a_camera_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    """In a process of its own: OpenCV writes its warnings past Python's streams."""
+    """Runs in a process of its own, because OpenCV writes its warnings past Python's streams."""
     command = [sys.executable, "-m", "streamdepth", "convert", "99", "-o", "out.mp4"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
     assert done.returncode == 3

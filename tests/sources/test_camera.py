@@ -1,4 +1,4 @@
-"""CameraSource against a camera that is not there: what it asks, reads back, and says when something fails."""
+"""CameraSource with a fake camera: its requests, what was granted, losses and error messages."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def add_device(devices: Path, number: int, index: int, name: str) -> None:
 
 @pytest.fixture
 def devices(tmp_path: Path) -> Path:
-    """Where the machine's cameras are listed."""
+    """Creates a fake of the folder where Linux lists its cameras."""
     return tmp_path / "video4linux"
 
 
@@ -199,7 +199,7 @@ def test_a_camera_that_is_missing_is_waited_for(monkeypatch: pytest.MonkeyPatch)
 
 
 def drained(source: CameraSource) -> Exception:
-    """Reads until it is lost; some pictures are read ahead."""
+    """Reads until the source is lost, and returns the error; some pictures are read ahead."""
     with pytest.raises(SourceLostError) as caught:
         list(iter(source.read, None))
     assert source.read() is None
@@ -221,7 +221,7 @@ def test_a_camera_that_stalls_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 def test_a_camera_that_stalls_is_noticed_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is noticed after a second, and here it is unplugged then."""
+    """The stall is noticed after a second; the camera is unplugged then."""
     monkeypatch.setattr(FakeCapture, "fails_after", 2)
 
     def go_on(change: StateChange) -> None:
@@ -285,7 +285,7 @@ def test_unplugged(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("number", [0, 4])
 def test_unplugged_and_plugged_in_again(monkeypatch: pytest.MonkeyPatch, devices: Path, number: int) -> None:
-    """Perhaps under another number: then it is known by its name."""
+    """The camera may come back under another number, and is found by its name."""
     source = CameraSource(0, timeout_seconds=1)
 
     def plug_in() -> None:
@@ -331,7 +331,7 @@ def test_a_camera_that_changes_its_size_is_opened_again(monkeypatch: pytest.Monk
     source.open()
     assert source.read() is not None
     assert source._connection is not None
-    monkeypatch.setattr(FakeCapture, "usual", (1280, 720))
+    monkeypatch.setattr(FakeCapture, "default_size", (1280, 720))
     source._connection._capture._size = (1280, 720)
     while (news := source.take_changed_info()) is None:
         frame = source.read()
@@ -343,7 +343,7 @@ def test_a_camera_that_changes_its_size_is_opened_again(monkeypatch: pytest.Monk
 
 @pytest.mark.slow
 def test_its_return_is_seen_at_once(monkeypatch: pytest.MonkeyPatch, devices: Path) -> None:
-    """However long the wait before the next attempt would be."""
+    """The next attempt comes at once, however long the wait would have been."""
     monkeypatch.setattr(random, "uniform", lambda low, high: 0.0 if high < 1 else 1000.0)
     source = CameraSource(0, timeout_seconds=1)
     source.open()

@@ -129,14 +129,14 @@ def arrays(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
 
 @case
 def browser(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
-    class Fed(BrowserSource):
-        """A page sends a picture whenever the one before was read."""
+    class FedBrowserSource(BrowserSource):
+        """A source to which a page sends a picture whenever one is read."""
 
         def read(self) -> Frame | None:
             self.put_image(np.zeros((48, 64, 3), np.uint8))
             return super().read()
 
-    yield Case(Fed(size=(64, 48)), is_endless=True)
+    yield Case(FedBrowserSource(size=(64, 48)), is_endless=True)
 
 
 @case
@@ -202,7 +202,7 @@ Begin = Callable[[Case], StreamInfo]
 
 @pytest.fixture(params=["open", "wait_until_open"])
 def begin(request: pytest.FixtureRequest) -> Begin:
-    """Opens a source, in each of the ways there are."""
+    """Returns a function that opens a source, by `open` and by `wait_until_open`."""
 
     def opened(case: Case) -> StreamInfo:
         info: StreamInfo | None = getattr(case.source, request.param)()

@@ -1,4 +1,4 @@
-"""The parts that sources share: clocks, rotation, tone mapping."""
+"""Parts that sources share: correction of timestamps, decoding, rotation and tone mapping."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_new_clock_goes_on_after_the_time_that_passed() -> None:
 
 @pytest.mark.parametrize(("is_live", "expected"), [(True, [0, 40, 540, 580]), (False, [0, 40, 90_040, 90_080])])
 def test_a_clock_that_jumps_ahead_of_the_wall(is_live: bool, expected: list[int]) -> None:
-    """Half a second passed, and the stream's clock says 90; only a live stream cannot have done so."""
+    """Half a second has passed, and the stream's clock says 90 s: impossible for a live stream, fine for a file."""
     corrector = TimestampCorrector(MS, Fraction(25), is_live=is_live)
     stamps = zip((0, 40, 90_040, 90_080), (5.0, 5.04, 5.54, 5.58), strict=True)
     assert [corrector.correct(stamp, MS, arrived) for stamp, arrived in stamps] == expected
@@ -79,7 +79,7 @@ def test_live_pictures_without_timestamps_are_timed_by_their_arrival() -> None:
 
 
 def test_timestamps_that_begin_late_go_on_from_those_that_were_missing() -> None:
-    """As RTSP's do: the server says only with its first report which time it is."""
+    """An RTSP server says its time only with its first report; frames before that have no timestamps."""
     corrector = TimestampCorrector(MS, Fraction(25), is_live=True)
     stamps = [(None, 1.0), (None, 1.04), (90_000, 1.08), (90_040, 1.12)]
     assert [corrector.correct(stamp, MS, at) for stamp, at in stamps] == [0, 40, 80, 120]
@@ -87,7 +87,7 @@ def test_timestamps_that_begin_late_go_on_from_those_that_were_missing() -> None
 
 
 def test_a_clock_that_wraps_goes_on() -> None:
-    """33 bits at 90 kHz, as in a transport stream after 26.5 hours."""
+    """A transport stream has 33 bits at 90 kHz, which wrap after 26.5 hours."""
     tick, wrap = Fraction(1, 90_000), 2**33
     corrector = TimestampCorrector(tick, Fraction(25), is_live=True)
     stamps = [(wrap - 3600, 1.0), (0, 1.04), (3600, 1.08)]
@@ -106,7 +106,7 @@ def test_a_live_clock_of_the_wrong_speed_is_not_believed_for_long(speed: float) 
 
 @pytest.mark.parametrize("is_live", [True, False])
 def test_a_clock_of_the_right_speed_is_left_alone(is_live: bool) -> None:
-    """Also when pictures come in bursts, as from a playlist, or a file is read faster than it plays."""
+    """Frames may come in bursts, as from a playlist, or a file be read faster than it plays."""
     corrector = TimestampCorrector(MS, Fraction(10), is_live=is_live)
     arrivals = [i // 60 * 6.0 if is_live else i / 1000 for i in range(2000)]
     placed = [corrector.correct(i * 100, MS, at) for i, at in enumerate(arrivals)]
@@ -187,7 +187,7 @@ IMAGE = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
     ],
 )
 def test_every_display_matrix(matrix: list[list[int]], expected: np.ndarray) -> None:
-    """QuickTime's x' = ax + cy, y' = bx + dy, with y downwards: [[0, 1], [-1, 0]] turns clockwise."""
+    """The matrix is QuickTime's x' = ax + cy, y' = bx + dy with y downwards; [[0, 1], [-1, 0]] turns clockwise."""
     assert np.array_equal(apply_display_matrix(IMAGE, np.array(matrix, np.int32)), expected)
 
 

@@ -1,4 +1,4 @@
-"""FileSource: exact frames and times from any video, one clear line for anything else."""
+"""FileSource: exact frames and times from any video, and one clear error for anything else."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def read_all(source: FileSource) -> list[Frame]:
 
 
 def corner_of(image: np.ndarray, y: float, x: float) -> np.ndarray:
-    """The mean colour around a point given as shares of height and width."""
+    """Returns the mean colour around a point given as shares of height and width."""
     height, width = image.shape[:2]
     row, column = int(y * height), int(x * width)
     return image[row - 3 : row + 4, column - 3 : column + 4].reshape(-1, 3).mean(0)
 
 
 def corners(image: np.ndarray) -> list[str]:
-    """Which quarter of `media.quarters` each corner of the image shows, in reading order."""
+    """Returns for each corner of the image, in reading order, the quarter of `media.quarters` that it shows."""
     names, colors = list(media.CORNERS), np.array(list(media.CORNERS.values()))
     points = [(0.15, 0.15), (0.15, 0.85), (0.85, 0.15), (0.85, 0.85)]
     return [names[int(np.abs(colors - corner_of(image, y, x)).sum(1).argmin())] for y, x in points]
@@ -104,7 +104,7 @@ def test_odd_and_portrait_sizes(tmp_path: Path, size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("full_range", [False, True])
 @pytest.mark.parametrize("colorspace", [Colorspace.ITU601, Colorspace.ITU709])
 def test_tagged_colours_come_back(tmp_path: Path, colorspace: Colorspace, full_range: bool, lines: int) -> None:
-    """The tag decides, not the size. Within 6 of 255 levels: chroma in 8 bits and swscale's fast path."""
+    """The tag decides, not the size. The tolerance of 6 levels is for chroma in 8 bits and swscale's fast path."""
     picture = media.stripes(128, lines)
     path = media.write_video(
         tmp_path / "c.mkv",
@@ -285,7 +285,7 @@ def test_16385_px_are_over_the_default_limit(tmp_path: Path) -> None:
 
 
 def ends_early(source: FileSource) -> tuple[int, str]:
-    """How many frames came before the error, and its message."""
+    """Reads to the SourceLostError, and returns the number of frames before it and its message."""
     source.open()
     frames: list[Frame] = []
     with pytest.raises(SourceLostError) as caught:
@@ -329,7 +329,7 @@ def test_damaged_pictures_are_counted(tmp_path: Path, codec: str) -> None:
 
 
 def test_a_recording_that_begins_between_key_frames_is_healthy(tmp_path: Path) -> None:
-    """As broadcast recordings do: what comes before the first key frame cannot be decoded and is not a loss."""
+    """Frames before the first keyframe, as in broadcast recordings, cannot be decoded, and are not lost."""
     path = media.write_video(tmp_path / "a.ts", count=60, size=(320, 240), options={"g": "20", "bf": "0"})
     data = path.read_bytes()
     path.write_bytes(data[len(data) // 188 // 8 * 188 :])
@@ -353,7 +353,7 @@ def test_healthy_files_lose_nothing(tmp_path: Path, suffix: str, b_frames: int) 
 
 
 def test_an_edit_list_is_no_loss(tmp_path: Path) -> None:
-    """Phones trim a video by saying which part to show; the index still lists every frame."""
+    """Phones trim a video by an edit list; the index still lists every frame."""
     path = media.write_video(tmp_path / "e.mp4", count=100, options={"g": "10", "bf": "2"})
     data = bytearray(path.read_bytes())
     entry = slice(data.index(b"elst") + 12, data.index(b"elst") + 20)
@@ -383,7 +383,7 @@ def test_real_clips_are_whole(name: str) -> None:
 
 
 def test_only_a_regular_file_is_an_origin(tmp_path: Path) -> None:
-    """A pipe is read once; its sound cannot be copied by reading it again."""
+    """A pipe can be read only once, so that its sound cannot be copied by reading it again."""
     path = media.write_video(tmp_path / "a.mkv", count=5)
     assert FileSource(path).open().origin == path
     pipe = tmp_path / "pipe"

@@ -1,4 +1,4 @@
-"""ImagesSource and read_picture: any picture becomes upright 8-bit RGB, any other thing one clear line."""
+"""ImagesSource and read_picture: any picture becomes upright 8-bit RGB, anything else one clear error."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def write(path: Path, color: tuple[int, int, int] = RED, size: tuple[int, int] =
 
 
 def drain(source: ImagesSource) -> list[int]:
-    """The red level of each picture."""
+    """Reads all pictures, and returns the red level of each."""
     source.open()
     levels = []
     while (frame := source.read()) is not None:
@@ -94,7 +94,7 @@ def test_unreadable_pictures_are_counted_and_said(folder: Path) -> None:
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_many_unreadable_pictures_are_said_briefly(tmp_path: Path, count: int) -> None:
-    """Also when reading stops before the end."""
+    """The losses are counted also when reading stops before the end."""
     write(tmp_path / "0.png")
     for number in range(1, 10):
         (tmp_path / f"{number}.png").write_bytes(b"nothing")

@@ -1,4 +1,4 @@
-"""The states of a source that may be lost, against connections that do what they are told."""
+"""States and reconnects of LiveSource, with scripted connections."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class FakeConnection:
 
 
 class ScriptedSource(LiveSource[FakeConnection]):
-    """Connects to one thing after the other: a feed, or an error to raise."""
+    """A source whose attempts to connect follow a script of connections and errors; the last one repeats."""
 
     permanent: tuple[type[Exception], ...] = ()
 
@@ -87,14 +87,14 @@ class ScriptedSource(LiveSource[FakeConnection]):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits are as short as jitter may make them, and patience is short."""
+    """Makes waits as short as jitter may make them, and grace times short."""
     monkeypatch.setattr(random, "uniform", lambda low, high: low)
     monkeypatch.setattr(live, "_GRACE_SECONDS", 0.2)
 
 
 @pytest.fixture
 def released() -> Iterator[threading.Event]:
-    """What hangs in a test is let go at its end."""
+    """An event for connections that hang; it is set at the end of the test."""
     event = threading.Event()
     yield event
     event.set()
@@ -114,7 +114,7 @@ def read(source: LiveSource[FakeConnection], count: int) -> list[float]:
 
 
 def patient_after_a_loss(*script: FakeConnection) -> ScriptedSource:
-    """One whose timeout may be made short for a feed that hangs: the next one has all the time that it takes."""
+    """Returns a source whose timeout is long again after a loss, so that a test may shorten it for one connection."""
     source = ScriptedSource(*script, timeout_seconds=30)
     source.states.add_listener(
         lambda change: setattr(source, "timeout_seconds", 30) if change.state == "reconnecting" else None
@@ -248,7 +248,7 @@ def pipeline_of(*sources: Source, waits: bool = False) -> Pipeline:
     "wrap", [lambda source: source, lambda source: PausableSource(RealtimeSource(source), lambda: False)]
 )
 def test_stopping_before_the_run_ends_it_though_no_camera_is_there(wrap: Callable[[Source], Source]) -> None:
-    """As Ctrl-C does while a model loads."""
+    """Ctrl-C stops a pipeline while its model loads."""
     pipeline = pipeline_of(wrap(ScriptedSource(SourceOpenError("away"), reconnect_seconds=math.inf)), waits=True)
     pipeline.stop()
     assert pipeline.run().read == 0
@@ -284,7 +284,7 @@ def test_a_runs_history_is_true() -> None:
 
 @pytest.mark.slow
 def test_a_stall_is_noticed_and_passes() -> None:
-    """Two intervals and a second without a picture; the timeout, which is longer, has not passed yet."""
+    """Two intervals and a second pass without a frame, and the longer timeout does not."""
     stalled, connection = threading.Event(), FakeConnection(3)
 
     def wait() -> None:

@@ -91,7 +91,7 @@ def test_http_file_that_is_cut_off(web: str) -> None:
 
 @pytest.mark.parametrize("name", ["endless.mkv", "pictures.mjpeg"])
 def test_a_file_without_a_duration_is_not_live(web: str, name: str) -> None:
-    """As a browser's recorder writes WebM, and as raw MJPEG is."""
+    """WebM by a browser's recorder and raw MJPEG have no duration."""
     source = NetworkSource(f"{web}/{name}", reconnect_seconds=1)
     assert not source.open().is_live
     assert increasing(take(source, 20))
@@ -160,7 +160,7 @@ def test_any_error_of_libav_on_opening_is_explained(monkeypatch: pytest.MonkeyPa
 
 
 def test_an_error_that_libav_means_nothing_by_is_not_taken_at_its_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    """RTSP's -1 reads as "operation not permitted"."""
+    """libav's RTSP returns -1 for "no error in particular", which reads as "operation not permitted"."""
 
     def fail(*args: object, **options: object) -> None:
         raise av.error.PermissionError(1, "Operation not permitted")
@@ -261,7 +261,7 @@ def send_transport_stream(address: str, stopped: threading.Event) -> None:
 
 @pytest.fixture(scope="module")
 def cameras() -> Iterator[rtsp_server.Server]:
-    if reason := rtsp_server.missing():
+    if reason := rtsp_server.unavailable_reason():
         pytest.skip(reason)
     with rtsp_server.running() as server:
         yield server

@@ -26,7 +26,7 @@ LIMIT_SECONDS = 60
 
 @pytest.fixture
 def server() -> Iterator[rtsp_server.Server]:
-    if reason := rtsp_server.missing():
+    if reason := rtsp_server.unavailable_reason():
         pytest.skip(reason)
     with rtsp_server.running() as server:
         yield server
@@ -41,7 +41,7 @@ def camera(server: rtsp_server.Server) -> Iterator[NetworkSource]:
 
 @pytest.fixture(autouse=True)
 def nothing_leaks() -> Iterator[None]:
-    """As many threads and file descriptors after a test as before it."""
+    """Checks that a test leaves no thread and no file descriptor behind."""
     threads, files = threading.active_count(), open_files()
     yield
     wait_until(lambda: threading.active_count() <= threads and open_files() <= files)
@@ -52,7 +52,7 @@ def open_files() -> int:
 
 
 def read_until(source: NetworkSource, is_so: Callable[[], bool]) -> list[Frame]:
-    """Frames until it is so, and one more."""
+    """Returns the frames read until the condition is true, and one more."""
     frames, deadline = [], time.monotonic() + LIMIT_SECONDS
     while True:
         done = is_so()
@@ -69,7 +69,7 @@ def states(source: NetworkSource) -> list[str]:
 
 
 def turns(source: NetworkSource) -> list[str]:
-    """The states without stalls, in which a busy machine may be."""
+    """Returns the states without stalls, which a busy machine may cause."""
     return [state for state, _ in groupby(state for state in states(source) if state != "stalled")]
 
 
@@ -133,7 +133,7 @@ def test_a_server_that_freezes_is_stalled_then_lost_and_comes_back(
 
 @pytest.mark.parametrize("fault", ["drop", "truncate", "garbage", "silent"])
 def test_a_network_that_fails_for_a_while(server: rtsp_server.Server, fault: str) -> None:
-    with fault_proxy.between(server.port) as proxy:
+    with fault_proxy.proxy_to(server.port) as proxy:
         source = NetworkSource(f"rtsp://127.0.0.1:{proxy.port}/h264", timeout_seconds=1.5, reconnect_seconds=60)
         source.open()
         frames = read_until(source, lambda: True)
@@ -152,8 +152,8 @@ def test_a_network_that_fails_for_a_while(server: rtsp_server.Server, fault: str
 
 
 def test_a_network_that_stalls_and_goes_on(server: rtsp_server.Server) -> None:
-    """Shorter than the timeout: the connection is kept."""
-    with fault_proxy.between(server.port) as proxy:
+    """A stall shorter than the timeout does not end the connection."""
+    with fault_proxy.proxy_to(server.port) as proxy:
         source = NetworkSource(f"rtsp://127.0.0.1:{proxy.port}/h264", timeout_seconds=30)
         source.open()
         frames = read_until(source, lambda: True)
@@ -166,7 +166,7 @@ def test_a_network_that_stalls_and_goes_on(server: rtsp_server.Server) -> None:
 
 
 def test_a_slow_network_is_no_fault(server: rtsp_server.Server) -> None:
-    with fault_proxy.between(server.port) as proxy:
+    with fault_proxy.proxy_to(server.port) as proxy:
         proxy.delay_seconds, proxy.fault = 0.05, "delay"
         source = NetworkSource(f"rtsp://127.0.0.1:{proxy.port}/h264", timeout_seconds=20)
         source.open()
@@ -179,7 +179,7 @@ def test_a_slow_network_is_no_fault(server: rtsp_server.Server) -> None:
 
 @pytest.mark.parametrize("fault", ["garbage", "silent", "drop"])
 def test_what_is_no_camera_is_refused_in_time(server: rtsp_server.Server, fault: str) -> None:
-    with fault_proxy.between(server.port) as proxy:
+    with fault_proxy.proxy_to(server.port) as proxy:
         proxy.fault = fault
         source = NetworkSource(f"rtsp://127.0.0.1:{proxy.port}/h264", timeout_seconds=0.5)
         with pytest.raises(SourceTimeoutError if fault == "silent" else SourceError):
@@ -188,7 +188,7 @@ def test_what_is_no_camera_is_refused_in_time(server: rtsp_server.Server, fault:
 
 
 def test_a_password_that_changes_while_the_camera_is_away_is_final() -> None:
-    if reason := rtsp_server.missing():
+    if reason := rtsp_server.unavailable_reason():
         pytest.skip(reason)
     with rtsp_server.running() as server:
         source = NetworkSource(f"{server.address}/h264", timeout_seconds=2, reconnect_seconds=LIMIT_SECONDS)
@@ -206,7 +206,7 @@ def test_a_password_that_changes_while_the_camera_is_away_is_final() -> None:
 def test_a_library_that_hangs_is_left_behind(
     server: rtsp_server.Server, camera: NetworkSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As libav does in some decoders and name lookups: no timeout of its own ends it."""
+    """libav hangs in some decoders and name lookups, which none of its own timeouts ends."""
     release, hangs = threading.Event(), iter([True])
 
     def hang(*_: object) -> None:

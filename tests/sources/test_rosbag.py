@@ -1,4 +1,4 @@
-"""Bags as sources: both storages of ROS 2, ROS 1, raw and compressed pictures, cameras, and what can be wrong."""
+"""RosbagSource: both storages of ROS 2, ROS 1, raw and compressed pictures, cameras, and damaged bags."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_bag_of_ros_1(tmp_path) -> None:
 
 
 def bags1_image(index: int) -> object:
-    """With ROS 1's header, which has a number."""
+    """Returns an image message with a header of ROS 1, which has a sequence number."""
     from rosbags.typesys import Stores, get_typestore
 
     kinds, message = get_typestore(Stores.ROS1_NOETIC).types, bags.image(index)
@@ -107,7 +107,7 @@ def test_depth_is_no_picture(tmp_path) -> None:
 
 @pytest.mark.parametrize("kind", [*PLUGINS, "ROS 1"])
 def test_the_rate_is_of_the_time_in_which_the_topic_has_pictures(tmp_path, kind) -> None:
-    """A bag may go on long after its camera."""
+    """Other topics of a bag may go on long after its camera."""
     make = bags1_image if kind == "ROS 1" else bags.image
     topics = {RAW: map(make, range(7)), "/later": map(make, range(200)), "/single": map(make, range(1))}
     bag = (
@@ -205,7 +205,7 @@ ENCODED = {
 
 
 def mosaic(rgb: np.ndarray, pattern: str) -> np.ndarray:
-    """What a sensor behind such a filter sees."""
+    """Returns the picture that a sensor sees behind a Bayer filter."""
     raw = np.zeros(rgb.shape[:2], np.uint8)
     for i, color in enumerate(pattern):
         raw[i // 2 :: 2, i % 2 :: 2] = rgb[i // 2 :: 2, i % 2 :: 2, "rgb".index(color)]

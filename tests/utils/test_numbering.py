@@ -1,3 +1,5 @@
+"""File names with a number field, and the files that they stand for."""
+
 from __future__ import annotations
 
 from pathlib import Path

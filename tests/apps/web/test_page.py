@@ -388,7 +388,7 @@ class TestConnections:
     def test_a_lost_camera_covers_its_last_picture_until_it_is_back(
         self, page: Page, tmp_path: Path, quick_model: None
     ) -> None:
-        if missing := rtsp_server.missing():
+        if missing := rtsp_server.unavailable_reason():
             pytest.skip(missing)
         with rtsp_server.running() as camera, running(tmp_path, f"{camera.address}/h264") as site:
             page.goto(site.address)

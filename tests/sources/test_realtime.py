@@ -1,3 +1,5 @@
+"""RealtimeSource: frames come no sooner than their timestamps say."""
+
 from __future__ import annotations
 
 import threading

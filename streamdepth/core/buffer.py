@@ -110,9 +110,11 @@ class FrameBuffer(Generic[T]):
 
     def _is_ready(self, max_items: int, *, wait_until_full: bool) -> bool:
         """True if `take` need not wait."""
-        has_enough = self._count >= max_items or not self._open_count
-        has_some = self._count > 0 and (not wait_until_full or self._has_full_queue())
-        return has_enough or has_some or (self._ends_to_report > 0 and self._has_drained_end())
+        if self._count >= max_items or not self._open_count:
+            return True
+        if self._ends_to_report and self._has_drained_end():
+            return True
+        return self._count > 0 and (not wait_until_full or self._has_full_queue())
 
     def _has_full_queue(self) -> bool:
         return any(len(queue.items) >= queue.policy.size for queue in self._queues)

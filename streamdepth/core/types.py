@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -199,27 +199,27 @@ class Frame:
     """`time.monotonic()` when it left the decoder; for latency only."""
     stream: str = ""
     """The name of the stream it belongs to."""
+    size: tuple[int, int] = field(init=False)
+    """(width, height) in px."""
+    time: float = field(init=False)
+    """Seconds on the source's clock: `pts` times `time_base`."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "time", float(self.pts * self.time_base))
         if isinstance(self.pixels, LazyImage):
+            object.__setattr__(self, "size", self.pixels.size)
             return
         if self.pixels.dtype != np.uint8 or self.pixels.ndim != 3 or self.pixels.shape[2] != 3:
             raise ValueError(f"a frame is (H, W, 3) uint8, not {self.pixels.shape} {self.pixels.dtype}")
         image = np.ascontiguousarray(self.pixels).view()
         image.setflags(write=False)
         object.__setattr__(self, "pixels", image)
+        object.__setattr__(self, "size", (image.shape[1], image.shape[0]))
 
     @property
     def image(self) -> Image:
         """(H, W, 3) uint8 RGB, C-contiguous, read-only. `size`, `image_at_size` and `yuv_planes` cost less."""
         return self.pixels.rgb() if isinstance(self.pixels, LazyImage) else self.pixels
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(width, height) in px."""
-        if isinstance(self.pixels, LazyImage):
-            return self.pixels.size
-        return self.pixels.shape[1], self.pixels.shape[0]
 
     def image_at_size(self, width: int, height: int) -> Image:
         """Returns the picture resized, (height, width, 3) uint8 RGB; each pixel is a mean of many when shrunk."""
@@ -231,11 +231,6 @@ class Frame:
     def yuv_planes(self) -> YuvPlanes | None:
         """The picture in the format that video is encoded from, read-only; None where it was not decoded to that."""
         return self.pixels.yuv_planes() if isinstance(self.pixels, LazyImage) else None
-
-    @property
-    def time(self) -> float:
-        """Seconds on the source's clock."""
-        return float(self.pts * self.time_base)
 
     def __repr__(self) -> str:
         w, h = self.size

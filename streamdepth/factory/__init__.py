@@ -42,7 +42,7 @@ __all__ = [
 @contextmanager
 def open_pipeline(
     settings: Settings,
-    on_written: Callable[[DepthFrame], None] = lambda _: None,
+    on_written: Callable[[DepthFrame], None] | None = None,
     *,
     source: Source | None = None,
     estimator: Estimator | None = None,
@@ -82,12 +82,14 @@ def open_pipeline(
     )
 
     def on_frame_written(item: DepthFrame) -> None:
-        on_written(item)
+        if on_written is not None:
+            on_written(item)
         if controller:
             update_load(controller, pipeline, item)
 
     try:
-        pipeline = make_pipeline(streams, estimator or model, settings, on_written=on_frame_written)
+        callback = on_frame_written if controller else on_written
+        pipeline = make_pipeline(streams, estimator or model, settings, on_written=callback)
         yield pipeline
     finally:
         model.close()
@@ -98,8 +100,8 @@ def make_pipeline(
     estimator: Estimator,
     settings: Settings,
     *,
-    on_written: Callable[[DepthFrame], None] = lambda _: None,
-    on_state: Callable[[Stream, StateChange], None] = lambda _stream, _change: None,
+    on_written: Callable[[DepthFrame], None] | None = None,
+    on_state: Callable[[Stream, StateChange], None] | None = None,
 ) -> Pipeline:
     """Returns a pipeline that runs these streams as the settings say."""
     return Pipeline(

@@ -172,7 +172,9 @@ def update_load(controller: LoadController, pipeline: Pipeline, item: DepthFrame
     if not any(stream.is_timely for stream in pipeline.streams):
         return
     now, stats = time.monotonic(), pipeline.stats
-    message = controller.add_frame(now, now - item.frame.captured_at, stats["read"], stats.total_seconds("infer"))
+    message = controller.add_frame(
+        now, now - item.frame.captured_at, stats["read"], stats.durations["infer"].total_seconds
+    )
     if message:
         _log.warning("%s", message)
         pipeline.set_inference_fps(controller.level.inference_fps)

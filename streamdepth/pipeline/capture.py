@@ -86,7 +86,7 @@ class Capture:
             frame = frame or self.stream.source.read()
             if frame is None or self._is_past_the_end(frame):
                 return
-            self._stats.add_duration("decode", time.monotonic() - began)
+            self._stats.durations["decode"].add(time.monotonic() - began)
             self.stream.source.states.enter(StreamState.LIVE)
             if changed := self.stream.source.take_changed_info():
                 self.stream.set_info(changed)

@@ -56,7 +56,7 @@ class Inference:
         while self._fill(in_flight):
             batch = in_flight.popleft()
             estimates = self._wait_for(batch)
-            if self._estimator.max_in_flight > 1 and self._results.has_timely_stream():
+            if self._results.has_timely_stream() and self._estimator.max_in_flight > 1:
                 in_flight.extend(self._submit(wait_until_full=False, timeout=0.0))
             self._hand_on(batch, estimates)
         self._results.end_all()
@@ -80,7 +80,7 @@ class Inference:
         now = time.monotonic()
         for captured in frames:
             self._frames_in_flight[captured.stream_index] += 1
-            self._results.stats.add_duration("wait", now - captured.frame.captured_at)
+            self._results.stats.durations["wait"].add(now - captured.frame.captured_at)
         return (_Batch(frames, now, self._estimator.submit([captured.frame for captured in frames])),)
 
     def _take(self, *, wait_until_full: bool, timeout: float | None) -> list[CapturedFrame]:
@@ -103,7 +103,7 @@ class Inference:
     def _wait_for(self, batch: _Batch) -> list[Estimate]:
         estimates = batch.future.result()
         now = time.monotonic()
-        self._results.stats.add_duration("infer", now - max(batch.submitted_at, self._model_free_at))
+        self._results.stats.durations["infer"].add(now - max(batch.submitted_at, self._model_free_at))
         self._results.stats.count("inferred", len(estimates))
         self._model_free_at = now
         self._results.update_model()
@@ -112,8 +112,10 @@ class Inference:
     def _hand_on(self, batch: _Batch, estimates: Sequence[Estimate]) -> None:
         for captured, estimate in zip(batch.frames, estimates, strict=True):
             self._frames_in_flight[captured.stream_index] -= 1
-            self._results.count_if_ended(captured.stream_index)
-            self._results.attempt(captured.stream_index, partial(self._steady, captured, estimate))
+            if captured.stream_index in self._results.ended:
+                self._results.stats.count("stopped", stream_index=captured.stream_index)
+            else:
+                self._results.attempt(captured.stream_index, partial(self._steady, captured, estimate))
         if self._ending:
             self._end_streams_without_frames()
 

@@ -97,7 +97,7 @@ class KeyframeInference:
         while jobs := self._jobs.take():
             began = time.monotonic()
             estimates = self._estimator.estimate([frame for _, frame in jobs[0]])
-            stats.add_duration("infer", time.monotonic() - began)
+            stats.durations["infer"].add(time.monotonic() - began)
             stats.count("inferred", len(estimates))
             self._finished.put([(i, estimate) for (i, _), estimate in zip(jobs[0], estimates, strict=True)])
 
@@ -125,12 +125,14 @@ class KeyframeInference:
 
     def _process(self, captured: CapturedFrame) -> None:
         i = captured.stream_index
-        self._results.stats.add_duration("wait", time.monotonic() - captured.frame.captured_at)
+        self._results.stats.durations["wait"].add(time.monotonic() - captured.frame.captured_at)
         self._collect_estimates(timeout=0.0)
         self._results.attempt(i, partial(self._track, captured))
         self._submit_keyframes(i)
-        self._results.count_if_ended(i)
-        self._results.attempt(i, partial(self._hand_on, captured))
+        if i in self._results.ended:
+            self._results.stats.count("stopped", stream_index=i)
+        else:
+            self._results.attempt(i, partial(self._hand_on, captured))
 
     def _track(self, captured: CapturedFrame) -> None:
         keyframes, frame = self._keyframes[captured.stream_index], captured.frame

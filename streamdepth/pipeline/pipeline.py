@@ -271,9 +271,9 @@ class Pipeline(SinkEvents):
 
     def on_result_written(self, result: StreamResult, seconds: float) -> None:
         """Counts a finished result and passes it on; called by the worker of the recorders."""
-        self.stats.add_duration("sink", seconds)
+        self.stats.durations["sink"].add(seconds)
         self.stats.count("written", stream_index=result.stream_index)
-        self.stats.add_duration("total", time.monotonic() - result.item.frame.captured_at)
+        self.stats.durations["total"].add(time.monotonic() - result.item.frame.captured_at)
         if self._on_written is not None:
             self._on_written(result.item)
 

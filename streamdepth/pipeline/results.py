@@ -104,11 +104,6 @@ class ResultStage:
             self._estimator.reset(captured.frame.stream)
         self._infos[i] = captured.info
 
-    def count_if_ended(self, stream_index: int) -> None:
-        """Counts a frame of a stream that has ended before its depth was there."""
-        if stream_index in self.ended:
-            self.stats.count("stopped", stream_index=stream_index)
-
     def end_stream(self, stream_index: int, error: Exception | None = None) -> None:
         """Hands on what the stabilizer still has, unless the stream failed, and ends the stream at its sinks."""
         if error is None:
@@ -129,7 +124,7 @@ class ResultStage:
         """Hands items to the sinks one by one, so that what a stabilizer keeps on disk does not gather in memory."""
         began = time.monotonic()
         for item in items:
-            self.stats.add_duration("smooth", time.monotonic() - began)
+            self.stats.durations["smooth"].add(time.monotonic() - began)
             if item.cut:
                 self._estimator.reset(item.frame.stream)
             info = self._infos[stream_index]

@@ -22,22 +22,36 @@ sink: writing or showing; total: from the decoder until the sinks have it.
 
 
 class Histogram:
-    """Durations in bins that grow by 2.3 % each, from a microsecond to hours; percentiles are off by half a bin."""
+    """Durations in bins that grow by 2.3 % each, from a microsecond to hours; percentiles are off by half a bin.
+
+    Thread-safe.
+    """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._counts = [0] * (_BINS_PER_DECADE * _DECADES)
+        self._total_seconds = 0.0
 
     def add(self, seconds: float) -> None:
         """Counts one duration; durations beyond either end count in the outermost bins."""
         index = int(math.log10(max(seconds, _MIN_SECONDS) / _MIN_SECONDS) * _BINS_PER_DECADE)
-        self._counts[min(index, len(self._counts) - 1)] += 1
+        with self._lock:
+            self._counts[min(index, len(self._counts) - 1)] += 1
+            self._total_seconds += seconds
+
+    @property
+    def total_seconds(self) -> float:
+        """The sum of all durations."""
+        with self._lock:
+            return self._total_seconds
 
     def percentile(self, percent: float) -> float | None:
         """Returns the seconds below which `percent` of the durations lie; None without durations."""
-        total = sum(self._counts)
-        if not total:
+        with self._lock:
+            cumulated = list(accumulate(self._counts))
+        if not cumulated[-1]:
             return None
-        index = bisect_left(list(accumulate(self._counts)), max(1.0, percent / 100 * total))
+        index = bisect_left(cumulated, max(1.0, percent / 100 * cumulated[-1]))
         return float(_MIN_SECONDS * 10 ** ((index + 0.5) / _BINS_PER_DECADE))
 
 
@@ -46,8 +60,8 @@ class Stats:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._histograms = {stage: Histogram() for stage in STAGES}
-        self._total_seconds = dict.fromkeys(STAGES, 0.0)
+        self.durations = {stage: Histogram() for stage in STAGES}
+        """The durations of each stage."""
         self._counts: Counter[tuple[str, int | None]] = Counter()
         self.started_at: float | None = None
         """`time.monotonic()` of `start`."""
@@ -60,17 +74,6 @@ class Stats:
     def stop(self) -> None:
         """Stops the clock of `seconds`."""
         self._stopped_at = time.monotonic()
-
-    def add_duration(self, stage: str, seconds: float) -> None:
-        """Adds one duration to a stage of `STAGES`."""
-        with self._lock:
-            self._histograms[stage].add(seconds)
-            self._total_seconds[stage] += seconds
-
-    def total_seconds(self, stage: str) -> float:
-        """Returns the sum of all durations of a stage."""
-        with self._lock:
-            return self._total_seconds[stage]
 
     def count(self, event: str, number: int = 1, *, stream_index: int | None = None) -> None:
         """Adds to the counter of an event, which may have any name, for one stream or for none."""
@@ -94,11 +97,10 @@ class Stats:
 
     def latency_ms(self) -> dict[str, dict[str, float]]:
         """Returns p50, p95 and p99 of each stage that was timed, in milliseconds."""
-        with self._lock:
-            result = {}
-            for stage, histogram in self._histograms.items():
-                values = {f"p{p}": histogram.percentile(p) for p in (50, 95, 99)}
-                timed = {name: round(seconds * 1e3, 3) for name, seconds in values.items() if seconds is not None}
-                if timed:
-                    result[stage] = timed
-            return result
+        result = {}
+        for stage, histogram in self.durations.items():
+            values = {f"p{p}": histogram.percentile(p) for p in (50, 95, 99)}
+            timed = {name: round(seconds * 1e3, 3) for name, seconds in values.items() if seconds is not None}
+            if timed:
+                result[stage] = timed
+        return result

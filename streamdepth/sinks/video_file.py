@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,7 +95,7 @@ class VideoFile:
             self.discard()
             raise
 
-    @property
+    @cached_property
     def frame_format(self) -> tuple[str, tuple[int, int]]:
         """Pixel format, and even (width, height) in px, of the frames that `write` takes."""
         assert self._muxer is not None
@@ -105,9 +106,9 @@ class VideoFile:
         """Adds a frame that is shown from `time_seconds` on. Raises SinkWriteError."""
         assert self._muxer is not None
         with map_write_errors(self._path):
-            is_late = self._muxer.add(frame, time_seconds)
+            is_offline = self._muxer.add(frame, time_seconds)
         self.frame_count += 1
-        if is_late:
+        if is_offline:
             self._on_notice("timestamps of the source go backwards or repeat; these frames are moved on")
 
     def commit(self) -> None:
@@ -169,20 +170,20 @@ class _Muxer:
 
     def add(self, frame: av.VideoFrame, time_seconds: Fraction) -> bool:
         """Adds a frame. Returns True if its time is not later than the last one's, and was moved on."""
-        pts, is_late = round(time_seconds / self.time_base), False
+        pts, is_offline = round(time_seconds / self.time_base), False
         if self._pts_offset is None:
             self._pts_offset = -pts
         pts += self._pts_offset
         if self._newest is not None:
             last_pts = self._newest.pts or 0
-            if is_late := pts <= last_pts:
+            if is_offline := pts <= last_pts:
                 pts = last_pts + 1
             self._encode(self._newest, pts - last_pts)
         else:
             self._first_pts = pts
         frame.pts, frame.time_base = pts, self.time_base
         self._newest = frame
-        return is_late
+        return is_offline
 
     def _encode(self, frame: av.VideoFrame | None, duration: int = 0) -> None:
         if frame is not None:

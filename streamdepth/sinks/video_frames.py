@@ -24,8 +24,13 @@ def render_video_frame(
         pixel_format: FFmpeg's name, such as yuv420p or nv12.
         size: (width, height) in px, both even; another picture is scaled, an odd one has its last line repeated.
     """
-    is_odd = any(side % 2 for side in item.frame.size)
-    if is_odd or item.frame.yuv_planes is None or rendered_size(item.frame.size, options.style) != size:
+    width, height = item.frame.size
+    if (
+        width % 2
+        or height % 2
+        or item.frame.yuv_planes is None
+        or rendered_size(item.frame.size, options.style) != size
+    ):
         return to_video_frame(render(item, options), pixel_format, size)
     frame = av.VideoFrame(*size, "yuv420p")
     render_yuv(item, _writable_planes(frame), options)

@@ -148,7 +148,7 @@ class DecodedImage(LazyImage):
 
         # Planar, because swscale averages planes twice as fast as packed pixels.
         small = self._converter.reformat(self._frame, width, height, "gbrp", Interpolation.AREA)
-        green, blue, red = (_plane(small, i) for i in range(3))
+        green, blue, red = _plane(small, 0), _plane(small, 1), _plane(small, 2)
         return np.asarray(cv2.merge([red, green, blue]), np.uint8)
 
     def yuv_planes(self) -> YuvPlanes | None:

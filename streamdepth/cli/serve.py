@@ -27,21 +27,21 @@ def serve(
     """
     settings = flags.settings(source=source)
     from streamdepth.apps.web.server import WebServer
-    from streamdepth.apps.web.serving import bind_of, serving
+    from streamdepth.apps.web.session_factory import open_session, server_options
     from streamdepth.cli.progress import summary
     from streamdepth.factory.report_file import ReportFile
     from streamdepth.utils.interrupts import stop_on_interrupt
 
     report_file = ReportFile(settings)
-    with serving(settings) as served, WebServer(served, bind_of(settings)) as server:
-        out.print(server.first_address)
-        with stop_on_interrupt(served.pipeline.stop):
+    with open_session(settings) as session, WebServer(session, server_options(settings)) as server:
+        out.print(server.address_with_token)
+        with stop_on_interrupt(session.pipeline.stop):
             try:
-                served.pipeline.run()
+                session.pipeline.run()
             except KeyboardInterrupt:
                 raise typer.Exit(130) from None
             finally:
-                report = served.pipeline.report()
+                report = session.pipeline.report()
                 report_file.write(report)
                 if not flags.quiet and report.written:
-                    err.print(summary(report, served.estimator.info.reason))
+                    err.print(summary(report, session.estimator.info.reason))

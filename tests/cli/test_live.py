@@ -14,7 +14,7 @@ from helpers import rtsp_server
 from helpers.waiting import wait_until
 
 from streamdepth import config, factory
-from streamdepth.apps.web.serving import patient, serving
+from streamdepth.apps.web.session_factory import open_session, with_endless_reconnects
 from streamdepth.core.errors import ConfigError
 from streamdepth.factory.naming import stream_names
 from streamdepth.testing import ConstantEstimator
@@ -78,14 +78,14 @@ def test_a_page_begins_with_the_cameras_that_are_there_and_waits_for_the_others(
     late = rtsp_server.Server(rtsp_server.free_port())
     with rtsp_server.running() as here:
         sources = [f"{server.address}/h264" for server in (here, late)]
-        with serving(config.make(source=sources)) as served:
-            run = rtsp_server.start_thread(served.pipeline.run)
+        with open_session(config.make(source=sources)) as session:
+            run = rtsp_server.start_thread(session.pipeline.run)
             try:
-                wait_until(lambda: [s.source.state for s in served.pipeline.streams] == ["live", "connecting"])
+                wait_until(lambda: [s.source.state for s in session.pipeline.streams] == ["live", "connecting"])
                 late.start()
-                wait_until(lambda: all(stream.written > 5 for stream in served.pipeline.report().streams))
+                wait_until(lambda: all(stream.written > 5 for stream in session.pipeline.report().streams))
             finally:
-                served.pipeline.stop()
+                session.pipeline.stop()
                 run.join()
                 late.stop()
 
@@ -94,36 +94,36 @@ def test_a_page_begins_with_the_cameras_that_are_there_and_waits_for_the_others(
 def test_a_page_names_the_outputs_of_all_that_it_shows(tmp_path: Path) -> None:
     clip = "lavfi:testsrc2"
     chosen = config.make(source=clip, browser_camera=True, folder=tmp_path, depth_out=tmp_path / "out")
-    with serving(chosen) as served:
-        names = [stream.sinks[0].path for stream in served.pipeline.streams]  # type: ignore[attr-defined]
-        assert list(served.streams) == ["lavfi_testsrc2", "browser"]
+    with open_session(chosen) as session:
+        names = [stream.sinks[0].path for stream in session.pipeline.streams]  # type: ignore[attr-defined]
+        assert list(session.streams) == ["lavfi_testsrc2", "browser"]
     assert names == [tmp_path / "out" / f"{name}.mkv" for name in ("lavfi_testsrc2", "browser")]
     with (
         pytest.raises(ConfigError, match="2 sources need a folder"),
-        serving(chosen.replace(depth_out=tmp_path / "d.mkv")),
+        open_session(chosen.replace(depth_out=tmp_path / "d.mkv")),
     ):
         pass
 
 
 @pytest.mark.usefixtures("quick_model")
 def test_a_page_with_a_browsers_camera_alone_names_its_points(tmp_path: Path) -> None:
-    with serving(config.make(browser_camera=True, ply_every=2)) as served:
-        (stream,) = served.pipeline.streams
+    with open_session(config.make(browser_camera=True, ply_every=2)) as session:
+        (stream,) = session.pipeline.streams
         assert str(stream.sinks[0].pattern) == "browser_%06d.ply"  # type: ignore[attr-defined]
 
 
 @pytest.mark.usefixtures("quick_model")
 def test_a_page_shows_an_address_that_is_too_long_for_a_file() -> None:
     long = "lavfi:testsrc2," + ",".join(["null"] * 100)
-    with serving(config.make(source=long)) as served:
-        (shown,) = served.streams.values()
+    with open_session(config.make(source=long)) as session:
+        (shown,) = session.streams.values()
         assert shown.title == long
 
 
 def test_a_page_tries_its_cameras_for_ever_unless_told_otherwise() -> None:
-    assert patient(config.make()).network.reconnect_seconds == math.inf
-    assert patient(config.make()).camera.reconnect_seconds == math.inf
-    assert patient(config.make(network_reconnect_seconds=9)).network.reconnect_seconds == 9
+    assert with_endless_reconnects(config.make()).network.reconnect_seconds == math.inf
+    assert with_endless_reconnects(config.make()).camera.reconnect_seconds == math.inf
+    assert with_endless_reconnects(config.make(network_reconnect_seconds=9)).network.reconnect_seconds == 9
 
 
 @pytest.mark.slow

@@ -18,9 +18,9 @@ from helpers.waiting import wait_until
 from websockets.sync.client import ClientConnection, connect
 
 from streamdepth import config
-from streamdepth.apps.web.served import Served
 from streamdepth.apps.web.server import WebServer
-from streamdepth.apps.web.serving import bind_of, serving
+from streamdepth.apps.web.session import WebSession
+from streamdepth.apps.web.session_factory import open_session, server_options
 
 MOVING = "lavfi:testsrc2=size=320x240:rate=30"
 """An endless stream that moves."""
@@ -44,7 +44,7 @@ class Site:
     """A running server."""
 
     address: str
-    served: Served
+    session: WebSession
     server: WebServer
     headers: dict[str, str] = field(default_factory=dict)
     """Sent with every call."""
@@ -92,9 +92,9 @@ def packet(data: bytes) -> tuple[dict[str, Any], bytes, np.ndarray]:
     """Splits a message into its header, JPEG, and depth with NaN for unknown."""
     length = int.from_bytes(data[:4], "little")
     header = json.loads(data[4 : 4 + length])
-    jpeg = data[4 + length : 4 + length + header["picture"]]
-    width, height, low, step = header["map"]
-    codes = unpack_codes(data[-header["depth"] :], width, height)
+    jpeg = data[4 + length : 4 + length + header["picture_bytes"]]
+    (width, height), low, step = header["depth_size"], header["depth_low"], header["depth_step"]
+    codes = unpack_codes(data[-header["depth_bytes"] :], width, height)
     return header, jpeg, np.where(codes > 0, low + (codes - 1.0) * step, np.nan)
 
 
@@ -109,13 +109,13 @@ def running(folder: Path, *sources: str, port: int = 0, **settings: Any) -> Iter
     """Runs a site that shows `sources`, and yields it once it has pictures. `web`: settings of the page."""
     web = {"port": port, "folder": folder, **settings.pop("web", {})}
     chosen = config.make(source=sources, **web, **settings)
-    with serving(chosen) as served, WebServer(served, bind_of(chosen)) as server:
-        runner = threading.Thread(target=served.pipeline.run, name="streamdepth test run", daemon=True)
+    with open_session(chosen) as session, WebServer(session, server_options(chosen)) as server:
+        runner = threading.Thread(target=session.pipeline.run, name="streamdepth test run", daemon=True)
         runner.start()
         try:
-            shown = [s for s, address in zip(served.streams.values(), sources, strict=False) if "rtsp:" not in address]
+            shown = [s for s, address in zip(session.streams.values(), sources, strict=False) if "rtsp:" not in address]
             wait_until(lambda: all(s.live.newest for s in shown))
-            yield Site(server.address, served, server)
+            yield Site(server.address, session, server)
         finally:
-            served.pipeline.stop()
+            session.pipeline.stop()
             runner.join(60)

@@ -9,8 +9,8 @@ import pytest
 from helpers.waiting import wait_until
 
 from streamdepth import config, factory
-from streamdepth.apps.web.controls import Control, ModelControls, StreamControls
-from streamdepth.apps.web.serving import serving
+from streamdepth.apps.web.controls import ModelControls, SharedControls, StreamControls
+from streamdepth.apps.web.session_factory import open_session
 from streamdepth.core.errors import ConfigError, ModelLoadError, StreamDepthError
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.types import DepthFrame, DepthKind, Frame
@@ -24,21 +24,21 @@ from streamdepth.testing import ConstantEstimator, RecordingSink, SyntheticSourc
 
 class TestControl:
     def test_a_change_replaces_what_it_names(self) -> None:
-        control = Control(StreamControls())
-        assert control.change(smooth="light").smooth == "light"
+        control = SharedControls(StreamControls())
+        assert control.update(smooth="light").smooth == "light"
         assert control.value == StreamControls(smooth="light")
 
     def test_what_cannot_be_done_changes_nothing(self) -> None:
-        control = Control(StreamControls(), lambda wanted: check_live_settings(wanted.smooth, wanted.range))
+        control = SharedControls(StreamControls(), lambda wanted: check_live_settings(wanted.smooth, wanted.range))
         for wrong in ({"smooth": "offline"}, {"range": "per-shot"}, {"smooth": "much"}, {"range": "lock:2,1"}):
             with pytest.raises(ConfigError):
-                control.change(**wrong)
+                control.update(**wrong)
         assert control.value == StreamControls()
 
     def test_changes_of_many_threads_are_all_kept(self) -> None:
-        control = Control(StreamControls())
+        control = SharedControls(StreamControls())
         changes = [{"smooth": "light"}, {"range": "lock:0,1"}, {"colormap": "turbo"}, {"paused": True}]
-        threads = [threading.Thread(target=lambda change=change: control.change(**change)) for change in changes]
+        threads = [threading.Thread(target=lambda change=change: control.update(**change)) for change in changes]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -46,15 +46,15 @@ class TestControl:
         assert control.value == StreamControls(smooth="light", range="lock:0,1", colormap="turbo", paused=True)
 
     def test_what_cannot_be_had_is_taken_back_unless_something_else_is_wanted_by_now(self) -> None:
-        control = Control(ModelControls(48))
-        assert control.take_back(ModelControls(48), ModelControls(24))
-        assert not control.take_back(ModelControls(48), ModelControls(32))
+        control = SharedControls(ModelControls(48))
+        assert control.compare_and_set(ModelControls(48), ModelControls(24))
+        assert not control.compare_and_set(ModelControls(48), ModelControls(32))
         assert control.value.size == 24
 
 
 class TestHotSwapStabilizer:
     def test_smoothing_and_range_change_between_two_frames(self) -> None:
-        control = Control(StreamControls(smooth="off"))
+        control = SharedControls(StreamControls(smooth="off"))
         stabilizer = make_hot_swap_stabilizer(
             lambda: control.value.smooth, lambda: control.value.range, None, MotionTracker()
         )
@@ -64,7 +64,7 @@ class TestHotSwapStabilizer:
         spread, ranges = [], []
         for frame in iter(source.read, None):
             if frame.index == 10:
-                control.change(smooth="strong", range="lock:1,2")
+                control.update(smooth="strong", range="lock:1,2")
             depth = (source.depth_at(frame.index) + rng.normal(0, 0.02, (48, 64))).astype(np.float32)
             (out,) = stabilizer.push(DepthFrame(frame, depth, DepthKind.METRIC))
             spread.append(float(np.std(out.depth[:8] - source.depth_at(0)[:8])))
@@ -83,7 +83,7 @@ class Sized(ConstantEstimator):
 
 class TestHotSwapEstimator:
     def test_the_old_model_goes_on_until_the_new_one_is_there(self) -> None:
-        control, may_load, made = Control(ModelControls(24)), threading.Event(), list[Sized]()
+        control, may_load, made = SharedControls(ModelControls(24)), threading.Event(), list[Sized]()
 
         def load(size: int | None) -> Estimator:
             if made:
@@ -99,7 +99,7 @@ class TestHotSwapEstimator:
         worker.start()
         try:
             wait_until(lambda: len(sink.items) > 3)
-            control.change(size=48)
+            control.update(size=48)
             wait_until(lambda: estimator.is_switching)
             seen = len(sink.items)
             wait_until(lambda: len(sink.items) > seen + 5)
@@ -120,7 +120,7 @@ class TestHotSwapEstimator:
         assert made[1].closed
 
     def test_a_model_that_cannot_be_loaded_leaves_the_old_one(self) -> None:
-        control, failures = Control(ModelControls(24)), list[tuple[int | None, BaseException]]()
+        control, failures = SharedControls(ModelControls(24)), list[tuple[int | None, BaseException]]()
 
         def load(size: int | None) -> Estimator:
             if size == 48:
@@ -129,18 +129,18 @@ class TestHotSwapEstimator:
 
         def failed(size: int | None, error: BaseException) -> None:
             failures.append((size, error))
-            control.change(size=24)
+            control.update(size=24)
 
         estimator = HotSwapEstimator(lambda: control.value.size, load, failed)
         frame = a_frame()
         estimator.estimate([frame])
-        control.change(size=48)
+        control.update(size=48)
         wait_until(lambda: estimator.estimate([frame]) and failures)
         assert estimator.estimate([frame])[0].depth.shape[0] == 24
         assert len(failures) == 1
         assert failures[0][0] == 48
         assert isinstance(failures[0][1], StreamDepthError)
-        control.change(size=32)
+        control.update(size=32)
         wait_until(lambda: estimator.estimate([frame])[0].depth.shape[0] == 32)
         estimator.close()
 
@@ -200,15 +200,15 @@ class TestHotSwapEstimator:
 
         monkeypatch.setattr(factory, "make_estimator", make)
         frame = a_frame()
-        with serving(config.make(source="lavfi:testsrc2=size=64x48:rate=30")) as served:
-            served.estimator.estimate([frame])
-            served.model.change(size=48)
-            served.estimator.estimate([frame])
-            served.model.change(size=32)
+        with open_session(config.make(source="lavfi:testsrc2=size=64x48:rate=30")) as session:
+            session.estimator.estimate([frame])
+            session.model_controls.update(size=48)
+            session.estimator.estimate([frame])
+            session.model_controls.update(size=32)
             may_fail.set()
-            wait_until(lambda: served.estimator.estimate([frame])[0].depth.shape[0] == 32)
-            assert served.model.value.size == 32
-            assert served.model_failures == []
+            wait_until(lambda: session.estimator.estimate([frame])[0].depth.shape[0] == 32)
+            assert session.model_controls.value.size == 32
+            assert session.model_failures == []
 
 
 def on_its_way_to_another(may_load: threading.Event) -> tuple[HotSwapEstimator[int], list[Sized]]:

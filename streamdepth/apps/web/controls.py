@@ -1,4 +1,4 @@
-"""What may be changed while streams run: one immutable value, replaced as a whole, asked for before each frame."""
+"""What may be changed while streams run: immutable values that are replaced as a whole and read before each frame."""
 
 from __future__ import annotations
 
@@ -10,56 +10,58 @@ from typing import Any, Generic, TypeVar
 
 @dataclass(frozen=True, slots=True)
 class StreamControls:
-    """What may be changed of one stream. Names and words are those of `config.Settings`."""
+    """The settings of one stream that may be changed. Names and values are those of `config.Settings`."""
 
     style: str = "overlay"
     colormap: str = "inferno"
     smooth: str = "default"
     range: str = "auto"
     paused: bool = False
-    """Frames go by unseen; the last picture stands still."""
+    """True drops the frames of the source; the last picture stays."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelControls:
-    """What may be changed of the model, which all streams share."""
+    """The settings of the model that may be changed; all streams share it."""
 
     size: int | None = None
-    """px of the short side of the network's input; None is the model's own."""
+    """px of the short side of the network's input; None is the model's own size."""
 
 
 T = TypeVar("T", bound=StreamControls | ModelControls)
 
 
-class Control(Generic[T]):
-    """Holds the value that is wanted now. Thread-safe: any thread changes it, stages look at it at a frame's boundary.
+class SharedControls(Generic[T]):
+    """A thread-safe holder of controls: any thread changes them, stages read them before each frame.
 
-    check: raises ConfigError for a value that cannot be done; then nothing changes.
+    Args:
+        initial: the controls at the start.
+        check: raises ConfigError for controls that are not allowed; then nothing changes.
     """
 
-    def __init__(self, first: T, check: Callable[[T], None] = lambda _: None) -> None:
-        check(first)
+    def __init__(self, initial: T, check: Callable[[T], None] = lambda _: None) -> None:
+        check(initial)
         self._check = check
-        self._value: T = first
+        self._value: T = initial
         self._lock = threading.Lock()
 
     @property
     def value(self) -> T:
-        """What is wanted now."""
+        """The controls that are wanted now."""
         return self._value
 
-    def change(self, **changes: Any) -> T:
-        """Replaces the named fields and returns the new value. Raises ConfigError."""
+    def update(self, **changes: Any) -> T:
+        """Replaces the named fields and returns the new controls. Raises ConfigError."""
         with self._lock:
-            wanted = replace(self._value, **changes)
-            self._check(wanted)
-            self._value = wanted
-            return wanted
+            value = replace(self._value, **changes)
+            self._check(value)
+            self._value = value
+            return value
 
-    def take_back(self, wanted: T, instead: T) -> bool:
-        """Replaces `wanted`, which cannot be had. False when something else is wanted by now: that stays."""
+    def compare_and_set(self, expected: T, new: T) -> bool:
+        """Replaces `expected` by `new`; returns False, and changes nothing, if the controls are not `expected`."""
         with self._lock:
-            is_wanted = self._value == wanted
-            if is_wanted:
-                self._value = instead
-            return is_wanted
+            is_expected = self._value == expected
+            if is_expected:
+                self._value = new
+            return is_expected

@@ -1,4 +1,4 @@
-"""One result as bytes for a page: a JPEG beside its depth, packed without loss beyond its 4095 levels."""
+"""Encodes a result for the page: a JPEG beside its depth, which is packed without loss in 4095 levels."""
 
 from __future__ import annotations
 
@@ -20,51 +20,68 @@ from streamdepth.core.types import DepthFrame
 from streamdepth.render.colors import display_range
 from streamdepth.render.overlay import render
 
-Codes = npt.NDArray[np.int16]
-"""(h, w): 0 unknown, 1 to LEVELS from the least to the greatest known value, in equal steps."""
+DepthCodes = npt.NDArray[np.int16]
+"""(h, w) int16: 0 is unknown, 1 to LEVELS are equal steps from the smallest to the largest known value."""
 LEVELS = 4095
+_MAX_RENDERED_PX = 1280
 
 
-class Detail(enum.StrEnum):
-    """How much a viewer gets."""
+class DetailLevel(enum.StrEnum):
+    """How much detail a viewer gets; small screens and slow connections ask for less."""
 
     FULL = "full"
     LIGHT = "light"
 
 
-class _Limits(NamedTuple):
+class _EncodingLimits(NamedTuple):
+    """Largest sizes of what is sent at one level of detail."""
+
     picture_px: int
+    """Longer side of the picture."""
     depth_px: int
-    quality: int
+    """Longer side of the depth map."""
+    jpeg_quality: int
 
 
-_LIMITS = {Detail.FULL: _Limits(960, 512, 80), Detail.LIGHT: _Limits(480, 192, 70)}
-"""Longest sides in px, and the JPEG's quality."""
+_LIMITS = {
+    DetailLevel.FULL: _EncodingLimits(picture_px=960, depth_px=512, jpeg_quality=80),
+    DetailLevel.LIGHT: _EncodingLimits(picture_px=480, depth_px=192, jpeg_quality=70),
+}
 
 
-def pack(item: DepthFrame, detail: Detail) -> bytes:
-    """A header's length (uint32, little-endian), the header (JSON), the picture (JPEG), the depth.
+def encode_packet(item: DepthFrame, detail: DetailLevel) -> bytes:
+    """Encodes a result as: length of the header (uint32, little-endian), header (JSON), picture (JPEG), depth.
 
-    Header: `picture` and `depth` are the lengths of what follows; `width, height` of the stream in px; `map` the
-    width and height of the depth, the value of code 1 and a code's step, in the unit of `kind`; `range` to display;
-    `camera` fx, fy, cx, cy as shares of width and height, null when unknown; `time` on the source's clock, `age` as in
-    `DepthFrame`.
+    The header has these keys:
+
+    - `picture_bytes`, `depth_bytes`: lengths of what follows it
+    - `width`, `height`: size of the stream in px
+    - `depth_size`: [width, height] of the depth map
+    - `depth_low`, `depth_step`: value of code 1, and the step from code to code, in the unit of `kind`
+    - `kind`: "metric" or "relative"
+    - `range`: [low, high] to display
+    - `camera`: [fx, fy, cx, cy] as shares of width and height; null if it is unknown
+    - `index`, `time`: of the frame, `time` in seconds on the source's clock
+    - `age`: seconds since the model saw a frame, see `DepthFrame.depth_age_seconds`
+    - `cut`: true for the first frame of a shot
     """
     limits = _LIMITS[detail]
-    picture = encode_jpeg(shrink(item.frame.image, limits.picture_px), limits.quality)
+    picture = encode_jpeg(shrink(item.frame.image, limits.picture_px), limits.jpeg_quality)
     depth = _shrink_depth(item.depth, limits.depth_px)
-    codes, low, step = quantize(depth)
+    codes, low, step = quantize_depth(depth)
     packed = pack_codes(codes)
     width, height = item.frame.size
     header: dict[str, Any] = {
-        "picture": len(picture),
-        "depth": len(packed),
+        "picture_bytes": len(picture),
+        "depth_bytes": len(packed),
         "width": width,
         "height": height,
-        "map": [depth.shape[1], depth.shape[0], low, step],
+        "depth_size": [depth.shape[1], depth.shape[0]],
+        "depth_low": low,
+        "depth_step": step,
         "kind": item.kind.value,
-        "range": _range(item),
-        "camera": _camera(item, width, height),
+        "range": _range_to_display(item),
+        "camera": _relative_intrinsics(item, width, height),
         "index": item.frame.index,
         "time": round(item.frame.time, 4),
         "age": round(item.depth_age_seconds, 4),
@@ -74,48 +91,52 @@ def pack(item: DepthFrame, detail: Detail) -> bytes:
     return b"".join((struct.pack("<I", len(text)), text, picture, packed))
 
 
-def _range(item: DepthFrame) -> tuple[float, float]:
-    """What is displayed; the picture's own where it is not finite, which JSON has no words for."""
+def _range_to_display(item: DepthFrame) -> tuple[float, float]:
+    """Returns the item's range, or that of its depth if the former is not finite: JSON has no infinity and no NaN."""
     given = item.range
     return given if given and all(map(math.isfinite, given)) else display_range(item.depth)
 
 
-def _camera(item: DepthFrame, width: int, height: int) -> list[float] | None:
+def _relative_intrinsics(item: DepthFrame, width: int, height: int) -> list[float] | None:
     c = item.intrinsics
     return None if c is None else [c.fx / width, c.fy / height, (c.cx + 0.5) / width, (c.cy + 0.5) / height]
 
 
-def quantize(depth: DepthMap) -> tuple[Codes, float, float]:
-    """Codes, the value of code 1, and the step from code to code; what is not finite becomes 0."""
+def quantize_depth(depth: DepthMap) -> tuple[DepthCodes, float, float]:
+    """Returns the codes, the value of code 1, and the step from code to code; what is not finite becomes code 0."""
     finite = np.isfinite(depth)
-    is_whole = bool(finite.all())
-    known = depth if is_whole else depth[finite]
+    is_complete = bool(finite.all())
+    known = depth if is_complete else depth[finite]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
     step = (high - low) / (LEVELS - 1) or 1.0
     scaled = (depth - np.float32(low)) * np.float32(1 / step) + np.float32(1.5)
-    codes = (scaled if is_whole else np.where(finite, scaled, 0)).astype(np.int16)
+    codes = (scaled if is_complete else np.where(finite, scaled, 0)).astype(np.int16)
     return codes, low, step
 
 
-def pack_codes(codes: Codes) -> bytes:
-    """Differences along each row, signs folded into the lowest bit, low bytes before high bytes, deflated."""
-    steps = np.diff(codes, axis=1, prepend=np.int16(0))
-    folded = ((steps << 1) ^ (steps >> 15)).astype("<u2")
-    planes = folded.view(np.uint8).reshape(-1, 2).T.tobytes()
+def pack_codes(codes: DepthCodes) -> bytes:
+    """Compresses codes without loss.
+
+    Differences along each row, with the sign folded into the lowest bit (zigzag), all low bytes before all high bytes,
+    deflated.
+    """
+    differences = np.diff(codes, axis=1, prepend=np.int16(0))
+    zigzag = ((differences << 1) ^ (differences >> 15)).astype("<u2")
+    byte_planes = zigzag.view(np.uint8).reshape(-1, 2).T.tobytes()
     deflater = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
-    return deflater.compress(planes) + deflater.flush()
+    return deflater.compress(byte_planes) + deflater.flush()
 
 
-def _shrink_depth(depth: DepthMap, longest_px: int) -> DepthMap:
+def _shrink_depth(depth: DepthMap, max_side_px: int) -> DepthMap:
     height, width = depth.shape
-    scale = longest_px / max(width, height)
+    scale = max_side_px / max(width, height)
     return depth if scale >= 1 else resize_depth(depth, max(1, round(width * scale)), max(1, round(height * scale)))
 
 
-def shrink(image: Image, longest_px: int) -> Image:
-    """The image, made smaller where its longer side is longer than that."""
+def shrink(image: Image, max_side_px: int) -> Image:
+    """Returns the image, made smaller if its longer side is longer than `max_side_px`."""
     height, width = image.shape[:2]
-    scale = longest_px / max(width, height)
+    scale = max_side_px / max(width, height)
     if scale >= 1:
         return image
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -123,12 +144,12 @@ def shrink(image: Image, longest_px: int) -> Image:
 
 
 def encode_jpeg(image: Image, quality: int = 80) -> bytes:
-    """(H, W, 3) RGB as a JPEG."""
+    """Encodes an RGB image (H, W, 3) as JPEG."""
     done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     assert done, "OpenCV writes every 8-bit picture as JPEG"
     return data.tobytes()
 
 
 def rendered_jpeg(item: DepthFrame, options: RenderOptions) -> bytes:
-    """The result as people see it elsewhere, at most 1280 px wide."""
-    return encode_jpeg(shrink(render(item, options), 1280))
+    """Draws a result as videos show it, at most 1280 px wide or high, and encodes it as JPEG."""
+    return encode_jpeg(shrink(render(item, options), _MAX_RENDERED_PX))

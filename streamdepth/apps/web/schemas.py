@@ -1,4 +1,4 @@
-"""What the JSON API says and takes; its OpenAPI page is made from these."""
+"""The schemas of the JSON API; its OpenAPI description is made from them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class _Model(BaseModel):
+class _StrictModel(BaseModel):
+    """A request body that may have no unknown keys and no values of other types."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class ControlsOut(BaseModel):
-    """What is wanted of a stream now."""
+    """The controls of a stream."""
 
     style: str
     colormap: str
@@ -21,8 +23,8 @@ class ControlsOut(BaseModel):
     paused: bool
 
 
-class ControlsIn(_Model):
-    """Changes; what is left out stays."""
+class ControlsIn(_StrictModel):
+    """Changes of a stream's controls; what is left out stays as it is."""
 
     style: Annotated[str, Field(max_length=40)] | None = None
     colormap: Annotated[str, Field(max_length=80, description="A name of /api/colormaps.")] | None = None
@@ -31,36 +33,37 @@ class ControlsIn(_Model):
     paused: bool | None = None
 
 
-class ModelIn(_Model):
-    """Changes of the model, for all streams."""
+class ModelIn(_StrictModel):
+    """Changes of the model, which all streams share."""
 
     size: Annotated[int, Field(ge=1, le=100_000, description="One of the sizes that the status offers, px.")]
 
 
 class SecondOut(BaseModel):
-    """One second of a stream."""
+    """Statistics of one second of a stream."""
 
     frames: int
     latency_ms: tuple[float, float, float] | None
-    """p50, p95, p99."""
+    """p50, p95 and p99 from the decoder to the page; null without frames."""
 
 
 class RecordingOut(BaseModel):
-    """Whether a stream is being recorded."""
+    """The state of a stream's recording."""
 
     active: bool
     failure: str = ""
-    """Why the last one ended by itself."""
+    """Why the last recording ended by itself; empty if it did not."""
 
 
 class StreamOut(BaseModel):
-    """One stream now."""
+    """The status of one stream."""
 
     name: str
     title: str
-    """The source, without secrets."""
+    """The source in words, without credentials."""
     state: str
     reason: str
+    """Why the stream is in this state."""
     width: int | None
     height: int | None
     kind: Literal["metric", "relative"] | None
@@ -70,34 +73,34 @@ class StreamOut(BaseModel):
     read: int
     written: int
     dropped: dict[str, int]
-    """By cause."""
+    """Cause -> number of frames."""
     reconnects: int
     viewers: int
-    camera: bool
-    """Whether its pictures come from a browser's camera."""
+    is_browser_camera: bool
+    """True if the pictures come from a browser's camera."""
     controls: ControlsOut
     recording: RecordingOut
     history: list[SecondOut]
-    """The last two minutes, oldest first."""
+    """The seconds of the last two minutes, oldest first."""
 
 
 class ModelOut(BaseModel):
-    """The model at work."""
+    """The model in use."""
 
     name: str
     engine: str
     device: str
     precision: str
     size: int | None
-    """px of the short side of its input; None is its own."""
+    """px of the short side of its input; null is the model's own size."""
     switching: bool
-    """Whether another size is being loaded."""
+    """True while another size is being loaded."""
     failure: str
-    """Why the size that was asked for last is not used."""
+    """Why the size that was chosen last is not used; empty if it is."""
 
 
 class ChoicesOut(BaseModel):
-    """What may be chosen."""
+    """The values that the page offers for each control."""
 
     style: list[str]
     smooth: list[str]
@@ -106,60 +109,62 @@ class ChoicesOut(BaseModel):
 
 
 class StatusOut(BaseModel):
-    """Everything that the page shows beside the pictures."""
+    """Everything that the page shows besides the pictures."""
 
-    number: int
-    """Statuses are counted as they are made: of two, the one with the higher number is the newer."""
+    sequence: int
+    """Counts statuses as they are made: of two, the one with the higher number is newer."""
     version: str
-    seconds: float
-    """Since the start."""
+    uptime_seconds: float
     model: ModelOut
     streams: list[StreamOut]
     choices: ChoicesOut
     hold_last: bool
-    """Whether the last picture of a lost stream stays in sight, marked as stale."""
+    """True if the last picture of a lost stream stays visible, marked as stale."""
 
 
 class FileOut(BaseModel):
-    """One file that was kept."""
+    """A recording or snapshot."""
 
     name: str
     bytes: int
-    seconds: float
-    """When it was written, as seconds since 1970."""
+    modified_at: float
+    """Time of the last change, in seconds since 1970."""
 
 
 class FilesOut(BaseModel):
-    """What was kept, newest first."""
+    """Complete recordings and snapshots, newest first."""
 
     files: list[FileOut]
 
 
-class NamesOut(BaseModel):
-    """Names of files that were just written."""
+class SnapshotOut(BaseModel):
+    """The files of a snapshot."""
 
     files: list[str]
+    """Names of the picture, the picture as the page shows it, and the depth."""
 
 
 class ColormapsOut(BaseModel):
-    """Names of colour maps; each also exists reversed, as NAME_r."""
+    """Names of colormaps; each also exists reversed, as NAME_r."""
 
     names: list[str]
 
 
 class ColormapOut(BaseModel):
-    """A colour map from far (first) to near (last)."""
+    """A colormap from far (first) to near (last)."""
 
     name: str
     colors: list[str]
-    """256 of `#rrggbb`."""
+    """256 colors as `#rrggbb`."""
 
 
 class HealthOut(BaseModel):
+    """The answer of a server that runs."""
+
     status: Literal["ok"]
 
 
 class ErrorOut(BaseModel):
-    """Why a request was not done, and what to try."""
+    """Why a request failed, and what to try."""
 
     detail: str

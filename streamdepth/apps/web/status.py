@@ -1,4 +1,4 @@
-"""The facts of now, for the page, the API and the metrics."""
+"""Builds the status of a session, which the page, the API and the metrics show."""
 
 from __future__ import annotations
 
@@ -13,53 +13,59 @@ from streamdepth.apps.web.schemas import (
     StatusOut,
     StreamOut,
 )
-from streamdepth.apps.web.served import Served, ServedStream
+from streamdepth.apps.web.session import WebSession, WebStream
 from streamdepth.core.version import __version__
 from streamdepth.pipeline.report import Report, StreamReport
 
 
-def status_of(served: Served, viewers: dict[str, int], number: int) -> StatusOut:
-    """viewers: how many look at each stream. number: see `StatusOut`."""
-    report = served.pipeline.report()
-    pairs = zip(served.streams.values(), report.streams, strict=True)
-    choices = served.choices
+def build_status(session: WebSession, viewers: dict[str, int], sequence: int) -> StatusOut:
+    """Builds the status of now.
+
+    Args:
+        session: what to describe.
+        viewers: name of a stream -> number of its viewers.
+        sequence: number of this status, see `StatusOut.sequence`.
+    """
+    report = session.pipeline.report()
+    pairs = zip(session.streams.values(), report.streams, strict=True)
+    choices = session.choices
     return StatusOut(
-        number=number,
+        sequence=sequence,
         version=__version__,
-        seconds=round(report.seconds, 1),
-        model=_model(served, report),
-        streams=[_stream(stream, facts, viewers.get(stream.name, 0)) for stream, facts in pairs],
+        uptime_seconds=round(report.seconds, 1),
+        model=_model_status(session, report),
+        streams=[_stream_status(stream, facts, viewers.get(stream.name, 0)) for stream, facts in pairs],
         choices=ChoicesOut(
             style=list(choices.style),
             smooth=list(choices.smooth),
             colormap=list(choices.colormap),
             size=list(choices.size),
         ),
-        hold_last=served.hold_last,
+        hold_last=session.hold_last,
     )
 
 
-def _model(served: Served, report: Report) -> ModelOut:
+def _model_status(session: WebSession, report: Report) -> ModelOut:
     return ModelOut(
         name=report.model,
         engine=report.engine,
         device=report.device,
         precision=report.precision,
-        size=served.estimator.current,
-        switching=served.estimator.is_switching,
-        failure=served.model_failures[-1] if served.model_failures else "",
+        size=session.estimator.current,
+        switching=session.estimator.is_switching,
+        failure=session.model_failures[-1] if session.model_failures else "",
     )
 
 
-def _stream(stream: ServedStream, facts: StreamReport, viewers: int) -> StreamOut:
+def _stream_status(stream: WebStream, facts: StreamReport, viewers: int) -> StreamOut:
     live, recorder = stream.live, stream.recorder
-    info, shot = live.info, live.newest
-    kind = shot.item.kind if shot else None
+    info, newest = live.info, live.newest
+    kind = newest.item.kind if newest else None
     return StreamOut(
         name=stream.name,
         title=stream.title,
         state=facts.state.value,
-        reason=stream.discreet(facts.reason),
+        reason=stream.hide_folders(facts.reason),
         width=info.width if info else None,
         height=info.height if info else None,
         kind=kind.value if kind else None,
@@ -70,8 +76,8 @@ def _stream(stream: ServedStream, facts: StreamReport, viewers: int) -> StreamOu
         dropped=facts.dropped,
         reconnects=facts.reconnects,
         viewers=viewers,
-        camera=stream.browser is not None,
-        controls=ControlsOut(**asdict(stream.control.value)),
-        recording=RecordingOut(active=recorder.is_recording, failure=stream.discreet(recorder.failure)),
+        is_browser_camera=stream.browser_source is not None,
+        controls=ControlsOut(**asdict(stream.controls.value)),
+        recording=RecordingOut(active=recorder.is_recording, failure=stream.hide_folders(recorder.failure)),
         history=[SecondOut(frames=s.frames, latency_ms=s.latency_ms) for s in live.history.seconds()],
     )

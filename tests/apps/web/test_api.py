@@ -29,9 +29,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
 from streamdepth import config, factory
-from streamdepth.apps.web import packets, recorder, routes, sockets
-from streamdepth.apps.web.serving import serving
-from streamdepth.apps.web.status import status_of
+from streamdepth.apps.web import media_folder, packets, recorder, routes, sockets
+from streamdepth.apps.web.session_factory import open_session
+from streamdepth.apps.web.status import build_status
 from streamdepth.core.errors import ModelLoadError, SinkOpenError, SinkWriteError, SourceOpenError
 from streamdepth.core.interfaces import Sink
 from streamdepth.core.render_options import RenderOptions
@@ -114,7 +114,7 @@ class TestStatus:
     ) -> None:
         away = f"rtsp://someone:s3cr3t@127.0.0.1:{rtsp_server.free_port()}/x"
         with running(tmp_path, away, MOVING) as site:
-            name = next(iter(site.served.streams))
+            name = next(iter(site.session.streams))
             wait_until(lambda: "nothing listens" in site.stream(name)["reason"])
             assert site.stream(name)["state"] == "connecting"
             assert site.call("POST", f"/api/streams/{name}/snapshots").status == 409
@@ -133,11 +133,11 @@ class TestStatus:
         with running(tmp_path / "kept", str(there)) as site:
             assert site.stream("a")["title"] == "a.mp4"
         settings = config.make(source=[str(away)], folder=tmp_path / "private" / "kept")
-        with serving(settings) as served:
-            (stream,) = served.streams.values()
+        with open_session(settings) as session:
+            (stream,) = session.streams.values()
             with pytest.raises(SourceOpenError):
-                served.pipeline.run()
-            told = status_of(served, {}, 1).streams[0]
+                session.pipeline.run()
+            told = build_status(session, {}, 1).streams[0]
         assert stream.title == told.title == "away.mp4"
         assert "…/away.mp4 does not exist" in told.reason
         assert str(tmp_path) not in told.reason
@@ -151,7 +151,7 @@ class TestControls:
         }  # fmt: skip
         wait_until(lambda: site.stream(NAME)["controls"]["colormap"] == "turbo")
         again = site.call("PATCH", f"/api/streams/{NAME}/controls", {"smooth": "default", "colormap": "inferno"})
-        assert again.json["number"] > changed.json["number"]
+        assert again.json["sequence"] > changed.json["sequence"]
 
     @pytest.mark.parametrize(
         ("wrong", "told"),
@@ -172,12 +172,12 @@ class TestControls:
 
     def test_a_locked_range_is_shown(self, site: Site) -> None:
         site.call("PATCH", f"/api/streams/{NAME}/controls", {"range": "lock:0.25,0.75"})
-        live = site.served.streams[NAME].live
+        live = site.session.streams[NAME].live
         wait_until(lambda: live.newest and live.newest.item.range == (0.25, 0.75))
         site.call("PATCH", f"/api/streams/{NAME}/controls", {"range": "auto"})
 
     def test_a_paused_stream_stands_still_and_goes_on(self, site: Site) -> None:
-        live = site.served.streams[NAME].live
+        live = site.session.streams[NAME].live
         site.call("PATCH", f"/api/streams/{NAME}/controls", {"paused": True})
         wait_until(lambda: has_nothing_on_its_way(site, NAME))
         still = live.newest
@@ -197,7 +197,7 @@ class TestControls:
 
         monkeypatch.setattr(factory, "make_estimator", load)
         with running(tmp_path, MOVING) as site:
-            live = site.served.streams[NAME].live
+            live = site.session.streams[NAME].live
             assert site.get("/api/status").json["choices"]["size"] == [128, 160, 224, 320, 448]
             assert site.call("PATCH", "/api/model", {"size": 320}).status == 200
             wait_until(lambda: live.newest.item.depth.shape[0] == 40)
@@ -237,7 +237,7 @@ class TestPictures:
         rng = np.random.default_rng(0)
         depth = rng.uniform(0.5, 9.0, (37, 53)).astype(np.float32)
         depth[3:5] = np.nan
-        codes, low, step = packets.quantize(depth)
+        codes, low, step = packets.quantize_depth(depth)
         back = unpack_codes(packets.pack_codes(codes), 53, 37)
         np.testing.assert_array_equal(back, codes)
         values = np.where(back > 0, low + (back - 1) * step, np.nan)
@@ -248,14 +248,16 @@ class TestPictures:
     def test_the_header_is_json_that_browsers_read(self, given: tuple[float, float] | None) -> None:
         frame = Frame(np.zeros((4, 6, 3), np.uint8), 0, 0, Fraction(1, 30), 0.0)
         depth = np.linspace(1, 2, 24, dtype=np.float32).reshape(4, 6)
-        packed = packets.pack(DepthFrame(frame, depth, DepthKind.METRIC, range=given), packets.Detail.FULL)
+        packed = packets.encode_packet(
+            DepthFrame(frame, depth, DepthKind.METRIC, range=given), packets.DetailLevel.FULL
+        )
         text = packed[4 : 4 + int.from_bytes(packed[:4], "little")]
         low, high = json.loads(text, parse_constant=pytest.fail)["range"]
         assert (low, high) == (0.5, 2.0) if given == (0.5, 2.0) else 1 <= low < high <= 2
 
     @pytest.mark.parametrize("depth", [np.full((4, 6), np.nan), np.full((4, 6), 2.5), np.full((1, 1), np.inf)])
     def test_depth_without_values_or_contrast(self, depth: np.ndarray) -> None:
-        codes, low, step = packets.quantize(depth.astype(np.float32))
+        codes, low, step = packets.quantize_depth(depth.astype(np.float32))
         values = low + (codes.astype(float) - 1) * step
         assert np.array_equal(codes > 0, np.isfinite(depth))
         assert np.allclose(values[codes > 0], depth[codes > 0])
@@ -281,11 +283,11 @@ class TestPictures:
     ) -> None:
         made: list[int] = []
 
-        def pack(item, detail):
+        def encode(item, detail):
             made.append(item.frame.index)
-            return packets.pack(item, detail)
+            return packets.encode_packet(item, detail)
 
-        monkeypatch.setattr(sockets, "pack", pack)
+        monkeypatch.setattr(sockets, "encode_packet", encode)
 
         def watch(viewer: ClientConnection) -> None:
             for _ in range(20):
@@ -311,13 +313,13 @@ class TestPictures:
             with suppress(ConnectionClosed):
                 for _ in range(4):  # more than were sent
                     viewer.send(nonsense)
-            assert code_at_end(viewer) == sockets.WRONG
+            assert code_at_end(viewer) == sockets.CLOSE_INVALID_MESSAGE
 
     def test_there_is_a_limit_of_viewers(self, tmp_path: Path, quick_model: None) -> None:
         with running(tmp_path, MOVING, web={"max_viewers": 1}) as site, site.socket(LIVE) as first:
             first.recv(60)
             with site.socket(LIVE) as second:
-                assert code_at_end(second) == sockets.TOO_MANY
+                assert code_at_end(second) == sockets.CLOSE_TOO_MANY_VIEWERS
             assert site.get(f"/streams/{NAME}/mjpeg").status == 429
 
     def test_motion_jpeg_and_single_pictures(self, site: Site) -> None:
@@ -408,28 +410,28 @@ class TestKept:
     ) -> None:
         max_in_flight, most = 0, 0
 
-        def keep(*given: Any) -> list[Path]:
+        def write(*given: Any) -> list[Path]:
             nonlocal max_in_flight, most
             max_in_flight += 1
             most = max(most, max_in_flight)
             try:
-                return recorder.keep_snapshot(*given)
+                return media_folder.write_snapshot(*given)
             finally:
                 max_in_flight -= 1
 
-        monkeypatch.setattr(routes, "keep_snapshot", keep)
+        monkeypatch.setattr(routes, "write_snapshot", write)
         with running(tmp_path / "kept", MOVING) as site, ThreadPoolExecutor(4) as threads:
             path = f"/api/streams/{NAME}/snapshots"
             answers = list(threads.map(lambda _: site.call("POST", path), range(8)))
             assert ({answer.status for answer in answers}, most) == ({201}, 1)
-            site.served.folder.min_free_bytes = 1e18
+            site.session.media.min_free_bytes = 1e18
             full = site.call("POST", path)
             assert (full.status, "are to stay free" in full.json["detail"]) == (507, True)
             assert str(tmp_path) not in full.json["detail"]
             assert len(site.get("/api/files").json["files"]) == 24
 
     def test_files_that_go_while_they_are_listed_are_left_out(self, tmp_path: Path) -> None:
-        folder, done = recorder.Folder(tmp_path), threading.Event()
+        folder, done = media_folder.MediaFolder(tmp_path), threading.Event()
         paths = [tmp_path / f"x_20260101-00000{n}.png" for n in range(10)]
 
         def come_and_go() -> None:
@@ -478,7 +480,7 @@ class TestRecorder:
     LOOK = RenderOptions("depth", "inferno")
 
     def opened(self, folder: Path, *writers: Sink) -> recorder.RecorderSink:
-        sink = recorder.RecorderSink(recorder.Folder(folder), "x", lambda _base, _look: list(writers))
+        sink = recorder.RecorderSink(media_folder.MediaFolder(folder), "x", lambda _base, _look: list(writers))
         sink.open(self.INFO, self.MODEL)
         return sink
 
@@ -501,7 +503,7 @@ class TestRecorder:
     def test_a_frame_on_its_way_while_the_next_recording_begins_does_not_move_its_times(self, tmp_path: Path) -> None:
         made: list[RecordingSink] = []
         sink = recorder.RecorderSink(
-            recorder.Folder(tmp_path), "x", lambda _base, _look: made.append(RecordingSink()) or [made[-1]]
+            media_folder.MediaFolder(tmp_path), "x", lambda _base, _look: made.append(RecordingSink()) or [made[-1]]
         )
         sink.open(self.INFO, self.MODEL)
         sink.start(self.LOOK)
@@ -528,9 +530,9 @@ class TestRecorder:
         assert [[item.frame.pts for item in recording.items] for recording in made] == [[0, 8_900, 8_901], [0]]
 
     def test_a_name_that_another_server_is_writing_is_not_given(self, tmp_path: Path) -> None:
-        first = recorder.Folder(tmp_path).fresh("x")
+        first = media_folder.MediaFolder(tmp_path).new_base_path("x")
         being_written = PendingFile(first.with_name(f"{first.name}_000000.mp4"))
-        assert recorder.Folder(tmp_path).fresh("x") != first
+        assert media_folder.MediaFolder(tmp_path).new_base_path("x") != first
         being_written.discard()
 
     def test_data_that_is_lost_at_the_end_is_an_error(self, tmp_path: Path) -> None:
@@ -545,8 +547,8 @@ class TestRecorder:
 class TestBrowserCamera:
     def test_pictures_that_a_page_sends_come_back_with_depth(self, tmp_path: Path, quick_model: None) -> None:
         with running(tmp_path, web={"browser_camera": True}) as site:
-            stream = site.served.streams["browser"]
-            assert site.stream("browser")["camera"]
+            stream = site.session.streams["browser"]
+            assert site.stream("browser")["is_browser_camera"]
             with site.socket("/api/streams/browser/camera") as camera:
                 for size in ((64, 48), (48, 64)):  # a phone that is turned
                     picture = io.BytesIO()
@@ -567,7 +569,7 @@ class TestBrowserCamera:
 
                 wait_until(is_live_with_another_picture)
                 with site.socket("/api/streams/browser/camera") as other:
-                    assert code_at_end(other) == sockets.TAKEN
+                    assert code_at_end(other) == sockets.CLOSE_CAMERA_IN_USE
             wait_until(lambda: site.stream("browser")["state"] == "reconnecting")
             assert site.stream("browser")["width"] == 48
 
@@ -581,7 +583,7 @@ class TestBrowserCamera:
         with running(tmp_path, **chosen) as site, site.socket("/api/streams/browser/camera") as page:
             page.send(picture.getvalue())
             assert page.recv(60) == "ready"
-            live = site.served.streams["browser"].live
+            live = site.session.streams["browser"].live
             wait_until(lambda: live.newest)
             item = live.newest.item
             assert item.intrinsics == camera.pinhole
@@ -595,13 +597,13 @@ class TestBrowserCamera:
         with running(tmp_path, web={"browser_camera": True}) as site:
             with site.socket("/api/streams/browser/camera") as camera:
                 camera.send(data.get(what, picture.getvalue()))
-                assert code_at_end(camera) == sockets.WRONG
+                assert code_at_end(camera) == sockets.CLOSE_INVALID_MESSAGE
             assert site.get("/healthz").status == 200
 
     def test_a_message_that_is_too_large_is_not_read(self, tmp_path: Path, quick_model: None) -> None:
         with running(tmp_path, MOVING, web={"browser_camera": True}) as site:
             with site.socket("/api/streams/browser/camera") as camera:
-                camera.send(b"\xff" * (sockets.LARGEST_MESSAGE + 1))
+                camera.send(b"\xff" * (sockets.MAX_MESSAGE_BYTES + 1))
                 assert code_at_end(camera) == 1009
             with site.socket(f"/api/streams/{NAME}/camera") as wrong:
-                assert code_at_end(wrong) == sockets.UNKNOWN
+                assert code_at_end(wrong) == sockets.CLOSE_UNKNOWN_STREAM

@@ -129,10 +129,10 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 def open_page(page: Page, site: Site) -> None:
     page.goto(site.address)
-    expect(page.locator("#veil")).to_be_hidden()
+    expect(page.locator("#cover")).to_be_hidden()
 
 
-def look(page: Page, where: str = "#flat") -> np.ndarray:
+def look(page: Page, where: str = "#picture-canvas") -> np.ndarray:
     """What is seen of an element, (H, W, 3)."""
     return np.asarray(Image.open(io.BytesIO(page.locator(where).screenshot())).convert("RGB"), np.int16)
 
@@ -146,14 +146,14 @@ def stand_still(page: Page, site: Site) -> None:
     page.keyboard.press("p")
     expect(page.locator("#pause")).to_have_text("Resume")
     wait_until(lambda: has_nothing_on_its_way(site, NAME))
-    last = site.served.streams[NAME].live.newest
+    last = site.session.streams[NAME].live.newest
     assert last is not None
     expect(page.locator("#screen")).to_have_attribute("data-frame", str(last.item.frame.index))
 
 
 def has_points(page: Page) -> bool:
     """Whether the 3D view shows some."""
-    return bool((look(page, "#space") > 40).any(axis=2).mean() > 0.1)
+    return bool((look(page, "#points-canvas") > 40).any(axis=2).mean() > 0.1)
 
 
 class TestPicture:
@@ -184,8 +184,8 @@ class TestPicture:
 
     def test_relative_depth_is_never_told_in_metres(self, page: Page, site: Site) -> None:
         open_page(page, site)
-        page.locator("#flat").hover()
-        expect(page.locator("#reading")).to_contain_text("% near, relative")
+        page.locator("#picture-canvas").hover()
+        expect(page.locator("#depth-readout")).to_contain_text("% near, relative")
         assert " m" not in page.locator("#legend").inner_text().replace("\n", " ").replace("no unit", "")
 
     def test_metric_depth_is_told_in_metres_under_pointer_and_keys(
@@ -194,14 +194,16 @@ class TestPicture:
         monkeypatch.setattr(factory, "make_estimator", lambda _: ConstantEstimator(DepthKind.METRIC, size=(100, 100)))
         with running(tmp_path, MOVING, smooth="off") as site:  # the filter carries depth along what moves
             open_page(page, site)
-            box = page.locator("#flat").bounding_box()
+            box = page.locator("#picture-canvas").bounding_box()
             page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 0.75 * box["height"])
-            expect(page.locator("#reading")).to_have_text("1.64 m")  # 0.5 to 2 m from top to bottom, 75th row of 100
+            expect(page.locator("#depth-readout")).to_have_text(
+                "1.64 m"
+            )  # 0.5 to 2 m from top to bottom, 75th row of 100
             page.mouse.move(0, 0)
-            expect(page.locator("#reading")).to_be_hidden()
-            page.locator("#flat").focus()
+            expect(page.locator("#depth-readout")).to_be_hidden()
+            page.locator("#picture-canvas").focus()
             page.keyboard.press("ArrowDown")
-            expect(page.locator("#reading")).to_have_text("1.29 m")
+            expect(page.locator("#depth-readout")).to_have_text("1.29 m")
             expect(page.locator("#legend-far")).to_contain_text(" m")
 
     def test_3d_shows_points_that_turn(self, page: Page, site: Site) -> None:
@@ -209,20 +211,20 @@ class TestPicture:
         view(page, "3D")
         wait_until(lambda: has_points(page))
         stand_still(page, site)
-        before = look(page, "#space")
-        box = page.locator("#space").bounding_box()
+        before = look(page, "#points-canvas")
+        box = page.locator("#points-canvas").bounding_box()
         page.mouse.move(box["x"] + 300, box["y"] + 200)
         page.mouse.down()
         page.mouse.move(box["x"] + 420, box["y"] + 240, steps=4)
         page.mouse.up()
-        wait_until(lambda: np.abs(look(page, "#space") - before).mean() > 2)
+        wait_until(lambda: np.abs(look(page, "#points-canvas") - before).mean() > 2)
 
     def test_3d_begins_anew_where_another_camera_looks(self, page: Page, tmp_path: Path, quick_model: None) -> None:
         with running(tmp_path, MOVING, "lavfi:testsrc=size=160x120:rate=30") as site:
             open_page(page, site)
             view(page, "3D")
             wait_until(lambda: has_points(page))
-            box = page.locator("#space").bounding_box()
+            box = page.locator("#points-canvas").bounding_box()
             page.mouse.move(box["x"] + 200, box["y"] + 100)
             for _ in range(60):
                 page.mouse.wheel(0, 500)  # far away
@@ -242,7 +244,7 @@ class TestPicture:
 class TestControls:
     def test_what_is_tuned_takes_effect(self, page: Page, site: Site) -> None:
         open_page(page, site)
-        control = site.served.streams[NAME].control
+        control = site.session.streams[NAME].controls
         view(page, "Depth")
         page.select_option("[name=colormap]", "gray")
         wait_until(lambda: control.value.colormap == "gray")
@@ -258,7 +260,7 @@ class TestControls:
         page.select_option("[name=range]", "auto")
         wait_until(lambda: control.value.range == "auto")
         page.locator("[name=size]").select_option("320")
-        wait_until(lambda: site.served.model.value.size == 320)
+        wait_until(lambda: site.session.model_controls.value.size == 320)
 
     def test_a_status_from_before_a_change_does_not_undo_it(self, page: Page, site: Site) -> None:
         sockets, told = list[WebSocketRoute](), list[str]()
@@ -285,7 +287,7 @@ class TestControls:
         sockets[0].send(told[0])
         seen = len(told)
         wait_until(lambda: page.wait_for_timeout(50) or len(told) > seen)
-        assert site.served.streams[NAME].control.value.range.startswith("lock:0.125,")
+        assert site.session.streams[NAME].controls.value.range.startswith("lock:0.125,")
         assert page.evaluate("() => window.timesHidden") == 0
 
     def test_a_refusal_is_said(self, page: Page, site: Site) -> None:
@@ -335,7 +337,7 @@ class TestControls:
         for _ in range(30):
             page.keyboard.press("Tab")
             seen.add(page.evaluate("() => document.activeElement.id || document.activeElement.name"))
-        assert {"flat", "view-depth", "pause", "snapshot", "record", "whole", "theme"} <= seen
+        assert {"picture-canvas", "view-depth", "pause", "snapshot", "record", "fullscreen", "theme"} <= seen
         assert {"colormap", "smooth", "size", "range", "style"} <= seen
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -353,8 +355,8 @@ class TestControls:
         page.set_viewport_size({"width": 360, "height": 740})
         others = [f"lavfi:testsrc2=size=320x240:rate={rate}" for rate in (10, 11, 12)]
         with running(tmp_path / "kept", MOVING, *others) as site:
-            page.goto(f"{site.address}?stream={list(site.served.streams)[-1]}")
-            expect(page.locator("#veil")).to_be_hidden()
+            page.goto(f"{site.address}?stream={list(site.session.streams)[-1]}")
+            expect(page.locator("#cover")).to_be_hidden()
             expect(page.locator("#streams [aria-current=true]")).to_be_in_viewport(ratio=0.7)
             page.locator("#snapshot").click()
             expect(page.locator("#files small")).to_have_count(3)
@@ -369,9 +371,9 @@ class TestConnections:
         port = rtsp_server.free_port()
         with running(tmp_path, MOVING, port=port) as site:
             open_page(page, site)
-        expect(page.locator("#veil")).to_contain_text("does not answer")
+        expect(page.locator("#cover")).to_contain_text("does not answer")
         with running(tmp_path, MOVING, port=port) as site:
-            expect(page.locator("#veil")).to_be_hidden()
+            expect(page.locator("#cover")).to_be_hidden()
             wait_until(lambda: site.stream(NAME)["viewers"] == 1)
 
     def test_a_page_of_a_stream_that_is_no_more_shows_another(
@@ -383,7 +385,7 @@ class TestConnections:
             expect(page.locator("#facts")).to_contain_text("240 px")
         with running(tmp_path, "lavfi:testsrc=size=64x48:rate=30", port=port):
             expect(page.locator("#facts")).to_contain_text("48 px")
-            expect(page.locator("#veil")).to_be_hidden()
+            expect(page.locator("#cover")).to_be_hidden()
 
     def test_a_lost_camera_covers_its_last_picture_until_it_is_back(
         self, page: Page, tmp_path: Path, quick_model: None
@@ -392,12 +394,12 @@ class TestConnections:
             pytest.skip(missing)
         with rtsp_server.running() as camera, running(tmp_path, f"{camera.address}/h264") as site:
             page.goto(site.address)
-            expect(page.locator("#veil")).to_be_hidden()
+            expect(page.locator("#cover")).to_be_hidden()
             camera.stop()
-            expect(page.locator("#veil")).to_be_visible()
+            expect(page.locator("#cover")).to_be_visible()
             expect(page.locator("#state")).to_have_text("reconnecting")
             camera.start()
-            expect(page.locator("#veil")).to_be_hidden()
+            expect(page.locator("#cover")).to_be_hidden()
             expect(page.locator("#facts")).to_contain_text("Reconnects1")
 
     def test_several_streams_are_chosen_by_tabs(self, page: Page, tmp_path: Path, quick_model: None) -> None:
@@ -421,20 +423,20 @@ class TestConnections:
                 document.querySelectorAll("#streams button")[1].click();
                 for (const draw of window.late) draw();
                 window.late = null;
-                return document.querySelector("#veil").hidden;
+                return document.querySelector("#cover").hidden;
             }""")
             assert not is_hidden, "the new stream has no picture yet"
-            expect(page.locator("#veil")).to_be_hidden()
+            expect(page.locator("#cover")).to_be_hidden()
 
     def test_a_token_opens_the_page_once_and_for_all(self, page: Page, tmp_path: Path, quick_model: None) -> None:
         with running(tmp_path, MOVING, web={"token": "a-token-for-tests"}) as site:
             page.goto(site.address)
             page.locator("input[name=token]").fill("a-token-for-tests")
             page.keyboard.press("Enter")
-            expect(page.locator("#veil")).to_be_hidden()
+            expect(page.locator("#cover")).to_be_hidden()
             assert "token" not in page.url
             page.goto(site.address)
-            expect(page.locator("#veil")).to_be_hidden()
+            expect(page.locator("#cover")).to_be_hidden()
 
     def test_the_browsers_own_camera_comes_back_with_depth(
         self, page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -442,10 +444,10 @@ class TestConnections:
         monkeypatch.setattr(factory, "make_estimator", lambda _: ConstantEstimator(from_brightness=True))
         with running(tmp_path, web={"browser_camera": True}) as site:
             page.goto(site.address)
-            page.locator("#veil-button").click()
-            expect(page.locator("#veil")).to_be_hidden()
+            page.locator("#cover-button").click()
+            expect(page.locator("#cover")).to_be_hidden()
             wait_until(lambda: site.stream("browser")["written"] > 10)
-            assert site.served.streams["browser"].live.newest.item.frame.image.std() > 20
+            assert site.session.streams["browser"].live.newest.item.frame.image.std() > 20
             view(page, "Picture")
             assert look(page).std() > 20
 
@@ -456,9 +458,9 @@ class TestConnections:
         with running(tmp_path, web={"browser_camera": True}) as site:
             page.goto(site.address)
             for _ in range(3):
-                page.locator("#veil-button").click()
+                page.locator("#cover-button").click()
             page.evaluate("() => window.allow()")
-            expect(page.locator("#veil")).to_be_hidden()
+            expect(page.locator("#cover")).to_be_hidden()
             assert page.evaluate("() => window.media.length") == 1
 
     def test_a_camera_that_cannot_be_shown_is_given_back(self, page: Page, tmp_path: Path, quick_model: None) -> None:
@@ -467,7 +469,7 @@ class TestConnections:
         with running(tmp_path, web={"browser_camera": True}) as site:
             page.goto(site.address)
             for tries in (1, 2):
-                page.locator("#veil-button").click()
+                page.locator("#cover-button").click()
                 expect(page.locator("#toast")).to_contain_text("cannot be had: no play")
                 wait_until(lambda tries=tries: page.evaluate("() => window.media.length") == tries)
                 wait_until(
@@ -478,7 +480,7 @@ class TestConnections:
         page.add_init_script("Object.defineProperty(navigator, 'mediaDevices', {value: undefined})")  # as over HTTP
         with running(tmp_path, web={"browser_camera": True}) as site:
             page.goto(site.address)
-            page.locator("#veil-button").click()
+            page.locator("#cover-button").click()
             expect(page.locator("#toast")).to_contain_text("over HTTPS only")
 
     def test_a_browser_that_keeps_nothing_shows_the_page_too(self, page: Page, site: Site) -> None:

@@ -28,10 +28,11 @@ from helpers.web_server import MOVING, Site, running
 from websockets.exceptions import InvalidStatus
 
 from streamdepth import config, factory
-from streamdepth.apps.web import graceful, server
-from streamdepth.apps.web.security import LARGEST_BODY, make_access
+from streamdepth.apps.web import server, uvicorn_server
+from streamdepth.apps.web.access import make_access
+from streamdepth.apps.web.security import MAX_BODY_BYTES
 from streamdepth.apps.web.server import WebServer
-from streamdepth.apps.web.serving import bind_of, serving
+from streamdepth.apps.web.session_factory import open_session, server_options
 from streamdepth.core.errors import ConfigError, SinkOpenError, SinkWriteError
 from streamdepth.testing import ConstantEstimator
 
@@ -89,7 +90,7 @@ class TestToken:
         first = site.get(f"/?stream={NAME}&token={TOKEN}")
         assert (first.status, first.headers["location"]) == (303, f"/?stream={NAME}")
         cookie = first.headers["set-cookie"]
-        assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= {part.strip() for part in cookie.split(";")}
+        assert {"HttpOnly", "SameSite=lax", "Path=/"} <= {part.strip() for part in cookie.split(";")}
         page = site.get(first.headers["location"], Cookie=cookie.split(";")[0])
         assert page.status == 200
         assert TOKEN not in page.body.decode()
@@ -131,7 +132,7 @@ class TestToken:
         self, tmp_path: Path, quick_model: None, token: str
     ) -> None:
         with running(tmp_path, MOVING, web={"token": token}) as site:
-            printed = urlsplit(site.server.first_address)
+            printed = urlsplit(site.server.address_with_token)
             first = site.get(f"{printed.path}?{printed.query}")
             assert first.status == 303
             assert site.get(first.headers["location"], Cookie=first.headers["set-cookie"].split(";")[0]).status == 200
@@ -191,7 +192,7 @@ class TestOrigin:
 @pytest.fixture
 def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that asks for nothing is soon cut off."""
-    monkeypatch.setattr(graceful, "HEAD_SECONDS", 0.5)
+    monkeypatch.setattr(uvicorn_server, "IDLE_TIMEOUT_SECONDS", 0.5)
 
 
 def is_healthy(site: Site) -> bool:
@@ -233,7 +234,7 @@ class TestSilence:
             connection = http.client.HTTPConnection(site.place, timeout=60)
             connection.request("GET", f"/streams/{NAME}/mjpeg")
             answer = connection.getresponse()
-            deadline = time.monotonic() + 3 * graceful.HEAD_SECONDS
+            deadline = time.monotonic() + 3 * uvicorn_server.IDLE_TIMEOUT_SECONDS
             while time.monotonic() < deadline:
                 assert answer.read(1000)
                 if isinstance(viewer.recv(60), bytes):
@@ -249,11 +250,11 @@ class TestFailure:
             raise RuntimeError("the loop is broken")
 
         settings = config.make(source=[MOVING], port=0, folder=tmp_path)
-        with serving(settings) as served:
-            page = WebServer(served, bind_of(settings))
+        with open_session(settings) as session:
+            page = WebServer(session, server_options(settings))
             page.__enter__()
             monkeypatch.setattr(page._server, "on_tick", fail)
-            served.pipeline.run()
+            session.pipeline.run()
             with pytest.raises(SinkWriteError, match="the loop is broken; its streams were stopped"):
                 page.__exit__(None, None, None)
         caplog.clear()  # uvicorn has its own words for it
@@ -261,15 +262,15 @@ class TestFailure:
     def test_a_server_that_does_not_start_is_told(
         self, tmp_path: Path, quick_model: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        async def start(own: graceful.GracefulServer, **_: object) -> None:
+        async def start(own: uvicorn_server.GracefulServer, **_: object) -> None:
             while not own.should_exit:
                 await asyncio.sleep(0.01)
 
-        monkeypatch.setattr(graceful.GracefulServer, "startup", start)
-        monkeypatch.setattr(server, "_START_SECONDS", 0.1)
+        monkeypatch.setattr(uvicorn_server.GracefulServer, "startup", start)
+        monkeypatch.setattr(server, "_START_TIMEOUT_SECONDS", 0.1)
         settings = config.make(source=[MOVING], port=0, folder=tmp_path)
-        with serving(settings) as served:
-            page = WebServer(served, bind_of(settings))
+        with open_session(settings) as session:
+            page = WebServer(session, server_options(settings))
             with pytest.raises(SinkOpenError, match="did not start: it took too long"), page:
                 pytest.fail("it has not begun")
 
@@ -277,7 +278,7 @@ class TestFailure:
 class TestLimits:
     def test_a_large_body_is_not_read(self, site: Site) -> None:
         path = f"/api/streams/{NAME}/controls"
-        answer = site.call("PATCH", path, b"x" * (LARGEST_BODY + 1), **bearer(TOKEN))
+        answer = site.call("PATCH", path, b"x" * (MAX_BODY_BYTES + 1), **bearer(TOKEN))
         assert answer.status == 413
         with socket.create_connection(site.place.split(":"), timeout=60) as raw:
             head = f"PATCH {path} HTTP/1.1\r\nHost: {site.place}\r\nAuthorization: Bearer {TOKEN}\r\n"
@@ -317,7 +318,7 @@ def test_credentials_of_sources_appear_nowhere(
             texts += [site.get(path).body for path in (f"/api/streams/{name}", "/api/streams/none", "/api/files/none")]
             with site.socket(f"/api/streams/{name}/live", additional_headers=site.headers) as viewer:
                 texts += [m if isinstance(m, bytes) else m.encode() for m in (viewer.recv(60) for _ in range(3))]
-            report = site.served.pipeline.report()
+            report = site.session.pipeline.report()
     everything = b"\n".join(texts).decode("latin-1") + str(report.as_json())
     everything += "\n".join(r.getMessage() for r in caplog.records if r.name != "websockets.client")  # that is us
     everything += "".join(str(path) for path in (tmp_path / "kept").iterdir())
@@ -380,7 +381,7 @@ class TestListening:
 
     def test_the_address_of_a_server_for_all_has_a_number(self, tmp_path: Path, quick_model: None) -> None:
         with running(tmp_path, MOVING) as site:
-            site.server.bind = site.server.bind.__class__(host="0.0.0.0")
+            site.server.options = site.server.options.__class__(host="0.0.0.0")
             assert WebServer.address.fget(site.server).count(".") == 3
 
     def test_serve_prints_where_to_look_and_ends(self, cli: Callable, quick_model: None, tmp_path: Path) -> None:
@@ -410,7 +411,7 @@ def test_a_viewer_that_sleeps_does_not_hold_the_end(tmp_path: Path, monkeypatch:
     """It reads nothing until it is sent no more; that is no error either (the fixtures look at the log)."""
     monkeypatch.setattr(factory, "make_estimator", lambda _: ConstantEstimator())
     with socket.socket() as sleeper, running(tmp_path, "lavfi:testsrc2=size=1280x720:rate=30") as site:
-        (name,) = site.served.streams
+        (name,) = site.session.streams
         sleeper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         host, port = site.place.split(":")
         sleeper.connect((host, int(port)))

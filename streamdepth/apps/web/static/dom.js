@@ -1,8 +1,8 @@
-// Small helpers for the document.
+// Small helpers for the DOM.
 
 export const $ = (id) => document.getElementById(id);
 
-/** An element with text, or with properties and children. */
+/** Makes an element with text, or with properties and children. */
 export function make(name, properties = {}, ...children) {
   const made = Object.assign(document.createElement(name), typeof properties === "string" ? { textContent: properties } : properties);
   made.append(...children);
@@ -10,7 +10,7 @@ export function make(name, properties = {}, ...children) {
 }
 
 let timer = 0;
-/** Says something for a while. */
+/** Shows a message for a few seconds. */
 export function toast(text) {
   clearTimeout(timer);
   $("toast").textContent = text;
@@ -18,8 +18,8 @@ export function toast(text) {
   timer = setTimeout(() => ($("toast").hidden = true), 6000);
 }
 
-/** A handler that does `action`, and says why when it could not be done. */
-export const doing = (action) => async (event) => {
+/** Returns an event handler that runs `action`, and shows the error if it fails. */
+export const reportingErrors = (action) => async (event) => {
   try {
     await action(event);
   } catch (error) {

@@ -1,95 +1,95 @@
-// The page: what is shown of which stream, and what its buttons do.
+// The page: shows the chosen stream, and handles its buttons and keys.
 
 import * as api from "./api.js";
-import { $, doing, make, toast } from "./dom.js";
-import { labelOf, showFacts, showState, showTabs, stateOf } from "./facts.js";
-import { Feed } from "./feed.js";
-import { FlatView } from "./flat.js";
-import { showFiles } from "./kept.js";
-import { OwnCamera } from "./own_camera.js";
-import { plot } from "./plot.js";
-import { Reading } from "./reading.js";
-import { onTune, showControls } from "./tune.js";
+import { $, reportingErrors, make, toast } from "./dom.js";
+import { labelOf, showFacts, showState, showTabs, stateOf } from "./stream_facts.js";
+import { StreamConnection } from "./connection.js";
+import { PictureView } from "./picture_view.js";
+import { showFiles } from "./files.js";
+import { BrowserCamera } from "./browser_camera.js";
+import { plot } from "./latency_plot.js";
+import { DepthReadout } from "./depth_readout.js";
+import { onControlsChanged, showControls } from "./controls.js";
 
-const VIEWS = { picture: "Picture", overlay: "Overlay", depth: "Depth", side: "Both", wipe: "Wipe", space: "3D" };
+const VIEWS = { picture: "Picture", overlay: "Overlay", depth: "Depth", side: "Both", wipe: "Wipe", points: "3D" };
 const THEMES = { "": "As the system is", light: "Light", dark: "Dark" };
 
-const flat = new FlatView($("flat"));
-const reading = new Reading(flat, $("reading"));
-const own = new OwnCamera($("own-camera"), (reason) => reason && toast(reason));
-let space = null;
-let feed = null;
+const pictureView = new PictureView($("picture-canvas"));
+const readout = new DepthReadout(pictureView, $("depth-readout"));
+const browserCamera = new BrowserCamera($("browser-camera"), (reason) => reason && toast(reason));
+let pointView = null;
+let connection = null;
 let name = new URLSearchParams(location.search).get("stream");
 let status = null;
-let shot = null;
+let result = null;
 let mode = "overlay";
-let link = { isUp: false, reason: "" };
+let linkState = { isUp: false, reason: "" };
 let colorName = "";
 
 const stream = () => status?.streams.find((s) => s.name === name) ?? null;
 
-async function begin() {
+async function start() {
   try {
     status = await api.status();
   } catch {
-    setTimeout(begin, 1000);
+    setTimeout(start, 1000);
     return;
   }
-  choose(stream()?.name ?? status.streams[0].name);
+  showStream(stream()?.name ?? status.streams[0].name);
   await showFiles();
 }
 
-function choose(chosen) {
-  feed?.close();
-  shot?.picture.close();
-  [name, shot] = [chosen, null];
-  space?.leave();
+function showStream(chosen) {
+  connection?.close();
+  result?.picture.close();
+  [name, result] = [chosen, null];
+  pointView?.resetEye();
   if (status.streams.length > 1) history.replaceState(null, "", `?stream=${name}`);
   document.title = `${labelOf(stream())} · streamdepth`;
   const isSmall = matchMedia("(max-width: 700px)").matches || navigator.connection?.saveData;
-  feed = new Feed(name, isSmall ? "light" : "full", { shot: onShot, status: onStatus, link: onLink });
+  connection = new StreamConnection(name, isSmall ? "light" : "full", { onResult, onStatus, onLinkChanged });
   onStatus(status);
 }
 
-// ---- what arrives
+// ---- messages of the server
 
-function onLink(isUp, reason) {
-  if (isUp && !link.isUp) showFiles().catch(() => {});
-  if (!isUp && status) status.number = 0; // a server that starts again counts anew
-  link = { isUp, reason };
-  showVeil();
+function onLinkChanged(isUp, reason) {
+  if (isUp && !linkState.isUp) showFiles().catch(() => {});
+  if (!isUp && status) status.sequence = 0; // a restarted server counts from 1 again
+  linkState = { isUp, reason };
+  showCover();
 }
 
-/** Done once the picture is on the screen, or another stream was chosen before. */
-function onShot(next) {
-  const from = feed;
+/** Resolves once the picture is on the screen, or another stream was chosen meanwhile. */
+function onResult(next) {
+  const from = connection;
   return new Promise((shown) => requestAnimationFrame(() => {
-    if (feed !== from) return shown(next.picture.close());
-    shot?.picture.close();
-    shot = next;
+    if (connection !== from) return shown(next.picture.close());
+    result?.picture.close();
+    result = next;
     draw();
-    showVeil();
+    showCover();
     shown();
   }));
 }
 
-/** What was on its way while something was changed is older than the answer, and would undo it on the page. */
+/** Ignores a status that was sent before the answer to a change: it would undo the change on the page. */
 function onStatus(next) {
-  if (next.number < status.number) return;
+  if (next.sequence < status.sequence) return;
   const before = stream();
   status = next;
   const now = stream();
   if (!now) return;
   if (before?.recording.active !== now.recording.active) showFiles().catch(() => {});
   if (now.recording.failure && now.recording.failure !== before?.recording.failure) toast(now.recording.failure);
-  showTabs(status.streams, name, choose);
+  showTabs(status.streams, name, showStream);
   showState(now);
   showFacts(now, status);
   showControls(now, status);
   showButtons(now);
   showColors(now.controls.colormap).catch(() => (colorName = ""));
   plot($("plot"), now.history);
-  showVeil();
+  showCover();
 }
 
 function showButtons({ controls, recording }) {
@@ -102,35 +102,35 @@ function showButtons({ controls, recording }) {
 // ---- the picture
 
 function draw() {
-  if (!shot) return;
-  const width = (mode === "side" ? 2 : 1) * shot.header.width;
-  $("screen").style.setProperty("--shape", `${width} / ${shot.header.height}`);
-  $("screen").dataset.frame = shot.header.index; // for those who check
-  if (mode === "space") space?.draw(shot);
-  else flat.draw(shot, mode);
+  if (!result) return;
+  const width = (mode === "side" ? 2 : 1) * result.header.width;
+  $("screen").style.setProperty("--shape", `${width} / ${result.header.height}`);
+  $("screen").dataset.frame = result.header.index; // for tests
+  if (mode === "points") pointView?.draw(result);
+  else pictureView.draw(result, mode);
   showLegend();
-  reading.show(shot, mode);
+  readout.show(result, mode);
 }
 
 async function setMode(next) {
   mode = next;
-  const isSpace = mode === "space";
-  if (isSpace && !(await makeSpace())) return pick("overlay");
-  $("flat").hidden = isSpace;
-  $("space").hidden = !isSpace;
+  const is3d = mode === "points";
+  if (is3d && !(await makePointView())) return pick("overlay");
+  $("picture-canvas").hidden = is3d;
+  $("points-canvas").hidden = !is3d;
   $("wipe").hidden = mode !== "wipe";
   draw();
-  showVeil();
+  showCover();
 }
 
-async function makeSpace() {
+async function makePointView() {
   try {
-    const { SpaceView } = await import("./space.js");
-    space ??= new SpaceView($("space"));
+    const { PointView } = await import("./point_view.js");
+    pointView ??= new PointView($("points-canvas"));
   } catch (error) {
     toast(`3D cannot be shown here: ${error.message}`);
   }
-  return space;
+  return pointView;
 }
 
 function pick(view) {
@@ -147,22 +147,22 @@ function makeViews() {
 }
 
 function showLegend() {
-  const { kind, range: [low, high] } = shot.header;
+  const { kind, range: [low, high] } = result.header;
   const isMetric = kind === "metric";
-  $("legend-near").textContent = isMetric ? Reading.metres(low) : "near";
-  $("legend-far").textContent = isMetric ? Reading.metres(high) : "far";
+  $("legend-near").textContent = isMetric ? DepthReadout.metres(low) : "near";
+  $("legend-far").textContent = isMetric ? DepthReadout.metres(high) : "far";
   $("legend-note").textContent = isMetric ? "" : "relative, no unit";
-  $("legend").hidden = mode === "picture" || mode === "space";
-  $("hint").hidden = mode !== "space";
+  $("legend").hidden = mode === "picture" || mode === "points";
+  $("hint").hidden = mode !== "points";
   $("divider").hidden = mode !== "wipe";
-  $("divider").style.left = `${flat.place(flat.wipe, 0, mode).x}px`;
+  $("divider").style.left = `${pictureView.place(pictureView.wipe, 0, mode).x}px`;
 }
 
 async function showColors(wanted) {
   if (wanted === colorName) return;
   colorName = wanted;
   const colors = await api.colors(wanted);
-  flat.setColors(colors);
+  pictureView.setColors(colors);
   const context = $("legend-bar").getContext("2d");
   colors.forEach((color, i) => {
     context.fillStyle = color;
@@ -171,67 +171,67 @@ async function showColors(wanted) {
   draw();
 }
 
-function showVeil() {
+function showCover() {
   const now = stream();
-  const isInvited = Boolean(link.isUp && now?.camera && !own.isOn && now.state !== "live");
-  const text = veilText(now, isInvited);
-  $("veil").hidden = !text;
-  $("veil").classList.toggle("quiet", Boolean(shot && link.isUp && !isInvited && status.hold_last));
-  $("veil-text").textContent = text;
-  $("veil-button").hidden = !isInvited;
+  const offersCamera = Boolean(linkState.isUp && now?.is_browser_camera && !browserCamera.isOn && now.state !== "live");
+  const text = coverText(now, offersCamera);
+  $("cover").hidden = !text;
+  $("cover").classList.toggle("hint-only", Boolean(result && linkState.isUp && !offersCamera && status.hold_last));
+  $("cover-text").textContent = text;
+  $("cover-button").hidden = !offersCamera;
 }
 
-function veilText(now, isInvited) {
-  if (!link.isUp) return link.reason || "The server does not answer. Trying again.";
-  if (isInvited) return "This stream shows the camera of whoever opens this page.";
-  if (!now || (shot && now.state === "live")) return "";
+function coverText(now, offersCamera) {
+  if (!linkState.isUp) return linkState.reason || "The server does not answer. Trying again.";
+  if (offersCamera) return "This stream shows the camera of whoever opens this page.";
+  if (!now || (result && now.state === "live")) return "";
   if (now.state === "live") return now.controls.paused ? "Paused before the first picture" : "Waiting for the first picture";
-  const state = shot && status.hold_last ? `${stateOf(now)}: this picture is stale` : stateOf(now);
+  const state = result && status.hold_last ? `${stateOf(now)}: this picture is stale` : stateOf(now);
   return now.reason ? `${state}\n${now.reason}` : state;
 }
 
-// ---- what is done
+// ---- buttons and keys
 
 async function change(changes) {
   onStatus(await api.setControls(name, changes));
 }
 
 function setWipe(share) {
-  flat.wipe = Math.min(1, Math.max(0, share));
-  $("wipe").value = 100 * flat.wipe;
+  pictureView.wipe = Math.min(1, Math.max(0, share));
+  $("wipe").value = 100 * pictureView.wipe;
   draw();
 }
 
-$("pause").onclick = doing(() => change({ paused: !stream().controls.paused }));
-$("snapshot").onclick = doing(async () => {
+$("pause").onclick = reportingErrors(() => change({ paused: !stream().controls.paused }));
+$("snapshot").onclick = reportingErrors(async () => {
   const { files } = await api.snapshot(name);
-  toast(`Kept ${files.join(", ")}`);
+  toast(`Saved ${files.join(", ")}`);
   await showFiles();
 });
-$("record").onclick = doing(async () => {
+$("record").onclick = reportingErrors(async () => {
   onStatus(await (stream().recording.active ? api.stopRecording : api.record)(name));
   await showFiles();
 });
-$("whole").onclick = doing(() => (document.fullscreenElement ? document.exitFullscreen() : $("screen").requestFullscreen()));
-$("veil-button").onclick = doing(async () => {
-  await own.start(name);
-  showVeil();
+$("fullscreen").onclick = reportingErrors(() => (document.fullscreenElement ? document.exitFullscreen() : $("screen").requestFullscreen()));
+$("cover-button").onclick = reportingErrors(async () => {
+  await browserCamera.start(name);
+  showCover();
 });
 $("wipe").oninput = () => setWipe($("wipe").value / 100);
-$("flat").addEventListener("pointermove", (event) => {
-  const at = mode === "wipe" && event.buttons ? flat.locate(event.clientX, event.clientY, mode) : null;
+$("picture-canvas").addEventListener("pointermove", (event) => {
+  const at = mode === "wipe" && event.buttons ? pictureView.locate(event.clientX, event.clientY, mode) : null;
   if (at) setWipe(at.u);
 });
-onTune({
-  change: doing(change),
-  resize: doing(async (size) => onStatus(await api.setModel(size))),
-  now: () => shot?.header.range ?? [0, 1],
+onControlsChanged({
+  change: reportingErrors(change),
+  resize: reportingErrors(async (size) => onStatus(await api.setModel(size))),
+  now: () => result?.header.range ?? [0, 1],
 });
 
 document.addEventListener("keydown", (event) => {
   const isTyping = event.target.matches("select, input:not([type=radio])") || $("player").open;
   if (isTyping || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
-  const button = { p: "pause", s: "snapshot", r: "record", f: "whole" }[event.key.toLowerCase()];
+  const button = { p: "pause", s: "snapshot", r: "record", f: "fullscreen" }[event.key.toLowerCase()];
   const view = Object.keys(VIEWS)[Number(event.key) - 1];
   if (button) $(button).click();
   else if (view) pick(view);
@@ -242,7 +242,7 @@ function setTheme(theme) {
   storage()?.setItem("theme", theme);
 }
 
-/** What the browser keeps from visit to visit; null where it keeps nothing. */
+/** Returns the browser's storage; null where it is blocked. */
 function storage() {
   try {
     return localStorage;
@@ -260,4 +260,4 @@ $("theme").onclick = () => {
 addEventListener("resize", draw);
 
 makeViews();
-begin();
+start();

@@ -1,11 +1,11 @@
-// The depth of one point, under the pointer or moved by the arrow keys.
+// The depth at one point: under the pointer, or moved by the arrow keys.
 
 import { depthAt } from "./packets.js";
 
 const STEP = 0.02; // of the picture's width and height, for each press of an arrow
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-export class Reading {
+export class DepthReadout {
   constructor(view, box) {
     [this.view, this.box] = [view, box];
     this.point = null; // {u, v, isRight}: from 0 to 1; isRight: on the right one of two pictures
@@ -35,12 +35,12 @@ export class Reading {
     this.show(...this.shown);
   }
 
-  show(shot, mode) {
-    this.shown = [shot, mode];
+  show(result, mode) {
+    this.shown = [result, mode];
     const { box, point } = this;
-    box.hidden = !shot || !point || mode === "space";
+    box.hidden = !result || !point || mode === "points";
     if (box.hidden) return;
-    box.textContent = words(shot, depthAt(shot, point.u, point.v));
+    box.textContent = words(result, depthAt(result, point.u, point.v));
     const { x, y } = this.view.place(point.u, point.v, mode, point.isRight);
     box.style.left = `${x}px`;
     box.style.top = `${y}px`;
@@ -52,11 +52,11 @@ export class Reading {
   }
 }
 
-/** Metres of metric depth only; of relative depth, how near within what is displayed. */
-function words(shot, value) {
+/** Metric depth in metres; relative depth as nearness within the displayed range. */
+function words(result, value) {
   if (value === null) return "unknown";
-  if (shot.header.kind === "metric") return Reading.metres(value);
-  const [low, high] = shot.header.range;
+  if (result.header.kind === "metric") return DepthReadout.metres(value);
+  const [low, high] = result.header.range;
   return `${Math.round(100 * within((value - low) / Math.max(high - low, 1e-12), 1))} % near, relative`;
 }
 

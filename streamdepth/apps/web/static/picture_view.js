@@ -1,14 +1,14 @@
-// The picture, its depth, or both, on a plain canvas.
+// Draws the picture, its depth, or both on a 2D canvas.
 
 import { nearness } from "./packets.js";
 
 const ALPHA = 0.6;
 
-export class FlatView {
+export class PictureView {
   constructor(canvas) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
-    this.small = document.createElement("canvas");
+    this.depthCanvas = document.createElement("canvas");
     this.colors = null;
     this.wipe = 0.5;
   }
@@ -21,14 +21,14 @@ export class FlatView {
     });
   }
 
-  draw(shot, mode) {
-    const { picture } = shot;
+  draw(result, mode) {
+    const { picture } = result;
     const w = picture.width, h = picture.height;
     const isDouble = mode === "side";
     this.resize(isDouble ? 2 * w : w, h);
     if (mode !== "depth") this.context.drawImage(picture, 0, 0);
     if (mode === "picture" || !this.colors) return;
-    this.colorize(shot);
+    this.colorize(result);
     this.context.globalAlpha = mode === "overlay" ? ALPHA : 1;
     this.context.imageSmoothingQuality = "high";
     const left = isDouble ? w : 0;
@@ -38,7 +38,7 @@ export class FlatView {
       this.context.rect(this.wipe * w, 0, w, h);
       this.context.clip();
     }
-    this.context.drawImage(this.small, left, 0, w, h);
+    this.context.drawImage(this.depthCanvas, left, 0, w, h);
     this.context.restore();
     this.context.globalAlpha = 1;
   }
@@ -49,22 +49,22 @@ export class FlatView {
     this.canvas.height = height;
   }
 
-  colorize(shot) {
-    const { small } = this;
-    if (small.width !== shot.columns || small.height !== shot.rows) {
-      small.width = shot.columns;
-      small.height = shot.rows;
+  colorize(result) {
+    const { depthCanvas } = this;
+    if (depthCanvas.width !== result.columns || depthCanvas.height !== result.rows) {
+      depthCanvas.width = result.columns;
+      depthCanvas.height = result.rows;
     }
-    const context = small.getContext("2d");
-    const image = context.createImageData(shot.columns, shot.rows);
+    const context = depthCanvas.getContext("2d");
+    const image = context.createImageData(result.columns, result.rows);
     const pixels = new Uint32Array(image.data.buffer);
-    const table = Uint32Array.from(nearness(shot), (near) => this.colors[Math.round(near * 255)]);
+    const table = Uint32Array.from(nearness(result), (near) => this.colors[Math.round(near * 255)]);
     table[0] = 0xff000000;
-    for (let i = 0; i < pixels.length; i++) pixels[i] = table[shot.codes[i]];
+    for (let i = 0; i < pixels.length; i++) pixels[i] = table[result.codes[i]];
     context.putImageData(image, 0, 0);
   }
 
-  /** Where in the picture (u, v from 0 to 1) a point of the page lies; null outside. */
+  /** Returns the position in the picture (u, v from 0 to 1) of a point of the page; null outside. */
   locate(clientX, clientY, mode) {
     const box = this.contentBox();
     let u = (clientX - box.left) / box.width;
@@ -74,7 +74,7 @@ export class FlatView {
     return { u, v };
   }
 
-  /** Where a point of the picture lies, in px of the canvas element. */
+  /** Returns the position of a point of the picture, in px of the canvas element. */
   place(u, v, mode, isRight) {
     const box = this.contentBox();
     const outer = this.canvas.getBoundingClientRect();
@@ -82,7 +82,7 @@ export class FlatView {
     return { x: box.left - outer.left + share * box.width, y: box.top - outer.top + v * box.height };
   }
 
-  /** The drawn part of the element: object-fit leaves bars. */
+  /** Returns the drawn part of the element, without the bars that object-fit leaves. */
   contentBox() {
     const outer = this.canvas.getBoundingClientRect();
     const scale = Math.min(outer.width / this.canvas.width, outer.height / this.canvas.height);

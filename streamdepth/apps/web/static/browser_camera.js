@@ -1,19 +1,19 @@
-// This device's camera as a stream: pictures go to the server, one at a time.
+// Sends the pictures of this device's camera to the server, one at a time.
 
-import { socketAddress } from "./feed.js";
+import { socketAddress } from "./connection.js";
 
-const LONGEST_PX = 960, QUALITY = 0.8;
+const MAX_SIDE_PX = 960, QUALITY = 0.8;
 
-export class OwnCamera {
-  constructor(video, ended) {
+export class BrowserCamera {
+  constructor(video, onEnded) {
     this.video = video;
-    this.ended = ended;
+    this.onEnded = onEnded;
     this.canvas = document.createElement("canvas");
     this.isBusy = false; // the camera is asked for, or shown
     this.isOn = false;
   }
 
-  /** Asks for the camera and begins to send. Throws an Error with words for people. */
+  /** Asks for the camera and starts to send. Throws an Error with a message for the user. */
   async start(name) {
     if (!navigator.mediaDevices)
       throw new Error("Browsers give a camera to pages of this machine or over HTTPS only.\n" +
@@ -39,7 +39,7 @@ export class OwnCamera {
     socket.onopen = socket.onmessage = () => this.send(socket);
     socket.onclose = ({ reason }) => {
       this.release(media);
-      this.ended(reason);
+      this.onEnded(reason);
     };
     media.getVideoTracks()[0].onended = () => socket.close(); // unplugged, or no longer allowed
   }
@@ -47,7 +47,7 @@ export class OwnCamera {
   async send(socket) {
     const { video, canvas } = this;
     await new Promise((shown) => (video.requestVideoFrameCallback ? video.requestVideoFrameCallback(shown) : setTimeout(shown, 33)));
-    const scale = Math.min(1, LONGEST_PX / Math.max(video.videoWidth, video.videoHeight));
+    const scale = Math.min(1, MAX_SIDE_PX / Math.max(video.videoWidth, video.videoHeight));
     canvas.width = Math.round(video.videoWidth * scale);
     canvas.height = Math.round(video.videoHeight * scale);
     canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);

@@ -1,15 +1,15 @@
-// What is told beside the picture: tabs, state, facts.
+// The stream's tab, state and facts, beside the picture.
 
 import { $, make } from "./dom.js";
 
-const WORDS = { closed: "not open" };
+const STATE_NAMES = { closed: "not open" };
 
-/** The state in words; a paused stream goes on beneath. */
+/** Returns the state in words; a paused stream is live for the server. */
 export function stateOf(stream) {
-  return stream.controls.paused && stream.state === "live" ? "paused" : WORDS[stream.state] ?? stream.state;
+  return stream.controls.paused && stream.state === "live" ? "paused" : STATE_NAMES[stream.state] ?? stream.state;
 }
 
-/** The source without its scheme. */
+/** Returns the source's title without a scheme. */
 export const labelOf = (stream) => stream.title.replace(/^[a-z]+:\/\//, "");
 
 const dot = (stream) => make("span", { className: `dot ${stateOf(stream)}` });
@@ -31,7 +31,7 @@ export function showTabs(streams, chosen, choose) {
   if (box.dataset.chosen === chosen) return;
   box.dataset.chosen = chosen;
   const tab = tabs.find((tab) => tab.dataset.stream === chosen);
-  box.scrollLeft = tab.offsetLeft - box.offsetLeft - (box.clientWidth - tab.offsetWidth) / 2; // a phone shows some only
+  box.scrollLeft = tab.offsetLeft - box.offsetLeft - (box.clientWidth - tab.offsetWidth) / 2; // a phone shows only some of the tabs
 }
 
 export function showState(stream) {

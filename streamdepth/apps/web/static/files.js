@@ -1,4 +1,4 @@
-// The list of what was kept, and a player for it.
+// The list of recordings and snapshots, and a player for them.
 
 import * as api from "./api.js";
 

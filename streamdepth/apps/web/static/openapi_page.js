@@ -1,12 +1,12 @@
-// The API's page, drawn from its own OpenAPI description.
+// The page of the API, made from its OpenAPI description.
 
 const VERBS = ["get", "put", "post", "patch", "delete"];
 
-const described = await (await fetch("/openapi.json")).json();
-const sheet = document.getElementById("api");
-const groups = Map.groupBy(operations(described), (operation) => operation.tags?.[0] ?? "other");
-sheet.replaceChildren(
-  paragraph(described.info.summary),
+const description = await (await fetch("/openapi.json")).json();
+const page = document.getElementById("api");
+const groups = Map.groupBy(operations(description), (operation) => operation.tags?.[0] ?? "other");
+page.replaceChildren(
+  paragraph(description.info.summary),
   paragraph("Send the token as Authorization: Bearer, where there is one. A WebSocket at /api/streams/NAME/live has pictures with their depth."),
   ...[...groups].flatMap(([tag, members]) => [heading(tag), ...members.map(article)]),
 );
@@ -31,7 +31,7 @@ function article(operation) {
 function body(operation) {
   const schema = operation.requestBody?.content["application/json"]?.schema;
   if (!schema) return [];
-  return Object.entries(described.components.schemas[schema.$ref.split("/").at(-1)].properties);
+  return Object.entries(description.components.schemas[schema.$ref.split("/").at(-1)].properties);
 }
 
 function words(schema) {

@@ -1,4 +1,4 @@
-// Latency over time, as three lines.
+// Plots latency over time as three lines.
 
 const NAMES = ["p50", "p95", "p99"];
 const SECONDS = 120, WIDTH = 300, HEIGHT = 90;

@@ -4,27 +4,27 @@ import * as THREE from "./vendor/three.module.min.js";
 import { OrbitControls } from "./vendor/OrbitControls.js";
 import { nearness } from "./packets.js";
 
-const FARTHEST = 4; // how many times as far as its nearest the farthest of relative depth is drawn: geometry.py
-const ASSUMED_FOV = 60; // degrees, horizontal, of a camera that is not known
-const JUMP = 0.15; // a share: a pixel on a larger jump between near and far flies
+const RELATIVE_DEPTH_RATIO = 4; // ratio of farthest to nearest distance when relative depth is drawn
+const DEFAULT_FOV = 60; // horizontal field of view in degrees of an unknown camera
+const MAX_DEPTH_JUMP = 0.15; // relative; a pixel between a near and a far surface that differ by more is a flying pixel
 
 const VERTEX = `
 uniform sampler2D depth;
 uniform vec4 camera;
 uniform vec2 size;
 uniform float pixels;
-out vec2 place;
-float at(vec2 uv) { return texture(depth, clamp(uv, 0.5 / size, 1.0 - 0.5 / size)).r; }
+out vec2 image_uv;
+float depth_at(vec2 image_uv) { return texture(depth, clamp(image_uv, 0.5 / size, 1.0 - 0.5 / size)).r; }
 void main() {
-  place = position.xy;
-  float z = at(place);
+  image_uv = position.xy;
+  float z = depth_at(image_uv);
   vec2 dx = vec2(1.0 / size.x, 0.0), dy = vec2(0.0, 1.0 / size.y);
-  float a = at(place + dx), b = at(place - dx), c = at(place + dy), d = at(place - dy);
+  float a = depth_at(image_uv + dx), b = depth_at(image_uv - dx), c = depth_at(image_uv + dy), d = depth_at(image_uv - dy);
   float nearest = min(min(a, b), min(c, d)), farthest = max(max(a, b), max(c, d));
-  bool flies = farthest > nearest * ${(1 + JUMP).toFixed(2)} && nearest > 0.0;
-  vec3 point = vec3((place - camera.zw) / camera.xy, 1.0) * z;
+  bool is_flying = farthest > nearest * ${(1 + MAX_DEPTH_JUMP).toFixed(2)} && nearest > 0.0;
+  vec3 point = vec3((image_uv - camera.zw) / camera.xy, 1.0) * z;
   vec4 seen = modelViewMatrix * vec4(point.x, -point.y, -point.z, 1.0);
-  gl_Position = z > 0.0 && !flies ? projectionMatrix * seen : vec4(2.0, 2.0, 2.0, 1.0);
+  gl_Position = z > 0.0 && !is_flying ? projectionMatrix * seen : vec4(2.0, 2.0, 2.0, 1.0);
   // as large as the gap to the next point, along the slope too
   float flat_gap = z / (camera.x * size.x);
   float gap = min(length(vec2(flat_gap, 0.5 * max(abs(a - b), abs(c - d)))), 2.5 * flat_gap);
@@ -33,11 +33,11 @@ void main() {
 
 const FRAGMENT = `
 uniform sampler2D picture;
-in vec2 place;
+in vec2 image_uv;
 out vec4 color;
-void main() { color = vec4(texture(picture, place).rgb, 1.0); }`;
+void main() { color = vec4(texture(picture, image_uv).rgb, 1.0); }`;
 
-export class SpaceView {
+export class PointView {
   constructor(canvas) {
     this.canvas = canvas;
     this.renderer = new THREE.WebGLRenderer({ canvas, antialias: true, powerPreference: "low-power" });
@@ -49,27 +49,27 @@ export class SpaceView {
     this.orbit.listenToKeyEvents(canvas);
     this.orbit.addEventListener("change", () => this.render());
     this.points = null;
-    this.isPlaced = false;
+    this.isEyePlaced = false;
     new ResizeObserver(() => this.render()).observe(canvas);
   }
 
-  draw(shot) {
-    if (!this.points || this.columns !== shot.columns || this.rows !== shot.rows) this.build(shot);
+  draw(result) {
+    if (!this.points || this.columns !== result.columns || this.rows !== result.rows) this.buildPoints(result);
     const { uniforms } = this.points.material;
-    this.fill(shot);
+    this.fillDepth(result);
     uniforms.picture.value.dispose();
-    uniforms.picture.value = texture(new THREE.Texture(shot.picture));
+    uniforms.picture.value = prepareTexture(new THREE.Texture(result.picture));
     uniforms.picture.value.flipY = false;
-    uniforms.camera.value.set(...(shot.header.camera ?? assumed(shot.header)));
-    if (!this.isPlaced) this.home();
+    uniforms.camera.value.set(...(result.header.camera ?? defaultIntrinsics(result.header)));
+    if (!this.isEyePlaced) this.placeEye();
     this.render();
   }
 
-  build(shot) {
+  buildPoints(result) {
     this.points?.geometry.dispose();
     this.points?.material.uniforms.depth.value.dispose();
     if (this.points) this.scene.remove(this.points);
-    const { columns, rows } = shot;
+    const { columns, rows } = result;
     const places = new Float32Array(3 * columns * rows);
     for (let y = 0, i = 0; y < rows; y++)
       for (let x = 0; x < columns; x++, i += 3) places.set([(x + 0.5) / columns, (y + 0.5) / rows, 0], i);
@@ -90,36 +90,36 @@ export class SpaceView {
     [this.columns, this.rows] = [columns, rows];
   }
 
-  /** Depth to draw: metres, or for relative depth a shape for looking only. */
-  fill(shot) {
-    const isMetric = shot.header.kind === "metric";
+  /** Fills in the depth to draw: metres, or for relative depth a plausible shape without a unit. */
+  fillDepth(result) {
+    const isMetric = result.header.kind === "metric";
     const table = isMetric
-      ? Float32Array.from({ length: 4096 }, (_, code) => shot.low + (code - 1) * shot.step)
-      : nearness(shot).map((near) => 1 / (1 / FARTHEST + near * (1 - 1 / FARTHEST)));
+      ? Float32Array.from({ length: 4096 }, (_, code) => result.low + (code - 1) * result.step)
+      : nearness(result).map((near) => 1 / (1 / RELATIVE_DEPTH_RATIO + near * (1 - 1 / RELATIVE_DEPTH_RATIO)));
     table[0] = 0;
     let nearest = Infinity, farthest = 0;
     for (let i = 0; i < this.values.length; i++) {
-      const z = (this.values[i] = table[shot.codes[i]]);
+      const z = (this.values[i] = table[result.codes[i]]);
       if (z > 0) { nearest = Math.min(nearest, z); farthest = Math.max(farthest, z); }
     }
-    this.spread = [nearest, farthest];
+    this.depthRange = [nearest, farthest];
     this.points.material.uniforms.depth.value.needsUpdate = true;
   }
 
-  /** Beside where the camera stood, with its field of view. */
-  home() {
+  /** Places the virtual eye beside the camera, with the camera's field of view. */
+  placeEye() {
     this.eye.fov = (Math.atan(0.5 / this.points.material.uniforms.camera.value.y) * 360) / Math.PI;
-    const [nearest, farthest] = Number.isFinite(this.spread[0]) ? this.spread : [1, 4];
+    const [nearest, farthest] = Number.isFinite(this.depthRange[0]) ? this.depthRange : [1, 4];
     const middle = Math.min(Math.sqrt(nearest * farthest), 2.5 * nearest);
     this.orbit.target.set(0, 0, -middle);
     this.eye.position.set(0.2 * middle, 0.12 * middle, 0.06 * middle);
     this.orbit.update();
-    this.isPlaced = true;
+    this.isEyePlaced = true;
   }
 
-  /** Another camera's points come next, which lie elsewhere. */
-  leave() {
-    this.isPlaced = false;
+  /** Places the eye anew with the next result, which comes from another camera. */
+  resetEye() {
+    this.isEyePlaced = false;
   }
 
   render() {
@@ -135,15 +135,15 @@ export class SpaceView {
   }
 }
 
-function texture(of) {
-  of.colorSpace = THREE.NoColorSpace;
-  of.generateMipmaps = false;
-  of.minFilter = THREE.LinearFilter;
-  of.needsUpdate = true;
-  return of;
+function prepareTexture(texture) {
+  texture.colorSpace = THREE.NoColorSpace;
+  texture.generateMipmaps = false;
+  texture.minFilter = THREE.LinearFilter;
+  texture.needsUpdate = true;
+  return texture;
 }
 
-function assumed({ width, height }) {
-  const f = 0.5 / Math.tan((ASSUMED_FOV * Math.PI) / 360);
+function defaultIntrinsics({ width, height }) {
+  const f = 0.5 / Math.tan((DEFAULT_FOV * Math.PI) / 360);
   return [f, (f * width) / height, 0.5, 0.5];
 }

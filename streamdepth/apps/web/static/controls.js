@@ -1,10 +1,10 @@
-// The form that changes how a stream is steadied and drawn.
+// The form that changes how a stream is stabilized and drawn.
 
 import { $ } from "./dom.js";
 
 const form = $("controls");
 
-/** Shows what holds now; what the user is just choosing is left alone. */
+/** Shows the current values, except in the field that the user is editing. */
 export function showControls({ controls }, { choices, model }) {
   fill(form.colormap, choices.colormap, controls.colormap);
   fill(form.smooth, choices.smooth, controls.smooth);
@@ -14,8 +14,8 @@ export function showControls({ controls }, { choices, model }) {
   form.size.disabled = choices.size.length < 2 || model.switching;
   showRange(controls.range);
   const note = model.switching ? "The model is being loaded at another size." : model.failure;
-  $("tune-note").textContent = note;
-  $("tune-note").hidden = !note;
+  $("controls-note").textContent = note;
+  $("controls-note").hidden = !note;
 }
 
 function showRange(range) {
@@ -35,8 +35,8 @@ function fill(select, values, value, words = (v) => v) {
   if (document.activeElement !== select) select.value = value;
 }
 
-/** change: gets what of {colormap, smooth, style, range} was chosen; resize: the model's size; now: the range shown. */
-export function onTune({ change, resize, now }) {
+/** change(changes of {colormap, smooth, style, range}), resize(size of the model), now(): the displayed range. */
+export function onControlsChanged({ change, resize, now }) {
   form.onsubmit = (event) => event.preventDefault();
   form.onchange = ({ target }) => {
     target.blur();

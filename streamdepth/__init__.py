@@ -45,11 +45,13 @@ if TYPE_CHECKING:
     from streamdepth.pipeline.pipeline import Pipeline, Stream
     from streamdepth.pipeline.report import Report
     from streamdepth.sinks.depth_video import DepthVideo
+    from streamdepth.sinks.video_writer import VideoWriter
 
 _LATER = {
     **dict.fromkeys(
         ("Depth", "DepthModel", "DepthStream", "convert", "estimate", "from_frames", "load_model", "stream"), "api"
     ),
+    "VideoWriter": "sinks.video_writer",
     "DepthMap": "core.arrays",
     "Image": "core.arrays",
     "find_floor": "geometry.ground",
@@ -113,6 +115,7 @@ __all__ = [
     "StreamDepthError",
     "StreamInfo",
     "StreamState",
+    "VideoWriter",
     "__version__",
     "convert",
     "estimate",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import inspect
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from helpers.paths import SAMPLES
 import streamdepth
 
 ERRORS = [name for name in streamdepth.__all__ if name.endswith("Error")]
-NAMES = [name for name in streamdepth.__all__ if name not in ERRORS and not name.startswith("__")]
+ALIASES = ["DepthMap", "Image", "__version__"]
+NAMES = [name for name in streamdepth.__all__ if name not in (*ERRORS, *ALIASES)]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -23,7 +25,8 @@ def test_example(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     thing = getattr(streamdepth, name)
     text = inspect.getdoc(thing) or ""
     assert ">>>" in text, f"{name} has no example"
-    test = doctest.DocTestParser().get_doctest(text, {"sd": streamdepth, "np": np}, name, None, None)
+    names = {**vars(sys.modules[thing.__module__]), "sd": streamdepth, "np": np}
+    test = doctest.DocTestParser().get_doctest(text, names, name, None, None)
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     runner.run(test)
     assert runner.failures == 0

@@ -14,7 +14,7 @@ class NearestLog(sd.Sink):
         super().__init__()
         self.side = ""
 
-    def write(self, item: sd.DepthFrame) -> None:
+    def on_write(self, item: sd.DepthFrame) -> None:
         columns = np.nanmean(item.depth, axis=0)  # relative depth: near is large
         side = "left" if columns.argmax() < columns.size / 2 else "right"
         if side != self.side:
@@ -22,10 +22,10 @@ class NearestLog(sd.Sink):
             print(f"{item.frame.time:.2f} s: nearest on the {side}")
 
 
-def main(video: str, output: str, most: int = 20) -> None:
-    report = sd.convert(video, output, sinks=[NearestLog()], max_frames=most, overwrite=True)
+def main(video: str, output: str, *, count: int = 20) -> None:
+    report = sd.convert(video, output, sinks=[NearestLog()], max_frames=count, overwrite=True)
     print(report.written, "frames written")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    main(sys.argv[1], sys.argv[2])

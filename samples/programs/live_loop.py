@@ -5,8 +5,8 @@ import sys
 import streamdepth as sd
 
 
-def main(source: str = "0", most: int = 100) -> None:
-    with sd.stream(source, max_frames=most) as frames:
+def main(source: str = "0", *, count: int = 100) -> None:
+    with sd.stream(source, max_frames=count) as frames:
         for item in frames:
             width, height = item.frame.size
             print(f"{item.frame.time:7.3f} s: {item.depth_at(width // 2, height // 2):.3f}")
@@ -14,4 +14,4 @@ def main(source: str = "0", most: int = 100) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2], *map(int, sys.argv[2:3]))
+    main(*sys.argv[1:2], count=int((sys.argv[2:3] or ["100"])[0]))

@@ -17,7 +17,7 @@ def bouncing_square(count: int) -> Iterator[npt.NDArray[np.uint8]]:
         yield picture
 
 
-def main(output: str, count: int = 30) -> None:
+def main(output: str, *, count: int = 30) -> None:
     source = sd.from_frames(bouncing_square(count), fps=30)
     with sd.stream(source) as frames, sd.VideoWriter(output, frames.info) as writer:
         for item in frames:
@@ -29,4 +29,4 @@ def main(output: str, count: int = 30) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2])
+    main(sys.argv[1])

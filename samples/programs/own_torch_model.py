@@ -25,11 +25,12 @@ class Brightness(sd.Estimator):
 
     def _depth(self, frame: sd.Frame) -> sd.DepthMap:
         gray = torch.from_numpy(frame.image.copy()).float().mean(dim=2)
-        return self.network(gray[None])[0].numpy()
+        depth: sd.DepthMap = self.network(gray[None])[0].numpy()
+        return depth
 
 
-def main(source: str = "samples/room.mp4", most: int = 5) -> None:
-    with sd.stream(source, model=Brightness(), max_frames=most) as frames:
+def main(source: str = "samples/room.mp4", *, count: int = 5) -> None:
+    with sd.stream(source, model=Brightness(), max_frames=count) as frames:
         for item in frames:
             print(item.frame.index, item.depth.shape, item.kind)
 

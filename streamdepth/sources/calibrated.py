@@ -33,7 +33,9 @@ class CalibratedSource(WrappedSource):
         if self._undistort and camera is not None and camera.distortion:
             self._undistorter, camera = Undistorter(camera), camera.pinhole
         elif self._undistort:
-            self.add_notice(f"{info.name}: no distortion is known, so there is none to undo; --camera-info tells it")
+            self.add_notice(
+                f"{info.name}: no distortion is known, so there is none to undo; give it with --camera-info"
+            )
         return replace(info, intrinsics=camera)
 
     def _with_intrinsics(self, info: StreamInfo) -> StreamInfo:

@@ -31,7 +31,7 @@ class TimestampedSource(Source):
         if self._timestamps.has_jumped:
             self.add_notice(f"the clock of {self.name} jumps ahead; its timestamps go on by the time that passed")
         if self._timestamps.is_clock_rejected:
-            self.add_notice(f"the clock of {self.name} is not to be trusted; its pictures are timed by their arrival")
+            self.add_notice(f"the clock of {self.name} is wrong; its pictures get the time of their arrival")
         index, self._index = self._index, self._index + 1
         return Frame(decoded.pixels, index, pts, self._timestamps.time_base, decoded.decoded_at, self.name)
 

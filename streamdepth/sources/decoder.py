@@ -93,7 +93,7 @@ class FrameDecoder:
             return self._convert_next()
         except (FFmpegError, ValueError, OSError, MemoryError) as error:
             raise SourceLostError(
-                f"{self.name} was given up after {self.delivered_count} frames: its next picture cannot be had "
+                f"{self.name} was given up after {self.delivered_count} frames: its next picture cannot be decoded "
                 f"({error_reason(error)}); try to convert it first",
                 code="undecodable",
             ) from redact_error(error)

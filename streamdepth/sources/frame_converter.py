@@ -58,7 +58,7 @@ class FrameConverter:
             return Fraction(1)
         if Fraction(1, 8) <= aspect <= 8:
             return aspect
-        self._announce(f"{self._name}: pixels of shape {aspect} cannot be meant; taken as square")
+        self._announce(f"{self._name}: the pixel aspect ratio {aspect} is implausible; pixels are taken as square")
         return Fraction(1)
 
     def size_of(self, frame: av.VideoFrame) -> tuple[int, int]:

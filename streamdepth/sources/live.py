@@ -105,14 +105,14 @@ class LiveSource(TimestampedSource, Generic[ConnectionT]):
         return self._info is not None and self._info.is_live
 
     def open(self) -> StreamInfo:
-        info = self._open_by(self._start_reader)
+        info = self._open_with(self._start_reader)
         assert info is not None
         return info
 
     def wait_until_open(self) -> StreamInfo | None:
-        return self._open_by(self._start_reader_patiently)
+        return self._open_with(self._start_reader_or_wait)
 
-    def _open_by(self, start: Callable[[], ConnectionT | None]) -> StreamInfo | None:
+    def _open_with(self, start: Callable[[], ConnectionT | None]) -> StreamInfo | None:
         with self._lock:
             self._interrupt_reader()
             self._stop_reader()
@@ -131,7 +131,7 @@ class LiveSource(TimestampedSource, Generic[ConnectionT]):
             self._on_connected(self._info.fps)
             return self._info
 
-    def _start_reader_patiently(self) -> ConnectionT | None:
+    def _start_reader_or_wait(self) -> ConnectionT | None:
         """Opens a connection, and waits for one as after a loss; None when interrupted. Raises SourceError."""
         try:
             return self._start_reader()

@@ -147,7 +147,7 @@ class TrackDecoder(FrameDecoder):
         total = self.delivered_count + self.undecodable_count + missing
         if missing:
             about = "" if self._has_format({"mov"}) else "about "
-            message = f"{self.name} is cut off: {self.delivered_count} of {about}{total} frames could be had"
+            message = f"{self.name} is cut off: {self.delivered_count} of {about}{total} frames could be read"
             return Damage(message, "cut-off")
         if self.failure is not None:
             reason = error_reason(self.failure)

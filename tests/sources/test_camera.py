@@ -242,7 +242,7 @@ def test_a_camera_that_stalls_is_noticed_and_comes_back(monkeypatch: pytest.Monk
 
 
 @pytest.mark.slow
-def test_a_read_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_that_hangs_is_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
     source = CameraSource(0, timeout_seconds=0.1)
 
@@ -342,7 +342,7 @@ def test_a_camera_that_changes_its_size_is_opened_again(monkeypatch: pytest.Monk
 
 
 @pytest.mark.slow
-def test_its_return_is_seen_at_once(monkeypatch: pytest.MonkeyPatch, devices: Path) -> None:
+def test_the_return_of_a_camera_is_noticed_at_once(monkeypatch: pytest.MonkeyPatch, devices: Path) -> None:
     """The next attempt comes at once, however long the wait would have been."""
     monkeypatch.setattr(random, "uniform", lambda low, high: 0.0 if high < 1 else 1000.0)
     source = CameraSource(0, timeout_seconds=1)

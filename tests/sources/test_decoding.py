@@ -26,27 +26,27 @@ from streamdepth.sources.timestamps import TimestampCorrector
 MS = Fraction(1, 1000)
 
 
-def placed(stamps: list[int | None]) -> list[int]:
+def corrected(stamps: list[int | None]) -> list[int]:
     corrector = TimestampCorrector(MS, Fraction(25))
     return [corrector.correct(stamp, MS) for stamp in stamps]
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(-(10**12), 10**12)), min_size=2))
 def test_time_always_increases(stamps: list[int | None]) -> None:
-    result = placed(stamps)
+    result = corrected(stamps)
     assert all(a < b for a, b in pairwise(result))
 
 
 @given(st.lists(st.integers(-(10**12), 10**12), unique=True))
 def test_healthy_times_are_left_alone(stamps: list[int]) -> None:
-    assert placed(sorted(stamps)) == sorted(stamps)
+    assert corrected(sorted(stamps)) == sorted(stamps)
 
 
 def test_repairs() -> None:
-    assert placed([None, None, None]) == [0, 40, 80]
-    assert placed([100, None, 200]) == [100, 140, 200]
-    assert placed([100, 90, 120]) == [100, 101, 120]
-    assert placed([50000, 0, 40, 80]) == [50000, 50040, 50080, 50120]
+    assert corrected([None, None, None]) == [0, 40, 80]
+    assert corrected([100, None, 200]) == [100, 140, 200]
+    assert corrected([100, 90, 120]) == [100, 101, 120]
+    assert corrected([50000, 0, 40, 80]) == [50000, 50040, 50080, 50120]
 
 
 def test_a_new_clock_goes_on_after_the_time_that_passed() -> None:
@@ -91,8 +91,8 @@ def test_a_clock_that_wraps_goes_on() -> None:
     tick, wrap = Fraction(1, 90_000), 2**33
     corrector = TimestampCorrector(tick, Fraction(25), is_live=True)
     stamps = [(wrap - 3600, 1.0), (0, 1.04), (3600, 1.08)]
-    placed = [corrector.correct(stamp, tick, at) for stamp, at in stamps]
-    assert [b - a for a, b in pairwise(placed)] == [3600, 3600]
+    corrected = [corrector.correct(stamp, tick, at) for stamp, at in stamps]
+    assert [b - a for a, b in pairwise(corrected)] == [3600, 3600]
 
 
 @pytest.mark.parametrize("speed", [0.0, 0.2, 3.0])
@@ -109,8 +109,8 @@ def test_a_clock_of_the_right_speed_is_left_alone(is_live: bool) -> None:
     """Frames may come in bursts, as from a playlist, or a file be read faster than it plays."""
     corrector = TimestampCorrector(MS, Fraction(10), is_live=is_live)
     arrivals = [i // 60 * 6.0 if is_live else i / 1000 for i in range(2000)]
-    placed = [corrector.correct(i * 100, MS, at) for i, at in enumerate(arrivals)]
-    assert placed == [i * 100 for i in range(2000)]
+    corrected = [corrector.correct(i * 100, MS, at) for i, at in enumerate(arrivals)]
+    assert corrected == [i * 100 for i in range(2000)]
     assert not corrector.is_clock_rejected
 
 
@@ -138,7 +138,7 @@ class PreparedSource(DecodedSource[PreparedDecoder]):
         raise NotImplementedError
 
 
-def test_a_jump_ahead_is_said_once() -> None:
+def test_a_jump_ahead_is_announced_once() -> None:
     source = PreparedSource(PreparedDecoder([0, 90_000, 180_000]), is_live=True)
     frames = [frame for frame in iter(source.read, None) if frame]
     assert frames[-1].time < 1
@@ -158,7 +158,7 @@ def test_undecodable_frames_are_counted_once_wherever_reading_stops(count: int) 
 @pytest.mark.parametrize(
     "error", [InvalidDataError(1, "rtsp://u:hunter2@host"), ValueError("bad format"), OSError(28, "No space left")]
 )
-def test_a_picture_that_cannot_be_painted_ends_the_stream(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_that_cannot_be_converted_ends_the_stream(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     source = PreparedSource(PreparedDecoder([0, 40, 80]))
     source.read()
     monkeypatch.setattr(FrameConverter, "convert", lambda *_: (_ for _ in ()).throw(error))

@@ -80,7 +80,7 @@ def test_other_sizes_are_scaled_to_the_first(tmp_path: Path) -> None:
     assert any("differ in size" in notice for notice in source.notices)
 
 
-def test_unreadable_pictures_are_counted_and_said(folder: Path) -> None:
+def test_unreadable_pictures_are_counted_and_announced(folder: Path) -> None:
     (folder / "shot5.png").write_bytes(b"nothing")
     source = ImagesSource(folder)
     source.open()
@@ -93,7 +93,7 @@ def test_unreadable_pictures_are_counted_and_said(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_many_unreadable_pictures_are_said_briefly(tmp_path: Path, count: int) -> None:
+def test_many_unreadable_pictures_are_announced_briefly(tmp_path: Path, count: int) -> None:
     """The losses are counted also when reading stops before the end."""
     write(tmp_path / "0.png")
     for number in range(1, 10):
@@ -233,10 +233,10 @@ def test_a_password_goes_to_its_own_host_only(tmp_path: Path) -> None:
     write(tmp_path / "a.png")
     with http_server.serve(tmp_path) as here, http_server.serve(tmp_path) as there:
         own, login = here.replace("//", "//user:secret@"), "Basic dXNlcjpzZWNyZXQ="
-        for host, told in ((there, None), (here, login)):
+        for host, sent in ((there, None), (here, login)):
             http_server.logins.clear()
             assert read_picture(f"{own}/moved/{host}/a.png").shape == (6, 8, 3)
-            assert http_server.logins == [(here, login), (host, told)]
+            assert http_server.logins == [(here, login), (host, sent)]
 
 
 @pytest.mark.parametrize("address", ["http://user:hunter2@127.0.0.1:1/a.png", "http://u:hunter2@127.0.0.1:x/a.png"])

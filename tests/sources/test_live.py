@@ -113,7 +113,7 @@ def read(source: LiveSource[FakeConnection], count: int) -> list[float]:
     return times
 
 
-def patient_after_a_loss(*script: FakeConnection) -> ScriptedSource:
+def source_with_one_short_timeout(*script: FakeConnection) -> ScriptedSource:
     """Returns a source whose timeout is long again after a loss, so that a test may shorten it for one connection."""
     source = ScriptedSource(*script, timeout_seconds=30)
     source.states.add_listener(
@@ -136,7 +136,7 @@ def test_a_stream_that_ends_comes_back_and_its_clock_goes_on() -> None:
     assert source.read() is None
 
 
-def test_the_reason_of_a_loss_is_told() -> None:
+def test_a_loss_is_entered_with_its_reason() -> None:
     source = ScriptedSource(FakeConnection(failure=OSError("the cable broke")), FakeConnection(10))
     source.open()
     read(source, 5)
@@ -144,7 +144,7 @@ def test_the_reason_of_a_loss_is_told() -> None:
     source.close()
 
 
-def test_what_will_not_pass_fails_at_once() -> None:
+def test_a_permanent_error_fails_at_once() -> None:
     source = ScriptedSource(FakeConnection(), SourceOpenError("wrong password"))
     source.permanent = (SourceOpenError,)
     source.open()
@@ -154,7 +154,7 @@ def test_what_will_not_pass_fails_at_once() -> None:
     assert source.read() is None
 
 
-def test_tries_are_used_up() -> None:
+def test_attempts_end_after_the_limit() -> None:
     source = ScriptedSource(FakeConnection(), SourceOpenError("away"), reconnect_seconds=0.2)
     source.open()
     with raises_code(SourceLostError, "source-lost", naming=r"0\.2 seconds \(\d+ attempts\): away"):
@@ -211,7 +211,7 @@ def test_a_camera_that_comes_later_is_waited_for() -> None:
     source.close()
 
 
-def test_what_is_waited_for_may_be_refused_never_come_or_be_given_up() -> None:
+def test_waiting_for_a_camera_ends_by_refusal_by_the_limit_or_by_interruption() -> None:
     refused = ScriptedSource(SourceOpenError("wrong password"))
     refused.permanent = (SourceOpenError,)
     with raises_code(SourceOpenError, "source-open", naming="wrong password"):
@@ -220,16 +220,16 @@ def test_what_is_waited_for_may_be_refused_never_come_or_be_given_up() -> None:
     with raises_code(SourceOpenError, "source-open", naming=r"0\.2 seconds \(\d+ attempts\): away"):
         never.wait_until_open()
     assert (never.state.value, refused.state.value) == ("failed", "failed")
-    patient = ScriptedSource(SourceOpenError("away"), reconnect_seconds=60)
-    timer = threading.Timer(0.1, patient.interrupt)
+    waiting = ScriptedSource(SourceOpenError("away"), reconnect_seconds=60)
+    timer = threading.Timer(0.1, waiting.interrupt)
     timer.start()
-    assert patient.wait_until_open() is None
+    assert waiting.wait_until_open() is None
     timer.join()
-    patient.close()
-    assert patient.state.value == "ended"
+    waiting.close()
+    assert waiting.state.value == "ended"
 
 
-def test_an_interruption_before_opening_is_remembered() -> None:
+def test_an_interruption_before_opening_holds() -> None:
     source = ScriptedSource(SourceOpenError("away"), reconnect_seconds=math.inf)
     for _ in range(2):
         source.interrupt()
@@ -275,7 +275,7 @@ def test_stopping_while_sources_are_opened_opens_no_more_of_them(
     released.set()
 
 
-def test_a_runs_history_is_true() -> None:
+def test_the_states_of_a_run_are_recorded() -> None:
     source = ScriptedSource(FakeConnection(10), reconnect_seconds=0)
     with pytest.raises(SourceLostError):
         pipeline_of(source).run()
@@ -311,19 +311,19 @@ def test_an_error_that_comes_as_a_stall_is_noticed_is_raised(released: threading
 
     def taken_just_before(**how: float) -> list[DecodedFrame]:
         items = take(**how)
-        frames.close(SourceLostError("the picture cannot be painted"))
+        frames.close(SourceLostError("the picture cannot be converted"))
         released.set()
         return items
 
     frames.take = taken_just_before  # type: ignore[method-assign,assignment]
-    with pytest.raises(SourceLostError, match="cannot be painted"):
+    with pytest.raises(SourceLostError, match="cannot be converted"):
         source.read()
     assert source.reconnects == 0
 
 
-def test_a_reader_that_hangs_is_left_behind_and_counted(released: threading.Event) -> None:
+def test_a_reader_that_hangs_is_abandoned_and_counted(released: threading.Event) -> None:
     hung = FakeConnection(on_empty=lambda: released.wait(60))  # type: ignore[arg-type,return-value]
-    source = patient_after_a_loss(hung, FakeConnection(10))
+    source = source_with_one_short_timeout(hung, FakeConnection(10))
     source.open()
     read(source, 3)
     source.timeout_seconds = 0.3
@@ -333,10 +333,10 @@ def test_a_reader_that_hangs_is_left_behind_and_counted(released: threading.Even
     source.close()
     assert not hung.closed.is_set()
     released.set()
-    assert hung.closed.wait(20), "the thread that comes back closes its feed and ends"
+    assert hung.closed.wait(20), "the thread that comes back closes its connection and ends"
 
 
-def test_opening_that_hangs_is_left_behind(released: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_opening_that_hangs_is_abandoned(released: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
     source = ScriptedSource(FakeConnection())
     monkeypatch.setattr(ScriptedSource, "_connect", lambda self: released.wait(60) and FakeConnection())
     with raises_code(SourceTimeoutError, "source-timeout"):
@@ -346,7 +346,7 @@ def test_opening_that_hangs_is_left_behind(released: threading.Event, monkeypatc
 
 def test_each_failure_leaves_one_thread_at_most(released: threading.Event) -> None:
     connections = [FakeConnection(on_empty=lambda: released.wait(60)) for _ in range(3)]  # type: ignore[arg-type,return-value]
-    source = patient_after_a_loss(*connections, FakeConnection(5))
+    source = source_with_one_short_timeout(*connections, FakeConnection(5))
     before = threading.active_count()
     source.open()
     for _ in connections:
@@ -358,7 +358,7 @@ def test_each_failure_leaves_one_thread_at_most(released: threading.Event) -> No
     source.close()
 
 
-def test_another_size_is_told_once_with_its_first_frame() -> None:
+def test_another_size_is_reported_once_with_its_first_frame() -> None:
     source = ScriptedSource(FakeConnection(2), FakeConnection(2), FakeConnection(10, size=(16, 12)))
     info = source.open()
     read(source, 4)
@@ -366,20 +366,20 @@ def test_another_size_is_told_once_with_its_first_frame() -> None:
     frame = source.read()
     assert frame is not None
     assert frame.image.shape == (12, 16, 3)
-    news = source.take_changed_info()
-    assert news is not None
-    assert (news.width, news.height, news.time_base, news.is_live) == (16, 12, info.time_base, True)
+    changed = source.take_changed_info()
+    assert changed is not None
+    assert (changed.width, changed.height, changed.time_base, changed.is_live) == (16, 12, info.time_base, True)
     read(source, 2)
     assert source.take_changed_info() is None
     source.close()
 
 
-@pytest.mark.parametrize(("fps", "is_told"), [(104, False), (50, True)])
-def test_another_rate_is_told_unless_it_is_nearly_the_same(fps: int, is_told: bool) -> None:
+@pytest.mark.parametrize(("fps", "is_reported"), [(104, False), (50, True)])
+def test_another_rate_is_reported_unless_it_is_nearly_the_same(fps: int, is_reported: bool) -> None:
     source = ScriptedSource(FakeConnection(2), FakeConnection(10, fps=fps))
     source.open()
     read(source, 3)
-    assert bool(source.take_changed_info()) is is_told
+    assert bool(source.take_changed_info()) is is_reported
     source.close()
 
 

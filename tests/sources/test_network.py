@@ -54,10 +54,10 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-@pytest.mark.parametrize("way", ["open", "wait_until_open"])
-def test_an_unknown_transport_is_refused_however_it_is_opened(way: str) -> None:
+@pytest.mark.parametrize("method_name", ["open", "wait_until_open"])
+def test_an_unknown_transport_is_refused_however_it_is_opened(method_name: str) -> None:
     with raises_code(ConfigError, "unknown-transport"):
-        getattr(NetworkSource("rtsp://127.0.0.1:1/x", transport="carrier pigeon"), way)()  # type: ignore[arg-type]
+        getattr(NetworkSource("rtsp://127.0.0.1:1/x", transport="carrier pigeon"), method_name)()  # type: ignore[arg-type]
 
 
 def test_a_file_that_is_repeated_never_ended(web: str) -> None:
@@ -159,7 +159,7 @@ def test_any_error_of_libav_on_opening_is_explained(monkeypatch: pytest.MonkeyPa
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_an_error_that_libav_means_nothing_by_is_not_taken_at_its_word(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unspecific_error_of_libav_is_not_shown_as_a_permission_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """libav's RTSP returns -1 for "no error in particular", which reads as "operation not permitted"."""
 
     def fail(*args: object, **options: object) -> None:
@@ -170,7 +170,7 @@ def test_an_error_that_libav_means_nothing_by_is_not_taken_at_its_word(monkeypat
         NetworkSource("rtsp://127.0.0.1/x").open()
 
 
-def test_a_picture_that_cannot_be_painted_loses_the_stream(web: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_that_cannot_be_converted_loses_the_stream(web: str, monkeypatch: pytest.MonkeyPatch) -> None:
     source = NetworkSource(f"{web}/a.mp4")
     source.open()
     take(source, 2)
@@ -202,7 +202,7 @@ def test_refusals_have_codes_of_their_own(web: str, path: str, code: str) -> Non
         NetworkSource(f"{web}/{path}").open()
 
 
-def test_a_silent_server_is_left_in_time(web: str) -> None:
+def test_a_silent_server_times_out(web: str) -> None:
     began = time.monotonic()
     with raises_code(SourceTimeoutError, "source-timeout", naming=r"0\.5 seconds"):
         NetworkSource(f"{web}/silent", timeout_seconds=0.5).open()
@@ -310,7 +310,7 @@ def test_a_live_stream_that_ends_comes_back(cameras: rtsp_server.Server) -> None
     source.close()
 
 
-def test_no_reconnect_when_told_so(cameras: rtsp_server.Server) -> None:
+def test_no_reconnect_with_a_limit_of_zero(cameras: rtsp_server.Server) -> None:
     source = NetworkSource(f"{cameras.address}/short", timeout_seconds=2, reconnect_seconds=0)
     source.open()
     with raises_code(SourceLostError, "source-lost"):
@@ -319,7 +319,7 @@ def test_no_reconnect_when_told_so(cameras: rtsp_server.Server) -> None:
 
 
 @pytest.mark.slow
-def test_a_lost_server_is_awaited_and_given_up(cameras: rtsp_server.Server) -> None:
+def test_a_lost_server_is_given_up_after_the_limit(cameras: rtsp_server.Server) -> None:
     server = rtsp_server.Server(rtsp_server.free_port())
     server.start()
     source = NetworkSource(f"{server.address}/h264", timeout_seconds=2, reconnect_seconds=1.5)

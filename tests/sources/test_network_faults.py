@@ -203,7 +203,7 @@ def test_a_password_that_changes_while_the_camera_is_away_is_final() -> None:
         assert isinstance(source.states.current.reason, str)
 
 
-def test_a_library_that_hangs_is_left_behind(
+def test_a_library_that_hangs_is_abandoned(
     server: rtsp_server.Server, camera: NetworkSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """libav hangs in some decoders and name lookups, which none of its own timeouts ends."""

@@ -236,7 +236,7 @@ def test_rows_may_be_padded_and_big_endian() -> None:
     np.testing.assert_array_equal(decode_image(message)[..., 0], gray())
 
 
-def test_what_holds_no_picture_is_counted_and_told_at_the_end(tmp_path) -> None:
+def test_messages_without_pictures_are_counted_and_reported_at_the_end(tmp_path) -> None:
     messages = [bags.image(0), bags.image(1, "unheard_of"), bags.image(2), bags.image(3)]
     messages[3].data = messages[3].data[:99]
     source = RosbagSource(bags.write_bag(tmp_path / "bag", {RAW: messages}))
@@ -271,7 +271,7 @@ def test_pictures_of_another_size_are_scaled_to_the_first(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)
-def test_a_damaged_bag_is_told(tmp_path, plugin) -> None:
+def test_a_damaged_bag_has_its_own_code(tmp_path, plugin) -> None:
     bag = bags.write_bag(tmp_path / "bag", {RAW: map(bags.image, range(30))}, plugin)
     (file,) = [p for p in bag.iterdir() if p.suffix in (".mcap", ".db3")]
     file.write_bytes(file.read_bytes()[:9000])

@@ -14,8 +14,14 @@ from streamdepth.factory.pictures import estimate_depth_frame, read_photo, share
 from streamdepth.factory.render_options import make_render_options
 from streamdepth.render.overlay import check_render_options, render
 from streamdepth.render.upsampling import upsample
-from streamdepth.sinks.geometry_files import SUFFIXES, Shape, check_model, words_about, write_model
-from streamdepth.sinks.images import DEPTH_PICTURES, check_picture, write_depth_picture
+from streamdepth.sinks.geometry_files import (
+    SUFFIXES,
+    GeometryKind,
+    check_geometry_path,
+    geometry_notices,
+    write_geometry,
+)
+from streamdepth.sinks.images import DEPTH_IMAGE_SUFFIXES, check_depth_image_path, write_depth_image
 from streamdepth.sinks.pending_files import atomic_write, check_distinct, check_output
 
 LOOKS = (".jpg", ".jpeg", ".webp")
@@ -32,36 +38,36 @@ def convert_picture(picture: str, settings: Settings) -> tuple[DepthFrame, list[
     check_render_options(make_render_options(settings))
     outputs = _outputs(settings)
     check_distinct((path for path, _ in outputs), [picture])
-    for path, shape in outputs:
+    for path, kind in outputs:
         check_output(path, overwrite=settings.outputs.overwrite)
-        if shape is not None:
-            check_model(path, shape)
+        if kind is not None:
+            check_geometry_path(path, kind)
         elif path.suffix.lower() not in LOOKS:
-            check_picture(path)
+            check_depth_image_path(path)
     pixels, camera = read_photo(picture, settings)
     item = estimate_depth_frame(pixels, shared_estimator(settings.model), settings, camera)
     item = upsample(item, settings.render.edges)
-    for path, shape in outputs:
-        if shape is not None:
-            write_model(path, item, shape, overwrite=settings.outputs.overwrite)
+    for path, kind in outputs:
+        if kind is not None:
+            write_geometry(path, item, kind, overwrite=settings.outputs.overwrite)
         elif path.suffix.lower() in LOOKS:
             _write_look(path, item, settings)
         else:
             facts = {"model": settings.model.name}
-            write_depth_picture(path, item.at_frame_size(), item.kind, overwrite=settings.outputs.overwrite, text=facts)
-    return item, words_about(item) if any(shape for _, shape in outputs) else []
+            write_depth_image(path, item.at_frame_size(), item.kind, overwrite=settings.outputs.overwrite, text=facts)
+    return item, geometry_notices(item) if any(kind for _, kind in outputs) else []
 
 
-def _outputs(settings: Settings) -> list[tuple[Path, Shape | None]]:
+def _outputs(settings: Settings) -> list[tuple[Path, GeometryKind | None]]:
     """Each path with the shape to build; None for a picture of the depth."""
-    found: list[tuple[Path, Shape | None]] = []
+    found: list[tuple[Path, GeometryKind | None]] = []
     wanted = settings.outputs
     if wanted.video:
         suffix = wanted.video.suffix.lower()
-        allowed = dict.fromkeys([*DEPTH_PICTURES, *LOOKS, *chain.from_iterable(SUFFIXES.values())])
+        allowed = dict.fromkeys([*DEPTH_IMAGE_SUFFIXES, *LOOKS, *chain.from_iterable(SUFFIXES.values())])
         if suffix not in allowed:
             raise ConfigError(f"cannot tell what to write from '{wanted.video}'; use one of {' '.join(allowed)}")
-        shapes = [shape for shape, suffixes in SUFFIXES.items() if suffix in suffixes]
+        shapes = [kind for kind, suffixes in SUFFIXES.items() if suffix in suffixes]
         found.append((wanted.video, shapes[0] if shapes else None))
     if wanted.points:
         found.append((wanted.points, "points"))

@@ -9,7 +9,7 @@ from streamdepth.config import VIRTUAL_CAMERA, Settings
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Sink
 from streamdepth.factory.render_options import make_render_options
-from streamdepth.sinks.images import DEPTH_PICTURES
+from streamdepth.sinks.images import DEPTH_IMAGE_SUFFIXES
 from streamdepth.utils.redact import redact
 
 
@@ -38,7 +38,7 @@ def _make_segmented(path: Path, make_sink: Callable[[Path], Sink], settings: Set
         if outputs.resume:
             raise ConfigError("resume goes on with a recording in segments; add --segment 10m", code="segment")
         return sink
-    if path.suffix.lower() in DEPTH_PICTURES:
+    if path.suffix.lower() in DEPTH_IMAGE_SUFFIXES:
         raise ConfigError(
             f"segments are files such as .mp4, .mkv or .mcap; '{path}' is one picture for each frame", code="segment"
         )

@@ -14,13 +14,13 @@ from streamdepth.factory.live_outputs import make_push_sinks, make_recording
 from streamdepth.factory.naming import stream_names
 from streamdepth.factory.render_options import make_render_options
 from streamdepth.factory.robots import ROBOT_FILES, make_publisher, make_robot_recording
-from streamdepth.sinks.images import DEPTH_PICTURES
+from streamdepth.sinks.images import DEPTH_IMAGE_SUFFIXES
 from streamdepth.sinks.pending_files import check_distinct
 from streamdepth.sinks.temporary_files import sidecar_path
 from streamdepth.utils import storage
 
 if TYPE_CHECKING:
-    from streamdepth.sinks.geometry_files import Shape
+    from streamdepth.sinks.geometry_files import GeometryKind
 
 
 def make_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
@@ -59,7 +59,7 @@ def check_output_names(settings: Settings) -> None:
     outputs, depth = settings.outputs, settings.outputs.depth
     paths = outputs.video, depth, outputs.points, outputs.mesh, outputs.stats
     files = [path for path in paths if path and path.suffix]  # the others are folders, which may be shared
-    has_sidecar = depth is not None and depth.suffix.lower() in (".mkv", ".mp4", *DEPTH_PICTURES)
+    has_sidecar = depth is not None and depth.suffix.lower() in (".mkv", ".mp4", *DEPTH_IMAGE_SUFFIXES)
     check_distinct([*files, sidecar_path(depth) if depth and has_sidecar else None], settings.source)
 
 
@@ -83,18 +83,18 @@ def _make_geometry_sinks(settings: Settings, name: str | None) -> Iterator[Sink]
     points, mesh, every = settings.outputs.points, settings.outputs.mesh, settings.outputs.ply_every
     if every and not (points or mesh):
         points = Path(f"{stream_names(settings.source or ('browser',))[0]}_%06d.ply") if name is None else Path()
-    wanted: list[tuple[Path | None, Shape, str]] = [(points, "points", "_%06d.ply"), (mesh, "mesh", "_%06d.glb")]
-    for path, shape, suffix in wanted:
+    wanted: list[tuple[Path | None, GeometryKind, str]] = [(points, "points", "_%06d.ply"), (mesh, "mesh", "_%06d.glb")]
+    for path, kind, suffix in wanted:
         if path is not None:
-            make_sink = partial(_make_geometry_sink, shape, settings)
+            make_sink = partial(_make_geometry_sink, kind, settings)
             yield _make_local_or_remote(_path_of_stream(path, name, suffix), make_sink, settings)
 
 
-def _make_geometry_sink(shape: Shape, settings: Settings, path: Path) -> Sink:
+def _make_geometry_sink(kind: GeometryKind, settings: Settings, path: Path) -> Sink:
     from streamdepth.sinks.geometry_files import GeometrySink
 
     every = settings.outputs.ply_every or 1
-    return GeometrySink(path, shape, every=every, overwrite=settings.outputs.overwrite, edges=settings.render.edges)
+    return GeometrySink(path, kind, every=every, overwrite=settings.outputs.overwrite, edges=settings.render.edges)
 
 
 def _make_local_or_remote(path: Path, make_sink: Callable[[Path], Sink], settings: Settings) -> Sink:
@@ -136,13 +136,13 @@ def _make_video_sink(settings: Settings, path: Path) -> Sink:
     from streamdepth.sinks.video_file import VIDEO_FORMATS
 
     suffix = path.suffix.lower()
-    if suffix in DEPTH_PICTURES:
+    if suffix in DEPTH_IMAGE_SUFFIXES:
         return _make_depth_sink(settings, path)
     if suffix not in VIDEO_FORMATS:
         hint = "" if suffix else "; a folder is for several inputs, a folder of videos or a pattern in quotes"
         raise ConfigError(
             f"cannot tell what to write from '{path}'; use a video ({' '.join(VIDEO_FORMATS)}) "
-            f"or numbered pictures (%06d with {' '.join(DEPTH_PICTURES)}){hint}",
+            f"or numbered pictures (%06d with {' '.join(DEPTH_IMAGE_SUFFIXES)}){hint}",
             code="unknown-format",
         )
     video = settings.video
@@ -171,12 +171,12 @@ def _make_depth_sink(settings: Settings, path: Path, name: str | None = None) ->
         return LeRobotVideoSink(path, overwrite=overwrite, edges=edges, drop_flying=drop_flying)
     if suffix in ROBOT_FILES:
         return make_robot_recording(path, settings, name)
-    if suffix in DEPTH_PICTURES:
+    if suffix in DEPTH_IMAGE_SUFFIXES:
         from streamdepth.sinks.images import ImagesSink
 
         return ImagesSink(path, overwrite=overwrite, edges=edges, drop_flying=drop_flying)
     raise ConfigError(
         f"depth cannot be written to '{path}'; use .mkv (lossless depth video), .mp4 (LeRobot's), .mcap (ROS 2 "
-        f"messages), .rrd (Rerun) or %06d with {' '.join(DEPTH_PICTURES)}",
+        f"messages), .rrd (Rerun) or %06d with {' '.join(DEPTH_IMAGE_SUFFIXES)}",
         code="unknown-format",
     )

@@ -1,4 +1,4 @@
-"""Reading the depth videos that `DepthVideoSink` writes."""
+"""Reads the depth videos that `DepthVideoSink` writes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import SourceLostError, SourceOpenError
 from streamdepth.core.types import DepthKind
-from streamdepth.sinks.depth_codes import Codes, decode_linear16, decode_log16, range_at
+from streamdepth.sinks.depth_codes import Codes, decode_linear16, decode_log16, range_of_frame
 from streamdepth.sinks.depth_facts import TAG, parse_facts
 from streamdepth.sinks.pending_files import file_url
 from streamdepth.sinks.temporary_files import sidecar_path
@@ -24,17 +24,18 @@ if TYPE_CHECKING:
 
 
 class DepthVideo:
-    """Reads what `DepthVideoSink` wrote.
+    """A depth video that `DepthVideoSink` wrote, opened for reading: a sequence of depth maps.
 
         video = DepthVideo("room.mkv")
-        for depth in video: ...          # (h, w) float32, NaN = unknown, +inf = nothing was hit (metric only)
+        for depth in video: ...          # (h, w) float32, NaN = unknown, +inf = too far (metric only)
         video[3], len(video), video.times, video.kind
 
-    The container's own tag is used; the sidecar where another program has removed it, or for what the tag of a long
-    video leaves out. Without a sidecar such a video's times come from the container, exact to a millisecond.
+    The facts come from the container's tag, or from the sidecar where another program has removed the tag, or where the
+    tag of a long video leaves something out. Without a sidecar the times of such a video come from the container, exact
+    to a millisecond.
 
     Raises:
-        SourceOpenError: not found, not a video, or not one of ours.
+        SourceOpenError: not found, not a video, or not a depth video of streamdepth.
         SourceLostError: while reading, when the file is damaged.
     """
 
@@ -68,22 +69,24 @@ class DepthVideo:
                 raise SourceLostError(f"'{self.path}' is damaged: {error.strerror}") from error
 
     def _facts(self, container: InputContainer) -> dict[str, Any]:
-        """What the tag says; what the sidecar says where it says more, or where there is no usable tag."""
-        wrong: list[str] = []
-        tag = _parsed(container.metadata.get(TAG), f"tag {TAG}", wrong)
-        beside = None if tag and "pts" in tag else _parsed(self._beside(), f"sidecar '{self.sidecar.name}'", wrong)
-        facts = tag or beside
+        """Reads the facts from the tag, or from the sidecar where that has more or the tag cannot be used."""
+        problems: list[str] = []
+        tag = _parsed(container.metadata.get(TAG), f"tag {TAG}", problems)
+        sidecar = (
+            None if tag and "pts" in tag else _parsed(self._sidecar_text(), f"sidecar '{self.sidecar.name}'", problems)
+        )
+        facts = tag or sidecar
         if facts is None:
-            reason = "; ".join(wrong) or f"neither a tag {TAG} nor a sidecar '{self.sidecar.name}'"
+            reason = "; ".join(problems) or f"neither a tag {TAG} nor a sidecar '{self.sidecar.name}'"
             raise SourceOpenError(
                 f"'{self.path}' is not a depth video of streamdepth: {reason}; make one with --depth-out NAME.mkv"
             )
         self._check_picture(container, facts["size"])
-        if tag and beside and all(beside.get(name) == value for name, value in tag.items()):
-            return beside
+        if tag and sidecar and all(sidecar.get(name) == value for name, value in tag.items()):
+            return sidecar
         return facts
 
-    def _beside(self) -> str | None:
+    def _sidecar_text(self) -> str | None:
         try:
             return self.sidecar.read_text(encoding="utf-8", errors="replace") if self.sidecar.is_file() else None
         except OSError:
@@ -101,7 +104,7 @@ class DepthVideo:
         )
 
     def _stored_pts(self, container: InputContainer) -> list[int]:
-        """The times of the container, as ticks after the first frame's."""
+        """Reads the timestamps of the container, in ticks of the source's clock."""
         video, tick = container.streams.video[0], Fraction(*self.metadata["time_base"])
         try:
             stored = sorted(p.pts for p in container.demux(video) if p.pts is not None)
@@ -120,7 +123,7 @@ class DepthVideo:
             yield from self._decoded(container, 0)
 
     def __getitem__(self, index: int) -> DepthMap:
-        """One frame; a negative index counts from the end."""
+        """Returns one frame, (h, w) float32; a negative index counts from the end."""
         number = index + len(self) if index < 0 else index
         if not 0 <= number < len(self):
             raise IndexError(f"frame {index} of {len(self)}")
@@ -132,7 +135,7 @@ class DepthVideo:
         raise SourceLostError(f"'{self.path}' has no frame {number}, though it says so")
 
     def _seek(self, container: InputContainer, number: int) -> int:
-        """Goes to a frame at or before `number`, and returns its number."""
+        """Seeks to a frame at or before `number`, and returns its number."""
         stream = container.streams.video[0]
         stored = self._offsets / float(stream.time_base or Fraction(1, 1000)) + (stream.start_time or 0)
         target = round(stored[number])
@@ -153,13 +156,13 @@ class DepthVideo:
         facts = self.metadata
         if facts["code"] == "log16":
             return decode_log16(codes, facts["near_m"], facts["far_m"])
-        return decode_linear16(codes, *range_at(facts["ranges"], number))
+        return decode_linear16(codes, *range_of_frame(facts["ranges"], number))
 
 
-def _parsed(text: str | None, place: str, wrong: list[str]) -> dict[str, Any] | None:
-    """The facts in `text`; what is wrong with them is added to `wrong`."""
+def _parsed(text: str | None, place: str, problems: list[str]) -> dict[str, Any] | None:
+    """Parses the facts in `text`; None where there are none, or where they are wrong, which is added to `problems`."""
     try:
         return parse_facts(text) if text is not None else None
     except ValueError as error:
-        wrong.append(f"the facts in its {place} cannot be used: {error}")
+        problems.append(f"the facts in its {place} cannot be used: {error}")
         return None

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from streamdepth.core.arrays import Image
-from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
+from streamdepth.core.errors import MissingDependencyError, SinkOpenError
 from streamdepth.core.interfaces import Sink
 from streamdepth.core.render_options import Edges
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
@@ -20,35 +20,36 @@ from streamdepth.render.upsampling import check_edges, upsample
 from streamdepth.sinks.pending_files import PendingFolder, atomic_write, check_output, map_write_errors
 from streamdepth.utils.numbering import find_numbered_files, has_number_field, insert_number
 
-Shape = Literal["points", "mesh"]
-SUFFIXES: dict[Shape, tuple[str, ...]] = {"points": (".ply", ".pcd"), "mesh": (".glb", ".ply", ".obj")}
-"""What each can be written as."""
-UP = np.array([1, -1, -1], np.float32)
-"""Turns the camera's axes (y down, z forward) into those of glTF and OBJ (y up, looking along -z)."""
+GeometryKind = Literal["points", "mesh"]
+SUFFIXES: dict[GeometryKind, tuple[str, ...]] = {"points": (".ply", ".pcd"), "mesh": (".glb", ".ply", ".obj")}
+"""The extensions that each kind can be written as."""
+CAMERA_TO_Y_UP = np.array([1, -1, -1], np.float32)
+"""Factors that turn camera axes (y down, z ahead) into those of glTF and OBJ (y up, the camera looks along -z)."""
 
 
-def check_model(path: Path, shape: Shape) -> None:
-    """Raises SinkOpenError for an ending that cannot be written, MissingDependencyError without its package."""
-    if path.suffix.lower() not in SUFFIXES[shape]:
-        what = "a point cloud" if shape == "points" else "a mesh"
-        raise SinkOpenError(f"cannot write {what} to '{path}'; use one of {' '.join(SUFFIXES[shape])}")
+def check_geometry_path(path: Path, kind: GeometryKind) -> None:
+    """Raises SinkOpenError ("unknown-format") for an unknown extension, MissingDependencyError without its package."""
+    if path.suffix.lower() not in SUFFIXES[kind]:
+        what = "a point cloud" if kind == "points" else "a mesh"
+        raise SinkOpenError(
+            f"cannot write {what} to '{path}'; use one of {' '.join(SUFFIXES[kind])}", code="unknown-format"
+        )
     _package(path.suffix.lower())
 
 
-def write_model(path: Path, item: DepthFrame, shape: Shape, *, overwrite: bool = False) -> None:
-    """Writes one frame's shape, with normals; the file appears only when complete. .glb holds the whole picture as
-    texture.
+def write_geometry(path: Path, item: DepthFrame, kind: GeometryKind, *, overwrite: bool = False) -> None:
+    """Writes the point cloud or mesh of one frame, with normals; the file appears only when it is complete.
 
-    Camera's axes in .ply and .pcd (x right, y down, z forward); y up in .glb and .obj, as their viewers expect.
-    Raises MissingDependencyError or SinkError.
+    .ply and .pcd have the camera's axes (x right, y down, z ahead); .glb and .obj have y up, as their viewers expect.
+    .glb holds the whole picture as its texture. Raises MissingDependencyError or SinkError.
     """
-    check_model(path, shape)
+    check_geometry_path(path, kind)
     with atomic_write(path, overwrite=overwrite) as temporary:
-        _write(temporary, item, shape)
+        _write(temporary, item, kind)
 
 
-def facts_of(item: DepthFrame) -> dict[str, str]:
-    """What goes into the file as comments: the unit above all."""
+def geometry_facts(item: DepthFrame) -> dict[str, str]:
+    """Returns the facts that go into the file as comments: the unit above all."""
     metric = item.kind is DepthKind.METRIC
     facts = {
         "kind": item.kind.value,
@@ -61,30 +62,37 @@ def facts_of(item: DepthFrame) -> dict[str, str]:
     return facts
 
 
-def words_about(item: DepthFrame) -> list[str]:
-    """What a user should know of a shape made of `item`."""
-    words = []
+def geometry_notices(item: DepthFrame) -> list[str]:
+    """Returns sentences that a user should read about geometry made of `item`."""
+    notices = []
     if item.kind is DepthKind.RELATIVE:
-        words.append(
+        notices.append(
             "the shape is of relative depth, for looking only and not in metres: its farthest is drawn "
             f"{RELATIVE_DEPTH_RATIO:g} times as far as its nearest; --anchor or a metric model gives metres"
         )
     if item.intrinsics is None:
-        words.append(f"the camera is unknown: {ASSUMED_FOV:g} degrees are assumed; --fov or --camera-info tells it")
-    return words
+        notices.append(f"the camera is unknown: {ASSUMED_FOV:g} degrees are assumed; --fov or --camera-info tells it")
+    return notices
 
 
 class GeometrySink(Sink):
-    """Writes the point cloud or mesh of every `every`th frame; all appear at `close`.
+    """Writes the point cloud or mesh of every `every`th frame; all files appear at `close`.
 
-    `%06d` in the name becomes the frame's index at the source. Raises SinkOpenError from `open`, also for a name
-    without a number, MissingDependencyError, and SinkWriteError from `write` and `close`.
+        sink = GeometrySink("out/%06d.ply", "points", every=10)
+
+    `%06d` in the name becomes the frame's index at the source.
+
+    Raises:
+        ConfigError: unknown edges.
+        SinkOpenError: from `open`, also for a name without a number ("not-numbered").
+        MissingDependencyError: from `open`, without the package for that extension.
+        SinkWriteError: from `write` and `close`.
     """
 
     def __init__(
         self,
         pattern: str | Path,
-        shape: Shape = "points",
+        kind: GeometryKind = "points",
         *,
         every: int = 1,
         overwrite: bool = False,
@@ -92,50 +100,46 @@ class GeometrySink(Sink):
     ) -> None:
         super().__init__()
         check_edges(edges)
-        self.pattern, self.shape, self.every = Path(pattern), shape, every
+        self.pattern, self.kind, self.every = Path(pattern), kind, every
         self.overwrite, self.edges = overwrite, edges
         self._folder: PendingFolder | None = None
         self._count = 0
 
-    def open(self, info: StreamInfo, model: ModelInfo) -> None:
-        check_model(self.pattern, self.shape)
+    def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
+        check_geometry_path(self.pattern, self.kind)
         if not has_number_field(self.pattern.name):
-            raise SinkOpenError(f"'{self.pattern}' can hold one frame only; number the files, for example %06d.ply")
+            raise SinkOpenError(
+                f"'{self.pattern}' can hold one frame only; number the files, for example %06d.ply", code="not-numbered"
+            )
         check_output(self.pattern, overwrite=self.overwrite)
         for existing in find_numbered_files(self.pattern):
             check_output(existing, overwrite=self.overwrite, origin=info.origin)
         self._folder, self._count = PendingFolder(self.pattern.parent, overwrite=self.overwrite), 0
 
-    def write(self, item: DepthFrame) -> None:
-        if self._folder is None:
-            raise SinkWriteError(f"'{self.pattern}' is not open; call open first")
+    def on_write(self, item: DepthFrame) -> None:
+        assert self._folder is not None
         self._count += 1
         if (self._count - 1) % self.every:
             return
-        try:
-            with map_write_errors(self.pattern):
-                path = self._folder.temporary / insert_number(self.pattern.name, item.frame.index)
-                _write(path, upsample(item, self.edges), self.shape)
-        except SinkWriteError:
-            self.discard()
-            raise
-        for text in words_about(item):
+        with map_write_errors(self.pattern):
+            path = self._folder.temporary / insert_number(self.pattern.name, item.frame.index)
+            _write(path, upsample(item, self.edges), self.kind)
+        for text in geometry_notices(item):
             self.add_notice(text)
 
-    def close(self) -> None:
-        folder, self._folder = self._folder, None
-        if folder is not None:
-            folder.commit()
+    def on_close(self) -> None:
+        assert self._folder is not None
+        self._folder.commit()
 
-    def discard(self) -> None:
+    def on_discard(self) -> None:
         if self._folder is not None:
             self._folder.discard()
         self._folder = None
 
 
-def _write(path: Path, item: DepthFrame, shape: Shape) -> None:
-    suffix, facts = path.suffix.lower(), facts_of(item)
-    if shape == "points":
+def _write(path: Path, item: DepthFrame, kind: GeometryKind) -> None:
+    suffix, facts = path.suffix.lower(), geometry_facts(item)
+    if kind == "points":
         cloud = build_point_cloud(item)
         if suffix == ".pcd":
             _write_pcd(path, cloud)
@@ -148,7 +152,7 @@ def _write(path: Path, item: DepthFrame, shape: Shape) -> None:
 
 
 def write_ply(path: Path, shape: PointCloud | Mesh, facts: dict[str, str]) -> None:
-    """Binary, with `facts` as comments; a mesh with its faces."""
+    """Writes a binary PLY with `facts` as comments, and with the faces of a mesh."""
     ply = _package(".ply")
     points = shape.vertices if isinstance(shape, Mesh) else shape.points
     parts = ((("x", "y", "z"), points), (("nx", "ny", "nz"), shape.normals), (("red", "green", "blue"), shape.colors))
@@ -167,10 +171,10 @@ def write_ply(path: Path, shape: PointCloud | Mesh, facts: dict[str, str]) -> No
 
 def _write_pcd(path: Path, cloud: PointCloud) -> None:
     o3d = _package(".pcd")
-    made = o3d.geometry.PointCloud(o3d.utility.Vector3dVector(cloud.points.astype(np.float64)))
-    made.normals = o3d.utility.Vector3dVector(cloud.normals.astype(np.float64))
-    made.colors = o3d.utility.Vector3dVector(cloud.colors / 255.0)
-    if not o3d.io.write_point_cloud(str(path), made):
+    geometry = o3d.geometry.PointCloud(o3d.utility.Vector3dVector(cloud.points.astype(np.float64)))
+    geometry.normals = o3d.utility.Vector3dVector(cloud.normals.astype(np.float64))
+    geometry.colors = o3d.utility.Vector3dVector(cloud.colors / 255.0)
+    if not o3d.io.write_point_cloud(str(path), geometry):
         raise OSError("Open3D could not write it")
 
 
@@ -178,20 +182,24 @@ def _write_mesh(path: Path, shape: Mesh, image: Image, facts: dict[str, str]) ->
     from PIL import Image as Pillow
 
     trimesh = _package(".glb")
-    normals = shape.normals * UP if len(shape.normals) else None  # trimesh refuses none at all
-    made = trimesh.Trimesh(shape.vertices * UP, shape.faces, vertex_normals=normals, process=False, metadata=facts)
+    normals = shape.normals * CAMERA_TO_Y_UP if len(shape.normals) else None  # trimesh refuses none at all
+    geometry = trimesh.Trimesh(
+        shape.vertices * CAMERA_TO_Y_UP, shape.faces, vertex_normals=normals, process=False, metadata=facts
+    )
     if path.suffix.lower() == ".obj":
-        made.visual = trimesh.visual.ColorVisuals(made, vertex_colors=shape.colors)
+        geometry.visual = trimesh.visual.ColorVisuals(geometry, vertex_colors=shape.colors)
         header = "\n".join(f"{name}: {text}" for name, text in facts.items())
-        path.write_text(trimesh.exchange.obj.export_obj(made, include_normals=normals is not None, header=header))
+        path.write_text(trimesh.exchange.obj.export_obj(geometry, include_normals=normals is not None, header=header))
         return
     packed = io.BytesIO()
     Pillow.fromarray(image).save(packed, "JPEG", quality=92)
     material = trimesh.visual.material.PBRMaterial(
         baseColorTexture=Pillow.open(packed), metallicFactor=0.0, roughnessFactor=1.0, doubleSided=True
     )
-    made.visual = trimesh.visual.TextureVisuals(uv=shape.uv, material=material)
-    path.write_bytes(trimesh.Scene(made, metadata=facts).export(file_type="glb", include_normals=normals is not None))
+    geometry.visual = trimesh.visual.TextureVisuals(uv=shape.uv, material=material)
+    path.write_bytes(
+        trimesh.Scene(geometry, metadata=facts).export(file_type="glb", include_normals=normals is not None)
+    )
 
 
 def _trimesh() -> Any:

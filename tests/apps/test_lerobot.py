@@ -21,7 +21,7 @@ from streamdepth.core.errors import ConfigError, SinkOpenError, SinkWriteError
 from streamdepth.core.types import DepthKind
 from streamdepth.pipeline.pipeline import Pipeline
 from streamdepth.pipeline.report import Report
-from streamdepth.sinks.lerobot_video import LeRobotVideoSink, Quantizer
+from streamdepth.sinks.lerobot_video import DepthQuantizer, LeRobotVideoSink
 from streamdepth.sinks.pending_files import file_url
 from streamdepth.testing import ConstantEstimator
 
@@ -54,16 +54,16 @@ def test_values_are_within_half_a_code_of_what_lerobot_reads(tmp_path) -> None:
     for item in items:
         item.depth[:] = rng.uniform(0.01, 10, item.depth.shape)
     fill(LeRobotVideoSink(tmp_path / "d.mp4"), info, items)
-    feature = json.loads((tmp_path / "d.mp4.json").read_text())
-    assert feature["shape"] == [48, 64, 1]
+    lerobot_feature = json.loads((tmp_path / "d.mp4.json").read_text())
+    assert lerobot_feature["shape"] == [48, 64, 1]
     for codes, item in zip(read(tmp_path / "d.mp4"), items, strict=True):
-        error = np.abs(dequantized(codes, feature["info"]) - item.depth)
-        assert (error <= half_a_code(item.depth, feature["info"])).all()
+        error = np.abs(dequantized(codes, lerobot_feature["info"]) - item.depth)
+        assert (error <= half_a_code(item.depth, lerobot_feature["info"])).all()
 
 
 @given(st.floats(0.01, 10.0))
 def test_codes_come_back_within_half_a_code(metres) -> None:
-    quantizer, depth = Quantizer(), np.full((1, 1), metres, np.float32)
+    quantizer, depth = DepthQuantizer(), np.full((1, 1), metres, np.float32)
     codes = quantizer.encode(depth)
     assert abs(quantizer.decode(codes) - depth) <= half_a_code(depth, quantizer.facts)
     assert abs(dequantized(codes, quantizer.facts) - quantizer.decode(codes)) < 1e-5
@@ -71,7 +71,7 @@ def test_codes_come_back_within_half_a_code(metres) -> None:
 
 def test_every_code_comes_back_as_itself() -> None:
     codes = np.arange(4096, dtype=np.uint16)[None]
-    np.testing.assert_array_equal(Quantizer().encode(Quantizer().decode(codes)), codes)
+    np.testing.assert_array_equal(DepthQuantizer().encode(DepthQuantizer().decode(codes)), codes)
 
 
 def test_times_are_the_sources_and_every_other_frame_is_a_key_frame(tmp_path) -> None:
@@ -104,7 +104,7 @@ def test_relative_depth_is_refused(tmp_path) -> None:
 @pytest.mark.parametrize(("near", "far"), [(1.0, 1.0), (-1.0, 2.0), (0.0, math.inf)])
 def test_limits_that_cannot_be(near, far) -> None:
     with pytest.raises(ConfigError, match="near"):
-        Quantizer(near, far)
+        DepthQuantizer(near, far)
 
 
 @pytest.fixture
@@ -120,14 +120,14 @@ def test_a_data_set_gets_depth_beside_a_cameras_pictures(cli, metric, tmp_path) 
     assert done.code == 0, done.err
     assert KEY in done.err
     info = json.loads((root / "meta/info.json").read_text())
-    feature = info["features"][KEY]
-    assert feature["info"]["is_depth_map"] is True
-    assert (feature["shape"], feature["info"]["video.fps"]) == ([48, 64, 1], FPS)
+    lerobot_feature = info["features"][KEY]
+    assert lerobot_feature["info"]["is_depth_map"] is True
+    assert (lerobot_feature["shape"], lerobot_feature["info"]["video.fps"]) == ([48, 64, 1], FPS)
     episodes = pq.read_table(root / "meta/episodes/chunk-000/file-000.parquet").to_pylist()
     for row in episodes:
         for name in ("chunk_index", "file_index", "from_timestamp", "to_timestamp"):
             assert row[f"videos/{KEY}/{name}"] == row[f"videos/{CAMERA}/{name}"]
-        depth = dequantized(codes_of(root, row), feature["info"])
+        depth = dequantized(codes_of(root, row), lerobot_feature["info"])
         for name, value in {"min": depth.min(), "max": depth.max(), "mean": depth.mean(), "std": depth.std()}.items():
             assert row[f"stats/{KEY}/{name}"] == [[[pytest.approx(value, abs=1e-4)]]]
         assert row[f"stats/{KEY}/q50"] == [[[pytest.approx(np.median(depth), abs=0.01)]]]

@@ -128,14 +128,14 @@ def test_anyones_gray_video(cli, tmp_path: Path, deep: bool) -> None:
 @pytest.mark.parametrize("suffix", [".png", ".npz", ".exr"])
 @pytest.mark.parametrize("kind", list(DepthKind))
 def test_depth_pictures_of_ours_come_back(tmp_path: Path, suffix: str, kind: DepthKind) -> None:
-    from streamdepth.sinks.images import write_depth_picture
+    from streamdepth.sinks.images import write_depth_image
 
     if suffix == ".exr":
         pytest.importorskip("OpenEXR")
     depths = [1 / INVERSE[i] for i in range(3)]
     depths[1][0, 0] = np.nan
     for i, depth in enumerate(depths):
-        write_depth_picture(tmp_path / f"{i:06d}{suffix}", depth, kind)
+        write_depth_image(tmp_path / f"{i:06d}{suffix}", depth, kind)
     found = open_depth(tmp_path)
     assert (found.kind, found.has_known_unit) == (kind, True)
     for _ in range(2):

@@ -72,7 +72,7 @@ CASES = [
     Case("%06d.npz", ImagesSink, "000000.npz", numbered),
     Case("%06d.exr", ImagesSink, "000000.exr", numbered),
     Case("%06d.ply", GeometrySink, "000000.ply", numbered),
-    Case("%06d.glb", partial(GeometrySink, shape="mesh"), "000000.glb", numbered),
+    Case("%06d.glb", partial(GeometrySink, kind="mesh"), "000000.glb", numbered),
 ]
 
 

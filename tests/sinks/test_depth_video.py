@@ -20,12 +20,12 @@ from streamdepth.core.errors import ConfigError, SinkOpenError, SourceLostError,
 from streamdepth.core.types import DepthFrame, DepthKind, Intrinsics, ModelInfo, StreamInfo
 from streamdepth.sinks import depth_facts
 from streamdepth.sinks.depth_codes import (
-    GrowingRange,
+    AdaptiveRange,
     decode_linear16,
     decode_log16,
     encode_linear16,
     encode_log16,
-    range_at,
+    range_of_frame,
 )
 from streamdepth.sinks.depth_video import DepthVideo, DepthVideoSink
 from streamdepth.sinks.video import VideoSink
@@ -86,11 +86,11 @@ def test_linear16_keeps_relative_depth_within_half_a_step(depth: DepthMap, low: 
 @settings(max_examples=50)
 @given(st.lists(maps(st.floats(-1e6, 1e6, width=32) | SPECIAL), min_size=1, max_size=12))
 def test_a_growing_range_clips_nothing_and_keeps_eleven_bits(frames: list[DepthMap]) -> None:
-    growing = GrowingRange()
-    used = [growing.fit(depth, i) for i, depth in enumerate(frames)]
+    growing = AdaptiveRange()
+    used = [growing.update(depth, i) for i, depth in enumerate(frames)]
     for i, (depth, limits) in enumerate(zip(frames, used, strict=True)):
         finite = depth[np.isfinite(depth)]
-        assert not finite.size or range_at(growing.segments, i) == limits
+        assert not finite.size or range_of_frame(growing.ranges, i) == limits
         if finite.size:
             assert limits[0] <= finite.min() <= finite.max() <= limits[1]
             span = float(finite.max()) - float(finite.min())
@@ -99,10 +99,10 @@ def test_a_growing_range_clips_nothing_and_keeps_eleven_bits(frames: list[DepthM
 
 
 def test_a_steady_video_has_one_range() -> None:
-    growing = GrowingRange()
+    growing = AdaptiveRange()
     for i in range(100):
-        growing.fit(np.linspace(0.5, 2 + 0.5 * np.sin(i), 20, dtype=np.float32)[None], i)
-    assert len(growing.segments) == 1
+        growing.update(np.linspace(0.5, 2 + 0.5 * np.sin(i), 20, dtype=np.float32)[None], i)
+    assert len(growing.ranges) == 1
 
 
 def items_with(depths: list[DepthMap], kind: DepthKind) -> tuple[StreamInfo, list[DepthFrame]]:

@@ -180,4 +180,4 @@ def test_a_volume_of_relative_depth_is_refused(cli, clip: Path) -> None:
     done = cli("volume", clip / "rgb" / "0.png", "--region", "60,60,520,380")
     forget_shared_estimators()
     assert done.code == 2
-    assert "needs metres" in done.err
+    assert "needs meters" in done.err

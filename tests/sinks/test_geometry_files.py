@@ -16,7 +16,7 @@ from PIL import Image
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo
 from streamdepth.factory.pictures import forget_shared_estimators
-from streamdepth.sinks.geometry_files import GeometrySink, write_model
+from streamdepth.sinks.geometry_files import GeometrySink, write_geometry
 from streamdepth.testing import SyntheticSource
 
 pytest.importorskip("trimesh")
@@ -53,7 +53,7 @@ def test_a_ply_of_points_is_read_by_trimesh_and_plyfile(tmp_path: Path) -> None:
     import trimesh
     from plyfile import PlyData
 
-    write_model(tmp_path / "a.ply", METRIC, "points")
+    write_geometry(tmp_path / "a.ply", METRIC, "points")
     cloud = trimesh.load(tmp_path / "a.ply")
     check_box(cloud.vertices, cloud.colors)
     read = PlyData.read(tmp_path / "a.ply")
@@ -65,7 +65,7 @@ def test_a_ply_of_points_is_read_by_trimesh_and_plyfile(tmp_path: Path) -> None:
 def test_a_mesh_is_read_by_trimesh(name: str, tmp_path: Path) -> None:
     import trimesh
 
-    write_model(tmp_path / name, METRIC, "mesh")
+    write_geometry(tmp_path / name, METRIC, "mesh")
     made = trimesh.load(tmp_path / name, process=False)
     assert len(made.faces) > 30_000
     y_up = np.array([1, -1, -1]) if name == "a.obj" else 1
@@ -77,7 +77,7 @@ def test_a_mesh_is_read_by_trimesh(name: str, tmp_path: Path) -> None:
 def test_a_glb_is_valid_has_the_picture_as_texture_and_y_up(tmp_path: Path) -> None:
     import trimesh
 
-    write_model(tmp_path / "a.glb", METRIC, "mesh")
+    write_geometry(tmp_path / "a.glb", METRIC, "mesh")
     scene_read = trimesh.load(tmp_path / "a.glb")
     (made,) = scene_read.geometry.values()
     assert made.visual.material.baseColorTexture.size == (640, 480)
@@ -89,7 +89,7 @@ def test_a_glb_is_valid_has_the_picture_as_texture_and_y_up(tmp_path: Path) -> N
 
 def test_a_glb_is_read_by_pygltflib(tmp_path: Path) -> None:
     pygltflib = pytest.importorskip("pygltflib")
-    write_model(tmp_path / "a.glb", METRIC, "mesh")
+    write_geometry(tmp_path / "a.glb", METRIC, "mesh")
     read = pygltflib.GLTF2().load(str(tmp_path / "a.glb"))
     (primitive,) = read.meshes[0].primitives
     assert read.accessors[primitive.attributes.POSITION].count > 15_000
@@ -101,18 +101,18 @@ def test_a_glb_is_read_by_pygltflib(tmp_path: Path) -> None:
 def test_open3d_reads_a_pcd_and_our_ply(tmp_path: Path) -> None:
     o3d = pytest.importorskip("open3d")
     for name in ("a.pcd", "a.ply"):
-        write_model(tmp_path / name, METRIC, "points")
+        write_geometry(tmp_path / name, METRIC, "points")
         cloud = o3d.io.read_point_cloud(str(tmp_path / name))
         check_box(np.asarray(cloud.points), np.asarray(cloud.colors) * 255)
         check_normals(np.asarray(cloud.points), np.asarray(cloud.normals))
-    write_model(tmp_path / "m.ply", METRIC, "mesh")
+    write_geometry(tmp_path / "m.ply", METRIC, "mesh")
     made = o3d.io.read_triangle_mesh(str(tmp_path / "m.ply"))
     check_normals(np.asarray(made.vertices), np.asarray(made.vertex_normals))
 
 
 @pytest.mark.parametrize(("name", "shape"), [("a.ply", "points"), ("a.obj", "mesh"), ("a.glb", "mesh")])
 def test_relative_depth_is_labelled_as_not_metres(name: str, shape: str, tmp_path: Path) -> None:
-    write_model(tmp_path / name, replace(RELATIVE, intrinsics=None), shape)  # type: ignore[arg-type]
+    write_geometry(tmp_path / name, replace(RELATIVE, intrinsics=None), shape)  # type: ignore[arg-type]
     text = (tmp_path / name).read_bytes()
     assert b"not metres" in text
     assert b"60 degrees was assumed" in text
@@ -122,7 +122,7 @@ def test_relative_depth_is_labelled_as_not_metres(name: str, shape: str, tmp_pat
 @pytest.mark.parametrize(("name", "shape"), [("a.stl", "mesh"), ("a.glb", "points"), ("a.png", "points")])
 def test_an_ending_that_cannot_be_written_is_refused(name: str, shape: str, tmp_path: Path) -> None:
     with pytest.raises(SinkOpenError, match="use one of"):
-        write_model(tmp_path / name, METRIC, shape)  # type: ignore[arg-type]
+        write_geometry(tmp_path / name, METRIC, shape)  # type: ignore[arg-type]
 
 
 def test_a_missing_package_is_named_with_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,7 +135,7 @@ def test_a_missing_package_is_named_with_its_extra(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(MissingDependencyError, match=r"streamdepth\[geometry\]"):
-        write_model(tmp_path / "a.glb", METRIC, "mesh")
+        write_geometry(tmp_path / "a.glb", METRIC, "mesh")
 
 
 def numbered(count: int) -> list[DepthFrame]:

@@ -14,7 +14,7 @@ from PIL import Image
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
 from streamdepth.core.types import DepthKind, ModelInfo
-from streamdepth.sinks.images import ImagesSink, write_depth_picture
+from streamdepth.sinks.images import ImagesSink, write_depth_image
 
 RELATIVE = ModelInfo("relative", DepthKind.RELATIVE)
 
@@ -30,7 +30,7 @@ def metres() -> DepthMap:
 
 
 def test_png_of_metres_is_in_millimetres(tmp_path: Path) -> None:
-    write_depth_picture(tmp_path / "d.png", metres(), DepthKind.METRIC, text={"model": "m"})
+    write_depth_image(tmp_path / "d.png", metres(), DepthKind.METRIC, text={"model": "m"})
     assert read_png(tmp_path / "d.png").tolist() == [[1, 500, 1234, 65500], [65535, 65535, 0, 0]]
     assert Image.open(tmp_path / "d.png").text == {  # type: ignore[attr-defined]  # a PNG has it
         "streamdepth:kind": "metric",
@@ -41,7 +41,7 @@ def test_png_of_metres_is_in_millimetres(tmp_path: Path) -> None:
 
 def test_png_of_relative_depth_names_its_range_and_no_unit(tmp_path: Path) -> None:
     depth = np.array([[-2, 0, np.nan], [3, np.inf, 0.5]], np.float32)
-    write_depth_picture(tmp_path / "d.png", depth, DepthKind.RELATIVE)
+    write_depth_image(tmp_path / "d.png", depth, DepthKind.RELATIVE)
     text = Image.open(tmp_path / "d.png").text  # type: ignore[attr-defined]  # a PNG has it
     assert "streamdepth:unit" not in text
     low, high = float(text["streamdepth:low"]), float(text["streamdepth:high"])
@@ -53,12 +53,12 @@ def test_png_of_relative_depth_names_its_range_and_no_unit(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("value", [np.nan, 2.0])
 def test_flat_or_unknown_relative_depth(tmp_path: Path, value: float) -> None:
-    write_depth_picture(tmp_path / "d.png", np.full((3, 3), value, np.float32), DepthKind.RELATIVE)
+    write_depth_image(tmp_path / "d.png", np.full((3, 3), value, np.float32), DepthKind.RELATIVE)
     assert len(np.unique(read_png(tmp_path / "d.png"))) == 1
 
 
 def test_npz_keeps_every_float(tmp_path: Path) -> None:
-    write_depth_picture(tmp_path / "d.npz", metres(), DepthKind.METRIC)
+    write_depth_image(tmp_path / "d.npz", metres(), DepthKind.METRIC)
     with np.load(tmp_path / "d.npz") as data:
         np.testing.assert_array_equal(data["depth"], metres())
         assert str(data["kind"]) == "metric"
@@ -66,7 +66,7 @@ def test_npz_keeps_every_float(tmp_path: Path) -> None:
 
 def test_exr_keeps_every_float(tmp_path: Path) -> None:
     exr = pytest.importorskip("OpenEXR")
-    write_depth_picture(tmp_path / "d.exr", metres(), DepthKind.METRIC)
+    write_depth_image(tmp_path / "d.exr", metres(), DepthKind.METRIC)
     with exr.File(str(tmp_path / "d.exr"), separate_channels=True) as file:
         np.testing.assert_array_equal(file.channels()["Z"].pixels, metres())
         assert file.header()["streamdepth:kind"] == "metric"
@@ -75,7 +75,7 @@ def test_exr_keeps_every_float(tmp_path: Path) -> None:
 def test_exr_without_its_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "OpenEXR", None)
     with pytest.raises(MissingDependencyError, match=r"streamdepth\[exr\]"):
-        write_depth_picture(tmp_path / "d.exr", metres(), DepthKind.METRIC)
+        write_depth_image(tmp_path / "d.exr", metres(), DepthKind.METRIC)
     with pytest.raises(MissingDependencyError, match=r"streamdepth\[exr\]"):
         ImagesSink(tmp_path / "%d.exr").open(stream()[0], MODEL)
     assert names(tmp_path) == []
@@ -84,8 +84,8 @@ def test_exr_without_its_package_names_the_extra(tmp_path: Path, monkeypatch: py
 def test_a_picture_is_not_overwritten_unasked(tmp_path: Path) -> None:
     (tmp_path / "d.png").write_bytes(b"older")
     with pytest.raises(SinkOpenError, match="--overwrite"):
-        write_depth_picture(tmp_path / "d.png", metres(), DepthKind.METRIC)
-    write_depth_picture(tmp_path / "d.png", metres(), DepthKind.METRIC, overwrite=True)
+        write_depth_image(tmp_path / "d.png", metres(), DepthKind.METRIC)
+    write_depth_image(tmp_path / "d.png", metres(), DepthKind.METRIC, overwrite=True)
     assert names(tmp_path) == ["d.png"]
 
 

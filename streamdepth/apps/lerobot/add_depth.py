@@ -19,7 +19,7 @@ from streamdepth.core.interfaces import Estimator, Stabilizer
 from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.core.wrappers import LazyEstimator
 from streamdepth.pipeline.pipeline import Pipeline
-from streamdepth.sinks.lerobot_video import LARGEST_CODE, PIXEL_FORMAT, Quantizer, feature
+from streamdepth.sinks.lerobot_video import LARGEST_CODE, PIXEL_FORMAT, DepthQuantizer, lerobot_feature
 from streamdepth.sinks.pending_files import PendingFolder, atomic_write, file_url
 from streamdepth.sinks.temporary_files import lock, remove_abandoned_folders, sidecar_path, unlock
 
@@ -168,7 +168,7 @@ def _publish(dataset: LeRobotDataset, depth_camera: str, pending: PendingFolder)
 
     Raises SinkError.
     """
-    quantizer = Quantizer()
+    quantizer = DepthQuantizer()
     histograms: dict[int, Any] = {}
     for file in dataset.files:
         histograms.update(
@@ -177,7 +177,7 @@ def _publish(dataset: LeRobotDataset, depth_camera: str, pending: PendingFolder)
     stats_by_episode = {index: _statistics(histogram, quantizer) for index, histogram in histograms.items()}
     total_stats = _statistics(np.sum(list(histograms.values()), axis=0), quantizer)
     first = dataset.video_path(depth_camera, dataset.files[0], pending.temporary)
-    features = {**dataset.info["features"], depth_camera: feature(first, quantizer)}
+    features = {**dataset.info["features"], depth_camera: lerobot_feature(first, quantizer)}
     stats_path = dataset.root / "meta" / "stats.json"
     with ExitStack() as stack:
         _write_json(stack, dataset.root / "meta" / "info.json", {**dataset.info, "features": features})
@@ -210,7 +210,7 @@ def _histograms(path: Path, episodes: Sequence[Episode]) -> dict[int, Any]:
     return histograms
 
 
-def _statistics(histogram: Any, quantizer: Quantizer) -> dict[str, Any]:
+def _statistics(histogram: Any, quantizer: DepthQuantizer) -> dict[str, Any]:
     """Returns LeRobot's statistics in metres, for one channel. histogram: pixels with each depth code, (4096,)."""
     depth = quantizer.decode(np.arange(LARGEST_CODE + 1, dtype=np.uint16)).astype(np.float64)
     total, seen = int(histogram.sum()), np.flatnonzero(histogram)

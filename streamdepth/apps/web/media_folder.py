@@ -17,7 +17,7 @@ from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.types import DepthFrame
 from streamdepth.render.overlay import render
 from streamdepth.sinks.disk_space import check_free_space
-from streamdepth.sinks.images import write_depth_picture
+from streamdepth.sinks.images import write_depth_image
 from streamdepth.sinks.pending_files import atomic_write
 from streamdepth.utils.numbering import unused_name
 
@@ -87,7 +87,7 @@ def write_snapshot(item: DepthFrame, folder: MediaFolder, stream: str, options: 
         Pillow.fromarray(item.frame.image).save(temporary, compress_level=3)
     with atomic_write(view) as temporary:
         Pillow.fromarray(render(item, options)).save(temporary, quality=92)
-    write_depth_picture(depth, item.at_frame_size(), item.kind, text={"time": f"{item.frame.time:.6f}"})
+    write_depth_image(depth, item.at_frame_size(), item.kind, text={"time": f"{item.frame.time:.6f}"})
     return [picture, view, depth]
 
 

@@ -21,7 +21,7 @@ from streamdepth.evaluation.steadiness.truth import Pose
 from streamdepth.sinks.depth_codes import decode_linear16, encode_linear16
 from streamdepth.sinks.depth_facts import TAG
 from streamdepth.sinks.depth_reader import DepthVideo
-from streamdepth.sinks.images import DEPTH_PICTURES
+from streamdepth.sinks.images import DEPTH_IMAGE_SUFFIXES
 
 _MAX_CHANNEL_DIFFERENCE = 24
 """Difference of 255 between the channels of a gray video, which its compression may cause."""
@@ -183,10 +183,10 @@ def _check_gray(frame: av.VideoFrame, path: Path) -> None:
 
 
 def _open_pictures(folder: Path) -> DepthSequence:
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in DEPTH_PICTURES)
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in DEPTH_IMAGE_SUFFIXES)
     if not paths:
         raise SourceOpenError(
-            f"there is no depth in '{folder}'; it needs numbered {', '.join(DEPTH_PICTURES)}", code="no-depth"
+            f"there is no depth in '{folder}'; it needs numbered {', '.join(DEPTH_IMAGE_SUFFIXES)}", code="no-depth"
         )
     kind, _ = _read_picture(paths[0])
     return DepthSequence(

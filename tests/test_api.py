@@ -80,7 +80,7 @@ def test_convert_returns_a_report_and_works_off_the_main_thread(clip: Path, tmp_
 
 
 def test_convert_keeps_the_report_however_it_ends(clip: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(factory, "make_estimator", lambda _: FailingEstimator(after=5))
+    monkeypatch.setattr(factory, "make_estimator", lambda _: FailingEstimator(fail_at=5))
     with pytest.raises(InferenceError):
         streamdepth.convert(clip, tmp_path / "o.mp4", stats=tmp_path / "s.json")
     assert json.loads((tmp_path / "s.json").read_text())["inferred"] == 5

@@ -1,4 +1,4 @@
-"""The model beside the stream: when it runs, what is carried, and that nobody starves."""
+"""Keyframe inference: when the model runs, how depth is warped between keyframes, and that no stream starves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from helpers.waiting import wait_until
 
 from streamdepth.core.errors import InferenceError
-from streamdepth.core.types import Estimate, Frame
+from streamdepth.core.types import Frame
 from streamdepth.pipeline.keyframes import KeyframeSchedule
 from streamdepth.pipeline.pipeline import Pipeline, Stream
 from streamdepth.stabilizers import FlowPropagator, make_stabilizer
@@ -40,7 +40,7 @@ def _step(shift: int) -> np.ndarray:
     return np.where(np.arange(160)[None] < 60 + shift, 2.0, 1.0).astype(np.float32).repeat(120, 0)
 
 
-def test_the_first_frame_of_each_slot_is_wanted() -> None:
+def test_the_first_frame_of_each_slot_is_a_keyframe() -> None:
     schedule = KeyframeSchedule(5)
     assert [i for i in range(30) if schedule.is_due(i / 30)] == [0, 6, 12, 18, 24]
     assert all(KeyframeSchedule(None).is_due(t) for t in (0.0, 0.0, 0.1))
@@ -51,12 +51,12 @@ def test_the_first_frame_of_each_slot_is_wanted() -> None:
 def test_a_rate_that_is_changed_on_another_thread_while_it_is_asked_for() -> None:
     class Changing(KeyframeSchedule):
         rates = iter([5.0, None])
-        hz = property(lambda self: next(self.rates), lambda self, _: None)  # type: ignore[assignment]
+        fps = property(lambda self: next(self.rates), lambda self, _: None)  # type: ignore[assignment]
 
     assert Changing(5).is_due(0.0)
 
 
-def test_late_depth_is_carried_to_where_the_picture_has_moved() -> None:
+def test_late_depth_is_warped_to_where_the_picture_has_moved() -> None:
     propagator = FlowPropagator()
     assert not propagator.track(_texture(0))
     propagator.begin_keyframe()
@@ -64,9 +64,9 @@ def test_late_depth_is_carried_to_where_the_picture_has_moved() -> None:
         assert not propagator.track(_texture(shift))
         assert propagator.propagated_depth() is None
     propagator.complete_keyframe(_step(0))
-    carried = propagator.propagated_depth()
-    assert carried is not None
-    depth, age = carried
+    propagated = propagator.propagated_depth()
+    assert propagated is not None
+    depth, age = propagated
     assert age == pytest.approx(12 / 30)
     moved = np.abs(depth - _step(12))[10:-10, 20:-20].mean()
     left = np.abs(_step(0) - _step(12))[10:-10, 20:-20].mean()
@@ -88,9 +88,9 @@ def test_newer_depth_replaces_older_and_a_gap_forgets() -> None:
     propagator = _marked_twice()
     assert propagator.track(_texture(4))
     propagator.complete_keyframe(_step(2))
-    carried = propagator.propagated_depth()
-    assert carried is not None
-    assert carried[1] == pytest.approx(2 / 30)
+    propagated = propagator.propagated_depth()
+    assert propagated is not None
+    assert propagated[1] == pytest.approx(2 / 30)
     late = _texture(4)
     assert not propagator.track(Frame(late.image, 99, 99, late.time_base, 0.0))
     propagator.complete_keyframe(_step(4))
@@ -109,10 +109,10 @@ def test_another_size_forgets() -> None:
 def test_a_propagator_that_fails_ends_its_stream_alone(broken: str) -> None:
     class Broken(FlowPropagator):
         def track(self, frame: Frame) -> bool:
-            can_carry = super().track(frame)
+            can_propagate = super().track(frame)
             if frame.index == 5:
                 setattr(self, broken, self._fail)
-            return can_carry if broken != "track" or frame.index < 6 else self._fail()
+            return can_propagate if broken != "track" or frame.index < 6 else self._fail()
 
         def _fail(self, *_) -> bool:
             raise ValueError("broken on purpose")
@@ -132,7 +132,7 @@ def test_a_propagator_that_fails_ends_its_stream_alone(broken: str) -> None:
     assert sum(str(error) == "broken on purpose" for error in pipeline.report().notices) <= 1
 
 
-def test_a_file_is_inferred_by_its_timestamps_and_carried_between() -> None:
+def test_a_file_has_keyframes_by_its_timestamps_and_warped_depth_between() -> None:
     sink, estimator = RecordingSink(), ConstantEstimator(from_brightness=True)
     report = Pipeline([_stream(SyntheticSource(count=31), sink)], estimator, inference_fps=5).run()
     assert [item.frame.index for item in sink.items] == list(range(31))
@@ -154,27 +154,16 @@ def test_a_live_stream_goes_on_while_the_model_computes() -> None:
     """The model's second result is not there before eight more frames have been written."""
     enough = threading.Event()
 
-    class Slow(ConstantEstimator):
-        def estimate(self, frames: Sequence[Frame]) -> list[Estimate]:
-            if len(self.batches) == 1:
-                assert enough.wait(LIMIT_SECONDS)
-            return super().estimate(frames)
+    def hang(_: Sequence[Frame]) -> None:
+        assert len(estimator.batches) != 1 or enough.wait(LIMIT_SECONDS)
 
-    class Telling(RecordingSink):
-        def write(self, item) -> None:
-            super().write(item)
-            if len(self.items) == 9:
-                enough.set()
+    def wait_for_previous(index: int) -> None:
+        """Holds a frame back until the one before was written: a gap would wait for the model."""
+        wait_until(lambda: len(sink.items) == index or enough.is_set())
 
-    class Patient(SyntheticSource):
-        """Gives a frame when the one before was written, until the model is let go: a gap would wait for the model."""
-
-        def read(self) -> Frame | None:
-            wait_until(lambda: len(sink.items) == self.index or enough.is_set())
-            return super().read()
-
-    sink, estimator = Telling(), Slow()
-    report = Pipeline([_stream(Patient(is_live=True), sink)], estimator).run()
+    sink = RecordingSink(after_write=lambda _: enough.set() if len(sink.items) == 9 else None)
+    estimator = ConstantEstimator(before_estimate=hang)
+    report = Pipeline([_stream(SyntheticSource(is_live=True, before_read=wait_for_previous), sink)], estimator).run()
     assert [round(item.depth_age_seconds * 30) for item in sink.items[:9]] == list(range(9))
     assert report.inferred >= 2
     assert report.propagated >= 8
@@ -185,24 +174,28 @@ def test_a_model_that_fails_beside_the_stream_ends_the_run() -> None:
     sink = RecordingSink()
     source = SyntheticSource(count=10_000, is_live=True, delay_seconds=0.001)
     with pytest.raises(InferenceError, match="on purpose"):
-        Pipeline([_stream(source, sink)], FailingEstimator(after=2)).run()
+        Pipeline([_stream(source, sink)], FailingEstimator(fail_at=2)).run()
     assert sink.discarded
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("refreshed", [False, True])
+@pytest.mark.parametrize("has_keyframes", [False, True])
 @pytest.mark.parametrize("batch", [1, 4])
-def test_two_live_and_two_file_streams_share_one_model(batch: int, refreshed: bool) -> None:
+def test_two_live_and_two_file_streams_share_one_model(batch: int, has_keyframes: bool) -> None:
     """Live streams with a frame ready at any time take no more than their share, and get it."""
     count, sinks = 40, [RecordingSink() for _ in range(4)]
 
-    class Endless(SyntheticSource):
-        def read(self) -> Frame | None:
-            return None if all(len(sink.items) == count for sink in sinks[2:]) else super().read()
+    def end_with_files(_: int) -> None:
+        if all(len(sink.items) == count for sink in sinks[2:]):
+            for source in live:
+                source.count = source.index
 
-    live = [Endless(10**9, name=f"live {i}", is_live=True, delay_seconds=0.0005) for i in range(2)]
+    live = [
+        SyntheticSource(10**9, name=f"live {i}", is_live=True, delay_seconds=0.0005, before_read=end_with_files)
+        for i in range(2)
+    ]
     files = [SyntheticSource(count, name=f"file {i}") for i in range(2)]
-    propagator = FlowPropagator if refreshed else lambda: None
+    propagator = FlowPropagator if has_keyframes else lambda: None
     streams = [
         Stream(source, make_stabilizer("off"), [sink], propagator())
         for source, sink in zip([*live, *files], sinks, strict=True)

@@ -3,17 +3,24 @@ from __future__ import annotations
 import json
 import threading
 import time
-from fractions import Fraction
 from typing import NoReturn
 
 import numpy as np
 import pytest
-from helpers.waiting import wait_until
+from helpers.waiting import wait_until, waits_for
 
-from streamdepth.core.errors import ConfigError, InferenceError, SinkWriteError, SourceLostError, SourceOpenError
+from streamdepth.core.errors import (
+    ConfigError,
+    InferenceError,
+    SinkOpenError,
+    SinkWriteError,
+    SourceLostError,
+    SourceOpenError,
+)
 from streamdepth.core.states import StreamState
 from streamdepth.core.threads import ThreadGroup
-from streamdepth.core.types import DepthKind, StreamInfo
+from streamdepth.core.types import DepthKind
+from streamdepth.core.wrappers import LazyEstimator
 from streamdepth.pipeline.pipeline import Pipeline, Stream
 from streamdepth.pipeline.sink_worker import SinkWorker
 from streamdepth.stabilizers import FlowPropagator, StabilizerChain, make_stabilizer
@@ -53,17 +60,15 @@ def test_files_fill_batches() -> None:
     assert [len(b) for b in estimator.batches] == [4, 4, 2]
 
 
-class Behind(ConstantEstimator):
-    """Is done with a frame once five more of its stream have been read, or all."""
+def slow_estimator(*sources: SyntheticSource) -> ConstantEstimator:
+    """A model that has finished a frame once five more of its stream have been read, or all."""
+    by_name = {source.name: source for source in sources}
 
-    def __init__(self, *sources: SyntheticSource) -> None:
-        super().__init__()
-        self.sources = {source.name: source for source in sources}
-
-    def estimate(self, frames):
-        source, index = self.sources[frames[0].stream], frames[0].index
+    def wait(frames) -> None:
+        source, index = by_name[frames[0].stream], frames[0].index
         wait_until(lambda: source.index >= min(index + 6, source.count))
-        return super().estimate(frames)
+
+    return ConstantEstimator(before_estimate=wait)
 
 
 def stop_once(has_come: threading.Event, pipeline: Pipeline) -> threading.Thread:
@@ -75,7 +80,7 @@ def stop_once(has_come: threading.Event, pipeline: Pipeline) -> threading.Thread
 
 def test_a_live_stream_drops_counts_and_never_waits() -> None:
     sink, source = RecordingSink(), SyntheticSource(count=60, is_live=True)
-    report = Pipeline([_stream(source, sink)], Behind(source)).run()
+    report = Pipeline([_stream(source, sink)], slow_estimator(source)).run()
     assert report.dropped["waiting_for_model"] > 10
     assert _balanced(report)
     assert report.written == len(sink.items)
@@ -87,29 +92,19 @@ def test_after_a_stalled_sink_the_next_frame_is_fresh() -> None:
     seen, resumed = threading.Event(), threading.Event()
     estimated: list[int] = []
 
-    class Waiting(SyntheticSource):
-        def read(self):
-            if self.index == 60:
-                assert resumed.wait(30)
-            return super().read()
+    def note_estimate(frames) -> None:
+        estimated.append(frames[-1].index)
+        if estimated[-1] == 59:
+            seen.set()
 
-    class Telling(ConstantEstimator):
-        def estimate(self, frames):
-            estimated.append(frames[-1].index)
-            if estimated[-1] == 59:
-                seen.set()
-            return super().estimate(frames)
+    def stall(_) -> None:
+        if len(sink.items) == 3:
+            assert seen.wait(30)
+            resumed.set()
 
-    class Stalling(RecordingSink):
-        def write(self, item) -> None:
-            super().write(item)
-            if len(self.items) == 3:
-                assert seen.wait(30)
-                resumed.set()
-
-    sink = Stalling(can_drop_frames=True)
-    source = Waiting(count=80, is_live=True, delay_seconds=0.002)
-    report = Pipeline([_stream(source, sink)], Telling()).run()
+    sink = RecordingSink(can_drop_frames=True, after_write=stall)
+    source = SyntheticSource(80, is_live=True, delay_seconds=0.002, before_read=waits_for(resumed, at=60))
+    report = Pipeline([_stream(source, sink)], ConstantEstimator(before_estimate=note_estimate)).run()
     assert sink.items[3].frame.index >= estimated[estimated.index(59) - 1]
     assert _balanced(report)
 
@@ -129,7 +124,7 @@ def test_streams_share_one_model_and_none_starves() -> None:
 
 def test_a_lost_source_keeps_what_came_before() -> None:
     sink = RecordingSink()
-    pipeline = Pipeline([_stream(FailingSource(after=7), sink)], ConstantEstimator(), batch=2)
+    pipeline = Pipeline([_stream(FailingSource(fail_at=7), sink)], ConstantEstimator(), batch=2)
     with pytest.raises(SourceLostError, match="after 7 of 30"):
         pipeline.run()
     assert len(sink.items) == 7
@@ -140,17 +135,16 @@ def test_a_lost_source_keeps_what_came_before() -> None:
 
 def test_a_lost_source_is_a_notice_when_partial_is_allowed() -> None:
     sink = RecordingSink()
-    report = Pipeline([_stream(FailingSource(after=7), sink)], ConstantEstimator(), allow_partial=True).run()
+    report = Pipeline([_stream(FailingSource(fail_at=7), sink)], ConstantEstimator(), allow_partial=True).run()
     assert report.written == 7
     assert any("after 7 of 30" in notice for notice in report.notices)
 
 
 def test_a_lost_source_is_reported_without_its_password() -> None:
-    class Lost(FailingSource):
-        def read(self) -> NoReturn:
-            raise SourceLostError("rtsp://user:geheim@camera.local/x went away")
+    def lose(_: int) -> NoReturn:
+        raise SourceLostError("rtsp://user:geheim@camera.local/x went away")
 
-    pipeline = Pipeline([_stream(Lost(), RecordingSink())], ConstantEstimator())
+    pipeline = Pipeline([_stream(SyntheticSource(before_read=lose), RecordingSink())], ConstantEstimator())
     with pytest.raises(SourceLostError):
         pipeline.run()
     text = json.dumps(pipeline.report().as_json())
@@ -160,7 +154,7 @@ def test_a_lost_source_is_reported_without_its_password() -> None:
 
 def test_a_lost_stream_never_touches_another() -> None:
     good, bad = RecordingSink(), RecordingSink()
-    streams = [_stream(FailingSource(after=3), bad), _stream(SyntheticSource(count=40, name="good"), good)]
+    streams = [_stream(FailingSource(fail_at=3), bad), _stream(SyntheticSource(count=40, name="good"), good)]
     with pytest.raises(SourceLostError):
         Pipeline(streams, ConstantEstimator()).run()
     assert len(bad.items) == 3
@@ -171,14 +165,14 @@ def test_a_lost_stream_never_touches_another() -> None:
 def test_a_failing_model_discards_the_output() -> None:
     sink = RecordingSink()
     with pytest.raises(InferenceError):
-        Pipeline([_stream(SyntheticSource(count=50), sink)], FailingEstimator(after=5)).run()
+        Pipeline([_stream(SyntheticSource(count=50), sink)], FailingEstimator(fail_at=5)).run()
     assert len(sink.items) == 5
     assert sink.discarded
     assert not sink.closed
 
 
 def test_a_failing_sink_discards_all_outputs_and_ends_at_once() -> None:
-    failing, other = FailingSink(after=3), RecordingSink()
+    failing, other = FailingSink(fail_at=3), RecordingSink()
     source = SyntheticSource(count=10_000)
     with pytest.raises(SinkWriteError):
         Pipeline([_stream(source, failing, other)], ConstantEstimator()).run()
@@ -188,7 +182,7 @@ def test_a_failing_sink_discards_all_outputs_and_ends_at_once() -> None:
 
 
 def test_a_failing_recorder_beside_a_preview_ends_the_run() -> None:
-    failing, preview = FailingSink(after=3), RecordingSink(can_drop_frames=True)
+    failing, preview = FailingSink(fail_at=3), RecordingSink(can_drop_frames=True)
     source = SyntheticSource(count=10_000)
     with pytest.raises(SinkWriteError):
         Pipeline([_stream(source, failing, preview)], ConstantEstimator()).run()
@@ -200,12 +194,11 @@ def test_a_failing_recorder_beside_a_preview_ends_the_run() -> None:
 def test_a_stuck_preview_slows_neither_the_recorder_nor_another_preview(is_live: bool) -> None:
     """It is stuck with its first frame until both have the last one."""
 
-    class Stuck(RecordingSink):
-        def write(self, item) -> None:
-            super().write(item)
-            wait_until(lambda: all(sink.items and sink.items[-1].frame.index == 59 for sink in (recorder, other)))
+    def hang(_) -> None:
+        wait_until(lambda: all(sink.items and sink.items[-1].frame.index == 59 for sink in (recorder, other)))
 
-    recorder, stuck, other = RecordingSink(), Stuck(can_drop_frames=True), RecordingSink(can_drop_frames=True)
+    recorder, other = RecordingSink(), RecordingSink(can_drop_frames=True)
+    stuck = RecordingSink(can_drop_frames=True, after_write=hang)
     source = SyntheticSource(count=60, is_live=is_live)
     report = Pipeline([_stream(source, recorder, stuck, other)], ConstantEstimator()).run()
     assert len(recorder.items) == report.written
@@ -215,32 +208,22 @@ def test_a_stuck_preview_slows_neither_the_recorder_nor_another_preview(is_live:
 
 
 def test_windows_are_called_on_the_callers_thread_and_nothing_else_is() -> None:
-    class Telling(RecordingSink):
-        def write(self, item) -> None:
-            threads.setdefault(self, set()).add(threading.current_thread())
-            super().write(item)
+    def sink(name: str, **options) -> RecordingSink:
+        threads[name] = set()
+        return RecordingSink(before_write=lambda _: threads[name].add(threading.current_thread()), **options)
 
-    threads: dict[object, set[threading.Thread]] = {}
-    recorder, server, window = Telling(), Telling(can_drop_frames=True), Telling(can_drop_frames=True)
-    window.needs_calling_thread = True
+    threads: dict[str, set[threading.Thread]] = {}
+    recorder, server = sink("recorder"), sink("server", can_drop_frames=True)
+    window = sink("window", can_drop_frames=True, needs_calling_thread=True)
     Pipeline([_stream(SyntheticSource(count=20), window, server, recorder)], ConstantEstimator()).run()
-    assert threads[window] == {threading.current_thread()}
-    assert len({thread for of_sink in threads.values() for thread in of_sink}) == 3
-
-
-class Missing(SyntheticSource):
-    def open(self):
-        raise SourceOpenError(f"{self.name} is not there")
+    assert threads["window"] == {threading.current_thread()}
+    assert len(set.union(*threads.values())) == 3
 
 
 def test_a_sink_that_fails_to_open_leaves_nothing_open() -> None:
-    class Refusing(RecordingSink):
-        def open(self, info, model) -> None:
-            raise SinkWriteError("no")
-
     first, sink = SyntheticSource(name="first"), RecordingSink()
-    with pytest.raises(SinkWriteError):
-        Pipeline([_stream(first, sink), _stream(SyntheticSource(), Refusing())], ConstantEstimator()).run()
+    with pytest.raises(SinkOpenError):
+        Pipeline([_stream(first, sink), _stream(SyntheticSource(), FailingSink("open"))], ConstantEstimator()).run()
     assert not first.is_open
     assert sink.discarded
 
@@ -248,7 +231,7 @@ def test_a_sink_that_fails_to_open_leaves_nothing_open() -> None:
 def test_a_source_that_cannot_be_opened_never_touches_another() -> None:
     good, bad = RecordingSink(), RecordingSink()
     streams = [
-        Stream(Missing(), make_stabilizer(), [bad], name="the yard"),
+        Stream(FailingSource("open"), make_stabilizer(), [bad], name="the yard"),
         _stream(SyntheticSource(name="good"), good),
     ]
     pipeline = Pipeline(streams, ConstantEstimator())
@@ -264,55 +247,34 @@ def test_a_source_that_cannot_be_opened_never_touches_another() -> None:
 
 
 def test_when_no_source_can_be_opened_the_first_error_is_raised_and_no_model_loaded() -> None:
-    class Unloadable(ConstantEstimator):
-        @property
-        def info(self):
-            raise AssertionError("loaded")
-
-    streams = [_stream(Missing(name="a")), _stream(Missing(name="b"))]
+    streams = [_stream(FailingSource("open", name="a")), _stream(FailingSource("open", name="b"))]
     with pytest.raises(SourceOpenError, match="a is not there"):
-        Pipeline(streams, Unloadable()).run()
+        Pipeline(streams, unloadable()).run()
 
 
-class Patient(SyntheticSource):
-    """A camera that waits for an event before its last frame."""
+def unloadable() -> LazyEstimator:
+    """A model that must not be loaded."""
 
-    def __init__(self, until: threading.Event) -> None:
-        super().__init__(count=20, name="patient", is_live=True)
-        self.until = until
+    def load() -> NoReturn:
+        raise AssertionError("loaded")
 
-    def read(self):
-        if self.index == 19:
-            assert self.until.wait(30)
-        return super().read()
+    return LazyEstimator(load)
 
 
-class Telling(RecordingSink):
-    """Says when it is complete."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.complete = threading.Event()
-
-    def close(self) -> None:
-        super().close()
-        self.complete.set()
-
-
-@pytest.mark.parametrize("is_carried", [False, True])
-def test_a_source_that_comes_later_is_waited_for_while_others_go_on(is_carried: bool) -> None:
-    first = Telling()
-
-    class Late(SyntheticSource):
-        def wait_until_open(self):
-            assert first.complete.wait(30)
-            return self.open()
-
+@pytest.mark.parametrize("has_propagator", [False, True])
+def test_a_source_that_comes_later_is_waited_for_while_others_go_on(has_propagator: bool) -> None:
+    is_complete = threading.Event()
+    first = RecordingSink(after_close=is_complete.set)
     second, preview = RecordingSink(), RecordingSink(can_drop_frames=True)
-    propagators = [FlowPropagator() if is_carried else None for _ in range(2)]
+    propagators = [FlowPropagator() if has_propagator else None for _ in range(2)]
     streams = [
         Stream(SyntheticSource(count=5, is_live=True, name="here"), make_stabilizer(), [first], propagators[0]),
-        Stream(Late(count=5, is_live=True, name="late"), make_stabilizer(), [second, preview], propagators[1]),
+        Stream(
+            SyntheticSource(5, is_live=True, name="late", before_open=waits_for(is_complete)),
+            make_stabilizer(),
+            [second, preview],
+            propagators[1],
+        ),
     ]
     report = Pipeline(streams, ConstantEstimator(), wait_for_sources=True).run()
     for sink, name in ((first, "here"), (second, "late"), (preview, "late")):
@@ -326,12 +288,9 @@ def test_a_source_that_comes_later_is_waited_for_while_others_go_on(is_carried: 
 
 
 def test_a_source_that_never_comes_ends_with_the_others_when_stopped() -> None:
-    class Never(SyntheticSource):
-        def wait_until_open(self):
-            assert self.interrupted.wait(30)
-
-    good, never = RecordingSink(), RecordingSink()
-    streams = [Stream(Never(), make_stabilizer(), [never]), _stream(SyntheticSource(count=5, is_live=True), good)]
+    good, never, source = RecordingSink(), RecordingSink(), SyntheticSource()
+    source.before_open = waits_for(source.interrupted)
+    streams = [Stream(source, make_stabilizer(), [never]), _stream(SyntheticSource(count=5, is_live=True), good)]
     pipeline = Pipeline(streams, ConstantEstimator(), wait_for_sources=True)
     streams[1].source.states.add_listener(lambda change: pipeline.stop() if change.state == "ended" else None)
     report = pipeline.run()
@@ -342,21 +301,23 @@ def test_a_source_that_never_comes_ends_with_the_others_when_stopped() -> None:
 
 def test_waiting_for_sources_of_which_none_comes_raises_why() -> None:
     with pytest.raises(SourceOpenError, match="is not there"):
-        Pipeline([_stream(Missing(), RecordingSink())], ConstantEstimator(), wait_for_sources=True).run()
+        Pipeline([_stream(FailingSource("open"), RecordingSink())], ConstantEstimator(), wait_for_sources=True).run()
 
 
-@pytest.mark.parametrize("is_carried", [False, True])
-@pytest.mark.parametrize("short", [SyntheticSource(count=3, is_live=True), FailingSource(after=3, is_live=True)])
-def test_a_stream_that_is_over_is_completed_while_others_go_on(short: SyntheticSource, is_carried: bool) -> None:
-    first, second = Telling(), RecordingSink()
-    propagators = [FlowPropagator() if is_carried else None for _ in range(2)]
+@pytest.mark.parametrize("has_propagator", [False, True])
+@pytest.mark.parametrize("short", [SyntheticSource(count=3, is_live=True), FailingSource(fail_at=3, is_live=True)])
+def test_a_stream_that_is_over_is_completed_while_others_go_on(short: SyntheticSource, has_propagator: bool) -> None:
+    is_complete = threading.Event()
+    first, second = RecordingSink(after_close=is_complete.set), RecordingSink()
+    camera = SyntheticSource(20, name="patient", is_live=True, before_read=waits_for(is_complete, at=19))
+    propagators = [FlowPropagator() if has_propagator else None for _ in range(2)]
     streams = [
         Stream(short, make_stabilizer(), [first], propagators[0]),
-        Stream(Patient(first.complete), make_stabilizer(), [second], propagators[1]),
+        Stream(camera, make_stabilizer(), [second], propagators[1]),
     ]
     pipeline = Pipeline(streams, ConstantEstimator(), allow_partial=True)
     report = pipeline.run()
-    assert first.complete.is_set()
+    assert is_complete.is_set()
     assert second.items[-1].frame.index == 19
     assert [stream.read for stream in report.streams] == [3, 20]
     assert all(_balanced(stream) for stream in report.streams)
@@ -365,18 +326,8 @@ def test_a_stream_that_is_over_is_completed_while_others_go_on(short: SyntheticS
 def test_a_recording_that_takes_long_to_complete_keeps_no_other_stream_waiting() -> None:
     other_is_done = threading.Event()
 
-    class Slow(RecordingSink):
-        def close(self) -> None:
-            assert other_is_done.wait(30)
-            super().close()
-
-    class Last(RecordingSink):
-        def write(self, item) -> None:
-            super().write(item)
-            if item.frame.index == 29:
-                other_is_done.set()
-
-    slow, last = Slow(), Last()
+    slow = RecordingSink(before_close=waits_for(other_is_done))
+    last = RecordingSink(after_write=lambda item: other_is_done.set() if item.frame.index == 29 else None)
     streams = [_stream(SyntheticSource(count=3, name="a"), slow), _stream(SyntheticSource(name="b"), last)]
     assert Pipeline(streams, ConstantEstimator()).run().written == 33
     assert slow.closed
@@ -384,20 +335,20 @@ def test_a_recording_that_takes_long_to_complete_keeps_no_other_stream_waiting()
 
 
 def test_a_sink_that_cannot_be_completed_makes_its_stream_a_failed_one() -> None:
-    class Full(RecordingSink):
-        def close(self) -> None:
-            raise SinkWriteError("no room")
-
-    streams = [_stream(SyntheticSource(name="a"), Full()), _stream(SyntheticSource(name="b"), RecordingSink())]
+    streams = [
+        _stream(SyntheticSource(name="a"), FailingSink("close")),
+        _stream(SyntheticSource(name="b"), RecordingSink()),
+    ]
     pipeline = Pipeline(streams, ConstantEstimator())
-    with pytest.raises(SinkWriteError, match="no room"):
+    with pytest.raises(SinkWriteError, match="on purpose"):
         pipeline.run()
-    assert [(s.state, s.reason) for s in pipeline.report().streams] == [("failed", "no room"), ("ended", "")]
+    reasons = [(stream.state, stream.reason) for stream in pipeline.report().streams]
+    assert reasons == [("failed", "the sink failed on purpose"), ("ended", "")]
 
 
 @pytest.mark.parametrize("with_preview", [False, True])
 def test_a_sink_that_fails_ends_its_stream_alone(with_preview: bool) -> None:
-    failing, good, other = FailingSink(after=3), RecordingSink(), RecordingSink()
+    failing, good, other = FailingSink(fail_at=3), RecordingSink(), RecordingSink()
     preview = [RecordingSink(can_drop_frames=True)] if with_preview else []
     bad_source = SyntheticSource(count=100_000, name="bad")
     streams = [_stream(bad_source, failing, other, *preview), _stream(SyntheticSource(count=200, name="good"), good)]
@@ -418,7 +369,7 @@ def test_a_sink_that_fails_ends_its_stream_alone(with_preview: bool) -> None:
 
 
 def test_when_a_sink_of_a_live_stream_fails_the_other_completes_what_cannot_be_had_again() -> None:
-    failing, other = FailingSink(after=3), RecordingSink()
+    failing, other = FailingSink(fail_at=3), RecordingSink()
     source = SyntheticSource(count=100_000, is_live=True, delay_seconds=0.001)
     with pytest.raises(SinkWriteError):
         Pipeline([_stream(source, other, failing)], ConstantEstimator()).run()
@@ -491,27 +442,20 @@ def test_a_cut_resets_the_model() -> None:
 def test_stop_interrupts_a_source_that_waits() -> None:
     waits = threading.Event()
 
-    class Waiting(SyntheticSource):
-        def read(self):
-            if self.index < 3:
-                return super().read()
+    def wait(index: int) -> None:
+        if index == 3:
             waits.set()
-            assert self.interrupted.wait(30)
-            return None
+            assert source.interrupted.wait(30)
 
-    pipeline = Pipeline([_stream(Waiting(), RecordingSink())], ConstantEstimator())
+    source = SyntheticSource(before_read=wait)
+    pipeline = Pipeline([_stream(source, RecordingSink())], ConstantEstimator())
     stopper = stop_once(waits, pipeline)
     assert pipeline.run().written == 3
     stopper.join()
 
 
 def test_a_recorder_that_fails_at_the_very_end_beside_a_preview_is_an_error() -> None:
-    class Slow(FailingSink):
-        def write(self, item) -> None:
-            time.sleep(0.05)
-            super().write(item)
-
-    failing, preview = Slow(after=9), RecordingSink(can_drop_frames=True)
+    failing, preview = FailingSink(fail_at=9, delay_seconds=0.05), RecordingSink(can_drop_frames=True)
     pipeline = Pipeline([_stream(SyntheticSource(count=10), failing, preview)], ConstantEstimator())
     with pytest.raises(SinkWriteError):
         pipeline.run()
@@ -519,13 +463,9 @@ def test_a_recorder_that_fails_at_the_very_end_beside_a_preview_is_an_error() ->
 
 
 def test_a_sink_that_fails_to_close_leaves_the_others_closed() -> None:
-    class Stubborn(RecordingSink):
-        def close(self) -> None:
-            raise SinkWriteError("cannot close")
-
     other = RecordingSink()
-    streams = [_stream(SyntheticSource(name="a"), Stubborn()), _stream(SyntheticSource(name="b"), other)]
-    with pytest.raises(SinkWriteError, match="cannot close"):
+    streams = [_stream(SyntheticSource(name="a"), FailingSink("close")), _stream(SyntheticSource(name="b"), other)]
+    with pytest.raises(SinkWriteError, match="on purpose"):
         Pipeline(streams, ConstantEstimator()).run()
     assert other.closed
     assert not any(s.source.is_open for s in streams)
@@ -547,8 +487,7 @@ def test_an_error_that_comes_as_a_viewer_has_just_waited_in_vain_is_raised() -> 
 
 
 def test_a_failing_preview_leaves_the_recorder() -> None:
-    recorder, preview = RecordingSink(), FailingSink(after=2)
-    preview.can_drop_frames = True
+    recorder, preview = RecordingSink(), FailingSink(fail_at=2, can_drop_frames=True)
     report = Pipeline([_stream(SyntheticSource(count=60), recorder, preview)], ConstantEstimator()).run()
     assert len(recorder.items) == report.written == 60
     assert recorder.closed
@@ -570,72 +509,34 @@ def test_the_report_of_a_run_that_is_over_stays_as_it_is() -> None:
 
 
 def test_a_report_before_the_model_is_loaded_loads_nothing() -> None:
-    class Unloadable(ConstantEstimator):
-        @property
-        def info(self):
-            raise AssertionError("loaded")
-
-    report = Pipeline([_stream()], Unloadable()).report()
+    report = Pipeline([_stream()], unloadable()).report()
     assert (report.model, report.read) == ("", 0)
 
 
 def test_an_idle_viewer_is_kept_alive_and_may_stop() -> None:
-    class Viewer(RecordingSink):
-        idles = 0
-
-        def on_idle(self) -> None:
-            self.idles += 1
-
-        @property
-        def wants_stop(self) -> bool:
-            return self.idles > 2
-
     source = SyntheticSource(count=5, is_live=True)
-    waiting = threading.Event()
-    source.read = lambda: (waiting.wait(20), None)[1]
-    source.interrupt = waiting.set
-    viewer = Viewer(can_drop_frames=True)
+    source.before_read = waits_for(source.interrupted)
+    viewer = RecordingSink(can_drop_frames=True, stop_after_idle=3)
     report = Pipeline([_stream(source, viewer)], ConstantEstimator()).run()
     assert report.written == 0
-    assert viewer.idles > 2
-
-
-class PassingBy(SyntheticSource):
-    """A camera: what is not read in time is gone."""
-
-    drops_unread_frames = True
-
-
-class Preparing(ConstantEstimator):
-    """Is ready once `camera` has gone on for a while."""
-
-    def __init__(self, camera: SyntheticSource) -> None:
-        super().__init__()
-        self.camera, self.sizes = camera, list[tuple[int, int]]()
-
-    def warm_up(self, width: int, height: int) -> None:
-        self.sizes.append((width, height))
-        deadline = time.monotonic() + 30
-        while self.camera.index < 20 and time.monotonic() < deadline:
-            time.sleep(0.001)
+    assert viewer.idle_count > 2
 
 
 def test_a_camera_begins_with_what_it_shows_when_the_model_is_ready() -> None:
     written = threading.Event()
 
-    class Held(PassingBy):
-        """Its second frame comes when the first was written."""
+    def hold(_: int) -> None:
+        """The second frame comes when the first was written."""
+        assert pipeline.stats["read"] != 1 or written.wait(30)
 
-        def read(self):
-            if pipeline.stats["read"] == 1:
-                assert written.wait(30)
-            return super().read()
-
-    sink, camera = RecordingSink(), Held(count=10_000, is_live=True, delay_seconds=0.005, shot_frames=7)
-    estimator = Preparing(camera)
+    sink = RecordingSink()
+    camera = SyntheticSource(
+        10_000, is_live=True, drops_unread_frames=True, delay_seconds=0.005, shot_frames=7, before_read=hold
+    )
+    estimator = ConstantEstimator(before_warm_up=lambda _: wait_until(lambda: camera.index >= 20))
     pipeline = Pipeline([_stream(camera, sink)], estimator, max_seconds=1.0, on_written=lambda _: written.set())
     report = pipeline.run()
-    assert estimator.sizes == [(64, 48)]
+    assert estimator.warmed_up == [(64, 48)]
     first = sink.items[0].frame
     assert (first.index, first.pts) == (0, 0)
     assert not np.array_equal(first.image, camera.image_at(0)), "of what the camera shows later"
@@ -646,23 +547,22 @@ def test_a_camera_begins_with_what_it_shows_when_the_model_is_ready() -> None:
 def test_what_only_goes_at_its_pace_begins_at_its_beginning() -> None:
     source, seen = SyntheticSource(count=20, is_live=True), list[int]()
 
-    class Watching(ConstantEstimator):
-        def warm_up(self, width: int, height: int) -> None:
-            time.sleep(0.1)
-            seen.append(source.index)
+    def watch(_) -> None:
+        time.sleep(0.1)
+        seen.append(source.index)
 
-    report = Pipeline([_stream(source, RecordingSink())], Watching()).run()
+    report = Pipeline([_stream(source, RecordingSink())], ConstantEstimator(before_warm_up=watch)).run()
     assert seen == [0]
     assert report.read == 20
 
 
 def test_a_model_that_cannot_be_made_ready_ends_the_run() -> None:
-    class Unable(ConstantEstimator):
-        def warm_up(self, width: int, height: int) -> NoReturn:
-            raise InferenceError("no memory")
+    def fail(_) -> NoReturn:
+        raise InferenceError("no memory")
 
+    camera, estimator = SyntheticSource(is_live=True, drops_unread_frames=True), ConstantEstimator(before_warm_up=fail)
     with pytest.raises(InferenceError, match="no memory"):
-        Pipeline([_stream(PassingBy(is_live=True), RecordingSink())], Unable()).run()
+        Pipeline([_stream(camera, RecordingSink())], estimator).run()
 
 
 def test_a_live_stream_is_not_held_back() -> None:
@@ -684,47 +584,22 @@ def test_what_is_held_back_comes_out_in_order() -> None:
     np.testing.assert_array_equal(sink.items[40].frame.image, SyntheticSource(shot_frames=25).image_at(40))
 
 
-class Renewed(SyntheticSource):
-    """A camera that comes back larger after some frames, of which one was `written`."""
+@pytest.mark.parametrize("has_propagator", [False, True])
+def test_a_camera_that_comes_back_with_another_size_is_taken_in_stride(has_propagator: bool) -> None:
+    def reconnect(index: int) -> None:
+        if index == 10:
+            assert written.wait(30)
+            source.states.enter(StreamState.RECONNECTING, "the cable")
+            source.states.enter(StreamState.LIVE)
 
-    def __init__(self, after: int, written: threading.Event) -> None:
-        super().__init__(count=30, is_live=True, delay_seconds=0.002)
-        self.after, self.written, self.news = after, written, None
-
-    def read(self):
-        if self.index == self.after:
-            assert self.written.wait(30)
-            self.width, self.height = 96, 64
-            self.states.enter(StreamState.RECONNECTING, "the cable")
-            self.states.enter(StreamState.LIVE)
-            self.news = StreamInfo(self.name, self.width, self.height, is_live=True, time_base=Fraction(1, 30))
-        return super().read()
-
-    def take_changed_info(self):
-        news, self.news = self.news, None
-        return news
-
-
-class Rolling(RecordingSink):
-    """Remembers at which item the stream changed."""
-
-    def __init__(self, **options) -> None:
-        super().__init__(**options)
-        self.changes: list[tuple[int, int]] = []
-
-    def on_stream_changed(self, info) -> None:
-        self.changes.append((len(self.items), info.width))
-
-
-@pytest.mark.parametrize("is_carried", [False, True])
-def test_a_camera_that_comes_back_with_another_size_is_taken_in_stride(is_carried: bool) -> None:
-    recorder, preview = Rolling(), Rolling(can_drop_frames=True)
+    recorder, preview = RecordingSink(), RecordingSink(can_drop_frames=True)
     estimator, written = ConstantEstimator(), threading.Event()
-    propagator = FlowPropagator() if is_carried else None
-    stream = Stream(Renewed(10, written), make_stabilizer(), [recorder, preview], propagator)
+    propagator = FlowPropagator() if has_propagator else None
+    source = SyntheticSource(is_live=True, delay_seconds=0.002, sizes={10: (96, 64)}, before_read=reconnect)
+    stream = Stream(source, make_stabilizer(), [recorder, preview], propagator)
     report = Pipeline([stream], estimator, on_written=lambda _: written.set()).run()
     for sink in (recorder, preview):
-        assert [width for _, width in sink.changes] == [96]
+        assert [info.width for _, info in sink.changes] == [96]
         before = sink.changes[0][0]
         assert {i.frame.image.shape[1] for i in sink.items[:before]} <= {64}
         assert {i.frame.image.shape[1] for i in sink.items[before:]} == {96}
@@ -733,43 +608,38 @@ def test_a_camera_that_comes_back_with_another_size_is_taken_in_stride(is_carrie
     assert _balanced(report)
 
 
-class Stalling(SyntheticSource):
-    """Stands still at its sixth frame until it is `heard` of."""
+def stalling_source(resumed: threading.Event, **options) -> SyntheticSource:
+    """A source that stalls at its sixth frame until an event."""
 
-    def __init__(self, heard: threading.Event, **facts) -> None:
-        super().__init__(**facts)
-        self.heard = heard
+    def stall(index: int) -> None:
+        if index == 5 and not resumed.is_set():
+            source.states.enter(StreamState.STALLED, "no picture")
+            assert resumed.wait(30)
 
-    def read(self):
-        if self.index == 5 and not self.heard.is_set():
-            self.states.enter(StreamState.STALLED, "no picture")
-            assert self.heard.wait(30)
-        return super().read()
+    source = SyntheticSource(count=10, is_live=True, before_read=stall, **options)
+    return source
 
 
-def test_previews_hear_of_a_stall_and_nobody_gets_a_frame_for_it() -> None:
-    heard = threading.Event()
+def test_previews_are_told_of_a_stall_and_nobody_gets_a_frame_for_it() -> None:
+    def on_stall(last, seconds: float) -> None:
+        assert last is preview.items[-1]
+        assert seconds > 0
+        told.set()
 
-    class Hearing(RecordingSink):
-        def on_stalled(self, last, seconds) -> None:
-            assert last is self.items[-1]
-            assert seconds > 0
-            heard.set()
+    def fail(_last, _seconds: float) -> NoReturn:
+        raise AssertionError("recorders have no part in it")
 
-    class Deaf(RecordingSink):
-        def on_stalled(self, last, seconds) -> None:
-            raise AssertionError("recorders have no part in it")
-
-    recorder, preview = Deaf(), Hearing(can_drop_frames=True)
-    report = Pipeline([_stream(Stalling(heard, count=10, is_live=True), recorder, preview)], ConstantEstimator()).run()
-    assert heard.is_set()
+    told = threading.Event()
+    recorder, preview = RecordingSink(on_stall=fail), RecordingSink(can_drop_frames=True, on_stall=on_stall)
+    report = Pipeline([_stream(stalling_source(told), recorder, preview)], ConstantEstimator()).run()
+    assert told.is_set()
     assert report.read == 10
     assert len(recorder.items) == report.written
 
 
 def test_states_are_events_and_in_the_report() -> None:
     events: list[tuple[str, str]] = []
-    good, bad = _stream(SyntheticSource(name="good", count=5)), _stream(FailingSource(after=3, name="bad"))
+    good, bad = _stream(SyntheticSource(name="good", count=5)), _stream(FailingSource(fail_at=3, name="bad"))
     pipeline = Pipeline(
         [good, bad],
         ConstantEstimator(),
@@ -789,25 +659,20 @@ def test_states_are_events_and_in_the_report() -> None:
 
 def test_the_report_of_each_stream_adds_up() -> None:
     sources = [SyntheticSource(count=60, is_live=True, name=n) for n in "ab"]
-    report = Pipeline([_stream(source, RecordingSink()) for source in sources], Behind(*sources)).run()
+    report = Pipeline([_stream(source, RecordingSink()) for source in sources], slow_estimator(*sources)).run()
     assert report.dropped["waiting_for_model"] == sum(s.dropped["waiting_for_model"] for s in report.streams)
     assert all(_balanced(stream) for stream in report.streams)
     assert report.read == 120
 
 
-class Window(RecordingSink):
-    """A sink on the caller's thread."""
-
-    needs_calling_thread = True
-
-    def __init__(self) -> None:
-        super().__init__(can_drop_frames=True)
+def make_window(**options) -> RecordingSink:
+    return RecordingSink(can_drop_frames=True, needs_calling_thread=True, **options)
 
 
 def test_a_slow_recorder_beside_a_window_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streamdepth.pipeline.pipeline.JOIN_SECONDS", 0.5)
     recorder = RecordingSink(delay_seconds=0.3)
-    report = Pipeline([_stream(SyntheticSource(count=8), recorder, Window())], ConstantEstimator()).run()
+    report = Pipeline([_stream(SyntheticSource(count=8), recorder, make_window())], ConstantEstimator()).run()
     assert len(recorder.items) == report.written == 8
     assert recorder.closed
     assert not recorder.discarded
@@ -819,16 +684,15 @@ def test_the_sinks_of_a_thread_that_is_stuck_are_left_alone(
     monkeypatch.setattr("streamdepth.pipeline.pipeline.JOIN_SECONDS", 1.0)
     freed, ended = threading.Event(), threading.Event()
 
-    class Stuck(RecordingSink):
-        def write(self, item) -> None:
-            assert freed.wait(30)
-            ended.set()
+    def hang(_) -> None:
+        assert freed.wait(30)
+        ended.set()
 
-    stuck, window = Stuck(), Window()
+    stuck, window = RecordingSink(before_write=hang), make_window()
     source = SyntheticSource(count=10_000, is_live=True, delay_seconds=0.002)
     try:
         with pytest.raises(InferenceError):
-            Pipeline([_stream(source, stuck, window)], FailingEstimator(after=10)).run()
+            Pipeline([_stream(source, stuck, window)], FailingEstimator(fail_at=10)).run()
         assert (stuck.closed, stuck.discarded) == (False, False)
         assert window.discarded
         assert not source.is_open
@@ -845,13 +709,9 @@ def test_a_preview_that_is_stuck_costs_the_recorder_nothing(
     monkeypatch.setattr("streamdepth.pipeline.pipeline.JOIN_SECONDS", 1.0)
     freed = threading.Event()
 
-    class Stuck(RecordingSink):
-        def write(self, item) -> None:
-            assert freed.wait(30)
-
-    recorder, stuck = RecordingSink(), Stuck(can_drop_frames=True)
+    recorder, stuck = RecordingSink(), RecordingSink(can_drop_frames=True, before_write=waits_for(freed))
     try:
-        report = Pipeline([_stream(None, recorder, stuck, Window())], ConstantEstimator()).run()
+        report = Pipeline([_stream(None, recorder, stuck, make_window())], ConstantEstimator()).run()
         assert report.written == 30
         assert recorder.closed
         assert (stuck.closed, stuck.discarded) == (False, False)
@@ -861,22 +721,16 @@ def test_a_preview_that_is_stuck_costs_the_recorder_nothing(
 
 
 def test_a_window_that_fails_at_a_stall_ends_its_stream_alone() -> None:
-    class Hearing(Window):
-        def __init__(self) -> None:
-            super().__init__()
-            self.heard = threading.Event()
+    def fail(_last, _seconds: float) -> NoReturn:
+        bad_is_told.set()
+        raise SinkWriteError("broken on purpose")
 
-        def on_stalled(self, last, seconds) -> None:
-            self.heard.set()
-
-    class Broken(Hearing):
-        def on_stalled(self, last, seconds) -> None:
-            super().on_stalled(last, seconds)
-            raise SinkWriteError("broken on purpose")
-
-    bad, good = Broken(), Hearing()
-    named = (("bad", bad), ("good", good))
-    streams = [_stream(Stalling(sink.heard, count=10, is_live=True, name=n), sink) for n, sink in named]
+    bad_is_told, good_is_told = threading.Event(), threading.Event()
+    bad, good = make_window(on_stall=fail), make_window(on_stall=lambda _last, _seconds: good_is_told.set())
+    streams = [
+        _stream(stalling_source(bad_is_told, name="bad"), bad),
+        _stream(stalling_source(good_is_told, name="good"), good),
+    ]
     pipeline = Pipeline(streams, ConstantEstimator())
     with pytest.raises(SinkWriteError, match="broken on purpose"):
         pipeline.run()
@@ -907,7 +761,7 @@ def test_a_file_that_is_opened_while_others_run_loses_nothing() -> None:
 
 def test_a_sink_that_cannot_be_discarded_hides_no_error_and_ends_no_other_stream() -> None:
     class Stubborn(FailingSink):
-        def discard(self) -> None:
+        def on_discard(self) -> None:
             raise RuntimeError("cannot discard")
 
     good = RecordingSink()
@@ -920,17 +774,13 @@ def test_a_sink_that_cannot_be_discarded_hides_no_error_and_ends_no_other_stream
 
 @pytest.mark.parametrize("needs_calling_thread", [False, True])
 def test_a_preview_that_cannot_be_completed_is_only_left_out(needs_calling_thread: bool) -> None:
-    class Broken(RecordingSink):
-        def close(self) -> None:
-            raise SinkWriteError("cannot be completed")
-
-    recorder, preview = RecordingSink(), Broken(can_drop_frames=True)
-    preview.needs_calling_thread = needs_calling_thread
+    recorder = RecordingSink()
+    preview = FailingSink("close", can_drop_frames=True, needs_calling_thread=needs_calling_thread)
     report = Pipeline([_stream(None, recorder, preview)], ConstantEstimator()).run()
     assert report.written == 30
     assert recorder.closed
     assert report.streams[0].state == "ended"
-    assert report.notices == ("cannot be completed",)
+    assert report.notices == ("the sink failed on purpose",)
 
 
 def test_a_stream_that_fails_just_as_it_ends_has_failed() -> None:
@@ -939,11 +789,11 @@ def test_a_stream_that_fails_just_as_it_ends_has_failed() -> None:
 
         late = None
 
-        def get(self, lane, default=None):
-            found = super().get(lane, default)
+        def get(self, stream_index, default=None):
+            found = super().get(stream_index, default)
             if self.late is None:
                 error = SinkWriteError("at the very end")
-                self.late = threading.Thread(target=pipeline.on_stream_failed, args=(lane, error))
+                self.late = threading.Thread(target=pipeline.on_stream_failed, args=(stream_index, error))
                 self.late.start()
                 self.late.join(0.5)
             return found

@@ -35,7 +35,7 @@ class CatalogEntry:
 
     @property
     def unit(self) -> str | None:
-        """`"m"` for metric depth, None for relative depth."""
+        """The unit of the depth: `"m"` if it is metric, None if it is relative."""
         return self.kind.unit
 
 

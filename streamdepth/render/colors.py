@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from streamdepth.core.arrays import DepthMap, GrayImage, Image
 from streamdepth.core.errors import ConfigError
+from streamdepth.core.ranges import robust_range
 from streamdepth.core.resize import fill_edges
 from streamdepth.core.types import DepthKind
 
@@ -30,11 +31,7 @@ def display_range(depth: DepthMap) -> Range:
 
     It suits single pictures. In a video it would flicker: there a stabilizer sets `DepthFrame.range`.
     """
-    finite = depth[np.isfinite(depth)]
-    if not finite.size:
-        return 0.0, 1.0
-    low, high = np.percentile(finite, (1, 99))
-    return float(low), float(high)
+    return robust_range(depth, (0.01, 0.99), max_pixels=None) or (0.0, 1.0)
 
 
 @cache

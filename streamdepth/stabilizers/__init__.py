@@ -49,7 +49,7 @@ PRESETS = {
     "strong": "memory of 3 s, within 12 %",
     "offline": "0.4 s before and after, for files: nothing lags",
 }
-"""What each preset does, by its name; README.md beside this file says what each costs and gains."""
+"""The presets by name, with what each does; README.md beside this file has their costs and gains."""
 
 
 class StabilizerChain(Stabilizer):

@@ -21,7 +21,7 @@ _NO_IMAGE, _NO_DEPTH = np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1), np.float3
 
 @dataclass(frozen=True, slots=True)
 class _StoredArray:
-    """Where an array lies in the file, and how it is read back."""
+    """The place of an array in the file, and its shape."""
 
     offset: int
     size: int

@@ -36,7 +36,7 @@ class _FilterState:
 
     depth: DepthMap
     evidence_seconds: DepthMap
-    """How many seconds of agreeing frames are behind the depth: the weight of the past."""
+    """Seconds of agreeing frames behind the depth: the weight of the past."""
 
 
 class _Buffers(NamedTuple):

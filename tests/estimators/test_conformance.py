@@ -1,4 +1,4 @@
-"""What every Estimator promises. A new one is tested by one more line in MAKERS."""
+"""The promises of every Estimator. A new one is tested by one more line in MAKERS."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MAKERS = {
     "metric hub model": lambda folder: HuggingFaceEstimator(str(make_model("glpn", folder / "m")), **CPU),
     "fake": lambda _: ConstantEstimator(),
     "lazy": lambda _: LazyEstimator(ConstantEstimator),
-    "switched": lambda _: HotSwapEstimator(lambda: 1, lambda _: ConstantEstimator()),
+    "hot swap": lambda _: HotSwapEstimator(lambda: 1, lambda _: ConstantEstimator()),
 }
 
 
@@ -74,7 +74,7 @@ def test_warming_up_changes_nothing(estimator: Estimator) -> None:
     np.testing.assert_array_equal(estimator.estimate([one])[0].depth, before)
 
 
-def test_two_may_be_under_way(estimator: Estimator) -> None:
+def test_two_batches_may_be_in_flight(estimator: Estimator) -> None:
     frames = [frame(64, 48, seed) for seed in (0, 1)]
     alone = [estimator.estimate([f])[0].depth for f in frames]
     futures = [estimator.submit([f]) for f in frames]

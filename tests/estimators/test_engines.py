@@ -38,7 +38,7 @@ class Tiny(nn.Module):
 
 
 class Inconvertible(nn.Module):
-    """OpenVINO knows no rule for nan_to_num."""
+    """A network that OpenVINO cannot convert: it knows no rule for nan_to_num."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.mean(1).nan_to_num()
@@ -50,7 +50,7 @@ class Failing(nn.Module):
 
 
 @pytest.fixture
-def own_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def openvino_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("STREAMDEPTH_CACHE", str(tmp_path))
     return tmp_path / "openvino"
 
@@ -102,7 +102,7 @@ def test_torch_on_a_gpu(tiny: Tiny, precision: str, tolerance: float) -> None:
 
 
 @needs_openvino
-@pytest.mark.usefixtures("own_cache_folder")
+@pytest.mark.usefixtures("openvino_cache")
 def test_openvino_gives_what_torch_gives_and_again_from_its_cache(tiny: Tiny, caplog: pytest.LogCaptureFixture) -> None:
     expected = _expected(tiny)
     caplog.set_level(logging.INFO)
@@ -114,7 +114,7 @@ def test_openvino_gives_what_torch_gives_and_again_from_its_cache(tiny: Tiny, ca
 
 
 @needs_openvino
-def test_openvino_for_throughput_has_more_pictures_under_way_and_gives_the_same(tiny: Tiny) -> None:
+def test_openvino_for_throughput_has_more_pictures_in_flight_and_gives_the_same(tiny: Tiny) -> None:
     pixels = [torch.rand(1, 3, 32, 64) for _ in range(6)]
     one = OpenVinoEngine(tiny, precision="float32", cache_name="tiny", threads=2)
     many = OpenVinoEngine(tiny, precision="float32", cache_name="tiny", threads=2, for_throughput=True)
@@ -137,23 +137,23 @@ def test_openvino_says_what_it_computes_in_and_gives_no_steps(tiny: Tiny) -> Non
 
 
 @needs_openvino
-def test_changed_weights_are_another_cache_entry(tiny: Tiny, own_cache_folder: Path) -> None:
+def test_changed_weights_are_another_cache_entry(tiny: Tiny, openvino_cache: Path) -> None:
     OpenVinoEngine(copy.deepcopy(tiny), precision="float32", cache_name="tiny").run(PIXELS)
     with torch.no_grad():
         tiny.last.bias.add_(1)
     expected = _expected(tiny)
     _check(OpenVinoEngine(tiny, precision="float32", cache_name="tiny"), expected)
-    assert len(list(own_cache_folder.iterdir())) == 2
+    assert len(list(openvino_cache.iterdir())) == 2
 
 
 @needs_openvino
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "no manifest", "nonsense", "empty"])
 def test_a_damaged_cache_is_made_anew(
-    tiny: Tiny, own_cache_folder: Path, damage: str, caplog: pytest.LogCaptureFixture
+    tiny: Tiny, openvino_cache: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     expected = _expected(tiny)
     OpenVinoEngine(copy.deepcopy(tiny), precision="float32", cache_name="tiny").run(PIXELS)
-    (folder,) = own_cache_folder.iterdir()
+    (folder,) = openvino_cache.iterdir()
     weights = folder / "model.bin"
     content = weights.read_bytes()
     if damage == "truncated":
@@ -184,8 +184,8 @@ def test_a_cache_that_cannot_be_written_costs_only_time(
     assert "not kept" in caplog.text
 
 
-@pytest.mark.usefixtures("own_cache_folder")
-def test_two_may_store_the_same_network_at_once(own_cache_folder: Path) -> None:
+@pytest.mark.usefixtures("openvino_cache")
+def test_two_may_store_the_same_network_at_once(openvino_cache: Path) -> None:
     barrier = threading.Barrier(2)
 
     def save(path: Path) -> None:
@@ -199,7 +199,7 @@ def test_two_may_store_the_same_network_at_once(own_cache_folder: Path) -> None:
         thread.start()
     for thread in stores:
         thread.join(60)
-    assert [path.name for path in own_cache_folder.iterdir()] == ["tiny-key-8x8"]
+    assert [path.name for path in openvino_cache.iterdir()] == ["tiny-key-8x8"]
     found = cache.ModelCache("openvino", "tiny", "key").find("8x8")
     assert found is not None
     assert found.read_text() == "network"

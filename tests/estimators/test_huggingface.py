@@ -36,7 +36,7 @@ _TORCH = {"engine": "torch", "device": "cpu"}
 
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Tiny models, made when they are first asked for."""
+    """Folders of tiny models by architecture, made when they are first asked for."""
 
     class Folders(dict[str, Path]):
         def __missing__(self, name: str) -> Path:
@@ -48,7 +48,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def estimators(folders: dict[str, Path]) -> dict[str, HuggingFaceEstimator]:
-    """The same, loaded on torch; shared, so no test may change them."""
+    """Tiny models loaded on torch, by architecture; shared, so that no test may change them."""
 
     class Estimators(dict[str, HuggingFaceEstimator]):
         def __missing__(self, name: str) -> HuggingFaceEstimator:
@@ -63,7 +63,10 @@ def frame(image: Image, index: int = 0) -> Frame:
 
 
 def reference(folder: Path, image: Image, size: tuple[int, int]) -> tuple[torch.Tensor, float | None]:
-    """Depth (h, w) at `size`, or at the network's own, by transformers' model and the processor's postprocessing."""
+    """Returns depth (h, w) by transformers' model and its processor's postprocessing, and the focal length if known.
+
+    The depth is at `size` if the processor resizes it, else at the network's own size.
+    """
     config = load_config(folder)
     settings = json.loads((folder / "preprocessor_config.json").read_text())
     needs_torchvision = config.model_type in ("depth_pro", "chmv2", "tipsv2_dpt")

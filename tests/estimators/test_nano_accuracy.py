@@ -1,4 +1,4 @@
-"""How near the built-in model is to the truth, on a part of NYU Depth v2; its card has the whole set's figures."""
+"""The accuracy of the built-in model on a part of NYU Depth v2; its card has the whole set's figures."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ PIXELS = torch.rand(2, 3, 16, 24, generator=torch.Generator().manual_seed(1))
 
 
 class Coarse(TorchEngine):
-    """Says that it computes in reduced precision, and is wrong by `offset`."""
+    """An engine that claims reduced precision, and is wrong by `offset`."""
 
     def __init__(self, module: nn.Module, offset: float) -> None:
         super().__init__(module, device="cpu")
@@ -31,7 +31,7 @@ class Coarse(TorchEngine):
 
 
 class Ramp(nn.Module):
-    """Depth from 0 to 1 whose mean distance from the median is 1/4."""
+    """A network whose depth runs from 0 to 1, with a mean distance of 1/4 from the median."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,14 +44,14 @@ class Ramp(nn.Module):
 
 
 @pytest.fixture(autouse=True)
-def own_verdicts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def record_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("STREAMDEPTH_CACHE", str(tmp_path))
     return tmp_path / "precision"
 
 
 @pytest.fixture
 def checked() -> Callable[[float], tuple[FallbackEngine, Coarse, Ramp]]:
-    def make(offset: float, *, has_to_stay: bool = True) -> tuple[FallbackEngine, Coarse, Ramp]:
+    def make(offset: float, *, has_no_fallback: bool = True) -> tuple[FallbackEngine, Coarse, Ramp]:
         reference = Ramp().eval()
         engine = Coarse(copy.deepcopy(reference), offset)
 
@@ -59,7 +59,7 @@ def checked() -> Callable[[float], tuple[FallbackEngine, Coarse, Ramp]]:
             return TorchEngine(reference, device="cpu")
 
         check = PrecisionCheck(reference, exact, limit=0.05, record=DifferenceRecord("key"))
-        make_torch = None if has_to_stay else lambda: pytest.fail("nothing failed")
+        make_torch = None if has_no_fallback else lambda: pytest.fail("nothing failed")
         return FallbackEngine(engine, make_torch=make_torch, check=check), engine, reference
 
     return make
@@ -83,7 +83,7 @@ def test_what_is_not_finite_is_infinitely_far() -> None:
     assert relative_difference(exact * 5, exact * float("nan")) == 0
 
 
-def test_small_differences_are_told_and_remembered(checked, caplog: pytest.LogCaptureFixture) -> None:
+def test_small_differences_are_logged_and_recorded(checked, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     engine, coarse, reference = checked(0.005)
     for _ in range(4):
@@ -98,15 +98,15 @@ def test_small_differences_are_told_and_remembered(checked, caplog: pytest.LogCa
 
 
 @pytest.mark.parametrize("chosen", ["by name", "auto"])
-def test_warming_up_is_no_evidence(checked, chosen: str) -> None:
-    engine, coarse, reference = checked(1.0, has_to_stay=chosen == "by name")
+def test_precision_is_not_checked_on_warm_up(checked, chosen: str) -> None:
+    engine, coarse, reference = checked(1.0, has_no_fallback=chosen == "by name")
     engine.warm_up(PIXELS)
     assert (engine.precision, coarse.runs, reference.calls) == ("bfloat16", 1, 0)
     engine.run(PIXELS)
     assert engine.precision == "float32"
 
 
-def test_depth_is_the_same_before_and_after_the_verdict(checked) -> None:
+def test_depth_is_the_same_before_and_after_the_check(checked) -> None:
     first, later = checked(0.005)[0], checked(0.005)[0]
     depths = [first.run(PIXELS)[0] for _ in range(3)]
     assert all(torch.equal(depth, depths[0]) for depth in depths)
@@ -126,17 +126,17 @@ def test_large_differences_end_in_float32_from_the_first_picture_on(checked, cap
     assert (again.precision, coarse.runs, "float32 is used" in again.reason) == ("float32", 0, True)
 
 
-def test_a_damaged_verdict_is_found_anew(checked, own_verdicts: Path) -> None:
+def test_a_damaged_record_is_measured_anew(checked, record_folder: Path) -> None:
     checked(0.005)[0].run(PIXELS)
-    own_verdicts.mkdir(exist_ok=True)
-    (own_verdicts / "key.json").write_text("{")
+    record_folder.mkdir(exist_ok=True)
+    (record_folder / "key.json").write_text("{")
     engine, _, reference = checked(0.005)
     engine.run(PIXELS)
     assert reference.calls == 1
 
 
-def test_a_verdict_that_cannot_be_kept_costs_only_time(checked, own_verdicts: Path) -> None:
-    own_verdicts.write_text("not a folder")
+def test_a_record_that_cannot_be_written_costs_only_time(checked, record_folder: Path) -> None:
+    record_folder.write_text("not a folder")
     engine, _, _ = checked(0.005)
     for _ in range(3):
         engine.run(PIXELS)

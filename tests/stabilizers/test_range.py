@@ -52,7 +52,7 @@ def test_per_shot_is_one_range_from_the_whole_shot() -> None:
         np.testing.assert_array_equal(given_item.frame.image, o.frame.image)
 
 
-def test_a_shot_too_long_for_the_disk_is_gets_its_range_early() -> None:
+def test_a_shot_too_long_for_the_disk_gets_its_range_early() -> None:
     size = depth_frame(0.0, ramp()).frame.image.nbytes + ramp().nbytes
     stabilizer = ShotRange(max_bytes=5 * size)
     counts = [len(list(stabilizer.push(depth_frame(i / 30, ramp(1 + i / 10))))) for i in range(10)]

@@ -63,11 +63,11 @@ class Engine(ABC):
     name: str
     """The runtime: `torch`, `openvino` or `onnx`."""
     device: torch.device
-    """Where inputs are expected and outputs are left."""
+    """The device of inputs and outputs."""
     precision: str
-    """What the network computes in: `float32`, `bfloat16`, `float16` or `int8`."""
+    """The type that the network computes in: `float32`, `bfloat16`, `float16` or `int8`."""
     max_in_flight: int = 1
-    """How many batches keep it busy: more than one if `submit` returns before the work is done."""
+    """The number of batches that keep it busy: more than one if `submit` returns before the work is done."""
     reason: str = "it was asked for"
     """Why this engine was chosen, a short sentence for people."""
 

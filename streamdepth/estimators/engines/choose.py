@@ -7,12 +7,13 @@ import hashlib
 import logging
 import platform
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import nn
 
 from streamdepth.core.errors import ConfigError
-from streamdepth.estimators.engines import Engine, onnx_engine, openvino_engine
+from streamdepth.estimators.engines import Engine, EngineOptions, onnx_engine, openvino_engine
 from streamdepth.estimators.engines.cache import fingerprint
 from streamdepth.estimators.engines.fallback import FallbackEngine
 from streamdepth.estimators.engines.onnx_engine import OnnxEngine
@@ -68,32 +69,45 @@ def make_engine(
         raise ConfigError(
             f"--compile is for the engine torch, not for {name}; leave one of the two out", code="option-conflict"
         )
-
-    def make(chosen: nn.Module, wanted: str) -> Engine:
-        made: Engine
-        if name == "torch":
-            made = TorchEngine(chosen, device=device, precision=wanted, compile=compile, threads=threads)
-        elif name == "openvino":
-            made = OpenVinoEngine(
-                chosen, precision=wanted, cache_name=cache_name, threads=threads, for_throughput=for_throughput
-            )
-        else:
-            made = OnnxEngine(chosen, device=device, precision=wanted, cache_name=cache_name, threads=threads)
-        made.reason = reason
-        return made
-
-    def make_torch() -> Engine:
-        in_torch = "auto" if precision == "float16" else precision  # torch has no float16 on CPUs
-        return TorchEngine(module, device="cpu", precision=in_torch, threads=threads)
-
     if name == "torch":
         precision = choose_precision(precision, choose_device(device))
-    found, check = _make_with_check(module, make, precision, precision_limit, changes_weights=name == "torch")
-    has_fallback = engine == "auto" and name != "torch"
-    if check or has_fallback:
-        found = FallbackEngine(found, make_torch=make_torch if has_fallback else None, check=check)
-    _log.info("the engine is %s on %s in %s: %s", found.name, found.device, found.precision, found.reason)
-    return found
+    options: EngineOptions = {
+        "device": device,
+        "compile": compile,
+        "threads": threads,
+        "for_throughput": for_throughput,
+    }
+    make = partial(_make_runtime, name, reason, cache_name, options)
+    made, check = _make_with_check(module, make, precision, precision_limit, changes_weights=name == "torch")
+    make_torch = None
+    if engine == "auto" and name != "torch":
+        in_torch = "auto" if precision == "float16" else precision  # torch has no float16 on CPUs
+        make_torch = partial(TorchEngine, module, device="cpu", precision=in_torch, threads=threads)
+    if check or make_torch:
+        made = FallbackEngine(made, make_torch=make_torch, check=check)
+    _log.info("the engine is %s on %s in %s: %s", made.name, made.device, made.precision, made.reason)
+    return made
+
+
+def _make_runtime(
+    name: str, reason: str, cache_name: str, options: EngineOptions, module: nn.Module, precision: str
+) -> Engine:
+    """Builds the engine of one runtime. precision: the one to ask for."""
+    threads = options["threads"]
+    made: Engine
+    if name == "torch":
+        made = TorchEngine(
+            module, device=options["device"], precision=precision, compile=options["compile"], threads=threads
+        )
+    elif name == "openvino":
+        for_throughput = options["for_throughput"]
+        made = OpenVinoEngine(
+            module, precision=precision, cache_name=cache_name, threads=threads, for_throughput=for_throughput
+        )
+    else:
+        made = OnnxEngine(module, device=options["device"], precision=precision, cache_name=cache_name, threads=threads)
+    made.reason = reason
+    return made
 
 
 def choose_engine(device: str, *, compile: bool = False) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import typer
 
 from streamdepth.cli.bench import bench
 from streamdepth.cli.calibrate import calibrate
-from streamdepth.cli.console import complain, out
+from streamdepth.cli.console import out, print_error
 from streamdepth.cli.convert import convert, live, run
 from streamdepth.cli.doctor import doctor
 from streamdepth.cli.eval import app as evaluating
@@ -46,9 +46,9 @@ def main() -> None:
     except Exception as error:
         failure = missing_system_library(error) or error
         if not isinstance(failure, StreamDepthError):
-            complain(f"internal error, please report it with the output of -v: {type(error).__name__}: {error}")
+            print_error(f"internal error, please report it with the output of -v: {type(error).__name__}: {error}")
             sys.exit(1)
-        complain(f"error: {failure}")
+        print_error(f"error: {failure}")
         sys.exit(exit_code(type(failure)))
 
 

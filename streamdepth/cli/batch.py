@@ -24,20 +24,20 @@ _SHOWN_SECONDS = 0.1
 
 
 def convert_all(settings: Settings, *, quiet: bool) -> type[StreamDepthError] | None:
-    """Converts the files that `settings` name, and says what became of them; returns the kind of the first failure."""
+    """Converts the files of the settings and prints the outcome. Returns the class of the first error, None without."""
     stats = ReportFile(settings)
-    with _Bar(quiet=quiet) as bar, _stop_by_signal():
+    with _BatchBar(quiet=quiet) as bar, _interrupt_on_sigterm():
         try:
             summary = run_batch(settings, bar, cluster_executor(settings) if settings.cluster else None)
         except KeyboardInterrupt:
             err.print("stopped; the files that are done stay, and the same command goes on with the others")
             raise typer.Exit(130) from None
     stats.write_json(summary.as_json())
-    _tell(summary, quiet=quiet)
+    _print_summary(summary, quiet=quiet)
     return getattr(errors, summary.first_error_class, StreamDepthError) if summary.first_error_class else None
 
 
-def _tell(summary: BatchSummary, *, quiet: bool) -> None:
+def _print_summary(summary: BatchSummary, *, quiet: bool) -> None:
     failures = [entry for entry in summary.entries if entry.state == "failed"]
     if not quiet:
         skipped = f", {summary.skipped} of them before" if summary.skipped else ""
@@ -50,8 +50,8 @@ def _tell(summary: BatchSummary, *, quiet: bool) -> None:
 
 
 @contextmanager
-def _stop_by_signal() -> Iterator[None]:
-    """A polite kill ends the run as Ctrl-C does: at once, without what is unfinished."""
+def _interrupt_on_sigterm() -> Iterator[None]:
+    """Makes SIGTERM end the run as Ctrl-C does: at once, without what is unfinished."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -62,8 +62,8 @@ def _stop_by_signal() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-class _Bar:
-    """Progress by bytes of input, on a terminal only; a line for each file anywhere."""
+class _BatchBar:
+    """A progress bar by bytes of input, on a terminal only, and a line for each file."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
@@ -76,7 +76,7 @@ class _Bar:
         self._ended = self._failed = 0
         self._shown_at = 0.0
 
-    def __enter__(self) -> _Bar:
+    def __enter__(self) -> _BatchBar:
         self._progress.start()
         return self
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from streamdepth.cli.console import JsonOutput, err, nothing_kept, out, print_table
+from streamdepth.cli.console import JsonOutput, err, exit_on_interrupt, out, print_table
 from streamdepth.cli.flags import Flags, Json, with_flags
 
 
@@ -46,7 +46,7 @@ def bench(
             if clip is None:
                 make_clip(path, frames)
             plan = BenchmarkPlan(settings, path, frame_size(path), frames, folder, random_weights)
-            with nothing_kept():
+            with exit_on_interrupt():
                 on_step = status.update if not flags.quiet else lambda _: None
                 found = run_benchmark(plan, rounds, on_step, only_streamdepth=alone)
     facts.write(found)

@@ -25,15 +25,15 @@ err = Console(stderr=True, **_PLAIN)
 _verbose = False
 
 
-def complain(text: str) -> None:
-    """One line for the user; a traceback before it when asked for. No secret of an address is shown."""
+def print_error(text: str) -> None:
+    """Prints one line on standard error, without secrets of addresses; with --verbose a traceback before it."""
     if _verbose:
         err.print(redact_text(traceback.format_exc()))
     err.print(redact_text(" ".join(text.split())))
 
 
-def configure(*, quiet: bool, verbose: bool) -> None:
-    """Shows streamdepth's log on standard error: warnings, with `verbose` all, with `quiet` errors only."""
+def configure_logging(*, quiet: bool, verbose: bool) -> None:
+    """Shows streamdepth's log on standard error: warnings; with `verbose` everything, with `quiet` errors only."""
     global _verbose
     _verbose = verbose
     level = logging.ERROR if quiet else logging.DEBUG if verbose else logging.WARNING
@@ -51,8 +51,8 @@ def _redact(record: logging.LogRecord) -> bool:
 
 
 @contextmanager
-def nothing_kept() -> Iterator[None]:
-    """Ctrl-C within it ends the command with one line and exit code 130. For work that writes at its end."""
+def exit_on_interrupt() -> Iterator[None]:
+    """Makes Ctrl-C end the command with one line and exit code 130, for work that writes only at its end."""
     try:
         yield
     except KeyboardInterrupt:
@@ -61,13 +61,13 @@ def nothing_kept() -> Iterator[None]:
 
 
 def print_table(table: Table) -> None:
-    """On standard output at its full width: a narrow terminal wraps lines, where rich would cut figures off."""
+    """Prints a table at its full width: a narrow terminal wraps lines, where rich would cut figures off."""
     table.width = out.measure(table, options=out.options.update(width=10_000)).maximum
     out.print(table)
 
 
 class JsonOutput:
-    """Facts as JSON, to a file or, for `-`, to standard output, which then holds nothing else.
+    """Writes facts as JSON to a file, or for `-` to standard output, which then gets nothing else.
 
     Raises SinkOpenError at once when the file could not be written, or is one of the `inputs`.
     """
@@ -82,7 +82,7 @@ class JsonOutput:
             check_output(path, overwrite=overwrite)
 
     def write(self, facts: dict[str, Any]) -> None:
-        """Raises SinkError."""
+        """Writes facts in plain types. Raises SinkError."""
         from streamdepth.sinks.pending_files import atomic_write
 
         text = json.dumps(facts, indent=2)

@@ -35,7 +35,10 @@ def convert(
 
     settings = flags.settings(source=source)
     if not factory.has_outputs(settings):
-        raise ConfigError("convert needs an output: -o out.mp4 for a video to watch, --depth-out depth.mkv for data")
+        raise ConfigError(
+            "convert needs an output: -o out.mp4 for a video to watch, --depth-out depth.mkv for data",
+            code="no-output",
+        )
     run_pipeline(settings, is_quiet=flags.quiet)
 
 
@@ -79,6 +82,7 @@ def run(
     if not factory.has_outputs(settings):
         raise ConfigError(
             f"'{config}' names no output; below outputs: add video:, depth:, publish: or window: true",
+            code="no-output",
         )
     run_pipeline(settings, is_quiet=flags.quiet)
 
@@ -99,14 +103,14 @@ def run_pipeline(settings: Settings, *, is_quiet: bool) -> None:
 def _run_streams(settings: Settings, *, is_quiet: bool) -> None:
     from streamdepth import factory
     from streamdepth.apps.batch.cluster_executor import cluster_estimator
-    from streamdepth.cli.progress import Bar, stream_lines, summary
+    from streamdepth.cli.progress import ProgressBar, stream_lines, summary_line
     from streamdepth.factory.report_file import ReportFile
     from streamdepth.utils.interrupts import stop_on_interrupt
 
     stats = ReportFile(settings)
     with (
         cluster_estimator(settings) as (settings, estimator),
-        Bar(err, is_quiet=is_quiet) as bar,
+        ProgressBar(err, is_quiet=is_quiet) as bar,
         factory.open_pipeline(settings, lambda _: bar.show(pipeline), estimator=estimator) as pipeline,
         stop_on_interrupt(pipeline.stop),
     ):
@@ -122,7 +126,7 @@ def _run_streams(settings: Settings, *, is_quiet: bool) -> None:
             report = pipeline.report()
             stats.write(report)
             if not is_quiet and report.written:
-                err.print(summary(report, pipeline.estimator.info.reason))
+                err.print(summary_line(report, pipeline.estimator.info.reason))
                 for line in stream_lines(report):
                     err.print(line)
     if not report.written:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 from rich.table import Table
 
-from streamdepth.cli.console import configure, out
+from streamdepth.cli.console import configure_logging, out
 
 
 def doctor() -> None:
@@ -15,7 +15,7 @@ def doctor() -> None:
     """
     from streamdepth.apps.doctor import run_checks
 
-    configure(quiet=False, verbose=False)
+    configure_logging(quiet=False, verbose=False)
     table = Table("", "what", "found", box=None)
     is_fine = True
     for check in run_checks():

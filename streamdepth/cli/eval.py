@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamdepth.cli.console import JsonOutput, err, nothing_kept, out, print_table
+from streamdepth.cli.console import JsonOutput, err, exit_on_interrupt, out, print_table
 from streamdepth.cli.eval_steadiness import steadiness
 from streamdepth.cli.eval_temporal import temporal
 from streamdepth.cli.flags import Flags, Json, with_flags
@@ -63,7 +63,7 @@ def accuracy(
     protocol = EvaluationProtocol(crop, min_depth, max_depth, every, limit)
     facts = JsonOutput(json, overwrite=settings.outputs.overwrite)
     drawn = ContactSheet(sheet, sheet_count, overwrite=settings.outputs.overwrite) if sheet else None
-    with nothing_kept():
+    with exit_on_interrupt():
         info, results = _judge(settings, sets, protocol, drawn, is_quiet=flags.quiet)
     if drawn:
         drawn.write()
@@ -83,13 +83,13 @@ def _judge(
 ) -> tuple[ModelInfo, list[DatasetResult]]:
     """One set after the other. What cannot work is known before the model is loaded."""
     from streamdepth import factory
-    from streamdepth.cli.progress import counter
+    from streamdepth.cli.progress import count_bar
     from streamdepth.evaluation.accuracy.protocol import evaluate_dataset
 
     for data in sets:
         protocol.region(data)
     total = sum(len(protocol.names(data)) for data in sets)
-    with counter(err, total, is_quiet=is_quiet) as step, closing(factory.make_estimator(settings)) as estimator:
+    with count_bar(err, total, is_quiet=is_quiet) as step, closing(factory.make_estimator(settings)) as estimator:
         results = [evaluate_dataset(data, estimator, protocol, step, sheet) for data in sets]
         return estimator.info, results
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamdepth.cli.console import JsonOutput, err, nothing_kept, out
+from streamdepth.cli.console import JsonOutput, err, exit_on_interrupt, out
 from streamdepth.cli.eval_input import FARTHEST_M, check_repeatable, is_set, make_source
 from streamdepth.cli.flags import Flags, Json, with_flags
 from streamdepth.core.errors import ConfigError
@@ -45,10 +45,13 @@ def steadiness(
     from streamdepth.evaluation.steadiness.compare import table
 
     if not (video or generated):
-        raise ConfigError("nothing was given to compare on; name videos or sets with rgb/ and depth/, or --generated")
+        raise ConfigError(
+            "nothing was given to compare on; name videos or sets with rgb/ and depth/, or --generated",
+            code="no-source",
+        )
     facts = JsonOutput(json, overwrite=settings.outputs.overwrite, inputs=video or ())
     rows: list[MethodResult] = []
-    with nothing_kept():
+    with exit_on_interrupt():
         with closing(factory.make_estimator(settings)) as estimator:
             for path in video or ():
                 rows += _compare(path, settings, estimator, noisy=noisy, farthest_m=max_depth, is_quiet=flags.quiet)
@@ -63,7 +66,7 @@ def steadiness(
 def _compare(
     path: Path, settings: Settings, estimator: Estimator, *, noisy: bool, farthest_m: float | None, is_quiet: bool
 ) -> list[MethodResult]:
-    """The network runs once; every method gets its depth."""
+    """Runs the network once and compares all methods on its depth."""
     from streamdepth.evaluation.steadiness.compare import cached_sequence
     from streamdepth.evaluation.steadiness.inputs import DepthDiskCache
 
@@ -80,7 +83,7 @@ def _compare_generated(*, noisy: bool, is_quiet: bool) -> list[MethodResult]:
 
 
 def _run(jobs: list[StabilizerComparison], *, noisy: bool, is_quiet: bool) -> list[MethodResult]:
-    from streamdepth.cli.progress import counter
+    from streamdepth.cli.progress import count_bar
     from streamdepth.evaluation.steadiness.baselines import DepthNoise
     from streamdepth.evaluation.steadiness.compare import map_sequence, stabilization_methods
 
@@ -90,7 +93,7 @@ def _run(jobs: list[StabilizerComparison], *, noisy: bool, is_quiet: bool) -> li
             *(replace(job, name=f"{job.name}, noisy", raw=map_sequence(job.raw, DepthNoise)) for job in jobs),
         ]
     rows: list[MethodResult] = []
-    with counter(err, len(jobs) * len(stabilization_methods()), is_quiet=is_quiet) as step:
+    with count_bar(err, len(jobs) * len(stabilization_methods()), is_quiet=is_quiet) as step:
         for job in jobs:
             for row in job.compare():
                 rows.append(row)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streamdepth.cli.console import JsonOutput, err, nothing_kept, out
+from streamdepth.cli.console import JsonOutput, err, exit_on_interrupt, out
 from streamdepth.cli.eval_input import FARTHEST_M, USUAL_FPS, check_repeatable, is_set, make_source
 from streamdepth.cli.flags import Flags, Json, with_flags
 from streamdepth.core.arrays import DepthMap
@@ -56,11 +56,11 @@ def temporal(
     from streamdepth.sinks.pending_files import check_distinct
 
     check_distinct([None if facts.is_printed else json, plot, side_by_side], [video, depth, raw, truth])
-    with nothing_kept(), ExitStack() as stack:
+    with exit_on_interrupt(), ExitStack() as stack:
         job = _Job(video, settings, stack)
-        job.know(truth, max_depth, cuts)
+        job.take_truth(truth, max_depth, cuts)
         if depth:
-            job.take(depth, raw)
+            job.take_depth(depth, raw)
         else:
             job.estimate(is_quiet=flags.quiet)
         score = job.score()
@@ -74,26 +74,27 @@ def _check_given(depth: Path | None, raw: Path | None, given: dict[str, Any]) ->
     flags = [f"--{name.replace('_', '-')}" for name in given if name not in ("max_frames", "overwrite")]
     if depth is not None and flags:
         raise ConfigError(
-            f"the depth '{depth}' needs no model; leave out {', '.join(flags)}, or the depth to have it made"
+            f"the depth '{depth}' needs no model; leave out {', '.join(flags)}, or the depth to have it made",
+            code="conflict",
         )
     if depth is None and raw is not None:
-        raise ConfigError("--raw goes with depth that is given; the raw depth of a model is known")
+        raise ConfigError("--raw goes with depth that is given; the raw depth of a model is known", code="conflict")
 
 
 def _check_outputs(plot: Path | None, video: Path | None, settings: Settings) -> None:
-    """What cannot be written is said before the work."""
+    """Raises ConfigError or SinkOpenError before the work for outputs that cannot be written."""
     from streamdepth.sinks.pending_files import check_output
     from streamdepth.sinks.video_file import VIDEO_FORMATS
 
     for path, suffixes in ((plot, (".png",)), (video, tuple(VIDEO_FORMATS))):
         if path and path.suffix.lower() not in suffixes:
-            raise ConfigError(f"cannot write '{path}'; it must end in {' '.join(suffixes)}")
+            raise ConfigError(f"cannot write '{path}'; it must end in {' '.join(suffixes)}", code="unknown-format")
         if path:
             check_output(path, overwrite=settings.outputs.overwrite)
 
 
 class _Tap(Stabilizer):
-    """Shows each depth map to `see` before another stabilizer gets it."""
+    """Gives each depth map to a callback before another stabilizer gets it."""
 
     def __init__(self, inner: Stabilizer, see: Callable[[DepthMap], None]) -> None:
         self.inner, self.see = inner, see
@@ -110,7 +111,7 @@ class _Tap(Stabilizer):
 
 
 class _Job:
-    """One clip on its way: pictures and truth, then depth, then the score, then what is drawn of it."""
+    """One evaluation, step by step: pictures and truth, then depth, then the score, then drawings."""
 
     def __init__(self, video: Path, settings: Settings, stack: ExitStack) -> None:
         self.video, self.settings, self.stack = video, settings, stack
@@ -124,11 +125,11 @@ class _Job:
         self.cuts: frozenset[int] | None = None
 
     def make_source(self) -> Source:
-        """A fresh source of the pictures, not yet open."""
+        """Returns a source of the pictures that is not open yet."""
         return make_source(self.video, self.settings)
 
-    def know(self, truth: Path | None, farthest_m: float | None, cuts: str | None) -> None:
-        """What is known beside the depth."""
+    def take_truth(self, truth: Path | None, farthest_m: float | None, cuts: str | None) -> None:
+        """Takes the true depth, the camera and the cuts, where they are given."""
         from streamdepth.evaluation.datasets import DepthDataset
         from streamdepth.evaluation.steadiness.clip import read_cuts
         from streamdepth.evaluation.steadiness.inputs import open_truth, read_camera
@@ -144,8 +145,8 @@ class _Job:
             farthest_m, camera = farthest_m or data.max_depth_m, read_camera(path, len(data.names()))
         self.truth_options = TruthOptions(farthest_m or FARTHEST_M, *(camera or ()))
 
-    def take(self, depth: Path, raw: Path | None) -> None:
-        """Depth from files."""
+    def take_depth(self, depth: Path, raw: Path | None) -> None:
+        """Takes the depth to be scored from files."""
         from streamdepth.evaluation.steadiness.clip import EvaluationClip
         from streamdepth.evaluation.steadiness.inputs import open_depth
 
@@ -153,9 +154,9 @@ class _Job:
         self.clip = EvaluationClip(self.make_source, open_depth(depth), open_depth(raw) if raw else None)
 
     def estimate(self, *, is_quiet: bool) -> None:
-        """Runs the model with its smoothing once; the depth waits on disk for the end of `stack`."""
+        """Runs the model with its smoothing once; the depth stays on disk until `stack` is closed."""
         from streamdepth import factory
-        from streamdepth.cli.progress import counter
+        from streamdepth.cli.progress import count_bar
         from streamdepth.evaluation.steadiness.clip import EvaluationClip
         from streamdepth.evaluation.steadiness.inputs import DepthDiskCache, DepthSequence
         from streamdepth.pipeline.pipeline import Pipeline, Stream
@@ -169,7 +170,7 @@ class _Job:
         pipeline = Pipeline([stream], estimator, batch=settings.inference.batch, max_frames=settings.max_frames)
         ranges: list[tuple[int, float, float]] = []
         cuts: set[int] = set()
-        with counter(err, self.info.frame_count or 0, is_quiet=is_quiet) as step:
+        with count_bar(err, self.info.frame_count or 0, is_quiet=is_quiet) as step:
             for number, item in enumerate(pipeline.frames()):
                 result.add(item.depth)
                 cuts |= {number} if item.cut else set()
@@ -182,7 +183,7 @@ class _Job:
         self.clip = EvaluationClip(self.make_source, depth, before, cuts=frozenset(cuts))
 
     def score(self) -> TemporalScore:
-        """Also completes the clip by what is known beside it."""
+        """Returns the score of the clip, after adding truth and cuts to it."""
         from streamdepth.evaluation.steadiness.score import score_clip
 
         cuts = self.clip.cuts if self.cuts is None else self.cuts
@@ -192,7 +193,7 @@ class _Job:
         return score_clip(self.clip, truth_options, same_unit=self.clip.same_unit)
 
     def draw(self, score: TemporalScore, plot: Path | None, video: Path | None) -> None:
-        """The plot and the video, where they are asked for."""
+        """Writes the plot and the video, where they are asked for."""
         from PIL import Image
 
         from streamdepth.evaluation.steadiness import report as temporal_report

@@ -13,7 +13,7 @@ from streamdepth.core.errors import (
 )
 
 INTERRUPTED = 130
-"""After Ctrl-C, when nothing was written."""
+"""The exit code after Ctrl-C when nothing was written."""
 
 _EXIT_CODES: tuple[tuple[type[StreamDepthError], int], ...] = (
     (ConfigError, 2),
@@ -24,7 +24,7 @@ _EXIT_CODES: tuple[tuple[type[StreamDepthError], int], ...] = (
     (SinkError, 5),
     (StreamDepthError, 1),
 )
-"""From the special to the general: the first that fits counts."""
+"""Error class -> exit code, subclasses before their bases: the first that fits counts."""
 
 
 def exit_code(error: type[StreamDepthError]) -> int:

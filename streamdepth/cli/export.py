@@ -38,8 +38,8 @@ def export(
     """
     settings = flags.settings(model=model)
     if output.suffix.lower() != ".onnx":
-        raise ConfigError(f"an exported model is an .onnx file, not '{output}'")
-    pictures = _parsed(frame_size)
+        raise ConfigError(f"an exported model is an .onnx file, not '{output}'", code="unknown-format")
+    pictures = _parse_size(frame_size)
     from streamdepth import factory
     from streamdepth.estimators.exported_model import export_onnx
     from streamdepth.sinks.pending_files import atomic_write
@@ -54,10 +54,10 @@ def export(
         )
 
 
-def _parsed(size: str) -> tuple[int, int]:
+def _parse_size(size: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d+)x(\d+)", size.strip().lower())
     if match is None or not (int(match[1]) and int(match[2])):
-        raise ConfigError(f"'{size}' is no size; write WIDTHxHEIGHT in px, such as 1280x720")
+        raise ConfigError(f"'{size}' is no size; write WIDTHxHEIGHT in px, such as 1280x720", code="bad-size")
     return int(match[1]), int(match[2])
 
 
@@ -84,7 +84,7 @@ def quantize(
     from streamdepth.estimators.quantize import quantize as make_int8
 
     if output.exists():
-        raise SinkOpenError(f"'{output}' exists already; choose another folder")
+        raise SinkOpenError(f"'{output}' exists already; choose another folder", code="exists")
     try:
         with tempfile.TemporaryDirectory(prefix=".quantize-", dir=output.parent, ignore_cleanup_errors=True) as name:
             pictures = _pictures(calibrate, settings, frames)
@@ -98,17 +98,20 @@ def quantize(
             if found.after.delta1 < limit:
                 raise EstimatorError(
                     f"INT8 of {model!r} agrees with float32 on {found.after.delta1:.1%} of the pixels, less than "
-                    f"--limit {limit}: nothing was written; try more and other --frames, or use the model as it is"
+                    f"--limit {limit}: nothing was written; try more and other --frames, or use the model as it is",
+                    code="inaccurate",
                 )
             made.rename(output)
     except OSError as error:
-        raise SinkOpenError(f"cannot write '{output}': {error.strerror}; choose another folder") from error
+        raise SinkOpenError(
+            f"cannot write '{output}': {error.strerror}; choose another folder", code="not-writable"
+        ) from error
     if not flags.quiet:
         err.print(f"{output}: use it with --model {output}")
 
 
 def _pictures(address: str, settings: Settings, wanted: int) -> list[Image]:
-    """Up to `wanted` pictures, spread over the video where its length is known. Raises SourceError."""
+    """Returns up to `wanted` pictures, spread over the video where its length is known. Raises SourceError."""
     from streamdepth import factory
 
     found: list[Image] = []
@@ -122,7 +125,10 @@ def _pictures(address: str, settings: Settings, wanted: int) -> list[Image]:
         except SourceLostError as error:
             err.print(f"{error}")
     if len(found) < 4:
-        raise ConfigError(f"'{address}' gave {len(found)} frames; at least 4 are needed to quantise and to judge")
+        raise ConfigError(
+            f"'{address}' gave {len(found)} frames; at least 4 are needed to quantize and to judge",
+            code="too-few-frames",
+        )
     shape = found[0].shape
     return [picture for picture in found if picture.shape == shape]
 

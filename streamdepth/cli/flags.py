@@ -14,7 +14,7 @@ from pydantic import BeforeValidator
 from rich.markup import escape
 
 from streamdepth import config
-from streamdepth.cli.console import configure
+from streamdepth.cli.console import configure_logging
 from streamdepth.config.reference import default_text
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file with settings; flags win over it.")]
@@ -32,18 +32,18 @@ _GENERAL: dict[str, tuple[Any, Any]] = {
     "quiet": (Quiet, False),
     "verbose": (Verbose, False),
 }
-"""Flags of every verb with settings: their type and default."""
+"""The flags of every verb with settings -> (type, default)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """What a command line gives of settings."""
+    """The settings that a command line gives."""
 
     values: dict[str, Any]
-    """Keyword -> value of the flags that were given."""
+    """The flags that were given: keyword -> value."""
     config_file: Path | None = None
     assignments: Sequence[str] = ()
-    """What --set gives."""
+    """The values of --set."""
     quiet: bool = False
     verbose: bool = False
 
@@ -54,7 +54,7 @@ class Flags:
             config_file: the file of a verb that takes it as an argument.
             more: further values by keyword, which win; those that are None or empty change nothing.
         """
-        configure(quiet=self.quiet, verbose=self.verbose)
+        configure_logging(quiet=self.quiet, verbose=self.verbose)
         return config.load(config_file or self.config_file, self.assignments, self.values | _given(more))
 
 
@@ -82,9 +82,9 @@ def with_flags(
         @functools.wraps(verb)
         def with_more(**arguments: Any) -> None:
             values = _given({setting.keyword: arguments.pop(setting.keyword) for setting in chosen})
-            rest = {name: arguments.pop(name) for name in general}
-            rest["assignments"] = rest["assignments"] or ()
-            verb(**arguments, flags=Flags(values, **rest))
+            shared_values = {name: arguments.pop(name) for name in general}
+            shared_values["assignments"] = shared_values["assignments"] or ()
+            verb(**arguments, flags=Flags(values, **shared_values))
 
         signature = inspect.signature(verb, eval_str=True)
         own = [parameter for name, parameter in signature.parameters.items() if name != "flags"]

@@ -1,4 +1,4 @@
-"""The verbs that measure and build: the volume of something, a model of a whole clip."""
+"""The verbs `volume` and `fuse`: measuring a picture in 3D, and one 3D model of a clip."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def volume(
     *,
     flags: Flags,
 ) -> None:
-    """Measure what stands on the ground inside a region of a picture, in metres.
+    """Measure what stands on the ground inside a region of a picture, in meters.
 
     Example: streamdepth volume heap.jpg --region 300,200,400,300 --camera-height 1.5m --fov 65
     """
@@ -51,15 +51,19 @@ def volume(
 
     if heights:
         if heights.suffix.lower() not in (".npz", ".png"):
-            raise ConfigError(f"cannot write heights to '{heights}'; use .npz, or .png to look at")
+            raise ConfigError(
+                f"cannot write heights to '{heights}'; use .npz, or .png to look at", code="unknown-format"
+            )
         check_output(heights, overwrite=settings.outputs.overwrite, origin=Path(picture))
     cell_m = parse_length_m(cell)
     item = _metric_item(picture, settings, depth, depth_scale)
-    camera, inside = camera_or_default(item), _region(region, item)
+    camera, inside = camera_or_default(item), _parse_region(region, item)
     # with --camera-height the meters come from the floor as the model draws it, so that there is nothing to refine
     plane = find_floor(item, max_tilt_degrees=75, refine=not settings.metric.camera_height)
     if plane is None:
-        raise ConfigError("there is no ground in the picture to measure from; show some of it around the region")
+        raise ConfigError(
+            "there is no ground in the picture to measure from; show some of it around the region", code="no-ground"
+        )
     found = measure_volume(item.depth, camera, inside, plane)
     if heights:
         _write_heights(
@@ -84,33 +88,38 @@ def _metric_item(picture: str, settings: Settings, depth: Path | None, scale: fl
 
     pixels, camera = read_photo(picture, settings)
     if depth:
-        recorded = _recorded(depth, scale)
+        recorded = _recorded_depth(depth, scale)
         frame = Frame(pixels, 0, 0, Fraction(1), 0.0)
         return DepthFrame(frame, recorded.estimate([frame])[0].depth, DepthKind.METRIC, intrinsics=camera)
     item = estimate_depth_frame(pixels, shared_estimator(settings.model), settings, camera)
     if item.kind is not DepthKind.METRIC:
         raise ConfigError(
             f"a volume needs meters, and {settings.model.name} is relative; add --anchor x,y=1.35m, "
-            "--camera-height 1.2m, --board or --sparse, or use a metric model or --depth"
+            "--camera-height 1.2m, --board or --sparse, or use a metric model or --depth",
+            code="relative-depth",
         )
     return item
 
 
-def _region(text: str, item: DepthFrame) -> np.typing.NDArray[np.bool_]:
-    """The mask of `text` in the depth map."""
+def _parse_region(text: str, item: DepthFrame) -> np.typing.NDArray[np.bool_]:
+    """Returns the mask of the region "x,y,width,height" in the depth map. Raises ConfigError for others."""
     import numpy as np
 
     try:
         x, y, width, height = (float(word) for word in text.split(","))
     except ValueError as error:
-        raise ConfigError(f"'{text}' is no region; write x,y,width,height in px, such as 300,200,400,300") from error
+        raise ConfigError(
+            f"'{text}' is no region; write x,y,width,height in px, such as 300,200,400,300", code="bad-region"
+        ) from error
     rows, columns = item.depth.shape
     full_height, full_width = item.frame.image.shape[:2]
     u = (np.arange(columns) + 0.5) * full_width / columns
     v = (np.arange(rows) + 0.5) * full_height / rows
     mask = np.outer((v >= y) & (v < y + height), (u >= x) & (u < x + width)).astype(np.bool_)
     if not mask.any() or x < 0 or y < 0 or x + width > full_width or y + height > full_height:
-        raise ConfigError(f"the region '{text}' reaches out of the picture of {full_width}x{full_height} px")
+        raise ConfigError(
+            f"the region '{text}' reaches out of the picture of {full_width}x{full_height} px", code="bad-region"
+        )
     return mask
 
 
@@ -129,14 +138,14 @@ def _write_heights(path: Path, found: Points, cell_m: float, overwrite: bool | N
             Image.fromarray(colorize(found[::-1], DepthKind.RELATIVE)).save(temporary)
 
 
-def _recorded(depth: Path, scale: float) -> RecordedDepthEstimator:
+def _recorded_depth(depth: Path, scale: float) -> RecordedDepthEstimator:
     from streamdepth.estimators.recorded import RecordedDepthEstimator
     from streamdepth.sources.picture_file import read_depth_png
     from streamdepth.utils.numbering import has_number_field, insert_number
 
     pattern = str(depth)
     if not has_number_field(pattern) and not depth.is_file():
-        raise ConfigError(f"there is no depth '{depth}'; give a 16-bit PNG, of a video %06d.png")
+        raise ConfigError(f"there is no depth '{depth}'; give a 16-bit PNG, of a video %06d.png", code="not-found")
     return RecordedDepthEstimator(lambda index: read_depth_png(Path(insert_number(pattern, index)), scale), pattern)
 
 
@@ -152,14 +161,14 @@ def fuse(
     *,
     flags: Flags,
 ) -> None:
-    """Fuse a clip with known camera poses into one coloured model (TSDF, by Open3D).
+    """Fuse a clip with known camera poses into one colored model (TSDF, by Open3D).
 
     Example: streamdepth fuse clip.mp4 --poses poses.txt --camera-info camera.yaml --depth depth/%06d.png -o model.ply
     """
     smooth = flags.values.get("smooth") or ("off" if depth else None)
     settings = flags.settings(source=source, smooth=smooth)
     from streamdepth import factory
-    from streamdepth.cli.progress import Bar
+    from streamdepth.cli.progress import ProgressBar
     from streamdepth.geometry.lengths import parse_length_m
     from streamdepth.sinks.fusion import FusionSink, read_poses
     from streamdepth.utils.interrupts import stop_on_interrupt
@@ -171,9 +180,9 @@ def fuse(
         farthest_m=parse_length_m(farthest),
         overwrite=settings.outputs.overwrite,
     )
-    recorded = _recorded(depth, depth_scale) if depth else None
+    recorded = _recorded_depth(depth, depth_scale) if depth else None
     with (
-        Bar(err, is_quiet=flags.quiet) as bar,
+        ProgressBar(err, is_quiet=flags.quiet) as bar,
         factory.open_pipeline(settings, lambda _: bar.show(pipeline), estimator=recorded) as pipeline,
         stop_on_interrupt(pipeline.stop),
     ):

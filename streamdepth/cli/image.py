@@ -31,7 +31,10 @@ def image(
     """
     settings = flags.settings(output=output)
     if not (settings.outputs.video or settings.outputs.points or settings.outputs.mesh):
-        raise ConfigError("image needs an output: -o depth.png for the depth, --glb out.glb for a mesh, --ply out.ply")
+        raise ConfigError(
+            "image needs an output: -o depth.png for the depth, --glb out.glb for a mesh, --ply out.ply",
+            code="no-output",
+        )
     from streamdepth.apps.image import convert_picture
 
     result, notices = convert_picture(picture, settings)
@@ -40,6 +43,6 @@ def image(
     for text in notices:
         err.print(text)
     height, width = result.frame.image.shape[:2]
-    unit = "metres" if result.kind.unit else "inverse depth without unit, near is large"
+    unit = "meters" if result.kind.unit else "inverse depth without unit, near is large"
     names = ", ".join(str(p) for p in (settings.outputs.video, settings.outputs.points, settings.outputs.mesh) if p)
     err.print(f"{names}: {width}x{height}, {result.kind.value} ({unit}), {settings.model.name}")

@@ -24,15 +24,15 @@ def lerobot(
     *,
     flags: Flags,
 ) -> None:
-    """Give a LeRobot data set depth in metres beside a camera's pictures.
+    """Give a LeRobot data set depth in meters beside a camera's pictures.
 
     Example: streamdepth lerobot DATASET --camera observation.images.front -m depth-anything-v2-metric-indoor-small
     """
     settings = flags.settings()
     from streamdepth.apps.lerobot.add_depth import add_depth
-    from streamdepth.cli.progress import Bar
+    from streamdepth.cli.progress import ProgressBar
 
-    with Bar(err, is_quiet=flags.quiet) as bar:
+    with ProgressBar(err, is_quiet=flags.quiet) as bar:
         key = add_depth(dataset, camera, settings, run=_run, on_written=bar.show)
     if not flags.quiet:
         err.print(f"added {key}")

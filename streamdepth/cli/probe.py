@@ -28,7 +28,9 @@ def probe(
     if cameras:
         return _print_cameras()
     if source is None:
-        raise ConfigError("probe needs a source: a camera's number, a file or a URL; --cameras lists the cameras")
+        raise ConfigError(
+            "probe needs a source: a camera's number, a file or a URL; --cameras lists the cameras", code="no-source"
+        )
     settings = flags.settings()
     from streamdepth import factory
 

@@ -1,4 +1,4 @@
-"""`streamdepth serve`: the streams in a browser."""
+"""The verb that shows streams in a browser."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def serve(
     settings = flags.settings(source=source)
     from streamdepth.apps.web.server import WebServer
     from streamdepth.apps.web.session_factory import open_session, server_options
-    from streamdepth.cli.progress import summary
+    from streamdepth.cli.progress import summary_line
     from streamdepth.factory.report_file import ReportFile
     from streamdepth.utils.interrupts import stop_on_interrupt
 
@@ -44,4 +44,4 @@ def serve(
                 report = session.pipeline.report()
                 report_file.write(report)
                 if not flags.quiet and report.written:
-                    err.print(summary(report, session.estimator.info.reason))
+                    err.print(summary_line(report, session.estimator.info.reason))

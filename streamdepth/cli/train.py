@@ -1,4 +1,4 @@
-"""`streamdepth train`: from a recipe, from a user's own pictures with depth, or from a large model's view of videos."""
+"""The verbs of `streamdepth train`: by a recipe, on pictures with depth, or from a large model's depth of videos."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from streamdepth.cli.console import configure, err, out
+from streamdepth.cli.console import configure_logging, err, out
 from streamdepth.cli.flags import Flags, Quiet, Verbose, with_flags
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.wrappers import LazyEstimator
@@ -53,7 +53,7 @@ def recipe(
 
     Example: streamdepth train recipe configs/train/nano.yaml --data ROOT -o runs/nano
     """
-    configure(quiet=quiet, verbose=verbose)
+    configure_logging(quiet=quiet, verbose=verbose)
     from streamdepth.training.settings import make_settings, read_settings
 
     changes = {"steps": steps, "batch": batch, "seed": seed, "start": start}
@@ -78,7 +78,7 @@ def pairs(
 
     Example: streamdepth train pairs DATA -o runs/mine
     """
-    configure(quiet=quiet, verbose=verbose)
+    configure_logging(quiet=quiet, verbose=verbose)
     changes = {"steps": steps, "batch": batch, "seed": seed, "start": start}
     _train(Path(), output, _fine_tuning(config, data, "sensor", changes), device, quiet)
 
@@ -125,11 +125,11 @@ def blend(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Mean of the weights before and after a training: often better than both.
+    """Average the weights before and after a training: often better than both.
 
     Example: streamdepth train blend before.safetensors runs/mine/nano.safetensors -o blend.safetensors
     """
-    configure(quiet=quiet, verbose=verbose)
+    configure_logging(quiet=quiet, verbose=verbose)
     from streamdepth.training import blend as blending
 
     blending.blend(first, second, share, output)
@@ -162,7 +162,9 @@ def _label(videos: list[str], folders: list[Path], settings: Settings, every: fl
                 source = factory.make_source(video, settings)
                 count = write_labels(source, teacher, folder, every_seconds=every, max_pictures=most, on_picture=move)
             if count < 2:
-                raise ConfigError(f"'{video}' gave {count} pictures to learn from; a lower --every takes more")
+                raise ConfigError(
+                    f"'{video}' gave {count} pictures to learn from; a lower --every takes more", code="too-few-frames"
+                )
     finally:
         teacher.close()
 

@@ -72,27 +72,34 @@ def test_files_are_written_and_not_replaced(cli, data: Path, tmp_path: Path) -> 
 
 @pytest.mark.usefixtures("quick_model")
 @pytest.mark.parametrize(
-    ("arguments", "code", "says"),
+    ("arguments", "code", "error_code", "facts"),
     [
-        (("missing",), 3, "'missing' is no data set"),
-        (("sets",), 3, "it holds data sets: give sets/mine"),
-        (("sets/mine", "--crop", "egien"), 2, "allowed are none, eigen, garg"),
-        (("sets/mine", "--crop", "eigen"), 2, "640x480 px, not for 96x72 px; try --crop none"),
-        (("sets/mine", "--min-depth", "4", "--max-depth", "3"), 2, "give 0 < nearest < farthest"),
-        (("sets/mine", "--max-depth", "1"), 3, "check depth_scale, --max-depth"),
-        (("sets/mine", "--depth-scale", "0"), 3, "above 0"),
-        (("sets/mine", "--sheet", "sheet.gif"), 5, ".png"),
-        (("sets/mine", "--json", "nowhere/facts.json"), 5, "no folder"),
-        (("sets/mine", "--every", "0"), 2, ""),
+        (("missing",), 3, "not-found", "'missing'"),
+        (("sets",), 3, "not-found", "sets/mine"),
+        (("sets/mine", "--crop", "egien"), 2, "unknown-crop", "none, eigen, garg"),
+        (("sets/mine", "--crop", "eigen"), 2, "wrong-size", "96x72"),
+        (("sets/mine", "--min-depth", "4", "--max-depth", "3"), 2, "empty-range", "nearest < farthest"),
+        (("sets/mine", "--max-depth", "1"), 3, "no-truth", "--max-depth"),
+        (("sets/mine", "--depth-scale", "0"), 3, "bad-index", "depth_scale"),
+        (("sets/mine", "--sheet", "sheet.gif"), 5, "unknown-format", ".png"),
+        (("sets/mine", "--json", "nowhere/facts.json"), 5, "no-folder", "nowhere"),
+        (("sets/mine", "--every", "0"), 2, None, ""),
     ],
 )
 def test_mistakes_are_one_line(
-    cli, data: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], code: int, says: str
+    cli,
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    code: int,
+    error_code: str | None,
+    facts: str,
 ) -> None:
     monkeypatch.chdir(data.parent.parent)
     done = cli("eval", "accuracy", *arguments)
-    assert (done.code, says in done.err) == (code, True), done.err
-    assert not says or len(done.err.splitlines()) == 1
+    assert (done.code, done.error_code) == (code, error_code), done.err
+    assert facts in done.err
+    assert error_code is None or len(done.err.splitlines()) == 1
     assert done.out == ""
 
 
@@ -129,10 +136,10 @@ def test_nano_with_other_weights(cli, data: Path, tmp_path: Path) -> None:
 
 def test_weights_that_are_not_nanos(cli, data: Path, tmp_path: Path) -> None:
     done = cli("eval", "accuracy", data, "--model", tmp_path / "missing.safetensors")
-    assert (done.code, "cannot read nano's weights" in done.err) == (4, True)
+    assert (done.code, done.error_code) == (4, "damaged")
     other = make_model("glpn", tmp_path / "glpn") / "model.safetensors"
     done = cli("eval", "accuracy", data, "--model", other)
-    assert (done.code, "does not hold nano's weights" in done.err) == (4, True)
+    assert (done.code, done.error_code) == (4, "foreign")
 
 
 @pytest.mark.parametrize(

@@ -184,59 +184,63 @@ def _bad_npz(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("make", "says"),
+    ("make", "error_code", "facts"),
     [
-        (lambda f: f / "nothing.mkv", "there is no depth"),
-        (_colored, "has colours"),
-        (_text, "not a video that can be read"),
-        (_empty, "there is no depth in"),
-        (_bad_npz, "cannot read depth from"),
-        (lambda f: gray_video(f / "few.mkv", 12), "the depth ended after 12 frames, and the video went on"),
-        (lambda f: gray_video(f / "wide.mkv", size=(320, 80)), "does not fit pictures of 160x120"),
+        (lambda f: f / "nothing.mkv", "not-found", "nothing.mkv"),
+        (_colored, "no-depth", "colours"),
+        (_text, "no-depth", "not a video"),
+        (_empty, "no-depth", ".npz"),
+        (_bad_npz, "no-depth", "0.npz"),
+        (lambda f: gray_video(f / "few.mkv", 12), "length-mismatch", "12 frames"),
+        (lambda f: gray_video(f / "wide.mkv", size=(320, 80)), "wrong-shape", "160x120"),
     ],
 )
-def test_depth_that_cannot_be_used(cli, tmp_path: Path, make: Callable[[Path], Path], says: str) -> None:
+def test_depth_that_cannot_be_used(
+    cli, tmp_path: Path, make: Callable[[Path], Path], error_code: str, facts: str
+) -> None:
     done = cli("eval", "temporal", clip(tmp_path / "in.mp4"), make(tmp_path))
-    assert done.code == 3
-    assert says in done.err
+    assert (done.code, done.error_code) == (3, error_code), done.err
+    assert facts in done.err
     assert len(done.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "says"),
+    ("arguments", "code", "error_code", "facts"),
     [
-        (["DEPTH", "--model", "nano"], 2, "needs no model; leave out --model"),
-        (["DEPTH", "--smooth", "off"], 2, "leave out --smooth"),
-        (["--raw", "DEPTH"], 2, "--raw goes with depth"),
-        (["DEPTH", "--cuts", "one,two"], 2, "cuts are numbers"),
-        (["DEPTH", "--truth", "DEPTH"], 3, "truth is needed in metres"),
-        (["DEPTH", "--plot", "plot.jpg"], 2, "must end in .png"),
-        (["DEPTH", "--side-by-side", "x.avi"], 2, "must end in .mp4"),
-        (["DEPTH", "--json", "nowhere/facts.json"], 5, "there is no folder"),
-        (["DEPTH", "--max-frames", "1"], 3, "give two or more"),
+        (["DEPTH", "--model", "nano"], 2, "conflict", "leave out --model"),
+        (["DEPTH", "--smooth", "off"], 2, "conflict", "leave out --smooth"),
+        (["--raw", "DEPTH"], 2, "conflict", "--raw"),
+        (["DEPTH", "--cuts", "one,two"], 2, "bad-cuts", "one,two"),
+        (["DEPTH", "--truth", "DEPTH"], 3, "not-metric", "gray.mkv"),
+        (["DEPTH", "--plot", "plot.jpg"], 2, "unknown-format", ".png"),
+        (["DEPTH", "--side-by-side", "x.avi"], 2, "unknown-format", ".mp4"),
+        (["DEPTH", "--json", "nowhere/facts.json"], 5, "no-folder", "nowhere"),
+        (["DEPTH", "--max-frames", "1"], 3, "too-short", "1 frame"),
     ],
 )
-def test_arguments_that_do_not_fit(cli, tmp_path: Path, arguments: list[str], code: int, says: str) -> None:
+def test_arguments_that_do_not_fit(
+    cli, tmp_path: Path, arguments: list[str], code: int, error_code: str, facts: str
+) -> None:
     depth = str(gray_video(tmp_path / "gray.mkv"))
     words = [depth if word == "DEPTH" else word for word in arguments]
     done = cli("eval", "temporal", clip(tmp_path / "in.mp4"), *words)
-    assert says in done.err
-    assert done.code == code
+    assert (done.code, done.error_code) == (code, error_code), done.err
+    assert facts in done.err
 
 
 @pytest.mark.usefixtures("bright_model")
 def test_poses_must_fit_the_pictures(cli, tmp_path: Path) -> None:
     done = cli("eval", "temporal", write_set(tmp_path / "room", poses=COUNT - 1))
-    assert done.code == 3
-    assert "19 poses of 20 pictures" in done.err
+    assert (done.code, done.error_code) == (3, "bad-camera")
+    assert "19 poses of 20" in done.err
 
 
 def test_poses_must_be_motions(cli, tmp_path: Path) -> None:
     folder = write_set(tmp_path / "room", poses=COUNT)
     (folder / "poses.txt").write_text(((POSE + "\n") * (COUNT - 1)) + "0 " * 16)
     done = cli("eval", "temporal", folder)
-    assert done.code == 3
-    assert "without an inverse" in done.err
+    assert (done.code, done.error_code) == (3, "bad-camera")
+    assert "inverse" in done.err
 
 
 def test_an_existing_output_is_kept(cli, tmp_path: Path) -> None:

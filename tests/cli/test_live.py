@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import pytest
 from helpers import rtsp_server
+from helpers.errors import raises_code
 from helpers.waiting import wait_until
 
 from streamdepth import config, factory
@@ -99,7 +100,7 @@ def test_a_page_names_the_outputs_of_all_that_it_shows(tmp_path: Path) -> None:
         assert list(session.streams) == ["lavfi_testsrc2", "browser"]
     assert names == [tmp_path / "out" / f"{name}.mkv" for name in ("lavfi_testsrc2", "browser")]
     with (
-        pytest.raises(ConfigError, match="2 sources need a folder"),
+        raises_code(ConfigError, "not-a-folder", naming="d.mkv"),
         open_session(chosen.replace(depth_out=tmp_path / "d.mkv")),
     ):
         pass

@@ -35,12 +35,18 @@ def test_every_setting_has_a_meaning_and_a_keyword_of_its_own() -> None:
 def test_a_type_checker_catches_a_misspelt_and_a_mistyped_keyword(tmp_path: Path) -> None:
     from mypy import api
 
-    program = tmp_path / "program.py"
-    program.write_text(
-        "from streamdepth import config\n"
-        "config.make(source=0, max_frames=3, output='out.mp4', camera_size='640x480', inference_fps='auto')\n"
-        "config.make(max_frame=3)\n"
-        "config.make(size='large')\n"
+    module = (HERE / "keywords.py").read_text(encoding="utf-8")
+    imported = "from streamdepth.core.render_options import Edges, Style\n"
+    assert imported in module
+    (tmp_path / "keywords.py").write_text(module.replace(imported, "Edges = str\nStyle = str\n"))  # quick without numpy
+    (tmp_path / "program.py").write_text(
+        "from typing import Unpack\n"
+        "from keywords import SettingsKeywords\n"
+        "def make(**keywords: Unpack[SettingsKeywords]) -> None: ...\n"
+        "make(source=0, max_frames=3, output='out.mp4', camera_size='640x480', inference_fps='auto')\n"
+        "make(max_frame=3)\n"
+        "make(size='large')\n"
     )
-    out, _, _ = api.run(["--strict", "--no-error-summary", "--cache-dir", str(tmp_path / "cache"), str(program)])
-    assert [line.split(":")[1] for line in out.splitlines() if "error:" in line] == ["3", "4"], out
+    files = [str(tmp_path / "program.py"), str(tmp_path / "keywords.py")]
+    out, _, _ = api.run(["--strict", "--no-error-summary", f"--cache-dir={tmp_path / 'cache'}", *files])
+    assert [line.split(":")[1] for line in out.splitlines() if "error:" in line] == ["5", "6"], out

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from helpers.errors import raises_code
 
 from streamdepth import config, factory
 from streamdepth.core.errors import ConfigError, ModelLoadError
@@ -168,7 +169,7 @@ def test_each_size_that_fails_is_loaded_once_and_said_once(
 )
 def test_a_target_for_a_model_of_one_size_needs_depth_that_is_carried(settings: dict[str, str], why: str) -> None:
     wanted = {"source": "0", "target_fps": 20, **settings}
-    with pytest.raises(ConfigError, match=why):
+    with raises_code(ConfigError, "fixed-size", naming=why):
         make_load_controller(config.make(**wanted), 1)
     controller = make_load_controller(config.make(**wanted, inference_fps="auto"), 1)
     machine = Machine(controller, cost=10.0)

@@ -81,6 +81,11 @@ def _words(command: str) -> list[str]:
     return [*words, "--port", "0", "--max-frames", "3"] if words[0] == "serve" else words
 
 
+def test_the_first_page_is_short() -> None:
+    """A newcomer reads one page; reference lies in the README files of the folders."""
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 160
+
+
 def test_there_are_commands() -> None:
     assert len(OURS) > 8
     assert all(c.startswith(("pip install ", "pytest")) for c in OTHERS), OTHERS

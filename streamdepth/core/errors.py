@@ -1,14 +1,14 @@
-"""Everything streamdepth raises on purpose.
+"""The errors that streamdepth raises on purpose.
 
     StreamDepthError
     ├── ConfigError              a setting, a flag or an argument is wrong
     ├── MissingDependencyError   an optional package is not installed; the message has the pip line
     │   └── MissingSystemLibraryError   a package needs a library of the system, such as libGL.so.1, that is not there
-    ├── SourceError              frames cannot be had
+    ├── SourceError              frames cannot be read
     │   ├── SourceOpenError      not found, not readable, no video in it
     │   ├── SourceTimeoutError   opened or read for too long
-    │   └── SourceLostError      ended before its end; what came before was delivered
-    ├── EstimatorError           depth cannot be had
+    │   └── SourceLostError      the stream broke off; the frames before were delivered
+    ├── EstimatorError           depth cannot be computed
     │   ├── ModelLoadError       unknown name, weights missing or not allowed
     │   └── InferenceError       the network failed on a picture
     └── SinkError                results cannot be stored or shown
@@ -53,11 +53,11 @@ class MissingDependencyError(StreamDepthError):
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(f'{purpose} needs the package {package}; try: pip install "streamdepth[{extra}]"')
-        self._made_of = package, extra, purpose
+        self._arguments = package, extra, purpose
 
     def __reduce__(self) -> tuple[type[MissingDependencyError], tuple[str, ...]]:
-        """So that it can pass from one process to another."""
-        return type(self), self._made_of
+        """Makes the error picklable, to pass from one process to another."""
+        return type(self), self._arguments
 
 
 class MissingSystemLibraryError(MissingDependencyError):
@@ -74,13 +74,13 @@ class MissingSystemLibraryError(MissingDependencyError):
 
 
 class SourceError(StreamDepthError):
-    """Frames cannot be had."""
+    """Frames cannot be read."""
 
     default_code = "source"
 
 
 class SourceOpenError(SourceError):
-    """Not found, not readable, or no video in it."""
+    """The source was not found, cannot be read, or has no video in it."""
 
     default_code = "source-open"
 
@@ -92,19 +92,19 @@ class SourceTimeoutError(SourceError):
 
 
 class SourceLostError(SourceError):
-    """The source ended before its end; what came before was delivered."""
+    """The stream broke off before its end; the frames before were delivered."""
 
     default_code = "source-lost"
 
 
 class EstimatorError(StreamDepthError):
-    """Depth cannot be had."""
+    """Depth cannot be computed."""
 
     default_code = "model"
 
 
 class ModelLoadError(EstimatorError):
-    """The name is unknown, or weights are missing or not allowed."""
+    """The model's name is unknown, or its weights are missing or not allowed."""
 
     default_code = "model-load"
 
@@ -128,12 +128,12 @@ class SinkOpenError(SinkError):
 
 
 class SinkWriteError(SinkError):
-    """The encoder failed, or a server went away."""
+    """An encoder failed, a file cannot be written, or a server went away."""
 
     default_code = "sink-write"
 
 
 class DiskFullError(SinkWriteError):
-    """The disk is full; or nearly so, and a recording was ended with all its files complete."""
+    """The disk is full; or nearly full, and a recording was ended with all its files complete."""
 
     default_code = "disk-full"

@@ -46,9 +46,12 @@ def resize_depth(depth: DepthMap, width: int, height: int) -> DepthMap:
 
 
 def sample_depth(depth: DepthMap, width: int, height: int, x: int, y: int) -> float:
-    """Returns the value at (x, y) that `resize_depth(depth, width, height)` has there, from its neighbours alone."""
+    """Returns the value at (x, y) that `resize_depth(depth, width, height)` has there, from its neighbours alone.
+
+    Where one of two values is unknown and the pixel's centre lies exactly between them, the results may differ.
+    """
     rows, columns = depth.shape
-    nearest = float(depth[_nearest(y, rows / height, rows), _nearest(x, columns / width, columns)])
+    nearest = float(depth[int((y + 0.5) * rows / height), int((x + 0.5) * columns / width)])
     if (rows, columns) == (height, width) or not math.isfinite(nearest):
         return nearest
     top, down = _between(y, rows / height, rows)
@@ -61,11 +64,6 @@ def sample_depth(depth: DepthMap, width: int, height: int, x: int, y: int) -> fl
     upper, lower = square[0], square[-1]
     values = upper + (lower - upper) * down
     return float(values[0] + (values[-1] - values[0]) * right)
-
-
-def _nearest(position: int, scale: float, count: int) -> int:
-    """Returns the index of the source pixel whose centre is nearest to that of a resized pixel."""
-    return min(count - 1, int((position + 0.5) * scale))
 
 
 def _between(position: int, scale: float, count: int) -> tuple[int, float]:

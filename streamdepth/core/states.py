@@ -1,4 +1,4 @@
-"""What becomes of a stream while it runs: each change is noted once, with its reason, and told to who listens."""
+"""The states of a stream while it runs, and the history of its changes."""
 
 from __future__ import annotations
 
@@ -12,78 +12,79 @@ from dataclasses import dataclass
 
 _log = logging.getLogger(__name__)
 
-_KEPT = 200
+_MAX_CHANGES = 200
+"""Number of changes that a history keeps."""
 
 
 class StreamState(enum.StrEnum):
-    """Where a stream stands. Files are `live` too while they are read; only sources that can lose touch stall."""
+    """The state of a stream. Files are `live` too while they are read; only cameras and network streams stall."""
 
     CLOSED = "closed"
-    """Not open yet."""
+    """The source is not open yet."""
     CONNECTING = "connecting"
-    """Being opened for the first time."""
+    """The source is being opened for the first time."""
     LIVE = "live"
-    """Frames come."""
+    """Frames arrive."""
     STALLED = "stalled"
-    """Open, but the last frame is older than the stream's rate explains."""
+    """The source is open, but its last frame is older than the stream's rate explains."""
     RECONNECTING = "reconnecting"
-    """Lost, for a reason that may pass; being opened again."""
+    """The source was lost, for a reason that may pass, and is being opened again."""
     ENDED = "ended"
-    """Over as it should be: the end of a file, a limit, or the user's wish."""
+    """The stream is over regularly: the end of a file, a limit, or the user's wish."""
     FAILED = "failed"
-    """Given up: the reason will not pass, or has not in time."""
+    """The stream was given up: the reason will not pass, or has not passed in time."""
 
     @property
     def is_over(self) -> bool:
-        """Whether no frame will come any more."""
+        """True if no frame will come any more."""
         return self in (StreamState.ENDED, StreamState.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
 class StateChange:
-    """One event in the life of a stream."""
+    """A change of a stream's state, or of the reason for it."""
 
     state: StreamState
     at: float
-    """`time.monotonic()`."""
+    """`time.monotonic()` of the change."""
     reason: str = ""
-    """For people; without secrets, empty where there is nothing to say."""
+    """A sentence for people, without credentials; empty where there is nothing to say."""
 
 
 class StateHistory:
-    """The states of one stream. Thread-safe; remembers the latest changes, and counts all."""
+    """The current state of one stream, its latest changes, and counts of all. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._changes = deque([StateChange(StreamState.CLOSED, time.monotonic())], _KEPT)
+        self._changes = deque([StateChange(StreamState.CLOSED, time.monotonic())], _MAX_CHANGES)
         self._listeners: list[Callable[[StateChange], None]] = []
-        self._reconnects = self._abandoned = 0
+        self._reconnects = self._abandoned_readers = 0
 
     def add_listener(self, listener: Callable[[StateChange], None]) -> None:
-        """`listener` gets every change from now on, on the thread where it happens, and must be quick.
+        """Calls `listener` with every change from now on, on the thread where it happens.
 
-        What it raises is logged and touches nothing else.
+        It must be quick; an exception that it raises is logged and stops nothing.
         """
         with self._lock:
             self._listeners.append(listener)
 
     def enter(self, state: StreamState, reason: str = "") -> None:
-        """Notes a change of the state or of its reason. What repeats the current state for no new reason is none."""
+        """Records a change of the state, or of its reason; does nothing where neither is new."""
         with self._lock:
-            before, known = self._changes[-1].state, self._changes[-1].reason
-            if state is before and reason in ("", known):
+            previous = self._changes[-1]
+            if state is previous.state and reason in ("", previous.reason):
                 return
-            self._reconnects += before is StreamState.RECONNECTING and state is StreamState.LIVE
+            self._reconnects += previous.state is StreamState.RECONNECTING and state is StreamState.LIVE
             change = StateChange(state, time.monotonic(), reason)
             self._changes.append(change)
             listeners = list(self._listeners)
         for listener in listeners:
-            _tell(listener, change)
+            _call(listener, change)
 
     def count_abandoned_reader(self) -> None:
         """Counts a reader that hung inside a library and was left behind."""
         with self._lock:
-            self._abandoned += 1
+            self._abandoned_readers += 1
 
     @property
     def current(self) -> StateChange:
@@ -99,18 +100,18 @@ class StateHistory:
 
     @property
     def reconnects(self) -> int:
-        """How often a lost stream came back."""
+        """The number of times that the stream was lost and came back."""
         with self._lock:
             return self._reconnects
 
     @property
     def abandoned_readers(self) -> int:
-        """How many readers hung inside a library and were left behind, with one thread each."""
+        """The number of readers that hung inside a library and were left behind, each with a thread."""
         with self._lock:
-            return self._abandoned
+            return self._abandoned_readers
 
 
-def _tell(listener: Callable[[StateChange], None], change: StateChange) -> None:
+def _call(listener: Callable[[StateChange], None], change: StateChange) -> None:
     try:
         listener(change)
     except Exception:

@@ -1,4 +1,4 @@
-"""A stabilizer that is chosen anew before each frame."""
+"""A stabilizer that is exchanged for another while its stream goes on."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from streamdepth.core.types import DepthFrame, DepthKind
 
 
 class HotSwapStabilizer(Stabilizer):
-    """What `choose` names, made by `make`; when another word is chosen, what the old one holds comes out first.
+    """Runs the stabilizer that `make` builds for the current result of `choose`, which is called before each frame.
 
-    For live streams: a stabilizer that is late cannot be chosen in mid-stream. Raises from `push` as `make` does.
+    When `choose` returns another name, the items that the old stabilizer still has come out first. It is for live
+    streams: an offline stabilizer cannot be chosen in mid-stream. `push` raises what `make` raises.
     """
 
     def __init__(self, choose: Callable[[], str], make: Callable[[str], Stabilizer]) -> None:
         self._choose, self._make = choose, make
-        self._word = choose()
-        self._current = make(self._word)
+        self._name = choose()
+        self._current = make(self._name)
 
     @property
     def notices(self) -> list[str]:
@@ -27,10 +28,10 @@ class HotSwapStabilizer(Stabilizer):
         return self._current.output_kind(kind)
 
     def push(self, item: DepthFrame) -> Iterator[DepthFrame]:
-        word = self._choose()
-        if word != self._word:
+        name = self._choose()
+        if name != self._name:
             yield from self._current.flush()
-            self._word, self._current = word, self._make(word)
+            self._name, self._current = name, self._make(name)
         yield from self._current.push(item)
 
     def flush(self) -> Iterable[DepthFrame]:

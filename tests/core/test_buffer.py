@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamdepth.core.buffer import FrameBuffer, QueuePolicy, StreamEnd
-from streamdepth.core.threads import StuckThreadError, WorkerThread
 
 
 def _thread(work) -> threading.Thread:
@@ -18,7 +17,7 @@ def _thread(work) -> threading.Thread:
     return thread
 
 
-def test_a_waiting_lane_loses_nothing() -> None:
+def test_a_waiting_queue_loses_nothing() -> None:
     buffer: FrameBuffer[int] = FrameBuffer(QueuePolicy(2))
 
     def produce() -> None:
@@ -35,7 +34,7 @@ def test_a_waiting_lane_loses_nothing() -> None:
     assert got == list(range(100))
 
 
-def test_a_dropping_lane_keeps_the_newest_and_counts() -> None:
+def test_a_dropping_queue_keeps_the_newest_and_counts() -> None:
     buffer: FrameBuffer[int] = FrameBuffer(QueuePolicy(2, "drop_oldest"))
     for i in range(10):
         assert buffer.put(i)
@@ -43,7 +42,7 @@ def test_a_dropping_lane_keeps_the_newest_and_counts() -> None:
     assert buffer.take(5) == [8, 9]
 
 
-def test_lanes_take_turns() -> None:
+def test_streams_take_turns() -> None:
     buffer: FrameBuffer[str] = FrameBuffer(QueuePolicy(3), QueuePolicy(3), QueuePolicy(3))
     for item in ("a1", "a2", "a3"):
         buffer.put(item, 0)
@@ -76,7 +75,7 @@ def test_it_is_over_once_nothing_is_left_to_be_taken_or_raised() -> None:
     assert buffer.is_over
 
 
-def test_one_lanes_error_leaves_the_others() -> None:
+def test_the_end_of_one_stream_leaves_the_others() -> None:
     buffer: FrameBuffer[int] = FrameBuffer(QueuePolicy(3), QueuePolicy(3))
     error = ValueError("lost")
     buffer.end_stream(0, error)
@@ -100,7 +99,7 @@ def test_close_wakes_a_waiting_put_and_a_waiting_take() -> None:
     assert sorted(map(str, answers)) == ["False", "[]"]
 
 
-def test_fill_waits_for_a_full_batch_but_not_beyond_the_end() -> None:
+def test_waiting_until_full_waits_for_a_full_batch_but_not_beyond_the_end() -> None:
     buffer: FrameBuffer[int] = FrameBuffer(QueuePolicy(4))
 
     def produce() -> None:
@@ -116,7 +115,7 @@ def test_fill_waits_for_a_full_batch_but_not_beyond_the_end() -> None:
     thread.join(5)
 
 
-def test_fill_does_not_wait_for_what_a_full_lane_cannot_hold() -> None:
+def test_waiting_until_full_does_not_wait_for_what_a_full_queue_cannot_hold() -> None:
     buffer: FrameBuffer[int] = FrameBuffer(QueuePolicy(2), QueuePolicy(2))
     buffer.put(1)
     buffer.put(2)
@@ -132,7 +131,7 @@ def test_clear_closes_and_counts() -> None:
     assert buffer.take() == []
 
 
-def test_a_buffer_holds_at_least_one() -> None:
+def test_a_queue_holds_at_least_one_item() -> None:
     with pytest.raises(ValueError, match="at least one"):
         QueuePolicy(0)
 
@@ -143,51 +142,27 @@ def test_a_buffer_holds_at_least_one() -> None:
     st.integers(1, 4),
 )
 def test_it_behaves_like_bounded_deques(steps: list[tuple[bool, int, int]], size: int) -> None:
-    """Against a model: order within a lane, bounds and drop counts hold for any sequence of puts and takes."""
+    """Against a model: order within a stream, bounds and drop counts hold for any sequence of puts and takes."""
     buffer: FrameBuffer[tuple[int, int]] = FrameBuffer(
         QueuePolicy(size, "drop_oldest"), QueuePolicy(size, "drop_oldest")
     )
-    lanes: list[deque[tuple[int, int]]] = [deque(maxlen=size), deque(maxlen=size)]
+    queues: list[deque[tuple[int, int]]] = [deque(maxlen=size), deque(maxlen=size)]
     dropped = 0
-    for number, (is_put, lane, most) in enumerate(steps):
+    for number, (is_put, stream_index, max_items) in enumerate(steps):
         if is_put:
-            dropped += len(lanes[lane]) == size
-            lanes[lane].append((lane, number))
-            buffer.put((lane, number), lane)
-        elif sum(map(len, lanes)):
-            taken = buffer.take(most)
-            assert len(taken) == min(most, sum(map(len, lanes)))
+            dropped += len(queues[stream_index]) == size
+            queues[stream_index].append((stream_index, number))
+            buffer.put((stream_index, number), stream_index)
+        elif sum(map(len, queues)):
+            taken = buffer.take(max_items)
+            assert len(taken) == min(max_items, sum(map(len, queues)))
             for item in taken:
-                assert item == lanes[item[0]].popleft()
-        assert len(buffer) == sum(map(len, lanes))
+                assert item == queues[item[0]].popleft()
+        assert len(buffer) == sum(map(len, queues))
     assert sum(buffer.dropped) == dropped
 
 
-def test_a_worker_reports_its_end_and_its_error() -> None:
-    ends: list[BaseException | None] = []
-    error = RuntimeError("broken")
-
-    def fail() -> None:
-        raise error
-
-    for work in (lambda: None, fail):
-        worker = WorkerThread("test", work, ends.append)
-        worker.start()
-        worker.join(time.monotonic() + 5)
-    assert ends == [None, error]
-
-
-def test_a_stuck_worker_is_said_loudly() -> None:
-    release = threading.Event()
-    worker = WorkerThread("test", lambda: release.wait(20), lambda _: None)
-    worker.start()
-    with pytest.raises(StuckThreadError, match="streamdepth test"):
-        worker.join(time.monotonic() + 0.05)
-    release.set()
-    worker.join(time.monotonic() + 5)
-
-
-def test_a_lane_may_get_another_policy_once_it_is_known_what_comes() -> None:
+def test_a_queue_may_get_another_policy() -> None:
     buffer: FrameBuffer[int] = FrameBuffer(QueuePolicy(1, "drop_oldest"))
     buffer.set_policy(QueuePolicy(2))
     assert [buffer.put(i) for i in range(2)] == [True, True]
@@ -196,3 +171,26 @@ def test_a_lane_may_get_another_policy_once_it_is_known_what_comes() -> None:
     assert [buffer.take() for _ in range(3)] == [[0], [1], [2]]
     late.join(30)
     assert buffer.dropped == [0]
+
+
+def test_an_end_is_reported_once_after_the_last_item_of_its_stream() -> None:
+    buffer: FrameBuffer[str] = FrameBuffer(QueuePolicy(3), QueuePolicy(3))
+    buffer.put("a", 0)
+    buffer.end_stream(0)
+    buffer.end_stream(0, ValueError("only the first counts"))
+    assert not buffer.put("late", 0)
+    assert buffer.take_ended() == []
+    assert buffer.take() == ["a"]
+    assert buffer.take() == []
+    assert [buffer.take_ended(), buffer.take_ended()] == [[StreamEnd(0, None)], []]
+    assert not buffer.is_over
+    buffer.close()
+    assert buffer.is_over
+
+
+def test_an_end_wakes_who_waits_for_items() -> None:
+    buffer: FrameBuffer[int] = FrameBuffer(QueuePolicy(1), QueuePolicy(1))
+    late = _thread(lambda: (time.sleep(0.05), buffer.end_stream(1)))
+    assert buffer.take() == []
+    assert buffer.take_ended() == [StreamEnd(1, None)]
+    late.join(5)

@@ -181,7 +181,8 @@ class PushSink(Sink):
     def _on_failed_attempt(self, schedule: _ReconnectSchedule, reason: str) -> None:
         if schedule.record_failure():
             raise SinkWriteError(
-                f"{self.name} went away ({reason}) and did not come back for good in {self.reconnect_seconds:g} seconds",
+                f"{self.name} went away ({reason}) and did not come back for good in "
+                f"{self.reconnect_seconds:g} seconds",
                 code="unreachable",
             )
 

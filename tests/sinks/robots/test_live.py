@@ -389,7 +389,7 @@ def test_targets_are_named_in_settings() -> None:
     settings = config.make(robot_points=True, robot_obstacle_heights=[-0.3, 0.2], camera_pitch=5, camera_height="1m")
     made = [robots.make_publisher(t, settings) for t in ("rerun", "foxglove:0.0.0.0:9000", "zenoh:tcp/robot:1", "ros")]
     assert [type(sink).__name__ for sink in made] == ["RerunViewerSink", "FoxgloveSink", "ZenohSink", "RosSink"]
-    assert (made[1].host, made[1].port_wanted, made[2].address) == ("0.0.0.0", "9000", "tcp/robot:1")
+    assert (made[1].host, made[1].requested_port, made[2].address) == ("0.0.0.0", "9000", "tcp/robot:1")
     options = made[0].options
     assert (options.points, options.zone.min_height_m, options.zone.pitch_degrees) == (True, -0.3, 5)
     assert robots.make_robot_options(settings, "front") == RobotOptions("/camera_front", points=True, zone=options.zone)

@@ -157,7 +157,7 @@ def test_scan_and_obstacles_lie_in_a_level_frame(tmp_path) -> None:
     assert transform.header.frame_id == "camera_optical_frame"
     assert laser.header.frame_id == sectors.header.frame_id == transform.child_frame_id
     turn = transform.transform.rotation
-    np.testing.assert_allclose(rotation(turn.x, turn.y, turn.z, turn.w), zone.level_axes(), atol=1e-9)
+    np.testing.assert_allclose(rotation(turn.x, turn.y, turn.z, turn.w), zone.axes(), atol=1e-9)
 
 
 def rotation(x: float, y: float, z: float, w: float) -> np.ndarray:
@@ -236,7 +236,7 @@ def test_foxglove_schemas_say_the_same(tmp_path) -> None:
     assert len(points) == 48 * 32 - 2
     assert np.sort(points[:, 2])[0] == 1.5
     turn = laser.pose.orientation
-    np.testing.assert_allclose(rotation(turn.x, turn.y, turn.z, turn.w), ObstacleZone().level_axes(), atol=1e-9)
+    np.testing.assert_allclose(rotation(turn.x, turn.y, turn.z, turn.w), ObstacleZone().axes(), atol=1e-9)
     assert len(laser.ranges) > 30
 
 

@@ -13,7 +13,7 @@ import torch
 from streamdepth.core.futures import Future
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.types import Estimate, Frame, ModelInfo
-from streamdepth.estimators.engines import Engine, Outputs, TorchErrors
+from streamdepth.estimators.engines import Engine, Outputs, inference_error
 from streamdepth.estimators.network import ModelCard, make_estimates
 from streamdepth.estimators.preprocess import Margins
 
@@ -57,17 +57,23 @@ class NetworkEstimator(Estimator):
 
     def _submit_one_size(self, frames: Sequence[Frame]) -> Future[list[Estimate]]:
         engine, (width, height) = self.engine, frames[0].size
-        errors, cuda_stream = TorchErrors(engine.device, (len(frames), height, width, 3)), engine.cuda_stream()
-        with errors, torch.inference_mode(), cuda_stream:
-            pixels, margins = self.card.prepare(frames, engine)
-            outputs = engine.submit(pixels)
-        return _EstimatesOfOneSize(outputs, margins, width, engine, errors, cuda_stream)
+        shape, cuda_stream = (len(frames), height, width, 3), engine.cuda_stream()
+        try:
+            with torch.inference_mode(), cuda_stream:
+                pixels, margins = self.card.prepare(frames, engine)
+                outputs = engine.submit(pixels)
+        except (RuntimeError, MemoryError) as error:
+            raise inference_error(error, engine.device, shape) from error
+        return _EstimatesOfOneSize(outputs, margins, shape, engine, cuda_stream)
 
     def warm_up(self, width: int, height: int) -> None:
         engine, black = self.engine, np.zeros((height, width, 3), np.uint8)
-        with TorchErrors(engine.device, black.shape), torch.inference_mode(), engine.cuda_stream():
-            pixels, _ = self.card.prepare([Frame(black, 0, 0, Fraction(1), 0.0)], engine)
-            engine.warm_up(pixels)
+        try:
+            with torch.inference_mode(), engine.cuda_stream():
+                pixels, _ = self.card.prepare([Frame(black, 0, 0, Fraction(1), 0.0)], engine)
+                engine.warm_up(pixels)
+        except (RuntimeError, MemoryError) as error:
+            raise inference_error(error, engine.device, black.shape) from error
 
     def close(self) -> None:
         self.engine.close()
@@ -79,14 +85,17 @@ class _EstimatesOfOneSize:
 
     outputs: Future[Outputs]
     margins: Margins | None
-    width: int
+    shape: tuple[int, int, int, int]
+    """(N, H, W, 3) of the pictures."""
     engine: Engine
-    errors: TorchErrors
     cuda_stream: AbstractContextManager[object]
 
     def result(self) -> list[Estimate]:
-        with self.errors, torch.inference_mode(), self.cuda_stream:
-            return make_estimates(self.outputs.result(), self.margins, self.width, self.engine)
+        try:
+            with torch.inference_mode(), self.cuda_stream:
+                return make_estimates(self.outputs.result(), self.margins, self.shape[2], self.engine)
+        except (RuntimeError, MemoryError) as error:
+            raise inference_error(error, self.engine.device, self.shape) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from importlib.util import find_spec
-from types import TracebackType
 from typing import Any, TypedDict, TypeVar
 
 import numpy as np
@@ -131,25 +130,10 @@ def import_engine_package(name: str, extra: str) -> Any:
         ) from error
 
 
-class TorchErrors:
-    """A context manager that raises torch's errors as InferenceError.
-
-    shape: of the batch that is worked on, for the message.
-    """
-
-    __slots__ = ("device", "shape")
-
-    def __init__(self, device: torch.device, shape: Sequence[int]) -> None:
-        self.device, self.shape = device, shape
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
-        if isinstance(error, torch.OutOfMemoryError | MemoryError):
-            raise InferenceError(
-                f"{self.device} ran out of memory on {tuple(self.shape)}; try a smaller --size or --batch",
-                code="out-of-memory",
-            ) from error
-        if isinstance(error, RuntimeError):
-            raise InferenceError(f"the network failed on {tuple(self.shape)}: {error}") from error
+def inference_error(error: Exception, device: torch.device, shape: Sequence[int]) -> InferenceError:
+    """Converts torch's RuntimeError or a MemoryError; shape: of the batch that was worked on, for the message."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return InferenceError(
+            f"{device} ran out of memory on {tuple(shape)}; try a smaller --size or --batch", code="out-of-memory"
+        )
+    return InferenceError(f"the network failed on {tuple(shape)}: {error}")

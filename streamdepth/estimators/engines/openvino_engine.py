@@ -105,7 +105,7 @@ class OpenVinoRuntimeEngine(Engine):
             for request, picture in zip(requests, pictures, strict=True):
                 request.start_async([picture[None]], share_inputs=True)
         except RuntimeError as error:
-            raise _inference_error(pixels, error) from error
+            raise _openvino_error(pixels, error) from error
         return _PendingOutputs(requests, pixels, idle)
 
     def close(self) -> None:
@@ -126,14 +126,14 @@ class _PendingOutputs:
                 count = len(request.model_outputs)
                 parts.append([request.get_output_tensor(i).data for i in range(count)])
         except RuntimeError as error:
-            raise _inference_error(self._pixels, error) from error
+            raise _openvino_error(self._pixels, error) from error
         # The parts are views of the requests' memory, and copied before a request is used again.
         outputs = tuple(torch.from_numpy(np.concatenate(arrays)) for arrays in zip(*parts, strict=True))
         self._idle_requests.extend(self._requests)
         return outputs
 
 
-def _inference_error(pixels: Tensor, error: RuntimeError) -> InferenceError:
+def _openvino_error(pixels: Tensor, error: RuntimeError) -> InferenceError:
     return InferenceError(f"OpenVINO failed on {tuple(pixels.shape)}: {error}")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from streamdepth.estimators.engines import Engine, TorchErrors
+from streamdepth.estimators.engines import Engine, inference_error
 from streamdepth.estimators.engines.cache import cache_folder
 from streamdepth.estimators.engines.torch_engine import as_outputs
 
@@ -94,8 +94,11 @@ class PrecisionCheck:
 
     def compare(self, pixels: Tensor, depth: Tensor) -> float | None:
         """Compares one batch, and returns the largest difference, recorded, once enough is known; None before that."""
-        with TorchErrors(depth.device, pixels.shape), torch.inference_mode():
-            exact = as_outputs(self._reference.to(depth.device)(pixels.to(depth.device)))
+        try:
+            with torch.inference_mode():
+                exact = as_outputs(self._reference.to(depth.device)(pixels.to(depth.device)))
+        except (RuntimeError, MemoryError) as error:
+            raise inference_error(error, depth.device, pixels.shape) from error
         self._differences.append(relative_difference(depth, exact[0]))
         if self._differences[-1] <= self.limit and len(self._differences) < _CHECKED_BATCHES:
             return None

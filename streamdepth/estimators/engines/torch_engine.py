@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from streamdepth.core.arrays import Image
 from streamdepth.core.errors import ConfigError
-from streamdepth.estimators.engines import Engine, Outputs, TorchErrors, closed_engine_error
+from streamdepth.estimators.engines import Engine, Outputs, closed_engine_error, inference_error
 
 _log = logging.getLogger(__name__)
 
@@ -136,11 +136,14 @@ class TorchEngine(Engine):
         """Computes the outputs of one batch. On CUDA they are complete only for work queued on the same stream."""
         if self._module is None:
             raise closed_engine_error()
-        with TorchErrors(self.device, pixels.shape), torch.inference_mode():
-            pixels = pixels.to(self.device, self._dtype, memory_format=self._memory_format)
-            outputs = as_outputs(self._compute(pixels))
-            # The next replay of a CUDA graph writes over its outputs.
-            return tuple(o.to(torch.float32, copy=self._compiled is not None) for o in outputs)
+        try:
+            with torch.inference_mode():
+                pixels = pixels.to(self.device, self._dtype, memory_format=self._memory_format)
+                outputs = as_outputs(self._compute(pixels))
+                # The next replay of a CUDA graph writes over its outputs.
+                return tuple(o.to(torch.float32, copy=self._compiled is not None) for o in outputs)
+        except (RuntimeError, MemoryError) as error:
+            raise inference_error(error, self.device, pixels.shape) from error
 
     def _compute(self, pixels: Tensor) -> Tensor | Outputs:
         """Calls the compiled network, and the plain one from the moment compiling fails."""

@@ -13,7 +13,7 @@ from streamdepth.training.scenes.plan import SHARES
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 0, or 1 after an error told in one line on standard error."""
+    """Runs the command; returns 0, 1 after an error (one line on standard error), or 130 after Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     options = _parse(arguments)
     try:
@@ -33,9 +33,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m streamdepth.training.scenes", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, metavar="ROOT", help="folder of the data sets")
     parser.add_argument("--pictures", type=_positive, default=2500, metavar="N", help="default 2500")
-    parser.add_argument("--seed", type=_natural, default=0, help="default 0")
-    parser.add_argument("--kind", nargs="+", choices=list(SHARES), help="default: all")
-    parser.add_argument("--threads", type=_positive, default=1, help="of Cycles (default 1)")
+    parser.add_argument("--seed", type=_natural, default=0, help="seed of all random numbers (default 0)")
+    parser.add_argument("--kind", nargs="+", choices=list(SHARES), help="kinds of scenes (default: all)")
+    parser.add_argument("--threads", type=_positive, default=1, help="threads of Cycles (default 1)")
     return parser.parse_args(arguments)
 
 

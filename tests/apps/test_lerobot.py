@@ -1,110 +1,23 @@
-"""LeRobot's depth video and data sets, read by its own formula."""
+"""Depth added to LeRobot data sets, read by LeRobot's own formula."""
 
 from __future__ import annotations
 
 import json
-import math
-from dataclasses import replace
 from pathlib import Path
 
-import av
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from helpers.lerobot_set import CAMERA, FPS, write_lerobot_set
-from helpers.sink_data import MODEL, fill, stream
-from hypothesis import given
-from hypothesis import strategies as st
+from helpers.lerobot_set import CAMERA, FPS, dequantized, read_codes, write_lerobot_set
 
 from streamdepth import factory
-from streamdepth.core.errors import ConfigError, SinkOpenError, SinkWriteError
+from streamdepth.core.errors import SinkWriteError
 from streamdepth.core.types import DepthKind
 from streamdepth.pipeline.pipeline import Pipeline
 from streamdepth.pipeline.report import Report
-from streamdepth.sinks.lerobot_video import DepthQuantizer, LeRobotVideoSink
-from streamdepth.sinks.pending_files import file_url
 from streamdepth.testing import ConstantEstimator
 
 KEY = f"{CAMERA}_depth"
-
-
-def dequantized(codes: np.ndarray, facts: dict) -> np.ndarray:
-    """Metres, as `lerobot.datasets.depth_utils.dequantize_depth` has them."""
-    near, far, shift = (facts[f"video.{name}"] for name in ("depth_min", "depth_max", "shift"))
-    low, high = math.log(near + shift), math.log(far + shift)
-    return np.clip(np.exp(codes * ((high - low) / 4095) + low) - shift, near, far)
-
-
-def half_a_code(depth: np.ndarray, facts: dict) -> np.ndarray:
-    """Metres: half of the distance between two codes there."""
-    near, far, shift = (facts[f"video.{name}"] for name in ("depth_min", "depth_max", "shift"))
-    return (depth + shift) * math.expm1(math.log((far + shift) / (near + shift)) / 4095 / 2) + 1e-6
-
-
-def read(path: Path) -> list[np.ndarray]:
-    with av.open(file_url(path)) as container:
-        assert container.streams.video[0].codec_context.name == "hevc"
-        assert container.streams.video[0].pix_fmt == "gray12le"
-        return [frame.to_ndarray(format="gray12le") for frame in container.decode(video=0)]
-
-
-def test_values_are_within_half_a_code_of_what_lerobot_reads(tmp_path) -> None:
-    info, items = stream(5, 64, 48)
-    rng = np.random.default_rng(0)
-    for item in items:
-        item.depth[:] = rng.uniform(0.01, 10, item.depth.shape)
-    fill(LeRobotVideoSink(tmp_path / "d.mp4"), info, items)
-    lerobot_feature = json.loads((tmp_path / "d.mp4.json").read_text())
-    assert lerobot_feature["shape"] == [48, 64, 1]
-    for codes, item in zip(read(tmp_path / "d.mp4"), items, strict=True):
-        error = np.abs(dequantized(codes, lerobot_feature["info"]) - item.depth)
-        assert (error <= half_a_code(item.depth, lerobot_feature["info"])).all()
-
-
-@given(st.floats(0.01, 10.0))
-def test_codes_come_back_within_half_a_code(metres) -> None:
-    quantizer, depth = DepthQuantizer(), np.full((1, 1), metres, np.float32)
-    codes = quantizer.encode(depth)
-    assert abs(quantizer.decode(codes) - depth) <= half_a_code(depth, quantizer.facts)
-    assert abs(dequantized(codes, quantizer.facts) - quantizer.decode(codes)) < 1e-5
-
-
-def test_every_code_comes_back_as_itself() -> None:
-    codes = np.arange(4096, dtype=np.uint16)[None]
-    np.testing.assert_array_equal(DepthQuantizer().encode(DepthQuantizer().decode(codes)), codes)
-
-
-def test_times_are_the_sources_and_every_other_frame_is_a_key_frame(tmp_path) -> None:
-    info, items = stream(9, 64, 48)
-    kept = [item for item in items if item.frame.index not in (3, 6)]
-    fill(LeRobotVideoSink(tmp_path / "d.mp4"), info, kept)
-    with av.open(file_url(tmp_path / "d.mp4")) as container:
-        frames = list(container.decode(video=0))
-    assert [f.time for f in frames] == pytest.approx([i.frame.time for i in kept], abs=1e-6)
-    assert [f.key_frame for f in frames] == [i % 2 == 0 for i in range(7)]
-
-
-def test_what_has_no_code_is_told(tmp_path) -> None:
-    info, items = stream(1, 64, 48)
-    depth = items[0].depth.copy()
-    depth[0, :3] = np.nan, np.inf, 25.0
-    sink = LeRobotVideoSink(tmp_path / "d.mp4")
-    fill(sink, info, [replace(items[0], depth=depth)])
-    assert read(tmp_path / "d.mp4")[0][0, :3].tolist() == [0, 4095, 4095]
-    assert any("unknown" in n for n in sink.notices)
-    assert any("beyond 10 m" in n for n in sink.notices)
-
-
-def test_relative_depth_is_refused(tmp_path) -> None:
-    with pytest.raises(SinkOpenError, match="relative"):
-        LeRobotVideoSink(tmp_path / "d.mp4").open(stream(1)[0], replace(MODEL, kind=DepthKind.RELATIVE))
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(("near", "far"), [(1.0, 1.0), (-1.0, 2.0), (0.0, math.inf)])
-def test_limits_that_cannot_be(near, far) -> None:
-    with pytest.raises(ConfigError, match="near"):
-        DepthQuantizer(near, far)
 
 
 @pytest.fixture
@@ -140,7 +53,7 @@ def codes_of(root: Path, row: dict) -> np.ndarray:
     """The codes of one episode, found by its times as LeRobot finds them."""
     path = root / f"videos/{KEY}/chunk-000/file-{row[f'videos/{KEY}/file_index']:03d}.mp4"
     first = round(row[f"videos/{KEY}/from_timestamp"] * FPS)
-    return np.stack(read(path)[first : first + row["length"]])
+    return np.stack(read_codes(path)[first : first + row["length"]])
 
 
 def test_episodes_know_nothing_of_each_other(cli, metric, tmp_path) -> None:

@@ -1,15 +1,19 @@
-"""A small LeRobot data set of version 3, as its own writer lays it out."""
+"""A small LeRobot data set of version 3, as its own writer lays it out, and a reader of its depth videos."""
 
 from __future__ import annotations
 
 import json
+import math
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from helpers.media import moving, write_video
+
+from streamdepth.sinks.pending_files import file_url
 
 CAMERA = "observation.images.front"
 FPS = 10
@@ -98,3 +102,24 @@ def _info(size: tuple[int, int], episodes: int, frames: int) -> dict:
         "robot_type": None,
         "splits": {"train": f"0:{episodes}"},
     }
+
+
+def dequantized(codes: np.ndarray, facts: dict) -> np.ndarray:
+    """Returns metres, computed as in `lerobot.datasets.depth_utils.dequantize_depth`."""
+    near, far, shift = (facts[f"video.{name}"] for name in ("depth_min", "depth_max", "shift"))
+    low, high = math.log(near + shift), math.log(far + shift)
+    return np.clip(np.exp(codes * ((high - low) / 4095) + low) - shift, near, far)
+
+
+def half_a_step(depth: np.ndarray, facts: dict) -> np.ndarray:
+    """Returns in metres half of the distance between two codes, at each depth."""
+    near, far, shift = (facts[f"video.{name}"] for name in ("depth_min", "depth_max", "shift"))
+    return (depth + shift) * math.expm1(math.log((far + shift) / (near + shift)) / 4095 / 2) + 1e-6
+
+
+def read_codes(path: Path) -> list[np.ndarray]:
+    """Returns the 12-bit codes of each frame of a depth video."""
+    with av.open(file_url(path)) as container:
+        assert container.streams.video[0].codec_context.name == "hevc"
+        assert container.streams.video[0].pix_fmt == "gray12le"
+        return [frame.to_ndarray(format="gray12le") for frame in container.decode(video=0)]

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from helpers import http_server, media
+from helpers.errors import raises_code
 from helpers.waiting import wait_until
 from helpers.web_server import MOVING, Site, running
 from websockets.exceptions import InvalidStatus
@@ -124,7 +125,7 @@ class TestToken:
         ],
     )
     def test_a_bad_one_is_refused_at_the_start(self, token: str) -> None:
-        with pytest.raises(ConfigError, match="at least 8 characters, letters, digits"):
+        with raises_code(ConfigError, "bad-token"):
             make_access("127.0.0.1", token, [], port=1, is_secure=False)
 
     @pytest.mark.parametrize("token", ["ab+cd/ef+gh==", "-._~+/-._~"])
@@ -255,7 +256,7 @@ class TestFailure:
             page.__enter__()
             monkeypatch.setattr(page._server, "on_tick", fail)
             session.pipeline.run()
-            with pytest.raises(SinkWriteError, match="the loop is broken; its streams were stopped"):
+            with raises_code(SinkWriteError, "server-failed", naming="the loop is broken"):
                 page.__exit__(None, None, None)
         caplog.clear()  # uvicorn has its own words for it
 
@@ -271,7 +272,7 @@ class TestFailure:
         settings = config.make(source=[MOVING], port=0, folder=tmp_path)
         with open_session(settings) as session:
             page = WebServer(session, server_options(settings))
-            with pytest.raises(SinkOpenError, match="did not start: it took too long"), page:
+            with raises_code(SinkOpenError, "server-start"), page:
                 pytest.fail("it has not begun")
 
 

@@ -18,7 +18,8 @@ from make_room_motion import BALL_RADIUS, CUT, FPS, SHOTS, shot_of
 from make_room_sound import RATE, sound
 
 from streamdepth.core.arrays import Image
-from streamdepth.core.types import DepthFrame, DepthKind, Frame, Intrinsics, ModelInfo, StreamInfo
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.types import DepthFrame, DepthKind, Frame, ModelInfo, StreamInfo
 from streamdepth.sinks.depth_video import DepthVideoSink
 
 TICK = Fraction(1, 12288)

@@ -36,10 +36,12 @@ if TYPE_CHECKING:
     from streamdepth.api import Depth, DepthModel, DepthStream, convert, estimate, from_frames, load_model, stream
     from streamdepth.config import Settings
     from streamdepth.core.arrays import DepthMap, Image
-    from streamdepth.core.interfaces import Estimator, Sink, Source, Stabilizer
+    from streamdepth.core.interfaces import Estimator, Source, Stabilizer
+    from streamdepth.core.intrinsics import Intrinsics
     from streamdepth.core.render_options import RenderOptions
+    from streamdepth.core.sink import Sink
     from streamdepth.core.states import StateChange, StreamState
-    from streamdepth.core.types import DepthFrame, DepthKind, Estimate, Frame, Intrinsics, ModelInfo, StreamInfo
+    from streamdepth.core.types import DepthFrame, DepthKind, Estimate, Frame, ModelInfo, StreamInfo
     from streamdepth.geometry.ground import find_floor
     from streamdepth.geometry.obstacles import ObstacleZone, nearest_obstacles
     from streamdepth.pipeline.pipeline import Pipeline, Stream
@@ -62,16 +64,15 @@ _LATER = {
     "Stream": "pipeline.pipeline",
     "DepthVideo": "sinks.depth_video",
     "Estimator": "core.interfaces",
-    "Sink": "core.interfaces",
+    "Intrinsics": "core.intrinsics",
+    "Sink": "core.sink",
     "Source": "core.interfaces",
     "Stabilizer": "core.interfaces",
     "RenderOptions": "core.render_options",
     "Report": "pipeline.report",
     "StateChange": "core.states",
     "StreamState": "core.states",
-    **dict.fromkeys(
-        ("DepthFrame", "DepthKind", "Estimate", "Frame", "Intrinsics", "ModelInfo", "StreamInfo"), "core.types"
-    ),
+    **dict.fromkeys(("DepthFrame", "DepthKind", "Estimate", "Frame", "ModelInfo", "StreamInfo"), "core.types"),
 }
 """Loaded at first use, so that the import stays fast: torch, OpenCV, PyAV and NumPy come with these."""
 

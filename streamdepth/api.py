@@ -16,8 +16,10 @@ from streamdepth import config, factory
 from streamdepth.config.keywords import ConvertKeywords, EstimateKeywords, StreamKeywords
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import ConfigError, SourceOpenError
-from streamdepth.core.interfaces import Estimator, Sink, Source
-from streamdepth.core.types import DepthFrame, DepthKind, Intrinsics, ModelInfo, StreamInfo
+from streamdepth.core.interfaces import Estimator, Source
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.sink import Sink
+from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.factory.pictures import estimate_depth_frame, read_photo, shared_estimator
 from streamdepth.factory.report_file import ReportFile
 from streamdepth.pipeline.pipeline import Pipeline

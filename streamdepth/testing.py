@@ -15,7 +15,8 @@ import numpy as np
 
 from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import InferenceError, SinkOpenError, SinkWriteError, SourceLostError, SourceOpenError
-from streamdepth.core.interfaces import Estimator, Sink, Source
+from streamdepth.core.interfaces import Estimator, Source
+from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, DepthKind, Estimate, Frame, ModelInfo, StreamInfo
 
 _FPS = 30

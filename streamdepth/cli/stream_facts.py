@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from streamdepth.core.types import Intrinsics, StreamInfo
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.types import StreamInfo
 
 
 def stream_facts(info: StreamInfo) -> list[tuple[str, str]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from streamdepth.core.futures import Future
-from streamdepth.core.interfaces import Estimator, Sink, Source
+from streamdepth.core.interfaces import Estimator, Source
+from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, Estimate, Frame, ModelInfo, StreamInfo
 
 

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.interfaces import Estimator, Sink, Source
+from streamdepth.core.interfaces import Estimator, Source
+from streamdepth.core.sink import Sink
 from streamdepth.core.states import StateChange
 from streamdepth.core.types import DepthFrame
 from streamdepth.core.wrappers import LazyEstimator

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from streamdepth.config import VIRTUAL_CAMERA, Settings
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.interfaces import Sink
+from streamdepth.core.sink import Sink
 from streamdepth.factory.render_options import make_render_options
 from streamdepth.sinks.images import DEPTH_IMAGE_SUFFIXES
 from streamdepth.utils.redact import redact

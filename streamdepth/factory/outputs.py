@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError, SinkOpenError
-from streamdepth.core.interfaces import Sink
+from streamdepth.core.sink import Sink
 from streamdepth.factory.live_outputs import make_push_sinks, make_recording
 from streamdepth.factory.naming import stream_names
 from streamdepth.factory.render_options import make_render_options

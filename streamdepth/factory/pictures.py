@@ -16,7 +16,8 @@ from streamdepth.config.sections import ModelSettings
 from streamdepth.core.arrays import Image
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Estimator
-from streamdepth.core.types import DepthFrame, Frame, Intrinsics
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.types import DepthFrame, Frame
 from streamdepth.factory.metric_references import make_camera_spec, make_metric_reference
 from streamdepth.sources.arrays import ColorOrder, to_rgb_image
 from streamdepth.stabilizers import MetricConverter, MetricReference

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.interfaces import Sink
+from streamdepth.core.sink import Sink
 from streamdepth.factory.naming import ros_name
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import numpy as np
 
 from streamdepth.core.arrays import Image
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.types import Intrinsics
+from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.geometry.arrays import Floats
 from streamdepth.geometry.camera import camera_matrix, is_fisheye
 from streamdepth.geometry.lengths import parse_length_m

@@ -11,7 +11,8 @@ import numpy as np
 
 from streamdepth.core.arrays import Image
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.types import Frame, Intrinsics
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.types import Frame
 from streamdepth.geometry.arrays import Floats
 from streamdepth.geometry.boards import Board, BoardCorners
 from streamdepth.geometry.camera import Undistorter

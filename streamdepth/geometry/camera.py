@@ -14,7 +14,7 @@ import yaml
 
 from streamdepth.core.arrays import Image
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.types import Intrinsics
+from streamdepth.core.intrinsics import Intrinsics
 
 COEFFICIENT_COUNTS = {"plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14), "equidistant": (4,)}
 """Distortion model by ROS's name -> the numbers of coefficients that it may have."""

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.types import DepthFrame, DepthKind, Intrinsics
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.geometry.arrays import Floats, Mask
 from streamdepth.geometry.planes import Plane
 from streamdepth.geometry.projection import camera_or_default, rays

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 
 from streamdepth.core.arrays import DepthMap
-from streamdepth.core.types import DepthFrame, Intrinsics
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.types import DepthFrame
 from streamdepth.geometry.arrays import Floats, Points
 from streamdepth.geometry.camera import camera_matrix, is_fisheye
 

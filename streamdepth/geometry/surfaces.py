@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from streamdepth.core.arrays import DepthMap
-from streamdepth.core.types import Intrinsics
+from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.geometry.arrays import Floats, Mask, Points
 from streamdepth.geometry.projection import rays
 

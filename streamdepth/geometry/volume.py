@@ -9,7 +9,7 @@ import numpy as np
 
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.types import Intrinsics
+from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.geometry.arrays import Floats, Mask, Points
 from streamdepth.geometry.planes import Plane
 from streamdepth.geometry.projection import back_project, rays

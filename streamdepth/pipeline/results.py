@@ -10,7 +10,8 @@ from functools import partial
 
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.interfaces import Estimator
-from streamdepth.core.types import DepthFrame, Intrinsics, StreamInfo
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.types import DepthFrame, StreamInfo
 from streamdepth.pipeline.sink_dispatcher import SinkDispatcher
 from streamdepth.pipeline.stats import Stats
 from streamdepth.pipeline.stream import CapturedFrame, Stream, StreamResult

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from streamdepth.core.buffer import QueuePolicy
-from streamdepth.core.interfaces import Sink
+from streamdepth.core.sink import Sink
 from streamdepth.core.threads import ThreadGroup, WorkerThread
 from streamdepth.core.types import ModelInfo
 from streamdepth.pipeline.sink_worker import LIVE_POLICY, SinkEvents, SinkWorker

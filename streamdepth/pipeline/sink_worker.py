@@ -11,7 +11,7 @@ from typing import Protocol
 
 from streamdepth.core.buffer import FrameBuffer, QueuePolicy
 from streamdepth.core.errors import SinkError
-from streamdepth.core.interfaces import Sink
+from streamdepth.core.sink import Sink
 from streamdepth.core.states import StreamState
 from streamdepth.core.threads import ThreadGroup
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo

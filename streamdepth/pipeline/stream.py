@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from streamdepth.core.interfaces import DepthPropagator, Sink, Source, Stabilizer
+from streamdepth.core.interfaces import DepthPropagator, Source, Stabilizer
+from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, Frame, StreamInfo
 
 

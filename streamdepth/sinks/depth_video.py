@@ -14,8 +14,8 @@ import numpy as np
 
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import ConfigError, SinkOpenError
-from streamdepth.core.interfaces import Sink
 from streamdepth.core.resize import resize_depth
+from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.core.version import __version__
 from streamdepth.geometry.flying_pixels import without_flying_pixels

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from streamdepth.core.errors import DiskFullError, SinkWriteError
-from streamdepth.core.interfaces import Sink
+from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.core.wrappers import WrappedSink
 

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import ConfigError, MissingDependencyError, SinkOpenError
-from streamdepth.core.interfaces import Sink
-from streamdepth.core.types import DepthFrame, DepthKind, Intrinsics, ModelInfo, StreamInfo
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.sink import Sink
+from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.geometry.camera import camera_matrix
 from streamdepth.geometry.flying_pixels import without_flying_pixels
 from streamdepth.geometry.shapes import Mesh

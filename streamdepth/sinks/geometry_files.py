@@ -11,8 +11,8 @@ import numpy as np
 
 from streamdepth.core.arrays import Image
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError
-from streamdepth.core.interfaces import Sink
 from streamdepth.core.render_options import Edges
+from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.geometry.projection import ASSUMED_FOV
 from streamdepth.geometry.shapes import RELATIVE_DEPTH_RATIO, Mesh, PointCloud, build_mesh, build_point_cloud

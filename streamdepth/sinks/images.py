@@ -11,8 +11,8 @@ import numpy as np
 
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
-from streamdepth.core.interfaces import Sink
 from streamdepth.core.render_options import Edges
+from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.geometry.flying_pixels import without_flying_pixels
 from streamdepth.render.upsampling import check_edges, upsample

@@ -11,8 +11,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
 from streamdepth.core.errors import ConfigError, SinkOpenError, SinkWriteError
-from streamdepth.core.interfaces import Sink
 from streamdepth.core.render_options import RenderOptions
+from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.render.overlay import check_render_options, rendered_size
 from streamdepth.sinks.encoders import choose_pixel_format, encoder_options, find_encoder, low_latency_options

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from streamdepth.core.errors import SinkOpenError, SinkWriteError
-from streamdepth.core.interfaces import Sink
+from streamdepth.core.sink import Sink
 from streamdepth.core.types import ModelInfo, StreamInfo
 from streamdepth.core.wrappers import WrappedSink
 from streamdepth.utils import storage

@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 
 from streamdepth.core.errors import SinkOpenError, StreamDepthError
-from streamdepth.core.interfaces import Sink
+from streamdepth.core.sink import Sink
 from streamdepth.core.threads import WorkerThread
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.core.wrappers import WrappedSink

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from streamdepth.core.interfaces import Sink
 from streamdepth.core.render_options import RenderOptions
+from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.render.overlay import check_render_options, rendered_size
 from streamdepth.sinks.video_file import EncodingOptions, VideoFile

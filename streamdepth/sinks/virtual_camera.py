@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import cv2
 
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
-from streamdepth.core.interfaces import Sink
 from streamdepth.core.render_options import RenderOptions
+from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.render.overlay import check_render_options, render, rendered_size
 

@@ -11,8 +11,8 @@ import cv2
 
 from streamdepth.core.arrays import Image
 from streamdepth.core.errors import SinkOpenError, SinkWriteError
-from streamdepth.core.interfaces import Sink
 from streamdepth.core.render_options import RenderOptions
+from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.render.overlay import check_render_options, draw_stalled, render, rendered_size
 

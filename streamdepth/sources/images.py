@@ -16,7 +16,8 @@ from PIL import Image as Pillow
 from streamdepth.core.arrays import Image
 from streamdepth.core.errors import SourceError, SourceLostError, SourceOpenError
 from streamdepth.core.interfaces import Source
-from streamdepth.core.types import Frame, Intrinsics, StreamInfo
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.types import Frame, StreamInfo
 from streamdepth.sources.limits import MAX_SIDE_PX
 from streamdepth.sources.picture_file import is_web_address, read_picture_and_intrinsics
 from streamdepth.sources.skip_counter import SkipCounter

@@ -14,7 +14,7 @@ from PIL import ImageOps, UnidentifiedImageError
 
 from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import ConfigError, SourceOpenError
-from streamdepth.core.types import Intrinsics
+from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.geometry.camera import intrinsics_from_exif
 from streamdepth.sources.limits import MAX_SIDE_PX, check_picture_size
 from streamdepth.sources.web_picture import download_picture

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamdepth.core.arrays import Image
-from streamdepth.core.types import Intrinsics
+from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.geometry.camera import intrinsics_from_camera_info_fields
 
 IMAGE_MESSAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")

@@ -16,7 +16,8 @@ import numpy as np
 from streamdepth.core.arrays import Image
 from streamdepth.core.errors import SourceLostError, SourceOpenError, StreamDepthError
 from streamdepth.core.interfaces import Source
-from streamdepth.core.types import Frame, Intrinsics, StreamInfo
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.types import Frame, StreamInfo
 from streamdepth.sources.bag_reader import (
     REPAIR_HINT,
     choose_connections,

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.interfaces import Stabilizer, warn_once
+from streamdepth.core.interfaces import Stabilizer
+from streamdepth.core.notices import warn_once
 from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.geometry.boards import Board, depth_of_corners
 from streamdepth.geometry.ground import fit_floor

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from streamdepth.core.errors import SinkOpenError, SinkWriteError
-from streamdepth.core.interfaces import Sink
+from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, DepthKind, Frame, ModelInfo, StreamInfo
 from streamdepth.core.wrappers import LazyEstimator, WrappedSink, WrappedSource
 from streamdepth.testing import ConstantEstimator, FailingSink, RecordingSink, SyntheticSource

@@ -13,8 +13,9 @@ from hypothesis.extra import numpy as arrays
 
 import streamdepth
 from streamdepth.core.errors import ConfigError
+from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.render_options import RenderOptions
-from streamdepth.core.types import DepthFrame, DepthKind, Frame, Intrinsics
+from streamdepth.core.types import DepthFrame, DepthKind, Frame
 from streamdepth.geometry.projection import back_project
 
 

@@ -16,7 +16,8 @@ from helpers.moving_scene import COUNT, FAR, HEIGHT, WIDTH, scene
 from streamdepth import evaluation
 from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import SourceOpenError
-from streamdepth.core.types import DepthKind, Intrinsics
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.types import DepthKind
 from streamdepth.evaluation.steadiness import frames as temporal_frames
 from streamdepth.evaluation.steadiness.fidelity import MAX_LAG, cut_recovery, edge_retention, ghosting, lag
 from streamdepth.evaluation.steadiness.flicker import (

@@ -15,7 +15,8 @@ from helpers.errors import raises_code
 from PIL import Image
 
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.types import Frame, Intrinsics
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.types import Frame
 from streamdepth.geometry.boards import Board, BoardCorners
 from streamdepth.geometry.calibration import Calibration, calibrate, draw_calibration, find_board_views
 from streamdepth.geometry.camera import read_camera_info

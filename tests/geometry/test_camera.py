@@ -20,7 +20,7 @@ from PIL import Image
 import streamdepth
 from streamdepth import config, factory
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.types import Intrinsics
+from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.geometry.camera import (
     CameraSpec,
     Undistorter,

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.types import DepthFrame, DepthKind, Frame, Intrinsics
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.types import DepthFrame, DepthKind, Frame
 from streamdepth.geometry.ground import find_floor
 from streamdepth.geometry.planes import Plane, fit_plane
 from streamdepth.geometry.projection import back_project, project, rays

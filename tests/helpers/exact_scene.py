@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamdepth.core.arrays import DepthMap, Image
-from streamdepth.core.types import Intrinsics
+from streamdepth.core.intrinsics import Intrinsics
 
 Floats = npt.NDArray[np.float64]
 CAMERA = Intrinsics(700.0, 690.0, 322.5, 236.0, 640, 480)

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 from helpers.sink_data import stream
 
-from streamdepth.core.types import DepthFrame, Intrinsics, StreamInfo
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.types import DepthFrame, StreamInfo
 
 CAMERA = Intrinsics(40.0, 41.0, 23.5, 15.5, 48, 32, distortion=(0.1, -0.05, 0, 0, 0))
 EPOCH_NS = 1_700_000_000_123_456_789

@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 from mcap.reader import make_reader
 
-from streamdepth.core.interfaces import Sink
+from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.sinks.depth_video import DepthVideo, DepthVideoSink
 from streamdepth.sinks.pending_files import file_url

@@ -11,7 +11,8 @@ import pytest
 from helpers.waiting import wait_until, waits_for
 
 from streamdepth.core.futures import Future
-from streamdepth.core.types import DepthFrame, Estimate, Frame, Intrinsics, StreamInfo
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.types import DepthFrame, Estimate, Frame, StreamInfo
 from streamdepth.pipeline.pipeline import Pipeline, Stream
 from streamdepth.stabilizers import make_stabilizer
 from streamdepth.testing import ConstantEstimator, RecordingSink, SyntheticSource

@@ -13,8 +13,9 @@ from helpers.sink_data import MODEL, fill, frames_of_depth_video, frames_of_vide
 from rerun.chunk import RrdReader
 
 from streamdepth.core.errors import SinkOpenError, SinkWriteError
-from streamdepth.core.interfaces import Sink
-from streamdepth.core.types import DepthKind, Intrinsics
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.sink import Sink
+from streamdepth.core.types import DepthKind
 from streamdepth.sinks.depth_video import DepthVideoSink
 from streamdepth.sinks.disk_space import DiskSpaceGuard
 from streamdepth.sinks.geometry_files import GeometrySink

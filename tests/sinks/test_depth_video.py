@@ -17,7 +17,8 @@ from hypothesis.extra import numpy as arrays
 
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import ConfigError, SinkOpenError, SourceLostError, SourceOpenError
-from streamdepth.core.types import DepthFrame, DepthKind, Intrinsics, ModelInfo, StreamInfo
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.sinks import depth_facts
 from streamdepth.sinks.depth_codes import (
     AdaptiveRange,

@@ -17,8 +17,8 @@ from helpers.paths import PYTHONPATH
 from helpers.sink_data import MODEL, fill, stream
 
 from streamdepth.core.errors import SinkOpenError, SinkWriteError
-from streamdepth.core.interfaces import Sink
-from streamdepth.core.types import Intrinsics
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.sink import Sink
 from streamdepth.sinks.depth_video import DepthVideoSink
 from streamdepth.sinks.fusion import FusionSink
 from streamdepth.sinks.images import ImagesSink

@@ -15,7 +15,8 @@ from rosbags.rosbag2 import StoragePlugin
 from streamdepth import factory
 from streamdepth.config import Settings
 from streamdepth.core.errors import MissingDependencyError, SourceError, SourceLostError, SourceOpenError
-from streamdepth.core.types import Frame, Intrinsics, StreamInfo
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.types import Frame, StreamInfo
 from streamdepth.sinks.robots.mcap import McapSink
 from streamdepth.sources.ros_messages import decode_image
 from streamdepth.sources.rosbag import RosbagSource

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from streamdepth.apps.web.media_folder import MediaFolder
 from streamdepth.core.errors import SinkOpenError, StreamDepthError
-from streamdepth.core.interfaces import Sink
 from streamdepth.core.render_options import RenderOptions
+from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 
 

@@ -19,8 +19,9 @@ from streamdepth.apps.web.session import ControlChoices, WebSession, WebStream
 from streamdepth.apps.web.source_titles import folder_hider, folder_of_source, source_title
 from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.interfaces import Estimator, Sink
+from streamdepth.core.interfaces import Estimator
 from streamdepth.core.render_options import RenderOptions
+from streamdepth.core.sink import Sink
 from streamdepth.core.states import StateChange, StreamState
 from streamdepth.estimators.hot_swap import HotSwapEstimator
 from streamdepth.factory.metric_references import make_camera_spec, make_metric_reference

@@ -15,7 +15,8 @@ import numpy as np
 
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import MissingDependencyError, SourceLostError, SourceOpenError
-from streamdepth.core.types import DepthKind, Intrinsics
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.types import DepthKind
 from streamdepth.evaluation.datasets import DepthDataset
 from streamdepth.evaluation.steadiness.truth import Pose
 from streamdepth.sinks.depth_codes import decode_linear16, encode_linear16

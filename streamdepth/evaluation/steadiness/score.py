@@ -16,7 +16,7 @@ import numpy as np
 
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import SourceOpenError
-from streamdepth.core.types import Intrinsics
+from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.evaluation.steadiness.fidelity import CutRecovery, EdgeRetention, Ghosting, Lag
 from streamdepth.evaluation.steadiness.flicker import (
     FlowWarpedError,

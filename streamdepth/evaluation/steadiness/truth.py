@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamdepth.core.arrays import DepthMap, Image
-from streamdepth.core.types import Intrinsics
+from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.evaluation.accuracy.metrics import score
 from streamdepth.evaluation.steadiness.flow import MaskedFlow, warp
 from streamdepth.evaluation.steadiness.frames import WeightedMean, frame_pairs

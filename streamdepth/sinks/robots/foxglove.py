@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from streamdepth.core.errors import SinkOpenError
-from streamdepth.core.types import Intrinsics
+from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.sinks.robots.foxglove_messages import FoxgloveMessages
 from streamdepth.sinks.robots.observation import RobotOptions
 from streamdepth.sinks.robots.publishing import PublishingSink

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
 
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError
-from streamdepth.core.interfaces import Sink
-from streamdepth.core.types import DepthFrame, Intrinsics, ModelInfo, StreamInfo
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.sink import Sink
+from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.sinks.pending_files import PendingFile, map_write_errors
 from streamdepth.sinks.robots.foxglove_messages import FoxgloveMessages
 from streamdepth.sinks.robots.observation import Observation, Observer, RobotOptions, check_metric

@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import SinkOpenError
-from streamdepth.core.types import DepthFrame, DepthKind, Frame, Intrinsics, ModelInfo, StreamInfo
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.types import DepthFrame, DepthKind, Frame, ModelInfo, StreamInfo
 from streamdepth.geometry.arrays import Floats, Points
 from streamdepth.geometry.camera import is_fisheye
 from streamdepth.geometry.flying_pixels import without_flying_pixels

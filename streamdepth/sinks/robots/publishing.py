@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from streamdepth.core.interfaces import Sink
-from streamdepth.core.types import DepthFrame, Intrinsics, ModelInfo, StreamInfo
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.sink import Sink
+from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.sinks.robots.observation import Observer, RobotOptions, check_metric
 from streamdepth.sinks.robots.topics import MessageFamily, Topic
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
-from streamdepth.core.interfaces import Sink
+from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.sinks.pending_files import PendingFile, map_write_errors
 from streamdepth.sinks.robots.observation import Observation, Observer, RobotOptions, projection_matrix

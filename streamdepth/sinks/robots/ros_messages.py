@@ -13,7 +13,7 @@ import numpy as np
 
 from streamdepth.core.arrays import Image
 from streamdepth.core.errors import MissingDependencyError
-from streamdepth.core.types import Intrinsics
+from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.geometry.arrays import Points
 from streamdepth.geometry.obstacles import LaserScan
 from streamdepth.sinks.robots.observation import (

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
-from streamdepth.core.types import Intrinsics
+from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.sinks.robots.observation import RobotOptions
 from streamdepth.sinks.robots.publishing import PublishingSink, ros_node_name
 from streamdepth.sinks.robots.ros_messages import RosMessages

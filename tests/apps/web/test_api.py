@@ -34,10 +34,11 @@ from streamdepth.apps.web import media_folder, packets, recorder, routes, socket
 from streamdepth.apps.web.session_factory import open_session
 from streamdepth.apps.web.status import build_status
 from streamdepth.core.errors import ModelLoadError, SinkOpenError, SinkWriteError, SourceOpenError
-from streamdepth.core.interfaces import Sink
+from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.render_options import RenderOptions
+from streamdepth.core.sink import Sink
 from streamdepth.core.states import StreamState
-from streamdepth.core.types import DepthFrame, DepthKind, Frame, Intrinsics, ModelInfo, StreamInfo
+from streamdepth.core.types import DepthFrame, DepthKind, Frame, ModelInfo, StreamInfo
 from streamdepth.geometry.camera import camera_info_yaml
 from streamdepth.sinks.depth_reader import DepthVideo
 from streamdepth.sinks.pending_files import PendingFile

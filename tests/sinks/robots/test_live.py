@@ -31,7 +31,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from streamdepth import config
 from streamdepth.core.errors import ConfigError, MissingDependencyError, SinkOpenError, SinkWriteError
-from streamdepth.core.interfaces import Sink
+from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthKind, ModelInfo
 from streamdepth.factory import robots
 from streamdepth.sinks.robots.foxglove import FoxgloveSink

@@ -65,9 +65,9 @@ def calibrate(
         )
 
 
-def _frames(source: Source, most: int | None) -> Iterator[Frame]:
+def _frames(source: Source, max_frames: int | None) -> Iterator[Frame]:
     try:
         source.open()
-        yield from islice(iter(source.read, None), most)
+        yield from islice(iter(source.read, None), max_frames)
     finally:
         source.close()

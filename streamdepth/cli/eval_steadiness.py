@@ -101,10 +101,10 @@ def _run(jobs: list[StabilizerComparison], *, noisy: bool, is_quiet: bool) -> li
     return rows
 
 
-def _estimate(source: Source, estimator: Estimator, store: DepthDiskCache, most: int | None) -> None:
+def _estimate(source: Source, estimator: Estimator, store: DepthDiskCache, max_frames: int | None) -> None:
     with closing(source):
         check_repeatable(source.open())
-        for frame in islice(iter(source.read, None), most):
+        for frame in islice(iter(source.read, None), max_frames):
             store.add(estimator.estimate([frame])[0].depth)
 
 

@@ -17,14 +17,18 @@ from streamdepth import config
 from streamdepth.cli.console import configure_logging
 from streamdepth.config.reference import default_text
 
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file with settings; flags win over it.")]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", metavar="PATH", help="YAML file with settings; flags win over it.")
+]
 Assignments = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Any setting of `streamdepth settings`, such as video.crf=18."),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log more, and show tracebacks.")]
-Json = Annotated[Path | None, typer.Option("--json", help="Write all facts to this file; - prints them instead.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", metavar="", help="Print errors only.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", metavar="", help="Log more, and show tracebacks.")]
+Json = Annotated[
+    Path | None, typer.Option("--json", metavar="PATH", help="Write all facts to this file; - prints them instead.")
+]
 
 _GENERAL: dict[str, tuple[Any, Any]] = {
     "config_file": (ConfigFile, None),
@@ -87,12 +91,12 @@ def with_flags(
             verb(**arguments, flags=Flags(values, **shared_values))
 
         signature = inspect.signature(verb, eval_str=True)
-        own = [parameter for name, parameter in signature.parameters.items() if name != "flags"]
+        arguments = [parameter for name, parameter in signature.parameters.items() if name != "flags"]
         common = [_parameter(setting) for setting in chosen if setting.flag and setting.flag.is_common]
         others = [_parameter(setting) for setting in chosen if setting.flag and not setting.flag.is_common]
         shared = [_keyword_only(name, kind, default) for name, (kind, default) in general.items()]
         with_more.__signature__ = signature.replace(  # type: ignore[attr-defined]
-            parameters=[*own, *common, *shared, *others]
+            parameters=[*arguments, *common, *shared, *others]
         )
         return with_more
 
@@ -112,10 +116,19 @@ def _parameter(setting: config.Setting) -> inspect.Parameter:
     option = typer.Option(
         *setting.flag.names,
         help=escape(setting.meaning.rstrip(".") + default + ("" if default else ".")),
-        metavar=setting.flag.metavar or ("PATH" if "Path" in str(setting.field.annotation) else None),
+        metavar=_metavar(setting),
         rich_help_panel=None if setting.flag.is_common else setting.panel,
     )
     return _keyword_only(setting.keyword, Annotated[_click_type(setting), option], None)
+
+
+def _metavar(setting: config.Setting) -> str:
+    """Returns what stands for the value in --help: "N" for whole numbers, "X" for others, "PATH", "TEXT", or ""."""
+    if setting.flag is not None and setting.flag.metavar:
+        return setting.flag.metavar
+    if "Path" in str(setting.field.annotation):
+        return "PATH"
+    return {bool | None: "", int | None: "N", float | None: "X"}.get(_click_type(setting), "TEXT")
 
 
 def _keyword_only(name: str, kind: Any, default: Any) -> inspect.Parameter:

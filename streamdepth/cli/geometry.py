@@ -153,7 +153,7 @@ def _recorded_depth(depth: Path, scale: float) -> RecordedDepthEstimator:
 def fuse(
     source: Annotated[str, typer.Argument(help="A video, or pictures in order.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The model: .ply, .glb or .obj.")],
-    poses: Annotated[Path, typer.Option("--poses", help="One line per frame: 4x4 or 3x4, camera to world, metres.")],
+    poses: Annotated[Path, typer.Option("--poses", help="One line per frame: 4x4 or 3x4, camera to world, meters.")],
     depth: Depth = None,
     depth_scale: DepthScale = 1000.0,
     voxel: Annotated[str, typer.Option("--voxel", help="The model's resolution.")] = "2cm",

@@ -151,7 +151,9 @@ def _set(folder: Path, depth: str) -> dict[str, str]:
     return {"name": str(folder.resolve()), "depth": depth}
 
 
-def _label(videos: list[str], folders: list[Path], settings: Settings, every: float, most: int, quiet: bool) -> None:
+def _label(
+    videos: list[str], folders: list[Path], settings: Settings, every: float, max_pictures: int, quiet: bool
+) -> None:
     from streamdepth import factory
     from streamdepth.training.labels import write_labels
 
@@ -160,7 +162,9 @@ def _label(videos: list[str], folders: list[Path], settings: Settings, every: fl
         for video, folder in zip(videos, folders, strict=True):
             with _bar("labels", None, quiet) as move:
                 source = factory.make_source(video, settings)
-                count = write_labels(source, teacher, folder, every_seconds=every, max_pictures=most, on_picture=move)
+                count = write_labels(
+                    source, teacher, folder, every_seconds=every, max_pictures=max_pictures, on_picture=move
+                )
             if count < 2:
                 raise ConfigError(
                     f"'{video}' gave {count} pictures to learn from; a lower --every takes more", code="too-few-frames"

@@ -19,7 +19,7 @@ class ModelKeywords(TypedDict, total=False):
     device: str
     """auto, cpu, cuda, cuda:1 or mps."""
     precision: str
-    """Arithmetic of the network: auto, float32, float16 or bfloat16."""
+    """Number format of the network: auto, float32, float16 or bfloat16."""
     precision_limit: float | None
     """Greatest difference of reduced precision from float32, as a share of the depth's spread, before float32 is
     used instead; null never checks."""
@@ -120,7 +120,7 @@ class StreamKeywords(EstimateKeywords, total=False):
     network_reconnect_seconds: float
     """How long to try to get a lost stream back; 0 gives up at once, .inf never."""
     network_live: bool | None
-    """True for a live stream, false for a file on a server; by default the stream's own protocol tells."""
+    """True for a live stream, false for a file on a server; by default found out from the protocol."""
 
 
 class ConvertKeywords(StreamKeywords, total=False):
@@ -186,7 +186,7 @@ class ConvertKeywords(StreamKeywords, total=False):
     robot_max_distance: float
     """Greatest distance of an obstacle in meters."""
     robot_sectors: int
-    """Number of sectors for which the nearest obstacle is told."""
+    """Number of sectors of the view; the nearest obstacle is sent for each."""
     robot_pitch: float | None
     """Degrees by which the camera looks down; by default metric.camera_pitch, or level. `floor` measures it."""
 

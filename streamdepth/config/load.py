@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from streamdepth.config.keywords import SettingsKeywords
 
 VIRTUAL_CAMERA = "virtualcam:"
-"""How the address of a virtual camera begins."""
+"""Scheme of the addresses of virtual cameras."""
 PUSH_SCHEMES = ("rtsp://", "rtsps://", "rtmp://", "rtmps://", "srt://", "udp://", "tcp://", "rtp://", VIRTUAL_CAMERA)
-"""How addresses begin to which video is sent while it is made."""
+"""Schemes of addresses to which video is sent while it is made."""
 
 _CODES = {
     "extra_forbidden": "unknown-setting",

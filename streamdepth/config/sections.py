@@ -26,7 +26,7 @@ class Section(BaseModel):
     title: ClassVar[str] = ""
     """The heading of the section's flags in --help."""
     keyword_prefix: ClassVar[str] = ""
-    """What the Python keywords of fields without a flag begin with."""
+    """Prefix of the Python keywords of fields that have no flag."""
 
 
 class ModelSettings(Section):
@@ -44,7 +44,7 @@ class ModelSettings(Section):
     device: Annotated[str, Flag("--device", is_common=True)] = "auto"
     """auto, cpu, cuda, cuda:1 or mps."""
     precision: Annotated[str, Flag("--precision")] = "auto"
-    """Arithmetic of the network: auto, float32, float16 or bfloat16."""
+    """Number format of the network: auto, float32, float16 or bfloat16."""
     precision_limit: float | None = Field(0.05, ge=0)
     """Greatest difference of reduced precision from float32, as a share of the depth's spread, before float32 is used
     instead; null never checks."""
@@ -204,7 +204,7 @@ class NetworkSettings(Section):
     reconnect_seconds: float = Field(300.0, ge=0)
     """How long to try to get a lost stream back; 0 gives up at once, .inf never."""
     live: bool | None = None
-    """True for a live stream, false for a file on a server; by default the stream's own protocol tells."""
+    """True for a live stream, false for a file on a server; by default found out from the protocol."""
 
 
 class VideoSettings(Section):
@@ -250,7 +250,7 @@ class RobotSettings(Section):
     max_distance: float = Field(10.0, gt=0)
     """Greatest distance of an obstacle in meters."""
     sectors: int = Field(5, ge=1, le=360)
-    """Number of sectors for which the nearest obstacle is told."""
+    """Number of sectors of the view; the nearest obstacle is sent for each."""
     pitch: float | None = Field(None, gt=-90, lt=90)
     """Degrees by which the camera looks down; by default metric.camera_pitch, or level. `floor` measures it."""
 

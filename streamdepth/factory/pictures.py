@@ -99,7 +99,7 @@ def _in_meters(item: DepthFrame, reference: MetricReference) -> DepthFrame:
     (item,) = MetricConverter(reference).push(item)
     if item.metric_fit is None:
         raise ConfigError(
-            f"{reference.name} cannot be seen in the picture, so there are no metres; leave it out",
+            f"{reference.name} cannot be seen in the picture, so there are no meters; leave it out",
             code="no-reference",
         )
     return item

@@ -38,15 +38,15 @@ def main() -> None:
 
 
 def _cell(clip: str, settings: config.Settings) -> npt.NDArray[np.uint8]:
-    """Picture and depth, side by side, each within one cell."""
+    """Returns the middle frame and its depth side by side, each scaled into one cell."""
     image = _middle_frame(clip, settings)
     depth = sd.estimate(image, settings.model.name).predicted_depth
     colors = colorize(depth, DepthKind.RELATIVE, display_range(depth))
-    return np.hstack([_fitted(picture) for picture in (image, colors)])
+    return np.hstack([_fit_into_cell(picture) for picture in (image, colors)])
 
 
 def _middle_frame(clip: str, settings: config.Settings) -> Image:
-    """Counts the frames first: containers of every kind lie about it."""
+    """Returns the middle frame; frames are counted by decoding, since containers give wrong numbers."""
     return _frame(clip, settings, _frame_count(clip, settings) // 2)
 
 
@@ -76,7 +76,7 @@ def _frame(clip: str, settings: config.Settings, index: int) -> Image:
     return frame.image
 
 
-def _fitted(picture: Image) -> npt.NDArray[np.uint8]:
+def _fit_into_cell(picture: Image) -> npt.NDArray[np.uint8]:
     factor = min((CELL_WIDTH - GAP) / picture.shape[1], (CELL_HEIGHT - GAP) / picture.shape[0])
     small = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
     cell = np.full((CELL_HEIGHT, CELL_WIDTH, 3), 255, np.uint8)

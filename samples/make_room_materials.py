@@ -208,7 +208,7 @@ def foliage(color: Color) -> bpy.types.Material:
 
 @cache
 def glow(color: Color, strength: float) -> bpy.types.Material:
-    """Seen, but not sampled as a lamp: a lamp stands in each."""
+    """Makes a glowing surface that is not sampled as a light; a lamp stands inside each."""
     shader = Shader("glow", Base_Color=color, Emission_Color=color, Emission_Strength=strength, Roughness=0.8)
     shader.material.cycles.emission_sampling = "NONE"
     return shader.material
@@ -251,6 +251,6 @@ MAKERS = (plain, paint, wood, cloth, floorboards, carpet, painting, foliage, glo
 
 
 def forget_materials() -> None:
-    """To be called before a new file: the materials of the old one are gone with it."""
+    """Empties the cache of materials; must be called before a new file, which has none of them."""
     for maker in MAKERS:
         maker.cache_clear()

@@ -100,7 +100,7 @@ def radiator(middle: float) -> None:
 
 
 def street() -> None:
-    """What is seen through the window: a brick house, a hedge and a tree before the sky."""
+    """Builds the view through the window: a brick house, a hedge and a tree before the sky."""
     box((3.0, 24, 7), (-23.5, 14.5, -0.3), bricks(), bevel=0)
     pane, leaves = plain((0.03, 0.04, 0.05), 0.1), foliage((0.07, 0.15, 0.03))
     for y in range(5, 26, 3):
@@ -178,7 +178,7 @@ def pictures() -> None:
 
 
 def small_things() -> None:
-    """What makes a room lived in: blocks, slippers, a magazine, a socket, a clock."""
+    """Builds the clutter of a lived-in room: blocks, slippers, a magazine, a socket, a clock."""
     colors = ((0.55, 0.06, 0.04), (0.05, 0.20, 0.42), (0.62, 0.42, 0.04), (0.08, 0.28, 0.10))
     for i, (x, y, turn) in enumerate(((1.05, 1.75, 20), (1.22, 1.62, 50), (0.95, 1.98, 5), (1.3, 1.83, 70))):
         box((0.06, 0.06, 0.06), (x, y, 0.03), plain(colors[i], 0.5), turn=(0, 0, turn))

@@ -31,8 +31,8 @@ CLIPS = sorted(
 )
 BROKEN = {
     "empty.mp4": (SourceOpenError, "empty", None),
-    "car_truncated_noindex.mp4": (SourceLostError, "source-lost", "377"),
-    "flower_truncated.webm": (SourceLostError, "source-lost", "about 151"),
+    "car_truncated_noindex.mp4": (SourceLostError, "cut-off", "377"),
+    "flower_truncated.webm": (SourceLostError, "cut-off", "about 151"),
 }
 """Damaged clip -> the class and the code of its error, and what the message has to name."""
 

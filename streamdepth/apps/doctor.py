@@ -32,7 +32,7 @@ class CheckResult:
     """One line of the doctor's table."""
 
     name: str
-    """What was checked."""
+    """The part of the machine that was checked."""
     found: str
     """A version or another finding, or why the check failed."""
     is_ok: bool = True

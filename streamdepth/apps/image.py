@@ -1,4 +1,4 @@
-"""One picture in, its depth out: as a picture, as points, as a mesh."""
+"""Converts one picture to depth: as a picture, as a point cloud or as a mesh."""
 
 from __future__ import annotations
 
@@ -24,16 +24,23 @@ from streamdepth.sinks.geometry_files import (
 from streamdepth.sinks.images import DEPTH_IMAGE_SUFFIXES, check_depth_image_path, write_depth_image
 from streamdepth.sinks.pending_files import atomic_write, check_distinct, check_output
 
-LOOKS = (".jpg", ".jpeg", ".webp")
-"""Endings of pictures to look at; all others keep the depth itself."""
+COLORED_SUFFIXES = (".jpg", ".jpeg", ".webp")
+"""Suffixes of pictures in which depth is drawn in colours; all other pictures hold the depth itself."""
 
 
 def convert_picture(picture: str, settings: Settings) -> tuple[DepthFrame, list[str]]:
-    """Writes the depth of `picture` to the settings' `output`, `points` and `mesh`; returns it, and what a user
-    should know.
+    """Writes the depth of a picture to the outputs of the settings; returns it, and notices for the user.
 
-    output: 16-bit PNG, EXR, NPZ, colours for .jpg and .webp, points for .ply and .pcd, a mesh for .glb and .obj.
-    Raises SourceError, EstimatorError, ConfigError or SinkError.
+    The suffix of `outputs.video` chooses what is written: depth itself (16-bit PNG, EXR, NPZ), colours (.jpg, .webp),
+    points (.ply, .pcd) or a mesh (.glb, .obj). `outputs.points` and `outputs.mesh` are written as well.
+
+    Args:
+        picture: a path or an http(s) address.
+        settings: model, outputs, and how depth is drawn.
+
+    Raises:
+        ConfigError: for a suffix that nothing can be written to ("unknown-format"), or wrong options.
+        SourceError, EstimatorError, SinkError: as the picture, the model and the outputs raise them.
     """
     check_render_options(make_render_options(settings))
     outputs = _outputs(settings)
@@ -42,7 +49,7 @@ def convert_picture(picture: str, settings: Settings) -> tuple[DepthFrame, list[
         check_output(path, overwrite=settings.outputs.overwrite)
         if kind is not None:
             check_geometry_path(path, kind)
-        elif path.suffix.lower() not in LOOKS:
+        elif path.suffix.lower() not in COLORED_SUFFIXES:
             check_depth_image_path(path)
     pixels, camera = read_photo(picture, settings)
     item = estimate_depth_frame(pixels, shared_estimator(settings.model), settings, camera)
@@ -50,8 +57,8 @@ def convert_picture(picture: str, settings: Settings) -> tuple[DepthFrame, list[
     for path, kind in outputs:
         if kind is not None:
             write_geometry(path, item, kind, overwrite=settings.outputs.overwrite)
-        elif path.suffix.lower() in LOOKS:
-            _write_look(path, item, settings)
+        elif path.suffix.lower() in COLORED_SUFFIXES:
+            _write_colored(path, item, settings)
         else:
             facts = {"model": settings.model.name}
             write_depth_image(path, item.at_frame_size(), item.kind, overwrite=settings.outputs.overwrite, text=facts)
@@ -59,24 +66,27 @@ def convert_picture(picture: str, settings: Settings) -> tuple[DepthFrame, list[
 
 
 def _outputs(settings: Settings) -> list[tuple[Path, GeometryKind | None]]:
-    """Each path with the shape to build; None for a picture of the depth."""
+    """Returns each output's path with the kind of geometry; None for a picture. Raises ConfigError."""
     found: list[tuple[Path, GeometryKind | None]] = []
-    wanted = settings.outputs
-    if wanted.video:
-        suffix = wanted.video.suffix.lower()
-        allowed = dict.fromkeys([*DEPTH_IMAGE_SUFFIXES, *LOOKS, *chain.from_iterable(SUFFIXES.values())])
+    outputs = settings.outputs
+    if outputs.video:
+        suffix = outputs.video.suffix.lower()
+        allowed = dict.fromkeys([*DEPTH_IMAGE_SUFFIXES, *COLORED_SUFFIXES, *chain.from_iterable(SUFFIXES.values())])
         if suffix not in allowed:
-            raise ConfigError(f"cannot tell what to write from '{wanted.video}'; use one of {' '.join(allowed)}")
-        shapes = [kind for kind, suffixes in SUFFIXES.items() if suffix in suffixes]
-        found.append((wanted.video, shapes[0] if shapes else None))
-    if wanted.points:
-        found.append((wanted.points, "points"))
-    if wanted.mesh:
-        found.append((wanted.mesh, "mesh"))
+            raise ConfigError(
+                f"cannot tell what to write from '{outputs.video}'; use one of {' '.join(allowed)}",
+                code="unknown-format",
+            )
+        kinds = [kind for kind, suffixes in SUFFIXES.items() if suffix in suffixes]
+        found.append((outputs.video, kinds[0] if kinds else None))
+    if outputs.points:
+        found.append((outputs.points, "points"))
+    if outputs.mesh:
+        found.append((outputs.mesh, "mesh"))
     return found
 
 
-def _write_look(output: Path, item: DepthFrame, settings: Settings) -> None:
-    look = render(item, make_render_options(settings))
+def _write_colored(output: Path, item: DepthFrame, settings: Settings) -> None:
+    image = render(item, make_render_options(settings))
     with atomic_write(output, overwrite=settings.outputs.overwrite) as temporary:
-        Image.fromarray(look).save(temporary, quality=92)
+        Image.fromarray(image).save(temporary, quality=92)

@@ -44,7 +44,7 @@ class ManifestEntry:
     settings: str
     """Fingerprint of the settings that change results."""
     changed_settings: dict[str, Any]
-    """Those of them that are not at their defaults."""
+    """The settings that change results and are not at their defaults."""
     outputs: dict[str, FileFingerprint | None]
     """Setting -> fingerprint of the output that was written; None if none was."""
     state: State

@@ -33,7 +33,7 @@ class _PoolWorker:
     """Ray's handle of the `ModelWorker`."""
     slot: WorkerSlot
     start_attempts: int = 1
-    """How often a worker was started in this slot, until one had loaded the model."""
+    """Number of workers that were started in this slot until one had loaded the model."""
     pending_calls: int = 0
 
 

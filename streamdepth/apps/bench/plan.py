@@ -1,4 +1,4 @@
-"""What a benchmark compares, and the measurement that one round of it gives."""
+"""The plan of a benchmark, its implementations, and the measurement that one round gives."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class BenchmarkPlan:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What one round of one implementation took."""
+    """Duration and latency of the frames in one round of one implementation."""
 
     ms: float
     """Mean duration of a frame in milliseconds."""

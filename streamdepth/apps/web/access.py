@@ -1,4 +1,4 @@
-"""Who may use the page's server: the token, and the host names by which browsers may address this machine."""
+"""Access rules of the page's server: the token, and the names by which browsers may address this machine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may use a server."""
+    """The access rules of a server."""
 
     token: str | None
     """None lets everybody in who reaches the server, which is this machine only."""

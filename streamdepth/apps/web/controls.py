@@ -1,4 +1,4 @@
-"""What may be changed while streams run: immutable values that are replaced as a whole and read before each frame."""
+"""Controls of running streams: immutable values that are replaced as a whole and read before each frame."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _MAX_RENDERED_PX = 1280
 
 
 class DetailLevel(enum.StrEnum):
-    """How much detail a viewer gets; small screens and slow connections ask for less."""
+    """The amount of detail that a viewer gets; small screens and slow connections ask for less."""
 
     FULL = "full"
     LIGHT = "light"

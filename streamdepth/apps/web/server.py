@@ -33,13 +33,13 @@ _CONNECTIONS_BESIDE_VIEWERS = 64
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """Where a server listens, and who may use it."""
+    """The address of a server, and its access rules."""
 
     host: str = "127.0.0.1"
     port: int = 8000
     """0 takes a free port."""
     token: str | None = None
-    """What visitors must know; None makes a token, unless only this machine can reach the server."""
+    """Secret that visitors must know; None makes one, unless only this machine can reach the server."""
     host_names: tuple[str, ...] = ()
     """Further names by which browsers may address this machine."""
     certificate: Path | None = None

@@ -92,7 +92,7 @@ def open_session(settings: Settings) -> Iterator[WebSession]:
 
 
 def server_options(settings: Settings) -> ServerOptions:
-    """Returns where the page's server listens, and who may use it."""
+    """Returns the options of the page's server."""
     web = settings.web
     return ServerOptions(
         host=web.host,

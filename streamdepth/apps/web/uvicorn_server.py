@@ -9,9 +9,9 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 SHUTDOWN_SECONDS = 1.0
-"""How long connections may take to close when the server ends."""
+"""Time that connections have to close when the server ends."""
 IDLE_TIMEOUT_SECONDS = 10.0
-"""How long a connection may be open without a request, at its beginning and between two requests."""
+"""Longest time that a connection may be open without a request, at its beginning and between two requests."""
 
 
 class GracefulServer(uvicorn.Server):

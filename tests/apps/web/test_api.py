@@ -31,6 +31,7 @@ from websockets.sync.client import ClientConnection
 
 from streamdepth import config, factory
 from streamdepth.apps.web import media_folder, packets, recorder, routes, sockets
+from streamdepth.apps.web.app import STATIC
 from streamdepth.apps.web.session_factory import open_session
 from streamdepth.apps.web.status import build_status
 from streamdepth.core.errors import ModelLoadError, SinkOpenError, SinkWriteError, SourceOpenError
@@ -110,6 +111,26 @@ class TestStatus:
         assert {"/healthz", "/metrics", "/api/status", "/streams/{name}/mjpeg", "/api/files/{name}"} <= set(paths)
         page = site.get("/api").body.decode()
         assert not re.findall(r"""(?:src|href)=["']https?://""", page)
+
+    def test_page_api_and_description_agree_on_the_colors_of_a_colormap(self, site: Site) -> None:
+        described = site.get("/openapi.json").json
+        schema = described["components"]["schemas"]["ColormapOut"]["properties"]
+        answer = site.get("/api/colormaps/turbo").json
+        assert answer.keys() == schema.keys() == {"name", "colors"}
+        assert len(answer["colors"]) == 256
+        assert all(re.fullmatch("#[0-9a-f]{6}", color) for color in answer["colors"])
+        assert described["paths"]["/api/colormaps/{name}"]["get"]["tags"] == ["colors"]
+        assert ")).colors" in site.get("/static/api.js").body.decode()
+
+    def test_the_page_uses_no_key_that_the_status_lacks(self, site: Site) -> None:
+        """British spellings and older names would be undefined in JavaScript, and say nothing."""
+        scripts = [path.read_text() for path in STATIC.glob("*.js")]
+        status = site.get("/api/status").json
+        shown = {key for text in scripts for key in re.findall(r"\b(?:stream|now)\??\.(\w+)", text)}
+        assert {"is_browser_camera", "reconnects"} <= shown <= status["streams"][0].keys()
+        used = {key for text in scripts for key in re.findall(r"\b(?:status|next)\.(\w+)", text)}
+        assert {"sequence", "streams", "hold_last"} <= used <= status.keys() | {"picture"}
+        assert not any(re.search(r"colours?\b(?=\s*[:.\]=(])", text) for text in scripts)
 
     def test_a_camera_that_is_not_there_is_waited_for(
         self, tmp_path: Path, quick_model: None, caplog: pytest.LogCaptureFixture

@@ -83,6 +83,7 @@ def _check_given(depth: Path | None, raw: Path | None, given: dict[str, Any]) ->
 
 def _check_outputs(plot: Path | None, video: Path | None, settings: Settings) -> None:
     """Raises ConfigError or SinkOpenError before the work for outputs that cannot be written."""
+    from streamdepth.render.plots import check_plots
     from streamdepth.sinks.pending_files import check_output
     from streamdepth.sinks.video_file import VIDEO_FORMATS
 
@@ -91,6 +92,8 @@ def _check_outputs(plot: Path | None, video: Path | None, settings: Settings) ->
             raise ConfigError(f"cannot write '{path}'; it must end in {' '.join(suffixes)}", code="unknown-format")
         if path:
             check_output(path, overwrite=settings.outputs.overwrite)
+    if plot:
+        check_plots()
 
 
 class _Tap(Stabilizer):

@@ -58,7 +58,8 @@ class DepthVideo:
         try:
             return av.open(file_url(self.path), metadata_errors="replace")
         except (av.FFmpegError, OSError) as error:
-            raise SourceOpenError(f"cannot open '{self.path}' as a depth video: {error.strerror}") from error
+            code = "not-found" if isinstance(error, FileNotFoundError) else "not-a-depth-video"
+            raise SourceOpenError(f"cannot open '{self.path}' as a depth video: {error.strerror}", code=code) from error
 
     @contextmanager
     def _reading(self) -> Iterator[InputContainer]:
@@ -66,7 +67,7 @@ class DepthVideo:
             try:
                 yield container
             except (av.FFmpegError, OSError) as error:
-                raise SourceLostError(f"'{self.path}' is damaged: {error.strerror}") from error
+                raise SourceLostError(f"'{self.path}' is damaged: {error.strerror}", code="damaged") from error
 
     def _facts(self, container: InputContainer) -> dict[str, Any]:
         """Reads the facts from the tag, or from the sidecar where that has more or the tag cannot be used."""
@@ -79,7 +80,8 @@ class DepthVideo:
         if facts is None:
             reason = "; ".join(problems) or f"neither a tag {TAG} nor a sidecar '{self.sidecar.name}'"
             raise SourceOpenError(
-                f"'{self.path}' is not a depth video of streamdepth: {reason}; make one with --depth-out NAME.mkv"
+                f"'{self.path}' is not a depth video of streamdepth: {reason}; make one with --depth-out NAME.mkv",
+                code="not-a-depth-video",
             )
         self._check_picture(container, facts["size"])
         if tag and sidecar and all(sidecar.get(name) == value for name, value in tag.items()):
@@ -100,7 +102,8 @@ class DepthVideo:
                 return
         raise SourceOpenError(
             f"'{self.path}' has no 16-bit gray video of {size[0]}x{size[1]} px, though it says so; another program "
-            "has changed it, make it anew"
+            "has changed it, make it anew",
+            code="not-a-depth-video",
         )
 
     def _stored_pts(self, container: InputContainer) -> list[int]:
@@ -109,9 +112,11 @@ class DepthVideo:
         try:
             stored = sorted(p.pts for p in container.demux(video) if p.pts is not None)
         except (av.FFmpegError, OSError) as error:
-            raise SourceOpenError(f"cannot read the times of '{self.path}': {error.strerror}") from error
+            raise SourceOpenError(
+                f"cannot read the times of '{self.path}': {error.strerror}", code="damaged"
+            ) from error
         if not stored:
-            raise SourceOpenError(f"'{self.path}' is damaged: it has no frames")
+            raise SourceOpenError(f"'{self.path}' is damaged: it has no frames", code="damaged")
         ticks = (video.time_base or Fraction(1, 1000)) / tick
         return [self.metadata["first_pts"] + round((pts - stored[0]) * ticks) for pts in stored]
 
@@ -132,7 +137,7 @@ class DepthVideo:
             for i, depth in enumerate(self._decoded(container, start), start):
                 if i == number:
                     return depth
-        raise SourceLostError(f"'{self.path}' has no frame {number}, though it says so")
+        raise SourceLostError(f"'{self.path}' has no frame {number}, though it says so", code="damaged")
 
     def _seek(self, container: InputContainer, number: int) -> int:
         """Seeks to a frame at or before `number`, and returns its number."""
@@ -150,7 +155,9 @@ class DepthVideo:
             codes = cast(Codes, frame.to_ndarray(format="gray16le"))
             yield self._depth(codes[:height, :width], number)
         if number + 1 < len(self):
-            raise SourceLostError(f"'{self.path}' is damaged: it ends after {number + 1} of {len(self)} frames")
+            raise SourceLostError(
+                f"'{self.path}' is damaged: it ends after {number + 1} of {len(self)} frames", code="damaged"
+            )
 
     def _depth(self, codes: Codes, number: int) -> DepthMap:
         facts = self.metadata

@@ -76,7 +76,7 @@ class DepthVideoSink(Sink):
     ) -> None:
         super().__init__()
         if not 0 < near_m < far_m < math.inf:
-            raise ConfigError(f"near_m must lie between 0 and far_m, not {near_m} and {far_m}")
+            raise ConfigError(f"near_m must lie between 0 and far_m, not {near_m} and {far_m}", code="bad-range")
         self.path = Path(path)
         self.overwrite, self.smoothing, self.near_m, self.far_m = overwrite, smoothing, near_m, far_m
         self.drop_flying = drop_flying

@@ -51,7 +51,9 @@ class DepthQuantizer:
 
     def __post_init__(self) -> None:
         if not 0 <= self.near_m < self.far_m < math.inf:
-            raise ConfigError(f"near and far must be 0 <= near < far, not {self.near_m:g} and {self.far_m:g} m")
+            raise ConfigError(
+                f"near and far must be 0 <= near < far, not {self.near_m:g} and {self.far_m:g} m", code="bad-range"
+            )
 
     @property
     def _log_range(self) -> tuple[float, float]:

@@ -27,7 +27,7 @@ from streamdepth.estimators.nano_network import MULTIPLE, NanoNetwork, load_imag
 from streamdepth.evaluation.accuracy.crops import EIGEN_CROP, NO_CROP
 from streamdepth.evaluation.accuracy.evaluate import ValidRegion, evaluate
 from streamdepth.evaluation.datasets import DepthDataset
-from streamdepth.render.plots import draw_curves
+from streamdepth.render.plots import check_plots, draw_curves
 from streamdepth.training.data import Batch, BatchSampler, Sample
 from streamdepth.training.depthwise import use_fast_depthwise
 from streamdepth.training.files import write_file
@@ -283,7 +283,9 @@ def train(
         SourceOpenError: pictures cannot be read.
         ConfigError: there is a checkpoint of another training.
         SinkWriteError: the folder cannot be written.
+        MissingDependencyError: matplotlib is missing, which draws the curves.
     """
+    check_plots()
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+from helpers.errors import raises_code
 
+from streamdepth.core.errors import MissingDependencyError
 from streamdepth.render.plots import CURVE_COLORS, draw_curves
 
 
@@ -52,3 +56,16 @@ def test_axes_fit_any_scale(values: tuple[float, float]) -> None:
 def test_a_picture_too_small_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 200x120"):
         draw_curves({}, size=(100, 100))
+
+
+def test_a_missing_package_is_said_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with raises_code(MissingDependencyError, "missing-dependency", naming=r"streamdepth\[plots\]"):
+        draw_curves({})
+
+
+def test_no_global_state_is_touched() -> None:
+    code = "import sys; from streamdepth.render.plots import draw_curves; draw_curves({'a': [(0, 1), (1, 2)]}); "
+    code += "print('matplotlib.pyplot' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

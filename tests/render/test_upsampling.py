@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import cv2
 import numpy as np
-import pytest
+from helpers.errors import raises_code
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -118,5 +118,5 @@ def test_exports_write_flying_pixels_as_unknown(tmp_path) -> None:
 
 
 def test_wrong_words_say_the_right_ones(tmp_path) -> None:
-    with pytest.raises(ConfigError, match="one of plain, guided"):
+    with raises_code(ConfigError, "unknown-edges", naming="plain, guided"):
         VideoSink(tmp_path / "a.mp4", RenderOptions(edges="soft"))  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import exact_scene as scene
+from helpers.errors import raises_code
 from helpers.paths import SAMPLES
 from PIL import Image
 
@@ -67,19 +68,19 @@ def test_a_box_seen_from_all_sides_is_watertight_and_as_large_as_it_is(tmp_path:
 def test_what_cannot_be_fused_says_why(tmp_path: Path) -> None:
     pytest.importorskip("open3d")
     poses = around()[:1]
-    with pytest.raises(ConfigError, match="constant is relative"):
+    with raises_code(ConfigError, "relative-depth", naming="constant"):
         FusionSink(tmp_path / "a.ply", poses).open(INFO, ModelInfo("constant", DepthKind.RELATIVE))
-    with pytest.raises(SinkOpenError, match="use one of"):
+    with raises_code(SinkOpenError, "unknown-format", naming=r"\.ply"):
         FusionSink(tmp_path / "a.stl", poses).open(INFO, MODEL)
     item = item_at(poses[0])
-    for wrong, words in (
-        (replace(item, intrinsics=None), "--fov"),
-        (replace(item, intrinsics=replace(CAMERA, distortion=(0.1, 0, 0, 0))), "--undistort"),
-        (replace(item, frame=replace(item.frame, index=5)), "1 poses, and none for frame 5"),
+    for wrong, code, facts in (
+        (replace(item, intrinsics=None), "unknown-camera", "--fov"),
+        (replace(item, intrinsics=replace(CAMERA, distortion=(0.1, 0, 0, 0))), "unknown-camera", "--undistort"),
+        (replace(item, frame=replace(item.frame, index=5)), "bad-poses", "1 poses, and none for frame 5"),
     ):
         sink = FusionSink(tmp_path / "a.ply", poses)
         sink.open(INFO, MODEL)
-        with pytest.raises(ConfigError, match=words):
+        with raises_code(ConfigError, code, naming=facts):
             sink.write(wrong)
         sink.discard()
     assert not list(tmp_path.iterdir())
@@ -105,7 +106,7 @@ def test_poses_of_both_layouts(tmp_path: Path) -> None:
 )
 def test_what_is_no_pose(text: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "p.txt").write_text(text)
-    with pytest.raises(ConfigError, match=words):
+    with raises_code(ConfigError, "bad-poses", naming=words):
         read_poses(tmp_path / "p.txt")
 
 

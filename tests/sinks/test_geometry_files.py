@@ -11,6 +11,7 @@ import pytest
 from geometry.test_points import item_of
 from helpers import exact_scene as scene
 from helpers import media
+from helpers.errors import raises_code
 from PIL import Image
 
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError
@@ -121,7 +122,7 @@ def test_relative_depth_is_labelled_as_not_metres(name: str, shape: str, tmp_pat
 
 @pytest.mark.parametrize(("name", "shape"), [("a.stl", "mesh"), ("a.glb", "points"), ("a.png", "points")])
 def test_an_ending_that_cannot_be_written_is_refused(name: str, shape: str, tmp_path: Path) -> None:
-    with pytest.raises(SinkOpenError, match="use one of"):
+    with raises_code(SinkOpenError, "unknown-format"):
         write_geometry(tmp_path / name, METRIC, shape)  # type: ignore[arg-type]
 
 
@@ -134,7 +135,7 @@ def test_a_missing_package_is_named_with_its_extra(tmp_path: Path, monkeypatch: 
         return real(name, *args, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(MissingDependencyError, match=r"streamdepth\[geometry\]"):
+    with raises_code(MissingDependencyError, "missing-dependency", naming=r"streamdepth\[geometry\]"):
         write_geometry(tmp_path / "a.glb", METRIC, "mesh")
 
 
@@ -153,10 +154,10 @@ def test_a_sink_writes_every_third_frame_at_the_end(tmp_path: Path) -> None:
 
 
 def test_a_sink_needs_a_number_and_leaves_older_files(tmp_path: Path) -> None:
-    with pytest.raises(SinkOpenError, match="number the files"):
+    with raises_code(SinkOpenError, "not-numbered", naming="%06d"):
         GeometrySink(tmp_path / "a.ply").open(SyntheticSource().open(), MODEL)
     (tmp_path / "000.ply").write_text("older")
-    with pytest.raises(SinkOpenError, match="exists already"):
+    with raises_code(SinkOpenError, "exists"):
         GeometrySink(tmp_path / "%03d.ply").open(SyntheticSource().open(), MODEL)
     assert (tmp_path / "000.ply").read_text() == "older"
     assert len(list(tmp_path.iterdir())) == 1

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from helpers.errors import raises_code
 from helpers.sink_data import MODEL, fill, names, stream
 from PIL import Image
 
@@ -74,16 +75,16 @@ def test_exr_keeps_every_float(tmp_path: Path) -> None:
 
 def test_exr_without_its_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "OpenEXR", None)
-    with pytest.raises(MissingDependencyError, match=r"streamdepth\[exr\]"):
+    with raises_code(MissingDependencyError, "missing-dependency", naming=r"streamdepth\[exr\]"):
         write_depth_image(tmp_path / "d.exr", metres(), DepthKind.METRIC)
-    with pytest.raises(MissingDependencyError, match=r"streamdepth\[exr\]"):
+    with raises_code(MissingDependencyError, "missing-dependency", naming=r"streamdepth\[exr\]"):
         ImagesSink(tmp_path / "%d.exr").open(stream()[0], MODEL)
     assert names(tmp_path) == []
 
 
 def test_a_picture_is_not_overwritten_unasked(tmp_path: Path) -> None:
     (tmp_path / "d.png").write_bytes(b"older")
-    with pytest.raises(SinkOpenError, match="--overwrite"):
+    with raises_code(SinkOpenError, "exists", naming="--overwrite"):
         write_depth_image(tmp_path / "d.png", metres(), DepthKind.METRIC)
     write_depth_image(tmp_path / "d.png", metres(), DepthKind.METRIC, overwrite=True)
     assert names(tmp_path) == ["d.png"]
@@ -116,7 +117,7 @@ def test_only_the_first_number_is_a_number(pattern: str, first: str, sidecar: st
     fill(ImagesSink(tmp_path / pattern), info, items)
     assert {first, sidecar} <= set(names(tmp_path))
     assert len(names(tmp_path)) == 3
-    with pytest.raises(SinkOpenError, match="--overwrite"):
+    with raises_code(SinkOpenError, "exists", naming="--overwrite"):
         ImagesSink(tmp_path / pattern).open(info, MODEL)
 
 
@@ -142,7 +143,7 @@ def test_a_name_without_a_number_takes_one_frame(tmp_path: Path) -> None:
     info, items = stream(2)
     fill(ImagesSink(tmp_path / "depth.png"), info, items[:1])
     assert names(tmp_path) == ["depth.png", "depth.png.json"]
-    with pytest.raises(SinkWriteError, match="%06d"):
+    with raises_code(SinkWriteError, "not-numbered", naming="%06d"):
         fill(ImagesSink(tmp_path / "other.png"), info, items)
     assert names(tmp_path) == ["depth.png", "depth.png.json"]
 

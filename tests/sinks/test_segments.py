@@ -18,6 +18,7 @@ import av
 import numpy as np
 import pytest
 from helpers import rtsp_server
+from helpers.errors import raises_code
 from helpers.media import write_video
 from helpers.paths import PYTHONPATH
 from helpers.sink_data import MODEL, RECORDERS, fill, frames_of_video, later, live, names, segmented, stream, write
@@ -71,15 +72,13 @@ def test_a_segment_is_in_place_while_the_next_is_written(tmp_path) -> None:
 
 
 def test_a_slow_end_of_a_segment_does_not_stop_the_stream(tmp_path) -> None:
-    released = threading.Event()
+    released, made = threading.Event(), []
 
-    class SlowToClose(RecordingSink):
-        def close(self) -> None:
-            assert released.wait(20)
-            super().close()
+    def make_slow_sink(_: Path) -> RecordingSink:
+        made.append(RecordingSink(before_close=lambda: released.wait(20) or pytest.fail("not released")))
+        return made[-1]
 
-    made: list[SlowToClose] = []
-    sink = segmented(tmp_path / "cam.mp4", lambda _: made.append(SlowToClose()) or made[-1])
+    sink = segmented(tmp_path / "cam.mp4", make_slow_sink)
     info, items = live(45)
     sink.open(info, MODEL)
     write(sink, items)
@@ -91,14 +90,13 @@ def test_a_slow_end_of_a_segment_does_not_stop_the_stream(tmp_path) -> None:
 
 
 def test_a_segment_that_cannot_be_completed_is_an_error(tmp_path) -> None:
-    class Failing(RecordingSink):
-        def close(self) -> None:
-            raise SinkWriteError("no room")
+    def fail() -> None:
+        raise SinkWriteError("no room")
 
-    sink = segmented(tmp_path / "cam.mp4", lambda _: Failing())
+    sink = segmented(tmp_path / "cam.mp4", lambda _: RecordingSink(before_close=fail))
     info, items = live(100)
     sink.open(info, MODEL)
-    with pytest.raises(SinkWriteError, match="no room"):
+    with raises_code(SinkWriteError, "sink-write", naming="no room"):
         write(sink, items)
     sink.discard()
 
@@ -197,7 +195,7 @@ def test_after_a_kill_every_segment_plays_and_resume_goes_on(endless, tmp_path) 
     for name, *_ in RECORDERS:
         wait_until((tmp_path / f"cam_000003{Path(name).suffix}").exists)
     stop_within_a_segment(endless, tmp_path)
-    with pytest.raises(SinkOpenError, match="another process"):
+    with raises_code(SinkOpenError, "in-use"):
         segmented(tmp_path / "cam.mp4", resume=True).open(live(1)[0], MODEL)
     endless.kill()
     endless.wait()
@@ -230,14 +228,14 @@ def test_resume_skips_a_number_whose_json_alone_is_there(tmp_path) -> None:
 
 
 def test_resume_is_for_live_streams(tmp_path) -> None:
-    with pytest.raises(SinkOpenError, match="not live"):
+    with raises_code(SinkOpenError, "not-live"):
         segmented(tmp_path / "cam.mp4", resume=True).open(stream(1)[0], MODEL)
 
 
 def test_existing_segments_are_told_with_the_way_out(tmp_path) -> None:
     info, items = live(40)
     fill(segmented(tmp_path / "cam.mp4"), info, items)
-    with pytest.raises(SinkOpenError, match=r"--resume.*--overwrite"):
+    with raises_code(SinkOpenError, "exists", naming=r"--resume.*--overwrite"):
         segmented(tmp_path / "cam.mp4").open(info, MODEL)
     again = segmented(tmp_path / "cam.mp4", lambda path: VideoSink(path, overwrite=True), overwrite=True)
     fill(again, info, items[:10])
@@ -247,7 +245,7 @@ def test_existing_segments_are_told_with_the_way_out(tmp_path) -> None:
 
 def test_a_json_that_is_left_over_is_told_before_the_recording(tmp_path) -> None:
     (tmp_path / "cam_000001.mkv.json").write_text("{}")
-    with pytest.raises(SinkOpenError, match=r"cam_000001.mkv.json' exists already.*--resume"):
+    with raises_code(SinkOpenError, "exists", naming=r"cam_000001.mkv.json'.*--resume"):
         segmented(tmp_path / "cam.mkv", DepthVideoSink).open(live(1)[0], MODEL)
     assert names(tmp_path) == ["cam_000001.mkv.json"]
 
@@ -258,7 +256,7 @@ def test_a_failed_write_keeps_the_segments_before(tmp_path) -> None:
     first = made[0]
     info, items = live(60)
     sink.open(info, MODEL)
-    with pytest.raises(SinkWriteError, match="on purpose"):
+    with raises_code(SinkWriteError, "sink-write"):
         write(sink, items)
     sink.discard()
     assert first.closed
@@ -286,7 +284,7 @@ def test_a_disk_that_fills_up_ends_a_recording_with_complete_files(tmp_path, mon
     sink.write(items[35])
     assert sink.wants_stop
     sink.write(items[36])  # one that was on its way
-    with pytest.raises(DiskFullError, match=r"400 MB free.*complete"):
+    with raises_code(DiskFullError, "disk-full", naming=r"400 MB free.*complete"):
         sink.close()
     sink.close()
     assert [frames_of_video(path) for path in sorted(tmp_path.glob("*.mp4"))] == [30, 7]
@@ -294,7 +292,7 @@ def test_a_disk_that_fills_up_ends_a_recording_with_complete_files(tmp_path, mon
 
 def test_too_little_room_is_said_at_once(tmp_path, monkeypatch) -> None:
     Disk(monkeypatch, free=100e6)
-    with pytest.raises(DiskFullError, match="nothing was recorded"):
+    with raises_code(DiskFullError, "disk-full", naming="nothing was recorded"):
         DiskSpaceGuard(VideoSink(tmp_path / "a.mp4"), tmp_path / "a.mp4", min_free_bytes=500e6).open(live(1)[0], MODEL)
     assert names(tmp_path) == []
 

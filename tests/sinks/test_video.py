@@ -12,6 +12,7 @@ import av
 import numpy as np
 import pytest
 from helpers.compare import compare_streams, read_contents
+from helpers.errors import raises_code
 from helpers.sink_data import MODEL, fill, stream
 
 from streamdepth.core.errors import ConfigError, SinkOpenError
@@ -330,14 +331,14 @@ def test_another_size_is_scaled_to_the_first_and_announced(tmp_path: Path) -> No
 
 
 def test_an_unknown_encoder_lists_those_that_exist(tmp_path: Path) -> None:
-    with pytest.raises(SinkOpenError, match=r"'h265'.*h264, hevc.*libx264"):
+    with raises_code(SinkOpenError, "unknown-encoder", naming=r"'h265'.*h264, hevc.*libx264"):
         VideoSink(tmp_path / "out.mp4", codec="h265").open(stream()[0], MODEL)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_encoder_that_does_not_start_says_what_else_there_is(tmp_path: Path) -> None:
     info = replace(stream()[0], width=16500, height=2)
-    with pytest.raises(SinkOpenError, match=r"16500x2 px.*libx264"):
+    with raises_code(SinkOpenError, "encoder-failed", naming=r"16500x2 px.*libx264"):
         VideoSink(tmp_path / "out.mp4").open(info, MODEL)
     assert list(tmp_path.iterdir()) == []
 
@@ -361,7 +362,7 @@ def test_names_of_encoders_are_taken_as_they_are() -> None:
 
 
 def test_a_wrong_look_is_a_wrong_setting(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="inferno"):
+    with raises_code(ConfigError, "unknown-colormap", naming="inferno"):
         VideoSink(tmp_path / "out.mp4", RenderOptions(colormap="infern"))
 
 

@@ -7,6 +7,7 @@ import types
 
 import numpy as np
 import pytest
+from helpers.errors import raises_code
 from helpers.sink_data import MODEL, stream
 
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
@@ -75,19 +76,19 @@ def test_another_size_is_scaled_to_the_first(cameras) -> None:
 
 
 def test_a_missing_device_is_said_with_what_to_do(cameras) -> None:
-    with pytest.raises(SinkOpenError, match=r"/dev/video99 \(device not found.*modprobe"):
+    with raises_code(SinkOpenError, "not-found", naming=r"/dev/video99.*modprobe"):
         VirtualCameraSink("/dev/video99").open(stream(1)[0], MODEL)
 
 
 def test_a_missing_package_is_said_with_its_extra(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "pyvirtualcam", None)
-    with pytest.raises(MissingDependencyError, match=r"streamdepth\[virtualcam\]"):
+    with raises_code(MissingDependencyError, "missing-dependency", naming=r"streamdepth\[virtualcam\]"):
         VirtualCameraSink().open(stream(1)[0], MODEL)
 
 
 def test_a_camera_that_fails_is_a_sink_error(cameras, monkeypatch) -> None:
     sink = VirtualCameraSink()
-    with pytest.raises(SinkWriteError, match="open"):
+    with raises_code(SinkWriteError, "not-open"):
         sink.write(stream(1)[1][0])
     sink.open(stream(1)[0], MODEL)
     monkeypatch.setattr(FakeCamera, "send", lambda *_: (_ for _ in ()).throw(RuntimeError("driver gone")))

@@ -12,6 +12,7 @@ import textwrap
 import cv2
 import numpy as np
 import pytest
+from helpers.errors import raises_code
 from helpers.paths import PYTHONPATH
 from helpers.sink_data import MODEL, stream
 
@@ -133,12 +134,12 @@ def test_the_legend_is_a_choice(screen: Screen, legend: bool) -> None:
 
 def test_write_before_open_is_an_error() -> None:
     WindowSink().close()
-    with pytest.raises(SinkWriteError, match="open"):
+    with raises_code(SinkWriteError, "not-open"):
         WindowSink().write(stream(1)[1][0])
 
 
 def test_a_wrong_look_is_a_wrong_setting() -> None:
-    with pytest.raises(ConfigError, match="turbo"):
+    with raises_code(ConfigError, "unknown-colormap", naming="turbo"):
         WindowSink(options=RenderOptions(colormap="turboo"))
 
 
@@ -149,7 +150,7 @@ def test_without_a_screen_it_says_what_to_do(display: str | None, monkeypatch: p
         monkeypatch.delenv("DISPLAY", raising=False)
     else:
         monkeypatch.setenv("DISPLAY", display)
-    with pytest.raises(SinkOpenError, match=r"no screen.*streamdepth convert"):
+    with raises_code(SinkOpenError, "no-display", naming="streamdepth convert"):
         WindowSink().open(stream()[0], MODEL)
 
 
@@ -162,7 +163,7 @@ def test_a_server_that_answers_is_a_screen(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_build_without_windows_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "getBuildInformation", lambda: "  GUI:                           NONE\n")
-    with pytest.raises(SinkOpenError, match="headless"):
+    with raises_code(SinkOpenError, "no-display", naming="headless"):
         check_display()
 
 

@@ -57,7 +57,7 @@ class FoxgloveSink(PublishingSink):
             raise SinkOpenError(
                 f"cannot serve Foxglove at '{self.host}:{self.requested_port}': {error}; choose another port with "
                 "foxglove:HOST:PORT",
-                code="not-available",
+                code="cannot-listen",
             ) from error
         viewers = "any page in a browser of this machine" if self.host in _LOCAL else "whoever reaches it"
         self.add_notice(f"Foxglove's protocol knows no passwords: {viewers} can watch {self.host}:{self.port}")

@@ -50,7 +50,8 @@ class RosSink(PublishingSink):
         except (RuntimeError, ValueError) as error:  # rclpy's own, and those of names that ROS does not allow
             raise SinkOpenError(
                 f"ROS 2 cannot publish under '{self.options.namespace}': {error}; a namespace is like /camera, of "
-                "letters, digits and _, and the middleware must run"
+                "letters, digits and _, and the middleware must run",
+                code="bad-namespace",
             ) from error
 
     def _send(self, topic: str, data: bytes, stamp_ns: int) -> None:

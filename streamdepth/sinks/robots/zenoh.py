@@ -66,7 +66,8 @@ class ZenohSink(PublishingSink):
         except zenoh.ZError as error:
             raise SinkOpenError(
                 f"Zenoh cannot publish under '{self.options.namespace}' ({_reason(error)}); a namespace is like "
-                "/camera, of letters, digits and _"
+                "/camera, of letters, digits and _",
+                code="bad-namespace",
             ) from error
 
     def _declare(self, topics: list[Topic], domain: int) -> None:
@@ -117,7 +118,7 @@ def _config(zenoh: ModuleType, address: str) -> Any:
 def _domain() -> int:
     text = os.environ.get("ROS_DOMAIN_ID") or "0"
     if not text.isdecimal():
-        raise SinkOpenError(f"ROS_DOMAIN_ID is a number, not '{text}'; unset it or give 0 to 232")
+        raise SinkOpenError(f"ROS_DOMAIN_ID is a number, not '{text}'; unset it or give 0 to 232", code="bad-domain")
     return int(text)
 
 

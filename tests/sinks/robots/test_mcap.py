@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from helpers.errors import raises_code
 from helpers.robot_scene import CAMERA, EPOCH_NS, scene, stamped
 from helpers.sink_data import MODEL, fill
 from mcap.reader import make_reader
@@ -242,7 +243,7 @@ def test_foxglove_schemas_say_the_same(tmp_path) -> None:
 
 @pytest.mark.parametrize("schemas", ["ros2", "foxglove"])
 def test_relative_depth_is_refused(tmp_path, schemas) -> None:
-    with pytest.raises(SinkOpenError, match="--anchor"):
+    with raises_code(SinkOpenError, "relative-depth", naming="--anchor"):
         McapSink(tmp_path / "a.mcap", schemas=schemas).open(scene(1)[0], ModelInfo("nano", DepthKind.RELATIVE))
     assert not list(tmp_path.iterdir())
 
@@ -257,7 +258,7 @@ def test_a_missing_package_is_named(tmp_path, monkeypatch, package: str, schemas
         return real(name, *rest, **more)
 
     monkeypatch.setattr(builtins, "__import__", fake)
-    with pytest.raises(MissingDependencyError, match=rf"(?s){package}.*\[robot\]"):
+    with raises_code(MissingDependencyError, "missing-dependency", naming=rf"(?s){package}.*\[robot\]"):
         McapSink(tmp_path / "a.mcap", schemas=schemas).open(scene(1)[0], MODEL)
     monkeypatch.undo()
     assert not list(tmp_path.iterdir())

@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from helpers.errors import raises_code
 from helpers.rerun_server import columns, free_port, listening, wait
 from helpers.robot_scene import CAMERA, EPOCH_NS, scene, stamped
 from helpers.sink_data import MODEL, fill
@@ -116,17 +117,17 @@ def test_a_viewer_elsewhere_gets_everything(tmp_path) -> None:
 
 def test_no_viewer_and_no_screen_are_told(monkeypatch) -> None:
     info, _ = scene(1)
-    with pytest.raises(SinkOpenError, match="rerun --port"):
+    with raises_code(SinkOpenError, "unreachable", naming="rerun --port"):
         RerunViewerSink(f"127.0.0.1:{free_port()}").open(info, MODEL)
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(sys, "platform", "linux")
-    with pytest.raises(SinkOpenError, match=r"rerun:HOST:PORT.*\.rrd"):
+    with raises_code(SinkOpenError, "no-display", naming=r"rerun:HOST:PORT.*\.rrd"):
         RerunViewerSink().open(info, MODEL)
 
 
 def test_a_missing_package_is_named(tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "rerun", None)
-    with pytest.raises(MissingDependencyError, match=r"rerun-sdk.*\[rerun\]"):
+    with raises_code(MissingDependencyError, "missing-dependency", naming=r"rerun-sdk.*\[rerun\]"):
         RerunFileSink(tmp_path / "a.rrd").open(scene(1)[0], MODEL)
     assert not list(tmp_path.iterdir())

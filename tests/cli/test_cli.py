@@ -39,7 +39,7 @@ def test_version_and_help(cli) -> None:
     assert "convert" in cli("--help").out
 
 
-@pytest.mark.parametrize("verb", ["convert", "live", "run", "image", "probe", "models", "doctor"])
+@pytest.mark.parametrize("verb", ["convert", "live", "run", "image", "probe", "models", "settings", "doctor"])
 def test_every_verb_has_help_with_an_example(cli, verb: str) -> None:
     done = cli(verb, "--help")
     assert done.code == 0

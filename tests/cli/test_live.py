@@ -17,7 +17,6 @@ from helpers.waiting import wait_until
 from streamdepth import config, factory
 from streamdepth.apps.web.session_factory import open_session, with_endless_reconnects
 from streamdepth.core.errors import ConfigError
-from streamdepth.factory.naming import stream_names
 from streamdepth.testing import ConstantEstimator
 
 
@@ -62,13 +61,6 @@ def test_one_camera_dies_and_the_other_is_recorded_to_its_end(cli, tmp_path: Pat
     assert "did not come back in 1 seconds" in done.err
     assert "nothing listens" in done.err
     assert "s3cr3t" not in done.err + json.dumps(report)
-
-
-def test_streams_are_called_by_host_and_path_without_what_is_secret() -> None:
-    camera = "rtsp://me:s3cr3t@cam.local:554/Streaming/101.sdp?key=s3cr3t"
-    addresses = [camera, camera, "rtsp://10.0.0.2/", "udp://@:5000", "clips/a b.mp4"]
-    names = ["cam_local_Streaming_101", "cam_local_Streaming_101_2", "10_0_0_2", "stream", "a_b"]
-    assert stream_names(addresses) == names
 
 
 @pytest.mark.slow

@@ -57,7 +57,7 @@ ELSEWHERE = [
     ("stream-of-water.webm", ".mkv", ["vorbis"], []),
     ("stream-of-water.webm", ".mov", [], [left_out("audio", 1, "vorbis", "mov")]),
 ]  # fmt: skip
-"""Clip, another container, the tracks it keeps beside the video, and what is said."""
+"""Clip, another container, the tracks it keeps besides the video, and the notices."""
 
 
 @pytest.mark.parametrize("clip", CLIPS or [None], ids=lambda p: p.name if p else "none")
@@ -95,7 +95,7 @@ def test_every_clip_converts_or_says_why(clip: Path | None, tmp_path: Path, monk
 def test_another_container_keeps_what_it_can_hold(
     name: str, ending: str, codecs: list[str], notices: list[str], tmp_path: Path, monkeypatch, footage: Path
 ) -> None:
-    """Of the first frames: what is kept is in step, and what is not is announced."""
+    """Tracks that the container holds stay in sync with the first frames; the others are announced."""
     monkeypatch.setattr(factory, "make_estimator", lambda _: ConstantEstimator())
     clip, target = footage / "clips" / name, tmp_path / f"out{ending}"
     settings = config.make(source=clip, output=target, max_frames=20, video_preset="ultrafast")
@@ -137,7 +137,7 @@ def small_frames(clip: Path, count: int | None = None) -> list[np.ndarray]:
 
 
 def found_cuts(pictures: Iterable[np.ndarray]) -> set[int]:
-    """With the picture's brightness for depth, which is a weak second witness."""
+    """Returns the indices of cuts; brightness stands in for depth, which makes it a weak second cue."""
     detector, cuts = CutDetector(), set()
     for i, picture in enumerate(pictures):
         frame = Frame(np.ascontiguousarray(picture), i, i, Fraction(1, 30), 0.0, "s")

@@ -23,16 +23,14 @@ from streamdepth.apps.bench.machine import describe_machine, package_versions, p
 from streamdepth.apps.bench.plan import BenchmarkPlan, Measurement, SkippedError
 from streamdepth.apps.bench.processes import IMPLEMENTATIONS, ImplementationProcess, make_implementation, serve
 from streamdepth.config import Settings
-from streamdepth.core.errors import EstimatorError, ModelLoadError, SourceOpenError
-from streamdepth.estimators import catalog
-from streamdepth.estimators.random_weights import published_config
+from streamdepth.core.errors import EstimatorError, SourceOpenError
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With a tiny model and a tiny clip."""
+    """A folder with a tiny model and a tiny clip."""
     folder = tmp_path_factory.mktemp("bench")
     make_model("depth_anything", folder / "model")
     make_clip(folder / "clip.mp4", 6, (128, 96))
@@ -45,7 +43,7 @@ def _plan(folder: Path, **changes: Any) -> BenchmarkPlan:
 
 
 @pytest.mark.parametrize("name", IMPLEMENTATIONS)
-def test_every_contender_does_its_turns(folder: Path, name: str) -> None:
+def test_every_implementation_gives_its_measurements(folder: Path, name: str) -> None:
     implementation = make_implementation(name, _plan(folder))
     facts = implementation.prepare()
     assert facts["first_frame_s"] > 0
@@ -60,8 +58,8 @@ def test_every_contender_does_its_turns(folder: Path, name: str) -> None:
     assert frame_size(written) == (128, 96)
 
 
-def test_the_loops_see_what_the_pipeline_sees(folder: Path) -> None:
-    """The same network at the same size, so that speed is compared and nothing else."""
+def test_the_reference_loops_use_the_input_size_of_the_pipeline(folder: Path) -> None:
+    """All run the same network at the same size, so that only speed is compared."""
     plan = _plan(folder)
     ours = make_implementation(IMPLEMENTATIONS[0], plan)
     size = ours.prepare()["input"]
@@ -78,13 +76,13 @@ def test_the_loops_see_what_the_pipeline_sees(folder: Path) -> None:
     assert shapes == [size] * 8
 
 
-def test_nano_is_no_model_of_transformers(folder: Path) -> None:
+def test_nano_is_skipped_by_the_transformers_pipeline(folder: Path) -> None:
     with pytest.raises(SkippedError, match="no model of transformers"):
         make_implementation("transformers pipeline", _plan(folder, model="nano", size=64)).prepare()
 
 
 @pytest.mark.parametrize(("model", "kind"), [("nano", "skipped"), ("nowhere/none", "failed")])
-def test_a_worker_tells_why_it_is_not_there(folder: Path, model: str, kind: str) -> None:
+def test_a_process_reports_why_it_is_skipped_or_failed(folder: Path, model: str, kind: str) -> None:
     here, there = multiprocessing.Pipe()
     plan = _plan(folder, model=model, size=64)
     thread = threading.Thread(target=serve, args=(there, "transformers pipeline", plan))
@@ -93,7 +91,7 @@ def test_a_worker_tells_why_it_is_not_there(folder: Path, model: str, kind: str)
     thread.join(30)
 
 
-def test_products_of_matrices_are_counted() -> None:
+def test_flops_of_matrix_products_are_counted() -> None:
     convolution = nn.Conv2d(3, 8, 3, padding=1, bias=False)
     assert roofline.count_flops(convolution, torch.zeros(1, 3, 10, 20)) == 2 * 3 * 8 * 9 * 200
     tokens = torch.zeros(1, 5, 16)
@@ -106,7 +104,7 @@ def test_products_of_matrices_are_counted() -> None:
     assert roofline.matrix_flops_per_second(torch.device("cpu"), "float32") > 1e8
 
 
-def _worker(*names: str, skip_reason: str | None = None, peak_mb: float | None = None, **more: Any) -> Any:
+def _process(*names: str, skip_reason: str | None = None, peak_mb: float | None = None, **more: Any) -> Any:
     return SimpleNamespace(
         name=names[-1], names=list(names), skip_reason=skip_reason, peak_mb=peak_mb, **{"facts": {}} | more
     )
@@ -122,9 +120,9 @@ def test_medians_ratios_and_the_roofline() -> None:
         "reason": "r",
         "gflops": 2.0,
     }
-    ours = _worker("network alone", "streamdepth", peak_mb=300.4, facts={"first_frame_s": 1.234, **known})
-    loop = _worker("torch loop", facts={"first_frame_s": 2.0})
-    absent = _worker("transformers pipeline", skip_reason="because")
+    ours = _process("network alone", "streamdepth", peak_mb=300.4, facts={"first_frame_s": 1.234, **known})
+    loop = _process("torch loop", facts={"first_frame_s": 2.0})
+    absent = _process("transformers pipeline", skip_reason="because")
     rounds = [
         {
             "network alone": Measurement(ms, 4, matrix_gflops_per_second=1000.0),
@@ -154,13 +152,13 @@ def test_facts_of_the_machine() -> None:
     assert peak is None or peak > 10
 
 
-def test_a_clip_that_is_none_is_said(tmp_path: Path) -> None:
+def test_a_file_that_is_no_video_is_a_source_error(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_text("nothing")
     with pytest.raises(SourceOpenError, match=r"clip\.mp4"):
         frame_size(tmp_path / "clip.mp4")
 
 
-def test_a_clip_that_lies_on_its_side_is_compared_upright(folder: Path, tmp_path: Path) -> None:
+def test_a_rotated_clip_is_compared_upright(folder: Path, tmp_path: Path) -> None:
     clip = write_video(tmp_path / "phone.mp4", rotation=90, count=3)
     assert frame_size(clip) == (48, 64)
     plan = replace(_plan(folder, model="nano", size=64), clip=clip, size=frame_size(clip), folder=tmp_path)
@@ -170,14 +168,14 @@ def test_a_clip_that_lies_on_its_side_is_compared_upright(folder: Path, tmp_path
     assert frame_size(tmp_path / "torch.mp4") == (48, 64)
 
 
-def test_pixels_that_opencv_leaves_as_they_are_leave_it_out(folder: Path, tmp_path: Path) -> None:
+def test_a_clip_with_anamorphic_pixels_is_skipped_by_opencv_loops(folder: Path, tmp_path: Path) -> None:
     clip = write_video(tmp_path / "wide.mp4", aspect=Fraction(2), count=3)
     plan = replace(_plan(folder, model="nano", size=64), clip=clip, size=frame_size(clip), folder=tmp_path)
     with pytest.raises(SkippedError, match="64x48"):
         make_implementation("torch loop", plan).prepare()
 
 
-def test_a_worker_that_was_killed_between_turns_is_named(folder: Path) -> None:
+def test_a_process_that_was_killed_is_an_error(folder: Path) -> None:
     process = ImplementationProcess("transformers pipeline", _plan(folder, model="nano", size=64))
     try:
         process.kill()
@@ -188,44 +186,8 @@ def test_a_worker_that_was_killed_between_turns_is_named(folder: Path) -> None:
         process.close()
 
 
-@pytest.mark.parametrize(
-    ("name", "millions"),
-    [
-        ("depth-anything-v2-small", 24.8),
-        ("depth-anything-v2-base", 97.5),
-        ("depth-anything-v2-large", 335.3),
-        ("dpt-large", 343),
-        ("dpt-hybrid-midas", 123),
-        ("midas-beit-large-512", 345),
-        ("midas-swinv2-tiny-256", 42),
-        ("glpn-nyu", 61.2),
-        ("depth-pro", 952),
-    ],
-)
-def test_published_architectures(name: str, millions: float) -> None:
-    """They have about as many parameters as their pages say; none of them needs memory here."""
-    from transformers import AutoModelForDepthEstimation
-
-    config, _ = published_config(catalog.CATALOG[name])
-    with torch.device("meta"):
-        network = AutoModelForDepthEstimation.from_config(config)
-    assert sum(p.numel() for p in network.parameters()) / 1e6 == pytest.approx(millions, rel=0.03)
-
-
-def test_every_model_but_one_is_known_without_its_files() -> None:
-    unknown = []
-    for entry in catalog.CATALOG.values():
-        try:
-            if entry.hub_id:
-                published_config(entry)
-        except ModelLoadError as error:
-            unknown.append(str(error))
-    assert len(unknown) == 1
-    assert "'tipsv2-base' is not known here; give a folder with its config.json" in unknown[0]
-
-
-def test_the_verb(cli, folder: Path, tmp_path: Path) -> None:
-    """In a process of its own, as a user starts it."""
+def test_the_bench_verb(cli, folder: Path, tmp_path: Path) -> None:
+    """It measures in another process, as for a user."""
     arguments = (folder / "clip.mp4", "--model", folder / "model", "--engine", "torch", "--device", "cpu")
     done = cli("bench", *arguments, "--frames", 4, "--rounds", 2, "--alone", "--json", tmp_path / "b.json")
     assert done.code == 0, done.err
@@ -237,7 +199,7 @@ def test_the_verb(cli, folder: Path, tmp_path: Path) -> None:
     assert "roofline:" in done.out
 
 
-def test_a_mistake_in_another_process_is_one_line(cli, folder: Path) -> None:
+def test_an_error_in_another_process_is_one_line(cli, folder: Path) -> None:
     done = cli("bench", folder / "clip.mp4", "--model", "nowhere/none", "--alone")
     assert (done.code, len(done.err.splitlines())) == (4, 1), done.err
     assert "nowhere/none" in done.err

@@ -27,7 +27,7 @@ def metric(monkeypatch) -> ConstantEstimator:
     return estimator
 
 
-def test_a_data_set_gets_depth_beside_a_cameras_pictures(cli, metric, tmp_path) -> None:
+def test_a_data_set_gets_a_depth_camera(cli, metric, tmp_path) -> None:
     root = write_lerobot_set(tmp_path / "set")
     done = cli("lerobot", root, "--camera", CAMERA, "--smooth", "off")
     assert done.code == 0, done.err
@@ -56,7 +56,7 @@ def codes_of(root: Path, row: dict) -> np.ndarray:
     return np.stack(read_codes(path)[first : first + row["length"]])
 
 
-def test_episodes_know_nothing_of_each_other(cli, metric, tmp_path) -> None:
+def test_episodes_are_stabilized_independently(cli, metric, tmp_path) -> None:
     whole, root = write_lerobot_set(tmp_path / "whole"), write_lerobot_set(tmp_path / "set")
     assert cli("lerobot", root, "--camera", CAMERA, "--smooth", "strong").code == 0
     assert cli("lerobot", whole, "--camera", CAMERA, "--smooth", "off").code == 0
@@ -138,7 +138,7 @@ def test_two_runs_do_not_work_on_one_data_set(cli, metric, tmp_path, monkeypatch
         (lambda root: shorten(root), 5, "have 10"),
     ],
 )
-def test_a_damaged_data_set_is_said_and_left_alone(cli, metric, tmp_path, spoil, code, words) -> None:
+def test_a_damaged_data_set_is_an_error_and_stays_unchanged(cli, metric, tmp_path, spoil, code, words) -> None:
     root = write_lerobot_set(tmp_path / "set")
     spoil(root)
     before = {path: path.read_bytes() for path in (root / "meta").rglob("*") if path.is_file()}
@@ -159,7 +159,7 @@ def shorten(root: Path) -> None:
     write_video(root / f"videos/{CAMERA}/chunk-000/file-001.mp4", count=4, rate=FPS)
 
 
-def test_an_unknown_camera_is_told_with_those_that_are_there(cli, metric, tmp_path) -> None:
+def test_the_error_for_an_unknown_camera_names_the_cameras_of_the_data_set(cli, metric, tmp_path) -> None:
     done = cli("lerobot", write_lerobot_set(tmp_path / "set"), "--camera", "front")
     assert done.code == 2
     assert CAMERA in done.err

@@ -22,7 +22,7 @@ from streamdepth.testing import ConstantEstimator
 
 @pytest.fixture
 def videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Three files in two folders, and a text that is none."""
+    """Three videos in two folders, and a text file."""
     folder = tmp_path / "videos"
     for name in ("a.mp4", "b/c.mkv", "b/d e.mp4"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -45,12 +45,12 @@ def _names(*sources: str, **more: object) -> list[str]:
 
 
 def _entries(folder: Path) -> dict[str, dict]:
-    """The manifest as any reader of JSON lines sees it: the last line of a name counts."""
+    """Reads the manifest as any reader of JSON Lines: the last line of a name counts."""
     return {entry["name"]: entry for entry in map(json.loads, (folder / FILE_NAME).read_text().splitlines())}
 
 
 @pytest.mark.usefixtures("videos")
-def test_names_mirror_the_folders_below_what_is_common() -> None:
+def test_names_mirror_the_folders_below_the_common_one() -> None:
     assert _names("videos/**/*.mp4") == ["a", "b/d e"]
     assert _names("videos/**/*") == ["a", "b/c", "b/d e"]
     assert _names("videos/b/*") == ["c", "d e"]
@@ -59,7 +59,7 @@ def test_names_mirror_the_folders_below_what_is_common() -> None:
     assert _names("videos/a.mp4", "videos/*.mp4") == ["a"]
 
 
-def test_files_that_differ_in_their_ending_alone_keep_it(videos: Path) -> None:
+def test_files_that_differ_only_in_their_suffix_keep_it(videos: Path) -> None:
     write_video(videos / "a.mkv", count=2)
     assert _names("videos/a.*") == ["a.mkv", "a.mp4"]
 
@@ -72,14 +72,14 @@ def test_no_two_names_are_the_same(videos: Path) -> None:
 
 
 @pytest.mark.usefixtures("videos")
-def test_inputs_that_lie_in_an_output_folder_are_named(cli) -> None:
+def test_inputs_inside_an_output_folder_are_an_error(cli) -> None:
     with raises_code(ConfigError, "inside-output", naming=r"videos/\*\.mp4"):
         _names("videos/*.mp4", depth_out="videos")
     assert cli("convert", "videos/*.mp4", "--depth-out", "videos").code == 2
 
 
 @pytest.mark.usefixtures("videos")
-def test_outputs_are_no_inputs(cli, models: list[ConstantEstimator]) -> None:
+def test_outputs_are_not_converted_again(cli, models: list[ConstantEstimator]) -> None:
     for _ in range(2):
         assert cli("convert", "videos/**/*", "-o", "videos/out").code == 0
     assert not list(Path("videos/out").glob("out"))
@@ -128,7 +128,7 @@ def test_each_file_is_converted_once_by_one_model(cli, videos: Path, models: lis
 
 
 @pytest.mark.usefixtures("models")
-def test_what_has_changed_is_done_again_and_said(cli, videos: Path) -> None:
+def test_changed_files_and_settings_are_converted_again_with_the_reason(cli, videos: Path) -> None:
     command = ("convert", "videos/**/*.mp4", "-o", "out")
     assert cli(*command).code == 0
     write_video(videos / "a.mp4", count=3)
@@ -146,7 +146,7 @@ def test_what_has_changed_is_done_again_and_said(cli, videos: Path) -> None:
 
 
 @pytest.mark.usefixtures("models")
-def test_what_a_run_did_not_write_is_not_replaced(cli, videos: Path) -> None:
+def test_files_of_others_are_not_replaced(cli, videos: Path) -> None:
     Path("out").mkdir()
     Path("out/a.mp4").write_text("precious")
     done = cli("convert", "videos/**/*.mp4", "-o", "out")
@@ -164,7 +164,7 @@ def test_what_a_run_did_not_write_is_not_replaced(cli, videos: Path) -> None:
 
 
 @pytest.mark.usefixtures("models")
-def test_a_misspelt_name_moves_no_others_output(cli, videos: Path) -> None:
+def test_a_missing_file_does_not_change_the_names_of_other_outputs(cli, videos: Path) -> None:
     done = cli("convert", "videos/a.mp4", "elsewhere/none.mp4", "-o", "out")
     assert done.code == 3
     assert [path.name for path in Path("out").rglob("*") if path.suffix == ".mp4"] == ["a.mp4"]
@@ -180,13 +180,13 @@ def test_a_misspelt_name_moves_no_others_output(cli, videos: Path) -> None:
 
 
 @pytest.mark.usefixtures("models")
-def test_a_folder_of_videos_stands_for_what_is_in_it(cli, videos: Path) -> None:
+def test_a_folder_of_videos_is_a_batch_of_its_files(cli, videos: Path) -> None:
     assert cli("convert", "videos", "-o", "out").code == 0
     assert Path("out/a.mp4").exists()
 
 
 @pytest.mark.usefixtures("models")
-def test_failures_are_listed_and_in_nobodys_way(cli, videos: Path) -> None:
+def test_failures_are_listed_and_stop_no_other_file(cli, videos: Path) -> None:
     whole = (videos / "a.mp4").read_bytes()
     (videos / "a.mp4").write_bytes(b"\0" * 100)
     done = cli("convert", "videos/**/*", "videos/none.mp4", "-o", "out", "--quiet")
@@ -202,7 +202,7 @@ def test_failures_are_listed_and_in_nobodys_way(cli, videos: Path) -> None:
 
 
 @pytest.mark.usefixtures("models")
-def test_what_could_be_had_of_a_file_is_kept_and_tried_again(cli, videos: Path) -> None:
+def test_a_truncated_file_is_converted_as_far_as_possible_and_tried_again(cli, videos: Path) -> None:
     whole = write_video(videos / "a.mkv", count=60).read_bytes()
     (videos / "a.mkv").write_bytes(whole[: len(whole) // 2])
     command = ("convert", "videos/a.mkv", "videos/b/c.mkv", "-o", "out")
@@ -216,7 +216,7 @@ def test_what_could_be_had_of_a_file_is_kept_and_tried_again(cli, videos: Path) 
 
 
 @pytest.mark.usefixtures("models", "videos")
-def test_what_a_failed_file_left_is_ours(cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outputs_of_a_failed_file_may_be_replaced(cli, monkeypatch: pytest.MonkeyPatch) -> None:
     command = ("convert", "videos/*", "-o", "out", "--depth-out", "depth")
     with monkeypatch.context() as patch:
         patch.setattr(DepthVideoSink, "close", _fail)
@@ -243,7 +243,7 @@ def _clouds() -> list[str]:
 
 
 @pytest.mark.usefixtures("models", "videos")
-def test_numbered_outputs_of_other_settings_do_not_stay(cli) -> None:
+def test_numbered_outputs_of_other_settings_are_removed(cli) -> None:
     command = ("convert", "videos/**/a.mp4", "--points", "out", "--fov", "60")
     assert cli(*command, "--ply-every", "2").code == 0
     assert _clouds() == ["a_000000.ply", "a_000002.ply", "a_000004.ply"]
@@ -271,7 +271,7 @@ def test_two_runs_do_not_write_to_one_folder(cli, videos: Path, models: list[Con
 
 
 @pytest.mark.usefixtures("videos", "models")
-def test_a_full_disk_under_the_account_ends_the_run_and_is_said(cli, monkeypatch) -> None:
+def test_a_full_disk_under_the_manifest_ends_the_run(cli, monkeypatch) -> None:
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -280,7 +280,7 @@ def test_a_full_disk_under_the_account_ends_the_run_and_is_said(cli, monkeypatch
     assert (done.code, "make room" in done.err) == (6, True)
 
 
-def test_a_fault_of_our_own_is_told_and_does_not_end_the_run(cli, videos: Path, monkeypatch) -> None:
+def test_an_internal_error_is_reported_and_does_not_end_the_run(cli, videos: Path, monkeypatch) -> None:
     class Broken(ConstantEstimator):
         def estimate(self, frames):
             if frames[0].stream.endswith("a.mp4"):
@@ -301,7 +301,7 @@ cli.main()
 """
 
 
-def test_ctrl_c_leaves_what_is_done_and_nothing_half(cli, videos: Path, monkeypatch) -> None:
+def test_ctrl_c_keeps_finished_files_and_no_partial_ones(cli, videos: Path, monkeypatch) -> None:
     class Interrupted(ConstantEstimator):
         def estimate(self, frames):
             if "/b/" in frames[0].stream:
@@ -316,7 +316,7 @@ def test_ctrl_c_leaves_what_is_done_and_nothing_half(cli, videos: Path, monkeypa
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_where_it_was(cli, videos: Path, models) -> None:
+def test_a_killed_run_is_resumed(cli, videos: Path, models) -> None:
     write_video(videos / "b/long.mp4", count=600)
     command = ["convert", "videos/**/*.mp4", "-o", "out"]
     process = subprocess.Popen([sys.executable, "-c", SLOW, *command], stderr=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""The same work on a real Ray cluster of two processes: equal to the bit, also where one of them is killed."""
+"""A batch on a real Ray cluster of two workers: bit-identical results, even if a worker is killed."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _facts(folder: Path) -> dict[str, tuple[list[bytes], dict[str, Any]]]:
-    """Of each depth video its maps and what is told of it."""
+    """Returns name -> maps and metadata of each depth video."""
     found = {}
     for path in sorted(folder.rglob("*.mkv")):
         video = streamdepth.DepthVideo(path)
@@ -87,7 +87,9 @@ def killed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
-def test_depth_is_that_of_one_machine_though_workers_are_killed(cli, cluster: str, videos: Path, killed) -> None:
+def test_depth_is_bit_identical_to_one_machine_even_if_workers_are_killed(
+    cli, cluster: str, videos: Path, killed
+) -> None:
     assert cli("convert", "in/a.mp4", "--depth-out", "a.mkv", *FLAGS).code == 0  # the precision is judged once
     assert cli("convert", "in/*", "--depth-out", "one", "-o", "one", *FLAGS).code == 0
     done = cli("convert", "in/*", "--depth-out", "many", "-o", "many", "--cluster", cluster, *FLAGS)
@@ -104,7 +106,7 @@ def test_depth_is_that_of_one_machine_though_workers_are_killed(cli, cluster: st
     assert not list(Path("many").glob(".*part*"))
 
 
-def test_a_killed_driver_goes_on_where_it_was(cli, cluster: str, videos: Path) -> None:
+def test_a_killed_driver_is_resumed(cli, cluster: str, videos: Path) -> None:
     command = ["convert", "in/[a-d].mp4", "-o", "out", "--cluster", cluster, *map(str, FLAGS)]
     for name in ("c", "d"):
         write_video(videos / f"{name}.mp4", count=500)
@@ -161,7 +163,7 @@ def test_a_worker_that_cannot_load_the_model_is_left_out(broken: int, monkeypatc
 
 
 @pytest.mark.usefixtures("cluster")
-def test_where_no_worker_can_begin_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_no_worker_can_start_its_error_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(number: int) -> None:
         raise MemoryError("8 GB")
 
@@ -170,7 +172,7 @@ def test_where_no_worker_can_begin_the_reason_is_told(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_worker_that_is_lost_while_it_begins_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_is_lost_while_it_starts_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(number: int) -> None:
         mark = tmp_path / str(number)
         if not mark.exists():
@@ -201,7 +203,7 @@ def test_command_of_readme(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert Path("out/clip.mp4").exists()
 
 
-def test_a_cluster_that_is_not_there_is_named(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_that_does_not_answer_is_an_error(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Ray:
         def is_initialized(self) -> bool:
             return False

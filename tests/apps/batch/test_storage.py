@@ -1,4 +1,4 @@
-"""Files elsewhere: in memory, and on a real S3 server (moto) by its foreign client."""
+"""Files in remote storage: in memory, and on real FTP and S3 (moto) servers."""
 
 from __future__ import annotations
 
@@ -79,13 +79,13 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         ("b.mp4", False),
     ],
 )
-def test_what_is_elsewhere(address: str, expected: bool) -> None:
+def test_remote_addresses(address: str, expected: bool) -> None:
     assert storage.is_remote(address) == expected
     assert storage.address_from_path(Path(address)) == address
 
 
 @pytest.mark.usefixtures("quick_model")
-def test_one_file_from_and_to_elsewhere(cli, memory: Any, clip: Path) -> None:
+def test_one_file_from_and_to_remote_storage(cli, memory: Any, clip: Path) -> None:
     memory.pipe_file("/in/clip.mp4", clip.read_bytes())
     words = ("convert", "memory://in/clip.mp4", "-o", "memory://out/clip.mp4", "--depth-out", "memory://out/clip.mkv")
     done = cli(*words)
@@ -106,13 +106,13 @@ def test_one_file_from_and_to_elsewhere(cli, memory: Any, clip: Path) -> None:
 
 
 @pytest.mark.usefixtures("quick_model", "memory")
-def test_what_is_not_there_is_a_source_error(cli, tmp_path: Path) -> None:
+def test_a_missing_remote_file_is_a_source_error(cli, tmp_path: Path) -> None:
     done = cli("convert", "memory://in/none.mp4", "-o", tmp_path / "out.mp4")
     assert done.code == 3
     assert "'memory://in/none.mp4': there is no such file" in done.err
 
 
-def test_a_run_that_fails_puts_nothing_there(memory: Any, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_fails_uploads_nothing(memory: Any, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken(ConstantEstimator):
         def estimate(self, frames):
             raise SourceOpenError("broken")
@@ -168,7 +168,7 @@ def test_a_batch_on_ftp(cli, ftp: tuple[str, Path], clip: Path) -> None:
 
 
 @pytest.mark.usefixtures("memory")
-def test_a_manifest_elsewhere_knows_at_once_what_begins(clip: Path) -> None:
+def test_a_remote_manifest_has_started_files_at_once(clip: Path) -> None:
     task = find_tasks(config.make(source=(str(clip), "other.mp4"), output="memory://out"))[0]
     with Manifest(Path("memory://out")) as manifest:
         entry = ManifestEntry.started(task)
@@ -180,9 +180,7 @@ def test_a_manifest_elsewhere_knows_at_once_what_begins(clip: Path) -> None:
 
 
 @pytest.mark.usefixtures("quick_model")
-def test_a_storage_that_cannot_tell_fails_its_file_alone(
-    cli, memory: Any, clip: Path, tmp_path: Path, monkeypatch
-) -> None:
+def test_an_error_of_the_storage_fails_only_its_file(cli, memory: Any, clip: Path, tmp_path: Path, monkeypatch) -> None:
     class StorageError(Exception): ...
 
     info = type(memory).info
@@ -201,7 +199,7 @@ def test_a_storage_that_cannot_tell_fails_its_file_alone(
     assert "hush" not in done.err
 
 
-def test_what_cannot_be_stored_as_a_whole_does_not_appear(memory: Any, clip: Path, monkeypatch) -> None:
+def test_an_upload_that_fails_leaves_no_partial_output(memory: Any, clip: Path, monkeypatch) -> None:
     put, stored = type(memory).put_file, list[str]()
 
     def put_one(self, source: str, path: str, **more: Any) -> None:
@@ -217,7 +215,7 @@ def test_what_cannot_be_stored_as_a_whole_does_not_appear(memory: Any, clip: Pat
     assert memory.find("/") == ["/out/clip.mkv.json"]
 
 
-def test_what_the_writer_says_is_passed_on(memory: Any) -> None:
+def test_notices_of_the_local_sink_are_forwarded(memory: Any) -> None:
     class Writer(RecordingSink):
         bytes_to_finish = 7
         idles = 0

@@ -64,7 +64,7 @@ def metric_model(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def code_at_end(connection: ClientConnection) -> int:
-    """What the server closes a WebSocket with."""
+    """Returns the code with which the server closes a WebSocket."""
     with pytest.raises(ConnectionClosed) as closed:
         for _ in iter(lambda: connection.recv(60), None):
             pass
@@ -72,7 +72,7 @@ def code_at_end(connection: ClientConnection) -> int:
 
 
 class TestStatus:
-    def test_it_tells_how_the_stream_goes(self, site: Site) -> None:
+    def test_the_status_describes_the_stream(self, site: Site) -> None:
         told: dict[str, Any] = {}
 
         def is_live() -> bool:
@@ -146,7 +146,7 @@ class TestStatus:
             wait_until(lambda: site.stream(NAME)["state"] == "live")
         assert "waiting for rtsp://127.0.0.1" in caplog.text
 
-    def test_folders_of_this_machine_are_not_told(
+    def test_folders_of_this_machine_are_hidden(
         self, tmp_path: Path, quick_model: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / "private").mkdir()
@@ -167,7 +167,7 @@ class TestStatus:
 
 
 class TestControls:
-    def test_what_is_changed_holds_and_the_rest_stays(self, site: Site) -> None:
+    def test_changed_controls_take_effect_and_the_others_stay(self, site: Site) -> None:
         changed = site.call("PATCH", f"/api/streams/{NAME}/controls", {"smooth": "light", "colormap": "turbo"})
         assert changed.json["streams"][0]["controls"] == {
             "style": "overlay", "colormap": "turbo", "smooth": "light", "range": "auto", "paused": False
@@ -186,7 +186,9 @@ class TestControls:
             ({"style": "wild"}, "one of"),
         ],
     )
-    def test_what_cannot_be_is_refused_with_words(self, site: Site, wrong: dict[str, str], told: str) -> None:
+    def test_controls_that_are_not_allowed_are_refused_with_a_reason(
+        self, site: Site, wrong: dict[str, str], told: str
+    ) -> None:
         before = site.stream(NAME)["controls"]
         answer = site.call("PATCH", f"/api/streams/{NAME}/controls", wrong)
         assert answer.status == 422
@@ -199,7 +201,7 @@ class TestControls:
         wait_until(lambda: live.newest and live.newest.item.range == (0.25, 0.75))
         site.call("PATCH", f"/api/streams/{NAME}/controls", {"range": "auto"})
 
-    def test_a_paused_stream_stands_still_and_goes_on(self, site: Site) -> None:
+    def test_a_paused_stream_keeps_its_last_picture_and_resumes(self, site: Site) -> None:
         live = site.session.streams[NAME].live
         site.call("PATCH", f"/api/streams/{NAME}/controls", {"paused": True})
         wait_until(lambda: has_nothing_on_its_way(site, NAME))
@@ -301,7 +303,7 @@ class TestPictures:
                 pass
         assert sum(isinstance(message, bytes) for message in got) == 2
 
-    def test_pictures_are_made_once_for_all_and_not_for_nobody(
+    def test_packets_are_encoded_once_for_all_viewers_and_never_without_viewers(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         made: list[int] = []
@@ -331,7 +333,7 @@ class TestPictures:
         wait_until(lambda: site.stream(NAME)["viewers"] == 0)
 
     @pytest.mark.parametrize("nonsense", ["hello", b"\x00" * 100, "ready" * 1000, "ready"], ids=range(4))
-    def test_nonsense_ends_a_connection(self, site: Site, nonsense: str | bytes) -> None:
+    def test_an_invalid_message_closes_the_connection(self, site: Site, nonsense: str | bytes) -> None:
         with site.socket(LIVE) as viewer:
             with suppress(ConnectionClosed):
                 for _ in range(4):  # more than were sent
@@ -377,7 +379,7 @@ class TestPictures:
         wait_until(lambda: site.stream(NAME)["viewers"] == 0)
 
 
-class TestKept:
+class TestFiles:
     def test_a_snapshot_has_picture_view_and_depth(self, tmp_path: Path, metric_model: None) -> None:
         with running(tmp_path / "kept", MOVING) as site:
             assert site.get("/api/files").json == {"files": []}
@@ -410,7 +412,7 @@ class TestKept:
         assert times[0] == 0
         assert len(list(DepthVideo(tmp_path / "kept" / files[".mkv"]))) == len(times)
 
-    def test_what_is_being_recorded_at_the_end_is_kept(self, tmp_path: Path, quick_model: None) -> None:
+    def test_a_recording_under_way_at_the_end_is_completed(self, tmp_path: Path, quick_model: None) -> None:
         with running(tmp_path / "kept", MOVING) as site:
             site.call("PUT", f"/api/streams/{NAME}/recording")
             written = site.stream(NAME)["written"]
@@ -453,7 +455,7 @@ class TestKept:
             assert str(tmp_path) not in full.json["detail"]
             assert len(site.get("/api/files").json["files"]) == 24
 
-    def test_files_that_go_while_they_are_listed_are_left_out(self, tmp_path: Path) -> None:
+    def test_files_that_are_removed_while_they_are_listed_are_left_out(self, tmp_path: Path) -> None:
         folder, done = media_folder.MediaFolder(tmp_path), threading.Event()
         paths = [tmp_path / f"x_20260101-00000{n}.png" for n in range(10)]
 
@@ -514,7 +516,7 @@ class TestRecorder:
             sink.start(self.LOOK)
         assert not sink.is_recording
 
-    def test_one_that_cannot_be_completed_is_told_and_never_raised_by_discard(self, tmp_path: Path) -> None:
+    def test_discard_reports_a_recording_that_cannot_be_completed_and_raises_nothing(self, tmp_path: Path) -> None:
         other = RecordingSink()
         sink = self.opened(tmp_path, Broken(), other)
         sink.start(self.LOOK)
@@ -523,7 +525,7 @@ class TestRecorder:
         assert (sink.failure, sink.is_recording, other.closed) == ("the server is gone", False, True)
         assert "the server is gone" in sink.notices[0]
 
-    def test_a_frame_on_its_way_while_the_next_recording_begins_does_not_move_its_times(self, tmp_path: Path) -> None:
+    def test_a_frame_written_while_the_next_recording_starts_does_not_shift_its_times(self, tmp_path: Path) -> None:
         made: list[RecordingSink] = []
         sink = recorder.RecorderSink(
             media_folder.MediaFolder(tmp_path), "x", lambda _base, _look: made.append(RecordingSink()) or [made[-1]]
@@ -552,13 +554,13 @@ class TestRecorder:
         sink.close()
         assert [[item.frame.pts for item in recording.items] for recording in made] == [[0, 8_900, 8_901], [0]]
 
-    def test_a_name_that_another_server_is_writing_is_not_given(self, tmp_path: Path) -> None:
+    def test_the_name_of_a_file_that_another_server_writes_is_not_used(self, tmp_path: Path) -> None:
         first = media_folder.MediaFolder(tmp_path).new_base_path("x")
         being_written = PendingFile(first.with_name(f"{first.name}_000000.mp4"))
         assert media_folder.MediaFolder(tmp_path).new_base_path("x") != first
         being_written.discard()
 
-    def test_data_that_is_lost_at_the_end_is_an_error(self, tmp_path: Path) -> None:
+    def test_a_recording_that_cannot_be_completed_at_the_end_is_an_error(self, tmp_path: Path) -> None:
         sink = self.opened(tmp_path, Broken())
         sink.start(self.LOOK)
         with pytest.raises(SinkWriteError, match="gone"):
@@ -596,8 +598,8 @@ class TestBrowserCamera:
             wait_until(lambda: site.stream("browser")["state"] == "reconnecting")
             assert site.stream("browser")["width"] == 48
 
-    def test_its_pictures_have_the_settings_camera(self, tmp_path: Path, quick_model: None) -> None:
-        """Which is of another shape than a browser's pictures are until the first one comes."""
+    def test_the_settings_camera_applies_to_its_pictures(self, tmp_path: Path, quick_model: None) -> None:
+        """The camera has another size than a browser source has before its first picture."""
         camera = Intrinsics(50.0, 50.0, 31.5, 23.5, 48, 64, (0.5, 0.1, 0.0, 0.0, 0.0))
         (tmp_path / "camera.yaml").write_text(camera_info_yaml(camera))
         chosen = {"web": {"browser_camera": True}, "camera_info": tmp_path / "camera.yaml", "undistort": True}
@@ -613,7 +615,9 @@ class TestBrowserCamera:
             assert item.frame.image[0, 0].tolist() == [0, 0, 0], "what the lens has not seen"
 
     @pytest.mark.parametrize("what", ["text", "garbage", "huge header", "cut off"])
-    def test_what_is_no_picture_ends_the_connection(self, tmp_path: Path, quick_model: None, what: str) -> None:
+    def test_a_message_that_is_no_picture_closes_the_connection(
+        self, tmp_path: Path, quick_model: None, what: str
+    ) -> None:
         picture = io.BytesIO()
         Image.new("RGB", (2400, 8) if what == "huge header" else (64, 48)).save(picture, "PNG")
         data = {"text": "hello", "garbage": b"\x89PNG nonsense", "cut off": picture.getvalue()[:40]}

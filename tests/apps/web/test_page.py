@@ -132,8 +132,8 @@ def open_page(page: Page, site: Site) -> None:
     expect(page.locator("#cover")).to_be_hidden()
 
 
-def look(page: Page, where: str = "#picture-canvas") -> np.ndarray:
-    """What is seen of an element, (H, W, 3)."""
+def screenshot(page: Page, where: str = "#picture-canvas") -> np.ndarray:
+    """Takes a screenshot of an element, (H, W, 3)."""
     return np.asarray(Image.open(io.BytesIO(page.locator(where).screenshot())).convert("RGB"), np.int16)
 
 
@@ -141,7 +141,7 @@ def view(page: Page, name: str) -> None:
     page.locator("#views label", has_text=name).click()
 
 
-def stand_still(page: Page, site: Site) -> None:
+def pause(page: Page, site: Site) -> None:
     """Pauses the stream; returns once the page shows the last picture from before."""
     page.keyboard.press("p")
     expect(page.locator("#pause")).to_have_text("Resume")
@@ -152,8 +152,8 @@ def stand_still(page: Page, site: Site) -> None:
 
 
 def has_points(page: Page) -> bool:
-    """Whether the 3D view shows some."""
-    return bool((look(page, "#points-canvas") > 40).any(axis=2).mean() > 0.1)
+    """True if the 3D view shows points."""
+    return bool((screenshot(page, "#points-canvas") > 40).any(axis=2).mean() > 0.1)
 
 
 class TestPicture:
@@ -161,18 +161,18 @@ class TestPicture:
         open_page(page, site)
         for name in ("Picture", "Depth", "Both"):
             view(page, name)
-            first = look(page)
+            first = screenshot(page)
             assert first.std() > 10, name
-            wait_until(lambda first=first: np.abs(look(page) - first).mean() > 0.5)
+            wait_until(lambda first=first: np.abs(screenshot(page) - first).mean() > 0.5)
         expect(page.locator("#legend-note")).to_have_text("relative, no unit")
 
     def test_wipe_shows_the_picture_left_and_depth_right(self, page: Page, site: Site) -> None:
         open_page(page, site)
-        stand_still(page, site)
+        pause(page, site)
         seen = {}
         for name in ("Picture", "Depth", "Wipe"):
             view(page, name)
-            seen[name] = look(page)[:, :, :]
+            seen[name] = screenshot(page)[:, :, :]
         width = seen["Wipe"].shape[1]
         left, right = slice(0, width // 2 - 8), slice(width // 2 + 8, None)
         assert np.abs(seen["Wipe"] - seen["Picture"])[:, left].mean() < 2
@@ -182,13 +182,13 @@ class TestPicture:
             page.keyboard.press("ArrowRight")
         assert page.locator("#wipe").input_value() == "60"
 
-    def test_relative_depth_is_never_told_in_metres(self, page: Page, site: Site) -> None:
+    def test_relative_depth_is_never_shown_in_metres(self, page: Page, site: Site) -> None:
         open_page(page, site)
         page.locator("#picture-canvas").hover()
         expect(page.locator("#depth-readout")).to_contain_text("% near, relative")
         assert " m" not in page.locator("#legend").inner_text().replace("\n", " ").replace("no unit", "")
 
-    def test_metric_depth_is_told_in_metres_under_pointer_and_keys(
+    def test_metric_depth_is_shown_in_metres_under_pointer_and_keys(
         self, page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(factory, "make_estimator", lambda _: ConstantEstimator(DepthKind.METRIC, size=(100, 100)))
@@ -210,16 +210,16 @@ class TestPicture:
         open_page(page, site)
         view(page, "3D")
         wait_until(lambda: has_points(page))
-        stand_still(page, site)
-        before = look(page, "#points-canvas")
+        pause(page, site)
+        before = screenshot(page, "#points-canvas")
         box = page.locator("#points-canvas").bounding_box()
         page.mouse.move(box["x"] + 300, box["y"] + 200)
         page.mouse.down()
         page.mouse.move(box["x"] + 420, box["y"] + 240, steps=4)
         page.mouse.up()
-        wait_until(lambda: np.abs(look(page, "#points-canvas") - before).mean() > 2)
+        wait_until(lambda: np.abs(screenshot(page, "#points-canvas") - before).mean() > 2)
 
-    def test_3d_begins_anew_where_another_camera_looks(self, page: Page, tmp_path: Path, quick_model: None) -> None:
+    def test_the_3d_view_is_reset_for_another_camera(self, page: Page, tmp_path: Path, quick_model: None) -> None:
         with running(tmp_path, MOVING, "lavfi:testsrc=size=160x120:rate=30") as site:
             open_page(page, site)
             view(page, "3D")
@@ -242,13 +242,13 @@ class TestPicture:
 
 
 class TestControls:
-    def test_what_is_tuned_takes_effect(self, page: Page, site: Site) -> None:
+    def test_changed_controls_take_effect(self, page: Page, site: Site) -> None:
         open_page(page, site)
         control = site.session.streams[NAME].controls
         view(page, "Depth")
         page.select_option("[name=colormap]", "gray")
         wait_until(lambda: control.value.colormap == "gray")
-        wait_until(lambda: np.ptp(look(page)[20:-20, 20:-20], axis=2).max() < 12)
+        wait_until(lambda: np.ptp(screenshot(page)[20:-20, 20:-20], axis=2).max() < 12)
         page.select_option("[name=smooth]", "light")
         page.select_option("[name=style]", "depth")
         page.select_option("[name=range]", "lock")
@@ -290,7 +290,7 @@ class TestControls:
         assert site.session.streams[NAME].controls.value.range.startswith("lock:0.125,")
         assert page.evaluate("() => window.timesHidden") == 0
 
-    def test_a_refusal_is_said(self, page: Page, site: Site) -> None:
+    def test_a_refused_change_is_shown(self, page: Page, site: Site) -> None:
         open_page(page, site)
         page.select_option("[name=range]", "lock")
         page.locator("[name=low]").fill("99")
@@ -346,7 +346,7 @@ class TestControls:
         page.emulate_media(color_scheme=scheme)
         open_page(page, site)
         assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
-        ground = look(page, "body")[-4:, :4].mean()
+        ground = screenshot(page, "body")[-4:, :4].mean()
         assert ground < 60 if scheme == "dark" else ground > 200
 
     def test_a_phone_shows_the_chosen_tab_and_how_large_files_are(
@@ -376,9 +376,7 @@ class TestConnections:
             expect(page.locator("#cover")).to_be_hidden()
             wait_until(lambda: site.stream(NAME)["viewers"] == 1)
 
-    def test_a_page_of_a_stream_that_is_no_more_shows_another(
-        self, page: Page, tmp_path: Path, quick_model: None
-    ) -> None:
+    def test_a_page_of_a_removed_stream_shows_another(self, page: Page, tmp_path: Path, quick_model: None) -> None:
         port = rtsp_server.free_port()
         with running(tmp_path, MOVING, "lavfi:testsrc=size=160x120:rate=30", port=port) as site:
             page.goto(f"{site.address}?stream={NAME}")
@@ -449,7 +447,7 @@ class TestConnections:
             wait_until(lambda: site.stream("browser")["written"] > 10)
             assert site.session.streams["browser"].live.newest.item.frame.image.std() > 20
             view(page, "Picture")
-            assert look(page).std() > 20
+            assert screenshot(page).std() > 20
 
     def test_a_camera_is_asked_for_once_however_often_one_clicks(
         self, page: Page, tmp_path: Path, quick_model: None
@@ -463,7 +461,7 @@ class TestConnections:
             expect(page.locator("#cover")).to_be_hidden()
             assert page.evaluate("() => window.media.length") == 1
 
-    def test_a_camera_that_cannot_be_shown_is_given_back(self, page: Page, tmp_path: Path, quick_model: None) -> None:
+    def test_a_camera_that_cannot_be_shown_is_released(self, page: Page, tmp_path: Path, quick_model: None) -> None:
         page.add_init_script(SLOW_CAMERA + "window.allow();")
         page.add_init_script("HTMLMediaElement.prototype.play = () => Promise.reject(new Error('no play'));")
         with running(tmp_path, web={"browser_camera": True}) as site:
@@ -476,14 +474,14 @@ class TestConnections:
                     lambda: page.evaluate("() => window.media.every(m => m.getTracks()[0].readyState === 'ended')")
                 )
 
-    def test_a_page_that_may_have_no_camera_says_why(self, page: Page, tmp_path: Path, quick_model: None) -> None:
+    def test_a_page_without_access_to_cameras_says_why(self, page: Page, tmp_path: Path, quick_model: None) -> None:
         page.add_init_script("Object.defineProperty(navigator, 'mediaDevices', {value: undefined})")  # as over HTTP
         with running(tmp_path, web={"browser_camera": True}) as site:
             page.goto(site.address)
             page.locator("#cover-button").click()
             expect(page.locator("#toast")).to_contain_text("over HTTPS only")
 
-    def test_a_browser_that_keeps_nothing_shows_the_page_too(self, page: Page, site: Site) -> None:
+    def test_the_page_works_without_local_storage(self, page: Page, site: Site) -> None:
         page.add_init_script(NO_STORAGE)
         open_page(page, site)
         page.locator("#theme").click()

@@ -1,4 +1,4 @@
-"""Who may use the page, and what it never tells."""
+"""Access to the page, and secrets that it never shows."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 class TestToken:
-    def test_nothing_but_health_is_given_without_it(self, site: Site) -> None:
+    def test_only_health_is_served_without_a_token(self, site: Site) -> None:
         described = site.get("/openapi.json", **bearer(TOKEN)).json
         routes = [(verb.upper(), path) for path, verbs in described["paths"].items() for verb in verbs]
         routes += [("GET", path) for path in ("/", "/api", "/openapi.json", "/static/main.js", "/docs", "/nothing")]
@@ -67,27 +67,27 @@ class TestToken:
             assert NAME not in answer.body.decode()
 
     @pytest.mark.parametrize("path", [f"/api/streams/{NAME}/live", "/api/streams/browser/camera", "/nothing"])
-    def test_no_socket_is_opened_without_it(self, site: Site, path: str) -> None:
+    def test_no_websocket_is_opened_without_a_token(self, site: Site, path: str) -> None:
         for headers in ({}, bearer("wrong"), {"Cookie": f"streamdepth_{site.server.port}=wrong"}):
             with pytest.raises(InvalidStatus) as refused, site.socket(path, additional_headers=headers):
                 pass
             assert refused.value.response.status_code == 403
 
     @pytest.mark.parametrize("token", ["", "wrong", TOKEN[:-1], TOKEN + "x", TOKEN.upper(), "tök€n"])
-    def test_a_wrong_one_is_refused_however_it_is_sent(self, site: Site, token: str) -> None:
+    def test_a_wrong_token_is_refused_however_it_is_sent(self, site: Site, token: str) -> None:
         sent = token.encode().decode("latin-1")
         assert site.get("/api/status", **bearer(sent)).status == 401
         assert site.get("/api/status", Cookie=f"streamdepth_{site.server.port}={sent}").status == 401
         assert site.get(f"/api/status?token={token.encode().hex()}").status == 401
 
-    def test_the_right_one_opens_everything(self, site: Site) -> None:
+    def test_the_right_token_opens_everything(self, site: Site) -> None:
         assert site.get("/api/status", **bearer(TOKEN)).status == 200
         assert site.get(f"/streams/{NAME}/picture?token={TOKEN}").status == 200
         assert site.call("POST", f"/api/streams/{NAME}/snapshots?token={TOKEN}").status == 401, "only to look"
         with site.socket(f"/api/streams/{NAME}/live", additional_headers=bearer(TOKEN)) as viewer:
             assert viewer.recv(60)
 
-    def test_it_leaves_the_address_after_the_first_visit(self, site: Site) -> None:
+    def test_the_token_leaves_the_address_after_the_first_visit(self, site: Site) -> None:
         first = site.get(f"/?stream={NAME}&token={TOKEN}")
         assert (first.status, first.headers["location"]) == (303, f"/?stream={NAME}")
         cookie = first.headers["set-cookie"]
@@ -96,14 +96,14 @@ class TestToken:
         assert page.status == 200
         assert TOKEN not in page.body.decode()
 
-    def test_who_has_none_is_asked_for_it(self, site: Site) -> None:
+    def test_a_visitor_without_a_token_gets_the_sign_in_page(self, site: Site) -> None:
         page = site.get("/")
         assert page.status == 401
         assert page.headers["www-authenticate"] == "Bearer"
         assert 'name="token"' in page.body.decode()
         assert "sha256-" in page.headers["content-security-policy"]
 
-    def test_it_is_made_where_others_can_reach_the_server(self) -> None:
+    def test_a_token_is_made_if_others_can_reach_the_server(self) -> None:
         for host in ("0.0.0.0", "192.168.1.5", "::", "camera.example"):
             made = [make_access(host, None, [], port=1, is_secure=False).token for _ in range(2)]
             assert made[0] != made[1]
@@ -124,14 +124,12 @@ class TestToken:
             "a&b#c%d-e",
         ],
     )
-    def test_a_bad_one_is_refused_at_the_start(self, token: str) -> None:
+    def test_a_bad_token_is_refused_at_the_start(self, token: str) -> None:
         with raises_code(ConfigError, "bad-token"):
             make_access("127.0.0.1", token, [], port=1, is_secure=False)
 
     @pytest.mark.parametrize("token", ["ab+cd/ef+gh==", "-._~+/-._~"])
-    def test_the_printed_address_leads_in_whatever_the_token(
-        self, tmp_path: Path, quick_model: None, token: str
-    ) -> None:
+    def test_the_printed_address_signs_in_with_any_token(self, tmp_path: Path, quick_model: None, token: str) -> None:
         with running(tmp_path, MOVING, web={"token": token}) as site:
             printed = urlsplit(site.server.address_with_token)
             first = site.get(f"{printed.path}?{printed.query}")
@@ -150,12 +148,12 @@ class TestOrigin:
     @pytest.mark.parametrize(
         "host", ["evil.example", "127.0.0.1.evil.example", "", "localhost.evil.example:80", "[::1"]
     )
-    def test_a_strangers_name_for_this_machine_is_not_ours(self, site: Site, host: str) -> None:
+    def test_an_unknown_host_name_is_refused(self, site: Site, host: str) -> None:
         answer = site.get("/api/status", Host=host, **bearer(TOKEN))
         assert (answer.status, "--allow-host" in answer.json["detail"]) == (403, True)
 
     @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:9", "[::1]:9", "192.168.1.5", "Camera.Example:443"])
-    def test_our_own_names_are_known(self, site: Site, host: str) -> None:
+    def test_names_and_addresses_of_this_machine_are_allowed(self, site: Site, host: str) -> None:
         assert site.get("/api/status", Host=host, **bearer(TOKEN)).status == 200
 
     @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
@@ -170,14 +168,14 @@ class TestOrigin:
                 pass
             assert refused.value.response.status_code == 403
 
-    def test_our_own_page_may(self, site: Site) -> None:
+    def test_the_servers_own_page_is_allowed(self, site: Site) -> None:
         origin = site.address.rstrip("/")
         assert site.get("/api/status", Origin=origin, **bearer(TOKEN)).status == 200
         path = f"/api/streams/{NAME}/live"
         with site.socket(path, origin=origin, additional_headers=bearer(TOKEN)) as viewer:
             assert viewer.recv(60)
 
-    def test_other_sites_may_lead_here_and_embed_nothing(self, site: Site) -> None:
+    def test_other_sites_may_link_here_and_embed_nothing(self, site: Site) -> None:
         embedded = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", **bearer(TOKEN)}
         assert site.get(f"/streams/{NAME}/picture", **embedded).status == 403
         link = embedded | {"Sec-Fetch-Mode": "navigate"}
@@ -191,20 +189,20 @@ class TestOrigin:
 
 
 @pytest.fixture
-def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that asks for nothing is soon cut off."""
+def short_idle_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Idle connections are closed after half a second."""
     monkeypatch.setattr(uvicorn_server, "IDLE_TIMEOUT_SECONDS", 0.5)
 
 
 def is_healthy(site: Site) -> bool:
-    """Also when this very question is late, and hung up on."""
+    """True if the server answers; a request that is late itself may be cut off."""
     with suppress(ConnectionError):
         return site.get("/healthz").status == 200
     return False
 
 
-@pytest.mark.usefixtures("in_a_hurry", "quick_model")
-class TestSilence:
+@pytest.mark.usefixtures("short_idle_timeout", "quick_model")
+class TestIdleConnections:
     @pytest.mark.parametrize(
         "said",
         [
@@ -215,7 +213,7 @@ class TestSilence:
         ],
         ids=["nothing", "half", "once", "no body"],
     )
-    def test_strangers_who_ask_for_nothing_lock_nobody_out(self, tmp_path: Path, said: list[bytes]) -> None:
+    def test_idle_connections_lock_nobody_out(self, tmp_path: Path, said: list[bytes]) -> None:
         with running(tmp_path, MOVING, web={"max_viewers": 1, "token": TOKEN}) as site, ExitStack() as open_ones:
             host, port = site.place.split(":")
             for _ in range(70):
@@ -230,7 +228,7 @@ class TestSilence:
                 while stranger.recv(1000):  # the answer that it asked for, if any
                     pass
 
-    def test_those_who_look_on_stay(self, tmp_path: Path) -> None:
+    def test_viewers_are_not_disconnected(self, tmp_path: Path) -> None:
         with running(tmp_path, MOVING) as site, site.socket(f"/api/streams/{NAME}/live") as viewer:
             connection = http.client.HTTPConnection(site.place, timeout=60)
             connection.request("GET", f"/streams/{NAME}/mjpeg")
@@ -244,7 +242,7 @@ class TestSilence:
 
 
 class TestFailure:
-    def test_a_server_that_fails_ends_the_streams_and_is_told(
+    def test_a_server_that_fails_stops_the_streams_and_raises(
         self, tmp_path: Path, quick_model: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         async def fail(_counter: int) -> bool:
@@ -260,7 +258,7 @@ class TestFailure:
                 page.__exit__(None, None, None)
         caplog.clear()  # uvicorn has its own words for it
 
-    def test_a_server_that_does_not_start_is_told(
+    def test_a_server_that_does_not_start_raises(
         self, tmp_path: Path, quick_model: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         async def start(own: uvicorn_server.GracefulServer, **_: object) -> None:
@@ -345,17 +343,17 @@ def self_signed(folder: Path) -> tuple[Path, Path]:
 
 class TestListening:
     @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6 beside IPv4")
-    def test_one_for_all_addresses_is_there_for_both_kinds(self) -> None:
+    def test_a_server_at_all_addresses_takes_ipv4_and_ipv6(self) -> None:
         with server._listen("::", 0) as listening:
             assert listening.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 0
 
-    def test_a_port_in_use_is_told_at_once(self, cli: Callable, quick_model: None, tmp_path: Path) -> None:
+    def test_a_port_in_use_is_an_error_at_once(self, cli: Callable, quick_model: None, tmp_path: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             done = cli("serve", MOVING, "--port", taken.getsockname()[1], "--folder", tmp_path)
         assert done.code == 2
         assert "choose another --port" in done.err
 
-    def test_a_certificate_that_is_none(self, cli: Callable, quick_model: None, tmp_path: Path) -> None:
+    def test_a_certificate_that_cannot_be_read(self, cli: Callable, quick_model: None, tmp_path: Path) -> None:
         (tmp_path / "c.pem").write_text("nonsense")
         for file in ("c.pem", "missing.pem"):  # its key is looked for in the same file
             done = cli("serve", MOVING, "--port", "0", "--certificate", tmp_path / file)
@@ -380,7 +378,7 @@ class TestListening:
             with site.socket(path, additional_headers=bearer(TOKEN), ssl=context) as viewer:
                 assert viewer.recv(60)
 
-    def test_the_address_of_a_server_for_all_has_a_number(self, tmp_path: Path, quick_model: None) -> None:
+    def test_a_server_at_all_addresses_prints_a_numeric_one(self, tmp_path: Path, quick_model: None) -> None:
         with running(tmp_path, MOVING) as site:
             site.server.options = site.server.options.__class__(host="0.0.0.0")
             assert WebServer.address.fget(site.server).count(".") == 3
@@ -408,7 +406,7 @@ class TestListening:
 
 
 @pytest.mark.slow
-def test_a_viewer_that_sleeps_does_not_hold_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sleeping_viewer_does_not_delay_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It reads nothing until it is sent no more; that is no error either (the fixtures look at the log)."""
     monkeypatch.setattr(factory, "make_estimator", lambda _: ConstantEstimator())
     with socket.socket() as sleeper, running(tmp_path, "lavfi:testsrc2=size=1280x720:rate=30") as site:

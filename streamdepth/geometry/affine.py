@@ -49,7 +49,7 @@ class LeastSquaresFit:
 
     @property
     def affine(self) -> Affine:
-        """target = scale * values + shift. The scale of flat values is 0; without any values nothing is changed."""
+        """The fit, target = scale * values + shift. Flat values have scale 0; without values it is the identity."""
         if not self.count:
             return Affine()
         x, y, xx, xy = self._sums / self.count

@@ -40,7 +40,7 @@ class Calibration:
     rms_px: float
     """Root mean square of all errors."""
     errors_px: list[Floats]
-    """For each view, (N,) distances between found and predicted corners."""
+    """(N,) px for each view: distances between found and predicted corners."""
     views: BoardViews
 
     @property

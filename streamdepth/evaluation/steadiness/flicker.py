@@ -40,9 +40,9 @@ class JitterDeviations(NamedTuple):
     """Standard deviations of the changes of a range from frame to frame."""
 
     width: float
-    """Of the changes of log(p98 - p2): 0.01 is 1 % of the frame's own range."""
+    """Deviation of the change of log(p98 - p2): 0.01 is 1 % of the frame's own range."""
     center: float
-    """Of the changes of the median, as a share of the shot's range."""
+    """Deviation of the change of the median, as a share of the shot's range."""
 
 
 def flow_warped_error(frames: Frames) -> float:

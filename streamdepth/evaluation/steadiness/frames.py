@@ -89,7 +89,7 @@ class FramePairBuilder:
 
 
 def frame_pairs(frames: Iterable[Sequence[Any]]) -> Iterator[FramePair]:
-    """The frames of one shot: (picture, depth) or (picture, depth, raw), as `Steps.push` takes them."""
+    """Yields the pairs of one shot's frames: (picture, depth) or (picture, depth, raw), as `push` takes them."""
     builder = FramePairBuilder()
     for frame in frames:
         yield builder.push(*frame)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import numpy.typing as npt
 
 from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.types import DepthFrame, DepthKind, Frame
+from streamdepth.geometry.ground import find_floor
+from streamdepth.geometry.planes import Plane
 
 Floats = npt.NDArray[np.float64]
 CAMERA = Intrinsics(700.0, 690.0, 322.5, 236.0, 640, 480)
@@ -53,3 +58,15 @@ def picture_of(pose: Floats, camera: Intrinsics = CAMERA) -> Image:
     image = np.full((camera.height, camera.width, 3), 120, np.uint8)
     image[on_box(pose, camera)] = (200, 30, 20)
     return image
+
+
+def frame_of(depth: DepthMap, image: Image | None = None, kind: DepthKind = DepthKind.METRIC) -> DepthFrame:
+    """Returns a frame of CAMERA with this depth; without an image it is black."""
+    if image is None:
+        image = np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8)
+    return DepthFrame(Frame(image, 0, 0, Fraction(1), 0.0), depth, kind, intrinsics=CAMERA)
+
+
+def ground_of(depth: DepthMap) -> Plane | None:
+    """Returns the ground as the command `volume` finds it."""
+    return find_floor(frame_of(depth), max_tilt_degrees=75, refine=True)

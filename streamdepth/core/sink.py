@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from abc import ABC
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
@@ -14,7 +14,7 @@ from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 _log = logging.getLogger(__name__)
 
 
-class Sink(ABC):  # noqa: B024 - on_write becomes abstract when every sink implements it
+class Sink(ABC):
     """Stores or shows the results of one stream.
 
     The pipeline calls `open`, `write` for each item, then `close` or `discard`, never two at once. These four are
@@ -89,8 +89,6 @@ class Sink(ABC):  # noqa: B024 - on_write becomes abstract when every sink imple
         if self._is_open:
             self._is_open = False
             self.on_discard()
-        elif type(self).close is not Sink.close:  # until every sink implements the hooks
-            self.close()
 
     def _remove_what_was_begun(self) -> None:
         """Discards the output after a failure, which is the one to report, and not what goes wrong here."""
@@ -104,9 +102,9 @@ class Sink(ABC):  # noqa: B024 - on_write becomes abstract when every sink imple
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         """Begins the output. Raises SinkOpenError; `on_discard` is called then."""
 
+    @abstractmethod
     def on_write(self, item: DepthFrame) -> None:
         """Adds one item to the output. Raises SinkWriteError; `on_discard` is called then."""
-        raise NotImplementedError(f"{type(self).__name__} has no on_write")
 
     def on_close(self) -> None:
         """Completes the output. Raises SinkWriteError; `on_discard` is called then."""

@@ -82,7 +82,7 @@ def test_a_model_that_remembers_sees_a_frame_after_the_one_before_was_handed_on(
 
 
 @pytest.mark.parametrize(("smooth", "shown"), [("offline", "auto"), ("off", "per-shot"), ("offline", "per-shot")])
-def test_what_is_held_back_comes_out_before_another_size_is_begun(smooth: str, shown: str) -> None:
+def test_late_results_come_out_before_frames_of_another_size(smooth: str, shown: str) -> None:
     source, sink = SyntheticSource(sizes={15: (96, 64)}), RecordingSink()
     report = Pipeline([Stream(source, make_stabilizer(smooth, shown), [sink])], ConstantEstimator()).run()
     assert (report.read, report.written, report.dropped) == (30, 30, {})

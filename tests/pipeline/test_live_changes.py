@@ -144,9 +144,7 @@ class TestHotSwapEstimator:
         wait_until(lambda: estimator.estimate([frame])[0].depth.shape[0] == 32)
         estimator.close()
 
-    def test_whoever_hears_of_a_failure_and_fails_leaves_no_model_loading_for_ever(
-        self, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    def test_a_failing_callback_leaves_no_model_loading_for_ever(self, caplog: pytest.LogCaptureFixture) -> None:
         wanted = [24]
 
         def load(size: int) -> Estimator:

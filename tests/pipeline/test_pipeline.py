@@ -544,7 +544,7 @@ def test_a_camera_begins_with_what_it_shows_when_the_model_is_ready() -> None:
     assert _balanced(report)
 
 
-def test_what_only_goes_at_its_pace_begins_at_its_beginning() -> None:
+def test_a_live_source_that_drops_nothing_starts_with_its_first_frame() -> None:
     source, seen = SyntheticSource(count=20, is_live=True), list[int]()
 
     def watch(_) -> None:
@@ -565,15 +565,16 @@ def test_a_model_that_cannot_be_made_ready_ends_the_run() -> None:
         Pipeline([_stream(camera, RecordingSink())], estimator).run()
 
 
-def test_a_live_stream_is_not_held_back() -> None:
+def test_a_live_stream_refuses_offline_smoothing() -> None:
     source = SyntheticSource(is_live=True)
     stream = Stream(source, make_stabilizer("offline"), [RecordingSink()])
-    with pytest.raises(ConfigError, match="is live, and offline smoothing"):
+    with pytest.raises(ConfigError) as error:
         Pipeline([stream], ConstantEstimator()).run()
+    assert error.value.code == "offline-on-live"
     assert not source.is_open
 
 
-def test_what_is_held_back_comes_out_in_order() -> None:
+def test_offline_smoothing_writes_all_frames_in_order() -> None:
     sink = RecordingSink()
     stream = Stream(SyntheticSource(count=60, shot_frames=25), make_stabilizer("offline", "per-shot"), [sink])
     report = Pipeline([stream], ConstantEstimator()).run()
@@ -741,7 +742,7 @@ def test_a_window_that_fails_at_a_stall_ends_its_stream_alone() -> None:
 
 
 @pytest.mark.parametrize("at", ["live", "ended"])
-def test_whoever_hears_of_states_and_fails_keeps_nothing_from_ending(at: str) -> None:
+def test_a_state_callback_that_fails_stops_nothing(at: str) -> None:
     def fail(_stream: Stream, change) -> None:
         if change.state == at:
             raise ValueError("on purpose")

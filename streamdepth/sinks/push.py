@@ -97,14 +97,14 @@ class PushSink(Sink):
             )
         self.options, self.codec, self.crf, self.preset, self.transport = options, codec, crf, preset, transport
         self.timeout_seconds, self.reconnect_seconds = timeout_seconds, reconnect_seconds
-        self.skipped = 0
+        self.skipped_frames = 0
         """Frames that were not sent because the server was lost."""
         self._job: SenderJob | None = None
         self._sender: _SenderProcess | None = None
         self._reconnect_schedule: _ReconnectSchedule | None = None
 
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
-        self._job, self._reconnect_schedule, self.skipped = self._make_job(info), None, 0
+        self._job, self._reconnect_schedule, self.skipped_frames = self._make_job(info), None, 0
         try:
             self._sender = _SenderProcess(self._job)
         except _ConnectionLostError as error:
@@ -153,13 +153,13 @@ class PushSink(Sink):
         assert self._job is not None
         sender = self._sender or self._reconnect(self._job)
         if sender is None:
-            self.skipped += 1
+            self.skipped_frames += 1
             return
         frame = render_video_frame(item, self._job["pixel_format"], self._job["size"], self.options)
         try:
             sender.send(frame, item.frame.pts * item.frame.time_base)
         except _ConnectionLostError as error:
-            self.skipped += 1
+            self.skipped_frames += 1
             self._sender = None
             if self._reconnect_schedule is None or sender.age_seconds > _HEALTHY_SECONDS:
                 self._reconnect_schedule = _ReconnectSchedule(self.reconnect_seconds)
@@ -190,9 +190,9 @@ class PushSink(Sink):
         sender, self._sender, self._job = self._sender, None, None
         if sender is not None:
             sender.close()
-        if self.skipped:
-            self.add_notice(f"{self.name} was away: {self.skipped} frames were not sent to it")
-            self.skipped = 0
+        if self.skipped_frames:
+            self.add_notice(f"{self.name} was unreachable: {self.skipped_frames} frames were not sent to it")
+            self.skipped_frames = 0
 
     def on_discard(self) -> None:
         sender, self._sender, self._job = self._sender, None, None

@@ -49,7 +49,7 @@ class SenderJob(TypedDict):
     """Width and height in px, even."""
     fps: tuple[int, int]
     timeout_seconds: float
-    """How long connecting, and sending one picture, may take."""
+    """Time limit for connecting, and for sending one picture."""
 
 
 def send(job: SenderJob, pictures: IO[bytes], answers: IO[str]) -> None:

@@ -35,14 +35,14 @@ VIDEO_FORMATS = {
 """FFmpeg's names of the containers that keep any frame's time; others would force a fixed frame rate."""
 
 _NOT_IN_MOV = ("av1", "vp9")
-"""What FFmpeg refuses for MOV only when the first packet comes, and without a reason."""
+"""Codecs that FFmpeg refuses for MOV, but only when the first packet comes, and without a reason."""
 
 _LARGEST_TIMESCALE = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class EncodingOptions:
-    """How a video is encoded."""
+    """Codec, quality and speed of a video encoder."""
 
     codec: str = "h264"
     """h264, hevc, av1, vp9, or the name of one of FFmpeg's encoders, such as h264_nvenc."""

@@ -1,4 +1,4 @@
-"""Writing a video of one's own pictures, with the timestamps of a stream."""
+"""A writer for videos of one's own pictures, with the timestamps of a stream."""
 
 from __future__ import annotations
 

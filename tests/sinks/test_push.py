@@ -247,7 +247,7 @@ def test_a_server_that_comes_back_gets_the_stream_again() -> None:
         sink = PushSink(server.address, timeout_seconds=20, reconnect_seconds=LIMIT_SECONDS)
         sink.open(live(1, 128, 96)[0], MODEL)
         until(lambda: sink.write(next(frames)) or server.received, "the first connection")
-    until(lambda: sink.write(next(frames)) or sink.skipped, "the loss")
+    until(lambda: sink.write(next(frames)) or sink.skipped_frames, "the loss")
     with socket_server(server.port) as back:
         until(lambda: sink.write(next(frames)) or (back.received and len(back.received[0]) > 20_000), "the return")
         sink.close()
@@ -314,10 +314,10 @@ def test_the_time_in_which_a_server_is_back_does_not_count_as_away(monkeypatch) 
 
     def write_all() -> None:
         while now[0] < 100:
-            before = sink.skipped
+            before = sink.skipped_frames
             sink.write(next(frames))
-            now[0] += 0.25 * (sink.skipped > before)
-            sent.append(sink.skipped == before)
+            now[0] += 0.25 * (sink.skipped_frames > before)
+            sent.append(sink.skipped_frames == before)
 
     with raises_code(SinkWriteError, "unreachable", naming="it hung up.*2 seconds"):
         write_all()

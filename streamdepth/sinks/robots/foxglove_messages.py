@@ -32,20 +32,20 @@ class FoxgloveMessages:
             from foxglove import messages
         except ImportError as error:
             raise MissingDependencyError("foxglove-sdk", "robot", "making Foxglove's messages") from error
-        self._options, self._kinds = options, messages
+        self._options, self._schemas = options, messages
 
     def topics(self) -> list[Topic]:
         """Returns all topics that there can be."""
-        options, kinds = self._options, self._kinds
-        made = {
+        options, kinds = self._options, self._schemas
+        message_types = {
             "depth/image": kinds.RawImage,
             "depth/calibration": kinds.CameraCalibration,
             "color/image": kinds.CompressedImage,
             "color/calibration": kinds.CameraCalibration,
         }
-        made |= {"depth/points": kinds.PointCloud} if options.points else {}
-        made |= {"scan": kinds.LaserScan, "obstacles": kinds.LaserScan} if options.scan else {}
-        return [_topic(f"{options.namespace}/{path}", kind.get_schema()) for path, kind in made.items()]
+        message_types |= {"depth/points": kinds.PointCloud} if options.points else {}
+        message_types |= {"scan": kinds.LaserScan, "obstacles": kinds.LaserScan} if options.scan else {}
+        return [_topic(f"{options.namespace}/{path}", kind.get_schema()) for path, kind in message_types.items()]
 
     def encode(self, observation: Observation) -> Iterator[tuple[str, bytes]]:
         """Yields (topic, protobuf) for each message."""
@@ -54,12 +54,12 @@ class FoxgloveMessages:
 
     def _messages(self, observation: Observation) -> Iterator[tuple[str, Any]]:
         head = {
-            "timestamp": self._kinds.Timestamp(*divmod(observation.stamp_ns, NANOSECONDS)),
+            "timestamp": self._schemas.Timestamp(*divmod(observation.stamp_ns, NANOSECONDS)),
             "frame_id": observation.frame_id,
         }
         yield "depth/image", self._depth(observation, head)
         yield "depth/calibration", self._camera(observation, *observation.depth_size, head)
-        yield "color/image", self._kinds.CompressedImage(**head, data=observation.jpeg, format="jpeg")
+        yield "color/image", self._schemas.CompressedImage(**head, data=observation.jpeg, format="jpeg")
         yield "color/calibration", self._camera(observation, *observation.frame_size, head)
         if observation.points is not None:
             yield "depth/points", self._points(*observation.points, head)
@@ -69,7 +69,7 @@ class FoxgloveMessages:
     def _depth(self, observation: Observation, head: dict[str, Any]) -> Any:
         values = observation.encoded_depth
         height, width = values.shape
-        return self._kinds.RawImage(
+        return self._schemas.RawImage(
             **head,
             width=width,
             height=height,
@@ -80,7 +80,7 @@ class FoxgloveMessages:
 
     def _camera(self, observation: Observation, width: int, height: int, head: dict[str, Any]) -> Any:
         lens, rows = projection_matrix(observation.camera, width, height)
-        return self._kinds.CameraCalibration(
+        return self._schemas.CameraCalibration(
             **head,
             width=width,
             height=height,
@@ -95,20 +95,20 @@ class FoxgloveMessages:
         """Makes a cloud of the points that are known."""
         known = np.isfinite(points[..., 2])
         packed = pack_points(points[known], colors[known], 255)
-        number, field = self._kinds.PackedElementFieldNumericType, self._kinds.PackedElementField
+        number, field = self._schemas.PackedElementFieldNumericType, self._schemas.PackedElementField
         fields = [field(name=name, offset=4 * i, type=number.Float32) for i, name in enumerate("xyz")]
         fields += [
             field(name=name, offset=12 + i, type=number.Uint8)
             for i, name in enumerate(("red", "green", "blue", "alpha"))
         ]
-        return self._kinds.PointCloud(**head, point_stride=POINT_BYTES, fields=fields, data=packed.tobytes())
+        return self._schemas.PointCloud(**head, point_stride=POINT_BYTES, fields=fields, data=packed.tobytes())
 
     def _laser(self, observation: Observation, scan: LaserScan, head: dict[str, Any]) -> Any:
         x, y, z, w = observation.scan_rotation.tolist()
-        turn = self._kinds.Quaternion(x=x, y=y, z=z, w=w)
-        return self._kinds.LaserScan(
+        turn = self._schemas.Quaternion(x=x, y=y, z=z, w=w)
+        return self._schemas.LaserScan(
             **head,
-            pose=self._kinds.Pose(position=self._kinds.Vector3(x=0, y=0, z=0), orientation=turn),
+            pose=self._schemas.Pose(position=self._schemas.Vector3(x=0, y=0, z=0), orientation=turn),
             start_angle=scan.angle_min,
             end_angle=scan.angle_max,
             ranges=scan.ranges_m.tolist(),

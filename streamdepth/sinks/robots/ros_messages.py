@@ -56,11 +56,11 @@ class RosMessages:
             paths, names = [*paths, "depth/points"], [*names, "PointCloud2"]
         if options.scan:
             paths, names = [*paths, "scan", "obstacles"], [*names, "LaserScan", "LaserScan"]
-        made = [
+        topics = [
             self._topic(f"{options.namespace}/{path}", f"sensor_msgs/msg/{name}")
             for path, name in zip(paths, names, strict=True)
         ]
-        return [*made, self._topic("/tf", "tf2_msgs/msg/TFMessage")] if options.scan else made
+        return [*topics, self._topic("/tf", "tf2_msgs/msg/TFMessage")] if options.scan else topics
 
     def _topic(self, name: str, kind: str) -> Topic:
         text: str = self._store.generate_msgdef(kind, ros_version=2)[0]
@@ -89,17 +89,17 @@ class RosMessages:
         values = observation.encoded_depth
         height, width = values.shape
         data = values.view(np.uint8).ravel()
-        return self._make("sensor_msgs/msg/Image")(
+        return self._message_class("sensor_msgs/msg/Image")(
             self._header(observation), height, width, self._options.encoding, 0, width * values.itemsize, data
         )
 
     def _picture(self, observation: Observation) -> Any:
         data = np.frombuffer(observation.jpeg, np.uint8)
-        return self._make("sensor_msgs/msg/CompressedImage")(self._header(observation), "jpeg", data)
+        return self._message_class("sensor_msgs/msg/CompressedImage")(self._header(observation), "jpeg", data)
 
     def _camera(self, observation: Observation, width: int, height: int) -> Any:
         lens, rows = projection_matrix(observation.camera, width, height)
-        return self._make("sensor_msgs/msg/CameraInfo")(
+        return self._message_class("sensor_msgs/msg/CameraInfo")(
             self._header(observation),
             height,
             width,
@@ -110,21 +110,21 @@ class RosMessages:
             rows.ravel(),
             0,
             0,
-            self._make("sensor_msgs/msg/RegionOfInterest")(0, 0, 0, 0, False),
+            self._message_class("sensor_msgs/msg/RegionOfInterest")(0, 0, 0, 0, False),
         )
 
     def _points(self, observation: Observation, points: Points, colors: Image) -> Any:
         """Makes an organized cloud, one point for each pixel: x, y, z and PCL's rgb, which is the bytes b, g, r, 0."""
         height, width = points.shape[:2]
         data = pack_points(points, colors[..., ::-1], 0)
-        field, step = self._make("sensor_msgs/msg/PointField"), POINT_BYTES
+        field, step = self._message_class("sensor_msgs/msg/PointField"), POINT_BYTES
         fields = [field(name, 4 * i, _FLOAT32, 1) for i, name in enumerate(("x", "y", "z", "rgb"))]
-        return self._make("sensor_msgs/msg/PointCloud2")(
+        return self._message_class("sensor_msgs/msg/PointCloud2")(
             self._header(observation), height, width, fields, False, step, width * step, data, False
         )
 
     def _laser(self, observation: Observation, scan: LaserScan) -> Any:
-        return self._make("sensor_msgs/msg/LaserScan")(
+        return self._message_class("sensor_msgs/msg/LaserScan")(
             self._header(observation, observation.scan_frame_id),
             scan.angle_min,
             scan.angle_max,
@@ -138,17 +138,19 @@ class RosMessages:
         )
 
     def _level_frame(self, observation: Observation) -> Any:
-        vector, quaternion = (self._make(f"geometry_msgs/msg/{name}") for name in ("Vector3", "Quaternion"))
-        turn = self._make("geometry_msgs/msg/Transform")(vector(0.0, 0.0, 0.0), quaternion(*observation.scan_rotation))
-        stamped = self._make("geometry_msgs/msg/TransformStamped")(
+        vector, quaternion = (self._message_class(f"geometry_msgs/msg/{name}") for name in ("Vector3", "Quaternion"))
+        turn = self._message_class("geometry_msgs/msg/Transform")(
+            vector(0.0, 0.0, 0.0), quaternion(*observation.scan_rotation)
+        )
+        stamped = self._message_class("geometry_msgs/msg/TransformStamped")(
             self._header(observation), observation.scan_frame_id, turn
         )
-        return self._make("tf2_msgs/msg/TFMessage")([stamped])
+        return self._message_class("tf2_msgs/msg/TFMessage")([stamped])
 
     def _header(self, observation: Observation, frame_id: str | None = None) -> Any:
-        stamp = self._make("builtin_interfaces/msg/Time")(*divmod(observation.stamp_ns, NANOSECONDS))
-        return self._make("std_msgs/msg/Header")(stamp, frame_id or observation.frame_id)
+        stamp = self._message_class("builtin_interfaces/msg/Time")(*divmod(observation.stamp_ns, NANOSECONDS))
+        return self._message_class("std_msgs/msg/Header")(stamp, frame_id or observation.frame_id)
 
-    def _make(self, kind: str) -> Callable[..., Any]:
-        made: Callable[..., Any] = self._store.types[kind]
-        return made
+    def _message_class(self, kind: str) -> Callable[..., Any]:
+        message_class: Callable[..., Any] = self._store.types[kind]
+        return message_class

@@ -21,7 +21,7 @@ class Topic:
     definition: bytes
     """The schema itself."""
     encoding: str
-    """How the messages are serialized, such as cdr or protobuf."""
+    """The serialization of the messages, such as cdr or protobuf."""
     type_hash: str = ""
     """The hash of a ROS type by REP 2016; empty for others."""
 

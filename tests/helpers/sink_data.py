@@ -31,7 +31,7 @@ def stream(count: int = 4, width: int = 48, height: int = 32) -> tuple[StreamInf
     return info, items
 
 
-def depth_frame(kind: DepthKind = DepthKind.METRIC, width: int = 320, height: int = 200) -> DepthFrame:
+def exact_depth_frame(kind: DepthKind = DepthKind.METRIC, width: int = 320, height: int = 200) -> DepthFrame:
     """Returns a single frame with exact depth."""
     return replace(stream(1, width, height)[1][0], kind=kind)
 

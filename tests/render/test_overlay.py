@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers.errors import raises_code
-from helpers.sink_data import depth_frame
+from helpers.sink_data import exact_depth_frame
 
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.render_options import RenderOptions
@@ -39,7 +39,7 @@ def test_blend_mixes() -> None:
 
 @pytest.mark.parametrize(("style", "shape"), [("overlay", (200, 320, 3)), ("side-by-side", (200, 640, 3))])
 def test_render_styles(style: str, shape: tuple[int, ...]) -> None:
-    one = depth_frame()
+    one = exact_depth_frame()
     picture = render(one, RenderOptions(style=style))
     assert picture.shape == shape
     if style == "side-by-side":
@@ -47,7 +47,7 @@ def test_render_styles(style: str, shape: tuple[int, ...]) -> None:
 
 
 def test_render_uses_the_steady_range() -> None:
-    one = depth_frame()
+    one = exact_depth_frame()
     wide = render(replace(one, range=(0.1, 50.0)), RenderOptions(style="depth", legend=False))
     assert (render(one, RenderOptions(style="depth", legend=False)) != wide).any()
     expected = colorize(one.depth, one.kind, (0.1, 50.0), size=(320, 200))
@@ -56,4 +56,4 @@ def test_render_uses_the_steady_range() -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (3, 501), (161, 163)])
 def test_odd_sizes(width: int, height: int) -> None:
-    assert render(depth_frame(width=width, height=height)).shape == (height, width, 3)
+    assert render(exact_depth_frame(width=width, height=height)).shape == (height, width, 3)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from helpers.sink_data import depth_frame
+from helpers.sink_data import exact_depth_frame
 
 from streamdepth.core.arrays import Image
 from streamdepth.core.render_options import RenderOptions, Style
@@ -42,7 +42,7 @@ class Decoded(LazyImage):
 @pytest.mark.parametrize("kind", DepthKind)
 @pytest.mark.parametrize("has_unknown", [False, True])
 def test_planes_show_what_rgb_shows(style: Style, kind: DepthKind, has_unknown: bool) -> None:
-    one = depth_frame(kind, 320, 180)
+    one = exact_depth_frame(kind, 320, 180)
     if has_unknown:
         depth = one.depth.copy()
         depth[40:90, 100:180] = np.nan

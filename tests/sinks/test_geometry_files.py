@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from geometry.test_points import item_of
 from helpers import exact_scene as scene
 from helpers import media
 from helpers.errors import raises_code
+from helpers.exact_scene import frame_of
 from PIL import Image
 
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError
@@ -24,7 +24,7 @@ pytest.importorskip("trimesh")
 pytest.importorskip("plyfile")
 POSE = scene.pose()
 SMALL = scene.CAMERA.resized(160, 120)
-METRIC = item_of(scene.depth_of(POSE, SMALL), scene.picture_of(POSE))
+METRIC = frame_of(scene.depth_of(POSE, SMALL), scene.picture_of(POSE))
 RELATIVE = replace(METRIC, depth=1 / METRIC.depth, kind=DepthKind.RELATIVE)
 MODEL = ModelInfo("exact", DepthKind.METRIC)
 

@@ -11,7 +11,7 @@ from helpers.errors import raises_code
 from helpers.sink_data import MODEL, live
 
 from streamdepth.core.errors import SinkWriteError
-from streamdepth.core.interfaces import Sink
+from streamdepth.core.sink import Sink
 from streamdepth.core.wrappers import WrappedSink
 from streamdepth.sinks.disk_space import DiskSpaceGuard
 from streamdepth.sinks.remote import RemoteSink

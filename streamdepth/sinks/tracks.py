@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
-from av.stream import Discard
+from av.stream import DataStream, Discard, Disposition
 
 from streamdepth.sinks.pending_files import file_url
 from streamdepth.utils.containers import main_video_stream
@@ -19,9 +20,13 @@ if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
     from av.packet import Packet
     from av.stream import Stream
+    from av.video.stream import VideoStream
 
 _MAX_REORDERED = 16
 """Largest number of frames that any codec stores between a frame and the one shown next."""
+_COPIED_TYPES = ("audio", "subtitle", "attachment")
+_TIMECODE = re.compile(r"\d+:\d\d:\d\d[:;.]\d+")
+"""Hours, minutes, seconds and frames; a semicolon or point before the frames means that numbers are dropped."""
 _NOT_COPIED_TAGS = {"encoder", "duration", "major_brand", "minor_version", "compatible_brands"}
 """Tags that describe the old file's container, not its content."""
 
@@ -29,18 +34,23 @@ _NOT_COPIED_TAGS = {"encoder", "duration", "major_brand", "minor_version", "comp
 class TrackCopier:
     """Copies packets of `origin` into `output`, unchanged, in step with the video that is written there.
 
-    Audio, subtitles and attachments are copied. Only one packet is in memory at a time. Make it before the first packet
-    goes into `output`.
+    Audio, subtitles and attachments are copied, and the timecode of the picture. Only one packet is in memory at a
+    time. Make it before the first packet goes into `output`.
 
     Args:
+        video: the output's video track.
         on_notice: called with a sentence for each track that `output` cannot hold, and for damage.
     """
 
-    def __init__(self, origin: Path, output: OutputContainer, on_notice: Callable[[str], None]) -> None:
+    def __init__(
+        self, origin: Path, output: OutputContainer, video: VideoStream, on_notice: Callable[[str], None]
+    ) -> None:
         self._output, self._on_notice = output, on_notice
         self._input: InputContainer = av.open(file_url(origin), metadata_errors="replace")
-        self._targets = {source.index: target for source, target in self._add_tracks()}
         self._video = main_video_stream(self._input)
+        self._targets = {source.index: target for source, target in self._add_tracks()}
+        has_timecode = self._copy_timecode(video)
+        self._announce_other_tracks(has_timecode)
         self._earliest_dts: dict[int, int] = {}
         self._packets = self._read()
         self._next_packet: Packet[Stream] | None = next(self._packets, None)
@@ -48,20 +58,48 @@ class TrackCopier:
 
     def _add_tracks(self) -> Iterator[tuple[Stream, Stream]]:
         for stream in self._input.streams:
-            if stream.type not in ("audio", "subtitle", "attachment"):
+            if stream.type not in _COPIED_TYPES:
                 continue
-            if not _can_hold(stream, self._output.format.name):
-                name = stream.codec_context.name if stream.codec_context else stream.name
-                holder = self._output.format.name
+            holder = self._output.format.name
+            if stream.codec_context is None and stream.type != "attachment":
+                self._on_notice(
+                    f"{stream.type} track {stream.index} is left out: its format is unknown to FFmpeg here, which can "
+                    "neither decode nor copy it"
+                )
+            elif _can_hold(stream, holder):
+                target = self._output.add_stream_from_template(stream)
+                target.disposition = stream.disposition
+                target.metadata.update(_tags(stream.metadata))
+                yield stream, target
+            else:
                 tip = "" if holder == "matroska" else "; an output ending in .mkv can hold most"
+                name = _codec_name(stream)
                 self._on_notice(
                     f"{stream.type} track {stream.index} ({name}) is left out: {holder} cannot hold it{tip}"
                 )
-                continue
-            target = self._output.add_stream_from_template(stream)
-            target.disposition = stream.disposition
-            target.metadata.update(_tags(stream.metadata))
-            yield stream, target
+
+    def _copy_timecode(self, video: VideoStream) -> bool:
+        """Copies the timecode of the first picture into the output; False where there is none to copy."""
+        streams = [stream for stream in (self._video, *self._input.streams.data) if stream is not None]
+        timecodes = (value for stream in streams for key, value in stream.metadata.items() if key.lower() == "timecode")
+        timecode = next((text for text in timecodes if _TIMECODE.fullmatch(text)), None)
+        if timecode:
+            video.metadata["timecode"] = timecode
+        return timecode is not None
+
+    def _announce_other_tracks(self, has_timecode: bool) -> None:
+        has_chapters = bool(self._input.chapters())
+        others = [
+            f"{stream.type} track {stream.index} ({_codec_name(stream)})"
+            for stream in self._input.streams
+            if stream.type not in _COPIED_TYPES
+            and stream is not self._video
+            and not stream.disposition & Disposition.attached_pic
+            and not (has_timecode and _has_timecode(stream))
+            and not (has_chapters and _codec_name(stream) == "bin_data")  # QuickTime stores chapters as a track
+        ]
+        if others:
+            self._on_notice(f"left out, because only sound and subtitles are copied: {', '.join(others)}")
 
     def _read(self) -> Iterator[Packet[Stream]]:
         timed = [self._input.streams[i] for i in self._targets if self._input.streams[i].type != "attachment"]
@@ -160,6 +198,17 @@ def _can_hold(stream: Stream, format_name: str) -> bool:
     except (av.FFmpegError, ValueError):
         return False
     return True
+
+
+def _codec_name(stream: Stream) -> str:
+    if stream.codec_context is not None:
+        return stream.codec_context.name
+    # PyAV asks the missing codec for the name of any other stream.
+    return (stream.name if isinstance(stream, DataStream) else None) or "unknown format"
+
+
+def _has_timecode(stream: Stream) -> bool:
+    return stream.type == "data" and any(key.lower() == "timecode" for key in stream.metadata)
 
 
 def _start_time(packet: Packet[Stream]) -> Fraction:

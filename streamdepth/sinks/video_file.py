@@ -86,7 +86,8 @@ class VideoFile:
             options = encoder_options(encoder, encoding.crf, encoding.preset)
             self._muxer = _Muxer(self._file.temporary, info, encoder, options, size)
             if copy_tracks and info.origin is not None:
-                self._muxer.tracks = TrackCopier(info.origin, self._muxer.output, on_notice)
+                muxer = self._muxer
+                muxer.tracks = TrackCopier(info.origin, muxer.output, muxer.stream, on_notice)
         except (av.FFmpegError, ValueError, OSError) as error:
             self.discard()
             message = f"{write_error_message(path, error)}; try another container or codec"
@@ -233,7 +234,7 @@ def _muxer_options(name: str, info: StreamInfo) -> dict[str, str]:
     rates = [info.time_base.denominator]
     if info.origin is not None:
         with av.open(file_url(info.origin), metadata_errors="replace") as container:
-            rates += [s.codec_context.sample_rate for s in container.streams.audio]
+            rates += [s.codec_context.sample_rate for s in container.streams.audio if s.codec_context is not None]
     # delays of whole tracks are counted in this unit; the default of 1 ms would shift sound against the picture
     timescale = math.lcm(*(rate for rate in rates if rate))
     return options | ({"movie_timescale": str(timescale)} if timescale <= _LARGEST_TIMESCALE else {})

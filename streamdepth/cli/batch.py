@@ -23,23 +23,23 @@ from streamdepth.factory.report_file import ReportFile
 _SHOWN_SECONDS = 0.1
 
 
-def convert_all(settings: Settings, *, quiet: bool) -> type[StreamDepthError] | None:
+def convert_all(settings: Settings, *, is_quiet: bool) -> type[StreamDepthError] | None:
     """Converts the files of the settings and prints the outcome. Returns the class of the first error, None without."""
     stats = ReportFile(settings)
-    with _BatchBar(quiet=quiet) as bar, _interrupt_on_sigterm():
+    with _BatchBar(is_quiet=is_quiet) as bar, _interrupt_on_sigterm():
         try:
             summary = run_batch(settings, bar, cluster_executor(settings) if settings.cluster else None)
         except KeyboardInterrupt:
             err.print("stopped; the files that are done stay, and the same command goes on with the others")
             raise typer.Exit(130) from None
     stats.write_json(summary.as_json())
-    _print_summary(summary, quiet=quiet)
+    _print_summary(summary, is_quiet=is_quiet)
     return getattr(errors, summary.first_error_class, StreamDepthError) if summary.first_error_class else None
 
 
-def _print_summary(summary: BatchSummary, *, quiet: bool) -> None:
+def _print_summary(summary: BatchSummary, *, is_quiet: bool) -> None:
     failures = [entry for entry in summary.entries if entry.state == "failed"]
-    if not quiet:
+    if not is_quiet:
         skipped = f", {summary.skipped} of them before" if summary.skipped else ""
         err.print(
             f"{summary.count('done')} of {len(summary.entries)} files are done{skipped}, {len(failures)} failed; the "
@@ -65,11 +65,11 @@ def _interrupt_on_sigterm() -> Iterator[None]:
 class _BatchBar:
     """A progress bar by bytes of input, on a terminal only, and a line for each file."""
 
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
+    def __init__(self, *, is_quiet: bool) -> None:
+        self._is_quiet = is_quiet
         columns = (BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeRemainingColumn())
         self._progress = Progress(
-            *columns, TextColumn("{task.fields[state]}"), console=err, disable=quiet or not err.is_terminal
+            *columns, TextColumn("{task.fields[state]}"), console=err, disable=is_quiet or not err.is_terminal
         )
         self._shares: dict[str, float] = {}
         self._sizes: dict[str, int] = {}
@@ -86,7 +86,7 @@ class _BatchBar:
     def on_planned(self, pending_tasks: Sequence[PendingTask], skipped: int) -> None:
         self._sizes = {pending.task.name: max(1, pending.entry.input[0]) for pending in pending_tasks}
         self._bar = self._progress.add_task("files", total=sum(self._sizes.values()), state="preparing the model")
-        if not self._quiet:
+        if not self._is_quiet:
             before = f"; {skipped} are done and unchanged" if skipped else ""
             err.print(f"{len(pending_tasks)} files to convert{before}")
             for pending in pending_tasks:
@@ -102,7 +102,7 @@ class _BatchBar:
         self._failed += entry.state == "failed"
         self._shares[entry.name] = 1.0
         self._show(entry.name, now=True)
-        if not self._quiet:
+        if not self._is_quiet:
             rate = f", {entry.frames / entry.seconds:.1f} fps" if entry.seconds else ""
             what = f"{entry.frames} frames{rate}" if entry.state == "done" else f"failed: {entry.error}"
             err.print(f"[{self._ended}/{len(self._sizes)}] {entry.source}: {what}")

@@ -67,7 +67,7 @@ def print_table(table: Table) -> None:
 
 
 class JsonOutput:
-    """Writes facts as JSON to a file, or for `-` to standard output, which then gets nothing else.
+    """A JSON output: a file, or for `-` standard output, which then gets nothing else.
 
     Raises SinkOpenError at once when the file could not be written, or is one of the `inputs`.
     """

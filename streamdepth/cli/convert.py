@@ -96,7 +96,7 @@ def run_pipeline(settings: Settings, *, is_quiet: bool) -> None:
         return
     from streamdepth.cli.batch import convert_all
 
-    if failure := convert_all(settings, quiet=is_quiet):
+    if failure := convert_all(settings, is_quiet=is_quiet):
         raise typer.Exit(exit_code(failure))
 
 

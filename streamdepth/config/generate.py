@@ -18,7 +18,7 @@ from streamdepth.core.render_options import Edges, Style
 HERE = Path(__file__).parent
 
 _GROUPS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
-    ("ModelKeywords", "", "Which network gives depth, besides its name, and on what it runs.", ("model",)),
+    ("ModelKeywords", "", "The network that gives depth, besides its name, and the hardware it runs on.", ("model",)),
     (
         "EstimateKeywords",
         "ModelKeywords",

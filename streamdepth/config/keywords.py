@@ -10,7 +10,7 @@ from streamdepth.core.render_options import Edges, Style
 
 
 class ModelKeywords(TypedDict, total=False):
-    """Which network gives depth, besides its name, and on what it runs."""
+    """The network that gives depth, besides its name, and the hardware it runs on."""
 
     size: int | None
     """Short side of the network's input in px, larger is sharper and slower; by default the model's own."""

@@ -30,7 +30,7 @@ class Section(BaseModel):
 
 
 class ModelSettings(Section):
-    """Which network gives depth, and on what it runs."""
+    """The network that gives depth, and the hardware it runs on."""
 
     title = "Model"
 
@@ -61,7 +61,7 @@ class ModelSettings(Section):
 
 
 class InferenceSettings(Section):
-    """How often the network runs, and on how many frames at a time."""
+    """Rate and batch size of the network."""
 
     title = "Inference"
     keyword_prefix = "inference_"
@@ -81,7 +81,7 @@ class InferenceSettings(Section):
 
 
 class OutputSettings(Section):
-    """What is written, shown and sent."""
+    """Files, windows and addresses that get the result."""
 
     title = "Output"
 
@@ -124,7 +124,7 @@ class OutputSettings(Section):
 
 
 class RenderSettings(Section):
-    """How depth is drawn."""
+    """The look of depth in pictures and videos."""
 
     title = "Rendering"
 
@@ -162,7 +162,7 @@ class MetricSettings(Section):
 
 
 class CameraSettings(Section):
-    """The lens in front of the pictures, and what to ask a webcam for."""
+    """Intrinsics of the camera, and modes to ask a webcam for."""
 
     title = "Camera"
     keyword_prefix = "camera_"
@@ -192,7 +192,7 @@ class CameraSettings(Section):
 
 
 class NetworkSettings(Section):
-    """How to reach network cameras and servers."""
+    """Connections to network cameras and servers."""
 
     title = "Network"
     keyword_prefix = "network_"
@@ -208,7 +208,7 @@ class NetworkSettings(Section):
 
 
 class VideoSettings(Section):
-    """How videos are encoded."""
+    """Encoding of videos."""
 
     title = "Video"
     keyword_prefix = "video_"
@@ -224,7 +224,7 @@ class VideoSettings(Section):
 
 
 class RobotSettings(Section):
-    """What robots get (.mcap, .rrd, publish), and how it is named."""
+    """Data for robots (.mcap, .rrd, publish) and its names."""
 
     title = "Robot"
     keyword_prefix = "robot_"

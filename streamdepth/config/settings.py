@@ -55,23 +55,23 @@ class Settings(Section):
     smooth: Annotated[str, Flag("--smooth", is_common=True)] = "default"
     """Stabilization against flicker: off, light, default, strong, or for files offline."""
     model: ModelSettings = ModelSettings()
-    """Which network gives depth, and on what it runs."""
+    """The network that gives depth, and the hardware it runs on."""
     inference: InferenceSettings = InferenceSettings()
-    """How often the network runs, and on how many frames at a time."""
+    """Rate and batch size of the network."""
     outputs: OutputSettings = OutputSettings()
-    """What is written, shown and sent."""
+    """Files, windows and addresses that get the result."""
     render: RenderSettings = RenderSettings()
-    """How depth is drawn."""
+    """The look of depth in pictures and videos."""
     metric: MetricSettings = MetricSettings()
     """Measurements that turn relative depth into meters."""
     camera: CameraSettings = CameraSettings()
-    """The lens in front of the pictures, and what to ask a webcam for."""
+    """Intrinsics of the camera, and modes to ask a webcam for."""
     network: Annotated[NetworkSettings, NoEffectOnResult()] = NetworkSettings()
-    """How to reach network cameras and servers."""
+    """Connections to network cameras and servers."""
     video: VideoSettings = VideoSettings()
-    """How videos are encoded."""
+    """Encoding of videos."""
     robot: RobotSettings = RobotSettings()
-    """What robots get, and how it is named."""
+    """Data for robots and its names."""
     web: Annotated[WebSettings, NoEffectOnResult()] = WebSettings()
     """The page of `serve`."""
 
@@ -119,6 +119,7 @@ class Setting:
 
     @property
     def default(self) -> Any:
+        """Its default value."""
         return self.field.default
 
     def value(self, settings: Settings) -> Any:

@@ -34,7 +34,7 @@ _DEFAULT_INPUT_PX = 384
 
 @dataclass(frozen=True, slots=True)
 class QualityLevel:
-    """How large the model's input is, and how often the model runs."""
+    """A trade of quality for speed: the size of the model's input, and how often the model runs."""
 
     input_scale: float = 1.0
     """Each side of the model's input, as a share of its usual size."""

@@ -1,4 +1,4 @@
-"""From settings and one picture to its depth; loaded models are shared by all callers."""
+"""Estimates the depth of single pictures; loaded models are shared by all callers."""
 
 from __future__ import annotations
 

@@ -82,6 +82,8 @@ class VideoFile:
         encoder = find_encoder(encoding.codec)
         self._file = PendingFile(path, overwrite=overwrite, origin=info.origin)
         self._muxer: _Muxer | None = None
+        self._is_complete = False
+        """True when all is written: a failing `commit` leaves the result under its temporary name."""
         try:
             options = encoder_options(encoder, encoding.crf, encoding.preset)
             self._muxer = _Muxer(self._file.temporary, info, encoder, options, size)
@@ -107,9 +109,9 @@ class VideoFile:
         """Adds a frame that is shown from `time_seconds` on. Raises SinkWriteError."""
         assert self._muxer is not None
         with map_write_errors(self._path):
-            is_offline = self._muxer.add(frame, time_seconds)
+            has_moved = self._muxer.add(frame, time_seconds)
         self.frame_count += 1
-        if is_offline:
+        if has_moved:
             self._on_notice("timestamps of the source go backwards or repeat; these frames are moved on")
 
     def commit(self) -> None:
@@ -125,14 +127,16 @@ class VideoFile:
                 f"{self._path.suffix} has no times below 0, where the sound begins: all tracks are shifted by "
                 f"{shift_seconds:.3f} s; .mp4 keeps them"
             )
+        self._muxer, self._is_complete = None, True  # the muxer holds its last frame
         self._file.commit()
 
     def discard(self) -> None:
-        """Removes what was written. Idempotent, and harmless after `commit`."""
+        """Removes what was written. Idempotent, and harmless after `commit`, also after one that has failed."""
         muxer, self._muxer = self._muxer, None
         if muxer is not None:
             muxer.abandon()
-        self._file.discard()
+        if not self._is_complete:
+            self._file.discard()
 
 
 def check_video_path(path: Path) -> None:
@@ -171,20 +175,20 @@ class _Muxer:
 
     def add(self, frame: av.VideoFrame, time_seconds: Fraction) -> bool:
         """Adds a frame. Returns True if its time is not later than the last one's, and was moved on."""
-        pts, is_offline = round(time_seconds / self.time_base), False
+        pts, has_moved = round(time_seconds / self.time_base), False
         if self._pts_offset is None:
             self._pts_offset = -pts
         pts += self._pts_offset
         if self._newest is not None:
             last_pts = self._newest.pts or 0
-            if is_offline := pts <= last_pts:
+            if has_moved := pts <= last_pts:
                 pts = last_pts + 1
             self._encode(self._newest, pts - last_pts)
         else:
             self._first_pts = pts
         frame.pts, frame.time_base = pts, self.time_base
         self._newest = frame
-        return is_offline
+        return has_moved
 
     def _encode(self, frame: av.VideoFrame | None, duration: int = 0) -> None:
         if frame is not None:

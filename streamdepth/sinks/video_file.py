@@ -82,8 +82,6 @@ class VideoFile:
         encoder = find_encoder(encoding.codec)
         self._file = PendingFile(path, overwrite=overwrite, origin=info.origin)
         self._muxer: _Muxer | None = None
-        self._is_complete = False
-        """True when all is written: a failing `commit` leaves the result under its temporary name."""
         try:
             options = encoder_options(encoder, encoding.crf, encoding.preset)
             self._muxer = _Muxer(self._file.temporary, info, encoder, options, size)
@@ -127,7 +125,7 @@ class VideoFile:
                 f"{self._path.suffix} has no times below 0, where the sound begins: all tracks are shifted by "
                 f"{shift_seconds:.3f} s; .mp4 keeps them"
             )
-        self._muxer, self._is_complete = None, True  # the muxer holds its last frame
+        self._muxer = None  # it holds the last frame
         self._file.commit()
 
     def discard(self) -> None:
@@ -135,8 +133,7 @@ class VideoFile:
         muxer, self._muxer = self._muxer, None
         if muxer is not None:
             muxer.abandon()
-        if not self._is_complete:
-            self._file.discard()
+        self._file.discard()
 
 
 def check_video_path(path: Path) -> None:

@@ -78,10 +78,11 @@ class ModelWorker:
 
     def input_size(self, width: int, height: int) -> tuple[int, int] | None:
         """Returns (width, height) in px to which the model shrinks such a frame first; None if it shrinks none."""
-        card = getattr(self._estimator, "card", None)
-        if card is None or not card.shrinks_first:
+        from streamdepth.estimators.network_estimator import NetworkEstimator
+
+        if not isinstance(self._estimator, NetworkEstimator) or not self._estimator.card.resizes_before_upload:
             return None
-        rows, columns = card.spec.output_size(height, width)
+        rows, columns = self._estimator.card.spec.output_size(height, width)
         return columns, rows
 
     def estimate(self, batches: Sequence[Sequence[Frame]]) -> list[list[Estimate]]:

@@ -14,7 +14,7 @@ from streamdepth.core.errors import ConfigError
 
 @with_flags(
     *("model", "camera", "metric", "outputs.points", "outputs.mesh", "outputs.overwrite", "max_side"),
-    *("render.edges", "render.style", "render.colormap"),
+    *("render.edges", "render.style", "render.colormap", "render.legend", "render.invert"),
 )
 def image(
     picture: Annotated[str, typer.Argument(help="A path or an http(s) address.")],

@@ -103,8 +103,10 @@ class StreamKeywords(EstimateKeywords, total=False):
     """How depth gets the frame's size: plain, or guided by the edges of the picture."""
     alpha: float
     """Share of the depth's colors in an overlay, 0 to 1."""
-    legend: bool
-    """Draw a color bar with values."""
+    legend: bool | None
+    """Draw a color bar with values into the picture; by default in every style but depth."""
+    invert: bool
+    """Draw near dark and far bright; files that hold the depth itself do not change."""
     camera_size: str | tuple[int, int] | None
     """Picture size to ask a webcam for, such as 640x480; one that grants another is an error."""
     camera_fps: float | None

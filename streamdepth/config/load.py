@@ -150,14 +150,14 @@ def _explain(fault: Any) -> str:
 
 
 def _hint_for_key(path: str) -> str:
-    """Suggests the right key: one of its section first, then one elsewhere of that name, then what is allowed."""
+    """Suggests the right key: that very name in another section, then one like it in its own, then what is allowed."""
     section, _, key = path.rpartition(".")
     places = {name: place for name, place in _all_places() if name != key or place != path}
     here = {place.rpartition(".")[2]: place for place in _keys(section)}
-    if near := difflib.get_close_matches(key, here, 1):
-        return f"did you mean '{here[near[0]]}'?"
     if key in places:
         return f"did you mean '{places[key]}'?"
+    if near := difflib.get_close_matches(key, here, 1):
+        return f"did you mean '{here[near[0]]}'?"
     if near := difflib.get_close_matches(key, places, 1):
         return f"did you mean '{places[near[0]]}'?"
     return f"allowed: {', '.join(place.rpartition('.')[2] for place in _keys(section))}"

@@ -138,8 +138,10 @@ class RenderSettings(Section):
     """How depth gets the frame's size: plain, or guided by the edges of the picture."""
     alpha: float = Field(0.6, ge=0, le=1)
     """Share of the depth's colors in an overlay, 0 to 1."""
-    legend: bool = True
-    """Draw a color bar with values."""
+    legend: Annotated[bool | None, Flag("--legend/--no-legend")] = None
+    """Draw a color bar with values into the picture; by default in every style but depth."""
+    invert: Annotated[bool, Flag("--invert")] = False
+    """Draw near dark and far bright; files that hold the depth itself do not change."""
 
 
 class MetricSettings(Section):

@@ -151,7 +151,7 @@ def _setting(section: str, kind: type[Section], name: str, field: FieldInfo, has
     return Setting(
         section=section,
         name=name,
-        keyword=flag.names[0].lstrip("-").replace("-", "_") if flag else kind.keyword_prefix + name,
+        keyword=flag.keyword if flag else kind.keyword_prefix + name,
         flag=flag,
         panel=kind.title,
         has_effect_on_result=has_effect and not _has_mark(field),

@@ -34,7 +34,7 @@ def check_render_options(options: RenderOptions) -> None:
             f"alpha lies between 0 (picture only) and 1 (depth only), not {options.alpha}", code="bad-alpha"
         )
     check_edges(options.edges)
-    lookup_table(options.colormap)
+    lookup_table(options.effective_colormap)
 
 
 def render(item: DepthFrame, options: RenderOptions = RenderOptions()) -> Image:
@@ -50,11 +50,12 @@ def render(item: DepthFrame, options: RenderOptions = RenderOptions()) -> Image:
     """
     image, item = item.frame.image, upsample(item, options.edges)
     range = item.range or display_range(item.depth)
-    picture = colorize(item.depth, item.kind, range, options.colormap, size=(image.shape[1], image.shape[0]))
+    colormap = options.effective_colormap
+    picture = colorize(item.depth, item.kind, range, colormap, size=(image.shape[1], image.shape[0]))
     if options.style == "overlay":
         picture = blend(image, picture, options.alpha)
-    if options.legend:
-        picture = draw_legend(picture, range, item.kind, options.colormap)
+    if options.has_legend:
+        picture = draw_legend(picture, range, item.kind, colormap)
     return side_by_side(image, picture) if options.style == "side-by-side" else picture
 
 

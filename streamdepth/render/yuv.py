@@ -46,7 +46,7 @@ def render_yuv(item: DepthFrame, out: YuvPlanes, options: RenderOptions) -> None
     nearness, known = quantize_nearness(item.depth, item.kind, range)
     alpha = options.alpha if options.style == "overlay" else 1.0
     enlarged = {shape: _enlarge(nearness, known, shape) for shape in {plane.shape for plane in background}}
-    tables = _yuv_lookup_tables(options.colormap)
+    tables = _yuv_lookup_tables(options.effective_colormap)
     for source, target, table, black in zip(background, out, tables, _BLACK, strict=True):
         codes, mask = enlarged[source.shape]
         colors = cv2.LUT(codes, table)
@@ -54,7 +54,9 @@ def render_yuv(item: DepthFrame, out: YuvPlanes, options: RenderOptions) -> None
             colors[mask == 0] = black
         cv2.addWeighted(source, 1 - alpha, colors, alpha, 0, dst=target)
     width, height = item.frame.size
-    patch = legend_patch(width, height, range, item.kind, options.colormap) if options.legend else None
+    patch = None
+    if options.has_legend:
+        patch = legend_patch(width, height, range, item.kind, options.effective_colormap)
     if patch is not None:
         _draw_patch(patch, out)
 

@@ -13,7 +13,7 @@ NOT_OF_CONVERT = ("outputs.hold_last",)
 
 def _flag(setting: Setting) -> str:
     assert setting.flag is not None
-    return setting.flag.names[0]
+    return setting.flag.names[0].partition("/")[0]
 
 
 def test_help_of_convert_shows_common_flags_first_and_then_all_others(cli) -> None:
@@ -38,6 +38,13 @@ def test_help_shows_defaults(cli) -> None:
 @pytest.mark.parametrize("setting", FLAGGED, ids=lambda s: s.path)
 def test_every_flag_sets_its_setting(setting: Setting) -> None:
     assert _flag(setting).lstrip("-").replace("-", "_") == setting.keyword
+
+
+def test_a_misplaced_setting_is_found_in_its_section(cli, tmp_path) -> None:
+    for given, meant in (("legend=false", "render.legend"), ("video.legend=false", "render.legend"), ("codec=av1", "video.codec")):
+        done = cli("convert", "lavfi:testsrc2", "-o", tmp_path / "o.mp4", "--set", given)
+        assert (done.code, done.error_code) == (2, "unknown-setting")
+        assert meant in done.err
 
 
 def test_settings_lists_every_key_with_its_default_and_meaning(cli) -> None:

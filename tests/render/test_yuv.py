@@ -49,7 +49,7 @@ def test_planes_show_what_rgb_shows(style: Style, kind: DepthKind, has_unknown: 
         one = replace(one, depth=depth)
     picture = np.ascontiguousarray(cv2.GaussianBlur(one.frame.image, (9, 9), 0))
     one = replace(one, frame=replace(one.frame, pixels=Decoded(picture)))
-    options = RenderOptions(style=style, colormap="turbo")
+    options = RenderOptions(style=style, colormap="turbo", invert=has_unknown)
     wanted = as_planes(render(one, options))
     out = YuvPlanes(*(np.zeros_like(plane) for plane in wanted))
     render_yuv(one, out, options)

@@ -41,7 +41,8 @@ def test_every_flag_sets_its_setting(setting: Setting) -> None:
 
 
 def test_a_misplaced_setting_is_found_in_its_section(cli, tmp_path) -> None:
-    for given, meant in (("legend=false", "render.legend"), ("video.legend=false", "render.legend"), ("codec=av1", "video.codec")):
+    misplaced = {"legend=false": "render.legend", "video.legend=false": "render.legend", "codec=av1": "video.codec"}
+    for given, meant in misplaced.items():
         done = cli("convert", "lavfi:testsrc2", "-o", tmp_path / "o.mp4", "--set", given)
         assert (done.code, done.error_code) == (2, "unknown-setting")
         assert meant in done.err

@@ -5,6 +5,9 @@ from __future__ import annotations
 import doctest
 import inspect
 import sys
+import time
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +28,8 @@ def test_example(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     thing = getattr(streamdepth, name)
     text = inspect.getdoc(thing) or ""
     assert ">>>" in text, f"{name} has no example"
-    names = {**vars(sys.modules[thing.__module__]), "sd": streamdepth, "np": np}
+    tools = {"sd": streamdepth, "np": np, "Fraction": Fraction, "Path": Path, "replace": replace, "time": time}
+    names = {**vars(sys.modules[thing.__module__]), **tools}
     test = doctest.DocTestParser().get_doctest(text, names, name, None, None)
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     runner.run(test)

@@ -32,7 +32,12 @@ if TYPE_CHECKING:
 
 
 class Settings(Section):
-    """Everything a run needs. Frozen and hashable."""
+    """Everything a run needs. Frozen and hashable.
+
+    >>> from streamdepth.config import make
+    >>> make(source="in.mp4", size=192).model.size, sd.Settings().render.colormap
+    (192, 'inferno')
+    """
 
     title: ClassVar[str] = "Input"
 

@@ -35,6 +35,19 @@ class Source(ABC):
     A new source implements `open`, `read` and `close`, in one file of the folder `sources`. `open` and
     `wait_until_open` start from the beginning, whatever was read before. `read` never blocks past the source's timeout.
     A source is a context manager that closes itself.
+
+    >>> class Black(sd.Source):
+    ...     def open(self):
+    ...         self.index = -1
+    ...         return sd.StreamInfo("black", 64, 48, fps=Fraction(10))
+    ...     def read(self):
+    ...         self.index += 1
+    ...         pixels = np.zeros((48, 64, 3), np.uint8)
+    ...         return sd.Frame(pixels, self.index, self.index, Fraction(1, 10), time.monotonic(), "black")
+    ...     def close(self):
+    ...         super().close()
+    >>> [item.frame.time for item in sd.stream(Black(), max_frames=3)]
+    [0.0, 0.1, 0.2]
     """
 
     def __init__(self) -> None:
@@ -109,6 +122,14 @@ class Estimator(ABC):
 
     A new model implements `info` and `estimate`. One that can work on several batches at once implements `submit` and
     `max_in_flight` too. An estimator is a context manager that closes itself.
+
+    >>> class Brightness(sd.Estimator):
+    ...     info = sd.ModelInfo("brightness", sd.DepthKind.RELATIVE)
+    ...     def estimate(self, frames):
+    ...         return [sd.Estimate(frame.image.mean(axis=2, dtype=np.float32)) for frame in frames]
+    >>> (item,) = sd.stream("samples/room.mp4", model=Brightness(), max_frames=1)
+    >>> item.depth.shape
+    (360, 640)
     """
 
     @property
@@ -160,6 +181,16 @@ class Stabilizer(ABC):
     """Steadies the depth of one stream: one object per stream, fed in order.
 
     Every item that is pushed comes out exactly once, in order, perhaps later and with another depth, `cut` or `range`.
+
+    >>> class Frozen(sd.Stabilizer):
+    ...     depth = None
+    ...     def push(self, item):
+    ...         self.depth = item.depth if self.depth is None or item.cut else self.depth
+    ...         return [replace(item, depth=self.depth)]
+    >>> stabilizer = Frozen()
+    >>> first, second = [stabilizer.push(item)[0] for item in sd.stream("samples/room.mp4", max_frames=2)]
+    >>> first.depth is second.depth
+    True
     """
 
     is_offline = False

@@ -17,7 +17,11 @@ _MAX_CHANGES = 200
 
 
 class StreamState(enum.StrEnum):
-    """The state of a stream. Files are `live` too while they are read; only cameras and network streams stall."""
+    """The state of a stream. Files are `live` too while they are read; only cameras and network streams stall.
+
+    >>> sd.StreamState.FAILED.is_over, sd.StreamState.STALLED.is_over
+    (True, False)
+    """
 
     CLOSED = "closed"
     """The source is not open yet."""
@@ -42,7 +46,13 @@ class StreamState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StateChange:
-    """A change of a stream's state, or of the reason for it."""
+    """A change of a stream's state, or of the reason for it.
+
+    >>> source = sd.from_frames([np.zeros((48, 64, 3), np.uint8)])
+    >>> _ = list(sd.stream(source))
+    >>> [change.state.value for change in source.states.changes]
+    ['closed', 'connecting', 'live', 'ended']
+    """
 
     state: StreamState
     at: float

@@ -25,7 +25,11 @@ from streamdepth.core.resize import resize_depth, sample_depth, shrink
 
 
 class DepthKind(enum.StrEnum):
-    """The meaning of a depth map's numbers. It comes from the model and is never guessed from the values."""
+    """The meaning of a depth map's numbers. It comes from the model and is never guessed from the values.
+
+    >>> sd.DepthKind.METRIC.unit, sd.DepthKind("relative").unit
+    ('m', None)
+    """
 
     METRIC = "metric"
     """Metres along the optical axis (Z); far is large."""
@@ -40,7 +44,12 @@ class DepthKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
-    """The facts of an open stream."""
+    """The facts of an open stream.
+
+    >>> info = sd.StreamInfo("room", 640, 360, fps=Fraction(24))
+    >>> info.is_live, info.frame_count
+    (False, None)
+    """
 
     name: str
     """Identity of the stream, safe to log: credentials were removed before it was stored."""
@@ -168,7 +177,11 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Estimate:
-    """An estimator's result for one frame."""
+    """An estimator's result for one frame.
+
+    >>> sd.Estimate(np.zeros((4, 6), np.float32), focal_px=500.0)
+    Estimate(6x4, focal_px=500.0)
+    """
 
     depth: DepthMap
     """(h, w) float32 at the network's size, NaN = unknown."""
@@ -181,7 +194,12 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class DepthFrame:
-    """One frame with its depth."""
+    """One frame with its depth.
+
+    >>> (item,) = sd.stream("samples/room.mp4", max_frames=1)
+    >>> item.at_frame_size().shape, item.render().shape, item.kind.value
+    ((360, 640), (360, 640, 3), 'relative')
+    """
 
     frame: Frame
     depth: DepthMap
@@ -256,7 +274,12 @@ class DepthFrame:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """The facts of a loaded model, as they stand in reports and files."""
+    """The facts of a loaded model, as they stand in reports and files.
+
+    >>> info = sd.load_model("nano", size=96, engine="torch", device="cpu").info
+    >>> info.name, info.license, info.engine, info.precision
+    ('nano', 'Apache-2.0', 'torch', 'float32')
+    """
 
     name: str
     kind: DepthKind

@@ -32,6 +32,9 @@ class ObstacleZone:
     """The space in which a surface is an obstacle: between two heights, and up to a range.
 
     Heights count from the camera, or from the floor where one is given. Keep the floor itself outside.
+
+    >>> sd.ObstacleZone(min_height_m=0.1, max_height_m=1.8, max_range_m=5.0).max_range_m
+    5.0
     """
 
     min_height_m: float = -0.1

@@ -37,7 +37,12 @@ class StreamReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The counters, latencies and notices of a run. On every clean end, `read == written + sum(dropped.values())`."""
+    """The counters, latencies and notices of a run. On every clean end, `read == written + sum(dropped.values())`.
+
+    >>> report = sd.convert("samples/room.mp4", "out.mp4", max_frames=5)
+    >>> report.read, report.written, report.dropped
+    (5, 5, {})
+    """
 
     read: int
     """Frames that the sources had, those included that they could not deliver."""

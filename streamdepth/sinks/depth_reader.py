@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 class DepthVideo:
     """A depth video that `DepthVideoSink` wrote, opened for reading: a sequence of depth maps.
 
-        video = DepthVideo("room.mkv")
-        for depth in video: ...          # (h, w) float32, NaN = unknown, +inf = too far (metric only)
-        video[3], len(video), video.times, video.kind
+    >>> video = sd.DepthVideo("samples/room_truth.mkv")
+    >>> video.kind.value, len(video), video[3].shape, round(float(video.times[1]), 4)
+    ('metric', 150, (360, 640), 0.0417)
+
+    Iterating over it yields (h, w) float32 maps: NaN is unknown, and +inf too far, in metric depth.
 
     The facts come from the container's tag, or from the sidecar where another program has removed the tag, or where the
     tag of a long video leaves something out. Without a sidecar the times of such a video come from the container, exact

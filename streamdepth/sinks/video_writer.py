@@ -19,9 +19,12 @@ from streamdepth.sinks.video_frames import to_video_frame
 class VideoWriter:
     """Writes pictures that a program has drawn itself into a video, each at the time of the frame it belongs to.
 
-        with sd.stream("in.mp4", model=model) as frames, sd.VideoWriter("own.mp4", frames.info) as writer:
-            for frame in frames:
-                writer.write(draw_my_overlay(frame), like=frame)
+    >>> with sd.stream("samples/room.mp4", max_frames=3) as frames:
+    ...     with sd.VideoWriter("own.mp4", frames.info) as writer:
+    ...         for item in frames:
+    ...             writer.write(255 - item.frame.image, like=item)
+    >>> Path("own.mp4").exists()
+    True
 
     The video appears under its name when the block ends, and never when it raises. The first picture sets the size of
     the video, and later ones of another size are scaled to it.

@@ -80,7 +80,9 @@ class ImagesSource(Source):
         )
 
     def _read_picture(self, address: str) -> Image:
-        image, self._intrinsics = read_picture_and_intrinsics(address, max_side_px=self.max_side_px)
+        # What a folder or a pattern gave is a file, whatever its name looks like.
+        picture = address if is_web_address(self.pattern) else Path(address)
+        image, self._intrinsics = read_picture_and_intrinsics(picture, max_side_px=self.max_side_px)
         return image
 
     def _read_pictures(self, addresses: list[str]) -> Iterator[tuple[int, Image]]:

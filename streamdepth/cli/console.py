@@ -19,7 +19,7 @@ from rich.table import Table
 from streamdepth.utils.redact import redact_text
 
 _PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True, "markup": False, "emoji": False}
-out = Console(width=None if sys.stdout.isatty() else 200, **_PLAIN)
+out = Console(width=None if sys.stdout and sys.stdout.isatty() else 200, **_PLAIN)
 err = Console(stderr=True, **_PLAIN)
 
 _verbose = False

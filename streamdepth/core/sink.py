@@ -36,6 +36,8 @@ class Sink(ABC):
     """True for windows: of sinks that can drop frames, it must be called on the thread that runs the pipeline."""
 
     _is_open = False
+    is_complete = False
+    """True once `close` has completed the output."""
 
     def __init__(self) -> None:
         self.notices: list[str] = []
@@ -57,7 +59,7 @@ class Sink(ABC):
         except BaseException:
             self._remove_what_was_begun()
             raise
-        self._is_open = True
+        self._is_open, self.is_complete = True, False
 
     def write(self, item: DepthFrame) -> None:
         """Adds one item. Raises SinkWriteError; then the output is discarded."""
@@ -83,6 +85,7 @@ class Sink(ABC):
         except BaseException:
             self._remove_what_was_begun()
             raise
+        self.is_complete = True
 
     def discard(self) -> None:
         """Removes what was begun and leaves an older output untouched. Idempotent, and allowed before `open`."""

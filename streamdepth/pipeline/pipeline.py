@@ -86,6 +86,8 @@ class Pipeline(SinkEvents):
         self.stats = Stats()
         self.is_stopped = False
         """True if the run was ended early by `stop`."""
+        self.is_loading_model = False
+        """True while the model is being loaded, before anything is written."""
         self._on_written = on_written
         self._captures = [
             Capture(i, stream, self.stats, max_frames=max_frames, max_seconds=max_seconds)
@@ -159,6 +161,12 @@ class Pipeline(SinkEvents):
         known = [count for count in counts if count is not None]
         return sum(known) if len(known) == len(counts) else None
 
+    @property
+    def is_complete(self) -> bool:
+        """True once all files that the run writes are complete."""
+        recorders = [sink for stream in self.streams for sink in stream.sinks if not sink.can_drop_frames]
+        return bool(recorders) and all(sink.is_complete for sink in recorders)
+
     def report(self) -> Report:
         """Returns the report so far."""
         dropped = {"waiting_for_model": self._frames.dropped}
@@ -192,7 +200,11 @@ class Pipeline(SinkEvents):
                     self._open_source(capture, sinks)
             if len(self._failed) == len(self.streams):
                 raise self._errors[0]
-        self._model = self.estimator.info
+        self.is_loading_model = True
+        try:
+            self._model = self.estimator.info
+        finally:
+            self.is_loading_model = False
         sinks.open(self._model)
 
     def _open_source(self, capture: Capture, sinks: SinkDispatcher) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import combinations
@@ -19,7 +21,16 @@ import av
 
 from streamdepth.core.errors import ConfigError, DiskFullError, SinkOpenError, SinkWriteError
 from streamdepth.sinks.disk_space import disk_full_message
-from streamdepth.sinks.temporary_files import lock, sidecar_path, temporary_folder, temporary_path, unlock
+from streamdepth.sinks.temporary_files import (
+    lock,
+    remove_parts_of_killed_runs,
+    sidecar_path,
+    temporary_folder,
+    temporary_path,
+    unlock,
+)
+
+_log = logging.getLogger(__name__)
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -114,8 +125,8 @@ def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 class PendingFile:
     """A file that is written under a temporary name in the same folder, and renamed by `commit`.
 
-    Until then an older file of that name is untouched. The temporary file is locked, which tells it from those of
-    killed processes (`remove_abandoned_segments`).
+    Until then an older file of that name is untouched; the new one gets its permissions. The temporary file is locked,
+    which tells it from those of killed processes, which are removed first.
 
     Raises:
         SinkOpenError: as `check_output` says, or the folder cannot be written to (code "not-writable").
@@ -123,12 +134,14 @@ class PendingFile:
 
     def __init__(self, path: Path, *, overwrite: bool = False, origin: Path | None = None) -> None:
         check_output(path, overwrite=overwrite, origin=origin)
+        remove_parts_of_killed_runs(path)
         self.path, self.overwrite = path, overwrite
         self.temporary = temporary_path(path)
         self._is_committed = False
         try:
             self._lock = lock(self.temporary)
             self.temporary.touch(exist_ok=False)
+            _copy_permissions(self.path, self.temporary)
         except OSError as error:
             self.discard()
             raise _not_writable_error(path.parent, error) from error
@@ -146,8 +159,8 @@ class PendingFile:
         commit_together(self)
 
     def _put_in_place(self) -> None:
-        with self.temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+        _sync_file(self.temporary)
+        _copy_permissions(self.path, self.temporary)
         os.replace(self.temporary, self.path)
         _sync_folder(self.path.parent)
 
@@ -222,15 +235,39 @@ class PendingFileWithSidecar:
         self._sidecar.discard()
 
 
+_CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EROFS, errno.EBADF}
+"""Errors of file systems that do not know fsync: network shares, FUSE, folders of virtual machines."""
+
+
+def _sync_file(path: Path) -> None:
+    """Makes a file's content last through a power cut, where its file system allows it. Raises OSError."""
+    with path.open("rb+") as file:
+        try:
+            os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno not in _CANNOT_SYNC:
+                raise
+            _log.debug("'%s' is not synchronized: %s", path, error)
+
+
 def _sync_folder(folder: Path) -> None:
-    """Makes a rename last through a power cut, where the system allows it."""
+    """Makes a rename last through a power cut, where the system allows it; the file itself is complete already."""
     if os.name == "nt":
         return
-    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        _log.debug("the folder '%s' is not synchronized: %s", folder, error)
+
+
+def _copy_permissions(older: Path, newer: Path) -> None:
+    """Gives the file `newer` the permissions of the one that it will replace, if there is one."""
+    with contextlib.suppress(OSError):
+        newer.chmod(stat.S_IMODE(older.stat().st_mode))
 
 
 class PendingFolder:
@@ -263,6 +300,7 @@ class PendingFolder:
         with map_write_errors(self.folder):
             for name in names:
                 (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+                _copy_permissions(self.folder / name, self.temporary / name)
                 os.replace(self.temporary / name, self.folder / name)
             shutil.rmtree(self.temporary)
 

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 STOP_SIGNALS: tuple[signal.Signals, ...] = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -48,7 +49,7 @@ def interrupt_on_stop_signals() -> Iterator[None]:
 
 
 @contextmanager
-def _handling_stop_signals(handler: Callable[[int, object], object]) -> Iterator[None]:
+def _handling_stop_signals(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -37,6 +37,7 @@ VIDEO_FORMATS = {
 _NOT_IN_MOV = ("av1", "vp9")
 """Codecs that FFmpeg refuses for MOV, but only when the first packet comes, and without a reason."""
 
+_MAX_USUAL_INTERVAL = Fraction(1)
 _LARGEST_TIMESCALE = 2**31 - 1
 
 
@@ -165,21 +166,24 @@ class _Muxer:
         open_encoder(self.stream.codec_context, size[0] + size[0] % 2, size[1] + size[1] % 2, self.time_base)
         self.tracks: TrackCopier | None = None
         self._first_pts = 0
-        # the other tracks of a file keep its times, so the picture must too; else the first frame's time means nothing
-        self._pts_offset: int | None = None if info.origin is None else 0
+        self._pts_offset: int | None = None
         self._newest: av.VideoFrame | None = None
+        self._last_interval = Fraction(0)
+        """Seconds between the last two frames, as far as that is no pause."""
         self._durations: dict[int, int] = {}
 
     def add(self, frame: av.VideoFrame, time_seconds: Fraction) -> bool:
         """Adds a frame. Returns True if its time is not later than the last one's, and was moved on."""
         pts, has_moved = round(time_seconds / self.time_base), False
         if self._pts_offset is None:
-            self._pts_offset = -pts
+            # Copied tracks have the clock of the frames; without them the video begins with its first frame.
+            self._pts_offset = 0 if self.tracks is not None and self.tracks.has_timed_tracks else -pts
         pts += self._pts_offset
         if self._newest is not None:
             last_pts = self._newest.pts or 0
             if has_moved := pts <= last_pts:
                 pts = last_pts + 1
+            self._last_interval = min((pts - last_pts) * self.time_base, _MAX_USUAL_INTERVAL)
             self._encode(self._newest, pts - last_pts)
         else:
             self._first_pts = pts
@@ -201,14 +205,24 @@ class _Muxer:
         """Writes the newest frame, what the encoder still has, the rest of the tracks, and the index."""
         assert self._newest is not None
         last = (self._newest.pts or 0) * self.time_base
-        end, has_next = end_of_frame(self.info.origin, last) if self.info.origin else (None, False)
-        end = end or last + 1 / (self.info.fps or Fraction(25))
+        end, has_next = self._end_of_frame(last)
+        end = end or last + (self._last_interval or 1 / (self.info.fps or Fraction(25)))
         self._encode(self._newest, max(1, round((end - last) / self.time_base)))
         self._encode(None)
         if self.tracks is not None:
             self.tracks.finish(end if has_next else None)
             self.tracks.close()
         self.output.close()
+
+    def _end_of_frame(self, last: Fraction) -> tuple[Fraction | None, bool]:
+        """Finds the end of the source's frame that is shown from `last` seconds on, and if another one follows."""
+        if self.tracks is not None and self.tracks.has_timed_tracks:
+            return self.tracks.end_of_frame(last)
+        if self.info.origin is None:
+            return None, False
+        shift = (self._pts_offset or 0) * self.time_base
+        end, has_next = end_of_frame(self.info.origin, last - shift)
+        return (None if end is None else end + shift), has_next
 
     def shift_seconds(self) -> float:
         """Returns by how many seconds the finished file begins later than it should."""

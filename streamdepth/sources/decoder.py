@@ -72,6 +72,8 @@ class FrameDecoder:
         self.time_base = self._first.time_base or Fraction(1, 90000)
         self.fps = plausible_fps(1 / self.time_base)
         self.frame_count: int | None = None
+        self.has_timestamps = True
+        """False if the frames' timestamps are missing or made up; they are then given out as None."""
 
     @property
     def missing_count(self) -> int:
@@ -107,7 +109,8 @@ class FrameDecoder:
             self._announce(f"{self.name} is damaged: some of its pictures show errors")
         pixels = self.converter.convert(frame)
         self.delivered_count += 1
-        return DecodedFrame(pixels, frame.pts, frame.time_base or self.time_base, decoded_at)
+        pts = frame.pts if self.has_timestamps else None
+        return DecodedFrame(pixels, pts, frame.time_base or self.time_base, decoded_at)
 
     def close(self) -> None:
         """Releases the decoder. Idempotent."""

@@ -184,6 +184,21 @@ def test_interlaced_is_announced(tmp_path: Path) -> None:
     assert ["interlaced" in notice for notice in source.notices] == [True]
 
 
+def test_video_that_becomes_interlaced_later_is_announced(tmp_path: Path) -> None:
+    path = tmp_path / "in.ts"
+    part = tmp_path / "part.ts"
+    with path.open("wb") as whole:
+        for interlaced in (False, True):
+            whole.write(media.write_video(part, count=8, interlaced=interlaced).read_bytes())
+    source = FileSource(path)
+    source.open()
+    source.read()
+    assert not any("interlaced" in notice for notice in source.notices)
+    while source.read():
+        pass
+    assert sum("interlaced" in notice for notice in source.notices) == 1
+
+
 def test_size_change_is_scaled_to_the_first_size(tmp_path: Path) -> None:
     source = FileSource(media.write_size_change(tmp_path / "z.ts"))
     frames = read_all(source)

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import av
@@ -135,6 +136,38 @@ def test_probe(cli, clip: Path) -> None:
     assert done.code == 0
     assert "96x64 px" in done.out
     assert "audio: aac" in done.out
+
+
+EVIL = "\x1b]0;owned\x07\x1b[31m\x9b31m"
+
+
+def test_control_sequences_of_a_name_are_only_shown(cli, tmp_path: Path) -> None:
+    clip = write_video(tmp_path / f"a{EVIL}.mp4", count=3)
+    told = [cli("probe", clip), cli("probe", f"no{EVIL}.mp4"), cli("probe", f"no{EVIL}.mp4", "-v")]
+    told += [
+        cli("convert", clip, "-o", tmp_path / "out.mp4", "-v"),
+        cli("convert", clip, "-o", tmp_path / f"{EVIL}.mp4"),
+    ]
+    for done in told:
+        assert not any(c in done.out + done.err for c in "\x1b\x07\x9b"), done
+    assert r"\x1b]0;owned" in told[0].out
+
+
+def test_control_sequences_of_a_server_are_only_shown(cli) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(999)
+                connection.sendall(f"HTTP/1.0 404 {EVIL}\r\n\r\n".encode("latin-1"))
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        done = cli("probe", f"http://127.0.0.1:{server.getsockname()[1]}/x.png")
+        thread.join()
+    assert done.code == 3
+    assert not any(c in done.out + done.err for c in "\x1b\x07\x9b"), done
 
 
 def test_models_lists_licenses(cli) -> None:

@@ -1,0 +1,22 @@
+"""Foreign text made safe for a terminal: file names and answers of servers may hold control sequences."""
+
+from __future__ import annotations
+
+import re
+
+# C0 but tab and line feed, DEL, C1, marks of writing direction, and line and paragraph separators.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def escape_control(text: str) -> str:
+    r"""Returns `text` with each control character but tab and line feed as an escape that a terminal only shows.
+
+    >>> escape_control("a\x1b[31mb")
+    'a\\x1b[31mb'
+    """
+    return _CONTROL.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.types import StreamInfo
+from streamdepth.utils.containers import open_media_file
 
 
 def stream_facts(info: StreamInfo) -> list[tuple[str, str]]:
@@ -34,9 +35,7 @@ def _describe_camera(camera: Intrinsics | None) -> str:
 def _track_facts(path: Path) -> list[tuple[str, str]]:
     import av
 
-    from streamdepth.sinks.pending_files import file_url
-
-    with av.open(file_url(path), metadata_errors="replace") as container:
+    with open_media_file(path) as container:
         rows = [("container", container.format.long_name)]
         for track in container.streams:
             context = track.codec_context

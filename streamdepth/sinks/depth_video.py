@@ -29,8 +29,9 @@ from streamdepth.sinks.depth_codes import (
 )
 from streamdepth.sinks.depth_facts import SCHEMA_VERSION, TAG, facts_for_tag
 from streamdepth.sinks.depth_reader import DepthVideo
-from streamdepth.sinks.pending_files import PendingFileWithSidecar, file_url, map_write_errors
+from streamdepth.sinks.pending_files import PendingFileWithSidecar, map_write_errors
 from streamdepth.sinks.temporary_files import temporary_copy
+from streamdepth.utils.containers import file_url, open_media_file
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -230,7 +231,7 @@ class _DepthVideoFile:
         self._output.close()
         tagged = temporary_copy(self.path)
         try:
-            with av.open(file_url(self.path)) as source, av.open(file_url(tagged), "w", format="matroska") as output:
+            with open_media_file(self.path) as source, av.open(file_url(tagged), "w", format="matroska") as output:
                 output.metadata.update({TAG: facts, "title": f"depth of {self.info.name}"})
                 stream = output.add_stream_from_template(source.streams.video[0], opaque=True)
                 for packet in source.demux(video=0):

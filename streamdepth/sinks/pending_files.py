@@ -96,11 +96,6 @@ def _is_same(path: Path, other: Path) -> bool:
         return False
 
 
-def file_url(path: str | Path) -> str:
-    """Returns the URL by which FFmpeg opens this very file; a colon in a bare name would make it a protocol."""
-    return f"file:{path}"
-
-
 @contextmanager
 def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Gives a temporary path to write to, which becomes `path` when the block ends, and is removed when it raises.

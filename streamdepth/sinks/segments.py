@@ -14,9 +14,10 @@ from streamdepth.core.sink import Sink
 from streamdepth.core.threads import WorkerThread
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.core.wrappers import WrappedSink
-from streamdepth.sinks.pending_files import check_output, file_url
+from streamdepth.sinks.pending_files import check_output
 from streamdepth.sinks.temporary_files import remove_abandoned_segments, sidecar_path
 from streamdepth.sinks.video import VideoSink
+from streamdepth.utils.containers import open_media_file
 from streamdepth.utils.numbering import find_numbered_files, has_number_field, insert_number, next_number
 
 _COMPLETION_TIMEOUT_SECONDS = 600.0
@@ -178,7 +179,7 @@ class _Completion:
 
 def _has_sound(path: Path) -> bool:
     try:
-        with av.open(file_url(path), metadata_errors="replace") as container:
+        with open_media_file(path) as container:
             return bool(container.streams.audio)
     except (av.FFmpegError, OSError):  # the source reports what is wrong with the file
         return False

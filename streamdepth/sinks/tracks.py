@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 import av
 from av.stream import DataStream, Discard, Disposition
 
-from streamdepth.sinks.pending_files import file_url
-from streamdepth.utils.containers import main_video_stream
+from streamdepth.utils.containers import main_video_stream, open_media_file
 from streamdepth.utils.media_clock import MediaClock
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ class TrackCopier:
         self, origin: Path, output: OutputContainer, video: VideoStream, on_notice: Callable[[str], None]
     ) -> None:
         self._output, self._on_notice = output, on_notice
-        self._input: InputContainer = av.open(file_url(origin), metadata_errors="replace")
+        self._input: InputContainer = open_media_file(origin)
         self._video = main_video_stream(self._input)
         self._targets = {source.index: target for source, target in self._add_tracks()}
         has_timecode = self._copy_timecode(video)
@@ -201,7 +200,7 @@ def end_of_frame(origin: Path, last: Fraction) -> tuple[Fraction | None, bool]:
         The end in seconds, None where it is unknown; and True if another frame follows.
     """
     pictures: list[tuple[Fraction, Fraction]] = []
-    with av.open(file_url(origin), metadata_errors="replace") as container:
+    with open_media_file(origin) as container:
         video = main_video_stream(container)
         if video is None or video.time_base is None:
             return None, False

@@ -16,8 +16,9 @@ import av
 from streamdepth.core.errors import SinkOpenError
 from streamdepth.core.types import StreamInfo
 from streamdepth.sinks.encoders import choose_pixel_format, encoder_options, find_encoder, open_encoder
-from streamdepth.sinks.pending_files import PendingFile, file_url, map_write_errors, write_error_message
+from streamdepth.sinks.pending_files import PendingFile, map_write_errors, write_error_message
 from streamdepth.sinks.tracks import TrackCopier, end_of_frame
+from streamdepth.utils.containers import file_url, open_media_file
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -226,7 +227,7 @@ class _Muxer:
 
     def shift_seconds(self) -> float:
         """Returns by how many seconds the finished file begins later than it should."""
-        with av.open(file_url(self.path)) as written:
+        with open_media_file(self.path) as written:
             video = written.streams.video[0]
             begin = (video.start_time or 0) * (video.time_base or Fraction(0))
         return float(begin - self._first_pts * self.time_base)
@@ -248,7 +249,7 @@ def _muxer_options(name: str, info: StreamInfo) -> dict[str, str]:
     options = {"movflags": "+faststart"}
     rates = [info.time_base.denominator]
     if info.origin is not None:
-        with av.open(file_url(info.origin), metadata_errors="replace") as container:
+        with open_media_file(info.origin) as container:
             rates += [s.codec_context.sample_rate for s in container.streams.audio if s.codec_context is not None]
     # delays of whole tracks are counted in this unit; the default of 1 ms would shift sound against the picture
     timescale = math.lcm(*(rate for rate in rates if rate))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-import av
 from av.container import InputContainer
 from av.error import FFmpegError
 
@@ -16,6 +15,7 @@ from streamdepth.sources.decoded_source import DecodedSource
 from streamdepth.sources.libav_errors import error_reason
 from streamdepth.sources.limits import MAX_SIDE_PX
 from streamdepth.sources.track_decoder import TrackDecoder
+from streamdepth.utils.containers import open_media_file
 from streamdepth.utils.media_clock import MediaClock
 from streamdepth.utils.redact import redact
 
@@ -125,8 +125,7 @@ def _read_head(path: Path) -> bytes:
 
 def _open_container(path: Path) -> InputContainer:
     try:
-        # `file:` keeps libav from taking a colon in the name for a protocol.
-        return av.open(f"file:{path}", metadata_errors="replace")
+        return open_media_file(path)
     except (FFmpegError, ValueError) as error:
         raise SourceOpenError(
             f"{path} is not a video that can be read: {_explain(path, error)}", code="unknown-format"

@@ -19,6 +19,7 @@ from streamdepth.core.errors import SourceError, SourceOpenError, SourceTimeoutE
 from streamdepth.sources.decoder import Damage, DecodedFrame
 from streamdepth.sources.libav_errors import error_reason, redact_error
 from streamdepth.sources.track_decoder import TrackDecoder
+from streamdepth.utils.containers import network_options
 from streamdepth.utils.redact import redact
 
 Transport = Literal["tcp", "udp"]
@@ -165,7 +166,7 @@ def connect(address: NetworkAddress, notice: Callable[[str], None], max_side_px:
     try:
         container = av.open(
             address.url,
-            options=address.libav_options(),
+            options=address.libav_options() | network_options(),
             timeout=(address.timeout_seconds, address.silence_seconds),
             metadata_errors="replace",
         )

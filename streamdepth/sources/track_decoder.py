@@ -18,7 +18,8 @@ from streamdepth.core.errors import SourceOpenError
 from streamdepth.sources.decoder import Damage, DecodedFrame, FrameDecoder
 from streamdepth.sources.frame_converter import FrameConverter
 from streamdepth.sources.libav_errors import error_reason
-from streamdepth.sources.limits import MAX_SIDE_PX, check_picture_size, plausible_fps
+from streamdepth.sources.limits import MAX_SIDE_PX, MAX_VIDEO_PIXELS, check_picture_size, plausible_fps
+from streamdepth.sources.untrusted_picture import MAX_SCANS
 from streamdepth.utils.containers import main_video_stream
 from streamdepth.utils.media_clock import MediaClock
 
@@ -62,8 +63,10 @@ class TrackDecoder(FrameDecoder):
         try:
             self.stream = _video_stream(container, name)
             context = self.stream.codec_context
-            check_picture_size(name, context.width, context.height, max_side_px)
+            check_picture_size(name, context.width, context.height, max_side_px, MAX_VIDEO_PIXELS)
+            context.options = {"max_pixels": str(MAX_VIDEO_PIXELS)}  # for pictures that turn out to be larger
             context.thread_type = threads
+            self._is_motion_jpeg = context.name == "mjpeg"
             converter = FrameConverter(announce, name, self.stream.sample_aspect_ratio)
             super().__init__(self._decode_frames(), name, converter, announce, max_side_px=max_side_px)
         except BaseException:
@@ -105,6 +108,9 @@ class TrackDecoder(FrameDecoder):
 
     def _decode_frames(self) -> Generator[av.VideoFrame]:
         for packet in self._read_packets():
+            if packet is not None and self._is_motion_jpeg and bytes(packet).count(b"\xff\xda") > MAX_SCANS:
+                self.undecodable_count += 1  # it would take very long
+                continue
             try:
                 yield from self.stream.decode(packet)
             except EndOfStream:

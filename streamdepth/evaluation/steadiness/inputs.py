@@ -24,6 +24,7 @@ from streamdepth.sinks.depth_facts import TAG
 from streamdepth.sinks.depth_reader import DepthVideo
 from streamdepth.sinks.images import DEPTH_IMAGE_SUFFIXES
 from streamdepth.sources.picture_file import read_picture_file
+from streamdepth.utils.containers import open_media_file
 
 _MAX_CHANNEL_DIFFERENCE = 24
 """Difference of 255 between the channels of a gray video, which its compression may cause."""
@@ -153,7 +154,7 @@ def _is_streamdepth_video(path: Path) -> bool:
     if path.with_name(path.name + ".json").is_file():
         return True
     try:
-        with av.open(f"file:{path}", metadata_errors="replace") as container:
+        with open_media_file(path) as container:
             if not container.streams.video:
                 raise SourceOpenError(f"'{path}' has no video in it; give a depth video", code="no-depth")
             return TAG in container.metadata
@@ -165,7 +166,7 @@ def _is_streamdepth_video(path: Path) -> bool:
 
 def _gray_frames(path: Path) -> Iterator[DepthMap]:
     try:
-        with av.open(f"file:{path}", metadata_errors="replace") as container:
+        with open_media_file(path) as container:
             for number, frame in enumerate(container.decode(video=0)):
                 if number == 0:
                     _check_gray(frame, path)

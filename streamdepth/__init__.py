@@ -42,8 +42,9 @@ if TYPE_CHECKING:
     from streamdepth.core.sink import Sink
     from streamdepth.core.states import StateChange, StreamState
     from streamdepth.core.types import DepthFrame, DepthKind, Estimate, Frame, ModelInfo, StreamInfo
-    from streamdepth.geometry.ground import find_floor
+    from streamdepth.geometry.floor import find_floor
     from streamdepth.geometry.obstacles import ObstacleZone, nearest_obstacles
+    from streamdepth.geometry.planes import Plane
     from streamdepth.pipeline.pipeline import Pipeline, Stream
     from streamdepth.pipeline.report import Report
     from streamdepth.sinks.depth_video import DepthVideo
@@ -56,9 +57,10 @@ _LATER = {
     "VideoWriter": "sinks.video_writer",
     "DepthMap": "core.arrays",
     "Image": "core.arrays",
-    "find_floor": "geometry.ground",
+    "find_floor": "geometry.floor",
     "ObstacleZone": "geometry.obstacles",
     "nearest_obstacles": "geometry.obstacles",
+    "Plane": "geometry.planes",
     "Settings": "config",
     "Pipeline": "pipeline.pipeline",
     "Stream": "pipeline.pipeline",
@@ -98,6 +100,7 @@ __all__ = [
     "ModelLoadError",
     "ObstacleZone",
     "Pipeline",
+    "Plane",
     "RenderOptions",
     "Report",
     "Settings",

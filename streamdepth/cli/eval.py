@@ -64,7 +64,7 @@ def accuracy(
     facts = JsonOutput(json, overwrite=settings.outputs.overwrite)
     drawn = ContactSheet(sheet, sheet_count, overwrite=settings.outputs.overwrite) if sheet else None
     with exit_on_interrupt():
-        info, results = _judge(settings, sets, protocol, drawn, is_quiet=flags.quiet)
+        info, results = _evaluate_datasets(settings, sets, protocol, drawn, is_quiet=flags.quiet)
     if drawn:
         drawn.write()
     facts.write(report.as_json(info, settings.model.size, results))
@@ -73,7 +73,7 @@ def accuracy(
         out.print(*report.footnotes(info, results), sep="\n")
 
 
-def _judge(
+def _evaluate_datasets(
     settings: Settings,
     sets: list[DepthDataset],
     protocol: EvaluationProtocol,

@@ -20,8 +20,8 @@ def stream_facts(info: StreamInfo) -> list[tuple[str, str]]:
         ("live", "yes" if info.is_live else "no"),
         ("camera", _describe_camera(info.intrinsics)),
     ]
-    if info.origin is not None:
-        rows += _track_facts(info.origin)
+    if info.file_path is not None:
+        rows += _track_facts(info.file_path)
     return rows
 
 

@@ -31,12 +31,12 @@ from streamdepth.geometry.affine import fit_least_squares
 _log = logging.getLogger(__name__)
 
 _NEAR_INVERSE, _FAR_INVERSE = 1.0, 0.1
-"""The 99th and the 1st percentile of float32's inverse depth are scaled to these for `Agreement`: depths 1 and 10."""
+"""The 99th and the 1st percentile of float32's inverse depth are scaled to these for `EngineScore`: depths 1 and 10."""
 _TIMED_RUNS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class EngineScore:
     """The agreement of a network's depth with float32's, over all held-out pictures."""
 
     precision: str
@@ -52,9 +52,9 @@ class Agreement:
 class QuantizationResult:
     """The agreement with float32 before and after quantization."""
 
-    before: Agreement
-    """Agreement of the same runtime without INT8, in the precision it chooses here."""
-    after: Agreement
+    before: EngineScore
+    """The score of the same runtime without INT8, in the precision it chooses here."""
+    after: EngineScore
     held_out: int
     """Number of held-out pictures."""
 
@@ -120,7 +120,7 @@ class _EngineRun:
         self.milliseconds = float(np.median(times)) * 1e3
         estimator.close()
 
-    def agreement(self, other: _EngineRun) -> Agreement:
+    def agreement(self, other: _EngineRun) -> EngineScore:
         """Returns how the depth of `other` agrees with this one's."""
         delta1, error = np.mean(
             [
@@ -129,7 +129,7 @@ class _EngineRun:
             ],
             axis=0,
         )
-        return Agreement(other.precision, float(delta1), float(error), other.milliseconds)
+        return EngineScore(other.precision, float(delta1), float(error), other.milliseconds)
 
 
 def _frame(picture: Image) -> Frame:

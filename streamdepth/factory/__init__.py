@@ -123,7 +123,7 @@ def _with_throughput(settings: Settings, streams: Sequence[Stream]) -> Settings:
     """Decides `throughput` once the sources are open: latency matters for live frames, and for one frame at a time."""
     if settings.model.throughput is not None:
         return settings
-    is_offline = not settings.inference.fps and not any(stream.is_timely for stream in streams)
+    is_offline = not settings.inference.fps and not any(stream.needs_low_latency for stream in streams)
     return settings.replace(throughput=is_offline)
 
 

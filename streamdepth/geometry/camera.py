@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 import yaml
 
 from streamdepth.core.arrays import Image
@@ -184,11 +183,6 @@ def intrinsics_from_metadata(metadata: Mapping[str, str], width: int, height: in
         return None
 
 
-def camera_matrix(camera: Intrinsics) -> npt.NDArray[np.float64]:
-    """Returns the (3, 3) float64 matrix K of focal lengths and principal point."""
-    return np.array([[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1]])
-
-
 class Undistorter:
     """Straightens pictures: they become those of a lens without distortion, of the same size and focal length.
 
@@ -198,9 +192,9 @@ class Undistorter:
     def __init__(self, camera: Intrinsics) -> None:
         import cv2
 
-        matrix, size = camera_matrix(camera), (camera.width, camera.height)
+        matrix, size = camera.matrix, (camera.width, camera.height)
         d = np.array(camera.distortion or (0.0,) * 4)
-        make = cv2.fisheye.initUndistortRectifyMap if is_fisheye(camera) else cv2.initUndistortRectifyMap
+        make = cv2.fisheye.initUndistortRectifyMap if camera.is_fisheye else cv2.initUndistortRectifyMap
         self._maps = make(matrix, d, np.eye(3), matrix, size, cv2.CV_16SC2)
 
     def __call__(self, image: Image) -> Image:
@@ -208,8 +202,3 @@ class Undistorter:
         import cv2
 
         return cast(Image, cv2.remap(image, *self._maps, cv2.INTER_LINEAR))
-
-
-def is_fisheye(camera: Intrinsics) -> bool:
-    """Returns True if the lens follows OpenCV's fisheye model (Kannala & Brandt, TPAMI 2006)."""
-    return camera.distortion_model == "equidistant"

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
-from streamdepth.core.buffer import FrameBuffer, QueuePolicy
+from streamdepth.core.buffer import LIVE_POLICY, FrameBuffer, QueuePolicy
 from streamdepth.core.errors import SourceError, SourceLostError
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.states import StateChange
@@ -29,7 +29,7 @@ from streamdepth.pipeline.keyframes import KeyframeInference
 from streamdepth.pipeline.report import Report, make_report
 from streamdepth.pipeline.results import ResultStage
 from streamdepth.pipeline.sink_dispatcher import FILE_POLICY, SinkDispatcher
-from streamdepth.pipeline.sink_worker import LIVE_POLICY, SinkEvents
+from streamdepth.pipeline.sink_worker import SinkEvents
 from streamdepth.pipeline.stats import Stats
 from streamdepth.pipeline.stream import CapturedFrame, Stream, StreamResult
 

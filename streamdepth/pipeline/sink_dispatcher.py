@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from streamdepth.core.buffer import QueuePolicy
+from streamdepth.core.buffer import LIVE_POLICY, QueuePolicy
 from streamdepth.core.sink import Sink
 from streamdepth.core.threads import ThreadGroup, WorkerThread
 from streamdepth.core.types import ModelInfo
-from streamdepth.pipeline.sink_worker import LIVE_POLICY, SinkEvents, SinkWorker
+from streamdepth.pipeline.sink_worker import SinkEvents, SinkWorker
 from streamdepth.pipeline.stream import Stream, StreamResult
 
 FILE_POLICY = QueuePolicy(4)

@@ -89,7 +89,7 @@ class DepthVideoSink(Sink):
             raise SinkOpenError(
                 f"a depth video is Matroska; name it '{self.path.with_suffix('.mkv')}'", code="unknown-format"
             )
-        self._files = PendingFileWithSidecar(self.path, overwrite=self.overwrite, origin=info.origin)
+        self._files = PendingFileWithSidecar(self.path, overwrite=self.overwrite, input_path=info.file_path)
         self._video = _DepthVideoFile(self._files.temporary, info, model, (self.near_m, self.far_m))
 
     def on_write(self, item: DepthFrame) -> None:

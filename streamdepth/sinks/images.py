@@ -70,9 +70,9 @@ class ImagesSink(Sink):
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         check_depth_image_path(self.pattern)
         for path in (self.pattern, self.sidecar):
-            check_output(path, overwrite=self.overwrite, origin=info.origin)
+            check_output(path, overwrite=self.overwrite, input_path=info.file_path)
         for existing in find_numbered_files(self.pattern):
-            check_output(existing, overwrite=self.overwrite, origin=info.origin)
+            check_output(existing, overwrite=self.overwrite, input_path=info.file_path)
         in_mm = self.pattern.suffix.lower() == ".png" and model.kind is DepthKind.METRIC
         self._folder = PendingFolder(self.pattern.parent, overwrite=self.overwrite)
         self._facts = {

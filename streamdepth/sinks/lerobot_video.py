@@ -140,7 +140,7 @@ class LeRobotVideoSink(Sink):
                 "write .mkv instead",
                 code="bad-size",
             )
-        self._files = PendingFileWithSidecar(self.path, overwrite=self.overwrite, origin=info.origin)
+        self._files = PendingFileWithSidecar(self.path, overwrite=self.overwrite, input_path=info.file_path)
         try:
             self._video = _GrayVideoFile(self._files.temporary, info)
         except (av.FFmpegError, ValueError, OSError) as error:

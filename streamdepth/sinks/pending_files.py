@@ -35,12 +35,12 @@ _log = logging.getLogger(__name__)
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-def check_output(path: Path, *, overwrite: bool = False, origin: Path | None = None) -> None:
+def check_output(path: Path, *, overwrite: bool = False, input_path: Path | None = None) -> None:
     """Checks that a file may be written to `path`.
 
     Args:
-        overwrite: an existing file may be replaced, but never `origin`.
-        origin: the file that is being read.
+        overwrite: an existing file may be replaced, but never `input_path`.
+        input_path: the file that is being read.
 
     Raises:
         SinkOpenError: with the code "exists", "is-input", "no-folder", "not-a-file" or "bad-name".
@@ -56,7 +56,7 @@ def check_output(path: Path, *, overwrite: bool = False, origin: Path | None = N
         )
     if not exists:
         return
-    if origin is not None and _is_same(path, origin):
+    if input_path is not None and _is_same(path, input_path):
         raise _input_error(path)
     if not path.is_file():
         raise SinkOpenError(f"cannot write '{path}': it is not a regular file; choose another name", code="not-a-file")
@@ -74,9 +74,9 @@ def check_distinct(outputs: Iterable[Path | None], inputs: Iterable[str | Path |
         SinkOpenError: an output is an input (code "is-input").
     """
     paths = [path for path in outputs if path is not None]
-    origins = [Path(origin) for origin in inputs if origin is not None]
+    origins = [Path(input_path) for input_path in inputs if input_path is not None]
     for path in paths:
-        if any(_is_same(path, origin) for origin in origins):
+        if any(_is_same(path, input_path) for input_path in origins):
             raise _input_error(path)
     for first, second in combinations(paths, 2):
         if _is_same(first, second):
@@ -127,8 +127,8 @@ class PendingFile:
         SinkOpenError: as `check_output` says, or the folder cannot be written to (code "not-writable").
     """
 
-    def __init__(self, path: Path, *, overwrite: bool = False, origin: Path | None = None) -> None:
-        check_output(path, overwrite=overwrite, origin=origin)
+    def __init__(self, path: Path, *, overwrite: bool = False, input_path: Path | None = None) -> None:
+        check_output(path, overwrite=overwrite, input_path=input_path)
         remove_parts_of_killed_runs(path)
         self.path, self.overwrite = path, overwrite
         self.temporary = temporary_path(path)
@@ -203,10 +203,10 @@ class PendingFileWithSidecar:
     Raises SinkOpenError as `PendingFile` does for either; then nothing is left behind.
     """
 
-    def __init__(self, path: Path, *, overwrite: bool = False, origin: Path | None = None) -> None:
-        self.file = PendingFile(path, overwrite=overwrite, origin=origin)
+    def __init__(self, path: Path, *, overwrite: bool = False, input_path: Path | None = None) -> None:
+        self.file = PendingFile(path, overwrite=overwrite, input_path=input_path)
         try:
-            self._sidecar = PendingFile(sidecar_path(path), overwrite=overwrite, origin=origin)
+            self._sidecar = PendingFile(sidecar_path(path), overwrite=overwrite, input_path=input_path)
         except SinkOpenError:
             self.file.discard()
             raise

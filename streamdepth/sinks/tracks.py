@@ -36,7 +36,7 @@ _NOT_COPIED_TAGS = {"encoder", "duration", "major_brand", "minor_version", "comp
 
 
 class TrackCopier:
-    """Copies packets of `origin` into `output`, unchanged, in step with the video that is written there.
+    """Copies packets of `input_path` into `output`, unchanged, in step with the video that is written there.
 
     Their times are those of `MediaClock`, as the frames' times are.
     Audio, subtitles and attachments are copied, and the timecode of the picture. Only one packet is in memory at a
@@ -48,10 +48,10 @@ class TrackCopier:
     """
 
     def __init__(
-        self, origin: Path, output: OutputContainer, video: VideoStream, on_notice: Callable[[str], None]
+        self, input_path: Path, output: OutputContainer, video: VideoStream, on_notice: Callable[[str], None]
     ) -> None:
         self._output, self._on_notice = output, on_notice
-        self._input: InputContainer = open_media_file(origin)
+        self._input: InputContainer = open_media_file(input_path)
         self._video = main_video_stream(self._input)
         self._targets = {source.index: target for source, target in self._add_tracks()}
         has_timecode = self._copy_timecode(video)
@@ -193,14 +193,14 @@ class TrackCopier:
         self._input.close()
 
 
-def end_of_frame(origin: Path, last: Fraction) -> tuple[Fraction | None, bool]:
-    """Finds the end of the video frame of `origin` that is shown from `last` seconds on.
+def end_of_frame(input_path: Path, last: Fraction) -> tuple[Fraction | None, bool]:
+    """Finds the end of the video frame of `input_path` that is shown from `last` seconds on.
 
     Returns:
         The end in seconds, None where it is unknown; and True if another frame follows.
     """
     pictures: list[tuple[Fraction, Fraction]] = []
-    with open_media_file(origin) as container:
+    with open_media_file(input_path) as container:
         video = main_video_stream(container)
         if video is None or video.time_base is None:
             return None, False

@@ -59,7 +59,7 @@ class VideoFile:
 
     Args:
         size: (width, height) in px of the pictures; odd sides are encoded one px larger.
-        copy_tracks: copies sound, subtitles, chapters and tags of `info.origin` without encoding them again.
+        copy_tracks: copies sound, subtitles, chapters and tags of `info.file_path` without encoding them again.
         on_notice: called with sentences that a user should read.
 
     Raises:
@@ -82,14 +82,14 @@ class VideoFile:
         self.size, self.frame_count = size, 0
         self._path, self._info, self._on_notice = path, info, on_notice
         encoder = find_encoder(encoding.codec)
-        self._file = PendingFile(path, overwrite=overwrite, origin=info.origin)
+        self._file = PendingFile(path, overwrite=overwrite, input_path=info.file_path)
         self._muxer: _Muxer | None = None
         try:
             options = encoder_options(encoder, encoding.crf, encoding.preset)
             self._muxer = _Muxer(self._file.temporary, info, encoder, options, size)
-            if copy_tracks and info.origin is not None:
+            if copy_tracks and info.file_path is not None:
                 muxer = self._muxer
-                muxer.tracks = TrackCopier(info.origin, muxer.output, muxer.stream, on_notice)
+                muxer.tracks = TrackCopier(info.file_path, muxer.output, muxer.stream, on_notice)
         except (av.FFmpegError, ValueError, OSError) as error:
             self.discard()
             message = f"{write_error_message(path, error)}; try another container or codec"
@@ -219,10 +219,10 @@ class _Muxer:
         """Finds the end of the source's frame that is shown from `last` seconds on, and if another one follows."""
         if self.tracks is not None and self.tracks.has_timed_tracks:
             return self.tracks.end_of_frame(last)
-        if self.info.origin is None:
+        if self.info.file_path is None:
             return None, False
         shift = (self._pts_offset or 0) * self.time_base
-        end, has_next = end_of_frame(self.info.origin, last - shift)
+        end, has_next = end_of_frame(self.info.file_path, last - shift)
         return (None if end is None else end + shift), has_next
 
     def shift_seconds(self) -> float:
@@ -248,8 +248,8 @@ def _muxer_options(name: str, info: StreamInfo) -> dict[str, str]:
         return {}
     options = {"movflags": "+faststart"}
     rates = [info.time_base.denominator]
-    if info.origin is not None:
-        with open_media_file(info.origin) as container:
+    if info.file_path is not None:
+        with open_media_file(info.file_path) as container:
             rates += [s.codec_context.sample_rate for s in container.streams.audio if s.codec_context is not None]
     # delays of whole tracks are counted in this unit; the default of 1 ms would shift sound against the picture
     timescale = math.lcm(*(rate for rate in rates if rate))

@@ -60,7 +60,7 @@ class VideoWriter:
         self._video: VideoFile | None = None
         self._is_open = True
         check_video_path(self.path)
-        check_output(self.path, overwrite=overwrite, origin=info.origin)
+        check_output(self.path, overwrite=overwrite, input_path=info.file_path)
 
     def write(self, picture: Image, *, like: DepthFrame | Frame) -> None:
         """Adds a picture at the time of the frame `like`.

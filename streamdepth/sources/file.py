@@ -78,7 +78,7 @@ class FileSource(DecodedSource[TrackDecoder]):
             frame_count=decoder.frame_count,
             time_base=decoder.time_base,
             # A pipe can be read only once, and sound does not fit pictures at another rate.
-            origin=self.path if self.path.is_file() and not self.input_fps else None,
+            file_path=self.path if self.path.is_file() and not self.input_fps else None,
             intrinsics=intrinsics_from_metadata(tags, decoder.width, decoder.height),
         )
 

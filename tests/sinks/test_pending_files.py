@@ -117,12 +117,12 @@ def test_the_input_through_a_link_is_the_input(tmp_path: Path) -> None:
     origin.touch()
     link.symlink_to(origin)
     with raises_code(SinkOpenError, "is-input"):
-        PendingFile(link, overwrite=True, origin=origin)
+        PendingFile(link, overwrite=True, input_path=origin)
 
 
 def test_an_origin_that_cannot_be_a_file_is_another_one(tmp_path: Path) -> None:
     (tmp_path / "out.mp4").touch()
-    PendingFile(tmp_path / "out.mp4", overwrite=True, origin=tmp_path / ("x" * 300)).discard()
+    PendingFile(tmp_path / "out.mp4", overwrite=True, input_path=tmp_path / ("x" * 300)).discard()
 
 
 def test_a_name_that_is_too_long_is_said_in_words(tmp_path: Path) -> None:

@@ -135,12 +135,12 @@ def test_a_file_in_segments_says_that_it_has_no_sound(tmp_path) -> None:
     info, items = stream(40)
     sound = write_video(tmp_path / "in.mov", audio_offset_seconds=0)
     sink = segmented(tmp_path / "cam.mp4")
-    fill(sink, replace(info, origin=sound), items)
+    fill(sink, replace(info, file_path=sound), items)
     assert "no sound" in sink.notices[0]
     assert [frames_of_video(path) for path in sorted(tmp_path.glob("*.mp4"))] == [30, 10]
     depth, mute = segmented(tmp_path / "depth.mkv", DepthVideoSink), segmented(tmp_path / "mute.mp4")
-    fill(depth, replace(info, origin=sound), items)
-    fill(mute, replace(info, origin=write_video(tmp_path / "mute.mov")), items)
+    fill(depth, replace(info, file_path=sound), items)
+    fill(mute, replace(info, file_path=write_video(tmp_path / "mute.mov")), items)
     assert not depth.notices, "depth never has sound"
     assert not mute.notices
 

@@ -58,7 +58,7 @@ def test_stream_info(tmp_path: Path) -> None:
     path = media.write_video(tmp_path / "a.mp4", count=12, rate=Fraction(30000, 1001))
     info = FileSource(path).open()
     assert (info.width, info.height, info.fps, info.frame_count) == (64, 48, Fraction(30000, 1001), 12)
-    assert info.origin == path
+    assert info.file_path == path
     assert not info.is_live
 
 
@@ -400,13 +400,13 @@ def test_real_clips_are_whole(name: str) -> None:
 def test_only_a_regular_file_is_an_origin(tmp_path: Path) -> None:
     """A pipe can be read only once, so that its sound cannot be copied by reading it again."""
     path = media.write_video(tmp_path / "a.mkv", count=5)
-    assert FileSource(path).open().origin == path
+    assert FileSource(path).open().file_path == path
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     writer = threading.Thread(target=lambda: pipe.write_bytes(path.read_bytes()))
     writer.start()
     source = FileSource(pipe)
-    assert source.open().origin is None
+    assert source.open().file_path is None
     assert sum(1 for _ in iter(source.read, None)) == 5
     writer.join()
 

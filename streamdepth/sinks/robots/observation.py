@@ -21,9 +21,8 @@ from streamdepth.core.errors import SinkOpenError
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.types import DepthFrame, DepthKind, Frame, ModelInfo, StreamInfo
 from streamdepth.geometry.arrays import Floats, Points
-from streamdepth.geometry.camera import is_fisheye
+from streamdepth.geometry.floor import find_floor
 from streamdepth.geometry.flying_pixels import without_flying_pixels
-from streamdepth.geometry.ground import find_floor
 from streamdepth.geometry.obstacles import LaserScan, Obstacle, ObstacleZone, obstacle_ranges
 from streamdepth.geometry.planes import Plane
 from streamdepth.geometry.projection import back_project
@@ -252,7 +251,7 @@ def projection_matrix(camera: Intrinsics | None, width: int, height: int) -> tup
 
 def is_distorted(camera: Intrinsics | None) -> bool:
     """True if the pictures have lens distortion."""
-    return camera is not None and (any(camera.distortion) or (bool(camera.distortion) and is_fisheye(camera)))
+    return camera is not None and (any(camera.distortion) or (bool(camera.distortion) and camera.is_fisheye))
 
 
 def check_metric(output: str, model: ModelInfo) -> None:

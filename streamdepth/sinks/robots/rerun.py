@@ -70,7 +70,7 @@ class RerunFileSink(_RerunSink):
                 f"a recording of Rerun is .rrd; name it '{self.path.with_suffix('.rrd')}'", code="unknown-format"
             )
         _package()
-        self._file = PendingFile(self.path, overwrite=self.overwrite, origin=info.origin)
+        self._file = PendingFile(self.path, overwrite=self.overwrite, input_path=info.file_path)
         try:
             self._start_recording(info, model).save(self._file.temporary)
         except RuntimeError as error:

@@ -31,6 +31,7 @@ from streamdepth.core.errors import (
 )
 from streamdepth.core.rendering import install_renderer
 from streamdepth.core.version import __version__
+from streamdepth.utils.telemetry import disable_telemetry
 
 if TYPE_CHECKING:
     from streamdepth.api import Depth, DepthModel, DepthStream, convert, estimate, from_frames, load_model, stream
@@ -148,4 +149,5 @@ def _render(item: DepthFrame, options: RenderOptions) -> Image:
     return render(item, options)
 
 
+disable_telemetry()
 install_renderer(_render)

@@ -6,7 +6,6 @@ import contextlib
 import io
 import json
 import logging
-import os
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -164,19 +163,12 @@ def _has_attention(model: Any) -> bool:
 
 
 def _import_nncf() -> Any:
-    """Imports nncf so that it sends no statistics over the network. Raises MissingDependencyError."""
-    before = os.environ.get("NNCF_CI")
-    os.environ["NNCF_CI"] = "1"
+    """Imports nncf. Raises MissingDependencyError."""
     try:
         with _silence_nncf():
             import nncf
     except ImportError as error:
         raise MissingDependencyError("nncf", "quantize", "INT8") from error
-    finally:
-        if before is None:
-            del os.environ["NNCF_CI"]
-        else:
-            os.environ["NNCF_CI"] = before
     return nncf
 
 

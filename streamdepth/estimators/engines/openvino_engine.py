@@ -249,7 +249,7 @@ class OpenVinoFileEngine(OpenVinoRuntimeEngine):
 
 
 def _from_torchscript(traced: Any, example: Tensor) -> Any:
-    """Converts with OpenVINO's frontend: `openvino.convert_model` is slower and would send statistics to its makers."""
+    """Converts with OpenVINO's frontend: `openvino.convert_model` is slower."""
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 

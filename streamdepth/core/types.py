@@ -77,6 +77,8 @@ class StreamInfo:
     """True if frames of a recording are delivered no sooner than their times; unlike in a live stream, none is lost."""
 
     def __post_init__(self) -> None:
+        # Bytes of a file's name that are no UTF-8 would make every container and message refuse it at the very end.
+        object.__setattr__(self, "name", self.name.encode("utf-8", "backslashreplace").decode())
         if self.width < 1 or self.height < 1:
             raise ValueError(f"a picture has at least 1x1 px, not {self.width}x{self.height}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,7 @@ def find_model_files(model: str, *, accept_license: bool = False, allow_pickle: 
         _check_license(entry.name, entry.license, entry.allows_commercial_use, accept_license)
         folder = _find_on_hub(entry.hub_id or entry.name, True, allow_pickle)
         return ModelFiles(folder, entry.license, _has_pickled_weights(folder, model, allow_pickle), entry)
-    folder = Path(model).expanduser()
+    folder = Path(os.path.expanduser(model))
     if not folder.is_dir():
         if not _HUB_ID.fullmatch(model) or model.startswith("."):
             raise _unknown_model(model)

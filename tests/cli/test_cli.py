@@ -138,6 +138,18 @@ def test_probe(cli, clip: Path) -> None:
     assert "audio: aac" in done.out
 
 
+def test_a_name_that_is_no_utf_8_loses_no_result(cli, clip: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = clip.rename(tmp_path / os.fsdecode(b"clip_\xe9.mp4"))
+    for output in (b"o\xe9.mp4", b"o\xe9.mkv", b"d\xe9_%02d.png"):
+        name = os.fsdecode(output)
+        done = cli("convert", source.name, "-o", name, "--depth-out", f"{name}.mkv", "--stats", f"{name}.json")
+        assert done.code == 0, done.err
+    assert "20 of 20" in done.err
+    (tmp_path / "out").mkdir()
+    assert cli("convert", os.fsdecode(b"*_\xe9.mp4"), "-o", "out", "--depth-out", "depth").code == 0
+
+
 EVIL = "\x1b]0;owned\x07\x1b[31m\x9b31m"
 
 

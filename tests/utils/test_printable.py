@@ -14,6 +14,7 @@ from streamdepth.utils.printable import escape_control
     [
         ("\x1b]0;owned\x07", r"\x1b]0;owned\x07"),
         ("a\rb\x9b31m", r"a\x0db\x9b31m"),
+        ("caf\udce9.mp4", r"caf\xe9.mp4"),
         ("gpj.\u202eexe", r"gpj.\u202eexe"),
         ("ü, 深\tand\nlines", "ü, 深\tand\nlines"),
     ],

@@ -14,6 +14,7 @@ import yaml
 from streamdepth.core.arrays import Image
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.utils.strict_yaml import load_yaml
 
 COEFFICIENT_COUNTS = {"plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14), "equidistant": (4,)}
 """Distortion model by ROS's name -> the numbers of coefficients that it may have."""
@@ -91,10 +92,10 @@ def read_camera_info(path: Path) -> Intrinsics:
     that cannot be read, "bad-camera" for one that is no camera; the message says what is missing.
     """
     try:
-        fields = yaml.safe_load(path.read_text(encoding="utf-8").split("\n---")[0])
+        fields = load_yaml(path.read_text(encoding="utf-8").split("\n---")[0])
     except OSError as error:
         raise ConfigError(f"cannot read the camera '{path}': {error.strerror}", code="unreadable") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"'{path}' is not valid YAML: {reason}", code="bad-camera") from error
     if not isinstance(fields, dict):
@@ -103,7 +104,7 @@ def read_camera_info(path: Path) -> Intrinsics:
         )
     try:
         return intrinsics_from_camera_info_fields(fields)
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, OverflowError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise ConfigError(
             f"'{path}' is no camera_info file ({reason}); needed are image_width, image_height, camera_matrix, "

@@ -81,7 +81,7 @@ def _evaluate_datasets(
     *,
     is_quiet: bool,
 ) -> tuple[ModelInfo, list[DatasetResult]]:
-    """One set after the other. What cannot work is known before the model is loaded."""
+    """Evaluates the datasets one after the other; all are checked before the model is loaded."""
     from streamdepth import factory
     from streamdepth.cli.progress import count_bar
     from streamdepth.evaluation.accuracy.protocol import evaluate_dataset

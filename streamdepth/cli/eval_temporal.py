@@ -45,7 +45,7 @@ def temporal(
 ) -> None:
     """Score how steady depth is, and what its smoothing has cost.
 
-    Of a video with its depth; or of a model and a preset of --smooth, which are run on it.
+    Scores a video with its depth, or runs a model and a preset of --smooth on the video and scores that.
 
     Example: streamdepth eval temporal clip.mp4 --model nano --smooth default --plot steady.png
     """

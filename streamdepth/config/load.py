@@ -76,7 +76,7 @@ def _check(values: dict[str, Any], origin: str) -> Settings:
 
 
 def _move_address_to_push(values: dict[str, Any]) -> None:
-    """An address as `outputs.video` is where to push the video to."""
+    """Moves an address given as `outputs.video` to `outputs.push`."""
     outputs = values.get("outputs")
     if not isinstance(outputs, dict):
         return
@@ -156,7 +156,7 @@ def _shortened(text: str) -> str:
 
 
 def _hint_for_key(path: str) -> str:
-    """Suggests the right key: that very name in another section, then one like it in its own, then what is allowed."""
+    """Suggests a key: the same name in another section, else a similar name, else the section's allowed keys."""
     section, _, key = path.rpartition(".")
     places = {name: place for name, place in _all_places() if name != key or place != path}
     here = {place.rpartition(".")[2]: place for place in _keys(section)}

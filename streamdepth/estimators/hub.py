@@ -181,7 +181,7 @@ def _unknown_model(model: str) -> ModelLoadError:
 
 
 def _unavailable_model(hub_id: str, error: Exception) -> ModelLoadError:
-    """Builds the error without the foreign message, which is long and whose parts may be private."""
+    """Builds the error without the original message, which is long and may contain private data."""
     from huggingface_hub import constants
 
     return ModelLoadError(

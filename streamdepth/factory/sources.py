@@ -100,7 +100,7 @@ def is_video_file(address: str) -> bool:
 
 
 def is_picture(address: str) -> bool:
-    """True if the address names one picture, by its suffix."""
+    """True if the address names one picture, by its suffix. GIF counts as video."""
     from streamdepth.sources.images import PICTURE_SUFFIXES
 
     name = re.split(r"[?#]", address)[0].lower()

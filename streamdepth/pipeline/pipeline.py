@@ -102,7 +102,7 @@ class Pipeline(SinkEvents):
         self._results: ResultStage | None = None
         self._inference: Inference | KeyframeInference | None = None
         self._errors: list[BaseException] = []
-        """What ended streams early, in the order in which it happened."""
+        """Errors that ended streams early, in order."""
         self._failed: dict[int, Exception] = {}
         """The streams whose sinks or stabilizer failed, or whose source could not be opened."""
         self._end_lock = threading.Lock()

@@ -20,8 +20,8 @@ _RECORDED_POLICY = QueuePolicy(8, "drop_oldest")
 class SinkDispatcher:
     """The sink workers of a pipeline: one for all recorders, one for each preview or server, one for all windows.
 
-    What the first worker writes counts as written. Windows are fed on the thread that calls `run`; without windows, the
-    first worker is.
+    A result counts as written when the first worker has written it. The thread that calls `run` feeds the windows, or
+    the first worker if there are none.
     """
 
     def __init__(self, streams: Sequence[Stream], threads: ThreadGroup, events: SinkEvents) -> None:

@@ -42,9 +42,9 @@ class SinkWorker:
     """Feeds sinks of all streams from one buffer, on the thread that calls `run`.
 
     Sinks are closed when their stream ends, on a thread of their own: that may take long. A sink that fails is
-    discarded, and its stream with it: the stream's other sinks are completed if it was live and cannot be had again,
-    else discarded. With `may_fail`, a sink that raises SinkError is only left out, and so it is when it cannot be
-    completed.
+    discarded, and its stream with it: the stream's other sinks are completed if it was live and cannot be recorded
+    again, else discarded. With `may_fail`, a sink that raises SinkError is only left out, and so it is when it cannot
+    be completed.
 
     Args:
         streams: all streams of the pipeline.

@@ -121,7 +121,7 @@ class PendingFile:
     """A file that is written under a temporary name in the same folder, and renamed by `commit`.
 
     Until then an older file of that name is untouched; the new one gets its permissions. The temporary file is locked,
-    which tells it from those of killed processes, which are removed first.
+    which distinguishes it from those of killed processes, which are removed first.
 
     Raises:
         SinkOpenError: as `check_output` says, or the folder cannot be written to (code "not-writable").

@@ -32,7 +32,7 @@ beside an anchor, something else stands in front of it."""
 
 
 class MetricReference(ABC):
-    """Knowledge of the scene or the camera that tells meters in a frame."""
+    """A known distance or camera fact from which depth in meters can be fitted."""
 
     name = ""
     """A noun phrase for messages, such as "the floor"."""

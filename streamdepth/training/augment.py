@@ -45,7 +45,10 @@ def compose_affine(outer: Matrix, inner: Matrix) -> Matrix:
 
 
 def crop_view(image: Image, inverse: DepthMap, matrix: Matrix, size: tuple[int, int]) -> tuple[Image, DepthMap]:
-    """Crops picture and inverse depth to `size` by `matrix`; depth is NaN beyond the picture's border."""
+    """Samples picture and inverse depth at `size` by the affine `matrix` (crop, zoom, rotation, mirroring).
+
+    Beyond the border the picture is reflected and depth is NaN.
+    """
     target = (size[1], size[0])
     # Without an average over the pixels that fall together, a strong reduction would shimmer as no camera does.
     shrink = np.sqrt(abs(np.linalg.det(matrix[:, :2])))

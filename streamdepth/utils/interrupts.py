@@ -1,4 +1,4 @@
-"""Ctrl-C, polite kills and a closed terminal as a wish to end early with complete files."""
+"""Makes Ctrl-C (SIGINT), SIGTERM and a closed terminal (SIGHUP) end a run early, with complete files."""
 
 from __future__ import annotations
 

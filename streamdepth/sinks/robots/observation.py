@@ -36,12 +36,12 @@ _DRIFT_DIVISOR = 100
 _LARGEST_DRIFT_NS = NANOSECONDS
 """Beyond it the wall clock was set, or the stream began anew: the timestamps jump."""
 _FLOOR_MEMORY_NS = 2 * NANOSECONDS
-"""For so long the last floor is used in frames without one, within a shot."""
+"""How long the last floor is used in frames without one, within a shot."""
 
 
 @dataclass(frozen=True, slots=True)
 class RobotOptions:
-    """The messages that a robot gets beside the picture, the depth and their cameras, and their names."""
+    """Options for robots: extra messages besides picture, depth and cameras, and their names."""
 
     namespace: str = "/camera"
     """The beginning of every topic."""
@@ -255,7 +255,7 @@ def is_distorted(camera: Intrinsics | None) -> bool:
 
 
 def check_metric(output: str, model: ModelInfo) -> None:
-    """Raises SinkOpenError ("relative-depth") for relative depth, which no message of robots stands for."""
+    """Raises SinkOpenError ("relative-depth") for relative depth, which robot messages cannot represent."""
     if model.kind is DepthKind.RELATIVE:
         raise SinkOpenError(
             f"{output} takes metres only, and the depth of {model.name} is relative; choose a metric model, or say "

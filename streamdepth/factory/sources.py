@@ -93,10 +93,14 @@ def _make_bag(address: str, settings: Settings) -> Source | None:
 
 def is_video_file(address: str) -> bool:
     """True if the address names one recorded video file, here or in a remote storage; it need not exist."""
+    return is_recorded(address) and not (is_picture(address) or _is_folder_or_pattern(address))
+
+
+def is_recorded(address: str) -> bool:
+    """True if the address names recorded files, here or in a remote storage, and no camera, screen or stream."""
     is_stream = "://" in address and not storage.is_remote(address)
     is_device = address.startswith(DEVICE_PREFIXES)
-    is_address = _is_camera(address) or ((is_stream or is_device) and not is_local_path(address))
-    return not (is_address or is_picture(address) or _is_folder_or_pattern(address))
+    return not (_is_camera(address) or ((is_stream or is_device) and not is_local_path(address)))
 
 
 def is_picture(address: str) -> bool:

@@ -226,6 +226,8 @@ class VideoSettings(Section):
     """The encoder's preset: slower ones make smaller files."""
     copy_tracks: bool = True
     """Copy audio and subtitles from the input."""
+    keep_location: bool = False
+    """Copy the position where the input was recorded, too; phones write it into their videos."""
 
 
 class RobotSettings(Section):

@@ -168,6 +168,7 @@ def _make_video_sink(settings: Settings, path: Path) -> Sink:
         preset=video.preset,
         overwrite=settings.outputs.overwrite,
         copy_tracks=video.copy_tracks,
+        keep_location=video.keep_location,
     )
 
 

@@ -16,6 +16,7 @@ import av
 from av.stream import DataStream, Discard, Disposition
 
 from streamdepth.utils.containers import main_video_stream, open_media_file
+from streamdepth.utils.location_tags import is_location_tag
 from streamdepth.utils.media_clock import MediaClock
 
 if TYPE_CHECKING:
@@ -45,12 +46,19 @@ class TrackCopier:
     Args:
         video: the output's video track.
         on_notice: called with a sentence for each track that `output` cannot hold, and for damage.
+        keep_location: copies tags that say where the input was recorded, too.
     """
 
     def __init__(
-        self, input_path: Path, output: OutputContainer, video: VideoStream, on_notice: Callable[[str], None]
+        self,
+        input_path: Path,
+        output: OutputContainer,
+        video: VideoStream,
+        on_notice: Callable[[str], None],
+        *,
+        keep_location: bool = False,
     ) -> None:
-        self._output, self._on_notice = output, on_notice
+        self._output, self._on_notice, self._keep_location = output, on_notice, keep_location
         self._input: InputContainer = open_media_file(input_path)
         self._video = main_video_stream(self._input)
         self._targets = {source.index: target for source, target in self._add_tracks()}
@@ -63,7 +71,11 @@ class TrackCopier:
         """(time, duration) in seconds of the source's pictures that were read last."""
         self._packets: Iterator[Packet[Stream]] = self._read()
         self._next_packet: Packet[Stream] | None = next(self._packets, None)
-        output.metadata.update(_tags(self._input.metadata))
+        output.metadata.update(self._tags(self._input.metadata))
+        if not keep_location and self._has_location():
+            on_notice(
+                "the position where the input was recorded is left out; to keep it: --set video.keep_location=true"
+            )
 
     def _add_tracks(self) -> Iterator[tuple[Stream, Stream]]:
         for stream in self._input.streams:
@@ -78,7 +90,7 @@ class TrackCopier:
             elif _can_hold(stream, holder):
                 target = self._output.add_stream_from_template(stream)
                 target.disposition = stream.disposition
-                target.metadata.update(_tags(stream.metadata))
+                target.metadata.update(self._tags(stream.metadata))
                 yield stream, target
             else:
                 tip = "" if holder == "matroska" else "; an output ending in .mkv can hold most"
@@ -86,6 +98,19 @@ class TrackCopier:
                 self._on_notice(
                     f"{stream.type} track {stream.index} ({name}) is left out: {holder} cannot hold it{tip}"
                 )
+
+    def _tags(self, tags: dict[str, str]) -> dict[str, str]:
+        """Returns the tags to copy."""
+        return {
+            key: value
+            for key, value in tags.items()
+            if key.lower() not in _NOT_COPIED_TAGS and (self._keep_location or not is_location_tag(key, value))
+        }
+
+    def _has_location(self) -> bool:
+        """True if a tag of the input says where it was recorded."""
+        holders = [self._input.metadata, *(stream.metadata for stream in self._input.streams)]
+        return any(is_location_tag(key, value) for tags in holders for key, value in tags.items())
 
     def _copy_timecode(self, video: VideoStream) -> bool:
         """Copies the timecode of the first picture into the output; False where there is none to copy."""
@@ -255,7 +280,3 @@ def _start_time(packet: Packet[Stream]) -> Fraction:
     """Returns the decoding time in seconds, or the presentation time where that is unknown."""
     time = packet.dts if packet.dts is not None else packet.pts
     return (time or 0) * packet.time_base
-
-
-def _tags(tags: dict[str, str]) -> dict[str, str]:
-    return {key: value for key, value in tags.items() if key.lower() not in _NOT_COPIED_TAGS}

@@ -61,6 +61,7 @@ class VideoFile:
         size: (width, height) in px of the pictures; odd sides are encoded one px larger.
         copy_tracks: copies sound, subtitles, chapters and tags of `info.file_path` without encoding them again.
         on_notice: called with sentences that a user should read.
+        keep_location: copies the tags that say where the source's file was recorded, too.
 
     Raises:
         SinkOpenError: the path cannot be written, the format is unknown ("unknown-format"), or the encoder does not
@@ -77,6 +78,7 @@ class VideoFile:
         overwrite: bool,
         copy_tracks: bool,
         on_notice: Callable[[str], None],
+        keep_location: bool = False,
     ) -> None:
         check_video_path(path)
         self.size, self.frame_count = size, 0
@@ -89,7 +91,9 @@ class VideoFile:
             self._muxer = _Muxer(self._file.temporary, info, encoder, options, size)
             if copy_tracks and info.file_path is not None:
                 muxer = self._muxer
-                muxer.tracks = TrackCopier(info.file_path, muxer.output, muxer.stream, on_notice)
+                muxer.tracks = TrackCopier(
+                    info.file_path, muxer.output, muxer.stream, on_notice, keep_location=keep_location
+                )
         except (av.FFmpegError, ValueError, OSError) as error:
             self.discard()
             message = f"{write_error_message(path, error)}; try another container or codec"

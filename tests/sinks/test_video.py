@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from helpers.compare import compare_streams, read_contents
 from helpers.errors import raises_code
+from helpers.media import write_video
 from helpers.sink_data import MODEL, fill, stream
 
 from streamdepth.core.errors import ConfigError, SinkOpenError, SourceLostError
@@ -202,6 +203,26 @@ def test_chapters_and_tags_are_copied(tmp_path: Path) -> None:
         assert [c["metadata"]["title"] for c in container.chapters()] == ["one"]
         assert container.duration is not None
         assert container.duration < 0.4 * av.time_base
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.mov", "out.mkv", "out.webm"])
+@pytest.mark.parametrize("keep", [False, True])
+def test_the_position_of_the_recording_is_left_out_unless_it_is_wanted(
+    tmp_path: Path, name: str, *, keep: bool
+) -> None:
+    position = "+48.8577+002.2950/"
+    tags = {"location": position, "com.apple.quicktime.location.ISO6709": position, "title": "a walk"}
+    source = write_video(
+        tmp_path / "in.mov", count=4, metadata=tags, container_options={"movflags": "use_metadata_tags"}
+    )
+    sink = VideoSink(tmp_path / name, codec="vp9" if name.endswith("webm") else "h264", keep_location=keep)
+    convert(source, sink)
+    assert any("keep_location" in text for text in sink.notices) is not keep
+    with av.open(str(tmp_path / name)) as container:
+        found = {key.lower(): value for key, value in container.metadata.items()}
+    assert found["title"] == "a walk"
+    assert found.get("location", "").startswith("+48.857") is keep
+    assert keep or not any("48.857" in value for value in found.values())
 
 
 def test_tracks_can_be_left_out(tmp_path: Path) -> None:

@@ -183,7 +183,7 @@ def fuse(
     recorded = _recorded_depth(depth, depth_scale) if depth else None
     with (
         ProgressBar(err, is_quiet=flags.quiet) as bar,
-        factory.open_pipeline(settings, lambda _: bar.show(pipeline), estimator=recorded) as pipeline,
+        factory.open_pipeline(settings, lambda item: bar.show(pipeline, item), estimator=recorded) as pipeline,
         stop_on_interrupt(pipeline.stop),
     ):
         pipeline.streams[0].sinks = [sink]

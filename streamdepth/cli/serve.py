@@ -28,7 +28,7 @@ def serve(
     settings = flags.settings(source=source)
     from streamdepth.apps.web.server import WebServer
     from streamdepth.apps.web.session_factory import open_session, server_options
-    from streamdepth.cli.progress import summary_line
+    from streamdepth.cli.summary import engine_line, frames_line
     from streamdepth.factory.report_file import ReportFile
     from streamdepth.utils.interrupts import stop_on_interrupt
 
@@ -44,4 +44,6 @@ def serve(
                 report = session.pipeline.report()
                 report_file.write(report)
                 if not flags.quiet and report.written:
-                    err.print(summary_line(report, session.estimator.info.reason))
+                    if flags.verbose:
+                        err.print(engine_line(report, session.estimator.info.reason))
+                    err.print(frames_line(report))

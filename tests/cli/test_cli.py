@@ -19,6 +19,7 @@ from PIL import Image
 
 import streamdepth
 from streamdepth.core.version import __version__
+from streamdepth.pipeline.pipeline import Pipeline
 from streamdepth.sources.camera_discovery import CameraDevice
 from streamdepth.testing import ConstantEstimator, RecordingSink
 
@@ -62,6 +63,40 @@ def test_convert_keeps_times_and_sound(cli, clip: Path, tmp_path: Path) -> None:
     video = streamdepth.DepthVideo(tmp_path / "depth.mkv")
     assert len(video) == 20
     assert video.kind is streamdepth.DepthKind.RELATIVE
+
+
+def test_the_last_line_says_where_the_result_is_how_long_and_how_large(cli, clip: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.mp4"
+    *others, last = cli("convert", clip, "-o", target, "--max-frames", 10).err.splitlines()
+    assert last.startswith(f"{target}, {target.stat().st_size / 1000:.3g} kB (")
+    assert "10 of 10 frames" in last
+    assert "partial" not in last
+    assert "p95" not in "".join([*others, last])
+    assert any("p95" in line for line in cli("convert", clip, "-o", target, "--overwrite", "-v").err.splitlines())
+
+
+def test_progress_without_a_terminal_is_a_line_now_and_then(cli, clip: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("streamdepth.cli.progress._LINE_SECONDS", 0.0)
+    done = cli("convert", clip, "-o", tmp_path / "out.mp4", "--max-seconds", 0.2)
+    assert any(" of " in line and "%" in line for line in done.err.splitlines()), done.err
+
+
+def test_a_clip_that_was_stopped_is_called_partial(cli, clip: Path, tmp_path: Path, monkeypatch) -> None:
+    estimate = ConstantEstimator.estimate
+
+    def interrupt(self, frames):
+        os.kill(os.getpid(), signal.SIGINT)
+        monkeypatch.setattr(ConstantEstimator, "estimate", estimate)
+        wait_until(lambda: stopped)
+        return estimate(self, frames)
+
+    stopped: list[bool] = []
+    stop = Pipeline.stop
+    monkeypatch.setattr(Pipeline, "stop", lambda self: (stop(self), stopped.append(True)))
+    monkeypatch.setattr(ConstantEstimator, "estimate", interrupt)
+    done = cli("convert", clip, "-o", tmp_path / "out.mp4")
+    assert done.code == 0
+    assert "partial" in done.err.splitlines()[-1]
 
 
 def test_quiet_is_silent(cli, clip: Path, tmp_path: Path) -> None:

@@ -79,6 +79,9 @@ class StreamKeywords(EstimateKeywords, total=False):
     """Accept a source that ends before its end."""
     wait_for_sources: bool
     """Begin with the sources that are there, and wait for the others as for cameras that were lost."""
+    input_fps: float | None
+    """Frames per second of the input, such as 25, 29.97 or 30000/1001, whatever it says itself: for video without
+    timestamps, pictures, or another speed."""
     realtime: bool
     """Play files at their own frame rate and drop frames that come too late, as a camera would."""
     smooth: str

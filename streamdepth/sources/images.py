@@ -24,6 +24,8 @@ from streamdepth.utils.file_patterns import match_files
 from streamdepth.utils.numbering import number_glob
 from streamdepth.utils.redact import redact
 
+DEFAULT_FPS = 30
+"""Pictures per second where no rate is given."""
 PICTURE_SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".dib", ".tif", ".tiff"),
     *(".webp", ".gif", ".avif", ".ppm", ".pgm"),
@@ -41,7 +43,9 @@ class ImagesSource(Source):
         pattern: a picture, a folder, a glob (`shots/*.jpg`), a numbered name (`%06d.png`) or an http(s) address.
     """
 
-    def __init__(self, pattern: str | Path, *, fps: float | Fraction = 30, max_side_px: int = MAX_SIDE_PX) -> None:
+    def __init__(
+        self, pattern: str | Path, *, fps: float | Fraction = DEFAULT_FPS, max_side_px: int = MAX_SIDE_PX
+    ) -> None:
         super().__init__()
         self.pattern, self.fps, self.max_side_px = str(pattern), fps, max_side_px
         self._name = redact(self.pattern)

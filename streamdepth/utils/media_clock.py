@@ -73,7 +73,9 @@ class MediaClock:
         self.has_jumps = False
         """True once the file's clock went back or jumped ahead, and was corrected."""
         self._leading = {s.index for s in leading}
-        self._is_indexed = not container.format.flags & _DISCONTINUOUS_FORMAT
+        self.is_indexed = not container.format.flags & _DISCONTINUOUS_FORMAT
+        """True for formats whose files cannot be joined by `cat`, such as MP4."""
+        self._max_pause_seconds = _AHEAD_INDEXED_SECONDS if self.is_indexed else _AHEAD_SECONDS
         self._sections = [_Section(self.start_seconds, -self.start_seconds)]
         self._tracks: dict[int, _Track] = {}
         self._ends: dict[int, Fraction] = {}
@@ -135,10 +137,8 @@ class MediaClock:
 
     def _is_ahead(self, track: _Track, time: Fraction) -> bool:
         ahead = time - max(track.section.latest, track.last)
-        if not self._is_indexed:
-            return ahead > _AHEAD_SECONDS
         is_unusual = track.packet_count >= _MIN_PACKETS and ahead > _AHEAD_INTERVALS * track.longest
-        return ahead > _AHEAD_INDEXED_SECONDS and is_unusual
+        return ahead > self._max_pause_seconds and (is_unusual or not self.is_indexed)
 
     def _update(self, index: int, section: _Section, packet: Packet[Any], time: Fraction) -> None:
         section.latest = max(section.latest, time)
@@ -153,12 +153,17 @@ class MediaClock:
         track.section, track.last = section, time
         track.packet_count += 1
         shown = time if packet.pts is None else packet.pts * packet.time_base
-        duration = packet.duration * packet.time_base if packet.duration else track.usual_interval
+        duration = self._duration(packet, track)
         if section.offset is None:
             section.starts[index] = min(shown, section.starts.get(index, shown))
         else:
             end = shown + duration + section.offset
             self._ends[index] = max(end, self._ends.get(index, end))
+
+    def _duration(self, packet: Packet[Any], track: _Track) -> Fraction:
+        duration = (packet.duration or 0) * packet.time_base
+        # In formats with an index, a packet before a jump lasts until the jump's end.
+        return duration if 0 < duration < self._max_pause_seconds else track.usual_interval
 
     def _is_decidable(self) -> bool:
         newest = self._sections[-1]
@@ -176,7 +181,8 @@ class MediaClock:
             self._decide(self._sections[-1])
         for packet, section in pending:
             if packet.size and packet.pts is not None and packet.stream.index in self._leading:
-                end = (packet.pts + (packet.duration or 0)) * packet.time_base + (section.offset or 0)
+                duration = self._duration(packet, self._tracks[packet.stream.index])
+                end = packet.pts * packet.time_base + duration + (section.offset or 0)
                 self._ends[packet.stream.index] = max(end, self._ends.get(packet.stream.index, end))
             yield self._shift(packet, section)
 

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import av
 import numpy as np
 import pytest
+from helpers.media import write_video
 from helpers.sink_data import MODEL
 from helpers.timelines import FRAME, SOUND, TICK, Part, presented_times, true_times, write_recording
 from hypothesis import given, note, settings
@@ -127,6 +128,20 @@ def test_sound_ends_with_the_last_picture_of_a_joined_recording_that_is_not_read
     video, audio = presented_times(tmp_path / "out.mp4")
     assert video == true_video[:30]
     assert audio == [t for t in true_audio if t < true_video[30]]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
+def test_a_jump_of_hours_in_a_mute_file_is_closed(suffix: str, tmp_path: Path) -> None:
+    times = [i * 40 + (7 * 3600 * 1000 if i >= 20 else 0) for i in range(40)]
+    source = write_video(tmp_path / f"in{suffix}", times=times, size=(32, 32))
+    assert convert(source, tmp_path / "out.mp4") == pytest.approx([i / 25 for i in range(40)], abs=0.001)
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.duration == pytest.approx(1.6 * av.time_base, rel=0.01)
+
+
+def test_a_time_lapse_is_no_jump(tmp_path: Path) -> None:
+    source = write_video(tmp_path / "in.mkv", times=[i * 7_200_000 for i in range(15)], size=(32, 32))
+    assert convert(source, tmp_path / "out.mkv") == [i * 7200.0 for i in range(15)]
 
 
 def test_a_video_without_copied_sound_begins_with_its_first_picture(tmp_path: Path) -> None:

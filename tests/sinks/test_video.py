@@ -334,6 +334,23 @@ def test_times_that_go_backwards_are_moved_on_and_announced(tmp_path: Path) -> N
     assert "backwards" in sink.notices[0]
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+@pytest.mark.parametrize("time_base", [TICK, Fraction(1, 1000), Fraction(1, 1200000), Fraction(1001, 30000)])
+@pytest.mark.parametrize("hours", [1, 7, 30])
+def test_a_pause_of_hours_keeps_all_frames(hours: int, time_base: Fraction, suffix: str, tmp_path: Path) -> None:
+    """A camera that was away, or a program's own frames: 32 bits of 1/90000 s are 6.6 hours."""
+    info, items = stream(6)
+    times = [0, 1, 2, hours * 3600, hours * 3600 + 1, hours * 3600 + 2]
+    ticks = [round(t / time_base) for t in times]
+    late = [replace(i, frame=replace(i.frame, pts=t, time_base=time_base)) for i, t in zip(items, ticks, strict=True)]
+    path = tmp_path / f"out{suffix}"
+    fill(VideoSink(path), replace(info, time_base=time_base), late)
+    written = [float(t) for t in read_contents(path).times]
+    expected = [float(t * time_base) for t in ticks]
+    assert [written[i] for i in (0, 1, 2, -3, -2, -1)] == pytest.approx(expected, abs=0.001)
+    assert all(2 < t < expected[3] for t in written[3:-3]), "the picture before the pause may be repeated within it"
+
+
 def test_another_size_is_scaled_to_the_first_and_announced(tmp_path: Path) -> None:
     info, items = stream(2)
     other = [replace(i, frame=replace(i.frame, pts=i.frame.pts + 2)) for i in stream(2, 96, 80)[1]]

@@ -94,8 +94,9 @@ def recordings(draw: st.DrawFn, max_parts: int) -> list[Part]:
         sound = max(5, round((frames * FRAME - delay) / 2160))
         start = draw(st.integers(90000, WRAP))
         if parts:
-            start = max(p.start + p.frames * FRAME for p in parts[-1:]) + 90000 + draw(jumps)
-        parts.append(Part(start % WRAP if not parts else max(100000, start), frames, delay, sound))
+            end, jump = parts[-1].start + parts[-1].frames * FRAME + 90000, draw(jumps)
+            start = end + (jump if end + jump > 90000 else 15 * 90000 - jump)
+        parts.append(Part(start, frames, delay, sound))
     return parts
 
 

@@ -77,7 +77,7 @@ def test_the_users_rate_wins(name: str, text: str, rate: Fraction, tmp_path: Pat
 
 def test_sound_is_left_out_at_another_rate_and_that_is_announced(tmp_path: Path) -> None:
     source = FileSource(write_video(tmp_path / "in.mp4", audio_offset_seconds=0), input_fps=Fraction(5))
-    assert source.open().origin is None
+    assert source.open().file_path is None
     source.close()
     assert any("sound" in notice for notice in source.notices)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from streamdepth.utils import storage
 from streamdepth.utils.file_patterns import is_local_path
 from streamdepth.utils.redact import redact
 
+STANDARD_INPUT = "-"
+"""The address of what another program writes into a pipe."""
 DEVICE_PREFIXES = ("lavfi:", "screen:", "camera:", "/dev/video")
 """How addresses of devices begin; a camera's number is one, too."""
 
@@ -45,12 +48,27 @@ def _make_source(address: str, settings: Settings) -> Source:
         raise ConfigError(
             "the source is empty; give a file, a folder, an address or a camera's number", code="no-source"
         )
+    if address == STANDARD_INPUT:
+        return _make_standard_input(settings)
     if _is_camera(address):
         return _make_camera(address, settings)
     if bag := _make_bag(address, settings):
         _refuse_input_fps(address, settings)
         return bag
     return _make_file_source(address, settings) if is_local_path(address) else _make_addressed(address, settings)
+
+
+def _make_standard_input(settings: Settings) -> Source:
+    from streamdepth.sources.file import FileSource
+
+    if sys.stdin is None or sys.stdin.isatty():
+        raise ConfigError(
+            "the source - is what another program writes into a pipe, and there is none: "
+            "OTHER_PROGRAM | streamdepth convert - -o out.mp4",
+            code="no-source",
+        )
+    fps = _input_fps(settings)
+    return FileSource("/dev/stdin", name="standard input", input_fps=fps, max_side_px=settings.max_side)
 
 
 def _is_camera(address: str) -> bool:

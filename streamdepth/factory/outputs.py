@@ -15,10 +15,11 @@ from streamdepth.factory.naming import stream_names
 from streamdepth.factory.render_options import make_render_options
 from streamdepth.factory.robots import ROBOT_FILES, make_publisher, make_robot_recording
 from streamdepth.sinks.images import DEPTH_IMAGE_SUFFIXES
-from streamdepth.sinks.pending_files import check_distinct
+from streamdepth.sinks.pending_files import check_distinct, check_output
 from streamdepth.sinks.temporary_files import sidecar_path
 from streamdepth.stabilizers import SCALE_RANGE
 from streamdepth.utils import storage
+from streamdepth.utils.numbering import find_numbered_files, has_number_field
 
 if TYPE_CHECKING:
     from streamdepth.sinks.geometry_files import GeometryKind
@@ -114,6 +115,9 @@ def _make_local_or_remote(path: Path, make_sink: Callable[[Path], Sink], setting
     """Returns the sink for `path`; for an address in a remote storage, one that writes here and then uploads."""
     address = storage.address_from_path(path)
     if not storage.is_remote(address):
+        if settings.outputs.segment is None:
+            for existing in find_numbered_files(path) if has_number_field(path.name) else [path]:
+                check_output(existing, overwrite=settings.outputs.overwrite)
         return make_sink(path)
     if settings.outputs.segment:
         raise ConfigError(

@@ -53,6 +53,8 @@ def number_regex(name: str) -> str:
 def find_numbered_files(pattern: Path) -> list[Path]:
     """Returns the existing files that match `pattern` with any number in its field, in no particular order."""
     name = re.compile(number_regex(pattern.name))
+    if not pattern.parent.is_dir():
+        return []
     return [path for path in pattern.parent.iterdir() if name.fullmatch(path.name)]
 
 

@@ -18,6 +18,7 @@ from helpers.waiting import wait_until
 from PIL import Image
 
 import streamdepth
+from streamdepth.core.errors import SinkOpenError
 from streamdepth.core.version import __version__
 from streamdepth.pipeline.pipeline import Pipeline
 from streamdepth.sources.camera_discovery import CameraDevice
@@ -392,14 +393,50 @@ def test_a_duration_is_asked_for_by_examples(cli) -> None:
     assert "'10x'" in done.err
 
 
-def test_a_folder_that_is_not_there_is_told_by_the_name_that_was_given(cli, clip: Path, tmp_path: Path) -> None:
-    done = cli("convert", clip, "--depth-out", tmp_path / "d" / "%06d.npz")
-    assert (done.code, done.error_code) == (5, "no-folder")
-    assert "%06d.npz" in done.err.replace("\n", "")
+def test_missing_folders_of_outputs_are_made(cli, clip: Path, tmp_path: Path) -> None:
+    done = cli("convert", clip, "-o", tmp_path / "a" / "b" / "out.mp4", "--depth-out", tmp_path / "d" / "%06d.npz")
+    assert done.code == 0, done.err
+    assert (tmp_path / "a/b/out.mp4").is_file()
+    assert len(list((tmp_path / "d").glob("*.npz"))) == 20
+
+
+@pytest.mark.parametrize(
+    ("flags", "error_code"),
+    [
+        (("-o", "taken.mp4"), "exists"),
+        (("--depth-out", "taken_%02d.png"), "exists"),
+        (("-o", "taken.mp4/out.mp4"), "no-folder"),
+        (("-o", "out.mp4", "--set", "video.codec=h264_nvenc"), "encoder-failed"),
+        (("-o", "out.mp4", "--set", "video.codec=nonsense"), "unknown-encoder"),
+        (("-o", "out.xyz"), "unknown-format"),
+    ],
+    ids=str,
+)
+def test_cheap_mistakes_load_no_model(
+    cli, clip: Path, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], error_code: str
+) -> None:
+    monkeypatch.chdir(clip.parent)
+    for name in ("taken.mp4", "taken_01.png"):
+        Path(name).touch()
+    starts = "streamdepth.sinks.encoders._starts"
+    monkeypatch.setattr(starts, lambda _: False)
+    monkeypatch.setattr("streamdepth.sinks.encoders._is_encoder", lambda name: name != "nonsense")
+    monkeypatch.setattr("streamdepth.factory.make_estimator", lambda _: pytest.fail("loaded"))
+    done = cli("convert", clip, *flags)
+    assert done.error_code == error_code, done.err
+
+
+def test_without_a_screen_no_model_is_loaded(cli, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise SinkOpenError("there is no screen here", code="no-display")
+
+    monkeypatch.setattr("streamdepth.sinks.window.check_display", refuse)
+    monkeypatch.setattr("streamdepth.factory.make_estimator", lambda _: pytest.fail("loaded"))
+    assert cli("live", clip).error_code == "no-display"
 
 
 def test_stats_that_cannot_be_written_are_known_before_the_work(cli, clip: Path, tmp_path: Path) -> None:
-    done = cli("convert", clip, "-o", tmp_path / "out.mp4", "--stats", tmp_path / "no" / "stats.json")
+    done = cli("convert", clip, "-o", tmp_path / "out.mp4", "--stats", clip / "no" / "stats.json")
     assert done.code == 5
     assert not (tmp_path / "out.mp4").exists()
     (tmp_path / "stats.json").write_text("precious")

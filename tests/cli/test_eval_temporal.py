@@ -214,7 +214,7 @@ def test_depth_that_cannot_be_used(
         (["DEPTH", "--truth", "DEPTH"], 3, "not-metric", "gray.mkv"),
         (["DEPTH", "--plot", "plot.jpg"], 2, "unknown-format", ".png"),
         (["DEPTH", "--side-by-side", "x.avi"], 2, "unknown-format", ".mp4"),
-        (["DEPTH", "--json", "nowhere/facts.json"], 5, "no-folder", "nowhere"),
+        (["DEPTH", "--json", "/dev/null/nowhere/facts.json"], 5, "no-folder", "nowhere"),
         (["DEPTH", "--max-frames", "1"], 3, "too-short", "1 frame"),
     ],
 )

@@ -18,6 +18,7 @@ from helpers.sink_data import MODEL, fill, stream
 from streamdepth.core.errors import ConfigError, SinkOpenError, SourceLostError
 from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.types import DepthFrame, DepthKind
+from streamdepth.render.overlay import render
 from streamdepth.sinks.encoders import CODECS, available_encoders, find_encoder
 from streamdepth.sinks.video import VideoSink
 from streamdepth.sources.file import FileSource
@@ -407,3 +408,21 @@ def test_footage(name: str, exact: bool, tmp_path: Path, footage: Path) -> None:
     assert both.pts_equal is exact
     assert both.tracks_equal
     assert both.largest_track_shift == 0
+
+
+@pytest.mark.parametrize(
+    ("codec", "name", "pixel_format"),
+    [("prores", "a.mov", "yuv422p10le"), ("dnxhr", "a.mov", "yuv422p"), ("mjpeg", "a.mkv", "yuvj420p")],
+)
+def test_codecs_of_editors_start_and_keep_gray(codec: str, name: str, pixel_format: str, tmp_path: Path) -> None:
+    info, items = stream(3, 320, 240)
+    for item in items:
+        item.depth[:] = 1.0
+    options = RenderOptions(style="depth", colormap="gray")
+    expected = render(items[0], options).mean()
+    fill(VideoSink(tmp_path / name, options, codec=codec), info, items)
+    with av.open(str(tmp_path / name)) as container:
+        assert container.streams.video[0].codec_context.pix_fmt == pixel_format
+        pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert len(pictures) == 3
+    assert abs(pictures[0].mean() - expected) < 3

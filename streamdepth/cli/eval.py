@@ -34,11 +34,11 @@ def _root() -> None:
 def accuracy(
     data: Annotated[list[Path], typer.Argument(help="Folders with rgb/, depth/ and index.json in or beside them.")],
     crop: Annotated[str | None, typer.Option("--crop", help="none, eigen (NYU) or garg (KITTI).")] = None,
-    min_depth: Annotated[float, typer.Option("--min-depth", help="Metres; nearer truth does not count.")] = 1e-3,
+    min_depth: Annotated[float, typer.Option("--min-depth", help="Meters; nearer truth does not count.")] = 1e-3,
     max_depth: Annotated[
-        float | None, typer.Option("--max-depth", help="Metres (default: 10); 80 is usual outdoors.")
+        float | None, typer.Option("--max-depth", help="Meters (default: 10); 80 is usual outdoors.")
     ] = None,
-    depth_scale: Annotated[float | None, typer.Option("--depth-scale", help="PNG value of one metre.")] = None,
+    depth_scale: Annotated[float | None, typer.Option("--depth-scale", help="PNG value of one meter.")] = None,
     every: Annotated[int, typer.Option("--every", help="Take every Nth picture.", min=1)] = 1,
     limit: Annotated[int | None, typer.Option("--limit", help="Take at most N pictures of a set.", min=1)] = None,
     json: Json = None,

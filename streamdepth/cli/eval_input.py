@@ -1,4 +1,4 @@
-"""Inputs of the verbs that evaluate videos: a video, or a data set with its true depth."""
+"""Inputs of the verbs that evaluate videos: a video, or a dataset with its true depth."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from streamdepth.core.types import StreamInfo
 
 FARTHEST_M = 10.0
-"""True depth beyond is ignored, unless the user or the data set says otherwise."""
+"""True depth beyond is ignored, unless the user or the dataset says otherwise."""
 USUAL_FPS = 30
 
 

@@ -36,7 +36,7 @@ def temporal(
     raw: Annotated[Path | None, typer.Option("--raw", help="The same depth before smoothing.")] = None,
     truth: Annotated[Path | None, typer.Option("--truth", help="True depth: a set's folder or metric depth.")] = None,
     cuts: Annotated[str | None, typer.Option("--cuts", help="Frames that begin shots: 120,310 or a file.")] = None,
-    max_depth: Annotated[float | None, typer.Option("--max-depth", help="Metres; truth beyond does not count.")] = None,
+    max_depth: Annotated[float | None, typer.Option("--max-depth", help="Meters; truth beyond does not count.")] = None,
     json: Json = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="Draw the measures over time into this .png.")] = None,
     side_by_side: Annotated[Path | None, typer.Option("--side-by-side", help="Video, raw, result as a video.")] = None,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Depth = Annotated[
     Path | None, typer.Option("--depth", help="Instead of a model: a sensor's 16-bit PNG; of a video %06d.png.")
 ]
-DepthScale = Annotated[float, typer.Option("--depth-scale", help="Values of that PNG per metre.")]
+DepthScale = Annotated[float, typer.Option("--depth-scale", help="Values of that PNG per meter.")]
 
 
 @with_flags("model", "camera", "metric", "max_side", "outputs.overwrite")

@@ -39,7 +39,7 @@ FINE_TUNING = {"start": "nano", "steps": 1000, "encoder_rate": 1e-4, "decoder_ra
 @app.command()
 def recipe(
     config: Annotated[Path, typer.Argument(help="YAML file with settings, such as configs/train/nano.yaml.")],
-    data: Annotated[Path, typer.Option("--data", help="Folder of the data sets that the recipe names.")],
+    data: Annotated[Path, typer.Option("--data", help="Folder of the datasets that the recipe names.")],
     output: Out,
     steps: Steps = None,
     batch: Batch = None,
@@ -92,7 +92,7 @@ def distil(
     video: Annotated[list[str], typer.Argument(help="Files, folders of pictures or URLs to learn from.")],
     teacher: Annotated[str, typer.Option("--teacher", help="Any model: a short name, a hub id or a local folder.")],
     output: Out,
-    every: Annotated[float, typer.Option("--every", min=0, help="Seconds between the frames that are labelled.")] = 0.5,
+    every: Annotated[float, typer.Option("--every", min=0, help="Seconds between the frames that are labeled.")] = 0.5,
     most: Annotated[int, typer.Option("--most", min=2, help="Most frames of one video.")] = 2000,
     steps: Steps = None,
     batch: Batch = None,

@@ -102,7 +102,7 @@ class StreamKeywords(EstimateKeywords, total=False):
     """inferno, turbo, spectral, magma, viridis, gray or another name of cmap's catalog."""
     range: str
     """Depth that the colors, and the numbers in PNG of relative depth, span: auto, lock:LOW,HIGH in the unit of the
-    depth, and for files per-shot or lock:LOW%,HIGH% in per cent of the file's values."""
+    depth, and for files per-shot or lock:LOW%,HIGH% in percent of the file's values."""
     edges: Edges
     """How depth gets the frame's size: plain, or guided by the edges of the picture."""
     alpha: float

@@ -44,7 +44,7 @@ def _make_entries() -> tuple[CatalogEntry, ...]:
     nyu, kitti, pickled = "rooms, up to 10 m", "roads, up to 80 m", "pickled weights: needs --allow-pickle"
     found = [
         CatalogEntry(
-            "nano", None, relative, 224, 32, "Apache-2.0", note="built in; weights trained on research data sets"
+            "nano", None, relative, 224, 32, "Apache-2.0", note="built in; weights trained on research datasets"
         ),
         CatalogEntry("dpt-large", "Intel/dpt-large", relative, (384, 384), 32, "apache-2.0", note="MiDaS 3.0"),
         CatalogEntry(

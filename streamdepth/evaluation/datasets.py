@@ -1,12 +1,12 @@
-"""Data sets of pictures with measured or exact depth, read from folders.
+"""Datasets of pictures with measured or exact depth, read from folders.
 
-A data set is a folder with `rgb/*` and `depth/*.png` of the same stems. `index.json`, in the folder or beside it, says
+A dataset is a folder with `rgb/*` and `depth/*.png` of the same stems. `index.json`, in the folder or beside it, says
 what the numbers mean; in the folder itself the name may be left out:
 
     {"NAME": {"depth_scale": 1000, "infinity": 65535, "crop": "none", "max_depth": 80}}
 
-Metres = PNG value / depth_scale, 0 = unknown. The other keys are optional: `infinity` is the value of pixels that are
-infinitely far, such as sky; `crop` and `max_depth` (metres) are the set's usual protocol; `fps` is the rate of
+Meters = PNG value / depth_scale, 0 = unknown. The other keys are optional: `infinity` is the value of pixels that are
+infinitely far, such as sky; `crop` and `max_depth` (meters) are the set's usual protocol; `fps` is the rate of
 consecutive pictures. Such a video may have its camera's poses beside it, see `steadiness.inputs.read_camera`.
 """
 
@@ -38,15 +38,15 @@ class ImageDepthPair:
     image: Image
     """(H, W, 3) uint8 RGB."""
     depth: DepthMap
-    """(h, w) float32 metres, NaN = unknown, inf = infinitely far; may be of another size than the picture."""
+    """(h, w) float32 meters, NaN = unknown, inf = infinitely far; may be of another size than the picture."""
 
 
 class DepthDataset:
-    """A data set in a folder; its files are listed and checked at once, and its pictures read later.
+    """A dataset in a folder; its files are listed and checked at once, and its pictures read later.
 
     Args:
         folder: has the folders rgb and depth.
-        depth_scale: PNG values per metre, in place of index.json's.
+        depth_scale: PNG values per meter, in place of index.json's.
 
     Raises:
         SourceOpenError: no such folders ("not-found"), no pictures ("empty"), pictures and depth of different names
@@ -98,10 +98,10 @@ def _list_pictures(folder: Path, part: str) -> dict[str, Path]:
     except OSError as error:
         inner = sorted(path.parent.name for path in folder.glob("*/rgb"))
         hint = (
-            f"; it holds data sets: give {folder / inner[0]}" if inner else ", with pictures of the same names in both"
+            f"; it holds datasets: give {folder / inner[0]}" if inner else ", with pictures of the same names in both"
         )
         raise SourceOpenError(
-            f"'{folder}' is no data set: it needs the folders rgb and depth{hint}", code="not-found"
+            f"'{folder}' is no dataset: it needs the folders rgb and depth{hint}", code="not-found"
         ) from error
     if not found:
         raise SourceOpenError(f"there are no pictures in '{folder / part}'", code="empty")
@@ -133,7 +133,7 @@ def _read_index(folder: Path, *, is_needed: bool) -> dict[str, Any]:
             return entry
     if is_needed:
         raise SourceOpenError(
-            f"no index.json in '{folder}' or beside it tells the depth_scale of '{name}' (metres = PNG value / "
+            f"no index.json in '{folder}' or beside it tells the depth_scale of '{name}' (meters = PNG value / "
             f'depth_scale): write {{"{name}": {{"depth_scale": 1000}}}} there, or give --depth-scale 1000',
             code="bad-index",
         )

@@ -29,7 +29,7 @@ class FileSource(DecodedSource[TrackDecoder]):
     (`MediaClock`). Pictures without any, as in a raw .h264, come at the rate that the stream states, or at 25 per
     second.
 
-    Rotation, reflection, pixel aspect ratio, colour matrix and range are applied as tagged; HDR is tone-mapped to SDR.
+    Rotation, reflection, pixel aspect ratio, color matrix and range are applied as tagged; HDR is tone-mapped to SDR.
     Frames that cannot be decoded are counted in `undelivered`, and at the end `read` raises SourceLostError.
 
     Args:

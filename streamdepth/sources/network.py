@@ -68,7 +68,7 @@ class NetworkSource(LiveSource[NetworkConnection]):
 
     @property
     def _open_limit_seconds(self) -> float:
-        return 2 * self.timeout_seconds + self._silence_limit_seconds  # to connect, to analyse, and for a frame
+        return 2 * self.timeout_seconds + self._silence_limit_seconds  # to connect, to analyze, and for a frame
 
     @property
     def _silence_limit_seconds(self) -> float:

@@ -26,7 +26,7 @@ from streamdepth.utils.redact import redact
 Transport = Literal["tcp", "udp"]
 
 _RTSP_ANALYSIS_US, _ANALYSIS_US = 100_000, 2_000_000
-"""Microseconds of the stream that libav analyses before the first frame; an RTSP server describes what it sends."""
+"""Microseconds of the stream that libav analyzes before the first frame; an RTSP server describes what it sends."""
 _JPEG_SECONDS = 2.0
 """Longest wait for the first JPEG of a server that libav could not read otherwise."""
 _PLAYLIST_SECONDS = 30.0

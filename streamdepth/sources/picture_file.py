@@ -109,7 +109,7 @@ def read_picture_file(path: Path) -> Pillow.Image:
 
 
 def read_depth_png(path: Path, values_per_meter: float) -> DepthMap | None:
-    """Returns (H, W) float32 metres of a gray PNG of 8 or 16 bits, NaN where it is 0; None where there is no file.
+    """Returns (H, W) float32 meters of a gray PNG of 8 or 16 bits, NaN where it is 0; None where there is no file.
 
     Raises SourceOpenError.
     """
@@ -118,7 +118,7 @@ def read_depth_png(path: Path, values_per_meter: float) -> DepthMap | None:
     opened = read_picture_file(path)
     if not opened.mode.startswith(("I", "L")):
         raise SourceOpenError(
-            f"'{path}' is a picture in colours ({opened.mode}); depth is a gray PNG of 16 bits", code="not-depth"
+            f"'{path}' is a picture in colors ({opened.mode}); depth is a gray PNG of 16 bits", code="not-depth"
         )
     values = np.asarray(opened, np.float32)
     return np.where(values > 0, values / np.float32(values_per_meter), np.float32(np.nan))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from streamdepth.core.arrays import DepthMap, Image
 
 Matrix = npt.NDArray[np.float64]
-"""(2, 3) affine map from pixel (x, y, 1) of the result to the pixel it comes from; pixel centres are whole numbers."""
+"""(2, 3) affine map from pixel (x, y, 1) of the result to the pixel it comes from; pixel centers are whole numbers."""
 
 
 def random_crop(shape: tuple[int, int], size: tuple[int, int], rng: np.random.Generator) -> Matrix:
@@ -64,7 +64,7 @@ def crop_view(image: Image, inverse: DepthMap, matrix: Matrix, size: tuple[int, 
 
 
 def degrade(image: Image, rng: np.random.Generator) -> Image:
-    """Degrades a picture as cameras do: exposure, white balance, colour, vignette, blur, noise, compression."""
+    """Degrades a picture as cameras do: exposure, white balance, color, vignette, blur, noise, compression."""
     out = _color(np.asarray(cv2.LUT(image, _tone_curves(rng)), np.uint8), rng)
     for chance, effect in _EFFECTS:
         if rng.random() < chance:

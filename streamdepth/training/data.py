@@ -51,18 +51,18 @@ class Batch:
 
 
 def read_samples(root: Path, data: TrainSet) -> list[Sample]:
-    """Reads all pictures of a data set, at most MAX_HEIGHT px high. Raises SourceOpenError when one cannot be read."""
+    """Reads all pictures of a dataset, at most MAX_HEIGHT px high. Raises SourceOpenError when one cannot be read."""
     return [_downscaled(pair.image, pair.depth) for pair in DepthDataset(root / data.name).pairs(border=data.border)]
 
 
-def _downscaled(image: Image, metres: DepthMap) -> Sample:
-    height, width = metres.shape
+def _downscaled(image: Image, meters: DepthMap) -> Sample:
+    height, width = meters.shape
     rows = min(height, MAX_HEIGHT)
     size = (round(width * rows / height), rows)
     small = np.full((size[1], size[0]), np.nan, np.float32)
-    ys, xs = np.nonzero(~np.isnan(metres))
+    ys, xs = np.nonzero(~np.isnan(meters))
     # Scattering keeps every LiDAR point, where picking pixels would lose most of them.
-    small[ys * rows // height, xs * size[0] // width] = 1.0 / metres[ys, xs]
+    small[ys * rows // height, xs * size[0] // width] = 1.0 / meters[ys, xs]
     return Sample(np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8), small)
 
 
@@ -105,7 +105,7 @@ class BatchSampler:
 
 
 def _split_off_validation(samples: list[Sample], share: float) -> list[Sample]:
-    """Removes the end of `samples` and returns it; neighbours in a video are too alike to be split at random."""
+    """Removes the end of `samples` and returns it; neighbors in a video are too alike to be split at random."""
     count = min(math.ceil(len(samples) * share), len(samples) - 1)
     validation = samples[len(samples) - count :]
     del samples[len(samples) - count :]

@@ -1,6 +1,6 @@
 """Losses that ignore a picture's unknown scale and shift, and a loss for the agreement of two views.
 
-Ranftl et al., "Towards Robust Monocular Depth Estimation" (TPAMI 2020): median and mean absolute deviation normalise
+Ranftl et al., "Towards Robust Monocular Depth Estimation" (TPAMI 2020): median and mean absolute deviation normalize
 prediction and truth, both in inverse depth; gradients are matched at several scales.
 """
 
@@ -22,13 +22,13 @@ def normalize(inverse: Tensor, known: Tensor) -> Tensor:
 
 
 def scale_and_shift_loss(prediction: Tensor, truth: Tensor, detail_weights: Tensor, anchor: float = 0.1) -> Tensor:
-    """Returns the mean absolute error plus the multi-scale gradient error of the normalised maps.
+    """Returns the mean absolute error plus the multi-scale gradient error of the normalized maps.
 
     Args:
         prediction: (N, H, W).
         truth: (N, H, W) inverse depth, NaN = unknown.
         detail_weights: (N,) weight of each picture's finest gradients; with 0 its gradients do not count at all.
-        anchor: weight of the error of the prediction without normalisation, which keeps the network's scale steady.
+        anchor: weight of the error of the prediction without normalization, which keeps the network's scale steady.
     """
     known = truth.isfinite()
     target = normalize(truth.nan_to_num(0.0), known)

@@ -93,7 +93,7 @@ def to_input(images: Tensor) -> Tensor:
 
 
 class Trainer:
-    """The state of a training: network, average of weights, optimiser and step number."""
+    """The state of a training: network, average of weights, optimizer and step number."""
 
     def __init__(self, out: Path, settings: TrainSettings, device: str) -> None:
         torch.manual_seed(settings.seed)
@@ -161,7 +161,7 @@ class Trainer:
         return {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
-            "optimiser": self.optimizer.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "origin": self._origin,
         }
@@ -199,7 +199,7 @@ class Trainer:
                 raise ValueError(f"it start with {', '.join(state['origin'])}")
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
-            self.optimizer.load_state_dict(state["optimiser"])
+            self.optimizer.load_state_dict(state["optimizer"])
             self.step = state["step"]
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
@@ -211,7 +211,7 @@ class Trainer:
 
 @torch.no_grad()
 def validation_error(network: NanoNetwork, samples: Sequence[Sample]) -> float | None:
-    """Returns the mean absolute error of depth normalised by median and mean deviation; None without samples."""
+    """Returns the mean absolute error of depth normalized by median and mean deviation; None without samples."""
     errors = []
     for sample in samples:
         rows, columns = (max(1, round(side / MULTIPLE)) * MULTIPLE for side in sample.inverse.shape)
@@ -227,7 +227,7 @@ def validation_error(network: NanoNetwork, samples: Sequence[Sample]) -> float |
 
 
 def test_delta1(weights: Path, root: Path, name: str) -> float:
-    """Returns delta1 on every fourth picture of a data set, with scale and shift fitted to each picture."""
+    """Returns delta1 on every fourth picture of a dataset, with scale and shift fitted to each picture."""
     crop, data = EIGEN_CROP if name.startswith("nyu") else NO_CROP, DepthDataset(root / name)
     pairs = data.pairs(data.names(every=_TEST_EVERY_NTH), border=crop.border_px)
     estimator = NanoEstimator(weights=weights, engine="torch", device="cpu")
@@ -274,7 +274,7 @@ def train(
     """Trains to `settings.steps`, saving and logging on the way.
 
     Args:
-        root: the folder of the data sets.
+        root: the folder of the datasets.
         out: the folder of checkpoint, log and weights; a stopped training in it is resumed.
         settings: all else.
         device: torch's name of the device.

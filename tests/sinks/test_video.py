@@ -1,4 +1,4 @@
-"""The video keeps the source's clock, colours and other tracks."""
+"""The video keeps the source's clock, colors and other tracks."""
 
 from __future__ import annotations
 
@@ -245,7 +245,7 @@ def test_a_damaged_origin_ends_the_sound_early_and_says_so(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("codec", [c for c, names in CODECS.items() if set(names) & set(available_encoders())])
-def test_codecs_keep_times_and_colours(codec: str, tmp_path: Path) -> None:
+def test_codecs_keep_times_and_colors(codec: str, tmp_path: Path) -> None:
     info, items = stream(3, 64, 64)
     color = (200, 30, 60)
     for item in items:

@@ -32,7 +32,7 @@ def read_all(source: FileSource) -> list[Frame]:
 
 
 def corner_of(image: np.ndarray, y: float, x: float) -> np.ndarray:
-    """Returns the mean colour around a point given as shares of height and width."""
+    """Returns the mean color around a point given as shares of height and width."""
     height, width = image.shape[:2]
     row, column = int(y * height), int(x * width)
     return image[row - 3 : row + 4, column - 3 : column + 4].reshape(-1, 3).mean(0)
@@ -103,7 +103,7 @@ def test_odd_and_portrait_sizes(tmp_path: Path, size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("lines", [48, 720])
 @pytest.mark.parametrize("full_range", [False, True])
 @pytest.mark.parametrize("colorspace", [Colorspace.ITU601, Colorspace.ITU709])
-def test_tagged_colours_come_back(tmp_path: Path, colorspace: Colorspace, full_range: bool, lines: int) -> None:
+def test_tagged_colors_come_back(tmp_path: Path, colorspace: Colorspace, full_range: bool, lines: int) -> None:
     """The tag decides, not the size. The tolerance of 6 levels is for chroma in 8 bits and swscale's fast path."""
     picture = media.stripes(128, lines)
     path = media.write_video(
@@ -120,7 +120,7 @@ def test_tagged_colours_come_back(tmp_path: Path, colorspace: Colorspace, full_r
 
 
 @pytest.mark.parametrize(("lines", "colorspace"), [(48, Colorspace.ITU601), (720, Colorspace.ITU709)])
-def test_untagged_colours_go_by_the_number_of_lines(tmp_path: Path, lines: int, colorspace: Colorspace) -> None:
+def test_untagged_colors_go_by_the_number_of_lines(tmp_path: Path, lines: int, colorspace: Colorspace) -> None:
     picture = media.stripes(128, lines)
     path = media.write_video(
         tmp_path / "c.mkv", images=[picture], codec="ffv1", pixel_format="yuv444p", colorspace=colorspace, tagged=False

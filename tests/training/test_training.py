@@ -223,7 +223,7 @@ def test_fine_gradients_count_as_far_as_the_truth_is_sharp() -> None:
     assert sensor == pytest.approx(0.3 * exact)
 
 
-def test_normalised_maps_have_median_zero_and_deviation_one() -> None:
+def test_normalized_maps_have_median_zero_and_deviation_one() -> None:
     values = torch.randn(3, 40, 40) * 7 + 5
     known = torch.rand(3, 40, 40) > 0.3
     result = normalize(values, known)

@@ -40,12 +40,12 @@ def evenly_spaced(names: Sequence[str], count: int) -> set[str]:
 class ContactSheet:
     """A contact sheet with one row for each added picture; only small copies stay in memory.
 
-    Truth and prediction share colours: near is bright, by inverse depth, over the range of the truth. Pixels that do
+    Truth and prediction share colors: near is bright, by inverse depth, over the range of the truth. Pixels that do
     not count or are unknown are black.
 
     Args:
         path: the picture to write.
-        per_set: number of pictures of each data set on the sheet.
+        per_set: number of pictures of each dataset on the sheet.
         overwrite: True allows a file that exists already.
 
     Raises:
@@ -63,7 +63,7 @@ class ContactSheet:
         self._rows = [cv2.hconcat([_text_line(title, CELL_PX + _GAP_PX) for title in _TITLES])]
 
     def add(self, evaluated: EvaluatedImage, label: str) -> None:
-        """Adds a row, headed by `label`, AbsRel and delta1 after the fit, and the range of the colours."""
+        """Adds a row, headed by `label`, AbsRel and delta1 after the fit, and the range of the colors."""
         low, high = display_range(np.reciprocal(evaluated.truth_m))
         row = cv2.hconcat([_padded(cell) for cell in _cells(evaluated, (low, high))])
         scores = evaluated.aligned

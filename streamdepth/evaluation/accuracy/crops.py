@@ -26,7 +26,7 @@ class Crop:
     size: tuple[int, int] | None = None
     """(width, height) in px that pictures must have without the border; None: any."""
     farthest_m: float = 10.0
-    """Default of the largest distance at which truth counts, metres."""
+    """Default of the largest distance at which truth counts, meters."""
 
     def region(self, width: int, height: int) -> tuple[slice, slice]:
         """Returns the rows and columns that count.

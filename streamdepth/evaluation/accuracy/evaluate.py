@@ -25,7 +25,7 @@ from streamdepth.evaluation.accuracy.metrics import Scores, align, score
 from streamdepth.evaluation.datasets import ImageDepthPair
 
 NEAREST_M = 1e-3
-"""Default of the smallest distance at which truth counts, metres."""
+"""Default of the smallest distance at which truth counts, meters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class ValidRegion:
     crop: Crop = NO_CROP
     nearest_m: float = NEAREST_M
     farthest_m: float = NO_CROP.farthest_m
-    """Truth nearer or farther than these does not count, metres."""
+    """Truth nearer or farther than these does not count, meters."""
 
     def valid(self, truth_m: DepthMap) -> DepthMap:
         """Returns `truth_m` within the crop and the range, NaN elsewhere."""

@@ -34,7 +34,7 @@ _MAX_SILENT_SHARE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class DatasetResult:
-    """The accuracy on one data set, with the pictures that were chosen of it."""
+    """The accuracy on one dataset, with the pictures that were chosen of it."""
 
     name: str
     total_pictures: int
@@ -102,7 +102,7 @@ def _versions() -> dict[str, str]:
 
 
 def table(results: Sequence[DatasetResult]) -> Table:
-    """Returns one row per data set and fit."""
+    """Returns one row per dataset and fit."""
     made = Table("set", "fit", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("pictures", *_COLUMNS, "ms"):
         made.add_column(heading, justify="right", no_wrap=True)
@@ -119,7 +119,7 @@ def _figure(value: float, digits: int) -> str:
 
 
 def footnotes(info: ModelInfo, results: Sequence[DatasetResult]) -> list[str]:
-    """Returns the lines beneath the table: the model, and for each data set the pixels that count."""
+    """Returns the lines beneath the table: the model, and for each dataset the pixels that count."""
     size = f", {info.parameters / 1e6:.1f} million parameters" if info.parameters else ""
     lines = [f"{info.name} ({info.kind.value}{size}) on {info.engine} {info.device} {info.precision}"]
     return lines + [_footnote(result) for result in results]

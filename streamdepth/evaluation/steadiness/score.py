@@ -45,13 +45,13 @@ class TruthOptions:
     """Options for the use of true depth."""
 
     farthest_m: float = 10.0
-    """True depth beyond this does not count, and results are clipped to it, metres."""
+    """True depth beyond this does not count, and results are clipped to it, meters."""
     camera: Intrinsics | None = None
     """The camera, for the temporal alignment error."""
     poses: Sequence[Pose] | None = None
     """The camera's pose of each frame."""
     is_metric: bool = False
-    """True if the clip's depth is 1 / metres, so that it is scored without a fit."""
+    """True if the clip's depth is 1 / meters, so that it is scored without a fit."""
 
 
 @dataclass(slots=True)
@@ -178,7 +178,7 @@ class _ResultMetrics:
     def add(
         self, pair: FramePair, truth_m: DepthMap | None, index: int, display_range: tuple[float, float] | None
     ) -> None:
-        """Adds frame `index` of the clip, with its true depth in metres where there is any."""
+        """Adds frame `index` of the clip, with its true depth in meters where there is any."""
         self.shot_range.add(pair.depth)
         self.known.add(int(np.isfinite(pair.depth).sum()), pair.depth.size)
         for metric in self._metrics:

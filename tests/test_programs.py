@@ -1,4 +1,4 @@
-"""The short programs in samples/programs run, use public names alone, and are typed, so that a misspelled keyword is an error."""
+"""The programs in samples/programs run, use public names alone, and are typed: a misspelled keyword is an error."""
 
 from __future__ import annotations
 

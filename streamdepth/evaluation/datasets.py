@@ -6,7 +6,7 @@ what the numbers mean; in the folder itself the name may be left out:
     {"NAME": {"depth_scale": 1000, "infinity": 65535, "crop": "none", "max_depth": 80}}
 
 Meters = PNG value / depth_scale, 0 = unknown. The other keys are optional: `infinity` is the value of pixels that are
-infinitely far, such as sky; `crop` and `max_depth` (meters) are the set's usual protocol; `fps` is the rate of
+infinitely far, such as sky; `crop` and `max_depth` (meters) are the dataset's usual protocol; `fps` is the rate of
 consecutive pictures. Such a video may have its camera's poses beside it, see `steadiness.inputs.read_camera`.
 """
 
@@ -119,7 +119,7 @@ def _check_stems(folder: Path, pictures: set[str], depths: set[str]) -> None:
 
 
 def _read_index(folder: Path, *, is_needed: bool) -> dict[str, Any]:
-    """Returns the set's entry of index.json, in its folder or beside it."""
+    """Returns the dataset's entry of index.json, in its folder or beside it."""
     name = folder.resolve().name
     for path in (folder / "index.json", folder.resolve().parent / "index.json"):
         try:

@@ -67,7 +67,7 @@ def _downscaled(image: Image, meters: DepthMap) -> Sample:
 
 
 class BatchSampler:
-    """A sampler of random batches: each batch has one size, and each picture comes from a set drawn by weight.
+    """A sampler of random batches: each batch has one size, and each picture comes from a dataset drawn by weight.
 
     `pairs` of the `batch` views are second views of a picture in the batch. Raises SourceOpenError for pictures that
     cannot be read.

@@ -1,7 +1,7 @@
 """Losses that ignore a picture's unknown scale and shift, and a loss for the agreement of two views.
 
 Ranftl et al., "Towards Robust Monocular Depth Estimation" (TPAMI 2020): median and mean absolute deviation normalize
-prediction and truth, both in inverse depth; gradients are matched at several scales.
+prediction and ground truth, both in inverse depth; gradients are matched at several scales.
 """
 
 from __future__ import annotations

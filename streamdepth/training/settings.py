@@ -54,7 +54,7 @@ class TrainSettings(_Section):
     save_every: int = Field(100, gt=0)
     """Number of steps between two checkpoints."""
     validation_share: float = Field(0.0, ge=0, le=0.5)
-    """Share of each set, at its end, that is not trained on; the error on it is reported before and after."""
+    """Share of each dataset, at its end, that is not trained on; the error on it is reported before and after."""
     test_set: str | None = None
     """Dataset that is scored while training, and never trained on."""
     test_every: int = Field(500, gt=0)

@@ -168,7 +168,7 @@ class Trainer:
 
     @property
     def _origin(self) -> list[str]:
-        """The start and the sets, which must be the same when a training is resumed.
+        """The initial weights and the datasets, which must be the same when a training is resumed.
 
         Sets inside of the training's folder may move with it.
         """

@@ -2,8 +2,8 @@
 
 Bochkovskii et al., "Depth Pro: Sharp Monocular Metric Depth in Less Than a Second", ICLR 2025, section 3.3: between two
 neighbors lies an occluding contour if the ratio of their depths is above t. Precision and recall compare the contours
-of prediction and truth with their directions, and F1 is averaged over t from 1.05 to 1.25, weighted by t. The counts of
-all directions are added up, as in the paper's sums, so that a perfect prediction has 1.
+of prediction and ground truth with their directions, and F1 is averaged over t from 1.05 to 1.25, weighted by t. The
+counts of all directions are added up, as in the paper's sums, so that a perfect prediction has 1.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from streamdepth.core.arrays import DepthMap
 
 THRESHOLDS = np.linspace(1.05, 1.25, 10)
 DENSE_SHARE = 0.5
-"""Share of known pixels from which on truth is dense enough to have contours."""
+"""Share of known pixels from which on ground truth is dense enough to have contours."""
 
 
 def boundary_f1(depth_m: DepthMap, truth_m: DepthMap) -> float:
-    """Returns the boundary F1 of (H, W) meters above 0, from 0 to 1; NaN where the truth has no contour.
+    """Returns the boundary F1 of (H, W) meters above 0, from 0 to 1; NaN where the ground truth has no contour.
 
     Only neighbors that are known (not NaN) in both maps count, and only thresholds below the largest jump.
     """

@@ -1,4 +1,4 @@
-"""Accuracy metrics of one depth map against the truth.
+"""Accuracy metrics of one depth map against the ground truth.
 
 torchmetrics has neither masks, deltas nor SILog, so these one-line formulas are written here.
 """
@@ -16,7 +16,7 @@ from streamdepth.geometry.inverse_depth import clipped_meters
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Metrics of one picture, or their means over many; d is the prediction, d* the truth, both in meters.
+    """Metrics of one picture, or their means over many; d is the prediction, d* the ground truth, both in meters.
 
     Definitions: Eigen et al., NeurIPS 2014, section 4.2; silog: the KITTI depth benchmark (Uhrig et al., 3DV 2017).
     """
@@ -40,7 +40,7 @@ class Scores:
     delta3: float
     """The same below 1.25^3."""
     boundary_f1: float = float("nan")
-    """0 to 1, see `accuracy.boundary`; NaN where truth is sparse."""
+    """0 to 1, see `accuracy.boundary`; NaN where ground truth is sparse."""
 
 
 def score(depth_m: DepthMap, truth_m: DepthMap) -> Scores:

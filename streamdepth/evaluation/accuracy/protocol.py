@@ -28,7 +28,10 @@ class EvaluationProtocol:
     """At most so many pictures are evaluated."""
 
     def region(self, data: DepthDataset) -> ValidRegion:
-        """Returns the region of valid truth. Raises ConfigError: "unknown-crop", or "empty-range" of distances."""
+        """Returns the region of valid ground truth.
+
+        Raises ConfigError: "unknown-crop", or "empty-range" of distances.
+        """
         crop = crop_by_name(self.crop or data.crop)
         wanted = (self.farthest_m, data.max_depth_m, crop.farthest_m)
         farthest = next(value for value in wanted if value is not None)

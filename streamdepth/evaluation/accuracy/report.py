@@ -128,9 +128,9 @@ def footnotes(info: ModelInfo, results: Sequence[DatasetResult]) -> list[str]:
 def _footnote(result: DatasetResult) -> str:
     accuracy, region = result.accuracy, result.accuracy.region
     crop = "" if region.crop.name == "none" else f"{region.crop.name} crop, "
-    text = f"{result.name}: {crop}truth from {region.nearest_m:g} to {region.farthest_m:g} m"
+    text = f"{result.name}: {crop}ground truth from {region.nearest_m:g} to {region.farthest_m:g} m"
     if accuracy.skipped_pictures:
-        text += f"; {accuracy.skipped_pictures} pictures without such truth were skipped"
+        text += f"; {accuracy.skipped_pictures} pictures without such ground truth were skipped"
     if (outside := 1 - accuracy.valid_pixels / accuracy.known_pixels) > _MAX_SILENT_SHARE:
         text += f"; {outside:.0%} of the known depth lies outside and does not count (--max-depth)"
     if (unknown := 1 - accuracy.predicted_pixels / accuracy.valid_pixels) > 0:

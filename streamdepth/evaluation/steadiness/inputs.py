@@ -77,8 +77,8 @@ def open_truth(path: Path) -> DepthSequence:
     clip = open_depth(path)
     if clip.kind is not DepthKind.METRIC:
         raise SourceOpenError(
-            f"'{path}' is relative depth, and truth is needed in meters; give a set's folder with rgb/ and depth/, "
-            "or a metric depth video of streamdepth",
+            f"'{path}' is relative depth, and ground truth is needed in meters; give a dataset's folder with rgb/ "
+            "and depth/, or a metric depth video of streamdepth",
             code="not-metric",
         )
     return clip

@@ -95,7 +95,7 @@ def score_clip(
 
     Raises:
         SourceOpenError: fewer than two frames ("too-short"), shapes that do not fit ("wrong-shape"), or no known depth
-            or truth ("no-depth").
+            or ground truth ("no-depth").
     """
     alignment = _AlignmentPass()
     if truth is not None or not same_unit:
@@ -116,7 +116,7 @@ def score_clip(
         )
     if truth is not None and not math.isfinite(score.result["abs_rel"]):
         raise SourceOpenError(
-            f"the truth has nothing within {truth.farthest_m:g} m where depth is known; raise --max-depth",
+            f"the ground truth has nothing within {truth.farthest_m:g} m where depth is known; raise --max-depth",
             code="no-depth",
         )
     return score
@@ -136,7 +136,7 @@ def _check_shapes(frame: ClipFrame) -> None:
 
 
 class _AlignmentPass:
-    """The first reading: fits scale and shift of the whole sequence to the truth, and of each shot to the raw depth."""
+    """The first reading fits scale and shift, of the sequence to the ground truth and of each shot to the raw depth."""
 
     def __init__(self) -> None:
         self.result, self.raw = LeastSquaresFit(), LeastSquaresFit()
@@ -309,7 +309,7 @@ class _MetricsPass:
 
 
 def _within(truth_m: DepthMap, farthest_m: float) -> DepthMap:
-    """Returns the truth, NaN where it is unknown, not above 0, or too far."""
+    """Returns the ground truth, NaN where it is unknown, not above 0, or too far."""
     return np.where((truth_m > 0) & (truth_m <= farthest_m), truth_m, np.float32(np.nan))
 
 

@@ -35,8 +35,8 @@ class TepeValue(NamedTuple):
 def tepe(frames: Iterable[tuple[Image, DepthMap, DepthMap]]) -> TepeValue:
     """Returns the temporal end-point error of one shot: (picture, meters, true meters), after alignment.
 
-    It is the mean |(D(t) - D(t-1) warped along the flow) - (the same of the truth)|, so that true motion is no error
-    (CODD, Li et al., WACV 2023). The flow is that of the pictures, and counts where it is consistent.
+    It is the mean |(D(t) - D(t-1) warped along the flow) - (the same of the ground truth)|, so that true motion is no
+    error (CODD, Li et al., WACV 2023). The flow is that of the pictures, and counts where it is consistent.
     """
     metric = Tepe()
     for pair in frame_pairs(frames):
@@ -70,7 +70,7 @@ class Tepe:
     relative: WeightedMean = field(default_factory=WeightedMean)
 
     def add(self, motion: MaskedFlow, depth_m: tuple[DepthMap, DepthMap], truth_m: tuple[DepthMap, DepthMap]) -> float:
-        """Adds (previous, current) maps of depth and truth; returns the frame's mean error in meters."""
+        """Adds (previous, current) maps of depth and ground truth; returns the frame's mean error in meters."""
         change, true_change = (warp(previous, motion.flow) - current for previous, current in (depth_m, truth_m))
         error = np.abs(change - true_change)
         counts = motion.is_consistent & np.isfinite(error)
@@ -127,7 +127,7 @@ class Tae:
 
 @dataclass(slots=True)
 class SequenceAccuracy:
-    """AbsRel and delta1 (see `accuracy.metrics`), each the mean over the frames that have truth."""
+    """AbsRel and delta1 (see `accuracy.metrics`), each the mean over the frames that have ground truth."""
 
     abs_rel: WeightedMean = field(default_factory=WeightedMean)
     delta1: WeightedMean = field(default_factory=WeightedMean)

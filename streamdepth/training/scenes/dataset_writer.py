@@ -59,7 +59,7 @@ class DatasetWriter:
 
 
 def register_dataset(root: Path, name: str) -> None:
-    """Adds the set to `index.json` and keeps other sets' entries.
+    """Adds the dataset to `index.json` and keeps other datasets' entries.
 
     Raises SinkOpenError, code "bad-index", where the file is no JSON object.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ USUAL_FPS = 30
 
 def is_dataset_folder(path: Path) -> bool:
     """True if `path` is a folder with rgb/ and depth/."""
-    return (path / "rgb").is_dir() and (path / "depth").is_dir()
+    return os.path.isdir(path / "rgb") and os.path.isdir(path / "depth")
 
 
 def make_source(path: Path, settings: Settings) -> Source:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,7 @@ class DepthDataset:
     """
 
     def __init__(self, folder: Path, *, depth_scale: float | None = None) -> None:
-        self.folder, self.name = folder, folder.resolve().name
+        self.folder, self.name = folder, Path(os.path.realpath(folder)).name
         self._rgb, self._depth = _list_pictures(folder, "rgb"), _list_pictures(folder, "depth")
         _check_stems(folder, set(self._rgb), set(self._depth))
         entry = _read_index(folder, is_needed=depth_scale is None)
@@ -96,7 +97,8 @@ def _list_pictures(folder: Path, part: str) -> dict[str, Path]:
     try:
         found = sorted(p for p in (folder / part).iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
     except OSError as error:
-        inner = sorted(path.parent.name for path in folder.glob("*/rgb"))
+        is_folder = os.path.isdir(folder)
+        inner = sorted(path.parent.name for path in folder.glob("*/rgb")) if is_folder else []
         hint = (
             f"; it holds datasets: give {folder / inner[0]}" if inner else ", with pictures of the same names in both"
         )
@@ -120,8 +122,9 @@ def _check_stems(folder: Path, pictures: set[str], depths: set[str]) -> None:
 
 def _read_index(folder: Path, *, is_needed: bool) -> dict[str, Any]:
     """Returns the dataset's entry of index.json, in its folder or beside it."""
-    name = folder.resolve().name
-    for path in (folder / "index.json", folder.resolve().parent / "index.json"):
+    resolved = Path(os.path.realpath(folder))
+    name = resolved.name
+    for path in (folder / "index.json", resolved.parent / "index.json"):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:

@@ -115,7 +115,7 @@ def _input_error(path: Path) -> SinkOpenError:
 
 def _is_same(path: Path, other: Path) -> bool:
     try:
-        return path.resolve() == other.resolve() or path.samefile(other)
+        return os.path.realpath(path) == os.path.realpath(other) or path.samefile(other)
     except OSError:  # one is not there, or cannot be a file's name
         return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -157,15 +158,20 @@ class ImagesSource(Source):
 
 def _find_pictures(pattern: str) -> list[str]:
     """Returns the addresses of all pictures, in natural order. Raises SourceOpenError where there are none."""
-    if is_web_address(pattern) or Path(pattern).is_file():
+    if is_web_address(pattern) or os.path.isfile(pattern):  # of a path that cannot be, Path would raise
         return [pattern]
-    folder = Path(pattern)
-    found = _pictures_in(folder) if folder.is_dir() else _matching_files(pattern)
+    found = _pictures_in(Path(pattern)) if os.path.isdir(pattern) else _matching_files(pattern)
     return sorted(found, key=_natural_order)
 
 
 def _pictures_in(folder: Path) -> list[str]:
-    found = [str(p) for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()]
+    try:
+        paths = list(folder.iterdir())
+    except OSError as error:
+        raise SourceOpenError(
+            f"the folder {folder} may not be read: {error.strerror}; check its permissions", code="no-permission"
+        ) from error
+    found = [str(p) for p in paths if p.suffix.lower() in PICTURE_SUFFIXES and os.path.isfile(p)]
     if not found:
         hint = "; give one of its videos, or all of them to `streamdepth convert`" if _has_videos(folder) else ""
         raise SourceOpenError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,7 @@ def read_depth_png(path: Path, values_per_meter: float) -> DepthMap | None:
 
     Raises SourceOpenError.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         return None
     opened = read_picture_file(path)
     if not opened.mode.startswith(("I", "L")):

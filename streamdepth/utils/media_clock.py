@@ -22,6 +22,8 @@ _AHEAD_SECONDS, _AHEAD_INDEXED_SECONDS = 10, 3600
 _AHEAD_INTERVALS, _MIN_PACKETS = 20, 10
 """In formats with an index, a jump is also that many times longer than the longest interval among enough packets."""
 _MAX_PENDING = 500
+_WRAP_SECONDS = Fraction(2**33, 90000)
+_WRAPPING_FORMATS = ("mpegts", "mpeg")
 _DISCONTINUOUS_FORMAT = 0x200
 """libav's AVFMT_TS_DISCONT: formats whose files can be joined by `cat`."""
 
@@ -68,7 +70,8 @@ class MediaClock:
         video = main_video_stream(container)
         leading = [s for s in (video, *container.streams.audio) if s is not None]
         starts = [s.start_time * s.time_base for s in leading if s.start_time is not None and s.time_base is not None]
-        self.start_seconds = min(starts, default=Fraction(0))
+        self._wraps = container.format.name in _WRAPPING_FORMATS
+        self.start_seconds = min((t + self._wrap_seconds(t, starts[0]) for t in starts), default=Fraction(0))
         """Time of the file's own clock that becomes 0."""
         self.has_jumps = False
         """True once the file's clock went back or jumped ahead, and was corrected."""
@@ -89,6 +92,7 @@ class MediaClock:
         """
         try:
             for packet in packets:
+                self._unwrap(packet)
                 section = self._find_section(packet)
                 if section.offset is None or self._pending:
                     self._pending.append((packet, section))
@@ -100,6 +104,20 @@ class MediaClock:
             yield from self._release()
             raise
         yield from self._release()
+
+    def _wrap_seconds(self, time: Fraction, reference: Fraction) -> Fraction:
+        """Returns what must be added to a time of MPEG's clock, which begins anew after 26 hours, near a reference."""
+        if not self._wraps or abs(time - reference) < _WRAP_SECONDS / 2:
+            return Fraction(0)
+        return _WRAP_SECONDS if time < reference else -_WRAP_SECONDS
+
+    def _unwrap(self, packet: Packet[Any]) -> None:
+        # libav does this, too, but not for tracks that begin just before and just after the clock begins anew.
+        reference = self._sections[-1].latest
+        if packet.pts is not None:
+            packet.pts += int(self._wrap_seconds(packet.pts * packet.time_base, reference) / packet.time_base)
+        if packet.dts is not None:
+            packet.dts += int(self._wrap_seconds(packet.dts * packet.time_base, reference) / packet.time_base)
 
     def _find_section(self, packet: Packet[Any]) -> _Section:
         newest = self._sections[-1]

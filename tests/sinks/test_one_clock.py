@@ -12,7 +12,7 @@ import pytest
 from helpers.media import write_video
 from helpers.sink_data import MODEL
 from helpers.timelines import FRAME, SOUND, TICK, Part, presented_times, true_times, write_recording
-from hypothesis import given, note, settings
+from hypothesis import example, given, note, settings
 from hypothesis import strategies as st
 
 from streamdepth.core.types import DepthFrame, DepthKind
@@ -103,6 +103,7 @@ def recordings(draw: st.DrawFn, max_parts: int) -> list[Part]:
 @pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(recordings(3), st.integers(0, 2))
+@example([Part(WRAP - 1, sound_delay=1)], 0)  # the clock begins anew between the first picture and the first sound
 def test_joined_recordings(parts: list[Part], b_frames: int) -> None:
     note(f"{parts}, {b_frames} B pictures")
     check(parts, b_frames, ".ts")

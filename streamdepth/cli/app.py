@@ -37,7 +37,7 @@ _VERBS: dict[str, tuple[Callable[..., None], ...]] = {
 }
 """The verbs under their headings in --help."""
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -172,6 +173,9 @@ def test_probe(cli, clip: Path) -> None:
     assert done.code == 0
     assert "96x64 px" in done.out
     assert "audio: aac" in done.out
+    facts = dict(re.findall(r"^ *(\S.*?)  +(\S.*?) *$", done.out, re.MULTILINE))
+    assert facts["duration"].startswith("0:00:0")
+    assert (facts["rotation"], facts["HDR"]) == ("none", "no")
 
 
 def test_a_name_that_is_no_utf_8_loses_no_result(cli, clip: Path, tmp_path: Path, monkeypatch) -> None:
@@ -221,8 +225,16 @@ def test_control_sequences_of_a_server_are_only_shown(cli) -> None:
 def test_models_lists_licenses(cli) -> None:
     done = cli("models")
     assert done.code == 0
-    for word in ("nano", "dpt-large", "Intel/dpt-large", "metric", "needs --accept-license"):
+    for word in ("nano", "dpt-large", "metric", "--accept-license", "99 MB", "take this for better depth"):
         assert word in done.out
+    assert max(map(len, done.out.splitlines())) <= 100
+    assert "Intel/dpt-large" in cli("models", "dpt-large").out
+    assert "needs --accept-license" in cli("models", "depth-pro").out
+    assert cli("models", "dpt-larg").error_code == "unknown-model"
+
+
+def test_shell_completion_can_be_shown(cli) -> None:
+    assert "--install-completion" in cli("--help").out
 
 
 @pytest.mark.slow

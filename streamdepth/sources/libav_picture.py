@@ -43,7 +43,7 @@ def read_exr(data: bytes, name: str, max_side_px: int) -> Image:
     frame = _decode(data, name, "exr_pipe", f"{name} is an OpenEXR file that cannot be read")
     if frame.format.name not in ("gbrpf32le", "gbrapf32le", "grayf32le"):
         raise SourceOpenError(
-            f"{name} is an OpenEXR file without channels R, G, B or Y; write the picture's colours", code="undecodable"
+            f"{name} is an OpenEXR file without channels R, G, B or Y; write the picture's colors", code="undecodable"
         )
     planes = [_pixels(plane, frame.width, frame.height) for plane in frame.planes[:3]]
     if len(planes) == 1:

@@ -24,9 +24,7 @@ from streamdepth.sinks.geometry_files import (
 )
 from streamdepth.sinks.images import DEPTH_IMAGE_SUFFIXES, check_depth_image_path, write_depth_image
 from streamdepth.sinks.pending_files import atomic_write, check_distinct, check_output
-
-COLORED_SUFFIXES = (".jpg", ".jpeg", ".webp")
-"""Suffixes of pictures in which depth is drawn in colors; all other pictures hold the depth itself."""
+from streamdepth.sinks.picture import COLORED_SUFFIXES
 
 
 def convert_picture(picture: str, settings: Settings) -> tuple[DepthFrame, list[str]]:

@@ -22,6 +22,7 @@ from streamdepth.sources.limits import MAX_SIDE_PX
 from streamdepth.sources.picture_file import GrayLevels, is_web_address, read_picture_and_intrinsics
 from streamdepth.sources.skip_counter import SkipCounter
 from streamdepth.utils.file_patterns import match_files
+from streamdepth.utils.media_kind import is_clutter
 from streamdepth.utils.numbering import number_glob, sequence_numbers
 from streamdepth.utils.redact import redact
 
@@ -171,7 +172,8 @@ def _pictures_in(folder: Path) -> list[str]:
         raise SourceOpenError(
             f"the folder {folder} may not be read: {error.strerror}; check its permissions", code="no-permission"
         ) from error
-    found = [str(p) for p in paths if p.suffix.lower() in PICTURE_SUFFIXES and os.path.isfile(p)]
+    files = [path for path in paths if not is_clutter(path.name) and os.path.isfile(path)]
+    found = [str(path) for path in files if path.suffix.lower() in PICTURE_SUFFIXES]
     if not found:
         hint = "; give one of its videos, or all of them to `streamdepth convert`" if _has_videos(folder) else ""
         raise SourceOpenError(

@@ -120,7 +120,7 @@ class AccessMiddleware:
         """Redirects to the address without the token, which stays neither in the history nor on the screen."""
         access = self._access
         query = request.scope["query_string"].decode("latin-1")
-        address = URL(f"/?{query}").remove_query_params("token")
+        address = URL(f"./?{query}").remove_query_params("token")  # relative: a proxy may serve a sub-path
         response = RedirectResponse(str(address), 303)
         response.set_cookie(
             access.cookie,

@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import ipaddress
 import logging
+import re
 import socket
 import ssl
 import sys
@@ -31,6 +32,7 @@ from websockets.exceptions import InvalidStatus
 from streamdepth import config, factory
 from streamdepth.apps.web import security, server, sockets, uvicorn_server
 from streamdepth.apps.web.access import make_access
+from streamdepth.apps.web.app import STATIC
 from streamdepth.apps.web.security import MAX_BODY_BYTES
 from streamdepth.apps.web.server import WebServer
 from streamdepth.apps.web.session_factory import open_session, server_options
@@ -97,10 +99,10 @@ class TestToken:
 
     def test_the_token_leaves_the_address_after_the_first_visit(self, site: Site) -> None:
         first = site.get(f"/?stream={NAME}&token={TOKEN}")
-        assert (first.status, first.headers["location"]) == (303, f"/?stream={NAME}")
+        assert (first.status, first.headers["location"]) == (303, f"./?stream={NAME}")
         cookie = first.headers["set-cookie"]
         assert {"HttpOnly", "SameSite=lax", "Path=/"} <= {part.strip() for part in cookie.split(";")}
-        page = site.get(first.headers["location"], Cookie=cookie.split(";")[0])
+        page = site.get(first.headers["location"].lstrip("."), Cookie=cookie.split(";")[0])
         assert page.status == 200
         assert TOKEN not in page.body.decode()
 
@@ -142,7 +144,10 @@ class TestToken:
             printed = urlsplit(site.server.address_with_token)
             first = site.get(f"{printed.path}?{printed.query}")
             assert first.status == 303
-            assert site.get(first.headers["location"], Cookie=first.headers["set-cookie"].split(";")[0]).status == 200
+            assert (
+                site.get(first.headers["location"].lstrip("."), Cookie=first.headers["set-cookie"].split(";")[0]).status
+                == 200
+            )
             assert site.get("/api/status", **bearer(token)).status == 200
 
     @pytest.mark.parametrize("others", ['prefs={"a":1}', "foo", "", "name=tök", "a=b=c", 'quoted="x', "=;;="])
@@ -274,6 +279,15 @@ def test_viewers_that_read_nothing_lose_their_places(
             sleeper.sendall(f"GET {path} HTTP/1.1\r\nHost: {site.place}\r\n{extra}\r\n".encode())
         wait_until(lambda: site.stream(NAME)["viewers"] == 2)
         wait_until(lambda: site.stream(NAME)["viewers"] == 0)
+
+
+@pytest.mark.parametrize(
+    "file", sorted(STATIC.glob("*.html")) + sorted(STATIC.glob("*.js")), ids=lambda path: path.name
+)
+def test_the_page_refers_to_nothing_by_an_absolute_path(file: Path) -> None:
+    """A reverse proxy may serve it under a sub-path."""
+    text = file.read_text()
+    assert not re.findall(r"""(?:src|href|action)="/|fetch\("/|["'`]/(?:api|static|streams)\b""", text)
 
 
 class TestOrigin:

@@ -11,11 +11,11 @@ async function call(method, path, body) {
   return answer;
 }
 
-export const status = () => call("GET", "/api/status");
-export const setControls = (name, changes) => call("PATCH", `/api/streams/${name}/controls`, changes);
-export const setModel = (size) => call("PATCH", "/api/model", { size });
-export const snapshot = (name) => call("POST", `/api/streams/${name}/snapshots`);
-export const record = (name) => call("PUT", `/api/streams/${name}/recording`);
-export const stopRecording = (name) => call("DELETE", `/api/streams/${name}/recording`);
-export const files = async () => (await call("GET", "/api/files")).files;
-export const colors = async (name) => (await call("GET", `/api/colormaps/${encodeURIComponent(name)}`)).colors;
+export const status = () => call("GET", "api/status");
+export const setControls = (name, changes) => call("PATCH", `api/streams/${name}/controls`, changes);
+export const setModel = (size) => call("PATCH", "api/model", { size });
+export const snapshot = (name) => call("POST", `api/streams/${name}/snapshots`);
+export const record = (name) => call("PUT", `api/streams/${name}/recording`);
+export const stopRecording = (name) => call("DELETE", `api/streams/${name}/recording`);
+export const files = async () => (await call("GET", "api/files")).files;
+export const colors = async (name) => (await call("GET", `api/colormaps/${encodeURIComponent(name)}`)).colors;

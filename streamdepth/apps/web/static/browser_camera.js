@@ -34,7 +34,7 @@ export class BrowserCamera {
   }
 
   connect(name, media) {
-    const socket = new WebSocket(socketAddress(`/api/streams/${name}/camera`));
+    const socket = new WebSocket(socketAddress(`api/streams/${name}/camera`));
     this.isOn = true;
     socket.onopen = socket.onmessage = () => this.send(socket);
     socket.onclose = ({ reason }) => {

@@ -8,7 +8,7 @@ export class StreamConnection {
   /** callbacks: {onResult(result) -> Promise, onStatus(status), onLinkChanged(isUp, reason)} */
   constructor(name, detail, callbacks) {
     this.callbacks = callbacks;
-    this.address = socketAddress(`/api/streams/${name}/live?detail=${detail}`);
+    this.address = socketAddress(`api/streams/${name}/live?detail=${detail}`);
     this.retryMs = MIN_RETRY_MS;
     this.isClosed = false;
     this.previous = Promise.resolve(); // resolved when the picture before is on the screen, or could not be shown
@@ -54,13 +54,14 @@ export class StreamConnection {
   }
 }
 
+/** path: relative to the page, which may lie behind a proxy's sub-path. */
 export function socketAddress(path) {
-  return `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${path}`;
+  return new URL(path, document.baseURI).href.replace(/^http/, "ws");
 }
 
 async function tokenIsRefused() {
   try {
-    return (await fetch("/api/colormaps")).status === 401;
+    return (await fetch("api/colormaps")).status === 401;
   } catch {
     return false; // the server is not there
   }

@@ -14,7 +14,7 @@ export async function showFiles() {
 
 function row({ name, bytes }) {
   const item = document.createElement("li");
-  const address = `/api/files/${encodeURIComponent(name)}`;
+  const address = `api/files/${encodeURIComponent(name)}`;
   item.append(/\.(mp4|png|jpg)$/.test(name) && !name.endsWith("_depth.png") ? opener(name, address) : link(name, address));
   const size = document.createElement("small");
   size.textContent = bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;

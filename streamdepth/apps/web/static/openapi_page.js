@@ -2,7 +2,7 @@
 
 const VERBS = ["get", "put", "post", "patch", "delete"];
 
-const description = await (await fetch("/openapi.json")).json();
+const description = await (await fetch("openapi.json")).json();
 const page = document.getElementById("api");
 const groups = Map.groupBy(operations(description), (operation) => operation.tags?.[0] ?? "other");
 page.replaceChildren(

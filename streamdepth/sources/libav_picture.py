@@ -41,19 +41,21 @@ def read_exr(data: bytes, name: str, max_side_px: int) -> Image:
     left, top, right, bottom = struct.unpack("<4i", corners)
     check_picture_size(name, max(0, right - left + 1), max(0, bottom - top + 1), max_side_px)
     frame = _decode(data, name, "exr_pipe", f"{name} is an OpenEXR file that cannot be read")
-    if frame.format.name not in ("gbrpf32le", "gbrapf32le", "grayf32le"):
+    is_half = frame.format.name in ("gbrpf16le", "gbrapf16le", "grayf16le")
+    if not is_half and frame.format.name not in ("gbrpf32le", "gbrapf32le", "grayf32le"):
         raise SourceOpenError(
             f"{name} is an OpenEXR file without channels R, G, B or Y; write the picture's colors", code="undecodable"
         )
-    planes = [_pixels(plane, frame.width, frame.height) for plane in frame.planes[:3]]
+    planes = [_pixels(plane, frame.width, frame.height, is_half) for plane in frame.planes[:3]]
     if len(planes) == 1:
         return np.repeat(_to_srgb(planes[0])[..., None], 3, axis=2)
     green, blue, red = map(_to_srgb, planes)
     return np.dstack([red, green, blue])
 
 
-def _pixels(plane: Any, width: int, height: int) -> npt.NDArray[np.float32]:
-    return np.frombuffer(plane, np.float32).reshape(height, -1)[:, :width]
+def _pixels(plane: Any, width: int, height: int, is_half: bool) -> npt.NDArray[np.float32]:
+    values = np.frombuffer(plane, np.float16 if is_half else np.float32)
+    return values.reshape(height, -1)[:, :width].astype(np.float32)
 
 
 def _to_srgb(linear: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:

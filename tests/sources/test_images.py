@@ -281,10 +281,11 @@ def test_what_is_transparent_does_not_show(tmp_path: Path) -> None:
         np.testing.assert_array_equal(pixels[:, 24:], noise[:, 24:, :3])
 
 
+@pytest.mark.parametrize("kind", [np.float16, np.float32])
 @pytest.mark.parametrize("channels", ["RGB", "RGBA", "Y"])
-def test_exr_is_linear_light_and_becomes_srgb(tmp_path: Path, channels: str) -> None:
+def test_exr_is_linear_light_and_becomes_srgb(tmp_path: Path, channels: str, kind: type) -> None:
     exr = pytest.importorskip("OpenEXR")
-    linear = np.array([[0, 0.0031308, 0.2158605, 1, 7, np.nan]] * 4, np.float32)
+    linear = np.array([[0, 0.0031308, 0.2158605, 1, 7, np.nan]] * 4, kind)
     exr.File({"type": exr.scanlineimage}, dict.fromkeys(channels, linear)).write(str(tmp_path / "p.1001.exr"))
     assert read_picture(tmp_path / "p.1001.exr")[2, :, 1].tolist() == [0, 10, 128, 255, 255, 0]
     with raises_code(SourceOpenError, "too-large"):

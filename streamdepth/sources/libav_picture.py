@@ -13,6 +13,7 @@ import numpy.typing as npt
 from streamdepth.core.arrays import Image
 from streamdepth.core.errors import MissingDependencyError, SourceOpenError
 from streamdepth.sources.limits import check_picture_size
+from streamdepth.utils.containers import file_options
 
 _EXR_MAGIC = b"\x76\x2f\x31\x01"
 _EXR_WINDOW = b"dataWindow\0box2i\0"
@@ -71,7 +72,7 @@ def read_heic(data: bytes, name: str, max_side_px: int) -> Image:
     Raises SourceOpenError, and MissingDependencyError for photos of several tiles, as those of telephones are.
     """
     try:
-        with av.open(io.BytesIO(data)) as container:
+        with av.open(io.BytesIO(data), "r", "mov", options=file_options()) as container:
             tiles = len(container.streams.video)
             size = [(s.codec_context.width, s.codec_context.height) for s in container.streams.video]
     except (av.FFmpegError, OSError, ValueError) as error:
@@ -86,7 +87,7 @@ def read_heic(data: bytes, name: str, max_side_px: int) -> Image:
 
 def _decode(data: bytes, name: str, container_format: str, message: str) -> av.VideoFrame:
     try:
-        with av.open(io.BytesIO(data), "r", container_format) as container:
+        with av.open(io.BytesIO(data), "r", container_format, options=file_options()) as container:
             return next(container.decode(video=0))
     except (av.FFmpegError, OSError, ValueError, StopIteration) as error:
         reason = str(error) or "it holds no picture"

@@ -117,13 +117,14 @@ OPENERS = {
         "utils/containers.py",  # every file that is read
         "sources/network_connection.py",
         "sources/libav_device.py",
+        "sources/libav_picture.py",  # with the options of files
         "apps/bench/clip.py",  # a test picture that libav generates
     },
     "Image.open": set[str](),
     "Pillow.open": {"sinks/geometry_files.py"},  # a texture of our own
     "cv2.imread": set[str](),
     "cv2.VideoCapture": {"sources/camera_discovery.py", "apps/bench/reference_loops.py"},
-    "cv2.imdecode": {"apps/web/sockets.py", "sources/ros_messages.py", "training/augment.py"},  # after `open_picture`
+    "cv2.imdecode": {"apps/web/sockets.py", "sources/ros_decoding.py", "training/augment.py"},  # after `open_picture`
 }
 """Function -> the modules that may read with it."""
 

@@ -52,7 +52,7 @@ def convert_picture(picture: str, settings: Settings) -> tuple[DepthFrame, list[
             check_depth_image_path(path)
     pixels, camera = read_photo(picture, settings)
     item = estimate_depth_frame(pixels, shared_estimator(settings.model), settings, camera)
-    size, edges = settings.outputs.depth_size, settings.render.edges
+    size, edges = settings.outputs.depth_size or "picture", settings.render.edges
     depth, item = depth_to_store(item, size, edges), upsample(item, edges)
     for path, kind in outputs:
         if kind is not None:

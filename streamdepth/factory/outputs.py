@@ -196,7 +196,12 @@ def _make_depth_sink(settings: Settings, path: Path, name: str | None = None) ->
         from streamdepth.sinks.depth_video import DepthVideoSink
 
         return DepthVideoSink(
-            path, overwrite=overwrite, smoothing=settings.smooth, size=size, edges=edges, drop_flying=drop_flying
+            path,
+            overwrite=overwrite,
+            smoothing=settings.smooth,
+            size=size or "network",
+            edges=edges,
+            drop_flying=drop_flying,
         )
     if suffix == ".mp4":
         from streamdepth.sinks.lerobot_video import LeRobotVideoSink
@@ -207,7 +212,7 @@ def _make_depth_sink(settings: Settings, path: Path, name: str | None = None) ->
     if suffix in DEPTH_IMAGE_SUFFIXES:
         from streamdepth.sinks.images import ImagesSink
 
-        return ImagesSink(path, overwrite=overwrite, size=size, edges=edges, drop_flying=drop_flying)
+        return ImagesSink(path, overwrite=overwrite, size=size or "picture", edges=edges, drop_flying=drop_flying)
     raise ConfigError(
         f"depth cannot be written to '{path}'; use .mkv (lossless depth video), .mp4 (LeRobot's), .mcap (ROS 2 "
         f"messages), .rrd (Rerun) or %06d with {' '.join(DEPTH_IMAGE_SUFFIXES)}",

@@ -20,9 +20,7 @@ def check_depth_size(size: str) -> None:
         raise ConfigError(f"unknown depth size {size!r}; one of {', '.join(DEPTH_SIZES)}", code="unknown-depth-size")
 
 
-def depth_to_store(
-    item: DepthFrame, size: DepthSize = "picture", edges: Edges = "plain", *, drop_flying: bool = False
-) -> DepthMap:
+def depth_to_store(item: DepthFrame, size: DepthSize, edges: Edges = "plain", *, drop_flying: bool = False) -> DepthMap:
     """Returns the depth of a frame as a file holds it, float32: (H, W) of the picture, or (h, w) of the network.
 
     Args:

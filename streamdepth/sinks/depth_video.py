@@ -77,7 +77,7 @@ class DepthVideoSink(Sink):
         smoothing: str = "default",
         near_m: float = 0.1,
         far_m: float = 200.0,
-        size: DepthSize = "picture",
+        size: DepthSize = "network",
         edges: Edges = "plain",
         drop_flying: bool = False,
     ) -> None:

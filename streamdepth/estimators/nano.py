@@ -14,6 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from streamdepth.errors import ConfigError, ModelLoadError
 from streamdepth.estimators.engines import EngineOptions
 from streamdepth.estimators.engines.choose import make_engine
+from streamdepth.estimators.nano2_network import Nano2Network
 from streamdepth.estimators.nano_network import MULTIPLE, NanoNetwork
 from streamdepth.estimators.network import Card, Network
 from streamdepth.estimators.network_estimator import NetworkEstimator
@@ -22,6 +23,8 @@ from streamdepth.types import DepthKind
 
 DEFAULT_SIZE = 224
 """px of the input's short side."""
+AnyNano = NanoNetwork | Nano2Network
+"""The first generation and the second; a file of weights is of one of them."""
 LONGEST = 1536
 """px: the input's long side is never longer, however wide the picture."""
 
@@ -56,14 +59,14 @@ def _spec(short: int) -> InputSpec:
     return InputSpec((short, short), multiple=MULTIPLE, mean=(0.5,) * 3, std=(0.5,) * 3, longest=LONGEST)
 
 
-def load_network(path: Path | None = None) -> NanoNetwork:
-    """The network in evaluation mode, float32. Raises ModelLoadError."""
+def load_network(path: Path | None = None) -> AnyNano:
+    """The network of the weights' generation in evaluation mode, float32. Raises ModelLoadError."""
     with resources.as_file(resources.files(__package__) / "weights" / "nano.safetensors") as shipped:
         source = path or shipped
-        with torch.device("meta"):  # no time is lost on random weights
-            network = NanoNetwork()
         try:
             weights = {k: v.float() for k, v in load_file(source).items()}
+            with torch.device("meta"):  # no time is lost on random weights
+                network: AnyNano = NanoNetwork() if "head.weight" in weights else Nano2Network()
             missing, unknown = network.load_state_dict(weights, strict=False, assign=True)
         except (OSError, SafetensorError) as error:
             raise ModelLoadError(f"cannot read nano's weights from '{source}': {error}") from error
@@ -84,7 +87,7 @@ def _not_nano(path: Path) -> str:
     )
 
 
-def fuse(network: NanoNetwork) -> NanoNetwork:
+def fuse(network: AnyNano) -> AnyNano:
     """Folds every batch norm into the convolution before it."""
     for module in network.modules():
         if isinstance(module, torch.nn.Sequential) and len(module) > 1 and isinstance(module[1], torch.nn.BatchNorm2d):

@@ -41,6 +41,7 @@ def accuracy(
     depth_scale: Annotated[float | None, typer.Option("--depth-scale", help="PNG value of one metre.")] = None,
     every: Annotated[int, typer.Option("--every", help="Take every Nth picture.", min=1)] = 1,
     limit: Annotated[int | None, typer.Option("--limit", help="Take at most N pictures of a set.", min=1)] = None,
+    all_sets: Annotated[bool, typer.Option("--all", help="DATA are folders of data sets; judge every one.")] = False,
     json: o.Json = None,
     sheet: Annotated[Path | None, typer.Option("--sheet", help="Draw input, truth, prediction, error here.")] = None,
     sheet_count: Annotated[int, typer.Option("--sheet-count", help="Pictures of each set on it.", min=1)] = 8,
@@ -63,10 +64,11 @@ def accuracy(
     )
     from streamdepth.evaluation import report
     from streamdepth.evaluation.contact_sheet import ContactSheet
-    from streamdepth.evaluation.datasets import DataSet
+    from streamdepth.evaluation.datasets import DataSet, find_sets
     from streamdepth.evaluation.protocol import Protocol
 
-    sets = [DataSet(path, depth_scale=depth_scale) for path in data]
+    folders = [path for folder in data for path in find_sets(folder)] if all_sets else data
+    sets = [DataSet(path, depth_scale=depth_scale) for path in folders]
     protocol = Protocol(crop, min_depth, max_depth, every, limit)
     facts = JsonOutput(json, overwrite=settings.overwrite)
     drawn = ContactSheet(sheet, sheet_count, overwrite=settings.overwrite) if sheet else None
@@ -77,6 +79,8 @@ def accuracy(
     facts.write(report.facts(info, settings.size, results))
     if not (quiet or facts.is_printed):
         print_table(report.table(results))
+        if len(results) > 1:
+            print_table(report.summary(results))
         out.print(*report.notes(info, results), sep="\n")
 
 

@@ -19,6 +19,7 @@ from streamdepth.evaluation.boundary import DENSE_SHARE, boundary_f1
 from streamdepth.evaluation.crops import NO_CROP, Crop
 from streamdepth.evaluation.datasets import Pair
 from streamdepth.evaluation.metrics import Scores, align, score
+from streamdepth.evaluation.ordinal import ordinal_accuracy
 from streamdepth.render import resize_depth
 from streamdepth.stages import Estimator
 from streamdepth.types import DepthKind, DepthMap, Frame, Image
@@ -166,17 +167,18 @@ def _judge(pair: Pair, truth: DepthMap, depth: DepthMap, kind: DepthKind, bounds
     if not (np.isfinite(truth) & np.isfinite(depth)).any():
         raise InferenceError(f"the model gives no depth for the picture '{pair.name}'; try --precision float32")
     capped = bounds.capped(depth) if kind is DepthKind.METRIC else None
-    aligned = align(depth if capped is None else np.reciprocal(capped), truth, bounds.nearest_m, bounds.farthest_m)
-    contours = bounds.contours(pair.depth)
-    as_is = None if capped is None else _scores(capped, truth, contours)
-    return Judged(pair, truth, aligned, _scores(aligned, truth, contours), as_is)
+    nearness = depth if capped is None else np.reciprocal(capped)
+    aligned = align(nearness, truth, bounds.nearest_m, bounds.farthest_m)
+    contours, order = bounds.contours(pair.depth), ordinal_accuracy(nearness, truth)
+    as_is = None if capped is None else _scores(capped, truth, contours, order)
+    return Judged(pair, truth, aligned, _scores(aligned, truth, contours, order), as_is)
 
 
-def _scores(depth_m: DepthMap, truth_m: DepthMap, contours_m: DepthMap) -> Scores:
-    return replace(score(depth_m, truth_m), boundary_f1=boundary_f1(depth_m, contours_m))
+def _scores(depth_m: DepthMap, truth_m: DepthMap, contours_m: DepthMap, order: float) -> Scores:
+    return replace(score(depth_m, truth_m), boundary_f1=boundary_f1(depth_m, contours_m), ordinal=order)
 
 
 def _mean(rows: Sequence[Scores]) -> Scores:
-    """Over pictures; those without contours do not count in boundary_f1."""
+    """Over pictures; those without contours do not count in boundary_f1, nor flat ones in ordinal."""
     columns = np.array([astuple(row) for row in rows]).T
     return Scores(*(float(np.mean(c[~np.isnan(c)])) if (~np.isnan(c)).any() else float("nan") for c in columns))

@@ -7,7 +7,10 @@ what the numbers mean; a single set may leave out its name there:
 
 Metres = PNG value / depth_scale, 0 = unknown. The others are optional: `infinity` is the value of what is infinitely
 far, such as sky; `crop` and `max_depth` say how the set is judged by custom; `fps` is the rate of consecutive
-pictures. Such a video may have its camera's path beside it, see `temporal_input.read_camera`.
+pictures; `domain` names what several sets have in common. A video may have its camera's path beside it, see
+`temporal_input.read_camera`. With `"kind": "inverse"`
+the values are disparity or inverse depth, value / depth_scale in 1/m; with `"affine": true` they are so only up to
+scale and shift, and metres read from them mean nothing but their order.
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ from streamdepth.errors import SourceOpenError
 from streamdepth.sources.images import PICTURE_SUFFIXES, read_picture
 from streamdepth.types import DepthMap, Image
 
+SKY = 65535
+"""PNG value of sky in sets whose index.json says `scale` instead of `depth_scale`."""
 _GRAY = ("L", "I", "I;16", "I;16B", "I;16L")
 
 
@@ -57,9 +62,11 @@ class DataSet:
             facts = {**facts, "depth_scale": depth_scale}
         self.depth_scale = _number(folder, facts, "depth_scale") or 0.0
         self.infinity = _number(folder, facts, "infinity")
+        self.is_inverse, self.is_affine = facts.get("kind") == "inverse", bool(facts.get("affine"))
         self.max_depth_m = _number(folder, facts, "max_depth")
         self.fps = _number(folder, facts, "fps")
         self.crop = str(facts.get("crop", "none"))
+        self.domain = str(facts.get("domain", self.name))
 
     def __len__(self) -> int:
         return len(self._rgb)
@@ -80,10 +87,21 @@ class DataSet:
 
     def _metres(self, path: Path) -> DepthMap:
         values = _read_gray(path)
-        depth = np.where(values > 0, values / np.float32(self.depth_scale), np.float32(np.nan)).astype(np.float32)
+        known = np.where(values > 0, values / np.float32(self.depth_scale), np.float32(np.nan)).astype(np.float32)
+        depth = np.reciprocal(known) if self.is_inverse else known
         if self.infinity is not None:
             depth[values == self.infinity] = np.inf
         return depth
+
+
+def find_sets(folder: Path) -> list[Path]:
+    """The data sets in `folder`, by name; or the folder itself, if it is one. Raises SourceOpenError without any."""
+    if (folder / "rgb").is_dir():
+        return [folder]
+    found = sorted(path.parent for path in folder.glob("*/rgb") if path.is_dir())
+    if not found:
+        raise SourceOpenError(f"there are no data sets in '{folder}': folders with rgb/ and depth/")
+    return found
 
 
 def _listed(folder: Path, part: str) -> dict[str, Path]:
@@ -123,6 +141,8 @@ def _facts(folder: Path, *, is_needed: bool) -> dict[str, Any]:
         facts = content.get(name, content) if isinstance(content, dict) else None
         if isinstance(facts, dict) and ("depth_scale" in facts or not is_needed):
             return facts
+        if isinstance(facts, dict) and "scale" in facts:
+            return {"infinity": SKY, "depth_scale": facts["scale"]} | facts
     if is_needed:
         raise SourceOpenError(
             f"no index.json in '{folder}' or beside it tells the depth_scale of '{name}' (metres = PNG value / "

@@ -39,12 +39,14 @@ class Scores:
     """The same below 1.25^3."""
     boundary_f1: float = float("nan")
     """0 to 1, see `boundary`; NaN where truth is sparse."""
+    ordinal: float = float("nan")
+    """Share of pairs of pixels in the right order, see `ordinal`."""
 
 
 def score(depth_m: DepthMap, truth_m: DepthMap) -> Scores:
     """Both (H, W) metres above 0. Pixels that are not finite in either do not count; one at least must be.
 
-    boundary_f1 is left at NaN.
+    boundary_f1 and ordinal are left at NaN.
     """
     known = np.isfinite(truth_m) & np.isfinite(depth_m)
     d, t = depth_m[known].astype(np.float64), truth_m[known].astype(np.float64)

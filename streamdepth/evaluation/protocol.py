@@ -10,6 +10,7 @@ from streamdepth.evaluation.accuracy import NEAREST_M, Bounds, Judged, evaluate
 from streamdepth.evaluation.contact_sheet import ContactSheet, evenly_spaced
 from streamdepth.evaluation.crops import find_crop
 from streamdepth.evaluation.datasets import DataSet
+from streamdepth.evaluation.ramp import Ramp
 from streamdepth.evaluation.report import SetResult
 from streamdepth.stages import Estimator
 
@@ -25,7 +26,9 @@ class Protocol:
     limit: int | None = None
 
     def bounds(self, data: DataSet) -> Bounds:
-        """Raises ConfigError for an unknown crop or an empty cap."""
+        """Raises ConfigError for an unknown crop, an empty cap, and truth without a zero."""
+        if data.is_affine:
+            raise ConfigError(f"the truth of '{data.name}' is known up to a shift only: it cannot judge depth")
         crop = find_crop(self.crop or data.crop)
         wanted = (self.farthest_m, data.max_depth_m, crop.farthest_m)
         farthest = next(value for value in wanted if value is not None)
@@ -60,4 +63,5 @@ def evaluate_set(
             sheet.add(judged, f"{data.name}/{judged.pair.name}")
 
     found = evaluate(data.pairs(names, border=bounds.crop.border_px), estimator, bounds, note)
-    return SetResult(data.name, len(data), protocol.every, protocol.limit, found)
+    ramp = evaluate(data.pairs(names, border=bounds.crop.border_px), Ramp(), bounds)
+    return SetResult(data.name, len(data), protocol.every, protocol.limit, found, ramp, data.domain)

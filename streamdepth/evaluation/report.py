@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any
@@ -26,6 +26,7 @@ _COLUMNS = {
     "delta2": ("delta2", 3),
     "delta3": ("delta3", 3),
     "edgeF1": ("boundary_f1", 4),
+    "order": ("ordinal", 3),
 }
 """Heading -> field of Scores, digits after the point."""
 _MUCH = 0.05
@@ -42,11 +43,15 @@ class SetResult:
     every: int
     limit: int | None
     accuracy: Accuracy
+    ramp: Accuracy
+    """Of a plain ramp instead of the model, see `ramp`."""
+    domain: str
 
     def fits(self) -> list[tuple[str, Scores]]:
-        """How the prediction was brought to metres, and the scores."""
+        """How the prediction was brought to metres, and the scores; last those of the ramp."""
         fitted, as_is = ("fitted", self.accuracy.aligned), self.accuracy.as_is
-        return [fitted] if as_is is None else [("as is", as_is), fitted]
+        rows = [fitted] if as_is is None else [("as is", as_is), fitted]
+        return [*rows, ("ramp", self.ramp.aligned)]
 
 
 def facts(info: ModelInfo, size: object, results: Sequence[SetResult]) -> dict[str, Any]:
@@ -109,6 +114,45 @@ def table(results: Sequence[SetResult]) -> Table:
             milliseconds = f"{1e3 * result.accuracy.percentile_seconds(50):.1f}"
             made.add_row(result.name, fit, str(result.accuracy.pictures), *figures, milliseconds)
     return made
+
+
+def summary(results: Sequence[SetResult]) -> Table:
+    """Of the model and the ramp: the mean over domains and the worst of them, scale and shift fitted."""
+    made = Table("domains", "", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in _SUMMARY:
+        made.add_column(heading, justify="right", no_wrap=True)
+    for name in ("fitted", "ramp"):
+        means = [domain_means(results, name, field) for field, _ in _SUMMARY.values()]
+        digits = [digits for _, digits in _SUMMARY.values()]
+        made.add_row("mean", name, *(_figure(mean(m), d) for m, d in zip(means, digits, strict=True)))
+        made.add_row("worst", name, *(_worst(m, d) for m, d in zip(means, digits, strict=True)))
+    return made
+
+
+_SUMMARY = {heading: _COLUMNS[heading] for heading in ("delta1", "order", "edgeF1")}
+"""Columns for which more is better."""
+
+
+def domain_means(results: Sequence[SetResult], fit: str, field: str) -> dict[str, float]:
+    """The figure of each domain, the mean over its sets; domains where it is not defined are left out."""
+    found: dict[str, list[float]] = {}
+    for result in results:
+        found.setdefault(result.domain, []).append(getattr(dict(result.fits())[fit], field))
+    means = {domain: mean(dict(enumerate(values))) for domain, values in found.items()}
+    return {domain: value for domain, value in means.items() if not math.isnan(value)}
+
+
+def mean(values: Mapping[Any, float]) -> float:
+    """Of those that are not NaN; NaN without any."""
+    known = [value for value in values.values() if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def _worst(values: Mapping[str, float], digits: int) -> str:
+    if not values:
+        return "-"
+    name = min(values, key=lambda domain: values[domain])
+    return f"{_figure(values[name], digits)} {name}"
 
 
 def _figure(value: float, digits: int) -> str:

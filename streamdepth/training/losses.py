@@ -21,35 +21,52 @@ def normalise(inverse: Tensor, known: Tensor) -> Tensor:
     return centred / spread.clamp_min(1e-6)
 
 
-def scale_and_shift_loss(prediction: Tensor, truth: Tensor, detail: Tensor, anchor: float = 0.1) -> Tensor:
+def scale_and_shift_loss(
+    prediction: Tensor, truth: Tensor, detail: Tensor, weight: Tensor, *, anchor: float = 0.1, gradients: float = 2.0
+) -> Tensor:
     """Mean absolute error plus multi-scale gradient error of the normalised maps.
 
     prediction: (N, H, W); truth: (N, H, W) inverse depth, NaN = unknown; detail: (N,), how much a picture's finest
-    gradients count, 0 leaves its gradients out. `anchor` weighs the error of the prediction as it is, which keeps the
-    network's own scale steady.
+    gradients count, 0 leaves its gradients out; weight: (N,), how much a picture counts at all. `anchor` weighs the
+    error of the prediction as it is, which keeps the network's own scale steady; `gradients` weighs their error.
     """
     known = truth.isfinite()
     target = normalise(truth.nan_to_num(0.0), known)
     own = normalise(prediction, known)
-    per_picture = known.sum((1, 2)).clamp_min(1) * len(known)
-    error = ((own - target).abs().clamp_max(5.0).sum((1, 2)) / per_picture).sum()
-    plain = torch.where(known, (prediction - target).abs().clamp_max(5.0), 0.0).sum((1, 2))
-    return error + anchor * (plain / per_picture).sum() + gradient_loss(own - target, known, detail)
+    count = known.sum((1, 2)).clamp_min(1)
+    error = (own - target).abs().clamp_max(5.0).sum((1, 2)) / count
+    plain = torch.where(known, (prediction - target).abs().clamp_max(5.0), 0.0).sum((1, 2)) / count
+    steps = gradient_error(own - target, known, detail)
+    return (weight * (error + anchor * plain + gradients * steps)).mean()
 
 
-def gradient_loss(difference: Tensor, known: Tensor, detail: Tensor, scales: int = 4) -> Tensor:
-    """Mean absolute gradient of (N, H, W), summed over `scales`: the finest by `detail`, the coarsest by its root."""
-    total = difference.new_zeros(())
+def gradient_error(difference: Tensor, known: Tensor, detail: Tensor, scales: int = 4) -> Tensor:
+    """(N,) mean absolute gradient of (N, H, W), the mean over `scales`, each half the size of the one before.
+
+    The finest scale counts by `detail`, the coarsest by its root. A coarser pixel is the mean of the known
+    ones of four, and known where half of them are.
+    """
+    total, d, k = torch.zeros_like(detail), difference, known
     for scale in range(scales):
+        if scale:
+            d, k = _halve(d, k)
         weight = detail ** (1 - 0.5 * scale / max(scales - 1, 1))
-        d, k = difference[:, :: 2**scale, :: 2**scale], known[:, :: 2**scale, :: 2**scale]
-        for axis in (1, 2):
-            n = d.shape[axis] - 1
-            a, b = d.narrow(axis, 1, n), d.narrow(axis, 0, n)
-            both = k.narrow(axis, 1, n) & k.narrow(axis, 0, n)
-            steps = torch.where(both, (a - b).abs().clamp_max(2.0), 0.0).sum((1, 2)) / both.sum((1, 2)).clamp_min(1)
-            total = total + (weight * steps).mean()
+        total = total + weight * (_steps(d, k, 1) + _steps(d, k, 2)) / scales
     return total
+
+
+def _halve(values: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    share = F.avg_pool2d(known[:, None].float(), 2)[:, 0]
+    mean = F.avg_pool2d(torch.where(known, values, 0.0)[:, None], 2)[:, 0] / share.clamp_min(0.25)
+    return mean, share >= 0.5
+
+
+def _steps(values: Tensor, known: Tensor, axis: int) -> Tensor:
+    """(N,) mean absolute difference of neighbours along an axis that are both known."""
+    count = values.shape[axis] - 1
+    both = known.narrow(axis, 1, count) & known.narrow(axis, 0, count)
+    steps = (values.narrow(axis, 1, count) - values.narrow(axis, 0, count)).abs().clamp_max(2.0)
+    return torch.where(both, steps, 0.0).sum((1, 2)) / both.sum((1, 2)).clamp_min(1)
 
 
 def agreement_loss(first: Tensor, second: Tensor, moves: Tensor) -> Tensor:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from streamdepth.errors import ConfigError
 
@@ -21,55 +21,89 @@ class TrainSet(_Section):
     name: str
     """The folder's name in the folder of the data sets, or its whole path."""
     weight: float = Field(1.0, gt=0)
-    """How often it is drawn, relative to the others."""
+    """How often it is drawn, relative to a set of one place. It grows with the 0.1th power of the pictures, too."""
     border: int = Field(0, ge=0)
     """px cut away on each side."""
-    depth: Literal["sparse", "sensor", "exact"] = "sensor"
-    """Sparse has holes between its points; a sensor's edges are not to be trusted; exact is rendered."""
+    depth: Literal["sparse", "sensor", "views", "exact"] = "sensor"
+    """Sparse has holes between its points; a sensor's edges are not to be trusted; views are stereo or many pictures of
+    one place, known in parts; exact is rendered."""
 
 
-class TrainSettings(_Section):
+Sizes = tuple[tuple[int, int], ...]
+"""(height, width) in px, multiples of 32; one is drawn each step."""
+
+
+def _check_sizes(sizes: Sizes) -> Sizes:
+    if not sizes or any(side < 32 or side % 32 for size in sizes for side in size):
+        raise ValueError(f"height and width must be multiples of 32, not {sizes}")
+    return sizes
+
+
+class Steps(_Section):
+    """What the steps of a training, or of a part of it, look like."""
+
+    batch: int = Field(16, gt=0)
+    """Views a step."""
+    pairs: int = Field(4, ge=0)
+    """How many of them are second views, on which the network must agree with the first."""
+    sizes: Annotated[Sizes, AfterValidator(_check_sizes)] = (
+        (192, 256),
+        (192, 256),
+        (160, 288),
+        (224, 224),
+        (256, 192),
+        (160, 352),
+    )
+    """(height, width) in px, multiples of 32; one is drawn each step."""
+    frozen_stages: int = Field(0, ge=0, le=7)
+    """So many first stages of the encoder keep their weights. They work on the largest maps: two save a third."""
+
+    @model_validator(mode="after")
+    def _check_pairs(self) -> Self:
+        if 2 * self.pairs > self.batch:
+            raise ValueError(f"{self.pairs} second views need a batch of {2 * self.pairs} at least, not {self.batch}")
+        return self
+
+
+class Phase(Steps):
+    """A part of a training: small views first make it several times as fast."""
+
+    until: float = Field(1.0, gt=0, le=1)
+    """Share of all steps at which it ends."""
+
+
+class TrainSettings(Steps):
     """Everything a training needs besides the pictures' and its own folder."""
 
     sets: tuple[TrainSet, ...] = Field(min_length=1)
     start: str = "imagenet"
     """imagenet (features in the encoder), nano (the shipped weights) or the path of a .safetensors file."""
     steps: int = Field(3000, gt=0)
-    batch: int = Field(16, gt=0)
-    """Views a step."""
-    pairs: int = Field(4, ge=0)
-    """How many of them are second views, on which the network must agree with the first."""
-    sizes: tuple[tuple[int, int], ...] = ((192, 256), (192, 256), (160, 288), (224, 224), (256, 192), (160, 352))
-    """(height, width) in px, multiples of 32; one is drawn each step."""
+    phases: tuple[Phase, ...] = ()
+    """Parts with steps of their own, in their order."""
     encoder_rate: float = Field(3e-4, gt=0)
     decoder_rate: float = Field(1e-3, gt=0)
     """Peaks of the learning rates: a warm-up, then a cosine to zero."""
-    frozen_stages: int = Field(0, ge=0, le=7)
-    """So many first stages of the encoder keep their weights. They work on the largest maps: two save a third."""
     agreement: float = Field(0.7, ge=0)
     """Weight of the difference between two views of a picture."""
     average: float = Field(0.998, ge=0, lt=1)
     """The shipped weights are an average over the steps with this decay."""
     save_every: int = Field(100, gt=0)
+    """Steps, at least, between two checkpoints."""
+    save_seconds: float = Field(0.0, ge=0)
+    """Seconds, at least, between two checkpoints: 60 on a GPU that may be taken away."""
     hold_back: float = Field(0.0, ge=0, le=0.5)
     """Share of each set, its end, that is not trained on; the error there is told before and after."""
-    check: str | None = None
-    """Data set to score on while training, never trained on."""
+    check: tuple[str, ...] = ()
+    """Data sets to score on while training, never trained on."""
     check_every: int = Field(500, gt=0)
+    check_pictures: int = Field(40, gt=0)
+    """At most so many of each of them."""
     seed: int = 0
 
-    @field_validator("sizes")
-    @classmethod
-    def _check_sizes(cls, sizes: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
-        if not sizes or any(side < 32 or side % 32 for size in sizes for side in size):
-            raise ValueError(f"height and width must be multiples of 32, not {sizes}")
-        return sizes
-
-    @model_validator(mode="after")
-    def _check_pairs(self) -> TrainSettings:
-        if 2 * self.pairs > self.batch:
-            raise ValueError(f"{self.pairs} second views need a batch of {2 * self.pairs} at least, not {self.batch}")
-        return self
+    def phase(self, step: int) -> Steps:
+        """What step number `step`, from 0, looks like."""
+        return next((phase for phase in self.phases if step < phase.until * self.steps), self)
 
 
 def read_settings(path: Path) -> dict[str, object]:

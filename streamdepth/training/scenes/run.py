@@ -7,20 +7,18 @@ import time
 from collections.abc import Callable, Sequence
 from importlib import import_module, util
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from streamdepth.errors import MissingDependencyError
+from streamdepth.training.scenes.lenses import vary
 from streamdepth.training.scenes.photo import fog, photograph
 from streamdepth.training.scenes.plan import Job, plan, scene_rng, stem, view_rng
 from streamdepth.training.scenes.stage import Stage, View
 from streamdepth.training.scenes.store import Store
+from streamdepth.training.scenes.styles import SceneRenderer, Style
 from streamdepth.types import Image
-
-if TYPE_CHECKING:
-    from streamdepth.training.scenes.blender import Renderer
 
 TRIES = 12
 """Views drawn for one picture before it is given up."""
@@ -37,34 +35,34 @@ def build(kind: str, rng: np.random.Generator) -> Stage:
     return make(rng)
 
 
-def render_all(root: Path, pictures: int, seed: int, kinds: Sequence[str], threads: int) -> None:
+def render_all(root: Path, pictures: int, seed: int, kinds: Sequence[str], style: Style) -> None:
     """Renders what is missing of `pictures`.
 
-    Raises MissingDependencyError without bpy or OpenEXR, SinkOpenError and SinkWriteError when files cannot be written.
+    Raises MissingDependencyError without the renderer's packages, SinkOpenError and SinkWriteError when files cannot
+    be written.
     """
-    for package in ("bpy", "OpenEXR"):
+    for package in style.packages:
         if util.find_spec(package) is None:
-            raise MissingDependencyError(package, "scenes", "rendering training pictures")
-    stores = {kind: Store(root, f"scenes_{kind}") for kind in kinds}
+            raise MissingDependencyError(package, style.extra, "rendering training pictures")
+    stores = {kind: Store(root, f"{style.prefix}_{kind}") for kind in kinds}
     done = 0
     for job in plan(pictures, kinds):
         start = time.perf_counter()
-        new = render_scene(job, stores[job.kind], seed, threads)
+        new = render_scene(job, stores[job.kind], seed, style)
         done += len(job.views)
         if new:
             seconds = (time.perf_counter() - start) / new
             _log.info("%d of %d: %s %05d, %d new, %.2f s each", done, pictures, job.kind, job.scene, new, seconds)
 
 
-def render_scene(job: Job, store: Store, seed: int, threads: int) -> int:
+def render_scene(job: Job, store: Store, seed: int, style: Style) -> int:
     """Gives how many pictures it made; a view for which no useful camera is found is left out."""
     missing = [view for view in job.views if not store.has(stem(job.scene, view))]
     if not missing:
         return 0
-    from streamdepth.training.scenes.blender import Renderer
-
-    stage = build(job.kind, scene_rng(seed, job.kind, job.scene))
-    renderer = Renderer(stage, threads)
+    rng = scene_rng(seed, job.kind, job.scene)
+    stage = build(job.kind, rng)
+    renderer = style.renderer(stage, rng)
     chosen = []
     for view in missing:
         rng = view_rng(seed, job.kind, job.scene, view)
@@ -79,7 +77,7 @@ def render_scene(job: Job, store: Store, seed: int, threads: int) -> int:
 
 
 def take(
-    renderer: Renderer, stage: Stage, rng: np.random.Generator, camera: View, depth: Depth
+    renderer: SceneRenderer, stage: Stage, rng: np.random.Generator, camera: View, depth: Depth
 ) -> tuple[Image, Depth] | None:
     """A picture and its depth; another view where this one shows nothing, as from inside of a thing."""
     for _ in range(3):
@@ -95,9 +93,9 @@ def take(
     return None
 
 
-def find_view(renderer: Renderer, stage: Stage, rng: np.random.Generator) -> tuple[View, Depth] | None:
+def find_view(renderer: SceneRenderer, stage: Stage, rng: np.random.Generator) -> tuple[View, Depth] | None:
     for _ in range(TRIES):
-        view = stage.propose(rng)
+        view = vary(stage.propose(rng), rng)
         depth = renderer.depth(view)
         if is_useful(depth, stage.clearance):
             return view, depth

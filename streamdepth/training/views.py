@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from streamdepth.errors import SourceOpenError
 from streamdepth.training import placing
 from streamdepth.training.disturb import disturb
+from streamdepth.training.pack import is_pack, read_packed
 from streamdepth.training.samples import Sample, read_samples
 from streamdepth.training.settings import TrainSet, TrainSettings
 
@@ -62,22 +63,30 @@ def sampling(counts: Sequence[int], weights: Sequence[float]) -> Tensor:
     return chance / chance.sum()
 
 
+def read_sets(root: Path, sets: Sequence[TrainSet]) -> Iterator[list[Sample]]:
+    """The samples of each set, from folders in `root` or from the pack that `root` is.
+
+    Raises SourceOpenError when a set cannot be read, or holds nothing to learn from.
+    """
+    for data in sets:
+        if is_pack(root):
+            samples = read_packed(root, data.name, data.depth)
+        else:
+            samples = read_samples(root / data.name, data.depth, border=data.border)
+        if not samples:
+            raise SourceOpenError(f"no picture of '{root / data.name}' has depth to learn from: it is unknown, or flat")
+        yield samples
+
+
 def open_views(root: Path, settings: TrainSettings, device: torch.device) -> tuple[Views, list[Sample]]:
     """The views of all sets of a training, and the samples held back from it.
 
-    root: the folder of the data sets. Raises SourceOpenError when a set cannot be read, or holds nothing to learn from.
+    root: the folder of the data sets, or of their pack. Raises SourceOpenError as `read_sets` does.
     """
-    sets = [_read(root, data) for data in settings.sets]
+    sets = list(read_sets(root, settings.sets))
     held_back = [sample for samples in sets for sample in _hold_back(samples, settings.hold_back)]
     chances = sampling([len(samples) for samples in sets], [data.weight for data in settings.sets])
     return Views(sets, chances, device, settings.seed), held_back
-
-
-def _read(root: Path, data: TrainSet) -> list[Sample]:
-    samples = read_samples(root / data.name, data.depth, border=data.border)
-    if not samples:
-        raise SourceOpenError(f"no picture of '{root / data.name}' has depth to learn from: it is unknown, or flat")
-    return samples
 
 
 def _hold_back(samples: list[Sample], share: float) -> list[Sample]:

@@ -228,7 +228,7 @@ def test_the_learning_rate_rises_and_falls_to_zero() -> None:
     assert rates[-1] == pytest.approx(0)
 
 
-@pytest.mark.parametrize("recipe", ["nano", "nano2"])
+@pytest.mark.parametrize("recipe", ["nano", "nano2", "nano2_gpu"])
 def test_the_recipes_are_valid_and_keep_evaluation_sets_out(recipe: str) -> None:
     path = Path(__file__).parents[1] / "configs" / "train" / f"{recipe}.yaml"
     plan = make_settings(read_settings(path))
@@ -258,6 +258,23 @@ def test_a_file_without_settings_is_explained(tmp_path: Path) -> None:
         read_settings(tmp_path / "empty.yaml")
     with pytest.raises(ConfigError, match="cannot read the training settings"):
         read_settings(tmp_path / "none.yaml")
+
+
+def test_a_recipe_may_change_another(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text("steps: 100\nbatch: 8\nsets: [{name: mine}]\n")
+    (tmp_path / "other.yaml").write_text("base: base.yaml\nbatch: 64\n")
+    plan = make_settings(read_settings(tmp_path / "other.yaml"))
+    assert (plan.steps, plan.batch, plan.sets[0].name) == (100, 64, "mine")
+
+
+def test_phases_follow_each_other() -> None:
+    phases = [
+        {"until": 0.5, "sizes": [(32, 32)], "batch": 8},
+        {"until": 1.0, "sizes": [(64, 64)], "batch": 4, "pairs": 1},
+    ]
+    plan = settings(steps=10, phases=phases)
+    assert [plan.phase(step).batch for step in range(10)] == [8] * 5 + [4] * 5
+    assert settings(steps=10).phase(9).batch == 3
 
 
 def test_a_missing_set_is_named(root: Path) -> None:

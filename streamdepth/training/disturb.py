@@ -1,12 +1,12 @@
 """What cameras and codecs do to a picture, for a whole batch at once and on the device where the network learns.
 
-Pictures are (N, 3, H, W) float32 in [0, 1]. The random numbers come from a generator on the CPU, few for each picture;
-only the noise is drawn on the device.
+Pictures are (N, 3, H, W) float32 in [0, 1].
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -19,19 +19,40 @@ CHANCES = {"vignette": 0.15, "night": 0.05, "blur": 0.3, "noise": 0.35, "small":
 _KERNEL = 11
 
 
-def disturb(images: Tensor, rng: torch.Generator) -> Tensor:
+@dataclass(frozen=True, slots=True)
+class Dice:
+    """The random numbers of a batch: a few for each picture from the CPU, noise from the pictures' device."""
+
+    choices: torch.Generator
+    noise: torch.Generator
+
+    def uniform(self, images: Tensor, low: float, high: float) -> Tensor:
+        """(N, 1, 1, 1) on the device of `images`."""
+        return _each(uniform(len(images), low, high, self.choices), images)
+
+    def normal_like(self, images: Tensor) -> Tensor:
+        """Standard normal noise."""
+        return torch.randn(images.shape, generator=self.noise, device=images.device)
+
+
+def make_dice(seed: int, device: torch.device) -> Dice:
+    """The same numbers for the same seed on one device."""
+    return Dice(torch.Generator().manual_seed(seed), torch.Generator(device).manual_seed(seed))
+
+
+def disturb(images: Tensor, dice: Dice) -> Tensor:
     """Exposure, colour, vignette, little light, blur, noise, a small sensor, and JPEG, each on some of the pictures."""
-    images = tone(images, rng)
+    images = tone(images, dice)
     for name, effect in _EFFECTS:
-        chosen = (torch.rand(len(images), generator=rng) < CHANCES[name]).nonzero()[:, 0].to(images.device)
+        chosen = (torch.rand(len(images), generator=dice.choices) < CHANCES[name]).nonzero()[:, 0].to(images.device)
         if len(chosen):
-            images = images.index_copy(0, chosen, effect(images[chosen], rng).clamp(0, 1))
+            images = images.index_copy(0, chosen, effect(images[chosen], dice).clamp(0, 1))
     return images
 
 
-def tone(images: Tensor, rng: torch.Generator) -> Tensor:
+def tone(images: Tensor, dice: Dice) -> Tensor:
     """Gamma, exposure, white balance, contrast and saturation; some pictures lose their colours or swap them."""
-    count = len(images)
+    count, rng = len(images), dice.choices
     gamma, gain = uniform(count, -0.4, 0.4, rng).exp(), uniform(count, -0.4, 0.35, rng).exp()
     balance = (0.08 * torch.randn(count, 3, generator=rng)).exp() * gain[:, None]
     contrast = uniform(count, 0.65, 1.3, rng)[:, None, None]
@@ -51,23 +72,23 @@ def _colour_matrices(count: int, rng: torch.Generator) -> Tensor:
     return torch.where(swapped[:, None, None], matrices[:, order], matrices)
 
 
-def vignette(images: Tensor, rng: torch.Generator) -> Tensor:
+def vignette(images: Tensor, dice: Dice) -> Tensor:
     """Darker corners."""
     y = torch.linspace(-1, 1, images.shape[2], device=images.device)[:, None]
     x = torch.linspace(-1, 1, images.shape[3], device=images.device)
-    return images * (1 - _each(uniform(len(images), 0.1, 0.5, rng), images) * (x**2 + y**2) / 2)
+    return images * (1 - dice.uniform(images, 0.1, 0.5) * (x**2 + y**2) / 2)
 
 
-def night(images: Tensor, rng: torch.Generator) -> Tensor:
+def night(images: Tensor, dice: Dice) -> Tensor:
     """Little light, amplified: shot noise grows with the root of the light."""
-    photons = 255 * _each(uniform(len(images), 0.04, 0.2, rng), images) * images
-    noisy = (photons + photons.sqrt() * torch.randn_like(photons)).clamp_min(0)
-    return noisy.round() * _each(uniform(len(images), 2, 6, rng), images) / 255
+    photons = 255 * dice.uniform(images, 0.04, 0.2) * images
+    noisy = (photons + photons.sqrt() * dice.normal_like(photons)).clamp_min(0)
+    return noisy.round() * dice.uniform(images, 2, 6) / 255
 
 
-def blur(images: Tensor, rng: torch.Generator) -> Tensor:
+def blur(images: Tensor, dice: Dice) -> Tensor:
     """Defocus or motion: a Gaussian, round or drawn out along a direction."""
-    count, channels = images.shape[:2]
+    (count, channels), rng = images.shape[:2], dice.choices
     width = uniform(count, 0.4, 1.4, rng)
     length = torch.where(torch.rand(count, generator=rng) < 0.4, uniform(count, 1.0, 3.0, rng), width)
     kernels = _gaussians(width, length, uniform(count, 0, math.pi, rng)).to(images.device)
@@ -86,22 +107,22 @@ def _gaussians(width: Tensor, length: Tensor, angle: Tensor) -> Tensor:
     return kernels / kernels.sum((1, 2), keepdim=True)
 
 
-def noise(images: Tensor, rng: torch.Generator) -> Tensor:
+def noise(images: Tensor, dice: Dice) -> Tensor:
     """The sensor's, of one strength for each picture."""
-    return images + _each(uniform(len(images), 0.0, 0.06, rng), images) * torch.randn_like(images)
+    return images + dice.uniform(images, 0.0, 0.06) * dice.normal_like(images)
 
 
-def small(images: Tensor, rng: torch.Generator) -> Tensor:
+def small(images: Tensor, dice: Dice) -> Tensor:
     """As if taken with fewer pixels and enlarged."""
-    factor = float(uniform(1, 0.35, 0.75, rng))
+    factor = float(uniform(1, 0.35, 0.75, dice.choices))
     size = [max(8, round(side * factor)) for side in images.shape[2:]]
     reduced = F.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
     return F.interpolate(reduced, images.shape[2:], mode="bilinear", align_corners=False)
 
 
-def jpeg(images: Tensor, rng: torch.Generator) -> Tensor:
+def jpeg(images: Tensor, dice: Dice) -> Tensor:
     """Lossy compression."""
-    return compress(images, uniform(len(images), 20, 90, rng).to(images.device))
+    return compress(images, uniform(len(images), 20, 90, dice.choices).to(images.device))
 
 
 def _each(values: Tensor, images: Tensor) -> Tensor:

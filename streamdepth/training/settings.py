@@ -107,14 +107,18 @@ class TrainSettings(Steps):
 
 
 def read_settings(path: Path) -> dict[str, object]:
-    """What a YAML file says, unchecked. Raises ConfigError when it cannot be read."""
+    """What a YAML file says, unchecked, on top of the file beside it that it calls its `base`.
+
+    Raises ConfigError when it cannot be read.
+    """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"cannot read the training settings '{path}': {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"'{path}' holds no settings; it needs lines such as 'steps: 3000' and a list of 'sets'")
-    return values
+    base = values.pop("base", None)
+    return (read_settings(path.with_name(str(base))) if base else {}) | values
 
 
 def make_settings(values: dict[str, object], origin: str = "the training's settings") -> TrainSettings:

@@ -38,7 +38,8 @@ WEIGHTS = "nano.safetensors"
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
 CURVES = "curves.png"
-_AHEAD = 4
+_AHEAD, _DRAWING = 12, 6
+"""Batches drawn ahead, and threads that draw them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Trainer:
             {"params": encoder, "peak": settings.encoder_rate},
             {"params": rest, "peak": settings.decoder_rate},
         ]
-        self.optimiser = torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.02)
+        self.optimiser = torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.02, fused=self.device.type != "mps")
         self.step = 0
 
     def _keep_statistics(self) -> None:
@@ -147,11 +148,9 @@ class Trainer:
     @torch.no_grad()
     def _update_average(self) -> None:
         decay = min(self.settings.average, (self.step + 1) / (self.step + 50))
-        for mean, now in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(now, 1 - decay)
-            else:
-                mean.copy_(now)
+        pairs = zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True)
+        numbers = [pair for pair in pairs if pair[0].is_floating_point()]  # the others count batches
+        torch._foreach_lerp_([mean for mean, _ in numbers], [now for _, now in numbers], 1 - decay)
 
     def state(self) -> dict[str, Any]:
         return {
@@ -204,12 +203,12 @@ class Trainer:
 
 
 def _batches(views: Views, settings: TrainSettings, first: int) -> Iterator[Batch]:
-    """The batches from step `first` to the last; where a GPU learns, drawn on another thread a few steps ahead."""
+    """The batches from step `first` to the last; where a GPU learns, drawn on other threads a few steps ahead."""
     draw = functools.partial(_draw, views, settings)
     if views.device.type == "cpu":
         yield from map(draw, range(first, settings.steps))
         return
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(_DRAWING) as pool:
         waiting = deque(pool.submit(draw, step) for step in range(first, min(first + _AHEAD, settings.steps)))
         for step in range(first, settings.steps):
             batch = waiting.popleft().result()

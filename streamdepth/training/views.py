@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from streamdepth.errors import SourceOpenError
 from streamdepth.training import placing
-from streamdepth.training.disturb import disturb
+from streamdepth.training.disturb import disturb, make_dice
 from streamdepth.training.pack import is_pack, read_packed
 from streamdepth.training.samples import Sample, read_samples
 from streamdepth.training.settings import TrainSet, TrainSettings
@@ -105,8 +105,8 @@ class Views:
 
     def draw(self, step: int, size: tuple[int, int], batch: int, pairs: int) -> Batch:
         """`batch` views of `size` (height, width), the last `pairs` of them second views."""
-        rng = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
-        torch.manual_seed(self.seed * 1_000_003 + step)  # the noise on the device
+        dice = make_dice(self.seed * 1_000_003 + step, self.device)
+        rng = dice.choices
         samples = self._choose(batch - pairs, rng)
         shapes = torch.tensor([sample.codes.shape for sample in samples])
         maps = placing.placements(shapes, size, rng)
@@ -116,7 +116,7 @@ class Views:
         views = [self._cut(samples[i], place, size) for i, place in zip(order, maps, strict=True)]
         images, truth = torch.cat([view for view, _ in views]), torch.cat([truth for _, truth in views])
         details = torch.tensor([samples[i].detail for i in order], device=self.device)
-        images = disturb(images, rng).mul_(2).sub_(1).contiguous(memory_format=torch.channels_last)
+        images = disturb(images, dice).mul_(2).sub_(1).contiguous(memory_format=torch.channels_last)
         return Batch(images, truth, details, view_weights(truth), moves.to(self.device))
 
     def _choose(self, count: int, rng: torch.Generator) -> list[Sample]:

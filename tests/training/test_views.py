@@ -26,7 +26,7 @@ def views(*sets: list[object]) -> Views:
 
 @pytest.fixture(autouse=True)
 def no_disturbance(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamdepth.training.views.disturb", lambda images, rng: images)
+    monkeypatch.setattr("streamdepth.training.views.disturb", lambda images, dice: images)
 
 
 @pytest.mark.parametrize("size", [(64, 96), (32, 32), (160, 96)])

@@ -39,15 +39,30 @@ class Tiles:
         return len(self.levels[0])
 
     def look_up(self, tile: npt.NDArray[np.int64], places: Numbers, footprint: Numbers) -> Floats:
-        """(N, C): tiles (N,) at places (N, 2), where 1 is a tile's side; footprint (N,): a pixel's side likewise."""
+        """(N, C): tiles (N,) at places (N, 2), where 1 is a tile's side; footprint (N,): a pixel's side likewise.
+
+        Where the tile is enlarged, it is interpolated.
+        """
         level = np.clip(np.log2(np.maximum(footprint * SIZE, 1.0)), 0, LEVELS - 1).astype(int)
         found = np.empty((len(tile), self.levels[0].shape[-1]), np.float32)
         for i, tiles in enumerate(self.levels):
             here = level == i
-            side = tiles.shape[1]
-            row, column = (np.floor(places[here] * side).astype(np.int64) % side).T[::-1]
-            found[here] = tiles[tile[here], row, column]
+            read = _between if i == 0 else _nearest
+            found[here] = read(tiles, tile[here], places[here] * tiles.shape[1])
         return found
+
+
+def _nearest(tiles: Floats, tile: npt.NDArray[np.int64], texels: Numbers) -> Floats:
+    column, row = (np.floor(texels).astype(np.int64) % tiles.shape[1]).T
+    return np.asarray(tiles[tile, row, column])
+
+
+def _between(tiles: Floats, tile: npt.NDArray[np.int64], texels: Numbers) -> Floats:
+    """Bilinear."""
+    corner = np.floor(texels - 0.5)
+    x, y = (texels - 0.5 - corner).astype(np.float32).T[:, :, None]
+    a, b, c, d = (_nearest(tiles, tile, corner + shift) for shift in ((0, 0), (1, 0), (0, 1), (1, 1)))
+    return np.asarray((a * (1 - x) + b * x) * (1 - y) + (c * (1 - x) + d * x) * y)
 
 
 def pattern_tiles(rng: np.random.Generator) -> Tiles:

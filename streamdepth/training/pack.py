@@ -22,7 +22,7 @@ from streamdepth.types import Image
 SHORT_SIDE = 240
 """px; larger pictures are reduced to it."""
 BITS = 10
-PART_BYTES = 58_000_000
+PART_BYTES = 36_000_000
 """No part is larger."""
 _LEVELS = 2**BITS - 2
 _LOSSLESS, _GOOD = 101, 80

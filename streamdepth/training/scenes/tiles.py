@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.sources.images import read_picture
+from streamdepth.errors import SourceOpenError
 from streamdepth.training.scenes.looks import PATTERNS
 
 Floats = npt.NDArray[np.float32]
@@ -71,12 +71,18 @@ def pattern_tiles(rng: np.random.Generator) -> Tiles:
 
 
 def photo_tiles(pictures: Sequence[Path], count: int, rng: np.random.Generator) -> Tiles:
-    """Square crops of photographs in linear RGB of mean about 1/3, mirrored so that they repeat."""
+    """Square crops of photographs in linear RGB of mean about 1/3, mirrored so that they repeat.
+
+    Raises SourceOpenError for what is no picture.
+    """
     return Tiles([_photo(pictures[int(rng.integers(len(pictures)))], rng) for _ in range(count)])
 
 
 def _photo(path: Path, rng: np.random.Generator) -> Floats:
-    picture = read_picture(path)
+    read = cv2.imread(str(path))
+    if read is None:
+        raise SourceOpenError(f"'{path}' is no picture, or damaged")
+    picture = cv2.cvtColor(read, cv2.COLOR_BGR2RGB)
     side = int(min(picture.shape[:2]) * rng.uniform(0.25, 0.9))
     top, left = (int(rng.integers(length - side + 1)) for length in picture.shape[:2])
     half = cv2.resize(picture[top : top + side, left : left + side], (SIZE // 2,) * 2, interpolation=cv2.INTER_AREA)

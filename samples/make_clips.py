@@ -12,11 +12,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth import build, config
-from streamdepth.api import estimate_pixels
-from streamdepth.errors import SourceOpenError
-from streamdepth.render import colourise, display_range
-from streamdepth.types import DepthKind, Image
+import streamdepth as sd
+from streamdepth import config, factory
+from streamdepth.core.arrays import Image
+from streamdepth.core.errors import SourceOpenError
+from streamdepth.core.types import DepthKind
+from streamdepth.render.colors import colorize, display_range
 
 CELL_WIDTH, CELL_HEIGHT = 300, 200
 GAP = 6
@@ -28,7 +29,7 @@ def main() -> None:
     parser.add_argument("clips", nargs="+")
     parser.add_argument("--model", default="nano")
     options = parser.parse_args()
-    settings = config.make({"model": options.model})
+    settings = config.make(model=options.model)
     cells = [_cell(clip, settings) for clip in options.clips]
     if len(cells) % 2:
         cells.append(np.full_like(cells[0], 255))
@@ -37,20 +38,20 @@ def main() -> None:
 
 
 def _cell(clip: str, settings: config.Settings) -> npt.NDArray[np.uint8]:
-    """Picture and depth, side by side, each within one cell."""
+    """Returns the middle frame and its depth side by side, each scaled into one cell."""
     image = _middle_frame(clip, settings)
-    depth = estimate_pixels(image, settings).predicted_depth
-    colours = colourise(depth, DepthKind.RELATIVE, display_range(depth))
-    return np.hstack([_fitted(picture) for picture in (image, colours)])
+    depth = sd.estimate(image, settings.model.name).predicted_depth
+    colors = colorize(depth, DepthKind.RELATIVE, display_range(depth))
+    return np.hstack([_fit_into_cell(picture) for picture in (image, colors)])
 
 
 def _middle_frame(clip: str, settings: config.Settings) -> Image:
-    """Counts the frames first: containers of every kind lie about it."""
+    """Returns the middle frame; frames are counted by decoding, since containers give wrong numbers."""
     return _frame(clip, settings, _frame_count(clip, settings) // 2)
 
 
 def _frame_count(clip: str, settings: config.Settings) -> int:
-    source = build.make_source(clip, settings)
+    source = factory.make_source(clip, settings)
     source.open()
     try:
         count = 0
@@ -62,7 +63,7 @@ def _frame_count(clip: str, settings: config.Settings) -> int:
 
 
 def _frame(clip: str, settings: config.Settings, index: int) -> Image:
-    source = build.make_source(clip, settings)
+    source = factory.make_source(clip, settings)
     source.open()
     try:
         for _ in range(index):
@@ -75,7 +76,7 @@ def _frame(clip: str, settings: config.Settings, index: int) -> Image:
     return frame.image
 
 
-def _fitted(picture: Image) -> npt.NDArray[np.uint8]:
+def _fit_into_cell(picture: Image) -> npt.NDArray[np.uint8]:
     factor = min((CELL_WIDTH - GAP) / picture.shape[1], (CELL_HEIGHT - GAP) / picture.shape[0])
     small = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
     cell = np.full((CELL_HEIGHT, CELL_WIDTH, 3), 255, np.uint8)

@@ -1,4 +1,4 @@
-"""Puts the rendered frames together: `room.mp4` with sound, and `room_truth.mkv` with the exact depth."""
+"""Encodes the rendered frames: `room.mp4` with sound, and `room_truth.mkv` with the exact depth."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ import numpy.typing as npt
 from make_room_motion import BALL_RADIUS, CUT, FPS, SHOTS, shot_of
 from make_room_sound import RATE, sound
 
+from streamdepth.core.arrays import Image
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.types import DepthFrame, DepthKind, Frame, ModelInfo, StreamInfo
 from streamdepth.sinks.depth_video import DepthVideoSink
-from streamdepth.types import DepthFrame, DepthKind, Frame, Image, Intrinsics, ModelInfo, StreamInfo
 
 TICK = Fraction(1, 12288)
-"""What Matroska and MP4 both keep exactly for 24 fps."""
+"""A time base that Matroska and MP4 both store exactly for 24 fps."""
 CRF = 17
 GRAIN = 1.3
 """Standard deviation of the film grain, of 255."""
 REACH = 4
-"""Frames before and after that help to clear a frame of the renderer's noise."""
+"""Frames before and after that are averaged with a frame, against the renderer's noise."""
 Floats = npt.NDArray[np.float32]
 _log = logging.getLogger(__name__)
 
@@ -71,7 +73,7 @@ def depth_path(work: Path, frame: int) -> Path:
 def items(work: Path, frames: range, camera: Intrinsics) -> Iterator[DepthFrame]:
     grain = np.random.default_rng(3)
     for index in frames:
-        clean = steadied(work, index, frames, camera)
+        clean = denoised(work, index, frames, camera)
         noise = cv2.GaussianBlur(grain.normal(0, 2 * GRAIN, clean.shape[:2]), (0, 0), 0.6)
         image: Image = np.clip(np.rint(clean + noise[..., None]), 0, 255).astype(np.uint8)
         pts = round((index - frames.start) / FPS / TICK)
@@ -81,7 +83,7 @@ def items(work: Path, frames: range, camera: Intrinsics) -> Iterator[DepthFrame]
 
 @lru_cache(maxsize=2 * REACH + 2)
 def color(work: Path, frame: int) -> Floats:
-    """(H, W, 3) RGB, 0 to 255."""
+    """Returns the rendered colours, (H, W, 3) RGB, 0 to 255."""
     picture = cv2.imread(str(color_path(work, frame)))
     if picture is None:
         raise SystemExit(f"{color_path(work, frame)} is no picture; remove it and run --step render")
@@ -90,12 +92,12 @@ def color(work: Path, frame: int) -> Floats:
 
 @lru_cache(maxsize=2 * REACH + 2)
 def depth(work: Path, frame: int) -> Floats:
-    """(H, W) metres along the optical axis, +inf in the sky."""
+    """Returns the exact depth, (H, W) metres along the optical axis, +inf in the sky."""
     return np.asarray(np.load(depth_path(work, frame)), np.float32)
 
 
-def steadied(work: Path, frame: int, frames: range, camera: Intrinsics) -> Floats:
-    """The mean of a frame and of its neighbours in the same shot, brought onto it by the exact depth.
+def denoised(work: Path, frame: int, frames: range, camera: Intrinsics) -> Floats:
+    """Returns the mean of a frame and of its neighbours in the same shot, warped onto it by the exact depth.
 
     Only what does not move, is seen in both, and looks alike is taken from a neighbour: shadows, reflections and the
     ball stay as they are.
@@ -103,20 +105,20 @@ def steadied(work: Path, frame: int, frames: range, camera: Intrinsics) -> Float
     shot = shot_of(frame)[0]
     near = [f for f in range(frame - REACH, frame + REACH + 1) if f in frames and f != frame and shot_of(f)[0] == shot]
     points, here = world_points(work, frame, camera), color(work, frame)
-    rests = np.linalg.norm(points - ball_place(frame), axis=-1) > BALL_RADIUS + 0.02
+    rests = np.linalg.norm(points - ball_position(frame), axis=-1) > BALL_RADIUS + 0.02
     total, weights = here.copy(), np.ones(here.shape[:2], np.float32)
     for other in near:
-        there, weight = seen_from(work, other, points, here, camera)
+        there, weight = warped_colors(work, other, points, here, camera)
         weight *= rests
         total += there * weight[..., None]
         weights += weight
     return total / weights[..., None]
 
 
-def seen_from(
+def warped_colors(
     work: Path, other: int, points: Floats, here: Floats, camera: Intrinsics
 ) -> tuple[Floats, npt.NDArray[np.float32]]:
-    """The colours that frame `other` shows at `points`, and how far each is to be trusted, 0 to 1."""
+    """Returns the colours of frame `other` at 3D `points`, and a confidence for each, 0 to 1."""
     eye, axes = pose(other)
     x, y, z = np.moveaxis((points - eye) @ axes.T, -1, 0)
     front = np.maximum(z, 0.01)
@@ -135,7 +137,7 @@ def finite(metres: Floats) -> Floats:
 
 
 def world_points(work: Path, frame: int, camera: Intrinsics) -> Floats:
-    """(H, W, 3) metres in the room."""
+    """Returns the 3D points of a frame's pixels, (H, W, 3) metres in the room."""
     z = finite(depth(work, frame))
     v, u = np.mgrid[: camera.height, : camera.width]
     seen = np.stack([(u - camera.cx) / camera.fx * z, (v - camera.cy) / camera.fy * z, z], axis=-1)
@@ -144,7 +146,7 @@ def world_points(work: Path, frame: int, camera: Intrinsics) -> Floats:
 
 
 def pose(frame: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """The camera's place, and its axes right, down and forward as rows."""
+    """Returns the camera's position, and its axes right, down and forward as rows."""
     shot, seconds = shot_of(frame)
     eye, target = (np.array(point) for point in SHOTS[shot - 1].camera(seconds))
     forward = (target - eye) / np.linalg.norm(target - eye)
@@ -153,7 +155,7 @@ def pose(frame: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     return eye, np.stack([right, np.cross(forward, right), forward])
 
 
-def ball_place(frame: int) -> npt.NDArray[np.float64]:
+def ball_position(frame: int) -> npt.NDArray[np.float64]:
     shot, seconds = shot_of(frame)
     return np.array(SHOTS[shot - 1].throw.position(seconds))
 
@@ -167,7 +169,7 @@ def picture_stream(movie: av.container.OutputContainer, camera: Intrinsics) -> a
 
 
 def picture_frame(frame: Frame) -> av.VideoFrame:
-    """BT.709, limited range."""
+    """Converts a frame to YUV by BT.709, limited range."""
     picture = av.VideoFrame.from_ndarray(frame.image, format="rgb24")
     picture = picture.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
     picture.pts, picture.time_base = frame.pts, frame.time_base
@@ -179,7 +181,7 @@ def sound_stream(movie: av.container.OutputContainer) -> av.AudioStream:
 
 
 def sound_frames(frames: range) -> Iterator[av.AudioFrame]:
-    """The sound of `frames` in blocks of 1024 samples, AAC's own."""
+    """Yields the sound of `frames` in blocks of 1024 samples, the size of AAC frames."""
     waves = sound()[:, round(frames.start / FPS * RATE) : round(frames.stop / FPS * RATE)]
     for start in range(0, waves.shape[1], 1024):
         block = np.ascontiguousarray(waves[:, start : start + 1024])

@@ -31,9 +31,9 @@ def sofa_cushions(at: Point, turn: float) -> bpy.types.Object:
     looks = [((0.52, 0.30, 0.05), -0.74, 20), ((0.50, 0.45, 0.38), -0.44, -8), ((0.28, 0.07, 0.04), 0.72, -18)]
     parts = [
         soft(
-            (0.44, 0.15, 0.42), (x, -0.02, 0.70), cloth(colour, 180), edge=(0.62, 0.32, 0), turn=(-24, tilt * 0.4, tilt)
+            (0.44, 0.15, 0.42), (x, -0.02, 0.70), cloth(color, 180), edge=(0.62, 0.32, 0), turn=(-24, tilt * 0.4, tilt)
         )
-        for colour, x, tilt in looks
+        for color, x, tilt in looks
     ]
     return group("cushions", [*parts, blanket()], at, turn)
 

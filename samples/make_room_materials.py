@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 
 import bpy
 
-Colour = tuple[float, float, float]
+Color = tuple[float, float, float]
 Socket: TypeAlias = bpy.types.NodeSocket
-Stops = Sequence[tuple[float, Colour]]
+Stops = Sequence[tuple[float, Color]]
 
 
 class Shader:
@@ -36,13 +36,13 @@ class Shader:
             if isinstance(value, bpy.types.NodeSocket):
                 self.tree.links.new(value, node.inputs[key])
             else:
-                node.inputs[key].default_value = (*value, 1.0) if is_colour(node.inputs[key], value) else value
+                node.inputs[key].default_value = (*value, 1.0) if is_color(node.inputs[key], value) else value
         return node
 
     def feed(self, name: str, socket: Socket) -> None:
         self.tree.links.new(socket, self.surface.inputs[name])
 
-    def coordinates(self, scale: Colour = (1, 1, 1), *, varied: bool = True) -> Socket:
+    def coordinates(self, scale: Color = (1, 1, 1), *, varied: bool = True) -> Socket:
         """Object coordinates in metres times `scale`; `varied` shifts them so that no two objects look alike."""
         place = self.node("ShaderNodeTexCoord").outputs["Object"]
         if varied:
@@ -60,8 +60,8 @@ class Shader:
         elements = node.color_ramp.elements
         while len(elements) < len(stops):
             elements.new(0.5)
-        for element, (position, colour) in zip(elements, stops, strict=True):
-            element.position, element.color = position, (*colour, 1)
+        for element, (position, color) in zip(elements, stops, strict=True):
+            element.position, element.color = position, (*color, 1)
         return node.outputs[0]
 
     def multiply(self, first: Socket, second: Socket, factor: float = 1.0) -> Socket:
@@ -74,38 +74,38 @@ class Shader:
         self.feed("Normal", node.outputs[0])
 
 
-def is_colour(socket: Socket, value: Any) -> bool:
+def is_color(socket: Socket, value: Any) -> bool:
     return socket.type == "RGBA" and isinstance(value, tuple) and len(value) == 3
 
 
-def shade(colour: Colour, factor: float) -> Colour:
-    red, green, blue = (min(1.0, channel * factor) for channel in colour)
+def shade(color: Color, factor: float) -> Color:
+    red, green, blue = (min(1.0, channel * factor) for channel in color)
     return red, green, blue
 
 
 @cache
-def plain(colour: Colour, roughness: float = 0.5, metallic: float = 0.0) -> bpy.types.Material:
+def plain(color: Color, roughness: float = 0.5, metallic: float = 0.0) -> bpy.types.Material:
     """One colour, with the slight unevenness of every real surface."""
-    shader = Shader("plain", Base_Color=colour, Metallic=metallic)
+    shader = Shader("plain", Base_Color=color, Metallic=metallic)
     stain = shader.noise(shader.coordinates(), 9, 5)
     low, high = roughness * 0.8, min(1.0, roughness * 1.2)
     shader.feed("Roughness", shader.ramp(stain, [(0.3, (low,) * 3), (0.7, (high,) * 3)]))
-    shader.feed("Base Color", shader.ramp(stain, [(0.3, shade(colour, 0.97)), (0.7, shade(colour, 1.02))]))
+    shader.feed("Base Color", shader.ramp(stain, [(0.3, shade(color, 0.97)), (0.7, shade(color, 1.02))]))
     return shader.material
 
 
 @cache
-def paint(colour: Colour) -> bpy.types.Material:
+def paint(color: Color) -> bpy.types.Material:
     """A rolled wall: faint clouds and orange peel."""
     shader = Shader("paint", Roughness=0.75)
     at = shader.coordinates()
-    shader.feed("Base Color", shader.ramp(shader.noise(at, 1.7, 6), [(0.3, shade(colour, 0.94)), (0.7, colour)]))
+    shader.feed("Base Color", shader.ramp(shader.noise(at, 1.7, 6), [(0.3, shade(color, 0.94)), (0.7, color)]))
     shader.bump(shader.noise(at, 130, 2), 0.002, 0.25)
     return shader.material
 
 
 @cache
-def wood(dark: Colour, light: Colour, axis: int = 0, roughness: float = 0.42) -> bpy.types.Material:
+def wood(dark: Color, light: Color, axis: int = 0, roughness: float = 0.42) -> bpy.types.Material:
     """Grain along `axis` (0 = x, 1 = y, 2 = z)."""
     shader = Shader("wood", Roughness=roughness)
     stretch = [14.0, 14.0, 14.0]
@@ -119,13 +119,13 @@ def wood(dark: Colour, light: Colour, axis: int = 0, roughness: float = 0.42) ->
 
 
 @cache
-def cloth(colour: Colour, threads: float = 260, contrast: float = 0.25) -> bpy.types.Material:
+def cloth(color: Color, threads: float = 260, contrast: float = 0.25) -> bpy.types.Material:
     """Woven cloth with soft folds."""
     shader = Shader("cloth", Roughness=0.92, Sheen_Weight=0.25, Specular_IOR_Level=0.2)
     at = shader.coordinates()
     weave = shader.noise(at, threads, 2)
     blotches = shader.ramp(
-        shader.noise(at, 3.2, 6), [(0.3, shade(colour, 1 - contrast)), (0.72, shade(colour, 1 + contrast / 2))]
+        shader.noise(at, 3.2, 6), [(0.3, shade(color, 1 - contrast)), (0.72, shade(color, 1 + contrast / 2))]
     )
     speckle = shader.ramp(weave, [(0.35, (0.72,) * 3), (0.65, (1,) * 3)])
     shader.feed("Base Color", shader.multiply(blotches, speckle))
@@ -182,7 +182,7 @@ def carpet() -> bpy.types.Material:
 
 
 @cache
-def painting(number: int, colours: tuple[Colour, ...]) -> bpy.types.Material:
+def painting(number: int, colors: tuple[Color, ...]) -> bpy.types.Material:
     """An abstract landscape: bands of colour bent by noise."""
     shader = Shader("painting", Roughness=0.6)
     at = shader.coordinates((1, 1, 1), varied=False)
@@ -192,24 +192,24 @@ def painting(number: int, colours: tuple[Colour, ...]) -> bpy.types.Material:
         {"Vector": moved, "Scale": 0.55, "Distortion": 5.5, "Detail": 4.0, "Detail Scale": 1.4},
         bands_direction="Z",
     ).outputs[1]
-    stops = [(0.04 + 0.92 * i / (len(colours) - 1), colour) for i, colour in enumerate(colours)]
+    stops = [(0.04 + 0.92 * i / (len(colors) - 1), color) for i, color in enumerate(colors)]
     strokes = shader.ramp(shader.noise(at, 60, 5), [(0.3, (0.8,) * 3), (0.7, (1, 1, 1))])
     shader.feed("Base Color", shader.multiply(shader.ramp(wave, stops), strokes))
     return shader.material
 
 
 @cache
-def foliage(colour: Colour) -> bpy.types.Material:
+def foliage(color: Color) -> bpy.types.Material:
     shader = Shader("foliage", Roughness=0.38)
     tint = shader.noise(shader.coordinates(), 7, 3)
-    shader.feed("Base Color", shader.ramp(tint, [(0.3, shade(colour, 0.55)), (0.7, shade(colour, 1.3))]))
+    shader.feed("Base Color", shader.ramp(tint, [(0.3, shade(color, 0.55)), (0.7, shade(color, 1.3))]))
     return shader.material
 
 
 @cache
-def glow(colour: Colour, strength: float) -> bpy.types.Material:
-    """Seen, but not sampled as a lamp: a lamp stands in each."""
-    shader = Shader("glow", Base_Color=colour, Emission_Color=colour, Emission_Strength=strength, Roughness=0.8)
+def glow(color: Color, strength: float) -> bpy.types.Material:
+    """Makes a glowing surface that is not sampled as a light; a lamp stands inside each."""
+    shader = Shader("glow", Base_Color=color, Emission_Color=color, Emission_Strength=strength, Roughness=0.8)
     shader.material.cycles.emission_sampling = "NONE"
     return shader.material
 
@@ -251,6 +251,6 @@ MAKERS = (plain, paint, wood, cloth, floorboards, carpet, painting, foliage, glo
 
 
 def forget_materials() -> None:
-    """To be called before a new file: the materials of the old one are gone with it."""
+    """Empties the cache of materials; must be called before a new file, which has none of them."""
     for maker in MAKERS:
         maker.cache_clear()

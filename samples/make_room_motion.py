@@ -1,4 +1,4 @@
-"""Where the camera and the ball are: two hand-held shots, a ball that bounces and rolls. Pure functions of time."""
+"""Positions of the camera and the ball over time: two hand-held shots, a ball that bounces and rolls."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STEP_SECONDS = 0.56
 
 @dataclass(frozen=True)
 class Throw:
-    """A ball let go at `height_m` over the floor that keeps `bounce` of its speed at each impact."""
+    """A ball that is dropped from `height_m` and keeps the share `bounce` of its speed at each impact."""
 
     start: tuple[float, float]
     velocity: tuple[float, float]
@@ -27,7 +27,7 @@ class Throw:
     """Part of the horizontal speed lost per second."""
 
     def impacts(self) -> list[tuple[float, float]]:
-        """(seconds, speed in m/s) of each impact, until it only rolls."""
+        """Returns (seconds, speed in m/s) of each impact, until the ball only rolls."""
         speed = math.sqrt(2 * GRAVITY * self.height_m)
         time, found = speed / GRAVITY, []
         while speed > 0.25:
@@ -37,11 +37,11 @@ class Throw:
         return found
 
     def travelled(self, time: float) -> float:
-        """Seconds at the first speed that would bring it as far."""
+        """Returns the seconds in which the ball would go as far at its first speed."""
         return (1 - math.exp(-self.slowing * time)) / self.slowing
 
     def height(self, time: float) -> float:
-        """Of its lowest point over the floor, in metres."""
+        """Returns the height of its lowest point over the floor, in metres."""
         past = [(when, speed) for when, speed in self.impacts() if when <= time]
         if not past:
             return max(0.0, self.height_m - GRAVITY * time**2 / 2)
@@ -55,13 +55,13 @@ class Throw:
         return x, y, BALL_RADIUS + RUG_M + self.height(time)
 
     def angle(self, time: float) -> float:
-        """Radians rolled about the horizontal axis across its way."""
+        """Returns how far it has rolled about the horizontal axis across its way, in radians."""
         return math.hypot(*self.velocity) * self.travelled(time) / BALL_RADIUS
 
 
 @dataclass(frozen=True)
 class Shot:
-    """One take: the camera goes through `eyes` and looks at `targets`, evenly spaced in time."""
+    """One shot: the camera moves through `eyes` and looks at `targets`, which are evenly spaced in time."""
 
     seconds: float
     eyes: Sequence[Point]
@@ -74,7 +74,7 @@ class Shot:
         return round(self.seconds * FPS)
 
     def camera(self, time: float) -> tuple[Point, Point]:
-        """The camera's place and what it looks at, with the sway of a hand and of steps."""
+        """Returns the camera's position and its target, with the sway of a hand and of steps."""
         place = time / self.seconds
         eye, target = along(self.eyes, place), along(self.targets, place)
         step = math.pi * time / STEP_SECONDS
@@ -82,7 +82,7 @@ class Shot:
         return add(eye, shake(time, self.seed, 0.006)), add(target, shake(time, self.seed + 9, 0.02))
 
     def steps(self) -> list[float]:
-        """Seconds of the cameraman's footfalls."""
+        """Returns the times of the cameraman's steps, in seconds."""
         return [i * STEP_SECONDS for i in range(int(self.seconds / STEP_SECONDS) + 1)]
 
 
@@ -92,7 +92,7 @@ def add(first: Point, second: Point) -> Point:
 
 
 def shake(time: float, seed: float, size_m: float) -> Point:
-    """Smooth unrest: three incommensurate sines per axis."""
+    """Returns a smooth random movement: three incommensurate sines per axis."""
 
     def wander(phase: float) -> float:
         return sum(math.sin(2 * math.pi * rate * time + phase * rate * 7) / (1 + rate) for rate in (0.37, 0.93, 2.3))
@@ -101,7 +101,7 @@ def shake(time: float, seed: float, size_m: float) -> Point:
 
 
 def along(points: Sequence[Point], place: float) -> Point:
-    """Catmull-Rom through `points` at `place` in [0, 1], a little beyond allowed."""
+    """Returns a point of the Catmull-Rom spline through `points`, at `place` from 0 to 1 and a little beyond."""
     spans = len(points) - 1
     i = min(max(int(place * spans), 0), spans - 1)
     t = place * spans - i
@@ -136,5 +136,5 @@ FRAMES = sum(shot.frames for shot in SHOTS)
 
 
 def shot_of(frame: int) -> tuple[int, float]:
-    """(shot counted from 1, seconds since its begin) of a 0-based frame."""
+    """Returns the shot of a 0-based frame, counted from 1, and the seconds since the shot began."""
     return (1, frame / FPS) if frame < CUT else (2, (frame - CUT) / FPS)

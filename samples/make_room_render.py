@@ -17,7 +17,7 @@ from mathutils import Quaternion, Vector
 
 WIDTH, HEIGHT = 640, 360
 FOV_DEGREES = 66.0
-"""Horizontal, as a phone's main camera."""
+"""Horizontal field of view, that of a phone's main camera."""
 _log = logging.getLogger(__name__)
 
 
@@ -28,10 +28,10 @@ def render(work: Path, frames: range, samples: int) -> None:
     (work / "intrinsics.json").write_text(json.dumps(intrinsics(), indent=1) + "\n")
     for shot, span in ((1, range(CUT)), (2, range(CUT, FRAMES))):
         wanted = [frame for frame in frames if frame in span]
-        if colours := [frame for frame in wanted if not color_path(work, frame).exists()]:
+        if colors := [frame for frame in wanted if not color_path(work, frame).exists()]:
             set_up(shot)
             color_settings(samples)
-            for frame in colours:
+            for frame in colors:
                 render_color(color_path(work, frame), frame)
         if depths := [frame for frame in wanted if not depth_path(work, frame).exists()]:
             set_up(shot)
@@ -49,13 +49,13 @@ def depth_path(work: Path, frame: int) -> Path:
 
 
 def intrinsics() -> dict[str, float]:
-    """A pinhole camera; pixel centres lie at whole numbers."""
+    """Returns the intrinsics of a pinhole camera; pixel centres lie at whole numbers."""
     focal = WIDTH / 2 / math.tan(math.radians(FOV_DEGREES) / 2)
     return {"fx": focal, "fy": focal, "cx": (WIDTH - 1) / 2, "cy": (HEIGHT - 1) / 2, "width": WIDTH, "height": HEIGHT}
 
 
 def set_up(shot: int) -> None:
-    """An empty file, the room, and the keys of camera and ball."""
+    """Prepares an empty file with the room, and the animation of camera and ball."""
     forget_materials()
     bpy.ops.wm.read_factory_settings(use_empty=True)
     item = build_room(shot)
@@ -124,7 +124,7 @@ def render_color(path: Path, frame: int) -> None:
 
 
 def depth_settings() -> None:
-    """One ray through each pixel's centre, so that no edge is averaged; every surface emits its Z in metres."""
+    """Renders one ray through each pixel's centre, so that no edge is averaged; surfaces emit their Z in metres."""
     scene, cycles = bpy.context.scene, bpy.context.scene.cycles
     cycles.samples, cycles.use_denoising, cycles.use_adaptive_sampling = 1, False, False
     cycles.max_bounces, cycles.use_light_tree = 0, False
@@ -169,7 +169,7 @@ def render_depth(path: Path, frame: int) -> None:
 
 
 def read_exr(path: Path) -> np.ndarray:
-    """(H, W) float32, the first channel, first row on top."""
+    """Returns the first channel, (H, W) float32, with the first row on top."""
     picture = bpy.data.images.load(str(path))
     picture.colorspace_settings.name = "Non-Color"
     values = np.empty(WIDTH * HEIGHT * picture.channels, np.float32)

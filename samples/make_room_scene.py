@@ -100,7 +100,7 @@ def radiator(middle: float) -> None:
 
 
 def street() -> None:
-    """What is seen through the window: a brick house, a hedge and a tree before the sky."""
+    """Builds the view through the window: a brick house, a hedge and a tree before the sky."""
     box((3.0, 24, 7), (-23.5, 14.5, -0.3), bricks(), bevel=0)
     pane, leaves = plain((0.03, 0.04, 0.05), 0.1), foliage((0.07, 0.15, 0.03))
     for y in range(5, 26, 3):
@@ -178,11 +178,11 @@ def pictures() -> None:
 
 
 def small_things() -> None:
-    """What makes a room lived in: blocks, slippers, a magazine, a socket, a clock."""
-    colours = ((0.55, 0.06, 0.04), (0.05, 0.20, 0.42), (0.62, 0.42, 0.04), (0.08, 0.28, 0.10))
+    """Builds the clutter of a lived-in room: blocks, slippers, a magazine, a socket, a clock."""
+    colors = ((0.55, 0.06, 0.04), (0.05, 0.20, 0.42), (0.62, 0.42, 0.04), (0.08, 0.28, 0.10))
     for i, (x, y, turn) in enumerate(((1.05, 1.75, 20), (1.22, 1.62, 50), (0.95, 1.98, 5), (1.3, 1.83, 70))):
-        box((0.06, 0.06, 0.06), (x, y, 0.03), plain(colours[i], 0.5), turn=(0, 0, turn))
-    box((0.06, 0.06, 0.06), (1.06, 1.75, 0.09), plain(colours[2], 0.5), turn=(0, 0, 38))
+        box((0.06, 0.06, 0.06), (x, y, 0.03), plain(colors[i], 0.5), turn=(0, 0, turn))
+    box((0.06, 0.06, 0.06), (1.06, 1.75, 0.09), plain(colors[2], 0.5), turn=(0, 0, 38))
     box((0.22, 0.29, 0.006), (2.95, 2.45, 0.017), plain((0.55, 0.5, 0.42), 0.3), bevel=0.001, turn=(0, 0, 24))
     for x, turn in ((3.62, 12), (3.76, -6)):
         soft((0.1, 0.27, 0.06), (x, 3.55, 0.03), cloth((0.18, 0.10, 0.07)), edge=(0.6, 0.7, 0), turn=(0, 0, turn))
@@ -200,10 +200,10 @@ def small_things() -> None:
 
 
 def lamp(
-    kind: str, at: Point, energy: float, colour: Point, *, turn: Point = (0, 0, 0), **settings: float | str | bool
+    kind: str, at: Point, energy: float, color: Point, *, turn: Point = (0, 0, 0), **settings: float | str | bool
 ) -> None:
     data = bpy.data.lights.new("lamp", kind)
-    data.energy, data.color = energy, colour
+    data.energy, data.color = energy, color
     for key, value in settings.items():
         setattr(data, key, value)
     item = add_object("lamp", data, at, turn)
@@ -231,14 +231,14 @@ def sky(low: Point, high: Point, ambient: Point) -> None:
     links.new(mix.outputs[2], nodes["Background"].inputs["Color"])
 
 
-def window_light(energy: float, colour: Point) -> None:
+def window_light(energy: float, color: Point) -> None:
     """Skylight as an area light in the window's opening, far less noisy than the sky itself."""
     (south, north), (low, high) = WINDOW_Y, WINDOW_Z
     lamp(
         "AREA",
         (-0.03, (south + north) / 2, (low + high) / 2),
         energy,
-        colour,
+        color,
         turn=(0, -90, 0),
         shape="RECTANGLE",
         size=high - low,

@@ -11,7 +11,7 @@ Signal = npt.NDArray[np.float64]
 
 
 def sound() -> npt.NDArray[np.float32]:
-    """(2, samples) in -1 to 1, as long as the picture."""
+    """Returns stereo sound, (2, samples) from -1 to 1, as long as the picture."""
     random = np.random.default_rng(7)
     both = np.zeros(round(FRAMES / FPS * RATE))
     begin = 0.0
@@ -33,7 +33,7 @@ def mix(track: Signal, begin: float, left: float, time: float, tone: Signal) -> 
 
 
 def room_tone(random: np.random.Generator, size: int) -> Signal:
-    """Pink noise without its deepest part, of about unit power."""
+    """Returns pink noise without its deepest part, of about unit power."""
     frequencies = np.fft.rfftfreq(size, 1 / RATE)
     spectrum = np.fft.rfft(random.standard_normal(size)) / np.sqrt(np.maximum(frequencies, 40.0))
     tone = np.fft.irfft(spectrum * (frequencies < 6000), size)
@@ -41,7 +41,7 @@ def room_tone(random: np.random.Generator, size: int) -> Signal:
 
 
 def step(random: np.random.Generator, loudness: float) -> Signal:
-    """A sock on a wooden floor: a dull knock with a little rub."""
+    """Returns the sound of a sock on a wooden floor: a dull knock with a little rub."""
     time = np.arange(round(0.16 * RATE)) / RATE
     knock = np.sin(2 * np.pi * 88 * time) * np.exp(-time * 42)
     rub = np.convolve(random.standard_normal(time.size), np.ones(24) / 24, "same") * np.exp(-time * 60)
@@ -49,7 +49,7 @@ def step(random: np.random.Generator, loudness: float) -> Signal:
 
 
 def impact(speed: float) -> Signal:
-    """A rubber ball on the floor at `speed` m/s: a falling tone."""
+    """Returns the sound of a rubber ball that hits the floor at `speed` m/s: a falling tone."""
     time = np.arange(round(0.25 * RATE)) / RATE
     phase = 2 * np.pi * (120 * time + 1.6 * (1 - np.exp(-time * 30)))
     return np.asarray(0.018 * speed * np.sin(phase) * np.exp(-time * 26) * np.minimum(1, time / 0.002))

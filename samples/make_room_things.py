@@ -6,15 +6,15 @@ import math
 from random import Random
 
 import bpy
-from make_room_materials import Colour, cloth, foliage, painting, plain, rubber_stripes, wood
+from make_room_materials import Color, cloth, foliage, painting, plain, rubber_stripes, wood
 from make_room_shapes import Point, box, cylinder, group, lathe, mesh, soft, tube
 
 OAK = ((0.19, 0.10, 0.045), (0.40, 0.25, 0.13))
 WALNUT = ((0.05, 0.024, 0.012), (0.15, 0.075, 0.036))
-BLACK: Colour = (0.012, 0.012, 0.014)
-WHITE: Colour = (0.72, 0.70, 0.66)
-BRASS: Colour = (0.55, 0.36, 0.13)
-SPINES: tuple[Colour, ...] = (
+BLACK: Color = (0.012, 0.012, 0.014)
+WHITE: Color = (0.72, 0.70, 0.66)
+BRASS: Color = (0.55, 0.36, 0.13)
+SPINES: tuple[Color, ...] = (
     (0.35, 0.04, 0.03),
     (0.03, 0.10, 0.22),
     (0.55, 0.44, 0.26),
@@ -29,10 +29,10 @@ SPINES: tuple[Colour, ...] = (
 Parts = list[bpy.types.Object]
 
 
-def book(at: Point, size: Point, colour: Colour, turn: Point = (0, 0, 0)) -> Parts:
+def book(at: Point, size: Point, color: Color, turn: Point = (0, 0, 0)) -> Parts:
     """`size`: thickness along x, depth along y, height along z; the spine looks to -y."""
     thick, deep, high = size
-    cover, paper = plain(colour, 0.55), plain((0.62, 0.56, 0.45), 0.9)
+    cover, paper = plain(color, 0.55), plain((0.62, 0.56, 0.45), 0.9)
     parts = [
         box((thick * 0.8, deep * 0.97, high * 0.965), (0, 0.004, 0), paper, bevel=0.001),
         box((thick, 0.003, high), (0, -deep / 2, 0), cover, bevel=0.001),
@@ -67,8 +67,8 @@ def vase(at: Point, material: bpy.types.Material, scale: float = 1.0) -> bpy.typ
     return lathe([(r * scale, z * scale) for r, z in outer + inner], at, material)
 
 
-def mug(at: Point, colour: Colour, turn: float) -> bpy.types.Object:
-    glaze = plain(colour, 0.22)
+def mug(at: Point, color: Color, turn: float) -> bpy.types.Object:
+    glaze = plain(color, 0.22)
     profile = [
         (0.001, 0),
         (0.036, 0),
@@ -97,14 +97,14 @@ def fruit_bowl(at: Point) -> bpy.types.Object:
         (0.10, 0.05),
         (0.001, 0.018),
     ]
-    fruit: list[tuple[Point, Colour]] = [
+    fruit: list[tuple[Point, Color]] = [
         ((-0.05, 0.02, 0.075), (0.55, 0.20, 0.01)),
         ((0.045, 0.045, 0.075), (0.42, 0.03, 0.02)),
         ((0.02, -0.055, 0.075), (0.30, 0.38, 0.03)),
         ((0.0, 0.0, 0.125), (0.56, 0.19, 0.01)),
     ]
     parts = [lathe(profile, (0, 0, 0), plain((0.62, 0.58, 0.5), 0.3))]
-    parts += [soft((0.078, 0.078, 0.073), place, plain(colour, 0.4), edge=(1, 1, 0)) for place, colour in fruit]
+    parts += [soft((0.078, 0.078, 0.073), place, plain(color, 0.4), edge=(1, 1, 0)) for place, color in fruit]
     return group("fruit bowl", parts, at)
 
 
@@ -123,8 +123,8 @@ def flowers(at: Point) -> Parts:
                 curved=True,
             )
         )
-        colour = ((0.62, 0.45, 0.05), (0.66, 0.60, 0.50), (0.50, 0.07, 0.12))[i % 3]
-        parts.append(soft((0.06, 0.06, 0.045), tip, plain(colour, 0.8), edge=(0.9, 0.9, 0)))
+        color = ((0.62, 0.45, 0.05), (0.66, 0.60, 0.50), (0.50, 0.07, 0.12))[i % 3]
+        parts.append(soft((0.06, 0.06, 0.045), tip, plain(color, 0.8), edge=(0.9, 0.9, 0)))
         parts.append(
             leaf(
                 (tip[0] - 0.01, tip[1], z + high * 0.5), 0.10, green, (random.uniform(-40, 10), 0, math.degrees(angle))
@@ -173,7 +173,7 @@ def potted_plant(at: Point, seed: int, height: float = 1.35) -> bpy.types.Object
 
 
 def picture(
-    at: Point, turn: float, size: tuple[float, float], number: int, colours: tuple[Colour, ...]
+    at: Point, turn: float, size: tuple[float, float], number: int, colors: tuple[Color, ...]
 ) -> bpy.types.Object:
     """A framed painting, its back on the wall."""
     wide, high = size
@@ -182,7 +182,7 @@ def picture(
     bars += [box((0.025, 0.025, high), (side * (wide - 0.025) / 2, -0.0125, 0), frame, bevel=0.003) for side in (-1, 1)]
     inside = [
         box((wide - 0.04, 0.008, high - 0.04), (0, -0.006, 0), mat, bevel=0),
-        box((wide - 0.18, 0.004, high - 0.18), (0, -0.0105, 0), painting(number, colours), bevel=0),
+        box((wide - 0.18, 0.004, high - 0.18), (0, -0.0105, 0), painting(number, colors), bevel=0),
     ]
     return group("picture", bars + inside, at, turn)
 

@@ -1,10 +1,11 @@
 """Any video stream in, steady depth out.
 
-import streamdepth
-streamdepth.estimate("photo.jpg").depth.save("depth.png")
-streamdepth.convert("in.mp4", "out.mp4")
-for item in streamdepth.stream("rtsp://camera/live"):
-    print(item.frame.time, item.depth.shape)
+import streamdepth as sd
+
+sd.estimate("photo.jpg").depth.save("depth.png")
+sd.convert("in.mp4", "out.mp4")
+for item in sd.stream("rtsp://camera/live"):
+    print(item.frame.time, item.depth_at(320, 240))
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from streamdepth.errors import (
+from streamdepth.core.errors import (
     ConfigError,
     DiskFullError,
     EstimatorError,
@@ -28,36 +29,50 @@ from streamdepth.errors import (
     SourceTimeoutError,
     StreamDepthError,
 )
+from streamdepth.core.rendering import install_renderer
+from streamdepth.core.version import __version__
 
 if TYPE_CHECKING:
-    from streamdepth.api import Depth, convert, estimate, stream
+    from streamdepth.api import Depth, DepthModel, DepthStream, convert, estimate, from_frames, load_model, stream
     from streamdepth.config import Settings
-    from streamdepth.pipeline import Pipeline, Stream
+    from streamdepth.core.arrays import DepthMap, Image
+    from streamdepth.core.interfaces import Estimator, Source, Stabilizer
+    from streamdepth.core.intrinsics import Intrinsics
+    from streamdepth.core.render_options import RenderOptions
+    from streamdepth.core.sink import Sink
+    from streamdepth.core.states import StateChange, StreamState
+    from streamdepth.core.types import DepthFrame, DepthKind, Estimate, Frame, ModelInfo, StreamInfo
+    from streamdepth.geometry.ground import find_floor
+    from streamdepth.geometry.obstacles import ObstacleZone, nearest_obstacles
+    from streamdepth.pipeline.pipeline import Pipeline, Stream
+    from streamdepth.pipeline.report import Report
     from streamdepth.sinks.depth_video import DepthVideo
-    from streamdepth.stages import Estimator, Sink, Source, Stabilizer
-    from streamdepth.states import StateChange, StreamState
-    from streamdepth.stats import Report
-    from streamdepth.types import DepthFrame, DepthKind, Estimate, Frame, Intrinsics, ModelInfo, StreamInfo
-
-__version__ = "0.1.0"
+    from streamdepth.sinks.video_writer import VideoWriter
 
 _LATER = {
-    "Depth": "api",
-    "convert": "api",
-    "estimate": "api",
-    "stream": "api",
+    **dict.fromkeys(
+        ("Depth", "DepthModel", "DepthStream", "convert", "estimate", "from_frames", "load_model", "stream"), "api"
+    ),
+    "VideoWriter": "sinks.video_writer",
+    "DepthMap": "core.arrays",
+    "Image": "core.arrays",
+    "find_floor": "geometry.ground",
+    "ObstacleZone": "geometry.obstacles",
+    "nearest_obstacles": "geometry.obstacles",
     "Settings": "config",
-    "Pipeline": "pipeline",
-    "Stream": "pipeline",
+    "Pipeline": "pipeline.pipeline",
+    "Stream": "pipeline.pipeline",
     "DepthVideo": "sinks.depth_video",
-    "Estimator": "stages",
-    "Sink": "stages",
-    "Source": "stages",
-    "Stabilizer": "stages",
-    "Report": "stats",
-    "StateChange": "states",
-    "StreamState": "states",
-    **dict.fromkeys(("DepthFrame", "DepthKind", "Estimate", "Frame", "Intrinsics", "ModelInfo", "StreamInfo"), "types"),
+    "Estimator": "core.interfaces",
+    "Intrinsics": "core.intrinsics",
+    "Sink": "core.sink",
+    "Source": "core.interfaces",
+    "Stabilizer": "core.interfaces",
+    "RenderOptions": "core.render_options",
+    "Report": "pipeline.report",
+    "StateChange": "core.states",
+    "StreamState": "core.states",
+    **dict.fromkeys(("DepthFrame", "DepthKind", "Estimate", "Frame", "ModelInfo", "StreamInfo"), "core.types"),
 }
 """Loaded at first use, so that the import stays fast: torch, OpenCV, PyAV and NumPy come with these."""
 
@@ -66,18 +81,24 @@ __all__ = [
     "Depth",
     "DepthFrame",
     "DepthKind",
+    "DepthMap",
+    "DepthModel",
+    "DepthStream",
     "DepthVideo",
     "DiskFullError",
     "Estimate",
     "Estimator",
     "EstimatorError",
     "Frame",
+    "Image",
     "InferenceError",
     "Intrinsics",
     "MissingDependencyError",
     "ModelInfo",
     "ModelLoadError",
+    "ObstacleZone",
     "Pipeline",
+    "RenderOptions",
     "Report",
     "Settings",
     "Sink",
@@ -95,9 +116,14 @@ __all__ = [
     "StreamDepthError",
     "StreamInfo",
     "StreamState",
+    "VideoWriter",
     "__version__",
     "convert",
     "estimate",
+    "find_floor",
+    "from_frames",
+    "load_model",
+    "nearest_obstacles",
     "stream",
 ]
 
@@ -110,3 +136,13 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
+
+
+def _render(item: DepthFrame, options: RenderOptions) -> Image:
+    """Draws for `DepthFrame.render`; loads OpenCV at its first call."""
+    from streamdepth.render.overlay import render
+
+    return render(item, options)
+
+
+install_renderer(_render)

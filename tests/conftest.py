@@ -13,7 +13,7 @@ import hypothesis
 import pytest
 import torch
 
-from streamdepth import build
+from streamdepth import factory
 from streamdepth.cli import main as run_command
 from streamdepth.testing import ConstantEstimator
 
@@ -97,6 +97,8 @@ class Done:
     code: int
     out: str
     err: str
+    error_code: str | None = None
+    """The `code` of the StreamDepthError that ended it."""
 
 
 @pytest.fixture
@@ -108,13 +110,15 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     def run(*arguments: object) -> Done:
         monkeypatch.setattr(sys, "argv", ["streamdepth", *map(str, arguments)])
         capsys.readouterr()
+        error_code = None
         try:
             run_command()
             code = 0
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
+            error_code = getattr(end.__context__, "code", None)
         captured = capsys.readouterr()
-        return Done(code, captured.out, captured.err)
+        return Done(code, captured.out, captured.err, error_code)
 
     yield run
     logger.handlers[:], logger.level, logger.propagate = before
@@ -123,4 +127,4 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def quick_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every model is one without weights."""
-    monkeypatch.setattr(build, "make_estimator", lambda _: ConstantEstimator())
+    monkeypatch.setattr(factory, "make_estimator", lambda _: ConstantEstimator())

@@ -13,69 +13,37 @@ import streamdepth
 
 PACKAGE = Path(streamdepth.__file__).parent
 
-BASE = {"types", "errors", "redact", "states"}
-STAGES = BASE | {"stages"}
+RUN = {
+    "core",
+    "utils",
+    "config",
+    "geometry",
+    "render",
+    "sources",
+    "estimators",
+    "stabilizers",
+    "sinks",
+    "pipeline",
+    "factory",
+}
+"""What a run is made of; nothing of it imports the evaluation, the training or the applications."""
 MAY_IMPORT = {
-    "errors": set(),
-    "redact": set(),
-    "states": set(),
-    "types": {"render", "scaling"},
-    "scaling": {"types"},
-    "backoff": set(),
-    "containers": set(),
-    "sections": set(),
-    "numbered": set(),
-    "stages": BASE,
-    "intrinsics": BASE,
-    "metric": BASE,
-    "boards": BASE | {"intrinsics", "metric"},
-    "buffer": BASE,
-    "stats": BASE,
-    "outlet": STAGES | {"buffer", "streams"},
-    "control": BASE,
-    "switching": STAGES | {"buffer"},
-    "streams": STAGES,
-    "capture": STAGES | {"stats", "streams"},
-    "report": STAGES | {"stats", "streams"},
-    "outlets": STAGES | {"buffer", "outlet", "streams"},
-    "inference": STAGES | {"buffer", "outlet", "outlets", "stats", "streams"},
-    "refresh": STAGES | {"buffer", "inference", "outlets", "stats", "streams"},
-    "pipeline": STAGES
-    | {"buffer", "capture", "inference", "outlet", "outlets", "refresh", "report", "stats", "streams"},
-    "render": BASE,
-    "planes": BASE | {"render"},
-    "edges": BASE | {"render"},
-    "geometry": BASE | {"edges", "intrinsics"},
-    "floor": BASE | {"geometry"},
-    "volume": BASE | {"geometry"},
-    "obstacles": BASE | {"geometry"},
-    "plot": BASE,
-    "config": BASE | {"sections"},
-    "web": STAGES | {"buffer", "control", "pipeline", "render", "sinks", "sources", "stats", "switching"},
-    "testing": STAGES,
-    "remote": BASE,
-    "sources": STAGES | {"backoff", "buffer", "containers", "intrinsics", "numbered", "remote"},
-    "estimators": STAGES,
-    "stabilizers": STAGES | {"boards", "floor", "geometry", "metric"},
-    "sinks": STAGES
-    | {"backoff", "buffer", "containers", "edges", "render", "geometry", "intrinsics", "floor", "numbered", "obstacles"}
-    | {"planes", "remote"},
-    "training": STAGES | {"estimators", "evaluation", "plot", "sinks"},
-    "evaluation": STAGES | {"estimators", "sources", "sinks", "stabilizers", "render", "plot"},
-    "build": STAGES
-    | {"boards", "config", "control", "estimators", "intrinsics", "metric", "numbered", "obstacles", "pipeline"}
-    | {"remote", "render"}
-    | {"sinks", "sources", "stabilizers", "streams", "switching", "web"},
-    "fleet": STAGES | {"build", "config", "estimators", "numbered", "remote", "sinks", "stats"},
-    "lerobot": STAGES | {"build", "config", "lerobot_layout", "pipeline", "sinks"},
-    "lerobot_layout": BASE,
-    "stats_file": BASE | {"config", "sinks", "stats"},
-    "api": STAGES
-    | {"build", "config", "intrinsics", "pipeline", "stats", "stats_file", "render", "sources", "stabilizers"},
-    "picture": BASE | {"api", "config", "edges", "render", "sinks"},
-    "doctor": BASE | {"estimators", "sources", "sinks", "testing"},
-    "bench": STAGES | {"build", "config", "estimators", "sources", "stats"},
-    "calibration": BASE | {"boards", "intrinsics"},
+    "core": set(),
+    "utils": {"core"},
+    "config": {"core", "utils"},
+    "geometry": {"core", "utils"},
+    "render": {"core", "utils"},
+    "pipeline": {"core", "utils"},
+    "sources": {"core", "utils", "geometry"},
+    "estimators": {"core", "utils", "geometry"},
+    "stabilizers": {"core", "utils", "geometry"},
+    "sinks": {"core", "utils", "geometry", "render"},
+    "testing": {"core"},
+    "factory": RUN,
+    "api": RUN,
+    "apps": RUN | {"api", "testing"},
+    "evaluation": RUN,
+    "training": RUN | {"evaluation"},
 }
 """Folder or module -> what of streamdepth it may import besides itself. `cli` and `__init__` may import all."""
 

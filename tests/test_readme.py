@@ -8,34 +8,22 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import bags
 import pytest
-import rtsp_server
-from lerobot_set import write_lerobot_set
-from media import write_video
-from models import make_cached_model
-from pairs import write_pairs
+from helpers import bags, rtsp_server
+from helpers.lerobot_set import write_lerobot_set
+from helpers.media import write_video
+from helpers.models import make_cached_model
+from helpers.pairs import write_pairs
+from helpers.paths import ROOT
+from helpers.readmes import README_FILES, all_commands, blocks, our_commands
 
 from streamdepth.cli import train as cli_train
 from streamdepth.testing import RecordingSink, SyntheticSource
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
-
-
-def _blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-
-
-def _commands() -> list[str]:
-    lines = [line.split(" #")[0].strip() for block in _blocks("bash") for line in block.splitlines()]
-    return [part.strip() for line in lines if line for part in line.split("&&")]
-
-
-COMMANDS = _commands()
-OURS = [c for c in COMMANDS if c.startswith("streamdepth ")]
+COMMANDS = all_commands()
+OURS = our_commands()
 OTHERS = [c for c in COMMANDS if not c.startswith("streamdepth ")]
 
 
@@ -59,9 +47,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def hardware(monkeypatch: pytest.MonkeyPatch) -> None:
     """A camera, a window and a virtual camera that this machine does not have."""
     monkeypatch.setattr("streamdepth.sources.camera.CameraSource", lambda *_, **__: SyntheticSource(is_live=True))
-    monkeypatch.setattr("streamdepth.build.web.BrowserSource", lambda: SyntheticSource(is_live=True))
+    monkeypatch.setattr("streamdepth.apps.web.session_factory.BrowserSource", lambda: SyntheticSource(is_live=True))
     for sink in ("window.WindowSink", "virtual_camera.VirtualCameraSink", "robots.rerun.RerunViewerSink"):
-        monkeypatch.setattr(f"streamdepth.sinks.{sink}", lambda *_, **__: RecordingSink(may_skip=True))
+        monkeypatch.setattr(f"streamdepth.sinks.{sink}", lambda *_, **__: RecordingSink(can_drop_frames=True))
 
 
 @pytest.fixture
@@ -81,7 +69,7 @@ def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def camera() -> Iterator[str]:
-    if missing := rtsp_server.missing():
+    if missing := rtsp_server.unavailable_reason():
         pytest.skip(missing)
     with rtsp_server.running() as server:
         yield f"{server.address}/h264"
@@ -91,6 +79,11 @@ def _words(command: str) -> list[str]:
     """Without the name of the program; a server ends after a moment, and listens where nobody else can reach it."""
     words = ["127.0.0.1" if word == "0.0.0.0" else word for word in shlex.split(command)[1:]]
     return [*words, "--port", "0", "--max-frames", "3"] if words[0] == "serve" else words
+
+
+def test_the_first_page_is_short() -> None:
+    """A newcomer reads one page; reference lies in the README files of the folders."""
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 160
 
 
 def test_there_are_commands() -> None:
@@ -120,12 +113,13 @@ def test_command_with_a_network_camera(cli, camera: str, command: str) -> None:
 
 
 @pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize("code", _blocks("python"))
+@pytest.mark.parametrize("code", [code for path in README_FILES for code in blocks(path, "python")])
 def test_python(code: str, capsys) -> None:
     exec(compile(code, "README.md", "exec"), {})
     assert capsys.readouterr().out
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", README))
-def test_links_lead_somewhere(link: str) -> None:
-    assert (ROOT / link).exists()
+@pytest.mark.parametrize("readme", README_FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(readme: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", readme.read_text(encoding="utf-8"))
+    assert not [link for link in links if not (readme.parent / link).exists()]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from compare import read_contents
+from helpers.compare import read_contents
+from helpers.paths import SAMPLES
 
 from streamdepth import DepthKind, DepthVideo, stream
-from streamdepth.evaluation.metrics import align, score
+from streamdepth.evaluation.accuracy.metrics import align, score
 
-SAMPLES = Path(__file__).parent.parent / "samples"
 CUT = 84
 
 
@@ -48,6 +46,6 @@ def test_the_built_in_model_sees_the_room_and_the_cut(truth: DepthVideo) -> None
             cuts.append(item.frame.index)
         if item.frame.index % 30 == 15:
             known = np.where(depth_m < 10, depth_m, np.nan).astype(np.float32)
-            scores.append(score(align(item.resized(), known), known).delta1)
+            scores.append(score(align(item.at_frame_size(), known), known).delta1)
     assert cuts == [CUT]
     assert np.mean(scores) > 0.6

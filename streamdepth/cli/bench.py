@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from streamdepth.cli import options as o
-from streamdepth.cli.console import JsonOutput, err, nothing_kept, out, print_table, settings_from
+from streamdepth.cli.console import JsonOutput, err, exit_on_interrupt, out, print_table
+from streamdepth.cli.flags import Flags, Json, with_flags
 
 
-@o.also(o.MODEL, o.COMPILE, o.BATCH)
+@with_flags("model", "inference.batch", "outputs.overwrite")
 def bench(
     clip: Annotated[Path | None, typer.Argument(help="A video file; without one, 720p is generated.")] = None,
     frames: Annotated[int, typer.Option("--frames", help="Of each round.", min=2)] = 60,
@@ -22,40 +22,34 @@ def bench(
         bool, typer.Option("--random-weights", help="Full size, no download: speed does not depend on weights.")
     ] = False,
     alone: Annotated[bool, typer.Option("--alone", help="Leave out what it is compared with.")] = False,
-    json: o.Json = None,
-    overwrite: o.Overwrite = None,
-    config: o.ConfigFile = None,
-    set: o.Set = None,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    json: Json = None,
     *,
-    more: dict[str, Any],
+    flags: Flags,
 ) -> None:
     """Measure speed: the network alone, the whole pipeline, and in the same rounds what one would write without it.
 
     Example: streamdepth bench --model depth-anything-v2-small --random-weights --json bench.json
     """
-    settings = settings_from(
-        {"overwrite": overwrite, "config": config, "set": set, "quiet": quiet, "verbose": verbose, "more": more}
-    )
-    from streamdepth.bench.clip import first_size, make_clip
-    from streamdepth.bench.plan import Plan
-    from streamdepth.bench.report import notes, table
-    from streamdepth.bench.run import run
+    settings = flags.settings()
+    from streamdepth.apps.bench.clip import frame_size, make_clip
+    from streamdepth.apps.bench.plan import BenchmarkPlan
+    from streamdepth.apps.bench.report import report_notes, report_table
+    from streamdepth.apps.bench.run import run_benchmark
 
     if quick:
         frames, rounds = 12, 2
-    facts = JsonOutput(json, overwrite=settings.overwrite, inputs=[clip])
+    facts = JsonOutput(json, overwrite=settings.outputs.overwrite, inputs=[clip])
     with tempfile.TemporaryDirectory(prefix="streamdepth-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         path = clip or folder / "testsrc2.mp4"
         with err.status("making a clip") as status:
             if clip is None:
                 make_clip(path, frames)
-            plan = Plan(settings, path, first_size(path), frames, folder, random_weights)
-            with nothing_kept():
-                found = run(plan, rounds, status.update if not quiet else lambda _: None, alone=alone)
+            plan = BenchmarkPlan(settings, path, frame_size(path), frames, folder, random_weights)
+            with exit_on_interrupt():
+                on_step = status.update if not flags.quiet else lambda _: None
+                found = run_benchmark(plan, rounds, on_step, only_streamdepth=alone)
     facts.write(found)
-    if not (quiet or facts.is_printed):
-        print_table(table(found))
-        out.print(*notes(found), sep="\n")
+    if not (flags.quiet or facts.is_printed):
+        print_table(report_table(found))
+        out.print(*report_notes(found), sep="\n")

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamdepth.cli import options as o
-from streamdepth.cli.console import err, settings_from
+from streamdepth.cli.console import err
+from streamdepth.cli.flags import Flags, with_flags
 
 if TYPE_CHECKING:
-    from streamdepth.stages import Source
-    from streamdepth.types import Frame
+    from streamdepth.core.interfaces import Source
+    from streamdepth.core.types import Frame
 
 
+@with_flags("max_frames", "outputs.overwrite")
 def calibrate(
     source: Annotated[
         str, typer.Argument(help="A video or pictures of a board that is moved about; a camera's number.")
@@ -28,51 +29,45 @@ def calibrate(
     ] = None,
     fisheye: Annotated[bool, typer.Option("--fisheye", help="For lenses beyond 120 degrees.")] = False,
     every: Annotated[int, typer.Option("--every", min=1, help="Look at every so many frames.")] = 5,
-    max_frames: o.MaxFrames = None,
-    overwrite: o.Overwrite = None,
-    config: o.ConfigFile = None,
-    set: o.Set = None,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    *,
+    flags: Flags,
 ) -> None:
     """Measure a camera with a printed board, for --camera-info.
 
     Example: streamdepth calibrate board.mp4 --board 9x6@25mm -o camera.yaml --picture camera.png
     """
-    names = ("max_frames", "overwrite", "config", "set", "quiet", "verbose")
-    given = locals()
-    settings = settings_from({name: given[name] for name in names})
+    settings = flags.settings()
     from PIL import Image
 
-    from streamdepth.boards import Board
-    from streamdepth.build import make_source
-    from streamdepth.calibration import calibrate as solve
-    from streamdepth.calibration import find_views, picture_of
-    from streamdepth.intrinsics import camera_info_text
-    from streamdepth.sinks.output import check_output, complete_file
+    from streamdepth.factory import make_source
+    from streamdepth.geometry.boards import Board
+    from streamdepth.geometry.calibration import calibrate as solve
+    from streamdepth.geometry.calibration import draw_calibration, find_board_views
+    from streamdepth.geometry.camera import camera_info_yaml
+    from streamdepth.sinks.pending_files import atomic_write, check_output
 
     for path in filter(None, (output, picture)):
-        check_output(path, overwrite=settings.overwrite, origin=Path(source))
+        check_output(path, overwrite=settings.outputs.overwrite, origin=Path(source))
     wanted = Board.parse(board)
     frames = _frames(make_source(source, settings), settings.max_frames)
-    result = solve(find_views(islice(frames, 0, None, every), wanted), fisheye=fisheye)
-    with complete_file(output, overwrite=settings.overwrite) as temporary:
-        temporary.write_text(camera_info_text(result.camera))
+    result = solve(find_board_views(islice(frames, 0, None, every), wanted), fisheye=fisheye)
+    with atomic_write(output, overwrite=settings.outputs.overwrite) as temporary:
+        temporary.write_text(camera_info_yaml(result.camera))
     if picture:
-        with complete_file(picture, overwrite=settings.overwrite) as temporary:
-            Image.fromarray(picture_of(result)).save(temporary)
-    if not quiet:
+        with atomic_write(picture, overwrite=settings.outputs.overwrite) as temporary:
+            Image.fromarray(draw_calibration(result)).save(temporary)
+    if not flags.quiet:
         camera = result.camera
         err.print(
             f"{output}: fx {camera.fx:.1f}, fy {camera.fy:.1f}, cx {camera.cx:.1f}, cy {camera.cy:.1f} px; "
             f"reprojection error {result.rms_px:.3f} px (RMS) over {len(result.views.corners)} views that cover "
-            f"{result.covered:.0%} of the picture"
+            f"{result.coverage:.0%} of the picture"
         )
 
 
-def _frames(source: Source, most: int | None) -> Iterator[Frame]:
+def _frames(source: Source, max_frames: int | None) -> Iterator[Frame]:
     try:
         source.open()
-        yield from islice(iter(source.read, None), most)
+        yield from islice(iter(source.read, None), max_frames)
     finally:
         source.close()

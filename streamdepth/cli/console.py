@@ -1,4 +1,4 @@
-"""What every verb shares: the two consoles, logging to the screen, and settings from flags."""
+"""The two consoles of all verbs, logging to the screen, and facts as JSON."""
 
 from __future__ import annotations
 
@@ -9,35 +9,31 @@ import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
-from streamdepth.redact import redact_text
-
-if TYPE_CHECKING:
-    from streamdepth.config import Settings
+from streamdepth.utils.redact import redact_text
 
 _PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True, "markup": False, "emoji": False}
 out = Console(width=None if sys.stdout.isatty() else 200, **_PLAIN)
 err = Console(stderr=True, **_PLAIN)
 
 _verbose = False
-_NOT_SETTINGS = ("config", "set", "quiet", "verbose", "more")
 
 
-def complain(text: str) -> None:
-    """One line for the user; a traceback before it when asked for. No secret of an address is shown."""
+def print_error(text: str) -> None:
+    """Prints one line on standard error, without secrets of addresses; with --verbose a traceback before it."""
     if _verbose:
         err.print(redact_text(traceback.format_exc()))
     err.print(redact_text(" ".join(text.split())))
 
 
-def configure(*, quiet: bool, verbose: bool) -> None:
-    """Shows streamdepth's log on standard error: warnings, with `verbose` all, with `quiet` errors only."""
+def configure_logging(*, quiet: bool, verbose: bool) -> None:
+    """Shows streamdepth's log on standard error: warnings; with `verbose` everything, with `quiet` errors only."""
     global _verbose
     _verbose = verbose
     level = logging.ERROR if quiet else logging.DEBUG if verbose else logging.WARNING
@@ -54,22 +50,9 @@ def _redact(record: logging.LogRecord) -> bool:
     return True
 
 
-def settings_from(flags: dict[str, Any]) -> Settings:
-    """Settings from a verb's arguments; `--config` and `--set` are applied beneath the flags. Raises ConfigError.
-
-    `more` holds those that came by `options.also`.
-    """
-    from streamdepth import config  # not needed for --help, and slow to load
-
-    configure(quiet=flags["quiet"], verbose=flags["verbose"])
-    values = {k: v for k, v in (flags | flags.get("more", {})).items() if k not in _NOT_SETTINGS}
-    values = {k: v for k, v in values.items() if v != []}  # a repeatable flag that was not given
-    return config.load(flags["config"], flags["set"], values)
-
-
 @contextmanager
-def nothing_kept() -> Iterator[None]:
-    """Ctrl-C within it ends the command with one line and exit code 130. For work that writes at its end."""
+def exit_on_interrupt() -> Iterator[None]:
+    """Makes Ctrl-C end the command with one line and exit code 130, for work that writes only at its end."""
     try:
         yield
     except KeyboardInterrupt:
@@ -78,33 +61,33 @@ def nothing_kept() -> Iterator[None]:
 
 
 def print_table(table: Table) -> None:
-    """On standard output at its full width: a narrow terminal wraps lines, where rich would cut figures off."""
+    """Prints a table at its full width: a narrow terminal wraps lines, where rich would cut figures off."""
     table.width = out.measure(table, options=out.options.update(width=10_000)).maximum
     out.print(table)
 
 
 class JsonOutput:
-    """Facts as JSON, to a file or, for `-`, to standard output, which then holds nothing else.
+    """A JSON output: a file, or for `-` standard output, which then gets nothing else.
 
     Raises SinkOpenError at once when the file could not be written, or is one of the `inputs`.
     """
 
     def __init__(self, path: Path | None, *, overwrite: bool = False, inputs: Iterable[Path | None] = ()) -> None:
-        from streamdepth.sinks.output import check_apart, check_output
+        from streamdepth.sinks.pending_files import check_distinct, check_output
 
         self.is_printed = path == Path("-")
         self._path, self._overwrite = path, overwrite
         if path and not self.is_printed:
-            check_apart([path], inputs)
+            check_distinct([path], inputs)
             check_output(path, overwrite=overwrite)
 
     def write(self, facts: dict[str, Any]) -> None:
-        """Raises SinkError."""
-        from streamdepth.sinks.output import complete_file
+        """Writes facts in plain types. Raises SinkError."""
+        from streamdepth.sinks.pending_files import atomic_write
 
         text = json.dumps(facts, indent=2)
         if self.is_printed:
             out.print(text)
         elif self._path:
-            with complete_file(self._path, overwrite=self._overwrite) as temporary:
+            with atomic_write(self._path, overwrite=self._overwrite) as temporary:
                 temporary.write_text(text + "\n")

@@ -6,23 +6,23 @@ from contextlib import closing
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamdepth.cli import options as o
-from streamdepth.cli.console import JsonOutput, err, nothing_kept, out, settings_from
+from streamdepth.cli.console import JsonOutput, err, exit_on_interrupt, out
 from streamdepth.cli.eval_input import FARTHEST_M, check_repeatable, is_set, make_source
-from streamdepth.errors import ConfigError
+from streamdepth.cli.flags import Flags, Json, with_flags
+from streamdepth.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from streamdepth.config import Settings
-    from streamdepth.evaluation.steadiness import Job, Row
-    from streamdepth.evaluation.temporal_input import DepthClip, DepthStore
-    from streamdepth.stages import Estimator, Source
+    from streamdepth.core.interfaces import Estimator, Source
+    from streamdepth.evaluation.steadiness.compare import MethodResult, StabilizerComparison
+    from streamdepth.evaluation.steadiness.inputs import DepthDiskCache, DepthSequence
 
 
-@o.also(o.MODEL)
+@with_flags("model", "max_frames", "outputs.overwrite")
 def steadiness(
     video: Annotated[list[Path] | None, typer.Argument(help="Videos, or sets with rgb/ and depth/.")] = None,
     generated: Annotated[
@@ -32,69 +32,68 @@ def steadiness(
         bool, typer.Option("--noisy", help="Also with noise on the model's depth, as of a worse one.")
     ] = False,
     max_depth: Annotated[float | None, typer.Option("--max-depth", help="Metres; truth beyond does not count.")] = None,
-    json: o.Json = None,
-    max_frames: o.MaxFrames = None,
-    overwrite: o.Overwrite = None,
-    config: o.ConfigFile = None,
-    set: o.Set = None,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    json: Json = None,
     *,
-    more: dict[str, Any],
+    flags: Flags,
 ) -> None:
     """Compare every preset of --smooth with what others do, on the same depth.
 
     Example: streamdepth eval steadiness kitchen_video desk_video --generated --noisy --json steadiness.json
     """
-    given = {"max_frames": max_frames, "overwrite": overwrite, "config": config, "set": set}
-    settings = settings_from({**given, "quiet": quiet, "verbose": verbose, "more": more})
-    from streamdepth import build
-    from streamdepth.evaluation.steadiness import table
+    settings = flags.settings()
+    from streamdepth import factory
+    from streamdepth.evaluation.steadiness.compare import table
 
     if not (video or generated):
-        raise ConfigError("nothing was given to compare on; name videos or sets with rgb/ and depth/, or --generated")
-    facts = JsonOutput(json, overwrite=settings.overwrite, inputs=video or ())
-    rows: list[Row] = []
-    with nothing_kept():
-        with closing(build.make_estimator(settings)) as estimator:
+        raise ConfigError(
+            "nothing was given to compare on; name videos or sets with rgb/ and depth/, or --generated",
+            code="no-source",
+        )
+    facts = JsonOutput(json, overwrite=settings.outputs.overwrite, inputs=video or ())
+    rows: list[MethodResult] = []
+    with exit_on_interrupt():
+        with closing(factory.make_estimator(settings)) as estimator:
             for path in video or ():
-                rows += _compare(path, settings, estimator, noisy=noisy, farthest_m=max_depth, is_quiet=quiet)
+                rows += _compare(path, settings, estimator, noisy=noisy, farthest_m=max_depth, is_quiet=flags.quiet)
             info = estimator.info
         if generated:
-            rows += _compare_generated(noisy=noisy, is_quiet=quiet)
+            rows += _compare_generated(noisy=noisy, is_quiet=flags.quiet)
     facts.write({"model": asdict(info) | {"kind": info.kind.value}, "rows": [row.as_json() for row in rows]})
-    if not (quiet or facts.is_printed):
+    if not (flags.quiet or facts.is_printed):
         out.print(table(rows), width=1000)
 
 
 def _compare(
     path: Path, settings: Settings, estimator: Estimator, *, noisy: bool, farthest_m: float | None, is_quiet: bool
-) -> list[Row]:
-    """The network runs once; every method gets its depth."""
-    from streamdepth.evaluation.steadiness import stored
-    from streamdepth.evaluation.temporal_input import DepthStore
+) -> list[MethodResult]:
+    """Runs the network once and compares all methods on its depth."""
+    from streamdepth.evaluation.steadiness.compare import cached_sequence
+    from streamdepth.evaluation.steadiness.inputs import DepthDiskCache
 
-    with DepthStore() as store:
+    with DepthDiskCache() as store:
         _estimate(make_source(path, settings), estimator, store, settings.max_frames)
-        job = _job(path, settings, stored(store, estimator.info.kind), farthest_m)
+        job = _job(path, settings, cached_sequence(store, estimator.info.kind), farthest_m)
         return _run([job], noisy=noisy, is_quiet=is_quiet)
 
 
-def _compare_generated(*, noisy: bool, is_quiet: bool) -> list[Row]:
-    from streamdepth.evaluation.generated import sequences
+def _compare_generated(*, noisy: bool, is_quiet: bool) -> list[MethodResult]:
+    from streamdepth.evaluation.steadiness.generated import synthetic_sequences
 
-    return _run([sequence.job() for sequence in sequences()], noisy=noisy, is_quiet=is_quiet)
+    return _run([sequence.comparison() for sequence in synthetic_sequences()], noisy=noisy, is_quiet=is_quiet)
 
 
-def _run(jobs: list[Job], *, noisy: bool, is_quiet: bool) -> list[Row]:
-    from streamdepth.cli.progress import counter
-    from streamdepth.evaluation.baselines import Jitter
-    from streamdepth.evaluation.steadiness import changed, methods
+def _run(jobs: list[StabilizerComparison], *, noisy: bool, is_quiet: bool) -> list[MethodResult]:
+    from streamdepth.cli.progress import count_bar
+    from streamdepth.evaluation.steadiness.baselines import DepthNoise
+    from streamdepth.evaluation.steadiness.compare import map_sequence, stabilization_methods
 
     if noisy:
-        jobs = [*jobs, *(replace(job, name=f"{job.name}, noisy", raw=changed(job.raw, Jitter)) for job in jobs)]
-    rows: list[Row] = []
-    with counter(err, len(jobs) * len(methods()), is_quiet=is_quiet) as step:
+        jobs = [
+            *jobs,
+            *(replace(job, name=f"{job.name}, noisy", raw=map_sequence(job.raw, DepthNoise)) for job in jobs),
+        ]
+    rows: list[MethodResult] = []
+    with count_bar(err, len(jobs) * len(stabilization_methods()), is_quiet=is_quiet) as step:
         for job in jobs:
             for row in job.compare():
                 rows.append(row)
@@ -102,25 +101,25 @@ def _run(jobs: list[Job], *, noisy: bool, is_quiet: bool) -> list[Row]:
     return rows
 
 
-def _estimate(source: Source, estimator: Estimator, store: DepthStore, most: int | None) -> None:
+def _estimate(source: Source, estimator: Estimator, store: DepthDiskCache, max_frames: int | None) -> None:
     with closing(source):
         check_repeatable(source.open())
-        for frame in islice(iter(source.read, None), most):
+        for frame in islice(iter(source.read, None), max_frames):
             store.add(estimator.estimate([frame])[0].depth)
 
 
-def _job(path: Path, settings: Settings, raw: DepthClip, farthest_m: float | None) -> Job:
-    from streamdepth.evaluation.datasets import DataSet
-    from streamdepth.evaluation.steadiness import Job
-    from streamdepth.evaluation.temporal import Truth
-    from streamdepth.evaluation.temporal_input import open_truth, read_camera
-    from streamdepth.types import DepthKind
+def _job(path: Path, settings: Settings, raw: DepthSequence, farthest_m: float | None) -> StabilizerComparison:
+    from streamdepth.core.types import DepthKind
+    from streamdepth.evaluation.datasets import DepthDataset
+    from streamdepth.evaluation.steadiness.compare import StabilizerComparison
+    from streamdepth.evaluation.steadiness.inputs import open_truth, read_camera
+    from streamdepth.evaluation.steadiness.score import TruthOptions
 
-    job = Job(path.name, lambda: make_source(path, settings), raw, max_frames=settings.max_frames)
+    job = StabilizerComparison(path.name, lambda: make_source(path, settings), raw, max_frames=settings.max_frames)
     if not is_set(path):
         return job
-    data = DataSet(path)
+    data = DepthDataset(path)
     farthest_m = farthest_m or data.max_depth_m or FARTHEST_M
     camera, poses = read_camera(path, len(data.names())) or (None, None)
-    judge = Truth(farthest_m, camera, poses, raw.kind is DepthKind.METRIC)
-    return replace(job, truth=open_truth(path), judge=judge)
+    truth_options = TruthOptions(farthest_m, camera, poses, raw.kind is DepthKind.METRIC)
+    return replace(job, truth=open_truth(path), truth_options=truth_options)

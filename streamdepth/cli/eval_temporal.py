@@ -11,21 +11,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streamdepth.cli import options as o
-from streamdepth.cli.console import JsonOutput, err, nothing_kept, out, settings_from
+from streamdepth.cli.console import JsonOutput, err, exit_on_interrupt, out
 from streamdepth.cli.eval_input import FARTHEST_M, USUAL_FPS, check_repeatable, is_set, make_source
-from streamdepth.errors import ConfigError
-from streamdepth.stages import Source, Stabilizer
-from streamdepth.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
+from streamdepth.cli.flags import Flags, Json, with_flags
+from streamdepth.core.arrays import DepthMap
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.interfaces import Source, Stabilizer
+from streamdepth.core.render_options import RenderOptions
+from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 
 if TYPE_CHECKING:
     from streamdepth.config import Settings
-    from streamdepth.evaluation.temporal import TemporalScore, Truth
-    from streamdepth.evaluation.temporal_clip import Clip
-    from streamdepth.evaluation.temporal_input import DepthClip
+    from streamdepth.evaluation.steadiness.clip import EvaluationClip
+    from streamdepth.evaluation.steadiness.inputs import DepthSequence
+    from streamdepth.evaluation.steadiness.score import TemporalScore, TruthOptions
 
 
-@o.also(o.MODEL, o.BATCH, {"smooth": o.Smooth})
+@with_flags("model", "inference.batch", "smooth", "max_frames", "outputs.overwrite")
 def temporal(
     video: Annotated[Path, typer.Argument(help="A video, a folder of pictures in order, or a set with rgb/, depth/.")],
     depth: Annotated[
@@ -35,17 +37,11 @@ def temporal(
     truth: Annotated[Path | None, typer.Option("--truth", help="True depth: a set's folder or metric depth.")] = None,
     cuts: Annotated[str | None, typer.Option("--cuts", help="Frames that begin shots: 120,310 or a file.")] = None,
     max_depth: Annotated[float | None, typer.Option("--max-depth", help="Metres; truth beyond does not count.")] = None,
-    json: o.Json = None,
+    json: Json = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="Draw the measures over time into this .png.")] = None,
     side_by_side: Annotated[Path | None, typer.Option("--side-by-side", help="Video, raw, result as a video.")] = None,
-    max_frames: o.MaxFrames = None,
-    overwrite: o.Overwrite = None,
-    config: o.ConfigFile = None,
-    set: o.Set = None,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
     *,
-    more: dict[str, Any],
+    flags: Flags,
 ) -> None:
     """Score how steady depth is, and what its smoothing has cost.
 
@@ -53,52 +49,55 @@ def temporal(
 
     Example: streamdepth eval temporal clip.mp4 --model nano --smooth default --plot steady.png
     """
-    _check_given(depth, raw, more)
-    given = {"max_frames": max_frames, "overwrite": overwrite, "config": config, "set": set}
-    settings = settings_from({**given, "quiet": quiet, "verbose": verbose, "more": more})
+    _check_given(depth, raw, flags.values)
+    settings = flags.settings()
     _check_outputs(plot, side_by_side, settings)
-    facts = JsonOutput(json, overwrite=settings.overwrite)
-    from streamdepth.sinks.output import check_apart
+    facts = JsonOutput(json, overwrite=settings.outputs.overwrite)
+    from streamdepth.sinks.pending_files import check_distinct
 
-    check_apart([None if facts.is_printed else json, plot, side_by_side], [video, depth, raw, truth])
-    with nothing_kept(), ExitStack() as stack:
+    check_distinct([None if facts.is_printed else json, plot, side_by_side], [video, depth, raw, truth])
+    with exit_on_interrupt(), ExitStack() as stack:
         job = _Job(video, settings, stack)
-        job.know(truth, max_depth, cuts)
+        job.take_truth(truth, max_depth, cuts)
         if depth:
-            job.take(depth, raw)
+            job.take_depth(depth, raw)
         else:
-            job.estimate(is_quiet=quiet)
+            job.estimate(is_quiet=flags.quiet)
         score = job.score()
         facts.write(job.facts | score.as_json())
         job.draw(score, plot, side_by_side)
-    if not (quiet or facts.is_printed):
+    if not (flags.quiet or facts.is_printed):
         _print(score)
 
 
-def _check_given(depth: Path | None, raw: Path | None, model: dict[str, Any]) -> None:
-    flags = [f"--{name.replace('_', '-')}" for name, value in model.items() if value is not None]
+def _check_given(depth: Path | None, raw: Path | None, given: dict[str, Any]) -> None:
+    flags = [f"--{name.replace('_', '-')}" for name in given if name not in ("max_frames", "overwrite")]
     if depth is not None and flags:
         raise ConfigError(
-            f"the depth '{depth}' needs no model; leave out {', '.join(flags)}, or the depth to have it made"
+            f"the depth '{depth}' needs no model; leave out {', '.join(flags)}, or the depth to have it made",
+            code="conflict",
         )
     if depth is None and raw is not None:
-        raise ConfigError("--raw goes with depth that is given; the raw depth of a model is known")
+        raise ConfigError("--raw goes with depth that is given; the raw depth of a model is known", code="conflict")
 
 
 def _check_outputs(plot: Path | None, video: Path | None, settings: Settings) -> None:
-    """What cannot be written is said before the work."""
-    from streamdepth.sinks.output import check_output
-    from streamdepth.sinks.video import FORMATS
+    """Raises ConfigError or SinkOpenError before the work for outputs that cannot be written."""
+    from streamdepth.render.plots import check_plots
+    from streamdepth.sinks.pending_files import check_output
+    from streamdepth.sinks.video_file import VIDEO_FORMATS
 
-    for path, suffixes in ((plot, (".png",)), (video, tuple(FORMATS))):
+    for path, suffixes in ((plot, (".png",)), (video, tuple(VIDEO_FORMATS))):
         if path and path.suffix.lower() not in suffixes:
-            raise ConfigError(f"cannot write '{path}'; it must end in {' '.join(suffixes)}")
+            raise ConfigError(f"cannot write '{path}'; it must end in {' '.join(suffixes)}", code="unknown-format")
         if path:
-            check_output(path, overwrite=settings.overwrite)
+            check_output(path, overwrite=settings.outputs.overwrite)
+    if plot:
+        check_plots()
 
 
 class _Tap(Stabilizer):
-    """Shows each depth map to `see` before another stabilizer gets it."""
+    """Gives each depth map to a callback before another stabilizer gets it."""
 
     def __init__(self, inner: Stabilizer, see: Callable[[DepthMap], None]) -> None:
         self.inner, self.see = inner, see
@@ -115,7 +114,7 @@ class _Tap(Stabilizer):
 
 
 class _Job:
-    """One clip on its way: pictures and truth, then depth, then the score, then what is drawn of it."""
+    """One evaluation, step by step: pictures and truth, then depth, then the score, then drawings."""
 
     def __init__(self, video: Path, settings: Settings, stack: ExitStack) -> None:
         self.video, self.settings, self.stack = video, settings, stack
@@ -123,21 +122,21 @@ class _Job:
             self.info = source.open()
         check_repeatable(self.info)
         self.facts: dict[str, Any] = {"video": self.info.name}
-        self.clip: Clip
-        self.true_depth: DepthClip | None = None
-        self.judge: Truth | None = None
+        self.clip: EvaluationClip
+        self.true_depth: DepthSequence | None = None
+        self.truth_options: TruthOptions | None = None
         self.cuts: frozenset[int] | None = None
 
     def make_source(self) -> Source:
-        """A fresh source of the pictures, not yet open."""
+        """Returns a source of the pictures that is not open yet."""
         return make_source(self.video, self.settings)
 
-    def know(self, truth: Path | None, farthest_m: float | None, cuts: str | None) -> None:
-        """What is known beside the depth."""
-        from streamdepth.evaluation.datasets import DataSet
-        from streamdepth.evaluation.temporal import Truth
-        from streamdepth.evaluation.temporal_clip import read_cuts
-        from streamdepth.evaluation.temporal_input import open_truth, read_camera
+    def take_truth(self, truth: Path | None, farthest_m: float | None, cuts: str | None) -> None:
+        """Takes the true depth, the camera and the cuts, where they are given."""
+        from streamdepth.evaluation.datasets import DepthDataset
+        from streamdepth.evaluation.steadiness.clip import read_cuts
+        from streamdepth.evaluation.steadiness.inputs import open_truth, read_camera
+        from streamdepth.evaluation.steadiness.score import TruthOptions
 
         self.cuts = read_cuts(cuts) if cuts else None
         path = truth or (self.video if is_set(self.video) else None)
@@ -145,36 +144,36 @@ class _Job:
             return
         self.true_depth, camera = open_truth(path), None
         if (path / "rgb").is_dir():
-            data = DataSet(path)
+            data = DepthDataset(path)
             farthest_m, camera = farthest_m or data.max_depth_m, read_camera(path, len(data.names()))
-        self.judge = Truth(farthest_m or FARTHEST_M, *(camera or ()))
+        self.truth_options = TruthOptions(farthest_m or FARTHEST_M, *(camera or ()))
 
-    def take(self, depth: Path, raw: Path | None) -> None:
-        """Depth from files."""
-        from streamdepth.evaluation.temporal_clip import Clip
-        from streamdepth.evaluation.temporal_input import open_depth
+    def take_depth(self, depth: Path, raw: Path | None) -> None:
+        """Takes the depth to be scored from files."""
+        from streamdepth.evaluation.steadiness.clip import EvaluationClip
+        from streamdepth.evaluation.steadiness.inputs import open_depth
 
         self.facts |= {"depth": str(depth), "raw_depth": str(raw) if raw else None}
-        self.clip = Clip(self.make_source, open_depth(depth), open_depth(raw) if raw else None)
+        self.clip = EvaluationClip(self.make_source, open_depth(depth), open_depth(raw) if raw else None)
 
     def estimate(self, *, is_quiet: bool) -> None:
-        """Runs the model with its smoothing once; the depth waits on disk for the end of `stack`."""
-        from streamdepth import build
-        from streamdepth.cli.progress import counter
-        from streamdepth.evaluation.temporal_clip import Clip
-        from streamdepth.evaluation.temporal_input import DepthClip, DepthStore
-        from streamdepth.pipeline import Pipeline, Stream
+        """Runs the model with its smoothing once; the depth stays on disk until `stack` is closed."""
+        from streamdepth import factory
+        from streamdepth.cli.progress import count_bar
+        from streamdepth.evaluation.steadiness.clip import EvaluationClip
+        from streamdepth.evaluation.steadiness.inputs import DepthDiskCache, DepthSequence
+        from streamdepth.pipeline.pipeline import Pipeline, Stream
         from streamdepth.stabilizers import make_stabilizer
 
         settings = self.settings
-        result, raw = self.stack.enter_context(DepthStore()), self.stack.enter_context(DepthStore())
-        is_smoothed, chain = settings.smooth != "off", make_stabilizer(settings.smooth, settings.range)
-        estimator = self.stack.enter_context(closing(build.make_estimator(settings)))
+        result, raw = self.stack.enter_context(DepthDiskCache()), self.stack.enter_context(DepthDiskCache())
+        is_smoothed, chain = settings.smooth != "off", make_stabilizer(settings.smooth, settings.render.range)
+        estimator = self.stack.enter_context(closing(factory.make_estimator(settings)))
         stream = Stream(self.make_source(), _Tap(chain, raw.add) if is_smoothed else chain)
-        pipeline = Pipeline([stream], estimator, batch=settings.batch, max_frames=settings.max_frames)
+        pipeline = Pipeline([stream], estimator, batch=settings.inference.batch, max_frames=settings.max_frames)
         ranges: list[tuple[int, float, float]] = []
         cuts: set[int] = set()
-        with counter(err, self.info.frame_count or 0, is_quiet=is_quiet) as step:
+        with count_bar(err, self.info.frame_count or 0, is_quiet=is_quiet) as step:
             for number, item in enumerate(pipeline.frames()):
                 result.add(item.depth)
                 cuts |= {number} if item.cut else set()
@@ -182,39 +181,41 @@ class _Job:
                 step()
         kind = estimator.info.kind
         self.facts |= {"model": asdict(estimator.info) | {"kind": kind.value}, "smooth": settings.smooth}
-        depth = DepthClip(settings.smooth, kind, result.__iter__, has_known_unit=True, ranges=ranges)
-        before = DepthClip("raw", kind, raw.__iter__, has_known_unit=True) if is_smoothed else None
-        self.clip = Clip(self.make_source, depth, before, cuts=frozenset(cuts))
+        depth = DepthSequence(settings.smooth, kind, result.__iter__, has_known_unit=True, ranges=ranges)
+        before = DepthSequence("raw", kind, raw.__iter__, has_known_unit=True) if is_smoothed else None
+        self.clip = EvaluationClip(self.make_source, depth, before, cuts=frozenset(cuts))
 
     def score(self) -> TemporalScore:
-        """Also completes the clip by what is known beside it."""
-        from streamdepth.evaluation.temporal import score_clip
+        """Returns the score of the clip, after adding truth and cuts to it."""
+        from streamdepth.evaluation.steadiness.score import score_clip
 
         cuts = self.clip.cuts if self.cuts is None else self.cuts
         self.clip = replace(self.clip, truth=self.true_depth, cuts=cuts, max_frames=self.settings.max_frames)
         is_metric = self.clip.depth.kind is DepthKind.METRIC
-        judge = replace(self.judge, is_metric=is_metric) if self.judge else None
-        return score_clip(self.clip, judge, same_unit=self.clip.same_unit)
+        truth_options = replace(self.truth_options, is_metric=is_metric) if self.truth_options else None
+        return score_clip(self.clip, truth_options, same_unit=self.clip.same_unit)
 
     def draw(self, score: TemporalScore, plot: Path | None, video: Path | None) -> None:
-        """The plot and the video, where they are asked for."""
+        """Writes the plot and the video, where they are asked for."""
         from PIL import Image
 
-        from streamdepth.evaluation import temporal_report
-        from streamdepth.sinks.output import complete_file
+        from streamdepth.evaluation.steadiness import report as temporal_report
+        from streamdepth.sinks.pending_files import atomic_write
 
         if plot:
-            with complete_file(plot, overwrite=self.settings.overwrite) as temporary:
+            with atomic_write(plot, overwrite=self.settings.outputs.overwrite) as temporary:
                 Image.fromarray(temporal_report.plot(score)).save(temporary)
         if video:
             fps = self.info.fps or Fraction(USUAL_FPS)
-            _write_video(video, temporal_report.side_by_side(self.clip, score, fps), fps, self.settings.overwrite)
+            _write_video(
+                video, temporal_report.side_by_side(self.clip, score, fps), fps, self.settings.outputs.overwrite
+            )
 
 
 def _write_video(path: Path, items: Iterator[DepthFrame], fps: Fraction, overwrite: bool) -> None:
     from streamdepth.sinks.video import VideoSink
 
-    sink = VideoSink(path, style="overlay", alpha=0.0, legend=False, overwrite=overwrite)
+    sink = VideoSink(path, RenderOptions(style="overlay", alpha=0.0, legend=False), overwrite=overwrite)
     try:
         for number, item in enumerate(items):
             if number == 0:
@@ -229,8 +230,8 @@ def _write_video(path: Path, items: Iterator[DepthFrame], fps: Fraction, overwri
 
 
 def _print(score: TemporalScore) -> None:
-    from streamdepth.evaluation import temporal_report
+    from streamdepth.evaluation.steadiness import report as temporal_report
 
     out.print(temporal_report.table(score))
-    for line in temporal_report.notes(score):
+    for line in temporal_report.footnotes(score):
         out.print(line)

@@ -1,23 +1,23 @@
-"""The verbs that measure and build: the volume of something, a model of a whole clip."""
+"""The verbs `volume` and `fuse`: measuring a picture in 3D, and one 3D model of a clip."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamdepth.cli import options as o
-from streamdepth.cli.console import err, out, settings_from
-from streamdepth.errors import ConfigError
+from streamdepth.cli.console import err, out
+from streamdepth.cli.flags import Flags, with_flags
+from streamdepth.core.errors import ConfigError
 
 if TYPE_CHECKING:
     import numpy as np
 
     from streamdepth.config import Settings
-    from streamdepth.estimators.recorded import RecordedDepth
-    from streamdepth.geometry import Points
-    from streamdepth.types import DepthFrame
+    from streamdepth.core.types import DepthFrame
+    from streamdepth.estimators.recorded import RecordedDepthEstimator
+    from streamdepth.geometry.arrays import Points
 
 Depth = Annotated[
     Path | None, typer.Option("--depth", help="Instead of a model: a sensor's 16-bit PNG; of a video %06d.png.")
@@ -25,7 +25,7 @@ Depth = Annotated[
 DepthScale = Annotated[float, typer.Option("--depth-scale", help="Values of that PNG per metre.")]
 
 
-@o.also(o.MODEL, o.CAMERA, o.METRES)
+@with_flags("model", "camera", "metric", "max_side", "outputs.overwrite")
 def volume(
     picture: Annotated[str, typer.Argument(help="A path or an http(s) address.")],
     region: Annotated[str, typer.Option("--region", help="x,y,width,height in px: what to measure, on flat ground.")],
@@ -35,89 +35,91 @@ def volume(
         Path | None, typer.Option("--heights", help="The region's height map from above: .npz, or .png to look at.")
     ] = None,
     cell: Annotated[str, typer.Option("--cell", help="Its cells.")] = "1cm",
-    max_side: o.MaxSide = None,
-    overwrite: o.Overwrite = None,
-    config: o.ConfigFile = None,
-    set: o.Set = None,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
     *,
-    more: dict[str, Any],
+    flags: Flags,
 ) -> None:
-    """Measure what stands on the ground inside a region of a picture, in metres.
+    """Measure what stands on the ground inside a region of a picture, in meters.
 
     Example: streamdepth volume heap.jpg --region 300,200,400,300 --camera-height 1.5m --fov 65
     """
-    own = ("picture", "region", "depth", "depth_scale", "heights", "cell")
-    flags = {k: v for k, v in locals().items() if k not in ("own", *own)}
-    settings = settings_from(flags)
-    from streamdepth.floor import find_floor
-    from streamdepth.geometry import camera_of, ground_plane
-    from streamdepth.metric import length_m
-    from streamdepth.sinks.output import check_output
-    from streamdepth.volume import height_map
-    from streamdepth.volume import volume as measure
+    settings = flags.settings()
+    from streamdepth.geometry.ground import find_floor
+    from streamdepth.geometry.lengths import parse_length_m
+    from streamdepth.geometry.projection import camera_or_default
+    from streamdepth.geometry.volume import height_map, measure_volume
+    from streamdepth.sinks.pending_files import check_output
 
     if heights:
         if heights.suffix.lower() not in (".npz", ".png"):
-            raise ConfigError(f"cannot write heights to '{heights}'; use .npz, or .png to look at")
-        check_output(heights, overwrite=settings.overwrite, origin=Path(picture))
-    cell_m = length_m(cell)
+            raise ConfigError(
+                f"cannot write heights to '{heights}'; use .npz, or .png to look at", code="unknown-format"
+            )
+        check_output(heights, overwrite=settings.outputs.overwrite, origin=Path(picture))
+    cell_m = parse_length_m(cell)
     item = _metric_item(picture, settings, depth, depth_scale)
-    camera, inside = camera_of(item), _region(region, item)
-    # metres from a floor are right on that floor, and another plane may face upwards, too
-    plane = (find_floor if settings.camera_height else ground_plane)(item.depth, camera)
+    camera, inside = camera_or_default(item), _parse_region(region, item)
+    # with --camera-height the meters come from the floor as the model draws it, so that there is nothing to refine
+    plane = find_floor(item, max_tilt_degrees=75, refine=not settings.metric.camera_height)
     if plane is None:
-        raise ConfigError("there is no ground in the picture to measure from; show some of it around the region")
-    found = measure(item.depth, camera, inside, plane)
+        raise ConfigError(
+            "there is no ground in the picture to measure from; show some of it around the region", code="no-ground"
+        )
+    found = measure_volume(item.depth, camera, inside, plane)
     if heights:
-        _write_heights(heights, height_map(item.depth, camera, plane, cell_m, inside), cell_m, settings.overwrite)
+        _write_heights(
+            heights, height_map(item.depth, camera, plane, cell_m, inside), cell_m, settings.outputs.overwrite
+        )
     if item.intrinsics is None:
         err.print("the camera is unknown: 60 degrees are assumed; --fov or --camera-info tells it")
     if not found.area_m2:
         err.print("nothing in the region rises above the ground; choose another --region")
     out.print(
         f"volume {found.volume_m3:.4g} m3, standard error {found.error_m3:.2g} m3 (of the ground's unevenness and the "
-        f"outline; the depth's own error comes on top)\narea {found.area_m2:.4g} m2, highest {found.highest_m:.3g} m, "
-        f"camera {plane.offset:.3g} m above the ground"
+        f"outline; the depth's own error comes on top)\narea {found.area_m2:.4g} m2, "
+        f"highest {found.max_height_m:.3g} m, camera {plane.offset:.3g} m above the ground"
     )
 
 
 def _metric_item(picture: str, settings: Settings, depth: Path | None, scale: float) -> DepthFrame:
     from fractions import Fraction
 
-    from streamdepth.api import estimate_item, read_photo
-    from streamdepth.types import DepthFrame, DepthKind, Frame
+    from streamdepth.core.types import DepthFrame, DepthKind, Frame
+    from streamdepth.factory.pictures import estimate_depth_frame, read_photo, shared_estimator
 
     pixels, camera = read_photo(picture, settings)
     if depth:
-        recorded = _recorded(depth, scale)
+        recorded = _recorded_depth(depth, scale)
         frame = Frame(pixels, 0, 0, Fraction(1), 0.0)
         return DepthFrame(frame, recorded.estimate([frame])[0].depth, DepthKind.METRIC, intrinsics=camera)
-    item = estimate_item(pixels, settings, camera)
+    item = estimate_depth_frame(pixels, shared_estimator(settings.model), settings, camera)
     if item.kind is not DepthKind.METRIC:
         raise ConfigError(
-            f"a volume needs metres, and {settings.model} is relative; add --anchor x,y=1.35m, --camera-height 1.2m, "
-            "--board or --sparse, or use a metric model or --depth"
+            f"a volume needs meters, and {settings.model.name} is relative; add --anchor x,y=1.35m, "
+            "--camera-height 1.2m, --board or --sparse, or use a metric model or --depth",
+            code="relative-depth",
         )
     return item
 
 
-def _region(text: str, item: DepthFrame) -> np.typing.NDArray[np.bool_]:
-    """The mask of `text` in the depth map."""
+def _parse_region(text: str, item: DepthFrame) -> np.typing.NDArray[np.bool_]:
+    """Returns the mask of the region "x,y,width,height" in the depth map. Raises ConfigError for others."""
     import numpy as np
 
     try:
         x, y, width, height = (float(word) for word in text.split(","))
     except ValueError as error:
-        raise ConfigError(f"'{text}' is no region; write x,y,width,height in px, such as 300,200,400,300") from error
+        raise ConfigError(
+            f"'{text}' is no region; write x,y,width,height in px, such as 300,200,400,300", code="bad-region"
+        ) from error
     rows, columns = item.depth.shape
     full_height, full_width = item.frame.image.shape[:2]
     u = (np.arange(columns) + 0.5) * full_width / columns
     v = (np.arange(rows) + 0.5) * full_height / rows
     mask = np.outer((v >= y) & (v < y + height), (u >= x) & (u < x + width)).astype(np.bool_)
     if not mask.any() or x < 0 or y < 0 or x + width > full_width or y + height > full_height:
-        raise ConfigError(f"the region '{text}' reaches out of the picture of {full_width}x{full_height} px")
+        raise ConfigError(
+            f"the region '{text}' reaches out of the picture of {full_width}x{full_height} px", code="bad-region"
+        )
     return mask
 
 
@@ -125,74 +127,68 @@ def _write_heights(path: Path, found: Points, cell_m: float, overwrite: bool | N
     import numpy as np
     from PIL import Image
 
-    from streamdepth.render import colourise
-    from streamdepth.sinks.output import complete_file
-    from streamdepth.types import DepthKind
+    from streamdepth.core.types import DepthKind
+    from streamdepth.render.colors import colorize
+    from streamdepth.sinks.pending_files import atomic_write
 
-    with complete_file(path, overwrite=bool(overwrite)) as temporary:
+    with atomic_write(path, overwrite=bool(overwrite)) as temporary:
         if path.suffix.lower() == ".npz":
             np.savez_compressed(temporary, heights_m=found, cell_m=cell_m)
         else:  # the far end on top, high is bright
-            Image.fromarray(colourise(found[::-1], DepthKind.RELATIVE)).save(temporary)
+            Image.fromarray(colorize(found[::-1], DepthKind.RELATIVE)).save(temporary)
 
 
-def _recorded(depth: Path, scale: float) -> RecordedDepth:
-    from streamdepth.estimators.recorded import RecordedDepth
-    from streamdepth.numbered import is_numbered, numbered
-    from streamdepth.sources.images import read_depth_png
+def _recorded_depth(depth: Path, scale: float) -> RecordedDepthEstimator:
+    from streamdepth.estimators.recorded import RecordedDepthEstimator
+    from streamdepth.sources.picture_file import read_depth_png
+    from streamdepth.utils.numbering import has_number_field, insert_number
 
     pattern = str(depth)
-    if not is_numbered(pattern) and not depth.is_file():
-        raise ConfigError(f"there is no depth '{depth}'; give a 16-bit PNG, of a video %06d.png")
-    return RecordedDepth(lambda index: read_depth_png(Path(numbered(pattern, index)), scale), pattern)
+    if not has_number_field(pattern) and not depth.is_file():
+        raise ConfigError(f"there is no depth '{depth}'; give a 16-bit PNG, of a video %06d.png", code="not-found")
+    return RecordedDepthEstimator(lambda index: read_depth_png(Path(insert_number(pattern, index)), scale), pattern)
 
 
-@o.also(o.MODEL, o.CAMERA, o.METRES)
+@with_flags("model", "smooth", "camera", "metric", "max_frames", "outputs.overwrite")
 def fuse(
     source: Annotated[str, typer.Argument(help="A video, or pictures in order.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The model: .ply, .glb or .obj.")],
-    poses: Annotated[Path, typer.Option("--poses", help="One line per frame: 4x4 or 3x4, camera to world, metres.")],
+    poses: Annotated[Path, typer.Option("--poses", help="One line per frame: 4x4 or 3x4, camera to world, meters.")],
     depth: Depth = None,
     depth_scale: DepthScale = 1000.0,
     voxel: Annotated[str, typer.Option("--voxel", help="The model's resolution.")] = "2cm",
     farthest: Annotated[str, typer.Option("--farthest", help="Depth beyond does not count.")] = "5m",
-    smooth: o.Smooth = None,
-    max_frames: o.MaxFrames = None,
-    overwrite: o.Overwrite = None,
-    config: o.ConfigFile = None,
-    set: o.Set = None,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
     *,
-    more: dict[str, Any],
+    flags: Flags,
 ) -> None:
-    """Fuse a clip with known camera poses into one coloured model (TSDF, by Open3D).
+    """Fuse a clip with known camera poses into one colored model (TSDF, by Open3D).
 
     Example: streamdepth fuse clip.mp4 --poses poses.txt --camera-info camera.yaml --depth depth/%06d.png -o model.ply
     """
-    own = ("source", "output", "poses", "depth", "depth_scale", "voxel", "farthest")
-    flags = {k: v for k, v in locals().items() if k not in ("own", *own)}
-    settings = settings_from({**flags, "source": source, "smooth": smooth or ("off" if depth else None)})
-    from streamdepth import build
-    from streamdepth.api import stop_on_interrupt
-    from streamdepth.cli.progress import Bar
-    from streamdepth.metric import length_m
+    smooth = flags.values.get("smooth") or ("off" if depth else None)
+    settings = flags.settings(source=source, smooth=smooth)
+    from streamdepth import factory
+    from streamdepth.cli.progress import ProgressBar
+    from streamdepth.geometry.lengths import parse_length_m
     from streamdepth.sinks.fusion import FusionSink, read_poses
+    from streamdepth.utils.interrupts import stop_on_interrupt
 
     sink = FusionSink(
         output,
         read_poses(poses),
-        voxel_m=length_m(voxel),
-        farthest_m=length_m(farthest),
-        overwrite=settings.overwrite,
+        voxel_m=parse_length_m(voxel),
+        farthest_m=parse_length_m(farthest),
+        overwrite=settings.outputs.overwrite,
     )
-    recorded = _recorded(depth, depth_scale) if depth else None
+    recorded = _recorded_depth(depth, depth_scale) if depth else None
     with (
-        Bar(err, is_quiet=quiet) as bar,
-        build.pipeline(settings, lambda _: bar.show(pipeline), estimator=recorded) as pipeline,
-        stop_on_interrupt(pipeline),
+        ProgressBar(err, is_quiet=flags.quiet) as bar,
+        factory.open_pipeline(settings, lambda _: bar.show(pipeline), estimator=recorded) as pipeline,
+        stop_on_interrupt(pipeline.stop),
     ):
         pipeline.streams[0].sinks = [sink]
         report = pipeline.run()
-    if not quiet:
-        err.print(f"{output}: {sink.faces} triangles from {report.written} frames, voxels of {length_m(voxel):g} m")
+    if not flags.quiet:
+        err.print(
+            f"{output}: {sink.faces} triangles from {report.written} frames, voxels of {parse_length_m(voxel):g} m"
+        )

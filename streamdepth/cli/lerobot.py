@@ -3,51 +3,45 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamdepth.cli import options as o
-from streamdepth.cli.console import err, settings_from
+from streamdepth.cli.console import err
+from streamdepth.cli.flags import Flags, with_flags
 
 if TYPE_CHECKING:
-    from streamdepth.pipeline import Pipeline
+    from streamdepth.pipeline.pipeline import Pipeline
 
 
-@o.also(o.MODEL, o.BATCH, o.CAMERA, o.METRES)
+@with_flags(
+    *("model", "inference.batch", "smooth", "camera", "metric"),
+    *("render.edges", "outputs.drop_flying", "outputs.overwrite"),
+)
 def lerobot(
     dataset: Annotated[Path, typer.Argument(help="The folder of a LeRobot data set, version 3.")],
     camera: Annotated[str, typer.Option("--camera", help="Its pictures, such as observation.images.front.")],
-    smooth: o.Smooth = None,
-    edges: o.Edges = None,
-    drop_flying: o.DropFlying = None,
-    overwrite: o.Overwrite = None,
-    config: o.ConfigFile = None,
-    set: o.Set = None,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
     *,
-    more: dict[str, Any],
+    flags: Flags,
 ) -> None:
-    """Give a LeRobot data set depth in metres beside a camera's pictures.
+    """Give a LeRobot data set depth in meters beside a camera's pictures.
 
     Example: streamdepth lerobot DATASET --camera observation.images.front -m depth-anything-v2-metric-indoor-small
     """
-    flags = {name: value for name, value in locals().items() if name not in ("dataset", "camera")}
-    settings = settings_from(flags)
-    from streamdepth.cli.progress import Bar
-    from streamdepth.lerobot import add_depth
+    settings = flags.settings()
+    from streamdepth.apps.lerobot.add_depth import add_depth
+    from streamdepth.cli.progress import ProgressBar
 
-    with Bar(err, is_quiet=quiet) as bar:
+    with ProgressBar(err, is_quiet=flags.quiet) as bar:
         key = add_depth(dataset, camera, settings, run=_run, on_written=bar.show)
-    if not quiet:
+    if not flags.quiet:
         err.print(f"added {key}")
 
 
 def _run(pipeline: Pipeline) -> None:
-    from streamdepth.api import stop_on_interrupt
+    from streamdepth.utils.interrupts import stop_on_interrupt
 
-    with stop_on_interrupt(pipeline):
+    with stop_on_interrupt(pipeline.stop):
         pipeline.run()
     if pipeline.is_stopped:
         err.print("stopped; the data set is as it was")

@@ -1,4 +1,4 @@
-"""What the command line shows of a run: a progress bar and a summary."""
+"""Progress bars and the summary of a run."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from streamdepth.pipeline import Pipeline
-from streamdepth.stats import Report
+from streamdepth.pipeline.pipeline import Pipeline
+from streamdepth.pipeline.report import Report
 
 
-class Bar:
+class ProgressBar:
     """A progress bar with frame rate, time left and drops, on a terminal only."""
 
     def __init__(self, console: Console, *, is_quiet: bool) -> None:
@@ -22,7 +22,7 @@ class Bar:
         self._task = self._progress.add_task("frames", total=None, state="preparing the model")
         self._shown_at = 0.0
 
-    def __enter__(self) -> Bar:
+    def __enter__(self) -> ProgressBar:
         self._progress.start()
         return self
 
@@ -42,8 +42,8 @@ class Bar:
 
 
 @contextmanager
-def counter(console: Console, total: int, *, is_quiet: bool) -> Iterator[Callable[[], None]]:
-    """A progress bar over `total` pictures, on a terminal only; what it yields is called after each."""
+def count_bar(console: Console, total: int, *, is_quiet: bool) -> Iterator[Callable[[], None]]:
+    """Shows a progress bar over `total` pictures, on a terminal only; yields a function to call after each."""
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=is_quiet or not console.is_terminal, transient=True) as progress:
         task = progress.add_task("pictures", total=total)
@@ -51,7 +51,7 @@ def counter(console: Console, total: int, *, is_quiet: bool) -> Iterator[Callabl
 
 
 def stream_lines(report: Report) -> list[str]:
-    """Of several streams, one line each: what became of it."""
+    """Returns a line about each of several streams; nothing for a single one."""
     lines = []
     for stream in report.streams if len(report.streams) > 1 else ():
         back = f", came back {stream.reconnects} times" if stream.reconnects else ""
@@ -60,15 +60,15 @@ def stream_lines(report: Report) -> list[str]:
     return lines
 
 
-def summary(report: Report, reason: str = "") -> str:
-    """One line: frames, speed, model and why it runs where it does, latency, drops."""
+def summary_line(report: Report, reason: str = "") -> str:
+    """Returns one line: frames, speed, the model and why it runs where it does, latency, drops."""
     total = report.latency_ms.get("total", {})
     drops = ", ".join(f"{n} {cause.replace('_', ' ')}" for cause, n in report.dropped.items())
     return (
         f"{report.written} of {report.read} frames in {report.seconds:.1f} s ({report.fps:.1f} fps), "
         f"{report.model} on {report.engine} {report.device} {report.precision}{f' ({reason})' if reason else ''}, "
         f"latency p50 {total.get('p50', 0):.0f} ms p95 {total.get('p95', 0):.0f} ms"
-        + (f"; {report.inferred} inferred, {report.carried} carried" if report.carried else "")
+        + (f"; {report.inferred} inferred, {report.propagated} propagated" if report.propagated else "")
         + (f"; dropped: {drops}" if drops else "")
         + (f"; came back {report.reconnects} times" if report.reconnects else "")
     )

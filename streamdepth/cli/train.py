@@ -1,4 +1,4 @@
-"""`streamdepth train`: from a recipe, from a user's own pictures with depth, or from a large model's view of videos."""
+"""The verbs of `streamdepth train`: by a recipe, on pictures with depth, or from a large model's depth of videos."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from streamdepth.cli import options as o
-from streamdepth.cli.console import configure, err, out
-from streamdepth.errors import ConfigError
+from streamdepth.cli.console import configure_logging, err, out
+from streamdepth.cli.flags import Flags, Quiet, Verbose, with_flags
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.wrappers import LazyEstimator
 
 if TYPE_CHECKING:
+    from streamdepth.config import Settings
     from streamdepth.training.settings import TrainSettings
-    from streamdepth.training.trainer import Outcome
+    from streamdepth.training.trainer import TrainingResult
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode="rich", help="Train the built-in model, or teach it your place."
@@ -30,8 +32,8 @@ Start = Annotated[str | None, typer.Option("--start", help="nano, imagenet, or w
 Config = Annotated[Path | None, typer.Option("--config", help="YAML file with settings; flags win over it.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
 
-FINE_TUNING = {"start": "nano", "steps": 1000, "encoder_rate": 1e-4, "decoder_rate": 3e-4, "hold_back": 0.1}
-"""What differs from a training from scratch: short, small changes at a time, checked on what it never saw."""
+FINE_TUNING = {"start": "nano", "steps": 1000, "encoder_rate": 1e-4, "decoder_rate": 3e-4, "validation_share": 0.1}
+"""Settings of fine-tuning that differ from a training from scratch: few steps, low rates, and a validation share."""
 
 
 @app.command()
@@ -46,14 +48,14 @@ def recipe(
     seed: Seed = None,
     start: Start = None,
     device: Device = "auto",
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Train as a recipe says; a stopped training goes on.
 
     Example: streamdepth train recipe configs/train/nano.yaml --data ROOT -o runs/nano
     """
-    configure(quiet=quiet, verbose=verbose)
+    configure_logging(quiet=quiet, verbose=verbose)
     from streamdepth.training.settings import make_settings, read_settings
 
     changes = {"steps": steps, "batch": batch, "seed": seed, "start": start}
@@ -66,17 +68,17 @@ def pack(
     config: Annotated[Path, typer.Argument(help="YAML file with settings that names the data sets.")],
     data: Annotated[Path, typer.Option("--data", help="Folder of the data sets that the recipe names.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.")],
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Pack a recipe's pictures into a few small files; its folder then takes the place of the data.
 
     Example: streamdepth train pack configs/train/nano2.yaml --data ROOT -o packed
     """
-    configure(quiet=quiet, verbose=verbose)
+    configure_logging(quiet=quiet, verbose=verbose)
     from streamdepth.training.pack import write_pack
+    from streamdepth.training.sampler import read_sets
     from streamdepth.training.settings import make_settings, read_settings
-    from streamdepth.training.views import read_sets
 
     settings = make_settings(read_settings(config), str(config))
     names = (part.name for part in settings.sets)
@@ -94,19 +96,23 @@ def pairs(
     start: Start = None,
     config: Config = None,
     device: Device = "auto",
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Fine-tune nano on your own pictures with depth; a tenth of them is held back to check it.
 
     Example: streamdepth train pairs DATA -o runs/mine
     """
-    configure(quiet=quiet, verbose=verbose)
+    configure_logging(quiet=quiet, verbose=verbose)
     changes = {"steps": steps, "batch": batch, "seed": seed, "start": start}
     _train(Path(), output, _fine_tuning(config, data, "sensor", changes), device, quiet)
 
 
 @app.command()
+@with_flags(
+    *("model.size", "model.engine", "model.device", "model.precision", "model.accept_license", "model.allow_pickle"),
+    has_config_flag=False,
+)
 def distil(
     video: Annotated[list[str], typer.Argument(help="Files, folders of pictures or URLs to learn from.")],
     teacher: Annotated[str, typer.Option("--teacher", help="Any model: a short name, a hub id or a local folder.")],
@@ -118,29 +124,21 @@ def distil(
     seed: Seed = None,
     start: Start = None,
     config: Config = None,
-    size: o.Size = None,
-    engine: o.Engine = None,
-    device: Device = "auto",
-    precision: o.Precision = None,
-    accept_license: o.AcceptLicense = None,
-    allow_pickle: o.AllowPickle = None,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    *,
+    flags: Flags,
 ) -> None:
     """Teach nano what a large model sees in your own videos; a tenth of each is held back to check it.
 
     Example: streamdepth train distil a.mp4 b.mp4 --teacher depth-anything-v2-small -o runs/mine
     """
-    from streamdepth.build import stems
+    from streamdepth.factory import stream_names
 
-    configure(quiet=quiet, verbose=verbose)
-    flags = {"size": size, "engine": engine, "device": device, "precision": precision}
-    flags |= {"accept_license": accept_license, "allow_pickle": allow_pickle, "model": teacher}
+    settings = flags.settings(model=teacher)
     changes = {"steps": steps, "batch": batch, "seed": seed, "start": start}
-    folders = [output / "labels" / stem for stem in stems(video)]
-    settings = _fine_tuning(config, folders, "exact", changes)
-    _label(video, folders, flags, every, most, quiet)
-    _train(Path(), output, settings, device, quiet)
+    folders = [output / "labels" / stem for stem in stream_names(video)]
+    training = _fine_tuning(config, folders, "exact", changes)
+    _label(video, folders, settings, every, most, flags.quiet)
+    _train(Path(), output, training, settings.model.device, flags.quiet)
 
 
 @app.command()
@@ -149,14 +147,14 @@ def blend(
     second: Annotated[Path, typer.Argument(help="Weights after it.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")],
     share: Annotated[float, typer.Option("--share", help="Share of the first, 0 to 1.")] = 0.5,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
-    """Mean of the weights before and after a training: often better than both.
+    """Average the weights before and after a training: often better than both.
 
     Example: streamdepth train blend before.safetensors runs/mine/nano.safetensors -o blend.safetensors
     """
-    configure(quiet=quiet, verbose=verbose)
+    configure_logging(quiet=quiet, verbose=verbose)
     from streamdepth.training import blend as blending
 
     blending.blend(first, second, share, output)
@@ -178,38 +176,43 @@ def _set(folder: Path, depth: str) -> dict[str, str]:
     return {"name": str(folder.resolve()), "depth": depth}
 
 
-def _label(videos: list[str], folders: list[Path], flags: dict[str, Any], every: float, most: int, quiet: bool) -> None:
-    from streamdepth import build, config
+def _label(
+    videos: list[str], folders: list[Path], settings: Settings, every: float, max_pictures: int, quiet: bool
+) -> None:
+    from streamdepth import factory
     from streamdepth.training.labels import write_labels
 
-    settings = config.make(_given(flags))
-    teacher = build.lazy_estimator(lambda: build.make_estimator(settings))
+    teacher = LazyEstimator(lambda: factory.make_estimator(settings))
     try:
         for video, folder in zip(videos, folders, strict=True):
             with _bar("labels", None, quiet) as move:
-                source = build.make_source(video, settings)
-                count = write_labels(source, teacher, folder, every_seconds=every, most=most, tell=move)
+                source = factory.make_source(video, settings)
+                count = write_labels(
+                    source, teacher, folder, every_seconds=every, max_pictures=max_pictures, on_picture=move
+                )
             if count < 2:
-                raise ConfigError(f"'{video}' gave {count} pictures to learn from; a lower --every takes more")
+                raise ConfigError(
+                    f"'{video}' gave {count} pictures to learn from; a lower --every takes more", code="too-few-frames"
+                )
     finally:
         teacher.close()
 
 
 def _train(root: Path, output: Path, settings: TrainSettings, device: str, quiet: bool) -> None:
-    from streamdepth.estimators.engines.torch_engine import pick_device
+    from streamdepth.estimators.engines.torch_engine import choose_device
     from streamdepth.training.trainer import train
 
     with _bar("steps", settings.steps, quiet) as move:
-        outcome = train(root, output, settings, str(pick_device(device)), lambda progress: move(progress.step))
-    _report(outcome)
+        result = train(root, output, settings, str(choose_device(device)), lambda progress: move(progress.step))
+    _report(result)
 
 
-def _report(outcome: Outcome) -> None:
-    out.print(f"weights: {outcome.weights}; use them with --model {outcome.weights}")
-    if outcome.before is None or outcome.after is None:
+def _report(result: TrainingResult) -> None:
+    out.print(f"weights: {result.weights}; use them with --model {result.weights}")
+    if result.before is None or result.after is None:
         return
-    out.print(f"error on pictures held back: {outcome.before:.3f} before, {outcome.after:.3f} after")
-    if outcome.after >= outcome.before:
+    out.print(f"error on pictures held back: {result.before:.3f} before, {result.after:.3f} after")
+    if result.after >= result.before:
         err.print("warning: the training did not help on pictures held back; give it more steps or more varied ones")
 
 

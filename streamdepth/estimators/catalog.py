@@ -1,4 +1,7 @@
-"""Models by short name: where they live, what their numbers mean, what their licence allows."""
+"""The catalog of models by short name: where they live, what their numbers mean, what their license allows.
+
+A model is added by one more entry in `_make_entries`.
+"""
 
 from __future__ import annotations
 
@@ -7,42 +10,46 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from streamdepth.types import DepthKind
+from streamdepth.core.types import DepthKind
 
 _UNCLEAR = "unknown, see the model page"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One model."""
+class CatalogEntry:
+    """The facts about one model that are known before it is downloaded."""
 
     name: str
     hub_id: str | None
-    """On the Hugging Face hub; None for the built-in model."""
+    """The model's name on the Hugging Face hub; None for the built-in model."""
     kind: DepthKind
     size: int | tuple[int, int] | None
-    """Of the network's input in px: the short side, or (width, height); None for the picture's own size."""
-    multiple: int
+    """Input size in px: the short side, or (width, height); None for the picture's own size."""
+    size_multiple: int
     """The input's sides are multiples of this, in px."""
-    licence: str
-    """Of the weights."""
-    commercial: bool = True
-    """False also where it is not certain; then the licence has to be accepted."""
+    license: str
+    """License of the weights."""
+    allows_commercial_use: bool = True
+    """False also where it is not certain; then the license has to be accepted."""
     note: str = ""
 
     @property
     def unit(self) -> str | None:
-        """`"m"` or None."""
+        """The unit of the depth: `"m"` if it is metric, None if it is relative."""
         return self.kind.unit
 
 
-def _entries() -> tuple[Entry, ...]:
+def _make_entries() -> tuple[CatalogEntry, ...]:
     relative, metric = DepthKind.RELATIVE, DepthKind.METRIC
     nyu, kitti, pickled = "rooms, up to 10 m", "roads, up to 80 m", "pickled weights: needs --allow-pickle"
     found = [
-        Entry("nano", None, relative, 224, 32, "Apache-2.0", note="built in; weights trained on research data sets"),
-        Entry("dpt-large", "Intel/dpt-large", relative, (384, 384), 32, "apache-2.0", note="MiDaS 3.0"),
-        Entry("dpt-hybrid-midas", "Intel/dpt-hybrid-midas", relative, (384, 384), 32, "apache-2.0", note="MiDaS 3.0"),
+        CatalogEntry(
+            "nano", None, relative, 224, 32, "Apache-2.0", note="built in; weights trained on research data sets"
+        ),
+        CatalogEntry("dpt-large", "Intel/dpt-large", relative, (384, 384), 32, "apache-2.0", note="MiDaS 3.0"),
+        CatalogEntry(
+            "dpt-hybrid-midas", "Intel/dpt-hybrid-midas", relative, (384, 384), 32, "apache-2.0", note="MiDaS 3.0"
+        ),
     ]
     for variant, side in (
         ("beit-large-512", 512),
@@ -53,54 +60,60 @@ def _entries() -> tuple[Entry, ...]:
         ("swinv2-tiny-256", 256),
     ):
         hub_id = f"Intel/dpt-{variant}"
-        found.append(Entry(f"midas-{variant}", hub_id, relative, (side, side), 32, "mit", note="MiDaS 3.1"))
+        found.append(CatalogEntry(f"midas-{variant}", hub_id, relative, (side, side), 32, "mit", note="MiDaS 3.1"))
     for size in ("small", "base", "large"):
         hub_id = f"LiheYoung/depth-anything-{size}-hf"
-        found.append(Entry(f"depth-anything-{size}", hub_id, relative, 518, 14, "apache-2.0"))
+        found.append(CatalogEntry(f"depth-anything-{size}", hub_id, relative, 518, 14, "apache-2.0"))
     for size in ("Small", "Base", "Large"):
         free = size == "Small"
         terms = "apache-2.0" if free else "cc-by-nc-4.0"
         hub_id = f"depth-anything/Depth-Anything-V2-{size}-hf"
-        found.append(Entry(f"depth-anything-v2-{size.lower()}", hub_id, relative, 518, 14, terms, free))
+        found.append(CatalogEntry(f"depth-anything-v2-{size.lower()}", hub_id, relative, 518, 14, terms, free))
         # The pages of the larger metric models contradict the authors' terms for the weights they were made from.
         terms = "apache-2.0" if free else f"{_UNCLEAR}; made from cc-by-nc-4.0 weights"
         for place, note in (("Indoor", "rooms, up to 20 m"), ("Outdoor", "roads, up to 80 m")):
             name = f"depth-anything-v2-metric-{place.lower()}-{size.lower()}"
             hub_id = f"depth-anything/Depth-Anything-V2-Metric-{place}-{size}-hf"
-            found.append(Entry(name, hub_id, metric, 518, 14, terms, free, note))
+            found.append(CatalogEntry(name, hub_id, metric, 518, 14, terms, free, note))
     for size in ("small", "large"):
         hub_id = f"xingyang1/Distill-Any-Depth-{size.capitalize()}-hf"
-        found.append(Entry(f"distill-any-depth-{size}", hub_id, relative, 518, 14, _UNCLEAR, commercial=False))
+        found.append(
+            CatalogEntry(f"distill-any-depth-{size}", hub_id, relative, 518, 14, _UNCLEAR, allows_commercial_use=False)
+        )
     for data, note in (("nyu", nyu), ("kitti", kitti), ("nyu-kitti", "rooms and roads")):
-        found.append(Entry(f"zoedepth-{data}", f"Intel/zoedepth-{data}", metric, (512, 384), 32, "mit", note=note))
+        found.append(
+            CatalogEntry(f"zoedepth-{data}", f"Intel/zoedepth-{data}", metric, (512, 384), 32, "mit", note=note)
+        )
     terms = "apple-amlr, research only"
-    found.append(Entry("depth-pro", "apple/DepthPro-hf", metric, (1536, 1536), 1536, terms, False, "focal length too"))
+    found.append(
+        CatalogEntry("depth-pro", "apple/DepthPro-hf", metric, (1536, 1536), 1536, terms, False, "focal length too")
+    )
     for data, note in (("nyu", nyu), ("kitti", kitti)):
-        found.append(Entry(f"glpn-{data}", f"vinvino02/glpn-{data}", metric, None, 32, "apache-2.0", note=note))
+        found.append(CatalogEntry(f"glpn-{data}", f"vinvino02/glpn-{data}", metric, None, 32, "apache-2.0", note=note))
     for size in ("small", "base", "large"):
         for data, note in (("nyu", nyu), ("kitti", kitti)):
             name = f"dpt-dinov2-{size}-{data}"
             note = f"{note}; {pickled}"
-            found.append(Entry(name, f"facebook/{name}", metric, None, 14, "apache-2.0", note=note))
-    found.append(Entry("tipsv2-base", "google/tipsv2-b14-dpt", metric, (448, 448), 14, "apache-2.0", note=nyu))
+            found.append(CatalogEntry(name, f"facebook/{name}", metric, None, 14, "apache-2.0", note=note))
+    found.append(CatalogEntry("tipsv2-base", "google/tipsv2-b14-dpt", metric, (448, 448), 14, "apache-2.0", note=nyu))
     return tuple(found)
 
 
-CATALOG: Mapping[str, Entry] = MappingProxyType({entry.name: entry for entry in _entries()})
-"""By short name."""
+CATALOG: Mapping[str, CatalogEntry] = MappingProxyType({entry.name: entry for entry in _make_entries()})
+"""All entries by short name."""
 
 
-def find(model: str) -> Entry | None:
-    """By short name or hub id, in any case."""
+def find_entry(model: str) -> CatalogEntry | None:
+    """Returns the entry with this short name or hub id, in any case; None if there is none."""
     wanted = model.lower()
     return next((e for e in CATALOG.values() if wanted in (e.name, (e.hub_id or e.name).lower())), None)
 
 
-def nearest(model: str) -> list[str]:
-    """Up to three short names that look like `model`, best first."""
+def similar_names(model: str) -> list[str]:
+    """Returns up to three short names that look like `model`, best first."""
     return difflib.get_close_matches(model.lower(), list(CATALOG), n=3, cutoff=0.5)
 
 
 def free_alternative(kind: DepthKind) -> str:
-    """The short name of a good model of this kind that anyone may use."""
+    """Returns the short name of a good model of this kind that anyone may use for anything."""
     return "depth-anything-v2-small" if kind is DepthKind.RELATIVE else "depth-anything-v2-metric-indoor-small"

@@ -1,4 +1,4 @@
-"""Every depth estimation architecture of Hugging Face's transformers."""
+"""The estimator for every depth estimation architecture of Hugging Face's transformers."""
 
 from __future__ import annotations
 
@@ -12,27 +12,37 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor, nn
 
-from streamdepth.errors import ConfigError, ModelLoadError
+from streamdepth.core.errors import ConfigError, ModelLoadError
+from streamdepth.core.types import DepthKind
 from streamdepth.estimators.engines import EngineOptions
 from streamdepth.estimators.engines.choose import make_engine
-from streamdepth.estimators.hub import locate
-from streamdepth.estimators.network import Card, Network
+from streamdepth.estimators.hub import find_model_files
+from streamdepth.estimators.network import ModelCard, Network
 from streamdepth.estimators.network_estimator import NetworkEstimator
 from streamdepth.estimators.preprocess import InputSpec, Size
-from streamdepth.types import DepthKind
 
-_WITHOUT_PICTURE_ALONE = {"prompt_depth_anything": "it needs a depth sensor's map beside the picture"}
+_UNSUPPORTED = {"prompt_depth_anything": "it needs a depth sensor's map beside the picture"}
 
 
 class HuggingFaceEstimator(NetworkEstimator):
-    """A model by short name, hub id or local folder.
+    """A transformers model by short name, hub id or local folder. Code from the hub is never run.
 
-    size: of the network's input instead of the model's own, px of the side that decides the scale, or (width,
-    height); rounded to the model's multiples. options: as `make_engine` takes them. kind: what the numbers mean, for
-    the one architecture whose configuration cannot tell (dpt; inverse depth is assumed).
     A chmv2 model gives the height of what grows, in pictures from above, and no depth: its numbers pass as relative,
-    for high is near the camera, but they are no inverse depth, and not linear in it.
-    Code from the hub is never run. Raises ModelLoadError and ConfigError.
+    because high is near the camera, but they are no inverse depth, and not linear in it.
+
+    Args:
+        model: a short name of the catalog, a hub id such as `Intel/dpt-large`, or a folder that save_pretrained wrote.
+        size: input size instead of the model's own, px of the side that decides the scale, or (width, height); rounded
+            to the model's multiples.
+        accept_license: load weights with a restricted license.
+        allow_pickle: load weights that are not safetensors, with torch's restricted loader.
+        kind: what the numbers mean, for the one architecture whose configuration does not say it (dpt; inverse depth
+            is assumed).
+        options: as `make_engine` takes them.
+
+    Raises:
+        ModelLoadError: with the codes of `find_model_files`, "unsupported" or "damaged".
+        ConfigError: for a size that the model cannot take.
     """
 
     def __init__(
@@ -45,11 +55,13 @@ class HuggingFaceEstimator(NetworkEstimator):
         kind: DepthKind | None = None,
         **options: Unpack[EngineOptions],
     ) -> None:
-        found = huggingface(model, size=size, accept_license=accept_license, allow_pickle=allow_pickle, kind=kind)
-        super().__init__(found.card, make_engine(found.module, cache_name=found.cache_name, **options))
+        network = load_huggingface_network(
+            model, size=size, accept_license=accept_license, allow_pickle=allow_pickle, kind=kind
+        )
+        super().__init__(network.card, make_engine(network.module, cache_name=network.cache_name, **options))
 
 
-def huggingface(
+def load_huggingface_network(
     model: str,
     *,
     size: Size | None = None,
@@ -57,30 +69,39 @@ def huggingface(
     allow_pickle: bool = False,
     kind: DepthKind | None = None,
 ) -> Network:
-    """The model, loaded; arguments and errors as HuggingFaceEstimator has them."""
-    found = locate(model, accept_license=accept_license, allow_pickle=allow_pickle)
-    config = load_config(found.folder)
-    spec = input_spec(config, processor_config(found.folder), size)
-    module = load_network(found.folder, config, pickled=found.pickled)
-    stated = kind or (found.entry.kind if found.entry else None)
-    card = Card(model, kind_of(config, stated), found.licence, sum(p.numel() for p in module.parameters()), spec)
-    facts = hashlib.blake2b(config.to_json_string(use_diff=False).encode(), digest_size=4).hexdigest()
-    return Network(Outputs(module), card, f"{found.entry.name if found.entry else Path(model).name}-{facts}")
+    """Loads a model without an engine; arguments and errors are those of HuggingFaceEstimator."""
+    files = find_model_files(model, accept_license=accept_license, allow_pickle=allow_pickle)
+    config = load_config(files.folder)
+    spec = make_input_spec(config, load_processor_config(files.folder), size)
+    module = load_transformers_module(files.folder, config, is_pickled=files.is_pickled)
+    stated = kind or (files.entry.kind if files.entry else None)
+    parameters = sum(p.numel() for p in module.parameters())
+    card = ModelCard(model, depth_kind(config, stated), files.license, parameters, spec)
+    config_hash = hashlib.blake2b(config.to_json_string(use_diff=False).encode(), digest_size=4).hexdigest()
+    name = files.entry.name if files.entry else Path(model).name
+    return Network(PlainTensorModel(module), card, f"{name}-{config_hash}")
 
 
-def input_spec(config: Any, processor: dict[str, Any], size: Size | None) -> InputSpec:
-    """Of a model with these configurations. size: instead of its own. Raises ModelLoadError and ConfigError."""
+def make_input_spec(config: Any, processor: dict[str, Any], size: Size | None) -> InputSpec:
+    """Returns the input steps of a model with these configurations, at its own size or another.
+
+    Raises ModelLoadError and ConfigError.
+    """
     try:
         spec = InputSpec.from_processor(processor, config.model_type)
     except (TypeError, ValueError) as error:
         raise ModelLoadError(
-            f"the settings of the model's image processor are damaged ({error}); download the model again"
+            f"the settings of the model's image processor are damaged ({error}); download the model again",
+            code="damaged",
         ) from error
-    return spec if size is None else spec.resized(size, _multiple(config, size))
+    return spec if size is None else spec.with_size(size, _size_multiple(config, size))
 
 
-class Outputs(nn.Module):
-    """A transformers model that takes and gives plain tensors: depth (N, h, w), and (N,) degrees where it sees them."""
+class PlainTensorModel(nn.Module):
+    """Wraps a transformers model so that it takes and returns plain tensors.
+
+    It returns depth (N, h, w), and the field of view in degrees (N,) too if the model estimates it.
+    """
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -93,37 +114,42 @@ class Outputs(nn.Module):
         return depth if angle is None else (depth, angle)
 
 
-def supported() -> list[str]:
-    """transformers' names of the architectures that can be loaded."""
+def supported_architectures() -> list[str]:
+    """Returns transformers' names of the architectures that can be loaded."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_DEPTH_ESTIMATION_MAPPING_NAMES as KNOWN
 
-    return [name for name in KNOWN if name not in _WITHOUT_PICTURE_ALONE]
+    return [name for name in KNOWN if name not in _UNSUPPORTED]
 
 
 def load_config(folder: Path) -> Any:
-    """The model's transformers configuration. Raises ModelLoadError when the architecture is not one for depth."""
+    """Returns the model's transformers configuration. Raises ModelLoadError if it is not one of a depth model."""
     from transformers import AutoConfig
 
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # transformers raises whatever it likes
-        path, allowed = folder / "config.json", ", ".join(supported())
-        raise ModelLoadError(f"'{path}' is not the configuration of a depth model; allowed are {allowed}") from error
-    if config.model_type not in supported():
-        why = _WITHOUT_PICTURE_ALONE.get(config.model_type, "it does not estimate depth")
+        path, allowed = folder / "config.json", ", ".join(supported_architectures())
+        raise ModelLoadError(
+            f"'{path}' is not the configuration of a depth model; allowed are {allowed}", code="unsupported"
+        ) from error
+    if config.model_type not in supported_architectures():
+        why = _UNSUPPORTED.get(config.model_type, "it does not estimate depth")
         raise ModelLoadError(
             f"the architecture {config.model_type} in '{folder}' cannot be used: {why}; allowed are "
-            f"{', '.join(supported())}"
+            f"{', '.join(supported_architectures())}",
+            code="unsupported",
         )
     return config
 
 
-def kind_of(config: Any, stated: DepthKind | None = None) -> DepthKind:
-    """What the numbers of a model with this configuration mean. stated: for dpt, whose configuration cannot tell.
+def depth_kind(config: Any, stated: DepthKind | None = None) -> DepthKind:
+    """Returns what the numbers of a model with this configuration mean.
 
-    chmv2 gives the height of trees seen from above, so that high is near. That is neither depth in metres nor inverse
-    depth; of the two kinds, relative promises less.
-    Depth Pro without its field of view gives inverse depth of unknown scale.
+    chmv2 gives the height of trees seen from above, so that high is near. That is neither depth in meters nor inverse
+    depth; of the two kinds, relative promises less. Depth Pro without its field of view gives inverse depth of unknown
+    scale. Raises ModelLoadError.
+
+    stated: the kind for dpt, whose configuration does not say it.
     """
     if config.model_type == "dpt":
         return stated or DepthKind.RELATIVE
@@ -136,12 +162,14 @@ def kind_of(config: Any, stated: DepthKind | None = None) -> DepthKind:
         "zoedepth": True,
     }
     if config.model_type not in metric:
-        raise ModelLoadError(f"the architecture {config.model_type} is newer than this version of streamdepth")
+        raise ModelLoadError(
+            f"the architecture {config.model_type} is newer than this version of streamdepth", code="unsupported"
+        )
     return DepthKind.METRIC if metric[config.model_type] else DepthKind.RELATIVE
 
 
-def processor_config(folder: Path) -> dict[str, Any]:
-    """The image processor's settings, empty when the folder has none. Raises ModelLoadError."""
+def load_processor_config(folder: Path) -> dict[str, Any]:
+    """Returns the image processor's settings; empty if the folder has none. Raises ModelLoadError."""
     for name in ("processor_config.json", "preprocessor_config.json"):
         path = folder / name
         if path.is_file():
@@ -151,16 +179,18 @@ def processor_config(folder: Path) -> dict[str, Any]:
                 if settings:
                     return dict(settings)
             except (OSError, ValueError, TypeError, AttributeError) as error:
-                raise ModelLoadError(f"'{path}' is damaged: {error}; download the model again") from error
+                raise ModelLoadError(
+                    f"'{path}' is damaged: {error}; download the model again", code="damaged"
+                ) from error
     return {}
 
 
-def load_network(folder: Path, config: Any, *, pickled: bool = False) -> nn.Module:
-    """The network with its weights, float32 on the CPU. Raises ModelLoadError, also when weights are missing."""
+def load_transformers_module(folder: Path, config: Any, *, is_pickled: bool = False) -> nn.Module:
+    """Loads the network with its weights, float32 on the CPU. Raises ModelLoadError, also when weights are missing."""
     from transformers import AutoModelForDepthEstimation
 
     try:
-        with quiet():
+        with silence_transformers():
             network, report = AutoModelForDepthEstimation.from_pretrained(
                 folder,
                 config=config,
@@ -168,25 +198,27 @@ def load_network(folder: Path, config: Any, *, pickled: bool = False) -> nn.Modu
                 local_files_only=True,
                 output_loading_info=True,
                 trust_remote_code=False,
-                use_safetensors=not pickled,
+                use_safetensors=not is_pickled,
                 weights_only=True,
             )
     except Exception as error:  # transformers, safetensors and pickle raise whatever they like
         raise ModelLoadError(
             f"cannot read the weights in '{folder}': they are damaged, or do not fit the configuration beside them; "
-            "download the model again"
+            "download the model again",
+            code="damaged",
         ) from error
     if missing := sorted(report["missing_keys"]):
         raise ModelLoadError(
             f"the weights in '{folder}' are not complete: {missing[0]} and {len(missing) - 1} more are missing; "
-            "a model for depth estimation is needed, not its backbone"
+            "a model for depth estimation is needed, not its backbone",
+            code="incomplete",
         )
     return network  # type: ignore[no-any-return]  # transformers is not typed
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """transformers' progress bar and its table of weights are silenced; what they say is checked instead."""
+def silence_transformers() -> Iterator[None]:
+    """Silences transformers' progress bar and its table of weights; what they say is checked instead."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -200,14 +232,16 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _multiple(config: Any, size: Size) -> int:
-    """px that the input's sides must be multiples of. Raises ConfigError when the model cannot take other sizes."""
+def _size_multiple(config: Any, size: Size) -> int:
+    """Returns px that the input's sides must be multiples of. Raises ConfigError for a size the model cannot take."""
     if config.model_type == "depth_pro":
-        raise ConfigError("depth-pro works at its own size only; leave --size out")
+        raise ConfigError("depth-pro works at its own size only; leave --size out", code="bad-size")
     backbone = getattr(config, "backbone_config", None)
     plain = config.model_type == "dpt" and (backbone is None or config.is_hybrid)
     if plain and not isinstance(size, int) and size[0] != size[1]:
-        raise ConfigError(f"this model takes square inputs only, not {size[0]}x{size[1]}; give one number as size")
+        raise ConfigError(
+            f"this model takes square inputs only, not {size[0]}x{size[1]}; give one number as size", code="bad-size"
+        )
     patch = next((int(p) for p in (getattr(holder, "patch_size", None) for holder in (backbone, config)) if p), 32)
     # DPT's coarsest features have half the patches, so patches of 16 px ask for 32.
     return patch if config.model_type == "chmv2" or patch % 14 == 0 else 32

@@ -1,4 +1,4 @@
-"""The built-in model: small, shipped with the package, relative depth."""
+"""The built-in model: small, shipped with the package, for relative depth."""
 
 from __future__ import annotations
 
@@ -11,56 +11,66 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from streamdepth.errors import ConfigError, ModelLoadError
+from streamdepth.core.errors import ConfigError, ModelLoadError
+from streamdepth.core.types import DepthKind
 from streamdepth.estimators.engines import EngineOptions
 from streamdepth.estimators.engines.choose import make_engine
 from streamdepth.estimators.nano2_network import Nano2Network
 from streamdepth.estimators.nano_network import MULTIPLE, NanoNetwork
-from streamdepth.estimators.network import Card, Network
+from streamdepth.estimators.network import ModelCard, Network
 from streamdepth.estimators.network_estimator import NetworkEstimator
 from streamdepth.estimators.preprocess import InputSpec
-from streamdepth.types import DepthKind
 
 DEFAULT_SIZE = 224
-"""px of the input's short side."""
+"""Short side of the input in px."""
 AnyNano = NanoNetwork | Nano2Network
-"""The first generation and the second; a file of weights is of one of them."""
-LONGEST = 1536
-"""px: the input's long side is never longer, however wide the picture."""
+"""A network of the first generation or of the second; a file of weights belongs to one of them."""
+MAX_LONG_SIDE = 1536
+"""The input's long side in px is never longer, however wide the picture."""
 
 
 class NanoEstimator(NetworkEstimator):
-    """`nano` on one of the engines.
+    """The built-in model on one of the engines.
 
-    size: px of the short side of the network's input, rounded to multiples of 32; the aspect is kept. weights: a
-    safetensors file of `NanoNetwork`, the shipped one by default. options: as `make_engine` takes them. Raises
-    ModelLoadError when it cannot be read.
+    Args:
+        size: short side of the network's input in px, rounded to multiples of 32; the aspect is kept.
+        weights: a safetensors file of either generation, the shipped one by default.
+        options: as `make_engine` takes them.
+
+    Raises:
+        ModelLoadError: the weights cannot be read ("damaged") or are not nano's ("foreign").
+        ConfigError: for a size that nano does not take.
     """
 
     def __init__(
         self, *, size: int | None = None, weights: Path | None = None, **options: Unpack[EngineOptions]
     ) -> None:
-        network = nano(size=size, weights=weights)
+        network = load_nano(size=size, weights=weights)
         super().__init__(network.card, make_engine(network.module, cache_name=network.cache_name, **options))
 
 
-def nano(*, size: int | None = None, weights: Path | None = None) -> Network:
-    """`nano`, loaded, its batch norms folded away. Raises ModelLoadError and ConfigError."""
-    spec = _spec(size or DEFAULT_SIZE)
+def load_nano(*, size: int | None = None, weights: Path | None = None) -> Network:
+    """Loads `nano` without an engine, its batch norms folded away; arguments and errors are those of NanoEstimator."""
+    spec = _input_spec(size or DEFAULT_SIZE)
     module = load_network(weights)
     parameters = sum(p.numel() for p in module.parameters())
-    card = Card(str(weights or "nano"), DepthKind.RELATIVE, "Apache-2.0", parameters, spec, shrinks_first=True)
-    return Network(fuse(module), card, "nano")
+    card = ModelCard(
+        str(weights or "nano"), DepthKind.RELATIVE, "Apache-2.0", parameters, spec, resizes_before_upload=True
+    )
+    return Network(fuse_batch_norms(module), card, "nano")
 
 
-def _spec(short: int) -> InputSpec:
-    if not MULTIPLE <= short <= LONGEST:
-        raise ConfigError(f"nano takes sizes from {MULTIPLE} to {LONGEST} px, not {short}")
-    return InputSpec((short, short), multiple=MULTIPLE, mean=(0.5,) * 3, std=(0.5,) * 3, longest=LONGEST)
+def _input_spec(short: int) -> InputSpec:
+    if not MULTIPLE <= short <= MAX_LONG_SIDE:
+        raise ConfigError(f"nano takes sizes from {MULTIPLE} to {MAX_LONG_SIDE} px, not {short}", code="bad-size")
+    return InputSpec((short, short), multiple=MULTIPLE, mean=(0.5,) * 3, std=(0.5,) * 3, max_long_side=MAX_LONG_SIDE)
 
 
 def load_network(path: Path | None = None) -> AnyNano:
-    """The network of the weights' generation in evaluation mode, float32. Raises ModelLoadError."""
+    """Loads the network of the weights' generation from a safetensors file, the shipped one by default.
+
+    It is in evaluation mode and float32. Raises ModelLoadError.
+    """
     with resources.as_file(resources.files(__package__) / "weights" / "nano.safetensors") as shipped:
         source = path or shipped
         try:
@@ -69,26 +79,27 @@ def load_network(path: Path | None = None) -> AnyNano:
                 network: AnyNano = NanoNetwork() if "head.weight" in weights else Nano2Network()
             missing, unknown = network.load_state_dict(weights, strict=False, assign=True)
         except (OSError, SafetensorError) as error:
-            raise ModelLoadError(f"cannot read nano's weights from '{source}': {error}") from error
+            raise ModelLoadError(f"cannot read nano's weights from '{source}': {error}", code="damaged") from error
         except RuntimeError as error:  # shapes differ
-            raise ModelLoadError(_not_nano(source)) from error
+            raise _foreign_weights(source) from error
     if unknown or any(not name.endswith("num_batches_tracked") for name in missing):
-        raise ModelLoadError(_not_nano(source))
+        raise _foreign_weights(source)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.num_batches_tracked = torch.zeros((), dtype=torch.long)
     return network.eval()
 
 
-def _not_nano(path: Path) -> str:
-    return (
+def _foreign_weights(path: Path) -> ModelLoadError:
+    return ModelLoadError(
         f"'{path}' does not hold nano's weights; give a file that streamdepth train wrote, or, for another model, its "
-        "folder with config.json and model.safetensors"
+        "folder with config.json and model.safetensors",
+        code="foreign",
     )
 
 
-def fuse(network: AnyNano) -> AnyNano:
-    """Folds every batch norm into the convolution before it."""
+def fuse_batch_norms(network: AnyNano) -> AnyNano:
+    """Folds every batch norm into the convolution before it, in place, and returns the network."""
     for module in network.modules():
         if isinstance(module, torch.nn.Sequential) and len(module) > 1 and isinstance(module[1], torch.nn.BatchNorm2d):
             module[0] = fuse_conv_bn_eval(module[0], module[1])  # type: ignore[type-var]

@@ -24,13 +24,13 @@ _STAGES = (
     (6, 320, 1, 1, 3),
 )
 _TAPS = (0, 1, 2, 4)
-"""Stages whose features the decoder sees, beside the last."""
+"""Stages whose features the decoder gets, besides the last stage."""
 
 
 def conv(
     inputs: int, outputs: int, kernel: int = 1, stride: int = 1, *, depthwise: bool = False, act: bool = True
 ) -> nn.Sequential:
-    """Convolution and batch norm, and ReLU6 if `act`."""
+    """Returns a convolution with batch norm, and with ReLU6 if `act`."""
     groups = inputs if depthwise else 1
     layers: list[nn.Module] = [
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
@@ -42,7 +42,7 @@ def conv(
 
 
 class InvertedResidual(nn.Module):
-    """Pointwise expansion, depthwise convolution, pointwise projection; residual where the shapes agree."""
+    """A block of pointwise expansion, depthwise convolution and pointwise projection; residual if shapes agree."""
 
     def __init__(self, inputs: int, outputs: int, expansion: int, stride: int, kernel: int) -> None:
         super().__init__()
@@ -59,9 +59,9 @@ class InvertedResidual(nn.Module):
 
 
 class Encoder(nn.Module):
-    """RGB in [-1, 1] -> feature maps at 1/2, 1/4, 1/8, 1/16 and 1/32 of the input's size.
+    """Maps RGB in [-1, 1] to feature maps at 1/2, 1/4, 1/8, 1/16 and 1/32 of the input's size.
 
-    stages: 6 leave out the last of the seven.
+    stages: the number of stages, from the first; 6 leave out the last.
     """
 
     def __init__(self, stages: int = len(_STAGES)) -> None:
@@ -88,7 +88,7 @@ class Encoder(nn.Module):
 
 
 class Mix(nn.Module):
-    """Residual block of the decoder: depthwise convolution, pointwise expansion, pointwise projection."""
+    """A residual block of the decoder: depthwise convolution, pointwise expansion, pointwise projection."""
 
     def __init__(self, channels: int, expansion: int, kernel: int) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ class Mix(nn.Module):
 
 
 class Fuse(nn.Module):
-    """One step up the decoder: coarse features enlarged twofold, the encoder's features added, then mixed."""
+    """One step up the decoder: coarse features are enlarged twofold, the encoder's added, and both mixed."""
 
     def __init__(self, coarse: int, skip: int, outputs: int, blocks: int, kernel: int) -> None:
         super().__init__()
@@ -117,7 +117,7 @@ class Fuse(nn.Module):
 
 
 class NanoNetwork(nn.Module):
-    """Relative inverse depth from one picture.
+    """A network that computes relative inverse depth from one picture.
 
     Input: (N, 3, H, W) float, RGB scaled to [-1, 1], H and W multiples of 32. Output: (N, H, W), unitless, near is
     large; each picture's scale and shift are arbitrary, though training keeps its median near 0 and its mean
@@ -154,8 +154,10 @@ def load_imagenet_encoder(encoder: Encoder, weights: dict[str, Tensor]) -> None:
 
     Stages that the encoder leaves out are the last. Raises ValueError when a shape differs.
     """
-    own = encoder.state_dict()
-    names = [n for n in weights if not n.startswith(("_conv_head", "_bn1.", "_fc"))][: len(own)]
-    if len(names) != len(own) or any(weights[n].shape != own[k].shape for n, k in zip(names, own, strict=True)):
+    expected = encoder.state_dict()
+    names = [n for n in weights if not n.startswith(("_conv_head", "_bn1.", "_fc"))][: len(expected)]
+    if len(names) != len(expected) or any(
+        weights[n].shape != expected[k].shape for n, k in zip(names, expected, strict=True)
+    ):
         raise ValueError("these are not the weights of an EfficientNet-Lite0 classifier")
-    encoder.load_state_dict({k: weights[n] for n, k in zip(names, own, strict=True)})
+    encoder.load_state_dict({k: weights[n] for n, k in zip(names, expected, strict=True)})

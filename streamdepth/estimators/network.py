@@ -11,61 +11,66 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from streamdepth.errors import ModelLoadError
+from streamdepth.core.arrays import DepthMap
+from streamdepth.core.errors import ModelLoadError
+from streamdepth.core.types import DepthKind, Estimate, Frame
 from streamdepth.estimators.engines import Engine, Outputs
-from streamdepth.estimators.postprocess import focal_px, metric_from_canonical, without_margins
+from streamdepth.estimators.postprocess import crop_margins, focal_px, metric_from_canonical
 from streamdepth.estimators.preprocess import InputSpec, Margins
-from streamdepth.types import DepthKind, DepthMap, Estimate, Frame
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
-    """What is known of a network besides its weights; as JSON it goes into exported models."""
+class ModelCard:
+    """The facts about a network besides its weights; exported models carry them as JSON."""
 
     name: str
     kind: DepthKind
-    licence: str
+    license: str
     parameters: int
+    """Number of learnt parameters."""
     spec: InputSpec
-    shrinks_first: bool = False
-    """Pictures are resized before they go to the network's device, as the built-in model wants."""
+    resizes_before_upload: bool = False
+    """True if pictures are resized before they go to the network's device, as the built-in model wants."""
 
-    def as_json(self) -> dict[str, Any]:
-        """Plain types, ready for `json.dumps`."""
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain types, ready for `json.dumps`."""
         return asdict(self)
 
     @classmethod
-    def from_json(cls, facts: dict[str, Any]) -> Card:
-        """Raises ModelLoadError when it was written by something else."""
+    def from_json(cls, facts: dict[str, Any]) -> ModelCard:
+        """Builds the card that `to_json` described. Raises ModelLoadError for anything else."""
         try:
             spec: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in facts["spec"].items()}
-            known: dict[str, Any] = facts | {"spec": InputSpec(**spec), "kind": DepthKind(facts["kind"])}
-            return cls(**known)
+            fields: dict[str, Any] = facts | {"spec": InputSpec(**spec), "kind": DepthKind(facts["kind"])}
+            return cls(**fields)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ModelLoadError(
-                f"the description inside this model is not understood ({error}); export it anew"
+                f"the description inside this model is not understood ({error}); export it anew", code="damaged"
             ) from error
 
-    def fixed(self, height: int, width: int) -> Card:
-        """The same, with every picture brought to the size that one of `height` x `width` px gets."""
+    def with_fixed_size(self, height: int, width: int) -> ModelCard:
+        """Returns a card by which every picture is brought to the size that one of `height` x `width` px gets."""
         size = self.spec.output_size(height, width)
         return replace(
-            self, spec=replace(self.spec, size=size, keep_aspect=False, multiple=1, floor=False, longest=None)
+            self, spec=replace(self.spec, size=size, keep_aspect=False, multiple=1, floor=False, max_long_side=None)
         )
 
     def input_size(self) -> tuple[int, int]:
-        """(height, width) in px of the network's input, of a card that `fixed` has made."""
+        """Returns (height, width) in px of the network's input, for a card that `with_fixed_size` has made."""
         assert self.spec.size is not None
         height, width = self.spec.size
         multiple = self.spec.pad_multiple or 1
         return height + -height % multiple, width + -width % multiple
 
     def prepare(self, frames: Sequence[Frame], engine: Engine) -> tuple[Tensor, Margins | None]:
-        """Frames of one size -> (N, 3, h, w) float32 on the engine's device, and the margins that were added."""
-        if not self.shrinks_first:
+        """Returns the network's input for frames of one size, and the margins that were added.
+
+        The input is (N, 3, h, w) float32 on the engine's device.
+        """
+        if not self.resizes_before_upload:
             return self.spec.prepare(engine.upload([frame.image for frame in frames]))
         height, width = self.spec.output_size(*frames[0].size[::-1])
-        small = [frame.shrunk(width, height) for frame in frames]
+        small = [frame.image_at_size(width, height) for frame in frames]
         if engine.device.type == "cpu" and len({*self.spec.std}) == 1:
             # In one pass of OpenCV: for so small a network, torch's passes would cost as much as the network.
             mean, scale = [m / self.spec.rescale for m in self.spec.mean], self.spec.rescale / self.spec.std[0]
@@ -75,31 +80,27 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A network and its card."""
+    """A torch module and its card."""
 
     module: nn.Module
-    """(N, 3, H, W) float32 -> depth (N, h, w), and degrees (N,) where it sees the field of view; evaluation mode."""
-    card: Card
+    """Maps (N, 3, H, W) float32 to depth (N, h, w), and to degrees (N,) if it sees the field of view; in evaluation
+    mode."""
+    card: ModelCard
     cache_name: str
-    """Goes into file names of what is made from it."""
+    """Goes into the names of files that are made from it."""
 
 
-def finish(outputs: Outputs, margins: Margins | None, width: int) -> tuple[Tensor, list[float | None]]:
-    """A network's outputs -> depth (N, h, w), not finite where unknown, and focal lengths in px at `width`."""
-    depth = without_margins(outputs[0], margins)
+def make_estimates(outputs: Outputs, margins: Margins | None, width: int, engine: Engine) -> list[Estimate]:
+    """Converts a network's outputs on the engine's device to one estimate for each picture of `width` px."""
+    depth = crop_margins(outputs[0], margins)
     focals: list[float | None] = [None] * len(depth)
     if len(outputs) > 1:
         depth = metric_from_canonical(depth, outputs[1])
         focals = [focal_px(angle, width) for angle in outputs[1].tolist()]
-    return depth, focals
+    maps = engine.download(depth).numpy()
+    return [Estimate(_nan_where_infinite(d), focal) for d, focal in zip(maps, focals, strict=True)]
 
 
-def as_estimates(depth: Tensor, focals: Sequence[float | None]) -> list[Estimate]:
-    """depth: (N, h, w) on the CPU."""
-    return [Estimate(_known(d), focal) for d, focal in zip(depth.numpy(), focals, strict=True)]
-
-
-def _known(depth: DepthMap) -> DepthMap:
-    """NaN where it is not finite."""
+def _nan_where_infinite(depth: DepthMap) -> DepthMap:
     finite = np.isfinite(depth)
     return np.ascontiguousarray(depth if finite.all() else np.where(finite, depth, np.float32(np.nan)))

@@ -1,77 +1,112 @@
-"""Runs a network on an engine: pictures in, depth out."""
+"""An estimator that runs a network on an engine: pictures in, depth out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 import torch
 
-from streamdepth.estimators.engines import Engine, failures_explained
-from streamdepth.estimators.network import Card, as_estimates, finish
-from streamdepth.stages import Estimator
-from streamdepth.types import Estimate, Frame, ModelInfo
+from streamdepth.core.futures import Future
+from streamdepth.core.interfaces import Estimator
+from streamdepth.core.types import Estimate, Frame, ModelInfo
+from streamdepth.estimators.engines import Engine, Outputs, inference_error
+from streamdepth.estimators.network import ModelCard, make_estimates
+from streamdepth.estimators.preprocess import Margins
 
 
 class NetworkEstimator(Estimator):
-    """`engine` runs the network that `card` describes; it is closed with the estimator."""
+    """Runs the network that `card` describes on `engine`, which is closed with the estimator."""
 
-    def __init__(self, card: Card, engine: Engine) -> None:
-        self.card, self._engine = card, engine
-
-    @property
-    def engine(self) -> Engine:
-        """What runs the network."""
-        return self._engine
+    def __init__(self, card: ModelCard, engine: Engine) -> None:
+        self.card, self.engine = card, engine
 
     @property
-    def at_once(self) -> int:
-        return self._engine.at_once
+    def max_in_flight(self) -> int:
+        return self.engine.max_in_flight
 
     @property
     def info(self) -> ModelInfo:
-        c, e = self.card, self._engine
-        return ModelInfo(c.name, c.kind, c.licence, e.name, str(e.device), e.precision, c.parameters, e.reason)
+        card, engine = self.card, self.engine
+        return ModelInfo(
+            card.name,
+            card.kind,
+            card.license,
+            engine.name,
+            str(engine.device),
+            engine.precision,
+            card.parameters,
+            engine.reason,
+        )
 
     def estimate(self, frames: Sequence[Frame]) -> list[Estimate]:
-        return self.start(frames)()
+        return self.submit(frames).result()
 
-    def start(self, frames: Sequence[Frame]) -> Callable[[], list[Estimate]]:
-        groups: dict[tuple[int, int], list[int]] = {}
+    def submit(self, frames: Sequence[Frame]) -> Future[list[Estimate]]:
+        positions: dict[tuple[int, int], list[int]] = {}
         for position, frame in enumerate(frames):
-            groups.setdefault(frame.size, []).append(position)
-        begun = [(positions, self._start_alike([frames[i] for i in positions])) for positions in groups.values()]
+            positions.setdefault(frame.size, []).append(position)
+        if len(positions) == 1:
+            return self._submit_one_size(frames)
+        return _EstimatesBySize(
+            [(group, self._submit_one_size([frames[i] for i in group])) for group in positions.values()]
+        )
 
-        def wait() -> list[Estimate]:
-            results: dict[int, Estimate] = {}
-            for positions, estimates in begun:
-                results |= zip(positions, estimates(), strict=True)
-            return [results[i] for i in range(len(frames))]
-
-        return wait
-
-    def _start_alike(self, frames: Sequence[Frame]) -> Callable[[], list[Estimate]]:
-        """Frames of one size, in one pass."""
-        engine, (width, height) = self._engine, frames[0].size
-        shape = (len(frames), height, width, 3)
-        lane = engine.lane()
-        with failures_explained(engine.device, shape), torch.inference_mode(), lane:
-            pixels, margins = self.card.prepare(frames, engine)
-            outputs = engine.start(pixels)
-
-        def wait() -> list[Estimate]:
-            with failures_explained(engine.device, shape), torch.inference_mode(), lane:
-                depth, focals = finish(outputs(), margins, width)
-                return as_estimates(engine.download(depth), focals)
-
-        return wait
+    def _submit_one_size(self, frames: Sequence[Frame]) -> Future[list[Estimate]]:
+        engine, (width, height) = self.engine, frames[0].size
+        shape, cuda_stream = (len(frames), height, width, 3), engine.cuda_stream()
+        try:
+            with torch.inference_mode(), cuda_stream:
+                pixels, margins = self.card.prepare(frames, engine)
+                outputs = engine.submit(pixels)
+        except (RuntimeError, MemoryError) as error:
+            raise inference_error(error, engine.device, shape) from error
+        return _EstimatesOfOneSize(outputs, margins, shape, engine, cuda_stream)
 
     def warm_up(self, width: int, height: int) -> None:
-        engine, nothing = self._engine, np.zeros((height, width, 3), np.uint8)
-        with failures_explained(engine.device, nothing.shape), torch.inference_mode(), engine.lane():
-            pixels, _ = self.card.prepare([Frame(nothing, 0, 0, Fraction(1), 0.0)], engine)
-            engine.warm_up(pixels)
+        engine, black = self.engine, np.zeros((height, width, 3), np.uint8)
+        try:
+            with torch.inference_mode(), engine.cuda_stream():
+                pixels, _ = self.card.prepare([Frame(black, 0, 0, Fraction(1), 0.0)], engine)
+                engine.warm_up(pixels)
+        except (RuntimeError, MemoryError) as error:
+            raise inference_error(error, engine.device, black.shape) from error
 
     def close(self) -> None:
-        self._engine.close()
+        self.engine.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _EstimatesOfOneSize:
+    """The future estimates of pictures of one size, which went through the network together."""
+
+    outputs: Future[Outputs]
+    margins: Margins | None
+    shape: tuple[int, int, int, int]
+    """(N, H, W, 3) of the pictures."""
+    engine: Engine
+    cuda_stream: AbstractContextManager[object]
+
+    def result(self) -> list[Estimate]:
+        try:
+            with torch.inference_mode(), self.cuda_stream:
+                return make_estimates(self.outputs.result(), self.margins, self.shape[2], self.engine)
+        except (RuntimeError, MemoryError) as error:
+            raise inference_error(error, self.engine.device, self.shape) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _EstimatesBySize:
+    """The future estimates of a batch that was split by the size of its pictures."""
+
+    groups: Sequence[tuple[Sequence[int], Future[list[Estimate]]]]
+    """The positions of each group's pictures in the batch, and its estimates."""
+
+    def result(self) -> list[Estimate]:
+        estimates: dict[int, Estimate] = {}
+        for positions, future in self.groups:
+            estimates |= zip(positions, future.result(), strict=True)
+        return [estimates[i] for i in range(len(estimates))]

@@ -1,4 +1,4 @@
-"""From a network's output to depth with its meaning."""
+"""Conversion of a network's output to depth and focal length."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch.nn import functional as F
 
 from streamdepth.estimators.preprocess import Margins
 
-_FARTHEST_M = 1e4
-_NEAREST_M = 1e-4
+_MIN_INVERSE, _MAX_INVERSE = 1e-4, 1e4
+"""Bounds of inverse depth in 1/m."""
 
 
-def without_margins(depth: Tensor, margins: Margins | None) -> Tensor:
-    """(N, h, w) of the padded picture -> the part that shows the picture, at about the same scale.
+def crop_margins(depth: Tensor, margins: Margins | None) -> Tensor:
+    """Returns the part of a padded picture's depth (N, h, w) that shows the picture, at about the same scale.
 
-    The margins need not fall on whole px of `depth`, so the picture is sampled anew, bilinearly; where they do, its
-    values stay as they are.
+    The margins need not fall on whole px of `depth`, so that the picture is sampled anew, bilinearly; where they do,
+    its values stay as they are.
     """
     if margins is None:
         return depth
@@ -32,17 +32,17 @@ def without_margins(depth: Tensor, margins: Margins | None) -> Tensor:
 
 
 def metric_from_canonical(inverse: Tensor, fov_degrees: Tensor) -> Tensor:
-    """Depth Pro's output to metres, both (N, h, w); fov_degrees: (N,), horizontal field of view.
+    """Converts Depth Pro's canonical inverse depth (N, h, w) to meters, by the horizontal field of view (N,).
 
     Bochkovskii et al., "Depth Pro" (ICLR 2025), section 3.2: the network gives the inverse depth of a camera whose
     focal length equals the picture's width; the true one is 1 / (2 tan(fov / 2)) widths.
     """
     width_over_focal = 2 * torch.tan(torch.deg2rad(fov_degrees) / 2)
-    return 1 / (inverse * width_over_focal[:, None, None]).clamp(_NEAREST_M, _FARTHEST_M)
+    return 1 / (inverse * width_over_focal[:, None, None]).clamp(_MIN_INVERSE, _MAX_INVERSE)
 
 
 def focal_px(fov_degrees: float, width: int) -> float | None:
-    """Focal length in px of a picture `width` px wide; None when the angle is impossible."""
+    """Returns the focal length in px of a picture `width` px wide; None when the angle is impossible."""
     if not 0 < fov_degrees < 180:
         return None
     return width / 2 / math.tan(math.radians(fov_degrees) / 2)

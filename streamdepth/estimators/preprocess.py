@@ -1,4 +1,4 @@
-"""A model's own image processing, done in one pass on the device."""
+"""A model's own image processing, done on the network's device."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from streamdepth.errors import ConfigError, ModelLoadError
+from streamdepth.core.errors import ConfigError, ModelLoadError
 
 Size = int | tuple[int, int]
-"""Of the network's input: px of the side that decides the scale, or (width, height)."""
+"""Input size of a network: px of the side that decides the scale, or (width, height)."""
 
-# Defaults of transformers' image processors, for what a model's configuration does not say.
 _DPT: dict[str, Any] = {"size": 384, "resample": 3, "image_mean": (0.5,) * 3, "image_std": (0.5,) * 3}
-_DEFAULTS: dict[str, dict[str, Any]] = {
+_FAMILY_DEFAULTS: dict[str, dict[str, Any]] = {
     "DPT": _DPT,
     "ZoeDepth": _DPT
     | {"size": {"height": 384, "width": 512}, "resample": 2, "do_pad": True, "keep_aspect_ratio": True}
@@ -30,7 +29,8 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     | {"image_mean": (0.420, 0.411, 0.296), "image_std": (0.213, 0.156, 0.143)},
     "Tipsv2Dpt": {"size": 448, "resample": 2, "do_normalize": False},
 }
-_PROCESSORS = {
+"""Defaults of transformers' image processors, for what a model's configuration leaves out."""
+_FAMILY_OF_MODEL_TYPE = {
     "dpt": "DPT",
     "depth_anything": "DPT",
     "zoedepth": "ZoeDepth",
@@ -44,7 +44,7 @@ _RESAMPLING = {0: "nearest-exact", 2: "bilinear", 3: "bicubic"}
 
 @dataclass(frozen=True, slots=True)
 class Margins:
-    """Padding around a picture in px of the padded picture of `height` x `width` px."""
+    """The padding around a picture, in px of the padded picture, which has `height` x `width` px."""
 
     left: int
     top: int
@@ -56,69 +56,76 @@ class Margins:
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
-    """How a picture becomes a network's input."""
+    """The steps by which a picture becomes a network's input: pad, resize, normalize, pad again."""
 
     size: tuple[int, int] | None
-    """(height, width) in px; None keeps the picture's own, but for `multiple`."""
+    """(height, width) in px; None keeps the picture's own size, rounded to `multiple`."""
     keep_aspect: bool = False
-    """Both sides are scaled alike, by the factor of the side that needs the smaller change."""
+    """True if both sides are scaled alike, by the factor of the side that needs the smaller change."""
     multiple: int = 1
-    """Sides become multiples of this: the nearest, or the next below where `floor` is set."""
+    """Sides in px are rounded to multiples of this: to the nearest, or down if `floor` is set."""
     floor: bool = False
     resampling: str = "bilinear"
+    """A mode of `torch.nn.functional.interpolate`."""
     antialias: bool = True
-    """Averages when shrinking, as Pillow does, and rounds to whole grey levels."""
+    """True if shrinking averages, as Pillow does, and rounds to whole gray levels."""
     align_corners: bool | None = None
-    reflect: bool = False
-    """Reflected margins before resizing, as ZoeDepth wants."""
+    reflect_padding: bool = False
+    """True if margins are reflected around the picture before resizing, as ZoeDepth wants."""
     pad_multiple: int | None = None
-    """Zeros around the normalised picture, up to multiples of this."""
+    """The normalized picture is padded with zeros to multiples of this, in px."""
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
-    """Of values in 0...1."""
+    """Mean of red, green and blue, 0 to 1, that is subtracted."""
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    """Standard deviation of red, green and blue, 0 to 1, that is divided by."""
     rescale: float = 1 / 255
-    longest: int | None = None
-    """px: with it, `size` is that of the short side, whatever the scale, and the long side is never longer."""
+    """Factor from gray levels to 0 to 1."""
+    max_long_side: int | None = None
+    """px: if given, `size` is that of the short side, whatever the scale, and the long side is at most this."""
 
     @classmethod
     def from_processor(cls, config: Mapping[str, Any], model_type: str) -> InputSpec:
-        """config: the model's `preprocessor_config.json`.
+        """Builds the steps that a model's `preprocessor_config.json` describes.
 
-        Raises ModelLoadError when it asks for the unknown, TypeError or ValueError for what is no setting at all.
+        Raises ModelLoadError for settings that are not supported, and TypeError or ValueError for damaged ones.
         """
         family = _family(config, model_type)
-        c = _DEFAULTS[family] | {key: value for key, value in config.items() if value is not None}
+        c = _FAMILY_DEFAULTS[family] | {key: value for key, value in config.items() if value is not None}
         if c["resample"] not in _RESAMPLING:
-            raise ModelLoadError(f"the model resamples with Pillow's mode {c['resample']}; 0, 2 and 3 are supported")
+            raise ModelLoadError(
+                f"the model resamples with Pillow's mode {c['resample']}; 0, 2 and 3 are supported", code="unsupported"
+            )
         normalize = c.get("do_normalize", True)
         spec = cls(
             size=_height_width(c["size"]) if c.get("do_resize", True) and family != "GLPN" else None,
             keep_aspect=bool(c.get("keep_aspect_ratio", False)),
             multiple=max(1, round(c.get("ensure_multiple_of", 1))) if c.get("do_resize", True) else 1,
             resampling=_RESAMPLING[c["resample"]],
-            mean=_three(c["image_mean"]) if normalize else (0.0, 0.0, 0.0),
-            std=_three(c["image_std"]) if normalize else (1.0, 1.0, 1.0),
+            mean=_rgb_triple(c["image_mean"]) if normalize else (0.0, 0.0, 0.0),
+            std=_rgb_triple(c["image_std"]) if normalize else (1.0, 1.0, 1.0),
             rescale=float(c.get("rescale_factor", 1 / 255)) if c.get("do_rescale", True) else 1.0,
         )
-        return _specialise(spec, family, c)
+        return _add_family_steps(spec, family, c)
 
-    def resized(self, size: Size, multiple: int) -> InputSpec:
-        """The same with another input size, rounded to multiples of `multiple` px. Raises ConfigError."""
+    def with_size(self, size: Size, multiple: int) -> InputSpec:
+        """Returns the same steps with another input size, rounded to multiples of `multiple` px. Raises ConfigError."""
         width, height = (size, size) if isinstance(size, int) else size
         if min(width, height) < multiple:
-            raise ConfigError(f"an input of {size} px is too small for this model; the least is {multiple}")
+            raise ConfigError(
+                f"an input of {size} px is too small for this model; the least is {multiple}", code="bad-size"
+            )
         keep = isinstance(size, int) and (self.keep_aspect or self.size is None)
         multiple = math.lcm(multiple, self.multiple)
         return replace(self, size=(height, width), keep_aspect=keep, multiple=multiple, floor=False)
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
-        """(height, width) of the network's input for a picture of this size, before `pad_multiple`."""
+        """Returns (height, width) in px of the network's input for a picture of this size, before `pad_multiple`."""
         if self.size is None:
             rounding = math.floor if self.floor else round
             return self._rounded(height, rounding), self._rounded(width, rounding)
         y, x = self.size[0] / height, self.size[1] / width
-        if self.longest is not None:
-            y = x = min(self.size[0] / min(height, width), self.longest / max(height, width))
+        if self.max_long_side is not None:
+            y = x = min(self.size[0] / min(height, width), self.max_long_side / max(height, width))
         elif self.keep_aspect:
             y = x = x if abs(1 - x) < abs(1 - y) else y
         return self._rounded(y * height, round), self._rounded(x * width, round)
@@ -127,23 +134,22 @@ class InputSpec:
         return max(1, int(rounding(side / self.multiple))) * self.multiple
 
     def prepare(self, images: Tensor) -> tuple[Tensor, Margins | None]:
-        """(N, H, W, 3) uint8 on the network's device -> (N, 3, h, w) float32 and the margins that were added."""
+        """Converts (N, H, W, 3) uint8 to the network's input, (N, 3, h, w) float32; returns the added margins too."""
         pixels, margins = images.permute(0, 3, 1, 2), None
-        if self.reflect:
-            pixels, margins = _reflect(pixels.float())
+        if self.reflect_padding:
+            pixels, margins = _pad_reflecting(pixels.float())
         pixels = self.normalize(self._resize(pixels))
         if self.pad_multiple:
-            pixels, margins = _pad(pixels, self.pad_multiple)
+            pixels, margins = _pad_with_zeros(pixels, self.pad_multiple)
         return pixels, margins
 
     def normalize(self, pixels: Tensor) -> Tensor:
-        """(N, 3, h, w) grey levels -> float32 as the network wants them."""
+        """Normalizes gray levels, (N, 3, h, w), to float32 as the network wants them."""
         scale = torch.tensor(self.std, device=pixels.device).view(3, 1, 1) / self.rescale
         shift = torch.tensor(self.mean, device=pixels.device).view(3, 1, 1) / self.rescale
         return (pixels.float() - shift).div_(scale)
 
     def _resize(self, pixels: Tensor) -> Tensor:
-        """(N, 3, H, W) -> (N, 3, h, w)."""
         height, width = pixels.shape[-2:]
         size = self.output_size(height, width)
         if size == (height, width):
@@ -155,9 +161,10 @@ class InputSpec:
 
 
 def _resize_bytes(pixels: Tensor, size: tuple[int, int], mode: str) -> Tensor:
-    """(N, 3, H, W) uint8 -> (N, 3, *size), whole grey levels.
+    """Resizes (N, 3, H, W) uint8 to `size` with whole gray levels, as Pillow does.
 
-    Pillow and torch resize bytes along rows, round, then along columns. Only on CPUs can torch do so.
+    Pillow and torch resize bytes along rows, round, and go on along columns. Torch can do so on CPUs only; elsewhere
+    the two steps are made one by one.
     """
     if pixels.device.type == "cpu":
         return F.interpolate(pixels, size, mode=mode, antialias=True)
@@ -169,18 +176,22 @@ def _resize_bytes(pixels: Tensor, size: tuple[int, int], mode: str) -> Tensor:
 
 
 def _family(config: Mapping[str, Any], model_type: str) -> str:
-    """The image processor's name without `ImageProcessor` and its older forms."""
-    name = str(config.get("image_processor_type") or config.get("feature_extractor_type") or _PROCESSORS[model_type])
+    """Returns the image processor's name without `ImageProcessor` and its older forms. Raises ModelLoadError."""
+    name = str(
+        config.get("image_processor_type") or config.get("feature_extractor_type") or _FAMILY_OF_MODEL_TYPE[model_type]
+    )
     family = (
         name.removesuffix("Fast").removesuffix("Pil").removesuffix("ImageProcessor").removesuffix("FeatureExtractor")
     )
-    if family not in _DEFAULTS:
-        raise ModelLoadError(f"the model's image processor {name} is not supported; allowed are {', '.join(_DEFAULTS)}")
+    if family not in _FAMILY_DEFAULTS:
+        raise ModelLoadError(
+            f"the model's image processor {name} is not supported; allowed are {', '.join(_FAMILY_DEFAULTS)}",
+            code="unsupported",
+        )
     return family
 
 
-def _three(values: Any) -> tuple[float, ...]:
-    """Of red, green and blue."""
+def _rgb_triple(values: Any) -> tuple[float, ...]:
     red, green, blue = (float(value) for value in values)
     return red, green, blue
 
@@ -190,13 +201,15 @@ def _height_width(size: Any) -> tuple[int, int]:
         return size, size
     if isinstance(size, Mapping) and {"height", "width"} <= set(size):
         return int(size["height"]), int(size["width"])
-    raise ModelLoadError(f"the model's input size {size!r} is not supported; allowed are height and width")
+    raise ModelLoadError(
+        f"the model's input size {size!r} is not supported; allowed are height and width", code="unsupported"
+    )
 
 
-def _specialise(spec: InputSpec, family: str, config: Mapping[str, Any]) -> InputSpec:
+def _add_family_steps(spec: InputSpec, family: str, config: Mapping[str, Any]) -> InputSpec:
     pads = bool(config.get("do_pad", False))
     if family == "ZoeDepth":
-        return replace(spec, antialias=False, align_corners=True, reflect=pads)
+        return replace(spec, antialias=False, align_corners=True, reflect_padding=pads)
     if family == "DepthPro":
         return replace(spec, antialias=False)
     if family == "GLPN":
@@ -205,16 +218,16 @@ def _specialise(spec: InputSpec, family: str, config: Mapping[str, Any]) -> Inpu
     return replace(spec, pad_multiple=int(divisor)) if pads and divisor else spec
 
 
-def _reflect(pixels: Tensor) -> tuple[Tensor, Margins]:
-    """ZoeDepth's margins of 3 sqrt(side / 2) px; pictures too small to reflect repeat their border."""
+def _pad_reflecting(pixels: Tensor) -> tuple[Tensor, Margins]:
+    """Adds ZoeDepth's margins of 3 sqrt(side / 2) px; pictures too small to be reflected repeat their border."""
     height, width = pixels.shape[-2:]
     y, x = (int(math.sqrt(side / 2) * 3) for side in (height, width))
     mode = "reflect" if y < height and x < width else "replicate"
     return F.pad(pixels, (x, x, y, y), mode=mode), Margins(x, y, x, y, height + 2 * y, width + 2 * x)
 
 
-def _pad(pixels: Tensor, multiple: int) -> tuple[Tensor, Margins | None]:
-    """Zeros on all sides, one more at the right and the bottom where the number is odd."""
+def _pad_with_zeros(pixels: Tensor, multiple: int) -> tuple[Tensor, Margins | None]:
+    """Adds zeros on all sides, one more at the right and the bottom where the number is odd."""
     height, width = pixels.shape[-2:]
     y, x = -height % multiple, -width % multiple
     if not (x or y):

@@ -1,4 +1,4 @@
-"""INT8 by post-training quantisation, judged on frames that it was not made from."""
+"""INT8 by post-training quantization, judged on pictures that it was not made from."""
 
 from __future__ import annotations
 
@@ -18,55 +18,59 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.errors import MissingDependencyError, ModelLoadError
+from streamdepth.core.arrays import DepthMap, Image
+from streamdepth.core.errors import MissingDependencyError, ModelLoadError
+from streamdepth.core.types import DepthKind, Frame
 from streamdepth.estimators.engines import Engine
-from streamdepth.estimators.engines.openvino_engine import OpenVinoEngine, OpenVinoFile, last_weighted
-from streamdepth.estimators.exported import DESCRIPTION
-from streamdepth.estimators.network import Card, Network
+from streamdepth.estimators.engines.openvino_engine import OpenVinoEngine, OpenVinoFileEngine, last_weighted_layers
+from streamdepth.estimators.exported_model import CARD_FILE
+from streamdepth.estimators.network import ModelCard, Network
 from streamdepth.estimators.network_estimator import NetworkEstimator
-from streamdepth.types import DepthKind, DepthMap, Frame, Image
+from streamdepth.geometry.affine import fit_least_squares
 
 _log = logging.getLogger(__name__)
 
-_NEAREST, _FARTHEST = 1.0, 0.1
-"""What the 99th and the 1st percentile of float32's inverse depth become for `Agreement`: depths of 1 and 10."""
-_TIMED = 10
+_NEAR_INVERSE, _FAR_INVERSE = 1.0, 0.1
+"""The 99th and the 1st percentile of float32's inverse depth are scaled to these for `Agreement`: depths 1 and 10."""
+_TIMED_RUNS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How a network's depth agrees with float32's, over all held-out frames."""
+    """The agreement of a network's depth with float32's, over all held-out pictures."""
 
     precision: str
     delta1: float
     """Share of the pixels whose depths are within a factor of 1.25 of each other."""
     error: float
     """Mean difference of inverse depth, as a share of its range."""
-    ms: float
-    """Median of one frame, network only."""
+    milliseconds: float
+    """Median time of the network alone for one picture."""
 
 
 @dataclass(frozen=True, slots=True)
-class Quantized:
-    """What `quantize` found."""
+class QuantizationResult:
+    """The agreement with float32 before and after quantization."""
 
     before: Agreement
-    """The same runtime without INT8, in the precision it chooses here."""
+    """Agreement of the same runtime without INT8, in the precision it chooses here."""
     after: Agreement
-    frames: int
-    """How many were held out."""
+    held_out: int
+    """Number of held-out pictures."""
 
 
-def quantize(network: Network, pictures: Sequence[Image], held_out: Sequence[Image], folder: Path) -> Quantized:
-    """Writes INT8 of the network to the empty `folder`, made from `pictures` and judged on `held_out`, all of one size.
+def quantize(
+    network: Network, pictures: Sequence[Image], held_out: Sequence[Image], folder: Path
+) -> QuantizationResult:
+    """Writes the network in INT8, calibrated on `pictures` and judged on `held_out`, to the empty `folder`.
 
-    Nagel et al., "A White Paper on Neural Network Quantization" (2021), section 3, in the form of the Neural Network
-    Compression Framework: ranges of activations from the pictures, weights per channel, biases corrected. The layers
-    that give the depth stay as they were, for 256 levels would be visible.
-    Raises MissingDependencyError and ModelLoadError.
+    All pictures have one size. Ranges of activations come from the pictures, weights are quantized per channel and
+    biases corrected (Nagel et al., "A White Paper on Neural Network Quantization", 2021, section 3, in the form of the
+    Neural Network Compression Framework). The layers that give the depth stay as they were, because 256 levels would be
+    visible. Raises MissingDependencyError and ModelLoadError.
     """
     nncf = _import_nncf()
-    card = network.card.fixed(*pictures[0].shape[:2])
+    card = network.card.with_fixed_size(*pictures[0].shape[:2])
     exact = OpenVinoEngine(network.module, precision="float32", cache_name=network.cache_name)
     usual = OpenVinoEngine(network.module, cache_name=network.cache_name)
     model = exact.convert(*card.input_size())
@@ -75,7 +79,7 @@ def quantize(network: Network, pictures: Sequence[Image], held_out: Sequence[Ima
         pixels: npt.NDArray[np.float32] = card.prepare([_frame(picture)], exact)[0].numpy()
         return pixels
 
-    with _quiet():
+    with _silence_nncf():
         try:
             model = nncf.quantize(
                 model,
@@ -83,73 +87,75 @@ def quantize(network: Network, pictures: Sequence[Image], held_out: Sequence[Ima
                 subset_size=len(pictures),
                 preset=nncf.QuantizationPreset.MIXED,
                 model_type=nncf.ModelType.TRANSFORMER if _has_attention(model) else None,
-                ignored_scope=nncf.IgnoredScope(names=last_weighted(model)),
+                ignored_scope=nncf.IgnoredScope(names=last_weighted_layers(model)),
             )
         except Exception as error:  # nncf and OpenVINO raise whatever they like
             reason = " ".join(str(error).split())[-300:]
-            raise ModelLoadError(f"this network cannot be quantised; use it as it is ({reason})") from error
+            raise ModelLoadError(
+                f"this network cannot be quantised; use it as it is ({reason})", code="not-convertible"
+            ) from error
     exact.save(model, folder / "model.xml")
-    small = OpenVinoFile(folder / "model.xml", "int8")
-    truth = _Run(card, exact, held_out)
-    before, after = (truth.agreement(_Run(card, engine, held_out)) for engine in (usual, small))
-    found = Quantized(before, after, len(held_out))
-    facts = {"card": card.as_json(), "held_out": asdict(found)}
-    (folder / DESCRIPTION).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    return found
+    quantized = OpenVinoFileEngine(folder / "model.xml", "int8")
+    reference = _EngineRun(card, exact, held_out)
+    before, after = (reference.agreement(_EngineRun(card, engine, held_out)) for engine in (usual, quantized))
+    result = QuantizationResult(before, after, len(held_out))
+    facts = {"card": card.to_json(), "agreement": asdict(result)}
+    (folder / CARD_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return result
 
 
-class _Run:
-    """The depth of some pictures by one engine, which is closed afterwards, and how long its network took."""
+class _EngineRun:
+    """The depth of some pictures by one engine, which is closed afterwards, and the time that its network took."""
 
-    def __init__(self, card: Card, engine: Engine, pictures: Sequence[Image]) -> None:
+    def __init__(self, card: ModelCard, engine: Engine, pictures: Sequence[Image]) -> None:
         estimator = NetworkEstimator(card, engine)
         self.maps = [estimate.depth for picture in pictures for estimate in estimator.estimate([_frame(picture)])]
         self.precision, self.kind = engine.precision, card.kind
         pixels, _ = card.prepare([_frame(pictures[0])], engine)
         times = []
-        for _ in range(_TIMED):
-            began = time.perf_counter()
+        for _ in range(_TIMED_RUNS):
+            started = time.perf_counter()
             engine.run(pixels)
-            times.append(time.perf_counter() - began)
-        self.ms = float(np.median(times)) * 1e3
+            times.append(time.perf_counter() - started)
+        self.milliseconds = float(np.median(times)) * 1e3
         estimator.close()
 
-    def agreement(self, other: _Run) -> Agreement:
-        """How `other` agrees with this."""
+    def agreement(self, other: _EngineRun) -> Agreement:
+        """Returns how the depth of `other` agrees with this one's."""
         delta1, error = np.mean(
             [
-                _agreement(inverse(a, self.kind), inverse(b, self.kind))
+                inverse_depth_agreement(_inverse_depth(a, self.kind), _inverse_depth(b, self.kind))
                 for a, b in zip(self.maps, other.maps, strict=True)
             ],
             axis=0,
         )
-        return Agreement(other.precision, float(delta1), float(error), other.ms)
+        return Agreement(other.precision, float(delta1), float(error), other.milliseconds)
 
 
 def _frame(picture: Image) -> Frame:
     return Frame(picture, 0, 0, Fraction(1), 0.0)
 
 
-def inverse(depth: DepthMap, kind: DepthKind) -> DepthMap:
-    """Inverse depth, near is large."""
+def _inverse_depth(depth: DepthMap, kind: DepthKind) -> DepthMap:
     with np.errstate(divide="ignore"):
         return depth if kind is DepthKind.RELATIVE else np.asarray(1 / depth, np.float32)
 
 
-def _agreement(wanted: DepthMap, found: DepthMap) -> tuple[float, float]:
-    """delta1 and the mean error of inverse depth `found`, after scale and shift were fitted to `wanted`."""
-    known = np.isfinite(wanted) & np.isfinite(found)
-    if not known.any() or known.mean() < np.isfinite(wanted).mean():
+def inverse_depth_agreement(exact: DepthMap, found: DepthMap) -> tuple[float, float]:
+    """Returns delta1 and the mean error of inverse depth `found`, after its scale and shift were fitted to `exact`.
+
+    (0, 1) where `found` is unknown and `exact` is not.
+    """
+    known = np.isfinite(exact) & np.isfinite(found)
+    if not known.any() or known.mean() < np.isfinite(exact).mean():
         return 0.0, 1.0
-    a, b = wanted[known].astype(np.float64), found[known].astype(np.float64)
+    a, b = exact[known].astype(np.float64), found[known].astype(np.float64)
+    scale, shift = fit_least_squares(b, a)
     low, high = np.percentile(a, (1, 99))
-    scale = (_NEAREST - _FARTHEST) / max(high - low, 1e-12)
-    spread = b.var()
-    slope = ((a - a.mean()) * (b - b.mean())).mean() / spread if spread else 0.0
-    fitted = a.mean() + slope * (b - b.mean())
-    a, fitted = (np.clip(_FARTHEST + (x - low) * scale, _FARTHEST / 2, None) for x in (a, fitted))
-    ratio = np.maximum(a / fitted, fitted / a)
-    return float((ratio < 1.25).mean()), float(np.abs(a - fitted).mean() / (_NEAREST - _FARTHEST))
+    unit = (_NEAR_INVERSE - _FAR_INVERSE) / max(high - low, 1e-12)
+    a, b = (np.clip(_FAR_INVERSE + (x - low) * unit, _FAR_INVERSE / 2, None) for x in (a, scale * b + shift))
+    ratio = np.maximum(a / b, b / a)
+    return float((ratio < 1.25).mean()), float(np.abs(a - b).mean() / (_NEAR_INVERSE - _FAR_INVERSE))
 
 
 def _has_attention(model: Any) -> bool:
@@ -158,11 +164,11 @@ def _has_attention(model: Any) -> bool:
 
 
 def _import_nncf() -> Any:
-    """Without its statistics over the network."""
+    """Imports nncf so that it sends no statistics over the network. Raises MissingDependencyError."""
     before = os.environ.get("NNCF_CI")
     os.environ["NNCF_CI"] = "1"
     try:
-        with _quiet():
+        with _silence_nncf():
             import nncf
     except ImportError as error:
         raise MissingDependencyError("nncf", "quantize", "INT8") from error
@@ -175,8 +181,8 @@ def _import_nncf() -> Any:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """nncf's own progress bars, log lines and warnings are silenced: what it made is measured instead."""
+def _silence_nncf() -> Iterator[None]:
+    """Silences nncf's progress bars, log lines and warnings; what it made is measured instead."""
     logger = logging.getLogger("nncf")
     level = logger.level
     logger.setLevel(logging.ERROR)

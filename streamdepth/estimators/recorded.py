@@ -1,4 +1,4 @@
-"""Depth that a sensor measured, or that was made before, in place of a model."""
+"""Depth that was recorded before, by a sensor or otherwise, in place of a model."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from streamdepth.errors import InferenceError
-from streamdepth.stages import Estimator
-from streamdepth.types import DepthKind, DepthMap, Estimate, Frame, ModelInfo
+from streamdepth.core.arrays import DepthMap
+from streamdepth.core.errors import InferenceError
+from streamdepth.core.interfaces import Estimator
+from streamdepth.core.types import DepthKind, Estimate, Frame, ModelInfo
 
 
-class RecordedDepth(Estimator):
-    """`read` gives (h, w) metres by the frame's index, NaN = unknown, or None where there is no depth."""
+class RecordedDepthEstimator(Estimator):
+    """Returns recorded depth in meters for each frame.
+
+    `read` returns it by the frame's index: (h, w) meters, NaN where unknown; or None where there is none, which raises
+    InferenceError with the code "not-found".
+    """
 
     def __init__(self, read: Callable[[int], DepthMap | None], name: str = "recorded depth") -> None:
         self.read, self.name = read, name
@@ -29,6 +34,7 @@ class RecordedDepth(Estimator):
         if depth is None:
             raise InferenceError(
                 f"{self.name} has nothing for frame {frame.index}; %06d stands for 000000, %04d for 0000 and so on; "
-                "--max-frames ends earlier"
+                "--max-frames ends earlier",
+                code="not-found",
             )
         return Estimate(np.asarray(depth, np.float32))

@@ -1,4 +1,4 @@
-"""The facts of a depth video: what they are, how they go into a file, and whether what comes back can be used.
+"""The facts of a depth video: their meaning, their place in the file, and the checks when they are read back.
 
 NAME.mkv has the facts as JSON in the container's tag STREAMDEPTH, and NAME.mkv.json beside it has the same:
 
@@ -9,14 +9,14 @@ NAME.mkv has the facts as JSON in the container's tag STREAMDEPTH, and NAME.mkv.
     ranges                        linear16 only: [first frame, depth of code 1, depth of code 65534], ...
     invalid_code                  0: unknown
     size, frame_size              [width, height] in px of the depth map and of the source's frames
-    model, engine, device, precision, weights_licence, smoothing, source, software
+    model, engine, device, precision, weights_license, smoothing, source, software
     frames                        how many there are
     time_base, first_pts          [numerator, denominator] of a tick in seconds; the first frame's time in ticks
     cuts                          numbers of the frames that begin a shot
     intrinsics                    [first frame, fx, fy, cx, cy] in px of the source's frames, ...
-    display_ranges                [first frame, low, high], ...: noted when they change by more than 0.5 %
-    applied                       [first frame, scale, shift], ...: depth = scale * the network's + shift, then smoothed
-    fitted                        [first frame, scale, shift], ...: 1 / metres = scale * x + shift made it metric, where
+    display_ranges                [first frame, low, high], ...: the range for display, where it changes by over 0.5 %
+    alignment                     [first frame, scale, shift], ...: depth = scale * the network's + shift, then smoothed
+    metric_fit                    [first frame, scale, shift], ...: 1 / metres = scale * x + shift made it metric, where
                                   x is relative depth as above, or 1 / the network's metres
     frame_index                   for each frame its index at the source
     pts                           for each frame its time in ticks; Matroska itself counts in milliseconds
@@ -34,17 +34,17 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from streamdepth.types import DepthKind
+from streamdepth.core.types import DepthKind
 
 SCHEMA_VERSION = 1
 TAG = "STREAMDEPTH"
 """The container's tag that holds the facts as JSON."""
 _LARGEST_TAG = 4 * 2**20
-"""Characters, all ASCII; libav reads no tag above 16 MiB, and every reader must parse it to open the file."""
+"""Characters, all ASCII. FFmpeg reads no tag above 16 MiB, and every reader must parse it to open the file."""
 
 
 def parse_facts(text: str) -> dict[str, Any]:
-    """The facts in `text`, all of them usable. Raises ValueError, which says what is wrong with them."""
+    """Parses and checks the facts in `text`. Raises ValueError with what is wrong with them."""
     try:
         facts = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -56,7 +56,11 @@ def parse_facts(text: str) -> dict[str, Any]:
             f"they have schema version {facts['schema_version']}, this is for version {SCHEMA_VERSION}; "
             "update streamdepth"
         )
-    checks = {**_ALWAYS, **_OF_CODE[facts["code"]]} if facts.get("code") in ("log16", "linear16") else {"code": _never}
+    checks = (
+        {**_CHECKS, **_CHECKS_BY_CODE[facts["code"]]}
+        if facts.get("code") in ("log16", "linear16")
+        else {"code": _never}
+    )
     wrong = [name for name, is_right in checks.items() if name in facts and not is_right(facts[name])]
     missing = [name for name in checks if name not in facts and name not in _OPTIONAL]
     if wrong or missing:
@@ -65,11 +69,11 @@ def parse_facts(text: str) -> dict[str, Any]:
     return facts
 
 
-def tag_text(facts: dict[str, Any]) -> str:
-    """`facts` as JSON, without the last lists where they are too long for a tag."""
+def facts_for_tag(facts: dict[str, Any]) -> str:
+    """Returns `facts` as JSON, without the longest lists where all would be too long for a tag."""
     facts = dict(facts)
     text = json.dumps(facts)
-    for name in ("pts", "frame_index", "applied", "display_ranges", "intrinsics", "cuts", "fitted"):
+    for name in ("pts", "frame_index", "alignment", "display_ranges", "intrinsics", "cuts", "metric_fit"):
         if len(text) <= _LARGEST_TAG:
             break
         del facts[name]
@@ -78,7 +82,7 @@ def tag_text(facts: dict[str, Any]) -> str:
 
 
 def _check_together(facts: dict[str, Any]) -> None:
-    """Facts that are right alone may contradict each other. Raises ValueError."""
+    """Raises ValueError for facts that contradict each other though each one is right."""
     if facts["code"] == "log16" and not facts["near_m"] < facts["far_m"]:
         raise ValueError("'near_m' is not below 'far_m' in them")
     if "pts" not in facts and not {"frames", "first_pts"} <= facts.keys():
@@ -96,7 +100,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_integer(value: Any) -> bool:
-    """Of 64 bits."""
+    """True for an integer of 64 bits."""
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
 
 
@@ -117,7 +121,7 @@ def _is_pair(value: Any) -> bool:
 
 
 def _rows(width: int) -> Callable[[Any], bool]:
-    """Whether a value is a list of [first frame, numbers...], `width` each."""
+    """Returns a check for lists of [first frame, numbers...] with `width` entries each."""
 
     def is_row(row: Any) -> bool:
         return isinstance(row, list) and len(row) == width and _is_integer(row[0]) and all(map(_is_number, row[1:]))
@@ -129,7 +133,7 @@ def _are_ranges(value: Any) -> bool:
     return _rows(3)(value) and all(low < high for _, low, high in value)
 
 
-_ALWAYS: dict[str, Callable[[Any], bool]] = {
+_CHECKS: dict[str, Callable[[Any], bool]] = {
     "kind": lambda value: value in [kind.value for kind in DepthKind],
     "size": _is_pair,
     "time_base": _is_pair,
@@ -138,14 +142,24 @@ _ALWAYS: dict[str, Callable[[Any], bool]] = {
     "cuts": _are_integers,
     "intrinsics": _rows(5),
     "display_ranges": _rows(3),
-    "applied": _rows(3),
-    "fitted": _rows(3),
+    "alignment": _rows(3),
+    "metric_fit": _rows(3),
     "frame_index": _are_integers,
     "pts": _are_rising,
 }
-_OPTIONAL = {"frames", "first_pts", "cuts", "intrinsics", "display_ranges", "applied", "fitted", "frame_index", "pts"}
-"""`pts` alone, or `frames` and `first_pts`, are enough for a reader."""
-_OF_CODE: dict[str, dict[str, Callable[[Any], bool]]] = {
+_OPTIONAL = {
+    "frames",
+    "first_pts",
+    "cuts",
+    "intrinsics",
+    "display_ranges",
+    "alignment",
+    "metric_fit",
+    "frame_index",
+    "pts",
+}
+"""A reader needs only `pts`, or `frames` and `first_pts`."""
+_CHECKS_BY_CODE: dict[str, dict[str, Callable[[Any], bool]]] = {
     "log16": {"near_m": _is_positive, "far_m": _is_positive},
     "linear16": {"ranges": _are_ranges},
 }

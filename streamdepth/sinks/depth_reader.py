@@ -1,4 +1,4 @@
-"""Reading the depth videos that `DepthVideoSink` writes."""
+"""Reads the depth videos that `DepthVideoSink` writes."""
 
 from __future__ import annotations
 
@@ -11,35 +11,39 @@ from typing import TYPE_CHECKING, Any, cast
 import av
 import numpy as np
 
-from streamdepth.errors import SourceLostError, SourceOpenError
-from streamdepth.sinks.depth_codes import Codes, decode_linear16, decode_log16, range_at
+from streamdepth.core.arrays import DepthMap
+from streamdepth.core.errors import SourceLostError, SourceOpenError
+from streamdepth.core.types import DepthKind
+from streamdepth.sinks.depth_codes import Codes, decode_linear16, decode_log16, range_of_frame
 from streamdepth.sinks.depth_facts import TAG, parse_facts
-from streamdepth.sinks.output import av_path
-from streamdepth.sinks.temporary import sidecar_of
-from streamdepth.types import DepthKind, DepthMap
+from streamdepth.sinks.pending_files import file_url
+from streamdepth.sinks.temporary_files import sidecar_path
 
 if TYPE_CHECKING:
     from av.container import InputContainer
 
 
 class DepthVideo:
-    """Reads what `DepthVideoSink` wrote.
+    """A depth video that `DepthVideoSink` wrote, opened for reading: a sequence of depth maps.
 
-        video = DepthVideo("room.mkv")
-        for depth in video: ...          # (h, w) float32, NaN = unknown, +inf = nothing was hit (metric only)
-        video[3], len(video), video.times, video.kind
+    >>> video = sd.DepthVideo("samples/room_truth.mkv")
+    >>> video.kind.value, len(video), video[3].shape, round(float(video.times[1]), 4)
+    ('metric', 150, (360, 640), 0.0417)
 
-    The container's own tag is used; the sidecar where another program has removed it, or for what the tag of a long
-    video leaves out. Without a sidecar such a video's times come from the container, exact to a millisecond.
+    Iterating over it yields (h, w) float32 maps: NaN is unknown, and +inf too far, in metric depth.
+
+    The facts come from the container's tag, or from the sidecar where another program has removed the tag, or where the
+    tag of a long video leaves something out. Without a sidecar the times of such a video come from the container, exact
+    to a millisecond.
 
     Raises:
-        SourceOpenError: not found, not a video, or not one of ours.
+        SourceOpenError: not found, not a video, or not a depth video of streamdepth.
         SourceLostError: while reading, when the file is damaged.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.sidecar = sidecar_of(self.path)
+        self.sidecar = sidecar_path(self.path)
         with self._container() as container:
             self.metadata: dict[str, Any] = self._facts(container)
             """The facts listed in the module `depth_facts`."""
@@ -54,9 +58,10 @@ class DepthVideo:
 
     def _container(self) -> InputContainer:
         try:
-            return av.open(av_path(self.path), metadata_errors="replace")
+            return av.open(file_url(self.path), metadata_errors="replace")
         except (av.FFmpegError, OSError) as error:
-            raise SourceOpenError(f"cannot open '{self.path}' as a depth video: {error.strerror}") from error
+            code = "not-found" if isinstance(error, FileNotFoundError) else "not-a-depth-video"
+            raise SourceOpenError(f"cannot open '{self.path}' as a depth video: {error.strerror}", code=code) from error
 
     @contextmanager
     def _reading(self) -> Iterator[InputContainer]:
@@ -64,25 +69,28 @@ class DepthVideo:
             try:
                 yield container
             except (av.FFmpegError, OSError) as error:
-                raise SourceLostError(f"'{self.path}' is damaged: {error.strerror}") from error
+                raise SourceLostError(f"'{self.path}' is damaged: {error.strerror}", code="damaged") from error
 
     def _facts(self, container: InputContainer) -> dict[str, Any]:
-        """What the tag says; what the sidecar says where it says more, or where there is no usable tag."""
-        wrong: list[str] = []
-        tag = _parsed(container.metadata.get(TAG), f"tag {TAG}", wrong)
-        beside = None if tag and "pts" in tag else _parsed(self._beside(), f"sidecar '{self.sidecar.name}'", wrong)
-        facts = tag or beside
+        """Reads the facts from the tag, or from the sidecar where that has more or the tag cannot be used."""
+        problems: list[str] = []
+        tag = _parsed(container.metadata.get(TAG), f"tag {TAG}", problems)
+        sidecar = (
+            None if tag and "pts" in tag else _parsed(self._sidecar_text(), f"sidecar '{self.sidecar.name}'", problems)
+        )
+        facts = tag or sidecar
         if facts is None:
-            reason = "; ".join(wrong) or f"neither a tag {TAG} nor a sidecar '{self.sidecar.name}'"
+            reason = "; ".join(problems) or f"neither a tag {TAG} nor a sidecar '{self.sidecar.name}'"
             raise SourceOpenError(
-                f"'{self.path}' is not a depth video of streamdepth: {reason}; make one with --depth-out NAME.mkv"
+                f"'{self.path}' is not a depth video of streamdepth: {reason}; make one with --depth-out NAME.mkv",
+                code="not-a-depth-video",
             )
         self._check_picture(container, facts["size"])
-        if tag and beside and all(beside.get(name) == value for name, value in tag.items()):
-            return beside
+        if tag and sidecar and all(sidecar.get(name) == value for name, value in tag.items()):
+            return sidecar
         return facts
 
-    def _beside(self) -> str | None:
+    def _sidecar_text(self) -> str | None:
         try:
             return self.sidecar.read_text(encoding="utf-8", errors="replace") if self.sidecar.is_file() else None
         except OSError:
@@ -96,18 +104,21 @@ class DepthVideo:
                 return
         raise SourceOpenError(
             f"'{self.path}' has no 16-bit gray video of {size[0]}x{size[1]} px, though it says so; another program "
-            "has changed it, make it anew"
+            "has changed it, make it anew",
+            code="not-a-depth-video",
         )
 
     def _stored_pts(self, container: InputContainer) -> list[int]:
-        """The times of the container, as ticks after the first frame's."""
+        """Reads the timestamps of the container, in ticks of the source's clock."""
         video, tick = container.streams.video[0], Fraction(*self.metadata["time_base"])
         try:
             stored = sorted(p.pts for p in container.demux(video) if p.pts is not None)
         except (av.FFmpegError, OSError) as error:
-            raise SourceOpenError(f"cannot read the times of '{self.path}': {error.strerror}") from error
+            raise SourceOpenError(
+                f"cannot read the times of '{self.path}': {error.strerror}", code="damaged"
+            ) from error
         if not stored:
-            raise SourceOpenError(f"'{self.path}' is damaged: it has no frames")
+            raise SourceOpenError(f"'{self.path}' is damaged: it has no frames", code="damaged")
         ticks = (video.time_base or Fraction(1, 1000)) / tick
         return [self.metadata["first_pts"] + round((pts - stored[0]) * ticks) for pts in stored]
 
@@ -119,7 +130,7 @@ class DepthVideo:
             yield from self._decoded(container, 0)
 
     def __getitem__(self, index: int) -> DepthMap:
-        """One frame; a negative index counts from the end."""
+        """Returns one frame, (h, w) float32; a negative index counts from the end."""
         number = index + len(self) if index < 0 else index
         if not 0 <= number < len(self):
             raise IndexError(f"frame {index} of {len(self)}")
@@ -128,10 +139,10 @@ class DepthVideo:
             for i, depth in enumerate(self._decoded(container, start), start):
                 if i == number:
                     return depth
-        raise SourceLostError(f"'{self.path}' has no frame {number}, though it says so")
+        raise SourceLostError(f"'{self.path}' has no frame {number}, though it says so", code="damaged")
 
     def _seek(self, container: InputContainer, number: int) -> int:
-        """Goes to a frame at or before `number`, and returns its number."""
+        """Seeks to a frame at or before `number`, and returns its number."""
         stream = container.streams.video[0]
         stored = self._offsets / float(stream.time_base or Fraction(1, 1000)) + (stream.start_time or 0)
         target = round(stored[number])
@@ -146,19 +157,21 @@ class DepthVideo:
             codes = cast(Codes, frame.to_ndarray(format="gray16le"))
             yield self._depth(codes[:height, :width], number)
         if number + 1 < len(self):
-            raise SourceLostError(f"'{self.path}' is damaged: it ends after {number + 1} of {len(self)} frames")
+            raise SourceLostError(
+                f"'{self.path}' is damaged: it ends after {number + 1} of {len(self)} frames", code="damaged"
+            )
 
     def _depth(self, codes: Codes, number: int) -> DepthMap:
         facts = self.metadata
         if facts["code"] == "log16":
             return decode_log16(codes, facts["near_m"], facts["far_m"])
-        return decode_linear16(codes, *range_at(facts["ranges"], number))
+        return decode_linear16(codes, *range_of_frame(facts["ranges"], number))
 
 
-def _parsed(text: str | None, place: str, wrong: list[str]) -> dict[str, Any] | None:
-    """The facts in `text`; what is wrong with them is added to `wrong`."""
+def _parsed(text: str | None, place: str, problems: list[str]) -> dict[str, Any] | None:
+    """Parses the facts in `text`; None where there are none, or where they are wrong, which is added to `problems`."""
     try:
         return parse_facts(text) if text is not None else None
     except ValueError as error:
-        wrong.append(f"the facts in its {place} cannot be used: {error}")
+        problems.append(f"the facts in its {place} cannot be used: {error}")
         return None

@@ -1,4 +1,4 @@
-"""Depth as a video that loses nothing: FFV1, 16-bit gray, in Matroska, with everything needed to read it back."""
+"""Depth as a lossless video: FFV1, 16-bit gray, in Matroska, with all facts that a reader needs."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from typing import TYPE_CHECKING, Any
 import av
 import numpy as np
 
-from streamdepth import __version__
-from streamdepth.edges import without_flying
-from streamdepth.errors import ConfigError, SinkOpenError, SinkWriteError
-from streamdepth.render import resize_depth
+from streamdepth.core.arrays import DepthMap
+from streamdepth.core.errors import ConfigError, SinkOpenError
+from streamdepth.core.resize import resize_depth
+from streamdepth.core.sink import Sink
+from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
+from streamdepth.core.version import __version__
+from streamdepth.geometry.flying_pixels import without_flying_pixels
 from streamdepth.sinks.depth_codes import (
     FAR,
     UNKNOWN,
+    AdaptiveRange,
     Codes,
-    GrowingRange,
     encode_linear16,
     encode_log16,
 )
-from streamdepth.sinks.depth_facts import SCHEMA_VERSION, TAG, tag_text
+from streamdepth.sinks.depth_facts import SCHEMA_VERSION, TAG, facts_for_tag
 from streamdepth.sinks.depth_reader import DepthVideo
-from streamdepth.sinks.output import PendingPair, av_path, writing
-from streamdepth.sinks.temporary import copy_beside
-from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, DepthKind, DepthMap, ModelInfo, StreamInfo
+from streamdepth.sinks.pending_files import PendingFileWithSidecar, file_url, map_write_errors
+from streamdepth.sinks.temporary_files import temporary_copy
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -42,17 +43,20 @@ _log = logging.getLogger(__name__)
 _OPTIONS = {"level": "3", "slices": "4", "slicecrc": "1", "coder": "1", "context": "1", "g": "1"}
 """FFV1 version 3: every frame a key frame, in four slices with checksums."""
 _SMALLEST_PX = 2
-"""Four slices need as much; a smaller map is padded with unknown, and the reader cuts it."""
+"""FFV1's four slices need this many px; a smaller map is padded with unknown, and the reader crops it."""
 
 
 class DepthVideoSink(Sink):
-    """Writes NAME.mkv, lossless and with the source's times, and the facts (`depth_facts`) as JSON in NAME.mkv.json.
+    """Writes NAME.mkv, lossless and with the source's times, and its facts (`depth_facts`) as JSON in NAME.mkv.json.
 
-    - Metric depth is stored logarithmically (`encode_log16`); what lies outside near_m to far_m takes the nearest end
-      (`notices` says so). Relative depth is stored linearly in ranges that follow it, so nothing is clipped.
+        sink = DepthVideoSink("depth.mkv", near_m=0.2, far_m=80.0)
+
+    - Metric depth is stored logarithmically (`encode_log16`); values outside near_m to far_m take the nearest end
+      (`notices` says so). Relative depth is stored linearly in ranges that follow it (`AdaptiveRange`), so nothing is
+      clipped.
     - Depth is kept at the network's size; another size in mid-stream is scaled to the first.
-    - With drop_flying, metric depth on a jump between near and far (`edges.flying_pixels`) is stored as unknown.
-    - Memory: a frame leaves 16 bytes, and 24 more where its display range or its alignment changes.
+    - With drop_flying, metric depth on a jump between near and far (`geometry.flying_pixels`) is stored as unknown.
+    - Memory: 16 bytes remain of each frame, and 24 more where its display range or its alignment changes.
 
     Raises:
         ConfigError: near_m and far_m are not 0 < near_m < far_m < infinity.
@@ -72,75 +76,70 @@ class DepthVideoSink(Sink):
     ) -> None:
         super().__init__()
         if not 0 < near_m < far_m < math.inf:
-            raise ConfigError(f"near_m must lie between 0 and far_m, not {near_m} and {far_m}")
+            raise ConfigError(f"near_m must lie between 0 and far_m, not {near_m} and {far_m}", code="bad-range")
         self.path = Path(path)
         self.overwrite, self.smoothing, self.near_m, self.far_m = overwrite, smoothing, near_m, far_m
         self.drop_flying = drop_flying
-        self._files: PendingPair | None = None
-        self._raw: _RawVideo | None = None
+        self._files: PendingFileWithSidecar | None = None
+        self._video: _DepthVideoFile | None = None
 
-    def open(self, info: StreamInfo, model: ModelInfo) -> None:
+    def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         if self.path.suffix.lower() != ".mkv":
-            raise SinkOpenError(f"a depth video is Matroska; name it '{self.path.with_suffix('.mkv')}'")
-        self._files = PendingPair(self.path, overwrite=self.overwrite, origin=info.origin)
-        self._raw = _RawVideo(self._files.file.temporary, info, model, (self.near_m, self.far_m))
+            raise SinkOpenError(
+                f"a depth video is Matroska; name it '{self.path.with_suffix('.mkv')}'", code="unknown-format"
+            )
+        self._files = PendingFileWithSidecar(self.path, overwrite=self.overwrite, origin=info.origin)
+        self._video = _DepthVideoFile(self._files.temporary, info, model, (self.near_m, self.far_m))
 
-    def write(self, item: DepthFrame) -> None:
-        if self._raw is None:
-            raise SinkWriteError(f"'{self.path}' is not open; call open first")
-        try:
-            with writing(self.path):
-                for notice in self._raw.add(without_flying(item) if self.drop_flying else item):
-                    self.notice(notice)
-        except SinkWriteError:
-            self.discard()
-            raise
+    def on_write(self, item: DepthFrame) -> None:
+        assert self._video is not None
+        with map_write_errors(self.path):
+            for notice in self._video.add(without_flying_pixels(item) if self.drop_flying else item):
+                self.add_notice(notice)
 
-    def close(self) -> None:
-        if self._raw is None or self._files is None or not self._raw.pts:
-            self.discard()
+    def on_close(self) -> None:
+        assert self._video is not None
+        assert self._files is not None
+        if not self._video.pts:
+            self.on_discard()
             return
-        try:
-            with writing(self.path):
-                facts = self._raw.facts(self.smoothing)
-                self._raw.finish(tag_text(facts))
-                self._files.write_facts(json.dumps(facts))
-        except SinkWriteError:
-            self.discard()
-            raise
-        files, self._raw, self._files = self._files, None, None
-        files.commit()
+        with map_write_errors(self.path):
+            facts = self._video.facts(self.smoothing)
+            self._video.finish(facts_for_tag(facts))
+            self._files.write_sidecar(json.dumps(facts))
+        self._files.commit()
 
     @property
     def bytes_to_finish(self) -> int:
         return self._files.file.size if self._files else 0
 
-    def discard(self) -> None:
-        if self._raw is not None:
-            self._raw.abandon()
+    def on_discard(self) -> None:
+        if self._video is not None:
+            self._video.abandon()
         if self._files is not None:
             self._files.discard()
-        self._raw = self._files = None
+        self._video = self._files = None
 
 
-class _RawVideo:
-    """The frames as they come; `finish` adds the tags, which are complete only then. Per frame only numbers stay."""
+class _DepthVideoFile:
+    """The video being written. Its facts are complete only at the end, and `finish` adds them."""
 
     def __init__(self, path: Path, info: StreamInfo, model: ModelInfo, limits_m: tuple[float, float]) -> None:
         self.path, self.info, self.model, self.limits_m = path, info, model, limits_m
         self.pts, self.indices, self.cuts = array("q"), array("q"), array("q")
-        self.display_ranges, self.cameras = _Steps(2, tolerance=0.005), _Steps(4)
-        self.applied = _Steps(2)
-        self.fitted = _Steps(2)
-        self.range = GrowingRange()
+        self.display_ranges, self.intrinsics = _ChangeLog(2, tolerance=0.005), _ChangeLog(4)
+        self.alignment = _ChangeLog(2)
+        self.metric_fit = _ChangeLog(2)
+        self.code_range = AdaptiveRange()
         self.size: tuple[int, int] | None = None
         self._output: OutputContainer | None = None
         self._stream: VideoStream | None = None
 
     def add(self, item: DepthFrame) -> list[str]:
+        """Adds one frame. Returns sentences that a user should read."""
         notices, depth = [], item.depth
         if self.size is None:
-            self._start((depth.shape[1], depth.shape[0]))
+            self._open((depth.shape[1], depth.shape[0]))
         assert self.size is not None
         if depth.shape[::-1] != self.size:
             notices.append("the size of the depth changed in mid-stream; it is scaled to the first size")
@@ -149,12 +148,12 @@ class _RawVideo:
             notices.append(
                 "some depth lies outside {:g} to {:g} m and is stored as the nearest end".format(*self.limits_m)
             )
-        self._encode(self._codes(depth), self._remember(item))
+        self._encode(self._codes(depth), self._record_facts(item))
         return notices
 
-    def _start(self, size: tuple[int, int]) -> None:
+    def _open(self, size: tuple[int, int]) -> None:
         self.size = size
-        self._output = av.open(av_path(self.path), "w", format="matroska")
+        self._output = av.open(file_url(self.path), "w", format="matroska")
         self._stream = self._output.add_stream("ffv1", rate=self.info.fps or 25, options=_OPTIONS)
         self._stream.width, self._stream.height = (max(side, _SMALLEST_PX) for side in size)
         self._stream.pix_fmt, self._stream.time_base = "gray16le", self.info.time_base
@@ -163,10 +162,10 @@ class _RawVideo:
     def _codes(self, depth: DepthMap) -> Codes:
         if self.model.kind is DepthKind.METRIC:
             return encode_log16(depth, *self.limits_m)
-        return encode_linear16(depth, *self.range.fit(depth, len(self.pts)))
+        return encode_linear16(depth, *self.code_range.update(depth, len(self.pts)))
 
-    def _remember(self, item: DepthFrame) -> int:
-        """Notes the facts of one frame and returns its pts, which rises from frame to frame."""
+    def _record_facts(self, item: DepthFrame) -> int:
+        """Records the facts of one frame and returns its pts, which rises from frame to frame."""
         number = len(self.pts)
         pts = round(item.frame.pts * item.frame.time_base / self.info.time_base)
         self.pts.append(max(pts, self.pts[-1] + 1) if self.pts else pts)
@@ -174,32 +173,32 @@ class _RawVideo:
         if item.cut:
             self.cuts.append(number)
         if item.range is not None:
-            self.display_ranges.note(number, item.range)
-        if item.applied is not None:
-            self.applied.note(number, item.applied)
-        if item.fitted is not None:
-            self.fitted.note(number, item.fitted)
+            self.display_ranges.record(number, item.range)
+        if item.alignment is not None:
+            self.alignment.record(number, item.alignment)
+        if item.metric_fit is not None:
+            self.metric_fit.record(number, item.metric_fit)
         if (camera := item.intrinsics or self.info.intrinsics) is not None:
-            self.cameras.note(number, (camera.fx, camera.fy, camera.cx, camera.cy))
+            self.intrinsics.record(number, (camera.fx, camera.fy, camera.cx, camera.cy))
         return self.pts[-1]
 
     def _encode(self, codes: Codes, pts: int) -> None:
         assert self._output is not None
         assert self._stream is not None
-        missing = [(0, max(0, _SMALLEST_PX - side)) for side in codes.shape]
-        frame = av.VideoFrame.from_ndarray(np.pad(codes, missing), format="gray16le")
+        padding = [(0, max(0, _SMALLEST_PX - side)) for side in codes.shape]
+        frame = av.VideoFrame.from_ndarray(np.pad(codes, padding), format="gray16le")
         frame.pts, frame.time_base = pts, self.info.time_base
         self._output.mux(self._stream.encode(frame))
 
     def facts(self, smoothing: str) -> dict[str, Any]:
-        """Everything a reader needs, ready for JSON."""
+        """Returns the facts listed in `depth_facts`, ready for JSON."""
         metric, model, info = self.model.kind is DepthKind.METRIC, self.model, self.info
         code = {"code": "log16", "near_m": self.limits_m[0], "far_m": self.limits_m[1], "far_code": FAR}
         return {
             "schema_version": SCHEMA_VERSION,
             "kind": model.kind.value,
             "unit": model.kind.unit,
-            **(code if metric else {"code": "linear16", "ranges": self.range.segments}),
+            **(code if metric else {"code": "linear16", "ranges": self.code_range.ranges}),
             "invalid_code": UNKNOWN,
             "size": self.size,
             "frame_size": (info.width, info.height),
@@ -207,7 +206,7 @@ class _RawVideo:
             "engine": model.engine,
             "device": model.device,
             "precision": model.precision,
-            "weights_licence": model.licence,
+            "weights_license": model.license,
             "smoothing": smoothing,
             "source": info.name,
             "software": f"streamdepth {__version__}",
@@ -215,23 +214,23 @@ class _RawVideo:
             "time_base": (info.time_base.numerator, info.time_base.denominator),
             "first_pts": self.pts[0],
             "cuts": self.cuts.tolist(),
-            "intrinsics": self.cameras.rows(),
+            "intrinsics": self.intrinsics.rows(),
             "display_ranges": self.display_ranges.rows(),
-            "applied": self.applied.rows(),
-            "fitted": self.fitted.rows(),
+            "alignment": self.alignment.rows(),
+            "metric_fit": self.metric_fit.rows(),
             "frame_index": self.indices.tolist(),
             "pts": self.pts.tolist(),
         }
 
     def finish(self, facts: str) -> None:
-        """Completes the video, then copies its packets into one that carries `facts`."""
+        """Completes the video, then copies its packets into one whose tag holds `facts`."""
         assert self._output is not None
         assert self._stream is not None
         self._output.mux(self._stream.encode(None))
         self._output.close()
-        tagged = copy_beside(self.path)
+        tagged = temporary_copy(self.path)
         try:
-            with av.open(av_path(self.path)) as source, av.open(av_path(tagged), "w", format="matroska") as output:
+            with av.open(file_url(self.path)) as source, av.open(file_url(tagged), "w", format="matroska") as output:
                 output.metadata.update({TAG: facts, "title": f"depth of {self.info.name}"})
                 stream = output.add_stream_from_template(source.streams.video[0], opaque=True)
                 for packet in source.demux(video=0):
@@ -243,6 +242,7 @@ class _RawVideo:
             tagged.unlink(missing_ok=True)
 
     def abandon(self) -> None:
+        """Closes the file without completing anything."""
         if self._output is None:
             return
         try:
@@ -256,18 +256,21 @@ def _exceeds(depth: DepthMap, limits_m: tuple[float, float]) -> bool:
     return bool(known.size) and (known.min() < limits_m[0] or known.max() > limits_m[1])
 
 
-class _Steps:
-    """Numbers that hold from one frame on until others do; kept as plain doubles, without an object per number.
+class _ChangeLog:
+    """Numbers that hold from one frame on until they change, stored as plain doubles.
 
-    What is not finite is left out: JSON has no number for it, and no reader would take the file.
-    `tolerance`: share of the span between the numbers by which they must change to be noted.
+    Numbers that are not finite are left out: JSON has none, and no reader would take the file.
+
+    Args:
+        count: how many numbers there are for a frame.
+        tolerance: changes below this share of the span between the numbers are not recorded.
     """
 
     def __init__(self, count: int, *, tolerance: float = 0.0) -> None:
         self._width, self._tolerance = count + 1, tolerance
         self._values = array("d")
 
-    def note(self, frame: int, values: tuple[float, ...]) -> None:
+    def record(self, frame: int, values: tuple[float, ...]) -> None:
         if not all(map(math.isfinite, values)):
             return
         last = self._values[1 - self._width :]
@@ -276,6 +279,6 @@ class _Steps:
             self._values.extend((frame, *values))
 
     def rows(self) -> list[tuple[float, ...]]:
-        """(first frame, numbers...), ready for JSON."""
-        steps = range(0, len(self._values), self._width)
-        return [(int(self._values[i]), *self._values[i + 1 : i + self._width]) for i in steps]
+        """Returns (first frame, numbers...) for each change, ready for JSON."""
+        starts = range(0, len(self._values), self._width)
+        return [(int(self._values[i]), *self._values[i + 1 : i + self._width]) for i in starts]

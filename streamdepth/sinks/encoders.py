@@ -9,7 +9,7 @@ import av
 from av.codec import Codec
 from av.video.codeccontext import VideoCodecContext
 
-from streamdepth.errors import SinkOpenError
+from streamdepth.core.errors import SinkOpenError
 
 CODECS = {
     "h264": ("libx264", "libopenh264"),
@@ -17,7 +17,7 @@ CODECS = {
     "av1": ("libsvtav1",),
     "vp9": ("libvpx-vp9",),
 }
-"""What a codec's name stands for: the encoders to try, best first."""
+"""Codec -> the software encoders to try, best first."""
 
 _HARDWARE = [
     f"{codec}_{device}"
@@ -28,7 +28,7 @@ _PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "s
 
 
 def available_encoders() -> list[str]:
-    """The encoders of this build of FFmpeg that can be asked for; a device behind one may still be missing."""
+    """Returns the video encoders that this build of FFmpeg has; the device behind a hardware encoder may be missing."""
     software = [name for names in CODECS.values() for name in names]
     return [name for name in [*software, *_HARDWARE] if _is_encoder(name)]
 
@@ -41,18 +41,22 @@ def _is_encoder(name: str) -> bool:
 
 
 def find_encoder(codec: str) -> str:
-    """The encoder for a codec's or an encoder's name. Raises SinkOpenError with those that exist."""
+    """Returns the encoder for the name of a codec or of an encoder.
+
+    Raises SinkOpenError ("unknown-encoder") with the names that exist.
+    """
     for name in CODECS.get(codec.lower(), (codec,)):
         if _is_encoder(name):
             return name
     codecs = [name for name, encoders in CODECS.items() if any(map(_is_encoder, encoders))]
     raise SinkOpenError(
-        f"no video encoder {codec!r} in this build; use {', '.join(codecs)} or one of {', '.join(available_encoders())}"
+        f"no video encoder {codec!r} here; use {', '.join(codecs)} or one of {', '.join(available_encoders())}",
+        code="unknown-encoder",
     )
 
 
 def encoder_options(encoder: str, crf: int, preset: str) -> dict[str, str]:
-    """Constant quality `crf` (lower is better) and `preset` (x264's words) in the words of `encoder`."""
+    """Returns the options of `encoder` for a constant quality `crf` (lower is better) and one of x264's presets."""
     slowness = _PRESETS.index(preset) if preset in _PRESETS else None
     if encoder == "libx265":
         return {"crf": str(crf), "preset": preset, "x265-params": "log-level=error"}
@@ -73,8 +77,8 @@ def encoder_options(encoder: str, crf: int, preset: str) -> dict[str, str]:
     return {"crf": str(crf), "preset": preset} if encoder == "libx264" else {}
 
 
-def live_options(encoder: str) -> dict[str, str]:
-    """What makes `encoder` give every picture at once."""
+def low_latency_options(encoder: str) -> dict[str, str]:
+    """Returns the options that make `encoder` give each picture as soon as it has it, for live streams."""
     if encoder in ("libx264", "libx265"):
         return {"tune": "zerolatency"}
     if encoder == "libvpx-vp9":
@@ -84,10 +88,13 @@ def live_options(encoder: str) -> dict[str, str]:
     return {"async_depth": "1"} if encoder.endswith("_qsv") else {}
 
 
-def prepare(context: VideoCodecContext, width: int, height: int, time_base: Fraction) -> None:
-    """Size, clock, 4:2:0 and the tags of BT.709 in limited range. Raises SinkOpenError where it cannot be opened."""
+def open_encoder(context: VideoCodecContext, width: int, height: int, time_base: Fraction) -> None:
+    """Opens an encoder for 4:2:0, BT.709 in limited range.
+
+    Raises SinkOpenError ("encoder-failed") where it does not start, for example without its hardware.
+    """
     context.width, context.height, context.time_base = width, height, time_base
-    context.pix_fmt = pixel_format(context.codec.name)
+    context.pix_fmt = choose_pixel_format(context.codec.name)
     context.color_range, context.colorspace, context.color_primaries, context.color_trc = 1, 1, 1, 1
     context.thread_count = 0
     if context.name == "libsvtav1":
@@ -97,16 +104,17 @@ def prepare(context: VideoCodecContext, width: int, height: int, time_base: Frac
     except (av.FFmpegError, ValueError) as error:
         raise SinkOpenError(
             f"the encoder {context.name} does not start for {width}x{height} px ({getattr(error, 'strerror', error)}); "
-            f"try another codec or size; encoders of this build: {', '.join(available_encoders())}"
+            f"try another codec or size; encoders of this build: {', '.join(available_encoders())}",
+            code="encoder-failed",
         ) from error
 
 
-def pixel_format(encoder: str) -> str:
-    """4:2:0 as every player shows it: planar where the encoder takes it, else NV12."""
+def choose_pixel_format(encoder: str) -> str:
+    """Returns the 4:2:0 format for `encoder`: planar (yuv420p) where it takes that, else nv12."""
     formats = [f.name for f in Codec(encoder, "w").video_formats or ()]
     return next((name for name in ("yuv420p", "nv12") if name in formats), "yuv420p")
 
 
-def offers_format(encoder: str, format: str) -> bool:
-    """Whether this build has the encoder, for that pixel format."""
+def supports_pixel_format(encoder: str, format: str) -> bool:
+    """True if this build of FFmpeg has the encoder and it takes that pixel format."""
     return _is_encoder(encoder) and format in [f.name for f in Codec(encoder, "w").video_formats or ()]

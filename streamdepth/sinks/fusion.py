@@ -1,4 +1,4 @@
-"""One model of a whole clip, fused by Open3D from metric depth and the camera's poses."""
+"""One surface of a whole clip, fused by Open3D from metric depth and the camera's poses."""
 
 from __future__ import annotations
 
@@ -8,54 +8,64 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.edges import without_flying
-from streamdepth.errors import ConfigError, MissingDependencyError, SinkOpenError, SinkWriteError
-from streamdepth.geometry import Mesh
-from streamdepth.intrinsics import camera_matrix
-from streamdepth.sinks.models import UP, write_ply
-from streamdepth.sinks.output import PendingFile, writing
-from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, DepthKind, DepthMap, Image, Intrinsics, ModelInfo, StreamInfo
+from streamdepth.core.arrays import DepthMap, Image
+from streamdepth.core.errors import ConfigError, MissingDependencyError, SinkOpenError
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.sink import Sink
+from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
+from streamdepth.geometry.camera import camera_matrix
+from streamdepth.geometry.flying_pixels import without_flying_pixels
+from streamdepth.geometry.shapes import Mesh
+from streamdepth.sinks.geometry_files import CAMERA_TO_Y_UP, write_ply
+from streamdepth.sinks.pending_files import PendingFile, map_write_errors
 
 Pose = npt.NDArray[np.float64]
-"""(4, 4), camera to world, metres."""
+"""(4, 4) camera-to-world transformation, metres."""
 SUFFIXES = (".ply", ".glb", ".obj")
-_BLOCKS = 10_000
-"""Of 16x16x16 voxels, to begin with; Open3D adds more."""
-_REACH = 4.0
-"""Voxels in front of and behind the surface that are averaged."""
+_BLOCK_COUNT = 10_000
+"""Blocks of 16x16x16 voxels that are allocated at first; Open3D adds more."""
+_TRUNCATION_VOXELS = 4.0
+"""Distance from the surface, in voxels, up to which signed distances are averaged."""
 
 
 def read_poses(path: Path) -> list[Pose]:
-    """One pose per frame and line: sixteen numbers (4x4, row by row) or twelve (3x4, as KITTI), camera to world.
+    """Reads one camera-to-world pose per line and frame: sixteen numbers (4x4, row by row) or twelve (3x4, as KITTI).
 
-    Raises ConfigError.
+    Raises ConfigError ("not-found" or "bad-poses").
     """
     try:
         rows = [[float(word) for word in line.split()] for line in path.read_text().splitlines() if line.strip()]
     except OSError as error:
-        raise ConfigError(f"cannot read the poses '{path}': {error.strerror}") from error
+        raise ConfigError(f"cannot read the poses '{path}': {error.strerror}", code="not-found") from error
     except ValueError as error:
-        raise ConfigError(f"'{path}' holds no poses: {error}; a line is sixteen or twelve numbers") from error
+        raise ConfigError(
+            f"'{path}' holds no poses: {error}; a line is sixteen or twelve numbers", code="bad-poses"
+        ) from error
     if not rows or any(len(row) not in (12, 16) for row in rows):
-        raise ConfigError(f"'{path}' holds no poses: a line is sixteen (4x4) or twelve (3x4) numbers, one per frame")
+        raise ConfigError(
+            f"'{path}' holds no poses: a line is sixteen (4x4) or twelve (3x4) numbers, one per frame", code="bad-poses"
+        )
     poses = [np.array([*row, 0.0, 0.0, 0.0, 1.0][:16]).reshape(4, 4) for row in rows]
     for number, pose in enumerate(poses, 1):
         if not np.isfinite(pose).all():
-            raise ConfigError(f"line {number} of '{path}' is no pose: not all of its numbers are finite")
+            raise ConfigError(
+                f"line {number} of '{path}' is no pose: not all of its numbers are finite", code="bad-poses"
+            )
         if not np.allclose(pose[:3, :3] @ pose[:3, :3].T, np.eye(3), atol=0.01):
-            raise ConfigError(f"line {number} of '{path}' is no pose: its 3x3 part does not turn, it stretches")
+            raise ConfigError(
+                f"line {number} of '{path}' is no pose: its 3x3 part does not turn, it stretches", code="bad-poses"
+            )
     return poses
 
 
 class FusionSink(Sink):
-    """Averages truncated signed distances in voxels (Curless & Levoy, SIGGRAPH 1996) and writes their surface.
+    """Fuses all frames into one surface: truncated signed distances in voxels (Curless & Levoy, SIGGRAPH 1996).
 
-    .ply keeps the axes of the poses' world; .glb and .obj are turned as if it were the camera's of OpenCV (y up). Depth
-    beyond `farthest_m` does not count, nor do flying pixels. It appears at `close`.
+    .ply has the axes of the poses' world; .glb and .obj are turned from OpenCV's camera axes to y up. Depth beyond
+    `farthest_m` and flying pixels are left out. The file appears at `close`.
 
     Raises:
-        ConfigError: relative depth, an unknown or distorted camera, fewer poses than frames.
+        ConfigError: the depth is relative, the camera is unknown or distorts, or there are fewer poses than frames.
         SinkOpenError, MissingDependencyError, SinkWriteError.
     """
 
@@ -75,30 +85,35 @@ class FusionSink(Sink):
         self._file: PendingFile | None = None
         self._volume: Any = None
 
-    def open(self, info: StreamInfo, model: ModelInfo) -> None:
+    def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         if model.kind is not DepthKind.METRIC:
             raise ConfigError(
-                f"fusing needs metres, and {model.name} is relative; use a metric model, --sparse, --anchor or --depth"
+                f"fusing needs metres, and {model.name} is relative; use a metric model, --sparse, --anchor or --depth",
+                code="relative-depth",
             )
         if self.path.suffix.lower() not in SUFFIXES:
-            raise SinkOpenError(f"cannot write a model to '{self.path}'; use one of {' '.join(SUFFIXES)}")
+            raise SinkOpenError(
+                f"cannot write a surface to '{self.path}'; use one of {' '.join(SUFFIXES)}", code="unknown-format"
+            )
         o3d = _open3d()
         self._file = PendingFile(self.path, overwrite=self.overwrite, origin=info.origin)
         f32 = o3d.core.float32
         self._volume = o3d.t.geometry.VoxelBlockGrid(
-            ("tsdf", "weight", "color"), (f32, f32, f32), ((1,), (1,), (3,)), self.voxel_m, 16, _BLOCKS
+            ("tsdf", "weight", "color"), (f32, f32, f32), ((1,), (1,), (3,)), self.voxel_m, 16, _BLOCK_COUNT
         )
 
-    def write(self, item: DepthFrame) -> None:
-        if self._file is None:
-            raise SinkWriteError(f"'{self.path}' is not open; call open first")
+    def on_write(self, item: DepthFrame) -> None:
         camera, index = item.intrinsics, item.frame.index
         if camera is None or camera.distortion:
             hint = "add --fov or --camera-info" if camera is None else "add --undistort"
-            raise ConfigError(f"fusing needs a camera that is known and does not distort; {hint}")
+            raise ConfigError(
+                f"fusing needs a camera that is known and does not distort; {hint}", code="unknown-camera"
+            )
         if index >= len(self.poses):
-            raise ConfigError(f"there are {len(self.poses)} poses, and none for frame {index}; see --max-frames")
-        self._integrate(without_flying(item).depth, item.frame.image, camera, self.poses[index])
+            raise ConfigError(
+                f"there are {len(self.poses)} poses, and none for frame {index}; see --max-frames", code="bad-poses"
+            )
+        self._integrate(without_flying_pixels(item).depth, item.frame.image, camera, self.poses[index])
 
     def _integrate(self, depth: DepthMap, image: Image, camera: Intrinsics, pose: Pose) -> None:
         import cv2
@@ -108,49 +123,44 @@ class FusionSink(Sink):
         near = np.isfinite(depth) & (depth > 0) & (depth < self.farthest_m)
         if not near.any():
             return
-        colours = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-        pictures = [o3d.t.geometry.Image(np.ascontiguousarray(part)) for part in (np.where(near, depth, 0), colours)]
+        colors = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+        pictures = [o3d.t.geometry.Image(np.ascontiguousarray(part)) for part in (np.where(near, depth, 0), colors)]
         matrix = o3d.core.Tensor(camera_matrix(camera.resized(width, height)))
-        where = matrix, o3d.core.Tensor(np.linalg.inv(pose)), 1.0, self.farthest_m, _REACH
-        blocks = self._volume.compute_unique_block_coordinates(pictures[0], *where)
-        self._volume.integrate(blocks, *pictures, *where)
+        view = matrix, o3d.core.Tensor(np.linalg.inv(pose)), 1.0, self.farthest_m, _TRUNCATION_VOXELS
+        blocks = self._volume.compute_unique_block_coordinates(pictures[0], *view)
+        self._volume.integrate(blocks, *pictures, *view)
 
-    def close(self) -> None:
-        if self._file is None:
-            return
-        try:
-            with writing(self.path):
-                self._write(self._file.temporary, self._volume.extract_triangle_mesh(weight_threshold=0.0).to_legacy())
-        except BaseException:
-            self.discard()
-            raise
-        file, self._file, self._volume = self._file, None, None
-        file.commit()
+    def on_close(self) -> None:
+        assert self._file is not None
+        with map_write_errors(self.path):
+            self._write(self._file.temporary, self._volume.extract_triangle_mesh(weight_threshold=0.0).to_legacy())
+        self._volume = None
+        self._file.commit()
 
     def _write(self, path: Path, surface: Any) -> None:
         surface.normalize_normals()
         vertices, normals = (np.asarray(part, np.float32) for part in (surface.vertices, surface.vertex_normals))
         self.faces = len(surface.triangles)
         if not self.faces:
-            self.notice(f"'{self.path}' is empty: no depth was nearer than {self.farthest_m:g} m")
-        colours = np.rint(np.asarray(surface.vertex_colors).reshape(-1, 3) * 255).astype(np.uint8)
+            self.add_notice(f"'{self.path}' is empty: no depth was nearer than {self.farthest_m:g} m")
+        colors = np.rint(np.asarray(surface.vertex_colors).reshape(-1, 3) * 255).astype(np.uint8)
         if self.path.suffix.lower() == ".ply":
             faces = np.asarray(surface.triangles, np.int64)
-            shape = Mesh(vertices, normals.reshape(-1, 3), faces, colours, np.zeros((0, 2), np.float32))
-            write_ply(path, shape, {"kind": "metric", "unit": "metre"})
+            mesh = Mesh(vertices, normals.reshape(-1, 3), faces, colors, np.zeros((0, 2), np.float32))
+            write_ply(path, mesh, {"kind": "metric", "unit": "metre"})
             return
         import trimesh
 
-        made = trimesh.Trimesh(
-            vertices * UP,
+        mesh = trimesh.Trimesh(
+            vertices * CAMERA_TO_Y_UP,
             np.asarray(surface.triangles),
-            vertex_normals=normals.reshape(-1, 3) * UP,
-            vertex_colors=colours,
+            vertex_normals=normals.reshape(-1, 3) * CAMERA_TO_Y_UP,
+            vertex_colors=colors,
             process=False,
         )
-        made.export(path, include_normals=True)
+        mesh.export(path, include_normals=True)
 
-    def discard(self) -> None:
+    def on_discard(self) -> None:
         if self._file is not None:
             self._file.discard()
         self._file, self._volume = None, None

@@ -1,4 +1,4 @@
-"""Depth as pictures: 16-bit PNG, float EXR or NumPy's NPZ."""
+"""Depth as image files: 16-bit PNG, float32 EXR or NumPy's NPZ."""
 
 from __future__ import annotations
 
@@ -9,34 +9,39 @@ from typing import Any
 
 import numpy as np
 
-from streamdepth.edges import check_edges, with_edges, without_flying
-from streamdepth.errors import MissingDependencyError, SinkOpenError, SinkWriteError
-from streamdepth.numbered import is_numbered, numbered, numbered_files, unnumbered
-from streamdepth.sinks.output import PendingFolder, check_output, complete_file, writing
-from streamdepth.sinks.temporary import sidecar_of
-from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, DepthKind, DepthMap, Edges, ModelInfo, StreamInfo
+from streamdepth.core.arrays import DepthMap
+from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
+from streamdepth.core.render_options import Edges
+from streamdepth.core.sink import Sink
+from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
+from streamdepth.geometry.flying_pixels import without_flying_pixels
+from streamdepth.render.upsampling import check_edges, upsample
+from streamdepth.sinks.pending_files import PendingFolder, atomic_write, check_output, map_write_errors
+from streamdepth.sinks.temporary_files import sidecar_path
+from streamdepth.utils.numbering import find_numbered_files, has_number_field, insert_number, replace_number_field
 
 _LARGEST_M = 65.535
-"""The largest depth of a PNG in millimetres."""
+"""The largest depth in metres that a 16-bit PNG in millimetres can hold."""
 
 
 class ImagesSink(Sink):
-    """Writes one picture per frame, and the facts of all of them as JSON.
+    """Writes one depth image per frame, and the facts of all of them as JSON.
 
-    - .png: 16 bits. Metric depth in millimetres, 65535 for 65.535 m and more (`notices` says so); relative depth
+        sink = ImagesSink("out/%06d.png")
+
+    - .png: 16 bits. Metric depth in millimetres, 65535 for 65.535 m and more (`notices` says so); relative depth is
       scaled per frame to 1..65535, with its range in the file's text and in the JSON. 0 is unknown.
     - .exr: float32 in the channel Z; needs the extra `exr`. .npz: float32 under the name `depth`. Both keep NaN.
 
     `%06d` in the name becomes the frame's index at the source, so a dropped frame leaves a gap. A name without it
-    takes exactly one frame; after the first number, and elsewhere, a `%` means itself. The JSON lies beside them:
+    takes exactly one frame; any further `%` means itself. The JSON lies beside them:
     `out/%06d.png` has `out/frames.json`, `depth.png` has `depth.png.json`. Everything appears at `close`; until then it
     lies in a hidden folder beside.
 
     Args:
         pattern: where to write; the folder must exist.
-        edges: plain, or guided: depth's edges follow those of the picture (`edges.guided_resize`).
-        drop_flying: metric depth on a jump between near and far (`edges.flying_pixels`) is written as unknown.
+        edges: guided lets the edges of depth follow those of the picture (`render.upsampling.guided_upsample`).
+        drop_flying: metric depth on a jump between near and far (`geometry.flying_pixels`) is written as unknown.
 
     Raises:
         ConfigError: unknown edges.
@@ -57,16 +62,16 @@ class ImagesSink(Sink):
 
     @property
     def sidecar(self) -> Path:
-        """Where the JSON goes."""
-        if is_numbered(self.pattern.name):
-            return self.pattern.with_name(unnumbered(self.pattern.stem, "frames") + ".json")
-        return sidecar_of(self.pattern)
+        """The path of the JSON."""
+        if has_number_field(self.pattern.name):
+            return self.pattern.with_name(replace_number_field(self.pattern.stem, "frames") + ".json")
+        return sidecar_path(self.pattern)
 
-    def open(self, info: StreamInfo, model: ModelInfo) -> None:
-        check_picture(self.pattern)
+    def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
+        check_depth_image_path(self.pattern)
         for path in (self.pattern, self.sidecar):
             check_output(path, overwrite=self.overwrite, origin=info.origin)
-        for existing in numbered_files(self.pattern):
+        for existing in find_numbered_files(self.pattern):
             check_output(existing, overwrite=self.overwrite, origin=info.origin)
         in_mm = self.pattern.suffix.lower() == ".png" and model.kind is DepthKind.METRIC
         self._folder = PendingFolder(self.pattern.parent, overwrite=self.overwrite)
@@ -75,59 +80,53 @@ class ImagesSink(Sink):
             "kind": model.kind.value,
             "unit": "mm" if in_mm else model.kind.unit,
             "model": model.name,
-            "weights_licence": model.licence,
+            "weights_license": model.license,
             "source": info.name,
             "time_base": (info.time_base.numerator, info.time_base.denominator),
             "frames": {},
         }
 
-    def write(self, item: DepthFrame) -> None:
-        if self._folder is None:
-            raise SinkWriteError(f"'{self.pattern}' is not open; call open first")
+    def on_write(self, item: DepthFrame) -> None:
+        assert self._folder is not None
         number = item.frame.index
-        name = numbered(self.pattern.name, number)
+        name = insert_number(self.pattern.name, number)
         if name in self._facts["frames"]:
-            self.discard()
-            raise SinkWriteError(f"'{name}' can hold one frame only; number the pictures, for example %06d.png")
-        depth = with_edges(without_flying(item) if self.drop_flying else item, self.edges).resized()
-        try:
-            with writing(self.pattern):
-                scale = _write(self._folder.temporary / name, depth, item.kind, {"time": f"{item.frame.time:.6f}"})
-        except SinkWriteError:
-            self.discard()
-            raise
+            raise SinkWriteError(
+                f"'{name}' can hold one frame only; number the pictures, for example %06d.png", code="not-numbered"
+            )
+        depth = upsample(without_flying_pixels(item) if self.drop_flying else item, self.edges).at_frame_size()
+        with map_write_errors(self.pattern):
+            scale = _write(self._folder.temporary / name, depth, item.kind, {"time": f"{item.frame.time:.6f}"})
         self._facts["frames"][name] = {"index": number, "pts": item.frame.pts, **({"range": scale} if scale else {})}
         if (camera := item.intrinsics) is not None:
             self._facts["camera"] = {
                 name: getattr(camera, name) for name in ("width", "height", "fx", "fy", "cx", "cy")
             }
         if self.pattern.suffix.lower() == ".png" and item.kind is DepthKind.METRIC and (depth > _LARGEST_M).any():
-            self.notice(f"depth beyond {_LARGEST_M} m does not fit into a PNG of millimetres; .exr and .npz keep it")
+            self.add_notice(
+                f"depth beyond {_LARGEST_M} m does not fit into a PNG of millimetres; .exr and .npz keep it"
+            )
 
-    def close(self) -> None:
-        if self._folder is None or not self._facts["frames"]:
-            self.discard()
+    def on_close(self) -> None:
+        assert self._folder is not None
+        if not self._facts["frames"]:
+            self.on_discard()
             return
-        try:
-            with writing(self.pattern):
-                text = json.dumps(self._facts, indent=1)
-                (self._folder.temporary / self.sidecar.name).write_text(text + "\n", encoding="utf-8")
-        except SinkWriteError:
-            self.discard()
-            raise
-        older = {path.name for path in numbered_files(self.pattern)} - self._facts["frames"].keys()
+        with map_write_errors(self.pattern):
+            text = json.dumps(self._facts, indent=1)
+            (self._folder.temporary / self.sidecar.name).write_text(text + "\n", encoding="utf-8")
+        older = {path.name for path in find_numbered_files(self.pattern)} - self._facts["frames"].keys()
         if older:
-            self.notice(f"{len(older)} older pictures of '{self.pattern}' stay where they are")
-        folder, self._folder = self._folder, None
-        folder.commit()
+            self.add_notice(f"{len(older)} older pictures of '{self.pattern}' stay where they are")
+        self._folder.commit()
 
-    def discard(self) -> None:
+    def on_discard(self) -> None:
         if self._folder is not None:
             self._folder.discard()
         self._folder = None
 
 
-def write_depth_picture(
+def write_depth_image(
     path: str | Path,
     depth: DepthMap,
     kind: DepthKind,
@@ -139,28 +138,28 @@ def write_depth_picture(
 
     Args:
         depth: (h, w) float32, metres or relative, NaN = unknown.
-        text: further facts for the file, such as the model's name.
+        text: further facts for the file, such as the name of the model.
 
     Raises:
         SinkOpenError, MissingDependencyError: the path cannot be written.
         SinkWriteError: while writing.
     """
     path = Path(path)
-    check_picture(path)
-    with complete_file(path, overwrite=overwrite) as temporary:
+    check_depth_image_path(path)
+    with atomic_write(path, overwrite=overwrite) as temporary:
         _write(temporary, depth, kind, text or {})
 
 
-def check_picture(path: Path) -> None:
-    """Raises SinkOpenError for an extension that cannot be written, MissingDependencyError without its package."""
+def check_depth_image_path(path: Path) -> None:
+    """Raises SinkOpenError ("unknown-format") for an unknown extension, MissingDependencyError without its package."""
     if path.suffix.lower() not in _WRITERS:
-        raise SinkOpenError(f"cannot write depth to '{path}'; use one of {' '.join(_WRITERS)}")
+        raise SinkOpenError(f"cannot write depth to '{path}'; use one of {' '.join(_WRITERS)}", code="unknown-format")
     if path.suffix.lower() == ".exr":
         _openexr()
 
 
 def _write(path: Path, depth: DepthMap, kind: DepthKind, text: Mapping[str, str]) -> tuple[float, float] | None:
-    """Writes one file. Returns the range it was scaled from, where it was."""
+    """Writes one file. Returns the (low, high) that relative depth was scaled from, or None."""
     facts = {"kind": kind.value, **text}
     return _WRITERS[path.suffix.lower()](path, depth, kind, facts)
 
@@ -216,5 +215,5 @@ _WRITERS: dict[str, Callable[[Path, DepthMap, DepthKind, dict[str, str]], tuple[
     ".exr": _write_exr,
     ".npz": _write_npz,
 }
-DEPTH_PICTURES = tuple(_WRITERS)
-"""How the names of pictures end that hold depth."""
+DEPTH_IMAGE_SUFFIXES = tuple(_WRITERS)
+"""Extensions of the image files that hold depth."""

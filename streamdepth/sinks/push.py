@@ -1,4 +1,4 @@
-"""Sending the video to a server while it is made: RTSP, RTMP, SRT, or MPEG-TS over UDP and TCP."""
+"""Pushes live video to a server: RTSP, RTMP, SRT, or MPEG-TS over UDP, TCP and RTP."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import time
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
-from streamdepth.backoff import Backoff
-from streamdepth.edges import check_edges, with_edges
-from streamdepth.errors import ConfigError, SinkOpenError, SinkWriteError
-from streamdepth.redact import redact, redact_text
-from streamdepth.render import check_look, drawn_size
-from streamdepth.sinks.drawing import draw
-from streamdepth.sinks.encoders import encoder_options, find_encoder, live_options, pixel_format
-from streamdepth.sinks.sender import CLOCK, TIME, Job
-from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, Edges, ModelInfo, StreamInfo, Style
+from streamdepth.core.errors import ConfigError, SinkOpenError, SinkWriteError
+from streamdepth.core.render_options import RenderOptions
+from streamdepth.core.sink import Sink
+from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
+from streamdepth.render.overlay import check_render_options, rendered_size
+from streamdepth.sinks.encoders import choose_pixel_format, encoder_options, find_encoder, low_latency_options
+from streamdepth.sinks.sender import PTS_FORMAT, TIME_BASE, SenderJob
+from streamdepth.sinks.video_frames import render_video_frame
+from streamdepth.utils.backoff import Backoff
+from streamdepth.utils.redact import redact, redact_text
 
 if TYPE_CHECKING:
     import av
 
-FORMATS = {
+PUSH_FORMATS = {
     "rtsp": "rtsp",
     "rtsps": "rtsp",
     "rtmp": "flv",
@@ -34,11 +34,11 @@ FORMATS = {
     "tcp": "mpegts",
     "rtp": "rtp_mpegts",
 }
-"""Scheme of an address -> libav's container for it."""
-_USUAL_FPS = Fraction(30)
-_LONGEST_WAIT_SECONDS = 8.0
+"""Scheme of an address -> FFmpeg's name of the container for it."""
+_DEFAULT_FPS = Fraction(30)
+_MAX_WAIT_SECONDS = 8.0
 _HEALTHY_SECONDS = 10.0
-"""A connection that lasted so long was a good one."""
+"""After a connection that lasted this long, the time to reconnect starts from the beginning."""
 _REASONS = {
     "ConnectionRefusedError": "nothing listens at that address and port; check both",
     "HTTPUnauthorizedError": "user name or password is missing or wrong (401)",
@@ -50,37 +50,37 @@ _REASONS = {
 
 
 class PushSink(Sink):
-    """Encodes what a window would show for low latency, and sends it to `url`.
+    """Sends the rendered frames to a server, encoded for low latency.
 
-    - Times are the stream's own, from 0 at each connection on. Every second has a key frame; no frame waits for one
-      that comes after it.
-    - A server that goes away is tried again, with growing pauses, for `reconnect_seconds`; frames are skipped
-      meanwhile, and `notices` says how many. Encoding and sending happen in a process of their own (`sender`), so that
-      a server that hangs stops nothing here but this sink's own thread, for `timeout_seconds` at most.
-    - A stream that comes back with another size is sent anew with it. Odd sizes get their last row or column twice.
+        sink = PushSink("rtsp://127.0.0.1:8554/depth")
+
+    - Times are the stream's own, from 0 at each connection on. There is a keyframe every second, and no frame waits
+      for a later one (no B-frames).
+    - A lost server is tried again, with growing pauses, for `reconnect_seconds`; frames are skipped meanwhile, and
+      `notices` says how many. Encoding and sending happen in a process of their own (`sender`), so that a server that
+      hangs blocks nothing but this sink's own thread, for `timeout_seconds` at most.
+    - A stream that comes back with another size is sent over a new connection. Odd sizes get their last row or column
+      twice.
 
     Args:
         url: rtsp:// rtsps:// rtmp:// rtmps:// srt:// udp:// tcp:// or rtp://; secrets in it appear nowhere.
-        transport: of RTSP.
-        style, colormap, alpha, legend, edges: as of VideoSink, and codec, crf, preset.
+        transport: the transport of RTSP.
+        options: how depth is drawn.
+        codec, crf, preset: as for VideoSink.
 
     Raises:
-        ConfigError: unknown scheme, edges, style or colour map.
-        SinkOpenError: from `open`, where the server cannot be reached or refuses.
-        SinkWriteError: from `write`, once the server has been away for too long.
+        ConfigError: the scheme is unknown, or an option of drawing is wrong.
+        SinkOpenError: from `open`, where the server cannot be reached or refuses ("unreachable").
+        SinkWriteError: from `write`, once the server has been lost for too long ("unreachable").
     """
 
-    may_skip = True
+    can_drop_frames = True
 
     def __init__(
         self,
         url: str,
+        options: RenderOptions = RenderOptions(),
         *,
-        style: Style = "overlay",
-        colormap: str = "inferno",
-        alpha: float = 0.6,
-        legend: bool = True,
-        edges: Edges = "plain",
         codec: str = "h264",
         crf: int = 23,
         preset: str = "veryfast",
@@ -89,151 +89,149 @@ class PushSink(Sink):
         reconnect_seconds: float = 30.0,
     ) -> None:
         super().__init__()
-        check_look(style, colormap, alpha)
-        check_edges(edges)
+        check_render_options(options)
         self.url, self.name, self.scheme = url, redact(url), url.partition("://")[0].lower()
-        if self.scheme not in FORMATS:
-            raise ConfigError(f"cannot send to '{self.name}'; use {', '.join(f'{s}://' for s in FORMATS)}")
-        self.style, self.colormap, self.alpha, self.legend, self.edges = style, colormap, alpha, legend, edges
-        self.codec, self.crf, self.preset, self.transport = codec, crf, preset, transport
+        if self.scheme not in PUSH_FORMATS:
+            raise ConfigError(
+                f"cannot send to '{self.name}'; use {', '.join(f'{s}://' for s in PUSH_FORMATS)}", code="unknown-scheme"
+            )
+        self.options, self.codec, self.crf, self.preset, self.transport = options, codec, crf, preset, transport
         self.timeout_seconds, self.reconnect_seconds = timeout_seconds, reconnect_seconds
-        self.skipped = 0
-        """Frames that were not sent, since the server was away."""
-        self._job: Job | None = None
-        self._sender: _Sender | None = None
-        self._away: _Away | None = None
+        self.skipped_frames = 0
+        """Frames that were not sent because the server was lost."""
+        self._job: SenderJob | None = None
+        self._sender: _SenderProcess | None = None
+        self._reconnect_schedule: _ReconnectSchedule | None = None
 
-    def open(self, info: StreamInfo, model: ModelInfo) -> None:
-        self.discard()
-        self._job, self._away, self.skipped = self._make_job(info), None, 0
+    def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
+        self._job, self._reconnect_schedule, self.skipped_frames = self._make_job(info), None, 0
         try:
-            self._sender = _Sender(self._job)
-        except _GoneError as error:
-            self._job = None
-            raise SinkOpenError(f"cannot send to {self.name}: {error}") from None
+            self._sender = _SenderProcess(self._job)
+        except _ConnectionLostError as error:
+            raise SinkOpenError(f"cannot send to {self.name}: {error}", code="unreachable") from None
 
-    def _make_job(self, info: StreamInfo) -> Job:
+    def _make_job(self, info: StreamInfo) -> SenderJob:
         encoder = find_encoder(self.codec)
-        width, height = drawn_size((info.width, info.height), self.style)
-        rate = info.fps or _USUAL_FPS
+        width, height = rendered_size((info.width, info.height), self.options.style)
+        rate = info.fps or _DEFAULT_FPS
         return {
-            "url": self._address,
-            "format": FORMATS[self.scheme],
+            "url": self._full_url,
+            "format": PUSH_FORMATS[self.scheme],
             "container_options": self._container_options(),
             "encoder": encoder,
-            "encoder_options": encoder_options(encoder, self.crf, self.preset) | live_options(encoder),
-            "pixel_format": pixel_format(encoder),
+            "encoder_options": encoder_options(encoder, self.crf, self.preset) | low_latency_options(encoder),
+            "pixel_format": choose_pixel_format(encoder),
             "size": (width + width % 2, height + height % 2),
             "fps": (rate.numerator, rate.denominator),
             "timeout_seconds": self.timeout_seconds,
         }
 
     @property
-    def _address(self) -> str:
-        """For UDP with whole packets of MPEG-TS in each datagram."""
+    def _full_url(self) -> str:
+        """The URL; for UDP with the option that puts whole packets of MPEG-TS into each datagram."""
         if self.scheme != "udp" or "pkt_size=" in self.url:
             return self.url
         return f"{self.url}{'&' if '?' in self.url else '?'}pkt_size=1316"
 
     def _container_options(self) -> dict[str, str]:
-        if FORMATS[self.scheme] == "rtsp":
+        if PUSH_FORMATS[self.scheme] == "rtsp":
             return {"rtsp_transport": self.transport, "timeout": str(round(self.timeout_seconds * 1e6))}
-        if FORMATS[self.scheme] == "flv":
+        if PUSH_FORMATS[self.scheme] == "flv":
             return {"flvflags": "no_duration_filesize"}
         return {"omit_video_pes_length": "0"}  # a receiver sees where a picture ends, and need not wait for the next
 
-    def changed(self, info: StreamInfo) -> None:
+    def on_stream_changed(self, info: StreamInfo) -> None:
         if self._job is None:
             return
         self._job = self._make_job(info)
         sender, self._sender = self._sender, None
         if sender is not None:
             sender.close()
-            self._away = _Away(self.reconnect_seconds)
+            self._reconnect_schedule = _ReconnectSchedule(self.reconnect_seconds)
 
-    def write(self, item: DepthFrame) -> None:
-        if self._job is None:
-            raise SinkWriteError(f"{self.name} is not open; call open first")
+    def on_write(self, item: DepthFrame) -> None:
+        assert self._job is not None
         sender = self._sender or self._reconnect(self._job)
         if sender is None:
-            self.skipped += 1
+            self.skipped_frames += 1
             return
-        item, look = with_edges(item, self.edges), (self.style, self.colormap, self.alpha, self.legend)
-        frame = draw(item, self._job["pixel_format"], self._job["size"], *look)
+        frame = render_video_frame(item, self._job["pixel_format"], self._job["size"], self.options)
         try:
             sender.send(frame, item.frame.pts * item.frame.time_base)
-        except _GoneError as error:
-            self.skipped += 1
+        except _ConnectionLostError as error:
+            self.skipped_frames += 1
             self._sender = None
-            if self._away is None or sender.age_seconds > _HEALTHY_SECONDS:
-                self._away = _Away(self.reconnect_seconds)
+            if self._reconnect_schedule is None or sender.age_seconds > _HEALTHY_SECONDS:
+                self._reconnect_schedule = _ReconnectSchedule(self.reconnect_seconds)
             else:
-                self._away.was_back_for(sender.age_seconds)
-                self._note_failure(self._away, str(error))
+                self._reconnect_schedule.extend(sender.age_seconds)
+                self._on_failed_attempt(self._reconnect_schedule, str(error))
 
-    def _reconnect(self, job: Job) -> _Sender | None:
-        """The connection once the server is back; None while it is not, and in the pauses between two attempts."""
-        assert self._away is not None
-        if not self._away.is_due:
+    def _reconnect(self, job: SenderJob) -> _SenderProcess | None:
+        """Returns a new connection; None while the server is lost, and in the pauses between two attempts."""
+        assert self._reconnect_schedule is not None
+        if not self._reconnect_schedule.is_due:
             return None
         try:
-            self._sender = _Sender(job)
-        except _GoneError as error:
-            self._note_failure(self._away, str(error))
+            self._sender = _SenderProcess(job)
+        except _ConnectionLostError as error:
+            self._on_failed_attempt(self._reconnect_schedule, str(error))
         return self._sender
 
-    def _note_failure(self, away: _Away, reason: str) -> None:
-        if away.failed():
-            self.discard()
+    def _on_failed_attempt(self, schedule: _ReconnectSchedule, reason: str) -> None:
+        if schedule.record_failure():
             raise SinkWriteError(
-                f"{self.name} went away ({reason}) and did not come back for good in {self.reconnect_seconds:g} seconds"
+                f"{self.name} went away ({reason}) and did not come back for good in "
+                f"{self.reconnect_seconds:g} seconds",
+                code="unreachable",
             )
 
-    def close(self) -> None:
+    def on_close(self) -> None:
         sender, self._sender, self._job = self._sender, None, None
         if sender is not None:
             sender.close()
-        if self.skipped:
-            self.notice(f"{self.name} was away: {self.skipped} frames were not sent to it")
-            self.skipped = 0
+        if self.skipped_frames:
+            self.add_notice(f"{self.name} was unreachable: {self.skipped_frames} frames were not sent to it")
+            self.skipped_frames = 0
 
-    def discard(self) -> None:
+    def on_discard(self) -> None:
         sender, self._sender, self._job = self._sender, None, None
         if sender is not None:
             sender.kill()
 
 
-class _GoneError(Exception):
-    """The server cannot be reached any more, for a reason in words without secrets."""
+class _ConnectionLostError(Exception):
+    """The connection to the server was lost, or could not be made; the message has the reason without secrets."""
 
 
-class _Away:
-    """When to try again to reach a server: after pauses as `Backoff` says, for `limit_seconds` of its being away."""
+class _ReconnectSchedule:
+    """The times of attempts to reconnect: pauses as in `Backoff`, until the server was lost for `limit_seconds`."""
 
     def __init__(self, limit_seconds: float) -> None:
-        self._until = time.monotonic() + limit_seconds
-        self._next, self._backoff = 0.0, Backoff(_LONGEST_WAIT_SECONDS)
+        self._deadline = time.monotonic() + limit_seconds
+        self._next_attempt, self._backoff = 0.0, Backoff(_MAX_WAIT_SECONDS)
 
     @property
     def is_due(self) -> bool:
-        return time.monotonic() >= self._next
+        """True if it is time for the next attempt."""
+        return time.monotonic() >= self._next_attempt
 
-    def was_back_for(self, seconds: float) -> None:
-        """Does not count that time, in which it was there."""
-        self._until += seconds
+    def extend(self, seconds: float) -> None:
+        """Moves the deadline by the duration of a short connection, which is no time of loss."""
+        self._deadline += seconds
 
-    def failed(self) -> bool:
-        """Notes a failed attempt; whether it was the last one."""
+    def record_failure(self) -> bool:
+        """Plans the next attempt after a failed one. Returns True if there is no time for another."""
         now = time.monotonic()
-        self._next = now + self._backoff.wait_seconds()
-        return now >= self._until
+        self._next_attempt = now + self._backoff.next_wait_seconds()
+        return now >= self._deadline
 
 
-class _Sender:
-    """A running process of `sender`. Raises _GoneError when it cannot connect, and from `send`."""
+class _SenderProcess:
+    """A process of the module `sender` with its connection; it raises _ConnectionLostError, also from `send`."""
 
-    def __init__(self, job: Job) -> None:
-        self._job, self._first, self._last = job, Fraction(0), -1
+    def __init__(self, job: SenderJob) -> None:
+        self._job, self._first_time, self._last_pts = job, Fraction(0), -1
         command = [sys.executable, "-m", "streamdepth.sinks.sender"]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -241,48 +239,50 @@ class _Sender:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._input, self._output = self._process.stdin, self._process.stdout
-        self._pass_on(json.dumps(job).encode() + b"\n")
+        self._write(json.dumps(job).encode() + b"\n")
         answer = self._output.readline()
         if answer != b"ready\n":
             self.kill()
-            raise _GoneError(self._reason(answer))
+            raise _ConnectionLostError(self._reason(answer))
         self._connected_at = time.monotonic()
 
     @property
     def age_seconds(self) -> float:
-        """How long the connection has lasted."""
+        """Seconds since the connection was made."""
         return time.monotonic() - self._connected_at
 
     def send(self, frame: av.VideoFrame, time_seconds: Fraction) -> None:
-        """Passes on what `draw` made for the job, shown from `time_seconds` on; waits while the server is slow."""
-        if self._last < 0:
-            self._first = time_seconds
-        self._last = max(self._last + 1, round((time_seconds - self._first) / CLOCK))
-        self._pass_on(TIME.pack(self._last) + frame.to_ndarray().tobytes())
+        """Sends a frame that is shown from `time_seconds` on; waits while the server is slow."""
+        if self._last_pts < 0:
+            self._first_time = time_seconds
+        self._last_pts = max(self._last_pts + 1, round((time_seconds - self._first_time) / TIME_BASE))
+        self._write(PTS_FORMAT.pack(self._last_pts) + frame.to_ndarray().tobytes())
 
-    def _pass_on(self, data: bytes) -> None:
+    def _write(self, data: bytes) -> None:
         try:
             self._input.write(data)
             self._input.flush()
         except OSError:
             answer = self._output.readline()
             self.kill()
-            raise _GoneError(self._reason(answer)) from None
+            raise _ConnectionLostError(self._reason(answer)) from None
 
     def _reason(self, answer: bytes) -> str:
+        """Returns the reason for a failure in words, from the line that the process wrote."""
         kind, _, text = answer.decode(errors="replace").strip().partition(" ")
         if not kind:
             return f"no answer in {self._job['timeout_seconds']:g} seconds"
         return _REASONS.get(kind) or redact_text(text)
 
     def close(self) -> None:
-        """Sends what is left, and ends the process; it is killed where that takes too long."""
+        """Sends the frames that are left, and ends the process; it is killed where that takes too long."""
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             self._input.close()
             self._process.wait(self._job["timeout_seconds"])
         self.kill()
 
     def kill(self) -> None:
+        """Ends the process at once. Idempotent."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._input, self._output):

@@ -1,4 +1,4 @@
-"""Outputs that lie elsewhere: written here, and put there when they are complete."""
+"""Outputs in remote storage: written to a temporary folder here, and uploaded when they are complete."""
 
 from __future__ import annotations
 
@@ -6,19 +6,25 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from streamdepth import remote
-from streamdepth.errors import SinkOpenError, SinkWriteError
-from streamdepth.redact import redact
-from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, ModelInfo, StreamInfo
+from streamdepth.core.errors import SinkOpenError, SinkWriteError
+from streamdepth.core.sink import Sink
+from streamdepth.core.types import ModelInfo, StreamInfo
+from streamdepth.core.wrappers import WrappedSink
+from streamdepth.utils import storage
+from streamdepth.utils.redact import redact
 
 
-class RemoteSink(Sink):
-    """Lets `make(path)` write into a temporary folder (TMPDIR), and at `close` puts all its files beside `address`.
+class RemoteSink(WrappedSink):
+    """Writes through `make(path)` into a temporary folder (TMPDIR), and uploads all its files at `close`.
 
-    `address` itself comes last: it appears when all is there. Raises SinkOpenError where something is there already and
-    may not be overwritten, and SinkWriteError when it cannot be put there; then `address` is as it was, files beside it
-    may be new, and none is kept here.
+        sink = RemoteSink("s3://bucket/out.mp4", VideoSink)
+
+    `address` itself is uploaded last, so that it appears when all is there. Where uploading fails, `address` is as it
+    was, files beside it may be new, and none stays here.
+
+    Raises:
+        SinkOpenError: from `open`, where something is at `address` and may not be overwritten ("exists").
+        SinkWriteError: from `close`, when it cannot be uploaded.
     """
 
     def __init__(self, address: str, make: Callable[[Path], Sink], *, overwrite: bool = False) -> None:
@@ -26,65 +32,35 @@ class RemoteSink(Sink):
         self.address, self.overwrite = address, overwrite
         self._make = make
         self._folder: TemporaryDirectory[str] | None = None
-        self._sink: Sink | None = None
 
-    def open(self, info: StreamInfo, model: ModelInfo) -> None:
-        if not self.overwrite and remote.exists(self.address, SinkOpenError):
-            raise SinkOpenError(f"'{redact(self.address)}' exists already; use --overwrite or choose another name")
+    def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
+        if not self.overwrite and storage.exists(self.address, SinkOpenError):
+            raise SinkOpenError(
+                f"'{redact(self.address)}' exists already; use --overwrite or choose another name", code="exists"
+            )
         self._folder = TemporaryDirectory(prefix="streamdepth-", ignore_cleanup_errors=True)
+        self.set_inner(self._make(Path(self._folder.name) / storage.file_name(self.address)))
+        super().on_open(info, model)
+
+    def on_close(self) -> None:
+        assert self._folder is not None
         try:
-            self._sink = self._make(Path(self._folder.name) / remote.name_of(self.address))
-            self._sink.notices = self.notices
-            self._sink.open(info, model)
-        except BaseException:
-            self._clear()
-            raise
+            super().on_close()
+        finally:  # a recording that ended because the disk was nearly full is complete, and is uploaded as any other
+            self._upload(Path(self._folder.name))
+        self._remove_folder()
 
-    def write(self, item: DepthFrame) -> None:
-        if self._sink is None:
-            raise SinkWriteError(f"'{redact(self.address)}' is not open; call open first")
-        self._sink.write(item)
+    def _upload(self, folder: Path) -> None:
+        remote_folder, _, name = self.address.rpartition("/")
+        files = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        for file in sorted(files, key=lambda path: (path.name == name, path.name)):
+            storage.upload(file, f"{remote_folder}/{file.name}", SinkWriteError)
 
-    def changed(self, info: StreamInfo) -> None:
-        if self._sink is not None:
-            self._sink.changed(info)
+    def on_discard(self) -> None:
+        super().on_discard()
+        self._remove_folder()
 
-    def idle(self) -> None:
-        if self._sink is not None:
-            self._sink.idle()
-
-    @property
-    def bytes_to_finish(self) -> int:
-        return self._sink.bytes_to_finish if self._sink is not None else 0
-
-    @property
-    def wants_stop(self) -> bool:
-        return self._sink is not None and self._sink.wants_stop
-
-    def close(self) -> None:
-        if self._sink is None or self._folder is None:
-            return
-        try:
-            self._close_and_store(self._sink, Path(self._folder.name))
-        finally:
-            self._clear()
-
-    def _close_and_store(self, sink: Sink, folder: Path) -> None:
-        """A recording that ended because the disk was nearly full is complete, and is stored as any other."""
-        try:
-            sink.close()
-        finally:
-            where, _, name = self.address.rpartition("/")
-            files = [path for path in folder.iterdir() if not path.name.startswith(".")]
-            for file in sorted(files, key=lambda path: (path.name == name, path.name)):
-                remote.store(file, f"{where}/{file.name}", SinkWriteError)
-
-    def discard(self) -> None:
-        if self._sink is not None:
-            self._sink.discard()
-        self._clear()
-
-    def _clear(self) -> None:
-        folder, self._folder, self._sink = self._folder, None, None
+    def _remove_folder(self) -> None:
+        folder, self._folder, self.inner = self._folder, None, None
         if folder is not None:
             folder.cleanup()

@@ -9,38 +9,41 @@ from pathlib import Path
 
 import av
 
-from streamdepth.buffer import Worker
-from streamdepth.errors import SinkOpenError, SinkWriteError, StreamDepthError
-from streamdepth.numbered import is_numbered, next_number, numbered, numbered_files
-from streamdepth.sinks.output import av_path, check_output
-from streamdepth.sinks.temporary import remove_left_behind, sidecar_of
+from streamdepth.core.errors import SinkOpenError, StreamDepthError
+from streamdepth.core.sink import Sink
+from streamdepth.core.threads import WorkerThread
+from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
+from streamdepth.core.wrappers import WrappedSink
+from streamdepth.sinks.pending_files import check_output, file_url
+from streamdepth.sinks.temporary_files import remove_abandoned_segments, sidecar_path
 from streamdepth.sinks.video import VideoSink
-from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, ModelInfo, StreamInfo
+from streamdepth.utils.numbering import find_numbered_files, has_number_field, insert_number, next_number
 
-_LONGEST_CLOSING_SECONDS = 600.0
+_COMPLETION_TIMEOUT_SECONDS = 600.0
 
 
-class SegmentedSink(Sink):
-    """Writes NAME_000000.mp4, NAME_000001.mp4... by one inner sink each.
+class SegmentedSink(WrappedSink):
+    """Writes NAME_000000.mp4, NAME_000001.mp4 and so on, each by an inner sink of its own.
 
-    - A segment ends with the first frame that is later than `seconds` on the source's clock, counted from the first
-      frame of all, and where the stream comes back with another size or rate (`changed`).
-    - It is completed while the next one is written already, on a thread of its own: that takes seconds for a long
-      file, and a live stream does not wait. So a killed process loses the segment it was writing, and the one before
-      only where that was not completed yet.
-    - Every segment of a file's video begins at 0 or as its inner sink does without a file, and has no sound.
+        sink = SegmentedSink("cam.mp4", VideoSink, seconds=600)
+
+    - A segment ends with the first frame that is later than `seconds` on the source's clock, counted from the very
+      first frame, and where the stream comes back with another size or rate.
+    - A segment is completed on a thread of its own while the next one is already being written, since that takes
+      seconds for a long file, and a live stream does not wait. A killed process loses the segment that it was writing,
+      and the one before only where that was not complete yet.
+    - Segments of a file's video begin at 0, and have no sound.
 
     Args:
-        path: with %06d where the number stands; without one, it is put at the end of the name.
-        make: the inner sink for the path of one segment.
-        resume: a live stream goes on after the last segment that is there; what a killed process left unfinished is
+        path: with %06d where the number is to stand; without it, the number is put at the end of the name.
+        make: makes the inner sink for the path of one segment.
+        resume: continues a live stream's recording after its last segment; unfinished files of killed processes are
             removed.
 
     Raises:
-        SinkOpenError: from `open`; also where segments exist already, unless `overwrite` or `resume`, and where another
-            process writes them.
-        SinkWriteError: from `write`, `changed` and `close`; the segments before are kept.
+        SinkOpenError: from `open`; also where segments exist already ("exists"), unless `overwrite` or `resume`, and
+            where another process writes them ("in-use").
+        SinkWriteError: from `write`, `on_stream_changed` and `close`; the segments before are kept.
     """
 
     def __init__(
@@ -54,136 +57,128 @@ class SegmentedSink(Sink):
     ) -> None:
         super().__init__()
         path = Path(path)
-        self.pattern = path if is_numbered(path.name) else path.with_name(f"{path.stem}_%06d{path.suffix}")
+        self.pattern = path if has_number_field(path.name) else path.with_name(f"{path.stem}_%06d{path.suffix}")
         self.seconds, self.overwrite, self.resume = seconds, overwrite, resume
         self._make = make
         self._number = 0
+        """The number of the segment being written."""
         self._stream: tuple[StreamInfo, ModelInfo] | None = None
-        self._sink: Sink | None = None
-        self._closing: _Closing | None = None
-        self._first: float | None = None
-        self._part: int | None = None
+        self._completion: _Completion | None = None
+        self._first_time: float | None = None
+        self._interval: int | None = None
+        """The interval of `seconds` that the current segment's frames lie in; None before its first frame."""
 
-    def open(self, info: StreamInfo, model: ModelInfo) -> None:
+    def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         self._number = self._first_number(info)
-        self._stream, self._first = (replace(info, origin=None), model), None
-        self._begin()
-        if isinstance(self._sink, VideoSink) and info.origin is not None and _has_sound(info.origin):
-            self.notice("segments have no sound; a file without --segment keeps it")
+        self._stream, self._first_time = (replace(info, origin=None), model), None
+        self._open_segment()
+        if isinstance(self.inner, VideoSink) and info.origin is not None and _has_sound(info.origin):
+            self.add_notice("segments have no sound; a file without --segment keeps it")
 
     def _first_number(self, info: StreamInfo) -> int:
         check_output(self.pattern)
         if self.resume:
             if not info.is_live:
                 raise SinkOpenError(
-                    f"{info.name} is not live and would begin anew; use --overwrite instead of --resume"
+                    f"{info.name} is not live and would begin anew; use --overwrite instead of --resume",
+                    code="not-live",
                 )
-            remove_left_behind(self.pattern)
+            remove_abandoned_segments(self.pattern)
             return next_number(self.pattern)
-        for existing in sorted(numbered_files(self.pattern) + numbered_files(sidecar_of(self.pattern))):
+        for existing in sorted(find_numbered_files(self.pattern) + find_numbered_files(sidecar_path(self.pattern))):
             if not self.overwrite:
                 raise SinkOpenError(
                     f"'{existing}' exists already; use --resume to go on after the last one, --overwrite "
-                    "(overwrite=True), or choose another name"
+                    "(overwrite=True), or choose another name",
+                    code="exists",
                 )
             check_output(existing, overwrite=self.overwrite, origin=info.origin)
         return 0
 
-    def _begin(self) -> None:
+    def _open_segment(self) -> None:
         assert self._stream is not None
-        sink = self._make(self.pattern.with_name(numbered(self.pattern.name, self._number)))
-        sink.notices = self.notices
-        sink.open(*self._stream)
-        self._sink, self._part = sink, None
+        self.inner, self._interval = None, None
+        self.set_inner(self._make(self.pattern.with_name(insert_number(self.pattern.name, self._number))))
+        super().on_open(*self._stream)
 
-    def write(self, item: DepthFrame) -> None:
-        if self._sink is None:
-            raise SinkWriteError(f"'{self.pattern}' is not open; call open first")
-        if self._first is None:
-            self._first = item.frame.time
-        part = int((item.frame.time - self._first) // self.seconds)
-        if self._part not in (None, part):
-            self._roll()
-        self._part = part
-        self._sink.write(item)
+    def on_write(self, item: DepthFrame) -> None:
+        if self._first_time is None:
+            self._first_time = item.frame.time
+        interval = int((item.frame.time - self._first_time) // self.seconds)
+        if self._interval not in (None, interval):
+            self._begin_next_segment()
+        self._interval = interval
+        super().on_write(item)
 
-    def changed(self, info: StreamInfo) -> None:
+    def on_stream_changed(self, info: StreamInfo) -> None:
         if self._stream is None:
             return
         self._stream = replace(info, origin=None), self._stream[1]
-        self._roll()
+        self._begin_next_segment()
 
-    def _roll(self) -> None:
+    def _begin_next_segment(self) -> None:
         """Begins the next segment, or the same one anew where it has no frames yet."""
-        self._end_closing()
-        sink, self._sink = self._sink, None
-        if sink is not None and self._part is None:
-            sink.discard()
-        elif sink is not None:
-            self._closing = _Closing(sink)
+        self._wait_for_completion()
+        inner = self.inner
+        if inner is not None and self._interval is None:
+            inner.discard()
+        elif inner is not None:
+            self._completion = _Completion(inner)
             self._number += 1
-        self._begin()
+        self._open_segment()
 
-    def _end_closing(self) -> None:
-        closing, self._closing = self._closing, None
-        if closing is not None:
-            closing.wait()
+    def _wait_for_completion(self) -> None:
+        completion, self._completion = self._completion, None
+        if completion is not None:
+            completion.wait()
 
-    def close(self) -> None:
-        sink, self._sink = self._sink, None
-        if sink is None:
-            self.discard()
-            return
-        following = self._number + (self._part is not None)
+    def on_close(self) -> None:
+        following = self._number + (self._interval is not None)
         try:
-            self._end_closing()
+            self._wait_for_completion()
         finally:
-            sink.close()
+            super().on_close()
         if next_number(self.pattern) > following:
-            self.notice(f"older segments stay where they are, from '{numbered(self.pattern.name, following)}' on")
+            self.add_notice(
+                f"older segments stay where they are, from '{insert_number(self.pattern.name, following)}' on"
+            )
 
-    def discard(self) -> None:
-        """Gives up the segment that is being written; the ones before are complete, and stay."""
-        sink, self._sink = self._sink, None
+    def on_discard(self) -> None:
+        """Discards the segment that is being written; the ones before are complete, and stay."""
         try:
-            self._end_closing()
+            self._wait_for_completion()
         except StreamDepthError as error:
-            self.notice(str(error))
-        if sink is not None:
-            sink.discard()
+            self.add_notice(str(error))
+        super().on_discard()
 
     @property
     def bytes_to_finish(self) -> int:
-        closing = self._closing.sink.bytes_to_finish if self._closing else 0
-        return closing + (self._sink.bytes_to_finish if self._sink else 0)
-
-    @property
-    def wants_stop(self) -> bool:
-        return self._sink is not None and self._sink.wants_stop
+        completing = self._completion.sink.bytes_to_finish if self._completion else 0
+        return completing + super().bytes_to_finish
 
 
-class _Closing:
-    """A segment that is being completed on a thread of its own."""
+class _Completion:
+    """The completion of a segment on a thread of its own."""
 
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
         self._error: BaseException | None = None
-        self._worker = Worker("segment", sink.close, self._ended)
+        self._worker = WorkerThread("segment", sink.close, self._on_end)
         self._worker.start()
 
-    def _ended(self, error: BaseException | None) -> None:
+    def _on_end(self, error: BaseException | None) -> None:
         self._error = error
 
     def wait(self) -> None:
-        """Raises what `close` raised, and StuckThreadError after ten minutes."""
-        self._worker.join(time.monotonic() + _LONGEST_CLOSING_SECONDS)
+        """Waits for the end. Raises what `close` raised, and StuckThreadError after ten minutes."""
+        self._worker.join(time.monotonic() + _COMPLETION_TIMEOUT_SECONDS)
         if self._error is not None:
             raise self._error
 
 
 def _has_sound(path: Path) -> bool:
     try:
-        with av.open(av_path(path), metadata_errors="replace") as container:
+        with av.open(file_url(path), metadata_errors="replace") as container:
             return bool(container.streams.audio)
-    except (av.FFmpegError, OSError):  # what is wrong with it, its source says
+    except (av.FFmpegError, OSError):  # the source reports what is wrong with the file
         return False

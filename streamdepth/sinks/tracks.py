@@ -1,62 +1,105 @@
-"""Audio, subtitles, chapters and tags of the source's file, copied beside a new video."""
+"""Copies audio, subtitles, chapters and tags of the source's file beside a new video."""
 
 from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
-from av.stream import Discard
+from av.stream import DataStream, Discard, Disposition
 
-from streamdepth.containers import main_video
-from streamdepth.sinks.output import av_path
+from streamdepth.sinks.pending_files import file_url
+from streamdepth.utils.containers import main_video_stream
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
     from av.packet import Packet
     from av.stream import Stream
+    from av.video.stream import VideoStream
 
-_MOST_REORDERED = 16
-"""Frames that may be stored between a frame and the one shown next, in any codec."""
+_MAX_REORDERED = 16
+"""Largest number of frames that any codec stores between a frame and the one shown next."""
+_COPIED_TYPES = ("audio", "subtitle", "attachment")
+_TIMECODE = re.compile(r"\d+:\d\d:\d\d[:;.]\d+")
+"""Hours, minutes, seconds and frames; a semicolon or point before the frames means that numbers are dropped."""
 _NOT_COPIED_TAGS = {"encoder", "duration", "major_brand", "minor_version", "compatible_brands"}
-"""These describe the old file's container, not its content."""
+"""Tags that describe the old file's container, not its content."""
 
 
 class TrackCopier:
     """Copies packets of `origin` into `output`, unchanged, in step with the video that is written there.
 
-    Audio, subtitles and attachments are copied; what `output` cannot hold is told to `notice`. Only one packet is held
-    in memory. Make it before the first packet goes into `output`.
+    Audio, subtitles and attachments are copied, and the timecode of the picture. Only one packet is in memory at a
+    time. Make it before the first packet goes into `output`.
+
+    Args:
+        video: the output's video track.
+        on_notice: called with a sentence for each track that `output` cannot hold, and for damage.
     """
 
-    def __init__(self, origin: Path, output: OutputContainer, notice: Callable[[str], None]) -> None:
-        self._output, self._notice = output, notice
-        self._input: InputContainer = av.open(av_path(origin), metadata_errors="replace")
+    def __init__(
+        self, origin: Path, output: OutputContainer, video: VideoStream, on_notice: Callable[[str], None]
+    ) -> None:
+        self._output, self._on_notice = output, on_notice
+        self._input: InputContainer = av.open(file_url(origin), metadata_errors="replace")
+        self._video = main_video_stream(self._input)
         self._targets = {source.index: target for source, target in self._add_tracks()}
-        self._video = main_video(self._input)
+        has_timecode = self._copy_timecode(video)
+        self._announce_other_tracks(has_timecode)
         self._earliest_dts: dict[int, int] = {}
         self._packets = self._read()
-        self._next: Packet[Stream] | None = next(self._packets, None)
+        self._next_packet: Packet[Stream] | None = next(self._packets, None)
         output.metadata.update(_tags(self._input.metadata))
 
     def _add_tracks(self) -> Iterator[tuple[Stream, Stream]]:
         for stream in self._input.streams:
-            if stream.type not in ("audio", "subtitle", "attachment"):
+            if stream.type not in _COPIED_TYPES:
                 continue
-            if not _fits(stream, self._output.format.name):
-                name = stream.codec_context.name if stream.codec_context else stream.name
-                holder = self._output.format.name
+            holder = self._output.format.name
+            if stream.codec_context is None and stream.type != "attachment":
+                self._on_notice(
+                    f"{stream.type} track {stream.index} is left out: its format is unknown to FFmpeg here, which can "
+                    "neither decode nor copy it"
+                )
+            elif _can_hold(stream, holder):
+                target = self._output.add_stream_from_template(stream)
+                target.disposition = stream.disposition
+                target.metadata.update(_tags(stream.metadata))
+                yield stream, target
+            else:
                 tip = "" if holder == "matroska" else "; an output ending in .mkv can hold most"
-                self._notice(f"{stream.type} track {stream.index} ({name}) is left out: {holder} cannot hold it{tip}")
-                continue
-            target = self._output.add_stream_from_template(stream)
-            target.disposition = stream.disposition
-            target.metadata.update(_tags(stream.metadata))
-            yield stream, target
+                name = _codec_name(stream)
+                self._on_notice(
+                    f"{stream.type} track {stream.index} ({name}) is left out: {holder} cannot hold it{tip}"
+                )
+
+    def _copy_timecode(self, video: VideoStream) -> bool:
+        """Copies the timecode of the first picture into the output; False where there is none to copy."""
+        streams = [stream for stream in (self._video, *self._input.streams.data) if stream is not None]
+        timecodes = (value for stream in streams for key, value in stream.metadata.items() if key.lower() == "timecode")
+        timecode = next((text for text in timecodes if _TIMECODE.fullmatch(text)), None)
+        if timecode:
+            video.metadata["timecode"] = timecode
+        return timecode is not None
+
+    def _announce_other_tracks(self, has_timecode: bool) -> None:
+        has_chapters = bool(self._input.chapters())
+        others = [
+            f"{stream.type} track {stream.index} ({_codec_name(stream)})"
+            for stream in self._input.streams
+            if stream.type not in _COPIED_TYPES
+            and stream is not self._video
+            and not stream.disposition & Disposition.attached_pic
+            and not (has_timecode and _has_timecode(stream))
+            and not (has_chapters and _codec_name(stream) == "bin_data")  # QuickTime stores chapters as a track
+        ]
+        if others:
+            self._on_notice(f"left out, because only sound and subtitles are copied: {', '.join(others)}")
 
     def _read(self) -> Iterator[Packet[Stream]]:
         timed = [self._input.streams[i] for i in self._targets if self._input.streams[i].type != "attachment"]
@@ -68,22 +111,22 @@ class TrackCopier:
         try:
             yield from (packet for packet in self._input.demux(timed) if packet.size)
         except av.FFmpegError as error:
-            self._notice(f"the audio and subtitle tracks end early: {error.strerror}")
+            self._on_notice(f"the audio and subtitle tracks end early: {error.strerror}")
 
     def copy_until(self, seconds: Fraction) -> None:
         """Copies the packets that begin before `seconds`."""
-        while self._next is not None and _begin(self._next) < seconds:
-            self._copy(self._next)
-            self._next = next(self._packets, None)
+        while self._next_packet is not None and _start_time(self._next_packet) < seconds:
+            self._copy(self._next_packet)
+            self._next_packet = next(self._packets, None)
 
     def finish(self, end: Fraction | None) -> None:
-        """Copies the rest: all of it, or what begins before `end` seconds; and the chapters."""
-        while self._next is not None:
-            if end is None or _begin(self._next) < end:
-                self._copy(self._next)
-            elif _begin(self._next) > end + 10:  # tracks are interleaved more finely than that
+        """Copies the remaining packets and the chapters: all of them, or those that begin before `end` seconds."""
+        while self._next_packet is not None:
+            if end is None or _start_time(self._next_packet) < end:
+                self._copy(self._next_packet)
+            elif _start_time(self._next_packet) > end + 10:  # tracks are interleaved more finely than that
                 break
-            self._next = next(self._packets, None)
+            self._next_packet = next(self._packets, None)
         chapters = self._input.chapters()
         if end is not None:
             chapters = [c for c in chapters if c["start"] * (c["time_base"] or 1) < end]
@@ -95,12 +138,12 @@ class TrackCopier:
         index, target = packet.stream.index, self._targets[packet.stream.index]
         packet.dts = packet.pts if packet.dts is None else packet.dts
         if packet.dts is None:
-            self._notice(f"track {index} has packets without a time; they are left out")
+            self._on_notice(f"track {index} has packets without a time; they are left out")
             return
         self._output.start_encoding()  # only then the target's clock is final
         earliest = self._earliest_dts.get(index, packet.dts)
         if packet.dts < earliest:
-            self._notice(f"the times of track {index} go backwards; they are moved on")
+            self._on_notice(f"the times of track {index} go backwards; they are moved on")
             packet.dts = earliest
             packet.pts = max(packet.pts or earliest, earliest)
         ticks = math.ceil((target.time_base or packet.time_base) / packet.time_base)
@@ -109,16 +152,20 @@ class TrackCopier:
         self._output.mux_one(packet)
 
     def close(self) -> None:
-        """Lets go of the file. Idempotent."""
+        """Closes the source's file. Idempotent."""
         self._input.close()
 
 
 def end_of_frame(origin: Path, last: Fraction) -> tuple[Fraction | None, bool]:
-    """When the video frame of `origin` that is shown from `last` seconds on ends, and whether another one follows."""
+    """Finds the end of the video frame of `origin` that is shown from `last` seconds on.
+
+    Returns:
+        The end in seconds, None where it is unknown; and True if another frame follows.
+    """
     end: Fraction | None = None
     later: list[Fraction] = []
-    with av.open(av_path(origin), metadata_errors="replace") as container:
-        video = main_video(container)
+    with av.open(file_url(origin), metadata_errors="replace") as container:
+        video = main_video_stream(container)
         if video is None or video.time_base is None:
             return None, False
         for stream in container.streams:
@@ -135,15 +182,15 @@ def end_of_frame(origin: Path, last: Fraction) -> tuple[Fraction | None, bool]:
                     end = last + packet.duration * video.time_base
                 if time > last:
                     later.append(time)
-                if len(later) > _MOST_REORDERED:
+                if len(later) > _MAX_REORDERED:
                     break
         except av.FFmpegError:
             pass  # a damaged end: what was found before counts
     return (min(later), True) if later else (end, False)
 
 
-def _fits(stream: Stream, format_name: str) -> bool:
-    """Whether a container of that format takes this track: tried on one in memory."""
+def _can_hold(stream: Stream, format_name: str) -> bool:
+    """True if a container of that format takes this track, which is tried on one in memory."""
     try:
         with av.open(io.BytesIO(), "w", format=format_name) as trial:
             trial.add_stream_from_template(stream)
@@ -153,7 +200,19 @@ def _fits(stream: Stream, format_name: str) -> bool:
     return True
 
 
-def _begin(packet: Packet[Stream]) -> Fraction:
+def _codec_name(stream: Stream) -> str:
+    if stream.codec_context is not None:
+        return stream.codec_context.name
+    # PyAV asks the missing codec for the name of any other stream.
+    return (stream.name if isinstance(stream, DataStream) else None) or "unknown format"
+
+
+def _has_timecode(stream: Stream) -> bool:
+    return stream.type == "data" and any(key.lower() == "timecode" for key in stream.metadata)
+
+
+def _start_time(packet: Packet[Stream]) -> Fraction:
+    """Returns the decoding time in seconds, or the presentation time where that is unknown."""
     time = packet.dts if packet.dts is not None else packet.pts
     return (time or 0) * packet.time_base
 

@@ -2,261 +2,83 @@
 
 from __future__ import annotations
 
-import logging
-import math
-from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import av
-
-from streamdepth.edges import check_edges, with_edges
-from streamdepth.errors import SinkOpenError, SinkWriteError
-from streamdepth.render import check_look, drawn_size
-from streamdepth.sinks.drawing import draw
-from streamdepth.sinks.encoders import encoder_options, find_encoder, pixel_format, prepare
-from streamdepth.sinks.output import PendingFile, av_path, explain, writing
-from streamdepth.sinks.tracks import TrackCopier, end_of_frame
-from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, Edges, ModelInfo, StreamInfo, Style
-
-if TYPE_CHECKING:
-    from av.packet import Packet
-    from av.video.stream import VideoStream
-
-_log = logging.getLogger(__name__)
-
-FORMATS = {
-    ".mp4": "mp4",
-    ".m4v": "mp4",
-    ".mov": "mov",
-    ".mkv": "matroska",
-    ".webm": "webm",
-}
-"""The containers that keep any frame's time; others would force a fixed frame rate."""
-
-_NOT_IN_MOV = ("av1", "vp9")
-"""What libav refuses for MOV only when the first packet comes, and without a reason."""
-
-_LARGEST_TIMESCALE = 2**31 - 1
+from streamdepth.core.render_options import RenderOptions
+from streamdepth.core.sink import Sink
+from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
+from streamdepth.render.overlay import check_render_options, rendered_size
+from streamdepth.sinks.video_file import EncodingOptions, VideoFile
+from streamdepth.sinks.video_frames import render_video_frame
 
 
 class VideoSink(Sink):
     """Writes an overlay, the depth alone, or both side by side, with the timestamps of the source.
 
+        sink = VideoSink("out.mp4", RenderOptions(style="side-by-side"), crf=18)
+
     - Times: each frame keeps its exact time, so a variable frame rate stays one. MP4 and MOV take over the source's
       clock; Matroska and WebM count in milliseconds and round to them, and begin at 0 or later: where sound begins
-      before 0, all tracks are shifted together (`notices` says so). A stream without a file
-      behind it, such as a camera, begins at 0.
+      before 0, all tracks are shifted together (`notices` says so). A stream without a file behind it, such as a
+      camera, begins at 0.
     - Sound: with `copy_tracks`, all audio and subtitle tracks, chapters and tags of the source's file are copied
-      without re-encoding; `notices` says what the container cannot hold. When the user ends early, so do they.
+      without encoding them again; `notices` says what the container cannot hold. When the user ends early, so do they.
     - Picture: 4:2:0, BT.709, limited range, which plays everywhere. 4:2:0 needs even sizes: an odd one gets its last
       row or column twice. Frames are upright already, so no rotation is tagged. A frame of another size than the first
       is scaled to it.
 
     Args:
         path: .mp4 .m4v .mov .mkv or .webm.
-        style: overlay, depth or side-by-side.
-        alpha: how much of the depth covers the picture in an overlay, 0 to 1.
-        codec: h264, hevc, av1, vp9, or the name of an encoder such as h264_nvenc.
-        crf: constant quality, lower is better: 0 to 51 for h264 and hevc, to 63 for av1 and vp9.
-        preset: x264's words from ultrafast to veryslow, translated for other encoders, or the encoder's own word.
-        legend: a bar with metres (metric depth) or words (relative depth).
-        edges: plain, or guided: depth's edges follow those of the picture (`edges.guided_resize`).
+        options: how depth is drawn.
+        codec, crf, preset: see `EncodingOptions`.
 
     Raises:
-        ConfigError: unknown edges, style or colour map.
-        SinkOpenError: from `open`.
+        ConfigError: an option of drawing is wrong.
+        SinkOpenError: from `open`, as `VideoFile` says.
         SinkWriteError: from `write` and `close`; the output is removed then.
     """
 
     def __init__(
         self,
         path: str | Path,
+        options: RenderOptions = RenderOptions(),
         *,
-        style: Style = "overlay",
-        colormap: str = "inferno",
-        alpha: float = 0.6,
         codec: str = "h264",
         crf: int = 20,
         preset: str = "veryfast",
         overwrite: bool = False,
-        legend: bool = True,
         copy_tracks: bool = True,
-        edges: Edges = "plain",
     ) -> None:
         super().__init__()
-        check_look(style, colormap, alpha)
-        check_edges(edges)
-        self.edges = edges
-        self.path = Path(path)
-        self.style, self.colormap, self.alpha, self.legend = style, colormap, alpha, legend
-        self.codec, self.crf, self.preset = codec, crf, preset
+        check_render_options(options)
+        self.path, self.options = Path(path), options
+        self.encoding = EncodingOptions(codec, crf, preset)
         self.overwrite, self.copy_tracks = overwrite, copy_tracks
-        self._file: PendingFile | None = None
-        self._movie: _Movie | None = None
+        self._video: VideoFile | None = None
 
-    def open(self, info: StreamInfo, model: ModelInfo) -> None:
-        if self.path.suffix.lower() not in FORMATS:
-            raise SinkOpenError(f"cannot write a video to '{self.path}'; use one of {' '.join(FORMATS)}")
-        encoder = find_encoder(self.codec)
-        self._file = PendingFile(self.path, overwrite=self.overwrite, origin=info.origin)
-        try:
-            options = encoder_options(encoder, self.crf, self.preset)
-            size = drawn_size((info.width, info.height), self.style)
-            self._movie = _Movie(self._file.temporary, info, encoder, options, size)
-            if self.copy_tracks and info.origin is not None:
-                self._movie.tracks = TrackCopier(info.origin, self._movie.output, self.notice)
-        except Exception as error:
-            self.discard()
-            if isinstance(error, (av.FFmpegError, ValueError, OSError)):
-                raise SinkOpenError(f"{explain(self.path, error)}; try another container or codec") from error
-            raise
+    def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
+        self._video = VideoFile(
+            self.path,
+            info,
+            rendered_size((info.width, info.height), self.options.style),
+            self.encoding,
+            overwrite=self.overwrite,
+            copy_tracks=self.copy_tracks,
+            on_notice=self.add_notice,
+        )
 
-    def write(self, item: DepthFrame) -> None:
-        if self._movie is None:
-            raise SinkWriteError(f"'{self.path}' is not open; call open first")
-        item = with_edges(item, self.edges)
-        if drawn_size(item.frame.size, self.style) != self._movie.size:
-            self.notice("the size of the picture changed in mid-stream; it is scaled to the first size")
-        frame = draw(item, *self._movie.takes, self.style, self.colormap, self.alpha, self.legend)
-        try:
-            with writing(self.path):
-                for notice in self._movie.add(frame, item.frame.pts * item.frame.time_base):
-                    self.notice(notice)
-        except SinkWriteError:
-            self.discard()
-            raise
+    def on_write(self, item: DepthFrame) -> None:
+        assert self._video is not None
+        if rendered_size(item.frame.size, self.options.style) != self._video.size:
+            self.add_notice("the size of the picture changed in mid-stream; it is scaled to the first size")
+        frame = render_video_frame(item, *self._video.frame_format, self.options)
+        self._video.write(frame, item.frame.pts * item.frame.time_base)
 
-    def close(self) -> None:
-        if self._movie is None or self._file is None or not self._movie.frames:
-            self.discard()
-            return
-        try:
-            with writing(self.path):
-                self._movie.finish()
-                shift = self._movie.shift()
-        except SinkWriteError:
-            self.discard()
-            raise
-        if abs(shift) > 0.001:
-            self.notice(
-                f"{self.path.suffix} has no times below 0, where the sound begins: all tracks are shifted by "
-                f"{shift:.3f} s; .mp4 keeps them"
-            )
-        file, self._movie, self._file = self._file, None, None
-        file.commit()
+    def on_close(self) -> None:
+        if self._video is not None:
+            self._video.commit()
 
-    def discard(self) -> None:
-        if self._movie is not None:
-            self._movie.abandon()
-        if self._file is not None:
-            self._file.discard()
-        self._movie = self._file = None
-
-
-class _Movie:
-    """One video being written: frames in at their times, packets out in step with the copied tracks.
-
-    The last frame is held back, because its duration is known only when the next one comes.
-    """
-
-    def __init__(
-        self, path: Path, info: StreamInfo, encoder: str, options: dict[str, str], size: tuple[int, int]
-    ) -> None:
-        self.path, self.info, self.size, self.tick = path, info, size, info.time_base
-        name = FORMATS[path.suffix.lower()]
-        self.output = av.open(av_path(path), "w", format=name, container_options=_muxer_options(name, info))
-        self.stream: VideoStream = self.output.add_stream(encoder, rate=info.fps or 25, options=options)  # type: ignore[assignment]  # the encoder is one for video
-        self.stream.time_base = self.tick
-        if name == "mov" and self.stream.codec.canonical_name in _NOT_IN_MOV:
-            raise ValueError(f"mov does not hold {self.stream.codec.canonical_name}, mp4 and mkv do")
-        if self.stream.codec.canonical_name == "hevc" and name in ("mp4", "mov"):
-            self.stream.codec_context.codec_tag = "hvc1"  # Apple's players take no other
-        prepare(self.stream.codec_context, size[0] + size[0] % 2, size[1] + size[1] % 2, self.tick)
-        self.tracks: TrackCopier | None = None
-        self.frames = self._first = 0
-        # the other tracks of a file keep its times, so the picture must too; else the first frame's time means nothing
-        self._offset: int | None = None if info.origin is None else 0
-        self._held: av.VideoFrame | None = None
-        self._durations: dict[int, int] = {}
-
-    @property
-    def takes(self) -> tuple[str, tuple[int, int]]:
-        """Pixel format, and width and height in px, of the frames it takes."""
-        width, height = self.size
-        return pixel_format(self.stream.codec.name), (width + width % 2, height + height % 2)
-
-    def add(self, frame: av.VideoFrame, time: Fraction) -> list[str]:
-        """Takes the picture shown from `time` seconds on. Returns what the user should know."""
-        notices = []
-        pts = round(time / self.tick)
-        if self._offset is None:
-            self._offset = -pts
-        pts += self._offset
-        if self._held is not None:
-            held_pts = self._held.pts or 0
-            if pts <= held_pts:
-                notices.append("timestamps of the source go backwards or repeat; these frames are moved on")
-                pts = held_pts + 1
-            self._encode(self._held, pts - held_pts)
-        else:
-            self._first = pts
-        frame.pts, frame.time_base = pts, self.tick
-        self._held = frame
-        self.frames += 1
-        return notices
-
-    def _encode(self, frame: av.VideoFrame | None, duration: int = 0) -> None:
-        if frame is not None:
-            self._durations[frame.pts or 0] = duration
-        packets: Sequence[Packet[VideoStream]] = self.stream.encode(frame)
-        for packet in packets:
-            packet.duration = self._durations.pop(packet.pts or 0, 0)
-            if self.tracks is not None:
-                self.tracks.copy_until((packet.dts or 0) * packet.time_base)
-            self.output.mux_one(packet)
-
-    def finish(self) -> None:
-        """Writes what was held back, the rest of the tracks, and the index."""
-        assert self._held is not None
-        last = (self._held.pts or 0) * self.tick
-        end, more = end_of_frame(self.info.origin, last) if self.info.origin else (None, False)
-        end = end or last + 1 / (self.info.fps or Fraction(25))
-        self._encode(self._held, max(1, round((end - last) / self.tick)))
-        self._encode(None)
-        if self.tracks is not None:
-            self.tracks.finish(end if more else None)
-            self.tracks.close()
-        self.output.close()
-
-    def shift(self) -> float:
-        """Seconds by which the finished file begins later than it was told to."""
-        with av.open(av_path(self.path)) as written:
-            video = written.streams.video[0]
-            begin = (video.start_time or 0) * (video.time_base or Fraction(0))
-        return float(begin - self._first * self.tick)
-
-    def abandon(self) -> None:
-        """Lets go of the files without completing anything."""
-        if self.tracks is not None:
-            self.tracks.close()
-        try:
-            self.output.close()
-        except (av.FFmpegError, OSError, ValueError) as error:
-            _log.debug("an abandoned video could not be closed: %s", error)
-
-
-def _muxer_options(name: str, info: StreamInfo) -> dict[str, str]:
-    """What makes the container keep exact times."""
-    if name not in ("mp4", "mov"):
-        return {}
-    options = {"movflags": "+faststart"}
-    rates = [info.time_base.denominator]
-    if info.origin is not None:
-        with av.open(av_path(info.origin), metadata_errors="replace") as container:
-            rates += [s.codec_context.sample_rate for s in container.streams.audio]
-    # delays of whole tracks are counted in this unit; the default of 1 ms would shift sound against the picture
-    timescale = math.lcm(*(rate for rate in rates if rate))
-    return options | ({"movie_timescale": str(timescale)} if timescale <= _LARGEST_TIMESCALE else {})
+    def on_discard(self) -> None:
+        video, self._video = self._video, None
+        if video is not None:
+            video.discard()

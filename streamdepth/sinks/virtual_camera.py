@@ -1,4 +1,4 @@
-"""A virtual webcam, which video calls and other programs take for a camera."""
+"""A virtual webcam, which video calls and other programs use like a real camera."""
 
 from __future__ import annotations
 
@@ -7,77 +7,67 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 
-from streamdepth.edges import check_edges, with_edges
-from streamdepth.errors import MissingDependencyError, SinkOpenError, SinkWriteError
-from streamdepth.render import check_look, drawn_size, render
-from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, Edges, ModelInfo, StreamInfo, Style
+from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
+from streamdepth.core.render_options import RenderOptions
+from streamdepth.core.sink import Sink
+from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
+from streamdepth.render.overlay import check_render_options, render, rendered_size
 
 if TYPE_CHECKING:
     from pyvirtualcam import Camera
 
-_USUAL_FPS = Fraction(30)
+_DEFAULT_FPS = Fraction(30)
 
 
 class VirtualCameraSink(Sink):
     """Shows the frames to programs that open the virtual camera (v4l2loopback on Linux, OBS elsewhere).
 
-    It keeps the size of the first frame: programs cannot follow a change, so pictures of another size are scaled.
+    Pictures of another size than the first are scaled to it, since programs cannot follow a change.
 
     Args:
-        device: such as /dev/video10; None: the first one that is free.
-        style, colormap, alpha, legend, edges: as of VideoSink.
+        device: such as /dev/video10; None takes the first free one.
+        options: how depth is drawn.
 
     Raises:
-        ConfigError: unknown edges, style or colour map.
+        ConfigError: an option of drawing is wrong.
         MissingDependencyError: from `open`, without pyvirtualcam.
-        SinkOpenError: from `open`, without a virtual camera.
+        SinkOpenError: from `open`, without a virtual camera ("not-found").
         SinkWriteError: from `write`.
     """
 
-    may_skip = True
+    can_drop_frames = True
 
     def __init__(
         self,
         device: str | None = None,
-        *,
-        style: Style = "overlay",
-        colormap: str = "inferno",
-        alpha: float = 0.6,
-        legend: bool = True,
-        edges: Edges = "plain",
+        options: RenderOptions = RenderOptions(),
     ) -> None:
         super().__init__()
-        check_look(style, colormap, alpha)
-        check_edges(edges)
-        self.device = device
-        self.style, self.colormap, self.alpha, self.legend, self.edges = style, colormap, alpha, legend, edges
+        check_render_options(options)
+        self.device, self.options = device, options
         self._camera: Camera | None = None
         self._size = (0, 0)
 
-    def open(self, info: StreamInfo, model: ModelInfo) -> None:
+    def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         try:
             import pyvirtualcam
         except ImportError as error:
             raise MissingDependencyError("pyvirtualcam", "virtualcam", "a virtual webcam") from error
-        self.close()
-        self._size = drawn_size((info.width, info.height), self.style)
-        fps, format = float(info.fps or _USUAL_FPS), pyvirtualcam.PixelFormat.RGB
+        self._size = rendered_size((info.width, info.height), self.options.style)
+        fps, format = float(info.fps or _DEFAULT_FPS), pyvirtualcam.PixelFormat.RGB
         where = f" at {self.device}" if self.device else ""
         try:
             self._camera = pyvirtualcam.Camera(*self._size, fps, fmt=format, device=self.device)
         except (RuntimeError, ValueError, OSError) as error:
             raise SinkOpenError(
                 f"there is no virtual camera{where} ({' '.join(str(error).split())}); on Linux load one: "
-                "sudo modprobe v4l2loopback; on Windows and macOS install OBS"
+                "sudo modprobe v4l2loopback; on Windows and macOS install OBS",
+                code="not-found",
             ) from error
 
-    def write(self, item: DepthFrame) -> None:
-        if self._camera is None:
-            raise SinkWriteError("the virtual camera is not open; call open first")
-        picture: Any = render(
-            with_edges(item, self.edges), style=self.style, colormap=self.colormap, alpha=self.alpha, bar=self.legend
-        )
+    def on_write(self, item: DepthFrame) -> None:
+        assert self._camera is not None
+        picture: Any = render(item, self.options)
         if (picture.shape[1], picture.shape[0]) != self._size:
             picture = cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA)
         try:
@@ -85,7 +75,7 @@ class VirtualCameraSink(Sink):
         except (RuntimeError, ValueError, OSError) as error:
             raise SinkWriteError(f"the virtual camera failed: {error}") from error
 
-    def close(self) -> None:
+    def on_close(self) -> None:
         camera, self._camera = self._camera, None
         if camera is not None:
             camera.close()

@@ -1,4 +1,4 @@
-"""A window on the screen."""
+"""A window on the screen, drawn by OpenCV."""
 
 from __future__ import annotations
 
@@ -9,53 +9,48 @@ from contextlib import closing
 
 import cv2
 
-from streamdepth.edges import check_edges, with_edges
-from streamdepth.errors import SinkOpenError, SinkWriteError
-from streamdepth.render import check_look, drawn_size, mark_stale, render
-from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, Edges, Image, ModelInfo, StreamInfo, Style
+from streamdepth.core.arrays import Image
+from streamdepth.core.errors import SinkOpenError, SinkWriteError
+from streamdepth.core.render_options import RenderOptions
+from streamdepth.core.sink import Sink
+from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
+from streamdepth.render.overlay import check_render_options, draw_stalled, render, rendered_size
 
 _ESCAPE = 27
-_INSTEAD = "write a file instead: streamdepth convert INPUT -o out.mp4"
+_WITHOUT_WINDOW = "write a file instead: streamdepth convert INPUT -o out.mp4"
 
 
 class WindowSink(Sink):
-    """Shows the frames in a window of OpenCV, on the caller's thread. `q`, Escape or closing the window ends the run.
+    """Shows the frames in a window of OpenCV. The key q, Escape, or closing the window ends the run.
+
+        sink = WindowSink("front door", RenderOptions(style="depth"))
 
     Args:
-        title: the window's title, and its identity: one window per title.
-        style: overlay, depth or side-by-side.
-        alpha: how much of the depth covers the picture in an overlay, 0 to 1.
-        legend: a bar with metres (metric depth) or words (relative depth).
-        edges: plain, or guided: depth's edges follow those of the picture (`edges.guided_resize`).
-        hold_last: while a camera is lost, its last picture stays, marked as stale; else words on black.
+        title: the window's title, which is its identity, too: there is one window per title.
+        options: how depth is drawn.
+        hold_last: while a camera is lost, True shows its last picture darkened behind the words, False shows words on
+            black.
 
     Raises:
-        ConfigError: unknown edges, style or colour map.
+        ConfigError: an option of drawing is wrong.
         SinkOpenError: from `open`, without a screen.
     """
 
-    may_skip = on_caller = True
+    can_drop_frames = needs_calling_thread = True
 
     def __init__(
         self,
         title: str = "streamdepth",
+        options: RenderOptions = RenderOptions(),
         *,
-        style: Style = "overlay",
-        colormap: str = "inferno",
-        alpha: float = 0.6,
-        legend: bool = True,
-        edges: Edges = "plain",
         hold_last: bool = False,
     ) -> None:
         super().__init__()
-        check_look(style, colormap, alpha)
-        check_edges(edges)
-        self.edges, self.hold_last = edges, hold_last
-        self.title, self.style, self.colormap, self.alpha, self.legend = title, style, colormap, alpha, legend
-        self._is_open = self._has_picture = self._wants_stop = False
+        check_render_options(options)
+        self.title, self.options, self.hold_last = title, options, hold_last
+        self._has_picture = self._wants_stop = False
 
-    def open(self, info: StreamInfo, model: ModelInfo) -> None:
+    def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         check_display()
         # Qt inside OpenCV complains of fonts that the wheel does not carry; no text is drawn with them.
         os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
@@ -63,26 +58,20 @@ class WindowSink(Sink):
             cv2.namedWindow(self.title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
             cv2.resizeWindow(self.title, *self._first_size(info))
         except cv2.error as error:
-            raise SinkOpenError(f"the window cannot be opened ({error.err}); {_INSTEAD}") from error
-        self._is_open, self._has_picture, self._wants_stop = True, False, False
+            raise SinkOpenError(f"the window cannot be opened ({error.err}); {_WITHOUT_WINDOW}") from error
+        self._has_picture = self._wants_stop = False
 
     def _first_size(self, info: StreamInfo) -> tuple[int, int]:
-        """At most 1280x720 px, so that any stream fits on the screen."""
-        width, height = drawn_size((info.width, info.height), self.style)
+        """Returns (width, height) of at most 1280x720 px, so that any stream fits on the screen."""
+        width, height = rendered_size((info.width, info.height), self.options.style)
         scale = min(1.0, 1280 / width, 720 / height)
         return max(1, round(width * scale)), max(1, round(height * scale))
 
-    def write(self, item: DepthFrame) -> None:
-        if not self._is_open:
-            raise SinkWriteError(f"the window '{self.title}' is not open; call open first")
-        self._show(self._render(item))
+    def on_write(self, item: DepthFrame) -> None:
+        self._show(render(item, self.options))
 
-    def stalled(self, last: DepthFrame, seconds: float) -> None:
-        self._show(mark_stale(self._render(last), seconds, is_kept=self.hold_last))
-
-    def _render(self, item: DepthFrame) -> Image:
-        item = with_edges(item, self.edges)
-        return render(item, style=self.style, colormap=self.colormap, alpha=self.alpha, bar=self.legend)
+    def on_stalled(self, last: DepthFrame, seconds: float) -> None:
+        self._show(draw_stalled(render(last, self.options), seconds, show_picture=self.hold_last))
 
     def _show(self, picture: Image) -> None:
         if self._wants_stop:
@@ -92,10 +81,10 @@ class WindowSink(Sink):
         except cv2.error as error:
             raise SinkWriteError(f"the window '{self.title}' failed: {error.err}") from error
         self._has_picture = True
-        self.idle()
+        self.on_idle()
 
-    def idle(self) -> None:
-        if not self._is_open or self._wants_stop:
+    def on_idle(self) -> None:
+        if not self.is_open or self._wants_stop:
             return
         try:
             key = cv2.waitKey(1) & 0xFF
@@ -105,10 +94,7 @@ class WindowSink(Sink):
             raise SinkWriteError(f"the window '{self.title}' failed: {error.err}") from error
         self._wants_stop = is_closed or key in (ord("q"), _ESCAPE)
 
-    def close(self) -> None:
-        if not self._is_open:
-            return
-        self._is_open = False
+    def on_close(self) -> None:
         try:
             cv2.destroyWindow(self.title)
             cv2.waitKey(1)
@@ -121,26 +107,29 @@ class WindowSink(Sink):
 
 
 def check_display() -> None:
-    """Raises SinkOpenError when no window can be shown.
+    """Raises SinkOpenError ("no-display") when no window can be shown.
 
     On Linux this asks the X server first, because OpenCV's window library ends the whole process without one.
     """
-    if _has_no_gui():
+    if _lacks_windows():
         raise SinkOpenError(
             "this OpenCV cannot open windows; pip uninstall opencv-python-headless and pip install opencv-python, "
-            f"or {_INSTEAD}"
+            f"or {_WITHOUT_WINDOW}",
+            code="no-display",
         )
-    if sys.platform.startswith("linux") and not _answers(os.environ.get("DISPLAY", "")):
-        raise SinkOpenError(f"there is no screen here (DISPLAY is unset or does not answer); {_INSTEAD}")
+    if sys.platform.startswith("linux") and not _has_x_server(os.environ.get("DISPLAY", "")):
+        raise SinkOpenError(
+            f"there is no screen here (DISPLAY is unset or does not answer); {_WITHOUT_WINDOW}", code="no-display"
+        )
 
 
-def _has_no_gui() -> bool:
+def _lacks_windows() -> bool:
     lines = cv2.getBuildInformation().splitlines()
     return any(line.strip().startswith("GUI:") and line.split()[-1] == "NONE" for line in lines)
 
 
-def _answers(display: str) -> bool:
-    """Whether an X server is there; `display` as in DISPLAY: [host]:number[.screen]."""
+def _has_x_server(display: str) -> bool:
+    """True if an X server answers at `display`, which is written as in DISPLAY: [host]:number[.screen]."""
     host, _, rest = display.rpartition(":")
     number = rest.split(".")[0]
     if not number.isdigit():
@@ -151,10 +140,10 @@ def _answers(display: str) -> bool:
         if local
         else [(socket.AF_INET, (host, 6000 + int(number)))]
     )
-    return any(_connects(family, address) for family, address in addresses)
+    return any(_can_connect(family, address) for family, address in addresses)
 
 
-def _connects(family: int, address: object) -> bool:
+def _can_connect(family: int, address: object) -> bool:
     with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
         probe.settimeout(2)
         try:

@@ -1,4 +1,4 @@
-"""HDR to SDR: what a PQ or HLG picture looks like on an ordinary screen.
+"""Tone mapping from HDR (PQ or HLG) to SDR.
 
 Curves: SMPTE ST 2084 (PQ), ARIB STD-B67 (HLG, ITU-R BT.2100 with a 1000 cd/m2 display), highlights by the EETF of
 ITU-R BT.2390, reference white at 203 cd/m2 by ITU-R BT.2408, primaries from BT.2020 to BT.709.
@@ -16,14 +16,14 @@ import numpy.typing as npt
 from av.filter import Graph
 from av.video.reformatter import ColorTrc
 
-Colours = npt.NDArray[np.float64]
+Colors = npt.NDArray[np.float64]
 """(..., 3) RGB."""
 
 CURVES = {int(ColorTrc.SMPTE2084): "PQ", int(ColorTrc.ARIB_STD_B67): "HLG"}
-"""The HDR transfer characteristics by libav's number."""
+"""Names of the HDR transfer curves by libav's number."""
 
 FORMAT = "gbrp16le"
-"""The pixel format the tone map takes."""
+"""Pixel format of the frames that `ToneMapper.map` takes."""
 
 _WHITE_NITS, _PEAK_NITS = 203.0, 1000.0
 _M1, _M2 = 2610 / 16384, 2523 / 4096 * 128
@@ -32,20 +32,20 @@ _TO_BT709 = np.array([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-
 _LUMA_BT2020 = np.array([0.2627, 0.6780, 0.0593])
 
 
-def pq_to_nits(code: Colours) -> Colours:
-    """PQ code 0..1 -> cd/m2."""
+def pq_to_nits(code: Colors) -> Colors:
+    """Converts PQ codes 0..1 to luminance in cd/m2 (SMPTE ST 2084)."""
     power = np.power(np.clip(code, 0, 1), 1 / _M2)
     return 10000 * np.power(np.maximum(power - _C1, 0) / (_C2 - _C3 * power), 1 / _M1)
 
 
-def nits_to_pq(nits: Colours) -> Colours:
-    """cd/m2 -> PQ code 0..1."""
+def nits_to_pq(nits: Colors) -> Colors:
+    """Converts luminance in cd/m2 to PQ codes 0..1 (SMPTE ST 2084)."""
     power = np.power(np.clip(nits, 0, 10000) / 10000, _M1)
     return np.power((_C1 + _C2 * power) / (1 + _C3 * power), _M2)
 
 
-def hlg_to_nits(code: Colours) -> Colours:
-    """(..., 3) HLG code 0..1 -> cd/m2 on a display of 1000 cd/m2 (system gamma 1.2)."""
+def hlg_to_nits(code: Colors) -> Colors:
+    """Converts (..., 3) HLG codes 0..1 to luminance in cd/m2 on a display of 1000 cd/m2 (system gamma 1.2)."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     code = np.clip(code, 0, 1)
     scene = np.where(code <= 0.5, code**2 / 3, (np.exp((code - c) / a) + b) / 12)
@@ -53,16 +53,16 @@ def hlg_to_nits(code: Colours) -> Colours:
     return np.asarray(_PEAK_NITS * scene * np.power(luma, 0.2)[..., None])
 
 
-def tone_map(code: Colours, curve: str) -> Colours:
-    """(..., 3) BT.2020 codes 0..1 on `curve` ("PQ" or "HLG") -> (..., 3) sRGB codes 0..1."""
+def tone_map(code: Colors, curve: str) -> Colors:
+    """Converts (..., 3) BT.2020 codes 0..1 on `curve` ("PQ" or "HLG") to (..., 3) sRGB codes 0..1."""
     nits = pq_to_nits(code) if curve == "PQ" else hlg_to_nits(code)
     brightest = np.maximum(nits.max(-1, keepdims=True), 1e-6)
-    linear = nits * (_compress(brightest) / brightest) / _WHITE_NITS
+    linear = nits * (_eetf(brightest) / brightest) / _WHITE_NITS
     return _to_srgb(np.clip(linear @ _TO_BT709.T, 0, 1))
 
 
-def _compress(nits: Colours) -> Colours:
-    """The EETF of BT.2390: the range up to the source's peak fits under reference white, shadows stay as they are."""
+def _eetf(nits: Colors) -> Colors:
+    """Compresses highlights by the EETF of BT.2390: up to the peak they fit under reference white; shadows stay."""
     peak, white = nits_to_pq(np.array([_PEAK_NITS, _WHITE_NITS]))
     limit = white / peak
     knee = 1.5 * limit - 0.5
@@ -72,17 +72,18 @@ def _compress(nits: Colours) -> Colours:
     return pq_to_nits(np.where(code < knee, code, spline) * peak)
 
 
-def _to_srgb(linear: Colours) -> Colours:
+def _to_srgb(linear: Colors) -> Colors:
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.power(linear, 1 / 2.4) - 0.055)
 
 
 class ToneMapper:
-    """Applies `tone_map` to frames of FORMAT through libavfilter's `lut3d`, so that each costs milliseconds."""
+    """Applies `tone_map` to whole frames by libavfilter's `lut3d`, a table of 33 levels a colour, in milliseconds."""
 
     _LEVELS = 33
 
     def __init__(self, curve: str, width: int, height: int) -> None:
-        self.suits = curve, width, height
+        self.key = curve, width, height
+        """The curve and the size in px that it was made for."""
         path = self._write_cube(curve)
         try:
             self._graph = self._build(path, width, height)
@@ -111,7 +112,7 @@ class ToneMapper:
         return graph
 
     def map(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """A frame of FORMAT and of this mapper's size -> rgb24."""
+        """Returns a frame of FORMAT, which has this mapper's size, as rgb24."""
         self._graph.push(frame)
         mapped = self._graph.pull()
         assert isinstance(mapped, av.VideoFrame)

@@ -1,205 +1,221 @@
-"""What cameras and network streams share: they stall, vanish and come back, and are read so that nothing hangs."""
+"""Base class of cameras and network streams: they stall, vanish and come back, and are read so that nothing hangs."""
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from abc import abstractmethod
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from typing import Generic
 
-from streamdepth.backoff import Backoff
-from streamdepth.errors import SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
-from streamdepth.redact import redact_text
-from streamdepth.sources.decode import TimedSource
-from streamdepth.sources.reader import F, Reader
-from streamdepth.states import StreamState
-from streamdepth.types import Frame, StreamInfo
+from streamdepth.core.errors import SourceError, SourceLostError, SourceOpenError, SourceTimeoutError
+from streamdepth.core.states import StreamState
+from streamdepth.core.types import Frame, StreamInfo
+from streamdepth.sources.background_reader import BackgroundReader, ConnectionT
+from streamdepth.sources.decoded_source import TimestampedSource
+from streamdepth.sources.reconnect import RetrySchedule, StallDetector, is_same_rate, root_cause
+from streamdepth.utils.backoff import Backoff
+from streamdepth.utils.redact import redact_text
 
-_STALL_INTERVALS, _STALL_SECONDS = 2, 1.0
 _GRACE_SECONDS = 1.0
-_LOOK_SECONDS = 0.2
-_MEMORY_SECONDS = 30.0
-_OTHER_RATE = 0.1
+_POLL_SECONDS = 0.2
 
 
-class LiveSource(TimedSource, Generic[F]):
-    """A source that may be lost for a while.
+class LiveSource(TimestampedSource, Generic[ConnectionT]):
+    """A source whose connection may be lost for a while.
 
-    - **live**: pictures come. **stalled**: the last one is older than two intervals and a second.
+    - **live**: frames come. **stalled**: the latest one is older than two intervals and a second.
     - **reconnecting**: the connection ended or broke, or gave nothing for `timeout_seconds`. It is opened again after
-      waits as `Backoff` says, at once when `_is_back` sees it return, for up to `reconnect_seconds` (0: never).
-    - **failed**: those are used up, or the reason will not pass (`_is_final`). `read` raises SourceLostError.
+      waits as given by `Backoff`, at once when `_seems_back` notices its return, for up to `reconnect_seconds` (0:
+      never).
+    - **failed**: that time is used up, or the reason is permanent (`_is_permanent`). `read` raises SourceLostError.
 
-    The library is called on a `Reader`'s thread only. When it overruns its own limits, the thread is left behind and
-    counted (`states.abandoned`), one for each loss at most.
+    The library is called on the thread of a `BackgroundReader` only. When it overruns its own limits, that thread is
+    abandoned and counted (`states.abandoned_readers`), at most one for each loss.
     """
 
     def __init__(self, name: str, *, timeout_seconds: float, reconnect_seconds: float) -> None:
-        super().__init__()
-        self.name = name
+        super().__init__(name)
         self.timeout_seconds, self.reconnect_seconds = timeout_seconds, reconnect_seconds
-        self._reader: Reader[F] | None = None
-        self._feed: F | None = None
+        self._reader: BackgroundReader[ConnectionT] | None = None
+        self._connection: ConnectionT | None = None
         self._info: StreamInfo | None = None
-        self._renewed: StreamInfo | None = None
+        self._changed_info: StreamInfo | None = None
         self._backoff = Backoff()
-        self._fresh_at = self._live_since = 0.0
-        self._interval_seconds = 0.0
+        self._stall_detector = StallDetector()
+        self._connected_at = 0.0
         self._lock = threading.RLock()
 
+    # A subclass defines its connection:
+
     def _prepare(self) -> None:
-        """Begins anew, before the first attempt to connect. Raises ConfigError."""
+        """Resets the subclass before `open` makes its first attempt. Raises ConfigError."""
 
     @abstractmethod
-    def _connect(self) -> F:
-        """Opens it, on the reader's thread, within `_opening_seconds`. Raises SourceError."""
+    def _connect(self) -> ConnectionT:
+        """Opens a connection, on the reader's thread, within `_open_limit_seconds`. Raises SourceError."""
 
     @abstractmethod
-    def _describe(self, feed: F) -> StreamInfo:
-        """What `feed` gives."""
+    def _stream_info(self, connection: ConnectionT) -> StreamInfo:
+        """Returns the info of the stream that `connection` gives."""
 
     @abstractmethod
-    def _is_final(self, error: Exception, times: int) -> bool:
-        """Whether this, met so many times since the stream was lost, will not pass."""
+    def _is_permanent(self, error: Exception, attempts: int) -> bool:
+        """True if `error`, met in so many attempts since the loss, will not pass by waiting."""
 
     @abstractmethod
-    def _fault(self, feed: F) -> Exception | None:
-        """What ended `feed`; None when it just ended."""
+    def _explain(self, error: Exception) -> str:
+        """Returns the reason of an error in words for people."""
 
-    @abstractmethod
-    def _explain(self, fault: Exception) -> str:
-        """A reason for people."""
+    def _error_code(self, error: Exception) -> str | None:
+        """Returns the code of the SourceError that `error` becomes; None for the default of its class."""
+        return error.code if isinstance(error, SourceError) and error.code != error.default_code else None
 
-    def _is_back(self, after: Exception | None) -> bool:
-        """A cheap look, made while waiting after that fault: True when the next attempt is worth making now."""
+    def _seems_back(self, error: Exception | None) -> bool:
+        """True if an attempt is worth making now; asked often while waiting after `error`, so it must be cheap."""
         return False
 
-    def _settle(self, feed: F) -> None:
-        """`feed` is done with: counts what it has lost."""
+    def _count_losses(self, connection: ConnectionT) -> None:
+        """Adds the frames that a closed `connection` lost to `undelivered`."""
 
-    def _at_end(self, feed: F) -> bool:
-        """Whether `feed`, which is not live, has ended as it should. Raises SourceLostError for a damaged one."""
+    def _has_ended(self, connection: ConnectionT) -> bool:
+        """True if `connection`, which is not live, came to its proper end. Raises SourceLostError for a damaged one."""
         return False
 
     @property
-    def _silence_seconds(self) -> float:
-        """How long no picture may come."""
+    def _silence_limit_seconds(self) -> float:
+        """Longest time without a frame before the connection counts as lost."""
         return self.timeout_seconds
 
     @property
-    def _opening_seconds(self) -> float:
+    def _open_limit_seconds(self) -> float:
+        """Longest time that `_connect` may take."""
         return self.timeout_seconds
 
+    # Opening:
+
     @property
-    def passes_by(self) -> bool:
+    def drops_unread_frames(self) -> bool:
         return self._is_live
 
+    @property
+    def _is_live(self) -> bool:
+        return self._info is not None and self._info.is_live
+
     def open(self) -> StreamInfo:
-        info = self._open(self._begin_reading)
+        info = self._open_with(self._start_reader)
         assert info is not None
         return info
 
-    def await_open(self) -> StreamInfo | None:
-        return self._open(self._await_feed)
+    def wait_until_open(self) -> StreamInfo | None:
+        return self._open_with(self._start_reader_or_wait)
 
-    def _open(self, begin: Callable[[], F | None]) -> StreamInfo | None:
+    def _open_with(self, start: Callable[[], ConnectionT | None]) -> StreamInfo | None:
         with self._lock:
             self._interrupt_reader()
-            self._end_reading()
+            self._stop_reader()
             self._prepare()
-            self._backoff = Backoff()
+            self._backoff, self._info, self._changed_info = Backoff(), None, None
             self.states.enter(StreamState.CONNECTING)
             try:
-                feed = begin()
+                connection = start()
             except SourceError as error:
                 self.states.enter(StreamState.FAILED, redact_text(str(error)))
                 raise
-            return None if feed is None else self._begin(feed)
+            if connection is None:
+                return None
+            self._info = self._stream_info(connection)
+            self._start_clock(self._info.time_base, self._info.fps, is_live=self._info.is_live)
+            self._on_connected(self._info.fps)
+            return self._info
 
-    def _begin(self, feed: F) -> StreamInfo:
-        self._info, self._renewed = self._describe(feed), None
-        self._start_clock(self._info.time_base, self._info.fps, is_live=self._info.is_live)
-        self._note_live(self._info.fps)
-        return self._info
-
-    def _await_feed(self) -> F | None:
+    def _start_reader_or_wait(self) -> ConnectionT | None:
+        """Opens a connection, and waits for one as after a loss; None when interrupted. Raises SourceError."""
         try:
-            return self._begin_reading()
+            return self._start_reader()
         except SourceError as error:
             if self.interrupted.is_set():
                 return None
-            if self._is_final(_cause(error), 1):
+            if self._is_permanent(root_cause(error), 1):
                 raise
-            fault = _cause(error)
-        self.states.enter(StreamState.CONNECTING, self._explain(fault))
-        return self._try_again(fault, self._never_there)
+            failure = root_cause(error)
+        self.states.enter(StreamState.CONNECTING, self._explain(failure))
+        return self._retry(failure)
 
-    def _begin_reading(self) -> F:
-        reader = self._reader = Reader(self._connect)
+    def _start_reader(self) -> ConnectionT:
+        """Opens a connection on a new reader. Raises SourceError."""
+        reader = self._reader = BackgroundReader(self._connect)
         try:
-            feed = None if self.interrupted.is_set() else reader.open(self._opening_seconds + _GRACE_SECONDS)
-            if feed is None:
-                if self.interrupted.is_set():
-                    raise SourceOpenError(f"{self.name} was interrupted while it was being opened")
-                raise SourceTimeoutError(
-                    f"{self.name} did not answer within {self._opening_seconds:g} seconds; check the address and the "
-                    "network, or allow more time"
-                )
+            connection = None
+            if not self.interrupted.is_set():
+                connection = reader.open(self._open_limit_seconds + _GRACE_SECONDS)
+            if connection is None:
+                raise self._no_connection_error()
         except SourceError:
-            self._end_reading()
+            self._stop_reader()
             raise
-        self._feed = feed
-        return feed
+        self._connection = connection
+        return connection
 
-    def _end_reading(self) -> None:
+    def _no_connection_error(self) -> SourceError:
+        if self.interrupted.is_set():
+            return SourceOpenError(f"{self.name} was interrupted while it was being opened", code="interrupted")
+        return SourceTimeoutError(
+            f"{self.name} did not answer within {self._open_limit_seconds:g} seconds; check the address and the "
+            "network, or allow more time"
+        )
+
+    def _stop_reader(self) -> None:
         reader, self._reader = self._reader, None
-        feed, self._feed = self._feed, None
-        # One that hangs has had its grace, while it was waited for.
-        if reader is not None and not reader.leave(_GRACE_SECONDS if reader.is_ending else 0.0):
-            self.states.note_abandoned()
-        if feed is not None:
-            self._settle(feed)
+        connection, self._connection = self._connection, None
+        # A reader that hangs has had its grace while it was waited for.
+        if reader is not None and not reader.stop(_GRACE_SECONDS if reader.is_ending else 0.0):
+            self.states.count_abandoned_reader()
+        if connection is not None:
+            self._count_losses(connection)
 
-    def _note_live(self, fps: Fraction | None) -> None:
-        self._fresh_at = self._live_since = time.monotonic()
-        self._interval_seconds = float(1 / fps) if fps else 0.0
+    def _on_connected(self, fps: Fraction | None) -> None:
+        self._connected_at = time.monotonic()
+        self._stall_detector.restart(fps)
         self.states.enter(StreamState.LIVE)
+
+    # Reading:
 
     def read(self) -> Frame | None:
         with self._lock:
             try:
-                frame = self._next()
+                frame = self._read_or_reconnect()
             except SourceLostError as error:
-                self._end_reading()
+                self._stop_reader()
                 self.states.enter(StreamState.FAILED, redact_text(str(error)))
                 raise
             if frame is None:
-                self._end_reading()
+                self._stop_reader()
             return frame
 
-    def _next(self) -> Frame | None:
-        while self._reader is not None and self._feed is not None:
-            if frame := self._await(self._reader):
+    def _read_or_reconnect(self) -> Frame | None:
+        while self._reader is not None and self._connection is not None:
+            if frame := self._await_frame(self._reader):
                 return frame
-            if self.interrupted.is_set() or (self._reader.is_over and not self._is_live and self._at_end(self._feed)):
+            if self.interrupted.is_set():
+                return None
+            if self._reader.is_over and not self._is_live and self._has_ended(self._connection):
                 return None
             self._reconnect()
         return None
 
-    def _await(self, reader: Reader[F]) -> Frame | None:
-        """The next frame; None when the feed has ended, or gave nothing for so long that it must hang."""
-        began = time.monotonic()
-        for limit in (self._stall_seconds, self._silence_seconds + _GRACE_SECONDS):
-            since = max(began, self._fresh_at)
-            picture = reader.read(within=max(0.0, since + limit - time.monotonic()))
-            if picture is not None:
-                self._note_fresh(picture.decoded_at)
-                return self._frame(picture)
+    def _await_frame(self, reader: BackgroundReader[ConnectionT]) -> Frame | None:
+        """Returns the next frame; None when the connection has ended, or was silent so long that it must hang."""
+        started_at = time.monotonic()
+        for limit in (self._stall_limit_seconds, self._silence_limit_seconds + _GRACE_SECONDS):
+            since = max(started_at, self._stall_detector.last_frame_at)
+            decoded = reader.read(max(0.0, since + limit - time.monotonic()))
+            if decoded is not None:
+                self._stall_detector.on_frame(decoded.decoded_at)
+                self.states.enter(StreamState.LIVE)
+                return self._make_frame(decoded)
             if reader.is_over:
                 break
             if self.state is not StreamState.STALLED:
@@ -207,82 +223,78 @@ class LiveSource(TimedSource, Generic[F]):
         return None
 
     @property
-    def _is_live(self) -> bool:
-        return self._info is not None and self._info.is_live
+    def _stall_limit_seconds(self) -> float:
+        return min(self._stall_detector.limit_seconds, self._silence_limit_seconds)
 
-    @property
-    def _stall_seconds(self) -> float:
-        return min(_STALL_INTERVALS * self._interval_seconds + _STALL_SECONDS, self._silence_seconds)
-
-    def _note_fresh(self, at: float) -> None:
-        """The longest interval of late is what may be expected: some streams come in bursts."""
-        passed = max(0.0, at - self._fresh_at)
-        self._interval_seconds = max(passed, self._interval_seconds * math.exp(-passed / _MEMORY_SECONDS))
-        self._fresh_at = at
-        self.states.enter(StreamState.LIVE)
+    # Reconnecting:
 
     def _reconnect(self) -> None:
-        """Opens it again; returns without, when interrupted. Raises SourceLostError."""
+        """Opens the connection again; returns without one when interrupted. Raises SourceLostError."""
         assert self._reader is not None
-        assert self._feed is not None
-        fault = self._fault(self._feed) if self._reader.is_over else SourceTimeoutError("its reader hangs")
-        reason = self._explain(fault) if fault else "the stream ended"
-        self._end_reading()
+        assert self._connection is not None
+        failure = self._connection.failure if self._reader.is_over else SourceTimeoutError("its reader hangs")
+        self._stop_reader()
         if not self._is_live or not self.reconnect_seconds:
-            raise self._lost(reason, fault)
-        self.states.enter(StreamState.RECONNECTING, reason)
-        self._backoff.was_up(time.monotonic() - self._live_since)
-        if feed := self._try_again(fault, self._gone):
-            self._resume(feed)
+            raise self._lost_error(failure)
+        self.states.enter(StreamState.RECONNECTING, self._reason(failure))
+        self._backoff.note_connection(time.monotonic() - self._connected_at)
+        if connection := self._retry(failure):
+            self._resume(connection)
 
-    def _try_again(self, fault: Exception | None, given_up: Callable[[Exception, str], SourceError]) -> F | None:
-        """Another feed; None when interrupted. Raises what `given_up` makes of the last fault and all effort."""
-        deadline, faults = time.monotonic() + self.reconnect_seconds, Counter[type[Exception]]()
-        while (left := deadline - time.monotonic()) > 0 and not self._pause(self._backoff.wait_seconds(), left, fault):
+    def _retry(self, failure: Exception | None) -> ConnectionT | None:
+        """Tries to connect until it succeeds; None when interrupted. Raises SourceError when it gives up."""
+        schedule = RetrySchedule(self.reconnect_seconds, self._backoff)
+        while (wait := schedule.next_wait_seconds()) is not None and not self._wait(wait, failure):
             try:
-                return self._begin_reading()
+                return self._start_reader()
             except SourceError as error:
-                fault = _cause(error)
-            faults[type(fault)] += 1
-            if self._is_final(fault, faults[type(fault)]):
-                raise given_up(fault, "")
+                failure = root_cause(error)
+            if self._is_permanent(failure, schedule.count_failure(failure)):
+                raise self._final_error(failure)
         if self.interrupted.is_set():
             return None
-        effort = f" in {self.reconnect_seconds:g} seconds ({faults.total()} attempts)"
-        raise given_up(fault or SourceTimeoutError("the stream ended"), effort)
+        raise self._final_error(failure or SourceTimeoutError("the stream ended"), schedule)
 
-    def _pause(self, seconds: float, most: float, after: Exception | None) -> bool:
-        """Waits for so long, or until it seems to be back. True when interrupted."""
-        end = time.monotonic() + min(seconds, most)
-        while (left := end - time.monotonic()) > 0 and not self.interrupted.wait(min(left, _LOOK_SECONDS)):
-            if self._is_back(after):
+    def _wait(self, seconds: float, failure: Exception | None) -> bool:
+        """Waits for `seconds`, or until the connection seems to be back; True when interrupted."""
+        end = time.monotonic() + seconds
+        while (remaining := end - time.monotonic()) > 0 and not self.interrupted.wait(min(remaining, _POLL_SECONDS)):
+            if self._seems_back(failure):
                 break
         return self.interrupted.is_set()
 
-    def _resume(self, feed: F) -> None:
-        new, old = self._describe(feed), self._info
+    def _resume(self, connection: ConnectionT) -> None:
+        new, old = self._stream_info(connection), self._info
         assert old is not None
-        if (new.width, new.height) != (old.width, old.height) or _is_other_rate(new.fps, old.fps):
-            self._info = self._renewed = replace(new, is_live=old.is_live, time_base=old.time_base)
-        self._timeline.resume(time.monotonic() - self._fresh_at)
-        self._note_live(new.fps)
+        if (new.width, new.height) != (old.width, old.height) or not is_same_rate(new.fps, old.fps):
+            self._info = self._changed_info = replace(new, is_live=old.is_live, time_base=old.time_base)
+        self._timestamps.resume(time.monotonic() - self._stall_detector.last_frame_at)
+        self._on_connected(new.fps)
 
-    def _never_there(self, fault: Exception, effort: str) -> SourceError:
-        error = SourceOpenError(f"{self.name} could not be opened{effort}: {self._explain(fault)}")
-        error.__cause__ = fault
+    def _reason(self, failure: Exception | None) -> str:
+        return self._explain(failure) if failure else "the stream ended"
+
+    def _final_error(self, failure: Exception, schedule: RetrySchedule | None = None) -> SourceError:
+        """Returns the error for giving up: by `schedule`, or at once where it is None."""
+        if self._info is not None:
+            return self._lost_error(failure, f" and did not come back {schedule}" if schedule else "")
+        effort = f" {schedule}" if schedule else ""
+        message = f"{self.name} could not be opened{effort}: {self._explain(failure)}"
+        error = SourceOpenError(message, code=self._error_code(failure))
+        error.__cause__ = failure
         return error
 
-    def _gone(self, fault: Exception, effort: str) -> SourceError:
-        return self._lost(self._explain(fault), fault, effort and f" and did not come back{effort}")
+    def _lost_error(self, failure: Exception | None, effort: str = "") -> SourceLostError:
+        message = f"{self.name} was lost after {self._index} frames{effort}: {self._reason(failure)}"
+        error = SourceLostError(message, code=self._error_code(failure) if failure else None)
+        error.__cause__ = failure
+        return error
 
-    def _lost(self, reason: str, fault: Exception | None, effort: str = "") -> SourceLostError:
-        lost = SourceLostError(f"{self.name} was lost after {self._index} frames{effort}: {reason}")
-        lost.__cause__ = fault
-        return lost
-
-    def renewed(self) -> StreamInfo | None:
-        info, self._renewed = self._renewed, None
+    def take_changed_info(self) -> StreamInfo | None:
+        info, self._changed_info = self._changed_info, None
         return info
+
+    # Ending:
 
     def interrupt(self) -> None:
         super().interrupt()
@@ -295,17 +307,7 @@ class LiveSource(TimedSource, Generic[F]):
     def close(self) -> None:
         self.interrupt()
         with self._lock:
-            self._end_reading()
+            self._stop_reader()
             super().close()
         if self.state is not StreamState.CLOSED and not self.state.is_over:
             self.states.enter(StreamState.ENDED)
-
-
-def _cause(error: SourceError) -> Exception:
-    """What a library said, where one did; without its traceback, which would hold who remembers it."""
-    cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
-    return cause.with_traceback(None)
-
-
-def _is_other_rate(new: Fraction | None, old: Fraction | None) -> bool:
-    return bool(new and old and abs(new / old - 1) > _OTHER_RATE)

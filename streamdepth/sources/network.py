@@ -1,25 +1,35 @@
-"""Network streams, by PyAV: RTSP, HTTP, HLS, RTMP, SRT and MPEG-TS over UDP."""
+"""Network streams by PyAV: RTSP, HTTP, HLS, RTMP, SRT, and MPEG-TS over UDP."""
 
 from __future__ import annotations
 
-from streamdepth.errors import ConfigError, SourceLostError
-from streamdepth.redact import redact
-from streamdepth.sources.connection import Address, Connection, Transport, connect, explain, is_final, is_refused
-from streamdepth.sources.decode import MAX_SIDE_PX
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.types import StreamInfo
+from streamdepth.sources.limits import MAX_SIDE_PX
 from streamdepth.sources.live import LiveSource
-from streamdepth.types import StreamInfo
+from streamdepth.sources.network_connection import (
+    NetworkAddress,
+    NetworkConnection,
+    Transport,
+    connect,
+    error_code,
+    explain,
+    is_permanent,
+    is_refused,
+)
+from streamdepth.utils.redact import redact
 
 
-class NetworkSource(LiveSource[Connection]):
-    """A stream from the network. `open` waits for an answer for `timeout_seconds`, and so does `read` for a picture.
+class NetworkSource(LiveSource[NetworkConnection]):
+    """A stream from the network.
 
-    A live stream that stops answering, ends or breaks is opened again, as LiveSource tells: so long `read` may block,
-    and `interrupt` ends the wait. Wrong or missing passwords (401, 403) are final, and so is a stream that is not found
-    (404) in several attempts. Once a frame was delivered, whatever ends the stream raises SourceLostError.
+    A live stream that stops answering, ends or breaks is opened again as described at `LiveSource`; `read` may block
+    for that long, and `interrupt` ends the wait. Wrong or missing passwords (401, 403) are permanent, and so is a
+    stream that is not found (404) in several attempts. After a reconnect, timestamps go on by the time that passed.
+    Secrets in the address appear neither in the stream's name nor in messages.
 
-    `live` None: live unless the stream has a known duration or, over HTTP, is a file of known size. Secrets in the
-    address appear neither in the stream's name nor in messages. After a reconnect, timestamps go on by the time that
-    passed.
+    Args:
+        timeout_seconds: how long `open` waits for an answer, and `read` for a frame.
+        live: None: live, unless the stream has a known duration or, over HTTP, is a file of known size.
     """
 
     def __init__(
@@ -37,62 +47,65 @@ class NetworkSource(LiveSource[Connection]):
 
     def _prepare(self) -> None:
         if self.transport not in ("tcp", "udp"):
-            raise ConfigError(f"the transport {self.transport!r} is unknown; use tcp or udp")
+            raise ConfigError(f"the transport {self.transport!r} is unknown; use tcp or udp", code="unknown-transport")
 
-    def _connect(self) -> Connection:
-        return connect(self._address, self.notice, self.max_side_px)
-
-    @property
-    def _address(self) -> Address:
-        return Address(self.url, self.transport, self.timeout_seconds)
+    def _connect(self) -> NetworkConnection:
+        return connect(self._address, self.add_notice, self.max_side_px)
 
     @property
-    def _opening_seconds(self) -> float:
-        return 2 * self.timeout_seconds + self._silence_seconds  # to connect, to look into it, for a picture
+    def _address(self) -> NetworkAddress:
+        return NetworkAddress(self.url, self.transport, self.timeout_seconds)
 
     @property
-    def _silence_seconds(self) -> float:
+    def _open_limit_seconds(self) -> float:
+        return 2 * self.timeout_seconds + self._silence_limit_seconds  # to connect, to analyse, and for a frame
+
+    @property
+    def _silence_limit_seconds(self) -> float:
         return self._address.silence_seconds
 
-    def _describe(self, feed: Connection) -> StreamInfo:
-        if feed.has_sound:
-            self.notice(f"the sound of {self.name} is not copied: only files keep theirs; record it to a file first")
-        is_live = self._seems_live(feed) if self.live is None else self.live
+    def _stream_info(self, connection: NetworkConnection) -> StreamInfo:
+        if connection.has_sound:
+            self.add_notice(
+                f"the sound of {self.name} is not copied: only files keep theirs; record it to a file first"
+            )
+        is_live = self._seems_live(connection) if self.live is None else self.live
         return StreamInfo(
             self.name,
-            feed.width,
-            feed.height,
-            fps=feed.fps,
-            frame_count=None if is_live else feed.frame_count,
+            connection.width,
+            connection.height,
+            fps=connection.fps,
+            frame_count=None if is_live else connection.frame_count,
             is_live=is_live,
-            time_base=feed.time_base,
+            time_base=connection.time_base,
         )
 
-    def _seems_live(self, feed: Connection) -> bool:
-        is_file = feed.has_duration or (self._address.scheme in ("http", "https") and feed.is_sized)
-        return self._address.is_live or not is_file
+    def _seems_live(self, connection: NetworkConnection) -> bool:
+        address = self._address
+        is_file = connection.has_duration or (address.scheme in ("http", "https") and connection.has_file_size)
+        return address.is_live or not is_file
 
-    def _fault(self, feed: Connection) -> Exception | None:
-        return feed.failure
+    def _explain(self, error: Exception) -> str:
+        return explain(error)
 
-    def _explain(self, fault: Exception) -> str:
-        return explain(fault)
+    def _error_code(self, error: Exception) -> str | None:
+        return error_code(error)
 
-    def _is_final(self, error: Exception, times: int) -> bool:
-        return is_final(error, times)
+    def _is_permanent(self, error: Exception, attempts: int) -> bool:
+        return is_permanent(error, attempts)
 
-    def _is_back(self, after: Exception | None) -> bool:
-        return is_refused(after) and self._address.is_listening()
+    def _seems_back(self, error: Exception | None) -> bool:
+        return is_refused(error) and self._address.accepts_connections()
 
-    def _at_end(self, feed: Connection) -> bool:
-        if feed.failure is not None:
+    def _has_ended(self, connection: NetworkConnection) -> bool:
+        if connection.failure is not None:
             return False
-        if feed.missing:
-            self.lost["missing"] += feed.missing
-        if feed.damage:
-            raise SourceLostError(feed.damage)
+        if connection.missing_count:
+            self.undelivered["missing"] += connection.missing_count
+        if connection.damage:
+            raise connection.damage.error()
         return True
 
-    def _settle(self, feed: Connection) -> None:
-        if feed.undecodable:
-            self.lost["undecodable"] += feed.undecodable
+    def _count_losses(self, connection: NetworkConnection) -> None:
+        if connection.undecodable_count:
+            self.undelivered["undecodable"] += connection.undecodable_count

@@ -1,44 +1,45 @@
-"""What steadies depth, each part usable alone; `make_stabilizer` puts a preset's parts together.
+"""Stabilizers, each usable alone, and presets that put them together.
 
-Order: cuts are found, scale and shift are aligned, depth is smoothed along the motion, relative
-depth gets its metres where they are known, the range to display follows.
+Their order in a preset: cuts are found, scale and shift are aligned, depth is smoothed along the motion, relative depth
+becomes metric where a reference is known, and the range to display follows.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 
-from streamdepth.errors import ConfigError
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.interfaces import Stabilizer
+from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.stabilizers.align import Aligner
-from streamdepth.stabilizers.carry import FlowCarrier
 from streamdepth.stabilizers.cuts import CutDetector
-from streamdepth.stabilizers.metric import MetricFit, Reference
-from streamdepth.stabilizers.motion import MotionTracker
+from streamdepth.stabilizers.hot_swap import HotSwapStabilizer
+from streamdepth.stabilizers.metric import MetricConverter, MetricReference
+from streamdepth.stabilizers.optical_flow import MotionTracker
+from streamdepth.stabilizers.propagation import FlowPropagator
 from streamdepth.stabilizers.range import LockedRange, RangeTracker, ShotRange
-from streamdepth.stabilizers.switched import Switched
 from streamdepth.stabilizers.temporal import TemporalFilter, TwoSidedFilter
-from streamdepth.stages import Stabilizer
-from streamdepth.types import DepthFrame, DepthKind
 
 __all__ = [
     "PRESETS",
     "Aligner",
-    "Chain",
     "CutDetector",
-    "FlowCarrier",
+    "FlowPropagator",
+    "HotSwapStabilizer",
     "LockedRange",
-    "MetricFit",
+    "MetricConverter",
+    "MetricReference",
     "MotionTracker",
     "RangeTracker",
-    "Reference",
     "ShotRange",
-    "Switched",
+    "StabilizerChain",
     "TemporalFilter",
     "TwoSidedFilter",
-    "check_live",
+    "check_live_settings",
+    "make_hot_swap_stabilizer",
     "make_stabilizer",
-    "make_switched",
 ]
 
 PRESETS = {
@@ -48,90 +49,110 @@ PRESETS = {
     "strong": "memory of 3 s, within 12 %",
     "offline": "0.4 s before and after, for files: nothing lags",
 }
-"""Preset -> what it does. README tells what each costs and gains."""
+"""The presets by name, with what each does; README.md beside this file has their costs and gains."""
 
 
-class Chain(Stabilizer):
+class StabilizerChain(Stabilizer):
     """Several stabilizers, one after the other. Items go through one by one, so that none gather in memory."""
 
-    def __init__(self, parts: Sequence[Stabilizer]) -> None:
-        self.parts = list(parts)
-        self.is_late = any(part.is_late for part in parts)
+    def __init__(self, stages: Sequence[Stabilizer]) -> None:
+        self.stages = list(stages)
+        self.is_offline = any(stage.is_offline for stage in stages)
 
     @property
     def notices(self) -> list[str]:
-        return [text for part in self.parts for text in part.notices]
+        return [text for stage in self.stages for text in stage.notices]
 
-    def kind_of(self, kind: DepthKind) -> DepthKind:
-        for part in self.parts:
-            kind = part.kind_of(kind)
+    def output_kind(self, kind: DepthKind) -> DepthKind:
+        for stage in self.stages:
+            kind = stage.output_kind(kind)
         return kind
 
     def push(self, item: DepthFrame) -> Iterator[DepthFrame]:
-        return self._through([item], self.parts)
+        return _push_all(self.stages, [item])
 
     def flush(self) -> Iterator[DepthFrame]:
-        for i, part in enumerate(self.parts):
-            yield from self._through(part.flush(), self.parts[i + 1 :])
+        for i, stage in enumerate(self.stages):
+            yield from _push_all(self.stages[i + 1 :], stage.flush())
 
     def reset(self) -> None:
-        for part in self.parts:
-            part.reset()
+        for stage in self.stages:
+            stage.reset()
 
-    def _through(self, items: Iterable[DepthFrame], parts: Sequence[Stabilizer]) -> Iterator[DepthFrame]:
-        if not parts:
-            yield from items
-            return
-        for item in items:
-            yield from self._through(parts[0].push(item), parts[1:])
+
+def _push_all(stages: Sequence[Stabilizer], items: Iterable[DepthFrame]) -> Iterator[DepthFrame]:
+    """Pushes items through all stages, each as it is asked for."""
+    for stage in stages:
+        items = chain.from_iterable(map(stage.push, items))
+    return iter(items)
 
 
 def make_stabilizer(
-    smooth: str = "default", range: str = "auto", metric: Reference | None = None, motion: MotionTracker | None = None
+    smooth: str = "default",
+    range: str = "auto",
+    metric: MetricReference | None = None,
+    tracker: MotionTracker | None = None,
 ) -> Stabilizer:
-    """A preset of PRESETS with a display range: `auto`, `lock:LOW,HIGH`, or `per-shot` for files.
+    """Builds the stabilizer of a preset with a display range.
 
-    metric: what gives relative depth its metres. Raises ConfigError for other words.
+    Args:
+        smooth: a name of PRESETS.
+        range: `auto`, `lock:LOW,HIGH`, or `per-shot` for files.
+        metric: what makes relative depth metric; None leaves it relative.
+        tracker: shared with others that follow the same stream.
+
+    Raises:
+        ConfigError: for other words, with the code "unknown-smoothing" or "unknown-range".
     """
-    motion = motion or MotionTracker()
-    return _chain(Chain(_smoothing(smooth, motion)), _range(range), metric, motion)
+    tracker = tracker or MotionTracker()
+    return _assemble(_make_smoothing(smooth, tracker), _make_range(range), metric, tracker)
 
 
-def make_switched(
-    smooth: Callable[[], str], range: Callable[[], str], metric: Reference | None, motion: MotionTracker
+def make_hot_swap_stabilizer(
+    smooth: Callable[[], str], range: Callable[[], str], metric: MetricReference | None, tracker: MotionTracker
 ) -> Stabilizer:
-    """As `make_stabilizer`, with words that are asked for before each frame; only such as suit live streams."""
-    return _chain(
-        Switched(smooth, lambda word: Chain(_smoothing(word, motion))), Switched(range, _range), metric, motion
+    """Builds the same as `make_stabilizer` for live streams, with settings that are asked for before each frame."""
+    return _assemble(
+        [HotSwapStabilizer(smooth, lambda name: StabilizerChain(_make_smoothing(name, tracker)))],
+        HotSwapStabilizer(range, _make_range),
+        metric,
+        tracker,
     )
 
 
-def check_live(smooth: str, range: str) -> None:
-    """Raises ConfigError for words that do not suit a live stream."""
-    if make_stabilizer(smooth, range).is_late:
-        raise ConfigError("offline smoothing and the range per-shot are for files; use smooth default and range auto")
+def check_live_settings(smooth: str, range: str) -> None:
+    """Raises ConfigError, with the code "not-live" for settings that only suit files."""
+    if make_stabilizer(smooth, range).is_offline:
+        raise ConfigError(
+            "offline smoothing and the range per-shot are for files; use smooth default and range auto",
+            code="not-live",
+        )
 
 
-def _chain(smoothing: Stabilizer, range: Stabilizer, metric: Reference | None, motion: MotionTracker) -> Chain:
-    to_metric = [MetricFit(metric)] if metric else []
-    return Chain([CutDetector(motion=motion), smoothing, *to_metric, range])
+def _assemble(
+    smoothing: Sequence[Stabilizer], range: Stabilizer, metric: MetricReference | None, tracker: MotionTracker
+) -> StabilizerChain:
+    to_metric = [MetricConverter(metric)] if metric else []
+    return StabilizerChain([CutDetector(tracker=tracker), *smoothing, *to_metric, range])
 
 
-def _smoothing(smooth: str, motion: MotionTracker) -> list[Stabilizer]:
-    if smooth not in PRESETS:
-        raise ConfigError(f"unknown smoothing '{smooth}'; choose one of: {', '.join(PRESETS)}")
-    if smooth == "off":
+def _make_smoothing(preset: str, tracker: MotionTracker) -> list[Stabilizer]:
+    if preset not in PRESETS:
+        raise ConfigError(
+            f"unknown smoothing '{preset}'; choose one of: {', '.join(PRESETS)}", code="unknown-smoothing"
+        )
+    if preset == "off":
         return []
     filters: dict[str, Stabilizer] = {
-        "light": TemporalFilter(0.2, 6.0, motion=motion),
-        "default": TemporalFilter(motion=motion),
-        "strong": TemporalFilter(3.0, 12.0, motion=motion),
-        "offline": TwoSidedFilter(motion=motion),
+        "light": TemporalFilter(0.2, 6.0, tracker=tracker),
+        "default": TemporalFilter(tracker=tracker),
+        "strong": TemporalFilter(3.0, 12.0, tracker=tracker),
+        "offline": TwoSidedFilter(tracker=tracker),
     }
-    return [Aligner(motion=motion), filters[smooth]]
+    return [Aligner(tracker=tracker), filters[preset]]
 
 
-def _range(text: str) -> Stabilizer:
+def _make_range(text: str) -> Stabilizer:
     if text == "auto":
         return RangeTracker()
     if text == "per-shot":
@@ -143,6 +164,7 @@ def _range(text: str) -> Stabilizer:
             raise ValueError(text)
     except ValueError:
         raise ConfigError(
-            f"unknown range '{text}'; use auto, per-shot, or lock:LOW,HIGH with finite numbers such as lock:0.5,6"
+            f"unknown range '{text}'; use auto, per-shot, or lock:LOW,HIGH with finite numbers such as lock:0.5,6",
+            code="unknown-range",
         ) from None
     return LockedRange(low, high)

@@ -1,4 +1,4 @@
-"""Scene cuts, found as they happen."""
+"""Detection of scene cuts as frames come."""
 
 from __future__ import annotations
 
@@ -11,125 +11,143 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.stabilizers.motion import Gray, Motion, MotionTracker, Path, carry, thinned, where
-from streamdepth.stages import Stabilizer
-from streamdepth.types import DepthFrame, DepthMap
+from streamdepth.core.arrays import DepthMap
+from streamdepth.core.interfaces import Stabilizer
+from streamdepth.core.types import DepthFrame
+from streamdepth.stabilizers.optical_flow import (
+    FlowPair,
+    FrameMotion,
+    Gray,
+    MotionTracker,
+    sampling_grid,
+    shrink_map,
+    warp,
+)
 
-_SAME, _DOUBTFUL = 0.25, 0.4
-"""Likeness of structure, along the motion, above which two pictures show one scene, and above which it is certain.
+Thumbnail = npt.NDArray[np.float32]
+"""RGB, (24, 40, 3), 0 to 255."""
 
-Pictures of different scenes reach 0.1, those of one scene seldom fall below 0.45, even when the camera is whipped."""
-_DROP = 0.25
-"""Of the likeness below its recent mean: foam and confetti never look alike, and are no cuts."""
-_LEAST_CHANGE = 12.0
-"""Of red, green and blue (0 to 255, mean) at a cut: in the dark and at the end of a fade, structure is noise."""
-_OTHER_COLOUR, _OTHER_TINT = 22.0, -0.1
-"""Such a change of hue, saturation and value with such a correlation of tints is no change of light."""
-_MUCH_COLOUR = 50.0
-"""The same, whatever the tints."""
+_SIMILAR, _CLEARLY_SIMILAR = 0.25, 0.4
+"""Structural similarity above which two pictures may show one scene, and above which they certainly do.
+
+Pictures of different scenes reach 0.1; those of one scene seldom fall below 0.45, even when the camera is whipped."""
+_MIN_SIMILARITY_DROP = 0.25
+"""A cut lowers the similarity this far below its recent mean: foam and confetti never look alike, and are no cuts."""
+_MIN_RGB_CHANGE = 12.0
+"""Mean change of red, green and blue (0 to 255) at a cut: in the dark and at the end of a fade, structure is noise."""
+_HSV_CHANGE, _MAX_CHROMA_CORRELATION = 22.0, -0.1
+"""A larger change of hue, saturation and value, with a lower correlation of chroma, is no change of light."""
+_LARGE_HSV_CHANGE = 50.0
+"""Such a change is no change of light, whatever the chroma."""
 _FLASH_SECONDS = 0.25
-_BRIGHT, _FLASH_SHARE = 250, 0.2
-"""A flash makes this share of the picture this bright."""
-_DEPTH_GRID = (32, 24)
+_OVEREXPOSED, _FLASH_SHARE = 250, 0.2
+"""A flash raises this share of the picture to this brightness."""
+_DEPTH_SIZE = (32, 24)
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _FrameFeatures:
+    """The features of one frame by which cuts are found."""
+
     gray: Gray
     structure: DepthMap
-    rgb: npt.NDArray[np.float32]
-    """(24, 40, 3)."""
-    bright: float
+    """Brightness less its local mean, over the local spread: fades, exposure and flashes hardly change it."""
+    thumbnail: Thumbnail
+    overexposed_share: float
     depth: DepthMap
 
 
 class CutDetector(Stabilizer):
-    """Sets `cut` on the first frame of a new shot, the very first frame aside.
+    """Sets `cut` on the first frame of each new shot, except on the very first frame.
 
-    The picture before is carried along the motion, and its structure (brightness less its local mean, over the local
-    spread, so that fades, exposure and flashes do not count) correlated with that of the picture now: a cut is where
-    hardly anything correlates, and the colours changed too. In doubt depth is the second witness, and
-    so are colours that change very much, or to other tints, as light seldom does. A flash that burns the picture out is
-    waited for: what comes after it is compared with what was before. A gap of more than half a second, or a new picture
-    size, counts as a cut too.
+    The previous picture is warped along the motion and its structure correlated with the current one's: a cut is where
+    hardly anything correlates and the colors changed too. In doubt, depth decides, and so do colors that change very
+    much or to other chroma, as light seldom does. After a flash that overexposes the picture, what comes next is
+    compared with what was before it. A gap of more than half a second, or a new picture size, counts as a cut too.
     """
 
-    def __init__(self, *, motion: MotionTracker | None = None) -> None:
-        self._motion = motion or MotionTracker()
+    def __init__(self, *, tracker: MotionTracker | None = None) -> None:
+        self._tracker = tracker or MotionTracker()
         self.reset()
 
     def reset(self) -> None:
-        self._motion.reset()
-        self._before: _Look | None = None
-        self._forget()
+        self._tracker.reset()
+        self._previous: _FrameFeatures | None = None
+        self._forget_shot()
 
-    def _forget(self) -> None:
-        self._usual = 1.0
-        self._unlit: tuple[_Look, float] | None = None
+    def _forget_shot(self) -> None:
+        self._mean_similarity = 1.0
+        self._before_flash: tuple[_FrameFeatures, float] | None = None
+        """The last frame before a flash that goes on, and how many seconds it has lasted."""
 
     def push(self, item: DepthFrame) -> Iterable[DepthFrame]:
-        motion = self._motion.of(item.frame)
-        before, self._before = self._before, _look(motion, item.depth)
-        if before is None:
+        motion = self._tracker.track(item.frame)
+        previous, self._previous = self._previous, _extract_features(motion, item.depth)
+        if previous is None:
             return [item]
-        if motion.path is None:
-            self._forget()
+        if motion.to_previous is None:
+            self._forget_shot()
             return [replace(item, cut=True)]
-        is_cut = self._is_cut(before, self._before, motion)
+        is_cut = self._is_cut(previous, self._previous, motion.seconds, motion.to_previous)
         return [replace(item, cut=True)] if is_cut else [item]
 
-    def _is_cut(self, before: _Look, now: _Look, motion: Motion) -> bool:
-        if self._unlit is not None:
-            return self._is_cut_after_flash(now, motion.seconds)
-        assert motion.path is not None
-        differs = self._differs(before, now, motion.path)
-        if differs and now.bright > before.bright + _FLASH_SHARE:
-            self._unlit = before, 0.0
+    def _is_cut(self, previous: _FrameFeatures, now: _FrameFeatures, seconds: float, flows: FlowPair) -> bool:
+        if self._before_flash is not None:
+            return self._is_cut_after_flash(*self._before_flash, now, seconds)
+        differs = self._differs(previous, now, flows)
+        if differs and now.overexposed_share > previous.overexposed_share + _FLASH_SHARE:
+            self._before_flash = previous, 0.0
             return False
         return differs
 
-    def _is_cut_after_flash(self, now: _Look, seconds: float) -> bool:
-        """A flash has burnt out the picture before this one."""
-        assert self._unlit is not None
-        unlit, waited = self._unlit[0], self._unlit[1] + seconds
-        if _likeness(unlit, now, self._motion.between(now.gray, unlit.gray)) > _SAME:
-            self._unlit = None
+    def _is_cut_after_flash(
+        self, before_flash: _FrameFeatures, lasted: float, now: _FrameFeatures, seconds: float
+    ) -> bool:
+        lasted += seconds
+        flows = self._tracker.flow_between(now.gray, before_flash.gray)
+        if _structural_similarity(before_flash, now, flows) > _SIMILAR:
+            self._before_flash = None
             return False
-        is_lit = now.bright > unlit.bright + _FLASH_SHARE
-        self._unlit = (unlit, waited) if is_lit and waited < _FLASH_SECONDS else None
-        return self._unlit is None
+        is_flash = now.overexposed_share > before_flash.overexposed_share + _FLASH_SHARE
+        self._before_flash = (before_flash, lasted) if is_flash and lasted < _FLASH_SECONDS else None
+        return self._before_flash is None
 
-    def _differs(self, before: _Look, now: _Look, path: Path) -> bool:
-        likeness = _likeness(before, now, path)
-        drop, self._usual = self._usual - likeness, 0.8 * self._usual + 0.2 * likeness
-        if drop < _DROP or float(np.abs(before.rgb - now.rgb).mean()) < _LEAST_CHANGE:
+    def _differs(self, previous: _FrameFeatures, now: _FrameFeatures, flows: FlowPair) -> bool:
+        similarity = _structural_similarity(previous, now, flows)
+        drop = self._mean_similarity - similarity
+        self._mean_similarity = 0.8 * self._mean_similarity + 0.2 * similarity
+        rgb_change = float(np.abs(previous.thumbnail - now.thumbnail).mean())
+        if drop < _MIN_SIMILARITY_DROP or rgb_change < _MIN_RGB_CHANGE:
             return False
-        if likeness < _SAME:
+        if similarity < _SIMILAR:
             return True
-        change = _hsv_distance(before.rgb, now.rgb)
-        if change > _OTHER_COLOUR and _correlation(_tint(before.rgb), _tint(now.rgb)) < _OTHER_TINT:
+        hsv_change = _hsv_change(previous.thumbnail, now.thumbnail)
+        chroma_correlation = _correlation(_chroma(previous.thumbnail), _chroma(now.thumbnail))
+        if hsv_change > _HSV_CHANGE and chroma_correlation < _MAX_CHROMA_CORRELATION:
             return True
-        return likeness < _DOUBTFUL and (change > _MUCH_COLOUR or not _depth_agrees(before, now, path))
+        if similarity >= _CLEARLY_SIMILAR:
+            return False
+        return hsv_change > _LARGE_HSV_CHANGE or not _depth_agrees(previous, now, flows)
 
 
-def _look(motion: Motion, depth: DepthMap) -> _Look:
+def _extract_features(motion: FrameMotion, depth: DepthMap) -> _FrameFeatures:
     gray = motion.gray.astype(np.float32)
     detail = gray - cv2.blur(gray, (9, 9))
-    small = cv2.resize(motion.image, (40, 24), interpolation=cv2.INTER_AREA)
     spread = np.sqrt(cv2.blur(detail * detail, (9, 9)) + np.float32(16))  # a spread of 4 is a sensor's noise
-    return _Look(
+    thumbnail = cv2.resize(motion.image, (40, 24), interpolation=cv2.INTER_AREA)
+    return _FrameFeatures(
         motion.gray,
         cast(DepthMap, detail / spread),
-        small.astype(np.float32),
-        np.count_nonzero(motion.gray >= _BRIGHT) / motion.gray.size,
-        thinned(depth, _DEPTH_GRID),
+        thumbnail.astype(np.float32),
+        np.count_nonzero(motion.gray >= _OVEREXPOSED) / motion.gray.size,
+        shrink_map(depth, _DEPTH_SIZE),
     )
 
 
-def _likeness(before: _Look, now: _Look, path: Path) -> float:
-    """The better of the correlations with and without motion, which may have been measured wrongly; -1 to 1."""
-    moved = carry(before.structure, where(path.flow, now.gray.shape))
-    return max(_correlation(moved, now.structure), _correlation(before.structure, now.structure))
+def _structural_similarity(previous: _FrameFeatures, now: _FrameFeatures, flows: FlowPair) -> float:
+    """Returns the better of the correlations with and without motion, which may have been measured wrongly; -1 to 1."""
+    warped = warp(previous.structure, sampling_grid(flows.flow, now.gray.shape))
+    return max(_correlation(warped, now.structure), _correlation(previous.structure, now.structure))
 
 
 def _correlation(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> float:
@@ -137,22 +155,22 @@ def _correlation(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> floa
     return float(np.vdot(a, b)) / (math.sqrt(energy) + 0.02 * a.size)
 
 
-def _depth_agrees(before: _Look, now: _Look, path: Path) -> bool:
-    moved = carry(before.depth, where(path.flow, now.depth.shape))
-    known = np.isfinite(moved) & np.isfinite(now.depth)
-    a, b = moved[known], now.depth[known]
+def _depth_agrees(previous: _FrameFeatures, now: _FrameFeatures, flows: FlowPair) -> bool:
+    warped = warp(previous.depth, sampling_grid(flows.flow, now.depth.shape))
+    known = np.isfinite(warped) & np.isfinite(now.depth)
+    a, b = warped[known], now.depth[known]
     if a.size < 2 or not (np.ptp(a) and np.ptp(b)):
         return False
     return float(np.corrcoef(a, b)[0, 1]) > 0.5
 
 
-def _tint(rgb: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Red and blue less green: more or whiter light changes its length, not its direction."""
+def _chroma(rgb: Thumbnail) -> npt.NDArray[np.float32]:
+    """Returns red and blue less green: more or whiter light changes the length of this vector, not its direction."""
     return np.ascontiguousarray(rgb[..., ::2] - rgb[..., 1:2])
 
 
-def _hsv_distance(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> float:
-    """Mean change of hue, saturation and value, 0 to 255, as in PySceneDetect's content detector."""
+def _hsv_change(a: Thumbnail, b: Thumbnail) -> float:
+    """Returns the mean change of hue, saturation and value, 0 to 255, as PySceneDetect's content detector does."""
     both = (cv2.cvtColor(rgb.astype(np.uint8), cv2.COLOR_RGB2HSV).astype(np.float32) for rgb in (a, b))
     difference = np.abs(np.subtract(*both))
     difference[..., 0] = np.minimum(difference[..., 0], 180 - difference[..., 0])  # OpenCV's hue is a circle of 180

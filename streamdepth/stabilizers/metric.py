@@ -1,4 +1,4 @@
-"""Relative depth becomes metric where the user knows distances: the last stage before the range to display."""
+"""Conversion of relative depth to meters where the user knows distances: the last stage before the display range."""
 
 from __future__ import annotations
 
@@ -11,55 +11,64 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.boards import Board, depth_of_corners
-from streamdepth.errors import ConfigError
-from streamdepth.floor import floor_slope
-from streamdepth.geometry import ASSUMED_FOV, camera_of, rays
-from streamdepth.metric import Fit, ends_of, fit_points, inverse_of, to_metres, usual_shift
-from streamdepth.stages import Stabilizer, announce
-from streamdepth.types import DepthFrame, DepthKind, DepthMap, Image
+from streamdepth.core.arrays import DepthMap, Image
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.interfaces import Stabilizer
+from streamdepth.core.notices import warn_once
+from streamdepth.core.types import DepthFrame, DepthKind
+from streamdepth.geometry.boards import Board, depth_of_corners
+from streamdepth.geometry.ground import fit_floor
+from streamdepth.geometry.inverse_depth import finite_inverse_depth
+from streamdepth.geometry.metric_fit import ScaleShiftFit, fit_points, inverse_depth_range, to_meters, typical_shift
+from streamdepth.geometry.projection import ASSUMED_FOV, camera_or_default, rays
 
 Floats = npt.NDArray[np.float64]
-Known = npt.NDArray[np.float64]
-"""(N, 3): x and y in px of the picture, metres along z."""
-_REFRESH_SECONDS = 0.5
+Anchors = npt.NDArray[np.float64]
+"""Points of known distance, (N, 3): x and y in px of the picture, and meters along z."""
+_REFIT_SECONDS = 0.5
+_MAX_VIEW_CHANGE, _MAX_LOCAL_CHANGE = 0.03, 0.12
+"""Changes of brightness (0 to 1): above the first, in the median, the picture shows another view; above the second,
+beside an anchor, something else stands in front of it."""
 
 
-class Reference(ABC):
-    """What tells metres in a frame."""
+class MetricReference(ABC):
+    """Knowledge of the scene or the camera that tells meters in a frame."""
 
     name = ""
-    """For messages."""
+    """A noun phrase for messages, such as "the floor"."""
     caveat = ""
-    """What a user should know of metres from it."""
+    """Words for messages, beginning with a semicolon, on what makes these meters uncertain."""
 
     @abstractmethod
-    def fit(self, item: DepthFrame, inverse: DepthMap) -> Fit | None:
-        """From this frame alone; None where it cannot be seen in it. inverse: (h, w), see `metric.inverse_of`."""
+    def fit(self, item: DepthFrame, inverse: DepthMap) -> ScaleShiftFit | None:
+        """Returns the fit of this frame alone; None where the reference cannot be seen in it.
+
+        inverse: inverse depth of the frame, (h, w), as `geometry.inverse_depth.finite_inverse_depth` gives it.
+        """
 
     def reset(self) -> None:
         """Forgets the stream."""
 
 
-class MetricFit(Stabilizer):
-    """Fits scale and shift of inverse depth to a reference, and gives metres along z.
+class MetricConverter(Stabilizer):
+    """Fits scale and shift of inverse depth to a reference, and converts depth to meters along z.
 
-    The fit of a shot is reused where its reference cannot be seen, and follows a new one over `seconds`; a cut forgets
-    it. Without a fit depth is unknown (NaN): relative values never pass for metres. `notices` tell the residual.
+    Where the reference cannot be seen, the shot's last fit is used; a new fit is approached over `seconds`, and a cut
+    forgets it. Without a fit depth is unknown (NaN): relative values never pass for meters. `notices` has the residual.
     """
 
-    def __init__(self, reference: Reference, seconds: float = 2.0) -> None:
+    def __init__(self, reference: MetricReference, seconds: float = 2.0) -> None:
         self.reference, self.seconds = reference, seconds
         self._notices: list[str] = []
         self.reset()
 
     def reset(self) -> None:
-        self._fit: Fit | None = None
+        self._fit: ScaleShiftFit | None = None
         self._fitted_at = -math.inf
-        self._has_told = self._has_missed = False
+        self._is_fit_announced = self._is_absence_announced = False
         self.reference.reset()
 
-    def kind_of(self, kind: DepthKind) -> DepthKind:
+    def output_kind(self, kind: DepthKind) -> DepthKind:
         return DepthKind.METRIC
 
     @property
@@ -67,175 +76,195 @@ class MetricFit(Stabilizer):
         return self._notices
 
     def push(self, item: DepthFrame) -> Iterable[DepthFrame]:
-        inverse = inverse_of(item.depth, item.kind)
+        inverse = finite_inverse_depth(item.depth, item.kind)
         if item.cut:
             self._fit = None
-        if self._fit is None or not 0 <= item.frame.time - self._fitted_at < _REFRESH_SECONDS:
-            self._refresh(item, inverse)
+        if self._fit is None or not 0 <= item.frame.time - self._fitted_at < _REFIT_SECONDS:
+            self._update_fit(item, inverse)
         if self._fit is None:
-            self._miss(item)
+            self._announce_absence(item)
             return [replace(item, depth=np.full_like(inverse, np.nan), kind=DepthKind.METRIC)]
-        fitted = self._fit.scale, self._fit.shift
-        return [replace(item, depth=to_metres(inverse, self._fit), kind=DepthKind.METRIC, fitted=fitted)]
+        metric_fit = self._fit.scale, self._fit.shift
+        return [replace(item, depth=to_meters(inverse, self._fit), kind=DepthKind.METRIC, metric_fit=metric_fit)]
 
-    def _refresh(self, item: DepthFrame, inverse: DepthMap) -> None:
-        fresh = self.reference.fit(item, inverse)
-        if fresh is None:
+    def _update_fit(self, item: DepthFrame, inverse: DepthMap) -> None:
+        new = self.reference.fit(item, inverse)
+        if new is None:
             return
         if self._fit is None:
-            self._tell(fresh)
-            self._fit = fresh
+            self._announce_fit(new)
+            self._fit = new
         else:
             gain = 1 - math.exp(-abs(item.frame.time - self._fitted_at) / self.seconds)
-            scale, shift = (old + gain * (new - old) for old, new in zip(self._fit[:2], fresh[:2], strict=True))
-            self._fit = fresh._replace(scale=scale, shift=shift)
+            scale, shift = (a + gain * (b - a) for a, b in zip(self._fit[:2], new[:2], strict=True))
+            self._fit = new._replace(scale=scale, shift=shift)
         self._fitted_at = item.frame.time
 
-    def _tell(self, fit: Fit) -> None:
-        if not self._has_told:
-            self._has_told = True
+    def _announce_fit(self, fit: ScaleShiftFit) -> None:
+        if not self._is_fit_announced:
+            self._is_fit_announced = True
             points = f"{fit.points} point{'s' * (fit.points > 1)}"
             few = "; three points or more tell scale and shift apart, with fewer the shift is guessed"
-            announce(
+            warn_once(
                 f"metres from {self.reference.name}: median residual {fit.residual:.1%} at {points} "
                 f"(1/m = {fit.scale:.4g} x + {fit.shift:.4g}){few * (fit.points < 3)}{self.reference.caveat}",
                 self._notices,
             )
 
-    def _miss(self, item: DepthFrame) -> None:
-        if not self._has_missed:
-            self._has_missed = True
-            announce(
+    def _announce_absence(self, item: DepthFrame) -> None:
+        if not self._is_absence_announced:
+            self._is_absence_announced = True
+            warn_once(
                 f"no metres from frame {item.frame.index} on until {self.reference.name} can be seen: depth is unknown",
                 self._notices,
             )
 
 
-class Points(Reference):
-    """Distances measured at places of the picture, of the first frame and of all that show the same view.
+class AnchorReference(MetricReference):
+    """Distances known at points of the first frame, which hold for all frames that show the same view.
 
-    Where something else stands in front of a point, it does not count.
+    An anchor that something else has come to stand in front of does not count.
 
     Args:
-        known: (N, 3) x, y in px and metres.
-        size: (width, height) of what these px are of; None: of the picture. Another one is scaled to the picture's.
+        anchors: (N, 3) x, y in px and meters.
+        name: a noun phrase for messages.
+        size: (width, height) of the picture that the px are of; None: of the frames. Another size is scaled to theirs.
     """
 
-    def __init__(self, known: Known, name: str = "the anchors", *, size: tuple[int, int] | None = None) -> None:
-        self.known, self.name, self.size = known, name, size
+    def __init__(self, anchors: Anchors, name: str = "the anchors", *, size: tuple[int, int] | None = None) -> None:
+        self.anchors, self.name, self.size = anchors, name, size
         self.reset()
 
     def reset(self) -> None:
-        self._view: npt.NDArray[np.float32] | None = None
+        self._first_view: npt.NDArray[np.float32] | None = None
 
-    def fit(self, item: DepthFrame, inverse: DepthMap) -> Fit | None:
-        picture = np.array(item.frame.size)
-        measured = np.array(self.size or item.frame.size)
-        if not ((self.known[:, :2] >= 0) & (self.known[:, :2] <= measured - 1)).all():
-            raise ConfigError(f"{self.name} lie outside of the picture of {measured[0]}x{measured[1]} px")
-        known = self.known.copy()
-        known[:, :2] = (known[:, :2] + 0.5) * picture / measured - 0.5
-        view = _thumbnail(item.frame.image)
-        if self._view is None:
-            self._view = view
-        away = np.abs(view - np.median(view) - (self._view - np.median(self._view)))
-        if np.median(away) > 0.03:
+    def fit(self, item: DepthFrame, inverse: DepthMap) -> ScaleShiftFit | None:
+        anchors = self._anchors_in(item)
+        view = _gray_thumbnail(item.frame.image)
+        if self._first_view is None:
+            self._first_view = view
+        change = np.abs(view - np.median(view) - (self._first_view - np.median(self._first_view)))
+        if np.median(change) > _MAX_VIEW_CHANGE:
             return None
         rows, columns = view.shape
-        cell = (known[:, :2] / picture * (columns, rows)).astype(int)
-        seen = away[cell[:, 1], cell[:, 0]] < 0.12
-        return fit_known(item, inverse, known[seen])
+        cell = (anchors[:, :2] / np.array(item.frame.size) * (columns, rows)).astype(int)
+        is_visible = change[cell[:, 1], cell[:, 0]] < _MAX_LOCAL_CHANGE
+        return fit_anchors(item, inverse, anchors[is_visible])
+
+    def _anchors_in(self, item: DepthFrame) -> Anchors:
+        """Returns the anchors in px of the frame. Raises ConfigError for one outside of the picture."""
+        size = np.array(self.size or item.frame.size)
+        if not ((self.anchors[:, :2] >= 0) & (self.anchors[:, :2] <= size - 1)).all():
+            raise ConfigError(
+                f"{self.name} lie outside of the picture of {size[0]}x{size[1]} px", code="anchor-outside"
+            )
+        anchors = self.anchors.copy()
+        anchors[:, :2] = (anchors[:, :2] + 0.5) * np.array(item.frame.size) / size - 0.5
+        return anchors
 
 
-class SparseDepth(Reference):
-    """A sensor's depth for each frame: `read` gives (H, W) metres by the frame's index, NaN = unknown, or None."""
+class SparseDepthReference(MetricReference):
+    """A sensor's sparse depth for each frame.
+
+    `read` returns it by the frame's index: meters along z, (H, W), NaN where unknown; or None where there is none.
+    """
 
     name = "the sparse depth"
 
     def __init__(self, read: Callable[[int], DepthMap | None]) -> None:
         self.read = read
 
-    def fit(self, item: DepthFrame, inverse: DepthMap) -> Fit | None:
+    def fit(self, item: DepthFrame, inverse: DepthMap) -> ScaleShiftFit | None:
         depth = self.read(item.frame.index)
-        return None if depth is None else fit_known(item, inverse, known_of(depth, item.frame.size[::-1]))
+        return None if depth is None else fit_anchors(item, inverse, anchors_from_depth(depth, item.frame.size[::-1]))
 
 
-class BoardInView(Reference):
-    """A board of known size; the camera must be known."""
+class BoardReference(MetricReference):
+    """A calibration board of known size in view of a known camera."""
+
+    name = "the board"
 
     def __init__(self, board: Board) -> None:
-        self.board, self.name = board, "the board"
+        self.board = board
 
-    def fit(self, item: DepthFrame, inverse: DepthMap) -> Fit | None:
+    def fit(self, item: DepthFrame, inverse: DepthMap) -> ScaleShiftFit | None:
         if item.intrinsics is None:
-            raise ConfigError("a board tells metres to a known camera only; add --fov or --camera-info")
+            raise ConfigError(
+                "a board tells metres to a known camera only; add --fov or --camera-info", code="camera-unknown"
+            )
         corners = self.board.find(item.frame.image)
         depth = None if corners is None else depth_of_corners(corners, item.intrinsics)
         if corners is None or depth is None:
             return None
-        return fit_known(item, inverse, np.column_stack([corners.in_picture_px, depth]))
+        return fit_anchors(item, inverse, np.column_stack([corners.image_points_px, depth]))
 
 
-class FloorBelow(Reference):
-    """The floor, seen by a camera `height_m` above it; an unknown camera is taken as `geometry.camera_of` does.
+class FloorReference(MetricReference):
+    """A floor seen by a camera `height_m` above it; an unknown camera is taken as `camera_or_default` does.
 
-    On a plane, 1 / z is linear in the picture (n . ray / height). That fixes the scale; the shift of relative depth
-    follows from `pitch`, the degrees by which the camera looks down, or without it from what pictures usually show
-    (`metric.USUAL_RATIO`). The pitch is exact for exact depth, but multiplies the errors of a small model's floor.
+    On a plane, 1 / z is linear in the picture (n . ray / height), which fixes the scale. The shift of relative depth
+    follows from `pitch_degrees`, the angle by which the camera looks down, or without it from what pictures usually
+    show (`geometry.metric_fit.TYPICAL_RATIO`). The pitch is exact for exact depth, but multiplies the errors of a small
+    model's floor.
     """
 
     name = "the floor"
 
-    def __init__(self, height_m: float, pitch: float | None = None) -> None:
-        self.height_m, self.pitch = height_m, pitch
+    def __init__(self, height_m: float, pitch_degrees: float | None = None) -> None:
+        self.height_m, self.pitch_degrees = height_m, pitch_degrees
         self._is_camera_known = True
-        if pitch is None:
+        if pitch_degrees is None:
             self.caveat = "; the shift is guessed from what pictures usually show"
 
-    def fit(self, item: DepthFrame, inverse: DepthMap) -> Fit | None:
+    def fit(self, item: DepthFrame, inverse: DepthMap) -> ScaleShiftFit | None:
         if item.intrinsics is None and self._is_camera_known:
             self._is_camera_known = False
             self.caveat += (
                 f"; the camera is unknown: {ASSUMED_FOV:g} degrees are assumed; --fov or --camera-info tells it"
             )
-        ends, floor = ends_of(inverse), floor_slope(inverse, rays(camera_of(item), *inverse.shape[::-1]))
-        if ends is None or floor is None:
+        limits, floor = (
+            inverse_depth_range(inverse),
+            fit_floor(inverse, rays(camera_or_default(item), *inverse.shape[::-1])),
+        )
+        if limits is None or floor is None:
             return None
-        across, down, level, off, middle, count = floor
+        across, down, level, residual, median, pixels = floor
         shift = 0.0
         if item.kind is DepthKind.RELATIVE:
-            steep = math.hypot(across, down)
-            shift = usual_shift(ends) if self.pitch is None else math.tan(math.radians(self.pitch)) * steep - level
-        length = math.hypot(across, down, level + shift)
-        scale = 1 / (self.height_m * length)
-        return Fit(scale, scale * shift, off / max(middle + shift, 1e-9), count)
+            slope, pitch = math.hypot(across, down), self.pitch_degrees
+            shift = typical_shift(limits) if pitch is None else math.tan(math.radians(pitch)) * slope - level
+        normal_length = math.hypot(across, down, level + shift)
+        scale = 1 / (self.height_m * normal_length)
+        return ScaleShiftFit(scale, scale * shift, residual / max(median + shift, 1e-9), pixels)
 
 
-def fit_known(item: DepthFrame, inverse: DepthMap, known: Known) -> Fit | None:
-    """The fit through (N, 3) x, y in px of the picture and metres."""
-    ends = ends_of(inverse)
-    if ends is None or not len(known):
+def fit_anchors(item: DepthFrame, inverse: DepthMap, anchors: Anchors) -> ScaleShiftFit | None:
+    """Returns the fit of inverse depth (h, w) through anchors in px of the frame; None where nothing fits."""
+    limits = inverse_depth_range(inverse)
+    if limits is None or not len(anchors):
         return None
     width, height = item.frame.size
     rows, columns = inverse.shape
-    x = (known[:, 0] + 0.5) * columns / width - 0.5
-    y = (known[:, 1] + 0.5) * rows / height - 0.5
-    values = _sampled(inverse, x, y)
-    return fit_points(values, known[:, 2], ends, item.kind)
+    x = (anchors[:, 0] + 0.5) * columns / width - 0.5
+    y = (anchors[:, 1] + 0.5) * rows / height - 0.5
+    return fit_points(_local_median(inverse, x, y), anchors[:, 2], limits, item.kind)
 
 
-def known_of(depth_m: DepthMap, shape: tuple[int, ...], most: int = 5000) -> Known:
-    """Of a depth map of any size, at most so many pixels evenly chosen, as places in a picture of `shape`."""
+def anchors_from_depth(depth_m: DepthMap, shape: tuple[int, ...], max_count: int = 5000) -> Anchors:
+    """Returns at most `max_count` evenly chosen pixels of a depth map as anchors in a picture of `shape`.
+
+    depth_m: meters along z, of any size, NaN or 0 where unknown. shape: begins with the picture's height and width.
+    """
     rows, columns = np.nonzero(np.isfinite(depth_m) & (depth_m > 0))
-    step = max(1, len(rows) // most)
+    step = max(1, len(rows) // max_count)
     rows, columns = rows[::step], columns[::step]
     x = (columns + 0.5) * shape[1] / depth_m.shape[1] - 0.5
     y = (rows + 0.5) * shape[0] / depth_m.shape[0] - 0.5
     return np.column_stack([x, y, depth_m[rows, columns]]).astype(np.float64)
 
 
-def _sampled(values: DepthMap, x: Floats, y: Floats) -> Floats:
-    """(N,) the median of 3x3 px, which an edge beside the point does not bend."""
+def _local_median(values: DepthMap, x: Floats, y: Floats) -> Floats:
+    """Returns the median of 3x3 px around each of N points, which an edge beside the point does not bend."""
     padded = np.pad(values, 1, mode="edge")
     column = np.clip(np.rint(x).astype(int), 0, values.shape[1] - 1)
     row = np.clip(np.rint(y).astype(int), 0, values.shape[0] - 1)
@@ -243,7 +272,7 @@ def _sampled(values: DepthMap, x: Floats, y: Floats) -> Floats:
     return np.asarray(np.median(around, axis=0), np.float64)
 
 
-def _thumbnail(image: Image) -> npt.NDArray[np.float32]:
-    """(24, 32) brightness, 0 to 1."""
+def _gray_thumbnail(image: Image) -> npt.NDArray[np.float32]:
+    """Returns brightness from 0 to 1, (24, 32)."""
     small = cv2.resize(image, (32, 24), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.float32) / np.float32(255)

@@ -10,14 +10,19 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.stabilizers.motion import GAP_SECONDS
-from streamdepth.stabilizers.spool import Spool
-from streamdepth.stages import Stabilizer
-from streamdepth.types import DepthFrame, DepthMap
+from streamdepth.core.arrays import DepthMap
+from streamdepth.core.interfaces import Stabilizer
+from streamdepth.core.ranges import robust_range
+from streamdepth.core.types import DepthFrame
+from streamdepth.stabilizers.disk_queue import DiskQueue
+from streamdepth.stabilizers.optical_flow import MAX_GAP_SECONDS
+
+_NOTHING_KNOWN = 0.0, 1.0
+"""The range of depth of which nothing is known."""
 
 
 class LockedRange(Stabilizer):
-    """The same range for every frame."""
+    """Sets the same range on every frame."""
 
     def __init__(self, low: float, high: float) -> None:
         self.range = (low, high)
@@ -27,12 +32,12 @@ class LockedRange(Stabilizer):
 
 
 class RangeTracker(Stabilizer):
-    """Follows the 2nd and 98th percentile: quick to grow, slow to shrink and only after a calm time.
+    """Follows the 2nd and 98th percentile of depth: quick to grow, slow to shrink, and only after a calm time.
 
-    Within `tolerance` (a share of the range) an end does not move at all. Beyond, it grows the quicker the more is cut
-    off: in `grow_seconds` when that is as much as the range, ten times slower when it is a tenth; it shrinks in
-    `shrink_seconds` after nothing has grown for `hold_seconds`. Times are in seconds, so the frame rate does not
-    matter. Starts anew at cuts and gaps.
+    Within `tolerance` (a share of the range) an end does not move at all. Beyond it, the range grows the quicker the
+    more is cut off: in `grow_seconds` when that is as much as the range, ten times slower when it is a tenth; it
+    shrinks in `shrink_seconds` once nothing has grown for `hold_seconds`. As times are in seconds, the frame rate does
+    not matter. Starts anew at cuts and gaps.
     """
 
     def __init__(
@@ -49,30 +54,32 @@ class RangeTracker(Stabilizer):
     def reset(self) -> None:
         self._range: tuple[float, float] | None = None
         self._time = 0.0
-        self._calm = 0.0
+        self._seconds_since_growth = 0.0
 
     def push(self, item: DepthFrame) -> Iterable[DepthFrame]:
         seconds = item.frame.time - self._time
         self._time = item.frame.time
-        now = percentiles(item.depth)
-        if now is None:
-            return [replace(item, range=self._range or (0.0, 1.0))]
-        if self._range is None or item.cut or not 0 <= seconds <= GAP_SECONDS:
-            self._range, self._calm = now, 0.0
+        current = robust_range(item.depth)
+        if current is None:
+            return [replace(item, range=self._range or _NOTHING_KNOWN)]
+        if self._range is None or item.cut or not 0 <= seconds <= MAX_GAP_SECONDS:
+            self._range, self._seconds_since_growth = current, 0.0
         else:
-            self._range = self._follow(self._range, now, seconds)
+            self._range = self._follow(self._range, current, seconds)
         return [replace(item, range=self._range)]
 
-    def _follow(self, old: tuple[float, float], now: tuple[float, float], seconds: float) -> tuple[float, float]:
+    def _follow(self, old: tuple[float, float], current: tuple[float, float], seconds: float) -> tuple[float, float]:
         width = max(old[1] - old[0], 1e-12)
-        low, high = (old[0] - now[0]) / width, (now[1] - old[1]) / width
-        self._calm = 0.0 if max(low, high) > self.tolerance else self._calm + seconds
-        return old[0] - width * self._step(low, seconds), old[1] + width * self._step(high, seconds)
+        low_excess, high_excess = (old[0] - current[0]) / width, (current[1] - old[1]) / width
+        is_growing = max(low_excess, high_excess) > self.tolerance
+        self._seconds_since_growth = 0.0 if is_growing else self._seconds_since_growth + seconds
+        low = old[0] - width * self._outward_step(low_excess, seconds)
+        return low, old[1] + width * self._outward_step(high_excess, seconds)
 
-    def _step(self, excess: float, seconds: float) -> float:
-        """How far an end moves outwards when the percentile lies `excess` beyond it; both are shares of the range."""
+    def _outward_step(self, excess: float, seconds: float) -> float:
+        """Returns how far an end moves outwards when its percentile lies `excess` beyond it, in shares of the range."""
         beyond = abs(excess) - self.tolerance
-        if beyond <= 0 or (excess < 0 and self._calm < self.hold_seconds):
+        if beyond <= 0 or (excess < 0 and self._seconds_since_growth < self.hold_seconds):
             return 0.0
         if excess < 0:
             return -beyond * (1 - math.exp(-seconds / self.shrink_seconds))
@@ -80,68 +87,56 @@ class RangeTracker(Stabilizer):
 
 
 class ShotRange(Stabilizer):
-    """One range for all frames of a shot, from all its depth: nothing pumps, nothing is clipped.
+    """Sets one range on all frames of a shot, taken from all its depth: nothing pumps, nothing is clipped.
 
     For files only: the frames of a shot come out at its end, and wait on disk until then. A shot whose frames take more
-    than `most_bytes` gets the range of what came until then, and is passed on from there. Memory: 1 kB a frame held.
+    than `max_bytes` gets the range of its frames so far, and is passed on from there. Memory: 1 kB for each frame that
+    waits.
     """
 
-    is_late = True
+    is_offline = True
 
-    def __init__(self, most_bytes: int = 4 * 2**30) -> None:
-        self.most_bytes = most_bytes
-        self._spool = Spool(with_depth=True)
+    def __init__(self, max_bytes: int = 4 * 2**30) -> None:
+        self.max_bytes = max_bytes
+        self._queue = DiskQueue(with_depth=True)
         self.reset()
 
     def reset(self) -> None:
-        self._spool.clear()
-        self._held: deque[DepthFrame] = deque()
-        self._values: list[npt.NDArray[np.float32]] = []
-        self._settled: tuple[float, float] | None = None
+        self._queue.clear()
+        self._pending: deque[DepthFrame] = deque()
+        self._samples: list[npt.NDArray[np.float32]] = []
+        self._early_range: tuple[float, float] | None = None
+        """The range of a shot that has become too long to wait for."""
 
     def push(self, item: DepthFrame) -> Iterator[DepthFrame]:
         if item.cut:
             yield from self.flush()
-        if self._settled is not None:
-            yield replace(item, range=self._settled)
+        if self._early_range is not None:
+            yield replace(item, range=self._early_range)
             return
-        self._values.append(_spread(item.depth))
-        self._held.append(self._spool.put(item))
-        if self._spool.bytes_held > self.most_bytes:
-            self._settled = self._range()
-            yield from self._release(self._settled)
+        self._samples.append(_evenly_ranked_values(item.depth))
+        self._pending.append(self._queue.put(item))
+        if self._queue.bytes_stored > self.max_bytes:
+            self._early_range = self._range()
+            yield from self._release(self._early_range)
 
     def flush(self) -> Iterator[DepthFrame]:
         yield from self._release(self._range())
-        self._values, self._settled = [], None
+        self._samples, self._early_range = [], None
 
     def _release(self, range: tuple[float, float]) -> Iterator[DepthFrame]:
-        while self._held:
-            yield replace(self._spool.take(self._held.popleft()), range=range)
+        while self._pending:
+            yield replace(self._queue.take(self._pending.popleft()), range=range)
 
     def _range(self) -> tuple[float, float]:
-        values = np.concatenate(self._values) if self._values else np.zeros(0, np.float32)
-        if not values.size:
-            return 0.0, 1.0
-        low, high = np.percentile(values, (2, 98))
-        return float(low), float(high)
+        if not self._samples:
+            return _NOTHING_KNOWN
+        return robust_range(np.concatenate(self._samples)[None], max_pixels=None) or _NOTHING_KNOWN
 
 
-def _spread(depth: DepthMap) -> npt.NDArray[np.float32]:
-    """256 values that are spread as all known values are."""
+def _evenly_ranked_values(depth: DepthMap, count: int = 256) -> npt.NDArray[np.float32]:
+    """Returns `count` values of evenly spaced ranks, which are distributed as all known values are."""
     values = np.sort(depth[np.isfinite(depth)])
     if not values.size:
         return values
-    return values[np.linspace(0, values.size - 1, 256).round().astype(np.intp)]
-
-
-def percentiles(depth: DepthMap) -> tuple[float, float] | None:
-    """The 2nd and 98th percentile of the known values of about 6,000 pixels; None when nothing is known."""
-    step = max(1, math.isqrt(depth.size // 6000))
-    values = depth[::step, ::step]
-    values = values[np.isfinite(values)]
-    if not values.size:
-        return None
-    places = [round((values.size - 1) * share) for share in (0.02, 0.98)]
-    values.partition(places)  # a quarter of the time of np.percentile, which interpolates
-    return float(values[places[0]]), float(values[places[1]])
+    return values[np.linspace(0, values.size - 1, count).round().astype(np.intp)]

@@ -1,4 +1,4 @@
-"""Smoothing over time, along the motion: from frame to frame, and for files in both directions."""
+"""Smoothing over time along the motion: from frame to frame, and for files in both directions."""
 
 from __future__ import annotations
 
@@ -11,263 +11,274 @@ from typing import NamedTuple, cast
 import cv2
 import numpy as np
 
-from streamdepth.stabilizers.align import limits
-from streamdepth.stabilizers.motion import Flow, Motion, MotionTracker, Path, carry, where
-from streamdepth.stabilizers.range import percentiles
-from streamdepth.stabilizers.spool import Spool
-from streamdepth.stages import Stabilizer
-from streamdepth.types import DepthFrame, DepthKind, DepthMap
+from streamdepth.core.arrays import DepthMap
+from streamdepth.core.interfaces import Stabilizer
+from streamdepth.core.ranges import finite_range, robust_range
+from streamdepth.core.types import DepthFrame, DepthKind
+from streamdepth.stabilizers.disk_queue import DiskQueue
+from streamdepth.stabilizers.optical_flow import Flow, FlowPair, FrameMotion, MotionTracker, sampling_grid, warp
 
-_NOISE = 0.004, 0.03
-"""Least and most noise of a network from frame to frame, as a share of the frame's range (metric: of the depth)."""
+_MIN_NOISE, _MAX_NOISE = 0.004, 0.03
+"""Bounds of a network's noise from frame to frame, as a share of the frame's range (metric: of the depth)."""
 _NOISE_SECONDS = 0.5
-_FIRST_SECONDS = 1 / 30
-"""What a frame without a past counts for."""
-_BAND = np.float32(1 / 3)
+"""Time constant of the estimate of the noise."""
+_INITIAL_SECONDS = 1 / 30
+"""The evidence of a frame without a past."""
+_MAX_DEVIATION = np.float32(1 / 3)
 """Share of the tolerance within which a result stays of the new depth."""
-_TINY = np.float32(1e-9)
-_AROUND = np.array([[0.5, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0.5]], np.float32)
+_EPSILON = np.float32(1e-9)
+_NEIGHBORS = np.array([[0.5, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0.5]], np.float32)
 
 
 @dataclass(frozen=True, slots=True)
-class _Belief:
-    """What is believed of each pixel."""
+class _FilterState:
+    """The smoothed depth of each pixel and the evidence behind it."""
 
-    value: DepthMap
-    seconds: DepthMap
-    """How many seconds of agreeing frames are behind the value: the weight of the past."""
+    depth: DepthMap
+    evidence_seconds: DepthMap
+    """Seconds of agreeing frames behind the depth: the weight of the past."""
 
 
-class _Scratch(NamedTuple):
-    """Maps that are filled anew in every frame: fresh memory costs more than the arithmetic in it."""
+class _Buffers(NamedTuple):
+    """Maps that are filled anew for every frame: fresh memory costs more than the arithmetic in it."""
 
-    off: DepthMap
-    other: DepthMap
-    places: Flow
+    residual: DepthMap
+    scratch: DepthMap
+    grid: Flow
 
     @classmethod
-    def of(cls, shape: tuple[int, ...]) -> _Scratch:
+    def allocate(cls, shape: tuple[int, ...]) -> _Buffers:
         return cls(np.empty(shape, np.float32), np.empty(shape, np.float32), np.empty((*shape, 2), np.float32))
 
 
-class _Filter:
-    """One direction in time: a running mean per pixel, weighed as a Kalman filter weighs it.
+class _RecursiveFilter:
+    """A running mean per pixel in one direction of time, weighted as a Kalman filter weights it.
 
-    The belief is carried along the motion, and brought within a third of the tolerance of the new depth, so that
-    nothing lags further behind. How far it counts falls with the motion's trust, and beyond the tolerance to nothing.
-    The tolerance is in multiples of the network's own noise.
+    The past is warped along the motion, and brought within a third of the tolerance of the new depth, so that nothing
+    lags further behind. Its weight falls with the confidence of the motion, and beyond the tolerance to nothing. The
+    tolerance is in multiples of the network's noise, which is measured.
     """
 
-    def __init__(self, seconds: float, tolerance: float) -> None:
-        self.seconds, self.tolerance = seconds, tolerance
-        self.belief: _Belief | None = None
-        self._noise = _NOISE[1]
-        self._scratch = _Scratch.of((0, 0))
+    def __init__(self, memory_seconds: float, tolerance: float) -> None:
+        self.memory_seconds, self.tolerance = memory_seconds, tolerance
+        self.state: _FilterState | None = None
+        self._noise = _MAX_NOISE
+        self._buffers = _Buffers.allocate((0, 0))
 
     @np.errstate(invalid="ignore")  # far away minus far away is unknown, as it should be
-    def predict(self, item: DepthFrame, path: Path, seconds: float) -> _Belief | None:
-        """What the past says of this frame: its value, and how many seconds of evidence for it hold here."""
-        past, new = self.belief, item.depth
-        if past is None or past.value.shape != new.shape:
+    def predict(self, item: DepthFrame, flows: FlowPair, seconds: float) -> _FilterState | None:
+        """Returns the past as it looks in this frame, with the evidence that holds here; None without a past."""
+        past, new = self.state, item.depth
+        if past is None or past.depth.shape != new.shape:
             return None
-        if self._scratch.off.shape != new.shape:
-            self._scratch = _Scratch.of(new.shape)
-        off, other, places = self._scratch
-        where(path.flow, new.shape, out=places)
-        change = _carried(past.value, path, self._scratch)
+        if self._buffers.residual.shape != new.shape:
+            self._buffers = _Buffers.allocate(new.shape)
+        residual, scratch, grid = self._buffers
+        sampling_grid(flows.flow, new.shape, out=grid)
+        change = _warp_sharply(past.depth, flows, self._buffers)
         np.subtract(new, change, out=change)
-        unit = _unit(item)
-        np.divide(np.abs(change, out=off), unit, out=off)
-        self._learn_noise(off, seconds)
-        _forgive_outliers(off, other)
-        off *= np.float32(1 / (self.tolerance * self._noise))
-        held = carry(past.seconds, places, cv2.INTER_NEAREST)
-        np.minimum(held, np.float32(self.seconds), out=held)
-        held *= cv2.resize(path.trust, new.shape[::-1], dst=other, interpolation=cv2.INTER_LINEAR)
-        held *= _agreement(off, other)
-        excess = np.maximum(np.subtract(off, _BAND, out=off), 0, out=off)
+        unit = _unit_of_change(item)
+        np.divide(np.abs(change, out=residual), unit, out=residual)
+        self._measure_noise(residual, seconds)
+        _suppress_lone_outliers(residual, scratch)
+        residual *= np.float32(1 / (self.tolerance * self._noise))
+        evidence = warp(past.evidence_seconds, grid, cv2.INTER_NEAREST)
+        np.minimum(evidence, np.float32(self.memory_seconds), out=evidence)
+        evidence *= cv2.resize(flows.confidence, new.shape[::-1], dst=scratch, interpolation=cv2.INTER_LINEAR)
+        evidence *= _agreement(residual, scratch)
+        excess = np.maximum(np.subtract(residual, _MAX_DEVIATION, out=residual), 0, out=residual)
         excess *= unit * np.float32(self.tolerance * self._noise)
-        change -= np.copysign(excess, change, out=other)
-        return _Belief(np.subtract(new, change, out=change), held)
+        change -= np.copysign(excess, change, out=scratch)
+        return _FilterState(np.subtract(new, change, out=change), evidence)
 
-    def update(self, new: DepthMap, past: _Belief | None, seconds: float) -> _Belief:
-        """The past and the new depth together. Unknown pixels take the new."""
+    def update(self, new: DepthMap, past: _FilterState | None, seconds: float) -> _FilterState:
+        """Joins the past with the new depth, which unknown pixels take over."""
         if past is None:
-            self.belief = _Belief(new, np.full_like(new, _FIRST_SECONDS))
+            self.state = _FilterState(new, np.full_like(new, _INITIAL_SECONDS))
         else:
-            self.belief = _mixed(new, past, seconds)
-        return self.belief
+            self.state = _weighted_mean(new, past, seconds)
+        return self.state
 
-    def _learn_noise(self, off: DepthMap, seconds: float) -> None:
-        thin = off[::8, ::8]
-        thin = thin[np.isfinite(thin)]
-        if thin.size:
-            thin.partition(thin.size // 2)
-            noise = min(max(1.48 * float(thin[thin.size // 2]), _NOISE[0]), _NOISE[1])
+    def _measure_noise(self, residual: DepthMap, seconds: float) -> None:
+        sample = residual[::8, ::8]
+        sample = sample[np.isfinite(sample)]
+        if sample.size:
+            sample.partition(sample.size // 2)
+            noise = min(max(1.48 * float(sample[sample.size // 2]), _MIN_NOISE), _MAX_NOISE)
             self._noise += (noise - self._noise) * (1 - math.exp(-seconds / _NOISE_SECONDS))
 
 
 class TemporalFilter(Stabilizer):
     """A running mean along the motion, which trusts the past where flow and depth agree and the present elsewhere.
 
-    Args:
-        seconds: the longest memory, of what stands still; frames further apart have more weight, so that the result
-            does not depend on the frame rate.
-        tolerance: how far from the new depth the past may be before it is forgotten, in multiples of the network's
-            noise, which is measured. The result stays within a third of that, the network's lone outliers aside.
+    The result stays within the range of the inputs; unknown pixels take the new value. Starts anew at cuts, gaps and
+    changes of size. State: two maps of the depth's size.
 
-    The result stays within the inputs' range; unknown pixels take the new value. Starts
-    anew at cuts, gaps and size changes. State: two maps of the depth's size.
+    Args:
+        memory_seconds: the longest memory, of what stands still. Frames further apart have more weight, so that the
+            result does not depend on the frame rate.
+        tolerance: how far the past may be from the new depth before it is forgotten, in multiples of the network's
+            noise, which is measured. Except for the network's lone outliers, the result stays within a third of it.
     """
 
     def __init__(
         self,
-        seconds: float = 1.5,
+        memory_seconds: float = 1.5,
         tolerance: float = 9.0,
         *,
-        motion: MotionTracker | None = None,
+        tracker: MotionTracker | None = None,
     ) -> None:
-        self.seconds, self.tolerance = seconds, tolerance
-        self._motion = motion or MotionTracker()
+        self.memory_seconds, self.tolerance = memory_seconds, tolerance
+        self._tracker = tracker or MotionTracker()
         self.reset()
 
     def reset(self) -> None:
-        self._motion.reset()
-        self._filter = _Filter(self.seconds, self.tolerance)
+        self._tracker.reset()
+        self._filter = _RecursiveFilter(self.memory_seconds, self.tolerance)
 
     def push(self, item: DepthFrame) -> Iterable[DepthFrame]:
-        motion = self._motion.of(item.frame)
-        if item.cut or motion.path is None:
-            self._filter = _Filter(self.seconds, self.tolerance)
-        past = self._filter.predict(item, motion.path, motion.seconds) if motion.path else None
-        return [replace(item, depth=self._filter.update(item.depth, past, motion.seconds).value)]
+        motion = self._tracker.track(item.frame)
+        flows = motion.to_previous
+        if item.cut or flows is None:
+            self._filter = _RecursiveFilter(self.memory_seconds, self.tolerance)
+        past = self._filter.predict(item, flows, motion.seconds) if flows else None
+        return [replace(item, depth=self._filter.update(item.depth, past, motion.seconds).depth)]
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class _PendingFrame:
+    """A frame that waits for what comes after it."""
+
     item: DepthFrame
-    motion: Motion
-    belief: _Belief
-    """Of the frames up to this one."""
+    motion: FrameMotion
+    state: _FilterState
+    """The forward filter's state after this frame."""
 
 
 class TwoSidedFilter(Stabilizer):
     """`TemporalFilter` in both directions: each frame is the mean of what is before and after it, so nothing lags.
 
-    For files only: items come out `ahead` frames or more later, in blocks of as many. At most twice as many are held,
+    For files only: items come out `lookahead_frames` or more later, in blocks of as many. At most twice as many wait,
     their pictures on disk; what is further ahead does not count. Nothing is carried across cuts.
     """
 
-    is_late = True
+    is_offline = True
 
     def __init__(
         self,
-        seconds: float = 0.4,
+        memory_seconds: float = 0.4,
         tolerance: float = 12.0,
-        ahead: int = 24,
+        lookahead_frames: int = 24,
         *,
-        motion: MotionTracker | None = None,
+        tracker: MotionTracker | None = None,
     ) -> None:
-        self.seconds, self.tolerance, self.ahead = seconds, tolerance, ahead
-        self._motion = motion or MotionTracker()
-        self._spool = Spool()
+        self.memory_seconds, self.tolerance, self.lookahead_frames = memory_seconds, tolerance, lookahead_frames
+        self._tracker = tracker or MotionTracker()
+        self._queue = DiskQueue()
         self.reset()
 
     def reset(self) -> None:
-        self._motion.reset()
-        self._spool.clear()
-        self._held: deque[_Held] = deque()
+        self._tracker.reset()
+        self._queue.clear()
+        self._pending: deque[_PendingFrame] = deque()
         self._forward = self._new_filter()
 
     def push(self, item: DepthFrame) -> Iterator[DepthFrame]:
-        motion = self._motion.of(item.frame)
-        if item.cut or motion.path is None:
+        motion = self._tracker.track(item.frame)
+        flows = motion.to_previous
+        if item.cut or flows is None:
             yield from self.flush()
-        past = self._forward.predict(item, motion.path, motion.seconds) if motion.path else None
-        belief = self._forward.update(item.depth, past, motion.seconds)
-        self._held.append(_Held(self._spool.put(item), motion, belief))
-        if len(self._held) >= 2 * self.ahead:
-            yield from self._release(self.ahead)
+        past = self._forward.predict(item, flows, motion.seconds) if flows else None
+        state = self._forward.update(item.depth, past, motion.seconds)
+        self._pending.append(_PendingFrame(self._queue.put(item), motion, state))
+        if len(self._pending) >= 2 * self.lookahead_frames:
+            yield from self._release(self.lookahead_frames)
 
     def flush(self) -> Iterator[DepthFrame]:
-        yield from self._release(len(self._held))
+        yield from self._release(len(self._pending))
         self._forward = self._new_filter()
 
-    def _new_filter(self) -> _Filter:
-        return _Filter(self.seconds, self.tolerance)
+    def _new_filter(self) -> _RecursiveFilter:
+        return _RecursiveFilter(self.memory_seconds, self.tolerance)
 
     def _release(self, count: int) -> Iterator[DepthFrame]:
-        for held, value in zip(list(self._held)[:count], self._smooth()[:count], strict=True):
-            self._held.popleft()
-            yield replace(self._spool.take(held.item), depth=value)
+        for pending, depth in zip(list(self._pending)[:count], self._smooth()[:count], strict=True):
+            self._pending.popleft()
+            yield replace(self._queue.take(pending.item), depth=depth)
 
     def _smooth(self) -> list[DepthMap]:
-        """Backward from the newest to the oldest: what was, what is and what comes, weighed by their evidence."""
-        backward, after, values = self._new_filter(), None, list[DepthMap]()
-        for held in reversed(self._held):
-            item, seconds = held.item, after.seconds if after else 0.0
-            future = backward.predict(item, after.path.back(), seconds) if after and after.path else None
+        """Runs backward over all pending frames and returns past, present and future weighted by their evidence."""
+        backward, smoothed = self._new_filter(), list[DepthMap]()
+        following: FrameMotion | None = None
+        for pending in reversed(self._pending):
+            item, state = pending.item, pending.state
+            flows, seconds = (following.to_previous, following.seconds) if following else (None, 0.0)
+            future = backward.predict(item, flows.reversed(), seconds) if flows else None
             backward.update(item.depth, future, seconds)
-            values.append(_mixed(held.belief.value, future, held.belief.seconds).value if future else held.belief.value)
-            after = held.motion
-        return values[::-1]
+            joined = _weighted_mean(state.depth, future, state.evidence_seconds) if future else state
+            smoothed.append(joined.depth)
+            following = pending.motion
+        return smoothed[::-1]
 
 
 @np.errstate(invalid="ignore")
-def _mixed(new: DepthMap, past: _Belief, seconds: float | DepthMap) -> _Belief:
-    """The mean of two values weighed by their seconds, never outside the two; the past where the new is as good."""
-    old, total = past.value, past.seconds + np.asarray(seconds, np.float32)
-    share = np.divide(past.seconds + _TINY, total + _TINY)
-    value = np.subtract(old, new)
-    value *= share
-    value += new
-    np.maximum(value, np.minimum(old, new), out=value)
-    np.minimum(value, np.maximum(old, new, out=share), out=value)
-    if math.isfinite(value.sum()):
-        return _Belief(value, total)
-    known = np.isfinite(value)
-    return _Belief(np.where(known, value, new), np.where(known, total, np.float32(_FIRST_SECONDS)))
+def _weighted_mean(new: DepthMap, past: _FilterState, seconds: float | DepthMap) -> _FilterState:
+    """Returns the mean of two depths weighted by their seconds, never outside the two.
+
+    seconds: the evidence of `new`. Where both agree the past is kept exactly.
+    """
+    old, total = past.depth, past.evidence_seconds + np.asarray(seconds, np.float32)
+    share = np.divide(past.evidence_seconds + _EPSILON, total + _EPSILON)
+    mean = np.subtract(old, new)
+    mean *= share
+    mean += new
+    np.maximum(mean, np.minimum(old, new), out=mean)
+    np.minimum(mean, np.maximum(old, new, out=share), out=mean)
+    if math.isfinite(mean.sum()):
+        return _FilterState(mean, total)
+    known = np.isfinite(mean)
+    return _FilterState(np.where(known, mean, new), np.where(known, total, np.float32(_INITIAL_SECONDS)))
 
 
-def _carried(values: DepthMap, path: Path, scratch: _Scratch) -> DepthMap:
-    """`values` brought here along the motion, from the places in `scratch`, within their own range.
+def _warp_sharply(depth: DepthMap, flows: FlowPair, buffers: _Buffers) -> DepthMap:
+    """Samples `depth` at the grid in `buffers`, within its own range and without the blur of bilinear resampling.
 
     What bilinear resampling takes, f (1 - f) / 2 of the second derivative along each axis for a fraction f of a pixel,
     is given back: nearly as sharp over many frames as bicubic resampling, and no frequency grows, as it would there.
     """
-    low, high = limits(values)
-    lost, other, places = scratch
-    carried = carry(values, places)
-    if not path.flow.any():
-        return carried
+    low, high = finite_range(depth)
+    residual, scratch, grid = buffers
+    warped = warp(depth, grid)
+    if not flows.flow.any():
+        return warped
     for axis, order in enumerate(((2, 0), (0, 2))):
-        fraction = cast(DepthMap, cv2.extractChannel(places, axis, dst=lost))
-        fraction -= np.floor(fraction, out=other)
-        fraction -= np.square(fraction, out=other)
+        fraction = cast(DepthMap, cv2.extractChannel(grid, axis, dst=residual))
+        fraction -= np.floor(fraction, out=scratch)
+        fraction -= np.square(fraction, out=scratch)
         curvature = cv2.Sobel(
-            carried, cv2.CV_32F, *order, dst=other, ksize=1, scale=0.5, borderType=cv2.BORDER_REPLICATE
+            warped, cv2.CV_32F, *order, dst=scratch, ksize=1, scale=0.5, borderType=cv2.BORDER_REPLICATE
         )
         fraction *= curvature
-        carried -= fraction
-    return np.clip(carried, np.float32(low), np.float32(high), out=carried)
+        warped -= fraction
+    return np.clip(warped, np.float32(low), np.float32(high), out=warped)
 
 
-def _forgive_outliers(off: DepthMap, scratch: DepthMap) -> None:
-    """At most half the sum of the eight neighbours': a line counts in full, a lone pixel is the network's outlier."""
-    around = cv2.filter2D(off, cv2.CV_32F, _AROUND, dst=scratch, borderType=cv2.BORDER_REFLECT_101)
-    np.fmin(off, around, out=off)
+def _suppress_lone_outliers(residual: DepthMap, scratch: DepthMap) -> None:
+    """Limits each residual to half the sum of its eight neighbors': a line counts in full, a lone pixel hardly."""
+    around = cv2.filter2D(residual, cv2.CV_32F, _NEIGHBORS, dst=scratch, borderType=cv2.BORDER_REFLECT_101)
+    np.fmin(residual, around, out=residual)
 
 
-def _agreement(off: DepthMap, scratch: DepthMap) -> DepthMap:
-    """1 well within the tolerance, 0 well beyond: nothing of the evidence is lost from frame to frame in between."""
-    fourth = np.minimum(off, np.float32(10), out=scratch)
+def _agreement(residual: DepthMap, scratch: DepthMap) -> DepthMap:
+    """Returns 1 well within the tolerance and 0 well beyond, with a flat top: in between no evidence is worn away."""
+    fourth = np.minimum(residual, np.float32(10), out=scratch)
     np.square(np.square(fourth, out=fourth), out=fourth)
     return np.exp(np.negative(fourth, out=fourth), out=fourth)
 
 
-def _unit(item: DepthFrame) -> DepthMap | np.float32:
-    """What a difference is measured by: the depth itself for metric, the frame's range for relative depth."""
+def _unit_of_change(item: DepthFrame) -> DepthMap | np.float32:
+    """Returns what changes are measured in: the depth itself if it is metric, the frame's range if it is relative."""
     if item.kind is DepthKind.METRIC:
         return cast(DepthMap, np.maximum(np.abs(item.depth), np.float32(1e-3)))
-    low, high = percentiles(item.depth) or (0.0, 1.0)
+    low, high = robust_range(item.depth) or (0.0, 1.0)
     return np.float32(max(high - low, 1e-9))

@@ -14,21 +14,21 @@ from torch.nn import functional as F
 
 from streamdepth.estimators.nano import AnyNano, NanoEstimator
 from streamdepth.estimators.nano_network import MULTIPLE
-from streamdepth.evaluation.accuracy import Bounds, evaluate
-from streamdepth.evaluation.crops import EIGEN_CROP, NO_CROP
-from streamdepth.evaluation.datasets import DataSet
-from streamdepth.training.losses import normalise
+from streamdepth.evaluation.accuracy.crops import EIGEN_CROP, NO_CROP
+from streamdepth.evaluation.accuracy.evaluate import ValidRegion, evaluate
+from streamdepth.evaluation.datasets import DepthDataset
+from streamdepth.training.losses import normalize
 from streamdepth.training.samples import Sample
 
 
 def to_input(images: Tensor) -> Tensor:
-    """(N, H, W, 3) uint8 -> (N, 3, H, W) float in [-1, 1], channels last in memory."""
+    """Converts (N, H, W, 3) uint8 to (N, 3, H, W) float in [-1, 1], channels last in memory."""
     return images.permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
 
 
 @torch.no_grad()
-def held_back_error(network: AnyNano, samples: Sequence[Sample]) -> float | None:
-    """Mean absolute error in the truth's mean absolute deviations, scale and shift removed; None without samples."""
+def validation_error(network: AnyNano, samples: Sequence[Sample]) -> float | None:
+    """Returns the mean absolute error of depth normalised by median and mean deviation; None without samples."""
     errors = []
     for sample in samples:
         rows, columns = (max(1, round(side / MULTIPLE)) * MULTIPLE for side in sample.codes.shape)
@@ -36,15 +36,15 @@ def held_back_error(network: AnyNano, samples: Sequence[Sample]) -> float | None
         out = network(to_input(torch.from_numpy(image)[None]))
         truth = torch.from_numpy(sample.codes.astype(np.float32))[None]
         own = F.interpolate(out[:, None], truth.shape[1:], mode="bilinear")[:, 0]
-        difference = normalise(own, truth > 0) - normalise(truth, truth > 0)
+        difference = normalize(own, truth > 0) - normalize(truth, truth > 0)
         errors.append(difference.abs().sum().item() / (truth > 0).sum().item())
     return float(np.mean(errors)) if errors else None
 
 
-def delta1(weights: Path, root: Path, name: str, most: int) -> float:
-    """Share of pixels within 1.25 of the truth on `most` pictures, evenly spaced, scale and shift fitted to each."""
-    data = DataSet(root / name)
+def delta1_on(weights: Path, root: Path, name: str, most: int) -> float:
+    """Returns delta1 on at most `most` evenly spaced pictures of a data set, scale and shift fitted to each."""
+    data = DepthDataset(root / name)
     crop = EIGEN_CROP if data.name.startswith("nyu") else NO_CROP
     pairs = data.pairs(data.names(every=math.ceil(len(data) / most)), border=crop.border_px)
     estimator = NanoEstimator(weights=weights, engine="torch", device="cpu")
-    return evaluate(pairs, estimator, Bounds(crop)).aligned.delta1
+    return evaluate(pairs, estimator, ValidRegion(crop)).aligned.delta1

@@ -50,8 +50,8 @@ class _FastDepthwise(nn.Conv2d):
         return out
 
 
-def speed_up(network: nn.Module) -> nn.Module:
-    """Makes every depthwise convolution of `network` train fast on a CPU; weights and results stay the same."""
+def use_fast_depthwise(network: nn.Module) -> nn.Module:
+    """Makes every depthwise convolution of `network` train fast on a CPU; its weights and results stay the same."""
     for module in network.modules():
         if type(module) is nn.Conv2d and module.groups == module.in_channels > 1:
             module.__class__ = _FastDepthwise

@@ -27,21 +27,21 @@ class Dice:
     noise: torch.Generator
 
     def uniform(self, images: Tensor, low: float, high: float) -> Tensor:
-        """(N, 1, 1, 1) on the device of `images`."""
+        """Returns (N, 1, 1, 1) random numbers on the device of `images`."""
         return _each(uniform(len(images), low, high, self.choices), images)
 
     def normal_like(self, images: Tensor) -> Tensor:
-        """Standard normal noise."""
+        """Returns standard normal noise."""
         return torch.randn(images.shape, generator=self.noise, device=images.device)
 
 
 def make_dice(seed: int, device: torch.device) -> Dice:
-    """The same numbers for the same seed on one device."""
+    """Returns dice that give the same numbers for the same seed on one device."""
     return Dice(torch.Generator().manual_seed(seed), torch.Generator(device).manual_seed(seed))
 
 
 def disturb(images: Tensor, dice: Dice) -> Tensor:
-    """Exposure, colour, vignette, little light, blur, noise, a small sensor, and JPEG, each on some of the pictures."""
+    """Changes exposure and colours of all pictures, and degrades some: vignette, little light, blur, noise, JPEG."""
     images = tone(images, dice)
     for name, effect in _EFFECTS:
         chosen = (torch.rand(len(images), generator=dice.choices) < CHANCES[name]).nonzero()[:, 0].to(images.device)
@@ -51,7 +51,7 @@ def disturb(images: Tensor, dice: Dice) -> Tensor:
 
 
 def tone(images: Tensor, dice: Dice) -> Tensor:
-    """Gamma, exposure, white balance, contrast and saturation; some pictures lose their colours or swap them."""
+    """Changes gamma, exposure, white balance, contrast and saturation; some pictures lose or swap their colours."""
     count, rng = len(images), dice.choices
     gamma, gain = uniform(count, -0.4, 0.4, rng).exp(), uniform(count, -0.4, 0.35, rng).exp()
     balance = (0.08 * torch.randn(count, 3, generator=rng)).exp() * gain[:, None]
@@ -63,7 +63,7 @@ def tone(images: Tensor, dice: Dice) -> Tensor:
 
 
 def _colour_matrices(count: int, rng: torch.Generator) -> Tensor:
-    """(N, 3, 3): saturation, none at all for 6 %, and for 4 % the channels in another order."""
+    """Returns (N, 3, 3): saturation, none at all for 6 %, and for 4 % the channels in another order."""
     saturation = uniform(count, 0.5, 1.4, rng) * (torch.rand(count, generator=rng) >= 0.06)
     gray = torch.tensor([0.299, 0.587, 0.114]).expand(3, 3)
     matrices = torch.eye(3) * saturation[:, None, None] + gray * (1 - saturation[:, None, None])
@@ -73,21 +73,21 @@ def _colour_matrices(count: int, rng: torch.Generator) -> Tensor:
 
 
 def vignette(images: Tensor, dice: Dice) -> Tensor:
-    """Darker corners."""
+    """Darkens the corners."""
     y = torch.linspace(-1, 1, images.shape[2], device=images.device)[:, None]
     x = torch.linspace(-1, 1, images.shape[3], device=images.device)
     return images * (1 - dice.uniform(images, 0.1, 0.5) * (x**2 + y**2) / 2)
 
 
 def night(images: Tensor, dice: Dice) -> Tensor:
-    """Little light, amplified: shot noise grows with the root of the light."""
+    """Makes night of day: little light, amplified, with shot noise that grows with the root of the light."""
     photons = 255 * dice.uniform(images, 0.04, 0.2) * images
     noisy = (photons + photons.sqrt() * dice.normal_like(photons)).clamp_min(0)
     return noisy.round() * dice.uniform(images, 2, 6) / 255
 
 
 def blur(images: Tensor, dice: Dice) -> Tensor:
-    """Defocus or motion: a Gaussian, round or drawn out along a direction."""
+    """Blurs as defocus or motion do: by a Gaussian, round or drawn out along a direction."""
     (count, channels), rng = images.shape[:2], dice.choices
     width = uniform(count, 0.4, 1.4, rng)
     length = torch.where(torch.rand(count, generator=rng) < 0.4, uniform(count, 1.0, 3.0, rng), width)
@@ -98,7 +98,7 @@ def blur(images: Tensor, dice: Dice) -> Tensor:
 
 
 def _gaussians(width: Tensor, length: Tensor, angle: Tensor) -> Tensor:
-    """(N, K, K) kernels that sum up to 1; standard deviations in px across and along the angle."""
+    """Returns (N, K, K) kernels that sum up to 1; standard deviations in px across and along the angle."""
     side = torch.arange(_KERNEL) - _KERNEL // 2
     y, x = torch.meshgrid(side, side, indexing="ij")
     cos, sin = angle.cos()[:, None, None], angle.sin()[:, None, None]
@@ -108,12 +108,12 @@ def _gaussians(width: Tensor, length: Tensor, angle: Tensor) -> Tensor:
 
 
 def noise(images: Tensor, dice: Dice) -> Tensor:
-    """The sensor's, of one strength for each picture."""
+    """Adds a sensor's noise, of one strength for each picture."""
     return images + dice.uniform(images, 0.0, 0.06) * dice.normal_like(images)
 
 
 def small(images: Tensor, dice: Dice) -> Tensor:
-    """As if taken with fewer pixels and enlarged."""
+    """Makes pictures as if taken with fewer pixels and enlarged."""
     factor = float(uniform(1, 0.35, 0.75, dice.choices))
     size = [max(8, round(side * factor)) for side in images.shape[2:]]
     reduced = F.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
@@ -121,7 +121,7 @@ def small(images: Tensor, dice: Dice) -> Tensor:
 
 
 def jpeg(images: Tensor, dice: Dice) -> Tensor:
-    """Lossy compression."""
+    """Compresses the pictures, with loss."""
     return compress(images, uniform(len(images), 20, 90, dice.choices).to(images.device))
 
 

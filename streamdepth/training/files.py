@@ -1,23 +1,18 @@
-"""Files of a training: each is complete at its place, or not there."""
+"""Files of a training, each of which is complete or not there."""
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
-from streamdepth.sinks.output import writing
+from streamdepth.sinks.pending_files import atomic_write, map_write_errors
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Its folder is made, too. Raises SinkWriteError, DiskFullError where there is no room; then nothing is left."""
-    part = path.with_name(f".{path.name}.part")
-    with writing(path.parent):
+    """Writes a file atomically, with its folder; replaces an older one.
+
+    Raises SinkWriteError, or DiskFullError where there is no room; then nothing is left.
+    """
+    with map_write_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with writing(path):
-            part.write_bytes(content)
-            part.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise
+    with atomic_write(path, overwrite=True) as temporary:
+        temporary.write_bytes(content)

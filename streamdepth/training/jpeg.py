@@ -32,7 +32,7 @@ _TO_YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, 
 
 
 def compress(images: Tensor, quality: Tensor) -> Tensor:
-    """(N, 3, H, W) in [0, 1], as read back from a JPEG of `quality`, (N,) 1 to 100; colours at half the size.
+    """Returns (N, 3, H, W) in [0, 1] as read back from a JPEG of `quality`, (N,) 1 to 100; colours at half the size.
 
     H and W are multiples of 16.
     """
@@ -46,7 +46,7 @@ def compress(images: Tensor, quality: Tensor) -> Tensor:
 
 
 def _quantise(planes: Tensor, table: Tensor, quality: Tensor) -> Tensor:
-    """(N, C, H, W), each block of 8x8 px cosine-transformed, rounded to steps of the table, and transformed back."""
+    """Returns (N, C, H, W), each 8x8 block cosine-transformed, rounded to steps of the table, and transformed back."""
     scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality) / 100
     steps = (table * scale[:, None, None]).clamp(1, 255)[:, None, None, None]
     count, channels, height, width = planes.shape
@@ -57,7 +57,7 @@ def _quantise(planes: Tensor, table: Tensor, quality: Tensor) -> Tensor:
 
 
 def _cosines() -> Tensor:
-    """(8, 8): the orthonormal cosine transform."""
+    """Returns the orthonormal cosine transform, (8, 8)."""
     k, n = torch.arange(_BLOCK)[:, None], torch.arange(_BLOCK)
     basis = torch.cos(math.pi * (2 * n + 1) * k / (2 * _BLOCK)) * math.sqrt(2 / _BLOCK)
     basis[0] /= math.sqrt(2)

@@ -1,4 +1,4 @@
-"""What a teacher sees in a user's own videos, written as a data set for a student to learn from.
+"""Labels for distillation: a teacher's depth of a user's own videos, written as a data set for a student.
 
 Hinton et al., "Distilling the Knowledge in a Neural Network" (2015); for depth, Yang et al., "Depth Anything"
 (CVPR 2024), where a large model's labels of plain footage teach the small one.
@@ -15,17 +15,18 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.errors import ConfigError
-from streamdepth.stages import Estimator, Source
+from streamdepth.core.arrays import DepthMap, Image
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.interfaces import Estimator, Source
+from streamdepth.core.types import DepthKind, Frame, ModelInfo
 from streamdepth.training.files import write_file
-from streamdepth.types import DepthKind, DepthMap, Frame, Image, ModelInfo
 
 INFINITY = 65535
-"""PNG value of what is infinitely far."""
-SCALE = 1000
-"""PNG values per metre, and for relative depth per distance of the nearest pixel."""
-LONG_SIDE = 640
-"""px that pictures are reduced to; the student never sees more."""
+"""PNG value of infinitely far pixels."""
+DEPTH_SCALE = 1000
+"""PNG values per metre; for relative depth per distance of the nearest pixel."""
+MAX_SIDE_PX = 640
+"""Longer side to which pictures are reduced; the student never sees more."""
 
 
 def write_labels(
@@ -34,62 +35,79 @@ def write_labels(
     folder: Path,
     *,
     every_seconds: float,
-    most: int,
-    tell: Callable[[int], None] = lambda _: None,
+    max_pictures: int,
+    on_picture: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Writes a picture and the teacher's depth every `every_seconds` of the source's time, `most` at most.
+    """Writes pictures of a source with the teacher's depth; returns the number of pictures in the folder.
 
-    `folder` becomes a data set (see `evaluation.datasets`); what is there already is kept, so that a stopped run goes
-    on. Returns how many pictures it holds; `tell` hears the number as it grows. Raises SourceError, EstimatorError,
-    ConfigError when the folder holds labels of another teacher or source, and SinkWriteError when it cannot be written.
+    Args:
+        source: the video; it is opened and closed.
+        teacher: the model whose depth is written.
+        folder: becomes a data set (see `evaluation.datasets`). Pictures that are there already are kept, so that a
+            stopped run goes on.
+        every_seconds: interval between two pictures in the source's time.
+        max_pictures: at most so many pictures are written.
+        on_picture: called with the number of pictures so far.
+
+    Raises:
+        ConfigError: the folder has labels of another teacher or source (code "other-labels"), or an index that cannot
+            be read ("unreadable").
+        SourceError, EstimatorError: as the source and the teacher raise them.
+        SinkWriteError: the folder cannot be written.
     """
     info = source.open()
     try:
-        _claim(folder, _facts(teacher.info, info.name))
+        _check_origin(folder, _index(teacher.info, info.name))
         count, due = 0, -np.inf
-        while count < most and (frame := source.read()) is not None:
+        while count < max_pictures and (frame := source.read()) is not None:
             if frame.time > due - 1e-6:  # sums of floats
                 due = frame.time + every_seconds
-                _label(frame, teacher, folder)
+                _write_label(frame, teacher, folder)
                 count += 1
-                tell(count)
+                on_picture(count)
     finally:
         source.close()
     return count
 
 
-def _claim(folder: Path, facts: dict[str, object]) -> None:
+def _check_origin(folder: Path, facts: dict[str, object]) -> None:
+    """Writes the index of the labels; raises ConfigError where it is that of other labels."""
     path = folder / "index.json"
     try:
         known = dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else facts
     except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(f"cannot read '{path}': {error}; name another folder or remove it") from error
+        raise ConfigError(
+            f"cannot read '{path}': {error}; name another folder or remove it", code="unreadable"
+        ) from error
     if known != facts:
         other = ", ".join(f"{n} {known.get(n)!r}" for n in facts | known if known.get(n) != facts.get(n))
-        raise ConfigError(f"'{folder}' holds labels of something else ({other}); name another folder or remove it")
+        raise ConfigError(
+            f"'{folder}' holds labels of something else ({other}); name another folder or remove it",
+            code="other-labels",
+        )
     write_file(path, json.dumps(facts, indent=1).encode())
 
 
-def _label(frame: Frame, teacher: Estimator, folder: Path) -> None:
+def _write_label(frame: Frame, teacher: Estimator, folder: Path) -> None:
     picture, depth = (folder / part / f"{frame.index:07d}{end}" for part, end in (("rgb", ".jpg"), ("depth", ".png")))
     if picture.exists() and depth.exists():
         return
     estimate = teacher.estimate([frame])[0].depth
-    image = _reduced(frame.image)
-    write_file(picture, _encoded(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 95]))
-    write_file(depth, _encoded(".png", codes(estimate, teacher.info.kind), []))
+    image = _downscaled(frame.image)
+    write_file(picture, _encode_image(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 95]))
+    write_file(depth, _encode_image(".png", encode_depth(estimate, teacher.info.kind), []))
 
 
-def codes(depth: DepthMap, kind: DepthKind) -> npt.NDArray[np.uint16]:
-    """(h, w): the values of a data set's PNG, 0 = unknown.
+def encode_depth(depth: DepthMap, kind: DepthKind) -> npt.NDArray[np.uint16]:
+    """Returns the (h, w) values of a data set's PNG, 0 = unknown.
 
-    Metric depth is kept in millimetres; from 65.535 m on it is infinitely far. Relative inverse depth has no unit: its
-    farthest pixel becomes infinitely far, its nearest lies at distance 1, and the others between as their inverse depth
-    does.
+    Metric depth is stored in millimetres; from 65.535 m on it is infinitely far. Relative inverse depth has no unit:
+    its farthest pixel becomes infinitely far, its nearest has the distance 1, and the others lie between them in
+    proportion to their inverse depth.
     """
     distance = depth if kind is DepthKind.METRIC else _distance(depth)
     with np.errstate(invalid="ignore"):
-        values = np.clip(np.round(distance * SCALE), 1, INFINITY)
+        values = np.clip(np.round(distance * DEPTH_SCALE), 1, INFINITY)
     return np.where(distance > 0, values, 0).astype(np.uint16)
 
 
@@ -102,20 +120,20 @@ def _distance(inverse: DepthMap) -> DepthMap:
         return np.asarray((nearest - farthest) / (inverse - farthest) if nearest > farthest else 1 + 0 * inverse)
 
 
-def _facts(teacher: ModelInfo, source: str) -> dict[str, object]:
+def _index(teacher: ModelInfo, source: str) -> dict[str, object]:
     unit = "m" if teacher.kind is DepthKind.METRIC else "none: relative depth, the nearest pixel is 1"
-    labels = {"source": source, "teacher": teacher.name, "licence": teacher.licence}
-    return {"depth_scale": SCALE, "infinity": INFINITY, "unit": unit, **labels}
+    labels = {"source": source, "teacher": teacher.name, "license": teacher.license}
+    return {"depth_scale": DEPTH_SCALE, "infinity": INFINITY, "unit": unit, **labels}
 
 
-def _reduced(image: Image) -> Image:
+def _downscaled(image: Image) -> Image:
     height, width = image.shape[:2]
-    factor = LONG_SIDE / max(height, width)
+    factor = MAX_SIDE_PX / max(height, width)
     if factor >= 1:
         return image
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _encoded(suffix: str, picture: npt.NDArray[Any], options: list[int]) -> bytes:
+def _encode_image(suffix: str, picture: npt.NDArray[Any], options: list[int]) -> bytes:
     return bytes(cv2.imencode(suffix, picture, options)[1])

@@ -14,10 +14,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from streamdepth.errors import SourceOpenError
-from streamdepth.sinks.output import writing
-from streamdepth.training.samples import DETAIL, NEAREST, Codes, Quality, Sample, make_sample
-from streamdepth.types import Image
+from streamdepth.core.arrays import Image
+from streamdepth.core.errors import SourceOpenError
+from streamdepth.sinks.pending_files import atomic_write, map_write_errors
+from streamdepth.training.samples import DETAIL_WEIGHTS, NEAREST, Codes, Quality, Sample, make_sample
 
 SHORT_SIDE = 240
 """px; larger pictures are reduced to it."""
@@ -39,27 +39,32 @@ class _Packed:
 
 
 def write_pack(folder: Path, sets: Iterable[tuple[str, Sequence[Sample]]]) -> list[Path]:
-    """Writes named sets of samples into `folder` and returns its parts. Raises SinkWriteError."""
+    """Writes named sets of samples into `folder` and returns the paths of its parts. Raises SinkWriteError."""
     packed = (_pack(f"{name}/{i:05d}", sample) for name, samples in sets for i, sample in enumerate(samples))
-    parts = []
-    with writing(folder):
+    with map_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for number, part in enumerate(_volumes(packed)):
-            parts.append(folder / f"part-{number:02d}.zip")
-            with zipfile.ZipFile(parts[-1], "w", zipfile.ZIP_STORED) as archive:
-                for sample in part:
-                    archive.writestr(f"{sample.name}.webp", sample.picture)
-                    archive.writestr(f"{sample.name}.codes.webp", sample.codes)
+    parts = []
+    for number, samples in enumerate(_volumes(packed)):
+        parts.append(folder / f"part-{number:02d}.zip")
+        with atomic_write(parts[-1], overwrite=True) as temporary:
+            _write_part(temporary, samples)
     return parts
 
 
+def _write_part(path: Path, samples: Iterable[_Packed]) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for sample in samples:
+            archive.writestr(f"{sample.name}.webp", sample.picture)
+            archive.writestr(f"{sample.name}.codes.webp", sample.codes)
+
+
 def is_pack(folder: Path) -> bool:
-    """Whether a folder holds parts of a pack."""
+    """Returns True if a folder holds parts of a pack."""
     return any(folder.glob(_PARTS))
 
 
 def read_packed(folder: Path, name: str, quality: Quality) -> list[Sample]:
-    """The samples of one set, in their order. Raises SourceOpenError for a damaged part."""
+    """Returns the samples of one set in their order. Raises SourceOpenError, "damaged", for a broken part."""
     samples = []
     for path in sorted(folder.glob(_PARTS)):
         try:
@@ -67,14 +72,14 @@ def read_packed(folder: Path, name: str, quality: Quality) -> list[Sample]:
                 members = sorted(n for n in archive.namelist() if n.startswith(f"{name}/") and ".codes." not in n)
                 for member in members:
                     codes = archive.read(member.removesuffix(".webp") + ".codes.webp")
-                    samples.append(_unpack(archive.read(member), codes, DETAIL[quality]))
+                    samples.append(_unpack(archive.read(member), codes, DETAIL_WEIGHTS[quality]))
         except (OSError, KeyError, zipfile.BadZipFile, cv2.error) as error:
-            raise SourceOpenError(f"'{path}' is no part of a pack, or damaged: {error}") from error
+            raise SourceOpenError(f"'{path}' is no part of a pack, or damaged: {error}", code="damaged") from error
     return samples
 
 
 def _volumes(packed: Iterable[_Packed]) -> Iterator[list[_Packed]]:
-    """The same in groups of at most `PART_BYTES`."""
+    """Yields the samples in groups of at most PART_BYTES."""
     group: list[_Packed] = []
     size = 0
     for sample in packed:
@@ -97,14 +102,14 @@ def _pack(name: str, sample: Sample) -> _Packed:
     return _Packed(name, _webp(image, _GOOD), _webp(_as_picture(np.asarray(codes, np.uint16)), _LOSSLESS))
 
 
-def _unpack(picture: bytes, codes: bytes, detail: float) -> Sample:
+def _unpack(picture: bytes, codes: bytes, detail_weight: float) -> Sample:
     image, levels = (np.asarray(_decoded(data), np.uint8) for data in (picture, codes))
     low, high = levels[..., 0].astype(np.int64), levels[..., 1].astype(np.int64)
-    return make_sample(np.ascontiguousarray(image), _codes(low + 256 * high), detail)
+    return make_sample(np.ascontiguousarray(image), _codes(low + 256 * high), detail_weight)
 
 
 def _as_picture(codes: Codes) -> Image:
-    """(H, W, 3): 0 stays 0, the others become 1 to 2^BITS - 1, low and high bytes in two channels."""
+    """Returns (H, W, 3): 0 stays 0, the others become 1 to 2^BITS - 1, low and high bytes in two channels."""
     levels = np.where(codes > 0, 1 + np.rint((codes.astype(np.int64) - 1) * _LEVELS / (NEAREST - 1)), 0).astype(int)
     return np.stack([levels % 256, levels // 256, 0 * levels], -1).astype(np.uint8)
 

@@ -18,12 +18,12 @@ ROLLS = ((0.0, 0.4), (8.0, 0.4), (35.0, 0.2))
 
 
 def uniform(count: int, low: float, high: float, rng: torch.Generator) -> Tensor:
-    """(count,) float32."""
+    """Returns (count,) random numbers."""
     return low + (high - low) * torch.rand(count, generator=rng)
 
 
 def placements(shapes: Tensor, size: tuple[int, int], rng: torch.Generator) -> Tensor:
-    """(N, 2, 3) maps of views of `size` (height, width) into pictures of `shapes`, (N, 2) likewise."""
+    """Returns (N, 2, 3) maps of views of `size` (height, width) into pictures of `shapes`, (N, 2) likewise."""
     count, height, width = len(shapes), shapes[:, 0].float(), shapes[:, 1].float()
     limit = torch.stack([width / size[1], height / size[0]], 1)
     zoom = limit.min(1, keepdim=True).values * uniform(count, CLOSEST, 1.0, rng)[:, None]
@@ -39,9 +39,9 @@ def placements(shapes: Tensor, size: tuple[int, int], rng: torch.Generator) -> T
 
 
 def nudges(count: int, size: tuple[int, int], rng: torch.Generator) -> Tensor:
-    """(count, 2, 3) small moves of a camera, as between two frames of a video.
+    """Returns (count, 2, 3) small moves of a camera, as between two frames of a video.
 
-    Up to 4 % of the width to the side, 4 px up or down, 2 degrees, and 3 % of zoom.
+    They are up to 4 % of the width to the side, 4 px up or down, 2 degrees, and 3 % of zoom.
     """
     rows, columns = size
     zoom = uniform(count, -0.03, 0.03, rng).exp()
@@ -51,26 +51,26 @@ def nudges(count: int, size: tuple[int, int], rng: torch.Generator) -> Tensor:
 
 
 def compose(outer: Tensor, inner: Tensor) -> Tensor:
-    """(N, 2, 3) maps that apply `inner` first, then `outer`."""
+    """Returns the (N, 2, 3) maps that apply `inner` first, then `outer`."""
     linear = outer[:, :, :2] @ inner[:, :, :2]
     return torch.cat([linear, outer[:, :, :2] @ inner[:, :, 2:] + outer[:, :, 2:]], 2)
 
 
 def rotations(degrees: Tensor) -> Tensor:
-    """(N, 2, 2)."""
+    """Returns (N, 2, 2) rotations."""
     angle = torch.deg2rad(degrees)
     return torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).reshape(-1, 2, 2)
 
 
 def about(linear: Tensor, size: tuple[int, int], targets: Tensor) -> Tensor:
-    """`linear` (N, 2, 2), moved so that the middle of a view of `size` comes from `targets` (N, 2), (x, y)."""
+    """Returns maps of `linear` (N, 2, 2) by which the middle of a view of `size` lies at `targets` (N, 2)."""
     middle = torch.tensor([size[1] / 2 - 0.5, size[0] / 2 - 0.5])
     shift = targets - 0.5 - linear @ middle
     return torch.cat([linear, shift[:, :, None]], 2)
 
 
 def sample_grid(place: Tensor, size: tuple[int, int], shape: tuple[int, int]) -> Tensor:
-    """(1, H, W, 2): a view's places on a picture of `shape`, as `grid_sample` takes them with align_corners=False."""
+    """Returns (1, H, W, 2): a view's places on a picture of `shape`, for `grid_sample` with align_corners=False."""
     pixels = place.new_tensor([shape[1], shape[0]])
     rows, columns = (torch.arange(side, dtype=torch.float32) for side in size)
     x, y, shift = (2 * place / pixels[:, None]).unbind(1)
@@ -78,7 +78,7 @@ def sample_grid(place: Tensor, size: tuple[int, int], shape: tuple[int, int]) ->
 
 
 def shrink_factor(place: Tensor) -> float:
-    """Pixels of the picture that fall on one of the view, along one axis."""
+    """Returns the number of the picture's pixels that fall on one of the view, along one axis."""
     return float(torch.linalg.det(place[:, :2]).abs().sqrt())
 
 

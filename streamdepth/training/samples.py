@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.evaluation.datasets import DataSet
-from streamdepth.types import DepthMap, Image
+from streamdepth.core.arrays import DepthMap, Image
+from streamdepth.evaluation.datasets import DepthDataset
 
 SHORT_SIDE = 288
-"""px; larger pictures are reduced to it."""
+"""Larger pictures are reduced to this short side, px."""
 Codes = npt.NDArray[np.uint16]
 FARTHEST, NEAREST = 1, 65535
 """Codes of a picture's least and largest inverse depth; 0 is unknown."""
@@ -26,7 +26,7 @@ STRAY = 0.0005
 """Share of the known pixels at either end that may be stray ones: they do not widen the range of the codes."""
 
 Quality = Literal["sparse", "sensor", "views", "exact"]
-DETAIL: dict[Quality, float] = {"sparse": 0.0, "sensor": 0.3, "views": 0.5, "exact": 1.0}
+DETAIL_WEIGHTS: dict[Quality, float] = {"sparse": 0.0, "sensor": 0.3, "views": 0.5, "exact": 1.0}
 """How much gradients count: none between sparse dots, little where sensors blur edges, all where depth is rendered."""
 
 
@@ -36,7 +36,8 @@ class Sample:
 
     image: Image
     codes: Codes
-    detail: float
+    detail_weight: float
+    """Weight of its finest gradients."""
     middle: float
     """Median of the known codes."""
     deviation: float
@@ -44,25 +45,25 @@ class Sample:
 
 
 def read_samples(folder: Path, quality: Quality, *, border: int = 0) -> list[Sample]:
-    """The pictures of a data set whose truth is worth learning, `SHORT_SIDE` px on the short side at most.
+    """Returns the pictures of a data set whose truth is worth learning, at most SHORT_SIDE px on the short side.
 
     border: px cut away on each side. Raises SourceOpenError when the set cannot be read.
     """
-    data = DataSet(folder)
+    data = DepthDataset(folder)
     found = (_reduce(pair.image, np.reciprocal(pair.depth)) for pair in data.pairs(border=border))
     usable = ((image, inverse) for image, inverse in found if is_usable(inverse, is_affine=data.is_affine))
-    return [make_sample(image, encode(inverse), DETAIL[quality]) for image, inverse in usable]
+    return [make_sample(image, encode(inverse), DETAIL_WEIGHTS[quality]) for image, inverse in usable]
 
 
-def make_sample(image: Image, codes: Codes, detail: float) -> Sample:
-    """A sample with the figures of its codes."""
+def make_sample(image: Image, codes: Codes, detail_weight: float) -> Sample:
+    """Returns a sample with median and deviation of its codes."""
     known = codes[codes > 0].astype(np.float32)
     middle = float(np.median(known))
-    return Sample(image, codes, detail, middle, float(np.abs(known - middle).mean()))
+    return Sample(image, codes, detail_weight, middle, float(np.abs(known - middle).mean()))
 
 
 def _reduce(image: Image, inverse: DepthMap) -> tuple[Image, DepthMap]:
-    """Both at one size, `SHORT_SIDE` at most; every known point of sparse truth is kept."""
+    """Returns both at one size, at most SHORT_SIDE; every known point of sparse truth is kept."""
     height, width = inverse.shape
     factor = min(1.0, SHORT_SIDE / min(height, width))
     rows, columns = round(height * factor), round(width * factor)
@@ -77,7 +78,7 @@ def _reduce(image: Image, inverse: DepthMap) -> tuple[Image, DepthMap]:
 
 
 def encode(inverse: DepthMap) -> Codes:
-    """(H, W) inverse depth, NaN = unknown -> codes that rise with it over the picture's own range, linearly."""
+    """Converts (H, W) inverse depth, NaN = unknown, to codes that are linear over the picture's own range."""
     known = np.isfinite(inverse)
     if not known.any():
         return np.zeros(inverse.shape, np.uint16)
@@ -88,7 +89,7 @@ def encode(inverse: DepthMap) -> Codes:
 
 
 LEAST_KNOWN = 400
-"""px; with fewer known, a picture teaches nothing but noise."""
+"""Number of known px below which a picture is left out."""
 LEAST_RANGE = 0.02
 """Range of inverse depth, as a share of its median, below which a truth is flat."""
 MOST_ROUGH = 0.05
@@ -96,7 +97,7 @@ MOST_ROUGH = 0.05
 
 
 def is_usable(inverse: DepthMap, *, is_affine: bool = False) -> bool:
-    """Whether (H, W) inverse depth, NaN = unknown, is worth learning: known in places, neither flat nor broken.
+    """Returns True if (H, W) inverse depth, NaN = unknown, is worth learning: known in places, not flat, not broken.
 
     Affine truth has no zero, and so nothing to call it flat against but being constant.
     """

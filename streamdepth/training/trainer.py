@@ -1,10 +1,11 @@
-"""The training loop: resumable, the same for the same seed on one machine, its log one JSON line for every save."""
+"""The training loop: it can be resumed, is reproducible on one machine, and logs a JSON line at every save."""
 
 from __future__ import annotations
 
 import copy
 import functools
 import io
+import itertools
 import json
 import math
 import time
@@ -18,50 +19,50 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from safetensors.torch import save as serialised
+from safetensors.torch import save as serialized
 from torch import Tensor, nn
 
-from streamdepth.errors import ConfigError, MissingDependencyError, SinkWriteError
+from streamdepth.core.errors import ConfigError, MissingDependencyError, SinkWriteError
 from streamdepth.estimators.nano import AnyNano, load_network
 from streamdepth.estimators.nano2_network import Nano2Network
 from streamdepth.estimators.nano_network import load_imagenet_encoder
-from streamdepth.plot import draw_curves
-from streamdepth.training.checks import delta1, held_back_error
-from streamdepth.training.depthwise import speed_up
+from streamdepth.render.plots import check_plots, draw_curves
+from streamdepth.training.checks import delta1_on, validation_error
+from streamdepth.training.depthwise import use_fast_depthwise
 from streamdepth.training.files import write_file
 from streamdepth.training.losses import agreement_loss, scale_and_shift_loss
 from streamdepth.training.precision import fast_dtype
+from streamdepth.training.sampler import Batch, BatchSampler, make_sampler
 from streamdepth.training.settings import TrainSettings
-from streamdepth.training.views import Batch, Views, open_views
 
 WEIGHTS = "nano.safetensors"
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
 CURVES = "curves.png"
-_AHEAD, _DRAWING = 12, 6
-"""Batches drawn ahead, and threads that draw them."""
+_PREFETCHED_BATCHES, _PREFETCH_THREADS = 12, 6
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of a training: the weights, and the error on pictures held back before and after it."""
+class TrainingResult:
+    """The result of a training: the weights, and the validation error before and after."""
 
     weights: Path
     before: float | None
+    """See `validation_error`; None without validation pictures."""
     after: float | None
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """What a training tells while it runs."""
+class TrainingProgress:
+    """The progress of a training."""
 
     step: int
     steps: int
     loss: float
 
 
-def start_network(start: str) -> AnyNano:
-    """The network before the first step. `start`: see `TrainSettings.start`.
+def initial_network(start: str) -> AnyNano:
+    """Returns the network before the first step, as `TrainSettings.start` says.
 
     Raises MissingDependencyError without the package of the ImageNet features.
     """
@@ -81,23 +82,22 @@ def start_network(start: str) -> AnyNano:
 
 
 def learning_rate(step: int, steps: int, peak: float) -> float:
-    """A linear warm-up over 200 steps, or a tenth of a short training, then a cosine to zero."""
+    """Returns the rate of a step: a linear warm-up over 200 steps or a tenth of all, then a cosine to zero."""
     warm_up = min(200, max(1, steps // 10))
     return peak * min(1.0, (step + 1) / warm_up) * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
 class Trainer:
-    """Everything a checkpoint holds: network, average of weights, optimiser and step number."""
+    """The state of a training: network, average of weights, optimiser and step number."""
 
     def __init__(self, out: Path, settings: TrainSettings, device: str) -> None:
         torch.manual_seed(settings.seed)
         self.out, self.settings, self.device = out, settings, torch.device(device)
-        network = start_network(settings.start).float().requires_grad_(True).train()
+        network = initial_network(settings.start).float().requires_grad_(True).train()
         self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval()
-        self._keep_statistics()
         if self.device.type == "cpu":
-            speed_up(self.network)
+            use_fast_depthwise(self.network)
         encoder = list(self.network.encoder.parameters())
         known = {id(p) for p in encoder}
         rest = [p for p in self.network.parameters() if id(p) not in known]
@@ -105,32 +105,32 @@ class Trainer:
             {"params": encoder, "peak": settings.encoder_rate},
             {"params": rest, "peak": settings.decoder_rate},
         ]
-        self.optimiser = torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.02, fused=self.device.type != "mps")
+        self.optimizer = torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.02, fused=self.device.type != "mps")
         self.step = 0
+        self._freeze_statistics()
 
-    def _keep_statistics(self) -> None:
-        """The encoder keeps ImageNet's statistics: steadier with small batches, and faster."""
+    def _freeze_statistics(self) -> None:
+        """Freezes the encoder's batch norms, which is steadier with small batches and faster."""
         for module in self.network.encoder.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
 
     def _freeze(self, stages: int) -> None:
-        """The first `stages` of the encoder learn nothing, the others do."""
+        """Freezes the first `stages` of the encoder, and no others."""
         encoder = self.network.encoder
-        parts = [encoder.stem, *encoder.stages]
-        for i, part in enumerate(parts):
+        for i, part in enumerate([encoder.stem, *encoder.stages]):
             part.requires_grad_(not stages or i > stages)
 
-    def train_on(self, batch: Batch) -> float:
-        """One step; returns the loss."""
+    def train_step(self, batch: Batch) -> float:
+        """Trains one step; returns the loss."""
         self._freeze(self.settings.phase(self.step).frozen_stages)
-        for group in self.optimiser.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, self.settings.steps, group["peak"])
         loss = self._loss(batch)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimiser.step()
+        self.optimizer.step()
         self._update_average()
         self.step += 1
         return loss.item()
@@ -139,9 +139,9 @@ class Trainer:
         with fast_dtype(self.device):
             prediction = self.network(batch.images)
         prediction = prediction.float()
-        loss = scale_and_shift_loss(prediction, batch.truth, batch.detail, batch.weight)
-        if pairs := len(batch.moves):
-            between = agreement_loss(prediction[:pairs], prediction[-pairs:], batch.moves)
+        loss = scale_and_shift_loss(prediction, batch.truth, batch.detail_weights, batch.picture_weights)
+        if pairs := len(batch.view_transforms):
+            between = agreement_loss(prediction[:pairs], prediction[-pairs:], batch.view_transforms)
             loss = loss + self.settings.agreement * between
         return loss
 
@@ -149,40 +149,41 @@ class Trainer:
     def _update_average(self) -> None:
         decay = min(self.settings.average, (self.step + 1) / (self.step + 50))
         pairs = zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True)
-        numbers = [pair for pair in pairs if pair[0].is_floating_point()]  # the others count batches
-        torch._foreach_lerp_([mean for mean, _ in numbers], [now for _, now in numbers], 1 - decay)
+        weights = [pair for pair in pairs if pair[0].is_floating_point()]  # the others count batches
+        torch._foreach_lerp_([mean for mean, _ in weights], [now for _, now in weights], 1 - decay)
 
     def state(self) -> dict[str, Any]:
+        """Returns the content of a checkpoint."""
         return {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimiser": self.optimizer.state_dict(),
             "step": self.step,
             "origin": self._origin,
         }
 
     @property
     def _origin(self) -> list[str]:
-        """What a training of the same folder must have in common to go on: the start and the sets so far.
+        """The start and the sets, which must all be there when a training is resumed; more sets may come.
 
-        More sets may come. Sets inside of the folder may move with it.
+        Sets inside of the training's folder may move with it.
         """
-        own = self.out.resolve()
+        out = self.out.resolve()
         sets = [Path(data.name) for data in self.settings.sets]
-        return [self.settings.start, *(str(s.relative_to(own) if s.is_relative_to(own) else s) for s in sets)]
+        return [self.settings.start, *(str(s.relative_to(out) if s.is_relative_to(out) else s) for s in sets)]
 
     def save(self) -> None:
-        """Checkpoint and weights. Raises SinkWriteError."""
-        checkpoint = io.BytesIO()  # torch has its own words for a full disk
+        """Writes checkpoint and weights. Raises SinkWriteError."""
+        checkpoint = io.BytesIO()  # torch writes errors of a full disk in its own words
         torch.save(self.state(), checkpoint)
         write_file(self.out / CHECKPOINT, checkpoint.getvalue())
         half = {k: v.half() if v.is_floating_point() else v for k, v in self.average.state_dict().items()}
-        write_file(self.out / WEIGHTS, serialised({k: v.contiguous() for k, v in half.items() if v.dim()}))
+        write_file(self.out / WEIGHTS, serialized({k: v.contiguous() for k, v in half.items() if v.dim()}))
 
     def resume(self) -> None:
-        """Goes on from the checkpoint in the folder, if there is one.
+        """Loads the checkpoint in the folder, if there is one.
 
-        Raises ConfigError when it is damaged, or of a training that began otherwise or learnt from other pictures.
+        Raises ConfigError, code "bad-checkpoint", when it is damaged or that of a training with another start or sets.
         """
         path = self.out / CHECKPOINT
         if not path.exists():
@@ -193,44 +194,47 @@ class Trainer:
                 raise ValueError(f"it began with {', '.join(state['origin'])}")
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
-            self.optimiser.load_state_dict(state["optimiser"])
+            self.optimizer.load_state_dict(state["optimiser"])
             self.step = state["step"]
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
             raise ConfigError(
-                f"'{path}' is no checkpoint of this training ({reason}); remove it or name another folder"
+                f"'{path}' is no checkpoint of this training ({reason}); remove it or name another folder",
+                code="bad-checkpoint",
             ) from error
 
 
-def _batches(views: Views, settings: TrainSettings, first: int) -> Iterator[Batch]:
-    """The batches from step `first` to the last; where a GPU learns, drawn on other threads a few steps ahead."""
-    draw = functools.partial(_draw, views, settings)
-    if views.device.type == "cpu":
+def _batches(sampler: BatchSampler, settings: TrainSettings, first: int) -> Iterator[Batch]:
+    """Yields the batches from step `first` on; for a GPU they are drawn on other threads, a few steps ahead."""
+    draw = functools.partial(_draw, sampler, settings)
+    if sampler.device.type == "cpu":
         yield from map(draw, range(first, settings.steps))
         return
-    with ThreadPoolExecutor(_DRAWING) as pool:
-        waiting = deque(pool.submit(draw, step) for step in range(first, min(first + _AHEAD, settings.steps)))
-        for step in range(first, settings.steps):
-            batch = waiting.popleft().result()
-            if step + _AHEAD < settings.steps:
-                waiting.append(pool.submit(draw, step + _AHEAD))
+    with ThreadPoolExecutor(_PREFETCH_THREADS) as pool:
+        steps = iter(range(first, settings.steps))
+        pending = deque(pool.submit(draw, step) for step in itertools.islice(steps, _PREFETCHED_BATCHES))
+        while pending:
+            batch = pending.popleft().result()
+            pending.extend(pool.submit(draw, step) for step in itertools.islice(steps, 1))
             yield batch
 
 
-def _draw(views: Views, settings: TrainSettings, step: int) -> Batch:
+def _draw(sampler: BatchSampler, settings: TrainSettings, step: int) -> Batch:
     phase = settings.phase(step)
-    sizes = phase.sizes
-    size = sizes[np.random.default_rng((settings.seed, step)).integers(len(sizes))]
-    return views.draw(step, size, phase.batch, phase.pairs)
+    size = phase.sizes[np.random.default_rng((settings.seed, step)).integers(len(phase.sizes))]
+    return sampler.draw(step, size, phase.batch, phase.pairs)
 
 
 def write_log(out: Path, row: Mapping[str, float]) -> None:
-    """Adds a line to the log and draws its curves anew. Raises SinkWriteError, and ConfigError for a damaged log."""
+    """Adds a line to the log and draws its curves anew.
+
+    Raises SinkWriteError, and ConfigError (code "bad-log") for a damaged log.
+    """
     log, rows = out / LOG, list[Mapping[str, float]]()
     try:
         rows += [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     except (OSError, ValueError) as error:
-        raise ConfigError(f"'{log}' is no log of a training: {error}; remove it") from error
+        raise ConfigError(f"'{log}' is no log of a training: {error}; remove it", code="bad-log") from error
     rows.append(row)
     write_file(log, "".join(json.dumps(row) + "\n" for row in rows).encode())
     names = {name: None for row in rows for name in row if name not in ("step", "seconds")}
@@ -239,41 +243,59 @@ def write_log(out: Path, row: Mapping[str, float]) -> None:
     write_file(out / CURVES, cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes())
 
 
+def _test_scores(weights: Path, root: Path, settings: TrainSettings) -> dict[str, float]:
+    """Returns delta1 on each of the test sets."""
+    return {f"delta1 {name}": delta1_on(weights, root, name, settings.test_pictures) for name in settings.test_sets}
+
+
 def train(
-    root: Path, out: Path, settings: TrainSettings, device: str, tell: Callable[[Progress], None] = lambda _: None
-) -> Outcome:
+    root: Path,
+    out: Path,
+    settings: TrainSettings,
+    device: str,
+    on_progress: Callable[[TrainingProgress], None] = lambda _: None,
+) -> TrainingResult:
     """Trains to `settings.steps`, saving and logging on the way.
 
-    root: the folder of the data sets; out: the folder of checkpoint, log and weights, where a stopped training goes
-    on. Raises SourceOpenError for pictures that cannot be read, ConfigError for a checkpoint of something else, and
-    SinkWriteError.
+    Args:
+        root: the folder of the data sets, or of their pack.
+        out: the folder of checkpoint, log and weights; a stopped training in it is resumed.
+        settings: all else.
+        device: torch's name of the device.
+        on_progress: called after every step.
+
+    Raises:
+        SourceOpenError: pictures cannot be read.
+        ConfigError: there is a checkpoint of another training.
+        SinkWriteError: the folder cannot be written.
+        MissingDependencyError: matplotlib is missing, which draws the curves.
     """
+    check_plots()
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SinkWriteError(f"'{out}' cannot be a folder: {error.strerror}; name another one") from error
-    views, held_back = open_views(root, settings, torch.device(device))
+        raise SinkWriteError(
+            f"'{out}' cannot be a folder: {error.strerror}; name another one", code="no-folder"
+        ) from error
+    sampler, validation = make_sampler(root, settings, torch.device(device))
     trainer = Trainer(out, settings, device)
     trainer.resume()
     losses: list[float] = []
-    began = saved = time.monotonic()
-    checked = trainer.step
-    for batch in _batches(views, settings, trainer.step):
-        losses.append(trainer.train_on(batch))
-        tell(Progress(trainer.step, settings.steps, losses[-1]))
+    start = saved = time.monotonic()
+    tested = trainer.step
+    for batch in _batches(sampler, settings, trainer.step):
+        losses.append(trainer.train_step(batch))
+        on_progress(TrainingProgress(trainer.step, settings.steps, losses[-1]))
         is_last = trainer.step == settings.steps
         is_due = trainer.step % settings.save_every == 0 and time.monotonic() - saved >= settings.save_seconds
         if is_last or is_due:
             saved = time.monotonic()
             trainer.save()
-            row = {"step": trainer.step, "loss": float(np.mean(losses)), "seconds": saved - began}
-            if is_last or trainer.step >= checked + settings.check_every:
-                checked = trainer.step
-                row |= {
-                    f"delta1 {name}": delta1(out / WEIGHTS, root, name, settings.check_pictures)
-                    for name in settings.check
-                }
+            row = {"step": trainer.step, "loss": float(np.mean(losses)), "seconds": saved - start}
+            if is_last or trainer.step >= tested + settings.test_every:
+                tested = trainer.step
+                row |= _test_scores(out / WEIGHTS, root, settings)
             losses.clear()
             write_log(out, row)
-    before = held_back_error(start_network(settings.start), held_back)
-    return Outcome(out / WEIGHTS, before, held_back_error(load_network(out / WEIGHTS), held_back))
+    before = validation_error(initial_network(settings.start), validation)
+    return TrainingResult(out / WEIGHTS, before, validation_error(load_network(out / WEIGHTS), validation))

@@ -6,9 +6,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from streamdepth.evaluation.ordinal import ordinal_accuracy
-from streamdepth.evaluation.ramp import Ramp
-from streamdepth.types import Frame
+from streamdepth.core.types import Frame
+from streamdepth.evaluation.accuracy.ordinal import ordinal_accuracy
+from streamdepth.evaluation.accuracy.ramp import Ramp
 
 
 def test_any_rising_function_of_nearness_is_in_order_and_its_opposite_is_not() -> None:

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pairs import write_pairs
+from helpers.pairs import write_pairs
 
-from streamdepth.training.scenes import looks, shapes
+from streamdepth.training.scenes import materials, shapes
 from streamdepth.training.scenes.__main__ import main
 from streamdepth.training.scenes.lenses import angle, vary
 from streamdepth.training.scenes.plan import SHARES, scene_rng, view_rng
-from streamdepth.training.scenes.run import build
-from streamdepth.training.scenes.stage import Sky, Stage, View
+from streamdepth.training.scenes.run import build_scene
+from streamdepth.training.scenes.scene import CameraView, Scene, Sky
 from streamdepth.training.scenes.surfaces import Surfaces
 from streamdepth.training.scenes.tiles import SIZE, Tiles, fractal, pattern_tiles, photo_tiles
 
-VIEW = View((0.0, 0.0, 1.5), 7.0, -11.0, 5.0, 75.0, 96, 64)
+VIEW = CameraView((0.0, 0.0, 1.5), 7.0, -11.0, 5.0, 75.0, 96, 64)
 
 
 def rng() -> np.random.Generator:
@@ -31,18 +31,18 @@ def caster():
     return Caster
 
 
-def stage(*, post: bool = True, sun: float = 3.0) -> Stage:
+def stage(*, post: bool = True, sun: float = 3.0) -> Scene:
     """A white floor under a gray sky, a post 4 m before the camera, the sun low on the left."""
-    made = Stage(Sky((0.2, 0.2, 0.2), (0.2, 0.2, 0.2)), lambda random: VIEW)
-    look = replace(looks.plain(rng(), (0.8, 0.8, 0.8), roughness=1.0), dirt=0.0)
-    made.put([(shapes.sheet(lambda u, v: np.stack([400 * u - 200, 400 * v - 200, 0 * u], -1), (1, 1)), look)])
+    made = Scene(Sky((0.2, 0.2, 0.2), (0.2, 0.2, 0.2)), lambda random: VIEW)
+    look = replace(materials.plain(rng(), (0.8, 0.8, 0.8), roughness=1.0), dirt=0.0)
+    made.add([(shapes.sheet(lambda u, v: np.stack([400 * u - 200, 400 * v - 200, 0 * u], -1), (1, 1)), look)])
     if post:
-        made.put([(shapes.box((0.2, 0.2, 4)), look)], (0.3, 4, 0))
-    made.sun(40, 90, sun, (1, 1, 1))
+        made.add([(shapes.box((0.2, 0.2, 4)), look)], (0.3, 4, 0))
+    made.add_sun(40, 90, sun, (1, 1, 1))
     return made
 
 
-def floor_depth(view: View) -> np.ndarray:
+def floor_depth(view: CameraView) -> np.ndarray:
     """Metres along the optical axis to the plane z = 0, +inf above the horizon."""
     focal = view.width / 2 / np.tan(np.radians(view.fov) / 2)
     v, u = np.mgrid[: view.height, : view.width]
@@ -62,14 +62,14 @@ def test_depth_is_that_of_the_plane_and_of_the_post(caster) -> None:
 
 
 def test_light_on_the_floor_is_the_suns_by_lamberts_law_and_the_skys(caster) -> None:
-    light = caster(stage(post=False), None, rng()).colour(VIEW)
+    light = caster(stage(post=False), None, rng()).color(VIEW)
     sunny, sky = 3 / np.pi * np.sin(np.radians(40)), 0.2
     assert light[-8:].mean() == pytest.approx(0.8 * (sunny + sky), rel=0.02)
     assert light[:4].mean() == pytest.approx(0.2, rel=0.02)
 
 
 def test_the_post_casts_a_shadow(caster) -> None:
-    depth, light = (getattr(caster(stage(), None, rng()), name)(VIEW) for name in ("depth", "colour"))
+    depth, light = (getattr(caster(stage(), None, rng()), name)(VIEW) for name in ("depth", "color"))
     on_floor = np.isclose(depth, floor_depth(VIEW), rtol=1e-3) & (depth < 12)
     shadow = on_floor & (light.mean(-1) < 0.35)
     assert 20 < shadow.sum() < 0.3 * on_floor.sum()
@@ -77,10 +77,10 @@ def test_the_post_casts_a_shadow(caster) -> None:
 
 @pytest.mark.parametrize("kind", SHARES)
 def test_every_kind_can_be_cast(caster, kind: str) -> None:
-    made = build(kind, scene_rng(0, kind, 1))
+    made = build_scene(kind, scene_rng(0, kind, 1))
     renderer = caster(made, None, rng())
-    view = replace(made.propose(view_rng(0, kind, 1, 0)), width=64, height=48)
-    light, depth = renderer.colour(view), renderer.depth(view)
+    view = replace(made.propose_view(view_rng(0, kind, 1, 0)), width=64, height=48)
+    light, depth = renderer.color(view), renderer.depth(view)
     assert light.shape == (48, 64, 3)
     assert np.isfinite(light).all()
     assert light.min() >= 0
@@ -113,12 +113,12 @@ def test_a_photograph_repeats_without_a_seam(tmp_path: Path) -> None:
 
 def test_every_pattern_stays_in_its_range() -> None:
     values = pattern_tiles(rng()).levels[0]
-    assert len(values) == len(looks.PATTERNS)
+    assert len(values) == len(materials.PATTERNS)
     assert 0 <= values.min() <= values.max() <= 1
 
 
 def test_a_plain_surface_has_its_colour_times_its_tint() -> None:
-    look = looks.Look(((0.4, 0.2, 0.1),), tinted=True, dirt=0.0)
+    look = materials.SurfaceMaterial(((0.4, 0.2, 0.1),), tinted=True, dirt=0.0)
     ones = np.ones((2, 3), np.float32)
     tint = np.array([[1, 1, 1], [0.5, 1, 2]], np.float32)
     found = Surfaces([look], None, rng()).albedo(np.zeros(2, int), ones, ones, np.ones(2, np.float32), tint)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from streamdepth.training.losses import agreement_loss, gradient_error, normalise, scale_and_shift_loss
+from streamdepth.training.losses import agreement_loss, gradient_error, normalize, scale_and_shift_loss
 from streamdepth.training.placing import nudges
 
 ONES = torch.ones(2)
@@ -58,7 +58,7 @@ def test_coarse_gradients_are_those_of_means_of_known_pixels() -> None:
 def test_normalised_maps_have_median_zero_and_deviation_one() -> None:
     values = torch.randn(3, 40, 40) * 7 + 5
     known = torch.rand(3, 40, 40) > 0.3
-    result = normalise(values, known)
+    result = normalize(values, known)
     for i in range(3):
         inside = result[i][known[i]]
         assert inside.median().item() == pytest.approx(0, abs=1e-5)

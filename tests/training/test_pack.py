@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pairs import write_pairs
+from helpers.pairs import write_pairs
 
-from streamdepth.errors import SourceOpenError
+from streamdepth.core.errors import SourceOpenError
 from streamdepth.training import pack
 from streamdepth.training.pack import BITS, SHORT_SIDE, is_pack, read_packed, write_pack
+from streamdepth.training.sampler import make_sampler
 from streamdepth.training.samples import NEAREST, Sample, make_sample, read_samples
 from streamdepth.training.settings import make_settings
-from streamdepth.training.views import open_views
 
 
 def sample(height: int = 48, width: int = 64, seed: int = 0) -> Sample:
@@ -29,7 +29,7 @@ def test_what_is_packed_comes_back_nearly_as_it_was(tmp_path: Path) -> None:
     assert np.abs(again.image.astype(int) - first.image).max() < 8
     assert np.abs(again.codes.astype(int) - first.codes).max() <= NEAREST / 2**BITS
     assert ((again.codes == 0) == (first.codes == 0)).all()
-    assert again.detail == 1.0
+    assert again.detail_weight == 1.0
 
 
 def test_large_pictures_shrink(tmp_path: Path) -> None:
@@ -54,10 +54,10 @@ def test_a_pack_takes_the_place_of_the_folders(tmp_path: Path) -> None:
     assert is_pack(tmp_path / "packed")
     assert not is_pack(tmp_path / "sets")
     settings = make_settings({"sets": [{"name": "mine"}]})
-    views, _ = open_views(tmp_path / "packed", settings, torch.device("cpu"))
+    views, _ = make_sampler(tmp_path / "packed", settings, torch.device("cpu"))
     assert len(views.sets[0]) == 4
     with pytest.raises(SourceOpenError, match="other"):
-        open_views(tmp_path / "packed", make_settings({"sets": [{"name": "other"}]}), torch.device("cpu"))
+        make_sampler(tmp_path / "packed", make_settings({"sets": [{"name": "other"}]}), torch.device("cpu"))
 
 
 def test_a_damaged_part_is_named(tmp_path: Path) -> None:

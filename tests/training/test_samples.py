@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from pairs import write_pairs
+from helpers.pairs import write_pairs
 
 from streamdepth.training.samples import FARTHEST, NEAREST, SHORT_SIDE, encode, is_usable, read_samples
 

@@ -1,11 +1,11 @@
-"""One network, several runtimes: each engine runs a torch module on the runtime it is named after."""
+"""Engines: each runs one network on the runtime that it is named after."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, TypedDict, TypeVar
@@ -14,33 +14,38 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from streamdepth.errors import InferenceError, MissingDependencyError, ModelLoadError
-from streamdepth.types import Image
+from streamdepth.core.arrays import Image
+from streamdepth.core.errors import InferenceError, MissingDependencyError, ModelLoadError
+from streamdepth.core.futures import CompletedFuture, Future
 
 Outputs = tuple[Tensor, ...]
+"""A network's outputs, the batch first in each."""
 
-Made = TypeVar("Made")
+CompiledT = TypeVar("CompiledT")
 
-_SIZES_KEPT = 4
+_MAX_SIZES = 4
 
 
-class BySize(OrderedDict[tuple[int, int], Made]):
-    """Networks that are made for one input size each, by (height, width): of the four sizes used last."""
+class SizeCache(OrderedDict[tuple[int, int], CompiledT]):
+    """The compiled networks of the four input sizes used last, by (height, width) in px."""
 
-    def of(
-        self, size: tuple[int, int], make: Callable[[], Made], dropped: Callable[[Made], object] = lambda _: None
-    ) -> Made:
-        """The one for `size`, made where there is none; `dropped` is told of one that is no longer kept."""
+    def get_or_make(
+        self,
+        size: tuple[int, int],
+        make: Callable[[], CompiledT],
+        on_evicted: Callable[[CompiledT], object] = lambda _: None,
+    ) -> CompiledT:
+        """Returns the network for `size`, made if there is none; `on_evicted` is called with one that is dropped."""
         if size not in self:
             self[size] = make()
-            if len(self) > _SIZES_KEPT:
-                dropped(self.popitem(last=False)[1])
+            if len(self) > _MAX_SIZES:
+                on_evicted(self.popitem(last=False)[1])
         self.move_to_end(size)
         return self[size]
 
 
 class EngineOptions(TypedDict, total=False):
-    """What `make_engine` takes besides the network."""
+    """The options of `make_engine` besides the network."""
 
     engine: str
     device: str
@@ -52,109 +57,83 @@ class EngineOptions(TypedDict, total=False):
 
 
 class Engine(ABC):
-    """Runs one network."""
+    """Runs one network. A new engine implements `run`; one whose runtime works in the background `submit` too."""
 
     name: str
-    """`torch`, `openvino`..."""
+    """The runtime: `torch`, `openvino` or `onnx`."""
     device: torch.device
-    """Where `run` takes its input and leaves its output."""
+    """The device of inputs and outputs."""
     precision: str
-    """What the network computes in: `float32`, `bfloat16`, `float16`, `int8`."""
-    at_once: int = 1
-    """How many calls of `start` keep it busy: more than one where that returns before the work is done."""
+    """The type that the network computes in: `float32`, `bfloat16`, `float16` or `int8`."""
+    max_in_flight: int = 1
+    """The number of batches that keep it busy: more than one if `submit` returns before the work is done."""
     reason: str = "it was asked for"
-    """Why this engine runs, a short sentence for people."""
+    """Why this engine was chosen, a short sentence for people."""
 
     @abstractmethod
     def run(self, pixels: Tensor) -> Outputs:
-        """(N, 3, H, W) float32 on `device`, normalised for the network -> its outputs, float32 on `device`.
+        """Computes the outputs of one batch, float32 on `device`. Raises InferenceError.
 
-        Raises InferenceError.
+        pixels: (N, 3, H, W) float32 on `device`, normalized for the network.
         """
 
-    def start(self, pixels: Tensor) -> Callable[[], Outputs]:
-        """Begins `run` and returns at once where the runtime can; what it returns waits for the outputs, once.
+    def submit(self, pixels: Tensor) -> Future[Outputs]:
+        """Begins to compute one batch and returns at once where the runtime can.
 
-        `at_once` may be under way, waited for in the order they were begun. Raises InferenceError, here or there.
+        Up to `max_in_flight` batches may be in flight; their results are asked for once each, in the order in which
+        they were submitted. Raises InferenceError, here or when the result is asked for.
         """
-        outputs = self.run(pixels)
-        return lambda: outputs
+        return CompletedFuture(self.run(pixels))
 
     def warm_up(self, pixels: Tensor) -> None:
-        """Makes ready for input of this size, so that the first `run` is as fast as the others. Raises as `run`."""
+        """Prepares for inputs of this size, so that the first batch is as fast as the others. Raises as `run` does."""
         self.run(pixels)
 
-    def lane(self) -> AbstractContextManager[object]:
-        """Where one picture's work is queued, apart from the others', so that copies overlap with computing.
+    def cuda_stream(self) -> AbstractContextManager[object]:
+        """Returns the CUDA stream for one batch, so that its copies overlap with the computation of others.
 
-        To be entered around all that is done on `device` for one call of `start` and for what it returns.
+        It is entered around all work on `device` for that batch: before `submit`, and again for its result. On other
+        devices entering it does nothing.
         """
         return nullcontext()
 
     def upload(self, pictures: Sequence[Image]) -> Tensor:
-        """N pictures of one size, (H, W, 3) -> (N, H, W, 3) uint8 on `device`."""
+        """Copies N pictures of one size to `device`: (N, H, W, 3) uint8."""
         return torch.from_numpy(np.stack(pictures)).to(self.device)
 
     def download(self, values: Tensor) -> Tensor:
-        """To the CPU, complete when this returns."""
+        """Copies values to the CPU; they are complete when this returns."""
         return values.cpu()
 
     def close(self) -> None:
-        """Lets go of everything. Idempotent."""
+        """Releases everything. Idempotent."""
 
 
-class Delegate(Engine):
-    """Runs another engine, which may be replaced on the way."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._use(engine)
-
-    def _use(self, engine: Engine) -> None:
-        self._engine = engine
-        self._show()
-
-    def _show(self) -> None:
-        """What the engine says of itself, which it may learn at its first run only."""
-        e = self._engine
-        self.name, self.device, self.precision, self.reason = e.name, e.device, e.precision, e.reason
-        self.at_once = e.at_once
-
-    def run(self, pixels: Tensor) -> Outputs:
-        return self.start(pixels)()
-
-    def lane(self) -> AbstractContextManager[object]:
-        return self._engine.lane()
-
-    def upload(self, pictures: Sequence[Image]) -> Tensor:
-        return self._engine.upload(pictures)
-
-    def download(self, values: Tensor) -> Tensor:
-        return self._engine.download(values)
-
-    def close(self) -> None:
-        self._engine.close()
+def closed_engine_error() -> InferenceError:
+    """Builds the error for a batch that is given to a closed engine."""
+    return InferenceError("the engine was closed; make a new one", code="closed")
 
 
-def import_package(name: str, extra: str) -> Any:
-    """What the engine `extra` needs. Raises MissingDependencyError, and ModelLoadError for one that is broken."""
+def import_engine_package(name: str, extra: str) -> Any:
+    """Imports a package that the engine `extra` needs.
+
+    Raises MissingDependencyError, and ModelLoadError with the code "broken-dependency" if the package does not load.
+    """
     try:
         return import_module(name)
     except ImportError as error:
         if find_spec(name) is None:
             raise MissingDependencyError(name, extra, f"the engine {extra}") from error
         raise ModelLoadError(
-            f"the package {name} is there and cannot be loaded ({error}); install it anew, or use --engine torch"
+            f"the package {name} is there and cannot be loaded ({error}); install it anew, or use --engine torch",
+            code="broken-dependency",
         ) from error
 
 
-@contextmanager
-def failures_explained(device: torch.device, shape: Sequence[int]) -> Iterator[None]:
-    """torch's errors as InferenceError. shape: of what is worked on."""
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise InferenceError(
-            f"{device} ran out of memory on {tuple(shape)}; try a smaller --size or --batch"
-        ) from error
-    except RuntimeError as error:
-        raise InferenceError(f"the network failed on {tuple(shape)}: {error}") from error
+def inference_error(error: Exception, device: torch.device, shape: Sequence[int]) -> InferenceError:
+    """Converts torch's RuntimeError or a MemoryError; shape: of the batch that was worked on, for the message."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return InferenceError(
+            f"{device} ran out of memory on {tuple(shape)}; try a smaller --size or --batch", code="out-of-memory"
+        )
+    return InferenceError(f"the network failed on {tuple(shape)}: {error}")

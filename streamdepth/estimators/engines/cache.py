@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from streamdepth import __version__
+from streamdepth.core.version import __version__
 
 _log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ _MANIFEST = "manifest.json"
 
 
 def cache_folder() -> Path:
-    """The folder named by STREAMDEPTH_CACHE, else the platform's cache folder with `streamdepth` in it."""
+    """Returns the folder named by STREAMDEPTH_CACHE, else `streamdepth` in the platform's cache folder."""
     if named := os.environ.get("STREAMDEPTH_CACHE"):
         return Path(named)
     if sys.platform == "win32":
@@ -37,7 +37,7 @@ def cache_folder() -> Path:
 
 
 def fingerprint(module: nn.Module, *versions: str) -> str:
-    """A short name for structure, weights, our version, torch's and those given: equal when the conversion is."""
+    """Returns a short hash of structure, weights, our version, torch's and those given: equal if conversions are."""
     digest = hashlib.blake2b(digest_size=10)
     for text in (repr(module), __version__, torch.__version__, *versions):
         digest.update(text.encode())
@@ -48,62 +48,67 @@ def fingerprint(module: nn.Module, *versions: str) -> str:
 
 
 class ModelCache:
-    """One folder per engine, network and input size, complete or absent: written under another name, then renamed.
+    """Folders of one converted network, one for each input size, in the cache folder of its engine.
 
-    file: the model's, in that folder; others may lie beside it.
+    A folder is complete or absent, because it is written under another name and renamed. Its manifest holds each file's
+    digest, so that a damaged file is found before it is mapped into memory. A cache that cannot be written costs time,
+    and is never an error.
 
-    A manifest holds each file's digest, so that a damaged file is found before it is mapped into memory. A cache that
-    cannot be written costs time, never an error.
+    Args:
+        engine: the engine's name.
+        network_name: goes into the folders' names.
+        key: the network's `fingerprint`.
+        file_name: of the model in its folder; other files may lie beside it.
     """
 
-    def __init__(self, engine: str, name: str, key: str, file: str = "model.xml") -> None:
-        self._root, self._file = cache_folder() / engine, file
-        self._prefix = f"{re.sub(r'[^A-Za-z0-9.]+', '-', name).strip('-.')[-60:]}-{key}"
+    def __init__(self, engine: str, network_name: str, key: str, file_name: str = "model.xml") -> None:
+        self._root, self._file_name = cache_folder() / engine, file_name
+        self._prefix = f"{re.sub(r'[^A-Za-z0-9.]+', '-', network_name).strip('-.')[-60:]}-{key}"
 
     def _folder(self, size: str) -> Path:
         return self._root / f"{self._prefix}-{size}"
 
     def find(self, size: str) -> Path | None:
-        """The model's file, intact; a damaged one is removed."""
+        """Returns the path of the model for this input size; None if there is none. A damaged one is removed."""
         folder = self._folder(size)
         if not folder.is_dir():
             return None
         try:
-            if json.loads((folder / _MANIFEST).read_text()) == _digests(folder):
-                return folder / self._file
+            if json.loads((folder / _MANIFEST).read_text()) == _file_digests(folder):
+                return folder / self._file_name
         except (OSError, ValueError) as error:
             _log.debug("unreadable cache %s: %s", folder, error)
         _log.warning("the cached network in %s is damaged and is made anew", folder)
-        _remove(folder)
+        _remove_atomically(folder)
         return None
 
     def store(self, size: str, save: Callable[[Path], None]) -> None:
-        """Keeps what `save` writes to the path it is given, unless another process was faster."""
+        """Stores what `save` writes to the path it is given, unless another process was faster."""
         try:
             self._root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".new-", dir=self._root, ignore_cleanup_errors=True) as name:
                 new = Path(name) / "complete"
                 new.mkdir()
-                save(new / self._file)
-                (new / _MANIFEST).write_text(json.dumps(_digests(new)))
+                save(new / self._file_name)
+                (new / _MANIFEST).write_text(json.dumps(_file_digests(new)))
                 if not self._folder(size).exists():
                     new.rename(self._folder(size))
         except (OSError, RuntimeError) as error:
             _log.warning("the converted network is not kept, so the next start is slow again: %s", error)
 
 
-def _digests(folder: Path) -> dict[str, str]:
-    """Every file's digest but the manifest's."""
-    found = {}
+def _file_digests(folder: Path) -> dict[str, str]:
+    """Returns the digests of all files but the manifest."""
+    digests = {}
     for path in sorted(folder.iterdir()):
         if path.name != _MANIFEST:
             with path.open("rb") as file:
-                found[path.name] = hashlib.file_digest(file, "blake2b").hexdigest()
-    return found
+                digests[path.name] = hashlib.file_digest(file, "blake2b").hexdigest()
+    return digests
 
 
-def _remove(folder: Path) -> None:
-    """Out of the way at once, then deleted: no other process sees half of it."""
+def _remove_atomically(folder: Path) -> None:
+    """Moves the folder out of the way and deletes it there, so that no other process sees half of it."""
     try:
         with tempfile.TemporaryDirectory(prefix=".old-", dir=folder.parent, ignore_cleanup_errors=True) as name:
             folder.rename(Path(name) / "damaged")

@@ -1,4 +1,4 @@
-"""Chooses the fastest engine for a network on this machine."""
+"""The choice of the fastest engine for a network on this machine."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import hashlib
 import logging
 import platform
 from collections.abc import Callable
-from typing import TypeVar
+from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from streamdepth.errors import ConfigError, ModelLoadError
-from streamdepth.estimators.engines import Delegate, Engine, Outputs, onnx_engine, openvino_engine
+from streamdepth.core.errors import ConfigError
+from streamdepth.estimators.engines import Engine, EngineOptions, onnx_engine, openvino_engine
 from streamdepth.estimators.engines.cache import fingerprint
-from streamdepth.estimators.engines.check import LIMIT, CheckedEngine, Verdict
+from streamdepth.estimators.engines.fallback import FallbackEngine
 from streamdepth.estimators.engines.onnx_engine import OnnxEngine
 from streamdepth.estimators.engines.openvino_engine import OpenVinoEngine
-from streamdepth.estimators.engines.torch_engine import TorchEngine, pick_device, pick_precision
+from streamdepth.estimators.engines.precision_check import DEFAULT_LIMIT, DifferenceRecord, PrecisionCheck
+from streamdepth.estimators.engines.torch_engine import TorchEngine, choose_device, choose_precision
 
 _log = logging.getLogger(__name__)
 
 ENGINES = ("auto", "torch", "openvino", "onnx")
-_REDUCED = ("float16", "bfloat16")
-Result = TypeVar("Result")
+_REDUCED_PRECISIONS = ("float16", "bfloat16")
 
 
 def make_engine(
@@ -33,51 +33,85 @@ def make_engine(
     engine: str = "auto",
     device: str = "auto",
     precision: str = "auto",
-    precision_limit: float | None = LIMIT,
+    precision_limit: float | None = DEFAULT_LIMIT,
     compile: bool = False,
     threads: int | None = None,
     for_throughput: bool = False,
     cache_name: str,
 ) -> Engine:
-    """`engine` auto is torch where a GPU is used; else OpenVINO, ONNX Runtime or torch, the first that is installed.
+    """Builds an engine for `module`, which may be changed in place; `Engine.reason` says why it was chosen.
 
-    `reason` of the result says why. precision_limit: of `check.difference`, past which float32 runs instead of reduced
-    precision; None never looks. compile, threads: as TorchEngine takes them; for_throughput: as OpenVinoEngine does.
-    Raises ConfigError, and MissingDependencyError when an engine that is not installed was asked for.
+    Args:
+        module: maps (N, 3, H, W) float32 to a tensor or a tuple of tensors.
+        engine: a name of ENGINES. `auto` is torch where a GPU is used; else OpenVINO, ONNX Runtime or torch, the first
+            that is installed, and torch where the other cannot convert the network.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+        precision: `auto` or what the engine can compute in.
+        precision_limit: largest `relative_difference` from float32 at which reduced precision is used; None accepts
+            any.
+        compile: use torch.compile, with the engine torch only.
+        threads: number of CPU threads; None leaves it to the runtime.
+        for_throughput: compute several pictures at a time, see OpenVinoEngine.
+        cache_name: goes into the names of cached files.
+
+    Raises:
+        ConfigError: for options that are unknown or do not go together.
+        MissingDependencyError: an engine was asked for that is not installed.
     """
     if engine not in ENGINES:
-        raise ConfigError(f"unknown engine {engine!r}; allowed are {', '.join(ENGINES)}")
+        raise ConfigError(f"unknown engine {engine!r}; allowed are {', '.join(ENGINES)}", code="unknown-engine")
     if engine == "openvino" and device not in ("auto", "cpu"):
-        raise ConfigError(f"the engine openvino runs on the CPU, not on {device!r}; try --engine torch")
-    name, reason = pick_engine(device, compile=compile) if engine == "auto" else (engine, Engine.reason)
+        raise ConfigError(
+            f"the engine openvino runs on the CPU, not on {device!r}; try --engine torch", code="wrong-device"
+        )
+    name, reason = choose_engine(device, compile=compile) if engine == "auto" else (engine, Engine.reason)
     if compile and name != "torch":
-        raise ConfigError(f"--compile is for the engine torch, not for {name}; leave one of the two out")
-
-    def make(chosen: nn.Module, wanted: str) -> Engine:
-        found: Engine
-        if name == "torch":
-            found = TorchEngine(chosen, device=device, precision=wanted, compile=compile, threads=threads)
-        elif name == "openvino":
-            found = OpenVinoEngine(
-                chosen, precision=wanted, cache_name=cache_name, threads=threads, for_throughput=for_throughput
-            )
-        else:
-            found = OnnxEngine(chosen, device=device, precision=wanted, cache_name=cache_name, threads=threads)
-        found.reason = reason
-        return found
-
+        raise ConfigError(
+            f"--compile is for the engine torch, not for {name}; leave one of the two out", code="option-conflict"
+        )
     if name == "torch":
-        precision = pick_precision(precision, pick_device(device))
-    made = _checked(module, make, precision, precision_limit, changes=name == "torch")
+        precision = choose_precision(precision, choose_device(device))
+    options: EngineOptions = {
+        "device": device,
+        "compile": compile,
+        "threads": threads,
+        "for_throughput": for_throughput,
+    }
+    make = partial(_make_runtime, name, reason, cache_name, options)
+    made, check = _make_with_check(module, make, precision, precision_limit, changes_weights=name == "torch")
+    make_torch = None
     if engine == "auto" and name != "torch":
-        in_torch = "auto" if precision == "float16" else precision  # which torch has not on CPUs
-        made = _OrTorch(made, lambda: TorchEngine(module, device="cpu", precision=in_torch, threads=threads))
+        in_torch = "auto" if precision == "float16" else precision  # torch has no float16 on CPUs
+        make_torch = partial(TorchEngine, module, device="cpu", precision=in_torch, threads=threads)
+    if check or make_torch:
+        made = FallbackEngine(made, make_torch=make_torch, check=check)
     _log.info("the engine is %s on %s in %s: %s", made.name, made.device, made.precision, made.reason)
     return made
 
 
-def pick_engine(device: str, *, compile: bool = False) -> tuple[str, str]:
-    """The engine that `auto` means on `device`, and why, a short sentence."""
+def _make_runtime(
+    name: str, reason: str, cache_name: str, options: EngineOptions, module: nn.Module, precision: str
+) -> Engine:
+    """Builds the engine of one runtime. precision: the one to ask for."""
+    threads = options["threads"]
+    made: Engine
+    if name == "torch":
+        made = TorchEngine(
+            module, device=options["device"], precision=precision, compile=options["compile"], threads=threads
+        )
+    elif name == "openvino":
+        for_throughput = options["for_throughput"]
+        made = OpenVinoEngine(
+            module, precision=precision, cache_name=cache_name, threads=threads, for_throughput=for_throughput
+        )
+    else:
+        made = OnnxEngine(module, device=options["device"], precision=precision, cache_name=cache_name, threads=threads)
+    made.reason = reason
+    return made
+
+
+def choose_engine(device: str, *, compile: bool = False) -> tuple[str, str]:
+    """Returns the name of the engine that `auto` means on `device`, and a short sentence that says why."""
     if device not in ("auto", "cpu") or (device == "auto" and torch.cuda.is_available()):
         return "torch", "the fastest of what is installed for a GPU"
     if device == "auto" and torch.backends.mps.is_available():
@@ -92,54 +126,28 @@ def pick_engine(device: str, *, compile: bool = False) -> tuple[str, str]:
     return "torch", advice
 
 
-def _checked(
+def _make_with_check(
     module: nn.Module,
     make: Callable[[nn.Module, str], Engine],
     precision: str,
     limit: float | None,
     *,
-    changes: bool,
-) -> Engine:
-    """What `make` makes, under watch when it computes in reduced precision. changes: whether `make` alters weights."""
+    changes_weights: bool,
+) -> tuple[Engine, PrecisionCheck | None]:
+    """Makes the engine, and a check if it computes in reduced precision. changes_weights: `make` alters the module."""
     if limit is None or precision == "float32":
-        return make(module, precision)
+        return make(module, precision), None
     reference = module.eval().to("cpu", torch.float32)
     key = fingerprint(reference)
-    made = make(copy.deepcopy(reference) if changes else reference, precision)
-    if made.precision not in _REDUCED:
-        return made
-    facts = f"{key} {made.name} {made.precision} {made.device} {_processor(made.device)}"
-    verdict = Verdict(hashlib.blake2b(facts.encode(), digest_size=10).hexdigest())
-    return CheckedEngine(made, lambda: make(reference, "float32"), reference, limit=limit, verdict=verdict)
+    made = make(copy.deepcopy(reference) if changes_weights else reference, precision)
+    if made.precision not in _REDUCED_PRECISIONS:
+        return made, None
+    facts = f"{key} {made.name} {made.precision} {made.device} {_processor_name(made.device)}"
+    record = DifferenceRecord(hashlib.blake2b(facts.encode(), digest_size=10).hexdigest())
+    return made, PrecisionCheck(reference, lambda: make(reference, "float32"), limit=limit, record=record)
 
 
-def _processor(device: torch.device) -> str:
+def _processor_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return platform.processor() or platform.machine()
-
-
-class _OrTorch(Delegate):
-    """Another engine, and torch from the moment it proves unable to convert the network."""
-
-    def __init__(self, engine: Engine, make_torch: Callable[[], Engine]) -> None:
-        super().__init__(engine)
-        self._make_torch = make_torch
-
-    def start(self, pixels: Tensor) -> Callable[[], Outputs]:
-        return self._done(lambda: self._engine.start(pixels))
-
-    def warm_up(self, pixels: Tensor) -> None:
-        self._done(lambda: self._engine.warm_up(pixels))
-
-    def _done(self, work: Callable[[], Result]) -> Result:
-        try:
-            result = work()
-        except ModelLoadError as error:
-            _log.warning("%s; torch is used instead", error)
-            engine = self._make_torch()
-            engine.reason = f"{self._engine.name} could not convert the network"
-            self._use(engine)
-            return work()
-        self._show()
-        return result

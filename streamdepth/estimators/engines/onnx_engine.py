@@ -1,4 +1,4 @@
-"""Runs a network with ONNX Runtime: on CPUs, and on GPUs by its CUDA and TensorRT providers."""
+"""Engines on ONNX Runtime: on CPUs, and on GPUs by its CUDA and TensorRT providers."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from streamdepth.errors import ConfigError, InferenceError, ModelLoadError
-from streamdepth.estimators.engines import BySize, Engine, Outputs, import_package
+from streamdepth.core.errors import ConfigError, InferenceError, ModelLoadError
+from streamdepth.estimators.engines import Engine, Outputs, SizeCache, closed_engine_error, import_engine_package
 from streamdepth.estimators.engines.cache import ModelCache, cache_folder, fingerprint
 
 _log = logging.getLogger(__name__)
@@ -24,16 +24,17 @@ _PROVIDERS = {"tensorrt": "TensorrtExecutionProvider", "cuda": "CUDAExecutionPro
 
 
 def is_installed() -> bool:
+    """Returns True if ONNX Runtime and onnx, which exports need, are installed."""
     return all(importlib.util.find_spec(name) is not None for name in ("onnxruntime", "onnx"))
 
 
 def import_onnx(name: str = "onnxruntime") -> Any:
-    """name: `onnxruntime` or `onnx`. Raises as `import_package` does."""
-    return import_package(name, "onnx")
+    """Imports `onnxruntime` or `onnx`. Raises as `import_engine_package` does."""
+    return import_engine_package(name, "onnx")
 
 
 def save_onnx(module: nn.Module, path: Path, batch: int, height: int, width: int) -> None:
-    """Writes `module` for inputs `pixels` of (batch, 3, height, width) float32. Raises ModelLoadError."""
+    """Writes `module` as ONNX for inputs `pixels` of (batch, 3, height, width) float32. Raises ModelLoadError."""
     import_onnx("onnx")
     example = torch.zeros(batch, 3, height, width)
     try:
@@ -46,34 +47,45 @@ def save_onnx(module: nn.Module, path: Path, batch: int, height: int, width: int
             )
     except Exception as error:  # torch, onnx and the network's own code raise whatever they like
         reason = " ".join(str(error).split())[-300:]
-        raise ModelLoadError(f"this network cannot be exported to ONNX; try --engine torch ({reason})") from error
+        raise ModelLoadError(
+            f"this network cannot be exported to ONNX; try --engine torch ({reason})", code="not-convertible"
+        ) from error
 
 
-def pick_providers(device: str) -> list[Any]:
-    """ONNX Runtime's execution providers for `device`, the fastest first. Raises ConfigError."""
-    here = import_onnx().get_available_providers()
+def choose_providers(device: str) -> list[Any]:
+    """Returns ONNX Runtime's execution providers for `device`, the fastest first. Raises ConfigError."""
+    available = import_onnx().get_available_providers()
     kind, _, number = device.partition(":")
     if kind not in ("auto", "cpu", "cuda") or (number and not number.isdecimal()):
-        raise ConfigError(f"the engine onnx runs on auto, cpu, cuda or cuda:N, not on {device!r}; try --engine torch")
-    if kind == "cuda" and _PROVIDERS["cuda"] not in here:
         raise ConfigError(
-            f"ONNX Runtime here has no CUDA, so not {device!r}: pip install onnxruntime-gpu instead of it"
+            f"the engine onnx runs on auto, cpu, cuda or cuda:N, not on {device!r}; try --engine torch",
+            code="wrong-device",
         )
-    if kind == "cpu" or _PROVIDERS["cuda"] not in here:
+    if kind == "cuda" and _PROVIDERS["cuda"] not in available:
+        raise ConfigError(
+            f"ONNX Runtime here has no CUDA, so not {device!r}: pip install onnxruntime-gpu instead of it",
+            code="no-such-device",
+        )
+    if kind == "cpu" or _PROVIDERS["cuda"] not in available:
         return [_PROVIDERS["cpu"]]
-    where = {"device_id": number or "0"}
-    built = cache_folder() / "tensorrt"
-    tensorrt = where | {
-        "trt_fp16_enable": "1", "trt_engine_cache_enable": "1", "trt_engine_cache_path": str(built),
+    cuda = {"device_id": number or "0"}
+    engine_folder = cache_folder() / "tensorrt"
+    tensorrt = cuda | {
+        "trt_fp16_enable": "1", "trt_engine_cache_enable": "1", "trt_engine_cache_path": str(engine_folder),
     }  # fmt: skip
-    found = [(_PROVIDERS["tensorrt"], tensorrt), (_PROVIDERS["cuda"], where), _PROVIDERS["cpu"]]
-    return [p for p in found if (p if isinstance(p, str) else p[0]) in here]
+    wanted = [(_PROVIDERS["tensorrt"], tensorrt), (_PROVIDERS["cuda"], cuda), _PROVIDERS["cpu"]]
+    return [p for p in wanted if (p if isinstance(p, str) else p[0]) in available]
 
 
-class OnnxRuntime(Engine):
-    """Pictures run in batches of the size a model was made for; a last batch is filled up, and cut afterwards.
+class OnnxRuntimeEngine(Engine):
+    """The base of the engines on ONNX Runtime.
 
-    threads: of the CPU, None leaves them to the runtime. Raises MissingDependencyError and ConfigError.
+    Pictures run in batches of the size that a model was made for; a last batch is filled up, and cut afterwards.
+    Raises MissingDependencyError and ConfigError.
+
+    Args:
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        threads: number of CPU threads; None leaves it to the runtime.
     """
 
     name = "onnx"
@@ -82,20 +94,22 @@ class OnnxRuntime(Engine):
 
     def __init__(self, device: str = "auto", threads: int | None = None) -> None:
         self._onnxruntime = import_onnx()
-        self._providers = pick_providers(device)
+        self._providers = choose_providers(device)
         self._options = self._onnxruntime.SessionOptions()
         if threads:
             self._options.intra_op_num_threads = threads
 
-    def _load(self, path: Path) -> Any:
-        """A session; `precision` and `reason` tell what it really uses. Raises ModelLoadError."""
+    def _load_session(self, path: Path) -> Any:
+        """Loads a session, and says in `precision` and `reason` what it really uses. Raises ModelLoadError."""
         try:
             session = self._onnxruntime.InferenceSession(str(path), self._options, providers=self._providers)
         except Exception as error:  # the runtime's own classes, and protobuf's
-            raise ModelLoadError(f"ONNX Runtime cannot use '{path}': {' '.join(str(error).split())[:200]}") from error
+            raise ModelLoadError(
+                f"ONNX Runtime cannot use '{path}': {' '.join(str(error).split())[:200]}", code="damaged"
+            ) from error
         used = session.get_providers()[0]
-        provider = f", with ONNX Runtime's {used}"
-        self.reason = self.reason.removesuffix(provider) + provider
+        note = f", with ONNX Runtime's {used}"
+        self.reason = self.reason.removesuffix(note) + note
         self.precision = "float16" if used == _PROVIDERS["tensorrt"] else "float32"
         return session
 
@@ -104,8 +118,8 @@ class OnnxRuntime(Engine):
         batch = entry.shape[0] if isinstance(entry.shape[0], int) else len(pixels)
         pixels = pixels.detach().to("cpu", torch.float32)
         parts = []
-        for begin in range(0, len(pixels), batch):
-            part = pixels[begin : begin + batch]
+        for first in range(0, len(pixels), batch):
+            part = pixels[first : first + batch]
             filled = torch.cat([part, part[-1:].expand(batch - len(part), -1, -1, -1)]).contiguous()
             try:
                 outputs = session.run(None, {entry.name: filled.numpy()})
@@ -115,12 +129,18 @@ class OnnxRuntime(Engine):
         return tuple(torch.cat(output) for output in zip(*parts, strict=True))
 
 
-class OnnxEngine(OnnxRuntime):
-    """Exports `module` at the first use of each input size, and keeps the result in a cache on disk.
+class OnnxEngine(OnnxRuntimeEngine):
+    """Exports a torch module to ONNX at the first use of each input size, and keeps the result in a cache on disk.
 
-    `module` maps (N, 3, H, W) float32 to a tensor or a tuple of tensors. On a GPU the batch is that of the first
-    pictures; TensorRT computes in float16 where it is installed. `run` raises ModelLoadError when the network cannot be
-    exported.
+    On a GPU the batch is that of the first pictures; TensorRT computes in float16 where it is installed. `run` raises
+    ModelLoadError when the network cannot be exported.
+
+    Args:
+        module: maps (N, 3, H, W) float32 to a tensor or a tuple of tensors.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        precision: `auto` or `float32`.
+        cache_name: goes into the names of cached files.
+        threads: number of CPU threads; None leaves it to the runtime.
     """
 
     def __init__(
@@ -136,61 +156,62 @@ class OnnxEngine(OnnxRuntime):
         allowed = ("auto", "float32")
         if precision not in allowed:
             raise ConfigError(
-                f"precision {precision!r} does not go with the engine onnx; allowed are {', '.join(allowed)}"
+                f"precision {precision!r} does not go with the engine onnx; allowed are {', '.join(allowed)}",
+                code="wrong-precision",
             )
         if precision == "float32":
             self._providers = [p for p in self._providers if p[0] != _PROVIDERS["tensorrt"]]
         self._module: nn.Module | None = module.eval().to("cpu", torch.float32)
         key = fingerprint(module, f"onnx {import_onnx('onnx').__version__} {_OPSET}")
         self._cache = ModelCache("onnx", cache_name, key, "model.onnx")
-        self._sessions = BySize[Any]()
+        self._sessions = SizeCache[Any]()
 
     def run(self, pixels: Tensor) -> Outputs:
         if self._module is None:
-            raise InferenceError("the engine was closed; make a new one")
+            raise closed_engine_error()
         height, width = pixels.shape[-2:]
         batch = len(pixels) if len(self._providers) > 1 else 1  # a GPU takes all at once
-        session = self._sessions.of((height, width), lambda: self._session(batch, height, width))
+        session = self._sessions.get_or_make((height, width), lambda: self._make_session(batch, height, width))
         return self._infer(session, pixels)
 
-    def _session(self, batch: int, height: int, width: int) -> Any:
+    def _make_session(self, batch: int, height: int, width: int) -> Any:
         module, key = self._module, f"{batch}x{width}x{height}"
         assert module is not None
         if (cached := self._cache.find(key)) is not None:
-            return self._load(cached)
+            return self._load_session(cached)
         _log.info("exporting the network to ONNX at %dx%d px", width, height)
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             path = Path(folder) / "model.onnx"
             save_onnx(module, path, batch, height, width)
-            self._cache.store(key, lambda kept: _copy_all(path.parent, kept.parent))
-            return self._load(self._cache.find(key) or path)
+            self._cache.store(key, lambda stored: _copy_folder(path.parent, stored.parent))
+            return self._load_session(self._cache.find(key) or path)
 
     def close(self) -> None:
         self._module = None
         self._sessions.clear()
 
 
-class OnnxFile(OnnxRuntime):
-    """Runs the model in `path`, made for one input size. Raises ModelLoadError."""
+class OnnxFileEngine(OnnxRuntimeEngine):
+    """Runs an ONNX file that was made for one input size. Raises ModelLoadError."""
 
     def __init__(self, path: Path, *, device: str = "auto", threads: int | None = None) -> None:
         super().__init__(device, threads)
-        self._session: Any = self._load(path)
+        self._session: Any = self._load_session(path)
 
     @property
-    def notes(self) -> dict[str, str]:
-        """What is written in the file beside the network."""
+    def metadata(self) -> dict[str, str]:
+        """The custom metadata in the file."""
         return dict(self._session.get_modelmeta().custom_metadata_map)
 
     def run(self, pixels: Tensor) -> Outputs:
         if self._session is None:
-            raise InferenceError("the engine was closed; make a new one")
+            raise closed_engine_error()
         return self._infer(self._session, pixels)
 
     def close(self) -> None:
         self._session = None
 
 
-def _copy_all(source: Path, target: Path) -> None:
-    """Weights over 2 GB lie in files beside the model's."""
+def _copy_folder(source: Path, target: Path) -> None:
+    """Copies the model's file and those beside it, where weights over 2 GB lie."""
     shutil.copytree(source, target, dirs_exist_ok=True)

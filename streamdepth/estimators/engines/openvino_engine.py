@@ -1,4 +1,4 @@
-"""Runs a network with OpenVINO, the fastest runtime on most CPUs."""
+"""Engines on OpenVINO, the fastest runtime on most CPUs."""
 
 from __future__ import annotations
 
@@ -6,65 +6,77 @@ import importlib.util
 import logging
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from streamdepth.errors import ConfigError, InferenceError, ModelLoadError
-from streamdepth.estimators.engines import BySize, Engine, Outputs, import_package
+from streamdepth.core.errors import ConfigError, InferenceError, ModelLoadError
+from streamdepth.core.futures import Future
+from streamdepth.estimators.engines import Engine, Outputs, SizeCache, closed_engine_error, import_engine_package
 from streamdepth.estimators.engines.cache import ModelCache, fingerprint
 
 _log = logging.getLogger(__name__)
 
 _HINTS = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
-_NAMES = {hint: name for name, hint in _HINTS.items()}
+_PRECISION_OF_HINT = {hint: name for name, hint in _HINTS.items()}
 _CAPABILITIES = {"float32": "FP32", "float16": "FP16", "bfloat16": "BF16"}
-_WEIGHTED = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData", "MatMul")
+_WEIGHTED_LAYERS = (
+    "Convolution",
+    "GroupConvolution",
+    "ConvolutionBackpropData",
+    "GroupConvolutionBackpropData",
+    "MatMul",
+)
 
 
 def is_installed() -> bool:
+    """Returns True if OpenVINO is installed."""
     return importlib.util.find_spec("openvino") is not None
 
 
-class OpenVinoRuntime(Engine):
-    """OpenVINO on the CPU: pictures run one at a time, each with all threads, which costs nothing there.
+class OpenVinoRuntimeEngine(Engine):
+    """The base of the engines on OpenVINO, which run on the CPU.
 
-    for_throughput: as many at a time as OpenVINO thinks best instead, each with a part of the threads, which then need
-    not wait for each other: a sixth less work in all, and each picture takes longer.
-    threads: None leaves them to OpenVINO. Raises MissingDependencyError, and ConfigError for a precision that cannot be
-    had.
+    Pictures run one at a time, each with all threads; batches would gain nothing there. Raises MissingDependencyError,
+    and ConfigError for a precision that cannot be had.
+
+    Args:
+        precision: `auto`, or one that this CPU computes in.
+        threads: number of CPU threads; None leaves it to OpenVINO.
+        for_throughput: run as many pictures at a time as OpenVINO thinks best, each with a part of the threads, which
+            then need not wait for each other: a sixth less work in all, while each picture takes longer.
     """
 
     name = "openvino"
-    at_once = 2
+    max_in_flight = 2
     device = torch.device("cpu")
 
     def __init__(self, precision: str = "auto", threads: int | None = None, *, for_throughput: bool = False) -> None:
-        self._openvino = import_package("openvino", "openvino")
+        self._openvino = import_engine_package("openvino", "openvino")
         self._core = self._openvino.Core()
         hint = "THROUGHPUT" if for_throughput else "LATENCY"
         self._options: dict[str, str | int] = {"PERFORMANCE_HINT": hint, **self._precision_option(precision)}
         if threads:
             self._options["INFERENCE_NUM_THREADS"] = threads
         used = self._options.get("INFERENCE_PRECISION_HINT") or self._used_precision(self._core, "CPU")
-        self.precision = _NAMES.get(str(used), str(used))
-        self._free: dict[Any, list[Any]] = {}
+        self.precision = _PRECISION_OF_HINT.get(str(used), str(used))
+        self._idle_requests: dict[Any, list[Any]] = {}
+        """Inference requests that wait for work, by compiled network."""
 
     def _precision_option(self, precision: str) -> dict[str, str]:
         if precision == "auto":
             return {}
-        can = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        allowed = [name for name, capability in _CAPABILITIES.items() if capability in can]
+        capabilities = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        allowed = [name for name, capability in _CAPABILITIES.items() if capability in capabilities]
         if precision not in allowed:
             raise ConfigError(
-                f"precision {precision!r} does not go with OpenVINO on this CPU; allowed are auto, {', '.join(allowed)}"
+                f"precision {precision!r} does not go with OpenVINO on this CPU; allowed are auto, "
+                f"{', '.join(allowed)}",
+                code="wrong-precision",
             )
         return {"INFERENCE_PRECISION_HINT": _HINTS[precision]}
 
@@ -73,62 +85,69 @@ class OpenVinoRuntime(Engine):
         return str(holder.get_property(*device, "INFERENCE_PRECISION_HINT").to_string())
 
     @abstractmethod
-    def _network(self, height: int, width: int) -> Any:
-        """The compiled network for pictures of this size. Raises InferenceError and ModelLoadError."""
+    def _compiled_network(self, height: int, width: int) -> Any:
+        """Returns the compiled network for pictures of this size. Raises InferenceError and ModelLoadError."""
 
     def _compile(self, model: Any) -> Any:
         network = self._core.compile_model(model, "CPU", self._options)
-        self.at_once = network.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1  # one is prepared meanwhile
+        self.max_in_flight = network.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1  # one is prepared meanwhile
         return network
 
     def run(self, pixels: Tensor) -> Outputs:
-        return self.start(pixels)()
+        return self.submit(pixels).result()
 
-    def start(self, pixels: Tensor) -> Callable[[], Outputs]:
-        network = self._network(*pixels.shape[-2:])
+    def submit(self, pixels: Tensor) -> Future[Outputs]:
+        network = self._compiled_network(*pixels.shape[-2:])
         pictures = pixels.detach().to("cpu", torch.float32).contiguous().numpy()
-        free = self._free.setdefault(network, [])
-        with _failures_explained(pixels):
-            requests = [free.pop() if free else network.create_infer_request() for _ in pictures]
+        idle = self._idle_requests.setdefault(network, [])
+        try:
+            requests = [idle.pop() if idle else network.create_infer_request() for _ in pictures]
             for request, picture in zip(requests, pictures, strict=True):
                 request.start_async([picture[None]], share_inputs=True)
-
-        def finish() -> Outputs:
-            with _failures_explained(pixels):
-                results = [_results(request) for request in requests]
-            outputs = tuple(torch.from_numpy(np.concatenate(parts)) for parts in zip(*results, strict=True))
-            free.extend(requests)
-            return outputs
-
-        return finish
+        except RuntimeError as error:
+            raise _openvino_error(pixels, error) from error
+        return _PendingOutputs(requests, pixels, idle)
 
     def close(self) -> None:
-        self._free.clear()
+        self._idle_requests.clear()
 
 
-def _results(request: Any) -> list[npt.NDArray[np.float32]]:
-    """Once it is done; views of its memory."""
-    request.wait()
-    return [request.get_output_tensor(i).data for i in range(len(request.model_outputs))]
+class _PendingOutputs:
+    """The outputs of one batch, each picture of which has an inference request of its own."""
+
+    def __init__(self, requests: list[Any], pixels: Tensor, idle_requests: list[Any]) -> None:
+        self._requests, self._pixels, self._idle_requests = requests, pixels, idle_requests
+
+    def result(self) -> Outputs:
+        parts = []
+        try:
+            for request in self._requests:
+                request.wait()
+                count = len(request.model_outputs)
+                parts.append([request.get_output_tensor(i).data for i in range(count)])
+        except RuntimeError as error:
+            raise _openvino_error(self._pixels, error) from error
+        # The parts are views of the requests' memory, and copied before a request is used again.
+        outputs = tuple(torch.from_numpy(np.concatenate(arrays)) for arrays in zip(*parts, strict=True))
+        self._idle_requests.extend(self._requests)
+        return outputs
 
 
-@contextmanager
-def _failures_explained(pixels: Tensor) -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as error:
-        raise InferenceError(f"OpenVINO failed on {tuple(pixels.shape)}: {error}") from error
+def _openvino_error(pixels: Tensor, error: RuntimeError) -> InferenceError:
+    return InferenceError(f"OpenVINO failed on {tuple(pixels.shape)}: {error}")
 
 
-class OpenVinoEngine(OpenVinoRuntime):
-    """Converts `module` at the first use of each input size, and keeps the result in a cache on disk.
+class OpenVinoEngine(OpenVinoRuntimeEngine):
+    """Converts a torch module at the first use of each input size, and keeps the result in a cache on disk.
 
-    `module` maps (1, 3, H, W) float32 to a tensor or a tuple of tensors with the batch first. Precision `auto` is what
-    OpenVINO chooses for this CPU: bfloat16 or float16 where it computes that natively, else float32; `precision` says
-    what is really used. `cache_name` goes into the cache's file names; weights, structure, size and versions are part
-    of the key anyway.
+    Precision `auto` is what OpenVINO chooses for this CPU: bfloat16 or float16 where it computes that natively, else
+    float32; `precision` says what is really used. `run` raises ModelLoadError when the network cannot be converted.
 
-    `run` raises ModelLoadError when the network cannot be converted.
+    Args:
+        module: maps (1, 3, H, W) float32 to a tensor or a tuple of tensors with the batch first.
+        precision, threads, for_throughput: as OpenVinoRuntimeEngine takes them.
+        cache_name: goes into the names of cached files; weights, structure, size and versions are part of the cache's
+            key anyway.
     """
 
     def __init__(
@@ -144,13 +163,15 @@ class OpenVinoEngine(OpenVinoRuntime):
         self._module: nn.Module | None = module.eval().to("cpu", torch.float32)
         key = fingerprint(module, f"openvino {self._openvino.__version__}")
         self._cache = ModelCache("openvino", cache_name, key)
-        self._compiled = BySize[Any]()
+        self._compiled = SizeCache[Any]()
 
-    def _network(self, height: int, width: int) -> Any:
+    def _compiled_network(self, height: int, width: int) -> Any:
         if self._module is None:
-            raise InferenceError("the engine was closed; make a new one")
-        return self._compiled.of(
-            (height, width), lambda: self._load(height, width), dropped=lambda network: self._free.pop(network, None)
+            raise closed_engine_error()
+        return self._compiled.get_or_make(
+            (height, width),
+            lambda: self._load(height, width),
+            on_evicted=lambda network: self._idle_requests.pop(network, None),
         )
 
     def _load(self, height: int, width: int) -> Any:
@@ -167,18 +188,18 @@ class OpenVinoEngine(OpenVinoRuntime):
         return self._compile(model if stored is None else self._core.read_model(stored))
 
     def save(self, model: Any, path: Path) -> None:
-        """path: the .xml file; the weights go beside it."""
+        """Writes OpenVINO's model to `path`, the .xml file, and the weights beside it."""
         self._openvino.save_model(model, path, compress_to_fp16=False)
-        mark_outputs_precise(path)
+        keep_outputs_in_float32(path)
 
     def _compile(self, model: Any) -> Any:
         network = super()._compile(model)
         used = self._used_precision(network)
-        self.precision = _NAMES.get(used, used)
+        self.precision = _PRECISION_OF_HINT.get(used, used)
         return network
 
     def convert(self, height: int, width: int) -> Any:
-        """OpenVINO's model with an input of this size. Raises ModelLoadError."""
+        """Returns OpenVINO's model for inputs of this size. Raises ModelLoadError."""
         _log.info("converting the network for OpenVINO at %dx%d px", width, height)
         example = torch.zeros(1, 3, height, width)
         try:
@@ -191,7 +212,9 @@ class OpenVinoEngine(OpenVinoRuntime):
             return model
         except Exception as error:  # torch, OpenVINO and the network's own code raise whatever they like
             reason = " ".join(str(error).split())[-300:]
-            raise ModelLoadError(f"OpenVINO cannot convert this network; try --engine torch ({reason})") from error
+            raise ModelLoadError(
+                f"OpenVINO cannot convert this network; try --engine torch ({reason})", code="not-convertible"
+            ) from error
 
     def close(self) -> None:
         super().close()
@@ -199,10 +222,10 @@ class OpenVinoEngine(OpenVinoRuntime):
         self._compiled.clear()
 
 
-class OpenVinoFile(OpenVinoRuntime):
-    """Runs OpenVINO's model in `path` (.xml), made for one input size; `precision` is what it was made for.
+class OpenVinoFileEngine(OpenVinoRuntimeEngine):
+    """Runs OpenVINO's model in a file (.xml) that was made for one input size. Raises ModelLoadError.
 
-    Raises ModelLoadError.
+    precision: what the model was made for.
     """
 
     def __init__(self, path: Path, precision: str, *, threads: int | None = None, for_throughput: bool = False) -> None:
@@ -210,12 +233,14 @@ class OpenVinoFile(OpenVinoRuntime):
         try:
             self._compiled: Any = self._compile(self._core.read_model(path))
         except RuntimeError as error:
-            raise ModelLoadError(f"OpenVINO cannot read '{path}', or the weights beside it; make it anew") from error
+            raise ModelLoadError(
+                f"OpenVINO cannot read '{path}', or the weights beside it; make it anew", code="damaged"
+            ) from error
         self.precision = precision
 
-    def _network(self, height: int, width: int) -> Any:
+    def _compiled_network(self, height: int, width: int) -> Any:
         if self._compiled is None:
-            raise InferenceError("the engine was closed; make a new one")
+            raise closed_engine_error()
         return self._compiled
 
     def close(self) -> None:
@@ -224,7 +249,7 @@ class OpenVinoFile(OpenVinoRuntime):
 
 
 def _from_torchscript(traced: Any, example: Tensor) -> Any:
-    """By OpenVINO's frontend itself: `openvino.convert_model` would send statistics over the network, and is slower."""
+    """Converts with OpenVINO's frontend: `openvino.convert_model` is slower and would send statistics to its makers."""
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
@@ -234,8 +259,8 @@ def _from_torchscript(traced: Any, example: Tensor) -> Any:
     return frontend.convert(loaded)
 
 
-def last_weighted(model: Any) -> list[str]:
-    """Names of the last weighted layers before each of the model's outputs."""
+def last_weighted_layers(model: Any) -> list[str]:
+    """Returns the names of the last weighted layers before each output of OpenVINO's model."""
     found: list[str] = []
     seen: set[str] = set()
     todo = list(model.get_results())
@@ -245,18 +270,18 @@ def last_weighted(model: Any) -> list[str]:
         if name in seen:
             continue
         seen.add(name)
-        if node.get_type_name() in _WEIGHTED:
+        if node.get_type_name() in _WEIGHTED_LAYERS:
             found.append(name)
         else:
             todo += [entry.get_source_output().get_node() for entry in node.inputs()]
     return found
 
 
-def mark_outputs_precise(path: Path) -> None:
-    """Tells OpenVINO to compute the network's last weighted layers in float32, whatever the rest is computed in.
+def keep_outputs_in_float32(path: Path) -> None:
+    """Makes OpenVINO compute the network's last weighted layers in float32, whatever the rest is computed in.
 
-    path: a model's .xml file, changed in place. A bfloat16 has 8 significant bits: as the last layer's result it
-    would cut depth into visible steps.
+    A bfloat16 has 8 significant bits: as the last layer's result it would cut depth into visible steps. path: the
+    model's .xml file, which is changed in place.
     """
     tree = ElementTree.parse(path)
     layers = {layer.attrib["id"]: layer for layer in tree.iter("layer")}
@@ -266,17 +291,17 @@ def mark_outputs_precise(path: Path) -> None:
     while todo := todo - seen:
         seen |= todo
         for number in todo:
-            _mark(layers[number])
-        weighted = {number for number in todo if layers[number].attrib["type"] in _WEIGHTED}
+            _mark_precise(layers[number])
+        weighted = {number for number in todo if layers[number].attrib["type"] in _WEIGHTED_LAYERS}
         todo = {start for start, end in edges if end in todo - weighted}
     tree.write(path, encoding="utf-8", xml_declaration=True)
 
 
-def _mark(layer: ElementTree.Element) -> None:
-    if layer.attrib["type"] not in (*_WEIGHTED, "Interpolate"):
+def _mark_precise(layer: ElementTree.Element) -> None:
+    if layer.attrib["type"] not in (*_WEIGHTED_LAYERS, "Interpolate"):
         return
-    notes = layer.find("rt_info")
-    if notes is None:
-        notes = ElementTree.Element("rt_info")
-        layer.insert(1 if layer.find("data") is not None else 0, notes)
-    ElementTree.SubElement(notes, "attribute", {"name": "precise", "version": "0"})
+    runtime_info = layer.find("rt_info")
+    if runtime_info is None:
+        runtime_info = ElementTree.Element("rt_info")
+        layer.insert(1 if layer.find("data") is not None else 0, runtime_info)
+    ElementTree.SubElement(runtime_info, "attribute", {"name": "precise", "version": "0"})

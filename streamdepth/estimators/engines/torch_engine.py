@@ -1,4 +1,4 @@
-"""Runs a network with PyTorch itself: CUDA, Apple's MPS or the CPU."""
+"""The engine on PyTorch itself: CUDA, Apple's MPS or the CPU."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from streamdepth.errors import ConfigError, InferenceError
-from streamdepth.estimators.engines import Engine, Outputs, failures_explained
-from streamdepth.types import Image
+from streamdepth.core.arrays import Image
+from streamdepth.core.errors import ConfigError
+from streamdepth.estimators.engines import Engine, Outputs, closed_engine_error, inference_error
 
 _log = logging.getLogger(__name__)
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
-def pick_device(device: str = "auto") -> torch.device:
-    """`auto` is CUDA, then MPS, then the CPU; otherwise `cpu`, `cuda`, `cuda:1`, `mps`.
+def choose_device(device: str = "auto") -> torch.device:
+    """Returns the device for `auto` (CUDA, then MPS, then the CPU), `cpu`, `cuda`, `cuda:1` or `mps`.
 
     Raises ConfigError when the name is unknown or the device is not here.
     """
@@ -31,34 +31,46 @@ def pick_device(device: str = "auto") -> torch.device:
     kind, _, number = device.partition(":")
     present = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     if kind not in present or not (number.isdecimal() or device == kind):
-        raise ConfigError(f"unknown device {device!r}; allowed are auto, cpu, cuda, cuda:N and mps")
+        raise ConfigError(
+            f"unknown device {device!r}; allowed are auto, cpu, cuda, cuda:N and mps", code="unknown-device"
+        )
     if int(number or 0) >= present[kind]:
         here = ", ".join(f"{name}:{i}" if name == "cuda" else name for name, n in present.items() for i in range(n))
-        raise ConfigError(f"there is no device {device!r} here; this machine has {here}; try --device auto")
+        raise ConfigError(
+            f"there is no device {device!r} here; this machine has {here}; try --device auto", code="no-such-device"
+        )
     return torch.device(device)
 
 
-def pick_precision(precision: str, device: torch.device) -> str:
-    """`auto` is float16 on CUDA and float32 elsewhere. Raises ConfigError."""
+def choose_precision(precision: str, device: torch.device) -> str:
+    """Returns the precision for a device; `auto` is float16 on CUDA and float32 elsewhere. Raises ConfigError."""
     if precision == "auto":
         return "float16" if device.type == "cuda" else "float32"
     allowed = [name for name in DTYPES if not (name == "float16" and device.type == "cpu")]
     if precision not in allowed:
-        raise ConfigError(f"precision {precision!r} does not go with {device}; allowed are auto, {', '.join(allowed)}")
+        raise ConfigError(
+            f"precision {precision!r} does not go with {device}; allowed are auto, {', '.join(allowed)}",
+            code="wrong-precision",
+        )
     return precision
 
 
 def as_outputs(result: Tensor | Outputs) -> Outputs:
-    """A network's result as a tuple, whether it has one output or more."""
+    """Returns a network's result as a tuple, even if it has one output only."""
     return (result,) if isinstance(result, Tensor) else tuple(result)
 
 
 class TorchEngine(Engine):
-    """Takes `module` over: it is moved, cast and set to evaluation in place.
+    """Runs a module, which it takes over: it is moved, cast and set to evaluation in place.
 
-    `module` maps (N, 3, H, W) to a tensor or a tuple of tensors. compile: torch.compile, with CUDA graphs on a GPU; it
-    takes a minute at the first picture of each size. threads: of the CPU, None leaves them to torch; they are torch's
-    for the whole process. Raises ConfigError for a device or precision that cannot be had.
+    Raises ConfigError for a device or precision that cannot be had.
+
+    Args:
+        module: maps (N, 3, H, W) to a tensor or a tuple of tensors.
+        device: as `choose_device` takes it.
+        precision: as `choose_precision` takes it.
+        compile: use torch.compile, with CUDA graphs on a GPU; it takes a minute at the first picture of each size.
+        threads: number of CPU threads, for the whole process; None leaves it to torch.
     """
 
     name = "torch"
@@ -72,38 +84,38 @@ class TorchEngine(Engine):
         compile: bool = False,
         threads: int | None = None,
     ) -> None:
-        self.device = pick_device(device)
-        self.precision = pick_precision(precision, self.device)
+        self.device = choose_device(device)
+        self.precision = choose_precision(precision, self.device)
         self._dtype = DTYPES[self.precision]
         self._is_cuda = self.device.type == "cuda"
-        self.at_once = 2 if self._is_cuda else 1
+        self.max_in_flight = 2 if self._is_cuda else 1
         if threads:
             torch.set_num_threads(threads)
         # cuDNN's fast half-precision convolutions want channels last; on CPUs it gained nothing.
-        self._layout = torch.channels_last if self._is_cuda else torch.contiguous_format
+        self._memory_format = torch.channels_last if self._is_cuda else torch.contiguous_format
         module = module.eval().to(self.device, self._dtype)
-        self._module: nn.Module | None = module.to(memory_format=self._layout)  # type: ignore[call-overload]  # missing in stubs
+        self._module: nn.Module | None = module.to(memory_format=self._memory_format)  # type: ignore[call-overload]  # missing in stubs
         self._compiled: Callable[[Tensor], Tensor | Outputs] | None = None
         if compile:
             _log.info("torch.compile prepares the network at the first picture, which takes a minute")
             self._compiled = torch.compile(
                 self._module, dynamic=False, mode="reduce-overhead" if self._is_cuda else None
             )
-        self._lanes = deque(self._make_lanes())
+        self._cuda_streams = deque(self._make_cuda_streams())
 
-    def _make_lanes(self) -> list[torch.cuda.Stream]:
-        """Two, so that one picture is copied while another is computed; one where CUDA graphs share their memory."""
+    def _make_cuda_streams(self) -> list[torch.cuda.Stream]:
+        """Makes two, so that one picture is copied while another is computed; one where CUDA graphs share memory."""
         if not self._is_cuda:
             return []
         torch.cuda.synchronize(self.device)  # the weights are there before another stream reads them
         new: Callable[..., torch.cuda.Stream] = torch.cuda.Stream  # its constructor is not typed
         return [new(self.device) for _ in range(1 if self._compiled else 2)]
 
-    def lane(self) -> AbstractContextManager[object]:
-        if not self._lanes:
+    def cuda_stream(self) -> AbstractContextManager[object]:
+        if not self._cuda_streams:
             return nullcontext()
-        self._lanes.rotate()
-        return torch.cuda.stream(self._lanes[0])
+        self._cuda_streams.rotate()
+        return torch.cuda.stream(self._cuda_streams[0])
 
     def upload(self, pictures: Sequence[Image]) -> Tensor:
         if not self._is_cuda:
@@ -121,17 +133,20 @@ class TorchEngine(Engine):
         return pinned.clone()  # pinned memory is for passing through, not for keeping
 
     def run(self, pixels: Tensor) -> Outputs:
-        """On CUDA the outputs are promised to what is queued on the same lane, and may not be there yet."""
+        """Computes the outputs of one batch. On CUDA they are complete only for work queued on the same stream."""
         if self._module is None:
-            raise InferenceError("the engine was closed; make a new one")
-        with failures_explained(self.device, pixels.shape), torch.inference_mode():
-            pixels = pixels.to(self.device, self._dtype, memory_format=self._layout)
-            outputs = as_outputs(self._computed(pixels))
-            # The next replay of a CUDA graph writes over its outputs.
-            return tuple(o.to(torch.float32, copy=self._compiled is not None) for o in outputs)
+            raise closed_engine_error()
+        try:
+            with torch.inference_mode():
+                pixels = pixels.to(self.device, self._dtype, memory_format=self._memory_format)
+                outputs = as_outputs(self._compute(pixels))
+                # The next replay of a CUDA graph writes over its outputs.
+                return tuple(o.to(torch.float32, copy=self._compiled is not None) for o in outputs)
+        except (RuntimeError, MemoryError) as error:
+            raise inference_error(error, self.device, pixels.shape) from error
 
-    def _computed(self, pixels: Tensor) -> Tensor | Outputs:
-        """By the compiled network, and by the plain one from the moment compiling fails."""
+    def _compute(self, pixels: Tensor) -> Tensor | Outputs:
+        """Calls the compiled network, and the plain one from the moment compiling fails."""
         assert self._module is not None
         if self._compiled is None:
             return self._module(pixels)  # type: ignore[no-any-return]  # a module's call is not typed
@@ -143,7 +158,7 @@ class TorchEngine(Engine):
             reason = " ".join(str(error).split())[:200]
             _log.warning("torch.compile cannot compile this network, which runs without it: %s", reason)
             self._compiled = None
-            return self._computed(pixels)
+            return self._compute(pixels)
 
     def close(self) -> None:
         self._module = self._compiled = None

@@ -1,4 +1,4 @@
-"""An observation in Foxglove's schemas (protobuf), with the same topics and meanings as the ROS 2 messages."""
+"""Observations in Foxglove's schemas (protobuf), with the same topics and meanings as the ROS 2 messages."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from streamdepth.errors import MissingDependencyError
-from streamdepth.geometry import Points
-from streamdepth.sinks.robots.channels import Topic
+from streamdepth.core.arrays import Image
+from streamdepth.core.errors import MissingDependencyError
+from streamdepth.geometry.arrays import Points
+from streamdepth.geometry.obstacles import LaserScan
 from streamdepth.sinks.robots.observation import (
     NANOSECONDS,
     POINT_BYTES,
-    Beams,
     Observation,
     RobotOptions,
-    camera_rows,
     pack_points,
+    projection_matrix,
 )
-from streamdepth.types import Image
+from streamdepth.sinks.robots.topics import Topic
 
 
 class FoxgloveMessages:
-    """Raises MissingDependencyError without `foxglove-sdk`."""
+    """Makes messages in Foxglove's schemas. Raises MissingDependencyError without `foxglove-sdk`."""
 
     profile = ""
 
@@ -32,44 +32,44 @@ class FoxgloveMessages:
             from foxglove import messages
         except ImportError as error:
             raise MissingDependencyError("foxglove-sdk", "robot", "making Foxglove's messages") from error
-        self._options, self._kinds = options, messages
+        self._options, self._schemas = options, messages
 
     def topics(self) -> list[Topic]:
-        """All that there can be."""
-        options, kinds = self._options, self._kinds
-        made = {
+        """Returns all topics that there can be."""
+        options, kinds = self._options, self._schemas
+        message_types = {
             "depth/image": kinds.RawImage,
             "depth/calibration": kinds.CameraCalibration,
             "color/image": kinds.CompressedImage,
             "color/calibration": kinds.CameraCalibration,
         }
-        made |= {"depth/points": kinds.PointCloud} if options.points else {}
-        made |= {"scan": kinds.LaserScan, "obstacles": kinds.LaserScan} if options.scan else {}
-        return [_topic(f"{options.namespace}/{path}", kind.get_schema()) for path, kind in made.items()]
+        message_types |= {"depth/points": kinds.PointCloud} if options.points else {}
+        message_types |= {"scan": kinds.LaserScan, "obstacles": kinds.LaserScan} if options.scan else {}
+        return [_topic(f"{options.namespace}/{path}", kind.get_schema()) for path, kind in message_types.items()]
 
-    def encode(self, seen: Observation) -> Iterator[tuple[str, bytes]]:
-        """(topic, protobuf) for each message."""
-        for path, message in self._messages(seen):
+    def encode(self, observation: Observation) -> Iterator[tuple[str, bytes]]:
+        """Yields (topic, protobuf) for each message."""
+        for path, message in self._messages(observation):
             yield f"{self._options.namespace}/{path}", message.encode()
 
-    def _messages(self, seen: Observation) -> Iterator[tuple[str, Any]]:
+    def _messages(self, observation: Observation) -> Iterator[tuple[str, Any]]:
         head = {
-            "timestamp": self._kinds.Timestamp(*divmod(seen.stamp_ns, NANOSECONDS)),
-            "frame_id": seen.frame_id,
+            "timestamp": self._schemas.Timestamp(*divmod(observation.stamp_ns, NANOSECONDS)),
+            "frame_id": observation.frame_id,
         }
-        yield "depth/image", self._depth(seen, head)
-        yield "depth/calibration", self._camera(seen, *seen.depth_size, head)
-        yield "color/image", self._kinds.CompressedImage(**head, data=seen.jpeg, format="jpeg")
-        yield "color/calibration", self._camera(seen, *seen.picture_size, head)
-        if seen.points is not None:
-            yield "depth/points", self._points(*seen.points, head)
-        for name, beams in seen.beams.items():
-            yield name, self._laser(seen, beams, head)
+        yield "depth/image", self._depth(observation, head)
+        yield "depth/calibration", self._camera(observation, *observation.depth_size, head)
+        yield "color/image", self._schemas.CompressedImage(**head, data=observation.jpeg, format="jpeg")
+        yield "color/calibration", self._camera(observation, *observation.frame_size, head)
+        if observation.points is not None:
+            yield "depth/points", self._points(*observation.points, head)
+        for name, scan in observation.laser_scans.items():
+            yield name, self._laser(observation, scan, head)
 
-    def _depth(self, seen: Observation, head: dict[str, Any]) -> Any:
-        values = seen.encoded_depth
+    def _depth(self, observation: Observation, head: dict[str, Any]) -> Any:
+        values = observation.encoded_depth
         height, width = values.shape
-        return self._kinds.RawImage(
+        return self._schemas.RawImage(
             **head,
             width=width,
             height=height,
@@ -78,9 +78,9 @@ class FoxgloveMessages:
             data=values.tobytes(),
         )
 
-    def _camera(self, seen: Observation, width: int, height: int, head: dict[str, Any]) -> Any:
-        lens, rows = camera_rows(seen.camera, width, height)
-        return self._kinds.CameraCalibration(
+    def _camera(self, observation: Observation, width: int, height: int, head: dict[str, Any]) -> Any:
+        lens, rows = projection_matrix(observation.camera, width, height)
+        return self._schemas.CameraCalibration(
             **head,
             width=width,
             height=height,
@@ -91,28 +91,28 @@ class FoxgloveMessages:
             P=rows.ravel().tolist(),
         )
 
-    def _points(self, points: Points, colours: Image, head: dict[str, Any]) -> Any:
-        """The known ones."""
+    def _points(self, points: Points, colors: Image, head: dict[str, Any]) -> Any:
+        """Makes a cloud of the points that are known."""
         known = np.isfinite(points[..., 2])
-        packed = pack_points(points[known], colours[known], 255)
-        number, field = self._kinds.PackedElementFieldNumericType, self._kinds.PackedElementField
+        packed = pack_points(points[known], colors[known], 255)
+        number, field = self._schemas.PackedElementFieldNumericType, self._schemas.PackedElementField
         fields = [field(name=name, offset=4 * i, type=number.Float32) for i, name in enumerate("xyz")]
         fields += [
             field(name=name, offset=12 + i, type=number.Uint8)
             for i, name in enumerate(("red", "green", "blue", "alpha"))
         ]
-        return self._kinds.PointCloud(**head, point_stride=POINT_BYTES, fields=fields, data=packed.tobytes())
+        return self._schemas.PointCloud(**head, point_stride=POINT_BYTES, fields=fields, data=packed.tobytes())
 
-    def _laser(self, seen: Observation, beams: Beams, head: dict[str, Any]) -> Any:
-        x, y, z, w = seen.scan_rotation.tolist()
-        turn = self._kinds.Quaternion(x=x, y=y, z=z, w=w)
-        return self._kinds.LaserScan(
+    def _laser(self, observation: Observation, scan: LaserScan, head: dict[str, Any]) -> Any:
+        x, y, z, w = observation.scan_rotation.tolist()
+        turn = self._schemas.Quaternion(x=x, y=y, z=z, w=w)
+        return self._schemas.LaserScan(
             **head,
-            pose=self._kinds.Pose(position=self._kinds.Vector3(x=0, y=0, z=0), orientation=turn),
-            start_angle=beams.start,
-            end_angle=beams.end,
-            ranges=beams.ranges_m.tolist(),
-            intensities=beams.confidences.tolist(),
+            pose=self._schemas.Pose(position=self._schemas.Vector3(x=0, y=0, z=0), orientation=turn),
+            start_angle=scan.angle_min,
+            end_angle=scan.angle_max,
+            ranges=scan.ranges_m.tolist(),
+            intensities=[] if scan.intensities is None else scan.intensities.tolist(),
         )
 
 

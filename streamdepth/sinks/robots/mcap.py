@@ -6,30 +6,33 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
 
-from streamdepth.errors import MissingDependencyError, SinkOpenError, SinkWriteError
-from streamdepth.sinks.output import PendingFile, writing
-from streamdepth.sinks.robots.channels import Messages
+from streamdepth.core.errors import MissingDependencyError, SinkOpenError
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.sink import Sink
+from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
+from streamdepth.sinks.pending_files import PendingFile, map_write_errors
 from streamdepth.sinks.robots.foxglove_messages import FoxgloveMessages
 from streamdepth.sinks.robots.observation import Observation, Observer, RobotOptions, check_metric
 from streamdepth.sinks.robots.ros_messages import RosMessages
-from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, Intrinsics, ModelInfo, StreamInfo
+from streamdepth.sinks.robots.topics import MessageFamily
 
 if TYPE_CHECKING:
     from mcap.writer import Writer
 
 Schemas = Literal["ros2", "foxglove"]
-FAMILIES: dict[Schemas, Callable[[RobotOptions, Intrinsics | None], Messages]] = {
+MESSAGE_FAMILIES: dict[Schemas, Callable[[RobotOptions, Intrinsics | None], MessageFamily]] = {
     "ros2": RosMessages,
     "foxglove": lambda options, _: FoxgloveMessages(options),
 }
 
 
 class McapSink(Sink):
-    """Writes NAME.mcap: for each frame the picture (JPEG), the depth (at the network's size), both cameras, the rest.
+    """Writes NAME.mcap: for each frame the picture (JPEG), the depth (at the network's size), both cameras, and more.
 
-    Metric depth only. Stamps are the source's own where it has them, else its times from 0 on; of a live stream,
-    wall-clock times since 1970. A camera that is not known has zeros in its matrix.
+        sink = McapSink("run.mcap", options=RobotOptions(namespace="/front", points=True))
+
+    It takes metric depth only. Timestamps are the source's own where it has them, else its times from 0 on; those of a
+    live stream are wall-clock times since 1970. An unknown camera has zeros in its matrix.
 
     Raises:
         MissingDependencyError: from `open`, without mcap, or rosbags or foxglove-sdk.
@@ -52,11 +55,13 @@ class McapSink(Sink):
         self._recording: _Recording | None = None
         self._observer: Observer | None = None
 
-    def open(self, info: StreamInfo, model: ModelInfo) -> None:
+    def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         if self.path.suffix.lower() != ".mcap":
-            raise SinkOpenError(f"a recording for robots is MCAP; name it '{self.path.with_suffix('.mcap')}'")
+            raise SinkOpenError(
+                f"a recording for robots is MCAP; name it '{self.path.with_suffix('.mcap')}'", code="unknown-format"
+            )
         check_metric(f"'{self.path}'", model)
-        messages = FAMILIES[self.schemas](self.options, info.intrinsics)
+        messages = MESSAGE_FAMILIES[self.schemas](self.options, info.intrinsics)
         try:
             from mcap.writer import Writer
         except ImportError as error:
@@ -64,32 +69,25 @@ class McapSink(Sink):
         self._file = PendingFile(self.path, overwrite=self.overwrite, origin=info.origin)
         stream = self._file.temporary.open("wb")
         self._recording = _Recording(stream, Writer(stream), messages)
-        self._observer = Observer(info, self.options, self.notice)
+        self._observer = Observer(info, self.options, self.add_notice)
 
-    def write(self, item: DepthFrame) -> None:
-        if self._recording is None or self._observer is None:
-            raise SinkWriteError(f"'{self.path}' is not open; call open first")
-        try:
-            with writing(self.path):
-                self._recording.add(self._observer.observe(item))
-        except SinkWriteError:
-            self.discard()
-            raise
+    def on_write(self, item: DepthFrame) -> None:
+        assert self._recording is not None
+        assert self._observer is not None
+        with map_write_errors(self.path):
+            self._recording.add(self._observer.observe(item))
 
-    def close(self) -> None:
-        if self._recording is None or self._file is None or not self._recording.count:
-            self.discard()
+    def on_close(self) -> None:
+        assert self._recording is not None
+        assert self._file is not None
+        if not self._recording.count:
+            self.on_discard()
             return
-        try:
-            with writing(self.path):
-                self._recording.finish()
-        except SinkWriteError:
-            self.discard()
-            raise
-        file, self._file, self._recording = self._file, None, None
-        file.commit()
+        with map_write_errors(self.path):
+            self._recording.finish()
+        self._file.commit()
 
-    def discard(self) -> None:
+    def on_discard(self) -> None:
         if self._recording is not None:
             self._recording.stream.close()
         if self._file is not None:
@@ -98,15 +96,15 @@ class McapSink(Sink):
 
 
 class _Recording:
-    """An open file with its topics."""
+    """An open MCAP file with its topics."""
 
-    def __init__(self, stream: IO[bytes], writer: Writer, messages: Messages) -> None:
+    def __init__(self, stream: IO[bytes], writer: Writer, messages: MessageFamily) -> None:
         self.stream, self.count = stream, 0
         self._writer, self._messages = writer, messages
         self._channels: dict[str, int] = {}
 
-    def _begin(self) -> None:
-        from streamdepth import __version__
+    def _write_header(self) -> None:
+        from streamdepth.core.version import __version__
 
         self._writer.start(profile=self._messages.profile, library=f"streamdepth {__version__}")
         schemas: dict[str, int] = {}
@@ -119,19 +117,21 @@ class _Recording:
                 topic.name, topic.encoding, schemas[topic.schema]
             )
 
-    def add(self, seen: Observation) -> None:
+    def add(self, observation: Observation) -> None:
+        """Writes all messages of one frame."""
         if not self.count:
-            self._begin()
-        for topic, data in self._messages.encode(seen):
+            self._write_header()
+        for topic, data in self._messages.encode(observation):
             self._writer.add_message(
                 self._channels[topic],
-                log_time=seen.stamp_ns,
-                publish_time=seen.stamp_ns,
-                sequence=seen.item.frame.index,
+                log_time=observation.stamp_ns,
+                publish_time=observation.stamp_ns,
+                sequence=observation.item.frame.index,
                 data=data,
             )
         self.count += 1
 
     def finish(self) -> None:
+        """Writes the index and closes the file."""
         self._writer.finish()
         self.stream.close()

@@ -1,6 +1,6 @@
-"""What one frame tells a robot, before any transport: when, in which frame, what is seen, and what is in the way.
+"""One frame as robots see it, before any transport: timestamp, coordinate frame, depth, points, scan and obstacles.
 
-REP 103: the optical frame has x to the right, y down, z forward. REP 105: its name ends with _optical_frame.
+By REP 103 the optical frame has x to the right, y down and z ahead; by REP 105 its name ends with _optical_frame.
 """
 
 from __future__ import annotations
@@ -16,87 +16,82 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.edges import without_flying
-from streamdepth.errors import SinkOpenError
-from streamdepth.floor import find_floor
-from streamdepth.geometry import Floats, Plane, Points, back_project
-from streamdepth.intrinsics import is_fisheye
-from streamdepth.obstacles import Band, Obstacle, Scan, look, nearest_obstacles, scan
-from streamdepth.types import DepthFrame, DepthKind, DepthMap, Frame, Image, Intrinsics, ModelInfo, StreamInfo
+from streamdepth.core.arrays import DepthMap, Image
+from streamdepth.core.errors import SinkOpenError
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.types import DepthFrame, DepthKind, Frame, ModelInfo, StreamInfo
+from streamdepth.geometry.arrays import Floats, Points
+from streamdepth.geometry.camera import is_fisheye
+from streamdepth.geometry.flying_pixels import without_flying_pixels
+from streamdepth.geometry.ground import find_floor
+from streamdepth.geometry.obstacles import LaserScan, Obstacle, ObstacleZone, obstacle_ranges
+from streamdepth.geometry.planes import Plane
+from streamdepth.geometry.projection import back_project
 
 JPEG_QUALITY = 92
 NANOSECONDS = 10**9
 POINT_BYTES = 16
-_SLEW = 100
-_STEP_NS = NANOSECONDS
-_FLOOR_LASTS_NS = 2 * NANOSECONDS
+"""Bytes of a packed point: three floats and four bytes of colour."""
+_DRIFT_DIVISOR = 100
+"""Each frame of a live stream corrects this part of the drift between its clock and the wall clock."""
+_LARGEST_DRIFT_NS = NANOSECONDS
+"""Beyond it the wall clock was set, or the stream began anew: the timestamps jump."""
+_FLOOR_MEMORY_NS = 2 * NANOSECONDS
+"""For so long the last floor is used in frames without one, within a shot."""
 
 
 @dataclass(frozen=True, slots=True)
 class RobotOptions:
-    """What a robot gets beside the picture, the depth and their cameras, and how it is named."""
+    """The messages that a robot gets beside the picture, the depth and their cameras, and their names."""
 
     namespace: str = "/camera"
-    """Before every topic."""
+    """The beginning of every topic."""
     frame_id: str | None = None
-    """The optical frame; None: the source's own, or NAMESPACE_optical_frame."""
+    """The name of the optical frame; None: the source's own name, or NAMESPACE_optical_frame."""
     encoding: Literal["32FC1", "16UC1"] = "32FC1"
-    """Of the depth: metres, NaN unknown, +Inf too far; or millimetres, 0 unknown (REP 118)."""
+    """Encoding of the depth (REP 118): 32FC1 is metres, NaN unknown, +Inf too far; 16UC1 is millimetres, 0 unknown."""
     points: bool = False
-    """A coloured point cloud too."""
+    """Adds a coloured point cloud."""
     scan: bool = True
-    """A laser scan and the nearest obstacle of each sector too."""
-    band: Band = Band()
+    """Adds a laser scan and the nearest obstacle of each sector."""
+    zone: ObstacleZone = ObstacleZone()
+    """Heights and distances in which depth is an obstacle."""
     floor: bool = False
-    """The floor is looked for in every frame, and the band's heights count from it."""
+    """Finds the floor in every frame; the zone's heights are measured from it, and there is no scan without it."""
     sectors: int = 5
+    """Number of sectors of equal angle, each with its nearest obstacle."""
     drop_flying: bool = False
-    """Depth on jumps between near and far becomes unknown."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Beams:
-    """What a laser scanner would report: beam i looks to start + i * step, radians."""
-
-    start: float
-    step: float
-    ranges_m: npt.NDArray[np.float32]
-    confidences: npt.NDArray[np.float32]
-    """As many, or none."""
-
-    @property
-    def end(self) -> float:
-        """Where the last beam looks."""
-        return self.start + self.step * (len(self.ranges_m) - 1)
+    """Makes depth on jumps between near and far unknown."""
 
 
 @dataclass(frozen=True)
 class Observation:
-    """One frame. What costs something is made when it is first asked for, and once."""
+    """One frame for robots. Costly parts are computed once, when they are first used."""
 
     item: DepthFrame
     stamp_ns: int
-    """ROS time."""
+    """ROS time: nanoseconds since 1970, or since the begin of a file without a clock."""
     frame_id: str
+    """The name of the optical frame."""
     options: RobotOptions
     floor: Plane | None = None
-    """Where it was seen, at most a moment ago."""
+    """The floor, found in this frame or a moment ago."""
 
     @cached_property
     def jpeg(self) -> bytes:
-        """The picture."""
+        """The picture as JPEG."""
         bgr = cv2.cvtColor(self.item.frame.image, cv2.COLOR_RGB2BGR)
         return cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))[1].tobytes()
 
     @cached_property
     def depth(self) -> DepthMap:
-        """(h, w) metres along z, inf too far, NaN unknown; nothing else."""
-        depth_m = (without_flying(self.item) if self.options.drop_flying else self.item).depth
+        """(h, w) metres along z; inf is too far, NaN is unknown, and no other value is 0 or below."""
+        depth_m = (without_flying_pixels(self.item) if self.options.drop_flying else self.item).depth
         return np.where(depth_m > 0, depth_m, np.float32(np.nan))
 
     @cached_property
     def encoded_depth(self) -> npt.NDArray[Any]:
-        """(h, w) little-endian, as `encoding` says; of millimetres what does not fit is unknown too."""
+        """(h, w) little-endian in `options.encoding`; millimetres that do not fit are unknown, too."""
         if self.options.encoding == "32FC1":
             return np.ascontiguousarray(self.depth, "<f4")
         with np.errstate(invalid="ignore"):
@@ -104,111 +99,118 @@ class Observation:
         return np.where((mm > 0) & (mm < 2**16), mm, 0).astype("<u2")
 
     @property
-    def picture_size(self) -> tuple[int, int]:
-        """(width, height) px."""
+    def frame_size(self) -> tuple[int, int]:
+        """(width, height) of the picture in px."""
         return self.item.frame.size
 
     @property
     def depth_size(self) -> tuple[int, int]:
-        """(width, height) px."""
+        """(width, height) of the depth map in px."""
         height, width = self.item.depth.shape
         return width, height
 
     @property
     def camera(self) -> Intrinsics | None:
-        """Of the picture."""
+        """The camera of the picture, None where it is unknown."""
         return self.item.intrinsics
 
     @cached_property
     def points(self) -> tuple[Points, Image] | None:
-        """(h, w, 3) points in the optical frame, NaN unknown, and their colours; None when not wanted or not known."""
+        """(h, w, 3) points in the optical frame, NaN unknown, and their colours; None without `points` or a camera."""
         if not self.options.points or self.camera is None:
             return None
-        colours = cv2.resize(self.item.frame.image, self.depth_size, interpolation=cv2.INTER_AREA)
-        return back_project(self.depth, self.camera), np.asarray(colours, np.uint8)
+        colors = cv2.resize(self.item.frame.image, self.depth_size, interpolation=cv2.INTER_AREA)
+        return back_project(self.depth, self.camera), np.asarray(colors, np.uint8)
 
     @cached_property
-    def in_the_way(self) -> tuple[Scan, list[Obstacle]] | None:
-        """None when not wanted, or when the camera is not known, or the floor that it counts from."""
+    def scan_and_obstacles(self) -> tuple[LaserScan, list[Obstacle]] | None:
+        """The scan and the nearest obstacles; None without `scan`, a camera, or the floor that heights count from."""
         if not self.options.scan or self.camera is None or (self.options.floor and self.floor is None):
             return None
-        sight = look(self.depth, self.camera, self.options.band, self.floor)
-        return scan(sight), nearest_obstacles(sight, self.options.sectors)
+        ranges = obstacle_ranges(self.depth, self.camera, self.options.zone, self.floor)
+        return ranges.laser_scan(), ranges.nearest(self.options.sectors)
 
     @property
-    def beams(self) -> dict[str, Beams]:
-        """The scan, and the obstacles: one beam for each sector, in its middle. Empty where there are none."""
-        if self.in_the_way is None:
+    def laser_scans(self) -> dict[str, LaserScan]:
+        """ "scan", and "obstacles" with one beam in the middle of each sector, confidences as intensities.
+
+        Empty where there are none.
+        """
+        if self.scan_and_obstacles is None:
             return {}
-        laser, obstacles = self.in_the_way
-        width = obstacles[0].end - obstacles[0].start
+        scan, obstacles = self.scan_and_obstacles
+        width = obstacles[0].sector_end - obstacles[0].sector_start
         distances, confidences = (
             np.array([getattr(o, name) for o in obstacles], np.float32) for name in ("distance_m", "confidence")
         )
-        return {
-            "scan": Beams(laser.start, laser.step, laser.ranges_m, np.empty(0, np.float32)),
-            "obstacles": Beams(obstacles[0].start + width / 2, width, distances, confidences),
-        }
+        start = obstacles[0].sector_start + width / 2
+        return {"scan": scan, "obstacles": LaserScan(start, width, distances, scan.max_range_m, confidences)}
 
     @property
     def scan_frame_id(self) -> str:
-        """Level, x ahead, y left, z up, with its origin in the camera; a child of the optical frame."""
+        """The name of the level frame (x ahead, y left, z up, origin in the camera), a child of the optical frame."""
         return f"{self.frame_id}_level"
 
     @property
-    def axes(self) -> Floats:
-        """(3, 3): the columns are the level frame's axes in the optical one."""
-        return self.options.band.axes(self.floor)
+    def level_axes(self) -> Floats:
+        """(3, 3): its columns are the axes of the level frame in the optical frame."""
+        return self.options.zone.axes(self.floor)
 
     @property
     def scan_rotation(self) -> Floats:
-        """(4,) x, y, z, w: the level frame in the optical one."""
-        turn = cv2.Rodrigues(self.axes)[0].ravel()
+        """(4,) quaternion x, y, z, w: the rotation of the level frame in the optical frame."""
+        turn = cv2.Rodrigues(self.level_axes)[0].ravel()
         angle = float(np.linalg.norm(turn))
         return np.append(turn / angle * np.sin(angle / 2), np.cos(angle / 2))
 
 
 class Observer:
-    """Makes the observations of one stream, stamped and named."""
+    """Turns the frames of one stream into observations, with timestamps and the name of their coordinate frame."""
 
-    def __init__(self, info: StreamInfo, options: RobotOptions, notice: Callable[[str], None]) -> None:
-        self._options, self._clock, self._notice = options, RosClock(info), notice
+    def __init__(self, info: StreamInfo, options: RobotOptions, on_notice: Callable[[str], None]) -> None:
+        self._options, self._clock, self._on_notice = options, RosTimestamps(info), on_notice
         self._floor: tuple[int, Plane] | None = None
-        usual = f"{options.namespace.strip('/').replace('/', '_')}_optical_frame"
-        self._frame_id = options.frame_id or info.frame_id or usual
+        default_id = f"{options.namespace.strip('/').replace('/', '_')}_optical_frame"
+        self._frame_id = options.frame_id or info.frame_id or default_id
 
     def observe(self, item: DepthFrame) -> Observation:
+        """Returns the observation of one frame; frames come in order."""
         if item.intrinsics is None and (self._options.points or self._options.scan):
-            self._notice(
+            self._on_notice(
                 f"the camera of {item.frame.stream} is unknown: camera_info is all zeros, and there is no scan and no "
                 "point cloud; --fov or --camera-info tells it"
             )
         if is_distorted(item.intrinsics):
-            self._notice(
+            self._on_notice(
                 f"the lens of {item.frame.stream} bends straight lines, and readers of depth often know pinholes only; "
                 "--undistort straightens the pictures first"
             )
-        seen = Observation(item, self._clock.stamp(item.frame), self._frame_id, self._options)
-        return replace(seen, floor=self._floor_below(seen)) if self._options.floor and self._options.scan else seen
+        observation = Observation(item, self._clock.stamp(item.frame), self._frame_id, self._options)
+        return (
+            replace(observation, floor=self._find_floor(observation))
+            if self._options.floor and self._options.scan
+            else observation
+        )
 
-    def _floor_below(self, seen: Observation) -> Plane | None:
-        """In this frame, or as it was a moment ago in the same shot."""
-        if seen.camera is None:
+    def _find_floor(self, observation: Observation) -> Plane | None:
+        """Returns the floor in this frame, or as it was a moment ago in the same shot; None where there is none."""
+        if observation.camera is None:
             return None
-        if plane := find_floor(seen.depth, seen.camera):
-            self._floor = seen.stamp_ns, plane
-        elif self._floor and (seen.item.cut or seen.stamp_ns - self._floor[0] > _FLOOR_LASTS_NS):
+        if plane := find_floor(replace(observation.item, depth=observation.depth)):
+            self._floor = observation.stamp_ns, plane
+        elif self._floor and (observation.item.cut or observation.stamp_ns - self._floor[0] > _FLOOR_MEMORY_NS):
             self._floor = None
         if self._floor is None:
-            self._notice(f"no floor is seen in {seen.item.frame.stream}: there is no scan while that is so")
+            self._on_notice(f"no floor is seen in {observation.item.frame.stream}: there is no scan while that is so")
             return None
         return self._floor[1]
 
 
-class RosClock:
-    """ROS time of frames: the stream's own clock where it is known, of other files their times from 0 on.
+class RosTimestamps:
+    """ROS time for the frames of one stream.
 
-    Of a live stream, the wall clock when the frame was captured: spaced as the stream says, its drift followed slowly.
+    A recording with a clock keeps its own time, and other files begin at 0. Frames of a live stream get the wall-clock
+    time of their capture, spaced as the stream's timestamps are, so that the clocks' drift is corrected slowly.
     """
 
     def __init__(self, info: StreamInfo) -> None:
@@ -216,32 +218,32 @@ class RosClock:
         self._is_live = info.is_live and info.epoch_ns is None
 
     def stamp(self, frame: Frame) -> int:
-        """Nanoseconds, never negative."""
-        own_ns = round(Fraction(frame.pts) * frame.time_base * NANOSECONDS)
+        """Returns nanoseconds, never negative."""
+        stream_ns = round(Fraction(frame.pts) * frame.time_base * NANOSECONDS)
         if self._is_live:
             captured_ns = time.time_ns() - round((time.monotonic() - frame.captured_at) * NANOSECONDS)
-            self._follow(captured_ns - own_ns)
+            self._correct_drift(captured_ns - stream_ns)
         elif self._start_ns is None:
-            self._start_ns = max(0, -own_ns)
-        return max(0, (self._start_ns or 0) + own_ns)
+            self._start_ns = max(0, -stream_ns)
+        return max(0, (self._start_ns or 0) + stream_ns)
 
-    def _follow(self, start_ns: int) -> None:
-        if self._start_ns is None or abs(start_ns - self._start_ns) > _STEP_NS:
+    def _correct_drift(self, start_ns: int) -> None:
+        if self._start_ns is None or abs(start_ns - self._start_ns) > _LARGEST_DRIFT_NS:
             self._start_ns = start_ns
-        self._start_ns += (start_ns - self._start_ns) // _SLEW
+        self._start_ns += (start_ns - self._start_ns) // _DRIFT_DIVISOR
 
 
-def pack_points(points: Points, colours: Image, last: int) -> Image:
-    """(..., 3) points and colours -> uint8 in a row: x, y, z as little-endian floats, three colours and `last`."""
+def pack_points(points: Points, colors: Image, last: int) -> Image:
+    """Packs (..., 3) points and colours as bytes: x, y, z as little-endian floats, three colours and `last`."""
     packed = np.empty((*points.shape[:-1], 4), "<f4")
     packed[..., :3] = points
     found = packed.view(np.uint8)
-    found[..., 12:15], found[..., 15] = colours, last
+    found[..., 12:15], found[..., 15] = colors, last
     return found.ravel()
 
 
-def camera_rows(camera: Intrinsics | None, width: int, height: int) -> tuple[Intrinsics | None, Floats]:
-    """The camera at this size, and its (3, 4) projection matrix, zeros for an unknown one; its left part is K."""
+def projection_matrix(camera: Intrinsics | None, width: int, height: int) -> tuple[Intrinsics | None, Floats]:
+    """Returns the camera at this size and its (3, 4) projection matrix, zeros without a camera; its left part is K."""
     rows, lens = np.zeros((3, 4)), camera.resized(width, height) if camera else None
     if lens is not None:
         rows[:, :3] = (lens.fx, 0, lens.cx), (0, lens.fy, lens.cy), (0, 0, 1)
@@ -249,14 +251,15 @@ def camera_rows(camera: Intrinsics | None, width: int, height: int) -> tuple[Int
 
 
 def is_distorted(camera: Intrinsics | None) -> bool:
-    """Whether its pictures are as the lens bends them."""
+    """True if the pictures have lens distortion."""
     return camera is not None and (any(camera.distortion) or (bool(camera.distortion) and is_fisheye(camera)))
 
 
-def check_metric(where: str, model: ModelInfo) -> None:
-    """Raises SinkOpenError for relative depth, which has no name among a robot's messages."""
+def check_metric(output: str, model: ModelInfo) -> None:
+    """Raises SinkOpenError ("relative-depth") for relative depth, which no message of robots stands for."""
     if model.kind is DepthKind.RELATIVE:
         raise SinkOpenError(
-            f"{where} takes metres only, and the depth of {model.name} is relative; choose a metric model, or say "
-            "what you know of the scene with --anchor, --camera-height, --board or --sparse"
+            f"{output} takes metres only, and the depth of {model.name} is relative; choose a metric model, or say "
+            "what you know of the scene with --anchor, --camera-height, --board or --sparse",
+            code="relative-depth",
         )

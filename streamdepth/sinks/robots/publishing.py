@@ -1,18 +1,18 @@
-"""What the live transports share: each sends the same bytes to its own listeners."""
+"""The base of live transports: each sends the same messages to its own listeners."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 
-from streamdepth.errors import SinkOpenError, SinkWriteError
-from streamdepth.sinks.robots.channels import Messages, Topic
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.sink import Sink
+from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.sinks.robots.observation import Observer, RobotOptions, check_metric
-from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, Intrinsics, ModelInfo, StreamInfo
+from streamdepth.sinks.robots.topics import MessageFamily, Topic
 
 
 class PublishingSink(Sink):
-    """Sends the messages of each frame away, metric depth only; who comes late gets what comes then.
+    """Publishes the messages of each frame; listeners get those that are sent while they listen. Metric depth only.
 
     Raises:
         MissingDependencyError: from `open`, without the transport's package.
@@ -20,58 +20,57 @@ class PublishingSink(Sink):
         SinkWriteError: from `write`.
     """
 
-    may_skip = True
+    can_drop_frames = True
     name = ""
-    """Of the transport, for people."""
+    """The name of the transport, for messages to people."""
 
     def __init__(self, options: RobotOptions | None = None) -> None:
         super().__init__()
         self.options = options or RobotOptions()
-        self._messages: Messages | None = None
+        self._messages: MessageFamily | None = None
         self._observer: Observer | None = None
 
     @abstractmethod
-    def _make_messages(self, camera: Intrinsics | None) -> Messages: ...
+    def _make_messages(self, camera: Intrinsics | None) -> MessageFamily: ...
 
     @abstractmethod
     def _connect(self, topics: list[Topic]) -> None:
-        """Raises SinkOpenError; then `_disconnect` is called."""
+        """Connects and declares the topics. Raises SinkOpenError; then `_disconnect` is called."""
 
     @abstractmethod
     def _send(self, topic: str, data: bytes, stamp_ns: int) -> None: ...
 
     @abstractmethod
     def _disconnect(self) -> None:
-        """Idempotent, allowed before `_connect`."""
+        """Closes the connection. Idempotent, and allowed before `_connect`."""
 
-    def _is_watched(self) -> bool:
-        """False where it is known that nobody listens, and nothing need be made."""
+    def _has_listeners(self) -> bool:
+        """False if it is known that nobody listens, so that no messages need to be made."""
         return True
 
-    def open(self, info: StreamInfo, model: ModelInfo) -> None:
+    def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         check_metric(self.name, model)
         messages = self._make_messages(info.intrinsics)
-        try:
-            self._connect(messages.topics())
-        except SinkOpenError:
-            self._disconnect()
-            raise
-        self._messages, self._observer = messages, Observer(info, self.options, self.notice)
+        self._connect(messages.topics())
+        self._messages, self._observer = messages, Observer(info, self.options, self.add_notice)
 
-    def write(self, item: DepthFrame) -> None:
-        if self._messages is None or self._observer is None:
-            raise SinkWriteError(f"{self.name} is not open; call open first")
-        seen = self._observer.observe(item)
-        if not self._is_watched():
+    def on_write(self, item: DepthFrame) -> None:
+        assert self._messages is not None
+        assert self._observer is not None
+        observation = self._observer.observe(item)
+        if not self._has_listeners():
             return
-        for topic, data in self._messages.encode(seen):
-            self._send(topic, data, seen.stamp_ns)
+        for topic, data in self._messages.encode(observation):
+            self._send(topic, data, observation.stamp_ns)
 
-    def close(self) -> None:
+    def on_close(self) -> None:
         self._messages = self._observer = None
         self._disconnect()
 
+    def on_discard(self) -> None:
+        self.on_close()
 
-def node_name(options: RobotOptions) -> str:
-    """Of the ROS node that publishes: one for each camera."""
+
+def ros_node_name(options: RobotOptions) -> str:
+    """Returns the name of the ROS node that publishes, one for each camera's namespace."""
     return f"streamdepth{options.namespace.replace('/', '_')}"

@@ -1,4 +1,4 @@
-"""Depth for Rerun: a recording (.rrd), or a viewer that shows it while it is made."""
+"""Depth for Rerun: a recording (.rrd), or a viewer that shows it live."""
 
 from __future__ import annotations
 
@@ -6,49 +6,52 @@ import os
 import socket
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from streamdepth.errors import MissingDependencyError, SinkOpenError, SinkWriteError
-from streamdepth.sinks.output import PendingFile, writing
-from streamdepth.sinks.robots.observation import Observation, Observer, RobotOptions, camera_rows
-from streamdepth.stages import Sink
-from streamdepth.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
+from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
+from streamdepth.core.sink import Sink
+from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
+from streamdepth.sinks.pending_files import PendingFile, map_write_errors
+from streamdepth.sinks.robots.observation import Observation, Observer, RobotOptions, projection_matrix
 
 _PORT = 9876
-_FLUSH_EVERY = 30
-_FLUSH_SECONDS = 60.0
+_FLUSH_INTERVAL = 30
+"""Frames between two flushes, which report errors."""
+_FLUSH_TIMEOUT_SECONDS = 60.0
 
 
 class _RerunSink(Sink):
-    """What the recording and the viewer share: the entities.
+    """The base of recording and viewer, which have the same entities.
 
-    CAMERA/color and CAMERA/depth are each a pinhole with its image, CAMERA/points, scan and obstacles lie in the
-    camera's axes. Relative depth is a plain picture, CAMERA/inverse_depth_relative, that no one takes for metres.
+    CAMERA/color and CAMERA/depth are each a pinhole with its image; CAMERA/points, scan and obstacles are in the
+    camera's axes. Relative depth is a plain picture, CAMERA/inverse_depth_relative, so that nobody takes it for metres.
     """
 
     def __init__(self, options: RobotOptions | None = None) -> None:
         super().__init__()
         self.options = options or RobotOptions()
-        self._log: _Log | None = None
+        self._recording: _RerunRecording | None = None
 
-    def _begin(self, info: StreamInfo, model: ModelInfo) -> Any:
+    def _start_recording(self, info: StreamInfo, model: ModelInfo) -> Any:
         rr = _package()
-        recording = rr.RecordingStream("streamdepth")
-        self._log = _Log(rr, recording, info, model, self.options, self.notice)
-        return recording
+        stream = rr.RecordingStream("streamdepth")
+        self._recording = _RerunRecording(rr, stream, info, model, self.options, self.add_notice)
+        return stream
 
-    def _end(self) -> None:
-        log, self._log = self._log, None
-        if log is not None:
-            log.recording.disconnect()
+    def _disconnect(self) -> None:
+        recording, self._recording = self._recording, None
+        if recording is not None:
+            recording.stream.disconnect()
 
 
 class RerunFileSink(_RerunSink):
-    """Writes NAME.rrd.
+    """Writes NAME.rrd, a recording of Rerun.
 
     Raises:
         MissingDependencyError: from `open`, without rerun-sdk.
@@ -61,167 +64,164 @@ class RerunFileSink(_RerunSink):
         self.path, self.overwrite = Path(path), overwrite
         self._file: PendingFile | None = None
 
-    def open(self, info: StreamInfo, model: ModelInfo) -> None:
+    def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         if self.path.suffix.lower() != ".rrd":
-            raise SinkOpenError(f"a recording of Rerun is .rrd; name it '{self.path.with_suffix('.rrd')}'")
+            raise SinkOpenError(
+                f"a recording of Rerun is .rrd; name it '{self.path.with_suffix('.rrd')}'", code="unknown-format"
+            )
         _package()
         self._file = PendingFile(self.path, overwrite=self.overwrite, origin=info.origin)
         try:
-            self._begin(info, model).save(self._file.temporary)
+            self._start_recording(info, model).save(self._file.temporary)
         except RuntimeError as error:
-            self.discard()
             raise SinkOpenError(f"cannot write '{self.path}': {error}") from error
 
-    def write(self, item: DepthFrame) -> None:
-        if self._log is None:
-            raise SinkWriteError(f"'{self.path}' is not open; call open first")
-        self._guarded(self._log, item)
+    def on_write(self, item: DepthFrame) -> None:
+        assert self._recording is not None
+        with self._map_errors():
+            self._recording.add(item)
 
-    def _guarded(self, log: _Log, item: DepthFrame | None = None) -> None:
-        """Writes the item, or at the end what waits."""
+    @contextmanager
+    def _map_errors(self) -> Iterator[None]:
+        """Turns Rerun's errors and those of files into SinkWriteError."""
         try:
-            with writing(self.path):
-                if item is None:
-                    log.flush()
-                else:
-                    log.add(item)
-        except (SinkWriteError, RuntimeError) as error:
-            self.discard()
-            if isinstance(error, SinkWriteError):
-                raise
+            with map_write_errors(self.path):
+                yield
+        except RuntimeError as error:
             raise SinkWriteError(f"writing '{self.path}' failed: {error}") from error
 
-    def close(self) -> None:
-        if self._log is None or self._file is None or not self._log.count:
-            self.discard()
+    def on_close(self) -> None:
+        assert self._recording is not None
+        assert self._file is not None
+        if not self._recording.count:
+            self.on_discard()
             return
-        self._guarded(self._log)
-        self._end()
-        file, self._file = self._file, None
-        try:
-            _check_complete(file.temporary, self.path)
-        except BaseException:
-            file.discard()
-            raise
-        file.commit()
+        with self._map_errors():
+            self._recording.flush()
+        self._disconnect()
+        _check_complete(self._file.temporary, self.path)
+        self._file.commit()
 
-    def discard(self) -> None:
-        self._end()
+    def on_discard(self) -> None:
+        self._disconnect()
         if self._file is not None:
             self._file.discard()
         self._file = None
 
 
 class RerunViewerSink(_RerunSink):
-    """Shows everything in Rerun's viewer: one that is opened here, or one that listens at `address` (HOST:PORT).
+    """Shows all entities in Rerun's viewer: one that is opened here, or one that listens at `address` (HOST:PORT).
 
     Raises:
         MissingDependencyError: from `open`, without rerun-sdk.
-        SinkOpenError: from `open`, without a screen, or when no viewer listens there.
-        SinkWriteError: from `write`, when it is gone.
+        SinkOpenError: from `open`, without a screen ("no-display"), or when no viewer listens there ("unreachable").
+        SinkWriteError: from `write`, when the viewer does not answer any more.
     """
 
-    may_skip = True
+    can_drop_frames = True
 
     def __init__(self, address: str | None = None, *, options: RobotOptions | None = None) -> None:
         super().__init__(options)
         self.address = address
 
-    def open(self, info: StreamInfo, model: ModelInfo) -> None:
+    def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         _package()
         if self.address is None:
             _check_screen()
-            self._begin(info, model).spawn()
+            self._start_recording(info, model).spawn()
             return
         host, _, port = self.address.partition(":")
         _check_viewer(host, port or str(_PORT))
-        self._begin(info, model).connect_grpc(f"rerun+http://{host}:{port or _PORT}/proxy")
+        self._start_recording(info, model).connect_grpc(f"rerun+http://{host}:{port or _PORT}/proxy")
 
-    def write(self, item: DepthFrame) -> None:
-        if self._log is None:
-            raise SinkWriteError("Rerun's viewer is not open; call open first")
+    def on_write(self, item: DepthFrame) -> None:
+        assert self._recording is not None
         try:
-            self._log.add(item)
+            self._recording.add(item)
         except RuntimeError as error:
             raise SinkWriteError(f"Rerun's viewer does not answer any more: {error}") from error
 
-    def close(self) -> None:
-        self._end()
+    def on_close(self) -> None:
+        self._disconnect()
 
 
-class _Log:
+class _RerunRecording:
     """An open recording with the entities of one camera."""
 
     def __init__(
-        self, rr: ModuleType, recording: Any, info: StreamInfo, model: ModelInfo, options: RobotOptions, notice: Any
+        self, rr: ModuleType, stream: Any, info: StreamInfo, model: ModelInfo, options: RobotOptions, notice: Any
     ) -> None:
-        self.recording, self.count = recording, 0
+        self.stream, self.count = stream, 0
         self._rr, self._camera = rr, options.namespace.strip("/")
         self._is_metric, self._has_dates = model.kind is DepthKind.METRIC, info.is_live or info.epoch_ns is not None
-        self._options, self._observer = options, Observer(info, options, notice if self._is_metric else _nobody)
-        recording.log(self._camera, rr.ViewCoordinates.RDF, static=True)
+        self._options, self._observer = options, Observer(info, options, notice if self._is_metric else _ignore_notice)
+        stream.log(self._camera, rr.ViewCoordinates.RDF, static=True)
 
     def add(self, item: DepthFrame) -> None:
-        seen = self._observer.observe(item)
+        """Logs all entities of one frame."""
+        observation = self._observer.observe(item)
         stamp: dict[str, Any] = (
-            {"timestamp": np.datetime64(seen.stamp_ns, "ns")}
+            {"timestamp": np.datetime64(observation.stamp_ns, "ns")}
             if self._has_dates
-            else {"duration": np.timedelta64(seen.stamp_ns, "ns")}
+            else {"duration": np.timedelta64(observation.stamp_ns, "ns")}
         )
-        self.recording.set_time("time", **stamp)
-        self.recording.set_time("frame", sequence=item.frame.index)
-        picture = self._rr.EncodedImage(contents=seen.jpeg, media_type="image/jpeg")
-        self._image("color", picture, seen, seen.picture_size)
+        self.stream.set_time("time", **stamp)
+        self.stream.set_time("frame", sequence=item.frame.index)
+        picture = self._rr.EncodedImage(contents=observation.jpeg, media_type="image/jpeg")
+        self._image("color", picture, observation, observation.frame_size)
         if self._is_metric:
-            self._metric(seen)
+            self._metric(observation)
         else:
-            self.recording.log(f"{self._camera}/inverse_depth_relative", self._rr.Image(item.depth, color_model="L"))
+            self.stream.log(f"{self._camera}/inverse_depth_relative", self._rr.Image(item.depth, color_model="L"))
         self.count += 1
-        if self.count % _FLUSH_EVERY == 0:
+        if self.count % _FLUSH_INTERVAL == 0:
             self.flush()
 
     def flush(self) -> None:
-        """Raises RuntimeError when what was logged cannot be written or sent."""
-        self.recording.flush(timeout_sec=_FLUSH_SECONDS)
+        """Writes or sends everything that was logged. Raises RuntimeError where that fails."""
+        self.stream.flush(timeout_sec=_FLUSH_TIMEOUT_SECONDS)
 
-    def _image(self, name: str, image: Any, seen: Observation, size: tuple[int, int]) -> None:
-        lens, rows = camera_rows(seen.camera, *size)
+    def _image(self, name: str, image: Any, observation: Observation, size: tuple[int, int]) -> None:
+        lens, rows = projection_matrix(observation.camera, *size)
         entity = f"{self._camera}/{name}"
         if lens is not None:
             axes = self._rr.ViewCoordinates.RDF
-            self.recording.log(
-                entity, self._rr.Pinhole(image_from_camera=rows[:, :3], resolution=size, camera_xyz=axes)
-            )
-        self.recording.log(entity, image)
+            self.stream.log(entity, self._rr.Pinhole(image_from_camera=rows[:, :3], resolution=size, camera_xyz=axes))
+        self.stream.log(entity, image)
 
-    def _metric(self, seen: Observation) -> None:
+    def _metric(self, observation: Observation) -> None:
         meter = 1.0 if self._options.encoding == "32FC1" else 1000.0
-        self._image("depth", self._rr.DepthImage(seen.encoded_depth, meter=meter), seen, seen.depth_size)
-        if seen.points is not None:
-            points, colours = seen.points
+        self._image(
+            "depth", self._rr.DepthImage(observation.encoded_depth, meter=meter), observation, observation.depth_size
+        )
+        if observation.points is not None:
+            points, colors = observation.points
             known = np.isfinite(points[..., 2])
-            self.recording.log(f"{self._camera}/points", self._rr.Points3D(points[known], colors=colours[known]))
-        if seen.in_the_way is None:
+            self.stream.log(f"{self._camera}/points", self._rr.Points3D(points[known], colors=colors[known]))
+        if observation.scan_and_obstacles is None:
             return
-        beams, obstacles = seen.in_the_way
-        bearings = beams.start + beams.step * np.arange(len(beams.ranges_m))
-        self.recording.log(f"{self._camera}/scan", self._rr.Points3D(self._places(seen, bearings, beams.ranges_m)))
+        scan, obstacles = observation.scan_and_obstacles
+        self.stream.log(
+            f"{self._camera}/scan", self._rr.Points3D(self._points_in_camera(observation, scan.bearings, scan.ranges_m))
+        )
         near = [o for o in obstacles if np.isfinite(o.distance_m)]
-        places = self._places(seen, np.array([o.bearing for o in near]), np.array([o.distance_m for o in near]))
+        places = self._points_in_camera(
+            observation, np.array([o.bearing for o in near]), np.array([o.distance_m for o in near])
+        )
         labels = [f"{o.distance_m:.2f} m, confidence {o.confidence:.2f}" for o in near]
-        self.recording.log(f"{self._camera}/obstacles", self._rr.Points3D(places, labels=labels, radii=0.05))
+        self.stream.log(f"{self._camera}/obstacles", self._rr.Points3D(places, labels=labels, radii=0.05))
 
     @staticmethod
-    def _places(seen: Observation, bearings: Any, ranges: Any) -> Any:
-        """(N, 3) in the camera's axes, of those that are finite."""
+    def _points_in_camera(observation: Observation, bearings: Any, ranges: Any) -> Any:
+        """Returns (N, 3) points in the camera's axes, for the ranges that are finite."""
         known = np.isfinite(ranges)
         bearings, ranges = bearings[known], ranges[known]
         level = np.stack([ranges * np.cos(bearings), ranges * np.sin(bearings), np.zeros_like(ranges)], axis=-1)
-        return level @ seen.axes.T
+        return level @ observation.level_axes.T
 
 
 def _check_complete(written: Path, path: Path) -> None:
-    """Raises SinkWriteError when the recording's end is missing, which Rerun only logs."""
+    """Raises SinkWriteError where the end of the recording is missing, which Rerun itself only logs."""
     from rerun.chunk import RrdReader
 
     with warnings.catch_warnings():
@@ -232,15 +232,16 @@ def _check_complete(written: Path, path: Path) -> None:
             raise SinkWriteError(f"writing '{path}' failed at its end: {error}") from error
 
 
-def _nobody(_text: str) -> None:
-    """Relative depth has no points and no scan to miss."""
+def _ignore_notice(_text: str) -> None:
+    """Ignores notices about missing points and scans, which relative depth has not anyway."""
 
 
 def _check_screen() -> None:
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise SinkOpenError(
             "there is no screen here to open Rerun's viewer on; name one that listens elsewhere, rerun:HOST:PORT, or "
-            "record with --depth-out NAME.rrd"
+            "record with --depth-out NAME.rrd",
+            code="no-display",
         )
 
 
@@ -249,7 +250,8 @@ def _check_viewer(host: str, port: str) -> None:
         socket.create_connection((host, int(port)), timeout=5).close()
     except (OSError, ValueError, OverflowError) as error:
         raise SinkOpenError(
-            f"no viewer of Rerun listens at {host}:{port} ({error}); start one there with: rerun --port {port}"
+            f"no viewer of Rerun listens at {host}:{port} ({error}); start one there with: rerun --port {port}",
+            code="unreachable",
         ) from error
 
 

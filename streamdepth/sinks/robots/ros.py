@@ -1,22 +1,22 @@
-"""A node of ROS 2, where it is installed. It sends the bytes that a recording would hold."""
+"""A node of an installed ROS 2, which publishes the same messages as a recording has."""
 
 from __future__ import annotations
 
 import importlib
 from typing import Any
 
-from streamdepth.errors import SinkOpenError, SinkWriteError
-from streamdepth.sinks.robots.channels import Messages, Topic
+from streamdepth.core.errors import SinkOpenError, SinkWriteError
+from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.sinks.robots.observation import RobotOptions
-from streamdepth.sinks.robots.publishing import PublishingSink, node_name
+from streamdepth.sinks.robots.publishing import PublishingSink, ros_node_name
 from streamdepth.sinks.robots.ros_messages import RosMessages
-from streamdepth.types import Intrinsics
+from streamdepth.sinks.robots.topics import MessageFamily, Topic
 
-_DEPTH = 10
+_QUEUE_DEPTH = 10
 
 
 class RosSink(PublishingSink):
-    """Publishes as a node of its own, reliably, keeping the last 10 of each topic."""
+    """Publishes as a ROS 2 node of its own, reliably, with a queue of the last 10 messages of each topic."""
 
     name = "ROS 2"
 
@@ -26,28 +26,32 @@ class RosSink(PublishingSink):
         self._node: Any = None
         self._publishers: dict[str, Any] = {}
 
-    def _make_messages(self, camera: Intrinsics | None) -> Messages:
+    def _make_messages(self, camera: Intrinsics | None) -> MessageFamily:
         return RosMessages(self.options, camera)
 
     def _connect(self, topics: list[Topic]) -> None:
         try:
             import rclpy
 
-            kinds = {topic.name: _kind(topic.schema) for topic in topics}
+            kinds = {topic.name: _message_class(topic.schema) for topic in topics}
         except ImportError as error:
             raise SinkOpenError(
                 f"publishing to ROS 2 needs its Python packages ({error}); source its setup.bash first and use the "
-                "Python it was built for, or publish by zenoh, which needs no ROS"
+                "Python it was built for, or publish by zenoh, which needs no ROS",
+                code="missing-dependency",
             ) from error
         try:
             self._context = rclpy.Context()
             rclpy.init(context=self._context)
-            self._node = rclpy.create_node(node_name(self.options), context=self._context)
-            self._publishers = {name: self._node.create_publisher(kind, name, _DEPTH) for name, kind in kinds.items()}
+            self._node = rclpy.create_node(ros_node_name(self.options), context=self._context)
+            self._publishers = {
+                name: self._node.create_publisher(kind, name, _QUEUE_DEPTH) for name, kind in kinds.items()
+            }
         except (RuntimeError, ValueError) as error:  # rclpy's own, and those of names that ROS does not allow
             raise SinkOpenError(
                 f"ROS 2 cannot publish under '{self.options.namespace}': {error}; a namespace is like /camera, of "
-                "letters, digits and _, and the middleware must run"
+                "letters, digits and _, and the middleware must run",
+                code="bad-namespace",
             ) from error
 
     def _send(self, topic: str, data: bytes, stamp_ns: int) -> None:
@@ -66,6 +70,6 @@ class RosSink(PublishingSink):
             context.try_shutdown()
 
 
-def _kind(name: str) -> Any:
+def _message_class(name: str) -> Any:
     package, folder, kind = name.split("/")
     return getattr(importlib.import_module(f"{package}.{folder}"), kind)

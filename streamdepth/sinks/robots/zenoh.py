@@ -1,4 +1,4 @@
-"""ROS 2 messages over Zenoh, as rmw_zenoh sends them: its nodes see the topics, and no ROS is needed here.
+"""ROS 2 messages over Zenoh as rmw_zenoh sends them: its nodes see the topics, and no ROS is needed here.
 
 Key expressions, liveliness tokens and attachments are those of rmw_zenoh's design (docs/design.md in ros2/rmw_zenoh),
 of Jazzy from 0.2.4 on and of all later ROS 2 releases.
@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from streamdepth.errors import MissingDependencyError, SinkOpenError, SinkWriteError
-from streamdepth.sinks.robots.channels import Messages, Topic
+from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
+from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.sinks.robots.observation import RobotOptions
-from streamdepth.sinks.robots.publishing import PublishingSink, node_name
+from streamdepth.sinks.robots.publishing import PublishingSink, ros_node_name
 from streamdepth.sinks.robots.ros_messages import RosMessages
-from streamdepth.types import Intrinsics
+from streamdepth.sinks.robots.topics import MessageFamily, Topic
 
-_ROUTER = "tcp/localhost:7447"
+_DEFAULT_ROUTER = "tcp/localhost:7447"
 _CONNECT_MS = 5000
 _QOS = "::,10:,:,:,,"  # reliable, volatile, the last 10, and the defaults of the rest
 
@@ -30,25 +30,25 @@ _QOS = "::,10:,:,:,,"  # reliable, volatile, the last 10, and the defaults of th
 class _Publisher:
     publisher: Any
     gid: bytes
-    sent: int = 0
+    sent_count: int = 0
 
 
 class ZenohSink(PublishingSink):
-    """Publishes by the router or peer at `address`, tcp/HOST:PORT, rmw_zenoh's usual router when not given.
+    """Publishes through the router or peer at `address`, tcp/HOST:PORT; by default rmw_zenoh's router on this machine.
 
-    In the domain that ROS_DOMAIN_ID names, 0 when it is not set. A slow listener loses messages and slows nobody.
+    The ROS domain is ROS_DOMAIN_ID, or 0. A slow listener loses messages and slows nobody.
     """
 
     name = "Zenoh"
 
     def __init__(self, address: str | None = None, *, options: RobotOptions | None = None) -> None:
         super().__init__(options)
-        self.address = address or _ROUTER
+        self.address = address or _DEFAULT_ROUTER
         self._session: Any = None
         self._tokens: list[Any] = []
         self._publishers: dict[str, _Publisher] = {}
 
-    def _make_messages(self, camera: Intrinsics | None) -> Messages:
+    def _make_messages(self, camera: Intrinsics | None) -> MessageFamily:
         return RosMessages(self.options, camera)
 
     def _connect(self, topics: list[Topic]) -> None:
@@ -58,23 +58,25 @@ class ZenohSink(PublishingSink):
         except zenoh.ZError as error:
             raise SinkOpenError(
                 f"no Zenoh router or peer answers at '{self.address}' ({_reason(error)}); start rmw_zenoh's with "
-                "'ros2 run rmw_zenoh_cpp rmw_zenohd', or name another with zenoh:tcp/HOST:PORT"
+                "'ros2 run rmw_zenoh_cpp rmw_zenohd', or name another with zenoh:tcp/HOST:PORT",
+                code="unreachable",
             ) from error
         try:
             self._declare(topics, domain)
         except zenoh.ZError as error:
             raise SinkOpenError(
                 f"Zenoh cannot publish under '{self.options.namespace}' ({_reason(error)}); a namespace is like "
-                "/camera, of letters, digits and _"
+                "/camera, of letters, digits and _",
+                code="bad-namespace",
             ) from error
 
     def _declare(self, topics: list[Topic], domain: int) -> None:
         node = f"@ros2_lv/{domain}/{self._session.zid()}/0"
-        declare, name = self._session.liveliness().declare_token, node_name(self.options)
+        declare, name = self._session.liveliness().declare_token, ros_node_name(self.options)
         self._tokens = [declare(f"{node}/0/NN/%/%/{name}")]
         for number, topic in enumerate(topics, start=1):
             kind = _dds_name(topic.schema)
-            token = f"{node}/{number}/MP/%/%/{name}/{_mangled(topic.name)}/{kind}/{topic.type_hash}/{_QOS}"
+            token = f"{node}/{number}/MP/%/%/{name}/{_mangle(topic.name)}/{kind}/{topic.type_hash}/{_QOS}"
             self._tokens.append(declare(token))
             key = f"{domain}{topic.name}/{kind}/{topic.type_hash}"
             gid = hashlib.blake2b(token.encode(), digest_size=16).digest()
@@ -82,9 +84,9 @@ class ZenohSink(PublishingSink):
 
     def _send(self, topic: str, data: bytes, stamp_ns: int) -> None:
         zenoh, to = _package(), self._publishers[topic]
-        to.sent += 1
+        to.sent_count += 1
         number = zenoh.ext.Int64
-        attachment = zenoh.ext.z_serialize((number(to.sent), number(time.time_ns()), to.gid))
+        attachment = zenoh.ext.z_serialize((number(to.sent_count), number(time.time_ns()), to.gid))
         try:
             to.publisher.put(data, attachment=attachment)
         except zenoh.ZError as error:
@@ -98,7 +100,7 @@ class ZenohSink(PublishingSink):
 
 
 def _config(zenoh: ModuleType, address: str) -> Any:
-    """rmw_zenoh's own for a session, with an error where nobody answers."""
+    """Returns rmw_zenoh's configuration of a session, with an error where nobody answers."""
     config = zenoh.Config()
     values = {
         "mode": "peer",
@@ -116,7 +118,7 @@ def _config(zenoh: ModuleType, address: str) -> Any:
 def _domain() -> int:
     text = os.environ.get("ROS_DOMAIN_ID") or "0"
     if not text.isdecimal():
-        raise SinkOpenError(f"ROS_DOMAIN_ID is a number, not '{text}'; unset it or give 0 to 232")
+        raise SinkOpenError(f"ROS_DOMAIN_ID is a number, not '{text}'; unset it or give 0 to 232", code="bad-domain")
     return int(text)
 
 
@@ -126,11 +128,11 @@ def _dds_name(kind: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Without where in Zenoh's sources it was raised."""
+    """Returns the message without the place in Zenoh's sources where it was raised."""
     return str(error).split(" at /")[0]
 
 
-def _mangled(name: str) -> str:
+def _mangle(name: str) -> str:
     return name.replace("/", "%")
 
 

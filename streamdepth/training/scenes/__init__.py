@@ -2,6 +2,8 @@
 
     python -m streamdepth.training.scenes --out ROOT --pictures 2500 --seed 0
 
-`shapes`, `looks`, `stage` and the modules of things and kinds describe scenes with numpy alone; `blender` and
-`materials` turn a description into pictures; `photo` is the camera, `store` the files, `plan` which picture comes when.
+`shapes`, `materials`, `scene` and the modules of objects and kinds of scenes describe scenes with numpy alone.
+`blender` and `blender_materials` render a description, `camera_effects` makes a photograph of it, `dataset_writer`
+writes the files, and `plan` says which picture comes when. This folder is not
+part of the installed package: run it from a clone.
 """

@@ -8,12 +8,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from streamdepth.errors import StreamDepthError
+from streamdepth.core.errors import StreamDepthError
 from streamdepth.training.scenes.plan import SHARES
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 0, or 1 after an error told in one line on standard error."""
+    """Runs the command; returns 0, 1 after an error (one line on standard error), or 130 after Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     options = _parse(arguments)
     try:
@@ -36,9 +36,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m streamdepth.training.scenes", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, metavar="ROOT", help="folder of the data sets")
     parser.add_argument("--pictures", type=_positive, default=2500, metavar="N", help="default 2500")
-    parser.add_argument("--seed", type=_natural, default=0, help="default 0")
-    parser.add_argument("--kind", nargs="+", choices=list(SHARES), help="default: all")
-    parser.add_argument("--threads", type=_positive, default=1, help="of the renderer (default 1)")
+    parser.add_argument("--seed", type=_natural, default=0, help="seed of all random numbers (default 0)")
+    parser.add_argument("--kind", nargs="+", choices=list(SHARES), help="kinds of scenes (default: all)")
+    parser.add_argument("--threads", type=_positive, default=1, help="threads of the renderer (default 1)")
     parser.add_argument("--cast", action="store_true", help="cast rays: five times as fast as Blender, simpler light")
     parser.add_argument("--photos", type=Path, nargs="+", default=[], help="folders of textures for --cast")
     return parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Random bodies with random looks at all distances: what covers what, and nothing else."""
+"""Scenes of random bodies with random materials at all distances, which teach occlusion and nothing else."""
 
 from __future__ import annotations
 
@@ -6,50 +6,57 @@ from functools import partial
 
 import numpy as np
 
-from streamdepth.training.scenes import looks
-from streamdepth.training.scenes.looks import Rng, chance
-from streamdepth.training.scenes.shapes import Shape, box, cone, cylinder, ellipsoid, lathe, lumpy, sheet, tube
-from streamdepth.training.scenes.stage import Stage, View
-from streamdepth.training.scenes.weather import outdoors
+from streamdepth.training.scenes import materials
+from streamdepth.training.scenes.materials import Rng, chance
+from streamdepth.training.scenes.scene import CameraView, Scene
+from streamdepth.training.scenes.shapes import Shape, box, bumpy, cone, cylinder, ellipsoid, lathe, sheet, tube
+from streamdepth.training.scenes.weather import outdoor_scene
 
 
-def abstract(rng: Rng) -> Stage:
-    stage = outdoors(rng, partial(_view, reach=rng.uniform(2, 7)), night_share=0.0)
+def abstract(rng: Rng) -> Scene:
+    scene = outdoor_scene(rng, partial(_view, distance=rng.uniform(2, 7)), night_share=0.0)
     size = 10 ** rng.uniform(0.6, 1.6)
     if chance(rng, 0.75):
-        _box(rng, stage, size)
+        _box(rng, scene, size)
     for _ in range(int(rng.integers(25, 130))):
         scale = 10 ** rng.uniform(-1.2, 0.25) * size / 8
-        look = looks.anything(rng, scale)
-        at = rng.normal(0, size * 0.28, 3) + np.array((0, 0, size * 0.3))
-        turn = rng.uniform(0, 360, 3)
+        material = materials.any_material(rng, scale)
+        position = rng.normal(0, size * 0.28, 3) + np.array((0, 0, size * 0.3))
+        euler_degrees = rng.uniform(0, 360, 3)
         if chance(rng, 0.5):
-            shape = _body(rng, scale).moved((0, 0, 0), turn if chance(rng, 0.5) else (0, 0, turn[2]))
-            at[2] = -float(shape.points[:, 2].min())
-            stage.put([(shape, look)], at)
+            shape = _body(rng, scale).transformed(
+                (0, 0, 0), euler_degrees if chance(rng, 0.5) else (0, 0, euler_degrees[2])
+            )
+            position[2] = -float(shape.points[:, 2].min())
+            scene.add([(shape, material)], position)
         else:
-            stage.put([(_body(rng, scale), look)], at, float(turn[2]), tilt=(float(turn[0]), float(turn[1])))
+            scene.add(
+                [(_body(rng, scale), material)],
+                position,
+                float(euler_degrees[2]),
+                tilt=(float(euler_degrees[0]), float(euler_degrees[1])),
+            )
     for _ in range(3):
-        stage.light(
+        scene.add_light(
             "POINT",
             rng.normal(0, size * 0.3, 3) + np.array((0, 0, size * 0.5)),
             rng.uniform(1, 15) * size**2,
-            looks.whitish(rng),
+            materials.lamp_color(rng),
             0.2,
         )
-    return stage
+    return scene
 
 
-def _box(rng: Rng, stage: Stage, size: float) -> None:
-    """A floor, and walls around some sides."""
-    stage.put([(box((4 * size, 4 * size, 0.1), (0, 0, -0.1)), looks.anything(rng, 1.0))])
+def _box(rng: Rng, scene: Scene, size: float) -> None:
+    """Returns a floor with walls around some of its sides."""
+    scene.add([(box((4 * size, 4 * size, 0.1), (0, 0, -0.1)), materials.any_material(rng, 1.0))])
     for wall in range(4):
         if chance(rng, 0.6):
             a = np.radians(90 * wall)
-            reach = size * rng.uniform(0.7, 1.3)
-            stage.put(
-                [(box((3 * size, 0.1, 3 * size)), looks.anything(rng, 1.0))],
-                (reach * np.sin(a), reach * np.cos(a), -0.1),
+            distance = size * rng.uniform(0.7, 1.3)
+            scene.add(
+                [(box((3 * size, 0.1, 3 * size)), materials.any_material(rng, 1.0))],
+                (distance * np.sin(a), distance * np.cos(a), -0.1),
                 -90.0 * wall,
             )
 
@@ -59,7 +66,7 @@ def _body(rng: Rng, size: float) -> Shape:
     if kind == 0:
         return box(size * rng.uniform(0.3, 1.5, 3), bevel=size * rng.uniform(0, 0.1))
     if kind == 1:
-        return lumpy(
+        return bumpy(
             ellipsoid(size * rng.uniform(0.4, 1.3, 3), 18, 26, rng.uniform(0.3, 1)), rng, rng.uniform(0, 0.6), 4
         )
     if kind == 2:
@@ -95,12 +102,12 @@ def _body(rng: Rng, size: float) -> Shape:
     )
 
 
-def _view(rng: Rng, reach: float) -> View:
+def _view(rng: Rng, distance: float) -> CameraView:
     angle = rng.uniform(0, 2 * np.pi)
-    radius = reach * rng.uniform(0.2, 1.2)
-    eye = (float(radius * np.cos(angle)), float(radius * np.sin(angle)), rng.uniform(0.2, 0.6) * reach)
+    radius = distance * rng.uniform(0.2, 1.2)
+    eye = (float(radius * np.cos(angle)), float(radius * np.sin(angle)), rng.uniform(0.2, 0.6) * distance)
     yaw = float(np.degrees(angle)) + 90 + rng.normal(0, 50)
-    return View(
+    return CameraView(
         eye,
         yaw,
         rng.normal(-6, 14),
@@ -108,6 +115,6 @@ def _view(rng: Rng, reach: float) -> View:
         rng.uniform(40, 95),
         320,
         240,
-        None if chance(rng, 0.85) else reach,
+        None if chance(rng, 0.85) else distance,
         rng.uniform(0.5, 4),
     )

@@ -1,4 +1,4 @@
-"""Stages in Blender: meshes, lamps, sky, and the two renderings of a view, depth and colour."""
+"""Scenes in Blender: meshes, lamps, sky, and the two renderings of a view, depth and colour."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import OpenEXR
 
-from streamdepth.training.scenes.materials import Graph, Materials, depth_material
+from streamdepth.training.scenes.blender_materials import BlenderMaterials, NodeGraph, depth_material
+from streamdepth.training.scenes.scene import CameraView, Lamp, PlacedModel, Scene, SharedModel
 from streamdepth.training.scenes.shapes import Shape, join
-from streamdepth.training.scenes.stage import Item, Lamp, Model, Stage, View
 
 Floats = npt.NDArray[np.float32]
 SKY_M = 1e6
@@ -25,38 +25,38 @@ SHARP = math.radians(40)
 
 
 class Renderer:
-    """One stage in Blender. Only one lives at a time: a new one empties Blender's file."""
+    """A renderer of one scene. Only one can exist at a time: a new one empties Blender's file."""
 
-    def __init__(self, stage: Stage, threads: int = 1, samples: int = 3) -> None:
+    def __init__(self, scene: Scene, threads: int = 1, samples: int = 3) -> None:
         bpy.ops.wm.read_factory_settings(use_empty=True)
         self.samples = samples
-        self.scene = bpy.context.scene
-        self._materials = Materials()
-        self._meshes: dict[Model, bpy.types.Mesh] = {}
-        for item in stage.items:
+        self.bpy_scene = bpy.context.scene
+        self._materials = BlenderMaterials()
+        self._meshes: dict[SharedModel, bpy.types.Mesh] = {}
+        for item in scene.items:
             self._place(item)
-        for lamp in stage.lamps:
+        for lamp in scene.lamps:
             self._light(lamp)
-        self._sky(stage)
+        self._sky(scene)
         self._settings(threads)
         self.camera = self._add("camera", bpy.data.cameras.new("camera"))
-        self.scene.camera = self.camera
+        self.bpy_scene.camera = self.camera
         self._flat = depth_material()
 
-    def depth(self, view: View) -> Floats:
-        """(height, width) metres along the optical axis through each pixel's centre, +inf in the sky."""
+    def depth(self, view: CameraView) -> Floats:
+        """Returns (height, width) metres along the optical axis through each pixel's centre, +inf in the sky."""
         self._aim(view, focus=False)
-        cycles, layer = self.scene.cycles, self.scene.view_layers[0]
+        cycles, layer = self.bpy_scene.cycles, self.bpy_scene.view_layers[0]
         layer.material_override = self._flat
         cycles.samples, cycles.max_bounces, cycles.use_denoising, cycles.use_fast_gi = 1, 0, False, False
         cycles.pixel_filter_type, cycles.filter_width = "GAUSSIAN", 0.01
         depth = self._render()["Depth.Z"]
         return np.where(depth < SKY_M, depth, np.inf).astype(np.float32)
 
-    def colour(self, view: View) -> Floats:
-        """(height, width, 3) linear RGB."""
+    def color(self, view: CameraView) -> Floats:
+        """Returns (height, width, 3) linear RGB."""
         self._aim(view, focus=True)
-        cycles, layer = self.scene.cycles, self.scene.view_layers[0]
+        cycles, layer = self.bpy_scene.cycles, self.bpy_scene.view_layers[0]
         layer.material_override = None
         cycles.samples = self.samples if view.focus is None else 3 * self.samples
         cycles.max_bounces, cycles.use_denoising, cycles.use_fast_gi = 2, True, True
@@ -64,12 +64,12 @@ class Renderer:
         return np.maximum(self._render()["Combined"][..., :3], 0).astype(np.float32)
 
     def _render(self) -> dict[str, Floats]:
-        """The passes of the scene as it is, by name without the view layer's."""
+        """Renders the scene as it is; returns its passes by name, without the view layer's."""
         handle, name = tempfile.mkstemp(suffix=".exr")
         os.close(handle)
         try:
-            self.scene.render.filepath = name
-            with silence():
+            self.bpy_scene.render.filepath = name
+            with muted_output():
                 bpy.ops.render.render(write_still=True)
             with OpenEXR.File(name) as picture:
                 channels = {k: c.pixels for part in picture.parts for k, c in part.channels.items()}
@@ -78,7 +78,7 @@ class Renderer:
         return {key.partition(".")[2]: np.asarray(pixels) for key, pixels in channels.items()}
 
     def _settings(self, threads: int) -> None:
-        render, cycles, layer = self.scene.render, self.scene.cycles, self.scene.view_layers[0]
+        render, cycles, layer = self.bpy_scene.render, self.bpy_scene.cycles, self.bpy_scene.view_layers[0]
         render.engine = "CYCLES"
         render.threads_mode, render.threads = "FIXED", threads
         render.use_persistent_data, render.resolution_percentage = True, 100
@@ -95,8 +95,8 @@ class Renderer:
         settings.media_type, settings.file_format = "MULTI_LAYER_IMAGE", "OPEN_EXR_MULTILAYER"
         settings.color_depth, settings.exr_codec = "32", "NONE"
 
-    def _aim(self, view: View, focus: bool) -> None:
-        data, render = self.camera.data, self.scene.render
+    def _aim(self, view: CameraView, focus: bool) -> None:
+        data, render = self.camera.data, self.bpy_scene.render
         render.resolution_x, render.resolution_y = view.width, view.height
         data.sensor_fit, data.angle = "HORIZONTAL", math.radians(view.fov)
         data.clip_start, data.clip_end = 0.02, 1e5
@@ -108,30 +108,30 @@ class Renderer:
 
     def _add(self, name: str, data: bpy.types.ID) -> bpy.types.Object:
         item = bpy.data.objects.new(name, data)
-        self.scene.collection.objects.link(item)
+        self.bpy_scene.collection.objects.link(item)
         return item
 
-    def _place(self, item: Item) -> None:
+    def _place(self, item: PlacedModel) -> None:
         if item.model not in self._meshes:
             self._meshes[item.model] = self._mesh(item.model)
         thing = self._add("thing", self._meshes[item.model])
-        thing.location, thing.scale = item.at, (item.scale,) * 3
-        thing.rotation_euler = [math.radians(angle) for angle in item.turn]
+        thing.location, thing.scale = item.position, (item.scale,) * 3
+        thing.rotation_euler = [math.radians(angle) for angle in item.euler_degrees]
         thing.color = (*item.tint, 1.0)
 
-    def _mesh(self, model: Model) -> bpy.types.Mesh:
-        looks = list(dict.fromkeys(look for _, look in model.parts))
+    def _mesh(self, model: SharedModel) -> bpy.types.Mesh:
+        materials = list(dict.fromkeys(material for _, material in model.parts))
         whole = join([shape for shape, _ in model.parts])
-        slots = [np.full(len(s.quads), looks.index(look)) for s, look in model.parts]
-        slots += [np.full(len(s.triangles), looks.index(look)) for s, look in model.parts]
+        slots = [np.full(len(s.quads), materials.index(material)) for s, material in model.parts]
+        slots += [np.full(len(s.triangles), materials.index(material)) for s, material in model.parts]
         mesh = mesh_of(whole, np.concatenate(slots))
-        for look in looks:
-            mesh.materials.append(self._materials.of(look))
+        for material in materials:
+            mesh.materials.append(self._materials.get(material))
         return mesh
 
     def _light(self, lamp: Lamp) -> None:
         data = bpy.data.lights.new("lamp", lamp.kind)
-        data.energy, data.color = lamp.power, lamp.colour
+        data.energy, data.color = lamp.power, lamp.color
         if lamp.kind == "SUN":
             data.angle = math.radians(lamp.size)
         elif lamp.kind == "AREA":
@@ -141,19 +141,19 @@ class Renderer:
         if lamp.kind == "SPOT":
             data.spot_size, data.spot_blend = math.radians(130), 0.6
         item = self._add("lamp", data)
-        item.location, item.rotation_euler = lamp.at, [math.radians(angle) for angle in lamp.turn]
+        item.location, item.rotation_euler = lamp.position, [math.radians(angle) for angle in lamp.euler_degrees]
 
-    def _sky(self, stage: Stage) -> None:
-        sky = stage.sky
+    def _sky(self, scene: Scene) -> None:
+        sky = scene.sky
         world = bpy.data.worlds.new("sky")
-        self.scene.world = world
+        self.bpy_scene.world = world
         world.cycles.sampling_method = "NONE"
-        world.light_settings.distance, world.light_settings.ao_factor = stage.ambient_reach, 1.0
-        graph = Graph(world.node_tree)
+        world.light_settings.distance, world.light_settings.ao_factor = scene.ambient_reach, 1.0
+        graph = NodeGraph(world.node_tree)
         direction = graph.node("ShaderNodeTexCoord").outputs["Generated"]
         x, y, z = graph.node("ShaderNodeSeparateXYZ", {0: direction}).outputs
         up = graph.math("POWER", graph.math("MAXIMUM", z, 0.0), 0.55)
-        colour = graph.mix(up, sky.horizon, sky.zenith)
+        color = graph.mix(up, sky.horizon, sky.zenith)
         if sky.clouds > 0:
             flat = graph.math("ADD", graph.math("MAXIMUM", z, 0.0), 0.12)
             place = graph.node(
@@ -162,18 +162,21 @@ class Renderer:
             )
             value = graph.noise(place.outputs[0], 0.8, 6, 0.3)
             mask = graph.ramp(value, [(0.0,) * 3, (1.0,) * 3], 0.68 - 0.4 * sky.clouds, 0.80 - 0.3 * sky.clouds)
-            shaded = graph.mix(value, tuple(0.6 * c for c in sky.cloud_colour), sky.cloud_colour)
-            colour = graph.mix(mask, colour, shaded)
-        colour = graph.vector("MULTIPLY", colour, (sky.strength,) * 3)
-        if stage.ambient is not None:
+            shaded = graph.mix(value, tuple(0.6 * c for c in sky.cloud_color), sky.cloud_color)
+            color = graph.mix(mask, color, shaded)
+        color = graph.vector("MULTIPLY", color, (sky.strength,) * 3)
+        if scene.ambient is not None:
             seen = graph.node("ShaderNodeLightPath").outputs["Is Camera Ray"]
-            colour = graph.mix(seen, stage.ambient, colour)
-        background = graph.node("ShaderNodeBackground", {"Color": colour, "Strength": 1.0})
+            color = graph.mix(seen, scene.ambient, color)
+        background = graph.node("ShaderNodeBackground", {"Color": color, "Strength": 1.0})
         graph.node("ShaderNodeOutputWorld", {"Surface": background.outputs[0]})
 
 
 def mesh_of(shape: Shape, slots: npt.NDArray[np.int64]) -> bpy.types.Mesh:
-    """A smooth mesh, sharp where faces meet at more than 40 degrees. `slots`: material of each quad, then triangle."""
+    """Returns a smooth Blender mesh, sharp where faces meet at more than 40 degrees.
+
+    slots: index of the material of each quad, then of each triangle.
+    """
     mesh = bpy.data.meshes.new("mesh")
     corners = np.concatenate([shape.quads.ravel(), shape.triangles.ravel()]).astype(np.int32)
     sizes = np.repeat([4, 3], [len(shape.quads), len(shape.triangles)])
@@ -191,8 +194,8 @@ def mesh_of(shape: Shape, slots: npt.NDArray[np.int64]) -> bpy.types.Mesh:
 
 
 @contextmanager
-def silence() -> Iterator[None]:
-    """Keeps Blender's own lines, written past Python, out of the terminal."""
+def muted_output() -> Iterator[None]:
+    """Hides Blender's own lines, which are written past Python, from the terminal."""
     saved, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 1)

@@ -1,22 +1,22 @@
-"""Houses and what stands along streets, on z = 0. Fronts face +y with their middle at the origin."""
+"""Buildings and street furniture, on z = 0. Fronts face +y, with their middle at the origin."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from streamdepth.training.scenes import looks
-from streamdepth.training.scenes.looks import Look, Rng, chance, choose
-from streamdepth.training.scenes.shapes import Shape, box, cone, cylinder, ellipsoid, join, lathe, loft, scattered, tube
-from streamdepth.training.scenes.stage import Parts, moved
+from streamdepth.training.scenes import materials
+from streamdepth.training.scenes.materials import Rng, SurfaceMaterial, chance, choose
+from streamdepth.training.scenes.scene import Parts, transformed
+from streamdepth.training.scenes.shapes import Shape, box, cone, copies_at, cylinder, ellipsoid, join, lathe, loft, tube
 
 
 def building(rng: Rng, width: float, floors: int, deep: float = 12.0) -> Parts:
-    """A house with rows of windows, doors or shops below, and a roof; it reaches back from y = 0 to y = -`deep`."""
+    """Returns a house with rows of windows, doors or shops below, and a roof, from y = 0 back to y = -`deep`."""
     storey = rng.uniform(2.7, 3.6)
     high = floors * storey + rng.uniform(0, 1.2)
     wall, trim = (
-        looks.outer_wall(rng),
-        looks.plain(rng, looks.choose(rng, (looks.pale, looks.grey, looks.earthy))(rng), 0.7),
+        materials.outer_wall(rng),
+        materials.plain(rng, materials.choose(rng, (materials.pale, materials.gray, materials.earthy))(rng), 0.7),
     )
     parts: Parts = [(box((width, deep, high), (0, -deep / 2, 0)), wall)]
     first = 1 if chance(rng, 0.65) else 0
@@ -31,7 +31,7 @@ def building(rng: Rng, width: float, floors: int, deep: float = 12.0) -> Parts:
 
 
 def _grid(rng: Rng, width: float, high: float, storey: float, first: int) -> np.ndarray:
-    """(N, 3): middles of the windows' feet."""
+    """Returns (N, 3): the middle of each window's lower edge."""
     step = rng.uniform(1.6, 3.4)
     across = np.arange(max(1, int((width - 0.8) / step)))
     x = (across - across.mean()) * step
@@ -39,7 +39,7 @@ def _grid(rng: Rng, width: float, high: float, storey: float, first: int) -> np.
     return np.array([(a, 0.0, b) for a in x for b in z if b + storey * 0.5 < high])
 
 
-def _windows(rng: Rng, width: float, high: float, storey: float, first: int, trim: Look) -> Parts:
+def _windows(rng: Rng, width: float, high: float, storey: float, first: int, trim: SurfaceMaterial) -> Parts:
     places = _grid(rng, width, high, storey, first)
     if not len(places):
         return []
@@ -52,12 +52,14 @@ def _windows(rng: Rng, width: float, high: float, storey: float, first: int, tri
     ]
     if chance(rng, 0.5):
         bars.append(box((wide + 0.3, 0.3, 0.07), (0, 0.05, -0.12)))
-    lit = rng.random(len(places)) < choose(rng, (0.0, 0.1, 0.5))
-    parts: Parts = [(scattered(join(bars), places), trim)]
-    if (~lit).any():
-        parts.append((scattered(pane, places[~lit]), looks.dark_glass(rng)))
-    if lit.any():
-        parts.append((scattered(pane, places[lit]), looks.lit(rng, looks.whitish(rng, 0.6), 1.0)))
+    is_lit = rng.random(len(places)) < choose(rng, (0.0, 0.1, 0.5))
+    parts: Parts = [(copies_at(join(bars), places), trim)]
+    if (~is_lit).any():
+        parts.append((copies_at(pane, places[~is_lit]), materials.dark_glass(rng)))
+    if is_lit.any():
+        parts.append(
+            (copies_at(pane, places[is_lit]), materials.lamp_surface(rng, materials.lamp_color(rng, 0.6), 1.0))
+        )
     if chance(rng, 0.25):
         parts += _shutters(rng, places, wide, tall)
     if chance(rng, 0.25):
@@ -67,7 +69,7 @@ def _windows(rng: Rng, width: float, high: float, storey: float, first: int, tri
 
 def _shutters(rng: Rng, places: np.ndarray, wide: float, tall: float) -> Parts:
     leaf = [box((wide * 0.5, 0.06, tall), (s * (wide * 0.78), 0.04, 0)) for s in (-1, 1)]
-    return [(scattered(join(leaf), places), looks.plain(rng, looks.any_colour(rng), 0.6))]
+    return [(copies_at(join(leaf), places), materials.plain(rng, materials.any_color(rng), 0.6))]
 
 
 def _balconies(rng: Rng, places: np.ndarray, wide: float) -> Parts:
@@ -82,73 +84,77 @@ def _balconies(rng: Rng, places: np.ndarray, wide: float) -> Parts:
     if chance(rng, 0.3):
         rails.append(box((broad, 0.03, 0.9), (0, deep, -0.6)))
     return [
-        (scattered(slab, places), looks.plain(rng, looks.grey(rng))),
-        (scattered(join(rails), places), looks.plastic(rng)),
+        (copies_at(slab, places), materials.plain(rng, materials.gray(rng))),
+        (copies_at(join(rails), places), materials.plastic(rng)),
     ]
 
 
 def _sides(rng: Rng, width: float, deep: float, high: float, storey: float) -> Parts:
-    """Windows on both ends."""
+    """Returns the windows on both gable ends."""
     places = _grid(rng, deep, high, storey, 1)
     if not len(places) or chance(rng, 0.3):
         return []
-    pane = scattered(box((0.9, 0.05, 1.3)), places)
-    ends = [pane.moved((0, 0, 0), (0, 0, s * 90)).moved((-s * width / 2, -deep / 2, 0)) for s in (-1, 1)]
-    return [(join(ends), looks.dark_glass(rng))]
+    pane = copies_at(box((0.9, 0.05, 1.3)), places)
+    ends = [pane.transformed((0, 0, 0), (0, 0, s * 90)).transformed((-s * width / 2, -deep / 2, 0)) for s in (-1, 1)]
+    return [(join(ends), materials.dark_glass(rng))]
 
 
-def _shops(rng: Rng, width: float, storey: float, trim: Look) -> Parts:
+def _shops(rng: Rng, width: float, storey: float, trim: SurfaceMaterial) -> Parts:
     count = max(1, int(width / rng.uniform(3.5, 6)))
     unit = width / count
     parts: Parts = []
     for i in range(count):
         x = (i - (count - 1) / 2) * unit
         glow = rng.uniform(0.2, 1.5) if chance(rng, 0.4) else 0.0
-        pane = looks.lit(rng, looks.whitish(rng), glow) if glow else looks.dark_glass(rng)
+        pane = materials.lamp_surface(rng, materials.lamp_color(rng), glow) if glow else materials.dark_glass(rng)
         parts.append((box((unit * 0.8, 0.06, storey * 0.65), (x, 0, 0.35)), pane))
         parts.append((box((unit * 0.86, 0.12, 0.35), (x, 0, 0)), trim))
-        parts.append((box((unit * 0.9, 0.16, storey * 0.18), (x, 0, storey * 0.76)), looks.printed(rng, 0.8)))
-        parts.append((box((0.95, 0.1, 2.1), (x + unit * 0.2, 0.03, 0)), looks.furniture(rng)))
+        parts.append((box((unit * 0.9, 0.16, storey * 0.18), (x, 0, storey * 0.76)), materials.printed(rng, 0.8)))
+        parts.append((box((0.95, 0.1, 2.1), (x + unit * 0.2, 0.03, 0)), materials.furniture(rng)))
         if chance(rng, 0.35):
-            awning = box((unit * 0.88, 1.5, 0.04), (0, 0.75, 0)).moved((0, 0, 0), (-rng.uniform(12, 35), 0, 0))
-            parts.append((awning.moved((x, 0.05, storey * 0.78)), looks.cloth(rng, looks.vivid(rng))))
+            awning = box((unit * 0.88, 1.5, 0.04), (0, 0.75, 0)).transformed((0, 0, 0), (-rng.uniform(12, 35), 0, 0))
+            parts.append((awning.transformed((x, 0.05, storey * 0.78)), materials.cloth(rng, materials.vivid(rng))))
         if chance(rng, 0.2):
-            parts.append((box((0.08, 0.8, 0.7), (x - unit * 0.4, 0.5, storey * 0.8)), looks.printed(rng, 0.4)))
+            parts.append((box((0.08, 0.8, 0.7), (x - unit * 0.4, 0.5, storey * 0.8)), materials.printed(rng, 0.4)))
     return parts
 
 
-def _entrance(rng: Rng, width: float, trim: Look) -> Parts:
+def _entrance(rng: Rng, width: float, trim: SurfaceMaterial) -> Parts:
     x = rng.uniform(-0.35, 0.35) * width
     parts: Parts = [
-        (box((1.1, 0.1, 2.2), (x, 0.02, 0.3)), looks.furniture(rng)),
+        (box((1.1, 0.1, 2.2), (x, 0.02, 0.3)), materials.furniture(rng)),
         (box((1.4, 0.14, 2.45), (x, 0, 0.2)), trim),
     ]
-    parts.append((join([box((1.6, 0.4 * i, 0.1), (x, 0.2 * i, 0.3 - 0.1 * i)) for i in (1, 2, 3)]), looks.paving(rng)))
+    parts.append(
+        (join([box((1.6, 0.4 * i, 0.1), (x, 0.2 * i, 0.3 - 0.1 * i)) for i in (1, 2, 3)]), materials.paving(rng))
+    )
     panes = [
         box((1.1, 0.05, 1.3), (a, 0, 1.1)) for a in np.arange(-width / 2 + 1.2, width / 2 - 1, 2.4) if abs(a - x) > 1.5
     ]
-    return parts + ([(join(panes), looks.dark_glass(rng))] if panes else [])
+    return parts + ([(join(panes), materials.dark_glass(rng))] if panes else [])
 
 
 def _roof(rng: Rng, width: float, deep: float, high: float) -> Parts:
-    colour = looks.between(rng, (0.0, 0.08), (0.1, 0.7), (0.2, 0.6))
-    look = looks.Look((colour, looks.near(rng, colour), looks.shade(colour, 0.5)), "bricks", 0.4, 0.9, bump=0.02)
+    color = materials.random_color(rng, (0.0, 0.08), (0.1, 0.7), (0.2, 0.6))
+    material = materials.SurfaceMaterial(
+        (color, materials.similar_color(rng, color), materials.shade(color, 0.5)), "bricks", 0.4, 0.9, bump=0.02
+    )
     if chance(rng, 0.5):
         rim = [box((width + 0.2, 0.3, 0.5), (0, 0, high)), box((width + 0.2, 0.3, 0.5), (0, -deep, high))]
         boxes = [
             box(rng.uniform(0.6, 2, 3), (*rng.uniform(-0.3, 0.3, 1) * width, -deep * rng.uniform(0.2, 0.7), high))
             for _ in range(3)
         ]
-        return [(join(rim), look), (join(boxes), looks.plain(rng, looks.grey(rng)))]
-    rise = rng.uniform(0.25, 0.8) * min(width, deep) / 2
+        return [(join(rim), material), (join(boxes), materials.plain(rng, materials.gray(rng)))]
+    roof_height = rng.uniform(0.25, 0.8) * min(width, deep) / 2
     if chance(rng, 0.6):
-        return [(_gable(width + 0.5, deep + 0.8, rise).moved((0, -deep / 2, high)), look)]
-    return [(_gable(deep + 0.5, width + 0.8, rise).moved((0, -deep / 2, high), (0, 0, 90)), look)]
+        return [(_gable(width + 0.5, deep + 0.8, roof_height).transformed((0, -deep / 2, high)), material)]
+    return [(_gable(deep + 0.5, width + 0.8, roof_height).transformed((0, -deep / 2, high), (0, 0, 90)), material)]
 
 
-def _gable(length: float, span: float, rise: float) -> Shape:
-    """A ridge along x."""
-    outline = np.array([(0, -span / 2, 0), (0, span / 2, 0), (0, 0.05, rise), (0, -0.05, rise)])
+def _gable(length: float, span: float, roof_height: float) -> Shape:
+    """Returns a gable roof whose ridge runs along x."""
+    outline = np.array([(0, -span / 2, 0), (0, span / 2, 0), (0, 0.05, roof_height), (0, -0.05, roof_height)])
     return loft([outline - (length / 2, 0, 0), outline + np.array((length / 2, 0, 0))])
 
 
@@ -157,59 +163,68 @@ def cottage(rng: Rng) -> Parts:
 
 
 def lamp_post(rng: Rng) -> Parts:
-    high, reach = rng.uniform(4, 9), rng.uniform(0.3, 2)
-    metal = looks.plain(rng, looks.grey(rng, 0.1, 0.7), 0.5, metallic=0.5)
-    arm = [(0, 0, high * 0.9), (0, reach * 0.4, high * 0.99), (0, reach, high)]
-    head = ellipsoid((0.3, 0.7, 0.18), 7, 10, 0.6).moved((0, reach + 0.2, high))
+    high, arm_length = rng.uniform(4, 9), rng.uniform(0.3, 2)
+    metal = materials.plain(rng, materials.gray(rng, 0.1, 0.7), 0.5, metallic=0.5)
+    arm = [(0, 0, high * 0.9), (0, arm_length * 0.4, high * 0.99), (0, arm_length, high)]
+    head = ellipsoid((0.3, 0.7, 0.18), 7, 10, 0.6).transformed((0, arm_length + 0.2, high))
     parts: Parts = [(join([lathe([(0.13, 0), (0.12, 1), (0.07, 1.1), (0.05, high)], 10), tube(arm, 0.04, 6)]), metal)]
-    return [*parts, (head, looks.lit(rng, (1.0, 0.85, 0.6), 3.0))]
+    return [*parts, (head, materials.lamp_surface(rng, (1.0, 0.85, 0.6), 3.0))]
 
 
 def pole(rng: Rng) -> Parts:
-    """For wires: 7 to 10 m with cross-arms."""
+    """Returns a pole for wires, 7 to 10 m high, with cross-arms."""
     high = rng.uniform(7, 10)
     arms = [box((rng.uniform(1, 2.4), 0.1, 0.12), (0, 0, high - 0.4 - 0.7 * i)) for i in range(int(rng.integers(1, 3)))]
     return [
         (
             join([cylinder(0.13, high, 9), *arms]),
-            looks.bark(rng) if chance(rng, 0.6) else looks.plain(rng, looks.grey(rng)),
+            materials.bark(rng) if chance(rng, 0.6) else materials.plain(rng, materials.gray(rng)),
         )
     ]
 
 
-def wire(start: tuple[float, float, float], end: tuple[float, float, float], sag: float, look: Look) -> Parts:
+def wire(
+    start: tuple[float, float, float], end: tuple[float, float, float], sag: float, material: SurfaceMaterial
+) -> Parts:
     t = np.linspace(0, 1, 14)[:, None]
     line = np.array(start) * (1 - t) + np.array(end) * t - np.array([0, 0, 1]) * 4 * sag * t * (1 - t)
-    return [(tube(line, 0.018, 4), look)]
+    return [(tube(line, 0.018, 4), material)]
 
 
 def sign(rng: Rng) -> Parts:
-    """A road sign on its post; it faces +y."""
-    high, metal = rng.uniform(1.8, 2.8), looks.metal(rng)
-    face = looks.printed(rng, 0.25)
+    """Returns a road sign on its post; it faces +y."""
+    high, metal = rng.uniform(1.8, 2.8), materials.metal(rng)
+    face = materials.printed(rng, 0.25)
     if chance(rng, 0.5):
-        disc = cylinder(rng.uniform(0.25, 0.4), 0.03, choose(rng, (3, 4, 8, 20))).moved((0, 0.05, high), (-90, 0, 0))
+        disc = cylinder(rng.uniform(0.25, 0.4), 0.03, choose(rng, (3, 4, 8, 20))).transformed(
+            (0, 0.05, high), (-90, 0, 0)
+        )
     else:
         disc = box((rng.uniform(0.4, 1.4), 0.04, rng.uniform(0.3, 0.9)), (0, 0.05, high - 0.2))
     return [(cylinder(0.035, high + 0.4, 8), metal), (disc, face)]
 
 
 def traffic_light(rng: Rng) -> Parts:
-    dark, high = looks.plain(rng, looks.grey(rng, 0.05, 0.25)), rng.uniform(2.6, 3.4)
+    darkness, high = materials.plain(rng, materials.gray(rng, 0.05, 0.25)), rng.uniform(2.6, 3.4)
     case = box((0.32, 0.28, 0.95), (0, 0.1, high), bevel=0.03)
-    parts: Parts = [(cylinder(0.06, high + 0.9, 9), dark), (case, dark)]
+    parts: Parts = [(cylinder(0.06, high + 0.9, 9), darkness), (case, darkness)]
     on = int(rng.integers(3))
-    for i, colour in enumerate(((0.9, 0.03, 0.02), (0.9, 0.5, 0.02), (0.02, 0.8, 0.2))):
-        lens = ellipsoid((0.22, 0.08, 0.22), 6, 10).moved((0, 0.25, high + 0.78 - 0.3 * i))
-        parts.append((lens, looks.lit(rng, colour if i == on else looks.shade(colour, 0.15), 3.0 * (i == on))))
+    for i, color in enumerate(((0.9, 0.03, 0.02), (0.9, 0.5, 0.02), (0.02, 0.8, 0.2))):
+        lens = ellipsoid((0.22, 0.08, 0.22), 6, 10).transformed((0, 0.25, high + 0.78 - 0.3 * i))
+        parts.append(
+            (lens, materials.lamp_surface(rng, color if i == on else materials.shade(color, 0.15), 3.0 * (i == on)))
+        )
     return parts
 
 
-def bin_(rng: Rng) -> Parts:
+def trash_bin(rng: Rng) -> Parts:
     if chance(rng, 0.5):
-        return [(lathe([(0, 0), (0.22, 0), (0.27, 0.8), (0.24, 0.95), (0, 1.0)], 12), looks.plastic(rng))]
+        return [(lathe([(0, 0), (0.22, 0), (0.27, 0.8), (0.24, 0.95), (0, 1.0)], 12), materials.plastic(rng))]
     body = box((0.58, 0.65, 0.95), (0, 0, 0.06), bevel=0.04)
-    return [(body, looks.plastic(rng)), (box((0.62, 0.72, 0.08), (0, 0.02, 1.0), (4, 0, 0)), looks.plastic(rng))]
+    return [
+        (body, materials.plastic(rng)),
+        (box((0.62, 0.72, 0.08), (0, 0.02, 1.0), (4, 0, 0)), materials.plastic(rng)),
+    ]
 
 
 def bench(rng: Rng) -> Parts:
@@ -218,25 +233,25 @@ def bench(rng: Rng) -> Parts:
     feet = [box((0.06, 0.45, 0.44), (x, 0, 0)) for x in (-0.7, 0.7)] + [
         box((0.06, 0.05, 0.5), (x, -0.27, 0.44)) for x in (-0.7, 0.7)
     ]
-    return [(join(slats), looks.wood(rng)), (join(feet), looks.plain(rng, looks.grey(rng, 0.05, 0.4)))]
+    return [(join(slats), materials.wood(rng)), (join(feet), materials.plain(rng, materials.gray(rng, 0.05, 0.4)))]
 
 
 def bollard(rng: Rng) -> Parts:
-    return [(lathe([(0, 0), (0.08, 0), (0.08, 0.85), (0.05, 0.95), (0, 0.97)], 10), looks.plastic(rng))]
+    return [(lathe([(0, 0), (0.08, 0), (0.08, 0.85), (0.05, 0.95), (0, 0.97)], 10), materials.plastic(rng))]
 
 
-def cone_(rng: Rng) -> Parts:
-    orange = looks.Look(((0.8, 0.12, 0.02), (0.8, 0.8, 0.8)), "stripes", 0.3, 0.6, seed=2.0)
-    return [(cone(0.15, 0.7).moved((0, 0, 0.03)), orange), (box((0.4, 0.4, 0.04)), looks.rubber(rng))]
+def traffic_cone(rng: Rng) -> Parts:
+    orange = materials.SurfaceMaterial(((0.8, 0.12, 0.02), (0.8, 0.8, 0.8)), "stripes", 0.3, 0.6, seed=2.0)
+    return [(cone(0.15, 0.7).transformed((0, 0, 0.03)), orange), (box((0.4, 0.4, 0.04)), materials.rubber(rng))]
 
 
 def fence(rng: Rng, length: float) -> Parts:
-    """Along x: pickets, rails, wire mesh or a wall."""
+    """Returns a fence along x: pickets, rails, wire mesh or a wall."""
     kind, high = rng.random(), rng.uniform(0.8, 2.0)
     if kind < 0.25:
         return [
-            (box((length, 0.25, high)), looks.outer_wall(rng)),
-            (box((length, 0.35, 0.08), (0, 0, high)), looks.paving(rng)),
+            (box((length, 0.25, high)), materials.outer_wall(rng)),
+            (box((length, 0.35, 0.08), (0, 0, high)), materials.paving(rng)),
         ]
     posts = [box((0.09, 0.09, high + 0.1), (x, 0, 0)) for x in np.arange(-length / 2, length / 2 + 0.1, 2.0)]
     if kind < 0.6:
@@ -245,33 +260,33 @@ def fence(rng: Rng, length: float) -> Parts:
             for x in np.arange(-length / 2, length / 2, rng.uniform(0.12, 0.22))
         ]
         bars += [box((length, 0.04, 0.08), (0, 0, z)) for z in (high * 0.2, high * 0.8)]
-        return [(join(posts + bars), looks.furniture(rng))]
+        return [(join(posts + bars), materials.furniture(rng))]
     if kind < 0.8:
         bars = [tube([(x, 0, 0.05), (x, 0, high)], 0.011, 4) for x in np.arange(-length / 2, length / 2, 0.13)]
         bars += [box((length, 0.03, 0.04), (0, 0, z)) for z in (0.1, high - 0.1)]
-        return [(join(posts + bars), looks.plain(rng, looks.grey(rng, 0.05, 0.6)))]
+        return [(join(posts + bars), materials.plain(rng, materials.gray(rng, 0.05, 0.6)))]
     rails = [box((length, 0.04, 0.11), (0, 0.04, z)) for z in np.linspace(0.3, high - 0.1, 3)]
-    return [(join(posts + rails), looks.wood(rng))]
+    return [(join(posts + rails), materials.wood(rng))]
 
 
 def guard_rail(rng: Rng, length: float) -> Parts:
-    """Along x."""
+    """Returns a guard rail along x."""
     rails = [box((length, 0.05, 0.13), (0, 0.08, z)) for z in (0.5, 0.68)]
     posts = [box((0.08, 0.14, 0.75), (x, 0, 0)) for x in np.arange(-length / 2, length / 2, 2.0)]
-    return [(join(rails + posts), looks.plain(rng, looks.grey(rng, 0.4, 0.8), 0.45, metallic=0.7))]
+    return [(join(rails + posts), materials.plain(rng, materials.gray(rng, 0.4, 0.8), 0.45, metallic=0.7))]
 
 
 def gantry(rng: Rng, span: float) -> Parts:
-    """A bridge of signs over a road along y."""
+    """Returns a bridge of signs over a road along y."""
     posts = [box((0.4, 0.4, 6.2), (s * span / 2, 0, 0)) for s in (-1, 1)] + [box((span, 0.5, 0.5), (0, 0, 6))]
     boards = [box((span * 0.28, 0.1, 2.2), (x * span, 0.3, 5.2)) for x in (-0.25, 0.22)]
     return [
-        (join(posts), looks.plain(rng, looks.grey(rng))),
-        *moved([(join(boards), looks.printed(rng, 1.0))], (0, -0.6, 0)),
+        (join(posts), materials.plain(rng, materials.gray(rng))),
+        *transformed([(join(boards), materials.printed(rng, 1.0))], (0, -0.6, 0)),
     ]
 
 
 def bridge(rng: Rng, span: float) -> Parts:
-    """Over a road along y."""
+    """Returns a bridge over a road along y."""
     deck = box((span + 20, rng.uniform(4, 9), 1.2), (0, 0, 5.2))
-    return [(join([deck, *(box((1, 3, 5.2), (s * span / 2, 0, 0)) for s in (-1, 1))]), looks.outer_wall(rng))]
+    return [(join([deck, *(box((1, 3, 5.2), (s * span / 2, 0, 0)) for s in (-1, 1))]), materials.outer_wall(rng))]

@@ -1,11 +1,12 @@
-"""What lies and stands on desks. Fronts to +y, on z = 0."""
+"""Objects that lie or stand on desks. They stand on z = 0, fronts to +y."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from streamdepth.training.scenes import looks
-from streamdepth.training.scenes.looks import Rng, chance, choose
+from streamdepth.training.scenes import materials
+from streamdepth.training.scenes.materials import Rng, chance, choose
+from streamdepth.training.scenes.scene import Parts
 from streamdepth.training.scenes.shapes import (
     box,
     cone,
@@ -17,48 +18,59 @@ from streamdepth.training.scenes.shapes import (
     section,
     tube,
 )
-from streamdepth.training.scenes.stage import Parts
 
 
 def papers(rng: Rng) -> Parts:
     parts: Parts = []
     for i in range(int(rng.integers(1, 5))):
         page = box((0.21, 0.297, 0.001), (*rng.normal(0, 0.06, 2), 0.001 * i + 0.001), (0, 0, rng.normal(0, 25)))
-        parts.append((page, looks.paper(rng) if chance(rng, 0.7) else looks.printed(rng, 0.15)))
+        parts.append((page, materials.paper(rng) if chance(rng, 0.7) else materials.printed(rng, 0.15)))
     return parts
 
 
 def monitor(rng: Rng) -> Parts:
-    """A flat screen on its foot, or a laptop."""
+    """Returns a flat screen on its foot, or a laptop."""
     if chance(rng, 0.3):
         return laptop(rng)
-    wide, case = rng.uniform(0.4, 0.72), looks.plain(rng, looks.grey(rng, 0.05, 0.9), 0.4)
+    wide, case = rng.uniform(0.4, 0.72), materials.plain(rng, materials.gray(rng, 0.05, 0.9), 0.4)
     high, lift = wide * rng.uniform(0.55, 0.68), rng.uniform(0.08, 0.2)
     body = [
         box((wide, 0.035, high), (0, 0, lift), bevel=0.008),
         box((0.07, 0.03, lift + 0.1), (0, -0.03, 0)),
         box((0.26, 0.18, 0.012)),
     ]
-    return [(join(body), case), (box((wide - 0.03, 0.004, high - 0.03), (0, 0.0175, lift + 0.015)), looks.screen(rng))]
+    return [
+        (join(body), case),
+        (box((wide - 0.03, 0.004, high - 0.03), (0, 0.0175, lift + 0.015)), materials.screen(rng)),
+    ]
 
 
 def laptop(rng: Rng) -> Parts:
-    wide, case = rng.uniform(0.28, 0.4), looks.plain(rng, looks.grey(rng, 0.1, 0.9), 0.35, metallic=0.5)
+    wide, case = rng.uniform(0.28, 0.4), materials.plain(rng, materials.gray(rng, 0.1, 0.9), 0.35, metallic=0.5)
     deep, tilt = wide * 0.68, rng.uniform(-35, -5)
-    lid = box((wide, 0.008, deep), bevel=0.003).moved((0, 0, 0), (-tilt, 0, 0)).moved((0, -deep / 2, 0.012))
+    lid = box((wide, 0.008, deep), bevel=0.003).transformed((0, 0, 0), (-tilt, 0, 0)).transformed((0, -deep / 2, 0.012))
     face = (
         box((wide - 0.02, 0.002, deep - 0.02), (0, 0.005, 0.01))
-        .moved((0, 0, 0), (-tilt, 0, 0))
-        .moved((0, -deep / 2, 0.012))
+        .transformed((0, 0, 0), (-tilt, 0, 0))
+        .transformed((0, -deep / 2, 0.012))
     )
     keys = box((wide * 0.86, deep * 0.42, 0.003), (0, -deep * 0.12, 0.017))
     pad = box((wide * 0.3, deep * 0.25, 0.002), (0, deep * 0.28, 0.0175))
-    dark = looks.Look((looks.grey(rng, 0.05, 0.2), looks.grey(rng, 0.3, 0.6)), "tiles", 0.018, 0.5)
-    return [(join([box((wide, deep, 0.018), bevel=0.003), lid, pad]), case), (face, looks.screen(rng)), (keys, dark)]
+    dark_material = materials.SurfaceMaterial(
+        (materials.gray(rng, 0.05, 0.2), materials.gray(rng, 0.3, 0.6)), "tiles", 0.018, 0.5
+    )
+    return [
+        (join([box((wide, deep, 0.018), bevel=0.003), lid, pad]), case),
+        (face, materials.screen(rng)),
+        (keys, dark_material),
+    ]
 
 
 def keyboard(rng: Rng) -> Parts:
-    base, cap = looks.plain(rng, looks.grey(rng, 0.05, 0.9)), looks.plain(rng, looks.grey(rng, 0.05, 0.95))
+    base, cap = (
+        materials.plain(rng, materials.gray(rng, 0.05, 0.9)),
+        materials.plain(rng, materials.gray(rng, 0.05, 0.95)),
+    )
     keys = [
         box((0.016, 0.016, 0.008), (-0.2 + 0.0195 * i, -0.045 + 0.0195 * j, 0.016))
         for i in range(22)
@@ -69,18 +81,18 @@ def keyboard(rng: Rng) -> Parts:
 
 
 def mouse(rng: Rng) -> Parts:
-    return [(ellipsoid((0.06, 0.11, 0.07), 9, 14, 0.8).moved((0, 0, 0.005)), looks.plastic(rng))]
+    return [(ellipsoid((0.06, 0.11, 0.07), 9, 14, 0.8).transformed((0, 0, 0.005)), materials.plastic(rng))]
 
 
 def phone(rng: Rng) -> Parts:
     return [
-        (box((0.075, 0.155, 0.009), bevel=0.003), looks.plastic(rng)),
-        (box((0.068, 0.145, 0.001), (0, 0, 0.009)), looks.screen(rng)),
+        (box((0.075, 0.155, 0.009), bevel=0.003), materials.plastic(rng)),
+        (box((0.068, 0.145, 0.001), (0, 0, 0.009)), materials.screen(rng)),
     ]
 
 
 def telephone(rng: Rng) -> Parts:
-    look = looks.plastic(rng)
+    material = materials.plastic(rng)
     base = loft(
         [
             np.column_stack([section(0.19 * s, 0.2 * s, 0.2, 12), np.full(12, z)])
@@ -92,11 +104,11 @@ def telephone(rng: Rng) -> Parts:
         [0.028, 0.02, 0.02, 0.028],
         10,
     )
-    return [(join([base, grip]), look), (box((0.08, 0.1, 0.01), (0.04, 0, 0.062)), looks.paper(rng))]
+    return [(join([base, grip]), material), (box((0.08, 0.1, 0.01), (0.04, 0, 0.062)), materials.paper(rng))]
 
 
 def cable(rng: Rng) -> Parts:
-    """Curls on the floor or a table."""
+    """Returns a curled cable on the floor or a table."""
     count = int(rng.integers(6, 16))
     path = np.cumsum(rng.normal(0, 0.09, (count, 2)), axis=0)
     fine = np.stack(
@@ -104,54 +116,56 @@ def cable(rng: Rng) -> Parts:
     )
     fine = (fine[:-2] + fine[1:-1] + fine[2:]) / 3
     return [
-        (tube(np.column_stack([fine, np.full(len(fine), 0.006)]), rng.uniform(0.002, 0.005), 5), looks.plastic(rng))
+        (tube(np.column_stack([fine, np.full(len(fine), 0.006)]), rng.uniform(0.002, 0.005), 5), materials.plastic(rng))
     ]
 
 
 def table_lamp(rng: Rng) -> Parts:
-    high, colour = rng.uniform(0.3, 0.6), looks.whitish(rng, 0.7)
+    high, color = rng.uniform(0.3, 0.6), materials.lamp_color(rng, 0.7)
     stand = lathe([(0, 0), (0.08, 0), (0.07, 0.02), (0.012, 0.04), (0.012, high * 0.7), (0, high * 0.7)], 18)
     shade = lathe([(0.11, high * 0.6), (0.07, high)], 20)
-    return [(stand, looks.metal(rng)), (shade, looks.lit(rng, colour, choose(rng, (0.0, 1.5, 3.0))))]
+    return [(stand, materials.metal(rng)), (shade, materials.lamp_surface(rng, color, choose(rng, (0.0, 1.5, 3.0))))]
 
 
 def desk_lamp(rng: Rng) -> Parts:
-    """Jointed."""
-    look = looks.plain(rng, looks.any_colour(rng), 0.35)
+    """Returns a jointed desk lamp."""
+    material = materials.plain(rng, materials.any_color(rng), 0.35)
     elbow, top = (0, -0.12, 0.3), (0, 0.12, 0.46)
-    head = lathe([(0.02, 0.1), (0.03, 0.08), (0.075, 0)], 16).moved(top, (-25, 0, 0)).moved((0, 0.03, -0.08))
+    head = (
+        lathe([(0.02, 0.1), (0.03, 0.08), (0.075, 0)], 16).transformed(top, (-25, 0, 0)).transformed((0, 0.03, -0.08))
+    )
     return [
         (
             join([cylinder(0.08, 0.02, 18), tube([(0, 0, 0.02), elbow], 0.009, 6), tube([elbow, top], 0.008, 6), head]),
-            look,
+            material,
         )
     ]
 
 
 def clock(rng: Rng) -> Parts:
     size = rng.uniform(0.04, 0.09)
-    face = cylinder(size, 0.03, 20).moved((0, 0.015, size), (90, 0, 0))
+    face = cylinder(size, 0.03, 20).transformed((0, 0.015, size), (90, 0, 0))
     return [
-        (face, looks.plain(rng, looks.grey(rng, 0.7, 0.95))),
+        (face, materials.plain(rng, materials.gray(rng, 0.7, 0.95))),
         (
-            lathe([(size, 0), (size * 1.1, 0.02), (size, 0.04)], 20).moved((0, 0.02, size), (90, 0, 0)),
-            looks.plastic(rng),
+            lathe([(size, 0), (size * 1.1, 0.02), (size, 0.04)], 20).transformed((0, 0.02, size), (90, 0, 0)),
+            materials.plastic(rng),
         ),
     ]
 
 
 def pen_cup(rng: Rng) -> Parts:
     parts: Parts = [
-        (lathe([(0, 0), (0.04, 0), (0.04, 0.1), (0.036, 0.1), (0.036, 0.005), (0, 0.005)], 16), looks.plastic(rng))
+        (lathe([(0, 0), (0.04, 0), (0.04, 0.1), (0.036, 0.1), (0.036, 0.005), (0, 0.005)], 16), materials.plastic(rng))
     ]
     for _ in range(int(rng.integers(2, 7))):
         foot, top = rng.uniform(-0.015, 0.015, 2), rng.uniform(-0.045, 0.045, 2)
-        parts.append((tube([(*foot, 0.006), (*top, rng.uniform(0.13, 0.17))], 0.004, 6), looks.plastic(rng)))
+        parts.append((tube([(*foot, 0.006), (*top, rng.uniform(0.13, 0.17))], 0.004, 6), materials.plastic(rng)))
     return parts
 
 
 def candle(rng: Rng) -> Parts:
     return [
-        (cylinder(rng.uniform(0.01, 0.04), rng.uniform(0.05, 0.2), 14), looks.plain(rng, looks.pale(rng))),
-        (cone(0.006, 0.03, 6), looks.rubber(rng)),
+        (cylinder(rng.uniform(0.01, 0.04), rng.uniform(0.05, 0.2), 14), materials.plain(rng, materials.pale(rng))),
+        (cone(0.006, 0.03, 6), materials.rubber(rng)),
     ]

@@ -1,23 +1,23 @@
-"""Heads in detail, hands, and people from the chest up, as a webcam sees them. They face +y."""
+"""Detailed heads, hands, and people from the chest up, as a webcam sees them. They face +y."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from streamdepth.training.scenes import looks
-from streamdepth.training.scenes.looks import Look, Rng, chance
-from streamdepth.training.scenes.shapes import Shape, Vector, ellipsoid, join, loft, lumpy, section, tube
-from streamdepth.training.scenes.stage import Parts, moved
+from streamdepth.training.scenes import materials
+from streamdepth.training.scenes.materials import Rng, SurfaceMaterial, chance
+from streamdepth.training.scenes.scene import Parts, transformed
+from streamdepth.training.scenes.shapes import Shape, Vector, bumpy, ellipsoid, join, loft, section, tube
 
 
-def head(rng: Rng, skin: Look, detailed: bool = True) -> Parts:
-    """About 0.24 m high, its chin near z = 0; `detailed` adds ears, eyes, glasses and the like."""
+def head(rng: Rng, skin: SurfaceMaterial, detailed: bool = True) -> Parts:
+    """Returns a head about 0.24 m high, its chin near z = 0; `detailed` adds ears, eyes, glasses and the like."""
     rows = (18, 24) if detailed else (9, 12)
-    face = lumpy(ellipsoid((0.155, 0.195, 0.235), *rows, square=0.92), rng, 0.06)
+    face = bumpy(ellipsoid((0.155, 0.195, 0.235), *rows, square=0.92), rng, 0.06)
     jaw = 1 - 0.28 * np.clip(-face.points[:, 2:] / 0.117, 0, 1) ** 1.5
     face = Shape(face.points * np.hstack([jaw, 0.5 + 0.5 * jaw, np.ones_like(jaw)]), face.quads, face.triangles)
-    parts: Parts = [(face.moved((0, 0, 0.117)), skin)]
-    nose = ellipsoid((0.03, 0.05, 0.055), 7, 8).moved((0, 0.097, 0.105), (-12, 0, 0))
+    parts: Parts = [(face.transformed((0, 0, 0.117)), skin)]
+    nose = ellipsoid((0.03, 0.05, 0.055), 7, 8).transformed((0, 0.097, 0.105), (-12, 0, 0))
     parts.append((nose, skin))
     if chance(rng, 0.88):
         parts += _hair(rng, detailed)
@@ -25,31 +25,38 @@ def head(rng: Rng, skin: Look, detailed: bool = True) -> Parts:
 
 
 def _hair(rng: Rng, detailed: bool) -> Parts:
-    look = looks.hair(rng) if chance(rng, 0.8) else looks.cloth(rng)
+    material = materials.hair(rng) if chance(rng, 0.8) else materials.cloth(rng)
     rows = (14, 24) if detailed else (8, 12)
     cap = ellipsoid((0.172, 0.215, 0.235), *rows)
-    cap = lumpy(cap, rng, 0.08, 4) if detailed else cap
-    parts: Parts = [(cap.moved((0, -0.022, 0.137), (rng.uniform(8, 22), 0, 0)), look)]
+    cap = bumpy(cap, rng, 0.08, 4) if detailed else cap
+    parts: Parts = [(cap.transformed((0, -0.022, 0.137), (rng.uniform(8, 22), 0, 0)), material)]
     if chance(rng, 0.35):
         length = rng.uniform(0.12, 0.4)
         back = ellipsoid((0.19, 0.1, length), 9, 12, 0.8)
-        parts.append((back.moved((0, -0.07, 0.2 - length / 2)), look))
+        parts.append((back.transformed((0, -0.07, 0.2 - length / 2)), material))
     return parts
 
 
-def _face(rng: Rng, skin: Look) -> Parts:
-    white, dark = looks.plain(rng, (0.75, 0.72, 0.7), 0.2), looks.plain(rng, looks.earthy(rng), 0.2)
-    lips = looks.plain(rng, looks.shade(looks.between(rng, (-0.03, 0.02), (0.4, 0.7), (0.4, 0.8)), 0.8), 0.4)
-    brow = looks.hair(rng)
-    parts: Parts = [(ellipsoid((0.05, 0.02, 0.016 + 0.02 * chance(rng, 0.2)), 6, 10).moved((0, 0.078, 0.055)), lips)]
+def _face(rng: Rng, skin: SurfaceMaterial) -> Parts:
+    white, dark_material = (
+        materials.plain(rng, (0.75, 0.72, 0.7), 0.2),
+        materials.plain(rng, materials.earthy(rng), 0.2),
+    )
+    lips = materials.plain(
+        rng, materials.shade(materials.random_color(rng, (-0.03, 0.02), (0.4, 0.7), (0.4, 0.8)), 0.8), 0.4
+    )
+    brow = materials.hair(rng)
+    parts: Parts = [
+        (ellipsoid((0.05, 0.02, 0.016 + 0.02 * chance(rng, 0.2)), 6, 10).transformed((0, 0.078, 0.055)), lips)
+    ]
     for side in (-1, 1):
-        parts.append((ellipsoid((0.03, 0.018, 0.014), 7, 10).moved((side * 0.033, 0.083, 0.132)), white))
-        parts.append((ellipsoid((0.012, 0.008, 0.012), 6, 8).moved((side * 0.033, 0.09, 0.132)), dark))
+        parts.append((ellipsoid((0.03, 0.018, 0.014), 7, 10).transformed((side * 0.033, 0.083, 0.132)), white))
+        parts.append((ellipsoid((0.012, 0.008, 0.012), 6, 8).transformed((side * 0.033, 0.09, 0.132)), dark_material))
         parts.append(
-            (ellipsoid((0.045, 0.014, 0.009), 5, 8).moved((side * 0.035, 0.088, 0.152), (0, side * 8, 0)), brow)
+            (ellipsoid((0.045, 0.014, 0.009), 5, 8).transformed((side * 0.035, 0.088, 0.152), (0, side * 8, 0)), brow)
         )
         parts.append(
-            (ellipsoid((0.02, 0.04, 0.062), 7, 10).moved((side * 0.08, -0.005, 0.115), (0, 0, side * 20)), skin)
+            (ellipsoid((0.02, 0.04, 0.062), 7, 10).transformed((side * 0.08, -0.005, 0.115), (0, 0, side * 20)), skin)
         )
     if chance(rng, 0.3):
         parts += _glasses(rng)
@@ -57,13 +64,16 @@ def _face(rng: Rng, skin: Look) -> Parts:
         parts += _headphones(rng)
     if chance(rng, 0.2):
         parts.append(
-            (lumpy(ellipsoid((0.13, 0.1, 0.1), 10, 14), rng, 0.15, 5).moved((0, 0.045, 0.03)), looks.hair(rng))
+            (
+                bumpy(ellipsoid((0.13, 0.1, 0.1), 10, 14), rng, 0.15, 5).transformed((0, 0.045, 0.03)),
+                materials.hair(rng),
+            )
         )
     return parts
 
 
 def _glasses(rng: Rng) -> Parts:
-    frame = looks.plastic(rng)
+    frame = materials.plastic(rng)
     angles = np.linspace(0, 2 * np.pi, 14)
     rims = [
         tube(
@@ -78,16 +88,16 @@ def _glasses(rng: Rng) -> Parts:
 
 
 def _headphones(rng: Rng) -> Parts:
-    look = looks.plastic(rng)
+    material = materials.plastic(rng)
     angles = np.linspace(0, np.pi, 14)
     band = tube(np.column_stack([0.1 * np.cos(angles), 0 * angles, 0.12 + 0.15 * np.sin(angles)]), 0.01, 6)
-    cups = [ellipsoid((0.05, 0.08, 0.09), 8, 12, 0.7).moved((s * 0.095, 0, 0.12)) for s in (-1, 1)]
-    return [(join([band, *cups]), look)]
+    cups = [ellipsoid((0.05, 0.08, 0.09), 8, 12, 0.7).transformed((s * 0.095, 0, 0.12)) for s in (-1, 1)]
+    return [(join([band, *cups]), material)]
 
 
 def bust(rng: Rng) -> Parts:
-    """Somebody who sits, in detail from the chest up. The waist is at z = 0, the seat at -0.25, the crown at 0.72 m."""
-    skin, top = looks.skin(rng), looks.cloth(rng)
+    """Returns somebody who sits, detailed from the chest up: waist at z = 0, seat at -0.25 m, crown at 0.72 m."""
+    skin, top = materials.skin(rng), materials.cloth(rng)
     wide = rng.uniform(0.85, 1.25)
     outline = [
         (-0.25, 0.17, 0.12),
@@ -114,14 +124,14 @@ def bust(rng: Rng) -> Parts:
     legs = [
         tube([(s * 0.09, 0, -0.17), (s * 0.14, 0.45, -0.17), (s * 0.14, 0.5, -0.6)], 0.075, 12, True) for s in (-1, 1)
     ]
-    parts.append((join(legs), looks.cloth(rng)))
-    turn = (rng.normal(0, 10), rng.normal(0, 8), rng.normal(0, 22))
-    return parts + moved(head(rng, skin), (0, 0.015, 0.475), turn, rng.uniform(0.92, 1.08))
+    parts.append((join(legs), materials.cloth(rng)))
+    euler_degrees = (rng.normal(0, 10), rng.normal(0, 8), rng.normal(0, 22))
+    return parts + transformed(head(rng, skin), (0, 0.015, 0.475), euler_degrees, rng.uniform(0.92, 1.08))
 
 
-def hand_parts(rng: Rng, skin: Look, at: Vector, turn: Vector) -> Parts:
-    """A palm and five fingers along +z."""
-    parts: Parts = [(ellipsoid((0.085, 0.035, 0.1), 9, 12, 0.8).moved((0, 0, 0.05)), skin)]
+def hand_parts(rng: Rng, skin: SurfaceMaterial, position: Vector, euler_degrees: Vector) -> Parts:
+    """Returns a palm and five fingers along +z."""
+    parts: Parts = [(ellipsoid((0.085, 0.035, 0.1), 9, 12, 0.8).transformed((0, 0, 0.05)), skin)]
     bend = rng.uniform(0, 0.06)
     for i in range(4):
         x, length = -0.032 + 0.021 * i, (0.065, 0.078, 0.073, 0.055)[i]
@@ -130,4 +140,4 @@ def hand_parts(rng: Rng, skin: Look, at: Vector, turn: Vector) -> Parts:
     parts.append(
         (tube([(0.035, 0, 0.03), (0.06, 0.01, 0.065), (0.066, 0.015, 0.09)], [0.013, 0.011, 0.009], 8, True), skin)
     )
-    return moved(parts, at, turn)
+    return transformed(parts, position, euler_degrees)

@@ -7,16 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from streamdepth.training.scenes.looks import chance
-from streamdepth.training.scenes.stage import View
+from streamdepth.training.scenes.materials import chance
+from streamdepth.training.scenes.scene import CameraView
 
 PORTRAIT = 0.2
 TILTED = 0.15
 OTHER_LENS = 0.25
 
 
-def vary(view: View, rng: np.random.Generator) -> View:
-    """Some views become portraits, some look up or down, some have a wider or a longer lens."""
+def vary(view: CameraView, rng: np.random.Generator) -> CameraView:
+    """Makes portraits of some views, tilts some up or down, and gives some a wider or a longer lens."""
     if chance(rng, TILTED):
         view = replace(view, pitch=float(np.clip(view.pitch + rng.normal(0, 25), -85, 85)))
     if chance(rng, OTHER_LENS):
@@ -28,5 +28,5 @@ def vary(view: View, rng: np.random.Generator) -> View:
 
 
 def angle(fov: float, factor: float) -> float:
-    """Degrees of a field of view whose flat picture is `factor` times as wide; at most 110."""
+    """Returns the degrees of a field of view whose flat picture is `factor` times as wide; at most 110."""
     return min(110.0, 2 * math.degrees(math.atan(factor * math.tan(math.radians(fov) / 2))))

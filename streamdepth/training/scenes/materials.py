@@ -1,295 +1,353 @@
-"""Looks as Blender materials."""
+"""Materials of surfaces: colours, a pattern and its size, gloss. Colours are linear RGB."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+import colorsys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
-import bpy
+import numpy as np
 
-from streamdepth.training.scenes.looks import Colour, Look
-
-Socket: TypeAlias = bpy.types.NodeSocket
-
-
-class Graph:
-    """The node tree of a material or a world, emptied."""
-
-    def __init__(self, tree: bpy.types.NodeTree) -> None:
-        self.tree = tree
-        tree.nodes.clear()
-
-    def node(self, kind: str, inputs: Mapping[Any, Any] | None = None, **settings: Any) -> bpy.types.Node:
-        """Adds a node; an input is a value or the socket that feeds it."""
-        node = self.tree.nodes.new(kind)
-        for key, value in settings.items():
-            setattr(node, key, value)
-        for key, value in (inputs or {}).items():
-            if isinstance(value, bpy.types.NodeSocket):
-                self.tree.links.new(value, node.inputs[key])
-            else:
-                is_colour = node.inputs[key].type == "RGBA"
-                node.inputs[key].default_value = (*value, 1.0) if is_colour else value
-        return node
-
-    def math(self, operation: str, *values: Any) -> Socket:
-        return self.node("ShaderNodeMath", dict(enumerate(values)), operation=operation).outputs[0]
-
-    def vector(self, operation: str, *values: Any) -> Socket:
-        return self.node("ShaderNodeVectorMath", dict(enumerate(values)), operation=operation).outputs[0]
-
-    def mix(self, factor: Any, first: Any, second: Any, blend: str = "MIX") -> Socket:
-        inputs = {0: factor, 6: first, 7: second}
-        return self.node("ShaderNodeMix", inputs, data_type="RGBA", blend_type=blend).outputs[2]
-
-    def noise(self, at: Socket, scale: float, detail: float = 3.0, distortion: float = 0.0) -> Socket:
-        inputs = {"Vector": at, "Scale": scale, "Detail": detail, "Distortion": distortion}
-        return self.node("ShaderNodeTexNoise", inputs).outputs[0]
-
-    def ramp(self, value: Socket, colours: Sequence[Colour], low: float, high: float, steps: bool = False) -> Socket:
-        """`colours` evenly from `low` to `high`."""
-        node = self.node("ShaderNodeValToRGB", {0: value})
-        node.color_ramp.interpolation = "CONSTANT" if steps else "LINEAR"
-        elements = node.color_ramp.elements
-        while len(elements) < len(colours):
-            elements.new(0.5)
-        while len(elements) > max(1, len(colours)):
-            elements.remove(elements[-1])
-        span = (high - low) / max(1, len(colours) - (0 if steps else 1))
-        for i, colour in enumerate(colours):
-            elements[i].position, elements[i].color = low + i * span, (*colour, 1)
-        return node.outputs[0]
+T = TypeVar("T")
+Rng = np.random.Generator
+Color = tuple[float, float, float]
+_FLAT = ("plain", "noise", "cells", "turf", "bricks", "tiles", "checks", "stripes", "waves", "grain", "speckle")
+PATTERNS: tuple[str, ...] = (*_FLAT, "patches", "letters", "dots", "gradient")
 
 
-class Materials:
-    """The materials of one Blender file, each look made once."""
+@dataclass(frozen=True, slots=True)
+class SurfaceMaterial:
+    """The material of a surface, before any renderer."""
 
-    def __init__(self) -> None:
-        self._made: dict[Look, bpy.types.Material] = {}
-        self._place, self._stains = _place_group(), _stain_group()
-
-    def of(self, look: Look) -> bpy.types.Material:
-        if look not in self._made:
-            self._made[look] = self._make(look)
-        return self._made[look]
-
-    def _make(self, look: Look) -> bpy.types.Material:
-        result = bpy.data.materials.new(look.pattern)
-        graph = Graph(result.node_tree)
-        colour, height = PATTERN_MAKERS[look.pattern](graph, self._coordinates(graph, look), look)
-        colour = self._weathered(graph, look, colour)
-        shader = graph.node("ShaderNodeBsdfPrincipled", {"Roughness": look.roughness, "Metallic": look.metallic})
-        graph.tree.links.new(colour, shader.inputs["Base Color"])
-        if look.bump and height:
-            bump = graph.node("ShaderNodeBump", {"Height": height, "Strength": 0.6, "Distance": look.bump})
-            graph.tree.links.new(bump.outputs[0], shader.inputs["Normal"])
-        if look.glow:
-            graph.tree.links.new(colour, shader.inputs["Emission Color"])
-            shader.inputs["Emission Strength"].default_value = look.glow
-            result.cycles.emission_sampling = "NONE"
-        surface = _see_through(graph, shader.outputs[0], colour, look.clear) if look.clear else shader.outputs[0]
-        graph.node("ShaderNodeOutputMaterial", {"Surface": surface})
-        return result
-
-    def _coordinates(self, graph: Graph, look: Look) -> Socket | None:
-        """Periods of the pattern; None for a look that has none."""
-        if look.pattern == "plain":
-            return None
-        shift = 0.0 if look.pattern in ("bricks", "tiles", "gradient") else 37.0
-        inputs = {"Scale": 1 / look.scale, "Shift": look.seed if shift else 0.0, "Vary": shift}
-        group = graph.node("ShaderNodeGroup", node_tree=self._place)
-        for name, value in inputs.items():
-            group.inputs[name].default_value = value
-        return group.outputs["Body" if look.pattern in SOLID else "Face"]
-
-    def _weathered(self, graph: Graph, look: Look, colour: Socket) -> Socket:
-        if look.tinted:
-            tint = graph.node("ShaderNodeObjectInfo").outputs["Color"]
-            colour = graph.mix(1.0, colour, tint, "MULTIPLY")
-        if look.dirt < 0.08 or (look.pattern == "plain" and look.dirt < 0.25):
-            return colour
-        group = graph.node("ShaderNodeGroup", node_tree=self._stains)
-        group.inputs["Dirt"].default_value = look.dirt
-        return graph.mix(1.0, colour, group.outputs[0], "MULTIPLY")
+    colors: tuple[Color, ...]
+    """The pattern's colours, at least one."""
+    pattern: str = "plain"
+    scale: float = 1.0
+    """Metres of one period of the pattern."""
+    roughness: float = 0.6
+    metallic: float = 0.0
+    bump: float = 0.0
+    """Apparent height of the pattern in metres."""
+    clear: float = 0.0
+    """Transparency: share of light that goes straight through, 0 to 1."""
+    glow: float = 0.0
+    """Emitted radiance in units of the colours."""
+    tinted: bool = False
+    """True if the colour is multiplied by the tint of the placed model."""
+    dirt: float = 0.2
+    """Strength of large dark stains, 0 to 1."""
+    seed: float = 0.0
+    """Random offset of the pattern."""
 
 
-SOLID = ("noise", "cells", "speckle", "turf")
-"""Patterns that fill space; the others lie on faces."""
+def choose(rng: Rng, choices: Sequence[T]) -> T:
+    """Returns one of the choices at random."""
+    return choices[int(rng.integers(len(choices)))]
 
 
-def _group(name: str, inputs: Sequence[str], outputs: Sequence[str]) -> tuple[Graph, bpy.types.Node, bpy.types.Node]:
-    tree = bpy.data.node_groups.new(name, "ShaderNodeTree")
-    for direction, names in (("INPUT", inputs), ("OUTPUT", outputs)):
-        for socket in names:
-            kind = "NodeSocketFloat" if direction == "INPUT" else "NodeSocketVector"
-            tree.interface.new_socket(socket, in_out=direction, socket_type=kind)
-    graph = Graph(tree)
-    return graph, graph.node("NodeGroupInput"), graph.node("NodeGroupOutput")
+def chance(rng: Rng, probability: float) -> bool:
+    """Returns True with this probability."""
+    return bool(rng.random() < probability)
 
 
-def _place_group() -> bpy.types.NodeTree:
-    """`Body`: the point in the thing. `Face`: on upright faces (x + y, z), on level ones (x, y), so that bricks lie."""
-    graph, given, result = _group("place", ("Scale", "Shift", "Vary"), ("Body", "Face"))
-    place = graph.node("ShaderNodeTexCoord")
-    x, y, z = graph.node("ShaderNodeSeparateXYZ", {0: place.outputs["Object"]}).outputs
-    level = graph.node("ShaderNodeSeparateXYZ", {0: place.outputs["Normal"]}).outputs[2]
-    level = graph.math("GREATER_THAN", graph.math("ABSOLUTE", level), 0.7)
-    upright = graph.node("ShaderNodeCombineXYZ", {0: graph.math("ADD", x, y), 1: z}).outputs[0]
-    flat = graph.node("ShaderNodeCombineXYZ", {0: x, 1: y}).outputs[0]
-    face = graph.node("ShaderNodeMix", {0: level, 4: upright, 5: flat}, data_type="VECTOR").outputs[1]
-    random = graph.node("ShaderNodeObjectInfo").outputs["Random"]
-    shift = graph.math("MULTIPLY_ADD", random, given.outputs["Vary"], given.outputs["Shift"])
-    for name, point in (("Body", place.outputs["Object"]), ("Face", face)):
-        scaled = graph.vector("MULTIPLY", point, given.outputs["Scale"])
-        graph.tree.links.new(graph.vector("ADD", scaled, shift), result.inputs[name])
-    return graph.tree
+def linear_from_hsv(hue: float, saturation: float, value: float) -> Color:
+    """Returns the linear RGB of an HSV colour of a screen."""
+    red, green, blue = (channel**2.2 for channel in colorsys.hsv_to_rgb(hue % 1.0, saturation, value))
+    return red, green, blue
 
 
-def _stain_group() -> bpy.types.NodeTree:
-    """1 where a surface is clean, down to 1 - `Dirt`."""
-    graph, given, result = _group("stains", ("Dirt",), ("Light",))
-    location = graph.node("ShaderNodeObjectInfo").outputs["Location"]
-    place = graph.vector("ADD", graph.node("ShaderNodeTexCoord").outputs["Object"], location)
-    value = graph.noise(place, 0.9, 4)
-    dark = graph.node("ShaderNodeMapRange", {0: value, 1: 0.3, 2: 0.62, 3: given.outputs[0], 4: 0.0}).outputs[0]
-    graph.tree.links.new(graph.math("SUBTRACT", 1.0, dark), result.inputs[0])
-    return graph.tree
+def random_color(
+    rng: Rng, hue: tuple[float, float], saturation: tuple[float, float], value: tuple[float, float]
+) -> Color:
+    """Returns a random colour within ranges of hue, saturation and value."""
+    return linear_from_hsv(rng.uniform(*hue), rng.uniform(*saturation), rng.uniform(*value))
 
 
-def depth_material() -> bpy.types.Material:
-    """The cheapest opaque surface: only its place matters."""
-    result = bpy.data.materials.new("depth")
-    graph = Graph(result.node_tree)
-    result.cycles.emission_sampling = "NONE"
-    graph.node("ShaderNodeOutputMaterial", {"Surface": graph.node("ShaderNodeEmission").outputs[0]})
-    return result
+def shade(color: Color, factor: float) -> Color:
+    """Returns the colour times `factor`, at most 1."""
+    red, green, blue = (min(1.0, channel * factor) for channel in color)
+    return red, green, blue
 
 
-def _see_through(graph: Graph, surface: Socket, colour: Socket, share: float) -> Socket:
-    """Light passes unbent, less of it at grazing angles."""
-    through = graph.node("ShaderNodeBsdfTransparent", {"Color": colour}).outputs[0]
-    facing = graph.node("ShaderNodeLayerWeight", {"Blend": 0.3}).outputs["Facing"]
-    factor = graph.math("MULTIPLY", graph.math("SUBTRACT", 1.0, facing), share)
-    return graph.node("ShaderNodeMixShader", {0: factor, 1: surface, 2: through}).outputs[0]
+def gray(rng: Rng, low: float = 0.2, high: float = 0.9) -> Color:
+    return random_color(rng, (0, 1), (0, 0.08), (low, high))
 
 
-Made = tuple[Socket, Socket | None]
-"""Colour and height."""
+def vivid(rng: Rng) -> Color:
+    return random_color(rng, (0, 1), (0.5, 1), (0.4, 1))
 
 
-def _plain(graph: Graph, at: Socket, look: Look) -> Made:
-    node = graph.node("ShaderNodeRGB")
-    node.outputs[0].default_value = (*look.colours[0], 1.0)
-    return node.outputs[0], None
+def pale(rng: Rng) -> Color:
+    """Returns a colour of wall paint: near white, cream, or softly coloured."""
+    return random_color(rng, (0, 1) if chance(rng, 0.3) else (0.06, 0.16), (0.0, 0.25), (0.65, 0.97))
 
 
-def _noise(graph: Graph, at: Socket, look: Look) -> Made:
-    value = graph.noise(at, 1.0, 4)
-    return graph.ramp(value, look.colours, 0.3, 0.7), value
+def earthy(rng: Rng) -> Color:
+    return random_color(rng, (0.02, 0.14), (0.2, 0.65), (0.2, 0.75))
 
 
-def _speckle(graph: Graph, at: Socket, look: Look) -> Made:
-    value = graph.noise(at, 1.0, 1)
-    return graph.ramp(value, look.colours, 0.25, 0.75), value
+def green(rng: Rng) -> Color:
+    return random_color(rng, (0.17, 0.36), (0.35, 0.8), (0.2, 0.6))
 
 
-def _turf(graph: Graph, at: Socket, look: Look) -> Made:
-    """Large areas of colour under fine grain: grass from above, soil, rock."""
-    fine = graph.noise(at, 23.0, 3)
-    areas = graph.ramp(graph.noise(at, 1.0, 3), look.colours, 0.35, 0.65)
-    grain = graph.ramp(fine, [(0.3,) * 3, (1.0,) * 3], 0.32, 0.62)
-    return graph.mix(1.0, areas, grain, "MULTIPLY"), fine
+def skin_color(rng: Rng) -> Color:
+    return random_color(rng, (0.02, 0.08), (0.3, 0.6), (0.3, 0.95))
 
 
-def _cells(graph: Graph, at: Socket, look: Look) -> Made:
-    node = graph.node("ShaderNodeTexVoronoi", {"Vector": at, "Scale": 1.5})
-    value = graph.node("ShaderNodeSeparateColor", {0: node.outputs["Color"]}).outputs[0]
-    return graph.ramp(value, look.colours, 0, 1, steps=True), node.outputs["Distance"]
+def clothing_color(rng: Rng) -> Color:
+    """Returns a colour of clothes: mostly dark, grey and blue."""
+    kind = rng.random()
+    if kind < 0.45:
+        return gray(rng, 0.08, 0.5)
+    if kind < 0.65:
+        return random_color(rng, (0.55, 0.68), (0.3, 0.8), (0.15, 0.6))
+    return vivid(rng) if kind < 0.85 else pale(rng)
 
 
-def _brickwork(offset: float, height: float) -> Callable[[Graph, Socket, Look], Made]:
-    def make(graph: Graph, at: Socket, look: Look) -> Made:
-        first, second, joint = (look.colours * 3)[:3] if len(look.colours) < 3 else look.colours[:3]
-        inputs = {"Vector": at, "Color1": first, "Color2": second, "Mortar": joint, "Scale": 1.0}
-        inputs |= {"Mortar Size": 0.02, "Brick Width": 1.0, "Row Height": height}
-        node = graph.node("ShaderNodeTexBrick", inputs, offset=offset)
-        grain = graph.ramp(graph.noise(at, 6, 2), [(0.75,) * 3, (1.0,) * 3], 0.3, 0.7)
-        return graph.mix(1.0, node.outputs[0], grain, "MULTIPLY"), graph.math("SUBTRACT", 1.0, node.outputs[1])
-
-    return make
+def any_color(rng: Rng) -> Color:
+    return choose(rng, (vivid, pale, earthy, green, gray, clothing_color))(rng)
 
 
-def _checks(graph: Graph, at: Socket, look: Look) -> Made:
-    inputs = {"Vector": at, "Color1": look.colours[0], "Color2": look.colours[-1], "Scale": 1.0}
-    node = graph.node("ShaderNodeTexChecker", inputs)
-    return node.outputs[0], None
+def similar_color(rng: Rng, color: Color, spread: float = 0.3) -> Color:
+    """Returns a colour near `color`."""
+    red, green_, blue = (float(np.clip(c * rng.uniform(1 - spread, 1 + spread), 0, 1)) for c in color)
+    return red, green_, blue
 
 
-def _stripes(graph: Graph, at: Socket, look: Look) -> Made:
-    x, y, _ = graph.node("ShaderNodeSeparateXYZ", {0: at}).outputs
-    value = graph.math("FRACT", x if int(look.seed) % 2 else y)
-    return graph.ramp(value, look.colours, 0, 1, steps=True), value
+def _material(
+    rng: Rng, colors: Sequence[Color], pattern: str, scale: float, **settings: float | bool
+) -> SurfaceMaterial:
+    return replace(SurfaceMaterial(tuple(colors), pattern, scale, seed=rng.uniform(0, 100)), **settings)  # type: ignore[arg-type]  # settings of different types
 
 
-def _waves(graph: Graph, at: Socket, look: Look) -> Made:
-    inputs = {"Vector": at, "Scale": 0.5, "Distortion": 6.0, "Detail": 2.0}
-    value = graph.node("ShaderNodeTexWave", inputs).outputs[1]
-    return graph.ramp(value, look.colours, 0.1, 0.9), value
+def plain(rng: Rng, color: Color, roughness: float = 0.5, **settings: float | bool) -> SurfaceMaterial:
+    return _material(rng, [color], "plain", 1.0, roughness=roughness, **settings)
 
 
-def _grain(graph: Graph, at: Socket, look: Look) -> Made:
-    factor = (0.12, 1.6, 1.6) if int(look.seed) % 2 else (1.6, 0.12, 1.6)
-    value = graph.noise(graph.vector("MULTIPLY", at, factor), 1.0, 4, 0.8)
-    return graph.ramp(value, look.colours, 0.3, 0.7), value
+def any_material(rng: Rng, size: float = 1.0) -> SurfaceMaterial:
+    """Returns any pattern in any colours for an object of about `size` metres."""
+    colors = [any_color(rng) for _ in range(int(rng.integers(2, 5)))]
+    settings = {"roughness": rng.uniform(0.1, 1), "metallic": float(chance(rng, 0.12)), "dirt": rng.uniform(0, 0.6)}
+    bump = size * rng.uniform(0, 0.02) if chance(rng, 0.4) else 0.0
+    return _material(rng, colors, choose(rng, PATTERNS), size * 10 ** rng.uniform(-1.4, 0), bump=bump, **settings)
 
 
-def _patches(graph: Graph, at: Socket, look: Look) -> Made:
-    """Something like a photograph: areas of colour with soft and hard edges."""
-    areas, _ = _cells(graph, at, look)
-    clouds, value = _noise(graph, graph.vector("MULTIPLY", at, (1.7, 0.6, 1.0)), look)
-    mask = graph.ramp(graph.noise(at, 0.6, 2), [(0.0,) * 3, (1.0,) * 3], 0.45, 0.55)
-    return graph.mix(graph.math("MULTIPLY", mask, 1.0), areas, clouds), value
+def inner_wall(rng: Rng) -> SurfaceMaterial:
+    """Returns the material of an inner wall: paint or wallpaper."""
+    color = pale(rng) if chance(rng, 0.8) else any_color(rng)
+    if chance(rng, 0.75):
+        return _material(rng, [color, shade(color, 0.93)], "noise", 0.6, roughness=0.8, dirt=rng.uniform(0, 0.25))
+    other, pattern = similar_color(rng, color, 0.5), choose(rng, ("stripes", "cells", "waves", "dots", "checks"))
+    return _material(rng, [color, other], pattern, rng.uniform(0.08, 0.5), roughness=0.8)
 
 
-def _letters(graph: Graph, at: Socket, look: Look) -> Made:
-    """Rows of short dark marks, with gaps as between words."""
-    u, v, _ = graph.node("ShaderNodeSeparateXYZ", {0: at}).outputs
-    cell = graph.node(
-        "ShaderNodeCombineXYZ", {0: graph.math("FLOOR", graph.math("MULTIPLY", u, 2.2)), 1: graph.math("FLOOR", v)}
+def outer_wall(rng: Rng) -> SurfaceMaterial:
+    kind = rng.random()
+    color = choose(rng, (pale, earthy, gray))(rng)
+    if kind < 0.35:
+        color = random_color(rng, (0.0, 0.09), (0.2, 0.7), (0.3, 0.75))
+        colors = [color, similar_color(rng, color), gray(rng, 0.4, 0.8)]
+        return _material(rng, colors, "bricks", rng.uniform(0.2, 0.4), roughness=0.9, bump=0.01, dirt=0.4)
+    if kind < 0.45:
+        colors = [color, similar_color(rng, color, 0.1), shade(color, 0.5)]
+        return _material(rng, colors, choose(rng, ("tiles", "bricks")), rng.uniform(0.5, 1.6), dirt=0.4, bump=0.01)
+    if kind < 0.55:
+        return _material(rng, [color, shade(color, 0.7)], "stripes", rng.uniform(0.1, 0.3), bump=0.02)
+    return _material(
+        rng, [color, shade(color, 0.85)], "noise", 0.8, roughness=0.9, dirt=rng.uniform(0.1, 0.6), bump=0.004
     )
-    random = graph.node("ShaderNodeTexWhiteNoise", {"Vector": cell.outputs[0]}, noise_dimensions="2D").outputs[0]
-    strokes = graph.noise(graph.vector("MULTIPLY", at, (4.0, 3.0, 1.0)), 1.0, 0)
-    inked = graph.math("MULTIPLY", graph.math("GREATER_THAN", random, 0.3), graph.math("GREATER_THAN", strokes, 0.47))
-    inked = graph.math("MULTIPLY", inked, graph.math("GREATER_THAN", graph.math("FRACT", v), 0.45))
-    return graph.mix(inked, look.colours[0], look.colours[-1]), None
 
 
-def _dots(graph: Graph, at: Socket, look: Look) -> Made:
-    node = graph.node("ShaderNodeTexVoronoi", {"Vector": at, "Scale": 1.0, "Randomness": 0.1})
-    value = node.outputs["Distance"]
-    return graph.mix(graph.math("LESS_THAN", value, 0.3), look.colours[0], look.colours[-1]), value
+def asphalt(rng: Rng) -> SurfaceMaterial:
+    value = rng.uniform(0.2, 0.6)
+    colors = [gray(rng, value, value + 0.05), gray(rng, value * 0.7, value * 0.8), gray(rng, value, value * 1.25)]
+    wet = chance(rng, 0.15)
+    roughness = rng.uniform(0.08, 0.3) if wet else rng.uniform(0.7, 1)
+    return _material(rng, colors, "speckle", rng.uniform(0.02, 0.06), roughness=roughness, dirt=rng.uniform(0.3, 0.8))
 
 
-def _gradient(graph: Graph, at: Socket, look: Look) -> Made:
-    _, v, _ = graph.node("ShaderNodeSeparateXYZ", {0: at}).outputs
-    value = graph.math("PINGPONG", v, 1.0)
-    return graph.ramp(value, look.colours, 0, 1), value
+def paving(rng: Rng) -> SurfaceMaterial:
+    color = choose(rng, (gray, earthy))(rng)
+    colors = [color, similar_color(rng, color, 0.15), shade(color, 0.55)]
+    pattern = choose(rng, ("tiles", "bricks", "bricks", "speckle", "noise"))
+    return _material(rng, colors, pattern, rng.uniform(0.15, 0.8), roughness=0.9, bump=0.006, dirt=0.5)
 
 
-PATTERN_MAKERS: dict[str, Callable[[Graph, Socket, Look], Made]] = {
-    "plain": _plain,
-    "noise": _noise,
-    "speckle": _speckle,
-    "turf": _turf,
-    "cells": _cells,
-    "bricks": _brickwork(0.5, 0.32),
-    "tiles": _brickwork(0.0, 1.0),
-    "checks": _checks,
-    "stripes": _stripes,
-    "waves": _waves,
-    "grain": _grain,
-    "patches": _patches,
-    "letters": _letters,
-    "dots": _dots,
-    "gradient": _gradient,
-}
+def floor(rng: Rng) -> SurfaceMaterial:
+    kind = rng.random()
+    if kind < 0.35:
+        return wood(rng, rng.uniform(0.08, 0.2))
+    if kind < 0.6:
+        color = choose(rng, (gray, pale, earthy))(rng)
+        colors = [color, similar_color(rng, color, 0.12), shade(color, 0.6)]
+        return _material(rng, colors, "tiles", rng.uniform(0.2, 0.8), roughness=rng.uniform(0.1, 0.7), dirt=0.3)
+    if kind < 0.7:
+        return _material(rng, [gray(rng), gray(rng)], "checks", rng.uniform(0.2, 0.6), roughness=rng.uniform(0.1, 0.8))
+    if kind < 0.9:
+        return carpet(rng)
+    return _material(rng, [gray(rng), gray(rng)], "noise", 1.5, roughness=rng.uniform(0.2, 0.9))
+
+
+def carpet(rng: Rng) -> SurfaceMaterial:
+    color = choose(rng, (clothing_color, earthy, gray))(rng)
+    colors = [color, similar_color(rng, color, 0.5), any_color(rng)]
+    pattern = choose(rng, ("speckle", "speckle", "noise", "waves", "cells", "checks", "stripes", "dots"))
+    scale = rng.uniform(0.01, 0.05) if pattern == "speckle" else rng.uniform(0.05, 0.6)
+    return _material(rng, colors, pattern, scale, roughness=1.0, bump=0.004)
+
+
+def wood(rng: Rng, scale: float = 0.1) -> SurfaceMaterial:
+    color = random_color(rng, (0.05, 0.1), (0.25, 0.75), (0.2, 0.85))
+    roughness = rng.uniform(0.2, 0.8)
+    return _material(rng, [shade(color, 0.5), color, shade(color, 1.15)], "grain", scale, roughness=roughness)
+
+
+def furniture(rng: Rng) -> SurfaceMaterial:
+    kind = rng.random()
+    if kind < 0.5:
+        return wood(rng)
+    return plain(rng, pale(rng) if kind < 0.8 else any_color(rng), rng.uniform(0.2, 0.8))
+
+
+def cloth(rng: Rng, color: Color | None = None) -> SurfaceMaterial:
+    color = color or clothing_color(rng)
+    kind = rng.random()
+    if kind < 0.55:
+        return _material(rng, [color, shade(color, 0.7)], "noise", 0.15, roughness=0.95, bump=0.01)
+    pattern = choose(rng, ("stripes", "checks", "dots", "speckle", "cells", "patches", "waves"))
+    colors = [color, any_color(rng), similar_color(rng, color)]
+    return _material(rng, colors, pattern, rng.uniform(0.02, 0.2), roughness=0.95, bump=0.003)
+
+
+def skin(rng: Rng) -> SurfaceMaterial:
+    color = skin_color(rng)
+    return _material(
+        rng, [color, similar_color(rng, color, 0.12)], "noise", 0.05, roughness=rng.uniform(0.35, 0.6), dirt=0.1
+    )
+
+
+def hair(rng: Rng) -> SurfaceMaterial:
+    color = random_color(rng, (0.03, 0.11), (0.2, 0.7), (0.05, 0.6)) if chance(rng, 0.85) else gray(rng)
+    return _material(rng, [color, shade(color, 0.5)], "waves", 0.02, roughness=0.5, bump=0.004)
+
+
+def plastic(rng: Rng) -> SurfaceMaterial:
+    return plain(rng, choose(rng, (vivid, gray, pale))(rng), rng.uniform(0.15, 0.6), dirt=0.05)
+
+
+def metal(rng: Rng) -> SurfaceMaterial:
+    color = gray(rng, 0.5, 0.95) if chance(rng, 0.8) else random_color(rng, (0.04, 0.13), (0.3, 0.7), (0.6, 0.95))
+    return plain(rng, color, rng.uniform(0.1, 0.55), metallic=1.0)
+
+
+def car_paint(rng: Rng) -> SurfaceMaterial:
+    color = gray(rng, 0.05, 0.98) if chance(rng, 0.6) else vivid(rng)
+    return plain(rng, color, rng.uniform(0.12, 0.35), dirt=rng.uniform(0, 0.3), metallic=0.3 * rng.random())
+
+
+def dark_glass(rng: Rng) -> SurfaceMaterial:
+    """Returns the material of a pane seen from its bright side, which mirrors."""
+    return plain(rng, gray(rng, 0.05, 0.3), 0.05, dirt=0.05)
+
+
+def clear_glass(rng: Rng) -> SurfaceMaterial:
+    return plain(rng, random_color(rng, (0.3, 0.6), (0, 0.15), (0.8, 1)), 0.03, clear=rng.uniform(0.75, 0.92))
+
+
+def mirror(rng: Rng) -> SurfaceMaterial:
+    return plain(rng, gray(rng, 0.85, 0.95), 0.02, metallic=1.0, dirt=0.0)
+
+
+def rubber(rng: Rng) -> SurfaceMaterial:
+    return plain(rng, gray(rng, 0.08, 0.2), 0.8)
+
+
+def screen(rng: Rng) -> SurfaceMaterial:
+    """Returns the material of a display, lit or dark."""
+    if chance(rng, 0.3):
+        return plain(rng, gray(rng, 0.02, 0.1), 0.15, dirt=0.0)
+    colors = [any_color(rng) for _ in range(3)]
+    pattern = choose(rng, ("letters", "patches", "letters", "gradient", "cells"))
+    return _material(rng, colors, pattern, rng.uniform(0.01, 0.3), roughness=0.2, glow=rng.uniform(0.4, 2.5), dirt=0.0)
+
+
+def printed(rng: Rng, scale: float = 0.1) -> SurfaceMaterial:
+    """Returns the material of a picture, a poster, a label or a cover."""
+    colors = [any_color(rng) for _ in range(int(rng.integers(3, 5)))]
+    pattern = choose(rng, ("patches", "patches", "letters", "gradient", "cells", "waves", "noise"))
+    return _material(rng, colors, pattern, scale * rng.uniform(0.3, 1.5), roughness=rng.uniform(0.1, 0.9), dirt=0.05)
+
+
+def paper(rng: Rng) -> SurfaceMaterial:
+    colors = [gray(rng, 0.85, 0.98), gray(rng, 0.1, 0.4)]
+    return _material(rng, colors, choose(rng, ("letters", "letters", "plain")), rng.uniform(0.004, 0.012), dirt=0.0)
+
+
+def leaf(rng: Rng) -> SurfaceMaterial:
+    autumn = chance(rng, 0.15)
+    color = random_color(rng, (0.02, 0.14), (0.6, 0.9), (0.4, 0.8)) if autumn else green(rng)
+    return _material(
+        rng,
+        [shade(color, 0.45), color, shade(color, 1.4)],
+        "noise",
+        rng.uniform(0.1, 0.5),
+        roughness=0.6,
+        tinted=True,
+    )
+
+
+def bark(rng: Rng) -> SurfaceMaterial:
+    color = random_color(rng, (0.04, 0.1), (0.1, 0.45), (0.2, 0.6))
+    return _material(rng, [shade(color, 0.5), color], "grain", 0.08, roughness=0.95, bump=0.03)
+
+
+def grass(rng: Rng) -> SurfaceMaterial:
+    color = random_color(rng, (0.13, 0.3), (0.3, 0.7), (0.3, 0.6))
+    return _material(
+        rng, [shade(color, 0.6), color, earthy(rng)], "turf", rng.uniform(0.3, 2), roughness=1.0, bump=0.05
+    )
+
+
+def soil(rng: Rng) -> SurfaceMaterial:
+    color = random_color(rng, (0.05, 0.12), (0.1, 0.5), (0.25, 0.75))
+    return _material(
+        rng, [color, shade(color, 0.7), gray(rng)], "turf", rng.uniform(0.3, 1.5), roughness=1.0, bump=0.04
+    )
+
+
+def rock(rng: Rng) -> SurfaceMaterial:
+    color = choose(rng, (gray, earthy))(rng)
+    return _material(
+        rng,
+        [shade(color, 0.6), color, similar_color(rng, color)],
+        "turf",
+        rng.uniform(0.2, 1.0),
+        roughness=0.95,
+        bump=0.03,
+        dirt=0.5,
+    )
+
+
+def fur(rng: Rng) -> SurfaceMaterial:
+    color = random_color(rng, (0.03, 0.12), (0.05, 0.6), (0.08, 0.9))
+    pattern = choose(rng, ("noise", "noise", "cells", "waves"))
+    return _material(
+        rng,
+        [color, similar_color(rng, color, 0.5), gray(rng)],
+        pattern,
+        rng.uniform(0.05, 0.4),
+        roughness=1.0,
+        bump=0.01,
+    )
+
+
+def lamp_surface(rng: Rng, color: Color, glow: float) -> SurfaceMaterial:
+    """Returns the material of a lamp's own surface."""
+    return plain(rng, color, 0.7, glow=glow, dirt=0.0)
+
+
+def lamp_color(rng: Rng, warm: float | None = None) -> Color:
+    """Returns the colour of a lamp's light: `warm` from 0 (bluish) to 1 (candle)."""
+    warm = rng.uniform(0, 1) if warm is None else warm
+    return (1.0, 0.95 - 0.4 * warm, 1.0 - 0.75 * warm) if warm > 0.3 else (0.8 + 0.6 * warm, 0.95, 1.0)

@@ -1,6 +1,6 @@
-"""People of capsules and lofts: walking, standing, sitting, cycling; and heads with shoulders for close views.
+"""People made of capsules and lofts: walking, standing, sitting, cycling.
 
-Everything faces +y and stands on z = 0.
+Everyone faces +y and stands on z = 0.
 """
 
 from __future__ import annotations
@@ -9,31 +9,37 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamdepth.training.scenes import looks
+from streamdepth.training.scenes import materials
 from streamdepth.training.scenes.heads import head
-from streamdepth.training.scenes.looks import Look, Rng, chance, choose
+from streamdepth.training.scenes.materials import Rng, SurfaceMaterial, chance, choose
+from streamdepth.training.scenes.scene import Parts, transformed
 from streamdepth.training.scenes.shapes import Shape, Vector, box, ellipsoid, join, loft, section, tube
-from streamdepth.training.scenes.stage import Parts, moved
 
 Angles = tuple[float, float]
-"""Of the upper and the lower part of a limb, degrees forward from straight down."""
+"""Angles of the upper and the lower part of a limb, degrees forward from straight down."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pose:
+    """A pose: the angles of limbs and trunk."""
+
     legs: tuple[Angles, Angles]
     arms: tuple[Angles, Angles]
     lean: float = 0.0
-    """Of the trunk, degrees forward."""
+    """Angle of the trunk, degrees forward."""
     spread: float = 6.0
-    """Of the arms to the sides, degrees."""
+    """Angle of the arms to the sides, degrees."""
 
 
 def walking(rng: Rng) -> Pose:
     swing = rng.uniform(-32, 32)
     knee = rng.uniform(5, 35)
     arms = (-swing * 0.8, -swing * 0.8 + rng.uniform(5, 40)), (swing * 0.8, swing * 0.8 + rng.uniform(5, 40))
-    return Pose(((swing, swing - knee * (swing < 0)), (-swing, -swing - knee * (swing > 0))), arms, rng.uniform(0, 8))
+    return Pose(
+        ((swing, swing - knee * (swing < 0)), (-swing, -swing - knee * (swing > 0))),
+        arms,
+        rng.uniform(0, 8),
+    )
 
 
 def standing(rng: Rng) -> Pose:
@@ -50,23 +56,25 @@ def sitting(rng: Rng) -> Pose:
 
 
 def cycling(rng: Rng) -> Pose:
-    turn = rng.uniform(0, 1)
-    return Pose(((85 - 40 * turn, -10), (45 + 40 * turn, -5)), ((55, 70), (55, 70)), rng.uniform(20, 45), 8)
+    pedal_phase = rng.uniform(0, 1)
+    return Pose(
+        ((85 - 40 * pedal_phase, -10), (45 + 40 * pedal_phase, -5)), ((55, 70), (55, 70)), rng.uniform(20, 45), 8
+    )
 
 
 POSES = (walking, walking, standing, standing)
 
 
 def person(rng: Rng, pose: Pose | None = None, height: float | None = None, seat: float | None = None) -> Parts:
-    """Stands with its lowest foot on z = 0, or sits with its hips at height `seat`."""
+    """Returns a person with the lowest foot on z = 0, or sitting with the hips at height `seat`."""
     pose = pose or choose(rng, POSES)(rng)
     height = height or (rng.normal(1.7, 0.09) if chance(rng, 0.85) else rng.uniform(0.95, 1.5))
     wide = rng.uniform(0.85, 1.3)
     skin, top, bottom, shoe = (
-        looks.skin(rng),
-        looks.cloth(rng),
-        looks.cloth(rng),
-        looks.plain(rng, looks.grey(rng, 0.05, 0.9)),
+        materials.skin(rng),
+        materials.cloth(rng),
+        materials.cloth(rng),
+        materials.plain(rng, materials.gray(rng, 0.05, 0.9)),
     )
     sleeve = top if chance(rng, 0.65) else skin
     hips = _leg_length(pose)
@@ -74,15 +82,15 @@ def person(rng: Rng, pose: Pose | None = None, height: float | None = None, seat
     trunk = _trunk(rng, pose, wide, skin, top, sleeve)
     if chance(rng, 0.2):
         trunk += _bag(rng)
-    parts += moved(trunk, (0, 0, hips), (-pose.lean, 0, 0))
+    parts += transformed(trunk, (0, 0, hips), (-pose.lean, 0, 0))
     if chance(rng, 0.15) and seat is None:
         parts.append((_skirt(rng, hips, wide), bottom))
     drop = 0.0 if seat is None else seat + 0.09 - hips * height
-    return moved(parts, (0, 0, drop), scale=height)
+    return transformed(parts, (0, 0, drop), scale=height)
 
 
 def _leg_length(pose: Pose) -> float:
-    """Height of the hips above the lowest foot of a person of height 1."""
+    """Returns the height of the hips above the lowest foot of a person of height 1."""
     return 0.04 + max(_reach(upper, 0.245) + _reach(lower, 0.235) for upper, lower in pose.legs)
 
 
@@ -91,7 +99,7 @@ def _reach(degrees: float, length: float) -> float:
 
 
 def _limb(start: Vector, angles: Angles, lengths: Angles, side: float = 0.0) -> np.ndarray:
-    """(3, 3): its ends and its joint."""
+    """Returns (3, 3): both ends of a limb and its joint."""
     points = [np.array(start, float)]
     for degrees, length in zip(angles, lengths, strict=True):
         a = np.radians(degrees)
@@ -99,20 +107,22 @@ def _limb(start: Vector, angles: Angles, lengths: Angles, side: float = 0.0) -> 
     return np.array(points)
 
 
-def _legs(pose: Pose, wide: float, look: Look, shoe: Look, hips: float) -> Parts:
+def _legs(pose: Pose, wide: float, material: SurfaceMaterial, shoe: SurfaceMaterial, hips: float) -> Parts:
     parts: Parts = []
     for side, angles in zip((-1, 1), pose.legs, strict=True):
         line = _limb((side * 0.05 * wide, 0, hips), angles, (0.245, 0.235), side * 0.02)
         path = np.array([line[0], line[0] * 0.6 + line[1] * 0.4, line[1], line[1] * 0.6 + line[2] * 0.4, line[2]])
         widths = np.array([0.055, 0.05, 0.034, 0.032, 0.022]) * (0.6 + 0.4 * wide)
-        parts.append((tube(path, widths.tolist(), 10, True), look))
-        foot = ellipsoid((0.055, 0.15, 0.06), 6, 10, 0.7).moved(line[2] + np.array((0, 0.035, -0.01)))
+        parts.append((tube(path, widths.tolist(), 10, True), material))
+        foot = ellipsoid((0.055, 0.15, 0.06), 6, 10, 0.7).transformed(line[2] + np.array((0, 0.035, -0.01)))
         parts.append((foot, shoe))
     return parts
 
 
-def _trunk(rng: Rng, pose: Pose, wide: float, skin: Look, top: Look, sleeve: Look) -> Parts:
-    """Above the hips, which are at the origin, for a person of height 1."""
+def _trunk(
+    rng: Rng, pose: Pose, wide: float, skin: SurfaceMaterial, top: SurfaceMaterial, sleeve: SurfaceMaterial
+) -> Parts:
+    """Returns all above the hips, which are at the origin, of a person of height 1."""
     shoulder = 0.115 * (0.7 + 0.3 * wide)
     outline = [
         (-0.03, 0.10, 0.08),
@@ -131,10 +141,12 @@ def _trunk(rng: Rng, pose: Pose, wide: float, skin: Look, top: Look, sleeve: Loo
         line = _limb((side * shoulder, 0, 0.285), angles, (0.165, 0.15), side * np.tan(np.radians(pose.spread)))
         parts.append((tube(line[:2], [0.036 * wide**0.5, 0.026], 8, True), top))
         parts.append((tube(line[1:], [0.026, 0.018], 8, True), sleeve))
-        hand = ellipsoid((0.03, 0.045, 0.085), 7, 8).moved(line[2] + (line[2] - line[1]) * 0.15, (angles[1], 0, 0))
+        hand = ellipsoid((0.03, 0.045, 0.085), 7, 8).transformed(
+            line[2] + (line[2] - line[1]) * 0.15, (angles[1], 0, 0)
+        )
         parts.append((hand, skin))
     parts.append((tube([(0, 0, 0.29), (0, 0.008, 0.37)], [0.036, 0.03], 8), skin))
-    return parts + moved(
+    return parts + transformed(
         head(rng, skin, detailed=False), (0, 0.01, 0.345), (rng.uniform(-15, 8), 0, rng.uniform(-40, 40)), 1 / 1.72
     )
 
@@ -148,20 +160,20 @@ def _skirt(rng: Rng, hips: float, wide: float) -> Shape:
 
 
 def _bag(rng: Rng) -> Parts:
-    look = looks.cloth(rng)
+    material = materials.cloth(rng)
     if chance(rng, 0.6):
-        return [(ellipsoid((0.17, 0.1, 0.24), 8, 12, 0.5).moved((0, -0.1, 0.19)), look)]
-    return [(box((0.05, 0.16, 0.14), (choose(rng, (-1, 1)) * 0.17, 0, -0.1), bevel=0.01), look)]
+        return [(ellipsoid((0.17, 0.1, 0.24), 8, 12, 0.5).transformed((0, -0.1, 0.19)), material)]
+    return [(box((0.05, 0.16, 0.14), (choose(rng, (-1, 1)) * 0.17, 0, -0.1), bevel=0.01), material)]
 
 
 def cyclist(rng: Rng) -> Parts:
-    """A person on a bicycle, 1.75 m long."""
-    frame, rubber = looks.plastic(rng), looks.rubber(rng)
+    """Returns a person on a bicycle 1.75 m long."""
+    frame, rubber = materials.plastic(rng), materials.rubber(rng)
     parts = bicycle(frame, rubber)
-    return parts + moved(person(rng, cycling(rng), rng.uniform(1.6, 1.85), seat=0.93), (0, -0.22, 0))
+    return parts + transformed(person(rng, cycling(rng), rng.uniform(1.6, 1.85), seat=0.93), (0, -0.22, 0))
 
 
-def bicycle(frame: Look, rubber: Look) -> Parts:
+def bicycle(frame: SurfaceMaterial, rubber: SurfaceMaterial) -> Parts:
     angles = np.linspace(0, 2 * np.pi, 22)
     wheels = [
         tube(np.column_stack([0 * angles, y + 0.33 * np.cos(angles), 0.35 + 0.33 * np.sin(angles)]), 0.018, 6)
@@ -194,5 +206,5 @@ def bicycle(frame: Look, rubber: Look) -> Parts:
     tubes = [tube([joints[a], joints[b]], 0.017, 6) for a, b in bars]
     tubes.append(tube([(-0.28, 0.36, 1.02), (-0.1, 0.42, 1.0), (0.1, 0.42, 1.0), (0.28, 0.36, 1.02)], 0.014, 6))
     tubes.append(tube([(0, 0.38, 0.8), (0, 0.42, 1.0)], 0.016, 6))
-    saddle = ellipsoid((0.14, 0.27, 0.06), 6, 10).moved((0, -0.27, 0.93))
+    saddle = ellipsoid((0.14, 0.27, 0.06), 6, 10).transformed((0, -0.27, 0.93))
     return [(join([*wheels, saddle]), rubber), (join([*tubes, *spokes]), frame)]

@@ -1,4 +1,4 @@
-"""Which picture is rendered when, and the random numbers of each."""
+"""The order in which pictures are rendered, and the random numbers of each."""
 
 from __future__ import annotations
 
@@ -9,45 +9,48 @@ from dataclasses import dataclass
 import numpy as np
 
 SHARES: Mapping[str, float] = {"street": 0.35, "room": 0.35, "near": 0.12, "nature": 0.12, "abstract": 0.06}
-"""Kind -> share of the pictures."""
+"""Kind of scene -> share of the pictures."""
 VIEWS = 8
-"""Views of one scene."""
+"""Number of views of one scene."""
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One scene and those of its views that are wanted."""
+class SceneViews:
+    """The views of one scene that are rendered."""
 
     kind: str
-    scene: int
+    scene_index: int
     views: range
 
     @property
     def name(self) -> str:
-        """The data set's folder."""
+        """Name of the data set's folder."""
         return f"scenes_{self.kind}"
 
 
-def stem(scene: int, view: int) -> str:
-    return f"{scene:05d}_{view}"
+def picture_stem(scene_index: int, view: int) -> str:
+    """Returns the picture's file name without its suffix."""
+    return f"{scene_index:05d}_{view}"
 
 
-def plan(pictures: int, kinds: Sequence[str]) -> Iterator[Job]:
-    """`pictures` in scenes of `VIEWS` views; at any time each kind has had its share, to within one scene."""
+def plan(pictures: int, kinds: Sequence[str]) -> Iterator[SceneViews]:
+    """Yields scenes of VIEWS views each for `pictures` pictures; each kind always has its share, to within a scene."""
     total = sum(SHARES[kind] for kind in kinds)
     scenes = dict.fromkeys(kinds, 0)
     done = 0
     while done < pictures:
         kind = min(kinds, key=lambda k: (scenes[k] + 0.5) * total / SHARES[k])
         count = min(VIEWS, pictures - done)
-        yield Job(kind, scenes[kind], range(count))
+        yield SceneViews(kind, scenes[kind], range(count))
         scenes[kind] += 1
         done += count
 
 
-def scene_rng(seed: int, kind: str, scene: int) -> np.random.Generator:
-    return np.random.default_rng([seed, zlib.crc32(kind.encode()), scene])
+def scene_rng(seed: int, kind: str, scene_index: int) -> np.random.Generator:
+    """Returns the random numbers of a scene."""
+    return np.random.default_rng([seed, zlib.crc32(kind.encode()), scene_index])
 
 
-def view_rng(seed: int, kind: str, scene: int, view: int) -> np.random.Generator:
-    return np.random.default_rng([seed, zlib.crc32(kind.encode()), scene, view + 1])
+def view_rng(seed: int, kind: str, scene_index: int, view: int) -> np.random.Generator:
+    """Returns the random numbers of a view."""
+    return np.random.default_rng([seed, zlib.crc32(kind.encode()), scene_index, view + 1])

@@ -1,4 +1,4 @@
-"""Roads: their course, the ground beside them, and what is painted on them."""
+"""Roads: their course, the ground beside them, and their markings."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from streamdepth.training.scenes import looks
-from streamdepth.training.scenes.looks import Rng, chance, choose
+from streamdepth.training.scenes import materials
+from streamdepth.training.scenes.materials import Rng, chance, choose
+from streamdepth.training.scenes.scene import Scene
 from streamdepth.training.scenes.shapes import Floats, Shape, sheet
-from streamdepth.training.scenes.stage import Stage
 
 REACH = 170.0
-"""Metres of road built in front of the middle, and behind it."""
+"""Metres of road before and behind the middle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Road:
     """A road along y with a constant bend and gentle hills."""
 
     bend: float
-    """1/m; positive to the left."""
+    """Curvature in 1/m, positive to the left."""
     hill: float
     """Height of the waves in metres."""
     phase: float
@@ -32,7 +32,7 @@ class Road:
     kerb: float
 
     def point(self, along: float | Floats, aside: float | Floats, up: float | Floats = 0.0) -> Floats:
-        """(..., 3); `aside` to the right."""
+        """Returns (..., 3) points; `aside` is to the right."""
         along, aside = np.broadcast_arrays(np.asarray(along, float), np.asarray(aside, float))
         angle = self.bend * along
         x = -self.bend * along**2 / 2 + aside * np.cos(angle)
@@ -47,7 +47,7 @@ class Road:
 
 
 def strip(road: Road, inner: tuple[float, float], outer: tuple[float, float], cells: int = 48) -> Shape:
-    """Ground between two lines along the road, each (aside, up)."""
+    """Returns ground between two lines along the road, each given as (aside, up)."""
 
     def surface(u: Floats, v: Floats) -> Floats:
         along = (2 * v - 1) * REACH * 1.6
@@ -57,14 +57,14 @@ def strip(road: Road, inner: tuple[float, float], outer: tuple[float, float], ce
     return sheet(surface, (1, cells))
 
 
-def ground(rng: Rng, stage: Stage, road: Road, kind: str) -> None:
+def ground(rng: Rng, scene: Scene, road: Road, kind: str) -> None:
     half, kerb, edge = road.half, road.kerb, road.half + road.verge
-    asphalt, pavement = looks.asphalt(rng), looks.paving(rng)
-    soil = {"city": looks.paving, "parking": looks.grass}.get(
-        kind, choose(rng, (looks.grass, looks.grass, looks.soil))
+    asphalt, pavement = materials.asphalt(rng), materials.paving(rng)
+    soil = {"city": materials.paving, "parking": materials.grass}.get(
+        kind, choose(rng, (materials.grass, materials.grass, materials.soil))
     )(rng)
     if kind == "country" and chance(rng, 0.15):
-        asphalt = looks.soil(rng)
+        asphalt = materials.soil(rng)
     verge = soil if kind == "country" else pavement if kind != "highway" else asphalt
     parts = [(strip(road, (-half, 0), (half, 0)), asphalt)]
     for side in (-1, 1):
@@ -75,10 +75,10 @@ def ground(rng: Rng, stage: Stage, road: Road, kind: str) -> None:
             (side * (edge + 60), kerb),
             (side * 420, kerb),
         ]
-        for (first, second), look in zip(pairwise(lines), (pavement, verge, soil, soil), strict=True):
+        for (first, second), material in zip(pairwise(lines), (pavement, verge, soil, soil), strict=True):
             ends = (first, second) if side > 0 else (second, first)
-            parts.append((strip(road, *ends), look))
-    stage.put(parts)
+            parts.append((strip(road, *ends), material))
+    scene.add(parts)
 
 
 def _line(road: Road, aside: float, wide: float, starts: Floats, length: float) -> list[Shape]:
@@ -90,11 +90,11 @@ def _line(road: Road, aside: float, wide: float, starts: Floats, length: float) 
     return [dash(float(start)) for start in starts]
 
 
-def markings(rng: Rng, stage: Stage, road: Road, kind: str) -> None:
+def markings(rng: Rng, scene: Scene, road: Road, kind: str) -> None:
     if chance(rng, 0.15):
         return
-    colour = looks.grey(rng, 0.7, 0.95) if chance(rng, 0.85) else (0.75, 0.5, 0.05)
-    white = looks.plain(rng, colour, 0.7, dirt=rng.uniform(0.1, 0.6))
+    color = materials.gray(rng, 0.7, 0.95) if chance(rng, 0.85) else (0.75, 0.5, 0.05)
+    white = materials.plain(rng, color, 0.7, dirt=rng.uniform(0.1, 0.6))
     dash, gap = rng.uniform(2, 6), rng.uniform(3, 9)
     starts = np.arange(-REACH, REACH, dash + gap)
     lanes = max(2, round(2 * road.half / 3.4))
@@ -105,7 +105,7 @@ def markings(rng: Rng, stage: Stage, road: Road, kind: str) -> None:
         for side in (-1, 1):
             shapes += _line(road, side * (road.half - 0.35), 0.14, np.array([-REACH]), 2 * REACH)
     if kind == "city" and chance(rng, 0.6):
-        at = rng.uniform(-30, 40)
+        position = rng.uniform(-30, 40)
         bars = np.arange(-road.half + 0.5, road.half - 0.3, 1.0)
-        shapes += [s for bar in bars for s in _line(road, float(bar), 0.5, np.array([at]), 3.2)]
-    stage.put([(shape, white) for shape in shapes])
+        shapes += [s for bar in bars for s in _line(road, float(bar), 0.5, np.array([position]), 3.2)]
+    scene.add([(shape, white) for shape in shapes])

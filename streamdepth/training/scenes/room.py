@@ -1,4 +1,4 @@
-"""Rooms of all kinds, full of things, as somebody with a camera in his hand sees them."""
+"""Rooms of all kinds, full of objects, as seen by somebody with a camera in the hand."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from functools import partial
 
 import numpy as np
 
-from streamdepth.training.scenes import fittings, furniture, looks, people, plants, things
-from streamdepth.training.scenes.interior import Interior, shell
-from streamdepth.training.scenes.looks import Rng, chance, choose
+from streamdepth.training.scenes import fittings, furniture, materials, people, plants, small_objects
+from streamdepth.training.scenes.interior import Interior, empty_room
+from streamdepth.training.scenes.materials import Rng, chance, choose
+from streamdepth.training.scenes.scene import CameraView, Parts, Scene, look_at
 from streamdepth.training.scenes.shapes import box
-from streamdepth.training.scenes.stage import Parts, Stage, View, look_at
 
 KINDS = {
     "office": (
@@ -41,9 +41,9 @@ KINDS = {
         fittings.floor_lamp,
     ),
     "kitchen": (furniture.kitchen, furniture.cupboard, furniture.laid_table, furniture.chair, furniture.shelf),
-    "store": (furniture.rack, furniture.rack, furniture.shelf, furniture.cupboard, things.carton),
+    "store": (furniture.rack, furniture.rack, furniture.shelf, furniture.cupboard, small_objects.carton),
     "lab": (furniture.desk, furniture.rack, furniture.laid_table, furniture.desk, furniture.cupboard, furniture.chair),
-    "corridor": (furniture.cupboard, plants.potted_plant, furniture.chair, things.basket),
+    "corridor": (furniture.cupboard, plants.potted_plant, furniture.chair, small_objects.basket),
 }
 ON_WALLS = (
     fittings.picture,
@@ -55,16 +55,16 @@ ON_WALLS = (
 )
 
 
-def room(rng: Rng) -> Stage:
+def room(rng: Rng) -> Scene:
     kind = choose(rng, ("office", "office", "office", "living", "living", "bed", "kitchen", "lab", "store", "corridor"))
-    inside = shell(rng, size_of(rng, kind))
+    inside = empty_room(rng, size_of(rng, kind))
     furnish(rng, inside, kind)
-    inside.stage.propose = partial(view, inside=inside)
-    return inside.stage
+    inside.scene.propose_view = partial(view, inside=inside)
+    return inside.scene
 
 
 def size_of(rng: Rng, kind: str) -> tuple[float, float, float]:
-    """Width, depth and height in metres."""
+    """Returns width, depth and height of a room in metres."""
     high = rng.normal(2.6, 0.2)
     if kind == "corridor":
         return rng.uniform(1.4, 2.6), rng.uniform(7, 18), high
@@ -74,7 +74,7 @@ def size_of(rng: Rng, kind: str) -> tuple[float, float, float]:
 
 
 def furnish(rng: Rng, inside: Interior, kind: str) -> None:
-    """Along the walls, in the middle, on the walls, on the floor; and people."""
+    """Adds objects along the walls, in the middle, on the walls and on the floor, and people."""
     makers = KINDS[kind]
     fill = rng.uniform(0.5, 1.0)
     for wall in range(4):
@@ -94,7 +94,7 @@ def furnish(rng: Rng, inside: Interior, kind: str) -> None:
 
 
 def _group(rng: Rng, inside: Interior, kind: str) -> None:
-    """A table with chairs around it, some of them taken."""
+    """Adds a table with chairs around it, some of them occupied."""
     at_desk = kind in ("office", "lab", "bed")
     centre = inside.anywhere(
         (furniture.desk if at_desk else furniture.laid_table)(rng),
@@ -105,43 +105,43 @@ def _group(rng: Rng, inside: Interior, kind: str) -> None:
         return
     for angle in rng.permutation([0, 90, 180, 270])[: int(rng.integers(1, 5))]:
         a = np.radians(angle)
-        at = np.array(centre[:2]) + rng.uniform(0.75, 1.1) * np.array([np.sin(a), -np.cos(a)])
+        position = np.array(centre[:2]) + rng.uniform(0.75, 1.1) * np.array([np.sin(a), -np.cos(a)])
         heading = angle + rng.normal(0, 25)
-        if inside.free(float(at[0]), float(at[1]), 0.25):
-            inside.place(furniture.chair(rng), at, heading)
+        if inside.is_free(float(position[0]), float(position[1]), 0.25):
+            inside.place(furniture.chair(rng), position, heading)
             if chance(rng, 0.25):
                 sitter = people.person(rng, people.sitting(rng), rng.uniform(1.5, 1.9), seat=0.48)
-                inside.place(sitter, at, heading)
+                inside.place(sitter, position, heading)
 
 
 def _floor(rng: Rng, inside: Interior) -> None:
     if chance(rng, 0.4):
         wide, deep = rng.uniform(1, inside.width * 0.8), rng.uniform(1, inside.depth * 0.8)
-        rug: Parts = [(box((wide, deep, 0.012)), looks.carpet(rng))]
-        inside.stage.put(rug, (*rng.normal(0, 0.3, 2), 0.0), rng.normal(0, 6))
+        rug: Parts = [(box((wide, deep, 0.012)), materials.carpet(rng))]
+        inside.scene.add(rug, (*rng.normal(0, 0.3, 2), 0.0), rng.normal(0, 6))
     for _ in range(int(rng.integers(0, 12))):
-        inside.anywhere(choose(rng, things.FLOOR)(rng), rng.uniform(0, 360), rng)
+        inside.anywhere(choose(rng, small_objects.FLOOR)(rng), rng.uniform(0, 360), rng)
 
 
-def view(rng: Rng, inside: Interior) -> View:
-    """From the hand: across the room, or close to a piece of furniture."""
-    close = chance(rng, 0.45) and bool(inside.spots)
+def view(rng: Rng, inside: Interior) -> CameraView:
+    """Returns a hand-held view across the room, or close to a piece of furniture."""
+    close = chance(rng, 0.45) and bool(inside.points_of_interest)
     for _ in range(30):
         target = _target(rng, inside, close)
-        reach = rng.uniform(0.45, 1.7) if close else rng.uniform(1.5, 12)
+        distance = rng.uniform(0.45, 1.7) if close else rng.uniform(1.5, 12)
         angle = rng.uniform(0, 2 * np.pi)
         up = target[2] + rng.uniform(0.05, 0.8) if close else rng.uniform(0.5, 2.0)
-        eye = (float(target[0] + reach * np.cos(angle)), float(target[1] + reach * np.sin(angle)), float(up))
-        if inside.clear(eye):
+        eye = (float(target[0] + distance * np.cos(angle)), float(target[1] + distance * np.sin(angle)), float(up))
+        if inside.is_clear(eye):
             break
     else:
-        eye = (*inside.somewhere(rng, 0.3), rng.uniform(1.0, 1.8))
+        eye = (*inside.random_floor_point(rng, 0.3), rng.uniform(1.0, 1.8))
     yaw, pitch = look_at(eye, target)
     spread = 8 if close else 12
     roll = rng.normal(0, 12) if chance(rng, 0.4) else rng.normal(0, 3)
     fov = rng.uniform(52, 72) if chance(rng, 0.75) else rng.uniform(72, 100)
     width, height = (320, 240) if chance(rng, 0.85) else (384, 216)
-    return View(
+    return CameraView(
         eye,
         yaw + rng.normal(0, spread),
         pitch + rng.normal(0, spread),
@@ -154,6 +154,6 @@ def view(rng: Rng, inside: Interior) -> View:
 
 def _target(rng: Rng, inside: Interior, close: bool) -> tuple[float, float, float]:
     if close:
-        return choose(rng, inside.spots)
-    x, y = inside.somewhere(rng, 0.05)
+        return choose(rng, inside.points_of_interest)
+    x, y = inside.random_floor_point(rng, 0.05)
     return x, y, rng.uniform(0.2, 1.6)

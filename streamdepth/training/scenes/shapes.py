@@ -1,4 +1,4 @@
-"""Meshes as arrays: boxes, turned bodies, lofts, sheets. Metres; x right, y forward, z up; turns in degrees."""
+"""Meshes as arrays: boxes, lathed bodies, lofts, sheets. Metres; x right, y forward, z up; rotations in degrees."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Point = tuple[float, float, float]
 Vector: TypeAlias = Sequence[float] | Floats
-"""(3,) where nothing else is said."""
+"""A vector, (3,) unless a docstring says otherwise."""
 ORIGIN: Point = (0.0, 0.0, 0.0)
 
 
@@ -32,15 +32,17 @@ class Shape:
     triangles: Ints = field(default_factory=lambda: _no_faces(3))
     """(T, 3) indices of points."""
 
-    def moved(self, at: Vector = ORIGIN, turn: Vector = ORIGIN, scale: float | Point = 1.0) -> Shape:
-        """Scaled, then turned about x, y, z in this order, then moved to `at`."""
-        points = (self.points * np.asarray(scale)) @ rotation(turn).T + np.asarray(at)
+    def transformed(
+        self, position: Vector = ORIGIN, euler_degrees: Vector = ORIGIN, scale: float | Point = 1.0
+    ) -> Shape:
+        """Returns the shape scaled, then rotated about x, y, z in this order, then moved to `position`."""
+        points = (self.points * np.asarray(scale)) @ rotation(euler_degrees).T + np.asarray(position)
         return Shape(points, self.quads, self.triangles)
 
 
-def rotation(turn: Vector) -> Floats:
-    """(3, 3): about x, then y, then z, degrees."""
-    (a, b, c), (d, e, f) = np.cos(np.radians(turn)), np.sin(np.radians(turn))
+def rotation(euler_degrees: Vector) -> Floats:
+    """Returns the (3, 3) rotation about x, then y, then z, in degrees."""
+    (a, b, c), (d, e, f) = np.cos(np.radians(euler_degrees)), np.sin(np.radians(euler_degrees))
     about_x = np.array([[1, 0, 0], [0, a, -d], [0, d, a]])
     about_y = np.array([[b, 0, e], [0, 1, 0], [-e, 0, b]])
     about_z = np.array([[c, -f, 0], [f, c, 0], [0, 0, 1]])
@@ -48,6 +50,7 @@ def rotation(turn: Vector) -> Floats:
 
 
 def join(shapes: Sequence[Shape]) -> Shape:
+    """Returns one shape of several."""
     starts = np.cumsum([0] + [len(shape.points) for shape in shapes])
     return Shape(
         np.concatenate([shape.points for shape in shapes]),
@@ -56,14 +59,14 @@ def join(shapes: Sequence[Shape]) -> Shape:
     )
 
 
-def scattered(shape: Shape, places: Floats, turns: Floats | None = None, scales: Floats | None = None) -> Shape:
-    """A copy of `shape` at each of `places` (M, 3); `turns` (M, 3, 3) matrices, `scales` (M,) or (M, 3)."""
+def copies_at(shape: Shape, places: Floats, rotations: Floats | None = None, scales: Floats | None = None) -> Shape:
+    """Returns a copy of `shape` at each of `places` (M, 3); `rotations` (M, 3, 3), `scales` (M,) or (M, 3)."""
     count, size = len(places), len(shape.points)
     points = np.broadcast_to(shape.points, (count, size, 3))
     if scales is not None:
         points = points * np.reshape(scales, (count, 1, -1))
-    if turns is not None:
-        points = points @ turns.transpose(0, 2, 1)
+    if rotations is not None:
+        points = points @ rotations.transpose(0, 2, 1)
     shift = (np.arange(count) * size)[:, None, None]
     return Shape(
         (points + places[:, None]).reshape(-1, 3),
@@ -72,8 +75,8 @@ def scattered(shape: Shape, places: Floats, turns: Floats | None = None, scales:
     )
 
 
-def random_turns(rng: np.random.Generator, count: int) -> Floats:
-    """(count, 3, 3) rotations, uniform over all."""
+def random_rotations(rng: np.random.Generator, count: int) -> Floats:
+    """Returns (count, 3, 3) uniformly random rotations."""
     quaternions = rng.normal(size=(count, 4))
     w, x, y, z = (quaternions / np.linalg.norm(quaternions, axis=1, keepdims=True)).T
     rows = [
@@ -84,17 +87,17 @@ def random_turns(rng: np.random.Generator, count: int) -> Floats:
     return np.moveaxis(np.array(rows), -1, 0)
 
 
-def headings(degrees: Floats) -> Floats:
-    """(M, 3, 3) turns about z."""
+def rotations_about_z(degrees: Floats) -> Floats:
+    """Returns (M, 3, 3) rotations about z."""
     return np.stack([rotation((0, 0, angle)) for angle in degrees])
 
 
-def box(size: Vector, at: Vector = ORIGIN, turn: Vector = ORIGIN, bevel: float = 0) -> Shape:
-    """Its foot's centre is at `at`; edges cut off by `bevel`."""
+def box(size: Vector, position: Vector = ORIGIN, euler_degrees: Vector = ORIGIN, bevel: float = 0) -> Shape:
+    """Returns a box with the centre of its foot at `position` and its edges cut off by `bevel`."""
     half = np.asarray(size) / 2
     bevel = min(bevel, 0.45 * float(min(size)))
     body = _cut_box(half, bevel) if bevel > 0 else _plain_box(half)
-    return body.moved((0, 0, half[2])).moved(at, turn)
+    return body.transformed((0, 0, half[2])).transformed(position, euler_degrees)
 
 
 _CORNERS = np.array([(i, j, k) for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)], float)
@@ -106,7 +109,7 @@ def _plain_box(half: Floats) -> Shape:
 
 
 def _cut_box(half: Floats, bevel: float) -> Shape:
-    """Each corner becomes three points, one on each side of the box."""
+    """Returns a box with cut edges: each corner becomes three points, one on each side of the box."""
     inner = half - bevel
     points = np.concatenate([_CORNERS * np.where(np.arange(3) == axis, half, inner) for axis in range(3)])
     faces = [side + 8 * axis for axis in range(3) for side in _SIDES[2 * axis : 2 * axis + 2]]
@@ -121,15 +124,15 @@ def _cut_box(half: Floats, bevel: float) -> Shape:
     return Shape(points, np.concatenate([faces, edges]).astype(np.int64), corners)
 
 
-def rings(count: int, segments: int, closed: bool = True) -> Ints:
-    """Quads between `count` rings of `segments` points."""
+def ring_quads(count: int, segments: int, closed: bool = True) -> Ints:
+    """Returns the quads between `count` rings of `segments` points."""
     step = np.arange(segments if closed else segments - 1)
     row = np.stack([step, (step + 1) % segments, (step + 1) % segments + segments, step + segments], axis=1)
     return np.asarray((row + (np.arange(count - 1) * segments)[:, None, None]).reshape(-1, 4))
 
 
 def lathe(profile: Sequence[tuple[float, float]], segments: int = 14) -> Shape:
-    """Turns a profile of (radius, height) about z."""
+    """Returns a profile of (radius, height) turned about z."""
     angles = np.linspace(0, 2 * np.pi, segments, endpoint=False)
     radius, height = np.maximum(np.array(profile, float), [1e-4, -np.inf]).T
     points = np.stack(
@@ -140,11 +143,11 @@ def lathe(profile: Sequence[tuple[float, float]], segments: int = 14) -> Shape:
         ],
         axis=-1,
     )
-    return Shape(points.reshape(-1, 3), rings(len(radius), segments))
+    return Shape(points.reshape(-1, 3), ring_quads(len(radius), segments))
 
 
 def cylinder(radius: float, height: float, segments: int = 14) -> Shape:
-    """Stands on the origin."""
+    """Returns a cylinder that stands on the origin."""
     return lathe([(0, 0), (radius, 0), (radius, height), (0, height)], segments)
 
 
@@ -153,21 +156,21 @@ def cone(radius: float, height: float, segments: int = 12) -> Shape:
 
 
 def ellipsoid(size: Vector, rows: int = 10, columns: int = 16, square: float = 1.0) -> Shape:
-    """Centred on the origin; `size` are its diameters; `square` from 1 (ellipsoid) towards 0 (box)."""
+    """Returns an ellipsoid at the origin with diameters `size`; `square` goes from 1 (ellipsoid) towards 0 (box)."""
     latitude = np.linspace(-np.pi / 2, np.pi / 2, rows)[:, None]
     longitude = np.linspace(0, 2 * np.pi, columns, endpoint=False)
     x = _power(np.cos(latitude), square) * _power(np.cos(longitude), square)
     y = _power(np.cos(latitude), square) * _power(np.sin(longitude), square)
     z = _power(np.sin(latitude), square) * np.ones(columns)
-    return Shape(np.stack([x, y, z], axis=-1).reshape(-1, 3) * np.asarray(size) / 2, rings(rows, columns))
+    return Shape(np.stack([x, y, z], axis=-1).reshape(-1, 3) * np.asarray(size) / 2, ring_quads(rows, columns))
 
 
 def _power(value: Floats, exponent: float) -> Floats:
     return np.asarray(np.sign(value) * np.abs(value) ** exponent)
 
 
-def lumpy(shape: Shape, rng: np.random.Generator, amount: float, waves: float = 2.5) -> Shape:
-    """Pushed in and out along its radius by at most `amount` of it, in smooth waves."""
+def bumpy(shape: Shape, rng: np.random.Generator, amount: float, waves: float = 2.5) -> Shape:
+    """Returns the shape with its radius changed in smooth waves, by at most the share `amount`."""
     size = np.ptp(shape.points, axis=0).max() + 1e-9
     directions = rng.normal(size=(6, 3)) * waves * 2 / size
     bulge = np.sin(shape.points @ directions.T + rng.uniform(0, 6.3, 6)).mean(axis=1)
@@ -180,7 +183,7 @@ def tube(
     segments: int = 8,
     round_ends: bool = False,
 ) -> Shape:
-    """A bar along `path`; `radius` one for all or one for each point."""
+    """Returns a bar along `path`; `radius` is one for all points or one for each."""
     line = np.asarray(path, float)
     radii = np.broadcast_to(np.asarray(radius, float), len(line))
     side, up = _frames(line)
@@ -194,17 +197,17 @@ def tube(
     angles = np.linspace(0, 2 * np.pi, segments, endpoint=False)
     around = side[rows][:, None] * np.cos(angles)[:, None] + up[rows][:, None] * np.sin(angles)[:, None]
     points = ends[:, None] + around * widths[:, None, None]
-    return Shape(points.reshape(-1, 3), rings(len(ends), segments))
+    return Shape(points.reshape(-1, 3), ring_quads(len(ends), segments))
 
 
 def _cap(outward: Floats, radius: float) -> Floats:
-    """(3, 4): width and shift of the rings of half a ball, its pole first."""
+    """Returns (3, 4): width and shift of the rings of a half ball, its pole first."""
     outward = outward / (np.linalg.norm(outward) + 1e-12)
     return np.array([(radius * c + 1e-5, *(outward * radius * s)) for c, s in ((0.0, 1.0), (0.6, 0.8), (0.88, 0.47))])
 
 
 def _frames(line: Floats) -> tuple[Floats, Floats]:
-    """Two unit vectors across the line at each of its points."""
+    """Returns two unit vectors across the line at each of its points."""
     along = np.gradient(line, axis=0)
     along /= np.linalg.norm(along, axis=1, keepdims=True) + 1e-12
     mean = along.mean(axis=0)
@@ -215,33 +218,33 @@ def _frames(line: Floats) -> tuple[Floats, Floats]:
 
 
 def loft(sections: Sequence[Floats]) -> Shape:
-    """A skin over closed cross-sections (S, 3) with the same number of points; the ends are closed."""
+    """Returns the skin over closed cross-sections (S, 3) of equally many points; its ends are closed."""
     first, last = sections[0], sections[-1]
     all_sections = [np.broadcast_to(first.mean(axis=0), first.shape), *sections]
     all_sections.append(np.broadcast_to(last.mean(axis=0), last.shape))
-    return Shape(np.concatenate(all_sections), rings(len(all_sections), len(first)))
+    return Shape(np.concatenate(all_sections), ring_quads(len(all_sections), len(first)))
 
 
 def section(width: float, height: float, square: float = 0.4, points: int = 16) -> Floats:
-    """(points, 2): a rounded rectangle around the origin."""
+    """Returns (points, 2): a rounded rectangle around the origin."""
     angles = np.linspace(0, 2 * np.pi, points, endpoint=False) + np.pi / points
     outline = np.stack([_power(np.cos(angles), square), _power(np.sin(angles), square)], axis=1)
     return np.asarray(outline / np.abs(outline).max(axis=0) * (width / 2, height / 2))
 
 
 def sheet(surface: Callable[[Floats, Floats], Floats], cells: tuple[int, int]) -> Shape:
-    """A surface over (u, v) in [0, 1] x [0, 1]; `surface` gives (..., 3)."""
+    """Returns a surface over (u, v) in [0, 1] x [0, 1]; `surface` maps them to (..., 3)."""
     u, v = np.meshgrid(np.linspace(0, 1, cells[0] + 1), np.linspace(0, 1, cells[1] + 1), indexing="ij")
-    return Shape(surface(u, v).reshape(-1, 3), rings(cells[0] + 1, cells[1] + 1, closed=False))
+    return Shape(surface(u, v).reshape(-1, 3), ring_quads(cells[0] + 1, cells[1] + 1, closed=False))
 
 
 def rectangle(width: float, height: float) -> Shape:
-    """Upright, facing -y; its foot's middle is at the origin."""
+    """Returns an upright rectangle that faces -y, with the middle of its foot at the origin."""
     x, z = np.array([-1, 1, 1, -1]) * width / 2, np.array([0, 0, 1, 1]) * height
     return Shape(np.stack([x, 0 * x, z], axis=1), np.array([[0, 1, 2, 3]]))
 
 
 def prism(outline: Sequence[tuple[float, float]], depth: float) -> Shape:
-    """A convex outline in x, z, from y = 0 to y = `depth`."""
+    """Returns a prism of a convex outline in x and z, from y = 0 to y = `depth`."""
     flat = np.array([(x, 0.0, z) for x, z in outline])
     return loft([flat, flat + np.array((0, depth, 0))])

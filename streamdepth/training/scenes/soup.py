@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.training.scenes.looks import Look
+from streamdepth.training.scenes.materials import SurfaceMaterial
+from streamdepth.training.scenes.scene import PlacedModel, Scene, SharedModel
 from streamdepth.training.scenes.shapes import Shape, join, rotation
-from streamdepth.training.scenes.stage import Item, Model, Stage
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -23,7 +23,7 @@ class Hits:
     """Where N rays met a surface; `distance` in lengths of the rays, +inf where they met none."""
 
     distance: Floats
-    look: Ints
+    material: Ints
     item: Ints
     own: Floats
     """(N, 3) places in the thing's own frame, in metres."""
@@ -37,7 +37,7 @@ class _Mesh:
     points: Floats
     normals: Floats
     triangles: Ints
-    look: Ints
+    material: Ints
 
 
 def _open3d() -> Any:
@@ -47,40 +47,42 @@ def _open3d() -> Any:
 
 
 class Soup:
-    """The things of a stage, ready for rays. `threads`: of the tracer."""
+    """The things of a scene, ready for rays. `threads`: of the tracer."""
 
-    def __init__(self, stage: Stage, threads: int = 1) -> None:
+    def __init__(self, scene: Scene, threads: int = 1) -> None:
         self.threads, self._o3d = threads, _open3d()
-        self.looks: list[Look] = []
-        self._known: dict[Look, int] = {}
-        meshes: dict[Model, _Mesh] = {}
-        for item in stage.items:
+        self.materials: list[SurfaceMaterial] = []
+        self._known: dict[SurfaceMaterial, int] = {}
+        meshes: dict[SharedModel, _Mesh] = {}
+        for item in scene.items:
             if item.model not in meshes:
                 meshes[item.model] = self._mesh(item.model)
-        parts = [meshes[item.model] for item in stage.items]
+        parts = [meshes[item.model] for item in scene.items]
         starts = np.cumsum([0] + [len(mesh.points) for mesh in parts])
         self._triangles = np.concatenate([m.triangles + s for m, s in zip(parts, starts, strict=False)])
-        self._look = np.concatenate([mesh.look for mesh in parts])
+        self._material = np.concatenate([mesh.material for mesh in parts])
         self._item = np.repeat(np.arange(len(parts)), [len(mesh.triangles) for mesh in parts])
-        scales = [item.scale for item in stage.items]
+        scales = [item.scale for item in scene.items]
         self._own = np.concatenate([m.points * np.float32(s) for m, s in zip(parts, scales, strict=True)])
         self._own_normals = np.concatenate([mesh.normals for mesh in parts])
-        self._turns = np.stack([rotation(item.turn) for item in stage.items]).astype(np.float32)
-        placed = [_placed(mesh, item) for mesh, item in zip(parts, stage.items, strict=True)]
+        self._turns = np.stack([rotation(item.euler_degrees) for item in scene.items]).astype(np.float32)
+        placed = [_placed(mesh, item) for mesh, item in zip(parts, scene.items, strict=True)]
         self._scene = self._o3d.t.geometry.RaycastingScene(nthreads=threads)
         tensor = self._o3d.core.Tensor
         self._scene.add_triangles(tensor(np.concatenate(placed)), tensor(self._triangles.astype(np.uint32)))
 
-    def _mesh(self, model: Model) -> _Mesh:
+    def _mesh(self, model: SharedModel) -> _Mesh:
         whole = join([shape for shape, _ in model.parts])
-        looks = [self._known.setdefault(look, len(self._known)) for _, look in model.parts]
-        self.looks += [look for look in self._known if self._known[look] >= len(self.looks)]
+        materials = [self._known.setdefault(material, len(self._known)) for _, material in model.parts]
+        self.materials += [material for material in self._known if self._known[material] >= len(self.materials)]
         quads = [len(shape.quads) for shape, _ in model.parts]
         triangles = [len(shape.triangles) for shape, _ in model.parts]
         faces = np.concatenate([whole.quads[:, [0, 1, 2]], whole.quads[:, [0, 2, 3]], whole.triangles])
-        look = np.concatenate([np.repeat(looks, quads), np.repeat(looks, quads), np.repeat(looks, triangles)])
+        material = np.concatenate(
+            [np.repeat(materials, quads), np.repeat(materials, quads), np.repeat(materials, triangles)]
+        )
         points = whole.points.astype(np.float32)
-        return _Mesh(points, vertex_normals(points, faces), faces, look)
+        return _Mesh(points, vertex_normals(points, faces), faces, material)
 
     def cast(self, origins: Floats, directions: Floats) -> Hits:
         """The first surface on each of N rays, (N, 3) each."""
@@ -98,7 +100,7 @@ class Soup:
         own_normal = np.where((smooth * flat).sum(1, keepdims=True) > SHARP, smooth, flat)
         normal = np.einsum("nij,nj->ni", turn, own_normal)
         normal = normal * -np.sign((normal * directions).sum(1, keepdims=True) + 1e-9)
-        return Hits(found["t_hit"], self._look[face], item, own, own_normal, normal.astype(np.float32))
+        return Hits(found["t_hit"], self._material[face], item, own, own_normal, normal.astype(np.float32))
 
     def is_shaded(self, origins: Floats, directions: Floats, reach: float | Floats) -> npt.NDArray[np.bool_]:
         """(N,): whether something lies on each ray within `reach` of its lengths."""
@@ -126,6 +128,6 @@ def unit(vectors: Floats) -> Floats:
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12), np.float32)
 
 
-def _placed(mesh: _Mesh, item: Item) -> Floats:
-    whole = Shape(mesh.points.astype(np.float64)).moved(item.at, item.turn, item.scale)
+def _placed(mesh: _Mesh, item: PlacedModel) -> Floats:
+    whole = Shape(mesh.points.astype(np.float64)).transformed(item.position, item.euler_degrees, item.scale)
     return whole.points.astype(np.float32)

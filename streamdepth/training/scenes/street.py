@@ -7,176 +7,185 @@ from itertools import pairwise
 
 import numpy as np
 
-from streamdepth.training.scenes import buildings, looks, people, plants, vehicles
-from streamdepth.training.scenes.looks import Rng, chance, choose
+from streamdepth.training.scenes import buildings, materials, people, plants, vehicles
+from streamdepth.training.scenes.materials import Rng, chance, choose
 from streamdepth.training.scenes.roads import REACH, Road, ground, markings
+from streamdepth.training.scenes.scene import CameraView, Scene, SharedModel
 from streamdepth.training.scenes.shapes import Floats, box, sheet
-from streamdepth.training.scenes.stage import Model, Stage, View
-from streamdepth.training.scenes.weather import outdoors
+from streamdepth.training.scenes.weather import outdoor_scene
 
 
-def street(rng: Rng) -> Stage:
+def street(rng: Rng) -> Scene:
     kind = choose(rng, ("city", "city", "city", "suburb", "suburb", "country", "highway", "parking"))
     wide = {"highway": (7, 13), "country": (2.7, 4), "parking": (9, 20)}.get(kind, (2.8, 7.5))
     bend = rng.normal(0, 0.0012) if chance(rng, 0.6) else 0.0
     hill = rng.uniform(0, 2.5) if chance(rng, 0.35) else 0.0
     kerb = rng.uniform(0.08, 0.17) if kind in ("city", "suburb") else 0.0
     road = Road(bend, hill, rng.uniform(0, 6), rng.uniform(*wide), rng.uniform(1.4, 5), kerb)
-    stage = outdoors(rng, partial(_view, road=road, kind=kind))
-    stage.clearance = 0.9
-    ground(rng, stage, road, kind)
-    markings(rng, stage, road, kind)
+    scene = outdoor_scene(rng, partial(_view, road=road, kind=kind))
+    scene.clearance = 0.9
+    ground(rng, scene, road, kind)
+    markings(rng, scene, road, kind)
     {"city": _city, "suburb": _suburb, "country": _country, "highway": _highway, "parking": _parking}[kind](
-        rng, stage, road
+        rng, scene, road
     )
-    _traffic(rng, stage, road, kind)
-    _walkers(rng, stage, road, kind)
-    if stage.dark > 0.3:
-        _lamps(rng, stage, road)
-    return stage
+    _traffic(rng, scene, road, kind)
+    _walkers(rng, scene, road, kind)
+    if scene.darkness > 0.3:
+        _lamps(rng, scene, road)
+    return scene
 
 
 def _row(
-    rng: Rng, stage: Stage, road: Road, models: list[Model], widths: list[float], side: int, aside: float, gap: float
+    rng: Rng,
+    scene: Scene,
+    road: Road,
+    models: list[SharedModel],
+    widths: list[float],
+    side: int,
+    aside: float,
+    gap: float,
 ) -> None:
-    """Things side by side with their fronts to the road; now and then a gap or a side street."""
+    """Adds buildings side by side with their fronts to the road, with a gap or a side street now and then."""
     along = -REACH + rng.uniform(0, 10)
     setback = rng.uniform(0, 1.5) if chance(rng, 0.3) else 0.0
     while along < REACH:
         i = int(rng.integers(len(models)))
         along += widths[i] / 2
-        at = road.point(along, side * (aside + setback * rng.random()), road.kerb)
-        stage.put(models[i], at, road.heading(along) + 90 * side, tint=looks.any_colour(rng))
+        position = road.point(along, side * (aside + setback * rng.random()), road.kerb)
+        scene.add(models[i], position, road.heading(along) + 90 * side, tint=materials.any_color(rng))
         along += widths[i] / 2 + gap * rng.random() + (rng.uniform(5, 14) if chance(rng, 0.12) else 0)
 
 
-def _city(rng: Rng, stage: Stage, road: Road) -> None:
+def _city(rng: Rng, scene: Scene, road: Road) -> None:
     edge = road.half + road.verge
     floors = int(rng.integers(2, 8))
     sizes = [rng.uniform(7, 24) for _ in range(6)]
-    models = [Model(buildings.building(rng, w, max(1, floors + int(rng.integers(-2, 3))))) for w in sizes]
+    models = [SharedModel(buildings.building(rng, w, max(1, floors + int(rng.integers(-2, 3))))) for w in sizes]
     for side in (-1, 1):
-        _row(rng, stage, road, models, sizes, side, edge, choose(rng, (0.0, 0.0, 3.0)))
-    _roadside(rng, stage, road, trees=rng.uniform(8, 30) if chance(rng, 0.55) else 0)
+        _row(rng, scene, road, models, sizes, side, edge, choose(rng, (0.0, 0.0, 3.0)))
+    _roadside(rng, scene, road, trees=rng.uniform(8, 30) if chance(rng, 0.55) else 0)
 
 
-def _suburb(rng: Rng, stage: Stage, road: Road) -> None:
+def _suburb(rng: Rng, scene: Scene, road: Road) -> None:
     edge = road.half + road.verge
-    models = [Model(buildings.cottage(rng)) for _ in range(4)]
-    hedges = [Model(plants.hedge(rng, 6.0)) for _ in range(2)] + [Model(buildings.fence(rng, 6.0)) for _ in range(2)]
-    garden = [Model(make(rng)) for make in (plants.bush, plants.bush, plants.tree, plants.tree)]
+    models = [SharedModel(buildings.cottage(rng)) for _ in range(4)]
+    hedges = [SharedModel(plants.hedge(rng, 6.0)) for _ in range(2)] + [
+        SharedModel(buildings.fence(rng, 6.0)) for _ in range(2)
+    ]
+    garden = [SharedModel(make(rng)) for make in (plants.bush, plants.bush, plants.tree, plants.tree)]
     for side in (-1, 1):
-        _row(rng, stage, road, models, [13.0] * 4, side, edge + rng.uniform(3, 10), 9.0)
-        _row(rng, stage, road, hedges, [6.0] * 4, side, edge + 0.4, choose(rng, (0.0, 1.0, 10.0)))
+        _row(rng, scene, road, models, [13.0] * 4, side, edge + rng.uniform(3, 10), 9.0)
+        _row(rng, scene, road, hedges, [6.0] * 4, side, edge + 0.4, choose(rng, (0.0, 1.0, 10.0)))
         for _ in range(26):
-            at = road.point(rng.uniform(-REACH, REACH), side * (edge + rng.uniform(1, 3)), road.kerb)
-            stage.put(choose(rng, garden), at, rng.uniform(0, 360), rng.uniform(0.5, 1.0))
-    _roadside(rng, stage, road, trees=rng.uniform(10, 30) if chance(rng, 0.6) else 0)
+            position = road.point(rng.uniform(-REACH, REACH), side * (edge + rng.uniform(1, 3)), road.kerb)
+            scene.add(choose(rng, garden), position, rng.uniform(0, 360), rng.uniform(0.5, 1.0))
+    _roadside(rng, scene, road, trees=rng.uniform(10, 30) if chance(rng, 0.6) else 0)
 
 
-def _roadside(rng: Rng, stage: Stage, road: Road, trees: float) -> None:
-    """What stands on pavements: trees every `trees` m, lamps, signs, bins, benches, wires."""
+def _roadside(rng: Rng, scene: Scene, road: Road, trees: float) -> None:
+    """Adds street furniture: trees every `trees` m, lamps, signs, bins, benches, wires."""
     line = road.half + min(0.7, road.verge / 2)
     if trees:
-        models = [Model(plants.tree(rng)) for _ in range(2)]
+        models = [SharedModel(plants.tree(rng)) for _ in range(2)]
         for along in np.arange(-REACH, REACH, trees):
             for side in (-1, 1):
-                at = road.point(along + rng.normal(0, 1), side * (line + 0.3), road.kerb)
-                stage.put(
+                position = road.point(along + rng.normal(0, 1), side * (line + 0.3), road.kerb)
+                scene.add(
                     choose(rng, models),
-                    at,
+                    position,
                     rng.uniform(0, 360),
                     rng.uniform(0.7, 1.1),
-                    looks.shade((1, 1, 1), rng.uniform(0.6, 1)),
+                    materials.shade((1, 1, 1), rng.uniform(0.6, 1)),
                 )
-    lamp, step = Model(buildings.lamp_post(rng)), rng.uniform(18, 40)
+    lamp, step = SharedModel(buildings.lamp_post(rng)), rng.uniform(18, 40)
     for along in np.arange(-REACH, REACH, step):
         side = choose(rng, (-1, 1))
-        stage.put(lamp, road.point(along, side * line, road.kerb), road.heading(along) + 90 * side)
+        scene.add(lamp, road.point(along, side * line, road.kerb), road.heading(along) + 90 * side)
     makers = (
         buildings.sign,
         buildings.sign,
-        buildings.bin_,
+        buildings.trash_bin,
         buildings.bench,
         buildings.bollard,
-        buildings.cone_,
+        buildings.traffic_cone,
         buildings.traffic_light,
         plants.bush,
     )
-    models = [Model(choose(rng, makers)(rng)) for _ in range(7)]
+    models = [SharedModel(choose(rng, makers)(rng)) for _ in range(7)]
     for _ in range(int(rng.integers(10, 45))):
         along, side = rng.uniform(-60, 60), choose(rng, (-1, 1))
-        at = road.point(along, side * (road.half + rng.uniform(0.3, road.verge - 0.3)), road.kerb)
-        stage.put(choose(rng, models), at, road.heading(along) + choose(rng, (0, 90 * side, 180)))
+        position = road.point(along, side * (road.half + rng.uniform(0.3, road.verge - 0.3)), road.kerb)
+        scene.add(choose(rng, models), position, road.heading(along) + choose(rng, (0, 90 * side, 180)))
     if chance(rng, 0.4):
-        _wires(rng, stage, road, choose(rng, (-1, 1)) * (road.half + road.verge * 0.8))
+        _wires(rng, scene, road, choose(rng, (-1, 1)) * (road.half + road.verge * 0.8))
 
 
-def _wires(rng: Rng, stage: Stage, road: Road, aside: float) -> None:
-    model, look, step = Model(buildings.pole(rng)), looks.rubber(rng), rng.uniform(25, 45)
+def _wires(rng: Rng, scene: Scene, road: Road, aside: float) -> None:
+    model, material, step = SharedModel(buildings.pole(rng)), materials.rubber(rng), rng.uniform(25, 45)
     stops = np.arange(-REACH, REACH, step)
     for along in stops:
-        stage.put(model, road.point(along, aside, road.kerb), road.heading(along))
+        scene.add(model, road.point(along, aside, road.kerb), road.heading(along))
     for first, second in pairwise(stops):
         for shift in (-0.4, 0.4):
             ends = [tuple(road.point(a, aside + shift, 6.6)) for a in (first, second)]
-            stage.put(buildings.wire(ends[0], ends[1], rng.uniform(0.3, 1.0), look))
+            scene.add(buildings.wire(ends[0], ends[1], rng.uniform(0.3, 1.0), material))
 
 
-def _country(rng: Rng, stage: Stage, road: Road) -> None:
-    _scatter_green(rng, stage, road, road.half + road.verge + 1, int(rng.integers(40, 220)))
-    _far_hills(rng, stage)
+def _country(rng: Rng, scene: Scene, road: Road) -> None:
+    _scatter_green(rng, scene, road, road.half + road.verge + 1, int(rng.integers(40, 220)))
+    _far_hills(rng, scene)
     if chance(rng, 0.5):
-        model = Model(buildings.guard_rail(rng, 4.0) if chance(rng, 0.6) else buildings.fence(rng, 4.0))
+        model = SharedModel(buildings.guard_rail(rng, 4.0) if chance(rng, 0.6) else buildings.fence(rng, 4.0))
         side = choose(rng, (-1, 1))
         for along in np.arange(-REACH, REACH, 4.0):
-            stage.put(model, road.point(along, side * (road.half + 0.8)), road.heading(along) + 90)
+            scene.add(model, road.point(along, side * (road.half + 0.8)), road.heading(along) + 90)
     if chance(rng, 0.5):
-        _wires(rng, stage, road, choose(rng, (-1, 1)) * (road.half + 3))
+        _wires(rng, scene, road, choose(rng, (-1, 1)) * (road.half + 3))
     for _ in range(int(rng.integers(0, 7))):
         side = choose(rng, (-1, 1))
-        stage.put(
+        scene.add(
             buildings.cottage(rng), road.point(rng.uniform(-120, 160), side * rng.uniform(15, 60)), rng.uniform(0, 360)
         )
 
 
-def _highway(rng: Rng, stage: Stage, road: Road) -> None:
-    model = Model(buildings.guard_rail(rng, 4.0))
+def _highway(rng: Rng, scene: Scene, road: Road) -> None:
+    model = SharedModel(buildings.guard_rail(rng, 4.0))
     sides = [-road.half - 0.5, road.half + 0.5] + ([0.0] if chance(rng, 0.6) else [])
     for aside in sides:
         for along in np.arange(-REACH, REACH, 4.0):
-            stage.put(model, road.point(along, aside), road.heading(along) + 90)
+            scene.add(model, road.point(along, aside), road.heading(along) + 90)
     if chance(rng, 0.3):
-        barrier = Model([(box((4.0, 0.15, rng.uniform(2, 4))), looks.outer_wall(rng))])
+        barrier = SharedModel([(box((4.0, 0.15, rng.uniform(2, 4))), materials.outer_wall(rng))])
         for along in np.arange(-REACH, REACH, 4.0):
-            stage.put(barrier, road.point(along, road.half + road.verge), road.heading(along) + 90)
+            scene.add(barrier, road.point(along, road.half + road.verge), road.heading(along) + 90)
     if chance(rng, 0.5):
-        stage.put(buildings.gantry(rng, 2 * road.half + 2), road.point(rng.uniform(15, 90), 0))
+        scene.add(buildings.gantry(rng, 2 * road.half + 2), road.point(rng.uniform(15, 90), 0))
     if chance(rng, 0.3):
-        stage.put(buildings.bridge(rng, 2 * road.half + 3), road.point(rng.uniform(40, 130), 0))
-    _scatter_green(rng, stage, road, road.half + road.verge + 2, int(rng.integers(40, 200)))
-    _far_hills(rng, stage)
+        scene.add(buildings.bridge(rng, 2 * road.half + 3), road.point(rng.uniform(40, 130), 0))
+    _scatter_green(rng, scene, road, road.half + road.verge + 2, int(rng.integers(40, 200)))
+    _far_hills(rng, scene)
 
 
-def _scatter_green(rng: Rng, stage: Stage, road: Road, edge: float, count: int) -> None:
-    models = [Model(plants.tree(rng)) for _ in range(3)] + [Model(plants.bush(rng)) for _ in range(2)]
-    models.append(Model(plants.grass_patch(rng, 3.0, 700, rng.uniform(0.2, 0.7))))
+def _scatter_green(rng: Rng, scene: Scene, road: Road, edge: float, count: int) -> None:
+    models = [SharedModel(plants.tree(rng)) for _ in range(3)] + [SharedModel(plants.bush(rng)) for _ in range(2)]
+    models.append(SharedModel(plants.grass_patch(rng, 3.0, 700, rng.uniform(0.2, 0.7))))
     far = choose(rng, (20.0, 60.0, 150.0))
     for _ in range(count):
-        at = road.point(rng.uniform(-REACH, REACH), choose(rng, (-1, 1)) * (edge + far * rng.random() ** 2))
-        stage.put(
+        position = road.point(rng.uniform(-REACH, REACH), choose(rng, (-1, 1)) * (edge + far * rng.random() ** 2))
+        scene.add(
             choose(rng, models),
-            at,
+            position,
             rng.uniform(0, 360),
             rng.uniform(0.6, 1.4),
-            looks.shade((1, 1, 1), rng.uniform(0.5, 1)),
+            materials.shade((1, 1, 1), rng.uniform(0.5, 1)),
         )
 
 
-def _far_hills(rng: Rng, stage: Stage) -> None:
+def _far_hills(rng: Rng, scene: Scene) -> None:
     if chance(rng, 0.4):
         return
-    look = choose(rng, (looks.grass, looks.rock, looks.leaf))(rng)
+    material = choose(rng, (materials.grass, materials.rock, materials.leaf))(rng)
     seeds = rng.uniform(0, 6, 4)
     high = rng.uniform(10, 90)
 
@@ -185,28 +194,28 @@ def _far_hills(rng: Rng, stage: Stage) -> None:
         waves = np.sin(angle * 3 + seeds[0]) + 0.6 * np.sin(angle * 7 + seeds[1]) + 0.3 * np.sin(angle * 17 + seeds[2])
         return np.stack([radius * np.cos(angle), radius * np.sin(angle), high * v * (1.2 + 0.5 * waves) - 5], axis=-1)
 
-    stage.put([(sheet(surface, (120, 6)), look)])
+    scene.add([(sheet(surface, (120, 6)), material)])
 
 
-def _parking(rng: Rng, stage: Stage, road: Road) -> None:
-    models = [Model(vehicles.car(rng)) for _ in range(6)]
+def _parking(rng: Rng, scene: Scene, road: Road) -> None:
+    models = [SharedModel(vehicles.car(rng)) for _ in range(6)]
     rows = np.arange(-road.half + 3, road.half - 2, 8.5)
     for aside in rows:
         for along in np.arange(-40, 60, 2.7):
             if chance(rng, 0.6):
                 heading = road.heading(along) + choose(rng, (90, -90)) + rng.normal(0, 2)
-                stage.put(choose(rng, models), road.point(along, aside), heading)
+                scene.add(choose(rng, models), road.point(along, aside), heading)
     sizes = [rng.uniform(15, 40) for _ in range(3)]
-    blocks = [Model(buildings.building(rng, w, int(rng.integers(1, 5)))) for w in sizes]
+    blocks = [SharedModel(buildings.building(rng, w, int(rng.integers(1, 5)))) for w in sizes]
     for side in (-1, 1):
-        _row(rng, stage, road, blocks, sizes, side, road.half + road.verge + rng.uniform(2, 25), 15.0)
-    _roadside(rng, stage, road, trees=15 if chance(rng, 0.5) else 0)
+        _row(rng, scene, road, blocks, sizes, side, road.half + road.verge + rng.uniform(2, 25), 15.0)
+    _roadside(rng, scene, road, trees=15 if chance(rng, 0.5) else 0)
 
 
-def _traffic(rng: Rng, stage: Stage, road: Road, kind: str) -> None:
+def _traffic(rng: Rng, scene: Scene, road: Road, kind: str) -> None:
     if kind == "parking":
         return
-    models = [Model(vehicles.vehicle(rng)) for _ in range(6)]
+    models = [SharedModel(vehicles.vehicle(rng)) for _ in range(6)]
     lanes = [a * road.half for a in ((-0.75, -0.25, 0.25, 0.75) if road.half > 6 else (-0.5, 0.5))]
     ride = 1 if chance(rng, 0.7) else -1
     for _ in range(int(rng.integers(0, 22))):
@@ -215,34 +224,34 @@ def _traffic(rng: Rng, stage: Stage, road: Road, kind: str) -> None:
         heading = road.heading(along) + (
             0 if aside * ride > 0 or (kind == "highway" and len(lanes) > 2 and chance(rng, 0.2)) else 180
         )
-        stage.put(choose(rng, models), road.point(along, aside + rng.normal(0, 0.2)), heading + rng.normal(0, 1))
+        scene.add(choose(rng, models), road.point(along, aside + rng.normal(0, 0.2)), heading + rng.normal(0, 1))
     if kind in ("city", "suburb"):
-        _parked(rng, stage, road)
+        _parked(rng, scene, road)
     for _ in range(int(rng.integers(0, 5)) if kind != "highway" else 0):
         side = choose(rng, (-1, 1))
         along = rng.uniform(-40, 60)
-        stage.put(
+        scene.add(
             people.cyclist(rng),
             road.point(along, side * (road.half - 0.7)),
             road.heading(along) + (0 if side * ride > 0 else 180),
         )
 
 
-def _parked(rng: Rng, stage: Stage, road: Road) -> None:
-    models = [Model(vehicles.car(rng)) for _ in range(6)]
+def _parked(rng: Rng, scene: Scene, road: Road) -> None:
+    models = [SharedModel(vehicles.car(rng)) for _ in range(6)]
     for side in (-1, 1):
         share, on_kerb = choose(rng, (0.0, 0.3, 0.7, 0.95)), chance(rng, 0.2)
         for along in np.arange(-REACH, REACH, rng.uniform(5.6, 7)):
             if chance(rng, share):
                 aside = side * (road.half - (0.1 if on_kerb else 1.15) + rng.normal(0, 0.1))
                 heading = road.heading(along) + choose(rng, (0, 180)) + rng.normal(0, 1.5)
-                stage.put(choose(rng, models), road.point(along, aside, road.kerb * on_kerb), heading)
+                scene.add(choose(rng, models), road.point(along, aside, road.kerb * on_kerb), heading)
 
 
-def _walkers(rng: Rng, stage: Stage, road: Road, kind: str) -> None:
+def _walkers(rng: Rng, scene: Scene, road: Road, kind: str) -> None:
     if kind == "highway":
         return
-    models = [Model(people.person(rng)) for _ in range(7)]
+    models = [SharedModel(people.person(rng)) for _ in range(7)]
     for _ in range(int(rng.integers(2, 10 if kind == "country" else 50))):
         along, side = rng.normal(5, 30), choose(rng, (-1, 1))
         on_road = chance(rng, 0.15)
@@ -254,26 +263,26 @@ def _walkers(rng: Rng, stage: Stage, road: Road, kind: str) -> None:
         heading = (
             rng.uniform(0, 360) if chance(rng, 0.4) else road.heading(along) + choose(rng, (0, 180)) + rng.normal(0, 12)
         )
-        stage.put(
+        scene.add(
             choose(rng, models), road.point(along, aside, 0 if on_road else road.kerb), heading, rng.uniform(0.93, 1.05)
         )
 
 
-def _lamps(rng: Rng, stage: Stage, road: Road) -> None:
-    colour = looks.whitish(rng, rng.uniform(0.3, 0.9))
+def _lamps(rng: Rng, scene: Scene, road: Road) -> None:
+    color = materials.lamp_color(rng, rng.uniform(0.3, 0.9))
     for along in np.arange(-60, 90, rng.uniform(16, 26)):
         side = choose(rng, (-1, 1))
-        stage.light(
+        scene.add_light(
             "POINT",
             road.point(along, side * (road.half - 0.8), rng.uniform(4.5, 8)),
             rng.uniform(250, 900),
-            colour,
+            color,
             0.3,
         )
 
 
-def _view(rng: Rng, road: Road, kind: str) -> View:
-    """A dash-cam, somebody on foot, or a camera on a pole."""
+def _view(rng: Rng, road: Road, kind: str) -> CameraView:
+    """Returns a view of a dash-cam, of somebody on foot, or of a camera on a pole."""
     style = rng.random()
     along = rng.uniform(-50, 50)
     width, height = (384, 192) if chance(rng, 0.36) else (320, 240)
@@ -293,7 +302,7 @@ def _view(rng: Rng, road: Road, kind: str) -> View:
         yaw, pitch, roll = rng.uniform(-180, 180), rng.uniform(-45, -12), rng.normal(0, 2)
     x, y, z = road.point(along, aside, up)
     slope = np.degrees(np.arctan2(road.height(np.array(along + 3.0)) - road.height(np.array(along)), 3.0))
-    return View(
+    return CameraView(
         (float(x), float(y), float(z)),
         road.heading(along) + yaw,
         pitch + float(slope) * np.cos(np.radians(yaw)),

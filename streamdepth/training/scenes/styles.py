@@ -1,4 +1,4 @@
-"""The two ways to render a stage: Blender's path tracer, and casting rays, several times as fast."""
+"""The two ways to render a scene: Blender's path tracer, and casting rays, which is several times as fast."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.training.scenes.stage import Stage, View
+from streamdepth.training.scenes.scene import CameraView, Scene
 
 Floats = npt.NDArray[np.float32]
 PHOTOS = 200
@@ -18,13 +18,13 @@ PHOTOS = 200
 
 
 class SceneRenderer(Protocol):
-    """Makes pictures of one stage."""
+    """A renderer of one scene."""
 
-    def depth(self, view: View) -> Floats:
-        """(height, width) metres along the optical axis, +inf in the sky."""
+    def depth(self, view: CameraView) -> Floats:
+        """Returns (height, width) metres along the optical axis, +inf in the sky."""
 
-    def colour(self, view: View) -> Floats:
-        """(height, width, 3) linear RGB."""
+    def color(self, view: CameraView) -> Floats:
+        """Returns (height, width, 3) linear RGB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +34,22 @@ class Style:
     prefix: str
     packages: tuple[str, ...]
     extra: str
-    renderer: Callable[[Stage, np.random.Generator], SceneRenderer]
+    renderer: Callable[[Scene, np.random.Generator], SceneRenderer]
 
 
 def traced(threads: int) -> Style:
-    """By Cycles: light that is scattered many times, blur by depth of field; about a second each on one thread."""
+    """Returns the style of Cycles: scattered light, depth of field; about a second a picture on one thread."""
 
-    def make(stage: Stage, _: np.random.Generator) -> SceneRenderer:
+    def make(scene: Scene, _: np.random.Generator) -> SceneRenderer:
         from streamdepth.training.scenes.blender import Renderer
 
-        return Renderer(stage, threads)
+        return Renderer(scene, threads)
 
     return Style("scenes", ("bpy", "OpenEXR"), "scenes", make)
 
 
 def cast(threads: int, photos: Sequence[Path], seed: int) -> Style:
-    """By rays through Embree, photographs as textures; a quarter of a second each on one thread.
+    """Returns the style of rays through Embree, with photographs as textures; a quarter of a second a picture.
 
     photos: pictures whose crops some of the surfaces wear.
     """
@@ -57,9 +57,9 @@ def cast(threads: int, photos: Sequence[Path], seed: int) -> Style:
 
     tiles = photo_tiles(photos, PHOTOS, np.random.default_rng(seed)) if photos else None
 
-    def make(stage: Stage, rng: np.random.Generator) -> SceneRenderer:
+    def make(scene: Scene, rng: np.random.Generator) -> SceneRenderer:
         from streamdepth.training.scenes.caster import Caster
 
-        return Caster(stage, tiles, rng, threads)
+        return Caster(scene, tiles, rng, threads)
 
     return Style("cast", ("open3d",), "fusion", make)

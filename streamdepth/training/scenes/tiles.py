@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.errors import SourceOpenError
-from streamdepth.training.scenes.looks import PATTERNS
+from streamdepth.core.errors import SourceOpenError
+from streamdepth.training.scenes.materials import PATTERNS
 
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.floating]
@@ -39,9 +39,9 @@ class Tiles:
         return len(self.levels[0])
 
     def look_up(self, tile: npt.NDArray[np.int64], places: Numbers, footprint: Numbers) -> Floats:
-        """(N, C): tiles (N,) at places (N, 2), where 1 is a tile's side; footprint (N,): a pixel's side likewise.
+        """Returns (N, C) of tiles (N,) at places (N, 2), interpolated where a tile is enlarged.
 
-        Where the tile is enlarged, it is interpolated.
+        Places and footprint, (N,), the side of a pixel, are in sides of a tile.
         """
         level = np.clip(np.log2(np.maximum(footprint * SIZE, 1.0)), 0, LEVELS - 1).astype(int)
         found = np.empty((len(tile), self.levels[0].shape[-1]), np.float32)
@@ -58,7 +58,7 @@ def _nearest(tiles: Floats, tile: npt.NDArray[np.int64], texels: Numbers) -> Flo
 
 
 def _between(tiles: Floats, tile: npt.NDArray[np.int64], texels: Numbers) -> Floats:
-    """Bilinear."""
+    """Returns values interpolated between four texels."""
     corner = np.floor(texels - 0.5)
     x, y = (texels - 0.5 - corner).astype(np.float32).T[:, :, None]
     a, b, c, d = (_nearest(tiles, tile, corner + shift) for shift in ((0, 0), (1, 0), (0, 1), (1, 1)))
@@ -66,12 +66,12 @@ def _between(tiles: Floats, tile: npt.NDArray[np.int64], texels: Numbers) -> Flo
 
 
 def pattern_tiles(rng: np.random.Generator) -> Tiles:
-    """One tile of values from 0 to 1 for each of `PATTERNS`, in their order; plain ones are 0."""
+    """Returns one tile of values from 0 to 1 for each of `PATTERNS`, in their order; plain ones are 0."""
     return Tiles([_pattern(name, rng)[..., None] for name in PATTERNS])
 
 
 def photo_tiles(pictures: Sequence[Path], count: int, rng: np.random.Generator) -> Tiles:
-    """Square crops of photographs in linear RGB of mean about 1/3, mirrored so that they repeat.
+    """Returns square crops of photographs in linear RGB of mean about 1/3, mirrored so that they repeat.
 
     Raises SourceOpenError for what is no picture.
     """
@@ -81,7 +81,7 @@ def photo_tiles(pictures: Sequence[Path], count: int, rng: np.random.Generator) 
 def _photo(path: Path, rng: np.random.Generator) -> Floats:
     read = cv2.imread(str(path))
     if read is None:
-        raise SourceOpenError(f"'{path}' is no picture, or damaged")
+        raise SourceOpenError(f"'{path}' is no picture, or damaged", code="undecodable")
     picture = cv2.cvtColor(read, cv2.COLOR_BGR2RGB)
     side = int(min(picture.shape[:2]) * rng.uniform(0.25, 0.9))
     top, left = (int(rng.integers(length - side + 1)) for length in picture.shape[:2])
@@ -93,7 +93,7 @@ def _photo(path: Path, rng: np.random.Generator) -> Floats:
 
 
 def _pattern(name: str, rng: np.random.Generator) -> Floats:
-    """(SIZE, SIZE)."""
+    """Returns (SIZE, SIZE) values from 0 to 1."""
     across, up = np.meshgrid(*[np.arange(SIZE) * (PERIODS / SIZE)] * 2)
     u, v = across % 1, up % 1
     clouds = fractal(rng, 1.6)
@@ -132,7 +132,7 @@ def _pattern(name: str, rng: np.random.Generator) -> Floats:
 
 
 def fractal(rng: np.random.Generator, power: float, stretch: float = 1.0) -> Floats:
-    """(SIZE, SIZE) noise from 0 to 1 that repeats, of amplitudes that fall with this power of the frequency."""
+    """Returns (SIZE, SIZE) noise from 0 to 1 that repeats, of amplitudes that fall with this power of the frequency."""
     rows, columns = np.meshgrid(np.fft.fftfreq(SIZE), np.fft.rfftfreq(SIZE), indexing="ij")
     frequency = np.hypot(rows * stretch, columns) + 1.0 / SIZE
     spectrum = np.fft.rfft2(rng.normal(size=(SIZE, SIZE))) / frequency**power
@@ -143,7 +143,7 @@ def fractal(rng: np.random.Generator, power: float, stretch: float = 1.0) -> Flo
 
 
 def _cells(rng: np.random.Generator, count: int) -> Floats:
-    """(SIZE, SIZE): each pixel has the value of the nearest of `count` random points, around the tile's borders too."""
+    """Returns (SIZE, SIZE): each pixel has the value of the nearest of `count` points, around the borders too."""
     points, own = rng.random((count, 2)) * SIZE, rng.random(count).astype(np.float32)
     places = np.stack(np.meshgrid(np.arange(SIZE), np.arange(SIZE)), -1)[:, :, None]
     apart = np.abs(places - points)
@@ -152,7 +152,7 @@ def _cells(rng: np.random.Generator, count: int) -> Floats:
 
 
 def _bricks(across: Numbers, up: Numbers, rng: np.random.Generator) -> Floats:
-    """Rows half a brick apart, each brick of its own value, joints 1."""
+    """Returns rows half a brick apart, each brick of its own value, joints 1."""
     row = up.astype(int)
     place = across + 0.5 * (row % 2)
     own = 0.6 * rng.random((2 * PERIODS + 1, PERIODS + 1))

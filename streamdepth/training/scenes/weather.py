@@ -4,71 +4,73 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from streamdepth.training.scenes import looks
-from streamdepth.training.scenes.looks import Rng, chance
-from streamdepth.training.scenes.stage import Sky, Stage, View
+from streamdepth.training.scenes import materials
+from streamdepth.training.scenes.materials import Rng, chance
+from streamdepth.training.scenes.scene import CameraView, Scene, Sky
 
-Propose = Callable[[Rng], View]
+Propose = Callable[[Rng], CameraView]
 
 
-def outdoors(rng: Rng, propose: Propose, night_share: float = 0.08) -> Stage:
-    """An empty stage under a sky: sun, overcast, dusk, or a night whose lamps are still to be hung."""
+def outdoor_scene(rng: Rng, propose_view: Propose, night_share: float = 0.08) -> Scene:
+    """Returns an empty scene under a sky: sun, overcast, dusk, or night without any lamps yet."""
     kind = rng.random()
     if kind < night_share:
-        stage = _night(rng, propose)
+        scene = _night(rng, propose_view)
     elif kind < night_share + 0.13:
-        stage = _dusk(rng, propose)
+        scene = _dusk(rng, propose_view)
     elif kind < night_share + 0.42:
-        stage = _overcast(rng, propose)
+        scene = _overcast(rng, propose_view)
     else:
-        stage = _sunny(rng, propose)
+        scene = _sunny(rng, propose_view)
     if chance(rng, 0.2):
-        stage.haze = 10 ** rng.uniform(-3, -1.5)
+        scene.haze = 10 ** rng.uniform(-3, -1.5)
     elif chance(rng, 0.6):
-        stage.haze = 10 ** rng.uniform(-4, -3)
-    level = stage.sky.strength
-    red, green, blue = stage.sky.horizon
-    stage.haze_colour = (red * level, green * level, blue * level)
-    return stage
+        scene.haze = 10 ** rng.uniform(-4, -3)
+    level = scene.sky.strength
+    red, green, blue = scene.sky.horizon
+    scene.haze_color = (red * level, green * level, blue * level)
+    return scene
 
 
-def _sunny(rng: Rng, propose: Propose) -> Stage:
-    zenith = looks.between(rng, (0.56, 0.63), (0.4, 0.85), (0.45, 0.9))
-    horizon = looks.between(rng, (0.53, 0.62), (0.03, 0.35), (0.75, 1.0))
+def _sunny(rng: Rng, propose_view: Propose) -> Scene:
+    zenith = materials.random_color(rng, (0.56, 0.63), (0.4, 0.85), (0.45, 0.9))
+    horizon = materials.random_color(rng, (0.53, 0.62), (0.03, 0.35), (0.75, 1.0))
     clouds = rng.uniform(0.2, 0.9) if chance(rng, 0.7) else 0.0
-    stage = Stage(Sky(zenith, horizon, clouds, (1, 1, 1), rng.uniform(0.6, 1.2), rng.uniform(0, 100)), propose)
+    scene = Scene(Sky(zenith, horizon, clouds, (1, 1, 1), rng.uniform(0.6, 1.2), rng.uniform(0, 100)), propose_view)
     warm = rng.uniform(0, 0.4)
-    stage.sun(rng.uniform(15, 70), rng.uniform(0, 360), rng.uniform(2, 5), (1, 1 - 0.25 * warm, 1 - 0.6 * warm))
-    return stage
+    scene.add_sun(rng.uniform(15, 70), rng.uniform(0, 360), rng.uniform(2, 5), (1, 1 - 0.25 * warm, 1 - 0.6 * warm))
+    return scene
 
 
-def _overcast(rng: Rng, propose: Propose) -> Stage:
+def _overcast(rng: Rng, propose_view: Propose) -> Scene:
     value = rng.uniform(0.6, 0.95)
     horizon, zenith = (
-        looks.grey(rng, value, value + 0.05),
-        looks.between(rng, (0.55, 0.63), (0, 0.15), (value - 0.1, value)),
+        materials.gray(rng, value, value + 0.05),
+        materials.random_color(rng, (0.55, 0.63), (0, 0.15), (value - 0.1, value)),
     )
     clouds = rng.uniform(0.6, 1.0) if chance(rng, 0.6) else 0.0
-    stage = Stage(Sky(zenith, horizon, clouds, horizon, 1.0, rng.uniform(0, 100)), propose)
-    stage.sun(rng.uniform(30, 80), rng.uniform(0, 360), rng.uniform(0.0, 0.8), (1, 1, 1), 25.0)
-    return stage
+    scene = Scene(Sky(zenith, horizon, clouds, horizon, 1.0, rng.uniform(0, 100)), propose_view)
+    scene.add_sun(rng.uniform(30, 80), rng.uniform(0, 360), rng.uniform(0.0, 0.8), (1, 1, 1), 25.0)
+    return scene
 
 
-def _dusk(rng: Rng, propose: Propose) -> Stage:
-    horizon = looks.between(rng, (0.0, 0.11), (0.15, 0.6), (0.6, 1.0))
-    zenith = looks.between(rng, (0.58, 0.75), (0.3, 0.7), (0.25, 0.6))
-    cloud = looks.between(rng, (-0.05, 0.1), (0.1, 0.5), (0.4, 0.95))
-    stage = Stage(Sky(zenith, horizon, rng.uniform(0, 0.9), cloud, rng.uniform(0.3, 0.8), rng.uniform(0, 100)), propose)
-    stage.sun(rng.uniform(3, 14), rng.uniform(0, 360), rng.uniform(0.8, 3), (1.0, 0.62, 0.35))
-    stage.dark = rng.uniform(0.1, 0.45)
-    return stage
-
-
-def _night(rng: Rng, propose: Propose) -> Stage:
-    zenith, horizon = (
-        looks.between(rng, (0.58, 0.7), (0.3, 0.9), (0.1, 0.3)),
-        looks.between(rng, (0, 1), (0, 0.25), (0.2, 0.4)),
+def _dusk(rng: Rng, propose_view: Propose) -> Scene:
+    horizon = materials.random_color(rng, (0.0, 0.11), (0.15, 0.6), (0.6, 1.0))
+    zenith = materials.random_color(rng, (0.58, 0.75), (0.3, 0.7), (0.25, 0.6))
+    cloud = materials.random_color(rng, (-0.05, 0.1), (0.1, 0.5), (0.4, 0.95))
+    scene = Scene(
+        Sky(zenith, horizon, rng.uniform(0, 0.9), cloud, rng.uniform(0.3, 0.8), rng.uniform(0, 100)), propose_view
     )
-    stage = Stage(Sky(zenith, horizon, strength=rng.uniform(0.1, 0.6)), propose)
-    stage.dark = rng.uniform(0.6, 1.0)
-    return stage
+    scene.add_sun(rng.uniform(3, 14), rng.uniform(0, 360), rng.uniform(0.8, 3), (1.0, 0.62, 0.35))
+    scene.darkness = rng.uniform(0.1, 0.45)
+    return scene
+
+
+def _night(rng: Rng, propose_view: Propose) -> Scene:
+    zenith, horizon = (
+        materials.random_color(rng, (0.58, 0.7), (0.3, 0.9), (0.1, 0.3)),
+        materials.random_color(rng, (0, 1), (0, 0.25), (0.2, 0.4)),
+    )
+    scene = Scene(Sky(zenith, horizon, strength=rng.uniform(0.1, 0.6)), propose_view)
+    scene.darkness = rng.uniform(0.6, 1.0)
+    return scene

@@ -1,0 +1,1 @@
+"""Many files converted by one command: on this machine or on a cluster, resumable at any time."""

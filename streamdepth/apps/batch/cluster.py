@@ -1,0 +1,122 @@
+"""Joining or starting a Ray cluster, and the places on it where a model can run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from streamdepth.config import Settings
+from streamdepth.core.errors import ConfigError, MissingDependencyError
+from streamdepth.utils.cpu import usable_cores
+from streamdepth.utils.redact import redact
+
+_MAX_CORES_PER_WORKER = 4
+"""CPU cores of one worker at most: more gain little, and fewer workers then decode, smooth and encode in parallel."""
+_RAY_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_worker_niceness": "0",
+}
+"""Environment variables that Ray reads when it is imported and started.
+
+With them it sends no usage statistics, prints no advice about its own future, and its workers have the priority of an
+ordinary process.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSlot:
+    """A place for one worker with its model: one GPU, or some cores of a CPU."""
+
+    node: str
+    """Ray's id of the machine."""
+    cores: int
+    """CPU cores that are reserved for the worker; 0 on a GPU, where none are reserved."""
+    number: int
+    """Index of the slot on its machine."""
+    has_gpu: bool = False
+
+
+def import_ray() -> Any:
+    """Imports Ray with the environment that suits a batch. Raises MissingDependencyError."""
+    for name, value in _RAY_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingDependencyError("ray", "cluster", "--cluster") from error
+    return ray
+
+
+@contextmanager
+def cluster_connection(address: str) -> Iterator[None]:
+    """Connects to the cluster at `address`, and disconnects at the end.
+
+    Args:
+        address: HOST:PORT, or `auto` for the cluster that runs on this machine, or else a new one.
+
+    Raises:
+        ConfigError: with the code "no-cluster", when no cluster answers.
+    """
+    ray = import_ray()
+    if ray.is_initialized():  # the caller has connected, and will disconnect
+        yield
+        return
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # those of Ray about the packages that it uses
+            _connect(ray, address)
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _connect(ray: Any, address: str) -> None:
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address == "auto":
+        try:
+            ray.init("auto", **quiet)
+        except ConnectionError:
+            ray.init(num_cpus=usable_cores(), include_dashboard=False, **quiet)
+        return
+    try:
+        ray.init(address, **quiet)
+    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+        raise ConfigError(
+            f"no Ray cluster answers at '{redact(address)}' ({type(error).__name__}); give HOST:PORT as 'ray start "
+            "--head' prints it, or auto",
+            code="no-cluster",
+        ) from error
+
+
+def worker_slots(settings: Settings) -> list[WorkerSlot]:
+    """Returns one slot for each GPU of the cluster; without GPUs, or with `device: cpu`, slots on the CPUs.
+
+    The two kinds are never mixed, because they round differently and depth would depend on the worker. Raises
+    ConfigError with the code "no-room" when the cluster has neither.
+    """
+    nodes = [node for node in import_ray().nodes() if node["Alive"]]
+    has_gpus = settings.model.device != "cpu" and any(node["Resources"].get("GPU") for node in nodes)
+    slots = [
+        slot for node in nodes for slot in (_gpu_slots(node) if has_gpus else _cpu_slots(node, settings.model.threads))
+    ]
+    if not slots:
+        raise ConfigError(f"the cluster has no {'GPU' if has_gpus else 'CPU'} to give", code="no-room")
+    return slots
+
+
+def _gpu_slots(node: dict[str, Any]) -> Iterator[WorkerSlot]:
+    for number in range(int(node["Resources"].get("GPU", 0))):
+        yield WorkerSlot(node["NodeID"], 0, number, has_gpu=True)
+
+
+def _cpu_slots(node: dict[str, Any], threads: int | None) -> Iterator[WorkerSlot]:
+    cores = int(node["Resources"].get("CPU", 0))
+    cores_per_worker = threads or max(1, min(_MAX_CORES_PER_WORKER, cores // 2))
+    for number in range(cores // cores_per_worker or min(1, cores)):
+        yield WorkerSlot(node["NodeID"], min(cores_per_worker, cores), number)

@@ -1,0 +1,241 @@
+"""The tasks of a batch: each input file with its own settings, and outputs whose names mirror the inputs'."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import itertools
+import json
+import os
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from streamdepth import factory
+from streamdepth.config import Settings, result_values, table
+from streamdepth.core.errors import ConfigError, SourceOpenError
+from streamdepth.utils import storage
+from streamdepth.utils.numbering import find_numbered_files, unused_name
+from streamdepth.utils.redact import redact
+
+VIDEO_SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".wmv", ".flv"),
+    *(".ogv", ".3gp", ".mxf", ".vob", ".y4m", ".h264", ".h265", ".hevc", ".264", ".265"),
+)
+"""Suffixes of the files that a folder, or a pattern without a suffix, stands for."""
+
+_OUTPUT_SUFFIXES = {"output": ".mp4", "depth_out": ".mkv", "points": "_%06d.ply", "mesh": "_%06d.glb"}
+"""Settings that name a folder in a batch -> what the names of the files in it end with."""
+NUMBERED_OUTPUTS = ("points", "mesh")
+"""Outputs that are a numbered file for every N-th frame; they exist on local disks only."""
+_FILE_SETTINGS = ("model", "camera_info", "sparse")
+"""Settings that may name a file, whose content changes the outputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionTask:
+    """One file to convert."""
+
+    name: str
+    """Path of its outputs below their folders, without a suffix; unique within a batch."""
+    source: str
+    """Path or address of the file."""
+    settings: Settings
+    """The settings of this file alone, with the full paths of its outputs."""
+
+    @property
+    def output_paths(self) -> list[Path]:
+        """Paths of all outputs; of a numbered output, its pattern."""
+        return [path for path in _output_paths(self.settings).values() if path is not None]
+
+    @property
+    def output_addresses(self) -> dict[str, str]:
+        """Setting -> path or address of that output; of a numbered output, its pattern."""
+        paths = _output_paths(self.settings)
+        return {setting: storage.address_from_path(path) for setting, path in paths.items() if path is not None}
+
+    def existing_numbered_files(self) -> list[Path]:
+        """Returns the files of all numbered outputs that exist now."""
+        addresses = self.output_addresses
+        patterns = [Path(addresses[setting]) for setting in NUMBERED_OUTPUTS if setting in addresses]
+        return [file for pattern in patterns if pattern.parent.is_dir() for file in find_numbered_files(pattern)]
+
+
+def is_batch(settings: Settings) -> bool:
+    """True if the sources are files to be converted one by one: several files, a pattern or a folder of videos."""
+    outputs = settings.outputs
+    if outputs.window or outputs.push or outputs.publish or settings.realtime or not settings.source:
+        return False
+    patterns = [is_video_pattern(_folder_as_pattern(address)) for address in settings.source]
+    are_files = all(p or factory.is_video_file(address) for p, address in zip(patterns, settings.source, strict=True))
+    return are_files and (len(patterns) > 1 or any(patterns))
+
+
+def is_video_pattern(address: str) -> bool:
+    """True if `address` is a pattern of video files; a pattern of pictures is one stream and not a batch."""
+    if not glob.has_magic(address) or ("://" in address and not storage.is_remote(address)):
+        return False
+    if not storage.is_remote(address) and (os.path.exists(address) or factory.is_picture(address)):
+        return False
+    return bool(_literal_suffix(address)) or any(
+        _is_video(found) for found in storage.find_files(address, SourceOpenError)
+    )
+
+
+def find_tasks(settings: Settings) -> list[ConversionTask]:
+    """Returns a task for each file that the settings' sources match, in the order of their names, each file once.
+
+    Files inside an output folder are left out: they are results. A source without a wildcard that does not exist gets
+    a task as well, which fails alone.
+
+    Raises:
+        ConfigError: if an output is not a folder, or all files lie inside an output folder ("inside-output").
+        SourceOpenError: if nothing matches a pattern ("not-found").
+    """
+    folders, addresses = output_folders(settings), [_folder_as_pattern(address) for address in settings.source]
+    sources: dict[str, str] = {}
+    for source in (s for address in addresses for s in _matching_files(address)):
+        sources.setdefault(_absolute(source), source)
+    inputs = [s for s in sources.values() if not any(_is_inside(s, folder) for folder in folders.values())]
+    if sources and not inputs:
+        raise ConfigError(
+            f"all that matches {', '.join(map(redact, settings.source))} lies inside an output folder, where results "
+            "would be taken for videos the next time; choose another folder for the outputs",
+            code="inside-output",
+        )
+    existing = [source for source in inputs if _may_exist(source)]
+    root = _common_folder([_fixed_folder(address) for address in addresses if _may_exist(address)])
+    names = dict(zip(existing, _unique_names(existing, root), strict=True))
+    for source in inputs:
+        names.setdefault(source, _name_of_missing_file(source, names.values()))
+    return [
+        ConversionTask(names[source], source, _task_settings(settings, source, names[source], folders))
+        for source in inputs
+    ]
+
+
+def output_folders(settings: Settings) -> dict[str, Path]:
+    """Returns setting -> output folder. Raises ConfigError, with the code "not-a-folder" if an output is a file."""
+    if settings.outputs.segment:
+        raise ConfigError("segments are for streams without an end; leave --segment out for files", code="segment")
+    folders = {name: path for name, path in _output_paths(settings).items() if path is not None}
+    if settings.outputs.ply_every and not (settings.outputs.points or settings.outputs.mesh):
+        folders["points"] = Path()
+    for path in folders.values():
+        if path.suffix:
+            raise ConfigError(f"several files need a folder to write to, not the file '{path}'", code="not-a-folder")
+    return folders
+
+
+def settings_fingerprint(settings: Settings) -> str:
+    """Returns a hash that is equal for settings with the same results; files that they name count by size and time."""
+    values = result_values(settings)
+    for name in _FILE_SETTINGS:
+        if (value := table()[name].value(settings)) is not None and Path(value).exists():
+            values[f"{name}'s file"] = storage.fingerprint(str(value), ConfigError)
+    return hashlib.blake2b(json.dumps(values, sort_keys=True).encode(), digest_size=10).hexdigest()
+
+
+def changed_settings(settings: Settings) -> dict[str, Any]:
+    """Returns the settings that change results and are not at their defaults."""
+    return result_values(settings, only_changed=True)
+
+
+def _output_paths(settings: Settings) -> dict[str, Path | None]:
+    """Returns setting -> path of every output that names a folder in a batch; None where it is not wanted."""
+    return {name: table()[name].value(settings) for name in _OUTPUT_SUFFIXES}
+
+
+def _task_settings(settings: Settings, source: str, name: str, folders: dict[str, Path]) -> Settings:
+    outputs: dict[str, Any] = {
+        setting: folder / f"{name}{_OUTPUT_SUFFIXES[setting]}" for setting, folder in folders.items()
+    }
+    return settings.replace(**outputs, source=(source,), stats=None, cluster=None)
+
+
+def _may_exist(address: str) -> bool:
+    """False for a local file that does not exist; its folder must not change the names of other files' outputs."""
+    return glob.has_magic(address) or storage.is_remote(address) or os.path.exists(address)
+
+
+def _name_of_missing_file(source: str, taken: Collection[str]) -> str:
+    """Returns a name for the manifest, without folders: a missing file has no outputs that would need one."""
+    name = _absolute(source).strip("/").replace("/", "_")
+    return unused_name(name, taken)
+
+
+def _folder_as_pattern(address: str) -> str:
+    """Turns a folder with videos and without pictures into a pattern; returns every other address as it is."""
+    if storage.is_remote(address) or not os.path.isdir(address):
+        return address
+    names = os.listdir(address)
+    has_pictures = any(factory.is_picture(os.path.join(address, name)) for name in names)
+    return os.path.join(glob.escape(address), "*") if not has_pictures and any(map(_is_video, names)) else address
+
+
+def _matching_files(address: str) -> list[str]:
+    """Returns the files that a pattern matches, or the address itself. Raises SourceOpenError if nothing matches."""
+    if not is_video_pattern(address):
+        return [address]
+    found = storage.find_files(address, SourceOpenError)
+    found = found if _literal_suffix(address) else [path for path in found if _is_video(path)]
+    if not found:
+        raise SourceOpenError(
+            f"no video matches {redact(address)}; quote patterns, and check the spelling and the current folder "
+            f"({Path.cwd()})",
+            code="not-found",
+        )
+    return found
+
+
+def _is_video(address: str) -> bool:
+    return PurePosixPath(address).suffix.lower() in VIDEO_SUFFIXES
+
+
+def _literal_suffix(pattern: str) -> str:
+    """Returns the suffix that a pattern asks for, or "" if the suffix has wildcards."""
+    suffix = PurePosixPath(pattern).suffix
+    return "" if glob.has_magic(suffix) else suffix
+
+
+def _is_inside(address: str, folder: Path) -> bool:
+    if folder == Path():
+        return False
+    parent = _absolute(storage.address_from_path(folder))
+    return _absolute(address).startswith(parent.rstrip("/") + "/")
+
+
+def _absolute(address: str) -> str:
+    """Returns the absolute path of a local file with forward slashes, and a remote address as it is."""
+    return address if storage.is_remote(address) else Path(os.path.abspath(address)).as_posix()
+
+
+def _fixed_folder(address: str) -> str:
+    """Returns the deepest folder that contains every file of a pattern, or the folder of a file."""
+    folders = _absolute(address).split("/")[:-1]
+    if is_video_pattern(address):
+        folders = list(itertools.takewhile(lambda part: not glob.has_magic(part), folders))
+    return "/".join(folders)
+
+
+def _common_folder(folders: Sequence[str]) -> str:
+    """Returns the deepest folder above all of them. Raises ConfigError ("mixed-storage") for different storages."""
+    storages = {folder.rpartition("://")[0] for folder in folders}
+    if len(storages) > 1:
+        raise ConfigError(
+            "the files lie in different places, here and elsewhere; convert them one place at a time",
+            code="mixed-storage",
+        )
+    levels = zip(*(folder.split("/") for folder in folders), strict=False)
+    return "/".join(names[0] for names in itertools.takewhile(lambda names: len(set(names)) == 1, levels))
+
+
+def _unique_names(sources: Sequence[str], root: str) -> Iterator[str]:
+    """Yields each source's path below `root`, without its suffix unless another source would get the same name."""
+    paths = [_absolute(source).removeprefix(root).lstrip("/") for source in sources]
+    stems = [path[: len(path) - len(PurePosixPath(path).suffix)] for path in paths]
+    count, full_names = Counter(stems), set(paths)
+    for path, stem in zip(paths, stems, strict=True):
+        yield path if count[stem] > 1 or stem in full_names else stem

@@ -1,0 +1,1 @@
+"""Depth in metres added to LeRobot data sets."""

@@ -1,0 +1,100 @@
+"""The folder of recordings and snapshots: names that no request chooses, and nothing outside it can be reached."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import threading
+from collections import deque
+from datetime import datetime
+from pathlib import Path
+
+from PIL import Image as Pillow
+
+from streamdepth.core.errors import SinkOpenError
+from streamdepth.core.render_options import RenderOptions
+from streamdepth.core.types import DepthFrame
+from streamdepth.render.overlay import render
+from streamdepth.sinks.disk_space import check_free_space
+from streamdepth.sinks.images import write_depth_image
+from streamdepth.sinks.pending_files import atomic_write
+from streamdepth.utils.numbering import unused_name
+
+_BASE_NAME = r"[\w-]+_\d{8}-\d{6}(?:-\d+)?"
+_FILE_NAME = re.compile(rf"{_BASE_NAME}(?:_depth|_view)?(?:_\d{{6}})?\.(?:mp4|mkv|mkv\.json|png|jpg)")
+"""Names of the files that recordings and snapshots write; a request can have no other file."""
+
+
+class MediaFolder:
+    """A folder of recordings and snapshots; it is made when the first one is written.
+
+    Args:
+        path: the folder.
+        min_free_bytes: disk space that snapshots leave free. Recordings check that by themselves.
+    """
+
+    def __init__(self, path: Path, *, min_free_bytes: float = 0.0) -> None:
+        self.path, self.min_free_bytes = path, min_free_bytes
+        self._lock = threading.Lock()
+        self._recent_names: deque[str] = deque(maxlen=100)
+        """Names that were returned lately, whose files may not exist yet."""
+
+    def new_base_path(self, stream: str) -> Path:
+        """Returns a path without suffix, made of stream and time, that no file of the folder begins with.
+
+        Raises SinkOpenError.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            existing = list(self.path.iterdir())
+        except OSError as error:
+            raise SinkOpenError(
+                f"cannot keep anything in the folder '{self.path}': {error.strerror}", code="not-writable"
+            ) from error
+        name = f"{stream}_{datetime.now():%Y%m%d-%H%M%S}"
+        # a file that is being written has such a name after a dot
+        taken = {found[0] for path in existing if (found := re.match(_BASE_NAME, path.name.lstrip(".")))}
+        with self._lock:
+            unused = unused_name(name, taken.union(self._recent_names), "-")
+            self._recent_names.append(unused)
+        return self.path / unused
+
+    def check_free_space(self) -> None:
+        """Raises DiskFullError if less than `min_free_bytes` are free on the disk."""
+        check_free_space(self.path, self.min_free_bytes)
+
+    def files(self) -> list[tuple[Path, os.stat_result]]:
+        """Returns the complete files with their stat results, newest first."""
+        paths = (path for path in self.path.glob("*") if _FILE_NAME.fullmatch(path.name))
+        found = [(path, result) for path in paths if (result := _stat_regular_file(path))]
+        return sorted(found, key=lambda file: (file[1].st_mtime, file[0].name), reverse=True)
+
+    def find(self, name: str) -> Path | None:
+        """Returns the file with exactly that name, or None; no name leads out of the folder."""
+        return next((path for path, _ in self.files() if path.name == name), None)
+
+
+def write_snapshot(item: DepthFrame, folder: MediaFolder, stream: str, options: RenderOptions) -> list[Path]:
+    """Writes NAME.png (the picture), NAME_view.jpg (as the page shows it) and NAME_depth.png (16 bits).
+
+    Returns the paths. Raises SinkError.
+    """
+    base = folder.new_base_path(stream)
+    folder.check_free_space()
+    picture, view, depth = (base.with_name(base.name + suffix) for suffix in (".png", "_view.jpg", "_depth.png"))
+    with atomic_write(picture) as temporary:
+        Pillow.fromarray(item.frame.image).save(temporary, compress_level=3)
+    with atomic_write(view) as temporary:
+        Pillow.fromarray(render(item, options)).save(temporary, quality=92)
+    write_depth_image(depth, item.at_frame_size(), item.kind, text={"time": f"{item.frame.time:.6f}"})
+    return [picture, view, depth]
+
+
+def _stat_regular_file(path: Path) -> os.stat_result | None:
+    """Returns the stat result of a regular file; None for a link, anything else, or if it has just been removed."""
+    try:
+        result = path.lstat()
+    except OSError:
+        return None
+    return result if stat.S_ISREG(result.st_mode) else None

@@ -1,0 +1,92 @@
+"""The status as Prometheus metrics, written by Prometheus' own client library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from operator import attrgetter
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
+
+from streamdepth.apps.web.schemas import StatusOut, StreamOut
+from streamdepth.apps.web.session import WebSession
+from streamdepth.core.states import StreamState
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def metrics_text(status: StatusOut, session: WebSession) -> bytes:
+    """Returns all metrics of now in Prometheus' text format."""
+    registry = CollectorRegistry()
+    registry.register(_StatusCollector(status, session))
+    ProcessCollector(namespace="streamdepth", registry=registry)
+    return generate_latest(registry)
+
+
+_MODEL_LABELS = ("name", "engine", "device", "precision", "size")
+_STREAM_METRICS = (
+    (CounterMetricFamily, "frames_read", "Frames that the source had.", attrgetter("read")),
+    (CounterMetricFamily, "frames_written", "Frames that came out with depth.", attrgetter("written")),
+    (CounterMetricFamily, "reconnects", "How often a lost stream came back.", attrgetter("reconnects")),
+    (GaugeMetricFamily, "fps", "Frames a second that came out lately.", attrgetter("fps")),
+    (GaugeMetricFamily, "viewers", "Pages and players that watch the stream.", attrgetter("viewers")),
+    (GaugeMetricFamily, "recording", "1 while the stream is recorded.", attrgetter("recording.active")),
+    (GaugeMetricFamily, "paused", "1 while the stream is paused.", attrgetter("controls.paused")),
+)
+"""Kind of metric, its name, its help text, and how to get it from a stream's status."""
+
+
+class _StatusCollector:
+    """A collector of one status."""
+
+    def __init__(self, status: StatusOut, session: WebSession) -> None:
+        self._status, self._session = status, session
+
+    def collect(self) -> Iterator[Metric]:
+        model = self._status.model
+        info = InfoMetricFamily("streamdepth_model", "The model in use.")
+        info.add_metric([], {k: str(v) for k, v in model if k in _MODEL_LABELS and v is not None})
+        yield info
+        uptime = self._status.uptime_seconds
+        yield GaugeMetricFamily("streamdepth_uptime_seconds", "Seconds since the start.", value=uptime)
+        yield from _stream_metrics(self._status.streams)
+        yield self._latency()
+
+    def _latency(self) -> Metric:
+        """Returns quantiles since the start, from the pipeline's own histograms."""
+        family = GaugeMetricFamily(
+            "streamdepth_latency_seconds",
+            "Latency by stage, of all streams; total is from the decoder to the sinks.",
+            labels=["stage", "quantile"],
+        )
+        for stage, percentiles in self._session.pipeline.stats.latency_ms().items():
+            for name, value in percentiles.items():
+                family.add_metric([stage, f"0.{name[1:]}"], value / 1e3)
+        return family
+
+
+def _stream_metrics(streams: list[StreamOut]) -> Iterator[Metric]:
+    for kind, name, text, value_of in _STREAM_METRICS:
+        family = kind(f"streamdepth_{name}", text, labels=["stream"])
+        for stream in streams:
+            family.add_metric([stream.name], value_of(stream))
+        yield family
+    yield _dropped_frames(streams)
+    yield _states(streams)
+
+
+def _dropped_frames(streams: list[StreamOut]) -> Metric:
+    family = CounterMetricFamily("streamdepth_frames_dropped", "Frames dropped, by cause.", labels=["stream", "cause"])
+    for stream in streams:
+        for cause, count in stream.dropped.items():
+            family.add_metric([stream.name, cause], count)
+    return family
+
+
+def _states(streams: list[StreamOut]) -> Metric:
+    family = GaugeMetricFamily("streamdepth_state", "1 for the state a stream is in.", labels=["stream", "state"])
+    for stream in streams:
+        for state in StreamState:
+            family.add_metric([stream.name, state.value], float(stream.state == state.value))
+    return family

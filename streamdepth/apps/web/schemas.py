@@ -1,0 +1,170 @@
+"""The schemas of the JSON API; its OpenAPI description is made from them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _StrictModel(BaseModel):
+    """A request body that may have no unknown keys and no values of other types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class ControlsOut(BaseModel):
+    """The controls of a stream."""
+
+    style: str
+    colormap: str
+    smooth: str
+    range: str
+    paused: bool
+
+
+class ControlsIn(_StrictModel):
+    """Changes of a stream's controls; what is left out stays as it is."""
+
+    style: Annotated[str, Field(max_length=40)] | None = None
+    colormap: Annotated[str, Field(max_length=80, description="A name of /api/colormaps.")] | None = None
+    smooth: Annotated[str, Field(max_length=40)] | None = None
+    range: Annotated[str, Field(max_length=80, description="auto, or lock:LOW,HIGH in the depth's unit.")] | None = None
+    paused: bool | None = None
+
+
+class ModelIn(_StrictModel):
+    """Changes of the model, which all streams share."""
+
+    size: Annotated[int, Field(ge=1, le=100_000, description="One of the sizes that the status offers, px.")]
+
+
+class SecondOut(BaseModel):
+    """Statistics of one second of a stream."""
+
+    frames: int
+    latency_ms: tuple[float, float, float] | None
+    """p50, p95 and p99 from the decoder to the page; null without frames."""
+
+
+class RecordingOut(BaseModel):
+    """The state of a stream's recording."""
+
+    active: bool
+    failure: str = ""
+    """Why the last recording ended by itself; empty if it did not."""
+
+
+class StreamOut(BaseModel):
+    """The status of one stream."""
+
+    name: str
+    title: str
+    """The source in words, without credentials."""
+    state: str
+    reason: str
+    """Why the stream is in this state."""
+    width: int | None
+    height: int | None
+    kind: Literal["metric", "relative"] | None
+    unit: str | None
+    fps: float
+    """Frames a second that came out lately."""
+    read: int
+    written: int
+    dropped: dict[str, int]
+    """Cause -> number of frames."""
+    reconnects: int
+    viewers: int
+    is_browser_camera: bool
+    """True if the pictures come from a browser's camera."""
+    controls: ControlsOut
+    recording: RecordingOut
+    history: list[SecondOut]
+    """The seconds of the last two minutes, oldest first."""
+
+
+class ModelOut(BaseModel):
+    """The model in use."""
+
+    name: str
+    engine: str
+    device: str
+    precision: str
+    size: int | None
+    """px of the short side of its input; null is the model's own size."""
+    switching: bool
+    """True while another size is being loaded."""
+    failure: str
+    """Why the size that was chosen last is not used; empty if it is."""
+
+
+class ChoicesOut(BaseModel):
+    """The values that the page offers for each control."""
+
+    style: list[str]
+    smooth: list[str]
+    colormap: list[str]
+    size: list[int]
+
+
+class StatusOut(BaseModel):
+    """Everything that the page shows besides the pictures."""
+
+    sequence: int
+    """Counts statuses as they are made: of two, the one with the higher number is newer."""
+    version: str
+    uptime_seconds: float
+    model: ModelOut
+    streams: list[StreamOut]
+    choices: ChoicesOut
+    hold_last: bool
+    """True if the last picture of a lost stream stays visible, marked as stale."""
+
+
+class FileOut(BaseModel):
+    """A recording or snapshot."""
+
+    name: str
+    bytes: int
+    modified_at: float
+    """Time of the last change, in seconds since 1970."""
+
+
+class FilesOut(BaseModel):
+    """Complete recordings and snapshots, newest first."""
+
+    files: list[FileOut]
+
+
+class SnapshotOut(BaseModel):
+    """The files of a snapshot."""
+
+    files: list[str]
+    """Names of the picture, the picture as the page shows it, and the depth."""
+
+
+class ColormapsOut(BaseModel):
+    """Names of colormaps; each also exists reversed, as NAME_r."""
+
+    names: list[str]
+
+
+class ColormapOut(BaseModel):
+    """A colormap from far (first) to near (last)."""
+
+    name: str
+    colors: list[str]
+    """256 colors as `#rrggbb`."""
+
+
+class HealthOut(BaseModel):
+    """The answer of a server that runs."""
+
+    status: Literal["ok"]
+
+
+class ErrorOut(BaseModel):
+    """Why a request failed, and what to try."""
+
+    detail: str

@@ -1,0 +1,83 @@
+"""Builds the status of a session, which the page, the API and the metrics show."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from streamdepth.apps.web.schemas import (
+    ChoicesOut,
+    ControlsOut,
+    ModelOut,
+    RecordingOut,
+    SecondOut,
+    StatusOut,
+    StreamOut,
+)
+from streamdepth.apps.web.session import WebSession, WebStream
+from streamdepth.core.version import __version__
+from streamdepth.pipeline.report import Report, StreamReport
+
+
+def build_status(session: WebSession, viewers: dict[str, int], sequence: int) -> StatusOut:
+    """Builds the status of now.
+
+    Args:
+        session: what to describe.
+        viewers: name of a stream -> number of its viewers.
+        sequence: number of this status, see `StatusOut.sequence`.
+    """
+    report = session.pipeline.report()
+    pairs = zip(session.streams.values(), report.streams, strict=True)
+    choices = session.choices
+    return StatusOut(
+        sequence=sequence,
+        version=__version__,
+        uptime_seconds=round(report.seconds, 1),
+        model=_model_status(session, report),
+        streams=[_stream_status(stream, facts, viewers.get(stream.name, 0)) for stream, facts in pairs],
+        choices=ChoicesOut(
+            style=list(choices.style),
+            smooth=list(choices.smooth),
+            colormap=list(choices.colormap),
+            size=list(choices.size),
+        ),
+        hold_last=session.hold_last,
+    )
+
+
+def _model_status(session: WebSession, report: Report) -> ModelOut:
+    return ModelOut(
+        name=report.model,
+        engine=report.engine,
+        device=report.device,
+        precision=report.precision,
+        size=session.estimator.current,
+        switching=session.estimator.is_switching,
+        failure=session.model_failures[-1] if session.model_failures else "",
+    )
+
+
+def _stream_status(stream: WebStream, facts: StreamReport, viewers: int) -> StreamOut:
+    live, recorder = stream.live, stream.recorder
+    info, newest = live.info, live.newest
+    kind = newest.item.kind if newest else None
+    return StreamOut(
+        name=stream.name,
+        title=stream.title,
+        state=facts.state.value,
+        reason=stream.hide_folders(facts.reason),
+        width=info.width if info else None,
+        height=info.height if info else None,
+        kind=kind.value if kind else None,
+        unit=kind.unit if kind else None,
+        fps=round(live.history.fps, 1),
+        read=facts.read,
+        written=facts.written,
+        dropped=facts.dropped,
+        reconnects=facts.reconnects,
+        viewers=viewers,
+        is_browser_camera=stream.browser_source is not None,
+        controls=ControlsOut(**asdict(stream.controls.value)),
+        recording=RecordingOut(active=recorder.is_recording, failure=stream.hide_folders(recorder.failure)),
+        history=[SecondOut(frames=s.frames, latency_ms=s.latency_ms) for s in live.history.seconds()],
+    )

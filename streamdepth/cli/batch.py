@@ -1,0 +1,118 @@
+"""`convert` of many files: progress over all, a line for each, failures at the end."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from streamdepth.apps.batch.batch_run import BatchSummary, PendingTask, run_batch
+from streamdepth.apps.batch.cluster_executor import cluster_executor
+from streamdepth.apps.batch.manifest import ManifestEntry
+from streamdepth.cli.console import err
+from streamdepth.config import Settings
+from streamdepth.core import errors
+from streamdepth.core.errors import StreamDepthError
+from streamdepth.factory.report_file import ReportFile
+
+_SHOWN_SECONDS = 0.1
+
+
+def convert_all(settings: Settings, *, is_quiet: bool) -> type[StreamDepthError] | None:
+    """Converts the files of the settings and prints the outcome. Returns the class of the first error, None without."""
+    stats = ReportFile(settings)
+    with _BatchBar(is_quiet=is_quiet) as bar, _interrupt_on_sigterm():
+        try:
+            summary = run_batch(settings, bar, cluster_executor(settings) if settings.cluster else None)
+        except KeyboardInterrupt:
+            err.print("stopped; the files that are done stay, and the same command goes on with the others")
+            raise typer.Exit(130) from None
+    stats.write_json(summary.as_json())
+    _print_summary(summary, is_quiet=is_quiet)
+    return getattr(errors, summary.first_error_class, StreamDepthError) if summary.first_error_class else None
+
+
+def _print_summary(summary: BatchSummary, *, is_quiet: bool) -> None:
+    failures = [entry for entry in summary.entries if entry.state == "failed"]
+    if not is_quiet:
+        skipped = f", {summary.skipped} of them before" if summary.skipped else ""
+        err.print(
+            f"{summary.count('done')} of {len(summary.entries)} files are done{skipped}, {len(failures)} failed; the "
+            f"account of all is {summary.manifest}"
+        )
+    for entry in failures:
+        err.print(f"failed: {entry.source}: {entry.error}")
+
+
+@contextmanager
+def _interrupt_on_sigterm() -> Iterator[None]:
+    """Makes SIGTERM end the run as Ctrl-C does: at once, without what is unfinished."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _BatchBar:
+    """A progress bar by bytes of input, on a terminal only, and a line for each file."""
+
+    def __init__(self, *, is_quiet: bool) -> None:
+        self._is_quiet = is_quiet
+        columns = (BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeRemainingColumn())
+        self._progress = Progress(
+            *columns, TextColumn("{task.fields[state]}"), console=err, disable=is_quiet or not err.is_terminal
+        )
+        self._shares: dict[str, float] = {}
+        self._sizes: dict[str, int] = {}
+        self._ended = self._failed = 0
+        self._shown_at = 0.0
+
+    def __enter__(self) -> _BatchBar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def on_planned(self, pending_tasks: Sequence[PendingTask], skipped: int) -> None:
+        self._sizes = {pending.task.name: max(1, pending.entry.input[0]) for pending in pending_tasks}
+        self._bar = self._progress.add_task("files", total=sum(self._sizes.values()), state="preparing the model")
+        if not self._is_quiet:
+            before = f"; {skipped} are done and unchanged" if skipped else ""
+            err.print(f"{len(pending_tasks)} files to convert{before}")
+            for pending in pending_tasks:
+                if pending.reason not in ("new", "unfinished"):
+                    err.print(f"again: {pending.entry.source}: {pending.reason}")
+
+    def on_progress(self, pending: PendingTask, share: float) -> None:
+        self._shares[pending.task.name] = share
+        self._show(pending.task.name)
+
+    def on_finished(self, pending: PendingTask, entry: ManifestEntry) -> None:
+        self._ended += 1
+        self._failed += entry.state == "failed"
+        self._shares[entry.name] = 1.0
+        self._show(entry.name, now=True)
+        if not self._is_quiet:
+            rate = f", {entry.frames / entry.seconds:.1f} fps" if entry.seconds else ""
+            what = f"{entry.frames} frames{rate}" if entry.state == "done" else f"failed: {entry.error}"
+            err.print(f"[{self._ended}/{len(self._sizes)}] {entry.source}: {what}")
+
+    def _show(self, name: str, *, now: bool = False) -> None:
+        if self._progress.disable or (not now and time.monotonic() - self._shown_at < _SHOWN_SECONDS):
+            return
+        self._shown_at = time.monotonic()
+        done = sum(self._sizes[name] * share for name, share in self._shares.items())
+        failed = f", {self._failed} failed" if self._failed else ""
+        self._progress.update(
+            self._bar, completed=done, state=f"{self._ended} of {len(self._sizes)} files{failed}; {name}"
+        )

@@ -1,0 +1,134 @@
+"""The verbs that run a pipeline to its end: convert, live and run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streamdepth.cli.console import err
+from streamdepth.cli.exit_codes import INTERRUPTED, exit_code
+from streamdepth.cli.flags import Flags, with_flags
+from streamdepth.core.errors import ConfigError, SourceError
+
+if TYPE_CHECKING:
+    from streamdepth.config import Settings
+
+_LIMITS = ("max_frames", "max_seconds", "max_side", "allow_partial")
+
+
+@with_flags(
+    *("outputs", "model", "inference", "cluster", "smooth", "render", "camera", "metric", *_LIMITS),
+    without=["outputs.hold_last"],
+)
+def convert(
+    source: Annotated[list[str], typer.Argument(help="Files, folders, URLs, camera numbers, lavfi:...")],
+    *,
+    flags: Flags,
+) -> None:
+    """Turn a video into a depth video.
+
+    Example: streamdepth convert in.mp4 -o out.mp4 --depth-out depth.mkv
+    """
+    from streamdepth import factory
+
+    settings = flags.settings(source=source)
+    if not factory.has_outputs(settings):
+        raise ConfigError(
+            "convert needs an output: -o out.mp4 for a video to watch, --depth-out depth.mkv for data",
+            code="no-output",
+        )
+    run_pipeline(settings, is_quiet=flags.quiet)
+
+
+@with_flags(
+    *("outputs", "model", "inference", "smooth", "render", "camera", "metric", *_LIMITS),
+    without=["outputs.points", "outputs.mesh", "outputs.ply_every"],
+)
+def live(
+    source: Annotated[
+        str | None, typer.Argument(help="A camera number, a file or a URL (default: the first camera).")
+    ] = None,
+    *,
+    flags: Flags,
+) -> None:
+    """Watch depth in a window, files at their own frame rate; q or Esc ends.
+
+    Example: streamdepth live 0 --style side-by-side
+    """
+    settings = flags.settings(source=source, window=True, realtime=True)
+    run_pipeline(settings if settings.source else settings.replace(source=("0",)), is_quiet=flags.quiet)
+
+
+@with_flags(
+    *("outputs", "inference", "camera", "metric", *_LIMITS),
+    without=["inference.batch", "outputs.points", "outputs.mesh", "outputs.ply_every", "outputs.drop_flying"],
+    has_config_flag=False,
+)
+def run(
+    config: Annotated[Path, typer.Argument(help="YAML file with settings.")],
+    source: Annotated[list[str] | None, typer.Option("--source", help="Instead of the file's source.")] = None,
+    *,
+    flags: Flags,
+) -> None:
+    """Run what a configuration file says.
+
+    Example: streamdepth run configs/webcam.yaml --set camera.fps=15
+    """
+    from streamdepth import factory
+
+    settings = flags.settings(config_file=config, source=source)
+    if not factory.has_outputs(settings):
+        raise ConfigError(
+            f"'{config}' names no output; below outputs: add video:, depth:, publish: or window: true",
+            code="no-output",
+        )
+    run_pipeline(settings, is_quiet=flags.quiet)
+
+
+def run_pipeline(settings: Settings, *, is_quiet: bool) -> None:
+    """Runs a pipeline, or a batch of files, to its end with a progress bar; prints and stores its report."""
+    from streamdepth.apps.batch.tasks import is_batch
+
+    if not is_batch(settings):
+        _run_streams(settings, is_quiet=is_quiet)
+        return
+    from streamdepth.cli.batch import convert_all
+
+    if failure := convert_all(settings, is_quiet=is_quiet):
+        raise typer.Exit(exit_code(failure))
+
+
+def _run_streams(settings: Settings, *, is_quiet: bool) -> None:
+    from streamdepth import factory
+    from streamdepth.apps.batch.cluster_executor import cluster_estimator
+    from streamdepth.cli.progress import ProgressBar, stream_lines, summary_line
+    from streamdepth.factory.report_file import ReportFile
+    from streamdepth.utils.interrupts import stop_on_interrupt
+
+    stats = ReportFile(settings)
+    with (
+        cluster_estimator(settings) as (settings, estimator),
+        ProgressBar(err, is_quiet=is_quiet) as bar,
+        factory.open_pipeline(settings, lambda _: bar.show(pipeline), estimator=estimator) as pipeline,
+        stop_on_interrupt(pipeline.stop),
+    ):
+        try:
+            pipeline.run()
+        except KeyboardInterrupt:
+            err.print("interrupted for the second time: nothing was kept")
+            raise typer.Exit(INTERRUPTED) from None
+        except SourceError:
+            if not pipeline.is_stopped or pipeline.report().read:
+                raise
+        finally:
+            report = pipeline.report()
+            stats.write(report)
+            if not is_quiet and report.written:
+                err.print(summary_line(report, pipeline.estimator.info.reason))
+                for line in stream_lines(report):
+                    err.print(line)
+    if not report.written:
+        err.print("stopped before the first frame: nothing was written")
+        raise typer.Exit(INTERRUPTED if pipeline.is_stopped else exit_code(SourceError))

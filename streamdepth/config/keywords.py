@@ -1,0 +1,226 @@
+"""Typed keyword arguments of the settings. Generated: python -m streamdepth.config.generate"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, TypedDict
+
+from streamdepth.core.render_options import Edges, Style
+
+
+class ModelKeywords(TypedDict, total=False):
+    """The network that gives depth, besides its name, and the hardware it runs on."""
+
+    size: int | None
+    """Short side of the network's input in px, larger is sharper and slower; by default the model's own."""
+    engine: str
+    """Runtime of the network: auto, torch, openvino or onnx."""
+    device: str
+    """auto, cpu, cuda, cuda:1 or mps."""
+    precision: str
+    """Number format of the network: auto, float32, float16 or bfloat16."""
+    precision_limit: float | None
+    """Greatest difference of reduced precision from float32, as a share of the depth's spread, before float32 is
+    used instead; null never checks."""
+    compile: bool
+    """Use torch.compile, with CUDA graphs: faster on a GPU after a minute of preparation."""
+    threads: int | None
+    """Number of CPU threads for the network; by default the engine chooses."""
+    throughput: bool | None
+    """Prefer frames per second over the latency of each frame; by default where all sources are files."""
+    accept_license: bool
+    """Use weights whose license forbids commercial use."""
+    allow_pickle: bool
+    """Load weights that are not safetensors; such files can run code."""
+
+
+class EstimateKeywords(ModelKeywords, total=False):
+    """Settings that concern one picture."""
+
+    max_side: int
+    """Refuse pictures with a longer side, in px."""
+    anchor: str | Sequence[str]
+    """A measured point, x,y=1.35m in px of the first picture: relative depth becomes metric. Repeatable."""
+    camera_height: str | None
+    """Instead of anchors: height of the camera above the floor in view, such as 1.2m."""
+    camera_pitch: float | None
+    """Degrees by which that camera looks down; by default estimated from the floor."""
+    board: str | None
+    """Instead of anchors: a board in view, chessboard:9x6@25mm or charuco:7x5@40mm/30mm; the camera must be known."""
+    sparse: str | Path | None
+    """Instead of anchors: a sensor's depth as 16-bit PNG, 0 is unknown; of a video %06d.png by the frame's index."""
+    sparse_scale: float
+    """Value of one meter in that PNG."""
+    camera_info: str | Path | None
+    """The camera's intrinsics as a ROS camera_info YAML, as calibrate writes it; wins over source and model."""
+    fov: float | None
+    """Instead of that file: horizontal field of view of the pictures in degrees."""
+    fx: float | None
+    """Instead of that file: focal length in px of the pictures."""
+    fy: float | None
+    """Vertical focal length in px; by default as fx."""
+    cx: float | None
+    """Principal point in px; by default the middle."""
+    cy: float | None
+    """Principal point in px; by default the middle."""
+    undistort: bool
+    """Undo the lens distortion that the camera_info describes."""
+
+
+class StreamKeywords(EstimateKeywords, total=False):
+    """Settings of a stream of frames without outputs."""
+
+    max_frames: int | None
+    """End after so many frames."""
+    max_seconds: float | None
+    """End after so many seconds of the source's time."""
+    allow_partial: bool
+    """Accept a source that ends before its end."""
+    wait_for_sources: bool
+    """Begin with the sources that are there, and wait for the others as for cameras that were lost."""
+    realtime: bool
+    """Play files at their own frame rate and drop frames that come too late, as a camera would."""
+    smooth: str
+    """Stabilization against flicker: off, light, default, strong, or for files offline."""
+    inference_fps: Literal["auto"] | float | None
+    """Run the network so many times per second, or auto: as often as it can beside a live stream. Frames in between
+    get the last depth, warped along optical flow. By default it runs on every frame."""
+    batch: int
+    """Largest number of frames that the network gets at a time."""
+    target_fps: float | None
+    """Frames per second that a live stream should reach: the network's input shrinks, and with --inference-fps it
+    runs less often, until it does."""
+    max_latency_ms: float | None
+    """The same for the latency of a live stream's frames, from capture to output."""
+    style: Style
+    """overlay, depth or side-by-side."""
+    colormap: str
+    """inferno, turbo, spectral, magma, viridis, gray or another name of cmap's catalog."""
+    range: str
+    """Depth that the colors span: auto, lock:LOW,HIGH in the unit of the depth, or for files per-shot."""
+    edges: Edges
+    """How depth gets the frame's size: plain, or guided by the edges of the picture."""
+    alpha: float
+    """Share of the depth's colors in an overlay, 0 to 1."""
+    legend: bool | None
+    """Draw a color bar with values into the picture; by default in every style but depth."""
+    invert: bool
+    """Draw near dark and far bright; files that hold the depth itself do not change."""
+    camera_size: str | tuple[int, int] | None
+    """Picture size to ask a webcam for, such as 640x480; one that grants another is an error."""
+    camera_fps: float | None
+    """Frames per second to ask a webcam for; one that grants another rate is an error."""
+    camera_fourcc: str | None
+    """Pixel format to ask a webcam for, such as MJPG or YUYV."""
+    camera_reconnect_seconds: float
+    """How long to wait for a webcam that was unplugged or stalled; 0 gives up at once, .inf never."""
+    network_transport: Literal["tcp", "udp"]
+    """Transport of RTSP."""
+    network_timeout_seconds: float
+    """How long to wait for an answer, or for the next frame."""
+    network_reconnect_seconds: float
+    """How long to try to get a lost stream back; 0 gives up at once, .inf never."""
+    network_live: bool | None
+    """True for a live stream, false for a file on a server; by default found out from the protocol."""
+
+
+class ConvertKeywords(StreamKeywords, total=False):
+    """Settings of a run that writes, shows or sends."""
+
+    depth_out: str | Path | None
+    """The depth itself: .mkv (lossless), .mp4 (LeRobot), .mcap (ROS 2), .rrd (Rerun) or %06d with .png, .exr or
+    .npz; a folder when there are several sources."""
+    points: str | Path | None
+    """Point clouds: .ply or .pcd; of a video with %06d in the name."""
+    mesh: str | Path | None
+    """Meshes: .glb, .ply or .obj; of a video with %06d in the name."""
+    ply_every: int | None
+    """Write points and meshes of every Nth frame of a video; alone it writes NAME_%06d.ply."""
+    drop_flying: bool
+    """Write metric depth on jumps between near and far (flying pixels) as unknown."""
+    push: str | Sequence[str]
+    """Send the video to rtsp://, rtmp://, srt://, udp://, tcp://, rtp:// or virtualcam: while it is made, files at
+    their own frame rate; {name} stands for the stream's name. Repeatable."""
+    publish: str | Sequence[str]
+    """Send metric depth to rerun, foxglove, zenoh or ros, elsewhere as rerun:HOST:PORT, foxglove:HOST:PORT or
+    zenoh:tcp/HOST:PORT. Repeatable."""
+    window: bool
+    """Show a window, too."""
+    hold_last: bool
+    """Show the last picture, marked as stale, while a camera is lost; else words on black."""
+    segment: str | float | None
+    """Begin a new file, NAME_000000.mp4 and so on, after 30s, 10m, 1h or a number of seconds; by default one file."""
+    resume: bool
+    """Continue after the last segment that exists."""
+    min_free_mb: float
+    """End live recordings, with complete files, before less than so many MB are free on the disk."""
+    stats: str | Path | None
+    """Write the report of the run to this JSON file."""
+    overwrite: bool
+    """Replace outputs that exist."""
+    video_codec: str
+    """h264, hevc, av1, vp9 or an encoder's name such as h264_nvenc; auto is h264, in .webm vp9."""
+    video_crf: int
+    """Constant rate factor: lower is better and larger."""
+    video_preset: str
+    """The encoder's preset: slower ones make smaller files."""
+    video_copy_tracks: bool
+    """Copy audio and subtitles from the input."""
+    robot_schemas: Literal["ros2", "foxglove"]
+    """Message definitions in .mcap."""
+    robot_encoding: Literal["32FC1", "16UC1"]
+    """Pixels of depth images: meters as float, or millimeters as integer."""
+    robot_namespace: str
+    """Namespace of topics, as ROS allows it; with several streams, each one's name is appended."""
+    robot_frame_id: str | None
+    """The camera's optical frame, with several streams followed by `_` and each one's name; by default the source's
+    own, or NAMESPACE_optical_frame."""
+    robot_points: bool
+    """Send a point cloud, too."""
+    robot_scan: bool
+    """Send a laser scan and the nearest obstacle of each sector, too."""
+    robot_floor: bool
+    """Find the floor in every frame, and with it the tilt of the camera."""
+    robot_obstacle_heights: tuple[float, float]
+    """Lowest and highest height of an obstacle in meters: above the camera (below it: negative), or above the floor
+    where `floor` is set."""
+    robot_max_distance: float
+    """Greatest distance of an obstacle in meters."""
+    robot_sectors: int
+    """Number of sectors of the view; the nearest obstacle is sent for each."""
+    robot_pitch: float | None
+    """Degrees by which the camera looks down; by default metric.camera_pitch, or level. `floor` measures it."""
+
+
+class SettingsKeywords(ConvertKeywords, total=False):
+    """All settings."""
+
+    source: str | int | Path | Sequence[str | int | Path]
+    """Camera numbers, files, folders, globs, URLs, lavfi:... or screen:"""
+    cluster: str | None
+    """Share the work on Ray: auto, or a cluster's HOST:PORT."""
+    model: str
+    """nano, a short name of `streamdepth models`, a hub id, a local folder, nano's weights (.safetensors), or what
+    export (.onnx) or quantize (a folder) wrote."""
+    output: str | Path | None
+    """The video to watch, numbered pictures (%06d.png), or an address to send it to (rtsp://...); a folder when
+    there are several sources."""
+    host: str
+    """Address to listen at: 0.0.0.0 is all of the network, which needs a token."""
+    port: int
+    """Port to listen at; 0 takes a free one."""
+    token: str | None
+    """Secret that visitors must know; by default one is made where it is needed."""
+    allow_host: str | Sequence[str]
+    """A further name by which browsers know this machine. Repeatable."""
+    certificate: str | Path | None
+    """PEM file of the certificate; with it the page is HTTPS."""
+    key: str | Path | None
+    """PEM file with the certificate's key."""
+    folder: str | Path
+    """Folder for snapshots and recordings."""
+    browser_camera: bool
+    """Take the camera of whoever opens the page, such as a phone's."""
+    max_viewers: int
+    """Largest number of viewers at a time."""

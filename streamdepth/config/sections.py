@@ -1,0 +1,289 @@
+"""The sections of a configuration, each with the settings of one subject.
+
+The docstring of a field is its meaning everywhere: in --help, in the settings reference and in the typed keywords.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from streamdepth.config.metadata import Flag, NoEffectOnResult
+from streamdepth.config.values import parse_rate, parse_seconds, parse_size, parse_strings
+from streamdepth.core.render_options import Edges, Style
+
+Strings = Annotated[tuple[str, ...], BeforeValidator(parse_strings)]
+"""One text or several; a single one needs no list."""
+
+
+class Section(BaseModel):
+    """The base of all sections: unknown keys are refused, and values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    title: ClassVar[str] = ""
+    """The heading of the section's flags in --help."""
+    keyword_prefix: ClassVar[str] = ""
+    """Prefix of the Python keywords of fields that have no flag."""
+
+
+class ModelSettings(Section):
+    """The network that gives depth, and the hardware it runs on."""
+
+    title = "Model"
+
+    name: Annotated[str, Flag("--model", "-m", is_common=True)] = "nano"
+    """nano, a short name of `streamdepth models`, a hub id, a local folder, nano's weights (.safetensors), or what
+    export (.onnx) or quantize (a folder) wrote."""
+    size: Annotated[int | None, Flag("--size", is_common=True)] = Field(None, gt=0)
+    """Short side of the network's input in px, larger is sharper and slower; by default the model's own."""
+    engine: Annotated[str, Flag("--engine")] = "auto"
+    """Runtime of the network: auto, torch, openvino or onnx."""
+    device: Annotated[str, Flag("--device", is_common=True)] = "auto"
+    """auto, cpu, cuda, cuda:1 or mps."""
+    precision: Annotated[str, Flag("--precision")] = "auto"
+    """Number format of the network: auto, float32, float16 or bfloat16."""
+    precision_limit: float | None = Field(0.05, ge=0)
+    """Greatest difference of reduced precision from float32, as a share of the depth's spread, before float32 is used
+    instead; null never checks."""
+    compile: Annotated[bool, Flag("--compile")] = False
+    """Use torch.compile, with CUDA graphs: faster on a GPU after a minute of preparation."""
+    threads: Annotated[int | None, NoEffectOnResult()] = Field(None, ge=1)
+    """Number of CPU threads for the network; by default the engine chooses."""
+    throughput: Annotated[bool | None, NoEffectOnResult()] = None
+    """Prefer frames per second over the latency of each frame; by default where all sources are files."""
+    accept_license: Annotated[bool, Flag("--accept-license"), NoEffectOnResult()] = False
+    """Use weights whose license forbids commercial use."""
+    allow_pickle: Annotated[bool, Flag("--allow-pickle"), NoEffectOnResult()] = False
+    """Load weights that are not safetensors; such files can run code."""
+
+
+class InferenceSettings(Section):
+    """Rate and batch size of the network."""
+
+    title = "Inference"
+    keyword_prefix = "inference_"
+
+    fps: Annotated[
+        Literal["auto"] | float | None, BeforeValidator(parse_rate), Flag("--inference-fps", metavar="HZ|auto")
+    ] = None
+    """Run the network so many times per second, or auto: as often as it can beside a live stream. Frames in between
+    get the last depth, warped along optical flow. By default it runs on every frame."""
+    batch: Annotated[int, Flag("--batch")] = Field(1, ge=1, le=256)
+    """Largest number of frames that the network gets at a time."""
+    target_fps: Annotated[float | None, Flag("--target-fps")] = Field(None, gt=0)
+    """Frames per second that a live stream should reach: the network's input shrinks, and with --inference-fps it runs
+    less often, until it does."""
+    max_latency_ms: Annotated[float | None, Flag("--max-latency-ms")] = Field(None, gt=0)
+    """The same for the latency of a live stream's frames, from capture to output."""
+
+
+class OutputSettings(Section):
+    """Files, windows and addresses that get the result."""
+
+    title = "Output"
+
+    video: Annotated[Path | None, Flag("--output", "-o", is_common=True), NoEffectOnResult()] = None
+    """The video to watch, numbered pictures (%06d.png), or an address to send it to (rtsp://...); a folder when there
+    are several sources."""
+    depth: Annotated[Path | None, Flag("--depth-out", is_common=True), NoEffectOnResult()] = None
+    """The depth itself: .mkv (lossless), .mp4 (LeRobot), .mcap (ROS 2), .rrd (Rerun) or %06d with .png, .exr or .npz; a
+    folder when there are several sources."""
+    points: Annotated[Path | None, Flag("--points", "--ply"), NoEffectOnResult()] = None
+    """Point clouds: .ply or .pcd; of a video with %06d in the name."""
+    mesh: Annotated[Path | None, Flag("--mesh", "--glb"), NoEffectOnResult()] = None
+    """Meshes: .glb, .ply or .obj; of a video with %06d in the name."""
+    ply_every: Annotated[int | None, Flag("--ply-every")] = Field(None, ge=1)
+    """Write points and meshes of every Nth frame of a video; alone it writes NAME_%06d.ply."""
+    drop_flying: Annotated[bool, Flag("--drop-flying")] = False
+    """Write metric depth on jumps between near and far (flying pixels) as unknown."""
+    push: Annotated[Strings, Flag("--push"), NoEffectOnResult()] = ()
+    """Send the video to rtsp://, rtmp://, srt://, udp://, tcp://, rtp:// or virtualcam: while it is made, files at
+    their own frame rate; {name} stands for the stream's name. Repeatable."""
+    publish: Annotated[Strings, Flag("--publish"), NoEffectOnResult()] = ()
+    """Send metric depth to rerun, foxglove, zenoh or ros, elsewhere as rerun:HOST:PORT, foxglove:HOST:PORT or
+    zenoh:tcp/HOST:PORT. Repeatable."""
+    window: Annotated[bool, NoEffectOnResult()] = False
+    """Show a window, too."""
+    hold_last: Annotated[bool, Flag("--hold-last"), NoEffectOnResult()] = False
+    """Show the last picture, marked as stale, while a camera is lost; else words on black."""
+    segment: Annotated[float | None, BeforeValidator(parse_seconds), Flag("--segment", metavar="DURATION")] = Field(
+        None, gt=0
+    )
+    """Begin a new file, NAME_000000.mp4 and so on, after 30s, 10m, 1h or a number of seconds; by default one file."""
+    resume: Annotated[bool, Flag("--resume"), NoEffectOnResult()] = False
+    """Continue after the last segment that exists."""
+    min_free_mb: Annotated[float, Flag("--min-free-mb"), NoEffectOnResult()] = Field(500.0, ge=0)
+    """End live recordings, with complete files, before less than so many MB are free on the disk."""
+    stats: Annotated[Path | None, Flag("--stats"), NoEffectOnResult()] = None
+    """Write the report of the run to this JSON file."""
+    overwrite: Annotated[bool, Flag("--overwrite", is_common=True), NoEffectOnResult()] = False
+    """Replace outputs that exist."""
+
+
+class RenderSettings(Section):
+    """The look of depth in pictures and videos."""
+
+    title = "Rendering"
+
+    style: Annotated[Style, Flag("--style", is_common=True)] = "overlay"
+    """overlay, depth or side-by-side."""
+    colormap: Annotated[str, Flag("--colormap", is_common=True)] = "inferno"
+    """inferno, turbo, spectral, magma, viridis, gray or another name of cmap's catalog."""
+    range: Annotated[str, Flag("--range")] = "auto"
+    """Depth that the colors span: auto, lock:LOW,HIGH in the unit of the depth, or for files per-shot."""
+    edges: Annotated[Edges, Flag("--edges")] = "plain"
+    """How depth gets the frame's size: plain, or guided by the edges of the picture."""
+    alpha: float = Field(0.6, ge=0, le=1)
+    """Share of the depth's colors in an overlay, 0 to 1."""
+    legend: Annotated[bool | None, Flag("--legend/--no-legend")] = None
+    """Draw a color bar with values into the picture; by default in every style but depth."""
+    invert: Annotated[bool, Flag("--invert")] = False
+    """Draw near dark and far bright; files that hold the depth itself do not change."""
+
+
+class MetricSettings(Section):
+    """Measurements that turn relative depth into meters; one of them is enough."""
+
+    title = "Meters"
+
+    anchor: Annotated[Strings, Flag("--anchor")] = ()
+    """A measured point, x,y=1.35m in px of the first picture: relative depth becomes metric. Repeatable."""
+    camera_height: Annotated[str | None, Flag("--camera-height")] = None
+    """Instead of anchors: height of the camera above the floor in view, such as 1.2m."""
+    camera_pitch: Annotated[float | None, Flag("--camera-pitch")] = Field(None, gt=-90, lt=90)
+    """Degrees by which that camera looks down; by default estimated from the floor."""
+    board: Annotated[str | None, Flag("--board")] = None
+    """Instead of anchors: a board in view, chessboard:9x6@25mm or charuco:7x5@40mm/30mm; the camera must be known."""
+    sparse: Annotated[Path | None, Flag("--sparse")] = None
+    """Instead of anchors: a sensor's depth as 16-bit PNG, 0 is unknown; of a video %06d.png by the frame's index."""
+    sparse_scale: Annotated[float, Flag("--sparse-scale")] = Field(1000.0, gt=0)
+    """Value of one meter in that PNG."""
+
+
+class CameraSettings(Section):
+    """Intrinsics of the camera, and modes to ask a webcam for."""
+
+    title = "Camera"
+    keyword_prefix = "camera_"
+
+    info: Annotated[Path | None, Flag("--camera-info")] = None
+    """The camera's intrinsics as a ROS camera_info YAML, as calibrate writes it; wins over source and model."""
+    fov: Annotated[float | None, Flag("--fov")] = Field(None, gt=0, lt=180)
+    """Instead of that file: horizontal field of view of the pictures in degrees."""
+    fx: Annotated[float | None, Flag("--fx")] = Field(None, gt=0)
+    """Instead of that file: focal length in px of the pictures."""
+    fy: Annotated[float | None, Flag("--fy")] = Field(None, gt=0)
+    """Vertical focal length in px; by default as fx."""
+    cx: Annotated[float | None, Flag("--cx")] = None
+    """Principal point in px; by default the middle."""
+    cy: Annotated[float | None, Flag("--cy")] = None
+    """Principal point in px; by default the middle."""
+    undistort: Annotated[bool, Flag("--undistort")] = False
+    """Undo the lens distortion that the camera_info describes."""
+    size: Annotated[tuple[int, int] | None, BeforeValidator(parse_size), NoEffectOnResult()] = None
+    """Picture size to ask a webcam for, such as 640x480; one that grants another is an error."""
+    fps: Annotated[float | None, NoEffectOnResult()] = Field(None, gt=0)
+    """Frames per second to ask a webcam for; one that grants another rate is an error."""
+    fourcc: Annotated[str | None, NoEffectOnResult()] = Field(None, min_length=4, max_length=4)
+    """Pixel format to ask a webcam for, such as MJPG or YUYV."""
+    reconnect_seconds: Annotated[float, NoEffectOnResult()] = Field(300.0, ge=0)
+    """How long to wait for a webcam that was unplugged or stalled; 0 gives up at once, .inf never."""
+
+
+class NetworkSettings(Section):
+    """Connections to network cameras and servers."""
+
+    title = "Network"
+    keyword_prefix = "network_"
+
+    transport: Literal["tcp", "udp"] = "tcp"
+    """Transport of RTSP."""
+    timeout_seconds: float = Field(5.0, gt=0)
+    """How long to wait for an answer, or for the next frame."""
+    reconnect_seconds: float = Field(300.0, ge=0)
+    """How long to try to get a lost stream back; 0 gives up at once, .inf never."""
+    live: bool | None = None
+    """True for a live stream, false for a file on a server; by default found out from the protocol."""
+
+
+class VideoSettings(Section):
+    """Encoding of videos."""
+
+    title = "Video"
+    keyword_prefix = "video_"
+
+    codec: str = "auto"
+    """h264, hevc, av1, vp9 or an encoder's name such as h264_nvenc; auto is h264, in .webm vp9."""
+    crf: int = Field(20, ge=0, le=63)
+    """Constant rate factor: lower is better and larger."""
+    preset: str = "veryfast"
+    """The encoder's preset: slower ones make smaller files."""
+    copy_tracks: bool = True
+    """Copy audio and subtitles from the input."""
+
+
+class RobotSettings(Section):
+    """Data for robots (.mcap, .rrd, publish) and its names."""
+
+    title = "Robot"
+    keyword_prefix = "robot_"
+
+    schemas: Literal["ros2", "foxglove"] = "ros2"
+    """Message definitions in .mcap."""
+    encoding: Literal["32FC1", "16UC1"] = "32FC1"
+    """Pixels of depth images: meters as float, or millimeters as integer."""
+    namespace: str = Field("/camera", pattern=r"^(/_?[A-Za-z](_?[A-Za-z0-9])*)+$")
+    """Namespace of topics, as ROS allows it; with several streams, each one's name is appended."""
+    frame_id: str | None = Field(None, min_length=1)
+    """The camera's optical frame, with several streams followed by `_` and each one's name; by default the source's
+    own, or NAMESPACE_optical_frame."""
+    points: bool = False
+    """Send a point cloud, too."""
+    scan: bool = True
+    """Send a laser scan and the nearest obstacle of each sector, too."""
+    floor: bool = False
+    """Find the floor in every frame, and with it the tilt of the camera."""
+    obstacle_heights: tuple[float, float] = (-0.1, 0.1)
+    """Lowest and highest height of an obstacle in meters: above the camera (below it: negative), or above the floor
+    where `floor` is set."""
+    max_distance: float = Field(10.0, gt=0)
+    """Greatest distance of an obstacle in meters."""
+    sectors: int = Field(5, ge=1, le=360)
+    """Number of sectors of the view; the nearest obstacle is sent for each."""
+    pitch: float | None = Field(None, gt=-90, lt=90)
+    """Degrees by which the camera looks down; by default metric.camera_pitch, or level. `floor` measures it."""
+
+    @field_validator("obstacle_heights")
+    @classmethod
+    def _check_heights(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not value[0] < value[1]:
+            raise ValueError("write [lowest, highest] with lowest < highest")
+        return value
+
+
+class WebSettings(Section):
+    """The page of `serve`: where it listens, who may see it, and where it saves recordings."""
+
+    title = "Page"
+
+    host: Annotated[str, Flag("--host")] = "127.0.0.1"
+    """Address to listen at: 0.0.0.0 is all of the network, which needs a token."""
+    port: Annotated[int, Flag("--port")] = Field(8000, ge=0, le=65535)
+    """Port to listen at; 0 takes a free one."""
+    token: Annotated[str | None, Flag("--token")] = None
+    """Secret that visitors must know; by default one is made where it is needed."""
+    allow_host: Annotated[Strings, Flag("--allow-host")] = ()
+    """A further name by which browsers know this machine. Repeatable."""
+    certificate: Annotated[Path | None, Flag("--certificate")] = None
+    """PEM file of the certificate; with it the page is HTTPS."""
+    key: Annotated[Path | None, Flag("--key")] = None
+    """PEM file with the certificate's key."""
+    folder: Annotated[Path, Flag("--folder")] = Path("recordings")
+    """Folder for snapshots and recordings."""
+    browser_camera: Annotated[bool, Flag("--browser-camera")] = False
+    """Take the camera of whoever opens the page, such as a phone's."""
+    max_viewers: Annotated[int, Flag("--max-viewers")] = Field(32, ge=1)
+    """Largest number of viewers at a time."""

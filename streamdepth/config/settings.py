@@ -1,0 +1,183 @@
+"""The settings model: everything a run needs, in sections."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+from pydantic.fields import FieldInfo
+
+from streamdepth.config.metadata import Flag, NoEffectOnResult
+from streamdepth.config.sections import (
+    CameraSettings,
+    InferenceSettings,
+    MetricSettings,
+    ModelSettings,
+    NetworkSettings,
+    OutputSettings,
+    RenderSettings,
+    RobotSettings,
+    Section,
+    Strings,
+    VideoSettings,
+    WebSettings,
+)
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from streamdepth.config.keywords import SettingsKeywords
+
+
+class Settings(Section):
+    """Everything a run needs. Frozen and hashable.
+
+    >>> from streamdepth.config import make
+    >>> make(source="in.mp4", size=192).model.size, sd.Settings().render.colormap
+    (192, 'inferno')
+    """
+
+    title: ClassVar[str] = "Input"
+
+    source: Annotated[Strings, NoEffectOnResult()] = ()
+    """Camera numbers, files, folders, globs, URLs, lavfi:... or screen:"""
+    max_frames: Annotated[int | None, Flag("--max-frames")] = Field(None, ge=1)
+    """End after so many frames."""
+    max_seconds: Annotated[float | None, Flag("--max-seconds", is_common=True)] = Field(None, gt=0)
+    """End after so many seconds of the source's time."""
+    max_side: Annotated[int, Flag("--max-side"), NoEffectOnResult()] = Field(16384, ge=1)
+    """Refuse pictures with a longer side, in px."""
+    allow_partial: Annotated[bool, Flag("--allow-partial"), NoEffectOnResult()] = False
+    """Accept a source that ends before its end."""
+    wait_for_sources: Annotated[bool, NoEffectOnResult()] = False
+    """Begin with the sources that are there, and wait for the others as for cameras that were lost."""
+    realtime: Annotated[bool, NoEffectOnResult()] = False
+    """Play files at their own frame rate and drop frames that come too late, as a camera would."""
+    cluster: Annotated[str | None, Flag("--cluster"), NoEffectOnResult()] = None
+    """Share the work on Ray: auto, or a cluster's HOST:PORT."""
+    smooth: Annotated[str, Flag("--smooth", is_common=True)] = "default"
+    """Stabilization against flicker: off, light, default, strong, or for files offline."""
+    model: ModelSettings = ModelSettings()
+    """The network that gives depth, and the hardware it runs on."""
+    inference: InferenceSettings = InferenceSettings()
+    """Rate and batch size of the network."""
+    outputs: OutputSettings = OutputSettings()
+    """Files, windows and addresses that get the result."""
+    render: RenderSettings = RenderSettings()
+    """The look of depth in pictures and videos."""
+    metric: MetricSettings = MetricSettings()
+    """Measurements that turn relative depth into meters."""
+    camera: CameraSettings = CameraSettings()
+    """Intrinsics of the camera, and modes to ask a webcam for."""
+    network: Annotated[NetworkSettings, NoEffectOnResult()] = NetworkSettings()
+    """Connections to network cameras and servers."""
+    video: VideoSettings = VideoSettings()
+    """Encoding of videos."""
+    robot: RobotSettings = RobotSettings()
+    """Data for robots and its names."""
+    web: Annotated[WebSettings, NoEffectOnResult()] = WebSettings()
+    """The page of `serve`."""
+
+    def replace(self, **changes: Unpack[SettingsKeywords]) -> Settings:
+        """Returns a copy with other values, named by keyword; they are not checked.
+
+        Example: settings.replace(size=192, max_frames=10)
+        """
+        top: dict[str, Any] = {}
+        by_section: dict[str, dict[str, Any]] = {}
+        for keyword, value in changes.items():
+            setting = table()[keyword]
+            (by_section.setdefault(setting.section, {}) if setting.section else top)[setting.name] = value
+        sections = {name: getattr(self, name).model_copy(update=values) for name, values in by_section.items()}
+        return self.model_copy(update=top | sections)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting, as the model describes it."""
+
+    section: str
+    """The section's key; empty for settings outside sections."""
+    name: str
+    """Its key within the section."""
+    keyword: str
+    """Its name as a keyword argument in Python."""
+    flag: Flag | None
+    """Its names on the command line; None where it has no flag."""
+    panel: str
+    """The heading above its flag in --help."""
+    has_effect_on_result: bool
+    """False for settings that change how a run is done but never the depth or pictures it gives."""
+    field: FieldInfo
+
+    @property
+    def path(self) -> str:
+        """Its full key in YAML and for --set, such as "render.legend"."""
+        return f"{self.section}.{self.name}" if self.section else self.name
+
+    @property
+    def meaning(self) -> str:
+        """The field's docstring in one line."""
+        return " ".join((self.field.description or "").split())
+
+    @property
+    def default(self) -> Any:
+        """Its default value."""
+        return self.field.default
+
+    def value(self, settings: Settings) -> Any:
+        """Returns its value in `settings`."""
+        return getattr(getattr(settings, self.section) if self.section else settings, self.name)
+
+
+@functools.cache
+def table() -> dict[str, Setting]:
+    """Returns all settings by keyword, in the order of the model."""
+    found: list[Setting] = []
+    for name, field in Settings.model_fields.items():
+        if (section := section_type(field)) is None:
+            found.append(_setting("", Settings, name, field, has_effect=True))
+            continue
+        has_effect = not _has_mark(field)
+        found += [_setting(name, section, key, inner, has_effect) for key, inner in section.model_fields.items()]
+    return {setting.keyword: setting for setting in found}
+
+
+def section_type(field: FieldInfo) -> type[Section] | None:
+    """Returns the section that a field of Settings holds; None for a plain value."""
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, Section) else None
+
+
+def _setting(section: str, kind: type[Section], name: str, field: FieldInfo, has_effect: bool) -> Setting:
+    flag = next((mark for mark in field.metadata if isinstance(mark, Flag)), None)
+    return Setting(
+        section=section,
+        name=name,
+        keyword=flag.keyword if flag else kind.keyword_prefix + name,
+        flag=flag,
+        panel=kind.title,
+        has_effect_on_result=has_effect and not _has_mark(field),
+        field=field,
+    )
+
+
+def _has_mark(field: FieldInfo) -> bool:
+    return any(isinstance(mark, NoEffectOnResult) for mark in field.metadata)
+
+
+def result_values(settings: Settings, *, only_changed: bool = False) -> dict[str, Any]:
+    """Returns the settings that decide what depth and pictures come out: path -> value, in plain types for JSON.
+
+    Args:
+        settings: the settings of a run.
+        only_changed: leaves out what has its default value.
+    """
+    values = settings.model_dump(mode="json")
+    return {
+        setting.path: (values[setting.section] if setting.section else values)[setting.name]
+        for setting in table().values()
+        if setting.has_effect_on_result and not (only_changed and setting.value(settings) == setting.default)
+    }

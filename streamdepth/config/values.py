@@ -1,0 +1,39 @@
+"""Parsers of values that people write as text: durations, rates, sizes, lists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_SECONDS_BY_UNIT = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_seconds(value: object) -> object:
+    """Returns seconds for 30s, 10m or 1h30m; other values as they are. Raises ValueError for other units."""
+    if not isinstance(value, str) or re.fullmatch(r"\d+(\.\d+)?", value):
+        return value
+    if not re.fullmatch(r"(\d+(\.\d+)?[smh])+", value):
+        raise ValueError("write 30s, 10m, 1h or a number of seconds")
+    return sum(float(number) * _SECONDS_BY_UNIT[unit] for number, unit in re.findall(r"([\d.]+)([smh])", value))
+
+
+def parse_rate(value: object) -> object:
+    """Returns `value` when it is None, "auto" or a rate in Hz, above 0 and up to 1000; raises ValueError otherwise."""
+    try:
+        if value in (None, "auto") or 0 < float(str(value)) <= 1000:
+            return value
+    except ValueError:
+        pass
+    raise ValueError("write auto, or how many times per second, above 0 and up to 1000")
+
+
+def parse_size(value: object) -> object:
+    """Returns ["640", "480"] for "640x480"; other values as they are."""
+    return value.lower().split("x") if isinstance(value, str) else value
+
+
+def parse_strings(value: object) -> object:
+    """Returns a tuple of texts for one text, number or path, or for a list of them; other values as they are."""
+    if isinstance(value, (str, int, Path)):
+        return (str(value),)
+    return tuple(str(v) for v in value) if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,44 @@
+"""How depth is drawn for people: plain data that sinks, the web page and programs share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Style = Literal["overlay", "depth", "side-by-side"]
+"""What a picture of depth shows: colours over the frame, colours alone, or the frame beside the colours."""
+Edges = Literal["plain", "guided"]
+"""How depth is enlarged to the frame's size: smoothly, or along the edges of the picture (guided filter)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenderOptions:
+    """How a picture of depth looks. `streamdepth.render` checks the values where they are used first.
+
+    >>> RenderOptions(style="depth", colormap="turbo", invert=True).effective_colormap
+    'turbo_r'
+    """
+
+    style: Style = "overlay"
+    colormap: str = "inferno"
+    """A continuous colour map by name, also reversed as NAME_r; near takes its high end."""
+    alpha: float = 0.6
+    """How much of the colours covers the frame in an overlay, from 0 (the frame only) to 1 (the colours only)."""
+    legend: bool | None = None
+    """True draws a bar with metres (metric depth) or the words near and far (relative depth); None draws it in every
+    style but "depth", whose pixels are depth and nothing else."""
+    edges: Edges = "plain"
+    invert: bool = False
+    """True draws near with the low end of the colour map, so that near is dark and far is bright."""
+
+    @property
+    def has_legend(self) -> bool:
+        """True if a legend is drawn."""
+        return self.style != "depth" if self.legend is None else self.legend
+
+    @property
+    def effective_colormap(self) -> str:
+        """The name of the colour map to draw with, reversed where `invert` asks for it."""
+        if not self.invert:
+            return self.colormap
+        return self.colormap.removesuffix("_r") if self.colormap.endswith("_r") else f"{self.colormap}_r"

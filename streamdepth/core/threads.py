@@ -1,0 +1,93 @@
+"""Threads that report how they ended and that can be waited for with a deadline."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from streamdepth.core.errors import StreamDepthError
+
+_log = logging.getLogger(__name__)
+
+
+class StuckThreadError(StreamDepthError):
+    """A thread did not end in time; it is left behind as a daemon."""
+
+    default_code = "stuck-thread"
+
+
+class WorkerThread:
+    """Runs `work` on a thread of its own, then calls `on_ended` there with the exception that ended it, or None."""
+
+    def __init__(self, name: str, work: Callable[[], None], on_ended: Callable[[BaseException | None], None]) -> None:
+        # Only the thread holds `work` and `on_ended`, and forgets them at its end: mostly they hold this object.
+        self._thread = threading.Thread(target=_run, args=(work, on_ended), name=f"streamdepth {name}", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def has_ended(self, deadline: float) -> bool:
+        """Waits until `deadline` on the monotonic clock. Returns True if the thread has ended, or never started."""
+        if self._thread.ident is not None:
+            self._thread.join(max(0.0, deadline - time.monotonic()))
+        return not self._thread.is_alive()
+
+    def wait(self) -> None:
+        """Waits until the thread has ended, however long it takes; signals are handled meanwhile."""
+        while not self.has_ended(time.monotonic() + 1):
+            pass
+
+    def join(self, deadline: float) -> None:
+        """Waits until `deadline` on the monotonic clock. Raises StuckThreadError past it."""
+        if not self.has_ended(deadline):
+            raise StuckThreadError(f"the thread '{self._thread.name}' did not end in time and was left behind")
+
+
+def _run(work: Callable[[], None], on_ended: Callable[[BaseException | None], None]) -> None:
+    try:
+        work()
+    except BaseException as error:
+        on_ended(error)
+    else:
+        on_ended(None)
+
+
+class ThreadGroup:
+    """All threads of one run, started here and joined together."""
+
+    def __init__(self) -> None:
+        self._threads: list[WorkerThread] = []
+        self._completing: list[WorkerThread] = []
+
+    def start(
+        self, name: str, work: Callable[[], None], on_ended: Callable[[BaseException | None], None]
+    ) -> WorkerThread:
+        """Starts a thread that ends soon once its work is told to stop."""
+        thread = WorkerThread(name, work, on_ended)
+        self._threads.append(thread)
+        thread.start()
+        return thread
+
+    def start_completing(self, name: str, work: Callable[[], None]) -> None:
+        """Starts a thread that completes something, however long it takes, and raises nothing. Thread-safe."""
+        thread = WorkerThread(name, work, lambda _: None)
+        self._completing.append(thread)
+        thread.start()
+
+    def join(self, seconds: float) -> None:
+        """Waits for all threads.
+
+        Those of `start_completing` may take as long as they need; those of `start` that do not end in `seconds` are
+        left behind, which is logged as an error.
+        """
+        deadline = time.monotonic() + seconds
+        for thread in self._threads:
+            try:
+                thread.join(deadline)
+            except StuckThreadError as stuck:
+                _log.error("%s", stuck)
+        for thread in self._completing:
+            thread.wait()

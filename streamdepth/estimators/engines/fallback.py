@@ -1,0 +1,119 @@
+"""An engine that is replaced by a safer one where it proves unfit for the network."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
+from torch import Tensor
+
+from streamdepth.core.arrays import Image
+from streamdepth.core.errors import ModelLoadError
+from streamdepth.core.futures import CompletedFuture, Future
+from streamdepth.estimators.engines import Engine, Outputs
+from streamdepth.estimators.engines.precision_check import PrecisionCheck
+
+_log = logging.getLogger(__name__)
+
+
+class FallbackEngine(Engine):
+    """Runs `engine` until it proves unfit, and another one from then on.
+
+    Two things make it unfit: it cannot convert the network, then the engine that `make_torch` builds takes its place;
+    or its reduced precision is too far from float32, then the one of the check does.
+
+    Args:
+        engine: the engine to begin with.
+        make_torch: builds the engine that can run every network; None where a failure is to be an error.
+        check: compares the first outputs with float32; None where precision is not checked.
+    """
+
+    def __init__(
+        self, engine: Engine, *, make_torch: Callable[[], Engine] | None = None, check: PrecisionCheck | None = None
+    ) -> None:
+        self._engine, self._make_torch, self._check = engine, make_torch, check
+        self._precision_note = ""
+        self._copy_facts()
+        if check is not None and (recorded := check.recorded_difference()) is not None:
+            self._conclude_check(check, recorded)
+
+    def _copy_facts(self) -> None:
+        """Says of itself what the engine says, which may learn its precision only when it runs."""
+        engine = self._engine
+        self.name, self.device, self.precision = engine.name, engine.device, engine.precision
+        self.max_in_flight = engine.max_in_flight
+        self.reason = engine.reason + self._precision_note
+
+    def run(self, pixels: Tensor) -> Outputs:
+        return self.submit(pixels).result()
+
+    def submit(self, pixels: Tensor) -> Future[Outputs]:
+        try:
+            future = self._submit_checked(pixels, self._check) if self._check else self._engine.submit(pixels)
+        except ModelLoadError as error:
+            self._fall_back_to_torch(error)
+            future = self._engine.submit(pixels)
+        self._copy_facts()
+        return future
+
+    def warm_up(self, pixels: Tensor) -> None:
+        """Warms the engine up. Such input is no picture, so that precision is not checked on it."""
+        try:
+            self._engine.warm_up(pixels)
+        except ModelLoadError as error:
+            self._fall_back_to_torch(error)
+            self._engine.warm_up(pixels)
+        self._copy_facts()
+
+    def _fall_back_to_torch(self, error: ModelLoadError) -> None:
+        if self._make_torch is None:
+            raise error
+        _log.warning("%s; torch is used instead", error)
+        failed = self._engine
+        self._engine = self._make_torch()
+        self._engine.reason = f"{failed.name} could not convert the network"
+        self._make_torch = self._check = None
+        self._precision_note = ""
+
+    def _submit_checked(self, pixels: Tensor, check: PrecisionCheck) -> Future[Outputs]:
+        outputs = self._engine.submit(pixels).result()
+        if self._engine.precision == "float32":
+            self._check = None
+            return CompletedFuture(outputs)
+        difference = check.compare(pixels, outputs[0])
+        if difference is not None:
+            self._conclude_check(check, difference)
+            if difference > check.limit:
+                return self._engine.submit(pixels)  # as in later runs, which know it from the beginning
+        return CompletedFuture(outputs)
+
+    def _conclude_check(self, check: PrecisionCheck, difference: float) -> None:
+        self._check = None
+        found = f"{self._engine.precision} differs from float32 by {difference:.1%} of the depth's spread"
+        if difference <= check.limit:
+            _log.info("%s", found)
+            self._precision_note = f"; {found}"
+        else:
+            _log.warning(
+                "%s, more than %s; float32 is used instead (--set model.precision_limit=...)",
+                found,
+                f"{check.limit:.1%}",
+            )
+            self._precision_note = f"; {found}, so that float32 is used"
+            self._engine.close()
+            self._engine = check.make_float32()
+        self._copy_facts()
+
+    def cuda_stream(self) -> AbstractContextManager[object]:
+        return self._engine.cuda_stream()
+
+    def upload(self, pictures: Sequence[Image]) -> Tensor:
+        return self._engine.upload(pictures)
+
+    def download(self, values: Tensor) -> Tensor:
+        return self._engine.download(values)
+
+    def close(self) -> None:
+        self._check = None
+        self._engine.close()

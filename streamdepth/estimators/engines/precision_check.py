@@ -1,0 +1,106 @@
+"""The check of reduced precision: the first pictures are computed in float32 too, and the result is recorded."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from streamdepth.estimators.engines import Engine, inference_error
+from streamdepth.estimators.engines.cache import cache_folder
+from streamdepth.estimators.engines.torch_engine import as_outputs
+
+_log = logging.getLogger(__name__)
+
+DEFAULT_LIMIT = 0.05
+"""Largest accepted `relative_difference`: bfloat16 differs by 0.01 from float32 in the networks known here."""
+_CHECKED_BATCHES = 2
+_MIN_RELATIVE_SPREAD = 0.1
+
+
+def relative_difference(reduced: Tensor, exact: Tensor) -> float:
+    """Returns the mean difference of two maps, (N, h, w) both, as a share of the spread of the exact one.
+
+    The spread is the mean distance from the median, or a tenth of the mean size if that is more, so that a picture of
+    a flat wall does not count as a failure. Infinite where `reduced` is not finite and `exact` is.
+    """
+    known = exact.isfinite()
+    if not known.any():
+        return 0.0
+    expected, actual = exact[known].double(), reduced[known].double()
+    deviation = float((expected - expected.median()).abs().mean())
+    spread = max(deviation, _MIN_RELATIVE_SPREAD * float(expected.abs().mean()))
+    difference = float((actual - expected).abs().mean())
+    if math.isnan(difference):
+        return math.inf
+    return difference / spread if spread else float(difference > 0)
+
+
+class DifferenceRecord:
+    """A file in the cache folder with the largest difference seen of one network, engine, precision and device.
+
+    key: names the four in the file's name.
+    """
+
+    def __init__(self, key: str) -> None:
+        self._path = cache_folder() / "precision" / f"{key}.json"
+
+    def read(self) -> float | None:
+        """Returns the recorded difference; None if there is none, or it cannot be read."""
+        try:
+            return float(json.loads(self._path.read_text())["difference"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def write(self, difference: float) -> None:
+        """Records the difference. Where that fails, the next run measures it again."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=self._path.parent)
+            with os.fdopen(handle, "w") as file:
+                json.dump({"difference": difference}, file)
+            Path(name).replace(self._path)
+        except OSError as error:
+            _log.debug("the difference of reduced precision is not recorded: %s", error)
+
+
+class PrecisionCheck:
+    """Compares a network's first outputs in reduced precision with float32.
+
+    Args:
+        reference: the network in float32 on the CPU, which nothing else may change.
+        make_float32: builds the engine that takes over where the difference is above the limit.
+        limit: largest accepted `relative_difference`.
+        record: remembers the result between runs of the program.
+    """
+
+    def __init__(
+        self, reference: nn.Module, make_float32: Callable[[], Engine], *, limit: float, record: DifferenceRecord
+    ) -> None:
+        self.make_float32, self.limit = make_float32, limit
+        self._reference, self._record = reference, record
+        self._differences: list[float] = []
+
+    def recorded_difference(self) -> float | None:
+        """Returns the result of an earlier run; None if there is none."""
+        return self._record.read()
+
+    def compare(self, pixels: Tensor, depth: Tensor) -> float | None:
+        """Compares one batch, and returns the largest difference, recorded, once enough is known; None before that."""
+        try:
+            with torch.inference_mode():
+                exact = as_outputs(self._reference.to(depth.device)(pixels.to(depth.device)))
+        except (RuntimeError, MemoryError) as error:
+            raise inference_error(error, depth.device, pixels.shape) from error
+        self._differences.append(relative_difference(depth, exact[0]))
+        if self._differences[-1] <= self.limit and len(self._differences) < _CHECKED_BATCHES:
+            return None
+        self._record.write(max(self._differences))
+        return max(self._differences)

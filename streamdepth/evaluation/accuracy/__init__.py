@@ -1,0 +1,1 @@
+"""Accuracy of depth: errors against measured depth, tables and contact sheets."""

@@ -1,0 +1,104 @@
+"""Makes cameras and metric references: what turns relative depth into meters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from streamdepth.config import Settings
+from streamdepth.config.sections import MetricSettings
+from streamdepth.core.errors import ConfigError
+from streamdepth.geometry.camera import CameraSpec
+from streamdepth.stabilizers import MetricReference
+from streamdepth.utils.numbering import has_number_field, has_numbered_file, insert_number
+
+
+def make_camera_spec(settings: Settings) -> CameraSpec:
+    """Returns the camera of the settings. Raises ConfigError when they describe it twice."""
+    camera = settings.camera
+    return CameraSpec(camera.info, camera.fov, camera.fx, camera.fy, camera.cx, camera.cy)
+
+
+def make_metric_reference(settings: Settings) -> MetricReference | None:
+    """Returns the metric reference of the settings; None where they name none.
+
+    Raises:
+        ConfigError: if they name two ("conflict"), or one that cannot be used ("bad-anchor", "not-found").
+    """
+    metric = settings.metric
+    makers: dict[str, tuple[object, Callable[[MetricSettings], MetricReference]]] = {
+        "--anchor": (metric.anchor, _make_anchors),
+        "--camera-height": (metric.camera_height, _make_floor),
+        "--board": (metric.board, _make_board),
+        "--sparse": (metric.sparse, _make_sparse_depth),
+    }
+    given = {flag: make for flag, (value, make) in makers.items() if value}
+    if len(given) > 1:
+        raise ConfigError(
+            f"meters come from one of {', '.join(makers)}, not from {' and '.join(given)}", code="conflict"
+        )
+    if metric.camera_pitch is not None and "--camera-height" not in given:
+        raise ConfigError("--camera-pitch goes with --camera-height, the height over the floor", code="conflict")
+    return next(iter(given.values()))(metric) if given else None
+
+
+def _make_anchors(metric: MetricSettings) -> MetricReference:
+    from streamdepth.stabilizers.metric import AnchorReference
+
+    return AnchorReference(np.array(_parse_anchors(metric.anchor)))
+
+
+def _parse_anchors(texts: Sequence[str]) -> list[list[float]]:
+    """Returns [x, y, meters] for each text such as "320,200=1.35m". Raises ConfigError for others."""
+    from streamdepth.geometry.lengths import parse_length_m
+
+    anchors = []
+    for text in texts:
+        match = re.fullmatch(r"\s*([\d.]+)\s*,\s*([\d.]+)\s*=(.*)", text)
+        try:
+            if match is None:
+                raise ValueError
+            anchors.append([float(match[1]), float(match[2]), parse_length_m(match[3])])
+        except ValueError as error:
+            raise ConfigError(
+                f"'{text}' is no anchor; write x,y=1.35m with px of the picture, such as 320,200=1.35m",
+                code="bad-anchor",
+            ) from error
+    return anchors
+
+
+def _make_floor(metric: MetricSettings) -> MetricReference:
+    from streamdepth.geometry.lengths import parse_length_m
+    from streamdepth.stabilizers.metric import FloorReference
+
+    return FloorReference(parse_length_m(metric.camera_height or ""), metric.camera_pitch)
+
+
+def _make_board(metric: MetricSettings) -> MetricReference:
+    from streamdepth.geometry.boards import Board
+    from streamdepth.stabilizers.metric import BoardReference
+
+    return BoardReference(Board.parse(metric.board or ""))
+
+
+def _make_sparse_depth(metric: MetricSettings) -> MetricReference:
+    from streamdepth.sources.picture_file import read_depth_png
+    from streamdepth.stabilizers.metric import AnchorReference, SparseDepthReference, anchors_from_depth
+
+    pattern, scale = str(metric.sparse), metric.sparse_scale
+    if has_number_field(pattern):
+        if not has_numbered_file(pattern):
+            raise ConfigError(
+                f"there is no sparse depth '{pattern}'; %06d stands for 000000, 000001 and so on, %04d for 0000",
+                code="not-found",
+            )
+        return SparseDepthReference(lambda index: read_depth_png(Path(insert_number(pattern, index)), scale))
+    depth = read_depth_png(Path(pattern), scale)
+    if depth is None:
+        raise ConfigError(
+            f"there is no sparse depth '{pattern}'; give a 16-bit PNG, of a video %06d.png", code="not-found"
+        )
+    return AnchorReference(anchors_from_depth(depth, depth.shape), f"'{pattern}'", size=depth.shape[::-1])

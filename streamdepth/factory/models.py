@@ -1,0 +1,85 @@
+"""Makes models: networks, and estimators that run them on an engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streamdepth.config import Settings
+from streamdepth.config.sections import ModelSettings
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.interfaces import Estimator
+
+if TYPE_CHECKING:
+    from streamdepth.estimators.engines import EngineOptions
+    from streamdepth.estimators.network import Network
+    from streamdepth.estimators.network_estimator import NetworkEstimator
+
+
+def make_estimator(settings: Settings) -> Estimator:
+    """Returns the loaded model of the settings: built-in or any other. Raises ModelLoadError or ConfigError."""
+    from streamdepth.estimators.exported_model import ExportedModelEstimator, is_exported_model
+
+    if is_exported_model(settings.model.name):
+        path = Path(settings.model.name).expanduser()
+        return ExportedModelEstimator(path, size=settings.model.size, **_engine_options(settings.model))
+    return make_network_estimator(make_network(settings), settings)
+
+
+def make_network(settings: Settings, *, random_weights: bool = False) -> Network:
+    """Returns the network that `make_estimator` would run, to be exported, quantized or measured.
+
+    Args:
+        settings: the settings of the model.
+        random_weights: builds the network at full size without loading its weights, where the architecture is known.
+
+    Raises:
+        ModelLoadError: if it cannot be loaded.
+        ConfigError: if it is an exported model, which is no network anymore ("exported").
+    """
+    from streamdepth.estimators.exported_model import is_exported_model
+
+    if is_exported_model(settings.model.name):
+        raise ConfigError(
+            f"'{settings.model.name}' was exported already; give the model that it was made from", code="exported"
+        )
+    model = settings.model
+    weights = Path(model.name)
+    is_file = weights.suffix == ".safetensors" and not weights.is_dir()
+    if model.name == "nano" or is_file:
+        from streamdepth.estimators.nano import load_nano
+
+        return load_nano(size=model.size, weights=weights.expanduser() if is_file else None)
+    if random_weights:
+        from streamdepth.estimators.random_weights import random_network
+
+        return random_network(model.name, model.size)
+    from streamdepth.estimators.huggingface import load_huggingface_network
+
+    return load_huggingface_network(
+        model.name,
+        size=model.size,
+        accept_license=model.accept_license,
+        allow_pickle=model.allow_pickle,
+    )
+
+
+def make_network_estimator(network: Network, settings: Settings) -> NetworkEstimator:
+    """Returns `network` on the engine of the settings, which may change its weights in place. Raises ConfigError."""
+    from streamdepth.estimators.engines.choose import make_engine
+    from streamdepth.estimators.network_estimator import NetworkEstimator
+
+    options = _engine_options(settings.model)
+    return NetworkEstimator(network.card, make_engine(network.module, cache_name=network.cache_name, **options))
+
+
+def _engine_options(model: ModelSettings) -> EngineOptions:
+    return {
+        "engine": model.engine,
+        "device": model.device,
+        "precision": model.precision,
+        "precision_limit": model.precision_limit,
+        "compile": model.compile,
+        "threads": model.threads,
+        "for_throughput": bool(model.throughput),
+    }

@@ -1,0 +1,182 @@
+"""Makes the sinks of a stream: files, publishers, push targets, geometry, a window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streamdepth.config import Settings
+from streamdepth.core.errors import ConfigError, SinkOpenError
+from streamdepth.core.sink import Sink
+from streamdepth.factory.live_outputs import make_push_sinks, make_recording
+from streamdepth.factory.naming import stream_names
+from streamdepth.factory.render_options import make_render_options
+from streamdepth.factory.robots import ROBOT_FILES, make_publisher, make_robot_recording
+from streamdepth.sinks.images import DEPTH_IMAGE_SUFFIXES
+from streamdepth.sinks.pending_files import check_distinct
+from streamdepth.sinks.temporary_files import sidecar_path
+from streamdepth.utils import storage
+
+if TYPE_CHECKING:
+    from streamdepth.sinks.geometry_files import GeometryKind
+
+
+def make_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
+    """Returns all sinks of one stream.
+
+    Args:
+        settings: the settings of the run.
+        name: the stream's name where there are several, whose outputs are folders; None for a single stream.
+    """
+    sinks = make_file_sinks(settings, name)
+    sinks += [make_publisher(target, settings, name) for target in settings.outputs.publish]
+    sinks += make_push_sinks(settings, name)
+    sinks += _make_geometry_sinks(settings, name)
+    if settings.outputs.window:
+        from streamdepth.sinks.window import WindowSink
+
+        title = f"streamdepth {name}" if name else "streamdepth"
+        sinks.append(WindowSink(title, make_render_options(settings), hold_last=settings.outputs.hold_last))
+    return sinks
+
+
+def has_outputs(settings: Settings) -> bool:
+    """Returns True if anything is written, shown or sent."""
+    outputs = settings.outputs
+    files = outputs.video or outputs.depth or outputs.points or outputs.mesh or outputs.ply_every
+    return bool(files or outputs.push or outputs.publish or outputs.window)
+
+
+def check_output_names(settings: Settings) -> None:
+    """Checks outputs before anything is opened.
+
+    Raises:
+        ConfigError: if two outputs have one name.
+        SinkOpenError: if an output is an input.
+    """
+    outputs, depth = settings.outputs, settings.outputs.depth
+    paths = outputs.video, depth, outputs.points, outputs.mesh, outputs.stats
+    files = [path for path in paths if path and path.suffix]  # the others are folders, which may be shared
+    has_sidecar = depth is not None and depth.suffix.lower() in (".mkv", ".mp4", *DEPTH_IMAGE_SUFFIXES)
+    check_distinct([*files, sidecar_path(depth) if depth and has_sidecar else None], settings.source)
+
+
+def make_file_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
+    """Returns the sinks for the outputs `video` and `depth`, arguments as for `make_sinks`."""
+    wanted: list[tuple[Path | None, str, Callable[[Path], Sink]]] = [
+        (settings.outputs.video, ".mp4", partial(_make_video_sink, settings)),
+        (settings.outputs.depth, ".mkv", partial(_make_depth_sink, settings, name=name)),
+    ]
+    return [
+        _make_recorder(_path_of_stream(path, name, suffix), make, settings) for path, suffix, make in wanted if path
+    ]
+
+
+def _make_recorder(path: Path, make_sink: Callable[[Path], Sink], settings: Settings) -> Sink:
+    return _make_local_or_remote(path, lambda local: make_recording(local, make_sink, settings), settings)
+
+
+def _make_geometry_sinks(settings: Settings, name: str | None) -> Iterator[Sink]:
+    """Yields the sinks for point clouds and meshes; `ply_every` alone wants point clouds."""
+    points, mesh, every = settings.outputs.points, settings.outputs.mesh, settings.outputs.ply_every
+    if every and not (points or mesh):
+        points = Path(f"{stream_names(settings.source or ('browser',))[0]}_%06d.ply") if name is None else Path()
+    wanted: list[tuple[Path | None, GeometryKind, str]] = [(points, "points", "_%06d.ply"), (mesh, "mesh", "_%06d.glb")]
+    for path, kind, suffix in wanted:
+        if path is not None:
+            make_sink = partial(_make_geometry_sink, kind, settings)
+            yield _make_local_or_remote(_path_of_stream(path, name, suffix), make_sink, settings)
+
+
+def _make_geometry_sink(kind: GeometryKind, settings: Settings, path: Path) -> Sink:
+    from streamdepth.sinks.geometry_files import GeometrySink
+
+    every = settings.outputs.ply_every or 1
+    return GeometrySink(path, kind, every=every, overwrite=settings.outputs.overwrite, edges=settings.render.edges)
+
+
+def _make_local_or_remote(path: Path, make_sink: Callable[[Path], Sink], settings: Settings) -> Sink:
+    """Returns the sink for `path`; for an address in a remote storage, one that writes here and then uploads."""
+    address = storage.address_from_path(path)
+    if not storage.is_remote(address):
+        return make_sink(path)
+    if settings.outputs.segment:
+        raise ConfigError(
+            "segments are written to a disk of this machine; give a local folder, or leave --segment out",
+            code="segment",
+        )
+    from streamdepth.sinks.remote import RemoteSink
+
+    return RemoteSink(address, make_sink, overwrite=settings.outputs.overwrite)
+
+
+def _path_of_stream(path: Path, name: str | None, suffix: str) -> Path:
+    """Returns the file of one of several streams in the folder `path`, which is made; of a single stream `path`."""
+    if name is None:
+        return path
+    if not storage.is_remote(storage.address_from_path(path)):
+        make_folder(path)
+    return path / f"{name}{suffix}"
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder and those above it. Raises SinkOpenError with the code "not-writable" where that fails."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SinkOpenError(
+            f"cannot make the folder '{path}': {error.strerror}; choose another", code="not-writable"
+        ) from error
+
+
+def _make_video_sink(settings: Settings, path: Path) -> Sink:
+    from streamdepth.sinks.video import VideoSink
+    from streamdepth.sinks.video_file import VIDEO_FORMATS
+
+    suffix = path.suffix.lower()
+    if suffix in DEPTH_IMAGE_SUFFIXES:
+        return _make_depth_sink(settings, path)
+    if suffix not in VIDEO_FORMATS:
+        hint = "" if suffix else "; a folder is for several inputs, a folder of videos or a pattern in quotes"
+        raise ConfigError(
+            f"cannot tell what to write from '{path}'; use a video ({' '.join(VIDEO_FORMATS)}) "
+            f"or numbered pictures (%06d with {' '.join(DEPTH_IMAGE_SUFFIXES)}){hint}",
+            code="unknown-format",
+        )
+    video = settings.video
+    default_codec = "vp9" if suffix == ".webm" else "h264"
+    return VideoSink(
+        path,
+        make_render_options(settings),
+        codec=default_codec if video.codec == "auto" else video.codec,
+        crf=video.crf,
+        preset=video.preset,
+        overwrite=settings.outputs.overwrite,
+        copy_tracks=video.copy_tracks,
+    )
+
+
+def _make_depth_sink(settings: Settings, path: Path, name: str | None = None) -> Sink:
+    suffix, edges = path.suffix.lower(), settings.render.edges
+    overwrite, drop_flying = settings.outputs.overwrite, settings.outputs.drop_flying
+    if suffix == ".mkv":
+        from streamdepth.sinks.depth_video import DepthVideoSink
+
+        return DepthVideoSink(path, overwrite=overwrite, smoothing=settings.smooth, drop_flying=drop_flying)
+    if suffix == ".mp4":
+        from streamdepth.sinks.lerobot_video import LeRobotVideoSink
+
+        return LeRobotVideoSink(path, overwrite=overwrite, edges=edges, drop_flying=drop_flying)
+    if suffix in ROBOT_FILES:
+        return make_robot_recording(path, settings, name)
+    if suffix in DEPTH_IMAGE_SUFFIXES:
+        from streamdepth.sinks.images import ImagesSink
+
+        return ImagesSink(path, overwrite=overwrite, edges=edges, drop_flying=drop_flying)
+    raise ConfigError(
+        f"depth cannot be written to '{path}'; use .mkv (lossless depth video), .mp4 (LeRobot's), .mcap (ROS 2 "
+        f"messages), .rrd (Rerun) or %06d with {' '.join(DEPTH_IMAGE_SUFFIXES)}",
+        code="unknown-format",
+    )

@@ -1,0 +1,77 @@
+"""Makes the sinks for robots: recordings and publishers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streamdepth.config import Settings
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.sink import Sink
+from streamdepth.factory.naming import ros_name
+
+if TYPE_CHECKING:
+    from streamdepth.sinks.robots.observation import RobotOptions
+
+ROBOT_FILES = (".mcap", ".rrd")
+"""Suffixes of recordings for robots."""
+
+
+def make_robot_recording(path: Path, settings: Settings, name: str | None = None) -> Sink:
+    """Returns the sink for a .mcap or .rrd file. name: the stream's, where there are several."""
+    options = make_robot_options(settings, name)
+    if path.suffix.lower() == ".rrd":
+        from streamdepth.sinks.robots.rerun import RerunFileSink
+
+        return RerunFileSink(path, options=options, overwrite=settings.outputs.overwrite)
+    from streamdepth.sinks.robots.mcap import McapSink
+
+    return McapSink(path, schemas=settings.robot.schemas, options=options, overwrite=settings.outputs.overwrite)
+
+
+def make_publisher(target: str, settings: Settings, name: str | None = None) -> Sink:
+    """Returns the sink that sends depth to `target`. Raises ConfigError with the code "unknown-target" for others."""
+    options = make_robot_options(settings, name)
+    kind, _, address = target.partition(":")
+    if kind == "rerun":
+        from streamdepth.sinks.robots.rerun import RerunViewerSink
+
+        return RerunViewerSink(address or None, options=options)
+    if kind == "foxglove":
+        from streamdepth.sinks.robots.foxglove import FoxgloveSink
+
+        return FoxgloveSink(address or None, options=options)
+    if kind == "zenoh":
+        from streamdepth.sinks.robots.zenoh import ZenohSink
+
+        return ZenohSink(address or None, options=options)
+    if target == "ros":
+        from streamdepth.sinks.robots.ros import RosSink
+
+        return RosSink(options=options)
+    raise ConfigError(
+        f"cannot publish to '{target}'; use rerun, foxglove, zenoh or ros, with an address as rerun:HOST:PORT, "
+        "foxglove:HOST:PORT and zenoh:tcp/HOST:PORT",
+        code="unknown-target",
+    )
+
+
+def make_robot_options(settings: Settings, name: str | None = None) -> RobotOptions:
+    """Returns what robots get. name: the stream's where there are several; it ends the namespace and the frame id."""
+    from streamdepth.geometry.obstacles import ObstacleZone
+    from streamdepth.sinks.robots.observation import RobotOptions
+
+    robot = settings.robot
+    pitch = robot.pitch if robot.pitch is not None else settings.metric.camera_pitch or 0.0
+    suffix = "" if name is None else f"_{ros_name(name)}"
+    return RobotOptions(
+        namespace=robot.namespace + suffix,
+        frame_id=robot.frame_id and robot.frame_id + suffix,
+        encoding=robot.encoding,
+        points=robot.points,
+        scan=robot.scan,
+        floor=robot.floor,
+        zone=ObstacleZone(*robot.obstacle_heights, pitch, robot.max_distance),
+        sectors=robot.sectors,
+        drop_flying=settings.outputs.drop_flying,
+    )

@@ -1,0 +1,127 @@
+"""Makes sources from addresses."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from streamdepth.config import Settings
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.interfaces import Source
+from streamdepth.factory.metric_references import make_camera_spec
+from streamdepth.utils import storage
+
+DEVICE_PREFIXES = ("lavfi:", "screen:", "camera:", "/dev/video")
+"""How addresses of devices begin; a camera's number is one, too."""
+
+
+def make_source(address: str, settings: Settings) -> Source:
+    """Returns the source for an address: a camera's number or name, a file, a folder, a glob, a bag, a URL...
+
+    Its frames carry the camera of the settings, where they describe one.
+
+    Raises:
+        ConfigError: if the address is empty ("no-source").
+    """
+    return with_camera(_make_source(address, settings), settings)
+
+
+def with_camera(source: Source, settings: Settings) -> Source:
+    """Returns a source whose frames carry the camera of the settings; `source` itself where they describe none."""
+    camera = make_camera_spec(settings)
+    if not camera and not settings.camera.undistort:
+        return source
+    from streamdepth.sources.calibrated import CalibratedSource
+
+    return CalibratedSource(source, camera, undistort=settings.camera.undistort)
+
+
+def _make_source(address: str, settings: Settings) -> Source:
+    if not address:  # as a path it would be the current folder
+        raise ConfigError(
+            "the source is empty; give a file, a folder, an address or a camera's number", code="no-source"
+        )
+    if address.startswith("lavfi:"):
+        from streamdepth.sources.generated import GeneratedSource
+
+        return GeneratedSource(address, max_side_px=settings.max_side)
+    if address.startswith("screen:"):
+        from streamdepth.sources.screen import ScreenSource
+
+        return ScreenSource(address, max_side_px=settings.max_side)
+    if address.isdecimal() or address.startswith(("/dev/video", "camera:")):
+        return _make_camera(address, settings)
+    if bag := _make_bag(address, settings):
+        return bag
+    is_a_picture = is_picture(address)
+    if storage.is_remote(address) and not is_a_picture:
+        from streamdepth.sources.remote_file import RemoteFileSource
+
+        return RemoteFileSource(address, max_side_px=settings.max_side)
+    if "://" in address and not (is_a_picture and address.lower().startswith("http")):
+        return _make_network_source(address, settings)
+    if is_a_picture or _is_folder_or_pattern(address):
+        from streamdepth.sources.images import ImagesSource
+
+        return ImagesSource(address, max_side_px=settings.max_side)
+    from streamdepth.sources.file import FileSource
+
+    return FileSource(address, max_side_px=settings.max_side)
+
+
+def _make_bag(address: str, settings: Settings) -> Source | None:
+    from streamdepth.sources.rosbag import RosbagSource, split_bag_address
+
+    found = None if "://" in address else split_bag_address(address)
+    return RosbagSource(*found, max_side_px=settings.max_side) if found else None
+
+
+def is_video_file(address: str) -> bool:
+    """True if the address names one recorded video file, here or in a remote storage; it need not exist."""
+    is_stream = "://" in address and not storage.is_remote(address)
+    is_device = address.isdecimal() or address.startswith(DEVICE_PREFIXES)
+    return not (is_stream or is_device or is_picture(address) or _is_folder_or_pattern(address))
+
+
+def is_picture(address: str) -> bool:
+    """True if the address names one picture, by its suffix."""
+    from streamdepth.sources.images import PICTURE_SUFFIXES
+
+    name = re.split(r"[?#]", address)[0].lower()
+    return name.endswith(PICTURE_SUFFIXES) and not name.endswith(".gif")  # a GIF may move: libav reads it as video
+
+
+def _is_folder_or_pattern(address: str) -> bool:
+    path = Path(address)
+    try:
+        return path.is_dir() or (not path.is_file() and any(c in address for c in "*?["))
+    except OSError:  # a name that no file can have; opening it says so
+        return False
+
+
+def _make_camera(address: str, settings: Settings) -> Source:
+    from streamdepth.sources.camera import CameraSource
+
+    device = int(address) if address.isdecimal() else address.removeprefix("camera:")
+    camera = settings.camera
+    return CameraSource(
+        device,
+        size=camera.size,
+        fps=camera.fps,
+        fourcc=camera.fourcc,
+        reconnect_seconds=camera.reconnect_seconds,
+    )
+
+
+def _make_network_source(address: str, settings: Settings) -> Source:
+    from streamdepth.sources.network import NetworkSource
+
+    network = settings.network
+    return NetworkSource(
+        address,
+        transport=network.transport,
+        timeout_seconds=network.timeout_seconds,
+        reconnect_seconds=network.reconnect_seconds,
+        live=network.live,
+        max_side_px=settings.max_side,
+    )

@@ -1,0 +1,1 @@
+"""Cameras, points, planes, meshes and distances, computed from depth by pure functions; see README.md beside this."""

@@ -1,0 +1,215 @@
+"""Focal length and distortion of a camera, from ROS camera_info files, EXIF, metadata of a video, or flags."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import yaml
+
+from streamdepth.core.arrays import Image
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.intrinsics import Intrinsics
+
+COEFFICIENT_COUNTS = {"plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14), "equidistant": (4,)}
+"""Distortion model by ROS's name -> the numbers of coefficients that it may have."""
+_FILM_DIAGONAL_MM = math.hypot(36, 24)
+_EXIF_IFD, _EXIF_35MM = 0x8769, 0xA405
+_VIDEO_35MM = "com.apple.quicktime.camera.focal_length.35mm_equivalent"
+
+
+@dataclass(frozen=True, slots=True)
+class CameraSpec:
+    """A user's description of the camera; it becomes intrinsics once the size of the pictures is known.
+
+    It is a file, a field of view or focal lengths, or nothing. Raises ConfigError, code "conflict", for two of them.
+    """
+
+    file: Path | None = None
+    """Path of a ROS camera_info YAML file."""
+    fov: float | None = None
+    """Horizontal field of view, degrees."""
+    fx: float | None = None
+    """Focal length in px, as are fy and the principal point cx, cy; they have defaults."""
+    fy: float | None = None
+    cx: float | None = None
+    cy: float | None = None
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("file", "fov", "fx") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ConfigError("the camera is given twice; use one of --camera-info, --fov and --fx", code="conflict")
+        if self.fx is None and not (self.fy is self.cx is self.cy is None):
+            raise ConfigError("--fy, --cx and --cy go with --fx, the focal length in px", code="conflict")
+
+    def __bool__(self) -> bool:
+        return any(value is not None for value in (self.file, self.fov, self.fx))
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """The (width, height) in px of the file's pictures; None without a file. Raises ConfigError."""
+        camera = read_camera_info(self.file) if self.file is not None else None
+        return (camera.width, camera.height) if camera else None
+
+    def intrinsics(self, width: int, height: int) -> Intrinsics | None:
+        """Returns the camera of pictures of this size; None when nothing was given.
+
+        Raises ConfigError: "bad-camera" for impossible values, "wrong-shape" for a file of pictures of another shape.
+        """
+        try:
+            if self.file is not None:
+                return _at_size(read_camera_info(self.file), width, height, self.file)
+            if self.fov is not None:
+                return Intrinsics.from_fov(self.fov, width, height)
+            if self.fx is None:
+                return None
+            centered = Intrinsics.from_focal(self.fx, width, height)
+            cx, cy = (b if a is None else a for a, b in ((self.cx, centered.cx), (self.cy, centered.cy)))
+            return Intrinsics(self.fx, self.fy or self.fx, cx, cy, width, height)
+        except ValueError as error:
+            raise ConfigError(f"this cannot be a camera: {error}", code="bad-camera") from error
+
+
+def _at_size(camera: Intrinsics, width: int, height: int, path: Path) -> Intrinsics:
+    if abs(camera.width / camera.height * height / width - 1) > 0.01:
+        raise ConfigError(
+            f"'{path}' is of {camera.width}x{camera.height} px, the pictures have {width}x{height} px and another "
+            "shape; give the camera as it was set for these pictures",
+            code="wrong-shape",
+        )
+    return camera if (camera.width, camera.height) == (width, height) else camera.resized(width, height)
+
+
+def read_camera_info(path: Path) -> Intrinsics:
+    """Reads a ROS camera_info YAML file, in the layout of `camera_calibration` or of `ros2 topic echo`.
+
+    Flat keys `width, height, fx, fy, cx, cy` (YAML or JSON) are read too. Raises ConfigError: "unreadable" for a file
+    that cannot be read, "bad-camera" for one that is no camera; the message says what is missing.
+    """
+    try:
+        fields = yaml.safe_load(path.read_text(encoding="utf-8").split("\n---")[0])
+    except OSError as error:
+        raise ConfigError(f"cannot read the camera '{path}': {error.strerror}", code="unreadable") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"'{path}' is not valid YAML: {reason}", code="bad-camera") from error
+    if not isinstance(fields, dict):
+        raise ConfigError(
+            f"'{path}' has no camera in it; a ROS camera_info file has image_width, camera_matrix...", code="bad-camera"
+        )
+    try:
+        return intrinsics_from_camera_info_fields(fields)
+    except (KeyError, ValueError, TypeError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise ConfigError(
+            f"'{path}' is no camera_info file ({reason}); needed are image_width, image_height, camera_matrix, "
+            "distortion_model and distortion_coefficients, as streamdepth calibrate writes them",
+            code="bad-camera",
+        ) from error
+
+
+def intrinsics_from_camera_info_fields(fields: Mapping[str, Any]) -> Intrinsics:
+    """Returns the camera of a camera_info's fields, by any of their spellings.
+
+    Raises KeyError, ValueError and TypeError for fields that are missing or wrong.
+    """
+    width, height = (int(fields[f"image_{k}"] if f"image_{k}" in fields else fields[k]) for k in ("width", "height"))
+    if "fx" in fields:
+        fx, fy, cx, cy = (float(fields[k]) for k in ("fx", "fy", "cx", "cy"))
+        return Intrinsics(fx, fy, cx, cy, width, height)
+    k = _numbers(fields, "camera_matrix", "k", "K")
+    if len(k) != 9:
+        raise ValueError(f"a camera matrix has 9 numbers, not {len(k)}")
+    model = str(fields.get("distortion_model") or "plumb_bob").replace("fisheye", "equidistant")
+    distortion = _numbers(fields, "distortion_coefficients", "d", "D")
+    if model not in COEFFICIENT_COUNTS:
+        raise ValueError(f"the distortion model '{model}' is unknown; known are {', '.join(COEFFICIENT_COUNTS)}")
+    if not distortion or (not any(distortion) and model != "equidistant"):  # zeros there are an ideal fisheye lens
+        distortion = ()
+    elif len(distortion) not in COEFFICIENT_COUNTS[model]:
+        allowed = " or ".join(map(str, COEFFICIENT_COUNTS[model]))
+        raise ValueError(f"{model} has {allowed} coefficients, not {len(distortion)}")
+    return Intrinsics(k[0], k[4], k[2], k[5], width, height, distortion, model)
+
+
+def _numbers(fields: Mapping[str, Any], *names: str) -> tuple[float, ...]:
+    value = next((fields[name] for name in names if name in fields), None)
+    if value is None:
+        raise KeyError(names[0])
+    return tuple(float(v) for v in (value["data"] if isinstance(value, dict) else value))
+
+
+def camera_info_yaml(camera: Intrinsics, name: str = "camera") -> str:
+    """Returns `camera` as ROS's camera_info YAML, in the layout of `camera_calibration`."""
+    k = [camera.fx, 0.0, camera.cx, 0.0, camera.fy, camera.cy, 0.0, 0.0, 1.0]
+    distortion = list(camera.distortion) or [0.0] * 5
+    fields = {
+        "image_width": camera.width,
+        "image_height": camera.height,
+        "camera_name": name,
+        "camera_matrix": {"rows": 3, "cols": 3, "data": k},
+        "distortion_model": camera.distortion_model,
+        "distortion_coefficients": {"rows": 1, "cols": len(distortion), "data": distortion},
+        "rectification_matrix": {"rows": 3, "cols": 3, "data": np.eye(3).ravel().tolist()},
+        "projection_matrix": {"rows": 3, "cols": 4, "data": [*k[:3], 0.0, *k[3:6], 0.0, *k[6:], 0.0]},
+    }
+    return yaml.safe_dump(fields, sort_keys=False, default_flow_style=None)
+
+
+def intrinsics_from_35mm(focal_mm: float, width: int, height: int) -> Intrinsics | None:
+    """Returns the camera of a 35 mm equivalent focal length in mm: the same angle along the diagonal (CIPA DCG-001)."""
+    if not (math.isfinite(focal_mm) and focal_mm > 0):
+        return None
+    return Intrinsics.from_focal(focal_mm / _FILM_DIAGONAL_MM * math.hypot(width, height), width, height)
+
+
+def intrinsics_from_exif(exif: Any, width: int, height: int) -> Intrinsics | None:
+    """Returns the camera of a picture's EXIF (PIL.Image.Exif); None unless FocalLengthIn35mmFilm is above 0."""
+    try:
+        return intrinsics_from_35mm(float(exif.get_ifd(_EXIF_IFD).get(_EXIF_35MM) or 0), width, height)
+    except (TypeError, ValueError, KeyError, OSError, SyntaxError, ZeroDivisionError):  # EXIF can hold anything
+        return None
+
+
+def intrinsics_from_metadata(metadata: Mapping[str, str], width: int, height: int) -> Intrinsics | None:
+    """Returns the camera of a video's metadata; None where no phone wrote its 35 mm equivalent focal length there."""
+    try:
+        return intrinsics_from_35mm(float(metadata.get(_VIDEO_35MM) or 0), width, height)
+    except ValueError:
+        return None
+
+
+def camera_matrix(camera: Intrinsics) -> npt.NDArray[np.float64]:
+    """Returns the (3, 3) float64 matrix K of focal lengths and principal point."""
+    return np.array([[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1]])
+
+
+class Undistorter:
+    """Straightens pictures: they become those of a lens without distortion, of the same size and focal length.
+
+    Pixels that the lens did not see are black.
+    """
+
+    def __init__(self, camera: Intrinsics) -> None:
+        import cv2
+
+        matrix, size = camera_matrix(camera), (camera.width, camera.height)
+        d = np.array(camera.distortion or (0.0,) * 4)
+        make = cv2.fisheye.initUndistortRectifyMap if is_fisheye(camera) else cv2.initUndistortRectifyMap
+        self._maps = make(matrix, d, np.eye(3), matrix, size, cv2.CV_16SC2)
+
+    def __call__(self, image: Image) -> Image:
+        """Returns the straightened (H, W, 3) picture."""
+        import cv2
+
+        return cast(Image, cv2.remap(image, *self._maps, cv2.INTER_LINEAR))
+
+
+def is_fisheye(camera: Intrinsics) -> bool:
+    """Returns True if the lens follows OpenCV's fisheye model (Kannala & Brandt, TPAMI 2006)."""
+    return camera.distortion_model == "equidistant"

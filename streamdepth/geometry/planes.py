@@ -1,0 +1,83 @@
+"""Planes in space, fitted to points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from streamdepth.geometry.arrays import Floats, Points
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plane:
+    """All points with normal . point + offset = 0, in the camera's axes (x right, y down, z forward)."""
+
+    normal: Floats
+    """(3,) of length 1, towards the camera's side."""
+    offset: float
+    """The camera's distance from the plane, metres."""
+    rms_m: float
+    """Root mean square distance from the plane of the points it was fitted to, metres."""
+    share: float
+    """Share of all points that it was fitted to, 0 to 1."""
+
+    def heights(self, points: Points) -> Points:
+        """Returns the (...) distances of (..., 3) points from the plane in metres, positive on the camera's side."""
+        return np.asarray(points @ self.normal + self.offset, np.float32)
+
+
+def fit_plane(points: npt.ArrayLike, tolerance_m: float = 0.02, rounds: int = 300) -> Plane | None:
+    """Returns the plane that most points lie on, by RANSAC and least squares; None for fewer than three points.
+
+    Args:
+        points: (N, 3); points that are not finite do not count.
+        tolerance_m: distance from the plane up to which a point lies on it.
+        rounds: how many planes through three random points are tried.
+    """
+    known = np.asarray(points, np.float64).reshape(-1, 3)
+    known = known[np.isfinite(known).all(axis=1)]
+    if len(known) < 3:
+        return None
+    rng = np.random.default_rng(0)
+    some = known[rng.choice(len(known), min(len(known), 4000), replace=False)]
+    a, b, c = (some[rng.integers(0, len(some), rounds)] for _ in range(3))
+    across = np.cross(b - a, c - a)
+    length = np.linalg.norm(across, axis=1)
+    a, across = a[length > 1e-12], across[length > 1e-12] / length[length > 1e-12, None]
+    inliers = np.abs(some @ across.T - (a * across).sum(axis=1)) < tolerance_m
+    best = int(inliers.sum(axis=0).argmax()) if len(a) else 0
+    if not len(a) or inliers[:, best].sum() < 3:
+        return None
+    return _least_squares(known, some[inliers[:, best]], tolerance_m)
+
+
+def refine_plane(plane: Plane, points: npt.ArrayLike, tolerance_m: float = 0.02) -> Plane:
+    """Returns the least-squares plane through the points within `tolerance_m` of `plane`; `plane` where there are few.
+
+    Args:
+        plane: a first estimate.
+        points: (..., 3); points that are not finite do not count.
+        tolerance_m: distance from the plane up to which a point lies on it.
+    """
+    known = np.asarray(points, np.float64).reshape(-1, 3)
+    known = known[np.isfinite(known).all(axis=1)]
+    inliers = known[np.abs(known @ plane.normal + plane.offset) < tolerance_m]
+    return _least_squares(known, inliers, tolerance_m) if len(inliers) >= 3 else plane
+
+
+def _least_squares(points: Floats, inliers: Floats, tolerance_m: float) -> Plane:
+    """Returns the plane through the inliers, which are chosen again among `points` after each of three fits."""
+    for _ in range(3):
+        center = inliers.mean(axis=0)
+        normal = np.linalg.eigh(np.cov((inliers - center).T))[1][:, 0]
+        near = np.abs((points - center) @ normal) < tolerance_m
+        if near.sum() < 3:
+            break
+        inliers = points[near]
+    offset = -float(center @ normal)
+    if offset < 0:
+        normal, offset = -normal, -offset
+    rms = float(np.sqrt((((inliers - center) @ normal) ** 2).mean()))
+    return Plane(normal, offset, rms, len(inliers) / len(points))

@@ -1,0 +1,135 @@
+"""From the model's estimates to steady results: the piece that both ways of running a model share."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+from streamdepth.core.arrays import DepthMap
+from streamdepth.core.interfaces import Estimator
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.types import DepthFrame, StreamInfo
+from streamdepth.pipeline.sink_dispatcher import SinkDispatcher
+from streamdepth.pipeline.stats import Stats
+from streamdepth.pipeline.stream import CapturedFrame, Stream, StreamResult
+
+
+class ResultStage:
+    """Steadies the depth of all streams and hands it to the sinks; what fails of one stream ends that one alone.
+
+    Args:
+        streams: all streams of the pipeline.
+        estimator: is reset at cuts and where a stream changes its size.
+        sinks: get the results and the ends of the streams.
+        stats: gets durations and counts.
+        on_stream_failed: called with a stream's number and the error that ended it.
+    """
+
+    def __init__(
+        self,
+        streams: Sequence[Stream],
+        estimator: Estimator,
+        sinks: SinkDispatcher,
+        stats: Stats,
+        on_stream_failed: Callable[[int, Exception], None],
+    ) -> None:
+        self.streams, self.stats = streams, stats
+        self.model = estimator.info
+        """The facts of the model; the engine that it really uses is known once it has run."""
+        self.model_is_ready = threading.Event()
+        """Set when the model has been warmed up for the sizes of the live streams that are open."""
+        self.ended: set[int] = set()
+        """The streams that get no further result."""
+        self._estimator, self._sinks, self._on_stream_failed = estimator, sinks, on_stream_failed
+        self._sizes: list[tuple[int, int] | None] = [None] * len(streams)
+        """The size of the frame that each stream's stabilizer got last."""
+        self._infos: list[StreamInfo | None] = [None] * len(streams)
+        """The facts that belong to that frame."""
+
+    def warm_up(self) -> None:
+        """Warms the model up for the streams whose frames come at their own pace. Raises InferenceError."""
+        timely = [stream.info for stream in self.streams if stream.info and stream.is_timely]
+        try:
+            for width, height in {(info.width, info.height) for info in timely}:
+                self._estimator.warm_up(width, height)
+        finally:
+            self.model_is_ready.set()
+
+    def has_timely_stream(self) -> bool:
+        """Returns True if frames of a stream that goes on come at their own pace; nothing is computed ahead then."""
+        for i, stream in enumerate(self.streams):  # noqa: SIM110 - a generator takes longer, for each frame
+            if stream.is_timely and i not in self.ended:
+                return True
+        return False
+
+    def update_model(self) -> None:
+        """Reads the model's facts anew after it has run."""
+        self.model = self._estimator.info
+
+    def attempt(self, stream_index: int, action: Callable[[], object]) -> None:
+        """Calls `action` for a stream that has not ended; an exception ends the stream and no other."""
+        if stream_index in self.ended:
+            return
+        try:
+            action()
+        except Exception as error:
+            self._on_stream_failed(stream_index, error)
+            self.end_stream(stream_index, error)
+
+    def push(self, captured: CapturedFrame, depth: DepthMap, focal_px: float | None, age_seconds: float = 0.0) -> None:
+        """Steadies the depth of a frame and hands on what comes out. Raises what the stabilizer raises.
+
+        Args:
+            captured: the frame; `prepare_for` was called with it.
+            depth: (h, w), as the model gave it or warped from a keyframe.
+            focal_px: the model's focal length for the frame, where it estimates one.
+            age_seconds: time from that keyframe to the frame.
+        """
+        frame, info = captured.frame, captured.info
+        intrinsics = info.intrinsics if (info.width, info.height) == frame.size else None
+        if intrinsics is None and focal_px is not None and 0 < focal_px < math.inf:
+            intrinsics = Intrinsics.from_focal(focal_px, *frame.size)
+        item = DepthFrame(frame, depth, self.model.kind, intrinsics=intrinsics, depth_age_seconds=age_seconds)
+        self._hand_on(captured.stream_index, self.streams[captured.stream_index].stabilizer.push(item))
+
+    def prepare_for(self, captured: CapturedFrame) -> None:
+        """Starts anew where a stream's frames have another size: that is another view, and no memory of it is valid."""
+        i, size = captured.stream_index, captured.frame.size
+        previous, self._sizes[i] = self._sizes[i], size
+        if previous is not None and previous != size:
+            self._flush(i)
+            self.streams[i].stabilizer.reset()
+            self._estimator.reset(captured.frame.stream)
+        self._infos[i] = captured.info
+
+    def end_stream(self, stream_index: int, error: Exception | None = None) -> None:
+        """Hands on what the stabilizer still has, unless the stream failed, and ends the stream at its sinks."""
+        if error is None:
+            self.attempt(stream_index, partial(self._flush, stream_index))
+        if stream_index not in self.ended:
+            self.ended.add(stream_index)
+            self._sinks.end_stream(stream_index, error)
+
+    def end_all(self) -> None:
+        """Ends all streams that have not ended."""
+        for i in range(len(self.streams)):
+            self.end_stream(i)
+
+    def _flush(self, stream_index: int) -> None:
+        self._hand_on(stream_index, self.streams[stream_index].stabilizer.flush())
+
+    def _hand_on(self, stream_index: int, items: Iterable[DepthFrame]) -> None:
+        """Hands items to the sinks one by one, so that what a stabilizer keeps on disk does not gather in memory."""
+        began = time.monotonic()
+        for item in items:
+            self.stats.durations["smooth"].add(time.monotonic() - began)
+            if item.cut:
+                self._estimator.reset(item.frame.stream)
+            info = self._infos[stream_index]
+            assert info is not None
+            if not self._sinks.put(StreamResult(stream_index, item, info)):
+                self.stats.count("stopped", stream_index=stream_index)
+            began = time.monotonic()

@@ -1,0 +1,101 @@
+"""`overlay.render` in YUV 4:2:0: no conversion of colour spaces, and half as many bytes to blend.
+
+Blending is linear, and so is the conversion from RGB to YUV: the result is the same but for rounding. The conversion is
+ITU-R BT.709, section 3, in limited range.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import cast
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from streamdepth.core.arrays import GrayImage
+from streamdepth.core.render_options import RenderOptions
+from streamdepth.core.types import DepthFrame, YuvPlanes
+from streamdepth.render.colors import Mask, display_range, lookup_table, quantize_nearness
+from streamdepth.render.legend import LegendPatch, legend_patch
+from streamdepth.render.upsampling import upsample
+
+Floats = npt.NDArray[np.float32]
+
+_BLACK = 16, 128, 128
+"""Y, U and V of black."""
+_RED_WEIGHT, _GREEN_WEIGHT, _BLUE_WEIGHT = 0.2126, 0.7152, 0.0722
+"""Shares of the three primaries in luma (BT.709)."""
+
+
+def render_yuv(item: DepthFrame, out: YuvPlanes, options: RenderOptions) -> None:
+    """Fills `out` with what `overlay.render` draws for `item`.
+
+    Args:
+        item: a frame with `planes` and with even sides.
+        out: writable planes of the frame's size; of twice its width for the style "side-by-side".
+    """
+    background = item.frame.yuv_planes
+    assert background is not None
+    item = upsample(item, options.edges)
+    if options.style == "side-by-side":
+        for source, target in zip(background, out, strict=True):
+            target[:, : source.shape[1]] = source
+        out = YuvPlanes(*(target[:, source.shape[1] :] for source, target in zip(background, out, strict=True)))
+    range = item.range or display_range(item.depth)
+    nearness, known = quantize_nearness(item.depth, item.kind, range)
+    alpha = options.alpha if options.style == "overlay" else 1.0
+    enlarged = {shape: _enlarge(nearness, known, shape) for shape in {plane.shape for plane in background}}
+    tables = _yuv_lookup_tables(options.effective_colormap)
+    for source, target, table, black in zip(background, out, tables, _BLACK, strict=True):
+        codes, mask = enlarged[source.shape]
+        colors = cv2.LUT(codes, table)
+        if mask is not None:
+            colors[mask == 0] = black
+        cv2.addWeighted(source, 1 - alpha, colors, alpha, 0, dst=target)
+    width, height = item.frame.size
+    patch = None
+    if options.has_legend:
+        patch = legend_patch(width, height, range, item.kind, options.effective_colormap)
+    if patch is not None:
+        _draw_patch(patch, out)
+
+
+def _enlarge(nearness: GrayImage, known: Mask | None, shape: tuple[int, ...]) -> tuple[GrayImage, GrayImage | None]:
+    """Returns `nearness` and the mask of known pixels at `shape` (height, width)."""
+    size = shape[1], shape[0]
+    large = cast(GrayImage, cv2.resize(nearness, size, interpolation=cv2.INTER_LINEAR))
+    if known is None:
+        return large, None
+    return large, cast(GrayImage, cv2.resize(known.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT))
+
+
+def _draw_patch(patch: LegendPatch, out: YuvPlanes) -> None:
+    """Blends the legend into `out`.
+
+    YUV's black is not zero: what is left of the picture and what is added to it both count from black.
+    """
+    for target, colors, black in zip(out, rgb_to_yuv(patch.colors), _BLACK, strict=True):
+        subsampling = out.y.shape[0] // target.shape[0]
+        size = patch.transparency.shape[1] // subsampling, patch.transparency.shape[0] // subsampling
+        transparency, added = (
+            cv2.resize(values, size, interpolation=cv2.INTER_AREA) for values in (patch.transparency, colors)
+        )
+        rows, columns = (slice(s.start // subsampling, s.stop // subsampling) for s in (patch.rows, patch.columns))
+        blended = target[rows, columns] * transparency + added - np.float32(black) * transparency
+        target[rows, columns] = np.rint(blended)
+
+
+def rgb_to_yuv(rgb: Floats) -> tuple[Floats, Floats, Floats]:
+    """Converts (..., 3) RGB from 0 to 255 to Y, U and V (BT.709, limited range), each (...) at full size."""
+    red, green, blue = (rgb[..., i].astype(np.float32) / np.float32(255) for i in (0, 1, 2))
+    luma = _RED_WEIGHT * red + _GREEN_WEIGHT * green + _BLUE_WEIGHT * blue
+    u, v = (blue - luma) / (2 - 2 * _BLUE_WEIGHT), (red - luma) / (2 - 2 * _RED_WEIGHT)
+    return cast(Floats, 16 + 219 * luma), cast(Floats, 128 + 224 * u), cast(Floats, 128 + 224 * v)
+
+
+@cache
+def _yuv_lookup_tables(colormap: str) -> tuple[GrayImage, ...]:
+    """Returns one table of 256 values for each of Y, U and V."""
+    colors = lookup_table(colormap)[:, 0].astype(np.float32)
+    return tuple(np.rint(plane).astype(np.uint8) for plane in rgb_to_yuv(colors))

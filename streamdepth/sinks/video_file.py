@@ -1,0 +1,241 @@
+"""A video file being written: encoder, container, exact times, and the source's other tracks beside the picture."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+
+from streamdepth.core.errors import SinkOpenError
+from streamdepth.core.types import StreamInfo
+from streamdepth.sinks.encoders import choose_pixel_format, encoder_options, find_encoder, open_encoder
+from streamdepth.sinks.pending_files import PendingFile, file_url, map_write_errors, write_error_message
+from streamdepth.sinks.tracks import TrackCopier, end_of_frame
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+_log = logging.getLogger(__name__)
+
+VIDEO_FORMATS = {
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".webm": "webm",
+}
+"""FFmpeg's names of the containers that keep any frame's time; others would force a fixed frame rate."""
+
+_NOT_IN_MOV = ("av1", "vp9")
+"""Codecs that FFmpeg refuses for MOV, but only when the first packet comes, and without a reason."""
+
+_LARGEST_TIMESCALE = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class EncodingOptions:
+    """Codec, quality and speed of a video encoder."""
+
+    codec: str = "h264"
+    """h264, hevc, av1, vp9, or the name of one of FFmpeg's encoders, such as h264_nvenc."""
+    crf: int = 20
+    """Constant quality, lower is better: 0 to 51 for h264 and hevc, 0 to 63 for av1 and vp9."""
+    preset: str = "veryfast"
+    """x264's words from ultrafast to veryslow, translated for other encoders, or the encoder's own word."""
+
+
+class VideoFile:
+    """Encodes frames at their exact times into a file that appears under its name at `commit`.
+
+    Args:
+        size: (width, height) in px of the pictures; odd sides are encoded one px larger.
+        copy_tracks: copies sound, subtitles, chapters and tags of `info.origin` without encoding them again.
+        on_notice: called with sentences that a user should read.
+
+    Raises:
+        SinkOpenError: the path cannot be written, the format is unknown ("unknown-format"), or the encoder does not
+            start.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        info: StreamInfo,
+        size: tuple[int, int],
+        encoding: EncodingOptions,
+        *,
+        overwrite: bool,
+        copy_tracks: bool,
+        on_notice: Callable[[str], None],
+    ) -> None:
+        check_video_path(path)
+        self.size, self.frame_count = size, 0
+        self._path, self._info, self._on_notice = path, info, on_notice
+        encoder = find_encoder(encoding.codec)
+        self._file = PendingFile(path, overwrite=overwrite, origin=info.origin)
+        self._muxer: _Muxer | None = None
+        try:
+            options = encoder_options(encoder, encoding.crf, encoding.preset)
+            self._muxer = _Muxer(self._file.temporary, info, encoder, options, size)
+            if copy_tracks and info.origin is not None:
+                muxer = self._muxer
+                muxer.tracks = TrackCopier(info.origin, muxer.output, muxer.stream, on_notice)
+        except (av.FFmpegError, ValueError, OSError) as error:
+            self.discard()
+            message = f"{write_error_message(path, error)}; try another container or codec"
+            raise SinkOpenError(message) from error
+        except BaseException:
+            self.discard()
+            raise
+
+    @cached_property
+    def frame_format(self) -> tuple[str, tuple[int, int]]:
+        """Pixel format, and even (width, height) in px, of the frames that `write` takes."""
+        assert self._muxer is not None
+        width, height = self.size
+        return choose_pixel_format(self._muxer.stream.codec.name), (width + width % 2, height + height % 2)
+
+    def write(self, frame: av.VideoFrame, time_seconds: Fraction) -> None:
+        """Adds a frame that is shown from `time_seconds` on. Raises SinkWriteError."""
+        assert self._muxer is not None
+        with map_write_errors(self._path):
+            has_moved = self._muxer.add(frame, time_seconds)
+        self.frame_count += 1
+        if has_moved:
+            self._on_notice("timestamps of the source go backwards or repeat; these frames are moved on")
+
+    def commit(self) -> None:
+        """Completes the file and puts it in place; without frames it is discarded. Raises SinkWriteError."""
+        if self._muxer is None or not self.frame_count:
+            self.discard()
+            return
+        with map_write_errors(self._path):
+            self._muxer.finish()
+            shift_seconds = self._muxer.shift_seconds()
+        if abs(shift_seconds) > 0.001:
+            self._on_notice(
+                f"{self._path.suffix} has no times below 0, where the sound begins: all tracks are shifted by "
+                f"{shift_seconds:.3f} s; .mp4 keeps them"
+            )
+        self._muxer = None  # it holds the last frame
+        self._file.commit()
+
+    def discard(self) -> None:
+        """Removes what was written. Idempotent, and harmless after `commit`, also after one that has failed."""
+        muxer, self._muxer = self._muxer, None
+        if muxer is not None:
+            muxer.abandon()
+        self._file.discard()
+
+
+def check_video_path(path: Path) -> None:
+    """Raises SinkOpenError (code "unknown-format") for an extension that stands for no container."""
+    if path.suffix.lower() not in VIDEO_FORMATS:
+        raise SinkOpenError(
+            f"cannot write a video to '{path}'; use one of {' '.join(VIDEO_FORMATS)}", code="unknown-format"
+        )
+
+
+class _Muxer:
+    """Encodes frames at their times, and writes the packets in step with the copied tracks.
+
+    The newest frame waits until the next one comes, because its duration is known only then.
+    """
+
+    def __init__(
+        self, path: Path, info: StreamInfo, encoder: str, options: dict[str, str], size: tuple[int, int]
+    ) -> None:
+        self.path, self.info, self.time_base = path, info, info.time_base
+        name = VIDEO_FORMATS[path.suffix.lower()]
+        self.output = av.open(file_url(path), "w", format=name, container_options=_muxer_options(name, info))
+        self.stream: VideoStream = self.output.add_stream(encoder, rate=info.fps or 25, options=options)  # type: ignore[assignment]  # the encoder is one for video
+        self.stream.time_base = self.time_base
+        if name == "mov" and self.stream.codec.canonical_name in _NOT_IN_MOV:
+            raise ValueError(f"mov does not hold {self.stream.codec.canonical_name}, mp4 and mkv do")
+        if self.stream.codec.canonical_name == "hevc" and name in ("mp4", "mov"):
+            self.stream.codec_context.codec_tag = "hvc1"  # Apple's players take no other
+        open_encoder(self.stream.codec_context, size[0] + size[0] % 2, size[1] + size[1] % 2, self.time_base)
+        self.tracks: TrackCopier | None = None
+        self._first_pts = 0
+        # the other tracks of a file keep its times, so the picture must too; else the first frame's time means nothing
+        self._pts_offset: int | None = None if info.origin is None else 0
+        self._newest: av.VideoFrame | None = None
+        self._durations: dict[int, int] = {}
+
+    def add(self, frame: av.VideoFrame, time_seconds: Fraction) -> bool:
+        """Adds a frame. Returns True if its time is not later than the last one's, and was moved on."""
+        pts, has_moved = round(time_seconds / self.time_base), False
+        if self._pts_offset is None:
+            self._pts_offset = -pts
+        pts += self._pts_offset
+        if self._newest is not None:
+            last_pts = self._newest.pts or 0
+            if has_moved := pts <= last_pts:
+                pts = last_pts + 1
+            self._encode(self._newest, pts - last_pts)
+        else:
+            self._first_pts = pts
+        frame.pts, frame.time_base = pts, self.time_base
+        self._newest = frame
+        return has_moved
+
+    def _encode(self, frame: av.VideoFrame | None, duration: int = 0) -> None:
+        if frame is not None:
+            self._durations[frame.pts or 0] = duration
+        packets: Sequence[Packet[VideoStream]] = self.stream.encode(frame)
+        for packet in packets:
+            packet.duration = self._durations.pop(packet.pts or 0, 0)
+            if self.tracks is not None:
+                self.tracks.copy_until((packet.dts or 0) * packet.time_base)
+            self.output.mux_one(packet)
+
+    def finish(self) -> None:
+        """Writes the newest frame, what the encoder still has, the rest of the tracks, and the index."""
+        assert self._newest is not None
+        last = (self._newest.pts or 0) * self.time_base
+        end, has_next = end_of_frame(self.info.origin, last) if self.info.origin else (None, False)
+        end = end or last + 1 / (self.info.fps or Fraction(25))
+        self._encode(self._newest, max(1, round((end - last) / self.time_base)))
+        self._encode(None)
+        if self.tracks is not None:
+            self.tracks.finish(end if has_next else None)
+            self.tracks.close()
+        self.output.close()
+
+    def shift_seconds(self) -> float:
+        """Returns by how many seconds the finished file begins later than it should."""
+        with av.open(file_url(self.path)) as written:
+            video = written.streams.video[0]
+            begin = (video.start_time or 0) * (video.time_base or Fraction(0))
+        return float(begin - self._first_pts * self.time_base)
+
+    def abandon(self) -> None:
+        """Closes the files without completing anything."""
+        if self.tracks is not None:
+            self.tracks.close()
+        try:
+            self.output.close()
+        except (av.FFmpegError, OSError, ValueError) as error:
+            _log.debug("an abandoned video could not be closed: %s", error)
+
+
+def _muxer_options(name: str, info: StreamInfo) -> dict[str, str]:
+    """Returns the container's options that keep exact times."""
+    if name not in ("mp4", "mov"):
+        return {}
+    options = {"movflags": "+faststart"}
+    rates = [info.time_base.denominator]
+    if info.origin is not None:
+        with av.open(file_url(info.origin), metadata_errors="replace") as container:
+            rates += [s.codec_context.sample_rate for s in container.streams.audio if s.codec_context is not None]
+    # delays of whole tracks are counted in this unit; the default of 1 ms would shift sound against the picture
+    timescale = math.lcm(*(rate for rate in rates if rate))
+    return options | ({"movie_timescale": str(timescale)} if timescale <= _LARGEST_TIMESCALE else {})

@@ -1,0 +1,68 @@
+"""Pictures as video encoders take them: 4:2:0, BT.709 in limited range."""
+
+from __future__ import annotations
+
+import av
+import cv2
+import numpy as np
+
+from streamdepth.core.arrays import Image
+from streamdepth.core.render_options import RenderOptions
+from streamdepth.core.types import DepthFrame, YuvPlanes
+from streamdepth.render.overlay import render, rendered_size
+from streamdepth.render.yuv import render_yuv
+
+
+def render_video_frame(
+    item: DepthFrame, pixel_format: str, size: tuple[int, int], options: RenderOptions
+) -> av.VideoFrame:
+    """Draws `item` as `render` does, and returns it as a frame for an encoder.
+
+    Where the source was decoded to 4:2:0 and nothing is scaled, the picture is blended in YUV without any conversion.
+
+    Args:
+        pixel_format: FFmpeg's name, such as yuv420p or nv12.
+        size: (width, height) in px, both even; another picture is scaled, an odd one has its last line repeated.
+    """
+    width, height = item.frame.size
+    if (
+        width % 2
+        or height % 2
+        or item.frame.yuv_planes is None
+        or rendered_size(item.frame.size, options.style) != size
+    ):
+        return to_video_frame(render(item, options), pixel_format, size)
+    frame = av.VideoFrame(*size, "yuv420p")
+    render_yuv(item, _writable_planes(frame), options)
+    frame.colorspace = frame.color_range = frame.color_primaries = frame.color_trc = 1
+    return frame if pixel_format == "yuv420p" else frame.reformat(format=pixel_format)
+
+
+def _writable_planes(frame: av.VideoFrame) -> YuvPlanes:
+    rows = [np.asarray(memoryview(p), np.uint8).reshape(p.height, p.line_size)[:, : p.width] for p in frame.planes]
+    return YuvPlanes(*rows)
+
+
+def to_video_frame(picture: Image, pixel_format: str, size: tuple[int, int]) -> av.VideoFrame:
+    """Converts an RGB picture to 4:2:0, BT.709 in limited range.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB.
+        pixel_format: FFmpeg's name, such as yuv420p or nv12.
+        size: (width, height) in px, both even; another picture is scaled, an odd one has its last line repeated.
+    """
+    width, height = size
+    if (picture.shape[1] + picture.shape[1] % 2, picture.shape[0] + picture.shape[0] % 2) != size:
+        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]  # stays uint8
+    missing = height - picture.shape[0], width - picture.shape[1]
+    if any(missing):
+        picture = cv2.copyMakeBorder(picture, 0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE)  # type: ignore[assignment]  # stays uint8
+    frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
+        format=pixel_format,
+        src_colorspace="ITU709",
+        dst_colorspace="ITU709",
+        src_color_range="JPEG",
+        dst_color_range="MPEG",
+    )
+    frame.color_primaries = frame.color_trc = 1
+    return frame

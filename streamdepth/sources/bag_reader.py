@@ -1,0 +1,119 @@
+"""Looking into a ROS bag: its topics, their frame rate, and the camera beside them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from streamdepth.core.errors import MissingDependencyError, SourceOpenError
+from streamdepth.sources.limits import plausible_fps
+from streamdepth.sources.ros_messages import IMAGE_MESSAGE_TYPES, decode_image
+
+if TYPE_CHECKING:
+    from rosbags.highlevel import AnyReader
+    from rosbags.interfaces import Connection
+
+REPAIR_HINT = "only ROS bags are read; one that was cut off is repaired by 'ros2 bag reindex' or 'mcap recover'"
+"""Words for messages about a bag that cannot be read."""
+
+_LOOK_BACK_NS = 10**8
+
+
+def open_bag(path: Path) -> AnyReader:
+    """Opens a bag of ROS 1 or ROS 2. Raises SourceOpenError, or MissingDependencyError without rosbags."""
+    try:
+        from rosbags.highlevel import AnyReader
+        from rosbags.typesys import Stores, get_typestore
+    except ImportError as error:
+        raise MissingDependencyError("rosbags", "robot", "reading a bag") from error
+    if not path.exists():
+        raise SourceOpenError(
+            f"'{path}' does not exist; check the spelling and the current folder ({Path.cwd()})", code="not-found"
+        )
+    default = Stores.ROS1_NOETIC if path.suffix == ".bag" else Stores.ROS2_HUMBLE
+    try:
+        reader = AnyReader([path], default_typestore=get_typestore(default))
+        reader.open()
+    except Exception as error:  # rosbags has no common error for damaged bags
+        raise SourceOpenError(
+            f"'{path}' cannot be opened as a bag: {error_text(error)}; {REPAIR_HINT}", code="damaged"
+        ) from error
+    return reader
+
+
+def error_text(error: Exception) -> str:
+    """Returns the message of an error on one line; its class where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def choose_connections(reader: AnyReader, path: Path, topic: str | None) -> list[Connection]:
+    """Returns the connections of `topic`, or of the only topic with pictures.
+
+    Raises SourceOpenError ("no-topic" or "ambiguous") with all topics of the bag.
+    """
+    if topic is not None:
+        wanted = [c for c in reader.connections if c.topic == topic and c.msgtype in IMAGE_MESSAGE_TYPES]
+        if not wanted:
+            raise SourceOpenError(
+                f"'{path}' has no topic '{topic}' with pictures; {describe_topics(reader)}", code="no-topic"
+            )
+        return wanted
+    by_topic: dict[str, list[Connection]] = {}
+    for connection in reader.connections:
+        if connection.msgtype in IMAGE_MESSAGE_TYPES:
+            by_topic.setdefault(connection.topic, []).append(connection)
+    with_pictures = [group for group in by_topic.values() if _has_pictures(reader, group)]
+    if len(with_pictures) != 1:
+        count = "several topics" if with_pictures else "no topic"
+        raise SourceOpenError(
+            f"'{path}' has {count} with pictures; {describe_topics(reader)}; name one as '{path}#/camera/image_raw'",
+            code="ambiguous" if with_pictures else "no-topic",
+        )
+    return with_pictures[0]
+
+
+def _has_pictures(reader: AnyReader, connections: list[Connection]) -> bool:
+    try:
+        decode_image(_first_message(reader, connections))
+    except Exception:  # depth, or damaged data, which makes a deserializer raise anything
+        return False
+    return True
+
+
+def _first_message(reader: AnyReader, connections: list[Connection]) -> Any:
+    for connection, _, data in reader.messages(connections) if connections else ():
+        return reader.deserialize(data, connection.msgtype)
+    return None
+
+
+def mean_fps(reader: AnyReader, connections: list[Connection]) -> Fraction | None:
+    """Returns a topic's mean frame rate by the recorder's clock; None where that is unknown or implausible."""
+    intervals = sum(c.msgcount for c in connections) - 1
+    try:
+        first = next(logged_ns for _, logged_ns, _ in reader.messages(connections))
+        passed_ns = _last_logged_ns(reader, connections) - first
+    except Exception:  # the bag is damaged further on; reading it will say so
+        return None
+    fps = plausible_fps(Fraction(intervals * 10**9, passed_ns)) if passed_ns > 0 else None
+    return fps and fps.limit_denominator(1001)
+
+
+def _last_logged_ns(reader: AnyReader, connections: list[Connection]) -> int:
+    """Returns the time of the last message by the recorder's clock, searched backwards from the end of the bag."""
+    back_ns = _LOOK_BACK_NS
+    while not (stamps := [ns for _, ns, _ in reader.messages(connections, start=reader.end_time - back_ns)]):
+        back_ns *= 2
+    return int(max(stamps))
+
+
+def describe_topics(reader: AnyReader) -> str:
+    """Returns a phrase for messages that lists all topics of a bag, with type and number of messages."""
+    topics = [f"{c.topic} ({c.msgtype.rpartition('/')[2]}, {c.msgcount})" for c in reader.connections]
+    return f"its topics are {', '.join(sorted(topics))}" if topics else "it holds no topics at all"
+
+
+def first_camera_info(reader: AnyReader, topic: str) -> Any:
+    """Returns the first message of the camera_info topic beside `topic`, as image_transport names it; None without."""
+    name = f"{topic.removesuffix('/compressed').rpartition('/')[0]}/camera_info"
+    return _first_message(reader, [c for c in reader.connections if c.topic == name])

@@ -1,0 +1,219 @@
+"""Conversion of libav's frames to RGB pictures: upright, with square pixels, and of one size for a whole stream."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from fractions import Fraction
+from typing import cast
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.sidedata.sidedata import SideDataContainer
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+
+from streamdepth.core.arrays import GrayImage, Image
+from streamdepth.core.types import LazyImage, YuvPlanes
+from streamdepth.sources import hdr
+
+Matrix = npt.NDArray[np.int32]
+"""(2, 2) [[a, b], [c, d]] with x' = ax + cy, y' = bx + dy: libav's `AV_FRAME_DATA_DISPLAYMATRIX`."""
+
+# ACCURATE_RND and FULL_CHR_H_INT gain at most 4 of 255 levels and cost ten times as much.
+_INTERPOLATION = Interpolation.BICUBIC
+_HD_LINES = 720
+_LAZY_FORMATS = {"yuv420p", "yuvj420p", "nv12", "yuv422p", "yuvj422p"}
+"""Pixel formats of nearly all video, whose conversion cannot fail and can wait until somebody needs the pixels."""
+_YUV_MATRICES = {  # libav's AVColorSpace -> swscale's matrices
+    1: Colorspace.ITU709,
+    4: Colorspace.FCC,
+    5: Colorspace.ITU601,
+    6: Colorspace.ITU601,
+    7: Colorspace.SMPTE240M,
+    9: Colorspace.BT2020,
+    10: Colorspace.BT2020,
+}
+
+
+class FrameConverter:
+    """Converts the decoded frames of one stream to pictures of one size: that of its first frame.
+
+    Args:
+        announce: called with texts that the user should read, for example that HDR is tone-mapped.
+        aspect: shape of a pixel, width / height; None when unknown.
+    """
+
+    def __init__(self, announce: Callable[[str], None], name: str, aspect: Fraction | None = None) -> None:
+        self._announce, self._name = announce, name
+        self._pixel_aspect = self._plausible_aspect(aspect)
+        self._reformatters: dict[tuple[int, int, str], VideoReformatter] = {}
+        self._lock = threading.Lock()
+        self._coded_size: tuple[int, int] | None = None
+        self._size = (0, 0)
+        self._tone_mapper: hdr.ToneMapper | None = None
+
+    def _plausible_aspect(self, aspect: Fraction | None) -> Fraction:
+        if not aspect or aspect == 1:
+            return Fraction(1)
+        if Fraction(1, 8) <= aspect <= 8:
+            return aspect
+        self._announce(f"{self._name}: the pixel aspect ratio {aspect} is implausible; pixels are taken as square")
+        return Fraction(1)
+
+    def size_of(self, frame: av.VideoFrame) -> tuple[int, int]:
+        """Returns (width, height) in px of `frame` once it is upright and its pixels are square."""
+        width, height = max(1, round(frame.width * self._pixel_aspect)), frame.height
+        return (height, width) if _is_sideways(display_matrix(frame)) else (width, height)
+
+    def convert(self, frame: av.VideoFrame) -> Image | LazyImage:
+        """Returns (H, W, 3) uint8 RGB, C-contiguous; frames in usual formats are converted when they are first used."""
+        if self._coded_size is None:
+            self._start(frame)
+        elif self._coded_size != (frame.width, frame.height):
+            old = "x".join(map(str, self._coded_size))
+            self._announce(
+                f"{self._name}: the pictures' size changes in mid-stream, from {old} to "
+                f"{frame.width}x{frame.height} px; all are scaled to {self._size[0]}x{self._size[1]} px"
+            )
+        matrix = display_matrix(frame)
+        has_shown_size = matrix is None and (frame.width, frame.height) == self._size
+        if has_shown_size and frame.format.name in _LAZY_FORMATS and frame.color_trc not in hdr.CURVES:
+            return DecodedImage(frame, self)
+        width, height = reversed(self._size) if _is_sideways(matrix) else self._size
+        return apply_display_matrix(self._rgb(frame, width, height), matrix)
+
+    def _start(self, frame: av.VideoFrame) -> None:
+        self._coded_size, self._size = (frame.width, frame.height), self.size_of(frame)
+        if frame.interlaced_frame:
+            self._announce(
+                f"{self._name} is interlaced: moving edges show combs; deinterlace it first for the best depth, "
+                "for example with ffmpeg -vf bwdif"
+            )
+        matrix = display_matrix(frame)
+        if matrix is not None and not _is_right_angled(matrix):
+            self._announce(f"{self._name} is rotated by an odd angle; the nearest quarter turn is applied")
+
+    def _rgb(self, frame: av.VideoFrame, width: int, height: int) -> Image:
+        curve = hdr.CURVES.get(frame.color_trc)
+        if curve is None:
+            return _rgb_array(self.reformat(frame, width, height, "rgb24"))
+        self._announce(f"{self._name} is HDR ({curve}): tone-mapped to SDR, highlights are compressed")
+        if self._tone_mapper is None or self._tone_mapper.key != (curve, width, height):
+            self._tone_mapper = hdr.ToneMapper(curve, width, height)
+        return _rgb_array(self._tone_mapper.map(self.reformat(frame, width, height, hdr.FORMAT)))
+
+    def reformat(
+        self,
+        frame: av.VideoFrame,
+        width: int,
+        height: int,
+        pixel_format: str,
+        interpolation: Interpolation = _INTERPOLATION,
+    ) -> av.VideoFrame:
+        """Returns `frame` in full range, in another size in px and another pixel format. Thread-safe."""
+        matrix, color_range = yuv_matrix_and_range(frame)
+        with self._lock:  # the reformatter changes the frame's tags while it works
+            reformatter = self._reformatters.setdefault((width, height, pixel_format), VideoReformatter())
+            return reformatter.reformat(
+                frame,
+                width,
+                height,
+                pixel_format,
+                src_colorspace=matrix,
+                src_color_range=color_range,
+                dst_color_range=ColorRange.JPEG,
+                interpolation=interpolation,
+                threads=1,
+            )
+
+
+class DecodedImage(LazyImage):
+    """A decoded frame that is converted when its pixels are first used; it has the shown size already."""
+
+    def __init__(self, frame: av.VideoFrame, converter: FrameConverter) -> None:
+        self.size = (frame.width, frame.height)
+        self._frame, self._converter = frame, converter
+        self._rgb: Image | None = None
+
+    def rgb(self) -> Image:
+        if self._rgb is None:
+            image = _rgb_array(self._converter.reformat(self._frame, *self.size, "rgb24"))
+            image.setflags(write=False)
+            self._rgb = image
+        return self._rgb
+
+    def image_at_size(self, width: int, height: int) -> Image:
+        import cv2
+
+        # Planar, because swscale averages planes twice as fast as packed pixels.
+        small = self._converter.reformat(self._frame, width, height, "gbrp", Interpolation.AREA)
+        green, blue, red = _plane(small, 0), _plane(small, 1), _plane(small, 2)
+        return np.asarray(cv2.merge([red, green, blue]), np.uint8)
+
+    def yuv_planes(self) -> YuvPlanes | None:
+        if self._frame.format.name != "yuv420p" or yuv_matrix_and_range(self._frame) != (
+            Colorspace.ITU709,
+            ColorRange.MPEG,
+        ):
+            return None
+        return YuvPlanes(*(_plane(self._frame, i) for i in range(3)))
+
+
+def _plane(frame: av.VideoFrame, index: int) -> GrayImage:
+    """(h, w) of a planar frame of bytes, without a copy."""
+    plane = frame.planes[index]
+    rows = np.asarray(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+    rows.setflags(write=False)
+    return rows[:, : plane.width]
+
+
+def _rgb_array(frame: av.VideoFrame) -> Image:
+    return np.ascontiguousarray(frame.to_ndarray(), np.uint8)
+
+
+def yuv_matrix_and_range(frame: av.VideoFrame) -> tuple[Colorspace | None, ColorRange | None]:
+    """Returns the colour matrix and the range of a YUV frame; (None, None) for frames that are RGB or gray.
+
+    Without tags the matrix is BT.709 from 720 lines on and BT.601 below, and the range is limited.
+    """
+    if frame.format.is_rgb or len(frame.format.components) < 3:
+        return None, None
+    untagged = Colorspace.ITU709 if frame.height >= _HD_LINES else Colorspace.ITU601
+    full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
+    return _YUV_MATRICES.get(frame.colorspace, untagged), ColorRange.JPEG if full else ColorRange.MPEG
+
+
+def display_matrix(frame: av.VideoFrame) -> Matrix | None:
+    """Returns the matrix from decoded (x, y) to shown (x, y); None when the frame is shown as decoded."""
+    # Not `frame.side_data`: it and its frame refer to each other, so that only the garbage collector frees them.
+    data = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]  # its stub leaves __init__ out
+    return None if data is None else np.frombuffer(cast(bytes, data), np.int32).reshape(3, 3)[:2, :2]
+
+
+def apply_display_matrix(image: Image, matrix: Matrix | None) -> Image:
+    """Returns the image rotated and mirrored by `matrix`; any other angle counts as the nearest quarter turn."""
+    if matrix is None:
+        return image
+    import cv2
+
+    is_sideways = _is_sideways(matrix)
+    if is_sideways:
+        image = np.asarray(cv2.transpose(image), np.uint8)
+    x, y = (matrix[1, 0], matrix[0, 1]) if is_sideways else (matrix[0, 0], matrix[1, 1])
+    if x >= 0 and y >= 0:
+        return image
+    axes = {(True, False): 1, (False, True): 0, (True, True): -1}[bool(x < 0), bool(y < 0)]
+    return np.asarray(cv2.flip(image, axes), np.uint8)
+
+
+def _is_sideways(matrix: Matrix | None) -> bool:
+    if matrix is None:
+        return False
+    size = np.abs(matrix.astype(np.int64))
+    return bool(size[0, 1] + size[1, 0] > size[0, 0] + size[1, 1])
+
+
+def _is_right_angled(matrix: Matrix) -> bool:
+    size = np.sort(np.abs(matrix.astype(np.int64)).ravel())
+    return bool(size[1] <= 0.01 * size[2])

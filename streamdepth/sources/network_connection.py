@@ -1,0 +1,228 @@
+"""One connection to a network address by libav: its options, its limits, and the meaning of its errors."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from errno import EPERM
+from typing import Literal, NamedTuple
+from urllib.parse import urlsplit
+
+import av
+from av import error as av_error
+from av.error import FFmpegError
+
+from streamdepth.core.errors import SourceError, SourceOpenError, SourceTimeoutError
+from streamdepth.sources.decoder import Damage, DecodedFrame
+from streamdepth.sources.libav_errors import error_reason, redact_error
+from streamdepth.sources.track_decoder import TrackDecoder
+from streamdepth.utils.redact import redact
+
+Transport = Literal["tcp", "udp"]
+
+_RTSP_ANALYSIS_US, _ANALYSIS_US = 100_000, 2_000_000
+"""Microseconds of the stream that libav analyses before the first frame; an RTSP server describes what it sends."""
+_PLAYLIST_SECONDS = 30.0
+_PROBE_SECONDS = 0.2
+_LIVE_SCHEMES = {"rtsp", "rtsps", "rtmp", "rtmps", "udp", "rtp", "srt", "tcp"}
+_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "rtmp": 1935}
+_FORMATS_WITHOUT_SIZE = {"hls", "dash", "mpjpeg"}
+_TIMEOUTS = (av_error.ExitError, av_error.TimeoutError)  # by PyAV's interrupt, by the protocol's own clock
+_REFUSALS = (av_error.HTTPUnauthorizedError, av_error.HTTPForbiddenError, av_error.ProtocolNotFoundError)
+_MAX_NOT_FOUND = 4
+"""Attempts that answer "not found" before a stream that was there is given up: servers start their streams slowly."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkAddress:
+    """A network address, and how long it may stay silent."""
+
+    url: str
+    transport: Transport
+    timeout_seconds: float
+
+    @property
+    def name(self) -> str:
+        """The address without secrets."""
+        return redact(self.url)
+
+    @property
+    def scheme(self) -> str:
+        """The protocol in lower case, such as rtsp."""
+        return self.url.partition("://")[0].lower()
+
+    @property
+    def is_live(self) -> bool:
+        """True if streams of this protocol are always live."""
+        return self.scheme in _LIVE_SCHEMES
+
+    @property
+    def silence_seconds(self) -> float:
+        """Longest time without a frame; playlists give some seconds of video at a time, and may be silent for 30 s."""
+        is_playlist = re.search(r"\.(m3u8?|mpd)(?:[?#]|$)", self.url, re.IGNORECASE)
+        return max(self.timeout_seconds, _PLAYLIST_SECONDS) if is_playlist else self.timeout_seconds
+
+    def libav_options(self) -> dict[str, str]:
+        """Returns libav's options for this protocol; libav takes times in microseconds, as text."""
+        limit = str(int(self.timeout_seconds * 1e6))
+        options = {"analyzeduration": str(_ANALYSIS_US)}
+        if self.scheme in ("rtsp", "rtsps"):
+            options |= {"rtsp_transport": self.transport, "timeout": limit, "allowed_media_types": "video"}
+            options |= {"max_delay": "500000", "analyzeduration": str(_RTSP_ANALYSIS_US)}
+        elif self.scheme in ("http", "https"):
+            options |= {"rw_timeout": limit, "reconnect": "1", "reconnect_delay_max": "2"}
+        elif self.scheme == "udp":
+            options |= {"timeout": limit, "overrun_nonfatal": "1"}
+        elif self.scheme == "srt":
+            options |= {"timeout": limit}
+        else:
+            options |= {"rw_timeout": limit}
+        return options
+
+    def accepts_connections(self) -> bool:
+        """True if something listens at the host and port now; for protocols over TCP only."""
+        try:
+            parts = urlsplit(self.url)
+            port = parts.port or _PORTS.get(self.scheme)
+            if not parts.hostname or not port:
+                return False
+            socket.create_connection((parts.hostname, port), _PROBE_SECONDS).close()
+        except (OSError, ValueError):
+            return False
+        return True
+
+
+class NetworkConnection:
+    """An open address. libav is called only on the thread that opened it; the attributes can be read on any."""
+
+    def __init__(self, decoder: TrackDecoder) -> None:
+        self._decoder = decoder
+        self.width, self.height, self.fps = decoder.width, decoder.height, decoder.fps
+        self.time_base, self.frame_count = decoder.time_base, decoder.frame_count
+        self.has_sound = bool(decoder.container.streams.audio)
+        self.has_duration = bool(decoder.container.duration)
+        self.has_file_size = _has_file_size(decoder)
+        """True for a file whose size in bytes the server states."""
+        self.missing_count = 0
+        """Number of frames that a file lacks; known at its end."""
+        self.damage: Damage | None = None
+        """Damage found in a file; known at its end."""
+
+    @property
+    def failure(self) -> Exception | None:
+        """The error that ended the connection before its end, without secrets."""
+        return redact_error(self._decoder.failure) if self._decoder.failure else None
+
+    @property
+    def undecodable_count(self) -> int:
+        """Number of frames that came and could not be decoded."""
+        return self._decoder.undecodable_count
+
+    def read(self) -> DecodedFrame | None:
+        """Returns the next frame; None at the end. Raises SourceLostError."""
+        frame = self._decoder.read()
+        if frame is None and self._decoder.failure is None:
+            self.missing_count, self.damage = self._decoder.missing_count, self._decoder.damage
+        return frame
+
+    def close(self) -> None:
+        """Closes the connection and its decoder."""
+        self._decoder.close()
+
+
+def _has_file_size(decoder: TrackDecoder) -> bool:
+    # The size of a playlist says nothing, and cameras make theirs up.
+    name = decoder.container.format.name.split(",")[0]
+    return name not in _FORMATS_WITHOUT_SIZE and decoder.container.size > 0
+
+
+def connect(address: NetworkAddress, notice: Callable[[str], None], max_side_px: int) -> NetworkConnection:
+    """Opens an address. Raises SourceOpenError or SourceTimeoutError, with libav's error as the cause."""
+    started_at = time.monotonic()
+    try:
+        container = av.open(
+            address.url,
+            options=address.libav_options(),
+            timeout=(address.timeout_seconds, address.silence_seconds),
+            metadata_errors="replace",
+        )
+        decoder = TrackDecoder(
+            container,
+            address.name,
+            notice,
+            max_side_px=max_side_px,
+            threads="SLICE",
+            max_wait_seconds=address.silence_seconds,
+        )
+        return NetworkConnection(decoder)
+    except (FFmpegError, ValueError) as error:
+        raise _open_error(address, error, time.monotonic() - started_at) from redact_error(error)
+
+
+def is_permanent(error: Exception, attempts: int) -> bool:
+    """True if `error`, met in so many attempts, will not pass: a refusal, or a stream that is not found repeatedly."""
+    is_missing = isinstance(error, av_error.HTTPNotFoundError) and attempts >= _MAX_NOT_FOUND
+    return isinstance(error, _REFUSALS) or is_missing
+
+
+def is_refused(error: Exception | None) -> bool:
+    """True if nothing listened at the address."""
+    return isinstance(error, av_error.ConnectionRefusedError)
+
+
+class _Reason(NamedTuple):
+    """Explanation of an error of libav, with the code of the error that it becomes."""
+
+    text: str
+    code: str
+
+
+_BROKEN_OFF = _Reason("the connection broke off while it was made; is there a camera at that address?", "broken-off")
+_REASONS: dict[type[Exception], _Reason] = {
+    av_error.HTTPUnauthorizedError: _Reason(
+        "user name or password is missing or wrong (401); put them in the address: rtsp://USER:PASSWORD@HOST/PATH",
+        "unauthorized",
+    ),
+    av_error.HTTPForbiddenError: _Reason("access is forbidden (403); check the rights of the user", "forbidden"),
+    av_error.HTTPNotFoundError: _Reason("there is no such stream (404); check the path in the address", "not-found"),
+    av_error.ConnectionRefusedError: _Reason("nothing listens at that address and port; check both", "refused"),
+    av_error.ProtocolNotFoundError: _Reason(
+        "FFmpeg here does not know such addresses; use rtsp, http, https, rtmp or udp", "unknown-protocol"
+    ),
+    av_error.InvalidDataError: _Reason(
+        "what it sends is not video that FFmpeg knows; check the path in the address", "no-video"
+    ),
+    av_error.ExitError: _Reason("no answer in time", "source-timeout"),
+}
+
+
+def _open_error(address: NetworkAddress, error: Exception, after_seconds: float) -> SourceError:
+    # libav's RTSP calls it invalid data when a server stays silent.
+    is_silent = isinstance(error, av_error.InvalidDataError) and after_seconds >= address.timeout_seconds
+    if is_silent or isinstance(error, _TIMEOUTS):
+        return SourceTimeoutError(
+            f"{address.name} did not answer within {address.timeout_seconds:g} seconds; check the address and the "
+            "network, or allow more time"
+        )
+    return SourceOpenError(f"{address.name} cannot be opened: {explain(error)}", code=error_code(error))
+
+
+def error_code(error: Exception) -> str | None:
+    """Returns the code for an error of libav, such as "unauthorized"; None where none is specific."""
+    reason = _reason(error)
+    return reason.code if reason else None
+
+
+def explain(error: Exception) -> str:
+    """Returns the reason of an error in words for people, without secrets."""
+    reason = _reason(error)
+    return reason.text if reason else error_reason(error)
+
+
+def _reason(error: Exception) -> _Reason | None:
+    if getattr(error, "errno", None) == EPERM:  # -1: libav's RTSP meant no error in particular
+        return _BROKEN_OFF
+    return _REASONS.get(type(error))

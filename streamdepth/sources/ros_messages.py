@@ -1,0 +1,121 @@
+"""Decoding of the image and camera messages of ROS 1 and ROS 2, as the package rosbags reads them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, cast
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from streamdepth.core.arrays import Image
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.geometry.camera import intrinsics_from_camera_info_fields
+
+IMAGE_MESSAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
+"""ROS names of the messages that hold pictures."""
+_DEPTH_ENCODINGS = ("16UC1", "32FC1", "64FC1")
+
+
+class _PixelLayout(NamedTuple):
+    """Memory layout of the pixels of one encoding."""
+
+    dtype: str
+    channels: int
+    to_rgb: int | None
+    """Code of OpenCV's conversion; None where it is RGB already."""
+    rows_per_line: float = 1.0
+    """Rows in memory for one line of the picture: more than 1 where chroma planes follow."""
+
+
+_PIXEL_LAYOUTS = {
+    "rgb8": _PixelLayout("u1", 3, None),
+    "bgr8": _PixelLayout("u1", 3, cv2.COLOR_BGR2RGB),
+    "8UC3": _PixelLayout("u1", 3, cv2.COLOR_BGR2RGB),
+    "rgba8": _PixelLayout("u1", 4, cv2.COLOR_RGBA2RGB),
+    "bgra8": _PixelLayout("u1", 4, cv2.COLOR_BGRA2RGB),
+    "8UC4": _PixelLayout("u1", 4, cv2.COLOR_BGRA2RGB),
+    "rgb16": _PixelLayout("u2", 3, None),
+    "bgr16": _PixelLayout("u2", 3, cv2.COLOR_BGR2RGB),
+    "mono8": _PixelLayout("u1", 1, cv2.COLOR_GRAY2RGB),
+    "8UC1": _PixelLayout("u1", 1, cv2.COLOR_GRAY2RGB),
+    "mono16": _PixelLayout("u2", 1, cv2.COLOR_GRAY2RGB),
+    "uyvy": _PixelLayout("u1", 2, cv2.COLOR_YUV2RGB_UYVY),
+    "yuv422": _PixelLayout("u1", 2, cv2.COLOR_YUV2RGB_UYVY),
+    "yuyv": _PixelLayout("u1", 2, cv2.COLOR_YUV2RGB_YUYV),
+    "yuv422_yuy2": _PixelLayout("u1", 2, cv2.COLOR_YUV2RGB_YUYV),
+    "nv12": _PixelLayout("u1", 1, cv2.COLOR_YUV2RGB_NV12, 1.5),
+    "nv21": _PixelLayout("u1", 1, cv2.COLOR_YUV2RGB_NV21, 1.5),
+    **{
+        f"bayer_{pattern}{bits}": _PixelLayout(f"u{bits // 8}", 1, getattr(cv2, f"COLOR_Bayer{pattern.upper()}2RGB"))
+        for pattern in ("rggb", "bggr", "gbrg", "grbg")
+        for bits in (8, 16)
+    },
+}
+
+
+def decode_image(message: Any) -> Image:
+    """Returns (H, W, 3) uint8 RGB of an Image or CompressedImage. Raises ValueError for others, such as depth."""
+    return _decode_compressed(message) if hasattr(message, "format") else _decode_raw(message)
+
+
+def _decode_compressed(message: Any) -> Image:
+    encoding = message.format.partition(";")[0].strip()
+    if encoding in _DEPTH_ENCODINGS or "compressedDepth" in message.format:
+        raise _depth_error(message.format)
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    bgr = cv2.imdecode(np.frombuffer(message.data, np.uint8), flags) if len(message.data) else None
+    if bgr is None:
+        raise ValueError(f"its data is no picture ('{message.format}')")
+    return cast(Image, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+
+
+def _decode_raw(message: Any) -> Image:
+    if message.encoding in _DEPTH_ENCODINGS:
+        raise _depth_error(message.encoding)
+    layout = _PIXEL_LAYOUTS.get(message.encoding)
+    if layout is None:
+        raise ValueError(f"the encoding '{message.encoding}' is unknown; known are {', '.join(_PIXEL_LAYOUTS)}")
+    pixels = _pixel_array(message, layout)
+    if pixels.dtype.itemsize == 2:
+        pixels = (pixels >> 8).astype(np.uint8)
+    image = pixels if layout.to_rgb is None else cv2.cvtColor(pixels, layout.to_rgb)
+    return np.ascontiguousarray(image, np.uint8)
+
+
+def _depth_error(encoding: str) -> ValueError:
+    return ValueError(f"it holds depth ({encoding}), not pictures; choose the camera's topic with colours")
+
+
+def _pixel_array(message: Any, layout: _PixelLayout) -> npt.NDArray[Any]:
+    """Returns the pixels as (rows, width[, channels]), without the padding of rows."""
+    dtype = np.dtype(layout.dtype).newbyteorder(">" if message.is_bigendian else "<")
+    rows, used = round(message.height * layout.rows_per_line), message.width * layout.channels * dtype.itemsize
+    if message.height < 1 or message.width < 1 or message.step < used or len(message.data) < rows * message.step:
+        raise ValueError(f"its data is cut off: {len(message.data)} bytes for {message.width}x{message.height} px")
+    lines = np.frombuffer(message.data, np.uint8, rows * message.step).reshape(rows, message.step)[:, :used]
+    values = np.ascontiguousarray(lines).view(dtype).astype(layout.dtype)
+    return values.reshape(rows, message.width, layout.channels) if layout.channels > 1 else values
+
+
+def intrinsics_from_camera_info(message: Any, *, is_rectified: bool) -> Intrinsics | None:
+    """Returns the intrinsics of a CameraInfo for pictures as published: cropped to its ROI, then binned.
+
+    None when the camera is not calibrated. Raises ValueError for distortion that is unknown.
+
+    Args:
+        is_rectified: the pictures are undistorted, so that the projection matrix P applies instead of K and D.
+    """
+    names = "kdp" if hasattr(message, "k") else "KDP"
+    k, d, p = (list(getattr(message, name)) for name in names)
+    if is_rectified and p[0] > 0:
+        k, d = [p[0], p[1], p[2], p[4], p[5], p[6], *p[8:11]], []
+    if not k[0] > 0:
+        return None
+    size = {"width": message.width, "height": message.height}
+    camera = intrinsics_from_camera_info_fields({**size, "k": k, "d": d, "distortion_model": message.distortion_model})
+    roi = message.roi
+    if roi.width and roi.height:
+        camera = camera.cropped(roi.x_offset, roi.y_offset, roi.width, roi.height)
+    x, y = max(1, message.binning_x), max(1, message.binning_y)
+    return camera.resized(camera.width // x, camera.height // y)

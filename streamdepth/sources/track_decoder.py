@@ -1,0 +1,194 @@
+"""Decoding of the video track of a libav container."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from errno import ETIMEDOUT
+from typing import Any
+
+import av
+from av.container import InputContainer
+from av.error import EOFError as EndOfStream
+from av.error import ExitError, FFmpegError, InvalidDataError
+from av.video.stream import VideoStream
+
+from streamdepth.core.errors import SourceOpenError
+from streamdepth.sources.decoder import Damage, DecodedFrame, FrameDecoder
+from streamdepth.sources.frame_converter import FrameConverter
+from streamdepth.sources.libav_errors import error_reason
+from streamdepth.sources.limits import MAX_SIDE_PX, check_picture_size, plausible_fps
+from streamdepth.utils.containers import main_video_stream
+
+_MAX_UNREADABLE_PACKETS = 100
+_SLACK_SECONDS, _SLACK_SHARE = 0.5, 0.02
+_FORMATS_WITH_DURATION = {"matroska", "avi", "flv", "asf"}
+"""Container formats whose header states the duration."""
+
+
+class TrackDecoder(FrameDecoder):
+    """Decodes the video track of an open container, and closes the container at the end or when `__init__` raises.
+
+    Raises SourceOpenError when there is nothing to decode, and FFmpegError or ValueError when reading failed before
+    the first frame.
+
+    Args:
+        threads: libav's thread type: "SLICE" adds no delay, "AUTO" is the fastest.
+        max_wait_seconds: longest time `read` waits for a frame while only packets of other tracks come.
+    """
+
+    def __init__(
+        self,
+        container: InputContainer,
+        name: str,
+        announce: Callable[[str], None],
+        *,
+        max_side_px: int = MAX_SIDE_PX,
+        threads: str = "AUTO",
+        max_wait_seconds: float | None = None,
+    ) -> None:
+        self.container, self._max_wait_seconds = container, max_wait_seconds
+        self._read_started_at = time.monotonic()
+        self._end_seconds, self._packets_read = 0.0, 0
+        self._has_seen_keyframe = self._is_last_corrupt = False
+        try:
+            self.stream = _video_stream(container, name)
+            context = self.stream.codec_context
+            check_picture_size(name, context.width, context.height, max_side_px)
+            context.thread_type = threads
+            converter = FrameConverter(announce, name, self.stream.sample_aspect_ratio)
+            super().__init__(self._decode_frames(), name, converter, announce, max_side_px=max_side_px)
+        except BaseException:
+            self.failure = None  # where it is the error raised, its traceback refers to this decoder
+            container.close()
+            raise
+        self.time_base = self.stream.time_base or self.time_base
+        self.fps = plausible_fps(self.stream.average_rate) or plausible_fps(self.stream.guessed_rate)
+        self.frame_count = self.stream.frames or None
+
+    def no_frame_error(self) -> Exception:
+        if self.failure is not None and not isinstance(self.failure, InvalidDataError):
+            return self.failure
+        return SourceOpenError(
+            f"{self.name} has a video track ({self.stream.name}), but none of its pictures can be decoded: it is "
+            "damaged or cut off; try to fetch or record it again",
+            code="undecodable",
+        )
+
+    def read(self) -> DecodedFrame | None:
+        self._read_started_at = time.monotonic()
+        return super().read()
+
+    def close(self) -> None:
+        super().close()
+        self.container.close()
+
+    def _decode_frames(self) -> Generator[av.VideoFrame]:
+        for packet in self._read_packets():
+            try:
+                yield from self.stream.decode(packet)
+            except EndOfStream:
+                return
+            except (FFmpegError, ValueError):
+                # A recording that starts between keyframes cannot be decoded up to the first one; nothing is damaged.
+                self.undecodable_count += self._has_seen_keyframe
+
+    def _read_packets(self) -> Iterator[Any]:
+        """Yields the packets of the video track, then None, which flushes the decoder after a failure."""
+        failure: FFmpegError | ValueError | None = None
+        for _ in range(_MAX_UNREADABLE_PACKETS):
+            try:
+                yield from self._demux()
+                return
+            # Its traceback would keep this decoder alive until the garbage collector runs.
+            except InvalidDataError as error:
+                failure = error.with_traceback(None)
+            except (FFmpegError, ValueError) as error:
+                failure = error.with_traceback(None)
+                break
+        self.failure = failure
+        yield None
+
+    def _demux(self) -> Iterator[Any]:
+        # All tracks are read, not only the video: the last packet of any of them says whether the file is whole.
+        for packet in self.container.demux():
+            if self._max_wait_seconds and time.monotonic() - self._read_started_at > self._max_wait_seconds:
+                raise ExitError(ETIMEDOUT, "no picture in time")
+            self._update_end(packet)
+            if packet.stream.index == self.stream.index:  # `packet.stream_index` is 0 in flushing packets
+                if packet.dts is not None:
+                    self._packets_read += 1
+                    self._is_last_corrupt = packet.is_corrupt
+                self._has_seen_keyframe |= packet.is_keyframe
+                yield packet
+
+    def _update_end(self, packet: av.Packet[Any]) -> None:
+        timestamps = [t for t in (packet.pts, packet.dts) if t is not None]
+        if timestamps:
+            end = (max(timestamps) + (packet.duration or 0)) * packet.time_base
+            self._end_seconds = max(self._end_seconds, float(end))
+
+    @property
+    def missing_count(self) -> int:
+        """Number of frames that an mp4's index lists and the file lacks; in other formats estimated from the header."""
+        if self._has_format({"mov"}):
+            absent = max(0, len(self.stream.index_entries) - self._packets_read)
+            # The last packet of a truncated file is incomplete, and may decode to nothing without an error.
+            is_last_lost = self._is_last_corrupt and self.delivered_count + self.undecodable_count < self._packets_read
+            return absent + (1 if absent and is_last_lost else 0)
+        if self._ended_early():
+            by_duration = round((self._header_seconds() - self._seconds_read()) * (self.fps or 0))
+            return max(1, by_duration, (self.frame_count or 0) - self._packets_read)
+        return 0
+
+    @property
+    def damage(self) -> Damage | None:
+        missing = self.missing_count
+        total = self.delivered_count + self.undecodable_count + missing
+        if missing:
+            about = "" if self._has_format({"mov"}) else "about "
+            message = f"{self.name} is cut off: {self.delivered_count} of {about}{total} frames could be read"
+            return Damage(message, "cut-off")
+        if self.failure is not None:
+            reason = error_reason(self.failure)
+            return Damage(f"{self.name} could be read to frame {self.delivered_count} only: {reason}", "cut-off")
+        if self.undecodable_count:
+            return Damage(
+                f"{self.name} is damaged: {self.delivered_count} of {total} frames could be decoded", "damaged"
+            )
+        return None
+
+    def _ended_early(self) -> bool:
+        header = self._header_seconds()
+        slack = max(_SLACK_SECONDS, _SLACK_SHARE * header)
+        return self._has_format(_FORMATS_WITH_DURATION) and header - self._seconds_read() > slack
+
+    def _header_seconds(self) -> float:
+        return (self.container.duration or 0) / av.time_base
+
+    def _seconds_read(self) -> float:
+        # Some containers count their duration from 0, others from the first timestamp; in doubt the file is whole.
+        return self._end_seconds - min(0.0, (self.container.start_time or 0) / av.time_base)
+
+    def _has_format(self, names: set[str]) -> bool:
+        return self.container.format.name.split(",")[0] in names
+
+
+def _video_stream(container: InputContainer, name: str) -> VideoStream:
+    stream = main_video_stream(container)
+    if stream is None:
+        raise SourceOpenError(_no_video_message(container, name), code="no-video")
+    if stream.codec_context is None:
+        raise SourceOpenError(
+            f"{name} has video that no decoder here understands (codec tag unknown); convert it first, "
+            "for example to H.264 with ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4",
+            code="unknown-codec",
+        )
+    return stream
+
+
+def _no_video_message(container: InputContainer, name: str) -> str:
+    if container.streams.audio:
+        return f"{name} holds audio only, no video; give a file with a video track"
+    kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
+    return f"{name} has no video track (it holds {kinds}); give a file with a video track"

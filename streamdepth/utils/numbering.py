@@ -1,0 +1,81 @@
+"""File names with a number field: `%06d` stands for the index of a frame or the number of a segment.
+
+Only the first such field of a name counts; any other `%` means itself. A name without a field gets a number at its end
+where it is taken already.
+"""
+
+from __future__ import annotations
+
+import glob
+import itertools
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+_FIELD = re.compile(r"%0?\d*d")
+_NUMBER = r" *\d+"
+"""Regular expression for a formatted number; %3d pads with spaces."""
+
+
+def has_number_field(name: str) -> bool:
+    """True if `name` contains a field such as `%06d`."""
+    return _FIELD.search(name) is not None
+
+
+def insert_number(name: str, number: int) -> str:
+    """Returns `name` with `number` in its field, or `name` itself where it has no field.
+
+    >>> insert_number("frame_%04d.png", 7)
+    'frame_0007.png'
+    """
+    return _FIELD.sub(lambda field: field[0] % number, name, count=1)
+
+
+def replace_number_field(name: str, replacement: str) -> str:
+    """Returns `name` with `replacement` in place of its number field."""
+    return _FIELD.sub(lambda _: replacement, name, count=1)
+
+
+def number_glob(name: str) -> str:
+    """Returns a glob pattern for `name` with any number: each field becomes `*`."""
+    return _FIELD.sub("*", name)
+
+
+def number_regex(name: str) -> str:
+    """Returns a regular expression for `name` with any number, which is its group; without a field, for `name` only."""
+    return f"({_NUMBER})".join(re.escape(part) for part in _FIELD.split(name, maxsplit=1))
+
+
+def find_numbered_files(pattern: Path) -> list[Path]:
+    """Returns the existing files that match `pattern` with any number in its field, in no particular order."""
+    name = re.compile(number_regex(pattern.name))
+    return [path for path in pattern.parent.iterdir() if name.fullmatch(path.name)]
+
+
+def has_numbered_file(pattern: str) -> bool:
+    """True if a file exists that `insert_number` makes of `pattern`; 0007 does not match %06d."""
+    return any(
+        insert_number(pattern, int(number)) == path
+        for path in glob.iglob(number_glob(glob.escape(pattern)))
+        for number in re.findall(r"\d+", path)
+    )
+
+
+def next_number(pattern: Path) -> int:
+    """Returns one more than the largest number in use; 0 where no file matches `pattern`.
+
+    Files with a further suffix, such as the JSON beside a depth video, count too.
+    """
+    name = re.compile(rf"{number_regex(pattern.name)}(?:\..+)?")
+    matches = (name.fullmatch(path.name) for path in pattern.parent.iterdir())
+    return max((int(match[1]) + 1 for match in matches if match), default=0)
+
+
+def unused_name(name: str, taken: Collection[str], separator: str = "_") -> str:
+    """Returns `name`, or the first of NAME_2, NAME_3... that is not in `taken`.
+
+    >>> unused_name("door", {"door", "door_2"})
+    'door_3'
+    """
+    names = itertools.chain([name], (f"{name}{separator}{n}" for n in itertools.count(2)))
+    return next(free for free in names if free not in taken)

@@ -1,0 +1,494 @@
+"""The page in a real browser: Debian's Chromium, without a screen, driven by Playwright."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from helpers import rtsp_server
+from helpers.paths import ROOT
+from helpers.waiting import wait_until
+from helpers.web_server import MOVING, Site, has_nothing_on_its_way, running
+from PIL import Image
+from playwright.sync_api import Browser, Page, WebSocketRoute, expect, sync_playwright
+
+from streamdepth import factory
+from streamdepth.core.types import DepthKind
+from streamdepth.testing import ConstantEstimator
+
+NAME = "lavfi_testsrc2_size_320x240_rate_30"
+CHROMIUM = shutil.which("chromium") or ""
+FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--mute-audio"]
+PATIENCE = 30_000
+"""Milliseconds; the machine may be busy."""
+
+COUNT_HIDINGS = """() => {
+    window.timesHidden = 0;
+    const locked = document.querySelector("#locked");
+    const count = () => { window.timesHidden += locked.hidden; };
+    new MutationObserver(count).observe(locked, { attributeFilter: ["hidden"] });
+}"""
+
+SLOW_EVERY_OTHER = """
+    window.shown = []; // numbers of frames, in the order in which they were drawn
+    let count = 0;
+    const make = window.createImageBitmap.bind(window);
+    window.createImageBitmap = async (data) => {
+        if (count++ % 2 === 0) await new Promise((slept) => setTimeout(slept, 150));
+        return make(data);
+    };
+    addEventListener("DOMContentLoaded", () => {
+        const screen = document.querySelector("#screen");
+        const note = () => window.shown.push(Number(screen.dataset.frame));
+        new MutationObserver(note).observe(screen, { attributeFilter: ["data-frame"] });
+    });
+"""
+
+HOLD_FRAMES = """
+    window.late = null; // while it is a list, what is to be drawn waits in it
+    const now = window.requestAnimationFrame.bind(window);
+    window.requestAnimationFrame = (draw) => (window.late ? window.late.push(draw) : now(draw));
+"""
+
+NO_STORAGE = """
+    const refuse = () => { throw new DOMException("not allowed", "SecurityError"); };
+    Object.defineProperty(window, "localStorage", { get: refuse });
+"""
+
+SLOW_CAMERA = """
+    window.media = [];
+    const allowed = new Promise((allow) => (window.allow = allow));
+    const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    navigator.mediaDevices.getUserMedia = async (wanted) => {
+        await allowed;
+        const found = await ask(wanted);
+        window.media.push(found);
+        return found;
+    };
+"""
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not CHROMIUM, reason="no browser; apt-get install chromium"),
+    # An exception raised by a signal within Playwright's event loop leaves its clean-up waiting for ever.
+    pytest.mark.timeout(240, method="thread"),
+]
+
+
+@pytest.fixture(scope="module")
+def camera_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second of the sample, as Chromium's fake camera takes it."""
+    path = tmp_path_factory.mktemp("clip") / "camera.y4m"
+    with av.open(str(ROOT / "samples/room.mp4")) as clip, av.open(str(path), "w", format="yuv4mpegpipe") as out:
+        video = out.add_stream("wrapped_avframe", rate=24)
+        video.width, video.height, video.pix_fmt = 320, 180, "yuv420p"
+        for number, (frame, _) in enumerate(zip(clip.decode(video=0), range(24), strict=False)):
+            small = frame.reformat(320, 180, "yuv420p")
+            small.pts, small.time_base = number, Fraction(1, 24)
+            out.mux(video.encode(small))
+        out.mux(video.encode(None))
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(camera_clip: Path) -> Iterator[Browser]:
+    fake = [f"--use-file-for-fake-video-capture={camera_clip}", "--use-fake-device-for-media-stream"]
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *fake])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page on which no script may fail, and that loads nothing from elsewhere."""
+    context = browser.new_context(viewport={"width": 1040, "height": 620}, permissions=["camera"])
+    context.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
+    found, errors, hosts = context.new_page(), list[str](), set[str]()
+    found.on("pageerror", lambda error: errors.append(str(error)))
+    found.on("request", lambda request: hosts.add(request.url.split("/")[2].split(":")[0]))
+    yield found
+    context.close()
+    assert errors == []
+    assert hosts <= {"127.0.0.1", ""}
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.setattr(factory, "make_estimator", lambda _: ConstantEstimator(size=(24, 32), from_brightness=True))
+    with running(tmp_path / "kept", MOVING) as found:
+        yield found
+
+
+def open_page(page: Page, site: Site) -> None:
+    page.goto(site.address)
+    expect(page.locator("#cover")).to_be_hidden()
+
+
+def screenshot(page: Page, where: str = "#picture-canvas") -> np.ndarray:
+    """Takes a screenshot of an element, (H, W, 3)."""
+    return np.asarray(Image.open(io.BytesIO(page.locator(where).screenshot())).convert("RGB"), np.int16)
+
+
+def view(page: Page, name: str) -> None:
+    page.locator("#views label", has_text=name).click()
+
+
+def pause(page: Page, site: Site) -> None:
+    """Pauses the stream; returns once the page shows the last picture from before."""
+    page.keyboard.press("p")
+    expect(page.locator("#pause")).to_have_text("Resume")
+    wait_until(lambda: has_nothing_on_its_way(site, NAME))
+    last = site.session.streams[NAME].live.newest
+    assert last is not None
+    expect(page.locator("#screen")).to_have_attribute("data-frame", str(last.item.frame.index))
+
+
+def has_points(page: Page) -> bool:
+    """True if the 3D view shows points."""
+    return bool((screenshot(page, "#points-canvas") > 40).any(axis=2).mean() > 0.1)
+
+
+class TestPicture:
+    def test_depth_moves(self, page: Page, site: Site) -> None:
+        open_page(page, site)
+        for name in ("Picture", "Depth", "Both"):
+            view(page, name)
+            first = screenshot(page)
+            assert first.std() > 10, name
+            wait_until(lambda first=first: np.abs(screenshot(page) - first).mean() > 0.5)
+        expect(page.locator("#legend-note")).to_have_text("relative, no unit")
+
+    def test_wipe_shows_the_picture_left_and_depth_right(self, page: Page, site: Site) -> None:
+        open_page(page, site)
+        pause(page, site)
+        seen = {}
+        for name in ("Picture", "Depth", "Wipe"):
+            view(page, name)
+            seen[name] = screenshot(page)[:, :, :]
+        width = seen["Wipe"].shape[1]
+        left, right = slice(0, width // 2 - 8), slice(width // 2 + 8, None)
+        assert np.abs(seen["Wipe"] - seen["Picture"])[:, left].mean() < 2
+        assert np.abs(seen["Wipe"] - seen["Depth"])[:, right].mean() < 2
+        page.locator("#wipe").focus()
+        for _ in range(10):
+            page.keyboard.press("ArrowRight")
+        assert page.locator("#wipe").input_value() == "60"
+
+    def test_relative_depth_is_never_shown_in_metres(self, page: Page, site: Site) -> None:
+        open_page(page, site)
+        page.locator("#picture-canvas").hover()
+        expect(page.locator("#depth-readout")).to_contain_text("% near, relative")
+        assert " m" not in page.locator("#legend").inner_text().replace("\n", " ").replace("no unit", "")
+
+    def test_metric_depth_is_shown_in_metres_under_pointer_and_keys(
+        self, page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(factory, "make_estimator", lambda _: ConstantEstimator(DepthKind.METRIC, size=(100, 100)))
+        with running(tmp_path, MOVING, smooth="off") as site:  # the filter carries depth along what moves
+            open_page(page, site)
+            box = page.locator("#picture-canvas").bounding_box()
+            page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 0.75 * box["height"])
+            expect(page.locator("#depth-readout")).to_have_text(
+                "1.64 m"
+            )  # 0.5 to 2 m from top to bottom, 75th row of 100
+            page.mouse.move(0, 0)
+            expect(page.locator("#depth-readout")).to_be_hidden()
+            page.locator("#picture-canvas").focus()
+            page.keyboard.press("ArrowDown")
+            expect(page.locator("#depth-readout")).to_have_text("1.29 m")
+            expect(page.locator("#legend-far")).to_contain_text(" m")
+
+    def test_3d_shows_points_that_turn(self, page: Page, site: Site) -> None:
+        open_page(page, site)
+        view(page, "3D")
+        wait_until(lambda: has_points(page))
+        pause(page, site)
+        before = screenshot(page, "#points-canvas")
+        box = page.locator("#points-canvas").bounding_box()
+        page.mouse.move(box["x"] + 300, box["y"] + 200)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 420, box["y"] + 240, steps=4)
+        page.mouse.up()
+        wait_until(lambda: np.abs(screenshot(page, "#points-canvas") - before).mean() > 2)
+
+    def test_the_3d_view_is_reset_for_another_camera(self, page: Page, tmp_path: Path, quick_model: None) -> None:
+        with running(tmp_path, MOVING, "lavfi:testsrc=size=160x120:rate=30") as site:
+            open_page(page, site)
+            view(page, "3D")
+            wait_until(lambda: has_points(page))
+            box = page.locator("#points-canvas").bounding_box()
+            page.mouse.move(box["x"] + 200, box["y"] + 100)
+            for _ in range(60):
+                page.mouse.wheel(0, 500)  # far away
+            wait_until(lambda: not has_points(page))
+            page.locator("#streams button").nth(1).click()
+            expect(page.locator("#facts")).to_contain_text("120 px")
+            wait_until(lambda: has_points(page))
+
+    def test_pictures_are_shown_in_their_order(self, page: Page, site: Site) -> None:
+        page.add_init_script(SLOW_EVERY_OTHER)
+        open_page(page, site)
+        page.wait_for_function("() => window.shown.length > 8")
+        shown = page.evaluate("() => window.shown")
+        assert shown == sorted(shown)
+
+
+class TestControls:
+    def test_changed_controls_take_effect(self, page: Page, site: Site) -> None:
+        open_page(page, site)
+        control = site.session.streams[NAME].controls
+        view(page, "Depth")
+        page.select_option("[name=colormap]", "gray")
+        wait_until(lambda: control.value.colormap == "gray")
+        wait_until(lambda: np.ptp(screenshot(page)[20:-20, 20:-20], axis=2).max() < 12)
+        page.select_option("[name=smooth]", "light")
+        page.select_option("[name=style]", "depth")
+        page.select_option("[name=range]", "lock")
+        wait_until(lambda: control.value.range.startswith("lock:"))
+        page.locator("[name=low]").fill("0.125")
+        page.locator("[name=low]").press("Tab")
+        wait_until(lambda: control.value.range.startswith("lock:0.125,"))
+        assert (control.value.smooth, control.value.style) == ("light", "depth")
+        page.select_option("[name=range]", "auto")
+        wait_until(lambda: control.value.range == "auto")
+        page.locator("[name=size]").select_option("320")
+        wait_until(lambda: site.session.model_controls.value.size == 320)
+
+    def test_a_status_from_before_a_change_does_not_undo_it(self, page: Page, site: Site) -> None:
+        sockets, told = list[WebSocketRoute](), list[str]()
+
+        def listen(socket: WebSocketRoute) -> None:
+            def pass_on(message: str | bytes) -> None:
+                if isinstance(message, str):
+                    told.append(message)
+                socket.send(message)
+
+            sockets.append(socket)
+            socket.connect_to_server().on_message(pass_on)
+
+        page.route_web_socket("**/live?*", listen)
+        open_page(page, site)
+        expect(page.locator("#p95")).to_contain_text("ms")
+        page.select_option("[name=range]", "lock")
+        expect(page.locator("[name=low]")).to_be_visible()
+        page.locator("[name=low]").fill("0.125")
+        page.evaluate(COUNT_HIDINGS)
+        sockets[0].send(told[0])
+        page.locator("[name=low]").press("Tab")
+        expect(page.locator("[name=low]")).not_to_be_focused()
+        sockets[0].send(told[0])
+        seen = len(told)
+        wait_until(lambda: page.wait_for_timeout(50) or len(told) > seen)
+        assert site.session.streams[NAME].controls.value.range.startswith("lock:0.125,")
+        assert page.evaluate("() => window.timesHidden") == 0
+
+    def test_a_refused_change_is_shown(self, page: Page, site: Site) -> None:
+        open_page(page, site)
+        page.select_option("[name=range]", "lock")
+        page.locator("[name=low]").fill("99")
+        page.locator("[name=low]").press("Tab")
+        expect(page.locator("#toast")).to_contain_text("lock:LOW,HIGH")
+
+    def test_a_recording_plays_and_a_snapshot_opens(self, page: Page, site: Site) -> None:
+        open_page(page, site)
+        page.locator("#record").click()
+        expect(page.locator("#record")).to_have_text("Stop")
+        written = site.stream(NAME)["written"]
+        wait_until(lambda: site.stream(NAME)["written"] > written + 40)
+        page.locator("#record").click()
+        page.locator("#files button", has_text=".mp4").click()
+        video = page.locator("#player video")
+        wait_until(lambda: video.evaluate("v => v.currentTime > 0.3 && v.videoWidth == 320"))
+        page.keyboard.press("Escape")
+        page.locator("#snapshot").click()
+        expect(page.locator("#files li")).to_have_count(5)
+        page.locator("#files button", has_text="_view.jpg").click()
+        wait_until(lambda: page.locator("#player img").evaluate("i => i.naturalWidth == 320"))
+
+    def test_facts_and_latency_are_shown(self, page: Page, site: Site) -> None:
+        open_page(page, site)
+        facts = page.locator("#facts")
+        expect(facts).to_contain_text("240 px")
+        expect(facts).to_contain_text("constant")
+        expect(page.locator("#p95")).to_contain_text("ms")
+        expect(page.locator("#state")).to_have_text("live")
+        wait_until(lambda: len(page.locator("#plot .p50").get_attribute("points").split()) >= 2)
+
+    def test_everything_is_reached_by_the_keyboard(self, page: Page, site: Site) -> None:
+        open_page(page, site)
+        page.keyboard.press("3")
+        expect(page.locator("#view-depth")).to_be_checked()
+        changes = list[str]()
+        page.on("request", lambda request: changes.append(request.url) if request.method == "PATCH" else None)
+        page.keyboard.down("p")
+        expect(page.locator("#pause")).to_have_text("Resume")
+        page.keyboard.down("p")  # it is held, and repeated
+        page.evaluate("() => fetch('/healthz').then((answer) => answer.text())")
+        assert len(changes) == 1
+        seen = set()
+        for _ in range(30):
+            page.keyboard.press("Tab")
+            seen.add(page.evaluate("() => document.activeElement.id || document.activeElement.name"))
+        assert {"picture-canvas", "view-depth", "pause", "snapshot", "record", "fullscreen", "theme"} <= seen
+        assert {"colormap", "smooth", "size", "range", "style"} <= seen
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_a_phone_shows_it_all_without_scrolling_sideways(self, page: Page, site: Site, scheme: str) -> None:
+        page.set_viewport_size({"width": 360, "height": 740})
+        page.emulate_media(color_scheme=scheme)
+        open_page(page, site)
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
+        ground = screenshot(page, "body")[-4:, :4].mean()
+        assert ground < 60 if scheme == "dark" else ground > 200
+
+    def test_a_phone_shows_the_chosen_tab_and_how_large_files_are(
+        self, page: Page, tmp_path: Path, quick_model: None
+    ) -> None:
+        page.set_viewport_size({"width": 360, "height": 740})
+        others = [f"lavfi:testsrc2=size=320x240:rate={rate}" for rate in (10, 11, 12)]
+        with running(tmp_path / "kept", MOVING, *others) as site:
+            page.goto(f"{site.address}?stream={list(site.session.streams)[-1]}")
+            expect(page.locator("#cover")).to_be_hidden()
+            expect(page.locator("#streams [aria-current=true]")).to_be_in_viewport(ratio=0.7)
+            page.locator("#snapshot").click()
+            expect(page.locator("#files small")).to_have_count(3)
+            for size in page.locator("#files small").all():
+                box = size.bounding_box()
+                assert box["x"] + box["width"] <= 360
+                assert "kB" in size.inner_text()
+
+
+class TestConnections:
+    def test_the_page_comes_back_when_the_server_does(self, page: Page, tmp_path: Path, quick_model: None) -> None:
+        port = rtsp_server.free_port()
+        with running(tmp_path, MOVING, port=port) as site:
+            open_page(page, site)
+        expect(page.locator("#cover")).to_contain_text("does not answer")
+        with running(tmp_path, MOVING, port=port) as site:
+            expect(page.locator("#cover")).to_be_hidden()
+            wait_until(lambda: site.stream(NAME)["viewers"] == 1)
+
+    def test_a_page_of_a_removed_stream_shows_another(self, page: Page, tmp_path: Path, quick_model: None) -> None:
+        port = rtsp_server.free_port()
+        with running(tmp_path, MOVING, "lavfi:testsrc=size=160x120:rate=30", port=port) as site:
+            page.goto(f"{site.address}?stream={NAME}")
+            expect(page.locator("#facts")).to_contain_text("240 px")
+        with running(tmp_path, "lavfi:testsrc=size=64x48:rate=30", port=port):
+            expect(page.locator("#facts")).to_contain_text("48 px")
+            expect(page.locator("#cover")).to_be_hidden()
+
+    def test_a_lost_camera_covers_its_last_picture_until_it_is_back(
+        self, page: Page, tmp_path: Path, quick_model: None
+    ) -> None:
+        if missing := rtsp_server.unavailable_reason():
+            pytest.skip(missing)
+        with rtsp_server.running() as camera, running(tmp_path, f"{camera.address}/h264") as site:
+            page.goto(site.address)
+            expect(page.locator("#cover")).to_be_hidden()
+            camera.stop()
+            expect(page.locator("#cover")).to_be_visible()
+            expect(page.locator("#state")).to_have_text("reconnecting")
+            camera.start()
+            expect(page.locator("#cover")).to_be_hidden()
+            expect(page.locator("#facts")).to_contain_text("Reconnects1")
+
+    def test_several_streams_are_chosen_by_tabs(self, page: Page, tmp_path: Path, quick_model: None) -> None:
+        with running(tmp_path, MOVING, "lavfi:testsrc=size=160x120:rate=30") as site:
+            open_page(page, site)
+            expect(page.locator("#facts")).to_contain_text("240 px")
+            page.locator("#streams button").nth(1).click()
+            expect(page.locator("#facts")).to_contain_text("120 px")
+            page.reload()
+            expect(page.locator("#facts")).to_contain_text("120 px")
+
+    def test_a_late_picture_of_the_stream_before_is_not_shown(
+        self, page: Page, tmp_path: Path, quick_model: None
+    ) -> None:
+        page.add_init_script(HOLD_FRAMES)
+        with running(tmp_path, MOVING, "lavfi:testsrc=size=160x120:rate=30") as site:
+            open_page(page, site)
+            page.evaluate("() => { window.late = []; }")
+            wait_until(lambda: page.evaluate("() => window.late.length"))
+            is_hidden = page.evaluate("""() => {
+                document.querySelectorAll("#streams button")[1].click();
+                for (const draw of window.late) draw();
+                window.late = null;
+                return document.querySelector("#cover").hidden;
+            }""")
+            assert not is_hidden, "the new stream has no picture yet"
+            expect(page.locator("#cover")).to_be_hidden()
+
+    def test_a_token_opens_the_page_once_and_for_all(self, page: Page, tmp_path: Path, quick_model: None) -> None:
+        with running(tmp_path, MOVING, web={"token": "a-token-for-tests"}) as site:
+            page.goto(site.address)
+            page.locator("input[name=token]").fill("a-token-for-tests")
+            page.keyboard.press("Enter")
+            expect(page.locator("#cover")).to_be_hidden()
+            assert "token" not in page.url
+            page.goto(site.address)
+            expect(page.locator("#cover")).to_be_hidden()
+
+    def test_the_browsers_own_camera_comes_back_with_depth(
+        self, page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(factory, "make_estimator", lambda _: ConstantEstimator(from_brightness=True))
+        with running(tmp_path, web={"browser_camera": True}) as site:
+            page.goto(site.address)
+            page.locator("#cover-button").click()
+            expect(page.locator("#cover")).to_be_hidden()
+            wait_until(lambda: site.stream("browser")["written"] > 10)
+            assert site.session.streams["browser"].live.newest.item.frame.image.std() > 20
+            view(page, "Picture")
+            assert screenshot(page).std() > 20
+
+    def test_a_camera_is_asked_for_once_however_often_one_clicks(
+        self, page: Page, tmp_path: Path, quick_model: None
+    ) -> None:
+        page.add_init_script(SLOW_CAMERA)
+        with running(tmp_path, web={"browser_camera": True}) as site:
+            page.goto(site.address)
+            for _ in range(3):
+                page.locator("#cover-button").click()
+            page.evaluate("() => window.allow()")
+            expect(page.locator("#cover")).to_be_hidden()
+            assert page.evaluate("() => window.media.length") == 1
+
+    def test_a_camera_that_cannot_be_shown_is_released(self, page: Page, tmp_path: Path, quick_model: None) -> None:
+        page.add_init_script(SLOW_CAMERA + "window.allow();")
+        page.add_init_script("HTMLMediaElement.prototype.play = () => Promise.reject(new Error('no play'));")
+        with running(tmp_path, web={"browser_camera": True}) as site:
+            page.goto(site.address)
+            for tries in (1, 2):
+                page.locator("#cover-button").click()
+                expect(page.locator("#toast")).to_contain_text("cannot be had: no play")
+                wait_until(lambda tries=tries: page.evaluate("() => window.media.length") == tries)
+                wait_until(
+                    lambda: page.evaluate("() => window.media.every(m => m.getTracks()[0].readyState === 'ended')")
+                )
+
+    def test_a_page_without_access_to_cameras_says_why(self, page: Page, tmp_path: Path, quick_model: None) -> None:
+        page.add_init_script("Object.defineProperty(navigator, 'mediaDevices', {value: undefined})")  # as over HTTP
+        with running(tmp_path, web={"browser_camera": True}) as site:
+            page.goto(site.address)
+            page.locator("#cover-button").click()
+            expect(page.locator("#toast")).to_contain_text("over HTTPS only")
+
+    def test_the_page_works_without_local_storage(self, page: Page, site: Site) -> None:
+        page.add_init_script(NO_STORAGE)
+        open_page(page, site)
+        page.locator("#theme").click()
+        expect(page.locator("html")).to_have_attribute("data-theme", "light")
+
+    def test_the_api_page_lists_every_route(self, page: Page, site: Site) -> None:
+        paths = site.get("/openapi.json").json["paths"]
+        page.goto(f"{site.address}api")
+        expect(page.locator("article")).to_have_count(sum(map(len, paths.values())))
+        expect(page.locator("#api")).to_contain_text("/api/streams/{name}/controls")

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streamdepth import config, factory
+from streamdepth.core.types import DepthFrame
+from streamdepth.testing import ConstantEstimator
+
+pytestmark = pytest.mark.slow
+
+
+def _resident_mb() -> float:
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
+def test_ten_thousand_frames_in_flat_memory(tmp_path: Path, monkeypatch) -> None:
+    """From a generated source to an overlay and a depth video: under 20 MB of growth after the first 500 frames."""
+    monkeypatch.setattr(factory, "make_estimator", lambda _: ConstantEstimator())
+    settings = config.make(
+        source="lavfi:testsrc2=size=64x48:rate=30",
+        output=tmp_path / "out.mp4",
+        depth_out=tmp_path / "depth.mkv",
+        max_frames=10_000,
+        video_preset="ultrafast",
+        legend=False,
+    )
+    sizes: list[float] = []
+
+    def look(item: DepthFrame) -> None:
+        if item.frame.index % 500 == 0:
+            sizes.append(_resident_mb())
+
+    with factory.open_pipeline(settings, look) as pipeline:
+        report = pipeline.run()
+    assert report.written == 10_000
+    growth = max(sizes[1:]) - sizes[1]
+    assert growth < 20, sizes

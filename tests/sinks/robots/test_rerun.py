@@ -1,0 +1,133 @@
+"""Rerun, read by its own reader: recordings, and what a listening server got."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from dataclasses import replace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from helpers.errors import raises_code
+from helpers.rerun_server import columns, free_port, listening, wait
+from helpers.robot_scene import CAMERA, EPOCH_NS, scene, stamped
+from helpers.sink_data import MODEL, fill
+
+from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
+from streamdepth.core.types import DepthKind
+from streamdepth.geometry.obstacles import ObstacleZone
+from streamdepth.sinks.robots.observation import RobotOptions
+from streamdepth.sinks.robots.rerun import RerunFileSink, RerunViewerSink
+
+ALL = RobotOptions(points=True, zone=ObstacleZone(-0.5, 0.5))
+
+
+def depth_of(row: list[Any], dtype: str = "<f4") -> np.ndarray:
+    return np.array(row[0], np.uint8).view(dtype).reshape(32, 48)
+
+
+def test_a_recording_holds_depth_with_its_meter_pinholes_and_pictures(tmp_path) -> None:
+    info, items = scene(3, CAMERA.pinhole)
+    fill(RerunFileSink(tmp_path / "a.rrd", options=ALL), stamped(info), items)
+    read = columns(tmp_path / "a.rrd")
+    depth, color = read["/camera/depth"], read["/camera/color"]
+    assert depth["DepthImage:meter"] == [[1.0]] * 3
+    for item, row in zip(items, depth["DepthImage:buffer"], strict=True):
+        np.testing.assert_array_equal(depth_of(row), item.depth)
+    (matrix, *_), (resolution, *_) = depth["Pinhole:image_from_camera"], depth["Pinhole:resolution"]
+    assert np.reshape(matrix[0], (3, 3)).T.tolist() == [[40, 0, 23.5], [0, 41, 15.5], [0, 0, 1]]
+    assert list(resolution[0]) == [48, 32]
+    picture = cv2.imdecode(np.array(color["EncodedImage:blob"][0][0], np.uint8), 1)[..., ::-1]
+    assert np.abs(picture.astype(int) - items[0].frame.image).mean() < 12
+    assert len(read["/camera/points"]["Points3D:positions"][0]) == 48 * 32 - 2
+    assert "1.5" in read["/camera/obstacles"]["Points3D:labels"][0][0] or len(read["/camera/obstacles"]) > 2
+
+
+def test_times_are_dates_where_the_source_has_dates(tmp_path) -> None:
+    info, items = scene(2)
+    fill(RerunFileSink(tmp_path / "a.rrd"), stamped(info), items)
+    fill(RerunFileSink(tmp_path / "b.rrd"), info, items)
+    dated, counted = (columns(tmp_path / name)["/camera/depth"]["time"][:2] for name in ("a.rrd", "b.rrd"))
+    assert dated == [EPOCH_NS, EPOCH_NS + round(1e9 / 30)]
+    assert counted == [0, round(1e9 / 30)]
+
+
+def test_millimetres_say_so(tmp_path) -> None:
+    info, items = scene(1)
+    fill(RerunFileSink(tmp_path / "a.rrd", options=RobotOptions(encoding="16UC1")), info, items)
+    depth = columns(tmp_path / "a.rrd")["/camera/depth"]
+    assert depth["DepthImage:meter"] == [[1000.0]]
+    values = depth_of(depth["DepthImage:buffer"][0], "<u2")
+    np.testing.assert_allclose(values[1:] / 1000, items[0].depth[1:], atol=0.00051)
+    assert values[0, 0] == 0
+
+
+def test_relative_depth_is_a_picture_that_no_one_takes_for_metres(tmp_path) -> None:
+    info, items = scene(2)
+    sink = RerunFileSink(tmp_path / "a.rrd", options=ALL)
+    fill(sink, info, [replace(i, kind=DepthKind.RELATIVE) for i in items], replace(MODEL, kind=DepthKind.RELATIVE))
+    read = columns(tmp_path / "a.rrd")
+    assert set(read) == {"/camera/color", "/camera/inverse_depth_relative"}
+    np.testing.assert_array_equal(depth_of(read["/camera/inverse_depth_relative"]["Image:buffer"][0]), items[0].depth)
+
+
+def test_an_unknown_camera_has_no_pinhole(tmp_path) -> None:
+    info, items = scene(1, None)
+    fill(RerunFileSink(tmp_path / "a.rrd", options=ALL), info, items)
+    read = columns(tmp_path / "a.rrd")
+    assert set(read) == {"/camera/color", "/camera/depth"}
+    assert not any("Pinhole" in name for name in read["/camera/depth"])
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_full_disk_is_told(tmp_path, early: bool) -> None:
+    """In the middle, and, just before the end, where Rerun itself only logs it."""
+    info, items = scene(3)
+    fill(RerunFileSink(tmp_path / "a.rrd", overwrite=True), info, items)
+    whole = (tmp_path / "a.rrd").stat().st_size
+    (tmp_path / "a.rrd").unlink()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (whole // 2 if early else whole - 100, limits[1]))
+    try:
+        with pytest.raises(SinkWriteError, match=r"a\.rrd"):
+            fill(RerunFileSink(tmp_path / "a.rrd"), info, items)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_viewer_elsewhere_gets_everything(tmp_path) -> None:
+    info, items = scene(3)
+    with listening(tmp_path / "got.rrd", tmp_path) as port:
+        fill(RerunViewerSink(f"127.0.0.1:{port}"), info, items)
+
+        def has_all() -> bool:
+            try:
+                return len(columns(tmp_path / "got.rrd")["/camera/depth"]["DepthImage:buffer"]) == 3
+            except Exception:  # not all of the file is there yet
+                return False
+
+        wait(has_all)
+    np.testing.assert_array_equal(
+        depth_of(columns(tmp_path / "got.rrd")["/camera/depth"]["DepthImage:buffer"][2]), items[2].depth
+    )
+
+
+def test_no_viewer_and_no_screen_are_told(monkeypatch) -> None:
+    info, _ = scene(1)
+    with raises_code(SinkOpenError, "unreachable", naming="rerun --port"):
+        RerunViewerSink(f"127.0.0.1:{free_port()}").open(info, MODEL)
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    with raises_code(SinkOpenError, "no-display", naming=r"rerun:HOST:PORT.*\.rrd"):
+        RerunViewerSink().open(info, MODEL)
+
+
+def test_a_missing_package_is_named(tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "rerun", None)
+    with raises_code(MissingDependencyError, "missing-dependency", naming=r"rerun-sdk.*\[rerun\]"):
+        RerunFileSink(tmp_path / "a.rrd").open(scene(1)[0], MODEL)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,303 @@
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.errors import raises_code
+from helpers.paths import PYTHONPATH
+from helpers.sink_data import MODEL, fill, stream
+
+from streamdepth.core.errors import SinkOpenError, SinkWriteError
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.sink import Sink
+from streamdepth.sinks.depth_video import DepthVideoSink
+from streamdepth.sinks.fusion import FusionSink
+from streamdepth.sinks.images import ImagesSink
+from streamdepth.sinks.lerobot_video import LeRobotVideoSink
+from streamdepth.sinks.pending_files import PendingFile, atomic_write, map_write_errors
+from streamdepth.sinks.robots.mcap import McapSink
+from streamdepth.sinks.robots.rerun import RerunFileSink
+from streamdepth.sinks.temporary_files import (
+    lock,
+    remove_abandoned_files,
+    remove_abandoned_segments,
+    sidecar_path,
+    temporary_copy,
+    temporary_path,
+    unlock,
+)
+from streamdepth.sinks.video import VideoSink
+from streamdepth.utils.numbering import insert_number
+
+
+def test_the_temporary_name_keeps_folder_and_extension(tmp_path: Path) -> None:
+    file = PendingFile(tmp_path / "a.b.mp4")
+    assert file.temporary.parent == tmp_path
+    assert file.temporary.suffix == ".mp4"
+    assert file.temporary.name.startswith(".")
+    file.discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_result_has_ordinary_permissions(tmp_path: Path) -> None:
+    file = PendingFile(tmp_path / "a.txt")
+    file.commit()
+    (tmp_path / "b.txt").touch()
+    assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "b.txt").stat().st_mode
+
+
+def test_a_folder_is_no_output(tmp_path: Path) -> None:
+    (tmp_path / "out.mp4").mkdir()
+    with raises_code(SinkOpenError, "not-a-file"):
+        PendingFile(tmp_path / "out.mp4", overwrite=True)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "touch", refuse)  # root may write everywhere, so permissions alone prove nothing
+    with raises_code(SinkOpenError, "not-writable", naming="Permission denied"):
+        PendingFile(tmp_path / "out.mp4")
+
+
+def test_the_input_through_a_link_is_the_input(tmp_path: Path) -> None:
+    origin, link = tmp_path / "in.mp4", tmp_path / "link.mp4"
+    origin.touch()
+    link.symlink_to(origin)
+    with raises_code(SinkOpenError, "is-input"):
+        PendingFile(link, overwrite=True, origin=origin)
+
+
+def test_an_origin_that_cannot_be_a_file_is_another_one(tmp_path: Path) -> None:
+    (tmp_path / "out.mp4").touch()
+    PendingFile(tmp_path / "out.mp4", overwrite=True, origin=tmp_path / ("x" * 300)).discard()
+
+
+def test_a_name_that_is_too_long_is_said_in_words(tmp_path: Path) -> None:
+    with raises_code(SinkOpenError, "bad-name"):
+        PendingFile(tmp_path / ("x" * 300 + ".mp4"))
+    with raises_code(SinkOpenError, "bad-name"):
+        PendingFile(tmp_path / ("x" * 300) / "out.mp4")
+
+
+def test_a_name_that_is_just_short_enough(tmp_path: Path) -> None:
+    longest = tmp_path / ("ä" * 125 + ".mp4")
+    PendingFile(longest).commit()
+    assert list(tmp_path.iterdir()) == [longest]
+
+
+def test_what_is_not_put_in_place_is_where_the_message_says(tmp_path: Path) -> None:
+    path, written = tmp_path / "out.txt", atomic_write(tmp_path / "out.txt")
+    temporary = written.__enter__()
+    temporary.write_text("new")
+    path.write_text("theirs")
+    with raises_code(SinkWriteError, "exists") as caught:
+        written.__exit__(None, None, None)
+    assert path.read_text() == "theirs"
+    assert str(temporary) in str(caught.value)
+    assert temporary.read_text() == "new"
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [("out.rrd", RerunFileSink), ("out.ply", lambda path: FusionSink(path, [np.eye(4)] * 2, farthest_m=20.0))],
+    ids=["rrd", "fused"],
+)
+def test_what_a_sink_cannot_put_in_place_is_where_the_message_says(name: str, make: object, tmp_path: Path) -> None:
+    info, items = stream(2, 64, 48)
+    camera = Intrinsics.from_fov(60, 64, 48)
+    sink: Sink = make(tmp_path / name)  # type: ignore[operator]  # one of the factories above
+    sink.open(info, MODEL)
+    for item in items:
+        sink.write(replace(item, intrinsics=camera))
+    (tmp_path / name).write_text("theirs")
+    with raises_code(SinkWriteError, "exists") as caught:
+        sink.close()
+    sink.close()
+    (kept,) = (path for path in tmp_path.iterdir() if path.name != name)
+    assert str(kept) in str(caught.value)
+    assert kept.stat().st_size > 100
+    assert (tmp_path / name).read_text() == "theirs"
+
+
+def test_leftovers_are_removed_and_those_of_names_that_begin_alike_are_not(tmp_path: Path) -> None:
+    for begin in ("clip", "2026-11-25_camera_at_the_left_of_the_entrance_hall_part_", "x" * 200):
+        mine, other = (tmp_path / f"{begin}{n}.mkv" for n in (1, 2))
+        left = [temporary_path(path) for path in (mine, sidecar_path(mine))]
+        for path in (*left, temporary_copy(left[0])):
+            path.touch()
+        kept = PendingFile(other)
+        remove_abandoned_files(mine)
+        assert [path for path in tmp_path.iterdir() if path.suffix != ".lock"] == [kept.temporary]
+        kept.discard()
+        assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["cam_%06d.mkv", "cam_%3d.mkv"])
+def test_left_segments_are_removed_unless_one_is_being_written(tmp_path: Path, name: str) -> None:
+    pattern = tmp_path / name
+    segments = [pattern.with_name(insert_number(name, number)) for number in (1, 2)]
+    files = [PendingFile(path) for path in (*segments, sidecar_path(segments[1]))]
+    copy = temporary_copy(files[0].temporary)
+    copy.touch()
+    for file in files:
+        file.release()
+    for alive in files:
+        alive_lock = lock(alive.temporary)
+        with raises_code(SinkOpenError, "in-use"):
+            remove_abandoned_segments(pattern)
+        assert len([path for path in tmp_path.iterdir() if path.suffix != ".lock"]) == 4
+        unlock(alive_lock)
+    remove_abandoned_segments(pattern)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_removed_is_named(tmp_path: Path, monkeypatch) -> None:
+    left = temporary_path(tmp_path / "cam_000001.mp4")
+    left.touch()
+
+    def refuse(path: Path, **_: bool) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted", str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with raises_code(SinkOpenError, "sink-open", naming=str(left)):
+        remove_abandoned_segments(tmp_path / "cam_%06d.mp4")
+
+
+def test_a_segment_that_is_put_in_place_while_one_looks_is_no_error(tmp_path: Path, monkeypatch) -> None:
+    file, iterdir = PendingFile(tmp_path / "cam_000001.mp4"), Path.iterdir
+
+    def look_and_complete(folder: Path) -> list[Path]:
+        found = list(iterdir(folder))
+        file.commit()
+        return found
+
+    monkeypatch.setattr(Path, "iterdir", look_and_complete)
+    remove_abandoned_segments(tmp_path / "cam_%06d.mp4")
+    monkeypatch.undo()
+    assert [path.name for path in tmp_path.iterdir()] == ["cam_000001.mp4"]
+
+
+def test_a_block_that_raises_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), atomic_write(tmp_path / "out.txt"):
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+WITH_JSON = pytest.mark.parametrize(("kind", "name"), [(DepthVideoSink, "d.mkv"), (LeRobotVideoSink, "d.mp4")])
+
+
+@WITH_JSON
+@pytest.mark.parametrize("taken", ["", ".json"])
+def test_a_video_and_its_json_appear_together_or_not_at_all(kind, name: str, taken: str, tmp_path: Path) -> None:
+    info, items = stream(2, 64, 48)
+    sink = kind(tmp_path / name)
+    sink.open(info, MODEL)
+    for item in items:
+        sink.write(item)
+    in_the_way = tmp_path / f"{name}{taken}"
+    in_the_way.write_text("theirs")
+    with raises_code(SinkWriteError, "exists") as caught:
+        sink.close()
+    assert in_the_way.read_text() == "theirs"
+    kept = [path for path in tmp_path.iterdir() if path != in_the_way]
+    assert len(kept) == 2
+    assert all(path.name.startswith(".") and str(path) in str(caught.value) for path in kept)
+
+
+@WITH_JSON
+def test_a_video_that_cannot_be_put_in_place_keeps_the_older_pair(kind, name: str, tmp_path, monkeypatch) -> None:
+    info, items = stream(2, 64, 48)
+    fill(kind(tmp_path / name), info, items)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    put_in_place = os.replace
+
+    def refuse(source: str, target: str) -> None:
+        if Path(target).name == name:
+            raise OSError(errno.EIO, "Input/output error")
+        put_in_place(source, target)
+
+    sink = kind(tmp_path / name, overwrite=True)
+    sink.open(info, MODEL)
+    sink.write(items[0])
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(SinkWriteError, match=r"Input/output error; the result is in .*; the result is in"):
+        sink.close()
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_disk_full_is_said_in_words(tmp_path: Path) -> None:
+    with raises_code(SinkWriteError, "disk-full", naming="MB free"), map_write_errors(tmp_path / "out.mp4"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@contextmanager
+def no_file_larger_than(size: int) -> Iterator[None]:
+    """Writing more fails as on a full disk, for root too."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda folder: VideoSink(folder / "out.mp4", overwrite=True, crf=0, preset="ultrafast"),
+        lambda folder: VideoSink(folder / "out.mkv", overwrite=True, crf=0, preset="ultrafast"),
+        lambda folder: DepthVideoSink(folder / "out.mkv", overwrite=True),
+        lambda folder: ImagesSink(folder / "%03d.npz", overwrite=True),
+        lambda folder: ImagesSink(folder / "%03d.exr", overwrite=True),
+        lambda folder: McapSink(folder / "out.mcap", overwrite=True),
+        lambda folder: RerunFileSink(folder / "out.rrd", overwrite=True),
+        lambda folder: LeRobotVideoSink(folder / "out.mp4", overwrite=True),
+    ],
+    ids=["mp4", "mkv", "depth", "npz", "exr", "mcap", "rrd", "lerobot"],
+)
+def test_a_full_disk_leaves_the_older_file_and_nothing_else(make: object, tmp_path: Path) -> None:
+    for name in ("out.mp4", "out.mkv", "000.npz"):
+        (tmp_path / name).write_bytes(b"older")
+    before = sorted(tmp_path.iterdir())
+    info, items = stream(40, 320, 240)
+    rng = np.random.default_rng(0)
+    for item in items:
+        item.depth[:] = rng.uniform(1, 9, item.depth.shape)
+    sink: Sink = make(tmp_path)  # type: ignore[operator]  # one of the factories above
+    with no_file_larger_than(100_000), pytest.raises(SinkWriteError, match=r"no room|File too large|File-writer"):
+        fill(sink, info, items)
+    sink.close()
+    assert sorted(tmp_path.iterdir()) == before
+    assert all(path.read_bytes() == b"older" for path in before)
+
+
+def test_a_killed_process_leaves_the_older_file(tmp_path: Path) -> None:
+    output = tmp_path / "out.mp4"
+    output.write_bytes(b"older")
+    program = f"""
+        import os, sys
+        from helpers.sink_data import MODEL, stream
+        from streamdepth.sinks.video import VideoSink
+        info, items = stream(6)
+        sink = VideoSink({str(output)!r}, overwrite=True)
+        sink.open(info, MODEL)
+        for item in items:
+            sink.write(item)
+        os.kill(os.getpid(), 9)
+    """
+    paths = PYTHONPATH
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], env={**os.environ, "PYTHONPATH": paths})
+    assert done.returncode == -9
+    assert output.read_bytes() == b"older"

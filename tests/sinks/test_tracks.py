@@ -1,0 +1,112 @@
+"""Tracks besides the picture: what is copied, what is announced, and what no decoder here knows."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from helpers.media import moving, write_video
+from helpers.sink_data import MODEL
+
+from streamdepth.core.types import DepthFrame, DepthKind
+from streamdepth.sinks.video import VideoSink
+from streamdepth.sources.file import FileSource
+
+UNKNOWN = {".mov": {b"mp4a": b"apac", b"esds": b"dapa"}, ".mkv": {b"A_AAC": b"A_ODD"}}
+"""Bytes to replace in a file with AAC, so that the sound's format is unknown."""
+
+
+def convert(source: Path, output: Path) -> VideoSink:
+    """Writes every frame of `source`, with made-up depth, as the pipeline does."""
+    sink = VideoSink(output, preset="ultrafast")
+    with FileSource(source) as file:
+        sink.open(file.open(), MODEL)
+        while (frame := file.read()) is not None:
+            sink.write(DepthFrame(frame, np.ones((12, 16), np.float32), DepthKind.METRIC, range=(0.5, 4.0)))
+    sink.close()
+    return sink
+
+
+def kinds(path: Path) -> list[str]:
+    with av.open(str(path)) as container:
+        return [stream.type for stream in container.streams]
+
+
+def write_teletext(path: Path) -> Path:
+    """Writes a transport stream with a picture and a track of teletext, which FFmpeg cannot decode here."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=25, width=64, height=48, pix_fmt="yuv420p")
+        text = container.add_mux_stream("dvb_teletext")
+        for index in range(10):
+            container.mux(video.encode(av.VideoFrame.from_ndarray(moving(64, 48, index))))
+            packet = av.Packet(bytes([0x10]) + bytes(45))
+            packet.stream, packet.time_base = text, Fraction(1, 25)
+            packet.pts = packet.dts = index
+            container.mux(packet)
+        container.mux(video.encode(None))
+    return path
+
+
+def write_unknown_sound(path: Path) -> Path:
+    """Writes a video whose sound claims to be in a format that nobody knows."""
+    write_video(path, count=10, audio_offset_seconds=0)
+    data = path.read_bytes()
+    for old, new in UNKNOWN[path.suffix].items():
+        assert old in data
+        data = data.replace(old, new)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+@pytest.mark.parametrize("name", ["apac.mov", "odd.mkv", "teletext.ts"])
+def test_a_track_that_no_decoder_knows_is_announced(name: str, suffix: str, tmp_path: Path) -> None:
+    source = tmp_path / name
+    (write_teletext if name == "teletext.ts" else write_unknown_sound)(source)
+    sink = convert(source, tmp_path / f"out{suffix}")
+    assert kinds(sink.path) == ["video"]
+    assert sum("track 1" in notice for notice in sink.notices) == 1
+
+
+@pytest.mark.parametrize("timecode", ["10:21:33:07", "01:00:00;02"])
+@pytest.mark.parametrize("suffix", [".mov", ".mp4", ".mkv"])
+def test_the_timecode_is_copied(timecode: str, suffix: str, tmp_path: Path) -> None:
+    source = write_with_timecode(tmp_path / "in.mov", timecode)
+    sink = convert(source, tmp_path / f"out{suffix}")
+    with av.open(str(sink.path)) as container:
+        tags = {key.lower(): value for key, value in container.streams.video[0].metadata.items()}
+    assert tags["timecode"] == timecode
+    assert sink.notices == []
+
+
+def write_with_timecode(path: Path, timecode: str) -> Path:
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=Fraction(30000, 1001), width=64, height=48, pix_fmt="yuv420p")
+        video.metadata["timecode"] = timecode
+        for index in range(5):
+            container.mux(video.encode(av.VideoFrame.from_ndarray(moving(64, 48, index))))
+        container.mux(video.encode(None))
+    return path
+
+
+def test_tracks_of_data_and_other_pictures_are_announced_in_one_sentence(tmp_path: Path) -> None:
+    source = tmp_path / "in.ts"
+    with av.open(str(source), "w") as container:
+        videos = [container.add_stream("libx264", rate=25, width=64, height=48, pix_fmt="yuv420p") for _ in range(2)]
+        data = container.add_mux_stream("klv")
+        for index in range(5):
+            for video in videos:
+                container.mux(video.encode(av.VideoFrame.from_ndarray(moving(64, 48, index))))
+            packet = av.Packet(b"\x06\x0e\x2b\x34" + bytes(20))
+            packet.stream, packet.time_base, packet.pts, packet.dts = data, Fraction(1, 25), index, index
+            container.mux(packet)
+        for video in videos:
+            container.mux(video.encode(None))
+    sink = convert(source, tmp_path / "out.mp4")
+    assert kinds(sink.path) == ["video"]
+    (notice,) = sink.notices
+    assert "track 1 (h264)" in notice
+    assert "track 2 (klv)" in notice

@@ -1,0 +1,436 @@
+"""FileSource: exact frames and times from any video, and one clear error for anything else."""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc
+from helpers import media
+from helpers.errors import raises_code
+
+from streamdepth.core.errors import SourceLostError, SourceOpenError
+from streamdepth.core.types import Frame
+from streamdepth.sources.file import FileSource
+from streamdepth.sources.track_decoder import TrackDecoder
+
+
+def read_all(source: FileSource) -> list[Frame]:
+    source.open()
+    frames = []
+    while (frame := source.read()) is not None:
+        frames.append(frame)
+    return frames
+
+
+def corner_of(image: np.ndarray, y: float, x: float) -> np.ndarray:
+    """Returns the mean colour around a point given as shares of height and width."""
+    height, width = image.shape[:2]
+    row, column = int(y * height), int(x * width)
+    return image[row - 3 : row + 4, column - 3 : column + 4].reshape(-1, 3).mean(0)
+
+
+def corners(image: np.ndarray) -> list[str]:
+    """Returns for each corner of the image, in reading order, the quarter of `media.quarters` that it shows."""
+    names, colors = list(media.CORNERS), np.array(list(media.CORNERS.values()))
+    points = [(0.15, 0.15), (0.15, 0.85), (0.85, 0.15), (0.85, 0.85)]
+    return [names[int(np.abs(colors - corner_of(image, y, x)).sum(1).argmin())] for y, x in points]
+
+
+def test_frames_have_the_times_of_the_file(tmp_path: Path) -> None:
+    times = [0, 40, 100, 110, 300, 2000]
+    source = FileSource(media.write_video(tmp_path / "vfr.mp4", times=times))
+    frames = read_all(source)
+    assert [round(f.time * 1000) for f in frames] == times
+    assert [f.index for f in frames] == list(range(6))
+    assert source.notices == []
+
+
+def test_stream_info(tmp_path: Path) -> None:
+    path = media.write_video(tmp_path / "a.mp4", count=12, rate=Fraction(30000, 1001))
+    info = FileSource(path).open()
+    assert (info.width, info.height, info.fps, info.frame_count) == (64, 48, Fraction(30000, 1001), 12)
+    assert info.origin == path
+    assert not info.is_live
+
+
+@pytest.mark.parametrize(
+    ("rotation", "mirrored", "expected"),
+    [
+        (0, False, ["top left", "top right", "bottom left", "bottom right"]),
+        (90, False, ["top right", "bottom right", "top left", "bottom left"]),
+        (180, False, ["bottom right", "bottom left", "top right", "top left"]),
+        (270, False, ["bottom left", "top left", "bottom right", "top right"]),
+        (0, True, ["top right", "top left", "bottom right", "bottom left"]),
+    ],
+)
+def test_rotation_and_reflection_are_applied(
+    tmp_path: Path, rotation: int, mirrored: bool, expected: list[str]
+) -> None:
+    """`rotation` is counter-clockwise: at 90 degrees what was on the right is on top."""
+    path = media.write_video(tmp_path / "r.mp4", size=(80, 48), count=2, rotation=rotation, mirrored=mirrored)
+    source = FileSource(path)
+    info = source.open()
+    assert (info.width, info.height) == ((48, 80) if rotation in (90, 270) else (80, 48))
+    frame = source.read()
+    assert frame is not None
+    assert frame.image.shape == (info.height, info.width, 3)
+    assert corners(frame.image) == expected
+    source.close()
+
+
+def test_reflection_after_a_quarter_turn(tmp_path: Path) -> None:
+    source = FileSource(media.write_video(tmp_path / "r.mp4", size=(80, 48), count=2, rotation=90, mirrored=True))
+    assert corners(read_all(source)[0].image) == ["bottom right", "top right", "bottom left", "top left"]
+
+
+@pytest.mark.parametrize("size", [(63, 47), (1, 1), (48, 80), (17, 200)])
+def test_odd_and_portrait_sizes(tmp_path: Path, size: tuple[int, int]) -> None:
+    path = media.write_video(tmp_path / "odd.mkv", size=size, count=3, codec="ffv1", pixel_format="bgr0")
+    frames = read_all(FileSource(path))
+    assert [f.image.shape for f in frames] == [(size[1], size[0], 3)] * 3
+    assert np.array_equal(frames[1].image, media.moving(*size, 1))
+
+
+@pytest.mark.parametrize("lines", [48, 720])
+@pytest.mark.parametrize("full_range", [False, True])
+@pytest.mark.parametrize("colorspace", [Colorspace.ITU601, Colorspace.ITU709])
+def test_tagged_colours_come_back(tmp_path: Path, colorspace: Colorspace, full_range: bool, lines: int) -> None:
+    """The tag decides, not the size. The tolerance of 6 levels is for chroma in 8 bits and swscale's fast path."""
+    picture = media.stripes(128, lines)
+    path = media.write_video(
+        tmp_path / "c.mkv",
+        images=[picture],
+        codec="libx264",
+        pixel_format="yuv444p",
+        options={"qp": "0"},
+        colorspace=colorspace,
+        full_range=full_range,
+    )
+    image = read_all(FileSource(path))[0].image
+    assert np.abs(image.astype(int) - picture).max() <= 6
+
+
+@pytest.mark.parametrize(("lines", "colorspace"), [(48, Colorspace.ITU601), (720, Colorspace.ITU709)])
+def test_untagged_colours_go_by_the_number_of_lines(tmp_path: Path, lines: int, colorspace: Colorspace) -> None:
+    picture = media.stripes(128, lines)
+    path = media.write_video(
+        tmp_path / "c.mkv", images=[picture], codec="ffv1", pixel_format="yuv444p", colorspace=colorspace, tagged=False
+    )
+    with av.open(str(path)) as container:
+        assert next(container.decode(video=0)).colorspace == 2  # unspecified
+    assert np.abs(read_all(FileSource(path))[0].image.astype(int) - picture).max() <= 6
+
+
+def test_ten_bits(tmp_path: Path) -> None:
+    picture = media.stripes(128, 48)
+    path = media.write_video(tmp_path / "t.mkv", images=[picture], codec="ffv1", pixel_format="yuv444p10le")
+    assert np.abs(read_all(FileSource(path))[0].image.astype(int) - picture).max() <= 6
+
+
+def test_gray_video(tmp_path: Path) -> None:
+    path = media.write_video(tmp_path / "g.mkv", count=2, codec="ffv1", pixel_format="gray", full_range=True)
+    image = read_all(FileSource(path))[0].image
+    assert image.shape == (48, 64, 3)
+    assert np.array_equal(image[..., 0], image[..., 2])
+    assert np.ptp(image) > 50
+
+
+def test_hdr_is_tone_mapped_and_announced(tmp_path: Path) -> None:
+    path = media.write_video(
+        tmp_path / "hdr.mp4",
+        size=(64, 64),
+        count=2,
+        pixel_format="yuv420p10le",
+        colorspace=Colorspace.BT2020,
+        transfer=ColorTrc.SMPTE2084,
+        primaries=ColorPrimaries.BT2020,
+    )
+    source = FileSource(path)
+    frames = read_all(source)
+    assert any("HDR (PQ)" in notice for notice in source.notices)
+    # The white quarter's code of 220/255 in PQ is far above reference white.
+    assert frames[0].image[50:60, 50:60].min() > 245
+
+
+def test_anamorphic_pixels_become_square(tmp_path: Path) -> None:
+    path = media.write_video(tmp_path / "s.mp4", size=(64, 48), count=2, aspect=Fraction(4, 3))
+    source = FileSource(path)
+    info = source.open()
+    assert (info.width, info.height) == (85, 48)
+    frame = source.read()
+    assert frame is not None
+    assert frame.image.shape == (48, 85, 3)
+    assert corners(frame.image) == list(media.CORNERS)
+    source.close()
+
+
+def test_anamorphic_and_rotated(tmp_path: Path) -> None:
+    info = FileSource(media.write_video(tmp_path / "s.mp4", count=2, aspect=Fraction(2, 1), rotation=90)).open()
+    assert (info.width, info.height) == (48, 128)
+
+
+def test_interlaced_is_announced(tmp_path: Path) -> None:
+    source = FileSource(media.write_video(tmp_path / "i.mp4", count=3, interlaced=True))
+    assert len(read_all(source)) == 3
+    assert ["interlaced" in notice for notice in source.notices] == [True]
+
+
+def test_size_change_is_scaled_to_the_first_size(tmp_path: Path) -> None:
+    source = FileSource(media.write_size_change(tmp_path / "z.ts"))
+    frames = read_all(source)
+    assert [f.image.shape for f in frames] == [(48, 64, 3)] * 20
+    assert corners(frames[-1].image) == list(media.CORNERS)
+    assert any("64x48 to 96x80" in notice for notice in source.notices)
+
+
+def test_metadata_that_is_not_text_does_no_harm(tmp_path: Path) -> None:
+    path = media.write_video(tmp_path / "m.mkv", count=3, metadata={"title": "MARKER"})
+    path.write_bytes(path.read_bytes().replace(b"MARKER", b"\xff\xfe\xc3\x28\xa0\xa1"))
+    assert len(read_all(FileSource(path))) == 3
+
+
+def test_a_name_with_a_colon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    media.write_video(tmp_path / "a.mp4", count=3).rename(tmp_path / "http:a.mp4")
+    assert len(read_all(FileSource("http:a.mp4"))) == 3
+
+
+def test_other_tracks_do_not_disturb(tmp_path: Path) -> None:
+    path = media.write_video(
+        tmp_path / "a.mkv", count=20, audio_offset_seconds=0.3, subtitles=[(0, 0.4, "hello"), (0.5, 0.7, "there")]
+    )
+    source = FileSource(path)
+    assert len(read_all(source)) == 20
+    assert not source.undelivered
+
+
+def zeros(path: Path) -> None:
+    path.write_bytes(bytes(100_000))
+
+
+def text(path: Path) -> None:
+    path.write_text("This is not a video.\n" * 50)
+
+
+def noise(path: Path) -> None:
+    path.write_bytes(np.random.default_rng(0).integers(0, 256, 5000, np.uint8).tobytes())
+
+
+def without_index(path: Path) -> None:
+    media.truncate(media.write_video(path, count=30), 0.5)
+
+
+def unknown_codec(path: Path) -> None:
+    media.write_video(path, count=3)
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzz9"))
+
+
+BAD_FILES = [
+    (Path.touch, "empty", r"\b0 bytes"),
+    (zeros, "empty", "zeros"),
+    (text, "unknown-format", "text"),
+    (noise, "unknown-format", "damaged"),
+    (without_index, "unknown-format", "index"),
+    (media.write_sound_only, "no-video", "audio"),
+    (unknown_codec, "unknown-codec", "codec"),
+    (Path.mkdir, "is-folder", "folder"),
+    (lambda path: None, "not-found", "not exist"),
+]
+
+
+@pytest.mark.parametrize(("make", "code", "word"), BAD_FILES, ids=[word for *_, word in BAD_FILES])
+def test_each_bad_file_has_its_own_message(tmp_path: Path, make, code: str, word: str) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "bad.mp4"
+    make(path)
+    source = FileSource(path)
+    with raises_code(SourceOpenError, code, naming=word) as caught:
+        source.open()
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert source.read() is None
+
+
+def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = media.write_video(tmp_path / "a.mp4", count=2)
+    if os.geteuid() == 0:  # nothing is forbidden to root
+        monkeypatch.setattr(
+            Path, "open", lambda *a, **k: (_ for _ in ()).throw(PermissionError(13, "Permission denied"))
+        )
+    else:
+        path.chmod(0)
+    with raises_code(SourceOpenError, "no-permission"):
+        FileSource(path).open()
+
+
+def test_too_large_pictures_name_the_flag(tmp_path: Path) -> None:
+    path = media.write_video(tmp_path / "wide.mkv", size=(300, 2), count=1, codec="ffv1", pixel_format="bgr0")
+    with raises_code(SourceOpenError, "too-large", naming=r"300x2 px.*--max-side"):
+        FileSource(path, max_side_px=299).open()
+    assert FileSource(path, max_side_px=300).open().width == 300
+
+
+def test_16385_px_are_over_the_default_limit(tmp_path: Path) -> None:
+    path = media.write_video(tmp_path / "wide.mkv", size=(16385, 2), count=1, codec="ffv1", pixel_format="bgr0")
+    with raises_code(SourceOpenError, "too-large"):
+        FileSource(path).open()
+
+
+def ends_early(source: FileSource) -> tuple[int, str]:
+    """Reads to the SourceLostError, and returns the number of frames before it and its message."""
+    source.open()
+    frames: list[Frame] = []
+    with pytest.raises(SourceLostError) as caught:
+        frames.extend(frame for frame in iter(source.read, None) if frame)
+    assert source.read() is None
+    return len(frames), str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "options"), [("t.mp4", {"movflags": "faststart"}), ("t.mkv", {}), ("t.avi", {})])
+def test_truncated_files_give_what_they_have_and_say_what_is_lost(
+    tmp_path: Path, name: str, options: dict[str, str]
+) -> None:
+    codec = "mpeg4" if name.endswith("avi") else "libx264"
+    path = media.write_video(tmp_path / name, count=100, size=(320, 240), codec=codec, container_options=options)
+    source = FileSource(media.truncate(path, 0.5))
+    count, message = ends_early(source)
+    assert 10 < count < 90
+    assert f"cut off: {count} of" in message
+    assert sum(source.undelivered.values()) == pytest.approx(100 - count, abs=8)
+
+
+def spoil(path: Path, numbers: set[int]) -> Path:
+    """Fills the data of some packets of a Matroska file with zeros."""
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+    for number in numbers:
+        start = data.index(packets[number])
+        data[start : start + len(packets[number])] = bytes(len(packets[number]))
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("codec", ["mjpeg", "libx264"])
+def test_damaged_pictures_are_counted(tmp_path: Path, codec: str) -> None:
+    pixel_format = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    path = media.write_video(tmp_path / "d.mkv", count=60, codec=codec, pixel_format=pixel_format, options={"g": "1"})
+    source = FileSource(spoil(path, {20, 21, 40}))
+    assert ends_early(source) == (57, f"{path} is damaged: 57 of 60 frames could be decoded")
+    assert source.undelivered == {"undecodable": 3}
+
+
+def test_a_recording_that_begins_between_key_frames_is_healthy(tmp_path: Path) -> None:
+    """Frames before the first keyframe, as in broadcast recordings, cannot be decoded, and are not lost."""
+    path = media.write_video(tmp_path / "a.ts", count=60, size=(320, 240), options={"g": "20", "bf": "0"})
+    data = path.read_bytes()
+    path.write_bytes(data[len(data) // 188 // 8 * 188 :])
+    source = FileSource(path)
+    assert 30 < len(read_all(source)) < 60
+    assert not source.undelivered
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov", ".avi", ".ts", ".flv", ".webm"])
+@pytest.mark.parametrize("b_frames", [0, 3])
+def test_healthy_files_lose_nothing(tmp_path: Path, suffix: str, b_frames: int) -> None:
+    codec = {".webm": "libvpx", ".avi": "mpeg4"}.get(suffix, "libx264")
+    options = {"bf": str(b_frames)} if codec != "libvpx" else {"auto-alt-ref": "1", "lag-in-frames": "10"}
+    if codec == "mpeg4":
+        options = {}
+    path = media.write_video(tmp_path / f"h{suffix}", count=50, codec=codec, options=options, audio_offset_seconds=None)
+    source = FileSource(path)
+    assert len(read_all(source)) == 50
+    assert not source.undelivered
+    assert source.notices == []
+
+
+def test_an_edit_list_is_no_loss(tmp_path: Path) -> None:
+    """Phones trim a video by an edit list; the index still lists every frame."""
+    path = media.write_video(tmp_path / "e.mp4", count=100, options={"g": "10", "bf": "2"})
+    data = bytearray(path.read_bytes())
+    entry = slice(data.index(b"elst") + 12, data.index(b"elst") + 20)
+    length, start = struct.unpack(">Ii", data[entry])
+    data[entry] = struct.pack(">Ii", length // 2, start + 12800)
+    path.write_bytes(data)
+    source = FileSource(path)
+    frames = read_all(source)
+    assert len(frames) == 50
+    assert np.abs(frames[0].image.astype(int) - media.moving(64, 48, 25)).mean() < 8
+    assert not source.undelivered
+
+
+CLIPS = Path(os.environ.get("STREAMDEPTH_TEST_DATA", "none")) / "clips"
+
+
+@pytest.mark.skipif(not CLIPS.is_dir(), reason="STREAMDEPTH_TEST_DATA names no folder with clips")
+@pytest.mark.parametrize("name", ["nasa_13013.mp4", "stream-of-water.webm", "video_90.mov", "var_fps_video.mp4"])
+def test_real_clips_are_whole(name: str) -> None:
+    source = FileSource(CLIPS / name)
+    info = source.open()
+    count = 0
+    while source.read() is not None:
+        count += 1
+    assert not source.undelivered
+    assert info.frame_count in (None, count)
+
+
+def test_only_a_regular_file_is_an_origin(tmp_path: Path) -> None:
+    """A pipe can be read only once, so that its sound cannot be copied by reading it again."""
+    path = media.write_video(tmp_path / "a.mkv", count=5)
+    assert FileSource(path).open().origin == path
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(path.read_bytes()))
+    writer.start()
+    source = FileSource(pipe)
+    assert source.open().origin is None
+    assert sum(1 for _ in iter(source.read, None)) == 5
+    writer.join()
+
+
+def test_an_address_with_one_slash_keeps_its_secret() -> None:
+    with raises_code(SourceOpenError, "not-found", naming=r"http:/host/a\.mp4 "):
+        FileSource("http:/me:hunter2@host/a.mp4").open()
+
+
+def test_undecodable_frames_count_also_when_reading_stops_early(tmp_path: Path) -> None:
+    options = {"codec": "mjpeg", "pixel_format": "yuvj420p"}
+    source = FileSource(spoil(media.write_video(tmp_path / "d.mkv", count=60, **options), {3}))  # type: ignore[arg-type]
+    source.open()
+    for _ in range(40):
+        assert source.read() is not None
+    source.close()
+    assert source.undelivered == {"undecodable": 1}
+
+
+def failing(self: TrackDecoder, after: int) -> Iterator[Any]:
+    packets = self.container.demux(video=0)
+    for _ in range(after):
+        yield next(packets)
+    raise ValueError("a value that cannot be meant")
+
+
+def test_an_error_of_pyav_while_reading_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = media.write_video(tmp_path / "a.ts", count=60, options={"bf": "0"})
+    monkeypatch.setattr(TrackDecoder, "_demux", lambda self: failing(self, 30))
+    count, message = ends_early(FileSource(path))
+    assert 20 < count <= 30
+    assert "cannot be meant" in message
+    monkeypatch.setattr(TrackDecoder, "_demux", lambda self: failing(self, 0))
+    with raises_code(SourceOpenError, "undecodable", naming="cannot be meant"):
+        FileSource(path).open()
+
+
+def test_an_error_of_pyav_on_opening_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = media.write_video(tmp_path / "a.mkv", count=2)
+    monkeypatch.setattr(av, "open", lambda *a, **k: (_ for _ in ()).throw(ValueError("no such thing")))
+    with raises_code(SourceOpenError, "unknown-format", naming="no such thing"):
+        FileSource(path).open()

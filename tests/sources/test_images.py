@@ -1,0 +1,252 @@
+"""ImagesSource and read_picture: any picture becomes upright 8-bit RGB, anything else one clear error."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import http_server
+from helpers.errors import raises_code
+from PIL import Image
+
+from streamdepth.core.errors import SourceLostError, SourceOpenError, SourceTimeoutError
+from streamdepth.sources import web_picture
+from streamdepth.sources.images import PICTURE_SUFFIXES, ImagesSource
+from streamdepth.sources.picture_file import read_picture
+
+RED = (200, 10, 20)
+
+
+def write(path: Path, color: tuple[int, int, int] = RED, size: tuple[int, int] = (8, 6)) -> Path:
+    Image.new("RGB", size, color).save(path)
+    return path
+
+
+def drain(source: ImagesSource) -> list[int]:
+    """Reads all pictures, and returns the red level of each."""
+    source.open()
+    levels = []
+    while (frame := source.read()) is not None:
+        levels.append(int(frame.image[0, 0, 0]))
+    return levels
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number in (10, 9, 1, 100):
+        write(tmp_path / f"shot{number}.png", (number, 0, 0))
+    (tmp_path / "notes.txt").write_text("not a picture")
+    return tmp_path
+
+
+@pytest.mark.parametrize("pattern", ["", "*.png", "shot%d.png", "shot%03d.png", "**/*.png"])
+def test_folders_and_patterns_in_natural_order(folder: Path, pattern: str) -> None:
+    source = ImagesSource(str(folder / pattern) if pattern else folder, fps=10)
+    info = source.open()
+    assert (info.width, info.height, info.fps, info.frame_count) == (8, 6, 10, 4)
+    assert drain(source) == [1, 9, 10, 100]
+
+
+def test_times(folder: Path) -> None:
+    source = ImagesSource(folder, fps=4)
+    source.open()
+    times = [frame.time for frame in iter(source.read, None) if frame]
+    assert times == [0, 0.25, 0.5, 0.75]
+
+
+def test_a_single_picture(tmp_path: Path) -> None:
+    source = ImagesSource(write(tmp_path / "one.png"))
+    info = source.open()
+    assert (info.frame_count, info.is_live) == (1, False)
+    frame = source.read()
+    assert frame is not None
+    assert frame.image[3, 3].tolist() == list(RED)
+    assert source.read() is None
+
+
+def test_names_with_brackets(tmp_path: Path) -> None:
+    assert len(drain(ImagesSource(write(tmp_path / "a[1].png")))) == 1
+
+
+def test_other_sizes_are_scaled_to_the_first(tmp_path: Path) -> None:
+    write(tmp_path / "1.png", size=(8, 6))
+    write(tmp_path / "2.png", size=(16, 16))
+    source = ImagesSource(tmp_path)
+    source.open()
+    shapes = [frame.image.shape for frame in iter(source.read, None) if frame]
+    assert shapes == [(6, 8, 3)] * 2
+    assert any("differ in size" in notice for notice in source.notices)
+
+
+def test_unreadable_pictures_are_counted_and_announced(folder: Path) -> None:
+    (folder / "shot5.png").write_bytes(b"nothing")
+    source = ImagesSource(folder)
+    source.open()
+    seen: list[tuple[int, int]] = []
+    with raises_code(SourceLostError, "damaged", naming="4 of 5 pictures"):
+        seen.extend((frame.index, frame.pts) for frame in iter(source.read, None) if frame)
+    assert seen == [(0, 0), (1, 2), (2, 3), (3, 4)]
+    assert source.undelivered == {"undecodable": 1}
+    assert source.read() is None
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_many_unreadable_pictures_are_announced_briefly(tmp_path: Path, count: int) -> None:
+    """The losses are counted also when reading stops before the end."""
+    write(tmp_path / "0.png")
+    for number in range(1, 10):
+        (tmp_path / f"{number}.png").write_bytes(b"nothing")
+    write(tmp_path / "10.png")
+    write(tmp_path / "11.png")
+    source = ImagesSource(tmp_path)
+    source.open()
+    for _ in range(count):
+        assert source.read() is not None
+    source.close()
+    source.close()
+    skipped = 0 if count == 1 else 9
+    assert source.undelivered["undecodable"] == skipped
+    assert len(source.notices) == (4 if skipped else 0)
+    assert not skipped or "6 more pictures" in source.notices[-1]
+
+
+def test_suffixes_are_for_endswith() -> None:
+    assert "a.jpeg".endswith(PICTURE_SUFFIXES)
+    assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in PICTURE_SUFFIXES)
+
+
+@pytest.mark.parametrize(("turn", "size"), [(1, (8, 6)), (3, (8, 6)), (6, (6, 8)), (8, (6, 8))])
+def test_exif_orientation(tmp_path: Path, turn: int, size: tuple[int, int]) -> None:
+    picture = Image.new("RGB", (8, 6))
+    picture.paste(RED, (0, 0, 4, 6))
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    picture.save(tmp_path / "e.png", exif=exif)
+    pixels = read_picture(tmp_path / "e.png")
+    assert pixels.shape == (size[1], size[0], 3)
+    red_at = {1: (0, 0), 3: (0, -1), 6: (0, 0), 8: (-1, 0)}[turn]
+    assert pixels[red_at].tolist() == list(RED)
+
+
+def test_sixteen_bits(tmp_path: Path) -> None:
+    levels = np.array([[0, 257 * 100, 65535]], np.uint16)
+    Image.fromarray(levels).save(tmp_path / "g.png")
+    assert read_picture(tmp_path / "g.png")[0].tolist() == [[0] * 3, [100] * 3, [255] * 3]
+
+
+@pytest.mark.parametrize("top", [1, 65535])
+def test_unknown_values_are_black_and_the_others_as_without_them(tmp_path: Path, top: int) -> None:
+    levels = np.array([[0, top / 2, top, np.nan, np.inf, -np.inf]], np.float32)
+    Image.fromarray(levels).save(tmp_path / "f.tiff")
+    assert read_picture(tmp_path / "f.tiff")[0, :, 0].tolist() == [0, 128, 255, 0, 255, 0]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "CMYK", "YCbCr", "I", "F"])
+def test_every_mode(mode: str) -> None:
+    picture = Image.new("L", (5, 4), 255)
+    if mode in ("I", "F"):
+        levels = np.full((4, 5), 65535 if mode == "I" else 1)
+        picture = Image.fromarray(levels.astype(np.int32 if mode == "I" else np.float32))
+    elif mode == "PA":
+        picture = picture.convert("P").convert("PA")
+    else:
+        picture = picture.convert("RGB").convert(mode)
+    pixels = read_picture(picture)
+    assert pixels.shape == (4, 5, 3)
+    assert pixels.dtype == np.uint8
+    assert pixels.min() >= 254
+
+
+def test_palette_with_transparency(tmp_path: Path) -> None:
+    picture = Image.new("RGB", (4, 4), RED).quantize(4)
+    picture.save(tmp_path / "p.png", transparency=b"\x80\x00\x10\x20")
+    assert read_picture(tmp_path / "p.png")[0, 0].tolist() == list(RED)
+
+
+def cut(path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(path, "JPEG")
+    path.write_bytes(path.read_bytes()[:1500])
+
+
+@pytest.mark.parametrize(
+    ("make", "code"),
+    [
+        (lambda path: None, "not-found"),
+        (Path.touch, "empty"),
+        (lambda path: path.write_text("no picture"), "unknown-format"),
+        (cut, "undecodable"),
+    ],
+)
+def test_bad_pictures(tmp_path: Path, make, code: str) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "bad.jpg"
+    make(path)
+    for attempt in (lambda: read_picture(path), ImagesSource(path).open):
+        with raises_code(SourceOpenError, code):
+            attempt()
+
+
+def test_empty_folders_and_patterns(tmp_path: Path) -> None:
+    with raises_code(SourceOpenError, "not-found"):
+        ImagesSource(tmp_path).open()
+    with raises_code(SourceOpenError, "not-found"):
+        ImagesSource(tmp_path / "*.png").open()
+    (tmp_path / "in.mp4").touch()
+    with raises_code(SourceOpenError, "not-found", naming="streamdepth convert"):
+        ImagesSource(tmp_path).open()
+    (tmp_path / "a.png").write_text("x")
+    (tmp_path / "b.png").write_text("y")
+    with raises_code(SourceOpenError, "undecodable", naming=r"\b2\b"):
+        ImagesSource(tmp_path).open()
+
+
+def test_too_large_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "wide.png", size=(300, 2))
+    with raises_code(SourceOpenError, "too-large", naming=r"300x2 px.*--max-side"):
+        read_picture(path, max_side_px=299)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with raises_code(SourceOpenError, "too-large"):
+        read_picture(path)
+
+
+def test_pictures_from_the_web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "a.png")
+    with http_server.serve(tmp_path) as address:
+        source = ImagesSource(f"{address}/a.png".replace("//", "//user:secret@"))
+        assert "secret" not in source.open().name
+        assert drain(source) == [200]
+        with raises_code(SourceOpenError, "not-found"):
+            read_picture(f"{address}/status/404")
+        monkeypatch.setattr(web_picture, "_MAX_BYTES", 10)
+        with raises_code(SourceOpenError, "too-large"):
+            read_picture(f"{address}/a.png")
+        monkeypatch.setattr(web_picture, "_TIMEOUT_SECONDS", 0.3)
+        began = time.monotonic()
+        with pytest.raises(SourceTimeoutError):
+            read_picture(f"{address}/silent")
+        assert time.monotonic() - began < 3
+
+
+def test_a_password_goes_to_its_own_host_only(tmp_path: Path) -> None:
+    write(tmp_path / "a.png")
+    with http_server.serve(tmp_path) as here, http_server.serve(tmp_path) as there:
+        own, login = here.replace("//", "//user:secret@"), "Basic dXNlcjpzZWNyZXQ="
+        for host, sent in ((there, None), (here, login)):
+            http_server.logins.clear()
+            assert read_picture(f"{own}/moved/{host}/a.png").shape == (6, 8, 3)
+            assert http_server.logins == [(here, login), (host, sent)]
+
+
+@pytest.mark.parametrize("address", ["http://user:hunter2@127.0.0.1:1/a.png", "http://u:hunter2@127.0.0.1:x/a.png"])
+def test_secrets_stay_secret(address: str) -> None:
+    with raises_code(SourceOpenError, "source-open") as caught:
+        read_picture(address)
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_an_address_with_one_slash_keeps_its_secret() -> None:
+    with raises_code(SourceOpenError, "not-found", naming=r"http:/host/a\.png"):
+        ImagesSource("http:/me:hunter2@host/a.png").open()

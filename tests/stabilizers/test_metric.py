@@ -1,0 +1,412 @@
+"""Relative depth becomes metric by what the user knows, and only then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from helpers import exact_scene as scene
+from helpers.errors import raises_code
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+import streamdepth
+from streamdepth import config, factory
+from streamdepth.core.arrays import DepthMap
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.types import DepthFrame, DepthKind, Frame
+from streamdepth.evaluation.accuracy.metrics import score
+from streamdepth.factory.metric_references import make_metric_reference
+from streamdepth.factory.pictures import estimate_depth_frame, forget_shared_estimators, shared_estimator
+from streamdepth.geometry.boards import Board, depth_of_corners
+from streamdepth.geometry.inverse_depth import finite_inverse_depth
+from streamdepth.geometry.lengths import parse_length_m
+from streamdepth.geometry.metric_fit import ScaleShiftFit, fit_points, inverse_depth_range, to_meters
+from streamdepth.sinks.depth_video import DepthVideo
+from streamdepth.stabilizers import MetricConverter, make_stabilizer
+from streamdepth.stabilizers.metric import (
+    AnchorReference,
+    BoardReference,
+    FloorReference,
+    MetricReference,
+    SparseDepthReference,
+    anchors_from_depth,
+)
+from streamdepth.testing import ConstantEstimator, SyntheticSource
+
+POSE = scene.pose()
+TRUTH = scene.depth_of(POSE)
+IMAGE = scene.picture_of(POSE)
+SCALE, SHIFT = 2.5, -0.4
+
+
+def item(truth: DepthMap = TRUTH, kind: DepthKind = DepthKind.RELATIVE, index: int = 0, **more: object) -> DepthFrame:
+    """With the truth as relative depth of an odd scale and shift, or as metric depth that is 30 % too large."""
+    image = more.pop("image", IMAGE)
+    frame = Frame(image, index, index, Fraction(1, 10), 0.0, "s")  # type: ignore[arg-type]
+    depth = SCALE / truth + SHIFT if kind is DepthKind.RELATIVE else truth * 1.3
+    made = DepthFrame(frame, depth.astype(np.float32), kind, intrinsics=scene.CAMERA)
+    return replace(made, **more)  # type: ignore[arg-type]
+
+
+def anchors(*places: tuple[int, int]) -> AnchorReference:
+    return AnchorReference(np.array([[x, y, TRUTH[y, x]] for x, y in places], np.float64))
+
+
+THREE = ((320, 460), (330, 200), (320, 20))
+
+
+def only(stage: MetricConverter, given: DepthFrame) -> DepthFrame:
+    (out,) = stage.push(given)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("text", "metres"), [("1.35m", 1.35), ("135 cm", 1.35), ("1350mm", 1.35), ("2", 2), ("1ft", 0.3048)]
+)
+def test_lengths(text: str, metres: float) -> None:
+    assert parse_length_m(text) == pytest.approx(metres)
+
+
+@pytest.mark.parametrize("text", ["", "m", "-1m", "0m", "1.2.3m", "1 furlong", "1e999m", 400 * "9"])
+def test_what_is_no_length(text: str) -> None:
+    with raises_code(ConfigError, "bad-length"):
+        parse_length_m(text)
+
+
+@given(st.floats(0.05, 50), st.floats(-5, 5), st.integers(0, 2**31))
+@settings(max_examples=50)
+def test_many_points_bring_any_scale_and_shift_back(scale: float, shift: float, seed: int) -> None:
+    """With a fifth of them wrong by far."""
+    rng = np.random.default_rng(seed)
+    metres = rng.uniform(0.5, 8, 400)
+    x = (1 / metres - shift) / scale
+    said = np.where(rng.random(400) < 0.2, metres * rng.uniform(1.5, 4, 400), metres)
+    fit = fit_points(x, said, (float(x.min()), float(x.max())), DepthKind.RELATIVE)
+    assert fit is not None
+    found = 1 / np.maximum(fit.scale * x + fit.shift, 1e-3)
+    assert np.median(np.abs(found / metres - 1)) < 0.02
+    assert fit.residual < 0.05
+
+
+def test_beyond_what_can_be_known_is_infinitely_far_and_unknown_stays() -> None:
+    far = to_meters(np.array([[0.0, -1.0, np.nan, 0.5]], np.float32), ScaleShiftFit(1.0, 0.0, 0.0, 1))
+    assert np.isposinf(far[0, :2]).all()
+    assert np.isnan(far[0, 2])
+    assert far[0, 3] == 2
+
+
+def test_three_anchors_make_exact_depth_exact_within_what_is_usual() -> None:
+    out = only(MetricConverter(anchors(*THREE)), item())
+    assert out.kind is DepthKind.METRIC
+    assert score(out.depth, TRUTH).abs_rel < 0.05
+    assert out.metric_fit is not None
+    np.testing.assert_allclose(out.depth, 1 / (out.metric_fit[0] * item().depth + out.metric_fit[1]), rtol=1e-4)
+
+
+def test_anchors_correct_a_metric_model_by_a_factor() -> None:
+    out = only(MetricConverter(anchors((320, 300))), item(kind=DepthKind.METRIC))
+    np.testing.assert_allclose(out.depth, TRUTH, rtol=1e-4)
+
+
+def test_sparse_depth_with_outliers_and_holes() -> None:
+    rng = np.random.default_rng(0)
+    sparse = np.where(rng.random(TRUTH.shape) < 0.01, TRUTH, np.float32(np.nan))
+    wrong = np.where(rng.random(TRUTH.shape) < 0.1, sparse * 3, sparse)
+    stage = MetricConverter(SparseDepthReference(lambda index: wrong if index == 0 else None))
+    assert score(only(stage, item()).depth, TRUTH).abs_rel < 0.01
+    assert score(only(stage, item(index=9)).depth, TRUTH).abs_rel < 0.01, "reused where the sensor gives nothing"
+    assert "median residual" in stage.notices[0]
+
+
+@pytest.mark.parametrize("kind", DepthKind)
+def test_the_floor_below_a_camera_of_known_height_and_pitch(kind: DepthKind) -> None:
+    pose = scene.pose(pitch=25, away_m=2.2)
+    truth = scene.depth_of(pose)
+    out = only(MetricConverter(FloorReference(scene.HEIGHT_M, 25.0)), item(np.minimum(truth, 60), kind))
+    np.testing.assert_allclose(out.depth, np.minimum(truth, 60), rtol=0.02)
+
+
+def test_the_floor_without_pitch_says_that_it_guesses() -> None:
+    stage = MetricConverter(FloorReference(scene.HEIGHT_M))
+    assert only(stage, item()).kind is DepthKind.METRIC
+    assert "guessed" in stage.notices[0]
+
+
+def test_the_floor_below_an_unknown_camera_says_what_it_assumes() -> None:
+    told = []
+    for camera in (None, scene.CAMERA):
+        stage = MetricConverter(FloorReference(scene.HEIGHT_M, 25.0))
+        for index in range(2):
+            only(stage, replace(item(index=index), intrinsics=camera))
+        told.append(" ".join(stage.notices))
+    assert told[0].count("60 degrees are assumed") == 1
+    assert "assumed" not in told[1]
+
+
+def test_no_floor_is_unknown_depth() -> None:
+    stage = MetricConverter(FloorReference(1.2, 0.0))
+    wall = item(np.full((48, 64), 2, np.float32))
+    out = only(stage, replace(wall, depth=np.random.default_rng(0).random((48, 64)).astype(np.float32)))
+    assert out.kind is DepthKind.METRIC
+    assert np.isnan(out.depth).all()
+    assert "depth is unknown" in stage.notices[0]
+
+
+def board_in_scene(distance_m: float = 0.9) -> np.ndarray:
+    """A picture of a chessboard of 9x6 inner corners of 30 mm, facing the camera at this distance, tilted."""
+    square, margin = 40, 40
+    cells = (np.add.outer(np.arange(7), np.arange(10)) % 2 * 255).astype(np.uint8)
+    flat = np.pad(
+        cv2.resize(cells, None, fx=square, fy=square, interpolation=cv2.INTER_NEAREST), margin, constant_values=255
+    )
+    turn = cv2.Rodrigues(np.array([0.4, 0.25, 0.1]))[0]
+    corner_px = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float64) * [flat.shape[1], flat.shape[0]]
+    on_board = np.column_stack([(corner_px - margin - square) / square * 0.03, np.zeros(4)]) - [0.12, 0.075, 0]
+    seen = on_board @ turn.T + [0, 0, distance_m]
+    pixels = seen[:, :2] / seen[:, 2:] * [scene.CAMERA.fx, scene.CAMERA.fy] + [scene.CAMERA.cx, scene.CAMERA.cy]
+    warp = cv2.getPerspectiveTransform((corner_px - 0.5).astype(np.float32), pixels.astype(np.float32))
+    picture = cv2.warpPerspective(flat, warp, (640, 480), flags=cv2.INTER_AREA, borderValue=128)
+    return np.repeat(picture[..., None], 3, axis=2)
+
+
+def test_a_board_of_known_size_tells_its_distance() -> None:
+    board = Board.parse("9x6@30mm")
+    corners = board.find(board_in_scene())
+    assert corners is not None
+    depth = depth_of_corners(corners, scene.CAMERA)
+    assert depth is not None
+    assert depth.mean() == pytest.approx(0.9, abs=0.01)
+    out = only(
+        MetricConverter(BoardReference(board)),
+        item(np.full((48, 64), 0.9, np.float32) + np.linspace(0, 2, 64, dtype=np.float32), image=board_in_scene()),
+    )
+    middle = out.depth[20:28, 28:36]
+    assert np.isfinite(middle).all()
+
+
+def test_a_board_needs_a_camera_and_is_missed_where_it_is_not() -> None:
+    board = BoardReference(Board.parse("9x6@30mm"))
+    with raises_code(ConfigError, "camera-unknown"):
+        only(MetricConverter(board), item(intrinsics=None))
+    assert np.isnan(only(MetricConverter(board), item()).depth).all()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "9x6", "9x6@0mm", "2x2@3cm", "charuco:7x5@30mm/40mm", "charuco:7x5@40mm/30mm/9x9_9"]
+)
+def test_what_is_no_board(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Board.parse(text)
+    assert caught.value.code in ("bad-board", "bad-length")
+
+
+def test_a_charuco_board_is_found() -> None:
+    board = Board.parse("charuco:7x5@40mm/30mm/5x5_100")
+    drawn = np.pad(board.charuco_board().generateImage((560, 400)), 40, constant_values=255)
+    corners = board.find(np.repeat(drawn[..., None], 3, axis=2))
+    assert corners is not None
+    assert len(corners.object_points_m) == 24
+
+
+def test_a_cut_forgets_the_fit_and_a_known_view_brings_it_back() -> None:
+    stage = MetricConverter(anchors(*THREE))
+    only(stage, item())
+    other = np.ascontiguousarray(np.random.default_rng(0).integers(0, 255, IMAGE.shape).astype(np.uint8))
+    other[:240] //= 8
+    assert np.isnan(only(stage, item(index=20, cut=True, image=other)).depth).all()
+    back = only(stage, item(index=40, cut=True))
+    assert score(back.depth, TRUTH).abs_rel < 0.05
+
+
+def test_a_camera_that_moves_on_keeps_its_fit() -> None:
+    stage = MetricConverter(anchors(*THREE))
+    first = only(stage, item())
+    other = np.ascontiguousarray(IMAGE[:, ::-1] // 2)
+    assert only(stage, item(index=30, image=other)).metric_fit == first.metric_fit
+
+
+def test_something_in_front_of_an_anchor_does_not_count() -> None:
+    stage = MetricConverter(anchors(*THREE), seconds=0.001)
+    clean = only(stage, item())
+    image, truth = IMAGE.copy(), TRUTH.copy()
+    image[180:220, 300:360], truth[180:220, 300:360] = 255, 0.3
+    hidden = only(stage, item(truth, index=20, image=image))
+    assert hidden.metric_fit == pytest.approx(clean.metric_fit, rel=0.3)
+    free = TRUTH != 0.3
+    assert np.median(np.abs(hidden.depth[free] / TRUTH[free] - 1)) < 0.1
+
+
+def test_a_fit_follows_the_model_smoothly() -> None:
+    stage = MetricConverter(anchors(*THREE), seconds=2.0)
+    first = only(stage, item()).metric_fit
+    drifted = item(index=10)
+    after = only(stage, replace(drifted, depth=drifted.depth * np.float32(1.2))).metric_fit
+    assert first is not None
+    assert after is not None
+    assert 1 / 1.2 < after[0] / first[0] < 0.99
+
+
+def test_anchors_outside_of_the_picture() -> None:
+    with raises_code(ConfigError, "anchor-outside", naming="640x480"):
+        only(MetricConverter(AnchorReference(np.array([[900.0, 20.0, 1.0]]))), item())
+
+
+def test_known_places_are_the_same_at_every_size() -> None:
+    depth = np.full((4, 8), np.nan, np.float32)
+    depth[1, 3] = 2
+    assert anchors_from_depth(depth, (40, 80, 3)) == pytest.approx(np.array([[34.5, 14.5, 2]]))
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "facts"),
+    [
+        ({"anchor": ("320,200",)}, "bad-anchor", "320,200"),
+        ({"anchor": ("320,200=fast",)}, "bad-length", "fast"),
+        ({"camera_height": "1.2m", "anchor": ("1,1=2m",)}, "conflict", "--anchor and --camera-height"),
+        ({"camera_pitch": 3}, "conflict", "--camera-height"),
+        ({"sparse": "missing.png"}, "not-found", "missing.png"),
+        ({"sparse": "missing/%06d.png"}, "not-found", "missing/%06d.png"),
+        ({"board": "x"}, "bad-board", "'x'"),
+    ],
+)
+def test_settings_that_do_not_fit(flags: dict[str, object], code: str, facts: str) -> None:
+    with raises_code(ConfigError, code, naming=facts):
+        make_metric_reference(config.make(**flags))
+
+
+class Never(MetricReference):
+    name = "nothing"
+
+    def fit(self, item: DepthFrame, inverse: DepthMap) -> ScaleShiftFit | None:
+        return None
+
+
+def test_the_chain_says_its_kind_before_the_first_frame() -> None:
+    assert make_stabilizer().output_kind(DepthKind.RELATIVE) is DepthKind.RELATIVE
+    assert make_stabilizer(metric=Never()).output_kind(DepthKind.RELATIVE) is DepthKind.METRIC
+
+
+@pytest.fixture
+def brightness_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(factory, "make_estimator", lambda _: ConstantEstimator(size=(48, 64), from_brightness=True))
+    monkeypatch.setattr(factory.sources, "_make_source", lambda *_: SyntheticSource(count=8))
+    forget_shared_estimators()
+
+
+@pytest.mark.usefixtures("brightness_model")
+def test_a_run_with_anchors_writes_metres_and_reports_the_residual(cli, tmp_path: Path) -> None:
+    anchors = ("--anchor", "5,40=3.2m", "--anchor", "50,3=3.9m", "--anchor", "10,24=1.5m")
+    done = cli("convert", "x.mp4", "--depth-out", tmp_path / "d.mkv", *anchors, "--stats", tmp_path / "s.json")
+    assert done.code == 0, done.err
+    assert "median residual" in " ".join(done.err.split())
+    video = DepthVideo(tmp_path / "d.mkv")
+    assert video.kind is DepthKind.METRIC
+    assert video.metadata["metric_fit"][0][0] == 0
+    assert "metres from the anchors: median residual" in (tmp_path / "s.json").read_text()
+
+
+@pytest.mark.usefixtures("brightness_model")
+def test_without_them_a_run_stays_relative(cli, tmp_path: Path) -> None:
+    assert cli("convert", "x.mp4", "--depth-out", tmp_path / "d.mkv").code == 0
+    assert DepthVideo(tmp_path / "d.mkv").kind is DepthKind.RELATIVE
+
+
+@pytest.mark.usefixtures("brightness_model")
+def test_a_picture_in_metres(tmp_path: Path, cli) -> None:
+    picture = Image.fromarray(SyntheticSource().image_at(0))
+    picture.save(tmp_path / "a.png")
+    depth = streamdepth.estimate(picture, anchor=["5,40=3.2m", "10,24=1.5m"])
+    assert depth.unit == "m"
+    assert depth.predicted_depth[40, 5] == pytest.approx(3.2, rel=0.2)
+    done = cli("image", tmp_path / "a.png", "--ply", tmp_path / "a.ply", "--anchor", "5,40=3.2m", "--fov", 60)
+    assert done.code == 0, done.err
+    assert b"unit: metre" in (tmp_path / "a.ply").read_bytes()
+    done = cli("image", tmp_path / "a.png", "-o", tmp_path / "b.png", "--board", "9x6@2cm", "--fov", 60)
+    assert done.code == 2
+    assert "cannot be seen in the picture" in done.err
+    forget_shared_estimators()
+
+
+def test_sparse_pngs_are_read_by_the_frames_index(tmp_path: Path) -> None:
+    Image.fromarray(np.where(TRUTH < 9, TRUTH * 5000, 0).astype(np.uint16)).save(tmp_path / "000003.png")
+    made = make_metric_reference(config.make(sparse=tmp_path / "%06d.png", sparse_scale=5000))
+    assert made is not None
+    stage = MetricConverter(made)
+    assert np.isnan(only(stage, item(index=2)).depth).all()
+    with raises_code(ConfigError, "not-found", naming="%04d"):
+        make_metric_reference(config.make(sparse=tmp_path / "%04d.png"))
+    assert score(only(stage, item(index=3)).depth, TRUTH).abs_rel < 0.01
+    one = make_metric_reference(config.make(sparse=tmp_path / "000003.png", sparse_scale=5000))
+    assert one is not None
+    assert score(only(MetricConverter(one), item()).depth, TRUTH).abs_rel < 0.01
+
+
+@pytest.mark.parametrize("size", [(160, 120), (1280, 960)])
+def test_one_sparse_png_may_have_another_size_than_the_picture(size: tuple[int, int], tmp_path: Path) -> None:
+    values = np.where(TRUTH < 9, TRUTH * 5000, 0).astype(np.uint16)
+    Image.fromarray(cv2.resize(values, size, interpolation=cv2.INTER_NEAREST)).save(tmp_path / "one.png")
+    made = make_metric_reference(config.make(sparse=tmp_path / "one.png", sparse_scale=5000))
+    assert made is not None
+    assert score(only(MetricConverter(made), item()).depth, TRUTH).abs_rel < 0.01
+
+
+def test_sparse_pngs_in_a_folder_with_a_percent_sign(tmp_path: Path) -> None:
+    folder = tmp_path / "100%"
+    folder.mkdir()
+    Image.fromarray((TRUTH * 1000).astype(np.uint16)).save(folder / "d_000003.png")
+    made = make_metric_reference(config.make(sparse=folder / "d_%06d.png"))
+    assert made is not None
+    assert score(only(MetricConverter(made), item(index=3)).depth, TRUTH).abs_rel < 0.01
+
+
+def test_inverse_of_what_is_impossible_is_unknown() -> None:
+    inverse = finite_inverse_depth(np.array([[0.0, -1.0, np.inf, np.nan, 2.0]], np.float32), DepthKind.METRIC)
+    assert np.isnan(inverse[0, :4]).all()
+    assert inverse[0, 4] == 0.5
+    assert inverse_depth_range(np.full((3, 3), np.nan, np.float32)) is None
+
+
+STAGES: dict[str, Callable[[], MetricConverter]] = {
+    "never": lambda: MetricConverter(Never()),
+    "anchors": lambda: MetricConverter(AnchorReference(np.array([[3.0, 3.0, 1.0]]))),
+}
+
+
+@pytest.mark.parametrize("make", STAGES.values(), ids=STAGES)
+def test_nothing_relative_ever_passes_for_metres(make: Callable[[], MetricConverter]) -> None:
+    stage = make()
+    for index in range(4):
+        out = only(stage, item(index=index, cut=index == 2))
+        assert out.kind is DepthKind.METRIC
+        assert (out.metric_fit is not None) or np.isnan(out.depth).all()
+
+
+def test_three_measured_points_on_real_rooms(footage: Path) -> None:
+    """One near, one far, one between: within 1.3 times the error of a fit to all pixels, on NYU's test pictures."""
+    from streamdepth.evaluation.accuracy.metrics import align
+    from streamdepth.evaluation.datasets import DepthDataset
+
+    data, rng = DepthDataset(footage / "rgbd" / "nyuv2_dev"), np.random.default_rng(0)
+    crop, settings = (slice(45, 471), slice(41, 601)), config.make(smooth="off")
+    anchored, best = [], []
+    for pair in data.pairs(data.names(every=8)):
+        found = estimate_depth_frame(pair.image, shared_estimator(settings.model), settings)
+        depth = pair.depth[crop]
+        known = np.flatnonzero(np.isfinite(depth))
+        ranks = known[np.argsort(depth.ravel()[known])]
+        chosen = [
+            rng.choice(ranks[int((q - 0.04) * len(ranks)) : int((q + 0.04) * len(ranks))]) for q in (0.1, 0.5, 0.9)
+        ]
+        rows, columns = np.unravel_index(chosen, depth.shape)
+        points = AnchorReference(np.column_stack([columns + 41, rows + 45, depth[rows, columns]]).astype(np.float64))
+        metres = only(MetricConverter(points), found)
+        anchored.append(score(np.clip(metres.at_frame_size()[crop], 1e-3, 10), depth).abs_rel)
+        best.append(score(align(found.at_frame_size()[crop], depth), depth).abs_rel)
+    assert np.mean(anchored) < 1.3 * np.mean(best), (np.mean(anchored), np.mean(best))

@@ -31,6 +31,7 @@ from streamdepth.core.errors import (
 )
 from streamdepth.core.rendering import install_renderer
 from streamdepth.core.version import __version__
+from streamdepth.utils.telemetry import disable_telemetry
 
 if TYPE_CHECKING:
     from streamdepth.api import Depth, DepthModel, DepthStream, convert, estimate, from_frames, load_model, stream
@@ -42,8 +43,9 @@ if TYPE_CHECKING:
     from streamdepth.core.sink import Sink
     from streamdepth.core.states import StateChange, StreamState
     from streamdepth.core.types import DepthFrame, DepthKind, Estimate, Frame, ModelInfo, StreamInfo
-    from streamdepth.geometry.ground import find_floor
+    from streamdepth.geometry.floor import find_floor
     from streamdepth.geometry.obstacles import ObstacleZone, nearest_obstacles
+    from streamdepth.geometry.planes import Plane
     from streamdepth.pipeline.pipeline import Pipeline, Stream
     from streamdepth.pipeline.report import Report
     from streamdepth.sinks.depth_video import DepthVideo
@@ -56,9 +58,10 @@ _LATER = {
     "VideoWriter": "sinks.video_writer",
     "DepthMap": "core.arrays",
     "Image": "core.arrays",
-    "find_floor": "geometry.ground",
+    "find_floor": "geometry.floor",
     "ObstacleZone": "geometry.obstacles",
     "nearest_obstacles": "geometry.obstacles",
+    "Plane": "geometry.planes",
     "Settings": "config",
     "Pipeline": "pipeline.pipeline",
     "Stream": "pipeline.pipeline",
@@ -98,6 +101,7 @@ __all__ = [
     "ModelLoadError",
     "ObstacleZone",
     "Pipeline",
+    "Plane",
     "RenderOptions",
     "Report",
     "Settings",
@@ -145,4 +149,5 @@ def _render(item: DepthFrame, options: RenderOptions) -> Image:
     return render(item, options)
 
 
+disable_telemetry()
 install_renderer(_render)

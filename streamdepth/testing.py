@@ -94,7 +94,10 @@ class SyntheticSource(Source):
 
     def wait_until_open(self) -> StreamInfo | None:
         info = self.open()
-        return None if self.interrupted.is_set() else info
+        if self.interrupted.is_set():
+            self.is_open = False
+            return None
+        return info
 
     def read(self) -> Frame | None:
         if self.before_read is not None:

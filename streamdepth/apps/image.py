@@ -14,6 +14,7 @@ from streamdepth.factory.pictures import estimate_depth_frame, read_photo, share
 from streamdepth.factory.render_options import make_render_options
 from streamdepth.render.overlay import check_render_options, render
 from streamdepth.render.upsampling import upsample
+from streamdepth.sinks.depth_maps import depth_to_store
 from streamdepth.sinks.geometry_files import (
     SUFFIXES,
     GeometryKind,
@@ -53,7 +54,8 @@ def convert_picture(picture: str, settings: Settings) -> tuple[DepthFrame, list[
             check_depth_image_path(path)
     pixels, camera = read_photo(picture, settings)
     item = estimate_depth_frame(pixels, shared_estimator(settings.model), settings, camera)
-    item = upsample(item, settings.render.edges)
+    size, edges = settings.outputs.depth_size, settings.render.edges
+    depth, item = depth_to_store(item, size, edges), upsample(item, edges)
     for path, kind in outputs:
         if kind is not None:
             write_geometry(path, item, kind, overwrite=settings.outputs.overwrite)
@@ -61,7 +63,7 @@ def convert_picture(picture: str, settings: Settings) -> tuple[DepthFrame, list[
             _write_colored(path, item, settings)
         else:
             facts = {"model": settings.model.name}
-            write_depth_image(path, item.at_frame_size(), item.kind, overwrite=settings.outputs.overwrite, text=facts)
+            write_depth_image(path, depth, item.kind, overwrite=settings.outputs.overwrite, text=facts)
     return item, geometry_notices(item) if any(kind for _, kind in outputs) else []
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -19,6 +16,7 @@ from streamdepth.config import Settings
 from streamdepth.core import errors
 from streamdepth.core.errors import StreamDepthError
 from streamdepth.factory.report_file import ReportFile
+from streamdepth.utils.interrupts import interrupt_on_stop_signals
 
 _SHOWN_SECONDS = 0.1
 
@@ -26,7 +24,7 @@ _SHOWN_SECONDS = 0.1
 def convert_all(settings: Settings, *, is_quiet: bool) -> type[StreamDepthError] | None:
     """Converts the files of the settings and prints the outcome. Returns the class of the first error, None without."""
     stats = ReportFile(settings)
-    with _BatchBar(is_quiet=is_quiet) as bar, _interrupt_on_sigterm():
+    with _BatchBar(is_quiet=is_quiet) as bar, interrupt_on_stop_signals():
         try:
             summary = run_batch(settings, bar, cluster_executor(settings) if settings.cluster else None)
         except KeyboardInterrupt:
@@ -47,19 +45,6 @@ def _print_summary(summary: BatchSummary, *, is_quiet: bool) -> None:
         )
     for entry in failures:
         err.print(f"failed: {entry.source}: {entry.error}")
-
-
-@contextmanager
-def _interrupt_on_sigterm() -> Iterator[None]:
-    """Makes SIGTERM end the run as Ctrl-C does: at once, without what is unfinished."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 class _BatchBar:

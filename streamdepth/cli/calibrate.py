@@ -47,7 +47,7 @@ def calibrate(
     from streamdepth.sinks.pending_files import atomic_write, check_output
 
     for path in filter(None, (output, picture)):
-        check_output(path, overwrite=settings.outputs.overwrite, origin=Path(source))
+        check_output(path, overwrite=settings.outputs.overwrite, input_path=Path(source))
     wanted = Board.parse(board)
     frames = _frames(make_source(source, settings), settings.max_frames)
     result = solve(find_board_views(islice(frames, 0, None, every), wanted), fisheye=fisheye)

@@ -12,15 +12,26 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.logging import RichHandler
+from rich.segment import Segment
 from rich.table import Table
 
+from streamdepth.utils.printable import escape_control
 from streamdepth.utils.redact import redact_text
 
+
+class _EscapingConsole(Console):
+    """A console that escapes control characters in all texts; only its own sequences reach the terminal."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=escape_control(segment.text))
+
+
 _PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True, "markup": False, "emoji": False}
-out = Console(width=None if sys.stdout.isatty() else 200, **_PLAIN)
-err = Console(stderr=True, **_PLAIN)
+out = _EscapingConsole(width=None if sys.stdout and sys.stdout.isatty() else 200, **_PLAIN)
+err = _EscapingConsole(stderr=True, **_PLAIN)
 
 _verbose = False
 

@@ -108,17 +108,29 @@ def _run_streams(settings: Settings, *, is_quiet: bool) -> None:
     from streamdepth.utils.interrupts import stop_on_interrupt
 
     stats = ReportFile(settings)
+
+    def stop() -> None:
+        if pipeline.is_loading_model:
+            raise KeyboardInterrupt
+        if not is_quiet:
+            err.print("stopping, and completing what was written; once more ends at once")
+        pipeline.stop()
+
     with (
         cluster_estimator(settings) as (settings, estimator),
         ProgressBar(err, is_quiet=is_quiet) as bar,
         factory.open_pipeline(settings, lambda _: bar.show(pipeline), estimator=estimator) as pipeline,
-        stop_on_interrupt(pipeline.stop),
+        stop_on_interrupt(stop, lambda: pipeline.is_complete),
     ):
         try:
             pipeline.run()
         except KeyboardInterrupt:
-            err.print("interrupted for the second time: nothing was kept")
-            raise typer.Exit(INTERRUPTED) from None
+            if not pipeline.is_stopped:
+                err.print("interrupted while the model was loaded: nothing was written")
+                raise typer.Exit(INTERRUPTED) from None
+            if not pipeline.is_complete:
+                err.print("interrupted for the second time: what was not complete was not kept")
+                raise typer.Exit(INTERRUPTED) from None
         except SourceError:
             if not pipeline.is_stopped or pipeline.report().read:
                 raise

@@ -66,7 +66,7 @@ def accuracy(
     facts = JsonOutput(json, overwrite=settings.outputs.overwrite)
     drawn = ContactSheet(sheet, sheet_count, overwrite=settings.outputs.overwrite) if sheet else None
     with exit_on_interrupt():
-        info, results = _judge(settings, sets, protocol, drawn, is_quiet=flags.quiet)
+        info, results = _evaluate_datasets(settings, sets, protocol, drawn, is_quiet=flags.quiet)
     if drawn:
         drawn.write()
     facts.write(report.as_json(info, settings.model.size, results))
@@ -77,7 +77,7 @@ def accuracy(
         out.print(*report.footnotes(info, results), sep="\n")
 
 
-def _judge(
+def _evaluate_datasets(
     settings: Settings,
     sets: list[DepthDataset],
     protocol: EvaluationProtocol,
@@ -85,7 +85,7 @@ def _judge(
     *,
     is_quiet: bool,
 ) -> tuple[ModelInfo, list[DatasetResult]]:
-    """One set after the other. What cannot work is known before the model is loaded."""
+    """Evaluates the datasets one after the other; all are checked before the model is loaded."""
     from streamdepth import factory
     from streamdepth.cli.progress import count_bar
     from streamdepth.evaluation.accuracy.protocol import evaluate_dataset

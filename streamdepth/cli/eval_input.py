@@ -17,7 +17,7 @@ FARTHEST_M = 10.0
 USUAL_FPS = 30
 
 
-def is_set(path: Path) -> bool:
+def is_dataset_folder(path: Path) -> bool:
     """True if `path` is a folder with rgb/ and depth/."""
     return (path / "rgb").is_dir() and (path / "depth").is_dir()
 
@@ -28,7 +28,7 @@ def make_source(path: Path, settings: Settings) -> Source:
     from streamdepth.evaluation.datasets import DepthDataset
     from streamdepth.sources.images import ImagesSource
 
-    if is_set(path):
+    if is_dataset_folder(path):
         return ImagesSource(path / "rgb", fps=DepthDataset(path).fps or USUAL_FPS)
     return factory.make_source(str(path), settings)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streamdepth.cli.console import JsonOutput, err, exit_on_interrupt, out
-from streamdepth.cli.eval_input import FARTHEST_M, check_repeatable, is_set, make_source
+from streamdepth.cli.eval_input import FARTHEST_M, check_repeatable, is_dataset_folder, make_source
 from streamdepth.cli.flags import Flags, Json, with_flags
 from streamdepth.core.errors import ConfigError
 
@@ -116,7 +116,7 @@ def _job(path: Path, settings: Settings, raw: DepthSequence, farthest_m: float |
     from streamdepth.evaluation.steadiness.score import TruthOptions
 
     job = StabilizerComparison(path.name, lambda: make_source(path, settings), raw, max_frames=settings.max_frames)
-    if not is_set(path):
+    if not is_dataset_folder(path):
         return job
     data = DepthDataset(path)
     farthest_m = farthest_m or data.max_depth_m or FARTHEST_M

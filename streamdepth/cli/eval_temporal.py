@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from streamdepth.cli.console import JsonOutput, err, exit_on_interrupt, out
-from streamdepth.cli.eval_input import FARTHEST_M, USUAL_FPS, check_repeatable, is_set, make_source
+from streamdepth.cli.eval_input import FARTHEST_M, USUAL_FPS, check_repeatable, is_dataset_folder, make_source
 from streamdepth.cli.flags import Flags, Json, with_flags
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import ConfigError
@@ -45,7 +45,7 @@ def temporal(
 ) -> None:
     """Score how steady depth is, and what its smoothing has cost.
 
-    Of a video with its depth; or of a model and a preset of --smooth, which are run on it.
+    Scores a video with its depth, or runs a model and a preset of --smooth on the video and scores that.
 
     Example: streamdepth eval temporal clip.mp4 --model nano --smooth default --plot steady.png
     """
@@ -57,7 +57,7 @@ def temporal(
 
     check_distinct([None if facts.is_printed else json, plot, side_by_side], [video, depth, raw, truth])
     with exit_on_interrupt(), ExitStack() as stack:
-        job = _Job(video, settings, stack)
+        job = TemporalEvaluation(video, settings, stack)
         job.take_truth(truth, max_depth, cuts)
         if depth:
             job.take_depth(depth, raw)
@@ -113,7 +113,7 @@ class _Tap(Stabilizer):
         self.inner.reset()
 
 
-class _Job:
+class TemporalEvaluation:
     """One evaluation, step by step: pictures and truth, then depth, then the score, then drawings."""
 
     def __init__(self, video: Path, settings: Settings, stack: ExitStack) -> None:
@@ -139,7 +139,7 @@ class _Job:
         from streamdepth.evaluation.steadiness.score import TruthOptions
 
         self.cuts = read_cuts(cuts) if cuts else None
-        path = truth or (self.video if is_set(self.video) else None)
+        path = truth or (self.video if is_dataset_folder(self.video) else None)
         if path is None:
             return
         self.true_depth, camera = open_truth(path), None

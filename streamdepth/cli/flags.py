@@ -52,13 +52,12 @@ class Flags:
     verbose: bool = False
 
     def settings(self, *, config_file: Path | None = None, **more: Any) -> config.Settings:
-        """Starts logging to the screen, and returns the settings. Raises ConfigError.
+        """Returns the settings. Raises ConfigError.
 
         Args:
             config_file: the file of a verb that takes it as an argument.
             more: further values by keyword, which win; those that are None or empty change nothing.
         """
-        configure_logging(quiet=self.quiet, verbose=self.verbose)
         return config.load(config_file or self.config_file, self.assignments, self.values | _given(more))
 
 
@@ -88,6 +87,7 @@ def with_flags(
             values = _given({setting.keyword: arguments.pop(setting.keyword) for setting in chosen})
             shared_values = {name: arguments.pop(name) for name in general}
             shared_values["assignments"] = shared_values["assignments"] or ()
+            configure_logging(quiet=shared_values["quiet"], verbose=shared_values["verbose"])
             verb(**arguments, flags=Flags(values, **shared_values))
 
         signature = inspect.signature(verb, eval_str=True)

@@ -43,7 +43,7 @@ def volume(
     Example: streamdepth volume heap.jpg --region 300,200,400,300 --camera-height 1.5m --fov 65
     """
     settings = flags.settings()
-    from streamdepth.geometry.ground import find_floor
+    from streamdepth.geometry.floor import find_floor
     from streamdepth.geometry.lengths import parse_length_m
     from streamdepth.geometry.projection import camera_or_default
     from streamdepth.geometry.volume import height_map, measure_volume
@@ -54,7 +54,7 @@ def volume(
             raise ConfigError(
                 f"cannot write heights to '{heights}'; use .npz, or .png to look at", code="unknown-format"
             )
-        check_output(heights, overwrite=settings.outputs.overwrite, origin=Path(picture))
+        check_output(heights, overwrite=settings.outputs.overwrite, input_path=Path(picture))
     cell_m = parse_length_m(cell)
     item = _metric_item(picture, settings, depth, depth_scale)
     camera, inside = camera_or_default(item), _parse_region(region, item)

@@ -13,7 +13,8 @@ from streamdepth.core.errors import ConfigError
 
 
 @with_flags(
-    *("model", "camera", "metric", "outputs.points", "outputs.mesh", "outputs.overwrite", "max_side"),
+    *("model", "camera", "metric", "max_side"),
+    *("outputs.points", "outputs.mesh", "outputs.overwrite", "outputs.depth_size"),
     *("render.edges", "render.style", "render.colormap", "render.legend", "render.invert"),
 )
 def image(

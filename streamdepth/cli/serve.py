@@ -17,7 +17,7 @@ from streamdepth.cli.flags import Flags, with_flags
     without=["render.edges"],
 )
 def serve(
-    source: Annotated[list[str] | None, typer.Argument(help="Camera numbers, URLs, files, which repeat.")] = None,
+    source: Annotated[list[str] | None, typer.Argument(help="Camera numbers, URLs or files; files are looped.")] = None,
     *,
     flags: Flags,
 ) -> None:

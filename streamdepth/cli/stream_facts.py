@@ -6,6 +6,7 @@ from pathlib import Path
 
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.types import StreamInfo
+from streamdepth.utils.containers import open_media_file
 
 
 def stream_facts(info: StreamInfo) -> list[tuple[str, str]]:
@@ -19,8 +20,8 @@ def stream_facts(info: StreamInfo) -> list[tuple[str, str]]:
         ("live", "yes" if info.is_live else "no"),
         ("camera", _describe_camera(info.intrinsics)),
     ]
-    if info.origin is not None:
-        rows += _track_facts(info.origin)
+    if info.file_path is not None:
+        rows += _track_facts(info.file_path)
     return rows
 
 
@@ -34,9 +35,7 @@ def _describe_camera(camera: Intrinsics | None) -> str:
 def _track_facts(path: Path) -> list[tuple[str, str]]:
     import av
 
-    from streamdepth.sinks.pending_files import file_url
-
-    with av.open(file_url(path), metadata_errors="replace") as container:
+    with open_media_file(path) as container:
         rows = [("container", container.format.long_name)]
         for track in container.streams:
             context = track.codec_context

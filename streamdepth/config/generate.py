@@ -13,7 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from streamdepth.config.reference import markdown
 from streamdepth.config.settings import Setting, table
-from streamdepth.core.render_options import Edges, Style
+from streamdepth.core.render_options import DepthSize, Edges, Style
 
 HERE = Path(__file__).parent
 
@@ -45,7 +45,7 @@ _GROUPS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
 """Each TypedDict: its name, the one it extends, its docstring, and the sections and keys that it adds."""
 _ARGUMENTS = ("source", "model.name", "outputs.video")
 """Settings that functions take as arguments of their own; only SettingsKeywords has them."""
-_NAMES: dict[Any, str] = {Style: "Style", Edges: "Edges", types.NoneType: "None"}
+_NAMES: dict[Any, str] = {Style: "Style", Edges: "Edges", DepthSize: "DepthSize", types.NoneType: "None"}
 
 
 def keywords_module() -> str:
@@ -59,7 +59,7 @@ def keywords_module() -> str:
         "from pathlib import Path",
         "from typing import Literal, TypedDict",
         "",
-        "from streamdepth.core.render_options import Edges, Style",
+        "from streamdepth.core.render_options import DepthSize, Edges, Style",
     ]
     done: set[str] = set()
     for name, base, meaning, keys in _GROUPS:

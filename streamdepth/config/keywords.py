@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypedDict
 
-from streamdepth.core.render_options import Edges, Style
+from streamdepth.core.render_options import DepthSize, Edges, Style
 
 
 class ModelKeywords(TypedDict, total=False):
@@ -98,7 +98,8 @@ class StreamKeywords(EstimateKeywords, total=False):
     colormap: str
     """inferno, turbo, spectral, magma, viridis, gray or another name of cmap's catalog."""
     range: str
-    """Depth that the colors span: auto, lock:LOW,HIGH in the unit of the depth, or for files per-shot."""
+    """Depth that the colors, and the numbers in PNG of relative depth, span: auto, lock:LOW,HIGH in the unit of the
+    depth, and for files per-shot or lock:LOW%,HIGH% in per cent of the file's values."""
     edges: Edges
     """How depth gets the frame's size: plain, or guided by the edges of the picture."""
     alpha: float
@@ -131,6 +132,8 @@ class ConvertKeywords(StreamKeywords, total=False):
     depth_out: str | Path | None
     """The depth itself: .mkv (lossless), .mp4 (LeRobot), .mcap (ROS 2), .rrd (Rerun) or %06d with .png, .exr or
     .npz; a folder when there are several sources."""
+    depth_size: DepthSize
+    """Size of the depth in .mkv, .png, .exr and .npz: picture, or network for the network's own, which is smaller."""
     points: str | Path | None
     """Point clouds: .ply or .pcd; of a video with %06d in the name."""
     mesh: str | Path | None
@@ -167,6 +170,8 @@ class ConvertKeywords(StreamKeywords, total=False):
     """The encoder's preset: slower ones make smaller files."""
     video_copy_tracks: bool
     """Copy audio and subtitles from the input."""
+    video_keep_location: bool
+    """Copy the position where the input was recorded, too; phones write it into their videos."""
     robot_schemas: Literal["ros2", "foxglove"]
     """Message definitions in .mcap."""
     robot_encoding: Literal["32FC1", "16UC1"]

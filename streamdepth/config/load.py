@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from streamdepth.config.settings import Settings, section_type, table
 from streamdepth.core.errors import ConfigError
 from streamdepth.utils.redact import redact_text
+from streamdepth.utils.strict_yaml import load_yaml
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -30,6 +31,8 @@ _CODES = {
     "model_attributes_type": "not-a-section",
 }
 """The code of an error for each kind of fault that pydantic finds; others are "bad-value"."""
+_MAX_SHOWN = 200
+"""Characters of a wrong value that are shown."""
 _SECRET_PATHS = {"web.token"}
 """Settings whose values are never shown."""
 
@@ -73,7 +76,7 @@ def _check(values: dict[str, Any], origin: str) -> Settings:
 
 
 def _move_address_to_push(values: dict[str, Any]) -> None:
-    """An address as `outputs.video` is where to push the video to."""
+    """Moves an address given as `outputs.video` to `outputs.push`."""
     outputs = values.get("outputs")
     if not isinstance(outputs, dict):
         return
@@ -86,11 +89,10 @@ def _move_address_to_push(values: dict[str, Any]) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        with path.open(encoding="utf-8") as file:  # of a text, errors would quote the line, and with it a secret
-            values = yaml.safe_load(file)
+        values = load_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read the configuration '{path}': {error.strerror}", code="not-found") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or a path that cannot be
         raise ConfigError(f"'{path}' is not valid YAML: {' '.join(str(error).split())}", code="bad-yaml") from error
     if values is None:
         return {}
@@ -110,7 +112,7 @@ def _assign(values: dict[str, Any], assignment: str) -> None:
     for part in path:
         values = _section(values, part)
     try:
-        values[last] = yaml.safe_load(text)
+        values[last] = load_yaml(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"'{redact_text(assignment)}': the value is not valid YAML", code="bad-yaml") from error
 
@@ -145,12 +147,16 @@ def _explain(fault: Any) -> str:
         return f"{path}: unknown key; {_hint_for_key(path)}"
     if _CODES.get(fault["type"]) == "not-a-section":
         return _not_a_section(path)
-    given = "" if path in _SECRET_PATHS else f", not {redact_text(repr(fault['input']))}"
+    given = "" if path in _SECRET_PATHS else f", not {_shortened(redact_text(repr(fault['input'])))}"
     return f"{path}: {fault['msg'].removeprefix('Value error, ')}{given}"
 
 
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
+
+
 def _hint_for_key(path: str) -> str:
-    """Suggests the right key: that very name in another section, then one like it in its own, then what is allowed."""
+    """Suggests a key: the same name in another section, else a similar name, else the section's allowed keys."""
     section, _, key = path.rpartition(".")
     places = {name: place for name, place in _all_places() if name != key or place != path}
     here = {place.rpartition(".")[2]: place for place in _keys(section)}

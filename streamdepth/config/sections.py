@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from streamdepth.config.metadata import Flag, NoEffectOnResult
 from streamdepth.config.values import parse_rate, parse_seconds, parse_size, parse_strings
-from streamdepth.core.render_options import Edges, Style
+from streamdepth.core.render_options import DepthSize, Edges, Style
 
 Strings = Annotated[tuple[str, ...], BeforeValidator(parse_strings)]
 """One text or several; a single one needs no list."""
@@ -91,6 +91,8 @@ class OutputSettings(Section):
     depth: Annotated[Path | None, Flag("--depth-out", is_common=True), NoEffectOnResult()] = None
     """The depth itself: .mkv (lossless), .mp4 (LeRobot), .mcap (ROS 2), .rrd (Rerun) or %06d with .png, .exr or .npz; a
     folder when there are several sources."""
+    depth_size: Annotated[DepthSize, Flag("--depth-size")] = "picture"
+    """Size of the depth in .mkv, .png, .exr and .npz: picture, or network for the network's own, which is smaller."""
     points: Annotated[Path | None, Flag("--points", "--ply"), NoEffectOnResult()] = None
     """Point clouds: .ply or .pcd; of a video with %06d in the name."""
     mesh: Annotated[Path | None, Flag("--mesh", "--glb"), NoEffectOnResult()] = None
@@ -133,7 +135,8 @@ class RenderSettings(Section):
     colormap: Annotated[str, Flag("--colormap", is_common=True)] = "inferno"
     """inferno, turbo, spectral, magma, viridis, gray or another name of cmap's catalog."""
     range: Annotated[str, Flag("--range")] = "auto"
-    """Depth that the colors span: auto, lock:LOW,HIGH in the unit of the depth, or for files per-shot."""
+    """Depth that the colors, and the numbers in PNG of relative depth, span: auto, lock:LOW,HIGH in the unit of the
+    depth, and for files per-shot or lock:LOW%,HIGH% in per cent of the file's values."""
     edges: Annotated[Edges, Flag("--edges")] = "plain"
     """How depth gets the frame's size: plain, or guided by the edges of the picture."""
     alpha: float = Field(0.6, ge=0, le=1)
@@ -223,6 +226,8 @@ class VideoSettings(Section):
     """The encoder's preset: slower ones make smaller files."""
     copy_tracks: bool = True
     """Copy audio and subtitles from the input."""
+    keep_location: bool = False
+    """Copy the position where the input was recorded, too; phones write it into their videos."""
 
 
 class RobotSettings(Section):

@@ -1,4 +1,7 @@
-"""A bounded queue per stream that carries items, ends of streams and errors from one thread to another."""
+"""A bounded queue per stream that carries items, ends of streams and errors from one thread to another.
+
+A live stream's queue drops its oldest item when the model or a sink is too slow.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,10 @@ class QueuePolicy:
     def __post_init__(self) -> None:
         if self.size < 1:
             raise ValueError(f"a queue holds at least one item, not {self.size}")
+
+
+LIVE_POLICY = QueuePolicy(1, "drop_oldest")
+"""For live streams, whose viewers get the newest frame; also while it is not known whether a stream is live."""
 
 
 class StreamEnd(NamedTuple):

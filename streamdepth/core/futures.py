@@ -9,7 +9,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Future(Protocol[T_co]):
-    """A result that is being computed. A `concurrent.futures.Future` is one, and what costs no thread can be one."""
+    """A result that is being computed; `concurrent.futures.Future` satisfies this protocol."""
 
     def result(self) -> T_co:
         """Waits for the result and returns it, or raises what the computation raised. Called once."""

@@ -1,4 +1,4 @@
-"""The intrinsics of a camera: where its pixels look."""
+"""Camera intrinsics: focal lengths, principal point and distortion."""
 
 from __future__ import annotations
 
@@ -73,13 +73,17 @@ class Intrinsics:
         """True if the lens follows OpenCV's fisheye model (Kannala & Brandt, TPAMI 2006)."""
         return self.distortion_model == "equidistant"
 
+    @property
+    def matrix(self) -> npt.NDArray[np.float64]:
+        """The (3, 3) matrix K of focal lengths and principal point in px."""
+        return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]])
+
     def ray(self, x: float, y: float) -> npt.NDArray[np.float64]:
         """Returns the direction that the pixel (x, y) sees, (3,) in camera axes (x right, y down, z ahead), z = 1."""
         if not self.distortion:
             return np.array([(x - self.cx) / self.fx, (y - self.cy) / self.fy, 1.0])
         import cv2
 
-        matrix = np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]])
         undistort = cv2.fisheye.undistortPoints if self.is_fisheye else cv2.undistortPoints
-        seen = undistort(np.array([[[x, y]]], np.float64), matrix, np.array(self.distortion))
+        seen = undistort(np.array([[[x, y]]], np.float64), self.matrix, np.array(self.distortion))
         return np.append(seen.ravel(), 1.0)

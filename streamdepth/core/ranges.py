@@ -20,7 +20,7 @@ def robust_range(
     Args:
         depth: a depth map, (h, w).
         shares: lower and upper share, 0 to 1.
-        max_pixels: about so many pixels are looked at, evenly spread; None looks at all.
+        max_pixels: approximate number of pixels to sample evenly; None uses all.
     """
     step = max(1, math.isqrt(depth.size // max_pixels)) if max_pixels else 1
     values = depth[::step, ::step]

@@ -9,6 +9,8 @@ Style = Literal["overlay", "depth", "side-by-side"]
 """What a picture of depth shows: colours over the frame, colours alone, or the frame beside the colours."""
 Edges = Literal["plain", "guided"]
 """How depth is enlarged to the frame's size: smoothly, or along the edges of the picture (guided filter)."""
+DepthSize = Literal["picture", "network"]
+"""Size of the depth maps in files: that of the picture, or that of the network's output, which is smaller."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ class Sink(ABC):
     needs_calling_thread = False
     """True for windows: of sinks that can drop frames, it must be called on the thread that runs the pipeline."""
 
-    _is_open = False
+    _is_open = _is_complete = False
 
     def __init__(self) -> None:
         self.notices: list[str] = []
@@ -50,6 +50,11 @@ class Sink(ABC):
         """True from `open` until `close`, `discard` or a failure."""
         return self._is_open
 
+    @property
+    def is_complete(self) -> bool:
+        """True once `close` has completed the output."""
+        return self._is_complete
+
     def open(self, info: StreamInfo, model: ModelInfo) -> None:
         """Begins the output. Raises SinkOpenError; then nothing is left behind."""
         try:
@@ -57,7 +62,7 @@ class Sink(ABC):
         except BaseException:
             self._remove_what_was_begun()
             raise
-        self._is_open = True
+        self._is_open, self._is_complete = True, False
 
     def write(self, item: DepthFrame) -> None:
         """Adds one item. Raises SinkWriteError; then the output is discarded."""
@@ -83,6 +88,7 @@ class Sink(ABC):
         except BaseException:
             self._remove_what_was_begun()
             raise
+        self._is_complete = True
 
     def discard(self) -> None:
         """Removes what was begun and leaves an older output untouched. Idempotent, and allowed before `open`."""

@@ -34,7 +34,7 @@ class StreamState(enum.StrEnum):
     RECONNECTING = "reconnecting"
     """The source was lost, for a reason that may pass, and is being opened again."""
     ENDED = "ended"
-    """The stream is over regularly: the end of a file, a limit, or the user's wish."""
+    """The stream ended normally: end of file, a limit, or stopped by the user."""
     FAILED = "failed"
     """The stream was given up: the reason will not pass, or has not passed in time."""
 
@@ -62,7 +62,10 @@ class StateChange:
 
 
 class StateHistory:
-    """The current state of one stream, its latest changes, and counts of all. Thread-safe."""
+    """The current state of one stream, its latest changes, and counts of reconnects and abandoned readers.
+
+    Thread-safe.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -65,7 +65,7 @@ class StreamInfo:
     """True if the source cannot wait, such as a camera: frames that are not read in time are lost."""
     time_base: Fraction = Fraction(1, 90000)
     """Seconds per tick of the frames' `pts`."""
-    origin: Path | None = None
+    file_path: Path | None = None
     """The local file that the stream is read from, whose audio and subtitles can be copied."""
     intrinsics: Intrinsics | None = None
     """The camera, where the source knows it."""
@@ -73,10 +73,12 @@ class StreamInfo:
     """Nanoseconds since 1970 at time 0 of the frames' clock, where the source knows it, as a robot's recording does."""
     frame_id: str | None = None
     """The camera's coordinate frame by its ROS name, where the source has one."""
-    is_paced: bool = False
-    """True if frames come no sooner than their times say; unlike in a live stream, none is lost when read late."""
+    is_realtime: bool = False
+    """True if frames of a recording are delivered no sooner than their times; unlike in a live stream, none is lost."""
 
     def __post_init__(self) -> None:
+        # Bytes of a file's name that are no UTF-8 would make every container and message refuse it at the very end.
+        object.__setattr__(self, "name", self.name.encode("utf-8", "backslashreplace").decode())
         if self.width < 1 or self.height < 1:
             raise ValueError(f"a picture has at least 1x1 px, not {self.width}x{self.height}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -29,7 +30,7 @@ _MAX_ONNX_BYTES = 2_000_000_000
 
 def is_exported_model(model: str) -> bool:
     """Returns True if `model` names an ONNX file, or a folder that `quantize` wrote."""
-    path = Path(model).expanduser()
+    path = Path(os.path.expanduser(model))
     try:
         return path.suffix.lower() == ".onnx" or (path / CARD_FILE).is_file()
     except OSError:  # a name that no file can have; whoever loads it says so

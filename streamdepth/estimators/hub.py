@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,7 @@ def find_model_files(model: str, *, accept_license: bool = False, allow_pickle: 
         _check_license(entry.name, entry.license, entry.allows_commercial_use, accept_license)
         folder = _find_on_hub(entry.hub_id or entry.name, True, allow_pickle)
         return ModelFiles(folder, entry.license, _has_pickled_weights(folder, model, allow_pickle), entry)
-    folder = Path(model).expanduser()
+    folder = Path(os.path.expanduser(model))
     if not folder.is_dir():
         if not _HUB_ID.fullmatch(model) or model.startswith("."):
             raise _unknown_model(model)
@@ -180,7 +181,7 @@ def _unknown_model(model: str) -> ModelLoadError:
 
 
 def _unavailable_model(hub_id: str, error: Exception) -> ModelLoadError:
-    """Builds the error without the foreign message, which is long and whose parts may be private."""
+    """Builds the error without the original message, which is long and may contain private data."""
     from huggingface_hub import constants
 
     return ModelLoadError(

@@ -27,8 +27,8 @@ _UNSUPPORTED = {"prompt_depth_anything": "it needs a depth sensor's map beside t
 class HuggingFaceEstimator(NetworkEstimator):
     """A transformers model by short name, hub id or local folder. Code from the hub is never run.
 
-    A chmv2 model gives the height of what grows, in pictures from above, and no depth: its numbers pass as relative,
-    because high is near the camera, but they are no inverse depth, and not linear in it.
+    chmv2 models give vegetation height seen from above, not depth. They count as relative (high is near), but the
+    values are not linear in inverse depth.
 
     Args:
         model: a short name of the catalog, a hub id such as `Intel/dpt-large`, or a folder that save_pretrained wrote.

@@ -6,7 +6,6 @@ import contextlib
 import io
 import json
 import logging
-import os
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -31,13 +30,13 @@ from streamdepth.geometry.affine import fit_least_squares
 _log = logging.getLogger(__name__)
 
 _NEAR_INVERSE, _FAR_INVERSE = 1.0, 0.1
-"""The 99th and the 1st percentile of float32's inverse depth are scaled to these for `Agreement`: depths 1 and 10."""
+"""The 99th and the 1st percentile of float32's inverse depth are scaled to these for `EngineScore`: depths 1 and 10."""
 _TIMED_RUNS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
-    """The agreement of a network's depth with float32's, over all held-out pictures."""
+class EngineScore:
+    """One engine's agreement with float32 on the held-out pictures, and its time per picture."""
 
     precision: str
     delta1: float
@@ -52,9 +51,9 @@ class Agreement:
 class QuantizationResult:
     """The agreement with float32 before and after quantization."""
 
-    before: Agreement
-    """Agreement of the same runtime without INT8, in the precision it chooses here."""
-    after: Agreement
+    before: EngineScore
+    """The score of the same runtime without INT8, in the precision it chooses here."""
+    after: EngineScore
     held_out: int
     """Number of held-out pictures."""
 
@@ -120,7 +119,7 @@ class _EngineRun:
         self.milliseconds = float(np.median(times)) * 1e3
         estimator.close()
 
-    def agreement(self, other: _EngineRun) -> Agreement:
+    def agreement(self, other: _EngineRun) -> EngineScore:
         """Returns how the depth of `other` agrees with this one's."""
         delta1, error = np.mean(
             [
@@ -129,7 +128,7 @@ class _EngineRun:
             ],
             axis=0,
         )
-        return Agreement(other.precision, float(delta1), float(error), other.milliseconds)
+        return EngineScore(other.precision, float(delta1), float(error), other.milliseconds)
 
 
 def _frame(picture: Image) -> Frame:
@@ -164,19 +163,12 @@ def _has_attention(model: Any) -> bool:
 
 
 def _import_nncf() -> Any:
-    """Imports nncf so that it sends no statistics over the network. Raises MissingDependencyError."""
-    before = os.environ.get("NNCF_CI")
-    os.environ["NNCF_CI"] = "1"
+    """Imports nncf. Raises MissingDependencyError."""
     try:
         with _silence_nncf():
             import nncf
     except ImportError as error:
         raise MissingDependencyError("nncf", "quantize", "INT8") from error
-    finally:
-        if before is None:
-            del os.environ["NNCF_CI"]
-        else:
-            os.environ["NNCF_CI"] = before
     return nncf
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def random_network(model: str, size: Size | None = None) -> Network:
     """
     from transformers import AutoModelForDepthEstimation
 
-    entry, folder = catalog.find_entry(model), Path(model).expanduser()
+    entry, folder = catalog.find_entry(model), Path(os.path.expanduser(model))
     if folder.is_dir():
         config, processor = load_config(folder), load_processor_config(folder)
     elif entry is not None:

@@ -24,12 +24,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image as Pillow
 
 from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import SourceOpenError
 from streamdepth.sources.images import PICTURE_SUFFIXES
-from streamdepth.sources.picture_file import read_picture
+from streamdepth.sources.picture_file import read_picture, read_picture_file
 
 SKY = 65535
 """PNG value of sky in sets whose index.json says `scale` instead of `depth_scale`."""
@@ -174,15 +173,9 @@ def _number(folder: Path, entry: dict[str, Any], key: str) -> float | None:
 
 
 def _read_gray(path: Path) -> npt.NDArray[np.float32]:
-    try:
-        with Pillow.open(path) as picture:
-            if picture.mode not in _GRAY_MODES:
-                raise SourceOpenError(
-                    f"'{path}' is no depth: an 8-bit or 16-bit gray PNG is needed, not {picture.mode}",
-                    code="not-depth",
-                )
-            return np.asarray(picture, np.float32)
-    except (OSError, ValueError, SyntaxError) as error:  # Pillow raises all three for damaged files
+    picture = read_picture_file(path)
+    if picture.mode not in _GRAY_MODES:
         raise SourceOpenError(
-            f"'{path}' cannot be decoded, it is damaged or cut off: {error}", code="undecodable"
-        ) from error
+            f"'{path}' is no depth: an 8-bit or 16-bit gray PNG is needed, not {picture.mode}", code="not-depth"
+        )
+    return np.asarray(picture, np.float32)

@@ -16,9 +16,16 @@ from streamdepth.factory.load_control import make_adaptive_estimator, make_load_
 from streamdepth.factory.metric_references import make_metric_reference
 from streamdepth.factory.models import make_estimator, make_network, make_network_estimator
 from streamdepth.factory.naming import named_sources, stream_names
-from streamdepth.factory.outputs import check_output_names, has_outputs, make_file_sinks, make_folder, make_sinks
+from streamdepth.factory.outputs import (
+    check_output_names,
+    display_range_setting,
+    has_outputs,
+    make_file_sinks,
+    make_folder,
+    make_sinks,
+)
 from streamdepth.factory.render_options import make_render_options
-from streamdepth.factory.sources import is_picture, is_video_file, make_source
+from streamdepth.factory.sources import is_picture, is_recorded, is_video_file, make_source
 from streamdepth.pipeline.pipeline import Pipeline, Stream
 from streamdepth.stabilizers import FlowPropagator, MotionTracker, make_stabilizer
 from streamdepth.utils.redact import redact
@@ -123,7 +130,7 @@ def _with_throughput(settings: Settings, streams: Sequence[Stream]) -> Settings:
     """Decides `throughput` once the sources are open: latency matters for live frames, and for one frame at a time."""
     if settings.model.throughput is not None:
         return settings
-    is_offline = not settings.inference.fps and not any(stream.is_timely for stream in streams)
+    is_offline = not settings.inference.fps and not any(stream.needs_low_latency for stream in streams)
     return settings.replace(throughput=is_offline)
 
 
@@ -131,17 +138,18 @@ def _make_streams(settings: Settings, source: Source | None) -> list[Stream]:
     if source is not None:
         return [_make_stream(source, type(source).__name__, None, settings)]
     return [
-        _make_stream(make_source(address, settings), redact(address), name, settings)
+        _make_stream(make_source(address, settings), redact(address), name, settings, is_file=is_recorded(address))
         for address, name in named_sources(settings)
     ]
 
 
-def _make_stream(source: Source, title: str, name: str | None, settings: Settings) -> Stream:
+def _make_stream(source: Source, title: str, name: str | None, settings: Settings, *, is_file: bool = False) -> Stream:
     from streamdepth.render.overlay import check_render_options
 
     check_render_options(make_render_options(settings))
     tracker = MotionTracker()
-    stabilizer = make_stabilizer(settings.smooth, settings.render.range, make_metric_reference(settings), tracker)
+    drawn_range = display_range_setting(settings, is_file=is_file)
+    stabilizer = make_stabilizer(settings.smooth, drawn_range, make_metric_reference(settings), tracker)
     propagator = FlowPropagator(tracker=tracker) if settings.inference.fps else None
     sinks = make_sinks(settings, name)
     if settings.realtime or settings.outputs.push:

@@ -169,7 +169,7 @@ class LoadController:
 
 def update_load(controller: LoadController, pipeline: Pipeline, item: DepthFrame) -> None:
     """Counts a finished frame of a live stream; a changed quality level is logged, and the pipeline follows it."""
-    if not any(stream.is_timely for stream in pipeline.streams):
+    if not any(stream.needs_low_latency for stream in pipeline.streams):
         return
     now, stats = time.monotonic(), pipeline.stats
     message = controller.add_frame(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ def make_estimator(settings: Settings) -> Estimator:
     from streamdepth.estimators.exported_model import ExportedModelEstimator, is_exported_model
 
     if is_exported_model(settings.model.name):
-        path = Path(settings.model.name).expanduser()
+        path = Path(os.path.expanduser(settings.model.name))
         return ExportedModelEstimator(path, size=settings.model.size, **_engine_options(settings.model))
     return make_network_estimator(make_network(settings), settings)
 
@@ -49,7 +50,7 @@ def make_network(settings: Settings, *, random_weights: bool = False) -> Network
     if model.name == "nano" or is_file:
         from streamdepth.estimators.nano import load_nano
 
-        return load_nano(size=model.size, weights=weights.expanduser() if is_file else None)
+        return load_nano(size=model.size, weights=Path(os.path.expanduser(weights)) if is_file else None)
     if random_weights:
         from streamdepth.estimators.random_weights import random_network
 

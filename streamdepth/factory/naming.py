@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError
 from streamdepth.utils.numbering import unused_name
+from streamdepth.utils.redact import redact
 
 _MAX_LENGTH = 80
 
@@ -50,7 +51,7 @@ def _public_part(address: str) -> str:
     if "://" not in address:
         return Path(address).stem
     try:
-        parts = urlsplit(address)
+        parts = urlsplit(redact(address))
         path = PurePosixPath(parts.path)
         return f"{parts.hostname or ''}{path.with_suffix('') if path.name else ''}"
     except ValueError:  # the source says what is wrong with it

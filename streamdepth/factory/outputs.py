@@ -17,6 +17,7 @@ from streamdepth.factory.robots import ROBOT_FILES, make_publisher, make_robot_r
 from streamdepth.sinks.images import DEPTH_IMAGE_SUFFIXES
 from streamdepth.sinks.pending_files import check_distinct
 from streamdepth.sinks.temporary_files import sidecar_path
+from streamdepth.stabilizers import SCALE_RANGE
 from streamdepth.utils import storage
 
 if TYPE_CHECKING:
@@ -61,6 +62,18 @@ def check_output_names(settings: Settings) -> None:
     files = [path for path in paths if path and path.suffix]  # the others are folders, which may be shared
     has_sidecar = depth is not None and depth.suffix.lower() in (".mkv", ".mp4", *DEPTH_IMAGE_SUFFIXES)
     check_distinct([*files, sidecar_path(depth) if depth and has_sidecar else None], settings.source)
+
+
+def display_range_setting(settings: Settings, *, is_file: bool) -> str:
+    """Returns the range to display, as `make_stabilizer` takes it.
+
+    PNG of relative depth take it for the scale of their numbers, which shall not follow the scene: automatic, it
+    becomes one for all of a shot, where the source is a file and the frames can wait.
+    """
+    paths = settings.outputs.video, settings.outputs.depth
+    has_png = any(path is not None and path.suffix.lower() == ".png" for path in paths)
+    is_free = settings.render.range == "auto" and not settings.realtime and not settings.outputs.push
+    return SCALE_RANGE if has_png and is_free and is_file else settings.render.range
 
 
 def make_file_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
@@ -155,16 +168,19 @@ def _make_video_sink(settings: Settings, path: Path) -> Sink:
         preset=video.preset,
         overwrite=settings.outputs.overwrite,
         copy_tracks=video.copy_tracks,
+        keep_location=video.keep_location,
     )
 
 
 def _make_depth_sink(settings: Settings, path: Path, name: str | None = None) -> Sink:
-    suffix, edges = path.suffix.lower(), settings.render.edges
+    suffix, size, edges = path.suffix.lower(), settings.outputs.depth_size, settings.render.edges
     overwrite, drop_flying = settings.outputs.overwrite, settings.outputs.drop_flying
     if suffix == ".mkv":
         from streamdepth.sinks.depth_video import DepthVideoSink
 
-        return DepthVideoSink(path, overwrite=overwrite, smoothing=settings.smooth, drop_flying=drop_flying)
+        return DepthVideoSink(
+            path, overwrite=overwrite, smoothing=settings.smooth, size=size, edges=edges, drop_flying=drop_flying
+        )
     if suffix == ".mp4":
         from streamdepth.sinks.lerobot_video import LeRobotVideoSink
 
@@ -174,7 +190,7 @@ def _make_depth_sink(settings: Settings, path: Path, name: str | None = None) ->
     if suffix in DEPTH_IMAGE_SUFFIXES:
         from streamdepth.sinks.images import ImagesSink
 
-        return ImagesSink(path, overwrite=overwrite, edges=edges, drop_flying=drop_flying)
+        return ImagesSink(path, overwrite=overwrite, size=size, edges=edges, drop_flying=drop_flying)
     raise ConfigError(
         f"depth cannot be written to '{path}'; use .mkv (lossless depth video), .mp4 (LeRobot's), .mcap (ROS 2 "
         f"messages), .rrd (Rerun) or %06d with {' '.join(DEPTH_IMAGE_SUFFIXES)}",

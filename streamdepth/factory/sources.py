@@ -10,6 +10,7 @@ from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Source
 from streamdepth.factory.metric_references import make_camera_spec
 from streamdepth.utils import storage
+from streamdepth.utils.file_patterns import is_local_path
 
 DEVICE_PREFIXES = ("lavfi:", "screen:", "camera:", "/dev/video")
 """How addresses of devices begin; a camera's number is one, too."""
@@ -41,6 +42,20 @@ def _make_source(address: str, settings: Settings) -> Source:
         raise ConfigError(
             "the source is empty; give a file, a folder, an address or a camera's number", code="no-source"
         )
+    if _is_camera(address):
+        return _make_camera(address, settings)
+    if bag := _make_bag(address, settings):
+        return bag
+    return _make_file_source(address, settings) if is_local_path(address) else _make_addressed(address, settings)
+
+
+def _is_camera(address: str) -> bool:
+    is_named = address.startswith("camera:") and not is_local_path(address)
+    return address.isdecimal() or address.startswith("/dev/video") or is_named
+
+
+def _make_addressed(address: str, settings: Settings) -> Source:
+    """Returns the source for an address that no file has."""
     if address.startswith("lavfi:"):
         from streamdepth.sources.generated import GeneratedSource
 
@@ -49,10 +64,6 @@ def _make_source(address: str, settings: Settings) -> Source:
         from streamdepth.sources.screen import ScreenSource
 
         return ScreenSource(address, max_side_px=settings.max_side)
-    if address.isdecimal() or address.startswith(("/dev/video", "camera:")):
-        return _make_camera(address, settings)
-    if bag := _make_bag(address, settings):
-        return bag
     is_a_picture = is_picture(address)
     if storage.is_remote(address) and not is_a_picture:
         from streamdepth.sources.remote_file import RemoteFileSource
@@ -60,7 +71,11 @@ def _make_source(address: str, settings: Settings) -> Source:
         return RemoteFileSource(address, max_side_px=settings.max_side)
     if "://" in address and not (is_a_picture and address.lower().startswith("http")):
         return _make_network_source(address, settings)
-    if is_a_picture or _is_folder_or_pattern(address):
+    return _make_file_source(address, settings)
+
+
+def _make_file_source(address: str, settings: Settings) -> Source:
+    if is_picture(address) or _is_folder_or_pattern(address):
         from streamdepth.sources.images import ImagesSource
 
         return ImagesSource(address, max_side_px=settings.max_side)
@@ -78,13 +93,18 @@ def _make_bag(address: str, settings: Settings) -> Source | None:
 
 def is_video_file(address: str) -> bool:
     """True if the address names one recorded video file, here or in a remote storage; it need not exist."""
+    return is_recorded(address) and not (is_picture(address) or _is_folder_or_pattern(address))
+
+
+def is_recorded(address: str) -> bool:
+    """True if the address names recorded files, here or in a remote storage, and no camera, screen or stream."""
     is_stream = "://" in address and not storage.is_remote(address)
-    is_device = address.isdecimal() or address.startswith(DEVICE_PREFIXES)
-    return not (is_stream or is_device or is_picture(address) or _is_folder_or_pattern(address))
+    is_device = address.startswith(DEVICE_PREFIXES)
+    return not (_is_camera(address) or ((is_stream or is_device) and not is_local_path(address)))
 
 
 def is_picture(address: str) -> bool:
-    """True if the address names one picture, by its suffix."""
+    """True if the address names one picture, by its suffix. GIF counts as video."""
     from streamdepth.sources.images import PICTURE_SUFFIXES
 
     name = re.split(r"[?#]", address)[0].lower()

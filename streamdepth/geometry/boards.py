@@ -13,7 +13,6 @@ from streamdepth.core.arrays import Image
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.geometry.arrays import Floats
-from streamdepth.geometry.camera import camera_matrix, is_fisheye
 from streamdepth.geometry.lengths import parse_length_m
 
 _MIN_CHARUCO_CORNERS = 6
@@ -105,10 +104,10 @@ class Board:
 
 def depth_of_corners(corners: BoardCorners, camera: Intrinsics) -> Floats | None:
     """Returns (N,) metres along z of each corner, from the board's pose (solvePnP); None where no pose is found."""
-    solve = cv2.fisheye.solvePnP if is_fisheye(camera) and camera.distortion else cv2.solvePnP
+    solve = cv2.fisheye.solvePnP if camera.is_fisheye and camera.distortion else cv2.solvePnP
     distortion = np.array(camera.distortion or (0.0,) * 4)
     found, rotation, translation = solve(
-        corners.object_points_m, corners.image_points_px.reshape(-1, 1, 2), camera_matrix(camera), distortion
+        corners.object_points_m, corners.image_points_px.reshape(-1, 1, 2), camera.matrix, distortion
     )
     if not found:
         return None

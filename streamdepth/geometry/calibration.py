@@ -53,7 +53,10 @@ class Calibration:
 
 
 def find_board_views(frames: Iterable[Frame], board: Board) -> BoardViews:
-    """Returns at most 50 views, each with the board at another place; of more, every second is dropped evenly."""
+    """Returns up to 50 views with the board in different places, and the last picture.
+
+    If more are found, they are thinned evenly.
+    """
     kept, picture = list[BoardCorners](), None
     every, seen = 1, 0
     for frame in frames:
@@ -116,7 +119,7 @@ def calibrate(views: BoardViews, *, fisheye: bool = False) -> Calibration:
 
 
 def draw_calibration(result: Calibration) -> Image:
-    """Returns the last view with the corners of all views, green exact to red 1 px off, and beside it straightened."""
+    """Returns the last view with all corners found (green: exact, red: 1 px off), beside the undistorted view."""
     image = result.views.last_image
     assert image is not None
     marked = (image // 2).copy()

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 import yaml
 
 from streamdepth.core.arrays import Image
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.utils.strict_yaml import load_yaml
 
 COEFFICIENT_COUNTS = {"plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14), "equidistant": (4,)}
 """Distortion model by ROS's name -> the numbers of coefficients that it may have."""
@@ -92,10 +92,10 @@ def read_camera_info(path: Path) -> Intrinsics:
     that cannot be read, "bad-camera" for one that is no camera; the message says what is missing.
     """
     try:
-        fields = yaml.safe_load(path.read_text(encoding="utf-8").split("\n---")[0])
+        fields = load_yaml(path.read_text(encoding="utf-8").split("\n---")[0])
     except OSError as error:
         raise ConfigError(f"cannot read the camera '{path}': {error.strerror}", code="unreadable") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"'{path}' is not valid YAML: {reason}", code="bad-camera") from error
     if not isinstance(fields, dict):
@@ -104,7 +104,7 @@ def read_camera_info(path: Path) -> Intrinsics:
         )
     try:
         return intrinsics_from_camera_info_fields(fields)
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, OverflowError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise ConfigError(
             f"'{path}' is no camera_info file ({reason}); needed are image_width, image_height, camera_matrix, "
@@ -184,11 +184,6 @@ def intrinsics_from_metadata(metadata: Mapping[str, str], width: int, height: in
         return None
 
 
-def camera_matrix(camera: Intrinsics) -> npt.NDArray[np.float64]:
-    """Returns the (3, 3) float64 matrix K of focal lengths and principal point."""
-    return np.array([[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1]])
-
-
 class Undistorter:
     """Straightens pictures: they become those of a lens without distortion, of the same size and focal length.
 
@@ -198,9 +193,9 @@ class Undistorter:
     def __init__(self, camera: Intrinsics) -> None:
         import cv2
 
-        matrix, size = camera_matrix(camera), (camera.width, camera.height)
+        matrix, size = camera.matrix, (camera.width, camera.height)
         d = np.array(camera.distortion or (0.0,) * 4)
-        make = cv2.fisheye.initUndistortRectifyMap if is_fisheye(camera) else cv2.initUndistortRectifyMap
+        make = cv2.fisheye.initUndistortRectifyMap if camera.is_fisheye else cv2.initUndistortRectifyMap
         self._maps = make(matrix, d, np.eye(3), matrix, size, cv2.CV_16SC2)
 
     def __call__(self, image: Image) -> Image:
@@ -208,8 +203,3 @@ class Undistorter:
         import cv2
 
         return cast(Image, cv2.remap(image, *self._maps, cv2.INTER_LINEAR))
-
-
-def is_fisheye(camera: Intrinsics) -> bool:
-    """Returns True if the lens follows OpenCV's fisheye model (Kannala & Brandt, TPAMI 2006)."""
-    return camera.distortion_model == "equidistant"

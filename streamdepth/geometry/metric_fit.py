@@ -1,4 +1,4 @@
-"""From relative depth to metres: scale and shift of inverse depth, fitted to distances that the user knows."""
+"""Fits scale and shift of inverse depth to known distances in meters; called by `stabilizers.metric`."""
 
 from __future__ import annotations
 

@@ -16,7 +16,6 @@ from streamdepth.core.arrays import DepthMap
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.types import DepthFrame
 from streamdepth.geometry.arrays import Floats, Points
-from streamdepth.geometry.camera import camera_matrix, is_fisheye
 
 ASSUMED_FOV = 60.0
 """Horizontal field of view, in degrees, of a camera that is not known: about that of phones and webcams."""
@@ -46,9 +45,9 @@ def _rays(camera: Intrinsics, width: int, height: int) -> Floats:
     u, v = np.meshgrid(np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64))
     if not camera.distortion:
         return np.stack([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy], axis=-1)
-    undistort = cv2.fisheye.undistortPoints if is_fisheye(camera) else cv2.undistortPoints
+    undistort = cv2.fisheye.undistortPoints if camera.is_fisheye else cv2.undistortPoints
     pixels = np.stack([u, v], axis=-1).reshape(-1, 1, 2)
-    return cast(Floats, undistort(pixels, camera_matrix(camera), np.array(camera.distortion)).reshape(height, width, 2))
+    return cast(Floats, undistort(pixels, camera.matrix, np.array(camera.distortion)).reshape(height, width, 2))
 
 
 def back_project(depth_m: DepthMap, camera: Intrinsics) -> Points:
@@ -67,6 +66,6 @@ def back_project(depth_m: DepthMap, camera: Intrinsics) -> Points:
 def project(points: Points, camera: Intrinsics) -> Floats:
     """Returns the (..., 2) px at which (..., 3) points are seen: the inverse of `back_project`."""
     flat, zero = np.asarray(points, np.float64).reshape(-1, 1, 3), np.zeros(3)
-    project_points = cv2.fisheye.projectPoints if is_fisheye(camera) and camera.distortion else cv2.projectPoints
-    pixels = project_points(flat, zero, zero, camera_matrix(camera), np.array(camera.distortion or (0.0,) * 4))[0]
+    project_points = cv2.fisheye.projectPoints if camera.is_fisheye and camera.distortion else cv2.projectPoints
+    pixels = project_points(flat, zero, zero, camera.matrix, np.array(camera.distortion or (0.0,) * 4))[0]
     return cast(Floats, pixels.reshape(*points.shape[:-1], 2))

@@ -80,7 +80,7 @@ class Capture:
         A live stream begins when the model is ready: frames before that are discarded, so that its first frame is
         fresh. They neither count nor leave a gap: numbers and times begin with that first frame.
         """
-        frame = self._wait_for_model(model_is_ready) if self.stream.is_timely else None
+        frame = self._wait_for_model(model_is_ready) if self.stream.needs_low_latency else None
         while self._count != self._max_frames:
             began = time.monotonic()
             frame = frame or self.stream.source.read()

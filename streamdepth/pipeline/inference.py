@@ -56,17 +56,17 @@ class Inference:
         while self._fill(in_flight):
             batch = in_flight.popleft()
             estimates = self._wait_for(batch)
-            if self._results.has_timely_stream() and self._estimator.max_in_flight > 1:
+            if self._results.needs_low_latency() and self._estimator.max_in_flight > 1:
                 in_flight.extend(self._submit(wait_until_full=False, timeout=0.0))
             self._hand_on(batch, estimates)
         self._results.end_all()
 
     def _fill(self, in_flight: deque[_Batch]) -> bool:
         """Submits as many batches as keep the model busy, of live streams one. Returns False when all is done."""
-        is_timely = self._results.has_timely_stream()
-        max_batches = 1 if is_timely else self._estimator.max_in_flight
+        is_low_latency = self._results.needs_low_latency()
+        max_batches = 1 if is_low_latency else self._estimator.max_in_flight
         while len(in_flight) < max_batches:
-            batches = self._submit(wait_until_full=not is_timely)
+            batches = self._submit(wait_until_full=not is_low_latency)
             if not batches:
                 break
             in_flight.extend(batches)
@@ -93,7 +93,7 @@ class Inference:
                 return []
             self._ending |= {end.stream_index for end in ended}
             self._end_streams_without_frames()
-            wait_until_full = wait_until_full or not self._results.has_timely_stream()
+            wait_until_full = wait_until_full or not self._results.needs_low_latency()
 
     def _end_streams_without_frames(self) -> None:
         for i in [i for i in self._ending if not self._frames_in_flight[i]]:

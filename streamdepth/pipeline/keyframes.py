@@ -55,9 +55,9 @@ class _KeyframeState:
 class KeyframeInference:
     """Hands on every frame at once, with depth warped from the newest keyframe that the model has finished.
 
-    `run_model` runs the model on a thread of its own. Of live streams it gets the newest frames whenever it is free and
-    a keyframe is due, those first that have waited longest; its results belong to older frames then, and are warped to
-    the newest one. Files wait for the result of each keyframe, so that the same file always gives the same depth. Where
+    `run_model` runs the model on a thread of its own. For live streams it gets the newest frames when it is free and a
+    keyframe is due, longest-waiting streams first; its results belong to older frames then, and are warped to the
+    newest one. Files wait for the result of each keyframe, so that the same file always gives the same depth. Where
     depth cannot be warped, at the start, at cuts and after gaps, every stream waits.
 
     Args:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
-from streamdepth.core.buffer import FrameBuffer, QueuePolicy
+from streamdepth.core.buffer import LIVE_POLICY, FrameBuffer, QueuePolicy
 from streamdepth.core.errors import SourceError, SourceLostError
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.states import StateChange
@@ -29,7 +29,7 @@ from streamdepth.pipeline.keyframes import KeyframeInference
 from streamdepth.pipeline.report import Report, make_report
 from streamdepth.pipeline.results import ResultStage
 from streamdepth.pipeline.sink_dispatcher import FILE_POLICY, SinkDispatcher
-from streamdepth.pipeline.sink_worker import LIVE_POLICY, SinkEvents
+from streamdepth.pipeline.sink_worker import SinkEvents
 from streamdepth.pipeline.stats import Stats
 from streamdepth.pipeline.stream import CapturedFrame, Stream, StreamResult
 
@@ -86,6 +86,8 @@ class Pipeline(SinkEvents):
         self.stats = Stats()
         self.is_stopped = False
         """True if the run was ended early by `stop`."""
+        self.is_loading_model = False
+        """True while the model is being loaded, before anything is written."""
         self._on_written = on_written
         self._captures = [
             Capture(i, stream, self.stats, max_frames=max_frames, max_seconds=max_seconds)
@@ -100,7 +102,7 @@ class Pipeline(SinkEvents):
         self._results: ResultStage | None = None
         self._inference: Inference | KeyframeInference | None = None
         self._errors: list[BaseException] = []
-        """What ended streams early, in the order in which it happened."""
+        """Errors that ended streams early, in order."""
         self._failed: dict[int, Exception] = {}
         """The streams whose sinks or stabilizer failed, or whose source could not be opened."""
         self._end_lock = threading.Lock()
@@ -159,6 +161,12 @@ class Pipeline(SinkEvents):
         known = [count for count in counts if count is not None]
         return sum(known) if len(known) == len(counts) else None
 
+    @property
+    def is_complete(self) -> bool:
+        """True once all files that the run writes are complete."""
+        recorders = [sink for stream in self.streams for sink in stream.sinks if not sink.can_drop_frames]
+        return bool(recorders) and all(sink.is_complete for sink in recorders)
+
     def report(self) -> Report:
         """Returns the report so far."""
         dropped = {"waiting_for_model": self._frames.dropped}
@@ -192,7 +200,11 @@ class Pipeline(SinkEvents):
                     self._open_source(capture, sinks)
             if len(self._failed) == len(self.streams):
                 raise self._errors[0]
-        self._model = self.estimator.info
+        self.is_loading_model = True
+        try:
+            self._model = self.estimator.info
+        finally:
+            self.is_loading_model = False
         sinks.open(self._model)
 
     def _open_source(self, capture: Capture, sinks: SinkDispatcher) -> None:

@@ -24,7 +24,7 @@ class StreamReport:
     reason: str
     """A sentence that says why it is in that state; empty where there is nothing to say."""
     read: int
-    """Frames that the source had, those included that it could not deliver."""
+    """Frames in the source, including those that it could not deliver."""
     written: int
     dropped: dict[str, int]
     """Frames that were not written, by the causes of `Report.dropped`."""
@@ -45,7 +45,7 @@ class Report:
     """
 
     read: int
-    """Frames that the sources had, those included that they could not deliver."""
+    """Frames in the sources, including those that they could not deliver."""
     written: int
     inferred: int = 0
     """Frames that the model saw."""
@@ -54,9 +54,9 @@ class Report:
     dropped: dict[str, int] = field(default_factory=dict)
     """Frames that were not written, by cause.
 
-    Not delivered: `undecodable`, `missing` (lost on the way), `paused` (left out by the user's wish) and `overtaken` (a
-    newer one came before it was read). Delivered: `waiting_for_model` and `waiting_for_sink` (newer ones came
-    meanwhile), and `stopped` (on its way when its stream ended early).
+    Not delivered: `undecodable`, `missing` (lost on the way), `paused` (left out while the user had paused the stream)
+    and `overtaken` (a newer one came before it was read). Delivered: `waiting_for_model` and `waiting_for_sink` (newer
+    ones came meanwhile), and `stopped` (on its way when its stream ended early).
     """
     reconnects: int = 0
     latency_ms: dict[str, dict[str, float]] = field(default_factory=dict)

@@ -50,18 +50,18 @@ class ResultStage:
         """The facts that belong to that frame."""
 
     def warm_up(self) -> None:
-        """Warms the model up for the streams whose frames come at their own pace. Raises InferenceError."""
-        timely = [stream.info for stream in self.streams if stream.info and stream.is_timely]
+        """Warms the model up for the streams whose frames arrive in real time. Raises InferenceError."""
+        realtime_infos = [stream.info for stream in self.streams if stream.info and stream.needs_low_latency]
         try:
-            for width, height in {(info.width, info.height) for info in timely}:
+            for width, height in {(info.width, info.height) for info in realtime_infos}:
                 self._estimator.warm_up(width, height)
         finally:
             self.model_is_ready.set()
 
-    def has_timely_stream(self) -> bool:
-        """Returns True if frames of a stream that goes on come at their own pace; nothing is computed ahead then."""
+    def needs_low_latency(self) -> bool:
+        """Returns True if an unfinished stream's frames arrive in real time; nothing is computed ahead then."""
         for i, stream in enumerate(self.streams):  # noqa: SIM110 - a generator takes longer, for each frame
-            if stream.is_timely and i not in self.ended:
+            if stream.needs_low_latency and i not in self.ended:
                 return True
         return False
 

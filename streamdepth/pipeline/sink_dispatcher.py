@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from streamdepth.core.buffer import QueuePolicy
+from streamdepth.core.buffer import LIVE_POLICY, QueuePolicy
 from streamdepth.core.sink import Sink
 from streamdepth.core.threads import ThreadGroup, WorkerThread
 from streamdepth.core.types import ModelInfo
-from streamdepth.pipeline.sink_worker import LIVE_POLICY, SinkEvents, SinkWorker
+from streamdepth.pipeline.sink_worker import SinkEvents, SinkWorker
 from streamdepth.pipeline.stream import Stream, StreamResult
 
 FILE_POLICY = QueuePolicy(4)
@@ -20,8 +20,8 @@ _RECORDED_POLICY = QueuePolicy(8, "drop_oldest")
 class SinkDispatcher:
     """The sink workers of a pipeline: one for all recorders, one for each preview or server, one for all windows.
 
-    What the first worker writes counts as written. Windows are fed on the thread that calls `run`; without windows, the
-    first worker is.
+    A result counts as written when the first worker has written it. The thread that calls `run` feeds the windows, or
+    the first worker if there are none.
     """
 
     def __init__(self, streams: Sequence[Stream], threads: ThreadGroup, events: SinkEvents) -> None:

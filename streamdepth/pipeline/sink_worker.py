@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
-from streamdepth.core.buffer import FrameBuffer, QueuePolicy
+from streamdepth.core.buffer import LIVE_POLICY, FrameBuffer
 from streamdepth.core.errors import SinkError
 from streamdepth.core.sink import Sink
 from streamdepth.core.states import StreamState
@@ -18,9 +18,6 @@ from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.pipeline.stream import Stream, StreamResult
 
 _log = logging.getLogger(__name__)
-
-LIVE_POLICY = QueuePolicy(1, "drop_oldest")
-"""For live streams, whose viewers get the newest frame; also while it is not known whether a stream is live."""
 
 _IDLE_SECONDS, _STALL_CHECK_SECONDS = 0.05, 0.5
 
@@ -45,9 +42,9 @@ class SinkWorker:
     """Feeds sinks of all streams from one buffer, on the thread that calls `run`.
 
     Sinks are closed when their stream ends, on a thread of their own: that may take long. A sink that fails is
-    discarded, and its stream with it: the stream's other sinks are completed if it was live and cannot be had again,
-    else discarded. With `may_fail`, a sink that raises SinkError is only left out, and so it is when it cannot be
-    completed.
+    discarded, and its stream with it: the stream's other sinks are completed if it was live and cannot be recorded
+    again, else discarded. With `may_fail`, a sink that raises SinkError is only left out, and so it is when it cannot
+    be completed.
 
     Args:
         streams: all streams of the pipeline.

@@ -51,8 +51,8 @@ class Stream:
     """The stream's facts; None before the pipeline has opened the source."""
     is_live: bool = field(default=True, init=False)
     """True if frames are dropped rather than waited for; so it is until the source says otherwise."""
-    is_timely: bool = field(default=True, init=False)
-    """True if frames come at their own pace, so that each is worth working on at once: live or paced streams."""
+    needs_low_latency: bool = field(default=True, init=False)
+    """True if frames arrive in real time, so each is worked on at once: a live stream, or a file at its own speed."""
 
     @property
     def title(self) -> str:
@@ -61,4 +61,4 @@ class Stream:
 
     def set_info(self, info: StreamInfo) -> None:
         """Takes the facts of the source when it was opened, and when it came back with another size or rate."""
-        self.info, self.is_live, self.is_timely = info, info.is_live, info.is_live or info.is_paced
+        self.info, self.is_live, self.needs_low_latency = info, info.is_live, info.is_live or info.is_realtime

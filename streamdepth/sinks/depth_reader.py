@@ -16,8 +16,8 @@ from streamdepth.core.errors import SourceLostError, SourceOpenError
 from streamdepth.core.types import DepthKind
 from streamdepth.sinks.depth_codes import Codes, decode_linear16, decode_log16, range_of_frame
 from streamdepth.sinks.depth_facts import TAG, parse_facts
-from streamdepth.sinks.pending_files import file_url
 from streamdepth.sinks.temporary_files import sidecar_path
+from streamdepth.utils.containers import open_media_file
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -58,7 +58,7 @@ class DepthVideo:
 
     def _container(self) -> InputContainer:
         try:
-            return av.open(file_url(self.path), metadata_errors="replace")
+            return open_media_file(self.path)
         except (av.FFmpegError, OSError) as error:
             code = "not-found" if isinstance(error, FileNotFoundError) else "not-a-depth-video"
             raise SourceOpenError(f"cannot open '{self.path}' as a depth video: {error.strerror}", code=code) from error

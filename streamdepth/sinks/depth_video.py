@@ -14,11 +14,12 @@ import numpy as np
 
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import ConfigError, SinkOpenError
+from streamdepth.core.render_options import DepthSize, Edges
 from streamdepth.core.resize import resize_depth
 from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.core.version import __version__
-from streamdepth.geometry.flying_pixels import without_flying_pixels
+from streamdepth.render.upsampling import check_edges
 from streamdepth.sinks.depth_codes import (
     FAR,
     UNKNOWN,
@@ -28,9 +29,11 @@ from streamdepth.sinks.depth_codes import (
     encode_log16,
 )
 from streamdepth.sinks.depth_facts import SCHEMA_VERSION, TAG, facts_for_tag
+from streamdepth.sinks.depth_maps import check_depth_size, depth_to_store
 from streamdepth.sinks.depth_reader import DepthVideo
-from streamdepth.sinks.pending_files import PendingFileWithSidecar, file_url, map_write_errors
+from streamdepth.sinks.pending_files import PendingFileWithSidecar, map_write_errors
 from streamdepth.sinks.temporary_files import temporary_copy
+from streamdepth.utils.containers import file_url, open_media_file
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -54,12 +57,14 @@ class DepthVideoSink(Sink):
     - Metric depth is stored logarithmically (`encode_log16`); values outside near_m to far_m take the nearest end
       (`notices` says so). Relative depth is stored linearly in ranges that follow it (`AdaptiveRange`), so nothing is
       clipped.
-    - Depth is kept at the network's size; another size in mid-stream is scaled to the first.
+    - Depth has the size of the picture, or with size="network" that of the network's output, in a tenth of the time and
+      space; another size in mid-stream is scaled to the first.
+    - edges guided lets the edges of depth follow those of the picture (`render.upsampling.guided_upsample`).
     - With drop_flying, metric depth on a jump between near and far (`geometry.flying_pixels`) is stored as unknown.
     - Memory: 16 bytes remain of each frame, and 24 more where its display range or its alignment changes.
 
     Raises:
-        ConfigError: near_m and far_m are not 0 < near_m < far_m < infinity.
+        ConfigError: near_m and far_m are not 0 < near_m < far_m < infinity; unknown size or edges.
         SinkOpenError: from `open`.
         SinkWriteError: from `write` and `close`; the output is removed then.
     """
@@ -72,14 +77,18 @@ class DepthVideoSink(Sink):
         smoothing: str = "default",
         near_m: float = 0.1,
         far_m: float = 200.0,
+        size: DepthSize = "picture",
+        edges: Edges = "plain",
         drop_flying: bool = False,
     ) -> None:
         super().__init__()
+        check_edges(edges)
+        check_depth_size(size)
         if not 0 < near_m < far_m < math.inf:
             raise ConfigError(f"near_m must lie between 0 and far_m, not {near_m} and {far_m}", code="bad-range")
         self.path = Path(path)
         self.overwrite, self.smoothing, self.near_m, self.far_m = overwrite, smoothing, near_m, far_m
-        self.drop_flying = drop_flying
+        self.size, self.edges, self.drop_flying = size, edges, drop_flying
         self._files: PendingFileWithSidecar | None = None
         self._video: _DepthVideoFile | None = None
 
@@ -88,13 +97,14 @@ class DepthVideoSink(Sink):
             raise SinkOpenError(
                 f"a depth video is Matroska; name it '{self.path.with_suffix('.mkv')}'", code="unknown-format"
             )
-        self._files = PendingFileWithSidecar(self.path, overwrite=self.overwrite, origin=info.origin)
+        self._files = PendingFileWithSidecar(self.path, overwrite=self.overwrite, input_path=info.file_path)
         self._video = _DepthVideoFile(self._files.temporary, info, model, (self.near_m, self.far_m))
 
     def on_write(self, item: DepthFrame) -> None:
         assert self._video is not None
         with map_write_errors(self.path):
-            for notice in self._video.add(without_flying_pixels(item) if self.drop_flying else item):
+            depth = depth_to_store(item, self.size, self.edges, drop_flying=self.drop_flying)
+            for notice in self._video.add(item, depth):
                 self.add_notice(notice)
 
     def on_close(self) -> None:
@@ -135,9 +145,9 @@ class _DepthVideoFile:
         self._output: OutputContainer | None = None
         self._stream: VideoStream | None = None
 
-    def add(self, item: DepthFrame) -> list[str]:
-        """Adds one frame. Returns sentences that a user should read."""
-        notices, depth = [], item.depth
+    def add(self, item: DepthFrame, depth: DepthMap) -> list[str]:
+        """Adds one frame with the depth to store. Returns sentences that a user should read."""
+        notices = []
         if self.size is None:
             self._open((depth.shape[1], depth.shape[0]))
         assert self.size is not None
@@ -230,7 +240,7 @@ class _DepthVideoFile:
         self._output.close()
         tagged = temporary_copy(self.path)
         try:
-            with av.open(file_url(self.path)) as source, av.open(file_url(tagged), "w", format="matroska") as output:
+            with open_media_file(self.path) as source, av.open(file_url(tagged), "w", format="matroska") as output:
                 output.metadata.update({TAG: facts, "title": f"depth of {self.info.name}"})
                 stream = output.add_stream_from_template(source.streams.video[0], opaque=True)
                 for packet in source.demux(video=0):

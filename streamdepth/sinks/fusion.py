@@ -13,7 +13,6 @@ from streamdepth.core.errors import ConfigError, MissingDependencyError, SinkOpe
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
-from streamdepth.geometry.camera import camera_matrix
 from streamdepth.geometry.flying_pixels import without_flying_pixels
 from streamdepth.geometry.shapes import Mesh
 from streamdepth.sinks.geometry_files import CAMERA_TO_Y_UP, write_ply
@@ -96,7 +95,7 @@ class FusionSink(Sink):
                 f"cannot write a surface to '{self.path}'; use one of {' '.join(SUFFIXES)}", code="unknown-format"
             )
         o3d = _open3d()
-        self._file = PendingFile(self.path, overwrite=self.overwrite, origin=info.origin)
+        self._file = PendingFile(self.path, overwrite=self.overwrite, input_path=info.file_path)
         f32 = o3d.core.float32
         self._volume = o3d.t.geometry.VoxelBlockGrid(
             ("tsdf", "weight", "color"), (f32, f32, f32), ((1,), (1,), (3,)), self.voxel_m, 16, _BLOCK_COUNT
@@ -125,7 +124,7 @@ class FusionSink(Sink):
             return
         colors = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
         pictures = [o3d.t.geometry.Image(np.ascontiguousarray(part)) for part in (np.where(near, depth, 0), colors)]
-        matrix = o3d.core.Tensor(camera_matrix(camera.resized(width, height)))
+        matrix = o3d.core.Tensor(camera.resized(width, height).matrix)
         view = matrix, o3d.core.Tensor(np.linalg.inv(pose)), 1.0, self.farthest_m, _TRUNCATION_VOXELS
         blocks = self._volume.compute_unique_block_coordinates(pictures[0], *view)
         self._volume.integrate(blocks, *pictures, *view)

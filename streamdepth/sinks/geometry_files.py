@@ -113,7 +113,7 @@ class GeometrySink(Sink):
             )
         check_output(self.pattern, overwrite=self.overwrite)
         for existing in find_numbered_files(self.pattern):
-            check_output(existing, overwrite=self.overwrite, origin=info.origin)
+            check_output(existing, overwrite=self.overwrite, input_path=info.file_path)
         self._folder, self._count = PendingFolder(self.pattern.parent, overwrite=self.overwrite), 0
 
     def on_write(self, item: DepthFrame) -> None:

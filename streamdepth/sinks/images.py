@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,20 @@ import numpy as np
 
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
-from streamdepth.core.render_options import Edges
+from streamdepth.core.ranges import finite_range
+from streamdepth.core.render_options import DepthSize, Edges
 from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
-from streamdepth.geometry.flying_pixels import without_flying_pixels
-from streamdepth.render.upsampling import check_edges, upsample
+from streamdepth.render.upsampling import check_edges
+from streamdepth.sinks.depth_maps import check_depth_size, depth_to_store
 from streamdepth.sinks.pending_files import PendingFolder, atomic_write, check_output, map_write_errors
 from streamdepth.sinks.temporary_files import sidecar_path
 from streamdepth.utils.numbering import find_numbered_files, has_number_field, insert_number, replace_number_field
 
+DEPTH_IMAGE_SUFFIXES = ".png", ".exr", ".npz"
+"""Extensions of the image files that hold depth."""
+_UNANNOUNCED_SHARE = 0.001
+"""Share of the pixels that may lie beyond the range of a PNG without a word."""
 _LARGEST_M = 65.535
 """The largest depth in metres that a 16-bit PNG in millimetres can hold."""
 
@@ -29,9 +34,11 @@ class ImagesSink(Sink):
 
         sink = ImagesSink("out/%06d.png")
 
-    - .png: 16 bits. Metric depth in millimetres, 65535 for 65.535 m and more (`notices` says so); relative depth is
-      scaled per frame to 1..65535, with its range in the file's text and in the JSON. 0 is unknown.
-    - .exr: float32 in the channel Z; needs the extra `exr`. .npz: float32 under the name `depth`. Both keep NaN.
+    - .png: 16 bits. Metric depth in millimetres, 65535 for 65.535 m and more (`notices` says so); the display range of
+      relative depth becomes 1..65535, values beyond it take its ends, and the range stands in the file's text and in
+      the JSON. 0 is unknown.
+    - .exr: float32 in the channel Z, and the same in R, G and B, which programs without depth channels read; needs the
+      extra `exr`. .npz: float32 under the name `depth`. Both keep NaN.
 
     `%06d` in the name becomes the frame's index at the source, so a dropped frame leaves a gap. A name without it
     takes exactly one frame; any further `%` means itself. The JSON lies beside them:
@@ -40,21 +47,29 @@ class ImagesSink(Sink):
 
     Args:
         pattern: where to write; the folder must exist.
+        size: picture writes depth at the size of the picture, network at that of the network's output.
         edges: guided lets the edges of depth follow those of the picture (`render.upsampling.guided_upsample`).
         drop_flying: metric depth on a jump between near and far (`geometry.flying_pixels`) is written as unknown.
 
     Raises:
-        ConfigError: unknown edges.
+        ConfigError: unknown size or edges.
         SinkOpenError, MissingDependencyError: from `open`.
         SinkWriteError: from `write` and `close`; the pictures are removed then.
     """
 
     def __init__(
-        self, pattern: str | Path, *, overwrite: bool = False, edges: Edges = "plain", drop_flying: bool = False
+        self,
+        pattern: str | Path,
+        *,
+        overwrite: bool = False,
+        size: DepthSize = "picture",
+        edges: Edges = "plain",
+        drop_flying: bool = False,
     ) -> None:
         super().__init__()
         check_edges(edges)
-        self.edges, self.drop_flying = edges, drop_flying
+        check_depth_size(size)
+        self.size, self.edges, self.drop_flying = size, edges, drop_flying
         self.pattern = Path(pattern)
         self.overwrite = overwrite
         self._folder: PendingFolder | None = None
@@ -70,9 +85,9 @@ class ImagesSink(Sink):
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         check_depth_image_path(self.pattern)
         for path in (self.pattern, self.sidecar):
-            check_output(path, overwrite=self.overwrite, origin=info.origin)
+            check_output(path, overwrite=self.overwrite, input_path=info.file_path)
         for existing in find_numbered_files(self.pattern):
-            check_output(existing, overwrite=self.overwrite, origin=info.origin)
+            check_output(existing, overwrite=self.overwrite, input_path=info.file_path)
         in_mm = self.pattern.suffix.lower() == ".png" and model.kind is DepthKind.METRIC
         self._folder = PendingFolder(self.pattern.parent, overwrite=self.overwrite)
         self._facts = {
@@ -94,17 +109,32 @@ class ImagesSink(Sink):
             raise SinkWriteError(
                 f"'{name}' can hold one frame only; number the pictures, for example %06d.png", code="not-numbered"
             )
-        depth = upsample(without_flying_pixels(item) if self.drop_flying else item, self.edges).at_frame_size()
+        depth = depth_to_store(item, self.size, self.edges, drop_flying=self.drop_flying)
         with map_write_errors(self.pattern):
-            scale = _write(self._folder.temporary / name, depth, item.kind, {"time": f"{item.frame.time:.6f}"})
+            facts = {"time": f"{item.frame.time:.6f}"}
+            scale = _write(self._folder.temporary / name, depth, item.kind, facts, item.range)
         self._facts["frames"][name] = {"index": number, "pts": item.frame.pts, **({"range": scale} if scale else {})}
         if (camera := item.intrinsics) is not None:
             self._facts["camera"] = {
                 name: getattr(camera, name) for name in ("width", "height", "fx", "fy", "cx", "cy")
             }
-        if self.pattern.suffix.lower() == ".png" and item.kind is DepthKind.METRIC and (depth > _LARGEST_M).any():
+        self._facts["size"], self._facts["frame_size"] = depth.shape[::-1], item.frame.size
+        if self.pattern.suffix.lower() == ".png":
+            self._announce_clipping(depth, item.kind, scale)
+
+    def _announce_clipping(self, depth: DepthMap, kind: DepthKind, scale: tuple[float, float] | None) -> None:
+        """Adds a notice where a PNG cannot hold all values; up to a share of relative depth is left to its ends."""
+        if kind is DepthKind.METRIC and (depth > _LARGEST_M).any():
             self.add_notice(
                 f"depth beyond {_LARGEST_M} m does not fit into a PNG of millimetres; .exr and .npz keep it"
+            )
+        if scale is None:
+            return
+        is_beyond = np.isfinite(depth) & ((depth < scale[0]) | (depth > scale[1]))
+        if is_beyond.mean() > _UNANNOUNCED_SHARE:
+            self.add_notice(
+                "some depth lies beyond the range and takes its ends in the PNG; --range lock:0%,100% keeps all of a "
+                "file, and .exr and .npz always do"
             )
 
     def on_close(self) -> None:
@@ -133,11 +163,13 @@ def write_depth_image(
     *,
     overwrite: bool = False,
     text: Mapping[str, str] | None = None,
+    range: tuple[float, float] | None = None,
 ) -> None:
     """Writes one depth map to a .png, .exr or .npz, as `ImagesSink` describes; it appears only when complete.
 
     Args:
         depth: (h, w) float32, metres or relative, NaN = unknown.
+        range: (low, high) of relative depth that become 1 and 65535 in a PNG; by default its smallest and largest.
         text: further facts for the file, such as the name of the model.
 
     Raises:
@@ -147,37 +179,45 @@ def write_depth_image(
     path = Path(path)
     check_depth_image_path(path)
     with atomic_write(path, overwrite=overwrite) as temporary:
-        _write(temporary, depth, kind, text or {})
+        _write(temporary, depth, kind, text or {}, range)
 
 
 def check_depth_image_path(path: Path) -> None:
     """Raises SinkOpenError ("unknown-format") for an unknown extension, MissingDependencyError without its package."""
-    if path.suffix.lower() not in _WRITERS:
-        raise SinkOpenError(f"cannot write depth to '{path}'; use one of {' '.join(_WRITERS)}", code="unknown-format")
+    if path.suffix.lower() not in DEPTH_IMAGE_SUFFIXES:
+        raise SinkOpenError(
+            f"cannot write depth to '{path}'; use one of {' '.join(DEPTH_IMAGE_SUFFIXES)}", code="unknown-format"
+        )
     if path.suffix.lower() == ".exr":
         _openexr()
 
 
-def _write(path: Path, depth: DepthMap, kind: DepthKind, text: Mapping[str, str]) -> tuple[float, float] | None:
+def _write(
+    path: Path, depth: DepthMap, kind: DepthKind, text: Mapping[str, str], range: tuple[float, float] | None
+) -> tuple[float, float] | None:
     """Writes one file. Returns the (low, high) that relative depth was scaled from, or None."""
-    facts = {"kind": kind.value, **text}
-    return _WRITERS[path.suffix.lower()](path, depth, kind, facts)
+    facts, suffix = {"kind": kind.value, **text}, path.suffix.lower()
+    if suffix == ".png":
+        return _write_png(path, depth, kind, facts, range)
+    (_write_exr if suffix == ".exr" else _write_npz)(path, depth, facts)
+    return None
 
 
-def _write_png(path: Path, depth: DepthMap, kind: DepthKind, facts: dict[str, str]) -> tuple[float, float] | None:
+def _write_png(
+    path: Path, depth: DepthMap, kind: DepthKind, facts: dict[str, str], scale: tuple[float, float] | None
+) -> tuple[float, float] | None:
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
-    known, scale = ~np.isnan(depth), None
+    known = ~np.isnan(depth)
     if kind is DepthKind.METRIC:
         known &= depth > 0
         values = np.where(known, depth, np.float32(0)).astype(np.float64) * 1000
-        facts = {**facts, "unit": "mm"}
+        facts, scale = {**facts, "unit": "mm"}, None
     else:
         known &= np.isfinite(depth)
-        low, high = (float(depth[known].min()), float(depth[known].max())) if known.any() else (0.0, 1.0)
+        low, high = scale = scale or (finite_range(depth) if known.any() else (0.0, 1.0))
         values = 1 + (np.where(known, depth, np.float32(low)).astype(np.float64) - low) * (65534 / ((high - low) or 1))
-        scale = low, high
         facts = {**facts, "low": repr(low), "high": repr(high)}
     codes = np.where(known, np.clip(np.rint(values), 1, 65535), 0).astype(np.uint16)
     info = PngInfo()
@@ -187,17 +227,17 @@ def _write_png(path: Path, depth: DepthMap, kind: DepthKind, facts: dict[str, st
     return scale
 
 
-def _write_exr(path: Path, depth: DepthMap, kind: DepthKind, facts: dict[str, str]) -> None:
+def _write_exr(path: Path, depth: DepthMap, facts: dict[str, str]) -> None:
     exr = _openexr()
     header = {"compression": exr.ZIP_COMPRESSION, "type": exr.scanlineimage}
     header |= {f"streamdepth:{key}": value for key, value in facts.items()}
     try:
-        exr.File(header, {"Z": np.ascontiguousarray(depth)}).write(str(path))
+        exr.File(header, dict.fromkeys("RGBZ", np.ascontiguousarray(depth))).write(str(path))
     except RuntimeError as error:
         raise OSError(str(error)) from error
 
 
-def _write_npz(path: Path, depth: DepthMap, kind: DepthKind, facts: dict[str, str]) -> None:
+def _write_npz(path: Path, depth: DepthMap, facts: dict[str, str]) -> None:
     with path.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, depth=depth, **{k: np.array(v) for k, v in facts.items()})
 
@@ -208,12 +248,3 @@ def _openexr() -> Any:
     except ImportError as error:
         raise MissingDependencyError("OpenEXR", "exr", "writing .exr") from error
     return OpenEXR
-
-
-_WRITERS: dict[str, Callable[[Path, DepthMap, DepthKind, dict[str, str]], tuple[float, float] | None]] = {
-    ".png": _write_png,
-    ".exr": _write_exr,
-    ".npz": _write_npz,
-}
-DEPTH_IMAGE_SUFFIXES = tuple(_WRITERS)
-"""Extensions of the image files that hold depth."""

@@ -22,7 +22,8 @@ from streamdepth.geometry.flying_pixels import without_flying_pixels
 from streamdepth.render.upsampling import check_edges, upsample
 from streamdepth.sinks.depth_codes import Codes
 from streamdepth.sinks.encoders import supports_pixel_format
-from streamdepth.sinks.pending_files import PendingFileWithSidecar, file_url, map_write_errors, write_error_message
+from streamdepth.sinks.pending_files import PendingFileWithSidecar, map_write_errors, write_error_message
+from streamdepth.utils.containers import file_url, open_media_file
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -139,7 +140,7 @@ class LeRobotVideoSink(Sink):
                 "write .mkv instead",
                 code="bad-size",
             )
-        self._files = PendingFileWithSidecar(self.path, overwrite=self.overwrite, origin=info.origin)
+        self._files = PendingFileWithSidecar(self.path, overwrite=self.overwrite, input_path=info.file_path)
         try:
             self._video = _GrayVideoFile(self._files.temporary, info)
         except (av.FFmpegError, ValueError, OSError) as error:
@@ -179,7 +180,7 @@ class LeRobotVideoSink(Sink):
 
 def lerobot_feature(path: Path, quantizer: DepthQuantizer) -> dict[str, Any]:
     """Returns the entry for such a video in the `features` of a data set's info.json."""
-    with av.open(file_url(path)) as container:
+    with open_media_file(path) as container:
         video = container.streams.video[0]
         height, width, rate = video.height, video.width, video.average_rate
     return {

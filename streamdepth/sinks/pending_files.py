@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import combinations
@@ -19,17 +21,26 @@ import av
 
 from streamdepth.core.errors import ConfigError, DiskFullError, SinkOpenError, SinkWriteError
 from streamdepth.sinks.disk_space import disk_full_message
-from streamdepth.sinks.temporary_files import lock, sidecar_path, temporary_folder, temporary_path, unlock
+from streamdepth.sinks.temporary_files import (
+    lock,
+    remove_parts_of_killed_runs,
+    sidecar_path,
+    temporary_folder,
+    temporary_path,
+    unlock,
+)
+
+_log = logging.getLogger(__name__)
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-def check_output(path: Path, *, overwrite: bool = False, origin: Path | None = None) -> None:
+def check_output(path: Path, *, overwrite: bool = False, input_path: Path | None = None) -> None:
     """Checks that a file may be written to `path`.
 
     Args:
-        overwrite: an existing file may be replaced, but never `origin`.
-        origin: the file that is being read.
+        overwrite: an existing file may be replaced, but never `input_path`.
+        input_path: the file that is being read.
 
     Raises:
         SinkOpenError: with the code "exists", "is-input", "no-folder", "not-a-file" or "bad-name".
@@ -45,7 +56,7 @@ def check_output(path: Path, *, overwrite: bool = False, origin: Path | None = N
         )
     if not exists:
         return
-    if origin is not None and _is_same(path, origin):
+    if input_path is not None and _is_same(path, input_path):
         raise _input_error(path)
     if not path.is_file():
         raise SinkOpenError(f"cannot write '{path}': it is not a regular file; choose another name", code="not-a-file")
@@ -63,9 +74,9 @@ def check_distinct(outputs: Iterable[Path | None], inputs: Iterable[str | Path |
         SinkOpenError: an output is an input (code "is-input").
     """
     paths = [path for path in outputs if path is not None]
-    origins = [Path(origin) for origin in inputs if origin is not None]
+    origins = [Path(input_path) for input_path in inputs if input_path is not None]
     for path in paths:
-        if any(_is_same(path, origin) for origin in origins):
+        if any(_is_same(path, input_path) for input_path in origins):
             raise _input_error(path)
     for first, second in combinations(paths, 2):
         if _is_same(first, second):
@@ -83,11 +94,6 @@ def _is_same(path: Path, other: Path) -> bool:
         return path.resolve() == other.resolve() or path.samefile(other)
     except OSError:  # one is not there, or cannot be a file's name
         return False
-
-
-def file_url(path: str | Path) -> str:
-    """Returns the URL by which FFmpeg opens this very file; a colon in a bare name would make it a protocol."""
-    return f"file:{path}"
 
 
 @contextmanager
@@ -114,21 +120,23 @@ def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 class PendingFile:
     """A file that is written under a temporary name in the same folder, and renamed by `commit`.
 
-    Until then an older file of that name is untouched. The temporary file is locked, which tells it from those of
-    killed processes (`remove_abandoned_segments`).
+    Until then an older file of that name is untouched; the new one gets its permissions. The temporary file is locked,
+    which distinguishes it from those of killed processes, which are removed first.
 
     Raises:
         SinkOpenError: as `check_output` says, or the folder cannot be written to (code "not-writable").
     """
 
-    def __init__(self, path: Path, *, overwrite: bool = False, origin: Path | None = None) -> None:
-        check_output(path, overwrite=overwrite, origin=origin)
+    def __init__(self, path: Path, *, overwrite: bool = False, input_path: Path | None = None) -> None:
+        check_output(path, overwrite=overwrite, input_path=input_path)
+        remove_parts_of_killed_runs(path)
         self.path, self.overwrite = path, overwrite
         self.temporary = temporary_path(path)
         self._is_committed = False
         try:
             self._lock = lock(self.temporary)
             self.temporary.touch(exist_ok=False)
+            _copy_permissions(self.path, self.temporary)
         except OSError as error:
             self.discard()
             raise _not_writable_error(path.parent, error) from error
@@ -146,8 +154,8 @@ class PendingFile:
         commit_together(self)
 
     def _put_in_place(self) -> None:
-        with self.temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+        _sync_file(self.temporary)
+        _copy_permissions(self.path, self.temporary)
         os.replace(self.temporary, self.path)
         _sync_folder(self.path.parent)
 
@@ -195,10 +203,10 @@ class PendingFileWithSidecar:
     Raises SinkOpenError as `PendingFile` does for either; then nothing is left behind.
     """
 
-    def __init__(self, path: Path, *, overwrite: bool = False, origin: Path | None = None) -> None:
-        self.file = PendingFile(path, overwrite=overwrite, origin=origin)
+    def __init__(self, path: Path, *, overwrite: bool = False, input_path: Path | None = None) -> None:
+        self.file = PendingFile(path, overwrite=overwrite, input_path=input_path)
         try:
-            self._sidecar = PendingFile(sidecar_path(path), overwrite=overwrite, origin=origin)
+            self._sidecar = PendingFile(sidecar_path(path), overwrite=overwrite, input_path=input_path)
         except SinkOpenError:
             self.file.discard()
             raise
@@ -222,15 +230,39 @@ class PendingFileWithSidecar:
         self._sidecar.discard()
 
 
+_CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EROFS, errno.EBADF}
+"""Errors of file systems that do not know fsync: network shares, FUSE, folders of virtual machines."""
+
+
+def _sync_file(path: Path) -> None:
+    """Makes a file's content last through a power cut, where its file system allows it. Raises OSError."""
+    with path.open("rb+") as file:
+        try:
+            os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno not in _CANNOT_SYNC:
+                raise
+            _log.debug("'%s' is not synchronized: %s", path, error)
+
+
 def _sync_folder(folder: Path) -> None:
-    """Makes a rename last through a power cut, where the system allows it."""
+    """Makes a rename last through a power cut, where the system allows it; the file itself is complete already."""
     if os.name == "nt":
         return
-    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        _log.debug("the folder '%s' is not synchronized: %s", folder, error)
+
+
+def _copy_permissions(older: Path, newer: Path) -> None:
+    """Gives the file `newer` the permissions of the one that it will replace, if there is one."""
+    with contextlib.suppress(OSError):
+        newer.chmod(stat.S_IMODE(older.stat().st_mode))
 
 
 class PendingFolder:
@@ -263,6 +295,7 @@ class PendingFolder:
         with map_write_errors(self.folder):
             for name in names:
                 (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+                _copy_permissions(self.folder / name, self.temporary / name)
                 os.replace(self.temporary / name, self.folder / name)
             shutil.rmtree(self.temporary)
 

@@ -41,7 +41,8 @@ _HEALTHY_SECONDS = 10.0
 """After a connection that lasted this long, the time to reconnect starts from the beginning."""
 _REASONS = {
     "ConnectionRefusedError": "nothing listens at that address and port; check both",
-    "HTTPUnauthorizedError": "user name or password is missing or wrong (401)",
+    "HTTPUnauthorizedError": "user name or password is missing or wrong (401); put them in the address, as in "
+    "rtsp://USER:PASSWORD@HOST/PATH",
     "HTTPForbiddenError": "access is forbidden (403); check the rights of the user",
     "HTTPNotFoundError": "there is no such path (404)",
     "ProtocolNotFoundError": "FFmpeg here does not know such addresses; PyAV's wheels come without SRT, a PyAV built "

@@ -14,9 +14,10 @@ from streamdepth.core.sink import Sink
 from streamdepth.core.threads import WorkerThread
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.core.wrappers import WrappedSink
-from streamdepth.sinks.pending_files import check_output, file_url
+from streamdepth.sinks.pending_files import check_output
 from streamdepth.sinks.temporary_files import remove_abandoned_segments, sidecar_path
 from streamdepth.sinks.video import VideoSink
+from streamdepth.utils.containers import open_media_file
 from streamdepth.utils.numbering import find_numbered_files, has_number_field, insert_number, next_number
 
 _COMPLETION_TIMEOUT_SECONDS = 600.0
@@ -70,9 +71,9 @@ class SegmentedSink(WrappedSink):
 
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         self._number = self._first_number(info)
-        self._stream, self._first_time = (replace(info, origin=None), model), None
+        self._stream, self._first_time = (replace(info, file_path=None), model), None
         self._open_segment()
-        if isinstance(self.inner, VideoSink) and info.origin is not None and _has_sound(info.origin):
+        if isinstance(self.inner, VideoSink) and info.file_path is not None and _has_sound(info.file_path):
             self.add_notice("segments have no sound; a file without --segment keeps it")
 
     def _first_number(self, info: StreamInfo) -> int:
@@ -92,7 +93,7 @@ class SegmentedSink(WrappedSink):
                     "(overwrite=True), or choose another name",
                     code="exists",
                 )
-            check_output(existing, overwrite=self.overwrite, origin=info.origin)
+            check_output(existing, overwrite=self.overwrite, input_path=info.file_path)
         return 0
 
     def _open_segment(self) -> None:
@@ -113,7 +114,7 @@ class SegmentedSink(WrappedSink):
     def on_stream_changed(self, info: StreamInfo) -> None:
         if self._stream is None:
             return
-        self._stream = replace(info, origin=None), self._stream[1]
+        self._stream = replace(info, file_path=None), self._stream[1]
         self._begin_next_segment()
 
     def _begin_next_segment(self) -> None:
@@ -178,7 +179,7 @@ class _Completion:
 
 def _has_sound(path: Path) -> bool:
     try:
-        with av.open(file_url(path), metadata_errors="replace") as container:
+        with open_media_file(path) as container:
             return bool(container.streams.audio)
     except (av.FFmpegError, OSError):  # the source reports what is wrong with the file
         return False

@@ -97,6 +97,24 @@ def remove_abandoned_files(path: Path) -> None:
         file.unlink(missing_ok=True)
 
 
+def remove_parts_of_killed_runs(path: Path) -> None:
+    """Removes the temporary files that killed processes left for `path`, as far as that is possible.
+
+    Files that a process is writing now are locked and stay. So do those that a message has named as a result that could
+    not be put in place: their lock was ended in order, so that its file is gone.
+    """
+    for file in _temporary_files(path, re.escape(_short_stem(path)), re.escape(_short_stem(sidecar_path(path)))):
+        if not _lock_path(file).exists():
+            continue
+        with contextlib.suppress(OSError, NotImplementedError):
+            found = lock(file)
+            try:
+                for part in (file, temporary_copy(file)):
+                    part.unlink(missing_ok=True)
+            finally:
+                unlock(found)
+
+
 def remove_abandoned_segments(pattern: Path) -> None:
     """Removes the temporary files that killed processes left for any number of `pattern`, and for their sidecars.
 

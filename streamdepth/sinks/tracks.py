@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,17 +15,20 @@ from typing import TYPE_CHECKING
 import av
 from av.stream import DataStream, Discard, Disposition
 
-from streamdepth.sinks.pending_files import file_url
-from streamdepth.utils.containers import main_video_stream
+from streamdepth.utils.containers import main_video_stream, open_media_file
+from streamdepth.utils.location_tags import is_location_tag
+from streamdepth.utils.media_clock import MediaClock
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
+    from av.container.core import Chapter
     from av.packet import Packet
     from av.stream import Stream
     from av.video.stream import VideoStream
 
 _MAX_REORDERED = 16
 """Largest number of frames that any codec stores between a frame and the one shown next."""
+_PICTURES_REMEMBERED = 1000
 _COPIED_TYPES = ("audio", "subtitle", "attachment")
 _TIMECODE = re.compile(r"\d+:\d\d:\d\d[:;.]\d+")
 """Hours, minutes, seconds and frames; a semicolon or point before the frames means that numbers are dropped."""
@@ -32,29 +37,45 @@ _NOT_COPIED_TAGS = {"encoder", "duration", "major_brand", "minor_version", "comp
 
 
 class TrackCopier:
-    """Copies packets of `origin` into `output`, unchanged, in step with the video that is written there.
+    """Copies packets of `input_path` into `output`, unchanged, in step with the video that is written there.
 
+    Their times are those of `MediaClock`, as the frames' times are.
     Audio, subtitles and attachments are copied, and the timecode of the picture. Only one packet is in memory at a
     time. Make it before the first packet goes into `output`.
 
     Args:
         video: the output's video track.
         on_notice: called with a sentence for each track that `output` cannot hold, and for damage.
+        keep_location: copies tags that say where the input was recorded, too.
     """
 
     def __init__(
-        self, origin: Path, output: OutputContainer, video: VideoStream, on_notice: Callable[[str], None]
+        self,
+        input_path: Path,
+        output: OutputContainer,
+        video: VideoStream,
+        on_notice: Callable[[str], None],
+        *,
+        keep_location: bool = False,
     ) -> None:
-        self._output, self._on_notice = output, on_notice
-        self._input: InputContainer = av.open(file_url(origin), metadata_errors="replace")
+        self._output, self._on_notice, self._keep_location = output, on_notice, keep_location
+        self._input: InputContainer = open_media_file(input_path)
         self._video = main_video_stream(self._input)
         self._targets = {source.index: target for source, target in self._add_tracks()}
         has_timecode = self._copy_timecode(video)
         self._announce_other_tracks(has_timecode)
+        self.has_timed_tracks = any(self._input.streams[i].type != "attachment" for i in self._targets)
         self._earliest_dts: dict[int, int] = {}
-        self._packets = self._read()
+        self._clock = MediaClock(self._input)
+        self._pictures: deque[tuple[Fraction, Fraction]] = deque(maxlen=_PICTURES_REMEMBERED)
+        """(time, duration) in seconds of the source's pictures that were read last."""
+        self._packets: Iterator[Packet[Stream]] = self._read()
         self._next_packet: Packet[Stream] | None = next(self._packets, None)
-        output.metadata.update(_tags(self._input.metadata))
+        output.metadata.update(self._tags(self._input.metadata))
+        if not keep_location and self._has_location():
+            on_notice(
+                "the position where the input was recorded is left out; to keep it: --set video.keep_location=true"
+            )
 
     def _add_tracks(self) -> Iterator[tuple[Stream, Stream]]:
         for stream in self._input.streams:
@@ -69,7 +90,7 @@ class TrackCopier:
             elif _can_hold(stream, holder):
                 target = self._output.add_stream_from_template(stream)
                 target.disposition = stream.disposition
-                target.metadata.update(_tags(stream.metadata))
+                target.metadata.update(self._tags(stream.metadata))
                 yield stream, target
             else:
                 tip = "" if holder == "matroska" else "; an output ending in .mkv can hold most"
@@ -77,6 +98,19 @@ class TrackCopier:
                 self._on_notice(
                     f"{stream.type} track {stream.index} ({name}) is left out: {holder} cannot hold it{tip}"
                 )
+
+    def _tags(self, tags: dict[str, str]) -> dict[str, str]:
+        """Returns the tags to copy."""
+        return {
+            key: value
+            for key, value in tags.items()
+            if key.lower() not in _NOT_COPIED_TAGS and (self._keep_location or not is_location_tag(key, value))
+        }
+
+    def _has_location(self) -> bool:
+        """True if a tag of the input says where it was recorded."""
+        holders = [self._input.metadata, *(stream.metadata for stream in self._input.streams)]
+        return any(is_location_tag(key, value) for tags in holders for key, value in tags.items())
 
     def _copy_timecode(self, video: VideoStream) -> bool:
         """Copies the timecode of the first picture into the output; False where there is none to copy."""
@@ -102,22 +136,42 @@ class TrackCopier:
             self._on_notice(f"left out, because only sound and subtitles are copied: {', '.join(others)}")
 
     def _read(self) -> Iterator[Packet[Stream]]:
-        timed = [self._input.streams[i] for i in self._targets if self._input.streams[i].type != "attachment"]
-        if not timed:
+        """Yields the packets to copy; those of the picture are read, too, because they belong to the clock."""
+        if not self.has_timed_tracks:
             return
         for stream in self._input.streams:
-            if stream.index not in self._targets:
+            if stream.index not in self._targets and stream is not self._video:
                 stream.discard = Discard.all
         try:
-            yield from (packet for packet in self._input.demux(timed) if packet.size)
+            for packet in self._clock.correct(self._input.demux()):
+                if packet.stream.index in self._targets and packet.size:
+                    yield packet
+                elif packet.stream is self._video:
+                    self._remember(packet)
         except av.FFmpegError as error:
             self._on_notice(f"the audio and subtitle tracks end early: {error.strerror}")
+
+    def _remember(self, packet: Packet[Stream]) -> None:
+        pts = packet.pts if packet.pts is not None else packet.dts
+        if pts is not None and packet.size and not packet.is_discard:
+            self._pictures.append((pts * packet.time_base, (packet.duration or 0) * packet.time_base))
 
     def copy_until(self, seconds: Fraction) -> None:
         """Copies the packets that begin before `seconds`."""
         while self._next_packet is not None and _start_time(self._next_packet) < seconds:
             self._copy(self._next_packet)
             self._next_packet = next(self._packets, None)
+
+    def end_of_frame(self, last: Fraction) -> tuple[Fraction | None, bool]:
+        """Finds the end of the source's frame that is shown from `last` seconds on, as `end_of_frame` does."""
+        kept_back = []
+        while self._next_packet is not None and sum(t > last for t, _ in self._pictures) <= _MAX_REORDERED:
+            kept_back.append(self._next_packet)
+            self._next_packet = next(self._packets, None)
+        unread = [] if self._next_packet is None else [self._next_packet]
+        self._packets = itertools.chain(kept_back, unread, self._packets)
+        self._next_packet = next(self._packets, None)
+        return _end_of_frame(last, self._pictures)
 
     def finish(self, end: Fraction | None) -> None:
         """Copies the remaining packets and the chapters: all of them, or those that begin before `end` seconds."""
@@ -127,11 +181,19 @@ class TrackCopier:
             elif _start_time(self._next_packet) > end + 10:  # tracks are interleaved more finely than that
                 break
             self._next_packet = next(self._packets, None)
-        chapters = self._input.chapters()
-        if end is not None:
-            chapters = [c for c in chapters if c["start"] * (c["time_base"] or 1) < end]
-            for chapter in chapters:
-                chapter["end"] = min(chapter["end"], int(end / (chapter["time_base"] or 1)))
+        self._copy_chapters(end)
+
+    def _copy_chapters(self, end: Fraction | None) -> None:
+        chapters: list[Chapter] = []
+        for chapter in self._input.chapters():
+            tick = chapter["time_base"] or Fraction(1)
+            for key in ("start", "end"):
+                chapter[key] -= round(self._clock.start_seconds / tick)
+            if end is not None:
+                chapter["end"] = min(chapter["end"], int(end / tick))
+            chapter["start"] = max(0, chapter["start"])
+            if chapter["start"] < chapter["end"]:
+                chapters.append(chapter)
         self._output.set_chapters(chapters)
 
     def _copy(self, packet: Packet[Stream]) -> None:
@@ -156,37 +218,40 @@ class TrackCopier:
         self._input.close()
 
 
-def end_of_frame(origin: Path, last: Fraction) -> tuple[Fraction | None, bool]:
-    """Finds the end of the video frame of `origin` that is shown from `last` seconds on.
+def end_of_frame(input_path: Path, last: Fraction) -> tuple[Fraction | None, bool]:
+    """Finds the end of the video frame of `input_path` that is shown from `last` seconds on.
 
     Returns:
         The end in seconds, None where it is unknown; and True if another frame follows.
     """
-    end: Fraction | None = None
-    later: list[Fraction] = []
-    with av.open(file_url(origin), metadata_errors="replace") as container:
+    pictures: list[tuple[Fraction, Fraction]] = []
+    with open_media_file(input_path) as container:
         video = main_video_stream(container)
         if video is None or video.time_base is None:
             return None, False
+        start_seconds = MediaClock(container).start_seconds
         for stream in container.streams:
             if stream is not video:
                 stream.discard = Discard.all
         try:
-            container.seek(int(last / video.time_base), stream=video)
+            container.seek(int((last + start_seconds) / video.time_base), stream=video)
             for packet in container.demux(video):
                 pts = packet.pts if packet.pts is not None else packet.dts
-                if pts is None or packet.is_discard:
-                    continue
-                time = pts * video.time_base
-                if time == last and packet.duration:
-                    end = last + packet.duration * video.time_base
-                if time > last:
-                    later.append(time)
-                if len(later) > _MAX_REORDERED:
+                if pts is not None and not packet.is_discard:
+                    time = pts * video.time_base - start_seconds
+                    pictures.append((time, (packet.duration or 0) * video.time_base))
+                if sum(t > last for t, _ in pictures[-2 * _MAX_REORDERED :]) > _MAX_REORDERED:
                     break
         except av.FFmpegError:
             pass  # a damaged end: what was found before counts
-    return (min(later), True) if later else (end, False)
+    return _end_of_frame(last, pictures)
+
+
+def _end_of_frame(last: Fraction, pictures: Iterable[tuple[Fraction, Fraction]]) -> tuple[Fraction | None, bool]:
+    later = [time for time, _ in pictures if time > last]
+    if later:
+        return min(later), True
+    return next((time + duration for time, duration in pictures if time == last and duration), None), False
 
 
 def _can_hold(stream: Stream, format_name: str) -> bool:
@@ -215,7 +280,3 @@ def _start_time(packet: Packet[Stream]) -> Fraction:
     """Returns the decoding time in seconds, or the presentation time where that is unknown."""
     time = packet.dts if packet.dts is not None else packet.pts
     return (time or 0) * packet.time_base
-
-
-def _tags(tags: dict[str, str]) -> dict[str, str]:
-    return {key: value for key, value in tags.items() if key.lower() not in _NOT_COPIED_TAGS}

@@ -22,7 +22,8 @@ class VideoSink(Sink):
       before 0, all tracks are shifted together (`notices` says so). A stream without a file behind it, such as a
       camera, begins at 0.
     - Sound: with `copy_tracks`, all audio and subtitle tracks, chapters and tags of the source's file are copied
-      without encoding them again; `notices` says what the container cannot hold. When the user ends early, so do they.
+      without encoding them again; `notices` says what the container cannot hold. The position where the file was
+      recorded is left out, unless `keep_location`. When the user ends early, so do they.
     - Picture: 4:2:0, BT.709, limited range, which plays everywhere. 4:2:0 needs even sizes: an odd one gets its last
       row or column twice. Frames are upright already, so no rotation is tagged. A frame of another size than the first
       is scaled to it.
@@ -48,12 +49,13 @@ class VideoSink(Sink):
         preset: str = "veryfast",
         overwrite: bool = False,
         copy_tracks: bool = True,
+        keep_location: bool = False,
     ) -> None:
         super().__init__()
         check_render_options(options)
         self.path, self.options = Path(path), options
         self.encoding = EncodingOptions(codec, crf, preset)
-        self.overwrite, self.copy_tracks = overwrite, copy_tracks
+        self.overwrite, self.copy_tracks, self.keep_location = overwrite, copy_tracks, keep_location
         self._video: VideoFile | None = None
 
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
@@ -65,6 +67,7 @@ class VideoSink(Sink):
             overwrite=self.overwrite,
             copy_tracks=self.copy_tracks,
             on_notice=self.add_notice,
+            keep_location=self.keep_location,
         )
 
     def on_write(self, item: DepthFrame) -> None:

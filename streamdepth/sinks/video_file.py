@@ -16,8 +16,9 @@ import av
 from streamdepth.core.errors import SinkOpenError
 from streamdepth.core.types import StreamInfo
 from streamdepth.sinks.encoders import choose_pixel_format, encoder_options, find_encoder, open_encoder
-from streamdepth.sinks.pending_files import PendingFile, file_url, map_write_errors, write_error_message
+from streamdepth.sinks.pending_files import PendingFile, map_write_errors, write_error_message
 from streamdepth.sinks.tracks import TrackCopier, end_of_frame
+from streamdepth.utils.containers import file_url, open_media_file
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -37,6 +38,7 @@ VIDEO_FORMATS = {
 _NOT_IN_MOV = ("av1", "vp9")
 """Codecs that FFmpeg refuses for MOV, but only when the first packet comes, and without a reason."""
 
+_MAX_USUAL_INTERVAL = Fraction(1)
 _LARGEST_TIMESCALE = 2**31 - 1
 
 
@@ -57,8 +59,9 @@ class VideoFile:
 
     Args:
         size: (width, height) in px of the pictures; odd sides are encoded one px larger.
-        copy_tracks: copies sound, subtitles, chapters and tags of `info.origin` without encoding them again.
+        copy_tracks: copies sound, subtitles, chapters and tags of `info.file_path` without encoding them again.
         on_notice: called with sentences that a user should read.
+        keep_location: copies the tags that say where the source's file was recorded, too.
 
     Raises:
         SinkOpenError: the path cannot be written, the format is unknown ("unknown-format"), or the encoder does not
@@ -75,19 +78,22 @@ class VideoFile:
         overwrite: bool,
         copy_tracks: bool,
         on_notice: Callable[[str], None],
+        keep_location: bool = False,
     ) -> None:
         check_video_path(path)
         self.size, self.frame_count = size, 0
         self._path, self._info, self._on_notice = path, info, on_notice
         encoder = find_encoder(encoding.codec)
-        self._file = PendingFile(path, overwrite=overwrite, origin=info.origin)
+        self._file = PendingFile(path, overwrite=overwrite, input_path=info.file_path)
         self._muxer: _Muxer | None = None
         try:
             options = encoder_options(encoder, encoding.crf, encoding.preset)
             self._muxer = _Muxer(self._file.temporary, info, encoder, options, size)
-            if copy_tracks and info.origin is not None:
+            if copy_tracks and info.file_path is not None:
                 muxer = self._muxer
-                muxer.tracks = TrackCopier(info.origin, muxer.output, muxer.stream, on_notice)
+                muxer.tracks = TrackCopier(
+                    info.file_path, muxer.output, muxer.stream, on_notice, keep_location=keep_location
+                )
         except (av.FFmpegError, ValueError, OSError) as error:
             self.discard()
             message = f"{write_error_message(path, error)}; try another container or codec"
@@ -165,21 +171,24 @@ class _Muxer:
         open_encoder(self.stream.codec_context, size[0] + size[0] % 2, size[1] + size[1] % 2, self.time_base)
         self.tracks: TrackCopier | None = None
         self._first_pts = 0
-        # the other tracks of a file keep its times, so the picture must too; else the first frame's time means nothing
-        self._pts_offset: int | None = None if info.origin is None else 0
+        self._pts_offset: int | None = None
         self._newest: av.VideoFrame | None = None
+        self._last_interval = Fraction(0)
+        """Seconds between the last two frames, as far as that is no pause."""
         self._durations: dict[int, int] = {}
 
     def add(self, frame: av.VideoFrame, time_seconds: Fraction) -> bool:
         """Adds a frame. Returns True if its time is not later than the last one's, and was moved on."""
         pts, has_moved = round(time_seconds / self.time_base), False
         if self._pts_offset is None:
-            self._pts_offset = -pts
+            # Copied tracks have the clock of the frames; without them the video begins with its first frame.
+            self._pts_offset = 0 if self.tracks is not None and self.tracks.has_timed_tracks else -pts
         pts += self._pts_offset
         if self._newest is not None:
             last_pts = self._newest.pts or 0
             if has_moved := pts <= last_pts:
                 pts = last_pts + 1
+            self._last_interval = min((pts - last_pts) * self.time_base, _MAX_USUAL_INTERVAL)
             self._encode(self._newest, pts - last_pts)
         else:
             self._first_pts = pts
@@ -201,8 +210,8 @@ class _Muxer:
         """Writes the newest frame, what the encoder still has, the rest of the tracks, and the index."""
         assert self._newest is not None
         last = (self._newest.pts or 0) * self.time_base
-        end, has_next = end_of_frame(self.info.origin, last) if self.info.origin else (None, False)
-        end = end or last + 1 / (self.info.fps or Fraction(25))
+        end, has_next = self._end_of_frame(last)
+        end = end or last + (self._last_interval or 1 / (self.info.fps or Fraction(25)))
         self._encode(self._newest, max(1, round((end - last) / self.time_base)))
         self._encode(None)
         if self.tracks is not None:
@@ -210,9 +219,19 @@ class _Muxer:
             self.tracks.close()
         self.output.close()
 
+    def _end_of_frame(self, last: Fraction) -> tuple[Fraction | None, bool]:
+        """Finds the end of the source's frame that is shown from `last` seconds on, and if another one follows."""
+        if self.tracks is not None and self.tracks.has_timed_tracks:
+            return self.tracks.end_of_frame(last)
+        if self.info.file_path is None:
+            return None, False
+        shift = (self._pts_offset or 0) * self.time_base
+        end, has_next = end_of_frame(self.info.file_path, last - shift)
+        return (None if end is None else end + shift), has_next
+
     def shift_seconds(self) -> float:
         """Returns by how many seconds the finished file begins later than it should."""
-        with av.open(file_url(self.path)) as written:
+        with open_media_file(self.path) as written:
             video = written.streams.video[0]
             begin = (video.start_time or 0) * (video.time_base or Fraction(0))
         return float(begin - self._first_pts * self.time_base)
@@ -233,8 +252,8 @@ def _muxer_options(name: str, info: StreamInfo) -> dict[str, str]:
         return {}
     options = {"movflags": "+faststart"}
     rates = [info.time_base.denominator]
-    if info.origin is not None:
-        with av.open(file_url(info.origin), metadata_errors="replace") as container:
+    if info.file_path is not None:
+        with open_media_file(info.file_path) as container:
             rates += [s.codec_context.sample_rate for s in container.streams.audio if s.codec_context is not None]
     # delays of whole tracks are counted in this unit; the default of 1 ms would shift sound against the picture
     timescale = math.lcm(*(rate for rate in rates if rate))

@@ -35,6 +35,7 @@ class VideoWriter:
         codec, crf, preset: see `streamdepth.sinks.video_file.EncodingOptions`.
         overwrite: an existing file may be replaced.
         copy_tracks: copies sound, subtitles, chapters and tags of the stream's file.
+        keep_location: copies the tags that say where the file was recorded, too.
 
     Raises:
         SinkOpenError: the path cannot be written, or its extension is unknown ("unknown-format").
@@ -51,16 +52,17 @@ class VideoWriter:
         preset: str = "veryfast",
         overwrite: bool = False,
         copy_tracks: bool = True,
+        keep_location: bool = False,
     ) -> None:
         self.path, self.info = Path(path), info
         self.notices: list[str] = []
         """Sentences that a user should read about the video, for example a track that could not be copied."""
         self._encoding = EncodingOptions(codec, crf, preset)
-        self._overwrite, self._copy_tracks = overwrite, copy_tracks
+        self._overwrite, self._copy_tracks, self._keep_location = overwrite, copy_tracks, keep_location
         self._video: VideoFile | None = None
         self._is_open = True
         check_video_path(self.path)
-        check_output(self.path, overwrite=overwrite, origin=info.origin)
+        check_output(self.path, overwrite=overwrite, input_path=info.file_path)
 
     def write(self, picture: Image, *, like: DepthFrame | Frame) -> None:
         """Adds a picture at the time of the frame `like`.
@@ -96,6 +98,7 @@ class VideoWriter:
             overwrite=self._overwrite,
             copy_tracks=self._copy_tracks,
             on_notice=self.notices.append,
+            keep_location=self._keep_location,
         )
 
     def close(self) -> None:

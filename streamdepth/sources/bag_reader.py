@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamdepth.core.errors import MissingDependencyError, SourceOpenError
 from streamdepth.sources.limits import plausible_fps
-from streamdepth.sources.ros_messages import IMAGE_MESSAGE_TYPES, decode_image
+from streamdepth.sources.ros_decoding import IMAGE_MESSAGE_TYPES, decode_image
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader

@@ -15,7 +15,7 @@ from streamdepth.core.errors import SourceLostError, SourceOpenError
 from streamdepth.core.types import LazyImage
 from streamdepth.sources.frame_converter import FrameConverter
 from streamdepth.sources.libav_errors import error_reason, redact_error
-from streamdepth.sources.limits import MAX_SIDE_PX, check_picture_size, plausible_fps
+from streamdepth.sources.limits import MAX_SIDE_PX, MAX_VIDEO_PIXELS, check_picture_size, plausible_fps
 
 
 class DecodedFrame(NamedTuple):
@@ -68,10 +68,12 @@ class FrameDecoder:
             raise self.no_frame_error()
         self.width, self.height = converter.size_of(self._first)
         largest = max(self.width, self._first.width), max(self.height, self._first.height)
-        check_picture_size(name, *largest, max_side_px)
+        check_picture_size(name, *largest, max_side_px, MAX_VIDEO_PIXELS)
         self.time_base = self._first.time_base or Fraction(1, 90000)
         self.fps = plausible_fps(1 / self.time_base)
         self.frame_count: int | None = None
+        self.has_timestamps = True
+        """False if the frames' timestamps are missing or made up; they are then given out as None."""
 
     @property
     def missing_count(self) -> int:
@@ -107,7 +109,8 @@ class FrameDecoder:
             self._announce(f"{self.name} is damaged: some of its pictures show errors")
         pixels = self.converter.convert(frame)
         self.delivered_count += 1
-        return DecodedFrame(pixels, frame.pts, frame.time_base or self.time_base, decoded_at)
+        pts = frame.pts if self.has_timestamps else None
+        return DecodedFrame(pixels, pts, frame.time_base or self.time_base, decoded_at)
 
     def close(self) -> None:
         """Releases the decoder. Idempotent."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
-import av
 from av.container import InputContainer
 from av.error import FFmpegError
 
@@ -15,6 +15,8 @@ from streamdepth.sources.decoded_source import DecodedSource
 from streamdepth.sources.libav_errors import error_reason
 from streamdepth.sources.limits import MAX_SIDE_PX
 from streamdepth.sources.track_decoder import TrackDecoder
+from streamdepth.utils.containers import open_media_file
+from streamdepth.utils.media_clock import MediaClock
 from streamdepth.utils.redact import redact
 
 _HEAD_BYTES = 65536
@@ -23,28 +25,50 @@ _HEAD_BYTES = 65536
 class FileSource(DecodedSource[TrackDecoder]):
     """A local video file: every frame with its exact timestamp, in RGB, upright, with square pixels.
 
+    The timestamps are those of the file on a clock that begins at 0 with its earliest track and has no jumps
+    (`MediaClock`). Pictures without any, as in a raw .h264, come at the rate that the stream states, or at 25 per
+    second.
+
     Rotation, reflection, pixel aspect ratio, colour matrix and range are applied as tagged; HDR is tone-mapped to SDR.
     Frames that cannot be decoded are counted in `undelivered`, and at the end `read` raises SourceLostError.
 
     Args:
         name: the stream's name, safe to log; the path when it is not given.
+        input_fps: frames per second, whatever the file says; its sound is then left out.
     """
 
-    def __init__(self, path: str | Path, *, name: str | None = None, max_side_px: int = MAX_SIDE_PX) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        name: str | None = None,
+        input_fps: Fraction | None = None,
+        max_side_px: int = MAX_SIDE_PX,
+    ) -> None:
         super().__init__(str(path) if name is None else name)
-        self.path, self.max_side_px = Path(path), max_side_px
+        self.path, self.input_fps, self.max_side_px = Path(path), input_fps, max_side_px
 
     def open(self) -> StreamInfo:
         self._release()
         name = self.name
         _check_readable(self.path)
         try:
-            decoder = TrackDecoder(_open_container(self.path), name, self.add_notice, max_side_px=self.max_side_px)
+            container = _open_container(self.path)
+            decoder = TrackDecoder(
+                container,
+                name,
+                self.add_notice,
+                clock=MediaClock(container),
+                input_fps=self.input_fps,
+                max_side_px=self.max_side_px,
+            )
         except (FFmpegError, ValueError) as error:
             raise SourceOpenError(
                 f"{name} cannot be decoded: {error_reason(error)}; try to convert it first", code="undecodable"
             ) from error
         self._start(decoder)
+        if self.input_fps and container.streams.audio:
+            self.add_notice(f"the sound of {name} is left out, because its pictures get another rate")
         tags = {**decoder.container.metadata, **decoder.stream.metadata}
         return StreamInfo(
             name,
@@ -53,7 +77,8 @@ class FileSource(DecodedSource[TrackDecoder]):
             fps=decoder.fps,
             frame_count=decoder.frame_count,
             time_base=decoder.time_base,
-            origin=self.path if self.path.is_file() else None,  # a pipe can be read only once
+            # A pipe can be read only once, and sound does not fit pictures at another rate.
+            file_path=self.path if self.path.is_file() and not self.input_fps else None,
             intrinsics=intrinsics_from_metadata(tags, decoder.width, decoder.height),
         )
 
@@ -100,8 +125,7 @@ def _read_head(path: Path) -> bytes:
 
 def _open_container(path: Path) -> InputContainer:
     try:
-        # `file:` keeps libav from taking a colon in the name for a protocol.
-        return av.open(f"file:{path}", metadata_errors="replace")
+        return open_media_file(path)
     except (FFmpegError, ValueError) as error:
         raise SourceOpenError(
             f"{path} is not a video that can be read: {_explain(path, error)}", code="unknown-format"

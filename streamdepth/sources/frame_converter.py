@@ -68,6 +68,11 @@ class FrameConverter:
 
     def convert(self, frame: av.VideoFrame) -> Image | LazyImage:
         """Returns (H, W, 3) uint8 RGB, C-contiguous; frames in usual formats are converted when they are first used."""
+        if frame.interlaced_frame:
+            self._announce(
+                f"{self._name} is interlaced: moving edges show combs; deinterlace it first for the best depth, "
+                "for example with ffmpeg -vf bwdif"
+            )
         if self._coded_size is None:
             self._start(frame)
         elif self._coded_size != (frame.width, frame.height):
@@ -85,11 +90,6 @@ class FrameConverter:
 
     def _start(self, frame: av.VideoFrame) -> None:
         self._coded_size, self._size = (frame.width, frame.height), self.size_of(frame)
-        if frame.interlaced_frame:
-            self._announce(
-                f"{self._name} is interlaced: moving edges show combs; deinterlace it first for the best depth, "
-                "for example with ffmpeg -vf bwdif"
-            )
         matrix = display_matrix(frame)
         if matrix is not None and not _is_right_angled(matrix):
             self._announce(f"{self._name} is rotated by an odd angle; the nearest quarter turn is applied")

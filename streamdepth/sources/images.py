@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import mimetypes
 import re
 import time
@@ -21,6 +20,7 @@ from streamdepth.core.types import Frame, StreamInfo
 from streamdepth.sources.limits import MAX_SIDE_PX
 from streamdepth.sources.picture_file import is_web_address, read_picture_and_intrinsics
 from streamdepth.sources.skip_counter import SkipCounter
+from streamdepth.utils.file_patterns import match_files
 from streamdepth.utils.numbering import number_glob
 from streamdepth.utils.redact import redact
 
@@ -80,7 +80,9 @@ class ImagesSource(Source):
         )
 
     def _read_picture(self, address: str) -> Image:
-        image, self._intrinsics = read_picture_and_intrinsics(address, max_side_px=self.max_side_px)
+        # What a folder or a pattern gave is a file, whatever its name looks like.
+        picture = address if is_web_address(self.pattern) else Path(address)
+        image, self._intrinsics = read_picture_and_intrinsics(picture, max_side_px=self.max_side_px)
         return image
 
     def _read_pictures(self, addresses: list[str]) -> Iterator[tuple[int, Image]]:
@@ -144,7 +146,7 @@ def _pictures_in(folder: Path) -> list[str]:
 
 def _matching_files(pattern: str) -> list[str]:
     wildcard = number_glob(pattern)
-    found = [p for p in glob.glob(wildcard, recursive=True) if Path(p).is_file()]
+    found = match_files(wildcard, is_each_once=False)  # a link may repeat a picture on purpose
     if not found:
         hint = "no file matches it" if any(c in wildcard for c in "*?[") else "it does not exist"
         raise SourceOpenError(

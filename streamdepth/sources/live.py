@@ -15,7 +15,7 @@ from streamdepth.core.states import StreamState
 from streamdepth.core.types import Frame, StreamInfo
 from streamdepth.sources.background_reader import BackgroundReader, ConnectionT
 from streamdepth.sources.decoded_source import TimestampedSource
-from streamdepth.sources.reconnect import RetrySchedule, StallDetector, is_same_rate, root_cause
+from streamdepth.sources.reconnect_timing import RetrySchedule, StallDetector, is_same_rate, root_cause
 from streamdepth.utils.backoff import Backoff
 from streamdepth.utils.redact import redact_text
 

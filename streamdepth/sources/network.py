@@ -46,6 +46,7 @@ class NetworkSource(LiveSource[NetworkConnection]):
         self.url, self.transport, self.live, self.max_side_px = url, transport, live, max_side_px
 
     def _prepare(self) -> None:
+        self._address.check_password()
         if self.transport not in ("tcp", "udp"):
             raise ConfigError(f"the transport {self.transport!r} is unknown; use tcp or udp", code="unknown-transport")
 

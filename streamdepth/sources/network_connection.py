@@ -19,6 +19,7 @@ from streamdepth.core.errors import SourceError, SourceOpenError, SourceTimeoutE
 from streamdepth.sources.decoder import Damage, DecodedFrame
 from streamdepth.sources.libav_errors import error_reason, redact_error
 from streamdepth.sources.track_decoder import TrackDecoder
+from streamdepth.utils.containers import network_options
 from streamdepth.utils.redact import redact
 
 Transport = Literal["tcp", "udp"]
@@ -32,6 +33,8 @@ _PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "rtmp": 1935}
 _FORMATS_WITHOUT_SIZE = {"hls", "dash", "mpjpeg"}
 _TIMEOUTS = (av_error.ExitError, av_error.TimeoutError)  # by PyAV's interrupt, by the protocol's own clock
 _REFUSALS = (av_error.HTTPUnauthorizedError, av_error.HTTPForbiddenError, av_error.ProtocolNotFoundError)
+ESCAPES = "%23 for #, %3F for ?, %2F for /, %40 for @, %3A for : and %25 for %"
+"""How special characters of a user name or password are written in an address."""
 _MAX_NOT_FOUND = 4
 """Attempts that answer "not found" before a stream that was there is given up: servers start their streams slowly."""
 
@@ -53,6 +56,24 @@ class NetworkAddress:
     def scheme(self) -> str:
         """The protocol in lower case, such as rtsp."""
         return self.url.partition("://")[0].lower()
+
+    def check_password(self) -> None:
+        """Raises SourceOpenError ("bad-address") where the password must hold an unescaped `#`, `?` or `/`.
+
+        Such a character ends the part of an address in which FFmpeg looks for the host: it would take the user's name
+        for a host, and the beginning of the password for its port.
+        """
+        rest = self.url.partition("://")[2]
+        authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+        port = authority.rpartition("]")[2].partition(":")[2]
+        ends_at = rest[len(authority) : len(authority) + 1]
+        is_cut = ends_at in ("#", "?") if "@" in authority else bool(port) and not port.isdigit()
+        if is_cut and "@" in rest[len(authority) :]:
+            raise SourceOpenError(
+                f"{self.name} cannot be opened: the password in the address holds a character that ends it; write "
+                f"{ESCAPES}",
+                code="bad-address",
+            )
 
     @property
     def is_live(self) -> bool:
@@ -145,7 +166,7 @@ def connect(address: NetworkAddress, notice: Callable[[str], None], max_side_px:
     try:
         container = av.open(
             address.url,
-            options=address.libav_options(),
+            options=address.libav_options() | network_options(),
             timeout=(address.timeout_seconds, address.silence_seconds),
             metadata_errors="replace",
         )
@@ -183,7 +204,8 @@ class _Reason(NamedTuple):
 _BROKEN_OFF = _Reason("the connection broke off while it was made; is there a camera at that address?", "broken-off")
 _REASONS: dict[type[Exception], _Reason] = {
     av_error.HTTPUnauthorizedError: _Reason(
-        "user name or password is missing or wrong (401); put them in the address: rtsp://USER:PASSWORD@HOST/PATH",
+        "user name or password is missing or wrong (401); put them in the address: rtsp://USER:PASSWORD@HOST/PATH, "
+        f"with {ESCAPES} in them",
         "unauthorized",
     ),
     av_error.HTTPForbiddenError: _Reason("access is forbidden (403); check the rights of the user", "forbidden"),

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
-from PIL import ImageOps, UnidentifiedImageError
+from PIL import ImageOps
 
 from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import ConfigError, SourceOpenError
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.geometry.camera import intrinsics_from_exif
 from streamdepth.sources.limits import MAX_SIDE_PX, check_picture_size
+from streamdepth.sources.untrusted_picture import map_picture_errors, open_picture
 from streamdepth.sources.web_picture import download_picture
 from streamdepth.utils.redact import redact
+
+_ORIENTATION = 0x0112
+"""Tag of EXIF."""
+_PIXELS_AT_A_TIME = 4_000_000
 
 
 def read_picture(picture: str | Path | Pillow.Image, *, max_side_px: int = MAX_SIDE_PX) -> Image:
@@ -44,11 +48,23 @@ def read_picture_and_intrinsics(
             code="not-a-picture",
         )
     name = "the picture" if isinstance(picture, Pillow.Image) else redact(str(picture))
-    with _map_pillow_errors(name):
-        opened = picture if isinstance(picture, Pillow.Image) else Pillow.open(_read_bytes(str(picture), name))
-        check_picture_size(name, *opened.size, max_side_px)
-        pixels = _to_rgb(ImageOps.exif_transpose(opened))
-        return pixels, intrinsics_from_exif(opened.getexif(), pixels.shape[1], pixels.shape[0])
+    if isinstance(picture, Pillow.Image):
+        check_picture_size(name, *picture.size, max_side_px)
+        opened = picture
+    else:
+        opened = open_picture(_read_bytes(picture, name), name, max_side_px=max_side_px)
+    with map_picture_errors(name):
+        exif = opened.getexif()
+        pixels = _to_rgb(opened if exif.get(_ORIENTATION, 1) == 1 else ImageOps.exif_transpose(opened))
+        return pixels, intrinsics_from_exif(exif, pixels.shape[1], pixels.shape[0])
+
+
+def read_picture_file(path: Path) -> Pillow.Image:
+    """Returns a picture as it is stored, its pixels decoded. Raises SourceOpenError."""
+    picture = open_picture(_read_bytes(path, str(path)), str(path))
+    with map_picture_errors(str(path)):
+        picture.load()
+    return picture
 
 
 def read_depth_png(path: Path, values_per_meter: float) -> DepthMap | None:
@@ -58,49 +74,43 @@ def read_depth_png(path: Path, values_per_meter: float) -> DepthMap | None:
     """
     if not path.is_file():
         return None
-    with _map_pillow_errors(str(path)):
-        opened = Pillow.open(path)
-        if not opened.mode.startswith(("I", "L")):
-            raise SourceOpenError(
-                f"'{path}' is a picture in colours ({opened.mode}); depth is a gray PNG of 16 bits", code="not-depth"
-            )
-        values = np.asarray(opened, np.float32)
+    opened = read_picture_file(path)
+    if not opened.mode.startswith(("I", "L")):
+        raise SourceOpenError(
+            f"'{path}' is a picture in colours ({opened.mode}); depth is a gray PNG of 16 bits", code="not-depth"
+        )
+    values = np.asarray(opened, np.float32)
     return np.where(values > 0, values / np.float32(values_per_meter), np.float32(np.nan))
 
 
-@contextmanager
-def _map_pillow_errors(name: str) -> Iterator[None]:
-    """Raises each of Pillow's many errors as a SourceOpenError."""
-    try:
-        yield
-    except UnidentifiedImageError as error:
-        raise SourceOpenError(
-            f"{name} is not a picture of a known format; give PNG, JPEG, WebP, TIFF...; videos are for "
-            "`streamdepth convert`",
-            code="unknown-format",
-        ) from error
-    except Pillow.DecompressionBombError as error:
-        raise SourceOpenError(
-            f"{name} has more pixels than Pillow allows; make it smaller first ({error})", code="too-large"
-        ) from error
-    except (OSError, ValueError, SyntaxError, EOFError, KeyError, IndexError, TypeError, Warning) as error:
-        raise SourceOpenError(
-            f"{name} cannot be decoded, it is damaged or cut off: {error}", code="undecodable"
-        ) from error
-
-
 def _to_rgb(picture: Pillow.Image) -> Image:
+    """Converts a few rows at a time: a photo of 200 megapixels has 0.8 GB in Pillow, and each copy as much again."""
+    pixels = np.empty((picture.height, picture.width, 3), np.uint8)
     if picture.mode.startswith("I") or picture.mode == "F":
-        return np.repeat(_to_eight_bits(np.asarray(picture, np.float64))[..., None], 3, axis=2)
-    if picture.mode in ("P", "PA"):
-        picture = picture.convert("RGBA")
-    return np.array(picture.convert("RGB"))
+        values = np.asarray(picture)
+        is_unit = values.max(initial=0, where=np.isfinite(values)) <= 1
+        for rows in _row_slices(picture):
+            pixels[rows] = _to_eight_bits(values[rows], 1.0 if is_unit else 65535.0)[..., None]
+        return pixels
+    picture.load()
+    for rows in _row_slices(picture):
+        part = picture.crop((0, rows.start, picture.width, rows.stop))
+        if part.mode in ("P", "PA"):
+            part = part.convert("RGBA")
+        pixels[rows] = np.asarray(part.convert("RGB"))
+    return pixels
 
 
-def _to_eight_bits(values: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
-    """Converts gray levels 0..65535, or 0..1 as in floating-point pictures, to uint8; NaN becomes black."""
-    top = 1.0 if values.max(initial=0, where=np.isfinite(values)) <= 1 else 65535.0
-    return np.nan_to_num(np.clip(values * (255 / top) + 0.5, 0, 255)).astype(np.uint8)
+def _row_slices(picture: Pillow.Image) -> Iterator[slice]:
+    """Yields slices of rows, of a few megapixels each, that cover the picture."""
+    step = max(1, _PIXELS_AT_A_TIME // max(1, picture.width))
+    for start in range(0, picture.height, step):
+        yield slice(start, min(start + step, picture.height))
+
+
+def _to_eight_bits(values: npt.NDArray[Any], top: float) -> npt.NDArray[np.uint8]:
+    """Converts gray levels 0..`top` to uint8; NaN becomes black."""
+    return np.nan_to_num(np.clip(values.astype(np.float64) * (255 / top) + 0.5, 0, 255)).astype(np.uint8)
 
 
 def is_web_address(address: str) -> bool:
@@ -108,10 +118,11 @@ def is_web_address(address: str) -> bool:
     return address.lower().startswith(("http://", "https://"))
 
 
-def _read_bytes(address: str, name: str) -> io.BytesIO:
-    if is_web_address(address):
+def _read_bytes(address: str | Path, name: str) -> bytes:
+    """Returns the content of a file; only a text may be an http(s) address, a Path is always a file."""
+    if isinstance(address, str) and is_web_address(address):
         return download_picture(address, name)
-    if not address:
+    if not str(address):
         raise SourceOpenError("the picture's name is empty; give a path or an http link", code="empty")
     try:
         data = Path(address).read_bytes()
@@ -123,6 +134,9 @@ def _read_bytes(address: str, name: str) -> io.BytesIO:
         raise SourceOpenError(f"{name} is a folder, not a picture", code="is-folder") from error
     except PermissionError as error:
         raise SourceOpenError(f"{name} may not be read; check its permissions", code="no-permission") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SourceOpenError(f"{name[:200]} cannot be read: {reason}; check the path", code="not-found") from error
     if not data:
         raise SourceOpenError(f"{name} is empty (0 bytes)", code="empty")
-    return io.BytesIO(data)
+    return data

@@ -32,7 +32,7 @@ class RealtimeSource(WrappedSource):
         return self._as_realtime(info)
 
     def _as_realtime(self, info: StreamInfo) -> StreamInfo:
-        return replace(info, is_live=info.is_live or self._may_drop, is_paced=True)
+        return replace(info, is_live=info.is_live or self._may_drop, is_realtime=True)
 
     def read(self) -> Frame | None:
         frame = self._source.read()

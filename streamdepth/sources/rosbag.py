@@ -28,7 +28,7 @@ from streamdepth.sources.bag_reader import (
     open_bag,
 )
 from streamdepth.sources.limits import MAX_SIDE_PX, check_picture_size
-from streamdepth.sources.ros_messages import decode_image, intrinsics_from_camera_info
+from streamdepth.sources.ros_decoding import decode_image, intrinsics_from_camera_info
 from streamdepth.sources.skip_counter import SkipCounter
 from streamdepth.sources.timestamps import TimestampCorrector
 

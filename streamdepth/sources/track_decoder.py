@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator
 from errno import ETIMEDOUT
+from fractions import Fraction
 from typing import Any
 
 import av
@@ -17,11 +18,15 @@ from streamdepth.core.errors import SourceOpenError
 from streamdepth.sources.decoder import Damage, DecodedFrame, FrameDecoder
 from streamdepth.sources.frame_converter import FrameConverter
 from streamdepth.sources.libav_errors import error_reason
-from streamdepth.sources.limits import MAX_SIDE_PX, check_picture_size, plausible_fps
+from streamdepth.sources.limits import MAX_SIDE_PX, MAX_VIDEO_PIXELS, check_picture_size, plausible_fps
+from streamdepth.sources.untrusted_picture import MAX_SCANS
 from streamdepth.utils.containers import main_video_stream
+from streamdepth.utils.media_clock import MediaClock
 
 _MAX_UNREADABLE_PACKETS = 100
 _SLACK_SECONDS, _SLACK_SHARE = 0.5, 0.02
+_FORMAT_WITHOUT_TIMESTAMPS = 0x80
+"""libav's AVFMT_NOTIMESTAMPS: the timestamps of such formats are missing or made up."""
 _FORMATS_WITH_DURATION = {"matroska", "avi", "flv", "asf"}
 """Container formats whose header states the duration."""
 
@@ -33,6 +38,8 @@ class TrackDecoder(FrameDecoder):
     the first frame.
 
     Args:
+        clock: corrects the packets' timestamps before they are decoded; None leaves them as they are.
+        input_fps: times the pictures at this rate, whatever their timestamps say; None keeps these.
         threads: libav's thread type: "SLICE" adds no delay, "AUTO" is the fastest.
         max_wait_seconds: longest time `read` waits for a frame while only packets of other tracks come.
     """
@@ -43,19 +50,23 @@ class TrackDecoder(FrameDecoder):
         name: str,
         announce: Callable[[str], None],
         *,
+        clock: MediaClock | None = None,
+        input_fps: Fraction | None = None,
         max_side_px: int = MAX_SIDE_PX,
         threads: str = "AUTO",
         max_wait_seconds: float | None = None,
     ) -> None:
-        self.container, self._max_wait_seconds = container, max_wait_seconds
+        self.container, self._clock, self._max_wait_seconds = container, clock, max_wait_seconds
         self._read_started_at = time.monotonic()
         self._end_seconds, self._packets_read = 0.0, 0
         self._has_seen_keyframe = self._is_last_corrupt = False
         try:
             self.stream = _video_stream(container, name)
             context = self.stream.codec_context
-            check_picture_size(name, context.width, context.height, max_side_px)
+            check_picture_size(name, context.width, context.height, max_side_px, MAX_VIDEO_PIXELS)
+            context.options = {"max_pixels": str(MAX_VIDEO_PIXELS)}  # for pictures that turn out to be larger
             context.thread_type = threads
+            self._is_motion_jpeg = context.name == "mjpeg"
             converter = FrameConverter(announce, name, self.stream.sample_aspect_ratio)
             super().__init__(self._decode_frames(), name, converter, announce, max_side_px=max_side_px)
         except BaseException:
@@ -63,8 +74,20 @@ class TrackDecoder(FrameDecoder):
             container.close()
             raise
         self.time_base = self.stream.time_base or self.time_base
-        self.fps = plausible_fps(self.stream.average_rate) or plausible_fps(self.stream.guessed_rate)
+        self._set_rate(input_fps)
         self.frame_count = self.stream.frames or None
+
+    def _set_rate(self, input_fps: Fraction | None) -> None:
+        """Decides how the frames are timed: by their timestamps, or at the rate that the stream or the user states."""
+        rates = [self.stream.average_rate, self.stream.guessed_rate]
+        self.has_timestamps = not self.container.format.flags & _FORMAT_WITHOUT_TIMESTAMPS
+        if not self.has_timestamps:
+            # libav makes up an average; its guess is what the stream itself states, which JPEGs cannot.
+            is_stated = self.stream.codec_context.name != "mjpeg"
+            rates = [self.stream.guessed_rate] if is_stated else []
+        self.fps = next(filter(None, map(plausible_fps, rates)), None)
+        if input_fps is not None:
+            self.fps, self.time_base, self.has_timestamps = input_fps, 1 / input_fps, False
 
     def no_frame_error(self) -> Exception:
         if self.failure is not None and not isinstance(self.failure, InvalidDataError):
@@ -85,6 +108,9 @@ class TrackDecoder(FrameDecoder):
 
     def _decode_frames(self) -> Generator[av.VideoFrame]:
         for packet in self._read_packets():
+            if packet is not None and self._is_motion_jpeg and bytes(packet).count(b"\xff\xda") > MAX_SCANS:
+                self.undecodable_count += 1  # it would take very long
+                continue
             try:
                 yield from self.stream.decode(packet)
             except EndOfStream:
@@ -110,17 +136,26 @@ class TrackDecoder(FrameDecoder):
         yield None
 
     def _demux(self) -> Iterator[Any]:
-        # All tracks are read, not only the video: the last packet of any of them says whether the file is whole.
-        for packet in self.container.demux():
-            if self._max_wait_seconds and time.monotonic() - self._read_started_at > self._max_wait_seconds:
-                raise ExitError(ETIMEDOUT, "no picture in time")
-            self._update_end(packet)
+        packets = self._demux_all()
+        for packet in self._clock.correct(packets) if self._clock else packets:
             if packet.stream.index == self.stream.index:  # `packet.stream_index` is 0 in flushing packets
                 if packet.dts is not None:
                     self._packets_read += 1
                     self._is_last_corrupt = packet.is_corrupt
                 self._has_seen_keyframe |= packet.is_keyframe
                 yield packet
+
+    def _demux_all(self) -> Iterator[Any]:
+        # All tracks are read, not only the video: the last packet of any of them says whether the file is whole.
+        for packet in self.container.demux():
+            if self._max_wait_seconds and time.monotonic() - self._read_started_at > self._max_wait_seconds:
+                raise ExitError(ETIMEDOUT, "no picture in time")
+            self._update_end(packet)
+            yield packet
+            if self._clock and self._clock.has_jumps:
+                self._announce(
+                    f"the clock of {self.name} goes back or jumps ahead; its tracks go on where they ended, in step"
+                )
 
     def _update_end(self, packet: av.Packet[Any]) -> None:
         timestamps = [t for t in (packet.pts, packet.dts) if t is not None]

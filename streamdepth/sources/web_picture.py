@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import io
+import queue
+import threading
+import time
 import urllib.error
 import urllib.request
 from base64 import b64encode
@@ -10,37 +12,95 @@ from http.client import HTTPException
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from streamdepth.core.errors import SourceOpenError, SourceTimeoutError
+from streamdepth.core.errors import SourceOpenError, SourceTimeoutError, StreamDepthError
 from streamdepth.utils.redact import redact_text
 
 _MAX_BYTES = 256 * 2**20
+_CHUNK_BYTES = 2**16
 _TIMEOUT_SECONDS = 10.0
+"""Longest silence of a server."""
+_MIN_BYTES_PER_SECOND = 16_000
+"""Slowest pace of a download, on average; a slower one is given up once it has taken _TIMEOUT_SECONDS."""
+_MAX_SECONDS = 300.0
+"""Longest time for one picture, at any pace."""
 
 
-def download_picture(address: str, name: str) -> io.BytesIO:
+def download_picture(address: str, name: str) -> bytes:
     """Returns the bytes at an http(s) address; `name` is the address without secrets, for messages.
 
-    Raises SourceOpenError, or SourceTimeoutError when the server does not answer within 10 seconds.
+    Raises SourceOpenError, or SourceTimeoutError when the server does not answer within 10 seconds, sends less than
+    16 kB a second after that, or takes longer than 5 minutes.
     """
-    try:
-        opener = urllib.request.build_opener(_RedirectsWithPassword)
-        with opener.open(_request(address), timeout=_TIMEOUT_SECONDS) as answer:
-            data = answer.read(_MAX_BYTES + 1)
-    except TimeoutError:
-        raise SourceTimeoutError(f"{name} did not answer within {_TIMEOUT_SECONDS:g} seconds") from None
-    except urllib.error.HTTPError as error:
-        error.close()
-        code = {401: "unauthorized", 403: "forbidden", 404: "not-found"}.get(error.code)
-        raise SourceOpenError(f"{name} cannot be fetched: {error.code} {error.reason}", code=code) from None
-    except (OSError, ValueError, HTTPException) as error:
-        # `from None`: some of these errors quote the address, and with it a password.
-        reason = getattr(error, "reason", None) or type(error).__name__
-        raise SourceOpenError(f"{name} cannot be fetched: {redact_text(str(reason))}; check the address") from None
-    if len(data) > _MAX_BYTES:
-        raise SourceOpenError(
-            f"{name} is larger than the {_MAX_BYTES // 2**20} MiB allowed for one picture", code="too-large"
-        )
-    return io.BytesIO(data)
+    # On a thread of its own: a server that sends a header's letters one by one, or a resolver that hangs, ends no wait.
+    download = _Download(address, name)
+    threading.Thread(target=download.run, name="picture download", daemon=True).start()
+    started_at = time.monotonic()
+    while (waited := time.monotonic() - started_at) < download.seconds_allowed():
+        try:
+            result = download.result.get(timeout=min(0.2, max(0.01, download.seconds_allowed() - waited)))
+        except queue.Empty:
+            continue
+        if isinstance(result, bytes):
+            return result
+        raise result
+    download.is_abandoned.set()
+    raise SourceTimeoutError(
+        f"{name} did not arrive within {waited:.0f} seconds ({download.received} bytes came); check the network, or "
+        "fetch it with another program first"
+    )
+
+
+class _Download:
+    """A download on a thread of its own, which ends soon after it was abandoned."""
+
+    def __init__(self, address: str, name: str) -> None:
+        self._address, self._name = address, name
+        self.result: queue.SimpleQueue[bytes | StreamDepthError] = queue.SimpleQueue()
+        """Gets one item: the bytes, or the error."""
+        self.is_abandoned = threading.Event()
+        self.received = 0
+        """Number of bytes so far."""
+
+    def seconds_allowed(self) -> float:
+        """Returns how long it may have taken in all, by the bytes that came."""
+        return min(_TIMEOUT_SECONDS + self.received / _MIN_BYTES_PER_SECOND, _MAX_SECONDS)
+
+    def run(self) -> None:
+        """Puts the bytes or an error into `result`."""
+        try:
+            self.result.put(self._fetch())
+        except StreamDepthError as error:
+            self.result.put(error)
+
+    def _fetch(self) -> bytes:
+        try:
+            opener = urllib.request.build_opener(_RedirectsWithPassword)
+            with opener.open(_request(self._address), timeout=_TIMEOUT_SECONDS) as answer:
+                data = bytearray()
+                while len(data) <= _MAX_BYTES and not self.is_abandoned.is_set():
+                    if not (chunk := answer.read1(_CHUNK_BYTES)):
+                        break
+                    data += chunk
+                    self.received = len(data)
+                if missing := answer.length:
+                    raise HTTPException(f"the connection ended {missing} bytes too early")
+        except TimeoutError:
+            raise SourceTimeoutError(f"{self._name} did not answer within {_TIMEOUT_SECONDS:g} seconds") from None
+        except urllib.error.HTTPError as error:
+            error.close()
+            code = {401: "unauthorized", 403: "forbidden", 404: "not-found"}.get(error.code)
+            raise SourceOpenError(f"{self._name} cannot be fetched: {error.code} {error.reason}", code=code) from None
+        except (OSError, ValueError, HTTPException) as error:
+            # `from None`: some of these errors quote the address, and with it a password.
+            reason = getattr(error, "reason", None) or type(error).__name__
+            raise SourceOpenError(
+                f"{self._name} cannot be fetched: {redact_text(str(reason))}; check the address"
+            ) from None
+        if len(data) > _MAX_BYTES:
+            raise SourceOpenError(
+                f"{self._name} is larger than the {_MAX_BYTES // 2**20} MiB allowed for one picture", code="too-large"
+            )
+        return bytes(data)
 
 
 def _request(address: str) -> urllib.request.Request:

@@ -19,7 +19,7 @@ from streamdepth.stabilizers.hot_swap import HotSwapStabilizer
 from streamdepth.stabilizers.metric import MetricConverter, MetricReference
 from streamdepth.stabilizers.optical_flow import MotionTracker
 from streamdepth.stabilizers.propagation import FlowPropagator
-from streamdepth.stabilizers.range import LockedRange, RangeTracker, ShotRange
+from streamdepth.stabilizers.range import LockedRange, RangeByKind, RangeTracker, ShotRange
 from streamdepth.stabilizers.temporal import TemporalFilter, TwoSidedFilter
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "MetricConverter",
     "MetricReference",
     "MotionTracker",
+    "RangeByKind",
     "RangeTracker",
     "ShotRange",
     "StabilizerChain",
@@ -42,6 +43,8 @@ __all__ = [
     "make_stabilizer",
 ]
 
+SCALE_RANGE = "scale"
+"""The range of files whose relative depth is written as numbers of 16 bits: all values of a shot, on one scale."""
 PRESETS = {
     "off": "the network's depth as it is",
     "light": "memory of 0.2 s, within 6 % of the range of the network's depth",
@@ -97,7 +100,8 @@ def make_stabilizer(
 
     Args:
         smooth: a name of PRESETS.
-        range: `auto`, `lock:LOW,HIGH`, or `per-shot` for files.
+        range: `auto`, `lock:LOW,HIGH`, or for files `per-shot`, `lock:LOW%,HIGH%` (per cent of the file's values) and
+            `scale` (that of numbered pictures: relative depth spans all values of a shot, metric depth is as in auto).
         metric: what makes relative depth metric; None leaves it relative.
         tracker: shared with others that follow the same stream.
 
@@ -157,14 +161,28 @@ def _make_range(text: str) -> Stabilizer:
         return RangeTracker()
     if text == "per-shot":
         return ShotRange()
+    if text == SCALE_RANGE:
+        return RangeByKind(ShotRange((0, 1)), RangeTracker())
     try:
-        word, numbers = text.split(":")
-        low, high = (float(n) for n in numbers.split(","))
-        if word != "lock" or not -math.inf < low < high < math.inf:
-            raise ValueError(text)
+        return _make_locked_range(text)
     except ValueError:
         raise ConfigError(
-            f"unknown range '{text}'; use auto, per-shot, or lock:LOW,HIGH with finite numbers such as lock:0.5,6",
+            f"unknown range '{text}'; use auto, per-shot, lock:LOW,HIGH with finite numbers such as lock:0.5,6, or "
+            "per cent of a file's values such as lock:2%,98%",
             code="unknown-range",
         ) from None
-    return LockedRange(low, high)
+
+
+def _make_locked_range(text: str) -> Stabilizer:
+    """Makes the range of `lock:LOW,HIGH` or `lock:LOW%,HIGH%`. Raises ValueError for anything else."""
+    word, numbers = text.split(":")
+    ends = [number.strip() for number in numbers.split(",")]
+    low, high = (float(end.removesuffix("%")) for end in ends)
+    if word != "lock" or not -math.inf < low < high < math.inf:
+        raise ValueError(text)
+    signs = {end.endswith("%") for end in ends}
+    if signs == {False}:
+        return LockedRange(low, high)
+    if len(signs) > 1 or low < 0 or high > 100:
+        raise ValueError(text)
+    return ShotRange((low / 100, high / 100), restarts_at_cuts=False)

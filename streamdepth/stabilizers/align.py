@@ -31,9 +31,9 @@ class Aligner(Stabilizer):
 
     Each frame is fitted to the aligned frame before, warped along the motion, on a 40x30 thumbnail where the motion can
     be trusted. A chain of such fits mistakes a network's slow changes of scale, which come with what is in view, for
-    jitter, and drifts off; so the chain is applied less its own trend over `seconds`, which leaves nothing that lasts.
-    A fit that is flat, far off or agrees with few pixels is not used. Values never leave the range of the shot's
-    inputs. Metric depth is left alone, unless `metric_scale` lets its scale be aligned.
+    jitter, and drifts off; so the chain's own trend over `seconds` is subtracted, which leaves no lasting change. A fit
+    that is flat, far off or agrees with few pixels is not used. Values never leave the range of the shot's inputs.
+    Metric depth is left alone, unless `metric_scale` lets its scale be aligned.
     """
 
     def __init__(

@@ -36,9 +36,9 @@ _MIN_SIMILARITY_DROP = 0.25
 _MIN_RGB_CHANGE = 12.0
 """Mean change of red, green and blue (0 to 255) at a cut: in the dark and at the end of a fade, structure is noise."""
 _HSV_CHANGE, _MAX_CHROMA_CORRELATION = 22.0, -0.1
-"""A larger change of hue, saturation and value, with a lower correlation of chroma, is no change of light."""
+"""A larger change of hue, saturation and value, with a lower correlation of chroma, is no lighting change."""
 _LARGE_HSV_CHANGE = 50.0
-"""Such a change is no change of light, whatever the chroma."""
+"""A larger change of hue, saturation and value than this is no lighting change, whatever the chroma correlation."""
 _FLASH_SECONDS = 0.25
 _OVEREXPOSED, _FLASH_SHARE = 250, 0.2
 """A flash raises this share of the picture to this brightness."""

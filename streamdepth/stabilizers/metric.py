@@ -17,7 +17,7 @@ from streamdepth.core.interfaces import Stabilizer
 from streamdepth.core.notices import warn_once
 from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.geometry.boards import Board, depth_of_corners
-from streamdepth.geometry.ground import fit_floor
+from streamdepth.geometry.floor import fit_floor
 from streamdepth.geometry.inverse_depth import finite_inverse_depth
 from streamdepth.geometry.metric_fit import ScaleShiftFit, fit_points, inverse_depth_range, to_meters, typical_shift
 from streamdepth.geometry.projection import ASSUMED_FOV, camera_or_default, rays
@@ -32,7 +32,7 @@ beside an anchor, something else stands in front of it."""
 
 
 class MetricReference(ABC):
-    """Knowledge of the scene or the camera that tells meters in a frame."""
+    """A known distance or camera fact from which depth in meters can be fitted."""
 
     name = ""
     """A noun phrase for messages, such as "the floor"."""

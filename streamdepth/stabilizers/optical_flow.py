@@ -133,7 +133,10 @@ def sampling_grid(flow: Flow, shape: tuple[int, ...], out: Flow | None = None) -
 
 
 def warp(values: MapT, grid: Flow, interpolation: int = cv2.INTER_LINEAR) -> MapT:
-    """Samples `values` (h, w) at the places of `grid`. Edges are continued; beside unknown values is unknown."""
+    """Samples `values` (h, w) at the (x, y) of `grid`.
+
+    Border pixels are replicated; samples next to unknown values are unknown.
+    """
     return cast(MapT, cv2.remap(values, grid, None, interpolation, borderMode=cv2.BORDER_REPLICATE))  # type: ignore[call-overload]  # the stub wants a second map
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.interfaces import Stabilizer
 from streamdepth.core.ranges import robust_range
-from streamdepth.core.types import DepthFrame
+from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.stabilizers.disk_queue import DiskQueue
 from streamdepth.stabilizers.optical_flow import MAX_GAP_SECONDS
 
@@ -87,17 +87,28 @@ class RangeTracker(Stabilizer):
 
 
 class ShotRange(Stabilizer):
-    """Sets one range on all frames of a shot, taken from all its depth: nothing pumps, nothing is clipped.
+    """Sets one range on all frames of a shot, or of a whole file, taken from all its depth: nothing pumps.
 
     For files only: the frames of a shot come out at its end, and wait on disk until then. A shot whose frames take more
     than `max_bytes` gets the range of its frames so far, and is passed on from there. Memory: 1 kB for each frame that
     waits.
+
+    Args:
+        shares: the shares of all values, 0 to 1, that lie below the ends of the range; (0, 1) clips nothing.
+        restarts_at_cuts: False takes the whole file for one shot.
+        max_bytes: most that waits on disk.
     """
 
     is_offline = True
 
-    def __init__(self, max_bytes: int = 4 * 2**30) -> None:
-        self.max_bytes = max_bytes
+    def __init__(
+        self,
+        shares: tuple[float, float] = (0.02, 0.98),
+        *,
+        restarts_at_cuts: bool = True,
+        max_bytes: int = 4 * 2**30,
+    ) -> None:
+        self.shares, self.restarts_at_cuts, self.max_bytes = shares, restarts_at_cuts, max_bytes
         self._queue = DiskQueue(with_depth=True)
         self.reset()
 
@@ -109,7 +120,7 @@ class ShotRange(Stabilizer):
         """The range of a shot that has become too long to wait for."""
 
     def push(self, item: DepthFrame) -> Iterator[DepthFrame]:
-        if item.cut:
+        if item.cut and self.restarts_at_cuts:
             yield from self.flush()
         if self._early_range is not None:
             yield replace(item, range=self._early_range)
@@ -131,7 +142,28 @@ class ShotRange(Stabilizer):
     def _range(self) -> tuple[float, float]:
         if not self._samples:
             return _NOTHING_KNOWN
-        return robust_range(np.concatenate(self._samples)[None], max_pixels=None) or _NOTHING_KNOWN
+        return robust_range(np.concatenate(self._samples)[None], self.shares, max_pixels=None) or _NOTHING_KNOWN
+
+
+class RangeByKind(Stabilizer):
+    """Hands relative depth to one stabilizer and metric depth to another; the first frame decides."""
+
+    def __init__(self, relative: Stabilizer, metric: Stabilizer) -> None:
+        self._by_kind = {DepthKind.RELATIVE: relative, DepthKind.METRIC: metric}
+        self.is_offline = relative.is_offline or metric.is_offline
+        self._chosen: Stabilizer | None = None
+
+    def push(self, item: DepthFrame) -> Iterable[DepthFrame]:
+        self._chosen = self._chosen or self._by_kind[item.kind]
+        return self._chosen.push(item)
+
+    def flush(self) -> Iterable[DepthFrame]:
+        return self._chosen.flush() if self._chosen else ()
+
+    def reset(self) -> None:
+        for stabilizer in self._by_kind.values():
+            stabilizer.reset()
+        self._chosen = None
 
 
 def _evenly_ranked_values(depth: DepthMap, count: int = 256) -> npt.NDArray[np.float32]:

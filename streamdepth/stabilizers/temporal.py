@@ -243,8 +243,9 @@ def _weighted_mean(new: DepthMap, past: _FilterState, seconds: float | DepthMap)
 def _warp_sharply(depth: DepthMap, flows: FlowPair, buffers: _Buffers) -> DepthMap:
     """Samples `depth` at the grid in `buffers`, within its own range and without the blur of bilinear resampling.
 
-    What bilinear resampling takes, f (1 - f) / 2 of the second derivative along each axis for a fraction f of a pixel,
-    is given back: nearly as sharp over many frames as bicubic resampling, and no frequency grows, as it would there.
+    The blur of bilinear resampling, f (1 - f) / 2 of the second derivative along each axis for a fraction f of a
+    pixel, is compensated: nearly as sharp over many frames as bicubic resampling, and no frequency grows, as it would
+    there.
     """
     low, high = finite_range(depth)
     residual, scratch, grid = buffers
@@ -270,7 +271,7 @@ def _suppress_lone_outliers(residual: DepthMap, scratch: DepthMap) -> None:
 
 
 def _agreement(residual: DepthMap, scratch: DepthMap) -> DepthMap:
-    """Returns 1 well within the tolerance and 0 well beyond, with a flat top: in between no evidence is worn away."""
+    """Returns 1 well within the tolerance and 0 well beyond; flat near 0, so small differences lose no evidence."""
     fourth = np.minimum(residual, np.float32(10), out=scratch)
     np.square(np.square(fourth, out=fourth), out=fourth)
     return np.exp(np.negative(fourth, out=fourth), out=fourth)

@@ -9,6 +9,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from streamdepth.core.errors import ConfigError
+from streamdepth.utils.strict_yaml import load_yaml
 
 
 class _Section(BaseModel):
@@ -112,8 +113,8 @@ def read_settings(path: Path) -> dict[str, object]:
     Raises ConfigError: "unreadable", or "no-settings".
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        values = load_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"cannot read the training settings '{path}': {reason}", code="unreadable") from error
     if not isinstance(values, dict):

@@ -173,7 +173,7 @@ class Trainer:
         return [self.settings.start, *(str(s.relative_to(out) if s.is_relative_to(out) else s) for s in sets)]
 
     def save(self) -> None:
-        """Writes checkpoint and weights. Raises SinkWriteError."""
+        """Writes the checkpoint, and the averaged weights as float16. Raises SinkWriteError."""
         checkpoint = io.BytesIO()  # torch writes errors of a full disk in its own words
         torch.save(self.state(), checkpoint)
         write_file(self.out / CHECKPOINT, checkpoint.getvalue())
@@ -183,7 +183,8 @@ class Trainer:
     def resume(self) -> None:
         """Loads the checkpoint in the folder, if there is one.
 
-        Raises ConfigError, code "bad-checkpoint", when it is damaged or that of a training with another start or sets.
+        Raises ConfigError, code "bad-checkpoint", when it is damaged or that of a training with other initial weights
+        or datasets.
         """
         path = self.out / CHECKPOINT
         if not path.exists():

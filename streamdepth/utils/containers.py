@@ -1,7 +1,8 @@
-"""Choice of the video stream in a media container."""
+"""Opening of media containers that anybody may have made, and the choice of the video stream in one."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from av.stream import Disposition
@@ -9,6 +10,63 @@ from av.stream import Disposition
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
+
+_MAX_PIXELS = 16384 * 8704
+"""Limit for the pictures that libav decodes while it analyses a file: that of videos in `sources.limits`."""
+_CONTAINERS = (
+    "mov,matroska,avi,mpegts,mpeg,flv,live_flv,asf,asf_o,ogg,mxf,nut,wtv,rm,dv,gxf,ivf,avif,swf,nsv,nuv,pva,dhav,kux,"
+    "xmv,bink,smk,roq,amv,film_cpk,flic,4xm,thp,mtv,cine,ser,ty,lvf,lxf,moflex,yuv4mpegpipe,gif,apng,webp,mpjpeg,"
+    "smjpeg,ingenient,wc3movie,vmd,idcin,mpegtsraw"
+)
+_ELEMENTARY_STREAMS = (
+    "h261,h263,h264,hevc,vvc,evc,av1,obu,m4v,mpegvideo,mjpeg,mjpeg_2000,vc1,vc1test,dirac,dnxhd,cavsvideo,avs2,avs3,apv"
+)
+_PICTURES = "png_pipe,jpeg_pipe,bmp_pipe,tiff_pipe,webp_pipe,gif_pipe,ppm_pipe,pgm_pipe,pbm_pipe,pam_pipe,exr_pipe"
+_SOUND = (
+    "wav,w64,mp3,aac,flac,ac3,eac3,ac4,aiff,caf,amr,ape,au,dts,dtshd,truehd,tta,wv,mpc,mpc8,oma,aa,aax,apac,loas,latm"
+)
+FILE_FORMATS = ",".join((_CONTAINERS, _ELEMENTARY_STREAMS, _PICTURES, _SOUND))
+"""libav's names of the formats that a file may have. Each is self-contained.
+
+Left out are all that lead to other files or addresses (HLS, DASH, concat, SDP, numbered pictures, VobSub...), that are
+scripts, or that are texts.
+"""
+NETWORK_FORMATS = FILE_FORMATS + ",hls,dash,rtsp,rtp,rtp_mpegts,sdp,sap,webvtt,ttml"
+"""libav's names of the formats that may come over a network."""
+_NETWORK_PROTOCOLS = (
+    "http,https,httpproxy,tls,tcp,udp,udplite,rtp,srtp,rtsp,rtsps,rtmp,rtmps,rtmpt,rtmpts,rtmpe,rtmpte,ffrtmphttp,"
+    "ffrtmpcrypt,srt,rist,sctp,crypto,data,mmsh,mmst,gopher,gophers,ftp"
+)
+"""libav's protocols that a stream from a network may use, also in its playlists; `file` is never among them."""
+
+
+def file_url(path: str | Path) -> str:
+    """Returns the URL by which FFmpeg opens this very file; a colon in a bare name would make it a protocol."""
+    return f"file:{path}"
+
+
+def file_options() -> dict[str, str]:
+    """Returns libav's options for an untrusted file: one format of FILE_FORMATS, and nothing but the file itself."""
+    return {"protocol_whitelist": "file", "format_whitelist": FILE_FORMATS, "max_pixels": str(_MAX_PIXELS)}
+
+
+def network_options() -> dict[str, str]:
+    """Returns libav's options for an untrusted stream from a network: nothing in it may lead to a file."""
+    return {
+        "protocol_whitelist": _NETWORK_PROTOCOLS,
+        "format_whitelist": NETWORK_FORMATS,
+        "max_pixels": str(_MAX_PIXELS),
+    }
+
+
+def open_media_file(path: str | Path) -> InputContainer:
+    """Opens a media file of this machine that anybody may have made. Raises FFmpegError, OSError or ValueError.
+
+    Texts that lead to other files, such as playlists, are refused as unknown formats.
+    """
+    import av
+
+    return av.open(file_url(path), options=file_options(), metadata_errors="replace")
 
 
 def main_video_stream(container: InputContainer) -> VideoStream | None:

@@ -42,7 +42,10 @@ def number_glob(name: str) -> str:
 
 
 def number_regex(name: str) -> str:
-    """Returns a regular expression for `name` with any number, which is its group; without a field, for `name` only."""
+    """Returns a regular expression that matches `name` with any number, captured as a group.
+
+    Without a field it matches `name` only.
+    """
     return f"({_NUMBER})".join(re.escape(part) for part in _FIELD.split(name, maxsplit=1))
 
 

@@ -1,4 +1,13 @@
-"""Removal of passwords and tokens from addresses, and from texts that quote them, before they are stored or shown."""
+"""Removal of passwords and tokens from addresses, and from texts that quote them, before they are stored or shown.
+
+What is secret follows from rules for each scheme, not from a list of services:
+
+- the user and password before a host;
+- for RTMP everything behind the application, because that is the stream key;
+- for SRT and RIST every parameter but those that only tune the transport, because a stream ID holds users and keys;
+- for all schemes the values of parameters that are named as secrets are, and long random runs of letters and digits,
+  which are keys wherever they stand.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +19,33 @@ _SCHEME = r"[a-z][a-z0-9+.-]{1,20}\\*:(?:\\*/)+"
 _SCHEME_PATTERN = re.compile(f"({_SCHEME})", re.IGNORECASE)
 _ADDRESS = re.compile(rf"{_SCHEME}\S+", re.IGNORECASE)
 _PASSWORDS = r"pass(?:word|wd|phrase)?|pwd|token|secret|credentials?"
-_SECRETS = rf"{_PASSWORDS}|pw|access|key|auth|sig(?:nature)?|hmac|hdn[a-z]{{1,2}}|policy|jwt|user(?:name)?|usr|login"
+_SECRETS = (
+    rf"{_PASSWORDS}|pw|access|key|auth|sig(?:nature)?|hmac|hdn[a-z]{{1,2}}|policy|jwt|user(?:name)?|usr|login|hash|ticket|"
+    "session|nonce|bearer|cookie|streamid|playpath"
+)
+_SHORT_NAMES = "u|p|k|s|st|un|up|uid|_?sid|code|otp|pin|md5|sp"
+"""Names of parameters that are secrets only as whole words."""
 _PARAMETER = re.compile(rf"([?&;][\w.~-]{{0,24}}?(?:{_SECRETS})[\w.~-]{{0,16}}?=)[^&#\s'\"]+", re.IGNORECASE)
 _PATH_PARAMETER = re.compile(rf"((?:{_SECRETS})[\w.~-]{{0,16}}?=)[^&/?#;\s'\"]+", re.IGNORECASE)
 _TEXT_PARAMETER = re.compile(rf"((?<![a-z])(?:{_PASSWORDS})\w{{0,16}}?=)[^&/?#;,\s'\"]+", re.IGNORECASE)
+_SHORT_PARAMETER = re.compile(rf"([?&;](?:{_SHORT_NAMES})=)[^&#\s'\"]+", re.IGNORECASE)
+_STREAM_KEY = re.compile(r"""^([^/?\s'"]*?\\*/+[^/?\s'"]*?(?:\\*/+|\?))[^\s'"]*[^\s'":,;.)\]]""")
+"""Host and application of an RTMP address, then what is to be masked, without the punctuation of a sentence."""
+_RTMP = re.compile(r"rtmp[a-z]{0,2}")
+_TRANSPORT_PARAMETER = re.compile(r"""([?&])([\w.-]+)=([^&\s'"]+)""")
+_TRANSPORT_SCHEMES = ("srt", "rist")
+_HARMLESS = re.compile(
+    r"mode|type|timeout|\w*latency|latency\w*|pbkeylen|transtype|pkt_size|payload_size|maxbw|inputbw|oheadbw|mss|ffs|ipttl|"
+    r"iptos|linger|tlpktdrop|sndbuf|rcvbuf|\w*dropdelay|buffer\w*|bandwidth|reorder\w*|aes-type|profile|\*+"
+)
+"""Parameters of SRT and RIST that are shown."""
+_RANDOM_RUN = re.compile(
+    r"(?<![A-Za-z0-9])(?:(?=[A-Za-z0-9]*[a-z])(?=[A-Za-z0-9]*[A-Z])(?=[A-Za-z0-9]*[0-9])[A-Za-z0-9]{16,}|[0-9a-fA-F]{32,})"
+    r"(?![A-Za-z0-9])"
+)
+_STREAM_SCHEMES = ("rtsp", "rtsps", "rtspt", "http", "https", "ws", "wss", "hls", "srt", "rist", "whip", "whep")
+_PLACEHOLDER = "USER:PASSWORD@"
+"""The user and password of an address that shows how one is written."""
 _MASK = "***"
 
 
@@ -28,7 +60,7 @@ def redact(address: str) -> str:
     before, *pieces = _SCHEME_PATTERN.split(address)
     shown = [_mask_parameters(before)]
     for scheme, rest in _join_split_passwords(list(zip(pieces[::2], pieces[1::2], strict=True))):
-        shown += scheme, _mask_parameters(_remove_user(rest))
+        shown += scheme, _mask_rest(re.match(r"[\w+.-]+", scheme)[0].lower(), rest)  # type: ignore[index]
     return "".join(shown)
 
 
@@ -38,7 +70,7 @@ def redact_text(text: str) -> str:
     >>> redact_text("cannot open rtsp://user:secret@camera/live")
     'cannot open rtsp://camera/live'
     """
-    if "=" not in text and "@" not in text:
+    if "=" not in text and "@" not in text and "://" not in text and ":\\/" not in text:
         return text
     text = _ADDRESS.sub(lambda match: redact(match[0]), text)
     return _TEXT_PARAMETER.sub(rf"\1{_MASK}", _PARAMETER.sub(rf"\1{_MASK}", text))
@@ -59,11 +91,33 @@ def _join_split_passwords(pieces: list[tuple[str, str]]) -> list[tuple[str, str]
     return joined
 
 
+def _mask_rest(scheme: str, rest: str) -> str:
+    """Returns what follows `scheme` in an address, without secrets."""
+    shown = _remove_user(rest)
+    if _RTMP.fullmatch(scheme):
+        return _mask_parameters(_STREAM_KEY.sub(rf"\1{_MASK}", shown))
+    if scheme in _TRANSPORT_SCHEMES:
+        shown = _TRANSPORT_PARAMETER.sub(_mask_unless_harmless, shown)
+    if scheme in _STREAM_SCHEMES:
+        host, slash, path = shown.partition("/")
+        shown = host + slash + _RANDOM_RUN.sub(_MASK, path)
+    return _mask_parameters(shown)
+
+
+def _mask_unless_harmless(parameter: re.Match[str]) -> str:
+    value = parameter[3] if _HARMLESS.fullmatch(parameter[2].lower()) else _MASK
+    return f"{parameter[1]}{parameter[2]}={value}"
+
+
 def _mask_parameters(address: str) -> str:
-    return _PATH_PARAMETER.sub(rf"\1{_MASK}", _PARAMETER.sub(rf"\1{_MASK}", address))
+    for pattern in (_PARAMETER, _SHORT_PARAMETER, _PATH_PARAMETER):
+        address = pattern.sub(rf"\1{_MASK}", address)
+    return address
 
 
 def _remove_user(rest: str) -> str:
+    if rest.startswith(_PLACEHOLDER):
+        return rest
     before, at, after = rest.rpartition("@")
     authority = re.split(r"[/?#]", before, maxsplit=1)[0]
     if not at:

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from streamdepth.core.errors import MissingDependencyError, StreamDepthError
+from streamdepth.utils.file_patterns import match_files
 from streamdepth.utils.redact import redact, redact_text
 
 _LIBAV_PROTOCOLS = ("http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "srt", "udp", "tcp", "rtp", "lavfi")
@@ -75,11 +76,12 @@ def exists(address: str, error: ErrorClass) -> bool:
 
 
 def find_files(pattern: str, error: ErrorClass) -> list[str]:
-    """Returns the addresses of all files that match a glob, sorted; `**` stands for any folders. Raises `error`."""
-    if not is_remote(pattern):
-        import glob
+    """Returns the addresses of all files that match a glob, sorted; `**` stands for any folders. Raises `error`.
 
-        return sorted(path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path))
+    Those of local files are such that nothing takes them for anything else, as `match_files` says.
+    """
+    if not is_remote(pattern):
+        return match_files(pattern)
 
     def find(file_system: Any, path: str) -> list[str]:
         file_system.invalidate_cache()  # a long-lived process would see old listings

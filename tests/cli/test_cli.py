@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import av
@@ -135,6 +136,50 @@ def test_probe(cli, clip: Path) -> None:
     assert done.code == 0
     assert "96x64 px" in done.out
     assert "audio: aac" in done.out
+
+
+def test_a_name_that_is_no_utf_8_loses_no_result(cli, clip: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = clip.rename(tmp_path / os.fsdecode(b"clip_\xe9.mp4"))
+    for output in (b"o\xe9.mp4", b"o\xe9.mkv", b"d\xe9_%02d.png"):
+        name = os.fsdecode(output)
+        done = cli("convert", source.name, "-o", name, "--depth-out", f"{name}.mkv", "--stats", f"{name}.json")
+        assert done.code == 0, done.err
+    assert "20 of 20" in done.err
+    (tmp_path / "out").mkdir()
+    assert cli("convert", os.fsdecode(b"*_\xe9.mp4"), "-o", "out", "--depth-out", "depth").code == 0
+
+
+EVIL = "\x1b]0;owned\x07\x1b[31m\x9b31m"
+
+
+def test_control_sequences_of_a_name_are_only_shown(cli, tmp_path: Path) -> None:
+    clip = write_video(tmp_path / f"a{EVIL}.mp4", count=3)
+    told = [cli("probe", clip), cli("probe", f"no{EVIL}.mp4"), cli("probe", f"no{EVIL}.mp4", "-v")]
+    told += [
+        cli("convert", clip, "-o", tmp_path / "out.mp4", "-v"),
+        cli("convert", clip, "-o", tmp_path / f"{EVIL}.mp4"),
+    ]
+    for done in told:
+        assert not any(c in done.out + done.err for c in "\x1b\x07\x9b"), done
+    assert r"\x1b]0;owned" in told[0].out
+
+
+def test_control_sequences_of_a_server_are_only_shown(cli) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(999)
+                connection.sendall(f"HTTP/1.0 404 {EVIL}\r\n\r\n".encode("latin-1"))
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        done = cli("probe", f"http://127.0.0.1:{server.getsockname()[1]}/x.png")
+        thread.join()
+    assert done.code == 3
+    assert not any(c in done.out + done.err for c in "\x1b\x07\x9b"), done
 
 
 def test_models_lists_licenses(cli) -> None:
@@ -277,7 +322,7 @@ def test_ctrl_c_while_a_camera_does_not_answer_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_second_signal_ends_at_once_and_leaves_nothing(tmp_path: Path, number: int) -> None:
     code = (
         f"{NOTES_THE_STOP}"
@@ -292,7 +337,7 @@ def test_a_second_signal_ends_at_once_and_leaves_nothing(tmp_path: Path, number:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 130, done.stderr
-    assert "nothing was kept" in done.stderr
+    assert "not kept" in done.stderr
     assert os.listdir(tmp_path) == []
 
 

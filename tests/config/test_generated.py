@@ -36,9 +36,10 @@ def test_a_type_checker_catches_a_misspelt_and_a_mistyped_keyword(tmp_path: Path
     from mypy import api
 
     module = (HERE / "keywords.py").read_text(encoding="utf-8")
-    imported = "from streamdepth.core.render_options import Edges, Style\n"
+    imported = "from streamdepth.core.render_options import DepthSize, Edges, Style\n"
     assert imported in module
-    (tmp_path / "keywords.py").write_text(module.replace(imported, "Edges = str\nStyle = str\n"))  # quick without numpy
+    plain = "DepthSize = str\nEdges = str\nStyle = str\n"  # quick without numpy
+    (tmp_path / "keywords.py").write_text(module.replace(imported, plain))
     (tmp_path / "program.py").write_text(
         "from typing import Unpack\n"
         "from keywords import SettingsKeywords\n"

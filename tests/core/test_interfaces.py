@@ -101,7 +101,7 @@ class TestSink:
 
 class TestWrappedSink:
     def test_it_overrides_every_hook_and_property_of_a_sink(self) -> None:
-        finished = {"open", "write", "close", "discard", "is_open", "add_notice"}
+        finished = {"open", "write", "close", "discard", "is_open", "is_complete", "add_notice"}
         names = {name for name, _ in inspect.getmembers(Sink) if not name.startswith("_")}
         attributes = {"can_drop_frames", "needs_calling_thread"}
         assert names - finished - attributes <= set(vars(WrappedSink))

@@ -20,7 +20,7 @@ from streamdepth.estimators.engines.choose import make_engine
 from streamdepth.estimators.engines.onnx_engine import OnnxEngine, OnnxFileEngine, choose_providers, save_onnx
 from streamdepth.estimators.exported_model import ExportedModelEstimator, is_exported_model
 from streamdepth.estimators.network import ModelCard
-from streamdepth.estimators.quantize import Agreement, QuantizationResult, inverse_depth_agreement
+from streamdepth.estimators.quantize import EngineScore, QuantizationResult, inverse_depth_agreement
 from streamdepth.testing import SyntheticSource
 
 pytestmark = pytest.mark.slow
@@ -210,7 +210,7 @@ def test_int8_that_disagrees_is_refused(cli, tmp_path: Path, monkeypatch: pytest
     def bad(_network: object, used: list[Image], held_out: list[Image], folder: Path) -> QuantizationResult:
         assert (len(used), len(held_out)) == (6, 2)
         (folder / "model.xml").write_text("int8")
-        return QuantizationResult(Agreement("bfloat16", 0.999, 0.001, 3), Agreement("int8", 0.81, 0.06, 2), 2)
+        return QuantizationResult(EngineScore("bfloat16", 0.999, 0.001, 3), EngineScore("int8", 0.81, 0.06, 2), 2)
 
     monkeypatch.setattr(quantize_module, "quantize", bad)
     arguments = ("quantize", "nano", "--calibrate", CLIP, "--frames", 8, "-o", tmp_path / "int8")

@@ -25,11 +25,9 @@ from streamdepth.geometry.camera import (
     CameraSpec,
     Undistorter,
     camera_info_yaml,
-    camera_matrix,
     intrinsics_from_35mm,
     intrinsics_from_exif,
     intrinsics_from_metadata,
-    is_fisheye,
     read_camera_info,
 )
 from streamdepth.sources.browser import BrowserSource
@@ -178,9 +176,9 @@ def test_a_phones_video_tells_its_camera(tmp_path: Path) -> None:
 @pytest.mark.parametrize("camera", [CAMERA, FISHEYE, IDEAL_FISHEYE], ids=["radial", "fisheye", "ideal"])
 def test_undistorting_puts_a_point_where_a_pinhole_would_see_it(camera: Intrinsics) -> None:
     points, zero = np.array([[[-0.3, 0.2, 1.0]], [[0.25, -0.3, 1.0]], [[0.0, 0.0, 1.0]]]), np.zeros(3)
-    project = cv2.fisheye.projectPoints if is_fisheye(camera) else cv2.projectPoints
-    seen = project(points, zero, zero, camera_matrix(camera), np.array(camera.distortion))[0].reshape(-1, 2)
-    straight = cv2.projectPoints(points, zero, zero, camera_matrix(camera), None)[0].reshape(-1, 2)
+    project = cv2.fisheye.projectPoints if camera.is_fisheye else cv2.projectPoints
+    seen = project(points, zero, zero, camera.matrix, np.array(camera.distortion))[0].reshape(-1, 2)
+    straight = cv2.projectPoints(points, zero, zero, camera.matrix, None)[0].reshape(-1, 2)
     image = np.zeros((480, 640, 3), np.uint8)
     for x, y in seen:
         cv2.circle(image, (round(x), round(y)), 4, (255, 255, 255), -1)

@@ -15,7 +15,7 @@ from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.types import DepthFrame, DepthKind, Frame
-from streamdepth.geometry.ground import find_floor
+from streamdepth.geometry.floor import find_floor
 from streamdepth.geometry.obstacles import ObstacleZone, nearest_obstacles, obstacle_ranges
 from streamdepth.geometry.projection import rays
 

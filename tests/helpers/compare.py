@@ -8,8 +8,7 @@ from pathlib import Path
 
 import av
 
-from streamdepth.sinks.pending_files import file_url
-from streamdepth.utils.containers import main_video_stream
+from streamdepth.utils.containers import main_video_stream, open_media_file
 
 
 @dataclass
@@ -79,7 +78,7 @@ def compare_streams(source: str | Path, output: str | Path) -> Comparison:
 
 
 def read_contents(path: str | Path) -> Contents:
-    with av.open(file_url(path), metadata_errors="replace") as container:
+    with open_media_file(path) as container:
         video = main_video_stream(container)
         assert video is not None
         tracks = {s.index: _track(s) for s in container.streams if s.type in ("audio", "subtitle")}

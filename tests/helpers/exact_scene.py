@@ -10,7 +10,7 @@ import numpy.typing as npt
 from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.types import DepthFrame, DepthKind, Frame
-from streamdepth.geometry.ground import find_floor
+from streamdepth.geometry.floor import find_floor
 from streamdepth.geometry.planes import Plane
 
 Floats = npt.NDArray[np.float64]

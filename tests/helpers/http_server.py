@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,3 +73,31 @@ def serve(folder: Path) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def dripping(head: bytes, drop: bytes, seconds: float, *, count: int | None = None) -> Iterator[str]:
+    """Runs a server that answers one request with `head`, and then `drop` after `drop`; yields its address.
+
+    Without a `count` it goes on until the client or the test ends.
+    """
+    released = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(20)
+
+        def answer() -> None:
+            with contextlib.suppress(OSError), server.accept()[0] as client:
+                client.recv(9999)
+                client.sendall(head)
+                for _ in range(count) if count is not None else itertools.count():
+                    client.sendall(drop)
+                    if released.wait(seconds):
+                        break
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            released.set()
+            thread.join()

@@ -7,13 +7,12 @@ import math
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from helpers.media import moving, write_video
 
-from streamdepth.sinks.pending_files import file_url
+from streamdepth.utils.containers import open_media_file
 
 CAMERA = "observation.images.front"
 FPS = 10
@@ -119,7 +118,7 @@ def half_a_step(depth: np.ndarray, facts: dict) -> np.ndarray:
 
 def read_codes(path: Path) -> list[np.ndarray]:
     """Returns the 12-bit codes of each frame of a depth video."""
-    with av.open(file_url(path)) as container:
+    with open_media_file(path) as container:
         assert container.streams.video[0].codec_context.name == "hevc"
         assert container.streams.video[0].pix_fmt == "gray12le"
         return [frame.to_ndarray(format="gray12le") for frame in container.decode(video=0)]

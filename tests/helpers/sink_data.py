@@ -6,17 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import av
 from mcap.reader import make_reader
 
 from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.sinks.depth_video import DepthVideo, DepthVideoSink
-from streamdepth.sinks.pending_files import file_url
 from streamdepth.sinks.robots.mcap import McapSink
 from streamdepth.sinks.segments import SegmentedSink
 from streamdepth.sinks.video import VideoSink
 from streamdepth.testing import SyntheticSource
+from streamdepth.utils.containers import open_media_file
 
 MODEL = ModelInfo("test", DepthKind.METRIC)
 
@@ -72,7 +71,7 @@ def names(folder: Path) -> list[str]:
 
 def frames_of_video(path: Path) -> int:
     """Counts the pictures of a video by decoding it."""
-    with av.open(file_url(path)) as container:
+    with open_media_file(path) as container:
         return sum(1 for _ in container.decode(video=0))
 
 

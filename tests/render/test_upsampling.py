@@ -105,7 +105,7 @@ def test_exports_write_flying_pixels_as_unknown(tmp_path) -> None:
     one, info = item(image, shrunk(exact)), StreamInfo("s", 192, 144, time_base=Fraction(1, 30))
     flying = np.isnan(without_flying_pixels(one).depth)
     assert flying.any()
-    video = DepthVideoSink(tmp_path / "depth.mkv", drop_flying=True)
+    video = DepthVideoSink(tmp_path / "depth.mkv", size="network", drop_flying=True)
     pictures = ImagesSink(tmp_path / "%06d.npz", drop_flying=True, edges="guided")
     for sink in (video, pictures):
         sink.open(info, ModelInfo("m", DepthKind.METRIC))

@@ -146,7 +146,7 @@ def test_refuses_an_existing_output(case: Case, tmp_path: Path) -> None:
 def test_refuses_the_input_even_with_overwrite(case: Case, tmp_path: Path) -> None:
     origin = tmp_path / case.first_file
     origin.write_bytes(b"input")
-    info = replace(stream()[0], origin=tmp_path / "." / case.first_file)
+    info = replace(stream()[0], file_path=tmp_path / "." / case.first_file)
     with raises_code(SinkOpenError, "is-input"):
         case.make(tmp_path / case.name, overwrite=True).open(info, MODEL)
     assert origin.read_bytes() == b"input"

@@ -120,7 +120,7 @@ def noise(count: int, low: float, high: float) -> list[DepthMap]:
 def test_metric_depth_comes_back(tmp_path: Path) -> None:
     depths = noise(5, 0.2, 80)
     depths[1][0, :4] = np.nan, np.inf, 0, -3
-    fill(DepthVideoSink(tmp_path / "d.mkv"), *items_with(depths, DepthKind.METRIC))
+    fill(DepthVideoSink(tmp_path / "d.mkv", size="network"), *items_with(depths, DepthKind.METRIC))
     video = DepthVideo(tmp_path / "d.mkv")
     assert video.kind is DepthKind.METRIC
     assert len(video) == 5
@@ -134,7 +134,7 @@ def test_metric_depth_comes_back(tmp_path: Path) -> None:
 
 def test_relative_depth_comes_back_when_its_range_changes(tmp_path: Path) -> None:
     depths = [*noise(3, 0, 1), *noise(3, -500, 900), *noise(2, 5, 5.5)]
-    fill(DepthVideoSink(tmp_path / "d.mkv"), *items_with(depths, DepthKind.RELATIVE), RELATIVE)
+    fill(DepthVideoSink(tmp_path / "d.mkv", size="network"), *items_with(depths, DepthKind.RELATIVE), RELATIVE)
     video = DepthVideo(tmp_path / "d.mkv")
     assert video.metadata["unit"] is None
     assert [first for first, _, _ in video.metadata["ranges"]] == [0, 3, 6]
@@ -145,7 +145,7 @@ def test_relative_depth_comes_back_when_its_range_changes(tmp_path: Path) -> Non
 @pytest.mark.parametrize("index", [0, 7, 19, -1, -20])
 def test_random_access(tmp_path: Path, index: int) -> None:
     depths = noise(20, 1, 9)
-    fill(DepthVideoSink(tmp_path / "d.mkv"), *items_with(depths, DepthKind.METRIC))
+    fill(DepthVideoSink(tmp_path / "d.mkv", size="network"), *items_with(depths, DepthKind.METRIC))
     video = DepthVideo(tmp_path / "d.mkv")
     assert np.abs(video[index] / depths[index] - 1).max() <= 6.1e-5
     with pytest.raises(IndexError):
@@ -161,7 +161,7 @@ def test_exact_times(tmp_path: Path, ticks: list[int]) -> None:
     depths = noise(6, 1, 9)
     info, items = items_with(depths, DepthKind.METRIC)
     items = [replace(i, frame=replace(i.frame, pts=t, time_base=tick)) for i, t in zip(items, ticks, strict=True)]
-    fill(DepthVideoSink(tmp_path / "d.mkv"), replace(info, time_base=tick), items)
+    fill(DepthVideoSink(tmp_path / "d.mkv", size="network"), replace(info, time_base=tick), items)
     video = DepthVideo(tmp_path / "d.mkv")
     assert video.metadata["pts"] == ticks
     assert video.times == [pytest.approx(t / 90000) for t in ticks]
@@ -175,7 +175,7 @@ def test_the_facts_are_complete_in_tag_and_sidecar(tmp_path: Path) -> None:
     items[1] = replace(items[1], range=(0.0, 2.0), intrinsics=camera)
     items[2] = replace(items[2], cut=True, range=(0.0, 2.0), intrinsics=camera)
     items[3] = replace(items[3], frame=replace(items[3].frame, index=7), range=None, alignment=(1.5, -0.25))
-    fill(DepthVideoSink(tmp_path / "d.mkv", smoothing="strong"), info, items, RELATIVE)
+    fill(DepthVideoSink(tmp_path / "d.mkv", smoothing="strong", size="network"), info, items, RELATIVE)
     facts = DepthVideo(tmp_path / "d.mkv").metadata
     assert facts == json.loads((tmp_path / "d.mkv.json").read_text())
     pinhole = [camera.fx, camera.fy, camera.cx, camera.cy]
@@ -211,7 +211,7 @@ def test_the_facts_are_complete_in_tag_and_sidecar(tmp_path: Path) -> None:
 
 def test_either_tag_or_sidecar_is_enough(tmp_path: Path) -> None:
     path, depths = tmp_path / "d.mkv", noise(3, 1, 9)
-    fill(DepthVideoSink(path), *items_with(depths, DepthKind.METRIC))
+    fill(DepthVideoSink(path, size="network"), *items_with(depths, DepthKind.METRIC))
     (tmp_path / "d.mkv.json").rename(tmp_path / "away.json")
     assert len(list(DepthVideo(path))) == 3
     without_tag(path, tmp_path / "bare.mkv")
@@ -222,7 +222,7 @@ def test_either_tag_or_sidecar_is_enough(tmp_path: Path) -> None:
 
 
 def test_the_container_is_ffv1_with_16_bits_and_key_frames_only(tmp_path: Path) -> None:
-    fill(DepthVideoSink(tmp_path / "d.mkv"), *items_with(noise(3, 1, 9), DepthKind.METRIC))
+    fill(DepthVideoSink(tmp_path / "d.mkv", size="network"), *items_with(noise(3, 1, 9), DepthKind.METRIC))
     with av.open(str(tmp_path / "d.mkv")) as container:
         video = container.streams.video[0]
         assert (video.codec_context.name, video.codec_context.pix_fmt) == ("ffv1", "gray16le")
@@ -230,7 +230,7 @@ def test_the_container_is_ffv1_with_16_bits_and_key_frames_only(tmp_path: Path) 
 
 
 def test_depth_outside_the_range_is_announced(tmp_path: Path) -> None:
-    sink = DepthVideoSink(tmp_path / "d.mkv", near_m=0.5, far_m=5)
+    sink = DepthVideoSink(tmp_path / "d.mkv", size="network", near_m=0.5, far_m=5)
     fill(sink, *items_with(noise(2, 1, 9), DepthKind.METRIC))
     assert "0.5 to 5 m" in sink.notices[0]
     assert max(d.max() for d in DepthVideo(tmp_path / "d.mkv")) == pytest.approx(5)
@@ -238,7 +238,7 @@ def test_depth_outside_the_range_is_announced(tmp_path: Path) -> None:
 
 def test_another_size_is_scaled_to_the_first_and_announced(tmp_path: Path) -> None:
     info, items = items_with([np.full((24, 32), 2, np.float32), np.full((48, 20), 3, np.float32)], DepthKind.METRIC)
-    sink = DepthVideoSink(tmp_path / "d.mkv")
+    sink = DepthVideoSink(tmp_path / "d.mkv", size="network")
     fill(sink, info, items)
     assert "size" in sink.notices[0]
     second = DepthVideo(tmp_path / "d.mkv")[1]
@@ -256,7 +256,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 
 def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "d.mkv"
-    fill(DepthVideoSink(path), *items_with(noise(1, 1, 9), DepthKind.METRIC))
+    fill(DepthVideoSink(path, size="network"), *items_with(noise(1, 1, 9), DepthKind.METRIC))
     for file in (path, tmp_path / "d.mkv.json"):
         file.write_bytes(file.read_bytes().replace(b'"schema_version": 1', b'"schema_version": 7'))
     with raises_code(SourceOpenError, "not-a-depth-video", naming="version 7"):
@@ -265,7 +265,7 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
 
 def test_a_damaged_file_says_so(tmp_path: Path) -> None:
     path = tmp_path / "d.mkv"
-    fill(DepthVideoSink(path), *items_with(noise(10, 1, 9), DepthKind.METRIC))
+    fill(DepthVideoSink(path, size="network"), *items_with(noise(10, 1, 9), DepthKind.METRIC))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
     video = DepthVideo(path)
     with raises_code(SourceLostError, "damaged", naming="10 frames"):
@@ -276,18 +276,18 @@ def test_a_damaged_file_says_so(tmp_path: Path) -> None:
 
 def test_only_matroska(tmp_path: Path) -> None:
     with raises_code(SinkOpenError, "unknown-format", naming=r"d\.mkv"):
-        DepthVideoSink(tmp_path / "d.mp4").open(stream()[0], MODEL)
+        DepthVideoSink(tmp_path / "d.mp4", size="network").open(stream()[0], MODEL)
     with raises_code(ConfigError, "bad-range", naming="near_m"):
-        DepthVideoSink(tmp_path / "d.mkv", near_m=5, far_m=2)
+        DepthVideoSink(tmp_path / "d.mkv", size="network", near_m=5, far_m=2)
     with raises_code(ConfigError, "bad-range", naming="near_m"):
-        DepthVideoSink(tmp_path / "d.mkv", far_m=float("inf"))
+        DepthVideoSink(tmp_path / "d.mkv", size="network", far_m=float("inf"))
 
 
 @pytest.mark.slow
 def test_a_frame_leaves_few_bytes_in_memory(tmp_path: Path) -> None:
     """Though the display range moves all the time, in steps small and large."""
     info, items = stream(1, 4, 4)
-    sink = DepthVideoSink(tmp_path / "d.mkv")
+    sink = DepthVideoSink(tmp_path / "d.mkv", size="network")
     sink.open(info, MODEL)
     count, before = 3000, 0
     tracemalloc.start()
@@ -308,7 +308,7 @@ def test_a_display_range_is_noted_when_it_changes_by_half_a_percent(tmp_path: Pa
     info, items = items_with(noise(4, 1, 9), DepthKind.METRIC)
     ranges = [(1.0, 5.0), (1.0, 5.01), (1.0, 5.019), (1.0, 5.03)]
     items = [replace(i, range=r) for i, r in zip(items, ranges, strict=True)]
-    fill(DepthVideoSink(tmp_path / "d.mkv"), info, items)
+    fill(DepthVideoSink(tmp_path / "d.mkv", size="network"), info, items)
     assert DepthVideo(tmp_path / "d.mkv").metadata["display_ranges"] == [[0, 1.0, 5.0], [3, 1.0, 5.03]]
 
 
@@ -318,7 +318,7 @@ def test_no_fact_makes_a_file_unreadable(fact: str, value: float, tmp_path: Path
     info, items = items_with(noise(3, 1, 9), DepthKind.METRIC)
     items = [replace(i, **{fact: (1.0, 2.0)}) for i in items]
     items[1] = replace(items[1], **{fact: (0.0, value)})
-    fill(DepthVideoSink(tmp_path / "d.mkv"), info, items)
+    fill(DepthVideoSink(tmp_path / "d.mkv", size="network"), info, items)
     rows = DepthVideo(tmp_path / "d.mkv").metadata["display_ranges" if fact == "range" else fact]
     assert rows == [[0, 1.0, 2.0]]
 
@@ -331,7 +331,7 @@ def test_a_video_too_long_for_its_tag(ticks: list[int], tmp_path: Path, monkeypa
     path, tick, depths = tmp_path / "d.mkv", Fraction(1, 90000), noise(6, 1, 9)
     info, items = items_with(depths, DepthKind.METRIC)
     items = [replace(i, frame=replace(i.frame, pts=t, time_base=tick)) for i, t in zip(items, ticks, strict=True)]
-    fill(DepthVideoSink(path), replace(info, time_base=tick), items)
+    fill(DepthVideoSink(path, size="network"), replace(info, time_base=tick), items)
     with av.open(str(path)) as container:
         facts = json.loads(container.metadata["STREAMDEPTH"])
     assert "pts" not in facts
@@ -407,7 +407,7 @@ RUINED: list[dict[str, object] | bytes] = [
 @pytest.mark.parametrize("ruin", RUINED, ids=lambda r: repr(r)[:30])
 @pytest.mark.parametrize("place", ["sidecar", "tag"])
 def test_facts_that_cannot_be_used(ruin: dict[str, object] | bytes, place: str, tmp_path: Path) -> None:
-    fill(DepthVideoSink(tmp_path / "d.mkv"), *items_with(noise(3, 1, 9), DepthKind.METRIC))
+    fill(DepthVideoSink(tmp_path / "d.mkv", size="network"), *items_with(noise(3, 1, 9), DepthKind.METRIC))
     sidecar = tmp_path / "d.mkv.json"
     good = json.loads(sidecar.read_text())
     bad = ruin if isinstance(ruin, bytes) else json.dumps(good | ruin).encode()
@@ -422,7 +422,7 @@ def test_facts_that_cannot_be_used(ruin: dict[str, object] | bytes, place: str, 
 
 
 def test_a_sidecar_helps_where_the_tag_is_another_programs(tmp_path: Path) -> None:
-    fill(DepthVideoSink(tmp_path / "d.mkv"), *items_with(noise(3, 1, 9), DepthKind.METRIC))
+    fill(DepthVideoSink(tmp_path / "d.mkv", size="network"), *items_with(noise(3, 1, 9), DepthKind.METRIC))
     path = without_tag(tmp_path / "d.mkv", tmp_path / "e.mkv", "a note")
     (tmp_path / "d.mkv.json").rename(tmp_path / "e.mkv.json")
     assert len(list(DepthVideo(path))) == 3
@@ -430,7 +430,7 @@ def test_a_sidecar_helps_where_the_tag_is_another_programs(tmp_path: Path) -> No
 
 def test_facts_beside_another_kind_of_video(tmp_path: Path) -> None:
     info, items = stream(3)
-    fill(DepthVideoSink(tmp_path / "d.mkv"), info, items)
+    fill(DepthVideoSink(tmp_path / "d.mkv", size="network"), info, items)
     fill(VideoSink(tmp_path / "e.mkv"), info, items)
     (tmp_path / "d.mkv.json").rename(tmp_path / "e.mkv.json")
     with raises_code(SourceOpenError, "not-a-depth-video", naming="16-bit gray"):

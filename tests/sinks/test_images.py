@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -12,10 +13,12 @@ from helpers.errors import raises_code
 from helpers.sink_data import MODEL, fill, names, stream
 from PIL import Image
 
+import streamdepth
 from streamdepth.core.arrays import DepthMap
-from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
+from streamdepth.core.errors import ConfigError, MissingDependencyError, SinkOpenError, SinkWriteError
 from streamdepth.core.types import DepthKind, ModelInfo
 from streamdepth.sinks.images import ImagesSink, write_depth_image
+from streamdepth.testing import ConstantEstimator
 
 RELATIVE = ModelInfo("relative", DepthKind.RELATIVE)
 
@@ -69,8 +72,21 @@ def test_exr_keeps_every_float(tmp_path: Path) -> None:
     exr = pytest.importorskip("OpenEXR")
     write_depth_image(tmp_path / "d.exr", metres(), DepthKind.METRIC)
     with exr.File(str(tmp_path / "d.exr"), separate_channels=True) as file:
-        np.testing.assert_array_equal(file.channels()["Z"].pixels, metres())
+        for channel in "ZRGB":
+            np.testing.assert_array_equal(file.channels()[channel].pixels, metres())
         assert file.header()["streamdepth:kind"] == "metric"
+
+
+def test_readers_without_depth_channels_read_exr(tmp_path: Path) -> None:
+    pytest.importorskip("OpenEXR")
+    depth = np.arange(48 * 32, dtype=np.float32).reshape(32, 48) / 7
+    write_depth_image(tmp_path / "d.exr", depth, DepthKind.METRIC)
+    with av.open(str(tmp_path / "d.exr")) as container:
+        frame = next(container.decode(video=0))
+    assert frame.format.name == "gbrpf32le"
+    for plane in frame.planes:
+        stored = np.frombuffer(plane, np.float32).reshape(32, -1)[:, :48]
+        np.testing.assert_array_equal(stored, depth)
 
 
 def test_exr_without_its_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +145,58 @@ def test_the_facts_of_relative_depth(tmp_path: Path) -> None:
     assert facts["kind"] == "relative"
     assert facts["unit"] is None
     assert facts["time_base"] == [1, 30]
-    assert facts["frames"]["1.png"] == {"index": 1, "pts": 1, "range": [1.5, 4.0]}
+    assert facts["frames"]["1.png"] == {"index": 1, "pts": 1, "range": [1.0, 4.0]}
+
+
+def test_relative_depth_of_all_pictures_has_one_scale_which_is_the_display_range(tmp_path: Path) -> None:
+    info, items = stream(3)
+    depths = [np.array([[0.5, 2.0, value, np.nan]], np.float32) for value in (1.0, 9.0, -3.0)]
+    items = [replace(i, depth=d, kind=DepthKind.RELATIVE, range=(0.0, 4.0)) for i, d in zip(items, depths, strict=True)]
+    sink = ImagesSink(tmp_path / "%d.png", size="network")
+    fill(sink, info, items, RELATIVE)
+    codes = [read_png(tmp_path / f"{i}.png")[0].tolist() for i in range(3)]
+    assert [c[:2] for c in codes] == [[8193, 32768]] * 3
+    assert [c[2:] for c in codes] == [[16384, 0], [65535, 0], [1, 0]]
+    assert Image.open(tmp_path / "1.png").text["streamdepth:high"] == "4.0"  # type: ignore[attr-defined]  # a PNG
+    assert any("--range" in notice for notice in sink.notices)
+
+
+@pytest.mark.parametrize(("shown", "is_given"), [("auto", False), ("lock:20,180", True), ("per-shot", False)])
+def test_still_pixels_keep_their_numbers_while_the_scene_changes(shown: str, is_given: bool, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for i in range(12):
+        picture = np.full((48, 64, 3), 60, np.uint8)
+        picture[:8] = 40
+        picture[30 - i : 30 + i] = 250
+        Image.fromarray(picture).save(tmp_path / "in" / f"{i:03d}.png")
+    model = ConstantEstimator(size=(48, 64), from_brightness=True)
+    streamdepth.convert(tmp_path / "in", tmp_path / "%03d.png", model=model, smooth="off", range=shown)
+    pictures = [read_png(tmp_path / f"{i:03d}.png") for i in range(12)]
+    assert len({int(p[12, 5]) for p in pictures}) == 1
+    facts = json.loads((tmp_path / "frames.json").read_text())["frames"]
+    (scale,) = {tuple(frame["range"]) for frame in facts.values()}
+    if is_given:
+        assert scale == (20, 180)
+
+
+def test_files_of_depth_have_the_same_size_which_is_a_choice(tmp_path: Path) -> None:
+    pytest.importorskip("OpenEXR")
+    Image.fromarray(np.zeros((60, 80, 3), np.uint8)).save(tmp_path / "in.png")
+    for options, size in (({}, (60, 80)), ({"depth_size": "picture"}, (60, 80)), ({"depth_size": "network"}, (24, 32))):
+        for name in ("d.png", "d.exr", "d.npz", "d.mkv"):
+            target = tmp_path / name
+            streamdepth.convert(
+                tmp_path / "in.png", depth_out=target, model=ConstantEstimator(), overwrite=True, **options
+            )
+            if name == "d.npz":
+                shape = np.load(target)["depth"].shape
+            else:
+                with av.open(str(target)) as container:
+                    stream_of_file = container.streams.video[0]
+                    shape = stream_of_file.height, stream_of_file.width
+            assert shape == size, (name, options)
+    with raises_code(ConfigError, "unknown-depth-size", naming="picture, network"):
+        ImagesSink(tmp_path / "x.png", size="small")
 
 
 def test_the_unit_of_metric_depth(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import json
 import math
 from dataclasses import replace
 
-import av
 import numpy as np
 import pytest
 from helpers.errors import raises_code
@@ -18,7 +17,7 @@ from hypothesis import strategies as st
 from streamdepth.core.errors import ConfigError, SinkOpenError
 from streamdepth.core.types import DepthKind
 from streamdepth.sinks.lerobot_video import DepthQuantizer, LeRobotVideoSink
-from streamdepth.sinks.pending_files import file_url
+from streamdepth.utils.containers import open_media_file
 
 
 def test_values_are_within_half_a_step_of_what_lerobot_reads(tmp_path) -> None:
@@ -51,7 +50,7 @@ def test_times_are_the_sources_and_every_other_frame_is_a_key_frame(tmp_path) ->
     info, items = stream(9, 64, 48)
     kept = [item for item in items if item.frame.index not in (3, 6)]
     fill(LeRobotVideoSink(tmp_path / "d.mp4"), info, kept)
-    with av.open(file_url(tmp_path / "d.mp4")) as container:
+    with open_media_file(tmp_path / "d.mp4") as container:
         frames = list(container.decode(video=0))
     assert [f.time for f in frames] == pytest.approx([i.frame.time for i in kept], abs=1e-6)
     assert [f.key_frame for f in frames] == [i % 2 == 0 for i in range(7)]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import subprocess
 import sys
 import textwrap
@@ -55,6 +56,47 @@ def test_the_result_has_ordinary_permissions(tmp_path: Path) -> None:
     assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "b.txt").stat().st_mode
 
 
+def test_a_replaced_file_keeps_its_permissions(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").touch(mode=0o600)
+    file = PendingFile(tmp_path / "a.txt", overwrite=True)
+    assert file.temporary.stat().st_mode & 0o777 == 0o600, "nobody else reads it meanwhile"
+    file.commit()
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("refused", ["folders", "all"])
+def test_a_share_without_fsync_is_no_failure(tmp_path: Path, monkeypatch, refused: str) -> None:
+    def refuse(handle: int) -> None:
+        if refused == "all" or stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with atomic_write(tmp_path / "out.txt") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "out.txt").read_text() == "new"
+
+
+def test_a_disk_that_fails_to_synchronize_is_a_failure(tmp_path: Path, monkeypatch) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(SinkWriteError), atomic_write(tmp_path / "out.txt") as temporary:
+        temporary.write_text("new")
+
+
+def test_parts_of_killed_runs_go_when_the_same_output_is_begun_again(tmp_path: Path) -> None:
+    path = tmp_path / "out.mkv"
+    killed, alive, named = (temporary_path(path) for _ in range(3))
+    for part in (killed, alive, named, temporary_copy(killed)):
+        part.touch()
+    killed.with_name(f"{killed.name}.lock").touch()
+    alive_lock = lock(alive)
+    PendingFile(path).discard()
+    assert {p.name for p in tmp_path.iterdir()} == {alive.name, f"{alive.name}.lock", named.name}
+    unlock(alive_lock)
+
+
 def test_a_folder_is_no_output(tmp_path: Path) -> None:
     (tmp_path / "out.mp4").mkdir()
     with raises_code(SinkOpenError, "not-a-file"):
@@ -75,12 +117,12 @@ def test_the_input_through_a_link_is_the_input(tmp_path: Path) -> None:
     origin.touch()
     link.symlink_to(origin)
     with raises_code(SinkOpenError, "is-input"):
-        PendingFile(link, overwrite=True, origin=origin)
+        PendingFile(link, overwrite=True, input_path=origin)
 
 
 def test_an_origin_that_cannot_be_a_file_is_another_one(tmp_path: Path) -> None:
     (tmp_path / "out.mp4").touch()
-    PendingFile(tmp_path / "out.mp4", overwrite=True, origin=tmp_path / ("x" * 300)).discard()
+    PendingFile(tmp_path / "out.mp4", overwrite=True, input_path=tmp_path / ("x" * 300)).discard()
 
 
 def test_a_name_that_is_too_long_is_said_in_words(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 from helpers import rtsp_server
@@ -28,13 +27,13 @@ from streamdepth.core.errors import DiskFullError, SinkOpenError, SinkWriteError
 from streamdepth.pipeline.pipeline import Pipeline, Stream
 from streamdepth.sinks.depth_video import DepthVideo, DepthVideoSink
 from streamdepth.sinks.disk_space import DiskSpaceGuard
-from streamdepth.sinks.pending_files import file_url
 from streamdepth.sinks.segments import SegmentedSink
 from streamdepth.sinks.temporary_files import lock, unlock
 from streamdepth.sinks.video import VideoSink
 from streamdepth.sources.network import NetworkSource
 from streamdepth.stabilizers import make_stabilizer
 from streamdepth.testing import ConstantEstimator, FailingSink, RecordingSink
+from streamdepth.utils.containers import open_media_file
 
 of_each_kind = pytest.mark.parametrize(("name", "kind", "count"), RECORDERS, ids=[k[0] for k in RECORDERS])
 
@@ -116,7 +115,7 @@ def test_another_size_begins_another_segment(name, kind, count, tmp_path) -> Non
     if name != "cam.mcap":
         sizes = []
         for path in (first, second):
-            with av.open(file_url(path)) as container:
+            with open_media_file(path) as container:
                 sizes.append((container.streams.video[0].width, container.streams.video[0].height))
         assert sizes == [(48, 32), (96, 80)]
 
@@ -136,12 +135,12 @@ def test_a_file_in_segments_says_that_it_has_no_sound(tmp_path) -> None:
     info, items = stream(40)
     sound = write_video(tmp_path / "in.mov", audio_offset_seconds=0)
     sink = segmented(tmp_path / "cam.mp4")
-    fill(sink, replace(info, origin=sound), items)
+    fill(sink, replace(info, file_path=sound), items)
     assert "no sound" in sink.notices[0]
     assert [frames_of_video(path) for path in sorted(tmp_path.glob("*.mp4"))] == [30, 10]
     depth, mute = segmented(tmp_path / "depth.mkv", DepthVideoSink), segmented(tmp_path / "mute.mp4")
-    fill(depth, replace(info, origin=sound), items)
-    fill(mute, replace(info, origin=write_video(tmp_path / "mute.mov")), items)
+    fill(depth, replace(info, file_path=sound), items)
+    fill(mute, replace(info, file_path=write_video(tmp_path / "mute.mov")), items)
     assert not depth.notices, "depth never has sound"
     assert not mute.notices
 
@@ -435,7 +434,7 @@ def test_a_real_camera_that_comes_back_with_another_size(tmp_path) -> None:
         runner.join(60)
     sizes = []
     for name in ("cam_000000.mp4", "cam_000001.mp4"):
-        with av.open(file_url(tmp_path / name)) as container:
+        with open_media_file(tmp_path / name) as container:
             sizes.append(container.streams.video[0].width)
     assert sizes == [160, 224]
     assert [frames_of_video(path) for path in sorted(tmp_path.glob("*.mp4"))] == [widths.count(w) for w in (160, 224)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -13,15 +12,15 @@ import numpy as np
 import pytest
 from helpers.compare import compare_streams, read_contents
 from helpers.errors import raises_code
+from helpers.media import write_video
 from helpers.sink_data import MODEL, fill, stream
 
-from streamdepth.core.errors import ConfigError, SinkOpenError
+from streamdepth.core.errors import ConfigError, SinkOpenError, SourceLostError
 from streamdepth.core.render_options import RenderOptions
-from streamdepth.core.types import DepthFrame, DepthKind, Frame, StreamInfo
+from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.sinks.encoders import CODECS, available_encoders, find_encoder
-from streamdepth.sinks.pending_files import file_url
 from streamdepth.sinks.video import VideoSink
-from streamdepth.utils.containers import main_video_stream
+from streamdepth.sources.file import FileSource
 
 TICK = Fraction(1, 90000)
 VARIABLE = [0, 3000, 6003, 6900, 21000, 24000, 60001, 63000, 66000, 90000, 93000, 120000]
@@ -88,25 +87,14 @@ def sound_packets(sound: av.AudioStream, start: float, seconds: float) -> Iterat
 
 
 def convert(source: Path, sink: VideoSink, limit: int | None = None, *, is_live: bool = False) -> int:
-    """Every frame of `source` with a made-up depth, as the pipeline would bring it. Returns how many."""
+    """Writes every frame of `source` with a made-up depth, as the pipeline does. Returns the number of frames."""
     count = 0
-    with av.open(file_url(source)) as container:
-        video = main_video_stream(container)
-        assert video is not None
-        assert video.time_base is not None
-        info = StreamInfo(
-            source.name, video.width, video.height, video.average_rate, None, is_live, video.time_base, source
-        )
-        sink.open(info, MODEL)
-        for frame in container.decode(video):
-            image = np.ascontiguousarray(frame.to_ndarray(format="rgb24"))
-            assert frame.pts is not None
-            one = Frame(image, count, frame.pts, frame.time_base or TICK, time.monotonic(), source.name)
+    with FileSource(source) as file:
+        sink.open(replace(file.open(), is_live=is_live), MODEL)
+        while count != limit and (frame := file.read()) is not None:
             depth = np.full((12, 16), 1 + count % 3, np.float32)
-            sink.write(DepthFrame(one, depth, DepthKind.METRIC, range=(0.5, 4.0)))
+            sink.write(DepthFrame(frame, depth, DepthKind.METRIC, range=(0.5, 4.0)))
             count += 1
-            if count == limit:
-                break
     sink.close()
     return count
 
@@ -217,6 +205,26 @@ def test_chapters_and_tags_are_copied(tmp_path: Path) -> None:
         assert container.duration < 0.4 * av.time_base
 
 
+@pytest.mark.parametrize("name", ["out.mp4", "out.mov", "out.mkv", "out.webm"])
+@pytest.mark.parametrize("keep", [False, True])
+def test_the_position_of_the_recording_is_left_out_unless_it_is_wanted(
+    tmp_path: Path, name: str, *, keep: bool
+) -> None:
+    position = "+48.8577+002.2950/"
+    tags = {"location": position, "com.apple.quicktime.location.ISO6709": position, "title": "a walk"}
+    source = write_video(
+        tmp_path / "in.mov", count=4, metadata=tags, container_options={"movflags": "use_metadata_tags"}
+    )
+    sink = VideoSink(tmp_path / name, codec="vp9" if name.endswith("webm") else "h264", keep_location=keep)
+    convert(source, sink)
+    assert any("keep_location" in text for text in sink.notices) is not keep
+    with av.open(str(tmp_path / name)) as container:
+        found = {key.lower(): value for key, value in container.metadata.items()}
+    assert found["title"] == "a walk"
+    assert found.get("location", "").startswith("+48.857") is keep
+    assert keep or not any("48.857" in value for value in found.values())
+
+
 def test_tracks_can_be_left_out(tmp_path: Path) -> None:
     source = make_movie(tmp_path / "in.mp4", VARIABLE, audio=(("eng", 0.0),))
     convert(source, VideoSink(tmp_path / "out.mp4", copy_tracks=False))
@@ -228,8 +236,11 @@ def test_a_damaged_origin_ends_the_sound_early_and_says_so(tmp_path: Path) -> No
     data = source.read_bytes()
     source.write_bytes(data[: len(data) * 2 // 3])
     sink = VideoSink(tmp_path / "out.mkv")
-    count = convert(source, sink)
-    assert len(read_contents(tmp_path / "out.mkv").times) == count
+    with pytest.raises(SourceLostError) as error:
+        convert(source, sink)
+    assert error.value.code == "cut-off"
+    sink.close()
+    assert read_contents(tmp_path / "out.mkv").times == read_contents(source).times
 
 
 @pytest.mark.parametrize("codec", [c for c, names in CODECS.items() if set(names) & set(available_encoders())])
@@ -286,9 +297,11 @@ def test_a_live_file_keeps_step_with_its_sound(name: str, tmp_path: Path) -> Non
     convert(source, sink, is_live=True)
     both = compare_streams(source, sink.path)
     assert both.source.times[0] == 5
-    assert both.pts_equal
+    start = both.source.times[0] - both.output.times[0]
+    assert start in (Fraction(49, 10), Fraction(49, 10) - Fraction(1024, 16000)), "the sound begins at 0"
+    assert both.output.times == [time - start for time in both.source.times]
     assert both.tracks_equal
-    assert both.largest_track_shift == 0
+    assert both.largest_track_shift == start
 
 
 def test_names_with_a_colon_are_no_protocols(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -285,7 +285,7 @@ def test_opening_again_begins_anew(ready: Case, begin: Begin, is_closed: bool) -
     if is_closed:
         ready.source.close()
         assert ready.source.read() is None
-    assert replace(begin(ready), origin=None) == replace(info, origin=None)
+    assert replace(begin(ready), file_path=None) == replace(info, file_path=None)
     assert [frame.index for frame in read(ready)] == list(range(COUNT))
 
 

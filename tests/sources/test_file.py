@@ -58,7 +58,7 @@ def test_stream_info(tmp_path: Path) -> None:
     path = media.write_video(tmp_path / "a.mp4", count=12, rate=Fraction(30000, 1001))
     info = FileSource(path).open()
     assert (info.width, info.height, info.fps, info.frame_count) == (64, 48, Fraction(30000, 1001), 12)
-    assert info.origin == path
+    assert info.file_path == path
     assert not info.is_live
 
 
@@ -182,6 +182,21 @@ def test_interlaced_is_announced(tmp_path: Path) -> None:
     source = FileSource(media.write_video(tmp_path / "i.mp4", count=3, interlaced=True))
     assert len(read_all(source)) == 3
     assert ["interlaced" in notice for notice in source.notices] == [True]
+
+
+def test_video_that_becomes_interlaced_later_is_announced(tmp_path: Path) -> None:
+    path = tmp_path / "in.ts"
+    part = tmp_path / "part.ts"
+    with path.open("wb") as whole:
+        for interlaced in (False, True):
+            whole.write(media.write_video(part, count=8, interlaced=interlaced).read_bytes())
+    source = FileSource(path)
+    source.open()
+    source.read()
+    assert not any("interlaced" in notice for notice in source.notices)
+    while source.read():
+        pass
+    assert sum("interlaced" in notice for notice in source.notices) == 1
 
 
 def test_size_change_is_scaled_to_the_first_size(tmp_path: Path) -> None:
@@ -385,13 +400,13 @@ def test_real_clips_are_whole(name: str) -> None:
 def test_only_a_regular_file_is_an_origin(tmp_path: Path) -> None:
     """A pipe can be read only once, so that its sound cannot be copied by reading it again."""
     path = media.write_video(tmp_path / "a.mkv", count=5)
-    assert FileSource(path).open().origin == path
+    assert FileSource(path).open().file_path == path
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     writer = threading.Thread(target=lambda: pipe.write_bytes(path.read_bytes()))
     writer.start()
     source = FileSource(pipe)
-    assert source.open().origin is None
+    assert source.open().file_path is None
     assert sum(1 for _ in iter(source.read, None)) == 5
     writer.join()
 

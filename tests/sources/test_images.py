@@ -207,8 +207,7 @@ def test_too_large_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     with raises_code(SourceOpenError, "too-large", naming=r"300x2 px.*--max-side"):
         read_picture(path, max_side_px=299)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with raises_code(SourceOpenError, "too-large"):
-        read_picture(path)
+    assert read_picture(path).shape == (2, 300, 3), "Pillow's limit is not ours"
 
 
 def test_pictures_from_the_web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,8 @@ from streamdepth.core.types import Frame
 from streamdepth.sources.frame_converter import FrameConverter
 from streamdepth.sources.looped import LoopedSource
 from streamdepth.sources.network import NetworkSource
+from streamdepth.sources.network_connection import explain
+from streamdepth.utils.redact import redact_text
 
 
 def take(source: NetworkSource, count: int) -> list[Frame]:
@@ -347,3 +349,15 @@ def test_close_ends_the_wait_for_a_lost_stream(cameras: rtsp_server.Server) -> N
         pass
     assert time.monotonic() - began < 30
     closer.join()
+
+
+@pytest.mark.parametrize("password", ["a#b", "a?b", "a/b", "p@s#s"])
+def test_a_password_that_must_be_escaped_is_said_at_once(password: str) -> None:
+    with raises_code(SourceOpenError, "bad-address", naming="%23") as caught:
+        NetworkSource(f"rtsp://admin:{password}@127.0.0.1:1/live").open()
+    assert password not in str(caught.value)
+
+
+def test_the_example_of_an_address_survives_redaction() -> None:
+    text = explain(av.error.HTTPUnauthorizedError(0, "", ""))
+    assert "rtsp://USER:PASSWORD@HOST/PATH" in redact_text(text)

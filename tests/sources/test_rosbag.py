@@ -18,7 +18,7 @@ from streamdepth.core.errors import MissingDependencyError, SourceError, SourceL
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.types import Frame, StreamInfo
 from streamdepth.sinks.robots.mcap import McapSink
-from streamdepth.sources.ros_messages import decode_image
+from streamdepth.sources.ros_decoding import decode_image
 from streamdepth.sources.rosbag import RosbagSource
 
 RAW, INFO = "/cam/image_raw", "/cam/camera_info"

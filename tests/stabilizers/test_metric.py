@@ -12,8 +12,6 @@ import numpy as np
 import pytest
 from helpers import exact_scene as scene
 from helpers.errors import raises_code
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 import streamdepth
@@ -26,8 +24,7 @@ from streamdepth.factory.metric_references import make_metric_reference
 from streamdepth.factory.pictures import estimate_depth_frame, forget_shared_estimators, shared_estimator
 from streamdepth.geometry.boards import Board, depth_of_corners
 from streamdepth.geometry.inverse_depth import finite_inverse_depth
-from streamdepth.geometry.lengths import parse_length_m
-from streamdepth.geometry.metric_fit import ScaleShiftFit, fit_points, inverse_depth_range, to_meters
+from streamdepth.geometry.metric_fit import ScaleShiftFit, inverse_depth_range, to_meters
 from streamdepth.sinks.depth_video import DepthVideo
 from streamdepth.stabilizers import MetricConverter, make_stabilizer
 from streamdepth.stabilizers.metric import (
@@ -65,34 +62,6 @@ THREE = ((320, 460), (330, 200), (320, 20))
 def only(stage: MetricConverter, given: DepthFrame) -> DepthFrame:
     (out,) = stage.push(given)
     return out
-
-
-@pytest.mark.parametrize(
-    ("text", "metres"), [("1.35m", 1.35), ("135 cm", 1.35), ("1350mm", 1.35), ("2", 2), ("1ft", 0.3048)]
-)
-def test_lengths(text: str, metres: float) -> None:
-    assert parse_length_m(text) == pytest.approx(metres)
-
-
-@pytest.mark.parametrize("text", ["", "m", "-1m", "0m", "1.2.3m", "1 furlong", "1e999m", 400 * "9"])
-def test_what_is_no_length(text: str) -> None:
-    with raises_code(ConfigError, "bad-length"):
-        parse_length_m(text)
-
-
-@given(st.floats(0.05, 50), st.floats(-5, 5), st.integers(0, 2**31))
-@settings(max_examples=50)
-def test_many_points_bring_any_scale_and_shift_back(scale: float, shift: float, seed: int) -> None:
-    """With a fifth of them wrong by far."""
-    rng = np.random.default_rng(seed)
-    metres = rng.uniform(0.5, 8, 400)
-    x = (1 / metres - shift) / scale
-    said = np.where(rng.random(400) < 0.2, metres * rng.uniform(1.5, 4, 400), metres)
-    fit = fit_points(x, said, (float(x.min()), float(x.max())), DepthKind.RELATIVE)
-    assert fit is not None
-    found = 1 / np.maximum(fit.scale * x + fit.shift, 1e-3)
-    assert np.median(np.abs(found / metres - 1)) < 0.02
-    assert fit.residual < 0.05
 
 
 def test_beyond_what_can_be_known_is_infinitely_far_and_unknown_stays() -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from helpers.depth_frames import depth_frame, flat, push_all, ramp
 
-from streamdepth.stabilizers import RangeTracker, ShotRange, make_stabilizer
+from streamdepth.core.types import DepthKind
+from streamdepth.stabilizers import RangeByKind, RangeTracker, ShotRange, make_stabilizer
 
 
 def ranges_of(depths: list[np.ndarray], fps: float = 30.0) -> list[tuple[float, float]]:
@@ -74,3 +75,22 @@ def test_nothing_known_still_has_a_range() -> None:
 def test_lock() -> None:
     (out,) = make_stabilizer("off", "lock:0.5,6").push(depth_frame(0.0, ramp()))
     assert out.range == (0.5, 6.0)
+
+
+def test_a_locked_range_in_per_cent_is_of_all_values_of_the_file() -> None:
+    shots = [replace(depth_frame(i / 30, ramp(1 + i)), cut=i == 10) for i in range(20)]
+    everything = np.concatenate([ramp(1 + i).ravel() for i in range(20)])
+    for text, shares in (("lock:10%,90%", (10, 90)), ("lock:0%,100%", (0, 100))):
+        out = push_all(make_stabilizer("off", text), shots)
+        assert len({o.range for o in out}) == 1
+        assert out[0].range == pytest.approx(tuple(np.percentile(everything, shares)), abs=0.1)
+
+
+@pytest.mark.parametrize(("kind", "is_one"), [(DepthKind.RELATIVE, True), (DepthKind.METRIC, False)])
+def test_the_scale_of_pictures_is_one_for_relative_depth(kind: DepthKind, is_one: bool) -> None:
+    items = [replace(depth_frame(i / 3, ramp(1.0 + i)), kind=kind) for i in range(20)]
+    stabilizer = RangeByKind(ShotRange((0, 1)), RangeTracker())
+    out = push_all(stabilizer, items)
+    assert (len({o.range for o in out}) == 1) == is_one
+    if is_one:
+        assert out[0].range == pytest.approx((0, 20), abs=0.3)

@@ -43,6 +43,84 @@ def test_redact(address: str, shown: str) -> None:
     assert redact(address) == shown
 
 
+# Forms of addresses as services and cameras give them out; what must not be shown contains SECRET, whatever its case.
+SERVICES = {
+    "YouTube": "rtmp://a.rtmp.youtube.com/live2/SECRET-abcd-efgh-ijkl",
+    "YouTube backup": "rtmps://b.rtmps.youtube.com:443/live2?backup=1/SECRET-abcd",
+    "Twitch": "rtmp://live.twitch.tv/app/live_123456789_SECRETabcdef",
+    "Twitch, test": "rtmp://fra02.contribute.live-video.net/app/live_1_SECRET?bandwidthtest=true",
+    "Facebook": "rtmps://live-api-s.facebook.com:443/rtmp/FB-1234-0-SECRET?s_bl=1&s_psm=1&a=SECRET",
+    "Instagram": "rtmps://live-upload.instagram.com:443/rtmp/1789?s_bl=1&s_ml=SECRET",
+    "TikTok": "rtmp://push-rtmp-l1.tiktokcdn.com/game/stream-SECRET?expire=1&sign=SECRET",
+    "Kick": "rtmps://fa72.global-contribute.live-video.net:443/app/sk_us-west-2_SECRET",
+    "Vimeo": "rtmps://rtmp-global.cloud.vimeo.com:443/live/SECRET-1234",
+    "Mux": "rtmps://global-live.mux.com:443/app/SECRET-uuid",
+    "Restream": "rtmp://live.restream.io/live/re_1_SECRET",
+    "Cloudflare": "rtmps://live.cloudflare.com:443/live/SECRETk1234",
+    "Wowza": "rtmp://entry.cloud.wowza.com/app-1/_definst_/SECRET",
+    "librtmp": "rtmp://host/app/playpath=SECRET live=1 token=SECRET",
+    "nginx-rtmp": "rtmp://host/live/cam?user=SECRET&pass=SECRET",
+    "Reolink RTMP": "rtmp://10.0.0.5/bcs/channel0_main.bcs?channel=0&stream=0&user=SECRET&password=SECRET",
+    "SRT": "srt://h:9000?streamid=publish:cam:bob:SECRET",
+    "SRT access control": "srt://h:9000?mode=caller&streamid=#!::r=live/cam,m=publish,u=bob,s=SECRET&latency=200000",
+    "SRT, encrypted": "srt://h:9000?passphrase=SECRETSECRET&pbkeylen=32",
+    "SRT, Cloudflare": "srt://live.cloudflare.com:778?passphrase=SECRET&streamid=SECRET",
+    "SRT, SRT Live Server": "srt://h:8080?streamid=uplive.sls.com/live/SECRET",
+    "RIST": "rist://h:1968?secret=SECRET&aes-type=128&cname=x",
+    "u and p": "http://h/mjpg?u=SECRET&p=SECRET",
+    "Foscam": "http://h:88/cgi-bin/CGIStream.cgi?cmd=GetMJStream&usr=SECRET&pwd=SECRET",
+    "older IP cameras": "http://h/videostream.cgi?loginuse=SECRET&loginpas=SECRET",
+    "Blue Iris": "http://h:81/mjpg/cam1?user=SECRET&pw=SECRET",
+    "Synology": "http://h:5000/webapi/SurveillanceStation/ThirdParty?method=Stream&_sid=SECRET",
+    "Reolink FLV": "http://h/flv?port=1935&app=bcs&stream=channel0_main.bcs&user=SECRET&password=SECRET",
+    "UniFi": "rtsps://192.168.1.1:7441/Aq3SECRETxY7bQw9?enableSrtp",
+    "Nest": "rtsps://stream-us1.dropcam.com:443/sdm_live_stream/x?auth=SECRET.SECRET",
+    "AWS": "https://b.s3.amazonaws.com/a.mp4?X-Amz-Credential=SECRET&X-Amz-Signature=SECRET&X-Amz-Security-Token=SECRET",
+    "CloudFront": "https://d1.cloudfront.net/a.m3u8?Policy=SECRET&Signature=SECRET&Key-Pair-Id=SECRET",
+    "Azure": "https://a.blob.core.windows.net/c/a.mp4?sv=2022-11-02&sp=r&sig=SECRET",
+    "Google": "https://storage.googleapis.com/b/a.mp4?X-Goog-Signature=SECRET",
+    "Akamai": "https://h/a.m3u8?hdnea=exp=1~acl=/*~hmac=SECRET",
+    "Alibaba": "http://h/live/a.flv?auth_key=1-0-0-SECRET",
+    "Tencent": "http://h/live/a.flv?txSecret=SECRET&txTime=5F",
+    "Huawei": "http://h/live/a.flv?hwSecret=SECRET&hwTime=5F",
+    "Wowza token": "https://h/live/a/playlist.m3u8?wowzatokenhash=SECRET",
+    "nginx secure link": "https://h/a.m3u8?md5=SECRET&expires=1",
+    "a random key in a query": "https://h/a.m3u8?x=aB3SECRETdEf4567890",
+    "user and password": "rtsp://SECRET:SECRET@10.0.0.5:554/Streaming/Channels/101",
+    "S3 keys": "s3://SECRET:SECRET@bucket/a.mp4",
+    "FTP": "sftp://SECRET:SECRET@h/a.mp4",
+}
+
+
+@pytest.mark.parametrize("address", SERVICES.values(), ids=SERVICES)
+def test_addresses_of_real_services_show_no_secret(address: str) -> None:
+    host = (
+        address.rpartition("@")[2].partition("://")[2].partition("/")[0] or address.rpartition("@")[2].partition("/")[0]
+    )
+    shown = redact(address)
+    assert "secret" not in shown.replace("secret=", "").replace("Secret=", "").lower()
+    assert host.partition("?")[0] in shown, "which server is meant stays visible"
+    for text in (f"cannot open '{address}': refused", f"{address}: refused", f'{{"push": "{address}"}}'):
+        told = redact_text(text)
+        assert "secret" not in told.replace("secret=", "").replace("Secret=", "").lower()
+        assert redact_text(told) == told
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("rtmp://a.rtmp.youtube.com/live2/key", "rtmp://a.rtmp.youtube.com/live2/***"),
+        ("rtmp://host/live", "rtmp://host/live"),
+        ("srt://h:9000?mode=caller&latency=200&streamid=a", "srt://h:9000?mode=caller&latency=200&streamid=***"),
+        ("http://h/Streaming/Channels/101?fps=5&size=640x360", "http://h/Streaming/Channels/101?fps=5&size=640x360"),
+        ("s3://bucket/2026-11-25/Camera1FrontDoor20261125.mp4", "s3://bucket/2026-11-25/Camera1FrontDoor20261125.mp4"),
+        ("write rtsp://USER:PASSWORD@HOST/PATH", "write rtsp://USER:PASSWORD@HOST/PATH"),
+    ],
+)
+def test_what_is_no_secret_stays(address: str, shown: str) -> None:
+    assert redact(address) == redact_text(address) == shown
+
+
 @pytest.mark.parametrize("secret", ["pa/ss", "pa?ss", "pa#ss", "p@/ss", "pa:ss", "p a"])
 def test_redact_hides_unescaped_passwords(secret: str) -> None:
     shown = redact(f"rtsp://admin:{secret}@host/stream")

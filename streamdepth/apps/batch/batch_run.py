@@ -104,7 +104,7 @@ def run_batch(settings: Settings, events: BatchEvents, executor: Executor | None
         executor: does the tasks; by default, one after the other in this process with one model.
 
     Raises:
-        ConfigError, SourceOpenError, SinkError: for what concerns all files. What concerns one file is in its entry.
+        ConfigError, SourceOpenError, SinkError: for errors of the whole batch; errors of one file are in its entry.
     """
     tasks = find_tasks(settings)
     folders = output_folders(settings)
@@ -181,8 +181,8 @@ class _BatchRun:
     def _finish(self, pending: PendingTask, result: ConversionResult, *, was_started: bool = True) -> None:
         """Writes the entry of a finished task.
 
-        After the start, all outputs that exist were written by this batch, whatever the result; before it, only those
-        that were so already.
+        If the task was started, every output that exists counts as this batch's; otherwise only those an earlier run
+        wrote.
         """
         outputs = dict.fromkeys(pending.task.output_addresses)
         try:

@@ -18,14 +18,12 @@ from streamdepth.utils.redact import redact
 _MAX_CORES_PER_WORKER = 4
 """CPU cores of one worker at most: more gain little, and fewer workers then decode, smooth and encode in parallel."""
 _RAY_ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_worker_niceness": "0",
 }
 """Environment variables that Ray reads when it is imported and started.
 
-With them it sends no usage statistics, prints no advice about its own future, and its workers have the priority of an
-ordinary process.
+With them it prints no advice about its own future, and its workers have the priority of an ordinary process.
 """
 
 

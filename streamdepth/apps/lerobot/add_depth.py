@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import av
 import numpy as np
 
 from streamdepth import factory
@@ -20,8 +19,9 @@ from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.core.wrappers import LazyEstimator
 from streamdepth.pipeline.pipeline import Pipeline
 from streamdepth.sinks.lerobot_video import LARGEST_CODE, PIXEL_FORMAT, DepthQuantizer, lerobot_feature
-from streamdepth.sinks.pending_files import PendingFolder, atomic_write, file_url
+from streamdepth.sinks.pending_files import PendingFolder, atomic_write
 from streamdepth.sinks.temporary_files import lock, remove_abandoned_folders, sidecar_path, unlock
+from streamdepth.utils.containers import open_media_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -201,7 +201,7 @@ def _write_json(stack: ExitStack, path: Path, facts: dict[str, Any]) -> None:
 def _histograms(path: Path, episodes: Sequence[Episode]) -> dict[int, Any]:
     """Returns episode -> how often each depth code occurs in it, (4096,)."""
     histograms = {episode.index: np.zeros(LARGEST_CODE + 1, np.int64) for episode in episodes}
-    with av.open(file_url(path)) as container:
+    with open_media_file(path) as container:
         for number, frame in enumerate(container.decode(video=0)):
             for episode in episodes:
                 if episode.first <= number < episode.first + episode.length:

@@ -33,7 +33,8 @@ class Access:
     def allows_host(self, host: str) -> bool:
         """True if a Host header names this machine.
 
-        This stops DNS rebinding, where another site's name leads to this machine and its pages pass for ours.
+        This stops DNS rebinding, where another site's name leads to this machine and its pages would count as
+        ours.
         """
         name = _host_name(host)
         return name in self.host_names or _is_numeric(name)

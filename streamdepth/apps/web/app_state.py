@@ -17,7 +17,10 @@ _STATUS_CACHE_SECONDS = 0.5
 
 @dataclass(slots=True)
 class AppState:
-    """The session, its broadcasts, and what is going on in requests. Used on the event loop's thread only."""
+    """State shared by all requests; used on the event loop's thread only.
+
+    It holds the session, its broadcasts, connected browser cameras, snapshot locks and a cached status.
+    """
 
     session: WebSession
     broadcaster: Broadcaster

@@ -46,7 +46,8 @@ class MediaFolder:
         Raises SinkOpenError.
         """
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(mode=0o700, exist_ok=True)  # what a camera sees is for this user alone
             existing = list(self.path.iterdir())
         except OSError as error:
             raise SinkOpenError(

@@ -66,8 +66,8 @@ def encode_packet(item: DepthFrame, detail: DetailLevel) -> bytes:
     - `cut`: true for the first frame of a shot
     """
     limits = _LIMITS[detail]
-    picture = encode_jpeg(shrink(item.frame.image, limits.picture_px), limits.jpeg_quality)
-    depth = _shrink_depth(item.depth, limits.depth_px)
+    picture = encode_jpeg(limit_size(item.frame.image, limits.picture_px), limits.jpeg_quality)
+    depth = _limit_depth_size(item.depth, limits.depth_px)
     codes, low, step = quantize_depth(depth)
     packed = pack_codes(codes)
     width, height = item.frame.size
@@ -127,13 +127,13 @@ def pack_codes(codes: DepthCodes) -> bytes:
     return deflater.compress(byte_planes) + deflater.flush()
 
 
-def _shrink_depth(depth: DepthMap, max_side_px: int) -> DepthMap:
+def _limit_depth_size(depth: DepthMap, max_side_px: int) -> DepthMap:
     height, width = depth.shape
     scale = max_side_px / max(width, height)
     return depth if scale >= 1 else resize_depth(depth, max(1, round(width * scale)), max(1, round(height * scale)))
 
 
-def shrink(image: Image, max_side_px: int) -> Image:
+def limit_size(image: Image, max_side_px: int) -> Image:
     """Returns the image, made smaller if its longer side is longer than `max_side_px`."""
     height, width = image.shape[:2]
     scale = max_side_px / max(width, height)
@@ -152,4 +152,4 @@ def encode_jpeg(image: Image, quality: int = 80) -> bytes:
 
 def rendered_jpeg(item: DepthFrame, options: RenderOptions) -> bytes:
     """Draws a result as videos show it, at most 1280 px wide or high, and encodes it as JPEG."""
-    return encode_jpeg(shrink(render(item, options), _MAX_RENDERED_PX))
+    return encode_jpeg(limit_size(render(item, options), _MAX_RENDERED_PX))

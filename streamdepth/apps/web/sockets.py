@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import io
 from typing import Annotated, Any
 
 import cv2
 import numpy as np
 from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
-from PIL import Image as Pillow
 from starlette.websockets import WebSocketState
 
 from streamdepth.apps.web.app_state import AppState
 from streamdepth.apps.web.broadcast import StreamBroadcast, TooManyViewersError
 from streamdepth.apps.web.packets import DetailLevel, encode_packet
 from streamdepth.core.arrays import Image
+from streamdepth.core.errors import SourceOpenError
+from streamdepth.sources.untrusted_picture import open_picture
 
 router = APIRouter()
 
@@ -160,11 +160,10 @@ def _decode_picture(data: bytes) -> Image:
     Raises _InvalidMessageError.
     """
     try:
-        with Pillow.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as header:
-            size = header.size
-    except (OSError, ValueError, SyntaxError, Pillow.DecompressionBombError) as error:
+        size = open_picture(data, "the picture", max_side_px=MAX_SIDE_PX, formats=("JPEG", "PNG", "WEBP")).size
+    except SourceOpenError as error:
         raise _InvalidMessageError from error
-    if max(size) > MAX_SIDE_PX or min(size) < 2:
+    if min(size) < 2:
         raise _InvalidMessageError
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import functools
 import hashlib
 import json
 import logging
 import os
 import re
+import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -21,19 +26,49 @@ from streamdepth.core.version import __version__
 _log = logging.getLogger(__name__)
 
 _MANIFEST = "manifest.json"
+_NEW = ".new-"
 
 
 def cache_folder() -> Path:
-    """Returns the folder named by STREAMDEPTH_CACHE, else `streamdepth` in the platform's cache folder."""
+    """Returns the folder named by STREAMDEPTH_CACHE, else `streamdepth` in the platform's cache folder.
+
+    A user without a home, such as an unknown one in a container, gets a folder of this process.
+    """
     if named := os.environ.get("STREAMDEPTH_CACHE"):
         return Path(named)
+    try:
+        return _platform_cache_folder() / "streamdepth"
+    except RuntimeError:  # no HOME, and the user is not in the system's list
+        return _temporary_cache_folder()
+
+
+@functools.cache
+def _temporary_cache_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="streamdepth-cache-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    _log.warning(
+        "this user has no home folder, so that nothing is kept for the next start; set HOME or STREAMDEPTH_CACHE"
+    )
+    return folder
+
+
+def make_cache_subfolder(name: str) -> Path:
+    """Makes a folder in the cache folder, private to this user unless the cache folder was there. Raises OSError."""
+    root = cache_folder()
+    root.parent.mkdir(parents=True, exist_ok=True)
+    root.mkdir(mode=0o700, exist_ok=True)
+    folder = root / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _platform_cache_folder() -> Path:
+    """Returns the folder of this user's caches. Raises RuntimeError where there is no home."""
     if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library/Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "streamdepth"
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 def fingerprint(module: nn.Module, *versions: str) -> str:
@@ -82,19 +117,51 @@ class ModelCache:
         _remove_atomically(folder)
         return None
 
+    def remove(self, size: str) -> None:
+        """Removes the model for this input size, if there is one."""
+        if self._folder(size).is_dir():
+            _remove_atomically(self._folder(size))
+
     def store(self, size: str, save: Callable[[Path], None]) -> None:
         """Stores what `save` writes to the path it is given, unless another process was faster."""
         try:
-            self._root.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".new-", dir=self._root, ignore_cleanup_errors=True) as name:
-                new = Path(name) / "complete"
-                new.mkdir()
+            make_cache_subfolder(self._root.name)
+            _remove_half_made(self._root)
+            with _locked_temporary_folder(self._root) as new:
                 save(new / self._file_name)
                 (new / _MANIFEST).write_text(json.dumps(_file_digests(new)))
                 if not self._folder(size).exists():
                     new.rename(self._folder(size))
         except (OSError, RuntimeError) as error:
             _log.warning("the converted network is not kept, so the next start is slow again: %s", error)
+
+
+@contextmanager
+def _locked_temporary_folder(root: Path) -> Iterator[Path]:
+    """Yields a new folder in `root`, which is removed at the end unless it was renamed.
+
+    A lock beside it, which the system ends with the process, tells it from those of killed processes.
+    """
+    from filelock import FileLock
+
+    path = root / f"{_NEW}{secrets.token_hex(4)}"
+    with FileLock(f"{path}.lock"):
+        try:
+            path.mkdir()
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+            Path(f"{path}.lock").unlink(missing_ok=True)
+
+
+def _remove_half_made(root: Path) -> None:
+    """Removes what killed processes left in `root`, as far as that is possible."""
+    from filelock import FileLock, Timeout
+
+    for path in {root / file.name.removesuffix(".lock") for file in root.glob(f"{_NEW}*")}:
+        with contextlib.suppress(OSError, NotImplementedError, Timeout), FileLock(f"{path}.lock", timeout=0):
+            shutil.rmtree(path, ignore_errors=True)
+            Path(f"{path}.lock").unlink(missing_ok=True)
 
 
 def _file_digests(folder: Path) -> dict[str, str]:

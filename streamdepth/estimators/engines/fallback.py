@@ -39,7 +39,10 @@ class FallbackEngine(Engine):
             self._conclude_check(check, recorded)
 
     def _copy_facts(self) -> None:
-        """Says of itself what the engine says, which may learn its precision only when it runs."""
+        """Copies name, device, precision, `max_in_flight` and reason from the current engine.
+
+        An engine may learn its precision only when it runs.
+        """
         engine = self._engine
         self.name, self.device, self.precision = engine.name, engine.device, engine.precision
         self.max_in_flight = engine.max_in_flight
@@ -58,7 +61,10 @@ class FallbackEngine(Engine):
         return future
 
     def warm_up(self, pixels: Tensor) -> None:
-        """Warms the engine up. Such input is no picture, so that precision is not checked on it."""
+        """Warms the engine up, and falls back to torch if the network cannot be converted.
+
+        Precision is not checked, because this input is no real picture.
+        """
         try:
             self._engine.warm_up(pixels)
         except ModelLoadError as error:

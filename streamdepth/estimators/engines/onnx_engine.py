@@ -178,7 +178,11 @@ class OnnxEngine(OnnxRuntimeEngine):
         module, key = self._module, f"{batch}x{width}x{height}"
         assert module is not None
         if (cached := self._cache.find(key)) is not None:
-            return self._load_session(cached)
+            try:
+                return self._load_session(cached)
+            except ModelLoadError as error:
+                _log.warning("the cached network %s is not usable and is made anew: %s", cached, error)
+                self._cache.remove(key)
         _log.info("exporting the network to ONNX at %dx%d px", width, height)
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             path = Path(folder) / "model.onnx"

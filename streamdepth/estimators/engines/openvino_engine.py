@@ -182,10 +182,17 @@ class OpenVinoEngine(OpenVinoRuntimeEngine):
                 return self._compile(self._core.read_model(cached))
             except RuntimeError as error:
                 _log.warning("the cached network %s is not usable and is made anew: %s", cached, error)
+                self._cache.remove(key)
         model = self.convert(height, width)
         self._cache.store(key, lambda path: self.save(model, path))
         stored = self._cache.find(key)
-        return self._compile(model if stored is None else self._core.read_model(stored))
+        try:
+            return self._compile(model if stored is None else self._core.read_model(stored))
+        except RuntimeError as error:
+            raise ModelLoadError(
+                f"OpenVINO cannot run this network here; try --engine torch ({' '.join(str(error).split())[-300:]})",
+                code="not-convertible",
+            ) from error
 
     def save(self, model: Any, path: Path) -> None:
         """Writes OpenVINO's model to `path`, the .xml file, and the weights beside it."""
@@ -249,7 +256,7 @@ class OpenVinoFileEngine(OpenVinoRuntimeEngine):
 
 
 def _from_torchscript(traced: Any, example: Tensor) -> Any:
-    """Converts with OpenVINO's frontend: `openvino.convert_model` is slower and would send statistics to its makers."""
+    """Converts with OpenVINO's frontend: `openvino.convert_model` is slower."""
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 

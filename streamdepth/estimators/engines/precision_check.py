@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from streamdepth.estimators.engines import Engine, inference_error
-from streamdepth.estimators.engines.cache import cache_folder
+from streamdepth.estimators.engines.cache import cache_folder, make_cache_subfolder
 from streamdepth.estimators.engines.torch_engine import as_outputs
 
 _log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class DifferenceRecord:
     def write(self, difference: float) -> None:
         """Records the difference. Where that fails, the next run measures it again."""
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            make_cache_subfolder(self._path.parent.name)
             handle, name = tempfile.mkstemp(dir=self._path.parent)
             with os.fdopen(handle, "w") as file:
                 json.dump({"difference": difference}, file)

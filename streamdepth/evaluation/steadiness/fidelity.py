@@ -66,7 +66,7 @@ def cut_recovery(frames: Frames) -> float:
 
 @dataclass(slots=True)
 class Lag(TemporalMetric[float]):
-    """The metric of `lag`."""
+    """Computes `lag` frame by frame over all shots of a clip."""
 
     _past: deque[tuple[npt.NDArray[np.float64], Mask]] = field(default_factory=lambda: deque(maxlen=MAX_LAG + 1))
     """Raw depth and the mask of moving pixels of the latest frames, newest first."""
@@ -110,7 +110,7 @@ class Lag(TemporalMetric[float]):
 
 @dataclass(slots=True)
 class Ghosting(TemporalMetric[float]):
-    """The metric of `ghosting`."""
+    """Computes `ghosting` frame by frame over all shots of a clip."""
 
     _mean: WeightedMean = field(default_factory=WeightedMean)
     _shot: list[tuple[float, int]] = field(default_factory=list)
@@ -135,7 +135,7 @@ class Ghosting(TemporalMetric[float]):
 
 @dataclass(slots=True)
 class EdgeRetention(TemporalMetric[float]):
-    """The metric of `edge_retention`."""
+    """Computes `edge_retention` frame by frame over all shots of a clip."""
 
     _result: float = 0.0
     _raw: float = 0.0
@@ -160,7 +160,7 @@ class EdgeRetention(TemporalMetric[float]):
 
 @dataclass(slots=True)
 class CutRecovery(TemporalMetric[float]):
-    """The metric of `cut_recovery`: its mean over all shots with raw depth after the first `skip` shots."""
+    """Computes the mean of `cut_recovery` over all shots with raw depth after the first `skip` shots."""
 
     skip: int = 1
     _shot: list[float] = field(default_factory=list)

@@ -79,7 +79,7 @@ def display_range_jitter(ranges: Iterable[tuple[float, float]]) -> JitterDeviati
 
 @dataclass(slots=True)
 class FlowWarpedError(TemporalMetric[float]):
-    """The metric of `flow_warped_error`."""
+    """Computes `flow_warped_error` frame by frame over all shots of a clip."""
 
     _mean: WeightedMean = field(default_factory=WeightedMean)
     _shot: list[tuple[float, int]] = field(default_factory=list)
@@ -105,7 +105,7 @@ class FlowWarpedError(TemporalMetric[float]):
 
 @dataclass(slots=True)
 class StaticFlicker(TemporalMetric[FlickerPercentiles]):
-    """The metric of `static_flicker`."""
+    """Computes `static_flicker` frame by frame over all shots of a clip."""
 
     _shot: PercentileReservoir = field(default_factory=PercentileReservoir)
     _values: PercentileReservoir = field(default_factory=PercentileReservoir)
@@ -151,7 +151,7 @@ class StaticFlicker(TemporalMetric[FlickerPercentiles]):
 
 @dataclass(slots=True)
 class RangeJitter(TemporalMetric[JitterDeviations]):
-    """The metric of `range_jitter`."""
+    """Computes `range_jitter` frame by frame over all shots of a clip."""
 
     rows: list[tuple[float, float, float]] = field(default_factory=list)
     """2nd percentile, median and 98th percentile of each frame of the shot."""

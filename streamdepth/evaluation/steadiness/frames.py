@@ -134,7 +134,7 @@ class PercentileReservoir:
         return [float(v) for v in np.percentile(np.concatenate(self._parts), percents)]
 
 
-class ShotRange:
+class ShotPercentiles:
     """The 2nd and 98th percentile of all values of a shot."""
 
     def __init__(self) -> None:
@@ -211,7 +211,7 @@ def score_shot(
     in_raw_unit: bool = False,
 ) -> Value:
     """Returns the metric of one shot; with `in_raw_unit` errors are shares of the range of the raw depth."""
-    shot_range = ShotRange()
+    shot_range = ShotPercentiles()
     for pair in frame_pairs(frames):
         metric.add(pair)
         shot_range.add(pair.raw if in_raw_unit and pair.raw is not None else pair.depth)

@@ -35,7 +35,10 @@ _OUTLIER_SHARES = 0.0005, 0.01
 
 @dataclass(slots=True)
 class SyntheticSequence:
-    """A clip made in memory: pictures and their exact depth; all lists have one item per frame."""
+    """A generated clip with exact depth.
+
+    A simulated network's noisy depth and a stabilizer comparison are made from it. All lists have one item per frame.
+    """
 
     name: str
     ticks: list[int] = field(default_factory=list)

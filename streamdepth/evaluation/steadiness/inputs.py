@@ -23,6 +23,8 @@ from streamdepth.sinks.depth_codes import decode_linear16, encode_linear16
 from streamdepth.sinks.depth_facts import TAG
 from streamdepth.sinks.depth_reader import DepthVideo
 from streamdepth.sinks.images import DEPTH_IMAGE_SUFFIXES
+from streamdepth.sources.picture_file import read_picture_file
+from streamdepth.utils.containers import open_media_file
 
 _MAX_CHANNEL_DIFFERENCE = 24
 """Difference of 255 between the channels of a gray video, which its compression may cause."""
@@ -152,7 +154,7 @@ def _is_streamdepth_video(path: Path) -> bool:
     if path.with_name(path.name + ".json").is_file():
         return True
     try:
-        with av.open(f"file:{path}", metadata_errors="replace") as container:
+        with open_media_file(path) as container:
             if not container.streams.video:
                 raise SourceOpenError(f"'{path}' has no video in it; give a depth video", code="no-depth")
             return TAG in container.metadata
@@ -164,7 +166,7 @@ def _is_streamdepth_video(path: Path) -> bool:
 
 def _gray_frames(path: Path) -> Iterator[DepthMap]:
     try:
-        with av.open(f"file:{path}", metadata_errors="replace") as container:
+        with open_media_file(path) as container:
             for number, frame in enumerate(container.decode(video=0)):
                 if number == 0:
                     _check_gray(frame, path)
@@ -207,16 +209,14 @@ def _read_picture(path: Path) -> tuple[DepthKind | None, DepthMap]:
         if depth.ndim != 2:
             raise ValueError(f"it has the shape {depth.shape}, not (height, width)")
         return DepthKind(kind) if kind else None, np.asarray(depth, np.float32)
-    except (OSError, ValueError, KeyError, SyntaxError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, SyntaxError, RuntimeError, SourceOpenError) as error:
         raise SourceOpenError(f"cannot read depth from '{path}': {error}", code="no-depth") from error
 
 
 def _read_png(path: Path) -> tuple[str | None, Any]:
-    from PIL import Image
-
-    with Image.open(path) as picture:
-        facts = {k.removeprefix("streamdepth:"): v for k, v in getattr(picture, "text", {}).items()}
-        codes = np.asarray(picture)
+    picture = read_picture_file(path)
+    facts = {k.removeprefix("streamdepth:"): v for k, v in getattr(picture, "text", {}).items()}
+    codes = np.asarray(picture)
     kind = facts.get("kind")
     if kind == DepthKind.METRIC:
         return kind, np.where(codes > 0, codes / np.float32(1000), np.nan)

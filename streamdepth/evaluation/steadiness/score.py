@@ -28,7 +28,7 @@ from streamdepth.evaluation.steadiness.frames import (
     ClipFrame,
     FramePair,
     FramePairBuilder,
-    ShotRange,
+    ShotPercentiles,
     TemporalMetric,
     WeightedMean,
 )
@@ -169,7 +169,7 @@ class _ResultMetrics:
         self.display_width, self.display_center, self.known = WeightedMean(), WeightedMean(), WeightedMean()
         self.accuracy, self.tepe = SequenceAccuracy(), Tepe()
         self.tae = Tae(truth.camera) if truth and truth.camera and truth.poses else None
-        self.shot_range = ShotRange()
+        self.shot_range = ShotPercentiles()
         self.abs_rel: list[float] = []
         self.ranges: list[tuple[float, float]] = []
         self._display_ranges: list[tuple[float, float]] = []
@@ -208,7 +208,7 @@ class _ResultMetrics:
             self.display_width.add(jitter.width * len(self._display_ranges), len(self._display_ranges))
             self.display_center.add(jitter.center * len(self._display_ranges), len(self._display_ranges))
         self.ranges.append(self.shot_range.limits)
-        self.shot_range, self._previous = ShotRange(), None
+        self.shot_range, self._previous = ShotPercentiles(), None
         self._display_ranges.clear()
 
     @property

@@ -64,7 +64,7 @@ def tae(frames: Iterable[tuple[DepthMap, Pose]], camera: Intrinsics) -> float:
 
 @dataclass(slots=True)
 class Tepe:
-    """The metric of `tepe`."""
+    """Computes `tepe` frame by frame over all shots of a clip."""
 
     absolute: WeightedMean = field(default_factory=WeightedMean)
     relative: WeightedMean = field(default_factory=WeightedMean)
@@ -86,7 +86,7 @@ class Tepe:
 
 @dataclass(slots=True)
 class Tae:
-    """The metric of `tae`."""
+    """Computes `tae` frame by frame over all shots of a clip."""
 
     camera: Intrinsics
     _mean: WeightedMean = field(default_factory=WeightedMean)

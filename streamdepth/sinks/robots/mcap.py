@@ -66,7 +66,7 @@ class McapSink(Sink):
             from mcap.writer import Writer
         except ImportError as error:
             raise MissingDependencyError("mcap", "robot", "writing .mcap") from error
-        self._file = PendingFile(self.path, overwrite=self.overwrite, origin=info.origin)
+        self._file = PendingFile(self.path, overwrite=self.overwrite, input_path=info.file_path)
         stream = self._file.temporary.open("wb")
         self._recording = _Recording(stream, Writer(stream), messages)
         self._observer = Observer(info, self.options, self.add_notice)

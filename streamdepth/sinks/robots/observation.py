@@ -21,9 +21,8 @@ from streamdepth.core.errors import SinkOpenError
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.types import DepthFrame, DepthKind, Frame, ModelInfo, StreamInfo
 from streamdepth.geometry.arrays import Floats, Points
-from streamdepth.geometry.camera import is_fisheye
+from streamdepth.geometry.floor import find_floor
 from streamdepth.geometry.flying_pixels import without_flying_pixels
-from streamdepth.geometry.ground import find_floor
 from streamdepth.geometry.obstacles import LaserScan, Obstacle, ObstacleZone, obstacle_ranges
 from streamdepth.geometry.planes import Plane
 from streamdepth.geometry.projection import back_project
@@ -37,12 +36,12 @@ _DRIFT_DIVISOR = 100
 _LARGEST_DRIFT_NS = NANOSECONDS
 """Beyond it the wall clock was set, or the stream began anew: the timestamps jump."""
 _FLOOR_MEMORY_NS = 2 * NANOSECONDS
-"""For so long the last floor is used in frames without one, within a shot."""
+"""How long the last floor is used in frames without one, within a shot."""
 
 
 @dataclass(frozen=True, slots=True)
 class RobotOptions:
-    """The messages that a robot gets beside the picture, the depth and their cameras, and their names."""
+    """Options for robots: extra messages besides picture, depth and cameras, and their names."""
 
     namespace: str = "/camera"
     """The beginning of every topic."""
@@ -252,11 +251,11 @@ def projection_matrix(camera: Intrinsics | None, width: int, height: int) -> tup
 
 def is_distorted(camera: Intrinsics | None) -> bool:
     """True if the pictures have lens distortion."""
-    return camera is not None and (any(camera.distortion) or (bool(camera.distortion) and is_fisheye(camera)))
+    return camera is not None and (any(camera.distortion) or (bool(camera.distortion) and camera.is_fisheye))
 
 
 def check_metric(output: str, model: ModelInfo) -> None:
-    """Raises SinkOpenError ("relative-depth") for relative depth, which no message of robots stands for."""
+    """Raises SinkOpenError ("relative-depth") for relative depth, which robot messages cannot represent."""
     if model.kind is DepthKind.RELATIVE:
         raise SinkOpenError(
             f"{output} takes metres only, and the depth of {model.name} is relative; choose a metric model, or say "

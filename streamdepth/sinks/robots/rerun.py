@@ -19,6 +19,7 @@ from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.sinks.pending_files import PendingFile, map_write_errors
 from streamdepth.sinks.robots.observation import Observation, Observer, RobotOptions, projection_matrix
+from streamdepth.utils.telemetry import without_rerun_analytics
 
 _PORT = 9876
 _FLUSH_INTERVAL = 30
@@ -70,7 +71,7 @@ class RerunFileSink(_RerunSink):
                 f"a recording of Rerun is .rrd; name it '{self.path.with_suffix('.rrd')}'", code="unknown-format"
             )
         _package()
-        self._file = PendingFile(self.path, overwrite=self.overwrite, origin=info.origin)
+        self._file = PendingFile(self.path, overwrite=self.overwrite, input_path=info.file_path)
         try:
             self._start_recording(info, model).save(self._file.temporary)
         except RuntimeError as error:
@@ -128,7 +129,8 @@ class RerunViewerSink(_RerunSink):
         _package()
         if self.address is None:
             _check_screen()
-            self._start_recording(info, model).spawn()
+            with without_rerun_analytics():
+                self._start_recording(info, model).spawn()
             return
         host, _, port = self.address.partition(":")
         _check_viewer(host, port or str(_PORT))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import importlib.util
 import json
 import logging
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from helpers.errors import raises_code
 from torch import Tensor, nn
 
@@ -170,6 +172,51 @@ def test_a_damaged_cache_is_made_anew(
     _check(OpenVinoEngine(tiny, precision="float32", cache_name="tiny"), expected)
     assert "damaged" in caplog.text
     assert json.loads((folder / "manifest.json").read_text())
+
+
+@needs_openvino
+def test_a_whole_cache_that_cannot_be_loaded_is_made_anew_once(
+    tiny: Tiny, openvino_cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = _expected(tiny)
+    OpenVinoEngine(copy.deepcopy(tiny), precision="float32", cache_name="tiny").run(PIXELS)
+    (folder,) = openvino_cache.iterdir()
+    (folder / "model.xml").write_text("<nonsense/>")
+    digests = {name: hashlib.blake2b((folder / name).read_bytes()).hexdigest() for name in ("model.xml", "model.bin")}
+    (folder / "manifest.json").write_text(json.dumps(digests))
+    _check(OpenVinoEngine(copy.deepcopy(tiny), precision="float32", cache_name="tiny"), expected)
+    assert "not usable" in caplog.text
+    caplog.clear()
+    _check(OpenVinoEngine(tiny, precision="float32", cache_name="tiny"), expected)
+    assert "not usable" not in caplog.text
+
+
+def test_what_killed_processes_left_half_made_is_swept(openvino_cache: Path) -> None:
+    openvino_cache.mkdir(parents=True, exist_ok=True)
+    killed, alive = openvino_cache / ".new-00000001", openvino_cache / ".new-00000002"
+    for folder in (killed, alive):
+        folder.mkdir()
+        (folder / "model.xml").write_text("half")
+    with FileLock(f"{alive}.lock"):
+        cache.ModelCache("openvino", "tiny", "key").store("8x8", lambda path: path.write_text("network") and None)
+        assert {path.name for path in openvino_cache.iterdir()} == {"tiny-key-8x8", alive.name, f"{alive.name}.lock"}
+
+
+def test_the_cache_is_private_to_its_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMDEPTH_CACHE", str(tmp_path / "new" / "cache"))
+    cache.make_cache_subfolder("openvino")
+    assert (tmp_path / "new" / "cache").stat().st_mode & 0o077 == 0
+
+
+def test_a_user_without_a_home_gets_a_cache_for_this_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("STREAMDEPTH_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", refuse)
+    assert cache.cache_folder().is_dir()
+    assert cache.cache_folder() == cache.cache_folder()
 
 
 @needs_openvino

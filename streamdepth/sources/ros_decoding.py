@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from streamdepth.core.arrays import Image
+from streamdepth.core.errors import SourceOpenError
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.geometry.camera import intrinsics_from_camera_info_fields
+from streamdepth.sources.untrusted_picture import open_picture
 
 IMAGE_MESSAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 """ROS names of the messages that hold pictures."""
@@ -64,7 +66,12 @@ def _decode_compressed(message: Any) -> Image:
     if encoding in _DEPTH_ENCODINGS or "compressedDepth" in message.format:
         raise _depth_error(message.format)
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    bgr = cv2.imdecode(np.frombuffer(message.data, np.uint8), flags) if len(message.data) else None
+    data = bytes(message.data)
+    try:
+        open_picture(data, "its picture")  # checks the format and the size before anything is decoded
+    except SourceOpenError as error:
+        raise ValueError(str(error)) from error
+    bgr = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if bgr is None:
         raise ValueError(f"its data is no picture ('{message.format}')")
     return cast(Image, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))

@@ -1,4 +1,4 @@
-"""Decisions of a source that may lose its connection: when it is stalled, and when to try again."""
+"""Decides when a source is stalled and when to try again; the reconnecting itself is in `live.py`."""
 
 from __future__ import annotations
 

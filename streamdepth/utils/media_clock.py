@@ -1,0 +1,190 @@
+"""One clock for all tracks of a media file: it begins at 0, and neither jumps nor goes back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from av.error import FFmpegError
+
+from streamdepth.utils.containers import main_video_stream
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+
+_BACK_SECONDS, _BACK_REORDERED_SECONDS = Fraction(3, 10), Fraction(3, 2)
+"""A track that goes back farther than this has a new clock; pictures without a decoding time are out of order."""
+_AHEAD_SECONDS, _AHEAD_INDEXED_SECONDS = 10, 3600
+"""All tracks that go ahead farther than this have a new clock. Formats with an index keep true pauses, too."""
+_AHEAD_INTERVALS, _MIN_PACKETS = 20, 10
+"""In formats with an index, a jump is also that many times longer than the longest interval among enough packets."""
+_MAX_PENDING = 500
+_DISCONTINUOUS_FORMAT = 0x200
+"""libav's AVFMT_TS_DISCONT: formats whose files can be joined by `cat`."""
+
+
+@dataclass(slots=True, eq=False)
+class _Section:
+    """A part of the file with one clock."""
+
+    latest: Fraction
+    """The latest decoding time so far, in seconds of the section's own clock."""
+    offset: Fraction | None = None
+    """Seconds that lead to the corrected clock; None until it is decided."""
+    starts: dict[int, Fraction] = field(default_factory=dict)
+    """Track -> its earliest presentation time in the section's own clock; collected until the offset is decided."""
+
+
+@dataclass(slots=True)
+class _Track:
+    """The state of one track of sound or pictures."""
+
+    section: _Section
+    last: Fraction
+    """The last packet's time for decoding in the section's own clock."""
+    interval: Fraction = Fraction(0)
+    """Seconds between the last two packets."""
+    usual_interval: Fraction = Fraction(0)
+    """The shorter of the last two intervals, which is none after a pause."""
+    longest: Fraction = Fraction(0)
+    """The longest such interval."""
+    packet_count: int = 1
+
+
+class MediaClock:
+    """Maps the timestamps of a file's packets to one clock for all tracks.
+
+    The earliest track of pictures or sound begins at 0, and the others at their true distances from it. Where the
+    file's own clock goes back, or jumps ahead in all tracks, as in recordings that were joined, each track goes on
+    where it ended, the longest one without a gap, and all of them by the same offset.
+
+    The result depends only on the packets and their order: each reader of the same file gets the same clock.
+    """
+
+    def __init__(self, container: InputContainer) -> None:
+        video = main_video_stream(container)
+        leading = [s for s in (video, *container.streams.audio) if s is not None]
+        starts = [s.start_time * s.time_base for s in leading if s.start_time is not None and s.time_base is not None]
+        self.start_seconds = min(starts, default=Fraction(0))
+        """Time of the file's own clock that becomes 0."""
+        self.has_jumps = False
+        """True once the file's clock went back or jumped ahead, and was corrected."""
+        self._leading = {s.index for s in leading}
+        self._is_indexed = not container.format.flags & _DISCONTINUOUS_FORMAT
+        self._sections = [_Section(self.start_seconds, -self.start_seconds)]
+        self._tracks: dict[int, _Track] = {}
+        self._ends: dict[int, Fraction] = {}
+        """Track -> the time at which its latest packet ends, in the corrected clock."""
+        self._pending: list[tuple[Packet[Any], _Section]] = []
+
+    def correct(self, packets: Iterable[Packet[Any]]) -> Iterator[Packet[Any]]:
+        """Yields the packets of all tracks in their order, with corrected timestamps.
+
+        After a jump a few packets are kept back, until it is known how each track goes on.
+        """
+        try:
+            for packet in packets:
+                section = self._find_section(packet)
+                if section.offset is None or self._pending:
+                    self._pending.append((packet, section))
+                    if self._is_decidable():
+                        yield from self._release()
+                else:
+                    yield self._shift(packet, section)
+        except FFmpegError:
+            yield from self._release()
+            raise
+        yield from self._release()
+
+    def _find_section(self, packet: Packet[Any]) -> _Section:
+        newest = self._sections[-1]
+        ticks = packet.dts if packet.dts is not None else packet.pts
+        if ticks is None or not packet.size:
+            return newest
+        index, time = packet.stream.index, ticks * packet.time_base
+        track = self._tracks.get(index)
+        if index not in self._leading or track is None:
+            section = min(self._sections[-2:], key=lambda s: abs(time - s.latest))
+        else:
+            section = self._follow(track, packet, time)
+        if index in self._leading:
+            self._update(index, section, packet, time)
+        return section
+
+    def _follow(self, track: _Track, packet: Packet[Any], time: Fraction) -> _Section:
+        """Returns the section in which a track goes on: its own, one that another track has begun, or a new one."""
+        own, newest = track.section, self._sections[-1]
+        distance = abs(time - newest.latest)
+        if own is not newest and distance < min(
+            Fraction(_AHEAD_SECONDS), abs(time - track.last - track.usual_interval)
+        ):
+            return newest
+        if not self._is_back(track, packet, time) and not self._is_ahead(track, time):
+            return own
+        if newest.offset is None:
+            self._decide(newest)
+        self.has_jumps = True
+        self._sections = [newest, _Section(time)]
+        return self._sections[-1]
+
+    def _is_back(self, track: _Track, packet: Packet[Any], time: Fraction) -> bool:
+        return track.last - time > (_BACK_REORDERED_SECONDS if packet.dts is None else _BACK_SECONDS)
+
+    def _is_ahead(self, track: _Track, time: Fraction) -> bool:
+        ahead = time - max(track.section.latest, track.last)
+        if not self._is_indexed:
+            return ahead > _AHEAD_SECONDS
+        is_unusual = track.packet_count >= _MIN_PACKETS and ahead > _AHEAD_INTERVALS * track.longest
+        return ahead > _AHEAD_INDEXED_SECONDS and is_unusual
+
+    def _update(self, index: int, section: _Section, packet: Packet[Any], time: Fraction) -> None:
+        section.latest = max(section.latest, time)
+        track = self._tracks.get(index)
+        if track is None:
+            track = self._tracks[index] = _Track(section, time)
+        elif track.section is section:
+            interval = abs(time - track.last)
+            track.usual_interval = min(interval, track.interval or interval)
+            track.interval = interval
+            track.longest = max(track.longest, track.interval)
+        track.section, track.last = section, time
+        track.packet_count += 1
+        shown = time if packet.pts is None else packet.pts * packet.time_base
+        duration = packet.duration * packet.time_base if packet.duration else track.usual_interval
+        if section.offset is None:
+            section.starts[index] = min(shown, section.starts.get(index, shown))
+        else:
+            end = shown + duration + section.offset
+            self._ends[index] = max(end, self._ends.get(index, end))
+
+    def _is_decidable(self) -> bool:
+        newest = self._sections[-1]
+        is_complete = all(track.section is newest for track in self._tracks.values())
+        return is_complete or len(self._pending) >= _MAX_PENDING
+
+    def _decide(self, section: _Section) -> None:
+        """Sets the offset with which no track of the new section begins before its end in the one before."""
+        gaps = [self._ends[i] - start for i, start in section.starts.items() if i in self._ends]
+        section.offset = max(gaps, default=max(self._ends.values()) - min(section.starts.values()))
+
+    def _release(self) -> Iterator[Packet[Any]]:
+        pending, self._pending = self._pending, []
+        if self._sections[-1].offset is None:
+            self._decide(self._sections[-1])
+        for packet, section in pending:
+            if packet.size and packet.pts is not None and packet.stream.index in self._leading:
+                end = (packet.pts + (packet.duration or 0)) * packet.time_base + (section.offset or 0)
+                self._ends[packet.stream.index] = max(end, self._ends.get(packet.stream.index, end))
+            yield self._shift(packet, section)
+
+    @staticmethod
+    def _shift(packet: Packet[Any], section: _Section) -> Packet[Any]:
+        ticks = round((section.offset or 0) / packet.time_base) if section.offset else 0
+        if ticks and packet.pts is not None:
+            packet.pts += ticks
+        if ticks and packet.dts is not None:
+            packet.dts += ticks
+        return packet

@@ -83,7 +83,7 @@ def items(work: Path, frames: range, camera: Intrinsics) -> Iterator[DepthFrame]
 
 @lru_cache(maxsize=2 * REACH + 2)
 def color(work: Path, frame: int) -> Floats:
-    """Returns the rendered colours, (H, W, 3) RGB, 0 to 255."""
+    """Returns the rendered colors, (H, W, 3) RGB, 0 to 255."""
     picture = cv2.imread(str(color_path(work, frame)))
     if picture is None:
         raise SystemExit(f"{color_path(work, frame)} is no picture; remove it and run --step render")
@@ -92,14 +92,14 @@ def color(work: Path, frame: int) -> Floats:
 
 @lru_cache(maxsize=2 * REACH + 2)
 def depth(work: Path, frame: int) -> Floats:
-    """Returns the exact depth, (H, W) metres along the optical axis, +inf in the sky."""
+    """Returns the exact depth, (H, W) meters along the optical axis, +inf in the sky."""
     return np.asarray(np.load(depth_path(work, frame)), np.float32)
 
 
 def denoised(work: Path, frame: int, frames: range, camera: Intrinsics) -> Floats:
-    """Returns the mean of a frame and of its neighbours in the same shot, warped onto it by the exact depth.
+    """Returns the mean of a frame and of its neighbors in the same shot, warped onto it by the exact depth.
 
-    Only what does not move, is seen in both, and looks alike is taken from a neighbour: shadows, reflections and the
+    Only what does not move, is seen in both, and looks alike is taken from a neighbor: shadows, reflections and the
     ball stay as they are.
     """
     shot = shot_of(frame)[0]
@@ -118,7 +118,7 @@ def denoised(work: Path, frame: int, frames: range, camera: Intrinsics) -> Float
 def warped_colors(
     work: Path, other: int, points: Floats, here: Floats, camera: Intrinsics
 ) -> tuple[Floats, npt.NDArray[np.float32]]:
-    """Returns the colours of frame `other` at 3D `points`, and a confidence for each, 0 to 1."""
+    """Returns the colors of frame `other` at 3D `points`, and a confidence for each, 0 to 1."""
     eye, axes = pose(other)
     x, y, z = np.moveaxis((points - eye) @ axes.T, -1, 0)
     front = np.maximum(z, 0.01)
@@ -132,12 +132,12 @@ def warped_colors(
     return np.clip(there, 0, 255), (same * alike).astype(np.float32)
 
 
-def finite(metres: Floats) -> Floats:
-    return np.minimum(metres, np.float32(1e4))
+def finite(meters: Floats) -> Floats:
+    return np.minimum(meters, np.float32(1e4))
 
 
 def world_points(work: Path, frame: int, camera: Intrinsics) -> Floats:
-    """Returns the 3D points of a frame's pixels, (H, W, 3) metres in the room."""
+    """Returns the 3D points of a frame's pixels, (H, W, 3) meters in the room."""
     z = finite(depth(work, frame))
     v, u = np.mgrid[: camera.height, : camera.width]
     seen = np.stack([(u - camera.cx) / camera.fx * z, (v - camera.cy) / camera.fy * z, z], axis=-1)

@@ -1,4 +1,4 @@
-"""Procedural materials of the room: wood, paint, cloth, paintings and light. Colours are linear RGB."""
+"""Procedural materials of the room: wood, paint, cloth, paintings and light. Colors are linear RGB."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Shader:
         self.tree.links.new(socket, self.surface.inputs[name])
 
     def coordinates(self, scale: Color = (1, 1, 1), *, varied: bool = True) -> Socket:
-        """Object coordinates in metres times `scale`; `varied` shifts them so that no two objects look alike."""
+        """Object coordinates in meters times `scale`; `varied` shifts them so that no two objects look alike."""
         place = self.node("ShaderNodeTexCoord").outputs["Object"]
         if varied:
             shift = self.node("ShaderNodeObjectInfo").outputs["Location"]
@@ -69,7 +69,7 @@ class Shader:
         return self.node("ShaderNodeMix", inputs, data_type="RGBA", blend_type="MULTIPLY").outputs[2]
 
     def bump(self, height: Socket, distance: float, strength: float = 0.5) -> None:
-        """`distance`: metres between the lowest and the highest point."""
+        """`distance`: meters between the lowest and the highest point."""
         node = self.node("ShaderNodeBump", {"Height": height, "Strength": strength, "Distance": distance})
         self.feed("Normal", node.outputs[0])
 
@@ -85,7 +85,7 @@ def shade(color: Color, factor: float) -> Color:
 
 @cache
 def plain(color: Color, roughness: float = 0.5, metallic: float = 0.0) -> bpy.types.Material:
-    """One colour, with the slight unevenness of every real surface."""
+    """One color, with the slight unevenness of every real surface."""
     shader = Shader("plain", Base_Color=color, Metallic=metallic)
     stain = shader.noise(shader.coordinates(), 9, 5)
     low, high = roughness * 0.8, min(1.0, roughness * 1.2)
@@ -162,7 +162,7 @@ def floorboards() -> bpy.types.Material:
 
 @cache
 def carpet() -> bpy.types.Material:
-    """Lozenges in three colours, worn, with a bordered edge."""
+    """Lozenges in three colors, worn, with a bordered edge."""
     shader = Shader("carpet", Roughness=0.95, Sheen_Weight=0.3, Specular_IOR_Level=0.1)
     at = shader.coordinates(varied=False)
     turned = shader.node(
@@ -183,7 +183,7 @@ def carpet() -> bpy.types.Material:
 
 @cache
 def painting(number: int, colors: tuple[Color, ...]) -> bpy.types.Material:
-    """An abstract landscape: bands of colour bent by noise."""
+    """An abstract landscape: bands of color bent by noise."""
     shader = Shader("painting", Roughness=0.6)
     at = shader.coordinates((1, 1, 1), varied=False)
     moved = shader.node("ShaderNodeMapping", {"Vector": at, "Location": (number * 3.7, number * 1.3, 0.0)}).outputs[0]
@@ -237,7 +237,7 @@ def bricks() -> bpy.types.Material:
 
 @cache
 def rubber_stripes() -> bpy.types.Material:
-    """A toy ball: six sectors of three colours about its Z axis."""
+    """A toy ball: six sectors of three colors about its Z axis."""
     shader = Shader("ball", Roughness=0.35)
     at = shader.coordinates(varied=False)
     angle = shader.node("ShaderNodeTexGradient", {"Vector": at}, gradient_type="RADIAL").outputs[1]

@@ -36,12 +36,12 @@ class Throw:
             time += 2 * speed / GRAVITY
         return found
 
-    def travelled(self, time: float) -> float:
+    def traveled(self, time: float) -> float:
         """Returns the seconds in which the ball would go as far at its first speed."""
         return (1 - math.exp(-self.slowing * time)) / self.slowing
 
     def height(self, time: float) -> float:
-        """Returns the height of its lowest point over the floor, in metres."""
+        """Returns the height of its lowest point over the floor, in meters."""
         past = [(when, speed) for when, speed in self.impacts() if when <= time]
         if not past:
             return max(0.0, self.height_m - GRAVITY * time**2 / 2)
@@ -50,13 +50,13 @@ class Throw:
         return max(0.0, rise * since - GRAVITY * since**2 / 2)
 
     def position(self, time: float) -> Point:
-        far = self.travelled(time)
+        far = self.traveled(time)
         x, y = (a + v * far for a, v in zip(self.start, self.velocity, strict=True))
         return x, y, BALL_RADIUS + RUG_M + self.height(time)
 
     def angle(self, time: float) -> float:
         """Returns how far it has rolled about the horizontal axis across its way, in radians."""
-        return math.hypot(*self.velocity) * self.travelled(time) / BALL_RADIUS
+        return math.hypot(*self.velocity) * self.traveled(time) / BALL_RADIUS
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Renders the room with Blender's Cycles: colour pictures, exact depth and the camera's intrinsics."""
+"""Renders the room with Blender's Cycles: color pictures, exact depth and the camera's intrinsics."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def depth_path(work: Path, frame: int) -> Path:
 
 
 def intrinsics() -> dict[str, float]:
-    """Returns the intrinsics of a pinhole camera; pixel centres lie at whole numbers."""
+    """Returns the intrinsics of a pinhole camera; pixel centers lie at whole numbers."""
     focal = WIDTH / 2 / math.tan(math.radians(FOV_DEGREES) / 2)
     return {"fx": focal, "fy": focal, "cx": (WIDTH - 1) / 2, "cy": (HEIGHT - 1) / 2, "width": WIDTH, "height": HEIGHT}
 
@@ -124,7 +124,7 @@ def render_color(path: Path, frame: int) -> None:
 
 
 def depth_settings() -> None:
-    """Renders one ray through each pixel's centre, so that no edge is averaged; surfaces emit their Z in metres."""
+    """Renders one ray through each pixel's center, so that no edge is averaged; surfaces emit their Z in meters."""
     scene, cycles = bpy.context.scene, bpy.context.scene.cycles
     cycles.samples, cycles.use_denoising, cycles.use_adaptive_sampling = 1, False, False
     cycles.max_bounces, cycles.use_light_tree = 0, False

@@ -67,10 +67,10 @@ def shell() -> None:
 def window() -> None:
     white = plain((0.72, 0.71, 0.69), 0.35)
     (south, north), (low, high) = WINDOW_Y, WINDOW_Z
-    middle, centre = (south + north) / 2, (low + high) / 2
+    middle, center = (south + north) / 2, (low + high) / 2
     for y in (south + 0.03, middle, north - 0.03):
-        box((0.06, 0.06, high - low), (-0.12, y, centre), white)
-    for z in (low + 0.03, centre + 0.25, high - 0.03):
+        box((0.06, 0.06, high - low), (-0.12, y, center), white)
+    for z in (low + 0.03, center + 0.25, high - 0.03):
         box((0.06, north - south, 0.055), (-0.12, middle, z), white)
     box((0.28, north - south + 0.12, 0.03), (-0.02, middle, low - 0.01), white)
     rod = plain((0.05, 0.045, 0.04), 0.4, 1.0)

@@ -1,4 +1,4 @@
-"""Meshes of the room: boxes, turned and soft bodies, tubes and sheets. Metres; every object keeps scale 1."""
+"""Meshes of the room: boxes, turned and soft bodies, tubes and sheets. Meters; every object keeps scale 1."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def group(name: str, parts: Sequence[bpy.types.Object], at: Point, turn: float =
 def box(
     size: Point, at: Point, material: bpy.types.Material, *, bevel: float = 0.006, turn: Point = (0, 0, 0)
 ) -> bpy.types.Object:
-    """A box centred on `at` with rounded edges."""
+    """A box centered on `at` with rounded edges."""
     x, y, z = (side / 2 for side in size)
     points = [(i * x, j * y, k * z) for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)]
     faces = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]

@@ -23,7 +23,7 @@ _FPS = 30
 
 
 class SyntheticSource(Source):
-    """A bright box moving in front of a wall, with exact depth: `depth_at(index)` in metres.
+    """A bright box moving in front of a wall, with exact depth: `depth_at(index)` in meters.
 
     >>> source = SyntheticSource(count=2)
     >>> source.open().fps, source.read().time, source.read().time, source.read()
@@ -37,7 +37,7 @@ class SyntheticSource(Source):
         is_live: True for a stream that cannot wait.
         drops_unread_frames: True for a stream that begins with the frame that comes when the model is ready.
         delay_seconds: how long each `read` takes.
-        shot_frames: number of frames after which the colours change, which is a cut; None: no cuts.
+        shot_frames: number of frames after which the colors change, which is a cut; None: no cuts.
         sizes: index -> (width, height) of the frames from there on; `take_changed_info` tells it.
         before_open: called by `open` and `wait_until_open` first.
         before_read: called by `read` first, with the index of the frame to be read; when the source was interrupted
@@ -138,7 +138,7 @@ class SyntheticSource(Source):
         return np.ascontiguousarray(image)
 
     def depth_at(self, index: int) -> DepthMap:
-        """Returns the exact depth of a frame, (H, W) float32 in metres.
+        """Returns the exact depth of a frame, (H, W) float32 in meters.
 
         The wall is 4 m away at the top and 3 m at the bottom, the box 1.5 m.
         """

@@ -124,7 +124,7 @@ def test_stream_refuses_outputs(clip: Path, output: dict[str, object]) -> None:
         streamdepth.stream(clip, **output)
 
 
-def test_a_new_colour_map_loads_no_model_anew(monkeypatch, picture: Image.Image) -> None:
+def test_a_new_color_map_loads_no_model_anew(monkeypatch, picture: Image.Image) -> None:
     forget_shared_estimators()
     loads = []
     monkeypatch.setattr(factory, "make_estimator", lambda s: loads.append(s) or ConstantEstimator())
@@ -178,7 +178,7 @@ class TestDepthModel:
         with raises_code(ConfigError, "bad-color"):
             model(random_pictures(1)[0], color="gbr")  # type: ignore[call-overload]
 
-    def test_metres_of_the_keywords_hold_for_each_picture(self) -> None:
+    def test_meters_of_the_keywords_hold_for_each_picture(self) -> None:
         model = streamdepth.load_model(ConstantEstimator(), anchor=["5,5=2m"], fov=60)
         depth = model(random_pictures(1)[0])
         assert depth.kind is DepthKind.METRIC

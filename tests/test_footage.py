@@ -149,7 +149,7 @@ def found_cuts(pictures: Iterable[np.ndarray]) -> set[int]:
 @pytest.mark.skipif(not CLIPS, reason="STREAMDEPTH_TEST_DATA names no folder with clips")
 class TestCutsOfRealFootage:
     def test_joined_shots_with_flashes(self) -> None:
-        """Shots of ten clips in turn; in every second one, one frame is burnt out by a flash."""
+        """Shots of ten clips in turn; in every second one, one frame is burned out by a flash."""
         clips = [small_frames(CLIPS[0].parent / name, SHOT_FRAMES * ROUNDS) for name in SHOTS]
         pictures, true = [], set()
         for turn in range(ROUNDS):

@@ -1,4 +1,4 @@
-"""The short programs in samples/programs run, use public names alone, and are typed; a misspelt keyword is an error."""
+"""The programs in samples/programs run, use public names alone, and are typed: a misspelled keyword is an error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ARGUMENTS = {
     "numpy_batch": [],
     "custom_sink": [VIDEO, "out.mp4"],
     "own_torch_model": [VIDEO],
-    "metres_at_pixel": [VIDEO],
+    "meters_at_pixel": [VIDEO],
     "own_overlay": ["out.mp4"],
 }
 
@@ -60,7 +60,7 @@ def _mypy(*paths: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_programs_are_typed(tmp_path: Path) -> None:
-    """`mypy --strict` passes the programs, and finds a misspelt and a mistyped keyword."""
+    """`mypy --strict` passes the programs, and finds a misspelled and a mistyped keyword."""
     wrong = tmp_path / "wrong.py"
     wrong.write_text(
         'import streamdepth as sd\nsd.stream("a.mp4", max_frame=3)\nsd.convert("a.mp4", "b.mp4", fov="x")\n'

@@ -29,7 +29,7 @@ def test_video_and_truth_have_the_same_frames(truth: DepthVideo) -> None:
     assert (SAMPLES / "room.mp4").stat().st_size < 3_000_000
 
 
-def test_truth_is_a_room_in_metres(truth: DepthVideo) -> None:
+def test_truth_is_a_room_in_meters(truth: DepthVideo) -> None:
     first = next(iter(truth))
     assert first.shape == (360, 640)
     inside = first[np.isfinite(first)]
@@ -39,7 +39,7 @@ def test_truth_is_a_room_in_metres(truth: DepthVideo) -> None:
 
 @pytest.mark.slow
 def test_the_built_in_model_sees_the_room_and_the_cut(truth: DepthVideo) -> None:
-    """Relative depth is steady within a shot, so a fit per picture is enough to compare it with metres."""
+    """Relative depth is steady within a shot, so a fit per picture is enough to compare it with meters."""
     scores, cuts = [], []
     for item, depth_m in zip(stream(SAMPLES / "room.mp4"), truth, strict=True):
         if item.cut:

@@ -103,7 +103,7 @@ def convert(
     sinks: Sequence[Sink] = (),
     **keywords: Unpack[ConvertKeywords],
 ) -> Report:
-    """Converts a source to files, or sends it to a server, and returns what happened. Ctrl-C ends with complete files.
+    """Converts a source to files, or sends it to a server, and returns the report. Ctrl-C ends with complete files.
 
     >>> report = sd.convert("samples/room.mp4", "out.mp4", depth_out="depth.mkv", max_frames=3)
     >>> report.read, report.written, report.model

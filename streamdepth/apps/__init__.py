@@ -1,1 +1,1 @@
-"""Whole applications built on the pipeline: many files at once, the page in a browser, benchmarks and data sets."""
+"""Whole applications built on the pipeline: many files at once, the page in a browser, benchmarks and datasets."""

@@ -24,15 +24,13 @@ from streamdepth.sinks.geometry_files import (
 )
 from streamdepth.sinks.images import DEPTH_IMAGE_SUFFIXES, check_depth_image_path, write_depth_image
 from streamdepth.sinks.pending_files import atomic_write, check_distinct, check_output
-
-COLORED_SUFFIXES = (".jpg", ".jpeg", ".webp")
-"""Suffixes of pictures in which depth is drawn in colours; all other pictures hold the depth itself."""
+from streamdepth.sinks.picture import COLORED_SUFFIXES
 
 
 def convert_picture(picture: str, settings: Settings) -> tuple[DepthFrame, list[str]]:
     """Writes the depth of a picture to the outputs of the settings; returns it, and notices for the user.
 
-    The suffix of `outputs.video` chooses what is written: depth itself (16-bit PNG, EXR, NPZ), colours (.jpg, .webp),
+    The suffix of `outputs.video` chooses what is written: depth itself (16-bit PNG, EXR, NPZ), colors (.jpg, .webp),
     points (.ply, .pcd) or a mesh (.glb, .obj). `outputs.points` and `outputs.mesh` are written as well.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable
 from typing import Annotated
@@ -23,7 +24,7 @@ from streamdepth.cli.probe import models, probe
 from streamdepth.cli.serve import serve
 from streamdepth.cli.settings import settings
 from streamdepth.cli.train import app as training
-from streamdepth.core.errors import StreamDepthError
+from streamdepth.core.errors import DiskFullError, SinkWriteError, SourceOpenError, StreamDepthError
 from streamdepth.core.system_libraries import missing_system_library
 from streamdepth.core.version import __version__
 
@@ -36,7 +37,7 @@ _VERBS: dict[str, tuple[Callable[..., None], ...]] = {
 }
 """The verbs under their headings in --help."""
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
 
 def main() -> None:
@@ -44,12 +45,24 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        failure = missing_system_library(error) or error
+        failure = missing_system_library(error) or _as_known_error(error)
         if not isinstance(failure, StreamDepthError):
             print_error(f"internal error, please report it with the output of -v: {type(error).__name__}: {error}")
             sys.exit(1)
         print_error(f"error: {failure}")
         sys.exit(exit_code(type(failure)))
+
+
+def _as_known_error(error: Exception) -> Exception:
+    """Returns a StreamDepthError for an error of the system, such as a wrong path; other errors as they are."""
+    if not isinstance(error, OSError) or error.errno is None:
+        return error
+    path = f"'{error.filename}'" if error.filename else "a file or a stream"
+    reason = f"{path} cannot be used: {error.strerror or error}; check the path, its permissions and the disk"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFullError(reason)
+    is_input = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM)
+    return SourceOpenError(reason, code="not-found") if is_input else SinkWriteError(reason)
 
 
 def _print_version(is_wanted: bool) -> None:

@@ -36,6 +36,11 @@ err = _EscapingConsole(stderr=True, **_PLAIN)
 _verbose = False
 
 
+def is_verbose() -> bool:
+    """True if the command was given --verbose."""
+    return _verbose
+
+
 def print_error(text: str) -> None:
     """Prints one line on standard error, without secrets of addresses; with --verbose a traceback before it."""
     if _verbose:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamdepth.cli.console import err
+from streamdepth.cli.console import err, is_verbose
 from streamdepth.cli.exit_codes import INTERRUPTED, exit_code
 from streamdepth.cli.flags import Flags, with_flags
 from streamdepth.core.errors import ConfigError, SourceError
@@ -15,7 +15,7 @@ from streamdepth.core.errors import ConfigError, SourceError
 if TYPE_CHECKING:
     from streamdepth.config import Settings
 
-_LIMITS = ("max_frames", "max_seconds", "max_side", "allow_partial")
+_LIMITS = ("max_frames", "max_seconds", "max_side", "allow_partial", "input_fps")
 
 
 @with_flags(
@@ -103,7 +103,8 @@ def run_pipeline(settings: Settings, *, is_quiet: bool) -> None:
 def _run_streams(settings: Settings, *, is_quiet: bool) -> None:
     from streamdepth import factory
     from streamdepth.apps.batch.cluster_executor import cluster_estimator
-    from streamdepth.cli.progress import ProgressBar, stream_lines, summary_line
+    from streamdepth.cli.progress import ProgressBar
+    from streamdepth.cli.summary import summary_lines
     from streamdepth.factory.report_file import ReportFile
     from streamdepth.utils.interrupts import stop_on_interrupt
 
@@ -119,7 +120,7 @@ def _run_streams(settings: Settings, *, is_quiet: bool) -> None:
     with (
         cluster_estimator(settings) as (settings, estimator),
         ProgressBar(err, is_quiet=is_quiet) as bar,
-        factory.open_pipeline(settings, lambda _: bar.show(pipeline), estimator=estimator) as pipeline,
+        factory.open_pipeline(settings, lambda item: bar.show(pipeline, item), estimator=estimator) as pipeline,
         stop_on_interrupt(stop, lambda: pipeline.is_complete),
     ):
         try:
@@ -138,8 +139,8 @@ def _run_streams(settings: Settings, *, is_quiet: bool) -> None:
             report = pipeline.report()
             stats.write(report)
             if not is_quiet and report.written:
-                err.print(summary_line(report, pipeline.estimator.info.reason))
-                for line in stream_lines(report):
+                seconds = bar.seconds if len(pipeline.streams) == 1 else 0.0
+                for line in summary_lines(settings, pipeline, report, seconds, is_verbose=is_verbose()):
                     err.print(line)
     if not report.written:
         err.print("stopped before the first frame: nothing was written")

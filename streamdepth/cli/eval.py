@@ -34,17 +34,19 @@ def _root() -> None:
 def accuracy(
     data: Annotated[list[Path], typer.Argument(help="Folders with rgb/, depth/ and index.json in or beside them.")],
     crop: Annotated[str | None, typer.Option("--crop", help="none, eigen (NYU) or garg (KITTI).")] = None,
-    min_depth: Annotated[float, typer.Option("--min-depth", help="Metres; nearer truth does not count.")] = 1e-3,
+    min_depth: Annotated[float, typer.Option("--min-depth", help="Meters; nearer ground truth does not count.")] = 1e-3,
     max_depth: Annotated[
-        float | None, typer.Option("--max-depth", help="Metres (default: 10); 80 is usual outdoors.")
+        float | None, typer.Option("--max-depth", help="Meters (default: 10); 80 is usual outdoors.")
     ] = None,
-    depth_scale: Annotated[float | None, typer.Option("--depth-scale", help="PNG value of one metre.")] = None,
+    depth_scale: Annotated[float | None, typer.Option("--depth-scale", help="PNG value of one meter.")] = None,
     every: Annotated[int, typer.Option("--every", help="Take every Nth picture.", min=1)] = 1,
     limit: Annotated[int | None, typer.Option("--limit", help="Take at most N pictures of a set.", min=1)] = None,
-    all_sets: Annotated[bool, typer.Option("--all", help="DATA are folders of data sets; judge every one.")] = False,
+    all_sets: Annotated[bool, typer.Option("--all", help="DATA are folders of datasets; judge every one.")] = False,
     json: Json = None,
-    sheet: Annotated[Path | None, typer.Option("--sheet", help="Draw input, truth, prediction, error here.")] = None,
-    sheet_count: Annotated[int, typer.Option("--sheet-count", help="Pictures of each set on it.", min=1)] = 8,
+    sheet: Annotated[
+        Path | None, typer.Option("--sheet", help="Draw input, ground truth, prediction, error here.")
+    ] = None,
+    sheet_count: Annotated[int, typer.Option("--sheet-count", help="Pictures of each dataset on it.", min=1)] = 8,
     *,
     flags: Flags,
 ) -> None:

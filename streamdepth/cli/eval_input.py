@@ -1,7 +1,8 @@
-"""Inputs of the verbs that evaluate videos: a video, or a data set with its true depth."""
+"""Inputs of the verbs that evaluate videos: a video, or a dataset with its true depth."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,13 @@ if TYPE_CHECKING:
     from streamdepth.core.types import StreamInfo
 
 FARTHEST_M = 10.0
-"""True depth beyond is ignored, unless the user or the data set says otherwise."""
+"""True depth beyond is ignored, unless the user or the dataset says otherwise."""
 USUAL_FPS = 30
 
 
 def is_dataset_folder(path: Path) -> bool:
     """True if `path` is a folder with rgb/ and depth/."""
-    return (path / "rgb").is_dir() and (path / "depth").is_dir()
+    return os.path.isdir(path / "rgb") and os.path.isdir(path / "depth")
 
 
 def make_source(path: Path, settings: Settings) -> Source:

@@ -31,7 +31,9 @@ def steadiness(
     noisy: Annotated[
         bool, typer.Option("--noisy", help="Also with noise on the model's depth, as of a worse one.")
     ] = False,
-    max_depth: Annotated[float | None, typer.Option("--max-depth", help="Metres; truth beyond does not count.")] = None,
+    max_depth: Annotated[
+        float | None, typer.Option("--max-depth", help="Meters; ground truth beyond does not count.")
+    ] = None,
     json: Json = None,
     *,
     flags: Flags,

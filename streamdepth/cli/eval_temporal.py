@@ -29,14 +29,20 @@ if TYPE_CHECKING:
 
 @with_flags("model", "inference.batch", "smooth", "max_frames", "outputs.overwrite")
 def temporal(
-    video: Annotated[Path, typer.Argument(help="A video, a folder of pictures in order, or a set with rgb/, depth/.")],
+    video: Annotated[
+        Path, typer.Argument(help="A video, a folder of pictures in order, or a dataset with rgb/, depth/.")
+    ],
     depth: Annotated[
         Path | None, typer.Argument(help="Its depth: a depth video, any gray video, a folder of depth pictures.")
     ] = None,
     raw: Annotated[Path | None, typer.Option("--raw", help="The same depth before smoothing.")] = None,
-    truth: Annotated[Path | None, typer.Option("--truth", help="True depth: a set's folder or metric depth.")] = None,
+    truth: Annotated[
+        Path | None, typer.Option("--truth", help="Ground truth: a dataset's folder, or metric depth.")
+    ] = None,
     cuts: Annotated[str | None, typer.Option("--cuts", help="Frames that begin shots: 120,310 or a file.")] = None,
-    max_depth: Annotated[float | None, typer.Option("--max-depth", help="Metres; truth beyond does not count.")] = None,
+    max_depth: Annotated[
+        float | None, typer.Option("--max-depth", help="Meters; ground truth beyond does not count.")
+    ] = None,
     json: Json = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="Draw the measures over time into this .png.")] = None,
     side_by_side: Annotated[Path | None, typer.Option("--side-by-side", help="Video, raw, result as a video.")] = None,
@@ -114,7 +120,7 @@ class _Tap(Stabilizer):
 
 
 class TemporalEvaluation:
-    """One evaluation, step by step: pictures and truth, then depth, then the score, then drawings."""
+    """One evaluation, step by step: pictures and ground truth, then depth, then the score, then drawings."""
 
     def __init__(self, video: Path, settings: Settings, stack: ExitStack) -> None:
         self.video, self.settings, self.stack = video, settings, stack
@@ -186,7 +192,7 @@ class TemporalEvaluation:
         self.clip = EvaluationClip(self.make_source, depth, before, cuts=frozenset(cuts))
 
     def score(self) -> TemporalScore:
-        """Returns the score of the clip, after adding truth and cuts to it."""
+        """Returns the score of the clip, after adding ground truth and cuts to it."""
         from streamdepth.evaluation.steadiness.score import score_clip
 
         cuts = self.clip.cuts if self.cuts is None else self.cuts

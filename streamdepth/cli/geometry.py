@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Depth = Annotated[
     Path | None, typer.Option("--depth", help="Instead of a model: a sensor's 16-bit PNG; of a video %06d.png.")
 ]
-DepthScale = Annotated[float, typer.Option("--depth-scale", help="Values of that PNG per metre.")]
+DepthScale = Annotated[float, typer.Option("--depth-scale", help="Values of that PNG per meter.")]
 
 
 @with_flags("model", "camera", "metric", "max_side", "outputs.overwrite")
@@ -183,7 +183,7 @@ def fuse(
     recorded = _recorded_depth(depth, depth_scale) if depth else None
     with (
         ProgressBar(err, is_quiet=flags.quiet) as bar,
-        factory.open_pipeline(settings, lambda _: bar.show(pipeline), estimator=recorded) as pipeline,
+        factory.open_pipeline(settings, lambda item: bar.show(pipeline, item), estimator=recorded) as pipeline,
         stop_on_interrupt(pipeline.stop),
     ):
         pipeline.streams[0].sinks = [sink]

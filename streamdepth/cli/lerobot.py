@@ -1,4 +1,4 @@
-"""The verb for robots' data sets."""
+"""The verb for robots' datasets."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     *("render.edges", "outputs.drop_flying", "outputs.overwrite"),
 )
 def lerobot(
-    dataset: Annotated[Path, typer.Argument(help="The folder of a LeRobot data set, version 3.")],
+    dataset: Annotated[Path, typer.Argument(help="The folder of a LeRobot dataset, version 3.")],
     camera: Annotated[str, typer.Option("--camera", help="Its pictures, such as observation.images.front.")],
     *,
     flags: Flags,
 ) -> None:
-    """Give a LeRobot data set depth in meters beside a camera's pictures.
+    """Give a LeRobot dataset depth in meters beside a camera's pictures.
 
     Example: streamdepth lerobot DATASET --camera observation.images.front -m depth-anything-v2-metric-indoor-small
     """
@@ -44,5 +44,5 @@ def _run(pipeline: Pipeline) -> None:
     with stop_on_interrupt(pipeline.stop):
         pipeline.run()
     if pipeline.is_stopped:
-        err.print("stopped; the data set is as it was")
+        err.print("stopped; the dataset is as it was")
         raise typer.Exit(130)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from streamdepth.cli.console import err, out
+from streamdepth.cli.console import err, out, print_table
 from streamdepth.cli.flags import Flags, with_flags
 from streamdepth.cli.stream_facts import stream_facts
 from streamdepth.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from streamdepth.estimators.catalog import CatalogEntry
 
 
 @with_flags("camera", "max_side")
@@ -54,22 +57,52 @@ def _print_cameras() -> None:
         err.print("no camera was found on this machine; in a container, is /dev/video0 passed on?")
 
 
-def models() -> None:
-    """List the models with short names, their kind of depth and their licenses.
+def models(
+    name: Annotated[str | None, typer.Argument(help="Only this model, with all that is known of it.")] = None,
+) -> None:
+    """List the models with short names: kind of depth, download, license, and which to take.
 
-    Example: streamdepth models
+    Example: streamdepth models depth-anything-v2-small
     """
-    from streamdepth.estimators.catalog import CATALOG
+    from streamdepth.estimators.catalog import CATALOG, find_entry, similar_names
 
-    table = Table("name", "kind", "unit", "size", "license", "hub id", box=None)
+    if name is not None:
+        entry = find_entry(name)
+        if entry is None:
+            close = ", ".join(similar_names(name)) or "one of `streamdepth models`"
+            raise ConfigError(f"there is no model {name!r} in the catalog; did you mean {close}?", code="unknown-model")
+        facts = Table(show_header=False, box=None)
+        for key, value in _model_facts(entry):
+            facts.add_row(key, value)
+        out.print(facts)
+        return
+    table = Table("name", "kind", "download", "license", "", box=None, padding=(0, 1, 0, 0))
     for entry in CATALOG.values():
-        license_name = entry.license + ("" if entry.allows_commercial_use else " (needs --accept-license)")
-        table.add_row(
-            entry.name,
-            entry.kind.value,
-            entry.kind.unit or "-",
-            str(entry.size or "-"),
-            license_name,
-            entry.hub_id or "built in",
-        )
-    out.print(table)
+        remark = entry.advice or ("" if entry.allows_commercial_use else "--accept-license")
+        license_name = entry.license if len(entry.license) <= 12 else entry.license.split(",")[0][:12]
+        table.add_row(entry.name, entry.kind.value, _download(entry), license_name, remark)
+    print_table(table)
+    out.print("a name gives more: streamdepth models NAME; `streamdepth bench` measures the speed here")
+
+
+def _download(entry: CatalogEntry) -> str:
+    size = entry.download_mb
+    if not size:
+        return "?" if size is None else "-"
+    return f"{size} MB" if size < 1000 else f"{size / 1000:.1f} GB"
+
+
+def _model_facts(entry: CatalogEntry) -> list[tuple[str, str]]:
+    """Returns (name, value) rows for people."""
+    size = entry.size if isinstance(entry.size, int) else "x".join(map(str, entry.size or ()))
+    needs = "" if entry.allows_commercial_use else " (needs --accept-license)"
+    return [
+        ("name", entry.name),
+        ("hub id", entry.hub_id or "built in"),
+        ("kind", f"{entry.kind.value}, {'meters' if entry.unit else 'inverse depth without unit'}"),
+        ("input size", f"{size} px" if size else "the picture's own"),
+        ("download", _download(entry)),
+        ("license", entry.license + needs),
+        ("note", "; ".join(filter(None, (entry.note, entry.advice))) or "-"),
+        ("use", f"streamdepth convert in.mp4 -o out.mp4 --model {entry.name}"),
+    ]

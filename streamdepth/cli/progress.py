@@ -1,4 +1,4 @@
-"""Progress bars and the summary of a run."""
+"""Progress of a run: a bar on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -9,18 +9,29 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from streamdepth.core.types import DepthFrame
 from streamdepth.pipeline.pipeline import Pipeline
-from streamdepth.pipeline.report import Report
+
+_BAR_SECONDS = 0.1
+_LINE_SECONDS = 10.0
 
 
 class ProgressBar:
-    """A progress bar with frame rate, time left and drops, on a terminal only."""
+    """A progress bar with frame rate, time left and drops; without a terminal, a line every ten seconds."""
 
     def __init__(self, console: Console, *, is_quiet: bool) -> None:
         columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[state]}"))
+        self._console, self._is_quiet = console, is_quiet
         self._progress = Progress(*columns, console=console, disable=is_quiet or not console.is_terminal)
         self._task = self._progress.add_task("frames", total=None, state="preparing the model")
-        self._shown_at = 0.0
+        self._shown_at, self._said_at = 0.0, time.monotonic()
+        self._first_time: float | None = None
+        self._last_time = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Duration of the frames that were written, on the source's clock."""
+        return max(0.0, self._last_time - (self._first_time or 0.0))
 
     def __enter__(self) -> ProgressBar:
         self._progress.start()
@@ -29,16 +40,34 @@ class ProgressBar:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def show(self, pipeline: Pipeline) -> None:
-        """Moves the bar, ten times a second at most."""
+    def show(self, pipeline: Pipeline, item: DepthFrame | None = None) -> None:
+        """Counts `item`, a frame that was written, and moves the bar, ten times a second at most."""
+        if item is not None:
+            fps = pipeline.streams[0].info.fps if pipeline.streams[0].info else None
+            first = item.frame.time if self._first_time is None else self._first_time
+            self._first_time = first
+            self._last_time = max(self._last_time, item.frame.time + (float(1 / fps) if fps else 0.0))
         now = time.monotonic()
-        if self._progress.disable or now - self._shown_at < 0.1:
+        if self._is_quiet:
             return
-        self._shown_at = now
-        report = pipeline.report()
-        drops = sum(report.dropped.values())
-        state = f"{report.fps:.0f} fps" + (f", {drops} dropped" if drops else "")
-        self._progress.update(self._task, completed=report.written, total=pipeline.expected_frames, state=state)
+        if self._progress.disable:
+            if now - self._said_at >= _LINE_SECONDS:
+                self._said_at = now
+                self._console.print(_line(pipeline))
+        elif now - self._shown_at >= _BAR_SECONDS:
+            self._shown_at = now
+            report = pipeline.report()
+            drops = sum(report.dropped.values())
+            state = f"{report.fps:.0f} fps" + (f", {drops} dropped" if drops else "")
+            self._progress.update(self._task, completed=report.written, total=pipeline.expected_frames, state=state)
+
+
+def _line(pipeline: Pipeline) -> str:
+    report, total = pipeline.report(), pipeline.expected_frames
+    drops = sum(report.dropped.values())
+    done = f"{report.written} of {total} frames ({report.written / total:.0%})" if total else f"{report.written} frames"
+    left = f", {(total - report.written) / report.fps:.0f} s left" if total and report.fps else ""
+    return f"{done}, {report.fps:.1f} fps{left}" + (f", {drops} dropped" if drops else "")
 
 
 @contextmanager
@@ -48,27 +77,3 @@ def count_bar(console: Console, total: int, *, is_quiet: bool) -> Iterator[Calla
     with Progress(*columns, console=console, disable=is_quiet or not console.is_terminal, transient=True) as progress:
         task = progress.add_task("pictures", total=total)
         yield lambda: progress.advance(task)
-
-
-def stream_lines(report: Report) -> list[str]:
-    """Returns a line about each of several streams; nothing for a single one."""
-    lines = []
-    for stream in report.streams if len(report.streams) > 1 else ():
-        back = f", came back {stream.reconnects} times" if stream.reconnects else ""
-        why = f": {stream.reason}" if stream.reason else ""
-        lines.append(f"{stream.name}: {stream.written} of {stream.read} frames{back}, {stream.state}{why}")
-    return lines
-
-
-def summary_line(report: Report, reason: str = "") -> str:
-    """Returns one line: frames, speed, the model and why it runs where it does, latency, drops."""
-    total = report.latency_ms.get("total", {})
-    drops = ", ".join(f"{n} {cause.replace('_', ' ')}" for cause, n in report.dropped.items())
-    return (
-        f"{report.written} of {report.read} frames in {report.seconds:.1f} s ({report.fps:.1f} fps), "
-        f"{report.model} on {report.engine} {report.device} {report.precision}{f' ({reason})' if reason else ''}, "
-        f"latency p50 {total.get('p50', 0):.0f} ms p95 {total.get('p95', 0):.0f} ms"
-        + (f"; {report.inferred} inferred, {report.propagated} propagated" if report.propagated else "")
-        + (f"; dropped: {drops}" if drops else "")
-        + (f"; came back {report.reconnects} times" if report.reconnects else "")
-    )

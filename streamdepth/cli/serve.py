@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streamdepth.cli.console import err, out
 from streamdepth.cli.flags import Flags, with_flags
+
+if TYPE_CHECKING:
+    from streamdepth.apps.web.server import WebServer
 
 
 @with_flags(
@@ -28,13 +32,13 @@ def serve(
     settings = flags.settings(source=source)
     from streamdepth.apps.web.server import WebServer
     from streamdepth.apps.web.session_factory import open_session, server_options
-    from streamdepth.cli.progress import summary_line
+    from streamdepth.cli.summary import engine_line, frames_line
     from streamdepth.factory.report_file import ReportFile
     from streamdepth.utils.interrupts import stop_on_interrupt
 
     report_file = ReportFile(settings)
     with open_session(settings) as session, WebServer(session, server_options(settings)) as server:
-        out.print(server.address_with_token)
+        _print_address(server, settings.web.token)
         with stop_on_interrupt(session.pipeline.stop):
             try:
                 session.pipeline.run()
@@ -44,4 +48,16 @@ def serve(
                 report = session.pipeline.report()
                 report_file.write(report)
                 if not flags.quiet and report.written:
-                    err.print(summary_line(report, session.estimator.info.reason))
+                    if flags.verbose:
+                        err.print(engine_line(report, session.estimator.info.reason))
+                    err.print(frames_line(report))
+
+
+def _print_address(server: WebServer, own_token: str | None) -> None:
+    """Prints the page's address; the token in it goes to a terminal only, because a service's output is logged."""
+    if sys.stdout.isatty() or not server.access.token:
+        out.print(server.address_with_token)
+        return
+    out.print(server.address)
+    if own_token is None:
+        err.print(f"its token is in the file {server.write_token_file()}")

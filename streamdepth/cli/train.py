@@ -40,7 +40,7 @@ FINE_TUNING = {"start": "nano", "steps": 1000, "encoder_rate": 1e-4, "decoder_ra
 def recipe(
     config: Annotated[Path, typer.Argument(help="YAML file with settings, such as configs/train/nano.yaml.")],
     data: Annotated[
-        Path, typer.Option("--data", help="Folder of the data sets that the recipe names, or of their pack.")
+        Path, typer.Option("--data", help="Folder of the datasets that the recipe names, or of their pack.")
     ],
     output: Out,
     steps: Steps = None,
@@ -65,8 +65,8 @@ def recipe(
 
 @app.command()
 def pack(
-    config: Annotated[Path, typer.Argument(help="YAML file with settings that names the data sets.")],
-    data: Annotated[Path, typer.Option("--data", help="Folder of the data sets that the recipe names.")],
+    config: Annotated[Path, typer.Argument(help="YAML file with settings that names the datasets.")],
+    data: Annotated[Path, typer.Option("--data", help="Folder of the datasets that the recipe names.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.")],
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -117,7 +117,7 @@ def distil(
     video: Annotated[list[str], typer.Argument(help="Files, folders of pictures or URLs to learn from.")],
     teacher: Annotated[str, typer.Option("--teacher", help="Any model: a short name, a hub id or a local folder.")],
     output: Out,
-    every: Annotated[float, typer.Option("--every", min=0, help="Seconds between the frames that are labelled.")] = 0.5,
+    every: Annotated[float, typer.Option("--every", min=0, help="Seconds between the frames that are labeled.")] = 0.5,
     most: Annotated[int, typer.Option("--most", min=2, help="Most frames of one video.")] = 2000,
     steps: Steps = None,
     batch: Batch = None,

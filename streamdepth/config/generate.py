@@ -30,7 +30,7 @@ _GROUPS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
         "EstimateKeywords",
         "Settings of a stream of frames without outputs.",
         (
-            *("max_frames", "max_seconds", "allow_partial", "wait_for_sources", "realtime", "smooth"),
+            *("max_frames", "max_seconds", "allow_partial", "wait_for_sources", "input_fps", "realtime", "smooth"),
             *("inference", "render", "camera", "network"),
         ),
     ),

@@ -79,6 +79,9 @@ class StreamKeywords(EstimateKeywords, total=False):
     """Accept a source that ends before its end."""
     wait_for_sources: bool
     """Begin with the sources that are there, and wait for the others as for cameras that were lost."""
+    input_fps: float | None
+    """Frames per second of the input, such as 25, 29.97 or 30000/1001, whatever it says itself: for video without
+    timestamps, pictures, or another speed."""
     realtime: bool
     """Play files at their own frame rate and drop frames that come too late, as a camera would."""
     smooth: str
@@ -99,7 +102,7 @@ class StreamKeywords(EstimateKeywords, total=False):
     """inferno, turbo, spectral, magma, viridis, gray or another name of cmap's catalog."""
     range: str
     """Depth that the colors, and the numbers in PNG of relative depth, span: auto, lock:LOW,HIGH in the unit of the
-    depth, and for files per-shot or lock:LOW%,HIGH% in per cent of the file's values."""
+    depth, and for files per-shot or lock:LOW%,HIGH% in percent of the file's values."""
     edges: Edges
     """How depth gets the frame's size: plain, or guided by the edges of the picture."""
     alpha: float

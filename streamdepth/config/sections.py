@@ -136,7 +136,7 @@ class RenderSettings(Section):
     """inferno, turbo, spectral, magma, viridis, gray or another name of cmap's catalog."""
     range: Annotated[str, Flag("--range")] = "auto"
     """Depth that the colors, and the numbers in PNG of relative depth, span: auto, lock:LOW,HIGH in the unit of the
-    depth, and for files per-shot or lock:LOW%,HIGH% in per cent of the file's values."""
+    depth, and for files per-shot or lock:LOW%,HIGH% in percent of the file's values."""
     edges: Annotated[Edges, Flag("--edges")] = "plain"
     """How depth gets the frame's size: plain, or guided by the edges of the picture."""
     alpha: float = Field(0.6, ge=0, le=1)

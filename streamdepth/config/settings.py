@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic.fields import FieldInfo
 
 from streamdepth.config.metadata import Flag, NoEffectOnResult
@@ -24,6 +24,7 @@ from streamdepth.config.sections import (
     VideoSettings,
     WebSettings,
 )
+from streamdepth.config.values import parse_frame_rate
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -53,6 +54,11 @@ class Settings(Section):
     """Accept a source that ends before its end."""
     wait_for_sources: Annotated[bool, NoEffectOnResult()] = False
     """Begin with the sources that are there, and wait for the others as for cameras that were lost."""
+    input_fps: Annotated[float | None, BeforeValidator(parse_frame_rate), Flag("--input-fps", metavar="FPS")] = Field(
+        None, gt=0, le=1000
+    )
+    """Frames per second of the input, such as 25, 29.97 or 30000/1001, whatever it says itself: for video without
+    timestamps, pictures, or another speed."""
     realtime: Annotated[bool, NoEffectOnResult()] = False
     """Play files at their own frame rate and drop frames that come too late, as a camera would."""
     cluster: Annotated[str | None, Flag("--cluster"), NoEffectOnResult()] = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from pathlib import Path
 
 _SECONDS_BY_UNIT = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -25,6 +26,23 @@ def parse_rate(value: object) -> object:
     except ValueError:
         pass
     raise ValueError("write auto, or how many times per second, above 0 and up to 1000")
+
+
+def parse_frame_rate(value: object) -> object:
+    """Returns frames per second for "30000/1001"; other values as they are. Raises ValueError for other texts."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(Fraction(value))
+    except (ValueError, ZeroDivisionError):
+        raise ValueError("write frames per second, such as 25, 29.97 or 30000/1001") from None
+
+
+def exact_frame_rate(fps: float) -> Fraction:
+    """Returns the rate that is meant: 30000/1001 for 29.97, and other rates as fractions of small numbers."""
+    ntsc = Fraction(round(fps * 1.001) * 1000, 1001)
+    is_ntsc = ntsc and fps != round(fps) and abs(float(ntsc) - fps) < 0.005
+    return ntsc if is_ntsc else Fraction(fps).limit_denominator(1001)
 
 
 def parse_size(value: object) -> object:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 class Intrinsics:
     """A pinhole camera with lens distortion, for pictures of `width` x `height` px.
 
-    Pixel centres lie at whole numbers, as in OpenCV and ROS. Raises ValueError for numbers that no camera has.
+    Pixel centers lie at whole numbers, as in OpenCV and ROS. Raises ValueError for numbers that no camera has.
 
     >>> camera = sd.Intrinsics.from_fov(90, 640, 360)
     >>> round(camera.fx), camera.resized(320, 180).cx

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Style = Literal["overlay", "depth", "side-by-side"]
-"""What a picture of depth shows: colours over the frame, colours alone, or the frame beside the colours."""
+"""What a picture of depth shows: colors over the frame, colors alone, or the frame beside the colors."""
 Edges = Literal["plain", "guided"]
 """How depth is enlarged to the frame's size: smoothly, or along the edges of the picture (guided filter)."""
 DepthSize = Literal["picture", "network"]
@@ -23,15 +23,15 @@ class RenderOptions:
 
     style: Style = "overlay"
     colormap: str = "inferno"
-    """A continuous colour map by name, also reversed as NAME_r; near takes its high end."""
+    """A continuous color map by name, also reversed as NAME_r; near takes its high end."""
     alpha: float = 0.6
-    """How much of the colours covers the frame in an overlay, from 0 (the frame only) to 1 (the colours only)."""
+    """How much of the colors covers the frame in an overlay, from 0 (the frame only) to 1 (the colors only)."""
     legend: bool | None = None
-    """True draws a bar with metres (metric depth) or the words near and far (relative depth); None draws it in every
+    """True draws a bar with meters (metric depth) or the words near and far (relative depth); None draws it in every
     style but "depth", whose pixels are depth and nothing else."""
     edges: Edges = "plain"
     invert: bool = False
-    """True draws near with the low end of the colour map, so that near is dark and far is bright."""
+    """True draws near with the low end of the color map, so that near is dark and far is bright."""
 
     @property
     def has_legend(self) -> bool:
@@ -40,7 +40,7 @@ class RenderOptions:
 
     @property
     def effective_colormap(self) -> str:
-        """The name of the colour map to draw with, reversed where `invert` asks for it."""
+        """The name of the color map to draw with, reversed where `invert` asks for it."""
         if not self.invert:
             return self.colormap
         return self.colormap.removesuffix("_r") if self.colormap.endswith("_r") else f"{self.colormap}_r"

@@ -29,8 +29,8 @@ def shrink(image: Image, width: int, height: int) -> Image:
 def resize_depth(depth: DepthMap, width: int, height: int) -> DepthMap:
     """Returns `depth` (h, w) at (height, width), interpolated bilinearly.
 
-    Unknown and infinite values are never mixed with their neighbours: where the nearest value is not finite it is
-    taken as it is, everywhere else the finite neighbours alone are averaged.
+    Unknown and infinite values are never mixed with their neighbors: where the nearest value is not finite it is
+    taken as it is, everywhere else the finite neighbors alone are averaged.
     """
     if depth.shape == (height, width):
         return depth
@@ -46,9 +46,9 @@ def resize_depth(depth: DepthMap, width: int, height: int) -> DepthMap:
 
 
 def sample_depth(depth: DepthMap, width: int, height: int, x: int, y: int) -> float:
-    """Returns the value at (x, y) that `resize_depth(depth, width, height)` has there, from its neighbours alone.
+    """Returns the value at (x, y) that `resize_depth(depth, width, height)` has there, from its neighbors alone.
 
-    Where one of two values is unknown and the pixel's centre lies exactly between them, the results may differ.
+    Where one of two values is unknown and the pixel's center lies exactly between them, the results may differ.
     """
     rows, columns = depth.shape
     nearest = float(depth[int((y + 0.5) * rows / height), int((x + 0.5) * columns / width)])
@@ -67,13 +67,13 @@ def sample_depth(depth: DepthMap, width: int, height: int, x: int, y: int) -> fl
 
 
 def _between(position: int, scale: float, count: int) -> tuple[int, float]:
-    """Returns the index of the source pixel before a resized pixel's centre, and the way to the next one, 0 to 1."""
+    """Returns the index of the source pixel before a resized pixel's center, and the way to the next one, 0 to 1."""
     exact = min(max((position + 0.5) * scale - 0.5, 0.0), count - 1.0)
     return int(exact), exact - int(exact)
 
 
 def fill_edges(depth: DepthMap, finite: npt.NDArray[np.bool_]) -> DepthMap:
-    """Returns `depth` with each value that is not finite replaced by the mean of its finite neighbours, or 0."""
+    """Returns `depth` with each value that is not finite replaced by the mean of its finite neighbors, or 0."""
     import cv2
 
     total = cv2.blur(np.where(finite, depth, np.float32(0)), (3, 3), borderType=cv2.BORDER_REPLICATE)

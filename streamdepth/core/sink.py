@@ -105,6 +105,12 @@ class Sink(ABC):
         except Exception as error:
             _log.warning("what a failed output had begun could not be removed: %s", error)
 
+    def check(self) -> None:
+        """Raises now what `open` would raise of its own, so that it is known before a model is loaded.
+
+        The default does nothing.
+        """
+
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         """Begins the output. Raises SinkOpenError; `on_discard` is called then."""
 

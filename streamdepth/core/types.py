@@ -32,7 +32,7 @@ class DepthKind(enum.StrEnum):
     """
 
     METRIC = "metric"
-    """Metres along the optical axis (Z); far is large."""
+    """Meters along the optical axis (Z); far is large."""
     RELATIVE = "relative"
     """Inverse depth without unit; near is large; scale and shift unknown."""
 
@@ -232,7 +232,7 @@ class DepthFrame:
         return resize_depth(self.depth, *self.frame.size)
 
     def depth_at(self, x: int, y: int) -> float:
-        """Returns the depth at a pixel of the frame: metres for metric depth, NaN where unknown.
+        """Returns the depth at a pixel of the frame: meters for metric depth, NaN where unknown.
 
         The value is that of `at_frame_size()[y, x]`, without resizing the whole map. Raises IndexError outside the
         frame.
@@ -243,20 +243,20 @@ class DepthFrame:
         return sample_depth(self.depth, width, height, x, y)
 
     def point_at(self, x: int, y: int) -> npt.NDArray[np.float64]:
-        """Returns the point seen at a pixel of the frame: (3,) metres in camera axes (x right, y down, z ahead).
+        """Returns the point seen at a pixel of the frame: (3,) meters in camera axes (x right, y down, z ahead).
 
         NaN where the depth is unknown. Raises IndexError outside the frame, and ConfigError for relative depth (code
         `not-metric`) and for an unknown camera (code `no-intrinsics`).
         """
         if self.kind is not DepthKind.METRIC:
             raise ConfigError(
-                "a point in metres needs metric depth, and this is relative depth; use a metric model, or give a "
+                "a point in meters needs metric depth, and this is relative depth; use a metric model, or give a "
                 "reference for the scale such as camera_height",
                 code="not-metric",
             )
         if self.intrinsics is None:
             raise ConfigError(
-                "a point in metres needs the camera's intrinsics, which are unknown; give fov, fx or camera_info",
+                "a point in meters needs the camera's intrinsics, which are unknown; give fov, fx or camera_info",
                 code="no-intrinsics",
             )
         depth_m = self.depth_at(x, y)
@@ -265,7 +265,7 @@ class DepthFrame:
     def render(self, options: RenderOptions = RenderOptions()) -> Image:
         """Draws the frame with its depth for people: (H, W, 3) uint8 RGB, (H, 2W, 3) for side-by-side.
 
-        Raises ConfigError for options that cannot be drawn, for example an unknown colour map.
+        Raises ConfigError for options that cannot be drawn, for example an unknown color map.
         """
         return render_depth(self, options)
 
@@ -290,6 +290,6 @@ class ModelInfo:
     device: str = "cpu"
     precision: str = "float32"
     parameters: int | None = None
-    """Number of learnt parameters, None when unknown."""
+    """Number of learned parameters, None when unknown."""
     reason: str = ""
     """A sentence for people: why this engine runs the model, and how far reduced precision is from float32."""

@@ -115,6 +115,10 @@ class WrappedSink(Sink):
                 self.notices.append(notice)
         inner.notices = self.notices
 
+    def check(self) -> None:
+        if self.inner is not None:
+            self.inner.check()
+
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         assert self.inner is not None
         self.inner.open(info, model)

@@ -15,6 +15,54 @@ from streamdepth.core.types import DepthKind
 _UNCLEAR = "unknown, see the model page"
 
 
+_MILLION_PARAMETERS = {
+    "dpt-large": 343.0,
+    "dpt-hybrid-midas": 122.4,
+    "midas-beit-large-512": 344.0,
+    "midas-beit-large-384": 343.3,
+    "midas-beit-base-384": 110.8,
+    "midas-swinv2-large-384": 211.9,
+    "midas-swinv2-base-384": 101.4,
+    "midas-swinv2-tiny-256": 40.9,
+    "depth-anything-small": 24.8,
+    "depth-anything-base": 97.5,
+    "depth-anything-large": 335.3,
+    "depth-anything-v2-small": 24.8,
+    "depth-anything-v2-metric-indoor-small": 24.8,
+    "depth-anything-v2-metric-outdoor-small": 24.8,
+    "depth-anything-v2-base": 97.5,
+    "depth-anything-v2-metric-indoor-base": 97.5,
+    "depth-anything-v2-metric-outdoor-base": 97.5,
+    "depth-anything-v2-large": 335.3,
+    "depth-anything-v2-metric-indoor-large": 335.3,
+    "depth-anything-v2-metric-outdoor-large": 335.3,
+    "distill-any-depth-small": 24.8,
+    "distill-any-depth-large": 335.3,
+    "zoedepth-nyu": 333.3,
+    "zoedepth-kitti": 333.3,
+    "zoedepth-nyu-kitti": 333.3,
+    "depth-pro": 952.0,
+    "glpn-nyu": 61.2,
+    "glpn-kitti": 61.2,
+    "dpt-dinov2-small-nyu": 36.6,
+    "dpt-dinov2-small-kitti": 36.6,
+    "dpt-dinov2-base-nyu": 111.4,
+    "dpt-dinov2-base-kitti": 111.4,
+    "dpt-dinov2-large-nyu": 339.2,
+    "dpt-dinov2-large-kitti": 339.2,
+}
+"""Learnt parameters in millions, by short name."""
+_IN_FLOAT16 = ("depth-pro",)
+"""Models whose published weights take two bytes for a parameter, not four."""
+_ADVICE = {
+    "nano": "fastest, nothing to download",
+    "depth-anything-v2-small": "take this for better depth",
+    "depth-anything-v2-metric-indoor-small": "take this for meters, rooms",
+    "depth-anything-v2-metric-outdoor-small": "take this for meters, roads",
+}
+"""Which model to take for what, by short name; all of them are free for any use."""
+
+
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:
     """The facts about one model that are known before it is downloaded."""
@@ -38,13 +86,26 @@ class CatalogEntry:
         """The unit of the depth: `"m"` if it is metric, None if it is relative."""
         return self.kind.unit
 
+    @property
+    def download_mb(self) -> int | None:
+        """Size of the weights on the hub in MB; 0 for the built-in model, None where it is not known."""
+        if self.hub_id is None:
+            return 0
+        millions = _MILLION_PARAMETERS.get(self.name)
+        return None if millions is None else round(millions * (2 if self.name in _IN_FLOAT16 else 4))
+
+    @property
+    def advice(self) -> str:
+        """Says what to take this model for; empty for those that have a better alternative."""
+        return _ADVICE.get(self.name, "")
+
 
 def _make_entries() -> tuple[CatalogEntry, ...]:
     relative, metric = DepthKind.RELATIVE, DepthKind.METRIC
     nyu, kitti, pickled = "rooms, up to 10 m", "roads, up to 80 m", "pickled weights: needs --allow-pickle"
     found = [
         CatalogEntry(
-            "nano", None, relative, 224, 32, "Apache-2.0", note="built in; weights trained on research data sets"
+            "nano", None, relative, 224, 32, "Apache-2.0", note="built in; weights trained on research datasets"
         ),
         CatalogEntry("dpt-large", "Intel/dpt-large", relative, (384, 384), 32, "apache-2.0", note="MiDaS 3.0"),
         CatalogEntry(

@@ -155,11 +155,11 @@ def _check_license(model: str, license: str, allows_commercial_use: bool, is_acc
         entry = catalog.find_entry(model)
         free = catalog.free_alternative(entry.kind if entry else catalog.CATALOG["nano"].kind)
         raise ModelLoadError(
-            f"the weights of {model!r} have the licence {license}: read it, then add --accept-license; "
+            f"the weights of {model!r} have the license {license}: read it, then add --accept-license; "
             f"free for any use: {free}, or the built-in nano",
             code="license",
         )
-    _log.warning("the weights of %r have the licence %s; results may not be used commercially", model, license)
+    _log.warning("the weights of %r have the license %s; results may not be used commercially", model, license)
 
 
 def _license_in(folder: Path) -> str:

@@ -27,7 +27,7 @@ class ModelCard:
     kind: DepthKind
     license: str
     parameters: int
-    """Number of learnt parameters."""
+    """Number of learned parameters."""
     spec: InputSpec
     resizes_before_upload: bool = False
     """True if pictures are resized before they go to the network's device, as the built-in model wants."""

@@ -91,7 +91,7 @@ def quantize(
         except Exception as error:  # nncf and OpenVINO raise whatever they like
             reason = " ".join(str(error).split())[-300:]
             raise ModelLoadError(
-                f"this network cannot be quantised; use it as it is ({reason})", code="not-convertible"
+                f"this network cannot be quantized; use it as it is ({reason})", code="not-convertible"
             ) from error
     exact.save(model, folder / "model.xml")
     quantized = OpenVinoFileEngine(folder / "model.xml", "int8")

@@ -1,11 +1,11 @@
 """Metrics of depth, as functions: the figures of `streamdepth eval`; see README.md beside this for the commands.
 
-Accuracy of one picture. Both maps are (H, W) metres, NaN = unknown:
+Accuracy of one picture. Both maps are (H, W) meters, NaN = unknown:
 
     score(depth_m, truth_m)         returns Scores: abs_rel, sq_rel, rmse_m, rmse_log, log10, silog, delta1 to delta3
-    align(prediction, truth_m)      returns metres of relative depth, with scale and shift fitted
+    align(prediction, truth_m)      returns meters of relative depth, with scale and shift fitted
 
-Steadiness of one shot, without truth. `frames` yields (picture, inverse depth):
+Steadiness of one shot, without ground truth. `frames` yields (picture, inverse depth):
 
     flow_warped_error(frames)       flow_warped_error
     static_flicker(frames)          static_flicker_p50, static_flicker_p95
@@ -19,10 +19,10 @@ Fidelity of one shot: the cost of smoothing. `frames` yields (picture, inverse d
     edge_retention(frames)          edge_retention
     cut_recovery(frames)            cut_recovery_frames
 
-Steadiness of one shot with its truth:
+Steadiness of one shot with its ground truth:
 
-    tepe(frames)                    tepe_m, tepe_relative; `frames` yields (picture, metres, true metres)
-    tae(frames, camera)             tae_percent; `frames` yields (metres, pose of the camera)
+    tepe(frames)                    tepe_m, tepe_relative; `frames` yields (picture, meters, true meters)
+    tae(frames, camera)             tae_percent; `frames` yields (meters, pose of the camera)
 
 `score_clip(clip, truth)` computes all of these over the shots of a whole clip and returns a TemporalScore. The names on
 the right are those in its tables and in the command's JSON; each function's docstring defines its figures.

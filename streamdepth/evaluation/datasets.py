@@ -1,15 +1,15 @@
-"""Data sets of pictures with measured or exact depth, read from folders.
+"""Datasets of pictures with measured or exact depth, read from folders.
 
-A data set is a folder with `rgb/*` and `depth/*.png` of the same stems. `index.json`, in the folder or beside it, says
+A dataset is a folder with `rgb/*` and `depth/*.png` of the same stems. `index.json`, in the folder or beside it, says
 what the numbers mean; in the folder itself the name may be left out:
 
     {"NAME": {"depth_scale": 1000, "infinity": 65535, "crop": "none", "max_depth": 80}}
 
-Metres = PNG value / depth_scale, 0 = unknown. The other keys are optional: `infinity` is the value of pixels that are
-infinitely far, such as sky; `crop` and `max_depth` (metres) are the set's usual protocol; `fps` is the rate of
+Meters = PNG value / depth_scale, 0 = unknown. The other keys are optional: `infinity` is the value of pixels that are
+infinitely far, such as sky; `crop` and `max_depth` (meters) are the set's usual protocol; `fps` is the rate of
 consecutive pictures; `domain` is the name of what several sets have in common. A video may have its camera's poses
 beside it, see `steadiness.inputs.read_camera`. With `"kind": "inverse"` the values are disparity or inverse depth,
-value / depth_scale in 1/m; with `"affine": true` they are so only up to scale and shift, and metres read from them mean
+value / depth_scale in 1/m; with `"affine": true` they are so only up to scale and shift, and meters read from them mean
 nothing but their order.
 """
 
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,15 +44,15 @@ class ImageDepthPair:
     image: Image
     """(H, W, 3) uint8 RGB."""
     depth: DepthMap
-    """(h, w) float32 metres, NaN = unknown, inf = infinitely far; may be of another size than the picture."""
+    """(h, w) float32 meters, NaN = unknown, inf = infinitely far; may be of another size than the picture."""
 
 
 class DepthDataset:
-    """A data set in a folder; its files are listed and checked at once, and its pictures read later.
+    """A dataset in a folder; its files are listed and checked at once, and its pictures read later.
 
     Args:
         folder: has the folders rgb and depth.
-        depth_scale: PNG values per metre, in place of index.json's.
+        depth_scale: PNG values per meter, in place of index.json's.
 
     Raises:
         SourceOpenError: no such folders ("not-found"), no pictures ("empty"), pictures and depth of different names
@@ -59,7 +60,7 @@ class DepthDataset:
     """
 
     def __init__(self, folder: Path, *, depth_scale: float | None = None) -> None:
-        self.folder, self.name = folder, folder.resolve().name
+        self.folder, self.name = folder, Path(os.path.realpath(folder)).name
         self._rgb, self._depth = _list_pictures(folder, "rgb"), _list_pictures(folder, "depth")
         _check_stems(folder, set(self._rgb), set(self._depth))
         entry = _read_index(folder, is_needed=depth_scale is None)
@@ -100,7 +101,7 @@ class DepthDataset:
 
 
 def find_datasets(folder: Path) -> list[Path]:
-    """Returns the data sets in `folder` by name, or the folder itself if it is one.
+    """Returns the datasets in `folder` by name, or the folder itself if it is one.
 
     Raises SourceOpenError, "not-found", without any.
     """
@@ -108,7 +109,7 @@ def find_datasets(folder: Path) -> list[Path]:
         return [folder]
     found = sorted(path.parent for path in folder.glob("*/rgb") if path.is_dir())
     if not found:
-        raise SourceOpenError(f"there are no data sets in '{folder}': folders with rgb/ and depth/", code="not-found")
+        raise SourceOpenError(f"there are no datasets in '{folder}': folders with rgb/ and depth/", code="not-found")
     return found
 
 
@@ -117,12 +118,13 @@ def _list_pictures(folder: Path, part: str) -> dict[str, Path]:
     try:
         found = sorted(p for p in (folder / part).iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
     except OSError as error:
-        inner = sorted(path.parent.name for path in folder.glob("*/rgb"))
+        is_folder = os.path.isdir(folder)
+        inner = sorted(path.parent.name for path in folder.glob("*/rgb")) if is_folder else []
         hint = (
-            f"; it holds data sets: give {folder / inner[0]}" if inner else ", with pictures of the same names in both"
+            f"; it holds datasets: give {folder / inner[0]}" if inner else ", with pictures of the same names in both"
         )
         raise SourceOpenError(
-            f"'{folder}' is no data set: it needs the folders rgb and depth{hint}", code="not-found"
+            f"'{folder}' is no dataset: it needs the folders rgb and depth{hint}", code="not-found"
         ) from error
     if not found:
         raise SourceOpenError(f"there are no pictures in '{folder / part}'", code="empty")
@@ -140,9 +142,10 @@ def _check_stems(folder: Path, pictures: set[str], depths: set[str]) -> None:
 
 
 def _read_index(folder: Path, *, is_needed: bool) -> dict[str, Any]:
-    """Returns the set's entry of index.json, in its folder or beside it."""
-    name = folder.resolve().name
-    for path in (folder / "index.json", folder.resolve().parent / "index.json"):
+    """Returns the dataset's entry of index.json, in its folder or beside it."""
+    resolved = Path(os.path.realpath(folder))
+    name = resolved.name
+    for path in (folder / "index.json", resolved.parent / "index.json"):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -156,7 +159,7 @@ def _read_index(folder: Path, *, is_needed: bool) -> dict[str, Any]:
             return {"infinity": SKY, "depth_scale": entry["scale"]} | entry
     if is_needed:
         raise SourceOpenError(
-            f"no index.json in '{folder}' or beside it tells the depth_scale of '{name}' (metres = PNG value / "
+            f"no index.json in '{folder}' or beside it tells the depth_scale of '{name}' (meters = PNG value / "
             f'depth_scale): write {{"{name}": {{"depth_scale": 1000}}}} there, or give --depth-scale 1000',
             code="bad-index",
         )

@@ -152,6 +152,8 @@ def _make_stream(source: Source, title: str, name: str | None, settings: Setting
     stabilizer = make_stabilizer(settings.smooth, drawn_range, make_metric_reference(settings), tracker)
     propagator = FlowPropagator(tracker=tracker) if settings.inference.fps else None
     sinks = make_sinks(settings, name)
+    for sink in sinks:
+        sink.check()
     if settings.realtime or settings.outputs.push:
         from streamdepth.sources.realtime import RealtimeSource
 

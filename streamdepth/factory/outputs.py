@@ -15,13 +15,18 @@ from streamdepth.factory.naming import stream_names
 from streamdepth.factory.render_options import make_render_options
 from streamdepth.factory.robots import ROBOT_FILES, make_publisher, make_robot_recording
 from streamdepth.sinks.images import DEPTH_IMAGE_SUFFIXES
-from streamdepth.sinks.pending_files import check_distinct
+from streamdepth.sinks.pending_files import check_distinct, check_output
 from streamdepth.sinks.temporary_files import sidecar_path
 from streamdepth.stabilizers import SCALE_RANGE
 from streamdepth.utils import storage
+from streamdepth.utils.numbering import find_numbered_files, has_number_field
 
 if TYPE_CHECKING:
     from streamdepth.sinks.geometry_files import GeometryKind
+
+
+_NAME_FIELD = "{name}"
+"""Stands for the stream's name in the path of an output."""
 
 
 def make_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
@@ -83,7 +88,9 @@ def make_file_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
         (settings.outputs.depth, ".mkv", partial(_make_depth_sink, settings, name=name)),
     ]
     return [
-        _make_recorder(_path_of_stream(path, name, suffix), make, settings) for path, suffix, make in wanted if path
+        _make_recorder(_path_of_stream(path, name, suffix, settings), make, settings)
+        for path, suffix, make in wanted
+        if path
     ]
 
 
@@ -100,7 +107,7 @@ def _make_geometry_sinks(settings: Settings, name: str | None) -> Iterator[Sink]
     for path, kind, suffix in wanted:
         if path is not None:
             make_sink = partial(_make_geometry_sink, kind, settings)
-            yield _make_local_or_remote(_path_of_stream(path, name, suffix), make_sink, settings)
+            yield _make_local_or_remote(_path_of_stream(path, name, suffix, settings), make_sink, settings)
 
 
 def _make_geometry_sink(kind: GeometryKind, settings: Settings, path: Path) -> Sink:
@@ -114,6 +121,9 @@ def _make_local_or_remote(path: Path, make_sink: Callable[[Path], Sink], setting
     """Returns the sink for `path`; for an address in a remote storage, one that writes here and then uploads."""
     address = storage.address_from_path(path)
     if not storage.is_remote(address):
+        if settings.outputs.segment is None:
+            for existing in find_numbered_files(path) if has_number_field(path.name) else [path]:
+                check_output(existing, overwrite=settings.outputs.overwrite)
         return make_sink(path)
     if settings.outputs.segment:
         raise ConfigError(
@@ -125,8 +135,12 @@ def _make_local_or_remote(path: Path, make_sink: Callable[[Path], Sink], setting
     return RemoteSink(address, make_sink, overwrite=settings.outputs.overwrite)
 
 
-def _path_of_stream(path: Path, name: str | None, suffix: str) -> Path:
+def _path_of_stream(path: Path, name: str | None, suffix: str, settings: Settings) -> Path:
     """Returns the file of one of several streams in the folder `path`, which is made; of a single stream `path`."""
+    if _NAME_FIELD in str(path):
+        path = Path(str(path).replace(_NAME_FIELD, name or stream_names(settings.source or ("stream",))[0]))
+        make_folder(path.parent)
+        return path
     if name is None:
         return path
     if not storage.is_remote(storage.address_from_path(path)):
@@ -145,12 +159,15 @@ def make_folder(path: Path) -> None:
 
 
 def _make_video_sink(settings: Settings, path: Path) -> Sink:
+    from streamdepth.sinks.picture import COLORED_SUFFIXES, PictureSink
     from streamdepth.sinks.video import VideoSink
     from streamdepth.sinks.video_file import VIDEO_FORMATS
 
     suffix = path.suffix.lower()
     if suffix in DEPTH_IMAGE_SUFFIXES:
         return _make_depth_sink(settings, path)
+    if suffix in COLORED_SUFFIXES:
+        return PictureSink(path, make_render_options(settings), overwrite=settings.outputs.overwrite)
     if suffix not in VIDEO_FORMATS:
         hint = "" if suffix else "; a folder is for several inputs, a folder of videos or a pattern in quotes"
         raise ConfigError(

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
+import sys
+from fractions import Fraction
 from pathlib import Path
 
 from streamdepth.config import Settings
+from streamdepth.config.values import exact_frame_rate
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Source
 from streamdepth.factory.metric_references import make_camera_spec
 from streamdepth.utils import storage
 from streamdepth.utils.file_patterns import is_local_path
+from streamdepth.utils.redact import redact
 
+STANDARD_INPUT = "-"
+"""The address of what another program writes into a pipe."""
 DEVICE_PREFIXES = ("lavfi:", "screen:", "camera:", "/dev/video")
 """How addresses of devices begin; a camera's number is one, too."""
 
@@ -42,11 +48,27 @@ def _make_source(address: str, settings: Settings) -> Source:
         raise ConfigError(
             "the source is empty; give a file, a folder, an address or a camera's number", code="no-source"
         )
+    if address == STANDARD_INPUT:
+        return _make_standard_input(settings)
     if _is_camera(address):
         return _make_camera(address, settings)
     if bag := _make_bag(address, settings):
+        _refuse_input_fps(address, settings)
         return bag
     return _make_file_source(address, settings) if is_local_path(address) else _make_addressed(address, settings)
+
+
+def _make_standard_input(settings: Settings) -> Source:
+    from streamdepth.sources.file import FileSource
+
+    if sys.stdin is None or sys.stdin.isatty():
+        raise ConfigError(
+            "the source - is what another program writes into a pipe, and there is none: "
+            "OTHER_PROGRAM | streamdepth convert - -o out.mp4",
+            code="no-source",
+        )
+    fps = _input_fps(settings)
+    return FileSource("/dev/stdin", name="standard input", input_fps=fps, max_side_px=settings.max_side)
 
 
 def _is_camera(address: str) -> bool:
@@ -56,6 +78,8 @@ def _is_camera(address: str) -> bool:
 
 def _make_addressed(address: str, settings: Settings) -> Source:
     """Returns the source for an address that no file has."""
+    if address.startswith(("lavfi:", "screen:")):
+        _refuse_input_fps(address, settings)
     if address.startswith("lavfi:"):
         from streamdepth.sources.generated import GeneratedSource
 
@@ -68,7 +92,7 @@ def _make_addressed(address: str, settings: Settings) -> Source:
     if storage.is_remote(address) and not is_a_picture:
         from streamdepth.sources.remote_file import RemoteFileSource
 
-        return RemoteFileSource(address, max_side_px=settings.max_side)
+        return RemoteFileSource(address, input_fps=_input_fps(settings), max_side_px=settings.max_side)
     if "://" in address and not (is_a_picture and address.lower().startswith("http")):
         return _make_network_source(address, settings)
     return _make_file_source(address, settings)
@@ -76,12 +100,26 @@ def _make_addressed(address: str, settings: Settings) -> Source:
 
 def _make_file_source(address: str, settings: Settings) -> Source:
     if is_picture(address) or _is_folder_or_pattern(address):
-        from streamdepth.sources.images import ImagesSource
+        from streamdepth.sources.images import DEFAULT_FPS, ImagesSource
 
-        return ImagesSource(address, max_side_px=settings.max_side)
+        fps = _input_fps(settings) or DEFAULT_FPS
+        return ImagesSource(address, fps=fps, max_side_px=settings.max_side)
     from streamdepth.sources.file import FileSource
 
-    return FileSource(address, max_side_px=settings.max_side)
+    return FileSource(address, input_fps=_input_fps(settings), max_side_px=settings.max_side)
+
+
+def _input_fps(settings: Settings) -> Fraction | None:
+    return exact_frame_rate(settings.input_fps) if settings.input_fps else None
+
+
+def _refuse_input_fps(address: str, settings: Settings) -> None:
+    if settings.input_fps:
+        raise ConfigError(
+            f"{redact(address)} has a clock of its own, which input_fps cannot change; leave it out (the rate of test "
+            "pictures is part of their address: lavfi:testsrc2=rate=25)",
+            code="input-fps",
+        )
 
 
 def _make_bag(address: str, settings: Settings) -> Source | None:
@@ -127,7 +165,7 @@ def _make_camera(address: str, settings: Settings) -> Source:
     return CameraSource(
         device,
         size=camera.size,
-        fps=camera.fps,
+        fps=camera.fps or settings.input_fps,
         fourcc=camera.fourcc,
         reconnect_seconds=camera.reconnect_seconds,
     )
@@ -143,5 +181,6 @@ def _make_network_source(address: str, settings: Settings) -> Source:
         timeout_seconds=network.timeout_seconds,
         reconnect_seconds=network.reconnect_seconds,
         live=network.live,
+        input_fps=_input_fps(settings),
         max_side_px=settings.max_side,
     )

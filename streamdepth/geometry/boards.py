@@ -27,7 +27,7 @@ class BoardCorners(NamedTuple):
     """The corners of a board that were found in one picture."""
 
     object_points_m: Floats
-    """(N, 3) places on the board in metres, z = 0."""
+    """(N, 3) places on the board in meters, z = 0."""
     image_points_px: Floats
     """(N, 2) places in the picture."""
 
@@ -41,9 +41,9 @@ class Board:
     rows: int
     """The same downwards."""
     square_m: float
-    """Side of a square, metres."""
+    """Side of a square, meters."""
     marker_m: float | None = None
-    """Side of a ChArUco board's markers, metres; None: a chessboard."""
+    """Side of a ChArUco board's markers, meters; None: a chessboard."""
     dictionary: str = "4x4_50"
     """OpenCV's name of the markers' dictionary, without `DICT_`."""
 
@@ -92,7 +92,7 @@ class Board:
         return BoardCorners(on_board, np.asarray(corners, np.float64).reshape(-1, 2))
 
     def chessboard_points_m(self) -> Floats:
-        """Returns (columns * rows, 3) inner corners of a chessboard in metres, row by row."""
+        """Returns (columns * rows, 3) inner corners of a chessboard in meters, row by row."""
         x, y = np.meshgrid(np.arange(self.columns), np.arange(self.rows))
         return np.asarray(np.stack([x.ravel(), y.ravel(), np.zeros(x.size)], axis=1) * self.square_m, np.float64)
 
@@ -103,7 +103,7 @@ class Board:
 
 
 def depth_of_corners(corners: BoardCorners, camera: Intrinsics) -> Floats | None:
-    """Returns (N,) metres along z of each corner, from the board's pose (solvePnP); None where no pose is found."""
+    """Returns (N,) meters along z of each corner, from the board's pose (solvePnP); None where no pose is found."""
     solve = cv2.fisheye.solvePnP if camera.is_fisheye and camera.distortion else cv2.solvePnP
     distortion = np.array(camera.distortion or (0.0,) * 4)
     found, rotation, translation = solve(

@@ -66,7 +66,7 @@ def find_floor(item: DepthFrame, *, max_tilt_degrees: float = 60.0, refine: bool
     """
     if item.kind is not DepthKind.METRIC:
         raise ConfigError(
-            "a floor is found in metres, and this depth is relative; use a metric model", code="not-metric"
+            "a floor is found in meters, and this depth is relative; use a metric model", code="not-metric"
         )
     depth_m, camera = item.depth, camera_or_default(item)
     step = max(1, round(math.sqrt(depth_m.size / _SAMPLED_PIXELS)))

@@ -12,7 +12,7 @@ from streamdepth.geometry.affine import Affine
 
 
 def inverse_depth(depth: DepthMap, kind: DepthKind) -> DepthMap:
-    """Returns 1 / metres of metric depth: 0 for infinity, NaN for values not above 0; relative depth as it is."""
+    """Returns 1 / meters of metric depth: 0 for infinity, NaN for values not above 0; relative depth as it is."""
     if kind is DepthKind.RELATIVE:
         return depth
     return cast(DepthMap, np.reciprocal(np.where(depth > 0, depth, np.float32(np.nan))))

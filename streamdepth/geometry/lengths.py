@@ -11,7 +11,7 @@ _METERS_PER_UNIT = {"m": 1.0, "cm": 0.01, "mm": 0.001, "km": 1000.0, "ft": 0.304
 
 
 def parse_length_m(text: str) -> float:
-    """Returns the metres of `1.35m`, `135 cm`, `1350mm`, `4ft`, `20in` or a bare number of metres.
+    """Returns the meters of `1.35m`, `135 cm`, `1350mm`, `4ft`, `20in` or a bare number of meters.
 
     Raises ConfigError, code "bad-length", for anything else and for lengths that are not above 0.
 

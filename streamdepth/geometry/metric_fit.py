@@ -24,7 +24,7 @@ _MIN_ROBUST_POINTS = 8
 
 
 class ScaleShiftFit(NamedTuple):
-    """1 / metres = scale * x + shift, where x is relative depth, or 1 / depth of a metric model."""
+    """1 / meters = scale * x + shift, where x is relative depth, or 1 / depth of a metric model."""
 
     scale: float
     shift: float
@@ -120,7 +120,7 @@ def _checked(scale: float, shift: float, x: Floats, y: Floats) -> ScaleShiftFit 
 
 
 def to_meters(inverse: DepthMap, fit: ScaleShiftFit) -> DepthMap:
-    """Returns metres along z; inf beyond FARTHEST_M, NaN stays NaN."""
+    """Returns meters along z; inf beyond FARTHEST_M, NaN stays NaN."""
     inverse_m = inverse * np.float32(fit.scale) + np.float32(fit.shift)
     is_far = inverse_m < 1 / FARTHEST_M
     return np.where(is_far, np.float32(np.inf), 1 / np.where(is_far, np.float32(1), inverse_m)).astype(np.float32)

@@ -38,7 +38,7 @@ class ObstacleZone:
     """
 
     min_height_m: float = -0.1
-    """Metres above the camera (below it negative), or above the floor."""
+    """Meters above the camera (below it negative), or above the floor."""
     max_height_m: float = 0.1
     pitch_degrees: float = 0.0
     """Angle by which the camera looks down; not used where the floor is given."""
@@ -67,7 +67,7 @@ class Obstacle:
     sector_end: float
     """Bearing of the sector's left border, radians."""
     distance_m: float
-    """Metres along the ground; inf: nothing within the range, NaN: the sector is unknown."""
+    """Meters along the ground; inf: nothing within the range, NaN: the sector is unknown."""
     bearing: float
     """Radians; the middle of the sector where there is no obstacle."""
     confidence: float
@@ -107,7 +107,7 @@ class ObstacleRanges:
     bearing: Floats
     """Radians."""
     range_m: Floats
-    """Metres along the ground; inf: free up to the zone's range, NaN: unknown, or the surface is outside the zone."""
+    """Meters along the ground; inf: free up to the zone's range, NaN: unknown, or the surface is outside the zone."""
     is_known: Mask
     """True where the pixel has a depth at all."""
     focal_px: tuple[float, float]
@@ -173,7 +173,7 @@ def nearest_obstacles(
     [6.1, 1.5, 6.1]
     """
     if item.kind is not DepthKind.METRIC:
-        raise ConfigError("obstacles need metres, and this depth is relative; use a metric model", code="not-metric")
+        raise ConfigError("obstacles need meters, and this depth is relative; use a metric model", code="not-metric")
     return obstacle_ranges(item.depth, camera_or_default(item), zone or ObstacleZone(), floor).nearest(sectors)
 
 
@@ -186,7 +186,7 @@ def obstacle_ranges(
     as in the zone at any distance, though it may cover more than the zone's heights there.
 
     Args:
-        depth_m: (h, w) metres along z, inf where too far, NaN where unknown.
+        depth_m: (h, w) meters along z, inf where too far, NaN where unknown.
         camera: the camera of the whole picture.
         zone: heights and range in which a surface is an obstacle.
         floor: the zone's heights count from it; None: from the camera.

@@ -1,7 +1,7 @@
 """Rays, points and pixels of a camera.
 
 Points are in the camera's axes: x to the right, y down, z forward, as in OpenCV and in ROS's optical frames, and in
-metres where the depth is metric.
+meters where the depth is metric.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def back_project(depth_m: DepthMap, camera: Intrinsics) -> Points:
     """Returns the (h, w, 3) points of a depth map, NaN where depth is not finite or not above 0.
 
     Args:
-        depth_m: (h, w) metres along z of the whole picture, at any size.
+        depth_m: (h, w) meters along z of the whole picture, at any size.
         camera: the camera of that picture.
     """
     height, width = depth_m.shape

@@ -23,7 +23,7 @@ RELATIVE_DEPTH_RATIO = 4.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PointCloud:
-    """Coloured points with normals."""
+    """Colored points with normals."""
 
     points: Points
     """(N, 3)."""
@@ -35,7 +35,7 @@ class PointCloud:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mesh:
-    """A coloured triangle mesh with normals and texture coordinates."""
+    """A colored triangle mesh with normals and texture coordinates."""
 
     vertices: Points
     """(N, 3)."""
@@ -50,7 +50,7 @@ class Mesh:
 
 
 def build_point_cloud(item: DepthFrame) -> PointCloud:
-    """Returns one point per known pixel of the depth map, with the picture's colours."""
+    """Returns one point per known pixel of the depth map, with the picture's colors."""
     depth = depth_for_shapes(item)
     points = back_project(depth, camera_or_default(item))
     known = np.isfinite(points[..., 2])
@@ -58,7 +58,7 @@ def build_point_cloud(item: DepthFrame) -> PointCloud:
 
 
 def build_mesh(item: DepthFrame) -> Mesh:
-    """Returns two triangles for any four known neighbours of the depth map, and none across jumps of depth."""
+    """Returns two triangles for any four known neighbors of the depth map, and none across jumps of depth."""
     depth = depth_for_shapes(item)
     points = back_project(depth, camera_or_default(item))
     known = np.isfinite(points[..., 2])
@@ -76,7 +76,7 @@ def build_mesh(item: DepthFrame) -> Mesh:
 def depth_for_shapes(item: DepthFrame) -> DepthMap:
     """Returns (h, w) depth to build a shape of, NaN for flying pixels and surfaces seen under less than 5 degrees.
 
-    Metric depth stays in metres. Relative depth has neither scale nor shift, so that its shape is for looking at only:
+    Metric depth stays in meters. Relative depth has neither scale nor shift, so that its shape is for looking at only:
     the 98th percentile of its inverse depth is drawn at distance 1, the 2nd at RELATIVE_DEPTH_RATIO.
     """
     depth = item.depth
@@ -90,7 +90,7 @@ def depth_for_shapes(item: DepthFrame) -> DepthMap:
 
 
 def _all_normals(depth: DepthMap, item: DepthFrame) -> Points:
-    """Returns (h, w, 3) normals of length 1; where a pixel has no known neighbours, straight to the camera."""
+    """Returns (h, w, 3) normals of length 1; where a pixel has no known neighbors, straight to the camera."""
     height, width = depth.shape
     ray = rays(camera_or_default(item), width, height)
     to_camera = -np.concatenate([ray, np.ones((height, width, 1))], axis=-1)

@@ -16,7 +16,7 @@ _GRAZING_SINE = 0.087
 def tangent_planes(depth_m: DepthMap, camera: Intrinsics) -> Floats:
     """Returns (h, w, 3) float64: at each pixel the vector `a` with a . point = 1 on the local plane; NaN = unknown.
 
-    On a plane 1 / z is linear in the picture, so that its gradient is exact there. Of the two neighbours on each axis
+    On a plane 1 / z is linear in the picture, so that its gradient is exact there. Of the two neighbors on each axis
     the one is taken that continues the plane best, which keeps edges sharp.
     """
     height, width = depth_m.shape
@@ -29,7 +29,7 @@ def tangent_planes(depth_m: DepthMap, camera: Intrinsics) -> Floats:
 
 
 def _one_sided_gradient(values: Floats) -> Floats:
-    """Returns the difference to a neighbour along the last axis, on the side where three values are in a line."""
+    """Returns the difference to a neighbor along the last axis, on the side where three values are in a line."""
     padded = np.pad(values, ((0, 0), (2, 2)), constant_values=np.nan)
     before, after = padded[:, 1:-3], padded[:, 3:-1]
     bend_before = np.abs(padded[:, :-4] - 2 * before + values)

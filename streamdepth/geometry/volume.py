@@ -39,7 +39,7 @@ def measure_volume(depth_m: DepthMap, camera: Intrinsics, region: Mask, plane: P
     surfaces seen from below are subtracted, so that noise cancels out. Space hidden from the camera counts as empty.
 
     Args:
-        depth_m: (h, w) metres along z.
+        depth_m: (h, w) meters along z.
         camera: the camera of the whole picture.
         region: (h, w), True inside.
         plane: the ground, for example from `ground.find_floor`.
@@ -62,13 +62,13 @@ def measure_volume(depth_m: DepthMap, camera: Intrinsics, region: Mask, plane: P
 def height_map(
     depth_m: DepthMap, camera: Intrinsics, plane: Plane, cell_m: float, region: Mask | None = None
 ) -> Points:
-    """Returns (rows, columns) metres above `plane`, seen from above: the highest point of each cell, NaN where unseen.
+    """Returns (rows, columns) meters above `plane`, seen from above: the highest point of each cell, NaN where unseen.
 
     Columns run to the camera's right and rows away from it; for a camera that looks straight down, rows run to the top
     of the picture.
 
     Args:
-        depth_m: (h, w) metres along z.
+        depth_m: (h, w) meters along z.
         camera: the camera of the whole picture.
         plane: the ground.
         cell_m: side of a cell.

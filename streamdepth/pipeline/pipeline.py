@@ -10,10 +10,12 @@ is theirs, and the recorders get one too.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from fractions import Fraction
 from functools import partial
 
 from streamdepth.core.buffer import LIVE_POLICY, FrameBuffer, QueuePolicy
@@ -156,6 +158,13 @@ class Pipeline(SinkEvents):
     def expected_frames(self) -> int | None:
         """The number of frames that the open sources announce, within the limit; None when one does not say."""
         counts = [stream.info.frame_count if stream.info else None for stream in self.streams]
+        if self.max_seconds is not None and math.isfinite(self.max_seconds):
+            rates = [stream.info.fps if stream.info else None for stream in self.streams]
+            limits = [math.ceil(rate * Fraction(self.max_seconds)) if rate else None for rate in rates]
+            counts = [
+                count if limit is None else min(count or limit, limit)
+                for count, limit in zip(counts, limits, strict=True)
+            ]
         if self.max_frames is not None:
             counts = [min(count or self.max_frames, self.max_frames) for count in counts]
         known = [count for count in counts if count is not None]

@@ -1,6 +1,6 @@
-"""Colours for depth maps: colour maps by name, the range that they span, and the lookup itself.
+"""Colors for depth maps: color maps by name, the range that they span, and the lookup itself.
 
-Near is bright for both kinds of depth: relative depth is coloured as it is, metric depth from far to near.
+Near is bright for both kinds of depth: relative depth is colored as it is, metric depth from far to near.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def display_range(depth: DepthMap) -> Range:
 
 @cache
 def colormap_names() -> tuple[str, ...]:
-    """Returns the names of all continuous colour maps; each also exists reversed, as NAME_r."""
+    """Returns the names of all continuous color maps; each also exists reversed, as NAME_r."""
     from cmap import Catalog
 
     catalog, categories = Catalog(), {"sequential", "diverging", "miscellaneous"}
@@ -48,7 +48,7 @@ def colormap_names() -> tuple[str, ...]:
 
 @cache
 def lookup_table(colormap: str) -> npt.NDArray[np.uint8]:
-    """Returns the 256 colours of a named colour map, (256, 1, 3) uint8 RGB, read-only.
+    """Returns the 256 colors of a named color map, (256, 1, 3) uint8 RGB, read-only.
 
     Raises:
         ConfigError: the name is unknown (code "unknown-colormap"); the message has the nearest names.
@@ -78,14 +78,14 @@ def colorize(
     *,
     size: tuple[int, int] | None = None,
 ) -> Image:
-    """Colours a depth map: near takes the high end of the colour map, unknown depth (NaN) is black.
+    """Colors a depth map: near takes the high end of the color map, unknown depth (NaN) is black.
 
         picture = colorize(depth, DepthKind.METRIC, (0.5, 8.0), "turbo")
 
     Args:
         depth: (h, w) float32.
         kind: metric depth is inverted, so that near is bright for both kinds.
-        range: (low, high) in the unit of `depth`; values outside take the colour of that end. None: `display_range`.
+        range: (low, high) in the unit of `depth`; values outside take the color of that end. None: `display_range`.
         colormap: a name of `colormap_names()`, or NAME_r.
         size: (width, height) of the result in px; None: that of `depth`.
 
@@ -93,12 +93,12 @@ def colorize(
         (height, width, 3) uint8 RGB.
 
     Raises:
-        ConfigError: the colour map is unknown.
+        ConfigError: the color map is unknown.
     """
     table = lookup_table(colormap)
     nearness, known = quantize_nearness(depth, kind, range or display_range(depth))
     size = size or (depth.shape[1], depth.shape[0])
-    # 8-bit codes are enlarged rather than floats: at most one of 256 colours apart, in half the time
+    # 8-bit codes are enlarged rather than floats: at most one of 256 colors apart, in half the time
     colors = cv2.applyColorMap(cv2.resize(nearness, size, interpolation=cv2.INTER_LINEAR), table)
     if known is not None:
         mask = cv2.resize(known.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT)
@@ -110,7 +110,7 @@ def quantize_nearness(depth: DepthMap, kind: DepthKind, range: Range) -> tuple[G
     """Returns how near each pixel is, in 8 bits, and where depth is known.
 
     Returns:
-        (h, w) uint8 from 0 (far end of `range`) to 255 (near end), with unknown pixels filled from their neighbours,
+        (h, w) uint8 from 0 (far end of `range`) to 255 (near end), with unknown pixels filled from their neighbors,
         and the (h, w) mask of known pixels; None in place of the mask where all are known.
     """
     nearness = _nearness(depth, kind, range)

@@ -1,4 +1,4 @@
-"""The legend in a picture's lower left corner: a colour bar with metres, or with the words near and far."""
+"""The legend in a picture's lower left corner: a color bar with meters, or with the words near and far."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class LegendPatch(NamedTuple):
 
 
 def draw_legend(picture: Image, range: Range, kind: DepthKind, colormap: str = "inferno") -> Image:
-    """Returns a copy of `picture` with a legend: metres for metric depth, words for relative depth.
+    """Returns a copy of `picture` with a legend: meters for metric depth, words for relative depth.
 
     A picture below 160 px in either direction is returned itself: there is no room for readable words.
 
     Args:
         picture: (H, W, 3) uint8 RGB.
-        range: (low, high) that the colours span, in the unit of the depth.
+        range: (low, high) that the colors span, in the unit of the depth.
     """
     patch = legend_patch(picture.shape[1], picture.shape[0], range, kind, colormap)
     if patch is None:
@@ -74,7 +74,7 @@ def legend_labels(range: Range, kind: DepthKind) -> list[str]:
 def _legend_pixels(
     labels: tuple[str, ...], text_px: int, size: tuple[int, int], colormap: str
 ) -> tuple[Floats, Floats]:
-    """Returns `colors` and `transparency` of a LegendPatch of `size` (width, height): labels above a colour bar."""
+    """Returns `colors` and `transparency` of a LegendPatch of `size` (width, height): labels above a color bar."""
     from PIL import Image as Pillow
     from PIL import ImageDraw
 

@@ -46,7 +46,7 @@ def render(item: DepthFrame, options: RenderOptions = RenderOptions()) -> Image:
         (H, W, 3) uint8 RGB at the frame's size, or (H, 2W, 3) for the style "side-by-side".
 
     Raises:
-        ConfigError: the colour map is unknown.
+        ConfigError: the color map is unknown.
     """
     image, item = item.frame.image, upsample(item, options.edges)
     range = item.range or display_range(item.depth)
@@ -66,7 +66,7 @@ def rendered_size(size: tuple[int, int], style: Style) -> tuple[int, int]:
 
 
 def blend(image: Image, colors: Image, alpha: float = 0.6) -> Image:
-    """Blends `colors` over `image`, both (H, W, 3) uint8; `alpha` 0 shows the image only, 1 the colours only."""
+    """Blends `colors` over `image`, both (H, W, 3) uint8; `alpha` 0 shows the image only, 1 the colors only."""
     return cast(Image, cv2.addWeighted(image, 1 - alpha, colors, alpha, 0))
 
 

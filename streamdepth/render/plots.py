@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CURVE_COLORS = ("#1f6fb4", "#d9541e", "#2e8b3d", "#8a4fb0", "#a08000", "#c2348a", "#4f5b66", "#00908f")
-"""The colours of the curves in order; from the ninth curve on they repeat."""
+"""The colors of the curves in order; from the ninth curve on they repeat."""
 _DPI = 100
 
 Curve = Sequence[tuple[float, float]]

@@ -1,4 +1,4 @@
-"""`overlay.render` in YUV 4:2:0: no conversion of colour spaces, and half as many bytes to blend.
+"""`overlay.render` in YUV 4:2:0: no conversion of color spaces, and half as many bytes to blend.
 
 Blending is linear, and so is the conversion from RGB to YUV: the result is the same but for rounding. The conversion is
 ITU-R BT.709, section 3, in limited range.

@@ -21,7 +21,7 @@ _STEPS = 65533
 
 
 def encode_log16(depth: DepthMap, near_m: float = 0.1, far_m: float = 200.0) -> Codes:
-    """Encodes metres as 1 + round(65533 ln(d / near) / ln(far / near)), with the same relative step everywhere.
+    """Encodes meters as 1 + round(65533 ln(d / near) / ln(far / near)), with the same relative step everywhere.
 
     NaN and values that are not above 0 become 0, +inf becomes 65535; values outside [near_m, far_m] take the nearest
     end. The relative error inside is at most ln(far / near) / 131066, which is 5.8e-5 for 0.1 to 200 m.
@@ -40,13 +40,13 @@ def encode_log16(depth: DepthMap, near_m: float = 0.1, far_m: float = 200.0) -> 
 
 
 def decode_log16(codes: Codes, near_m: float = 0.1, far_m: float = 200.0) -> DepthMap:
-    """Decodes `encode_log16` to metres, float32; 0 becomes NaN, 65535 becomes +inf."""
+    """Decodes `encode_log16` to meters, float32; 0 becomes NaN, 65535 becomes +inf."""
     return _log16_table(near_m, far_m)[codes]
 
 
 @lru_cache(maxsize=4)
 def _log16_table(near_m: float, far_m: float) -> DepthMap:
-    """Returns (65536,) metres, one per code."""
+    """Returns (65536,) meters, one per code."""
     table = near_m * np.exp((np.arange(FAR + 1) - 1) * (math.log(far_m / near_m) / _STEPS))
     table[UNKNOWN], table[FAR] = np.nan, np.inf
     return cast(DepthMap, table.astype(np.float32))

@@ -5,7 +5,7 @@ NAME.mkv has the facts as JSON in the container's tag STREAMDEPTH, and NAME.mkv.
     schema_version                1
     kind, unit                    "metric", "m" or "relative", null
     code                          "log16" or "linear16": how 16 bits become depth, see `depth_codes`
-    near_m, far_m, far_code       log16 only: the depth of the codes 1 and 65534 in metres; the code of +inf
+    near_m, far_m, far_code       log16 only: the depth of the codes 1 and 65534 in meters; the code of +inf
     ranges                        linear16 only: [first frame, depth of code 1, depth of code 65534], ...
     invalid_code                  0: unknown
     size, frame_size              [width, height] in px of the depth map and of the source's frames
@@ -16,8 +16,8 @@ NAME.mkv has the facts as JSON in the container's tag STREAMDEPTH, and NAME.mkv.
     intrinsics                    [first frame, fx, fy, cx, cy] in px of the source's frames, ...
     display_ranges                [first frame, low, high], ...: the range for display, where it changes by over 0.5 %
     alignment                     [first frame, scale, shift], ...: depth = scale * the network's + shift, then smoothed
-    metric_fit                    [first frame, scale, shift], ...: 1 / metres = scale * x + shift made it metric, where
-                                  x is relative depth as above, or 1 / the network's metres
+    metric_fit                    [first frame, scale, shift], ...: 1 / meters = scale * x + shift made it metric, where
+                                  x is relative depth as above, or 1 / the network's meters
     frame_index                   for each frame its index at the source
     pts                           for each frame its time in ticks; Matroska itself counts in milliseconds
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from fractions import Fraction
+from typing import cast
 
 import av
 from av.codec import Codec
@@ -19,6 +21,9 @@ CODECS = {
 }
 """Codec -> the software encoders to try, best first."""
 
+EDITING_CODECS = {"prores": ("prores_ks",), "dnxhr": ("dnxhd",), "mjpeg": ("mjpeg",)}
+"""Codecs that editors like, for .mov and .mkv -> their encoders."""
+
 _HARDWARE = [
     f"{codec}_{device}"
     for device in ("nvenc", "qsv", "amf", "videotoolbox", "vaapi", "mf", "v4l2m2m")
@@ -28,9 +33,35 @@ _PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "s
 
 
 def available_encoders() -> list[str]:
-    """Returns the video encoders that this build of FFmpeg has; the device behind a hardware encoder may be missing."""
-    software = [name for names in CODECS.values() for name in names]
-    return [name for name in [*software, *_HARDWARE] if _is_encoder(name)]
+    """Returns the video encoders that start on this machine."""
+    software = [name for names in (CODECS | EDITING_CODECS).values() for name in names]
+    return [name for name in software if _is_encoder(name)] + [name for name in _HARDWARE if _starts(name)]
+
+
+@functools.cache
+def _starts(name: str) -> bool:
+    """True if an encoder opens for a usual picture; one for hardware that is not there does not."""
+    if not _is_encoder(name):
+        return False
+    context = cast(VideoCodecContext, av.CodecContext.create(name, "w"))
+    try:
+        _open(context, 640, 368, Fraction(1, 25))
+    except (av.FFmpegError, ValueError):
+        return False
+    return True
+
+
+def check_encoder(codec: str) -> None:
+    """Checks, before a model is loaded, that the encoder for the name of a codec or of an encoder starts.
+
+    Raises SinkOpenError ("unknown-encoder", "encoder-failed").
+    """
+    encoder = find_encoder(codec)
+    if encoder in _HARDWARE and not _starts(encoder):
+        raise SinkOpenError(
+            f"the encoder {encoder} does not start on this machine; try one of {', '.join(available_encoders())}",
+            code="encoder-failed",
+        )
 
 
 def _is_encoder(name: str) -> bool:
@@ -45,10 +76,11 @@ def find_encoder(codec: str) -> str:
 
     Raises SinkOpenError ("unknown-encoder") with the names that exist.
     """
-    for name in CODECS.get(codec.lower(), (codec,)):
+    known = CODECS | EDITING_CODECS
+    for name in known.get(codec.lower(), (codec,)):
         if _is_encoder(name):
             return name
-    codecs = [name for name, encoders in CODECS.items() if any(map(_is_encoder, encoders))]
+    codecs = [name for name, encoders in known.items() if any(map(_is_encoder, encoders))]
     raise SinkOpenError(
         f"no video encoder {codec!r} here; use {', '.join(codecs)} or one of {', '.join(available_encoders())}",
         code="unknown-encoder",
@@ -66,6 +98,11 @@ def encoder_options(encoder: str, crf: int, preset: str) -> dict[str, str]:
         speed = "4" if slowness is None else str(max(1, 8 - slowness))
         deadline = "realtime" if slowness is not None and slowness <= _PRESETS.index("veryfast") else "good"
         return {"crf": str(crf), "b": "0", "deadline": deadline, "cpu-used": speed, "row-mt": "1"}
+    if encoder == "dnxhd":
+        return {"profile": "dnxhr_sq"}  # any size; the older profiles take a few sizes and rates only
+    if encoder == "mjpeg":
+        quality = str(max(2, min(31, round(crf / 4))))
+        return {"qmin": quality, "qmax": quality}
     if encoder.endswith("_nvenc"):
         return {"rc": "vbr", "cq": str(crf), "preset": preset if slowness is None else f"p{min(7, 1 + slowness)}"}
     if encoder.endswith("_qsv"):
@@ -89,18 +126,12 @@ def low_latency_options(encoder: str) -> dict[str, str]:
 
 
 def open_encoder(context: VideoCodecContext, width: int, height: int, time_base: Fraction) -> None:
-    """Opens an encoder for 4:2:0, BT.709 in limited range.
+    """Opens an encoder for BT.709, in 4:2:0 and limited range where it takes that.
 
     Raises SinkOpenError ("encoder-failed") where it does not start, for example without its hardware.
     """
-    context.width, context.height, context.time_base = width, height, time_base
-    context.pix_fmt = choose_pixel_format(context.codec.name)
-    context.color_range, context.colorspace, context.color_primaries, context.color_trc = 1, 1, 1, 1
-    context.thread_count = 0
-    if context.name == "libsvtav1":
-        os.environ.setdefault("SVT_LOG", "1")  # errors only: it writes its banner to stderr by itself
     try:
-        context.open()
+        _open(context, width, height, time_base)
     except (av.FFmpegError, ValueError) as error:
         raise SinkOpenError(
             f"the encoder {context.name} does not start for {width}x{height} px ({getattr(error, 'strerror', error)}); "
@@ -109,10 +140,37 @@ def open_encoder(context: VideoCodecContext, width: int, height: int, time_base:
         ) from error
 
 
+def _open(context: VideoCodecContext, width: int, height: int, time_base: Fraction) -> None:
+    context.width, context.height, context.time_base = width, height, time_base
+    context.pix_fmt = choose_pixel_format(context.codec.name)
+    context.color_range = 2 if is_full_range(context.pix_fmt) else 1
+    context.colorspace, context.color_primaries, context.color_trc = 1, 1, 1
+    context.thread_count = 0
+    if context.name == "libsvtav1":
+        os.environ.setdefault("SVT_LOG", "1")  # errors only: it writes its banner to stderr by itself
+    if context.name == "dnxhd":
+        context.options = encoder_options("dnxhd", 0, "") | dict(context.options)
+    context.open()
+
+
+_PIXEL_FORMATS = ("yuv420p", "nv12", "yuv422p", "yuv422p10le")
+"""The formats that pictures are converted to, those to be preferred first."""
+
+
 def choose_pixel_format(encoder: str) -> str:
-    """Returns the 4:2:0 format for `encoder`: planar (yuv420p) where it takes that, else nv12."""
+    """Returns the pixel format for `encoder`: 4:2:0, planar (yuv420p) or nv12, where it takes that; else 4:2:2.
+
+    Motion JPEG is full range everywhere: readers do not look at what a file says of its range.
+    """
+    if encoder == "mjpeg":
+        return "yuvj420p"
     formats = [f.name for f in Codec(encoder, "w").video_formats or ()]
-    return next((name for name in ("yuv420p", "nv12") if name in formats), "yuv420p")
+    return next((name for name in _PIXEL_FORMATS if name in formats), "yuv420p")
+
+
+def is_full_range(pixel_format: str) -> bool:
+    """True if gray levels of this format go from 0 to 255, as in JPEG; else black is 16 and white 235."""
+    return pixel_format.startswith("yuvj")
 
 
 def supports_pixel_format(encoder: str, format: str) -> bool:

@@ -19,7 +19,7 @@ from streamdepth.sinks.geometry_files import CAMERA_TO_Y_UP, write_ply
 from streamdepth.sinks.pending_files import PendingFile, map_write_errors
 
 Pose = npt.NDArray[np.float64]
-"""(4, 4) camera-to-world transformation, metres."""
+"""(4, 4) camera-to-world transformation, meters."""
 SUFFIXES = (".ply", ".glb", ".obj")
 _BLOCK_COUNT = 10_000
 """Blocks of 16x16x16 voxels that are allocated at first; Open3D adds more."""
@@ -87,7 +87,7 @@ class FusionSink(Sink):
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         if model.kind is not DepthKind.METRIC:
             raise ConfigError(
-                f"fusing needs metres, and {model.name} is relative; use a metric model, --sparse, --anchor or --depth",
+                f"fusing needs meters, and {model.name} is relative; use a metric model, --sparse, --anchor or --depth",
                 code="relative-depth",
             )
         if self.path.suffix.lower() not in SUFFIXES:

@@ -53,7 +53,7 @@ def geometry_facts(item: DepthFrame) -> dict[str, str]:
     metric = item.kind is DepthKind.METRIC
     facts = {
         "kind": item.kind.value,
-        "unit": "metre" if metric else "none: relative depth, a shape for looking only, not metres",
+        "unit": "metre" if metric else "none: relative depth, a shape for looking only, not meters",
     }
     if not metric:
         facts["assumed"] = f"the farthest is {RELATIVE_DEPTH_RATIO:g} times as far as the nearest"
@@ -67,8 +67,8 @@ def geometry_notices(item: DepthFrame) -> list[str]:
     notices = []
     if item.kind is DepthKind.RELATIVE:
         notices.append(
-            "the shape is of relative depth, for looking only and not in metres: its farthest is drawn "
-            f"{RELATIVE_DEPTH_RATIO:g} times as far as its nearest; --anchor or a metric model gives metres"
+            "the shape is of relative depth, for looking only and not in meters: its farthest is drawn "
+            f"{RELATIVE_DEPTH_RATIO:g} times as far as its nearest; --anchor or a metric model gives meters"
         )
     if item.intrinsics is None:
         notices.append(f"the camera is unknown: {ASSUMED_FOV:g} degrees are assumed; --fov or --camera-info tells it")

@@ -26,7 +26,7 @@ DEPTH_IMAGE_SUFFIXES = ".png", ".exr", ".npz"
 _UNANNOUNCED_SHARE = 0.001
 """Share of the pixels that may lie beyond the range of a PNG without a word."""
 _LARGEST_M = 65.535
-"""The largest depth in metres that a 16-bit PNG in millimetres can hold."""
+"""The largest depth in meters that a 16-bit PNG in millimeters can hold."""
 
 
 class ImagesSink(Sink):
@@ -34,7 +34,7 @@ class ImagesSink(Sink):
 
         sink = ImagesSink("out/%06d.png")
 
-    - .png: 16 bits. Metric depth in millimetres, 65535 for 65.535 m and more (`notices` says so); the display range of
+    - .png: 16 bits. Metric depth in millimeters, 65535 for 65.535 m and more (`notices` says so); the display range of
       relative depth becomes 1..65535, values beyond it take its ends, and the range stands in the file's text and in
       the JSON. 0 is unknown.
     - .exr: float32 in the channel Z, and the same in R, G and B, which programs without depth channels read; needs the
@@ -126,7 +126,7 @@ class ImagesSink(Sink):
         """Adds a notice where a PNG cannot hold all values; up to a share of relative depth is left to its ends."""
         if kind is DepthKind.METRIC and (depth > _LARGEST_M).any():
             self.add_notice(
-                f"depth beyond {_LARGEST_M} m does not fit into a PNG of millimetres; .exr and .npz keep it"
+                f"depth beyond {_LARGEST_M} m does not fit into a PNG of millimeters; .exr and .npz keep it"
             )
         if scale is None:
             return
@@ -168,7 +168,7 @@ def write_depth_image(
     """Writes one depth map to a .png, .exr or .npz, as `ImagesSink` describes; it appears only when complete.
 
     Args:
-        depth: (h, w) float32, metres or relative, NaN = unknown.
+        depth: (h, w) float32, meters or relative, NaN = unknown.
         range: (low, high) of relative depth that become 1 and 65535 in a PNG; by default its smallest and largest.
         text: further facts for the file, such as the name of the model.
 

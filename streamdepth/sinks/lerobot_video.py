@@ -1,4 +1,4 @@
-"""Depth as LeRobot stores it in its data sets since 0.6: 12-bit gray HEVC, lossless, every other frame a keyframe."""
+"""Depth as LeRobot stores it in its datasets since 0.6: 12-bit gray HEVC, lossless, every other frame a keyframe."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ class DepthQuantizer:
         return math.log(self.near_m + self.shift_m), math.log(self.far_m + self.shift_m)
 
     def encode(self, depth_m: DepthMap) -> Codes:
-        """Encodes (h, w) metres as codes, uint16."""
+        """Encodes (h, w) meters as codes, uint16."""
         low, high = self._log_range
         known = np.clip(np.nan_to_num(depth_m, nan=self.near_m, posinf=self.far_m), self.near_m, self.far_m)
         share = (np.log(known.astype(np.float64) + self.shift_m) - low) / (high - low)
         return cast(Codes, np.rint(share * LARGEST_CODE).astype(np.uint16))
 
     def decode(self, codes: Codes) -> DepthMap:
-        """Decodes codes to metres, float32, within half a code."""
+        """Decodes codes to meters, float32, within half a code."""
         low, high = self._log_range
         depth = np.exp(low + codes.astype(np.float64) * ((high - low) / LARGEST_CODE)) - self.shift_m
         return cast(DepthMap, depth.astype(np.float32))
@@ -126,7 +126,7 @@ class LeRobotVideoSink(Sink):
             )
         if model.kind is DepthKind.RELATIVE:
             raise SinkOpenError(
-                f"'{self.path}' holds metres, and the depth of {model.name} is relative, which .mkv keeps; choose a "
+                f"'{self.path}' holds meters, and the depth of {model.name} is relative, which .mkv keeps; choose a "
                 "metric model, or say what you know of the scene with --anchor, --camera-height, --board or --sparse",
                 code="relative-depth",
             )
@@ -179,7 +179,7 @@ class LeRobotVideoSink(Sink):
 
 
 def lerobot_feature(path: Path, quantizer: DepthQuantizer) -> dict[str, Any]:
-    """Returns the entry for such a video in the `features` of a data set's info.json."""
+    """Returns the entry for such a video in the `features` of a dataset's info.json."""
     with open_media_file(path) as container:
         video = container.streams.video[0]
         height, width, rate = video.height, video.width, video.average_rate

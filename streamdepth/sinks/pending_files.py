@@ -43,7 +43,8 @@ def check_output(path: Path, *, overwrite: bool = False, input_path: Path | None
         input_path: the file that is being read.
 
     Raises:
-        SinkOpenError: with the code "exists", "is-input", "no-folder", "not-a-file" or "bad-name".
+        SinkOpenError: with the code "exists", "is-input", "no-folder" (there is none, and it cannot be made),
+            "not-a-file" or "bad-name".
     """
     folder = path.parent
     try:
@@ -51,9 +52,7 @@ def check_output(path: Path, *, overwrite: bool = False, input_path: Path | None
     except OSError as error:  # for example a name that is too long
         raise SinkOpenError(f"cannot write '{path}': {error.strerror}; choose another name", code="bad-name") from error
     if not has_folder:
-        raise SinkOpenError(
-            f"cannot write '{path}': there is no folder '{folder}'; create it or choose another", code="no-folder"
-        )
+        _check_folder_can_be_made(path)
     if not exists:
         return
     if input_path is not None and _is_same(path, input_path):
@@ -64,6 +63,31 @@ def check_output(path: Path, *, overwrite: bool = False, input_path: Path | None
         raise SinkOpenError(
             f"'{path}' exists already; use --overwrite (overwrite=True) or choose another name", code="exists"
         )
+
+
+def _check_folder_can_be_made(path: Path) -> None:
+    """Raises SinkOpenError ("no-folder") where the folder of `path` is missing and cannot be made."""
+    existing = next(folder for folder in path.absolute().parents if folder.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        reason = "may not be written to" if existing.is_dir() else "is no folder"
+        raise SinkOpenError(
+            f"cannot write '{path}': there is no folder '{path.parent}', and '{existing}' {reason}; choose another",
+            code="no-folder",
+        )
+
+
+class _MadeFolders:
+    """Makes a missing folder and those above it; `remove_empty` takes back what is still empty."""
+
+    def __init__(self, folder: Path) -> None:
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        self._made = missing
+
+    def remove_empty(self) -> None:
+        with contextlib.suppress(OSError):
+            for folder in self._made:
+                folder.rmdir()
 
 
 def check_distinct(outputs: Iterable[Path | None], inputs: Iterable[str | Path | None] = ()) -> None:
@@ -91,7 +115,7 @@ def _input_error(path: Path) -> SinkOpenError:
 
 def _is_same(path: Path, other: Path) -> bool:
     try:
-        return path.resolve() == other.resolve() or path.samefile(other)
+        return os.path.realpath(path) == os.path.realpath(other) or path.samefile(other)
     except OSError:  # one is not there, or cannot be a file's name
         return False
 
@@ -129,11 +153,12 @@ class PendingFile:
 
     def __init__(self, path: Path, *, overwrite: bool = False, input_path: Path | None = None) -> None:
         check_output(path, overwrite=overwrite, input_path=input_path)
-        remove_parts_of_killed_runs(path)
         self.path, self.overwrite = path, overwrite
         self.temporary = temporary_path(path)
         self._is_committed = False
         try:
+            self._made_folders = _MadeFolders(path.parent)
+            remove_parts_of_killed_runs(path)
             self._lock = lock(self.temporary)
             self.temporary.touch(exist_ok=False)
             _copy_permissions(self.path, self.temporary)
@@ -165,6 +190,8 @@ class PendingFile:
             with contextlib.suppress(OSError):
                 self.temporary.unlink(missing_ok=True)
         self.release()
+        if not self._is_committed and hasattr(self, "_made_folders"):
+            self._made_folders.remove_empty()
 
     def release(self) -> None:
         """Ends the lock of the temporary file. Idempotent."""
@@ -226,8 +253,8 @@ class PendingFileWithSidecar:
 
     def discard(self) -> None:
         """Removes what was written. Idempotent; does nothing after `commit`, whether that failed or not."""
-        self.file.discard()
         self._sidecar.discard()
+        self.file.discard()  # last, because it has made the folder
 
 
 _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EROFS, errno.EBADF}
@@ -277,6 +304,7 @@ class PendingFolder:
         self.temporary = temporary_folder(folder)
         self._is_committed = False
         try:
+            self._made_folders = _MadeFolders(folder)
             self.temporary.mkdir()
         except OSError as error:
             raise _not_writable_error(folder, error) from error
@@ -303,6 +331,7 @@ class PendingFolder:
         """Removes what was written. Idempotent; does nothing after `commit`, whether that failed or not."""
         if not self._is_committed:
             shutil.rmtree(self.temporary, ignore_errors=True)
+            self._made_folders.remove_empty()
 
 
 def _not_writable_error(folder: Path, error: OSError) -> SinkOpenError:

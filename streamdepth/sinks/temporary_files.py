@@ -156,5 +156,6 @@ def _temporary_files(path: Path, stem: str, sidecar_stem: str) -> Iterator[Path]
     endings = ((stem, path.suffix), (sidecar_stem, sidecar_path(path).suffix))
     names = "|".join(rf"{stem}\.[0-9a-f]{{8}}\.part(\.copy)?{re.escape(suffix)}" for stem, suffix in endings)
     pattern = re.compile(rf"(\.(?:{names}))(?:\.lock)?")
-    found = {match[1] for file in path.parent.iterdir() if (match := pattern.fullmatch(file.name))}
+    files = path.parent.iterdir() if path.parent.is_dir() else ()
+    found = {match[1] for file in files if (match := pattern.fullmatch(file.name))}
     return (path.with_name(name) for name in sorted(found))

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _MAX_REORDERED = 16
 """Largest number of frames that any codec stores between a frame and the one shown next."""
+_MAX_PAUSE_SECONDS = 3600
+"""A longer pause is a jump of the clock, as in `MediaClock`."""
 _PICTURES_REMEMBERED = 1000
 _COPIED_TYPES = ("audio", "subtitle", "attachment")
 _TIMECODE = re.compile(r"\d+:\d\d:\d\d[:;.]\d+")
@@ -229,7 +231,10 @@ def end_of_frame(input_path: Path, last: Fraction) -> tuple[Fraction | None, boo
         video = main_video_stream(container)
         if video is None or video.time_base is None:
             return None, False
-        start_seconds = MediaClock(container).start_seconds
+        clock = MediaClock(container)
+        if not clock.is_indexed:  # seeking by time needs a clock without jumps
+            return None, False
+        start_seconds = clock.start_seconds
         for stream in container.streams:
             if stream is not video:
                 stream.discard = Discard.all
@@ -244,7 +249,7 @@ def end_of_frame(input_path: Path, last: Fraction) -> tuple[Fraction | None, boo
                     break
         except av.FFmpegError:
             pass  # a damaged end: what was found before counts
-    return _end_of_frame(last, pictures)
+    return _end_of_frame(last, [(t, d) for t, d in pictures if max(t - last, d) < _MAX_PAUSE_SECONDS])
 
 
 def _end_of_frame(last: Fraction, pictures: Iterable[tuple[Fraction, Fraction]]) -> tuple[Fraction | None, bool]:

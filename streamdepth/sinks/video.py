@@ -8,6 +8,7 @@ from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.render.overlay import check_render_options, rendered_size
+from streamdepth.sinks.encoders import check_encoder
 from streamdepth.sinks.video_file import EncodingOptions, VideoFile
 from streamdepth.sinks.video_frames import render_video_frame
 
@@ -57,6 +58,9 @@ class VideoSink(Sink):
         self.encoding = EncodingOptions(codec, crf, preset)
         self.overwrite, self.copy_tracks, self.keep_location = overwrite, copy_tracks, keep_location
         self._video: VideoFile | None = None
+
+    def check(self) -> None:
+        check_encoder(self.encoding.codec)
 
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         self._video = VideoFile(

@@ -38,6 +38,8 @@ VIDEO_FORMATS = {
 _NOT_IN_MOV = ("av1", "vp9")
 """Codecs that FFmpeg refuses for MOV, but only when the first packet comes, and without a reason."""
 
+_SMALLEST_TIMESCALE = 10_000
+"""FFmpeg doubles the ticks per second of a track in MP4 until there are so many."""
 _MAX_USUAL_INTERVAL = Fraction(1)
 _LARGEST_TIMESCALE = 2**31 - 1
 
@@ -176,6 +178,8 @@ class _Muxer:
         self._last_interval = Fraction(0)
         """Seconds between the last two frames, as far as that is no pause."""
         self._durations: dict[int, int] = {}
+        self._max_duration = _max_duration(self.time_base) if name in ("mp4", "mov") else None
+        """Longest time in ticks that the container allows for one frame; None for any."""
 
     def add(self, frame: av.VideoFrame, time_seconds: Fraction) -> bool:
         """Adds a frame. Returns True if its time is not later than the last one's, and was moved on."""
@@ -189,12 +193,22 @@ class _Muxer:
             if has_moved := pts <= last_pts:
                 pts = last_pts + 1
             self._last_interval = min((pts - last_pts) * self.time_base, _MAX_USUAL_INTERVAL)
-            self._encode(self._newest, pts - last_pts)
+            self._encode_until(pts)
         else:
             self._first_pts = pts
         frame.pts, frame.time_base = pts, self.time_base
         self._newest = frame
         return has_moved
+
+    def _encode_until(self, pts: int) -> None:
+        """Encodes the newest frame, which is shown until `pts`; again and again where that is too long for MP4."""
+        assert self._newest is not None
+        start = self._newest.pts or 0
+        while self._max_duration is not None and pts - start > self._max_duration:
+            self._encode(self._newest, self._max_duration)
+            start += self._max_duration
+            self._newest.pts = start
+        self._encode(self._newest, pts - start)
 
     def _encode(self, frame: av.VideoFrame | None, duration: int = 0) -> None:
         if frame is not None:
@@ -244,6 +258,14 @@ class _Muxer:
             self.output.close()
         except (av.FFmpegError, OSError, ValueError) as error:
             _log.debug("an abandoned video could not be closed: %s", error)
+
+
+def _max_duration(time_base: Fraction) -> int:
+    """Returns an eighth of the ticks that 32 bits of MP4 count, for frames that are stored before several others."""
+    timescale = time_base.denominator
+    while timescale < _SMALLEST_TIMESCALE:
+        timescale *= 2
+    return max(1, int(Fraction(2**28, timescale) / time_base))
 
 
 def _muxer_options(name: str, info: StreamInfo) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Pictures as video encoders take them: 4:2:0, BT.709 in limited range."""
+"""Pictures as video encoders take them: BT.709, 4:2:0 in limited range where the encoder takes that."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.types import DepthFrame, YuvPlanes
 from streamdepth.render.overlay import render, rendered_size
 from streamdepth.render.yuv import render_yuv
+from streamdepth.sinks.encoders import is_full_range
 
 
 def render_video_frame(
@@ -35,7 +36,10 @@ def render_video_frame(
     frame = av.VideoFrame(*size, "yuv420p")
     render_yuv(item, _writable_planes(frame), options)
     frame.colorspace = frame.color_range = frame.color_primaries = frame.color_trc = 1
-    return frame if pixel_format == "yuv420p" else frame.reformat(format=pixel_format)
+    if pixel_format == "yuv420p":
+        return frame
+    dst_range = "JPEG" if is_full_range(pixel_format) else "MPEG"
+    return frame.reformat(format=pixel_format, src_color_range="MPEG", dst_color_range=dst_range)
 
 
 def _writable_planes(frame: av.VideoFrame) -> YuvPlanes:
@@ -62,7 +66,7 @@ def to_video_frame(picture: Image, pixel_format: str, size: tuple[int, int]) -> 
         src_colorspace="ITU709",
         dst_colorspace="ITU709",
         src_color_range="JPEG",
-        dst_color_range="MPEG",
+        dst_color_range="JPEG" if is_full_range(pixel_format) else "MPEG",
     )
     frame.color_primaries = frame.color_trc = 1
     return frame

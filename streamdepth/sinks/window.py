@@ -50,6 +50,9 @@ class WindowSink(Sink):
         self.title, self.options, self.hold_last = title, options, hold_last
         self._has_picture = self._wants_stop = False
 
+    def check(self) -> None:
+        check_display()
+
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         check_display()
         # Qt inside OpenCV complains of fonts that the wheel does not carry; no text is drawn with them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ def open_bag(path: Path) -> AnyReader:
         from rosbags.typesys import Stores, get_typestore
     except ImportError as error:
         raise MissingDependencyError("rosbags", "robot", "reading a bag") from error
-    if not path.exists():
+    if not os.path.exists(path):
         raise SourceOpenError(
             f"'{path}' does not exist; check the spelling and the current folder ({Path.cwd()})", code="not-found"
         )

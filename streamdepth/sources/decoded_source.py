@@ -20,9 +20,14 @@ class TimestampedSource(Source):
         self.name = name
         self._timestamps = TimestampCorrector(Fraction(1), None)
         self._index = 0
+        self._start_pts: int | None = None
 
-    def _start_clock(self, time_base: Fraction, fps: Fraction | None, *, is_live: bool) -> None:
+    def _start_clock(
+        self, time_base: Fraction, fps: Fraction | None, *, is_live: bool, is_shared: bool = False
+    ) -> None:
+        """Prepares for the first frame, which gets the time 0, unless the clock is shared with other tracks."""
         self._timestamps, self._index = TimestampCorrector(time_base, fps, is_live=is_live), 0
+        self._start_pts = 0 if is_shared else None
 
     def _make_frame(self, decoded: DecodedFrame) -> Frame:
         pts = self._timestamps.correct(decoded.pts, decoded.time_base, decoded.decoded_at)
@@ -32,8 +37,12 @@ class TimestampedSource(Source):
             self.add_notice(f"the clock of {self.name} jumps ahead; its timestamps go on by the time that passed")
         if self._timestamps.is_clock_rejected:
             self.add_notice(f"the clock of {self.name} is wrong; its pictures get the time of their arrival")
+        if self._start_pts is None:
+            self._start_pts = pts
         index, self._index = self._index, self._index + 1
-        return Frame(decoded.pixels, index, pts, self._timestamps.time_base, decoded.decoded_at, self.name)
+        return Frame(
+            decoded.pixels, index, pts - self._start_pts, self._timestamps.time_base, decoded.decoded_at, self.name
+        )
 
 
 DecoderT = TypeVar("DecoderT", bound=FrameDecoder)
@@ -49,7 +58,7 @@ class DecodedSource(TimestampedSource, Generic[DecoderT]):
     def _start(self, decoder: DecoderT, *, is_live: bool = False) -> None:
         """Takes ownership of an open decoder; frames are read from it until its end."""
         self._decoder = decoder
-        self._start_clock(decoder.time_base, decoder.fps, is_live=is_live)
+        self._start_clock(decoder.time_base, decoder.fps, is_live=is_live, is_shared=decoder.has_media_clock)
 
     def read(self) -> Frame | None:
         if self._decoder is None:

@@ -72,6 +72,8 @@ class FrameDecoder:
         self.time_base = self._first.time_base or Fraction(1, 90000)
         self.fps = plausible_fps(1 / self.time_base)
         self.frame_count: int | None = None
+        self.has_media_clock = False
+        """True if the timestamps are those of a `MediaClock`, which other tracks share."""
         self.has_timestamps = True
         """False if the frames' timestamps are missing or made up; they are then given out as None."""
 

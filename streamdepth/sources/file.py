@@ -29,7 +29,7 @@ class FileSource(DecodedSource[TrackDecoder]):
     (`MediaClock`). Pictures without any, as in a raw .h264, come at the rate that the stream states, or at 25 per
     second.
 
-    Rotation, reflection, pixel aspect ratio, colour matrix and range are applied as tagged; HDR is tone-mapped to SDR.
+    Rotation, reflection, pixel aspect ratio, color matrix and range are applied as tagged; HDR is tone-mapped to SDR.
     Frames that cannot be decoded are counted in `undelivered`, and at the end `read` raises SourceLostError.
 
     Args:
@@ -67,8 +67,14 @@ class FileSource(DecodedSource[TrackDecoder]):
                 f"{name} cannot be decoded: {error_reason(error)}; try to convert it first", code="undecodable"
             ) from error
         self._start(decoder)
-        if self.input_fps and container.streams.audio:
+        is_regular = self.path.is_file()
+        if container.streams.audio and self.input_fps:
             self.add_notice(f"the sound of {name} is left out, because its pictures get another rate")
+        elif container.streams.audio and not is_regular:
+            self.add_notice(
+                f"the sound of {name} is left out, because a pipe can be read only once; write it to a file first, and "
+                "give that, to keep it"
+            )
         tags = {**decoder.container.metadata, **decoder.stream.metadata}
         return StreamInfo(
             name,
@@ -78,7 +84,7 @@ class FileSource(DecodedSource[TrackDecoder]):
             frame_count=decoder.frame_count,
             time_base=decoder.time_base,
             # A pipe can be read only once, and sound does not fit pictures at another rate.
-            file_path=self.path if self.path.is_file() and not self.input_fps else None,
+            file_path=self.path if is_regular and not self.input_fps else None,
             intrinsics=intrinsics_from_metadata(tags, decoder.width, decoder.height),
         )
 

@@ -173,7 +173,7 @@ def _rgb_array(frame: av.VideoFrame) -> Image:
 
 
 def yuv_matrix_and_range(frame: av.VideoFrame) -> tuple[Colorspace | None, ColorRange | None]:
-    """Returns the colour matrix and the range of a YUV frame; (None, None) for frames that are RGB or gray.
+    """Returns the color matrix and the range of a YUV frame; (None, None) for frames that are RGB or gray.
 
     Without tags the matrix is BT.709 from 720 lines on and BT.601 below, and the range is limited.
     """

@@ -77,7 +77,7 @@ def _to_srgb(linear: Colors) -> Colors:
 
 
 class ToneMapper:
-    """Applies `tone_map` to whole frames by libavfilter's `lut3d`, a table of 33 levels a colour, in milliseconds."""
+    """Applies `tone_map` to whole frames by libavfilter's `lut3d`, a table of 33 levels a color, in milliseconds."""
 
     _LEVELS = 33
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -18,15 +19,18 @@ from streamdepth.core.interfaces import Source
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.types import Frame, StreamInfo
 from streamdepth.sources.limits import MAX_SIDE_PX
-from streamdepth.sources.picture_file import is_web_address, read_picture_and_intrinsics
+from streamdepth.sources.picture_file import GrayLevels, is_web_address, read_picture_and_intrinsics
 from streamdepth.sources.skip_counter import SkipCounter
 from streamdepth.utils.file_patterns import match_files
-from streamdepth.utils.numbering import number_glob
+from streamdepth.utils.media_kind import is_clutter
+from streamdepth.utils.numbering import number_glob, sequence_numbers
 from streamdepth.utils.redact import redact
 
+DEFAULT_FPS = 30
+"""Pictures per second where no rate is given."""
 PICTURE_SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".dib", ".tif", ".tiff"),
-    *(".webp", ".gif", ".avif", ".ppm", ".pgm"),
+    *(".webp", ".gif", ".avif", ".heic", ".heif", ".exr", ".ppm", ".pgm"),
 )
 """Suffixes of files that count as pictures, in lower case."""
 
@@ -34,6 +38,8 @@ PICTURE_SUFFIXES = (
 class ImagesSource(Source):
     """Pictures as a stream of `fps` frames per second, in natural order (9 before 10).
 
+    Names that differ in one number only are a sequence: its frames have these numbers, from 1001 on for example, and a
+    gap in them is one in time. All other pictures are numbered from 0.
     Later pictures are scaled to the size of the first. Those that cannot be read are counted in
     `undelivered["undecodable"]`, and after all others `read` raises SourceLostError.
 
@@ -41,7 +47,9 @@ class ImagesSource(Source):
         pattern: a picture, a folder, a glob (`shots/*.jpg`), a numbered name (`%06d.png`) or an http(s) address.
     """
 
-    def __init__(self, pattern: str | Path, *, fps: float | Fraction = 30, max_side_px: int = MAX_SIDE_PX) -> None:
+    def __init__(
+        self, pattern: str | Path, *, fps: float | Fraction = DEFAULT_FPS, max_side_px: int = MAX_SIDE_PX
+    ) -> None:
         super().__init__()
         self.pattern, self.fps, self.max_side_px = str(pattern), fps, max_side_px
         self._name = redact(self.pattern)
@@ -50,13 +58,17 @@ class ImagesSource(Source):
         self._first: tuple[int, Image] | None = None
         self._time_base = Fraction(1)
         self._index = self._total = 0
+        self._numbers: list[int] | None = None
+        """Number of each picture of a numbered sequence, in the order of reading."""
+        self._gray_levels = GrayLevels()
         self._skipped = SkipCounter(self, f"pictures of {self._name}")
         self._intrinsics: Intrinsics | None = None
         """Intrinsics of the picture that was read last."""
 
     def open(self) -> StreamInfo:
         self._release()
-        addresses = _find_pictures(self.pattern)
+        addresses, self._gray_levels = _find_pictures(self.pattern), GrayLevels()
+        self._number_frames(addresses)
         self._index, self._total = 0, len(addresses)
         if len(addresses) == 1:
             self._pictures = iter([(0, self._read_picture(addresses[0]))])
@@ -82,7 +94,14 @@ class ImagesSource(Source):
     def _read_picture(self, address: str) -> Image:
         # What a folder or a pattern gave is a file, whatever its name looks like.
         picture = address if is_web_address(self.pattern) else Path(address)
-        image, self._intrinsics = read_picture_and_intrinsics(picture, max_side_px=self.max_side_px)
+        image, self._intrinsics = read_picture_and_intrinsics(
+            picture, max_side_px=self.max_side_px, gray_levels=self._gray_levels
+        )
+        if address.lower().endswith(".exr"):
+            self.add_notice(f"{self._name} is taken for linear light, and shown as sRGB")
+        if (levels := self._gray_levels.range) and levels not in ((0, 65535), (0, 255), (0, 1)):
+            black, white = levels
+            self.add_notice(f"the gray levels {black:g} to {white:g} of {self._name} are stretched to all of 8 bits")
         return image
 
     def _read_pictures(self, addresses: list[str]) -> Iterator[tuple[int, Image]]:
@@ -113,7 +132,20 @@ class ImagesSource(Source):
             return None
         position, image = picture
         index, self._index = self._index, self._index + 1
-        return Frame(image, index, position, self._time_base, time.monotonic(), self._name)
+        pts = position
+        if self._numbers is not None:
+            index = self._numbers[position]
+            pts = index - self._numbers[0]
+        return Frame(image, index, pts, self._time_base, time.monotonic(), self._name)
+
+    def _number_frames(self, addresses: list[str]) -> None:
+        """Numbers the frames as their files are where these are a numbered sequence, else from 0."""
+        self._numbers = sequence_numbers(addresses)
+        if self._numbers is None:
+            return
+        first, missing = self._numbers[0], self._numbers[-1] - self._numbers[0] + 1 - len(self._numbers)
+        if missing:
+            self.add_notice(f"{missing} of the frames {first} to {self._numbers[-1]} of {self._name} are not there")
 
     def _release(self) -> int:
         """Ends reading, and returns how many pictures were skipped."""
@@ -127,15 +159,21 @@ class ImagesSource(Source):
 
 def _find_pictures(pattern: str) -> list[str]:
     """Returns the addresses of all pictures, in natural order. Raises SourceOpenError where there are none."""
-    if is_web_address(pattern) or Path(pattern).is_file():
+    if is_web_address(pattern) or os.path.isfile(pattern):  # of a path that cannot be, Path would raise
         return [pattern]
-    folder = Path(pattern)
-    found = _pictures_in(folder) if folder.is_dir() else _matching_files(pattern)
+    found = _pictures_in(Path(pattern)) if os.path.isdir(pattern) else _matching_files(pattern)
     return sorted(found, key=_natural_order)
 
 
 def _pictures_in(folder: Path) -> list[str]:
-    found = [str(p) for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()]
+    try:
+        paths = list(folder.iterdir())
+    except OSError as error:
+        raise SourceOpenError(
+            f"the folder {folder} may not be read: {error.strerror}; check its permissions", code="no-permission"
+        ) from error
+    files = [path for path in paths if not is_clutter(path.name) and os.path.isfile(path)]
+    found = [str(path) for path in files if path.suffix.lower() in PICTURE_SUFFIXES]
     if not found:
         hint = "; give one of its videos, or all of them to `streamdepth convert`" if _has_videos(folder) else ""
         raise SourceOpenError(

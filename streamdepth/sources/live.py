@@ -85,6 +85,11 @@ class LiveSource(TimestampedSource, Generic[ConnectionT]):
         return False
 
     @property
+    def _has_fixed_rate(self) -> bool:
+        """True if frames are timed at a rate that the user has given, not by their arrival."""
+        return False
+
+    @property
     def _silence_limit_seconds(self) -> float:
         """Longest time without a frame before the connection counts as lost."""
         return self.timeout_seconds
@@ -127,7 +132,8 @@ class LiveSource(TimestampedSource, Generic[ConnectionT]):
             if connection is None:
                 return None
             self._info = self._stream_info(connection)
-            self._start_clock(self._info.time_base, self._info.fps, is_live=self._info.is_live)
+            is_timed_by_arrival = self._info.is_live and not self._has_fixed_rate
+            self._start_clock(self._info.time_base, self._info.fps, is_live=is_timed_by_arrival)
             self._on_connected(self._info.fps)
             return self._info
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.types import StreamInfo
 from streamdepth.sources.limits import MAX_SIDE_PX
@@ -29,6 +31,7 @@ class NetworkSource(LiveSource[NetworkConnection]):
 
     Args:
         timeout_seconds: how long `open` waits for an answer, and `read` for a frame.
+        input_fps: frames per second, whatever the timestamps say; None: as they say, or as the frames arrive.
         live: None: live, unless the stream has a known duration or, over HTTP, is a file of known size.
     """
 
@@ -40,10 +43,12 @@ class NetworkSource(LiveSource[NetworkConnection]):
         timeout_seconds: float = 5.0,
         reconnect_seconds: float = 300.0,
         live: bool | None = None,
+        input_fps: Fraction | None = None,
         max_side_px: int = MAX_SIDE_PX,
     ) -> None:
         super().__init__(redact(url), timeout_seconds=timeout_seconds, reconnect_seconds=reconnect_seconds)
-        self.url, self.transport, self.live, self.max_side_px = url, transport, live, max_side_px
+        self.url, self.transport, self.live = url, transport, live
+        self.input_fps, self.max_side_px = input_fps, max_side_px
 
     def _prepare(self) -> None:
         self._address.check_password()
@@ -51,15 +56,19 @@ class NetworkSource(LiveSource[NetworkConnection]):
             raise ConfigError(f"the transport {self.transport!r} is unknown; use tcp or udp", code="unknown-transport")
 
     def _connect(self) -> NetworkConnection:
-        return connect(self._address, self.add_notice, self.max_side_px)
+        return connect(self._address, self.add_notice, self.max_side_px, self.input_fps)
 
     @property
     def _address(self) -> NetworkAddress:
         return NetworkAddress(self.url, self.transport, self.timeout_seconds)
 
     @property
+    def _has_fixed_rate(self) -> bool:
+        return self.input_fps is not None
+
+    @property
     def _open_limit_seconds(self) -> float:
-        return 2 * self.timeout_seconds + self._silence_limit_seconds  # to connect, to analyse, and for a frame
+        return 2 * self.timeout_seconds + self._silence_limit_seconds  # to connect, to analyze, and for a frame
 
     @property
     def _silence_limit_seconds(self) -> float:

@@ -6,8 +6,9 @@ import re
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from errno import EPERM
+from fractions import Fraction
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
@@ -25,7 +26,9 @@ from streamdepth.utils.redact import redact
 Transport = Literal["tcp", "udp"]
 
 _RTSP_ANALYSIS_US, _ANALYSIS_US = 100_000, 2_000_000
-"""Microseconds of the stream that libav analyses before the first frame; an RTSP server describes what it sends."""
+"""Microseconds of the stream that libav analyzes before the first frame; an RTSP server describes what it sends."""
+_JPEG_SECONDS = 2.0
+"""Longest wait for the first JPEG of a server that libav could not read otherwise."""
 _PLAYLIST_SECONDS = 30.0
 _PROBE_SECONDS = 0.2
 _LIVE_SCHEMES = {"rtsp", "rtsps", "rtmp", "rtmps", "udp", "rtp", "srt", "tcp"}
@@ -160,27 +163,64 @@ def _has_file_size(decoder: TrackDecoder) -> bool:
     return name not in _FORMATS_WITHOUT_SIZE and decoder.container.size > 0
 
 
-def connect(address: NetworkAddress, notice: Callable[[str], None], max_side_px: int) -> NetworkConnection:
+def connect(
+    address: NetworkAddress, notice: Callable[[str], None], max_side_px: int, input_fps: Fraction | None = None
+) -> NetworkConnection:
     """Opens an address. Raises SourceOpenError or SourceTimeoutError, with libav's error as the cause."""
     started_at = time.monotonic()
     try:
-        container = av.open(
-            address.url,
-            options=address.libav_options() | network_options(),
-            timeout=(address.timeout_seconds, address.silence_seconds),
-            metadata_errors="replace",
-        )
-        decoder = TrackDecoder(
-            container,
-            address.name,
-            notice,
-            max_side_px=max_side_px,
-            threads="SLICE",
-            max_wait_seconds=address.silence_seconds,
-        )
-        return NetworkConnection(decoder)
+        return _open(address, notice, max_side_px, input_fps)
     except (FFmpegError, ValueError) as error:
+        if connection := _open_as_jpegs(address, error, notice, max_side_px, input_fps):
+            return connection
         raise _open_error(address, error, time.monotonic() - started_at) from redact_error(error)
+
+
+def _open(
+    address: NetworkAddress,
+    notice: Callable[[str], None],
+    max_side_px: int,
+    input_fps: Fraction | None,
+    *,
+    container_format: str | None = None,
+    options: dict[str, str] | None = None,
+) -> NetworkConnection:
+    container = av.open(
+        address.url,
+        format=container_format,
+        options=address.libav_options() | network_options() | (options or {}),
+        timeout=(address.timeout_seconds, address.silence_seconds),
+        metadata_errors="replace",
+    )
+    decoder = TrackDecoder(
+        container,
+        address.name,
+        notice,
+        input_fps=input_fps,
+        max_side_px=max_side_px,
+        threads="SLICE",
+        max_wait_seconds=address.silence_seconds,
+    )
+    return NetworkConnection(decoder)
+
+
+def _open_as_jpegs(
+    address: NetworkAddress,
+    error: Exception,
+    notice: Callable[[str], None],
+    max_side_px: int,
+    input_fps: Fraction | None,
+) -> NetworkConnection | None:
+    """Opens a camera that sends JPEGs one behind the other, or whose multipart form libav rejects; None for others."""
+    is_candidate = isinstance(error, (av_error.InvalidDataError, av_error.ExitError))
+    if address.scheme not in ("http", "https") or not is_candidate:
+        return None
+    quick = replace(address, timeout_seconds=min(address.timeout_seconds, _JPEG_SECONDS))
+    options = {"analyzeduration": "1", "fpsprobesize": "0"}
+    try:
+        return _open(quick, notice, max_side_px, input_fps, container_format="mjpeg", options=options)
+    except (FFmpegError, ValueError, SourceError):
+        return None
 
 
 def is_permanent(error: Exception, attempts: int) -> bool:

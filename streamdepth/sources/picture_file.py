@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import ConfigError, SourceOpenError
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.geometry.camera import intrinsics_from_exif
+from streamdepth.sources.libav_picture import is_exr, is_heic, read_exr, read_heic
 from streamdepth.sources.limits import MAX_SIDE_PX, check_picture_size
 from streamdepth.sources.untrusted_picture import map_picture_errors, open_picture
 from streamdepth.sources.web_picture import download_picture
@@ -25,11 +27,39 @@ _ORIENTATION = 0x0112
 _PIXELS_AT_A_TIME = 4_000_000
 
 
+class GrayLevels:
+    """The range of gray levels that pictures of more than 8 bits are stretched from; the first picture sets it.
+
+    Cameras put 10, 12 or 14 bits into 16, and a thermal camera's counts fill a small part of them. All pictures of a
+    sequence share one range, so that none of them flickers.
+    """
+
+    def __init__(self) -> None:
+        self.range: tuple[float, float] | None = None
+        """(black, white), None before the first such picture."""
+
+    def fit(self, values: npt.NDArray[Any]) -> tuple[float, float]:
+        """Returns the range, of `values` where there is none yet.
+
+        It is 0 to the largest number of 8, 10, 12, 14 or 16 bits, or of 1.0, that holds all values; where these fill
+        less than a quarter of that, it is their own range.
+        """
+        if self.range is None:
+            known = values[np.isfinite(values)]
+            low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+            tops = [1.0] * (values.dtype.kind == "f") + [2.0**bits - 1 for bits in (8, 10, 12, 14, 16)]
+            top = next((top for top in tops if high <= top), high)
+            is_narrow = top > 255 and 0 < high - low < top / 4
+            self.range = (low, high) if is_narrow or low < 0 else (0.0, top)
+        return self.range
+
+
 def read_picture(picture: str | Path | Pillow.Image, *, max_side_px: int = MAX_SIDE_PX) -> Image:
     """Returns a picture as (H, W, 3) uint8 RGB, upright as its EXIF says.
 
-    Pixels of 16 bits or floating point are brought to 8 bits, transparency is left out, and of an animation the first
-    picture is taken. Raises SourceOpenError, or SourceTimeoutError when a server does not answer.
+    Gray of 10 to 16 bits or floating point is stretched to 8 bits (`GrayLevels`), OpenEXR is taken for linear light and
+    becomes sRGB, transparent pixels become black as far as they are transparent, and of an animation the first picture
+    is taken. Raises SourceOpenError, or SourceTimeoutError when a server does not answer.
 
     Args:
         picture: a path, an http(s) address or a PIL image.
@@ -38,9 +68,15 @@ def read_picture(picture: str | Path | Pillow.Image, *, max_side_px: int = MAX_S
 
 
 def read_picture_and_intrinsics(
-    picture: str | Path | Pillow.Image, *, max_side_px: int = MAX_SIDE_PX
+    picture: str | Path | Pillow.Image, *, max_side_px: int = MAX_SIDE_PX, gray_levels: GrayLevels | None = None
 ) -> tuple[Image, Intrinsics | None]:
-    """Returns what `read_picture` does, and the intrinsics where EXIF has the focal length. Raises the same errors."""
+    """Returns what `read_picture` does, and the intrinsics where EXIF has the focal length. Raises the same errors.
+
+    Args:
+        picture: a path, an http(s) address or a PIL image.
+        max_side_px: the largest side that is read.
+        gray_levels: shared by the pictures of a sequence.
+    """
     if not isinstance(picture, (str, Path, Pillow.Image)):
         raise ConfigError(
             f"a picture is a path, an http(s) address or a PIL image, not a {type(picture).__name__}; "
@@ -52,10 +88,16 @@ def read_picture_and_intrinsics(
         check_picture_size(name, *picture.size, max_side_px)
         opened = picture
     else:
-        opened = open_picture(_read_bytes(picture, name), name, max_side_px=max_side_px)
+        data = _read_bytes(picture, name)
+        if is_exr(data):
+            return read_exr(data, name, max_side_px), None
+        if is_heic(data) and not _register_heif():
+            return read_heic(data, name, max_side_px), None
+        opened = open_picture(data, name, max_side_px=max_side_px)
     with map_picture_errors(name):
         exif = opened.getexif()
-        pixels = _to_rgb(opened if exif.get(_ORIENTATION, 1) == 1 else ImageOps.exif_transpose(opened))
+        upright = opened if exif.get(_ORIENTATION, 1) == 1 else ImageOps.exif_transpose(opened)
+        pixels = _to_rgb(upright, gray_levels or GrayLevels())
         return pixels, intrinsics_from_exif(exif, pixels.shape[1], pixels.shape[0])
 
 
@@ -68,35 +110,47 @@ def read_picture_file(path: Path) -> Pillow.Image:
 
 
 def read_depth_png(path: Path, values_per_meter: float) -> DepthMap | None:
-    """Returns (H, W) float32 metres of a gray PNG of 8 or 16 bits, NaN where it is 0; None where there is no file.
+    """Returns (H, W) float32 meters of a gray PNG of 8 or 16 bits, NaN where it is 0; None where there is no file.
 
     Raises SourceOpenError.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         return None
     opened = read_picture_file(path)
     if not opened.mode.startswith(("I", "L")):
         raise SourceOpenError(
-            f"'{path}' is a picture in colours ({opened.mode}); depth is a gray PNG of 16 bits", code="not-depth"
+            f"'{path}' is a picture in colors ({opened.mode}); depth is a gray PNG of 16 bits", code="not-depth"
         )
     values = np.asarray(opened, np.float32)
     return np.where(values > 0, values / np.float32(values_per_meter), np.float32(np.nan))
 
 
-def _to_rgb(picture: Pillow.Image) -> Image:
+def _register_heif() -> bool:
+    """Lets Pillow read HEIC, also of several tiles, where the extra `heic` is installed; returns whether it is."""
+    try:
+        import pi_heif
+    except ImportError:
+        return False
+    pi_heif.register_heif_opener()
+    return True
+
+
+def _to_rgb(picture: Pillow.Image, gray_levels: GrayLevels) -> Image:
     """Converts a few rows at a time: a photo of 200 megapixels has 0.8 GB in Pillow, and each copy as much again."""
     pixels = np.empty((picture.height, picture.width, 3), np.uint8)
     if picture.mode.startswith("I") or picture.mode == "F":
         values = np.asarray(picture)
-        is_unit = values.max(initial=0, where=np.isfinite(values)) <= 1
+        low, high = gray_levels.fit(values)
         for rows in _row_slices(picture):
-            pixels[rows] = _to_eight_bits(values[rows], 1.0 if is_unit else 65535.0)[..., None]
+            pixels[rows] = _to_eight_bits(values[rows], low, high)[..., None]
         return pixels
     picture.load()
     for rows in _row_slices(picture):
         part = picture.crop((0, rows.start, picture.width, rows.stop))
-        if part.mode in ("P", "PA"):
+        if part.mode in ("P", "PA", "LA", "La", "RGBa") or "transparency" in part.info:
             part = part.convert("RGBA")
+        if part.mode == "RGBA":
+            part = Pillow.alpha_composite(Pillow.new("RGBA", part.size, (0, 0, 0, 255)), part)
         pixels[rows] = np.asarray(part.convert("RGB"))
     return pixels
 
@@ -108,9 +162,10 @@ def _row_slices(picture: Pillow.Image) -> Iterator[slice]:
         yield slice(start, min(start + step, picture.height))
 
 
-def _to_eight_bits(values: npt.NDArray[Any], top: float) -> npt.NDArray[np.uint8]:
-    """Converts gray levels 0..`top` to uint8; NaN becomes black."""
-    return np.nan_to_num(np.clip(values.astype(np.float64) * (255 / top) + 0.5, 0, 255)).astype(np.uint8)
+def _to_eight_bits(values: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[np.uint8]:
+    """Converts gray levels `low`..`high` to uint8; NaN becomes black."""
+    scaled = (values.astype(np.float64) - low) * (255 / (high - low)) + 0.5
+    return np.nan_to_num(np.clip(scaled, 0, 255)).astype(np.uint8)
 
 
 def is_web_address(address: str) -> bool:

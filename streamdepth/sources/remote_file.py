@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,9 +22,9 @@ class RemoteFileSource(Source):
     copies the sound.
     """
 
-    def __init__(self, address: str, *, max_side_px: int = MAX_SIDE_PX) -> None:
+    def __init__(self, address: str, *, input_fps: Fraction | None = None, max_side_px: int = MAX_SIDE_PX) -> None:
         super().__init__()
-        self.address, self.max_side_px = address, max_side_px
+        self.address, self.input_fps, self.max_side_px = address, input_fps, max_side_px
         self._folder: TemporaryDirectory[str] | None = None
         self._file: FileSource | None = None
 
@@ -39,7 +40,7 @@ class RemoteFileSource(Source):
         self._folder = TemporaryDirectory(prefix="streamdepth-", ignore_cleanup_errors=True)
         path = Path(self._folder.name) / storage.file_name(self.address)
         storage.download(self.address, path, SourceOpenError)
-        file = FileSource(path, name=redact(self.address), max_side_px=self.max_side_px)
+        file = FileSource(path, name=redact(self.address), input_fps=self.input_fps, max_side_px=self.max_side_px)
         file.undelivered, file.notices = self.undelivered, self.notices
         return file
 

@@ -91,7 +91,7 @@ def _decode_raw(message: Any) -> Image:
 
 
 def _depth_error(encoding: str) -> ValueError:
-    return ValueError(f"it holds depth ({encoding}), not pictures; choose the camera's topic with colours")
+    return ValueError(f"it holds depth ({encoding}), not pictures; choose the camera's topic with colors")
 
 
 def _pixel_array(message: Any, layout: _PixelLayout) -> npt.NDArray[Any]:

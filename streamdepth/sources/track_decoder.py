@@ -74,6 +74,7 @@ class TrackDecoder(FrameDecoder):
             container.close()
             raise
         self.time_base = self.stream.time_base or self.time_base
+        self.has_media_clock = clock is not None
         self._set_rate(input_fps)
         self.frame_count = self.stream.frames or None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -92,6 +93,36 @@ def count_scans(data: bytes | memoryview) -> int:
     return scans
 
 
+class _PillowLimit:
+    """Pillow's limit of pixels, lifted while we read a picture: it refuses photos of 200 megapixels.
+
+    It is one for the whole process, and some formats ask for it when they are opened or decoded; ours is checked then.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._readers = 0
+        self._before: int | None = None
+
+    @contextmanager
+    def lifted(self) -> Iterator[None]:
+        """Lifts the limit within the block; it is back when the last of all threads has left."""
+        with self._lock:
+            if not self._readers:
+                self._before, Pillow.MAX_IMAGE_PIXELS = Pillow.MAX_IMAGE_PIXELS, None
+            self._readers += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._readers -= 1
+                if not self._readers:
+                    Pillow.MAX_IMAGE_PIXELS = self._before
+
+
+_pillow_limit = _PillowLimit()
+
+
 def _format_of(data: bytes | memoryview, formats: Sequence[str]) -> str:
     """Returns the format of a file by its first bytes. Raises UnidentifiedImageError."""
     Pillow.preinit()
@@ -127,9 +158,10 @@ def _webp_size(data: bytes | memoryview) -> tuple[int, int]:
 
 @contextmanager
 def map_picture_errors(name: str) -> Iterator[None]:
-    """Raises each of Pillow's many errors as a SourceOpenError."""
+    """Raises each of Pillow's many errors as a SourceOpenError, and leaves limits to us."""
     try:
-        yield
+        with _pillow_limit.lifted():
+            yield
     except UnidentifiedImageError as error:
         raise SourceOpenError(
             f"{name} is not a picture of a known format; give PNG, JPEG, WebP, TIFF, BMP or GIF; videos are for "

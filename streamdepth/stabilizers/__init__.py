@@ -100,7 +100,7 @@ def make_stabilizer(
 
     Args:
         smooth: a name of PRESETS.
-        range: `auto`, `lock:LOW,HIGH`, or for files `per-shot`, `lock:LOW%,HIGH%` (per cent of the file's values) and
+        range: `auto`, `lock:LOW,HIGH`, or for files `per-shot`, `lock:LOW%,HIGH%` (percent of the file's values) and
             `scale` (that of numbered pictures: relative depth spans all values of a shot, metric depth is as in auto).
         metric: what makes relative depth metric; None leaves it relative.
         tracker: shared with others that follow the same stream.
@@ -168,7 +168,7 @@ def _make_range(text: str) -> Stabilizer:
     except ValueError:
         raise ConfigError(
             f"unknown range '{text}'; use auto, per-shot, lock:LOW,HIGH with finite numbers such as lock:0.5,6, or "
-            "per cent of a file's values such as lock:2%,98%",
+            "percent of a file's values such as lock:2%,98%",
             code="unknown-range",
         ) from None
 

@@ -106,7 +106,7 @@ class MetricConverter(Stabilizer):
             points = f"{fit.points} point{'s' * (fit.points > 1)}"
             few = "; three points or more tell scale and shift apart, with fewer the shift is guessed"
             warn_once(
-                f"metres from {self.reference.name}: median residual {fit.residual:.1%} at {points} "
+                f"meters from {self.reference.name}: median residual {fit.residual:.1%} at {points} "
                 f"(1/m = {fit.scale:.4g} x + {fit.shift:.4g}){few * (fit.points < 3)}{self.reference.caveat}",
                 self._notices,
             )
@@ -115,7 +115,7 @@ class MetricConverter(Stabilizer):
         if not self._is_absence_announced:
             self._is_absence_announced = True
             warn_once(
-                f"no metres from frame {item.frame.index} on until {self.reference.name} can be seen: depth is unknown",
+                f"no meters from frame {item.frame.index} on until {self.reference.name} can be seen: depth is unknown",
                 self._notices,
             )
 
@@ -190,7 +190,7 @@ class BoardReference(MetricReference):
     def fit(self, item: DepthFrame, inverse: DepthMap) -> ScaleShiftFit | None:
         if item.intrinsics is None:
             raise ConfigError(
-                "a board tells metres to a known camera only; add --fov or --camera-info", code="camera-unknown"
+                "a board tells meters to a known camera only; add --fov or --camera-info", code="camera-unknown"
             )
         corners = self.board.find(item.frame.image)
         depth = None if corners is None else depth_of_corners(corners, item.intrinsics)

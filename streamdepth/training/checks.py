@@ -1,4 +1,4 @@
-"""How good the weights of a training are by now: on pictures held back from it, and on data sets never trained on."""
+"""How good the weights of a training are by now: on pictures held back from it, and on datasets never trained on."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def to_input(images: Tensor) -> Tensor:
 
 @torch.no_grad()
 def validation_error(network: AnyNano, samples: Sequence[Sample]) -> float | None:
-    """Returns the mean absolute error of depth normalised by median and mean deviation; None without samples."""
+    """Returns the mean absolute error of depth normalized by median and mean deviation; None without samples."""
     errors = []
     for sample in samples:
         rows, columns = (max(1, round(side / MULTIPLE)) * MULTIPLE for side in sample.codes.shape)
@@ -42,7 +42,7 @@ def validation_error(network: AnyNano, samples: Sequence[Sample]) -> float | Non
 
 
 def delta1_on(weights: Path, root: Path, name: str, most: int) -> float:
-    """Returns delta1 on at most `most` evenly spaced pictures of a data set, scale and shift fitted to each."""
+    """Returns delta1 on at most `most` evenly spaced pictures of a dataset, scale and shift fitted to each."""
     data = DepthDataset(root / name)
     crop = EIGEN_CROP if data.name.startswith("nyu") else NO_CROP
     pairs = data.pairs(data.names(every=math.ceil(len(data) / most)), border=crop.border_px)

@@ -41,7 +41,7 @@ def make_dice(seed: int, device: torch.device) -> Dice:
 
 
 def disturb(images: Tensor, dice: Dice) -> Tensor:
-    """Changes exposure and colours of all pictures, and degrades some: vignette, little light, blur, noise, JPEG."""
+    """Changes exposure and colors of all pictures, and degrades some: vignette, little light, blur, noise, JPEG."""
     images = tone(images, dice)
     for name, effect in _EFFECTS:
         chosen = (torch.rand(len(images), generator=dice.choices) < CHANCES[name]).nonzero()[:, 0].to(images.device)
@@ -51,18 +51,18 @@ def disturb(images: Tensor, dice: Dice) -> Tensor:
 
 
 def tone(images: Tensor, dice: Dice) -> Tensor:
-    """Changes gamma, exposure, white balance, contrast and saturation; some pictures lose or swap their colours."""
+    """Changes gamma, exposure, white balance, contrast and saturation; some pictures lose or swap their colors."""
     count, rng = len(images), dice.choices
     gamma, gain = uniform(count, -0.4, 0.4, rng).exp(), uniform(count, -0.4, 0.35, rng).exp()
     balance = (0.08 * torch.randn(count, 3, generator=rng)).exp() * gain[:, None]
     contrast = uniform(count, 0.65, 1.3, rng)[:, None, None]
-    mixing = contrast * _colour_matrices(count, rng) * balance[:, None, :]
+    mixing = contrast * _color_matrices(count, rng) * balance[:, None, :]
     shaped = images.clamp_min(1e-4) ** _each(gamma, images)
     mixed = torch.einsum("nij,njhw->nihw", mixing.to(images.device), shaped)
     return (mixed + _each(0.5 * (1 - contrast[:, 0, 0]), images)).clamp(0, 1)
 
 
-def _colour_matrices(count: int, rng: torch.Generator) -> Tensor:
+def _color_matrices(count: int, rng: torch.Generator) -> Tensor:
     """Returns (N, 3, 3): saturation, none at all for 6 %, and for 4 % the channels in another order."""
     saturation = uniform(count, 0.5, 1.4, rng) * (torch.rand(count, generator=rng) >= 0.06)
     gray = torch.tensor([0.299, 0.587, 0.114]).expand(3, 3)

@@ -32,7 +32,7 @@ _TO_YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, 
 
 
 def compress(images: Tensor, quality: Tensor) -> Tensor:
-    """Returns (N, 3, H, W) in [0, 1] as read back from a JPEG of `quality`, (N,) 1 to 100; colours at half the size.
+    """Returns (N, 3, H, W) in [0, 1] as read back from a JPEG of `quality`, (N,) 1 to 100; colors at half the size.
 
     H and W are multiples of 16.
     """

@@ -1,4 +1,4 @@
-"""Labels for distillation: a teacher's depth of a user's own videos, written as a data set for a student.
+"""Labels for distillation: a teacher's depth of a user's own videos, written as a dataset for a student.
 
 Hinton et al., "Distilling the Knowledge in a Neural Network" (2015); for depth, Yang et al., "Depth Anything"
 (CVPR 2024), where a large model's labels of plain footage teach the small one.
@@ -24,7 +24,7 @@ from streamdepth.training.files import write_file
 INFINITY = 65535
 """PNG value of infinitely far pixels."""
 DEPTH_SCALE = 1000
-"""PNG values per metre; for relative depth per distance of the nearest pixel."""
+"""PNG values per meter; for relative depth per distance of the nearest pixel."""
 MAX_SIDE_PX = 640
 """Longer side to which pictures are reduced; the student never sees more."""
 
@@ -43,7 +43,7 @@ def write_labels(
     Args:
         source: the video; it is opened and closed.
         teacher: the model whose depth is written.
-        folder: becomes a data set (see `evaluation.datasets`). Pictures that are there already are kept, so that a
+        folder: becomes a dataset (see `evaluation.datasets`). Pictures that are there already are kept, so that a
             stopped run goes on.
         every_seconds: interval between two pictures in the source's time.
         max_pictures: at most so many pictures are written.
@@ -99,9 +99,9 @@ def _write_label(frame: Frame, teacher: Estimator, folder: Path) -> None:
 
 
 def encode_depth(depth: DepthMap, kind: DepthKind) -> npt.NDArray[np.uint16]:
-    """Returns the (h, w) values of a data set's PNG, 0 = unknown.
+    """Returns the (h, w) values of a dataset's PNG, 0 = unknown.
 
-    Metric depth is stored in millimetres; from 65.535 m on it is infinitely far. Relative inverse depth has no unit:
+    Metric depth is stored in millimeters; from 65.535 m on it is infinitely far. Relative inverse depth has no unit:
     its farthest pixel becomes infinitely far, its nearest has the distance 1, and the others lie between them in
     proportion to their inverse depth.
     """

@@ -1,7 +1,7 @@
 """Losses that ignore a picture's unknown scale and shift, and a loss for the agreement of two views.
 
-Ranftl et al., "Towards Robust Monocular Depth Estimation" (TPAMI 2020): median and mean absolute deviation normalise
-prediction and truth, both in inverse depth; gradients are matched at several scales.
+Ranftl et al., "Towards Robust Monocular Depth Estimation" (TPAMI 2020): median and mean absolute deviation normalize
+prediction and ground truth, both in inverse depth; gradients are matched at several scales.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def scale_and_shift_loss(
     anchor: float = 0.1,
     gradients: float = 2.0,
 ) -> Tensor:
-    """Returns the mean absolute error plus the multi-scale gradient error of the normalised maps.
+    """Returns the mean absolute error plus the multi-scale gradient error of the normalized maps.
 
     Args:
         prediction: (N, H, W).
         truth: (N, H, W) inverse depth, NaN = unknown.
         detail_weights: (N,) weight of each picture's finest gradients; with 0 its gradients do not count at all.
         picture_weights: (N,) weight of each picture.
-        anchor: weight of the error of the prediction without normalisation, which keeps the network's scale steady.
+        anchor: weight of the error of the prediction without normalization, which keeps the network's scale steady.
         gradients: weight of the gradient error.
     """
     known = truth.isfinite()
@@ -72,7 +72,7 @@ def _halved(values: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _mean_step(values: Tensor, known: Tensor, axis: int) -> Tensor:
-    """Returns the (N,) mean absolute differences of known neighbours along an axis."""
+    """Returns the (N,) mean absolute differences of known neighbors along an axis."""
     count = values.shape[axis] - 1
     both = known.narrow(axis, 1, count) & known.narrow(axis, 0, count)
     steps = (values.narrow(axis, 1, count) - values.narrow(axis, 0, count)).abs().clamp_max(2.0)

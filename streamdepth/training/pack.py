@@ -1,7 +1,7 @@
 """The pictures of a training in a few small files, to carry to a machine with a GPU.
 
 A pack is a folder of `part-*.zip`, each with pictures and codes of depth as WebP, `SET/NUMBER.webp` and
-`SET/NUMBER.codes.webp`. Colours lose a little; the codes keep `BITS` bits, which is less than their truth is worth.
+`SET/NUMBER.codes.webp`. Colors lose a little; the codes keep `BITS` bits, which is less than their truth is worth.
 """
 
 from __future__ import annotations

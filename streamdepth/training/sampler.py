@@ -1,4 +1,4 @@
-"""Batches of training views: drawn near uniformly over places, cropped, degraded and normalised on the device."""
+"""Batches of training views: drawn near uniformly over places, cropped, degraded and normalized on the device."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def read_sets(root: Path, sets: Sequence[TrainSet]) -> Iterator[list[Sample]]:
 def make_sampler(root: Path, settings: TrainSettings, device: torch.device) -> tuple[BatchSampler, list[Sample]]:
     """Returns a sampler of all sets of a training, and the samples that are kept for validation.
 
-    root: the folder of the data sets, or of their pack. Raises SourceOpenError as `read_sets` does.
+    root: the folder of the datasets, or of their pack. Raises SourceOpenError as `read_sets` does.
     """
     sets = list(read_sets(root, settings.sets))
     validation = [sample for samples in sets for sample in _split_off(samples, settings.validation_share)]
@@ -92,7 +92,7 @@ def make_sampler(root: Path, settings: TrainSettings, device: torch.device) -> t
 
 
 def _split_off(samples: list[Sample], share: float) -> list[Sample]:
-    """Removes the end of `samples` and returns it; in a video, neighbouring frames are too alike to be split."""
+    """Removes the end of `samples` and returns it; in a video, neighboring frames are too alike to be split."""
     count = min(math.ceil(len(samples) * share), len(samples) - 1)
     held_back = samples[len(samples) - count :]
     del samples[len(samples) - count :]

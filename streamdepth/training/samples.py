@@ -1,7 +1,7 @@
 """Pictures with depth, as a training keeps them in memory: whatever the truth's kind, affine inverse depth remains.
 
 The losses ignore a picture's scale and shift, and so 16-bit codes that rise with inverse depth say all of it, be the
-truth metres, disparity or inverse depth of unknown scale and shift.
+truth meters, disparity or inverse depth of unknown scale and shift.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Sample:
 
 
 def read_samples(folder: Path, quality: Quality, *, border: int = 0) -> list[Sample]:
-    """Returns the pictures of a data set whose truth is worth learning, at most SHORT_SIDE px on the short side.
+    """Returns the pictures of a dataset whose truth is worth learning, at most SHORT_SIDE px on the short side.
 
     border: px cut away on each side. Raises SourceOpenError when the set cannot be read.
     """
@@ -93,7 +93,7 @@ LEAST_KNOWN = 400
 LEAST_RANGE = 0.02
 """Range of inverse depth, as a share of its median, below which a truth is flat."""
 MOST_ROUGH = 0.05
-"""Mean difference of neighbours, as a share of the range, above which a truth is broken: all noise, no surface."""
+"""Mean difference of neighbors, as a share of the range, above which a truth is broken: all noise, no surface."""
 
 
 def is_usable(inverse: DepthMap, *, is_affine: bool = False) -> bool:

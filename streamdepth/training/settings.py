@@ -17,10 +17,10 @@ class _Section(BaseModel):
 
 
 class TrainSet(_Section):
-    """A data set that a training uses."""
+    """A dataset that a training uses."""
 
     name: str
-    """Name of the folder in the folder of the data sets, or its whole path."""
+    """Name of the folder in the folder of the datasets, or its whole path."""
     weight: float = Field(1.0, gt=0)
     """Frequency with which it is drawn, relative to the others; it grows with the 0.1th power of the pictures, too."""
     border: int = Field(0, ge=0)
@@ -96,7 +96,7 @@ class TrainSettings(StepSettings):
     validation_share: float = Field(0.0, ge=0, le=0.5)
     """Share of each set, at its end, that is not trained on; the error on it is reported before and after."""
     test_sets: tuple[str, ...] = ()
-    """Data sets that are scored while training, and never trained on."""
+    """Datasets that are scored while training, and never trained on."""
     test_every: int = Field(500, gt=0)
     test_pictures: int = Field(40, gt=0)
     """Largest number of pictures that are scored of each."""

@@ -88,7 +88,7 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
 
 
 class Trainer:
-    """The state of a training: network, average of weights, optimiser and step number."""
+    """The state of a training: network, average of weights, optimizer and step number."""
 
     def __init__(self, out: Path, settings: TrainSettings, device: str) -> None:
         torch.manual_seed(settings.seed)
@@ -157,7 +157,7 @@ class Trainer:
         return {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
-            "optimiser": self.optimizer.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "origin": self._origin,
         }
@@ -195,7 +195,7 @@ class Trainer:
                 raise ValueError(f"it began with {', '.join(state['origin'])}")
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
-            self.optimizer.load_state_dict(state["optimiser"])
+            self.optimizer.load_state_dict(state["optimizer"])
             self.step = state["step"]
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
@@ -259,7 +259,7 @@ def train(
     """Trains to `settings.steps`, saving and logging on the way.
 
     Args:
-        root: the folder of the data sets, or of their pack.
+        root: the folder of the datasets, or of their pack.
         out: the folder of checkpoint, log and weights; a stopped training in it is resumed.
         settings: all else.
         device: torch's name of the device.

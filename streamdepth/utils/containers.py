@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 _MAX_PIXELS = 16384 * 8704
-"""Limit for the pictures that libav decodes while it analyses a file: that of videos in `sources.limits`."""
+"""Limit for the pictures that libav decodes while it analyzes a file: that of videos in `sources.limits`."""
 _CONTAINERS = (
     "mov,matroska,avi,mpegts,mpeg,flv,live_flv,asf,asf_o,ogg,mxf,nut,wtv,rm,dv,gxf,ivf,avif,swf,nsv,nuv,pva,dhav,kux,"
     "xmv,bink,smk,roq,amv,film_cpk,flic,4xm,thp,mtv,cine,ser,ty,lvf,lxf,moflex,yuv4mpegpipe,gif,apng,webp,mpjpeg,"

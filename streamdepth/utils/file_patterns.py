@@ -14,7 +14,8 @@ _SAFE_NAME = re.compile(r"[\w.][\w .,()+=@~-]*(?:[/\\].*)?", re.DOTALL)
 
 
 def match_files(pattern: str, *, is_each_once: bool = True) -> list[str]:
-    """Returns the paths of all files that match a glob, sorted; `**` stands for any folders.
+    """Returns the paths of all files that match a glob, sorted; `**` stands for any folders, and the case of letters
+    does not matter where there is a wildcard: `*.mp4` matches `DJI_0001.MP4`.
 
     Links are followed, but no folder is entered twice, and with `is_each_once` a file that has several paths by links
     is returned under one of them. A relative path that could be taken for an address, such as `lavfi:x.mp4` or `0`,
@@ -67,7 +68,7 @@ def _match(folder: str, parts: list[str]) -> Iterator[str]:
         for inner in _folders_below(folder):
             yield from _match(inner, rest or ["*"])
     elif glob.has_magic(part):
-        matches = re.compile(fnmatch.translate(part)).match
+        matches = re.compile(fnmatch.translate(part), re.IGNORECASE).match
         for name in _names(folder):
             if matches(name) and (not name.startswith(".") or part.startswith(".")):
                 path = os.path.join(folder, name)

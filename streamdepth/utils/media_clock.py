@@ -22,6 +22,8 @@ _AHEAD_SECONDS, _AHEAD_INDEXED_SECONDS = 10, 3600
 _AHEAD_INTERVALS, _MIN_PACKETS = 20, 10
 """In formats with an index, a jump is also that many times longer than the longest interval among enough packets."""
 _MAX_PENDING = 500
+_WRAP_SECONDS = Fraction(2**33, 90000)
+_WRAPPING_FORMATS = ("mpegts", "mpeg")
 _DISCONTINUOUS_FORMAT = 0x200
 """libav's AVFMT_TS_DISCONT: formats whose files can be joined by `cat`."""
 
@@ -68,12 +70,15 @@ class MediaClock:
         video = main_video_stream(container)
         leading = [s for s in (video, *container.streams.audio) if s is not None]
         starts = [s.start_time * s.time_base for s in leading if s.start_time is not None and s.time_base is not None]
-        self.start_seconds = min(starts, default=Fraction(0))
+        self._wraps = container.format.name in _WRAPPING_FORMATS
+        self.start_seconds = min((t + self._wrap_seconds(t, starts[0]) for t in starts), default=Fraction(0))
         """Time of the file's own clock that becomes 0."""
         self.has_jumps = False
         """True once the file's clock went back or jumped ahead, and was corrected."""
         self._leading = {s.index for s in leading}
-        self._is_indexed = not container.format.flags & _DISCONTINUOUS_FORMAT
+        self.is_indexed = not container.format.flags & _DISCONTINUOUS_FORMAT
+        """True for formats whose files cannot be joined by `cat`, such as MP4."""
+        self._max_pause_seconds = _AHEAD_INDEXED_SECONDS if self.is_indexed else _AHEAD_SECONDS
         self._sections = [_Section(self.start_seconds, -self.start_seconds)]
         self._tracks: dict[int, _Track] = {}
         self._ends: dict[int, Fraction] = {}
@@ -87,6 +92,7 @@ class MediaClock:
         """
         try:
             for packet in packets:
+                self._unwrap(packet)
                 section = self._find_section(packet)
                 if section.offset is None or self._pending:
                     self._pending.append((packet, section))
@@ -98,6 +104,20 @@ class MediaClock:
             yield from self._release()
             raise
         yield from self._release()
+
+    def _wrap_seconds(self, time: Fraction, reference: Fraction) -> Fraction:
+        """Returns what must be added to a time of MPEG's clock, which begins anew after 26 hours, near a reference."""
+        if not self._wraps or abs(time - reference) < _WRAP_SECONDS / 2:
+            return Fraction(0)
+        return _WRAP_SECONDS if time < reference else -_WRAP_SECONDS
+
+    def _unwrap(self, packet: Packet[Any]) -> None:
+        # libav does this, too, but not for tracks that begin just before and just after the clock begins anew.
+        reference = self._sections[-1].latest
+        if packet.pts is not None:
+            packet.pts += int(self._wrap_seconds(packet.pts * packet.time_base, reference) / packet.time_base)
+        if packet.dts is not None:
+            packet.dts += int(self._wrap_seconds(packet.dts * packet.time_base, reference) / packet.time_base)
 
     def _find_section(self, packet: Packet[Any]) -> _Section:
         newest = self._sections[-1]
@@ -135,10 +155,8 @@ class MediaClock:
 
     def _is_ahead(self, track: _Track, time: Fraction) -> bool:
         ahead = time - max(track.section.latest, track.last)
-        if not self._is_indexed:
-            return ahead > _AHEAD_SECONDS
         is_unusual = track.packet_count >= _MIN_PACKETS and ahead > _AHEAD_INTERVALS * track.longest
-        return ahead > _AHEAD_INDEXED_SECONDS and is_unusual
+        return ahead > self._max_pause_seconds and (is_unusual or not self.is_indexed)
 
     def _update(self, index: int, section: _Section, packet: Packet[Any], time: Fraction) -> None:
         section.latest = max(section.latest, time)
@@ -153,12 +171,17 @@ class MediaClock:
         track.section, track.last = section, time
         track.packet_count += 1
         shown = time if packet.pts is None else packet.pts * packet.time_base
-        duration = packet.duration * packet.time_base if packet.duration else track.usual_interval
+        duration = self._duration(packet, track)
         if section.offset is None:
             section.starts[index] = min(shown, section.starts.get(index, shown))
         else:
             end = shown + duration + section.offset
             self._ends[index] = max(end, self._ends.get(index, end))
+
+    def _duration(self, packet: Packet[Any], track: _Track) -> Fraction:
+        duration = (packet.duration or 0) * packet.time_base
+        # In formats with an index, a packet before a jump lasts until the jump's end.
+        return duration if 0 < duration < self._max_pause_seconds else track.usual_interval
 
     def _is_decidable(self) -> bool:
         newest = self._sections[-1]
@@ -176,7 +199,8 @@ class MediaClock:
             self._decide(self._sections[-1])
         for packet, section in pending:
             if packet.size and packet.pts is not None and packet.stream.index in self._leading:
-                end = (packet.pts + (packet.duration or 0)) * packet.time_base + (section.offset or 0)
+                duration = self._duration(packet, self._tracks[packet.stream.index])
+                end = packet.pts * packet.time_base + duration + (section.offset or 0)
                 self._ends[packet.stream.index] = max(end, self._ends.get(packet.stream.index, end))
             yield self._shift(packet, section)
 

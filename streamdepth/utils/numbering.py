@@ -9,10 +9,11 @@ from __future__ import annotations
 import glob
 import itertools
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 _FIELD = re.compile(r"%0?\d*d")
+_LAST_NUMBER = re.compile(r"(.*?)(\d{1,9})(\D*)")
 _NUMBER = r" *\d+"
 """Regular expression for a formatted number; %3d pads with spaces."""
 
@@ -52,6 +53,8 @@ def number_regex(name: str) -> str:
 def find_numbered_files(pattern: Path) -> list[Path]:
     """Returns the existing files that match `pattern` with any number in its field, in no particular order."""
     name = re.compile(number_regex(pattern.name))
+    if not pattern.parent.is_dir():
+        return []
     return [path for path in pattern.parent.iterdir() if name.fullmatch(path.name)]
 
 
@@ -72,6 +75,24 @@ def next_number(pattern: Path) -> int:
     name = re.compile(rf"{number_regex(pattern.name)}(?:\..+)?")
     matches = (name.fullmatch(path.name) for path in pattern.parent.iterdir())
     return max((int(match[1]) + 1 for match in matches if match), default=0)
+
+
+def sequence_numbers(paths: Sequence[str]) -> list[int] | None:
+    """Returns the rising numbers of files whose names differ in their last number only; None for any other files.
+
+    Files are no sequence where more numbers are missing than there are.
+
+    >>> sequence_numbers(["sh010.1001.exr", "sh010.1003.exr"])
+    [1001, 1003]
+    """
+    matches = [_LAST_NUMBER.fullmatch(Path(path).name) for path in paths]
+    if len(paths) < 2 or len({match and (match[1], match[3]) for match in matches}) > 1:
+        return None
+    numbers = [int(match[2]) for match in matches if match]
+    if not numbers or numbers[-1] - numbers[0] + 1 > 2 * len(numbers):
+        return None
+    is_rising = all(a < b for a, b in itertools.pairwise(numbers))
+    return numbers if is_rising and len({Path(path).parent for path in paths}) == 1 else None
 
 
 def unused_name(name: str, taken: Collection[str], separator: str = "_") -> str:

@@ -1,4 +1,4 @@
-"""Depth added to LeRobot data sets, read by LeRobot's own formula."""
+"""Depth added to LeRobot datasets, read by LeRobot's own formula."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_two_runs_do_not_work_on_one_data_set(cli, metric, tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("spoil", "code", "words"),
     [
-        (lambda root: (root / "meta/info.json").unlink(), 3, "no LeRobot data set"),
+        (lambda root: (root / "meta/info.json").unlink(), 3, "no LeRobot dataset"),
         (lambda root: rewrite(root, codebase_version="v2.1"), 3, "convert_dataset"),
         (lambda root: rewrite(root, features=None), 3, "damaged"),
         (lambda root: rewrite(root, fps=None), 3, "damaged"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,7 +19,9 @@ from helpers.waiting import wait_until
 from PIL import Image
 
 import streamdepth
+from streamdepth.core.errors import SinkOpenError
 from streamdepth.core.version import __version__
+from streamdepth.pipeline.pipeline import Pipeline
 from streamdepth.sources.camera_discovery import CameraDevice
 from streamdepth.testing import ConstantEstimator, RecordingSink
 
@@ -62,6 +65,40 @@ def test_convert_keeps_times_and_sound(cli, clip: Path, tmp_path: Path) -> None:
     video = streamdepth.DepthVideo(tmp_path / "depth.mkv")
     assert len(video) == 20
     assert video.kind is streamdepth.DepthKind.RELATIVE
+
+
+def test_the_last_line_says_where_the_result_is_how_long_and_how_large(cli, clip: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.mp4"
+    *others, last = cli("convert", clip, "-o", target, "--max-frames", 10).err.splitlines()
+    assert last.startswith(f"{target}, {target.stat().st_size / 1000:.3g} kB (")
+    assert "10 of 10 frames" in last
+    assert "partial" not in last
+    assert "p95" not in "".join([*others, last])
+    assert any("p95" in line for line in cli("convert", clip, "-o", target, "--overwrite", "-v").err.splitlines())
+
+
+def test_progress_without_a_terminal_is_a_line_now_and_then(cli, clip: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("streamdepth.cli.progress._LINE_SECONDS", 0.0)
+    done = cli("convert", clip, "-o", tmp_path / "out.mp4", "--max-seconds", 0.2)
+    assert any(" of " in line and "%" in line for line in done.err.splitlines()), done.err
+
+
+def test_a_clip_that_was_stopped_is_called_partial(cli, clip: Path, tmp_path: Path, monkeypatch) -> None:
+    estimate = ConstantEstimator.estimate
+
+    def interrupt(self, frames):
+        os.kill(os.getpid(), signal.SIGINT)
+        monkeypatch.setattr(ConstantEstimator, "estimate", estimate)
+        wait_until(lambda: stopped)
+        return estimate(self, frames)
+
+    stopped: list[bool] = []
+    stop = Pipeline.stop
+    monkeypatch.setattr(Pipeline, "stop", lambda self: (stop(self), stopped.append(True)))
+    monkeypatch.setattr(ConstantEstimator, "estimate", interrupt)
+    done = cli("convert", clip, "-o", tmp_path / "out.mp4")
+    assert done.code == 0
+    assert "partial" in done.err.splitlines()[-1]
 
 
 def test_quiet_is_silent(cli, clip: Path, tmp_path: Path) -> None:
@@ -136,6 +173,9 @@ def test_probe(cli, clip: Path) -> None:
     assert done.code == 0
     assert "96x64 px" in done.out
     assert "audio: aac" in done.out
+    facts = dict(re.findall(r"^ *(\S.*?)  +(\S.*?) *$", done.out, re.MULTILINE))
+    assert facts["duration"].startswith("0:00:0")
+    assert (facts["rotation"], facts["HDR"]) == ("none", "no")
 
 
 def test_a_name_that_is_no_utf_8_loses_no_result(cli, clip: Path, tmp_path: Path, monkeypatch) -> None:
@@ -185,8 +225,16 @@ def test_control_sequences_of_a_server_are_only_shown(cli) -> None:
 def test_models_lists_licenses(cli) -> None:
     done = cli("models")
     assert done.code == 0
-    for word in ("nano", "dpt-large", "Intel/dpt-large", "metric", "needs --accept-license"):
+    for word in ("nano", "dpt-large", "metric", "--accept-license", "99 MB", "take this for better depth"):
         assert word in done.out
+    assert max(map(len, done.out.splitlines())) <= 100
+    assert "Intel/dpt-large" in cli("models", "dpt-large").out
+    assert "needs --accept-license" in cli("models", "depth-pro").out
+    assert cli("models", "dpt-larg").error_code == "unknown-model"
+
+
+def test_shell_completion_can_be_shown(cli) -> None:
+    assert "--install-completion" in cli("--help").out
 
 
 @pytest.mark.slow
@@ -357,14 +405,50 @@ def test_a_duration_is_asked_for_by_examples(cli) -> None:
     assert "'10x'" in done.err
 
 
-def test_a_folder_that_is_not_there_is_told_by_the_name_that_was_given(cli, clip: Path, tmp_path: Path) -> None:
-    done = cli("convert", clip, "--depth-out", tmp_path / "d" / "%06d.npz")
-    assert (done.code, done.error_code) == (5, "no-folder")
-    assert "%06d.npz" in done.err.replace("\n", "")
+def test_missing_folders_of_outputs_are_made(cli, clip: Path, tmp_path: Path) -> None:
+    done = cli("convert", clip, "-o", tmp_path / "a" / "b" / "out.mp4", "--depth-out", tmp_path / "d" / "%06d.npz")
+    assert done.code == 0, done.err
+    assert (tmp_path / "a/b/out.mp4").is_file()
+    assert len(list((tmp_path / "d").glob("*.npz"))) == 20
+
+
+@pytest.mark.parametrize(
+    ("flags", "error_code"),
+    [
+        (("-o", "taken.mp4"), "exists"),
+        (("--depth-out", "taken_%02d.png"), "exists"),
+        (("-o", "taken.mp4/out.mp4"), "no-folder"),
+        (("-o", "out.mp4", "--set", "video.codec=h264_nvenc"), "encoder-failed"),
+        (("-o", "out.mp4", "--set", "video.codec=nonsense"), "unknown-encoder"),
+        (("-o", "out.xyz"), "unknown-format"),
+    ],
+    ids=str,
+)
+def test_cheap_mistakes_load_no_model(
+    cli, clip: Path, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], error_code: str
+) -> None:
+    monkeypatch.chdir(clip.parent)
+    for name in ("taken.mp4", "taken_01.png"):
+        Path(name).touch()
+    starts = "streamdepth.sinks.encoders._starts"
+    monkeypatch.setattr(starts, lambda _: False)
+    monkeypatch.setattr("streamdepth.sinks.encoders._is_encoder", lambda name: name != "nonsense")
+    monkeypatch.setattr("streamdepth.factory.make_estimator", lambda _: pytest.fail("loaded"))
+    done = cli("convert", clip, *flags)
+    assert done.error_code == error_code, done.err
+
+
+def test_without_a_screen_no_model_is_loaded(cli, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise SinkOpenError("there is no screen here", code="no-display")
+
+    monkeypatch.setattr("streamdepth.sinks.window.check_display", refuse)
+    monkeypatch.setattr("streamdepth.factory.make_estimator", lambda _: pytest.fail("loaded"))
+    assert cli("live", clip).error_code == "no-display"
 
 
 def test_stats_that_cannot_be_written_are_known_before_the_work(cli, clip: Path, tmp_path: Path) -> None:
-    done = cli("convert", clip, "-o", tmp_path / "out.mp4", "--stats", tmp_path / "no" / "stats.json")
+    done = cli("convert", clip, "-o", tmp_path / "out.mp4", "--stats", clip / "no" / "stats.json")
     assert done.code == 5
     assert not (tmp_path / "out.mp4").exists()
     (tmp_path / "stats.json").write_text("precious")

@@ -97,7 +97,7 @@ def test_files_are_written_and_not_replaced(cli, data: Path, tmp_path: Path) -> 
         (("sets/mine", "--max-depth", "1"), 3, "no-truth", "--max-depth"),
         (("sets/mine", "--depth-scale", "0"), 3, "bad-index", "depth_scale"),
         (("sets/mine", "--sheet", "sheet.gif"), 5, "unknown-format", ".png"),
-        (("sets/mine", "--json", "nowhere/facts.json"), 5, "no-folder", "nowhere"),
+        (("sets/mine", "--json", "/dev/null/nowhere/facts.json"), 5, "no-folder", "nowhere"),
         (("sets/mine", "--every", "0"), 2, None, ""),
     ],
 )

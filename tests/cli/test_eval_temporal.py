@@ -30,7 +30,7 @@ def bright_model(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write_set(folder: Path, count: int = COUNT, *, poses: int | None = None) -> Path:
-    """The synthetic scene as a set with truth in millimetres."""
+    """The synthetic scene as a set with truth in millimeters."""
     for part in ("rgb", "depth"):
         (folder / part).mkdir(parents=True)
     for i in range(count):
@@ -164,7 +164,7 @@ def test_a_store_gives_back_what_it_got() -> None:
 
 
 def _colored(folder: Path) -> Path:
-    return write_video(folder / "colours.mp4", images=[IMAGES[i] * np.uint8([1, 0, 0]) for i in range(COUNT)])
+    return write_video(folder / "colors.mp4", images=[IMAGES[i] * np.uint8([1, 0, 0]) for i in range(COUNT)])
 
 
 def _text(folder: Path) -> Path:
@@ -187,7 +187,7 @@ def _bad_npz(folder: Path) -> Path:
     ("make", "error_code", "facts"),
     [
         (lambda f: f / "nothing.mkv", "not-found", "nothing.mkv"),
-        (_colored, "no-depth", "colours"),
+        (_colored, "no-depth", "colors"),
         (_text, "no-depth", "not a video"),
         (_empty, "no-depth", ".npz"),
         (_bad_npz, "no-depth", "0.npz"),
@@ -214,7 +214,7 @@ def test_depth_that_cannot_be_used(
         (["DEPTH", "--truth", "DEPTH"], 3, "not-metric", "gray.mkv"),
         (["DEPTH", "--plot", "plot.jpg"], 2, "unknown-format", ".png"),
         (["DEPTH", "--side-by-side", "x.avi"], 2, "unknown-format", ".mp4"),
-        (["DEPTH", "--json", "nowhere/facts.json"], 5, "no-folder", "nowhere"),
+        (["DEPTH", "--json", "/dev/null/nowhere/facts.json"], 5, "no-folder", "nowhere"),
         (["DEPTH", "--max-frames", "1"], 3, "too-short", "1 frame"),
     ],
 )
@@ -251,7 +251,7 @@ def test_an_existing_output_is_kept(cli, tmp_path: Path) -> None:
     assert plot.read_text() == "mine"
 
 
-def test_truth_of_a_set_is_in_metres(tmp_path: Path) -> None:
+def test_truth_of_a_set_is_in_meters(tmp_path: Path) -> None:
     truth = open_truth(write_set(tmp_path / "room", 3))
     assert truth.kind is DepthKind.METRIC
     assert [float(d.min()) for d in truth] == pytest.approx([1, 1, 1])

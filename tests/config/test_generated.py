@@ -32,7 +32,7 @@ def test_every_setting_has_a_meaning_and_a_keyword_of_its_own() -> None:
 
 
 @pytest.mark.slow
-def test_a_type_checker_catches_a_misspelt_and_a_mistyped_keyword(tmp_path: Path) -> None:
+def test_a_type_checker_catches_a_misspelled_and_a_mistyped_keyword(tmp_path: Path) -> None:
     from mypy import api
 
     module = (HERE / "keywords.py").read_text(encoding="utf-8")

@@ -32,7 +32,7 @@ def test_a_clip_goes_to_mcap_and_rerun(tmp_path, monkeypatch, cli) -> None:
     scans = [message for _, channel, _, message in read if channel.topic == "/camera/scan"]
     assert len(depths) == len(scans) == FRAMES
     values = np.frombuffer(bytes(depths[0].data), "<f4")
-    assert 0.5 < np.nanmedian(values) < 6  # metres of a room
+    assert 0.5 < np.nanmedian(values) < 6  # meters of a room
     assert scans[0].range_max == 5
     assert np.isfinite(scans[0].ranges).mean() > 0.5
 

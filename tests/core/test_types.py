@@ -69,7 +69,7 @@ class TestDepthAt:
             st.tuples(st.integers(1, 9), st.integers(1, 9)),
             elements=st.one_of(st.floats(0.5, 50, width=32), st.just(math.nan)),
         ),
-        factor=st.sampled_from([1, 3, 5]),  # an odd one: no centre of a pixel lies between two others
+        factor=st.sampled_from([1, 3, 5]),  # an odd one: no center of a pixel lies between two others
     )
     def test_it_is_the_value_of_the_resized_map(self, depth: np.ndarray, factor: int) -> None:
         check_values(depth, depth.shape[1] * factor, depth.shape[0] * factor)

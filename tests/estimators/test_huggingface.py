@@ -98,7 +98,7 @@ def test_every_architecture_gives_what_transformers_gives(
         depth = F.interpolate(depth[None, None], (75, 101), mode="bicubic")[0, 0]
     assert depth.shape == wanted.shape
     assert wanted.std() > 0
-    # The two inputs may differ by a grey level here and there, which random weights amplify.
+    # The two inputs may differ by a gray level here and there, which random weights amplify.
     assert (depth - wanted).abs().mean() < 0.02 * wanted.std()
     assert found.focal_px == (None if focal is None else pytest.approx(focal, rel=1e-3))
 

@@ -1,6 +1,6 @@
 """Our preprocessing against each model's own image processor.
 
-Stated tolerance, in grey levels of 0...255: where the picture is resized as bytes (dpt, depth_anything, glpn,
+Stated tolerance, in gray levels of 0...255: where the picture is resized as bytes (dpt, depth_anything, glpn,
 tipsv2_dpt) no value differs by more than 2 and the mean difference is under 0.02; where it is resized as floats or not
 at all (zoedepth, depth_pro, chmv2) no value differs by more than 0.001. Pillow 13 resizes some pictures along columns
 first, unlike earlier versions, torchvision and torch: there the mean difference is under 0.5, and up to 32 in noise.
@@ -203,7 +203,7 @@ def test_margins_between_pixels_are_cut_off_where_they_are() -> None:
     torch.testing.assert_close(inner, 2 * x[None] + 3 * y[:, None], atol=1e-4, rtol=0)
 
 
-def test_depth_pros_metres() -> None:
+def test_depth_pros_meters() -> None:
     """At 90 degrees the focal length is half the width: inverse depth 0.25 of the canonical camera is 2 m."""
     depth = metric_from_canonical(torch.full((1, 2, 2), 0.25), torch.tensor([90.0]))
     torch.testing.assert_close(depth, torch.full((1, 2, 2), 2.0))

@@ -1,4 +1,4 @@
-"""Architectures of the catalogue, built without their files."""
+"""Architectures of the catalog, built without their files."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def test_a_truth_without_boundaries_has_no_score() -> None:
 def test_half_of_a_boundary() -> None:
     prediction = step(1, 1)
     prediction[:4] = step(1, 1.5)[:4]
-    across = 4  # the end of the step is a boundary that is not there: 4 neighbours below one another
+    across = 4  # the end of the step is a boundary that is not there: 4 neighbors below one another
     found, predicted, true = 4, 4 + across, 8
     assert boundary_f1(prediction, step(1, 1.5)) == pytest.approx(2 * found / (predicted + true))
 
@@ -114,7 +114,7 @@ def test_each_threshold_counts_by_its_weight() -> None:
     assert boundary_f1(step(1, 1.5), step(1, 1.15)) == pytest.approx(expected)
 
 
-def test_unknown_neighbours_do_not_count() -> None:
+def test_unknown_neighbors_do_not_count() -> None:
     truth, prediction = step(1, 2), step(1, 2)
     prediction[:2], truth[:2] = step(2, 1)[:2], np.nan
     prediction[-2:, 3] = np.nan

@@ -28,7 +28,7 @@ def run(stabilizer, depths: Iterable[DepthMap]):
 
 
 class TestBaselines:
-    def test_percentiles_normalise_each_frame_by_itself(self) -> None:
+    def test_percentiles_normalize_each_frame_by_itself(self) -> None:
         for scale, out in zip((1, 2, 3), run(PerFramePercentiles(), [ramp(s) for s in (1, 2, 3)]), strict=True):
             assert out.range == pytest.approx((0.02 * scale, 0.98 * scale), rel=0.01)
             assert (out.depth.min(), out.depth.max()) == (0, 1)

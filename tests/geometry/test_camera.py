@@ -183,10 +183,10 @@ def test_undistorting_puts_a_point_where_a_pinhole_would_see_it(camera: Intrinsi
     for x, y in seen:
         cv2.circle(image, (round(x), round(y)), 4, (255, 255, 255), -1)
     undone = Undistorter(camera)(image)[..., 0] > 127
-    count, _, _, centres = cv2.connectedComponentsWithStats(undone.astype(np.uint8))
+    count, _, _, centers = cv2.connectedComponentsWithStats(undone.astype(np.uint8))
     assert count == 1 + len(straight)
     for point in straight:
-        assert np.linalg.norm(centres[1:] - point, axis=1).min() < 1.5
+        assert np.linalg.norm(centers[1:] - point, axis=1).min() < 1.5
 
 
 def test_a_lens_source_gives_every_frame_undistorted_with_its_pinhole(tmp_path: Path) -> None:

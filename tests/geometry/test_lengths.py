@@ -10,10 +10,10 @@ from streamdepth.geometry.lengths import parse_length_m
 
 
 @pytest.mark.parametrize(
-    ("text", "metres"), [("1.35m", 1.35), ("135 cm", 1.35), ("1350mm", 1.35), ("2", 2), ("1ft", 0.3048)]
+    ("text", "meters"), [("1.35m", 1.35), ("135 cm", 1.35), ("1350mm", 1.35), ("2", 2), ("1ft", 0.3048)]
 )
-def test_lengths(text: str, metres: float) -> None:
-    assert parse_length_m(text) == pytest.approx(metres)
+def test_lengths(text: str, meters: float) -> None:
+    assert parse_length_m(text) == pytest.approx(meters)
 
 
 @pytest.mark.parametrize("text", ["", "m", "-1m", "0m", "1.2.3m", "1 furlong", "1e999m", 400 * "9"])

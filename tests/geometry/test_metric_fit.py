@@ -15,11 +15,11 @@ from streamdepth.geometry.metric_fit import fit_points
 def test_many_points_bring_any_scale_and_shift_back(scale: float, shift: float, seed: int) -> None:
     """With a fifth of them wrong by far."""
     rng = np.random.default_rng(seed)
-    metres = rng.uniform(0.5, 8, 400)
-    x = (1 / metres - shift) / scale
-    said = np.where(rng.random(400) < 0.2, metres * rng.uniform(1.5, 4, 400), metres)
+    meters = rng.uniform(0.5, 8, 400)
+    x = (1 / meters - shift) / scale
+    said = np.where(rng.random(400) < 0.2, meters * rng.uniform(1.5, 4, 400), meters)
     fit = fit_points(x, said, (float(x.min()), float(x.max())), DepthKind.RELATIVE)
     assert fit is not None
     found = 1 / np.maximum(fit.scale * x + fit.shift, 1e-3)
-    assert np.median(np.abs(found / metres - 1)) < 0.02
+    assert np.median(np.abs(found / meters - 1)) < 0.02
     assert fit.residual < 0.05

@@ -232,7 +232,7 @@ def test_the_public_functions_take_a_frame_with_its_depth() -> None:
     assert nearest_obstacles(frame, zone, floor=floor) == obstacle_ranges(frame.depth, CAMERA, zone, floor).nearest()
 
 
-def test_relative_depth_has_neither_floor_nor_obstacles_in_metres() -> None:
+def test_relative_depth_has_neither_floor_nor_obstacles_in_meters() -> None:
     frame = frame_of(wall(2), DepthKind.RELATIVE)
     for function in (find_floor, nearest_obstacles):
         with raises_code(ConfigError, "not-metric"):

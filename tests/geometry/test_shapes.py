@@ -14,7 +14,7 @@ from streamdepth.geometry.shapes import build_mesh, build_point_cloud, depth_for
 CAMERA = scene.CAMERA
 
 
-def test_a_cloud_has_the_pictures_colours() -> None:
+def test_a_cloud_has_the_pictures_colors() -> None:
     pose = scene.pose()
     item = scene.frame_of(scene.depth_of(pose), scene.picture_of(pose))
     cloud = build_point_cloud(item)

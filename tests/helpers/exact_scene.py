@@ -34,7 +34,7 @@ def pose(pitch: float = PITCH, height_m: float = HEIGHT_M, turn: float = 0.0, aw
 def depth_of(
     pose: Floats, camera: Intrinsics = CAMERA, *, floor: bool = True, box_m: tuple[float, ...] = BOX_M
 ) -> DepthMap:
-    """Returns (H, W) metres along z, inf where there is nothing. Without a floor the box floats around the origin."""
+    """Returns (H, W) meters along z, inf where there is nothing. Without a floor the box floats around the origin."""
     u, v = np.meshgrid(np.arange(camera.width), np.arange(camera.height))
     ray = np.stack([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, np.ones(u.shape)], axis=-1)
     direction, origin = ray @ pose[:3, :3].T, pose[:3, 3]

@@ -1,4 +1,4 @@
-"""A small LeRobot data set of version 3, as its own writer lays it out, and a reader of its depth videos."""
+"""A small LeRobot dataset of version 3, as its own writer lays it out, and a reader of its depth videos."""
 
 from __future__ import annotations
 
@@ -104,14 +104,14 @@ def _info(size: tuple[int, int], episodes: int, frames: int) -> dict:
 
 
 def dequantized(codes: np.ndarray, facts: dict) -> np.ndarray:
-    """Returns metres, computed as in `lerobot.datasets.depth_utils.dequantize_depth`."""
+    """Returns meters, computed as in `lerobot.datasets.depth_utils.dequantize_depth`."""
     near, far, shift = (facts[f"video.{name}"] for name in ("depth_min", "depth_max", "shift"))
     low, high = math.log(near + shift), math.log(far + shift)
     return np.clip(np.exp(codes * ((high - low) / 4095) + low) - shift, near, far)
 
 
 def half_a_step(depth: np.ndarray, facts: dict) -> np.ndarray:
-    """Returns in metres half of the distance between two codes, at each depth."""
+    """Returns in meters half of the distance between two codes, at each depth."""
     near, far, shift = (facts[f"video.{name}"] for name in ("depth_min", "depth_max", "shift"))
     return (depth + shift) * math.expm1(math.log((far + shift) / (near + shift)) / 4095 / 2) + 1e-6
 

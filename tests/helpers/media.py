@@ -31,11 +31,11 @@ STRIPE_COLORS = [
     (16, 16, 16),
     (200, 80, 40),
 ]
-"""RGB colours of the vertical stripes of `stripes`, left to right."""
+"""RGB colors of the vertical stripes of `stripes`, left to right."""
 
 
 def quarters(width: int, height: int) -> np.ndarray:
-    """Returns (H, W, 3) uint8: four colours that show how a picture is rotated and mirrored."""
+    """Returns (H, W, 3) uint8: four colors that show how a picture is rotated and mirrored."""
     image = np.empty((height, width, 3), np.uint8)
     y, x = height // 2, width // 2
     image[:y, :x], image[:y, x:], image[y:, :x], image[y:, x:] = CORNERS.values()
@@ -43,7 +43,7 @@ def quarters(width: int, height: int) -> np.ndarray:
 
 
 def stripes(width: int, height: int) -> np.ndarray:
-    """Returns (H, W, 3) uint8: the colours of STRIPE_COLORS as stripes of equal width."""
+    """Returns (H, W, 3) uint8: the colors of STRIPE_COLORS as stripes of equal width."""
     edges = np.linspace(0, len(STRIPE_COLORS), width, endpoint=False).astype(int)
     return np.repeat(np.array(STRIPE_COLORS, np.uint8)[edges][None], height, axis=0)
 
@@ -86,7 +86,7 @@ def write_video(
     """Writes a video and returns `path`.
 
     `times`: timestamps in milliseconds, for a variable frame rate. `rotation`: degrees counter-clockwise, 0 to 270, in
-    the container's display matrix. `tagged` False: colours are converted as asked, but the file does not say so.
+    the container's display matrix. `tagged` False: colors are converted as asked, but the file does not say so.
     `aspect`: shape of a pixel. `audio_offset_seconds`: adds a sound track that begins so late. `subtitles`: (start,
     end, text) in seconds.
     """

@@ -26,7 +26,7 @@ def test_near_is_bright_for_both_kinds(colormap: str) -> None:
     np.testing.assert_array_equal(metric, relative[:, ::-1])
 
 
-def test_colours_are_those_of_the_colour_map() -> None:
+def test_colors_are_those_of_the_color_map() -> None:
     table = lookup_table("turbo")[:, 0]
     depth = np.arange(256, dtype=np.float32)[None].repeat(2, axis=0)
     np.testing.assert_array_equal(colorize(depth, DepthKind.RELATIVE, (0, 255), "turbo")[0], table)
@@ -43,7 +43,7 @@ def test_unknown_is_black_and_the_ends_take_what_lies_outside() -> None:
     assert colors[3].tolist() == table[255].tolist()
 
 
-def test_enlarged_colours_equal_enlarged_depth_and_unknown_does_not_darken_its_neighbours() -> None:
+def test_enlarged_colors_equal_enlarged_depth_and_unknown_does_not_darken_its_neighbors() -> None:
     depth = RAMP.copy()
     depth[10:20, 10:20] = np.nan
     small = colorize(depth, DepthKind.METRIC, (1, 5), "gray", size=(256, 192))
@@ -53,7 +53,7 @@ def test_enlarged_colours_equal_enlarged_depth_and_unknown_does_not_darken_its_n
 
 
 @pytest.mark.parametrize("value", [np.nan, 3.0])
-def test_a_map_without_a_range_is_coloured_all_the_same(value: float) -> None:
+def test_a_map_without_a_range_is_colored_all_the_same(value: float) -> None:
     flat = np.full((4, 4), value, np.float32)
     assert colorize(flat, DepthKind.METRIC).shape == (4, 4, 3)
 

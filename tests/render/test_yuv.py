@@ -56,7 +56,7 @@ def test_planes_show_what_rgb_shows(style: Style, kind: DepthKind, has_unknown: 
     for found, exact in zip(out, wanted, strict=True):
         apart = np.abs(found.astype(int) - exact)
         assert apart.mean() < 0.7
-        assert np.percentile(apart, 99) <= 12  # colours at half size, at the edges of what is unknown
+        assert np.percentile(apart, 99) <= 12  # colors at half size, at the edges of what is unknown
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_planes_show_what_rgb_shows(style: Style, kind: DepthKind, has_unknown: 
         ((0, 0, 255), (16 + 219 * 0.0722, 240, 128 - 112 * 0.0722 / 0.7874)),
     ],
 )
-def test_planes_of_pure_colours_are_those_of_bt709(
+def test_planes_of_pure_colors_are_those_of_bt709(
     color: tuple[int, int, int], planes: tuple[float, float, float]
 ) -> None:
     np.testing.assert_allclose(np.ravel(rgb_to_yuv(np.array([[color]], np.float32))), planes, atol=0.01)

@@ -153,9 +153,18 @@ def test_refuses_the_input_even_with_overwrite(case: Case, tmp_path: Path) -> No
     assert names(tmp_path) == [case.first_file]
 
 
-def test_refuses_a_missing_folder(case: Case, tmp_path: Path) -> None:
+def test_makes_a_missing_folder_and_takes_it_back(case: Case, tmp_path: Path) -> None:
+    sink = case.make(tmp_path / "missing" / "too" / case.name)
+    sink.open(stream()[0], MODEL)
+    assert (tmp_path / "missing" / "too").is_dir()
+    sink.discard()
+    assert names(tmp_path) == []
+
+
+def test_refuses_a_folder_that_cannot_be_made(case: Case, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
     with raises_code(SinkOpenError, "no-folder"):
-        case.make(tmp_path / "missing" / case.name).open(stream()[0], MODEL)
+        case.make(tmp_path / "file" / "missing" / case.name).open(stream()[0], MODEL)
 
 
 def test_refuses_an_unknown_extension(case: Case, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from streamdepth.sinks.video import VideoSink
 
 SHAPE = (2, 4)
 SPECIAL = st.sampled_from([float("nan"), float("inf"), -float("inf"), 0.0, -1.0])
-METRES = st.floats(float(np.float32(0.1)), 200, width=32)
+METERS = st.floats(float(np.float32(0.1)), 200, width=32)
 RELATIVE = ModelInfo("relative", DepthKind.RELATIVE, license="CC-BY-NC-4.0", engine="openvino", precision="float16")
 
 
@@ -43,15 +43,15 @@ def maps(values: st.SearchStrategy[float]) -> st.SearchStrategy[DepthMap]:
 
 
 @settings(max_examples=50)
-@given(maps(METRES))
-def test_log16_keeps_metres_within_its_relative_error(depth: DepthMap) -> None:
+@given(maps(METERS))
+def test_log16_keeps_meters_within_its_relative_error(depth: DepthMap) -> None:
     back = decode_log16(encode_log16(depth))
     assert back.dtype == np.float32
     assert np.abs(back / depth - 1).max() <= 6.1e-5
 
 
 @settings(max_examples=50)
-@given(maps(METRES | SPECIAL))
+@given(maps(METERS | SPECIAL))
 def test_log16_keeps_what_is_no_number(depth: DepthMap) -> None:
     codes = encode_log16(depth)
     invalid = np.isnan(depth) | (depth <= 0)
@@ -63,7 +63,7 @@ def test_log16_keeps_what_is_no_number(depth: DepthMap) -> None:
 
 
 @settings(max_examples=50)
-@given(maps(METRES | SPECIAL), st.floats(0.01, 1), st.floats(2, 1000))
+@given(maps(METERS | SPECIAL), st.floats(0.01, 1), st.floats(2, 1000))
 def test_codes_survive_decoding_and_encoding(depth: DepthMap, near_m: float, far_m: float) -> None:
     codes = encode_log16(depth, near_m, far_m)
     np.testing.assert_array_equal(encode_log16(decode_log16(codes, near_m, far_m), near_m, far_m), codes)

@@ -166,7 +166,7 @@ def test_a_percent_sign_in_a_folder_is_no_number(cli, clip: Path) -> None:
         assert done.code == 0, done.err
 
 
-def test_a_volume_stands_on_the_floor_that_gave_the_metres(cli) -> None:
+def test_a_volume_stands_on_the_floor_that_gave_the_meters(cli) -> None:
     room = SAMPLES / "room.jpg"
     flags = ("--camera-height", "1.5m", "--fov", "65")
     done = cli("volume", room, "--region", "300,200,200,150", *flags)

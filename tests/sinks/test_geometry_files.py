@@ -30,7 +30,7 @@ MODEL = ModelInfo("exact", DepthKind.METRIC)
 
 
 def box_points(points: np.ndarray, colors: np.ndarray) -> np.ndarray:
-    """In the world, those with the box's colour."""
+    """In the world, those with the box's color."""
     world = points @ POSE[:3, :3].T + POSE[:3, 3]
     return world[(colors[:, 0] > 190) & (colors[:, 1] < 40)]
 
@@ -112,10 +112,10 @@ def test_open3d_reads_a_pcd_and_our_ply(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "shape"), [("a.ply", "points"), ("a.obj", "mesh"), ("a.glb", "mesh")])
-def test_relative_depth_is_labelled_as_not_metres(name: str, shape: str, tmp_path: Path) -> None:
+def test_relative_depth_is_labeled_as_not_meters(name: str, shape: str, tmp_path: Path) -> None:
     write_geometry(tmp_path / name, replace(RELATIVE, intrinsics=None), shape)  # type: ignore[arg-type]
     text = (tmp_path / name).read_bytes()
-    assert b"not metres" in text
+    assert b"not meters" in text
     assert b"60 degrees was assumed" in text
     assert b"unit: metre" not in text
 
@@ -169,7 +169,7 @@ def test_the_command_line_writes_clouds_of_a_clip(cli, tmp_path: Path, monkeypat
     media.write_video(tmp_path / "clip.mp4", count=5)
     done = cli("convert", "clip.mp4", "--ply-every", 2)
     assert done.code == 0, done.err
-    assert "not in metres" in done.err
+    assert "not in meters" in done.err
     assert sorted(p.name for p in tmp_path.glob("*.ply")) == [f"clip_00000{i}.ply" for i in (0, 2, 4)]
 
 
@@ -181,5 +181,5 @@ def test_the_command_line_builds_a_picture(cli, tmp_path: Path) -> None:
     forget_shared_estimators()
     assert done.code == 0, done.err
     assert (tmp_path / "a.glb").read_bytes()[:4] == b"glTF"
-    assert "for looking only and not in metres" in done.err
+    assert "for looking only and not in meters" in done.err
     assert cli("image", tmp_path / "a.png").code == 2

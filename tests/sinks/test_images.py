@@ -29,12 +29,12 @@ def read_png(path: Path) -> np.ndarray:
     return np.asarray(codes)
 
 
-def metres() -> DepthMap:
+def meters() -> DepthMap:
     return np.array([[0.0004, 0.5, 1.2344, 65.5], [70, np.inf, np.nan, 0]], np.float32)
 
 
-def test_png_of_metres_is_in_millimetres(tmp_path: Path) -> None:
-    write_depth_image(tmp_path / "d.png", metres(), DepthKind.METRIC, text={"model": "m"})
+def test_png_of_meters_is_in_millimeters(tmp_path: Path) -> None:
+    write_depth_image(tmp_path / "d.png", meters(), DepthKind.METRIC, text={"model": "m"})
     assert read_png(tmp_path / "d.png").tolist() == [[1, 500, 1234, 65500], [65535, 65535, 0, 0]]
     assert Image.open(tmp_path / "d.png").text == {  # type: ignore[attr-defined]  # a PNG has it
         "streamdepth:kind": "metric",
@@ -62,18 +62,18 @@ def test_flat_or_unknown_relative_depth(tmp_path: Path, value: float) -> None:
 
 
 def test_npz_keeps_every_float(tmp_path: Path) -> None:
-    write_depth_image(tmp_path / "d.npz", metres(), DepthKind.METRIC)
+    write_depth_image(tmp_path / "d.npz", meters(), DepthKind.METRIC)
     with np.load(tmp_path / "d.npz") as data:
-        np.testing.assert_array_equal(data["depth"], metres())
+        np.testing.assert_array_equal(data["depth"], meters())
         assert str(data["kind"]) == "metric"
 
 
 def test_exr_keeps_every_float(tmp_path: Path) -> None:
     exr = pytest.importorskip("OpenEXR")
-    write_depth_image(tmp_path / "d.exr", metres(), DepthKind.METRIC)
+    write_depth_image(tmp_path / "d.exr", meters(), DepthKind.METRIC)
     with exr.File(str(tmp_path / "d.exr"), separate_channels=True) as file:
         for channel in "ZRGB":
-            np.testing.assert_array_equal(file.channels()[channel].pixels, metres())
+            np.testing.assert_array_equal(file.channels()[channel].pixels, meters())
         assert file.header()["streamdepth:kind"] == "metric"
 
 
@@ -92,7 +92,7 @@ def test_readers_without_depth_channels_read_exr(tmp_path: Path) -> None:
 def test_exr_without_its_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "OpenEXR", None)
     with raises_code(MissingDependencyError, "missing-dependency", naming=r"streamdepth\[exr\]"):
-        write_depth_image(tmp_path / "d.exr", metres(), DepthKind.METRIC)
+        write_depth_image(tmp_path / "d.exr", meters(), DepthKind.METRIC)
     with raises_code(MissingDependencyError, "missing-dependency", naming=r"streamdepth\[exr\]"):
         ImagesSink(tmp_path / "%d.exr").open(stream()[0], MODEL)
     assert names(tmp_path) == []
@@ -101,8 +101,8 @@ def test_exr_without_its_package_names_the_extra(tmp_path: Path, monkeypatch: py
 def test_a_picture_is_not_overwritten_unasked(tmp_path: Path) -> None:
     (tmp_path / "d.png").write_bytes(b"older")
     with raises_code(SinkOpenError, "exists", naming="--overwrite"):
-        write_depth_image(tmp_path / "d.png", metres(), DepthKind.METRIC)
-    write_depth_image(tmp_path / "d.png", metres(), DepthKind.METRIC, overwrite=True)
+        write_depth_image(tmp_path / "d.png", meters(), DepthKind.METRIC)
+    write_depth_image(tmp_path / "d.png", meters(), DepthKind.METRIC, overwrite=True)
     assert names(tmp_path) == ["d.png"]
 
 
@@ -215,12 +215,12 @@ def test_a_name_without_a_number_takes_one_frame(tmp_path: Path) -> None:
     assert names(tmp_path) == ["depth.png", "depth.png.json"]
 
 
-def test_depth_too_far_for_millimetres_is_announced(tmp_path: Path) -> None:
+def test_depth_too_far_for_millimeters_is_announced(tmp_path: Path) -> None:
     info, items = stream(2)
     items[1].depth[0, 0] = 80
     sink = ImagesSink(tmp_path / "%d.png")
     fill(sink, info, items)
-    assert sink.notices == ["depth beyond 65.535 m does not fit into a PNG of millimetres; .exr and .npz keep it"]
+    assert sink.notices == ["depth beyond 65.535 m does not fit into a PNG of millimeters; .exr and .npz keep it"]
 
 
 def test_older_pictures_of_a_longer_run_stay_and_are_announced(tmp_path: Path) -> None:

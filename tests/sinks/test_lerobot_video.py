@@ -34,8 +34,8 @@ def test_values_are_within_half_a_step_of_what_lerobot_reads(tmp_path) -> None:
 
 
 @given(st.floats(0.01, 10.0))
-def test_codes_come_back_within_half_a_step(metres) -> None:
-    quantizer, depth = DepthQuantizer(), np.full((1, 1), metres, np.float32)
+def test_codes_come_back_within_half_a_step(meters) -> None:
+    quantizer, depth = DepthQuantizer(), np.full((1, 1), meters, np.float32)
     codes = quantizer.encode(depth)
     assert abs(quantizer.decode(codes) - depth) <= half_a_step(depth, quantizer.lerobot_facts)
     assert abs(dequantized(codes, quantizer.lerobot_facts) - quantizer.decode(codes)) < 1e-5

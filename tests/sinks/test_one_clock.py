@@ -9,9 +9,10 @@ from tempfile import TemporaryDirectory
 import av
 import numpy as np
 import pytest
+from helpers.media import write_video
 from helpers.sink_data import MODEL
 from helpers.timelines import FRAME, SOUND, TICK, Part, presented_times, true_times, write_recording
-from hypothesis import given, note, settings
+from hypothesis import example, given, note, settings
 from hypothesis import strategies as st
 
 from streamdepth.core.types import DepthFrame, DepthKind
@@ -93,14 +94,16 @@ def recordings(draw: st.DrawFn, max_parts: int) -> list[Part]:
         sound = max(5, round((frames * FRAME - delay) / 2160))
         start = draw(st.integers(90000, WRAP))
         if parts:
-            start = max(p.start + p.frames * FRAME for p in parts[-1:]) + 90000 + draw(jumps)
-        parts.append(Part(start % WRAP if not parts else max(100000, start), frames, delay, sound))
+            end, jump = parts[-1].start + parts[-1].frames * FRAME + 90000, draw(jumps)
+            start = end + (jump if end + jump > 90000 else 15 * 90000 - jump)
+        parts.append(Part(start, frames, delay, sound))
     return parts
 
 
 @pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(recordings(3), st.integers(0, 2))
+@example([Part(WRAP - 1, sound_delay=1)], 0)  # the clock begins anew between the first picture and the first sound
 def test_joined_recordings(parts: list[Part], b_frames: int) -> None:
     note(f"{parts}, {b_frames} B pictures")
     check(parts, b_frames, ".ts")
@@ -127,6 +130,20 @@ def test_sound_ends_with_the_last_picture_of_a_joined_recording_that_is_not_read
     video, audio = presented_times(tmp_path / "out.mp4")
     assert video == true_video[:30]
     assert audio == [t for t in true_audio if t < true_video[30]]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
+def test_a_jump_of_hours_in_a_mute_file_is_closed(suffix: str, tmp_path: Path) -> None:
+    times = [i * 40 + (7 * 3600 * 1000 if i >= 20 else 0) for i in range(40)]
+    source = write_video(tmp_path / f"in{suffix}", times=times, size=(32, 32))
+    assert convert(source, tmp_path / "out.mp4") == pytest.approx([i / 25 for i in range(40)], abs=0.001)
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.duration == pytest.approx(1.6 * av.time_base, rel=0.01)
+
+
+def test_a_time_lapse_is_no_jump(tmp_path: Path) -> None:
+    source = write_video(tmp_path / "in.mkv", times=[i * 7_200_000 for i in range(15)], size=(32, 32))
+    assert convert(source, tmp_path / "out.mkv") == [i * 7200.0 for i in range(15)]
 
 
 def test_a_video_without_copied_sound_begins_with_its_first_picture(tmp_path: Path) -> None:

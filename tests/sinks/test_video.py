@@ -1,4 +1,4 @@
-"""The video keeps the source's clock, colours and other tracks."""
+"""The video keeps the source's clock, colors and other tracks."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from helpers.sink_data import MODEL, fill, stream
 from streamdepth.core.errors import ConfigError, SinkOpenError, SourceLostError
 from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.types import DepthFrame, DepthKind
+from streamdepth.render.overlay import render
 from streamdepth.sinks.encoders import CODECS, available_encoders, find_encoder
 from streamdepth.sinks.video import VideoSink
 from streamdepth.sources.file import FileSource
@@ -244,7 +245,7 @@ def test_a_damaged_origin_ends_the_sound_early_and_says_so(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("codec", [c for c, names in CODECS.items() if set(names) & set(available_encoders())])
-def test_codecs_keep_times_and_colours(codec: str, tmp_path: Path) -> None:
+def test_codecs_keep_times_and_colors(codec: str, tmp_path: Path) -> None:
     info, items = stream(3, 64, 64)
     color = (200, 30, 60)
     for item in items:
@@ -334,6 +335,23 @@ def test_times_that_go_backwards_are_moved_on_and_announced(tmp_path: Path) -> N
     assert "backwards" in sink.notices[0]
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+@pytest.mark.parametrize("time_base", [TICK, Fraction(1, 1000), Fraction(1, 1200000), Fraction(1001, 30000)])
+@pytest.mark.parametrize("hours", [1, 7, 30])
+def test_a_pause_of_hours_keeps_all_frames(hours: int, time_base: Fraction, suffix: str, tmp_path: Path) -> None:
+    """A camera that was away, or a program's own frames: 32 bits of 1/90000 s are 6.6 hours."""
+    info, items = stream(6)
+    times = [0, 1, 2, hours * 3600, hours * 3600 + 1, hours * 3600 + 2]
+    ticks = [round(t / time_base) for t in times]
+    late = [replace(i, frame=replace(i.frame, pts=t, time_base=time_base)) for i, t in zip(items, ticks, strict=True)]
+    path = tmp_path / f"out{suffix}"
+    fill(VideoSink(path), replace(info, time_base=time_base), late)
+    written = [float(t) for t in read_contents(path).times]
+    expected = [float(t * time_base) for t in ticks]
+    assert [written[i] for i in (0, 1, 2, -3, -2, -1)] == pytest.approx(expected, abs=0.001)
+    assert all(2 < t < expected[3] for t in written[3:-3]), "the picture before the pause may be repeated within it"
+
+
 def test_another_size_is_scaled_to_the_first_and_announced(tmp_path: Path) -> None:
     info, items = stream(2)
     other = [replace(i, frame=replace(i.frame, pts=i.frame.pts + 2)) for i in stream(2, 96, 80)[1]]
@@ -390,3 +408,21 @@ def test_footage(name: str, exact: bool, tmp_path: Path, footage: Path) -> None:
     assert both.pts_equal is exact
     assert both.tracks_equal
     assert both.largest_track_shift == 0
+
+
+@pytest.mark.parametrize(
+    ("codec", "name", "pixel_format"),
+    [("prores", "a.mov", "yuv422p10le"), ("dnxhr", "a.mov", "yuv422p"), ("mjpeg", "a.mkv", "yuvj420p")],
+)
+def test_codecs_of_editors_start_and_keep_gray(codec: str, name: str, pixel_format: str, tmp_path: Path) -> None:
+    info, items = stream(3, 320, 240)
+    for item in items:
+        item.depth[:] = 1.0
+    options = RenderOptions(style="depth", colormap="gray")
+    expected = render(items[0], options).mean()
+    fill(VideoSink(tmp_path / name, options, codec=codec), info, items)
+    with av.open(str(tmp_path / name)) as container:
+        assert container.streams.video[0].codec_context.pix_fmt == pixel_format
+        pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert len(pictures) == 3
+    assert abs(pictures[0].mean() - expected) < 3

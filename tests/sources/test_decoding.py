@@ -207,7 +207,7 @@ def test_hlg_white_is_the_peak_of_the_display() -> None:
 
 
 @pytest.mark.parametrize("curve", ["PQ", "HLG"])
-def test_greys_stay_grey_and_brighter_stays_brighter(curve: str) -> None:
+def test_grays_stay_gray_and_brighter_stays_brighter(curve: str) -> None:
     mapped = hdr.tone_map(np.repeat(np.linspace(0, 1, 200)[:, None], 3, 1), curve)
     assert np.ptp(mapped, axis=1).max() < 2e-3
     assert (np.diff(mapped[:, 1]) >= -1e-9).all()
@@ -216,7 +216,7 @@ def test_greys_stay_grey_and_brighter_stays_brighter(curve: str) -> None:
 
 
 def test_shadows_and_midtones_keep_their_brightness() -> None:
-    """Below the knee a PQ grey of n cd/m2 becomes n/203 of SDR white: 36.5 is 18 % grey, sRGB code 0.461."""
+    """Below the knee a PQ gray of n cd/m2 becomes n/203 of SDR white: 36.5 is 18 % gray, sRGB code 0.461."""
     code = hdr.nits_to_pq(np.full(3, 0.18 * 203))
     assert hdr.tone_map(code, "PQ") == pytest.approx(np.full(3, 0.461), abs=2e-3)
 

@@ -32,7 +32,7 @@ def read_all(source: FileSource) -> list[Frame]:
 
 
 def corner_of(image: np.ndarray, y: float, x: float) -> np.ndarray:
-    """Returns the mean colour around a point given as shares of height and width."""
+    """Returns the mean color around a point given as shares of height and width."""
     height, width = image.shape[:2]
     row, column = int(y * height), int(x * width)
     return image[row - 3 : row + 4, column - 3 : column + 4].reshape(-1, 3).mean(0)
@@ -103,7 +103,7 @@ def test_odd_and_portrait_sizes(tmp_path: Path, size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("lines", [48, 720])
 @pytest.mark.parametrize("full_range", [False, True])
 @pytest.mark.parametrize("colorspace", [Colorspace.ITU601, Colorspace.ITU709])
-def test_tagged_colours_come_back(tmp_path: Path, colorspace: Colorspace, full_range: bool, lines: int) -> None:
+def test_tagged_colors_come_back(tmp_path: Path, colorspace: Colorspace, full_range: bool, lines: int) -> None:
     """The tag decides, not the size. The tolerance of 6 levels is for chroma in 8 bits and swscale's fast path."""
     picture = media.stripes(128, lines)
     path = media.write_video(
@@ -120,7 +120,7 @@ def test_tagged_colours_come_back(tmp_path: Path, colorspace: Colorspace, full_r
 
 
 @pytest.mark.parametrize(("lines", "colorspace"), [(48, Colorspace.ITU601), (720, Colorspace.ITU709)])
-def test_untagged_colours_go_by_the_number_of_lines(tmp_path: Path, lines: int, colorspace: Colorspace) -> None:
+def test_untagged_colors_go_by_the_number_of_lines(tmp_path: Path, lines: int, colorspace: Colorspace) -> None:
     picture = media.stripes(128, lines)
     path = media.write_video(
         tmp_path / "c.mkv", images=[picture], codec="ffv1", pixel_format="yuv444p", colorspace=colorspace, tagged=False
@@ -399,7 +399,7 @@ def test_real_clips_are_whole(name: str) -> None:
 
 def test_only_a_regular_file_is_an_origin(tmp_path: Path) -> None:
     """A pipe can be read only once, so that its sound cannot be copied by reading it again."""
-    path = media.write_video(tmp_path / "a.mkv", count=5)
+    path = media.write_video(tmp_path / "a.mkv", count=5, audio_offset_seconds=0)
     assert FileSource(path).open().file_path == path
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -409,6 +409,7 @@ def test_only_a_regular_file_is_an_origin(tmp_path: Path) -> None:
     assert source.open().file_path is None
     assert sum(1 for _ in iter(source.read, None)) == 5
     writer.join()
+    assert ["sound" in notice for notice in source.notices] == [True]
 
 
 def test_an_address_with_one_slash_keeps_its_secret() -> None:

@@ -162,7 +162,7 @@ def test_every_mode(mode: str) -> None:
 def test_palette_with_transparency(tmp_path: Path) -> None:
     picture = Image.new("RGB", (4, 4), RED).quantize(4)
     picture.save(tmp_path / "p.png", transparency=b"\x80\x00\x10\x20")
-    assert read_picture(tmp_path / "p.png")[0, 0].tolist() == list(RED)
+    assert read_picture(tmp_path / "p.png")[0, 0].tolist() == [channel // 2 for channel in RED]  # 0x80
 
 
 def cut(path: Path) -> None:
@@ -249,3 +249,57 @@ def test_secrets_stay_secret(address: str) -> None:
 def test_an_address_with_one_slash_keeps_its_secret() -> None:
     with raises_code(SourceOpenError, "not-found", naming=r"http:/host/a\.png"):
         ImagesSource("http:/me:hunter2@host/a.png").open()
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_gray_of_any_depth_shows_what_8_bits_show(tmp_path: Path, bits: int) -> None:
+    eight = np.linspace(0, 255, 64 * 48).astype(np.uint8).reshape(48, 64)
+    Image.fromarray((eight.astype(np.uint32) * (2**bits - 1) // 255).astype(np.uint16)).save(tmp_path / "g.png")
+    assert np.abs(read_picture(tmp_path / "g.png")[..., 0].astype(int) - eight).max() <= 1
+
+
+def test_counts_of_a_thermal_camera_are_stretched_alike_in_a_sequence_and_announced(tmp_path: Path) -> None:
+    for i, top in enumerate((8600, 8100)):
+        counts = np.linspace(7600, top, 64 * 48).astype(np.uint16).reshape(48, 64)
+        Image.fromarray(counts).save(tmp_path / f"{i:03d}.png")
+    with ImagesSource(tmp_path) as source:
+        source.open()
+        first, second = (frame.image for frame in iter(source.read, None) if frame)
+        assert any("7600 to 8600" in notice for notice in source.notices)
+    assert (first.min(), first.max()) == (0, 255)
+    assert 126 <= int(second.max()) <= 129
+
+
+def test_what_is_transparent_does_not_show(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (32, 48, 4), np.uint8)
+    noise[..., 3] = np.where(np.arange(48) < 24, 0, 255)
+    for suffix in (".png", ".webp", ".tiff"):
+        options = {"lossless": True, "exact": True} if suffix == ".webp" else {}
+        Image.fromarray(noise).save(tmp_path / f"cut{suffix}", **options)
+        pixels = read_picture(tmp_path / f"cut{suffix}")
+        assert (pixels[:, :24] == 0).all()
+        np.testing.assert_array_equal(pixels[:, 24:], noise[:, 24:, :3])
+
+
+@pytest.mark.parametrize("channels", ["RGB", "RGBA", "Y"])
+def test_exr_is_linear_light_and_becomes_srgb(tmp_path: Path, channels: str) -> None:
+    exr = pytest.importorskip("OpenEXR")
+    linear = np.array([[0, 0.0031308, 0.2158605, 1, 7, np.nan]] * 4, np.float32)
+    exr.File({"type": exr.scanlineimage}, dict.fromkeys(channels, linear)).write(str(tmp_path / "p.1001.exr"))
+    assert read_picture(tmp_path / "p.1001.exr")[2, :, 1].tolist() == [0, 10, 128, 255, 255, 0]
+    with raises_code(SourceOpenError, "too-large"):
+        read_picture(tmp_path / "p.1001.exr", max_side_px=5)
+    (tmp_path / "bad.exr").write_bytes((tmp_path / "p.1001.exr").read_bytes()[:200])
+    with raises_code(SourceOpenError, "undecodable"):
+        read_picture(tmp_path / "bad.exr")
+
+
+def test_a_plate_keeps_its_numbers_and_its_gaps(tmp_path: Path) -> None:
+    for number in (1001, 1002, 1004):
+        Image.new("RGB", (32, 24), RED).save(tmp_path / f"sh010.{number}.png")
+    with ImagesSource(tmp_path, fps=24) as source:
+        source.open()
+        frames = [frame for frame in iter(source.read, None) if frame]
+        assert any("1 of the frames 1001 to 1004" in notice for notice in source.notices)
+    assert [frame.index for frame in frames] == [1001, 1002, 1004]
+    assert [frame.time for frame in frames] == [0, 1 / 24, 3 / 24]

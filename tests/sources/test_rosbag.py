@@ -134,7 +134,7 @@ def test_depth_in_a_compressed_message_is_no_picture(tmp_path) -> None:
     depth = bags.compressed(0)
     depth.data = cv2.imencode(".png", np.full((32, 48), 1500, np.uint16))[1].ravel()
     for depth.format in ("16UC1; png compressed", "32FC1; compressedDepth png", "16UC1; compressedDepth"):
-        with pytest.raises(ValueError, match=r"it holds depth .*; choose the camera's topic with colours"):
+        with pytest.raises(ValueError, match=r"it holds depth .*; choose the camera's topic with colors"):
             decode_image(depth)
     depth.format = "16UC1; png compressed"
     topics = {f"{RAW}/compressed": map(bags.compressed, range(2)), "/cam/depth/compressed": [depth]}

@@ -101,6 +101,15 @@ def test_a_number_of_pixels_of_our_own() -> None:
     assert open_picture(png(16320, 12240), "it").size == (16320, 12240)
 
 
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "MPO", "GIF", "BMP"])
+def test_no_format_asks_for_the_limit_of_pillow(kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    image = Image.new("RGB", (80, 60), (9, 99, 200))
+    image.save(tmp_path / "a", kind, **({"save_all": True, "append_images": [image]} if kind == "MPO" else {}))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    assert read_picture(tmp_path / "a").shape == (60, 80, 3)
+    assert Image.MAX_IMAGE_PIXELS == 100
+
+
 @pytest.mark.parametrize("tile", [(322, 60000), (323, 60000)])
 def test_a_tiff_cannot_hide_large_tiles(tile: tuple[int, int]) -> None:
     tags = {256: 8, 257: 8, 258: 8, 259: 1, 262: 1, 277: 1, 322: 16, 323: 16, 324: 300, 325: 256, tile[0]: tile[1]}

@@ -270,7 +270,7 @@ def brightness_model(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("brightness_model")
-def test_a_run_with_anchors_writes_metres_and_reports_the_residual(cli, tmp_path: Path) -> None:
+def test_a_run_with_anchors_writes_meters_and_reports_the_residual(cli, tmp_path: Path) -> None:
     anchors = ("--anchor", "5,40=3.2m", "--anchor", "50,3=3.9m", "--anchor", "10,24=1.5m")
     done = cli("convert", "x.mp4", "--depth-out", tmp_path / "d.mkv", *anchors, "--stats", tmp_path / "s.json")
     assert done.code == 0, done.err
@@ -278,7 +278,7 @@ def test_a_run_with_anchors_writes_metres_and_reports_the_residual(cli, tmp_path
     video = DepthVideo(tmp_path / "d.mkv")
     assert video.kind is DepthKind.METRIC
     assert video.metadata["metric_fit"][0][0] == 0
-    assert "metres from the anchors: median residual" in (tmp_path / "s.json").read_text()
+    assert "meters from the anchors: median residual" in (tmp_path / "s.json").read_text()
 
 
 @pytest.mark.usefixtures("brightness_model")
@@ -288,7 +288,7 @@ def test_without_them_a_run_stays_relative(cli, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("brightness_model")
-def test_a_picture_in_metres(tmp_path: Path, cli) -> None:
+def test_a_picture_in_meters(tmp_path: Path, cli) -> None:
     picture = Image.fromarray(SyntheticSource().image_at(0))
     picture.save(tmp_path / "a.png")
     depth = streamdepth.estimate(picture, anchor=["5,40=3.2m", "10,24=1.5m"])
@@ -349,7 +349,7 @@ STAGES: dict[str, Callable[[], MetricConverter]] = {
 
 
 @pytest.mark.parametrize("make", STAGES.values(), ids=STAGES)
-def test_nothing_relative_ever_passes_for_metres(make: Callable[[], MetricConverter]) -> None:
+def test_nothing_relative_ever_passes_for_meters(make: Callable[[], MetricConverter]) -> None:
     stage = make()
     for index in range(4):
         out = only(stage, item(index=index, cut=index == 2))
@@ -375,7 +375,7 @@ def test_three_measured_points_on_real_rooms(footage: Path) -> None:
         ]
         rows, columns = np.unravel_index(chosen, depth.shape)
         points = AnchorReference(np.column_stack([columns + 41, rows + 45, depth[rows, columns]]).astype(np.float64))
-        metres = only(MetricConverter(points), found)
-        anchored.append(score(np.clip(metres.at_frame_size()[crop], 1e-3, 10), depth).abs_rel)
+        meters = only(MetricConverter(points), found)
+        anchored.append(score(np.clip(meters.at_frame_size()[crop], 1e-3, 10), depth).abs_rel)
         best.append(score(align(found.at_frame_size()[crop], depth), depth).abs_rel)
     assert np.mean(anchored) < 1.3 * np.mean(best), (np.mean(anchored), np.mean(best))

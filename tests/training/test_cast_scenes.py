@@ -43,7 +43,7 @@ def stage(*, post: bool = True, sun: float = 3.0) -> Scene:
 
 
 def floor_depth(view: CameraView) -> np.ndarray:
-    """Metres along the optical axis to the plane z = 0, +inf above the horizon."""
+    """Meters along the optical axis to the plane z = 0, +inf above the horizon."""
     focal = view.width / 2 / np.tan(np.radians(view.fov) / 2)
     v, u = np.mgrid[: view.height, : view.width]
     rays = np.stack([(u + 0.5 - view.width / 2) / focal, -(v + 0.5 - view.height / 2) / focal, -np.ones(v.shape)], -1)
@@ -117,7 +117,7 @@ def test_every_pattern_stays_in_its_range() -> None:
     assert 0 <= values.min() <= values.max() <= 1
 
 
-def test_a_plain_surface_has_its_colour_times_its_tint() -> None:
+def test_a_plain_surface_has_its_color_times_its_tint() -> None:
     look = materials.SurfaceMaterial(((0.4, 0.2, 0.1),), tinted=True, dirt=0.0)
     ones = np.ones((2, 3), np.float32)
     tint = np.array([[1, 1, 1], [0.5, 1, 2]], np.float32)

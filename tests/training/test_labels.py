@@ -1,4 +1,4 @@
-"""Labels of a teacher are a data set for a student."""
+"""Labels of a teacher are a dataset for a student."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from streamdepth.testing import ConstantEstimator, SyntheticSource
 from streamdepth.training.labels import encode_depth, write_labels
 
 
-def test_metric_labels_are_millimetres() -> None:
+def test_metric_labels_are_millimeters() -> None:
     depth = np.array([[1.5, np.nan, 0.0], [np.inf, 80.0, -1.0]], np.float32)
     assert encode_depth(depth, DepthKind.METRIC).tolist() == [[1500, 0, 0], [65535, 65535, 0]]
 

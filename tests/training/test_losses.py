@@ -55,7 +55,7 @@ def test_coarse_gradients_are_those_of_means_of_known_pixels() -> None:
     assert gradient_error(ramp, known, torch.ones(1)).item() == pytest.approx((1 + 2 + 2 + 2) / 4)
 
 
-def test_normalised_maps_have_median_zero_and_deviation_one() -> None:
+def test_normalized_maps_have_median_zero_and_deviation_one() -> None:
     values = torch.randn(3, 40, 40) * 7 + 5
     known = torch.rand(3, 40, 40) > 0.3
     result = normalize(values, known)

@@ -31,12 +31,12 @@ def test_what_is_infinitely_far_is_farthest_and_unknown_stays_unknown(tmp_path: 
 
 def test_disparity_and_depth_of_one_scene_become_the_same_codes(tmp_path: Path) -> None:
     depth = np.linspace(1000, 4000, 96)[None].repeat(72, 0)
-    for name, values in (("metres", depth), ("disparity", 4e6 / depth)):
+    for name, values in (("meters", depth), ("disparity", 4e6 / depth)):
         write_pairs(tmp_path / name, "mine", count=1)
         cv2.imwrite(str(tmp_path / name / "mine" / "depth" / "0000.png"), values.round().astype(np.uint16))
     facts = {"mine": {"scale": 1000, "kind": "inverse", "affine": True}}
     (tmp_path / "disparity" / "index.json").write_text(json.dumps(facts))
-    first, second = (read_samples(tmp_path / name / "mine", "exact")[0].codes for name in ("metres", "disparity"))
+    first, second = (read_samples(tmp_path / name / "mine", "exact")[0].codes for name in ("meters", "disparity"))
     assert np.abs(first.astype(int) - second).max() < 0.005 * NEAREST
 
 

@@ -69,12 +69,12 @@ def test_a_tube_is_as_wide_as_it_should_be(round_ends: bool) -> None:
 
 
 def test_depth_survives_its_coding() -> None:
-    metres = np.array([[0.0001, 0.1, 1.234, 130.9, 131.5, np.inf]], np.float32)
-    values = encode_depth(metres)
+    meters = np.array([[0.0001, 0.1, 1.234, 130.9, 131.5, np.inf]], np.float32)
+    values = encode_depth(meters)
     assert values.dtype == np.uint16
     assert values[0, 0] == 1
     assert values[0, 4] == values[0, 5] == INFINITY
-    np.testing.assert_allclose(decode_depth(values)[0, 1:4], metres[0, 1:4], atol=0.0011)
+    np.testing.assert_allclose(decode_depth(values)[0, 1:4], meters[0, 1:4], atol=0.0011)
     assert np.isposinf(decode_depth(values)[0, 4:]).all()
     assert np.isnan(decode_depth(np.zeros((1, 1), np.uint16))).all()
 
@@ -257,7 +257,7 @@ def ground_stage() -> Scene:
 
 
 def floor_depth(view: CameraView) -> np.ndarray:
-    """Closed form: metres along the optical axis to the plane z = 0, +inf above the horizon."""
+    """Closed form: meters along the optical axis to the plane z = 0, +inf above the horizon."""
     focal = view.width / 2 / np.tan(np.radians(view.fov) / 2)
     v, u = np.mgrid[: view.height, : view.width]
     rays = np.stack([(u + 0.5 - view.width / 2) / focal, -(v + 0.5 - view.height / 2) / focal, -np.ones(v.shape)], -1)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +28,11 @@ _RAY_ENVIRONMENT = {
 
 With them it prints no advice about its own future, and its workers have the priority of an ordinary process.
 """
+
+
+_CONNECT_SECONDS, _ANSWER_SECONDS = 5.0, 30.0
+_PROBE = "import sys, ray._raylet; ray._raylet.GcsClient(address=sys.argv[1]).internal_kv_get(b'x', namespace=b'x')"
+"""A program that ends well where the address in its argument is that of a Ray cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +84,56 @@ def cluster_connection(address: str) -> Iterator[None]:
 
 def _connect(ray: Any, address: str) -> None:
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address == "auto":
+    if address == "auto" and not os.environ.get("RAY_ADDRESS"):
         try:
             ray.init("auto", **quiet)
         except ConnectionError:
+            _listen_on_loopback_only()
             ray.init(num_cpus=usable_cores(), include_dashboard=False, **quiet)
         return
+    named = os.environ["RAY_ADDRESS"] if address == "auto" else address
+    _check_answers(named)
     try:
-        ray.init(address, **quiet)
+        ray.init(named, **quiet)
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-        raise ConfigError(
-            f"no Ray cluster answers at '{redact(address)}' ({type(error).__name__}); give HOST:PORT as 'ray start "
-            "--head' prints it, or auto",
-            code="no-cluster",
-        ) from error
+        raise _no_cluster(named, type(error).__name__) from error
+
+
+def _listen_on_loopback_only() -> None:
+    """Keeps a Ray that this process starts from being reached by other machines: whoever reaches it runs programs."""
+    from ray._private import ray_constants
+
+    ray_constants.ENABLE_RAY_CLUSTER = False  # of this process, and below of the processes that it starts
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+
+
+def _check_answers(address: str) -> None:
+    """Raises ConfigError ("no-cluster") where no Ray answers within seconds; Ray itself would wait for many minutes.
+
+    Ray waits inside its own library, which hears no Ctrl-C; so another process tries it first.
+    """
+    host, _, port = address.rpartition("://")[2].partition("/")[0].rpartition(":")
+    if not (host and port.isdecimal() and int(port) < 2**16):
+        raise _no_cluster(address, "it is no HOST:PORT")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise _no_cluster(address, "nobody answers there") from error
+    if address.startswith("ray://"):  # the protocol of Ray's client, which gives up by itself
+        return
+    try:
+        probe = [sys.executable, "-W", "ignore", "-c", _PROBE, f"{host}:{port}"]
+        subprocess.run(probe, check=True, timeout=_ANSWER_SECONDS, capture_output=True)
+    except (subprocess.SubprocessError, OSError) as error:
+        raise _no_cluster(address, "what answers there is no Ray") from error
+
+
+def _no_cluster(address: str, reason: str) -> ConfigError:
+    return ConfigError(
+        f"no Ray cluster answers at '{redact(address)}' ({reason}); give HOST:PORT as 'ray start --head' prints it, or "
+        "auto",
+        code="no-cluster",
+    )
 
 
 def worker_slots(settings: Settings) -> list[WorkerSlot]:

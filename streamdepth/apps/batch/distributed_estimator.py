@@ -19,7 +19,7 @@ class DistributedEstimator(Estimator):
     """Sends frames to the workers in the batches that a single machine would make, and returns results in order.
 
     A network sees each frame alone, so its depth is the same on every worker. All that depends on the order of frames
-    (cuts, alignment, smoothing, metres, range) happens in the process that collects the results. Frames are shrunk to
+    (cuts, alignment, smoothing, meters, range) happens in the process that collects the results. Frames are shrunk to
     the network's input size before they are sent, which saves traffic and is the same on every machine.
     """
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from streamdepth.apps.batch.tasks import NUMBERED_OUTPUTS, ConversionTask, changed_settings, settings_fingerprint
+from streamdepth.apps.batch.tasks import ConversionTask, changed_settings, is_numbered, settings_fingerprint
 from streamdepth.core.errors import ConfigError, SinkOpenError, SinkWriteError, SourceOpenError
 from streamdepth.sinks.pending_files import atomic_write, map_write_errors
 from streamdepth.utils import storage
@@ -185,7 +185,7 @@ def output_fingerprint(setting: str, address: str) -> FileFingerprint | None:
 
     Returns None if it does not exist. Raises SinkOpenError if a remote storage does not answer.
     """
-    if setting not in NUMBERED_OUTPUTS:
+    if not is_numbered(setting, address):
         return storage.fingerprint(address, SinkOpenError)
     pattern = Path(address)
     files = sorted(find_numbered_files(pattern)) if pattern.parent.is_dir() else ()

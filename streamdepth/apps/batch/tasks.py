@@ -6,6 +6,7 @@ import glob
 import hashlib
 import itertools
 import json
+import logging
 import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -17,8 +18,13 @@ from streamdepth import factory
 from streamdepth.config import Settings, result_values, table
 from streamdepth.core.errors import ConfigError, SourceOpenError
 from streamdepth.utils import storage
-from streamdepth.utils.numbering import find_numbered_files, unused_name
+from streamdepth.utils.file_patterns import local_path
+from streamdepth.utils.media_kind import folder_media, media_kind
+from streamdepth.utils.numbering import find_numbered_files, has_number_field, unused_name
 from streamdepth.utils.redact import redact
+
+_log = logging.getLogger(__name__)
+_SHOWN_NAMES = 8
 
 VIDEO_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".wmv", ".flv"),
@@ -26,10 +32,15 @@ VIDEO_SUFFIXES = (
 )
 """Suffixes of the files that a folder, or a pattern without a suffix, stands for."""
 
+_PHOTO_SUFFIXES = {"output": ".jpg", "depth_out": ".png"}
+"""The same for photos, where it differs."""
+_NUMBERED_PICTURES = (".png", ".exr", ".npz")
 _OUTPUT_SUFFIXES = {"output": ".mp4", "depth_out": ".mkv", "points": "_%06d.ply", "mesh": "_%06d.glb"}
 """Settings that name a folder in a batch -> what the names of the files in it end with."""
 NUMBERED_OUTPUTS = ("points", "mesh")
 """Outputs that are a numbered file for every N-th frame; they exist on local disks only."""
+_NAME_FIELD = "{name}"
+"""Stands for the name of a file's outputs in the path of an output, such as out/{name}/%06d.png."""
 _FILE_SETTINGS = ("model", "camera_info", "sparse")
 """Settings that may name a file, whose content changes the outputs."""
 
@@ -59,18 +70,76 @@ class ConversionTask:
     def existing_numbered_files(self) -> list[Path]:
         """Returns the files of all numbered outputs that exist now."""
         addresses = self.output_addresses
-        patterns = [Path(addresses[setting]) for setting in NUMBERED_OUTPUTS if setting in addresses]
+        patterns = [Path(address) for setting, address in addresses.items() if is_numbered(setting, address)]
         return [file for pattern in patterns if pattern.parent.is_dir() for file in find_numbered_files(pattern)]
 
 
 def is_batch(settings: Settings) -> bool:
-    """True if the sources are files to be converted one by one: several files, a pattern or a folder of videos."""
+    """True if the sources are files to be converted one by one: several files, a pattern or a folder of media.
+
+    Pictures alone are photos, one by one, where the outputs are folders, and frames of one stream otherwise.
+    """
     outputs = settings.outputs
     if outputs.window or outputs.push or outputs.publish or settings.realtime or not settings.source:
         return False
-    patterns = [is_video_pattern(_folder_as_pattern(address)) for address in settings.source]
-    are_files = all(p or factory.is_video_file(address) for p, address in zip(patterns, settings.source, strict=True))
+    has_folders = _has_folder_outputs(settings)
+    patterns = [_stands_for_files(address, has_folders) for address in settings.source]
+    are_photos_files = has_folders and len(patterns) > 1
+    are_files = all(
+        is_pattern or factory.is_video_file(address) or (are_photos_files and _is_photo(address))
+        for is_pattern, address in zip(patterns, settings.source, strict=True)
+    )
     return are_files and (len(patterns) > 1 or any(patterns))
+
+
+def is_numbered(setting: str, address: str) -> bool:
+    """True if an output is a numbered file for each frame; its address is a pattern then."""
+    name = PurePosixPath(address)
+    return setting in NUMBERED_OUTPUTS or (name.suffix.lower() in _NUMBERED_PICTURES and has_number_field(name.name))
+
+
+def _has_folder_outputs(settings: Settings) -> bool:
+    """True if there are outputs, and all of them are folders or hold {name}."""
+    paths = [path for path in _output_paths(settings).values() if path is not None]
+    return bool(paths) and all(not path.suffix or _NAME_FIELD in str(path) for path in paths)
+
+
+def _stands_for_files(address: str, has_folder_outputs: bool) -> bool:
+    """True for a folder or a pattern of files to convert one by one."""
+    if not _is_local_folder(address):
+        return is_video_pattern(address) or (has_folder_outputs and _is_photo_pattern(address))
+    media = folder_media(address, VIDEO_SUFFIXES)
+    return bool(media.videos) or (has_folder_outputs and bool(media.pictures))
+
+
+def _is_photo_pattern(address: str) -> bool:
+    """True for a pattern of local files that asks for pictures, or finds some where it has no suffix."""
+    if not glob.has_magic(address) or "://" in address or os.path.exists(address):
+        return False
+    if _literal_suffix(address):
+        return factory.is_picture(address)
+    return any(map(_is_photo, storage.find_files(address, SourceOpenError)))
+
+
+def _is_local_folder(address: str) -> bool:
+    try:
+        return (
+            not storage.is_remote(address) and "://" not in address and os.path.isdir(address) and not _is_bag(address)
+        )
+    except ValueError:
+        return False
+
+
+def _is_bag(folder: str) -> bool:
+    return os.path.exists(os.path.join(folder, "metadata.yaml"))
+
+
+def _is_photo(source: str) -> bool:
+    """True if a file holds a picture, by its content where it is here, and by its name elsewhere."""
+    if storage.is_remote(source) or not os.path.isfile(source):
+        return factory.is_picture(source)
+    kind = media_kind(source)
+    return kind == "picture" if kind else factory.is_picture(source)
 
 
 def is_video_pattern(address: str) -> bool:
@@ -94,7 +163,7 @@ def find_tasks(settings: Settings) -> list[ConversionTask]:
         ConfigError: if an output is not a folder, or all files lie inside an output folder ("inside-output").
         SourceOpenError: if nothing matches a pattern ("not-found").
     """
-    folders, addresses = output_folders(settings), [_folder_as_pattern(address) for address in settings.source]
+    folders, addresses = output_folders(settings), settings.source
     sources: dict[str, str] = {}
     for source in (s for address in addresses for s in _matching_files(address)):
         sources.setdefault(_absolute(source), source)
@@ -110,10 +179,7 @@ def find_tasks(settings: Settings) -> list[ConversionTask]:
     names = dict(zip(existing, _unique_names(existing, root), strict=True))
     for source in inputs:
         names.setdefault(source, _name_of_missing_file(source, names.values()))
-    return [
-        ConversionTask(names[source], source, _task_settings(settings, source, names[source], folders))
-        for source in inputs
-    ]
+    return [ConversionTask(names[source], source, _task_settings(settings, source, names[source])) for source in inputs]
 
 
 def output_folders(settings: Settings) -> dict[str, Path]:
@@ -123,9 +189,16 @@ def output_folders(settings: Settings) -> dict[str, Path]:
     folders = {name: path for name, path in _output_paths(settings).items() if path is not None}
     if settings.outputs.ply_every and not (settings.outputs.points or settings.outputs.mesh):
         folders["points"] = Path()
-    for path in folders.values():
-        if path.suffix:
-            raise ConfigError(f"several files need a folder to write to, not the file '{path}'", code="not-a-folder")
+    for name, path in folders.items():
+        if _NAME_FIELD in str(path):
+            outer = itertools.takewhile(lambda part: _NAME_FIELD not in part, path.parts)
+            folders[name] = Path(*outer)
+        elif path.suffix:
+            raise ConfigError(
+                f"several files need a folder to write to, not the file '{path}'; or put {{name}} where the name of "
+                f"each is to stand, such as '{path.with_name('{name}' + path.suffix)}'",
+                code="not-a-folder",
+            )
     return folders
 
 
@@ -148,9 +221,16 @@ def _output_paths(settings: Settings) -> dict[str, Path | None]:
     return {name: table()[name].value(settings) for name in _OUTPUT_SUFFIXES}
 
 
-def _task_settings(settings: Settings, source: str, name: str, folders: dict[str, Path]) -> Settings:
+def _task_settings(settings: Settings, source: str, name: str) -> Settings:
+    suffixes = _OUTPUT_SUFFIXES | _PHOTO_SUFFIXES if _is_photo(source) else _OUTPUT_SUFFIXES
+    paths = {setting: path for setting, path in _output_paths(settings).items() if path is not None}
+    if settings.outputs.ply_every and not (settings.outputs.points or settings.outputs.mesh):
+        paths["points"] = Path()
     outputs: dict[str, Any] = {
-        setting: folder / f"{name}{_OUTPUT_SUFFIXES[setting]}" for setting, folder in folders.items()
+        setting: Path(str(path).replace(_NAME_FIELD, name))
+        if _NAME_FIELD in str(path)
+        else path / f"{name}{suffixes[setting]}"
+        for setting, path in paths.items()
     }
     return settings.replace(**outputs, source=(source,), stats=None, cluster=None)
 
@@ -166,21 +246,18 @@ def _name_of_missing_file(source: str, taken: Collection[str]) -> str:
     return unused_name(name, taken)
 
 
-def _folder_as_pattern(address: str) -> str:
-    """Turns a folder with videos and without pictures into a pattern; returns every other address as it is."""
-    if storage.is_remote(address) or not os.path.isdir(address):
-        return address
-    names = os.listdir(address)
-    has_pictures = any(factory.is_picture(os.path.join(address, name)) for name in names)
-    return os.path.join(glob.escape(address), "*") if not has_pictures and any(map(_is_video, names)) else address
-
-
 def _matching_files(address: str) -> list[str]:
-    """Returns the files that a pattern matches, or the address itself. Raises SourceOpenError if nothing matches."""
-    if not is_video_pattern(address):
+    """Returns the files of a folder or a pattern, or the address itself. Raises SourceOpenError if nothing matches."""
+    if _is_local_folder(address):
+        media = folder_media(address, VIDEO_SUFFIXES)
+        if media.left_out:
+            shown = ", ".join(media.left_out[:_SHOWN_NAMES]) + (", ..." if len(media.left_out) > _SHOWN_NAMES else "")
+            _log.warning("left out of %s, %d: %s", redact(address), len(media.left_out), shown)
+        return [local_path(path) for path in sorted([*media.videos, *media.pictures])]
+    if not is_video_pattern(address) and not _is_photo_pattern(address):
         return [address]
     found = storage.find_files(address, SourceOpenError)
-    found = found if _literal_suffix(address) else [path for path in found if _is_video(path)]
+    found = found if _literal_suffix(address) else [path for path in found if _is_video(path) or _is_photo(path)]
     if not found:
         raise SourceOpenError(
             f"no video matches {redact(address)}; quote patterns, and check the spelling and the current folder "
@@ -214,8 +291,10 @@ def _absolute(address: str) -> str:
 
 def _fixed_folder(address: str) -> str:
     """Returns the deepest folder that contains every file of a pattern, or the folder of a file."""
+    if _is_local_folder(address):
+        return _absolute(address)
     folders = _absolute(address).split("/")[:-1]
-    if is_video_pattern(address):
+    if glob.has_magic(address) and not os.path.exists(address):
         folders = list(itertools.takewhile(lambda part: not glob.has_magic(part), folders))
     return "/".join(folders)
 

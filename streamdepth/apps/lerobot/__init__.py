@@ -1,1 +1,1 @@
-"""Depth in metres added to LeRobot data sets."""
+"""Depth in meters added to LeRobot datasets."""

@@ -1,4 +1,4 @@
-"""Adds a depth camera to a LeRobot data set: videos with the timestamps and episodes of a picture camera."""
+"""Adds a depth camera to a LeRobot dataset: videos with the timestamps and episodes of a picture camera."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def add_depth(
     run: Callable[[Pipeline], object] = Pipeline.run,
     on_written: Callable[[Pipeline], None] = lambda _: None,
 ) -> str:
-    """Adds the camera CAMERA_depth, whose videos hold depth in metres, and returns its name.
+    """Adds the camera CAMERA_depth, whose videos hold depth in meters, and returns its name.
 
-    Everything is made in a hidden folder first, so a run that ends early leaves the data set as it was; what a killed
+    Everything is made in a hidden folder first, so a run that ends early leaves the dataset as it was; what a killed
     run has left there is removed.
 
     Args:
-        root: folder of the data set.
+        root: folder of the dataset.
         camera: key of the picture camera, such as "observation.images.front".
         settings: the model and how to make its depth metric; `source`, `output` and `depth_out` are set here.
         run: runs the pipeline of each video file.
@@ -52,7 +52,7 @@ def add_depth(
 
     Raises:
         ConfigError: if the camera is unknown ("unknown-camera"), has depth already ("exists"), or another run works
-            on the data set ("locked").
+            on the dataset ("locked").
         SourceError, EstimatorError, SinkError: as a run of a pipeline does.
     """
     with _exclusive_access(root):
@@ -61,7 +61,7 @@ def add_depth(
 
 @contextmanager
 def _exclusive_access(root: Path) -> Iterator[None]:
-    """Locks the data set against other runs, which would drop this run's camera, and removes what killed runs left.
+    """Locks the dataset against other runs, which would drop this run's camera, and removes what killed runs left.
 
     Raises ConfigError ("locked") if another run works on it.
     """
@@ -131,7 +131,7 @@ def _check_frame_count(dataset: LeRobotDataset, file: tuple[int, int], target: P
     if written < needed:
         raise SinkWriteError(
             f"'{dataset.video_path(dataset.camera, file)}' gave {written} frames, and its episodes have {needed}; "
-            + ("the run was stopped" if pipeline.is_stopped else "the data set is damaged"),
+            + ("the run was stopped" if pipeline.is_stopped else "the dataset is damaged"),
             code="stopped" if pipeline.is_stopped else "damaged",
         )
 
@@ -164,7 +164,7 @@ class _EpisodeBoundaryStabilizer(Stabilizer):
 
 
 def _publish(dataset: LeRobotDataset, depth_camera: str, pending: PendingFolder) -> None:
-    """Moves the videos into the data set and updates its metadata, all or nothing unless killed within milliseconds.
+    """Moves the videos into the dataset and updates its metadata, all or nothing unless killed within milliseconds.
 
     Raises SinkError.
     """
@@ -211,7 +211,7 @@ def _histograms(path: Path, episodes: Sequence[Episode]) -> dict[int, Any]:
 
 
 def _statistics(histogram: Any, quantizer: DepthQuantizer) -> dict[str, Any]:
-    """Returns LeRobot's statistics in metres, for one channel. histogram: pixels with each depth code, (4096,)."""
+    """Returns LeRobot's statistics in meters, for one channel. histogram: pixels with each depth code, (4096,)."""
     depth = quantizer.decode(np.arange(LARGEST_CODE + 1, dtype=np.uint16)).astype(np.float64)
     total, seen = int(histogram.sum()), np.flatnonzero(histogram)
     mean = float((depth * histogram).sum() / total)

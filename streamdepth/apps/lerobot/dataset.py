@@ -1,4 +1,4 @@
-"""The files of a LeRobot data set, version 3.
+"""The files of a LeRobot dataset, version 3.
 
 - videos/CAMERA/chunk-000/file-000.mp4: a video with many episodes
 - meta/episodes/**.parquet: where in the videos each episode lies
@@ -36,10 +36,10 @@ class Episode:
 
 
 class LeRobotDataset:
-    """A LeRobot data set of version 3 on disk, seen from one of its picture cameras.
+    """A LeRobot dataset of version 3 on disk, seen from one of its picture cameras.
 
     Raises:
-        SourceOpenError: if the folder is no such data set ("no-dataset"), has another version ("dataset-version") or
+        SourceOpenError: if the folder is no such dataset ("no-dataset"), has another version ("dataset-version") or
             is damaged ("damaged").
         ConfigError: for an unknown camera ("unknown-camera").
     """
@@ -76,7 +76,7 @@ class LeRobotDataset:
             version = str(info["codebase_version"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise SourceOpenError(
-                f"'{self.root}' is no LeRobot data set: no usable '{path}'", code="no-dataset"
+                f"'{self.root}' is no LeRobot dataset: no usable '{path}'", code="no-dataset"
             ) from error
         if not version.startswith("v3"):
             raise SourceOpenError(
@@ -94,11 +94,11 @@ class LeRobotDataset:
                 yield Episode(row["episode_index"], file, round(row[f"{prefix}/from_timestamp"] * fps), row["length"])
 
     def video_path(self, camera: str, file: tuple[int, int], root: Path | None = None) -> Path:
-        """Returns the path of a camera's video, below `root` or the data set. Raises SourceOpenError ("damaged")."""
+        """Returns the path of a camera's video, below `root` or the dataset. Raises SourceOpenError ("damaged")."""
         template, root = self.info.get("video_path") or _DEFAULT_VIDEO_PATH, root or self.root
         path = root / template.format(video_key=camera, chunk_index=file[0], file_index=file[1])
         if not Path(os.path.abspath(path)).is_relative_to(os.path.abspath(root)):
-            # a downloaded data set must not make us write elsewhere
+            # a downloaded dataset must not make us write elsewhere
             raise SourceOpenError(
                 f"'{self.root}' says that its videos lie at '{path}', outside of its folder", code="damaged"
             )
@@ -119,11 +119,11 @@ def _read_episode_tables(folder: Path) -> dict[Path, pa.Table]:
     try:
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise MissingDependencyError("pyarrow", "lerobot", "reading LeRobot data sets") from error
+        raise MissingDependencyError("pyarrow", "lerobot", "reading LeRobot datasets") from error
     try:
         found = {path: pq.read_table(path) for path in sorted(folder.rglob("*.parquet"))}
     except (OSError, ValueError) as error:
         raise SourceOpenError(f"cannot read the episodes in '{folder}': {error}", code="damaged") from error
     if not found:
-        raise SourceOpenError(f"the data set has no episodes in '{folder}'", code="damaged")
+        raise SourceOpenError(f"the dataset has no episodes in '{folder}'", code="damaged")
     return found

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import re
 import secrets
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from streamdepth.apps.web.sessions import SessionStore, TokenThrottle
 from streamdepth.core.errors import ConfigError
 
+_log = logging.getLogger(__name__)
+
 MIN_TOKEN_LENGTH = 8
+_GOOD_TOKEN_LENGTH, _GOOD_TOKEN_VARIETY = 16, 8
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 """The b64token of RFC 6750, which passes through a header unchanged."""
 
@@ -26,9 +31,11 @@ class Access:
     host_names: frozenset[str]
     """Names of this machine that a Host header may have besides numeric addresses, in lower case."""
     cookie: str = "streamdepth"
-    """Name of the cookie that holds the token; cookies are shared by all ports of a host."""
+    """Name of the cookie that holds the session; cookies are shared by all ports of a host."""
     is_secure: bool = False
     """True if the server speaks HTTPS only."""
+    sessions: SessionStore = field(default_factory=SessionStore, compare=False)
+    throttle: TokenThrottle = field(default_factory=TokenThrottle, compare=False)
 
     def allows_host(self, host: str) -> bool:
         """True if a Host header names this machine.
@@ -55,8 +62,18 @@ def make_access(host: str, token: str | None, host_names: Iterable[str], *, port
             "only; leave it out and one is made",
             code="bad-token",
         )
+    if token is not None and (len(token) < _GOOD_TOKEN_LENGTH or len(set(token)) < _GOOD_TOKEN_VARIETY):
+        _log.warning(
+            "the token is easy to guess; take one of at least %d different characters, or leave it out and one is made",
+            _GOOD_TOKEN_LENGTH,
+        )
     if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(24)
+    if token is not None and not is_secure and not is_loopback(host):
+        _log.warning(
+            "the token and the pictures travel to other machines unencrypted; in a network that you do not trust, give "
+            "--certificate and --key"
+        )
     machine = socket.gethostname().lower()
     names = {"localhost", host, machine, f"{machine}.local", *host_names}
     return Access(token, frozenset(name.lower() for name in names), f"streamdepth_{port}", is_secure)

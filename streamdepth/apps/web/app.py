@@ -40,6 +40,7 @@ def make_app(session: WebSession, access: Access, *, max_viewers: int) -> FastAP
         redoc_url=None,
         lifespan=lifespan,
     )
+    app.state.access = access
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.include_router(routes.router)
     app.include_router(sockets.router)

@@ -92,16 +92,16 @@ class RecorderSink(Sink):
             if any(sink.wants_stop for sink in self._sinks):
                 sinks, self._sinks = self._sinks, []
                 _close_all(sinks)
-        except StreamDepthError as error:
+        except (StreamDepthError, OSError) as error:  # an OSError where a folder or a disk has vanished
             self._fail(error)
 
-    def _fail(self, error: StreamDepthError) -> None:
+    def _fail(self, error: StreamDepthError | OSError) -> None:
         sinks, self._sinks, self.failure = self._sinks, [], str(error)
         self.add_notice(f"the recording of {self._stream} ended: {error}")
         for sink in sinks:
             try:
                 sink.close()
-            except StreamDepthError as another:
+            except (StreamDepthError, OSError) as another:
                 self.add_notice(str(another))
 
     def on_close(self) -> None:

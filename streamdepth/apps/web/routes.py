@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Path, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 
+from streamdepth.apps.web.access import Access
 from streamdepth.apps.web.app_state import AppState
 from streamdepth.apps.web.broadcast import Broadcaster, TooManyViewersError
 from streamdepth.apps.web.live_sink import LiveResult
@@ -25,6 +26,7 @@ from streamdepth.apps.web.schemas import (
     FilesOut,
     HealthOut,
     ModelIn,
+    SessionOut,
     SnapshotOut,
     StatusOut,
     StreamOut,
@@ -75,6 +77,23 @@ def _render_options(stream: WebStream) -> RenderOptions:
 async def health() -> HealthOut:
     """Answers while the server runs. Needs no token."""
     return HealthOut(status="ok")
+
+
+@router.get("/api/session", tags=["service"])
+async def session(request: Request) -> SessionOut:
+    """Says whether this browser has signed in with the token."""
+    access: Access = request.app.state.access
+    return SessionOut(signed_in=access.sessions.is_valid(request.cookies.get(access.cookie, "")))
+
+
+@router.delete("/api/session", tags=["service"], status_code=204)
+async def sign_out(request: Request) -> Response:
+    """Ends the session of this browser: its cookie opens nothing any more."""
+    access: Access = request.app.state.access
+    access.sessions.end(request.cookies.get(access.cookie, ""))
+    response = Response(status_code=204)
+    response.delete_cookie(access.cookie, secure=access.is_secure, httponly=True, samesite="lax")
+    return response
 
 
 @router.get("/metrics", tags=["service"], response_class=Response, responses={200: {"content": {"text/plain": {}}}})
@@ -133,7 +152,7 @@ async def snapshot(request: Request, name: StreamName) -> SnapshotOut:
             paths = await asyncio.to_thread(
                 write_snapshot, newest.item, state.session.media, name, _render_options(stream)
             )
-        except SinkError as error:
+        except (SinkError, OSError) as error:
             raise HTTPException(507, stream.hide_folders(str(error))) from error
     return SnapshotOut(files=[path.name for path in paths])
 
@@ -158,7 +177,7 @@ async def _call_recorder(stream: WebStream, action: Callable[..., None], *argume
     """Runs an action of the recorder on another thread. Raises HTTPException 409 with its error."""
     try:
         await asyncio.to_thread(action, *arguments)
-    except StreamDepthError as error:
+    except (StreamDepthError, OSError) as error:
         raise HTTPException(409, stream.hide_folders(str(error))) from error
 
 

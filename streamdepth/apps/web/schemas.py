@@ -158,6 +158,13 @@ class ColormapOut(BaseModel):
     """256 colors as `#rrggbb`."""
 
 
+class SessionOut(BaseModel):
+    """The session of the browser that asks."""
+
+    signed_in: bool
+    """True if its cookie holds a session, which can be ended."""
+
+
 class HealthOut(BaseModel):
     """The answer of a server that runs."""
 

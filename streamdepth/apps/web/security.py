@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
+import math
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,10 +17,13 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streamdepth.apps.web.access import Access
+from streamdepth.apps.web.sessions import SESSION_SECONDS
 
 MAX_BODY_BYTES = 64 * 1024
 """Limit of a request's body; the page sends far less."""
-_COOKIE_SECONDS = 30 * 24 * 3600
+BODY_TIMEOUT_SECONDS = 10.0
+"""Longest time that the body of a request may take to arrive."""
+_HSTS = "max-age=31536000"
 _PATHS_WITHOUT_TOKEN = ("/healthz",)
 _METHODS_WITHOUT_BODY = ("GET", "HEAD", "OPTIONS")
 _SIGN_IN_PAGE = Path(__file__).with_name("static") / "sign_in.html"
@@ -53,15 +58,30 @@ class AccessMiddleware:
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
+                if self._access.is_secure:
+                    headers.setdefault("strict-transport-security", _HSTS)
             await send(message)
 
-        refusal = self._refusal(HTTPConnection(scope))
+        refusal = self._checked_refusal(HTTPConnection(scope))
+        if refusal is None and _has_body(scope):
+            try:
+                receive = await _read_body(receive)
+            except TimeoutError:
+                refusal = _error(408, f"the body of a request arrives within {BODY_TIMEOUT_SECONDS:g} seconds")
+                refusal.headers["connection"] = "close"
         if refusal is None:
             await self._app(scope, receive, send_with_headers)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})  # before the handshake: the answer is a 403
         else:
             await refusal(scope, receive, send_with_headers)
+
+    def _checked_refusal(self, request: HTTPConnection) -> Response | None:
+        """Returns `_refusal`, or a 400 for headers that cannot be parsed."""
+        try:
+            return self._refusal(request)
+        except ValueError:
+            return _error(400, "a header of the request is malformed")
 
     def _refusal(self, request: HTTPConnection) -> Response | None:
         """Returns the response to a request that is not allowed; None if it is allowed."""
@@ -81,14 +101,22 @@ class AccessMiddleware:
             return None
         is_get, is_start_page = _method(request) == "GET", request.scope["path"] == "/"
         in_query = request.query_params.get("token", "") if is_get else ""
-        if in_query and is_start_page and access.accepts(in_query):
-            return self._move_token_to_cookie(request)
-        tokens = [_bearer_token(request), request.cookies.get(access.cookie, ""), in_query]
-        if any(token and access.accepts(token) for token in tokens):
+        has_session = access.sessions.is_valid(request.cookies.get(access.cookie, ""))
+        if has_session and not (in_query and is_start_page):
             return None
+        tokens = [token for token in (_bearer_token(request), in_query) if token]
+        if tokens:
+            address = request.client.host if request.client else ""
+            seconds = access.throttle.seconds_to_wait(address)
+            if seconds:
+                return _too_many_tokens(seconds)
+            if any(access.accepts(token) for token in tokens):
+                access.throttle.forget(address)
+                return self._start_session(request) if in_query and is_start_page else None
+            access.throttle.add_failure(address)
         return _sign_in() if is_start_page else _unauthorized()
 
-    def _move_token_to_cookie(self, request: HTTPConnection) -> Response:
+    def _start_session(self, request: HTTPConnection) -> Response:
         """Redirects to the address without the token, which stays neither in the history nor on the screen."""
         access = self._access
         query = request.scope["query_string"].decode("latin-1")
@@ -96,13 +124,34 @@ class AccessMiddleware:
         response = RedirectResponse(str(address), 303)
         response.set_cookie(
             access.cookie,
-            access.token or "",
-            max_age=_COOKIE_SECONDS,
+            access.sessions.start(),
+            max_age=SESSION_SECONDS,
             secure=access.is_secure,
             httponly=True,
             samesite="lax",
         )
         return response
+
+
+def _has_body(scope: Scope) -> bool:
+    is_checked = scope["type"] == "http" and scope["path"] not in _PATHS_WITHOUT_TOKEN
+    return is_checked and scope["method"] not in _METHODS_WITHOUT_BODY
+
+
+async def _read_body(receive: Receive) -> Receive:
+    """Reads the body of a request, which is small, and returns what gives it to the application.
+
+    Raises TimeoutError if it does not arrive in time.
+    """
+    messages: list[Message] = []
+    async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
+        while not messages or messages[-1].get("more_body"):
+            messages.append(await receive())
+
+    async def receive_again() -> Message:
+        return messages.pop(0) if messages else await receive()
+
+    return receive_again
 
 
 def _method(request: HTTPConnection) -> str:
@@ -116,8 +165,16 @@ def _is_from_another_site(request: HTTPConnection) -> bool:
     headers = request.headers
     origin, site = headers.get("origin", ""), headers.get("sec-fetch-site", "")
     is_link = _method(request) == "GET" and headers.get("sec-fetch-mode") == "navigate"
-    has_other_origin = bool(origin) and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+    has_other_origin = bool(origin) and _origin_host(origin) != headers.get("host", "").lower()
     return has_other_origin or (site in ("cross-site", "same-site") and not is_link)
+
+
+def _origin_host(origin: str) -> str:
+    """Returns the host and port of an Origin header; empty, which is nobody's, if it is malformed."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _bearer_token(request: HTTPConnection) -> str:
@@ -139,6 +196,13 @@ def _body_refusal(request: HTTPConnection) -> Response | None:
 
 def _error(status: int, reason: str) -> Response:
     return JSONResponse({"detail": reason}, status)
+
+
+def _too_many_tokens(seconds: float) -> Response:
+    wait = math.ceil(seconds)
+    response = _error(429, f"too many wrong tokens came from your address; try again in {wait} s")
+    response.headers["retry-after"] = str(wait)
+    return response
 
 
 def _unauthorized() -> Response:

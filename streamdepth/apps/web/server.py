@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import time
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from streamdepth.apps.web.access import Access, make_access
 from streamdepth.apps.web.session import WebSession
 from streamdepth.core.errors import ConfigError, MissingDependencyError, SinkOpenError, SinkWriteError
 from streamdepth.core.threads import WorkerThread
+from streamdepth.estimators.engines.cache import cache_folder
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -100,6 +102,15 @@ class WebServer:
         token = self.access.token
         return f"{self.address}?token={quote(token, safe='')}" if token else self.address
 
+    def write_token_file(self) -> Path:
+        """Writes the token into a file that only this user can read, and returns its path."""
+        path = cache_folder() / f"serve_{self.port}.token"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            file.write(f"{self.access.token}\n")
+        return path
+
     def __enter__(self) -> Self:
         self._worker.start()
         deadline = time.monotonic() + _START_TIMEOUT_SECONDS
@@ -157,7 +168,12 @@ def _make_server(session: WebSession, options: ServerOptions, access: Access) ->
 
     from streamdepth.apps.web.app import make_app
     from streamdepth.apps.web.sockets import MAX_MESSAGE_BYTES
-    from streamdepth.apps.web.uvicorn_server import SHUTDOWN_SECONDS, GracefulServer, IdleTimeoutProtocol
+    from streamdepth.apps.web.uvicorn_server import (
+        SHUTDOWN_SECONDS,
+        GracefulServer,
+        IdleTimeoutProtocol,
+        ViewerProtocol,
+    )
 
     if options.key and not options.certificate:
         raise ConfigError(
@@ -172,7 +188,7 @@ def _make_server(session: WebSession, options: ServerOptions, access: Access) ->
         server_header=False,
         proxy_headers=False,
         http=IdleTimeoutProtocol,
-        ws="websockets-sansio",
+        ws=ViewerProtocol,
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_per_message_deflate=False,  # pictures and packed depth do not get smaller
         ssl_certfile=options.certificate,

@@ -211,7 +211,7 @@ def _control_choices(settings: Settings) -> ControlChoices:
 def model_sizes(model: str, chosen_size: int | None) -> Sequence[int]:
     """Returns the sizes that a model can be switched to, in px of the short side of its input.
 
-    They are known for models of the catalogue, and for nano with other weights; the result is empty for any other.
+    They are known for models of the catalog, and for nano with other weights; the result is empty for any other.
     """
     from streamdepth.estimators.catalog import CATALOG, find_entry
 

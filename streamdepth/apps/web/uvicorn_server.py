@@ -7,11 +7,15 @@ import socket
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 SHUTDOWN_SECONDS = 1.0
 """Time that connections have to close when the server ends."""
 IDLE_TIMEOUT_SECONDS = 10.0
 """Longest time that a connection may be open without a request, at its beginning and between two requests."""
+SLOW_READER_SECONDS = 20.0
+"""Longest time that a connection may take nothing of what is sent to it."""
+_SEND_BUFFER_BYTES = 256 * 1024
 
 
 class GracefulServer(uvicorn.Server):
@@ -29,8 +33,43 @@ class GracefulServer(uvicorn.Server):
             connection.transport.abort()
 
 
-class IdleTimeoutProtocol(H11Protocol):
-    """HTTP that aborts connections which send no request, so that idle ones cannot use up all places.
+class _SlowReaderTimeout(asyncio.Protocol):
+    """Part of a protocol that aborts its connection when the other side reads nothing of what is sent to it.
+
+    Such a viewer would keep its place, and the pictures that wait for it, for ever.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    _is_paused = False
+    _pauses = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._connection = transport
+        connected: socket.socket | None = transport.get_extra_info("socket")
+        if connected is not None:  # else the system takes megabytes before it says that nobody reads
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._is_paused, self._pauses = True, self._pauses + 1
+        self.loop.call_later(SLOW_READER_SECONDS, self._check_reader, self._pauses)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._is_paused = False
+
+    def _check_reader(self, pause: int) -> None:
+        if self._is_paused and self._pauses == pause and isinstance(self._connection, asyncio.WriteTransport):
+            self._connection.abort()
+
+
+class ViewerProtocol(_SlowReaderTimeout, WebSocketsSansIOProtocol):
+    """WebSockets that end when the viewer reads nothing."""
+
+
+class IdleTimeoutProtocol(_SlowReaderTimeout, H11Protocol):
+    """HTTP that aborts connections which send no request or read no response: idle ones cannot use up all places.
 
     uvicorn's own limit starts only after the first response, and ends with the next byte.
     """

@@ -1,9 +1,9 @@
 """Sharpness of depth: the boundary F1 of Depth Pro.
 
 Bochkovskii et al., "Depth Pro: Sharp Monocular Metric Depth in Less Than a Second", ICLR 2025, section 3.3: between two
-neighbours lies an occluding contour if the ratio of their depths is above t. Precision and recall compare the contours
-of prediction and truth with their directions, and F1 is averaged over t from 1.05 to 1.25, weighted by t. The counts of
-all directions are added up, as in the paper's sums, so that a perfect prediction has 1.
+neighbors lies an occluding contour if the ratio of their depths is above t. Precision and recall compare the contours
+of prediction and ground truth with their directions, and F1 is averaged over t from 1.05 to 1.25, weighted by t. The
+counts of all directions are added up, as in the paper's sums, so that a perfect prediction has 1.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from streamdepth.core.arrays import DepthMap
 
 THRESHOLDS = np.linspace(1.05, 1.25, 10)
 DENSE_SHARE = 0.5
-"""Share of known pixels from which on truth is dense enough to have contours."""
+"""Share of known pixels from which on ground truth is dense enough to have contours."""
 
 
 def boundary_f1(depth_m: DepthMap, truth_m: DepthMap) -> float:
-    """Returns the boundary F1 of (H, W) metres above 0, from 0 to 1; NaN where the truth has no contour.
+    """Returns the boundary F1 of (H, W) meters above 0, from 0 to 1; NaN where the ground truth has no contour.
 
-    Only neighbours that are known (not NaN) in both maps count, and only thresholds below the largest jump.
+    Only neighbors that are known (not NaN) in both maps count, and only thresholds below the largest jump.
     """
     depth, truth = np.log(depth_m), np.log(truth_m)
     jumps = [_jumps(depth, truth, axis) for axis in (0, 1)]
@@ -37,7 +37,7 @@ def boundary_f1(depth_m: DepthMap, truth_m: DepthMap) -> float:
 
 
 def _jumps(depth: DepthMap, truth: DepthMap, axis: int) -> tuple[DepthMap, DepthMap]:
-    """Returns (K,) log ratios of neighbours along one axis for each map, where both maps know both neighbours."""
+    """Returns (K,) log ratios of neighbors along one axis for each map, where both maps know both neighbors."""
     d, t = np.diff(depth, axis=axis), np.diff(truth, axis=axis)
     known = np.isfinite(d) & np.isfinite(t)
     return d[known], t[known]

@@ -1,4 +1,4 @@
-"""Contact sheets for people to look at: picture, truth, prediction and error side by side."""
+"""Contact sheets for people to look at: picture, ground truth, prediction and error side by side."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_ERROR = 0.5
 _TEXT_PX = 13
 _LINE_PX = 20
 _GAP_PX = 4
-_TITLES = ("picture", "truth", "prediction, fitted", f"error |d - d*| / d*, black 0 to white {MAX_ERROR}")
+_TITLES = ("picture", "ground truth", "prediction, fitted", f"error |d - d*| / d*, black 0 to white {MAX_ERROR}")
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
@@ -40,12 +40,12 @@ def evenly_spaced(names: Sequence[str], count: int) -> set[str]:
 class ContactSheet:
     """A contact sheet with one row for each added picture; only small copies stay in memory.
 
-    Truth and prediction share colours: near is bright, by inverse depth, over the range of the truth. Pixels that do
-    not count or are unknown are black.
+    Ground truth and prediction share colors: near is bright, by inverse depth, over the range of the ground truth.
+    Pixels that do not count or are unknown are black.
 
     Args:
         path: the picture to write.
-        per_set: number of pictures of each data set on the sheet.
+        per_set: number of pictures of each dataset on the sheet.
         overwrite: True allows a file that exists already.
 
     Raises:
@@ -63,7 +63,7 @@ class ContactSheet:
         self._rows = [cv2.hconcat([_text_line(title, CELL_PX + _GAP_PX) for title in _TITLES])]
 
     def add(self, evaluated: EvaluatedImage, label: str) -> None:
-        """Adds a row, headed by `label`, AbsRel and delta1 after the fit, and the range of the colours."""
+        """Adds a row, headed by `label`, AbsRel and delta1 after the fit, and the range of the colors."""
         low, high = display_range(np.reciprocal(evaluated.truth_m))
         row = cv2.hconcat([_padded(cell) for cell in _cells(evaluated, (low, high))])
         scores = evaluated.aligned

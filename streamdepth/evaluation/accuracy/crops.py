@@ -16,7 +16,7 @@ _ALL = (Fraction(0), Fraction(1))
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """The region in which truth counts, with its usual largest distance."""
+    """The region in which ground truth counts, with its usual largest distance."""
 
     name: str
     rows: Interval = _ALL
@@ -26,7 +26,7 @@ class Crop:
     size: tuple[int, int] | None = None
     """(width, height) in px that pictures must have without the border; None: any."""
     farthest_m: float = 10.0
-    """Default of the largest distance at which truth counts, metres."""
+    """Default of the largest distance at which ground truth counts, meters."""
 
     def region(self, width: int, height: int) -> tuple[slice, slice]:
         """Returns the rows and columns that count.

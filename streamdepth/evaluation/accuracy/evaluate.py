@@ -1,8 +1,9 @@
-"""Evaluation of a model's depth against the truth, over many pictures.
+"""Evaluation of a model's depth against the ground truth, over many pictures.
 
-Relative depth is aligned to each picture's truth by scale and shift; metric depth is scored as it is, and aligned too.
-Truth outside the crop or the range of distances counts neither in the scores nor in the alignment, so that the sky
-never does. Only boundary F1 sees it: everything beyond the range stands at its end then, in truth and prediction.
+Relative depth is aligned to each picture's ground truth by scale and shift; metric depth is scored as it is, and
+aligned too. Ground truth outside the crop or the range of distances counts neither in the scores nor in the alignment,
+so that the sky never does. Only boundary F1 sees it: everything beyond the range stands at its end then, in ground
+truth and prediction.
 """
 
 from __future__ import annotations
@@ -26,17 +27,17 @@ from streamdepth.evaluation.accuracy.ordinal import ordinal_accuracy
 from streamdepth.evaluation.datasets import ImageDepthPair
 
 NEAREST_M = 1e-3
-"""Default of the smallest distance at which truth counts, metres."""
+"""Default of the smallest distance at which ground truth counts, meters."""
 
 
 @dataclass(frozen=True, slots=True)
 class ValidRegion:
-    """The part of the truth that counts: a crop and a range of distances."""
+    """The part of the ground truth that counts: a crop and a range of distances."""
 
     crop: Crop = NO_CROP
     nearest_m: float = NEAREST_M
     farthest_m: float = NO_CROP.farthest_m
-    """Truth nearer or farther than these does not count, metres."""
+    """Truth nearer or farther than these does not count, meters."""
 
     def valid(self, truth_m: DepthMap) -> DepthMap:
         """Returns `truth_m` within the crop and the range, NaN elsewhere."""
@@ -55,7 +56,7 @@ class ValidRegion:
         return np.clip(depth_m, self.nearest_m, self.farthest_m)
 
     def contour_truth(self, truth_m: DepthMap) -> DepthMap:
-        """Returns the truth for boundary F1; all NaN where it is too sparse for contours."""
+        """Returns the ground truth for boundary F1; all NaN where it is too sparse for contours."""
         region = self.crop.region(truth_m.shape[1], truth_m.shape[0])
         is_dense = (~np.isnan(truth_m[region])).mean() >= DENSE_SHARE
         return self.clipped(self.cropped(truth_m)) if is_dense else np.full_like(truth_m, np.nan)
@@ -72,7 +73,7 @@ class EvaluatedImage:
     truth_m: DepthMap
     """(h, w) true depth, NaN where it does not count."""
     aligned_m: DepthMap
-    """(h, w) prediction with scale and shift fitted to the truth."""
+    """(h, w) prediction with scale and shift fitted to the ground truth."""
     aligned: Scores
     """Scores of `aligned_m`."""
     unaligned: Scores | None
@@ -94,7 +95,7 @@ class Accuracy:
     output_px: tuple[int, int] = (0, 0)
     """(width, height) of the model's depth of it."""
     skipped_pictures: int = 0
-    """Number of pictures without any valid truth."""
+    """Number of pictures without any valid ground truth."""
     known_pixels: int = 0
     """Number of pixels in the crop whose true depth is known."""
     valid_pixels: int = 0
@@ -130,16 +131,16 @@ def evaluate(
     region: ValidRegion = DEFAULT_REGION,
     on_picture: Callable[[EvaluatedImage], None] = lambda _: None,
 ) -> Accuracy:
-    """Runs the model on one picture after the other and scores it at the truth's size.
+    """Runs the model on one picture after the other and scores it at the ground truth's size.
 
     Args:
         pairs: pictures with their true depth.
         estimator: the model.
-        region: the part of the truth that counts.
+        region: the part of the ground truth that counts.
         on_picture: called with each picture that is scored.
 
     Raises:
-        SourceOpenError: no picture has valid truth (code "no-truth").
+        SourceOpenError: no picture has valid ground truth (code "no-truth").
         ConfigError: the crop does not fit the pictures.
         EstimatorError: as the model raises it, and (code "no-depth") for a picture without any valid depth.
     """

@@ -1,4 +1,4 @@
-"""Accuracy metrics of one depth map against the truth.
+"""Accuracy metrics of one depth map against the ground truth.
 
 torchmetrics has neither masks, deltas nor SILog, so these one-line formulas are written here.
 """
@@ -16,7 +16,7 @@ from streamdepth.geometry.inverse_depth import clipped_meters
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Metrics of one picture, or their means over many; d is the prediction, d* the truth, both in metres.
+    """Metrics of one picture, or their means over many; d is the prediction, d* the ground truth, both in meters.
 
     Definitions: Eigen et al., NeurIPS 2014, section 4.2; silog: the KITTI depth benchmark (Uhrig et al., 3DV 2017).
     """
@@ -24,9 +24,9 @@ class Scores:
     abs_rel: float
     """Mean of |d - d*| / d*."""
     sq_rel: float
-    """Mean of (d - d*)^2 / d*, metres."""
+    """Mean of (d - d*)^2 / d*, meters."""
     rmse_m: float
-    """Root of the mean of (d - d*)^2, metres."""
+    """Root of the mean of (d - d*)^2, meters."""
     rmse_log: float
     """Root of the mean of (ln d - ln d*)^2."""
     log10: float
@@ -46,7 +46,7 @@ class Scores:
 
 
 def score(depth_m: DepthMap, truth_m: DepthMap) -> Scores:
-    """Returns the metrics of two (H, W) maps of metres above 0; boundary_f1 and ordinal are NaN.
+    """Returns the metrics of two (H, W) maps of meters above 0; boundary_f1 and ordinal are NaN.
 
     Pixels that are not finite in both maps do not count; at least one must be.
     """
@@ -68,7 +68,7 @@ def score(depth_m: DepthMap, truth_m: DepthMap) -> Scores:
 
 
 def align(prediction: DepthMap, truth_m: DepthMap, nearest_m: float = 1e-3, farthest_m: float = 10.0) -> DepthMap:
-    """Converts inverse depth of any scale and shift to metres between `nearest_m` and `farthest_m`.
+    """Converts inverse depth of any scale and shift to meters between `nearest_m` and `farthest_m`.
 
     Scale and shift are fitted by least squares in inverse depth (Ranftl et al., TPAMI 2020, section 5) where both maps,
     (H, W), are finite; NaN stays NaN.

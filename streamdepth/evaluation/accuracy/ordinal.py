@@ -19,7 +19,7 @@ APART = 1.05
 def ordinal_accuracy(nearness: DepthMap, truth_m: DepthMap) -> float:
     """Returns the share of pairs in the right order, 0 to 1; NaN where no pair is far enough apart.
 
-    nearness: (H, W), larger is nearer; truth_m: (H, W) metres above 0. Only pixels finite in both are drawn. The same
+    nearness: (H, W), larger is nearer; truth_m: (H, W) meters above 0. Only pixels finite in both are drawn. The same
     maps have the same pairs.
     """
     known = np.flatnonzero(np.isfinite(nearness) & np.isfinite(truth_m))

@@ -1,4 +1,4 @@
-"""The protocol of an evaluation: the pictures and pixels of a data set that count."""
+"""The protocol of an evaluation: the pictures and pixels of a dataset that count."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from streamdepth.evaluation.datasets import DepthDataset
 
 @dataclass(frozen=True, slots=True)
 class EvaluationProtocol:
-    """Options of an evaluation; None means the value in the data set's index.json, or else the crop's default."""
+    """Options of an evaluation; None means the value in the dataset's index.json, or else the crop's default."""
 
     crop: str | None = None
     """Name of the crop, see `crops`."""
@@ -56,7 +56,7 @@ def evaluate_dataset(
     on_picture: Callable[[], None] = lambda: None,
     sheet: ContactSheet | None = None,
 ) -> DatasetResult:
-    """Evaluates the model on one data set and puts some of its pictures onto `sheet`.
+    """Evaluates the model on one dataset and puts some of its pictures onto `sheet`.
 
     on_picture is called after each picture. Raises what `evaluate` and `Protocol.region` raise.
     """

@@ -35,7 +35,7 @@ _MAX_SILENT_SHARE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class DatasetResult:
-    """The accuracy on one data set, with the pictures that were chosen of it."""
+    """The accuracy on one dataset, with the pictures that were chosen of it."""
 
     name: str
     total_pictures: int
@@ -107,7 +107,7 @@ def _versions() -> dict[str, str]:
 
 
 def table(results: Sequence[DatasetResult]) -> Table:
-    """Returns one row per data set and fit."""
+    """Returns one row per dataset and fit."""
     made = Table("set", "fit", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("pictures", *_COLUMNS, "ms"):
         made.add_column(heading, justify="right", no_wrap=True)
@@ -162,7 +162,7 @@ def _figure(value: float, digits: int) -> str:
 
 
 def footnotes(info: ModelInfo, results: Sequence[DatasetResult]) -> list[str]:
-    """Returns the lines beneath the table: the model, and for each data set the pixels that count."""
+    """Returns the lines beneath the table: the model, and for each dataset the pixels that count."""
     size = f", {info.parameters / 1e6:.1f} million parameters" if info.parameters else ""
     lines = [f"{info.name} ({info.kind.value}{size}) on {info.engine} {info.device} {info.precision}"]
     return lines + [_footnote(result) for result in results]
@@ -171,9 +171,9 @@ def footnotes(info: ModelInfo, results: Sequence[DatasetResult]) -> list[str]:
 def _footnote(result: DatasetResult) -> str:
     accuracy, region = result.accuracy, result.accuracy.region
     crop = "" if region.crop.name == "none" else f"{region.crop.name} crop, "
-    text = f"{result.name}: {crop}truth from {region.nearest_m:g} to {region.farthest_m:g} m"
+    text = f"{result.name}: {crop}ground truth from {region.nearest_m:g} to {region.farthest_m:g} m"
     if accuracy.skipped_pictures:
-        text += f"; {accuracy.skipped_pictures} pictures without such truth were skipped"
+        text += f"; {accuracy.skipped_pictures} pictures without such ground truth were skipped"
     if (outside := 1 - accuracy.valid_pixels / accuracy.known_pixels) > _MAX_SILENT_SHARE:
         text += f"; {outside:.0%} of the known depth lies outside and does not count (--max-depth)"
     if (unknown := 1 - accuracy.predicted_pixels / accuracy.valid_pixels) > 0:

@@ -1,7 +1,7 @@
 """Baselines: what other tools do against flicker, written from their formulas; and noise for a network's depth.
 
-Each baseline normalises depth to 0..1, because these tools do so before depth is shown or stored; `range` of its frames
-is the range by which depth was normalised, in the network's unit.
+Each baseline normalizes depth to 0..1, because these tools do so before depth is shown or stored; `range` of its frames
+is the range by which depth was normalized, in the network's unit.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Range = tuple[float, float]
 
 
 class PerFramePercentiles(Stabilizer):
-    """A stabilizer that normalises each frame by its own 2nd and 98th percentile, as most depth tools do."""
+    """A stabilizer that normalizes each frame by its own 2nd and 98th percentile, as most depth tools do."""
 
     def push(self, item: DepthFrame) -> Iterable[DepthFrame]:
         low, high = np.nanpercentile(item.depth, (2, 98))
@@ -29,7 +29,7 @@ class PerFramePercentiles(Stabilizer):
 
 
 class LookAheadMinMax(Stabilizer):
-    """A stabilizer that normalises by a moving average of minimum and maximum, with look-ahead, as in iw3.
+    """A stabilizer that normalizes by a moving average of minimum and maximum, with look-ahead, as in iw3.
 
     lo = keep * lo + (1 - keep) * min, where min is that of the next `look_ahead` frames; the same for the maximum.
     """
@@ -61,7 +61,7 @@ class LookAheadMinMax(Stabilizer):
 
 
 class PixelAverage(Stabilizer):
-    """A stabilizer that averages each pixel over time after per-frame normalisation, as in desktop2stereo.
+    """A stabilizer that averages each pixel over time after per-frame normalization, as in desktop2stereo.
 
     y = keep * y + (1 - keep) * x.
     """

@@ -54,7 +54,7 @@ class EvaluationClip:
         with closing(self.frames()) as frames:
             parts: dict[str, Iterable[Any]] = {"the video": frames, "the depth": self.depth}
             parts |= {"the raw depth": self.raw} if self.raw else {}
-            parts |= {"the truth": self.truth} if self.truth else {}
+            parts |= {"the ground truth": self.truth} if self.truth else {}
             limited = {name: islice(part, self.max_frames) for name, part in parts.items()}
             for number, (frame, depth, *more) in enumerate(zip_same_length(limited)):
                 (item,) = detector.push(DepthFrame(frame, depth, self.depth.kind))

@@ -1,4 +1,4 @@
-"""Metrics of steadiness without truth; every function takes the frames of one shot as (picture, inverse depth)."""
+"""Metrics of steadiness without ground truth; each function takes frames of one shot as (picture, inverse depth)."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ LONGEST_SIDE_PX = 640
 _SHORTEST_SIDE_PX = 32
 """Wide and tiny pictures are stretched to this: on lower ones OpenCV's flow reads beyond its memory."""
 _MAX_COLOR_CHANGE = float(np.log(2) / 50)
-"""The c of exp(-50 c) = 0.5, where c is the squared change of colour, summed over channels of 0 to 1."""
+"""The c of exp(-50 c) = 0.5, where c is the squared change of color, summed over channels of 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class MaskedFlow:
     flow: Flow
     """From each pixel of this frame to its place in the previous frame."""
     is_consistent: Mask
-    """True where the flow forwards and backwards agrees and the colour is the same at both ends."""
+    """True where the flow forwards and backwards agrees and the color is the same at both ends."""
     brightness_change: DepthMap
     """Absolute change at the same pixel, 0 to 1, averaged over 5x5 px so that a sensor's noise is no motion."""
 

@@ -31,7 +31,7 @@ class ClipFrame(NamedTuple):
     raw: DepthMap | None = None
     """(h, w) float32 inverse depth before smoothing."""
     truth_m: DepthMap | None = None
-    """(H, W) float32 metres, NaN = unknown."""
+    """(H, W) float32 meters, NaN = unknown."""
     cut: bool = False
     """True for the first frame of a new shot."""
     display_range: tuple[float, float] | None = None

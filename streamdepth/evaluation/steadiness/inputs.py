@@ -1,4 +1,4 @@
-"""Readers of depth to be scored, from depth videos, gray videos, pictures and data sets; and a cache on disk."""
+"""Readers of depth to be scored, from depth videos, gray videos, pictures and datasets; and a cache on disk."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def open_depth(path: Path) -> DepthSequence:
 
 
 def open_truth(path: Path) -> DepthSequence:
-    """Opens true depth in metres: a folder with `rgb/` and `depth/`, or metric depth that `open_depth` opens.
+    """Opens true depth in meters: a folder with `rgb/` and `depth/`, or metric depth that `open_depth` opens.
 
     Raises SourceOpenError as `open_depth` does, and with the code "not-metric" for relative depth.
     """
@@ -77,18 +77,18 @@ def open_truth(path: Path) -> DepthSequence:
     clip = open_depth(path)
     if clip.kind is not DepthKind.METRIC:
         raise SourceOpenError(
-            f"'{path}' is relative depth, and truth is needed in metres; give a set's folder with rgb/ and depth/, "
-            "or a metric depth video of streamdepth",
+            f"'{path}' is relative depth, and ground truth is needed in meters; give a dataset's folder with rgb/ "
+            "and depth/, or a metric depth video of streamdepth",
             code="not-metric",
         )
     return clip
 
 
 def read_camera(folder: Path, count: int) -> tuple[Intrinsics, list[Pose]] | None:
-    """Returns a data set's camera and its `count` poses; None unless its folder has both files.
+    """Returns a dataset's camera and its `count` poses; None unless its folder has both files.
 
     `camera.json` has {"width", "height", "fx", "fy", "cx", "cy"} in px. `poses.txt` has one line per frame with sixteen
-    numbers, the 4x4 matrix from camera to world row by row, in metres. Raises SourceOpenError, code "bad-camera", for
+    numbers, the 4x4 matrix from camera to world row by row, in meters. Raises SourceOpenError, code "bad-camera", for
     any other content or number of lines.
     """
     camera, poses = folder / "camera.json", folder / "poses.txt"
@@ -181,7 +181,7 @@ def _check_gray(frame: av.VideoFrame, path: Path) -> None:
     spread = np.ptp(frame.to_ndarray(format="rgb24").astype(np.int16), axis=2)
     if np.percentile(spread, 99) > _MAX_CHANNEL_DIFFERENCE:
         raise SourceOpenError(
-            f"'{path}' has colours, which cannot be turned back into depth; give a gray depth video", code="no-depth"
+            f"'{path}' has colors, which cannot be turned back into depth; give a gray depth video", code="no-depth"
         )
 
 
@@ -202,7 +202,7 @@ def _pictures(paths: Iterable[Path]) -> Iterator[DepthMap]:
 
 
 def _read_picture(path: Path) -> tuple[DepthKind | None, DepthMap]:
-    """Returns the kind, None where the file does not say it, and the depth; metres where metric."""
+    """Returns the kind, None where the file does not say it, and the depth; meters where metric."""
     read = {".png": _read_png, ".npz": _read_npz, ".exr": _read_exr}[path.suffix.lower()]
     try:
         kind, depth = read(path)

@@ -92,7 +92,7 @@ def plot(score: TemporalScore) -> Image:
 def side_by_side(clip: Iterable[ClipFrame], score: TemporalScore, fps: Fraction) -> Iterator[DepthFrame]:
     """Yields frames whose picture shows the video, the raw depth where there is any, and the result side by side.
 
-    Depth is coloured with the one range of its shot. The depth of the frames is the result's; a video sink shows their
+    Depth is colored with the one range of its shot. The depth of the frames is the result's; a video sink shows their
     pictures with the style overlay and alpha 0.
     """
     shot = 0

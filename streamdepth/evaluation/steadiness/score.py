@@ -45,13 +45,13 @@ class TruthOptions:
     """Options for the use of true depth."""
 
     farthest_m: float = 10.0
-    """True depth beyond this does not count, and results are clipped to it, metres."""
+    """True depth beyond this does not count, and results are clipped to it, meters."""
     camera: Intrinsics | None = None
     """The camera, for the temporal alignment error."""
     poses: Sequence[Pose] | None = None
     """The camera's pose of each frame."""
     is_metric: bool = False
-    """True if the clip's depth is 1 / metres, so that it is scored without a fit."""
+    """True if the clip's depth is 1 / meters, so that it is scored without a fit."""
 
 
 @dataclass(slots=True)
@@ -95,7 +95,7 @@ def score_clip(
 
     Raises:
         SourceOpenError: fewer than two frames ("too-short"), shapes that do not fit ("wrong-shape"), or no known depth
-            or truth ("no-depth").
+            or ground truth ("no-depth").
     """
     alignment = _AlignmentPass()
     if truth is not None or not same_unit:
@@ -116,7 +116,7 @@ def score_clip(
         )
     if truth is not None and not math.isfinite(score.result["abs_rel"]):
         raise SourceOpenError(
-            f"the truth has nothing within {truth.farthest_m:g} m where depth is known; raise --max-depth",
+            f"the ground truth has nothing within {truth.farthest_m:g} m where depth is known; raise --max-depth",
             code="no-depth",
         )
     return score
@@ -136,7 +136,7 @@ def _check_shapes(frame: ClipFrame) -> None:
 
 
 class _AlignmentPass:
-    """The first reading: fits scale and shift of the whole sequence to the truth, and of each shot to the raw depth."""
+    """The first reading fits scale and shift, of the sequence to the ground truth and of each shot to the raw depth."""
 
     def __init__(self) -> None:
         self.result, self.raw = LeastSquaresFit(), LeastSquaresFit()
@@ -178,7 +178,7 @@ class _ResultMetrics:
     def add(
         self, pair: FramePair, truth_m: DepthMap | None, index: int, display_range: tuple[float, float] | None
     ) -> None:
-        """Adds frame `index` of the clip, with its true depth in metres where there is any."""
+        """Adds frame `index` of the clip, with its true depth in meters where there is any."""
         self.shot_range.add(pair.depth)
         self.known.add(int(np.isfinite(pair.depth).sum()), pair.depth.size)
         for metric in self._metrics:
@@ -309,7 +309,7 @@ class _MetricsPass:
 
 
 def _within(truth_m: DepthMap, farthest_m: float) -> DepthMap:
-    """Returns the truth, NaN where it is unknown, not above 0, or too far."""
+    """Returns the ground truth, NaN where it is unknown, not above 0, or too far."""
     return np.where((truth_m > 0) & (truth_m <= farthest_m), truth_m, np.float32(np.nan))
 
 

@@ -1,6 +1,6 @@
 """Metrics of steadiness and accuracy where the true depth is known.
 
-Relative depth is brought to metres by one scale and one shift for the whole sequence: a fit per frame hides flicker.
+Relative depth is brought to meters by one scale and one shift for the whole sequence: a fit per frame hides flicker.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from streamdepth.evaluation.steadiness.frames import WeightedMean, frame_pairs
 
 NEAREST_M = 1e-3
 Pose = npt.NDArray[np.float64]
-"""(4, 4) matrix from camera to world, metres; in the camera x points right, y down, z forward."""
+"""(4, 4) matrix from camera to world, meters; in the camera x points right, y down, z forward."""
 
 
 class TepeValue(NamedTuple):
     """The temporal end-point error, absolute and relative."""
 
     absolute_m: float
-    """Mean |change - true change|, metres."""
+    """Mean |change - true change|, meters."""
     relative: float
     """The same divided by (|true change| + 0.001 m)."""
 
 
 def tepe(frames: Iterable[tuple[Image, DepthMap, DepthMap]]) -> TepeValue:
-    """Returns the temporal end-point error of one shot: (picture, metres, true metres), after alignment.
+    """Returns the temporal end-point error of one shot: (picture, meters, true meters), after alignment.
 
-    It is the mean |(D(t) - D(t-1) warped along the flow) - (the same of the truth)|, so that true motion is no error
-    (CODD, Li et al., WACV 2023). The flow is that of the pictures, and counts where it is consistent.
+    It is the mean |(D(t) - D(t-1) warped along the flow) - (the same of the ground truth)|, so that true motion is no
+    error (CODD, Li et al., WACV 2023). The flow is that of the pictures, and counts where it is consistent.
     """
     metric = Tepe()
     for pair in frame_pairs(frames):
@@ -48,7 +48,7 @@ def tepe(frames: Iterable[tuple[Image, DepthMap, DepthMap]]) -> TepeValue:
 
 
 def tae(frames: Iterable[tuple[DepthMap, Pose]], camera: Intrinsics) -> float:
-    """Returns the temporal alignment error of one shot in percent: (metres, pose of the camera).
+    """Returns the temporal alignment error of one shot in percent: (meters, pose of the camera).
 
     Each depth map is projected into the next frame's camera and the other way round, and compared there: the mean of
     |D(k+1) - projected D(k)| / D(k+1) over both directions (Video Depth Anything, Chen et al., CVPR 2025). A pose that
@@ -70,7 +70,7 @@ class Tepe:
     relative: WeightedMean = field(default_factory=WeightedMean)
 
     def add(self, motion: MaskedFlow, depth_m: tuple[DepthMap, DepthMap], truth_m: tuple[DepthMap, DepthMap]) -> float:
-        """Adds (previous, current) maps of depth and truth; returns the frame's mean error in metres."""
+        """Adds (previous, current) maps of depth and ground truth; returns the frame's mean error in meters."""
         change, true_change = (warp(previous, motion.flow) - current for previous, current in (depth_m, truth_m))
         error = np.abs(change - true_change)
         counts = motion.is_consistent & np.isfinite(error)
@@ -94,7 +94,7 @@ class Tae:
     def add(self, previous: tuple[DepthMap, Pose], current: tuple[DepthMap, Pose]) -> None:
         """Adds two (depth map, pose) of consecutive frames."""
         if not np.isfinite([previous[1], current[1]]).all():
-            return  # data sets write unknown poses as numbers that are not finite
+            return  # datasets write unknown poses as numbers that are not finite
         for start, end in ((previous, current), (current, previous)):
             error = self._projected_error(start, end)
             if np.isfinite(error):
@@ -127,7 +127,7 @@ class Tae:
 
 @dataclass(slots=True)
 class SequenceAccuracy:
-    """AbsRel and delta1 (see `accuracy.metrics`), each the mean over the frames that have truth."""
+    """AbsRel and delta1 (see `accuracy.metrics`), each the mean over the frames that have ground truth."""
 
     abs_rel: WeightedMean = field(default_factory=WeightedMean)
     delta1: WeightedMean = field(default_factory=WeightedMean)

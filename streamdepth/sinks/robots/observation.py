@@ -30,7 +30,7 @@ from streamdepth.geometry.projection import back_project
 JPEG_QUALITY = 92
 NANOSECONDS = 10**9
 POINT_BYTES = 16
-"""Bytes of a packed point: three floats and four bytes of colour."""
+"""Bytes of a packed point: three floats and four bytes of color."""
 _DRIFT_DIVISOR = 100
 """Each frame of a live stream corrects this part of the drift between its clock and the wall clock."""
 _LARGEST_DRIFT_NS = NANOSECONDS
@@ -48,9 +48,9 @@ class RobotOptions:
     frame_id: str | None = None
     """The name of the optical frame; None: the source's own name, or NAMESPACE_optical_frame."""
     encoding: Literal["32FC1", "16UC1"] = "32FC1"
-    """Encoding of the depth (REP 118): 32FC1 is metres, NaN unknown, +Inf too far; 16UC1 is millimetres, 0 unknown."""
+    """Encoding of the depth (REP 118): 32FC1 is meters, NaN unknown, +Inf too far; 16UC1 is millimeters, 0 unknown."""
     points: bool = False
-    """Adds a coloured point cloud."""
+    """Adds a colored point cloud."""
     scan: bool = True
     """Adds a laser scan and the nearest obstacle of each sector."""
     zone: ObstacleZone = ObstacleZone()
@@ -84,13 +84,13 @@ class Observation:
 
     @cached_property
     def depth(self) -> DepthMap:
-        """(h, w) metres along z; inf is too far, NaN is unknown, and no other value is 0 or below."""
+        """(h, w) meters along z; inf is too far, NaN is unknown, and no other value is 0 or below."""
         depth_m = (without_flying_pixels(self.item) if self.options.drop_flying else self.item).depth
         return np.where(depth_m > 0, depth_m, np.float32(np.nan))
 
     @cached_property
     def encoded_depth(self) -> npt.NDArray[Any]:
-        """(h, w) little-endian in `options.encoding`; millimetres that do not fit are unknown, too."""
+        """(h, w) little-endian in `options.encoding`; millimeters that do not fit are unknown, too."""
         if self.options.encoding == "32FC1":
             return np.ascontiguousarray(self.depth, "<f4")
         with np.errstate(invalid="ignore"):
@@ -115,7 +115,7 @@ class Observation:
 
     @cached_property
     def points(self) -> tuple[Points, Image] | None:
-        """(h, w, 3) points in the optical frame, NaN unknown, and their colours; None without `points` or a camera."""
+        """(h, w, 3) points in the optical frame, NaN unknown, and their colors; None without `points` or a camera."""
         if not self.options.points or self.camera is None:
             return None
         colors = cv2.resize(self.item.frame.image, self.depth_size, interpolation=cv2.INTER_AREA)
@@ -233,7 +233,7 @@ class RosTimestamps:
 
 
 def pack_points(points: Points, colors: Image, last: int) -> Image:
-    """Packs (..., 3) points and colours as bytes: x, y, z as little-endian floats, three colours and `last`."""
+    """Packs (..., 3) points and colors as bytes: x, y, z as little-endian floats, three colors and `last`."""
     packed = np.empty((*points.shape[:-1], 4), "<f4")
     packed[..., :3] = points
     found = packed.view(np.uint8)
@@ -258,7 +258,7 @@ def check_metric(output: str, model: ModelInfo) -> None:
     """Raises SinkOpenError ("relative-depth") for relative depth, which robot messages cannot represent."""
     if model.kind is DepthKind.RELATIVE:
         raise SinkOpenError(
-            f"{output} takes metres only, and the depth of {model.name} is relative; choose a metric model, or say "
+            f"{output} takes meters only, and the depth of {model.name} is relative; choose a metric model, or say "
             "what you know of the scene with --anchor, --camera-height, --board or --sparse",
             code="relative-depth",
         )

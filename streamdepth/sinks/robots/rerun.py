@@ -31,7 +31,7 @@ class _RerunSink(Sink):
     """The base of recording and viewer, which have the same entities.
 
     CAMERA/color and CAMERA/depth are each a pinhole with its image; CAMERA/points, scan and obstacles are in the
-    camera's axes. Relative depth is a plain picture, CAMERA/inverse_depth_relative, so that nobody takes it for metres.
+    camera's axes. Relative depth is a plain picture, CAMERA/inverse_depth_relative, so that nobody takes it for meters.
     """
 
     def __init__(self, options: RobotOptions | None = None) -> None:

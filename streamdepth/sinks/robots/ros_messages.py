@@ -1,6 +1,6 @@
 """Observations as ROS 2 messages; the one place that decides the meaning of their fields.
 
-REP 118: depth is 32FC1, metres along the optical axis, NaN where unknown, +Inf where too far, or 16UC1, millimetres,
+REP 118: depth is 32FC1, meters along the optical axis, NaN where unknown, +Inf where too far, or 16UC1, millimeters,
 0 where unknown. REP 104: camera_info; all zeros in K mean an unknown camera. REP 117: scans.
 """
 

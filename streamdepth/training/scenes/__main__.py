@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m streamdepth.training.scenes", description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, metavar="ROOT", help="folder of the data sets")
+    parser.add_argument("--out", type=Path, required=True, metavar="ROOT", help="folder of the datasets")
     parser.add_argument("--pictures", type=_positive, default=2500, metavar="N", help="default 2500")
     parser.add_argument("--seed", type=_natural, default=0, help="seed of all random numbers (default 0)")
     parser.add_argument("--kind", nargs="+", choices=list(SHARES), help="kinds of scenes (default: all)")

@@ -1,4 +1,4 @@
-"""Scenes in Blender: meshes, lamps, sky, and the two renderings of a view, depth and colour."""
+"""Scenes in Blender: meshes, lamps, sky, and the two renderings of a view, depth and color."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Renderer:
         self._flat = depth_material()
 
     def depth(self, view: CameraView) -> Floats:
-        """Returns (height, width) metres along the optical axis through each pixel's centre, +inf in the sky."""
+        """Returns (height, width) meters along the optical axis through each pixel's center, +inf in the sky."""
         self._aim(view, focus=False)
         cycles, layer = self.bpy_scene.cycles, self.bpy_scene.view_layers[0]
         layer.material_override = self._flat

@@ -47,7 +47,7 @@ class NodeGraph:
         return self.node("ShaderNodeTexNoise", inputs).outputs[0]
 
     def ramp(self, value: Socket, colors: Sequence[Color], low: float, high: float, steps: bool = False) -> Socket:
-        """Returns a ramp of colours, evenly spread from `low` to `high`."""
+        """Returns a ramp of colors, evenly spread from `low` to `high`."""
         node = self.node("ShaderNodeValToRGB", {0: value})
         node.color_ramp.interpolation = "CONSTANT" if steps else "LINEAR"
         elements = node.color_ramp.elements
@@ -182,7 +182,7 @@ def _see_through(graph: NodeGraph, surface: Socket, color: Socket, share: float)
 
 
 Made = tuple[Socket, Socket | None]
-"""Colour and height."""
+"""Color and height."""
 
 
 def _plain(graph: NodeGraph, position: Socket, material: SurfaceMaterial) -> Made:
@@ -202,7 +202,7 @@ def _speckle(graph: NodeGraph, position: Socket, material: SurfaceMaterial) -> M
 
 
 def _turf(graph: NodeGraph, position: Socket, material: SurfaceMaterial) -> Made:
-    """Makes large areas of colour under fine grain: grass from above, soil, rock."""
+    """Makes large areas of color under fine grain: grass from above, soil, rock."""
     fine = graph.noise(position, 23.0, 3)
     areas = graph.ramp(graph.noise(position, 1.0, 3), material.colors, 0.35, 0.65)
     grain = graph.ramp(fine, [(0.3,) * 3, (1.0,) * 3], 0.32, 0.62)
@@ -252,7 +252,7 @@ def _grain(graph: NodeGraph, position: Socket, material: SurfaceMaterial) -> Mad
 
 
 def _patches(graph: NodeGraph, position: Socket, material: SurfaceMaterial) -> Made:
-    """Makes areas of colour with soft and hard edges, as in a photograph."""
+    """Makes areas of color with soft and hard edges, as in a photograph."""
     areas, _ = _cells(graph, position, material)
     clouds, value = _noise(graph, graph.vector("MULTIPLY", position, (1.7, 0.6, 1.0)), material)
     mask = graph.ramp(graph.noise(position, 0.6, 2), [(0.0,) * 3, (1.0,) * 3], 0.45, 0.55)

@@ -24,14 +24,14 @@ BOUNCED = 0.25
 OFF = 2e-3
 """m that secondary rays start off a surface."""
 CORNERS = ((-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25))
-"""px; where pixels on edges are sampled besides their centre."""
+"""px; where pixels on edges are sampled besides their center."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Rays:
     origins: Floats
     directions: Floats
-    """One metre along the optical axis long."""
+    """One meter along the optical axis long."""
 
 
 class Caster:
@@ -45,13 +45,13 @@ class Caster:
         self.rng = rng
 
     def depth(self, view: CameraView) -> Floats:
-        """Returns (height, width) metres along the optical axis through each pixel's centre, +inf in the sky."""
-        rays = _rays(view, _centres(view))
+        """Returns (height, width) meters along the optical axis through each pixel's center, +inf in the sky."""
+        rays = _rays(view, _centers(view))
         return self.soup.cast(rays.origins, rays.directions).distance.reshape(view.height, view.width)
 
     def color(self, view: CameraView) -> Floats:
         """(height, width, 3) linear RGB; pixels on edges are means of several samples."""
-        places = _centres(view)
+        places = _centers(view)
         rays = _rays(view, places)
         hits = self.soup.cast(rays.origins, rays.directions)
         shape = (view.height, view.width)
@@ -122,7 +122,7 @@ class Caster:
         return np.asarray(BOUNCED + (1 - BOUNCED) * smooth, np.float32)
 
     def _sky(self, directions: Floats) -> Floats:
-        """Returns (N, 3) light from where nothing stands; indoors the ambient light's colour."""
+        """Returns (N, 3) light from where nothing stands; indoors the ambient light's color."""
         sky = self.scene.sky
         up = np.maximum(directions[:, 2], 0)
         color = _blend(np.array(sky.horizon), np.array(sky.zenith), up**0.55)
@@ -143,8 +143,8 @@ def _guided(guide: Floats, values: Floats, radius: int = 4, epsilon: float = 1e-
     return np.asarray(cv2.blur(slope, size) * guide + cv2.blur(mean_v - slope * mean_g, size), np.float32)
 
 
-def _centres(view: CameraView) -> Floats:
-    """Returns (N, 2): x, y of pixel centres; a pixel's upper left corner at whole numbers."""
+def _centers(view: CameraView) -> Floats:
+    """Returns (N, 2): x, y of pixel centers; a pixel's upper left corner at whole numbers."""
     x, y = np.meshgrid(np.arange(view.width) + 0.5, np.arange(view.height) + 0.5)
     return np.stack([x.ravel(), y.ravel()], 1).astype(np.float32)
 

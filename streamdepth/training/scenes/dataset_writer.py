@@ -1,4 +1,4 @@
-"""The files of a rendered data set: `NAME/rgb/*.jpg`, `NAME/depth/*.png`, and `index.json` beside them."""
+"""The files of a rendered dataset: `NAME/rgb/*.jpg`, `NAME/depth/*.png`, and `index.json` beside them."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ FARTHEST_M = 131.0
 QUALITY = 90
 
 
-def encode_depth(metres: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
-    """Converts (H, W) metres, +inf allowed, to PNG values: metres * 500, at least 1; 65535 is infinitely far."""
-    values = np.where(metres < FARTHEST_M, np.clip(np.rint(metres * DEPTH_SCALE), 1, INFINITY - 1), INFINITY)
+def encode_depth(meters: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
+    """Converts (H, W) meters, +inf allowed, to PNG values: meters * 500, at least 1; 65535 is infinitely far."""
+    values = np.where(meters < FARTHEST_M, np.clip(np.rint(meters * DEPTH_SCALE), 1, INFINITY - 1), INFINITY)
     return np.asarray(values, np.uint16)
 
 
 def decode_depth(values: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
-    """Converts the values of `encode_depth` to metres; NaN where the value is 0."""
-    metres = np.where(values == INFINITY, np.inf, values / np.float32(DEPTH_SCALE))
-    return np.where(values == 0, np.nan, metres).astype(np.float32)
+    """Converts the values of `encode_depth` to meters; NaN where the value is 0."""
+    meters = np.where(values == INFINITY, np.inf, values / np.float32(DEPTH_SCALE))
+    return np.where(values == 0, np.nan, meters).astype(np.float32)
 
 
 class DatasetWriter:
-    """A writer of one data set in the folder `root`. Raises SinkOpenError where nothing can be written."""
+    """A writer of one dataset in the folder `root`. Raises SinkOpenError where nothing can be written."""
 
     def __init__(self, root: Path, name: str) -> None:
         self.root, self.name = root, name
@@ -48,7 +48,7 @@ class DatasetWriter:
         return self._color(picture_stem).exists()
 
     def write(self, picture_stem: str, color: npt.NDArray[np.uint8], depth: npt.NDArray[np.float32]) -> None:
-        """Writes a picture, (H, W, 3) RGB, after its depth, (H, W) metres, so that no picture lacks depth."""
+        """Writes a picture, (H, W, 3) RGB, after its depth, (H, W) meters, so that no picture lacks depth."""
         depth_path = self.root / self.name / "depth" / f"{picture_stem}.png"
         write_file(depth_path, _encoded(".png", encode_depth(depth), []))
         bgr = np.ascontiguousarray(color[..., ::-1])
@@ -59,7 +59,7 @@ class DatasetWriter:
 
 
 def register_dataset(root: Path, name: str) -> None:
-    """Adds the set to `index.json` and keeps other sets' entries.
+    """Adds the dataset to `index.json` and keeps other datasets' entries.
 
     Raises SinkOpenError, code "bad-index", where the file is no JSON object.
     """
@@ -69,7 +69,7 @@ def register_dataset(root: Path, name: str) -> None:
         index[name] = {"depth_scale": DEPTH_SCALE, "infinity": INFINITY, "unit": "m"}
     except (ValueError, TypeError) as error:
         raise SinkOpenError(
-            f"'{path}' is no index of data sets ({error}); correct or remove it", code="bad-index"
+            f"'{path}' is no index of datasets ({error}); correct or remove it", code="bad-index"
         ) from error
     write_file(path, (json.dumps(index, indent=1) + "\n").encode())
 

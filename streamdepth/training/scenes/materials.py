@@ -1,4 +1,4 @@
-"""Materials of surfaces: colours, a pattern and its size, gloss. Colours are linear RGB."""
+"""Materials of surfaces: colors, a pattern and its size, gloss. Colors are linear RGB."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ class SurfaceMaterial:
     """The material of a surface, before any renderer."""
 
     colors: tuple[Color, ...]
-    """The pattern's colours, at least one."""
+    """The pattern's colors, at least one."""
     pattern: str = "plain"
     scale: float = 1.0
-    """Metres of one period of the pattern."""
+    """Meters of one period of the pattern."""
     roughness: float = 0.6
     metallic: float = 0.0
     bump: float = 0.0
-    """Apparent height of the pattern in metres."""
+    """Apparent height of the pattern in meters."""
     clear: float = 0.0
     """Transparency: share of light that goes straight through, 0 to 1."""
     glow: float = 0.0
-    """Emitted radiance in units of the colours."""
+    """Emitted radiance in units of the colors."""
     tinted: bool = False
-    """True if the colour is multiplied by the tint of the placed model."""
+    """True if the color is multiplied by the tint of the placed model."""
     dirt: float = 0.2
     """Strength of large dark stains, 0 to 1."""
     seed: float = 0.0
@@ -52,7 +52,7 @@ def chance(rng: Rng, probability: float) -> bool:
 
 
 def linear_from_hsv(hue: float, saturation: float, value: float) -> Color:
-    """Returns the linear RGB of an HSV colour of a screen."""
+    """Returns the linear RGB of an HSV color of a screen."""
     red, green, blue = (channel**2.2 for channel in colorsys.hsv_to_rgb(hue % 1.0, saturation, value))
     return red, green, blue
 
@@ -60,12 +60,12 @@ def linear_from_hsv(hue: float, saturation: float, value: float) -> Color:
 def random_color(
     rng: Rng, hue: tuple[float, float], saturation: tuple[float, float], value: tuple[float, float]
 ) -> Color:
-    """Returns a random colour within ranges of hue, saturation and value."""
+    """Returns a random color within ranges of hue, saturation and value."""
     return linear_from_hsv(rng.uniform(*hue), rng.uniform(*saturation), rng.uniform(*value))
 
 
 def shade(color: Color, factor: float) -> Color:
-    """Returns the colour times `factor`, at most 1."""
+    """Returns the color times `factor`, at most 1."""
     red, green, blue = (min(1.0, channel * factor) for channel in color)
     return red, green, blue
 
@@ -79,7 +79,7 @@ def vivid(rng: Rng) -> Color:
 
 
 def pale(rng: Rng) -> Color:
-    """Returns a colour of wall paint: near white, cream, or softly coloured."""
+    """Returns a color of wall paint: near white, cream, or softly colored."""
     return random_color(rng, (0, 1) if chance(rng, 0.3) else (0.06, 0.16), (0.0, 0.25), (0.65, 0.97))
 
 
@@ -96,7 +96,7 @@ def skin_color(rng: Rng) -> Color:
 
 
 def clothing_color(rng: Rng) -> Color:
-    """Returns a colour of clothes: mostly dark, grey and blue."""
+    """Returns a color of clothes: mostly dark, gray and blue."""
     kind = rng.random()
     if kind < 0.45:
         return gray(rng, 0.08, 0.5)
@@ -110,7 +110,7 @@ def any_color(rng: Rng) -> Color:
 
 
 def similar_color(rng: Rng, color: Color, spread: float = 0.3) -> Color:
-    """Returns a colour near `color`."""
+    """Returns a color near `color`."""
     red, green_, blue = (float(np.clip(c * rng.uniform(1 - spread, 1 + spread), 0, 1)) for c in color)
     return red, green_, blue
 
@@ -126,7 +126,7 @@ def plain(rng: Rng, color: Color, roughness: float = 0.5, **settings: float | bo
 
 
 def any_material(rng: Rng, size: float = 1.0) -> SurfaceMaterial:
-    """Returns any pattern in any colours for an object of about `size` metres."""
+    """Returns any pattern in any colors for an object of about `size` meters."""
     colors = [any_color(rng) for _ in range(int(rng.integers(2, 5)))]
     settings = {"roughness": rng.uniform(0.1, 1), "metallic": float(chance(rng, 0.12)), "dirt": rng.uniform(0, 0.6)}
     bump = size * rng.uniform(0, 0.02) if chance(rng, 0.4) else 0.0
@@ -348,6 +348,6 @@ def lamp_surface(rng: Rng, color: Color, glow: float) -> SurfaceMaterial:
 
 
 def lamp_color(rng: Rng, warm: float | None = None) -> Color:
-    """Returns the colour of a lamp's light: `warm` from 0 (bluish) to 1 (candle)."""
+    """Returns the color of a lamp's light: `warm` from 0 (bluish) to 1 (candle)."""
     warm = rng.uniform(0, 1) if warm is None else warm
     return (1.0, 0.95 - 0.4 * warm, 1.0 - 0.75 * warm) if warm > 0.3 else (0.8 + 0.6 * warm, 0.95, 1.0)

@@ -24,7 +24,7 @@ class SceneViews:
 
     @property
     def name(self) -> str:
-        """Name of the data set's folder."""
+        """Name of the dataset's folder."""
         return f"scenes_{self.kind}"
 
 

@@ -26,11 +26,11 @@ BLADE = Shape(np.array([(-0.5, 0, 0), (0.5, 0, 0), (0.35, 0.25, 0.6), (-0.2, 0.6
 """A bent leaf of about 1 x 1."""
 
 
-def leaves(rng: Rng, centres: Floats, radius: float, count: int, size: float) -> Shape:
-    """Returns `count` leaves in balls of `radius` around `centres` (M, 3), more of them near the balls' surface."""
+def leaves(rng: Rng, centers: Floats, radius: float, count: int, size: float) -> Shape:
+    """Returns `count` leaves in balls of `radius` around `centers` (M, 3), more of them near the balls' surface."""
     offsets = rng.normal(size=(count, 3))
     offsets *= (radius * rng.uniform(0.2, 1, (count, 1)) ** 0.5) / np.linalg.norm(offsets, axis=1, keepdims=True)
-    places = centres[rng.integers(len(centres), size=count)] + offsets * (1, 1, 0.8)
+    places = centers[rng.integers(len(centers), size=count)] + offsets * (1, 1, 0.8)
     return copies_at(BLADE, places, random_rotations(rng, count), size * rng.uniform(0.6, 1.3, count))
 
 
@@ -50,7 +50,7 @@ def leafy_tree(rng: Rng, material: SurfaceMaterial, trunk: SurfaceMaterial) -> P
     stem, bole = height * rng.uniform(0.2, 0.45), height * rng.uniform(0.012, 0.028)
     crown_radius = height * rng.uniform(0.15, 0.35)
     count = int(rng.integers(5, 12))
-    centres = np.column_stack([rng.normal(0, crown_radius * 0.55, (count, 2)), rng.uniform(stem, height * 0.92, count)])
+    centers = np.column_stack([rng.normal(0, crown_radius * 0.55, (count, 2)), rng.uniform(stem, height * 0.92, count)])
     lean = rng.normal(0, 0.3, 2)
     parts: Parts = [
         (
@@ -59,13 +59,13 @@ def leafy_tree(rng: Rng, material: SurfaceMaterial, trunk: SurfaceMaterial) -> P
         )
     ]
     branches = [
-        tube([(*lean * 0.7, stem * rng.uniform(0.7, 1.1)), tuple(c)], [bole * 0.5, bole * 0.15], 5) for c in centres
+        tube([(*lean * 0.7, stem * rng.uniform(0.7, 1.1)), tuple(c)], [bole * 0.5, bole * 0.15], 5) for c in centers
     ]
     parts.append((join(branches), trunk))
     size = rng.uniform(0.12, 0.28) * (height / 8) ** 0.5
-    parts.append((leaves(rng, centres, crown_radius * 0.62, int(rng.integers(1600, 3200)), size), material))
+    parts.append((leaves(rng, centers, crown_radius * 0.62, int(rng.integers(1600, 3200)), size), material))
     if chance(rng, 0.6):
-        cores = [bumpy(ellipsoid((crown_radius * 0.9,) * 3, 7, 9), rng, 0.3).transformed(c) for c in centres]
+        cores = [bumpy(ellipsoid((crown_radius * 0.9,) * 3, 7, 9), rng, 0.3).transformed(c) for c in centers]
         parts.append((join(cores), material))
     return parts
 
@@ -120,9 +120,9 @@ def bush(rng: Rng, material: SurfaceMaterial | None = None) -> Parts:
     """Returns a bush 0.4 to 1.8 m wide."""
     material = material or materials.leaf(rng)
     size = rng.uniform(0.4, 1.8)
-    centres = np.column_stack([rng.normal(0, size * 0.2, (5, 2)), rng.uniform(0.25, 0.6, 5) * size])
+    centers = np.column_stack([rng.normal(0, size * 0.2, (5, 2)), rng.uniform(0.25, 0.6, 5) * size])
     core = bumpy(ellipsoid((size * 0.8, size * 0.8, size * 0.8), 8, 10), rng, 0.3).transformed((0, 0, size * 0.35))
-    return [(core, material), (leaves(rng, centres, size * 0.36, 1300, size * 0.065), material)]
+    return [(core, material), (leaves(rng, centers, size * 0.36, 1300, size * 0.065), material)]
 
 
 def hedge(rng: Rng, length: float) -> Parts:

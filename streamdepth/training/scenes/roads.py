@@ -13,7 +13,7 @@ from streamdepth.training.scenes.scene import Scene
 from streamdepth.training.scenes.shapes import Floats, Shape, sheet
 
 REACH = 170.0
-"""Metres of road before and behind the middle."""
+"""Meters of road before and behind the middle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Road:
     bend: float
     """Curvature in 1/m, positive to the left."""
     hill: float
-    """Height of the waves in metres."""
+    """Height of the waves in meters."""
     phase: float
     half: float
     """Half the width of its lanes together."""

@@ -64,7 +64,7 @@ def room(rng: Rng) -> Scene:
 
 
 def size_of(rng: Rng, kind: str) -> tuple[float, float, float]:
-    """Returns width, depth and height of a room in metres."""
+    """Returns width, depth and height of a room in meters."""
     high = rng.normal(2.6, 0.2)
     if kind == "corridor":
         return rng.uniform(1.4, 2.6), rng.uniform(7, 18), high
@@ -96,16 +96,16 @@ def furnish(rng: Rng, inside: Interior, kind: str) -> None:
 def _group(rng: Rng, inside: Interior, kind: str) -> None:
     """Adds a table with chairs around it, some of them occupied."""
     at_desk = kind in ("office", "lab", "bed")
-    centre = inside.anywhere(
+    center = inside.anywhere(
         (furniture.desk if at_desk else furniture.laid_table)(rng),
         choose(rng, (0, 90, 180, 270)) + rng.normal(0, 4),
         rng,
     )
-    if centre is None:
+    if center is None:
         return
     for angle in rng.permutation([0, 90, 180, 270])[: int(rng.integers(1, 5))]:
         a = np.radians(angle)
-        position = np.array(centre[:2]) + rng.uniform(0.75, 1.1) * np.array([np.sin(a), -np.cos(a)])
+        position = np.array(center[:2]) + rng.uniform(0.75, 1.1) * np.array([np.sin(a), -np.cos(a)])
         heading = angle + rng.normal(0, 25)
         if inside.is_free(float(position[0]), float(position[1]), 0.25):
             inside.place(furniture.chair(rng), position, heading)

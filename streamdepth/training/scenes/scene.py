@@ -32,7 +32,7 @@ class PlacedModel:
     """Degrees about x, y, z."""
     scale: float
     tint: Color
-    """Multiplies the colours of tinted materials."""
+    """Multiplies the colors of tinted materials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Lamp:
     """Watts; for the sun W/m2."""
     color: Color
     size: float
-    """Metres; for the sun its diameter in degrees."""
+    """Meters; for the sun its diameter in degrees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class CameraView:
     width: int
     height: int
     focus: float | None = None
-    """Metres to the plane in focus; None: everything is sharp."""
+    """Meters to the plane in focus; None: everything is sharp."""
     f_number: float = 2.0
 
     def axes(self) -> Floats:
@@ -101,9 +101,9 @@ class Scene:
     ambient: Color | None = None
     """Light from all sides indoors; None: the sky's."""
     ambient_reach: float = 6.0
-    """Metres within which objects shade each other from ambient light."""
+    """Meters within which objects shade each other from ambient light."""
     clearance: float = 0.2
-    """Least distance from the camera of most of a picture, metres."""
+    """Least distance from the camera of most of a picture, meters."""
     darkness: float = 0.0
     """Lack of light for the camera, which makes noise: 0 by day to 1 at night."""
 

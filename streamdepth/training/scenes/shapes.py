@@ -1,4 +1,4 @@
-"""Meshes as arrays: boxes, lathed bodies, lofts, sheets. Metres; x right, y forward, z up; rotations in degrees."""
+"""Meshes as arrays: boxes, lathed bodies, lofts, sheets. Meters; x right, y forward, z up; rotations in degrees."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def rotations_about_z(degrees: Floats) -> Floats:
 
 
 def box(size: Vector, position: Vector = ORIGIN, euler_degrees: Vector = ORIGIN, bevel: float = 0) -> Shape:
-    """Returns a box with the centre of its foot at `position` and its edges cut off by `bevel`."""
+    """Returns a box with the center of its foot at `position` and its edges cut off by `bevel`."""
     half = np.asarray(size) / 2
     bevel = min(bevel, 0.45 * float(min(size)))
     body = _cut_box(half, bevel) if bevel > 0 else _plain_box(half)

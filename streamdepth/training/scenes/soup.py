@@ -26,7 +26,7 @@ class Hits:
     material: Ints
     item: Ints
     own: Floats
-    """(N, 3) places in the thing's own frame, in metres."""
+    """(N, 3) places in the thing's own frame, in meters."""
     own_normal: Floats
     normal: Floats
     """(N, 3) towards the ray's origin."""

@@ -21,7 +21,7 @@ class SceneRenderer(Protocol):
     """A renderer of one scene."""
 
     def depth(self, view: CameraView) -> Floats:
-        """Returns (height, width) metres along the optical axis, +inf in the sky."""
+        """Returns (height, width) meters along the optical axis, +inf in the sky."""
 
     def color(self, view: CameraView) -> Floats:
         """Returns (height, width, 3) linear RGB."""
@@ -29,7 +29,7 @@ class SceneRenderer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """A renderer, the packages that it needs, and the beginning of its data sets' names."""
+    """A renderer, the packages that it needs, and the beginning of its datasets' names."""
 
     prefix: str
     packages: tuple[str, ...]

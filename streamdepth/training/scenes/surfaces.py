@@ -1,4 +1,4 @@
-"""The colour of a surface at a point, for the ray caster: a scene's materials, some with photographs on."""
+"""The color of a surface at a point, for the ray caster: a scene's materials, some with photographs on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streamdepth.training.scenes.tiles import PERIODS, Floats, Tiles, pattern_ti
 PHOTO = 0.5
 """Share of the materials with a pattern that get a photograph instead."""
 TINTED = 0.65
-"""Share of the photographs that only shade the material's own colours."""
+"""Share of the photographs that only shade the material's own colors."""
 _COLORS = 4
 
 
@@ -40,7 +40,7 @@ class Surfaces:
     ) -> Floats:
         """Returns (N, 3) linear RGB of (N, 3) points and normals in the model's own frame.
 
-        pixel: (N,) the side of a pixel in metres; tint: (N, 3).
+        pixel: (N,) the side of a pixel in meters; tint: (N, 3).
         """
         places = _face(points, normals)
         scaled = places / self.period[material, None] + self.shift[material, None]
@@ -65,7 +65,7 @@ class Surfaces:
 
 
 def _ramp(material: SurfaceMaterial) -> Floats:
-    """Returns (4, 3): the colours of a material, evenly spaced."""
+    """Returns (4, 3): the colors of a material, evenly spaced."""
     own = np.array(material.colors, np.float32)
     places = np.linspace(0, len(own) - 1, _COLORS)
     return np.stack([np.interp(places, np.arange(len(own)), own[:, c]) for c in range(3)], 1).astype(np.float32)

@@ -17,7 +17,7 @@ Station = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """Measures of a car's body, metres."""
+    """Measures of a car's body, meters."""
 
     length: float
     width: float

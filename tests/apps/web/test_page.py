@@ -182,13 +182,13 @@ class TestPicture:
             page.keyboard.press("ArrowRight")
         assert page.locator("#wipe").input_value() == "60"
 
-    def test_relative_depth_is_never_shown_in_metres(self, page: Page, site: Site) -> None:
+    def test_relative_depth_is_never_shown_in_meters(self, page: Page, site: Site) -> None:
         open_page(page, site)
         page.locator("#picture-canvas").hover()
         expect(page.locator("#depth-readout")).to_contain_text("% near, relative")
         assert " m" not in page.locator("#legend").inner_text().replace("\n", " ").replace("no unit", "")
 
-    def test_metric_depth_is_shown_in_metres_under_pointer_and_keys(
+    def test_metric_depth_is_shown_in_meters_under_pointer_and_keys(
         self, page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(factory, "make_estimator", lambda _: ConstantEstimator(DepthKind.METRIC, size=(100, 100)))

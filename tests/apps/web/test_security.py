@@ -29,11 +29,12 @@ from helpers.web_server import MOVING, Site, running
 from websockets.exceptions import InvalidStatus
 
 from streamdepth import config, factory
-from streamdepth.apps.web import server, uvicorn_server
+from streamdepth.apps.web import security, server, sockets, uvicorn_server
 from streamdepth.apps.web.access import make_access
 from streamdepth.apps.web.security import MAX_BODY_BYTES
 from streamdepth.apps.web.server import WebServer
 from streamdepth.apps.web.session_factory import open_session, server_options
+from streamdepth.apps.web.sessions import SESSION_SECONDS, SessionStore, TokenThrottle
 from streamdepth.core.errors import ConfigError, SinkOpenError, SinkWriteError
 from streamdepth.testing import ConstantEstimator
 
@@ -49,6 +50,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         web = {"token": TOKEN, "allow_host": ["camera.example"], "browser_camera": True}
         with running(tmp_path_factory.mktemp("kept"), MOVING, web=web) as found:
             yield found
+
+
+@pytest.fixture(autouse=True)
+def no_address_has_to_wait(request: pytest.FixtureRequest) -> None:
+    """Wrong tokens of one test make no other test wait."""
+    if "site" in request.fixturenames:
+        request.getfixturevalue("site").server.access.throttle.forget("127.0.0.1")
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -139,9 +147,133 @@ class TestToken:
 
     @pytest.mark.parametrize("others", ['prefs={"a":1}', "foo", "", "name=tök", "a=b=c", 'quoted="x', "=;;="])
     def test_cookies_of_others_do_not_hide_ours(self, site: Site, others: str) -> None:
-        own = f"streamdepth_{site.server.port}={TOKEN}"
+        own = site.get(f"/?token={TOKEN}").headers["set-cookie"].split(";")[0]
+        assert TOKEN not in own
         for cookies in (f"{others}; {own}", f"{own}; {others}", f"{others};{own};{others}"):
             assert site.get("/api/status", Cookie=cookies).status == 200
+
+
+class TestSession:
+    def test_signing_out_ends_the_session(self, site: Site) -> None:
+        cookie = site.get(f"/?token={TOKEN}").headers["set-cookie"].split(";")[0]
+        assert site.get("/api/session", Cookie=cookie).json == {"signed_in": True}
+        assert site.get("/api/session", **bearer(TOKEN)).json == {"signed_in": False}
+        assert site.call("DELETE", "/api/session", Cookie=cookie, Content_Length="0").status == 204
+        assert site.get("/api/status", Cookie=cookie).status == 401
+
+    def test_the_token_itself_is_no_cookie(self, site: Site) -> None:
+        assert site.get("/api/status", Cookie=f"streamdepth_{site.server.port}={TOKEN}").status == 401
+
+    def test_a_session_ends_with_its_time(self) -> None:
+        now = [0.0]
+        store = SessionStore(lambda: now[0])
+        session = store.start()
+        assert store.is_valid(session)
+        now[0] = SESSION_SECONDS + 1
+        assert not store.is_valid(session)
+
+
+class TestWrongTokens:
+    def test_an_address_that_guesses_has_to_wait(self, site: Site, caplog: pytest.LogCaptureFixture) -> None:
+        cookie = site.get(f"/?token={TOKEN}").headers["set-cookie"].split(";")[0]
+        answers = [site.get("/api/status", **bearer(f"guess-{i}")) for i in range(20)]
+        assert {a.status for a in answers} == {401, 429}
+        assert int(answers[-1].headers["retry-after"]) > 0
+        assert site.get("/api/status", **bearer(TOKEN)).status == 429, "not looked at, or guessing would go on"
+        assert site.get("/api/status", Cookie=cookie).status == 200, "who is signed in stays so"
+        (line,) = [r.getMessage() for r in caplog.records if "wrong token" in r.getMessage()]
+        assert "127.0.0.1" in line
+        assert "guess" not in line
+
+    def test_the_wait_doubles_and_ends(self) -> None:
+        now = [0.0]
+        throttle = TokenThrottle(lambda: now[0])
+        waits = []
+        for _ in range(14):
+            throttle.add_failure("a")
+            waits.append(throttle.seconds_to_wait("a"))
+            now[0] += waits[-1]
+        assert waits[:9] == [0.0] * 9
+        assert waits[9:] == [2.0, 4.0, 8.0, 16.0, 32.0]
+        assert throttle.seconds_to_wait("b") == 0.0
+        now[0] += 3600
+        throttle.add_failure("a")
+        assert throttle.seconds_to_wait("a") == 0.0
+
+    @pytest.mark.parametrize(("token", "is_weak"), [("password", True), ("a" * 40, True), ("8Jd2-kq0S_mmxT1v", False)])
+    def test_a_weak_token_is_warned_of(self, caplog: pytest.LogCaptureFixture, token: str, *, is_weak: bool) -> None:
+        make_access("127.0.0.1", token, [], port=1, is_secure=False)
+        assert ("easy to guess" in caplog.text) is is_weak
+
+    @pytest.mark.parametrize(("host", "secure"), [("0.0.0.0", False), ("0.0.0.0", True), ("127.0.0.1", False)])
+    def test_a_token_without_encryption_is_warned_of(
+        self, caplog: pytest.LogCaptureFixture, host: str, *, secure: bool
+    ) -> None:
+        make_access(host, "8Jd2-kq0S_mmxT1v", [], port=1, is_secure=secure)
+        assert ("unencrypted" in caplog.text) is (host == "0.0.0.0" and not secure)
+
+
+MALFORMED = (
+    "http://[",
+    "http://[::1",
+    "//",
+    "http://a:b:c",
+    "\xff\xfe",
+    "http://[v1.x]",
+    "a" * 5000,
+    "9" * 5000,
+    "=;,\t",
+)
+HEADERS = """Origin Host Authorization Cookie Range If-Range If-None-Match If-Modified-Since Accept Content-Type Referer
+Sec-Fetch-Site Sec-Fetch-Mode X-Forwarded-Prefix X-Forwarded-For X-Forwarded-Proto Accept-Encoding Expect Upgrade"""
+
+
+def raw_status(site: Site, request: str) -> int:
+    """Sends a request as it is, and returns the status of the answer; 400 if the server hangs up on it."""
+    with socket.create_connection(site.place.split(":"), timeout=60) as raw, suppress(ConnectionError):
+        raw.sendall(request.encode("latin-1"))
+        line = raw.makefile("rb").readline().split()
+        return int(line[1]) if line else 400
+    return 400
+
+
+@pytest.mark.parametrize("name", HEADERS.split())
+def test_no_malformed_header_is_an_error_of_the_server(site: Site, name: str) -> None:
+    others = {"Host": site.place, "Authorization": f"Bearer {TOKEN}", "Connection": "close"}
+    for value in MALFORMED:
+        headers = "".join(f"{key}: {text}\r\n" for key, text in (others | {name: value}).items())
+        for line in ("GET /", "GET /static/main.js", f"PATCH /api/streams/{NAME}/controls"):
+            status = raw_status(site, f"{line} HTTP/1.1\r\n{headers}Content-Length: 0\r\n\r\n")
+            assert status < 500, (line, name, value)
+            if name == "Origin" and not line.startswith("GET /static"):
+                assert 400 <= status < 500
+
+
+def test_a_slow_body_is_cut(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(security, "BODY_TIMEOUT_SECONDS", 0.3)
+    head = f"PATCH /api/streams/{NAME}/controls HTTP/1.1\r\nHost: {site.place}\r\nAuthorization: Bearer {TOKEN}\r\n"
+    assert raw_status(site, f"{head}Content-Length: 20\r\n\r\n{{") == 408
+
+
+@pytest.mark.parametrize("path", [f"/streams/{NAME}/mjpeg", f"/api/streams/{NAME}/live"])
+@pytest.mark.slow
+def test_viewers_that_read_nothing_lose_their_places(
+    tmp_path: Path, quick_model: None, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(uvicorn_server, "SLOW_READER_SECONDS", 0.5)
+    monkeypatch.setattr(sockets, "_STATUS_INTERVAL_SECONDS", 0.002)
+    upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    upgrade += "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    with running(tmp_path, MOVING, web={"max_viewers": 2}) as site, ExitStack() as open_ones:
+        host, port = site.place.split(":")
+        for _ in range(2):
+            sleeper = open_ones.enter_context(socket.socket())
+            sleeper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sleeper.connect((host, int(port)))
+            extra = upgrade if path.endswith("live") else ""
+            sleeper.sendall(f"GET {path} HTTP/1.1\r\nHost: {site.place}\r\n{extra}\r\n".encode())
+        wait_until(lambda: site.stream(NAME)["viewers"] == 2)
+        wait_until(lambda: site.stream(NAME)["viewers"] == 0)
 
 
 class TestOrigin:
@@ -372,7 +504,9 @@ class TestListening:
             context = ssl.create_default_context(cafile=certificate)
             connection = http.client.HTTPSConnection(site.place, context=context, timeout=60)
             connection.request("GET", f"/?token={TOKEN}")
-            assert "; Secure" in connection.getresponse().headers["Set-Cookie"]
+            answer = connection.getresponse()
+            assert "; Secure" in answer.headers["Set-Cookie"]
+            assert "max-age=" in answer.headers["Strict-Transport-Security"]
             connection.close()
             path = f"/api/streams/{NAME}/live"
             with site.socket(path, additional_headers=bearer(TOKEN), ssl=context) as viewer:
@@ -387,7 +521,7 @@ class TestListening:
         done = cli("serve", MOVING, "--port", "0", "--max-frames", "5", "--folder", tmp_path / "kept", "--token", TOKEN)
         assert done.code == 0
         assert done.out.startswith("http://127.0.0.1:")
-        assert done.out.strip().endswith(f"/?token={TOKEN}")
+        assert TOKEN not in done.out + done.err, "what is no terminal may be the log of a service"
         assert "frames in" in done.err
         assert not (tmp_path / "kept").exists()
 

@@ -51,7 +51,7 @@ def image_of(message: Any, dtype: str) -> np.ndarray:
     return np.frombuffer(bytes(message.data), dtype).reshape(message.height, message.width)
 
 
-def test_depth_is_metres_with_its_unknown_and_far_pixels(tmp_path) -> None:
+def test_depth_is_meters_with_its_unknown_and_far_pixels(tmp_path) -> None:
     info, items = scene()
     read = messages(written(tmp_path, (info, items)), DEPTH)
     assert len(read) == 3
@@ -61,7 +61,7 @@ def test_depth_is_metres_with_its_unknown_and_far_pixels(tmp_path) -> None:
         assert message.header.frame_id == "camera_optical_frame"
 
 
-def test_depth_in_millimetres_has_zero_where_it_is_unknown_or_does_not_fit(tmp_path) -> None:
+def test_depth_in_millimeters_has_zero_where_it_is_unknown_or_does_not_fit(tmp_path) -> None:
     info, items = scene(1)
     items[0].depth[0, 2:5] = 65.5351, 65.6, 0.0004
     (message,) = messages(written(tmp_path, (info, items), options=RobotOptions(encoding="16UC1")), DEPTH)

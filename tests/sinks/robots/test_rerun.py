@@ -54,7 +54,7 @@ def test_times_are_dates_where_the_source_has_dates(tmp_path) -> None:
     assert counted == [0, round(1e9 / 30)]
 
 
-def test_millimetres_say_so(tmp_path) -> None:
+def test_millimeters_say_so(tmp_path) -> None:
     info, items = scene(1)
     fill(RerunFileSink(tmp_path / "a.rrd", options=RobotOptions(encoding="16UC1")), info, items)
     depth = columns(tmp_path / "a.rrd")["/camera/depth"]
@@ -64,7 +64,7 @@ def test_millimetres_say_so(tmp_path) -> None:
     assert values[0, 0] == 0
 
 
-def test_relative_depth_is_a_picture_that_no_one_takes_for_metres(tmp_path) -> None:
+def test_relative_depth_is_a_picture_that_no_one_takes_for_meters(tmp_path) -> None:
     info, items = scene(2)
     sink = RerunFileSink(tmp_path / "a.rrd", options=ALL)
     fill(sink, info, [replace(i, kind=DepthKind.RELATIVE) for i in items], replace(MODEL, kind=DepthKind.RELATIVE))

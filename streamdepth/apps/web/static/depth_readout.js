@@ -47,15 +47,15 @@ export class DepthReadout {
     box.classList.toggle("flip", x > this.view.canvas.clientWidth - 180);
   }
 
-  static metres(value) {
+  static meters(value) {
     return `${value.toFixed(value < 20 ? 2 : 0)} m`;
   }
 }
 
-/** Metric depth in metres; relative depth as nearness within the displayed range. */
+/** Metric depth in meters; relative depth as nearness within the displayed range. */
 function words(result, value) {
   if (value === null) return "unknown";
-  if (result.header.kind === "metric") return DepthReadout.metres(value);
+  if (result.header.kind === "metric") return DepthReadout.meters(value);
   const [low, high] = result.header.range;
   return `${Math.round(100 * within((value - low) / Math.max(high - low, 1e-12), 1))} % near, relative`;
 }

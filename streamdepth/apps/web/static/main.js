@@ -149,8 +149,8 @@ function makeViews() {
 function showLegend() {
   const { kind, range: [low, high] } = result.header;
   const isMetric = kind === "metric";
-  $("legend-near").textContent = isMetric ? DepthReadout.metres(low) : "near";
-  $("legend-far").textContent = isMetric ? DepthReadout.metres(high) : "far";
+  $("legend-near").textContent = isMetric ? DepthReadout.meters(low) : "near";
+  $("legend-far").textContent = isMetric ? DepthReadout.meters(high) : "far";
   $("legend-note").textContent = isMetric ? "" : "relative, no unit";
   $("legend").hidden = mode === "picture" || mode === "points";
   $("hint").hidden = mode !== "points";

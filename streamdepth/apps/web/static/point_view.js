@@ -90,7 +90,7 @@ export class PointView {
     [this.columns, this.rows] = [columns, rows];
   }
 
-  /** Fills in the depth to draw: metres, or for relative depth a plausible shape without a unit. */
+  /** Fills in the depth to draw: meters, or for relative depth a plausible shape without a unit. */
   fillDepth(result) {
     const isMetric = result.header.kind === "metric";
     const table = isMetric

@@ -50,7 +50,7 @@ export function showFacts(stream, { model, version }) {
     Frames: `${stream.written} of ${stream.read}`,
     Dropped: drops.join(", ") || "none",
     Reconnects: stream.reconnects,
-    Depth: stream.kind ? (stream.unit ? "metric, metres" : "relative, no unit") : "–",
+    Depth: stream.kind ? (stream.unit ? "metric, meters" : "relative, no unit") : "–",
     Model: model.name,
     Engine: `${model.engine}, ${model.device}, ${model.precision}`,
     Viewers: stream.viewers,

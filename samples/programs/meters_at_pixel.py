@@ -1,4 +1,4 @@
-"""Metres at a pixel, from relative depth and three measured points: python metres_at_pixel.py [VIDEO]."""
+"""Meters at a pixel, from relative depth and three measured points: python meters_at_pixel.py [VIDEO]."""
 
 import sys
 

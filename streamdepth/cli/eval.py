@@ -40,7 +40,8 @@ def accuracy(
     ] = None,
     depth_scale: Annotated[float | None, typer.Option("--depth-scale", help="PNG value of one meter.")] = None,
     every: Annotated[int, typer.Option("--every", help="Take every Nth picture.", min=1)] = 1,
-    limit: Annotated[int | None, typer.Option("--limit", help="Take at most N pictures of a dataset.", min=1)] = None,
+    limit: Annotated[int | None, typer.Option("--limit", help="Take at most N pictures of a set.", min=1)] = None,
+    all_sets: Annotated[bool, typer.Option("--all", help="DATA are folders of datasets; judge every one.")] = False,
     json: Json = None,
     sheet: Annotated[
         Path | None, typer.Option("--sheet", help="Draw input, ground truth, prediction, error here.")
@@ -59,9 +60,10 @@ def accuracy(
     from streamdepth.evaluation.accuracy import report
     from streamdepth.evaluation.accuracy.contact_sheet import ContactSheet
     from streamdepth.evaluation.accuracy.protocol import EvaluationProtocol
-    from streamdepth.evaluation.datasets import DepthDataset
+    from streamdepth.evaluation.datasets import DepthDataset, find_datasets
 
-    sets = [DepthDataset(path, depth_scale=depth_scale) for path in data]
+    folders = [path for folder in data for path in find_datasets(folder)] if all_sets else data
+    sets = [DepthDataset(path, depth_scale=depth_scale) for path in folders]
     protocol = EvaluationProtocol(crop, min_depth, max_depth, every, limit)
     facts = JsonOutput(json, overwrite=settings.outputs.overwrite)
     drawn = ContactSheet(sheet, sheet_count, overwrite=settings.outputs.overwrite) if sheet else None
@@ -72,6 +74,8 @@ def accuracy(
     facts.write(report.as_json(info, settings.model.size, results))
     if not (flags.quiet or facts.is_printed):
         print_table(report.table(results))
+        if len(results) > 1:
+            print_table(report.summary(results))
         out.print(*report.footnotes(info, results), sep="\n")
 
 

@@ -39,7 +39,9 @@ FINE_TUNING = {"start": "nano", "steps": 1000, "encoder_rate": 1e-4, "decoder_ra
 @app.command()
 def recipe(
     config: Annotated[Path, typer.Argument(help="YAML file with settings, such as configs/train/nano.yaml.")],
-    data: Annotated[Path, typer.Option("--data", help="Folder of the datasets that the recipe names.")],
+    data: Annotated[
+        Path, typer.Option("--data", help="Folder of the datasets that the recipe names, or of their pack.")
+    ],
     output: Out,
     steps: Steps = None,
     batch: Batch = None,
@@ -59,6 +61,29 @@ def recipe(
     changes = {"steps": steps, "batch": batch, "seed": seed, "start": start}
     settings = make_settings(read_settings(config) | _given(changes), str(config))
     _train(data, output, settings, device, quiet)
+
+
+@app.command()
+def pack(
+    config: Annotated[Path, typer.Argument(help="YAML file with settings that names the datasets.")],
+    data: Annotated[Path, typer.Option("--data", help="Folder of the datasets that the recipe names.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.")],
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Pack a recipe's pictures into a few small files; its folder then takes the place of the data.
+
+    Example: streamdepth train pack configs/train/nano2.yaml --data ROOT -o packed
+    """
+    configure_logging(quiet=quiet, verbose=verbose)
+    from streamdepth.training.pack import write_pack
+    from streamdepth.training.sampler import read_sets
+    from streamdepth.training.settings import make_settings, read_settings
+
+    settings = make_settings(read_settings(config), str(config))
+    names = (part.name for part in settings.sets)
+    parts = write_pack(output, zip(names, read_sets(data, settings.sets), strict=True))
+    out.print(f"{len(parts)} parts, {sum(part.stat().st_size for part in parts) / 1e6:.0f} MB, in {output}")
 
 
 @app.command()

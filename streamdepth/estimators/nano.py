@@ -15,6 +15,7 @@ from streamdepth.core.errors import ConfigError, ModelLoadError
 from streamdepth.core.types import DepthKind
 from streamdepth.estimators.engines import EngineOptions
 from streamdepth.estimators.engines.choose import make_engine
+from streamdepth.estimators.nano2_network import Nano2Network
 from streamdepth.estimators.nano_network import MULTIPLE, NanoNetwork
 from streamdepth.estimators.network import ModelCard, Network
 from streamdepth.estimators.network_estimator import NetworkEstimator
@@ -22,6 +23,8 @@ from streamdepth.estimators.preprocess import InputSpec
 
 DEFAULT_SIZE = 224
 """Short side of the input in px."""
+AnyNano = NanoNetwork | Nano2Network
+"""A network of the first generation or of the second; a file of weights belongs to one of them."""
 MAX_LONG_SIDE = 1536
 """The input's long side in px is never longer, however wide the picture."""
 
@@ -31,7 +34,7 @@ class NanoEstimator(NetworkEstimator):
 
     Args:
         size: short side of the network's input in px, rounded to multiples of 32; the aspect is kept.
-        weights: a safetensors file of `NanoNetwork`, the shipped one by default.
+        weights: a safetensors file of either generation, the shipped one by default.
         options: as `make_engine` takes them.
 
     Raises:
@@ -63,17 +66,17 @@ def _input_spec(short: int) -> InputSpec:
     return InputSpec((short, short), multiple=MULTIPLE, mean=(0.5,) * 3, std=(0.5,) * 3, max_long_side=MAX_LONG_SIDE)
 
 
-def load_network(path: Path | None = None) -> NanoNetwork:
-    """Loads the network from a safetensors file, the shipped one by default: in evaluation mode, float32.
+def load_network(path: Path | None = None) -> AnyNano:
+    """Loads the network of the weights' generation from a safetensors file, the shipped one by default.
 
-    Raises ModelLoadError.
+    It is in evaluation mode and float32. Raises ModelLoadError.
     """
     with resources.as_file(resources.files(__package__) / "weights" / "nano.safetensors") as shipped:
         source = path or shipped
-        with torch.device("meta"):  # no time is lost on random weights
-            network = NanoNetwork()
         try:
             weights = {k: v.float() for k, v in load_file(source).items()}
+            with torch.device("meta"):  # no time is lost on random weights
+                network: AnyNano = NanoNetwork() if "head.weight" in weights else Nano2Network()
             missing, unknown = network.load_state_dict(weights, strict=False, assign=True)
         except (OSError, SafetensorError) as error:
             raise ModelLoadError(f"cannot read nano's weights from '{source}': {error}", code="damaged") from error
@@ -95,7 +98,7 @@ def _foreign_weights(path: Path) -> ModelLoadError:
     )
 
 
-def fuse_batch_norms(network: NanoNetwork) -> NanoNetwork:
+def fuse_batch_norms(network: AnyNano) -> AnyNano:
     """Folds every batch norm into the convolution before it, in place, and returns the network."""
     for module in network.modules():
         if isinstance(module, torch.nn.Sequential) and len(module) > 1 and isinstance(module[1], torch.nn.BatchNorm2d):

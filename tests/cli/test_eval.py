@@ -33,15 +33,30 @@ def test_one_table_for_all_sets(cli, data: Path, tmp_path: Path) -> None:
     other = write_pairs(tmp_path / "more", "other", count=2)
     done = cli("eval", "accuracy", data, other, "--every", 2)
     assert done.code == 0, done.err
-    heading, first, second, model, *notes = done.out.splitlines()
+    heading, first, ramp, second, _, *domains, model, note, other_note = done.out.splitlines()
     assert heading.split() == [
         *("set", "fit", "pictures", "AbsRel", "SqRel", "RMSE", "log10", "SILog", "delta1", "delta2", "delta3"),
-        *("edgeF1", "ms"),
+        *("edgeF1", "order", "ms"),
     ]
     assert first.split()[:3] == ["mine", "fitted", "2"]
+    assert ramp.split()[:3] == ["mine", "ramp", "2"]
     assert second.split()[:3] == ["other", "fitted", "1"]
+    assert [line.split()[:2] for line in domains[1:]] == [[a, b] for b in ("fitted", "ramp") for a in ("mean", "worst")]
     assert "constant (relative) on torch cpu float32" in model
-    assert [note.split(":")[0] for note in notes] == ["mine", "other"]
+    assert (note.split(":")[0], other_note.split(":")[0]) == ("mine", "other")
+
+
+@pytest.mark.usefixtures("quick_model")
+def test_all_sets_of_a_folder_and_the_domains_that_they_share(cli, tmp_path: Path) -> None:
+    for name, count in (("room_1", 1), ("room_2", 2)):
+        write_pairs(tmp_path, name, count=count)
+    facts = {name: {"depth_scale": 1000, "domain": "rooms"} for name in ("room_1", "room_2")}
+    (tmp_path / "index.json").write_text(json.dumps(facts))
+    done = cli("eval", "accuracy", tmp_path, "--all")
+    assert done.code == 0, done.err
+    assert "room_1" in done.out
+    assert "room_2" in done.out
+    assert [line.split()[-1] for line in done.out.splitlines() if line.startswith("worst")] == ["rooms", "rooms"]
 
 
 @pytest.mark.usefixtures("quick_model")
@@ -143,7 +158,7 @@ def test_weights_that_are_not_nanos(cli, data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "fits"), [("depth_anything_metric", {"as_is", "fitted"}), ("depth_anything", {"fitted"})]
+    ("name", "fits"), [("depth_anything_metric", {"as_is", "fitted", "ramp"}), ("depth_anything", {"fitted", "ramp"})]
 )
 def test_a_local_folder(cli, data: Path, tmp_path: Path, name: str, fits: set[str]) -> None:
     folder = make_model(name, tmp_path / name)

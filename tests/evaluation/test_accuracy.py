@@ -192,11 +192,11 @@ def test_a_set_becomes_facts_and_a_row(tmp_path: Path) -> None:
     facts = report.as_json(info, 224, [result])
     (row,) = facts["sets"]
     assert (row["set"], row["pictures"], row["of"], row["every"], row["limit"]) == ("mine", 3, 5, 2, None)
-    assert set(row["scores"]) == {"as_is", "fitted"}
+    assert set(row["scores"]) == {"as_is", "fitted", "ramp"}
     assert set(row["scores"]["fitted"]) >= {"abs_rel", "sq_rel", "rmse_m", "log10", "silog", "delta1", "boundary_f1"}
     assert (facts["model"]["size"], facts["model"]["parameters"]) == (224, 1_500_000)
     assert facts["versions"]["streamdepth"]
-    assert report.table([result]).row_count == 2
+    assert report.table([result]).row_count == 3
     model, footnote = report.footnotes(info, [result])
     assert "metric, 1.5 million parameters" in model
     assert "of the known depth lies outside" in footnote

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -22,13 +21,12 @@ from streamdepth.core.errors import ConfigError, DiskFullError, SinkWriteError, 
 from streamdepth.estimators.nano import load_network
 from streamdepth.estimators.nano_network import NanoNetwork, load_imagenet_encoder
 from streamdepth.training import trainer
-from streamdepth.training.augment import compose_affine, crop_view, degrade, random_camera_motion, random_crop
 from streamdepth.training.blend import blend
-from streamdepth.training.data import BatchSampler, read_samples
 from streamdepth.training.depthwise import use_fast_depthwise
-from streamdepth.training.losses import agreement_loss, gradient_loss, normalize, scale_and_shift_loss
-from streamdepth.training.settings import TrainSet, TrainSettings, make_settings, read_settings
-from streamdepth.training.trainer import Trainer, learning_rate, to_input, train
+from streamdepth.training.losses import scale_and_shift_loss
+from streamdepth.training.sampler import BatchSampler, make_sampler
+from streamdepth.training.settings import TrainSettings, make_settings, read_settings
+from streamdepth.training.trainer import Trainer, learning_rate, train
 
 
 @pytest.fixture(autouse=True)
@@ -60,11 +58,11 @@ def settings(**changes: Any) -> TrainSettings:
 @pytest.mark.usefixtures("no_imagenet")
 def test_a_run_trains_saves_resumes_and_can_be_used(root: Path) -> None:
     out = root / "run"
-    train(root, out, settings(test_set="mine"), "cpu")
+    train(root, out, settings(test_sets=["mine"]), "cpu")
     result = train(root, out, settings(steps=4), "cpu")
     rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [2, 4]
-    assert 0 <= rows[0]["delta1"] <= 1
+    assert 0 <= rows[0]["delta1 mine"] <= 1
     assert all(np.isfinite(row["loss"]) for row in rows)
     assert torch.isfinite(load_network(result.weights)(torch.zeros(1, 3, 32, 32))).all()
     assert (out / "curves.png").stat().st_size > 1000
@@ -146,11 +144,14 @@ def test_a_damaged_log_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("no_imagenet")
 def test_a_training_on_other_pictures_does_not_go_on_from_there(root: Path) -> None:
+    write_pairs(root / "more", "other")
     train(root, root / "run", settings(steps=1), "cpu")
-    for changes in ({"sets": [{"name": "mine"}, {"name": "mine"}]}, {"start": "nano"}):
+    other = {"name": str(root / "more" / "other")}
+    for changes in ({"sets": [other]}, {"start": "nano"}):
         with raises_code(ConfigError, "bad-checkpoint") as caught:
             train(root, root / "run", settings(**changes), "cpu")
         assert "imagenet, mine" in str(caught.value)
+    train(root, root / "run", settings(sets=[{"name": "mine"}, other]), "cpu")  # more pictures may come
 
 
 def test_a_folder_that_moves_with_its_pictures_goes_on(tmp_path: Path) -> None:
@@ -170,10 +171,10 @@ def test_training_learns(root: Path) -> None:
     torch.manual_seed(0)
     network = NanoNetwork()
     optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
-    batch = BatchSampler(root, settings(batch=4, sizes=[(64, 64)])).draw(0)
+    batch = make_sampler(root, settings(), torch.device("cpu"))[0].draw(0, (64, 64), 4, 1)
     losses = []
     for _ in range(15):
-        loss = scale_and_shift_loss(network(to_input(batch.images)), batch.truth, batch.detail_weights)
+        loss = scale_and_shift_loss(network(batch.images), batch.truth, batch.detail_weights, batch.picture_weights)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -185,112 +186,14 @@ def test_the_end_of_each_set_is_held_back_and_the_error_told(root: Path) -> None
     write_pairs(root / "more", "other", count=10)
     sets = [{"name": "mine"}, {"name": str(root / "more" / "other")}]
     plan = settings(sets=sets, validation_share=0.2, start="nano", steps=1)
-    sampler = BatchSampler(root, plan)
-    assert [len(s) for s in sampler.samples] == [3, 8]
-    assert [len(s) for s in sampler.validation] == [1, 2]
+    sampler, validation = make_sampler(root, plan, torch.device("cpu"))
+    assert [len(s) for s in sampler.sets] == [3, 8]
+    assert len(validation) == 1 + 2
     result = train(root, root / "run", plan, "cpu")
     assert result.before is not None
     assert result.after is not None
     assert 0 < result.before < 2
     assert abs(result.after - result.before) < 0.5
-
-
-def test_the_loss_ignores_scale_shift_and_unknown_pixels() -> None:
-    truth = torch.rand(2, 16, 16) + 0.1
-    prediction = truth * 3 - 1
-    truth[:, :4] = torch.nan
-    prediction.requires_grad_()
-    loss = scale_and_shift_loss(prediction, truth, torch.ones(2), anchor=0.0)
-    assert loss.item() == pytest.approx(0, abs=1e-4)
-    scale_and_shift_loss(prediction + torch.rand(2, 16, 16), truth, torch.tensor([1.0, 0.0])).backward()
-    assert torch.isfinite(prediction.grad).all()
-
-
-def test_a_picture_without_any_truth_does_not_poison_the_batch() -> None:
-    prediction = torch.rand(2, 8, 8, requires_grad=True)
-    truth = torch.rand(2, 8, 8)
-    truth[1] = torch.nan
-    scale_and_shift_loss(prediction, truth, torch.ones(2)).backward()
-    assert torch.isfinite(prediction.grad).all()
-    assert not prediction.grad[1].any()
-
-
-def test_fine_gradients_count_as_far_as_the_truth_is_sharp() -> None:
-    checker = (torch.arange(16)[:, None] + torch.arange(16)) % 2
-    difference, known = checker.float()[None], torch.ones(1, 16, 16, dtype=torch.bool)
-    sparse, sensor, exact = (gradient_loss(difference, known, torch.tensor([d])).item() for d in (0.0, 0.3, 1.0))
-    assert sparse == 0
-    assert sensor == pytest.approx(0.3 * exact)
-
-
-def test_normalized_maps_have_median_zero_and_deviation_one() -> None:
-    values = torch.randn(3, 40, 40) * 7 + 5
-    known = torch.rand(3, 40, 40) > 0.3
-    result = normalize(values, known)
-    for i in range(3):
-        inside = result[i][known[i]]
-        assert inside.median().item() == pytest.approx(0, abs=1e-5)
-        assert inside.abs().mean().item() == pytest.approx(1, abs=1e-5)
-
-
-def test_two_views_of_one_scene_agree() -> None:
-    move = random_camera_motion((32, 64), np.random.default_rng(3))
-    x, y = np.meshgrid(np.arange(64.0), np.arange(32.0))
-    moved = move @ np.stack([x.ravel(), y.ravel(), np.ones(x.size)])
-    first = torch.from_numpy(x + 2 * y)[None].float()
-    second = torch.from_numpy((moved[0] + 2 * moved[1]).reshape(32, 64))[None].float()
-    view_transforms = torch.from_numpy(move.astype(np.float32))[None]
-    assert (first - second).abs().mean() > 1
-    assert (
-        agreement_loss(first, second, view_transforms).item() < 0.05
-    )  # the border's half pixels cannot be interpolated
-
-
-def test_the_second_view_shows_what_the_first_shows() -> None:
-    rng = np.random.default_rng(5)
-    image = np.asarray(cv2.GaussianBlur(rng.integers(0, 255, (120, 160, 3), np.uint8), (0, 0), 4))
-    first, move = random_crop((120, 160), (64, 96), rng), random_camera_motion((64, 96), rng)
-    depth = image[..., 0].astype(np.float32)
-    a, b = (crop_view(image, depth, place, (64, 96))[0] for place in (first, compose_affine(first, move)))
-    there = cv2.warpAffine(a, move, (96, 64), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    inside = (slice(8, -8), slice(8, -8))
-    apart = np.abs(a[inside].astype(int) - b[inside]).mean()
-    assert np.abs(there[inside].astype(int) - b[inside]).mean() < 0.35 * apart
-
-
-def test_crops_keep_picture_and_depth_together(root: Path) -> None:
-    sample = read_samples(root, TrainSet(name="mine"))[0]
-    seen = 0
-    for seed in range(20):
-        rng = np.random.default_rng(seed)
-        image, inverse = crop_view(
-            sample.image, sample.inverse, random_crop(sample.inverse.shape, (48, 64), rng), (48, 64)
-        )
-        assert image.shape == (48, 64, 3)
-        near = np.nan_to_num(inverse) > 0.6
-        if 50 < near.sum() < near.size - 50:
-            seen += 1
-            assert image[near].mean() > image[~near].mean() + 30
-    assert seen > 3
-
-
-def test_what_is_infinitely_far_has_no_inverse_depth_and_unknown_stays_unknown(root: Path) -> None:
-    depth = np.full((72, 96), 2000, np.uint16)
-    depth[:20], depth[20:40] = 65535, 0
-    cv2.imwrite(str(root / "mine" / "depth" / "0000.png"), depth)
-    (root / "index.json").write_text(json.dumps({"mine": {"depth_scale": 1000, "infinity": 65535}}))
-    inverse = read_samples(root, TrainSet(name="mine"))[0].inverse
-    values = set(inverse[np.isfinite(inverse)].tolist())
-    assert values == {0.0, 0.5}
-    assert np.isnan(inverse[30]).all()
-
-
-def test_disturbed_pictures_keep_their_form() -> None:
-    image = np.random.default_rng(0).integers(0, 255, (24, 32, 3), np.uint8)
-    for seed in range(60):
-        out = degrade(image, np.random.default_rng(seed))
-        assert out.shape == (24, 32, 3)
-        assert out.dtype == np.uint8
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2)])
@@ -330,10 +233,11 @@ def test_the_learning_rate_rises_and_falls_to_zero() -> None:
     assert rates[-1] == pytest.approx(0)
 
 
-def test_the_recipe_of_the_shipped_weights_is_valid() -> None:
-    path = ROOT / "configs" / "train" / "nano.yaml"
+@pytest.mark.parametrize("recipe", ["nano", "nano2", "nano2_gpu"])
+def test_the_recipes_are_valid_and_keep_evaluation_sets_out(recipe: str) -> None:
+    path = ROOT / "configs" / "train" / f"{recipe}.yaml"
     plan = make_settings(read_settings(path))
-    names = {data.name for data in plan.sets}
+    names = {Path(data.name).name for data in plan.sets}
     assert "nyuv2_train" in names
     assert not names & {"nyuv2_dev", "replica_office", "kitchen_video"}
 
@@ -362,9 +266,23 @@ def test_a_file_without_settings_is_explained(tmp_path: Path) -> None:
         read_settings(tmp_path / "none.yaml")
 
 
+def test_a_recipe_may_change_another(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text("steps: 100\nbatch: 8\nsets: [{name: mine}]\n")
+    (tmp_path / "other.yaml").write_text("base: base.yaml\nbatch: 64\n")
+    plan = make_settings(read_settings(tmp_path / "other.yaml"))
+    assert (plan.steps, plan.batch, plan.sets[0].name) == (100, 64, "mine")
+
+
+def test_phases_follow_each_other() -> None:
+    phases = [{"until": 0.5, "sizes": [(32, 32)], "batch": 8}, {"sizes": [(64, 64)], "batch": 4, "pairs": 1}]
+    plan = settings(steps=10, phases=phases)
+    assert [plan.phase(step).batch for step in range(10)] == [8] * 5 + [4] * 5
+    assert settings(steps=10).phase(9).batch == 3
+
+
 def test_a_missing_set_is_named(root: Path) -> None:
     with pytest.raises(SourceOpenError, match="nothing"):
-        BatchSampler(root, settings(sets=[{"name": "nothing"}]))
+        make_sampler(root, settings(sets=[{"name": "nothing"}]), torch.device("cpu"))
 
 
 def test_frozen_stages_keep_their_weights(root: Path) -> None:

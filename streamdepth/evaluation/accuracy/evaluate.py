@@ -23,6 +23,7 @@ from streamdepth.core.types import DepthKind, Frame
 from streamdepth.evaluation.accuracy.boundary import DENSE_SHARE, boundary_f1
 from streamdepth.evaluation.accuracy.crops import NO_CROP, Crop
 from streamdepth.evaluation.accuracy.metrics import Scores, align, score
+from streamdepth.evaluation.accuracy.ordinal import ordinal_accuracy
 from streamdepth.evaluation.datasets import ImageDepthPair
 
 NEAREST_M = 1e-3
@@ -186,17 +187,18 @@ def _evaluate_image(
             f"the model gives no depth for the picture '{pair.name}'; try --precision float32", code="no-depth"
         )
     clipped = region.clipped(depth) if kind is DepthKind.METRIC else None
-    aligned = align(depth if clipped is None else np.reciprocal(clipped), truth, region.nearest_m, region.farthest_m)
-    contours = region.contour_truth(pair.depth)
-    unaligned = None if clipped is None else _scores(clipped, truth, contours)
-    return EvaluatedImage(pair, truth, aligned, _scores(aligned, truth, contours), unaligned)
+    nearness = depth if clipped is None else np.reciprocal(clipped)
+    aligned = align(nearness, truth, region.nearest_m, region.farthest_m)
+    contours, ordinal = region.contour_truth(pair.depth), ordinal_accuracy(nearness, truth)
+    unaligned = None if clipped is None else _scores(clipped, truth, contours, ordinal)
+    return EvaluatedImage(pair, truth, aligned, _scores(aligned, truth, contours, ordinal), unaligned)
 
 
-def _scores(depth_m: DepthMap, truth_m: DepthMap, contours_m: DepthMap) -> Scores:
-    return replace(score(depth_m, truth_m), boundary_f1=boundary_f1(depth_m, contours_m))
+def _scores(depth_m: DepthMap, truth_m: DepthMap, contours_m: DepthMap, ordinal: float) -> Scores:
+    return replace(score(depth_m, truth_m), boundary_f1=boundary_f1(depth_m, contours_m), ordinal=ordinal)
 
 
 def _mean(rows: Sequence[Scores]) -> Scores:
-    """Returns the means over pictures; pictures without contours do not count in boundary_f1."""
+    """Returns the means over pictures; those without contours do not count in boundary_f1, flat ones not in ordinal."""
     columns = np.array([astuple(row) for row in rows]).T
     return Scores(*(float(np.mean(c[~np.isnan(c)])) if (~np.isnan(c)).any() else float("nan") for c in columns))

@@ -40,11 +40,13 @@ class Scores:
     delta3: float
     """The same below 1.25^3."""
     boundary_f1: float = float("nan")
-    """0 to 1, see `accuracy.boundary`; NaN where ground truth is sparse."""
+    """0 to 1, see `accuracy.boundary`; NaN where truth is sparse."""
+    ordinal: float = float("nan")
+    """Share of pairs of pixels in the right order, see `accuracy.ordinal`."""
 
 
 def score(depth_m: DepthMap, truth_m: DepthMap) -> Scores:
-    """Returns the metrics of two (H, W) maps of meters above 0; boundary_f1 is NaN.
+    """Returns the metrics of two (H, W) maps of meters above 0; boundary_f1 and ordinal are NaN.
 
     Pixels that are not finite in both maps do not count; at least one must be.
     """

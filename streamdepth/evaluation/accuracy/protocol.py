@@ -10,6 +10,7 @@ from streamdepth.core.interfaces import Estimator
 from streamdepth.evaluation.accuracy.contact_sheet import ContactSheet, evenly_spaced
 from streamdepth.evaluation.accuracy.crops import crop_by_name
 from streamdepth.evaluation.accuracy.evaluate import NEAREST_M, EvaluatedImage, ValidRegion, evaluate
+from streamdepth.evaluation.accuracy.ramp import Ramp
 from streamdepth.evaluation.accuracy.report import DatasetResult
 from streamdepth.evaluation.datasets import DepthDataset
 
@@ -28,10 +29,11 @@ class EvaluationProtocol:
     """At most so many pictures are evaluated."""
 
     def region(self, data: DepthDataset) -> ValidRegion:
-        """Returns the region of valid ground truth.
-
-        Raises ConfigError: "unknown-crop", or "empty-range" of distances.
-        """
+        """Returns the region of valid truth. Raises ConfigError: "unknown-crop", "empty-range", or "affine" truth."""
+        if data.is_affine:
+            raise ConfigError(
+                f"the truth of '{data.name}' is known up to a shift only: it cannot judge depth", code="affine"
+            )
         crop = crop_by_name(self.crop or data.crop)
         wanted = (self.farthest_m, data.max_depth_m, crop.farthest_m)
         farthest = next(value for value in wanted if value is not None)
@@ -67,4 +69,5 @@ def evaluate_dataset(
             sheet.add(evaluated, f"{data.name}/{evaluated.pair.name}")
 
     accuracy = evaluate(data.pairs(names, border=region.crop.border_px), estimator, region, on_evaluated)
-    return DatasetResult(data.name, len(data), protocol.every, protocol.limit, accuracy)
+    ramp = evaluate(data.pairs(names, border=region.crop.border_px), Ramp(), region)
+    return DatasetResult(data.name, len(data), protocol.every, protocol.limit, accuracy, ramp, data.domain)

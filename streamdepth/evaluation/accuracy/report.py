@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any
@@ -26,6 +26,7 @@ _COLUMNS = {
     "delta2": ("delta2", 3),
     "delta3": ("delta3", 3),
     "edgeF1": ("boundary_f1", 4),
+    "order": ("ordinal", 3),
 }
 """Heading -> field of Scores, digits after the decimal point."""
 _MAX_SILENT_SHARE = 0.05
@@ -42,11 +43,15 @@ class DatasetResult:
     every: int
     limit: int | None
     accuracy: Accuracy
+    ramp: Accuracy
+    """The accuracy of a plain ramp in place of the model, see `accuracy.ramp`."""
+    domain: str
 
     def scores_by_fit(self) -> list[tuple[str, Scores]]:
-        """Returns ("as is", scores) for metric depth, and ("fitted", scores) with scale and shift fitted."""
+        """Returns scores "as is" for metric depth, "fitted" with scale and shift fitted, and those of the "ramp"."""
         fitted, unaligned = ("fitted", self.accuracy.aligned), self.accuracy.unaligned
-        return [fitted] if unaligned is None else [("as is", unaligned), fitted]
+        rows = [fitted] if unaligned is None else [("as is", unaligned), fitted]
+        return [*rows, ("ramp", self.ramp.aligned)]
 
 
 def as_json(info: ModelInfo, size: object, results: Sequence[DatasetResult]) -> dict[str, Any]:
@@ -112,6 +117,44 @@ def table(results: Sequence[DatasetResult]) -> Table:
             milliseconds = f"{1e3 * result.accuracy.percentile_seconds(50):.1f}"
             made.add_row(result.name, fit, str(result.accuracy.scored_pictures), *figures, milliseconds)
     return made
+
+
+_SUMMARY = {heading: _COLUMNS[heading] for heading in ("delta1", "order", "edgeF1")}
+"""Columns in which more is better."""
+
+
+def summary(results: Sequence[DatasetResult]) -> Table:
+    """Returns the means over domains and the worst domains, of the model and of the ramp, scale and shift fitted."""
+    made = Table("domains", "", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in _SUMMARY:
+        made.add_column(heading, justify="right", no_wrap=True)
+    digits = [digits for _, digits in _SUMMARY.values()]
+    for fit in ("fitted", "ramp"):
+        means = [domain_means(results, fit, field) for field, _ in _SUMMARY.values()]
+        made.add_row("mean", fit, *(_figure(_mean(list(m.values())), d) for m, d in zip(means, digits, strict=True)))
+        made.add_row("worst", fit, *(_worst(m, d) for m, d in zip(means, digits, strict=True)))
+    return made
+
+
+def domain_means(results: Sequence[DatasetResult], fit: str, field: str) -> dict[str, float]:
+    """Returns a score of each domain, as the mean over its sets; domains where it is not defined are left out."""
+    found: dict[str, list[float]] = {}
+    for result in results:
+        found.setdefault(result.domain, []).append(getattr(dict(result.scores_by_fit())[fit], field))
+    means = {domain: _mean(values) for domain, values in found.items()}
+    return {domain: value for domain, value in means.items() if not math.isnan(value)}
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def _worst(values: Mapping[str, float], digits: int) -> str:
+    if not values:
+        return "-"
+    name = min(values, key=lambda domain: values[domain])
+    return f"{_figure(values[name], digits)} {name}"
 
 
 def _figure(value: float, digits: int) -> str:

@@ -18,8 +18,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     try:
         from streamdepth.training.scenes.run import render_all
+        from streamdepth.training.scenes.styles import cast, traced
 
-        render_all(options.out, options.pictures, options.seed, options.kind or list(SHARES), options.threads)
+        photos = sorted(path for folder in options.photos for path in folder.glob("*.jpg"))
+        style = cast(options.threads, photos, options.seed) if options.cast else traced(options.threads)
+        render_all(options.out, options.pictures, options.seed, options.kind or list(SHARES), style)
     except StreamDepthError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
@@ -35,7 +38,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--pictures", type=_positive, default=2500, metavar="N", help="default 2500")
     parser.add_argument("--seed", type=_natural, default=0, help="seed of all random numbers (default 0)")
     parser.add_argument("--kind", nargs="+", choices=list(SHARES), help="kinds of scenes (default: all)")
-    parser.add_argument("--threads", type=_positive, default=1, help="threads of Cycles (default 1)")
+    parser.add_argument("--threads", type=_positive, default=1, help="threads of the renderer (default 1)")
+    parser.add_argument("--cast", action="store_true", help="cast rays: five times as fast as Blender, simpler light")
+    parser.add_argument("--photos", type=Path, nargs="+", default=[], help="folders of textures for --cast")
     return parser.parse_args(arguments)
 
 

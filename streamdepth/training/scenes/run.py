@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from importlib import import_module, util
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +15,10 @@ from streamdepth.core.arrays import Image
 from streamdepth.core.errors import MissingDependencyError
 from streamdepth.training.scenes.camera_effects import fog, photograph
 from streamdepth.training.scenes.dataset_writer import DatasetWriter
+from streamdepth.training.scenes.lenses import vary
 from streamdepth.training.scenes.plan import SceneViews, picture_stem, plan, scene_rng, view_rng
 from streamdepth.training.scenes.scene import CameraView, Scene
-
-if TYPE_CHECKING:
-    from streamdepth.training.scenes.blender import Renderer
+from streamdepth.training.scenes.styles import SceneRenderer, Style
 
 MAX_VIEW_TRIES = 12
 """Number of views that are tried for one picture."""
@@ -37,19 +35,20 @@ def build_scene(kind: str, rng: np.random.Generator) -> Scene:
     return make(rng)
 
 
-def render_all(root: Path, pictures: int, seed: int, kinds: Sequence[str], threads: int) -> None:
+def render_all(root: Path, pictures: int, seed: int, kinds: Sequence[str], style: Style) -> None:
     """Renders the pictures that do not exist yet, out of `pictures`.
 
-    Raises MissingDependencyError without bpy or OpenEXR, SinkOpenError and SinkWriteError when files cannot be written.
+    Raises MissingDependencyError without the renderer's packages, SinkOpenError and SinkWriteError when files cannot be
+    written.
     """
-    for package in ("bpy", "OpenEXR"):
+    for package in style.packages:
         if util.find_spec(package) is None:
-            raise MissingDependencyError(package, "scenes", "rendering training pictures")
-    stores = {kind: DatasetWriter(root, f"scenes_{kind}") for kind in kinds}
+            raise MissingDependencyError(package, style.extra, "rendering training pictures")
+    stores = {kind: DatasetWriter(root, f"{style.prefix}_{kind}") for kind in kinds}
     done = 0
     for scene_views in plan(pictures, kinds):
         start = time.perf_counter()
-        new = render_scene(scene_views, stores[scene_views.kind], seed, threads)
+        new = render_scene(scene_views, stores[scene_views.kind], seed, style)
         done += len(scene_views.views)
         if new:
             seconds = (time.perf_counter() - start) / new
@@ -64,17 +63,16 @@ def render_all(root: Path, pictures: int, seed: int, kinds: Sequence[str], threa
             )
 
 
-def render_scene(scene_views: SceneViews, dataset_writer: DatasetWriter, seed: int, threads: int) -> int:
+def render_scene(scene_views: SceneViews, dataset_writer: DatasetWriter, seed: int, style: Style) -> int:
     """Renders the missing views of a scene; returns their number, without views for which no useful camera is found."""
     missing = [
         view for view in scene_views.views if not dataset_writer.has(picture_stem(scene_views.scene_index, view))
     ]
     if not missing:
         return 0
-    from streamdepth.training.scenes.blender import Renderer
-
-    scene = build_scene(scene_views.kind, scene_rng(seed, scene_views.kind, scene_views.scene_index))
-    renderer = Renderer(scene, threads)
+    rng = scene_rng(seed, scene_views.kind, scene_views.scene_index)
+    scene = build_scene(scene_views.kind, rng)
+    renderer = style.renderer(scene, rng)
     chosen = []
     for view in missing:
         rng = view_rng(seed, scene_views.kind, scene_views.scene_index, view)
@@ -89,7 +87,7 @@ def render_scene(scene_views: SceneViews, dataset_writer: DatasetWriter, seed: i
 
 
 def take_picture(
-    renderer: Renderer, scene: Scene, rng: np.random.Generator, camera: CameraView, depth: Depth
+    renderer: SceneRenderer, scene: Scene, rng: np.random.Generator, camera: CameraView, depth: Depth
 ) -> tuple[Image, Depth] | None:
     """Returns a picture and its depth; of another view where this one shows nothing, as from inside of an object."""
     for _ in range(3):
@@ -105,10 +103,10 @@ def take_picture(
     return None
 
 
-def find_view(renderer: Renderer, scene: Scene, rng: np.random.Generator) -> tuple[CameraView, Depth] | None:
+def find_view(renderer: SceneRenderer, scene: Scene, rng: np.random.Generator) -> tuple[CameraView, Depth] | None:
     """Returns a useful view with its depth; None when too many were useless."""
     for _ in range(MAX_VIEW_TRIES):
-        view = scene.propose_view(rng)
+        view = vary(scene.propose_view(rng), rng)
         depth = renderer.depth(view)
         if is_useful(depth, scene.clearance):
             return view, depth

@@ -359,7 +359,7 @@ def test_ctrl_c_while_the_command_loads_says_so() -> None:
 def test_ctrl_c_while_a_camera_does_not_answer_says_so(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(60)
-        process = _start("live", f"rtsp://127.0.0.1:{silent.getsockname()[1]}/x", "-o", tmp_path / "out.mkv")
+        process = _start("convert", f"rtsp://127.0.0.1:{silent.getsockname()[1]}/x", "-o", tmp_path / "out.mkv")
         connection, _ = silent.accept()
         with connection:
             process.send_signal(signal.SIGINT)

@@ -34,6 +34,12 @@ class Contents:
     tick: Fraction
     """Seconds per tick of the video's clock."""
 
+    @property
+    def origin(self) -> Fraction:
+        """Time of the earliest picture or sound in seconds, which outputs begin with; 0 where sound begins before 0."""
+        firsts = [track.times[0] for track in self.tracks if track.kind == "audio" and track.times]
+        return max(min([*firsts, *self.times[:1]], default=Fraction(0)), Fraction(0))
+
 
 @dataclass
 class Comparison:
@@ -48,13 +54,13 @@ class Comparison:
 
     @property
     def pts_equal(self) -> bool:
-        return self.source.times == self.output.times
+        return [time - self.source.origin for time in self.source.times] == self.output.times
 
     @property
     def largest_shift(self) -> Fraction:
-        """Largest distance in seconds between a frame's time in the source and in the output."""
+        """Largest distance in seconds between a frame's time since the source's origin and its time in the output."""
         pairs = zip(self.source.times, self.output.times, strict=True)
-        return max((abs(a - b) for a, b in pairs), default=Fraction(0))
+        return max((abs(a - self.source.origin - b) for a, b in pairs), default=Fraction(0))
 
     @property
     def tracks_equal(self) -> bool:
@@ -65,7 +71,7 @@ class Comparison:
     def largest_track_shift(self) -> Fraction:
         """Largest distance in seconds between a packet's time in the source and in the output, in the other tracks."""
         shifts = [
-            abs(a - b)
+            abs(a - self.source.origin - b)
             for s, o in zip(self.source.tracks, self.output.tracks, strict=True)
             for a, b in zip(s.times, o.times, strict=True)
         ]

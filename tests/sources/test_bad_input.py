@@ -143,10 +143,16 @@ def test_a_folder_for_one_file_says_what_folders_are_for(cli, clip: Path, tmp_pa
     assert "a folder is for" not in cli("convert", clip, "-o", tmp_path / "out.xyz").err
 
 
-def test_a_folder_that_is_not_there(cli, clip: Path, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there_is_made(cli, clip: Path, tmp_path: Path) -> None:
     done = cli("convert", clip, "-o", tmp_path / "nowhere" / "out.mp4")
+    assert done.code == 0, done.err
+    assert (tmp_path / "nowhere" / "out.mp4").stat().st_size
+
+
+def test_a_folder_that_cannot_be_made(cli, clip: Path, tmp_path: Path) -> None:
+    done = cli("convert", clip, "-o", clip / "out.mp4")
     assert done.code == 5
-    assert "no folder" in done.err
+    assert [path.name for path in tmp_path.iterdir()] == [clip.name]
 
 
 @pytest.mark.slow

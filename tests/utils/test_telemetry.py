@@ -77,9 +77,10 @@ from streamdepth.apps.web.session_factory import open_session, server_options
 from streamdepth.config import Settings
 settings = Settings().replace(source=["in.mp4"], port=0)
 with open_session(settings) as session, WebServer(session, server_options(settings)) as server:
-    with session.pipeline as results:
-        next(iter(results))
-        urllib.request.urlopen(server.address + "healthz").read()
+    results = session.pipeline.frames()
+    next(results)
+    urllib.request.urlopen(server.address + "healthz").read()
+    results.close()
 """
     done = run_recorded(["-c", code], folder)
     assert (done.lookups, done.files) == ([], [])

@@ -130,7 +130,7 @@ class TestStatus:
         assert {"is_browser_camera", "reconnects"} <= shown <= status["streams"][0].keys()
         used = {key for text in scripts for key in re.findall(r"\b(?:status|next)\.(\w+)", text)}
         assert {"sequence", "streams", "hold_last"} <= used <= status.keys() | {"picture"}
-        assert not any(re.search(r"colors?\b(?=\s*[:.\]=(])", text) for text in scripts)
+        assert not any(re.search(r"colours?\b(?=\s*[:.\]=(])", text) for text in scripts)
 
     def test_a_camera_that_is_not_there_is_waited_for(
         self, tmp_path: Path, quick_model: None, caplog: pytest.LogCaptureFixture

@@ -1,4 +1,4 @@
-"""How depth is drawn for people: plain data that sinks, the web page and programs share."""
+"""Options for drawing depth: plain data that sinks, the web page and programs share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DepthSize = Literal["picture", "network"]
 
 @dataclass(frozen=True, slots=True)
 class RenderOptions:
-    """How a picture of depth looks. `streamdepth.render` checks the values where they are used first.
+    """Options of one picture of depth. `streamdepth.render` checks the values where they are used first.
 
     >>> RenderOptions(style="depth", colormap="turbo", invert=True).effective_colormap
     'turbo_r'

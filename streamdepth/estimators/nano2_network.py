@@ -45,7 +45,7 @@ class Rise(nn.Module):
 
 
 class Surfaces(nn.Module):
-    """Inverse depth at the input's size, (N, H, W), from features at a quarter of it and at half of it.
+    """The head: inverse depth at the input's size, (N, H, W), from features at a quarter of it and at half of it.
 
     Each position at half the size has four pixels, a far value for each of them, and one gap to a nearer surface; each
     pixel shows a share of the gap, between 0 and 1.
@@ -89,7 +89,7 @@ class Nano2Network(nn.Module):
         self.head = Surfaces(w[3], c2, w[4])
 
     def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, 32, H/4, W/4) of the decoder and (N, 16, H/2, W/2) of the encoder: what `head` makes depth from."""
+        """Returns the inputs of `head`: (N, 32, H/4, W/4) of the decoder, (N, 16, H/2, W/2) of the encoder."""
         f2, f4, f8, f16, f32 = self.encoder(x)
         x = self.reduce(f32)
         x = self.bottom(x + self.context(x))
@@ -101,5 +101,5 @@ class Nano2Network(nn.Module):
 
 
 def enlarge(x: Tensor) -> Tensor:
-    """Twice the height and width, bilinear."""
+    """Returns a map with twice the height and width, by bilinear interpolation."""
     return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)

@@ -1,4 +1,4 @@
-"""How good the weights of a training are by now: on pictures held back from it, and on datasets never trained on."""
+"""Validation during training: on pictures held back from it, and on datasets never trained on."""
 
 from __future__ import annotations
 

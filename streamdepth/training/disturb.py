@@ -1,4 +1,4 @@
-"""What cameras and codecs do to a picture, for a whole batch at once and on the device where the network learns.
+"""Augmentation of whole batches on the training device: the changes that cameras and codecs make to pictures.
 
 Pictures are (N, 3, H, W) float32 in [0, 1].
 """

@@ -1,4 +1,4 @@
-"""What JPEG takes from a picture, for a batch on any device: the quantised cosine transform of ITU-T T.81, no file."""
+"""The loss of JPEG for batches on any device: the quantized cosine transform of ITU-T T.81, without a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where in its picture a training view lies: zoomed, stretched, mirrored, rolled; all views of a batch at once.
+"""Random crops of training pictures: zoomed, stretched, mirrored, rolled; all views of a batch at once.
 
 A placement is an affine map (2, 3): pixel (x, y, 1) of the view -> pixel of the picture; whole numbers are centers.
 """

@@ -1,4 +1,4 @@
-"""The number type in which a device learns fastest."""
+"""The number type in which a device trains fastest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures with depth, as a training keeps them in memory: whatever the truth's kind, affine inverse depth remains.
+"""Pictures with ground truth in memory; depth of every kind is kept as inverse depth up to scale and shift.
 
 The losses ignore a picture's scale and shift, and so 16-bit codes that rise with inverse depth say all of it, be the
 truth meters, disparity or inverse depth of unknown scale and shift.

@@ -50,7 +50,7 @@ class Caster:
         return self.soup.cast(rays.origins, rays.directions).distance.reshape(view.height, view.width)
 
     def color(self, view: CameraView) -> Floats:
-        """(height, width, 3) linear RGB; pixels on edges are means of several samples."""
+        """Returns (height, width, 3) linear RGB; pixels on edges are means of several samples."""
         places = _centers(view)
         rays = _rays(view, places)
         hits = self.soup.cast(rays.origins, rays.directions)

@@ -1,4 +1,4 @@
-"""Cameras that are held, and lenses that are chosen, otherwise than a scene proposes."""
+"""Variations of a scene's cameras: portrait format, tilts, wider and longer lenses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stage as one soup of triangles, and rays through it: Embree's tracer, as Open3D brings it."""
+"""A scene as a triangle soup, and rays through it: Embree's tracer, as Open3D brings it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHARP = np.cos(np.radians(40))
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """Where N rays met a surface; `distance` in lengths of the rays, +inf where they met none."""
+    """The hits of N rays; `distance` counts in lengths of the rays and is +inf where a ray hit nothing."""
 
     distance: Floats
     material: Ints
@@ -47,7 +47,7 @@ def _open3d() -> Any:
 
 
 class Soup:
-    """The things of a scene, ready for rays. `threads`: of the tracer."""
+    """The triangles of a scene in a ray tracer that uses `threads` threads."""
 
     def __init__(self, scene: Scene, threads: int = 1) -> None:
         self.threads, self._o3d = threads, _open3d()
@@ -85,7 +85,7 @@ class Soup:
         return _Mesh(points, vertex_normals(points, faces), faces, material)
 
     def cast(self, origins: Floats, directions: Floats) -> Hits:
-        """The first surface on each of N rays, (N, 3) each."""
+        """Returns the first surface on each of N rays, (N, 3) each."""
         rays = self._o3d.core.Tensor(np.concatenate([origins, directions], 1).astype(np.float32))
         found = {key: value.numpy() for key, value in self._scene.cast_rays(rays, nthreads=self.threads).items()}
         face = np.where(np.isfinite(found["t_hit"]), found["primitive_ids"], 0).astype(np.int64)
@@ -103,7 +103,7 @@ class Soup:
         return Hits(found["t_hit"], self._material[face], item, own, own_normal, normal.astype(np.float32))
 
     def is_shaded(self, origins: Floats, directions: Floats, reach: float | Floats) -> npt.NDArray[np.bool_]:
-        """(N,): whether something lies on each ray within `reach` of its lengths."""
+        """Returns (N,): True if something lies on the ray within `reach` of its lengths."""
         rays = np.concatenate([origins, directions], 1).astype(np.float32)
         if np.ndim(reach):  # the tracer has one reach for all
             rays[:, 3:] *= np.asarray(reach)[:, None]
@@ -113,7 +113,7 @@ class Soup:
 
 
 def vertex_normals(points: Floats, faces: Ints) -> Floats:
-    """(P, 3): the mean of the faces around each point, by area."""
+    """Returns (P, 3) normals: the mean of the faces around each point, weighted by area."""
     a, b, c = points[faces].transpose(1, 0, 2)
     across = np.cross(b - a, c - a)
     normals = np.zeros_like(points)
@@ -124,7 +124,7 @@ def vertex_normals(points: Floats, faces: Ints) -> Floats:
 
 
 def unit(vectors: Floats) -> Floats:
-    """Of length 1 along the last axis; zero stays zero."""
+    """Returns vectors of length 1 along the last axis; zero stays zero."""
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12), np.float32)
 
 

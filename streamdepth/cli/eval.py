@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streamdepth.cli.console import JsonOutput, err, exit_on_interrupt, out, print_table
+from streamdepth.cli.eval_metric import metric
 from streamdepth.cli.eval_steadiness import steadiness
 from streamdepth.cli.eval_temporal import temporal
 from streamdepth.cli.flags import Flags, Json, with_flags
@@ -102,3 +103,4 @@ def _evaluate_datasets(
 
 app.command()(temporal)
 app.command()(steadiness)
+app.command()(metric)

@@ -222,10 +222,26 @@ class DepthFrame:
     """
     depth_age_seconds: float = 0.0
     """Time from the keyframe that the model saw to this frame, to which its depth was warped; 0: it saw this frame."""
+    confidence: DepthMap | None = None
+    """(h, w) float32 from 0 to 1, the shape of `depth`: how far each pixel is to be trusted; None: not known."""
+    scale_sigma: float | None = None
+    """One standard deviation of the meters' common scale, as a share: 0.1 is 10 %. inf: nothing is known of the scale
+    yet. None: no reference made this depth metric."""
+    metric_residual: float | None = None
+    """Median error of the depth at the newest known distances, as a share; None where there were none yet."""
+    evidence_age_seconds: float | None = None
+    """Time since distances were last known to this frame, 0: they are known in it; None where there were none yet."""
 
     def __post_init__(self) -> None:
         if self.depth.dtype != np.float32 or self.depth.ndim != 2:
             raise ValueError(f"depth is (h, w) float32, not {self.depth.shape} {self.depth.dtype}")
+        if self.confidence is not None and self.confidence.shape != self.depth.shape:
+            raise ValueError(f"confidence has the depth's shape {self.depth.shape}, not {self.confidence.shape}")
+
+    @property
+    def is_withheld(self) -> bool:
+        """True if the depth would be metric, but its scale is not known well enough: all of it is NaN."""
+        return self.scale_sigma is not None and self.metric_fit is None
 
     def at_frame_size(self) -> DepthMap:
         """Returns the depth at the frame's own size, (H, W) float32; unknown depth stays NaN."""

@@ -34,6 +34,7 @@ VERBS = {
     "eval accuracy": "eval accuracy DATA",
     "eval temporal": "eval temporal in.mp4",
     "eval steadiness": "eval steadiness in.mp4",
+    "eval metric": "eval metric DATA",
     "train pairs": "train pairs DATA -o runs",
     "train blend": "train blend nano.safetensors nano.safetensors -o blend.safetensors",
     "train recipe": "train recipe recipe.yaml --data DATA -o runs",

@@ -1,0 +1,73 @@
+"""The verb `streamdepth eval metric`: parse, call, print."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streamdepth.cli.console import JsonOutput, err, exit_on_interrupt, print_table
+from streamdepth.cli.flags import Flags, Json, with_flags
+from streamdepth.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from streamdepth.config import Settings
+    from streamdepth.core.types import ModelInfo
+    from streamdepth.evaluation.datasets import DepthDataset
+    from streamdepth.evaluation.metric.evaluate import MetricProtocol, WayResult
+
+
+@with_flags("model", "smooth", "outputs.overwrite")
+def metric(
+    data: Annotated[list[Path], typer.Argument(help="Folders with rgb/, depth/ and index.json in or beside them.")],
+    way: Annotated[
+        list[str] | None, typer.Option("--way", help="sparse, sparse-30, anchors... (default: all). Repeatable.")
+    ] = None,
+    max_depth: Annotated[
+        float | None, typer.Option("--max-depth", help="Meters; farther truth does not count.")
+    ] = None,
+    every: Annotated[int, typer.Option("--every", help="Take every Nth picture of sets that are no video.", min=1)] = 1,
+    limit: Annotated[int | None, typer.Option("--limit", help="Take at most N pictures of a set.", min=1)] = None,
+    all_sets: Annotated[bool, typer.Option("--all", help="DATA are folders of datasets; judge every one.")] = False,
+    json: Json = None,
+    *,
+    flags: Flags,
+) -> None:
+    """Measure how far meters can be trusted, for each way of knowing distances.
+
+    Example: streamdepth eval metric kitchen_video desk_video --way sparse --json metric.json
+    """
+    settings = flags.settings()
+    from streamdepth.evaluation.datasets import DepthDataset, find_datasets
+    from streamdepth.evaluation.metric import report
+    from streamdepth.evaluation.metric.evaluate import MetricProtocol
+    from streamdepth.evaluation.metric.ways import WAYS
+
+    if unknown := sorted(set(way or ()) - set(WAYS)):
+        raise ConfigError(f"unknown way '{unknown[0]}'; choose among: {', '.join(WAYS)}", code="unknown-way")
+    folders = [path for folder in data for path in find_datasets(folder)] if all_sets else data
+    sets = [DepthDataset(path) for path in folders]
+    protocol = MetricProtocol(tuple(way or ()), settings.smooth, max_depth, every, limit)
+    facts = JsonOutput(json, overwrite=settings.outputs.overwrite)
+    logging.getLogger("streamdepth.core.notices").setLevel(logging.ERROR)  # each way and set would say its own
+    with exit_on_interrupt():
+        info, results = _evaluate_datasets(settings, sets, protocol, is_quiet=flags.quiet)
+    facts.write(report.as_json(info, protocol, results))
+    if not (flags.quiet or facts.is_printed):
+        print_table(report.table(results))
+
+
+def _evaluate_datasets(
+    settings: Settings, sets: list[DepthDataset], protocol: MetricProtocol, *, is_quiet: bool
+) -> tuple[ModelInfo, list[WayResult]]:
+    from streamdepth import factory
+    from streamdepth.cli.progress import count_bar
+    from streamdepth.evaluation.metric.evaluate import evaluate_metric
+
+    total = sum(len(protocol.names(data)) for data in sets)
+    with count_bar(err, total, is_quiet=is_quiet) as step, closing(factory.make_estimator(settings)) as estimator:
+        results = [row for data in sets for row in evaluate_metric(data, estimator, protocol, step)]
+        return estimator.info, results

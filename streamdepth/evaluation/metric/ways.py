@@ -1,0 +1,120 @@
+"""The ways by which a user knows distances, imitated with the ground truth of a dataset.
+
+A new way is one subclass of `MetricWay` and one line in `WAYS`; it becomes one row of each set that it applies to.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import cv2
+import numpy as np
+
+from streamdepth.core.arrays import DepthMap
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.evaluation.datasets import DepthDataset, ImageDepthPair
+from streamdepth.evaluation.metric.cameras import dataset_camera
+from streamdepth.geometry.arrays import Floats, Mask
+from streamdepth.stabilizers.metric import AnchorReference, MetricReference, SparseDepthReference
+
+
+class MetricWay(ABC):
+    """A way by which distances are known in one dataset: for a video one object, for single pictures one for each."""
+
+    def __init__(self, data: DepthDataset, camera: Intrinsics | None) -> None:
+        self.data, self.camera = data, camera or dataset_camera(data.folder)
+
+    @classmethod
+    def applies_to(cls, data: DepthDataset) -> bool:
+        """True if this way makes sense for the dataset."""
+        return True
+
+    @abstractmethod
+    def make_reference(self, pair: ImageDepthPair) -> MetricReference | None:
+        """Returns what a user would have given for the stream that begins with `pair`; None where it has nothing."""
+
+    def observe(self, index: int, pair: ImageDepthPair) -> None:
+        """Takes the truth of the frame with this index before the frame is converted."""
+
+    def has_evidence(self, pair: ImageDepthPair) -> bool | None:
+        """Returns True if the truth shows what this way needs, False if meters must be refused.
+
+        None: refusing is right where the meters would have been too far off.
+        """
+        return None
+
+
+class SparseDepthWay(MetricWay):
+    """A sensor gives the depth of every frame, as `--sparse %06d.png` does."""
+
+    every = 1
+    """The sensor gives depth in each so many frames."""
+
+    def make_reference(self, pair: ImageDepthPair) -> MetricReference | None:
+        self._newest: tuple[int, DepthMap] | None = None
+        return SparseDepthReference(self._read)
+
+    def observe(self, index: int, pair: ImageDepthPair) -> None:
+        if index % self.every == 0:
+            self._newest = index, pair.depth
+
+    def _read(self, index: int) -> DepthMap | None:
+        return self._newest[1] if self._newest and self._newest[0] == index else None
+
+
+class RareSparseDepthWay(SparseDepthWay):
+    """A sensor gives depth in every 30th frame only."""
+
+    every = 30
+
+    @classmethod
+    def applies_to(cls, data: DepthDataset) -> bool:
+        return data.is_video
+
+
+class AnchorWay(MetricWay):
+    """Three measured points of the first frame, as `--anchor` gives them: a near one, a far one, one in between."""
+
+    def make_reference(self, pair: ImageDepthPair) -> MetricReference | None:
+        points = three_anchors(pair.depth)
+        size = pair.depth.shape[1], pair.depth.shape[0]
+        return None if points is None else AnchorReference(points, size=size)
+
+
+def three_anchors(truth_m: DepthMap) -> Floats | None:
+    """Returns (3, 3) x, y, meters of points whose distances are about the 10th, 50th and 90th percentile of the truth.
+
+    Their surroundings of 7x7 px are known and smooth where the truth is dense. None where nothing is known.
+    """
+    known = np.isfinite(truth_m) & (truth_m > 0)
+    if not known.any():
+        return None
+    rows, columns = np.nonzero(_smooth_parts(np.where(known, truth_m, np.float32(0))))
+    if not len(rows):
+        rows, columns = np.nonzero(known)
+    meters = truth_m[rows, columns]
+    chosen = [int(np.abs(meters - wanted).argmin()) for wanted in np.percentile(truth_m[known], (10, 50, 90))]
+    return np.stack([columns[chosen], rows[chosen], meters[chosen]], axis=1).astype(np.float64)
+
+
+def _smooth_parts(filled: DepthMap) -> Mask:
+    """Returns (H, W): True where a map, 0 where unknown, changes by less than 5 % within 7x7 px inside the picture."""
+    window = np.ones((7, 7), np.uint8)
+    low, high = cv2.erode(filled, window), cv2.dilate(filled, window)
+    is_smooth = np.zeros(filled.shape, np.bool_)
+    inside = (slice(4, -4), slice(4, -4))
+    is_smooth[inside] = ((low > 0) & (high < 1.05 * low))[inside]
+    return is_smooth
+
+
+WAYS: dict[str, type[MetricWay]] = {
+    "sparse": SparseDepthWay,
+    "sparse-30": RareSparseDepthWay,
+    "anchors": AnchorWay,
+}
+"""Name in tables and of `--way` -> class."""
+
+
+def ways_of(data: DepthDataset, names: tuple[str, ...] = ()) -> list[str]:
+    """Returns the names of the ways that apply to a dataset, all or of those in `names`."""
+    return [name for name, way in WAYS.items() if (not names or name in names) and way.applies_to(data)]

@@ -111,6 +111,8 @@ class StreamKeywords(EstimateKeywords, total=False):
     """Draw a color bar with values into the picture; by default in every style but depth."""
     invert: bool
     """Draw near dark and far bright; files that hold the depth itself do not change."""
+    camera_info_topic: str | None
+    """The topic of a bag that has them; by default the one that goes with the pictures is looked for."""
     camera_size: str | tuple[int, int] | None
     """Picture size to ask a webcam for, such as 640x480; one that grants another is an error."""
     camera_fps: float | None

@@ -175,6 +175,8 @@ class CameraSettings(Section):
 
     info: Annotated[Path | None, Flag("--camera-info")] = None
     """The camera's intrinsics as a ROS camera_info YAML, as calibrate writes it; wins over source and model."""
+    info_topic: Annotated[str | None, Flag("--camera-info-topic")] = None
+    """The topic of a bag that has them; by default the one that goes with the pictures is looked for."""
     fov: Annotated[float | None, Flag("--fov")] = Field(None, gt=0, lt=180)
     """Instead of that file: horizontal field of view of the pictures in degrees."""
     fx: Annotated[float | None, Flag("--fx")] = Field(None, gt=0)

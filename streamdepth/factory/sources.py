@@ -55,6 +55,12 @@ def _make_source(address: str, settings: Settings) -> Source:
     if bag := _make_bag(address, settings):
         _refuse_input_fps(address, settings)
         return bag
+    if settings.camera.info_topic:
+        raise ConfigError(
+            f"{redact(address)} is no bag, so it has no topic '{settings.camera.info_topic}'; leave camera_info_topic "
+            "out, or give the camera with camera_info",
+            code="not-a-bag",
+        )
     return _make_file_source(address, settings) if is_local_path(address) else _make_addressed(address, settings)
 
 
@@ -126,7 +132,9 @@ def _make_bag(address: str, settings: Settings) -> Source | None:
     from streamdepth.sources.rosbag import RosbagSource, split_bag_address
 
     found = None if "://" in address else split_bag_address(address)
-    return RosbagSource(*found, max_side_px=settings.max_side) if found else None
+    if found is None:
+        return None
+    return RosbagSource(*found, camera_info_topic=settings.camera.info_topic, max_side_px=settings.max_side)
 
 
 def is_video_file(address: str) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from streamdepth.core.errors import MissingDependencyError, SourceOpenError
 from streamdepth.sources.limits import plausible_fps
 from streamdepth.sources.ros_decoding import IMAGE_MESSAGE_TYPES, decode_image
+from streamdepth.sources.ros_depth import depth_encoding
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
@@ -51,38 +52,60 @@ def error_text(error: Exception) -> str:
 def choose_connections(reader: AnyReader, path: Path, topic: str | None) -> list[Connection]:
     """Returns the connections of `topic`, or of the only topic with pictures.
 
-    Raises SourceOpenError ("no-topic" or "ambiguous") with all topics of the bag.
+    Raises SourceOpenError ("no-topic", "ambiguous", or "holds-depth") with all topics of the bag.
     """
+    by_topic = image_topics(reader)
     if topic is not None:
-        wanted = [c for c in reader.connections if c.topic == topic and c.msgtype in IMAGE_MESSAGE_TYPES]
-        if not wanted:
+        if topic not in by_topic:
             raise SourceOpenError(
                 f"'{path}' has no topic '{topic}' with pictures; {describe_topics(reader)}", code="no-topic"
             )
-        return wanted
-    by_topic: dict[str, list[Connection]] = {}
-    for connection in reader.connections:
-        if connection.msgtype in IMAGE_MESSAGE_TYPES:
-            by_topic.setdefault(connection.topic, []).append(connection)
-    with_pictures = [group for group in by_topic.values() if _has_pictures(reader, group)]
+        if encoding := _depth_encoding_of(reader, topic, by_topic[topic]):
+            raise SourceOpenError(
+                f"'{path}#{topic}' holds depth ({encoding}), and no pictures: name the topic of the camera, and use "
+                f"--depth-from {topic} to take its depth from this one; {describe_topics(reader)}",
+                code="holds-depth",
+            )
+        return by_topic[topic]
+    depth = {name: found for name, group in by_topic.items() if (found := _depth_encoding_of(reader, name, group))}
+    with_pictures = [group for name, group in by_topic.items() if name not in depth and _has_pictures(reader, group)]
     if len(with_pictures) != 1:
         count = "several topics" if with_pictures else "no topic"
+        hint = "".join(f"; '{name}' holds depth ({found}): use --depth-from {name}" for name, found in depth.items())
         raise SourceOpenError(
-            f"'{path}' has {count} with pictures; {describe_topics(reader)}; name one as '{path}#/camera/image_raw'",
-            code="ambiguous" if with_pictures else "no-topic",
+            f"'{path}' has {count} with pictures{hint}; {describe_topics(reader)}; name one as "
+            f"'{path}#/camera/image_raw'",
+            code="ambiguous" if with_pictures else "holds-depth" if depth else "no-topic",
         )
     return with_pictures[0]
 
 
+def image_topics(reader: AnyReader) -> dict[str, list[Connection]]:
+    """Returns the connections of each topic whose messages are images: pictures or depth."""
+    by_topic: dict[str, list[Connection]] = {}
+    for connection in reader.connections:
+        if connection.msgtype in IMAGE_MESSAGE_TYPES:
+            by_topic.setdefault(connection.topic, []).append(connection)
+    return by_topic
+
+
+def _depth_encoding_of(reader: AnyReader, topic: str, connections: list[Connection]) -> str | None:
+    try:
+        return depth_encoding(first_message(reader, connections), topic)
+    except Exception:  # damaged data makes a deserializer raise anything; whoever reads the topic says so
+        return None
+
+
 def _has_pictures(reader: AnyReader, connections: list[Connection]) -> bool:
     try:
-        decode_image(_first_message(reader, connections))
-    except Exception:  # depth, or damaged data, which makes a deserializer raise anything
+        decode_image(first_message(reader, connections))
+    except Exception:  # damaged data makes a deserializer raise anything
         return False
     return True
 
 
-def _first_message(reader: AnyReader, connections: list[Connection]) -> Any:
+def first_message(reader: AnyReader, connections: list[Connection]) -> Any:
+    """Returns the first message of these connections; None where there is none."""
     for connection, _, data in reader.messages(connections) if connections else ():
         return reader.deserialize(data, connection.msgtype)
     return None
@@ -112,9 +135,3 @@ def describe_topics(reader: AnyReader) -> str:
     """Returns a phrase for messages that lists all topics of a bag, with type and number of messages."""
     topics = [f"{c.topic} ({c.msgtype.rpartition('/')[2]}, {c.msgcount})" for c in reader.connections]
     return f"its topics are {', '.join(sorted(topics))}" if topics else "it holds no topics at all"
-
-
-def first_camera_info(reader: AnyReader, topic: str) -> Any:
-    """Returns the first message of the camera_info topic beside `topic`, as image_transport names it; None without."""
-    name = f"{topic.removesuffix('/compressed').rpartition('/')[0]}/camera_info"
-    return _first_message(reader, [c for c in reader.connections if c.topic == name])

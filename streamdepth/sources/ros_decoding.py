@@ -12,11 +12,11 @@ from streamdepth.core.arrays import Image
 from streamdepth.core.errors import SourceOpenError
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.geometry.camera import intrinsics_from_camera_info_fields
+from streamdepth.sources.ros_depth import depth_encoding
 from streamdepth.sources.untrusted_picture import open_picture
 
 IMAGE_MESSAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 """ROS names of the messages that hold pictures."""
-_DEPTH_ENCODINGS = ("16UC1", "32FC1", "64FC1")
 
 
 class _PixelLayout(NamedTuple):
@@ -58,13 +58,12 @@ _PIXEL_LAYOUTS = {
 
 def decode_image(message: Any) -> Image:
     """Returns (H, W, 3) uint8 RGB of an Image or CompressedImage. Raises ValueError for others, such as depth."""
+    if encoding := depth_encoding(message, ""):
+        raise ValueError(f"it holds depth ({encoding}), not pictures; choose the camera's topic with colors")
     return _decode_compressed(message) if hasattr(message, "format") else _decode_raw(message)
 
 
 def _decode_compressed(message: Any) -> Image:
-    encoding = message.format.partition(";")[0].strip()
-    if encoding in _DEPTH_ENCODINGS or "compressedDepth" in message.format:
-        raise _depth_error(message.format)
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     data = bytes(message.data)
     try:
@@ -78,8 +77,6 @@ def _decode_compressed(message: Any) -> Image:
 
 
 def _decode_raw(message: Any) -> Image:
-    if message.encoding in _DEPTH_ENCODINGS:
-        raise _depth_error(message.encoding)
     layout = _PIXEL_LAYOUTS.get(message.encoding)
     if layout is None:
         raise ValueError(f"the encoding '{message.encoding}' is unknown; known are {', '.join(_PIXEL_LAYOUTS)}")
@@ -88,10 +85,6 @@ def _decode_raw(message: Any) -> Image:
         pixels = (pixels >> 8).astype(np.uint8)
     image = pixels if layout.to_rgb is None else cv2.cvtColor(pixels, layout.to_rgb)
     return np.ascontiguousarray(image, np.uint8)
-
-
-def _depth_error(encoding: str) -> ValueError:
-    return ValueError(f"it holds depth ({encoding}), not pictures; choose the camera's topic with colors")
 
 
 def _pixel_array(message: Any, layout: _PixelLayout) -> npt.NDArray[Any]:

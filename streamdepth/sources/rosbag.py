@@ -18,12 +18,12 @@ from streamdepth.core.errors import SourceLostError, SourceOpenError, StreamDept
 from streamdepth.core.interfaces import Source
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.types import Frame, StreamInfo
+from streamdepth.sources.bag_cameras import find_camera_info
 from streamdepth.sources.bag_reader import (
     REPAIR_HINT,
     choose_connections,
     describe_topics,
     error_text,
-    first_camera_info,
     mean_fps,
     open_bag,
 )
@@ -75,16 +75,26 @@ class RosbagSource(Source):
     """The pictures of one topic, sensor_msgs Image or CompressedImage, of a bag of ROS 2 (sqlite3, mcap) or ROS 1.
 
     Times count from the stamp of the first picture, which is `StreamInfo.epoch_ns`; the intrinsics come from the
-    camera_info topic beside it. Messages that hold no picture are counted in
+    camera_info topic that `bag_cameras.find_camera_info` finds. Messages that hold no picture are counted in
     `undelivered["undecodable"]`, and after all others `read` raises SourceLostError.
 
     Args:
         topic: the topic to read; None: the only one with pictures.
+        camera_info_topic: the topic with the camera's intrinsics; None looks for it.
+        max_side_px: the longest side of a picture that is accepted.
     """
 
-    def __init__(self, path: str | Path, topic: str | None = None, *, max_side_px: int = MAX_SIDE_PX) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        topic: str | None = None,
+        *,
+        camera_info_topic: str | None = None,
+        max_side_px: int = MAX_SIDE_PX,
+    ) -> None:
         super().__init__()
         self.path, self.topic, self.max_side_px = Path(path), topic, max_side_px
+        self.camera_info_topic = camera_info_topic
         self._reader: AnyReader | None = None
         self._messages: Iterator[tuple[Connection, int, bytes]] = iter(())
         self._first: _Picture | None = None
@@ -109,7 +119,8 @@ class RosbagSource(Source):
         topic, count = connections[0].topic, sum(c.msgcount for c in connections)
         self._name, self._index = f"{self.path}#{topic}", 0
         # Before the pictures: a bag without an index has only one reading position.
-        fps, camera_info = mean_fps(reader, connections), first_camera_info(reader, topic)
+        fps = mean_fps(reader, connections)
+        camera_info = find_camera_info(reader, topic, connections, self.camera_info_topic)
         self._messages = reader.messages(connections)
         first = self._next_picture(_MAX_TRIED)
         if first is None:
@@ -138,7 +149,8 @@ class RosbagSource(Source):
         """Returns the intrinsics for pictures of this size in px; None, with a notice, where they do not fit."""
         if camera_info is None or not hasattr(camera_info, "distortion_model"):
             return None
-        is_rectified = "rect" in topic.removesuffix("/compressed").rpartition("/")[2]
+        folder, _, image_name = topic.removesuffix("/compressed").rpartition("/")
+        is_rectified = "rect" in image_name or folder.endswith("/rect")
         try:
             camera = intrinsics_from_camera_info(camera_info, is_rectified=is_rectified)
         except ValueError as error:

@@ -102,8 +102,9 @@ def test_depth_is_no_picture(tmp_path) -> None:
     assert info.name.endswith(f"#{RAW}")
     assert len(frames) == 2
     only_depth = bags.write_bag(tmp_path / "depth", {"/cam/depth/image_rect_raw": [depth]})
-    with raises_code(SourceOpenError, "no-topic", naming="/cam/depth/image_rect_raw"):
-        RosbagSource(only_depth).open()
+    for topic in (None, "/cam/depth/image_rect_raw"):
+        with raises_code(SourceOpenError, "holds-depth", naming="--depth-from /cam/depth/image_rect_raw"):
+            RosbagSource(only_depth, topic).open()
 
 
 @pytest.mark.parametrize("kind", [*PLUGINS, "ROS 1"])
@@ -144,11 +145,11 @@ def test_depth_in_a_compressed_message_is_no_picture(tmp_path) -> None:
 
 def test_a_long_topic_without_pictures_is_not_read_to_its_end(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("streamdepth.sources.rosbag._MAX_TRIED", 5)
-    depth = [bags.image(i, "16UC1", np.ones((32, 48), np.uint16)) for i in range(20)]
-    source = RosbagSource(bags.write_bag(tmp_path / "bag", {"/cam/depth": depth}), "/cam/depth")
-    with raises_code(SourceOpenError, "no-video", naming=r"\b5\b.*/cam/depth \(Image, 20\)"):
+    unknown = [bags.image(i, "unheard_of") for i in range(20)]
+    source = RosbagSource(bags.write_bag(tmp_path / "bag", {"/cam/image": unknown}), "/cam/image")
+    with raises_code(SourceOpenError, "no-video", naming=r"\b5\b.*/cam/image \(Image, 20\)"):
         source.open()
-    assert "16UC1" in source.notices[0]
+    assert "unheard_of" in source.notices[0]
 
 
 def test_what_streamdepth_recorded_is_a_bag_itself(tmp_path) -> None:

@@ -46,7 +46,7 @@ def make_metric_reference(settings: Settings) -> MetricReference | None:
 
 
 def _make_anchors(metric: MetricSettings) -> MetricReference:
-    from streamdepth.stabilizers.metric import AnchorReference
+    from streamdepth.stabilizers.point_references import AnchorReference
 
     return AnchorReference(np.array(_parse_anchors(metric.anchor)))
 
@@ -72,21 +72,21 @@ def _parse_anchors(texts: Sequence[str]) -> list[list[float]]:
 
 def _make_floor(metric: MetricSettings) -> MetricReference:
     from streamdepth.geometry.lengths import parse_length_m
-    from streamdepth.stabilizers.metric import FloorReference
+    from streamdepth.stabilizers.floor_reference import FloorReference
 
     return FloorReference(parse_length_m(metric.camera_height or ""), metric.camera_pitch)
 
 
 def _make_board(metric: MetricSettings) -> MetricReference:
     from streamdepth.geometry.boards import Board
-    from streamdepth.stabilizers.metric import BoardReference
+    from streamdepth.stabilizers.point_references import BoardReference
 
     return BoardReference(Board.parse(metric.board or ""))
 
 
 def _make_sparse_depth(metric: MetricSettings) -> MetricReference:
     from streamdepth.sources.picture_file import read_depth_png
-    from streamdepth.stabilizers.metric import AnchorReference, SparseDepthReference, anchors_from_depth
+    from streamdepth.stabilizers.point_references import AnchorReference, SparseDepthReference, anchors_from_depth
 
     pattern, scale = str(metric.sparse), metric.sparse_scale
     if has_number_field(pattern):

@@ -23,6 +23,10 @@ _MIN_ROBUST_POINTS = 8
 """With fewer points than these, outliers cannot be told."""
 
 
+UNKNOWN_SIGMA = 0.2
+"""One standard deviation of the common scale of a fit that does not say its covariance, as a share."""
+
+
 class ScaleShiftFit(NamedTuple):
     """1 / meters = scale * x + shift, where x is relative depth, or 1 / depth of a metric model."""
 
@@ -32,6 +36,11 @@ class ScaleShiftFit(NamedTuple):
     """Median error at the known points, as a share of their distance."""
     points: int
     """Number of known points."""
+    covariance: Floats | None = None
+    """(2, 2) covariance of scale and shift as this frame alone tells them; None: `UNKNOWN_SIGMA` of both together."""
+    noise_share: float = 0.03
+    """Share of the covariance that is new in each frame. The rest stays from frame to frame, as the errors of a network
+    or of a measured height do, so that many frames tell no more than one."""
 
 
 def inverse_depth_range(inverse: DepthMap) -> tuple[float, float] | None:

@@ -26,7 +26,7 @@ from streamdepth.stabilizers import (
     make_hot_swap_stabilizer,
     make_stabilizer,
 )
-from streamdepth.stabilizers.metric import AnchorReference
+from streamdepth.stabilizers.point_references import AnchorReference
 from streamdepth.testing import SyntheticSource
 
 IMPLEMENTATIONS = {

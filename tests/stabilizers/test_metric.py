@@ -27,11 +27,11 @@ from streamdepth.geometry.inverse_depth import finite_inverse_depth
 from streamdepth.geometry.metric_fit import ScaleShiftFit, inverse_depth_range, to_meters
 from streamdepth.sinks.depth_video import DepthVideo
 from streamdepth.stabilizers import MetricConverter, make_stabilizer
-from streamdepth.stabilizers.metric import (
+from streamdepth.stabilizers.floor_reference import FloorReference
+from streamdepth.stabilizers.metric import MetricReference
+from streamdepth.stabilizers.point_references import (
     AnchorReference,
     BoardReference,
-    FloorReference,
-    MetricReference,
     SparseDepthReference,
     anchors_from_depth,
 )

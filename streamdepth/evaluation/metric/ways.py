@@ -15,7 +15,8 @@ from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.evaluation.datasets import DepthDataset, ImageDepthPair
 from streamdepth.evaluation.metric.cameras import dataset_camera
 from streamdepth.geometry.arrays import Floats, Mask
-from streamdepth.stabilizers.metric import AnchorReference, MetricReference, SparseDepthReference
+from streamdepth.stabilizers.metric import MetricReference
+from streamdepth.stabilizers.point_references import AnchorReference, SparseDepthReference
 
 
 class MetricWay(ABC):

@@ -90,7 +90,7 @@ def _outputs(settings: Settings) -> Iterator[str]:
     outputs = settings.outputs
     for path in (outputs.video, outputs.depth, outputs.points, outputs.mesh):
         if path is not None:
-            yield f"{path}{_size(path)}"
+            yield "standard output" if path == Path("-") else f"{path}{_size(path)}"
     yield from (redact(address) for address in (*outputs.push, *outputs.publish))
 
 

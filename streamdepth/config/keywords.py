@@ -215,8 +215,8 @@ class SettingsKeywords(ConvertKeywords, total=False):
     """nano, a short name of `streamdepth models`, a hub id, a local folder, nano's weights (.safetensors), or what
     export (.onnx) or quantize (a folder) wrote."""
     output: str | Path | None
-    """The video to watch, numbered pictures (%06d.png), or an address to send it to (rtsp://...); a folder when
-    there are several sources."""
+    """The video to watch, numbered pictures (%06d.png), an address to send it to (rtsp://...), or - for standard
+    output (Matroska); a folder when there are several sources."""
     host: str
     """Address to listen at: 0.0.0.0 is all of the network, which needs a token."""
     port: int

@@ -86,8 +86,8 @@ class OutputSettings(Section):
     title = "Output"
 
     video: Annotated[Path | None, Flag("--output", "-o", is_common=True), NoEffectOnResult()] = None
-    """The video to watch, numbered pictures (%06d.png), or an address to send it to (rtsp://...); a folder when there
-    are several sources."""
+    """The video to watch, numbered pictures (%06d.png), an address to send it to (rtsp://...), or - for standard output
+    (Matroska); a folder when there are several sources."""
     depth: Annotated[Path | None, Flag("--depth-out", is_common=True), NoEffectOnResult()] = None
     """The depth itself: .mkv (lossless), .mp4 (LeRobot), .mcap (ROS 2), .rrd (Rerun) or %06d with .png, .exr or .npz; a
     folder when there are several sources."""

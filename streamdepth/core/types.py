@@ -22,6 +22,7 @@ from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.rendering import render_depth
 from streamdepth.core.resize import resize_depth, sample_depth, shrink
+from streamdepth.core.track_feed import TrackFeed
 
 
 class DepthKind(enum.StrEnum):
@@ -67,6 +68,8 @@ class StreamInfo:
     """Seconds per tick of the frames' `pts`."""
     file_path: Path | None = None
     """The local file that the stream is read from, whose audio and subtitles can be copied."""
+    track_feed: TrackFeed | None = field(default=None, repr=False, compare=False)
+    """Audio and subtitles of a stream that can be read only once, such as a pipe, for one output to copy."""
     intrinsics: Intrinsics | None = None
     """The camera, where the source knows it."""
     epoch_ns: int | None = None

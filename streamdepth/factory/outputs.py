@@ -16,6 +16,7 @@ from streamdepth.factory.render_options import make_render_options
 from streamdepth.factory.robots import ROBOT_FILES, make_publisher, make_robot_recording
 from streamdepth.sinks.images import DEPTH_IMAGE_SUFFIXES
 from streamdepth.sinks.pending_files import check_distinct, check_output
+from streamdepth.sinks.standard_output import STANDARD_OUTPUT
 from streamdepth.sinks.temporary_files import sidecar_path
 from streamdepth.stabilizers import SCALE_RANGE
 from streamdepth.utils import storage
@@ -95,7 +96,16 @@ def make_file_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
 
 
 def _make_recorder(path: Path, make_sink: Callable[[Path], Sink], settings: Settings) -> Sink:
+    if path == STANDARD_OUTPUT:
+        return _make_streamed(path, make_sink, settings)
     return _make_local_or_remote(path, lambda local: make_recording(local, make_sink, settings), settings)
+
+
+def _make_streamed(path: Path, make_sink: Callable[[Path], Sink], settings: Settings) -> Sink:
+    """Returns the sink that writes to standard output."""
+    if settings.outputs.segment:
+        raise ConfigError("standard output is one file; give a file's name, or leave --segment out", code="segment")
+    return make_sink(path)
 
 
 def _make_geometry_sinks(settings: Settings, name: str | None) -> Iterator[Sink]:
@@ -143,6 +153,10 @@ def _path_of_stream(path: Path, name: str | None, suffix: str, settings: Setting
         return path
     if name is None:
         return path
+    if path == STANDARD_OUTPUT:
+        raise ConfigError(
+            "the output - is standard output, which takes one stream; give one source, or a folder", code="conflict"
+        )
     if not storage.is_remote(storage.address_from_path(path)):
         make_folder(path)
     return path / f"{name}{suffix}"
@@ -168,7 +182,7 @@ def _make_video_sink(settings: Settings, path: Path) -> Sink:
         return _make_depth_sink(settings, path)
     if suffix in COLORED_SUFFIXES:
         return PictureSink(path, make_render_options(settings), overwrite=settings.outputs.overwrite)
-    if suffix not in VIDEO_FORMATS:
+    if suffix not in VIDEO_FORMATS and path != STANDARD_OUTPUT:
         hint = "" if suffix else "; a folder is for several inputs, a folder of videos or a pattern in quotes"
         raise ConfigError(
             f"cannot tell what to write from '{path}'; use a video ({' '.join(VIDEO_FORMATS)}) "

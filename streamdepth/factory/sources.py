@@ -73,8 +73,15 @@ def _make_standard_input(settings: Settings) -> Source:
             "OTHER_PROGRAM | streamdepth convert - -o out.mp4",
             code="no-source",
         )
-    fps = _input_fps(settings)
-    return FileSource("/dev/stdin", name="standard input", input_fps=fps, max_side_px=settings.max_side)
+    # On Linux a file that was redirected is opened by its name; elsewhere two readers would share one position.
+    is_redirected_file = sys.platform == "linux" and Path("/dev/stdin").is_file()
+    return FileSource(
+        "/dev/stdin",
+        name="standard input",
+        descriptor=None if is_redirected_file else sys.stdin.fileno(),
+        input_fps=_input_fps(settings),
+        max_side_px=settings.max_side,
+    )
 
 
 def _is_camera(address: str) -> bool:

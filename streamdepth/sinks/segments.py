@@ -71,9 +71,9 @@ class SegmentedSink(WrappedSink):
 
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         self._number = self._first_number(info)
-        self._stream, self._first_time = (replace(info, file_path=None), model), None
+        self._stream, self._first_time = (replace(info, file_path=None, track_feed=None), model), None
         self._open_segment()
-        if isinstance(self.inner, VideoSink) and info.file_path is not None and _has_sound(info.file_path):
+        if isinstance(self.inner, VideoSink) and _has_sound(info):
             self.add_notice("segments have no sound; a file without --segment keeps it")
 
     def _first_number(self, info: StreamInfo) -> int:
@@ -114,7 +114,7 @@ class SegmentedSink(WrappedSink):
     def on_stream_changed(self, info: StreamInfo) -> None:
         if self._stream is None:
             return
-        self._stream = replace(info, file_path=None), self._stream[1]
+        self._stream = replace(info, file_path=None, track_feed=None), self._stream[1]
         self._begin_next_segment()
 
     def _begin_next_segment(self) -> None:
@@ -177,9 +177,11 @@ class _Completion:
             raise self._error
 
 
-def _has_sound(path: Path) -> bool:
+def _has_sound(info: StreamInfo) -> bool:
+    if info.file_path is None:
+        return info.track_feed is not None and info.track_feed.has_tracks
     try:
-        with open_media_file(path) as container:
+        with open_media_file(info.file_path) as container:
             return bool(container.streams.audio)
     except (av.FFmpegError, OSError):  # the source reports what is wrong with the file
         return False

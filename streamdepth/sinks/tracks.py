@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import io
-import itertools
 import math
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
+from av.audio.stream import AudioStream
 from av.stream import DataStream, Discard, Disposition
 
+from streamdepth.core.track_feed import PictureTime, TrackFeed, picture_time
 from streamdepth.utils.containers import main_video_stream, open_media_file
 from streamdepth.utils.location_tags import is_location_tag
 from streamdepth.utils.media_clock import MediaClock
 
 if TYPE_CHECKING:
+    from av.audio.codeccontext import AudioCodecContext
     from av.container import InputContainer, OutputContainer
     from av.container.core import Chapter
     from av.packet import Packet
@@ -32,6 +35,7 @@ _MAX_PAUSE_SECONDS = 3600
 """A longer pause is a jump of the clock, as in `MediaClock`."""
 _PICTURES_REMEMBERED = 1000
 _COPIED_TYPES = ("audio", "subtitle", "attachment")
+_AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 _TIMECODE = re.compile(r"\d+:\d\d:\d\d[:;.]\d+")
 """Hours, minutes, seconds and frames; a semicolon or point before the frames means that numbers are dropped."""
 _NOT_COPIED_TAGS = {"encoder", "duration", "major_brand", "minor_version", "compatible_brands"}
@@ -39,40 +43,47 @@ _NOT_COPIED_TAGS = {"encoder", "duration", "major_brand", "minor_version", "comp
 
 
 class TrackCopier:
-    """Copies packets of `input_path` into `output`, unchanged, in step with the video that is written there.
+    """Copies packets of a file or a pipe into `output`, unchanged, in step with the video that is written there.
 
     Their times are those of `MediaClock`, as the frames' times are.
-    Audio, subtitles and attachments are copied, and the timecode of the picture. Only one packet is in memory at a
-    time. Make it before the first packet goes into `output`.
+    Audio, subtitles and attachments are copied, and the timecode of the picture. Of a file, only one packet is in
+    memory at a time; what a pipe brings is taken from its feed. Make it before the first packet goes into `output`.
 
     Args:
+        origin: the path of the file that the video was read from, or the feed of the pipe.
         video: the output's video track.
         on_notice: called with a sentence for each track that `output` cannot hold, and for damage.
         keep_location: copies tags that say where the input was recorded, too.
+        is_streamed: `output` goes through a pipe, so that its head cannot be completed later.
     """
 
     def __init__(
         self,
-        input_path: Path,
+        origin: Path | TrackFeed,
         output: OutputContainer,
         video: VideoStream,
         on_notice: Callable[[str], None],
         *,
         keep_location: bool = False,
+        is_streamed: bool = False,
     ) -> None:
         self._output, self._on_notice, self._keep_location = output, on_notice, keep_location
-        self._input: InputContainer = open_media_file(input_path)
+        self._is_streamed = is_streamed
+        self._feed = origin if isinstance(origin, TrackFeed) else None
+        self._input: InputContainer = origin.container if isinstance(origin, TrackFeed) else open_media_file(origin)
         self._video = main_video_stream(self._input)
         self._targets = {source.index: target for source, target in self._add_tracks()}
         has_timecode = self._copy_timecode(video)
         self._announce_other_tracks(has_timecode)
         self.has_timed_tracks = any(self._input.streams[i].type != "attachment" for i in self._targets)
         self._earliest_dts: dict[int, int] = {}
-        self._clock = MediaClock(self._input)
-        self._pictures: deque[tuple[Fraction, Fraction]] = deque(maxlen=_PICTURES_REMEMBERED)
-        """(time, duration) in seconds of the source's pictures that were read last."""
-        self._packets: Iterator[Packet[Stream]] = self._read()
-        self._next_packet: Packet[Stream] | None = next(self._packets, None)
+        self._pictures: deque[PictureTime] = deque(maxlen=_PICTURES_REMEMBERED)
+        """The source's pictures that were read last."""
+        self._ahead: deque[Packet[Stream]] = deque()
+        """Packets that were read and are not yet copied."""
+        clock = None if self._feed else MediaClock(self._input)
+        self._start_seconds = clock.start_seconds if clock else self._feed.start_seconds if self._feed else Fraction(0)
+        self._take = self._feed.take if self._feed else partial(next, self._read(clock), None)
         output.metadata.update(self._tags(self._input.metadata))
         if not keep_location and self._has_location():
             on_notice(
@@ -89,8 +100,8 @@ class TrackCopier:
                     f"{stream.type} track {stream.index} is left out: its format is unknown to FFmpeg here, which can "
                     "neither decode nor copy it"
                 )
-            elif _can_hold(stream, holder):
-                target = self._output.add_stream_from_template(stream)
+            elif _can_hold(stream, holder, is_streamed=self._is_streamed):
+                target = _add_track(self._output, stream, is_streamed=self._is_streamed)
                 target.disposition = stream.disposition
                 target.metadata.update(self._tags(stream.metadata))
                 yield stream, target
@@ -137,52 +148,57 @@ class TrackCopier:
         if others:
             self._on_notice(f"left out, because only sound and subtitles are copied: {', '.join(others)}")
 
-    def _read(self) -> Iterator[Packet[Stream]]:
-        """Yields the packets to copy; those of the picture are read, too, because they belong to the clock."""
-        if not self.has_timed_tracks:
+    def _read(self, clock: MediaClock | None) -> Iterator[Packet[Stream] | PictureTime]:
+        """Yields the packets of a file, and for those of the picture their times."""
+        if clock is None or not self.has_timed_tracks:
             return
         for stream in self._input.streams:
             if stream.index not in self._targets and stream is not self._video:
                 stream.discard = Discard.all
         try:
-            for packet in self._clock.correct(self._input.demux()):
-                if packet.stream.index in self._targets and packet.size:
+            for packet in clock.correct(self._input.demux()):
+                picture = picture_time(packet) if packet.stream is self._video else None
+                if picture is not None:
+                    yield picture
+                elif packet.size:
                     yield packet
-                elif packet.stream is self._video:
-                    self._remember(packet)
         except av.FFmpegError as error:
             self._on_notice(f"the audio and subtitle tracks end early: {error.strerror}")
 
-    def _remember(self, packet: Packet[Stream]) -> None:
-        pts = packet.pts if packet.pts is not None else packet.dts
-        if pts is not None and packet.size and not packet.is_discard:
-            self._pictures.append((pts * packet.time_base, (packet.duration or 0) * packet.time_base))
+    def _read_next(self) -> bool:
+        """Reads until there is one more packet to copy. Returns False if there is none, of a pipe perhaps not yet."""
+        while (item := self._take()) is not None:
+            if isinstance(item, PictureTime):
+                self._pictures.append(item)
+            elif item.stream.index in self._targets:
+                self._ahead.append(item)
+                return True
+        return False
+
+    def _peek(self) -> Packet[Stream] | None:
+        """Returns the next packet to copy, which stays the next one."""
+        return self._ahead[0] if self._ahead or self._read_next() else None
 
     def copy_until(self, seconds: Fraction) -> None:
         """Copies the packets that begin before `seconds`."""
-        while self._next_packet is not None and _start_time(self._next_packet) < seconds:
-            self._copy(self._next_packet)
-            self._next_packet = next(self._packets, None)
+        while (packet := self._peek()) is not None and _start_time(packet) < seconds:
+            self._copy(self._ahead.popleft())
 
     def end_of_frame(self, last: Fraction) -> tuple[Fraction | None, bool]:
         """Finds the end of the source's frame that is shown from `last` seconds on, as `end_of_frame` does."""
-        kept_back = []
-        while self._next_packet is not None and sum(t > last for t, _ in self._pictures) <= _MAX_REORDERED:
-            kept_back.append(self._next_packet)
-            self._next_packet = next(self._packets, None)
-        unread = [] if self._next_packet is None else [self._next_packet]
-        self._packets = itertools.chain(kept_back, unread, self._packets)
-        self._next_packet = next(self._packets, None)
-        return _end_of_frame(last, self._pictures)
+        while sum(t > last for t, _ in self._pictures) <= _MAX_REORDERED and self._read_next():
+            pass
+        end, has_next = _end_of_frame(last, self._pictures)
+        return end, has_next or (self._feed is not None and not self._feed.is_ended)
 
     def finish(self, end: Fraction | None) -> None:
         """Copies the remaining packets and the chapters: all of them, or those that begin before `end` seconds."""
-        while self._next_packet is not None:
-            if end is None or _start_time(self._next_packet) < end:
-                self._copy(self._next_packet)
-            elif _start_time(self._next_packet) > end + 10:  # tracks are interleaved more finely than that
+        while (packet := self._peek()) is not None:
+            self._ahead.popleft()
+            if end is None or _start_time(packet) < end:
+                self._copy(packet)
+            elif _start_time(packet) > end + 10:  # tracks are interleaved more finely than that
                 break
-            self._next_packet = next(self._packets, None)
         self._copy_chapters(end)
 
     def _copy_chapters(self, end: Fraction | None) -> None:
@@ -190,7 +206,7 @@ class TrackCopier:
         for chapter in self._input.chapters():
             tick = chapter["time_base"] or Fraction(1)
             for key in ("start", "end"):
-                chapter[key] -= round(self._clock.start_seconds / tick)
+                chapter[key] -= round(self._start_seconds / tick)
             if end is not None:
                 chapter["end"] = min(chapter["end"], int(end / tick))
             chapter["start"] = max(0, chapter["start"])
@@ -216,8 +232,11 @@ class TrackCopier:
         self._output.mux_one(packet)
 
     def close(self) -> None:
-        """Closes the source's file. Idempotent."""
-        self._input.close()
+        """Closes the source's file, or releases the pipe. Idempotent."""
+        if self._feed is None:
+            self._input.close()
+        else:
+            self._feed.close()
 
 
 def end_of_frame(input_path: Path, last: Fraction) -> tuple[Fraction | None, bool]:
@@ -259,15 +278,41 @@ def _end_of_frame(last: Fraction, pictures: Iterable[tuple[Fraction, Fraction]])
     return next((time + duration for time, duration in pictures if time == last and duration), None), False
 
 
-def _can_hold(stream: Stream, format_name: str) -> bool:
+def _can_hold(stream: Stream, format_name: str, *, is_streamed: bool) -> bool:
     """True if a container of that format takes this track, which is tried on one in memory."""
     try:
-        with av.open(io.BytesIO(), "w", format=format_name) as trial:
-            trial.add_stream_from_template(stream)
+        with av.open(_Discarding() if is_streamed else io.BytesIO(), "w", format=format_name) as trial:
+            _add_track(trial, stream, is_streamed=is_streamed)
             trial.start_encoding()
     except (av.FFmpegError, ValueError):
         return False
     return True
+
+
+class _Discarding:
+    """A file object that forgets what is written, and cannot go back, as a pipe."""
+
+    def write(self, data: bytes) -> int:
+        return len(data)
+
+
+def _add_track(output: OutputContainer, stream: Stream, *, is_streamed: bool) -> Stream:
+    """Adds a track like `stream`. A head that is sent at once needs the sound's format, which MPEG-TS has elsewhere."""
+    target = output.add_stream_from_template(stream)
+    if is_streamed and isinstance(stream, AudioStream) and stream.codec_context.name == "aac":
+        target.codec_context.extradata = stream.codec_context.extradata or _aac_format(stream.codec_context)
+    return target
+
+
+def _aac_format(sound: AudioCodecContext) -> bytes:
+    """Returns the AudioSpecificConfig of ISO 14496-3 of AAC whose packets have ADTS heads: LC, SBR by implication."""
+    profile = sound.profile or ""
+    rate = sound.sample_rate // (2 if "HE" in profile else 1)
+    channels = 1 if "v2" in profile else sound.channels
+    if rate not in _AAC_RATES:
+        raise ValueError(f"AAC has no sample rate of {rate} Hz")
+    bits = 2 << 11 | _AAC_RATES.index(rate) << 7 | (7 if channels == 8 else channels) << 3
+    return bits.to_bytes(2, "big")
 
 
 def _codec_name(stream: Stream) -> str:

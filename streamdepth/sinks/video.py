@@ -9,7 +9,7 @@ from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.render.overlay import check_render_options, rendered_size
 from streamdepth.sinks.encoders import check_encoder
-from streamdepth.sinks.video_file import EncodingOptions, VideoFile
+from streamdepth.sinks.video_file import EncodingOptions, VideoFile, check_video_path
 from streamdepth.sinks.video_frames import render_video_frame
 
 
@@ -30,7 +30,7 @@ class VideoSink(Sink):
       is scaled to it.
 
     Args:
-        path: .mp4 .m4v .mov .mkv or .webm.
+        path: .mp4 .m4v .mov .mkv or .webm; `-` is standard output, as Matroska.
         options: how depth is drawn.
         codec, crf, preset: see `EncodingOptions`.
 
@@ -60,6 +60,7 @@ class VideoSink(Sink):
         self._video: VideoFile | None = None
 
     def check(self) -> None:
+        check_video_path(self.path)
         check_encoder(self.encoding.codec)
 
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:

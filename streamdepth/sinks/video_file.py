@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING
 import av
 
 from streamdepth.core.errors import SinkOpenError
+from streamdepth.core.track_feed import TrackFeed
 from streamdepth.core.types import StreamInfo
 from streamdepth.sinks.encoders import choose_pixel_format, encoder_options, find_encoder, open_encoder
 from streamdepth.sinks.pending_files import PendingFile, map_write_errors, write_error_message
+from streamdepth.sinks.standard_output import STANDARD_OUTPUT, StandardOutput, check_standard_output
 from streamdepth.sinks.tracks import TrackCopier, end_of_frame
 from streamdepth.utils.containers import file_url, open_media_file
 
 if TYPE_CHECKING:
+    from av.container import InputContainer
     from av.packet import Packet
     from av.video.stream import VideoStream
 
@@ -35,6 +38,8 @@ VIDEO_FORMATS = {
 }
 """FFmpeg's names of the containers that keep any frame's time; others would force a fixed frame rate."""
 
+_STREAMED_FORMAT = "matroska"
+"""The container for standard output: players begin at once, and it takes nearly any track."""
 _NOT_IN_MOV = ("av1", "vp9")
 """Codecs that FFmpeg refuses for MOV, but only when the first packet comes, and without a reason."""
 
@@ -61,7 +66,8 @@ class VideoFile:
 
     Args:
         size: (width, height) in px of the pictures; odd sides are encoded one px larger.
-        copy_tracks: copies sound, subtitles, chapters and tags of `info.file_path` without encoding them again.
+        copy_tracks: copies sound, subtitles, chapters and tags of `info.file_path` or `info.track_feed` without
+            encoding them again.
         on_notice: called with sentences that a user should read.
         keep_location: copies the tags that say where the source's file was recorded, too.
 
@@ -86,15 +92,25 @@ class VideoFile:
         self.size, self.frame_count = size, 0
         self._path, self._info, self._on_notice = path, info, on_notice
         encoder = find_encoder(encoding.codec)
-        self._file = PendingFile(path, overwrite=overwrite, input_path=info.file_path)
+        self._file: PendingFile | StandardOutput = (
+            StandardOutput()
+            if path == STANDARD_OUTPUT
+            else PendingFile(path, overwrite=overwrite, input_path=info.file_path)
+        )
         self._muxer: _Muxer | None = None
         try:
             options = encoder_options(encoder, encoding.crf, encoding.preset)
-            self._muxer = _Muxer(self._file.temporary, info, encoder, options, size)
-            if copy_tracks and info.file_path is not None:
+            self._muxer = _Muxer(self._file, info, encoder, options, size)
+            origin = _track_origin(info, on_notice) if copy_tracks else None
+            if origin is not None:
                 muxer = self._muxer
                 muxer.tracks = TrackCopier(
-                    info.file_path, muxer.output, muxer.stream, on_notice, keep_location=keep_location
+                    origin,
+                    muxer.output,
+                    muxer.stream,
+                    on_notice,
+                    keep_location=keep_location,
+                    is_streamed=path == STANDARD_OUTPUT,
                 )
         except (av.FFmpegError, ValueError, OSError) as error:
             self.discard()
@@ -144,9 +160,21 @@ class VideoFile:
         self._file.discard()
 
 
+def _track_origin(info: StreamInfo, on_notice: Callable[[str], None]) -> Path | TrackFeed | None:
+    """Returns where the sound of a stream comes from: its file, or the feed of a pipe, which one output can have."""
+    feed = info.track_feed
+    if feed is None or feed.claim():
+        return feed or info.file_path
+    if feed.has_tracks:
+        on_notice(f"the sound of {info.name} is left out: a pipe is read only once, and another output has its sound")
+    return None
+
+
 def check_video_path(path: Path) -> None:
-    """Raises SinkOpenError (code "unknown-format") for an extension that stands for no container."""
-    if path.suffix.lower() not in VIDEO_FORMATS:
+    """Raises SinkOpenError: for an extension that stands for no container ("unknown-format"), and for a terminal."""
+    if path == STANDARD_OUTPUT:
+        check_standard_output()
+    elif path.suffix.lower() not in VIDEO_FORMATS:
         raise SinkOpenError(
             f"cannot write a video to '{path}'; use one of {' '.join(VIDEO_FORMATS)}", code="unknown-format"
         )
@@ -159,11 +187,17 @@ class _Muxer:
     """
 
     def __init__(
-        self, path: Path, info: StreamInfo, encoder: str, options: dict[str, str], size: tuple[int, int]
+        self,
+        file: PendingFile | StandardOutput,
+        info: StreamInfo,
+        encoder: str,
+        options: dict[str, str],
+        size: tuple[int, int],
     ) -> None:
-        self.path, self.info, self.time_base = path, info, info.time_base
-        name = VIDEO_FORMATS[path.suffix.lower()]
-        self.output = av.open(file_url(path), "w", format=name, container_options=_muxer_options(name, info))
+        self.path, self.info, self.time_base = getattr(file, "temporary", None), info, info.time_base
+        name = VIDEO_FORMATS[self.path.suffix.lower()] if self.path else _STREAMED_FORMAT
+        target = file_url(self.path) if self.path else file
+        self.output = av.open(target, "w", format=name, container_options=_muxer_options(name, info))
         self.stream: VideoStream = self.output.add_stream(encoder, rate=info.fps or 25, options=options)  # type: ignore[assignment]  # the encoder is one for video
         self.stream.time_base = self.time_base
         if name == "mov" and self.stream.codec.canonical_name in _NOT_IN_MOV:
@@ -244,7 +278,9 @@ class _Muxer:
         return (None if end is None else end + shift), has_next
 
     def shift_seconds(self) -> float:
-        """Returns by how many seconds the finished file begins later than it should."""
+        """Returns by how many seconds the finished file begins later than it should; 0 where it cannot be read."""
+        if self.path is None:
+            return 0.0
         with open_media_file(self.path) as written:
             video = written.streams.video[0]
             begin = (video.start_time or 0) * (video.time_base or Fraction(0))
@@ -276,7 +312,13 @@ def _muxer_options(name: str, info: StreamInfo) -> dict[str, str]:
     rates = [info.time_base.denominator]
     if info.file_path is not None:
         with open_media_file(info.file_path) as container:
-            rates += [s.codec_context.sample_rate for s in container.streams.audio if s.codec_context is not None]
+            rates += _sample_rates(container)
+    elif info.track_feed is not None:
+        rates += _sample_rates(info.track_feed.container)
     # delays of whole tracks are counted in this unit; the default of 1 ms would shift sound against the picture
     timescale = math.lcm(*(rate for rate in rates if rate))
     return options | ({"movie_timescale": str(timescale)} if timescale <= _LARGEST_TIMESCALE else {})
+
+
+def _sample_rates(container: InputContainer) -> list[int]:
+    return [stream.codec_context.sample_rate for stream in container.streams.audio if stream.codec_context is not None]

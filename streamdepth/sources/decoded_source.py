@@ -75,6 +75,9 @@ class DecodedSource(TimestampedSource, Generic[DecoderT]):
 
     def _finish(self, decoder: DecoderT) -> None:
         """Counts what was missing at the end. Raises SourceLostError when the stream was not whole."""
+        if self.interrupted.is_set():  # what was not waited for is not missing
+            self._release()
+            return
         damage = decoder.damage
         if decoder.missing_count:
             self.undelivered["missing"] += decoder.missing_count

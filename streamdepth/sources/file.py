@@ -9,13 +9,15 @@ from av.container import InputContainer
 from av.error import FFmpegError
 
 from streamdepth.core.errors import SourceOpenError
+from streamdepth.core.track_feed import TrackFeed
 from streamdepth.core.types import StreamInfo
 from streamdepth.geometry.camera import intrinsics_from_metadata
 from streamdepth.sources.decoded_source import DecodedSource
 from streamdepth.sources.libav_errors import error_reason
 from streamdepth.sources.limits import MAX_SIDE_PX
+from streamdepth.sources.pipe import PipeInput, is_pipe
 from streamdepth.sources.track_decoder import TrackDecoder
-from streamdepth.utils.containers import open_media_file
+from streamdepth.utils.containers import open_media_file, open_media_stream
 from streamdepth.utils.media_clock import MediaClock
 from streamdepth.utils.redact import redact
 
@@ -34,6 +36,7 @@ class FileSource(DecodedSource[TrackDecoder]):
 
     Args:
         name: the stream's name, safe to log; the path when it is not given.
+        descriptor: an open file descriptor that is read instead of the path, such as 0 for standard input.
         input_fps: frames per second, whatever the file says; its sound is then left out.
     """
 
@@ -42,23 +45,32 @@ class FileSource(DecodedSource[TrackDecoder]):
         path: str | Path,
         *,
         name: str | None = None,
+        descriptor: int | None = None,
         input_fps: Fraction | None = None,
         max_side_px: int = MAX_SIDE_PX,
     ) -> None:
         super().__init__(str(path) if name is None else name)
         self.path, self.input_fps, self.max_side_px = Path(path), input_fps, max_side_px
+        self.descriptor = descriptor
+        self._pipe: PipeInput | None = None
+        self._feed: TrackFeed | None = None
 
     def open(self) -> StreamInfo:
         self._release()
+        self._release_pipe()
         name = self.name
-        _check_readable(self.path)
+        path = self._find_file()
         try:
-            container = _open_container(self.path)
+            container = _open_container(path, name) if path else self._open_stream()
+            clock = MediaClock(container)
+            if self._pipe is not None and path is None:
+                self._feed = TrackFeed(container, clock.start_seconds, self._pipe.close)
             decoder = TrackDecoder(
                 container,
                 name,
                 self.add_notice,
-                clock=MediaClock(container),
+                clock=clock,
+                feed=self._feed,
                 input_fps=self.input_fps,
                 max_side_px=self.max_side_px,
             )
@@ -67,14 +79,8 @@ class FileSource(DecodedSource[TrackDecoder]):
                 f"{name} cannot be decoded: {error_reason(error)}; try to convert it first", code="undecodable"
             ) from error
         self._start(decoder)
-        is_regular = self.path.is_file()
         if container.streams.audio and self.input_fps:
             self.add_notice(f"the sound of {name} is left out, because its pictures get another rate")
-        elif container.streams.audio and not is_regular:
-            self.add_notice(
-                f"the sound of {name} is left out, because a pipe can be read only once; write it to a file first, and "
-                "give that, to keep it"
-            )
         tags = {**decoder.container.metadata, **decoder.stream.metadata}
         return StreamInfo(
             name,
@@ -83,10 +89,40 @@ class FileSource(DecodedSource[TrackDecoder]):
             fps=decoder.fps,
             frame_count=decoder.frame_count,
             time_base=decoder.time_base,
-            # A pipe can be read only once, and sound does not fit pictures at another rate.
-            file_path=self.path if is_regular and not self.input_fps else None,
+            # Sound does not fit pictures at another rate.
+            file_path=None if self.input_fps else path,
+            track_feed=None if self.input_fps else self._feed,
             intrinsics=intrinsics_from_metadata(tags, decoder.width, decoder.height),
         )
+
+    def _find_file(self) -> Path | None:
+        """Returns the regular file to read, for some pipes a copy of what they bring; None for a pipe itself."""
+        if self.descriptor is None:
+            _check_readable(self.path)
+            if not is_pipe(self.path):
+                return self.path
+        self._pipe = PipeInput(self.name, self.path, self.descriptor, self.interrupted)
+        return self._pipe.stored_path
+
+    def _open_stream(self) -> InputContainer:
+        assert self._pipe is not None
+        try:
+            return open_media_stream(self._pipe.reader)
+        except (FFmpegError, ValueError) as error:
+            if self.interrupted.is_set():
+                raise SourceOpenError(f"{self.name} was left before its first picture", code="interrupted") from error
+            raise _unreadable_error(self.name, error_reason(error)) from error
+
+    def close(self) -> None:
+        super().close()
+        self._release_pipe()
+
+    def _release_pipe(self) -> None:
+        (feed, self._feed), (pipe, self._pipe) = (self._feed, None), (self._pipe, None)
+        if feed is not None:
+            feed.release_source()
+        elif pipe is not None:
+            pipe.close()
 
 
 def _check_readable(path: Path) -> None:
@@ -129,21 +165,23 @@ def _read_head(path: Path) -> bytes:
         return file.read(_HEAD_BYTES)
 
 
-def _open_container(path: Path) -> InputContainer:
+def _open_container(path: Path, name: str) -> InputContainer:
     try:
         return open_media_file(path)
     except (FFmpegError, ValueError) as error:
-        raise SourceOpenError(
-            f"{path} is not a video that can be read: {_explain(path, error)}", code="unknown-format"
-        ) from error
+        if _is_text(_read_head(path)):
+            raise SourceOpenError(
+                f"{name} is not a video that can be read: it holds text, whatever its name says; give a video file",
+                code="unknown-format",
+            ) from error
+        raise _unreadable_error(name, error_reason(error)) from error
 
 
-def _explain(path: Path, error: FFmpegError | ValueError) -> str:
-    if path.is_file() and _is_text(_read_head(path)):
-        return "it holds text, whatever its name says; give a video file"
-    return (
-        f"{error_reason(error)}; it is damaged, cut off before its index, or in a format unknown to FFmpeg; "
-        "try to fetch or record it again"
+def _unreadable_error(name: str, reason: str) -> SourceOpenError:
+    return SourceOpenError(
+        f"{name} is not a video that can be read: {reason}; it is damaged, cut off before its index, or in a format "
+        "unknown to FFmpeg; try to fetch or record it again",
+        code="unknown-format",
     )
 
 

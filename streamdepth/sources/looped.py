@@ -34,7 +34,7 @@ class LoopedSource(WrappedSource):
         self._reset()
         self._is_looping = not info.is_live
         self._interval = 1 / info.fps if info.fps else _USUAL_INTERVAL
-        return replace(info, frame_count=None, file_path=None) if self._is_looping else info
+        return replace(info, frame_count=None, file_path=None, track_feed=None) if self._is_looping else info
 
     def read(self) -> Frame | None:
         frame = self._source.read()

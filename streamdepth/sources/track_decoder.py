@@ -15,6 +15,7 @@ from av.error import ExitError, FFmpegError, InvalidDataError
 from av.video.stream import VideoStream
 
 from streamdepth.core.errors import SourceOpenError
+from streamdepth.core.track_feed import TrackFeed
 from streamdepth.sources.decoder import Damage, DecodedFrame, FrameDecoder
 from streamdepth.sources.frame_converter import FrameConverter
 from streamdepth.sources.libav_errors import error_reason
@@ -39,6 +40,7 @@ class TrackDecoder(FrameDecoder):
 
     Args:
         clock: corrects the packets' timestamps before they are decoded; None leaves them as they are.
+        feed: gets the packets of all tracks; the container then stays open for it.
         input_fps: times the pictures at this rate, whatever their timestamps say; None keeps these.
         threads: libav's thread type: "SLICE" adds no delay, "AUTO" is the fastest.
         max_wait_seconds: longest time `read` waits for a frame while only packets of other tracks come.
@@ -51,17 +53,21 @@ class TrackDecoder(FrameDecoder):
         announce: Callable[[str], None],
         *,
         clock: MediaClock | None = None,
+        feed: TrackFeed | None = None,
         input_fps: Fraction | None = None,
         max_side_px: int = MAX_SIDE_PX,
         threads: str = "AUTO",
         max_wait_seconds: float | None = None,
     ) -> None:
         self.container, self._clock, self._max_wait_seconds = container, clock, max_wait_seconds
+        self._feed = feed
         self._read_started_at = time.monotonic()
         self._end_seconds, self._packets_read = 0.0, 0
         self._has_seen_keyframe = self._is_last_corrupt = False
         try:
             self.stream = _video_stream(container, name)
+            if feed is not None:
+                feed.video = self.stream
             context = self.stream.codec_context
             check_picture_size(name, context.width, context.height, max_side_px, MAX_VIDEO_PIXELS)
             context.options = {"max_pixels": str(MAX_VIDEO_PIXELS)}  # for pictures that turn out to be larger
@@ -105,7 +111,10 @@ class TrackDecoder(FrameDecoder):
 
     def close(self) -> None:
         super().close()
-        self.container.close()
+        if self._feed is None:
+            self.container.close()
+        else:
+            self._feed.end()
 
     def _decode_frames(self) -> Generator[av.VideoFrame]:
         for packet in self._read_packets():
@@ -139,6 +148,8 @@ class TrackDecoder(FrameDecoder):
     def _demux(self) -> Iterator[Any]:
         packets = self._demux_all()
         for packet in self._clock.correct(packets) if self._clock else packets:
+            if self._feed is not None:
+                self._feed.add(packet)
             if packet.stream.index == self.stream.index:  # `packet.stream_index` is 0 in flushing packets
                 if packet.dts is not None:
                     self._packets_read += 1

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from av.stream import Disposition
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
+
+
+class SupportsRead(Protocol):
+    """A file object that can be read."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Returns up to `size` bytes; b"" at the end."""
+
 
 _MAX_PIXELS = 16384 * 8704
 """Limit for the pictures that libav decodes while it analyzes a file: that of videos in `sources.limits`."""
@@ -67,6 +75,13 @@ def open_media_file(path: str | Path) -> InputContainer:
     import av
 
     return av.open(file_url(path), options=file_options(), metadata_errors="replace")
+
+
+def open_media_stream(file: SupportsRead) -> InputContainer:
+    """Opens media that come through a pipe, by a file object that is only read. Raises as `open_media_file`."""
+    import av
+
+    return av.open(file, "r", options=file_options(), metadata_errors="replace")
 
 
 def main_video_stream(container: InputContainer) -> VideoStream | None:

@@ -17,6 +17,7 @@ from typing import Any
 from streamdepth import factory
 from streamdepth.config import Settings, result_values, table
 from streamdepth.core.errors import ConfigError, SourceOpenError
+from streamdepth.sinks.standard_output import STANDARD_OUTPUT
 from streamdepth.utils import storage
 from streamdepth.utils.file_patterns import local_path
 from streamdepth.utils.media_kind import folder_media, media_kind
@@ -89,7 +90,12 @@ def is_batch(settings: Settings) -> bool:
         is_pattern or factory.is_video_file(address) or (are_photos_files and _is_photo(address))
         for is_pattern, address in zip(patterns, settings.source, strict=True)
     )
-    return are_files and (len(patterns) > 1 or any(patterns))
+    is_many = are_files and (len(patterns) > 1 or any(patterns))
+    if is_many and outputs.video == STANDARD_OUTPUT:
+        raise ConfigError(
+            "the output - is standard output, which takes one video; give one source, or a folder", code="conflict"
+        )
+    return is_many
 
 
 def is_numbered(setting: str, address: str) -> bool:
@@ -101,7 +107,9 @@ def is_numbered(setting: str, address: str) -> bool:
 def _has_folder_outputs(settings: Settings) -> bool:
     """True if there are outputs, and all of them are folders or hold {name}."""
     paths = [path for path in _output_paths(settings).values() if path is not None]
-    return bool(paths) and all(not path.suffix or _NAME_FIELD in str(path) for path in paths)
+    return bool(paths) and all(
+        (not path.suffix and path != STANDARD_OUTPUT) or _NAME_FIELD in str(path) for path in paths
+    )
 
 
 def _stands_for_files(address: str, has_folder_outputs: bool) -> bool:

@@ -67,12 +67,12 @@ class RecorderSink(Sink):
 
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         # without the sound of a file, which may be looped or paused
-        self._facts = replace(info, file_path=None), model
+        self._facts = replace(info, file_path=None, track_feed=None), model
 
     def on_stream_changed(self, info: StreamInfo) -> None:
         with self._lock:
             if self._facts is not None:
-                self._facts = replace(info, file_path=None), self._facts[1]
+                self._facts = replace(info, file_path=None, track_feed=None), self._facts[1]
             self._for_each_sink(lambda sink: sink.on_stream_changed(info))
 
     def on_write(self, item: DepthFrame) -> None:

@@ -124,7 +124,8 @@ OPENERS = {
     "Pillow.open": {"sinks/geometry_files.py"},  # a texture of our own
     "cv2.imread": set[str](),
     "cv2.VideoCapture": {"sources/camera_discovery.py", "apps/bench/reference_loops.py"},
-    "cv2.imdecode": {"apps/web/sockets.py", "sources/ros_decoding.py", "training/augment.py"},  # after `open_picture`
+    # after `open_picture`; training reads pictures of its own
+    "cv2.imdecode": {"apps/web/sockets.py", "sources/ros_decoding.py", "training/pack.py"},
 }
 """Function -> the modules that may read with it."""
 

@@ -8,6 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from streamdepth.core.lens_models import LENS_MODELS, LensModel, lens_model
+
+MAX_RAY_DEGREES = 88.0
+"""Beyond this angle from the optical axis a depth along z says nothing of a point any more: it is unknown (NaN)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Intrinsics:
@@ -33,13 +38,21 @@ class Intrinsics:
     distortion: tuple[float, ...] = ()
     """Distortion coefficients in OpenCV's order, without unit; empty for a lens that keeps straight lines straight."""
     distortion_model: str = "plumb_bob"
-    """ROS's name for the model of `distortion`: plumb_bob, rational_polynomial, or equidistant (fisheye)."""
+    """Model of `distortion`, by ROS's name where it has one: plumb_bob, rational_polynomial, equidistant (fisheye);
+    else fov, omnidirectional, double_sphere or extended_unified (`core.lens_models`)."""
 
     def __post_init__(self) -> None:
         if not (self.fx > 0 and self.fy > 0 and self.width > 0 and self.height > 0):
             raise ValueError(f"focal lengths and size must be positive: {self}")
         if not math.isfinite(self.fx + self.fy + self.cx + self.cy + sum(self.distortion)):
             raise ValueError(f"not all numbers of the camera are finite: {self}")
+        if self.distortion_model not in LENS_MODELS:
+            raise ValueError(
+                f"the distortion model '{self.distortion_model}' is unknown; known are {', '.join(LENS_MODELS)}"
+            )
+        if self.distortion and len(self.distortion) not in (counts := LENS_MODELS[self.distortion_model][1]):
+            allowed = " or ".join(map(str, counts))
+            raise ValueError(f"{self.distortion_model} has {allowed} coefficients, not {len(self.distortion)}")
 
     @classmethod
     def from_focal(cls, focal_px: float, width: int, height: int) -> Intrinsics:
@@ -65,8 +78,16 @@ class Intrinsics:
 
     @property
     def pinhole(self) -> Intrinsics:
-        """The same camera without lens distortion."""
-        return replace(self, distortion=(), distortion_model="plumb_bob")
+        """The same camera without lens distortion, with the focal length that the lens has in the middle."""
+        near_axis = self.lens.center_magnification
+        return replace(
+            self, fx=self.fx * near_axis, fy=self.fy * near_axis, distortion=(), distortion_model="plumb_bob"
+        )
+
+    @property
+    def lens(self) -> LensModel:
+        """The lens, which maps directions to places of the normalized picture and back."""
+        return lens_model(self.distortion_model, self.distortion)
 
     @property
     def is_fisheye(self) -> bool:
@@ -78,12 +99,22 @@ class Intrinsics:
         """The (3, 3) matrix K of focal lengths and principal point in px."""
         return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]])
 
-    def ray(self, x: float, y: float) -> npt.NDArray[np.float64]:
-        """Returns the direction that the pixel (x, y) sees, (3,) in camera axes (x right, y down, z ahead), z = 1."""
-        if not self.distortion:
-            return np.array([(x - self.cx) / self.fx, (y - self.cy) / self.fy, 1.0])
-        import cv2
+    def rays(self, pixels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Returns (..., 2): x / z and y / z of the directions that (..., 2) pixels see.
 
-        undistort = cv2.fisheye.undistortPoints if self.is_fisheye else cv2.undistortPoints
-        seen = undistort(np.array([[[x, y]]], np.float64), self.matrix, np.array(self.distortion))
-        return np.append(seen.ravel(), 1.0)
+        They are exact to 1e-9 px, and NaN where the lens sees nothing or more than MAX_RAY_DEGREES from its axis.
+        """
+        places = (pixels - (self.cx, self.cy)) / (self.fx, self.fy)
+        if not self.distortion:
+            return np.asarray(places, np.float64)
+        directions = self.lens.unproject(places)
+        is_ahead = directions[..., 2:] > math.cos(math.radians(MAX_RAY_DEGREES))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(is_ahead, directions[..., :2] / directions[..., 2:], np.nan)
+
+    def ray(self, x: float, y: float) -> npt.NDArray[np.float64]:
+        """Returns the direction that the pixel (x, y) sees, (3,) in camera axes (x right, y down, z ahead), z = 1.
+
+        It is NaN where the lens sees nothing or more than MAX_RAY_DEGREES from its axis.
+        """
+        return np.append(self.rays(np.array([x, y], np.float64)), 1.0)

@@ -104,11 +104,10 @@ class Board:
 
 def depth_of_corners(corners: BoardCorners, camera: Intrinsics) -> Floats | None:
     """Returns (N,) meters along z of each corner, from the board's pose (solvePnP); None where no pose is found."""
-    solve = cv2.fisheye.solvePnP if camera.is_fisheye and camera.distortion else cv2.solvePnP
-    distortion = np.array(camera.distortion or (0.0,) * 4)
-    found, rotation, translation = solve(
-        corners.object_points_m, corners.image_points_px.reshape(-1, 1, 2), camera.matrix, distortion
-    )
+    rays = camera.rays(np.asarray(corners.image_points_px, np.float64))
+    if not np.isfinite(rays).all():
+        return None
+    found, rotation, translation = cv2.solvePnP(corners.object_points_m, rays.reshape(-1, 1, 2), np.eye(3), np.zeros(4))
     if not found:
         return None
     z = corners.object_points_m @ cv2.Rodrigues(rotation)[0][2] + float(np.ravel(translation)[2])

@@ -193,13 +193,16 @@ class Undistorter:
     def __init__(self, camera: Intrinsics) -> None:
         import cv2
 
-        matrix, size = camera.matrix, (camera.width, camera.height)
-        d = np.array(camera.distortion or (0.0,) * 4)
-        make = cv2.fisheye.initUndistortRectifyMap if camera.is_fisheye else cv2.initUndistortRectifyMap
-        self._maps = make(matrix, d, np.eye(3), matrix, size, cv2.CV_16SC2)
+        straight = camera.pinhole
+        u, v = np.meshgrid(np.arange(camera.width), np.arange(camera.height))
+        rays = straight.rays(np.stack([u, v], axis=-1).astype(np.float64))
+        seen = camera.lens.project(np.concatenate([rays, np.ones((*rays.shape[:2], 1))], axis=-1))
+        places = np.nan_to_num(seen * (camera.fx, camera.fy) + (camera.cx, camera.cy), nan=-100.0)
+        x, y = np.moveaxis(places.astype(np.float32), -1, 0)
+        self._maps = cv2.convertMaps(x, y, cv2.CV_16SC2)
 
     def __call__(self, image: Image) -> Image:
         """Returns the straightened (H, W, 3) picture."""
         import cv2
 
-        return cast(Image, cv2.remap(image, *self._maps, cv2.INTER_LINEAR))
+        return cast(Image, cv2.remap(image, self._maps[0], self._maps[1], cv2.INTER_LINEAR))

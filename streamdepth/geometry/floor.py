@@ -99,7 +99,7 @@ def fit_floor(
     """
     half = inverse.shape[0] // 2
     x, ray_xy1 = inverse[half:].ravel().astype(np.float64), ray[half:].reshape(-1, 2)
-    known = np.isfinite(x)
+    known = np.isfinite(x) & np.isfinite(ray_xy1[:, 0])
     x, ray_xy1 = x[known], np.column_stack([ray_xy1[known], np.ones(known.sum())])
     if len(x) < 100:
         return None

@@ -105,7 +105,7 @@ class ObstacleRanges:
     """The bearing and range of what each pixel shows of an obstacle zone; all maps are (h, w)."""
 
     bearing: Floats
-    """Radians."""
+    """Radians; NaN where the lens sees nothing."""
     range_m: Floats
     """Meters along the ground; inf: free up to the zone's range, NaN: unknown, or the surface is outside the zone."""
     is_known: Mask
@@ -116,7 +116,7 @@ class ObstacleRanges:
 
     def laser_scan(self, beams: int | None = None) -> LaserScan:
         """Returns the nearest range of each of `beams` equal steps of the field of view; None: one per column."""
-        low, high = float(self.bearing.min()), float(self.bearing.max())
+        low, high = float(np.nanmin(self.bearing)), float(np.nanmax(self.bearing))
         count = beams or max(1, math.floor((high - low) * self.focal_px[0]))
         step = max((high - low) / count, 1e-6)
         known = ~np.isnan(self.range_m)
@@ -127,9 +127,10 @@ class ObstacleRanges:
 
     def nearest(self, sectors: int = 5) -> list[Obstacle]:
         """Returns the nearest obstacle of each of `sectors` equal parts of the field of view, from right to left."""
-        low, high = float(self.bearing.min()), float(self.bearing.max())
+        low, high = float(np.nanmin(self.bearing)), float(np.nanmax(self.bearing))
         edges = np.linspace(low, high, sectors + 1)
         sector = np.clip(np.searchsorted(edges, self.bearing, side="right") - 1, 0, sectors - 1)
+        sector[np.isnan(self.bearing)] = -1
         return [self._nearest_of(sector == i, float(edges[i]), float(edges[i + 1])) for i in range(sectors)]
 
     def _nearest_of(self, sector: Mask, start: float, end: float) -> Obstacle:
@@ -200,7 +201,7 @@ def obstacle_ranges(
     is_level = np.abs(up) * resized.fy <= 0.5
     is_level &= zone.min_height_m <= camera_height_m <= zone.max_height_m
     with np.errstate(invalid="ignore", divide="ignore"):
-        is_known = depth_m > 0
+        is_known = (depth_m > 0) & np.isfinite(ray[..., 0])
         end_m = zone.max_range_m / along_ground
         z_m = np.where(is_known, np.minimum(depth_m, end_m), np.nan)
         height_m = z_m * up + camera_height_m

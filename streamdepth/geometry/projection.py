@@ -7,9 +7,7 @@ meters where the depth is metric.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import cast
 
-import cv2
 import numpy as np
 
 from streamdepth.core.arrays import DepthMap
@@ -31,41 +29,37 @@ def camera_or_default(item: DepthFrame) -> Intrinsics:
 def rays(camera: Intrinsics, width: int, height: int) -> Floats:
     """Returns (height, width, 2) float64, read-only: x / z and y / z of what each pixel sees.
 
+    NaN stands where the lens sees nothing, or more than MAX_RAY_DEGREES from its axis, as fisheye lenses do.
+
     Args:
         camera: the camera of the picture at any size.
         width: size of the depth map or picture that the rays are for, px.
         height: the same.
     """
-    directions = _rays(camera.resized(width, height), width, height)
+    pixels = np.stack(np.meshgrid(np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64)), axis=-1)
+    directions = camera.resized(width, height).rays(pixels)
     directions.setflags(write=False)
     return directions
 
 
-def _rays(camera: Intrinsics, width: int, height: int) -> Floats:
-    u, v = np.meshgrid(np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64))
-    if not camera.distortion:
-        return np.stack([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy], axis=-1)
-    undistort = cv2.fisheye.undistortPoints if camera.is_fisheye else cv2.undistortPoints
-    pixels = np.stack([u, v], axis=-1).reshape(-1, 1, 2)
-    return cast(Floats, undistort(pixels, camera.matrix, np.array(camera.distortion)).reshape(height, width, 2))
-
-
 def back_project(depth_m: DepthMap, camera: Intrinsics) -> Points:
-    """Returns the (h, w, 3) points of a depth map, NaN where depth is not finite or not above 0.
+    """Returns the (h, w, 3) points of a depth map, NaN where depth is not finite or not above 0, or has no ray.
 
     Args:
         depth_m: (h, w) meters along z of the whole picture, at any size.
         camera: the camera of that picture.
     """
     height, width = depth_m.shape
-    z = np.where(np.isfinite(depth_m) & (depth_m > 0), depth_m, np.float32(np.nan)).astype(np.float64)
-    xy = rays(camera, width, height) * z[..., None]
-    return np.concatenate([xy, z[..., None]], axis=-1).astype(np.float32)
+    ray = rays(camera, width, height)
+    is_known = np.isfinite(depth_m) & (depth_m > 0) & np.isfinite(ray[..., 0])
+    z = np.where(is_known, depth_m, np.float32(np.nan)).astype(np.float64)
+    return np.concatenate([ray * z[..., None], z[..., None]], axis=-1).astype(np.float32)
 
 
 def project(points: Points, camera: Intrinsics) -> Floats:
-    """Returns the (..., 2) px at which (..., 3) points are seen: the inverse of `back_project`."""
-    flat, zero = np.asarray(points, np.float64).reshape(-1, 1, 3), np.zeros(3)
-    project_points = cv2.fisheye.projectPoints if camera.is_fisheye and camera.distortion else cv2.projectPoints
-    pixels = project_points(flat, zero, zero, camera.matrix, np.array(camera.distortion or (0.0,) * 4))[0]
-    return cast(Floats, pixels.reshape(*points.shape[:-1], 2))
+    """Returns the (..., 2) px at which (..., 3) points are seen, NaN for those that the lens does not see.
+
+    This is the inverse of `back_project`.
+    """
+    places = camera.lens.project(np.asarray(points, np.float64))
+    return np.asarray(places * (camera.fx, camera.fy) + (camera.cx, camera.cy), np.float64)

@@ -30,6 +30,7 @@ from streamdepth.geometry.camera import (
     intrinsics_from_metadata,
     read_camera_info,
 )
+from streamdepth.geometry.projection import project
 from streamdepth.sources.browser import BrowserSource
 from streamdepth.sources.calibrated import CalibratedSource
 from streamdepth.sources.file import FileSource
@@ -187,6 +188,25 @@ def test_undistorting_puts_a_point_where_a_pinhole_would_see_it(camera: Intrinsi
     assert count == 1 + len(straight)
     for point in straight:
         assert np.linalg.norm(centers[1:] - point, axis=1).min() < 1.5
+
+
+@pytest.mark.parametrize(
+    ("model", "numbers"),
+    [("omnidirectional", (1.2, -0.2, 0.03, 0.001, 0.0)), ("double_sphere", (-0.2, 0.57)), ("fov", (0.9,))],
+)
+def test_undistorting_other_lenses_makes_a_line_straight(model: str, numbers: tuple[float, ...]) -> None:
+    """The picture of a straight line in space lies on the line that the pinhole sees, to a pixel."""
+    camera = Intrinsics(500, 500, 319.5, 239.5, 640, 480, numbers, model)
+    along = np.linspace(-1, 1, 400)
+    points = np.stack([along, 0.2 + 0.1 * along, np.ones_like(along)], axis=-1)
+    image = np.zeros((480, 640, 3), np.uint8)
+    for x, y in np.rint(project(points, camera)).astype(int):
+        cv2.circle(image, (x, y), 2, (255, 255, 255), -1)
+    rows, columns = np.nonzero(Undistorter(camera)(image)[..., 0] > 127)
+    straight = camera.pinhole
+    x = (columns - straight.cx) / straight.fx
+    assert np.ptp(columns) > 300
+    assert np.abs((rows - straight.cy) / straight.fy - 0.2 - 0.1 * x).max() * straight.fy < 4
 
 
 def test_a_lens_source_gives_every_frame_undistorted_with_its_pinhole(tmp_path: Path) -> None:

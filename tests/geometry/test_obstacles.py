@@ -237,3 +237,15 @@ def test_relative_depth_has_neither_floor_nor_obstacles_in_meters() -> None:
     for function in (find_floor, nearest_obstacles):
         with raises_code(ConfigError, "not-metric"):
             function(frame)
+
+
+def test_a_fisheye_of_200_degrees_has_a_scan_to_its_front() -> None:
+    """A wall across the view is where it is, no beam looks behind, and what has no ray counts for no sector."""
+    camera = Intrinsics(45, 45, 79.5, 59.5, 160, 120, (0.0, 0.0, 0.0, 0.0), "equidistant")
+    found = obstacle_ranges(wall(2), camera, ObstacleZone(max_range_m=5))
+    scan = found.laser_scan()
+    assert -math.pi / 2 < scan.angle_min < scan.angle_max < math.pi / 2
+    hits = np.isfinite(scan.ranges_m)
+    assert hits.any()
+    assert np.abs(scan.ranges_m * np.cos(scan.bearings) - 2)[hits].max() < 0.15
+    assert [obstacle.confidence for obstacle in found.nearest(5)][1:4] == pytest.approx([1, 1, 1])

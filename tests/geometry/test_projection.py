@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from helpers import exact_scene as scene
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamdepth.core.intrinsics import Intrinsics
-from streamdepth.geometry.projection import back_project, project
+from streamdepth.geometry.projection import back_project, project, rays
 
 CAMERA = scene.CAMERA
 BARREL = replace(CAMERA, distortion=(-0.25, 0.06, 0.001, -0.001, 0.0))
@@ -23,7 +24,7 @@ def test_points_project_back_to_their_pixels(camera: Intrinsics) -> None:
     depth = scene.depth_of(scene.pose(), CAMERA)
     seen = project(back_project(depth, camera), camera)
     u, v = np.meshgrid(np.arange(640), np.arange(480))
-    assert np.abs(seen - np.stack([u, v], axis=-1)).max() < (1e-3 if camera is CAMERA else 0.05)
+    assert np.abs(seen - np.stack([u, v], axis=-1)).max() < 1e-3  # the points are in 32 bits
 
 
 def test_back_projection_is_exact_within_floats() -> None:
@@ -52,3 +53,31 @@ def test_points_are_the_same_places_at_every_size_of_the_depth_map(width: int, h
     pixel = 2 * CAMERA.resized(width, height).pinhole.fx ** -1
     left = -2 * (CAMERA.cx + 0.5) / CAMERA.fx
     assert points[0, 0, 0] == pytest.approx(left + pixel / 2, abs=1e-5)
+
+
+def test_a_fisheye_of_200_degrees_has_no_points_beyond_its_front() -> None:
+    """Each point lies on its pixel's own side and projects back to it; the rest of the picture is unknown."""
+    camera = Intrinsics(145, 145, 255.5, 255.5, 512, 512, (0.01, -0.003, 0.001, 0.0), "equidistant")
+    points = back_project(np.full((512, 512), 3, np.float32), camera)
+    known = np.isfinite(points).all(axis=-1)
+    assert (np.isfinite(points).any(axis=-1) == known).all()
+    u, v = np.meshgrid(np.arange(512), np.arange(512))
+    angle = np.linalg.norm(np.stack([u, v], axis=-1) - 255.5, axis=-1) / 145
+    assert known[angle < 1.45].all()
+    assert not known[angle > 1.65].any()
+    seen = project(points, camera)
+    assert np.abs(seen - np.stack([u, v], axis=-1))[known].max() < 1e-3
+    assert (points[known][:, 0] * (u - 255.5)[known] > 0).all()
+
+
+def test_the_lens_of_a_real_wide_camera_is_exact() -> None:
+    """A public calibration with k1 = -0.27, where five rounds of a fixed point iteration are 4.6 px off."""
+    camera = Intrinsics(
+        402.04, 400.77, 312.33, 227.78, 640, 480, (-0.269512, 0.045058, 0.000779, -0.000829, 0.0), "plumb_bob"
+    )
+    places = np.stack(np.meshgrid(np.arange(640.0), np.arange(480.0)), axis=-1)
+    xy = rays(camera, 640, 480)
+    zero = np.zeros(3)
+    points = np.concatenate([xy, np.ones((480, 640, 1))], axis=-1).reshape(-1, 3)
+    seen = cv2.projectPoints(points, zero, zero, camera.matrix, np.array(camera.distortion))[0].reshape(480, 640, 2)
+    assert np.abs(seen - places).max() < 1e-9

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
 from fractions import Fraction
@@ -14,14 +14,12 @@ import typer
 from streamdepth.cli.console import JsonOutput, err, exit_on_interrupt, out
 from streamdepth.cli.eval_input import FARTHEST_M, USUAL_FPS, check_repeatable, is_dataset_folder, make_source
 from streamdepth.cli.flags import Flags, Json, with_flags
-from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.interfaces import Source, Stabilizer
-from streamdepth.core.render_options import RenderOptions
-from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 
 if TYPE_CHECKING:
     from streamdepth.config import Settings
+    from streamdepth.core.interfaces import Source
+    from streamdepth.core.types import DepthFrame
     from streamdepth.evaluation.steadiness.clip import EvaluationClip
     from streamdepth.evaluation.steadiness.inputs import DepthSequence
     from streamdepth.evaluation.steadiness.score import TemporalScore, TruthOptions
@@ -102,23 +100,6 @@ def _check_outputs(plot: Path | None, video: Path | None, settings: Settings) ->
         check_plots()
 
 
-class _Tap(Stabilizer):
-    """Gives each depth map to a callback before another stabilizer gets it."""
-
-    def __init__(self, inner: Stabilizer, see: Callable[[DepthMap], None]) -> None:
-        self.inner, self.see = inner, see
-
-    def push(self, item: DepthFrame) -> Iterable[DepthFrame]:
-        self.see(item.depth)
-        return self.inner.push(item)
-
-    def flush(self) -> Iterable[DepthFrame]:
-        return self.inner.flush()
-
-    def reset(self) -> None:
-        self.inner.reset()
-
-
 class TemporalEvaluation:
     """One evaluation, step by step: pictures and ground truth, then depth, then the score, then drawings."""
 
@@ -167,7 +148,7 @@ class TemporalEvaluation:
         from streamdepth import factory
         from streamdepth.cli.progress import count_bar
         from streamdepth.evaluation.steadiness.clip import EvaluationClip
-        from streamdepth.evaluation.steadiness.inputs import DepthDiskCache, DepthSequence
+        from streamdepth.evaluation.steadiness.inputs import DepthDiskCache, DepthSequence, DepthTap
         from streamdepth.pipeline.pipeline import Pipeline, Stream
         from streamdepth.stabilizers import make_stabilizer
 
@@ -175,7 +156,7 @@ class TemporalEvaluation:
         result, raw = self.stack.enter_context(DepthDiskCache()), self.stack.enter_context(DepthDiskCache())
         is_smoothed, chain = settings.smooth != "off", make_stabilizer(settings.smooth, settings.render.range)
         estimator = self.stack.enter_context(closing(factory.make_estimator(settings)))
-        stream = Stream(self.make_source(), _Tap(chain, raw.add) if is_smoothed else chain)
+        stream = Stream(self.make_source(), DepthTap(chain, raw.add) if is_smoothed else chain)
         pipeline = Pipeline([stream], estimator, batch=settings.inference.batch, max_frames=settings.max_frames)
         ranges: list[tuple[int, float, float]] = []
         cuts: set[int] = set()
@@ -193,6 +174,7 @@ class TemporalEvaluation:
 
     def score(self) -> TemporalScore:
         """Returns the score of the clip, after adding ground truth and cuts to it."""
+        from streamdepth.core.types import DepthKind
         from streamdepth.evaluation.steadiness.score import score_clip
 
         cuts = self.clip.cuts if self.cuts is None else self.cuts
@@ -219,6 +201,8 @@ class TemporalEvaluation:
 
 
 def _write_video(path: Path, items: Iterator[DepthFrame], fps: Fraction, overwrite: bool) -> None:
+    from streamdepth.core.render_options import RenderOptions
+    from streamdepth.core.types import ModelInfo, StreamInfo
     from streamdepth.sinks.video import VideoSink
 
     sink = VideoSink(path, RenderOptions(style="overlay", alpha=0.0, legend=False), overwrite=overwrite)

@@ -92,8 +92,8 @@ def with_flags(
 
         signature = inspect.signature(verb, eval_str=True)
         arguments = [parameter for name, parameter in signature.parameters.items() if name != "flags"]
-        common = [_parameter(setting) for setting in chosen if setting.flag and setting.flag.is_common]
-        others = [_parameter(setting) for setting in chosen if setting.flag and not setting.flag.is_common]
+        common = [_parameter(setting.keyword) for setting in chosen if setting.flag and setting.flag.is_common]
+        others = [_parameter(setting.keyword) for setting in chosen if setting.flag and not setting.flag.is_common]
         shared = [_keyword_only(name, kind, default) for name, (kind, default) in general.items()]
         with_more.__signature__ = signature.replace(  # type: ignore[attr-defined]
             parameters=[*arguments, *common, *shared, *others]
@@ -110,7 +110,10 @@ def _settings(section: str) -> list[config.Setting]:
     return found
 
 
-def _parameter(setting: config.Setting) -> inspect.Parameter:
+@functools.cache
+def _parameter(keyword: str) -> inspect.Parameter:
+    """Returns the flag of a setting, the same for every verb that has it."""
+    setting = config.table()[keyword]
     assert setting.flag is not None
     default = "" if setting.default in (None, (), False) else f" (default: {default_text(setting)})"
     option = typer.Option(

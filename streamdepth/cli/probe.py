@@ -10,7 +10,6 @@ from rich.table import Table
 
 from streamdepth.cli.console import err, out, print_table
 from streamdepth.cli.flags import Flags, with_flags
-from streamdepth.cli.stream_facts import stream_facts
 from streamdepth.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,6 +35,7 @@ def probe(
         )
     settings = flags.settings()
     from streamdepth import factory
+    from streamdepth.cli.stream_facts import stream_facts
 
     with closing(factory.make_source(source, settings)) as opened:
         table = Table(show_header=False, box=None)

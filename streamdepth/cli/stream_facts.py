@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.types import StreamInfo
+from streamdepth.utils.containers import open_media_file
 
 if TYPE_CHECKING:
     from av.container import InputContainer
-from streamdepth.utils.containers import open_media_file
 
 
 def stream_facts(info: StreamInfo) -> list[tuple[str, str]]:

@@ -13,7 +13,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from streamdepth.cli.console import configure_logging, err, out
 from streamdepth.cli.flags import Flags, Quiet, Verbose, with_flags
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.wrappers import LazyEstimator
 
 if TYPE_CHECKING:
     from streamdepth.config import Settings
@@ -180,6 +179,7 @@ def _label(
     videos: list[str], folders: list[Path], settings: Settings, every: float, max_pictures: int, quiet: bool
 ) -> None:
     from streamdepth import factory
+    from streamdepth.core.wrappers import LazyEstimator
     from streamdepth.training.labels import write_labels
 
     teacher = LazyEstimator(lambda: factory.make_estimator(settings))

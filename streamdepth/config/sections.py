@@ -21,7 +21,7 @@ Strings = Annotated[tuple[str, ...], BeforeValidator(parse_strings)]
 class Section(BaseModel):
     """The base of all sections: unknown keys are refused, and values do not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     title: ClassVar[str] = ""
     """The heading of the section's flags in --help."""

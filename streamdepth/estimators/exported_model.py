@@ -9,14 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
-import torch
-
 from streamdepth.core.errors import ConfigError, ModelLoadError
-from streamdepth.estimators.engines import Engine, EngineOptions
+from streamdepth.estimators.engines import Engine, EngineOptions, as_array
 from streamdepth.estimators.engines.onnx_engine import OnnxFileEngine, import_onnx, save_onnx
 from streamdepth.estimators.engines.openvino_engine import OpenVinoFileEngine
 from streamdepth.estimators.engines.precision_check import DEFAULT_LIMIT, relative_difference
-from streamdepth.estimators.engines.torch_engine import as_outputs
 from streamdepth.estimators.network import ModelCard, Network
 from streamdepth.estimators.network_estimator import NetworkEstimator
 
@@ -136,16 +133,20 @@ def export_onnx(network: Network, path: Path, *, frame_size: tuple[int, int], ba
         )
     card = network.card.with_fixed_size(frame_size[1], frame_size[0])
     height, width = card.input_size()
-    save_onnx(network.module, path, batch, height, width)
+    save_onnx(network.module.get(), path, batch, height, width)
     onnx = import_onnx("onnx")
     model = onnx.load(str(path))
     metadata = model.metadata_props.add()
     metadata.key, metadata.value = _METADATA_KEY, json.dumps({"card": card.to_json()})
     onnx.save(model, str(path))
+    import torch
+
+    from streamdepth.estimators.engines.torch_engine import as_outputs
+
     pixels = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        exact = as_outputs(network.module(pixels))[0]
-    difference = relative_difference(OnnxFileEngine(path, device="cpu").run(pixels)[0], exact)
+        exact = as_outputs(network.module.get()(pixels))[0]
+    difference = relative_difference(OnnxFileEngine(path, device="cpu").run(pixels)[0], as_array(exact))
     if difference > DEFAULT_LIMIT:
         raise ModelLoadError(
             f"the exported network differs from torch's by {difference:.1%}; use --engine torch", code="inexact"

@@ -16,6 +16,7 @@ from streamdepth.core.errors import ConfigError, ModelLoadError
 from streamdepth.core.types import DepthKind
 from streamdepth.estimators.engines import EngineOptions
 from streamdepth.estimators.engines.choose import make_engine
+from streamdepth.estimators.engines.lazy_module import LazyModule
 from streamdepth.estimators.hub import find_model_files
 from streamdepth.estimators.network import ModelCard, Network
 from streamdepth.estimators.network_estimator import NetworkEstimator
@@ -58,7 +59,7 @@ class HuggingFaceEstimator(NetworkEstimator):
         network = load_huggingface_network(
             model, size=size, accept_license=accept_license, allow_pickle=allow_pickle, kind=kind
         )
-        super().__init__(network.card, make_engine(network.module, cache_name=network.cache_name, **options))
+        super().__init__(network.card, make_engine(network.module, **options))
 
 
 def load_huggingface_network(
@@ -79,7 +80,7 @@ def load_huggingface_network(
     card = ModelCard(model, depth_kind(config, stated), files.license, parameters, spec)
     config_hash = hashlib.blake2b(config.to_json_string(use_diff=False).encode(), digest_size=4).hexdigest()
     name = files.entry.name if files.entry else Path(model).name
-    return Network(PlainTensorModel(module), card, f"{name}-{config_hash}")
+    return Network(LazyModule(lambda: PlainTensorModel(module), f"{name}-{config_hash}"), card)
 
 
 def make_input_spec(config: Any, processor: dict[str, Any], size: Size | None) -> InputSpec:

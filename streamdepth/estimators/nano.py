@@ -1,32 +1,41 @@
-"""The built-in model: small, shipped with the package, for relative depth."""
+"""The built-in model: small, shipped with the package, for relative depth.
+
+Its network is loaded only if no engine finds it converted in the cache; until then nothing here imports torch.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import math
 from importlib import resources
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, TypeAlias, Unpack
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from safetensors import SafetensorError, safe_open
 
 from streamdepth.core.errors import ConfigError, ModelLoadError
 from streamdepth.core.types import DepthKind
 from streamdepth.estimators.engines import EngineOptions
 from streamdepth.estimators.engines.choose import make_engine
-from streamdepth.estimators.nano2_network import Nano2Network
-from streamdepth.estimators.nano_network import MULTIPLE, NanoNetwork
+from streamdepth.estimators.engines.lazy_module import LazyModule
 from streamdepth.estimators.network import ModelCard, Network
 from streamdepth.estimators.network_estimator import NetworkEstimator
 from streamdepth.estimators.preprocess import InputSpec
 
+if TYPE_CHECKING:
+    from streamdepth.estimators.nano2_network import Nano2Network
+    from streamdepth.estimators.nano_network import NanoNetwork
+
 DEFAULT_SIZE = 224
 """Short side of the input in px."""
-AnyNano = NanoNetwork | Nano2Network
+MULTIPLE = 32
+"""Height and width of the input in px must be multiples of this."""
+AnyNano: TypeAlias = "NanoNetwork | Nano2Network"
 """A network of the first generation or of the second; a file of weights belongs to one of them."""
 MAX_LONG_SIDE = 1536
 """The input's long side in px is never longer, however wide the picture."""
+_BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
+_SOURCES = ("nano.py", "nano_network.py", "nano2_network.py")
 
 
 class NanoEstimator(NetworkEstimator):
@@ -46,18 +55,44 @@ class NanoEstimator(NetworkEstimator):
         self, *, size: int | None = None, weights: Path | None = None, **options: Unpack[EngineOptions]
     ) -> None:
         network = load_nano(size=size, weights=weights)
-        super().__init__(network.card, make_engine(network.module, cache_name=network.cache_name, **options))
+        super().__init__(network.card, make_engine(network.module, **options))
 
 
 def load_nano(*, size: int | None = None, weights: Path | None = None) -> Network:
-    """Loads `nano` without an engine, its batch norms folded away; arguments and errors are those of NanoEstimator."""
+    """Describes `nano` without an engine, its batch norms folded away; arguments and errors are NanoEstimator's.
+
+    The network itself is loaded when it is needed, unless the weights are not laid out as the shipped ones: then at
+    once, so that foreign ones are refused here.
+    """
     spec = _input_spec(size or DEFAULT_SIZE)
-    module = load_network(weights)
-    parameters = sum(p.numel() for p in module.parameters())
+    with resources.as_file(resources.files(__package__) / "weights" / "nano.safetensors") as shipped:
+        shapes = _read_shapes(weights or shipped)
+        module = LazyModule(lambda: fuse_batch_norms(load_network(weights)), "nano", _key(weights or shipped))
+        if weights is not None and shapes != _read_shapes(shipped):
+            module.get()
+    parameters = sum(math.prod(shape) for name, shape in shapes.items() if not name.endswith(_BUFFERS))
     card = ModelCard(
         str(weights or "nano"), DepthKind.RELATIVE, "Apache-2.0", parameters, spec, resizes_before_upload=True
     )
-    return Network(fuse_batch_norms(module), card, "nano")
+    return Network(module, card)
+
+
+def _read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Returns the shape of each tensor in a safetensors file. Raises ModelLoadError."""
+    try:
+        with safe_open(path, "numpy") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - no mapping
+    except (OSError, SafetensorError) as error:
+        raise _damaged_weights(path, error) from error
+
+
+def _key(path: Path) -> str:
+    """Returns a hash of the weights and of the code that makes the network of them."""
+    digest = hashlib.blake2b()
+    for file in (path, *(Path(__file__).with_name(name) for name in _SOURCES)):
+        if file.is_file():  # a program may be packed without its sources
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def _input_spec(short: int) -> InputSpec:
@@ -71,6 +106,12 @@ def load_network(path: Path | None = None) -> AnyNano:
 
     It is in evaluation mode and float32. Raises ModelLoadError.
     """
+    import torch
+    from safetensors.torch import load_file
+
+    from streamdepth.estimators.nano2_network import Nano2Network
+    from streamdepth.estimators.nano_network import NanoNetwork
+
     with resources.as_file(resources.files(__package__) / "weights" / "nano.safetensors") as shipped:
         source = path or shipped
         try:
@@ -79,7 +120,7 @@ def load_network(path: Path | None = None) -> AnyNano:
                 network: AnyNano = NanoNetwork() if "head.weight" in weights else Nano2Network()
             missing, unknown = network.load_state_dict(weights, strict=False, assign=True)
         except (OSError, SafetensorError) as error:
-            raise ModelLoadError(f"cannot read nano's weights from '{source}': {error}", code="damaged") from error
+            raise _damaged_weights(source, error) from error
         except RuntimeError as error:  # shapes differ
             raise _foreign_weights(source) from error
     if unknown or any(not name.endswith("num_batches_tracked") for name in missing):
@@ -88,6 +129,10 @@ def load_network(path: Path | None = None) -> AnyNano:
         if isinstance(module, torch.nn.BatchNorm2d):
             module.num_batches_tracked = torch.zeros((), dtype=torch.long)
     return network.eval()
+
+
+def _damaged_weights(path: Path, error: Exception) -> ModelLoadError:
+    return ModelLoadError(f"cannot read nano's weights from '{path}': {error}", code="damaged")
 
 
 def _foreign_weights(path: Path) -> ModelLoadError:
@@ -100,6 +145,9 @@ def _foreign_weights(path: Path) -> ModelLoadError:
 
 def fuse_batch_norms(network: AnyNano) -> AnyNano:
     """Folds every batch norm into the convolution before it, in place, and returns the network."""
+    import torch
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
     for module in network.modules():
         if isinstance(module, torch.nn.Sequential) and len(module) > 1 and isinstance(module[1], torch.nn.BatchNorm2d):
             module[0] = fuse_conv_bn_eval(module[0], module[1])  # type: ignore[type-var]

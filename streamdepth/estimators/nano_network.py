@@ -10,9 +10,6 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-MULTIPLE = 32
-"""Height and width of the input must be multiples of this."""
-
 _STAGES = (
     # expansion, channels, blocks, stride, kernel
     (1, 16, 1, 1, 3),

@@ -8,13 +8,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import ModelLoadError
 from streamdepth.core.types import DepthKind, Estimate, Frame
-from streamdepth.estimators.engines import Engine, Outputs
+from streamdepth.estimators.engines import Engine, Outputs, Pixels
+from streamdepth.estimators.engines.lazy_module import LazyModule
 from streamdepth.estimators.postprocess import crop_margins, focal_px, metric_from_canonical
 from streamdepth.estimators.preprocess import InputSpec, Margins
 
@@ -62,32 +61,31 @@ class ModelCard:
         multiple = self.spec.pad_multiple or 1
         return height + -height % multiple, width + -width % multiple
 
-    def prepare(self, frames: Sequence[Frame], engine: Engine) -> tuple[Tensor, Margins | None]:
+    def prepare(self, frames: Sequence[Frame], engine: Engine) -> tuple[Pixels, Margins | None]:
         """Returns the network's input for frames of one size, and the margins that were added.
 
-        The input is (N, 3, h, w) float32 on the engine's device.
+        The input is (N, 3, h, w) float32 on the engine's device. Cards that resize before the upload need no torch on
+        a CPU.
         """
         if not self.resizes_before_upload:
             return self.spec.prepare(engine.upload([frame.image for frame in frames]))
         height, width = self.spec.output_size(*frames[0].size[::-1])
         small = [frame.image_at_size(width, height) for frame in frames]
-        if engine.device.type == "cpu" and len({*self.spec.std}) == 1:
+        if engine.device == "cpu" and len({*self.spec.std}) == 1:
             # In one pass of OpenCV: for so small a network, torch's passes would cost as much as the network.
             mean, scale = [m / self.spec.rescale for m in self.spec.mean], self.spec.rescale / self.spec.std[0]
-            return torch.from_numpy(cv2.dnn.blobFromImages(small, scale, mean=mean)), None
-        return self.spec.normalize(engine.upload(small).permute(0, 3, 1, 2)), None
+            return np.asarray(cv2.dnn.blobFromImages(small, scale, mean=mean), np.float32), None
+        return self.spec.normalize(engine.upload(small)), None
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A torch module and its card."""
+    """A torch module, loaded when it is needed, and its card."""
 
-    module: nn.Module
+    module: LazyModule
     """Maps (N, 3, H, W) float32 to depth (N, h, w), and to degrees (N,) if it sees the field of view; in evaluation
     mode."""
     card: ModelCard
-    cache_name: str
-    """Goes into the names of files that are made from it."""
 
 
 def make_estimates(outputs: Outputs, margins: Margins | None, width: int, engine: Engine) -> list[Estimate]:
@@ -97,7 +95,7 @@ def make_estimates(outputs: Outputs, margins: Margins | None, width: int, engine
     if len(outputs) > 1:
         depth = metric_from_canonical(depth, outputs[1])
         focals = [focal_px(angle, width) for angle in outputs[1].tolist()]
-    maps = engine.download(depth).numpy()
+    maps = engine.download(depth)
     return [Estimate(_nan_where_infinite(d), focal) for d, focal in zip(maps, focals, strict=True)]
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-import torch
 
 from streamdepth.core.futures import Future
 from streamdepth.core.interfaces import Estimator
@@ -36,7 +35,7 @@ class NetworkEstimator(Estimator):
             card.kind,
             card.license,
             engine.name,
-            str(engine.device),
+            engine.device,
             engine.precision,
             card.parameters,
             engine.reason,
@@ -59,7 +58,7 @@ class NetworkEstimator(Estimator):
         engine, (width, height) = self.engine, frames[0].size
         shape, cuda_stream = (len(frames), height, width, 3), engine.cuda_stream()
         try:
-            with torch.inference_mode(), cuda_stream:
+            with cuda_stream:
                 pixels, margins = self.card.prepare(frames, engine)
                 outputs = engine.submit(pixels)
         except (RuntimeError, MemoryError) as error:
@@ -69,7 +68,7 @@ class NetworkEstimator(Estimator):
     def warm_up(self, width: int, height: int) -> None:
         engine, black = self.engine, np.zeros((height, width, 3), np.uint8)
         try:
-            with torch.inference_mode(), engine.cuda_stream():
+            with engine.cuda_stream():
                 pixels, _ = self.card.prepare([Frame(black, 0, 0, Fraction(1), 0.0)], engine)
                 engine.warm_up(pixels)
         except (RuntimeError, MemoryError) as error:
@@ -92,7 +91,7 @@ class _EstimatesOfOneSize:
 
     def result(self) -> list[Estimate]:
         try:
-            with torch.inference_mode(), self.cuda_stream:
+            with self.cuda_stream:
                 return make_estimates(self.outputs.result(), self.margins, self.shape[2], self.engine)
         except (RuntimeError, MemoryError) as error:
             raise inference_error(error, self.engine.device, self.shape) from error

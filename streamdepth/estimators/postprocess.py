@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
-
+from streamdepth.estimators.engines import Pixels
 from streamdepth.estimators.preprocess import Margins
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _MIN_INVERSE, _MAX_INVERSE = 1e-4, 1e4
 """Bounds of inverse depth in 1/m."""
 
 
-def crop_margins(depth: Tensor, margins: Margins | None) -> Tensor:
+def crop_margins(depth: Pixels, margins: Margins | None) -> Pixels:
     """Returns the part of a padded picture's depth (N, h, w) that shows the picture, at about the same scale.
 
     The margins need not fall on whole px of `depth`, so that the picture is sampled anew, bilinearly; where they do,
@@ -22,6 +23,10 @@ def crop_margins(depth: Tensor, margins: Margins | None) -> Tensor:
     """
     if margins is None:
         return depth
+    import torch
+    from torch.nn import functional as F
+
+    depth = torch.as_tensor(depth)
     height, width = (margins.height - margins.top - margins.bottom, margins.width - margins.left - margins.right)
     y, x = height / margins.height, width / margins.width
     shift_y, shift_x = (margins.top - margins.bottom) / margins.height, (margins.left - margins.right) / margins.width
@@ -31,14 +36,16 @@ def crop_margins(depth: Tensor, margins: Margins | None) -> Tensor:
     return F.grid_sample(depth[:, None], grid, padding_mode="border", align_corners=False)[:, 0]
 
 
-def metric_from_canonical(inverse: Tensor, fov_degrees: Tensor) -> Tensor:
+def metric_from_canonical(inverse: Pixels, fov_degrees: Pixels) -> Tensor:
     """Converts Depth Pro's canonical inverse depth (N, h, w) to meters, by the horizontal field of view (N,).
 
     Bochkovskii et al., "Depth Pro" (ICLR 2025), section 3.2: the network gives the inverse depth of a camera whose
     focal length equals the picture's width; the true one is 1 / (2 tan(fov / 2)) widths.
     """
-    width_over_focal = 2 * torch.tan(torch.deg2rad(fov_degrees) / 2)
-    return 1 / (inverse * width_over_focal[:, None, None]).clamp(_MIN_INVERSE, _MAX_INVERSE)
+    import torch
+
+    width_over_focal = 2 * torch.tan(torch.deg2rad(torch.as_tensor(fov_degrees)) / 2)
+    return 1 / (torch.as_tensor(inverse) * width_over_focal[:, None, None]).clamp(_MIN_INVERSE, _MAX_INVERSE)
 
 
 def focal_px(fov_degrees: float, width: int) -> float | None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+import numpy as np
+import numpy.typing as npt
 
 from streamdepth.core.errors import ConfigError, ModelLoadError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Size = int | tuple[int, int]
 """Input size of a network: px of the side that decides the scale, or (width, height)."""
@@ -133,18 +135,23 @@ class InputSpec:
     def _rounded(self, side: float, rounding: Any) -> int:
         return max(1, int(rounding(side / self.multiple))) * self.multiple
 
-    def prepare(self, images: Tensor) -> tuple[Tensor, Margins | None]:
+    def prepare(self, images: Tensor | npt.NDArray[np.uint8]) -> tuple[Tensor, Margins | None]:
         """Converts (N, H, W, 3) uint8 to the network's input, (N, 3, h, w) float32; returns the added margins too."""
-        pixels, margins = images.permute(0, 3, 1, 2), None
+        pixels, margins = _channels_first(images), None
         if self.reflect_padding:
             pixels, margins = _pad_reflecting(pixels.float())
-        pixels = self.normalize(self._resize(pixels))
+        pixels = self._normalize(self._resize(pixels))
         if self.pad_multiple:
             pixels, margins = _pad_with_zeros(pixels, self.pad_multiple)
         return pixels, margins
 
-    def normalize(self, pixels: Tensor) -> Tensor:
-        """Normalizes gray levels, (N, 3, h, w), to float32 as the network wants them."""
+    def normalize(self, images: Tensor | npt.NDArray[np.uint8]) -> Tensor:
+        """Normalizes (N, h, w, 3) uint8 of the input's size to the network's input, (N, 3, h, w) float32."""
+        return self._normalize(_channels_first(images))
+
+    def _normalize(self, pixels: Tensor) -> Tensor:
+        import torch
+
         scale = torch.tensor(self.std, device=pixels.device).view(3, 1, 1) / self.rescale
         shift = torch.tensor(self.mean, device=pixels.device).view(3, 1, 1) / self.rescale
         return (pixels.float() - shift).div_(scale)
@@ -156,8 +163,16 @@ class InputSpec:
             return pixels
         if self.antialias and self.resampling != "nearest-exact":
             return _resize_bytes(pixels, size, self.resampling)
+        from torch.nn import functional as F
+
         corners = None if self.resampling == "nearest-exact" else bool(self.align_corners)
         return F.interpolate(pixels.float(), size, mode=self.resampling, align_corners=corners)
+
+
+def _channels_first(images: Tensor | npt.NDArray[np.uint8]) -> Tensor:
+    import torch
+
+    return torch.as_tensor(images).permute(0, 3, 1, 2)
 
 
 def _resize_bytes(pixels: Tensor, size: tuple[int, int], mode: str) -> Tensor:
@@ -166,6 +181,8 @@ def _resize_bytes(pixels: Tensor, size: tuple[int, int], mode: str) -> Tensor:
     Pillow and torch resize bytes along rows, round, and go on along columns. Torch can do so on CPUs only; elsewhere
     the two steps are made one by one.
     """
+    from torch.nn import functional as F
+
     if pixels.device.type == "cpu":
         return F.interpolate(pixels, size, mode=mode, antialias=True)
     pixels = pixels.float()
@@ -220,6 +237,8 @@ def _add_family_steps(spec: InputSpec, family: str, config: Mapping[str, Any]) -
 
 def _pad_reflecting(pixels: Tensor) -> tuple[Tensor, Margins]:
     """Adds ZoeDepth's margins of 3 sqrt(side / 2) px; pictures too small to be reflected repeat their border."""
+    from torch.nn import functional as F
+
     height, width = pixels.shape[-2:]
     y, x = (int(math.sqrt(side / 2) * 3) for side in (height, width))
     mode = "reflect" if y < height and x < width else "replicate"
@@ -232,5 +251,7 @@ def _pad_with_zeros(pixels: Tensor, multiple: int) -> tuple[Tensor, Margins | No
     y, x = -height % multiple, -width % multiple
     if not (x or y):
         return pixels, None
+    from torch.nn import functional as F
+
     margins = Margins(x // 2, y // 2, x - x // 2, y - y // 2, height + y, width + x)
     return F.pad(pixels, (margins.left, margins.right, margins.top, margins.bottom)), margins

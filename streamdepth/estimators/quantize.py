@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import MissingDependencyError, ModelLoadError
 from streamdepth.core.types import DepthKind, Frame
-from streamdepth.estimators.engines import Engine
+from streamdepth.estimators.engines import Engine, FloatArray, as_array
 from streamdepth.estimators.engines.openvino_engine import OpenVinoEngine, OpenVinoFileEngine, last_weighted_layers
 from streamdepth.estimators.exported_model import CARD_FILE
 from streamdepth.estimators.network import ModelCard, Network
@@ -70,13 +69,12 @@ def quantize(
     """
     nncf = _import_nncf()
     card = network.card.with_fixed_size(*pictures[0].shape[:2])
-    exact = OpenVinoEngine(network.module, precision="float32", cache_name=network.cache_name)
-    usual = OpenVinoEngine(network.module, cache_name=network.cache_name)
+    exact = OpenVinoEngine(network.module, precision="float32")
+    usual = OpenVinoEngine(network.module)
     model = exact.convert(*card.input_size())
 
-    def as_input(picture: Image) -> npt.NDArray[np.float32]:
-        pixels: npt.NDArray[np.float32] = card.prepare([_frame(picture)], exact)[0].numpy()
-        return pixels
+    def as_input(picture: Image) -> FloatArray:
+        return as_array(card.prepare([_frame(picture)], exact)[0])
 
     with _silence_nncf():
         try:

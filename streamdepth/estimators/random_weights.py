@@ -13,6 +13,7 @@ from streamdepth.core.errors import ModelLoadError
 from streamdepth.core.types import DepthKind
 from streamdepth.estimators import catalog
 from streamdepth.estimators.catalog import CatalogEntry
+from streamdepth.estimators.engines.lazy_module import LazyModule
 from streamdepth.estimators.huggingface import (
     PlainTensorModel,
     depth_kind,
@@ -59,7 +60,7 @@ def random_network(model: str, size: Size | None = None) -> Network:
         module = AutoModelForDepthEstimation.from_config(config).eval()
     name, kind = f"{model} (random weights)", depth_kind(config, entry.kind if entry else None)
     card = ModelCard(name, kind, "none", sum(p.numel() for p in module.parameters()), spec)
-    return Network(PlainTensorModel(module), card, "random")
+    return Network(LazyModule(lambda: PlainTensorModel(module), "random"), card)
 
 
 def published_config(entry: CatalogEntry) -> tuple[Any, dict[str, Any]]:

@@ -71,7 +71,7 @@ def make_network_estimator(network: Network, settings: Settings) -> NetworkEstim
     from streamdepth.estimators.network_estimator import NetworkEstimator
 
     options = _engine_options(settings.model)
-    return NetworkEstimator(network.card, make_engine(network.module, cache_name=network.cache_name, **options))
+    return NetworkEstimator(network.card, make_engine(network.module, **options))
 
 
 def _engine_options(model: ModelSettings) -> EngineOptions:

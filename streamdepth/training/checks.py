@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from streamdepth.estimators.nano import AnyNano, NanoEstimator
-from streamdepth.estimators.nano_network import MULTIPLE
+from streamdepth.estimators.nano import MULTIPLE, AnyNano, NanoEstimator
 from streamdepth.evaluation.accuracy.crops import EIGEN_CROP, NO_CROP
 from streamdepth.evaluation.accuracy.evaluate import ValidRegion, evaluate
 from streamdepth.evaluation.datasets import DepthDataset

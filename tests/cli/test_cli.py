@@ -347,7 +347,7 @@ def test_ctrl_c_while_the_command_loads_says_so() -> None:
         "import sys\n"
         "class Interrupt:\n"
         "    def find_spec(self, name, *_):\n"
-        "        if name == 'numpy': raise KeyboardInterrupt\n"
+        "        if name == 'pydantic': raise KeyboardInterrupt\n"
         "sys.meta_path.insert(0, Interrupt())\n"
         "from streamdepth.__main__ import main; main()"
     )

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -12,7 +14,8 @@ from safetensors.torch import save_file
 
 from streamdepth.core.errors import ConfigError, ModelLoadError
 from streamdepth.core.types import DepthKind, Frame
-from streamdepth.estimators.nano import NanoEstimator, _input_spec, fuse_batch_norms, load_network
+from streamdepth.estimators.engines import Engine
+from streamdepth.estimators.nano import NanoEstimator, _input_spec, fuse_batch_norms, load_nano, load_network
 from streamdepth.estimators.nano_network import NanoNetwork
 from streamdepth.testing import SyntheticSource
 
@@ -117,3 +120,38 @@ def test_wrong_weights_are_said(tmp_path: Path) -> None:
     save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
     with raises_code(ModelLoadError, "foreign"):
         load_network(tmp_path / "other.safetensors")
+
+
+def test_the_card_counts_the_network_s_parameters_without_loading_it() -> None:
+    assert load_nano().card.parameters == sum(p.numel() for p in load_network().parameters())
+
+
+def test_weights_of_another_layout_are_refused_when_the_model_is_described(tmp_path: Path) -> None:
+    save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with raises_code(ModelLoadError, "foreign"):
+        load_nano(weights=tmp_path / "other.safetensors")
+    (tmp_path / "broken.safetensors").write_bytes(b"nothing")
+    with raises_code(ModelLoadError, "damaged"):
+        load_nano(weights=tmp_path / "broken.safetensors")
+
+
+def test_other_weights_of_nano_are_another_conversion(tmp_path: Path) -> None:
+    network = load_network()
+    with torch.no_grad():
+        network.head.bias.add_(1)
+    save_file(network.state_dict(), tmp_path / "tuned.safetensors")
+    shipped, tuned = load_nano(), load_nano(weights=tmp_path / "tuned.safetensors")
+    assert tuned.card.parameters == shipped.card.parameters
+    assert tuned.module.conversion_key() != shipped.module.conversion_key()
+    assert load_nano(size=96).module.conversion_key() == shipped.module.conversion_key() != ""
+
+
+def test_opencv_s_input_is_torch_s_input() -> None:
+    """The CPU's input, made by OpenCV, differs from the definition in torch by rounding alone: 1e-6 of 2 at most."""
+    picture = frame(64, 48)
+    card = load_nano(size=96).card
+    engine = SimpleNamespace(device="cpu", upload=lambda pictures: np.stack(pictures))
+    found, _ = card.prepare([picture], cast(Engine, engine))
+    height, width = card.spec.output_size(48, 64)
+    exact = card.spec.normalize(picture.image_at_size(width, height)[None])
+    np.testing.assert_allclose(found, exact, atol=2e-6)

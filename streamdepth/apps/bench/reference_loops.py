@@ -94,7 +94,7 @@ class TorchLoop(ReferenceLoop):
         width, height = self.plan.size
         self._card = network.card.with_fixed_size(height, width)
         self._input = self._card.input_size()
-        self._module = network.module.to(self.device).eval()
+        self._module = network.module.get().to(self.device).eval()
         spec = self._card.spec
         self._mean, self._std = np.array(spec.mean, np.float32), np.array(spec.std, np.float32)
 
@@ -123,7 +123,7 @@ class TransformersLoop(ReferenceLoop):
     def load_network(self, network: Network) -> None:
         import transformers
 
-        model = getattr(network.module, "model", None)
+        model = getattr(network.module.get(), "model", None)
         if model is None:
             raise SkippedError(f"{network.card.name} is no model of transformers")
         transformers.logging.set_verbosity_error()
@@ -142,7 +142,7 @@ def _image_processor(network: Network) -> Any:
     """Makes the image processor of transformers for the model, with the input size that streamdepth uses."""
     import transformers as t
 
-    model: Any = network.module.model
+    model: Any = network.module.get().model
     architecture, spec = model.config.model_type, network.card.spec
     classes = {"dpt": t.DPTImageProcessor, "depth_anything": t.DPTImageProcessor, "zoedepth": t.ZoeDepthImageProcessor,
                "depth_pro": t.DepthProImageProcessor, "glpn": t.GLPNImageProcessor}  # fmt: skip

@@ -26,8 +26,9 @@ def count_flops(module: nn.Module, pixels: Tensor) -> int:
     return int(counter.get_total_flops())
 
 
-def matrix_flops_per_second(device: torch.device, precision: str) -> float:
+def matrix_flops_per_second(device_name: str, precision: str) -> float:
     """Measures products of large square matrices, and returns the fastest; INT8 is compared with bfloat16."""
+    device = torch.device(device_name)
     side = _SIDES.get(device.type, 1536)
     dtype = DTYPES.get(precision, torch.bfloat16)
     a = torch.randn(side, side, device=device).to(dtype)

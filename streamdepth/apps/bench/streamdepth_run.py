@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from streamdepth import factory
 from streamdepth.apps.bench import roofline
@@ -17,7 +16,7 @@ from streamdepth.apps.bench.plan import BenchmarkPlan, Implementation, Measureme
 from streamdepth.core.arrays import Image
 from streamdepth.core.futures import Future
 from streamdepth.core.types import Frame
-from streamdepth.estimators.engines import Engine, Outputs
+from streamdepth.estimators.engines import Engine, Outputs, Pixels
 from streamdepth.estimators.network import ModelCard
 from streamdepth.estimators.network_estimator import NetworkEstimator
 from streamdepth.pipeline.report import Report
@@ -113,14 +112,14 @@ def _load(plan: BenchmarkPlan) -> tuple[NetworkEstimator, float, float]:
     network = factory.make_network(plan.settings, random_weights=plan.random_weights)
     began = time.perf_counter()
     height, width = network.card.with_fixed_size(plan.size[1], plan.size[0]).input_size()
-    flops = roofline.count_flops(network.module, torch.zeros(1, 3, height, width))
+    flops = roofline.count_flops(network.module.get(), torch.zeros(1, 3, height, width))
     counting_seconds = time.perf_counter() - began
     # The error of reduced precision depends on the weights, so the check against float32 means nothing for random ones.
     settings = settings.replace(precision_limit=None) if plan.random_weights else settings
     return factory.make_network_estimator(network, settings), flops, counting_seconds
 
 
-def network_input(card: ModelCard, engine: Engine, batch: int) -> Tensor:
+def network_input(card: ModelCard, engine: Engine, batch: int) -> Pixels:
     """Returns a batch of noise in the layout that the network takes, on its device."""
     height, width = card.input_size()
     noise: Image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)

@@ -17,7 +17,7 @@ from streamdepth.apps.web.access import Access, make_access
 from streamdepth.apps.web.session import WebSession
 from streamdepth.core.errors import ConfigError, MissingDependencyError, SinkOpenError, SinkWriteError
 from streamdepth.core.threads import WorkerThread
-from streamdepth.estimators.engines.cache import cache_folder
+from streamdepth.utils.cache import cache_folder
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

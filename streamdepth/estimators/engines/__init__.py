@@ -1,24 +1,33 @@
-"""Engines: each runs one network on the runtime that it is named after."""
+"""Engines: each runs one network on the runtime that it is named after.
+
+Nothing here imports torch before it is needed, because OpenVINO and ONNX Runtime run a converted network without it.
+"""
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeVar
 
 import numpy as np
-import torch
-from torch import Tensor
+import numpy.typing as npt
 
 from streamdepth.core.arrays import Image
 from streamdepth.core.errors import InferenceError, MissingDependencyError, ModelLoadError
 from streamdepth.core.futures import CompletedFuture, Future
 
-Outputs = tuple[Tensor, ...]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FloatArray: TypeAlias = npt.NDArray[np.float32]
+Pixels: TypeAlias = "FloatArray | Tensor"
+"""Values that go into a network or come out of it: torch's tensors on the engine torch, numpy's arrays on others."""
+Outputs: TypeAlias = tuple[Pixels, ...]
 """A network's outputs, the batch first in each."""
 
 CompiledT = TypeVar("CompiledT")
@@ -61,8 +70,8 @@ class Engine(ABC):
 
     name: str
     """The runtime: `torch`, `openvino` or `onnx`."""
-    device: torch.device
-    """The device of inputs and outputs."""
+    device: str = "cpu"
+    """The device of inputs and outputs, as torch names it: `cpu`, `cuda`, `cuda:1` or `mps`."""
     precision: str
     """The type that the network computes in: `float32`, `bfloat16`, `float16` or `int8`."""
     max_in_flight: int = 1
@@ -71,13 +80,13 @@ class Engine(ABC):
     """Why this engine was chosen, a short sentence for people."""
 
     @abstractmethod
-    def run(self, pixels: Tensor) -> Outputs:
+    def run(self, pixels: Pixels) -> Outputs:
         """Computes the outputs of one batch, float32 on `device`. Raises InferenceError.
 
-        pixels: (N, 3, H, W) float32 on `device`, normalized for the network.
+        pixels: (N, 3, H, W) float32, normalized for the network; every engine takes arrays and tensors.
         """
 
-    def submit(self, pixels: Tensor) -> Future[Outputs]:
+    def submit(self, pixels: Pixels) -> Future[Outputs]:
         """Begins to compute one batch and returns at once where the runtime can.
 
         Up to `max_in_flight` batches may be in flight; their results are asked for once each, in the order in which
@@ -85,7 +94,7 @@ class Engine(ABC):
         """
         return CompletedFuture(self.run(pixels))
 
-    def warm_up(self, pixels: Tensor) -> None:
+    def warm_up(self, pixels: Pixels) -> None:
         """Prepares for inputs of this size, so that the first batch is as fast as the others. Raises as `run` does."""
         self.run(pixels)
 
@@ -97,16 +106,23 @@ class Engine(ABC):
         """
         return nullcontext()
 
-    def upload(self, pictures: Sequence[Image]) -> Tensor:
+    def upload(self, pictures: Sequence[Image]) -> npt.NDArray[np.uint8] | Tensor:
         """Copies N pictures of one size to `device`: (N, H, W, 3) uint8."""
-        return torch.from_numpy(np.stack(pictures)).to(self.device)
+        return np.stack(pictures)
 
-    def download(self, values: Tensor) -> Tensor:
-        """Copies values to the CPU; they are complete when this returns."""
-        return values.cpu()
+    def download(self, values: Pixels) -> FloatArray:
+        """Returns values as an array of numpy; they are complete when this returns."""
+        return as_array(values)
 
     def close(self) -> None:
         """Releases everything. Idempotent."""
+
+
+def as_array(values: Pixels) -> FloatArray:
+    """Returns values as a contiguous array, which shares the memory of an array or a tensor on the CPU."""
+    if not isinstance(values, np.ndarray):
+        values = values.detach().cpu().float().numpy()
+    return np.ascontiguousarray(values, np.float32)
 
 
 def closed_engine_error() -> InferenceError:
@@ -130,9 +146,10 @@ def import_engine_package(name: str, extra: str) -> Any:
         ) from error
 
 
-def inference_error(error: Exception, device: torch.device, shape: Sequence[int]) -> InferenceError:
+def inference_error(error: Exception, device: str, shape: Sequence[int]) -> InferenceError:
     """Converts torch's RuntimeError or a MemoryError; shape: of the batch that was worked on, for the message."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+    torch = sys.modules.get("torch")  # no error of torch comes from where it was never imported
+    if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
         return InferenceError(
             f"{device} ran out of memory on {tuple(shape)}; try a smaller --size or --batch", code="out-of-memory"
         )

@@ -6,20 +6,17 @@ import copy
 import hashlib
 import logging
 import platform
+import sys
 from collections.abc import Callable
-from functools import partial
-
-import torch
-from torch import nn
 
 from streamdepth.core.errors import ConfigError
 from streamdepth.estimators.engines import Engine, EngineOptions, onnx_engine, openvino_engine
-from streamdepth.estimators.engines.cache import fingerprint
 from streamdepth.estimators.engines.fallback import FallbackEngine
+from streamdepth.estimators.engines.gpu_presence import may_have_gpu
+from streamdepth.estimators.engines.lazy_module import LazyModule
 from streamdepth.estimators.engines.onnx_engine import OnnxEngine
 from streamdepth.estimators.engines.openvino_engine import OpenVinoEngine
 from streamdepth.estimators.engines.precision_check import DEFAULT_LIMIT, DifferenceRecord, PrecisionCheck
-from streamdepth.estimators.engines.torch_engine import TorchEngine, choose_device, choose_precision
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +25,7 @@ _REDUCED_PRECISIONS = ("float16", "bfloat16")
 
 
 def make_engine(
-    module: nn.Module,
+    module: LazyModule,
     *,
     engine: str = "auto",
     device: str = "auto",
@@ -37,9 +34,10 @@ def make_engine(
     compile: bool = False,
     threads: int | None = None,
     for_throughput: bool = False,
-    cache_name: str,
 ) -> Engine:
     """Builds an engine for `module`, which may be changed in place; `Engine.reason` says why it was chosen.
+
+    torch is imported only if it is used: to run the network, to convert it, or to check its precision.
 
     Args:
         module: maps (N, 3, H, W) float32 to a tensor or a tuple of tensors.
@@ -52,7 +50,6 @@ def make_engine(
         compile: use torch.compile, with the engine torch only.
         threads: number of CPU threads; None leaves it to the runtime.
         for_throughput: compute several pictures at a time, see OpenVinoEngine.
-        cache_name: goes into the names of cached files.
 
     Raises:
         ConfigError: for options that are unknown or do not go together.
@@ -70,6 +67,8 @@ def make_engine(
             f"--compile is for the engine torch, not for {name}; leave one of the two out", code="option-conflict"
         )
     if name == "torch":
+        from streamdepth.estimators.engines.torch_engine import choose_device, choose_precision
+
         precision = choose_precision(precision, choose_device(device))
     options: EngineOptions = {
         "device": device,
@@ -77,45 +76,55 @@ def make_engine(
         "threads": threads,
         "for_throughput": for_throughput,
     }
-    make = partial(_make_runtime, name, reason, cache_name, options)
-    made, check = _make_with_check(module, make, precision, precision_limit, changes_weights=name == "torch")
-    make_torch = None
-    if engine == "auto" and name != "torch":
+
+    def make(precision: str, *, keeps_module: bool = False) -> Engine:
+        made = _make_runtime(name, module, precision, options, keeps_module=keeps_module)
+        made.reason = reason
+        return made
+
+    def make_torch() -> Engine:
         in_torch = "auto" if precision == "float16" else precision  # torch has no float16 on CPUs
-        make_torch = partial(TorchEngine, module, device="cpu", precision=in_torch, threads=threads)
-    if check or make_torch:
-        made = FallbackEngine(made, make_torch=make_torch, check=check)
+        return _make_runtime("torch", module, in_torch, options | {"device": "cpu"})
+
+    made, check = _make_with_check(module, make, precision, precision_limit)
+    has_fallback = engine == "auto" and name != "torch"
+    if check or has_fallback:
+        made = FallbackEngine(made, make_torch=make_torch if has_fallback else None, check=check)
     _log.info("the engine is %s on %s in %s: %s", made.name, made.device, made.precision, made.reason)
     return made
 
 
 def _make_runtime(
-    name: str, reason: str, cache_name: str, options: EngineOptions, module: nn.Module, precision: str
+    name: str, module: LazyModule, precision: str, options: EngineOptions, *, keeps_module: bool = False
 ) -> Engine:
-    """Builds the engine of one runtime. precision: the one to ask for."""
+    """Builds the engine of one runtime.
+
+    precision: the one to ask for. keeps_module: the engine torch, which changes its module, gets a copy.
+    """
     threads = options["threads"]
-    made: Engine
     if name == "torch":
-        made = TorchEngine(
-            module, device=options["device"], precision=precision, compile=options["compile"], threads=threads
+        from streamdepth.estimators.engines.torch_engine import TorchEngine
+
+        taken = copy.deepcopy(module.get()) if keeps_module else module.get()
+        return TorchEngine(
+            taken, device=options["device"], precision=precision, compile=options["compile"], threads=threads
         )
-    elif name == "openvino":
-        for_throughput = options["for_throughput"]
-        made = OpenVinoEngine(
-            module, precision=precision, cache_name=cache_name, threads=threads, for_throughput=for_throughput
-        )
-    else:
-        made = OnnxEngine(module, device=options["device"], precision=precision, cache_name=cache_name, threads=threads)
-    made.reason = reason
-    return made
+    if name == "openvino":
+        return OpenVinoEngine(module, precision=precision, threads=threads, for_throughput=options["for_throughput"])
+    return OnnxEngine(module, device=options["device"], precision=precision, threads=threads)
 
 
 def choose_engine(device: str, *, compile: bool = False) -> tuple[str, str]:
     """Returns the name of the engine that `auto` means on `device`, and a short sentence that says why."""
-    if device not in ("auto", "cpu") or (device == "auto" and torch.cuda.is_available()):
+    if device not in ("auto", "cpu"):
         return "torch", "the fastest of what is installed for a GPU"
-    if device == "auto" and torch.backends.mps.is_available():
-        return "torch", "the only one for Apple's GPU"
+    if device == "auto" and ("torch" in sys.modules or may_have_gpu()):
+        import torch
+
+        if torch.cuda.is_available():
+            return "torch", "the fastest of what is installed for a GPU"
+        if torch.backends.mps.is_available():
+            return "torch", "the only one for Apple's GPU"
     if compile:
         return "torch", "--compile needs it"
     if openvino_engine.is_installed():
@@ -127,27 +136,22 @@ def choose_engine(device: str, *, compile: bool = False) -> tuple[str, str]:
 
 
 def _make_with_check(
-    module: nn.Module,
-    make: Callable[[nn.Module, str], Engine],
-    precision: str,
-    limit: float | None,
-    *,
-    changes_weights: bool,
+    module: LazyModule, make: Callable[..., Engine], precision: str, limit: float | None
 ) -> tuple[Engine, PrecisionCheck | None]:
-    """Makes the engine, and a check if it computes in reduced precision. changes_weights: `make` alters the module."""
+    """Makes the engine, and a check if it computes in reduced precision."""
     if limit is None or precision == "float32":
-        return make(module, precision), None
-    reference = module.eval().to("cpu", torch.float32)
-    key = fingerprint(reference)
-    made = make(copy.deepcopy(reference) if changes_weights else reference, precision)
+        return make(precision), None
+    made = make(precision, keeps_module=True)
     if made.precision not in _REDUCED_PRECISIONS:
         return made, None
-    facts = f"{key} {made.name} {made.precision} {made.device} {_processor_name(made.device)}"
+    facts = f"{module.conversion_key()} {made.name} {made.precision} {made.device} {_processor_name(made.device)}"
     record = DifferenceRecord(hashlib.blake2b(facts.encode(), digest_size=10).hexdigest())
-    return made, PrecisionCheck(reference, lambda: make(reference, "float32"), limit=limit, record=record)
+    return made, PrecisionCheck(module, lambda: make("float32"), limit=limit, record=record)
 
 
-def _processor_name(device: torch.device) -> str:
-    if device.type == "cuda":
+def _processor_name(device: str) -> str:
+    if device.startswith("cuda"):
+        import torch
+
         return torch.cuda.get_device_name(device)
     return platform.processor() or platform.machine()

@@ -5,14 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
 from streamdepth.core.arrays import Image
 from streamdepth.core.errors import ModelLoadError
 from streamdepth.core.futures import CompletedFuture, Future
-from streamdepth.estimators.engines import Engine, Outputs
+from streamdepth.estimators.engines import Engine, FloatArray, Outputs, Pixels
 from streamdepth.estimators.engines.precision_check import PrecisionCheck
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _log = logging.getLogger(__name__)
 
@@ -48,10 +53,10 @@ class FallbackEngine(Engine):
         self.max_in_flight = engine.max_in_flight
         self.reason = engine.reason + self._precision_note
 
-    def run(self, pixels: Tensor) -> Outputs:
+    def run(self, pixels: Pixels) -> Outputs:
         return self.submit(pixels).result()
 
-    def submit(self, pixels: Tensor) -> Future[Outputs]:
+    def submit(self, pixels: Pixels) -> Future[Outputs]:
         try:
             future = self._submit_checked(pixels, self._check) if self._check else self._engine.submit(pixels)
         except ModelLoadError as error:
@@ -60,7 +65,7 @@ class FallbackEngine(Engine):
         self._copy_facts()
         return future
 
-    def warm_up(self, pixels: Tensor) -> None:
+    def warm_up(self, pixels: Pixels) -> None:
         """Warms the engine up, and falls back to torch if the network cannot be converted.
 
         Precision is not checked, because this input is no real picture.
@@ -82,7 +87,7 @@ class FallbackEngine(Engine):
         self._make_torch = self._check = None
         self._precision_note = ""
 
-    def _submit_checked(self, pixels: Tensor, check: PrecisionCheck) -> Future[Outputs]:
+    def _submit_checked(self, pixels: Pixels, check: PrecisionCheck) -> Future[Outputs]:
         outputs = self._engine.submit(pixels).result()
         if self._engine.precision == "float32":
             self._check = None
@@ -114,10 +119,10 @@ class FallbackEngine(Engine):
     def cuda_stream(self) -> AbstractContextManager[object]:
         return self._engine.cuda_stream()
 
-    def upload(self, pictures: Sequence[Image]) -> Tensor:
+    def upload(self, pictures: Sequence[Image]) -> npt.NDArray[np.uint8] | Tensor:
         return self._engine.upload(pictures)
 
-    def download(self, values: Tensor) -> Tensor:
+    def download(self, values: Pixels) -> FloatArray:
         return self._engine.download(values)
 
     def close(self) -> None:

@@ -8,14 +8,25 @@ import shutil
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
+import numpy as np
 
 from streamdepth.core.errors import ConfigError, InferenceError, ModelLoadError
-from streamdepth.estimators.engines import Engine, Outputs, SizeCache, closed_engine_error, import_engine_package
-from streamdepth.estimators.engines.cache import ModelCache, cache_folder, fingerprint
+from streamdepth.estimators.engines import (
+    Engine,
+    FloatArray,
+    Pixels,
+    SizeCache,
+    as_array,
+    closed_engine_error,
+    import_engine_package,
+)
+from streamdepth.estimators.engines.lazy_module import LazyModule
+from streamdepth.utils.cache import ModelCache, cache_folder
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +47,8 @@ def import_onnx(name: str = "onnxruntime") -> Any:
 def save_onnx(module: nn.Module, path: Path, batch: int, height: int, width: int) -> None:
     """Writes `module` as ONNX for inputs `pixels` of (batch, 3, height, width) float32. Raises ModelLoadError."""
     import_onnx("onnx")
+    import torch
+
     example = torch.zeros(batch, 3, height, width)
     try:
         # Traced, as for OpenVINO: the exporter that torch prefers needs five times as long for the same graph. torch
@@ -89,7 +102,6 @@ class OnnxRuntimeEngine(Engine):
     """
 
     name = "onnx"
-    device = torch.device("cpu")
     precision = "float32"
 
     def __init__(self, device: str = "auto", threads: int | None = None) -> None:
@@ -113,20 +125,19 @@ class OnnxRuntimeEngine(Engine):
         self.precision = "float16" if used == _PROVIDERS["tensorrt"] else "float32"
         return session
 
-    def _infer(self, session: Any, pixels: Tensor) -> Outputs:
+    def _infer(self, session: Any, pixels: FloatArray) -> tuple[FloatArray, ...]:
         entry = session.get_inputs()[0]
         batch = entry.shape[0] if isinstance(entry.shape[0], int) else len(pixels)
-        pixels = pixels.detach().to("cpu", torch.float32)
         parts = []
         for first in range(0, len(pixels), batch):
             part = pixels[first : first + batch]
-            filled = torch.cat([part, part[-1:].expand(batch - len(part), -1, -1, -1)]).contiguous()
+            filled = np.concatenate([part, np.repeat(part[-1:], batch - len(part), 0)]) if len(part) < batch else part
             try:
-                outputs = session.run(None, {entry.name: filled.numpy()})
+                outputs = session.run(None, {entry.name: filled})
             except Exception as error:  # the runtime's own classes
-                raise InferenceError(f"ONNX Runtime failed on {tuple(pixels.shape)}: {error}") from error
-            parts.append([torch.from_numpy(output)[: len(part)] for output in outputs])
-        return tuple(torch.cat(output) for output in zip(*parts, strict=True))
+                raise InferenceError(f"ONNX Runtime failed on {pixels.shape}: {error}") from error
+            parts.append([output[: len(part)] for output in outputs])
+        return tuple(np.concatenate(output) for output in zip(*parts, strict=True))
 
 
 class OnnxEngine(OnnxRuntimeEngine):
@@ -139,17 +150,15 @@ class OnnxEngine(OnnxRuntimeEngine):
         module: maps (N, 3, H, W) float32 to a tensor or a tuple of tensors.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         precision: `auto` or `float32`.
-        cache_name: goes into the names of cached files.
         threads: number of CPU threads; None leaves it to the runtime.
     """
 
     def __init__(
         self,
-        module: nn.Module,
+        module: LazyModule,
         *,
         device: str = "auto",
         precision: str = "auto",
-        cache_name: str,
         threads: int | None = None,
     ) -> None:
         super().__init__(device, threads)
@@ -161,18 +170,18 @@ class OnnxEngine(OnnxRuntimeEngine):
             )
         if precision == "float32":
             self._providers = [p for p in self._providers if p[0] != _PROVIDERS["tensorrt"]]
-        self._module: nn.Module | None = module.eval().to("cpu", torch.float32)
-        key = fingerprint(module, f"onnx {import_onnx('onnx').__version__} {_OPSET}")
-        self._cache = ModelCache("onnx", cache_name, key, "model.onnx")
+        self._module: LazyModule | None = module
+        key = module.conversion_key(f"onnx {import_onnx('onnx').__version__} {_OPSET}")
+        self._cache = ModelCache("onnx", module.cache_name, key, "model.onnx")
         self._sessions = SizeCache[Any]()
 
-    def run(self, pixels: Tensor) -> Outputs:
+    def run(self, pixels: Pixels) -> tuple[FloatArray, ...]:
         if self._module is None:
             raise closed_engine_error()
         height, width = pixels.shape[-2:]
         batch = len(pixels) if len(self._providers) > 1 else 1  # a GPU takes all at once
         session = self._sessions.get_or_make((height, width), lambda: self._make_session(batch, height, width))
-        return self._infer(session, pixels)
+        return self._infer(session, as_array(pixels))
 
     def _make_session(self, batch: int, height: int, width: int) -> Any:
         module, key = self._module, f"{batch}x{width}x{height}"
@@ -186,7 +195,7 @@ class OnnxEngine(OnnxRuntimeEngine):
         _log.info("exporting the network to ONNX at %dx%d px", width, height)
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             path = Path(folder) / "model.onnx"
-            save_onnx(module, path, batch, height, width)
+            save_onnx(module.get(), path, batch, height, width)
             self._cache.store(key, lambda stored: _copy_folder(path.parent, stored.parent))
             return self._load_session(self._cache.find(key) or path)
 
@@ -207,10 +216,10 @@ class OnnxFileEngine(OnnxRuntimeEngine):
         """The custom metadata in the file."""
         return dict(self._session.get_modelmeta().custom_metadata_map)
 
-    def run(self, pixels: Tensor) -> Outputs:
+    def run(self, pixels: Pixels) -> tuple[FloatArray, ...]:
         if self._session is None:
             raise closed_engine_error()
-        return self._infer(self._session, pixels)
+        return self._infer(self._session, as_array(pixels))
 
     def close(self) -> None:
         self._session = None

@@ -7,17 +7,27 @@ import logging
 import warnings
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from streamdepth.core.errors import ConfigError, InferenceError, ModelLoadError
 from streamdepth.core.futures import Future
-from streamdepth.estimators.engines import Engine, Outputs, SizeCache, closed_engine_error, import_engine_package
-from streamdepth.estimators.engines.cache import ModelCache, fingerprint
+from streamdepth.estimators.engines import (
+    Engine,
+    FloatArray,
+    Pixels,
+    SizeCache,
+    as_array,
+    closed_engine_error,
+    import_engine_package,
+)
+from streamdepth.estimators.engines.lazy_module import LazyModule
+from streamdepth.utils.cache import ModelCache
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +63,6 @@ class OpenVinoRuntimeEngine(Engine):
 
     name = "openvino"
     max_in_flight = 2
-    device = torch.device("cpu")
 
     def __init__(self, precision: str = "auto", threads: int | None = None, *, for_throughput: bool = False) -> None:
         self._openvino = import_engine_package("openvino", "openvino")
@@ -93,20 +102,20 @@ class OpenVinoRuntimeEngine(Engine):
         self.max_in_flight = network.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1  # one is prepared meanwhile
         return network
 
-    def run(self, pixels: Tensor) -> Outputs:
+    def run(self, pixels: Pixels) -> tuple[FloatArray, ...]:
         return self.submit(pixels).result()
 
-    def submit(self, pixels: Tensor) -> Future[Outputs]:
+    def submit(self, pixels: Pixels) -> Future[tuple[FloatArray, ...]]:
         network = self._compiled_network(*pixels.shape[-2:])
-        pictures = pixels.detach().to("cpu", torch.float32).contiguous().numpy()
+        pictures = as_array(pixels)
         idle = self._idle_requests.setdefault(network, [])
         try:
             requests = [idle.pop() if idle else network.create_infer_request() for _ in pictures]
             for request, picture in zip(requests, pictures, strict=True):
                 request.start_async([picture[None]], share_inputs=True)
         except RuntimeError as error:
-            raise _openvino_error(pixels, error) from error
-        return _PendingOutputs(requests, pixels, idle)
+            raise _openvino_error(pictures, error) from error
+        return _PendingOutputs(requests, pictures, idle)
 
     def close(self) -> None:
         self._idle_requests.clear()
@@ -115,10 +124,10 @@ class OpenVinoRuntimeEngine(Engine):
 class _PendingOutputs:
     """The outputs of one batch, each picture of which has an inference request of its own."""
 
-    def __init__(self, requests: list[Any], pixels: Tensor, idle_requests: list[Any]) -> None:
+    def __init__(self, requests: list[Any], pixels: FloatArray, idle_requests: list[Any]) -> None:
         self._requests, self._pixels, self._idle_requests = requests, pixels, idle_requests
 
-    def result(self) -> Outputs:
+    def result(self) -> tuple[FloatArray, ...]:
         parts = []
         try:
             for request in self._requests:
@@ -128,13 +137,13 @@ class _PendingOutputs:
         except RuntimeError as error:
             raise _openvino_error(self._pixels, error) from error
         # The parts are views of the requests' memory, and copied before a request is used again.
-        outputs = tuple(torch.from_numpy(np.concatenate(arrays)) for arrays in zip(*parts, strict=True))
+        outputs = tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         self._idle_requests.extend(self._requests)
         return outputs
 
 
-def _openvino_error(pixels: Tensor, error: RuntimeError) -> InferenceError:
-    return InferenceError(f"OpenVINO failed on {tuple(pixels.shape)}: {error}")
+def _openvino_error(pixels: FloatArray, error: RuntimeError) -> InferenceError:
+    return InferenceError(f"OpenVINO failed on {pixels.shape}: {error}")
 
 
 class OpenVinoEngine(OpenVinoRuntimeEngine):
@@ -146,23 +155,20 @@ class OpenVinoEngine(OpenVinoRuntimeEngine):
     Args:
         module: maps (1, 3, H, W) float32 to a tensor or a tuple of tensors with the batch first.
         precision, threads, for_throughput: as OpenVinoRuntimeEngine takes them.
-        cache_name: goes into the names of cached files; weights, structure, size and versions are part of the cache's
-            key anyway.
     """
 
     def __init__(
         self,
-        module: nn.Module,
+        module: LazyModule,
         *,
         precision: str = "auto",
-        cache_name: str,
         threads: int | None = None,
         for_throughput: bool = False,
     ) -> None:
         super().__init__(precision, threads, for_throughput=for_throughput)
-        self._module: nn.Module | None = module.eval().to("cpu", torch.float32)
-        key = fingerprint(module, f"openvino {self._openvino.__version__}")
-        self._cache = ModelCache("openvino", cache_name, key)
+        self._module: LazyModule | None = module
+        key = module.conversion_key(f"openvino {self._openvino.__version__}")
+        self._cache = ModelCache("openvino", module.cache_name, key)
         self._compiled = SizeCache[Any]()
 
     def _compiled_network(self, height: int, width: int) -> Any:
@@ -207,13 +213,18 @@ class OpenVinoEngine(OpenVinoRuntimeEngine):
 
     def convert(self, height: int, width: int) -> Any:
         """Returns OpenVINO's model for inputs of this size. Raises ModelLoadError."""
+        if self._module is None:
+            raise closed_engine_error()
+        module = self._module.get()
+        import torch
+
         _log.info("converting the network for OpenVINO at %dx%d px", width, height)
         example = torch.zeros(1, 3, height, width)
         try:
             # torch.jit.trace announces its deprecation, and constants baked into the trace; both are meant here.
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")
-                traced = torch.jit.trace(self._module, example, check_trace=False)  # type: ignore[no-untyped-call]
+                traced = torch.jit.trace(module, example, check_trace=False)  # type: ignore[no-untyped-call]
                 model = _from_torchscript(traced, example)
             model.reshape([1, 3, height, width])
             return model

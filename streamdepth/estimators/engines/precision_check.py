@@ -10,12 +10,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-from torch import Tensor, nn
+import numpy as np
 
-from streamdepth.estimators.engines import Engine, inference_error
-from streamdepth.estimators.engines.cache import cache_folder, make_cache_subfolder
-from streamdepth.estimators.engines.torch_engine import as_outputs
+from streamdepth.estimators.engines import Engine, FloatArray, Pixels, as_array, inference_error
+from streamdepth.estimators.engines.lazy_module import LazyModule
+from streamdepth.utils.cache import cache_folder, make_cache_subfolder
 
 _log = logging.getLogger(__name__)
 
@@ -25,19 +24,19 @@ _CHECKED_BATCHES = 2
 _MIN_RELATIVE_SPREAD = 0.1
 
 
-def relative_difference(reduced: Tensor, exact: Tensor) -> float:
+def relative_difference(reduced: FloatArray, exact: FloatArray) -> float:
     """Returns the mean difference of two maps, (N, h, w) both, as a share of the spread of the exact one.
 
     The spread is the mean distance from the median, or a tenth of the mean size if that is more, so that a picture of
     a flat wall does not count as a failure. Infinite where `reduced` is not finite and `exact` is.
     """
-    known = exact.isfinite()
+    known = np.isfinite(exact)
     if not known.any():
         return 0.0
-    expected, actual = exact[known].double(), reduced[known].double()
-    deviation = float((expected - expected.median()).abs().mean())
-    spread = max(deviation, _MIN_RELATIVE_SPREAD * float(expected.abs().mean()))
-    difference = float((actual - expected).abs().mean())
+    expected, actual = exact[known].astype(np.float64), reduced[known].astype(np.float64)
+    deviation = float(np.abs(expected - np.median(expected)).mean())
+    spread = max(deviation, _MIN_RELATIVE_SPREAD * float(np.abs(expected).mean()))
+    difference = float(np.abs(actual - expected).mean())
     if math.isnan(difference):
         return math.inf
     return difference / spread if spread else float(difference > 0)
@@ -82,7 +81,7 @@ class PrecisionCheck:
     """
 
     def __init__(
-        self, reference: nn.Module, make_float32: Callable[[], Engine], *, limit: float, record: DifferenceRecord
+        self, reference: LazyModule, make_float32: Callable[[], Engine], *, limit: float, record: DifferenceRecord
     ) -> None:
         self.make_float32, self.limit = make_float32, limit
         self._reference, self._record = reference, record
@@ -92,15 +91,23 @@ class PrecisionCheck:
         """Returns the result of an earlier run; None if there is none."""
         return self._record.read()
 
-    def compare(self, pixels: Tensor, depth: Tensor) -> float | None:
+    def compare(self, pixels: Pixels, depth: Pixels) -> float | None:
         """Compares one batch, and returns the largest difference, recorded, once enough is known; None before that."""
-        try:
-            with torch.inference_mode():
-                exact = as_outputs(self._reference.to(depth.device)(pixels.to(depth.device)))
-        except (RuntimeError, MemoryError) as error:
-            raise inference_error(error, depth.device, pixels.shape) from error
-        self._differences.append(relative_difference(depth, exact[0]))
+        self._differences.append(relative_difference(as_array(depth), self._exact_depth(pixels, depth)))
         if self._differences[-1] <= self.limit and len(self._differences) < _CHECKED_BATCHES:
             return None
         self._record.write(max(self._differences))
         return max(self._differences)
+
+    def _exact_depth(self, pixels: Pixels, depth: Pixels) -> FloatArray:
+        """Computes depth in float32, on the device of `depth`. Raises InferenceError."""
+        import torch
+
+        from streamdepth.estimators.engines.torch_engine import as_outputs
+
+        device = depth.device if isinstance(depth, torch.Tensor) else torch.device("cpu")
+        try:
+            with torch.inference_mode():
+                return as_array(as_outputs(self._reference.get().to(device)(torch.as_tensor(pixels, device=device)))[0])
+        except (RuntimeError, MemoryError) as error:
+            raise inference_error(error, str(device), pixels.shape) from error

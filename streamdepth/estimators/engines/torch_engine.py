@@ -13,7 +13,14 @@ from torch import Tensor, nn
 
 from streamdepth.core.arrays import Image
 from streamdepth.core.errors import ConfigError
-from streamdepth.estimators.engines import Engine, Outputs, closed_engine_error, inference_error
+from streamdepth.estimators.engines import (
+    Engine,
+    FloatArray,
+    Pixels,
+    as_array,
+    closed_engine_error,
+    inference_error,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +62,7 @@ def choose_precision(precision: str, device: torch.device) -> str:
     return precision
 
 
-def as_outputs(result: Tensor | Outputs) -> Outputs:
+def as_outputs(result: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """Returns a network's result as a tuple, even if it has one output only."""
     return (result,) if isinstance(result, Tensor) else tuple(result)
 
@@ -84,18 +91,19 @@ class TorchEngine(Engine):
         compile: bool = False,
         threads: int | None = None,
     ) -> None:
-        self.device = choose_device(device)
-        self.precision = choose_precision(precision, self.device)
+        self._device = choose_device(device)
+        self.device = str(self._device)
+        self.precision = choose_precision(precision, self._device)
         self._dtype = DTYPES[self.precision]
-        self._is_cuda = self.device.type == "cuda"
+        self._is_cuda = self._device.type == "cuda"
         self.max_in_flight = 2 if self._is_cuda else 1
         if threads:
             torch.set_num_threads(threads)
         # cuDNN's fast half-precision convolutions want channels last; on CPUs it gained nothing.
         self._memory_format = torch.channels_last if self._is_cuda else torch.contiguous_format
-        module = module.eval().to(self.device, self._dtype)
+        module = module.eval().to(self._device, self._dtype)
         self._module: nn.Module | None = module.to(memory_format=self._memory_format)  # type: ignore[call-overload]  # missing in stubs
-        self._compiled: Callable[[Tensor], Tensor | Outputs] | None = None
+        self._compiled: Callable[[Tensor], Tensor | tuple[Tensor, ...]] | None = None
         if compile:
             _log.info("torch.compile prepares the network at the first picture, which takes a minute")
             self._compiled = torch.compile(
@@ -107,9 +115,9 @@ class TorchEngine(Engine):
         """Makes two, so that one picture is copied while another is computed; one where CUDA graphs share memory."""
         if not self._is_cuda:
             return []
-        torch.cuda.synchronize(self.device)  # the weights are there before another stream reads them
+        torch.cuda.synchronize(self._device)  # the weights are there before another stream reads them
         new: Callable[..., torch.cuda.Stream] = torch.cuda.Stream  # its constructor is not typed
-        return [new(self.device) for _ in range(1 if self._compiled else 2)]
+        return [new(self._device) for _ in range(1 if self._compiled else 2)]
 
     def cuda_stream(self) -> AbstractContextManager[object]:
         if not self._cuda_streams:
@@ -119,33 +127,33 @@ class TorchEngine(Engine):
 
     def upload(self, pictures: Sequence[Image]) -> Tensor:
         if not self._is_cuda:
-            return super().upload(pictures)
+            return torch.from_numpy(np.stack(pictures)).to(self._device)
         pinned = torch.empty((len(pictures), *pictures[0].shape), dtype=torch.uint8, pin_memory=True)
         np.stack(pictures, out=pinned.numpy())
-        return pinned.to(self.device, non_blocking=True)
+        return pinned.to(self._device, non_blocking=True)
 
-    def download(self, values: Tensor) -> Tensor:
-        if not self._is_cuda:
-            return super().download(values)
+    def download(self, values: Pixels) -> FloatArray:
+        if not self._is_cuda or isinstance(values, np.ndarray):
+            return as_array(values)
         pinned = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
         pinned.copy_(values, non_blocking=True)
-        torch.cuda.current_stream(self.device).synchronize()
-        return pinned.clone()  # pinned memory is for passing through, not for keeping
+        torch.cuda.current_stream(self._device).synchronize()
+        return as_array(pinned.clone())  # pinned memory is for passing through, not for keeping
 
-    def run(self, pixels: Tensor) -> Outputs:
+    def run(self, pixels: Pixels) -> tuple[Tensor, ...]:
         """Computes the outputs of one batch. On CUDA they are complete only for work queued on the same stream."""
         if self._module is None:
             raise closed_engine_error()
         try:
             with torch.inference_mode():
-                pixels = pixels.to(self.device, self._dtype, memory_format=self._memory_format)
-                outputs = as_outputs(self._compute(pixels))
+                moved = torch.as_tensor(pixels).to(self._device, self._dtype, memory_format=self._memory_format)
+                outputs = as_outputs(self._compute(moved))
                 # The next replay of a CUDA graph writes over its outputs.
                 return tuple(o.to(torch.float32, copy=self._compiled is not None) for o in outputs)
         except (RuntimeError, MemoryError) as error:
             raise inference_error(error, self.device, pixels.shape) from error
 
-    def _compute(self, pixels: Tensor) -> Tensor | Outputs:
+    def _compute(self, pixels: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Calls the compiled network, and the plain one from the moment compiling fails."""
         assert self._module is not None
         if self._compiled is None:

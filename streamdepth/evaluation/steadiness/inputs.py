@@ -15,8 +15,9 @@ import numpy as np
 
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import MissingDependencyError, SourceLostError, SourceOpenError
+from streamdepth.core.interfaces import Stabilizer
 from streamdepth.core.intrinsics import Intrinsics
-from streamdepth.core.types import DepthKind
+from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.evaluation.datasets import DepthDataset
 from streamdepth.evaluation.steadiness.truth import Pose
 from streamdepth.sinks.depth_codes import decode_linear16, encode_linear16
@@ -239,3 +240,20 @@ def _read_exr(path: Path) -> tuple[str | None, Any]:
     with OpenEXR.File(str(path)) as file:
         kind = file.header().get("streamdepth:kind")
         return (str(kind) if kind else None), file.channels()["Z"].pixels
+
+
+class DepthTap(Stabilizer):
+    """A stabilizer that gives each depth map to a callback, and then to another stabilizer."""
+
+    def __init__(self, inner: Stabilizer, on_depth: Callable[[DepthMap], None]) -> None:
+        self.inner, self.on_depth = inner, on_depth
+
+    def push(self, item: DepthFrame) -> Iterable[DepthFrame]:
+        self.on_depth(item.depth)
+        return self.inner.push(item)
+
+    def flush(self) -> Iterable[DepthFrame]:
+        return self.inner.flush()
+
+    def reset(self) -> None:
+        self.inner.reset()

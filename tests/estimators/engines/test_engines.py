@@ -8,18 +8,18 @@ import logging
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from filelock import FileLock
 from helpers.errors import raises_code
 from torch import Tensor, nn
 
 from streamdepth.core.errors import ConfigError, InferenceError, MissingDependencyError, ModelLoadError
-from streamdepth.estimators.engines import Engine, cache, onnx_engine, openvino_engine
+from streamdepth.estimators.engines import Engine, onnx_engine, openvino_engine
 from streamdepth.estimators.engines.choose import make_engine
+from streamdepth.estimators.engines.lazy_module import LazyModule
 from streamdepth.estimators.engines.openvino_engine import OpenVinoEngine
 from streamdepth.estimators.engines.torch_engine import TorchEngine
 
@@ -66,6 +66,10 @@ def tiny() -> Tiny:
 PIXELS = torch.rand(3, 3, 32, 48, generator=torch.Generator().manual_seed(1))
 
 
+def _lazy(network: nn.Module) -> LazyModule:
+    return LazyModule(lambda: network, "tiny")
+
+
 def _expected(network: nn.Module) -> tuple[Tensor, Tensor]:
     with torch.no_grad():
         depth, mean = copy.deepcopy(network)(PIXELS)
@@ -73,7 +77,7 @@ def _expected(network: nn.Module) -> tuple[Tensor, Tensor]:
 
 
 def _check(engine: Engine, expected: tuple[Tensor, Tensor], tolerance: float = 1e-5) -> None:
-    outputs = engine.run(PIXELS)
+    outputs = [torch.as_tensor(output) for output in engine.run(PIXELS)]
     assert [o.dtype for o in outputs] == [torch.float32] * 2
     for output, wanted in zip(outputs, expected, strict=True):
         torch.testing.assert_close(output, wanted, atol=tolerance, rtol=tolerance)
@@ -82,7 +86,7 @@ def _check(engine: Engine, expected: tuple[Tensor, Tensor], tolerance: float = 1
 def test_torch_gives_what_the_network_gives(tiny: Tiny) -> None:
     expected = _expected(tiny)
     engine = TorchEngine(tiny, device="cpu")
-    assert (engine.name, engine.device.type, engine.precision) == ("torch", "cpu", "float32")
+    assert (engine.name, engine.device, engine.precision) == ("torch", "cpu", "float32")
     _check(engine, expected)
 
 
@@ -109,7 +113,7 @@ def test_openvino_gives_what_torch_gives_and_again_from_its_cache(tiny: Tiny, ca
     expected = _expected(tiny)
     caplog.set_level(logging.INFO)
     for conversions in (1, 1):
-        engine = OpenVinoEngine(copy.deepcopy(tiny), precision="float32", cache_name="tiny")
+        engine = OpenVinoEngine(_lazy(copy.deepcopy(tiny)), precision="float32")
         _check(engine, expected)
         assert engine.precision == "float32"
         assert sum("converting" in message for message in caplog.messages) == conversions
@@ -118,33 +122,33 @@ def test_openvino_gives_what_torch_gives_and_again_from_its_cache(tiny: Tiny, ca
 @needs_openvino
 def test_openvino_for_throughput_has_more_pictures_in_flight_and_gives_the_same(tiny: Tiny) -> None:
     pixels = [torch.rand(1, 3, 32, 64) for _ in range(6)]
-    one = OpenVinoEngine(tiny, precision="float32", cache_name="tiny", threads=2)
-    many = OpenVinoEngine(tiny, precision="float32", cache_name="tiny", threads=2, for_throughput=True)
+    one = OpenVinoEngine(_lazy(tiny), precision="float32", threads=2)
+    many = OpenVinoEngine(_lazy(tiny), precision="float32", threads=2, for_throughput=True)
     exact = [one.run(p)[0] for p in pixels]
     submitted = [many.submit(p) for p in pixels]
     assert many.max_in_flight >= one.max_in_flight == 2
     for future, wanted in zip(submitted, exact, strict=True):
-        torch.testing.assert_close(future.result()[0], wanted, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(future.result()[0], wanted, rtol=1e-4, atol=1e-5)
 
 
 @needs_openvino
 def test_openvino_says_what_it_computes_in_and_gives_no_steps(tiny: Tiny) -> None:
     """Where the CPU computes in bfloat16, the last layer's result still has more than bfloat16's 8 bits."""
     expected = _expected(tiny)
-    engine = OpenVinoEngine(tiny, cache_name="tiny")
+    engine = OpenVinoEngine(_lazy(tiny))
     _check(engine, expected, tolerance=0.02)
     assert engine.precision in ("float32", "bfloat16", "float16")
     depth = engine.run(PIXELS)[0]
-    assert len(depth.unique()) > 0.9 * depth.numel()
+    assert len(np.unique(depth)) > 0.9 * depth.size
 
 
 @needs_openvino
 def test_changed_weights_are_another_cache_entry(tiny: Tiny, openvino_cache: Path) -> None:
-    OpenVinoEngine(copy.deepcopy(tiny), precision="float32", cache_name="tiny").run(PIXELS)
+    OpenVinoEngine(_lazy(copy.deepcopy(tiny)), precision="float32").run(PIXELS)
     with torch.no_grad():
         tiny.last.bias.add_(1)
     expected = _expected(tiny)
-    _check(OpenVinoEngine(tiny, precision="float32", cache_name="tiny"), expected)
+    _check(OpenVinoEngine(_lazy(tiny), precision="float32"), expected)
     assert len(list(openvino_cache.iterdir())) == 2
 
 
@@ -154,7 +158,7 @@ def test_a_damaged_cache_is_made_anew(
     tiny: Tiny, openvino_cache: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     expected = _expected(tiny)
-    OpenVinoEngine(copy.deepcopy(tiny), precision="float32", cache_name="tiny").run(PIXELS)
+    OpenVinoEngine(_lazy(copy.deepcopy(tiny)), precision="float32").run(PIXELS)
     (folder,) = openvino_cache.iterdir()
     weights = folder / "model.bin"
     content = weights.read_bytes()
@@ -169,7 +173,7 @@ def test_a_damaged_cache_is_made_anew(
     else:
         for path in folder.iterdir():
             path.unlink()
-    _check(OpenVinoEngine(tiny, precision="float32", cache_name="tiny"), expected)
+    _check(OpenVinoEngine(_lazy(tiny), precision="float32"), expected)
     assert "damaged" in caplog.text
     assert json.loads((folder / "manifest.json").read_text())
 
@@ -179,44 +183,16 @@ def test_a_whole_cache_that_cannot_be_loaded_is_made_anew_once(
     tiny: Tiny, openvino_cache: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     expected = _expected(tiny)
-    OpenVinoEngine(copy.deepcopy(tiny), precision="float32", cache_name="tiny").run(PIXELS)
+    OpenVinoEngine(_lazy(copy.deepcopy(tiny)), precision="float32").run(PIXELS)
     (folder,) = openvino_cache.iterdir()
     (folder / "model.xml").write_text("<nonsense/>")
     digests = {name: hashlib.blake2b((folder / name).read_bytes()).hexdigest() for name in ("model.xml", "model.bin")}
     (folder / "manifest.json").write_text(json.dumps(digests))
-    _check(OpenVinoEngine(copy.deepcopy(tiny), precision="float32", cache_name="tiny"), expected)
+    _check(OpenVinoEngine(_lazy(copy.deepcopy(tiny)), precision="float32"), expected)
     assert "not usable" in caplog.text
     caplog.clear()
-    _check(OpenVinoEngine(tiny, precision="float32", cache_name="tiny"), expected)
+    _check(OpenVinoEngine(_lazy(tiny), precision="float32"), expected)
     assert "not usable" not in caplog.text
-
-
-def test_what_killed_processes_left_half_made_is_swept(openvino_cache: Path) -> None:
-    openvino_cache.mkdir(parents=True, exist_ok=True)
-    killed, alive = openvino_cache / ".new-00000001", openvino_cache / ".new-00000002"
-    for folder in (killed, alive):
-        folder.mkdir()
-        (folder / "model.xml").write_text("half")
-    with FileLock(f"{alive}.lock"):
-        cache.ModelCache("openvino", "tiny", "key").store("8x8", lambda path: path.write_text("network") and None)
-        assert {path.name for path in openvino_cache.iterdir()} == {"tiny-key-8x8", alive.name, f"{alive.name}.lock"}
-
-
-def test_the_cache_is_private_to_its_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STREAMDEPTH_CACHE", str(tmp_path / "new" / "cache"))
-    cache.make_cache_subfolder("openvino")
-    assert (tmp_path / "new" / "cache").stat().st_mode & 0o077 == 0
-
-
-def test_a_user_without_a_home_gets_a_cache_for_this_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse() -> Path:
-        raise RuntimeError("Could not determine home directory.")
-
-    for name in ("STREAMDEPTH_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(Path, "home", refuse)
-    assert cache.cache_folder().is_dir()
-    assert cache.cache_folder() == cache.cache_folder()
 
 
 @needs_openvino
@@ -227,34 +203,13 @@ def test_a_cache_that_cannot_be_written_costs_only_time(
     blocker.write_text("not a folder")
     monkeypatch.setenv("STREAMDEPTH_CACHE", str(blocker))
     expected = _expected(tiny)
-    _check(OpenVinoEngine(tiny, precision="float32", cache_name="tiny"), expected)
+    _check(OpenVinoEngine(_lazy(tiny), precision="float32"), expected)
     assert "not kept" in caplog.text
-
-
-@pytest.mark.usefixtures("openvino_cache")
-def test_two_may_store_the_same_network_at_once(openvino_cache: Path) -> None:
-    barrier = threading.Barrier(2)
-
-    def save(path: Path) -> None:
-        path.write_text("network")
-        barrier.wait(60)
-
-    stores = [
-        threading.Thread(target=cache.ModelCache("openvino", "tiny", "key").store, args=("8x8", save)) for _ in range(2)
-    ]
-    for thread in stores:
-        thread.start()
-    for thread in stores:
-        thread.join(60)
-    assert [path.name for path in openvino_cache.iterdir()] == ["tiny-key-8x8"]
-    found = cache.ModelCache("openvino", "tiny", "key").find("8x8")
-    assert found is not None
-    assert found.read_text() == "network"
 
 
 @needs_openvino
 def test_only_a_few_sizes_stay_in_memory(tiny: Tiny) -> None:
-    engine = OpenVinoEngine(tiny, precision="float32", cache_name="tiny")
+    engine = OpenVinoEngine(_lazy(tiny), precision="float32")
     for width in (32, 40, 48, 56, 64, 32):
         assert engine.run(PIXELS[:1, :, :, :32].repeat(1, 1, 1, 2)[..., :width])[0].shape == (1, 32, width)
     assert len(engine._compiled) == 4
@@ -263,7 +218,7 @@ def test_only_a_few_sizes_stay_in_memory(tiny: Tiny) -> None:
 @needs_openvino
 def test_auto_is_openvino_on_a_cpu_and_says_why(tiny: Tiny) -> None:
     expected = _expected(tiny)
-    engine = make_engine(tiny, device="cpu", precision="float32", cache_name="tiny")
+    engine = make_engine(_lazy(tiny), device="cpu", precision="float32")
     _check(engine, expected)
     assert (engine.name, engine.precision) == ("openvino", "float32")
     assert "fastest" in engine.reason
@@ -272,15 +227,15 @@ def test_auto_is_openvino_on_a_cpu_and_says_why(tiny: Tiny) -> None:
 def test_auto_is_torch_without_openvino(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openvino_engine, "is_installed", lambda: False)
     monkeypatch.setattr(onnx_engine, "is_installed", lambda: False)
-    engine = make_engine(tiny, device="cpu", cache_name="tiny")
+    engine = make_engine(_lazy(tiny), device="cpu")
     assert engine.name == "torch"
     assert "pip install" in engine.reason
 
 
 @pytest.mark.gpu
 def test_auto_is_torch_on_a_gpu(tiny: Tiny) -> None:
-    engine = make_engine(tiny, cache_name="tiny")
-    assert (engine.name, engine.device.type) == ("torch", "cuda")
+    engine = make_engine(_lazy(tiny))
+    assert (engine.name, engine.device) == ("torch", "cuda")
 
 
 @needs_openvino
@@ -289,7 +244,7 @@ def test_what_openvino_cannot_convert_runs_on_torch(
 ) -> None:
     threads: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", threads.append)
-    engine = make_engine(Inconvertible(), device="cpu", threads=1, cache_name="inconvertible")
+    engine = make_engine(_lazy(Inconvertible()), device="cpu", threads=1)
     engine.warm_up(PIXELS)
     assert threads == [1]
     assert (engine.name, engine.precision) == ("torch", "float32")
@@ -301,7 +256,7 @@ def test_what_openvino_cannot_convert_runs_on_torch(
 
 @needs_openvino
 def test_openvino_by_name_fails_on_what_it_cannot_convert() -> None:
-    engine = make_engine(Inconvertible(), engine="openvino", cache_name="inconvertible")
+    engine = make_engine(_lazy(Inconvertible()), engine="openvino")
     with raises_code(ModelLoadError, "not-convertible"):
         engine.run(PIXELS)
 
@@ -309,7 +264,7 @@ def test_openvino_by_name_fails_on_what_it_cannot_convert() -> None:
 def test_a_missing_openvino_is_named(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "openvino", None)
     with raises_code(MissingDependencyError, "missing-dependency", naming=r"streamdepth\[openvino\]"):
-        make_engine(tiny, engine="openvino", cache_name="tiny")
+        make_engine(_lazy(tiny), engine="openvino")
 
 
 @pytest.mark.parametrize(("name", "engine"), [("openvino", "openvino"), ("onnxruntime", "onnx")])
@@ -318,7 +273,8 @@ def test_a_broken_package_is_not_called_missing(tmp_path: Path, name: str, engin
     code = (
         "from torch import nn; from streamdepth.core.errors import ModelLoadError\n"
         "from streamdepth.estimators.engines.choose import make_engine\n"
-        f"try: make_engine(nn.Identity(), engine={engine!r}, cache_name='x')\n"
+        "from streamdepth.estimators.engines.lazy_module import LazyModule\n"
+        f"try: make_engine(LazyModule(nn.Identity, 'x'), engine={engine!r})\n"
         "except ModelLoadError as error: print(error)"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
@@ -342,13 +298,13 @@ def test_wrong_names_are_refused_with_what_is_allowed(
     tiny: Tiny, options: dict[str, str], code: str, facts: str
 ) -> None:
     with raises_code(ConfigError, code, naming=facts):
-        make_engine(tiny, cache_name="tiny", **options)
+        make_engine(_lazy(tiny), **options)
 
 
 @needs_openvino
 def test_openvino_refuses_an_unknown_precision(tiny: Tiny) -> None:
     with raises_code(ConfigError, "wrong-precision", naming="auto, float32"):
-        OpenVinoEngine(tiny, precision="int3", cache_name="tiny")
+        OpenVinoEngine(_lazy(tiny), precision="int3")
 
 
 def test_a_network_that_fails_is_an_inference_error() -> None:
@@ -362,25 +318,3 @@ def test_a_closed_engine_says_so(tiny: Tiny) -> None:
     engine.close()
     with raises_code(InferenceError, "closed"):
         engine.run(PIXELS)
-
-
-@pytest.mark.parametrize(
-    ("platform", "variables", "wanted"),
-    [
-        ("linux", {"STREAMDEPTH_CACHE": "/a"}, "/a"),
-        ("linux", {"XDG_CACHE_HOME": "/b"}, "/b/streamdepth"),
-        ("linux", {}, "/home/me/.cache/streamdepth"),
-        ("darwin", {}, "/home/me/Library/Caches/streamdepth"),
-        ("win32", {"LOCALAPPDATA": "/c"}, "/c/streamdepth"),
-    ],
-)
-def test_where_the_cache_is(
-    platform: str, variables: dict[str, str], wanted: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sys.platform", platform)
-    for name in ("STREAMDEPTH_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(Path, "home", lambda: Path("/home/me"))
-    assert cache.cache_folder() == Path(wanted)

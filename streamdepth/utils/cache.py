@@ -1,4 +1,4 @@
-"""Converted networks on disk, shared by processes that may start at the same moment or be killed at any."""
+"""The cache folder, and the converted networks in it; processes that share it may start or be killed at any moment."""
 
 from __future__ import annotations
 
@@ -17,11 +17,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import torch
-from torch import nn
-
-from streamdepth.core.version import __version__
 
 _log = logging.getLogger(__name__)
 
@@ -71,17 +66,6 @@ def _platform_cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
-def fingerprint(module: nn.Module, *versions: str) -> str:
-    """Returns a short hash of structure, weights, our version, torch's and those given: equal if conversions are."""
-    digest = hashlib.blake2b(digest_size=10)
-    for text in (repr(module), __version__, torch.__version__, *versions):
-        digest.update(text.encode())
-    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
 class ModelCache:
     """Folders of one converted network, one for each input size, in the cache folder of its engine.
 
@@ -92,7 +76,7 @@ class ModelCache:
     Args:
         engine: the engine's name.
         network_name: goes into the folders' names.
-        key: the network's `fingerprint`.
+        key: equal if conversions are equal.
         file_name: of the model in its folder; other files may lie beside it.
     """
 

@@ -136,12 +136,15 @@ def _refuse_input_fps(address: str, settings: Settings) -> None:
 
 
 def _make_bag(address: str, settings: Settings) -> Source | None:
+    from streamdepth.sources.foxglove import FoxgloveSource, has_foxglove_pictures
     from streamdepth.sources.rosbag import RosbagSource, split_bag_address
 
     found = None if "://" in address else split_bag_address(address)
     if found is None:
         return None
-    return RosbagSource(*found, camera_info_topic=settings.camera.info_topic, max_side_px=settings.max_side)
+    path, topic = found
+    kind = FoxgloveSource if path.suffix.lower() == ".mcap" and has_foxglove_pictures(path, topic) else RosbagSource
+    return kind(path, topic, camera_info_topic=settings.camera.info_topic, max_side_px=settings.max_side)
 
 
 def is_video_file(address: str) -> bool:

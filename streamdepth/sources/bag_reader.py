@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
     from rosbags.interfaces import Connection
 
-REPAIR_HINT = "only ROS bags are read; one that was cut off is repaired by 'ros2 bag reindex' or 'mcap recover'"
+REPAIR_HINT = (
+    "only bags of ROS and Foxglove's MCAP are read; one that was cut off is repaired by 'ros2 bag reindex' or "
+    "'mcap recover'"
+)
 """Words for messages about a bag that cannot be read."""
 
 _LOOK_BACK_NS = 10**8

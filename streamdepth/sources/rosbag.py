@@ -156,6 +156,10 @@ class RosbagSource(Source):
         except ValueError as error:
             self.add_notice(f"the camera of {self._name} was left out: {error}")
             return None
+        return self._fit_to_pictures(camera, width, height)
+
+    def _fit_to_pictures(self, camera: Intrinsics | None, width: int, height: int) -> Intrinsics | None:
+        """Returns intrinsics at the pictures' size in px; None, with a notice, where they have another shape."""
         if camera is None or (camera.width, camera.height) == (width, height):
             return camera
         if abs(camera.width * height / (camera.height * width) - 1) > _ASPECT_TOLERANCE:

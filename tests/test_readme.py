@@ -8,6 +8,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from helpers import bags, rtsp_server
 from helpers.lerobot_set import write_lerobot_set
@@ -37,10 +39,20 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "videos").mkdir()
     write_video(tmp_path / "videos" / "clip.mp4", count=3)
     bags.write_bag(tmp_path / "bag", {"/camera/image_raw": map(bags.image, range(3))})
+    bags.write_bag(tmp_path / "rgbd", bags.rgbd_topics(3))
+    write_depth_pictures(tmp_path)
     (tmp_path / "runs" / "place").mkdir(parents=True)
     shutil.copy(ROOT / "streamdepth" / "estimators" / "weights" / "nano.safetensors", tmp_path / "runs" / "place")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def write_depth_pictures(folder: Path) -> None:
+    """Writes rgb/ and depth/, as RGB-D data sets have them."""
+    for name, picture in (("rgb", bags.picture(0)), ("depth", np.full((32, 48), 1500, np.uint16))):
+        (folder / name).mkdir()
+        for index in range(3):
+            cv2.imwrite(str(folder / name / f"{index}.png"), picture)
 
 
 @pytest.fixture

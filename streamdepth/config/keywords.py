@@ -49,9 +49,17 @@ class EstimateKeywords(ModelKeywords, total=False):
     board: str | None
     """Instead of anchors: a board in view, chessboard:9x6@25mm or charuco:7x5@40mm/30mm; the camera must be known."""
     sparse: str | Path | None
-    """Instead of anchors: a sensor's depth as 16-bit PNG, 0 is unknown; of a video %06d.png by the frame's index."""
-    sparse_scale: float
-    """Value of one meter in that PNG."""
+    """Instead of anchors: a sensor's depth as 16-bit PNG, 0 is unknown, of a video %06d.png by the frame's index; a
+    topic of the bag, or of another as BAG#TOPIC; or sensor, the depth that a live realsense: or oak: brings."""
+    depth_from: str | Path | None
+    """Instead of a network: a sensor's depth, as for sparse, also a folder or a pattern of PNG in the order of the
+    frames. Its small holes are filled."""
+    sparse_scale: float | None
+    """Value of one meter in depth that is integers; by default 1000, or what RealSense's recorder wrote down."""
+    depth_tolerance: float
+    """Largest difference, in seconds, of the stamps of a picture and its depth in bags."""
+    fill_holes: float
+    """Longest gap of sensor depth that is filled, as a share of the map's width; 0 fills none."""
     camera_info: str | Path | None
     """The camera's intrinsics as a ROS camera_info YAML, as calibrate writes it; wins over source and model."""
     fov: float | None

@@ -161,10 +161,18 @@ class MetricSettings(Section):
     """Degrees by which that camera looks down; by default estimated from the floor."""
     board: Annotated[str | None, Flag("--board")] = None
     """Instead of anchors: a board in view, chessboard:9x6@25mm or charuco:7x5@40mm/30mm; the camera must be known."""
-    sparse: Annotated[Path | None, Flag("--sparse")] = None
-    """Instead of anchors: a sensor's depth as 16-bit PNG, 0 is unknown; of a video %06d.png by the frame's index."""
-    sparse_scale: Annotated[float, Flag("--sparse-scale")] = Field(1000.0, gt=0)
-    """Value of one meter in that PNG."""
+    sparse: Annotated[Path | None, Flag("--sparse", metavar="PNG|TOPIC")] = None
+    """Instead of anchors: a sensor's depth as 16-bit PNG, 0 is unknown, of a video %06d.png by the frame's index; a
+    topic of the bag, or of another as BAG#TOPIC; or sensor, the depth that a live realsense: or oak: brings."""
+    depth_from: Annotated[Path | None, Flag("--depth-from", metavar="TOPIC|PNG")] = None
+    """Instead of a network: a sensor's depth, as for sparse, also a folder or a pattern of PNG in the order of the
+    frames. Its small holes are filled."""
+    sparse_scale: Annotated[float | None, Flag("--sparse-scale")] = Field(None, gt=0)
+    """Value of one meter in depth that is integers; by default 1000, or what RealSense's recorder wrote down."""
+    depth_tolerance: float = Field(0.05, gt=0)
+    """Largest difference, in seconds, of the stamps of a picture and its depth in bags."""
+    fill_holes: float = Field(0.03, ge=0, le=1)
+    """Longest gap of sensor depth that is filled, as a share of the map's width; 0 fills none."""
 
 
 class CameraSettings(Section):

@@ -142,6 +142,9 @@ class Frame:
     """`time.monotonic()` when it left the decoder; for latency only."""
     stream: str = ""
     """The name of the stream it belongs to."""
+    sensor_depth: DepthMap | None = None
+    """(h, w) meters along Z of a depth sensor in the view of the picture, at any size, NaN where unknown; None without
+    a sensor, or where it gave nothing for this frame."""
     size: tuple[int, int] = field(init=False)
     """(width, height) in px."""
     time: float = field(init=False)

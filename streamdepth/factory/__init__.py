@@ -25,6 +25,7 @@ from streamdepth.factory.outputs import (
     make_sinks,
 )
 from streamdepth.factory.render_options import make_render_options
+from streamdepth.factory.sensor_depth import make_sensor_estimator
 from streamdepth.factory.sources import is_picture, is_recorded, is_video_file, make_source
 from streamdepth.pipeline.pipeline import Pipeline, Stream
 from streamdepth.stabilizers import FlowPropagator, MotionTracker, make_stabilizer
@@ -62,7 +63,7 @@ def open_pipeline(
         settings: everything that is not given as an object; files are opened when the pipeline runs.
         on_written: called with every frame that all sinks have got.
         source: read instead of the settings' sources.
-        estimator: used instead of the settings' model, and not closed at the end.
+        estimator: used instead of the settings' model, and not closed at the end; a sensor's depth wins over it.
         sinks: fed beside those of the settings; for one stream only.
 
     Raises:
@@ -74,6 +75,7 @@ def open_pipeline(
         raise ConfigError(
             "only the commands convert and run share their work on a cluster; leave cluster out", code="cluster"
         )
+    estimator = make_sensor_estimator(settings) or estimator
     check_output_names(settings)
     streams = _make_streams(settings, source)
     if sinks:

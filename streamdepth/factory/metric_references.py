@@ -11,6 +11,7 @@ import numpy as np
 from streamdepth.config import Settings
 from streamdepth.config.sections import MetricSettings
 from streamdepth.core.errors import ConfigError
+from streamdepth.factory.sensor_depth import VALUES_PER_METER, is_sensor_stream
 from streamdepth.geometry.camera import CameraSpec
 from streamdepth.stabilizers import MetricReference
 from streamdepth.utils.numbering import has_number_field, has_numbered_file, insert_number
@@ -36,6 +37,11 @@ def make_metric_reference(settings: Settings) -> MetricReference | None:
         "--sparse": (metric.sparse, _make_sparse_depth),
     }
     given = {flag: make for flag, (value, make) in makers.items() if value}
+    if metric.depth_from and given:
+        raise ConfigError(
+            f"meters come from --depth-from, which is the depth itself, so leave {' and '.join(given)} out",
+            code="conflict",
+        )
     if len(given) > 1:
         raise ConfigError(
             f"meters come from one of {', '.join(makers)}, not from {' and '.join(given)}", code="conflict"
@@ -88,17 +94,20 @@ def _make_sparse_depth(metric: MetricSettings) -> MetricReference:
     from streamdepth.sources.picture_file import read_depth_png
     from streamdepth.stabilizers.point_references import AnchorReference, SparseDepthReference, anchors_from_depth
 
-    pattern, scale = str(metric.sparse), metric.sparse_scale
+    pattern, scale = str(metric.sparse), metric.sparse_scale or VALUES_PER_METER
+    if is_sensor_stream(pattern):
+        return SparseDepthReference(lambda frame: frame.sensor_depth)
     if has_number_field(pattern):
         if not has_numbered_file(pattern):
             raise ConfigError(
                 f"there is no sparse depth '{pattern}'; %06d stands for 000000, 000001 and so on, %04d for 0000",
                 code="not-found",
             )
-        return SparseDepthReference(lambda index: read_depth_png(Path(insert_number(pattern, index)), scale))
+        return SparseDepthReference(lambda frame: read_depth_png(Path(insert_number(pattern, frame.index)), scale))
     depth = read_depth_png(Path(pattern), scale)
     if depth is None:
         raise ConfigError(
-            f"there is no sparse depth '{pattern}'; give a 16-bit PNG, of a video %06d.png", code="not-found"
+            f"there is no sparse depth '{pattern}'; give a 16-bit PNG, of a video %06d.png, or a topic of a bag",
+            code="not-found",
         )
     return AnchorReference(anchors_from_depth(depth, depth.shape), f"'{pattern}'", size=depth.shape[::-1])

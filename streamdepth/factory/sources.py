@@ -12,6 +12,7 @@ from streamdepth.config.values import exact_frame_rate
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Source
 from streamdepth.factory.metric_references import make_camera_spec
+from streamdepth.factory.sensor_depth import with_sensor_depth
 from streamdepth.utils import storage
 from streamdepth.utils.file_patterns import is_local_path
 from streamdepth.utils.redact import redact
@@ -25,12 +26,12 @@ DEVICE_PREFIXES = ("lavfi:", "screen:", "camera:", "/dev/video")
 def make_source(address: str, settings: Settings) -> Source:
     """Returns the source for an address: a camera's number or name, a file, a folder, a glob, a bag, a URL...
 
-    Its frames carry the camera of the settings, where they describe one.
+    Its frames carry the camera and the sensor's depth of the settings, where they describe them.
 
     Raises:
         ConfigError: if the address is empty ("no-source").
     """
-    return with_camera(_make_source(address, settings), settings)
+    return with_sensor_depth(with_camera(_make_source(address, settings), settings), address, settings)
 
 
 def with_camera(source: Source, settings: Settings) -> Source:

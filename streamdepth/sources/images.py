@@ -67,7 +67,7 @@ class ImagesSource(Source):
 
     def open(self) -> StreamInfo:
         self._release()
-        addresses, self._gray_levels = _find_pictures(self.pattern), GrayLevels()
+        addresses, self._gray_levels = find_pictures(self.pattern), GrayLevels()
         self._number_frames(addresses)
         self._index, self._total = 0, len(addresses)
         if len(addresses) == 1:
@@ -157,7 +157,7 @@ class ImagesSource(Source):
         super().close()
 
 
-def _find_pictures(pattern: str) -> list[str]:
+def find_pictures(pattern: str) -> list[str]:
     """Returns the addresses of all pictures, in natural order. Raises SourceOpenError where there are none."""
     if is_web_address(pattern) or os.path.isfile(pattern):  # of a path that cannot be, Path would raise
         return [pattern]

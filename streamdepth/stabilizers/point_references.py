@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.types import DepthFrame
+from streamdepth.core.types import DepthFrame, Frame
 from streamdepth.geometry.arrays import Floats
 from streamdepth.geometry.boards import Board, depth_of_corners
 from streamdepth.geometry.metric_fit import ScaleShiftFit, fit_points, inverse_depth_range
@@ -69,16 +69,16 @@ class AnchorReference(MetricReference):
 class SparseDepthReference(MetricReference):
     """A sensor's sparse depth for each frame.
 
-    `read` returns it by the frame's index: meters along z, (H, W), NaN where unknown; or None where there is none.
+    `read` returns it by the frame: meters along z, (H, W), NaN where unknown; or None where there is none.
     """
 
     name = "the sparse depth"
 
-    def __init__(self, read: Callable[[int], DepthMap | None]) -> None:
+    def __init__(self, read: Callable[[Frame], DepthMap | None]) -> None:
         self.read = read
 
     def fit(self, item: DepthFrame, inverse: DepthMap) -> ScaleShiftFit | None:
-        depth = self.read(item.frame.index)
+        depth = self.read(item.frame)
         return None if depth is None else fit_anchors(item, inverse, anchors_from_depth(depth, item.frame.size[::-1]))
 
 

@@ -68,6 +68,21 @@ def camera_info(**changed: Any) -> Any:
     return T["sensor_msgs/msg/CameraInfo"](**(fields | changed))
 
 
+def rgbd_topics(count: int) -> dict[str, list[Any]]:
+    """Returns the topics of a depth camera whose depth is aligned: a wall at 2 m, a tenth further with each image."""
+    k = np.array([40.0, 0, 23.5, 0, 40, 15.5, 0, 0, 1])
+    p = np.array([40.0, 0, 23.5, 0, 0, 40, 15.5, 0, 0, 0, 1, 0])
+    info = camera_info(d=np.zeros(5), k=k, p=p)
+    return {
+        "/camera/color/image_raw": [image(i) for i in range(count)],
+        "/camera/color/camera_info": [info],
+        "/camera/depth/image_rect_raw": [
+            image(i, "16UC1", np.full((32, 48), 2000 + 100 * i, np.uint16)) for i in range(count)
+        ],
+        "/camera/depth/camera_info": [info],
+    }
+
+
 def write_bag(path: Path, topics: dict[str, Iterable[Any]], plugin: StoragePlugin = StoragePlugin.SQLITE3) -> Path:
     """Writes a bag of ROS 2; the messages of a topic are logged in order, 1 ms after their stamps."""
     with Writer(path, version=9, storage_plugin=plugin) as bag:

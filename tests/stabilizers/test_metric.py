@@ -88,7 +88,7 @@ def test_sparse_depth_with_outliers_and_holes() -> None:
     rng = np.random.default_rng(0)
     sparse = np.where(rng.random(TRUTH.shape) < 0.01, TRUTH, np.float32(np.nan))
     wrong = np.where(rng.random(TRUTH.shape) < 0.1, sparse * 3, sparse)
-    stage = MetricConverter(SparseDepthReference(lambda index: wrong if index == 0 else None))
+    stage = MetricConverter(SparseDepthReference(lambda frame: wrong if frame.index == 0 else None))
     assert score(only(stage, item()).depth, TRUTH).abs_rel < 0.01
     assert score(only(stage, item(index=9)).depth, TRUTH).abs_rel < 0.01, "reused where the sensor gives nothing"
     assert "median residual" in stage.notices[0]

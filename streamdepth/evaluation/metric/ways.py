@@ -12,6 +12,7 @@ import numpy as np
 
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.types import Frame
 from streamdepth.evaluation.datasets import DepthDataset, ImageDepthPair
 from streamdepth.evaluation.metric.cameras import dataset_camera
 from streamdepth.geometry.arrays import Floats, Mask
@@ -59,8 +60,8 @@ class SparseDepthWay(MetricWay):
         if index % self.every == 0:
             self._newest = index, pair.depth
 
-    def _read(self, index: int) -> DepthMap | None:
-        return self._newest[1] if self._newest and self._newest[0] == index else None
+    def _read(self, frame: Frame) -> DepthMap | None:
+        return self._newest[1] if self._newest and self._newest[0] == frame.index else None
 
 
 class RareSparseDepthWay(SparseDepthWay):

@@ -1,0 +1,100 @@
+"""Makes what brings a sensor's depth to the frames, and what takes it in place of a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streamdepth.config import Settings
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.interfaces import Estimator, Source
+from streamdepth.utils.numbering import has_number_field
+from streamdepth.utils.redact import redact
+
+if TYPE_CHECKING:
+    from streamdepth.sources.sensor_depth import DepthReader
+
+VALUES_PER_METER = 1000.0
+"""Value of one meter in depth that is integers, unless something else is known."""
+_OF_THE_SOURCE = "sensor"
+"""Stands for the depth that the frames of a live depth camera bring along."""
+
+
+def is_sensor_stream(text: str) -> bool:
+    """True if a setting names depth that comes with the frames: a topic, BAG#TOPIC or `sensor`; False for PNG."""
+    return text == _OF_THE_SOURCE or _bag_and_topic(text) is not None or _is_topic(text)
+
+
+def with_sensor_depth(source: Source, address: str, settings: Settings) -> Source:
+    """Returns a source whose frames carry the sensor's depth of the settings; `source` itself where they name none.
+
+    Raises:
+        ConfigError: if the setting does not fit the source ("not-a-bag", "no-sensor", "conflict").
+    """
+    metric = settings.metric
+    depth_from, sparse = (str(path) if path else "" for path in (metric.depth_from, metric.sparse))
+    text = depth_from or (sparse if is_sensor_stream(sparse) else "")
+    if not text:
+        return source
+    if text == _OF_THE_SOURCE:
+        if settings.camera.undistort:
+            raise ConfigError(
+                "the depth of a live sensor belongs to its pictures as they are; leave --undistort out", code="conflict"
+            )
+        return source
+    from streamdepth.sources.sensor_depth import SensorDepthSource
+
+    return SensorDepthSource(source, _make_reader(text, address, settings))
+
+
+def _make_reader(text: str, address: str, settings: Settings) -> DepthReader:
+    metric = settings.metric
+    if is_sensor_stream(text):
+        from streamdepth.sources.bag_depth import BagDepth
+
+        path, topic = _bag_and_topic(text) or (_bag_of(address, text), text)
+        unit_m = 1 / metric.sparse_scale if metric.sparse_scale else None
+        return BagDepth(path, topic, tolerance_seconds=metric.depth_tolerance, unit_m=unit_m)
+    from streamdepth.sources.sensor_depth import DepthPictures
+
+    if settings.camera.undistort:
+        raise ConfigError(
+            "depth in PNG belongs to the pictures as they are, with the distortion of the lens; leave --undistort out",
+            code="conflict",
+        )
+    return DepthPictures(text, metric.sparse_scale or VALUES_PER_METER)
+
+
+def make_sensor_estimator(settings: Settings) -> Estimator | None:
+    """Returns what takes the depth of the frames in place of a network; None where the settings do not ask for it."""
+    metric = settings.metric
+    if not metric.depth_from:
+        return None
+    from streamdepth.estimators.sensor import SensorDepthEstimator
+
+    return SensorDepthEstimator(f"sensor depth ({metric.depth_from})", max_gap=metric.fill_holes)
+
+
+def _is_topic(text: str) -> bool:
+    return text.startswith("/") and not Path(text).suffix and not has_number_field(text) and not Path(text).exists()
+
+
+def _bag_and_topic(text: str) -> tuple[Path, str] | None:
+    from streamdepth.sources.rosbag import split_bag_address
+
+    path, topic = split_bag_address(text) or (None, None)
+    return (path, topic) if path is not None and topic else None
+
+
+def _bag_of(address: str, topic: str) -> Path:
+    """Returns the path of the bag that is the source. Raises ConfigError for other sources."""
+    from streamdepth.sources.rosbag import split_bag_address
+
+    found = split_bag_address(address)
+    if found is None:
+        raise ConfigError(
+            f"{redact(address)} is no bag, so it has no topic '{topic}'; name the bag as BAG#{topic}, or give depth as "
+            "%06d.png",
+            code="not-a-bag",
+        )
+    return found[0]

@@ -1,0 +1,37 @@
+"""Rigid transforms: 4x4 matrices that map points of one coordinate frame to another, meters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from streamdepth.geometry.arrays import Floats
+
+
+def transform_from_quaternion(translation_m: Sequence[float], quaternion: Sequence[float]) -> Floats:
+    """Returns the (4, 4) transform of a translation in meters and a quaternion x, y, z, w, which is normalized.
+
+    Raises ValueError for a quaternion without length.
+    """
+    x, y, z, w = np.asarray(quaternion, np.float64)
+    length = np.sqrt(x * x + y * y + z * z + w * w)
+    if not length > 0:
+        raise ValueError("a quaternion of zeros is no rotation")
+    x, y, z, w = (value / length for value in (x, y, z, w))
+    transform = np.eye(4)
+    transform[:3, :3] = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+    ]
+    transform[:3, 3] = translation_m
+    return transform
+
+
+def inverse_transform(transform: Floats) -> Floats:
+    """Returns the inverse of a rigid (4, 4) transform."""
+    inverse = np.eye(4)
+    inverse[:3, :3] = transform[:3, :3].T
+    inverse[:3, 3] = -transform[:3, :3].T @ transform[:3, 3]
+    return inverse

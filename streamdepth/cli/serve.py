@@ -39,6 +39,8 @@ def serve(
     report_file = ReportFile(settings)
     with open_session(settings) as session, WebServer(session, server_options(settings)) as server:
         _print_address(server, settings.web.token)
+        if not flags.quiet:
+            err.print(f"recordings and snapshots go to {settings.web.folder.resolve()}")
         with stop_on_interrupt(session.pipeline.stop):
             try:
                 session.pipeline.run()

@@ -14,6 +14,7 @@ class StreamControls:
 
     style: str = "overlay"
     colormap: str = "inferno"
+    alpha: float = 0.6
     smooth: str = "default"
     range: str = "auto"
     paused: bool = False

@@ -12,13 +12,14 @@ from pathlib import Path
 
 from PIL import Image as Pillow
 
-from streamdepth.core.errors import SinkOpenError
+from streamdepth.core.errors import SinkOpenError, SinkWriteError
 from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.types import DepthFrame
 from streamdepth.render.overlay import render
 from streamdepth.sinks.disk_space import check_free_space
 from streamdepth.sinks.images import write_depth_image
 from streamdepth.sinks.pending_files import atomic_write
+from streamdepth.sinks.temporary_files import sidecar_path
 from streamdepth.utils.numbering import unused_name
 
 _BASE_NAME = r"[\w-]+_\d{8}-\d{6}(?:-\d+)?"
@@ -70,6 +71,22 @@ class MediaFolder:
         paths = (path for path in self.path.glob("*") if _FILE_NAME.fullmatch(path.name))
         found = [(path, result) for path in paths if (result := _stat_regular_file(path))]
         return sorted(found, key=lambda file: (file[1].st_mtime, file[0].name), reverse=True)
+
+    def delete(self, name: str) -> bool:
+        """Deletes the file with exactly that name, and the sidecar of a depth video; returns False without one.
+
+        Raises SinkWriteError ("not-writable").
+        """
+        path = self.find(name)
+        if path is None:
+            return False
+        try:
+            path.unlink(missing_ok=True)
+            if path.suffix == ".mkv":
+                sidecar_path(path).unlink(missing_ok=True)
+        except OSError as error:
+            raise SinkWriteError(f"cannot delete '{path.name}': {error.strerror}", code="not-writable") from error
+        return True
 
     def find(self, name: str) -> Path | None:
         """Returns the file with exactly that name, or None; no name leads out of the folder."""

@@ -37,6 +37,8 @@ class RecorderSink(Sink):
         self._sinks: list[Sink] = []
         """The sinks of the recording that is under way."""
         self._first_pts: int | None = None
+        self.recorded_seconds = 0.0
+        """Length of what the recording has so far."""
         self.failure = ""
         """Why the last recording ended by itself; empty if it did not."""
 
@@ -52,7 +54,7 @@ class RecorderSink(Sink):
                 raise SinkOpenError("a recording is under way already; stop it first", code="already-recording")
             if self._facts is None:
                 raise SinkOpenError("the stream is not open; try again when it is live", code="not-open")
-            self.failure, self._first_pts = "", None
+            self.failure, self._first_pts, self.recorded_seconds = "", None, 0.0
             sinks = self._make_sinks(self._folder.new_base_path(self._stream), options)
             _open_all(sinks, *self._facts)
             self._sinks = sinks
@@ -82,6 +84,7 @@ class RecorderSink(Sink):
         with self._lock:  # a recording that starts meanwhile has another first frame
             self._first_pts = frame.pts if self._first_pts is None else self._first_pts
             item = replace(item, frame=replace(frame, pts=frame.pts - self._first_pts))
+            self.recorded_seconds = item.frame.time
             self._for_each_sink(lambda sink: sink.write(item))
 
     def _for_each_sink(self, action: Callable[[Sink], None]) -> None:

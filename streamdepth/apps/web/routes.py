@@ -33,7 +33,6 @@ from streamdepth.apps.web.schemas import (
 )
 from streamdepth.apps.web.session import WebStream
 from streamdepth.core.errors import ConfigError, SinkError, StreamDepthError
-from streamdepth.core.render_options import RenderOptions
 from streamdepth.render.colors import colormap_names, lookup_table
 
 _BOUNDARY = "frame"
@@ -46,6 +45,8 @@ def _error_responses(*codes: int) -> dict[int | str, dict[str, Any]]:
 
 router = APIRouter(responses=_error_responses(400, 401, 403, 411, 413, 422))
 StreamName = Annotated[str, Path(max_length=200, description="A stream's name, as the status has it.")]
+
+FileName = Annotated[str, Path(max_length=300, description="A file's name, as the list of files has it.")]
 
 
 def _state(request: Request) -> AppState:
@@ -66,11 +67,6 @@ def _newest(stream: WebStream) -> LiveResult:
     if stream.live.newest is None:
         raise HTTPException(409, "the stream has no picture yet; try again when it is live")
     return stream.live.newest
-
-
-def _render_options(stream: WebStream) -> RenderOptions:
-    controls = stream.controls.value
-    return RenderOptions(controls.style, controls.colormap)  # type: ignore[arg-type]  # checked when they were set
 
 
 @router.get("/healthz", tags=["service"])
@@ -150,7 +146,7 @@ async def snapshot(request: Request, name: StreamName) -> SnapshotOut:
         newest = _newest(stream)
         try:
             paths = await asyncio.to_thread(
-                write_snapshot, newest.item, state.session.media, name, _render_options(stream)
+                write_snapshot, newest.item, state.session.media, name, stream.render_options
             )
         except (SinkError, OSError) as error:
             raise HTTPException(507, stream.hide_folders(str(error))) from error
@@ -161,7 +157,7 @@ async def snapshot(request: Request, name: StreamName) -> SnapshotOut:
 async def start_recording(request: Request, name: StreamName) -> StatusOut:
     """Starts a recording: a video as the page shows it, and the depth without loss."""
     stream = _stream(request, name)
-    await _call_recorder(stream, stream.recorder.start, _render_options(stream))
+    await _call_recorder(stream, partial(stream.recorder.start, stream.render_options))
     return _state(request).status()
 
 
@@ -173,10 +169,10 @@ async def stop_recording(request: Request, name: StreamName) -> StatusOut:
     return _state(request).status()
 
 
-async def _call_recorder(stream: WebStream, action: Callable[..., None], *arguments: RenderOptions) -> None:
+async def _call_recorder(stream: WebStream, action: Callable[[], None]) -> None:
     """Runs an action of the recorder on another thread. Raises HTTPException 409 with its error."""
     try:
-        await asyncio.to_thread(action, *arguments)
+        await asyncio.to_thread(action)
     except (StreamDepthError, OSError) as error:
         raise HTTPException(409, stream.hide_folders(str(error))) from error
 
@@ -184,17 +180,30 @@ async def _call_recorder(stream: WebStream, action: Callable[..., None], *argume
 @router.get("/api/files", tags=["files"])
 async def files(request: Request) -> FilesOut:
     """Complete recordings and snapshots, newest first."""
-    found = await asyncio.to_thread(_state(request).session.media.files)
-    return FilesOut(files=[FileOut(name=p.name, bytes=s.st_size, modified_at=s.st_mtime) for p, s in found])
+    media = _state(request).session.media
+    found = await asyncio.to_thread(media.files)
+    files = [FileOut(name=p.name, bytes=s.st_size, modified_at=s.st_mtime) for p, s in found]
+    return FilesOut(files=files, folder=media.path.resolve().name)
 
 
 @router.get("/api/files/{name}", tags=["files"], response_class=FileResponse, responses=_error_responses(404))
-async def file(request: Request, name: Annotated[str, Path(max_length=300)]) -> FileResponse:
+async def file(request: Request, name: FileName) -> FileResponse:
     """A recording or snapshot."""
     path = await asyncio.to_thread(_state(request).session.media.find, name)
     if path is None:
         raise HTTPException(404, "there is no such file; the list of files names them")
     return FileResponse(path)
+
+
+@router.delete("/api/files/{name}", tags=["files"], status_code=204, responses=_error_responses(404, 507))
+async def delete_file(request: Request, name: FileName) -> None:
+    """Deletes a recording or snapshot; the description beside a depth video goes with it."""
+    try:
+        is_deleted = await asyncio.to_thread(_state(request).session.media.delete, name)
+    except SinkError as error:
+        raise HTTPException(507, str(error)) from error
+    if not is_deleted:
+        raise HTTPException(404, "there is no such file; the list of files names them")
 
 
 @router.get("/api/colormaps", tags=["colors"])
@@ -225,7 +234,7 @@ _JPEG_RESPONSE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg
 async def picture(request: Request, name: StreamName) -> Response:
     """The newest picture as the page shows it, a JPEG."""
     stream = _stream(request, name)
-    jpeg = await asyncio.to_thread(rendered_jpeg, _newest(stream).item, _render_options(stream))
+    jpeg = await asyncio.to_thread(rendered_jpeg, _newest(stream).item, stream.render_options)
     return Response(jpeg, media_type="image/jpeg")
 
 
@@ -250,7 +259,7 @@ async def mjpeg(request: Request, name: StreamName) -> StreamingResponse:
 async def _mjpeg_parts(stream: WebStream, broadcaster: Broadcaster) -> AsyncIterator[bytes]:
     with suppress(TooManyViewersError), broadcaster.viewer(stream.name) as broadcast:
         async for result in broadcast.results():
-            options = _render_options(stream)
+            options = stream.render_options
             jpeg = await broadcast.encode(result, options, partial(rendered_jpeg, options=options))
             yield f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n".encode()
             yield jpeg + b"\r\n"

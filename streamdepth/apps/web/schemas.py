@@ -18,6 +18,7 @@ class ControlsOut(BaseModel):
 
     style: str
     colormap: str
+    alpha: float
     smooth: str
     range: str
     paused: bool
@@ -28,6 +29,7 @@ class ControlsIn(_StrictModel):
 
     style: Annotated[str, Field(max_length=40)] | None = None
     colormap: Annotated[str, Field(max_length=80, description="A name of /api/colormaps.")] | None = None
+    alpha: Annotated[float, Field(ge=0, le=1, description="Overlay: 0 shows the picture, 1 the colors.")] | None = None
     smooth: Annotated[str, Field(max_length=40)] | None = None
     range: Annotated[str, Field(max_length=80, description="auto, or lock:LOW,HIGH in the depth's unit.")] | None = None
     paused: bool | None = None
@@ -51,6 +53,8 @@ class RecordingOut(BaseModel):
     """The state of a stream's recording."""
 
     active: bool
+    seconds: float = 0.0
+    """Length of what has been recorded so far."""
     failure: str = ""
     """Why the last recording ended by itself; empty if it did not."""
 
@@ -135,6 +139,8 @@ class FilesOut(BaseModel):
     """Complete recordings and snapshots, newest first."""
 
     files: list[FileOut]
+    folder: str
+    """Name of the folder they lie in, without the folders above it."""
 
 
 class SnapshotOut(BaseModel):

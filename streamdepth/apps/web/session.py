@@ -9,6 +9,7 @@ from streamdepth.apps.web.controls import ModelControls, SharedControls, StreamC
 from streamdepth.apps.web.live_sink import LiveSink
 from streamdepth.apps.web.media_folder import MediaFolder
 from streamdepth.apps.web.recorder import RecorderSink
+from streamdepth.core.render_options import RenderOptions
 from streamdepth.estimators.hot_swap import HotSwapEstimator
 from streamdepth.pipeline.pipeline import Pipeline
 from streamdepth.sources.browser import BrowserSource
@@ -29,6 +30,14 @@ class WebStream:
     """The source, if the pictures come from a browser's camera."""
     hide_folders: Callable[[str], str] = str
     """A function that replaces folders of this machine in a message by an ellipsis."""
+    legend: bool | None = None
+    """The legend in recordings and pictures, as `RenderOptions` has it."""
+
+    @property
+    def render_options(self) -> RenderOptions:
+        """How recordings and pictures of the stream are drawn now."""
+        drawn = self.controls.value
+        return RenderOptions(drawn.style, drawn.colormap, drawn.alpha, self.legend)  # type: ignore[arg-type]  # checked
 
 
 @dataclass(frozen=True, slots=True)

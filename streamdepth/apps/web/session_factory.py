@@ -27,6 +27,7 @@ from streamdepth.estimators.hot_swap import HotSwapEstimator
 from streamdepth.factory.metric_references import make_camera_spec, make_metric_reference
 from streamdepth.factory.naming import output_names
 from streamdepth.factory.outputs import check_output_names
+from streamdepth.factory.render_options import make_render_options
 from streamdepth.factory.sources import with_camera
 from streamdepth.pipeline.stream import Stream
 from streamdepth.render.overlay import STYLES, check_render_options
@@ -132,9 +133,10 @@ def _make_stream(
     name: str, address: str | None, settings: Settings, media: MediaFolder, outputs: Sequence[Sink]
 ) -> tuple[WebStream, Stream]:
     """Makes a stream of the page, and the pipeline's stream behind it."""
-    drawn = settings.render
+    drawn = make_render_options(settings)
     controls = SharedControls(
-        StreamControls(drawn.style, drawn.colormap, settings.smooth, drawn.range), _check_stream_controls
+        StreamControls(drawn.style, drawn.effective_colormap, drawn.alpha, settings.smooth, settings.render.range),
+        _check_stream_controls,
     )
     tracker = MotionTracker()
     live, recorder = LiveSink(), RecorderSink(media, name, partial(_make_recording_sinks, settings))
@@ -154,7 +156,9 @@ def _make_stream(
         redact(address) if address else "browser camera",
     )
     hide_folders = folder_hider([folder_of_source(address), str(media.path.parent), str(Path.cwd())])
-    web_stream = WebStream(name, source_title(address), controls, live, recorder, browser_source, hide_folders)
+    web_stream = WebStream(
+        name, source_title(address), controls, live, recorder, browser_source, hide_folders, drawn.legend
+    )
     return web_stream, stream
 
 
@@ -171,6 +175,8 @@ def _make_recording_sinks(settings: Settings, base: Path, options: RenderOptions
         depth_out=base.with_name(f"{base.name}_depth.mkv"),
         style=options.style,
         colormap=options.colormap,
+        alpha=options.alpha,
+        invert=False,  # the colormap is the one that is shown
         segment=settings.outputs.segment or _DEFAULT_SEGMENT_SECONDS,
         overwrite=False,
         resume=False,
@@ -180,7 +186,7 @@ def _make_recording_sinks(settings: Settings, base: Path, options: RenderOptions
 
 def _check_stream_controls(controls: StreamControls) -> None:
     """Raises ConfigError for values that are not allowed while a stream runs."""
-    check_render_options(RenderOptions(controls.style, controls.colormap))  # type: ignore[arg-type]  # checked here
+    check_render_options(RenderOptions(controls.style, controls.colormap, controls.alpha))  # type: ignore[arg-type]
     check_live_settings(controls.smooth, controls.range)
 
 
@@ -204,7 +210,7 @@ def _make_estimator(
 
 def _control_choices(settings: Settings) -> ControlChoices:
     smooth = [name for name in PRESETS if name != "offline"]
-    colormaps = list(dict.fromkeys([*_COLORMAPS, settings.render.colormap]))
+    colormaps = list(dict.fromkeys([*_COLORMAPS, make_render_options(settings).effective_colormap]))
     return ControlChoices(smooth, STYLES, colormaps, model_sizes(settings.model.name, settings.model.size))
 
 

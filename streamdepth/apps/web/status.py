@@ -78,6 +78,10 @@ def _stream_status(stream: WebStream, facts: StreamReport, viewers: int) -> Stre
         viewers=viewers,
         is_browser_camera=stream.browser_source is not None,
         controls=ControlsOut(**asdict(stream.controls.value)),
-        recording=RecordingOut(active=recorder.is_recording, failure=stream.hide_folders(recorder.failure)),
+        recording=RecordingOut(
+            active=recorder.is_recording,
+            seconds=round(recorder.recorded_seconds, 1),
+            failure=stream.hide_folders(recorder.failure),
+        ),
         history=[SecondOut(frames=s.frames, latency_ms=s.latency_ms) for s in live.history.seconds()],
     )

@@ -6,6 +6,7 @@ import http.client
 import io
 import json
 import re
+import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -87,7 +88,7 @@ class TestStatus:
         assert stream["controls"]["smooth"] == "default"
         assert any(second["latency_ms"] for second in stream["history"])
         assert told["model"]["name"] == "constant"
-        assert set(stream["controls"]) <= {*told["choices"], "range", "paused"}
+        assert set(stream["controls"]) <= {*told["choices"], "alpha", "range", "paused"}
 
     def test_health_and_unknown_streams(self, site: Site) -> None:
         assert site.get("/healthz").json == {"status": "ok"}
@@ -170,7 +171,7 @@ class TestControls:
     def test_changed_controls_take_effect_and_the_others_stay(self, site: Site) -> None:
         changed = site.call("PATCH", f"/api/streams/{NAME}/controls", {"smooth": "light", "colormap": "turbo"})
         assert changed.json["streams"][0]["controls"] == {
-            "style": "overlay", "colormap": "turbo", "smooth": "light", "range": "auto", "paused": False
+            "style": "overlay", "colormap": "turbo", "alpha": 0.6, "smooth": "light", "range": "auto", "paused": False
         }  # fmt: skip
         wait_until(lambda: site.stream(NAME)["controls"]["colormap"] == "turbo")
         again = site.call("PATCH", f"/api/streams/{NAME}/controls", {"smooth": "default", "colormap": "inferno"})
@@ -382,7 +383,7 @@ class TestPictures:
 class TestFiles:
     def test_a_snapshot_has_picture_view_and_depth(self, tmp_path: Path, metric_model: None) -> None:
         with running(tmp_path / "kept", MOVING) as site:
-            assert site.get("/api/files").json == {"files": []}
+            assert site.get("/api/files").json == {"files": [], "folder": "kept"}
             names = site.call("POST", f"/api/streams/{NAME}/snapshots").json["files"]
             assert [n.removeprefix(names[0][:-4]) for n in names] == [".png", "_view.jpg", "_depth.png"]
             depth = Image.open(io.BytesIO(site.get(f"/api/files/{names[2]}").body))
@@ -396,12 +397,14 @@ class TestFiles:
         with running(tmp_path / "kept", MOVING) as site:
             path = f"/api/streams/{NAME}/recording"
             assert site.call("DELETE", path).status == 409
-            assert site.call("PUT", path).json["streams"][0]["recording"] == {"active": True, "failure": ""}
+            recording = site.call("PUT", path).json["streams"][0]["recording"]
+            assert (recording["active"], recording["failure"]) == (True, "")
             assert "stop it first" in site.call("PUT", path).json["detail"]
             written = site.stream(NAME)["written"]
             wait_until(lambda: site.stream(NAME)["written"] > written + 20)
-            assert site.get("/api/files").json == {"files": []}, "nothing is shown that is not complete"
-            assert site.call("DELETE", path).json["streams"][0]["recording"] == {"active": False, "failure": ""}
+            assert site.get("/api/files").json["files"] == [], "nothing is shown that is not complete"
+            recording = site.call("DELETE", path).json["streams"][0]["recording"]
+            assert (recording["active"], recording["failure"]) == (False, "")
             files = {Path(f["name"]).suffix: f["name"] for f in site.get("/api/files").json["files"]}
             assert set(files) == {".mp4", ".mkv", ".json"}
             part = site.get(f"/api/files/{files['.mp4']}", Range="bytes=0-99")
@@ -410,7 +413,64 @@ class TestFiles:
             times = [float(f.time) for f in video.decode(video=0)]
         assert len(times) >= 20
         assert times[0] == 0
+        assert recording["seconds"] == pytest.approx(times[-1], abs=0.06), "rounded to a tenth"
         assert len(list(DepthVideo(tmp_path / "kept" / files[".mkv"]))) == len(times)
+
+    def test_a_deleted_file_is_gone_with_its_description_and_nothing_else_is(
+        self, tmp_path: Path, quick_model: None
+    ) -> None:
+        kept = tmp_path / "kept"
+        with running(kept, MOVING) as site:
+            site.call("PUT", f"/api/streams/{NAME}/recording")
+            written = site.stream(NAME)["written"]
+            wait_until(lambda: site.stream(NAME)["written"] > written + 5)
+            site.call("DELETE", f"/api/streams/{NAME}/recording")
+            (kept / "mine.txt").touch()
+            depth = next(kept.glob("*.mkv"))
+            video = next(kept.glob("*.mp4"))
+            for name in ("mine.txt", "..%2Fkept%2Fmine.txt", "none_20260101-000000.mp4"):
+                assert site.call("DELETE", f"/api/files/{name}").status == 404
+            assert site.call("DELETE", f"/api/files/{depth.name}").status == 204
+            assert {path.name for path in kept.iterdir()} == {"mine.txt", video.name}
+            assert site.call("DELETE", f"/api/files/{video.name}").status == 204
+            assert site.get("/api/files").json["files"] == []
+            assert site.call("DELETE", f"/api/files/{video.name}").status == 404
+
+    def test_a_folder_that_vanishes_ends_the_recording_with_a_reason_and_not_the_stream(
+        self, tmp_path: Path, quick_model: None
+    ) -> None:
+        with running(tmp_path / "kept", MOVING) as site:
+            path = f"/api/streams/{NAME}/recording"
+            site.call("PUT", path)
+            written = site.stream(NAME)["written"]
+            wait_until(lambda: site.stream(NAME)["written"] > written + 5)
+            shutil.rmtree(tmp_path / "kept")
+            written = site.stream(NAME)["written"]
+            wait_until(lambda: site.stream(NAME)["written"] > written + 20)
+            stopped = site.call("DELETE", path)
+            reason = site.stream(NAME)["recording"]["failure"] or stopped.json["detail"]
+            assert "No such file" in reason
+            assert str(tmp_path) not in reason
+            assert (site.stream(NAME)["state"], site.stream(NAME)["recording"]["active"]) == ("live", False)
+            assert site.call("POST", f"/api/streams/{NAME}/snapshots").status == 201, "the folder is made anew"
+            assert site.call("PUT", path).status == 200
+
+    def test_recordings_and_pictures_are_drawn_as_the_page_draws_them(self, tmp_path: Path, quick_model: None) -> None:
+        with running(tmp_path / "kept", MOVING, invert=True, legend=False) as site:
+            controls = f"/api/streams/{NAME}/controls"
+            assert site.stream(NAME)["controls"]["colormap"] == "inferno_r"
+            assert "inferno_r" in site.get("/api/status").json["choices"]["colormap"]
+            site.call("PATCH", controls, {"paused": True})
+            wait_until(lambda: has_nothing_on_its_way(site, NAME))
+            pictures = {}
+            for alpha in (0, 0.25, 1):
+                assert site.call("PATCH", controls, {"alpha": alpha}).json["streams"][0]["controls"]["alpha"] == alpha
+                with Image.open(io.BytesIO(site.get(f"/streams/{NAME}/picture").body)) as picture:
+                    pictures[alpha] = np.asarray(picture, np.float32)
+            assert np.abs(pictures[0] - pictures[1]).mean() > 20
+            mixed = 0.75 * pictures[0] + 0.25 * pictures[1]
+            assert np.abs(pictures[0.25] - mixed).mean() < 3, "but for what JPEG loses"
+            assert site.call("PATCH", controls, {"alpha": 1.5}).status == 422
 
     def test_a_recording_under_way_at_the_end_is_completed(self, tmp_path: Path, quick_model: None) -> None:
         with running(tmp_path / "kept", MOVING) as site:
@@ -482,7 +542,7 @@ class TestFiles:
         (kept / "secret.png").write_bytes(b"s3cr3t")
         (kept / "x_20260101-000000.png").symlink_to(tmp_path / "secret.png")
         with running(kept, MOVING) as site:
-            assert site.get("/api/files").json == {"files": []}
+            assert site.get("/api/files").json["files"] == []
             for path in (name, "x_20260101-000000.png"):
                 answer = site.get(f"/api/files/{path}")
                 assert (answer.status, b"s3cr3t" in answer.body) == (404, False)

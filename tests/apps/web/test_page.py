@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 from collections.abc import Iterator
 from fractions import Fraction
@@ -71,6 +72,24 @@ SLOW_CAMERA = """
         window.media.push(found);
         return found;
     };
+"""
+
+TWO_CAMERAS = """
+    window.media = []; // what was given, with the facing that was asked for
+    const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    navigator.mediaDevices.getUserMedia = async ({ video }) => {
+        if (window.media.some((media) => media.active)) throw new Error("one camera at a time");
+        const found = await ask({ video: true });
+        const track = found.getVideoTracks()[0];
+        track.getSettings = () => ({ deviceId: video.facingMode });
+        window.media.push(Object.assign(found, { facing: video.facingMode }));
+        return found;
+    };
+"""
+
+NO_FULLSCREEN = """
+    delete Element.prototype.requestFullscreen; // as on an iPhone
+    Object.defineProperty(Document.prototype, "fullscreenEnabled", { value: undefined });
 """
 
 pytestmark = [
@@ -219,6 +238,33 @@ class TestPicture:
         page.mouse.up()
         wait_until(lambda: np.abs(screenshot(page, "#points-canvas") - before).mean() > 2)
 
+    def test_the_3d_view_is_reset_by_a_button(self, page: Page, site: Site) -> None:
+        open_page(page, site)
+        expect(page.locator("#reset-3d")).to_be_hidden()
+        view(page, "3D")
+        wait_until(lambda: has_points(page))
+        pause(page, site)
+        before = screenshot(page, "#points-canvas")
+        box = page.locator("#points-canvas").bounding_box()
+        page.mouse.move(box["x"] + 200, box["y"] + 100)
+        for _ in range(5):
+            page.mouse.wheel(0, 300)
+        wait_until(lambda: np.abs(screenshot(page, "#points-canvas") - before).mean() > 2)
+        page.locator("#reset-3d").click()
+        wait_until(lambda: np.abs(screenshot(page, "#points-canvas") - before).mean() < 0.5)
+
+    def test_the_overlay_is_as_strong_as_the_slider_says(self, page: Page, site: Site) -> None:
+        open_page(page, site)
+        pause(page, site)
+        page.locator("[name=alpha]").fill("25")
+        wait_until(lambda: site.session.streams[NAME].controls.value.alpha == 0.25)
+        seen = {}
+        for name in ("Picture", "Depth", "Overlay"):
+            view(page, name)
+            seen[name] = screenshot(page)
+        assert np.abs(seen["Picture"] - seen["Depth"]).mean() > 20
+        assert np.abs(seen["Overlay"] - (0.75 * seen["Picture"] + 0.25 * seen["Depth"])).mean() < 2
+
     def test_the_3d_view_is_reset_for_another_camera(self, page: Page, tmp_path: Path, quick_model: None) -> None:
         with running(tmp_path, MOVING, "lavfi:testsrc=size=160x120:rate=30") as site:
             open_page(page, site)
@@ -253,14 +299,39 @@ class TestControls:
         page.select_option("[name=style]", "depth")
         page.select_option("[name=range]", "lock")
         wait_until(lambda: control.value.range.startswith("lock:"))
-        page.locator("[name=low]").fill("0.125")
-        page.locator("[name=low]").press("Tab")
+        page.locator("[name=far]").fill("0.125")
+        page.locator("[name=far]").press("Tab")
         wait_until(lambda: control.value.range.startswith("lock:0.125,"))
+        expect(page.locator("#locked-note")).to_have_text("Relative depth has no unit; nearer is larger.")
+        expect(page.locator("#locked .unit").first).to_be_hidden()
         assert (control.value.smooth, control.value.style) == ("light", "depth")
         page.select_option("[name=range]", "auto")
         wait_until(lambda: control.value.range == "auto")
         page.locator("[name=size]").select_option("320")
         wait_until(lambda: site.session.model_controls.value.size == 320)
+
+    def test_a_range_of_meters_has_its_unit_and_near_is_the_smaller_number(
+        self, page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(factory, "make_estimator", lambda _: ConstantEstimator(DepthKind.METRIC, size=(40, 40)))
+        with running(tmp_path, MOVING) as site:
+            open_page(page, site)
+            page.select_option("[name=range]", "lock")
+            expect(page.locator("#locked")).to_contain_text("m")
+            expect(page.locator("#locked-note")).to_have_text("Distances in meters.")
+            near, far = (page.locator(f"[name={name}]") for name in ("near", "far"))
+            far.fill("4")
+            far.press("Tab")
+            near.fill("0.75")
+            near.press("Tab")
+            wait_until(lambda: site.session.streams[NAME].controls.value.range == "lock:0.75,4")
+            near.fill("9")
+            near.press("Tab")
+            expect(page.locator("#toast")).to_have_text("Near has to be smaller than far.")
+            far.fill("20")
+            far.press("Tab")
+            wait_until(lambda: site.session.streams[NAME].controls.value.range == "lock:9,20")
+            expect(page.locator("#legend-near")).to_have_text("9.00 m")
 
     def test_a_status_from_before_a_change_does_not_undo_it(self, page: Page, site: Site) -> None:
         sockets, told = list[WebSocketRoute](), list[str]()
@@ -278,12 +349,12 @@ class TestControls:
         open_page(page, site)
         expect(page.locator("#p95")).to_contain_text("ms")
         page.select_option("[name=range]", "lock")
-        expect(page.locator("[name=low]")).to_be_visible()
-        page.locator("[name=low]").fill("0.125")
+        expect(page.locator("[name=far]")).to_be_visible()
+        page.locator("[name=far]").fill("0.125")
         page.evaluate(COUNT_HIDINGS)
         sockets[0].send(told[0])
-        page.locator("[name=low]").press("Tab")
-        expect(page.locator("[name=low]")).not_to_be_focused()
+        page.locator("[name=far]").press("Tab")
+        expect(page.locator("[name=far]")).not_to_be_focused()
         sockets[0].send(told[0])
         seen = len(told)
         wait_until(lambda: page.wait_for_timeout(50) or len(told) > seen)
@@ -291,16 +362,19 @@ class TestControls:
         assert page.evaluate("() => window.timesHidden") == 0
 
     def test_a_refused_change_is_shown(self, page: Page, site: Site) -> None:
+        page.route("**/controls", lambda route: route.fulfill(status=422, json={"detail": "not today"}))
         open_page(page, site)
-        page.select_option("[name=range]", "lock")
-        page.locator("[name=low]").fill("99")
-        page.locator("[name=low]").press("Tab")
-        expect(page.locator("#toast")).to_contain_text("lock:LOW,HIGH")
+        page.locator("#pause").click()
+        expect(page.locator("#toast")).to_have_text("not today")
+        page.unroute("**/controls")
+        page.route("**/controls", lambda route: route.fulfill(status=502, body="<html>a proxy's page</html>"))
+        page.locator("#pause").click()
+        expect(page.locator("#toast")).to_have_text("The server refused it (502).")
 
     def test_a_recording_plays_and_a_snapshot_opens(self, page: Page, site: Site) -> None:
         open_page(page, site)
         page.locator("#record").click()
-        expect(page.locator("#record")).to_have_text("Stop")
+        expect(page.locator("#record")).to_have_text(re.compile("^Stop 0:0[1-9]$"))
         written = site.stream(NAME)["written"]
         wait_until(lambda: site.stream(NAME)["written"] > written + 40)
         page.locator("#record").click()
@@ -312,6 +386,63 @@ class TestControls:
         expect(page.locator("#files li")).to_have_count(5)
         page.locator("#files button", has_text="_view.jpg").click()
         wait_until(lambda: page.locator("#player img").evaluate("i => i.naturalWidth == 320"))
+
+    def test_files_are_deleted_after_a_question(self, page: Page, site: Site, tmp_path: Path) -> None:
+        open_page(page, site)
+        expect(page.locator("#files-note")).to_contain_text("folder kept")
+        page.locator("#snapshot").click()
+        expect(page.locator("#files li")).to_have_count(3)
+        name = page.locator("#files li button:not(.icon)").first.inner_text()
+        remove = page.get_by_role("button", name=f"Delete {name}")
+        remove.click()
+        expect(page.locator("#confirm-text")).to_contain_text(name)
+        page.keyboard.press("Escape")
+        remove.click()
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.locator("#files li")).to_have_count(3)
+        assert (tmp_path / "kept" / name).exists()
+        remove.click()
+        page.locator("#confirm-yes").click()
+        expect(page.locator("#files li")).to_have_count(2)
+        assert not (tmp_path / "kept" / name).exists()
+
+    def test_what_this_browser_chose_survives_a_reload(self, page: Page, site: Site) -> None:
+        open_page(page, site)
+        view(page, "Wipe")
+        page.locator("#wipe").fill("30")
+        page.locator("#theme").click()
+        page.locator("#panel-latency summary").click()
+        page.select_option("[name=colormap]", "turbo")
+        wait_until(lambda: site.session.streams[NAME].controls.value.colormap == "turbo")
+        page.reload()
+        expect(page.locator("#view-wipe")).to_be_checked()
+        expect(page.locator("#wipe")).to_have_value("30")
+        expect(page.locator("html")).to_have_attribute("data-theme", "light")
+        expect(page.locator("#plot")).to_be_hidden()
+        expect(page.locator("#facts")).to_be_visible()
+        expect(page.locator("[name=colormap]")).to_have_value("turbo")
+        view(page, "3D")
+        page.reload()
+        wait_until(lambda: has_points(page))
+
+    def test_a_device_without_full_screen_has_no_button_for_it(self, page: Page, site: Site) -> None:
+        page.add_init_script(NO_FULLSCREEN)
+        open_page(page, site)
+        expect(page.locator("#fullscreen")).to_be_hidden()
+        page.keyboard.press("f")
+        expect(page.locator("#toast")).to_be_hidden()
+
+    def test_what_is_touched_is_40_px_high(self, page: Page, site: Site) -> None:
+        page.set_viewport_size({"width": 390, "height": 844})
+        open_page(page, site)
+        page.locator("#snapshot").click()
+        expect(page.locator("#files li")).to_have_count(3)
+        for element in page.locator(
+            "button, select, summary, input[type=range], .files a, .segments input, footer a"
+        ).all():
+            if box := element.bounding_box():
+                assert box["height"] >= 39.5, element.evaluate("e => e.outerHTML")
+                assert box["width"] >= 39.5, element.evaluate("e => e.outerHTML")
 
     def test_facts_and_latency_are_shown(self, page: Page, site: Site) -> None:
         open_page(page, site)
@@ -369,12 +500,39 @@ class TestControls:
 class TestConnections:
     def test_the_page_comes_back_when_the_server_does(self, page: Page, tmp_path: Path, quick_model: None) -> None:
         port = rtsp_server.free_port()
+        state, record = page.locator("#state"), page.locator("#record")
         with running(tmp_path, MOVING, port=port) as site:
             open_page(page, site)
+            record.click()
+            expect(record).to_have_attribute("aria-pressed", "true")
         expect(page.locator("#cover")).to_contain_text("does not answer")
+        expect(state).to_have_text("lost connection")
+        expect(state.locator(".dot")).to_have_css("background-color", "rgb(178, 106, 0)")
+        expect(record).to_have_attribute("aria-pressed", "false")
+        for button in ("#record", "#pause", "#snapshot"):
+            expect(page.locator(button)).to_be_disabled()
         with running(tmp_path, MOVING, port=port) as site:
             expect(page.locator("#cover")).to_be_hidden()
+            expect(state).to_have_text("live")
+            expect(record).to_be_enabled()
             wait_until(lambda: site.stream(NAME)["viewers"] == 1)
+
+    def test_a_server_that_falls_silent_is_lost_until_it_is_heard_again(self, page: Page, site: Site) -> None:
+        """A network that is gone closes no socket."""
+        is_silent = False
+
+        def listen(socket: WebSocketRoute) -> None:
+            server = socket.connect_to_server()
+            server.on_message(lambda message: None if is_silent else socket.send(message))
+
+        page.route_web_socket("**/live?*", listen)
+        open_page(page, site)
+        expect(page.locator("#state")).to_have_text("live")
+        is_silent = True
+        expect(page.locator("#state")).to_have_text("lost connection")
+        is_silent = False
+        expect(page.locator("#state")).to_have_text("live")
+        expect(page.locator("#cover")).to_be_hidden()
 
     def test_a_page_of_a_removed_stream_shows_another(self, page: Page, tmp_path: Path, quick_model: None) -> None:
         port = rtsp_server.free_port()
@@ -435,6 +593,15 @@ class TestConnections:
             assert "token" not in page.url
             page.goto(site.address)
             expect(page.locator("#cover")).to_be_hidden()
+            page.locator("#sign-out").click()
+            expect(page.locator("input[name=token]")).to_be_visible()
+            page.goto(site.address)
+            expect(page.locator("input[name=token]")).to_be_visible()
+
+    def test_a_page_without_a_token_has_nothing_to_sign_out_of(self, page: Page, site: Site) -> None:
+        open_page(page, site)
+        expect(page.locator("#facts")).to_contain_text("240 px")
+        expect(page.locator("#sign-out")).to_be_hidden()
 
     def test_the_browsers_own_camera_comes_back_with_depth(
         self, page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -448,6 +615,27 @@ class TestConnections:
             assert site.session.streams["browser"].live.newest.item.frame.image.std() > 20
             view(page, "Picture")
             assert screenshot(page).std() > 20
+
+    def test_the_camera_is_flipped_and_stopped(self, page: Page, tmp_path: Path, quick_model: None) -> None:
+        page.add_init_script(TWO_CAMERAS)
+        facings = "() => window.media.map((media) => [media.facing, media.active])"
+        with running(tmp_path, web={"browser_camera": True}) as site:
+            page.goto(site.address)
+            expect(page.locator("#camera-flip")).to_be_hidden()
+            page.locator("#cover-button").click()
+            expect(page.locator("#cover")).to_be_hidden()
+            assert page.evaluate(facings) == [["environment", True]]
+            page.locator("#camera-flip").click()
+            wait_until(lambda: page.evaluate(facings) == [["environment", False], ["user", True]])
+            written = site.stream("browser")["written"]
+            wait_until(lambda: site.stream("browser")["written"] > written + 5)
+            page.locator("#camera-stop").click()
+            wait_until(lambda: page.evaluate(facings) == [["environment", False], ["user", False]])
+            expect(page.locator("#camera-stop")).to_be_hidden()
+            expect(page.locator("#state")).to_have_text("reconnecting")
+            page.locator("#cover-button").click()
+            wait_until(lambda: page.evaluate(facings)[-1] == ["user", True])
+            expect(page.locator("#cover")).to_be_hidden()
 
     def test_a_camera_is_asked_for_once_however_often_one_clicks(
         self, page: Page, tmp_path: Path, quick_model: None

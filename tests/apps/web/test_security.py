@@ -6,9 +6,11 @@ import asyncio
 import http.client
 import ipaddress
 import logging
+import os
 import re
 import socket
 import ssl
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +29,7 @@ from helpers import http_server, media
 from helpers.errors import raises_code
 from helpers.waiting import wait_until
 from helpers.web_server import MOVING, Site, running
+from streamdepth.estimators.engines.cache import cache_folder
 from websockets.exceptions import InvalidStatus
 
 from streamdepth import config, factory
@@ -537,7 +540,26 @@ class TestListening:
         assert done.out.startswith("http://127.0.0.1:")
         assert TOKEN not in done.out + done.err, "what is no terminal may be the log of a service"
         assert "frames in" in done.err
+        assert f"go to {tmp_path / 'kept'}" in done.err
         assert not (tmp_path / "kept").exists()
+
+    @pytest.mark.skipif(os.name != "posix", reason="files have no mode on Windows")
+    def test_the_file_with_the_token_is_for_its_user_alone(self, cli: Callable, quick_model: None) -> None:
+        umask = os.umask(0)
+        try:
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                port = free.getsockname()[1]
+            older = cache_folder() / f"serve_{port}.token"
+            older.parent.mkdir(parents=True, exist_ok=True)
+            older.write_text("readable by all")
+            done = cli("serve", MOVING, "--host", "0.0.0.0", "--port", port, "--max-frames", "3")
+        finally:
+            os.umask(umask)
+        assert f"its token is in the file {older}" in " ".join(done.err.split())
+        assert stat.S_IMODE(older.stat().st_mode) == 0o600
+        token = older.read_text().strip()
+        assert len(token) == 32
+        assert token not in done.out + done.err
 
     def test_without_its_packages_the_page_says_how_to_get_them(
         self, cli: Callable, quick_model: None, monkeypatch: pytest.MonkeyPatch

@@ -1,15 +1,19 @@
-// The JSON API, as functions.
+// The JSON API, as functions. Each throws an Error with a message for the user.
 
 async function call(method, path, body) {
   const response = await fetch(path, {
     method,
     headers: body ? { "Content-Type": "application/json" } : {},
     body: body ? JSON.stringify(body) : undefined,
+  }).catch(() => {
+    throw new Error("The server does not answer.");
   });
-  const answer = await response.json();
-  if (!response.ok) throw new Error(typeof answer.detail === "string" ? answer.detail : "that is not allowed");
+  const answer = response.status === 204 ? {} : await response.json().catch(() => ({}));
+  if (!response.ok) throw new Error(typeof answer.detail === "string" ? answer.detail : `The server refused it (${response.status}).`);
   return answer;
 }
+
+const filePath = (name) => `api/files/${encodeURIComponent(name)}`;
 
 export const status = () => call("GET", "api/status");
 export const setControls = (name, changes) => call("PATCH", `api/streams/${name}/controls`, changes);
@@ -17,5 +21,8 @@ export const setModel = (size) => call("PATCH", "api/model", { size });
 export const snapshot = (name) => call("POST", `api/streams/${name}/snapshots`);
 export const record = (name) => call("PUT", `api/streams/${name}/recording`);
 export const stopRecording = (name) => call("DELETE", `api/streams/${name}/recording`);
-export const files = async () => (await call("GET", "api/files")).files;
+export const files = () => call("GET", "api/files");
+export const deleteFile = (name) => call("DELETE", filePath(name));
 export const colors = async (name) => (await call("GET", `api/colormaps/${encodeURIComponent(name)}`)).colors;
+export const isSignedIn = async () => (await call("GET", "api/session")).signed_in;
+export const signOut = () => call("DELETE", "api/session");

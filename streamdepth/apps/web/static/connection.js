@@ -3,6 +3,7 @@
 import { unpack } from "./packets.js";
 
 const MIN_RETRY_MS = 500, MAX_RETRY_MS = 5000;
+const SILENCE_MS = 6000; // a status comes every second: after so long without any message the server is out of reach
 
 export class StreamConnection {
   /** callbacks: {onResult(result) -> Promise, onStatus(status), onLinkChanged(isUp, reason)} */
@@ -22,8 +23,23 @@ export class StreamConnection {
       this.retryMs = MIN_RETRY_MS;
       this.callbacks.onLinkChanged(true, "");
     };
-    socket.onmessage = ({ data }) => (typeof data === "string" ? this.callbacks.onStatus(JSON.parse(data)) : this.show(data));
+    socket.onmessage = ({ data }) => {
+      this.expectMessage();
+      typeof data === "string" ? this.callbacks.onStatus(JSON.parse(data)) : this.show(data);
+    };
     socket.onclose = ({ code, reason }) => this.onClosed(code, reason);
+    this.expectMessage();
+  }
+
+  /** Gives up a socket that stays silent: a network that is gone closes nothing. */
+  expectMessage() {
+    const { socket } = this;
+    clearTimeout(this.silence);
+    this.silence = setTimeout(() => {
+      socket.onopen = socket.onmessage = socket.onclose = null;
+      socket.close();
+      this.onClosed(1006, "");
+    }, SILENCE_MS);
   }
 
   /** Unpacks a packet at once, but shows it only after the one before: a small one is often unpacked first. */
@@ -41,6 +57,7 @@ export class StreamConnection {
   }
 
   async onClosed(code, reason) {
+    clearTimeout(this.silence);
     if (this.isClosed) return;
     this.callbacks.onLinkChanged(false, code === 4429 ? reason : "");
     if (code === 4404 || (await tokenIsRefused())) return location.reload(); // the server has other streams now
@@ -50,6 +67,7 @@ export class StreamConnection {
 
   close() {
     this.isClosed = true;
+    clearTimeout(this.silence);
     this.socket.close();
   }
 }
@@ -61,7 +79,7 @@ export function socketAddress(path) {
 
 async function tokenIsRefused() {
   try {
-    return (await fetch("api/colormaps")).status === 401;
+    return (await fetch("api/colormaps", { signal: AbortSignal.timeout(SILENCE_MS) })).status === 401;
   } catch {
     return false; // the server is not there
   }

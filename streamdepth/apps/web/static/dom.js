@@ -9,6 +9,16 @@ export function make(name, properties = {}, ...children) {
   return made;
 }
 
+/** Makes the picture of an icon button from the path of its lines, on a square of 20. */
+export function icon(path) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 20 20");
+  svg.setAttribute("aria-hidden", "true");
+  svg.append(document.createElementNS(svg.namespaceURI, "path"));
+  svg.firstChild.setAttribute("d", path);
+  return svg;
+}
+
 let timer = 0;
 /** Shows a message for a few seconds. */
 export function toast(text) {
@@ -26,3 +36,13 @@ export const reportingErrors = (action) => async (event) => {
     toast(error.message);
   }
 };
+
+/** Asks a question; resolves to true if the user agrees. `answer`: the word on the button that does. */
+export function confirmed(question, answer) {
+  const dialog = $("confirm");
+  $("confirm-text").textContent = question;
+  $("confirm-yes").textContent = answer;
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((decide) => dialog.addEventListener("close", () => decide(dialog.returnValue === "yes"), { once: true }));
+}

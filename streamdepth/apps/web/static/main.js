@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { $, reportingErrors, make, toast } from "./dom.js";
-import { labelOf, showFacts, showState, showTabs, stateOf } from "./stream_facts.js";
+import { labelOf, showFacts, showState, showTabs, stateOf, withoutServer } from "./stream_facts.js";
 import { StreamConnection } from "./connection.js";
 import { PictureView } from "./picture_view.js";
 import { showFiles } from "./files.js";
@@ -10,20 +10,21 @@ import { BrowserCamera } from "./browser_camera.js";
 import { plot } from "./latency_plot.js";
 import { DepthReadout } from "./depth_readout.js";
 import { onControlsChanged, showControls } from "./controls.js";
+import { preferences, remember } from "./preferences.js";
 
 const VIEWS = { picture: "Picture", overlay: "Overlay", depth: "Depth", side: "Both", wipe: "Wipe", points: "3D" };
 const THEMES = { "": "As the system is", light: "Light", dark: "Dark" };
 
 const pictureView = new PictureView($("picture-canvas"));
 const readout = new DepthReadout(pictureView, $("depth-readout"));
-const browserCamera = new BrowserCamera($("browser-camera"), (reason) => reason && toast(reason));
+const browserCamera = new BrowserCamera($("browser-camera"), onCameraChanged);
 let pointView = null;
 let connection = null;
 let name = new URLSearchParams(location.search).get("stream");
 let status = null;
 let result = null;
-let mode = "overlay";
-let linkState = { isUp: false, reason: "" };
+let mode = preferences.view in VIEWS ? preferences.view : "overlay";
+let linkState = { isUp: false, reason: "Connecting" };
 let colorName = "";
 
 const stream = () => status?.streams.find((s) => s.name === name) ?? null;
@@ -36,7 +37,8 @@ async function start() {
     return;
   }
   showStream(stream()?.name ?? status.streams[0].name);
-  await showFiles();
+  $("sign-out").hidden = !(await api.isSignedIn().catch(() => false));
+  await showFiles().catch(() => {}); // an answer that is lost comes with the next connection
 }
 
 function showStream(chosen) {
@@ -53,11 +55,16 @@ function showStream(chosen) {
 
 // ---- messages of the server
 
+/** While the server is out of reach nothing is known of its streams, and nothing can be changed. */
 function onLinkChanged(isUp, reason) {
   if (isUp && !linkState.isUp) showFiles().catch(() => {});
-  if (!isUp && status) status.sequence = 0; // a restarted server counts from 1 again
   linkState = { isUp, reason };
-  showCover();
+  document.body.dataset.link = isUp ? "up" : "lost";
+  for (const id of ["pause", "snapshot", "record", "sign-out"]) $(id).disabled = !isUp;
+  $("controls").inert = !isUp;
+  if (isUp) return showCover();
+  status = withoutServer(status);
+  onStatus(status);
 }
 
 /** Resolves once the picture is on the screen, or another stream was chosen meanwhile. */
@@ -80,7 +87,7 @@ function onStatus(next) {
   status = next;
   const now = stream();
   if (!now) return;
-  if (before?.recording.active !== now.recording.active) showFiles().catch(() => {});
+  if (linkState.isUp && before?.recording.active !== now.recording.active) showFiles().catch(() => {});
   if (now.recording.failure && now.recording.failure !== before?.recording.failure) toast(now.recording.failure);
   showTabs(status.streams, name, showStream);
   showState(now);
@@ -96,8 +103,10 @@ function showButtons({ controls, recording }) {
   $("pause").setAttribute("aria-pressed", controls.paused);
   $("pause").textContent = controls.paused ? "Resume" : "Pause";
   $("record").setAttribute("aria-pressed", recording.active);
-  $("record").lastElementChild.textContent = recording.active ? "Stop" : "Record";
+  $("record").lastElementChild.textContent = recording.active ? `Stop ${minutes(recording.seconds)}` : "Record";
 }
+
+const minutes = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds) % 60).padStart(2, "0")}`;
 
 // ---- the picture
 
@@ -107,13 +116,14 @@ function draw() {
   $("screen").style.setProperty("--shape", `${width} / ${result.header.height}`);
   $("screen").dataset.frame = result.header.index; // for tests
   if (mode === "points") pointView?.draw(result);
-  else pictureView.draw(result, mode);
+  else pictureView.draw(result, mode, $("controls").alpha.value / 100);
   showLegend();
   readout.show(result, mode);
 }
 
 async function setMode(next) {
   mode = next;
+  remember({ view: mode });
   const is3d = mode === "points";
   if (is3d && !(await makePointView())) return pick("overlay");
   $("picture-canvas").hidden = is3d;
@@ -153,7 +163,7 @@ function showLegend() {
   $("legend-far").textContent = isMetric ? DepthReadout.meters(high) : "far";
   $("legend-note").textContent = isMetric ? "" : "relative, no unit";
   $("legend").hidden = mode === "picture" || mode === "points";
-  $("hint").hidden = mode !== "points";
+  $("hint").hidden = $("reset-3d").hidden = mode !== "points";
   $("divider").hidden = mode !== "wipe";
   $("divider").style.left = `${pictureView.place(pictureView.wipe, 0, mode).x}px`;
 }
@@ -198,6 +208,7 @@ async function change(changes) {
 
 function setWipe(share) {
   pictureView.wipe = Math.min(1, Math.max(0, share));
+  remember({ wipe: pictureView.wipe });
   $("wipe").value = 100 * pictureView.wipe;
   draw();
 }
@@ -205,18 +216,40 @@ function setWipe(share) {
 $("pause").onclick = reportingErrors(() => change({ paused: !stream().controls.paused }));
 $("snapshot").onclick = reportingErrors(async () => {
   const { files } = await api.snapshot(name);
-  toast(`Saved ${files.join(", ")}`);
+  toast(`Saved ${files[0].replace(".png", "")}`);
   await showFiles();
 });
 $("record").onclick = reportingErrors(async () => {
   onStatus(await (stream().recording.active ? api.stopRecording : api.record)(name));
   await showFiles();
 });
+$("fullscreen").hidden = !document.fullscreenEnabled; // iPhones show nothing but videos on the full screen
 $("fullscreen").onclick = reportingErrors(() => (document.fullscreenElement ? document.exitFullscreen() : $("screen").requestFullscreen()));
-$("cover-button").onclick = reportingErrors(async () => {
-  await browserCamera.start(name);
-  showCover();
+$("reset-3d").onclick = () => {
+  pointView?.resetEye();
+  draw();
+};
+$("sign-out").onclick = reportingErrors(async () => {
+  await api.signOut();
+  location.reload();
 });
+$("cover-button").onclick = reportingErrors(() => browserCamera.start(name, preferences.facing));
+$("camera-stop").onclick = () => browserCamera.stop();
+$("camera-flip").onclick = reportingErrors(async () => {
+  $("camera-flip").disabled = $("camera-stop").disabled = true;
+  try {
+    remember({ facing: await browserCamera.flip(preferences.facing) });
+  } finally {
+    $("camera-flip").disabled = $("camera-stop").disabled = false;
+  }
+});
+
+function onCameraChanged(reason) {
+  $("camera-buttons").hidden = !browserCamera.isOn;
+  if (reason) toast(reason);
+  showCover();
+}
+
 $("wipe").oninput = () => setWipe($("wipe").value / 100);
 $("picture-canvas").addEventListener("pointermove", (event) => {
   const at = mode === "wipe" && event.buttons ? pictureView.locate(event.clientX, event.clientY, mode) : null;
@@ -227,37 +260,35 @@ onControlsChanged({
   resize: reportingErrors(async (size) => onStatus(await api.setModel(size))),
   now: () => result?.header.range ?? [0, 1],
 });
+$("controls").alpha.oninput = draw;
 
 document.addEventListener("keydown", (event) => {
-  const isTyping = event.target.matches("select, input:not([type=radio])") || $("player").open;
+  const isTyping = event.target.matches("select, input:not([type=radio])") || document.querySelector("dialog[open]");
   if (isTyping || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
-  const button = { p: "pause", s: "snapshot", r: "record", f: "fullscreen" }[event.key.toLowerCase()];
+  const button = { p: "pause", s: "snapshot", r: "record", f: "fullscreen", 0: "reset-3d" }[event.key.toLowerCase()];
   const view = Object.keys(VIEWS)[Number(event.key) - 1];
-  if (button) $(button).click();
+  if (button) $(button).hidden || $(button).click();
   else if (view) pick(view);
 });
 
 function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
-  storage()?.setItem("theme", theme);
+  remember({ theme });
 }
 
-/** Returns the browser's storage; null where it is blocked. */
-function storage() {
-  try {
-    return localStorage;
-  } catch {
-    return null;
-  }
-}
-
-setTheme(storage()?.getItem("theme") ?? "");
+setTheme(preferences.theme);
 $("theme").onclick = () => {
   const names = Object.keys(THEMES);
-  setTheme(names[(names.indexOf(document.documentElement.dataset.theme) + 1) % names.length]);
-  toast(THEMES[document.documentElement.dataset.theme]);
+  setTheme(names[(names.indexOf(preferences.theme) + 1) % names.length]);
+  toast(THEMES[preferences.theme]);
 };
+for (const panel of document.querySelectorAll("details.panel")) {
+  panel.open = !preferences.closedPanels.includes(panel.id);
+  panel.ontoggle = () => remember({ closedPanels: [...document.querySelectorAll("details.panel:not([open])")].map(({ id }) => id) });
+}
 addEventListener("resize", draw);
 
 makeViews();
+setWipe(preferences.wipe);
+setMode(mode);
 start();

@@ -2,8 +2,6 @@
 
 import { nearness } from "./packets.js";
 
-const ALPHA = 0.6;
-
 export class PictureView {
   constructor(canvas) {
     this.canvas = canvas;
@@ -21,7 +19,8 @@ export class PictureView {
     });
   }
 
-  draw(result, mode) {
+  /** alpha: how much of the colors covers the picture in an overlay, from 0 to 1. */
+  draw(result, mode, alpha) {
     const { picture } = result;
     const w = picture.width, h = picture.height;
     const isDouble = mode === "side";
@@ -29,7 +28,7 @@ export class PictureView {
     if (mode !== "depth") this.context.drawImage(picture, 0, 0);
     if (mode === "picture" || !this.colors) return;
     this.colorize(result);
-    this.context.globalAlpha = mode === "overlay" ? ALPHA : 1;
+    this.context.globalAlpha = mode === "overlay" ? alpha : 1;
     this.context.imageSmoothingQuality = "high";
     const left = isDouble ? w : 0;
     this.context.save();

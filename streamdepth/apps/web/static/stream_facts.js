@@ -2,17 +2,24 @@
 
 import { $, make } from "./dom.js";
 
-const STATE_NAMES = { closed: "not open" };
+const LOST = "lost";
+const STATE_NAMES = { closed: "not open", [LOST]: "lost connection" };
 
 /** Returns the state in words; a paused stream is live for the server. */
 export function stateOf(stream) {
   return stream.controls.paused && stream.state === "live" ? "paused" : STATE_NAMES[stream.state] ?? stream.state;
 }
 
+/** Returns what is left of a status once the server is out of reach; the sequence of a restarted one begins at 1 again. */
+export function withoutServer(status) {
+  const forget = (stream) => ({ ...stream, state: LOST, reason: "", fps: 0, viewers: "–", recording: { active: false, failure: "" } });
+  return { ...status, sequence: 0, streams: status.streams.map(forget) };
+}
+
 /** Returns the source's title without a scheme. */
 export const labelOf = (stream) => stream.title.replace(/^[a-z]+:\/\//, "");
 
-const dot = (stream) => make("span", { className: `dot ${stateOf(stream)}` });
+const dot = (stream) => make("span", { className: `dot ${stream.controls.paused && stream.state === "live" ? "paused" : stream.state}` });
 
 export function showTabs(streams, chosen, choose) {
   const box = $("streams");

@@ -29,7 +29,6 @@ from helpers import http_server, media
 from helpers.errors import raises_code
 from helpers.waiting import wait_until
 from helpers.web_server import MOVING, Site, running
-from streamdepth.estimators.engines.cache import cache_folder
 from websockets.exceptions import InvalidStatus
 
 from streamdepth import config, factory
@@ -42,6 +41,7 @@ from streamdepth.apps.web.session_factory import open_session, server_options
 from streamdepth.apps.web.sessions import SESSION_SECONDS, SessionStore, TokenThrottle
 from streamdepth.core.errors import ConfigError, SinkOpenError, SinkWriteError
 from streamdepth.testing import ConstantEstimator
+from streamdepth.utils.cache import cache_folder
 
 NAME = "lavfi_testsrc2_size_320x240_rate_30"
 TOKEN = "a-token-for-tests"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import logging
 import warnings
@@ -48,6 +49,16 @@ def is_installed() -> bool:
     return importlib.util.find_spec("openvino") is not None
 
 
+@functools.cache
+def _core() -> Any:
+    """Returns the process's one OpenVINO core. Raises MissingDependencyError.
+
+    Each core gives its thread a stack for signal handlers, and restores the one before when it goes. Where two cores go
+    in the order in which they came, that one is gone, too: the next Ctrl-C then crashes the process.
+    """
+    return import_engine_package("openvino", "openvino").Core()
+
+
 class OpenVinoRuntimeEngine(Engine):
     """The base of the engines on OpenVINO, which run on the CPU.
 
@@ -66,7 +77,7 @@ class OpenVinoRuntimeEngine(Engine):
 
     def __init__(self, precision: str = "auto", threads: int | None = None, *, for_throughput: bool = False) -> None:
         self._openvino = import_engine_package("openvino", "openvino")
-        self._core = self._openvino.Core()
+        self._core = _core()
         hint = "THROUGHPUT" if for_throughput else "LATENCY"
         self._options: dict[str, str | int] = {"PERFORMANCE_HINT": hint, **self._precision_option(precision)}
         if threads:

@@ -215,6 +215,37 @@ def test_only_a_few_sizes_stay_in_memory(tiny: Tiny) -> None:
     assert len(engine._compiled) == 4
 
 
+TWO_ENGINES_THEN_CTRL_C = """
+import faulthandler, gc, os, signal
+
+from streamdepth.estimators.engines.openvino_engine import OpenVinoRuntimeEngine
+
+
+class AnyEngine(OpenVinoRuntimeEngine):
+    def _compiled_network(self, height, width): ...
+
+
+faulthandler.enable()
+first, second = AnyEngine(), AnyEngine()
+del first
+gc.collect()
+del second
+gc.collect()
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    while True:
+        pass
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@needs_openvino
+def test_ctrl_c_is_heard_after_two_openvino_engines_are_gone() -> None:
+    run = subprocess.run([sys.executable, "-c", TWO_ENGINES_THEN_CTRL_C], capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stdout) == (0, "interrupted\n")
+
+
 @needs_openvino
 def test_auto_is_openvino_on_a_cpu_and_says_why(tiny: Tiny) -> None:
     expected = _expected(tiny)

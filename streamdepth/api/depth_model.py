@@ -99,8 +99,7 @@ class DepthModel:
         return self._estimate(image, color)
 
     def _estimate(self, image: Any, color: ColorOrder) -> Depth:
-        pixels, camera = read_photo(image, self._settings, color)
-        item = estimate_depth_frame(pixels, self.estimator, self._settings, camera)
+        item = estimate_depth_frame(read_photo(image, self._settings, color), self.estimator, self._settings)
         return Depth(item.at_frame_size(), item.kind, item.intrinsics)
 
     def close(self) -> None:

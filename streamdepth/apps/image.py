@@ -50,8 +50,7 @@ def convert_picture(picture: str, settings: Settings) -> tuple[DepthFrame, list[
             check_geometry_path(path, kind)
         elif path.suffix.lower() not in COLORED_SUFFIXES:
             check_depth_image_path(path)
-    pixels, camera = read_photo(picture, settings)
-    item = estimate_depth_frame(pixels, shared_estimator(settings.model), settings, camera)
+    item = estimate_depth_frame(read_photo(picture, settings), shared_estimator(settings.model), settings)
     size, edges = settings.outputs.depth_size or "picture", settings.render.edges
     depth, item = depth_to_store(item, size, edges), upsample(item, edges)
     for path, kind in outputs:

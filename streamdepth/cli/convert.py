@@ -15,7 +15,7 @@ from streamdepth.core.errors import ConfigError, SourceError
 if TYPE_CHECKING:
     from streamdepth.config import Settings
 
-_LIMITS = ("max_frames", "max_seconds", "max_side", "allow_partial", "input_fps")
+_LIMITS = ("max_frames", "max_seconds", "max_side", "allow_partial", "input_fps", "find_bars")
 
 
 @with_flags(

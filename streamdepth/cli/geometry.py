@@ -86,12 +86,12 @@ def _metric_item(picture: str, settings: Settings, depth: Path | None, scale: fl
     from streamdepth.core.types import DepthFrame, DepthKind, Frame
     from streamdepth.factory.pictures import estimate_depth_frame, read_photo, shared_estimator
 
-    pixels, camera = read_photo(picture, settings)
+    photo = read_photo(picture, settings)
     if depth:
         recorded = _recorded_depth(depth, scale)
-        frame = Frame(pixels, 0, 0, Fraction(1), 0.0)
-        return DepthFrame(frame, recorded.estimate([frame])[0].depth, DepthKind.METRIC, intrinsics=camera)
-    item = estimate_depth_frame(pixels, shared_estimator(settings.model), settings, camera)
+        frame = Frame(photo.pixels, 0, 0, Fraction(1), 0.0)
+        return DepthFrame(frame, recorded.estimate([frame])[0].depth, DepthKind.METRIC, intrinsics=photo.intrinsics)
+    item = estimate_depth_frame(photo, shared_estimator(settings.model), settings)
     if item.kind is not DepthKind.METRIC:
         raise ConfigError(
             f"a volume needs meters, and {settings.model.name} is relative; add --anchor x,y=1.35m, "

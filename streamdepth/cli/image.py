@@ -13,7 +13,7 @@ from streamdepth.core.errors import ConfigError
 
 
 @with_flags(
-    *("model", "camera", "metric", "max_side"),
+    *("model", "camera", "metric", "max_side", "find_bars"),
     *("outputs.points", "outputs.mesh", "outputs.overwrite", "outputs.depth_size"),
     *("render.edges", "render.style", "render.colormap", "render.legend", "render.invert"),
 )

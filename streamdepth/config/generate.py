@@ -23,7 +23,12 @@ _GROUPS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
         "EstimateKeywords",
         "ModelKeywords",
         "Settings that concern one picture.",
-        ("max_side", "metric", *(f"camera.{name}" for name in ("info", "fov", "fx", "fy", "cx", "cy", "undistort"))),
+        (
+            "max_side",
+            "find_bars",
+            "metric",
+            *(f"camera.{name}" for name in ("info", "fov", "fx", "fy", "cx", "cy", "undistort")),
+        ),
     ),
     (
         "StreamKeywords",

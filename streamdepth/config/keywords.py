@@ -40,6 +40,8 @@ class EstimateKeywords(ModelKeywords, total=False):
 
     max_side: int
     """Refuse pictures with a longer side, in px."""
+    find_bars: bool
+    """Find black bars around the picture: their depth is unknown, and they do not count for the range."""
     anchor: str | Sequence[str]
     """A measured point, x,y=1.35m in px of the first picture: relative depth becomes metric. Repeatable."""
     camera_height: str | None

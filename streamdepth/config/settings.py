@@ -59,6 +59,8 @@ class Settings(Section):
     )
     """Frames per second of the input, such as 25, 29.97 or 30000/1001, whatever it says itself: for video without
     timestamps, pictures, or another speed."""
+    find_bars: Annotated[bool, Flag("--find-bars/--no-find-bars")] = True
+    """Find black bars around the picture: their depth is unknown, and they do not count for the range."""
     realtime: Annotated[bool, NoEffectOnResult()] = False
     """Play files at their own frame rate and drop frames that come too late, as a camera would."""
     cluster: Annotated[str | None, Flag("--cluster"), NoEffectOnResult()] = None

@@ -16,9 +16,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.core.arrays import DepthMap, GrayImage, Image
+from streamdepth.core.arrays import DepthMap, GrayImage, Image, Mask
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.masks import hide_depth
 from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.rendering import render_depth
 from streamdepth.core.resize import resize_depth, sample_depth, shrink
@@ -115,6 +116,10 @@ class LazyImage(ABC):
     def yuv_planes(self) -> YuvPlanes | None:
         """Returns the picture's planes as `Frame.yuv_planes`, without a copy."""
 
+    def luma(self) -> tuple[GrayImage, int] | None:
+        """Returns the (H, W) brightness without a copy, and its value for black; None where that would cost work."""
+        return None
+
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Frame:
@@ -145,6 +150,9 @@ class Frame:
     sensor_depth: DepthMap | None = None
     """(h, w) meters along Z of a depth sensor in the view of the picture, at any size, NaN where unknown; None without
     a sensor, or where it gave nothing for this frame."""
+    valid: Mask | None = None
+    """(H, W), False for pixels that show nothing: black bars, and what is transparent. Their depth is NaN. None: all
+    pixels are valid. Raises ValueError for another shape or type."""
     size: tuple[int, int] = field(init=False)
     """(width, height) in px."""
     time: float = field(init=False)
@@ -154,10 +162,18 @@ class Frame:
         object.__setattr__(self, "time", float(self.pts * self.time_base))
         if isinstance(self.pixels, LazyImage):
             object.__setattr__(self, "size", self.pixels.size)
-            return
-        if self.pixels.dtype != np.uint8 or self.pixels.ndim != 3 or self.pixels.shape[2] != 3:
-            raise ValueError(f"a frame is (H, W, 3) uint8, not {self.pixels.shape} {self.pixels.dtype}")
-        image = np.ascontiguousarray(self.pixels).view()
+        else:
+            self._check_array(self.pixels)
+        if self.valid is not None and (self.valid.dtype != np.bool_ or self.valid.shape != self.size[::-1]):
+            raise ValueError(
+                f"`valid` of a frame of {self.size[0]}x{self.size[1]} px is {self.size[::-1]} bool, "
+                f"not {self.valid.shape} {self.valid.dtype}"
+            )
+
+    def _check_array(self, pixels: Image) -> None:
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+            raise ValueError(f"a frame is (H, W, 3) uint8, not {pixels.shape} {pixels.dtype}")
+        image = np.ascontiguousarray(pixels).view()
         image.setflags(write=False)
         object.__setattr__(self, "pixels", image)
         object.__setattr__(self, "size", (image.shape[1], image.shape[0]))
@@ -250,8 +266,8 @@ class DepthFrame:
         return self.scale_sigma is not None and self.metric_fit is None
 
     def at_frame_size(self) -> DepthMap:
-        """Returns the depth at the frame's own size, (H, W) float32; unknown depth stays NaN."""
-        return resize_depth(self.depth, *self.frame.size)
+        """Returns the depth at the frame's own size, (H, W) float32; unknown depth is NaN."""
+        return hide_depth(resize_depth(self.depth, *self.frame.size), self.frame.valid)
 
     def depth_at(self, x: int, y: int) -> float:
         """Returns the depth at a pixel of the frame: meters for metric depth, NaN where unknown.
@@ -262,6 +278,8 @@ class DepthFrame:
         width, height = self.frame.size
         if not (0 <= x < width and 0 <= y < height):
             raise IndexError(f"pixel ({x}, {y}) lies outside of the frame of {width}x{height} px")
+        if self.frame.valid is not None and not self.frame.valid[y, x]:
+            return math.nan
         return sample_depth(self.depth, width, height, x, y)
 
     def point_at(self, x: int, y: int) -> npt.NDArray[np.float64]:

@@ -6,21 +6,25 @@ import threading
 import time
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from streamdepth import factory
 from streamdepth.config import Settings
 from streamdepth.config.sections import ModelSettings
-from streamdepth.core.arrays import Image
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.masks import hide_depth
+from streamdepth.core.model_view import model_view
 from streamdepth.core.types import DepthFrame, Frame
 from streamdepth.factory.metric_references import make_camera_spec, make_metric_reference
 from streamdepth.sources.arrays import ColorOrder, to_rgb_image
 from streamdepth.stabilizers import MetricConverter, MetricReference
+
+if TYPE_CHECKING:
+    from streamdepth.sources.picture_file import LoadedPicture
 
 _LOADED_MODELS = 4
 """Models that stay loaded, those used last."""
@@ -46,10 +50,11 @@ def forget_shared_estimators() -> None:
     _load.cache_clear()
 
 
-def read_photo(image: Any, settings: Settings, color: ColorOrder = "rgb") -> tuple[Image, Intrinsics | None]:
-    """Returns a picture as (H, W, 3) uint8 RGB, undistorted where the settings ask for it, and its intrinsics.
+def read_photo(image: Any, settings: Settings, color: ColorOrder = "rgb") -> LoadedPicture:
+    """Returns a picture as RGB, undistorted where the settings ask for it, with its valid pixels and its intrinsics.
 
-    The intrinsics are those of the settings, else of the picture's EXIF, else None.
+    What is transparent is not valid, nor are black bars, unless the settings take them for a part of the picture. The
+    intrinsics are those of the settings, else of the picture's EXIF, else None.
 
     Args:
         image: a path, an http(s) address, a PIL image, or an array (H, W, 3) or (H, W) uint8.
@@ -60,37 +65,43 @@ def read_photo(image: Any, settings: Settings, color: ColorOrder = "rgb") -> tup
         ConfigError: it is nothing of that kind.
     """
     from streamdepth.geometry.camera import Undistorter
-    from streamdepth.sources.picture_file import read_picture_and_intrinsics
+    from streamdepth.sources.black_bars import valid_pixels
+    from streamdepth.sources.picture_file import LoadedPicture, load_picture
 
-    camera: Intrinsics | None = None
     if isinstance(image, np.ndarray):
-        pixels = to_rgb_image(image, color)
+        picture = LoadedPicture(to_rgb_image(image, color), None, None)
     else:
-        pixels, camera = read_picture_and_intrinsics(image, max_side_px=settings.max_side)
+        picture = load_picture(image, max_side_px=settings.max_side)
+    pixels, valid, camera = picture
+    if valid is None and settings.find_bars:
+        valid = valid_pixels(pixels)
     camera = make_camera_spec(settings).intrinsics(pixels.shape[1], pixels.shape[0]) or camera
-    if settings.camera.undistort and camera is not None and camera.distortion:
-        return Undistorter(camera)(pixels), camera.pinhole
-    return pixels, camera
+    if not (settings.camera.undistort and camera is not None and camera.distortion):
+        return LoadedPicture(pixels, valid, camera)
+    undistorter = Undistorter(camera)
+    return LoadedPicture(
+        undistorter(pixels), None if valid is None else undistorter.apply_to_mask(valid), camera.pinhole
+    )
 
 
-def estimate_depth_frame(
-    pixels: Image, estimator: Estimator, settings: Settings, camera: Intrinsics | None = None
-) -> DepthFrame:
+def estimate_depth_frame(picture: LoadedPicture, estimator: Estimator, settings: Settings) -> DepthFrame:
     """Returns a picture with its depth at the network's size, in meters where the settings hold a metric reference.
 
     Args:
-        pixels: (H, W, 3) uint8 RGB.
-        camera: its intrinsics; None takes the model's own, where it estimates them.
+        picture: as `read_photo` returns it; without intrinsics it gets the model's, where that estimates them.
+        estimator: the model.
+        settings: the metric reference.
 
     Raises:
         InferenceError: the model failed.
         ConfigError: the metric reference cannot be seen in the picture; code "no-reference".
     """
-    frame = Frame(pixels, 0, 0, Fraction(1), time.monotonic(), "picture")
-    result = estimator.estimate([frame])[0]
+    pixels, valid, camera = picture
+    frame = Frame(pixels, 0, 0, Fraction(1), time.monotonic(), "picture", valid=valid)
+    result = estimator.estimate([model_view(frame)])[0]
     if camera is None and result.focal_px:
         camera = Intrinsics.from_focal(result.focal_px, pixels.shape[1], pixels.shape[0])
-    item = DepthFrame(frame, result.depth, estimator.info.kind, intrinsics=camera)
+    item = DepthFrame(frame, hide_depth(result.depth, valid), estimator.info.kind, intrinsics=camera)
     reference = make_metric_reference(settings)
     return _in_meters(item, reference) if reference else item
 

@@ -44,6 +44,15 @@ def with_camera(source: Source, settings: Settings) -> Source:
     return CalibratedSource(source, camera, undistort=settings.camera.undistort)
 
 
+def with_black_bars(source: Source, settings: Settings) -> Source:
+    """Returns a source whose black bars are known; `source` itself where the settings leave them alone."""
+    if not settings.find_bars:
+        return source
+    from streamdepth.sources.black_bars import BlackBarsSource
+
+    return BlackBarsSource(source)
+
+
 def _make_source(address: str, settings: Settings) -> Source:
     if not address:  # as a path it would be the current folder
         raise ConfigError(

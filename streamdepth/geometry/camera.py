@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 import yaml
 
-from streamdepth.core.arrays import Image
+from streamdepth.core.arrays import Image, Mask
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.utils.strict_yaml import load_yaml
@@ -206,3 +206,9 @@ class Undistorter:
         import cv2
 
         return cast(Image, cv2.remap(image, self._maps[0], self._maps[1], cv2.INTER_LINEAR))
+
+    def apply_to_mask(self, mask: Mask) -> Mask:
+        """Returns the straightened (H, W) mask."""
+        import cv2
+
+        return cv2.remap(mask.view(np.uint8), self._maps[0], self._maps[1], cv2.INTER_NEAREST) > 0

@@ -11,6 +11,7 @@ from functools import partial
 from streamdepth.core.buffer import FrameBuffer
 from streamdepth.core.futures import Future
 from streamdepth.core.interfaces import Estimator
+from streamdepth.core.model_view import model_view
 from streamdepth.core.types import Estimate
 from streamdepth.pipeline.results import ResultStage
 from streamdepth.pipeline.stream import CapturedFrame
@@ -81,7 +82,7 @@ class Inference:
         for captured in frames:
             self._frames_in_flight[captured.stream_index] += 1
             self._results.stats.durations["wait"].add(now - captured.frame.captured_at)
-        return (_Batch(frames, now, self._estimator.submit([captured.frame for captured in frames])),)
+        return (_Batch(frames, now, self._estimator.submit([model_view(captured.frame) for captured in frames])),)
 
     def _take(self, *, wait_until_full: bool, timeout: float | None) -> list[CapturedFrame]:
         while True:

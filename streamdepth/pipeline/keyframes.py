@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from streamdepth.core.buffer import FrameBuffer, QueuePolicy
 from streamdepth.core.interfaces import DepthPropagator, Estimator
+from streamdepth.core.masks import hide_depth
+from streamdepth.core.model_view import model_view
 from streamdepth.core.types import Estimate, Frame
 from streamdepth.pipeline.results import ResultStage
 from streamdepth.pipeline.stream import CapturedFrame
@@ -96,10 +98,15 @@ class KeyframeInference:
         stats = self._results.stats
         while jobs := self._jobs.take():
             began = time.monotonic()
-            estimates = self._estimator.estimate([frame for _, frame in jobs[0]])
+            estimates = self._estimator.estimate([model_view(frame) for _, frame in jobs[0]])
             stats.durations["infer"].add(time.monotonic() - began)
             stats.count("inferred", len(estimates))
-            self._finished.put([(i, estimate) for (i, _), estimate in zip(jobs[0], estimates, strict=True)])
+            self._finished.put(
+                [
+                    (i, replace(estimate, depth=hide_depth(estimate.depth, frame.valid)))
+                    for (i, frame), estimate in zip(jobs[0], estimates, strict=True)
+                ]
+            )
 
     def on_model_ended(self, error: BaseException | None) -> None:
         """To be called when `run_model` has ended, so that `run` raises what it raised."""

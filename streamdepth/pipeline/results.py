@@ -11,6 +11,7 @@ from functools import partial
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.masks import hide_depth
 from streamdepth.core.types import DepthFrame, StreamInfo
 from streamdepth.pipeline.sink_dispatcher import SinkDispatcher
 from streamdepth.pipeline.stats import Stats
@@ -92,6 +93,7 @@ class ResultStage:
         intrinsics = info.intrinsics if (info.width, info.height) == frame.size else None
         if intrinsics is None and focal_px is not None and 0 < focal_px < math.inf:
             intrinsics = Intrinsics.from_focal(focal_px, *frame.size)
+        depth = hide_depth(depth, frame.valid)
         item = DepthFrame(frame, depth, self.model.kind, intrinsics=intrinsics, depth_age_seconds=age_seconds)
         self._hand_on(captured.stream_index, self.streams[captured.stream_index].stabilizer.push(item))
 

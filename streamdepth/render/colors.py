@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.core.arrays import DepthMap, GrayImage, Image
+from streamdepth.core.arrays import DepthMap, GrayImage, Image, Mask
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.ranges import robust_range
 from streamdepth.core.resize import fill_edges
@@ -22,8 +22,6 @@ from streamdepth.core.types import DepthKind
 
 Range = tuple[float, float]
 """(low, high), in the unit of the depth."""
-Mask = npt.NDArray[np.bool_]
-"""(h, w)."""
 
 
 def display_range(depth: DepthMap) -> Range:

@@ -52,6 +52,8 @@ def render(item: DepthFrame, options: RenderOptions = RenderOptions()) -> Image:
     range = item.range or display_range(item.depth)
     colormap = options.effective_colormap
     picture = colorize(item.depth, item.kind, range, colormap, size=(image.shape[1], image.shape[0]))
+    if item.frame.valid is not None:
+        picture = cast(Image, cv2.copyTo(picture, item.frame.valid.view(np.uint8)))
     if options.style == "overlay":
         picture = blend(image, picture, options.alpha)
     if options.has_legend:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import ConfigError
+from streamdepth.core.masks import hide_depth
 from streamdepth.core.render_options import Edges
 from streamdepth.core.resize import fill_edges, resize_depth
 from streamdepth.core.types import DepthFrame
@@ -29,7 +30,7 @@ def upsample(item: DepthFrame, edges: Edges) -> DepthFrame:
     width, height = item.frame.size
     if edges == "plain" or item.depth.shape == (height, width):
         return item
-    return replace(item, depth=guided_upsample(item.depth, item.frame.image))
+    return replace(item, depth=hide_depth(guided_upsample(item.depth, item.frame.image), item.frame.valid))
 
 
 def guided_upsample(depth: DepthMap, image: Image, radius: int = 1, smoothness: float = 0.004) -> DepthMap:

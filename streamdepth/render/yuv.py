@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.core.arrays import GrayImage
+from streamdepth.core.arrays import GrayImage, Mask
 from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.types import DepthFrame, YuvPlanes
-from streamdepth.render.colors import Mask, display_range, lookup_table, quantize_nearness
+from streamdepth.render.colors import display_range, lookup_table, quantize_nearness
 from streamdepth.render.legend import LegendPatch, legend_patch
 from streamdepth.render.upsampling import upsample
 
@@ -45,7 +45,8 @@ def render_yuv(item: DepthFrame, out: YuvPlanes, options: RenderOptions) -> None
     range = item.range or display_range(item.depth)
     nearness, known = quantize_nearness(item.depth, item.kind, range)
     alpha = options.alpha if options.style == "overlay" else 1.0
-    enlarged = {shape: _enlarge(nearness, known, shape) for shape in {plane.shape for plane in background}}
+    valid = item.frame.valid
+    enlarged = {shape: _enlarge(nearness, known, valid, shape) for shape in {plane.shape for plane in background}}
     tables = _yuv_lookup_tables(options.effective_colormap)
     for source, target, table, black in zip(background, out, tables, _BLACK, strict=True):
         codes, mask = enlarged[source.shape]
@@ -61,13 +62,17 @@ def render_yuv(item: DepthFrame, out: YuvPlanes, options: RenderOptions) -> None
         _draw_patch(patch, out)
 
 
-def _enlarge(nearness: GrayImage, known: Mask | None, shape: tuple[int, ...]) -> tuple[GrayImage, GrayImage | None]:
-    """Returns `nearness` and the mask of known pixels at `shape` (height, width)."""
+def _enlarge(
+    nearness: GrayImage, known: Mask | None, valid: Mask | None, shape: tuple[int, ...]
+) -> tuple[GrayImage, GrayImage | None]:
+    """Returns `nearness` and the mask of known pixels that are valid in the frame, at `shape` (height, width)."""
     size = shape[1], shape[0]
     large = cast(GrayImage, cv2.resize(nearness, size, interpolation=cv2.INTER_LINEAR))
-    if known is None:
+    masks = [mask.view(np.uint8) for mask in (known, valid) if mask is not None]
+    if not masks:
         return large, None
-    return large, cast(GrayImage, cv2.resize(known.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT))
+    resized = [cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT) for mask in masks]
+    return large, cast(GrayImage, np.minimum.reduce(resized))
 
 
 def _draw_patch(patch: LegendPatch, out: YuvPlanes) -> None:

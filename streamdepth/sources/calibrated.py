@@ -52,7 +52,8 @@ class CalibratedSource(WrappedSource):
             self._changed_info = self._with_intrinsics(info)
         if frame is None or self._undistorter is None:
             return frame
-        return replace(frame, pixels=self._undistorter(frame.image))
+        valid = None if frame.valid is None else self._undistorter.apply_to_mask(frame.valid)
+        return replace(frame, pixels=self._undistorter(frame.image), valid=valid)
 
     def take_changed_info(self) -> StreamInfo | None:
         info, self._changed_info = self._changed_info, None

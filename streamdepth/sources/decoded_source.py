@@ -41,7 +41,13 @@ class TimestampedSource(Source):
             self._start_pts = pts
         index, self._index = self._index, self._index + 1
         return Frame(
-            decoded.pixels, index, pts - self._start_pts, self._timestamps.time_base, decoded.decoded_at, self.name
+            decoded.pixels,
+            index,
+            pts - self._start_pts,
+            self._timestamps.time_base,
+            decoded.decoded_at,
+            self.name,
+            valid=decoded.valid,
         )
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import av
 from av.error import FFmpegError
 
-from streamdepth.core.arrays import Image
+from streamdepth.core.arrays import Image, Mask
 from streamdepth.core.errors import SourceLostError, SourceOpenError
 from streamdepth.core.types import LazyImage
 from streamdepth.sources.frame_converter import FrameConverter
@@ -29,6 +29,8 @@ class DecodedFrame(NamedTuple):
     """Seconds per tick."""
     decoded_at: float
     """`time.monotonic()` when the decoder returned it."""
+    valid: Mask | None = None
+    """As in `Frame.valid`."""
 
 
 class Damage(NamedTuple):
@@ -109,10 +111,10 @@ class FrameDecoder:
         decoded_at = time.monotonic()
         if frame.is_corrupt:
             self._announce(f"{self.name} is damaged: some of its pictures show errors")
-        pixels = self.converter.convert(frame)
+        pixels, valid = self.converter.convert(frame)
         self.delivered_count += 1
         pts = frame.pts if self.has_timestamps else None
-        return DecodedFrame(pixels, pts, frame.time_base or self.time_base, decoded_at)
+        return DecodedFrame(pixels, pts, frame.time_base or self.time_base, decoded_at, valid)
 
     def close(self) -> None:
         """Releases the decoder. Idempotent."""

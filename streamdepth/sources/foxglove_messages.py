@@ -145,7 +145,7 @@ class PictureDecoder:
         found = []
         for frame in self._codec.decode(packet):
             stamp = frame.pts or 0
-            pixels = self._converter.convert(frame)
+            pixels, _ = self._converter.convert(frame)
             image = pixels.rgb() if isinstance(pixels, LazyImage) else pixels
             found.append(FoxglovePicture(stamp, image, self._frame_id))
         return found

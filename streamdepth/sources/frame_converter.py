@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from fractions import Fraction
+from functools import cache
 from typing import cast
 
 import av
@@ -13,9 +14,10 @@ import numpy.typing as npt
 from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from streamdepth.core.arrays import GrayImage, Image
+from streamdepth.core.arrays import GrayImage, Image, Mask
 from streamdepth.core.types import LazyImage, YuvPlanes
 from streamdepth.sources import hdr
+from streamdepth.sources.transparency import composite
 
 Matrix = npt.NDArray[np.int32]
 """(2, 2) [[a, b], [c, d]] with x' = ax + cy, y' = bx + dy: libav's `AV_FRAME_DATA_DISPLAYMATRIX`."""
@@ -23,6 +25,8 @@ Matrix = npt.NDArray[np.int32]
 # ACCURATE_RND and FULL_CHR_H_INT gain at most 4 of 255 levels and cost ten times as much.
 _INTERPOLATION = Interpolation.BICUBIC
 _HD_LINES = 720
+_LIMITED_BLACK = 16
+"""Luma of black in limited range."""
 _LAZY_FORMATS = {"yuv420p", "yuvj420p", "nv12", "yuv422p", "yuvj422p"}
 """Pixel formats of nearly all video, whose conversion cannot fail and can wait until somebody needs the pixels."""
 _YUV_MATRICES = {  # libav's AVColorSpace -> swscale's matrices
@@ -66,8 +70,11 @@ class FrameConverter:
         width, height = max(1, round(frame.width * self._pixel_aspect)), frame.height
         return (height, width) if _is_sideways(display_matrix(frame)) else (width, height)
 
-    def convert(self, frame: av.VideoFrame) -> Image | LazyImage:
-        """Returns (H, W, 3) uint8 RGB, C-contiguous; frames in usual formats are converted when they are first used."""
+    def convert(self, frame: av.VideoFrame) -> tuple[Image | LazyImage, Mask | None]:
+        """Returns (H, W, 3) uint8 RGB, C-contiguous, and where it is opaque; None where all of it is.
+
+        Frames in usual formats are converted when they are first used.
+        """
         if frame.interlaced_frame:
             self._announce(
                 f"{self._name} is interlaced: moving edges show combs; deinterlace it first for the best depth, "
@@ -84,9 +91,12 @@ class FrameConverter:
         matrix = display_matrix(frame)
         has_shown_size = matrix is None and (frame.width, frame.height) == self._size
         if has_shown_size and frame.format.name in _LAZY_FORMATS and frame.color_trc not in hdr.CURVES:
-            return DecodedImage(frame, self)
+            return DecodedImage(frame, self), None
         width, height = reversed(self._size) if _is_sideways(matrix) else self._size
-        return apply_display_matrix(self._rgb(frame, width, height), matrix)
+        if _has_alpha(frame.format.name):
+            rgba = _rgb_array(self.reformat(frame, width, height, "rgba"))
+            return composite(apply_display_matrix(rgba, matrix))
+        return apply_display_matrix(self._rgb(frame, width, height), matrix), None
 
     def _start(self, frame: av.VideoFrame) -> None:
         self._coded_size, self._size = (frame.width, frame.height), self.size_of(frame)
@@ -158,6 +168,17 @@ class DecodedImage(LazyImage):
         ):
             return None
         return YuvPlanes(*(_plane(self._frame, i) for i in range(3)))
+
+    def luma(self) -> tuple[GrayImage, int]:
+        color_range = yuv_matrix_and_range(self._frame)[1]
+        return _plane(self._frame, 0), 0 if color_range == ColorRange.JPEG else _LIMITED_BLACK
+
+
+@cache
+def _has_alpha(pixel_format: str) -> bool:
+    """True for a pixel format that holds transparency, if only in its palette."""
+    found = av.VideoFormat(pixel_format)
+    return found.has_palette or any(component.is_alpha for component in found.components)
 
 
 def _plane(frame: av.VideoFrame, index: int) -> GrayImage:

@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
-from streamdepth.core.arrays import Image
+from streamdepth.core.arrays import Image, Mask
 from streamdepth.core.errors import SourceError, SourceLostError, SourceOpenError
 from streamdepth.core.interfaces import Source
 from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.masks import shrink_mask
 from streamdepth.core.types import Frame, StreamInfo
 from streamdepth.sources.limits import MAX_SIDE_PX
-from streamdepth.sources.picture_file import GrayLevels, is_web_address, read_picture_and_intrinsics
+from streamdepth.sources.picture_file import GrayLevels, is_web_address, load_picture
 from streamdepth.sources.skip_counter import SkipCounter
 from streamdepth.utils.file_patterns import match_files
 from streamdepth.utils.media_kind import is_clutter
@@ -53,9 +54,9 @@ class ImagesSource(Source):
         super().__init__()
         self.pattern, self.fps, self.max_side_px = str(pattern), fps, max_side_px
         self._name = redact(self.pattern)
-        self._pictures: Iterator[tuple[int, Image]] = iter(())
-        """Position of a picture in the sorted list, and its pixels."""
-        self._first: tuple[int, Image] | None = None
+        self._pictures: Iterator[tuple[int, Image, Mask | None]] = iter(())
+        """Position of a picture in the sorted list, its pixels, and where it is opaque."""
+        self._first: tuple[int, Image, Mask | None] | None = None
         self._time_base = Fraction(1)
         self._index = self._total = 0
         self._numbers: list[int] | None = None
@@ -71,7 +72,7 @@ class ImagesSource(Source):
         self._number_frames(addresses)
         self._index, self._total = 0, len(addresses)
         if len(addresses) == 1:
-            self._pictures = iter([(0, self._read_picture(addresses[0]))])
+            self._pictures = iter([(0, *self._read_picture(addresses[0]))])
         else:
             self._pictures = self._read_pictures(addresses)
         self._first = next(self._pictures, None)
@@ -91,10 +92,10 @@ class ImagesSource(Source):
             intrinsics=self._intrinsics,
         )
 
-    def _read_picture(self, address: str) -> Image:
+    def _read_picture(self, address: str) -> tuple[Image, Mask | None]:
         # What a folder or a pattern gave is a file, whatever its name looks like.
         picture = address if is_web_address(self.pattern) else Path(address)
-        image, self._intrinsics = read_picture_and_intrinsics(
+        image, valid, self._intrinsics = load_picture(
             picture, max_side_px=self.max_side_px, gray_levels=self._gray_levels
         )
         if address.lower().endswith(".exr"):
@@ -102,24 +103,25 @@ class ImagesSource(Source):
         if (levels := self._gray_levels.range) and levels not in ((0, 65535), (0, 255), (0, 1)):
             black, white = levels
             self.add_notice(f"the gray levels {black:g} to {white:g} of {self._name} are stretched to all of 8 bits")
-        return image
+        return image, valid
 
-    def _read_pictures(self, addresses: list[str]) -> Iterator[tuple[int, Image]]:
+    def _read_pictures(self, addresses: list[str]) -> Iterator[tuple[int, Image, Mask | None]]:
         size: tuple[int, int] | None = None
         for position, address in enumerate(addresses):
             try:
-                image = self._read_picture(address)
+                image, valid = self._read_picture(address)
             except SourceError as error:
                 self._skipped.add(str(error))
                 continue
             size = size or (image.shape[1], image.shape[0])
-            yield position, self._resize(image, size)
+            yield position, *self._resize(image, valid, size)
 
-    def _resize(self, image: Image, size: tuple[int, int]) -> Image:
+    def _resize(self, image: Image, valid: Mask | None, size: tuple[int, int]) -> tuple[Image, Mask | None]:
         if image.shape[1::-1] == size:
-            return image
+            return image, valid
         self.add_notice(f"the pictures of {self._name} differ in size; all are scaled to {size[0]}x{size[1]} px")
-        return np.array(Pillow.fromarray(image).resize(size, Pillow.Resampling.BICUBIC))
+        resized = np.array(Pillow.fromarray(image).resize(size, Pillow.Resampling.BICUBIC))
+        return resized, None if valid is None else shrink_mask(valid, *size)
 
     def read(self) -> Frame | None:
         picture, self._first = self._first or next(self._pictures, None), None
@@ -130,13 +132,13 @@ class ImagesSource(Source):
                     code="damaged",
                 )
             return None
-        position, image = picture
+        position, image, valid = picture
         index, self._index = self._index, self._index + 1
         pts = position
         if self._numbers is not None:
             index = self._numbers[position]
             pts = index - self._numbers[0]
-        return Frame(image, index, pts, self._time_base, time.monotonic(), self._name)
+        return Frame(image, index, pts, self._time_base, time.monotonic(), self._name, valid=valid)
 
     def _number_frames(self, addresses: list[str]) -> None:
         """Numbers the frames as their files are where these are a numbered sequence, else from 0."""

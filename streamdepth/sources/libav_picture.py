@@ -10,13 +10,16 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.core.arrays import Image
+from streamdepth.core.arrays import Image, Mask
 from streamdepth.core.errors import MissingDependencyError, SourceOpenError
 from streamdepth.sources.limits import check_picture_size
+from streamdepth.sources.transparency import BACKGROUND, valid_where_opaque
 from streamdepth.utils.containers import file_options
 
 _EXR_MAGIC = b"\x76\x2f\x31\x01"
 _EXR_WINDOW = b"dataWindow\0box2i\0"
+_LINEAR_BACKGROUND = ((BACKGROUND / 255 + 0.055) / 1.055) ** 2.4
+"""The background of transparent pictures in linear light."""
 _HEIC_BRANDS = (b"heic", b"heix", b"mif1", b"heim", b"heis")
 
 
@@ -30,8 +33,11 @@ def is_heic(data: bytes) -> bool:
     return data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS
 
 
-def read_exr(data: bytes, name: str, max_side_px: int) -> Image:
+def read_exr(data: bytes, name: str, max_side_px: int) -> tuple[Image, Mask | None]:
     """Returns an OpenEXR picture, whose values are linear light, as (H, W, 3) uint8 in sRGB (IEC 61966-2-1).
+
+    Its colors are multiplied by alpha already, as OpenEXR wants them; the mask says where it is opaque, and is None
+    where all of it is.
 
     Light above 1 is clipped, NaN becomes black. Raises SourceOpenError: "undecodable", or "too-large".
     """
@@ -47,11 +53,16 @@ def read_exr(data: bytes, name: str, max_side_px: int) -> Image:
         raise SourceOpenError(
             f"{name} is an OpenEXR file without channels R, G, B or Y; write the picture's colors", code="undecodable"
         )
-    planes = [_pixels(plane, frame.width, frame.height, is_half) for plane in frame.planes[:3]]
+    planes = [_pixels(plane, frame.width, frame.height, is_half) for plane in frame.planes]
     if len(planes) == 1:
-        return np.repeat(_to_srgb(planes[0])[..., None], 3, axis=2)
-    green, blue, red = map(_to_srgb, planes)
-    return np.dstack([red, green, blue])
+        return np.repeat(_to_srgb(planes[0])[..., None], 3, axis=2), None
+    green, blue, red = planes[:3]
+    if len(planes) == 3:
+        return np.dstack([_to_srgb(plane) for plane in (red, green, blue)]), None
+    alpha = np.clip(np.nan_to_num(planes[3]), 0, 1)
+    behind = (1 - alpha) * np.float32(_LINEAR_BACKGROUND)
+    image = np.dstack([_to_srgb(np.nan_to_num(plane) + behind) for plane in (red, green, blue)])
+    return image, valid_where_opaque(np.rint(alpha * 255).astype(np.uint8))
 
 
 def _pixels(plane: Any, width: int, height: int, is_half: bool) -> npt.NDArray[np.float32]:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
 from PIL import ImageOps
 
-from streamdepth.core.arrays import DepthMap, Image
+from streamdepth.core.arrays import DepthMap, Image, Mask
 from streamdepth.core.errors import ConfigError, SourceOpenError
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.geometry.camera import intrinsics_from_exif
 from streamdepth.sources.libav_picture import is_exr, is_heic, read_exr, read_heic
 from streamdepth.sources.limits import MAX_SIDE_PX, check_picture_size
+from streamdepth.sources.transparency import composite
 from streamdepth.sources.untrusted_picture import map_picture_errors, open_picture
 from streamdepth.sources.web_picture import download_picture
 from streamdepth.utils.redact import redact
@@ -25,6 +26,17 @@ from streamdepth.utils.redact import redact
 _ORIENTATION = 0x0112
 """Tag of EXIF."""
 _PIXELS_AT_A_TIME = 4_000_000
+
+
+class LoadedPicture(NamedTuple):
+    """A decoded picture with what its file says about it."""
+
+    pixels: Image
+    """(H, W, 3) uint8 RGB, upright."""
+    valid: Mask | None
+    """(H, W), False where it is transparent; None where it is not."""
+    intrinsics: Intrinsics | None
+    """The camera, where EXIF has the focal length."""
 
 
 class GrayLevels:
@@ -58,19 +70,19 @@ def read_picture(picture: str | Path | Pillow.Image, *, max_side_px: int = MAX_S
     """Returns a picture as (H, W, 3) uint8 RGB, upright as its EXIF says.
 
     Gray of 10 to 16 bits or floating point is stretched to 8 bits (`GrayLevels`), OpenEXR is taken for linear light and
-    becomes sRGB, transparent pixels become black as far as they are transparent, and of an animation the first picture
-    is taken. Raises SourceOpenError, or SourceTimeoutError when a server does not answer.
+    becomes sRGB, what is transparent shows a neutral gray, and of an animation the first picture is taken. Raises
+    SourceOpenError, or SourceTimeoutError when a server does not answer.
 
     Args:
         picture: a path, an http(s) address or a PIL image.
     """
-    return read_picture_and_intrinsics(picture, max_side_px=max_side_px)[0]
+    return load_picture(picture, max_side_px=max_side_px).pixels
 
 
-def read_picture_and_intrinsics(
+def load_picture(
     picture: str | Path | Pillow.Image, *, max_side_px: int = MAX_SIDE_PX, gray_levels: GrayLevels | None = None
-) -> tuple[Image, Intrinsics | None]:
-    """Returns what `read_picture` does, and the intrinsics where EXIF has the focal length. Raises the same errors.
+) -> LoadedPicture:
+    """Returns the pixels of `read_picture`, where they are opaque, and the camera of EXIF. Raises the same errors.
 
     Args:
         picture: a path, an http(s) address or a PIL image.
@@ -90,15 +102,15 @@ def read_picture_and_intrinsics(
     else:
         data = _read_bytes(picture, name)
         if is_exr(data):
-            return read_exr(data, name, max_side_px), None
+            return LoadedPicture(*read_exr(data, name, max_side_px), None)
         if is_heic(data) and not _register_heif():
-            return read_heic(data, name, max_side_px), None
+            return LoadedPicture(read_heic(data, name, max_side_px), None, None)
         opened = open_picture(data, name, max_side_px=max_side_px)
     with map_picture_errors(name):
         exif = opened.getexif()
         upright = opened if exif.get(_ORIENTATION, 1) == 1 else ImageOps.exif_transpose(opened)
-        pixels = _to_rgb(upright, gray_levels or GrayLevels())
-        return pixels, intrinsics_from_exif(exif, pixels.shape[1], pixels.shape[0])
+        pixels, valid = _to_rgb(upright, gray_levels or GrayLevels())
+        return LoadedPicture(pixels, valid, intrinsics_from_exif(exif, pixels.shape[1], pixels.shape[0]))
 
 
 def read_picture_file(path: Path) -> Pillow.Image:
@@ -135,24 +147,32 @@ def _register_heif() -> bool:
     return True
 
 
-def _to_rgb(picture: Pillow.Image, gray_levels: GrayLevels) -> Image:
-    """Converts a few rows at a time: a photo of 200 megapixels has 0.8 GB in Pillow, and each copy as much again."""
+def _to_rgb(picture: Pillow.Image, gray_levels: GrayLevels) -> tuple[Image, Mask | None]:
+    """Returns RGB, and the mask of opaque pixels; None where all are.
+
+    Converts a few rows at a time: a photo of 200 megapixels has 0.8 GB in Pillow, and each copy as much again.
+    """
     pixels = np.empty((picture.height, picture.width, 3), np.uint8)
     if picture.mode.startswith("I") or picture.mode == "F":
         values = np.asarray(picture)
         low, high = gray_levels.fit(values)
         for rows in _row_slices(picture):
             pixels[rows] = _to_eight_bits(values[rows], low, high)[..., None]
-        return pixels
+        return pixels, None
     picture.load()
+    valid: Mask | None = None
     for rows in _row_slices(picture):
         part = picture.crop((0, rows.start, picture.width, rows.stop))
         if part.mode in ("P", "PA", "LA", "La", "RGBa") or "transparency" in part.info:
             part = part.convert("RGBA")
-        if part.mode == "RGBA":
-            part = Pillow.alpha_composite(Pillow.new("RGBA", part.size, (0, 0, 0, 255)), part)
-        pixels[rows] = np.asarray(part.convert("RGB"))
-    return pixels
+        if part.mode != "RGBA":
+            pixels[rows] = np.asarray(part.convert("RGB"))
+            continue
+        pixels[rows], opaque = composite(np.asarray(part))
+        if opaque is not None:
+            valid = np.ones(pixels.shape[:2], np.bool_) if valid is None else valid
+            valid[rows] = opaque
+    return pixels, valid
 
 
 def _row_slices(picture: Pillow.Image) -> Iterator[slice]:

@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from errno import ETIMEDOUT
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import av
 from av.container import InputContainer
 from av.error import EOFError as EndOfStream
 from av.error import ExitError, FFmpegError, InvalidDataError
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from streamdepth.core.errors import SourceOpenError
@@ -30,6 +31,10 @@ _FORMAT_WITHOUT_TIMESTAMPS = 0x80
 """libav's AVFMT_NOTIMESTAMPS: the timestamps of such formats are missing or made up."""
 _FORMATS_WITH_DURATION = {"matroska", "avi", "flv", "asf"}
 """Container formats whose header states the duration."""
+
+
+_DECODERS_OF_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+"""Codec -> the decoder that reads the second picture in WebM, which is the transparency of the first."""
 
 
 class TrackDecoder(FrameDecoder):
@@ -68,8 +73,9 @@ class TrackDecoder(FrameDecoder):
             self.stream = _video_stream(container, name)
             if feed is not None:
                 feed.video = self.stream
-            context = self.stream.codec_context
-            check_picture_size(name, context.width, context.height, max_side_px, MAX_VIDEO_PIXELS)
+            self._context = context = _decoder_context(self.stream)
+            coded = self.stream.codec_context
+            check_picture_size(name, coded.width, coded.height, max_side_px, MAX_VIDEO_PIXELS)
             context.options = {"max_pixels": str(MAX_VIDEO_PIXELS)}  # for pictures that turn out to be larger
             context.thread_type = threads
             self._is_motion_jpeg = context.name == "mjpeg"
@@ -122,7 +128,7 @@ class TrackDecoder(FrameDecoder):
                 self.undecodable_count += 1  # it would take very long
                 continue
             try:
-                yield from self.stream.decode(packet)
+                yield from self._context.decode(packet)
             except EndOfStream:
                 return
             except (FFmpegError, ValueError):
@@ -219,6 +225,15 @@ class TrackDecoder(FrameDecoder):
 
     def _has_format(self, names: set[str]) -> bool:
         return self.container.format.name.split(",")[0] in names
+
+
+def _decoder_context(stream: VideoStream) -> VideoCodecContext:
+    """Returns the decoder of a track; for VP8 and VP9 with transparency libvpx, as FFmpeg's own ignores that."""
+    name = _DECODERS_OF_ALPHA.get(stream.codec_context.name)
+    has_alpha = any(key.lower() == "alpha_mode" and value == "1" for key, value in stream.metadata.items())
+    if name is None or not has_alpha or name not in av.codecs_available:
+        return stream.codec_context
+    return cast(VideoCodecContext, av.CodecContext.create(name, "r"))
 
 
 def _video_stream(container: InputContainer, name: str) -> VideoStream:

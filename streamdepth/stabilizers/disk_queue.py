@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import weakref
 from collections import deque
@@ -13,6 +14,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from streamdepth.core.arrays import Mask
 from streamdepth.core.errors import SinkWriteError
 from streamdepth.core.types import DepthFrame
 
@@ -31,10 +33,10 @@ class _StoredArray:
 
 
 class DiskQueue:
-    """A first-in, first-out queue of pictures, and of depth with `with_depth`, in a nameless temporary file.
+    """A first-in, first-out queue of pictures with their masks, and of depth with `with_depth`, in a temporary file.
 
-    The system removes the file in any case, and freed space in it is used again. `put` and `take` raise SinkWriteError
-    with the code "temporary-storage" when the disk is full.
+    The system removes the file, which has no name, in any case, and freed space in it is used again. `put` and `take`
+    raise SinkWriteError with the code "temporary-storage" when the disk is full.
     """
 
     def __init__(self, *, with_depth: bool = False) -> None:
@@ -43,6 +45,8 @@ class DiskQueue:
         self._file: IO[bytes] | None = None
         self._close: Callable[[], object] = lambda: None
         self._stored: deque[_StoredArray] = deque()
+        self._masks: deque[_StoredArray | None] = deque()
+        """The mask of valid pixels of each picture, one bit for each; None where it has none."""
         self._free_offsets: dict[int, list[int]] = {}
         """Offsets of free space by its size in bytes."""
         self._end = 0
@@ -50,7 +54,9 @@ class DiskQueue:
     def put(self, item: DepthFrame) -> DepthFrame:
         """Stores the arrays of `item`, and returns it without them."""
         self._stored.append(self._write(item.frame.image))
-        frame = replace(item.frame, pixels=_NO_IMAGE)
+        valid = item.frame.valid
+        self._masks.append(None if valid is None else self._write(np.packbits(valid)))
+        frame = replace(item.frame, pixels=_NO_IMAGE, valid=None)
         if not self.with_depth:
             return replace(item, frame=frame)
         self._stored.append(self._write(item.depth))
@@ -58,7 +64,9 @@ class DiskQueue:
 
     def take(self, item: DepthFrame) -> DepthFrame:
         """Returns `item` with its arrays; items are taken in the order in which they were put."""
-        frame = replace(item.frame, pixels=self._read(self._stored.popleft()))
+        image, mask = self._read(self._stored.popleft()), self._masks.popleft()
+        valid = None if mask is None else self._read_mask(mask, image.shape[:2])
+        frame = replace(item.frame, pixels=image, valid=valid)
         depth = self._read(self._stored.popleft()) if self.with_depth else item.depth
         if not self._stored:
             self.clear()
@@ -69,6 +77,7 @@ class DiskQueue:
         self._close()
         self._file, self._end, self.bytes_stored = None, 0, 0
         self._stored.clear()
+        self._masks.clear()
         self._free_offsets.clear()
 
     def _write(self, values: npt.NDArray[Any]) -> _StoredArray:
@@ -88,6 +97,9 @@ class DiskQueue:
             file = tempfile.TemporaryFile(prefix="streamdepth-")  # noqa: SIM115 - lives as long as something waits
         self._close = weakref.finalize(self, file.close)  # a run that was given up leaves nothing open
         return file
+
+    def _read_mask(self, stored: _StoredArray, shape: tuple[int, ...]) -> Mask:
+        return np.unpackbits(self._read(stored), count=math.prod(shape)).reshape(shape).view(np.bool_)
 
     def _read(self, stored: _StoredArray) -> npt.NDArray[Any]:
         assert self._file is not None

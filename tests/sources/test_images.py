@@ -14,7 +14,7 @@ from PIL import Image
 from streamdepth.core.errors import SourceLostError, SourceOpenError, SourceTimeoutError
 from streamdepth.sources import web_picture
 from streamdepth.sources.images import PICTURE_SUFFIXES, ImagesSource
-from streamdepth.sources.picture_file import read_picture
+from streamdepth.sources.picture_file import load_picture, read_picture
 
 RED = (200, 10, 20)
 
@@ -162,7 +162,8 @@ def test_every_mode(mode: str) -> None:
 def test_palette_with_transparency(tmp_path: Path) -> None:
     picture = Image.new("RGB", (4, 4), RED).quantize(4)
     picture.save(tmp_path / "p.png", transparency=b"\x80\x00\x10\x20")
-    assert read_picture(tmp_path / "p.png")[0, 0].tolist() == [channel // 2 for channel in RED]  # 0x80
+    expected = [round(128 + (channel - 128) * 0x80 / 255) for channel in RED]
+    assert read_picture(tmp_path / "p.png")[0, 0].tolist() == expected
 
 
 def cut(path: Path) -> None:
@@ -276,9 +277,13 @@ def test_what_is_transparent_does_not_show(tmp_path: Path) -> None:
     for suffix in (".png", ".webp", ".tiff"):
         options = {"lossless": True, "exact": True} if suffix == ".webp" else {}
         Image.fromarray(noise).save(tmp_path / f"cut{suffix}", **options)
-        pixels = read_picture(tmp_path / f"cut{suffix}")
-        assert (pixels[:, :24] == 0).all()
-        np.testing.assert_array_equal(pixels[:, 24:], noise[:, 24:, :3])
+        picture = load_picture(tmp_path / f"cut{suffix}")
+        assert (picture.pixels[:, :24] == 128).all()
+        np.testing.assert_array_equal(picture.pixels[:, 24:], noise[:, 24:, :3])
+        np.testing.assert_array_equal(picture.valid, noise[..., 3] == 255)
+        with ImagesSource(tmp_path / f"cut{suffix}") as source:
+            source.open()
+            np.testing.assert_array_equal(source.read().valid, picture.valid)
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float32])
@@ -286,13 +291,26 @@ def test_what_is_transparent_does_not_show(tmp_path: Path) -> None:
 def test_exr_is_linear_light_and_becomes_srgb(tmp_path: Path, channels: str, kind: type) -> None:
     exr = pytest.importorskip("OpenEXR")
     linear = np.array([[0, 0.0031308, 0.2158605, 1, 7, np.nan]] * 4, kind)
-    exr.File({"type": exr.scanlineimage}, dict.fromkeys(channels, linear)).write(str(tmp_path / "p.1001.exr"))
+    planes = dict.fromkeys(channels, linear) | ({"A": np.ones_like(linear)} if "A" in channels else {})
+    exr.File({"type": exr.scanlineimage}, planes).write(str(tmp_path / "p.1001.exr"))
     assert read_picture(tmp_path / "p.1001.exr")[2, :, 1].tolist() == [0, 10, 128, 255, 255, 0]
     with raises_code(SourceOpenError, "too-large"):
         read_picture(tmp_path / "p.1001.exr", max_side_px=5)
     (tmp_path / "bad.exr").write_bytes((tmp_path / "p.1001.exr").read_bytes()[:200])
     with raises_code(SourceOpenError, "undecodable"):
         read_picture(tmp_path / "bad.exr")
+
+
+def test_exr_is_transparent_by_its_alpha(tmp_path: Path) -> None:
+    exr = pytest.importorskip("OpenEXR")
+    planes = {name: np.array([[0, 0.5, 0.25]] * 2, np.float32) for name in "RGB"}  # multiplied by alpha already
+    planes["A"] = np.array([[0, 1, 0.25]] * 2, np.float32)
+    exr.File({"type": exr.scanlineimage}, planes).write(str(tmp_path / "p.exr"))
+    picture = load_picture(tmp_path / "p.exr")
+    in_linear_light = 0.25 + 0.75 * ((128 / 255 + 0.055) / 1.055) ** 2.4
+    expected = [128, 188, round(255 * (1.055 * in_linear_light ** (1 / 2.4) - 0.055))]
+    assert picture.pixels[1, :, 2].tolist() == expected
+    assert picture.valid[1].tolist() == [False, True, False]
 
 
 def test_a_plate_keeps_its_numbers_and_its_gaps(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from streamdepth.geometry.boards import Board, depth_of_corners
 from streamdepth.geometry.inverse_depth import finite_inverse_depth
 from streamdepth.geometry.metric_fit import ScaleShiftFit, inverse_depth_range, to_meters
 from streamdepth.sinks.depth_video import DepthVideo
+from streamdepth.sources.picture_file import LoadedPicture
 from streamdepth.stabilizers import MetricConverter, make_stabilizer
 from streamdepth.stabilizers.floor_reference import FloorReference
 from streamdepth.stabilizers.metric import MetricReference
@@ -366,7 +367,7 @@ def test_three_measured_points_on_real_rooms(footage: Path) -> None:
     crop, settings = (slice(45, 471), slice(41, 601)), config.make(smooth="off")
     anchored, best = [], []
     for pair in data.pairs(data.names(every=8)):
-        found = estimate_depth_frame(pair.image, shared_estimator(settings.model), settings)
+        found = estimate_depth_frame(LoadedPicture(pair.image, None, None), shared_estimator(settings.model), settings)
         depth = pair.depth[crop]
         known = np.flatnonzero(np.isfinite(depth))
         ranks = known[np.argsort(depth.ravel()[known])]

@@ -59,7 +59,8 @@ class DistributedEstimator(Estimator):
         if frame.size not in self._input_sizes:
             self._input_sizes[frame.size] = self._pool.result(self._pool.submit("input_size", *frame.size))
         size = self._input_sizes[frame.size]
-        return replace(frame, pixels=_ShrunkImage(frame.size, frame.image_at_size(*size)) if size else frame.image)
+        pixels = _ShrunkImage(frame.size, frame.image_at_size(*size)) if size else frame.image
+        return replace(frame, pixels=pixels, valid=None)
 
 
 class _DistributedEstimates:

@@ -28,7 +28,7 @@ from streamdepth.factory.metric_references import make_camera_spec, make_metric_
 from streamdepth.factory.naming import output_names
 from streamdepth.factory.outputs import check_output_names
 from streamdepth.factory.render_options import make_render_options
-from streamdepth.factory.sources import with_camera
+from streamdepth.factory.sources import with_black_bars, with_camera
 from streamdepth.pipeline.stream import Stream
 from streamdepth.render.overlay import STYLES, check_render_options
 from streamdepth.sources.browser import BrowserSource
@@ -149,7 +149,7 @@ def _make_stream(
     else:
         source = RealtimeSource(LoopedSource(factory.make_source(address or "", settings)))
     stream = Stream(
-        PausableSource(source, lambda: controls.value.paused),
+        PausableSource(with_black_bars(source, settings), lambda: controls.value.paused),
         stabilizer,
         [*outputs, recorder, live],
         FlowPropagator(tracker=tracker) if settings.inference.fps else None,

@@ -1,26 +1,28 @@
-"""A server for Foxglove's WebSocket protocol, by foxglove-sdk."""
+"""A sink for Foxglove's viewers, by foxglove-sdk."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from streamdepth.core.errors import SinkOpenError
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.sinks.robots.foxglove_messages import FoxgloveMessages
+from streamdepth.sinks.robots.foxglove_server import FoxgloveServer
 from streamdepth.sinks.robots.observation import RobotOptions
 from streamdepth.sinks.robots.publishing import PublishingSink
 from streamdepth.sinks.robots.topics import MessageFamily, Topic
 
 _HOST, _PORT = "127.0.0.1", 8765
-_BACKLOG = 32
 _LOCAL = ("127.0.0.1", "localhost", "::1")
+_BACKLOG_FRAMES = 2
+"""Frames whose messages wait for a slow viewer; older ones are dropped."""
 
 
 class FoxgloveSink(PublishingSink):
     """Serves Foxglove's clients at `address`, HOST:PORT; ws://127.0.0.1:8765 by default.
 
-    The protocol has no passwords, and browsers let any page connect to it: a notice says who can watch. Nothing is
-    encoded while nobody watches; a slow client loses messages and slows nobody.
+    All sinks of a process with one address share its server. The protocol has no passwords, and browsers let any page
+    connect to it: a notice says who can watch. Nothing is encoded while nobody watches; a slow client loses the older
+    messages and slows nobody.
     """
 
     name = "Foxglove"
@@ -29,43 +31,24 @@ class FoxgloveSink(PublishingSink):
         super().__init__(options)
         host, sign, port = (address or "").rpartition(":")
         self.host, self.requested_port = host or _HOST, port if sign or port else str(_PORT)
-        self._server: Any = None
-        self._context: Any = None
+        self._server: FoxgloveServer | None = None
         self._channels: dict[str, Any] = {}
 
     @property
     def port(self) -> int:
         """The port that it listens on, once it is open."""
-        return int(self._server.port)
+        assert self._server is not None
+        return self._server.port
 
     def _make_messages(self, _camera: Intrinsics | None) -> MessageFamily:
         return FoxgloveMessages(self.options)
 
     def _connect(self, topics: list[Topic]) -> None:
-        import foxglove
-
-        self._context = context = foxglove.Context()  # the channels end with it
-        try:
-            self._server = foxglove.start_server(
-                name="streamdepth",
-                host=self.host,
-                port=int(self.requested_port),
-                context=context,
-                message_backlog_size=_BACKLOG,
-            )
-        except (RuntimeError, OSError, ValueError, OverflowError) as error:
-            raise SinkOpenError(
-                f"cannot serve Foxglove at '{self.host}:{self.requested_port}': {error}; choose another port with "
-                "foxglove:HOST:PORT",
-                code="cannot-listen",
-            ) from error
+        backlog = _BACKLOG_FRAMES * len(topics)
+        server = self._server = FoxgloveServer.acquire(self.host, self.requested_port, backlog=backlog)
         viewers = "any page in a browser of this machine" if self.host in _LOCAL else "whoever reaches it"
         self.add_notice(f"Foxglove's protocol knows no passwords: {viewers} can watch {self.host}:{self.port}")
-        for topic in topics:
-            schema = foxglove.Schema(name=topic.schema, encoding=topic.schema_encoding, data=topic.definition)
-            self._channels[topic.name] = foxglove.Channel(
-                topic.name, schema=schema, message_encoding=topic.encoding, context=context
-            )
+        self._channels = {topic.name: server.open_channel(topic) for topic in topics}
 
     def _has_listeners(self) -> bool:
         return any(channel.has_sinks() for channel in self._channels.values())
@@ -75,9 +58,6 @@ class FoxgloveSink(PublishingSink):
 
     def _disconnect(self) -> None:
         server, self._server = self._server, None
-        self._context = None
-        for channel in self._channels.values():
-            channel.close()
-        self._channels = {}
+        channels, self._channels = self._channels, {}
         if server is not None:
-            server.stop()
+            server.release(list(channels))

@@ -13,6 +13,7 @@ import types
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -82,12 +83,12 @@ def writing(sink: Sink) -> Iterator[None]:
 # Foxglove
 
 
-def advertised(client: ClientConnection) -> dict[str, dict[str, Any]]:
+def advertised(client: ClientConnection, count: int = 6) -> dict[str, dict[str, Any]]:
     """The channels by topic; after the server's greeting."""
     greeting = json.loads(client.recv(timeout=30))
     assert greeting["op"] == "serverInfo"
     channels: dict[str, dict[str, Any]] = {}
-    while len(channels) < 6:
+    while len(channels) < count:
         message = json.loads(client.recv(timeout=30))
         if message["op"] == "advertise":
             channels |= {channel["topic"]: channel for channel in message["channels"]}
@@ -163,6 +164,43 @@ def test_a_port_that_is_taken_and_one_that_cannot_be() -> None:
         FoxgloveSink(f"127.0.0.1:{sink.port}").open(scene(1)[0], MODEL)
     with raises_code(SinkOpenError, "cannot-listen"):
         FoxgloveSink("127.0.0.1:nonsense").open(scene(1)[0], MODEL)
+
+
+def test_the_streams_of_a_process_share_one_server() -> None:
+    address = f"127.0.0.1:{free_port()}"
+    left, right = (FoxgloveSink(address, options=RobotOptions(namespace=f"/{side}")) for side in ("left", "right"))
+    with opened(left):
+        with opened(right), connect(f"ws://{address}", subprotocols=["foxglove.sdk.v1"]) as client:
+            assert left.port == right.port
+            assert {topic.split("/")[1] for topic in advertised(client, 12)} == {"left", "right"}
+        with connect(f"ws://{address}", subprotocols=["foxglove.sdk.v1"]) as client:
+            assert {topic.split("/")[1] for topic in advertised(client)} == {"left"}
+    with opened(FoxgloveSink(address)), connect(f"ws://{address}", subprotocols=["foxglove.sdk.v1"]) as client:
+        assert {topic.split("/")[1] for topic in advertised(client)} == {"camera"}
+
+
+def test_a_slow_viewer_gets_newer_frames() -> None:
+    """What waits for it is a few frames, however many were sent; by default the system keeps megabytes of old ones."""
+    (item,), count = scene(1)[1], 200
+    item = replace(item, depth=np.full((256, 256), 2, np.float32))
+    with (
+        opened(FoxgloveSink("127.0.0.1:0")) as sink,
+        connect(f"ws://127.0.0.1:{sink.port}", subprotocols=["foxglove.sdk.v1"], max_size=None, max_queue=1) as client,
+    ):
+        channel = advertised(client)["/camera/depth/image"]
+        client.send(json.dumps({"op": "subscribe", "subscriptions": [{"id": 7, "channelId": channel["id"]}]}))
+        deadline = time.monotonic() + 30
+        while not sink._has_listeners():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        for index in range(count):
+            sink.write(replace(item, frame=replace(item.frame, index=index, pts=index)))
+        newest, received = 0, 0
+        final = EPOCH_NS + round((count - 1) * item.frame.time_base * 10**9)
+        while newest < final:
+            if isinstance(data := client.recv(timeout=30), bytes):
+                newest, received = struct.unpack_from("<Q", data, 5)[0], received + 1
+    assert received < count / 4
 
 
 def test_whoever_can_watch_is_told() -> None:

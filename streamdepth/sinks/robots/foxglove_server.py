@@ -1,0 +1,114 @@
+"""Servers of Foxglove's WebSocket protocol, one for all streams of a process that have the same address."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections import Counter
+from typing import Any
+
+from streamdepth.core.errors import SinkOpenError
+from streamdepth.sinks.robots.topics import Topic
+
+_SEND_BUFFER_BYTES = 1 << 16
+"""Bytes that the system keeps for a viewer that is slow; by default it would keep megabytes of old messages."""
+
+_lock = threading.Lock()
+_servers: dict[tuple[str, str], FoxgloveServer] = {}
+"""The servers that run, by the host and port that were asked for."""
+
+
+class FoxgloveServer:
+    """A running server and its channels. Thread-safe.
+
+    A viewer that is too slow loses the oldest messages: at most `backlog` wait for it, and _SEND_BUFFER_BYTES.
+    """
+
+    def __init__(self, host: str, port: str, *, backlog: int) -> None:
+        import foxglove
+
+        self._address, self._users = (host, port), 0
+        self._context = foxglove.Context()  # the channels end with it
+        self._channels: dict[str, Any] = {}
+        self._channel_users: Counter[str] = Counter()
+        try:
+            self._server = foxglove.start_server(
+                name="streamdepth", host=host, port=int(port), context=self._context, message_backlog_size=backlog
+            )
+        except (RuntimeError, OSError, ValueError, OverflowError) as error:
+            raise SinkOpenError(
+                f"cannot serve Foxglove at '{host}:{port}': {error}; choose another port with foxglove:HOST:PORT",
+                code="cannot-listen",
+            ) from error
+        self.port = int(self._server.port)
+        """The port that it listens on."""
+        _limit_send_buffers(self.port)
+
+    @staticmethod
+    def acquire(host: str, port: str, *, backlog: int) -> FoxgloveServer:
+        """Returns the server for an address, started if none of this process runs there; `release` gives it back.
+
+        Raises SinkOpenError with the code "cannot-listen".
+        """
+        with _lock:
+            server = _servers.get((host, port))
+            if server is None:
+                server = _servers[host, port] = FoxgloveServer(host, port, backlog=backlog)
+            server._users += 1
+            return server
+
+    def release(self, topics: list[str]) -> None:
+        """Gives the server back with these topics; the last user ends it."""
+        with _lock:
+            for topic in topics:
+                self._channel_users[topic] -= 1
+                if not self._channel_users[topic]:
+                    self._channels.pop(topic).close()
+            self._users -= 1
+            if self._users:
+                return
+            del _servers[self._address]
+        self._server.stop()
+
+    def open_channel(self, topic: Topic) -> Any:
+        """Returns the channel of a topic, which streams with the same topic share."""
+        import foxglove
+
+        with _lock:
+            self._channel_users[topic.name] += 1
+            if topic.name not in self._channels:
+                schema = foxglove.Schema(name=topic.schema, encoding=topic.schema_encoding, data=topic.definition)
+                self._channels[topic.name] = foxglove.Channel(
+                    topic.name, schema=schema, message_encoding=topic.encoding, context=self._context
+                )
+            return self._channels[topic.name]
+
+
+def _limit_send_buffers(port: int) -> None:
+    """Limits the send buffers of all connections to a port that this process listens on.
+
+    Connections inherit the buffers of the listening socket, which belongs to the SDK and is found among the open files
+    of this process, where the system lists them (Linux, macOS).
+    """
+    try:
+        names = os.listdir("/dev/fd")
+    except OSError:
+        return
+    for name in names:
+        try:
+            number = os.dup(int(name))
+        except (OSError, ValueError):
+            continue
+        try:
+            found = socket.socket(fileno=number)
+        except OSError:  # a file or a pipe
+            os.close(number)
+            continue
+        with found:
+            try:
+                is_listening = found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+                if is_listening and found.getsockname()[1] == port:
+                    found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+            except (OSError, IndexError):  # a socket of another family
+                continue

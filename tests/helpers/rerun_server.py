@@ -45,9 +45,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def listening(path: Path, home: Path) -> Iterator[int]:
-    """Runs Rerun's own server, which stores what it receives."""
-    port = free_port()
+def listening(path: Path, home: Path, port: int | None = None) -> Iterator[int]:
+    """Runs Rerun's own server, which stores what it receives, at `port` or a free one."""
+    port = port or free_port()
     command = [_rerun(), "--bind", "127.0.0.1", "--port", str(port), "--save", str(path)]
     with subprocess.Popen(command, env={**os.environ, "HOME": str(home)}, stderr=subprocess.PIPE) as server:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,12 +20,18 @@ from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.sinks.pending_files import PendingFile, map_write_errors
 from streamdepth.sinks.robots.observation import Observation, Observer, RobotOptions, projection_matrix
+from streamdepth.utils.backoff import Backoff
 from streamdepth.utils.telemetry import without_rerun_analytics
 
 _PORT = 9876
 _FLUSH_INTERVAL = 30
 """Frames between two flushes, which report errors."""
 _FLUSH_TIMEOUT_SECONDS = 60.0
+_VIEWER_TIMEOUT_SECONDS = 5.0
+"""A viewer that takes longer for a frame counts as gone."""
+_MAX_RETRY_SECONDS = 2.0
+"""The longest wait between two attempts to find a viewer again."""
+_LOCAL_HOST = "127.0.0.1"
 
 
 class _RerunSink(Sink):
@@ -113,10 +120,12 @@ class RerunFileSink(_RerunSink):
 class RerunViewerSink(_RerunSink):
     """Shows all entities in Rerun's viewer: one that is opened here, or one that listens at `address` (HOST:PORT).
 
+    A viewer that goes away is served again when it is back; frames are left out until then. One that is slow gets the
+    newest frames.
+
     Raises:
         MissingDependencyError: from `open`, without rerun-sdk.
         SinkOpenError: from `open`, without a screen ("no-display"), or when no viewer listens there ("unreachable").
-        SinkWriteError: from `write`, when the viewer does not answer any more.
     """
 
     can_drop_frames = True
@@ -124,24 +133,58 @@ class RerunViewerSink(_RerunSink):
     def __init__(self, address: str | None = None, *, options: RobotOptions | None = None) -> None:
         super().__init__(options)
         self.address = address
+        self._retry: tuple[Backoff, float] | None = None
+        """While the viewer is away: the waits, and when to try next by the monotonic clock."""
 
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         _package()
+        self._retry = None
         if self.address is None:
             _check_screen()
             with without_rerun_analytics():
                 self._start_recording(info, model).spawn()
             return
-        host, _, port = self.address.partition(":")
-        _check_viewer(host, port or str(_PORT))
-        self._start_recording(info, model).connect_grpc(f"rerun+http://{host}:{port or _PORT}/proxy")
+        _check_viewer(*self._host_and_port)
+        self._start_recording(info, model).connect_grpc(self._url)
+
+    @property
+    def _host_and_port(self) -> tuple[str, str]:
+        host, _, port = (self.address or _LOCAL_HOST).partition(":")
+        return host, port or str(_PORT)
+
+    @property
+    def _url(self) -> str:
+        return f"rerun+http://{':'.join(self._host_and_port)}/proxy"
 
     def on_write(self, item: DepthFrame) -> None:
         assert self._recording is not None
+        if self._retry is not None and not self._is_back(*self._retry):
+            return
         try:
             self._recording.add(item)
+            self._recording.flush(_VIEWER_TIMEOUT_SECONDS)  # a slow viewer leaves frames out, and none queue up here
         except RuntimeError as error:
-            raise SinkWriteError(f"Rerun's viewer does not answer any more: {error}") from error
+            host, port = self._host_and_port
+            reason = " ".join(str(error).split())
+            self.add_notice(f"Rerun's viewer at {host}:{port} went away ({reason}); it is served again when it is back")
+            self._schedule(Backoff(_MAX_RETRY_SECONDS))
+
+    def _schedule(self, backoff: Backoff) -> None:
+        self._retry = backoff, time.monotonic() + backoff.next_wait_seconds()
+
+    def _is_back(self, backoff: Backoff, next_attempt: float) -> bool:
+        """Tries to connect again once it is time to; returns True where that succeeds."""
+        assert self._recording is not None
+        if time.monotonic() < next_attempt:
+            return False
+        try:
+            _check_viewer(*self._host_and_port, timeout_seconds=1.0)
+        except SinkOpenError:
+            self._schedule(backoff)
+            return False
+        self._recording.restart().connect_grpc(self._url)
+        self._retry = None
+        return True
 
     def on_close(self) -> None:
         self._disconnect()
@@ -157,7 +200,18 @@ class _RerunRecording:
         self._rr, self._camera = rr, options.namespace.strip("/")
         self._is_metric, self._has_dates = model.kind is DepthKind.METRIC, info.is_live or info.epoch_ns is not None
         self._options, self._observer = options, Observer(info, options, notice if self._is_metric else _ignore_notice)
-        stream.log(self._camera, rr.ViewCoordinates.RDF, static=True)
+        self._log_axes()
+
+    def restart(self) -> Any:
+        """Goes on with a new connection to be made, in the same recording; returns its stream."""
+        recording_id = self.stream.get_recording_id()
+        self.stream.disconnect()
+        self.stream = self._rr.RecordingStream("streamdepth", recording_id=recording_id)
+        self._log_axes()
+        return self.stream
+
+    def _log_axes(self) -> None:
+        self.stream.log(self._camera, self._rr.ViewCoordinates.RDF, static=True)
 
     def add(self, item: DepthFrame) -> None:
         """Logs all entities of one frame."""
@@ -179,9 +233,9 @@ class _RerunRecording:
         if self.count % _FLUSH_INTERVAL == 0:
             self.flush()
 
-    def flush(self) -> None:
+    def flush(self, timeout_seconds: float = _FLUSH_TIMEOUT_SECONDS) -> None:
         """Writes or sends everything that was logged. Raises RuntimeError where that fails."""
-        self.stream.flush(timeout_sec=_FLUSH_TIMEOUT_SECONDS)
+        self.stream.flush(timeout_sec=timeout_seconds)
 
     def _image(self, name: str, image: Any, observation: Observation, size: tuple[int, int]) -> None:
         lens, rows = projection_matrix(observation.camera, *size)
@@ -247,9 +301,9 @@ def _check_screen() -> None:
         )
 
 
-def _check_viewer(host: str, port: str) -> None:
+def _check_viewer(host: str, port: str, timeout_seconds: float = 5.0) -> None:
     try:
-        socket.create_connection((host, int(port)), timeout=5).close()
+        socket.create_connection((host, int(port)), timeout=timeout_seconds).close()
     except (OSError, ValueError, OverflowError) as error:
         raise SinkOpenError(
             f"no viewer of Rerun listens at {host}:{port} ({error}); start one there with: rerun --port {port}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -113,6 +114,35 @@ def test_a_viewer_elsewhere_gets_everything(tmp_path) -> None:
     np.testing.assert_array_equal(
         depth_of(columns(tmp_path / "got.rrd")["/camera/depth"]["DepthImage:buffer"][2]), items[2].depth
     )
+
+
+def test_a_viewer_that_goes_away_and_returns_is_served_again(tmp_path) -> None:
+    info, (item,) = scene(1, CAMERA.pinhole)
+    with listening(tmp_path / "first.rrd", tmp_path) as port:
+        sink = RerunViewerSink(f"127.0.0.1:{port}")
+        sink.open(info, MODEL)
+        sink.write(item)
+
+    def write_until(is_done: Callable[[], bool]) -> None:
+        def step() -> bool:
+            sink.write(item)
+            return is_done()
+
+        wait(step)
+
+    write_until(lambda: bool(sink.notices))
+    assert "went away" in sink.notices[0]
+
+    def has_depth() -> bool:
+        try:
+            return "/camera/depth" in columns(tmp_path / "second.rrd")
+        except Exception:  # not all of the file is there yet
+            return False
+
+    with listening(tmp_path / "second.rrd", tmp_path, port):
+        write_until(has_depth)
+        sink.close()
+    assert len(sink.notices) == 1
 
 
 def test_no_viewer_and_no_screen_are_told(monkeypatch) -> None:

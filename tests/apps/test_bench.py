@@ -22,6 +22,7 @@ from streamdepth.apps.bench.clip import frame_size, make_clip
 from streamdepth.apps.bench.machine import describe_machine, package_versions, peak_memory_mb
 from streamdepth.apps.bench.plan import BenchmarkPlan, Measurement, SkippedError
 from streamdepth.apps.bench.processes import IMPLEMENTATIONS, ImplementationProcess, make_implementation, serve
+from streamdepth.apps.bench.startup import StartupTime
 from streamdepth.config import Settings
 from streamdepth.core.errors import EstimatorError, SourceOpenError
 
@@ -120,29 +121,36 @@ def test_medians_ratios_and_the_roofline() -> None:
         "reason": "r",
         "gflops": 2.0,
     }
-    ours = _process("network alone", "streamdepth", peak_mb=300.4, facts={"first_frame_s": 1.234, **known})
+    ours = _process(
+        "network alone", "codec alone", "streamdepth", peak_mb=300.4, facts={"first_frame_s": 1.234, **known}
+    )
     loop = _process("torch loop", facts={"first_frame_s": 2.0})
     absent = _process("transformers pipeline", skip_reason="because")
     rounds = [
         {
             "network alone": Measurement(ms, 4, matrix_gflops_per_second=1000.0),
+            "codec alone": Measurement(ms / 2, 4),
             "streamdepth": Measurement(2 * ms, 4, {"p50": ms, "p95": ms, "p99": ms}),
             "torch loop": Measurement(8 * ms, 4),
         }
         for ms in (10.0, 1000.0, 20.0)  # the machine was busy in the second round
     ]
     plan = BenchmarkPlan(Settings(), Path("clip.mp4"), (64, 48), 4, Path())
-    found = report.build_report(plan, [ours, loop, absent], rounds)
+    startup_times = [StartupTime(1.0, 2.0), StartupTime(9.0, 3.0), StartupTime(1.5, 2.5)]
+    found = report.build_report(plan, [ours, loop, absent], rounds, startup_times)
     assert found["measured"]["streamdepth"]["ms"] == 40
     assert found["measured"]["streamdepth"]["peak_mb"] == 300
-    assert found["ratios"] == {"network alone": 0.5, "torch loop": 4.0}
+    assert found["ratios"] == {"network alone": 0.5, "codec alone": 0.25, "torch loop": 4.0}
+    assert found["unavoidable_share"] == 0.75
+    assert found["startup"] == {"seconds": 1.5, "cpu_seconds": 2.5}
     assert found["roofline"]["reached_gflops_per_s"] == 100
     assert found["roofline"]["fraction"] == 0.1
     assert json.loads(json.dumps(found)) == found
     table = report.report_table(found)
-    assert table.row_count == 4
+    assert table.row_count == 5
     assert "left out: because" in list(table.columns[1].cells)
-    assert any("roofline" in line for line in report.report_notes(found))
+    for word in ("roofline", "unavoidable", "start-up"):
+        assert any(word in line for line in report.report_notes(found))
 
 
 def test_facts_of_the_machine() -> None:
@@ -192,7 +200,9 @@ def test_the_bench_verb(cli, folder: Path, tmp_path: Path) -> None:
     done = cli("bench", *arguments, "--frames", 4, "--rounds", 2, "--alone", "--json", tmp_path / "b.json")
     assert done.code == 0, done.err
     found = json.loads((tmp_path / "b.json").read_text())
-    assert list(found["measured"]) == ["network alone", "streamdepth"]
+    assert list(found["measured"]) == ["network alone", "codec alone", "streamdepth"]
+    assert 0 < found["unavoidable_share"] < 2
+    assert found["startup"]["seconds"] > 0
     assert all(len(row["ms_by_round"]) == 2 for row in found["measured"].values())
     assert found["roofline"]["fraction"] > 0
     assert "times as slow" in done.out

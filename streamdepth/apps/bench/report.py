@@ -11,16 +11,24 @@ from rich.table import Table
 from streamdepth.apps.bench.machine import describe_machine, package_versions
 from streamdepth.apps.bench.plan import BenchmarkPlan, Measurement
 from streamdepth.apps.bench.processes import ImplementationProcess
+from streamdepth.apps.bench.startup import StartupTime
 
-_STREAMDEPTH, _NETWORK = "streamdepth", "network alone"
+_STREAMDEPTH, _NETWORK, _CODEC = "streamdepth", "network alone", "codec alone"
 
 
 def build_report(
-    plan: BenchmarkPlan, processes: Sequence[ImplementationProcess], rounds: Sequence[dict[str, Measurement]]
+    plan: BenchmarkPlan,
+    processes: Sequence[ImplementationProcess],
+    rounds: Sequence[dict[str, Measurement]],
+    startup_times: Sequence[StartupTime] = (),
 ) -> dict[str, Any]:
     """Builds the report of a benchmark in plain types. Figures are medians over rounds.
 
-    rounds: for each round, name -> measurement.
+    Args:
+        plan: what was measured.
+        processes: the implementations.
+        rounds: for each round, name -> measurement.
+        startup_times: of each round; none if it was not measured.
     """
     own_facts = dict(processes[0].facts)
     rows = {
@@ -38,6 +46,8 @@ def build_report(
         "batch": plan.settings.inference.batch,
         "measured": rows,
         "ratios": _ratios(rounds),
+        "unavoidable_share": _unavoidable_share(rounds),
+        "startup": _startup(startup_times),
         "roofline": _roofline(gflops, [r[_NETWORK] for r in rounds if _NETWORK in r]),
     }
 
@@ -66,6 +76,22 @@ def _ratios(rounds: Sequence[dict[str, Measurement]]) -> dict[str, float]:
         name: [r[name].ms / r[_STREAMDEPTH].ms for r in rounds if name in r and _STREAMDEPTH in r] for name in names
     }
     return {name: round(statistics.median(values), 3) for name, values in sorted(pairs.items()) if values}
+
+
+def _unavoidable_share(rounds: Sequence[dict[str, Measurement]]) -> float | None:
+    """Returns the share of streamdepth's time that codec and network alone would take; None if one is missing."""
+    needed = {_NETWORK, _CODEC, _STREAMDEPTH}
+    shares = [(r[_NETWORK].ms + r[_CODEC].ms) / r[_STREAMDEPTH].ms for r in rounds if needed <= set(r)]
+    return round(statistics.median(shares), 3) if shares else None
+
+
+def _startup(times: Sequence[StartupTime]) -> dict[str, float] | None:
+    if not times:
+        return None
+    return {
+        "seconds": round(statistics.median(t.seconds for t in times), 2),
+        "cpu_seconds": round(statistics.median(t.cpu_seconds for t in times), 2),
+    }
 
 
 def _roofline(gflops: float | None, measurements: Sequence[Measurement]) -> dict[str, float] | None:
@@ -116,6 +142,13 @@ def report_notes(report: dict[str, Any]) -> list[str]:
         f"{clip['name']}, {clip['size'][0]}x{clip['size'][1]}, {clip['frames']} frames, "
         f"medians of {report['rounds']} rounds",
     ]
+    if share := report["unavoidable_share"]:
+        lines.append(f"unavoidable: codec and network alone would take {share:.0%} of streamdepth's time")
+    if startup := report["startup"]:
+        lines.append(
+            f"start-up: {startup['seconds']:.2f} s, {startup['cpu_seconds']:.2f} s of processor time, for a whole "
+            "command that converts 2 frames"
+        )
     if roof := report["roofline"]:
         lines.append(
             f"roofline: {roof['network_gflops']:.2f} GFLOP a frame, {roof['reached_gflops_per_s']:.0f} of "

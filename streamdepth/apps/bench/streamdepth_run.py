@@ -12,6 +12,7 @@ import torch
 
 from streamdepth import factory
 from streamdepth.apps.bench import roofline
+from streamdepth.apps.bench.codec import CodecRun
 from streamdepth.apps.bench.plan import BenchmarkPlan, Implementation, Measurement
 from streamdepth.core.arrays import Image
 from streamdepth.core.futures import Future
@@ -21,22 +22,20 @@ from streamdepth.estimators.network import ModelCard
 from streamdepth.estimators.network_estimator import NetworkEstimator
 from streamdepth.pipeline.report import Report
 
-_WARM_UP_FRAMES = 3
-"""Frames after which it is decided whether the reduced precision is accurate enough."""
-
 
 class StreamDepthImplementation(Implementation):
-    """streamdepth; each round measures its network on prepared pixels, then the whole pipeline."""
+    """streamdepth; each round measures its network on prepared pixels, the codec alone, then the whole pipeline."""
 
     name = "streamdepth"
 
     def __init__(self, plan: BenchmarkPlan) -> None:
         super().__init__(plan)
         self._estimator: NetworkEstimator | None = None
+        self._output = plan.folder / "streamdepth.mp4"
 
     @property
     def names(self) -> list[str]:
-        return ["network alone", self.name]
+        return ["network alone", "codec alone", self.name]
 
     def prepare(self) -> dict[str, Any]:
         began = time.perf_counter()
@@ -44,7 +43,8 @@ class StreamDepthImplementation(Implementation):
         self._estimator = estimator
         self._run_pipeline(1)
         first = time.perf_counter() - began - counting_seconds
-        self._run_pipeline(_WARM_UP_FRAMES)
+        self._run_pipeline(self.plan.frames)  # decides on the precision, and makes the pictures to be encoded again
+        self._codec = CodecRun(self.plan, self._output)
         card, info = estimator.card, estimator.info
         width, height = self.plan.size
         fixed = card.with_fixed_size(height, width)
@@ -62,7 +62,7 @@ class StreamDepthImplementation(Implementation):
         }
 
     def measure(self) -> list[Measurement]:
-        return [self._measure_network(), self._measure_pipeline()]
+        return [self._measure_network(), self._codec.measure(), self._measure_pipeline()]
 
     def _measure_network(self) -> Measurement:
         assert self._estimator is not None
@@ -88,7 +88,7 @@ class StreamDepthImplementation(Implementation):
     def _run_pipeline(self, frames: int) -> Report:
         settings = self.plan.settings.replace(
             source=(str(self.plan.clip),),
-            output=self.plan.folder / "streamdepth.mp4",
+            output=self._output,
             overwrite=True,
             max_frames=frames,
         )

@@ -1,0 +1,72 @@
+"""The codec's part of a conversion: decoding the clip and encoding the result, without anything in between."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from streamdepth.apps.bench.plan import BenchmarkPlan, Measurement
+from streamdepth.sinks.video_file import EncodingOptions, VideoFile
+from streamdepth.sources.file import FileSource
+from streamdepth.utils.containers import open_media_file
+
+_MAX_ENCODED = 120
+"""Frames that are decoded into memory to be encoded again: 165 MB at 720p."""
+
+
+class CodecRun:
+    """Decodes the clip of a plan, and encodes the pictures of a result that was made from it.
+
+    result: a video that streamdepth has written from the clip.
+    """
+
+    def __init__(self, plan: BenchmarkPlan, result: Path) -> None:
+        self._plan, self._result = plan, result
+
+    def measure(self) -> Measurement:
+        """Returns the time of a frame's decoding and of its encoding together, each alone on the machine."""
+        decoded = self._decode_seconds()
+        encoded = self._encode_seconds()
+        return Measurement((decoded + encoded) * 1e3, self._plan.frames)
+
+    def _decode_seconds(self) -> float:
+        with closing(FileSource(self._plan.clip)) as source:
+            source.open()
+            began, count = time.perf_counter(), 0
+            while count < self._plan.frames and source.read() is not None:
+                count += 1
+            return (time.perf_counter() - began) / count
+
+    def _encode_seconds(self) -> float:
+        with open_media_file(self._result) as container:
+            frames = [f for _, f in zip(range(_MAX_ENCODED), container.decode(video=0), strict=False)]
+        began = time.perf_counter()
+        _encode(frames, self._plan)
+        return (time.perf_counter() - began) / len(frames)
+
+
+def _encode(frames: list[av.VideoFrame], plan: BenchmarkPlan) -> None:
+    with closing(FileSource(plan.clip)) as source:
+        info = source.open()
+    settings = plan.settings.video
+    codec = "h264" if settings.codec == "auto" else settings.codec
+    video = VideoFile(
+        plan.folder / "codec.mp4",
+        info,
+        (frames[0].width, frames[0].height),
+        EncodingOptions(codec, settings.crf, settings.preset),
+        overwrite=True,
+        copy_tracks=False,
+        on_notice=lambda _: None,
+    )
+    try:
+        for number, frame in enumerate(frames):
+            video.write(frame, Fraction(number) / (info.fps or 30))
+        video.commit()
+    except BaseException:
+        video.discard()
+        raise

@@ -153,6 +153,10 @@ class Frame:
     valid: Mask | None = None
     """(H, W), False for pixels that show nothing: black bars, and what is transparent. Their depth is NaN. None: all
     pixels are valid. Raises ValueError for another shape or type."""
+    stamp_ns: int | None = None
+    """The stamp of a robot's recording in nanoseconds, exactly as it came, also where it does not increase."""
+    logged_ns: int | None = None
+    """The recorder's time of a robot's recording in nanoseconds."""
     size: tuple[int, int] = field(init=False)
     """(width, height) in px."""
     time: float = field(init=False)

@@ -14,10 +14,9 @@ import yaml
 from streamdepth.core.arrays import Image, Mask
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.geometry.lens_names import with_lens
 from streamdepth.utils.strict_yaml import load_yaml
 
-COEFFICIENT_COUNTS = {"plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14), "equidistant": (4,)}
-"""Distortion model by ROS's name -> the numbers of coefficients that it may have."""
 _FILM_DIAGONAL_MM = math.hypot(36, 24)
 _EXIF_IFD, _EXIF_35MM = 0x8769, 0xA405
 _VIDEO_35MM = "com.apple.quicktime.camera.focal_length.35mm_equivalent"
@@ -125,16 +124,10 @@ def intrinsics_from_camera_info_fields(fields: Mapping[str, Any]) -> Intrinsics:
     k = _numbers(fields, "camera_matrix", "k", "K")
     if len(k) != 9:
         raise ValueError(f"a camera matrix has 9 numbers, not {len(k)}")
-    model = str(fields.get("distortion_model") or "plumb_bob").replace("fisheye", "equidistant")
-    distortion = _numbers(fields, "distortion_coefficients", "d", "D")
-    if model not in COEFFICIENT_COUNTS:
-        raise ValueError(f"the distortion model '{model}' is unknown; known are {', '.join(COEFFICIENT_COUNTS)}")
-    if not distortion or (not any(distortion) and model != "equidistant"):  # zeros there are an ideal fisheye lens
-        distortion = ()
-    elif len(distortion) not in COEFFICIENT_COUNTS[model]:
-        allowed = " or ".join(map(str, COEFFICIENT_COUNTS[model]))
-        raise ValueError(f"{model} has {allowed} coefficients, not {len(distortion)}")
-    return Intrinsics(k[0], k[4], k[2], k[5], width, height, distortion, model)
+    camera = Intrinsics(k[0], k[4], k[2], k[5], width, height)
+    return with_lens(
+        camera, str(fields.get("distortion_model") or ""), _numbers(fields, "distortion_coefficients", "d", "D")
+    )
 
 
 def _numbers(fields: Mapping[str, Any], *names: str) -> tuple[float, ...]:

@@ -10,16 +10,15 @@ from streamdepth.core.errors import SourceOpenError
 from streamdepth.sources.bag_reader import describe_topics, first_message
 
 if TYPE_CHECKING:
-    from rosbags.highlevel import AnyReader
     from rosbags.interfaces import Connection
+
+    from streamdepth.sources.bag import Bag
 
 _CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 _TRANSPORTS = ("compressed", "compressedDepth")
 
 
-def find_camera_info(
-    reader: AnyReader, topic: str, connections: list[Connection], info_topic: str | None = None
-) -> Any:
+def find_camera_info(reader: Bag, topic: str, connections: list[Connection], info_topic: str | None = None) -> Any:
     """Returns the first CameraInfo of the camera whose pictures or depth `topic` holds; None where there is none.
 
     It is looked for where drivers publish it: beside the topic (image_transport, depthai-ros, ZED), below it, in
@@ -62,7 +61,7 @@ def _usual_names(topic: str) -> Iterator[str]:
     yield str(folder.parent / "camera_info")
 
 
-def _find_by_frame(reader: AnyReader, cameras: list[Connection], connections: list[Connection]) -> Any:
+def _find_by_frame(reader: Bag, cameras: list[Connection], connections: list[Connection]) -> Any:
     try:
         message = first_message(reader, connections)
         frame_id = message.header.frame_id

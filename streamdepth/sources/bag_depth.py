@@ -27,8 +27,9 @@ from streamdepth.sources.rosbag import split_bag_address
 from streamdepth.sources.sensor_depth import DepthReader
 
 if TYPE_CHECKING:
-    from rosbags.highlevel import AnyReader
     from rosbags.interfaces import Connection
+
+    from streamdepth.sources.bag import Bag
 
 _DISORDER_NS = 3 * 10**8
 """Messages that are so much older than the newest may still come, and messages are kept for so long."""
@@ -58,7 +59,7 @@ class BagDepth(DepthReader):
         self, path: str | Path, topic: str, *, tolerance_seconds: float = 0.05, unit_m: float | None = None
     ) -> None:
         self.path, self.topic, self.tolerance_seconds, self.unit_m = Path(path), topic, tolerance_seconds, unit_m
-        self._reader: AnyReader | None = None
+        self._reader: Bag | None = None
         self._differences_ns: list[int] = []
         self._frames = 0
 
@@ -84,7 +85,7 @@ class BagDepth(DepthReader):
             self.close()
             raise
 
-    def _start(self, reader: AnyReader, info: StreamInfo) -> None:
+    def _start(self, reader: Bag, info: StreamInfo) -> None:
         connections = image_topics(reader).get(self.topic)
         if not connections:
             raise SourceOpenError(
@@ -103,7 +104,7 @@ class BagDepth(DepthReader):
         self._window: deque[tuple[int, Any]] = deque()
         self._newest_ns = -1
 
-    def _camera(self, reader: AnyReader, connections: list[Connection]) -> Intrinsics | None:
+    def _camera(self, reader: Bag, connections: list[Connection]) -> Intrinsics | None:
         found = find_camera_info(reader, self.topic, connections)
         if found is None:
             return None
@@ -114,7 +115,9 @@ class BagDepth(DepthReader):
 
     def read(self, frame: Frame) -> DepthMap | None:
         self._frames += 1
-        stamp_ns = self._epoch_ns + round(frame.pts * frame.time_base * 10**9)
+        stamp_ns = frame.stamp_ns
+        if stamp_ns is None:
+            stamp_ns = self._epoch_ns + round(frame.pts * frame.time_base * 10**9)
         try:
             self._read_until(stamp_ns + round(self.tolerance_seconds * 1e9))
         except Exception as error:  # rosbags has no common error for damaged bags
@@ -179,9 +182,7 @@ class _Alignment:
         return register_depth(depth_m, *self.cameras, transform)
 
 
-def _find_alignment(
-    reader: AnyReader, topic: str, message: Any, camera: Intrinsics | None, info: StreamInfo
-) -> _Alignment:
+def _find_alignment(reader: Bag, topic: str, message: Any, camera: Intrinsics | None, info: StreamInfo) -> _Alignment:
     """Returns how depth of a topic comes to the view of the stream with the facts `info`.
 
     Args:
@@ -245,7 +246,7 @@ def _is_same_camera(first: Intrinsics, second: Intrinsics) -> bool:
     return all(abs(getattr(first, name) - getattr(second, name)) < _SAME_FOCAL * second.width for name in names)
 
 
-def _messages(reader: AnyReader, connections: list[Connection]) -> Iterator[tuple[int, Any]]:
+def _messages(reader: Bag, connections: list[Connection]) -> Iterator[tuple[int, Any]]:
     """Yields (stamp in ns, message) of all messages that can be read; without a stamp the recorder's."""
     for connection, logged_ns, data in reader.messages(connections):
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from fractions import Fraction
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,9 @@ from streamdepth.sources.ros_decoding import IMAGE_MESSAGE_TYPES, decode_image
 from streamdepth.sources.ros_depth import depth_encoding
 
 if TYPE_CHECKING:
-    from rosbags.highlevel import AnyReader
     from rosbags.interfaces import Connection
+
+    from streamdepth.sources.bag import Bag
 
 REPAIR_HINT = (
     "only bags of ROS and Foxglove's MCAP are read; one that was cut off is repaired by 'ros2 bag reindex' or "
@@ -25,26 +27,25 @@ REPAIR_HINT = (
 _LOOK_BACK_NS = 10**8
 
 
-def open_bag(path: Path) -> AnyReader:
+def open_bag(path: Path) -> Bag:
     """Opens a bag of ROS 1 or ROS 2. Raises SourceOpenError, or MissingDependencyError without rosbags."""
     try:
-        from rosbags.highlevel import AnyReader
-        from rosbags.typesys import Stores, get_typestore
+        import_module("rosbags.highlevel")
+        import_module("mcap.reader")
     except ImportError as error:
         raise MissingDependencyError("rosbags", "robot", "reading a bag") from error
     if not os.path.exists(path):
         raise SourceOpenError(
             f"'{path}' does not exist; check the spelling and the current folder ({Path.cwd()})", code="not-found"
         )
-    default = Stores.ROS1_NOETIC if path.suffix == ".bag" else Stores.ROS2_HUMBLE
+    from streamdepth.sources.bag import Bag
+
     try:
-        reader = AnyReader([path], default_typestore=get_typestore(default))
-        reader.open()
+        return Bag(path)
     except Exception as error:  # rosbags has no common error for damaged bags
         raise SourceOpenError(
             f"'{path}' cannot be opened as a bag: {error_text(error)}; {REPAIR_HINT}", code="damaged"
         ) from error
-    return reader
 
 
 def error_text(error: Exception) -> str:
@@ -52,7 +53,7 @@ def error_text(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def choose_connections(reader: AnyReader, path: Path, topic: str | None) -> list[Connection]:
+def choose_connections(reader: Bag, path: Path, topic: str | None) -> list[Connection]:
     """Returns the connections of `topic`, or of the only topic with pictures.
 
     Raises SourceOpenError ("no-topic", "ambiguous", or "holds-depth") with all topics of the bag.
@@ -71,10 +72,12 @@ def choose_connections(reader: AnyReader, path: Path, topic: str | None) -> list
             )
         return by_topic[topic]
     depth = {name: found for name, group in by_topic.items() if (found := _depth_encoding_of(reader, name, group))}
-    with_pictures = [group for name, group in by_topic.items() if name not in depth and _has_pictures(reader, group)]
+    problems = {name: _picture_problem(reader, group) for name, group in by_topic.items() if name not in depth}
+    with_pictures = [by_topic[name] for name, problem in problems.items() if not problem]
     if len(with_pictures) != 1:
         count = "several topics" if with_pictures else "no topic"
         hint = "".join(f"; '{name}' holds depth ({found}): use --depth-from {name}" for name, found in depth.items())
+        hint += "".join(f"; '{name}' cannot be used: {problem}" for name, problem in problems.items() if problem)
         raise SourceOpenError(
             f"'{path}' has {count} with pictures{hint}; {describe_topics(reader)}; name one as "
             f"'{path}#/camera/image_raw'",
@@ -83,7 +86,7 @@ def choose_connections(reader: AnyReader, path: Path, topic: str | None) -> list
     return with_pictures[0]
 
 
-def image_topics(reader: AnyReader) -> dict[str, list[Connection]]:
+def image_topics(reader: Bag) -> dict[str, list[Connection]]:
     """Returns the connections of each topic whose messages are images: pictures or depth."""
     by_topic: dict[str, list[Connection]] = {}
     for connection in reader.connections:
@@ -92,29 +95,33 @@ def image_topics(reader: AnyReader) -> dict[str, list[Connection]]:
     return by_topic
 
 
-def _depth_encoding_of(reader: AnyReader, topic: str, connections: list[Connection]) -> str | None:
+def _depth_encoding_of(reader: Bag, topic: str, connections: list[Connection]) -> str | None:
     try:
         return depth_encoding(first_message(reader, connections), topic)
     except Exception:  # damaged data makes a deserializer raise anything; whoever reads the topic says so
         return None
 
 
-def _has_pictures(reader: AnyReader, connections: list[Connection]) -> bool:
+def _picture_problem(reader: Bag, connections: list[Connection]) -> str | None:
+    """Returns why the first message of a topic is no picture; None where it is one."""
     try:
-        decode_image(first_message(reader, connections))
-    except Exception:  # damaged data makes a deserializer raise anything
-        return False
-    return True
+        message = first_message(reader, connections)
+        if message is None:
+            return "it has no messages"
+        decode_image(message)
+    except Exception as error:  # damaged data makes a deserializer raise anything
+        return error_text(error)
+    return None
 
 
-def first_message(reader: AnyReader, connections: list[Connection]) -> Any:
+def first_message(reader: Bag, connections: list[Connection]) -> Any:
     """Returns the first message of these connections; None where there is none."""
     for connection, _, data in reader.messages(connections) if connections else ():
         return reader.deserialize(data, connection.msgtype)
     return None
 
 
-def mean_fps(reader: AnyReader, connections: list[Connection]) -> Fraction | None:
+def mean_fps(reader: Bag, connections: list[Connection]) -> Fraction | None:
     """Returns a topic's mean frame rate by the recorder's clock; None where that is unknown or implausible."""
     intervals = sum(c.msgcount for c in connections) - 1
     try:
@@ -126,7 +133,7 @@ def mean_fps(reader: AnyReader, connections: list[Connection]) -> Fraction | Non
     return fps and fps.limit_denominator(1001)
 
 
-def _last_logged_ns(reader: AnyReader, connections: list[Connection]) -> int:
+def _last_logged_ns(reader: Bag, connections: list[Connection]) -> int:
     """Returns the time of the last message by the recorder's clock, searched backwards from the end of the bag."""
     back_ns = _LOOK_BACK_NS
     while not (stamps := [ns for _, ns, _ in reader.messages(connections, start=reader.end_time - back_ns)]):
@@ -134,7 +141,7 @@ def _last_logged_ns(reader: AnyReader, connections: list[Connection]) -> int:
     return int(max(stamps))
 
 
-def describe_topics(reader: AnyReader) -> str:
+def describe_topics(reader: Bag) -> str:
     """Returns a phrase for messages that lists all topics of a bag, with type and number of messages."""
     topics = [f"{c.topic} ({c.msgtype.rpartition('/')[2]}, {c.msgcount})" for c in reader.connections]
     return f"its topics are {', '.join(sorted(topics))}" if topics else "it holds no topics at all"

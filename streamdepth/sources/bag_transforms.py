@@ -13,7 +13,7 @@ from streamdepth.geometry.transforms import inverse_transform, transform_from_qu
 from streamdepth.sources.bag_reader import first_message
 
 if TYPE_CHECKING:
-    from rosbags.highlevel import AnyReader
+    from streamdepth.sources.bag import Bag
 
 _TF_TYPES = ("tf2_msgs/msg/TFMessage", "tf/msg/tfMessage")
 _STREAM = re.compile(r"(/device_\d+/sensor_\d+/[^/]+)/")
@@ -26,7 +26,7 @@ class TransformTree:
     /tf is read only where /tf_static does not connect two frames, and interpolated between its stamps.
     """
 
-    def __init__(self, reader: AnyReader) -> None:
+    def __init__(self, reader: Bag) -> None:
         self._reader = reader
         self._static: dict[str, tuple[str, Floats]] = {}
         """Child -> its parent, and the transform from the child to the parent."""
@@ -121,7 +121,7 @@ def _between(first: Floats, second: Floats, share: float) -> Floats:
     return between
 
 
-def recorded_extrinsics(reader: AnyReader, target_topic: str, source_topic: str) -> Floats | None:
+def recorded_extrinsics(reader: Bag, target_topic: str, source_topic: str) -> Floats | None:
     """Returns the (4, 4) transform between two streams of a bag that RealSense's own recorder wrote; None for others.
 
     Such a bag holds for each stream the transform to a reference of the device, as geometry_msgs/Transform.
@@ -132,7 +132,7 @@ def recorded_extrinsics(reader: AnyReader, target_topic: str, source_topic: str)
     return None
 
 
-def _transforms_to_references(reader: AnyReader, topic: str) -> dict[str, Floats]:
+def _transforms_to_references(reader: Bag, topic: str) -> dict[str, Floats]:
     """Returns the number of each reference with the transform from the stream of `topic` to it."""
     stream = _STREAM.match(topic)
     prefix = f"{stream[1]}/tf/" if stream else ""
@@ -140,7 +140,7 @@ def _transforms_to_references(reader: AnyReader, topic: str) -> dict[str, Floats
     return {reference: _transform(first_message(reader, [connection])) for reference, connection in found.items()}
 
 
-def recorded_unit_m(reader: AnyReader, topic: str) -> float | None:
+def recorded_unit_m(reader: Bag, topic: str) -> float | None:
     """Returns the meters of one unit of depth that RealSense's own recorder wrote down; None for other bags."""
     sensor = re.match(r"/device_\d+/sensor_\d+", topic)
     if sensor is None:

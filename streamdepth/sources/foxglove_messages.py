@@ -39,6 +39,8 @@ class FoxglovePicture(NamedTuple):
     """Nanoseconds since 1970 by the camera, or by the recorder where the camera gave none."""
     image: Image
     frame_id: str
+    logged_ns: int | None = None
+    """Nanoseconds by the recorder's clock; None for a video, whose pictures come later than their messages."""
 
 
 def foxglove_kind(schema_name: str) -> str | None:
@@ -123,7 +125,7 @@ class PictureDecoder:
         time_ns = stamp_ns(message) or logged_ns
         if self._kind == "CompressedVideo":
             return self._decode_video(message, time_ns)
-        return [FoxglovePicture(time_ns, decode_image(_as_ros(message)), message.frame_id)]
+        return [FoxglovePicture(time_ns, decode_image(_as_ros(message)), message.frame_id, logged_ns)]
 
     def flush(self) -> list[FoxglovePicture]:
         """Returns the pictures that a video still holds at its end."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 import cv2
@@ -11,9 +14,11 @@ import numpy.typing as npt
 from streamdepth.core.arrays import Image
 from streamdepth.core.errors import SourceOpenError
 from streamdepth.core.intrinsics import Intrinsics
-from streamdepth.geometry.camera import intrinsics_from_camera_info_fields
+from streamdepth.geometry.lens_names import with_lens
 from streamdepth.sources.ros_depth import depth_encoding
 from streamdepth.sources.untrusted_picture import open_picture
+
+_log = logging.getLogger(__name__)
 
 IMAGE_MESSAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 """ROS names of the messages that hold pictures."""
@@ -56,11 +61,16 @@ _PIXEL_LAYOUTS = {
 }
 
 
-def decode_image(message: Any) -> Image:
-    """Returns (H, W, 3) uint8 RGB of an Image or CompressedImage. Raises ValueError for others, such as depth."""
+def decode_image(message: Any, sample_range: tuple[float, float] = (0, 65535)) -> Image:
+    """Returns (H, W, 3) uint8 RGB of an Image or CompressedImage. Raises ValueError for others, such as depth.
+
+    Args:
+        message: as rosbags deserializes it.
+        sample_range: (black, white) of samples of 16 bits, whose data often has 10, 12 or 14.
+    """
     if encoding := depth_encoding(message, ""):
         raise ValueError(f"it holds depth ({encoding}), not pictures; choose the camera's topic with colors")
-    return _decode_compressed(message) if hasattr(message, "format") else _decode_raw(message)
+    return _decode_compressed(message) if hasattr(message, "format") else _decode_raw(message, sample_range)
 
 
 def _decode_compressed(message: Any) -> Image:
@@ -76,15 +86,35 @@ def _decode_compressed(message: Any) -> Image:
     return cast(Image, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
 
 
-def _decode_raw(message: Any) -> Image:
+def sample_limits(message: Any) -> tuple[int, int] | None:
+    """Returns the smallest and the largest sample of an Image of 16 bits, 0 as the smallest of one in colors.
+
+    None for other messages. Raises ValueError for data that is cut off.
+    """
+    layout = _PIXEL_LAYOUTS.get(getattr(message, "encoding", ""))
+    if layout is None or layout.dtype != "u2":
+        return None
+    samples = _pixel_array(message, layout)
+    return 0 if layout.to_rgb != cv2.COLOR_GRAY2RGB else int(samples.min()), int(samples.max())
+
+
+def _decode_raw(message: Any, sample_range: tuple[float, float]) -> Image:
     layout = _PIXEL_LAYOUTS.get(message.encoding)
     if layout is None:
         raise ValueError(f"the encoding '{message.encoding}' is unknown; known are {', '.join(_PIXEL_LAYOUTS)}")
     pixels = _pixel_array(message, layout)
     if pixels.dtype.itemsize == 2:
-        pixels = (pixels >> 8).astype(np.uint8)
+        pixels = _eight_bits(sample_range)[pixels]
     image = pixels if layout.to_rgb is None else cv2.cvtColor(pixels, layout.to_rgb)
     return np.ascontiguousarray(image, np.uint8)
+
+
+@lru_cache(maxsize=8)
+def _eight_bits(sample_range: tuple[float, float]) -> npt.NDArray[np.uint8]:
+    """Returns (65536,) the 8 bits of each sample of 16 bits."""
+    black, white = sample_range
+    levels = (np.arange(2**16, dtype=np.float64) - black) * (256 / (white + 1 - black))
+    return np.asarray(np.clip(levels, 0, 255), np.uint8)
 
 
 def _pixel_array(message: Any, layout: _PixelLayout) -> npt.NDArray[Any]:
@@ -98,13 +128,17 @@ def _pixel_array(message: Any, layout: _PixelLayout) -> npt.NDArray[Any]:
     return values.reshape(rows, message.width, layout.channels) if layout.channels > 1 else values
 
 
-def intrinsics_from_camera_info(message: Any, *, is_rectified: bool) -> Intrinsics | None:
+def intrinsics_from_camera_info(
+    message: Any, *, is_rectified: bool, on_notice: Callable[[str], None] = _log.warning
+) -> Intrinsics | None:
     """Returns the intrinsics of a CameraInfo for pictures as published: cropped to its ROI, then binned.
 
-    None when the camera is not calibrated. Raises ValueError for distortion that is unknown.
+    None when the camera is not calibrated. Raises ValueError for numbers that no camera has.
 
     Args:
+        message: as rosbags deserializes it.
         is_rectified: the pictures are undistorted, so that the projection matrix P applies instead of K and D.
+        on_notice: called with the reason where the distortion is unknown; the camera is a pinhole then.
     """
     names = "kdp" if hasattr(message, "k") else "KDP"
     k, d, p = (list(getattr(message, name)) for name in names)
@@ -112,8 +146,11 @@ def intrinsics_from_camera_info(message: Any, *, is_rectified: bool) -> Intrinsi
         k, d = [p[0], p[1], p[2], p[4], p[5], p[6], *p[8:11]], []
     if not k[0] > 0:
         return None
-    size = {"width": message.width, "height": message.height}
-    camera = intrinsics_from_camera_info_fields({**size, "k": k, "d": d, "distortion_model": message.distortion_model})
+    camera = Intrinsics(k[0], k[4], k[2], k[5], message.width, message.height)
+    try:
+        camera = with_lens(camera, message.distortion_model, d)
+    except ValueError as error:
+        on_notice(f"the lens is left out, and the camera is taken for a pinhole: {error}")
     roi = message.roi
     if roi.width and roi.height:
         camera = camera.cropped(roi.x_offset, roi.y_offset, roi.width, roi.height)

@@ -28,18 +28,26 @@ from streamdepth.sources.bag_reader import (
     open_bag,
 )
 from streamdepth.sources.limits import MAX_SIDE_PX, check_picture_size
-from streamdepth.sources.ros_decoding import decode_image, intrinsics_from_camera_info
+from streamdepth.sources.picture_file import GrayLevels
+from streamdepth.sources.ros_decoding import decode_image, intrinsics_from_camera_info, sample_limits
 from streamdepth.sources.skip_counter import SkipCounter
 from streamdepth.sources.timestamps import TimestampCorrector
 
 if TYPE_CHECKING:
-    from rosbags.highlevel import AnyReader
     from rosbags.interfaces import Connection
 
-BAG_SUFFIXES = (".mcap", ".db3", ".bag")
-"""Suffixes of bags that are one file."""
+    from streamdepth.sources.bag import Bag
+
+_PLAIN_SUFFIXES = (".mcap", ".db3", ".bag")
+BAG_SUFFIXES = (*_PLAIN_SUFFIXES, *(f"{suffix}.zst" for suffix in _PLAIN_SUFFIXES))
+"""Suffixes of bags that are one file, also as rosbag2 compresses them."""
 _TIME_BASE = Fraction(1, 10**9)
+_NANOSECONDS = 10**9
 _MAX_TRIED = 100
+_LOOKED_AT = 10
+"""Number of messages in which the meaning of stamps and samples is looked for."""
+_SIMULATED_BEFORE_NS = 10**6 * _NANOSECONDS
+"""A stamp below this, 11 days after 1970, is simulated time, which begins at 0."""
 _ASPECT_TOLERANCE = 0.01
 
 
@@ -66,7 +74,9 @@ class _Picture(NamedTuple):
     """One decoded image message."""
 
     stamp_ns: int
-    """Nanoseconds since 1970, by the camera's driver; by the recorder where the driver gave none."""
+    """Nanoseconds since 1970 or of simulated time, by the camera's driver; by the recorder where it gave none."""
+    logged_ns: int
+    """Nanoseconds by the recorder's clock."""
     image: Image
     frame_id: str
 
@@ -95,12 +105,13 @@ class RosbagSource(Source):
         super().__init__()
         self.path, self.topic, self.max_side_px = Path(path), topic, max_side_px
         self.camera_info_topic = camera_info_topic
-        self._reader: AnyReader | None = None
+        self._reader: Bag | None = None
         self._messages: Iterator[tuple[Connection, int, bytes]] = iter(())
         self._first: _Picture | None = None
         self._timestamps = TimestampCorrector(_TIME_BASE, None)
         self._name, self._size = "", (0, 0)
         self._index = self._start_ns = 0
+        self._is_zero_a_time, self._sample_range = False, (0.0, 65535.0)
         self._skipped = SkipCounter(self, f"messages of '{self.path}'")
 
     def open(self) -> StreamInfo:
@@ -114,13 +125,14 @@ class RosbagSource(Source):
             self._release()
             raise
 
-    def _start(self, reader: AnyReader) -> StreamInfo:
+    def _start(self, reader: Bag) -> StreamInfo:
         connections = choose_connections(reader, self.path, self.topic)
         topic, count = connections[0].topic, sum(c.msgcount for c in connections)
         self._name, self._index = f"{self.path}#{topic}", 0
         # Before the pictures: a bag without an index has only one reading position.
         fps = mean_fps(reader, connections)
         camera_info = find_camera_info(reader, topic, connections, self.camera_info_topic)
+        self._look_ahead(reader, connections)
         self._messages = reader.messages(connections)
         first = self._next_picture(_MAX_TRIED)
         if first is None:
@@ -145,6 +157,25 @@ class RosbagSource(Source):
             frame_id=first.frame_id or None,
         )
 
+    def _look_ahead(self, reader: Bag, connections: list[Connection]) -> None:
+        """Finds in the first messages what a stamp of 0 means, and the range of samples of 16 bits."""
+        self._is_zero_a_time, self._sample_range = False, (0.0, 65535.0)
+        limits, was_zero = list[int](), False
+        for connection, _, data in itertools.islice(reader.messages(connections), _LOOKED_AT):
+            try:
+                message = reader.deserialize(data, connection.msgtype)
+                limits += sample_limits(message) or ()
+            except Exception:  # damaged data makes a deserializer raise anything; reading it says so
+                continue
+            stamp_ns = message.header.stamp.sec * _NANOSECONDS + message.header.stamp.nanosec
+            self._is_zero_a_time |= was_zero and 0 < stamp_ns < _SIMULATED_BEFORE_NS
+            was_zero |= stamp_ns == 0
+        if limits:
+            self._sample_range = GrayLevels().fit(np.array(limits, np.uint16))
+        if self._sample_range != (0.0, 65535.0):
+            black, white = self._sample_range
+            self.add_notice(f"the samples {black:g} to {white:g} of {self._name} are stretched to all of 8 bits")
+
     def _intrinsics(self, camera_info: Any, topic: str, width: int, height: int) -> Intrinsics | None:
         """Returns the intrinsics for pictures of this size in px; None, with a notice, where they do not fit."""
         if camera_info is None or not hasattr(camera_info, "distortion_model"):
@@ -152,7 +183,9 @@ class RosbagSource(Source):
         folder, _, image_name = topic.removesuffix("/compressed").rpartition("/")
         is_rectified = "rect" in image_name or folder.endswith("/rect")
         try:
-            camera = intrinsics_from_camera_info(camera_info, is_rectified=is_rectified)
+            camera = intrinsics_from_camera_info(
+                camera_info, is_rectified=is_rectified, on_notice=lambda text: self.add_notice(f"{self._name}: {text}")
+            )
         except ValueError as error:
             self.add_notice(f"the camera of {self._name} was left out: {error}")
             return None
@@ -185,9 +218,15 @@ class RosbagSource(Source):
             return None
         pts = self._timestamps.correct(picture.stamp_ns - self._start_ns, _TIME_BASE)
         if self._timestamps.has_repairs:
-            self.add_notice(f"{self._name} has stamps that do not increase; they were repaired")
+            self.add_notice(
+                f"{self._name} has stamps that do not increase; recordings for robots keep them, and in videos they "
+                "were repaired"
+            )
         index, self._index = self._index, self._index + 1
-        return Frame(self._resize(picture.image), index, pts, _TIME_BASE, time.monotonic(), self._name)
+        image, now = self._resize(picture.image), time.monotonic()
+        return Frame(
+            *(image, index, pts, _TIME_BASE, now, self._name), stamp_ns=picture.stamp_ns, logged_ns=picture.logged_ns
+        )
 
     def _next_picture(self, max_messages: int | None = None) -> _Picture | None:
         """Returns the next picture within `max_messages` messages (None: within all); None where there is none."""
@@ -195,13 +234,13 @@ class RosbagSource(Source):
         for connection, logged_ns, data in itertools.islice(self._messages, max_messages):
             try:
                 message: Any = self._reader.deserialize(data, connection.msgtype)
-                image = decode_image(message)
+                image = decode_image(message, self._sample_range)
             except Exception as error:  # damaged data makes a deserializer raise anything
                 self._skipped.add(f"a message of {self._name}: {error}")
                 continue
-            stamp = message.header.stamp
-            stamp_ns = stamp.sec * 10**9 + stamp.nanosec
-            return _Picture(stamp_ns or logged_ns, image, message.header.frame_id)
+            stamp_ns = message.header.stamp.sec * _NANOSECONDS + message.header.stamp.nanosec
+            is_missing = stamp_ns == 0 and not self._is_zero_a_time
+            return _Picture(logged_ns if is_missing else stamp_ns, logged_ns, image, message.header.frame_id)
         return None
 
     def _resize(self, image: Image) -> Image:

@@ -7,10 +7,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import zstandard
 from helpers import bags
 from helpers.errors import raises_code
 from helpers.sink_data import fill
-from rosbags.rosbag2 import StoragePlugin
+from mcap.reader import make_reader
+from mcap.writer import Writer
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
 
 from streamdepth import factory
 from streamdepth.config import Settings
@@ -18,6 +21,7 @@ from streamdepth.core.errors import MissingDependencyError, SourceError, SourceL
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.types import Frame, StreamInfo
 from streamdepth.sinks.robots.mcap import McapSink
+from streamdepth.sources.mcap_bag import ros_type_name
 from streamdepth.sources.ros_decoding import decode_image
 from streamdepth.sources.rosbag import RosbagSource
 
@@ -174,7 +178,7 @@ def test_what_streamdepth_recorded_is_a_bag_itself(tmp_path) -> None:
         ),
         ({"width": 24, "height": 16}, (80, 82)),
         ({"width": 48, "height": 48}, None),
-        ({"distortion_model": "unheard_of"}, None),
+        ({"distortion_model": "unheard_of"}, (40, 41)),
     ],
 )
 def test_the_camera_is_that_of_the_pictures(tmp_path, changed, wanted) -> None:
@@ -257,12 +261,144 @@ def test_stamps_that_do_not_increase_are_repaired_and_zero_stamps_are_the_record
     pts = [f.pts for f in read(source)[1]]
     assert pts == sorted(set(pts))
     assert "repaired" in source.notices[0]
+    assert [f.stamp_ns for f in read(source)[1]] == [bags.START_NS + i * bags.STEP_NS for i in (0, 2, 1, 3)]
     unstamped = [bags.image(0), bags.image(1)]
     for message in unstamped:
         message.header.stamp.sec = message.header.stamp.nanosec = 0
     info, frames = read(RosbagSource(bags.write_bag(tmp_path / "unstamped", {RAW: unstamped})))
     assert info.epoch_ns == bags.START_NS + 10**6
     assert frames[1].pts == bags.STEP_NS
+
+
+def test_simulated_time_begins_at_0(tmp_path) -> None:
+    messages = [bags.image(i) for i in range(3)]
+    for index, message in enumerate(messages):
+        message.header.stamp = bags.T["builtin_interfaces/msg/Time"](*divmod(index * 10**8, 10**9))
+    info, frames = read(RosbagSource(bags.write_bag(tmp_path / "bag", {RAW: messages})))
+    assert info.epoch_ns == 0
+    assert [f.stamp_ns for f in frames] == [0, 10**8, 2 * 10**8]
+    assert frames[1].logged_ns == bags.START_NS + bags.STEP_NS + 10**6
+
+
+@pytest.mark.parametrize(("encoding", "bits"), [("mono16", 12), ("mono16", 10), ("bayer_rggb16", 12)])
+def test_ten_and_twelve_bits_in_sixteen_fill_the_picture(tmp_path, encoding, bits) -> None:
+    """The range is that of the first pictures, and one for the whole topic."""
+    full = np.linspace(0, 2**bits - 1, 48 * 32).reshape(32, 48).astype("<u2")
+    messages = [bags.image(i, encoding, full // (1 + i)) for i in range(3)]
+    source = RosbagSource(bags.write_bag(tmp_path / "bag", {RAW: messages}))
+    _, frames = read(source)
+    assert frames[0].image.max() > 240
+    assert 120 <= frames[1].image.max() <= 130
+    assert f"0 to {2**bits - 1}" in source.notices[0]
+
+
+def test_a_thermal_cameras_counts_are_stretched_from_their_own_range(tmp_path) -> None:
+    counts = np.linspace(7000, 9000, 48 * 32).reshape(32, 48).astype("<u2")
+    _, frames = read(RosbagSource(bags.write_bag(tmp_path / "bag", {RAW: [bags.image(0, "mono16", counts)]})))
+    assert frames[0].image.min() == 0
+    assert frames[0].image.max() == 255
+
+
+def rewritten_mcap(bag: Path, path: Path, *, profile: str, rename=lambda name: name, definitions: bool = True) -> Path:
+    """Writes the messages of `bag` to one MCAP file as other recorders do."""
+    (file,) = bag.glob("*.mcap")
+    with file.open("rb") as old, path.open("wb") as new:
+        writer = Writer(new)
+        writer.start(profile, library="some recorder")
+        other = writer.register_schema("foxglove.Log", "jsonschema", b"{}")
+        writer.add_message(writer.register_channel("/log", "json", other), 0, b"{}", 0)
+        channels: dict[int, int] = {}
+        for schema, channel, message in make_reader(old).iter_messages():
+            if channel.id not in channels:
+                text = schema.data if definitions else b""
+                number = writer.register_schema(rename(schema.name), schema.encoding, text)
+                channels[channel.id] = writer.register_channel(channel.topic, channel.message_encoding, number)
+            writer.add_message(channels[channel.id], message.log_time, message.data, message.publish_time)
+        writer.finish()
+    return path
+
+
+@pytest.mark.parametrize("profile", ["", "mcap-video-viewer", "ros2"])
+@pytest.mark.parametrize("rename", [lambda name: name, lambda name: name.replace("/msg/", "/")], ids=["msg", "no-msg"])
+@pytest.mark.parametrize("definitions", [True, False])
+def test_mcap_of_any_recorder(tmp_path, profile, rename, definitions) -> None:
+    topics = {RAW: map(bags.image, range(3)), INFO: [bags.camera_info()]}
+    bag = bags.write_bag(tmp_path / "bag", topics, StoragePlugin.MCAP)
+    path = rewritten_mcap(bag, tmp_path / "a.mcap", profile=profile, rename=rename, definitions=definitions)
+    info, frames = read(RosbagSource(path))
+    assert info.intrinsics is not None
+    assert info.frame_count == 3
+    for index, frame in enumerate(frames):
+        np.testing.assert_array_equal(frame.image, bags.picture(index))
+
+
+def test_names_of_types_as_any_recorder_spells_them() -> None:
+    for name in ("sensor_msgs/Image", "sensor_msgs/msg/Image", "sensor_msgs::msg::dds_::Image_", "sensor_msgs::Image"):
+        assert ros_type_name(name) == "sensor_msgs/msg/Image"
+
+
+@pytest.mark.parametrize("suffix", [".db3", ".mcap", ".bag"])
+def test_a_compressed_file_of_a_bag(tmp_path, suffix, monkeypatch) -> None:
+    topics = {RAW: map(bags.image, range(3))}
+    if suffix == ".bag":
+        file = bags.write_bag1(tmp_path / "a.bag", {RAW: map(bags1_image, range(3))})
+    else:
+        plugin = StoragePlugin.MCAP if suffix == ".mcap" else StoragePlugin.SQLITE3
+        (file,) = bags.write_bag(tmp_path / "bag", topics, plugin).glob(f"*{suffix}")
+    packed = tmp_path / f"alone{suffix}.zst"
+    packed.write_bytes(zstandard.compress(file.read_bytes()))
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    _, frames = read(RosbagSource(packed))
+    assert [f.index for f in frames] == [0, 1, 2]
+    assert not list((tmp_path / "temporary").iterdir())
+    packed.write_bytes(b"nonsense" * 99)
+    with raises_code(SourceOpenError, "damaged"):
+        RosbagSource(packed).open()
+
+
+def test_messages_that_were_compressed_one_by_one(tmp_path) -> None:
+    bag = bags.Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.SQLITE3)
+    bag.set_compression(CompressionMode.MESSAGE, CompressionFormat.ZSTD)
+    with bag:
+        connection = bag.add_connection(RAW, "sensor_msgs/msg/Image", typestore=bags.STORE)
+        for index in range(3):
+            bag.write(connection, index, bags.STORE.serialize_cdr(bags.image(index), "sensor_msgs/msg/Image"))
+    for path in (tmp_path / "bag", *tmp_path.glob("bag/*.db3*")):
+        assert len(read(RosbagSource(path))[1]) == 3
+
+
+def test_the_reason_is_said_where_no_topic_can_be_chosen(tmp_path) -> None:
+    short = bags.image(0)
+    short.data = short.data[:99]
+    topics = {"/a/image": [bags.image(0, "unheard_of")], "/b/image": [short]}
+    with raises_code(SourceOpenError, "no-topic", naming=r"'/a/image'.*unheard_of.*'/b/image'.*cut off"):
+        RosbagSource(bags.write_bag(tmp_path / "bag", topics)).open()
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers", "wanted"),
+    [
+        ("none", [], ("plumb_bob", 0)),
+        ("Inverse Brown Conrady", [0.0] * 5, ("plumb_bob", 0)),
+        ("radtan", [0.1, -0.2, 0.01, 0.0], ("plumb_bob", 4)),
+        ("Brown-Conrady", [0.1, -0.2, 0.01, 0.0, 0.0], ("plumb_bob", 5)),
+        ("plumb_bob", [0.1, -0.2, 0.0, 0.0, 0.0, 0.1, 0.0, 0.0], ("rational_polynomial", 8)),
+        ("plumb_bob", [0.1, -0.2, 0.0, 0.0, 0.0, 0.0], ("plumb_bob", 5)),
+        ("kannala_brandt", [0.1, 0.0, 0.0, 0.0], ("equidistant", 4)),
+        ("fisheye", [0.1, 0.0, 0.0, 0.0, 0.0], ("equidistant", 4)),
+        ("Inverse Brown Conrady", [0.1, 0.0, 0.0, 0.0, 0.0], ("plumb_bob", 0)),
+        ("plumb_bob", [0.1, 0.2], ("plumb_bob", 0)),
+    ],
+)
+def test_unusual_names_of_lenses_never_cost_the_focal_length(tmp_path, name, numbers, wanted) -> None:
+    info = bags.camera_info(distortion_model=name, d=np.array(numbers))
+    source = RosbagSource(bags.write_bag(tmp_path / "bag", {RAW: [bags.image(0)], INFO: [info]}))
+    camera = read(source)[0].intrinsics
+    assert camera is not None
+    assert camera.fx == 40
+    assert (camera.distortion_model, len(camera.distortion)) == wanted
+    assert bool(source.notices) == (any(numbers) and not camera.distortion)
 
 
 def test_pictures_of_another_size_are_scaled_to_the_first(tmp_path) -> None:

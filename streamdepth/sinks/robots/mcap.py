@@ -124,7 +124,7 @@ class _Recording:
         for topic, data in self._messages.encode(observation):
             self._writer.add_message(
                 self._channels[topic],
-                log_time=observation.stamp_ns,
+                log_time=observation.log_ns,
                 publish_time=observation.stamp_ns,
                 sequence=observation.item.frame.index,
                 data=data,

@@ -69,12 +69,14 @@ class Observation:
 
     item: DepthFrame
     stamp_ns: int
-    """ROS time: nanoseconds since 1970, or since the begin of a file without a clock."""
+    """ROS time: nanoseconds since 1970, or since the begin of a file without a clock or of simulated time."""
     frame_id: str
     """The name of the optical frame."""
     options: RobotOptions
     floor: Plane | None = None
     """The floor, found in this frame or a moment ago."""
+    log_ns: int = 0
+    """The recorder's time: that of the recording that is read, else the stamp; it never decreases."""
 
     @cached_property
     def jpeg(self) -> bytes:
@@ -169,6 +171,7 @@ class Observer:
     def __init__(self, info: StreamInfo, options: RobotOptions, on_notice: Callable[[str], None]) -> None:
         self._options, self._clock, self._on_notice = options, RosTimestamps(info), on_notice
         self._floor: tuple[int, Plane] | None = None
+        self._log_ns = 0
         default_id = f"{options.namespace.strip('/').replace('/', '_')}_optical_frame"
         self._frame_id = options.frame_id or info.frame_id or default_id
 
@@ -184,7 +187,9 @@ class Observer:
                 f"the lens of {item.frame.stream} bends straight lines, and readers of depth often know pinholes only; "
                 "--undistort straightens the pictures first"
             )
-        observation = Observation(item, self._clock.stamp(item.frame), self._frame_id, self._options)
+        stamp_ns, logged_ns = self._clock.stamp(item.frame), item.frame.logged_ns
+        self._log_ns = max(self._log_ns, stamp_ns if logged_ns is None else logged_ns)
+        observation = Observation(item, stamp_ns, self._frame_id, self._options, log_ns=self._log_ns)
         return (
             replace(observation, floor=self._find_floor(observation))
             if self._options.floor and self._options.scan
@@ -208,8 +213,9 @@ class Observer:
 class RosTimestamps:
     """ROS time for the frames of one stream.
 
-    A recording with a clock keeps its own time, and other files begin at 0. Frames of a live stream get the wall-clock
-    time of their capture, spaced as the stream's timestamps are, so that the clocks' drift is corrected slowly.
+    A recording with a clock keeps its own stamps as they are, and other files begin at 0. Frames of a live stream get
+    the wall-clock time of their capture, spaced as the stream's timestamps are, so that the clocks' drift is corrected
+    slowly.
     """
 
     def __init__(self, info: StreamInfo) -> None:
@@ -218,6 +224,8 @@ class RosTimestamps:
 
     def stamp(self, frame: Frame) -> int:
         """Returns nanoseconds, never negative."""
+        if frame.stamp_ns is not None:
+            return max(0, frame.stamp_ns)
         stream_ns = round(Fraction(frame.pts) * frame.time_base * NANOSECONDS)
         if self._is_live:
             captured_ns = time.time_ns() - round((time.monotonic() - frame.captured_at) * NANOSECONDS)

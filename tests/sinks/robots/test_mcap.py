@@ -100,6 +100,20 @@ def test_stamps_and_frame_of_a_robots_recording_are_kept_exactly(tmp_path) -> No
     assert {m.header.frame_id for m in read} == {"head_optical_frame"}
 
 
+def test_stamps_that_go_back_keep_their_value_and_their_order(tmp_path) -> None:
+    """Messages are logged at the recorder's times, so that readers give them in the order of the recording."""
+    info, items = scene(3)
+    times = zip((200, 0, 100), (1000, 1001, 1002), strict=True)
+    items = [
+        replace(item, frame=replace(item.frame, stamp_ns=stamp, logged_ns=logged))
+        for item, (stamp, logged) in zip(items, times, strict=True)
+    ]
+    path = written(tmp_path, (info, items))
+    assert [m.header.stamp.nanosec for m in messages(path, DEPTH)] == [200, 0, 100]
+    with path.open("rb") as file:
+        assert [m.log_time for *_, m in make_reader(file).iter_messages(topics=[DEPTH])] == [1000, 1001, 1002]
+
+
 def test_a_live_stream_has_wall_clock_stamps_spaced_as_it_says(tmp_path) -> None:
     info, items = scene(3)
     now = time.monotonic()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import NoReturn
 
 
 def main() -> None:
@@ -24,7 +26,21 @@ def main() -> None:
                 sys.exit(5)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
-        sys.exit(130)
+        _exit(130)
+    except SystemExit as end:
+        if isinstance(end.code, int):
+            _exit(end.code)
+        raise
+
+
+def _exit(code: int) -> NoReturn:
+    """Ends the process; at once where a thread was left behind in a library, which would be torn down below it."""
+    from streamdepth.core.threads import has_unfinished_threads
+
+    if has_unfinished_threads():
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

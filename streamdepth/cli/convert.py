@@ -111,7 +111,7 @@ def _run_streams(settings: Settings, *, is_quiet: bool) -> None:
     stats = ReportFile(settings)
 
     def stop() -> None:
-        if pipeline.is_loading_model:
+        if pipeline.is_preparing_model:
             raise KeyboardInterrupt
         if not is_quiet:
             err.print("stopping, and completing what was written; once more ends at once")
@@ -127,7 +127,7 @@ def _run_streams(settings: Settings, *, is_quiet: bool) -> None:
             pipeline.run()
         except KeyboardInterrupt:
             if not pipeline.is_stopped:
-                err.print("interrupted while the model was loaded: nothing was written")
+                err.print("interrupted while the model was prepared: nothing was written")
                 raise typer.Exit(INTERRUPTED) from None
             if not pipeline.is_complete:
                 err.print("interrupted for the second time: what was not complete was not kept")

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from streamdepth.cli.console import err
+from streamdepth.cli.console import err, exit_on_interrupt
 from streamdepth.cli.flags import Flags, with_flags
 from streamdepth.core.errors import ConfigError
+from streamdepth.core.threads import call_interruptibly
 
 
 @with_flags(
@@ -38,7 +39,8 @@ def image(
         )
     from streamdepth.apps.image import convert_picture
 
-    result, notices = convert_picture(picture, settings)
+    with exit_on_interrupt():
+        result, notices = call_interruptibly(lambda: convert_picture(picture, settings))
     if flags.quiet:
         return
     for text in notices:

@@ -41,7 +41,13 @@ def serve(
         _print_address(server, settings.web.token)
         if not flags.quiet:
             err.print(f"recordings and snapshots go to {settings.web.folder.resolve()}")
-        with stop_on_interrupt(session.pipeline.stop):
+
+        def stop() -> None:
+            if session.pipeline.is_preparing_model:
+                raise KeyboardInterrupt
+            session.pipeline.stop()
+
+        with stop_on_interrupt(stop):
             try:
                 session.pipeline.run()
             except KeyboardInterrupt:

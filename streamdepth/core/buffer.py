@@ -15,6 +15,9 @@ from typing import Generic, Literal, NamedTuple, TypeVar
 T = TypeVar("T")
 WhenFull = Literal["wait", "drop_oldest"]
 
+_LONGEST_WAIT_SECONDS = 0.5
+"""A signal that comes just before Python's main thread begins to wait is handled only when that wait ends."""
+
 
 @dataclass(frozen=True, slots=True)
 class QueuePolicy:
@@ -106,7 +109,7 @@ class FrameBuffer(Generic[T]):
                 remaining = None if deadline is None else deadline - time.monotonic()
                 if remaining is not None and remaining <= 0:
                     break
-                self._changed.wait(remaining)
+                self._changed.wait(min(_LONGEST_WAIT_SECONDS, remaining or _LONGEST_WAIT_SECONDS))
             if self._ends_to_report and self._has_drained_end():
                 return []
             if self._error is not None and not self._count:

@@ -6,10 +6,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from streamdepth.core.errors import StreamDepthError
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+_NAME_PREFIX = "streamdepth "
 
 
 class StuckThreadError(StreamDepthError):
@@ -23,7 +27,7 @@ class WorkerThread:
 
     def __init__(self, name: str, work: Callable[[], None], on_ended: Callable[[BaseException | None], None]) -> None:
         # Only the thread holds `work` and `on_ended`, and forgets them at its end: mostly they hold this object.
-        self._thread = threading.Thread(target=_run, args=(work, on_ended), name=f"streamdepth {name}", daemon=True)
+        self._thread = threading.Thread(target=_run, args=(work, on_ended), name=f"{_NAME_PREFIX}{name}", daemon=True)
 
     def start(self) -> None:
         """Starts the thread."""
@@ -55,6 +59,35 @@ def _run(work: Callable[[], None], on_ended: Callable[[BaseException | None], No
         on_ended(None)
 
 
+def call_interruptibly(work: Callable[[], T]) -> T:
+    """Returns what `work` returns, or raises what it raises, while signals such as Ctrl-C are handled at once.
+
+    Python handles signals between two steps of the main thread only; a library that converts a model there would keep
+    them waiting for seconds. So `work` runs on another thread, which an exception of a signal leaves behind. Called on
+    any other thread than the main one, it just calls `work`.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return work()
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def on_ended(error: BaseException | None) -> None:
+        if error is not None:
+            errors.append(error)
+
+    thread = WorkerThread("work", lambda: results.append(work()), on_ended)
+    thread.start()
+    thread.wait()
+    if errors:
+        raise errors.pop()
+    return results.pop()
+
+
+def has_unfinished_threads() -> bool:
+    """True if a thread of `WorkerThread` is still running, which the end of Python would stop wherever it is."""
+    return any(thread.name.startswith(_NAME_PREFIX) for thread in threading.enumerate())
+
+
 class ThreadGroup:
     """All threads of one run, started here and joined together."""
 
@@ -77,17 +110,19 @@ class ThreadGroup:
         self._completing.append(thread)
         thread.start()
 
-    def join(self, seconds: float) -> None:
-        """Waits for all threads.
+    def join(self, seconds: float, *, is_leaving_expected: bool = False) -> bool:
+        """Waits for all threads. Returns False if some of them are left behind.
 
         Those of `start_completing` may take as long as they need; those of `start` that do not end in `seconds` are
-        left behind, which is logged as an error.
+        left behind, which is logged as an error, unless it is expected.
         """
-        deadline = time.monotonic() + seconds
+        deadline, have_ended = time.monotonic() + seconds, True
         for thread in self._threads:
             try:
                 thread.join(deadline)
             except StuckThreadError as stuck:
-                _log.error("%s", stuck)
+                have_ended = False
+                _log.log(logging.DEBUG if is_leaving_expected else logging.ERROR, "%s", stuck)
         for thread in self._completing:
             thread.wait()
+        return have_ended

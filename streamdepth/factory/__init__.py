@@ -97,12 +97,13 @@ def open_pipeline(
         if controller:
             update_load(controller, pipeline, item)
 
+    callback = on_frame_written if controller else on_written
+    pipeline = make_pipeline(streams, estimator or model, settings, on_written=callback)
     try:
-        callback = on_frame_written if controller else on_written
-        pipeline = make_pipeline(streams, estimator or model, settings, on_written=callback)
         yield pipeline
     finally:
-        model.close()
+        if not pipeline.has_left_threads:
+            model.close()
 
 
 def make_pipeline(

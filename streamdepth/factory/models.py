@@ -10,6 +10,7 @@ from streamdepth.config import Settings
 from streamdepth.config.sections import ModelSettings
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Estimator
+from streamdepth.core.threads import call_interruptibly
 
 if TYPE_CHECKING:
     from streamdepth.estimators.engines import EngineOptions
@@ -18,7 +19,14 @@ if TYPE_CHECKING:
 
 
 def make_estimator(settings: Settings) -> Estimator:
-    """Returns the loaded model of the settings: built-in or any other. Raises ModelLoadError or ConfigError."""
+    """Returns the loaded model of the settings: built-in or any other; Ctrl-C is answered meanwhile.
+
+    Raises ModelLoadError or ConfigError.
+    """
+    return call_interruptibly(lambda: _load_estimator(settings))
+
+
+def _load_estimator(settings: Settings) -> Estimator:
     from streamdepth.estimators.exported_model import ExportedModelEstimator, is_exported_model
 
     if is_exported_model(settings.model.name):

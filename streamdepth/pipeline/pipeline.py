@@ -22,7 +22,7 @@ from streamdepth.core.buffer import LIVE_POLICY, FrameBuffer, QueuePolicy
 from streamdepth.core.errors import SourceError, SourceLostError
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.states import StateChange
-from streamdepth.core.threads import ThreadGroup
+from streamdepth.core.threads import ThreadGroup, call_interruptibly
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo
 from streamdepth.core.wrappers import LazyEstimator
 from streamdepth.pipeline.capture import Capture
@@ -40,6 +40,8 @@ __all__ = ["JOIN_SECONDS", "Pipeline", "Stream"]
 _log = logging.getLogger(__name__)
 
 JOIN_SECONDS = 15.0
+_INTERRUPTED_JOIN_SECONDS = 0.5
+"""Wait for threads while a model is prepared, which a library may do for many seconds without a chance to stop it."""
 """How long threads may take to end; longer than any source's default timeout."""
 
 
@@ -88,8 +90,9 @@ class Pipeline(SinkEvents):
         self.stats = Stats()
         self.is_stopped = False
         """True if the run was ended early by `stop`."""
-        self.is_loading_model = False
-        """True while the model is being loaded, before anything is written."""
+        self.has_left_threads = False
+        """True if a thread did not end and was left behind, perhaps while it uses the model."""
+        self._is_loading_model = False
         self._on_written = on_written
         self._captures = [
             Capture(i, stream, self.stats, max_frames=max_frames, max_seconds=max_seconds)
@@ -171,6 +174,14 @@ class Pipeline(SinkEvents):
         return sum(known) if len(known) == len(counts) else None
 
     @property
+    def is_preparing_model(self) -> bool:
+        """True while the model is loaded, converted or compiled, until its first depth; then nothing is worth keeping.
+
+        May be read by a signal's handler.
+        """
+        return self._is_loading_model or (self._results is not None and not self._results.has_run)
+
+    @property
     def is_complete(self) -> bool:
         """True once all files that the run writes are complete."""
         recorders = [sink for stream in self.streams for sink in stream.sinks if not sink.can_drop_frames]
@@ -187,18 +198,22 @@ class Pipeline(SinkEvents):
     @contextmanager
     def _running(self) -> Iterator[SinkDispatcher]:
         """Opens everything and starts the threads; at the end stops, joins and closes, whatever happened."""
-        is_complete = False
+        is_complete = is_interrupted = False
         self._sinks = sinks = SinkDispatcher(self.streams, self._threads, self)
         try:
             self._open(sinks)
             self._start_threads(sinks)
             yield sinks
             is_complete = True
+        except KeyboardInterrupt:
+            is_interrupted = self.is_preparing_model
+            raise
         finally:
             try:
                 if not is_complete:
                     self._abandon()
-                self._threads.join(JOIN_SECONDS)
+                seconds = _INTERRUPTED_JOIN_SECONDS if is_interrupted else JOIN_SECONDS
+                self.has_left_threads = not self._threads.join(seconds, is_leaving_expected=is_interrupted)
             finally:
                 self._close(sinks, discard=not is_complete)
 
@@ -209,11 +224,11 @@ class Pipeline(SinkEvents):
                     self._open_source(capture, sinks)
             if len(self._failed) == len(self.streams):
                 raise self._errors[0]
-        self.is_loading_model = True
+        self._is_loading_model = True
         try:
-            self._model = self.estimator.info
+            self._model = call_interruptibly(lambda: self.estimator.info)
         finally:
-            self.is_loading_model = False
+            self._is_loading_model = False
         sinks.open(self._model)
 
     def _open_source(self, capture: Capture, sinks: SinkDispatcher) -> None:

@@ -42,6 +42,8 @@ class ResultStage:
         """The facts of the model; the engine that it really uses is known once it has run."""
         self.model_is_ready = threading.Event()
         """Set when the model has been warmed up for the sizes of the live streams that are open."""
+        self.has_run = False
+        """True once the model has computed depth."""
         self.ended: set[int] = set()
         """The streams that get no further result."""
         self._estimator, self._sinks, self._on_stream_failed = estimator, sinks, on_stream_failed
@@ -68,6 +70,7 @@ class ResultStage:
 
     def update_model(self) -> None:
         """Reads the model's facts anew after it has run."""
+        self.has_run = True
         self.model = self._estimator.info
 
     def attempt(self, stream_index: int, action: Callable[[], object]) -> None:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import av
@@ -87,6 +88,8 @@ def test_a_clip_that_was_stopped_is_called_partial(cli, clip: Path, tmp_path: Pa
     estimate = ConstantEstimator.estimate
 
     def interrupt(self, frames):
+        if len(self.batches) < 3:
+            return estimate(self, frames)
         os.kill(os.getpid(), signal.SIGINT)
         monkeypatch.setattr(ConstantEstimator, "estimate", estimate)
         wait_until(lambda: stopped)
@@ -340,6 +343,43 @@ def test_ctrl_c_while_the_model_loads_says_so(tmp_path: Path) -> None:
     assert done.returncode == 130
     assert "nothing was written" in done.stderr
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["load", "estimate"])
+@pytest.mark.parametrize("verb", ["convert", "serve", "image"])
+def test_ctrl_c_is_answered_at_once_while_a_library_is_busy(verb: str, method: str, tmp_path: Path) -> None:
+    """A network is converted or compiled inside of a library, which hears no signal for many seconds."""
+    code = (
+        "import ctypes\n"
+        "from streamdepth import factory, testing\n"
+        "def busy(*_):\n"
+        "    print('busy', flush=True)\n"
+        "    ctypes.CDLL(None).sleep(60)\n"
+        "class Slow(testing.ConstantEstimator):\n"
+        f"    def __init__(self): super().__init__(); {method!r} == 'load' and busy()\n"
+        "    estimate = warm_up = busy\n"
+        "factory.models._load_estimator = lambda _: Slow()\n"
+        "from streamdepth.__main__ import main; main()"
+    )
+    arguments = {
+        "convert": ["convert", ENDLESS, "-o", "out.mkv"],
+        "serve": ["serve", ENDLESS, "--port", "0"],
+        "image": ["image", "a.png", "-o", "out.png"],
+    }[verb]
+    Image.new("RGB", (64, 48)).save(tmp_path / "a.png")
+    command = [sys.executable, "-c", code, *arguments]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    while "busy" not in process.stdout.readline():
+        assert process.poll() is None, process.communicate()
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=30)
+    assert process.returncode == 130, told
+    assert "Traceback" not in told
+    assert time.monotonic() - began < 15  # the library would take a minute
+    assert [name for name in os.listdir(tmp_path) if name.startswith((".", "out"))] == []
 
 
 def test_ctrl_c_while_the_command_loads_says_so() -> None:

@@ -125,7 +125,7 @@ OPENERS = {
     "cv2.imread": set[str](),
     "cv2.VideoCapture": {"sources/camera_discovery.py", "apps/bench/reference_loops.py"},
     # after `open_picture`; training reads pictures of its own
-    "cv2.imdecode": {"apps/web/sockets.py", "sources/ros_decoding.py", "training/pack.py"},
+    "cv2.imdecode": {"apps/web/sockets.py", "sources/ros_decoding.py", "sources/ros_depth.py", "training/pack.py"},
 }
 """Function -> the modules that may read with it."""
 

@@ -23,6 +23,9 @@ from streamdepth.core.types import DepthKind
 Range = tuple[float, float]
 """(low, high), in the unit of the depth."""
 
+COMMON_COLORMAPS = ("inferno", "magma", "viridis", "turbo", "spectral", "gray")
+"""Color maps that the page and the window offer."""
+
 
 def display_range(depth: DepthMap) -> Range:
     """Returns the 1st and 99th percentile of the finite values; (0, 1) where there are none.

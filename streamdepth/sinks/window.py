@@ -1,27 +1,42 @@
-"""A window on the screen, drawn by OpenCV."""
+"""A window on the screen, drawn by OpenCV, with keys for what it shows."""
 
 from __future__ import annotations
 
 import os
 import socket
 import sys
+import time
+from collections import deque
+from collections.abc import Callable
 from contextlib import closing
+from datetime import datetime
+from pathlib import Path
 
 import cv2
 
 from streamdepth.core.arrays import Image
-from streamdepth.core.errors import SinkOpenError, SinkWriteError
+from streamdepth.core.errors import SinkError, SinkOpenError, SinkWriteError
 from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
-from streamdepth.render.overlay import check_render_options, draw_stalled, render, rendered_size
+from streamdepth.render.captions import draw_caption
+from streamdepth.render.overlay import check_render_options, draw_stalled, rendered_size
+from streamdepth.sinks.snapshot import write_snapshot_files
+from streamdepth.sinks.window_view import WINDOW_KEYS, WindowView
+from streamdepth.utils.numbering import unused_name
 
-_ESCAPE = 27
+_ESCAPE = "\x1b"
+_FPS_SECONDS = 2.0
+"""Time over which the frames per second are counted."""
+_MESSAGE_SECONDS = 3.0
+"""How long the name of a snapshot is shown."""
 _WITHOUT_WINDOW = "write a file instead: streamdepth convert INPUT -o out.mp4"
 
 
 class WindowSink(Sink):
     """Shows the frames in a window of OpenCV. The key q, Escape, or closing the window ends the run.
+
+    The other keys are those of WINDOW_KEYS.
 
         sink = WindowSink("front door", RenderOptions(style="depth"))
 
@@ -30,6 +45,8 @@ class WindowSink(Sink):
         options: how depth is drawn.
         hold_last: while a camera is lost, True shows its last picture darkened behind the words, False shows words on
             black.
+        snapshot_folder: where the key s writes its files.
+        clock: returns the time in seconds, for the frames per second.
 
     Raises:
         ConfigError: an option of drawing is wrong.
@@ -44,11 +61,21 @@ class WindowSink(Sink):
         options: RenderOptions = RenderOptions(),
         *,
         hold_last: bool = False,
+        snapshot_folder: Path = Path(),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
         check_render_options(options)
-        self.title, self.options, self.hold_last = title, options, hold_last
-        self._has_picture = self._wants_stop = False
+        self.title, self.hold_last, self.snapshot_folder = title, hold_last, snapshot_folder
+        self.view = WindowView(options)
+        self._clock = clock
+        self._last: DepthFrame | None = None
+        """The frame that is shown."""
+        self._shown_at: deque[float] = deque()
+        """Times at which the frames of the last _FPS_SECONDS were shown."""
+        self._message, self._message_end = "", 0.0
+        self._picture_size = (0, 0)
+        self._wants_stop = False
 
     def check(self) -> None:
         check_display()
@@ -58,44 +85,91 @@ class WindowSink(Sink):
         # Qt inside OpenCV complains of fonts that the wheel does not carry; no text is drawn with them.
         os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
         try:
-            cv2.namedWindow(self.title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
-            cv2.resizeWindow(self.title, *self._first_size(info))
+            cv2.namedWindow(self.title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+            cv2.setWindowTitle(self.title, f"{self.title} (h: keys)")
+            self._fit_to(rendered_size((info.width, info.height), self.view.options.style))
         except cv2.error as error:
             raise SinkOpenError(f"the window cannot be opened ({error.err}); {_WITHOUT_WINDOW}") from error
-        self._has_picture = self._wants_stop = False
+        self._last, self._wants_stop = None, False
 
-    def _first_size(self, info: StreamInfo) -> tuple[int, int]:
-        """Returns (width, height) of at most 1280x720 px, so that any stream fits on the screen."""
-        width, height = rendered_size((info.width, info.height), self.options.style)
-        scale = min(1.0, 1280 / width, 720 / height)
-        return max(1, round(width * scale)), max(1, round(height * scale))
+    def _fit_to(self, size: tuple[int, int]) -> None:
+        """Gives the window the shape of a picture of `size` (width, height), of at most 1280x720 px."""
+        self._picture_size = size
+        scale = min(1.0, 1280 / size[0], 720 / size[1])
+        cv2.resizeWindow(self.title, *(max(1, round(scale * side)) for side in size))
 
     def on_write(self, item: DepthFrame) -> None:
-        self._show(render(item, self.options))
+        if not self.view.is_paused:
+            self._last = item
+            self._count_frame()
+            self._show(self.view.draw(item))
+        self.on_idle()
 
     def on_stalled(self, last: DepthFrame, seconds: float) -> None:
-        self._show(draw_stalled(render(last, self.options), seconds, show_picture=self.hold_last))
+        self._show(draw_stalled(self.view.draw(last), seconds, show_picture=self.hold_last))
+        self.on_idle()
+
+    def _count_frame(self) -> None:
+        now = self._clock()
+        self._shown_at.append(now)
+        while now - self._shown_at[0] > _FPS_SECONDS:
+            self._shown_at.popleft()
+
+    @property
+    def fps(self) -> float:
+        """Frames per second that were shown lately; 0 before the second one."""
+        times = self._shown_at
+        return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0
 
     def _show(self, picture: Image) -> None:
         if self._wants_stop:
             return
+        size = picture.shape[1], picture.shape[0]
         try:
-            cv2.imshow(self.title, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+            if size != self._picture_size:  # another style, or a camera that came back with another size
+                self._fit_to(size)
+            cv2.imshow(self.title, cv2.cvtColor(draw_caption(picture, self._caption()), cv2.COLOR_RGB2BGR))
         except cv2.error as error:
             raise SinkWriteError(f"the window '{self.title}' failed: {error.err}") from error
-        self._has_picture = True
-        self.on_idle()
+
+    def _caption(self) -> tuple[str, ...]:
+        """Returns the lines of text to show: the rate, the state, a message and the keys, as far as they are wanted."""
+        rate = [f"{self.fps:.1f} fps"] if self.view.shows_fps else []
+        paused = ["paused, p goes on"] if self.view.is_paused else []
+        message = [self._message] if self._clock() < self._message_end else []
+        keys = [f"{key}   {text}" for key, text in WINDOW_KEYS.items()] if self.view.shows_help else []
+        return (*rate, *paused, *message, *keys)
 
     def on_idle(self) -> None:
         if not self.is_open or self._wants_stop:
             return
         try:
-            key = cv2.waitKey(1) & 0xFF
+            code = cv2.waitKey(1) & 0xFF
             # some window libraries call a window visible only once it has a picture
-            is_closed = self._has_picture and cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) < 1
+            is_closed = self._last is not None and cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) < 1
         except cv2.error as error:
             raise SinkWriteError(f"the window '{self.title}' failed: {error.err}") from error
-        self._wants_stop = is_closed or key in (ord("q"), _ESCAPE)
+        key = chr(code).lower()
+        self._wants_stop = is_closed or key in ("q", _ESCAPE)
+        if self._last is None:
+            self.view.press(key)
+        elif key == "s":
+            self._save_snapshot(self._last)
+            self._show(self.view.draw(self._last))
+        elif self.view.press(key):
+            self._show(self.view.draw(self._last))
+
+    def _save_snapshot(self, item: DepthFrame) -> None:
+        """Writes the frame that is shown; a failure is shown and noticed, and the stream goes on."""
+        base = f"streamdepth_{datetime.now():%Y%m%d-%H%M%S}"
+        try:
+            taken = {path.name.removesuffix(".png") for path in self.snapshot_folder.glob(f"{base}*.png")}
+            paths = write_snapshot_files(item, self.snapshot_folder / unused_name(base, taken, "-"), self.view.options)
+            self._message = f"saved {paths[0].name}"
+        except (SinkError, OSError) as error:
+            self._message = f"no snapshot: {error}"
+            self.add_notice(self._message)
+        self._message_end = self._clock() + _MESSAGE_SECONDS
 
     def on_close(self) -> None:
         try:

@@ -8,19 +8,24 @@ import socket
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from helpers.errors import raises_code
-from helpers.paths import PYTHONPATH
+from helpers.paths import PYTHONPATH, ROOT
 from helpers.sink_data import MODEL, stream
+from PIL import Image as Pillow
 
 from streamdepth.core.errors import ConfigError, SinkOpenError, SinkWriteError
 from streamdepth.core.render_options import RenderOptions
+from streamdepth.core.types import DepthFrame
 from streamdepth.render.overlay import render
 from streamdepth.sinks import window
 from streamdepth.sinks.window import WindowSink, check_display
+from streamdepth.sinks.window_view import WINDOW_KEYS, WindowView
 
 ON_LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="DISPLAY is looked at on Linux only")
 
@@ -32,13 +37,24 @@ class Screen:
         self.shown: list[np.ndarray] = []
         self.destroyed = 0
         self.key, self.visible = -1, 1.0
+        self.typed: list[str] = []
+        """Keys that are pressed one after the other, before `key`."""
         monkeypatch.setattr(window, "check_display", lambda: None)
         monkeypatch.setattr(cv2, "namedWindow", lambda *_: None)
+        monkeypatch.setattr(cv2, "setWindowTitle", lambda *_: None)
         monkeypatch.setattr(cv2, "resizeWindow", lambda *_: None)
         monkeypatch.setattr(cv2, "imshow", lambda _, picture: self.shown.append(picture))
-        monkeypatch.setattr(cv2, "waitKey", lambda _: self.key)
+        monkeypatch.setattr(cv2, "waitKey", lambda _: self.key_pressed())
         monkeypatch.setattr(cv2, "getWindowProperty", lambda *_: self.visible)
         monkeypatch.setattr(cv2, "destroyWindow", self.destroy)
+
+    def key_pressed(self) -> int:
+        return ord(self.typed.pop(0)) if self.typed else self.key
+
+    @property
+    def last(self) -> np.ndarray:
+        """The picture that is shown, RGB."""
+        return self.shown[-1][:, :, ::-1]
 
     def destroy(self, title: str) -> None:
         self.destroyed += 1
@@ -132,6 +148,132 @@ def test_the_legend_is_a_choice(screen: Screen, legend: bool) -> None:
     assert (screen.shown[0] != bare).any() == legend
 
 
+@pytest.fixture
+def opened(screen: Screen, tmp_path: Path) -> Iterator[tuple[WindowSink, list[DepthFrame]]]:
+    """A window without a legend that shows the first of its frames, one each 0.1 s."""
+    info, items = stream(24, 160, 120)
+    now = iter(np.arange(1000) / 10)
+    options = RenderOptions(legend=False)
+    with WindowSink(options=options, snapshot_folder=tmp_path, clock=lambda: float(now.__next__())) as sink:
+        sink.open(info, MODEL)
+        sink.write(items[0])
+        yield sink, items
+
+
+@pytest.mark.parametrize(
+    ("keys", "options"),
+    [
+        ("2", RenderOptions(legend=False)),
+        ("3", RenderOptions("depth", legend=False)),
+        ("4", RenderOptions("side-by-side", legend=False)),
+        ("c", RenderOptions(colormap="magma", legend=False)),
+        ("cccccc", RenderOptions(legend=False)),
+        ("3i", RenderOptions("depth", legend=False, invert=True)),
+        ("---", RenderOptions(alpha=0.3, legend=False)),
+        ("++++++++", RenderOptions(alpha=1.0, legend=False)),
+        ("l", RenderOptions(legend=True)),
+        ("13", RenderOptions("depth", legend=False)),
+    ],
+)
+def test_keys_change_what_is_shown_at_once(
+    screen: Screen, opened: tuple[WindowSink, list[DepthFrame]], keys: str, options: RenderOptions
+) -> None:
+    sink, items = opened
+    screen.typed = list(keys)
+    for _ in keys:
+        sink.on_idle()
+    np.testing.assert_array_equal(screen.last, render(items[0], options))
+    sink.write(items[1])
+    np.testing.assert_array_equal(screen.last, render(items[1], options))
+
+
+def test_the_picture_alone(screen: Screen, opened: tuple[WindowSink, list[DepthFrame]]) -> None:
+    sink, items = opened
+    screen.typed = ["1"]
+    sink.on_idle()
+    np.testing.assert_array_equal(screen.last, items[0].frame.image)
+
+
+def test_a_paused_window_keeps_its_picture_and_goes_on_with_the_newest(
+    screen: Screen, opened: tuple[WindowSink, list[DepthFrame]]
+) -> None:
+    sink, items = opened
+    screen.typed = ["3", "p"]
+    sink.on_idle()
+    sink.on_idle()
+    paused, shown = screen.last, len(screen.shown)
+    bare = render(items[0], RenderOptions("depth", legend=False))
+    assert (paused[:30] != bare[:30]).any(), "it says that it is paused"
+    np.testing.assert_array_equal(paused[30:], bare[30:])
+    for item in items[1:4]:
+        sink.write(item)
+    assert len(screen.shown) == shown
+    screen.typed = ["c"]
+    sink.write(items[4])
+    np.testing.assert_array_equal(screen.last[30:], render(items[0], sink.view.options)[30:])
+    screen.typed = ["p"]
+    sink.write(items[5])
+    sink.write(items[6])
+    np.testing.assert_array_equal(screen.last, render(items[6], sink.view.options))
+
+
+def test_a_snapshot_is_the_frame_that_is_shown(
+    screen: Screen, opened: tuple[WindowSink, list[DepthFrame]], tmp_path: Path
+) -> None:
+    sink, items = opened
+    screen.typed = ["p", "s", "s"]
+    for item in items[1:4]:
+        sink.write(item)
+    views = sorted(tmp_path.glob("streamdepth_*_view.jpg"))
+    assert len(views) == 2
+    name = views[0].name.removesuffix("_view.jpg")
+    np.testing.assert_array_equal(np.asarray(Pillow.open(tmp_path / f"{name}.png")), items[1].frame.image)
+    depth = np.asarray(Pillow.open(tmp_path / f"{name}_depth.png"))
+    np.testing.assert_allclose(depth, 1000 * items[1].at_frame_size(), atol=0.51)
+    assert not sink.wants_stop
+
+
+def test_a_snapshot_that_fails_is_said_and_the_window_goes_on(
+    screen: Screen, opened: tuple[WindowSink, list[DepthFrame]], tmp_path: Path
+) -> None:
+    sink, items = opened
+    (tmp_path / "file").touch()
+    sink.snapshot_folder = tmp_path / "file"
+    screen.typed = ["s"]
+    sink.write(items[1])
+    (notice,) = sink.notices
+    assert "no snapshot" in notice
+    sink.write(items[2])
+    assert len(screen.shown) == 4
+
+
+def test_the_rate_is_that_of_the_last_two_seconds(screen: Screen, opened: tuple[WindowSink, list[DepthFrame]]) -> None:
+    sink, items = opened
+    screen.typed = ["f"]
+    for item in items[1:]:  # the clock goes on by 0.1 s each time it is read: once for the rate, once for the message
+        sink.write(item)
+    assert sink.fps == pytest.approx(5.0)
+    bare = render(items[-1], RenderOptions(legend=False))
+    assert (screen.last[:20, :40] != bare[:20, :40]).any()
+    np.testing.assert_array_equal(screen.last[40:], bare[40:])
+
+
+def test_each_key_is_in_the_help_the_readme_and_the_list_on_the_screen(
+    screen: Screen, opened: tuple[WindowSink, list[DepthFrame]], cli: Callable
+) -> None:
+    shown = cli("live", "--help").out
+    readme = (ROOT / "streamdepth/sinks/README.md").read_text(encoding="utf-8")
+    for keys, text in WINDOW_KEYS.items():
+        assert f"| {keys} | {text} |" in readme
+        for key in keys.split():
+            assert f" {key} " in shown.replace("\n", " ")
+            assert key in ("s", "q") or WindowView(RenderOptions()).press(key)
+    assert not WindowView(RenderOptions()).press("x")
+    screen.typed = ["h"]
+    opened[0].on_idle()
+    assert screen.last[:60, :100].mean() < render(opened[1][0], RenderOptions())[:60, :100].mean()
+
+
 def test_write_before_open_is_an_error() -> None:
     WindowSink().close()
     with raises_code(SinkWriteError, "not-open"):
@@ -172,6 +314,8 @@ def test_a_build_without_windows_says_so(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_real_window_on_a_virtual_screen() -> None:
     program = """
         import cv2
+        from helpers.keyboard import find_key_presser
+        from helpers.waiting import wait_until
         from helpers.sink_data import MODEL, stream
         from streamdepth.core.render_options import RenderOptions
         from streamdepth.sinks.window import WindowSink
@@ -182,6 +326,9 @@ def test_a_real_window_on_a_virtual_screen() -> None:
             sink.on_idle()
             sink.write(item)
         assert not sink.wants_stop
+        if press := find_key_presser():
+            press("f")
+            wait_until(lambda: sink.on_idle() or sink.view.shows_fps)
         cv2.destroyWindow("test")
         sink.write(items[0])
         sink.write(items[0])

@@ -10,15 +10,11 @@ from collections import deque
 from datetime import datetime
 from pathlib import Path
 
-from PIL import Image as Pillow
-
 from streamdepth.core.errors import SinkOpenError, SinkWriteError
 from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.types import DepthFrame
-from streamdepth.render.overlay import render
 from streamdepth.sinks.disk_space import check_free_space
-from streamdepth.sinks.images import write_depth_image
-from streamdepth.sinks.pending_files import atomic_write
+from streamdepth.sinks.snapshot import write_snapshot_files
 from streamdepth.sinks.temporary_files import sidecar_path
 from streamdepth.utils.numbering import unused_name
 
@@ -94,19 +90,10 @@ class MediaFolder:
 
 
 def write_snapshot(item: DepthFrame, folder: MediaFolder, stream: str, options: RenderOptions) -> list[Path]:
-    """Writes NAME.png (the picture), NAME_view.jpg (as the page shows it) and NAME_depth.png (16 bits).
-
-    Returns the paths. Raises SinkError.
-    """
+    """Writes the three files of `write_snapshot_files` into the folder, and returns their paths. Raises SinkError."""
     base = folder.new_base_path(stream)
     folder.check_free_space()
-    picture, view, depth = (base.with_name(base.name + suffix) for suffix in (".png", "_view.jpg", "_depth.png"))
-    with atomic_write(picture) as temporary:
-        Pillow.fromarray(item.frame.image).save(temporary, compress_level=3)
-    with atomic_write(view) as temporary:
-        Pillow.fromarray(render(item, options)).save(temporary, quality=92)
-    write_depth_image(depth, item.at_frame_size(), item.kind, text={"time": f"{item.frame.time:.6f}"})
-    return [picture, view, depth]
+    return write_snapshot_files(item, base, options)
 
 
 def _stat_regular_file(path: Path) -> os.stat_result | None:

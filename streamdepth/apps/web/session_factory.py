@@ -30,6 +30,7 @@ from streamdepth.factory.outputs import check_output_names
 from streamdepth.factory.render_options import make_render_options
 from streamdepth.factory.sources import with_black_bars, with_camera
 from streamdepth.pipeline.stream import Stream
+from streamdepth.render.colors import COMMON_COLORMAPS
 from streamdepth.render.overlay import STYLES, check_render_options
 from streamdepth.sources.browser import BrowserSource
 from streamdepth.sources.looped import LoopedSource
@@ -46,8 +47,6 @@ from streamdepth.utils.redact import redact, redact_text
 
 _log = logging.getLogger(__name__)
 
-_COLORMAPS = ("inferno", "magma", "viridis", "turbo", "spectral", "gray")
-"""Colormaps that the page offers, besides that of the settings."""
 _SIZE_FACTORS = (0.5, 0.75, 1, 1.5, 2)
 """Sizes of the model that the page offers, as multiples of the model's own size."""
 _DEFAULT_SEGMENT_SECONDS = 600.0
@@ -210,7 +209,7 @@ def _make_estimator(
 
 def _control_choices(settings: Settings) -> ControlChoices:
     smooth = [name for name in PRESETS if name != "offline"]
-    colormaps = list(dict.fromkeys([*_COLORMAPS, make_render_options(settings).effective_colormap]))
+    colormaps = list(dict.fromkeys([*COMMON_COLORMAPS, make_render_options(settings).effective_colormap]))
     return ControlChoices(smooth, STYLES, colormaps, model_sizes(settings.model.name, settings.model.size))
 
 

@@ -63,7 +63,7 @@ class EstimateKeywords(ModelKeywords, total=False):
     fill_holes: float
     """Longest gap of sensor depth that is filled, as a share of the map's width; 0 fills none."""
     camera_info: str | Path | None
-    """The camera's intrinsics as a ROS camera_info YAML, as calibrate writes it; wins over source and model."""
+    """The camera's file (ROS, OpenCV, Kalibr, ORB-SLAM, KITTI, NeRF, Open3D...); wins over source and model."""
     fov: float | None
     """Instead of that file: horizontal field of view of the pictures in degrees."""
     fx: float | None

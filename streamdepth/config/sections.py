@@ -182,7 +182,7 @@ class CameraSettings(Section):
     keyword_prefix = "camera_"
 
     info: Annotated[Path | None, Flag("--camera-info")] = None
-    """The camera's intrinsics as a ROS camera_info YAML, as calibrate writes it; wins over source and model."""
+    """The camera's file (ROS, OpenCV, Kalibr, ORB-SLAM, KITTI, NeRF, Open3D...); wins over source and model."""
     info_topic: Annotated[str | None, Flag("--camera-info-topic")] = None
     """The topic of a bag that has them; by default the one that goes with the pictures is looked for."""
     fov: Annotated[float | None, Flag("--fov")] = Field(None, gt=0, lt=180)

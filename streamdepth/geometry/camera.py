@@ -1,4 +1,4 @@
-"""Focal length and distortion of a camera, from ROS camera_info files, EXIF, metadata of a video, or flags."""
+"""Focal length and distortion of a camera, from files, EXIF, metadata of a video, or flags."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ import yaml
 from streamdepth.core.arrays import Image, Mask
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.intrinsics import Intrinsics
-from streamdepth.geometry.lens_names import with_lens
-from streamdepth.utils.strict_yaml import load_yaml
+from streamdepth.geometry.camera_files import read_camera_file
 
 _FILM_DIAGONAL_MM = math.hypot(36, 24)
 _EXIF_IFD, _EXIF_35MM = 0x8769, 0xA405
@@ -30,7 +29,7 @@ class CameraSpec:
     """
 
     file: Path | None = None
-    """Path of a ROS camera_info YAML file."""
+    """Path of a file with a camera, in a layout of `camera_formats`; `file#name` chooses one of several cameras."""
     fov: float | None = None
     """Horizontal field of view, degrees."""
     fx: float | None = None
@@ -51,9 +50,16 @@ class CameraSpec:
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """The (width, height) in px of the file's pictures; None without a file. Raises ConfigError."""
-        camera = read_camera_info(self.file) if self.file is not None else None
-        return (camera.width, camera.height) if camera else None
+        """The (width, height) in px of the file's pictures; None where it is not known. Raises ConfigError."""
+        if self.file is None:
+            return None
+        try:
+            camera = read_camera_file(self.file)
+        except ConfigError as error:
+            if error.code == "no-size":
+                return None
+            raise
+        return camera.width, camera.height
 
     def intrinsics(self, width: int, height: int) -> Intrinsics | None:
         """Returns the camera of pictures of this size; None when nothing was given.
@@ -62,7 +68,7 @@ class CameraSpec:
         """
         try:
             if self.file is not None:
-                return _at_size(read_camera_info(self.file), width, height, self.file)
+                return _at_size(read_camera_file(self.file, (width, height)), width, height, self.file)
             if self.fov is not None:
                 return Intrinsics.from_fov(self.fov, width, height)
             if self.fx is None:
@@ -82,59 +88,6 @@ def _at_size(camera: Intrinsics, width: int, height: int, path: Path) -> Intrins
             code="wrong-shape",
         )
     return camera if (camera.width, camera.height) == (width, height) else camera.resized(width, height)
-
-
-def read_camera_info(path: Path) -> Intrinsics:
-    """Reads a ROS camera_info YAML file, in the layout of `camera_calibration` or of `ros2 topic echo`.
-
-    Flat keys `width, height, fx, fy, cx, cy` (YAML or JSON) are read too. Raises ConfigError: "unreadable" for a file
-    that cannot be read, "bad-camera" for one that is no camera; the message says what is missing.
-    """
-    try:
-        fields = load_yaml(path.read_text(encoding="utf-8").split("\n---")[0])
-    except OSError as error:
-        raise ConfigError(f"cannot read the camera '{path}': {error.strerror}", code="unreadable") from error
-    except (yaml.YAMLError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"'{path}' is not valid YAML: {reason}", code="bad-camera") from error
-    if not isinstance(fields, dict):
-        raise ConfigError(
-            f"'{path}' has no camera in it; a ROS camera_info file has image_width, camera_matrix...", code="bad-camera"
-        )
-    try:
-        return intrinsics_from_camera_info_fields(fields)
-    except (KeyError, ValueError, TypeError, OverflowError) as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise ConfigError(
-            f"'{path}' is no camera_info file ({reason}); needed are image_width, image_height, camera_matrix, "
-            "distortion_model and distortion_coefficients, as streamdepth calibrate writes them",
-            code="bad-camera",
-        ) from error
-
-
-def intrinsics_from_camera_info_fields(fields: Mapping[str, Any]) -> Intrinsics:
-    """Returns the camera of a camera_info's fields, by any of their spellings.
-
-    Raises KeyError, ValueError and TypeError for fields that are missing or wrong.
-    """
-    width, height = (int(fields[f"image_{k}"] if f"image_{k}" in fields else fields[k]) for k in ("width", "height"))
-    if "fx" in fields:
-        fx, fy, cx, cy = (float(fields[k]) for k in ("fx", "fy", "cx", "cy"))
-        return Intrinsics(fx, fy, cx, cy, width, height)
-    k = _numbers(fields, "camera_matrix", "k", "K")
-    if len(k) != 9:
-        raise ValueError(f"a camera matrix has 9 numbers, not {len(k)}")
-    camera = Intrinsics(k[0], k[4], k[2], k[5], width, height)
-    return with_lens(
-        camera, str(fields.get("distortion_model") or ""), _numbers(fields, "distortion_coefficients", "d", "D")
-    )
-
-
-def _numbers(fields: Mapping[str, Any], *names: str) -> tuple[float, ...]:
-    value = next((fields[name] for name in names if name in fields), None)
-    if value is None:
-        raise KeyError(names[0])
-    return tuple(float(v) for v in (value["data"] if isinstance(value, dict) else value))
 
 
 def camera_info_yaml(camera: Intrinsics, name: str = "camera") -> str:

@@ -19,7 +19,7 @@ from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.types import Frame
 from streamdepth.geometry.boards import Board, BoardCorners
 from streamdepth.geometry.calibration import Calibration, calibrate, draw_calibration, find_board_views
-from streamdepth.geometry.camera import read_camera_info
+from streamdepth.geometry.camera_files import read_camera_file
 from streamdepth.geometry.projection import rays
 
 CAMERA = Intrinsics(420.0, 425.0, 242.0, 176.0, 480, 360, (-0.22, 0.07, 0.001, -0.0015, 0.0))
@@ -160,7 +160,7 @@ def test_the_command_writes_a_camera_that_the_other_verbs_take(cli, tmp_path: Pa
     done = cli("calibrate", tmp_path / "%d.png", "--board", "8x5@30mm", "-o", yaml, "--picture", png, "--every", 1)
     assert done.code == 0, done.err
     assert "reprojection error 0." in done.err
-    assert read_camera_info(yaml).fx == pytest.approx(CAMERA.fx, rel=0.01)
+    assert read_camera_file(yaml).fx == pytest.approx(CAMERA.fx, rel=0.01)
     with Image.open(png) as shown:
         assert shown.size == (960, 360)
     assert "plumb_bob" in cli("probe", tmp_path / "0.png", "--camera-info", yaml).out

@@ -28,8 +28,8 @@ from streamdepth.geometry.camera import (
     intrinsics_from_35mm,
     intrinsics_from_exif,
     intrinsics_from_metadata,
-    read_camera_info,
 )
+from streamdepth.geometry.camera_files import read_camera_file
 from streamdepth.geometry.projection import project
 from streamdepth.sources.browser import BrowserSource
 from streamdepth.sources.calibrated import CalibratedSource
@@ -48,7 +48,7 @@ IDEAL_FISHEYE = replace(FISHEYE, distortion=(0.0, 0.0, 0.0, 0.0))
 )
 def test_camera_info_comes_back_as_it_was_written(camera: Intrinsics, tmp_path: Path) -> None:
     (tmp_path / "camera.yaml").write_text(camera_info_yaml(camera))
-    assert read_camera_info(tmp_path / "camera.yaml") == camera
+    assert read_camera_file(tmp_path / "camera.yaml") == camera
 
 
 ECHO = """header: {stamp: {sec: 1, nanosec: 0}, frame_id: front}
@@ -65,13 +65,13 @@ p: [500.0, 0.0, 322.0, 0.0, 0.0, 510.0, 241.0, 0.0, 0.0, 0.0, 1.0, 0.0]
 
 def test_what_ros2_topic_echo_prints_is_a_camera(tmp_path: Path) -> None:
     (tmp_path / "echo.yaml").write_text(ECHO)
-    assert read_camera_info(tmp_path / "echo.yaml") == CAMERA
+    assert read_camera_file(tmp_path / "echo.yaml") == CAMERA
 
 
 def test_flat_json_is_a_camera(tmp_path: Path) -> None:
     facts = {"width": 640, "height": 480, "fx": 500, "fy": 510, "cx": 322, "cy": 241}
     (tmp_path / "camera.json").write_text(json.dumps(facts))
-    assert read_camera_info(tmp_path / "camera.json") == CAMERA.pinhole
+    assert read_camera_file(tmp_path / "camera.json") == CAMERA.pinhole
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_flat_json_is_a_camera(tmp_path: Path) -> None:
 def test_a_file_that_is_no_camera_says_why(text: str, fact: str, tmp_path: Path) -> None:
     (tmp_path / "camera.yaml").write_text(text)
     with raises_code(ConfigError, "bad-camera") as caught:
-        read_camera_info(tmp_path / "camera.yaml")
+        read_camera_file(tmp_path / "camera.yaml")
     assert fact in str(caught.value)
 
 

@@ -11,7 +11,7 @@ from helpers.errors import raises_code
 
 from streamdepth.config import load
 from streamdepth.core.errors import ConfigError
-from streamdepth.geometry.camera import read_camera_info
+from streamdepth.geometry.camera_files import read_camera_file
 from streamdepth.training.settings import read_settings
 from streamdepth.utils.strict_yaml import load_yaml
 
@@ -51,7 +51,7 @@ def test_bad_yaml_is_one_error_everywhere(tmp_path: Path, kind: str) -> None:
     with raises_code(ConfigError, "bad-yaml"):
         load(path)
     with raises_code(ConfigError, "bad-camera"):
-        read_camera_info(path)
+        read_camera_file(path)
     with raises_code(ConfigError, "unreadable"):
         read_settings(path)
     assert time.monotonic() - started_at < 10

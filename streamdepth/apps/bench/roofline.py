@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from streamdepth.estimators.engines.bfloat16 import computes_in_bfloat16
 from streamdepth.estimators.engines.torch_engine import DTYPES
 
 _SIDES = {"cpu": 1536, "mps": 4096, "cuda": 8192}
@@ -27,10 +28,14 @@ def count_flops(module: nn.Module, pixels: Tensor) -> int:
 
 
 def matrix_flops_per_second(device_name: str, precision: str) -> float:
-    """Measures products of large square matrices, and returns the fastest; INT8 is compared with bfloat16."""
+    """Measures products of large square matrices, and returns the fastest.
+
+    INT8 is compared with bfloat16, and with float32 where the device does not compute in bfloat16.
+    """
     device = torch.device(device_name)
     side = _SIDES.get(device.type, 1536)
-    dtype = DTYPES.get(precision, torch.bfloat16)
+    fallback = torch.bfloat16 if computes_in_bfloat16(device) else torch.float32
+    dtype = DTYPES.get(precision, fallback)
     a = torch.randn(side, side, device=device).to(dtype)
     a @ a
     times = []

@@ -83,7 +83,9 @@ def make_engine(
         return made
 
     def make_torch() -> Engine:
-        in_torch = "auto" if precision == "float16" else precision  # torch has no float16 on CPUs
+        from streamdepth.estimators.engines.torch_engine import allowed_precisions, choose_device
+
+        in_torch = precision if precision in allowed_precisions(choose_device("cpu")) else "auto"
         return _make_runtime("torch", module, in_torch, options | {"device": "cpu"})
 
     made, check = _make_with_check(module, make, precision, precision_limit)

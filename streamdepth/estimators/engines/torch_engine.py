@@ -21,6 +21,7 @@ from streamdepth.estimators.engines import (
     closed_engine_error,
     inference_error,
 )
+from streamdepth.estimators.engines.bfloat16 import computes_in_bfloat16
 
 _log = logging.getLogger(__name__)
 
@@ -53,13 +54,21 @@ def choose_precision(precision: str, device: torch.device) -> str:
     """Returns the precision for a device; `auto` is float16 on CUDA and float32 elsewhere. Raises ConfigError."""
     if precision == "auto":
         return "float16" if device.type == "cuda" else "float32"
-    allowed = [name for name in DTYPES if not (name == "float16" and device.type == "cpu")]
+    allowed = allowed_precisions(device)
     if precision not in allowed:
         raise ConfigError(
             f"precision {precision!r} does not go with {device}; allowed are auto, {', '.join(allowed)}",
             code="wrong-precision",
         )
     return precision
+
+
+def allowed_precisions(device: torch.device) -> list[str]:
+    """Returns the precisions that a device computes in; what it would emulate, many times slower, is left out."""
+    emulated = {"float16"} if device.type == "cpu" else set()
+    if device.type != "mps" and not computes_in_bfloat16(device):
+        emulated.add("bfloat16")
+    return [name for name in DTYPES if name not in emulated]
 
 
 def as_outputs(result: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -153,7 +153,9 @@ def _recorded_depth(depth: Path, scale: float) -> RecordedDepthEstimator:
 def fuse(
     source: Annotated[str, typer.Argument(help="A video, or pictures in order.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The model: .ply, .glb or .obj.")],
-    poses: Annotated[Path, typer.Option("--poses", help="One line per frame: 4x4 or 3x4, camera to world, meters.")],
+    poses: Annotated[
+        str, typer.Option("--poses", help="Camera to world, meters: TUM, KITTI, EuRoC, 4x4 per line, or bag#/topic.")
+    ],
     depth: Depth = None,
     depth_scale: DepthScale = 1000.0,
     voxel: Annotated[str, typer.Option("--voxel", help="The model's resolution.")] = "2cm",
@@ -169,13 +171,14 @@ def fuse(
     settings = flags.settings(source=source, smooth=smooth)
     from streamdepth import factory
     from streamdepth.cli.progress import ProgressBar
+    from streamdepth.factory.poses import make_poses
     from streamdepth.geometry.lengths import parse_length_m
-    from streamdepth.sinks.fusion import FusionSink, read_poses
+    from streamdepth.sinks.fusion import FusionSink
     from streamdepth.utils.interrupts import stop_on_interrupt
 
     sink = FusionSink(
         output,
-        read_poses(poses),
+        make_poses(poses),
         voxel_m=parse_length_m(voxel),
         farthest_m=parse_length_m(farthest),
         overwrite=settings.outputs.overwrite,

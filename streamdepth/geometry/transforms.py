@@ -35,3 +35,14 @@ def inverse_transform(transform: Floats) -> Floats:
     inverse[:3, :3] = transform[:3, :3].T
     inverse[:3, 3] = -transform[:3, :3].T @ transform[:3, 3]
     return inverse
+
+
+def interpolate_transform(first: Floats, second: Floats, share: float) -> Floats:
+    """Returns the rigid transform at `share` of the way between two, the rotation about one axis (slerp)."""
+    import cv2
+
+    turn = cv2.Rodrigues(first[:3, :3].T @ second[:3, :3])[0] * share
+    between = np.eye(4)
+    between[:3, :3] = first[:3, :3] @ cv2.Rodrigues(turn)[0]
+    between[:3, 3] = (1 - share) * first[:3, 3] + share * second[:3, 3]
+    return between

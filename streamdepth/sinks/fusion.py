@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import ConfigError, MissingDependencyError, SinkOpenError
@@ -15,11 +14,10 @@ from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.geometry.flying_pixels import without_flying_pixels
 from streamdepth.geometry.shapes import Mesh
+from streamdepth.geometry.trajectories import Pose, Poses
 from streamdepth.sinks.geometry_files import CAMERA_TO_Y_UP, write_ply
 from streamdepth.sinks.pending_files import PendingFile, map_write_errors
 
-Pose = npt.NDArray[np.float64]
-"""(4, 4) camera-to-world transformation, meters."""
 SUFFIXES = (".ply", ".glb", ".obj")
 _BLOCK_COUNT = 10_000
 """Blocks of 16x16x16 voxels that are allocated at first; Open3D adds more."""
@@ -27,51 +25,23 @@ _TRUNCATION_VOXELS = 4.0
 """Distance from the surface, in voxels, up to which signed distances are averaged."""
 
 
-def read_poses(path: Path) -> list[Pose]:
-    """Reads one camera-to-world pose per line and frame: sixteen numbers (4x4, row by row) or twelve (3x4, as KITTI).
-
-    Raises ConfigError ("not-found" or "bad-poses").
-    """
-    try:
-        rows = [[float(word) for word in line.split()] for line in path.read_text().splitlines() if line.strip()]
-    except OSError as error:
-        raise ConfigError(f"cannot read the poses '{path}': {error.strerror}", code="not-found") from error
-    except ValueError as error:
-        raise ConfigError(
-            f"'{path}' holds no poses: {error}; a line is sixteen or twelve numbers", code="bad-poses"
-        ) from error
-    if not rows or any(len(row) not in (12, 16) for row in rows):
-        raise ConfigError(
-            f"'{path}' holds no poses: a line is sixteen (4x4) or twelve (3x4) numbers, one per frame", code="bad-poses"
-        )
-    poses = [np.array([*row, 0.0, 0.0, 0.0, 1.0][:16]).reshape(4, 4) for row in rows]
-    for number, pose in enumerate(poses, 1):
-        if not np.isfinite(pose).all():
-            raise ConfigError(
-                f"line {number} of '{path}' is no pose: not all of its numbers are finite", code="bad-poses"
-            )
-        if not np.allclose(pose[:3, :3] @ pose[:3, :3].T, np.eye(3), atol=0.01):
-            raise ConfigError(
-                f"line {number} of '{path}' is no pose: its 3x3 part does not turn, it stretches", code="bad-poses"
-            )
-    return poses
-
-
 class FusionSink(Sink):
     """Fuses all frames into one surface: truncated signed distances in voxels (Curless & Levoy, SIGGRAPH 1996).
 
     .ply has the axes of the poses' world; .glb and .obj are turned from OpenCV's camera axes to y up. Depth beyond
-    `farthest_m` and flying pixels are left out. The file appears at `close`.
+    `farthest_m` and flying pixels are left out, and so are frames whose time lies outside the poses. The file appears
+    at `close`.
 
     Raises:
-        ConfigError: the depth is relative, the camera is unknown or distorts, or there are fewer poses than frames.
+        ConfigError: the depth is relative, the camera is unknown or distorts, or a frame without a time of its own has
+            no pose, or no frame at all has one ("bad-poses").
         SinkOpenError, MissingDependencyError, SinkWriteError.
     """
 
     def __init__(
         self,
         path: Path,
-        poses: list[Pose],
+        poses: Poses,
         *,
         voxel_m: float = 0.02,
         farthest_m: float = 5.0,
@@ -80,7 +50,7 @@ class FusionSink(Sink):
         super().__init__()
         self.path, self.poses, self.voxel_m, self.farthest_m = path, poses, voxel_m, farthest_m
         self.overwrite = overwrite
-        self.faces = 0
+        self.faces = self._fused = self._without_pose = 0
         self._file: PendingFile | None = None
         self._volume: Any = None
 
@@ -95,6 +65,9 @@ class FusionSink(Sink):
                 f"cannot write a surface to '{self.path}'; use one of {' '.join(SUFFIXES)}", code="unknown-format"
             )
         o3d = _open3d()
+        self._fused = self._without_pose = 0
+        if notice := self.poses.begin(info):
+            self.add_notice(notice)
         self._file = PendingFile(self.path, overwrite=self.overwrite, input_path=info.file_path)
         f32 = o3d.core.float32
         self._volume = o3d.t.geometry.VoxelBlockGrid(
@@ -102,17 +75,17 @@ class FusionSink(Sink):
         )
 
     def on_write(self, item: DepthFrame) -> None:
-        camera, index = item.intrinsics, item.frame.index
+        camera = item.intrinsics
         if camera is None or camera.distortion:
             hint = "add --fov or --camera-info" if camera is None else "add --undistort"
             raise ConfigError(
                 f"fusing needs a camera that is known and does not distort; {hint}", code="unknown-camera"
             )
-        if index >= len(self.poses):
-            raise ConfigError(
-                f"there are {len(self.poses)} poses, and none for frame {index}; see --max-frames", code="bad-poses"
-            )
-        self._integrate(without_flying_pixels(item).depth, item.frame.image, camera, self.poses[index])
+        if (pose := self.poses.pose_of(item.frame)) is None:
+            self._without_pose += 1
+            return
+        self._fused += 1
+        self._integrate(without_flying_pixels(item).depth, item.frame.image, camera, pose)
 
     def _integrate(self, depth: DepthMap, image: Image, camera: Intrinsics, pose: Pose) -> None:
         import cv2
@@ -131,6 +104,13 @@ class FusionSink(Sink):
 
     def on_close(self) -> None:
         assert self._file is not None
+        if self._without_pose and not self._fused:
+            raise ConfigError(
+                f"none of the {self._without_pose} frames has a pose: their numbers or times lie outside --poses",
+                code="bad-poses",
+            )
+        if self._without_pose:
+            self.add_notice(f"{self._without_pose} frames have no pose, and were left out; {self._fused} were fused")
         with map_write_errors(self.path):
             self._write(self._file.temporary, self._volume.extract_triangle_mesh(weight_threshold=0.0).to_legacy())
         self._volume = None

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from streamdepth.geometry.arrays import Floats
-from streamdepth.geometry.transforms import inverse_transform, transform_from_quaternion
+from streamdepth.geometry.transforms import interpolate_transform, inverse_transform, transform_from_quaternion
 from streamdepth.sources.bag_reader import first_message
 
 if TYPE_CHECKING:
     from streamdepth.sources.bag import Bag
 
-_TF_TYPES = ("tf2_msgs/msg/TFMessage", "tf/msg/tfMessage")
+TF_TYPES = ("tf2_msgs/msg/TFMessage", "tf/msg/tfMessage")
+"""ROS names of the messages that hold transforms."""
 _STREAM = re.compile(r"(/device_\d+/sensor_\d+/[^/]+)/")
 """The folder of a stream in a bag of RealSense's own recorder."""
 
@@ -43,6 +44,14 @@ class TransformTree:
             found = self._lookup(target, source, stamp_ns)
         return found
 
+    def root_and_stamps(self, frame: str) -> tuple[str, list[int]]:
+        """Returns the topmost frame above `frame`, and the stamps in ns at which something between them moves."""
+        if self._dynamic is None:
+            self._dynamic = self._read_dynamic()
+        above = self._ancestors(frame, 0)
+        moving = [self._dynamic[name][1] for name in above if name in self._dynamic and name not in self._static]
+        return next(reversed(above)), sorted({stamp for stamps in moving for stamp in stamps})
+
     def _lookup(self, target: str, source: str, stamp_ns: int) -> Floats | None:
         above_source = self._ancestors(source, stamp_ns)
         above_target = self._ancestors(target, stamp_ns)
@@ -69,7 +78,7 @@ class TransformTree:
         if after in (0, len(stamps)):
             return parent, transforms[min(after, len(stamps) - 1)]
         share = (stamp_ns - stamps[after - 1]) / (stamps[after] - stamps[after - 1])
-        return parent, _between(transforms[after - 1], transforms[after], share)
+        return parent, interpolate_transform(transforms[after - 1], transforms[after], share)
 
     def _read_dynamic(self) -> dict[str, tuple[str, list[int], list[Floats]]]:
         steps: dict[str, list[tuple[int, str, Floats]]] = defaultdict(list)
@@ -86,7 +95,7 @@ class TransformTree:
     def _messages(self, name: str) -> list[tuple[str, str, int, Floats]]:
         """Returns (child, parent, stamp in ns, transform from child to parent) of all messages of a topic."""
         connections = [
-            c for c in self._reader.connections if c.msgtype in _TF_TYPES and c.topic.rpartition("/")[2] == name
+            c for c in self._reader.connections if c.msgtype in TF_TYPES and c.topic.rpartition("/")[2] == name
         ]
         found = []
         for connection, _, data in self._reader.messages(connections) if connections else ():
@@ -108,17 +117,6 @@ def _stamped_transform(message: Any) -> tuple[str, str, int, Floats]:
 def _transform(message: Any) -> Floats:
     t, q = message.translation, message.rotation
     return transform_from_quaternion((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
-
-
-def _between(first: Floats, second: Floats, share: float) -> Floats:
-    """Returns the transform between two, the rotation about one axis (slerp)."""
-    import cv2
-
-    turn = cv2.Rodrigues(first[:3, :3].T @ second[:3, :3])[0] * share
-    between = np.eye(4)
-    between[:3, :3] = first[:3, :3] @ cv2.Rodrigues(turn)[0]
-    between[:3, 3] = (1 - share) * first[:3, 3] + share * second[:3, 3]
-    return between
 
 
 def recorded_extrinsics(reader: Bag, target_topic: str, source_topic: str) -> Floats | None:

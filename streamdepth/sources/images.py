@@ -26,6 +26,7 @@ from streamdepth.utils.file_patterns import match_files
 from streamdepth.utils.media_kind import is_clutter
 from streamdepth.utils.numbering import number_glob, sequence_numbers
 from streamdepth.utils.redact import redact
+from streamdepth.utils.stamps import stamps_of_names
 
 DEFAULT_FPS = 30
 """Pictures per second where no rate is given."""
@@ -60,6 +61,7 @@ class ImagesSource(Source):
         self._time_base = Fraction(1)
         self._index = self._total = 0
         self._numbers: list[int] | None = None
+        self._stamps: list[int] | None = None
         """Number of each picture of a numbered sequence, in the order of reading."""
         self._gray_levels = GrayLevels()
         self._skipped = SkipCounter(self, f"pictures of {self._name}")
@@ -138,11 +140,12 @@ class ImagesSource(Source):
         if self._numbers is not None:
             index = self._numbers[position]
             pts = index - self._numbers[0]
-        return Frame(image, index, pts, self._time_base, time.monotonic(), self._name, valid=valid)
+        now, stamp_ns = time.monotonic(), None if self._stamps is None else self._stamps[position]
+        return Frame(image, index, pts, self._time_base, now, self._name, valid=valid, stamp_ns=stamp_ns)
 
     def _number_frames(self, addresses: list[str]) -> None:
         """Numbers the frames as their files are where these are a numbered sequence, else from 0."""
-        self._numbers = sequence_numbers(addresses)
+        self._numbers, self._stamps = sequence_numbers(addresses), stamps_of_names(addresses)
         if self._numbers is None:
             return
         first, missing = self._numbers[0], self._numbers[-1] - self._numbers[0] + 1 - len(self._numbers)

@@ -18,7 +18,8 @@ from streamdepth.core.errors import ConfigError, SinkOpenError
 from streamdepth.core.types import DepthFrame, DepthKind, Frame, ModelInfo, StreamInfo
 from streamdepth.factory.pictures import forget_shared_estimators
 from streamdepth.geometry.camera import camera_info_yaml
-from streamdepth.sinks.fusion import FusionSink, read_poses
+from streamdepth.geometry.trajectories import Trajectory
+from streamdepth.sinks.fusion import FusionSink
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +51,7 @@ def test_a_box_seen_from_all_sides_is_watertight_and_as_large_as_it_is(tmp_path:
     import trimesh
 
     poses = around()
-    sink = FusionSink(tmp_path / "box.ply", poses, voxel_m=0.01)
+    sink = FusionSink(tmp_path / "box.ply", Trajectory(poses), voxel_m=0.01)
     sink.open(INFO, MODEL)
     for index, pose in enumerate(poses):
         sink.write(item_at(pose, index))
@@ -69,45 +70,21 @@ def test_what_cannot_be_fused_says_why(tmp_path: Path) -> None:
     pytest.importorskip("open3d")
     poses = around()[:1]
     with raises_code(ConfigError, "relative-depth", naming="constant"):
-        FusionSink(tmp_path / "a.ply", poses).open(INFO, ModelInfo("constant", DepthKind.RELATIVE))
+        FusionSink(tmp_path / "a.ply", Trajectory(poses)).open(INFO, ModelInfo("constant", DepthKind.RELATIVE))
     with raises_code(SinkOpenError, "unknown-format", naming=r"\.ply"):
-        FusionSink(tmp_path / "a.stl", poses).open(INFO, MODEL)
+        FusionSink(tmp_path / "a.stl", Trajectory(poses)).open(INFO, MODEL)
     item = item_at(poses[0])
     for wrong, code, facts in (
         (replace(item, intrinsics=None), "unknown-camera", "--fov"),
         (replace(item, intrinsics=replace(CAMERA, distortion=(0.1, 0, 0, 0))), "unknown-camera", "--undistort"),
         (replace(item, frame=replace(item.frame, index=5)), "bad-poses", "1 poses, and none for frame 5"),
     ):
-        sink = FusionSink(tmp_path / "a.ply", poses)
+        sink = FusionSink(tmp_path / "a.ply", Trajectory(poses))
         sink.open(INFO, MODEL)
         with raises_code(ConfigError, code, naming=facts):
             sink.write(wrong)
         sink.discard()
     assert not list(tmp_path.iterdir())
-
-
-def test_poses_of_both_layouts(tmp_path: Path) -> None:
-    pose = scene.pose()
-    path = tmp_path / "poses.txt"
-    path.write_text(" ".join(map(str, pose.ravel())) + "\n\n" + " ".join(map(str, pose[:3].ravel())))
-    for read in read_poses(path):
-        assert read == pytest.approx(pose)
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("", "no poses"),
-        ("1 2 3", "sixteen"),
-        ("a b", "no poses"),
-        ("2 " * 16, "stretches"),
-        ("1 0 0 nan 0 1 0 0 0 0 1 0", "finite"),
-    ],
-)
-def test_what_is_no_pose(text: str, words: str, tmp_path: Path) -> None:
-    (tmp_path / "p.txt").write_text(text)
-    with raises_code(ConfigError, "bad-poses", naming=words):
-        read_poses(tmp_path / "p.txt")
 
 
 @pytest.fixture

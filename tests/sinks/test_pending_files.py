@@ -20,6 +20,7 @@ from helpers.sink_data import MODEL, fill, stream
 from streamdepth.core.errors import SinkOpenError, SinkWriteError
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.sink import Sink
+from streamdepth.geometry.trajectories import Trajectory
 from streamdepth.sinks.depth_video import DepthVideoSink
 from streamdepth.sinks.fusion import FusionSink
 from streamdepth.sinks.images import ImagesSink
@@ -152,7 +153,10 @@ def test_what_is_not_put_in_place_is_where_the_message_says(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("name", "make"),
-    [("out.rrd", RerunFileSink), ("out.ply", lambda path: FusionSink(path, [np.eye(4)] * 2, farthest_m=20.0))],
+    [
+        ("out.rrd", RerunFileSink),
+        ("out.ply", lambda path: FusionSink(path, Trajectory([np.eye(4)] * 2), farthest_m=20.0)),
+    ],
     ids=["rrd", "fused"],
 )
 def test_what_a_sink_cannot_put_in_place_is_where_the_message_says(name: str, make: object, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from streamdepth.cli.train import app as training
 from streamdepth.core.errors import DiskFullError, SinkWriteError, SourceOpenError, StreamDepthError
 from streamdepth.core.system_libraries import missing_system_library
 from streamdepth.core.version import __version__
+from streamdepth.core.wording import command_line_wording
 
 _VERBS: dict[str, tuple[Callable[..., None], ...]] = {
     "Depth": (convert, live, serve, image, run),
@@ -43,7 +44,8 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptio
 def main() -> None:
     """Runs the `streamdepth` command; an error becomes one line and an exit code."""
     try:
-        app()
+        with command_line_wording():
+            app()
     except Exception as error:
         failure = missing_system_library(error) or _as_known_error(error)
         if not isinstance(failure, StreamDepthError):

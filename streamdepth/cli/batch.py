@@ -17,8 +17,11 @@ from streamdepth.core import errors
 from streamdepth.core.errors import StreamDepthError
 from streamdepth.factory.report_file import ReportFile
 from streamdepth.utils.interrupts import interrupt_on_stop_signals
+from streamdepth.utils.redact import redact_text
 
 _SHOWN_SECONDS = 0.1
+_LINE_SECONDS = 10.0
+_MAX_NOTES = 20
 
 
 def convert_all(settings: Settings, *, is_quiet: bool) -> type[StreamDepthError] | None:
@@ -38,6 +41,11 @@ def convert_all(settings: Settings, *, is_quiet: bool) -> type[StreamDepthError]
 def _print_summary(summary: BatchSummary, *, is_quiet: bool) -> None:
     failures = [entry for entry in summary.entries if entry.state == "failed"]
     if not is_quiet:
+        for text, sources in list(summary.notices.items())[:_MAX_NOTES]:
+            others = f" (and {len(sources) - 1} more)" if len(sources) > 1 else ""
+            err.print(f"note: {sources[0]}{others}: {redact_text(text)}")
+        if len(summary.notices) > _MAX_NOTES:
+            err.print(f"note: {len(summary.notices) - _MAX_NOTES} more; -v shows them as they come")
         skipped = f", {summary.skipped} of them before" if summary.skipped else ""
         err.print(
             f"{summary.count('done')} of {len(summary.entries)} files are done{skipped}, {len(failures)} failed; the "
@@ -48,7 +56,7 @@ def _print_summary(summary: BatchSummary, *, is_quiet: bool) -> None:
 
 
 class _BatchBar:
-    """A progress bar by bytes of input, on a terminal only, and a line for each file."""
+    """A progress bar by bytes of input, and a line for each file; without a terminal, a line every ten seconds."""
 
     def __init__(self, *, is_quiet: bool) -> None:
         self._is_quiet = is_quiet
@@ -59,7 +67,7 @@ class _BatchBar:
         self._shares: dict[str, float] = {}
         self._sizes: dict[str, int] = {}
         self._ended = self._failed = 0
-        self._shown_at = 0.0
+        self._began_at = self._shown_at = time.monotonic()
 
     def __enter__(self) -> _BatchBar:
         self._progress.start()
@@ -93,11 +101,16 @@ class _BatchBar:
             err.print(f"[{self._ended}/{len(self._sizes)}] {entry.source}: {what}")
 
     def _show(self, name: str, *, now: bool = False) -> None:
-        if self._progress.disable or (not now and time.monotonic() - self._shown_at < _SHOWN_SECONDS):
+        is_line = self._progress.disable
+        interval = _LINE_SECONDS if is_line else _SHOWN_SECONDS
+        if self._is_quiet or ((is_line or not now) and time.monotonic() - self._shown_at < interval):
             return
         self._shown_at = time.monotonic()
         done = sum(self._sizes[name] * share for name, share in self._shares.items())
         failed = f", {self._failed} failed" if self._failed else ""
-        self._progress.update(
-            self._bar, completed=done, state=f"{self._ended} of {len(self._sizes)} files{failed}; {name}"
-        )
+        state = f"{self._ended} of {len(self._sizes)} files{failed}; {name}"
+        self._progress.update(self._bar, completed=done, state=state)
+        if is_line:
+            share = done / sum(self._sizes.values())
+            left = (self._shown_at - self._began_at) * (1 / share - 1) if share else 0.0
+            err.print(f"{share:.0%}, {state}" + (f", about {left:.0f} s left" if left else ""))

@@ -9,7 +9,7 @@ from streamdepth.config import Settings
 from streamdepth.core.types import DepthKind
 from streamdepth.pipeline.pipeline import Pipeline
 from streamdepth.pipeline.report import Report
-from streamdepth.utils.redact import redact
+from streamdepth.utils.redact import redact, redact_text
 
 
 def summary_lines(
@@ -28,7 +28,17 @@ def summary_lines(
     lines += stream_lines(report)
     if report.model == "nano":
         lines.append(_better_model())
-    return [*lines, _result_line(settings, pipeline, report, seconds)]
+    return [*lines, *note_lines(pipeline), _result_line(settings, pipeline, report, seconds)]
+
+
+def note_lines(pipeline: Pipeline) -> list[str]:
+    """Returns a line for each sentence that a user should read: what was left out, changed or repaired."""
+    notices: list[str] = []
+    for stream in pipeline.streams:
+        notices += [*stream.source.notices, *stream.stabilizer.notices]
+        for sink in stream.sinks:
+            notices += sink.notices
+    return [f"note: {redact_text(text)}" for text in dict.fromkeys(notices)]
 
 
 def engine_line(report: Report, reason: str = "") -> str:

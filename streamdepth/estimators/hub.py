@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from streamdepth.core.errors import ModelLoadError
+from streamdepth.core.wording import switch
 from streamdepth.estimators import catalog
 from streamdepth.estimators.catalog import CatalogEntry
 
@@ -141,7 +142,7 @@ def _has_pickled_weights(folder: Path, model: str, allow_pickle: bool) -> bool:
 def _check_pickle(model: str, pickled: bool, allow_pickle: bool) -> None:
     if pickled and not allow_pickle:
         raise ModelLoadError(
-            f"{model!r} has pickled weights only, which can hide code; if you trust their author, --allow-pickle loads "
+            f"{model!r} has pickled weights only, which can hide code; if you trust their author, {switch('--allow-pickle')} loads "
             "them with torch's restricted loader; or choose a model with safetensors",
             code="pickle",
         )
@@ -155,7 +156,7 @@ def _check_license(model: str, license: str, allows_commercial_use: bool, is_acc
         entry = catalog.find_entry(model)
         free = catalog.free_alternative(entry.kind if entry else catalog.CATALOG["nano"].kind)
         raise ModelLoadError(
-            f"the weights of {model!r} have the license {license}: read it, then add --accept-license; "
+            f"the weights of {model!r} have the license {license}: read it, then add {switch('--accept-license')}; "
             f"free for any use: {free}, or the built-in nano",
             code="license",
         )

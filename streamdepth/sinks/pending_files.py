@@ -20,6 +20,7 @@ from pathlib import Path
 import av
 
 from streamdepth.core.errors import ConfigError, DiskFullError, SinkOpenError, SinkWriteError
+from streamdepth.core.wording import switch
 from streamdepth.sinks.disk_space import disk_full_message
 from streamdepth.sinks.temporary_files import (
     lock,
@@ -61,7 +62,7 @@ def check_output(path: Path, *, overwrite: bool = False, input_path: Path | None
         raise SinkOpenError(f"cannot write '{path}': it is not a regular file; choose another name", code="not-a-file")
     if not overwrite:
         raise SinkOpenError(
-            f"'{path}' exists already; use --overwrite (overwrite=True) or choose another name", code="exists"
+            f"'{path}' exists already; use {switch('--overwrite')} or choose another name", code="exists"
         )
 
 

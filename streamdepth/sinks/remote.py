@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from streamdepth.core.errors import SinkOpenError, SinkWriteError
 from streamdepth.core.sink import Sink
 from streamdepth.core.types import ModelInfo, StreamInfo
+from streamdepth.core.wording import switch
 from streamdepth.core.wrappers import WrappedSink
 from streamdepth.utils import storage
 from streamdepth.utils.redact import redact
@@ -36,7 +37,8 @@ class RemoteSink(WrappedSink):
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         if not self.overwrite and storage.exists(self.address, SinkOpenError):
             raise SinkOpenError(
-                f"'{redact(self.address)}' exists already; use --overwrite or choose another name", code="exists"
+                f"'{redact(self.address)}' exists already; use {switch('--overwrite')} or choose another name",
+                code="exists",
             )
         self._folder = TemporaryDirectory(prefix="streamdepth-", ignore_cleanup_errors=True)
         self.set_inner(self._make(Path(self._folder.name) / storage.file_name(self.address)))

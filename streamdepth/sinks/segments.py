@@ -13,6 +13,7 @@ from streamdepth.core.errors import SinkOpenError, StreamDepthError
 from streamdepth.core.sink import Sink
 from streamdepth.core.threads import WorkerThread
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
+from streamdepth.core.wording import switch
 from streamdepth.core.wrappers import WrappedSink
 from streamdepth.sinks.pending_files import check_output
 from streamdepth.sinks.temporary_files import remove_abandoned_segments, sidecar_path
@@ -81,7 +82,8 @@ class SegmentedSink(WrappedSink):
         if self.resume:
             if not info.is_live:
                 raise SinkOpenError(
-                    f"{info.name} is not live and would begin anew; use --overwrite instead of --resume",
+                    f"{info.name} is not live and would begin anew; use {switch('--overwrite')} instead of "
+                    f"{switch('--resume')}",
                     code="not-live",
                 )
             remove_abandoned_segments(self.pattern)
@@ -89,8 +91,8 @@ class SegmentedSink(WrappedSink):
         for existing in sorted(find_numbered_files(self.pattern) + find_numbered_files(sidecar_path(self.pattern))):
             if not self.overwrite:
                 raise SinkOpenError(
-                    f"'{existing}' exists already; use --resume to go on after the last one, --overwrite "
-                    "(overwrite=True), or choose another name",
+                    f"'{existing}' exists already; use {switch('--resume')} to go on after the last one, "
+                    f"{switch('--overwrite')}, or choose another name",
                     code="exists",
                 )
             check_output(existing, overwrite=self.overwrite, input_path=info.file_path)

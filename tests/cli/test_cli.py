@@ -84,6 +84,27 @@ def test_progress_without_a_terminal_is_a_line_now_and_then(cli, clip: Path, tmp
     assert any(" of " in line and "%" in line for line in done.err.splitlines()), done.err
 
 
+def test_what_was_left_out_stands_above_the_last_line(cli, tmp_path: Path) -> None:
+    """With many other lines before it, nobody would see it where it was logged."""
+    clips = [write_video(tmp_path / f"{name}.mkv", count=5, subtitles=[(0, 1, "x")]) for name in "ab"]
+    *_, note, last = cli("convert", clips[0], "-o", tmp_path / "a.mov").err.splitlines()
+    assert last.startswith(f"{tmp_path / 'a.mov'}, ")
+    assert note.startswith("note: subtitle track 1")
+    lines = cli("convert", *clips, "-o", tmp_path / "out" / "{name}.mov").err.splitlines()
+    notes = [line for line in lines if line.startswith("note: ")]
+    assert len(notes) == 1
+    assert "and 1 more" in notes[0]
+    assert lines.index(notes[0]) == len(lines) - 2
+
+
+def test_a_batch_without_a_terminal_says_how_far_it_is(cli, clip: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("streamdepth.cli.batch._LINE_SECONDS", 0.0)
+    other = write_video(tmp_path / "other.mp4", count=7)
+    done = cli("convert", clip, other, "-o", tmp_path / "out")
+    assert any("%, 1 of 2 files; other" in line for line in done.err.splitlines()), done.err
+    assert "%" not in cli("convert", clip, other, "-o", tmp_path / "out", "--overwrite", "-q").err
+
+
 def test_a_clip_that_was_stopped_is_called_partial(cli, clip: Path, tmp_path: Path, monkeypatch) -> None:
     estimate = ConstantEstimator.estimate
 

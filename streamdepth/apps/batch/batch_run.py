@@ -84,6 +84,8 @@ class BatchSummary:
     """Name of the class of this run's first error; empty if there was none."""
     model: dict[str, str] = field(default_factory=dict)
     """Name, engine, device and precision of the model."""
+    notices: dict[str, list[str]] = field(default_factory=dict)
+    """Sentence that a user should read -> the sources that it is about."""
 
     def count(self, state: str) -> int:
         """Returns the number of files in a state of the manifest."""
@@ -144,6 +146,7 @@ class _BatchRun:
         self._manifest, self._events = manifest, events
         self._first_error_class = ""
         self._model: dict[str, str] = {}
+        self._notices: dict[str, list[str]] = {}
 
     def run(self, tasks: Sequence[ConversionTask], executor: Executor) -> BatchSummary:
         pending_tasks = [pending for task in tasks if (pending := self._pending(task))]
@@ -152,7 +155,9 @@ class _BatchRun:
         for pending, result in executor(pending_tasks, self._start, self._events.on_progress):
             self._finish(pending, result)
         entries = [self._manifest.entries[task.name] for task in tasks]
-        return BatchSummary(entries, skipped, self._manifest.address, self._first_error_class, self._model)
+        return BatchSummary(
+            entries, skipped, self._manifest.address, self._first_error_class, self._model, self._notices
+        )
 
     def _pending(self, task: ConversionTask) -> PendingTask | None:
         """Returns None if the task is done already."""
@@ -201,6 +206,9 @@ class _BatchRun:
             frames=report.written if report else 0,
             seconds=report.seconds if report else 0.0,
         )
+        for text in report.notices if report else ():
+            if text != result.error:
+                self._notices.setdefault(text, []).append(entry.source)
         if report:
             self._model = {k: getattr(report, k) for k in ("model", "engine", "device", "precision")}
         if result.error and not self._first_error_class:

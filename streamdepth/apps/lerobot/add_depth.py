@@ -16,6 +16,7 @@ from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError, SinkWriteError
 from streamdepth.core.interfaces import Estimator, Stabilizer
 from streamdepth.core.types import DepthFrame, DepthKind
+from streamdepth.core.wording import switch
 from streamdepth.core.wrappers import LazyEstimator
 from streamdepth.pipeline.pipeline import Pipeline
 from streamdepth.sinks.lerobot_video import LARGEST_CODE, PIXEL_FORMAT, DepthQuantizer, lerobot_feature
@@ -88,7 +89,9 @@ def _add_depth(
 ) -> str:
     root, depth_camera = dataset.root, f"{dataset.camera}_depth"
     if depth_camera in dataset.info["features"] and not settings.outputs.overwrite:
-        raise ConfigError(f"'{root}' has {depth_camera} already; use --overwrite to make it anew", code="exists")
+        raise ConfigError(
+            f"'{root}' has {depth_camera} already; use {switch('--overwrite')} to make it anew", code="exists"
+        )
     estimator = LazyEstimator(lambda: factory.make_estimator(settings))
     pending = PendingFolder(root, overwrite=True)
     try:

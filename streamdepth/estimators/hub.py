@@ -142,8 +142,8 @@ def _has_pickled_weights(folder: Path, model: str, allow_pickle: bool) -> bool:
 def _check_pickle(model: str, pickled: bool, allow_pickle: bool) -> None:
     if pickled and not allow_pickle:
         raise ModelLoadError(
-            f"{model!r} has pickled weights only, which can hide code; if you trust their author, {switch('--allow-pickle')} loads "
-            "them with torch's restricted loader; or choose a model with safetensors",
+            f"{model!r} has pickled weights only, which can hide code; if you trust their author, "
+            f"{switch('--allow-pickle')} loads them with torch's restricted loader; or choose a model with safetensors",
             code="pickle",
         )
 

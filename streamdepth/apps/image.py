@@ -1,15 +1,20 @@
-"""Converts one picture to depth: as a picture, as a point cloud or as a mesh."""
+"""Converts pictures to depth, one by one: as pictures, as point clouds or as meshes."""
 
 from __future__ import annotations
 
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 from PIL import Image
 
 from streamdepth.config import Settings
-from streamdepth.core.errors import ConfigError
+from streamdepth.core.errors import ConfigError, SourceOpenError, StreamDepthError
 from streamdepth.core.types import DepthFrame
+from streamdepth.factory.outputs import make_folder
 from streamdepth.factory.pictures import estimate_depth_frame, read_photo, shared_estimator
 from streamdepth.factory.render_options import make_render_options
 from streamdepth.render.overlay import check_render_options, render
@@ -25,6 +30,112 @@ from streamdepth.sinks.geometry_files import (
 from streamdepth.sinks.images import DEPTH_IMAGE_SUFFIXES, check_depth_image_path, write_depth_image
 from streamdepth.sinks.pending_files import atomic_write, check_distinct, check_output
 from streamdepth.sinks.picture import COLORED_SUFFIXES
+from streamdepth.utils.file_patterns import is_local_path, local_path, match_files
+from streamdepth.utils.media_kind import folder_media
+from streamdepth.utils.numbering import unused_name
+from streamdepth.utils.redact import redact
+
+_NAME_FIELD = "{name}"
+"""Stands for a picture's name in the path of an output."""
+_FOLDER_SUFFIXES = {"video": ".png", "points": ".ply", "mesh": ".glb"}
+"""Setting of an output that is a folder -> suffix of the files in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertedPicture:
+    """The outcome of one of several pictures."""
+
+    picture: str
+    """Its path or address."""
+    outputs: Sequence[Path]
+    item: DepthFrame | None
+    """Its depth; None where it failed."""
+    notices: Sequence[str] = ()
+    """Sentences that a user should read."""
+    error: StreamDepthError | None = None
+
+
+def pictures_of_all(addresses: Sequence[str]) -> list[str]:
+    """Returns the pictures that addresses stand for: those of a folder, those that match a pattern, or one itself.
+
+    Raises SourceOpenError ("not-found") for a folder or a pattern without any.
+    """
+    found = list(dict.fromkeys(chain.from_iterable(map(_pictures_of_one, addresses))))
+    if not found:
+        raise SourceOpenError("no picture was given; name files, folders or patterns", code="not-found")
+    return found
+
+
+def _pictures_of_one(address: str) -> list[str]:
+    if os.path.isdir(address):
+        pictures = [local_path(path) for path in folder_media(address).pictures]
+        reason = "holds no pictures; videos are for `streamdepth convert`"
+    elif glob.has_magic(address) and "://" not in address and not is_local_file(address):
+        pictures, reason = match_files(address), "matches no file; quote patterns, and check the spelling"
+    else:
+        return [address]
+    if not pictures:
+        raise SourceOpenError(f"{redact(address)} {reason}", code="not-found")
+    return pictures
+
+
+def is_local_file(address: str) -> bool:
+    """True if a file has this very name, even if it looks like a pattern."""
+    return is_local_path(address) and os.path.isfile(address)
+
+
+def has_folder_outputs(settings: Settings) -> bool:
+    """True if an output names a folder, or holds {name}: it is for any number of pictures."""
+    return any(_is_folder(path) for path in _output_paths(settings).values())
+
+
+def convert_pictures(pictures: Sequence[str], settings: Settings) -> Iterator[ConvertedPicture]:
+    """Converts pictures one by one, and yields the outcome of each; one that fails does not end the others.
+
+    Outputs that are folders get a file for each picture, named after it; {name} in a path stands for that name.
+
+    Raises:
+        ConfigError: an output is one file for several pictures ("not-a-folder").
+    """
+    paths = _output_paths(settings)
+    for path in paths.values():
+        if not _is_folder(path):
+            raise ConfigError(
+                f"several pictures need a folder to write to, not the file '{path}'; or put {{name}} where the name of "
+                f"each is to stand, such as '{path.with_name('{name}' + path.suffix)}'",
+                code="not-a-folder",
+            )
+    taken: set[str] = set()
+    for picture in pictures:
+        name = unused_name(Path(picture).stem, taken)
+        taken.add(name)
+        own = {
+            setting: Path(str(path).replace(_NAME_FIELD, name))
+            if _NAME_FIELD in str(path)
+            else path / f"{name}{_FOLDER_SUFFIXES[setting]}"
+            for setting, path in paths.items()
+        }
+        changed = settings.replace(output=own.get("video"), points=own.get("points"), mesh=own.get("mesh"))
+        outputs = list(own.values())
+        try:
+            for path in outputs:
+                make_folder(path.parent)
+            item, notices = convert_picture(picture, changed)
+        except StreamDepthError as error:
+            yield ConvertedPicture(picture, outputs, None, error=error)
+        else:
+            yield ConvertedPicture(picture, outputs, item, notices)
+
+
+def _output_paths(settings: Settings) -> dict[str, Path]:
+    """Returns setting -> path of the outputs that are wanted."""
+    outputs = settings.outputs
+    wanted = {"video": outputs.video, "points": outputs.points, "mesh": outputs.mesh}
+    return {setting: path for setting, path in wanted.items() if path is not None}
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() or not path.suffix or _NAME_FIELD in str(path)
 
 
 def convert_picture(picture: str, settings: Settings) -> tuple[DepthFrame, list[str]]:
@@ -50,7 +161,8 @@ def convert_picture(picture: str, settings: Settings) -> tuple[DepthFrame, list[
             check_geometry_path(path, kind)
         elif path.suffix.lower() not in COLORED_SUFFIXES:
             check_depth_image_path(path)
-    item = estimate_depth_frame(read_photo(picture, settings), shared_estimator(settings.model), settings)
+    photo = read_photo(picture, settings)
+    item = estimate_depth_frame(photo, shared_estimator(settings.model), settings)
     size, edges = settings.outputs.depth_size or "picture", settings.render.edges
     depth, item = depth_to_store(item, size, edges), upsample(item, edges)
     for path, kind in outputs:
@@ -61,7 +173,8 @@ def convert_picture(picture: str, settings: Settings) -> tuple[DepthFrame, list[
         else:
             facts = {"model": settings.model.name}
             write_depth_image(path, depth, item.kind, overwrite=settings.outputs.overwrite, text=facts)
-    return item, geometry_notices(item) if any(kind for _, kind in outputs) else []
+    about_shape = geometry_notices(item) if any(kind for _, kind in outputs) else []
+    return item, [*photo.notices(redact(picture)), *about_shape]
 
 
 def _outputs(settings: Settings) -> list[tuple[Path, GeometryKind | None]]:

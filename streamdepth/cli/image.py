@@ -1,16 +1,23 @@
-"""The verb for one picture."""
+"""The verb for pictures."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streamdepth.cli.console import err, exit_on_interrupt
+from streamdepth.cli.exit_codes import exit_code
 from streamdepth.cli.flags import Flags, with_flags
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.threads import call_interruptibly
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from streamdepth.config import Settings
+    from streamdepth.core.types import DepthFrame
 
 
 @with_flags(
@@ -19,15 +26,20 @@ from streamdepth.core.threads import call_interruptibly
     *("render.edges", "render.style", "render.colormap", "render.legend", "render.invert"),
 )
 def image(
-    picture: Annotated[str, typer.Argument(help="A path or an http(s) address.")],
+    picture: Annotated[list[str], typer.Argument(help="Paths, folders, patterns or http(s) addresses.")],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help=".png (16 bit), .exr, .npz; .jpg to look at; .ply .pcd .glb .obj."),
+        typer.Option(
+            "--output",
+            "-o",
+            help=".png (16 bit), .exr, .npz; .jpg to look at; .ply .pcd .glb .obj. Of several pictures a folder, or a "
+            "path with {name}.",
+        ),
     ] = None,
     *,
     flags: Flags,
 ) -> None:
-    """Estimate the depth of one picture, and build it in 3D.
+    """Estimate the depth of pictures, and build them in 3D.
 
     Example: streamdepth image photo.jpg -o depth.png --glb photo.glb --fov 65
     """
@@ -37,15 +49,41 @@ def image(
             "image needs an output: -o depth.png for the depth, --glb out.glb for a mesh, --ply out.ply",
             code="no-output",
         )
-    from streamdepth.apps.image import convert_picture
+    from streamdepth.apps.image import convert_picture, has_folder_outputs, pictures_of_all
 
-    with exit_on_interrupt():
-        result, notices = call_interruptibly(lambda: convert_picture(picture, settings))
-    if flags.quiet:
+    pictures = pictures_of_all(picture)
+    if len(pictures) > 1 or has_folder_outputs(settings):
+        _convert_several(pictures, settings, is_quiet=flags.quiet)
         return
+    with exit_on_interrupt():
+        item, notices = call_interruptibly(lambda: convert_picture(pictures[0], settings))
+    outputs = [p for p in (settings.outputs.video, settings.outputs.points, settings.outputs.mesh) if p]
+    if not flags.quiet:
+        _print(outputs, item, notices, settings)
+
+
+def _convert_several(pictures: Sequence[str], settings: Settings, *, is_quiet: bool) -> None:
+    """Converts pictures one by one, with a line for each; exits with the code of the first error at the end."""
+    from streamdepth.apps.image import convert_pictures
+
+    errors, outcomes = [], convert_pictures(pictures, settings)
+    with exit_on_interrupt():
+        while (done := call_interruptibly(lambda: next(outcomes, None))) is not None:
+            if done.error is not None:
+                errors.append(done.error)
+                err.print(f"failed: {done.error}")
+            elif done.item is not None and not is_quiet:
+                _print(done.outputs, done.item, done.notices, settings)
+    if not is_quiet:
+        err.print(f"{len(pictures) - len(errors)} of {len(pictures)} pictures are done, {len(errors)} failed")
+    if errors:
+        raise typer.Exit(exit_code(type(errors[0])))
+
+
+def _print(outputs: Sequence[Path], item: DepthFrame, notices: Sequence[str], settings: Settings) -> None:
     for text in notices:
         err.print(text)
-    height, width = result.frame.image.shape[:2]
-    unit = "meters" if result.kind.unit else "inverse depth without unit, near is large"
-    names = ", ".join(str(p) for p in (settings.outputs.video, settings.outputs.points, settings.outputs.mesh) if p)
-    err.print(f"{names}: {width}x{height}, {result.kind.value} ({unit}), {settings.model.name}")
+    width, height = item.frame.size
+    unit = "meters" if item.kind.unit else "inverse depth without unit, near is large"
+    names = ", ".join(map(str, outputs))
+    err.print(f"{names}: {width}x{height}, {item.kind.value} ({unit}), {settings.model.name}")

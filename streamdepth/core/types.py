@@ -157,6 +157,8 @@ class Frame:
     """The stamp of a robot's recording in nanoseconds, exactly as it came, also where it does not increase."""
     logged_ns: int | None = None
     """The recorder's time of a robot's recording in nanoseconds."""
+    file_name: str = ""
+    """Name of the picture's own file; "" for frames of videos and cameras."""
     size: tuple[int, int] = field(init=False)
     """(width, height) in px."""
     time: float = field(init=False)

@@ -70,6 +70,14 @@ def check_output_names(settings: Settings) -> None:
     check_distinct([*files, sidecar_path(depth) if depth and has_sidecar else None], settings.source)
 
 
+def only_pictures_are_written(settings: Settings) -> bool:
+    """True if each frame gets files of its own, so that frames may differ in size."""
+    outputs = settings.outputs
+    paths = [path for path in (outputs.video, outputs.depth) if path is not None]
+    has_others = outputs.push or outputs.publish or outputs.window
+    return bool(paths) and not has_others and all(path.suffix.lower() in DEPTH_IMAGE_SUFFIXES for path in paths)
+
+
 def display_range_setting(settings: Settings, *, is_file: bool) -> str:
     """Returns the range to display, as `make_stabilizer` takes it.
 

@@ -72,16 +72,15 @@ def read_photo(image: Any, settings: Settings, color: ColorOrder = "rgb") -> Loa
         picture = LoadedPicture(to_rgb_image(image, color), None, None)
     else:
         picture = load_picture(image, max_side_px=settings.max_side)
-    pixels, valid, camera = picture
+    pixels, valid, camera = picture[:3]
     if valid is None and settings.find_bars:
         valid = valid_pixels(pixels)
     camera = make_camera_spec(settings).intrinsics(pixels.shape[1], pixels.shape[0]) or camera
     if not (settings.camera.undistort and camera is not None and camera.distortion):
-        return LoadedPicture(pixels, valid, camera)
+        return picture._replace(valid=valid, intrinsics=camera)
     undistorter = Undistorter(camera)
-    return LoadedPicture(
-        undistorter(pixels), None if valid is None else undistorter.apply_to_mask(valid), camera.pinhole
-    )
+    valid = None if valid is None else undistorter.apply_to_mask(valid)
+    return picture._replace(pixels=undistorter(pixels), valid=valid, intrinsics=camera.pinhole)
 
 
 def estimate_depth_frame(picture: LoadedPicture, estimator: Estimator, settings: Settings) -> DepthFrame:
@@ -96,7 +95,7 @@ def estimate_depth_frame(picture: LoadedPicture, estimator: Estimator, settings:
         InferenceError: the model failed.
         ConfigError: the metric reference cannot be seen in the picture; code "no-reference".
     """
-    pixels, valid, camera = picture
+    pixels, valid, camera = picture[:3]
     frame = Frame(pixels, 0, 0, Fraction(1), time.monotonic(), "picture", valid=valid)
     result = estimator.estimate([model_view(frame)])[0]
     if camera is None and result.focal_px:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from fractions import Fraction
@@ -12,9 +13,11 @@ from streamdepth.config.values import exact_frame_rate
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Source
 from streamdepth.factory.metric_references import make_camera_spec
+from streamdepth.factory.outputs import only_pictures_are_written
 from streamdepth.factory.sensor_depth import with_sensor_depth
 from streamdepth.utils import storage
 from streamdepth.utils.file_patterns import is_local_path
+from streamdepth.utils.media_kind import MediaKind, media_kind
 from streamdepth.utils.redact import redact
 
 STANDARD_INPUT = "-"
@@ -126,10 +129,14 @@ def _make_file_source(address: str, settings: Settings) -> Source:
         from streamdepth.sources.images import DEFAULT_FPS, ImagesSource
 
         fps = _input_fps(settings) or DEFAULT_FPS
-        return ImagesSource(address, fps=fps, max_side_px=settings.max_side)
+        keep_sizes = only_pictures_are_written(settings)
+        return ImagesSource(address, fps=fps, max_side_px=settings.max_side, keep_sizes=keep_sizes)
     from streamdepth.sources.file import FileSource
 
-    return FileSource(address, input_fps=_input_fps(settings), max_side_px=settings.max_side)
+    source = FileSource(address, input_fps=_input_fps(settings), max_side_px=settings.max_side)
+    if has_picture_suffix(address) and content_of(address) == "video":
+        source.add_notice(f"{redact(address)} is a video by its content, whatever its name says, and read as that")
+    return source
 
 
 def _input_fps(settings: Settings) -> Fraction | None:
@@ -170,11 +177,25 @@ def is_recorded(address: str) -> bool:
 
 
 def is_picture(address: str) -> bool:
-    """True if the address names one picture, by its suffix. GIF counts as video."""
+    """True if the address names one picture: a local file by its content, others by suffix. GIF counts as video."""
+    kind = content_of(address)
+    return kind == "picture" if kind else has_picture_suffix(address)
+
+
+def has_picture_suffix(address: str) -> bool:
+    """True if an address ends as the name of a picture; GIF counts as video."""
     from streamdepth.sources.images import PICTURE_SUFFIXES
 
     name = re.split(r"[?#]", address)[0].lower()
     return name.endswith(PICTURE_SUFFIXES) and not name.endswith(".gif")  # a GIF may move: libav reads it as video
+
+
+def content_of(address: str) -> MediaKind | None:
+    """Returns what a local file holds by its first bytes; None where that is unknown, or no such file is here."""
+    try:
+        return media_kind(address) if os.path.isfile(address) else None
+    except ValueError:  # no file can have this name
+        return None
 
 
 def _is_folder_or_pattern(address: str) -> bool:

@@ -114,6 +114,8 @@ class ImagesSink(Sink):
             facts = {"time": f"{item.frame.time:.6f}"}
             scale = _write(self._folder.temporary / name, depth, item.kind, facts, item.range)
         self._facts["frames"][name] = {"index": number, "pts": item.frame.pts, **({"range": scale} if scale else {})}
+        if item.frame.file_name:
+            self._facts["frames"][name]["picture"] = item.frame.file_name
         if (camera := item.intrinsics) is not None:
             self._facts["camera"] = {
                 name: getattr(camera, name) for name in ("width", "height", "fx", "fy", "cx", "cy")

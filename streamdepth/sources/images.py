@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -42,19 +43,31 @@ class ImagesSource(Source):
 
     Names that differ in one number only are a sequence: its frames have these numbers, from 1001 on for example, and a
     gap in them is one in time. All other pictures are numbered from 0.
-    Later pictures are scaled to the size of the first. Those that cannot be read are counted in
+    Later pictures are scaled to the size of the first, unless sizes are kept. Those that cannot be read are counted in
     `undelivered["undecodable"]`, and after all others `read` raises SourceLostError.
 
     Args:
         pattern: a picture, a folder, a glob (`shots/*.jpg`), a numbered name (`%06d.png`) or an http(s) address.
+        fps: frames per second.
+        max_side_px: the largest side that is read.
+        keep_sizes: gives each picture its own size; `take_changed_info` tells each change.
     """
 
     def __init__(
-        self, pattern: str | Path, *, fps: float | Fraction = DEFAULT_FPS, max_side_px: int = MAX_SIDE_PX
+        self,
+        pattern: str | Path,
+        *,
+        fps: float | Fraction = DEFAULT_FPS,
+        max_side_px: int = MAX_SIDE_PX,
+        keep_sizes: bool = False,
     ) -> None:
         super().__init__()
         self.pattern, self.fps, self.max_side_px = str(pattern), fps, max_side_px
+        self.keep_sizes = keep_sizes
         self._name = redact(self.pattern)
+        self._addresses: list[str] = []
+        self._info: StreamInfo | None = None
+        self._changed_info: StreamInfo | None = None
         self._pictures: Iterator[tuple[int, Image, Mask | None]] = iter(())
         """Position of a picture in the sorted list, its pixels, and where it is opaque."""
         self._first: tuple[int, Image, Mask | None] | None = None
@@ -71,6 +84,7 @@ class ImagesSource(Source):
     def open(self) -> StreamInfo:
         self._release()
         addresses, self._gray_levels = find_pictures(self.pattern), GrayLevels()
+        self._addresses, self._changed_info = addresses, None
         self._number_frames(addresses)
         self._index, self._total = 0, len(addresses)
         if len(addresses) == 1:
@@ -84,7 +98,7 @@ class ImagesSource(Source):
         height, width = self._first[1].shape[:2]
         fps = Fraction(self.fps).limit_denominator(1001)
         self._time_base = 1 / fps
-        return StreamInfo(
+        self._info = StreamInfo(
             self._name,
             width,
             height,
@@ -93,19 +107,20 @@ class ImagesSource(Source):
             time_base=self._time_base,
             intrinsics=self._intrinsics,
         )
+        return self._info
+
+    def take_changed_info(self) -> StreamInfo | None:
+        info, self._changed_info = self._changed_info, None
+        return info
 
     def _read_picture(self, address: str) -> tuple[Image, Mask | None]:
         # What a folder or a pattern gave is a file, whatever its name looks like.
         picture = address if is_web_address(self.pattern) else Path(address)
-        image, valid, self._intrinsics = load_picture(
-            picture, max_side_px=self.max_side_px, gray_levels=self._gray_levels
-        )
-        if address.lower().endswith(".exr"):
-            self.add_notice(f"{self._name} is taken for linear light, and shown as sRGB")
-        if (levels := self._gray_levels.range) and levels not in ((0, 65535), (0, 255), (0, 1)):
-            black, white = levels
-            self.add_notice(f"the gray levels {black:g} to {white:g} of {self._name} are stretched to all of 8 bits")
-        return image, valid
+        loaded = load_picture(picture, max_side_px=self.max_side_px, gray_levels=self._gray_levels)
+        self._intrinsics = loaded.intrinsics
+        for text in loaded.notices(self._name):
+            self.add_notice(text)
+        return loaded.pixels, loaded.valid
 
     def _read_pictures(self, addresses: list[str]) -> Iterator[tuple[int, Image, Mask | None]]:
         size: tuple[int, int] | None = None
@@ -119,7 +134,7 @@ class ImagesSource(Source):
             yield position, *self._resize(image, valid, size)
 
     def _resize(self, image: Image, valid: Mask | None, size: tuple[int, int]) -> tuple[Image, Mask | None]:
-        if image.shape[1::-1] == size:
+        if image.shape[1::-1] == size or self.keep_sizes:
             return image, valid
         self.add_notice(f"the pictures of {self._name} differ in size; all are scaled to {size[0]}x{size[1]} px")
         resized = np.array(Pillow.fromarray(image).resize(size, Pillow.Resampling.BICUBIC))
@@ -140,8 +155,17 @@ class ImagesSource(Source):
         if self._numbers is not None:
             index = self._numbers[position]
             pts = index - self._numbers[0]
+        assert self._info is not None
+        height, width = image.shape[:2]
+        if (width, height) != (self._info.width, self._info.height):
+            self._info = self._changed_info = replace(
+                self._info, width=width, height=height, intrinsics=self._intrinsics
+            )
+        file_name = "" if is_web_address(self.pattern) else os.path.basename(self._addresses[position])
         now, stamp_ns = time.monotonic(), None if self._stamps is None else self._stamps[position]
-        return Frame(image, index, pts, self._time_base, now, self._name, valid=valid, stamp_ns=stamp_ns)
+        return Frame(
+            image, index, pts, self._time_base, now, self._name, valid=valid, stamp_ns=stamp_ns, file_name=file_name
+        )
 
     def _number_frames(self, addresses: list[str]) -> None:
         """Numbers the frames as their files are where these are a numbered sequence, else from 0."""

@@ -28,6 +28,20 @@ _ORIENTATION = 0x0112
 _PIXELS_AT_A_TIME = 4_000_000
 
 
+_WHOLE_RANGES = (0, 65535), (0, 255), (0, 1)
+"""Gray levels of pictures that use all of their bits; shown in 8 bits, they look the same."""
+_FORMATS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe"), ("JPEG", "MPO")),
+    **dict.fromkeys((".bmp", ".dib"), ("BMP", "DIB")),
+    **dict.fromkeys((".tif", ".tiff"), ("TIFF",)),
+    **dict.fromkeys((".heic", ".heif"), ("HEIF",)),
+    **dict.fromkeys((".ppm", ".pgm"), ("PPM",)),
+    **{f".{name.lower()}": (name,) for name in ("PNG", "WEBP", "GIF", "AVIF", "EXR")},
+    **dict.fromkeys((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"), ()),
+}
+"""Suffix -> the formats that are usual in such files."""
+
+
 class LoadedPicture(NamedTuple):
     """A decoded picture with what its file says about it."""
 
@@ -37,6 +51,23 @@ class LoadedPicture(NamedTuple):
     """(H, W), False where it is transparent; None where it is not."""
     intrinsics: Intrinsics | None
     """The camera, where EXIF has the focal length."""
+    file_format: str = ""
+    """Its format by its content, such as PNG, JPEG, HEIF or EXR; "" for a picture that comes from no file."""
+    gray_levels: tuple[float, float] | None = None
+    """(black, white) of gray of more than 8 bits, which were stretched to 0 to 255."""
+
+    def notices(self, name: str) -> list[str]:
+        """Returns sentences that the user of the picture `name` should read: how it was changed to be seen."""
+        found = []
+        if self.file_format == "EXR":
+            found.append(f"{name} is taken for linear light, and shown as sRGB")
+        if self.gray_levels not in (None, *_WHOLE_RANGES):
+            black, white = self.gray_levels or (0, 0)
+            found.append(f"the gray levels {black:g} to {white:g} of {name} are stretched to all of 8 bits")
+        usual = _FORMATS.get(Path(name).suffix.lower())
+        if usual is not None and self.file_format and self.file_format not in usual and "://" not in name:
+            found.append(f"{name} is {self.file_format} by its content, whatever its name says, and read as that")
+        return found
 
 
 class GrayLevels:
@@ -102,15 +133,17 @@ def load_picture(
     else:
         data = _read_bytes(picture, name)
         if is_exr(data):
-            return LoadedPicture(*read_exr(data, name, max_side_px), None)
+            return LoadedPicture(*read_exr(data, name, max_side_px), None, "EXR")
         if is_heic(data) and not _register_heif():
-            return LoadedPicture(read_heic(data, name, max_side_px), None, None)
+            return LoadedPicture(read_heic(data, name, max_side_px), None, None, "HEIF")
         opened = open_picture(data, name, max_side_px=max_side_px)
     with map_picture_errors(name):
         exif = opened.getexif()
         upright = opened if exif.get(_ORIENTATION, 1) == 1 else ImageOps.exif_transpose(opened)
-        pixels, valid = _to_rgb(upright, gray_levels or GrayLevels())
-        return LoadedPicture(pixels, valid, intrinsics_from_exif(exif, pixels.shape[1], pixels.shape[0]))
+        levels = gray_levels or GrayLevels()
+        pixels, valid = _to_rgb(upright, levels)
+        camera = intrinsics_from_exif(exif, pixels.shape[1], pixels.shape[0])
+        return LoadedPicture(pixels, valid, camera, opened.format or "", levels.range)
 
 
 def read_picture_file(path: Path) -> Pillow.Image:

@@ -313,6 +313,22 @@ def test_exr_is_transparent_by_its_alpha(tmp_path: Path) -> None:
     assert picture.valid[1].tolist() == [False, True, False]
 
 
+def test_pictures_of_different_sizes_keep_them_where_wanted(tmp_path: Path) -> None:
+    for name, size in (("a b.png", (40, 30)), ("c.png", (20, 50)), ("d.png", (20, 50))):
+        Image.new("RGB", size).save(tmp_path / name)
+    for keep_sizes, expected in ((True, [(40, 30), (20, 50), (20, 50)]), (False, [(40, 30)] * 3)):
+        with ImagesSource(tmp_path, keep_sizes=keep_sizes) as source:
+            source.open()
+            changed, frames = [], []
+            for frame in iter(source.read, None):
+                frames.append(frame)
+                changed.append(source.take_changed_info())
+        assert [frame.size for frame in frames] == expected
+        assert [frame.file_name for frame in frames] == ["a b.png", "c.png", "d.png"]
+        sizes = [(info.width, info.height) if info else None for info in changed]
+        assert sizes == [None, (20, 50) if keep_sizes else None, None]
+
+
 def test_a_plate_keeps_its_numbers_and_its_gaps(tmp_path: Path) -> None:
     for number in (1001, 1002, 1004):
         Image.new("RGB", (32, 24), RED).save(tmp_path / f"sh010.{number}.png")

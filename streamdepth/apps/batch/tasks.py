@@ -20,7 +20,7 @@ from streamdepth.core.errors import ConfigError, SourceOpenError
 from streamdepth.sinks.standard_output import STANDARD_OUTPUT
 from streamdepth.utils import storage
 from streamdepth.utils.file_patterns import local_path
-from streamdepth.utils.media_kind import folder_media, media_kind
+from streamdepth.utils.media_kind import folder_media
 from streamdepth.utils.numbering import find_numbered_files, has_number_field, unused_name
 from streamdepth.utils.redact import redact
 
@@ -87,7 +87,7 @@ def is_batch(settings: Settings) -> bool:
     patterns = [_stands_for_files(address, has_folders) for address in settings.source]
     are_photos_files = has_folders and len(patterns) > 1
     are_files = all(
-        is_pattern or factory.is_video_file(address) or (are_photos_files and _is_photo(address))
+        is_pattern or factory.is_video_file(address) or (are_photos_files and factory.is_picture(address))
         for is_pattern, address in zip(patterns, settings.source, strict=True)
     )
     is_many = are_files and (len(patterns) > 1 or any(patterns))
@@ -126,7 +126,7 @@ def _is_photo_pattern(address: str) -> bool:
         return False
     if _literal_suffix(address):
         return factory.is_picture(address)
-    return any(map(_is_photo, storage.find_files(address, SourceOpenError)))
+    return any(map(factory.is_picture, storage.find_files(address, SourceOpenError)))
 
 
 def _is_local_folder(address: str) -> bool:
@@ -140,14 +140,6 @@ def _is_local_folder(address: str) -> bool:
 
 def _is_bag(folder: str) -> bool:
     return os.path.exists(os.path.join(folder, "metadata.yaml"))
-
-
-def _is_photo(source: str) -> bool:
-    """True if a file holds a picture, by its content where it is here, and by its name elsewhere."""
-    if storage.is_remote(source) or not os.path.isfile(source):
-        return factory.is_picture(source)
-    kind = media_kind(source)
-    return kind == "picture" if kind else factory.is_picture(source)
 
 
 def is_video_pattern(address: str) -> bool:
@@ -230,7 +222,7 @@ def _output_paths(settings: Settings) -> dict[str, Path | None]:
 
 
 def _task_settings(settings: Settings, source: str, name: str) -> Settings:
-    suffixes = _OUTPUT_SUFFIXES | _PHOTO_SUFFIXES if _is_photo(source) else _OUTPUT_SUFFIXES
+    suffixes = _OUTPUT_SUFFIXES | _PHOTO_SUFFIXES if factory.is_picture(source) else _OUTPUT_SUFFIXES
     paths = {setting: path for setting, path in _output_paths(settings).items() if path is not None}
     if settings.outputs.ply_every and not (settings.outputs.points or settings.outputs.mesh):
         paths["points"] = Path()
@@ -265,7 +257,9 @@ def _matching_files(address: str) -> list[str]:
     if not is_video_pattern(address) and not _is_photo_pattern(address):
         return [address]
     found = storage.find_files(address, SourceOpenError)
-    found = found if _literal_suffix(address) else [path for path in found if _is_video(path) or _is_photo(path)]
+    found = (
+        found if _literal_suffix(address) else [path for path in found if _is_video(path) or factory.is_picture(path)]
+    )
     if not found:
         raise SourceOpenError(
             f"no video matches {redact(address)}; quote patterns, and check the spelling and the current folder "

@@ -62,6 +62,8 @@ class EstimateKeywords(ModelKeywords, total=False):
     """Largest difference, in seconds, of the stamps of a picture and its depth in bags."""
     fill_holes: float
     """Longest gap of sensor depth that is filled, as a share of the map's width; 0 fills none."""
+    max_scale_error: float
+    """One-sigma error of the scale, such as 0.25 or 25%, beyond which meters are withheld (NaN)."""
     camera_info: str | Path | None
     """The camera's file (ROS, OpenCV, Kalibr, ORB-SLAM, KITTI, NeRF, Open3D...); wins over source and model."""
     fov: float | None

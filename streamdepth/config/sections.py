@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from streamdepth.config.metadata import Flag, NoEffectOnResult
-from streamdepth.config.values import parse_rate, parse_seconds, parse_size, parse_strings
+from streamdepth.config.values import parse_rate, parse_seconds, parse_share, parse_size, parse_strings
 from streamdepth.core.render_options import DepthSize, Edges, Style
 
 Strings = Annotated[tuple[str, ...], BeforeValidator(parse_strings)]
@@ -173,6 +173,10 @@ class MetricSettings(Section):
     """Largest difference, in seconds, of the stamps of a picture and its depth in bags."""
     fill_holes: float = Field(0.03, ge=0, le=1)
     """Longest gap of sensor depth that is filled, as a share of the map's width; 0 fills none."""
+    max_scale_error: Annotated[float, BeforeValidator(parse_share), Flag("--max-scale-error", metavar="SHARE")] = Field(
+        0.25, gt=0
+    )
+    """One-sigma error of the scale, such as 0.25 or 25%, beyond which meters are withheld (NaN)."""
 
 
 class CameraSettings(Section):

@@ -45,6 +45,13 @@ def exact_frame_rate(fps: float) -> Fraction:
     return ntsc if is_ntsc else Fraction(fps).limit_denominator(1001)
 
 
+def parse_share(value: object) -> object:
+    """Returns 0.25 for "25%"; other values as they are. Raises ValueError."""
+    if isinstance(value, str) and value.strip().endswith("%"):
+        return float(value.strip()[:-1]) / 100
+    return value
+
+
 def parse_size(value: object) -> object:
     """Returns ["640", "480"] for "640x480"; other values as they are."""
     return value.lower().split("x") if isinstance(value, str) else value

@@ -152,7 +152,8 @@ def _make_stream(source: Source, title: str, name: str | None, settings: Setting
     check_render_options(make_render_options(settings))
     tracker = MotionTracker()
     drawn_range = display_range_setting(settings, is_file=is_file)
-    stabilizer = make_stabilizer(settings.smooth, drawn_range, make_metric_reference(settings), tracker)
+    reference, max_scale_error = make_metric_reference(settings), settings.metric.max_scale_error
+    stabilizer = make_stabilizer(settings.smooth, drawn_range, reference, tracker, max_scale_error)
     propagator = FlowPropagator(tracker=tracker) if settings.inference.fps else None
     sinks = make_sinks(settings, name)
     for sink in sinks:

@@ -93,7 +93,8 @@ def estimate_depth_frame(picture: LoadedPicture, estimator: Estimator, settings:
 
     Raises:
         InferenceError: the model failed.
-        ConfigError: the metric reference cannot be seen in the picture; code "no-reference".
+        ConfigError: the metric reference cannot be seen in the picture (code "no-reference"), or tells its scale too
+            roughly ("uncertain-scale").
     """
     pixels, valid, camera = picture[:3]
     frame = Frame(pixels, 0, 0, Fraction(1), time.monotonic(), "picture", valid=valid)
@@ -102,14 +103,20 @@ def estimate_depth_frame(picture: LoadedPicture, estimator: Estimator, settings:
         camera = Intrinsics.from_focal(result.focal_px, pixels.shape[1], pixels.shape[0])
     item = DepthFrame(frame, hide_depth(result.depth, valid), estimator.info.kind, intrinsics=camera)
     reference = make_metric_reference(settings)
-    return _in_meters(item, reference) if reference else item
+    return _in_meters(item, reference, settings.metric.max_scale_error) if reference else item
 
 
-def _in_meters(item: DepthFrame, reference: MetricReference) -> DepthFrame:
-    (item,) = MetricConverter(reference).push(item)
-    if item.metric_fit is None:
+def _in_meters(item: DepthFrame, reference: MetricReference, max_scale_error: float) -> DepthFrame:
+    (item,) = MetricConverter(reference, max_scale_error).push(item)
+    if not item.is_withheld:
+        return item
+    if item.metric_residual is None:
         raise ConfigError(
             f"{reference.name} cannot be seen in the picture, so there are no meters; leave it out",
             code="no-reference",
         )
-    return item
+    raise ConfigError(
+        f"{reference.name} tells the scale of this picture to {item.scale_sigma:.0%} only, and --max-scale-error is "
+        f"{max_scale_error:.0%}; know more distances, or allow a greater error",
+        code="uncertain-scale",
+    )

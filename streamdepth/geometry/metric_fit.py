@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.ranges import robust_range
@@ -13,16 +14,22 @@ from streamdepth.geometry.arrays import Floats
 
 FARTHEST_M = 200.0
 """Whatever a fit puts farther away than this is infinitely far: there, inverse depth is all noise."""
+_NEAR_ZERO = 1 / FARTHEST_M
 TYPICAL_RATIO = 2.5
 """Typical ratio of a picture's farthest distance (2nd percentile of inverse depth) to its nearest (98th). Chosen on 133
 training pictures of NYU Depth v2, whose median is 2.6."""
-_PRIOR_WEIGHT = 0.4
-"""Weight of TYPICAL_RATIO in a fit, as a share of one measured point. It keeps three points from bending the rest of
-the picture away, and many outvote it."""
+_RATIO_SIGMA = 0.45
+"""One standard deviation of the logarithm of that ratio. It keeps three points from bending the rest of the picture
+away, and many outvote it."""
+_NETWORK_SIGMA, _NETWORK_POINTS = 0.14, 4
+"""One standard deviation of a network's error at one point, as a share of the distance; and the number of points by
+which the errors that are found must outnumber it."""
+_INDEPENDENT_SHARE = 0.8
+"""Share of the cells of a picture whose errors are independent of their neighbors'."""
 _MIN_ROBUST_POINTS = 8
 """With fewer points than these, outliers cannot be told."""
-
-
+_CAUCHY = 2.385
+"""Errors of so many standard deviations have half the weight; 95 % efficient for normal ones."""
 UNKNOWN_SIGMA = 0.2
 """One standard deviation of the common scale of a fit that does not say its covariance, as a share."""
 
@@ -41,6 +48,9 @@ class ScaleShiftFit(NamedTuple):
     noise_share: float = 0.03
     """Share of the covariance that is new in each frame. The rest stays from frame to frame, as the errors of a network
     or of a measured height do, so that many frames tell no more than one."""
+    is_relative: bool = False
+    """True for a fit that tells how far an estimate has drifted: it has that estimate's errors, and its covariance is
+    that of the drift."""
 
 
 def inverse_depth_range(inverse: DepthMap) -> tuple[float, float] | None:
@@ -59,48 +69,125 @@ def typical_shift(limits: tuple[float, float]) -> float:
     return (near - TYPICAL_RATIO * far) / (TYPICAL_RATIO - 1)
 
 
-def fit_points(x: Floats, meters: Floats, limits: tuple[float, float], kind: DepthKind) -> ScaleShiftFit | None:
+def fit_points(
+    x: Floats,
+    meters: Floats,
+    limits: tuple[float, float],
+    kind: DepthKind,
+    *,
+    sigma: Floats | None = None,
+    cells: npt.NDArray[np.intp] | None = None,
+) -> ScaleShiftFit | None:
     """Fits scale and shift to known points, robustly where there are many; returns None where nothing fits.
 
-    Errors count as shares of the distance. A metric model's depth gets a scale only.
+    Errors count as shares of the distance: the variance is that of a constant coefficient of variation, (scale * x +
+    shift)^2 (McCullagh and Nelder, 1989, chapter 8), reweighted by Cauchy's function (Holland and Welsch, 1977). The
+    usual ratio of far to near is one more measurement. A metric model's depth gets a scale only.
 
     Args:
         x: (N,) inverse depth at the points.
         meters: (N,) their distances along z.
         limits: (far, near) of the whole picture, from `inverse_depth_range`.
         kind: the kind of the model's depth.
+        sigma: (N,) one standard deviation of each distance, as a share; None: exact.
+        cells: (N,) number of the picture's cell that each point lies in; errors within a cell, and partly those of
+            neighbors, are the same. None: each point has a cell of its own.
     """
     known = np.isfinite(x) & np.isfinite(meters) & (meters > 0)
     x, y = x[known], 1 / meters[known]
     if not x.size:
         return None
+    weights = np.ones_like(x) if sigma is None else 1 / (1 + (sigma[known] / _NETWORK_SIGMA) ** 2)
+    count = _independent_count(None if cells is None else cells[known], x.size)
     if kind is DepthKind.METRIC:
-        return _checked(float(np.median(y / x)), 0.0, x, y)
-    is_robust = x.size >= _MIN_ROBUST_POINTS
-    weights = np.ones_like(y)
-    scale, shift = _least_median_line(x, y) if is_robust else _least_squares(x, y, weights / y, limits)
-    for _ in range(5 if is_robust else 0):
-        error = np.abs(np.log(np.maximum(scale * x + shift, 1e-9) / y))
-        weights = np.maximum(0, 1 - (error / (6 * np.median(error) + 1e-3)) ** 2)  # the root of Tukey's biweight
-        scale, shift = _least_squares(x, y, weights / y, limits)
+        return _scale_only(x, y, weights, count)
+    if x.size >= _MIN_ROBUST_POINTS:
+        scale, shift = _least_median_line(x, y)
+        scale, shift = (scale, shift) if scale > 0 else _least_squares(x, y, weights, y, limits)
+        for _ in range(8):
+            error = _log_errors(scale, shift, x, y)
+            robust = weights / (1 + (error / (_CAUCHY * (1.4826 * np.median(np.abs(error)) + 1e-3))) ** 2)
+            scale, shift = _least_squares(x, y, robust, np.maximum(scale * x + shift, _NEAR_ZERO), limits)
+        weights = robust
+    else:
+        scale, shift = _least_squares(x, y, weights, y, limits)
     if scale <= 0:
         ratio = typical_shift(limits)
         scale = float(np.median(y / (x + ratio))) if (x + ratio > 0).all() else 0.0
         shift = scale * ratio
-    return _checked(scale, shift, x, y)
+    return _with_covariance(_checked(scale, shift, x, y), x, y, weights, count, limits)
 
 
-def _least_squares(x: Floats, y: Floats, weights: Floats, limits: tuple[float, float]) -> tuple[float, float]:
-    """Returns the weighted least-squares scale and shift, with one more row for TYPICAL_RATIO."""
-    far, near = limits
-    prior = np.array([TYPICAL_RATIO * far - near, TYPICAL_RATIO - 1]) / TYPICAL_RATIO
-    rows = np.vstack([np.stack([x * weights, weights], axis=1), _PRIOR_WEIGHT * weights.mean() * prior])
+def _independent_count(cells: npt.NDArray[np.intp] | None, count: int) -> float:
+    """Returns how many independent points N points in these cells amount to."""
+    if cells is None:
+        return float(count)
+    occupied = len(np.unique(cells))
+    return max(float(min(occupied, 4)), _INDEPENDENT_SHARE * occupied)
+
+
+def _scale_only(x: Floats, y: Floats, weights: Floats, count: float) -> ScaleShiftFit | None:
+    fit = _checked(float(np.median(y / x)), 0.0, x, y)
+    if fit is None:
+        return None
+    variance = _error_variance(_log_errors(fit.scale, 0.0, x, y), count, 1) / (count * float(weights.mean()))
+    return fit._replace(covariance=np.array([[variance * fit.scale**2, 0.0], [0.0, 0.0]]))
+
+
+def _log_errors(scale: float, shift: float, x: Floats, y: Floats) -> Floats:
+    return np.asarray(np.log(np.maximum(scale * x + shift, _NEAR_ZERO) / y), np.float64)
+
+
+def _error_variance(error: Floats, count: float, parameters: int) -> float:
+    """Returns the variance of a point's error, from the errors found and what is usual for a network."""
+    freedom = max(0.0, count - parameters)
+    if error.size >= _MIN_ROBUST_POINTS:
+        found = float((1.4826 * np.median(np.abs(error))) ** 2)
+    else:
+        found = float((error**2).sum()) / max(1, error.size - parameters)
+    return (_NETWORK_POINTS * _NETWORK_SIGMA**2 + freedom * found) / (_NETWORK_POINTS + freedom)
+
+
+def _with_covariance(
+    fit: ScaleShiftFit | None, x: Floats, y: Floats, weights: Floats, count: float, limits: tuple[float, float]
+) -> ScaleShiftFit | None:
+    """Returns the fit with its covariance: the inverse of what the independent points and the usual ratio tell."""
+    if fit is None:
+        return None
+    variance = _error_variance(_log_errors(fit.scale, fit.shift, x, y), count, 2)
+    rows = np.stack([x, np.ones_like(x)], axis=1) / np.maximum(fit.scale * x + fit.shift, _NEAR_ZERO)[:, None]
+    told = (rows * weights[:, None]).T @ rows * (count / len(x) / variance)
+    prior = _ratio_row(limits, max(fit.scale * limits[1] + fit.shift, _NEAR_ZERO))
+    return fit._replace(covariance=_inverse(told + np.outer(prior, prior) / _RATIO_SIGMA**2))
+
+
+def _inverse(matrix: Floats) -> Floats:
+    """Returns the inverse of a (2, 2) positive matrix whose rows may differ by orders of magnitude."""
+    size = np.sqrt(np.diag(matrix))
+    return np.asarray(np.linalg.pinv(matrix / np.outer(size, size)) / np.outer(size, size), np.float64)
+
+
+def _ratio_row(limits: tuple[float, float], near: float) -> Floats:
+    """Returns (2,): times (scale, shift) it is the error of the usual ratio, as a share of the near end."""
+    return np.array([TYPICAL_RATIO * limits[0] - limits[1], TYPICAL_RATIO - 1]) / near
+
+
+def _least_squares(
+    x: Floats, y: Floats, weights: Floats, level: Floats, limits: tuple[float, float]
+) -> tuple[float, float]:
+    """Returns the scale and shift with the least weighted squares of (scale * x + shift - y) / level.
+
+    The usual ratio counts as one more point.
+    """
+    root = np.sqrt(weights) / level
+    prior = _ratio_row(limits, float(np.percentile(level, 98))) * (_NETWORK_SIGMA / _RATIO_SIGMA)
+    rows = np.vstack([np.stack([x * root, root], axis=1), prior])
     mean = float(x.mean())  # the two columns are nearly the same where shift is large
     rows[:, 0] -= mean * rows[:, 1]
     square = rows.T @ rows
     if np.linalg.det(square) <= 1e-12 * square[0, 0] * square[1, 1]:
         return 0.0, 0.0
-    scale, shift = np.linalg.solve(square, rows[:-1].T @ (y * weights))
+    scale, shift = np.linalg.solve(square, rows[:-1].T @ (y * root))
     return float(scale), float(shift - mean * scale)
 
 
@@ -128,8 +215,8 @@ def _checked(scale: float, shift: float, x: Floats, y: Floats) -> ScaleShiftFit 
     return ScaleShiftFit(scale, shift, float(np.median(np.abs(y / np.maximum(inverse, 1e-9) - 1))), len(x))
 
 
-def to_meters(inverse: DepthMap, fit: ScaleShiftFit) -> DepthMap:
-    """Returns meters along z; inf beyond FARTHEST_M, NaN stays NaN."""
-    inverse_m = inverse * np.float32(fit.scale) + np.float32(fit.shift)
+def to_meters(inverse: DepthMap, scale: float, shift: float) -> DepthMap:
+    """Returns meters along z, 1 / (scale * inverse + shift); inf beyond FARTHEST_M, NaN stays NaN."""
+    inverse_m = inverse * np.float32(scale) + np.float32(shift)
     is_far = inverse_m < 1 / FARTHEST_M
     return np.where(is_far, np.float32(np.inf), 1 / np.where(is_far, np.float32(1), inverse_m)).astype(np.float32)

@@ -16,7 +16,7 @@ from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.stabilizers.align import Aligner
 from streamdepth.stabilizers.cuts import CutDetector
 from streamdepth.stabilizers.hot_swap import HotSwapStabilizer
-from streamdepth.stabilizers.metric import MetricConverter, MetricReference
+from streamdepth.stabilizers.metric import MAX_SCALE_ERROR, MetricConverter, MetricReference
 from streamdepth.stabilizers.optical_flow import MotionTracker
 from streamdepth.stabilizers.propagation import FlowPropagator
 from streamdepth.stabilizers.range import LockedRange, RangeByKind, RangeTracker, ShotRange
@@ -95,6 +95,7 @@ def make_stabilizer(
     range: str = "auto",
     metric: MetricReference | None = None,
     tracker: MotionTracker | None = None,
+    max_scale_error: float = MAX_SCALE_ERROR,
 ) -> Stabilizer:
     """Builds the stabilizer of a preset with a display range.
 
@@ -104,16 +105,21 @@ def make_stabilizer(
             `scale` (that of numbered pictures: relative depth spans all values of a shot, metric depth is as in auto).
         metric: what makes relative depth metric; None leaves it relative.
         tracker: shared with others that follow the same stream.
+        max_scale_error: one-sigma error of the metric scale beyond which meters are withheld, as a share.
 
     Raises:
         ConfigError: for other words, with the code "unknown-smoothing" or "unknown-range".
     """
     tracker = tracker or MotionTracker()
-    return _assemble(_make_smoothing(smooth, tracker), _make_range(range), metric, tracker)
+    return _assemble(_make_smoothing(smooth, tracker), _make_range(range), metric, tracker, max_scale_error)
 
 
 def make_hot_swap_stabilizer(
-    smooth: Callable[[], str], range: Callable[[], str], metric: MetricReference | None, tracker: MotionTracker
+    smooth: Callable[[], str],
+    range: Callable[[], str],
+    metric: MetricReference | None,
+    tracker: MotionTracker,
+    max_scale_error: float = MAX_SCALE_ERROR,
 ) -> Stabilizer:
     """Builds the same as `make_stabilizer` for live streams, with settings that are asked for before each frame."""
     return _assemble(
@@ -121,6 +127,7 @@ def make_hot_swap_stabilizer(
         HotSwapStabilizer(range, _make_range),
         metric,
         tracker,
+        max_scale_error,
     )
 
 
@@ -134,9 +141,14 @@ def check_live_settings(smooth: str, range: str) -> None:
 
 
 def _assemble(
-    smoothing: Sequence[Stabilizer], range: Stabilizer, metric: MetricReference | None, tracker: MotionTracker
+    smoothing: Sequence[Stabilizer],
+    range: Stabilizer,
+    metric: MetricReference | None,
+    tracker: MotionTracker,
+    max_scale_error: float,
 ) -> StabilizerChain:
-    to_metric = [MetricConverter(metric)] if metric else []
+    is_late = any(stage.is_offline for stage in smoothing)
+    to_metric = [MetricConverter(metric, max_scale_error, None if is_late else tracker)] if metric else []
     return StabilizerChain([CutDetector(tracker=tracker), *smoothing, *to_metric, range])
 
 

@@ -13,10 +13,15 @@ from streamdepth.core.arrays import DepthMap
 from streamdepth.core.interfaces import Stabilizer
 from streamdepth.core.notices import warn_once
 from streamdepth.core.types import DepthFrame, DepthKind
+from streamdepth.geometry.affine import Affine
 from streamdepth.geometry.inverse_depth import finite_inverse_depth
-from streamdepth.geometry.metric_fit import ScaleShiftFit, to_meters
+from streamdepth.geometry.metric_fit import ScaleShiftFit, inverse_depth_range, to_meters
+from streamdepth.geometry.scale_filter import ScaleShiftFilter
+from streamdepth.stabilizers.optical_flow import FrameMotion, MotionTracker
+from streamdepth.stabilizers.scale_drift import ScaleDrift, ScaleDriftEstimator
 
-_REFIT_SECONDS = 0.5
+MAX_SCALE_ERROR = 0.25
+"""Default of the one-sigma error of the scale beyond which meters are withheld, as a share."""
 
 
 class MetricReference(ABC):
@@ -26,6 +31,15 @@ class MetricReference(ABC):
     """A noun phrase for messages, such as "the floor"."""
     caveat = ""
     """Words for messages, beginning with a semicolon, on what makes these meters uncertain."""
+
+    interval_seconds = 0.0
+    """How long a fit stays in use before the next is made; 0 makes one in every frame."""
+
+    def track(self, item: DepthFrame, motion: FrameMotion, drift: ScaleDrift, estimate: Affine | None) -> None:
+        """Follows the motion to a frame; called for every frame, before `fit`.
+
+        estimate: scale and shift as they are expected before `fit`; None where nothing is known.
+        """
 
     @abstractmethod
     def fit(self, item: DepthFrame, inverse: DepthMap) -> ScaleShiftFit | None:
@@ -39,22 +53,44 @@ class MetricReference(ABC):
 
 
 class MetricConverter(Stabilizer):
-    """Fits scale and shift of inverse depth to a reference, and converts depth to meters along z.
+    """Keeps one estimate of scale and shift over time, and converts depth to meters along z with it.
 
-    Where the reference cannot be seen, the shot's last fit is used; a new fit is approached over `seconds`, and a cut
-    forgets it. Without a fit depth is unknown (NaN): relative values never pass for meters. `notices` has the residual.
+    The model is that of `geometry.scale_filter`. Every fit of the reference is followed as far as its covariance
+    allows; without one the estimate stays and becomes less certain as the picture moves, and a cut forgets it. Where
+    the scale's one-sigma error exceeds `max_scale_error`, or nothing is known yet, depth is withheld: NaN, since
+    relative values never pass for meters. `notices` has the first fit's residual, and says once when meters are
+    withheld.
+
+    Args:
+        reference: what is known in meters.
+        max_scale_error: limit of the error, as a share; math.inf never withholds an estimate.
+        tracker: shared with the stages before, if they let no frame wait.
     """
 
-    def __init__(self, reference: MetricReference, seconds: float = 2.0) -> None:
-        self.reference, self.seconds = reference, seconds
+    def __init__(
+        self,
+        reference: MetricReference,
+        max_scale_error: float = MAX_SCALE_ERROR,
+        tracker: MotionTracker | None = None,
+    ) -> None:
+        self.reference, self.max_scale_error = reference, max_scale_error
+        self._tracker, self._has_own_tracker = tracker or MotionTracker(), tracker is None
+        self._filter, self._drift = ScaleShiftFilter(), ScaleDriftEstimator(self._tracker)
         self._notices: list[str] = []
         self.reset()
 
     def reset(self) -> None:
-        self._fit: ScaleShiftFit | None = None
-        self._fitted_at = -math.inf
+        self._forget()
         self._is_fit_announced = self._is_absence_announced = False
         self.reference.reset()
+        if self._has_own_tracker:
+            self._tracker.reset()
+
+    def _forget(self) -> None:
+        self._drift.reset()
+        self._filter.reset()
+        self._residual: float | None = None
+        self._fitted_at: float | None = None
 
     def output_kind(self, kind: DepthKind) -> DepthKind:
         return DepthKind.METRIC
@@ -63,46 +99,77 @@ class MetricConverter(Stabilizer):
     def notices(self) -> Sequence[str]:
         return self._notices
 
+    @property
+    def estimate(self) -> Affine | None:
+        """(scale, shift) of the newest frame, also where its meters are withheld; None where nothing is known."""
+        state = self._filter.state
+        return None if state is None else Affine(float(state[0]), float(state[1]))
+
     def push(self, item: DepthFrame) -> Iterable[DepthFrame]:
         inverse = finite_inverse_depth(item.depth, item.kind)
+        motion = self._tracker.track(item.frame)
         if item.cut:
-            self._fit = None
-        if self._fit is None or not 0 <= item.frame.time - self._fitted_at < _REFIT_SECONDS:
-            self._update_fit(item, inverse)
-        if self._fit is None:
+            self._forget()
+        drift = self._drift.measure(item, motion, self._to_inverse_m(inverse))
+        limits = inverse_depth_range(inverse)
+        if limits is not None:
+            is_relative = item.kind is DepthKind.RELATIVE
+            self._filter.predict(drift.log_change, drift.variance, limits, has_shift=is_relative)
+        self.reference.track(item, motion, drift, self.estimate)
+        if limits is not None and self._is_fit_due(item.frame.time):
+            self._update(item, inverse, limits)
+        self._drift.remember(item, motion, self._to_inverse_m(inverse))
+        item = replace(
+            item,
+            kind=DepthKind.METRIC,
+            scale_sigma=self._filter.sigma_at(_median(inverse)),
+            metric_residual=self._residual,
+            evidence_age_seconds=None if self._fitted_at is None else item.frame.time - self._fitted_at,
+        )
+        if self.estimate is None or (item.scale_sigma or 0.0) > self.max_scale_error:
             self._announce_absence(item)
-            return [replace(item, depth=np.full_like(inverse, np.nan), kind=DepthKind.METRIC)]
-        metric_fit = self._fit.scale, self._fit.shift
-        return [replace(item, depth=to_meters(inverse, self._fit), kind=DepthKind.METRIC, metric_fit=metric_fit)]
+            return [replace(item, depth=np.full_like(inverse, np.nan))]
+        return [replace(item, depth=to_meters(inverse, *self.estimate), metric_fit=(*self.estimate,))]
 
-    def _update_fit(self, item: DepthFrame, inverse: DepthMap) -> None:
-        new = self.reference.fit(item, inverse)
-        if new is None:
+    def _to_inverse_m(self, inverse: DepthMap) -> DepthMap | None:
+        """Returns inverse depth in 1/m as it is known now; None where nothing is known."""
+        estimate = self.estimate
+        return None if estimate is None else inverse * np.float32(estimate.scale) + np.float32(estimate.shift)
+
+    def _is_fit_due(self, time: float) -> bool:
+        return self._fitted_at is None or not 0 <= time - self._fitted_at < self.reference.interval_seconds
+
+    def _update(self, item: DepthFrame, inverse: DepthMap, limits: tuple[float, float]) -> None:
+        fit = self.reference.fit(item, inverse)
+        if fit is None:
             return
-        if self._fit is None:
-            self._announce_fit(new)
-            self._fit = new
-        else:
-            gain = 1 - math.exp(-abs(item.frame.time - self._fitted_at) / self.seconds)
-            scale, shift = (a + gain * (b - a) for a, b in zip(self._fit[:2], new[:2], strict=True))
-            self._fit = new._replace(scale=scale, shift=shift)
-        self._fitted_at = item.frame.time
+        self._filter.update(fit, limits)
+        self._residual, self._fitted_at = fit.residual, item.frame.time
+        self._announce_fit(fit)
 
     def _announce_fit(self, fit: ScaleShiftFit) -> None:
-        if not self._is_fit_announced:
-            self._is_fit_announced = True
-            points = f"{fit.points} point{'s' * (fit.points > 1)}"
-            few = "; three points or more tell scale and shift apart, with fewer the shift is guessed"
-            warn_once(
-                f"meters from {self.reference.name}: median residual {fit.residual:.1%} at {points} "
-                f"(1/m = {fit.scale:.4g} x + {fit.shift:.4g}){few * (fit.points < 3)}{self.reference.caveat}",
-                self._notices,
-            )
+        if self._is_fit_announced:
+            return
+        self._is_fit_announced = True
+        points = f"{fit.points} point{'s' * (fit.points > 1)}"
+        few = "; three points or more tell scale and shift apart, with fewer the shift is guessed"
+        warn_once(
+            f"meters from {self.reference.name}: median residual {fit.residual:.1%} at {points} "
+            f"(1/m = {fit.scale:.4g} x + {fit.shift:.4g}){few * (fit.points < 3)}{self.reference.caveat}",
+            self._notices,
+        )
 
     def _announce_absence(self, item: DepthFrame) -> None:
-        if not self._is_absence_announced:
-            self._is_absence_announced = True
-            warn_once(
-                f"no meters from frame {item.frame.index} on until {self.reference.name} can be seen: depth is unknown",
-                self._notices,
-            )
+        if self._is_absence_announced:
+            return
+        self._is_absence_announced = True
+        why = f"{self.reference.name} cannot be seen"
+        if self.estimate is not None:
+            limit = f"--max-scale-error is {self.max_scale_error:.0%}"
+            why = f"the scale is known to {item.scale_sigma:.0%} only, and {limit}"
+        warn_once(f"no meters from frame {item.frame.index} on: {why}; depth is unknown (NaN) meanwhile", self._notices)
+
+
+def _median(values: DepthMap) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else math.nan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar, cast
@@ -49,6 +50,11 @@ class FlowPair:
     def from_flows(cls, gray: Gray, other: Gray, flow: Flow, reverse_flow: Flow) -> FlowPair:
         """Builds a pair and measures the confidence of its flow."""
         return cls(gray, other, flow, reverse_flow, _confidence(gray, other, flow, reverse_flow))
+
+    @property
+    def median_length(self) -> float:
+        """Median length of the flow's vectors, px."""
+        return math.sqrt(float(np.median(_squared_length(self.flow))))
 
     def reversed(self) -> FlowPair:
         """Returns the pair with both pictures exchanged."""

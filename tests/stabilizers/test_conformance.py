@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -39,7 +40,9 @@ IMPLEMENTATIONS = {
     "locked": lambda: LockedRange(0, 1),
     "per-shot": ShotRange,
     "range by kind": lambda: RangeByKind(ShotRange((0, 1)), RangeTracker()),
-    "metric": lambda: MetricConverter(AnchorReference(np.array([[3.0, 3.0, 1.0], [9.0, 9.0, 2.0]]))),
+    "metric": lambda: MetricConverter(
+        AnchorReference(np.array([[3.0, 3.0, 1.0], [9.0, 9.0, 2.0]])), max_scale_error=math.inf
+    ),
     "hot swap": lambda: make_hot_swap_stabilizer(lambda: "default", lambda: "auto", None, MotionTracker()),
     **{f"preset {name}": (lambda name=name: make_stabilizer(name)) for name in PRESETS},
 }

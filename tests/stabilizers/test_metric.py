@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -66,7 +67,7 @@ def only(stage: MetricConverter, given: DepthFrame) -> DepthFrame:
 
 
 def test_beyond_what_can_be_known_is_infinitely_far_and_unknown_stays() -> None:
-    far = to_meters(np.array([[0.0, -1.0, np.nan, 0.5]], np.float32), ScaleShiftFit(1.0, 0.0, 0.0, 1))
+    far = to_meters(np.array([[0.0, -1.0, np.nan, 0.5]], np.float32), 1.0, 0.0)
     assert np.isposinf(far[0, :2]).all()
     assert np.isnan(far[0, 2])
     assert far[0, 3] == 2
@@ -203,7 +204,7 @@ def test_a_camera_that_moves_on_keeps_its_fit() -> None:
 
 
 def test_something_in_front_of_an_anchor_does_not_count() -> None:
-    stage = MetricConverter(anchors(*THREE), seconds=0.001)
+    stage = MetricConverter(anchors(*THREE))
     clean = only(stage, item())
     image, truth = IMAGE.copy(), TRUTH.copy()
     image[180:220, 300:360], truth[180:220, 300:360] = 255, 0.3
@@ -213,14 +214,80 @@ def test_something_in_front_of_an_anchor_does_not_count() -> None:
     assert np.median(np.abs(hidden.depth[free] / TRUTH[free] - 1)) < 0.1
 
 
-def test_a_fit_follows_the_model_smoothly() -> None:
-    stage = MetricConverter(anchors(*THREE), seconds=2.0)
-    first = only(stage, item()).metric_fit
-    drifted = item(index=10)
-    after = only(stage, replace(drifted, depth=drifted.depth * np.float32(1.2))).metric_fit
-    assert first is not None
-    assert after is not None
-    assert 1 / 1.2 < after[0] / first[0] < 0.99
+def moved(picture: np.ndarray, px: int) -> np.ndarray:
+    return np.ascontiguousarray(np.roll(picture, px, axis=1))
+
+
+TEXTURE = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 255, IMAGE.shape).astype(np.uint8), (0, 0), 6)
+TEXTURE = cv2.normalize(TEXTURE, TEXTURE, 0, 255, cv2.NORM_MINMAX)
+
+
+def test_a_sensors_depth_is_followed_at_once_and_is_steady_where_nothing_moves() -> None:
+    noisy = np.random.default_rng(0)
+    stage = MetricConverter(
+        SparseDepthReference(lambda _: (TRUTH * noisy.normal(1, 0.02, TRUTH.shape)).astype(np.float32))
+    )
+    still = [only(stage, item(index=i, image=TEXTURE)) for i in range(5)]
+    scales = [out.metric_fit[0] for out in still if out.metric_fit]
+    assert len(scales) == 5
+    assert np.ptp(scales) < 0.01 * scales[0]
+    drifted = item(index=5, image=TEXTURE)
+    after = only(stage, replace(drifted, depth=drifted.depth * np.float32(2)))
+    assert after.metric_fit is not None
+    assert after.metric_fit[0] / scales[-1] == pytest.approx(0.5, rel=0.05)
+    assert score(after.depth, TRUTH).abs_rel < 0.03
+    assert (after.evidence_age_seconds, after.is_withheld) == (0, False)
+
+
+def test_without_new_evidence_the_scale_becomes_uncertain_with_the_motion_until_meters_are_withheld() -> None:
+    stage = MetricConverter(SparseDepthReference(lambda frame: TRUTH if frame.index in (0, 60) else None))
+    outs = [only(stage, item(index=i, image=moved(TEXTURE, 16 * i))) for i in range(61)]
+    sigmas = [out.scale_sigma for out in outs]
+    assert sigmas[0] is not None
+    assert sigmas[0] < 0.05
+    assert all(a < b for a, b in pairwise(sigmas[:60]))  # type: ignore[type-var]
+    given = [not out.is_withheld for out in outs]
+    lost = given.index(False)
+    assert 10 < lost < 50, lost
+    assert given == [True] * lost + [False] * (60 - lost) + [True]
+    assert np.isnan(outs[59].depth).all()
+    assert outs[59].evidence_age_seconds == pytest.approx(5.9)
+    assert len(stage.notices) == 2, "each is said once"
+    assert score(outs[60].depth, TRUTH).abs_rel < 0.01
+
+
+SLOPE = np.repeat(np.linspace(4, 1, 480, dtype=np.float32)[:, None], 640, axis=1)
+"""Meters that stay the same when the picture moves sideways."""
+
+
+def test_anchors_are_tracked_while_the_camera_turns_and_the_network_drifts() -> None:
+    points = [(400, 460), (420, 250), (430, 30), (380, 150), (450, 350)]
+    stage = MetricConverter(AnchorReference(np.array([[x, y, SLOPE[y, x]] for x, y in points], np.float64)))
+    for index in range(12):
+        given = item(SLOPE, index=index, image=moved(TEXTURE, 6 * index))
+        out = only(stage, replace(given, depth=given.depth * np.float32(1.02**index)))
+        assert out.evidence_age_seconds == 0
+        assert score(out.depth, SLOPE).abs_rel < 0.1, index
+    lost = only(stage, item(SLOPE, index=12, image=IMAGE, cut=True))
+    assert (lost.is_withheld, lost.evidence_age_seconds) == (True, None)
+
+
+def test_no_motion_keeps_the_scale_known_for_long_and_over_gaps() -> None:
+    stage = MetricConverter(
+        SparseDepthReference(lambda frame: TRUTH if frame.index == 0 else None), max_scale_error=0.1
+    )
+    only(stage, item(image=TEXTURE))
+    assert not only(stage, item(index=100, image=TEXTURE)).is_withheld
+
+
+def test_how_uncertain_the_scale_may_be_is_a_setting() -> None:
+    stage = MetricConverter(anchors(THREE[0]), max_scale_error=0.01)
+    out = only(stage, item())
+    assert out.is_withheld
+    assert (out.metric_fit, out.depth.shape) == (None, TRUTH.shape)
+    assert "--max-scale-error is 1%" in stage.notices[-1]
+    assert config.make(max_scale_error="30%").metric.max_scale_error == 0.3
+    assert config.make(anchor="1,1=2m").metric.max_scale_error == 0.25
 
 
 def test_anchors_outside_of_the_picture() -> None:

@@ -141,7 +141,11 @@ def _make_stream(
     live, recorder = LiveSink(), RecorderSink(media, name, partial(_make_recording_sinks, settings))
     browser_source = _make_browser_source(settings) if address is None else None
     stabilizer = make_hot_swap_stabilizer(
-        lambda: controls.value.smooth, lambda: controls.value.range, make_metric_reference(settings), tracker
+        lambda: controls.value.smooth,
+        lambda: controls.value.range,
+        make_metric_reference(settings),
+        tracker,
+        settings.metric.max_scale_error,
     )
     if browser_source:
         source = with_camera(browser_source, settings)

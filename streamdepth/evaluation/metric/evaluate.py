@@ -18,6 +18,7 @@ from streamdepth.evaluation.datasets import DepthDataset, ImageDepthPair
 from streamdepth.evaluation.metric.score import MetricScore, MetricScorer, score_frame
 from streamdepth.evaluation.metric.ways import WAYS, MetricWay, ways_of
 from streamdepth.geometry.inverse_depth import finite_inverse_depth
+from streamdepth.geometry.metric_fit import to_meters
 from streamdepth.stabilizers import MetricConverter, make_stabilizer
 
 _USUAL_FPS = 30.0
@@ -102,7 +103,7 @@ def evaluate_metric(
 def _begin(data: DepthDataset, name: str, pair: ImageDepthPair, protocol: MetricProtocol, scorer: MetricScorer) -> _Run:
     way = WAYS[name](data, protocol.camera)
     reference = way.make_reference(pair)
-    return _Run(way, None if reference is None else MetricConverter(reference), scorer)
+    return _Run(way, None if reference is None else MetricConverter(reference, protocol.max_scale_error), scorer)
 
 
 def _score(
@@ -111,14 +112,18 @@ def _score(
     run.way.observe(item.frame.index, pair)
     nearness = finite_inverse_depth(item.depth, item.kind)
     given = replace(item, depth=np.full_like(item.depth, np.nan), kind=DepthKind.METRIC)
+    withheld: DepthMap | None = None
     if run.converter is not None:
         (given,) = run.converter.push(replace(item, intrinsics=run.way.camera))
+        if given.is_withheld and run.converter.estimate is not None:
+            withheld = to_meters(nearness, *run.converter.estimate)
     run.scorer.frames.append(
         score_frame(
             given,
             nearness,
             truth,
             region,
+            withheld_m=withheld,
             has_evidence=run.way.has_evidence(pair),
             max_scale_error=protocol.max_scale_error,
         )

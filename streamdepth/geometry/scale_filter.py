@@ -1,0 +1,145 @@
+"""A Kalman filter of the scale and shift that make relative depth metric, with their uncertainty."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from streamdepth.geometry.arrays import Floats
+from streamdepth.geometry.metric_fit import UNKNOWN_SIGMA, ScaleShiftFit
+
+_COMMON_SHARE, _END_SHARE = 0.5, 0.7
+"""Shares of that variance which near and far have in common, and which each of them has of its own."""
+_MAX_SURPRISE = 9.21
+"""Squared Mahalanobis distance that one of a hundred measurements exceeds: a farther one shows that the state was not
+as certain as believed."""
+_ALIKE = 1.25
+"""Ratio of two shared errors up to which the newer fit is taken for as good as the older."""
+
+
+class ScaleShiftFilter:
+    """The scale and shift of 1 / meters = scale * x + shift, estimated over time.
+
+    A Kalman filter (Kalman, 1960) with the state (scale, shift). Between frames the state drifts by a factor
+    that a rigid scene shows (`stabilizers.scale_drift`), and by a random walk of the common scale, of the near end and
+    of the far end of the picture. A measurement is the fit of
+    one frame. Its covariance has two parts: noise that is new in each frame, which many frames average away, and
+    errors that all frames share, such as those of a network's shapes or of a measured height. Those are no part of the
+    state; they are carried along as in the Schmidt-Kalman filter (Schmidt, 1966), fully correlated over time, so that
+    they never shrink. A measurement that the state cannot explain makes the state less certain first.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets everything, as if new."""
+        self.state: Floats | None = None
+        self._noise = np.zeros((2, 2))
+        self._shared_root = np.zeros((2, 2))
+
+    def predict(self, log_change: float, variance: float, limits: tuple[float, float], *, has_shift: bool) -> None:
+        """Lets one frame pass: the scale drifts, and uncertainty grows.
+
+        Args:
+            log_change: natural logarithm of the factor by which scale and shift change.
+            variance: variance of that logarithm.
+            limits: (far, near) of the frame's inverse depth, as the network gives it.
+            has_shift: False where the shift is known to be 0, as for metric networks.
+        """
+        if self.state is None:
+            return
+        factor = math.exp(log_change)
+        self.state = self.state * factor
+        self._noise, self._shared_root = self._noise * factor**2, self._shared_root * factor
+        if not has_shift:
+            self._noise[0, 0] += variance * self.state[0] ** 2
+            return
+        self._noise += _COMMON_SHARE * variance * np.outer(self.state, self.state)
+        ends = np.array([[limit, 1.0] for limit in limits])
+        drift = _END_SHARE * variance * np.maximum(ends @ self.state, 0) ** 2
+        to_state = np.linalg.inv(ends)
+        self._noise += to_state @ np.diag(drift) @ to_state.T
+
+    def update(self, fit: ScaleShiftFit, limits: tuple[float, float]) -> None:
+        """Takes the fit of the newest frame.
+
+        The gain is found for the far and the near end apart, so that a fit which tells one of them well is followed
+        there, and scale and shift stay between those of state and fit.
+
+        Args:
+            fit: the measurement.
+            limits: (far, near) of the frame's inverse depth, as the network gives it.
+        """
+        measured = np.array([fit.scale, fit.shift])
+        covariance = fit.covariance
+        if covariance is None:
+            covariance = UNKNOWN_SIGMA**2 * np.outer(measured, measured)
+        noise, shared = fit.noise_share * covariance, _root((1 - fit.noise_share) * covariance)
+        if fit.is_relative:
+            noise, shared = covariance, self._shared_root
+        if self.state is None:
+            self.state, self._noise, self._shared_root = measured, noise, shared
+            return
+        ends = np.array([[limit, 1.0] for limit in limits])
+        surprise = measured - self.state
+        gains = [
+            self._gain(float(end @ self._noise @ end), float(end @ noise @ end), excess, float(end @ surprise))
+            for end, excess in zip(ends, self._excess(ends, shared), strict=True)
+        ]
+        gain = np.linalg.inv(ends) @ np.diag([value for value, _ in gains]) @ ends
+        inflation = max(value for _, value in gains)
+        kept, before = np.eye(2) - gain, self._noise * inflation
+        self.state = self.state + gain @ surprise
+        self._noise = kept @ before @ kept.T + gain @ noise @ gain.T
+        if fit.is_relative:  # its errors go on from frame to frame, so that many fits tell no more than one
+            floors = (min(end @ before @ end, end @ noise @ end) / max(end @ self._noise @ end, 1e-300) for end in ends)
+            self._noise = self._noise * max(1.0, *floors)
+        mixed = kept @ self._shared_root + gain @ shared
+        self._shared_root = _root(mixed @ mixed.T)
+
+    def _excess(self, ends: Floats, shared: Floats) -> list[tuple[float, float]]:
+        """Returns for each end the shared error of the state, and by how much that of a fit is greater."""
+        found = []
+        for end in ends:
+            ours, theirs = float(np.linalg.norm(end @ self._shared_root)), float(np.linalg.norm(end @ shared))
+            found.append((ours, min(0.0, theirs - ours) + max(0.0, theirs - _ALIKE * ours)))
+        return found
+
+    @staticmethod
+    def _gain(state: float, fit: float, excess: tuple[float, float], surprise: float) -> tuple[float, float]:
+        """Returns the gain from 0 to 1 at one end, and the factor by which the state's variance grows before.
+
+        It is the one with the least variance for shared errors that are fully correlated.
+
+        Args:
+            state: variance of the state's noise at this end.
+            fit: that of the fit's.
+            excess: the shared error of the state, and how much greater that of the fit is.
+            surprise: difference of fit and state.
+        """
+        ours, more = excess
+        total = state + fit + more**2
+        distance = surprise**2 / max(total, 1e-300)
+        inflation = max(1.0, distance / _MAX_SURPRISE)
+        state *= inflation
+        return min(1.0, max(0.0, (state - ours * more) / max(state + fit + more**2, 1e-300))), inflation
+
+    def sigma_at(self, x: float) -> float:
+        """Returns one standard deviation of the distance where inverse depth is `x`, as a share of that distance.
+
+        inf where the distance is not known to be finite, or nothing is known at all.
+        """
+        if self.state is None:
+            return math.inf
+        row = np.array([x, 1.0])
+        value = float(row @ self.state)
+        variance = float(row @ (self._noise + self._shared_root @ self._shared_root.T) @ row)
+        return math.sqrt(variance) / value if value > 0 else math.inf
+
+
+def _root(matrix: Floats) -> Floats:
+    """Returns the symmetric root of a (2, 2) covariance."""
+    values, vectors = np.linalg.eigh(matrix)
+    return np.asarray((vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T, np.float64)

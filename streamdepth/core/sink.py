@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
 from streamdepth.core.errors import SinkWriteError
 from streamdepth.core.notices import warn_once
+from streamdepth.core.optional_packages import OptionalPackage
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 
 _log = logging.getLogger(__name__)
@@ -108,8 +110,16 @@ class Sink(ABC):
     def check(self) -> None:
         """Raises now what `open` would raise of its own, so that it is known before a model is loaded.
 
-        The default does nothing.
+        The default looks for the packages of `required_packages`. An override calls it, too. Raises
+        MissingDependencyError.
         """
+        for package in self.required_packages:
+            package.check()
+
+    @property
+    def required_packages(self) -> Sequence[OptionalPackage]:
+        """Optional packages that the sink cannot do without."""
+        return ()
 
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         """Begins the output. Raises SinkOpenError; `on_discard` is called then."""

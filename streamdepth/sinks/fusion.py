@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import ConfigError, MissingDependencyError, SinkOpenError
 from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.optional_packages import OptionalPackage
 from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.geometry.flying_pixels import without_flying_pixels
@@ -23,6 +25,8 @@ _BLOCK_COUNT = 10_000
 """Blocks of 16x16x16 voxels that are allocated at first; Open3D adds more."""
 _TRUNCATION_VOXELS = 4.0
 """Distance from the surface, in voxels, up to which signed distances are averaged."""
+
+_OPEN3D = OptionalPackage("open3d", "open3d", "fusion", "fusing a clip")
 
 
 class FusionSink(Sink):
@@ -53,6 +57,10 @@ class FusionSink(Sink):
         self.faces = self._fused = self._without_pose = 0
         self._file: PendingFile | None = None
         self._volume: Any = None
+
+    @property
+    def required_packages(self) -> Sequence[OptionalPackage]:
+        return [_OPEN3D]
 
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         if model.kind is not DepthKind.METRIC:
@@ -149,5 +157,5 @@ def _open3d() -> Any:
     try:
         import open3d
     except ImportError as error:
-        raise MissingDependencyError("open3d", "fusion", "fusing a clip") from error
+        raise MissingDependencyError(*_OPEN3D[1:]) from error
     return open3d

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from streamdepth.core.arrays import Image
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError
+from streamdepth.core.optional_packages import OptionalPackage
 from streamdepth.core.render_options import Edges
 from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
@@ -104,6 +105,10 @@ class GeometrySink(Sink):
         self.overwrite, self.edges = overwrite, edges
         self._folder: PendingFolder | None = None
         self._count = 0
+
+    @property
+    def required_packages(self) -> Sequence[OptionalPackage]:
+        return [_PACKAGES[s][0]] if (s := self.pattern.suffix.lower()) in _PACKAGES else []
 
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         check_geometry_path(self.pattern, self.kind)
@@ -221,17 +226,17 @@ def _open3d() -> Any:
     return open3d
 
 
-_PACKAGES: dict[str, tuple[str, str, Callable[[], Any]]] = {
-    ".ply": ("plyfile", "geometry", _plyfile),
-    ".pcd": ("open3d", "fusion", _open3d),
-    ".glb": ("trimesh", "geometry", _trimesh),
-    ".obj": ("trimesh", "geometry", _trimesh),
+_PACKAGES: dict[str, tuple[OptionalPackage, Callable[[], Any]]] = {
+    ".ply": (OptionalPackage("plyfile", "plyfile", "geometry", "writing .ply"), _plyfile),
+    ".pcd": (OptionalPackage("open3d", "open3d", "fusion", "writing .pcd"), _open3d),
+    ".glb": (OptionalPackage("trimesh", "trimesh", "geometry", "writing .glb"), _trimesh),
+    ".obj": (OptionalPackage("trimesh", "trimesh", "geometry", "writing .obj"), _trimesh),
 }
 
 
 def _package(suffix: str) -> Any:
-    name, extra, load = _PACKAGES[suffix]
+    package, load = _PACKAGES[suffix]
     try:
         return load()
     except ImportError as error:
-        raise MissingDependencyError(name, extra, f"writing {suffix}") from error
+        raise MissingDependencyError(*package[1:]) from error

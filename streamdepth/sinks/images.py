@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
+from streamdepth.core.optional_packages import OptionalPackage
 from streamdepth.core.ranges import finite_range
 from streamdepth.core.render_options import DepthSize, Edges
 from streamdepth.core.sink import Sink
@@ -27,6 +28,8 @@ _UNANNOUNCED_SHARE = 0.001
 """Share of the pixels that may lie beyond the range of a PNG without a word."""
 _LARGEST_M = 65.535
 """The largest depth in meters that a 16-bit PNG in millimeters can hold."""
+
+_OPENEXR = OptionalPackage("OpenEXR", "OpenEXR", "exr", "writing .exr")
 
 
 class ImagesSink(Sink):
@@ -81,6 +84,10 @@ class ImagesSink(Sink):
         if has_number_field(self.pattern.name):
             return self.pattern.with_name(replace_number_field(self.pattern.stem, "frames") + ".json")
         return sidecar_path(self.pattern)
+
+    @property
+    def required_packages(self) -> Sequence[OptionalPackage]:
+        return [_OPENEXR] if self.pattern.suffix.lower() == ".exr" else []
 
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         check_depth_image_path(self.pattern)
@@ -248,5 +255,5 @@ def _openexr() -> Any:
     try:
         import OpenEXR
     except ImportError as error:
-        raise MissingDependencyError("OpenEXR", "exr", "writing .exr") from error
+        raise MissingDependencyError(*_OPENEXR[1:]) from error
     return OpenEXR

@@ -34,12 +34,19 @@ class RemoteSink(WrappedSink):
         self._make = make
         self._folder: TemporaryDirectory[str] | None = None
 
-    def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
+    def check(self) -> None:
+        self._check_address()
+        self._make(Path(storage.file_name(self.address))).check()
+
+    def _check_address(self) -> None:
         if not self.overwrite and storage.exists(self.address, SinkOpenError):
             raise SinkOpenError(
                 f"'{redact(self.address)}' exists already; use {switch('--overwrite')} or choose another name",
                 code="exists",
             )
+
+    def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
+        self._check_address()
         self._folder = TemporaryDirectory(prefix="streamdepth-", ignore_cleanup_errors=True)
         self.set_inner(self._make(Path(self._folder.name) / storage.file_name(self.address)))
         super().on_open(info, model)

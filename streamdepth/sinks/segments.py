@@ -98,6 +98,9 @@ class SegmentedSink(WrappedSink):
             check_output(existing, overwrite=self.overwrite, input_path=info.file_path)
         return 0
 
+    def check(self) -> None:
+        self._make(self.pattern).check()
+
     def _open_segment(self) -> None:
         assert self._stream is not None
         self.inner, self._interval = None, None

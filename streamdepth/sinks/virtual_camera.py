@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import cv2
 
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
+from streamdepth.core.optional_packages import OptionalPackage
 from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from pyvirtualcam import Camera
 
 _DEFAULT_FPS = Fraction(30)
+
+_PYVIRTUALCAM = OptionalPackage("pyvirtualcam", "pyvirtualcam", "virtualcam", "a virtual webcam")
 
 
 class VirtualCameraSink(Sink):
@@ -48,11 +52,15 @@ class VirtualCameraSink(Sink):
         self._camera: Camera | None = None
         self._size = (0, 0)
 
+    @property
+    def required_packages(self) -> Sequence[OptionalPackage]:
+        return [_PYVIRTUALCAM]
+
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         try:
             import pyvirtualcam
         except ImportError as error:
-            raise MissingDependencyError("pyvirtualcam", "virtualcam", "a virtual webcam") from error
+            raise MissingDependencyError(*_PYVIRTUALCAM[1:]) from error
         self._size = rendered_size((info.width, info.height), self.options.style)
         fps, format = float(info.fps or _DEFAULT_FPS), pyvirtualcam.PixelFormat.RGB
         where = f" at {self.device}" if self.device else ""

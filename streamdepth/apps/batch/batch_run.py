@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -19,11 +20,13 @@ from streamdepth.apps.batch.manifest import (
 )
 from streamdepth.apps.batch.tasks import ConversionTask, find_tasks, output_folders
 from streamdepth.config import Settings
-from streamdepth.core.errors import ConfigError, SinkOpenError, StreamDepthError
+from streamdepth.core.errors import ConfigError, MissingDependencyError, SinkOpenError, StreamDepthError
 from streamdepth.core.interfaces import Estimator
 from streamdepth.sinks.pending_files import map_write_errors
 from streamdepth.utils import storage
 from streamdepth.utils.redact import redact
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,8 @@ def sequential_executor(settings: Settings) -> Executor:
         try:
             for pending in pending_tasks:
                 if start(pending):
+                    if estimator is None:
+                        _check_packages(pending.settings)
                     estimator = estimator or factory.make_estimator(settings.replace(throughput=True))
                     yield pending, convert_file(pending.settings, estimator, partial(on_progress, pending))
         finally:
@@ -137,6 +142,17 @@ def sequential_executor(settings: Settings) -> Executor:
                 estimator.close()
 
     return execute
+
+
+def _check_packages(settings: Settings) -> None:
+    """Raises MissingDependencyError where no file of the batch can be written, before the model is loaded."""
+    try:
+        for sink in factory.make_sinks(settings):
+            sink.check()
+    except MissingDependencyError:
+        raise
+    except StreamDepthError as error:  # that is one file's fault, and stands in its entry
+        _log.debug("%s", error)
 
 
 class _BatchRun:

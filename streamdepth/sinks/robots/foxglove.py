@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from streamdepth.core.intrinsics import Intrinsics
-from streamdepth.sinks.robots.foxglove_messages import FoxgloveMessages
+from streamdepth.core.optional_packages import OptionalPackage
+from streamdepth.sinks.robots.foxglove_messages import FOXGLOVE_SDK, FoxgloveMessages
 from streamdepth.sinks.robots.foxglove_server import FoxgloveServer
 from streamdepth.sinks.robots.observation import RobotOptions
 from streamdepth.sinks.robots.publishing import PublishingSink
@@ -39,6 +41,10 @@ class FoxgloveSink(PublishingSink):
         """The port that it listens on, once it is open."""
         assert self._server is not None
         return self._server.port
+
+    @property
+    def required_packages(self) -> Sequence[OptionalPackage]:
+        return [FOXGLOVE_SDK]
 
     def _make_messages(self, _camera: Intrinsics | None) -> MessageFamily:
         return FoxgloveMessages(self.options)

@@ -9,6 +9,7 @@ import numpy as np
 
 from streamdepth.core.arrays import Image
 from streamdepth.core.errors import MissingDependencyError
+from streamdepth.core.optional_packages import OptionalPackage
 from streamdepth.geometry.arrays import Points
 from streamdepth.geometry.obstacles import LaserScan
 from streamdepth.sinks.robots.observation import (
@@ -21,6 +22,8 @@ from streamdepth.sinks.robots.observation import (
 )
 from streamdepth.sinks.robots.topics import Topic
 
+FOXGLOVE_SDK = OptionalPackage("foxglove", "foxglove-sdk", "robot", "making Foxglove's messages")
+
 
 class FoxgloveMessages:
     """Makes messages in Foxglove's schemas. Raises MissingDependencyError without `foxglove-sdk`."""
@@ -31,7 +34,7 @@ class FoxgloveMessages:
         try:
             from foxglove import messages
         except ImportError as error:
-            raise MissingDependencyError("foxglove-sdk", "robot", "making Foxglove's messages") from error
+            raise MissingDependencyError(*FOXGLOVE_SDK[1:]) from error
         self._options, self._schemas = options, messages
 
     def topics(self) -> list[Topic]:

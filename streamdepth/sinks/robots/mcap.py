@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
 
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError
 from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.optional_packages import OptionalPackage
 from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.sinks.pending_files import PendingFile, map_write_errors
-from streamdepth.sinks.robots.foxglove_messages import FoxgloveMessages
+from streamdepth.sinks.robots.foxglove_messages import FOXGLOVE_SDK, FoxgloveMessages
 from streamdepth.sinks.robots.observation import Observation, Observer, RobotOptions, check_metric
-from streamdepth.sinks.robots.ros_messages import RosMessages
+from streamdepth.sinks.robots.ros_messages import ROSBAGS, RosMessages
 from streamdepth.sinks.robots.topics import MessageFamily
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ MESSAGE_FAMILIES: dict[Schemas, Callable[[RobotOptions, Intrinsics | None], Mess
     "ros2": RosMessages,
     "foxglove": lambda options, _: FoxgloveMessages(options),
 }
+
+_MCAP = OptionalPackage("mcap", "mcap", "robot", "writing .mcap")
 
 
 class McapSink(Sink):
@@ -55,6 +58,10 @@ class McapSink(Sink):
         self._recording: _Recording | None = None
         self._observer: Observer | None = None
 
+    @property
+    def required_packages(self) -> Sequence[OptionalPackage]:
+        return [_MCAP, ROSBAGS if self.schemas == "ros2" else FOXGLOVE_SDK]
+
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         if self.path.suffix.lower() != ".mcap":
             raise SinkOpenError(
@@ -65,7 +72,7 @@ class McapSink(Sink):
         try:
             from mcap.writer import Writer
         except ImportError as error:
-            raise MissingDependencyError("mcap", "robot", "writing .mcap") from error
+            raise MissingDependencyError(*_MCAP[1:]) from error
         self._file = PendingFile(self.path, overwrite=self.overwrite, input_path=info.file_path)
         stream = self._file.temporary.open("wb")
         self._recording = _Recording(stream, Writer(stream), messages)

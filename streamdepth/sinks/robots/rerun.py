@@ -7,7 +7,7 @@ import socket
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
+from streamdepth.core.optional_packages import OptionalPackage
 from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.sinks.pending_files import PendingFile, map_write_errors
@@ -33,6 +34,8 @@ _MAX_RETRY_SECONDS = 2.0
 """The longest wait between two attempts to find a viewer again."""
 _LOCAL_HOST = "127.0.0.1"
 
+_RERUN = OptionalPackage("rerun", "rerun-sdk", "rerun", "Rerun")
+
 
 class _RerunSink(Sink):
     """The base of recording and viewer, which have the same entities.
@@ -45,6 +48,10 @@ class _RerunSink(Sink):
         super().__init__()
         self.options = options or RobotOptions()
         self._recording: _RerunRecording | None = None
+
+    @property
+    def required_packages(self) -> Sequence[OptionalPackage]:
+        return [_RERUN]
 
     def _start_recording(self, info: StreamInfo, model: ModelInfo) -> Any:
         rr = _package()
@@ -315,6 +322,6 @@ def _package() -> ModuleType:
     try:
         import rerun
     except ImportError as error:
-        raise MissingDependencyError("rerun-sdk", "rerun", "Rerun") from error
+        raise MissingDependencyError(*_RERUN[1:]) from error
     package: ModuleType = rerun
     return package

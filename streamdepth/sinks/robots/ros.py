@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from typing import Any
 
 from streamdepth.core.errors import SinkOpenError, SinkWriteError
 from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.optional_packages import OptionalPackage
 from streamdepth.sinks.robots.observation import RobotOptions
 from streamdepth.sinks.robots.publishing import PublishingSink, ros_node_name
-from streamdepth.sinks.robots.ros_messages import RosMessages
+from streamdepth.sinks.robots.ros_messages import ROSBAGS, RosMessages
 from streamdepth.sinks.robots.topics import MessageFamily, Topic
 
 _QUEUE_DEPTH = 10
@@ -25,6 +27,10 @@ class RosSink(PublishingSink):
         self._context: Any = None
         self._node: Any = None
         self._publishers: dict[str, Any] = {}
+
+    @property
+    def required_packages(self) -> Sequence[OptionalPackage]:
+        return [ROSBAGS]
 
     def _make_messages(self, camera: Intrinsics | None) -> MessageFamily:
         return RosMessages(self.options, camera)

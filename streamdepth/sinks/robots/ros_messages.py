@@ -14,6 +14,7 @@ import numpy as np
 from streamdepth.core.arrays import Image
 from streamdepth.core.errors import MissingDependencyError
 from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.optional_packages import OptionalPackage
 from streamdepth.geometry.arrays import Points
 from streamdepth.geometry.obstacles import LaserScan
 from streamdepth.sinks.robots.observation import (
@@ -30,6 +31,8 @@ from streamdepth.sinks.robots.topics import Topic
 _FLOAT32 = 7  # sensor_msgs/PointField
 _NEAREST_M = 0.01
 
+ROSBAGS = OptionalPackage("rosbags", "rosbags", "robot", "making ROS messages")
+
 
 class RosMessages:
     """Makes ROS 2 messages and serializes them (CDR); their types are the same from Humble to Lyrical.
@@ -44,7 +47,7 @@ class RosMessages:
         try:
             from rosbags.typesys import Stores, get_typestore
         except ImportError as error:
-            raise MissingDependencyError("rosbags", "robot", "making ROS messages") from error
+            raise MissingDependencyError(*ROSBAGS[1:]) from error
         self._options, self._store = options, get_typestore(Stores.ROS2_HUMBLE)
         self._depth_path = "depth/image_raw" if is_distorted(camera) else "depth/image_rect_raw"
 

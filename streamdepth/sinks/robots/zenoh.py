@@ -10,15 +10,17 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
 from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.optional_packages import OptionalPackage
 from streamdepth.sinks.robots.observation import RobotOptions
 from streamdepth.sinks.robots.publishing import PublishingSink, ros_node_name
-from streamdepth.sinks.robots.ros_messages import RosMessages
+from streamdepth.sinks.robots.ros_messages import ROSBAGS, RosMessages
 from streamdepth.sinks.robots.topics import MessageFamily, Topic
 
 _DEFAULT_ROUTER = "tcp/localhost:7447"
@@ -31,6 +33,9 @@ class _Publisher:
     publisher: Any
     gid: bytes
     sent_count: int = 0
+
+
+_ZENOH = OptionalPackage("zenoh", "eclipse-zenoh", "zenoh", "publishing by Zenoh")
 
 
 class ZenohSink(PublishingSink):
@@ -47,6 +52,10 @@ class ZenohSink(PublishingSink):
         self._session: Any = None
         self._tokens: list[Any] = []
         self._publishers: dict[str, _Publisher] = {}
+
+    @property
+    def required_packages(self) -> Sequence[OptionalPackage]:
+        return [_ZENOH, ROSBAGS]
 
     def _make_messages(self, camera: Intrinsics | None) -> MessageFamily:
         return RosMessages(self.options, camera)
@@ -141,6 +150,6 @@ def _package() -> ModuleType:
         import zenoh
         import zenoh.ext
     except ImportError as error:
-        raise MissingDependencyError("eclipse-zenoh", "zenoh", "publishing by Zenoh") from error
+        raise MissingDependencyError(*_ZENOH[1:]) from error
     package: ModuleType = zenoh
     return package

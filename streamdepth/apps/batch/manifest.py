@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
+from streamdepth.apps.batch.bags import bag_fingerprint, is_bag
 from streamdepth.apps.batch.tasks import ConversionTask, changed_settings, is_numbered, settings_fingerprint
 from streamdepth.core.errors import ConfigError, SinkOpenError, SinkWriteError, SourceOpenError
 from streamdepth.sinks.pending_files import atomic_write, map_write_errors
@@ -60,7 +61,8 @@ class ManifestEntry:
     def started(cls, task: ConversionTask) -> ManifestEntry:
         """Makes the entry of a task that starts now."""
         try:
-            found = storage.fingerprint(task.source, SourceOpenError)
+            source = task.source
+            found = bag_fingerprint(source) if is_bag(source) else storage.fingerprint(source, SourceOpenError)
         except SourceOpenError:
             found = None  # the conversion itself will fail, and say why
         return cls(

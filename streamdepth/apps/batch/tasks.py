@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from streamdepth import factory
+from streamdepth.apps.batch.bags import bag_names, bag_path, bags_in, is_bag, matching_bags
 from streamdepth.config import Settings, result_values, table
 from streamdepth.core.errors import ConfigError, SourceOpenError
 from streamdepth.sinks.standard_output import STANDARD_OUTPUT
@@ -86,8 +87,12 @@ def is_batch(settings: Settings) -> bool:
     has_folders = _has_folder_outputs(settings)
     patterns = [_stands_for_files(address, has_folders) for address in settings.source]
     are_photos_files = has_folders and len(patterns) > 1
+    bags = [bag_path(address) for address in settings.source if is_bag(address)]
+    are_recordings = len(set(bags)) == len(bags)  # topics of one bag are the cameras of one robot, at the same time
     are_files = all(
-        is_pattern or factory.is_video_file(address) or (are_photos_files and factory.is_picture(address))
+        is_pattern
+        or (are_recordings if is_bag(address) else factory.is_video_file(address))
+        or (are_photos_files and factory.is_picture(address))
         for is_pattern, address in zip(patterns, settings.source, strict=True)
     )
     is_many = are_files and (len(patterns) > 1 or any(patterns))
@@ -115,9 +120,10 @@ def _has_folder_outputs(settings: Settings) -> bool:
 def _stands_for_files(address: str, has_folder_outputs: bool) -> bool:
     """True for a folder or a pattern of files to convert one by one."""
     if not _is_local_folder(address):
-        return is_video_pattern(address) or (has_folder_outputs and _is_photo_pattern(address))
+        is_pattern = bool(matching_bags(address)) or is_video_pattern(address)
+        return is_pattern or (has_folder_outputs and _is_photo_pattern(address))
     media = folder_media(address, VIDEO_SUFFIXES)
-    return bool(media.videos) or (has_folder_outputs and bool(media.pictures))
+    return bool(media.videos) or bool(bags_in(address)) or (has_folder_outputs and bool(media.pictures))
 
 
 def _is_photo_pattern(address: str) -> bool:
@@ -132,14 +138,10 @@ def _is_photo_pattern(address: str) -> bool:
 def _is_local_folder(address: str) -> bool:
     try:
         return (
-            not storage.is_remote(address) and "://" not in address and os.path.isdir(address) and not _is_bag(address)
+            not storage.is_remote(address) and "://" not in address and os.path.isdir(address) and not is_bag(address)
         )
     except ValueError:
         return False
-
-
-def _is_bag(folder: str) -> bool:
-    return os.path.exists(os.path.join(folder, "metadata.yaml"))
 
 
 def is_video_pattern(address: str) -> bool:
@@ -237,7 +239,7 @@ def _task_settings(settings: Settings, source: str, name: str) -> Settings:
 
 def _may_exist(address: str) -> bool:
     """False for a local file that does not exist; its folder must not change the names of other files' outputs."""
-    return glob.has_magic(address) or storage.is_remote(address) or os.path.exists(address)
+    return glob.has_magic(address) or storage.is_remote(address) or os.path.exists(bag_path(address))
 
 
 def _name_of_missing_file(source: str, taken: Collection[str]) -> str:
@@ -249,17 +251,20 @@ def _name_of_missing_file(source: str, taken: Collection[str]) -> str:
 def _matching_files(address: str) -> list[str]:
     """Returns the files of a folder or a pattern, or the address itself. Raises SourceOpenError if nothing matches."""
     if _is_local_folder(address):
-        media = folder_media(address, VIDEO_SUFFIXES)
-        if media.left_out:
-            shown = ", ".join(media.left_out[:_SHOWN_NAMES]) + (", ..." if len(media.left_out) > _SHOWN_NAMES else "")
-            _log.warning("left out of %s, %d: %s", redact(address), len(media.left_out), shown)
-        return [local_path(path) for path in sorted([*media.videos, *media.pictures])]
-    if not is_video_pattern(address) and not _is_photo_pattern(address):
+        media, bags = folder_media(address, VIDEO_SUFFIXES), bags_in(address)
+        bag_files = {os.path.basename(bag) for bag in bags}
+        if left_out := [name for name in media.left_out if name not in bag_files]:
+            shown = ", ".join(left_out[:_SHOWN_NAMES]) + (", ..." if len(left_out) > _SHOWN_NAMES else "")
+            _log.warning("left out of %s, %d: %s", redact(address), len(left_out), shown)
+        return sorted([*map(local_path, (*media.videos, *media.pictures)), *bags])
+    bags = matching_bags(address)
+    if is_bag(address) or not (bags or is_video_pattern(address) or _is_photo_pattern(address)):
         return [address]
     found = storage.find_files(address, SourceOpenError)
     found = (
         found if _literal_suffix(address) else [path for path in found if _is_video(path) or factory.is_picture(path)]
     )
+    found = sorted({*found, *bags})
     if not found:
         raise SourceOpenError(
             f"no video matches {redact(address)}; quote patterns, and check the spelling and the current folder "
@@ -295,7 +300,7 @@ def _fixed_folder(address: str) -> str:
     """Returns the deepest folder that contains every file of a pattern, or the folder of a file."""
     if _is_local_folder(address):
         return _absolute(address)
-    folders = _absolute(address).split("/")[:-1]
+    folders = _absolute(bag_path(address)).split("/")[:-1]
     if glob.has_magic(address) and not os.path.exists(address):
         folders = list(itertools.takewhile(lambda part: not glob.has_magic(part), folders))
     return "/".join(folders)
@@ -315,8 +320,13 @@ def _common_folder(folders: Sequence[str]) -> str:
 
 def _unique_names(sources: Sequence[str], root: str) -> Iterator[str]:
     """Yields each source's path below `root`, without its suffix unless another source would get the same name."""
-    paths = [_absolute(source).removeprefix(root).lstrip("/") for source in sources]
-    stems = [path[: len(path) - len(PurePosixPath(path).suffix)] for path in paths]
+    bags = [source for source in sources if is_bag(source)]
+    renamed = dict(zip(bags, bag_names(bags), strict=True))
+    paths = [_absolute(renamed.get(source, source)).removeprefix(root).lstrip("/") for source in sources]
+    stems = [
+        path if os.path.isdir(bag_path(s)) else os.path.splitext(path)[0]
+        for path, s in zip(paths, sources, strict=True)
+    ]
     count, full_names = Counter(stems), set(paths)
     for path, stem in zip(paths, stems, strict=True):
         yield path if count[stem] > 1 or stem in full_names else stem

@@ -38,7 +38,10 @@ def test_a_batch_misses_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(factory, "make_estimator", lambda _: pytest.fail("the model was loaded"))
     for name in "ab":
         write_video(tmp_path / f"{name}.mp4", count=2)
-    settings = make(source=str(tmp_path / "*.mp4"), depth_out=str(tmp_path / "{name}" / "%06d.exr"))
+    settings = make(
+        source=[str(tmp_path / "a.mp4"), str(tmp_path / "b.mp4")],
+        depth_out=str(tmp_path / "out" / "{name}" / "%06d.exr"),
+    )
     with pytest.raises(MissingDependencyError):
         run_batch(settings, Mock())
 

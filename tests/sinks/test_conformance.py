@@ -138,7 +138,7 @@ def test_discard_leaves_an_older_output_untouched(case: Case, tmp_path: Path, co
 
 def test_refuses_an_existing_output(case: Case, tmp_path: Path) -> None:
     (tmp_path / case.first_file).write_bytes(b"older")
-    with raises_code(SinkOpenError, "exists", naming="--overwrite"):
+    with raises_code(SinkOpenError, "exists", naming="overwrite=True"):
         case.make(tmp_path / case.name).open(stream()[0], MODEL)
     assert names(tmp_path) == [case.first_file]
 

@@ -100,7 +100,7 @@ def test_exr_without_its_package_names_the_extra(tmp_path: Path, monkeypatch: py
 
 def test_a_picture_is_not_overwritten_unasked(tmp_path: Path) -> None:
     (tmp_path / "d.png").write_bytes(b"older")
-    with raises_code(SinkOpenError, "exists", naming="--overwrite"):
+    with raises_code(SinkOpenError, "exists", naming="overwrite=True"):
         write_depth_image(tmp_path / "d.png", meters(), DepthKind.METRIC)
     write_depth_image(tmp_path / "d.png", meters(), DepthKind.METRIC, overwrite=True)
     assert names(tmp_path) == ["d.png"]
@@ -133,7 +133,7 @@ def test_only_the_first_number_is_a_number(pattern: str, first: str, sidecar: st
     fill(ImagesSink(tmp_path / pattern), info, items)
     assert {first, sidecar} <= set(names(tmp_path))
     assert len(names(tmp_path)) == 3
-    with raises_code(SinkOpenError, "exists", naming="--overwrite"):
+    with raises_code(SinkOpenError, "exists", naming="overwrite=True"):
         ImagesSink(tmp_path / pattern).open(info, MODEL)
 
 

@@ -234,7 +234,7 @@ def test_resume_is_for_live_streams(tmp_path) -> None:
 def test_existing_segments_are_told_with_the_way_out(tmp_path) -> None:
     info, items = live(40)
     fill(segmented(tmp_path / "cam.mp4"), info, items)
-    with raises_code(SinkOpenError, "exists", naming=r"--resume.*--overwrite"):
+    with raises_code(SinkOpenError, "exists", naming=r"resume=True.*overwrite=True"):
         segmented(tmp_path / "cam.mp4").open(info, MODEL)
     again = segmented(tmp_path / "cam.mp4", lambda path: VideoSink(path, overwrite=True), overwrite=True)
     fill(again, info, items[:10])
@@ -244,7 +244,7 @@ def test_existing_segments_are_told_with_the_way_out(tmp_path) -> None:
 
 def test_a_json_that_is_left_over_is_told_before_the_recording(tmp_path) -> None:
     (tmp_path / "cam_000001.mkv.json").write_text("{}")
-    with raises_code(SinkOpenError, "exists", naming=r"cam_000001.mkv.json'.*--resume"):
+    with raises_code(SinkOpenError, "exists", naming=r"cam_000001.mkv.json'.*resume=True"):
         segmented(tmp_path / "cam.mkv", DepthVideoSink).open(live(1)[0], MODEL)
     assert names(tmp_path) == ["cam_000001.mkv.json"]
 

@@ -15,11 +15,12 @@ from streamdepth.core.errors import ConfigError, SourceError
 if TYPE_CHECKING:
     from streamdepth.config import Settings
 
+_NAMES = ("names", "robot.mount")
 _LIMITS = ("max_frames", "max_seconds", "max_side", "allow_partial", "input_fps", "find_bars")
 
 
 @with_flags(
-    *("outputs", "model", "inference", "cluster", "smooth", "render", "camera", "metric", *_LIMITS),
+    *("outputs", "model", "inference", "cluster", "smooth", "render", "camera", "metric", *_NAMES, *_LIMITS),
     without=["outputs.hold_last"],
 )
 def convert(
@@ -43,7 +44,7 @@ def convert(
 
 
 @with_flags(
-    *("outputs", "model", "inference", "smooth", "render", "camera", "metric", *_LIMITS),
+    *("outputs", "model", "inference", "smooth", "render", "camera", "metric", *_NAMES, *_LIMITS),
     without=["outputs.points", "outputs.mesh", "outputs.ply_every"],
 )
 def live(
@@ -65,7 +66,7 @@ def live(
 
 
 @with_flags(
-    *("outputs", "inference", "camera", "metric", *_LIMITS),
+    *("outputs", "inference", "camera", "metric", *_NAMES, *_LIMITS),
     without=["inference.batch", "outputs.points", "outputs.mesh", "outputs.ply_every", "outputs.drop_flying"],
     has_config_flag=False,
 )

@@ -43,9 +43,9 @@ _GROUPS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
         "ConvertKeywords",
         "StreamKeywords",
         "Settings of a run that writes, shows or sends.",
-        ("outputs", "video", "robot"),
+        ("names", "outputs", "video", "robot"),
     ),
-    ("SettingsKeywords", "ConvertKeywords", "All settings.", ("source", "cluster", "web")),
+    ("SettingsKeywords", "ConvertKeywords", "All settings.", ("source", "streams", "cluster", "web")),
 )
 """Each TypedDict: its name, the one it extends, its docstring, and the sections and keys that it adds."""
 _ARGUMENTS = ("source", "model.name", "outputs.video")
@@ -60,7 +60,7 @@ def keywords_module() -> str:
         "",
         "from __future__ import annotations",
         "",
-        "from collections.abc import Sequence",
+        "from collections.abc import Mapping, Sequence",
         "from pathlib import Path",
         "from typing import Literal, TypedDict",
         "",
@@ -103,6 +103,8 @@ def _type(setting: Setting) -> str:
     """Returns the types that the setting may be given as, in Python."""
     if setting.path == "source":
         return "str | int | Path | Sequence[str | int | Path]"
+    if setting.path == "streams":
+        return "Sequence[Mapping[str, object]]"
     annotation = setting.field.annotation
     if annotation == tuple[str, ...]:
         return "str | Sequence[str]"

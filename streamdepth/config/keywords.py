@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypedDict
 
@@ -146,6 +146,9 @@ class StreamKeywords(EstimateKeywords, total=False):
 class ConvertKeywords(StreamKeywords, total=False):
     """Settings of a run that writes, shows or sends."""
 
+    name: str | Sequence[str]
+    """A name for outputs, topics and frames instead of one made of the source's address; for several sources
+    repeated."""
     depth_out: str | Path | None
     """The depth itself: .mkv (lossless), .mp4 (LeRobot), .mcap (ROS 2), .rrd (Rerun) or %06d with .png, .exr or
     .npz; a folder when there are several sources."""
@@ -199,6 +202,9 @@ class ConvertKeywords(StreamKeywords, total=False):
     robot_frame_id: str | None
     """The camera's optical frame, with several streams followed by `_` and each one's name; by default the source's
     own, or NAMESPACE_optical_frame."""
+    mount: str | Sequence[str]
+    """The camera's place on the robot, x,y,z,roll,pitch,yaw in meters and degrees, such as 0.3,0,1.1,0,15,0, with
+    @FRAME for another frame than base_link. Repeatable, one for each source."""
     robot_points: bool
     """Send a point cloud, too."""
     robot_scan: bool
@@ -221,6 +227,8 @@ class SettingsKeywords(ConvertKeywords, total=False):
 
     source: str | int | Path | Sequence[str | int | Path]
     """Camera numbers, files, folders, globs, URLs, lavfi:... or screen:"""
+    streams: Sequence[Mapping[str, object]]
+    """Instead of source, for several cameras that differ: a list of source, name, mount, camera and metric of each."""
     cluster: str | None
     """Share the work on Ray: auto, or a cluster's HOST:PORT."""
     model: str

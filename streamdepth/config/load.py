@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -11,6 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from streamdepth.config.settings import Settings, section_type, table
+from streamdepth.config.streams import StreamSettings
 from streamdepth.core.errors import ConfigError
 from streamdepth.utils.redact import redact_text
 from streamdepth.utils.strict_yaml import load_yaml
@@ -68,11 +70,27 @@ def make(**keywords: Unpack[SettingsKeywords]) -> Settings:
 def _check(values: dict[str, Any], origin: str) -> Settings:
     _move_address_to_push(values)
     try:
-        return Settings.model_validate(values)
+        settings = Settings.model_validate(values)
     except ValidationError as error:
         faults = error.errors()
         message = "; ".join(f"{origin}: {_explain(fault)}" for fault in faults)
         raise ConfigError(message, code=_CODES.get(faults[0]["type"], "bad-value")) from error
+    return _with_sources_of_streams(settings)
+
+
+def _with_sources_of_streams(settings: Settings) -> Settings:
+    """Returns settings whose `source` and `names` are those of `streams`. Raises ConfigError ("conflict")."""
+    sources = tuple(stream.source for stream in settings.streams)
+    if sources and settings.source not in ((), sources):
+        raise ConfigError("the sources are given by streams, too; give source or streams", code="conflict")
+    for what, values in (("name", settings.names), ("mount", settings.robot.mount)):
+        if values and sources:
+            raise ConfigError(f"with streams, each has its own {what}; write it there", code="conflict")
+        if values and settings.source and len(values) != len(settings.source):
+            raise ConfigError(
+                f"{len(values)} times --{what} for {len(settings.source)} sources; give one for each", code="conflict"
+            )
+    return settings.model_copy(update={"source": sources}) if sources else settings
 
 
 def _move_address_to_push(values: dict[str, Any]) -> None:
@@ -178,7 +196,9 @@ def _all_places() -> list[tuple[str, str]]:
 def _keys(section: str) -> list[str]:
     """Returns the paths of the keys in a section; of the whole file for ""."""
     kind: type[Any] | None = Settings
-    if section:
+    if re.fullmatch(r"streams\.\d+", section):
+        kind = StreamSettings
+    elif section:
         field = Settings.model_fields.get(section)
         kind = section_type(field) if field else None
     return [f"{section}.{name}" if section else name for name in (kind.model_fields if kind else ())]

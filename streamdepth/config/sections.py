@@ -260,6 +260,9 @@ class RobotSettings(Section):
     frame_id: str | None = Field(None, min_length=1)
     """The camera's optical frame, with several streams followed by `_` and each one's name; by default the source's
     own, or NAMESPACE_optical_frame."""
+    mount: Annotated[Strings, Flag("--mount")] = ()
+    """The camera's place on the robot, x,y,z,roll,pitch,yaw in meters and degrees, such as 0.3,0,1.1,0,15,0, with
+    @FRAME for another frame than base_link. Repeatable, one for each source."""
     points: bool = False
     """Send a point cloud, too."""
     scan: bool = True

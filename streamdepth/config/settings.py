@@ -24,6 +24,7 @@ from streamdepth.config.sections import (
     VideoSettings,
     WebSettings,
 )
+from streamdepth.config.streams import StreamSettings
 from streamdepth.config.values import parse_frame_rate
 
 if TYPE_CHECKING:
@@ -44,6 +45,11 @@ class Settings(Section):
 
     source: Annotated[Strings, NoEffectOnResult()] = ()
     """Camera numbers, files, folders, globs, URLs, lavfi:... or screen:"""
+    streams: tuple[StreamSettings, ...] = ()
+    """Instead of source, for several cameras that differ: a list of source, name, mount, camera and metric of each."""
+    names: Annotated[Strings, Flag("--name")] = ()
+    """A name for outputs, topics and frames instead of one made of the source's address; for several sources
+    repeated."""
     max_frames: Annotated[int | None, Flag("--max-frames")] = Field(None, ge=1)
     """End after so many frames."""
     max_seconds: Annotated[float | None, Flag("--max-seconds", is_common=True)] = Field(None, gt=0)

@@ -15,7 +15,7 @@ from streamdepth.core.wrappers import LazyEstimator
 from streamdepth.factory.load_control import make_adaptive_estimator, make_load_controller, update_load
 from streamdepth.factory.metric_references import make_metric_reference
 from streamdepth.factory.models import make_estimator, make_network, make_network_estimator
-from streamdepth.factory.naming import named_sources, stream_names
+from streamdepth.factory.naming import stream_names
 from streamdepth.factory.outputs import (
     check_output_names,
     display_range_setting,
@@ -27,6 +27,7 @@ from streamdepth.factory.outputs import (
 from streamdepth.factory.render_options import make_render_options
 from streamdepth.factory.sensor_depth import make_sensor_estimator
 from streamdepth.factory.sources import is_picture, is_recorded, is_video_file, make_source, with_black_bars
+from streamdepth.factory.streams import plan_streams
 from streamdepth.pipeline.pipeline import Pipeline, Stream
 from streamdepth.stabilizers import FlowPropagator, MotionTracker, make_stabilizer
 from streamdepth.utils.redact import redact
@@ -141,8 +142,8 @@ def _make_streams(settings: Settings, source: Source | None) -> list[Stream]:
     if source is not None:
         return [_make_stream(source, type(source).__name__, None, settings)]
     return [
-        _make_stream(make_source(address, settings), redact(address), name, settings, is_file=is_recorded(address))
-        for address, name in named_sources(settings)
+        _make_stream(make_source(address, its), redact(address), name, its, is_file=is_recorded(address))
+        for address, name, its in plan_streams(settings)
     ]
 
 

@@ -12,12 +12,9 @@ from streamdepth.core.errors import ConfigError
 from streamdepth.utils.numbering import unused_name
 from streamdepth.utils.redact import redact
 
+NAME_FIELD = "{name}"
+"""Stands for the stream's name in the path of an output."""
 _MAX_LENGTH = 80
-
-
-def named_sources(settings: Settings) -> list[tuple[str, str | None]]:
-    """Returns (address, name of its outputs) of each source. Raises ConfigError as `output_names` does."""
-    return list(zip(settings.source, output_names(settings, stream_names(settings.source)), strict=True))
 
 
 def output_names(settings: Settings, names: Sequence[str]) -> Sequence[str | None]:
@@ -29,27 +26,38 @@ def output_names(settings: Settings, names: Sequence[str]) -> Sequence[str | Non
     if len(names) == 1:
         return [None]
     outputs = settings.outputs
-    for path in (outputs.video, outputs.depth, outputs.points, outputs.mesh):
-        if path and path.suffix:
+    depth = None if outputs.depth and is_shared_output(outputs.depth) else outputs.depth
+    for path in (outputs.video, depth, outputs.points, outputs.mesh):
+        if path and path.suffix and NAME_FIELD not in str(path):
             raise ConfigError(
                 f"{len(names)} sources need a folder to write to, not the file '{path}'", code="not-a-folder"
             )
     return names
 
 
+def is_shared_output(path: Path) -> bool:
+    """True for a file that holds several streams, each in topics of its own."""
+    return path.suffix.lower() == ".mcap" and NAME_FIELD not in str(path)
+
+
 def stream_names(addresses: Sequence[str]) -> list[str]:
     """Returns a unique name for each address that a file may have: a file's stem, or a server's host and path."""
     names: list[str] = []
     for address in addresses:
-        name = re.sub(r"\W+", "_", _public_part(address)).strip("_")[:_MAX_LENGTH] or "stream"
-        names.append(unused_name(name, names))
+        names.append(unused_name(clean_name(_public_part(address)), names))
     return names
+
+
+def clean_name(text: str) -> str:
+    """Returns a name that a file may have: letters, digits and underscores, not empty."""
+    return re.sub(r"\W+", "_", text).strip("_")[:_MAX_LENGTH] or "stream"
 
 
 def _public_part(address: str) -> str:
     """Returns the address without what may be secret: a user's name, a password, a query."""
     if "://" not in address:
-        return Path(address).stem
+        bag, _, topic = address.rpartition("#/")
+        return (topic.rpartition("/")[0] or topic) if bag else Path(address).stem
     try:
         parts = urlsplit(redact(address))
         path = PurePosixPath(parts.path)

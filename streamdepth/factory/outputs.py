@@ -11,7 +11,7 @@ from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError, SinkOpenError
 from streamdepth.core.sink import Sink
 from streamdepth.factory.live_outputs import make_push_sinks, make_recording
-from streamdepth.factory.naming import stream_names
+from streamdepth.factory.naming import NAME_FIELD, is_shared_output, stream_names
 from streamdepth.factory.render_options import make_render_options
 from streamdepth.factory.robots import ROBOT_FILES, make_publisher, make_robot_recording
 from streamdepth.sinks.images import DEPTH_IMAGE_SUFFIXES
@@ -24,10 +24,6 @@ from streamdepth.utils.numbering import find_numbered_files, has_number_field
 
 if TYPE_CHECKING:
     from streamdepth.sinks.geometry_files import GeometryKind
-
-
-_NAME_FIELD = "{name}"
-"""Stands for the stream's name in the path of an output."""
 
 
 def make_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
@@ -155,11 +151,15 @@ def _make_local_or_remote(path: Path, make_sink: Callable[[Path], Sink], setting
 
 def _path_of_stream(path: Path, name: str | None, suffix: str, settings: Settings) -> Path:
     """Returns the file of one of several streams in the folder `path`, which is made; of a single stream `path`."""
-    if _NAME_FIELD in str(path):
-        path = Path(str(path).replace(_NAME_FIELD, name or stream_names(settings.source or ("stream",))[0]))
+    if NAME_FIELD in str(path):
+        names = settings.names or stream_names(settings.source or ("stream",))
+        path = Path(str(path).replace(NAME_FIELD, name or names[0]))
         make_folder(path.parent)
         return path
     if name is None:
+        return path
+    if is_shared_output(path):
+        _check_shared(path, settings)
         return path
     if path == STANDARD_OUTPUT:
         raise ConfigError(
@@ -168,6 +168,21 @@ def _path_of_stream(path: Path, name: str | None, suffix: str, settings: Setting
     if not storage.is_remote(storage.address_from_path(path)):
         make_folder(path)
     return path / f"{name}{suffix}"
+
+
+def _check_shared(path: Path, settings: Settings) -> None:
+    """Raises ConfigError where several streams cannot be written to one file."""
+    if settings.outputs.segment:
+        raise ConfigError(
+            f"segments of several streams do not begin at the same time; give a folder instead of '{path}', or leave "
+            "--segment out",
+            code="segment",
+        )
+    if storage.is_remote(storage.address_from_path(path)):
+        raise ConfigError(
+            f"several streams share a file on a disk of this machine, not '{path}'; give a local file or a folder",
+            code="conflict",
+        )
 
 
 def make_folder(path: Path) -> None:

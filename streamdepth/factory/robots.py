@@ -11,6 +11,7 @@ from streamdepth.core.sink import Sink
 from streamdepth.factory.naming import ros_name
 
 if TYPE_CHECKING:
+    from streamdepth.geometry.mounts import Mount
     from streamdepth.sinks.robots.observation import RobotOptions
 
 ROBOT_FILES = (".mcap", ".rrd")
@@ -26,7 +27,13 @@ def make_robot_recording(path: Path, settings: Settings, name: str | None = None
         return RerunFileSink(path, options=options, overwrite=settings.outputs.overwrite)
     from streamdepth.sinks.robots.mcap import McapSink
 
-    return McapSink(path, schemas=settings.robot.schemas, options=options, overwrite=settings.outputs.overwrite)
+    return McapSink(
+        path,
+        schemas=settings.robot.schemas,
+        options=options,
+        overwrite=settings.outputs.overwrite,
+        is_shared=name is not None,
+    )
 
 
 def make_publisher(target: str, settings: Settings, name: str | None = None) -> Sink:
@@ -62,7 +69,11 @@ def make_robot_options(settings: Settings, name: str | None = None) -> RobotOpti
     from streamdepth.sinks.robots.observation import RobotOptions
 
     robot = settings.robot
-    pitch = robot.pitch if robot.pitch is not None else settings.metric.camera_pitch or 0.0
+    mount = _mount_of(settings)
+    pitches = robot.pitch, settings.metric.camera_pitch, None if mount is None else mount.pitch_degrees
+    pitch = next((pitch for pitch in pitches if pitch is not None), 0.0)
+    if name is None and len(settings.names) == 1:
+        (name,) = settings.names
     suffix = "" if name is None else f"_{ros_name(name)}"
     return RobotOptions(
         namespace=robot.namespace + suffix,
@@ -73,5 +84,13 @@ def make_robot_options(settings: Settings, name: str | None = None) -> RobotOpti
         floor=robot.floor,
         zone=ObstacleZone(*robot.obstacle_heights, pitch, robot.max_distance),
         sectors=robot.sectors,
+        mount=mount,
         drop_flying=settings.outputs.drop_flying,
     )
+
+
+def _mount_of(settings: Settings) -> Mount | None:
+    """Returns the mount of the settings of one stream; None where there is none."""
+    from streamdepth.geometry.mounts import Mount
+
+    return Mount.parse(settings.robot.mount[0]) if settings.robot.mount else None

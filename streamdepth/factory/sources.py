@@ -48,8 +48,11 @@ def with_camera(source: Source, settings: Settings) -> Source:
 
 
 def with_black_bars(source: Source, settings: Settings) -> Source:
-    """Returns a source whose black bars are known; `source` itself where the settings leave them alone."""
-    if not settings.find_bars:
+    """Returns a source whose black bars are known; `source` itself where the settings leave them alone.
+
+    A sensor's depth is valid where its camera sees black.
+    """
+    if not settings.find_bars or settings.metric.depth_from:
         return source
     from streamdepth.sources.black_bars import BlackBarsSource
 

@@ -46,3 +46,13 @@ def interpolate_transform(first: Floats, second: Floats, share: float) -> Floats
     between[:3, :3] = first[:3, :3] @ cv2.Rodrigues(turn)[0]
     between[:3, 3] = (1 - share) * first[:3, 3] + share * second[:3, 3]
     return between
+
+
+def quaternion_from_rotation(rotation: Floats) -> Floats:
+    """Returns the (4,) quaternion x, y, z, w, with w not below 0, of a (3, 3) rotation."""
+    import cv2
+
+    turn = cv2.Rodrigues(np.asarray(rotation, np.float64))[0].ravel()
+    angle = float(np.linalg.norm(turn))
+    axis = turn / angle if angle > 0 else turn
+    return np.append(axis * np.sin(angle / 2), np.cos(angle / 2))

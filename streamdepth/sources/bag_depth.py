@@ -117,6 +117,8 @@ class BagDepth(DepthReader):
         self._frames += 1
         stamp_ns = frame.stamp_ns
         if stamp_ns is None:
+            stamp_ns = frame.stamp_ns
+        if stamp_ns is None:
             stamp_ns = self._epoch_ns + round(frame.pts * frame.time_base * 10**9)
         try:
             self._read_until(stamp_ns + round(self.tolerance_seconds * 1e9))
@@ -213,7 +215,7 @@ def _find_alignment(reader: Bag, topic: str, message: Any, camera: Intrinsics | 
     if first is not None:
         lookup = partial(tree.lookup, picture_frame, frame)
         return _registration(camera, picture_camera, f"/tf from '{frame}' to '{picture_frame}'", lookup, first)
-    if is_same_camera:
+    if is_same_camera and not (frame and picture_frame):
         return _Alignment("it is taken to have the pictures' view, because its camera has the same intrinsics")
     raise SourceOpenError(
         f"the depth of '{topic}' is seen from the frame '{frame}' and the pictures from '{picture_frame}', and neither "

@@ -18,6 +18,7 @@ from streamdepth import factory
 from streamdepth.apps.batch.bags import bag_names, bag_path, bags_in, is_bag, matching_bags
 from streamdepth.config import Settings, result_values, table
 from streamdepth.core.errors import ConfigError, SourceOpenError
+from streamdepth.factory.naming import is_shared_output
 from streamdepth.sinks.standard_output import STANDARD_OUTPUT
 from streamdepth.utils import storage
 from streamdepth.utils.file_patterns import local_path
@@ -83,6 +84,10 @@ def is_batch(settings: Settings) -> bool:
     """
     outputs = settings.outputs
     if outputs.window or outputs.push or outputs.publish or settings.realtime or not settings.source:
+        return False
+    if settings.streams or len(settings.names) > 1 or len(settings.robot.mount) > 1:
+        return False  # cameras of one robot, which belong together
+    if len(settings.source) > 1 and outputs.depth is not None and is_shared_output(outputs.depth):
         return False
     has_folders = _has_folder_outputs(settings)
     patterns = [_stands_for_files(address, has_folders) for address in settings.source]

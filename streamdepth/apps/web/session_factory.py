@@ -28,7 +28,9 @@ from streamdepth.factory.metric_references import make_camera_spec, make_metric_
 from streamdepth.factory.naming import output_names
 from streamdepth.factory.outputs import check_output_names
 from streamdepth.factory.render_options import make_render_options
+from streamdepth.factory.sensor_depth import make_sensor_estimator
 from streamdepth.factory.sources import with_black_bars, with_camera
+from streamdepth.factory.streams import given_names, stream_settings
 from streamdepth.pipeline.stream import Stream
 from streamdepth.render.colors import COMMON_COLORMAPS
 from streamdepth.render.overlay import STYLES, check_render_options
@@ -43,6 +45,7 @@ from streamdepth.stabilizers import (
     check_live_settings,
     make_hot_swap_stabilizer,
 )
+from streamdepth.utils.numbering import unused_name
 from streamdepth.utils.redact import redact, redact_text
 
 _log = logging.getLogger(__name__)
@@ -69,11 +72,11 @@ def open_session(settings: Settings) -> Iterator[WebSession]:
     model_failures: list[str] = []
     estimator = _make_estimator(settings, model_controls, model_failures)
     media = MediaFolder(settings.web.folder, min_free_bytes=settings.outputs.min_free_mb * 1e6)
-    addresses = _named_addresses(settings)
-    outputs = output_names(settings, list(addresses))
+    named = _named_addresses(settings)
+    outputs = output_names(settings, [name for name, *_ in named])
     pairs = [
-        _make_stream(name, address, settings, media, factory.make_sinks(settings, output))
-        for (name, address), output in zip(addresses.items(), outputs, strict=True)
+        _make_stream(name, address, its, media, factory.make_sinks(its, output))
+        for (name, address, its), output in zip(named, outputs, strict=True)
     ]
     pipeline = factory.make_pipeline([stream for _, stream in pairs], estimator, settings, on_state=_warn_if_waiting)
     try:
@@ -122,10 +125,16 @@ def _warn_if_waiting(stream: Stream, change: StateChange) -> None:
         _log.warning("waiting for %s: %s", stream.title, change.reason)
 
 
-def _named_addresses(settings: Settings) -> dict[str, str | None]:
-    """Returns the stream's name -> its address; None stands for a browser's camera."""
-    addresses = [*settings.source, *[None] * settings.web.browser_camera]
-    return dict(zip(factory.stream_names([address or "browser" for address in addresses]), addresses, strict=True))
+def _named_addresses(settings: Settings) -> list[tuple[str, str | None, Settings]]:
+    """Returns the name, the address and the settings of each stream; None stands for a browser's camera."""
+    names = given_names(settings)
+    found: list[tuple[str, str | None, Settings]] = [
+        (name, address, stream_settings(settings, i, name))
+        for i, (name, address) in enumerate(zip(names, settings.source, strict=True))
+    ]
+    if settings.web.browser_camera:
+        found.append((unused_name("browser", names), None, settings))
+    return found
 
 
 def _make_stream(
@@ -199,7 +208,7 @@ def _make_estimator(
     """Makes the estimator whose size follows the controls; a size that cannot be loaded is added to `failures`."""
 
     def load(size: int | None) -> Estimator:
-        return factory.make_estimator(settings.replace(size=size))
+        return make_sensor_estimator(settings) or factory.make_estimator(settings.replace(size=size))
 
     def on_load_failed(size: int | None, error: BaseException) -> None:
         text = f"{size} px cannot be used: {redact_text(str(error))}"

@@ -48,12 +48,31 @@ class FoxgloveMessages:
         }
         message_types |= {"depth/points": kinds.PointCloud} if options.points else {}
         message_types |= {"scan": kinds.LaserScan, "obstacles": kinds.LaserScan} if options.scan else {}
-        return [_topic(f"{options.namespace}/{path}", kind.get_schema()) for path, kind in message_types.items()]
+        topics = [_topic(f"{options.namespace}/{path}", kind.get_schema()) for path, kind in message_types.items()]
+        return topics if options.mount is None else [*topics, _topic("/tf", kinds.FrameTransforms.get_schema())]
 
     def encode(self, observation: Observation) -> Iterator[tuple[str, bytes]]:
-        """Yields (topic, protobuf) for each message."""
+        """Yields (topic, protobuf) for each message; scans hold their pose, so that /tf is sent for a mount only."""
+        if self._options.mount is not None:
+            yield "/tf", self._transforms(observation).encode()
         for path, message in self._messages(observation):
             yield f"{self._options.namespace}/{path}", message.encode()
+
+    def _transforms(self, observation: Observation) -> Any:
+        kinds = self._schemas
+        stamp = kinds.Timestamp(*divmod(observation.stamp_ns, NANOSECONDS))
+        return kinds.FrameTransforms(
+            transforms=[
+                kinds.FrameTransform(
+                    timestamp=stamp,
+                    parent_frame_id=found.parent,
+                    child_frame_id=found.child,
+                    translation=kinds.Vector3(**dict(zip("xyz", map(float, found.translation_m), strict=True))),
+                    rotation=kinds.Quaternion(**dict(zip("xyzw", map(float, found.rotation), strict=True))),
+                )
+                for found in observation.transforms
+            ]
+        )
 
     def _messages(self, observation: Observation) -> Iterator[tuple[str, Any]]:
         head = {

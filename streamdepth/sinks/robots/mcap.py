@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, Literal
 
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.optional_packages import OptionalPackage
 from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
+from streamdepth.core.version import __version__
 from streamdepth.sinks.pending_files import PendingFile, map_write_errors
 from streamdepth.sinks.robots.foxglove_messages import FOXGLOVE_SDK, FoxgloveMessages
 from streamdepth.sinks.robots.observation import Observation, Observer, RobotOptions, check_metric
 from streamdepth.sinks.robots.ros_messages import ROSBAGS, RosMessages
 from streamdepth.sinks.robots.topics import MessageFamily
-
-if TYPE_CHECKING:
-    from mcap.writer import Writer
 
 Schemas = Literal["ros2", "foxglove"]
 MESSAGE_FAMILIES: dict[Schemas, Callable[[RobotOptions, Intrinsics | None], MessageFamily]] = {
@@ -37,6 +36,16 @@ class McapSink(Sink):
     It takes metric depth only. Timestamps are the source's own where it has them, else its times from 0 on; those of a
     live stream are wall-clock times since 1970. An unknown camera has zeros in its matrix.
 
+    Several streams can share a file, each with a namespace of its own: it is complete when the last of those that are
+    open has ended, and holds what a stream that failed had written before.
+
+    Args:
+        path: the file.
+        schemas: the family of messages.
+        options: names, and what is written.
+        overwrite: replaces a file that exists.
+        is_shared: writes to the same file as the other sinks of this process with this path that are open.
+
     Raises:
         MissingDependencyError: from `open`, without mcap, or rosbags or foxglove-sdk.
         SinkOpenError: from `open`, also for relative depth.
@@ -50,12 +59,13 @@ class McapSink(Sink):
         schemas: Schemas = "ros2",
         options: RobotOptions | None = None,
         overwrite: bool = False,
+        is_shared: bool = False,
     ) -> None:
         super().__init__()
-        self.path, self.schemas, self.overwrite = Path(path), schemas, overwrite
+        self.path, self.schemas, self.overwrite, self.is_shared = Path(path), schemas, overwrite, is_shared
         self.options = options or RobotOptions()
-        self._file: PendingFile | None = None
         self._recording: _Recording | None = None
+        self._messages: MessageFamily | None = None
         self._observer: Observer | None = None
 
     @property
@@ -68,77 +78,110 @@ class McapSink(Sink):
                 f"a recording for robots is MCAP; name it '{self.path.with_suffix('.mcap')}'", code="unknown-format"
             )
         check_metric(f"'{self.path}'", model)
-        messages = MESSAGE_FAMILIES[self.schemas](self.options, info.intrinsics)
+        self._messages = MESSAGE_FAMILIES[self.schemas](self.options, info.intrinsics)
         try:
-            from mcap.writer import Writer
+            import mcap.writer  # noqa: F401 - said now, not when the first frame comes
         except ImportError as error:
             raise MissingDependencyError(*_MCAP[1:]) from error
-        self._file = PendingFile(self.path, overwrite=self.overwrite, input_path=info.file_path)
-        stream = self._file.temporary.open("wb")
-        self._recording = _Recording(stream, Writer(stream), messages)
+        self._recording = _Recording.open(self.path, self.overwrite, info.file_path, is_shared=self.is_shared)
         self._observer = Observer(info, self.options, self.add_notice)
 
     def on_write(self, item: DepthFrame) -> None:
         assert self._recording is not None
         assert self._observer is not None
+        assert self._messages is not None
         with map_write_errors(self.path):
-            self._recording.add(self._observer.observe(item))
+            self._recording.add(self._observer.observe(item), self._messages)
 
     def on_close(self) -> None:
         assert self._recording is not None
-        assert self._file is not None
-        if not self._recording.count:
-            self.on_discard()
-            return
+        recording, self._recording = self._recording, None
         with map_write_errors(self.path):
-            self._recording.finish()
-        self._file.commit()
+            recording.release()
 
     def on_discard(self) -> None:
-        if self._recording is not None:
-            self._recording.stream.close()
-        if self._file is not None:
-            self._file.discard()
-        self._file = self._recording = None
+        recording, self._recording = self._recording, None
+        if recording is not None:
+            recording.release(discard=True)
+
+
+_lock = threading.RLock()
+_shared_recordings: dict[Path, _Recording] = {}
+"""The recordings that are open to several streams, by their absolute paths."""
 
 
 class _Recording:
-    """An open MCAP file with its topics."""
+    """An open MCAP file with the topics of one stream or several. Thread-safe."""
 
-    def __init__(self, stream: IO[bytes], writer: Writer, messages: MessageFamily) -> None:
-        self.stream, self.count = stream, 0
-        self._writer, self._messages = writer, messages
+    def __init__(self, path: Path, overwrite: bool, input_path: Path | None) -> None:
+        from mcap.writer import Writer
+
+        self._file = PendingFile(path, overwrite=overwrite, input_path=input_path)
+        self._stream: IO[bytes] = self._file.temporary.open("wb")
+        self._writer = Writer(self._stream)
+        self._count = self._users = self._completed = 0
+        self._families: list[MessageFamily] = []
+        """The messages of each stream, whose topics are registered."""
+        self._schemas: dict[str, int] = {}
         self._channels: dict[str, int] = {}
 
-    def _write_header(self) -> None:
-        from streamdepth.core.version import __version__
+    @staticmethod
+    def open(path: Path, overwrite: bool, input_path: Path | None, *, is_shared: bool) -> _Recording:
+        """Returns the recording at `path`, a new one unless streams share it and it is open. Raises SinkOpenError."""
+        with _lock:
+            key = path.absolute()
+            recording = _shared_recordings.get(key) if is_shared else None
+            if recording is None:
+                recording = _Recording(path, overwrite, input_path)
+            if is_shared:
+                _shared_recordings[key] = recording
+            recording._users += 1
+            return recording
 
-        self._writer.start(profile=self._messages.profile, library=f"streamdepth {__version__}")
-        schemas: dict[str, int] = {}
-        for topic in self._messages.topics():
-            if topic.schema not in schemas:
-                schemas[topic.schema] = self._writer.register_schema(
+    def add(self, observation: Observation, messages: MessageFamily) -> None:
+        """Writes all messages of one frame."""
+        with _lock:
+            if not self._count:
+                self._writer.start(profile=messages.profile, library=f"streamdepth {__version__}")
+            self._count += 1
+            if messages not in self._families:
+                self._register(messages)
+            for topic, data in messages.encode(observation):
+                self._writer.add_message(
+                    self._channels[topic],
+                    log_time=observation.log_ns,
+                    publish_time=observation.stamp_ns,
+                    sequence=observation.item.frame.index,
+                    data=data,
+                )
+
+    def _register(self, messages: MessageFamily) -> None:
+        self._families.append(messages)
+        for topic in messages.topics():
+            if topic.name in self._channels:
+                continue
+            if topic.schema not in self._schemas:
+                self._schemas[topic.schema] = self._writer.register_schema(
                     topic.schema, topic.schema_encoding, topic.definition
                 )
             self._channels[topic.name] = self._writer.register_channel(
-                topic.name, topic.encoding, schemas[topic.schema]
+                topic.name, topic.encoding, self._schemas[topic.schema]
             )
 
-    def add(self, observation: Observation) -> None:
-        """Writes all messages of one frame."""
-        if not self.count:
-            self._write_header()
-        for topic, data in self._messages.encode(observation):
-            self._writer.add_message(
-                self._channels[topic],
-                log_time=observation.log_ns,
-                publish_time=observation.stamp_ns,
-                sequence=observation.item.frame.index,
-                data=data,
-            )
-        self.count += 1
-
-    def finish(self) -> None:
-        """Writes the index and closes the file."""
-        self._writer.finish()
-        self.stream.close()
+    def release(self, *, discard: bool = False) -> None:
+        """Ends the use by one stream; the last one completes the file, or removes it if all discard theirs."""
+        with _lock:
+            self._users -= 1
+            self._completed += not discard
+            if self._users:
+                return
+            for key in [key for key, recording in _shared_recordings.items() if recording is self]:
+                del _shared_recordings[key]
+            try:
+                if self._completed and self._count:
+                    self._writer.finish()
+                    self._stream.close()
+                    self._file.commit()
+            finally:
+                self._stream.close()
+                self._file.discard()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -23,9 +23,11 @@ from streamdepth.core.types import DepthFrame, DepthKind, Frame, ModelInfo, Stre
 from streamdepth.geometry.arrays import Floats, Points
 from streamdepth.geometry.floor import find_floor
 from streamdepth.geometry.flying_pixels import without_flying_pixels
+from streamdepth.geometry.mounts import Mount
 from streamdepth.geometry.obstacles import LaserScan, Obstacle, ObstacleZone, obstacle_ranges
 from streamdepth.geometry.planes import Plane
 from streamdepth.geometry.projection import back_project
+from streamdepth.geometry.transforms import quaternion_from_rotation
 
 JPEG_QUALITY = 92
 NANOSECONDS = 10**9
@@ -59,6 +61,8 @@ class RobotOptions:
     """Finds the floor in every frame; the zone's heights are measured from it, and there is no scan without it."""
     sectors: int = 5
     """Number of sectors of equal angle, each with its nearest obstacle."""
+    mount: Mount | None = None
+    """The camera's place on the robot, which is sent as a transform; None sends none."""
     drop_flying: bool = False
     """Makes depth on jumps between near and far unknown."""
 
@@ -160,9 +164,30 @@ class Observation:
     @property
     def scan_rotation(self) -> Floats:
         """(4,) quaternion x, y, z, w: the rotation of the level frame in the optical frame."""
-        turn = cv2.Rodrigues(self.level_axes)[0].ravel()
-        angle = float(np.linalg.norm(turn))
-        return np.append(turn / angle * np.sin(angle / 2), np.cos(angle / 2))
+        return quaternion_from_rotation(self.level_axes)
+
+    @property
+    def transforms(self) -> list[FrameTransform]:
+        """The transforms of this frame: the camera on the robot, and the level frame of the scans in the camera's."""
+        found = []
+        if self.options.mount is not None:
+            place = self.options.mount.parent_from_optical
+            rotation = quaternion_from_rotation(place[:3, :3])
+            found.append(FrameTransform(self.options.mount.parent, self.frame_id, place[:3, 3], rotation))
+        if self.laser_scans:
+            found.append(FrameTransform(self.frame_id, self.scan_frame_id, np.zeros(3), self.scan_rotation))
+        return found
+
+
+class FrameTransform(NamedTuple):
+    """The place of a coordinate frame in its parent."""
+
+    parent: str
+    child: str
+    translation_m: Floats
+    """(3,)."""
+    rotation: Floats
+    """(4,) quaternion x, y, z, w."""
 
 
 class Observer:

@@ -6,12 +6,13 @@ import os
 import socket
 import sys
 import time
+import uuid
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -53,9 +54,9 @@ class _RerunSink(Sink):
     def required_packages(self) -> Sequence[OptionalPackage]:
         return [_RERUN]
 
-    def _start_recording(self, info: StreamInfo, model: ModelInfo) -> Any:
+    def _start_recording(self, info: StreamInfo, model: ModelInfo, recording_id: str | None = None) -> Any:
         rr = _package()
-        stream = rr.RecordingStream("streamdepth")
+        stream = rr.RecordingStream("streamdepth", recording_id=recording_id)
         self._recording = _RerunRecording(rr, stream, info, model, self.options, self.add_notice)
         return stream
 
@@ -128,7 +129,7 @@ class RerunViewerSink(_RerunSink):
     """Shows all entities in Rerun's viewer: one that is opened here, or one that listens at `address` (HOST:PORT).
 
     A viewer that goes away is served again when it is back; frames are left out until then. One that is slow gets the
-    newest frames.
+    newest frames. All streams of a process are one recording in a viewer.
 
     Raises:
         MissingDependencyError: from `open`, without rerun-sdk.
@@ -149,10 +150,16 @@ class RerunViewerSink(_RerunSink):
         if self.address is None:
             _check_screen()
             with without_rerun_analytics():
-                self._start_recording(info, model).spawn()
+                self._start_recording(info, model, self._join_recording()).spawn()
             return
         _check_viewer(*self._host_and_port)
-        self._start_recording(info, model).connect_grpc(self._url)
+        self._start_recording(info, model, self._join_recording()).connect_grpc(self._url)
+
+    def _join_recording(self) -> str:
+        """Returns the id of the recording that all streams of this process show in one viewer."""
+        users = _viewer_users.setdefault(self._url, _ViewerUsers(str(uuid.uuid4()), set()))
+        users.sinks.add(self)
+        return users.recording_id
 
     @property
     def _host_and_port(self) -> tuple[str, str]:
@@ -195,6 +202,22 @@ class RerunViewerSink(_RerunSink):
 
     def on_close(self) -> None:
         self._disconnect()
+        users = _viewer_users.get(self._url)
+        if users is not None:
+            users.sinks.discard(self)
+            if not users.sinks:
+                _viewer_users.pop(self._url, None)
+
+
+class _ViewerUsers(NamedTuple):
+    """The sinks of this process that show their streams in one viewer."""
+
+    recording_id: str
+    sinks: set[Sink]
+
+
+_viewer_users: dict[str, _ViewerUsers] = {}
+"""The viewers in use, by their addresses."""
 
 
 class _RerunRecording:
@@ -219,6 +242,10 @@ class _RerunRecording:
 
     def _log_axes(self) -> None:
         self.stream.log(self._camera, self._rr.ViewCoordinates.RDF, static=True)
+        if self._options.mount is not None:
+            place = self._options.mount.parent_from_optical
+            transform = self._rr.Transform3D(translation=place[:3, 3], mat3x3=place[:3, :3])
+            self.stream.log(self._camera, transform, static=True)
 
     def add(self, item: DepthFrame) -> None:
         """Logs all entities of one frame."""

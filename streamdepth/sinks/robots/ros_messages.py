@@ -20,6 +20,7 @@ from streamdepth.geometry.obstacles import LaserScan
 from streamdepth.sinks.robots.observation import (
     NANOSECONDS,
     POINT_BYTES,
+    FrameTransform,
     Observation,
     RobotOptions,
     is_distorted,
@@ -63,7 +64,8 @@ class RosMessages:
             self._topic(f"{options.namespace}/{path}", f"sensor_msgs/msg/{name}")
             for path, name in zip(paths, names, strict=True)
         ]
-        return [*topics, self._topic("/tf", "tf2_msgs/msg/TFMessage")] if options.scan else topics
+        has_transforms = options.scan or options.mount is not None
+        return [*topics, self._topic("/tf", "tf2_msgs/msg/TFMessage")] if has_transforms else topics
 
     def _topic(self, name: str, kind: str) -> Topic:
         text: str = self._store.generate_msgdef(kind, ros_version=2)[0]
@@ -83,8 +85,8 @@ class RosMessages:
         yield f"{space}/color/camera_info", self._camera(observation, *observation.frame_size)
         if observation.points is not None:
             yield f"{space}/depth/points", self._points(observation, *observation.points)
-        if observation.laser_scans:
-            yield "/tf", self._level_frame(observation)
+        if transforms := observation.transforms:
+            yield "/tf", self._message_class("tf2_msgs/msg/TFMessage")([self._tf(observation, t) for t in transforms])
         for name, scan in observation.laser_scans.items():
             yield f"{space}/{name}", self._laser(observation, scan)
 
@@ -140,15 +142,13 @@ class RosMessages:
             np.empty(0, np.float32) if scan.intensities is None else scan.intensities,
         )
 
-    def _level_frame(self, observation: Observation) -> Any:
+    def _tf(self, observation: Observation, found: FrameTransform) -> Any:
         vector, quaternion = (self._message_class(f"geometry_msgs/msg/{name}") for name in ("Vector3", "Quaternion"))
-        turn = self._message_class("geometry_msgs/msg/Transform")(
-            vector(0.0, 0.0, 0.0), quaternion(*observation.scan_rotation)
+        place = self._message_class("geometry_msgs/msg/Transform")(
+            vector(*map(float, found.translation_m)), quaternion(*map(float, found.rotation))
         )
-        stamped = self._message_class("geometry_msgs/msg/TransformStamped")(
-            self._header(observation), observation.scan_frame_id, turn
-        )
-        return self._message_class("tf2_msgs/msg/TFMessage")([stamped])
+        header = self._header(observation, found.parent)
+        return self._message_class("geometry_msgs/msg/TransformStamped")(header, found.child, place)
 
     def _header(self, observation: Observation, frame_id: str | None = None) -> Any:
         stamp = self._message_class("builtin_interfaces/msg/Time")(*divmod(observation.stamp_ns, NANOSECONDS))

@@ -18,6 +18,7 @@ from helpers.sink_data import MODEL, fill
 
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
 from streamdepth.core.types import DepthKind
+from streamdepth.geometry.mounts import Mount
 from streamdepth.geometry.obstacles import ObstacleZone
 from streamdepth.sinks.robots.observation import RobotOptions
 from streamdepth.sinks.robots.rerun import RerunFileSink, RerunViewerSink
@@ -143,6 +144,24 @@ def test_a_viewer_that_goes_away_and_returns_is_served_again(tmp_path) -> None:
         write_until(has_depth)
         sink.close()
     assert len(sink.notices) == 1
+
+
+def test_the_cameras_of_a_run_are_one_recording_with_their_places(tmp_path) -> None:
+    info, (item,) = scene(1, CAMERA.pinhole)
+    with listening(tmp_path / "got.rrd", tmp_path) as port:
+        options = [RobotOptions(namespace=f"/{side}", mount=Mount(0, y, 1)) for side, y in (("left", 1), ("right", -1))]
+        sinks = [RerunViewerSink(f"127.0.0.1:{port}", options=o) for o in options]
+        for sink in sinks:
+            sink.open(info, MODEL)
+        ids = {sink._recording.stream.get_recording_id() for sink in sinks}
+        for sink in sinks:
+            sink.write(item)
+        for sink in sinks:
+            sink.close()
+        sinks[0].open(info, MODEL)
+        assert sinks[0]._recording.stream.get_recording_id() not in ids, "another run"
+        sinks[0].close()
+    assert len(ids) == 1
 
 
 def test_no_viewer_and_no_screen_are_told(monkeypatch) -> None:

@@ -1,0 +1,64 @@
+"""The streams of a run: the address, the name and the settings of each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from streamdepth.config import Settings
+from streamdepth.config.sections import Section
+from streamdepth.factory.naming import NAME_FIELD, clean_name, output_names, stream_names
+from streamdepth.utils.numbering import unused_name
+
+SectionT = TypeVar("SectionT", bound=Section)
+
+
+class StreamPlan(NamedTuple):
+    """One stream of a run, before anything of it is made."""
+
+    address: str
+    name: str | None
+    """The name of its outputs; None for a single stream, whose outputs are files."""
+    settings: Settings
+    """The settings of all, with what this stream has of its own."""
+
+
+def plan_streams(settings: Settings) -> list[StreamPlan]:
+    """Returns all streams of the settings, in order. Raises ConfigError as `output_names` does."""
+    names = given_names(settings)
+    return [
+        StreamPlan(address, output, stream_settings(settings, i, names[i]))
+        for i, (address, output) in enumerate(zip(settings.source, output_names(settings, names), strict=True))
+    ]
+
+
+def given_names(settings: Settings) -> list[str]:
+    """Returns a unique name of each source: that of the settings, or one made of its address."""
+    made = stream_names(settings.source)
+    given = [stream.name for stream in settings.streams] or list(settings.names) or [None] * len(made)
+    names: list[str] = []
+    for own, address_name in zip(given, made, strict=True):
+        names.append(unused_name(clean_name(own) if own else address_name, names))
+    return names
+
+
+def stream_settings(settings: Settings, index: int, name: str) -> Settings:
+    """Returns the settings of one stream: its camera, measurements, mount and name in place of those of all.
+
+    In the path of `camera.info`, {name} stands for the name.
+    """
+    camera, metric, robot = settings.camera, settings.metric, settings.robot
+    mount = robot.mount[index : index + 1]
+    if settings.streams:
+        stream = settings.streams[index]
+        camera, metric = _merged(camera, stream.camera), _merged(metric, stream.metric)
+        mount = (stream.mount,) if stream.mount else robot.mount[:0]
+    if camera.info and NAME_FIELD in str(camera.info):
+        camera = camera.model_copy(update={"info": Path(str(camera.info).replace(NAME_FIELD, name))})
+    names = (name,) if settings.names or (settings.streams and settings.streams[index].name) else ()
+    robot = robot.model_copy(update={"mount": mount})
+    return settings.model_copy(update={"camera": camera, "metric": metric, "robot": robot, "names": names})
+
+
+def _merged(section: SectionT, own: SectionT) -> SectionT:
+    return section.model_copy(update={key: getattr(own, key) for key in own.model_fields_set})

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import threading
+import time
 from collections import Counter
+from types import ModuleType
 from typing import Any
 
 from streamdepth.core.errors import SinkOpenError
@@ -17,6 +20,10 @@ _SEND_BUFFER_BYTES = 1 << 16
 _lock = threading.Lock()
 _servers: dict[tuple[str, str], FoxgloveServer] = {}
 """The servers that run, by the host and port that were asked for."""
+_ended_at: dict[tuple[str, str], float] = {}
+"""When the last server of each address ended, by the monotonic clock."""
+_END_SECONDS, _RETRY_SECONDS = 3.0, 0.02
+"""How long a server that was stopped may still have its port, and the time between attempts to take it."""
 
 
 class FoxgloveServer:
@@ -32,18 +39,28 @@ class FoxgloveServer:
         self._context = foxglove.Context()  # the channels end with it
         self._channels: dict[str, Any] = {}
         self._channel_users: Counter[str] = Counter()
-        try:
-            self._server = foxglove.start_server(
-                name="streamdepth", host=host, port=int(port), context=self._context, message_backlog_size=backlog
-            )
-        except (RuntimeError, OSError, ValueError, OverflowError) as error:
-            raise SinkOpenError(
-                f"cannot serve Foxglove at '{host}:{port}': {error}; choose another port with foxglove:HOST:PORT",
-                code="cannot-listen",
-            ) from error
+        self._server = self._start(foxglove, backlog)
         self.port = int(self._server.port)
         """The port that it listens on."""
         _limit_send_buffers(self.port)
+
+    def _start(self, foxglove: ModuleType, backlog: int) -> Any:
+        """Starts to listen; waits for a server of this process that ended a moment ago. Raises SinkOpenError."""
+        host, port = self._address
+        until = _ended_at.get(self._address, -math.inf) + _END_SECONDS
+        while True:
+            try:
+                return foxglove.start_server(
+                    name="streamdepth", host=host, port=int(port), context=self._context, message_backlog_size=backlog
+                )
+            except (RuntimeError, OSError, ValueError, OverflowError) as error:
+                if time.monotonic() < until:
+                    time.sleep(_RETRY_SECONDS)
+                    continue
+                raise SinkOpenError(
+                    f"cannot serve Foxglove at '{host}:{port}': {error}; choose another port with foxglove:HOST:PORT",
+                    code="cannot-listen",
+                ) from error
 
     @staticmethod
     def acquire(host: str, port: str, *, backlog: int) -> FoxgloveServer:
@@ -69,7 +86,8 @@ class FoxgloveServer:
             if self._users:
                 return
             del _servers[self._address]
-        self._server.stop()
+            _ended_at[self._address] = time.monotonic()
+            self._server.stop()
 
     def open_channel(self, topic: Topic) -> Any:
         """Returns the channel of a topic, which streams with the same topic share."""

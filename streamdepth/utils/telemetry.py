@@ -29,7 +29,7 @@ def disable_telemetry() -> None:
     It is called when streamdepth is imported, because most packages read their variables at their own import. A
     variable that the user has set keeps its value, and STREAMDEPTH_ALLOW_TELEMETRY=1 changes nothing at all.
     """
-    if _is_allowed():
+    if telemetry_is_allowed():
         return
     for name, value in OPT_OUT_VARIABLES.items():
         os.environ.setdefault(name, value)
@@ -44,7 +44,7 @@ def without_rerun_analytics() -> Iterator[None]:
     The viewer has no variable for it, and sends nothing on a machine for continuous integration: CI=true says so to
     the processes that are started meanwhile.
     """
-    if _is_allowed() or "CI" in os.environ:
+    if telemetry_is_allowed() or "CI" in os.environ:
         yield
         return
     os.environ["CI"] = "true"
@@ -54,5 +54,6 @@ def without_rerun_analytics() -> Iterator[None]:
         del os.environ["CI"]
 
 
-def _is_allowed() -> bool:
+def telemetry_is_allowed() -> bool:
+    """True if the user wants every package's statistics as its makers have them."""
     return os.environ.get(ALLOW_VARIABLE) == "1"

@@ -48,8 +48,6 @@ sys.addaudithook(note)
 """
 _CACHES = (".cache/streamdepth/", ".cache/matplotlib/", ".ray/auth_token")
 """Caches, and the secret by which Ray's own processes on this machine know each other."""
-_CLOUD_HOST = "metadata.google.internal"
-"""The host under a virtual machine of Google's cloud, which Ray asks for TPUs; elsewhere nobody has that name."""
 
 
 @dataclass(frozen=True)
@@ -103,5 +101,5 @@ def _is_this_machine(name: str) -> bool:
     try:
         ipaddress.ip_address(name)
     except ValueError:
-        return name in ("localhost", _CLOUD_HOST, socket.gethostname(), socket.getfqdn())
+        return name in ("localhost", socket.gethostname(), socket.getfqdn())
     return True

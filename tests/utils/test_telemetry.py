@@ -33,9 +33,16 @@ VERBS = {
     "quantize": "quantize nano --calibrate in.mp4 --frames 4 -o nano_int8",
     "eval accuracy": "eval accuracy DATA",
     "eval temporal": "eval temporal in.mp4 --plot plot.png",
+    "live": "live in.mp4 --max-frames 2",
+    "calibrate": "calibrate in.mp4 --board 9x6@25mm -o camera.yaml",
+    "volume": "volume in.png --region 5,5,40,30 --camera-height 1m --fov 66",
+    "fuse": "fuse in.mp4 --poses poses.txt -o model.ply --fov 66 --camera-height 1m",
+    "eval steadiness": "eval steadiness in.mp4",
     "train pairs": "train pairs DATA -o runs --steps 1",
 }
-MAY_FAIL = {"doctor", "quantize", "eval accuracy", "eval temporal", "train pairs"}
+MAY_FAIL = {"doctor", "quantize", "eval accuracy", "eval temporal", "train pairs"} | {
+    *("live", "calibrate", "volume", "fuse", "eval steadiness")
+}
 """These judge their small inputs, or this machine; what counts here is what they look up meanwhile."""
 
 
@@ -47,6 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_video(folder / name, count=8)
     write_pairs(folder, "DATA")
     Pillow.fromarray(quarters(64, 48)).save(folder / "in.png")
+    (folder / "poses.txt").write_text("".join(f"{index / 25} 0 0 0 0 0 0 1\n" for index in range(8)))
     (folder / "run.yaml").write_text("source: in.mp4\noutputs: {video: run.mp4}\n")
     return folder
 

@@ -17,6 +17,7 @@ from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError, MissingDependencyError
 from streamdepth.utils.cpu import usable_cores
 from streamdepth.utils.redact import redact
+from streamdepth.utils.telemetry import telemetry_is_allowed
 
 _MAX_CORES_PER_WORKER = 4
 """CPU cores of one worker at most: more gain little, and fewer workers then decode, smooth and encode in parallel."""
@@ -59,6 +60,10 @@ def import_ray() -> Any:
     return ray
 
 
+_NO_PROXY_THERE = "http://127.0.0.1:9"
+"""An address of this machine where nothing listens (the port of "discard")."""
+
+
 @contextmanager
 def cluster_connection(address: str) -> Iterator[None]:
     """Connects to the cluster at `address`, and disconnects at the end.
@@ -89,7 +94,8 @@ def _connect(ray: Any, address: str) -> None:
             ray.init("auto", **quiet)
         except ConnectionError:
             _listen_on_loopback_only()
-            ray.init(num_cpus=usable_cores(), include_dashboard=False, **quiet)
+            with _without_cloud_queries():
+                ray.init(num_cpus=usable_cores(), include_dashboard=False, **quiet)
         return
     named = os.environ["RAY_ADDRESS"] if address == "auto" else address
     _check_answers(named)
@@ -105,6 +111,30 @@ def _listen_on_loopback_only() -> None:
 
     ray_constants.ENABLE_RAY_CLUSTER = False  # of this process, and below of the processes that it starts
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+
+
+@contextmanager
+def _without_cloud_queries() -> Iterator[None]:
+    """Keeps a Ray that is started meanwhile from asking the machine's cloud who it is.
+
+    The part of Ray that reports statistics asks the metadata servers of three clouds before it looks whether it may
+    report at all, and no variable stops it. A proxy that nobody is does, for this one process and none of the workers.
+    """
+    from ray._private import ray_constants, services
+
+    start = services.start_ray_process
+
+    def start_offline(command: Any, process_type: str, *arguments: Any, **options: Any) -> Any:
+        if process_type == ray_constants.PROCESS_TYPE_DASHBOARD and not telemetry_is_allowed():
+            offline = dict.fromkeys(("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"), _NO_PROXY_THERE)
+            options["env_updates"] = {**(options.get("env_updates") or {}), **offline, "no_proxy": "", "NO_PROXY": ""}
+        return start(command, process_type, *arguments, **options)
+
+    services.start_ray_process = start_offline
+    try:
+        yield
+    finally:
+        services.start_ray_process = start
 
 
 def _check_answers(address: str) -> None:

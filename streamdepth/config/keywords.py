@@ -163,6 +163,9 @@ class ConvertKeywords(StreamKeywords, total=False):
     """Write points and meshes of every Nth frame of a video; alone it writes NAME_%06d.ply."""
     drop_flying: bool
     """Write metric depth on jumps between near and far (flying pixels) as unknown."""
+    keep_topics: str | Sequence[str]
+    """Copy these topics of the bag into the .mcap, as they are: a name or a pattern, such as '/tf*' or '*'.
+    Repeatable."""
     push: str | Sequence[str]
     """Send the video to rtsp://, rtmp://, srt://, udp://, tcp://, rtp:// or virtualcam: while it is made, files at
     their own frame rate; {name} stands for the stream's name. Repeatable."""

@@ -102,6 +102,9 @@ class OutputSettings(Section):
     """Write points and meshes of every Nth frame of a video; alone it writes NAME_%06d.ply."""
     drop_flying: Annotated[bool, Flag("--drop-flying")] = False
     """Write metric depth on jumps between near and far (flying pixels) as unknown."""
+    keep_topics: Annotated[Strings, Flag("--keep-topics")] = ()
+    """Copy these topics of the bag into the .mcap, as they are: a name or a pattern, such as '/tf*' or '*'.
+    Repeatable."""
     push: Annotated[Strings, Flag("--push"), NoEffectOnResult()] = ()
     """Send the video to rtsp://, rtmp://, srt://, udp://, tcp://, rtp:// or virtualcam: while it is made, files at
     their own frame rate; {name} stands for the stream's name. Repeatable."""

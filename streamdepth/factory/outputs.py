@@ -56,10 +56,12 @@ def check_output_names(settings: Settings) -> None:
     """Checks outputs before anything is opened.
 
     Raises:
-        ConfigError: if two outputs have one name.
+        ConfigError: if two outputs have one name, or topics are to be kept and no .mcap is written ("conflict").
         SinkOpenError: if an output is an input.
     """
     outputs, depth = settings.outputs, settings.outputs.depth
+    if outputs.keep_topics and (depth is None or depth.suffix.lower() != ".mcap"):
+        raise ConfigError("--keep-topics copies into a .mcap; name one with --depth-out", code="conflict")
     paths = outputs.video, depth, outputs.points, outputs.mesh, outputs.stats
     files = [path for path in paths if path and path.suffix]  # the others are folders, which may be shared
     has_sidecar = depth is not None and depth.suffix.lower() in (".mkv", ".mp4", *DEPTH_IMAGE_SUFFIXES)

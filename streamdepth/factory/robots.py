@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError
+from streamdepth.core.recorded_topics import RecordedTopics
 from streamdepth.core.sink import Sink
-from streamdepth.factory.naming import ros_name
+from streamdepth.factory.naming import ros_name, stream_names
 
 if TYPE_CHECKING:
     from streamdepth.geometry.mounts import Mount
@@ -21,6 +23,7 @@ ROBOT_FILES = (".mcap", ".rrd")
 def make_robot_recording(path: Path, settings: Settings, name: str | None = None) -> Sink:
     """Returns the sink for a .mcap or .rrd file. name: the stream's, where there are several."""
     options = make_robot_options(settings, name)
+    kept = _make_kept_topics(settings, path, name)
     if path.suffix.lower() == ".rrd":
         from streamdepth.sinks.robots.rerun import RerunFileSink
 
@@ -33,7 +36,39 @@ def make_robot_recording(path: Path, settings: Settings, name: str | None = None
         options=options,
         overwrite=settings.outputs.overwrite,
         is_shared=name is not None,
+        kept_topics=kept,
     )
+
+
+def _make_kept_topics(settings: Settings, path: Path, name: str | None) -> RecordedTopics | None:
+    """Returns the topics of the source's bag that are to be copied; None where none are wanted.
+
+    Raises ConfigError ("conflict") where they cannot be copied.
+    """
+    if not settings.outputs.keep_topics:
+        return None
+    from streamdepth.sources.bag_topics import BagTopics
+    from streamdepth.sources.rosbag import split_bag_address
+
+    names = stream_names(settings.source)
+    position = names.index(name) if name in names else 0
+    address = settings.source[position] if settings.source else ""
+    bag = split_bag_address(address)
+    if bag is not None and any(other == bag[0] for other in _bag_paths(settings.source[:position])):
+        return None  # another camera of the same robot keeps them
+    if path.suffix.lower() != ".mcap" or bag is None or settings.outputs.segment:
+        raise ConfigError(
+            f"topics are kept of a bag in one .mcap, without --segment; here '{address}' goes to '{path}'",
+            code="conflict",
+        )
+    return BagTopics(bag[0], settings.outputs.keep_topics)
+
+
+def _bag_paths(addresses: Sequence[str]) -> list[Path]:
+    """Returns the paths of those addresses that are bags, without their topics."""
+    from streamdepth.sources.rosbag import split_bag_address
+
+    return [found[0] for address in addresses if (found := split_bag_address(address))]
 
 
 def make_publisher(target: str, settings: Settings, name: str | None = None) -> Sink:

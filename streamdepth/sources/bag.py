@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Collection, Generator
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, Any
 
 from rosbags.highlevel import AnyReader
+from rosbags.interfaces import MessageDefinitionFormat
+from rosbags.rosbag2.metadata import dump_qos_v9
 from rosbags.typesys import Stores, get_typestore
 
+from streamdepth.core.recorded_topics import RecordedTopic
 from streamdepth.sources.mcap_bag import McapBag
 
 if TYPE_CHECKING:
@@ -67,6 +71,38 @@ class Bag:
         if bytes(data[:4]) == _ZSTD_MAGIC:  # CDR begins with a zero
             data = _unpack_zstd(bytes(data))
         return self._reader.deserialize(data, message_type)
+
+    @property
+    def _is_ros1(self) -> bool:
+        return any(getattr(c.ext, "serialization_format", "ros1") == "ros1" for c in self.connections)
+
+    @cached_property
+    def _ros2_types(self) -> Any:
+        """The bag's types with ROS 2's header, which has no sequence number."""
+        header = "std_msgs/msg/Header"
+        types = {**self._reader.typestore.fielddefs, header: get_typestore(Stores.ROS2_HUMBLE).fielddefs[header]}
+        store = get_typestore(Stores.EMPTY)
+        store.register(types)
+        return store
+
+    def as_cdr(self, data: bytes, message_type: str) -> bytes:
+        """Returns a message as ROS 2 serializes it."""
+        if self._is_ros1:
+            return bytes(self._ros2_types.ros1_to_cdr(data, message_type))
+        return _unpack_zstd(bytes(data)) if bytes(data[:4]) == _ZSTD_MAGIC else bytes(data)
+
+    def recorded_topic(self, connection: Connection) -> RecordedTopic:
+        """Returns a topic with its type as ROS 2 defines it."""
+        name, definition = connection.msgtype, connection.msgdef
+        if definition.format == MessageDefinitionFormat.IDL:
+            encoding, text = "ros2idl", definition.data
+        elif definition.format == MessageDefinitionFormat.MSG and not self._is_ros1:
+            encoding, text = "ros2msg", definition.data
+        else:
+            encoding, text = "ros2msg", self._ros2_types.generate_msgdef(name, ros_version=2)[0]
+        qos = getattr(connection.ext, "offered_qos_profiles", None) or []
+        metadata = {"offered_qos_profiles": dump_qos_v9(qos)} if qos else {}
+        return RecordedTopic(connection.topic, name, encoding, text.encode(), "cdr", metadata)
 
     def close(self) -> None:
         """Closes the files."""

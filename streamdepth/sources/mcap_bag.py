@@ -15,6 +15,7 @@ from mcap.reader import SeekingReader
 from mcap.records import Channel, Message, Schema
 from mcap.stream_reader import StreamReader
 from rosbags.interfaces import Connection, ConnectionExtRosbag2, MessageDefinition, MessageDefinitionFormat
+from rosbags.rosbag2.metadata import parse_qos
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 
 if TYPE_CHECKING:
@@ -65,7 +66,10 @@ class McapBag:
                 msgdef=definitions[channel.id],
                 digest="",
                 msgcount=counts.get(channel.id, 0),
-                ext=ConnectionExtRosbag2(serialization_format=channel.message_encoding, offered_qos_profiles=[]),
+                ext=ConnectionExtRosbag2(
+                    serialization_format=channel.message_encoding,
+                    offered_qos_profiles=_quality_of_service(channel),
+                ),
                 owner=self,
             )
             for channel in channels.values()
@@ -134,6 +138,13 @@ def ros_type_name(name: str) -> str:
     package, type_name = parts[0], parts[-1]
     kind = parts[1] if len(parts) > 2 else "msg"
     return f"{package}/{kind}/{type_name.removesuffix('_')}" if len(parts) > 1 else name
+
+
+def _quality_of_service(channel: Channel) -> list[Any]:
+    try:
+        return list(parse_qos(channel.metadata.get("offered_qos_profiles", "")))
+    except Exception:  # it is YAML that any recorder wrote; pictures are read without it
+        return []
 
 
 def _definition(schema: Schema | None) -> MessageDefinition:

@@ -10,11 +10,13 @@ from typing import IO, Literal
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.optional_packages import OptionalPackage
+from streamdepth.core.recorded_topics import RecordedTopics
 from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.core.version import __version__
 from streamdepth.sinks.pending_files import PendingFile, map_write_errors
 from streamdepth.sinks.robots.foxglove_messages import FOXGLOVE_SDK, FoxgloveMessages
+from streamdepth.sinks.robots.kept_topics import KeptTopics
 from streamdepth.sinks.robots.observation import Observation, Observer, RobotOptions, check_metric
 from streamdepth.sinks.robots.ros_messages import ROSBAGS, RosMessages
 from streamdepth.sinks.robots.topics import MessageFamily
@@ -45,6 +47,7 @@ class McapSink(Sink):
         options: names, and what is written.
         overwrite: replaces a file that exists.
         is_shared: writes to the same file as the other sinks of this process with this path that are open.
+        kept_topics: topics of the recording that is read, which are copied as they are, message by message.
 
     Raises:
         MissingDependencyError: from `open`, without mcap, or rosbags or foxglove-sdk.
@@ -60,13 +63,18 @@ class McapSink(Sink):
         options: RobotOptions | None = None,
         overwrite: bool = False,
         is_shared: bool = False,
+        kept_topics: RecordedTopics | None = None,
     ) -> None:
         super().__init__()
+        self.kept_topics = kept_topics
         self.path, self.schemas, self.overwrite, self.is_shared = Path(path), schemas, overwrite, is_shared
         self.options = options or RobotOptions()
         self._recording: _Recording | None = None
         self._messages: MessageFamily | None = None
         self._observer: Observer | None = None
+        self._kept: KeptTopics | None = None
+        self._frame_count: int | None = None
+        self._last_index = -1
 
     @property
     def required_packages(self) -> Sequence[OptionalPackage]:
@@ -83,6 +91,8 @@ class McapSink(Sink):
             import mcap.writer  # noqa: F401 - said now, not when the first frame comes
         except ImportError as error:
             raise MissingDependencyError(*_MCAP[1:]) from error
+        self._frame_count, self._last_index = info.frame_count, -1
+        self._kept = None if self.kept_topics is None else KeptTopics(self.kept_topics, self.add_notice)
         self._recording = _Recording.open(self.path, self.overwrite, info.file_path, is_shared=self.is_shared)
         self._observer = Observer(info, self.options, self.add_notice)
 
@@ -91,18 +101,29 @@ class McapSink(Sink):
         assert self._observer is not None
         assert self._messages is not None
         with map_write_errors(self.path):
-            self._recording.add(self._observer.observe(item), self._messages)
+            self._recording.add(self._observer.observe(item), self._messages, self._kept)
+        self._last_index = item.frame.index
 
     def on_close(self) -> None:
         assert self._recording is not None
         recording, self._recording = self._recording, None
         with map_write_errors(self.path):
+            has_read_all = self._frame_count is None or self._last_index + 1 >= self._frame_count
+            if self._kept is not None and self._last_index >= 0 and has_read_all:
+                recording.add_rest(self._kept)
+            self._close_kept()
             recording.release()
 
     def on_discard(self) -> None:
         recording, self._recording = self._recording, None
+        self._close_kept()
         if recording is not None:
             recording.release(discard=True)
+
+    def _close_kept(self) -> None:
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.close()
 
 
 _lock = threading.RLock()
@@ -124,6 +145,8 @@ class _Recording:
         """The messages of each stream, whose topics are registered."""
         self._schemas: dict[str, int] = {}
         self._channels: dict[str, int] = {}
+        self._types: dict[str, str] = {}
+        """Name of each topic -> the type of its messages."""
 
     @staticmethod
     def open(path: Path, overwrite: bool, input_path: Path | None, *, is_shared: bool) -> _Recording:
@@ -138,14 +161,18 @@ class _Recording:
             recording._users += 1
             return recording
 
-    def add(self, observation: Observation, messages: MessageFamily) -> None:
-        """Writes all messages of one frame."""
+    def add(self, observation: Observation, messages: MessageFamily, kept: KeptTopics | None) -> None:
+        """Writes all messages of one frame, after what was recorded until then of the topics that are kept."""
         with _lock:
             if not self._count:
                 self._writer.start(profile=messages.profile, library=f"streamdepth {__version__}")
             self._count += 1
             if messages not in self._families:
                 self._register(messages)
+                if kept is not None:
+                    kept.register(self._writer, self._types)
+            if kept is not None:
+                kept.write_until(observation.log_ns)
             for topic, data in messages.encode(observation):
                 self._writer.add_message(
                     self._channels[topic],
@@ -167,6 +194,12 @@ class _Recording:
             self._channels[topic.name] = self._writer.register_channel(
                 topic.name, topic.encoding, self._schemas[topic.schema]
             )
+            self._types[topic.name] = topic.schema
+
+    def add_rest(self, kept: KeptTopics) -> None:
+        """Writes all messages that are left of the topics that are kept."""
+        with _lock:
+            kept.write_until(None)
 
     def release(self, *, discard: bool = False) -> None:
         """Ends the use by one stream; the last one completes the file, or removes it if all discard theirs."""

@@ -42,6 +42,17 @@ _MAX_NOT_FOUND = 4
 """Attempts that answer "not found" before a stream that was there is given up: servers start their streams slowly."""
 
 
+def _seems_cut(authority: str, path: str) -> bool:
+    """True if what should be the host is rather a piece of a password, and the host follows an `@` further on."""
+    before, at, after = re.split(r"[?#]", path, maxsplit=1)[0].rpartition("@")
+    host = authority.rpartition("@")[2]
+    is_empty = not host or host.endswith(":")
+    is_plausible = not is_empty and re.search(r"[.\[]|^localhost(:|$)", host) is not None
+    is_ambiguous = is_empty or "@" in authority or "@" in before
+    has_host_later = re.match(r"localhost$|[^/]*[.:\]]", after.partition("/")[0]) is not None
+    return bool(at) and is_ambiguous and not is_plausible and has_host_later
+
+
 @dataclass(frozen=True, slots=True)
 class NetworkAddress:
     """A network address, and how long it may stay silent."""
@@ -71,7 +82,7 @@ class NetworkAddress:
         port = authority.rpartition("]")[2].partition(":")[2]
         ends_at = rest[len(authority) : len(authority) + 1]
         is_cut = ends_at in ("#", "?") if "@" in authority else bool(port) and not port.isdigit()
-        if is_cut and "@" in rest[len(authority) :]:
+        if (is_cut and "@" in rest[len(authority) :]) or _seems_cut(authority, rest[len(authority) :]):
             raise SourceOpenError(
                 f"{self.name} cannot be opened: the password in the address holds a character that ends it; write "
                 f"{ESCAPES}",

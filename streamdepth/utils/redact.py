@@ -125,6 +125,6 @@ def _remove_user(rest: str) -> str:
     if authority == before:
         return after
     port = authority.rpartition(":")[2] if ":" in authority else "0"
-    if "@" not in authority and port.isdigit():
+    if "@" not in authority and port.isdigit() and "@" not in before:
         return rest
     return f"{_MASK}@{after}"

@@ -20,7 +20,7 @@ from streamdepth.core.types import Frame
 from streamdepth.sources.frame_converter import FrameConverter
 from streamdepth.sources.looped import LoopedSource
 from streamdepth.sources.network import NetworkSource
-from streamdepth.sources.network_connection import explain
+from streamdepth.sources.network_connection import NetworkAddress, explain
 from streamdepth.utils.redact import redact_text
 
 
@@ -351,11 +351,28 @@ def test_close_ends_the_wait_for_a_lost_stream(cameras: rtsp_server.Server) -> N
     closer.join()
 
 
-@pytest.mark.parametrize("password", ["a#b", "a?b", "a/b", "p@s#s"])
+@pytest.mark.parametrize(
+    "password", ["a#b", "a?b", "a/b", "p@s#s", "p@s/s", "p@s:8/s", "/@", "@/", "8554/x@y", "1@2/3"]
+)
 def test_a_password_that_must_be_escaped_is_said_at_once(password: str) -> None:
     with raises_code(SourceOpenError, "bad-address", naming="%23") as caught:
         NetworkSource(f"rtsp://admin:{password}@127.0.0.1:1/live").open()
     assert password not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://host/path?email=a@b.c",
+        "http://u:p@host/path?y=a@b.c",
+        "rtsp://u:p@camera:554/cam@1",
+        "rtsp://u:p@10.0.0.2/a@b/c",
+        "http://social.example/@user/video.mp4",
+        "rtsp://u:p%40s%2Fs@cam.local:554/live",
+    ],
+)
+def test_an_at_sign_in_a_path_is_no_password(address: str) -> None:
+    NetworkAddress(address, "tcp", 1.0).check_password()
 
 
 def test_the_example_of_an_address_survives_redaction() -> None:

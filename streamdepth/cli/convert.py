@@ -17,10 +17,24 @@ if TYPE_CHECKING:
 
 _NAMES = ("names", "robot.mount")
 _LIMITS = ("max_frames", "max_seconds", "max_side", "allow_partial", "input_fps", "find_bars")
+_PARTS = ("start", "end", "fps", "crop", "deinterlace")
 
 
 @with_flags(
-    *("outputs", "model", "inference", "cluster", "smooth", "render", "camera", "metric", *_NAMES, *_LIMITS),
+    *(
+        "outputs",
+        "model",
+        "inference",
+        "cluster",
+        "smooth",
+        "render",
+        "camera",
+        "metric",
+        "video",
+        *_NAMES,
+        *_LIMITS,
+        *_PARTS,
+    ),
     without=["outputs.hold_last"],
 )
 def convert(
@@ -44,7 +58,7 @@ def convert(
 
 
 @with_flags(
-    *("outputs", "model", "inference", "smooth", "render", "camera", "metric", *_NAMES, *_LIMITS),
+    *("outputs", "model", "inference", "smooth", "render", "camera", "metric", "video", *_NAMES, *_LIMITS, *_PARTS),
     without=["outputs.points", "outputs.mesh", "outputs.ply_every"],
 )
 def live(
@@ -66,7 +80,7 @@ def live(
 
 
 @with_flags(
-    *("outputs", "inference", "camera", "metric", *_NAMES, *_LIMITS),
+    *("outputs", "inference", "camera", "metric", "video", *_NAMES, *_LIMITS, *_PARTS),
     without=["inference.batch", "outputs.points", "outputs.mesh", "outputs.ply_every", "outputs.drop_flying"],
     has_config_flag=False,
 )

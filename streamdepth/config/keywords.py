@@ -94,6 +94,17 @@ class StreamKeywords(EstimateKeywords, total=False):
     input_fps: float | None
     """Frames per second of the input, such as 25, 29.97 or 30000/1001, whatever it says itself: for video without
     timestamps, pictures, or another speed."""
+    start: float | None
+    """Begin with the frame at this time of a recording, such as 2s, 1m30s or 4.5, to the frame; sound is cut alike."""
+    end: float | None
+    """End before the frame at this time of a recording, counted from its beginning."""
+    fps: float | None
+    """Constant frame rate of the outputs, such as 24 or 30000/1001: frames are chosen by their times, left out or
+    repeated, and the sound keeps its speed."""
+    crop: tuple[int, int, int, int] | None
+    """Use a rectangle of the picture only: left, top, width and height in px."""
+    deinterlace: Literal["off", "auto"]
+    """auto rebuilds interlaced frames from the fields around them (bwdif); off leaves and announces them."""
     realtime: bool
     """Play files at their own frame rate and drop frames that come too late, as a camera would."""
     smooth: str
@@ -192,6 +203,12 @@ class ConvertKeywords(StreamKeywords, total=False):
     """Constant rate factor: lower is better and larger."""
     video_preset: str
     """The encoder's preset: slower ones make smaller files."""
+    width: int | None
+    """Width of the video in px; the height follows from it. By default that of the picture."""
+    height: int | None
+    """Height of the video in px; the width follows from it. Smaller videos are encoded faster."""
+    scale: float | None
+    """Factor of the size of the video, such as 0.5, instead of its width and height."""
     video_copy_tracks: bool
     """Copy audio and subtitles from the input."""
     video_keep_location: bool

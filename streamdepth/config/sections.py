@@ -242,6 +242,12 @@ class VideoSettings(Section):
     """Constant rate factor: lower is better and larger."""
     preset: str = "veryfast"
     """The encoder's preset: slower ones make smaller files."""
+    width: Annotated[int | None, Flag("--width")] = Field(None, ge=2, le=16384)
+    """Width of the video in px; the height follows from it. By default that of the picture."""
+    height: Annotated[int | None, Flag("--height")] = Field(None, ge=2, le=16384)
+    """Height of the video in px; the width follows from it. Smaller videos are encoded faster."""
+    scale: Annotated[float | None, Flag("--scale")] = Field(None, gt=0, le=8)
+    """Factor of the size of the video, such as 0.5, instead of its width and height."""
     copy_tracks: bool = True
     """Copy audio and subtitles from the input."""
     keep_location: bool = False

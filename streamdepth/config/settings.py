@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 from pydantic.fields import FieldInfo
@@ -25,7 +25,7 @@ from streamdepth.config.sections import (
     WebSettings,
 )
 from streamdepth.config.streams import StreamSettings
-from streamdepth.config.values import parse_frame_rate
+from streamdepth.config.values import parse_frame_rate, parse_rectangle, parse_seconds
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -65,6 +65,25 @@ class Settings(Section):
     )
     """Frames per second of the input, such as 25, 29.97 or 30000/1001, whatever it says itself: for video without
     timestamps, pictures, or another speed."""
+    start: Annotated[float | None, BeforeValidator(parse_seconds), Flag("--start", metavar="TIME", is_common=True)] = (
+        Field(None, ge=0)
+    )
+    """Begin with the frame at this time of a recording, such as 2s, 1m30s or 4.5, to the frame; sound is cut alike."""
+    end: Annotated[float | None, BeforeValidator(parse_seconds), Flag("--end", metavar="TIME", is_common=True)] = Field(
+        None, gt=0
+    )
+    """End before the frame at this time of a recording, counted from its beginning."""
+    fps: Annotated[float | None, BeforeValidator(parse_frame_rate), Flag("--fps", metavar="FPS")] = Field(
+        None, gt=0, le=1000
+    )
+    """Constant frame rate of the outputs, such as 24 or 30000/1001: frames are chosen by their times, left out or
+    repeated, and the sound keeps its speed."""
+    crop: Annotated[
+        tuple[int, int, int, int] | None, BeforeValidator(parse_rectangle), Flag("--crop", metavar="X,Y,W,H")
+    ] = None
+    """Use a rectangle of the picture only: left, top, width and height in px."""
+    deinterlace: Annotated[Literal["off", "auto"], Flag("--deinterlace")] = "off"
+    """auto rebuilds interlaced frames from the fields around them (bwdif); off leaves and announces them."""
     find_bars: Annotated[bool, Flag("--find-bars/--no-find-bars")] = True
     """Find black bars around the picture: their depth is unknown, and they do not count for the range."""
     realtime: Annotated[bool, NoEffectOnResult()] = False

@@ -52,6 +52,15 @@ def parse_share(value: object) -> object:
     return value
 
 
+def parse_rectangle(value: object) -> object:
+    """Returns whole numbers for "x,y,width,height"; other values as they are. Raises ValueError for other texts."""
+    if not isinstance(value, str):
+        return value
+    if not re.fullmatch(r"\d+,\d+,[1-9]\d*,[1-9]\d*", value):
+        raise ValueError("write left,top,width,height in px, such as 0,60,1280,600")
+    return tuple(int(number) for number in value.split(","))
+
+
 def parse_size(value: object) -> object:
     """Returns ["640", "480"] for "640x480"; other values as they are."""
     return value.lower().split("x") if isinstance(value, str) else value

@@ -67,6 +67,12 @@ class StreamInfo:
     """True if the source cannot wait, such as a camera: frames that are not read in time are lost."""
     time_base: Fraction = Fraction(1, 90000)
     """Seconds per tick of the frames' `pts`."""
+    clip_start: Fraction = Fraction(0)
+    """Seconds on the file's own clock at time 0 of the frames; more than 0 where only a later part of it is read."""
+    clip_end: Fraction | None = None
+    """Seconds on the clock of the frames at which they end before the file does, as asked; None: with the file."""
+    is_constant_rate: bool = False
+    """True if the frames are `1 / fps` apart, whatever those of the file are."""
     file_path: Path | None = None
     """The local file that the stream is read from, whose audio and subtitles can be copied."""
     track_feed: TrackFeed | None = field(default=None, repr=False, compare=False)

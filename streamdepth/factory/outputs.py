@@ -199,7 +199,7 @@ def make_folder(path: Path) -> None:
 
 def _make_video_sink(settings: Settings, path: Path) -> Sink:
     from streamdepth.sinks.picture import COLORED_SUFFIXES, PictureSink
-    from streamdepth.sinks.video import VideoSink
+    from streamdepth.sinks.video import OutputSize, VideoSink
     from streamdepth.sinks.video_file import VIDEO_FORMATS
 
     suffix = path.suffix.lower()
@@ -225,6 +225,7 @@ def _make_video_sink(settings: Settings, path: Path) -> Sink:
         overwrite=settings.outputs.overwrite,
         copy_tracks=video.copy_tracks,
         keep_location=video.keep_location,
+        size=OutputSize(video.width, video.height, video.scale),
     )
 
 

@@ -7,6 +7,7 @@ import re
 import sys
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from streamdepth.config import Settings
 from streamdepth.config.values import exact_frame_rate
@@ -59,6 +60,23 @@ def with_black_bars(source: Source, settings: Settings) -> Source:
     return BlackBarsSource(source)
 
 
+def with_part(source: Source, settings: Settings) -> Source:
+    """Returns the part of a source that the settings ask for: of its time, its frames and its picture.
+
+    Raises ConfigError ("bad-part") for an end that is not behind the start.
+    """
+    from streamdepth.sources.clip import ClipSource, ConstantRateSource, CropSource
+
+    start, end = settings.start or 0.0, settings.end
+    if end is not None and end <= start:
+        raise ConfigError(f"the end at {end:g} s is not behind the start at {start:g} s", code="bad-part")
+    if start or end is not None:
+        source = ClipSource(source, start, end)
+    if settings.fps:
+        source = ConstantRateSource(source, exact_frame_rate(settings.fps))
+    return CropSource(source, settings.crop) if settings.crop else source
+
+
 def _make_source(address: str, settings: Settings) -> Source:
     if not address:  # as a path it would be the current folder
         raise ConfigError(
@@ -95,8 +113,7 @@ def _make_standard_input(settings: Settings) -> Source:
         "/dev/stdin",
         name="standard input",
         descriptor=None if is_redirected_file else sys.stdin.fileno(),
-        input_fps=_input_fps(settings),
-        max_side_px=settings.max_side,
+        **_file_options(settings),
     )
 
 
@@ -121,7 +138,7 @@ def _make_addressed(address: str, settings: Settings) -> Source:
     if storage.is_remote(address) and not is_a_picture:
         from streamdepth.sources.remote_file import RemoteFileSource
 
-        return RemoteFileSource(address, input_fps=_input_fps(settings), max_side_px=settings.max_side)
+        return RemoteFileSource(address, **_file_options(settings))
     if "://" in address and not (is_a_picture and address.lower().startswith("http")):
         return _make_network_source(address, settings)
     return _make_file_source(address, settings)
@@ -136,10 +153,20 @@ def _make_file_source(address: str, settings: Settings) -> Source:
         return ImagesSource(address, fps=fps, max_side_px=settings.max_side, keep_sizes=keep_sizes)
     from streamdepth.sources.file import FileSource
 
-    source = FileSource(address, input_fps=_input_fps(settings), max_side_px=settings.max_side)
+    source = FileSource(address, **_file_options(settings))
     if has_picture_suffix(address) and content_of(address) == "video":
         source.add_notice(f"{redact(address)} is a video by its content, whatever its name says, and read as that")
     return source
+
+
+def _file_options(settings: Settings) -> dict[str, Any]:
+    """Returns the keyword arguments of sources that read video files."""
+    return {
+        "input_fps": _input_fps(settings),
+        "deinterlaces": settings.deinterlace == "auto",
+        "start_seconds": settings.start or 0.0,
+        "max_side_px": settings.max_side,
+    }
 
 
 def _input_fps(settings: Settings) -> Fraction | None:
@@ -234,5 +261,6 @@ def _make_network_source(address: str, settings: Settings) -> Source:
         reconnect_seconds=network.reconnect_seconds,
         live=network.live,
         input_fps=_input_fps(settings),
+        deinterlaces=settings.deinterlace == "auto",
         max_side_px=settings.max_side,
     )

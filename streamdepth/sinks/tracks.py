@@ -54,6 +54,8 @@ class TrackCopier:
         video: the output's video track.
         on_notice: called with a sentence for each track that `output` cannot hold, and for damage.
         keep_location: copies tags that say where the input was recorded, too.
+        clip: the time of the clock that becomes 0, and the end on that new clock, in seconds; what begins earlier is
+            left out, and subtitles that are shown then are shortened.
         is_streamed: `output` goes through a pipe, so that its head cannot be completed later.
     """
 
@@ -65,10 +67,11 @@ class TrackCopier:
         on_notice: Callable[[str], None],
         *,
         keep_location: bool = False,
+        clip: tuple[Fraction, Fraction | None] = (Fraction(0), None),
         is_streamed: bool = False,
     ) -> None:
         self._output, self._on_notice, self._keep_location = output, on_notice, keep_location
-        self._is_streamed = is_streamed
+        self._is_streamed, (self._clip_start, self._clip_end) = is_streamed, clip
         self._feed = origin if isinstance(origin, TrackFeed) else None
         self._input: InputContainer = origin.container if isinstance(origin, TrackFeed) else open_media_file(origin)
         self._video = main_video_stream(self._input)
@@ -169,11 +172,28 @@ class TrackCopier:
         """Reads until there is one more packet to copy. Returns False if there is none, of a pipe perhaps not yet."""
         while (item := self._take()) is not None:
             if isinstance(item, PictureTime):
-                self._pictures.append(item)
-            elif item.stream.index in self._targets:
+                self._pictures.append(item._replace(time=item.time - self._clip_start))
+            elif item.stream.index in self._targets and self._is_in_clip(item):
                 self._ahead.append(item)
                 return True
         return False
+
+    def _is_in_clip(self, packet: Packet[Stream]) -> bool:
+        """Brings a packet to the clock of the clip. Returns False if it lies before its beginning."""
+        shown = packet.pts if packet.pts is not None else packet.dts
+        if shown is None or not (self._clip_start or self._clip_end):
+            return True
+        ticks = round(self._clip_start / packet.time_base)
+        start = packet.pts = shown - ticks
+        packet.dts = None if packet.dts is None else packet.dts - ticks
+        if packet.stream.type != "subtitle":
+            return start >= 0
+        end = start + (packet.duration or 0)
+        if self._clip_end is not None:
+            end = min(end, int(self._clip_end / packet.time_base))
+        packet.pts = packet.dts = max(0, start)
+        packet.duration = max(0, end - packet.pts)
+        return end > 0
 
     def _peek(self) -> Packet[Stream] | None:
         """Returns the next packet to copy, which stays the next one."""
@@ -206,7 +226,7 @@ class TrackCopier:
         for chapter in self._input.chapters():
             tick = chapter["time_base"] or Fraction(1)
             for key in ("start", "end"):
-                chapter[key] -= round(self._start_seconds / tick)
+                chapter[key] -= round((self._start_seconds + self._clip_start) / tick)
             if end is not None:
                 chapter["end"] = min(chapter["end"], int(end / tick))
             chapter["start"] = max(0, chapter["start"])

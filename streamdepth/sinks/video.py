@@ -2,15 +2,59 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from streamdepth.core.render_options import RenderOptions
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.masks import shrink_mask
+from streamdepth.core.render_options import RenderOptions, Style
 from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.render.overlay import check_render_options, rendered_size
 from streamdepth.sinks.encoders import check_encoder
 from streamdepth.sinks.video_file import EncodingOptions, VideoFile, check_video_path
 from streamdepth.sinks.video_frames import render_video_frame
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSize:
+    """The size of a video: a width, a height, both, or a factor; none of them keeps that of the picture.
+
+    Raises ConfigError ("conflict") for a factor beside a width or height.
+    """
+
+    width: int | None = None
+    """px."""
+    height: int | None = None
+    """px."""
+    scale: float | None = None
+    """Factor of width and height."""
+
+    def __post_init__(self) -> None:
+        if self.scale is not None and (self.width or self.height):
+            raise ConfigError("give the video's size by scale, or by width and height, not by both", code="conflict")
+
+    def of_frame(self, size: tuple[int, int], style: Style) -> tuple[int, int]:
+        """Returns the (width, height) at which frames of `size` are drawn, so that the video gets its size."""
+        width, height = rendered_size(size, style)
+        if self.scale is not None:
+            x = y = self.scale
+        else:
+            x = self.width / width if self.width else self.height / height if self.height else 1.0
+            y = self.height / height if self.height else x
+        if (x, y) == (1, 1):
+            return size
+        return max(1, round(size[0] * x)), max(1, round(size[1] * y))
+
+
+def _at_size(item: DepthFrame, width: int, height: int) -> DepthFrame:
+    """Returns a frame with its picture at another size, which is drawn faster than a large one that is then scaled."""
+    frame = item.frame
+    if frame.size == (width, height):
+        return item
+    valid = None if frame.valid is None else shrink_mask(frame.valid, width, height)
+    small = replace(frame, pixels=frame.image_at_size(width, height), valid=valid)
+    return replace(item, frame=small)
 
 
 class VideoSink(Sink):
@@ -32,6 +76,7 @@ class VideoSink(Sink):
     Args:
         path: .mp4 .m4v .mov .mkv or .webm; `-` is standard output, as Matroska.
         options: how depth is drawn.
+        size: see `OutputSize`.
         codec, crf, preset: see `EncodingOptions`.
 
     Raises:
@@ -51,23 +96,28 @@ class VideoSink(Sink):
         overwrite: bool = False,
         copy_tracks: bool = True,
         keep_location: bool = False,
+        size: OutputSize = OutputSize(),
     ) -> None:
         super().__init__()
         check_render_options(options)
         self.path, self.options = Path(path), options
         self.encoding = EncodingOptions(codec, crf, preset)
         self.overwrite, self.copy_tracks, self.keep_location = overwrite, copy_tracks, keep_location
+        self.size = size
         self._video: VideoFile | None = None
+        self._frame_size = (0, 0)
+        """(width, height) in px at which frames are drawn."""
 
     def check(self) -> None:
         check_video_path(self.path)
         check_encoder(self.encoding.codec)
 
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
+        self._frame_size = self.size.of_frame((info.width, info.height), self.options.style)
         self._video = VideoFile(
             self.path,
             info,
-            rendered_size((info.width, info.height), self.options.style),
+            rendered_size(self._frame_size, self.options.style),
             self.encoding,
             overwrite=self.overwrite,
             copy_tracks=self.copy_tracks,
@@ -77,7 +127,9 @@ class VideoSink(Sink):
 
     def on_write(self, item: DepthFrame) -> None:
         assert self._video is not None
-        if rendered_size(item.frame.size, self.options.style) != self._video.size:
+        if self.size != OutputSize():
+            item = _at_size(item, *self._frame_size)
+        elif rendered_size(item.frame.size, self.options.style) != self._video.size:
             self.add_notice("the size of the picture changed in mid-stream; it is scaled to the first size")
         frame = render_video_frame(item, *self._video.frame_format, self.options)
         self._video.write(frame, item.frame.pts * item.frame.time_base)

@@ -110,6 +110,7 @@ class VideoFile:
                     muxer.stream,
                     on_notice,
                     keep_location=keep_location,
+                    clip=(info.clip_start, info.clip_end),
                     is_streamed=path == STANDARD_OUTPUT,
                 )
         except (av.FFmpegError, ValueError, OSError) as error:
@@ -269,11 +270,18 @@ class _Muxer:
 
     def _end_of_frame(self, last: Fraction) -> tuple[Fraction | None, bool]:
         """Finds the end of the source's frame that is shown from `last` seconds on, and if another one follows."""
+        if self.info.is_constant_rate and self.info.fps:
+            interval = 1 / self.info.fps
+            return last + interval, self._end_of_source_frame(last + interval * Fraction(3, 4))[1]
+        return self._end_of_source_frame(last)
+
+    def _end_of_source_frame(self, last: Fraction) -> tuple[Fraction | None, bool]:
         if self.tracks is not None and self.tracks.has_timed_tracks:
             return self.tracks.end_of_frame(last)
         if self.info.file_path is None:
             return None, False
         shift = (self._pts_offset or 0) * self.time_base
+        shift -= self.info.clip_start
         end, has_next = end_of_frame(self.info.file_path, last - shift)
         return (None if end is None else end + shift), has_next
 

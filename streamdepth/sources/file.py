@@ -38,6 +38,8 @@ class FileSource(DecodedSource[TrackDecoder]):
         name: the stream's name, safe to log; the path when it is not given.
         descriptor: an open file descriptor that is read instead of the path, such as 0 for standard input.
         input_fps: frames per second, whatever the file says; its sound is then left out.
+        deinterlaces: True rebuilds interlaced frames from the fields around them.
+        start_seconds: frames before this time need not be delivered.
     """
 
     def __init__(
@@ -47,10 +49,13 @@ class FileSource(DecodedSource[TrackDecoder]):
         name: str | None = None,
         descriptor: int | None = None,
         input_fps: Fraction | None = None,
+        deinterlaces: bool = False,
+        start_seconds: float = 0.0,
         max_side_px: int = MAX_SIDE_PX,
     ) -> None:
         super().__init__(str(path) if name is None else name)
         self.path, self.input_fps, self.max_side_px = Path(path), input_fps, max_side_px
+        self.deinterlaces, self.start_seconds = deinterlaces, start_seconds
         self.descriptor = descriptor
         self._pipe: PipeInput | None = None
         self._feed: TrackFeed | None = None
@@ -72,6 +77,9 @@ class FileSource(DecodedSource[TrackDecoder]):
                 clock=clock,
                 feed=self._feed,
                 input_fps=self.input_fps,
+                deinterlaces=self.deinterlaces,
+                # At another rate the file's own clock does not tell where the start is.
+                start_seconds=0.0 if self.input_fps else self.start_seconds,
                 max_side_px=self.max_side_px,
             )
         except (FFmpegError, ValueError) as error:

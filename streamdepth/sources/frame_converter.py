@@ -77,8 +77,7 @@ class FrameConverter:
         """
         if frame.interlaced_frame:
             self._announce(
-                f"{self._name} is interlaced: moving edges show combs; deinterlace it first for the best depth, "
-                "for example with ffmpeg -vf bwdif"
+                f"{self._name} is interlaced: moving edges show combs; for the best depth add --deinterlace auto"
             )
         if self._coded_size is None:
             self._start(frame)

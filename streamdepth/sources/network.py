@@ -32,6 +32,7 @@ class NetworkSource(LiveSource[NetworkConnection]):
     Args:
         timeout_seconds: how long `open` waits for an answer, and `read` for a frame.
         input_fps: frames per second, whatever the timestamps say; None: as they say, or as the frames arrive.
+        deinterlaces: True rebuilds interlaced frames from the fields around them, one frame later.
         live: None: live, unless the stream has a known duration or, over HTTP, is a file of known size.
     """
 
@@ -44,11 +45,12 @@ class NetworkSource(LiveSource[NetworkConnection]):
         reconnect_seconds: float = 300.0,
         live: bool | None = None,
         input_fps: Fraction | None = None,
+        deinterlaces: bool = False,
         max_side_px: int = MAX_SIDE_PX,
     ) -> None:
         super().__init__(redact(url), timeout_seconds=timeout_seconds, reconnect_seconds=reconnect_seconds)
         self.url, self.transport, self.live = url, transport, live
-        self.input_fps, self.max_side_px = input_fps, max_side_px
+        self.input_fps, self.deinterlaces, self.max_side_px = input_fps, deinterlaces, max_side_px
 
     def _prepare(self) -> None:
         self._address.check_password()
@@ -60,7 +62,7 @@ class NetworkSource(LiveSource[NetworkConnection]):
 
     @property
     def _address(self) -> NetworkAddress:
-        return NetworkAddress(self.url, self.transport, self.timeout_seconds)
+        return NetworkAddress(self.url, self.transport, self.timeout_seconds, self.deinterlaces)
 
     @property
     def _has_fixed_rate(self) -> bool:

@@ -55,11 +55,13 @@ def _seems_cut(authority: str, path: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class NetworkAddress:
-    """A network address, and how long it may stay silent."""
+    """A network address, how long it may stay silent, and how its frames are read."""
 
     url: str
     transport: Transport
     timeout_seconds: float
+    deinterlaces: bool = False
+    """True if interlaced frames are rebuilt from the fields around them."""
 
     @property
     def name(self) -> str:
@@ -208,6 +210,7 @@ def _open(
         address.name,
         notice,
         input_fps=input_fps,
+        deinterlaces=address.deinterlaces,
         max_side_px=max_side_px,
         threads="SLICE",
         max_wait_seconds=address.silence_seconds,

@@ -22,9 +22,18 @@ class RemoteFileSource(Source):
     copies the sound.
     """
 
-    def __init__(self, address: str, *, input_fps: Fraction | None = None, max_side_px: int = MAX_SIDE_PX) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        input_fps: Fraction | None = None,
+        deinterlaces: bool = False,
+        start_seconds: float = 0.0,
+        max_side_px: int = MAX_SIDE_PX,
+    ) -> None:
         super().__init__()
         self.address, self.input_fps, self.max_side_px = address, input_fps, max_side_px
+        self.deinterlaces, self.start_seconds = deinterlaces, start_seconds
         self._folder: TemporaryDirectory[str] | None = None
         self._file: FileSource | None = None
 
@@ -40,7 +49,14 @@ class RemoteFileSource(Source):
         self._folder = TemporaryDirectory(prefix="streamdepth-", ignore_cleanup_errors=True)
         path = Path(self._folder.name) / storage.file_name(self.address)
         storage.download(self.address, path, SourceOpenError)
-        file = FileSource(path, name=redact(self.address), input_fps=self.input_fps, max_side_px=self.max_side_px)
+        file = FileSource(
+            path,
+            name=redact(self.address),
+            input_fps=self.input_fps,
+            deinterlaces=self.deinterlaces,
+            start_seconds=self.start_seconds,
+            max_side_px=self.max_side_px,
+        )
         file.undelivered, file.notices = self.undelivered, self.notices
         return file
 

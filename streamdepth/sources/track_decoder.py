@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 from streamdepth.core.errors import SourceOpenError
 from streamdepth.core.track_feed import TrackFeed
 from streamdepth.sources.decoder import Damage, DecodedFrame, FrameDecoder
+from streamdepth.sources.deinterlace import deinterlace
 from streamdepth.sources.frame_converter import FrameConverter
 from streamdepth.sources.libav_errors import error_reason
 from streamdepth.sources.limits import MAX_SIDE_PX, MAX_VIDEO_PIXELS, check_picture_size, plausible_fps
@@ -48,6 +49,9 @@ class TrackDecoder(FrameDecoder):
         feed: gets the packets of all tracks; the container then stays open for it.
         input_fps: times the pictures at this rate, whatever their timestamps say; None keeps these.
         threads: libav's thread type: "SLICE" adds no delay, "AUTO" is the fastest.
+        deinterlaces: True rebuilds interlaced frames from the fields around them, one frame later.
+        start_seconds: frames before this time of the clock need not be delivered; where the format has an index, the
+            reading begins at the keyframe before it.
         max_wait_seconds: longest time `read` waits for a frame while only packets of other tracks come.
     """
 
@@ -60,6 +64,8 @@ class TrackDecoder(FrameDecoder):
         clock: MediaClock | None = None,
         feed: TrackFeed | None = None,
         input_fps: Fraction | None = None,
+        deinterlaces: bool = False,
+        start_seconds: float = 0.0,
         max_side_px: int = MAX_SIDE_PX,
         threads: str = "AUTO",
         max_wait_seconds: float | None = None,
@@ -68,7 +74,7 @@ class TrackDecoder(FrameDecoder):
         self._feed = feed
         self._read_started_at = time.monotonic()
         self._end_seconds, self._packets_read = 0.0, 0
-        self._has_seen_keyframe = self._is_last_corrupt = False
+        self._has_seen_keyframe = self._is_last_corrupt = self._has_seeked = False
         try:
             self.stream = _video_stream(container, name)
             if feed is not None:
@@ -80,7 +86,15 @@ class TrackDecoder(FrameDecoder):
             context.thread_type = threads
             self._is_motion_jpeg = context.name == "mjpeg"
             converter = FrameConverter(announce, name, self.stream.sample_aspect_ratio)
-            super().__init__(self._decode_frames(), name, converter, announce, max_side_px=max_side_px)
+            self._seek(start_seconds)
+            frames = self._decode_frames()
+            if deinterlaces:
+                frames = deinterlace(
+                    frames,
+                    lambda: self.stream.time_base or Fraction(1, 90000),
+                    lambda: announce(f"{name} is interlaced, and is deinterlaced"),
+                )
+            super().__init__(frames, name, converter, announce, max_side_px=max_side_px)
         except BaseException:
             self.failure = None  # where it is the error raised, its traceback refers to this decoder
             container.close()
@@ -89,6 +103,18 @@ class TrackDecoder(FrameDecoder):
         self.has_media_clock = clock is not None
         self._set_rate(input_fps)
         self.frame_count = self.stream.frames or None
+
+    def _seek(self, start_seconds: float) -> None:
+        """Goes to the keyframe before a time, in formats whose packets tell their exact time after that."""
+        clock = self._clock
+        has_exact_times = self._has_format({"mov", "matroska"})  # AVI has numbers of frames only
+        if start_seconds <= 0 or clock is None or not has_exact_times or self._feed is not None:
+            return
+        try:
+            self.container.seek(int((start_seconds + float(clock.start_seconds)) * av.time_base))
+            self._has_seeked = True
+        except FFmpegError:
+            pass  # from the beginning it takes longer, and gives the same
 
     def _set_rate(self, input_fps: Fraction | None) -> None:
         """Decides how the frames are timed: by their timestamps, or at the rate that the stream or the user states."""
@@ -184,6 +210,8 @@ class TrackDecoder(FrameDecoder):
     @property
     def missing_count(self) -> int:
         """Number of frames that an mp4's index lists and the file lacks; in other formats estimated from the header."""
+        if self._has_seeked:
+            return 0
         if self._has_format({"mov"}):
             absent = max(0, len(self.stream.index_entries) - self._packets_read)
             # The last packet of a truncated file is incomplete, and may decode to nothing without an error.

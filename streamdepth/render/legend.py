@@ -41,7 +41,7 @@ def draw_legend(picture: Image, range: Range, kind: DepthKind, colormap: str = "
         picture: (H, W, 3) uint8 RGB.
         range: (low, high) that the colors span, in the unit of the depth.
     """
-    patch = legend_patch(picture.shape[1], picture.shape[0], range, kind, colormap)
+    patch = legend_patch(picture.shape[1], picture.shape[0], legend_labels(range, kind), colormap)
     if patch is None:
         return picture
     picture = picture.copy()
@@ -50,24 +50,28 @@ def draw_legend(picture: Image, range: Range, kind: DepthKind, colormap: str = "
     return picture
 
 
-def legend_patch(width: int, height: int, range: Range, kind: DepthKind, colormap: str) -> LegendPatch | None:
-    """Returns the legend for a picture of `width` x `height` px; None where there is no room for readable words."""
+def legend_patch(width: int, height: int, labels: tuple[str, ...], colormap: str) -> LegendPatch | None:
+    """Returns the legend for a picture of `width` x `height` px; None where there is no room for readable words.
+
+    labels: as `legend_labels` returns them.
+    """
     side = min(width, height)
     if side < _SMALLEST_PICTURE_PX:
         return None
     text_px, margin = max(11, side // 32), max(4, side // 80 * 2)
     size = max(120, side // 4 * 2), 2 * text_px + 2
     top = (height - margin - size[1]) // 2 * 2
-    colors, transparency = _legend_pixels(tuple(legend_labels(range, kind)), text_px, size, colormap)
+    colors, transparency = _legend_pixels(labels, text_px, size, colormap)
     return LegendPatch(slice(top, top + size[1]), slice(margin, margin + size[0]), colors, transparency)
 
 
-def legend_labels(range: Range, kind: DepthKind) -> list[str]:
+def legend_labels(range: Range, kind: DepthKind) -> tuple[str, ...]:
     """Returns the labels along the bar from near to far; only metric depth has numbers."""
     if kind is DepthKind.RELATIVE:
-        return ["near", "far"]
+        return "near", "far"
     low, high = range
-    return [f"{value:.{2 if value < 1 else 1 if value < 20 else 0}f} m" for value in (low, (low + high) / 2, high)]
+    values = low, (low + high) / 2, high
+    return tuple(f"{value:.{2 if value < 1 else 1 if value < 20 else 0}f} m" for value in values)
 
 
 @lru_cache(maxsize=16)

@@ -6,8 +6,8 @@ ITU-R BT.709, section 3, in limited range.
 
 from __future__ import annotations
 
-from functools import cache
-from typing import cast
+from functools import cache, lru_cache
+from typing import NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -17,13 +17,15 @@ from streamdepth.core.arrays import GrayImage, Mask
 from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.types import DepthFrame, YuvPlanes
 from streamdepth.render.colors import display_range, lookup_table, quantize_nearness
-from streamdepth.render.legend import LegendPatch, legend_patch
+from streamdepth.render.legend import legend_labels, legend_patch
 from streamdepth.render.upsampling import upsample
 
 Floats = npt.NDArray[np.float32]
 
 _BLACK = 16, 128, 128
 """Y, U and V of black."""
+_SUBSAMPLING = 1, 2, 2
+"""Pixels of the picture for each of Y, U and V, along each axis."""
 _RED_WEIGHT, _GREEN_WEIGHT, _BLUE_WEIGHT = 0.2126, 0.7152, 0.0722
 """Shares of the three primaries in luma (BT.709)."""
 
@@ -54,12 +56,12 @@ def render_yuv(item: DepthFrame, out: YuvPlanes, options: RenderOptions) -> None
         if mask is not None:
             colors[mask == 0] = black
         cv2.addWeighted(source, 1 - alpha, colors, alpha, 0, dst=target)
-    width, height = item.frame.size
-    patch = None
     if options.has_legend:
-        patch = legend_patch(width, height, range, item.kind, options.effective_colormap)
-    if patch is not None:
-        _draw_patch(patch, out)
+        labels = legend_labels(range, item.kind)
+        layers = _legend_layers(*item.frame.size, labels, options.effective_colormap)
+        for target, layer in zip(out, layers, strict=False):  # there are none where there is no room
+            corner = target[layer.rows, layer.columns]
+            corner[:] = np.rint(corner * layer.transparency + layer.added)
 
 
 def _enlarge(
@@ -75,20 +77,34 @@ def _enlarge(
     return large, cast(GrayImage, np.minimum.reduce(resized))
 
 
-def _draw_patch(patch: LegendPatch, out: YuvPlanes) -> None:
-    """Blends the legend into `out`.
+class _LegendLayer(NamedTuple):
+    """The legend in one plane: its place, and by what the plane is multiplied and what is added then, (h, w) each."""
+
+    rows: slice
+    columns: slice
+    transparency: Floats
+    added: Floats
+
+
+@lru_cache(maxsize=16)
+def _legend_layers(width: int, height: int, labels: tuple[str, ...], colormap: str) -> tuple[_LegendLayer, ...]:
+    """Returns the legend for Y, U and V of a picture of this size; nothing where there is no room for it.
 
     YUV's black is not zero: what is left of the picture and what is added to it both count from black.
     """
-    for target, colors, black in zip(out, rgb_to_yuv(patch.colors), _BLACK, strict=True):
-        subsampling = out.y.shape[0] // target.shape[0]
+    patch = legend_patch(width, height, labels, colormap)
+    if patch is None:
+        return ()
+    layers = []
+    for colors, black, subsampling in zip(rgb_to_yuv(patch.colors), _BLACK, _SUBSAMPLING, strict=True):
         size = patch.transparency.shape[1] // subsampling, patch.transparency.shape[0] // subsampling
         transparency, added = (
-            cv2.resize(values, size, interpolation=cv2.INTER_AREA) for values in (patch.transparency, colors)
+            cast(Floats, cv2.resize(values, size, interpolation=cv2.INTER_AREA))
+            for values in (patch.transparency, colors)
         )
         rows, columns = (slice(s.start // subsampling, s.stop // subsampling) for s in (patch.rows, patch.columns))
-        blended = target[rows, columns] * transparency + added - np.float32(black) * transparency
-        target[rows, columns] = np.rint(blended)
+        layers.append(_LegendLayer(rows, columns, transparency, added - np.float32(black) * transparency))
+    return tuple(layers)
 
 
 def rgb_to_yuv(rgb: Floats) -> tuple[Floats, Floats, Floats]:

@@ -15,6 +15,7 @@ from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from streamdepth.core.arrays import GrayImage, Image, Mask
+from streamdepth.core.resize import shrink
 from streamdepth.core.types import LazyImage, YuvPlanes
 from streamdepth.sources import hdr
 from streamdepth.sources.transparency import composite
@@ -144,6 +145,8 @@ class DecodedImage(LazyImage):
         self.size = (frame.width, frame.height)
         self._frame, self._converter = frame, converter
         self._rgb: Image | None = None
+        self._small: Image | None = None
+        """The largest small picture that was asked for."""
 
     def rgb(self) -> Image:
         if self._rgb is None:
@@ -153,6 +156,17 @@ class DecodedImage(LazyImage):
         return self._rgb
 
     def image_at_size(self, width: int, height: int) -> Image:
+        """Returns the picture resized; one of at most half an earlier one's size is made from that, not the whole."""
+        small = self._small
+        if small is not None and small.shape[1] >= 2 * width and small.shape[0] >= 2 * height:
+            return shrink(small, width, height)
+        image = self._averaged(width, height)
+        if small is None or image.size > small.size:
+            image.setflags(write=False)
+            self._small = image
+        return image
+
+    def _averaged(self, width: int, height: int) -> Image:
         import cv2
 
         # Planar, because swscale averages planes twice as fast as packed pixels.

@@ -146,7 +146,7 @@ def _extract_features(motion: FrameMotion, depth: DepthMap) -> _FrameFeatures:
 
 def _structural_similarity(previous: _FrameFeatures, now: _FrameFeatures, flows: FlowPair) -> float:
     """Returns the better of the correlations with and without motion, which may have been measured wrongly; -1 to 1."""
-    warped = warp(previous.structure, sampling_grid(flows.flow, now.gray.shape))
+    warped = warp(previous.structure, flows.grid)
     return max(_correlation(warped, now.structure), _correlation(previous.structure, now.structure))
 
 

@@ -45,11 +45,14 @@ class FlowPair:
     """From each pixel of `other` to where it is in `gray`."""
     confidence: DepthMap
     """0 to 1 for each pixel of `gray`: both flows agree there, and so does the brightness at both ends."""
+    grid: Flow
+    """The position in `other` of each pixel of `gray`, (x, y) in px, as `warp` takes it."""
 
     @classmethod
     def from_flows(cls, gray: Gray, other: Gray, flow: Flow, reverse_flow: Flow) -> FlowPair:
         """Builds a pair and measures the confidence of its flow."""
-        return cls(gray, other, flow, reverse_flow, _confidence(gray, other, flow, reverse_flow))
+        grid = sampling_grid(flow, gray.shape)
+        return cls(gray, other, flow, reverse_flow, _confidence(gray, other, flow, reverse_flow, grid), grid)
 
     @property
     def median_length(self) -> float:
@@ -102,7 +105,7 @@ class MotionTracker:
         """Measures the flow between two grayscale pictures of one size."""
         if np.array_equal(gray, other):
             still = np.zeros((*gray.shape, 2), np.float32)
-            return FlowPair(gray, other, still, still, np.ones(gray.shape, np.float32))
+            return FlowPair(gray, other, still, still, np.ones(gray.shape, np.float32), _pixel_grid(*gray.shape))
         return FlowPair.from_flows(gray, other, self._flow(gray, other), self._flow(other, gray))
 
     def _measure(self, frame: Frame, previous: Frame | None, previous_motion: FrameMotion | None) -> FrameMotion:
@@ -133,6 +136,8 @@ def sampling_grid(flow: Flow, shape: tuple[int, ...], out: Flow | None = None) -
     The flow may have any size; it is resized to the map's.
     """
     height, width = shape
+    if flow.shape[:2] == shape and out is None:
+        return cast(Flow, cv2.add(flow, _pixel_grid(height, width)))
     scale = np.array((width / flow.shape[1], height / flow.shape[0]), np.float32)
     grid = cv2.resize(flow * scale, (width, height), dst=out, interpolation=cv2.INTER_LINEAR)
     return cast(Flow, cv2.add(grid, _pixel_grid(height, width), dst=grid))
@@ -152,8 +157,7 @@ def shrink_map(values: DepthMap, size: tuple[int, int]) -> DepthMap:
     return cast(DepthMap, cv2.resize(fourfold, size, interpolation=cv2.INTER_AREA))
 
 
-def _confidence(gray: Gray, other: Gray, flow: Flow, reverse_flow: Flow) -> DepthMap:
-    grid = sampling_grid(flow, gray.shape)
+def _confidence(gray: Gray, other: Gray, flow: Flow, reverse_flow: Flow, grid: Flow) -> DepthMap:
     round_trip = _squared_length(flow + warp(reverse_flow, grid))
     mismatch = round_trip / (0.02 * _squared_length(flow) + np.float32(0.25))
     change = cv2.blur(cv2.absdiff(gray, warp(other, grid)), (3, 3)) * np.float32(1 / _BRIGHTNESS_TOLERANCE)

@@ -108,3 +108,16 @@ def test_arrays_have_the_same_forms() -> None:
     assert frame.yuv_planes is None
     np.testing.assert_array_equal(frame.image_at_size(40, 30), shrink(image, 40, 30))
     assert frame.image_at_size(240, 180).shape == (180, 240, 3)
+
+
+def test_a_small_picture_is_made_from_a_larger_one_that_is_there(tmp_path: Path) -> None:
+    """The picture for optical flow, from that for the network: the whole frame is read once, and hardly a level off."""
+    path = media.write_video(tmp_path / "a.mp4", size=(640, 360), count=1, colorspace=HD, options={"crf": "5"})
+    (first,), (second,) = frames(path), frames(path)
+    direct = first.image_at_size(96, 54)
+    large = second.image_at_size(256, 144)
+    derived = second.image_at_size(96, 54)
+    np.testing.assert_array_equal(derived, shrink(large, 96, 54))
+    assert np.abs(derived.astype(int) - direct).mean() < 1
+    assert not large.flags.writeable
+    np.testing.assert_array_equal(second.image_at_size(200, 120), first.image_at_size(200, 120))

@@ -12,8 +12,8 @@ from streamdepth.render.overlay import render
 
 
 def test_only_metric_depth_has_numbers() -> None:
-    assert legend_labels((0.5, 30), DepthKind.METRIC) == ["0.50 m", "15.2 m", "30 m"]
-    assert legend_labels((0.5, 30), DepthKind.RELATIVE) == ["near", "far"]
+    assert legend_labels((0.5, 30), DepthKind.METRIC) == ("0.50 m", "15.2 m", "30 m")
+    assert legend_labels((0.5, 30), DepthKind.RELATIVE) == ("near", "far")
 
 
 def test_legend_draws_on_a_copy_in_the_corner() -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 VALUES_PER_METER = 1000.0
 """Value of one meter in depth that is integers, unless something else is known."""
+DEPTH_CAMERA_PREFIXES = ("realsense:", "oak:")
+"""How addresses of live depth cameras begin."""
 _OF_THE_SOURCE = "sensor"
 """Stands for the depth that the frames of a live depth camera bring along."""
 
@@ -37,6 +39,12 @@ def with_sensor_depth(source: Source, address: str, settings: Settings) -> Sourc
     if not text:
         return source
     if text == _OF_THE_SOURCE:
+        if not address.startswith(DEPTH_CAMERA_PREFIXES):
+            raise ConfigError(
+                f"{redact(address)} has no depth sensor of its own; realsense: and oak: have one, and for a bag name "
+                "the topic",
+                code="no-sensor",
+            )
         if settings.camera.undistort:
             raise ConfigError(
                 "the depth of a live sensor belongs to its pictures as they are; leave --undistort out", code="conflict"

@@ -15,7 +15,7 @@ from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Source
 from streamdepth.factory.metric_references import make_camera_spec
 from streamdepth.factory.outputs import only_pictures_are_written
-from streamdepth.factory.sensor_depth import with_sensor_depth
+from streamdepth.factory.sensor_depth import DEPTH_CAMERA_PREFIXES, with_sensor_depth
 from streamdepth.utils import storage
 from streamdepth.utils.file_patterns import is_local_path
 from streamdepth.utils.media_kind import MediaKind, media_kind
@@ -23,7 +23,7 @@ from streamdepth.utils.redact import redact
 
 STANDARD_INPUT = "-"
 """The address of what another program writes into a pipe."""
-DEVICE_PREFIXES = ("lavfi:", "screen:", "camera:", "/dev/video")
+DEVICE_PREFIXES = ("lavfi:", "screen:", "camera:", "/dev/video", *DEPTH_CAMERA_PREFIXES)
 """How addresses of devices begin; a camera's number is one, too."""
 
 
@@ -124,8 +124,10 @@ def _is_camera(address: str) -> bool:
 
 def _make_addressed(address: str, settings: Settings) -> Source:
     """Returns the source for an address that no file has."""
-    if address.startswith(("lavfi:", "screen:")):
+    if address.startswith(("lavfi:", "screen:", *DEPTH_CAMERA_PREFIXES)):
         _refuse_input_fps(address, settings)
+    if address.startswith(DEPTH_CAMERA_PREFIXES):
+        return _make_depth_camera(address, settings)
     if address.startswith("lavfi:"):
         from streamdepth.sources.generated import GeneratedSource
 
@@ -246,6 +248,28 @@ def _make_camera(address: str, settings: Settings) -> Source:
         size=camera.size,
         fps=camera.fps or settings.input_fps,
         fourcc=camera.fourcc,
+        reconnect_seconds=camera.reconnect_seconds,
+    )
+
+
+def _make_depth_camera(address: str, settings: Settings) -> Source:
+    """Returns the source of a RealSense or OAK camera, whose serial number or address may follow the colon."""
+    from streamdepth.sources.depth_camera import DepthCameraCapture, DepthCameraSource
+
+    kind, _, device = address.partition(":")
+    camera, timeout_seconds = settings.camera, settings.network.timeout_seconds
+
+    def connect(name: str) -> DepthCameraCapture:
+        from streamdepth.sources.oak import OakCapture
+        from streamdepth.sources.realsense import RealSenseCapture
+
+        capture = RealSenseCapture if kind == "realsense" else OakCapture
+        return capture(name, device or None, size=camera.size, fps=camera.fps, timeout_seconds=timeout_seconds)
+
+    return DepthCameraSource(
+        f"{kind} camera {device}".strip(),
+        connect,
+        timeout_seconds=timeout_seconds,
         reconnect_seconds=camera.reconnect_seconds,
     )
 

@@ -48,6 +48,7 @@ class TimestampedSource(Source):
             decoded.decoded_at,
             self.name,
             valid=decoded.valid,
+            sensor_depth=decoded.sensor_depth,
         )
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import av
 from av.error import FFmpegError
 
-from streamdepth.core.arrays import Image, Mask
+from streamdepth.core.arrays import DepthMap, Image, Mask
 from streamdepth.core.errors import SourceLostError, SourceOpenError
 from streamdepth.core.types import LazyImage
 from streamdepth.sources.frame_converter import FrameConverter
@@ -31,6 +31,8 @@ class DecodedFrame(NamedTuple):
     """`time.monotonic()` when the decoder returned it."""
     valid: Mask | None = None
     """As in `Frame.valid`."""
+    sensor_depth: DepthMap | None = None
+    """As in `Frame.sensor_depth`."""
 
 
 class Damage(NamedTuple):

@@ -275,3 +275,5 @@ class SettingsKeywords(ConvertKeywords, total=False):
     """Take the camera of whoever opens the page, such as a phone's."""
     max_viewers: int
     """Largest number of viewers at a time."""
+    max_upload_mb: float
+    """Largest video that a visitor may upload for conversion, in MB; 0 allows none."""

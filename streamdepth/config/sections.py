@@ -319,3 +319,5 @@ class WebSettings(Section):
     """Take the camera of whoever opens the page, such as a phone's."""
     max_viewers: Annotated[int, Flag("--max-viewers")] = Field(32, ge=1)
     """Largest number of viewers at a time."""
+    max_upload_mb: Annotated[float, Flag("--max-upload-mb")] = Field(500, ge=0)
+    """Largest video that a visitor may upload for conversion, in MB; 0 allows none."""

@@ -58,9 +58,12 @@ class MediaFolder:
             self._recent_names.append(unused)
         return self.path / unused
 
-    def check_free_space(self) -> None:
-        """Raises DiskFullError if less than `min_free_bytes` are free on the disk."""
-        check_free_space(self.path, self.min_free_bytes)
+    def check_free_space(self, size_bytes: float = 0.0, path: Path | None = None) -> None:
+        """Raises DiskFullError unless `min_free_bytes` stay free after a file of `size_bytes`.
+
+        path: another folder than this one, where the file is to lie.
+        """
+        check_free_space(path or self.path, self.min_free_bytes + size_bytes)
 
     def files(self) -> list[tuple[Path, os.stat_result]]:
         """Returns the complete files with their stat results, newest first."""

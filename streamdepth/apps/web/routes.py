@@ -38,26 +38,26 @@ from streamdepth.render.colors import colormap_names, lookup_table
 _BOUNDARY = "frame"
 
 
-def _error_responses(*codes: int) -> dict[int | str, dict[str, Any]]:
+def error_responses(*codes: int) -> dict[int | str, dict[str, Any]]:
     """Describes for OpenAPI that these status codes come with an ErrorOut."""
     return {code: {"model": ErrorOut} for code in codes}
 
 
-router = APIRouter(responses=_error_responses(400, 401, 403, 411, 413, 422))
+router = APIRouter(responses=error_responses(400, 401, 403, 411, 413, 422))
 StreamName = Annotated[str, Path(max_length=200, description="A stream's name, as the status has it.")]
 
 FileName = Annotated[str, Path(max_length=300, description="A file's name, as the list of files has it.")]
 
 
-def _state(request: Request) -> AppState:
+def current_state(request: Request) -> AppState:
     state: AppState = request.app.state.shared
     return state
 
 
-def _stream(request: Request, name: str) -> WebStream:
+def find_stream(request: Request, name: str) -> WebStream:
     """Returns the stream. Raises HTTPException 404."""
     try:
-        return _state(request).session.streams[name]
+        return current_state(request).session.streams[name]
     except KeyError:
         raise HTTPException(404, "there is no such stream; the status names them") from None
 
@@ -97,51 +97,51 @@ async def metrics(request: Request) -> Response:
     """Metrics for Prometheus; all names begin with `streamdepth_`."""
     from streamdepth.apps.web.prometheus import CONTENT_TYPE, metrics_text
 
-    return Response(metrics_text(_state(request).status(), _state(request).session), media_type=CONTENT_TYPE)
+    return Response(
+        metrics_text(current_state(request).status(), current_state(request).session), media_type=CONTENT_TYPE
+    )
 
 
 @router.get("/api/status", tags=["streams"])
 async def status(request: Request) -> StatusOut:
     """Everything that the page shows beside the pictures."""
-    return _state(request).status()
+    return current_state(request).status()
 
 
-@router.get("/api/streams/{name}", tags=["streams"], responses=_error_responses(404))
+@router.get("/api/streams/{name}", tags=["streams"], responses=error_responses(404))
 async def stream(request: Request, name: StreamName) -> StreamOut:
     """The part of the status that is about one stream."""
-    _stream(request, name)
-    return next(s for s in _state(request).status().streams if s.name == name)
+    find_stream(request, name)
+    return next(s for s in current_state(request).status().streams if s.name == name)
 
 
-@router.patch("/api/streams/{name}/controls", tags=["streams"], responses=_error_responses(404))
+@router.patch("/api/streams/{name}/controls", tags=["streams"], responses=error_responses(404))
 async def set_controls(request: Request, name: StreamName, changes: ControlsIn) -> StatusOut:
     """Changes how a stream is stabilized and drawn, from the next frame on."""
-    controls = _stream(request, name).controls
+    controls = find_stream(request, name).controls
     try:
         await asyncio.to_thread(controls.update, **changes.model_dump(exclude_none=True))
     except ConfigError as error:
         raise HTTPException(422, str(error)) from error
-    return _state(request).status()
+    return current_state(request).status()
 
 
 @router.patch("/api/model", tags=["streams"])
 async def set_model(request: Request, changes: ModelIn) -> StatusOut:
     """Loads the model at another size while the streams go on, and swaps it in between two frames."""
-    session = _state(request).session
+    session = current_state(request).session
     if changes.size not in session.choices.size:
         allowed = ", ".join(map(str, session.choices.size)) or "it has one size only"
         raise HTTPException(422, f"the model is not offered at {changes.size} px; allowed: {allowed}")
     session.model_failures.clear()
     session.model_controls.update(size=changes.size)
-    return _state(request).status()
+    return current_state(request).status()
 
 
-@router.post(
-    "/api/streams/{name}/snapshots", tags=["files"], status_code=201, responses=_error_responses(404, 409, 507)
-)
+@router.post("/api/streams/{name}/snapshots", tags=["files"], status_code=201, responses=error_responses(404, 409, 507))
 async def snapshot(request: Request, name: StreamName) -> SnapshotOut:
     """Writes the newest picture: as it came, as it is shown, and its depth with 16 bits."""
-    stream, state = _stream(request, name), _state(request)
+    stream, state = find_stream(request, name), current_state(request)
     async with state.snapshot_locks[name]:
         newest = _newest(stream)
         try:
@@ -153,20 +153,20 @@ async def snapshot(request: Request, name: StreamName) -> SnapshotOut:
     return SnapshotOut(files=[path.name for path in paths])
 
 
-@router.put("/api/streams/{name}/recording", tags=["files"], responses=_error_responses(404, 409))
+@router.put("/api/streams/{name}/recording", tags=["files"], responses=error_responses(404, 409))
 async def start_recording(request: Request, name: StreamName) -> StatusOut:
     """Starts a recording: a video as the page shows it, and the depth without loss."""
-    stream = _stream(request, name)
+    stream = find_stream(request, name)
     await _call_recorder(stream, partial(stream.recorder.start, stream.render_options))
-    return _state(request).status()
+    return current_state(request).status()
 
 
-@router.delete("/api/streams/{name}/recording", tags=["files"], responses=_error_responses(404, 409))
+@router.delete("/api/streams/{name}/recording", tags=["files"], responses=error_responses(404, 409))
 async def stop_recording(request: Request, name: StreamName) -> StatusOut:
     """Completes the recording's files."""
-    stream = _stream(request, name)
+    stream = find_stream(request, name)
     await _call_recorder(stream, stream.recorder.stop)
-    return _state(request).status()
+    return current_state(request).status()
 
 
 async def _call_recorder(stream: WebStream, action: Callable[[], None]) -> None:
@@ -180,26 +180,26 @@ async def _call_recorder(stream: WebStream, action: Callable[[], None]) -> None:
 @router.get("/api/files", tags=["files"])
 async def files(request: Request) -> FilesOut:
     """Complete recordings and snapshots, newest first."""
-    media = _state(request).session.media
+    media = current_state(request).session.media
     found = await asyncio.to_thread(media.files)
     files = [FileOut(name=p.name, bytes=s.st_size, modified_at=s.st_mtime) for p, s in found]
     return FilesOut(files=files, folder=media.path.resolve().name)
 
 
-@router.get("/api/files/{name}", tags=["files"], response_class=FileResponse, responses=_error_responses(404))
+@router.get("/api/files/{name}", tags=["files"], response_class=FileResponse, responses=error_responses(404))
 async def file(request: Request, name: FileName) -> FileResponse:
     """A recording or snapshot."""
-    path = await asyncio.to_thread(_state(request).session.media.find, name)
+    path = await asyncio.to_thread(current_state(request).session.media.find, name)
     if path is None:
         raise HTTPException(404, "there is no such file; the list of files names them")
     return FileResponse(path)
 
 
-@router.delete("/api/files/{name}", tags=["files"], status_code=204, responses=_error_responses(404, 507))
+@router.delete("/api/files/{name}", tags=["files"], status_code=204, responses=error_responses(404, 507))
 async def delete_file(request: Request, name: FileName) -> None:
     """Deletes a recording or snapshot; the description beside a depth video goes with it."""
     try:
-        is_deleted = await asyncio.to_thread(_state(request).session.media.delete, name)
+        is_deleted = await asyncio.to_thread(current_state(request).session.media.delete, name)
     except SinkError as error:
         raise HTTPException(507, str(error)) from error
     if not is_deleted:
@@ -212,7 +212,7 @@ async def colormaps() -> ColormapsOut:
     return ColormapsOut(names=list(colormap_names()))
 
 
-@router.get("/api/colormaps/{name}", tags=["colors"], responses=_error_responses(404))
+@router.get("/api/colormaps/{name}", tags=["colors"], responses=error_responses(404))
 async def colormap(name: Annotated[str, Path(max_length=80)]) -> ColormapOut:
     """The colors of a colormap, for programs that draw depth themselves."""
     try:
@@ -229,11 +229,11 @@ _JPEG_RESPONSE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg
     "/streams/{name}/picture",
     tags=["pictures"],
     response_class=Response,
-    responses=_JPEG_RESPONSE | _error_responses(404, 409),
+    responses=_JPEG_RESPONSE | error_responses(404, 409),
 )
 async def picture(request: Request, name: StreamName) -> Response:
     """The newest picture as the page shows it, a JPEG."""
-    stream = _stream(request, name)
+    stream = find_stream(request, name)
     jpeg = await asyncio.to_thread(rendered_jpeg, _newest(stream).item, stream.render_options)
     return Response(jpeg, media_type="image/jpeg")
 
@@ -246,11 +246,11 @@ _MJPEG_TYPE = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
     "/streams/{name}/mjpeg",
     tags=["pictures"],
     response_class=StreamingResponse,
-    responses=_MJPEG_RESPONSE | _error_responses(404, 429),
+    responses=_MJPEG_RESPONSE | error_responses(404, 429),
 )
 async def mjpeg(request: Request, name: StreamName) -> StreamingResponse:
     """The stream as the page shows it, as motion JPEG: for `<img>`, VLC, OBS, OpenCV and ffmpeg."""
-    stream, broadcaster = _stream(request, name), _state(request).broadcaster
+    stream, broadcaster = find_stream(request, name), current_state(request).broadcaster
     if broadcaster.is_full:
         raise HTTPException(429, "too many viewers; close another one")
     return StreamingResponse(_mjpeg_parts(stream, broadcaster), media_type=_MJPEG_TYPE)

@@ -150,6 +150,28 @@ class SnapshotOut(BaseModel):
     """Names of the picture, the picture as the page shows it, and the depth."""
 
 
+class ConversionOut(BaseModel):
+    """An uploaded video and its conversion."""
+
+    id: str
+    name: str
+    state: Literal["uploading", "waiting", "converting", "done", "failed", "canceled"]
+    share: float | None
+    """Part that is converted, 0 to 1; null while it is not known."""
+    reason: str
+    """Why it failed; empty if it did not."""
+    result: str
+    """Name of the finished video among the files; empty before."""
+
+
+class ConversionsOut(BaseModel):
+    """Uploaded videos, newest first."""
+
+    conversions: list[ConversionOut]
+    max_upload_bytes: float
+    """Limit of an upload; 0 if none is allowed."""
+
+
 class ColormapsOut(BaseModel):
     """Names of colormaps; each also exists reversed, as NAME_r."""
 

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import math
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -43,10 +44,15 @@ SECURITY_HEADERS = {
 
 
 class AccessMiddleware:
-    """ASGI middleware that refuses what `Access` does not allow, and adds SECURITY_HEADERS to every response."""
+    """ASGI middleware that refuses what `Access` does not allow, and adds SECURITY_HEADERS to every response.
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
+    streamed_bodies: paths whose routes read the body themselves, and the limit of its bytes; a body of any other path
+        is small, and read here.
+    """
+
+    def __init__(self, app: ASGIApp, access: Access, streamed_bodies: Mapping[str, float]) -> None:
         self._app, self._access = app, access
+        self._streamed_bodies = streamed_bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -63,7 +69,7 @@ class AccessMiddleware:
             await send(message)
 
         refusal = self._checked_refusal(HTTPConnection(scope))
-        if refusal is None and _has_body(scope):
+        if refusal is None and _has_body(scope) and scope["path"] not in self._streamed_bodies:
             try:
                 receive = await _read_body(receive)
             except TimeoutError:
@@ -93,7 +99,8 @@ class AccessMiddleware:
             return None
         if _is_from_another_site(request):
             return _error(403, "pages of other sites may not use this server")
-        return self._token_refusal(request) or _body_refusal(request)
+        limit = self._streamed_bodies.get(request.scope["path"], MAX_BODY_BYTES)
+        return self._token_refusal(request) or _body_refusal(request, limit)
 
     def _token_refusal(self, request: HTTPConnection) -> Response | None:
         access = self._access
@@ -182,15 +189,15 @@ def _bearer_token(request: HTTPConnection) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def _body_refusal(request: HTTPConnection) -> Response | None:
+def _body_refusal(request: HTTPConnection, max_bytes: float) -> Response | None:
     """Returns a response if the request's body is too large, or its length is not known beforehand."""
     if _method(request) in _METHODS_WITHOUT_BODY:
         return None
     if request.headers.get("transfer-encoding"):
         return _error(411, "say the length of the body")
     length = request.headers.get("content-length") or "0"
-    if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
-        return _error(413, f"a request has at most {MAX_BODY_BYTES} bytes")
+    if not length.isdecimal() or int(length) > max(max_bytes, MAX_BODY_BYTES):
+        return _error(413, f"a request has at most {max_bytes:.0f} bytes")
     return None
 
 

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from streamdepth.apps.web.controls import ModelControls, SharedControls, StreamControls
+from streamdepth.apps.web.conversions import ConversionQueue
 from streamdepth.apps.web.live_sink import LiveSink
 from streamdepth.apps.web.media_folder import MediaFolder
 from streamdepth.apps.web.recorder import RecorderSink
+from streamdepth.config import Settings
 from streamdepth.core.render_options import RenderOptions
 from streamdepth.estimators.hot_swap import HotSwapEstimator
 from streamdepth.pipeline.pipeline import Pipeline
@@ -62,6 +64,9 @@ class WebSession:
     pipeline: Pipeline
     media: MediaFolder
     choices: ControlChoices
+    conversions: ConversionQueue
+    conversion_settings: Settings
+    """Settings of uploads that no stream changes."""
     hold_last: bool = False
     """True if the last picture of a lost stream stays visible, marked as stale."""
     model_failures: list[str] = field(default_factory=list)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from streamdepth import factory
 from streamdepth.apps.web.controls import ModelControls, SharedControls, StreamControls
+from streamdepth.apps.web.conversions import ConversionQueue, conversion_settings
 from streamdepth.apps.web.live_sink import LiveSink
 from streamdepth.apps.web.media_folder import MediaFolder
 from streamdepth.apps.web.recorder import RecorderSink
@@ -72,6 +73,7 @@ def open_session(settings: Settings) -> Iterator[WebSession]:
     model_failures: list[str] = []
     estimator = _make_estimator(settings, model_controls, model_failures)
     media = MediaFolder(settings.web.folder, min_free_bytes=settings.outputs.min_free_mb * 1e6)
+    conversions = ConversionQueue(media, max_bytes=settings.web.max_upload_mb * 1e6)
     named = _named_addresses(settings)
     outputs = output_names(settings, [name for name, *_ in named])
     pairs = [
@@ -87,10 +89,13 @@ def open_session(settings: Settings) -> Iterator[WebSession]:
             pipeline=pipeline,
             media=media,
             choices=_control_choices(settings),
+            conversions=conversions,
+            conversion_settings=conversion_settings(settings),
             hold_last=settings.outputs.hold_last,
             model_failures=model_failures,
         )
     finally:
+        conversions.close()
         estimator.close()
 
 

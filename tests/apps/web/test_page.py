@@ -497,6 +497,53 @@ class TestControls:
                 assert "kB" in size.inner_text()
 
 
+class TestUploads:
+    def test_a_dropped_video_is_converted_and_played(self, page: Page, site: Site, camera_clip: Path) -> None:
+        open_page(page, site)
+        expect(page.locator("#upload-box")).to_be_visible()
+        data = page.evaluate_handle(
+            """(name) => fetch("/streams/" + name + "/picture").then(async () => {
+                const transfer = new DataTransfer();
+                transfer.items.add(new File([new Uint8Array(9)], "no video.mp4"));
+                return transfer;
+            })""",
+            NAME,
+        )
+        page.dispatch_event("body", "dragenter", {"dataTransfer": data})
+        expect(page.locator("#drop")).to_be_visible()
+        page.dispatch_event("body", "drop", {"dataTransfer": data})
+        expect(page.locator("#drop")).to_be_hidden()
+        expect(page.locator("#toast")).to_contain_text("not a video")
+        page.locator("#upload").set_input_files(camera_clip)
+        expect(page.locator("#toast")).to_have_text("camera is converted; it is among the files.")
+        expect(page.locator("#uploads li")).to_have_count(0)
+        page.locator("#files button", has_text="camera_").click()
+        video = page.locator("#player video")
+        wait_until(lambda: video.evaluate("v => v.videoWidth == 320 && v.duration > 0.9"))
+
+    def test_progress_is_shown_and_a_conversion_is_canceled(
+        self, page: Page, tmp_path: Path, camera_clip: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(factory, "make_estimator", lambda _: ConstantEstimator(delay_seconds=0.2))
+        with running(tmp_path / "kept", MOVING) as site:
+            open_page(page, site)
+            page.locator("#upload").set_input_files(camera_clip)
+            expect(page.locator("#uploads small")).to_have_text(re.compile(r"^converting [1-9]\d* %$"))
+            page.get_by_role("button", name="Cancel camera").click()
+            page.locator("#confirm-yes").click()
+            expect(page.locator("#uploads small")).to_have_text("canceled")
+            page.get_by_role("button", name="Cancel camera").click()
+            expect(page.locator("#uploads li")).to_have_count(0)
+            assert site.get("/api/files").json["files"] == []
+
+    def test_a_video_that_is_too_large_is_not_sent(self, page: Page, tmp_path: Path, quick_model: None) -> None:
+        large = {"name": "a.mp4", "mimeType": "video/mp4", "buffer": b"x" * 1_000_001}
+        with running(tmp_path / "kept", MOVING, web={"max_upload_mb": 1}) as site:
+            open_page(page, site)
+            page.locator("#upload").set_input_files(large)
+            expect(page.locator("#toast")).to_contain_text("at most 1 MB")
+
+
 class TestConnections:
     def test_the_page_comes_back_when_the_server_does(self, page: Page, tmp_path: Path, quick_model: None) -> None:
         port = rtsp_server.free_port()

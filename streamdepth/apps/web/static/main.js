@@ -10,6 +10,7 @@ import { BrowserCamera } from "./browser_camera.js";
 import { plot } from "./latency_plot.js";
 import { DepthReadout } from "./depth_readout.js";
 import { onControlsChanged, showControls } from "./controls.js";
+import { startUploads } from "./uploads.js";
 import { preferences, remember } from "./preferences.js";
 
 const VIEWS = { picture: "Picture", overlay: "Overlay", depth: "Depth", side: "Both", wipe: "Wipe", points: "3D" };
@@ -38,6 +39,7 @@ async function start() {
   }
   showStream(stream()?.name ?? status.streams[0].name);
   $("sign-out").hidden = !(await api.isSignedIn().catch(() => false));
+  await startUploads(() => name).catch(() => {});
   await showFiles().catch(() => {}); // an answer that is lost comes with the next connection
 }
 

@@ -60,7 +60,7 @@ def test_the_sensor_is_the_depth_of_a_run(camera, monkeypatch) -> None:
     settings = {"camera_size": "48x32", "camera_reconnect_seconds": 0, "max_frames": 1, "smooth": "off"}
     with sd.stream(camera[0], depth_from="sensor", **settings) as items:
         (item,) = items
-    meters = units(item.frame.image[0, 0, 0] // 10)[0, 0] / 1000  # a camera may have dropped frames before
+    meters = units(int(item.frame.image[0, 0, 0]) // 10)[0, 0] / 1000  # a camera may have dropped frames before
     assert item.kind.value == "metric"
     assert item.depth[3, 5] == pytest.approx(meters), "the hole is filled"
     assert item.point_at(23, 15)[2] == pytest.approx(meters)

@@ -22,6 +22,7 @@ import av
 from streamdepth.core.errors import ConfigError, DiskFullError, SinkOpenError, SinkWriteError
 from streamdepth.core.wording import switch
 from streamdepth.sinks.disk_space import disk_full_message
+from streamdepth.sinks.private_folders import file_mode
 from streamdepth.sinks.temporary_files import (
     lock,
     remove_parts_of_killed_runs,
@@ -161,7 +162,7 @@ class PendingFile:
             self._made_folders = _MadeFolders(path.parent)
             remove_parts_of_killed_runs(path)
             self._lock = lock(self.temporary)
-            self.temporary.touch(exist_ok=False)
+            self.temporary.touch(file_mode(path), exist_ok=False)
             _copy_permissions(self.path, self.temporary)
         except OSError as error:
             self.discard()

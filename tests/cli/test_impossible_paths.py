@@ -28,7 +28,14 @@ READERS = {
     "fuse": ("PATH", "-o", "out.ply"),
     "lerobot": ("PATH", "-o", "out"),
     "eval accuracy": ("PATH",),
-    "train run": ("PATH",),
+    "eval temporal": ("PATH",),
+    "eval steadiness": ("PATH",),
+    "train recipe": ("PATH", "--data", "none", "-o", "runs"),
+    "bench": ("PATH", "--frames", "2", "--rounds", "1"),
+    "live": ("PATH", "--max-frames", "2"),
+    "serve": ("PATH", "--port", "0", "--max-frames", "2"),
+    "models": ("PATH",),
+    "quantize": ("nano", "--calibrate", "PATH", "-o", "out"),
 }
 WRITERS = {
     "convert": ("in.mp4", "-o", "PATH"),

@@ -26,6 +26,7 @@ from streamdepth.sinks.fusion import FusionSink
 from streamdepth.sinks.images import ImagesSink
 from streamdepth.sinks.lerobot_video import LeRobotVideoSink
 from streamdepth.sinks.pending_files import PendingFile, atomic_write, map_write_errors
+from streamdepth.sinks.private_folders import make_files_private
 from streamdepth.sinks.robots.mcap import McapSink
 from streamdepth.sinks.robots.rerun import RerunFileSink
 from streamdepth.sinks.temporary_files import (
@@ -347,3 +348,21 @@ def test_a_killed_process_leaves_the_older_file(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], env={**os.environ, "PYTHONPATH": paths})
     assert done.returncode == -9
     assert output.read_bytes() == b"older"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_files_of_a_private_folder_are_private_even_while_they_are_written(tmp_path: Path) -> None:
+    """A page's recordings may go into a folder that everybody can read."""
+    for name in ("public", "private"):
+        (tmp_path / name).mkdir(mode=0o755)
+    make_files_private(tmp_path / "private")
+    modes = {}
+    for name in ("public", "private"):
+        path = tmp_path / name / "a.json"
+        with atomic_write(path) as temporary:
+            modes[f"{name} part"] = stat.S_IMODE(temporary.stat().st_mode)
+            temporary.write_text("{}")
+        modes[name] = stat.S_IMODE(path.stat().st_mode)
+    (tmp_path / "usual").touch()
+    usual = stat.S_IMODE((tmp_path / "usual").stat().st_mode)
+    assert modes == {"public part": usual, "public": usual, "private part": 0o600, "private": 0o600}

@@ -14,6 +14,7 @@ from streamdepth.core.errors import SinkOpenError, SinkWriteError
 from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.types import DepthFrame
 from streamdepth.sinks.disk_space import check_free_space
+from streamdepth.sinks.private_folders import make_files_private
 from streamdepth.sinks.snapshot import write_snapshot_files
 from streamdepth.sinks.temporary_files import sidecar_path
 from streamdepth.utils.numbering import unused_name
@@ -45,6 +46,7 @@ class MediaFolder:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.mkdir(mode=0o700, exist_ok=True)  # what a camera sees is for this user alone
+            make_files_private(self.path)
             existing = list(self.path.iterdir())
         except OSError as error:
             raise SinkOpenError(

@@ -166,6 +166,15 @@ class ConvertKeywords(StreamKeywords, total=False):
     depth_size: DepthSize | None
     """Size of the depth in .mkv, .png, .exr and .npz: network or picture; by default the network's own in videos
     (.mkv), which takes a tenth of the time and space, and the picture's in pictures."""
+    depth_map: Literal["near-white", "near-black"] | None
+    """Write the depth as a gray video, near white or near black, and how in NAME.json; by default only in .mov,
+    .m4v and .webm."""
+    near: float | None
+    """Depth at the near end of that gray: meters, or inverse depth where it is relative; by default the range's."""
+    far: float | None
+    """Depth at its far end; by default the range's."""
+    depth_bits: Literal[8, 10]
+    """Bits of that gray; with 10 the codec is HEVC, in .mov ProRes."""
     points: str | Path | None
     """Point clouds: .ply or .pcd; of a video with %06d in the name."""
     mesh: str | Path | None

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from streamdepth.config.metadata import Flag, NoEffectOnResult
-from streamdepth.config.values import parse_rate, parse_seconds, parse_share, parse_size, parse_strings
+from streamdepth.config.values import parse_number, parse_rate, parse_seconds, parse_share, parse_size, parse_strings
 from streamdepth.core.render_options import DepthSize, Edges, Style
 
 Strings = Annotated[tuple[str, ...], BeforeValidator(parse_strings)]
@@ -94,6 +94,15 @@ class OutputSettings(Section):
     depth_size: Annotated[DepthSize | None, Flag("--depth-size")] = None
     """Size of the depth in .mkv, .png, .exr and .npz: network or picture; by default the network's own in videos
     (.mkv), which takes a tenth of the time and space, and the picture's in pictures."""
+    depth_map: Annotated[Literal["near-white", "near-black"] | None, Flag("--depth-map")] = None
+    """Write the depth as a gray video, near white or near black, and how in NAME.json; by default only in .mov, .m4v
+    and .webm."""
+    near: Annotated[float | None, Flag("--near")] = None
+    """Depth at the near end of that gray: meters, or inverse depth where it is relative; by default the range's."""
+    far: Annotated[float | None, Flag("--far")] = None
+    """Depth at its far end; by default the range's."""
+    depth_bits: Annotated[Literal[8, 10], BeforeValidator(parse_number), Flag("--depth-bits", metavar="8|10")] = 8
+    """Bits of that gray; with 10 the codec is HEVC, in .mov ProRes."""
     points: Annotated[Path | None, Flag("--points", "--ply"), NoEffectOnResult()] = None
     """Point clouds: .ply or .pcd; of a video with %06d in the name."""
     mesh: Annotated[Path | None, Flag("--mesh", "--glb"), NoEffectOnResult()] = None

@@ -61,6 +61,11 @@ def parse_rectangle(value: object) -> object:
     return tuple(int(number) for number in value.split(","))
 
 
+def parse_number(value: object) -> object:
+    """Returns a whole number for its digits; other values as they are."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
 def parse_size(value: object) -> object:
     """Returns ["640", "480"] for "640x480"; other values as they are."""
     return value.lower().split("x") if isinstance(value, str) else value

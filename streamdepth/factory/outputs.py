@@ -64,7 +64,9 @@ def check_output_names(settings: Settings) -> None:
         raise ConfigError("--keep-topics copies into a .mcap; name one with --depth-out", code="conflict")
     paths = outputs.video, depth, outputs.points, outputs.mesh, outputs.stats
     files = [path for path in paths if path and path.suffix]  # the others are folders, which may be shared
-    has_sidecar = depth is not None and depth.suffix.lower() in (".mkv", ".mp4", *DEPTH_IMAGE_SUFFIXES)
+    has_sidecar = depth is not None and (
+        depth.suffix.lower() in (".mkv", ".mp4", *DEPTH_IMAGE_SUFFIXES) or is_gray_video(settings, depth)
+    )
     check_distinct([*files, sidecar_path(depth) if depth and has_sidecar else None], settings.source)
 
 
@@ -79,13 +81,14 @@ def only_pictures_are_written(settings: Settings) -> bool:
 def display_range_setting(settings: Settings, *, is_file: bool) -> str:
     """Returns the range to display, as `make_stabilizer` takes it.
 
-    PNG of relative depth take it for the scale of their numbers, which shall not follow the scene: automatic, it
-    becomes one for all of a shot, where the source is a file and the frames can wait.
+    PNG and gray videos of relative depth take it for the scale of their numbers, which shall not follow the scene:
+    automatic, it becomes one for all of a shot, where the source is a file and the frames can wait.
     """
     paths = settings.outputs.video, settings.outputs.depth
-    has_png = any(path is not None and path.suffix.lower() == ".png" for path in paths)
+    has_scale = any(path is not None and path.suffix.lower() == ".png" for path in paths)
+    has_scale |= settings.outputs.depth is not None and is_gray_video(settings, settings.outputs.depth)
     is_free = settings.render.range == "auto" and not settings.realtime and not settings.outputs.push
-    return SCALE_RANGE if has_png and is_free and is_file else settings.render.range
+    return SCALE_RANGE if has_scale and is_free and is_file else settings.render.range
 
 
 def make_file_sinks(settings: Settings, name: str | None = None) -> list[Sink]:
@@ -207,6 +210,8 @@ def _make_video_sink(settings: Settings, path: Path) -> Sink:
         return _make_depth_sink(settings, path)
     if suffix in COLORED_SUFFIXES:
         return PictureSink(path, make_render_options(settings), overwrite=settings.outputs.overwrite)
+    if suffix in ROBOT_FILES:
+        return make_robot_recording(path, settings, None)
     if suffix not in VIDEO_FORMATS and path != STANDARD_OUTPUT:
         hint = "" if suffix else "; a folder is for several inputs, a folder of videos or a pattern in quotes"
         raise ConfigError(
@@ -229,9 +234,38 @@ def _make_video_sink(settings: Settings, path: Path) -> Sink:
     )
 
 
+def is_gray_video(settings: Settings, path: Path) -> bool:
+    """True if an output of depth is a gray video: as asked, or by an extension that holds no other depth."""
+    suffix = path.suffix.lower()
+    is_asked = settings.outputs.depth_map is not None
+    return suffix in (".mov", ".m4v", ".webm") or (is_asked and suffix in (".mp4", ".mkv"))
+
+
+def _make_gray_sink(settings: Settings, path: Path) -> Sink:
+    from streamdepth.sinks.gray_video import GrayVideoSink
+    from streamdepth.sinks.video_file import EncodingOptions
+
+    outputs, video, suffix = settings.outputs, settings.video, path.suffix.lower()
+    deep, usual = {".mov": ("prores", "prores"), ".webm": ("vp9", "vp9")}.get(suffix, ("hevc", "h264"))
+    automatic = deep if outputs.depth_bits > 8 else usual
+    codec = automatic if video.codec == "auto" else video.codec
+    bits = 10 if codec == "prores" else outputs.depth_bits
+    return GrayVideoSink(
+        path,
+        outputs.depth_map or "near-white",
+        near=outputs.near,
+        far=outputs.far,
+        encoding=EncodingOptions(codec, video.crf, video.preset, bits),
+        edges=settings.render.edges,
+        overwrite=outputs.overwrite,
+    )
+
+
 def _make_depth_sink(settings: Settings, path: Path, name: str | None = None) -> Sink:
     suffix, size, edges = path.suffix.lower(), settings.outputs.depth_size, settings.render.edges
     overwrite, drop_flying = settings.outputs.overwrite, settings.outputs.drop_flying
+    if is_gray_video(settings, path):
+        return _make_gray_sink(settings, path)
     if suffix == ".mkv":
         from streamdepth.sinks.depth_video import DepthVideoSink
 
@@ -254,7 +288,8 @@ def _make_depth_sink(settings: Settings, path: Path, name: str | None = None) ->
 
         return ImagesSink(path, overwrite=overwrite, size=size or "picture", edges=edges, drop_flying=drop_flying)
     raise ConfigError(
-        f"depth cannot be written to '{path}'; use .mkv (lossless depth video), .mp4 (LeRobot's), .mcap (ROS 2 "
-        f"messages), .rrd (Rerun) or %06d with {' '.join(DEPTH_IMAGE_SUFFIXES)}",
+        f"depth cannot be written to '{path}'; use .mkv (lossless depth video), .mp4 (LeRobot's, or gray with "
+        "--depth-map), .mov (gray), .mcap (ROS 2 messages), .rrd (Rerun) or %06d with "
+        f"{' '.join(DEPTH_IMAGE_SUFFIXES)}",
         code="unknown-format",
     )

@@ -87,7 +87,7 @@ def find_encoder(codec: str) -> str:
     )
 
 
-def encoder_options(encoder: str, crf: int, preset: str) -> dict[str, str]:
+def encoder_options(encoder: str, crf: int, preset: str, bits: int = 8) -> dict[str, str]:
     """Returns the options of `encoder` for a constant quality `crf` (lower is better) and one of x264's presets."""
     slowness = _PRESETS.index(preset) if preset in _PRESETS else None
     if encoder == "libx265":
@@ -99,7 +99,8 @@ def encoder_options(encoder: str, crf: int, preset: str) -> dict[str, str]:
         deadline = "realtime" if slowness is not None and slowness <= _PRESETS.index("veryfast") else "good"
         return {"crf": str(crf), "b": "0", "deadline": deadline, "cpu-used": speed, "row-mt": "1"}
     if encoder == "dnxhd":
-        return {"profile": "dnxhr_sq"}  # any size; the older profiles take a few sizes and rates only
+        # These profiles take any size; the older ones take a few sizes and rates only.
+        return {"profile": "dnxhr_hqx" if bits > 8 else "dnxhr_sq"}
     if encoder == "mjpeg":
         quality = str(max(2, min(31, round(crf / 4))))
         return {"qmin": quality, "qmax": quality}
@@ -125,13 +126,14 @@ def low_latency_options(encoder: str) -> dict[str, str]:
     return {"async_depth": "1"} if encoder.endswith("_qsv") else {}
 
 
-def open_encoder(context: VideoCodecContext, width: int, height: int, time_base: Fraction) -> None:
+def open_encoder(context: VideoCodecContext, width: int, height: int, time_base: Fraction, bits: int = 8) -> None:
     """Opens an encoder for BT.709, in 4:2:0 and limited range where it takes that.
 
-    Raises SinkOpenError ("encoder-failed") where it does not start, for example without its hardware.
+    Raises SinkOpenError ("encoder-failed") where it does not start, for example without its hardware, or cannot encode
+    so many bits.
     """
     try:
-        _open(context, width, height, time_base)
+        _open(context, width, height, time_base, bits)
     except (av.FFmpegError, ValueError) as error:
         raise SinkOpenError(
             f"the encoder {context.name} does not start for {width}x{height} px ({getattr(error, 'strerror', error)}); "
@@ -140,16 +142,16 @@ def open_encoder(context: VideoCodecContext, width: int, height: int, time_base:
         ) from error
 
 
-def _open(context: VideoCodecContext, width: int, height: int, time_base: Fraction) -> None:
+def _open(context: VideoCodecContext, width: int, height: int, time_base: Fraction, bits: int = 8) -> None:
     context.width, context.height, context.time_base = width, height, time_base
-    context.pix_fmt = choose_pixel_format(context.codec.name)
+    context.pix_fmt = choose_pixel_format(context.codec.name, bits)
     context.color_range = 2 if is_full_range(context.pix_fmt) else 1
     context.colorspace, context.color_primaries, context.color_trc = 1, 1, 1
     context.thread_count = 0
     if context.name == "libsvtav1":
         os.environ.setdefault("SVT_LOG", "1")  # errors only: it writes its banner to stderr by itself
     if context.name == "dnxhd":
-        context.options = encoder_options("dnxhd", 0, "") | dict(context.options)
+        context.options = encoder_options("dnxhd", 0, "", bits) | dict(context.options)
     context.open()
 
 
@@ -157,14 +159,25 @@ _PIXEL_FORMATS = ("yuv420p", "nv12", "yuv422p", "yuv422p10le")
 """The formats that pictures are converted to, those to be preferred first."""
 
 
-def choose_pixel_format(encoder: str) -> str:
+_DEEP_FORMATS = ("yuv420p10le", "yuv422p10le")
+"""The same for 10 bits."""
+
+
+def choose_pixel_format(encoder: str, bits: int = 8) -> str:
     """Returns the pixel format for `encoder`: 4:2:0, planar (yuv420p) or nv12, where it takes that; else 4:2:2.
+
+    Raises ValueError where it does not take 10 bits.
 
     Motion JPEG is full range everywhere: readers do not look at what a file says of its range.
     """
-    if encoder == "mjpeg":
+    if encoder == "mjpeg" and bits <= 8:
         return "yuvj420p"
     formats = [f.name for f in Codec(encoder, "w").video_formats or ()]
+    if bits > 8:
+        deep = next((name for name in _DEEP_FORMATS if name in formats), None)
+        if deep is None:
+            raise ValueError(f"it does not take {bits} bits")
+        return deep
     return next((name for name in _PIXEL_FORMATS if name in formats), "yuv420p")
 
 

@@ -16,7 +16,7 @@ import av
 from streamdepth.core.errors import SinkOpenError
 from streamdepth.core.track_feed import TrackFeed
 from streamdepth.core.types import StreamInfo
-from streamdepth.sinks.encoders import choose_pixel_format, encoder_options, find_encoder, open_encoder
+from streamdepth.sinks.encoders import encoder_options, find_encoder, open_encoder
 from streamdepth.sinks.pending_files import PendingFile, map_write_errors, write_error_message
 from streamdepth.sinks.standard_output import STANDARD_OUTPUT, StandardOutput, check_standard_output
 from streamdepth.sinks.tracks import TrackCopier, end_of_frame
@@ -59,6 +59,8 @@ class EncodingOptions:
     """Constant quality, lower is better: 0 to 51 for h264 and hevc, 0 to 63 for av1 and vp9."""
     preset: str = "veryfast"
     """x264's words from ultrafast to veryslow, translated for other encoders, or the encoder's own word."""
+    bits: int = 8
+    """Bits of each sample, 8 or 10; ProRes always has 10."""
 
 
 class VideoFile:
@@ -99,8 +101,8 @@ class VideoFile:
         )
         self._muxer: _Muxer | None = None
         try:
-            options = encoder_options(encoder, encoding.crf, encoding.preset)
-            self._muxer = _Muxer(self._file, info, encoder, options, size)
+            options = encoder_options(encoder, encoding.crf, encoding.preset, encoding.bits)
+            self._muxer = _Muxer(self._file, info, encoder, options, size, encoding.bits)
             origin = _track_origin(info, on_notice) if copy_tracks else None
             if origin is not None:
                 muxer = self._muxer
@@ -126,7 +128,8 @@ class VideoFile:
         """Pixel format, and even (width, height) in px, of the frames that `write` takes."""
         assert self._muxer is not None
         width, height = self.size
-        return choose_pixel_format(self._muxer.stream.codec.name), (width + width % 2, height + height % 2)
+        pixel_format = self._muxer.stream.codec_context.pix_fmt or "yuv420p"
+        return pixel_format, (width + width % 2, height + height % 2)
 
     def write(self, frame: av.VideoFrame, time_seconds: Fraction) -> None:
         """Adds a frame that is shown from `time_seconds` on. Raises SinkWriteError."""
@@ -194,6 +197,7 @@ class _Muxer:
         encoder: str,
         options: dict[str, str],
         size: tuple[int, int],
+        bits: int,
     ) -> None:
         self.path, self.info, self.time_base = getattr(file, "temporary", None), info, info.time_base
         name = VIDEO_FORMATS[self.path.suffix.lower()] if self.path else _STREAMED_FORMAT
@@ -205,7 +209,7 @@ class _Muxer:
             raise ValueError(f"mov does not hold {self.stream.codec.canonical_name}, mp4 and mkv do")
         if self.stream.codec.canonical_name == "hevc" and name in ("mp4", "mov"):
             self.stream.codec_context.codec_tag = "hvc1"  # Apple's players take no other
-        open_encoder(self.stream.codec_context, size[0] + size[0] % 2, size[1] + size[1] % 2, self.time_base)
+        open_encoder(self.stream.codec_context, size[0] + size[0] % 2, size[1] + size[1] % 2, self.time_base, bits)
         self.tracks: TrackCopier | None = None
         self._first_pts = 0
         self._pts_offset: int | None = None

@@ -18,7 +18,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -200,6 +200,11 @@ class Stabilizer(ABC):
     def notices(self) -> Sequence[str]:
         """Sentences that a user should read about what was done to the depth."""
         return ()
+
+    @property
+    def facts(self) -> Mapping[str, float | int | None]:
+        """Figures on what was done to the depth, for the report of a run: name -> number, None for what is unknown."""
+        return {}
 
     def output_kind(self, kind: DepthKind) -> DepthKind:
         """Returns the kind of the depth that comes out when depth of `kind` goes in."""

@@ -33,6 +33,9 @@ class StreamReport:
     """Readers that hung inside a library and were left behind."""
     changes: tuple[dict[str, object], ...] = ()
     """The latest changes of state, oldest first: `seconds` since the run began, `state`, `reason`."""
+    depth_facts: Mapping[str, float | int | None] = field(default_factory=dict)
+    """Figures on the depth. Where meters come from a reference: `scale_sigma`, `metric_residual` and
+    `evidence_age_seconds` of the newest frame (`DepthFrame`), and the numbers `frames_in_meters`, `frames_withheld`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,7 @@ def _make_stream_report(stream: Stream, index: int, stats: Stats, dropped: Mappi
             {"seconds": round(change.at - started_at, 3), "state": change.state.value, "reason": change.reason}
             for change in states.changes
         ),
+        depth_facts=dict(stream.stabilizer.facts),
     )
 
 

@@ -66,6 +66,10 @@ class StabilizerChain(Stabilizer):
     def notices(self) -> list[str]:
         return [text for stage in self.stages for text in stage.notices]
 
+    @property
+    def facts(self) -> dict[str, float | int | None]:
+        return {name: value for stage in self.stages for name, value in stage.facts.items()}
+
     def output_kind(self, kind: DepthKind) -> DepthKind:
         for stage in self.stages:
             kind = stage.output_kind(kind)

@@ -77,6 +77,8 @@ class MetricConverter(Stabilizer):
         self._tracker, self._has_own_tracker = tracker or MotionTracker(), tracker is None
         self._filter, self._drift = ScaleShiftFilter(), ScaleDriftEstimator(self._tracker)
         self._notices: list[str] = []
+        self._facts: dict[str, float | int | None] = {}
+        self._given = self._withheld = 0
         self.reset()
 
     def reset(self) -> None:
@@ -105,6 +107,10 @@ class MetricConverter(Stabilizer):
         state = self._filter.state
         return None if state is None else Affine(float(state[0]), float(state[1]))
 
+    @property
+    def facts(self) -> dict[str, float | int | None]:
+        return self._facts
+
     def push(self, item: DepthFrame) -> Iterable[DepthFrame]:
         inverse = finite_inverse_depth(item.depth, item.kind)
         motion = self._tracker.track(item.frame)
@@ -126,10 +132,23 @@ class MetricConverter(Stabilizer):
             metric_residual=self._residual,
             evidence_age_seconds=None if self._fitted_at is None else item.frame.time - self._fitted_at,
         )
-        if self.estimate is None or (item.scale_sigma or 0.0) > self.max_scale_error:
+        is_withheld = self.estimate is None or (item.scale_sigma or 0.0) > self.max_scale_error
+        self._count(item, is_withheld=is_withheld)
+        if self.estimate is None or is_withheld:
             self._announce_absence(item)
             return [replace(item, depth=np.full_like(inverse, np.nan))]
         return [replace(item, depth=to_meters(inverse, *self.estimate), metric_fit=(*self.estimate,))]
+
+    def _count(self, item: DepthFrame, *, is_withheld: bool) -> None:
+        self._withheld, self._given = self._withheld + is_withheld, self._given + (not is_withheld)
+        sigma, residual, age = item.scale_sigma, item.metric_residual, item.evidence_age_seconds
+        self._facts = {
+            "scale_sigma": round(sigma, 4) if sigma is not None and math.isfinite(sigma) else None,
+            "metric_residual": None if residual is None else round(residual, 4),
+            "evidence_age_seconds": None if age is None else round(age, 3),
+            "frames_in_meters": self._given,
+            "frames_withheld": self._withheld,
+        }
 
     def _to_inverse_m(self, inverse: DepthMap) -> DepthMap | None:
         """Returns inverse depth in 1/m as it is known now; None where nothing is known."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -346,7 +347,12 @@ def test_a_run_with_anchors_writes_meters_and_reports_the_residual(cli, tmp_path
     video = DepthVideo(tmp_path / "d.mkv")
     assert video.kind is DepthKind.METRIC
     assert video.metadata["metric_fit"][0][0] == 0
-    assert "meters from the anchors: median residual" in (tmp_path / "s.json").read_text()
+    facts = json.loads((tmp_path / "s.json").read_text())
+    assert any("meters from the anchors: median residual" in notice for notice in facts["notices"])
+    depth_facts = facts["streams"][0]["depth_facts"]
+    assert depth_facts["frames_in_meters"] + depth_facts["frames_withheld"] == 8
+    assert 0 < depth_facts["scale_sigma"] < 1
+    assert depth_facts["evidence_age_seconds"] == 0
 
 
 @pytest.mark.usefixtures("brightness_model")

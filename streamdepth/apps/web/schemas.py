@@ -72,6 +72,14 @@ class StreamOut(BaseModel):
     height: int | None
     kind: Literal["metric", "relative"] | None
     unit: str | None
+    scale_sigma: float | None
+    """One standard deviation of the meters' scale in the newest frame, as a share; null where nothing is known."""
+    metric_residual: float | None
+    """Median error at the distances that were known last, as a share."""
+    evidence_age_seconds: float | None
+    """Time since distances were last known."""
+    is_withheld: bool
+    """True while meters are withheld, because their scale is not known well enough."""
     fps: float
     """Frames a second that came out lately."""
     read: int

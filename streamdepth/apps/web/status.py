@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 
 from streamdepth.apps.web.schemas import (
@@ -60,7 +61,8 @@ def _model_status(session: WebSession, report: Report) -> ModelOut:
 def _stream_status(stream: WebStream, facts: StreamReport, viewers: int) -> StreamOut:
     live, recorder = stream.live, stream.recorder
     info, newest = live.info, live.newest
-    kind = newest.item.kind if newest else None
+    item = newest.item if newest else None
+    kind = item.kind if item else None
     return StreamOut(
         name=stream.name,
         title=stream.title,
@@ -70,6 +72,10 @@ def _stream_status(stream: WebStream, facts: StreamReport, viewers: int) -> Stre
         height=info.height if info else None,
         kind=kind.value if kind else None,
         unit=kind.unit if kind else None,
+        scale_sigma=_finite(item.scale_sigma if item else None),
+        metric_residual=_finite(item.metric_residual if item else None),
+        evidence_age_seconds=_finite(item.evidence_age_seconds if item else None),
+        is_withheld=item is not None and item.is_withheld,
         fps=round(live.history.fps, 1),
         read=facts.read,
         written=facts.written,
@@ -85,3 +91,8 @@ def _stream_status(stream: WebStream, facts: StreamReport, viewers: int) -> Stre
         ),
         history=[SecondOut(frames=s.frames, latency_ms=s.latency_ms) for s in live.history.seconds()],
     )
+
+
+def _finite(value: float | None) -> float | None:
+    """Returns four digits of a figure; None where it is not finite, which JSON cannot say."""
+    return float(f"{value:.4g}") if value is not None and math.isfinite(value) else None

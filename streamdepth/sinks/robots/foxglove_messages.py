@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from streamdepth.core.arrays import Image
 from streamdepth.core.errors import MissingDependencyError
@@ -46,6 +47,7 @@ class FoxgloveMessages:
             "color/image": kinds.CompressedImage,
             "color/calibration": kinds.CameraCalibration,
         }
+        message_types |= {"depth/confidence": kinds.RawImage, "diagnostics": kinds.Log}
         message_types |= {"depth/points": kinds.PointCloud} if options.points else {}
         message_types |= {"scan": kinds.LaserScan, "obstacles": kinds.LaserScan} if options.scan else {}
         topics = [_topic(f"{options.namespace}/{path}", kind.get_schema()) for path, kind in message_types.items()]
@@ -83,21 +85,33 @@ class FoxgloveMessages:
         yield "depth/calibration", self._camera(observation, *observation.depth_size, head)
         yield "color/image", self._schemas.CompressedImage(**head, data=observation.jpeg, format="jpeg")
         yield "color/calibration", self._camera(observation, *observation.frame_size, head)
+        if observation.confidence is not None:
+            yield "depth/confidence", self._raw_image(observation.confidence, "32FC1", head)
+        if observation.item.scale_sigma is not None:
+            yield "diagnostics", self._diagnostics(observation)
         if observation.points is not None:
             yield "depth/points", self._points(*observation.points, head)
         for name, scan in observation.laser_scans.items():
             yield name, self._laser(observation, scan, head)
 
     def _depth(self, observation: Observation, head: dict[str, Any]) -> Any:
-        values = observation.encoded_depth
+        return self._raw_image(observation.encoded_depth, self._options.encoding, head)
+
+    def _raw_image(self, values: npt.NDArray[Any], encoding: str, head: dict[str, Any]) -> Any:
         height, width = values.shape
         return self._schemas.RawImage(
-            **head,
-            width=width,
-            height=height,
-            encoding=self._options.encoding,
-            step=width * values.itemsize,
-            data=values.tobytes(),
+            **head, width=width, height=height, encoding=encoding, step=width * values.itemsize, data=values.tobytes()
+        )
+
+    def _diagnostics(self, observation: Observation) -> Any:
+        """Makes the state of the metric scale as a line of a log: INFO, or WARNING where meters are withheld."""
+        state, levels = observation.scale_state, self._schemas.LogLevel
+        facts = ", ".join(f"{name} {value}" for name, value in state.values.items())
+        return self._schemas.Log(
+            timestamp=self._schemas.Timestamp(*divmod(observation.stamp_ns, NANOSECONDS)),
+            level=levels.Warning if state.is_withheld else levels.Info,
+            message=f"{state.message}; {facts}",
+            name=f"{self._options.namespace.strip('/')}: metric scale",
         )
 
     def _camera(self, observation: Observation, width: int, height: int, head: dict[str, Any]) -> Any:

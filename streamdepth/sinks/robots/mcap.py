@@ -19,7 +19,7 @@ from streamdepth.sinks.robots.foxglove_messages import FOXGLOVE_SDK, FoxgloveMes
 from streamdepth.sinks.robots.kept_topics import KeptTopics
 from streamdepth.sinks.robots.observation import Observation, Observer, RobotOptions, check_metric
 from streamdepth.sinks.robots.ros_messages import ROSBAGS, RosMessages
-from streamdepth.sinks.robots.topics import MessageFamily
+from streamdepth.sinks.robots.topics import MessageFamily, Topic
 
 Schemas = Literal["ros2", "foxglove"]
 MESSAGE_FAMILIES: dict[Schemas, Callable[[RobotOptions, Intrinsics | None], MessageFamily]] = {
@@ -145,6 +145,7 @@ class _Recording:
         """The messages of each stream, whose topics are registered."""
         self._schemas: dict[str, int] = {}
         self._channels: dict[str, int] = {}
+        self._topics: dict[str, Topic] = {}
         self._types: dict[str, str] = {}
         """Name of each topic -> the type of its messages."""
 
@@ -175,7 +176,7 @@ class _Recording:
                 kept.write_until(observation.log_ns)
             for topic, data in messages.encode(observation):
                 self._writer.add_message(
-                    self._channels[topic],
+                    self._channel(topic),
                     log_time=observation.log_ns,
                     publish_time=observation.stamp_ns,
                     sequence=observation.item.frame.index,
@@ -185,16 +186,20 @@ class _Recording:
     def _register(self, messages: MessageFamily) -> None:
         self._families.append(messages)
         for topic in messages.topics():
-            if topic.name in self._channels:
-                continue
+            self._topics[topic.name] = topic
+            self._types[topic.name] = topic.schema
+
+    def _channel(self, name: str) -> int:
+        """Returns the channel of a topic; only topics with messages stand in the file."""
+        if name not in self._channels:
+            topic = self._topics[name]
             if topic.schema not in self._schemas:
                 self._schemas[topic.schema] = self._writer.register_schema(
                     topic.schema, topic.schema_encoding, topic.definition
                 )
-            self._channels[topic.name] = self._writer.register_channel(
-                topic.name, topic.encoding, self._schemas[topic.schema]
-            )
-            self._types[topic.name] = topic.schema
+            schema = self._schemas[topic.schema]
+            self._channels[name] = self._writer.register_channel(topic.name, topic.encoding, schema)
+        return self._channels[name]
 
     def add_rest(self, kept: KeptTopics) -> None:
         """Writes all messages that are left of the topics that are kept."""

@@ -67,6 +67,16 @@ class RobotOptions:
     """Makes depth on jumps between near and far unknown."""
 
 
+class ScaleState(NamedTuple):
+    """The state of the metric scale of one frame."""
+
+    is_withheld: bool
+    message: str
+    """A sentence for people."""
+    values: dict[str, str]
+    """Figures by name, as text."""
+
+
 @dataclass(frozen=True)
 class Observation:
     """One frame for robots. Costly parts are computed once, when they are first used."""
@@ -102,6 +112,27 @@ class Observation:
         with np.errstate(invalid="ignore"):
             mm = np.rint(self.depth * 1000)
         return np.where((mm > 0) & (mm < 2**16), mm, 0).astype("<u2")
+
+    @cached_property
+    def confidence(self) -> DepthMap | None:
+        """(h, w) little-endian confidence of each pixel's depth, 0 to 1; None where it is not known."""
+        known = self.item.confidence
+        return None if known is None else np.ascontiguousarray(known, "<f4")
+
+    @property
+    def scale_state(self) -> ScaleState:
+        """The state of the metric scale, in words and figures; for frames with a `scale_sigma`."""
+        item = self.item
+        figures = {
+            "scale_sigma": item.scale_sigma,
+            "metric_residual": item.metric_residual,
+            "evidence_age_seconds": item.evidence_age_seconds,
+        }
+        values = {name: f"{value:.4g}" for name, value in figures.items() if value is not None}
+        message = (
+            "meters are withheld: their scale is not known well enough" if item.is_withheld else "meters are given"
+        )
+        return ScaleState(item.is_withheld, message, values)
 
     @property
     def frame_size(self) -> tuple[int, int]:

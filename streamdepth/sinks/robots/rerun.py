@@ -284,6 +284,7 @@ class _RerunRecording:
         self._image(
             "depth", self._rr.DepthImage(observation.encoded_depth, meter=meter), observation, observation.depth_size
         )
+        self._trust(observation)
         if observation.points is not None:
             points, colors = observation.points
             known = np.isfinite(points[..., 2])
@@ -300,6 +301,16 @@ class _RerunRecording:
         )
         labels = [f"{o.distance_m:.2f} m, confidence {o.confidence:.2f}" for o in near]
         self.stream.log(f"{self._camera}/obstacles", self._rr.Points3D(places, labels=labels, radii=0.05))
+
+    def _trust(self, observation: Observation) -> None:
+        """Logs what is known of the errors: confidence as a picture, and figures that Rerun plots over time."""
+        item = observation.item
+        if observation.confidence is not None:
+            self.stream.log(f"{self._camera}/confidence", self._rr.Image(observation.confidence, color_model="L"))
+        for name in ("scale_sigma", "metric_residual", "evidence_age_seconds"):
+            value = getattr(item, name)
+            if value is not None and np.isfinite(value):
+                self.stream.log(f"{self._camera}/metric/{name}", self._rr.Scalars(value))
 
     @staticmethod
     def _points_in_camera(observation: Observation, bearings: Any, ranges: Any) -> Any:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from streamdepth.core.arrays import Image
 from streamdepth.core.errors import MissingDependencyError
@@ -30,6 +31,7 @@ from streamdepth.sinks.robots.observation import (
 from streamdepth.sinks.robots.topics import Topic
 
 _FLOAT32 = 7  # sensor_msgs/PointField
+_DIAGNOSTIC_OK, _DIAGNOSTIC_WARN = 0, 1  # diagnostic_msgs/DiagnosticStatus
 _NEAREST_M = 0.01
 
 ROSBAGS = OptionalPackage("rosbags", "rosbags", "robot", "making ROS messages")
@@ -64,6 +66,11 @@ class RosMessages:
             self._topic(f"{options.namespace}/{path}", f"sensor_msgs/msg/{name}")
             for path, name in zip(paths, names, strict=True)
         ]
+        topics += [
+            self._topic(f"{options.namespace}/depth/confidence", "sensor_msgs/msg/Image"),
+            self._topic(f"{options.namespace}/depth/scale_sigma", "std_msgs/msg/Float32"),
+            self._topic("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray"),
+        ]
         has_transforms = options.scan or options.mount is not None
         return [*topics, self._topic("/tf", "tf2_msgs/msg/TFMessage")] if has_transforms else topics
 
@@ -83,6 +90,12 @@ class RosMessages:
         yield f"{space}/depth/camera_info", self._camera(observation, *observation.depth_size)
         yield f"{space}/color/image_raw/compressed", self._picture(observation)
         yield f"{space}/color/camera_info", self._camera(observation, *observation.frame_size)
+        if observation.confidence is not None:
+            yield f"{space}/depth/confidence", self._image(observation, observation.confidence, "32FC1")
+        if observation.item.scale_sigma is not None:
+            sigma = self._message_class("std_msgs/msg/Float32")(observation.item.scale_sigma)
+            yield f"{space}/depth/scale_sigma", sigma
+            yield "/diagnostics", self._diagnostics(observation)
         if observation.points is not None:
             yield f"{space}/depth/points", self._points(observation, *observation.points)
         if transforms := observation.transforms:
@@ -91,11 +104,24 @@ class RosMessages:
             yield f"{space}/{name}", self._laser(observation, scan)
 
     def _depth(self, observation: Observation) -> Any:
-        values = observation.encoded_depth
+        return self._image(observation, observation.encoded_depth, self._options.encoding)
+
+    def _image(self, observation: Observation, values: npt.NDArray[Any], encoding: str) -> Any:
         height, width = values.shape
         data = values.view(np.uint8).ravel()
         return self._message_class("sensor_msgs/msg/Image")(
-            self._header(observation), height, width, self._options.encoding, 0, width * values.itemsize, data
+            self._header(observation), height, width, encoding, 0, width * values.itemsize, data
+        )
+
+    def _diagnostics(self, observation: Observation) -> Any:
+        """Makes the state of the metric scale as ROS's diagnostics: OK, or WARN where meters are withheld."""
+        status, pair = (self._message_class(f"diagnostic_msgs/msg/{name}") for name in ("DiagnosticStatus", "KeyValue"))
+        state = observation.scale_state
+        values = [pair(name, value) for name, value in state.values.items()]
+        name = f"{self._options.namespace.strip('/')}: metric scale"
+        level = _DIAGNOSTIC_WARN if state.is_withheld else _DIAGNOSTIC_OK
+        return self._message_class("diagnostic_msgs/msg/DiagnosticArray")(
+            self._header(observation), [status(level, name, state.message, observation.frame_id, values)]
         )
 
     def _picture(self, observation: Observation) -> Any:

@@ -84,6 +84,7 @@ class TestStatus:
         wait_until(is_live)
         (stream,) = told["streams"]
         assert (stream["width"], stream["height"], stream["kind"], stream["unit"]) == (320, 240, "relative", None)
+        assert (stream["scale_sigma"], stream["is_withheld"]) == (None, False)
         assert stream["written"] <= stream["read"]
         assert stream["controls"]["smooth"] == "default"
         assert any(second["latency_ms"] for second in stream["history"])

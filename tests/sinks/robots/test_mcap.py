@@ -228,6 +228,45 @@ def test_rosbags_reads_it_too(tmp_path) -> None:
     np.testing.assert_array_equal(image_of(read[0][1], "<f4"), items[0].depth)
 
 
+def trusted(count: int) -> tuple[StreamInfo, list[DepthFrame]]:
+    """The scene with a confidence and a known scale, the last frame with meters withheld."""
+    info, items = scene(count)
+    half = np.full(items[0].depth.shape, 0.5, np.float32)
+    known = {"confidence": half, "scale_sigma": 0.08, "metric_residual": 0.02, "evidence_age_seconds": 0.0}
+    items = [replace(item, metric_fit=(1.0, 0.0), **known) for item in items]
+    items[-1] = replace(items[-1], metric_fit=None, scale_sigma=0.4, evidence_age_seconds=3.0)
+    return info, items
+
+
+def test_confidence_and_the_error_of_the_scale_are_messages_of_their_own(tmp_path) -> None:
+    path = written(tmp_path, trusted(2))
+    assert (
+        topics(path).items()
+        >= {
+            "/camera/depth/confidence": "sensor_msgs/msg/Image",
+            "/camera/depth/scale_sigma": "std_msgs/msg/Float32",
+            "/diagnostics": "diagnostic_msgs/msg/DiagnosticArray",
+        }.items()
+    )
+    assert (image_of(messages(path, "/camera/depth/confidence")[0], "<f4") == 0.5).all()
+    assert [m.data for m in messages(path, "/camera/depth/scale_sigma")] == pytest.approx([0.08, 0.4])
+    good, bad = (message.status[0] for message in messages(path, "/diagnostics"))
+    assert (int(good.level), int(bad.level)) == (0, 1)
+    assert {pair.key: pair.value for pair in bad.values} == {
+        "scale_sigma": "0.4",
+        "metric_residual": "0.02",
+        "evidence_age_seconds": "3",
+    }
+
+
+def test_the_error_of_the_scale_in_foxgloves_schemas(tmp_path) -> None:
+    path = written(tmp_path, trusted(2), schemas="foxglove")
+    assert messages(path, "/camera/depth/confidence")[0].encoding == "32FC1"
+    good, bad = messages(path, "/camera/diagnostics")
+    assert (good.level, bad.level) == (2, 3), "information and warning"
+    assert "scale_sigma 0.4" in bad.message
+
+
 def test_foxglove_schemas_say_the_same(tmp_path) -> None:
     info, items = scene(2, CAMERA.pinhole)
     path = written(tmp_path, (stamped(info), items), schemas="foxglove", options=ALL)

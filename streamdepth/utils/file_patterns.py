@@ -6,20 +6,27 @@ import fnmatch
 import glob
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 _ANY_FOLDERS = "**"
 _SAFE_NAME = re.compile(r"[\w.][\w .,()+=@~-]*(?:[/\\].*)?", re.DOTALL)
 """A relative path whose first part holds no colon, which could make it an address."""
 
 
-def match_files(pattern: str, *, is_each_once: bool = True) -> list[str]:
+def _is_file(path: str) -> bool:
+    try:
+        return os.path.isfile(path)
+    except ValueError:
+        return False
+
+
+def match_files(pattern: str, *, is_each_once: bool = True, is_wanted: Callable[[str], bool] = _is_file) -> list[str]:
     """Returns the paths of all files that match a glob, sorted; `**` stands for any folders, and the case of letters
     does not matter where there is a wildcard: `*.mp4` matches `DJI_0001.MP4`.
 
     Links are followed, but no folder is entered twice, and with `is_each_once` a file that has several paths by links
     is returned under one of them. A relative path that could be taken for an address, such as `lavfi:x.mp4` or `0`,
-    gets `./` in front.
+    gets `./` in front. `is_wanted` decides what counts: files by default, where folders can be meant, too.
     """
     parts = re.split(r"[/\\]" if os.sep == "\\" else "/", pattern)
     root = ""
@@ -27,7 +34,7 @@ def match_files(pattern: str, *, is_each_once: bool = True) -> list[str]:
         root = "/"
     elif os.sep == "\\" and parts[0].endswith(":"):
         root = parts.pop(0) + "\\"
-    found = (path for path in _match(root, [part for part in parts if part]) if _is_file(path))
+    found = (path for path in _match(root, [part for part in parts if part]) if is_wanted(path))
     paths = sorted(dict.fromkeys(found), key=lambda path: (os.path.islink(path), path))
     if is_each_once:
         first: dict[str, str] = {}
@@ -110,10 +117,3 @@ def _names(folder: str) -> list[str]:
         return sorted(os.listdir(folder or "."))
     except OSError:  # a folder that may not be read holds nothing for us
         return []
-
-
-def _is_file(path: str) -> bool:
-    try:
-        return os.path.isfile(path)
-    except ValueError:
-        return False

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from streamdepth.sources.rosbag import BAG_SUFFIXES, split_bag_address
-from streamdepth.utils.file_patterns import local_path
+from streamdepth.utils.file_patterns import local_path, match_files
 
 _COMPRESSED = ".zst"
 
@@ -37,9 +37,9 @@ def matching_bags(pattern: str) -> list[str]:
     path, topic = _split(pattern)
     if "://" in pattern or not glob.has_magic(path) or os.path.exists(path):
         return []
-    found = sorted(filter(_holds_bag, glob.glob(path, recursive=True)))
+    found = match_files(path, is_wanted=_holds_bag)
     folders = {bag for bag in found if os.path.isdir(bag)}
-    return [f"{local_path(bag)}{topic}" for bag in found if not any(str(p) in folders for p in Path(bag).parents)]
+    return [f"{bag}{topic}" for bag in found if not any(str(p) in folders for p in Path(bag).parents)]
 
 
 def bag_path(address: str) -> str:

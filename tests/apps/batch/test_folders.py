@@ -11,6 +11,9 @@ import pytest
 from helpers.media import write_video
 from PIL import Image
 
+from streamdepth.apps.batch.tasks import find_tasks, is_batch
+from streamdepth.config import make
+
 pytestmark = pytest.mark.usefixtures("quick_model")
 APPLE_DOUBLE = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        " + bytes(64)
 
@@ -139,3 +142,15 @@ def test_numbered_frames_are_a_sequence_at_a_rate_that_can_be_given(cli, folder:
     with av.open(str(tmp_path / "p.mp4")) as container:
         times = [frame.time for frame in container.decode(video=0)]
     assert times == pytest.approx([0, 1 / 24, 3 / 24], abs=1e-3)
+
+
+def test_a_pattern_through_loops_of_links_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two links to parent folders give 2^40 paths, of which one file is to be found once."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in" / "a" / "b").mkdir(parents=True)
+    write_video(tmp_path / "in" / "a" / "x.mp4", count=2)
+    (tmp_path / "in" / "a" / "up").symlink_to("..")
+    (tmp_path / "in" / "a" / "b" / "up").symlink_to("../..")
+    settings = make(source="in/**/*.mp4", output="out")
+    assert is_batch(settings)
+    assert [task.settings.source for task in find_tasks(settings)] == [("in/a/x.mp4",)]

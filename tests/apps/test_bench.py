@@ -128,9 +128,9 @@ def test_medians_ratios_and_the_roofline() -> None:
     absent = _process("transformers pipeline", skip_reason="because")
     rounds = [
         {
-            "network alone": Measurement(ms, 4, matrix_gflops_per_second=1000.0),
-            "codec alone": Measurement(ms / 2, 4),
-            "streamdepth": Measurement(2 * ms, 4, {"p50": ms, "p95": ms, "p99": ms}),
+            "network alone": Measurement(ms, 4, cpu_ms=8.0, matrix_gflops_per_second=1000.0),
+            "codec alone": Measurement(ms / 2, 4, cpu_ms=10.0),
+            "streamdepth": Measurement(2 * ms, 4, {"p50": ms, "p95": ms, "p99": ms}, 20.0),
             "torch loop": Measurement(8 * ms, 4),
         }
         for ms in (10.0, 1000.0, 20.0)  # the machine was busy in the second round
@@ -141,7 +141,7 @@ def test_medians_ratios_and_the_roofline() -> None:
     assert found["measured"]["streamdepth"]["ms"] == 40
     assert found["measured"]["streamdepth"]["peak_mb"] == 300
     assert found["ratios"] == {"network alone": 0.5, "codec alone": 0.25, "torch loop": 4.0}
-    assert found["unavoidable_share"] == 0.75
+    assert (found["unavoidable_share"], found["unavoidable_cpu_share"]) == (0.75, 0.9)
     assert found["startup"] == {"seconds": 1.5, "cpu_seconds": 2.5}
     assert found["roofline"]["reached_gflops_per_s"] == 100
     assert found["roofline"]["fraction"] == 0.1
@@ -202,6 +202,7 @@ def test_the_bench_verb(cli, folder: Path, tmp_path: Path) -> None:
     found = json.loads((tmp_path / "b.json").read_text())
     assert list(found["measured"]) == ["network alone", "codec alone", "streamdepth"]
     assert 0 < found["unavoidable_share"] < 2
+    assert 0 < found["unavoidable_cpu_share"] < 1.5
     assert found["startup"]["seconds"] > 0
     assert all(len(row["ms_by_round"]) == 2 for row in found["measured"].values())
     assert found["roofline"]["fraction"] > 0

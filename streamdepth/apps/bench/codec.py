@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,6 +19,23 @@ _MAX_ENCODED = 120
 """Frames that are decoded into memory to be encoded again: 165 MB at 720p."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    """Time on the clock, and processor time of this process."""
+
+    seconds: float
+    cpu_seconds: float
+
+    @classmethod
+    def now(cls) -> _Cost:
+        """Reads both clocks."""
+        return cls(time.perf_counter(), time.process_time())
+
+    def per_frame(self, began: _Cost, count: int) -> _Cost:
+        """Returns the cost of each of `count` frames since `began`."""
+        return _Cost((self.seconds - began.seconds) / count, (self.cpu_seconds - began.cpu_seconds) / count)
+
+
 class CodecRun:
     """Decodes the clip of a plan, and encodes the pictures of a result that was made from it.
 
@@ -29,24 +47,27 @@ class CodecRun:
 
     def measure(self) -> Measurement:
         """Returns the time of a frame's decoding and of its encoding together, each alone on the machine."""
-        decoded = self._decode_seconds()
-        encoded = self._encode_seconds()
-        return Measurement((decoded + encoded) * 1e3, self._plan.frames)
+        decoded, encoded = self._decode(), self._encode()
+        return Measurement(
+            (decoded.seconds + encoded.seconds) * 1e3,
+            self._plan.frames,
+            cpu_ms=(decoded.cpu_seconds + encoded.cpu_seconds) * 1e3,
+        )
 
-    def _decode_seconds(self) -> float:
+    def _decode(self) -> _Cost:
         with closing(FileSource(self._plan.clip)) as source:
             source.open()
-            began, count = time.perf_counter(), 0
+            began, count = _Cost.now(), 0
             while count < self._plan.frames and source.read() is not None:
                 count += 1
-            return (time.perf_counter() - began) / count
+            return _Cost.now().per_frame(began, count)
 
-    def _encode_seconds(self) -> float:
+    def _encode(self) -> _Cost:
         with open_media_file(self._result) as container:
             frames = [f for _, f in zip(range(_MAX_ENCODED), container.decode(video=0), strict=False)]
-        began = time.perf_counter()
+        began = _Cost.now()
         _encode(frames, self._plan)
-        return (time.perf_counter() - began) / len(frames)
+        return _Cost.now().per_frame(began, len(frames))
 
 
 def _encode(frames: list[av.VideoFrame], plan: BenchmarkPlan) -> None:

@@ -36,6 +36,8 @@ class Measurement:
     frames: int
     latency_ms: dict[str, float] = field(default_factory=dict)
     """The percentiles p50, p95 and p99 of the time from decoding a frame to writing it."""
+    cpu_ms: float = 0.0
+    """Mean processor time of a frame in milliseconds, of all threads together; 0 if it was not measured."""
     matrix_gflops_per_second: float = 0.0
     """Speed of matrix products on this machine in the same round, in GFLOP/s; 0 if it was not measured."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -46,7 +46,8 @@ def build_report(
         "batch": plan.settings.inference.batch,
         "measured": rows,
         "ratios": _ratios(rounds),
-        "unavoidable_share": _unavoidable_share(rounds),
+        "unavoidable_share": _unavoidable_share(rounds, lambda m: m.ms),
+        "unavoidable_cpu_share": _unavoidable_share(rounds, lambda m: m.cpu_ms),
         "startup": _startup(startup_times),
         "roofline": _roofline(gflops, [r[_NETWORK] for r in rounds if _NETWORK in r]),
     }
@@ -78,10 +79,12 @@ def _ratios(rounds: Sequence[dict[str, Measurement]]) -> dict[str, float]:
     return {name: round(statistics.median(values), 3) for name, values in sorted(pairs.items()) if values}
 
 
-def _unavoidable_share(rounds: Sequence[dict[str, Measurement]]) -> float | None:
+def _unavoidable_share(
+    rounds: Sequence[dict[str, Measurement]], time_of: Callable[[Measurement], float]
+) -> float | None:
     """Returns the share of streamdepth's time that codec and network alone would take; None if one is missing."""
-    needed = {_NETWORK, _CODEC, _STREAMDEPTH}
-    shares = [(r[_NETWORK].ms + r[_CODEC].ms) / r[_STREAMDEPTH].ms for r in rounds if needed <= set(r)]
+    costs = [[time_of(r[name]) for name in (_NETWORK, _CODEC, _STREAMDEPTH) if name in r] for r in rounds]
+    shares = [(cost[0] + cost[1]) / cost[2] for cost in costs if len(cost) == 3 and cost[2]]
     return round(statistics.median(shares), 3) if shares else None
 
 
@@ -143,7 +146,11 @@ def report_notes(report: dict[str, Any]) -> list[str]:
         f"medians of {report['rounds']} rounds",
     ]
     if share := report["unavoidable_share"]:
-        lines.append(f"unavoidable: codec and network alone would take {share:.0%} of streamdepth's time")
+        cpu_share = report["unavoidable_cpu_share"]
+        lines.append(
+            f"unavoidable: codec and network alone would take {share:.0%} of streamdepth's time"
+            + (f", {cpu_share:.0%} of its processor time" if cpu_share else "")
+        )
     if startup := report["startup"]:
         lines.append(
             f"start-up: {startup['seconds']:.2f} s, {startup['cpu_seconds']:.2f} s of processor time, for a whole "

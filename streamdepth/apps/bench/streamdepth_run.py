@@ -68,7 +68,7 @@ class StreamDepthImplementation(Implementation):
         assert self._estimator is not None
         engine, batch = self._estimator.engine, len(self._pixels)
         count = max(2, self.plan.frames // batch)
-        began = time.perf_counter()
+        began, cpu_began = time.perf_counter(), time.process_time()
         in_flight = deque[Future[Outputs]]()
         for _ in range(count):
             if len(in_flight) == engine.max_in_flight:
@@ -76,14 +76,22 @@ class StreamDepthImplementation(Implementation):
             in_flight.append(engine.submit(self._pixels))
         for outputs in [future.result() for future in in_flight]:
             engine.download(outputs[0])
-        seconds = time.perf_counter() - began
+        seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu_began
         peak = roofline.matrix_flops_per_second(engine.device, engine.precision)
-        return Measurement(seconds / (count * batch) * 1e3, count * batch, matrix_gflops_per_second=peak / 1e9)
+        frames = count * batch
+        return Measurement(
+            seconds / frames * 1e3,
+            frames,
+            cpu_ms=cpu_seconds / frames * 1e3,
+            matrix_gflops_per_second=peak / 1e9,
+        )
 
     def _measure_pipeline(self) -> Measurement:
+        began = time.process_time()
         report = self._run_pipeline(self.plan.frames)
+        cpu_ms = (time.process_time() - began) / report.written * 1e3
         total = report.latency_ms.get("total", {})
-        return Measurement(report.seconds / report.written * 1e3, report.written, total)
+        return Measurement(report.seconds / report.written * 1e3, report.written, total, cpu_ms)
 
     def _run_pipeline(self, frames: int) -> Report:
         settings = self.plan.settings.replace(

@@ -1,0 +1,5 @@
+"""The executable `depth_node`."""
+
+from streamdepth.apps.ros.depth_node import main
+
+__all__ = ["main"]

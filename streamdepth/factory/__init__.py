@@ -154,7 +154,8 @@ def _make_stream(source: Source, title: str, name: str | None, settings: Setting
     tracker = MotionTracker()
     drawn_range = display_range_setting(settings, is_file=is_file)
     reference, max_scale_error = make_metric_reference(settings), settings.metric.max_scale_error
-    stabilizer = make_stabilizer(settings.smooth, drawn_range, reference, tracker, max_scale_error)
+    is_sensor = settings.metric.depth_from is not None
+    stabilizer = make_stabilizer(settings.smooth, drawn_range, reference, tracker, max_scale_error, is_sensor)
     propagator = FlowPropagator(tracker=tracker) if settings.inference.fps else None
     sinks = make_sinks(settings, name)
     for sink in sinks:

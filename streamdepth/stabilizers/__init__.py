@@ -20,6 +20,7 @@ from streamdepth.stabilizers.metric import MAX_SCALE_ERROR, MetricConverter, Met
 from streamdepth.stabilizers.optical_flow import MotionTracker
 from streamdepth.stabilizers.propagation import FlowPropagator
 from streamdepth.stabilizers.range import LockedRange, RangeByKind, RangeTracker, ShotRange
+from streamdepth.stabilizers.sensor import SENSOR_MEMORY_SECONDS, SensorFilter
 from streamdepth.stabilizers.temporal import TemporalFilter, TwoSidedFilter
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "MotionTracker",
     "RangeByKind",
     "RangeTracker",
+    "SensorFilter",
     "ShotRange",
     "StabilizerChain",
     "TemporalFilter",
@@ -100,6 +102,7 @@ def make_stabilizer(
     metric: MetricReference | None = None,
     tracker: MotionTracker | None = None,
     max_scale_error: float = MAX_SCALE_ERROR,
+    is_sensor: bool = False,
 ) -> Stabilizer:
     """Builds the stabilizer of a preset with a display range.
 
@@ -110,12 +113,14 @@ def make_stabilizer(
         metric: what makes relative depth metric; None leaves it relative.
         tracker: shared with others that follow the same stream.
         max_scale_error: one-sigma error of the metric scale beyond which meters are withheld, as a share.
+        is_sensor: the depth was measured and not estimated, so that it is smoothed only where nothing moves.
 
     Raises:
         ConfigError: for other words, with the code "unknown-smoothing" or "unknown-range".
     """
     tracker = tracker or MotionTracker()
-    return _assemble(_make_smoothing(smooth, tracker), _make_range(range), metric, tracker, max_scale_error)
+    smoothing = _make_smoothing(smooth, tracker, is_sensor=is_sensor)
+    return _assemble(smoothing, _make_range(range), metric, tracker, max_scale_error)
 
 
 def make_hot_swap_stabilizer(
@@ -124,10 +129,11 @@ def make_hot_swap_stabilizer(
     metric: MetricReference | None,
     tracker: MotionTracker,
     max_scale_error: float = MAX_SCALE_ERROR,
+    is_sensor: bool = False,
 ) -> Stabilizer:
     """Builds the same as `make_stabilizer` for live streams, with settings that are asked for before each frame."""
     return _assemble(
-        [HotSwapStabilizer(smooth, lambda name: StabilizerChain(_make_smoothing(name, tracker)))],
+        [HotSwapStabilizer(smooth, lambda name: StabilizerChain(_make_smoothing(name, tracker, is_sensor=is_sensor)))],
         HotSwapStabilizer(range, _make_range),
         metric,
         tracker,
@@ -156,13 +162,15 @@ def _assemble(
     return StabilizerChain([CutDetector(tracker=tracker), *smoothing, *to_metric, range])
 
 
-def _make_smoothing(preset: str, tracker: MotionTracker) -> list[Stabilizer]:
+def _make_smoothing(preset: str, tracker: MotionTracker, *, is_sensor: bool = False) -> list[Stabilizer]:
     if preset not in PRESETS:
         raise ConfigError(
             f"unknown smoothing '{preset}'; choose one of: {', '.join(PRESETS)}", code="unknown-smoothing"
         )
     if preset == "off":
         return []
+    if is_sensor:
+        return [SensorFilter(SENSOR_MEMORY_SECONDS[preset], tracker=tracker)]
     filters: dict[str, Stabilizer] = {
         "light": TemporalFilter(0.2, 6.0, tracker=tracker),
         "default": TemporalFilter(tracker=tracker),

@@ -160,6 +160,7 @@ def _make_stream(
         make_metric_reference(settings),
         tracker,
         settings.metric.max_scale_error,
+        is_sensor=settings.metric.depth_from is not None,
     )
     if browser_source:
         source = with_camera(browser_source, settings)

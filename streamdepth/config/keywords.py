@@ -221,7 +221,7 @@ class ConvertKeywords(StreamKeywords, total=False):
     video_copy_tracks: bool
     """Copy audio and subtitles from the input."""
     video_keep_location: bool
-    """Copy the position where the input was recorded, too; phones write it into their videos."""
+    """Copy the position where the input was recorded, too; phones and drones write it into their videos."""
     robot_schemas: Literal["ros2", "foxglove"]
     """Message definitions in .mcap."""
     robot_encoding: Literal["32FC1", "16UC1"]

@@ -260,7 +260,7 @@ class VideoSettings(Section):
     copy_tracks: bool = True
     """Copy audio and subtitles from the input."""
     keep_location: bool = False
-    """Copy the position where the input was recorded, too; phones write it into their videos."""
+    """Copy the position where the input was recorded, too; phones and drones write it into their videos."""
 
 
 class RobotSettings(Section):

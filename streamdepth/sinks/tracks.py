@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import re
 from collections import deque
@@ -13,16 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
-from av.audio.stream import AudioStream
 from av.stream import DataStream, Discard, Disposition
 
 from streamdepth.core.track_feed import PictureTime, TrackFeed, picture_time
+from streamdepth.sinks.copied_tracks import add_track, can_hold
 from streamdepth.utils.containers import main_video_stream, open_media_file
-from streamdepth.utils.location_tags import is_location_tag
+from streamdepth.utils.location_tags import is_location_tag, is_location_text
 from streamdepth.utils.media_clock import MediaClock
 
 if TYPE_CHECKING:
-    from av.audio.codeccontext import AudioCodecContext
     from av.container import InputContainer, OutputContainer
     from av.container.core import Chapter
     from av.packet import Packet
@@ -35,7 +33,7 @@ _MAX_PAUSE_SECONDS = 3600
 """A longer pause is a jump of the clock, as in `MediaClock`."""
 _PICTURES_REMEMBERED = 1000
 _COPIED_TYPES = ("audio", "subtitle", "attachment")
-_AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
+_LOCATION_NOTICE = "the position where the input was recorded is left out; to keep it: --set video.keep_location=true"
 _TIMECODE = re.compile(r"\d+:\d\d:\d\d[:;.]\d+")
 """Hours, minutes, seconds and frames; a semicolon or point before the frames means that numbers are dropped."""
 _NOT_COPIED_TAGS = {"encoder", "duration", "major_brand", "minor_version", "compatible_brands"}
@@ -89,9 +87,7 @@ class TrackCopier:
         self._take = self._feed.take if self._feed else partial(next, self._read(clock), None)
         output.metadata.update(self._tags(self._input.metadata))
         if not keep_location and self._has_location():
-            on_notice(
-                "the position where the input was recorded is left out; to keep it: --set video.keep_location=true"
-            )
+            on_notice(_LOCATION_NOTICE)
 
     def _add_tracks(self) -> Iterator[tuple[Stream, Stream]]:
         for stream in self._input.streams:
@@ -103,8 +99,8 @@ class TrackCopier:
                     f"{stream.type} track {stream.index} is left out: its format is unknown to FFmpeg here, which can "
                     "neither decode nor copy it"
                 )
-            elif _can_hold(stream, holder, is_streamed=self._is_streamed):
-                target = _add_track(self._output, stream, is_streamed=self._is_streamed)
+            elif can_hold(stream, holder, is_streamed=self._is_streamed):
+                target = add_track(self._output, stream, is_streamed=self._is_streamed)
                 target.disposition = stream.disposition
                 target.metadata.update(self._tags(stream.metadata))
                 yield stream, target
@@ -236,6 +232,9 @@ class TrackCopier:
 
     def _copy(self, packet: Packet[Stream]) -> None:
         index, target = packet.stream.index, self._targets[packet.stream.index]
+        if packet.stream.type == "subtitle" and not self._keep_location and is_location_text(bytes(packet)):
+            self._on_notice(_LOCATION_NOTICE)
+            return
         packet.dts = packet.pts if packet.dts is None else packet.dts
         if packet.dts is None:
             self._on_notice(f"track {index} has packets without a time; they are left out")
@@ -296,43 +295,6 @@ def _end_of_frame(last: Fraction, pictures: Iterable[tuple[Fraction, Fraction]])
     if later:
         return min(later), True
     return next((time + duration for time, duration in pictures if time == last and duration), None), False
-
-
-def _can_hold(stream: Stream, format_name: str, *, is_streamed: bool) -> bool:
-    """True if a container of that format takes this track, which is tried on one in memory."""
-    try:
-        with av.open(_Discarding() if is_streamed else io.BytesIO(), "w", format=format_name) as trial:
-            _add_track(trial, stream, is_streamed=is_streamed)
-            trial.start_encoding()
-    except (av.FFmpegError, ValueError):
-        return False
-    return True
-
-
-class _Discarding:
-    """A file object that forgets what is written, and cannot go back, as a pipe."""
-
-    def write(self, data: bytes) -> int:
-        return len(data)
-
-
-def _add_track(output: OutputContainer, stream: Stream, *, is_streamed: bool) -> Stream:
-    """Adds a track like `stream`. A head that is sent at once needs the sound's format, which MPEG-TS has elsewhere."""
-    target = output.add_stream_from_template(stream)
-    if is_streamed and isinstance(stream, AudioStream) and stream.codec_context.name == "aac":
-        target.codec_context.extradata = stream.codec_context.extradata or _aac_format(stream.codec_context)
-    return target
-
-
-def _aac_format(sound: AudioCodecContext) -> bytes:
-    """Returns the AudioSpecificConfig of ISO 14496-3 of AAC whose packets have ADTS heads: LC, SBR by implication."""
-    profile = sound.profile or ""
-    rate = sound.sample_rate // (2 if "HE" in profile else 1)
-    channels = 1 if "v2" in profile else sound.channels
-    if rate not in _AAC_RATES:
-        raise ValueError(f"AAC has no sample rate of {rate} Hz")
-    bits = 2 << 11 | _AAC_RATES.index(rate) << 7 | (7 if channels == 8 else channels) << 3
-    return bits.to_bytes(2, "big")
 
 
 def _codec_name(stream: Stream) -> str:

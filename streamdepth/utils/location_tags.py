@@ -1,4 +1,4 @@
-"""Tells which tags of a media file say where it was recorded, as phones and action cameras write them."""
+"""Tells which tags and subtitles of a media file say where it was recorded, as phones and drones write them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,26 @@ import re
 _KEY = re.compile(r"location|gps|iso6709|latitude|longitude|geotag|(^|[^a-z])xyz$", re.IGNORECASE)
 _POSITION = re.compile(r"\s*[+-]\d{1,6}(\.\d+)?[+-]\d{1,7}(\.\d+)?([+-]\d+(\.\d+)?)?(CRS\w+)?/?\s*")
 """A position as ISO 6709 writes it, such as +48.8577+002.295/."""
+
+
+_NUMBER = rb"[-+]?\d{1,3}\.\d{2,}"
+_TEXT_POSITION = re.compile(
+    rb"\b(?:gps|home|rth|lat(?:itude)?|lon(?:g(?:itude)?)?)\b[^\w\n]{0,4}"
+    + _NUMBER  # DJI's and others' flight data
+    + rb"|"
+    + _NUMBER
+    + rb"\s*\xc2?\xb0?\s*[NS]\b\s*[,;/ ]\s*"
+    + _NUMBER
+    + rb"\s*\xc2?\xb0?\s*[EW]\b"
+    + rb"|\$G[PN](?:GGA|RMC|GLL),",  # NMEA 0183
+    re.IGNORECASE,
+)
+"""A position in a subtitle, as drones and dash cameras write it for each moment."""
+
+
+def is_location_text(text: bytes) -> bool:
+    """True if a subtitle says where its moment was recorded, in degrees."""
+    return _TEXT_POSITION.search(text) is not None
 
 
 def is_location_tag(key: str, value: str) -> bool:

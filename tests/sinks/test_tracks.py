@@ -110,3 +110,30 @@ def test_tracks_of_data_and_other_pictures_are_announced_in_one_sentence(tmp_pat
     (notice,) = sink.notices
     assert "track 1 (h264)" in notice
     assert "track 2 (klv)" in notice
+
+
+DJI = "F/2.8, SS 206.14, ISO 100, EV 0, GPS (149.0251, -20.2533, 16), D 24.92m, H 6.00m, H.S 15.10m/s"
+BRACKETS = "[iso : 110] [shutter : 1/200.0] [latitude: 22.53252] [longitude: 113.94270] [rel_alt: 1.300]"
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize(
+    "text", [DJI, BRACKETS, "HOME(8.54820,47.37690)", "48.85770N, 2.29500E", "$GPRMC,123519,A,4807.038,N"]
+)
+def test_the_flight_data_of_a_drone_is_no_subtitle_to_publish(text: str, suffix: str, tmp_path: Path) -> None:
+    """A drone writes its position into a track of subtitles, which is copied with the sound otherwise."""
+    spoken = "turn at latitude 48, at home in 5.1"
+    source = write_video(
+        tmp_path / f"in{suffix}", count=20, subtitles=[(0, 0.3, text), (0.3, 0.5, spoken), (0.5, 0.7, text)]
+    )
+    for keeps in (False, True):
+        sink = VideoSink(tmp_path / f"{keeps}{suffix}", preset="ultrafast", keep_location=keeps)
+        with FileSource(source) as file:
+            sink.open(file.open(), MODEL)
+            for frame in iter(file.read, None):
+                sink.write(DepthFrame(frame, np.ones((12, 16), np.float32), DepthKind.METRIC, range=(0.5, 4.0)))
+        sink.close()
+        data = sink.path.read_bytes()
+        assert spoken.encode() in data
+        assert (text.encode() in data) == keeps
+        assert [("position" in notice) for notice in sink.notices if "position" in notice] == [True] * (not keeps)

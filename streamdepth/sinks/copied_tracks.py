@@ -1,0 +1,53 @@
+"""Tracks of an output that are copied from an input: whether its container takes them, and how they are added."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import av
+from av.audio.stream import AudioStream
+
+if TYPE_CHECKING:
+    from av.audio.codeccontext import AudioCodecContext
+    from av.container import OutputContainer
+    from av.stream import Stream
+
+_AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
+
+
+def can_hold(stream: Stream, format_name: str, *, is_streamed: bool) -> bool:
+    """True if a container of that format takes this track, which is tried on one in memory."""
+    try:
+        with av.open(_Discarding() if is_streamed else io.BytesIO(), "w", format=format_name) as trial:
+            add_track(trial, stream, is_streamed=is_streamed)
+            trial.start_encoding()
+    except (av.FFmpegError, ValueError):
+        return False
+    return True
+
+
+class _Discarding:
+    """A file object that forgets what is written, and cannot go back, as a pipe."""
+
+    def write(self, data: bytes) -> int:
+        return len(data)
+
+
+def add_track(output: OutputContainer, stream: Stream, *, is_streamed: bool) -> Stream:
+    """Adds a track like `stream`. A head that is sent at once needs the sound's format, which MPEG-TS has elsewhere."""
+    target = output.add_stream_from_template(stream)
+    if is_streamed and isinstance(stream, AudioStream) and stream.codec_context.name == "aac":
+        target.codec_context.extradata = stream.codec_context.extradata or _aac_format(stream.codec_context)
+    return target
+
+
+def _aac_format(sound: AudioCodecContext) -> bytes:
+    """Returns the AudioSpecificConfig of ISO 14496-3 of AAC whose packets have ADTS heads: LC, SBR by implication."""
+    profile = sound.profile or ""
+    rate = sound.sample_rate // (2 if "HE" in profile else 1)
+    channels = 1 if "v2" in profile else sound.channels
+    if rate not in _AAC_RATES:
+        raise ValueError(f"AAC has no sample rate of {rate} Hz")
+    bits = 2 << 11 | _AAC_RATES.index(rate) << 7 | (7 if channels == 8 else channels) << 3
+    return bits.to_bytes(2, "big")

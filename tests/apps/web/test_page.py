@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from helpers import rtsp_server
@@ -72,6 +73,43 @@ SLOW_CAMERA = """
         window.media.push(found);
         return found;
     };
+"""
+
+HEADSET = """
+    // A headset whose two eyes look at the halves of the canvas. No real one was tried.
+    delete window.XRWebGLBinding;
+    WebGL2RenderingContext.prototype.makeXRCompatible = async () => {};
+    const SIZE = 300, HALF_IPD = 0.032;
+    const projection = new Float32Array([1, 0, 0, 0, 0, 1, 0, 0, 0, 0, -1.0002, -1, 0, 0, -0.02, 0]);
+    const at = (x) => ({ matrix: new Float32Array([1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, x, 0, 0, 1]) });
+    const viewOf = (eye, x) => ({ eye, projectionMatrix: projection, transform: at(x) });
+    const views = [viewOf("left", -HALF_IPD), viewOf("right", HALF_IPD)];
+    window.XRWebGLLayer = class {
+        framebuffer = null;
+        framebufferWidth = 2 * SIZE;
+        framebufferHeight = SIZE;
+        getViewport(view) { return { x: view.eye === "left" ? 0 : SIZE, y: 0, width: SIZE, height: SIZE }; }
+    };
+    const frame = { session: null, getViewerPose: () => ({ views, transform: at(0) }) };
+    class Session extends EventTarget {
+        inputSources = [];
+        renderState = {};
+        environmentBlendMode = "opaque";
+        updateRenderState(state) { Object.assign(this.renderState, state); }
+        async requestReferenceSpace() { return new EventTarget(); }
+        requestAnimationFrame(draw) { return setTimeout(() => draw(performance.now(), frame), 300); }
+        cancelAnimationFrame(id) { clearTimeout(id); }
+        async end() { this.dispatchEvent(Object.assign(new Event("end"), { session: this })); }
+    }
+    const xr = {
+        isSessionSupported: async (kind) => kind === "immersive-vr",
+        requestSession: async () => {
+            if (window.isHeadsetBroken) throw new Error("it is asleep");
+            window.worn = new Session();
+            return window.worn;
+        },
+    };
+    Object.defineProperty(navigator, "xr", { value: xr });
 """
 
 TWO_CAMERAS = """
@@ -252,6 +290,35 @@ class TestPicture:
         wait_until(lambda: np.abs(screenshot(page, "#points-canvas") - before).mean() > 2)
         page.locator("#reset-3d").click()
         wait_until(lambda: np.abs(screenshot(page, "#points-canvas") - before).mean() < 0.5)
+
+    def test_a_headset_sees_the_points_with_two_eyes(
+        self, page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What is Z meters away is 0.064 m / Z * 150 px farther left for the right eye; Z is 0.5 to 2 m, downwards."""
+        page.add_init_script(HEADSET)
+        monkeypatch.setattr(factory, "make_estimator", lambda _: ConstantEstimator(DepthKind.METRIC, size=(120, 160)))
+        with running(tmp_path, MOVING, smooth="off") as site:
+            open_page(page, site)
+            expect(page.locator("#headset")).to_be_hidden()
+            view(page, "3D")
+            page.evaluate("() => { window.isHeadsetBroken = true; }")
+            page.locator("#headset").click()
+            expect(page.locator("#toast")).to_contain_text("it is asleep")
+            page.evaluate("() => { window.isHeadsetBroken = false; }")
+            page.locator("#headset").click()
+            page.wait_for_function("() => window.worn?.renderState.baseLayer")
+            pause(page, site)
+            wait_until(lambda: has_points(page))
+            shown = screenshot(page, "#points-canvas").astype(np.uint8)
+            bar = round((shown.shape[0] - shown.shape[1] / 2) / 2)  # above and below both eyes, which are 600x300 px
+            eyes = cv2.resize(shown[bar:-bar], (600, 300), interpolation=cv2.INTER_AREA).astype(np.int16)
+            for v in (0.1, 0.5, 0.9):
+                row = 150 + round(150 * (v - 0.5) * 2 * np.tan(np.pi / 6) * 0.75)  # fov of 60 degrees, 4:3
+                left, right = eyes[row - 4 : row + 5, :300], eyes[row - 4 : row + 5, 300:]
+                unlikeness = [np.abs(left[:, s:] - right[:, : 300 - s]).mean() for s in range(30)]
+                assert abs(np.argmin(unlikeness) - 150 * 0.064 / (0.5 + 1.5 * v)) < 1.5, v
+            page.evaluate("() => window.worn.end()")
+            wait_until(lambda: (screenshot(page, "#points-canvas")[:80] > 40).any())
 
     def test_the_overlay_is_as_strong_as_the_slider_says(self, page: Page, site: Site) -> None:
         open_page(page, site)

@@ -20,6 +20,7 @@ const pictureView = new PictureView($("picture-canvas"));
 const readout = new DepthReadout(pictureView, $("depth-readout"));
 const browserCamera = new BrowserCamera($("browser-camera"), onCameraChanged);
 let pointView = null;
+let hasHeadset = false;
 let connection = null;
 let name = new URLSearchParams(location.search).get("stream");
 let status = null;
@@ -69,10 +70,13 @@ function onLinkChanged(isUp, reason) {
   onStatus(status);
 }
 
+/** Calls back before the next frame is shown; while a headset is worn, browsers draw nothing on the page. */
+const nextFrame = (draw) => (pointView?.session ?? window).requestAnimationFrame(draw);
+
 /** Resolves once the picture is on the screen, or another stream was chosen meanwhile. */
 function onResult(next) {
   const from = connection;
-  return new Promise((shown) => requestAnimationFrame(() => {
+  return new Promise((shown) => nextFrame(() => {
     if (connection !== from) return shown(next.picture.close());
     result?.picture.close();
     result = next;
@@ -138,7 +142,9 @@ async function setMode(next) {
 async function makePointView() {
   try {
     const { PointView } = await import("./point_view.js");
-    pointView ??= new PointView($("points-canvas"));
+    if (pointView) return pointView;
+    pointView = new PointView($("points-canvas"));
+    hasHeadset = await PointView.hasHeadset();
   } catch (error) {
     toast(`3D cannot be shown here: ${error.message}`);
   }
@@ -166,6 +172,7 @@ function showLegend() {
   $("legend-note").textContent = isMetric ? "" : "relative, no unit";
   $("legend").hidden = mode === "picture" || mode === "points";
   $("hint").hidden = $("reset-3d").hidden = mode !== "points";
+  $("headset").hidden = mode !== "points" || !hasHeadset;
   $("divider").hidden = mode !== "wipe";
   $("divider").style.left = `${pictureView.place(pictureView.wipe, 0, mode).x}px`;
 }
@@ -230,6 +237,13 @@ $("fullscreen").onclick = reportingErrors(() => (document.fullscreenElement ? do
 $("reset-3d").onclick = () => {
   pointView?.resetEye();
   draw();
+};
+$("headset").onclick = async () => {
+  try {
+    await pointView.enterHeadset();
+  } catch (error) {
+    toast(`The headset cannot be used: ${error.message}. The 3D view stays here.`);
+  }
 };
 $("sign-out").onclick = reportingErrors(async () => {
   await api.signOut();

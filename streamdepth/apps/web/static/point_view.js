@@ -12,7 +12,7 @@ const VERTEX = `
 uniform sampler2D depth;
 uniform vec4 camera;
 uniform vec2 size;
-uniform float pixels;
+uniform float half_height; // of what is drawn on, in px
 out vec2 image_uv;
 float depth_at(vec2 image_uv) { return texture(depth, clamp(image_uv, 0.5 / size, 1.0 - 0.5 / size)).r; }
 void main() {
@@ -28,7 +28,7 @@ void main() {
   // as large as the gap to the next point, along the slope too
   float flat_gap = z / (camera.x * size.x);
   float gap = min(length(vec2(flat_gap, 0.5 * max(abs(a - b), abs(c - d)))), 2.5 * flat_gap);
-  gl_PointSize = max(1.0, pixels * gap / max(-seen.z, 0.001));
+  gl_PointSize = max(1.0, 1.3 * half_height * projectionMatrix[1][1] * gap / max(-seen.z, 0.001));
 }`;
 
 const FRAGMENT = `
@@ -50,6 +50,7 @@ export class PointView {
     this.orbit.addEventListener("change", () => this.render());
     this.points = null;
     this.isEyePlaced = false;
+    this.session = null; // of a headset, while it shows the points
     new ResizeObserver(() => this.render()).observe(canvas);
   }
 
@@ -81,7 +82,7 @@ export class PointView {
       glslVersion: THREE.GLSL3, vertexShader: VERTEX, fragmentShader: FRAGMENT,
       uniforms: {
         depth: { value: depth }, picture: { value: new THREE.Texture() }, camera: { value: new THREE.Vector4() },
-        size: { value: new THREE.Vector2(columns, rows) }, pixels: { value: 1 },
+        size: { value: new THREE.Vector2(columns, rows) }, half_height: { value: 1 },
       },
     });
     this.points = new THREE.Points(geometry, material);
@@ -124,13 +125,44 @@ export class PointView {
 
   render() {
     const { clientWidth: width, clientHeight: height } = this.canvas;
-    if (!width || !this.points) return;
+    if (!width || !this.points || this.session) return; // a headset is drawn for at its own rate
     this.renderer.setPixelRatio(Math.min(devicePixelRatio, 2));
     this.renderer.setSize(width, height, false);
     this.eye.aspect = width / height;
     this.eye.updateProjectionMatrix();
-    const focal = (height * this.renderer.getPixelRatio()) / 2 / Math.tan((this.eye.fov * Math.PI) / 360);
-    this.points.material.uniforms.pixels.value = 1.3 * focal;
+    this.points.material.uniforms.half_height.value = (height * this.renderer.getPixelRatio()) / 2;
+    this.renderer.render(this.scene, this.eye);
+  }
+
+  /** True if this browser has a headset to show the points in. */
+  static async hasHeadset() {
+    return Boolean(await navigator.xr?.isSessionSupported("immersive-vr").catch(() => false));
+  }
+
+  /** Shows the points in a headset, as seen from the camera's place, until the user leaves. Throws if there is none. */
+  async enterHeadset() {
+    const session = await navigator.xr.requestSession("immersive-vr");
+    const { renderer, orbit } = this;
+    session.addEventListener("end", () => {
+      renderer.setAnimationLoop(null);
+      renderer.xr.enabled = false;
+      orbit.enabled = true;
+      this.session = null;
+      this.placeEye();
+      this.render();
+    });
+    renderer.xr.enabled = true;
+    renderer.xr.setReferenceSpaceType("local"); // where the head is now, which becomes the camera's place
+    await renderer.xr.setSession(session);
+    orbit.enabled = false;
+    this.session = session;
+    renderer.setAnimationLoop(() => this.renderInHeadset());
+  }
+
+  renderInHeadset() {
+    if (!this.points) return;
+    const viewport = this.renderer.xr.getCamera().cameras[0]?.viewport;
+    if (viewport) this.points.material.uniforms.half_height.value = viewport.w / 2;
     this.renderer.render(this.scene, this.eye);
   }
 }

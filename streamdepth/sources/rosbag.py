@@ -109,7 +109,7 @@ class RosbagSource(Source):
         self._messages: Iterator[tuple[Connection, int, bytes]] = iter(())
         self._first: _Picture | None = None
         self._timestamps = TimestampCorrector(_TIME_BASE, None)
-        self._name, self._size = "", (0, 0)
+        self._name, self._size, self._problem = "", (0, 0), "it has no messages"
         self._index = self._start_ns = 0
         self._is_zero_a_time, self._sample_range = False, (0.0, 65535.0)
         self._skipped = SkipCounter(self, f"messages of '{self.path}'")
@@ -138,7 +138,8 @@ class RosbagSource(Source):
         if first is None:
             tried = min(count, _MAX_TRIED)
             raise SourceOpenError(
-                f"none of the first {tried} messages of {self._name} holds a picture; {describe_topics(reader)}",
+                f"none of the first {tried} messages of {self._name} holds a picture: {self._problem}; "
+                f"{describe_topics(reader)}",
                 code="no-video",
             )
         height, width = first.image.shape[:2]
@@ -236,7 +237,8 @@ class RosbagSource(Source):
                 message: Any = self._reader.deserialize(data, connection.msgtype)
                 image = decode_image(message, self._sample_range)
             except Exception as error:  # damaged data makes a deserializer raise anything
-                self._skipped.add(f"a message of {self._name}: {error}")
+                self._problem = error_text(error)
+                self._skipped.add(f"a message of {self._name}: {self._problem}")
                 continue
             stamp_ns = message.header.stamp.sec * _NANOSECONDS + message.header.stamp.nanosec
             is_missing = stamp_ns == 0 and not self._is_zero_a_time

@@ -374,6 +374,8 @@ def test_the_reason_is_said_where_no_topic_can_be_chosen(tmp_path) -> None:
     topics = {"/a/image": [bags.image(0, "unheard_of")], "/b/image": [short]}
     with raises_code(SourceOpenError, "no-topic", naming=r"'/a/image'.*unheard_of.*'/b/image'.*cut off"):
         RosbagSource(bags.write_bag(tmp_path / "bag", topics)).open()
+    with raises_code(SourceOpenError, "no-video", naming="unheard_of"):
+        RosbagSource(tmp_path / "bag", "/a/image").open()
 
 
 @pytest.mark.parametrize(

@@ -213,8 +213,10 @@ def settings_fingerprint(settings: Settings) -> str:
     """Returns a hash that is equal for settings with the same results; files that they name count by size and time."""
     values = result_values(settings)
     for name in _FILE_SETTINGS:
-        if (value := table()[name].value(settings)) is not None and Path(value).exists():
-            values[f"{name}'s file"] = storage.fingerprint(str(value), ConfigError)
+        value = table()[name].value(settings)
+        for path in () if value is None else (str(value), str(value).rpartition("#")[0]):  # file#camera, too
+            if path and Path(path).exists():
+                values[f"{name}'s file"] = storage.fingerprint(path, ConfigError)
     return hashlib.blake2b(json.dumps(values, sort_keys=True).encode(), digest_size=10).hexdigest()
 
 

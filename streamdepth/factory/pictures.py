@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,9 @@ from streamdepth.core.interfaces import Estimator
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.masks import hide_depth
 from streamdepth.core.model_view import model_view
-from streamdepth.core.types import DepthFrame, Frame
+from streamdepth.core.types import DepthFrame, DepthKind, Frame
 from streamdepth.factory.metric_references import make_camera_spec, make_metric_reference
+from streamdepth.factory.sensor_depth import read_picture_depth
 from streamdepth.sources.arrays import ColorOrder, to_rgb_image
 from streamdepth.stabilizers import MetricConverter, MetricReference
 
@@ -98,6 +100,10 @@ def estimate_depth_frame(picture: LoadedPicture, estimator: Estimator, settings:
     """
     pixels, valid, camera = picture[:3]
     frame = Frame(pixels, 0, 0, Fraction(1), time.monotonic(), "picture", valid=valid)
+    if settings.metric.depth_from:
+        make_metric_reference(settings)  # refuses what does not go with it
+        frame = replace(frame, valid=None)  # a sensor's depth is valid where the picture is black
+        return DepthFrame(frame, read_picture_depth(settings), DepthKind.METRIC, intrinsics=camera)
     result = estimator.estimate([model_view(frame)])[0]
     if camera is None and result.focal_px:
         camera = Intrinsics.from_focal(result.focal_px, pixels.shape[1], pixels.shape[0])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamdepth.config import Settings
+from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Estimator, Source
 from streamdepth.utils.numbering import has_number_field
@@ -71,6 +72,25 @@ def _make_reader(text: str, address: str, settings: Settings) -> DepthReader:
             code="conflict",
         )
     return DepthPictures(text, metric.sparse_scale or VALUES_PER_METER)
+
+
+def read_picture_depth(settings: Settings) -> DepthMap:
+    """Returns the sensor's depth of a single picture, (h, w) meters, its small holes filled.
+
+    Raises:
+        ConfigError: if the setting names no file ("not-found"), or a topic ("not-a-bag").
+    """
+    from streamdepth.geometry.hole_filling import fill_holes
+    from streamdepth.sources.picture_file import read_depth_png
+
+    metric = settings.metric
+    path = Path(metric.depth_from or "")
+    if is_sensor_stream(str(path)):
+        raise ConfigError(f"a single picture has no topic '{path}'; give its depth as a 16-bit PNG", code="not-a-bag")
+    depth_m = read_depth_png(path, metric.sparse_scale or VALUES_PER_METER)
+    if depth_m is None:
+        raise ConfigError(f"there is no depth '{path}'; give a 16-bit PNG", code="not-found")
+    return fill_holes(depth_m, round(metric.fill_holes * depth_m.shape[1]))
 
 
 def make_sensor_estimator(settings: Settings) -> Estimator | None:

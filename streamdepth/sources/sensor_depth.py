@@ -58,8 +58,9 @@ class SensorDepthSource(WrappedSource):
         return replace(frame, sensor_depth=self._reader.read(frame))
 
     def _announce_summary(self) -> None:
-        if text := self._reader.summary():
-            self.add_notice(text)
+        text = self._reader.summary()
+        if text and text not in self.notices:
+            self.notices.append(text)  # for the report; nothing went wrong that had to be logged
 
     def close(self) -> None:
         self._announce_summary()

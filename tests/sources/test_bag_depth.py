@@ -221,3 +221,16 @@ def test_a_folder_of_png_is_the_depth(tmp_path) -> None:
     with sd.stream(str(rgb), depth_from=folder, smooth="off") as items:
         assert [bool(np.isfinite(item.depth).any()) for item in items] == [True, True, False]
     assert any("1 of 3 frames have no depth" in notice for notice in items.report().notices)
+
+
+def test_a_single_picture_has_its_depth_in_a_png(tmp_path, cli) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), bags.picture(0))
+    values = np.full((32, 48), 1500, np.uint16)
+    values[4, 5] = 0
+    cv2.imwrite(str(tmp_path / "d.png"), values)
+    done = cli("image", tmp_path / "a.png", "--depth-from", tmp_path / "d.png", "-o", tmp_path / "o.png")
+    assert done.code == 0, done.err
+    assert (cv2.imread(str(tmp_path / "o.png"), cv2.IMREAD_UNCHANGED) == 1500).all()
+    for text, code in ((tmp_path / "none.png", "not-found"), (DEPTH, "not-a-bag")):
+        with raises_code(ConfigError, code):
+            sd.estimate(str(tmp_path / "a.png"), depth_from=text)

@@ -35,6 +35,7 @@ def bench(
     from streamdepth.apps.bench.plan import BenchmarkPlan
     from streamdepth.apps.bench.report import report_notes, report_table
     from streamdepth.apps.bench.run import run_benchmark
+    from streamdepth.utils.speeds import record_speed
 
     if quick:
         frames, rounds = 12, 2
@@ -50,6 +51,9 @@ def bench(
                 on_step = status.update if not flags.quiet else lambda _: None
                 found = run_benchmark(plan, rounds, on_step, only_streamdepth=alone)
     facts.write(found)
+    fps = found["measured"].get("network alone", {}).get("fps")
+    if fps and settings.model.size is None and settings.inference.batch == 1:
+        record_speed(settings.model.name, fps)
     if not (flags.quiet or facts.is_printed):
         print_table(report_table(found))
         out.print(*report_notes(found), sep="\n")

@@ -14,8 +14,10 @@ from streamdepth.core.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
     from streamdepth.config import Settings
+    from streamdepth.pipeline.report import Report
 
 _NAMES = ("names", "robot.mount")
+_MIN_TIMED_FRAMES = 8
 _LIMITS = ("max_frames", "max_seconds", "max_side", "allow_partial", "input_fps", "find_bars")
 _PARTS = ("start", "end", "fps", "crop", "deinterlace")
 
@@ -118,6 +120,16 @@ def run_pipeline(settings: Settings, *, is_quiet: bool) -> None:
         raise typer.Exit(exit_code(failure))
 
 
+def _record_speed(settings: Settings, report: Report) -> None:
+    """Keeps the speed of the network for `streamdepth models`, where enough frames have gone through it one by one."""
+    from streamdepth.utils.speeds import record_speed
+
+    milliseconds = report.latency_ms.get("infer", {}).get("p50", 0.0)
+    is_usual = settings.model.size is None and settings.inference.batch == 1 and not settings.cluster
+    if is_usual and report.inferred >= _MIN_TIMED_FRAMES and milliseconds > 0:
+        record_speed(settings.model.name, 1000 / milliseconds)
+
+
 def _run_streams(settings: Settings, *, is_quiet: bool) -> None:
     from streamdepth import factory
     from streamdepth.apps.batch.cluster_executor import cluster_estimator
@@ -156,6 +168,7 @@ def _run_streams(settings: Settings, *, is_quiet: bool) -> None:
         finally:
             report = pipeline.report()
             stats.write(report)
+            _record_speed(settings, report)
             if not is_quiet and report.written:
                 seconds = bar.seconds if len(pipeline.streams) == 1 else 0.0
                 for line in summary_lines(settings, pipeline, report, seconds, is_verbose=is_verbose()):

@@ -11,6 +11,7 @@ from rich.table import Table
 from streamdepth.cli.console import err, out, print_table
 from streamdepth.cli.flags import Flags, with_flags
 from streamdepth.core.errors import ConfigError
+from streamdepth.utils.speeds import known_speeds
 
 if TYPE_CHECKING:
     from streamdepth.estimators.catalog import CatalogEntry
@@ -60,7 +61,7 @@ def _print_cameras() -> None:
 def models(
     name: Annotated[str | None, typer.Argument(help="Only this model, with all that is known of it.")] = None,
 ) -> None:
-    """List the models with short names: kind of depth, download, license, and which to take.
+    """List the models with short names: kind of depth, download, speed here, and which to take.
 
     Example: streamdepth models depth-anything-v2-small
     """
@@ -76,13 +77,21 @@ def models(
             facts.add_row(key, value)
         out.print(facts)
         return
-    table = Table("name", "kind", "download", "license", "", box=None, padding=(0, 1, 0, 0))
+    speeds = known_speeds()
+    table = Table("name", "kind", "download", "fps here", "", box=None, padding=(0, 1, 0, 0))
     for entry in CATALOG.values():
         remark = entry.advice or ("" if entry.allows_commercial_use else "--accept-license")
-        license_name = entry.license if len(entry.license) <= 12 else entry.license.split(",")[0][:12]
-        table.add_row(entry.name, entry.kind.value, _download(entry), license_name, remark)
+        table.add_row(entry.name, entry.kind.value, _download(entry), _speed(speeds.get(entry.name)), remark)
     print_table(table)
-    out.print("a name gives more: streamdepth models NAME; `streamdepth bench` measures the speed here")
+    out.print(
+        "a name gives more, such as the license: streamdepth models NAME\n"
+        "fps here: frames a second of the network alone, kept from the last run; - is not measured yet,\n"
+        "which needs no download: streamdepth bench --model NAME --random-weights --alone"
+    )
+
+
+def _speed(frames_per_second: float | None) -> str:
+    return "-" if frames_per_second is None else f"{frames_per_second:.3g}"
 
 
 def _download(entry: CatalogEntry) -> str:
@@ -102,6 +111,7 @@ def _model_facts(entry: CatalogEntry) -> list[tuple[str, str]]:
         ("kind", f"{entry.kind.value}, {'meters' if entry.unit else 'inverse depth without unit'}"),
         ("input size", f"{size} px" if size else "the picture's own"),
         ("download", _download(entry)),
+        ("fps here", _speed(known_speeds().get(entry.name))),
         ("license", entry.license + needs),
         ("note", "; ".join(filter(None, (entry.note, entry.advice))) or "-"),
         ("use", f"streamdepth convert in.mp4 -o out.mp4 --model {entry.name}"),

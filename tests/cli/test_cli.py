@@ -257,6 +257,16 @@ def test_models_lists_licenses(cli) -> None:
     assert cli("models", "dpt-larg").error_code == "unknown-model"
 
 
+def test_models_tells_the_speed_here_once_a_model_has_run(cli, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("STREAMDEPTH_CACHE", str(tmp_path / "cache"))
+    nano = next(line for line in cli("models").out.splitlines() if line.startswith("nano"))
+    assert nano.split()[3] == "-"
+    clip = write_video(tmp_path / "in.mp4", count=12)
+    assert cli("convert", clip, "-o", tmp_path / "out.mp4").code == 0
+    nano = next(line for line in cli("models").out.splitlines() if line.startswith("nano"))
+    assert float(nano.split()[3]) > 0
+
+
 def test_shell_completion_can_be_shown(cli) -> None:
     assert "--install-completion" in cli("--help").out
 

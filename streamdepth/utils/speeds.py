@@ -1,0 +1,48 @@
+"""Speeds of models on this machine, kept from one run to the next beside the converted networks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import math
+import os
+import platform
+import secrets
+
+from streamdepth.utils.cache import cache_folder, make_cache_subfolder
+
+_log = logging.getLogger(__name__)
+
+_FOLDER, _FILE = "speeds", "frames_per_second.json"
+
+
+def record_speed(model: str, frames_per_second: float) -> None:
+    """Keeps how fast the network of a model ran here, at its own size. A cache that cannot be written is no error."""
+    if not (math.isfinite(frames_per_second) and frames_per_second > 0):
+        return
+    speeds = known_speeds() | {model: round(frames_per_second, 3)}
+    try:
+        folder = make_cache_subfolder(_FOLDER)
+        new = folder / f".{_FILE}-{secrets.token_hex(4)}"
+        try:
+            new.write_text(json.dumps({"machine": _machine(), "speeds": speeds}), encoding="utf-8")
+            os.replace(new, folder / _FILE)
+        finally:
+            new.unlink(missing_ok=True)
+    except OSError as error:
+        _log.debug("the speed of %s is not kept: %s", model, error)
+
+
+def known_speeds() -> dict[str, float]:
+    """Returns model -> frames per second, of the models that have run on this machine."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        kept = json.loads((cache_folder() / _FOLDER / _FILE).read_text(encoding="utf-8"))
+        if kept["machine"] == _machine():
+            return {str(name): float(speed) for name, speed in kept["speeds"].items()}
+    return {}
+
+
+def _machine() -> str:
+    """Identifies the kind of machine, because home folders are shared between several."""
+    return f"{platform.node()} {platform.machine()} {os.cpu_count()}"

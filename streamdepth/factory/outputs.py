@@ -201,6 +201,7 @@ def make_folder(path: Path) -> None:
 
 
 def _make_video_sink(settings: Settings, path: Path) -> Sink:
+    from streamdepth.sinks.animation import ANIMATION_SUFFIXES, AnimationSink
     from streamdepth.sinks.picture import COLORED_SUFFIXES, PictureSink
     from streamdepth.sinks.video import OutputSize, VideoSink
     from streamdepth.sinks.video_file import VIDEO_FORMATS
@@ -208,6 +209,9 @@ def _make_video_sink(settings: Settings, path: Path) -> Sink:
     suffix = path.suffix.lower()
     if suffix in DEPTH_IMAGE_SUFFIXES:
         return _make_depth_sink(settings, path)
+    if suffix in ANIMATION_SUFFIXES:
+        size = OutputSize(settings.video.width, settings.video.height, settings.video.scale)
+        return AnimationSink(path, make_render_options(settings), size=size, overwrite=settings.outputs.overwrite)
     if suffix in COLORED_SUFFIXES:
         return PictureSink(path, make_render_options(settings), overwrite=settings.outputs.overwrite)
     if suffix in ROBOT_FILES:
@@ -215,7 +219,7 @@ def _make_video_sink(settings: Settings, path: Path) -> Sink:
     if suffix not in VIDEO_FORMATS and path != STANDARD_OUTPUT:
         hint = "" if suffix else "; a folder is for several inputs, a folder of videos or a pattern in quotes"
         raise ConfigError(
-            f"cannot tell what to write from '{path}'; use a video ({' '.join(VIDEO_FORMATS)}) "
+            f"cannot tell what to write from '{path}'; use a video ({' '.join(VIDEO_FORMATS)}), .gif, .webp "
             f"or numbered pictures (%06d with {' '.join(DEPTH_IMAGE_SUFFIXES)}){hint}",
             code="unknown-format",
         )

@@ -47,7 +47,7 @@ class OutputSize:
         return max(1, round(size[0] * x)), max(1, round(size[1] * y))
 
 
-def _at_size(item: DepthFrame, width: int, height: int) -> DepthFrame:
+def resize_item(item: DepthFrame, width: int, height: int) -> DepthFrame:
     """Returns a frame with its picture at another size, which is drawn faster than a large one that is then scaled."""
     frame = item.frame
     if frame.size == (width, height):
@@ -128,7 +128,7 @@ class VideoSink(Sink):
     def on_write(self, item: DepthFrame) -> None:
         assert self._video is not None
         if self.size != OutputSize():
-            item = _at_size(item, *self._frame_size)
+            item = resize_item(item, *self._frame_size)
         elif rendered_size(item.frame.size, self.options.style) != self._video.size:
             self.add_notice("the size of the picture changed in mid-stream; it is scaled to the first size")
         frame = render_video_frame(item, *self._video.frame_format, self.options)

@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 from helpers.errors import raises_code
 from helpers.sink_data import MODEL, fill, frames_of_depth_video, frames_of_video, messages_of_mcap, names, stream
+from PIL import Image
 from rerun.chunk import RrdReader
 
 from streamdepth.core.errors import SinkOpenError, SinkWriteError
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthKind
+from streamdepth.sinks.animation import AnimationSink
 from streamdepth.sinks.depth_video import DepthVideoSink
 from streamdepth.sinks.disk_space import DiskSpaceGuard
 from streamdepth.sinks.geometry_files import GeometrySink
@@ -31,6 +33,11 @@ from streamdepth.sinks.video import VideoSink
 def frames_of_rrd(path: Path) -> int:
     chunks = RrdReader(path).stream().to_chunks()
     return sum(c.num_rows for c in chunks if "EncodedImage:blob" in c.to_record_batch().schema.names)
+
+
+def frames_of_animation(path: Path) -> int:
+    with Image.open(path) as animation:
+        return int(getattr(animation, "n_frames", 1))
 
 
 def numbered(path: Path) -> int:
@@ -69,6 +76,7 @@ CASES = [
     Case("%06d.mkv", partial(in_segments, DepthVideoSink), "000000.mkv", frames_of_depth_video),
     Case("%06d.mcap", partial(in_segments, McapSink), "000000.mcap", messages_of_mcap, metric_only=True),
     Case("%06d.rrd", partial(in_segments, RerunFileSink), "000000.rrd", frames_of_rrd),
+    Case("a.gif", AnimationSink, "a.gif", frames_of_animation),
     Case("guarded.mp4", guarded, "guarded.mp4", frames_of_video),
     Case("%06d.png", ImagesSink, "000000.png", numbered),
     Case("%06d.npz", ImagesSink, "000000.npz", numbered),
@@ -168,7 +176,7 @@ def test_refuses_a_folder_that_cannot_be_made(case: Case, tmp_path: Path) -> Non
 
 
 def test_refuses_an_unknown_extension(case: Case, tmp_path: Path) -> None:
-    with raises_code(SinkOpenError, "unknown-format", naming=r"\.(png|mp4|mkv|mcap|rrd|ply|txt)"):
+    with raises_code(SinkOpenError, "unknown-format", naming=r"\.(png|mp4|gif|mkv|mcap|rrd|ply|txt)"):
         case.make(tmp_path / "out.xyz").open(stream()[0], MODEL)
     assert names(tmp_path) == []
 

@@ -117,10 +117,8 @@ def _in_meters(item: DepthFrame, reference: MetricReference, max_scale_error: fl
     if not item.is_withheld:
         return item
     if item.metric_residual is None:
-        raise ConfigError(
-            f"{reference.name} cannot be seen in the picture, so there are no meters; leave it out",
-            code="no-reference",
-        )
+        reason = reference.refusal or f"{reference.name} cannot be seen in the picture; leave it out"
+        raise ConfigError(f"there are no meters: {reason}", code="no-reference")
     raise ConfigError(
         f"{reference.name} tells the scale of this picture to {item.scale_sigma:.0%} only, and --max-scale-error is "
         f"{max_scale_error:.0%}; know more distances, or allow a greater error",

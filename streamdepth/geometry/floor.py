@@ -13,15 +13,20 @@ import numpy as np
 
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import ConfigError
+from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.ranges import robust_range
 from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.geometry.arrays import Floats
+from streamdepth.geometry.gravity import estimate_gravity
+from streamdepth.geometry.level_floor import MIN_PROBABILITY, find_level_floor
+from streamdepth.geometry.metric_fit import inverse_depth_range
 from streamdepth.geometry.planes import Plane, refine_plane
 from streamdepth.geometry.projection import back_project, camera_or_default, rays
 
 UNEVEN_TOLERANCE = 0.06
 """Distance of a small model's floor from its plane, as a share of the picture's range of inverse depth."""
-_TOLERANCES = (0.01, 0.03, UNEVEN_TOLERANCE)
+_EVEN_TOLERANCES = (0.01, 0.03)
+"""The same for a sensor's or exact depth."""
 _SAMPLED_PIXELS = 20_000
 _MIN_SHARE = 0.25
 """Share of the lower half of the picture that a floor fills at least."""
@@ -42,7 +47,11 @@ class FloorFit(NamedTuple):
 
 
 def find_floor(item: DepthFrame, *, max_tilt_degrees: float = 60.0, refine: bool = False) -> Plane | None:
-    """Returns the floor that the camera sees, or None where no floor fills a quarter of the picture's lower half.
+    """Returns the floor that the camera sees, or None where none is seen.
+
+    An even floor fills at least a quarter of the lower half of the picture, and its plane is fitted to its points.
+    Where a network drew it (`item.metric_fit`, or no even floor), the slope of its points tells little, so that it is
+    level by `gravity.estimate_gravity` and accepted by `level_floor.find_level_floor`.
 
     Args:
         item: a frame with metric depth. A camera that is not known is taken to have a field of view of 60 degrees.
@@ -74,14 +83,30 @@ def find_floor(item: DepthFrame, *, max_tilt_degrees: float = 60.0, refine: bool
     with np.errstate(divide="ignore", invalid="ignore"):
         inverse = np.where(np.isfinite(sampled) & (sampled > 0), 1 / sampled, np.float32(np.nan))
     min_cosine = math.cos(math.radians(max_tilt_degrees))
-    fits = (fit_floor(inverse, ray, tolerance, min_cosine) for tolerance in _TOLERANCES)
+    if item.metric_fit is not None and not refine:
+        return _find_uneven_floor(item, inverse, camera)
+    tolerances = (*_EVEN_TOLERANCES, UNEVEN_TOLERANCE) if refine else _EVEN_TOLERANCES
+    fits = (fit_floor(inverse, ray, tolerance, min_cosine) for tolerance in tolerances)
     fit = next((fit for fit in fits if fit), None)
     if fit is None:
-        return None
+        return None if refine else _find_uneven_floor(item, inverse, camera)
     gradient = np.array([fit.across, fit.down, fit.level])
     offset = 1 / float(np.linalg.norm(gradient))
     plane = Plane(-gradient * offset, offset, offset * fit.error / max(fit.median, 1e-9), fit.pixels / sampled.size)
     return refine_plane(plane, back_project(depth_m, camera)) if refine else plane
+
+
+def _find_uneven_floor(item: DepthFrame, inverse: DepthMap, camera: Intrinsics) -> Plane | None:
+    """Returns a level plane through what a network draws as the floor: its slope there is no evidence of a tilt."""
+    limits = inverse_depth_range(inverse)
+    if limits is None:
+        return None
+    gravity = estimate_gravity(item.frame.image, inverse, camera)
+    floor = find_level_floor(inverse, camera, gravity.up, limits)
+    if floor is None or floor.probability < MIN_PROBABILITY:
+        return None
+    height = floor.cosine / floor.x
+    return Plane(gravity.up, height, height * floor.residual / floor.x, floor.share)
 
 
 def fit_floor(

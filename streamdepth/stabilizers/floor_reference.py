@@ -4,48 +4,108 @@ from __future__ import annotations
 
 import math
 
+import cv2
+import numpy as np
+
 from streamdepth.core.arrays import DepthMap
+from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.types import DepthFrame, DepthKind
-from streamdepth.geometry.floor import fit_floor
-from streamdepth.geometry.metric_fit import ScaleShiftFit, inverse_depth_range, typical_shift
-from streamdepth.geometry.projection import ASSUMED_FOV, camera_or_default, rays
+from streamdepth.geometry.arrays import Floats
+from streamdepth.geometry.gravity import Gravity, estimate_gravity, up_vector
+from streamdepth.geometry.level_floor import MIN_PROBABILITY, LevelFloor, find_level_floor
+from streamdepth.geometry.metric_fit import ScaleShiftFit, inverse_depth_range
+from streamdepth.geometry.projection import ASSUMED_FOV, camera_or_default
 from streamdepth.stabilizers.metric import MetricReference
+
+_GIVEN_PITCH_SIGMA = 1.5
+"""Standard error in degrees of a pitch that a user gives."""
+_DISAGREEMENT = 3.0
+"""A pitch that differs from the picture's by more than so many standard errors is noticed."""
+_LEVEL_LOG_SIGMA, _SLOPE_LOG_SIGMA = 0.09, 0.15
+"""Standard deviations of the logarithms of a small network's scale and of the slope of its floor, for a known pitch."""
+_PITCH_LOG_SIGMA, _USUAL_PITCH_SIGMA = 0.022, 4.0
+"""The same of the scale from a pitch with this standard error in degrees, for a floor whose `cosine` is 1."""
+_MAX_AGE_SECONDS, _MAX_VIEW_CHANGE = 0.5, 0.02
+"""Time, and mean change of the picture's brightness (0 to 1), after which gravity is estimated again."""
+_NOISE_SHARE = 0.1
+"""Share of the covariance that is new in each frame."""
 
 
 class FloorReference(MetricReference):
     """A floor seen by a camera `height_m` above it; an unknown camera is taken as `camera_or_default` does.
 
-    On a plane, 1 / z is linear in the picture (n . ray / height), which fixes the scale. The shift of relative depth
-    follows from `pitch_degrees`, the angle by which the camera looks down, or without it from what pictures usually
-    show (`geometry.metric_fit.TYPICAL_RATIO`). The pitch is exact for exact depth, but multiplies the errors of a small
-    model's floor.
+    Which way is up comes from the picture's vertical lines and what is usual (`geometry.gravity`), or in part from
+    `pitch_degrees`, the angle by which the camera looks down. With it, each pixel of the floor has a known distance;
+    their level in relative depth fixes one of scale and shift, their slope and the usual ratio of far to near the other
+    (`geometry.level_floor`). A frame in which no floor is likely gives no fit, and `refusal` says why.
     """
 
     name = "the floor"
 
     def __init__(self, height_m: float, pitch_degrees: float | None = None) -> None:
         self.height_m, self.pitch_degrees = height_m, pitch_degrees
-        self._is_camera_known = True
-        if pitch_degrees is None:
-            self.caveat = "; the shift is guessed from what pictures usually show"
+        self._camera_caveat = ""
+        self.reset()
+
+    def reset(self) -> None:
+        self._gravity: tuple[float, Floats, Gravity] | None = None
 
     def fit(self, item: DepthFrame, inverse: DepthMap) -> ScaleShiftFit | None:
-        if item.intrinsics is None and self._is_camera_known:
-            self._is_camera_known = False
-            self.caveat += (
+        if item.intrinsics is None:
+            self._camera_caveat = (
                 f"; the camera is unknown: {ASSUMED_FOV:g} degrees are assumed; --fov or --camera-info tells it"
             )
-        limits, floor = (
-            inverse_depth_range(inverse),
-            fit_floor(inverse, rays(camera_or_default(item), *inverse.shape[::-1])),
-        )
-        if limits is None or floor is None:
+        limits, camera = inverse_depth_range(inverse), camera_or_default(item)
+        if limits is None:
+            self.refusal = "no floor is seen: the depth is flat"
             return None
-        across, down, level, residual, median, pixels = floor
-        shift = 0.0
-        if item.kind is DepthKind.RELATIVE:
-            slope, pitch = math.hypot(across, down), self.pitch_degrees
-            shift = typical_shift(limits) if pitch is None else math.tan(math.radians(pitch)) * slope - level
-        normal_length = math.hypot(across, down, level + shift)
-        scale = 1 / (self.height_m * normal_length)
-        return ScaleShiftFit(scale, scale * shift, residual / max(median + shift, 1e-9), pixels)
+        gravity = self._with_given_pitch(self._estimate_gravity(item, inverse, camera))
+        floor = find_level_floor(inverse, camera, gravity.up, limits)
+        if floor is None or floor.probability < MIN_PROBABILITY:
+            likely = 0.0 if floor is None else floor.probability
+            self.refusal = (
+                f"no floor is seen: what is most like one is likely to be one by {likely:.0%} only; show more of the "
+                "floor, or give distances by --anchor or --sparse"
+            )
+            return None
+        return self._fit_floor(floor, gravity, item.kind)
+
+    def _estimate_gravity(self, item: DepthFrame, inverse: DepthMap, camera: Intrinsics) -> Gravity:
+        """Returns gravity in this frame, or that of a moment ago where the picture has hardly changed since."""
+        thumbnail = cv2.resize(item.frame.image, (32, 24), interpolation=cv2.INTER_AREA).astype(np.float64) / 255
+        if self._gravity is not None:
+            time, view, gravity = self._gravity
+            is_recent = 0 <= item.frame.time - time < _MAX_AGE_SECONDS
+            if is_recent and np.abs(view - thumbnail).mean() < _MAX_VIEW_CHANGE:
+                return gravity
+        gravity = estimate_gravity(item.frame.image, inverse, camera)
+        self._gravity = item.frame.time, thumbnail, gravity
+        return gravity
+
+    def _with_given_pitch(self, gravity: Gravity) -> Gravity:
+        if self.pitch_degrees is None:
+            guessed = f"{gravity.pitch_degrees:.0f} +- {gravity.sigma_degrees:.0f} degrees"
+            self.caveat = f"{self._camera_caveat}; the pitch is guessed from the picture: {guessed}"
+            return gravity
+        self.caveat = self._camera_caveat
+        difference = abs(self.pitch_degrees - gravity.pitch_degrees)
+        if difference > _DISAGREEMENT * (gravity.sigma_degrees + _GIVEN_PITCH_SIGMA):
+            self.caveat += (
+                f"; --camera-pitch is {self.pitch_degrees:g} degrees, but the picture looks like "
+                f"{gravity.pitch_degrees:.0f} +- {gravity.sigma_degrees:.0f}: check the mount, or leave it out"
+            )
+        return Gravity(up_vector(self.pitch_degrees, gravity.roll_degrees), _GIVEN_PITCH_SIGMA)
+
+    def _fit_floor(self, floor: LevelFloor, gravity: Gravity, kind: DepthKind) -> ScaleShiftFit:
+        inverse_m = floor.cosine / self.height_m
+        of_pitch = _PITCH_LOG_SIGMA / floor.cosine * math.sqrt(gravity.sigma_degrees / _USUAL_PITCH_SIGMA)
+        sigmas = np.array([math.hypot(_LEVEL_LOG_SIGMA, of_pitch), _SLOPE_LOG_SIGMA])
+        if kind is DepthKind.METRIC:
+            scale = inverse_m / floor.x
+            covariance = np.diag([(scale * sigmas[0]) ** 2, 0.0])
+            return ScaleShiftFit(scale, 0.0, floor.residual / floor.x, floor.pixels, covariance, _NOISE_SHARE)
+        scale = 1 / (floor.slope * self.height_m)
+        shift = inverse_m - scale * floor.x
+        to_state: Floats = np.array([[scale, scale], [shift, -scale * floor.x]]) * sigmas
+        residual = floor.residual * scale / inverse_m
+        return ScaleShiftFit(scale, shift, residual, floor.pixels, to_state @ to_state.T, _NOISE_SHARE)

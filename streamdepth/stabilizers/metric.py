@@ -35,6 +35,9 @@ class MetricReference(ABC):
     interval_seconds = 0.0
     """How long a fit stays in use before the next is made; 0 makes one in every frame."""
 
+    refusal = ""
+    """Why the newest frame gave no fit, a clause for messages; empty: the reference cannot be seen."""
+
     def track(self, item: DepthFrame, motion: FrameMotion, drift: ScaleDrift, estimate: Affine | None) -> None:
         """Follows the motion to a frame; called for every frame, before `fit`.
 
@@ -182,7 +185,7 @@ class MetricConverter(Stabilizer):
         if self._is_absence_announced:
             return
         self._is_absence_announced = True
-        why = f"{self.reference.name} cannot be seen"
+        why = self.reference.refusal or f"{self.reference.name} cannot be seen"
         if self.estimate is not None:
             limit = f"--max-scale-error is {self.max_scale_error:.0%}"
             why = f"the scale is known to {item.scale_sigma:.0%} only, and {limit}"

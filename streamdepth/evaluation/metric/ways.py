@@ -15,9 +15,17 @@ from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.types import Frame
 from streamdepth.evaluation.datasets import DepthDataset, ImageDepthPair
 from streamdepth.evaluation.metric.cameras import dataset_camera
+from streamdepth.evaluation.metric.true_floor import TrueFloor, find_true_floor
 from streamdepth.geometry.arrays import Floats, Mask
+from streamdepth.geometry.projection import ASSUMED_FOV
+from streamdepth.stabilizers.floor_reference import FloorReference
 from streamdepth.stabilizers.metric import MetricReference
 from streamdepth.stabilizers.point_references import AnchorReference, SparseDepthReference
+
+_USUAL_HEIGHT_M, _LOWEST_FLOOR_M = 1.4, 0.3
+"""Height of a camera whose picture shows no floor, and the least height above what counts as one."""
+_SEEN_SHARE, _UNSEEN_SHARE = 0.125, 0.03
+"""Share of a picture that a floor fills if it is seen, a quarter of the lower half, and if it is not."""
 
 
 class MetricWay(ABC):
@@ -109,10 +117,56 @@ def _smooth_parts(filled: DepthMap) -> Mask:
     return is_smooth
 
 
+class CameraHeightWay(MetricWay):
+    """The height of the camera above the floor is known, as `--camera-height` gives it.
+
+    It is that of each frame's truth; where no floor is seen, the last one or the usual one, and then meters are to be
+    refused.
+    """
+
+    has_pitch = False
+
+    def __init__(self, data: DepthDataset, camera: Intrinsics | None) -> None:
+        super().__init__(data, camera)
+        self._reference = FloorReference(_USUAL_HEIGHT_M)
+        self._newest: tuple[ImageDepthPair, TrueFloor | None] | None = None
+
+    def make_reference(self, pair: ImageDepthPair) -> MetricReference | None:
+        return self._reference
+
+    def observe(self, index: int, pair: ImageDepthPair) -> None:
+        floor = self._floor(pair)
+        if floor is not None and floor.share > _UNSEEN_SHARE:
+            self._reference.height_m = floor.height_m
+            self._reference.pitch_degrees = floor.pitch_degrees if self.has_pitch else None
+
+    def has_evidence(self, pair: ImageDepthPair) -> bool | None:
+        floor = self._floor(pair)
+        share = 0.0 if floor is None else floor.share
+        return True if share > _SEEN_SHARE else False if share < _UNSEEN_SHARE else None
+
+    def _floor(self, pair: ImageDepthPair) -> TrueFloor | None:
+        if self._newest is None or self._newest[0] is not pair:
+            height, width = pair.depth.shape
+            camera = self.camera or Intrinsics.from_fov(ASSUMED_FOV, width, height)
+            found = find_true_floor(pair.depth, camera)
+            is_high = found is not None and found.height_m > _LOWEST_FLOOR_M
+            self._newest = pair, found if is_high else None
+        return self._newest[1]
+
+
+class CameraHeightAndPitchWay(CameraHeightWay):
+    """The height and the pitch of the camera are known, as `--camera-height` and `--camera-pitch` give them."""
+
+    has_pitch = True
+
+
 WAYS: dict[str, type[MetricWay]] = {
     "sparse": SparseDepthWay,
     "sparse-30": RareSparseDepthWay,
     "anchors": AnchorWay,
+    "camera-height": CameraHeightWay,
+    "camera-height-and-pitch": CameraHeightAndPitchWay,
 }
 """Name in tables and of `--way` -> class."""
 

@@ -1,0 +1,145 @@
+"""Finds the floor in relative depth where it is known which way is up.
+
+On a level floor 1 / z is `cosine` / height, where `cosine` = -up . ray, and relative depth is a line of it:
+x = slope * cosine + horizon. So a floor is a line with two unknowns, not a plane with three. The line of a wall, a
+counter or a bed fits as well in a small model's depth. What tells them apart: nothing lies farther away than the
+floor does below it, and the picture's farthest is usually two to six times as far as its nearest, which says about
+where `horizon` is. `floor_classifier` says from such facts how likely a line is a floor.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from streamdepth.core.arrays import DepthMap
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.geometry.arrays import Floats
+from streamdepth.geometry.floor_classifier import SampledFloor, floor_features, floor_probability, ratio_of
+from streamdepth.geometry.pitch_prior import pitch_features
+from streamdepth.geometry.projection import rays
+
+_TOLERANCE = 0.03
+"""Distance from the line up to which a pixel lies on the floor, as a share of the picture's range of inverse depth."""
+_RATIO, _RATIO_LOG_SIGMA = 2.9, 0.6
+"""Median of the ratio of a picture's farthest to its nearest distance where a floor is seen, and the standard deviation
+of its logarithm."""
+_BELOW_WEIGHT, _RATIO_WEIGHT = 4.0, 0.03
+"""What pixels beyond the floor, and an unusual ratio, cost against the share of the pixels on it."""
+_SLOPE_WEIGHT = 0.7
+"""Weight of the line's own slope against that of the usual ratio; the mean is that of logarithms."""
+_EVEN_SHARE = 0.1
+"""Share of the tolerance that a floor's pixels may lie off their line if their own slope is exact."""
+_SAMPLED_PIXELS, _LINE_PIXELS, _LINES = 8000, 1500, 600
+_HIGHEST_ROW = 0.3
+"""The floor is looked for below this share of the picture's height."""
+_MIN_COSINE = 0.02
+_MIN_SHARE = 0.05
+"""Share of the lower half of the picture that a floor fills at least."""
+MIN_PROBABILITY = 0.65
+"""How likely a floor must be one."""
+
+
+class LevelFloor(NamedTuple):
+    """A level floor in inverse depth x of any unit."""
+
+    cosine: float
+    """Height of the camera over the floor / depth along z, where the floor is: the median over its pixels."""
+    x: float
+    """Inverse depth there."""
+    slope: float
+    """Change of x where `cosine` changes by 1, estimated from the floor and from what is usual."""
+    residual: float
+    """Median distance of the floor's pixels from its line, in the unit of x."""
+    pixels: int
+    """Number of pixels on the floor, of those that were sampled."""
+    share: float
+    """Share of the picture that they are."""
+    probability: float
+    """How likely this is a floor, 0 to 1."""
+    features: Floats
+    """The facts that say so, see `floor_classifier`."""
+
+
+def find_level_floor(
+    inverse: DepthMap, camera: Intrinsics, up: Floats, limits: tuple[float, float]
+) -> LevelFloor | None:
+    """Returns what is most like a floor; None where nothing below the horizon is on a line.
+
+    Args:
+        inverse: (h, w) inverse depth, relative or metric, NaN where unknown.
+        camera: the camera of the whole picture.
+        up: (3,) direction of up in the camera's axes.
+        limits: (far, near) of the inverse depth.
+    """
+    step = max(1, round(math.sqrt(inverse.size / _SAMPLED_PIXELS)))
+    far, near = limits
+    ray = rays(camera, inverse.shape[1], inverse.shape[0])
+    x = (inverse[::step, ::step].astype(np.float64) - far) / (near - far)
+    cosine = -(ray[::step, ::step] @ up[:2] + up[2])
+    rows = np.arange(len(x))[:, None] / len(x)
+    is_candidate = np.isfinite(x) & np.isfinite(cosine) & (cosine > _MIN_COSINE) & (rows >= _HIGHEST_ROW)
+    if is_candidate.sum() < 60:
+        return None
+    line = _best_line(x[is_candidate], cosine[is_candidate])
+    if line is None:
+        return None
+    slope, horizon = line
+    distance = np.where(is_candidate, x - slope * cosine - horizon, np.nan)
+    is_floor = np.abs(np.nan_to_num(distance, nan=np.inf)) < _TOLERANCE
+    if is_floor[len(x) // 2 :].mean() < _MIN_SHARE:
+        return None
+    center, center_x = float(np.median(cosine[is_floor])), float(np.median(x[is_floor]))
+    sampled = SampledFloor(x, cosine, is_candidate, is_floor, distance / _TOLERANCE, horizon)
+    features = floor_features(sampled, up, pitch_features(inverse, limits, camera))
+    return LevelFloor(
+        cosine=center,
+        x=center_x * (near - far) + far,
+        slope=_likely_slope(slope, x[is_floor], cosine[is_floor]) * (near - far),
+        residual=float(np.median(np.abs(distance[is_floor]))) * (near - far),
+        pixels=int(is_floor.sum()),
+        share=float(is_floor.mean()),
+        probability=floor_probability(features),
+        features=features,
+    )
+
+
+def _likely_slope(slope: float, x: Floats, cosine: Floats) -> float:
+    """Returns the slope of a floor from its line and the usual ratio, or from its pixels alone where they are exact."""
+    center, center_x = float(np.median(cosine)), float(np.median(x))
+    usual = (1 + (_RATIO - 1) * center_x) / (center * (_RATIO - 1))
+    mean = _SLOPE_WEIGHT * math.log(slope) + (1 - _SLOPE_WEIGHT) * math.log(max(usual, 1e-6))
+    on_line = np.ones(len(x), np.bool_)
+    for _ in range(4):  # walls end on the floor: the pixels beside it are left out step by step
+        exact, horizon = np.polyfit(cosine[on_line], x[on_line], 1)
+        distance = np.abs(x - exact * cosine - horizon)
+        error = float(np.median(distance))
+        on_line = distance <= max(1.5 * error, 1e-6)
+    evenness = float(np.clip(1.5 - error / (_EVEN_SHARE * _TOLERANCE), 0, 1)) if exact > 0 else 0.0
+    return math.exp((1 - evenness) * mean + evenness * math.log(max(float(exact), 1e-9)))
+
+
+def _best_line(x: Floats, cosine: Floats) -> tuple[float, float] | None:
+    """Returns (slope, horizon) of the line that is most like a floor, of many through two pixels or one and a ratio."""
+    rng = np.random.default_rng(0)
+    chosen = rng.choice(len(x), min(len(x), _LINE_PIXELS), replace=False)
+    x, cosine = x[chosen], cosine[chosen]
+    first, second = rng.integers(0, len(x), (2, _LINES))
+    usual = -1 / np.maximum(np.exp(rng.normal(math.log(_RATIO), _RATIO_LOG_SIGMA, _LINES)) - 1, 0.05)
+    run = cosine[second] - cosine[first]
+    is_apart = np.abs(run) > 0.08
+    through_two = (x[second] - x[first])[is_apart] / run[is_apart]
+    slope = np.concatenate([(x[first] - usual) / cosine[first], through_two])
+    horizon = np.concatenate([usual, x[first][is_apart] - through_two * cosine[first][is_apart]])
+    is_possible = (slope > 0.05) & (horizon < 0.15) & (horizon > -4)
+    slope, horizon = slope[is_possible], horizon[is_possible]
+    if not len(slope):
+        return None
+    distance = x.astype(np.float32) - np.outer(slope, cosine).astype(np.float32) - horizon[:, None].astype(np.float32)
+    on_floor = (np.abs(distance) < _TOLERANCE).mean(axis=1)
+    below = np.maximum(0, (distance < -2 * _TOLERANCE).mean(axis=1) - 0.01)
+    unusual = ((np.log(ratio_of(horizon)) - math.log(_RATIO)) / _RATIO_LOG_SIGMA) ** 2
+    best = int((on_floor - _BELOW_WEIGHT * below - _RATIO_WEIGHT * unusual).argmax())
+    return float(slope[best]), float(horizon[best])

@@ -1,0 +1,68 @@
+"""Tests of meters from the height of a camera above the floor."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from streamdepth.core.arrays import DepthMap
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.types import DepthFrame, DepthKind, Frame
+from streamdepth.geometry.gravity import up_vector
+from streamdepth.geometry.inverse_depth import finite_inverse_depth
+from streamdepth.geometry.projection import rays
+from streamdepth.stabilizers.floor_reference import FloorReference
+from streamdepth.stabilizers.metric import MetricConverter
+
+CAMERA = Intrinsics.from_fov(60, 160, 120)
+HEIGHT_M, PITCH = 1.4, 15.0
+
+
+def room_m() -> DepthMap:
+    """Returns meters to a floor and a wall 4 m ahead."""
+    ray = np.concatenate([rays(CAMERA, 160, 120), np.ones((120, 160, 1))], axis=-1)
+    return (1 / np.maximum(-(ray @ up_vector(PITCH)) / HEIGHT_M, 1 / 4)).astype(np.float32)
+
+
+def item(depth: DepthMap, kind: DepthKind = DepthKind.RELATIVE) -> DepthFrame:
+    frame = Frame(np.zeros((120, 160, 3), np.uint8), 0, 0, Fraction(1, 10), 0.0, "s")
+    return DepthFrame(frame, depth, kind, intrinsics=CAMERA)
+
+
+def test_the_covariance_grows_where_the_pitch_is_guessed() -> None:
+    relative = item((2 / room_m()).astype(np.float32))
+    sigmas = []
+    for pitch in (PITCH, None):
+        fit = FloorReference(HEIGHT_M, pitch).fit(relative, finite_inverse_depth(relative.depth, relative.kind))
+        assert fit is not None
+        assert fit.covariance is not None
+        assert (np.linalg.eigvalsh(fit.covariance) > -1e-12).all()
+        sigmas.append(fit.covariance[0, 0] ** 0.5 / fit.scale)
+    assert 0.05 < sigmas[0] < sigmas[1] < 0.5
+
+
+def test_a_metric_model_gets_a_scale_only() -> None:
+    metric = item((room_m() * 1.3).astype(np.float32), DepthKind.METRIC)
+    fit = FloorReference(HEIGHT_M, PITCH).fit(metric, finite_inverse_depth(metric.depth, metric.kind))
+    assert fit is not None
+    assert fit.shift == 0
+    assert fit.scale == pytest.approx(1.3, rel=0.02)
+
+
+def test_a_frame_without_a_floor_is_refused_with_the_reason() -> None:
+    wall = item(np.random.default_rng(0).normal(0.5, 0.05, (120, 160)).astype(np.float32))
+    reference = FloorReference(HEIGHT_M)
+    stage = MetricConverter(reference)
+    (out,) = stage.push(wall)
+    assert out.is_withheld
+    assert "no floor is seen" in reference.refusal
+    assert reference.refusal in stage.notices[0]
+
+
+def test_a_pitch_that_the_picture_contradicts_is_noticed() -> None:
+    reference = FloorReference(HEIGHT_M, 60.0)
+    relative = item((2 / room_m()).astype(np.float32))
+    reference.fit(relative, finite_inverse_depth(relative.depth, relative.kind))
+    assert "--camera-pitch is 60 degrees" in reference.caveat

@@ -12,6 +12,7 @@ import pytest
 
 MESSAGES = {
     "sensor_msgs": ["Image", "CameraInfo", "CompressedImage", "LaserScan", "PointCloud2"],
+    "std_msgs": ["Float32"],
     "tf2_msgs": ["TFMessage"],
     "diagnostic_msgs": ["DiagnosticArray", "DiagnosticStatus", "KeyValue"],
 }
@@ -71,8 +72,9 @@ class LifecycleNode:
         return self.publishers[topic]
 
     def create_lifecycle_publisher(self, kind: type, topic: str, depth: int) -> Publisher:
-        self.publishers[topic] = Publisher(kind, topic, is_active=False)
-        return self.publishers[topic]
+        publisher = Publisher(kind, topic, is_active=False)
+        self.publishers.setdefault(topic, publisher)  # of two publishers of a topic the first is shown
+        return publisher
 
     def create_subscription(self, kind: type, topic: str, callback: Callable[[Any], None], quality: Any) -> str:
         self.subscriptions[topic] = kind, callback, quality

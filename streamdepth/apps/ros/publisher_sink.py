@@ -16,6 +16,9 @@ from streamdepth.sinks.robots.topics import MessageFamily, Topic
 
 Publish = Callable[[bytes], None]
 
+_GLOBAL_TOPICS = ("/tf", "/diagnostics")
+"""Topics that all nodes share, outside their namespaces."""
+
 
 class PublisherSink(PublishingSink):
     """Publishes serialized messages by the publishers of a node; their names are relative to the node's namespace.
@@ -43,7 +46,7 @@ class PublisherSink(PublishingSink):
 
     def _connect(self, topics: list[Topic]) -> None:
         for topic in topics:
-            name = topic.name if topic.name == "/tf" else topic.name.lstrip("/")
+            name = topic.name if topic.name in _GLOBAL_TOPICS else topic.name.lstrip("/")
             self._publish[topic.name] = self._make_publisher(name, message_class(topic.schema))
 
     def on_write(self, item: DepthFrame) -> None:

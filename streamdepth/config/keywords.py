@@ -175,6 +175,9 @@ class ConvertKeywords(StreamKeywords, total=False):
     """Depth at its far end; by default the range's."""
     depth_bits: Literal[8, 10]
     """Bits of that gray; with 10 the codec is HEVC, in .mov ProRes."""
+    first_number: int | None
+    """Number of the first picture in %06d, such as 1001; by default a recording's frames begin with 0, and a
+    numbered sequence keeps its numbers."""
     points: str | Path | None
     """Point clouds: .ply or .pcd; of a video with %06d in the name."""
     mesh: str | Path | None

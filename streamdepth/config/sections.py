@@ -103,6 +103,9 @@ class OutputSettings(Section):
     """Depth at its far end; by default the range's."""
     depth_bits: Annotated[Literal[8, 10], BeforeValidator(parse_number), Flag("--depth-bits", metavar="8|10")] = 8
     """Bits of that gray; with 10 the codec is HEVC, in .mov ProRes."""
+    first_number: Annotated[int | None, Flag("--first-number", metavar="N")] = Field(None, ge=0)
+    """Number of the first picture in %06d, such as 1001; by default a recording's frames begin with 0, and a numbered
+    sequence keeps its numbers."""
     points: Annotated[Path | None, Flag("--points", "--ply"), NoEffectOnResult()] = None
     """Point clouds: .ply or .pcd; of a video with %06d in the name."""
     mesh: Annotated[Path | None, Flag("--mesh", "--glb"), NoEffectOnResult()] = None

@@ -290,7 +290,14 @@ def _make_depth_sink(settings: Settings, path: Path, name: str | None = None) ->
     if suffix in DEPTH_IMAGE_SUFFIXES:
         from streamdepth.sinks.images import ImagesSink
 
-        return ImagesSink(path, overwrite=overwrite, size=size or "picture", edges=edges, drop_flying=drop_flying)
+        return ImagesSink(
+            path,
+            overwrite=overwrite,
+            size=size or "picture",
+            edges=edges,
+            drop_flying=drop_flying,
+            first_number=settings.outputs.first_number,
+        )
     raise ConfigError(
         f"depth cannot be written to '{path}'; use .mkv (lossless depth video), .mp4 (LeRobot's, or gray with "
         "--depth-map), .mov (gray), .mcap (ROS 2 messages), .rrd (Rerun) or %06d with "

@@ -53,6 +53,7 @@ class ImagesSink(Sink):
         size: picture writes depth at the size of the picture, network at that of the network's output.
         edges: guided lets the edges of depth follow those of the picture (`render.upsampling.guided_upsample`).
         drop_flying: metric depth on a jump between near and far (`geometry.flying_pixels`) is written as unknown.
+        first_number: number of the first picture, from which the others count; None: each has the index of its frame.
 
     Raises:
         ConfigError: unknown size or edges.
@@ -68,11 +69,15 @@ class ImagesSink(Sink):
         size: DepthSize = "picture",
         edges: Edges = "plain",
         drop_flying: bool = False,
+        first_number: int | None = None,
     ) -> None:
         super().__init__()
         check_edges(edges)
         check_depth_size(size)
         self.size, self.edges, self.drop_flying = size, edges, drop_flying
+        self.first_number = first_number
+        self._offset = 0
+        """Added to the frames' numbers."""
         self.pattern = Path(pattern)
         self.overwrite = overwrite
         self._folder: PendingFolder | None = None
@@ -110,7 +115,9 @@ class ImagesSink(Sink):
 
     def on_write(self, item: DepthFrame) -> None:
         assert self._folder is not None
-        number = item.frame.index
+        if self.first_number is not None and not self._facts["frames"]:
+            self._offset = self.first_number - item.frame.index
+        number = item.frame.index + self._offset
         name = insert_number(self.pattern.name, number)
         if name in self._facts["frames"]:
             raise SinkWriteError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -122,3 +123,14 @@ def test_the_video_has_the_size_that_is_asked_for(tmp_path: Path, asked, style, 
 def test_a_factor_beside_a_height_is_a_conflict() -> None:
     with raises_code(ConfigError, "conflict"):
         OutputSize(height=20, scale=0.5)
+
+
+@pytest.mark.parametrize(("first_number", "expected"), [(1001, [1001, 1002, 1003]), (None, [0, 1, 2])])
+def test_numbers_begin_where_compositors_expect_them(tmp_path: Path, first_number, expected: list[int]) -> None:
+    source = write_video(tmp_path / "in.mp4", count=20)
+    pattern = tmp_path / "plate" / "d.%04d.png"
+    model = ConstantEstimator()
+    streamdepth.convert(source, depth_out=pattern, model=model, start=0.4, max_frames=3, first_number=first_number)
+    assert sorted(path.name for path in pattern.parent.glob("*.png")) == [f"d.{n:04d}.png" for n in expected]
+    facts = json.loads((pattern.parent / "d.frames.json").read_text())["frames"]
+    assert [entry["index"] for entry in facts.values()] == expected

@@ -28,6 +28,14 @@ def is_sensor_stream(text: str) -> bool:
     return text == _OF_THE_SOURCE or _bag_and_topic(text) is not None or _is_topic(text)
 
 
+def topic_of(text: str, bag: Path) -> str | None:
+    """Returns the topic of a bag that a setting names; None for depth from elsewhere."""
+    found = _bag_and_topic(text)
+    if found is not None:
+        return found[1] if found[0] == bag else None
+    return text if _is_topic(text) else None
+
+
 def with_sensor_depth(source: Source, address: str, settings: Settings) -> Source:
     """Returns a source whose frames carry the sensor's depth of the settings; `source` itself where they name none.
 

@@ -15,7 +15,7 @@ from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Source
 from streamdepth.factory.metric_references import make_camera_spec
 from streamdepth.factory.outputs import only_pictures_are_written
-from streamdepth.factory.sensor_depth import DEPTH_CAMERA_PREFIXES, with_sensor_depth
+from streamdepth.factory.sensor_depth import DEPTH_CAMERA_PREFIXES, topic_of, with_sensor_depth
 from streamdepth.utils import storage
 from streamdepth.utils.file_patterns import is_local_path
 from streamdepth.utils.media_kind import MediaKind, media_kind
@@ -192,8 +192,12 @@ def _make_bag(address: str, settings: Settings) -> Source | None:
     if found is None:
         return None
     path, topic = found
-    kind = FoxgloveSource if path.suffix.lower() == ".mcap" and has_foxglove_pictures(path, topic) else RosbagSource
-    return kind(path, topic, camera_info_topic=settings.camera.info_topic, max_side_px=settings.max_side)
+    info_topic, max_side_px = settings.camera.info_topic, settings.max_side
+    if path.suffix.lower() == ".mcap" and has_foxglove_pictures(path, topic):
+        return FoxgloveSource(path, topic, camera_info_topic=info_topic, max_side_px=max_side_px)
+    depth_from = settings.metric.depth_from
+    depth_topic = topic_of(str(depth_from), path) if depth_from else None
+    return RosbagSource(path, topic, camera_info_topic=info_topic, depth_topic=depth_topic, max_side_px=max_side_px)
 
 
 def is_video_file(address: str) -> bool:

@@ -198,6 +198,9 @@ def _find_alignment(reader: Bag, topic: str, message: Any, camera: Intrinsics | 
         SourceOpenError: if the place of one camera beside the other is unknown ("no-extrinsics").
     """
     header, picture_camera = message.header, info.intrinsics
+    picture_topic = (split_bag_address(info.name) or (None, None))[1] or ""
+    if picture_topic == topic:
+        return _Alignment("the pictures are drawn from it")
     if camera is None or picture_camera is None:
         which = "depth's" if camera is None else "pictures'"
         return _Alignment(f"it is taken to have the pictures' view, because the {which} camera is unknown")
@@ -206,7 +209,6 @@ def _find_alignment(reader: Bag, topic: str, message: Any, camera: Intrinsics | 
     if frame and frame == picture_frame:
         text = f"it has the pictures' frame '{frame}'"
         return _Alignment(text, None if is_same_camera else (camera, picture_camera))
-    picture_topic = (split_bag_address(info.name) or (None, None))[1] or ""
     extrinsics = recorded_extrinsics(reader, picture_topic, topic)
     if extrinsics is not None:
         return _registration(camera, picture_camera, "the recorded extrinsics", lambda _: extrinsics, extrinsics)

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.core.arrays import DepthMap
+from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import SourceOpenError
 from streamdepth.sources.limits import MAX_SIDE_PX, MAX_VIDEO_PIXELS, check_picture_size
 from streamdepth.sources.untrusted_picture import open_picture
@@ -60,6 +60,17 @@ def decode_depth(message: Any, unit_m: float = MILLIMETER) -> DepthMap:
     values = _decode_compressed(message) if hasattr(message, "format") else _decode_raw(message)
     meters = values.astype(np.float32) * np.float32(unit_m if values.dtype.kind == "u" else 1)
     return np.where(meters > 0, meters, np.float32(np.nan))
+
+
+def draw_depth(message: Any) -> Image:
+    """Returns (H, W, 3) uint8 gray pictures of depth for people and for optical flow: near is bright, unknown is black.
+
+    The gray of a distance is the same in all pictures: half the brightness at 2000 units, or 2 m of floats. Raises
+    ValueError as `decode_depth`.
+    """
+    with np.errstate(invalid="ignore"):
+        gray = np.nan_to_num(510 / (2 + decode_depth(message))).clip(0, 255).astype(np.uint8)
+    return np.repeat(gray[..., None], 3, axis=2)
 
 
 def _decode_raw(message: Any) -> npt.NDArray[Any]:

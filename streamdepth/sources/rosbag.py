@@ -24,12 +24,14 @@ from streamdepth.sources.bag_reader import (
     choose_connections,
     describe_topics,
     error_text,
+    image_topics,
     mean_fps,
     open_bag,
 )
 from streamdepth.sources.limits import MAX_SIDE_PX, check_picture_size
 from streamdepth.sources.picture_file import GrayLevels
 from streamdepth.sources.ros_decoding import decode_image, intrinsics_from_camera_info, sample_limits
+from streamdepth.sources.ros_depth import draw_depth
 from streamdepth.sources.skip_counter import SkipCounter
 from streamdepth.sources.timestamps import TimestampCorrector
 
@@ -91,6 +93,7 @@ class RosbagSource(Source):
     Args:
         topic: the topic to read; None: the only one with pictures.
         camera_info_topic: the topic with the camera's intrinsics; None looks for it.
+        depth_topic: the topic whose depth is drawn in gray where the bag has no pictures.
         max_side_px: the longest side of a picture that is accepted.
     """
 
@@ -100,11 +103,13 @@ class RosbagSource(Source):
         topic: str | None = None,
         *,
         camera_info_topic: str | None = None,
+        depth_topic: str | None = None,
         max_side_px: int = MAX_SIDE_PX,
     ) -> None:
         super().__init__()
         self.path, self.topic, self.max_side_px = Path(path), topic, max_side_px
-        self.camera_info_topic = camera_info_topic
+        self.camera_info_topic, self.depth_topic = camera_info_topic, depth_topic
+        self._draws_depth = False
         self._reader: Bag | None = None
         self._messages: Iterator[tuple[Connection, int, bytes]] = iter(())
         self._first: _Picture | None = None
@@ -126,7 +131,7 @@ class RosbagSource(Source):
             raise
 
     def _start(self, reader: Bag) -> StreamInfo:
-        connections = choose_connections(reader, self.path, self.topic)
+        connections = self._choose_connections(reader)
         topic, count = connections[0].topic, sum(c.msgcount for c in connections)
         self._name, self._index = f"{self.path}#{topic}", 0
         # Before the pictures: a bag without an index has only one reading position.
@@ -158,6 +163,20 @@ class RosbagSource(Source):
             frame_id=first.frame_id or None,
         )
 
+    def _choose_connections(self, reader: Bag) -> list[Connection]:
+        self._draws_depth = False
+        try:
+            return choose_connections(reader, self.path, self.topic)
+        except SourceOpenError as error:
+            depth = image_topics(reader).get(self.depth_topic or "")
+            if error.code != "holds-depth" or not depth or self.topic not in (None, self.depth_topic):
+                raise
+        self._draws_depth = True
+        self.add_notice(
+            f"'{self.path}' has no pictures; those shown are the depth of {self.depth_topic}, near is bright"
+        )
+        return depth
+
     def _look_ahead(self, reader: Bag, connections: list[Connection]) -> None:
         """Finds in the first messages what a stamp of 0 means, and the range of samples of 16 bits."""
         self._is_zero_a_time, self._sample_range = False, (0.0, 65535.0)
@@ -165,7 +184,7 @@ class RosbagSource(Source):
         for connection, _, data in itertools.islice(reader.messages(connections), _LOOKED_AT):
             try:
                 message = reader.deserialize(data, connection.msgtype)
-                limits += sample_limits(message) or ()
+                limits += () if self._draws_depth else sample_limits(message) or ()
             except Exception:  # damaged data makes a deserializer raise anything; reading it says so
                 continue
             stamp_ns = message.header.stamp.sec * _NANOSECONDS + message.header.stamp.nanosec
@@ -235,7 +254,7 @@ class RosbagSource(Source):
         for connection, logged_ns, data in itertools.islice(self._messages, max_messages):
             try:
                 message: Any = self._reader.deserialize(data, connection.msgtype)
-                image = decode_image(message, self._sample_range)
+                image = draw_depth(message) if self._draws_depth else decode_image(message, self._sample_range)
             except Exception as error:  # damaged data makes a deserializer raise anything
                 self._problem = error_text(error)
                 self._skipped.add(f"a message of {self._name}: {self._problem}")

@@ -234,3 +234,16 @@ def test_a_single_picture_has_its_depth_in_a_png(tmp_path, cli) -> None:
     for text, code in ((tmp_path / "none.png", "not-found"), (DEPTH, "not-a-bag")):
         with raises_code(ConfigError, code):
             sd.estimate(str(tmp_path / "a.png"), depth_from=text)
+
+
+def test_a_bag_without_pictures_is_drawn_from_its_depth(tmp_path) -> None:
+    depth = "/device_0/sensor_0/Depth_0/image/data"
+    maps = [bags.image(i, "mono16", np.full((32, 48), 2000 + i, np.uint16)) for i in range(3)]
+    info = "/device_0/sensor_0/Depth_0/info/camera_info"
+    bag = bags.write_bag(tmp_path / "bag", {depth: maps, info: [FLAT]})
+    for address in (str(bag), f"{bag}#{depth}"):
+        with sd.stream(address, depth_from=depth, smooth="off") as items:
+            found = [(float(item.depth[3, 3]), item.frame.image[0, 0, 0], item.intrinsics.fx) for item in items]
+        assert [meters for meters, *_ in found] == pytest.approx([2.0, 2.001, 2.002])
+        assert found[0][1:] == (127, 40)
+    assert any("no pictures" in notice for notice in items.report().notices)

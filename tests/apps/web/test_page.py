@@ -591,11 +591,16 @@ class TestUploads:
     def test_progress_is_shown_and_a_conversion_is_canceled(
         self, page: Page, tmp_path: Path, camera_clip: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(factory, "make_estimator", lambda _: ConstantEstimator(delay_seconds=0.2))
+        monkeypatch.setattr(factory, "make_estimator", lambda _: ConstantEstimator(delay_seconds=0.4))
         with running(tmp_path / "kept", MOVING) as site:
             open_page(page, site)
             page.locator("#upload").set_input_files(camera_clip)
             expect(page.locator("#uploads small")).to_have_text(re.compile(r"^converting [1-9]\d* %$"))
+            seen = page.locator("#uploads small").inner_text()
+            with page.expect_event("requestfailed"):
+                page.route("**/api/conversions", lambda route: route.abort())
+            page.unroute("**/api/conversions")
+            expect(page.locator("#uploads small")).not_to_have_text(seen)  # it goes on after the server was away
             page.get_by_role("button", name="Cancel camera").click()
             page.locator("#confirm-yes").click()
             expect(page.locator("#uploads small")).to_have_text("canceled")

@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { $, confirmed, make, reportingErrors, toast } from "./dom.js";
 import { showFiles } from "./files.js";
 
-const POLL_MS = 1000;
+const POLL_MS = 1000, RETRY_MS = 2000, IDLE_MS = 10_000;
 const ENDED = ["done", "failed", "canceled"];
 
 let maxBytes = 0;
@@ -57,7 +57,7 @@ async function upload(file) {
 }
 
 async function showConversions() {
-  clearTimeout(timer);
+  showLater(RETRY_MS); // if the server is out of reach
   const { conversions, max_upload_bytes } = await api.conversions();
   maxBytes = max_upload_bytes;
   $("upload-box").hidden = !maxBytes;
@@ -69,8 +69,12 @@ async function showConversions() {
     if (ENDED.includes(state)) await showFiles();
   }
   showRows();
-  const isBusy = known.some(({ state }) => !ENDED.includes(state));
-  timer = setTimeout(() => showConversions().catch(() => {}), isBusy ? POLL_MS : 10 * POLL_MS);
+  showLater(known.some(({ state }) => !ENDED.includes(state)) ? POLL_MS : IDLE_MS);
+}
+
+function showLater(delayMs) {
+  clearTimeout(timer);
+  timer = setTimeout(() => showConversions().catch(() => {}), delayMs);
 }
 
 /** Makes the rows anew when one comes, goes or changes its state; else only their bars move, and the focus stays. */

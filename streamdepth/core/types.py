@@ -257,7 +257,10 @@ class DepthFrame:
     depth_age_seconds: float = 0.0
     """Time from the keyframe that the model saw to this frame, to which its depth was warped; 0: it saw this frame."""
     confidence: DepthMap | None = None
-    """(h, w) float32 from 0 to 1, the shape of `depth`: how far each pixel is to be trusted; None: not known."""
+    """(h, w) float32, the shape of `depth`: the probability that a distance is right to 10 %, 0 where it is unknown.
+
+    None where it is not known: for relative depth, and for a metric model without a reference.
+    """
     scale_sigma: float | None = None
     """One standard deviation of the meters' common scale, as a share: 0.1 is 10 %. inf: nothing is known of the scale
     yet. None: no reference made this depth metric."""

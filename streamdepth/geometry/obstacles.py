@@ -71,8 +71,10 @@ class Obstacle:
     bearing: float
     """Radians; the middle of the sector where there is no obstacle."""
     confidence: float
-    """0 to 1: the share of the sector's pixels that have a depth. For an obstacle it is multiplied by its number of
-    pixels over that of an object of 10 cm at that distance, at most 1."""
+    """0 to 1. For an obstacle it is the mean confidence of its pixels (`DepthFrame.confidence`), the probability that
+    the distance is right to 10 %. Where that is not known, it is the share of the sector's pixels that have a depth,
+    times the obstacle's number of pixels over that of an object of 10 cm at that distance, at most 1. Without an
+    obstacle it is the share of the sector's pixels that have a depth."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,6 +115,8 @@ class ObstacleRanges:
     focal_px: tuple[float, float]
     """fx and fy at this size."""
     zone: ObstacleZone
+    confidence: DepthMap | None = None
+    """Confidence of each pixel's depth, 0 to 1; None where it is not known."""
 
     def laser_scan(self, beams: int | None = None) -> LaserScan:
         """Returns the nearest range of each of `beams` equal steps of the field of view; None: one per column."""
@@ -145,7 +149,10 @@ class ObstacleRanges:
         height_m = min(_OBSTACLE_SIDE_M, self.zone.max_height_m - self.zone.min_height_m)
         expected_pixels = _OBSTACLE_SIDE_M * self.focal_px[0] * height_m * self.focal_px[1] / distance**2
         support = min(1.0, float(is_obstacle.sum()) / max(expected_pixels, _MIN_PIXELS))
-        return Obstacle(start, end, distance, float(np.median(bearings[is_obstacle])), known * support)
+        confidence = known * support
+        if self.confidence is not None:
+            confidence = float(self.confidence[hits][is_obstacle].mean())
+        return Obstacle(start, end, distance, float(np.median(bearings[is_obstacle])), confidence)
 
 
 def nearest_obstacles(
@@ -175,11 +182,16 @@ def nearest_obstacles(
     """
     if item.kind is not DepthKind.METRIC:
         raise ConfigError("obstacles need meters, and this depth is relative; use a metric model", code="not-metric")
-    return obstacle_ranges(item.depth, camera_or_default(item), zone or ObstacleZone(), floor).nearest(sectors)
+    ranges = obstacle_ranges(item.depth, camera_or_default(item), zone or ObstacleZone(), floor, item.confidence)
+    return ranges.nearest(sectors)
 
 
 def obstacle_ranges(
-    depth_m: DepthMap, camera: Intrinsics, zone: ObstacleZone, floor: Plane | None = None
+    depth_m: DepthMap,
+    camera: Intrinsics,
+    zone: ObstacleZone,
+    floor: Plane | None = None,
+    confidence: DepthMap | None = None,
 ) -> ObstacleRanges:
     """Returns bearing and range of what each pixel shows of the zone.
 
@@ -191,6 +203,7 @@ def obstacle_ranges(
         camera: the camera of the whole picture.
         zone: heights and range in which a surface is an obstacle.
         floor: the zone's heights count from it; None: from the camera.
+        confidence: (h, w) confidence of each pixel's depth, 0 to 1; None where it is not known.
     """
     height, width = depth_m.shape
     resized = camera.resized(width, height)
@@ -207,4 +220,4 @@ def obstacle_ranges(
         height_m = z_m * up + camera_height_m
         is_inside = ((height_m >= zone.min_height_m) & (height_m <= zone.max_height_m)) | is_level
         range_m = np.where(is_inside & is_known, np.where(depth_m < end_m, z_m * along_ground, np.inf), np.nan)
-    return ObstacleRanges(np.arctan2(left, forwards), range_m, is_known, (resized.fx, resized.fy), zone)
+    return ObstacleRanges(np.arctan2(left, forwards), range_m, is_known, (resized.fx, resized.fy), zone, confidence)

@@ -14,9 +14,11 @@ from streamdepth.core.interfaces import Stabilizer
 from streamdepth.core.notices import warn_once
 from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.geometry.affine import Affine
+from streamdepth.geometry.arrays import Floats
 from streamdepth.geometry.inverse_depth import finite_inverse_depth
 from streamdepth.geometry.metric_fit import ScaleShiftFit, inverse_depth_range, to_meters
 from streamdepth.geometry.scale_filter import ScaleShiftFilter
+from streamdepth.stabilizers.confidence import ConfidenceEstimator
 from streamdepth.stabilizers.optical_flow import FrameMotion, MotionTracker
 from streamdepth.stabilizers.scale_drift import ScaleDrift, ScaleDriftEstimator
 
@@ -32,6 +34,8 @@ class MetricReference(ABC):
     caveat = ""
     """Words for messages, beginning with a semicolon, on what makes these meters uncertain."""
 
+    points: Floats | None = None
+    """(N, 3) x, y in px of the frame and meters of what `fit` has just used; None for what are no points."""
     interval_seconds = 0.0
     """How long a fit stays in use before the next is made; 0 makes one in every frame."""
 
@@ -79,6 +83,7 @@ class MetricConverter(Stabilizer):
         self.reference, self.max_scale_error = reference, max_scale_error
         self._tracker, self._has_own_tracker = tracker or MotionTracker(), tracker is None
         self._filter, self._drift = ScaleShiftFilter(), ScaleDriftEstimator(self._tracker)
+        self._confidence = ConfidenceEstimator()
         self._notices: list[str] = []
         self._facts: dict[str, float | int | None] = {}
         self._given = self._withheld = 0
@@ -93,6 +98,7 @@ class MetricConverter(Stabilizer):
 
     def _forget(self) -> None:
         self._drift.reset()
+        self._confidence.reset()
         self._filter.reset()
         self._residual: float | None = None
         self._fitted_at: float | None = None
@@ -140,7 +146,9 @@ class MetricConverter(Stabilizer):
         if self.estimate is None or is_withheld:
             self._announce_absence(item)
             return [replace(item, depth=np.full_like(inverse, np.nan))]
-        return [replace(item, depth=to_meters(inverse, *self.estimate), metric_fit=(*self.estimate,))]
+        item = replace(item, depth=to_meters(inverse, *self.estimate), metric_fit=(*self.estimate,))
+        points = self.reference.points if item.evidence_age_seconds == 0 else None
+        return [replace(item, confidence=self._confidence.estimate(item, drift.flow, points))]
 
     def _count(self, item: DepthFrame, *, is_withheld: bool) -> None:
         self._withheld, self._given = self._withheld + is_withheld, self._given + (not is_withheld)

@@ -92,6 +92,7 @@ class AnchorReference(MetricReference):
             self._drifted = estimate
 
     def fit(self, item: DepthFrame, inverse: DepthMap) -> ScaleShiftFit | None:
+        self.points = self._tracked
         if not len(self._tracked):
             return None
         if self._drifted is None:
@@ -184,7 +185,8 @@ class SparseDepthReference(MetricReference):
 
     def fit(self, item: DepthFrame, inverse: DepthMap) -> ScaleShiftFit | None:
         depth = self.read(item.frame)
-        return None if depth is None else fit_anchors(item, inverse, anchors_from_depth(depth, item.frame.size[::-1]))
+        self.points = None if depth is None else anchors_from_depth(depth, item.frame.size[::-1])
+        return None if self.points is None else fit_anchors(item, inverse, self.points)
 
 
 class BoardReference(MetricReference):
@@ -204,7 +206,8 @@ class BoardReference(MetricReference):
         depth = None if corners is None else depth_of_corners(corners, item.intrinsics)
         if corners is None or depth is None:
             return None
-        return fit_anchors(item, inverse, np.column_stack([corners.image_points_px, depth]))
+        self.points = np.column_stack([corners.image_points_px, depth])
+        return fit_anchors(item, inverse, self.points)
 
 
 def fit_anchors(

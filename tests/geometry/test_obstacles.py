@@ -249,3 +249,14 @@ def test_a_fisheye_of_200_degrees_has_a_scan_to_its_front() -> None:
     assert hits.any()
     assert np.abs(scan.ranges_m * np.cos(scan.bearings) - 2)[hits].max() < 0.15
     assert [obstacle.confidence for obstacle in found.nearest(5)][1:4] == pytest.approx([1, 1, 1])
+
+
+def test_confidence_of_an_obstacle_is_that_of_its_pixels() -> None:
+    depth_m = np.full((120, 160), 6, np.float32)
+    depth_m[50:70, 70:90] = 1.5
+    trust = np.where(depth_m == 1.5, np.float32(0.5), np.float32(0.1))
+    item = DepthFrame(
+        Frame(np.zeros((120, 160, 3), np.uint8), 0, 0, Fraction(1), 0.0), depth_m, DepthKind.METRIC, confidence=trust
+    )
+    found = nearest_obstacles(item, sectors=3)
+    assert [obstacle.confidence for obstacle in found] == pytest.approx([0.1, 0.5, 0.1])

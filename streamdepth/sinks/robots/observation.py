@@ -163,7 +163,7 @@ class Observation:
         """The scan and the nearest obstacles; None without `scan`, a camera, or the floor that heights count from."""
         if not self.options.scan or self.camera is None or (self.options.floor and self.floor is None):
             return None
-        ranges = obstacle_ranges(self.depth, self.camera, self.options.zone, self.floor)
+        ranges = obstacle_ranges(self.depth, self.camera, self.options.zone, self.floor, self.item.confidence)
         return ranges.laser_scan(), ranges.nearest(self.options.sectors)
 
     @property

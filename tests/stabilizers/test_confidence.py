@@ -1,0 +1,69 @@
+"""The confidence of each pixel of metric depth."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from streamdepth.core.arrays import DepthMap
+from streamdepth.core.types import DepthFrame, DepthKind, Frame
+from streamdepth.stabilizers.confidence import TOLERANCE, ConfidenceEstimator
+from streamdepth.stabilizers.optical_flow import FlowPair, MotionTracker
+
+WALL: DepthMap = np.full((60, 80), 2, np.float32)
+
+
+def frame(depth_m: DepthMap, sigma: float | None = None) -> DepthFrame:
+    picture = Frame(np.zeros((120, 160, 3), np.uint8), 0, 0, Fraction(1, 30), 0.0)
+    return DepthFrame(picture, depth_m.astype(np.float32), DepthKind.METRIC, scale_sigma=sigma)
+
+
+def still() -> FlowPair:
+    gray = np.zeros((60, 80), np.uint8)
+    return MotionTracker().flow_between(gray, gray)
+
+
+def test_a_wall_is_sure_in_the_middle_and_unknown_depth_has_none() -> None:
+    depth = WALL.copy()
+    depth[:5] = np.nan
+    confidence = ConfidenceEstimator().estimate(frame(depth), None, None)
+    assert (confidence[:5] == 0).all()
+    # 0.073 everywhere and 0.22 of the change of 0.05 that is taken for a first frame.
+    assert confidence[30, 40] == pytest.approx(1 - np.exp(-TOLERANCE / (0.073 + 0.22 * 0.05)), abs=0.01)
+    assert confidence[30, 40] > confidence[30, 0]
+    assert not ConfidenceEstimator().estimate(frame(WALL * np.nan), None, None).any()
+
+
+def test_edges_and_far_parts_are_less_sure() -> None:
+    depth = WALL.copy()
+    depth[:, :30] = 6
+    confidence = ConfidenceEstimator().estimate(frame(depth), None, None)
+    assert confidence[30, 30] < 0.5 * confidence[30, 45]
+    assert confidence[30, 20] < confidence[30, 45]
+
+
+def test_what_changes_along_the_flow_is_less_sure_and_stays_so_for_a_while() -> None:
+    estimator, flickering = ConfidenceEstimator(), WALL.copy()
+    flickering[20:40, 50:70] = 2.6
+    estimator.estimate(frame(WALL), None, None)
+    for depth in (flickering, WALL):
+        confidence = estimator.estimate(frame(depth), still(), None)
+    assert confidence[30, 60] < confidence[30, 20] - 0.05
+
+
+def test_beside_a_measured_point_confidence_says_how_far_the_depth_is_from_it() -> None:
+    right, wrong = np.array([[40.0, 60.0, 2.0]]), np.array([[120.0, 60.0, 3.0]])
+    confidence = ConfidenceEstimator().estimate(frame(WALL), None, np.vstack([right, wrong]))
+    assert confidence[30, 20] > 0.9
+    assert confidence[30, 60] < 0.3
+    assert confidence[30, 40] == pytest.approx(
+        ConfidenceEstimator().estimate(frame(WALL), None, None)[30, 40], abs=0.01
+    )
+
+
+def test_an_uncertain_scale_makes_all_less_sure() -> None:
+    sure, unsure = (ConfidenceEstimator().estimate(frame(WALL, s), None, None)[30, 40] for s in (0.0, 0.2))
+    assert unsure == pytest.approx(1 - np.exp(-TOLERANCE / np.hypot(0.084, 0.2)), abs=0.01)
+    assert unsure < sure

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.core.lens_models import LENS_MODELS, LensModel, lens_model
+from streamdepth.core.lens_base import LensModel
+from streamdepth.core.lens_models import LENS_MODELS, lens_model
 
 MAX_RAY_DEGREES = 88.0
 """Beyond this angle from the optical axis a depth along z says nothing of a point any more: it is unknown (NaN)."""

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamdepth.core.brown_conrady import BrownConradyLens
 from streamdepth.core.intrinsics import MAX_RAY_DEGREES, Intrinsics
-from streamdepth.core.lens_models import LENS_MODELS, BrownConradyLens, lens_model
+from streamdepth.core.lens_models import LENS_MODELS, lens_model
 
 FOCAL_PX = 1000.0
 _SMALL = st.floats(-0.02, 0.02)

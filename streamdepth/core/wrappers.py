@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from streamdepth.core.futures import Future
 from streamdepth.core.interfaces import Estimator, Source
+from streamdepth.core.optional_packages import OptionalPackage
 from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, Estimate, Frame, ModelInfo, StreamInfo
 
@@ -118,6 +119,10 @@ class WrappedSink(Sink):
     def check(self) -> None:
         if self.inner is not None:
             self.inner.check()
+
+    @property
+    def required_packages(self) -> Sequence[OptionalPackage]:
+        return () if self.inner is None else self.inner.required_packages
 
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         assert self.inner is not None

@@ -19,12 +19,13 @@ from streamdepth.core.types import Frame, StreamInfo
 from streamdepth.geometry.arrays import Floats
 from streamdepth.geometry.registration import register_depth
 from streamdepth.sources.bag_cameras import find_camera_info
-from streamdepth.sources.bag_reader import describe_topics, error_text, image_topics, open_bag
+from streamdepth.sources.bag_reader import describe_topics, image_topics, open_bag
 from streamdepth.sources.bag_transforms import TransformTree, recorded_extrinsics, recorded_unit_m
 from streamdepth.sources.ros_decoding import intrinsics_from_camera_info
 from streamdepth.sources.ros_depth import MILLIMETER, decode_depth, depth_encoding
 from streamdepth.sources.rosbag import split_bag_address
 from streamdepth.sources.sensor_depth import DepthReader
+from streamdepth.utils.printable import error_message
 
 if TYPE_CHECKING:
     from rosbags.interfaces import Connection
@@ -123,7 +124,7 @@ class BagDepth(DepthReader):
         try:
             self._read_until(stamp_ns + round(self.tolerance_seconds * 1e9))
         except Exception as error:  # rosbags has no common error for damaged bags
-            raise SourceLostError(f"{self.name} cannot be read: {error_text(error)}", code="damaged") from error
+            raise SourceLostError(f"{self.name} cannot be read: {error_message(error)}", code="damaged") from error
         if not self._window:
             return None
         nearest_ns, message = min(self._window, key=lambda entry: abs(entry[0] - stamp_ns))

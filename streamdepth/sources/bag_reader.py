@@ -12,6 +12,7 @@ from streamdepth.core.errors import MissingDependencyError, SourceOpenError
 from streamdepth.sources.limits import plausible_fps
 from streamdepth.sources.ros_decoding import IMAGE_MESSAGE_TYPES, decode_image
 from streamdepth.sources.ros_depth import depth_encoding
+from streamdepth.utils.printable import error_message
 
 if TYPE_CHECKING:
     from rosbags.interfaces import Connection
@@ -44,13 +45,8 @@ def open_bag(path: Path) -> Bag:
         return Bag(path)
     except Exception as error:  # rosbags has no common error for damaged bags
         raise SourceOpenError(
-            f"'{path}' cannot be opened as a bag: {error_text(error)}; {REPAIR_HINT}", code="damaged"
+            f"'{path}' cannot be opened as a bag: {error_message(error)}; {REPAIR_HINT}", code="damaged"
         ) from error
-
-
-def error_text(error: Exception) -> str:
-    """Returns the message of an error on one line; its class where it has none."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def choose_connections(reader: Bag, path: Path, topic: str | None) -> list[Connection]:
@@ -110,7 +106,7 @@ def _picture_problem(reader: Bag, connections: list[Connection]) -> str | None:
             return "it has no messages"
         decode_image(message)
     except Exception as error:  # damaged data makes a deserializer raise anything
-        return error_text(error)
+        return error_message(error)
     return None
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from streamdepth.core.errors import SourceLostError, SourceOpenError
 from streamdepth.core.recorded_topics import RecordedMessage, RecordedTopic, RecordedTopics
-from streamdepth.sources.bag_reader import describe_topics, error_text, open_bag
+from streamdepth.sources.bag_reader import describe_topics, open_bag
+from streamdepth.utils.printable import error_message
 
 if TYPE_CHECKING:
     from rosbags.interfaces import Connection
@@ -49,7 +50,7 @@ class BagTopics(RecordedTopics):
         except Exception as error:  # rosbags has no common error for damaged definitions
             self.close()
             raise SourceOpenError(
-                f"the types of '{self.path}' cannot be read: {error_text(error)}", code="damaged"
+                f"the types of '{self.path}' cannot be read: {error_message(error)}", code="damaged"
             ) from error
 
     def messages(self) -> Iterator[RecordedMessage]:
@@ -61,7 +62,7 @@ class BagTopics(RecordedTopics):
                 yield RecordedMessage(index[connection.id], log_ns, self._bag.as_cdr(data, connection.msgtype))
         except Exception as error:  # rosbags has no common error for damaged bags
             raise SourceLostError(
-                f"the topics of '{self.path}' cannot be copied to their end: {error_text(error)}", code="damaged"
+                f"the topics of '{self.path}' cannot be copied to their end: {error_message(error)}", code="damaged"
             ) from error
 
     def close(self) -> None:

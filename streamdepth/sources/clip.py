@@ -51,16 +51,12 @@ class ClipSource(WrappedSource):
 
     def _read_to_start(self) -> Frame | None:
         while not self.interrupted.is_set() and (frame := self._source.read()) is not None:
-            if self._time_of(frame) >= self._start - frame.time_base / 2:
+            if _exact_time(frame) >= self._start - frame.time_base / 2:
                 return frame if self._is_before_end(frame) else None
         return None
 
-    @staticmethod
-    def _time_of(frame: Frame) -> Fraction:
-        return frame.pts * frame.time_base
-
     def _is_before_end(self, frame: Frame) -> bool:
-        return self._end is None or self._time_of(frame) < self._end - frame.time_base / 2
+        return self._end is None or _exact_time(frame) < self._end - frame.time_base / 2
 
     def _count(self, info: StreamInfo) -> int | None:
         """Returns the number of frames as far as the stream states a rate."""
@@ -106,23 +102,19 @@ class ConstantRateSource(WrappedSource):
 
     def read(self) -> Frame | None:
         if self._current is None and (frame := self._source.read()) is not None:
-            self._slot = math.ceil(self._time(frame) * self.fps - Fraction(1, 2))
+            self._slot = math.ceil(_exact_time(frame) * self.fps - Fraction(1, 2))
             self._current, self._next = frame, self._source.read()
         if self._current is None:
             return None
         time = self._slot / self.fps
-        while self._next is not None and abs(self._time(self._next) - time) < abs(self._time(self._current) - time):
-            self._interval = self._time(self._next) - self._time(self._current)
+        while self._next is not None and abs(_exact_time(self._next) - time) < abs(_exact_time(self._current) - time):
+            self._interval = _exact_time(self._next) - _exact_time(self._current)
             self._current, self._next = self._next, self._source.read()
-        if self._next is None and time >= self._time(self._current) + self._interval:
+        if self._next is None and time >= _exact_time(self._current) + self._interval:
             self._current = None
             return None
         index, self._slot = self._slot, self._slot + 1
         return replace(self._current, index=index, pts=index, time_base=1 / self.fps)
-
-    @staticmethod
-    def _time(frame: Frame) -> Fraction:
-        return frame.pts * frame.time_base
 
 
 class CropSource(WrappedSource):
@@ -168,3 +160,8 @@ class CropSource(WrappedSource):
             sensor = sensor[round(top * y) : round((top + height) * y), round(left * x) : round((left + width) * x)]
         valid = None if frame.valid is None else frame.valid[rows, columns]
         return replace(frame, pixels=frame.image[rows, columns], valid=valid, sensor_depth=sensor)
+
+
+def _exact_time(frame: Frame) -> Fraction:
+    """Returns the time of a frame in seconds, without rounding."""
+    return frame.pts * frame.time_base

@@ -15,6 +15,7 @@ from streamdepth.geometry.lens_names import with_lens
 from streamdepth.sources.camera_capture import TIME_BASE
 from streamdepth.sources.decoder import DecodedFrame
 from streamdepth.sources.live import LiveSource
+from streamdepth.utils.printable import error_message
 
 _START_SECONDS = 15.0
 """Time that such a camera may take to start: some load their firmware first."""
@@ -50,7 +51,7 @@ class DepthCameraCapture(ABC):
         try:
             grabbed = self._grab()
         except RuntimeError as error:
-            self.failure = SourceLostError(f"{self.name} is gone: {one_line(error)}", code="unplugged")
+            self.failure = SourceLostError(f"{self.name} is gone: {error_message(error)}", code="unplugged")
             return None
         if grabbed is None:
             self.failure = SourceLostError(f"{self.name} gives no pictures any more", code="source-timeout")
@@ -117,8 +118,3 @@ def camera_with_lens(camera: Intrinsics, model: str, coefficients: Sequence[floa
         return with_lens(camera, model, coefficients)
     except ValueError:
         return camera.pinhole
-
-
-def one_line(error: Exception) -> str:
-    """Returns the message of a package's error on one line; its class where it has none."""
-    return " ".join(str(error).split()) or type(error).__name__

@@ -13,7 +13,8 @@ import numpy as np
 from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import MissingDependencyError, SourceOpenError
 from streamdepth.core.intrinsics import Intrinsics
-from streamdepth.sources.depth_camera import DepthCameraCapture, one_line
+from streamdepth.sources.depth_camera import DepthCameraCapture
+from streamdepth.utils.printable import error_message
 
 _SIZE, _FPS = (640, 400), 30.0
 _STEREO_SIZE = (640, 400)
@@ -55,7 +56,7 @@ class OakCapture(DepthCameraCapture):
             self._pipeline.start()
         except RuntimeError as error:
             raise SourceOpenError(
-                f"{name} cannot be opened: {one_line(error)}; is it plugged in, and does it have a stereo pair?",
+                f"{name} cannot be opened: {error_message(error)}; is it plugged in, and does it have a stereo pair?",
                 code="not-found",
             ) from error
 

@@ -11,7 +11,8 @@ import numpy as np
 from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import MissingDependencyError, SourceOpenError
 from streamdepth.core.intrinsics import Intrinsics
-from streamdepth.sources.depth_camera import DepthCameraCapture, camera_with_lens, one_line
+from streamdepth.sources.depth_camera import DepthCameraCapture, camera_with_lens
+from streamdepth.utils.printable import error_message
 
 
 class RealSenseCapture(DepthCameraCapture):
@@ -52,8 +53,8 @@ class RealSenseCapture(DepthCameraCapture):
         except RuntimeError as error:
             is_size = bool(size or fps) and "resolve" in str(error)
             raise SourceOpenError(
-                f"{name} cannot be opened: {one_line(error)}; is it plugged in, on USB 3, and does it offer that size "
-                "and rate?",
+                f"{name} cannot be opened: {error_message(error)}; is it plugged in, on USB 3, and does it offer that "
+                "size and rate?",
                 code="size-not-granted" if is_size else "not-found",
             ) from error
         self._align = rs.align(rs.stream.color)

@@ -23,7 +23,6 @@ from streamdepth.sources.bag_reader import (
     REPAIR_HINT,
     choose_connections,
     describe_topics,
-    error_text,
     image_topics,
     mean_fps,
     open_bag,
@@ -34,6 +33,7 @@ from streamdepth.sources.ros_decoding import decode_image, intrinsics_from_camer
 from streamdepth.sources.ros_depth import draw_depth
 from streamdepth.sources.skip_counter import SkipCounter
 from streamdepth.sources.timestamps import TimestampCorrector
+from streamdepth.utils.printable import error_message
 
 if TYPE_CHECKING:
     from rosbags.interfaces import Connection
@@ -256,7 +256,7 @@ class RosbagSource(Source):
                 message: Any = self._reader.deserialize(data, connection.msgtype)
                 image = draw_depth(message) if self._draws_depth else decode_image(message, self._sample_range)
             except Exception as error:  # damaged data makes a deserializer raise anything
-                self._problem = error_text(error)
+                self._problem = error_message(error)
                 self._skipped.add(f"a message of {self._name}: {self._problem}")
                 continue
             stamp_ns = message.header.stamp.sec * _NANOSECONDS + message.header.stamp.nanosec
@@ -282,7 +282,7 @@ class RosbagSource(Source):
         except Exception as error:
             after = f" after {self._index} pictures" if self._index else ""
             raise kind(
-                f"'{self.path}' cannot be read as a bag{after}: {error_text(error)}; {REPAIR_HINT}", code="damaged"
+                f"'{self.path}' cannot be read as a bag{after}: {error_message(error)}; {REPAIR_HINT}", code="damaged"
             ) from error
 
     def _release(self) -> int:

@@ -1,4 +1,4 @@
-"""Foreign text made safe for a terminal: file names and answers of servers may hold control sequences."""
+"""Foreign text made fit for messages: file names and answers of servers may hold control sequences."""
 
 from __future__ import annotations
 
@@ -16,6 +16,15 @@ def escape_control(text: str) -> str:
     'a\\x1b[31mb'
     """
     return _CONTROL.sub(_escape, text)
+
+
+def error_message(error: Exception) -> str:
+    r"""Returns the message of an error on one line; the name of its class where it has none.
+
+    >>> error_message(ValueError("no\n  depth"))
+    'no depth'
+    """
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _escape(found: re.Match[str]) -> str:

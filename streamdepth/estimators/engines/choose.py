@@ -8,6 +8,7 @@ import logging
 import platform
 import sys
 from collections.abc import Callable
+from functools import partial
 
 from streamdepth.core.errors import ConfigError
 from streamdepth.estimators.engines import Engine, EngineOptions, onnx_engine, openvino_engine
@@ -55,17 +56,7 @@ def make_engine(
         ConfigError: for options that are unknown or do not go together.
         MissingDependencyError: an engine was asked for that is not installed.
     """
-    if engine not in ENGINES:
-        raise ConfigError(f"unknown engine {engine!r}; allowed are {', '.join(ENGINES)}", code="unknown-engine")
-    if engine == "openvino" and device not in ("auto", "cpu"):
-        raise ConfigError(
-            f"the engine openvino runs on the CPU, not on {device!r}; try --engine torch", code="wrong-device"
-        )
-    name, reason = choose_engine(device, compile=compile) if engine == "auto" else (engine, Engine.reason)
-    if compile and name != "torch":
-        raise ConfigError(
-            f"--compile is for the engine torch, not for {name}; leave one of the two out", code="option-conflict"
-        )
+    name, reason = _resolve_engine(engine, device, compile=compile)
     if name == "torch":
         from streamdepth.estimators.engines.torch_engine import choose_device, choose_precision
 
@@ -82,18 +73,37 @@ def make_engine(
         made.reason = reason
         return made
 
-    def make_torch() -> Engine:
-        from streamdepth.estimators.engines.torch_engine import allowed_precisions, choose_device
-
-        in_torch = precision if precision in allowed_precisions(choose_device("cpu")) else "auto"
-        return _make_runtime("torch", module, in_torch, options | {"device": "cpu"})
-
     made, check = _make_with_check(module, make, precision, precision_limit)
     has_fallback = engine == "auto" and name != "torch"
     if check or has_fallback:
+        make_torch = partial(_make_torch_on_cpu, module, precision, options)
         made = FallbackEngine(made, make_torch=make_torch if has_fallback else None, check=check)
     _log.info("the engine is %s on %s in %s: %s", made.name, made.device, made.precision, made.reason)
     return made
+
+
+def _resolve_engine(engine: str, device: str, *, compile: bool) -> tuple[str, str]:
+    """Returns the name of the engine to build, and why it was chosen. Raises ConfigError for wrong options."""
+    if engine not in ENGINES:
+        raise ConfigError(f"unknown engine {engine!r}; allowed are {', '.join(ENGINES)}", code="unknown-engine")
+    if engine == "openvino" and device not in ("auto", "cpu"):
+        raise ConfigError(
+            f"the engine openvino runs on the CPU, not on {device!r}; try --engine torch", code="wrong-device"
+        )
+    name, reason = choose_engine(device, compile=compile) if engine == "auto" else (engine, Engine.reason)
+    if compile and name != "torch":
+        raise ConfigError(
+            f"--compile is for the engine torch, not for {name}; leave one of the two out", code="option-conflict"
+        )
+    return name, reason
+
+
+def _make_torch_on_cpu(module: LazyModule, precision: str, options: EngineOptions) -> Engine:
+    """Builds torch's engine on the CPU, in `precision` if torch has it there; for networks no other engine converts."""
+    from streamdepth.estimators.engines.torch_engine import allowed_precisions, choose_device
+
+    in_torch = precision if precision in allowed_precisions(choose_device("cpu")) else "auto"
+    return _make_runtime("torch", module, in_torch, options | {"device": "cpu"})
 
 
 def _make_runtime(
@@ -101,7 +111,8 @@ def _make_runtime(
 ) -> Engine:
     """Builds the engine of one runtime.
 
-    precision: the one to ask for. keeps_module: the engine torch, which changes its module, gets a copy.
+    precision: the precision to ask for. keeps_module: leaves `module` unchanged; the engine torch changes the module
+    that it runs, and gets a copy.
     """
     threads = options["threads"]
     if name == "torch":
@@ -140,7 +151,7 @@ def choose_engine(device: str, *, compile: bool = False) -> tuple[str, str]:
 def _make_with_check(
     module: LazyModule, make: Callable[..., Engine], precision: str, limit: float | None
 ) -> tuple[Engine, PrecisionCheck | None]:
-    """Makes the engine, and a check if it computes in reduced precision."""
+    """Builds the engine by `make`, and a check against float32 if it computes in reduced precision, else None."""
     if limit is None or precision == "float32":
         return make(precision), None
     made = make(precision, keeps_module=True)

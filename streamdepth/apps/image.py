@@ -46,27 +46,27 @@ class ConvertedPicture:
     """The outcome of one of several pictures."""
 
     picture: str
-    """Its path or address."""
+    """The picture's path or address."""
     outputs: Sequence[Path]
     item: DepthFrame | None
-    """Its depth; None where it failed."""
+    """The picture with its depth; None where the conversion failed."""
     notices: Sequence[str] = ()
     """Sentences that a user should read."""
     error: StreamDepthError | None = None
 
 
-def pictures_of_all(addresses: Sequence[str]) -> list[str]:
+def list_pictures(addresses: Sequence[str]) -> list[str]:
     """Returns the pictures that addresses stand for: those of a folder, those that match a pattern, or one itself.
 
     Raises SourceOpenError ("not-found") for a folder or a pattern without any.
     """
-    found = list(dict.fromkeys(chain.from_iterable(map(_pictures_of_one, addresses))))
+    found = list(dict.fromkeys(chain.from_iterable(map(_list_pictures_at, addresses))))
     if not found:
         raise SourceOpenError("no picture was given; name files, folders or patterns", code="not-found")
     return found
 
 
-def _pictures_of_one(address: str) -> list[str]:
+def _list_pictures_at(address: str) -> list[str]:
     if os.path.isdir(address):
         pictures = [local_path(path) for path in folder_media(address).pictures]
         reason = "holds no pictures; videos are for `streamdepth convert`"
@@ -85,7 +85,7 @@ def is_local_file(address: str) -> bool:
 
 
 def has_folder_outputs(settings: Settings) -> bool:
-    """True if an output names a folder, or holds {name}: it is for any number of pictures."""
+    """True if an output is for any number of pictures: it names a folder, or holds {name}."""
     return any(_is_folder(path) for path in _output_paths(settings).values())
 
 

@@ -49,9 +49,9 @@ def image(
             "image needs an output: -o depth.png for the depth, --glb out.glb for a mesh, --ply out.ply",
             code="no-output",
         )
-    from streamdepth.apps.image import convert_picture, has_folder_outputs, pictures_of_all
+    from streamdepth.apps.image import convert_picture, has_folder_outputs, list_pictures
 
-    pictures = pictures_of_all(picture)
+    pictures = list_pictures(picture)
     if len(pictures) > 1 or has_folder_outputs(settings):
         _convert_several(pictures, settings, is_quiet=flags.quiet)
         return

@@ -51,15 +51,15 @@ class EstimateKeywords(ModelKeywords, total=False):
     board: str | None
     """Instead of anchors: a board in view, chessboard:9x6@25mm or charuco:7x5@40mm/30mm; the camera must be known."""
     sparse: str | Path | None
-    """Instead of anchors: a sensor's depth as 16-bit PNG, 0 is unknown, of a video %06d.png by the frame's index; a
-    topic of the bag, or of another as BAG#TOPIC; or sensor, the depth that a live realsense: or oak: brings."""
+    """Instead of anchors: a sensor's depth. A 16-bit PNG (0 is unknown), for a video %06d.png by the frame's index;
+    a topic of the bag, or BAG#TOPIC of another bag; or the word sensor, for a live realsense: or oak: camera."""
     depth_from: str | Path | None
-    """Instead of a network: a sensor's depth, as for sparse, also a folder or a pattern of PNG in the order of the
-    frames. Its small holes are filled."""
+    """Use a sensor's depth instead of a network's, and fill its small holes. Written as --sparse is, or as a folder
+    or a pattern of PNG files in the order of the frames."""
     sparse_scale: float | None
-    """Value of one meter in depth that is integers; by default 1000, or what RealSense's recorder wrote down."""
+    """Number that stands for one meter in integer depth; by default 1000, or what RealSense's recorder wrote down."""
     depth_tolerance: float
-    """Largest difference, in seconds, of the stamps of a picture and its depth in bags."""
+    """Largest difference in seconds between the stamps of a picture and of its depth in bags."""
     fill_holes: float
     """Longest gap of sensor depth that is filled, as a share of the map's width; 0 fills none."""
     max_scale_error: float
@@ -95,14 +95,14 @@ class StreamKeywords(EstimateKeywords, total=False):
     """Frames per second of the input, such as 25, 29.97 or 30000/1001, whatever it says itself: for video without
     timestamps, pictures, or another speed."""
     start: float | None
-    """Begin with the frame at this time of a recording, such as 2s, 1m30s or 4.5, to the frame; sound is cut alike."""
+    """Begin at this time of a recording, such as 2s, 1m30s or 4.5, exactly to the frame; sound is cut there, too."""
     end: float | None
     """End before the frame at this time of a recording, counted from its beginning."""
     fps: float | None
     """Constant frame rate of the outputs, such as 24 or 30000/1001: frames are chosen by their times, left out or
     repeated, and the sound keeps its speed."""
     crop: tuple[int, int, int, int] | None
-    """Use a rectangle of the picture only: left, top, width and height in px."""
+    """Use only this rectangle of the picture: left, top, width and height in px."""
     deinterlace: Literal["off", "auto"]
     """auto rebuilds interlaced frames from the fields around them (bwdif); off leaves and announces them."""
     realtime: bool
@@ -127,7 +127,7 @@ class StreamKeywords(EstimateKeywords, total=False):
     """Depth that the colors, and the numbers in PNG of relative depth, span: auto, lock:LOW,HIGH in the unit of the
     depth, and for files per-shot or lock:LOW%,HIGH% in percent of the file's values."""
     edges: Edges
-    """How depth gets the frame's size: plain, or guided by the edges of the picture."""
+    """Enlarge depth to the frame's size smoothly (plain), or along the edges of the picture (guided)."""
     alpha: float
     """Share of the depth's colors in an overlay, 0 to 1."""
     legend: bool | None
@@ -135,7 +135,7 @@ class StreamKeywords(EstimateKeywords, total=False):
     invert: bool
     """Draw near dark and far bright; files that hold the depth itself do not change."""
     camera_info_topic: str | None
-    """The topic of a bag that has them; by default the one that goes with the pictures is looked for."""
+    """Topic of a bag with the camera's intrinsics; by default the one that belongs to the pictures is looked for."""
     camera_size: str | tuple[int, int] | None
     """Picture size to ask a webcam for, such as 640x480; one that grants another is an error."""
     camera_fps: float | None
@@ -143,13 +143,13 @@ class StreamKeywords(EstimateKeywords, total=False):
     camera_fourcc: str | None
     """Pixel format to ask a webcam for, such as MJPG or YUYV."""
     camera_reconnect_seconds: float
-    """How long to wait for a webcam that was unplugged or stalled; 0 gives up at once, .inf never."""
+    """Time to wait for a webcam that was unplugged or stalled; 0 gives up at once, .inf never."""
     network_transport: Literal["tcp", "udp"]
     """Transport of RTSP."""
     network_timeout_seconds: float
-    """How long to wait for an answer, or for the next frame."""
+    """Longest time to wait for an answer, or for the next frame."""
     network_reconnect_seconds: float
-    """How long to try to get a lost stream back; 0 gives up at once, .inf never."""
+    """Time to try to get a lost stream back; 0 gives up at once, .inf never."""
     network_live: bool | None
     """True for a live stream, false for a file on a server; by default found out from the protocol."""
 
@@ -158,8 +158,8 @@ class ConvertKeywords(StreamKeywords, total=False):
     """Settings of a run that writes, shows or sends."""
 
     name: str | Sequence[str]
-    """A name for outputs, topics and frames instead of one made of the source's address; for several sources
-    repeated."""
+    """A name for outputs, topics and coordinate frames, instead of one made from the source's address. Repeatable,
+    one for each source."""
     depth_out: str | Path | None
     """The depth itself: .mkv (lossless), .mp4 (LeRobot), .mcap (ROS 2), .rrd (Rerun) or %06d with .png, .exr or
     .npz; a folder when there are several sources."""
@@ -167,14 +167,15 @@ class ConvertKeywords(StreamKeywords, total=False):
     """Size of the depth in .mkv, .png, .exr and .npz: network or picture; by default the network's own in videos
     (.mkv), which takes a tenth of the time and space, and the picture's in pictures."""
     depth_map: Literal["near-white", "near-black"] | None
-    """Write the depth as a gray video, near white or near black, and how in NAME.json; by default only in .mov,
-    .m4v and .webm."""
+    """Write --depth-out as a gray video in which near is white or black, with the mapping in NAME.json. By default
+    only .mov, .m4v and .webm are gray videos, near white."""
     near: float | None
-    """Depth at the near end of that gray: meters, or inverse depth where it is relative; by default the range's."""
+    """Depth at the near end of a gray video's scale: meters, or inverse depth of relative models; by default the
+    near end of the range (--range)."""
     far: float | None
-    """Depth at its far end; by default the range's."""
+    """Depth at the far end of a gray video's scale; by default the far end of the range."""
     depth_bits: Literal[8, 10]
-    """Bits of that gray; with 10 the codec is HEVC, in .mov ProRes."""
+    """Bits of a gray video; with 10 the codec is HEVC, in .mov ProRes."""
     first_number: int | None
     """Number of the first picture in %06d, such as 1001; by default a recording's frames begin with 0, and a
     numbered sequence keeps its numbers."""
@@ -220,7 +221,7 @@ class ConvertKeywords(StreamKeywords, total=False):
     height: int | None
     """Height of the video in px; the width follows from it. Smaller videos are encoded faster."""
     scale: float | None
-    """Factor of the size of the video, such as 0.5, instead of its width and height."""
+    """Factor of the size of the video, such as 0.5; instead of --width and --height."""
     video_copy_tracks: bool
     """Copy audio and subtitles from the input."""
     video_keep_location: bool

@@ -95,14 +95,15 @@ class OutputSettings(Section):
     """Size of the depth in .mkv, .png, .exr and .npz: network or picture; by default the network's own in videos
     (.mkv), which takes a tenth of the time and space, and the picture's in pictures."""
     depth_map: Annotated[Literal["near-white", "near-black"] | None, Flag("--depth-map")] = None
-    """Write the depth as a gray video, near white or near black, and how in NAME.json; by default only in .mov, .m4v
-    and .webm."""
+    """Write --depth-out as a gray video in which near is white or black, with the mapping in NAME.json. By default only
+    .mov, .m4v and .webm are gray videos, near white."""
     near: Annotated[float | None, Flag("--near")] = None
-    """Depth at the near end of that gray: meters, or inverse depth where it is relative; by default the range's."""
+    """Depth at the near end of a gray video's scale: meters, or inverse depth of relative models; by default the near
+    end of the range (--range)."""
     far: Annotated[float | None, Flag("--far")] = None
-    """Depth at its far end; by default the range's."""
+    """Depth at the far end of a gray video's scale; by default the far end of the range."""
     depth_bits: Annotated[Literal[8, 10], BeforeValidator(parse_number), Flag("--depth-bits", metavar="8|10")] = 8
-    """Bits of that gray; with 10 the codec is HEVC, in .mov ProRes."""
+    """Bits of a gray video; with 10 the codec is HEVC, in .mov ProRes."""
     first_number: Annotated[int | None, Flag("--first-number", metavar="N")] = Field(None, ge=0)
     """Number of the first picture in %06d, such as 1001; by default a recording's frames begin with 0, and a numbered
     sequence keeps its numbers."""
@@ -154,7 +155,7 @@ class RenderSettings(Section):
     """Depth that the colors, and the numbers in PNG of relative depth, span: auto, lock:LOW,HIGH in the unit of the
     depth, and for files per-shot or lock:LOW%,HIGH% in percent of the file's values."""
     edges: Annotated[Edges, Flag("--edges")] = "plain"
-    """How depth gets the frame's size: plain, or guided by the edges of the picture."""
+    """Enlarge depth to the frame's size smoothly (plain), or along the edges of the picture (guided)."""
     alpha: float = Field(0.6, ge=0, le=1)
     """Share of the depth's colors in an overlay, 0 to 1."""
     legend: Annotated[bool | None, Flag("--legend/--no-legend")] = None
@@ -177,15 +178,15 @@ class MetricSettings(Section):
     board: Annotated[str | None, Flag("--board")] = None
     """Instead of anchors: a board in view, chessboard:9x6@25mm or charuco:7x5@40mm/30mm; the camera must be known."""
     sparse: Annotated[Path | None, Flag("--sparse", metavar="PNG|TOPIC")] = None
-    """Instead of anchors: a sensor's depth as 16-bit PNG, 0 is unknown, of a video %06d.png by the frame's index; a
-    topic of the bag, or of another as BAG#TOPIC; or sensor, the depth that a live realsense: or oak: brings."""
+    """Instead of anchors: a sensor's depth. A 16-bit PNG (0 is unknown), for a video %06d.png by the frame's index; a
+    topic of the bag, or BAG#TOPIC of another bag; or the word sensor, for a live realsense: or oak: camera."""
     depth_from: Annotated[Path | None, Flag("--depth-from", metavar="TOPIC|PNG")] = None
-    """Instead of a network: a sensor's depth, as for sparse, also a folder or a pattern of PNG in the order of the
-    frames. Its small holes are filled."""
+    """Use a sensor's depth instead of a network's, and fill its small holes. Written as --sparse is, or as a folder or
+    a pattern of PNG files in the order of the frames."""
     sparse_scale: Annotated[float | None, Flag("--sparse-scale")] = Field(None, gt=0)
-    """Value of one meter in depth that is integers; by default 1000, or what RealSense's recorder wrote down."""
+    """Number that stands for one meter in integer depth; by default 1000, or what RealSense's recorder wrote down."""
     depth_tolerance: float = Field(0.05, gt=0)
-    """Largest difference, in seconds, of the stamps of a picture and its depth in bags."""
+    """Largest difference in seconds between the stamps of a picture and of its depth in bags."""
     fill_holes: float = Field(0.03, ge=0, le=1)
     """Longest gap of sensor depth that is filled, as a share of the map's width; 0 fills none."""
     max_scale_error: Annotated[float, BeforeValidator(parse_share), Flag("--max-scale-error", metavar="SHARE")] = Field(
@@ -203,7 +204,7 @@ class CameraSettings(Section):
     info: Annotated[Path | None, Flag("--camera-info")] = None
     """The camera's file (ROS, OpenCV, Kalibr, ORB-SLAM, KITTI, NeRF, Open3D...); wins over source and model."""
     info_topic: Annotated[str | None, Flag("--camera-info-topic")] = None
-    """The topic of a bag that has them; by default the one that goes with the pictures is looked for."""
+    """Topic of a bag with the camera's intrinsics; by default the one that belongs to the pictures is looked for."""
     fov: Annotated[float | None, Flag("--fov")] = Field(None, gt=0, lt=180)
     """Instead of that file: horizontal field of view of the pictures in degrees."""
     fx: Annotated[float | None, Flag("--fx")] = Field(None, gt=0)
@@ -223,7 +224,7 @@ class CameraSettings(Section):
     fourcc: Annotated[str | None, NoEffectOnResult()] = Field(None, min_length=4, max_length=4)
     """Pixel format to ask a webcam for, such as MJPG or YUYV."""
     reconnect_seconds: Annotated[float, NoEffectOnResult()] = Field(300.0, ge=0)
-    """How long to wait for a webcam that was unplugged or stalled; 0 gives up at once, .inf never."""
+    """Time to wait for a webcam that was unplugged or stalled; 0 gives up at once, .inf never."""
 
 
 class NetworkSettings(Section):
@@ -235,9 +236,9 @@ class NetworkSettings(Section):
     transport: Literal["tcp", "udp"] = "tcp"
     """Transport of RTSP."""
     timeout_seconds: float = Field(5.0, gt=0)
-    """How long to wait for an answer, or for the next frame."""
+    """Longest time to wait for an answer, or for the next frame."""
     reconnect_seconds: float = Field(300.0, ge=0)
-    """How long to try to get a lost stream back; 0 gives up at once, .inf never."""
+    """Time to try to get a lost stream back; 0 gives up at once, .inf never."""
     live: bool | None = None
     """True for a live stream, false for a file on a server; by default found out from the protocol."""
 
@@ -259,7 +260,7 @@ class VideoSettings(Section):
     height: Annotated[int | None, Flag("--height")] = Field(None, ge=2, le=16384)
     """Height of the video in px; the width follows from it. Smaller videos are encoded faster."""
     scale: Annotated[float | None, Flag("--scale")] = Field(None, gt=0, le=8)
-    """Factor of the size of the video, such as 0.5, instead of its width and height."""
+    """Factor of the size of the video, such as 0.5; instead of --width and --height."""
     copy_tracks: bool = True
     """Copy audio and subtitles from the input."""
     keep_location: bool = False

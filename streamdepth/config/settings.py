@@ -48,8 +48,8 @@ class Settings(Section):
     streams: tuple[StreamSettings, ...] = ()
     """Instead of source, for several cameras that differ: a list of source, name, mount, camera and metric of each."""
     names: Annotated[Strings, Flag("--name")] = ()
-    """A name for outputs, topics and frames instead of one made of the source's address; for several sources
-    repeated."""
+    """A name for outputs, topics and coordinate frames, instead of one made from the source's address. Repeatable, one
+    for each source."""
     max_frames: Annotated[int | None, Flag("--max-frames")] = Field(None, ge=1)
     """End after so many frames."""
     max_seconds: Annotated[float | None, Flag("--max-seconds", is_common=True)] = Field(None, gt=0)
@@ -68,7 +68,7 @@ class Settings(Section):
     start: Annotated[float | None, BeforeValidator(parse_seconds), Flag("--start", metavar="TIME", is_common=True)] = (
         Field(None, ge=0)
     )
-    """Begin with the frame at this time of a recording, such as 2s, 1m30s or 4.5, to the frame; sound is cut alike."""
+    """Begin at this time of a recording, such as 2s, 1m30s or 4.5, exactly to the frame; sound is cut there, too."""
     end: Annotated[float | None, BeforeValidator(parse_seconds), Flag("--end", metavar="TIME", is_common=True)] = Field(
         None, gt=0
     )
@@ -81,7 +81,7 @@ class Settings(Section):
     crop: Annotated[
         tuple[int, int, int, int] | None, BeforeValidator(parse_rectangle), Flag("--crop", metavar="X,Y,W,H")
     ] = None
-    """Use a rectangle of the picture only: left, top, width and height in px."""
+    """Use only this rectangle of the picture: left, top, width and height in px."""
     deinterlace: Annotated[Literal["off", "auto"], Flag("--deinterlace")] = "off"
     """auto rebuilds interlaced frames from the fields around them (bwdif); off leaves and announces them."""
     find_bars: Annotated[bool, Flag("--find-bars/--no-find-bars")] = True
@@ -134,11 +134,11 @@ class Setting:
     section: str
     """The section's key; empty for settings outside sections."""
     name: str
-    """Its key within the section."""
+    """The setting's key within the section."""
     keyword: str
-    """Its name as a keyword argument in Python."""
+    """The name of the keyword argument in Python."""
     flag: Flag | None
-    """Its names on the command line; None where it has no flag."""
+    """The names on the command line; None where there is no flag."""
     panel: str
     """The heading above its flag in --help."""
     has_effect_on_result: bool
@@ -147,7 +147,7 @@ class Setting:
 
     @property
     def path(self) -> str:
-        """Its full key in YAML and for --set, such as "render.legend"."""
+        """The full key in YAML and for --set, such as "render.legend"."""
         return f"{self.section}.{self.name}" if self.section else self.name
 
     @property
@@ -157,7 +157,7 @@ class Setting:
 
     @property
     def default(self) -> Any:
-        """Its default value."""
+        """The default value."""
         return self.field.default
 
     def value(self, settings: Settings) -> Any:

@@ -6,15 +6,15 @@ from streamdepth.config.sections import CameraSettings, MetricSettings, Section
 
 
 class StreamSettings(Section):
-    """One of several cameras: its address and name, and what differs from the settings of all."""
+    """One of several cameras: its address and name, and the settings in which it differs from the others."""
 
     source: str
-    """Its camera number, file, folder, topic of a bag or URL."""
+    """Camera number, file, folder, topic of a bag or URL."""
     name: str | None = None
-    """Its name in outputs, topics and frames; by default made of its address."""
+    """Name in outputs, topics and coordinate frames; by default made from the source's address."""
     mount: str | None = None
-    """Its place on the robot, as robot.mount."""
+    """Place of the camera on the robot, written as robot.mount is."""
     camera: CameraSettings = CameraSettings()
-    """Its intrinsics; what is not given here is as in the section camera of all."""
+    """Intrinsics of this camera; settings that are not given here are taken from the top-level section camera."""
     metric: MetricSettings = MetricSettings()
-    """Its measurements; what is not given here is as in the section metric of all."""
+    """Measurements of this camera; settings that are not given here are taken from the top-level section metric."""

@@ -32,7 +32,7 @@ class QueuePolicy:
 
 
 LIVE_POLICY = QueuePolicy(1, "drop_oldest")
-"""For live streams, whose viewers get the newest frame; also while it is not known whether a stream is live."""
+"""Policy for live streams, whose viewers get the newest frame; also while it is not known whether a stream is live."""
 
 
 class StreamEnd(NamedTuple):

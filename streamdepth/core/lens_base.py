@@ -1,4 +1,4 @@
-"""What all models of lenses have: the interface, and the numerics of solving for a place or a direction."""
+"""The interface of all lens models, and the numerics that they share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_ITERATIONS = 50
 
 
 class LensModel(ABC):
-    """A lens by its coefficients. Both methods take and return float64 arrays of any leading shape."""
+    """A lens described by its coefficients. Both methods take and return float64 arrays of any leading shape."""
 
     center_magnification = 1.0
     """Focal length near the axis, as a factor of the camera's fx and fy."""
@@ -35,8 +35,9 @@ class LensModel(ABC):
 def smallest_root(polynomial: np.polynomial.Polynomial, limit: float) -> float:
     """Returns the smallest root between 0 and `limit`; `limit` where there is none."""
     numbers = polynomial.coef
-    is_felt = np.abs(numbers) * limit ** np.arange(len(numbers)) > 1e-12  # tiny ones only make it ill-conditioned
-    roots = np.roots(numbers[: 1 + int(np.flatnonzero(is_felt)[-1])][::-1]).astype(complex)
+    # Tiny coefficients change no root, and make the search for roots ill-conditioned.
+    is_significant = np.abs(numbers) * limit ** np.arange(len(numbers)) > 1e-12
+    roots = np.roots(numbers[: 1 + int(np.flatnonzero(is_significant)[-1])][::-1]).astype(complex)
     return min([limit, *(float(root.real) for root in roots if root.real > 0 and abs(root.imag) < 1e-9 * abs(root))])
 
 

@@ -21,7 +21,7 @@ class RecordedTopic:
     encoding: str
     """The serialization of the messages, such as cdr."""
     metadata: Mapping[str, str] = field(default_factory=dict)
-    """What the recorder wrote of the channel, such as its quality of service."""
+    """Facts that the recorder wrote about the channel, such as its quality of service."""
 
 
 class RecordedMessage(NamedTuple):

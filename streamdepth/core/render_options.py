@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 Style = Literal["overlay", "depth", "side-by-side"]
-"""What a picture of depth shows: colors over the frame, colors alone, or the frame beside the colors."""
+"""Style of a picture of depth: colors over the frame, colors alone, or the frame beside the colors."""
 Edges = Literal["plain", "guided"]
-"""How depth is enlarged to the frame's size: smoothly, or along the edges of the picture (guided filter)."""
+"""Method of enlarging depth to the frame's size: smoothly, or along the edges of the picture (guided filter)."""
 DepthSize = Literal["picture", "network"]
 """Size of the depth maps in files: that of the picture, or that of the network's output, which is smaller."""
 
@@ -25,7 +25,7 @@ class RenderOptions:
     colormap: str = "inferno"
     """A continuous color map by name, also reversed as NAME_r; near takes its high end."""
     alpha: float = 0.6
-    """How much of the colors covers the frame in an overlay, from 0 (the frame only) to 1 (the colors only)."""
+    """Opacity of the colors over the frame in an overlay, from 0 (the frame only) to 1 (the colors only)."""
     legend: bool | None = None
     """True draws a bar with meters (metric depth) or the words near and far (relative depth); None draws it in every
     style but "depth", whose pixels are depth and nothing else."""

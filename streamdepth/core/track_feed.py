@@ -17,11 +17,11 @@ _PASSED_ON = ("audio", "subtitle")
 
 
 class PictureTime(NamedTuple):
-    """When a picture of the stream is shown, in seconds of the stream's clock."""
+    """The time at which a picture of the stream is shown, in seconds of the stream's clock."""
 
     time: Fraction
     duration: Fraction
-    """0 where the stream does not say."""
+    """Seconds for which it is shown; 0 where the stream does not say."""
 
 
 class TrackFeed:

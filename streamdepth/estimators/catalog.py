@@ -60,7 +60,7 @@ _ADVICE = {
     "depth-anything-v2-metric-indoor-small": "take this for meters, rooms",
     "depth-anything-v2-metric-outdoor-small": "take this for meters, roads",
 }
-"""Which model to take for what, by short name; all of them are free for any use."""
+"""Advice on the models to take, by short name; all of them are free for any use."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from streamdepth.core.types import Estimate, Frame, ModelInfo
 _log = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 15.0
-"""How long `close` waits for a model that is being loaded."""
+"""Longest time that `close` waits for a model that is being loaded."""
 
 Choice = TypeVar("Choice")
 

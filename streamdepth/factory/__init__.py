@@ -26,7 +26,7 @@ from streamdepth.factory.outputs import (
 )
 from streamdepth.factory.render_options import make_render_options
 from streamdepth.factory.sensor_depth import make_sensor_estimator
-from streamdepth.factory.sources import is_picture, is_recorded, is_video_file, make_source, with_black_bars, with_part
+from streamdepth.factory.sources import is_picture, is_recorded, is_video_file, make_source, with_black_bars, with_clip
 from streamdepth.factory.streams import plan_streams
 from streamdepth.pipeline.pipeline import Pipeline, Stream
 from streamdepth.stabilizers import FlowPropagator, MotionTracker, make_stabilizer
@@ -160,7 +160,7 @@ def _make_stream(source: Source, title: str, name: str | None, settings: Setting
     sinks = make_sinks(settings, name)
     for sink in sinks:
         sink.check()
-    source = with_black_bars(with_part(source, settings), settings)
+    source = with_black_bars(with_clip(source, settings), settings)
     if settings.realtime or settings.outputs.push:
         from streamdepth.sources.realtime import RealtimeSource
 

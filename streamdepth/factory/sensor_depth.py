@@ -1,4 +1,4 @@
-"""Makes what brings a sensor's depth to the frames, and what takes it in place of a network."""
+"""Makes the source that adds a sensor's depth to the frames, and the estimator that returns it instead of a network."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from streamdepth.sources.sensor_depth import DepthReader
 
 VALUES_PER_METER = 1000.0
-"""Value of one meter in depth that is integers, unless something else is known."""
+"""Number that stands for one meter in integer depth, unless something else is known."""
 DEPTH_CAMERA_PREFIXES = ("realsense:", "oak:")
-"""How addresses of live depth cameras begin."""
-_OF_THE_SOURCE = "sensor"
-"""Stands for the depth that the frames of a live depth camera bring along."""
+"""Schemes of the addresses of live depth cameras."""
+_CAMERA_SENSOR = "sensor"
+"""The word in settings for the depth that the frames of a live depth camera bring along."""
 
 
 def is_sensor_stream(text: str) -> bool:
     """True if a setting names depth that comes with the frames: a topic, BAG#TOPIC or `sensor`; False for PNG."""
-    return text == _OF_THE_SOURCE or _bag_and_topic(text) is not None or _is_topic(text)
+    return text == _CAMERA_SENSOR or _bag_and_topic(text) is not None or _is_topic(text)
 
 
 def topic_of(text: str, bag: Path) -> str | None:
@@ -47,7 +47,7 @@ def with_sensor_depth(source: Source, address: str, settings: Settings) -> Sourc
     text = depth_from or (sparse if is_sensor_stream(sparse) else "")
     if not text:
         return source
-    if text == _OF_THE_SOURCE:
+    if text == _CAMERA_SENSOR:
         if not address.startswith(DEPTH_CAMERA_PREFIXES):
             raise ConfigError(
                 f"{redact(address)} has no depth sensor of its own; realsense: and oak: have one, and for a bag name "
@@ -102,7 +102,7 @@ def read_picture_depth(settings: Settings) -> DepthMap:
 
 
 def make_sensor_estimator(settings: Settings) -> Estimator | None:
-    """Returns what takes the depth of the frames in place of a network; None where the settings do not ask for it."""
+    """Returns an estimator that takes the depth of the frames; None where the settings ask for a network."""
     metric = settings.metric
     if not metric.depth_from:
         return None

@@ -24,7 +24,7 @@ from streamdepth.utils.redact import redact
 STANDARD_INPUT = "-"
 """The address of what another program writes into a pipe."""
 DEVICE_PREFIXES = ("lavfi:", "screen:", "camera:", "/dev/video", *DEPTH_CAMERA_PREFIXES)
-"""How addresses of devices begin; a camera's number is one, too."""
+"""Beginnings of the addresses of devices; a camera's number is such an address, too."""
 
 
 def make_source(address: str, settings: Settings) -> Source:
@@ -60,16 +60,19 @@ def with_black_bars(source: Source, settings: Settings) -> Source:
     return BlackBarsSource(source)
 
 
-def with_part(source: Source, settings: Settings) -> Source:
-    """Returns the part of a source that the settings ask for: of its time, its frames and its picture.
+def with_clip(source: Source, settings: Settings) -> Source:
+    """Returns a source with only the times, the frame rate and the rectangle of the picture that the settings ask for.
 
-    Raises ConfigError ("bad-part") for an end that is not behind the start.
+    Raises ConfigError ("bad-part") for an end that is not after the start.
     """
     from streamdepth.sources.clip import ClipSource, ConstantRateSource, CropSource
 
     start, end = settings.start or 0.0, settings.end
     if end is not None and end <= start:
-        raise ConfigError(f"the end at {end:g} s is not behind the start at {start:g} s", code="bad-part")
+        raise ConfigError(
+            f"the end at {end:g} s is not after the start at {start:g} s; give an --end greater than --start",
+            code="bad-part",
+        )
     if start or end is not None:
         source = ClipSource(source, start, end)
     if settings.fps:
@@ -156,7 +159,7 @@ def _make_file_source(address: str, settings: Settings) -> Source:
     from streamdepth.sources.file import FileSource
 
     source = FileSource(address, **_file_options(settings))
-    if has_picture_suffix(address) and content_of(address) == "video":
+    if has_picture_suffix(address) and local_media_kind(address) == "video":
         source.add_notice(f"{redact(address)} is a video by its content, whatever its name says, and read as that")
     return source
 
@@ -214,7 +217,7 @@ def is_recorded(address: str) -> bool:
 
 def is_picture(address: str) -> bool:
     """True if the address names one picture: a local file by its content, others by suffix. GIF counts as video."""
-    kind = content_of(address)
+    kind = local_media_kind(address)
     return kind == "picture" if kind else has_picture_suffix(address)
 
 
@@ -226,7 +229,7 @@ def has_picture_suffix(address: str) -> bool:
     return name.endswith(PICTURE_SUFFIXES) and not name.endswith(".gif")  # a GIF may move: libav reads it as video
 
 
-def content_of(address: str) -> MediaKind | None:
+def local_media_kind(address: str) -> MediaKind | None:
     """Returns what a local file holds by its first bytes; None where that is unknown, or no such file is here."""
     try:
         return media_kind(address) if os.path.isfile(address) else None

@@ -177,7 +177,7 @@ _SIZES = ("image_size", "imageSize", "img_size", "resolution", "size")
 
 
 def _opencv(fields: Fields) -> dict[str, FileCamera]:
-    """What OpenCV's programs write with FileStorage, with or without the size of the pictures."""
+    """OpenCV's FileStorage as its programs write it, with or without the size of the pictures."""
     size = next((_size_of([fields[w], fields[h]]) for w, h in _SIDES if w in fields and h in fields), None)
     size = size or next((_size_of(fields[name]) for name in _SIZES if name in fields), None)
     is_fisheye = _is_true(fields.get("fisheye_model")) or _is_true(fields.get("fisheye"))

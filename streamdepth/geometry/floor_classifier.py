@@ -21,7 +21,7 @@ _USUAL_LOG_RATIO = math.log(2.9)
 
 
 class SampledFloor(NamedTuple):
-    """What a line in inverse depth says of a picture; all maps are (h, w)."""
+    """A line in inverse depth that may be the floor of a picture, and the pixels on it; all maps are (h, w)."""
 
     x: Floats
     """Inverse depth, 0 at the picture's farthest and 1 at its nearest."""
@@ -30,7 +30,7 @@ class SampledFloor(NamedTuple):
     is_candidate: Mask
     """True where a floor is looked for."""
     is_floor: Mask
-    """True where the line goes through."""
+    """True for pixels that lie on the line."""
     distance: Floats
     """Distance from the line in units of the tolerance, NaN where no floor is looked for; above 0 in front of it."""
     horizon: float
@@ -55,7 +55,7 @@ def floor_features(floor: SampledFloor, up: Floats, view: Floats) -> Floats:
     x, cosine, on_floor = floor.x, floor.cosine, floor.is_floor
     height, count = len(x), floor.is_candidate.sum()
     center, center_x = float(np.median(cosine[on_floor])), float(np.median(x[on_floor]))
-    log_ratio = math.log(float(ratio_of(np.array(floor.horizon))))
+    log_ratio = math.log(float(far_to_near_ratio(np.array(floor.horizon))))
     slope = (center_x - min(floor.horizon, _FARTHEST_HORIZON)) / center
     quantiles = view[32:37]
     height_shares = np.maximum(center + (quantiles - center_x) / slope, 0.02)
@@ -80,7 +80,7 @@ def floor_features(floor: SampledFloor, up: Floats, view: Floats) -> Floats:
     return np.concatenate([line, np.log(height_shares), gravity, view]).astype(np.float64)
 
 
-def ratio_of(horizon: Floats) -> Floats:
+def far_to_near_ratio(horizon: Floats) -> Floats:
     """Returns the ratio of the picture's farthest to its nearest distance where infinity has this inverse depth."""
     bounded = np.minimum(horizon, _FARTHEST_HORIZON)
     return np.asarray((bounded - 1) / bounded, np.float64)

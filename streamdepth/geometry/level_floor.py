@@ -17,7 +17,7 @@ import numpy as np
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.geometry.arrays import Floats
-from streamdepth.geometry.floor_classifier import SampledFloor, floor_features, floor_probability, ratio_of
+from streamdepth.geometry.floor_classifier import SampledFloor, far_to_near_ratio, floor_features, floor_probability
 from streamdepth.geometry.pitch_prior import pitch_features
 from streamdepth.geometry.projection import rays
 
@@ -27,7 +27,7 @@ _RATIO, _RATIO_LOG_SIGMA = 2.9, 0.6
 """Median of the ratio of a picture's farthest to its nearest distance where a floor is seen, and the standard deviation
 of its logarithm."""
 _BELOW_WEIGHT, _RATIO_WEIGHT = 4.0, 0.03
-"""What pixels beyond the floor, and an unusual ratio, cost against the share of the pixels on it."""
+"""Costs, in shares of the pixels, of pixels that lie farther away than the floor, and of an unusual ratio."""
 _SLOPE_WEIGHT = 0.7
 """Weight of the line's own slope against that of the usual ratio; the mean is that of logarithms."""
 _EVEN_SHARE = 0.1
@@ -39,7 +39,7 @@ _MIN_COSINE = 0.02
 _MIN_SHARE = 0.05
 """Share of the lower half of the picture that a floor fills at least."""
 MIN_PROBABILITY = 0.65
-"""How likely a floor must be one."""
+"""Least probability of a floor that is accepted."""
 
 
 class LevelFloor(NamedTuple):
@@ -58,15 +58,15 @@ class LevelFloor(NamedTuple):
     share: float
     """Share of the picture that they are."""
     probability: float
-    """How likely this is a floor, 0 to 1."""
+    """Probability that this is a floor, 0 to 1."""
     features: Floats
-    """The facts that say so, see `floor_classifier`."""
+    """The features on which the probability rests, see `floor_classifier`."""
 
 
 def find_level_floor(
     inverse: DepthMap, camera: Intrinsics, up: Floats, limits: tuple[float, float]
 ) -> LevelFloor | None:
-    """Returns what is most like a floor; None where nothing below the horizon is on a line.
+    """Returns the most likely floor, however unlikely; None where no pixels below the horizon lie on a line.
 
     Args:
         inverse: (h, w) inverse depth, relative or metric, NaN where unknown.
@@ -140,6 +140,6 @@ def _best_line(x: Floats, cosine: Floats) -> tuple[float, float] | None:
     distance = x.astype(np.float32) - np.outer(slope, cosine).astype(np.float32) - horizon[:, None].astype(np.float32)
     on_floor = (np.abs(distance) < _TOLERANCE).mean(axis=1)
     below = np.maximum(0, (distance < -2 * _TOLERANCE).mean(axis=1) - 0.01)
-    unusual = ((np.log(ratio_of(horizon)) - math.log(_RATIO)) / _RATIO_LOG_SIGMA) ** 2
+    unusual = ((np.log(far_to_near_ratio(horizon)) - math.log(_RATIO)) / _RATIO_LOG_SIGMA) ** 2
     best = int((on_floor - _BELOW_WEIGHT * below - _RATIO_WEIGHT * unusual).argmax())
     return float(slope[best]), float(horizon[best])

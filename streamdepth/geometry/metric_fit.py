@@ -27,7 +27,7 @@ which the errors that are found must outnumber it."""
 _INDEPENDENT_SHARE = 0.8
 """Share of the cells of a picture whose errors are independent of their neighbors'."""
 _MIN_ROBUST_POINTS = 8
-"""With fewer points than these, outliers cannot be told."""
+"""Outliers cannot be told with fewer points than these."""
 _CAUCHY = 2.385
 """Errors of so many standard deviations have half the weight; 95 % efficient for normal ones."""
 UNKNOWN_SIGMA = 0.2

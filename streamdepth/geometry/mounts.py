@@ -26,17 +26,17 @@ class Mount:
     """
 
     x_m: float
-    """Ahead."""
+    """Meters ahead of the parent's origin."""
     y_m: float
-    """To the left."""
+    """Meters to the left of it."""
     z_m: float
-    """Up."""
+    """Meters above it."""
     roll_degrees: float = 0.0
-    """Turns the camera clockwise, as seen from behind it."""
+    """Angle by which the camera is turned clockwise, as seen from behind it."""
     pitch_degrees: float = 0.0
-    """Turns it down."""
+    """Angle by which the camera looks down."""
     yaw_degrees: float = 0.0
-    """Turns it to the left."""
+    """Angle by which the camera is turned to the left."""
     parent: str = DEFAULT_PARENT
     """The frame of the robot that the place is in."""
 

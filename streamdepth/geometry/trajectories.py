@@ -24,7 +24,7 @@ _NANOSECONDS = 10**9
 _MAX_GAP_NS = _NANOSECONDS
 """Between poses further apart nothing is interpolated."""
 _TOLERANCE_NS = _NANOSECONDS // 20
-"""How far outside a trajectory, or in a gap of it, a frame may lie from the next pose."""
+"""Longest time between a frame outside a trajectory, or in a gap of it, and the next pose, which it then gets."""
 _MAX_BYTES = 2**28
 _KNOWN = (
     "known are a line for each frame with sixteen numbers (4x4) or twelve (3x4, KITTI), TUM's (seconds, x, y, z and "

@@ -109,7 +109,7 @@ class KeyframeInference:
             )
 
     def on_model_ended(self, error: BaseException | None) -> None:
-        """To be called when `run_model` has ended, so that `run` raises what it raised."""
+        """Is called when `run_model` has ended, so that `run` raises the same error."""
         self._finished.close(error)
 
     def run(self) -> None:

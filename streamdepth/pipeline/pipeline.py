@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 JOIN_SECONDS = 15.0
 _INTERRUPTED_JOIN_SECONDS = 0.5
 """Wait for threads while a model is prepared, which a library may do for many seconds without a chance to stop it."""
-"""How long threads may take to end; longer than any source's default timeout."""
+"""Longest time that threads may take to end; longer than any source's default timeout."""
 
 
 class Pipeline(SinkEvents):

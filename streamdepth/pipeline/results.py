@@ -1,4 +1,4 @@
-"""From the model's estimates to steady results: the piece that both ways of running a model share."""
+"""Turns the model's estimates into steady results; both ways of running a model share it."""
 
 from __future__ import annotations
 

@@ -12,9 +12,9 @@ from streamdepth.pipeline.sink_worker import SinkEvents, SinkWorker
 from streamdepth.pipeline.stream import Stream, StreamResult
 
 FILE_POLICY = QueuePolicy(4)
-"""For streams that can wait: some results are computed ahead."""
+"""Policy for streams that can wait: some results are computed ahead."""
 _RECORDED_POLICY = QueuePolicy(8, "drop_oldest")
-"""For live streams that are recorded: a short delay of the disk costs no frame."""
+"""Policy for live streams that are recorded: a short delay of the disk costs no frame."""
 
 
 class SinkDispatcher:

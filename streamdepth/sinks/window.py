@@ -29,7 +29,7 @@ _ESCAPE = "\x1b"
 _FPS_SECONDS = 2.0
 """Time over which the frames per second are counted."""
 _MESSAGE_SECONDS = 3.0
-"""How long the name of a snapshot is shown."""
+"""Time for which the name of a snapshot is shown."""
 _WITHOUT_WINDOW = "write a file instead: streamdepth convert INPUT -o out.mp4"
 
 

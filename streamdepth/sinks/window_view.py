@@ -1,4 +1,4 @@
-"""What a window shows, and the keys that change it."""
+"""The state of a window on the screen, and the keys that change it."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rosbags.interfaces import Connection
 
 ZSTD_SUFFIX = ".zst"
-"""How names of compressed files end."""
+"""Suffix of compressed files."""
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from streamdepth.sources.bag import Bag
 
 _DISORDER_NS = 3 * 10**8
-"""Messages that are so much older than the newest may still come, and messages are kept for so long."""
+"""Time by which a message may be older than the newest one before it; messages are kept for that long."""
 _SAME_FOCAL = 0.01
 """Cameras whose focal lengths and principal points differ by less than this share of the width are the same."""
 
@@ -168,7 +168,7 @@ class BagDepth(DepthReader):
 
 @dataclass(frozen=True)
 class _Alignment:
-    """How depth comes to the view of the pictures."""
+    """The way in which depth is brought to the view of the pictures."""
 
     description: str
     """A clause for people."""
@@ -186,7 +186,7 @@ class _Alignment:
 
 
 def _find_alignment(reader: Bag, topic: str, message: Any, camera: Intrinsics | None, info: StreamInfo) -> _Alignment:
-    """Returns how depth of a topic comes to the view of the stream with the facts `info`.
+    """Finds out how depth of a topic is brought to the view of the stream with the facts `info`.
 
     Args:
         reader: the bag of the depth.

@@ -1,4 +1,4 @@
-"""The camera's poses in a bag: of /tf, or of a topic with odometry or poses."""
+"""The camera's poses from a bag: from /tf, or from a topic with odometry or poses."""
 
 from __future__ import annotations
 
@@ -69,7 +69,10 @@ class BagPoses(Poses):
                 code="no-topic",
             )
         tree = TransformTree(bag)
-        found = self._of_tree(tree, camera_frame) if types <= {*TF_TYPES} else list(_of_topic(bag, connections))
+        if types <= {*TF_TYPES}:
+            found = self._poses_from_transforms(tree, camera_frame)
+        else:
+            found = list(_poses_from_topic(bag, connections))
         if not found:
             raise ConfigError(f"'{self.path}#{self.topic}' holds no poses", code="bad-poses")
         stamps, poses = [], []
@@ -78,7 +81,7 @@ class BagPoses(Poses):
             poses.append(pose @ self._camera_in(tree, frame, camera_frame, stamp_ns))
         return Trajectory(poses, stamps)
 
-    def _of_tree(self, tree: TransformTree, camera_frame: str) -> list[tuple[int, str, Floats]]:
+    def _poses_from_transforms(self, tree: TransformTree, camera_frame: str) -> list[tuple[int, str, Floats]]:
         """Returns (nanoseconds, frame, pose) at each time at which something above the camera moves."""
         root, stamps = tree.root_and_stamps(camera_frame)
         if not camera_frame or not stamps:
@@ -104,7 +107,7 @@ class BagPoses(Poses):
         return found
 
 
-def _of_topic(bag: Bag, connections: list[Connection]) -> Iterator[tuple[int, str, Floats]]:
+def _poses_from_topic(bag: Bag, connections: list[Connection]) -> Iterator[tuple[int, str, Floats]]:
     """Yields (nanoseconds, frame, pose) of each message of a topic."""
     for connection, logged_ns, data in bag.messages(connections):
         try:

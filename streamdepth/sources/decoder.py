@@ -22,7 +22,7 @@ class DecodedFrame(NamedTuple):
     """A decoded picture with the timestamp that it came with."""
 
     pixels: Image | LazyImage
-    """As in `Frame.pixels`."""
+    """The picture, see `Frame.pixels`."""
     pts: int | None
     """Presentation timestamp in ticks of `time_base`; None when the stream gave none."""
     time_base: Fraction
@@ -30,9 +30,9 @@ class DecodedFrame(NamedTuple):
     decoded_at: float
     """`time.monotonic()` when the decoder returned it."""
     valid: Mask | None = None
-    """As in `Frame.valid`."""
+    """The valid pixels, see `Frame.valid`."""
     sensor_depth: DepthMap | None = None
-    """As in `Frame.sensor_depth`."""
+    """The depth of a sensor, see `Frame.sensor_depth`."""
 
 
 class Damage(NamedTuple):

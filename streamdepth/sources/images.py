@@ -114,7 +114,7 @@ class ImagesSource(Source):
         return info
 
     def _read_picture(self, address: str) -> tuple[Image, Mask | None]:
-        # What a folder or a pattern gave is a file, whatever its name looks like.
+        # A name that a folder or a pattern gave is a file, even if it looks like an address.
         picture = address if is_web_address(self.pattern) else Path(address)
         loaded = load_picture(picture, max_side_px=self.max_side_px, gray_levels=self._gray_levels)
         self._intrinsics = loaded.intrinsics

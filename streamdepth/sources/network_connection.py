@@ -37,7 +37,7 @@ _FORMATS_WITHOUT_SIZE = {"hls", "dash", "mpjpeg"}
 _TIMEOUTS = (av_error.ExitError, av_error.TimeoutError)  # by PyAV's interrupt, by the protocol's own clock
 _REFUSALS = (av_error.HTTPUnauthorizedError, av_error.HTTPForbiddenError, av_error.ProtocolNotFoundError)
 ESCAPES = "%23 for #, %3F for ?, %2F for /, %40 for @, %3A for : and %25 for %"
-"""How special characters of a user name or password are written in an address."""
+"""Spelling of the special characters of a user name or password in an address."""
 _MAX_NOT_FOUND = 4
 """Attempts that answer "not found" before a stream that was there is given up: servers start their streams slowly."""
 

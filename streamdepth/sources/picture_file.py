@@ -52,7 +52,7 @@ class LoadedPicture(NamedTuple):
     intrinsics: Intrinsics | None
     """The camera, where EXIF has the focal length."""
     file_format: str = ""
-    """Its format by its content, such as PNG, JPEG, HEIF or EXR; "" for a picture that comes from no file."""
+    """Format by the file's content, such as PNG, JPEG, HEIF or EXR; "" for a picture that comes from no file."""
     gray_levels: tuple[float, float] | None = None
     """(black, white) of gray of more than 8 bits, which were stretched to 0 to 255."""
 

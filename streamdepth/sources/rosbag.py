@@ -46,7 +46,7 @@ BAG_SUFFIXES = (*_PLAIN_SUFFIXES, *(f"{suffix}.zst" for suffix in _PLAIN_SUFFIXE
 _TIME_BASE = Fraction(1, 10**9)
 _NANOSECONDS = 10**9
 _MAX_TRIED = 100
-_LOOKED_AT = 10
+_EXAMINED_MESSAGES = 10
 """Number of messages in which the meaning of stamps and samples is looked for."""
 _SIMULATED_BEFORE_NS = 10**6 * _NANOSECONDS
 """A stamp below this, 11 days after 1970, is simulated time, which begins at 0."""
@@ -181,7 +181,7 @@ class RosbagSource(Source):
         """Finds in the first messages what a stamp of 0 means, and the range of samples of 16 bits."""
         self._is_zero_a_time, self._sample_range = False, (0.0, 65535.0)
         limits, was_zero = list[int](), False
-        for connection, _, data in itertools.islice(reader.messages(connections), _LOOKED_AT):
+        for connection, _, data in itertools.islice(reader.messages(connections), _EXAMINED_MESSAGES):
             try:
                 message = reader.deserialize(data, connection.msgtype)
                 limits += () if self._draws_depth else sample_limits(message) or ()

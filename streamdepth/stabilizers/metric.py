@@ -37,7 +37,7 @@ class MetricReference(ABC):
     points: Floats | None = None
     """(N, 3) x, y in px of the frame and meters of what `fit` has just used; None for what are no points."""
     interval_seconds = 0.0
-    """How long a fit stays in use before the next is made; 0 makes one in every frame."""
+    """Time for which a fit stays in use before the next is made; 0 makes one in every frame."""
 
     refusal = ""
     """Why the newest frame gave no fit, a clause for messages; empty: the reference cannot be seen."""

@@ -40,9 +40,9 @@ class FlowPair:
     gray: Gray
     other: Gray
     flow: Flow
-    """From each pixel of `gray` to where it is in `other`."""
+    """Motion in px from each pixel of `gray` to its place in `other`."""
     reverse_flow: Flow
-    """From each pixel of `other` to where it is in `gray`."""
+    """Motion in px from each pixel of `other` to its place in `gray`."""
     confidence: DepthMap
     """0 to 1 for each pixel of `gray`: both flows agree there, and so does the brightness at both ends."""
     grid: Flow

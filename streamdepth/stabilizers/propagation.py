@@ -21,7 +21,7 @@ class _Keyframe:
 
     time: float
     flow: Flow | None = None
-    """From each pixel of the newest small picture to where it was in the keyframe's; None: it is the newest itself."""
+    """Motion from each pixel of the newest small picture to its place in the keyframe's; None if that is the newest."""
     depth: DepthMap | None = None
 
     def extend_flow(self, step: Flow) -> None:

@@ -60,11 +60,11 @@ class SensorFilter(Stabilizer):
         if past is None or item.cut or flows is None or past.depth.shape != new.shape:
             self._state = _State(new, np.full_like(new, _FIRST_SECONDS))
             return [item]
-        self._state = self._joined(new, past, _stillness(flows, new.shape), motion.seconds)
+        self._state = self._merge(new, past, _stillness(flows, new.shape), motion.seconds)
         return [replace(item, depth=self._state.depth)]
 
     @np.errstate(invalid="ignore")  # far away minus far away is unknown, as it should be
-    def _joined(self, new: DepthMap, past: _State, stillness: DepthMap, seconds: float) -> _State:
+    def _merge(self, new: DepthMap, past: _State, stillness: DepthMap, seconds: float) -> _State:
         change = np.abs(new - past.depth) / np.maximum(new, np.float32(1e-3))
         scaled = change / np.float32(_TOLERANCE * _noise(change[stillness > 0.5]))
         evidence = np.minimum(past.evidence_seconds, np.float32(self.memory_seconds)) * stillness

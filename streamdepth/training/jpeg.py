@@ -38,14 +38,14 @@ def compress(images: Tensor, quality: Tensor) -> Tensor:
     """
     matrix = images.new_tensor(_TO_YCC)
     ycc = torch.einsum("ij,njhw->nihw", matrix, images * 255) - images.new_tensor([128.0, 0.0, 0.0])[:, None, None]
-    luma = _quantise(ycc[:, :1], images.new_tensor(_LUMA), quality)
-    chroma = _quantise(F.avg_pool2d(ycc[:, 1:], 2), images.new_tensor(_CHROMA), quality)
+    luma = _quantize(ycc[:, :1], images.new_tensor(_LUMA), quality)
+    chroma = _quantize(F.avg_pool2d(ycc[:, 1:], 2), images.new_tensor(_CHROMA), quality)
     chroma = F.interpolate(chroma, scale_factor=2.0, mode="bilinear", align_corners=False)
     rgb = torch.einsum("ij,njhw->nihw", torch.linalg.inv(matrix), torch.cat([luma + 128, chroma], 1))
     return (rgb / 255).clamp(0, 1)
 
 
-def _quantise(planes: Tensor, table: Tensor, quality: Tensor) -> Tensor:
+def _quantize(planes: Tensor, table: Tensor, quality: Tensor) -> Tensor:
     """Returns (N, C, H, W), each 8x8 block cosine-transformed, rounded to steps of the table, and transformed back."""
     scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality) / 100
     steps = (table * scale[:, None, None]).clamp(1, 255)[:, None, None, None]

@@ -27,7 +27,8 @@ STRAY = 0.0005
 
 Quality = Literal["sparse", "sensor", "views", "exact"]
 DETAIL_WEIGHTS: dict[Quality, float] = {"sparse": 0.0, "sensor": 0.3, "views": 0.5, "exact": 1.0}
-"""How much gradients count: none between sparse dots, little where sensors blur edges, all where depth is rendered."""
+"""Weight of gradients in the loss: none between sparse dots, little where sensors blur edges, all where depth is
+rendered."""
 
 
 @dataclass(frozen=True, slots=True)

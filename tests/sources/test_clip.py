@@ -18,7 +18,7 @@ from streamdepth.core.errors import ConfigError, SourceOpenError
 from streamdepth.core.interfaces import Source
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.types import Frame, StreamInfo
-from streamdepth.factory.sources import with_part
+from streamdepth.factory.sources import with_clip
 from streamdepth.sources.clip import ClipSource, ConstantRateSource, CropSource
 from streamdepth.sources.file import FileSource
 from streamdepth.testing import SyntheticSource
@@ -53,7 +53,7 @@ CUTS = [(0.4, 1.2, 10, 29), (0.41, 1.21, 11, 30), (1, None, 25, 59)]
 def test_a_clip_is_exact_to_the_frame(tmp_path: Path, name: str, start, end, first: int, last: int) -> None:
     path = media.write_video(tmp_path / name, images=numbered(60), options={"g": "12", "bf": "2"})
     settings = make(source=str(path), start=start, end=end)
-    source = with_part(factory.make_source(str(path), settings), settings)
+    source = with_clip(factory.make_source(str(path), settings), settings)
     info, frames = read_all(source)
     assert [number_of(frame) for frame in frames] == list(range(first, last + 1))
     assert [frame.index for frame in frames] == list(range(len(frames)))
@@ -71,7 +71,7 @@ def test_what_cannot_be_cut_is_told(tmp_path: Path) -> None:
         (make(crop=(0, 0, 65, 10)), ConfigError, "bad-crop"),
     ):
         with raises_code(error, code):
-            with_part(FileSource(path), settings).open()
+            with_clip(FileSource(path), settings).open()
     with raises_code(ConfigError, "not-a-file"):
         ClipSource(SyntheticSource(is_live=True), 1.0).open()
 

@@ -17,10 +17,12 @@ _COMPRESSED = ".zst"
 
 def is_bag(address: str) -> bool:
     """True if an address names one bag: a folder with metadata.yaml, or a file that ends as bags do."""
-    return "://" not in address and not glob.has_magic(_split(address)[0]) and split_bag_address(address) is not None
+    if "://" in address or glob.has_magic(_split_topic(address)[0]):
+        return False
+    return split_bag_address(address) is not None
 
 
-def bags_in(folder: str) -> list[str]:
+def list_bags(folder: str) -> list[str]:
     """Returns the paths of the bags in a folder, without those of its subfolders, sorted."""
     try:
         names = sorted(os.listdir(folder))
@@ -34,7 +36,7 @@ def matching_bags(pattern: str) -> list[str]:
 
     A file inside the folder of a bag is no bag of its own.
     """
-    path, topic = _split(pattern)
+    path, topic = _split_topic(pattern)
     if "://" in pattern or not glob.has_magic(path) or os.path.exists(path):
         return []
     found = match_files(path, is_wanted=_holds_bag)
@@ -44,14 +46,14 @@ def matching_bags(pattern: str) -> list[str]:
 
 def bag_path(address: str) -> str:
     """Returns the path of the bag of an address, without its topic."""
-    return _split(address)[0]
+    return _split_topic(address)[0]
 
 
 def bag_names(addresses: Sequence[str]) -> list[str]:
     """Returns a path for each address that its outputs are named after: without `.zst`, and with the topic where one
     bag has several.
     """
-    paths = [_split(address) for address in addresses]
+    paths = [_split_topic(address) for address in addresses]
     count = Counter(path for path, _ in paths)
     names = [path.removesuffix(_COMPRESSED) for path, _ in paths]
     topics = [topic.removeprefix("#").replace("/", "_") if count[path] > 1 else "" for path, topic in paths]
@@ -63,7 +65,7 @@ def bag_names(addresses: Sequence[str]) -> list[str]:
 
 def bag_fingerprint(address: str) -> tuple[int, str] | None:
     """Returns the size in bytes and a text that changes with a bag's files; None where there is none."""
-    path = Path(_split(address)[0])
+    path = Path(_split_topic(address)[0])
     try:
         files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
         states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
@@ -72,7 +74,7 @@ def bag_fingerprint(address: str) -> tuple[int, str] | None:
     return sum(size for _, size, _ in states), hashlib.blake2b(repr(states).encode(), digest_size=10).hexdigest()
 
 
-def _split(address: str) -> tuple[str, str]:
+def _split_topic(address: str) -> tuple[str, str]:
     """Returns the path of a bag or of a pattern, and `#/topic` or ""."""
     path, separator, topic = address.rpartition("#/")
     return (path, f"#/{topic}") if separator else (address, "")

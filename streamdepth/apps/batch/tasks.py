@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from streamdepth import factory
-from streamdepth.apps.batch.bags import bag_names, bag_path, bags_in, is_bag, matching_bags
+from streamdepth.apps.batch.bags import bag_names, bag_path, is_bag, list_bags, matching_bags
 from streamdepth.config import Settings, result_values, table
 from streamdepth.core.errors import ConfigError, SourceOpenError
 from streamdepth.factory.naming import is_shared_output
@@ -128,7 +128,7 @@ def _stands_for_files(address: str, has_folder_outputs: bool) -> bool:
         is_pattern = bool(matching_bags(address)) or is_video_pattern(address)
         return is_pattern or (has_folder_outputs and _is_photo_pattern(address))
     media = folder_media(address, VIDEO_SUFFIXES)
-    return bool(media.videos) or bool(bags_in(address)) or (has_folder_outputs and bool(media.pictures))
+    return bool(media.videos) or bool(list_bags(address)) or (has_folder_outputs and bool(media.pictures))
 
 
 def _is_photo_pattern(address: str) -> bool:
@@ -258,7 +258,7 @@ def _name_of_missing_file(source: str, taken: Collection[str]) -> str:
 def _matching_files(address: str) -> list[str]:
     """Returns the files of a folder or a pattern, or the address itself. Raises SourceOpenError if nothing matches."""
     if _is_local_folder(address):
-        media, bags = folder_media(address, VIDEO_SUFFIXES), bags_in(address)
+        media, bags = folder_media(address, VIDEO_SUFFIXES), list_bags(address)
         bag_files = {os.path.basename(bag) for bag in bags}
         if left_out := [name for name in media.left_out if name not in bag_files]:
             shown = ", ".join(left_out[:_SHOWN_NAMES]) + (", ..." if len(left_out) > _SHOWN_NAMES else "")

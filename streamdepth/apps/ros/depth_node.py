@@ -14,7 +14,7 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from streamdepth import factory
 from streamdepth.apps.ros.diagnostics import Diagnostics
 from streamdepth.apps.ros.message_source import MessageSource
-from streamdepth.apps.ros.parameters import PARAMETERS, settings_of
+from streamdepth.apps.ros.parameters import PARAMETERS, settings_from_parameters
 from streamdepth.apps.ros.publisher_sink import PublisherSink, message_class
 from streamdepth.config import Settings
 from streamdepth.core.errors import StreamDepthError
@@ -58,7 +58,7 @@ class DepthNode(LifecycleNode):  # type: ignore[misc]  # rclpy is known on a mac
     def on_configure(self, state: Any) -> TransitionCallbackReturn:
         """Reads the parameters and loads the model."""
         try:
-            self._settings = settings_of({name: self._parameter(name) for name in PARAMETERS})
+            self._settings = settings_from_parameters({name: self._parameter(name) for name in PARAMETERS})
             make_metric_reference(self._settings)  # raises now what would end the first picture
             self._estimator = make_estimator(self._settings)
         except StreamDepthError as error:

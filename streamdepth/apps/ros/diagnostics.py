@@ -1,4 +1,4 @@
-"""What the diagnostics of the ROS 2 node say of the depth."""
+"""The state of the depth for the diagnostics of the ROS 2 node."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _STALE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
-    """One status, in the terms of diagnostic_msgs/DiagnosticStatus."""
+class DiagnosticStatus:
+    """A status with the fields of diagnostic_msgs/DiagnosticStatus."""
 
     level: int
     text: str
@@ -54,7 +54,7 @@ class Diagnostics:
         with self._lock:
             self._error = text
 
-    def status(self, *, is_active: bool, notices: Sequence[str] = ()) -> Status:
+    def status(self, *, is_active: bool, notices: Sequence[str] = ()) -> DiagnosticStatus:
         """Returns the status now; notices of the source make it a warning."""
         with self._lock:
             times = list(self._published_at)
@@ -66,11 +66,14 @@ class Diagnostics:
                 values["known depth"] = f"{100 * self._known:.0f} %"
             error, age = self._error, time.monotonic() - times[-1] if times else float("inf")
         if error:
-            return Status(ERROR, error, values)
+            return DiagnosticStatus(ERROR, error, values)
         if not is_active:
-            return Status(OK, "not active", values)
+            return DiagnosticStatus(OK, "not active", values)
         if age > _STALE_SECONDS:
-            return Status(STALE, "no depth was published" + ("" if times else " yet; do pictures come?"), values)
+            text = "no depth was published" + ("" if times else " yet; do pictures come?")
+            return DiagnosticStatus(STALE, text, values)
         if values["known depth"] == "0 %":
-            return Status(WARN, "the depth is unknown: its meters are withheld, or nothing is seen", values)
-        return Status(WARN, notices[-1], values) if notices else Status(OK, "depth is published", values)
+            return DiagnosticStatus(WARN, "the depth is unknown: its meters are withheld, or nothing is seen", values)
+        if notices:
+            return DiagnosticStatus(WARN, notices[-1], values)
+        return DiagnosticStatus(OK, "depth is published", values)

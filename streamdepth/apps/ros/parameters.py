@@ -43,7 +43,7 @@ _KEYWORDS = {
 """Name of a parameter -> the keyword of its setting."""
 
 
-def settings_of(parameters: Mapping[str, Any]) -> Settings:
+def settings_from_parameters(parameters: Mapping[str, Any]) -> Settings:
     """Returns the settings of a node: those of its `config_file`, then of `settings`, then of the other parameters.
 
     A parameter that has its default changes nothing that the file says. Raises ConfigError as `config.load` does.

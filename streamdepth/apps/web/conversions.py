@@ -34,7 +34,7 @@ from streamdepth.utils.redact import redact_text
 
 _log = logging.getLogger(__name__)
 
-State = Literal["uploading", "waiting", "converting", "done", "failed", "canceled"]
+ConversionState = Literal["uploading", "waiting", "converting", "done", "failed", "canceled"]
 _MAX_UNFINISHED = 4
 _MAX_FINISHED = 20
 _NAME_LENGTH = 60
@@ -51,7 +51,7 @@ class Conversion:
     """The uploaded file."""
     settings: Settings
     """Settings of the conversion, without its input and output."""
-    state: State = "uploading"
+    state: ConversionState = "uploading"
     duration_seconds: float = 0.0
     """The video's length as its container states it; 0 if it does not."""
     share: float | None = None

@@ -37,7 +37,7 @@ class WebStream:
 
     @property
     def render_options(self) -> RenderOptions:
-        """How recordings and pictures of the stream are drawn now."""
+        """The current options for drawing recordings and pictures of the stream."""
         drawn = self.controls.value
         return RenderOptions(drawn.style, drawn.colormap, drawn.alpha, self.legend)  # type: ignore[arg-type]  # checked
 
@@ -66,7 +66,7 @@ class WebSession:
     choices: ControlChoices
     conversions: ConversionQueue
     conversion_settings: Settings
-    """Settings of uploads that no stream changes."""
+    """Settings for the conversion of uploads, apart from the look, which is that of a stream."""
     hold_last: bool = False
     """True if the last picture of a lost stream stays visible, marked as stale."""
     model_failures: list[str] = field(default_factory=list)

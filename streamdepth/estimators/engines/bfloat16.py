@@ -1,4 +1,4 @@
-"""Which devices compute in bfloat16: nothing in this package asks for it elsewhere, where it is emulated."""
+"""Tells the devices that compute in bfloat16 from those that only emulate it, where this package never asks for it."""
 
 from __future__ import annotations
 

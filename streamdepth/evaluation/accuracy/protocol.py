@@ -26,7 +26,7 @@ class EvaluationProtocol:
     every: int = 1
     """Only every `every`th picture is evaluated."""
     limit: int | None = None
-    """At most so many pictures are evaluated."""
+    """Largest number of pictures that are evaluated; None sets no limit."""
 
     def region(self, data: DepthDataset) -> ValidRegion:
         """Returns the region of valid truth. Raises ConfigError: "unknown-crop", "empty-range", or "affine" truth."""

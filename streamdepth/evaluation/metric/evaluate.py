@@ -1,4 +1,4 @@
-"""Evaluation of metric depth on datasets: the network runs once, and every way of knowing distances on its depth."""
+"""Evaluation of metric depth on datasets: the network runs once, and its depth is made metric in several ways."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class MetricProtocol:
     every: int = 1
     """Only every `every`th picture of a set of single pictures is evaluated; videos are evaluated whole."""
     limit: int | None = None
-    """At most so many pictures of a set are evaluated."""
+    """Largest number of pictures of a set that are evaluated; None sets no limit."""
     max_scale_error: float = 0.25
-    """Share of the scale error from which meters are to be withheld."""
+    """Error of the scale, as a share, beyond which meters are to be withheld."""
     camera: Intrinsics | None = None
-    """The camera of sets that do not say theirs."""
+    """The camera of datasets without a camera.json."""
 
     def names(self, data: DepthDataset) -> list[str]:
         """Returns the names of the pictures to evaluate."""
@@ -69,8 +69,8 @@ class WayResult:
 
 
 @dataclass(slots=True)
-class _Run:
-    """One way at work on one stream."""
+class _WayRun:
+    """One way of knowing distances, applied to one stream."""
 
     way: MetricWay
     converter: MetricConverter | None
@@ -83,12 +83,12 @@ def evaluate_metric(
     protocol: MetricProtocol,
     on_picture: Callable[[], None] = lambda: None,
 ) -> list[WayResult]:
-    """Runs the model once over a dataset and each way of knowing distances on its depth."""
+    """Runs the model once over a dataset, makes its depth metric in each way, and returns the scores of each way."""
     names = protocol.names(data)
     first = next(data.pairs(names[:1]))
     region = protocol.region(data, first.depth)
     scorers = {name: MetricScorer() for name in ways_of(data, protocol.ways)}
-    runs: list[_Run] = []
+    runs: list[_WayRun] = []
     for index, (item, pair) in enumerate(_relative_depth(data, names, estimator, protocol)):
         if index == 0 or not data.is_video:
             runs = [_begin(data, name, pair, protocol, scorer) for name, scorer in scorers.items()]
@@ -100,14 +100,16 @@ def evaluate_metric(
     return [WayResult(data.name, name, region.farthest_m, scorer.total()) for name, scorer in scorers.items()]
 
 
-def _begin(data: DepthDataset, name: str, pair: ImageDepthPair, protocol: MetricProtocol, scorer: MetricScorer) -> _Run:
+def _begin(
+    data: DepthDataset, name: str, pair: ImageDepthPair, protocol: MetricProtocol, scorer: MetricScorer
+) -> _WayRun:
     way = WAYS[name](data, protocol.camera)
     reference = way.make_reference(pair)
-    return _Run(way, None if reference is None else MetricConverter(reference, protocol.max_scale_error), scorer)
+    return _WayRun(way, None if reference is None else MetricConverter(reference, protocol.max_scale_error), scorer)
 
 
 def _score(
-    run: _Run, item: DepthFrame, pair: ImageDepthPair, truth: DepthMap, region: ValidRegion, protocol: MetricProtocol
+    run: _WayRun, item: DepthFrame, pair: ImageDepthPair, truth: DepthMap, region: ValidRegion, protocol: MetricProtocol
 ) -> None:
     run.way.observe(item.frame.index, pair)
     nearness = finite_inverse_depth(item.depth, item.kind)

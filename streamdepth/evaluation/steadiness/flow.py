@@ -30,7 +30,7 @@ class MaskedFlow:
     """Optical flow from a frame to the previous one; all maps are (h, w) at the size of the flow."""
 
     flow: Flow
-    """From each pixel of this frame to its place in the previous frame."""
+    """Motion in px from each pixel of this frame to its place in the previous frame."""
     is_consistent: Mask
     """True where the flow forwards and backwards agrees and the color is the same at both ends."""
     brightness_change: DepthMap

@@ -21,9 +21,9 @@ _lock = threading.Lock()
 _servers: dict[tuple[str, str], FoxgloveServer] = {}
 """The servers that run, by the host and port that were asked for."""
 _ended_at: dict[tuple[str, str], float] = {}
-"""When the last server of each address ended, by the monotonic clock."""
+"""Time by the monotonic clock at which the last server of each address ended."""
 _END_SECONDS, _RETRY_SECONDS = 3.0, 0.02
-"""How long a server that was stopped may still have its port, and the time between attempts to take it."""
+"""Longest time for which a stopped server may still occupy its port, and the time between attempts to take it."""
 
 
 class FoxgloveServer:

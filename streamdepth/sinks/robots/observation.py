@@ -38,7 +38,7 @@ _DRIFT_DIVISOR = 100
 _LARGEST_DRIFT_NS = NANOSECONDS
 """Beyond it the wall clock was set, or the stream began anew: the timestamps jump."""
 _FLOOR_MEMORY_NS = 2 * NANOSECONDS
-"""How long the last floor is used in frames without one, within a shot."""
+"""Time for which the last floor is used in frames without one, within a shot."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -284,7 +284,7 @@ class _RerunRecording:
         self._image(
             "depth", self._rr.DepthImage(observation.encoded_depth, meter=meter), observation, observation.depth_size
         )
-        self._trust(observation)
+        self._log_uncertainty(observation)
         if observation.points is not None:
             points, colors = observation.points
             known = np.isfinite(points[..., 2])
@@ -302,7 +302,7 @@ class _RerunRecording:
         labels = [f"{o.distance_m:.2f} m, confidence {o.confidence:.2f}" for o in near]
         self.stream.log(f"{self._camera}/obstacles", self._rr.Points3D(places, labels=labels, radii=0.05))
 
-    def _trust(self, observation: Observation) -> None:
+    def _log_uncertainty(self, observation: Observation) -> None:
         """Logs what is known of the errors: confidence as a picture, and figures that Rerun plots over time."""
         item = observation.item
         if observation.confidence is not None:

@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.floating]
 SIZE = 128
 PERIODS = 4
-"""Of a pattern along one side of its tile."""
+"""Repetitions of a pattern along one side of its tile."""
 LEVELS = 6
 
 

@@ -14,7 +14,7 @@ import yaml
 from helpers.paths import ROOT
 from rosbags.typesys import Stores, get_typestore
 
-from streamdepth.apps.ros.parameters import PARAMETERS, settings_of
+from streamdepth.apps.ros.parameters import PARAMETERS, settings_from_parameters
 from streamdepth.sinks.robots.observation import RobotOptions
 from streamdepth.sinks.robots.ros_messages import RosMessages
 
@@ -31,7 +31,7 @@ def test_the_parameters_are_those_of_the_node_and_make_settings() -> None:
     assert given.keys() <= PARAMETERS.keys()
     for name, value in given.items():
         assert type(value) is type(PARAMETERS[name])  # ROS refuses a parameter of another type
-    settings = settings_of({**PARAMETERS, **given})
+    settings = settings_from_parameters({**PARAMETERS, **given})
     assert settings.metric.camera_height == "1.2m"
 
 

@@ -13,7 +13,7 @@ from helpers.fake_rclpy import Result
 
 from streamdepth.apps.ros.diagnostics import ERROR, OK, STALE
 from streamdepth.apps.ros.message_source import MessageSource
-from streamdepth.apps.ros.parameters import PARAMETERS, settings_of
+from streamdepth.apps.ros.parameters import PARAMETERS, settings_from_parameters
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.types import DepthKind
 from streamdepth.testing import ConstantEstimator
@@ -148,15 +148,17 @@ def test_parameters_that_do_not_fit_fail_the_configuration(make_node) -> None:
 
 def test_parameters_become_settings(tmp_path) -> None:
     given = {**PARAMETERS, "fov": 70.0, "camera_height": "1.2m", "obstacle_heights": [0.1, 1.0], "sectors": 7}
-    settings = settings_of(given)
+    settings = settings_from_parameters(given)
     assert (settings.camera.fov, settings.metric.camera_height, settings.robot.sectors) == (70, "1.2m", 7)
     assert settings.robot.obstacle_heights == (0.1, 1.0)
     assert settings.robot.namespace == ""
     (tmp_path / "a.yaml").write_text("model: {name: other}\nrobot: {sectors: 3}\n")
-    settings = settings_of({**PARAMETERS, "config_file": str(tmp_path / "a.yaml"), "settings": ["robot.floor=true"]})
+    settings = settings_from_parameters(
+        {**PARAMETERS, "config_file": str(tmp_path / "a.yaml"), "settings": ["robot.floor=true"]}
+    )
     assert (settings.model.name, settings.robot.sectors, settings.robot.floor) == ("other", 3, True)
     with pytest.raises(ConfigError):
-        settings_of({**PARAMETERS, "settings": ["robot.unheard_of=1"]})
+        settings_from_parameters({**PARAMETERS, "settings": ["robot.unheard_of=1"]})
 
 
 def test_the_newest_message_counts_and_what_is_no_picture_is_left_out() -> None:

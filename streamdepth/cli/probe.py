@@ -85,8 +85,8 @@ def models(
     print_table(table)
     out.print(
         "a name gives more, such as the license: streamdepth models NAME\n"
-        "fps here: frames a second of the network alone, kept from the last run; - is not measured yet,\n"
-        "which needs no download: streamdepth bench --model NAME --random-weights --alone"
+        "fps here: frames a second of the network alone, in its last run here; - was not measured yet,\n"
+        "measure it without a download: streamdepth bench --model NAME --random-weights --alone"
     )
 
 

@@ -85,7 +85,7 @@ def _with_sources_of_streams(settings: Settings) -> Settings:
         raise ConfigError("the sources are given by streams, too; give source or streams", code="conflict")
     for what, values in (("name", settings.names), ("mount", settings.robot.mount)):
         if values and sources:
-            raise ConfigError(f"with streams, each has its own {what}; write it there", code="conflict")
+            raise ConfigError(f"with streams, write the {what} of each into its entry of streams", code="conflict")
         if values and settings.source and len(values) != len(settings.source):
             raise ConfigError(
                 f"{len(values)} times --{what} for {len(settings.source)} sources; give one for each", code="conflict"

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from streamdepth.core.lens_base import (
-    ACCEPTED,
     MAX_ITERATIONS,
+    MAX_RESIDUAL,
     TOLERANCE,
     Floats,
     LensModel,
@@ -99,7 +99,7 @@ class BrownConradyLens(LensModel):
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             x, y, residual = self._newton(flat, *self._first_guess(flat))
             _, _, xx, xy, yx, yy = self._distort(x, y)
-            is_exact = residual <= ACCEPTED * np.maximum(1.0, np.abs(flat).max(axis=1, initial=0.0))
+            is_exact = residual <= MAX_RESIDUAL * np.maximum(1.0, np.abs(flat).max(axis=1, initial=0.0))
             is_covered = (x * x + y * y <= self._max_radius**2) & (xx * yy - xy * yx > 0)
         x, y = (np.where(is_exact & is_covered, values, np.nan) for values in (x, y))
         return np.stack([x, y], axis=-1).reshape(places.shape)

@@ -11,8 +11,8 @@ Floats = npt.NDArray[np.float64]
 
 TOLERANCE = 1e-13
 """Residual at which an iteration ends, in units of the normalized picture: 1e-10 px at a focal length of 1000 px."""
-ACCEPTED = 1e-12
-"""Largest residual of a solution."""
+MAX_RESIDUAL = 1e-12
+"""Largest residual of a solution that counts as exact."""
 MAX_ITERATIONS = 50
 """Limit of the steps of an iteration."""
 

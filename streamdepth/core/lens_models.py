@@ -16,8 +16,8 @@ import numpy as np
 
 from streamdepth.core.brown_conrady import BrownConradyLens
 from streamdepth.core.lens_base import (
-    ACCEPTED,
     MAX_ITERATIONS,
+    MAX_RESIDUAL,
     TOLERANCE,
     Floats,
     LensModel,
@@ -85,7 +85,7 @@ class EquidistantLens(RadialAngleLens):
             with np.errstate(divide="ignore", invalid="ignore"):
                 step = off / (1 + s * (3 * k1 + s * (5 * k2 + s * (7 * k3 + s * 9 * k4))))
             angle = np.clip(angle + np.nan_to_num(step), 0, self.max_angle)
-        is_exact = np.abs(radius - self.radius_of_angle(angle)) <= ACCEPTED * np.maximum(1.0, radius)
+        is_exact = np.abs(radius - self.radius_of_angle(angle)) <= MAX_RESIDUAL * np.maximum(1.0, radius)
         return np.where(is_exact, angle, np.nan)
 
 

@@ -58,7 +58,8 @@ def _make_kept_topics(settings: Settings, path: Path, name: str | None) -> Recor
         return None  # another camera of the same robot keeps them
     if path.suffix.lower() != ".mcap" or bag is None or settings.outputs.segment:
         raise ConfigError(
-            f"topics are kept of a bag in one .mcap, without --segment; here '{address}' goes to '{path}'",
+            f"--keep-topics copies topics of a bag into one .mcap, without --segment, and not from '{address}' "
+            f"to '{path}'; leave it out, or name a bag and an .mcap",
             code="conflict",
         )
     return BagTopics(bag[0], settings.outputs.keep_topics)

@@ -50,8 +50,8 @@ def find_floor(item: DepthFrame, *, max_tilt_degrees: float = 60.0, refine: bool
     """Returns the floor that the camera sees, or None where none is seen.
 
     An even floor fills at least a quarter of the lower half of the picture, and its plane is fitted to its points.
-    Where a network drew it (`item.metric_fit`, or no even floor), the slope of its points tells little, so that it is
-    level by `gravity.estimate_gravity` and accepted by `level_floor.find_level_floor`.
+    The slope of a floor in a network's depth (`item.metric_fit` is set, or no even floor is found) is unreliable: its
+    direction is then that of `gravity.estimate_gravity`, and `level_floor.find_level_floor` decides whether it is one.
 
     Args:
         item: a frame with metric depth. A camera that is not known is taken to have a field of view of 60 degrees.

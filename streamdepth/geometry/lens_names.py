@@ -20,7 +20,7 @@ _NAMES = {
     "double_sphere": "double_sphere ds",
     "extended_unified": "extended_unified eucm",
 }
-"""Name of a lens model -> its names elsewhere, in small letters and with underscores."""
+"""Name of a lens model -> its names elsewhere, in lower case and with underscores."""
 _MODEL_OF = {name: model for model, names in _NAMES.items() for name in names.split()}
 _NO_LENS = ("", "none", "no_distortion", "unknown", "undistorted", "rectified", "perspective", "null")
 _BY_COUNT = {

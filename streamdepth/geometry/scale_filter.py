@@ -10,7 +10,7 @@ from streamdepth.geometry.arrays import Floats
 from streamdepth.geometry.metric_fit import UNKNOWN_SIGMA, ScaleShiftFit
 
 _COMMON_SHARE, _END_SHARE = 0.5, 0.7
-"""Shares of that variance which near and far have in common, and which each of them has of its own."""
+"""Shares of the drift's variance: one that the near and the far end have in common, and one that each end has alone."""
 _MAX_SURPRISE = 9.21
 """Squared Mahalanobis distance that one of a hundred measurements exceeds: a farther one shows that the state was not
 as certain as believed."""
@@ -23,11 +23,11 @@ class ScaleShiftFilter:
 
     A Kalman filter (Kalman, 1960) with the state (scale, shift). Between frames the state drifts by a factor
     that a rigid scene shows (`stabilizers.scale_drift`), and by a random walk of the common scale, of the near end and
-    of the far end of the picture. A measurement is the fit of
-    one frame. Its covariance has two parts: noise that is new in each frame, which many frames average away, and
-    errors that all frames share, such as those of a network's shapes or of a measured height. Those are no part of the
-    state; they are carried along as in the Schmidt-Kalman filter (Schmidt, 1966), fully correlated over time, so that
-    they never shrink. A measurement that the state cannot explain makes the state less certain first.
+    of the far end of the picture. A measurement is the fit of one frame. Its covariance has two parts: noise that is
+    new in each frame, which many frames average away, and errors that all frames share, such as those of a network's
+    shapes or of a measured height. The shared errors are no part of the state; they are carried along as in the
+    Schmidt-Kalman filter (Schmidt, 1966), fully correlated over time, so that they never shrink. Where the state cannot
+    explain a measurement, the state becomes less certain before it is updated.
     """
 
     def __init__(self) -> None:
@@ -115,7 +115,7 @@ class ScaleShiftFilter:
 
         Args:
             state: variance of the state's noise at this end.
-            fit: that of the fit's.
+            fit: variance of the fit's noise at this end.
             excess: the shared error of the state, and how much greater that of the fit is.
             surprise: difference of fit and state.
         """

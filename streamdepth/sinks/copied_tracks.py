@@ -28,14 +28,18 @@ def can_hold(stream: Stream, format_name: str, *, is_streamed: bool) -> bool:
 
 
 class _Discarding:
-    """A file object that forgets what is written, and cannot go back, as a pipe."""
+    """A file object that discards what is written, and cannot seek, like a pipe."""
 
     def write(self, data: bytes) -> int:
         return len(data)
 
 
 def add_track(output: OutputContainer, stream: Stream, *, is_streamed: bool) -> Stream:
-    """Adds a track like `stream`. A head that is sent at once needs the sound's format, which MPEG-TS has elsewhere."""
+    """Adds a track like `stream`, and returns it.
+
+    is_streamed: the container's header is sent before any packet. It then needs the format of AAC, which MPEG-TS keeps
+    in the packets instead.
+    """
     target = output.add_stream_from_template(stream)
     if is_streamed and isinstance(stream, AudioStream) and stream.codec_context.name == "aac":
         target.codec_context.extradata = stream.codec_context.extradata or _aac_format(stream.codec_context)
@@ -43,7 +47,7 @@ def add_track(output: OutputContainer, stream: Stream, *, is_streamed: bool) -> 
 
 
 def _aac_format(sound: AudioCodecContext) -> bytes:
-    """Returns the AudioSpecificConfig of ISO 14496-3 of AAC whose packets have ADTS heads: LC, SBR by implication."""
+    """Returns the AudioSpecificConfig of ISO 14496-3 of AAC whose packets have ADTS headers: LC, SBR by implication."""
     profile = sound.profile or ""
     rate = sound.sample_rate // (2 if "HE" in profile else 1)
     channels = 1 if "v2" in profile else sound.channels

@@ -16,7 +16,7 @@ STANDARD_OUTPUT = Path("-")
 class StandardOutput:
     """Standard output, taken over for one binary file: whatever else is printed meanwhile goes to standard error.
 
-    It cannot be taken back what was written, so that `commit` and `discard` both only give standard output back.
+    What was written cannot be taken back, so `commit` and `discard` both only restore standard output.
     """
 
     def __init__(self) -> None:

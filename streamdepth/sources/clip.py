@@ -59,7 +59,7 @@ class ClipSource(WrappedSource):
         return self._end is None or _exact_time(frame) < self._end - frame.time_base / 2
 
     def _count(self, info: StreamInfo) -> int | None:
-        """Returns the number of frames as far as the stream states a rate."""
+        """Returns the expected number of frames; None where the stream states no rate or no end is known."""
         if not info.fps:
             return None
         whole = None if info.frame_count is None else info.frame_count / info.fps
@@ -90,7 +90,7 @@ class ConstantRateSource(WrappedSource):
         self._next: Frame | None = None
         self._slot = 0
         self._interval = 1 / self.fps
-        """Seconds from the frame before to the current one, which the last frame lasts, too."""
+        """Seconds from the frame before to the current one; the last frame is taken to last as long."""
 
     def on_open(self, info: StreamInfo) -> StreamInfo:
         self._reset()

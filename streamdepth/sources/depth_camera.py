@@ -110,9 +110,9 @@ class DepthCameraSource(LiveSource[DepthCameraCapture]):
 
 
 def camera_with_lens(camera: Intrinsics, model: str, coefficients: Sequence[float]) -> Intrinsics:
-    """Returns the camera with the lens that a package names; without it where the name is of no use here.
+    """Returns the camera with the lens that a maker's package names; a pinhole where that lens model is unknown.
 
-    RealSense's inverse_brown_conrady, for example, is of zeros in all current cameras.
+    An unknown one is RealSense's inverse_brown_conrady, whose coefficients are zero in all current cameras.
     """
     try:
         return with_lens(camera, model, coefficients)

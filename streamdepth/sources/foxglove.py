@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 _TIME_BASE = Fraction(1, 10**9)
 _MAX_TRIED = 300
+"""Messages in which the first picture is searched for."""
 _MAX_SCANNED = 5000
+"""Messages in which topics are searched for in a file without a summary."""
 
 
 class _Topic(NamedTuple):

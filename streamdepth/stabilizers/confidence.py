@@ -37,8 +37,8 @@ class ConfidenceEstimator:
 
     The expected error of a pixel grows with its disagreement with the depth before, warped along the optical flow; with
     the depth's contrast around it; with its distance; and towards the border. Beside a measured point it is how far the
-    depth is from that point. With the scale's own error, and errors distributed as Laplace has it, follows the
-    probability of an error below TOLERANCE. State: two maps of one frame.
+    depth is from that point. From the expected error and the scale's own error follows the probability of an error
+    below TOLERANCE, for errors with a Laplace distribution. State: two maps of one frame.
     """
 
     def __init__(self) -> None:

@@ -36,16 +36,16 @@ _MAX_VIEW_SHIFT = 0.004
 _MIN_CONFIDENCE = 0.3
 """Confidence of the optical flow below which a point's place follows from the camera's motion."""
 _DRIFT_ERROR, _MAX_CHANGE = 0.1, 0.3
-"""Error of the drift that one point tells, and the greatest change from what was expected that is believed, shares."""
+"""Error of the drift that one point shows, and the greatest change from the expected drift that is believed; shares."""
 _MIN_TRACKED = 3
 """Number of tracked points below which they tell nothing of the drift, since one of them may lie on an edge or move."""
 _LOST_ERROR = 0.03
-"""Error of the distance that each such frame adds, as a share."""
+"""Error of the distance, as a share, that is added by each frame in which the optical flow of a point is not sure."""
 _MAX_SIGMA = 0.4
 """Error of the distance from which a point is dropped, as a share."""
 _WAY_ERROR = 0.25
-"""Error of a tracked distance, as a share of the way that the camera went. On the kitchen clip, whose poses are known,
-it is 0.2 of the way along z."""
+"""Error of a tracked distance, as a share of the distance that the camera moved. On the kitchen clip, whose poses
+are known, it is 0.2 of the motion along z."""
 
 
 class AnchorReference(MetricReference):
@@ -200,7 +200,7 @@ class BoardReference(MetricReference):
     def fit(self, item: DepthFrame, inverse: DepthMap) -> ScaleShiftFit | None:
         if item.intrinsics is None:
             raise ConfigError(
-                "a board tells meters to a known camera only; add --fov or --camera-info", code="camera-unknown"
+                "a board gives meters only if the camera is known; add --fov or --camera-info", code="camera-unknown"
             )
         corners = self.board.find(item.frame.image)
         depth = None if corners is None else depth_of_corners(corners, item.intrinsics)

@@ -1,1 +1,1 @@
-"""Trust in meters: how far they are off, whether that is known, and whether they are withheld where they should be."""
+"""Evaluates trust in meters: their error, whether it is known, and whether meters are withheld where they should be."""

@@ -27,7 +27,7 @@ class MetricFrameScore:
     best_abs_rel: float
     """The same of the same depth with scale and shift fitted to this frame's truth, see `accuracy.metrics.align`."""
     sigma: float
-    """One standard deviation of the scale as the frame says it, a share; NaN where it says nothing."""
+    """One standard deviation of the scale as the frame states it, a share; NaN where it states none."""
     is_given: bool
     """False where meters were withheld."""
     is_refusal_right: bool | None
@@ -112,9 +112,10 @@ class MetricScore:
     refusals_undue: int
     """Refused frames among those that should not be refused."""
     within_sigma: float
-    """Share of the given frames whose scale is off by at most one `sigma`: 0.68 is right, more is modest."""
+    """Share of the given frames whose scale is off by at most one `sigma`: 0.68 is right, more means that the
+    stated errors are too large."""
     sigma_p50: float
-    """Median of the one-sigma error that the given frames say."""
+    """Median of the one-sigma errors that the given frames state."""
     ause: float
     ause_random: float
     """Means over the given frames; see `sparsification`."""

@@ -1,4 +1,4 @@
-"""Copying of topics of the recording that is read into the one that is written."""
+"""Copies topics of the recording that is read into the recording that is written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 class KeptTopics:
     """Topics of a recording that go into an MCAP file as they are, in step with the frames.
 
-    A topic that the file has already is kept beside it where the types are the same, as of /tf, and else left out.
+    Where the file has a topic of the same name, such as /tf, messages of the same type are added to it; a topic of
+    another type is left out.
     """
 
     def __init__(self, recording: RecordedTopics, on_notice: Callable[[str], None]) -> None:
@@ -25,7 +26,10 @@ class KeptTopics:
         self._topics = recording.open()
 
     def register(self, writer: Writer, written: Mapping[str, str]) -> None:
-        """Registers the topics in a file that was started. written: name -> type of the topics that it has already."""
+        """Registers the topics in a file that was started.
+
+        written: name -> type of the topics that the file has already.
+        """
         self._writer, schemas = writer, dict[tuple[str, bytes], int]()
         for index, topic in enumerate(self._topics):
             if written.get(topic.name, topic.schema) != topic.schema:

@@ -12,7 +12,7 @@ const VERTEX = `
 uniform sampler2D depth;
 uniform vec4 camera;
 uniform vec2 size;
-uniform float half_height; // of what is drawn on, in px
+uniform float half_height; // half the height of the canvas in px
 out vec2 image_uv;
 float depth_at(vec2 image_uv) { return texture(depth, clamp(image_uv, 0.5 / size, 1.0 - 0.5 / size)).r; }
 void main() {
@@ -125,7 +125,7 @@ export class PointView {
 
   render() {
     const { clientWidth: width, clientHeight: height } = this.canvas;
-    if (!width || !this.points || this.session) return; // a headset is drawn for at its own rate
+    if (!width || !this.points || this.session) return; // a headset asks for its pictures at its own rate
     this.renderer.setPixelRatio(Math.min(devicePixelRatio, 2));
     this.renderer.setSize(width, height, false);
     this.eye.aspect = width / height;

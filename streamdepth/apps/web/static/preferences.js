@@ -1,4 +1,4 @@
-// What this browser remembers of the page: its theme, view and the like. Nothing of it reaches the server.
+// The preferences that this browser remembers: the theme, view and the like. Nothing of it reaches the server.
 
 const KEY = "streamdepth";
 const DEFAULTS = { theme: "", view: "overlay", wipe: 0.5, closedPanels: [], facing: "environment" };

@@ -11,7 +11,7 @@ let maxBytes = 0;
 let timer = 0;
 let nameOfStream = () => "";
 let sent = []; // uploads of this page: {id, name, state, share, request}
-let known = []; // conversions of the server
+let known = []; // conversions that the server has told of
 
 /** streamName(): the stream whose look the results get. */
 export async function startUploads(streamName) {

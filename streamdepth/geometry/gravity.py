@@ -43,7 +43,7 @@ class Gravity(NamedTuple):
     @property
     def pitch_degrees(self) -> float:
         """The angle by which the camera looks down."""
-        return math.degrees(math.asin(float(np.clip(-self.up[2], -1, 1))))
+        return pitch_of(self.up)
 
     @property
     def roll_degrees(self) -> float:
@@ -59,6 +59,11 @@ def up_vector(pitch_degrees: Floats | float, roll_degrees: Floats | float = 0.0)
     """
     pitch, roll = np.radians(pitch_degrees), np.radians(roll_degrees)
     return np.stack([np.sin(roll) * np.cos(pitch), -np.cos(roll) * np.cos(pitch), -np.sin(pitch) + 0 * roll], axis=-1)
+
+
+def pitch_of(up: Floats) -> float:
+    """Returns the angle in degrees by which a camera looks down, from the (3,) direction of up in its axes."""
+    return math.degrees(math.asin(float(np.clip(-up[2], -1, 1))))
 
 
 def estimate_gravity(image: Image, inverse: DepthMap, camera: Intrinsics) -> Gravity:

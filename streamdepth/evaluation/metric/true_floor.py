@@ -10,6 +10,7 @@ import numpy as np
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.geometry.arrays import Floats
+from streamdepth.geometry.gravity import pitch_of
 from streamdepth.geometry.projection import rays
 
 _MAX_PITCH, _MAX_ROLL_SINE = 70.0, 0.45
@@ -35,7 +36,7 @@ class TrueFloor(NamedTuple):
     @property
     def pitch_degrees(self) -> float:
         """The angle by which the camera looks down on it."""
-        return math.degrees(math.asin(float(np.clip(-self.up[2], -1, 1))))
+        return pitch_of(self.up)
 
 
 def find_true_floor(truth_m: DepthMap, camera: Intrinsics) -> TrueFloor | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from streamdepth.training.scenes import materials
-from streamdepth.training.scenes.materials import Rng, chance, choose
+from streamdepth.training.scenes.materials import Rng, chance
 from streamdepth.training.scenes.scene import Parts
 from streamdepth.training.scenes.shapes import (
     box,
@@ -118,13 +118,6 @@ def cable(rng: Rng) -> Parts:
     return [
         (tube(np.column_stack([fine, np.full(len(fine), 0.006)]), rng.uniform(0.002, 0.005), 5), materials.plastic(rng))
     ]
-
-
-def table_lamp(rng: Rng) -> Parts:
-    high, color = rng.uniform(0.3, 0.6), materials.lamp_color(rng, 0.7)
-    stand = lathe([(0, 0), (0.08, 0), (0.07, 0.02), (0.012, 0.04), (0.012, high * 0.7), (0, high * 0.7)], 18)
-    shade = lathe([(0.11, high * 0.6), (0.07, high)], 20)
-    return [(stand, materials.metal(rng)), (shade, materials.lamp_surface(rng, color, choose(rng, (0.0, 1.5, 3.0))))]
 
 
 def desk_lamp(rng: Rng) -> Parts:

@@ -14,6 +14,7 @@ from PIL import Image
 from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError, SourceOpenError, StreamDepthError
 from streamdepth.core.types import DepthFrame
+from streamdepth.factory.naming import NAME_FIELD
 from streamdepth.factory.outputs import make_folder
 from streamdepth.factory.pictures import estimate_depth_frame, read_photo, shared_estimator
 from streamdepth.factory.render_options import make_render_options
@@ -35,8 +36,6 @@ from streamdepth.utils.media_kind import folder_media
 from streamdepth.utils.numbering import unused_name
 from streamdepth.utils.redact import redact
 
-_NAME_FIELD = "{name}"
-"""Stands for a picture's name in the path of an output."""
 _FOLDER_SUFFIXES = {"video": ".png", "points": ".ply", "mesh": ".glb"}
 """Setting of an output that is a folder -> suffix of the files in it."""
 
@@ -110,8 +109,8 @@ def convert_pictures(pictures: Sequence[str], settings: Settings) -> Iterator[Co
         name = unused_name(Path(picture).stem, taken)
         taken.add(name)
         own = {
-            setting: Path(str(path).replace(_NAME_FIELD, name))
-            if _NAME_FIELD in str(path)
+            setting: Path(str(path).replace(NAME_FIELD, name))
+            if NAME_FIELD in str(path)
             else path / f"{name}{_FOLDER_SUFFIXES[setting]}"
             for setting, path in paths.items()
         }
@@ -135,7 +134,7 @@ def _output_paths(settings: Settings) -> dict[str, Path]:
 
 
 def _is_folder(path: Path) -> bool:
-    return path.is_dir() or not path.suffix or _NAME_FIELD in str(path)
+    return path.is_dir() or not path.suffix or NAME_FIELD in str(path)
 
 
 def convert_picture(picture: str, settings: Settings) -> tuple[DepthFrame, list[str]]:

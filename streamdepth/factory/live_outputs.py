@@ -8,6 +8,7 @@ from pathlib import Path
 from streamdepth.config import VIRTUAL_CAMERA, Settings
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.sink import Sink
+from streamdepth.factory.naming import NAME_FIELD
 from streamdepth.factory.render_options import make_render_options
 from streamdepth.sinks.images import DEPTH_IMAGE_SUFFIXES
 from streamdepth.utils.redact import redact
@@ -54,12 +55,12 @@ def make_push_sinks(settings: Settings, name: str | None) -> Iterator[Sink]:
         ConfigError: if several streams would go to one address ("conflict").
     """
     for address in settings.outputs.push:
-        if name is not None and "{name}" not in address:
+        if name is not None and NAME_FIELD not in address:
             raise ConfigError(
                 f"several sources cannot all go to '{redact(address)}'; put {{name}} where their names are to stand",
                 code="conflict",
             )
-        address = address.replace("{name}", name or "")
+        address = address.replace(NAME_FIELD, name or "")
         is_virtual_camera = address.startswith(VIRTUAL_CAMERA)
         yield _make_virtual_camera(address, settings) if is_virtual_camera else _make_push_sink(address, settings)
 

@@ -13,7 +13,7 @@ from streamdepth.utils.numbering import unused_name
 from streamdepth.utils.redact import redact
 
 NAME_FIELD = "{name}"
-"""Stands for the stream's name in the path of an output."""
+"""The text in the path of an output that stands for the name of the stream, file or picture."""
 _MAX_LENGTH = 80
 
 

@@ -145,7 +145,7 @@ def _parse_line(line: str, *, is_csv: bool) -> tuple[Pose, int | None]:
     if len(numbers) in (12, 16) and not is_csv:
         pose = np.array([*numbers, 0.0, 0.0, 0.0, 1.0][:16]).reshape(4, 4)
         if not np.allclose(pose[:3, :3] @ pose[:3, :3].T, np.eye(3), atol=0.01):
-            raise ValueError("its 3x3 part is no rotation")
+            raise ValueError("its 3x3 part is no rotation, it stretches")
         return pose, None
     if len(numbers) < 8 or (not is_csv and len(numbers) != 8):
         raise ValueError(f"it has {len(numbers)} numbers, not twelve, sixteen or eight")

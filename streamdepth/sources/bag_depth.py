@@ -21,7 +21,7 @@ from streamdepth.geometry.registration import register_depth
 from streamdepth.sources.bag_cameras import find_camera_info
 from streamdepth.sources.bag_reader import describe_topics, image_topics, open_bag
 from streamdepth.sources.bag_transforms import TransformTree, recorded_extrinsics, recorded_unit_m
-from streamdepth.sources.ros_decoding import intrinsics_from_camera_info
+from streamdepth.sources.ros_decoding import intrinsics_from_camera_info, stamp_to_ns
 from streamdepth.sources.ros_depth import MILLIMETER, decode_depth, depth_encoding
 from streamdepth.sources.rosbag import split_bag_address
 from streamdepth.sources.sensor_depth import DepthReader
@@ -214,7 +214,7 @@ def _find_alignment(reader: Bag, topic: str, message: Any, camera: Intrinsics | 
     if extrinsics is not None:
         return _registration(camera, picture_camera, "the recorded extrinsics", lambda _: extrinsics, extrinsics)
     tree, stamp = TransformTree(reader), header.stamp
-    first = tree.lookup(picture_frame, frame, stamp.sec * 10**9 + stamp.nanosec) if frame and picture_frame else None
+    first = tree.lookup(picture_frame, frame, stamp_to_ns(stamp)) if frame and picture_frame else None
     if first is not None:
         lookup = partial(tree.lookup, picture_frame, frame)
         return _registration(camera, picture_camera, f"/tf from '{frame}' to '{picture_frame}'", lookup, first)
@@ -259,4 +259,4 @@ def _messages(reader: Bag, connections: list[Connection]) -> Iterator[tuple[int,
             stamp = message.header.stamp
         except Exception:  # damaged data makes a deserializer raise anything
             continue
-        yield stamp.sec * 10**9 + stamp.nanosec or logged_ns, message
+        yield stamp_to_ns(stamp) or logged_ns, message

@@ -15,6 +15,7 @@ from streamdepth.geometry.trajectories import Pose, Poses, Trajectory
 from streamdepth.geometry.transforms import transform_from_quaternion
 from streamdepth.sources.bag_reader import describe_topics, open_bag
 from streamdepth.sources.bag_transforms import TF_TYPES, TransformTree
+from streamdepth.sources.ros_decoding import stamp_to_ns
 
 if TYPE_CHECKING:
     from rosbags.interfaces import Connection
@@ -117,7 +118,7 @@ def _poses_from_topic(bag: Bag, connections: list[Connection]) -> Iterator[tuple
             pose = _pose(message)
         except Exception:  # damaged data makes a deserializer raise anything
             continue
-        yield stamp.sec * 10**9 + stamp.nanosec or logged_ns, frame, pose
+        yield stamp_to_ns(stamp) or logged_ns, frame, pose
 
 
 def _pose(message: Any) -> Floats:

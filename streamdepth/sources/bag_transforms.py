@@ -11,6 +11,7 @@ import numpy as np
 from streamdepth.geometry.arrays import Floats
 from streamdepth.geometry.transforms import interpolate_transform, inverse_transform, transform_from_quaternion
 from streamdepth.sources.bag_reader import first_message
+from streamdepth.sources.ros_decoding import stamp_to_ns
 
 if TYPE_CHECKING:
     from streamdepth.sources.bag import Bag
@@ -111,7 +112,7 @@ def _stamped_transform(message: Any) -> tuple[str, str, int, Floats]:
     stamp = message.header.stamp
     names = (name.lstrip("/") for name in (message.child_frame_id, message.header.frame_id))
     child, parent = names
-    return child, parent, stamp.sec * 10**9 + stamp.nanosec, _transform(message.transform)
+    return child, parent, stamp_to_ns(stamp), _transform(message.transform)
 
 
 def _transform(message: Any) -> Floats:

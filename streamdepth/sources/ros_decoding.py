@@ -61,6 +61,11 @@ _PIXEL_LAYOUTS = {
 }
 
 
+def stamp_to_ns(stamp: Any) -> int:
+    """Returns the nanoseconds of a time in a ROS message."""
+    return int(stamp.sec) * 10**9 + int(stamp.nanosec)
+
+
 def decode_image(message: Any, sample_range: tuple[float, float] = (0, 65535)) -> Image:
     """Returns (H, W, 3) uint8 RGB of an Image or CompressedImage. Raises ValueError for others, such as depth.
 

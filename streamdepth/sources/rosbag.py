@@ -29,7 +29,7 @@ from streamdepth.sources.bag_reader import (
 )
 from streamdepth.sources.limits import MAX_SIDE_PX, check_picture_size
 from streamdepth.sources.picture_file import GrayLevels
-from streamdepth.sources.ros_decoding import decode_image, intrinsics_from_camera_info, sample_limits
+from streamdepth.sources.ros_decoding import decode_image, intrinsics_from_camera_info, sample_limits, stamp_to_ns
 from streamdepth.sources.ros_depth import draw_depth
 from streamdepth.sources.skip_counter import SkipCounter
 from streamdepth.sources.timestamps import TimestampCorrector
@@ -44,11 +44,10 @@ _PLAIN_SUFFIXES = (".mcap", ".db3", ".bag")
 BAG_SUFFIXES = (*_PLAIN_SUFFIXES, *(f"{suffix}.zst" for suffix in _PLAIN_SUFFIXES))
 """Suffixes of bags that are one file, also as rosbag2 compresses them."""
 _TIME_BASE = Fraction(1, 10**9)
-_NANOSECONDS = 10**9
 _MAX_TRIED = 100
 _EXAMINED_MESSAGES = 10
 """Number of messages in which the meaning of stamps and samples is looked for."""
-_SIMULATED_BEFORE_NS = 10**6 * _NANOSECONDS
+_SIMULATED_BEFORE_NS = 10**6 * 10**9
 """A stamp below this, 11 days after 1970, is simulated time, which begins at 0."""
 _ASPECT_TOLERANCE = 0.01
 
@@ -187,7 +186,7 @@ class RosbagSource(Source):
                 limits += () if self._draws_depth else sample_limits(message) or ()
             except Exception:  # damaged data makes a deserializer raise anything; reading it says so
                 continue
-            stamp_ns = message.header.stamp.sec * _NANOSECONDS + message.header.stamp.nanosec
+            stamp_ns = stamp_to_ns(message.header.stamp)
             self._is_zero_a_time |= was_zero and 0 < stamp_ns < _SIMULATED_BEFORE_NS
             was_zero |= stamp_ns == 0
         if limits:
@@ -259,7 +258,7 @@ class RosbagSource(Source):
                 self._problem = error_message(error)
                 self._skipped.add(f"a message of {self._name}: {self._problem}")
                 continue
-            stamp_ns = message.header.stamp.sec * _NANOSECONDS + message.header.stamp.nanosec
+            stamp_ns = stamp_to_ns(message.header.stamp)
             is_missing = stamp_ns == 0 and not self._is_zero_a_time
             return _Picture(logged_ns if is_missing else stamp_ns, logged_ns, image, message.header.frame_id)
         return None

@@ -24,7 +24,8 @@ _DISAGREEMENT = 3.0
 _LEVEL_LOG_SIGMA, _SLOPE_LOG_SIGMA = 0.09, 0.15
 """Standard deviations of the logarithms of a small network's scale and of the slope of its floor, for a known pitch."""
 _PITCH_LOG_SIGMA, _USUAL_PITCH_SIGMA = 0.022, 4.0
-"""The same of the scale from a pitch with this standard error in degrees, for a floor whose `cosine` is 1."""
+"""Standard deviation of the logarithm of the scale for a pitch with this standard error in degrees, at a floor whose
+`cosine` is 1."""
 _MAX_AGE_SECONDS, _MAX_VIEW_CHANGE = 0.5, 0.02
 """Time, and mean change of the picture's brightness (0 to 1), after which gravity is estimated again."""
 _NOISE_SHARE = 0.1
@@ -34,10 +35,11 @@ _NOISE_SHARE = 0.1
 class FloorReference(MetricReference):
     """A floor seen by a camera `height_m` above it; an unknown camera is taken as `camera_or_default` does.
 
-    Which way is up comes from the picture's vertical lines and what is usual (`geometry.gravity`), or in part from
-    `pitch_degrees`, the angle by which the camera looks down. With it, each pixel of the floor has a known distance;
-    their level in relative depth fixes one of scale and shift, their slope and the usual ratio of far to near the other
-    (`geometry.level_floor`). A frame in which no floor is likely gives no fit, and `refusal` says why.
+    The direction of up comes from the picture's vertical lines and the usual pitch (`geometry.gravity`), or in part
+    from `pitch_degrees`, the angle by which the camera looks down. Each pixel of the floor then has a known distance.
+    The floor's level in relative depth determines one of scale and shift; its slope, and the usual ratio of far to
+    near, determine the other (`geometry.level_floor`). A frame in which no floor is likely gives no fit, and `refusal`
+    says why.
     """
 
     name = "the floor"
@@ -64,7 +66,7 @@ class FloorReference(MetricReference):
         if floor is None or floor.probability < MIN_PROBABILITY:
             likely = 0.0 if floor is None else floor.probability
             self.refusal = (
-                f"no floor is seen: what is most like one is likely to be one by {likely:.0%} only; show more of the "
+                f"no floor is seen: the most likely one has a probability of {likely:.0%} only; show more of the "
                 "floor, or give distances by --anchor or --sparse"
             )
             return None

@@ -35,12 +35,13 @@ class MetricReference(ABC):
     """Words for messages, beginning with a semicolon, on what makes these meters uncertain."""
 
     points: Floats | None = None
-    """(N, 3) x, y in px of the frame and meters of what `fit` has just used; None for what are no points."""
+    """(N, 3) x, y in px of the frame and meters of the points that `fit` has just used; None for references without
+    points."""
     interval_seconds = 0.0
     """Time for which a fit stays in use before the next is made; 0 makes one in every frame."""
 
     refusal = ""
-    """Why the newest frame gave no fit, a clause for messages; empty: the reference cannot be seen."""
+    """Reason why the newest frame gave no fit, a clause for messages; empty if the reference just cannot be seen."""
 
     def track(self, item: DepthFrame, motion: FrameMotion, drift: ScaleDrift, estimate: Affine | None) -> None:
         """Follows the motion to a frame; called for every frame, before `fit`.
@@ -62,7 +63,7 @@ class MetricReference(ABC):
 class MetricConverter(Stabilizer):
     """Keeps one estimate of scale and shift over time, and converts depth to meters along z with it.
 
-    The model is that of `geometry.scale_filter`. Every fit of the reference is followed as far as its covariance
+    The estimate is that of `geometry.scale_filter`. Every fit of the reference is followed as far as its covariance
     allows; without one the estimate stays and becomes less certain as the picture moves, and a cut forgets it. Where
     the scale's one-sigma error exceeds `max_scale_error`, or nothing is known yet, depth is withheld: NaN, since
     relative values never pass for meters. `notices` has the first fit's residual, and says once when meters are

@@ -18,7 +18,7 @@ from streamdepth import factory
 from streamdepth.apps.batch.bags import bag_names, bag_path, is_bag, list_bags, matching_bags
 from streamdepth.config import Settings, result_values, table
 from streamdepth.core.errors import ConfigError, SourceOpenError
-from streamdepth.factory.naming import is_shared_output
+from streamdepth.factory.naming import NAME_FIELD, is_shared_output
 from streamdepth.sinks.standard_output import STANDARD_OUTPUT
 from streamdepth.utils import storage
 from streamdepth.utils.file_patterns import local_path
@@ -42,8 +42,6 @@ _OUTPUT_SUFFIXES = {"output": ".mp4", "depth_out": ".mkv", "points": "_%06d.ply"
 """Settings that name a folder in a batch -> what the names of the files in it end with."""
 NUMBERED_OUTPUTS = ("points", "mesh")
 """Outputs that are a numbered file for every N-th frame; they exist on local disks only."""
-_NAME_FIELD = "{name}"
-"""Stands for the name of a file's outputs in the path of an output, such as out/{name}/%06d.png."""
 _FILE_SETTINGS = ("model", "camera_info", "sparse")
 """Settings that may name a file, whose content changes the outputs."""
 
@@ -118,7 +116,7 @@ def _has_folder_outputs(settings: Settings) -> bool:
     """True if there are outputs, and all of them are folders or hold {name}."""
     paths = [path for path in _output_paths(settings).values() if path is not None]
     return bool(paths) and all(
-        (not path.suffix and path != STANDARD_OUTPUT) or _NAME_FIELD in str(path) for path in paths
+        (not path.suffix and path != STANDARD_OUTPUT) or NAME_FIELD in str(path) for path in paths
     )
 
 
@@ -197,8 +195,8 @@ def output_folders(settings: Settings) -> dict[str, Path]:
     if settings.outputs.ply_every and not (settings.outputs.points or settings.outputs.mesh):
         folders["points"] = Path()
     for name, path in folders.items():
-        if _NAME_FIELD in str(path):
-            outer = itertools.takewhile(lambda part: _NAME_FIELD not in part, path.parts)
+        if NAME_FIELD in str(path):
+            outer = itertools.takewhile(lambda part: NAME_FIELD not in part, path.parts)
             folders[name] = Path(*outer)
         elif path.suffix:
             raise ConfigError(
@@ -236,8 +234,8 @@ def _task_settings(settings: Settings, source: str, name: str) -> Settings:
     if settings.outputs.ply_every and not (settings.outputs.points or settings.outputs.mesh):
         paths["points"] = Path()
     outputs: dict[str, Any] = {
-        setting: Path(str(path).replace(_NAME_FIELD, name))
-        if _NAME_FIELD in str(path)
+        setting: Path(str(path).replace(NAME_FIELD, name))
+        if NAME_FIELD in str(path)
         else path / f"{name}{suffixes[setting]}"
         for setting, path in paths.items()
     }

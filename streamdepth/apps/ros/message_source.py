@@ -12,11 +12,10 @@ from streamdepth.core.interfaces import Source
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.types import Frame, StreamInfo
 from streamdepth.sources.limits import MAX_SIDE_PX, check_picture_size
-from streamdepth.sources.ros_decoding import decode_image, intrinsics_from_camera_info
+from streamdepth.sources.ros_decoding import decode_image, intrinsics_from_camera_info, stamp_to_ns
 from streamdepth.sources.timestamps import TimestampCorrector
 
 _TIME_BASE = Fraction(1, 10**9)
-_NANOSECONDS = 10**9
 
 
 class MessageSource(Source):
@@ -106,7 +105,7 @@ class MessageSource(Source):
                 self.undelivered["undecodable"] += 1
                 self.add_notice(f"a message of {self.name} was left out: {error}")
                 continue
-            stamp_ns = message.header.stamp.sec * _NANOSECONDS + message.header.stamp.nanosec
+            stamp_ns = stamp_to_ns(message.header.stamp)
             self._start_ns = stamp_ns if self._start_ns is None else self._start_ns
             self._update_info(width, height, message.header.frame_id)
             pts = self._timestamps.correct(stamp_ns - self._start_ns, _TIME_BASE)

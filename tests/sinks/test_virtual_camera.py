@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from importlib.machinery import ModuleSpec
 
 import numpy as np
 import pytest
@@ -46,6 +47,7 @@ def cameras(monkeypatch: pytest.MonkeyPatch) -> list[FakeCamera]:
         return made[-1]
 
     fake = types.ModuleType("pyvirtualcam")
+    fake.__spec__ = ModuleSpec("pyvirtualcam", loader=None)
     fake.Camera, fake.PixelFormat = make, types.SimpleNamespace(RGB="RGB")
     monkeypatch.setitem(sys.modules, "pyvirtualcam", fake)
     return made

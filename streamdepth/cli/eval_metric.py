@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 def metric(
     data: Annotated[list[Path], typer.Argument(help="Folders with rgb/, depth/ and index.json in or beside them.")],
     way: Annotated[
-        list[str] | None, typer.Option("--way", help="sparse, sparse-30, anchors... (default: all). Repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--way",
+            help="What is known: sparse, sparse-30, anchors, camera-height or camera-height-and-pitch (default: all). "
+            "Repeatable.",
+        ),
     ] = None,
     max_depth: Annotated[
         float | None, typer.Option("--max-depth", help="Meters; farther truth does not count.")
@@ -36,7 +41,7 @@ def metric(
     *,
     flags: Flags,
 ) -> None:
-    """Measure how far meters can be trusted, for each way of knowing distances.
+    """Measure how far meters can be trusted, depending on the distances that are known.
 
     Example: streamdepth eval metric kitchen_video desk_video --way sparse --json metric.json
     """

@@ -47,7 +47,7 @@ class EstimateKeywords(ModelKeywords, total=False):
     camera_height: str | None
     """Instead of anchors: height of the camera above the floor in view, such as 1.2m."""
     camera_pitch: float | None
-    """Degrees by which that camera looks down; by default estimated from the floor."""
+    """With --camera-height: degrees by which the camera looks down; by default estimated from the picture."""
     board: str | None
     """Instead of anchors: a board in view, chessboard:9x6@25mm or charuco:7x5@40mm/30mm; the camera must be known."""
     sparse: str | Path | None
@@ -67,9 +67,9 @@ class EstimateKeywords(ModelKeywords, total=False):
     camera_info: str | Path | None
     """The camera's file (ROS, OpenCV, Kalibr, ORB-SLAM, KITTI, NeRF, Open3D...); wins over source and model."""
     fov: float | None
-    """Instead of that file: horizontal field of view of the pictures in degrees."""
+    """Instead of --camera-info: horizontal field of view of the pictures in degrees."""
     fx: float | None
-    """Instead of that file: focal length in px of the pictures."""
+    """Instead of --camera-info: focal length in px of the pictures."""
     fy: float | None
     """Vertical focal length in px; by default as fx."""
     cx: float | None
@@ -77,7 +77,7 @@ class EstimateKeywords(ModelKeywords, total=False):
     cy: float | None
     """Principal point in px; by default the middle."""
     undistort: bool
-    """Undo the lens distortion that the camera_info describes."""
+    """Undo the lens distortion of the camera, where it is known."""
 
 
 class StreamKeywords(EstimateKeywords, total=False):
@@ -118,7 +118,7 @@ class StreamKeywords(EstimateKeywords, total=False):
     """Frames per second that a live stream should reach: the network's input shrinks, and with --inference-fps it
     runs less often, until it does."""
     max_latency_ms: float | None
-    """The same for the latency of a live stream's frames, from capture to output."""
+    """Largest latency of a live stream's frames, from capture to output; it is reached as --target-fps is."""
     style: Style
     """overlay, depth or side-by-side."""
     colormap: str
@@ -161,8 +161,8 @@ class ConvertKeywords(StreamKeywords, total=False):
     """A name for outputs, topics and coordinate frames, instead of one made from the source's address. Repeatable,
     one for each source."""
     depth_out: str | Path | None
-    """The depth itself: .mkv (lossless), .mp4 (LeRobot), .mcap (ROS 2), .rrd (Rerun) or %06d with .png, .exr or
-    .npz; a folder when there are several sources."""
+    """The depth itself: .mkv (lossless), .mov (gray video), .mp4 (LeRobot), .mcap (ROS 2), .rrd (Rerun) or %06d
+    with .png, .exr or .npz; a folder when there are several sources."""
     depth_size: DepthSize | None
     """Size of the depth in .mkv, .png, .exr and .npz: network or picture; by default the network's own in videos
     (.mkv), which takes a tenth of the time and space, and the picture's in pictures."""
@@ -180,9 +180,9 @@ class ConvertKeywords(StreamKeywords, total=False):
     """Number of the first picture in %06d, such as 1001; by default a recording's frames begin with 0, and a
     numbered sequence keeps its numbers."""
     points: str | Path | None
-    """Point clouds: .ply or .pcd; of a video with %06d in the name."""
+    """Point clouds: .ply or .pcd; for a video, with %06d in the name."""
     mesh: str | Path | None
-    """Meshes: .glb, .ply or .obj; of a video with %06d in the name."""
+    """Meshes: .glb, .ply or .obj; for a video, with %06d in the name."""
     ply_every: int | None
     """Write points and meshes of every Nth frame of a video; alone it writes NAME_%06d.ply."""
     drop_flying: bool
@@ -268,8 +268,9 @@ class SettingsKeywords(ConvertKeywords, total=False):
     """nano, a short name of `streamdepth models`, a hub id, a local folder, nano's weights (.safetensors), or what
     export (.onnx) or quantize (a folder) wrote."""
     output: str | Path | None
-    """The video to watch, numbered pictures (%06d.png), an address to send it to (rtsp://...), or - for standard
-    output (Matroska); a folder when there are several sources."""
+    """The video to watch (.mp4, .mkv, .mov, .webm), an animation (.gif, .webp), numbered pictures (%06d.png), an
+    address to send it to (rtsp://...), or - for standard output (Matroska); a folder when there are several
+    sources."""
     host: str
     """Address to listen at: 0.0.0.0 is all of the network, which needs a token."""
     port: int

@@ -77,7 +77,7 @@ class InferenceSettings(Section):
     """Frames per second that a live stream should reach: the network's input shrinks, and with --inference-fps it runs
     less often, until it does."""
     max_latency_ms: Annotated[float | None, Flag("--max-latency-ms")] = Field(None, gt=0)
-    """The same for the latency of a live stream's frames, from capture to output."""
+    """Largest latency of a live stream's frames, from capture to output; it is reached as --target-fps is."""
 
 
 class OutputSettings(Section):
@@ -86,11 +86,11 @@ class OutputSettings(Section):
     title = "Output"
 
     video: Annotated[Path | None, Flag("--output", "-o", is_common=True), NoEffectOnResult()] = None
-    """The video to watch, numbered pictures (%06d.png), an address to send it to (rtsp://...), or - for standard output
-    (Matroska); a folder when there are several sources."""
+    """The video to watch (.mp4, .mkv, .mov, .webm), an animation (.gif, .webp), numbered pictures (%06d.png), an
+    address to send it to (rtsp://...), or - for standard output (Matroska); a folder when there are several sources."""
     depth: Annotated[Path | None, Flag("--depth-out", is_common=True), NoEffectOnResult()] = None
-    """The depth itself: .mkv (lossless), .mp4 (LeRobot), .mcap (ROS 2), .rrd (Rerun) or %06d with .png, .exr or .npz; a
-    folder when there are several sources."""
+    """The depth itself: .mkv (lossless), .mov (gray video), .mp4 (LeRobot), .mcap (ROS 2), .rrd (Rerun) or %06d with
+    .png, .exr or .npz; a folder when there are several sources."""
     depth_size: Annotated[DepthSize | None, Flag("--depth-size")] = None
     """Size of the depth in .mkv, .png, .exr and .npz: network or picture; by default the network's own in videos
     (.mkv), which takes a tenth of the time and space, and the picture's in pictures."""
@@ -108,9 +108,9 @@ class OutputSettings(Section):
     """Number of the first picture in %06d, such as 1001; by default a recording's frames begin with 0, and a numbered
     sequence keeps its numbers."""
     points: Annotated[Path | None, Flag("--points", "--ply"), NoEffectOnResult()] = None
-    """Point clouds: .ply or .pcd; of a video with %06d in the name."""
+    """Point clouds: .ply or .pcd; for a video, with %06d in the name."""
     mesh: Annotated[Path | None, Flag("--mesh", "--glb"), NoEffectOnResult()] = None
-    """Meshes: .glb, .ply or .obj; of a video with %06d in the name."""
+    """Meshes: .glb, .ply or .obj; for a video, with %06d in the name."""
     ply_every: Annotated[int | None, Flag("--ply-every")] = Field(None, ge=1)
     """Write points and meshes of every Nth frame of a video; alone it writes NAME_%06d.ply."""
     drop_flying: Annotated[bool, Flag("--drop-flying")] = False
@@ -174,7 +174,7 @@ class MetricSettings(Section):
     camera_height: Annotated[str | None, Flag("--camera-height")] = None
     """Instead of anchors: height of the camera above the floor in view, such as 1.2m."""
     camera_pitch: Annotated[float | None, Flag("--camera-pitch")] = Field(None, gt=-90, lt=90)
-    """Degrees by which that camera looks down; by default estimated from the floor."""
+    """With --camera-height: degrees by which the camera looks down; by default estimated from the picture."""
     board: Annotated[str | None, Flag("--board")] = None
     """Instead of anchors: a board in view, chessboard:9x6@25mm or charuco:7x5@40mm/30mm; the camera must be known."""
     sparse: Annotated[Path | None, Flag("--sparse", metavar="PNG|TOPIC")] = None
@@ -206,9 +206,9 @@ class CameraSettings(Section):
     info_topic: Annotated[str | None, Flag("--camera-info-topic")] = None
     """Topic of a bag with the camera's intrinsics; by default the one that belongs to the pictures is looked for."""
     fov: Annotated[float | None, Flag("--fov")] = Field(None, gt=0, lt=180)
-    """Instead of that file: horizontal field of view of the pictures in degrees."""
+    """Instead of --camera-info: horizontal field of view of the pictures in degrees."""
     fx: Annotated[float | None, Flag("--fx")] = Field(None, gt=0)
-    """Instead of that file: focal length in px of the pictures."""
+    """Instead of --camera-info: focal length in px of the pictures."""
     fy: Annotated[float | None, Flag("--fy")] = Field(None, gt=0)
     """Vertical focal length in px; by default as fx."""
     cx: Annotated[float | None, Flag("--cx")] = None
@@ -216,7 +216,7 @@ class CameraSettings(Section):
     cy: Annotated[float | None, Flag("--cy")] = None
     """Principal point in px; by default the middle."""
     undistort: Annotated[bool, Flag("--undistort")] = False
-    """Undo the lens distortion that the camera_info describes."""
+    """Undo the lens distortion of the camera, where it is known."""
     size: Annotated[tuple[int, int] | None, BeforeValidator(parse_size), NoEffectOnResult()] = None
     """Picture size to ask a webcam for, such as 640x480; one that grants another is an error."""
     fps: Annotated[float | None, NoEffectOnResult()] = Field(None, gt=0)

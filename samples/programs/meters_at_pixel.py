@@ -4,7 +4,7 @@ import sys
 
 import streamdepth as sd
 
-MEASURED = ("560,320=1.2m", "320,330=2.5m", "60,300=3.3m")
+MEASURED = ("565,315=1.2m", "320,330=2.5m", "60,300=3.3m", "200,60=4.4m")
 
 
 def main(video: str = "samples/room.mp4", *, count: int = 5) -> None:

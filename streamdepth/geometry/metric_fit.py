@@ -51,6 +51,9 @@ class ScaleShiftFit(NamedTuple):
     is_relative: bool = False
     """True for a fit that tells how far an estimate has drifted: it has that estimate's errors, and its covariance is
     that of the drift."""
+    least_common_sigma: float = 0.0
+    """The least error that all fits of this reference share, as a share of the distance: how far they contradict each
+    other shows it (`stabilizers.fit_scatter`)."""
 
 
 def inverse_depth_range(inverse: DepthMap) -> tuple[float, float] | None:

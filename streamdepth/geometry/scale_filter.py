@@ -26,8 +26,9 @@ class ScaleShiftFilter:
     of the far end of the picture. A measurement is the fit of one frame. Its covariance has two parts: noise that is
     new in each frame, which many frames average away, and errors that all frames share, such as those of a network's
     shapes or of a measured height. The shared errors are no part of the state; they are carried along as in the
-    Schmidt-Kalman filter (Schmidt, 1966), fully correlated over time, so that they never shrink. Where the state cannot
-    explain a measurement, the state becomes less certain before it is updated.
+    Schmidt-Kalman filter (Schmidt, 1966), fully correlated over time, so that they never shrink. Measurements
+    that contradict each other tell the least size of the shared errors (`ScaleShiftFit.least_common_sigma`), also for
+    the state. Where the state cannot explain a measurement, the state becomes less certain before it is updated.
     """
 
     def __init__(self) -> None:
@@ -79,6 +80,10 @@ class ScaleShiftFilter:
         noise, shared = fit.noise_share * covariance, _root((1 - fit.noise_share) * covariance)
         if fit.is_relative:
             noise, shared = covariance, self._shared_root
+        if fit.least_common_sigma:
+            shared = _at_least(shared, fit.least_common_sigma, measured, limits)
+            if self.state is not None:
+                self._shared_root = _at_least(self._shared_root, fit.least_common_sigma, self.state, limits)
         if self.state is None:
             self.state, self._noise, self._shared_root = measured, noise, shared
             return
@@ -137,6 +142,13 @@ class ScaleShiftFilter:
         value = float(row @ self.state)
         variance = float(row @ (self._noise + self._shared_root @ self._shared_root.T) @ row)
         return math.sqrt(variance) / value if value > 0 else math.inf
+
+
+def _at_least(root: Floats, share: float, state: Floats, limits: tuple[float, float]) -> Floats:
+    """Returns the root of a covariance whose error at the middle of the range is this share of the value, or more."""
+    row = np.array([(limits[0] + limits[1]) / 2, 1.0])
+    lacking = share**2 - float(((row @ root) ** 2).sum()) / max(float(row @ state) ** 2, 1e-300)
+    return root if lacking <= 0 else _root(root @ root.T + lacking * np.outer(state, state))
 
 
 def _root(matrix: Floats) -> Floats:

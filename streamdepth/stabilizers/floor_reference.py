@@ -10,19 +10,24 @@ import numpy as np
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.types import DepthFrame, DepthKind
+from streamdepth.geometry.affine import Affine
 from streamdepth.geometry.arrays import Floats
+from streamdepth.geometry.floor_classifier import scale_log_sigma
 from streamdepth.geometry.gravity import Gravity, estimate_gravity, up_vector
 from streamdepth.geometry.level_floor import MIN_PROBABILITY, LevelFloor, find_level_floor
 from streamdepth.geometry.metric_fit import ScaleShiftFit, inverse_depth_range
 from streamdepth.geometry.projection import ASSUMED_FOV, camera_or_default
+from streamdepth.stabilizers.fit_scatter import FitScatter
 from streamdepth.stabilizers.metric import MetricReference
+from streamdepth.stabilizers.optical_flow import FrameMotion
+from streamdepth.stabilizers.scale_drift import ScaleDrift
 
 _GIVEN_PITCH_SIGMA = 1.5
 """Standard error in degrees of a pitch that a user gives."""
 _DISAGREEMENT = 3.0
 """A pitch that differs from the picture's by more than so many standard errors is noticed."""
-_LEVEL_LOG_SIGMA, _SLOPE_LOG_SIGMA = 0.09, 0.15
-"""Standard deviations of the logarithms of a small network's scale and of the slope of its floor, for a known pitch."""
+_SLOPE_LOG_SIGMA = 0.15
+"""Standard deviation of the logarithm of the slope of a small network's floor."""
 _PITCH_LOG_SIGMA, _USUAL_PITCH_SIGMA = 0.022, 4.0
 """Standard deviation of the logarithm of the scale for a pitch with this standard error in degrees, at a floor whose
 `cosine` is 1."""
@@ -51,6 +56,7 @@ class FloorReference(MetricReference):
 
     def reset(self) -> None:
         self._gravity: tuple[float, Floats, Gravity] | None = None
+        self._scatter = FitScatter()
 
     def fit(self, item: DepthFrame, inverse: DepthMap) -> ScaleShiftFit | None:
         if item.intrinsics is None:
@@ -70,7 +76,9 @@ class FloorReference(MetricReference):
                 "floor, or give distances by --anchor or --sparse"
             )
             return None
-        return self._fit_floor(floor, gravity, item.kind)
+        fit = self._fit_floor(floor, gravity, item.kind)
+        common = self._scatter.update(Affine(fit.scale, fit.shift), float(np.nanmedian(inverse)))
+        return fit._replace(least_common_sigma=common)
 
     def _estimate_gravity(self, item: DepthFrame, inverse: DepthMap, camera: Intrinsics) -> Gravity:
         """Returns gravity in this frame, or that of a moment ago where the picture has hardly changed since."""
@@ -98,10 +106,15 @@ class FloorReference(MetricReference):
             )
         return Gravity(up_vector(self.pitch_degrees, gravity.roll_degrees), _GIVEN_PITCH_SIGMA)
 
+    def track(self, item: DepthFrame, motion: FrameMotion, drift: ScaleDrift, estimate: Affine | None) -> None:
+        if item.cut:
+            self._scatter.reset()
+        self._scatter.carry(drift)
+
     def _fit_floor(self, floor: LevelFloor, gravity: Gravity, kind: DepthKind) -> ScaleShiftFit:
         inverse_m = floor.cosine / self.height_m
         of_pitch = _PITCH_LOG_SIGMA / floor.cosine * math.sqrt(gravity.sigma_degrees / _USUAL_PITCH_SIGMA)
-        sigmas = np.array([math.hypot(_LEVEL_LOG_SIGMA, of_pitch), _SLOPE_LOG_SIGMA])
+        sigmas = np.array([math.hypot(scale_log_sigma(floor.features), of_pitch), _SLOPE_LOG_SIGMA])
         if kind is DepthKind.METRIC:
             scale = inverse_m / floor.x
             covariance = np.diag([(scale * sigmas[0]) ** 2, 0.0])

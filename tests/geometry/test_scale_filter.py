@@ -43,6 +43,23 @@ def test_errors_that_all_frames_share_never_average_out() -> None:
     assert filter.sigma_at(LIMITS[1]) == pytest.approx(0.2 * math.sqrt(0.98), rel=0.02)
 
 
+def test_fits_that_contradict_each_other_share_the_error_that_shows() -> None:
+    filter = ScaleShiftFilter()
+    for _ in range(50):
+        filter.update(fit(1.0, 0.2, 0.05, noise_share=0.1)._replace(least_common_sigma=0.4), LIMITS)
+    assert filter.sigma_at(LIMITS[1]) == pytest.approx(0.4, rel=0.05), "many frames do not average it away"
+    for _ in range(50):
+        filter.update(fit(1.0, 0.2, 0.05, noise_share=0.1), LIMITS)
+    assert filter.sigma_at(LIMITS[1]) < 0.1, "it recovers when they agree again"
+
+
+def test_a_contradiction_reaches_a_state_that_was_certain() -> None:
+    filter = ScaleShiftFilter()
+    filter.update(fit(1.0, 0.2, 0.05, noise_share=0.1), LIMITS)
+    filter.update(fit(1.0, 0.2, 0.05, noise_share=0.1)._replace(least_common_sigma=0.4), LIMITS)
+    assert filter.sigma_at(LIMITS[1]) > 0.35
+
+
 def test_a_drift_changes_the_scale_and_makes_it_less_certain() -> None:
     filter = ScaleShiftFilter()
     filter.update(fit(1.0, 0.2, 1e-6), LIMITS)

@@ -10,8 +10,10 @@ import pytest
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.types import DepthFrame, DepthKind, Frame
+from streamdepth.geometry.floor_classifier import floor_probability, scale_log_sigma
 from streamdepth.geometry.gravity import up_vector
 from streamdepth.geometry.inverse_depth import finite_inverse_depth
+from streamdepth.geometry.level_floor import find_level_floor
 from streamdepth.geometry.projection import rays
 from streamdepth.stabilizers.floor_reference import FloorReference
 from streamdepth.stabilizers.metric import MetricConverter
@@ -26,8 +28,8 @@ def room_m() -> DepthMap:
     return (1 / np.maximum(-(ray @ up_vector(PITCH)) / HEIGHT_M, 1 / 4)).astype(np.float32)
 
 
-def item(depth: DepthMap, kind: DepthKind = DepthKind.RELATIVE) -> DepthFrame:
-    frame = Frame(np.zeros((120, 160, 3), np.uint8), 0, 0, Fraction(1, 10), 0.0, "s")
+def item(depth: DepthMap, kind: DepthKind = DepthKind.RELATIVE, index: int = 0) -> DepthFrame:
+    frame = Frame(np.zeros((120, 160, 3), np.uint8), index, index, Fraction(1, 10), 0.0, "s")
     return DepthFrame(frame, depth, kind, intrinsics=CAMERA)
 
 
@@ -41,6 +43,46 @@ def test_the_covariance_grows_where_the_pitch_is_guessed() -> None:
         assert (np.linalg.eigvalsh(fit.covariance) > -1e-12).all()
         sigmas.append(fit.covariance[0, 0] ** 0.5 / fit.scale)
     assert 0.05 < sigmas[0] < sigmas[1] < 0.5
+
+
+def test_floors_that_contradict_each_other_end_withheld() -> None:
+    relative = (2 / room_m()).astype(np.float32)
+    steady, scattered = (FloorReference(HEIGHT_M, PITCH) for _ in range(2))
+    results = []
+    for reference, heights in ((steady, (HEIGHT_M,)), (scattered, (HEIGHT_M, 2 * HEIGHT_M))):
+        stage = MetricConverter(reference)
+        for index in range(12):
+            reference.height_m = heights[index % len(heights)]  # as if a table top were taken for the floor
+            (out,) = stage.push(item(relative, index=index))
+        results.append(out)
+    assert not results[0].is_withheld
+    assert results[1].is_withheld
+    sigmas = [result.scale_sigma or 0.0 for result in results]
+    assert sigmas[0] < 0.25
+    assert sigmas[1] == pytest.approx(1.5 * np.log(2) / 2, rel=0.1), "and many frames do not average it away"
+
+
+def test_many_frames_of_one_floor_tell_no_more_than_one() -> None:
+    relative = (2 / room_m()).astype(np.float32)
+    stage = MetricConverter(FloorReference(HEIGHT_M, PITCH))
+    sigmas = [next(iter(stage.push(item(relative, index=index)))).scale_sigma or 0.0 for index in range(30)]
+    assert 0.9 * sigmas[0] < sigmas[-1] < 1.1 * sigmas[0]
+
+
+def test_unlikely_floors_and_those_beyond_most_of_the_picture_give_a_worse_scale() -> None:
+    inverse = (2 / room_m()).astype(np.float32)
+    floor = find_level_floor(inverse, CAMERA, up_vector(PITCH), (float(inverse.min()), float(inverse.max())))
+    assert floor is not None
+    features, sigma = floor.features, scale_log_sigma(floor.features)
+    doubtful, far = features.copy(), features.copy()
+    doubtful[:2] = 0.1  # it fills one percent of the lower half, and of the lowest tenth
+    assert floor_probability(doubtful) < floor_probability(features)
+    assert sigma < scale_log_sigma(doubtful) < 0.5
+    horizon = -1 / (np.exp(features[8]) - 1)
+    far[53] = horizon + 2 * (features[7] - horizon)  # the picture's median is at half the distance of the floor
+    near = features.copy()
+    near[53] = features[7]
+    assert scale_log_sigma(far) / scale_log_sigma(near) == pytest.approx(2**1.45, rel=0.15)
 
 
 def test_a_metric_model_gets_a_scale_only() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Annotated, Any
 
 import cv2
@@ -45,13 +46,13 @@ async def live(websocket: WebSocket, name: str, detail: Annotated[DetailLevel, Q
     state: AppState = websocket.app.state.shared
     await websocket.accept()
     if name not in state.broadcaster.streams:
-        await websocket.close(CLOSE_UNKNOWN_STREAM, "there is no such stream")
+        await _close(websocket, CLOSE_UNKNOWN_STREAM, "there is no such stream")
         return
     try:
         with state.broadcaster.viewer(name) as broadcast:
             await _run_viewer(websocket, _ViewerConnection(websocket, broadcast, detail, state))
     except TooManyViewersError:
-        await websocket.close(CLOSE_TOO_MANY_VIEWERS, "too many viewers; close another page")
+        await _close(websocket, CLOSE_TOO_MANY_VIEWERS, "too many viewers; close another page")
 
 
 async def _run_viewer(websocket: WebSocket, viewer: _ViewerConnection) -> None:
@@ -77,8 +78,10 @@ async def _run_viewer(websocket: WebSocket, viewer: _ViewerConnection) -> None:
 
 
 async def _close(websocket: WebSocket, code: int, reason: str) -> None:
+    """Closes the connection; one whose client has gone meanwhile is closed already."""
     if websocket.application_state is WebSocketState.CONNECTED:
-        await websocket.close(code, reason)
+        with suppress(WebSocketDisconnect, RuntimeError):
+            await websocket.close(code, reason)
 
 
 class _ViewerConnection:
@@ -123,10 +126,10 @@ async def camera(websocket: WebSocket, name: str) -> None:
     await websocket.accept()
     stream = state.session.streams.get(name)
     if stream is None or stream.browser_source is None:
-        await websocket.close(CLOSE_UNKNOWN_STREAM, "this stream takes no browser's camera")
+        await _close(websocket, CLOSE_UNKNOWN_STREAM, "this stream takes no browser's camera")
         return
     if name in state.connected_cameras:
-        await websocket.close(CLOSE_CAMERA_IN_USE, "another page shows its camera already")
+        await _close(websocket, CLOSE_CAMERA_IN_USE, "another page shows its camera already")
         return
     state.connected_cameras.add(name)
     try:

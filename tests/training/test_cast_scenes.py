@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.pairs import write_pairs
+from helpers.rendered_floor import floor_depth
 
 from streamdepth.training.scenes import materials, shapes
 from streamdepth.training.scenes.__main__ import main
@@ -40,16 +41,6 @@ def stage(*, post: bool = True, sun: float = 3.0) -> Scene:
         made.add([(shapes.box((0.2, 0.2, 4)), look)], (0.3, 4, 0))
     made.add_sun(40, 90, sun, (1, 1, 1))
     return made
-
-
-def floor_depth(view: CameraView) -> np.ndarray:
-    """Meters along the optical axis to the plane z = 0, +inf above the horizon."""
-    focal = view.width / 2 / np.tan(np.radians(view.fov) / 2)
-    v, u = np.mgrid[: view.height, : view.width]
-    rays = np.stack([(u + 0.5 - view.width / 2) / focal, -(v + 0.5 - view.height / 2) / focal, -np.ones(v.shape)], -1)
-    fall = -(rays @ view.axes().T)[..., 2]
-    with np.errstate(divide="ignore"):
-        return np.where(fall > 0, view.eye[2] / fall, np.inf)
 
 
 def test_depth_is_that_of_the_plane_and_of_the_post(caster) -> None:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers.errors import raises_code
+from helpers.rendered_floor import floor_depth
 
 from streamdepth.core.errors import SinkOpenError
 from streamdepth.training.scenes import animals, camera_effects, furniture, materials, people, plants, shapes, vehicles
@@ -254,16 +255,6 @@ def ground_stage() -> Scene:
     scene.add([(shapes.box((0.2, 0.2, 4)), material)], (0.3, 4, 0))
     scene.add_sun(40, 120, 3, (1, 1, 1))
     return scene
-
-
-def floor_depth(view: CameraView) -> np.ndarray:
-    """Closed form: meters along the optical axis to the plane z = 0, +inf above the horizon."""
-    focal = view.width / 2 / np.tan(np.radians(view.fov) / 2)
-    v, u = np.mgrid[: view.height, : view.width]
-    rays = np.stack([(u + 0.5 - view.width / 2) / focal, -(v + 0.5 - view.height / 2) / focal, -np.ones(v.shape)], -1)
-    fall = -(rays @ view.axes().T)[..., 2]
-    with np.errstate(divide="ignore"):
-        return np.where(fall > 0, view.eye[2] / fall, np.inf)
 
 
 @pytest.fixture(scope="module")

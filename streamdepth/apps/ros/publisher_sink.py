@@ -7,12 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from streamdepth.core.errors import SinkWriteError
-from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.types import DepthFrame
 from streamdepth.sinks.robots.observation import RobotOptions
 from streamdepth.sinks.robots.publishing import PublishingSink
-from streamdepth.sinks.robots.ros_messages import RosMessages
-from streamdepth.sinks.robots.topics import MessageFamily, Topic
+from streamdepth.sinks.robots.topics import Topic
 
 Publish = Callable[[bytes], None]
 
@@ -40,9 +38,6 @@ class PublisherSink(PublishingSink):
         super().__init__(options)
         self._make_publisher, self._on_published = make_publisher, on_published
         self._publish: dict[str, Publish] = {}
-
-    def _make_messages(self, camera: Intrinsics | None) -> MessageFamily:
-        return RosMessages(self.options, camera)
 
     def _connect(self, topics: list[Topic]) -> None:
         for topic in topics:

@@ -8,6 +8,7 @@ from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.sinks.robots.observation import Observer, RobotOptions, check_metric
+from streamdepth.sinks.robots.ros_messages import RosMessages
 from streamdepth.sinks.robots.topics import MessageFamily, Topic
 
 
@@ -30,8 +31,9 @@ class PublishingSink(Sink):
         self._messages: MessageFamily | None = None
         self._observer: Observer | None = None
 
-    @abstractmethod
-    def _make_messages(self, camera: Intrinsics | None) -> MessageFamily: ...
+    def _make_messages(self, camera: Intrinsics | None) -> MessageFamily:
+        """Returns the messages of this transport: those of ROS 2 by default."""
+        return RosMessages(self.options, camera)
 
     @abstractmethod
     def _connect(self, topics: list[Topic]) -> None:

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from streamdepth.core.errors import SinkOpenError, SinkWriteError
-from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.optional_packages import OptionalPackage
 from streamdepth.sinks.robots.observation import RobotOptions
 from streamdepth.sinks.robots.publishing import PublishingSink, ros_node_name
-from streamdepth.sinks.robots.ros_messages import ROSBAGS, RosMessages
-from streamdepth.sinks.robots.topics import MessageFamily, Topic
+from streamdepth.sinks.robots.ros_messages import ROSBAGS
+from streamdepth.sinks.robots.topics import Topic
 
 _QUEUE_DEPTH = 10
 
@@ -31,9 +30,6 @@ class RosSink(PublishingSink):
     @property
     def required_packages(self) -> Sequence[OptionalPackage]:
         return [ROSBAGS]
-
-    def _make_messages(self, camera: Intrinsics | None) -> MessageFamily:
-        return RosMessages(self.options, camera)
 
     def _connect(self, topics: list[Topic]) -> None:
         try:

@@ -16,12 +16,11 @@ from types import ModuleType
 from typing import Any
 
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
-from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.optional_packages import OptionalPackage
 from streamdepth.sinks.robots.observation import RobotOptions
 from streamdepth.sinks.robots.publishing import PublishingSink, ros_node_name
-from streamdepth.sinks.robots.ros_messages import ROSBAGS, RosMessages
-from streamdepth.sinks.robots.topics import MessageFamily, Topic
+from streamdepth.sinks.robots.ros_messages import ROSBAGS
+from streamdepth.sinks.robots.topics import Topic
 
 _DEFAULT_ROUTER = "tcp/localhost:7447"
 _CONNECT_MS = 5000
@@ -56,9 +55,6 @@ class ZenohSink(PublishingSink):
     @property
     def required_packages(self) -> Sequence[OptionalPackage]:
         return [_ZENOH, ROSBAGS]
-
-    def _make_messages(self, camera: Intrinsics | None) -> MessageFamily:
-        return RosMessages(self.options, camera)
 
     def _connect(self, topics: list[Topic]) -> None:
         zenoh, domain = _package(), _domain()

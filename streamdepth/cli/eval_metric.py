@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from streamdepth.config import Settings
     from streamdepth.core.types import ModelInfo
     from streamdepth.evaluation.datasets import DepthDataset
-    from streamdepth.evaluation.metric.evaluate import MetricProtocol, WayResult
+    from streamdepth.evaluation.metric.evaluate import MetricProtocol, ReferenceResult
 
 
 @with_flags("model", "smooth", "outputs.overwrite")
 def metric(
     data: Annotated[list[Path], typer.Argument(help="Folders with rgb/, depth/ and index.json in or beside them.")],
-    way: Annotated[
+    reference: Annotated[
         list[str] | None,
         typer.Option(
-            "--way",
+            "--reference",
             help="What is known: sparse, sparse-30, anchors, camera-height or camera-height-and-pitch (default: all). "
             "Repeatable.",
         ),
@@ -43,21 +43,24 @@ def metric(
 ) -> None:
     """Measure how far meters can be trusted, depending on the distances that are known.
 
-    Example: streamdepth eval metric kitchen_video desk_video --way sparse --json metric.json
+    Example: streamdepth eval metric kitchen_video desk_video --reference sparse --json metric.json
     """
     settings = flags.settings()
     from streamdepth.evaluation.datasets import DepthDataset, find_datasets
     from streamdepth.evaluation.metric import report
     from streamdepth.evaluation.metric.evaluate import MetricProtocol
-    from streamdepth.evaluation.metric.ways import WAYS
+    from streamdepth.evaluation.metric.simulated_references import SIMULATED_REFERENCES
 
-    if unknown := sorted(set(way or ()) - set(WAYS)):
-        raise ConfigError(f"unknown way '{unknown[0]}'; choose among: {', '.join(WAYS)}", code="unknown-way")
+    if unknown := sorted(set(reference or ()) - set(SIMULATED_REFERENCES)):
+        raise ConfigError(
+            f"unknown reference '{unknown[0]}'; choose among: {', '.join(SIMULATED_REFERENCES)}",
+            code="unknown-reference",
+        )
     folders = [path for folder in data for path in find_datasets(folder)] if all_sets else data
     sets = [DepthDataset(path) for path in folders]
-    protocol = MetricProtocol(tuple(way or ()), settings.smooth, max_depth, every, limit)
+    protocol = MetricProtocol(tuple(reference or ()), settings.smooth, max_depth, every, limit)
     facts = JsonOutput(json, overwrite=settings.outputs.overwrite)
-    logging.getLogger("streamdepth.core.notices").setLevel(logging.ERROR)  # each way and set would say its own
+    logging.getLogger("streamdepth.core.notices").setLevel(logging.ERROR)  # each reference and set would say its own
     with exit_on_interrupt():
         info, results = _evaluate_datasets(settings, sets, protocol, is_quiet=flags.quiet)
     facts.write(report.as_json(info, protocol, results))
@@ -67,7 +70,7 @@ def metric(
 
 def _evaluate_datasets(
     settings: Settings, sets: list[DepthDataset], protocol: MetricProtocol, *, is_quiet: bool
-) -> tuple[ModelInfo, list[WayResult]]:
+) -> tuple[ModelInfo, list[ReferenceResult]]:
     from streamdepth import factory
     from streamdepth.cli.progress import count_bar
     from streamdepth.evaluation.metric.evaluate import evaluate_metric

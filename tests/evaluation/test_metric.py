@@ -16,8 +16,8 @@ from streamdepth.core.arrays import DepthMap
 from streamdepth.core.types import DepthFrame, DepthKind, Frame
 from streamdepth.evaluation.accuracy.evaluate import ValidRegion
 from streamdepth.evaluation.metric.score import MetricScorer, score_frame
+from streamdepth.evaluation.metric.simulated_references import SIMULATED_REFERENCES, three_anchors
 from streamdepth.evaluation.metric.sparsification import sparsify
-from streamdepth.evaluation.metric.ways import WAYS, three_anchors
 
 TRUTH = np.linspace(1, 4, 48 * 64, dtype=np.float32).reshape(48, 64)
 NEARNESS = (2 / TRUTH + 1).astype(np.float32)
@@ -103,15 +103,15 @@ def test_command(cli, tmp_path: Path) -> None:
     done = cli("eval", "metric", data, "--json", tmp_path / "facts.json")
     assert done.code == 0, done.err
     heading, *rows = done.out.splitlines()
-    assert heading.split()[:4] == ["set", "way", "frames", "given"]
-    names = [name for name in WAYS if name != "sparse-30"]
+    assert heading.split()[:4] == ["set", "reference", "frames", "given"]
+    names = [name for name in SIMULATED_REFERENCES if name != "sparse-30"]
     assert [row.split()[:2] for row in rows] == [["mine", name] for name in names], "sparse-30 is for videos"
     facts = json.loads((tmp_path / "facts.json").read_text())
-    assert [row["way"] for row in facts["rows"]] == names
+    assert [row["reference"] for row in facts["rows"]] == names
     assert facts["rows"][0]["frames"] > 0
 
 
-def test_unknown_way(cli, tmp_path: Path) -> None:
-    done = cli("eval", "metric", write_pairs(tmp_path, "mine"), "--way", "guess")
+def test_unknown_reference(cli, tmp_path: Path) -> None:
+    done = cli("eval", "metric", write_pairs(tmp_path, "mine"), "--reference", "guess")
     assert done.code == 2
     assert "sparse" in done.err

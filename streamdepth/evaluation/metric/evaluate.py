@@ -1,4 +1,4 @@
-"""Evaluation of metric depth on datasets: the network runs once, and its depth is made metric in several ways."""
+"""Evaluation of metric depth on datasets: the network runs once, and its depth is made metric by several references."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ from streamdepth.evaluation.accuracy.crops import NO_CROP
 from streamdepth.evaluation.accuracy.evaluate import NEAREST_M, ValidRegion
 from streamdepth.evaluation.datasets import DepthDataset, ImageDepthPair
 from streamdepth.evaluation.metric.score import MetricScore, MetricScorer, score_frame
-from streamdepth.evaluation.metric.ways import WAYS, MetricWay, ways_of
+from streamdepth.evaluation.metric.simulated_references import (
+    SIMULATED_REFERENCES,
+    SimulatedReference,
+    applicable_references,
+)
 from streamdepth.geometry.inverse_depth import finite_inverse_depth
 from streamdepth.geometry.metric_fit import to_meters
 from streamdepth.stabilizers import MetricConverter, make_stabilizer
@@ -31,8 +35,8 @@ _OUTDOORS_SHARE = 0.25
 class MetricProtocol:
     """Options of an evaluation of metric depth."""
 
-    ways: tuple[str, ...] = ()
-    """Names of WAYS; none means all that apply."""
+    references: tuple[str, ...] = ()
+    """Names of SIMULATED_REFERENCES; none means all that apply."""
     smooth: str = "default"
     """The preset that steadies videos before they become metric; single pictures are taken as they are."""
     farthest_m: float | None = None
@@ -59,20 +63,20 @@ class MetricProtocol:
 
 
 @dataclass(frozen=True, slots=True)
-class WayResult:
-    """The scores of one way on one dataset."""
+class ReferenceResult:
+    """The scores of one reference on one dataset."""
 
     set_name: str
-    way: str
+    reference: str
     farthest_m: float
     score: MetricScore
 
 
 @dataclass(slots=True)
-class _WayRun:
-    """One way of knowing distances, applied to one stream."""
+class _ReferenceRun:
+    """One simulated reference, applied to one stream."""
 
-    way: MetricWay
+    simulated: SimulatedReference
     converter: MetricConverter | None
     scorer: MetricScorer
 
@@ -82,13 +86,13 @@ def evaluate_metric(
     estimator: Estimator,
     protocol: MetricProtocol,
     on_picture: Callable[[], None] = lambda: None,
-) -> list[WayResult]:
-    """Runs the model once over a dataset, makes its depth metric in each way, and returns the scores of each way."""
+) -> list[ReferenceResult]:
+    """Runs the model once over a dataset, makes its depth metric by each reference, and returns the scores of each."""
     names = protocol.names(data)
     first = next(data.pairs(names[:1]))
     region = protocol.region(data, first.depth)
-    scorers = {name: MetricScorer() for name in ways_of(data, protocol.ways)}
-    runs: list[_WayRun] = []
+    scorers = {name: MetricScorer() for name in applicable_references(data, protocol.references)}
+    runs: list[_ReferenceRun] = []
     for index, (item, pair) in enumerate(_relative_depth(data, names, estimator, protocol)):
         if index == 0 or not data.is_video:
             runs = [_begin(data, name, pair, protocol, scorer) for name, scorer in scorers.items()]
@@ -97,26 +101,33 @@ def evaluate_metric(
             for run in runs:
                 _score(run, item, pair, truth, region, protocol)
         on_picture()
-    return [WayResult(data.name, name, region.farthest_m, scorer.total()) for name, scorer in scorers.items()]
+    return [ReferenceResult(data.name, name, region.farthest_m, scorer.total()) for name, scorer in scorers.items()]
 
 
 def _begin(
     data: DepthDataset, name: str, pair: ImageDepthPair, protocol: MetricProtocol, scorer: MetricScorer
-) -> _WayRun:
-    way = WAYS[name](data, protocol.camera)
-    reference = way.make_reference(pair)
-    return _WayRun(way, None if reference is None else MetricConverter(reference, protocol.max_scale_error), scorer)
+) -> _ReferenceRun:
+    simulated = SIMULATED_REFERENCES[name](data, protocol.camera)
+    reference = simulated.make_reference(pair)
+    return _ReferenceRun(
+        simulated, None if reference is None else MetricConverter(reference, protocol.max_scale_error), scorer
+    )
 
 
 def _score(
-    run: _WayRun, item: DepthFrame, pair: ImageDepthPair, truth: DepthMap, region: ValidRegion, protocol: MetricProtocol
+    run: _ReferenceRun,
+    item: DepthFrame,
+    pair: ImageDepthPair,
+    truth: DepthMap,
+    region: ValidRegion,
+    protocol: MetricProtocol,
 ) -> None:
-    run.way.observe(item.frame.index, pair)
+    run.simulated.observe(item.frame.index, pair)
     nearness = finite_inverse_depth(item.depth, item.kind)
     given = replace(item, depth=np.full_like(item.depth, np.nan), kind=DepthKind.METRIC)
     withheld: DepthMap | None = None
     if run.converter is not None:
-        (given,) = run.converter.push(replace(item, intrinsics=run.way.camera))
+        (given,) = run.converter.push(replace(item, intrinsics=run.simulated.camera))
         if given.is_withheld and run.converter.estimate is not None:
             withheld = to_meters(nearness, *run.converter.estimate)
     run.scorer.frames.append(
@@ -126,7 +137,7 @@ def _score(
             truth,
             region,
             withheld_m=withheld,
-            has_evidence=run.way.has_evidence(pair),
+            has_evidence=run.simulated.has_evidence(pair),
             max_scale_error=protocol.max_scale_error,
         )
     )

@@ -55,7 +55,7 @@ def score_frame(
         truth_m: (H, W) true meters, valid ones only, NaN elsewhere.
         region: limits of what counts; depth beyond is clipped to them, that of the best fit as well.
         withheld_m: (h, w) the meters that were withheld, if there are any.
-        has_evidence: what the truth says on whether meters can be known, see `MetricWay.has_evidence`.
+        has_evidence: what the truth says on whether meters can be known, see `SimulatedReference.has_evidence`.
         max_scale_error: share by which a scale is off if it should have been refused.
     """
     height, width = truth_m.shape
@@ -89,7 +89,7 @@ def _median_ratio(depth_m: DepthMap, truth_m: DepthMap) -> float:
 
 @dataclass(frozen=True, slots=True)
 class MetricScore:
-    """The scores of one way of knowing distances on one dataset."""
+    """The scores of one reference on one dataset."""
 
     frames: int
     share_given: float
@@ -131,7 +131,7 @@ def _rounded(value: float) -> float | int | None:
 
 @dataclass(slots=True)
 class MetricScorer:
-    """Collects the frames of one way on one dataset."""
+    """Collects the frames of one reference on one dataset."""
 
     frames: list[MetricFrameScore] = field(default_factory=list)
 

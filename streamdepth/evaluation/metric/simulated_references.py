@@ -1,6 +1,7 @@
-"""The ways by which a user knows distances, imitated with the ground truth of a dataset.
+"""The metric references that a user may give, simulated with the ground truth of a dataset.
 
-A new way is one subclass of `MetricWay` and one line in `WAYS`; it becomes one row of each set that it applies to.
+A new one is one subclass of `SimulatedReference` and one line in `SIMULATED_REFERENCES`; it becomes one row of each set
+that it applies to.
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ _SEEN_SHARE, _UNSEEN_SHARE = 0.125, 0.03
 """Share of a picture that a floor fills if it is seen, a quarter of the lower half, and if it is not."""
 
 
-class MetricWay(ABC):
-    """A way by which distances are known in one dataset: for a video one object, for single pictures one for each."""
+class SimulatedReference(ABC):
+    """A reference that a user may give for one dataset: one object for a video, one for each of single pictures."""
 
     def __init__(self, data: DepthDataset, camera: Intrinsics | None) -> None:
         self.data, self.camera = data, camera or dataset_camera(data.folder)
 
     @classmethod
     def applies_to(cls, data: DepthDataset) -> bool:
-        """True if this way makes sense for the dataset."""
+        """True if this reference makes sense for the dataset."""
         return True
 
     @abstractmethod
@@ -47,14 +48,14 @@ class MetricWay(ABC):
         """Takes the truth of the frame with this index before the frame is converted."""
 
     def has_evidence(self, pair: ImageDepthPair) -> bool | None:
-        """Returns True if the truth shows what this way needs, False if meters must be refused.
+        """Returns True if the truth shows what this reference needs, False if meters must be refused.
 
         None: refusing is right where the meters would have been too far off.
         """
         return None
 
 
-class SparseDepthWay(MetricWay):
+class SimulatedSparseDepth(SimulatedReference):
     """A sensor gives the depth of every frame, as `--sparse %06d.png` does."""
 
     every = 1
@@ -72,7 +73,7 @@ class SparseDepthWay(MetricWay):
         return self._newest[1] if self._newest and self._newest[0] == frame.index else None
 
 
-class RareSparseDepthWay(SparseDepthWay):
+class SimulatedRareSparseDepth(SimulatedSparseDepth):
     """A sensor gives depth in every 30th frame only."""
 
     every = 30
@@ -82,7 +83,7 @@ class RareSparseDepthWay(SparseDepthWay):
         return data.is_video
 
 
-class AnchorWay(MetricWay):
+class SimulatedAnchors(SimulatedReference):
     """Three measured points of the first frame, as `--anchor` gives them: a near one, a far one, one in between."""
 
     def make_reference(self, pair: ImageDepthPair) -> MetricReference | None:
@@ -117,7 +118,7 @@ def _smooth_parts(filled: DepthMap) -> Mask:
     return is_smooth
 
 
-class CameraHeightWay(MetricWay):
+class SimulatedCameraHeight(SimulatedReference):
     """The height of the camera above the floor is known, as `--camera-height` gives it.
 
     It is that of each frame's truth; where no floor is seen, the last one or the usual one, and then meters are to be
@@ -155,22 +156,24 @@ class CameraHeightWay(MetricWay):
         return self._newest[1]
 
 
-class CameraHeightAndPitchWay(CameraHeightWay):
+class SimulatedCameraHeightAndPitch(SimulatedCameraHeight):
     """The height and the pitch of the camera are known, as `--camera-height` and `--camera-pitch` give them."""
 
     has_pitch = True
 
 
-WAYS: dict[str, type[MetricWay]] = {
-    "sparse": SparseDepthWay,
-    "sparse-30": RareSparseDepthWay,
-    "anchors": AnchorWay,
-    "camera-height": CameraHeightWay,
-    "camera-height-and-pitch": CameraHeightAndPitchWay,
+SIMULATED_REFERENCES: dict[str, type[SimulatedReference]] = {
+    "sparse": SimulatedSparseDepth,
+    "sparse-30": SimulatedRareSparseDepth,
+    "anchors": SimulatedAnchors,
+    "camera-height": SimulatedCameraHeight,
+    "camera-height-and-pitch": SimulatedCameraHeightAndPitch,
 }
-"""Name in tables and of `--way` -> class."""
+"""Name in tables and of `--reference` -> class."""
 
 
-def ways_of(data: DepthDataset, names: tuple[str, ...] = ()) -> list[str]:
-    """Returns the names of the ways that apply to a dataset, all or of those in `names`."""
-    return [name for name, way in WAYS.items() if (not names or name in names) and way.applies_to(data)]
+def applicable_references(data: DepthDataset, names: tuple[str, ...] = ()) -> list[str]:
+    """Returns the names of the references that apply to a dataset, all or of those in `names`."""
+    return [
+        name for name, kind in SIMULATED_REFERENCES.items() if (not names or name in names) and kind.applies_to(data)
+    ]

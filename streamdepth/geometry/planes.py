@@ -33,31 +33,6 @@ class Plane:
         return np.asarray(points @ self.normal + self.offset, np.float32)
 
 
-def fit_plane(points: npt.ArrayLike, tolerance_m: float = 0.02, rounds: int = 300) -> Plane | None:
-    """Returns the plane that most points lie on, by RANSAC and least squares; None for fewer than three points.
-
-    Args:
-        points: (N, 3); points that are not finite do not count.
-        tolerance_m: distance from the plane up to which a point lies on it.
-        rounds: how many planes through three random points are tried.
-    """
-    known = np.asarray(points, np.float64).reshape(-1, 3)
-    known = known[np.isfinite(known).all(axis=1)]
-    if len(known) < 3:
-        return None
-    rng = np.random.default_rng(0)
-    some = known[rng.choice(len(known), min(len(known), 4000), replace=False)]
-    a, b, c = (some[rng.integers(0, len(some), rounds)] for _ in range(3))
-    across = np.cross(b - a, c - a)
-    length = np.linalg.norm(across, axis=1)
-    a, across = a[length > 1e-12], across[length > 1e-12] / length[length > 1e-12, None]
-    inliers = np.abs(some @ across.T - (a * across).sum(axis=1)) < tolerance_m
-    best = int(inliers.sum(axis=0).argmax()) if len(a) else 0
-    if not len(a) or inliers[:, best].sum() < 3:
-        return None
-    return _least_squares(known, some[inliers[:, best]], tolerance_m)
-
-
 def refine_plane(plane: Plane, points: npt.ArrayLike, tolerance_m: float = 0.02) -> Plane:
     """Returns the least-squares plane through the points within `tolerance_m` of `plane`; `plane` where there are few.
 

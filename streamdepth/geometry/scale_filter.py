@@ -89,10 +89,12 @@ class ScaleShiftFilter:
             return
         ends = np.array([[limit, 1.0] for limit in limits])
         surprise = measured - self.state
-        gains = [
-            self._gain(float(end @ self._noise @ end), float(end @ noise @ end), excess, float(end @ surprise))
-            for end, excess in zip(ends, self._excess(ends, shared), strict=True)
-        ]
+        gains = []
+        for end in ends:
+            state_shared = float(np.linalg.norm(end @ self._shared_root))
+            increase = _shared_error_increase(state_shared, float(np.linalg.norm(end @ shared)))
+            noises = float(end @ self._noise @ end), float(end @ noise @ end)
+            gains.append(_optimal_gain(*noises, state_shared, increase, float(end @ surprise)))
         gain = np.linalg.inv(ends) @ np.diag([value for value, _ in gains]) @ ends
         inflation = max(value for _, value in gains)
         kept, before = np.eye(2) - gain, self._noise * inflation
@@ -103,33 +105,6 @@ class ScaleShiftFilter:
             self._noise = self._noise * max(1.0, *floors)
         mixed = kept @ self._shared_root + gain @ shared
         self._shared_root = _root(mixed @ mixed.T)
-
-    def _excess(self, ends: Floats, shared: Floats) -> list[tuple[float, float]]:
-        """Returns for each end the shared error of the state, and by how much that of a fit is greater."""
-        found = []
-        for end in ends:
-            ours, theirs = float(np.linalg.norm(end @ self._shared_root)), float(np.linalg.norm(end @ shared))
-            found.append((ours, min(0.0, theirs - ours) + max(0.0, theirs - _ALIKE * ours)))
-        return found
-
-    @staticmethod
-    def _gain(state: float, fit: float, excess: tuple[float, float], surprise: float) -> tuple[float, float]:
-        """Returns the gain from 0 to 1 at one end, and the factor by which the state's variance grows before.
-
-        It is the one with the least variance for shared errors that are fully correlated.
-
-        Args:
-            state: variance of the state's noise at this end.
-            fit: variance of the fit's noise at this end.
-            excess: the shared error of the state, and how much greater that of the fit is.
-            surprise: difference of fit and state.
-        """
-        ours, more = excess
-        total = state + fit + more**2
-        distance = surprise**2 / max(total, 1e-300)
-        inflation = max(1.0, distance / _MAX_SURPRISE)
-        state *= inflation
-        return min(1.0, max(0.0, (state - ours * more) / max(state + fit + more**2, 1e-300))), inflation
 
     def sigma_at(self, x: float) -> float:
         """Returns one standard deviation of the distance where inverse depth is `x`, as a share of that distance.
@@ -142,6 +117,32 @@ class ScaleShiftFilter:
         value = float(row @ self.state)
         variance = float(row @ (self._noise + self._shared_root @ self._shared_root.T) @ row)
         return math.sqrt(variance) / value if value > 0 else math.inf
+
+
+def _shared_error_increase(state_shared: float, fit_shared: float) -> float:
+    """Returns by how much the shared error of a fit exceeds that of the state; 0 where it exceeds it by little."""
+    return min(0.0, fit_shared - state_shared) + max(0.0, fit_shared - _ALIKE * state_shared)
+
+
+def _optimal_gain(
+    state_variance: float, fit_variance: float, state_shared: float, shared_increase: float, surprise: float
+) -> tuple[float, float]:
+    """Returns the gain from 0 to 1 at one end, and the factor by which the state's variance grows before.
+
+    It is the one with the least variance for shared errors that are fully correlated.
+
+    Args:
+        state_variance: variance of the state's noise at this end.
+        fit_variance: variance of the fit's noise at this end.
+        state_shared: the shared error of the state.
+        shared_increase: how much greater the shared error of the fit is.
+        surprise: difference of fit and state.
+    """
+    total = state_variance + fit_variance + shared_increase**2
+    inflation = max(1.0, surprise**2 / max(total, 1e-300) / _MAX_SURPRISE)
+    inflated = state_variance * inflation
+    best = (inflated - state_shared * shared_increase) / max(inflated + fit_variance + shared_increase**2, 1e-300)
+    return min(1.0, max(0.0, best)), inflation
 
 
 def _at_least(root: Floats, share: float, state: Floats, limits: tuple[float, float]) -> Floats:

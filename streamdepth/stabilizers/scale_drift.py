@@ -13,7 +13,7 @@ from streamdepth.geometry.egomotion import CameraMotion, camera_motion
 from streamdepth.geometry.projection import camera_or_default, rays
 from streamdepth.stabilizers.optical_flow import FlowPair, FrameMotion, Gray, MotionTracker, sampling_grid, warp
 
-_PER_WIDTH, _PER_DOUBT, _PER_SPREAD = 0.06, 0.012, 2.0
+_VARIANCE_PER_WIDTH, _VARIANCE_PER_UNCERTAIN_FLOW, _VARIANCE_PER_SPREAD = 0.06, 0.012, 2.0
 """Variance of the logarithm of the scale that stays unknown: for each width by which the picture moves on, for each
 square of the flow's mean lack of confidence, and for each square of the drift's own spread over the picture.
 
@@ -21,9 +21,9 @@ Measured from frames whose scale was exact, over the 30 frames after them, the l
 desk, 0.06 on KITTI, 0.14 on Replica and 0.46 on TartanAir, where a blank wall fills the picture. Without the correction
 by the rigid scene it is 0.07, 0.29, 0.11, 0.23 and 0.43. The variance is greater than the first of these, since errors
 go on in one direction for longer than that."""
-_PER_WIDTH_UNCORRECTED = 0.1
+_VARIANCE_PER_UNCORRECTED_WIDTH = 0.1
 """The same for each width where the rigid scene cannot be used."""
-_PER_SECOND = 2e-4
+_VARIANCE_PER_SECOND = 2e-4
 """The same for each second in which nothing moves."""
 _GAP_VARIANCE = 0.1
 """The same where the motion cannot be measured at all, such as over a gap to another view."""
@@ -75,9 +75,9 @@ class ScaleDriftEstimator:
         previous, seconds = self._inverse_m, abs(item.frame.time - self._time)
         if pair is None or self._gray is None:
             return ScaleDrift()
-        widths, doubt = pair.median_length / pair.gray.shape[1], 1 - float(pair.confidence.mean())
-        slow = _PER_SECOND * seconds
-        uncorrected = ScaleDrift(0.0, _PER_WIDTH_UNCORRECTED * widths + slow, pair)
+        widths = pair.median_length / pair.gray.shape[1]
+        slow = _VARIANCE_PER_SECOND * seconds
+        uncorrected = ScaleDrift(0.0, _VARIANCE_PER_UNCORRECTED_WIDTH * widths + slow, pair)
         if previous is None or expected is None or previous.shape != pair.gray.shape or widths == 0:
             return uncorrected
         height, width = pair.gray.shape
@@ -97,7 +97,8 @@ class ScaleDriftEstimator:
         spread = 1.4826 * float(np.median(np.abs(counted - log_change)))
         if abs(log_change) > _MAX_CORRECTION:
             return uncorrected
-        variance = _PER_WIDTH * widths + _PER_DOUBT * doubt**2 + _PER_SPREAD * spread**2 + slow
+        variance = _VARIANCE_PER_WIDTH * widths + _VARIANCE_PER_SPREAD * spread**2 + slow
+        variance += _VARIANCE_PER_UNCERTAIN_FLOW * (1 - float(pair.confidence.mean())) ** 2
         return ScaleDrift(log_change, variance, pair, moved)
 
     def remember(self, item: DepthFrame, motion: FrameMotion, inverse_m: DepthMap | None) -> None:

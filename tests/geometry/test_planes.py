@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamdepth.core.intrinsics import Intrinsics
-from streamdepth.geometry.planes import fit_plane
+from streamdepth.geometry.planes import Plane, refine_plane
 from streamdepth.geometry.projection import back_project
 from streamdepth.geometry.surfaces import normals
 from streamdepth.sinks.depth_video import DepthVideo
@@ -36,21 +36,22 @@ def test_the_ground_plane_is_the_floor() -> None:
 
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=20)
-def test_a_plane_is_found_among_others_points(seed: int) -> None:
+def test_a_plane_is_refined_among_others_points(seed: int) -> None:
     rng = np.random.default_rng(seed)
     normal = rng.normal(size=3)
     normal /= np.linalg.norm(normal)
     flat = rng.uniform(-1, 1, (600, 3))
     flat -= np.outer(flat @ normal + 1.5, normal)
     flat += rng.normal(0, 0.003, flat.shape)
-    plane = fit_plane(np.concatenate([flat, rng.uniform(-3, 3, (400, 3))]), tolerance_m=0.02)
-    assert plane is not None
+    rough = Plane(normal, 1.51, 0.0, 0.0)
+    plane = refine_plane(rough, np.concatenate([flat, rng.uniform(-3, 3, (400, 3))]), tolerance_m=0.02)
     assert abs(abs(plane.normal @ normal) - 1) < 1e-3
     assert plane.offset == pytest.approx(1.5, abs=0.01)
 
 
 def test_too_few_points_are_no_plane() -> None:
-    assert fit_plane([[0, 0, 1], [1, 0, 1]]) is None
+    rough = Plane(np.array([0.0, 0.0, -1.0]), 1.0, 0.0, 0.0)
+    assert refine_plane(rough, [[0, 0, 1], [1, 0, 1]]) is rough
     assert scene.ground_of(np.full((9, 9), np.nan, np.float32)) is None
 
 
@@ -59,8 +60,9 @@ def test_the_wall_of_the_sample_is_flat() -> None:
     depth = next(iter(DepthVideo(SAMPLES / "room_truth.mkv")))
     camera = Intrinsics(492.76, 492.76, 319.5, 179.5, 640, 360)
     wall = back_project(depth, camera)[100:135, 290:380]
-    plane = fit_plane(wall, tolerance_m=0.005)
-    assert plane is not None
+    facing_camera = normals(depth, camera)[117, 335].astype(np.float64)
+    rough = Plane(facing_camera, -float(facing_camera @ wall[17, 45]), 0.0, 0.0)
+    plane = refine_plane(rough, wall, tolerance_m=0.005)
     assert plane.share > 0.95
     assert plane.rms_m < 0.001
     facing = normals(depth, camera)[105:130, 295:375].reshape(-1, 3) @ plane.normal

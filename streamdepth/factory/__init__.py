@@ -12,6 +12,7 @@ from streamdepth.core.sink import Sink
 from streamdepth.core.states import StateChange
 from streamdepth.core.types import DepthFrame
 from streamdepth.core.wrappers import LazyEstimator
+from streamdepth.factory.control_video import with_target
 from streamdepth.factory.load_control import make_adaptive_estimator, make_load_controller, update_load
 from streamdepth.factory.metric_references import make_metric_reference
 from streamdepth.factory.models import make_estimator, make_network, make_network_estimator
@@ -76,6 +77,7 @@ def open_pipeline(
         raise ConfigError(
             "only the commands convert and run share their work on a cluster; leave cluster out", code="cluster"
         )
+    settings = with_target(settings)
     estimator = make_sensor_estimator(settings) or estimator
     check_output_names(settings)
     streams = _make_streams(settings, source)

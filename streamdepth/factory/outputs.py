@@ -241,12 +241,14 @@ def _make_video_sink(settings: Settings, path: Path) -> Sink:
 def is_gray_video(settings: Settings, path: Path) -> bool:
     """True if an output of depth is a gray video: as asked, or by an extension that holds no other depth."""
     suffix = path.suffix.lower()
-    is_asked = settings.outputs.depth_map is not None
+    is_asked = settings.outputs.depth_map is not None or settings.outputs.target is not None
     return suffix in (".mov", ".m4v", ".webm") or (is_asked and suffix in (".mp4", ".mkv"))
 
 
 def _make_gray_sink(settings: Settings, path: Path) -> Sink:
-    from streamdepth.sinks.gray_video import GrayVideoSink
+    from streamdepth.sinks.control_video import TARGETS, ControlVideoSink
+    from streamdepth.sinks.gray_video import GrayOptions, GrayVideoSink
+    from streamdepth.sinks.video import OutputSize
     from streamdepth.sinks.video_file import EncodingOptions
 
     outputs, video, suffix = settings.outputs, settings.video, path.suffix.lower()
@@ -254,15 +256,18 @@ def _make_gray_sink(settings: Settings, path: Path) -> Sink:
     automatic = deep if outputs.depth_bits > 8 else usual
     codec = automatic if video.codec == "auto" else video.codec
     bits = 10 if codec == "prores" else outputs.depth_bits
-    return GrayVideoSink(
-        path,
-        outputs.depth_map or "near-white",
-        near=outputs.near,
-        far=outputs.far,
-        encoding=EncodingOptions(codec, video.crf, video.preset, bits),
-        edges=settings.render.edges,
-        overwrite=outputs.overwrite,
-    )
+    options: GrayOptions = {
+        "mapping": outputs.depth_map or "near-white",
+        "near": outputs.near,
+        "far": outputs.far,
+        "encoding": EncodingOptions(codec, video.crf, video.preset, bits),
+        "edges": settings.render.edges,
+        "size": OutputSize(video.width, video.height, video.scale),
+        "overwrite": outputs.overwrite,
+    }
+    if outputs.target is not None:
+        return ControlVideoSink(path, TARGETS[outputs.target], **options)
+    return GrayVideoSink(path, **options)
 
 
 def _make_depth_sink(settings: Settings, path: Path, name: str | None = None) -> Sink:

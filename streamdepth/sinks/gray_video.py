@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypedDict, get_args
 
 import av
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.ranges import robust_range
 from streamdepth.core.render_options import Edges
@@ -21,14 +22,27 @@ from streamdepth.sinks.depth_maps import depth_to_store
 from streamdepth.sinks.encoders import check_encoder
 from streamdepth.sinks.pending_files import atomic_write, check_output
 from streamdepth.sinks.temporary_files import sidecar_path
+from streamdepth.sinks.video import OutputSize, resize_item
 from streamdepth.sinks.video_file import EncodingOptions, VideoFile, check_video_path
 
 GrayMapping = Literal["near-white", "near-black"]
 GRAY_MAPPINGS: tuple[GrayMapping, ...] = get_args(GrayMapping)
 
 
+class GrayOptions(TypedDict, total=False):
+    """Options of a gray video, see `GrayVideoSink`."""
+
+    mapping: GrayMapping
+    near: float | None
+    far: float | None
+    encoding: EncodingOptions | None
+    edges: Edges
+    size: OutputSize
+    overwrite: bool
+
+
 class GrayVideoSink(Sink):
-    """Writes depth as gray, linear from `near` to `far`, at the picture's size; NAME.mp4.json states the mapping.
+    """Writes depth as gray, linear from `near` to `far`; NAME.mp4.json states the mapping.
 
     Metric depth is linear in meters, relative depth in the network's inverse depth. Values outside are clipped, unknown
     depth gets the gray of the far end. Luma has limited range (ITU-R BT.709), which readers turn into 0 to 255, with 10
@@ -41,6 +55,8 @@ class GrayVideoSink(Sink):
         far: the other end; None: the far end of each frame's range.
         encoding: codec, quality and bits.
         edges: how depth gets the picture's size.
+        size: see `OutputSize`; by default that of the picture.
+        multiple_px: width and height are cropped in the middle to multiples of it.
 
     Raises:
         ConfigError: near and far do not fit the kind of depth ("bad-range"), or the mapping is unknown
@@ -57,6 +73,8 @@ class GrayVideoSink(Sink):
         far: float | None = None,
         encoding: EncodingOptions | None = None,
         edges: Edges = "plain",
+        size: OutputSize = OutputSize(),
+        multiple_px: int = 1,
         overwrite: bool = False,
     ) -> None:
         super().__init__()
@@ -67,6 +85,9 @@ class GrayVideoSink(Sink):
             )
         self.path, self.mapping, self.near, self.far = Path(path), mapping, near, far
         self.encoding, self.edges, self.overwrite = encoding or EncodingOptions(), edges, overwrite
+        self.size, self.multiple_px = size, multiple_px
+        self._drawn_size = (0, 0)
+        """(width, height) in px before cropping."""
         self._video: VideoFile | None = None
         self._facts: dict[str, Any] = {}
 
@@ -74,9 +95,20 @@ class GrayVideoSink(Sink):
         check_video_path(self.path)
         check_encoder(self.encoding.codec)
 
+    @property
+    def frame_count(self) -> int:
+        """Number of frames that were written."""
+        return self._video.frame_count if self._video else 0
+
+    def encoded_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Returns the (width, height) in px of the video of pictures of `size`."""
+        width, height = self.size.of_frame(size, "depth")
+        return width - width % self.multiple_px, height - height % self.multiple_px
+
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         check_output(sidecar_path(self.path), overwrite=self.overwrite, input_path=info.file_path)
-        size = info.width, info.height
+        picture = info.width, info.height
+        self._drawn_size, size = self.size.of_frame(picture, "depth"), self.encoded_size(picture)
         self._video = VideoFile(
             self.path,
             info,
@@ -110,12 +142,19 @@ class GrayVideoSink(Sink):
         number = self._video.frame_count
         if not self._facts["ranges"] or self._facts["ranges"][-1][1:] != [near, far]:
             self._facts["ranges"].append([number, near, far])
-        depth = depth_to_store(item, "picture", self.edges)
+        depth = self._cropped(depth_to_store(resize_item(item, *self._drawn_size), "picture", self.edges))
         nearness = np.clip((depth - np.float32(far)) / np.float32(near - far), 0, 1)
         gray = np.nan_to_num(nearness, nan=0.0)
         if self.mapping == "near-black":
             gray = 1 - gray
         self._video.write(gray_frame(gray, *self._video.frame_format), item.frame.pts * item.frame.time_base)
+
+    def _cropped(self, depth: DepthMap) -> DepthMap:
+        """Returns the middle of a map of the drawn size."""
+        assert self._video is not None
+        (width, height), (rows, columns) = self._video.size, depth.shape
+        top, left = (rows - height) // 2, (columns - width) // 2
+        return depth[top : top + height, left : left + width]
 
     def _ends(self, item: DepthFrame) -> tuple[float, float]:
         """Returns the depth at the near and at the far end. Raises ConfigError ("bad-range")."""

@@ -163,6 +163,9 @@ class ConvertKeywords(StreamKeywords, total=False):
     depth_out: str | Path | None
     """The depth itself: .mkv (lossless), .mov (gray video), .mp4 (LeRobot), .mcap (ROS 2), .rrd (Rerun) or %06d
     with .png, .exr or .npz; a folder when there are several sources."""
+    with_rgb: bool
+    """Write the picture and the sound into --depth-out (.mkv), too: players show the picture, DepthVideo reads the
+    depth."""
     depth_size: DepthSize | None
     """Size of the depth in .mkv, .png, .exr and .npz: network or picture; by default the network's own in videos
     (.mkv), which takes a tenth of the time and space, and the picture's in pictures."""

@@ -91,6 +91,9 @@ class OutputSettings(Section):
     depth: Annotated[Path | None, Flag("--depth-out", is_common=True), NoEffectOnResult()] = None
     """The depth itself: .mkv (lossless), .mov (gray video), .mp4 (LeRobot), .mcap (ROS 2), .rrd (Rerun) or %06d with
     .png, .exr or .npz; a folder when there are several sources."""
+    with_rgb: Annotated[bool, Flag("--with-rgb")] = False
+    """Write the picture and the sound into --depth-out (.mkv), too: players show the picture, DepthVideo reads the
+    depth."""
     depth_size: Annotated[DepthSize | None, Flag("--depth-size")] = None
     """Size of the depth in .mkv, .png, .exr and .npz: network or picture; by default the network's own in videos
     (.mkv), which takes a tenth of the time and space, and the picture's in pictures."""

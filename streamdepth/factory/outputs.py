@@ -56,12 +56,21 @@ def check_output_names(settings: Settings) -> None:
     """Checks outputs before anything is opened.
 
     Raises:
-        ConfigError: if two outputs have one name, or topics are to be kept and no .mcap is written ("conflict").
+        ConfigError: if two outputs have one name, topics are to be kept and no .mcap is written, or the picture is to
+            be written beside depth and no .mkv is ("conflict").
         SinkOpenError: if an output is an input.
     """
     outputs, depth = settings.outputs, settings.outputs.depth
     if outputs.keep_topics and (depth is None or depth.suffix.lower() != ".mcap"):
         raise ConfigError("--keep-topics copies into a .mcap; name one with --depth-out", code="conflict")
+    if outputs.with_rgb and (
+        depth is None or depth.suffix.lower() not in ("", ".mkv") or is_gray_video(settings, depth)
+    ):
+        raise ConfigError(
+            "--with-rgb writes the picture beside lossless depth: name that with --depth-out, ending in .mkv, and "
+            "leave out --depth-map and --target",
+            code="conflict",
+        )
     paths = outputs.video, depth, outputs.points, outputs.mesh, outputs.stats
     files = [path for path in paths if path and path.suffix]  # the others are folders, which may be shared
     has_sidecar = depth is not None and (
@@ -270,22 +279,34 @@ def _make_gray_sink(settings: Settings, path: Path) -> Sink:
     return GrayVideoSink(path, **options)
 
 
+def _make_depth_video(settings: Settings, path: Path) -> Sink:
+    from streamdepth.sinks.depth_video import DepthOptions, DepthVideoSink
+    from streamdepth.sinks.rgbd_video import RgbdVideoSink
+    from streamdepth.sinks.video_file import EncodingOptions
+
+    outputs, video = settings.outputs, settings.video
+    options: DepthOptions = {
+        "overwrite": outputs.overwrite,
+        "smoothing": settings.smooth,
+        "size": outputs.depth_size or "network",
+        "edges": settings.render.edges,
+        "drop_flying": outputs.drop_flying,
+    }
+    if not outputs.with_rgb:
+        return DepthVideoSink(path, **options)
+    encoding = EncodingOptions("h264" if video.codec == "auto" else video.codec, video.crf, video.preset)
+    return RgbdVideoSink(
+        path, encoding=encoding, copy_tracks=video.copy_tracks, keep_location=video.keep_location, **options
+    )
+
+
 def _make_depth_sink(settings: Settings, path: Path, name: str | None = None) -> Sink:
     suffix, size, edges = path.suffix.lower(), settings.outputs.depth_size, settings.render.edges
     overwrite, drop_flying = settings.outputs.overwrite, settings.outputs.drop_flying
     if is_gray_video(settings, path):
         return _make_gray_sink(settings, path)
     if suffix == ".mkv":
-        from streamdepth.sinks.depth_video import DepthVideoSink
-
-        return DepthVideoSink(
-            path,
-            overwrite=overwrite,
-            smoothing=settings.smooth,
-            size=size or "network",
-            edges=edges,
-            drop_flying=drop_flying,
-        )
+        return _make_depth_video(settings, path)
     if suffix == ".mp4":
         from streamdepth.sinks.lerobot_video import LeRobotVideoSink
 

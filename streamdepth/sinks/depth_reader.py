@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class DepthVideo:
-    """A depth video that `DepthVideoSink` wrote, opened for reading: a sequence of depth maps.
+    """A depth video that `DepthVideoSink` or `RgbdVideoSink` wrote, opened for reading: a sequence of depth maps.
 
     >>> video = sd.DepthVideo("samples/room_truth.mkv")
     >>> video.kind.value, len(video), video[3].shape, round(float(video.times[1]), 4)
@@ -85,7 +85,7 @@ class DepthVideo:
                 f"'{self.path}' is not a depth video of streamdepth: {reason}; make one with --depth-out NAME.mkv",
                 code="not-a-depth-video",
             )
-        self._check_picture(container, facts["size"])
+        self._stream = self._find_stream(container, facts["size"])
         if tag and sidecar and all(sidecar.get(name) == value for name, value in tag.items()):
             return sidecar
         return facts
@@ -96,12 +96,12 @@ class DepthVideo:
         except OSError:
             return None  # the tag alone is enough
 
-    def _check_picture(self, container: InputContainer, size: list[int]) -> None:
-        """Raises SourceOpenError unless the video can hold codes of that size."""
-        for video in container.streams.video[:1]:
+    def _find_stream(self, container: InputContainer, size: list[int]) -> int:
+        """Returns the number of the video track of depth. Raises SourceOpenError unless one can hold such codes."""
+        for number, video in enumerate(container.streams.video):
             is_gray = video.codec_context.pix_fmt in ("gray16le", "gray16be", None)
             if is_gray and video.width >= size[0] and video.height >= size[1]:
-                return
+                return number
         raise SourceOpenError(
             f"'{self.path}' has no 16-bit gray video of {size[0]}x{size[1]} px, though it says so; another program "
             "has changed it, make it anew",
@@ -110,7 +110,7 @@ class DepthVideo:
 
     def _stored_pts(self, container: InputContainer) -> list[int]:
         """Reads the timestamps of the container, in ticks of the source's clock."""
-        video, tick = container.streams.video[0], Fraction(*self.metadata["time_base"])
+        video, tick = container.streams.video[self._stream], Fraction(*self.metadata["time_base"])
         try:
             stored = sorted(p.pts for p in container.demux(video) if p.pts is not None)
         except (av.FFmpegError, OSError) as error:
@@ -143,7 +143,7 @@ class DepthVideo:
 
     def _seek(self, container: InputContainer, number: int) -> int:
         """Seeks to a frame at or before `number`, and returns its number."""
-        stream = container.streams.video[0]
+        stream = container.streams.video[self._stream]
         stored = self._offsets / float(stream.time_base or Fraction(1, 1000)) + (stream.start_time or 0)
         target = round(stored[number])
         container.seek(target, stream=stream)
@@ -153,7 +153,7 @@ class DepthVideo:
 
     def _decoded(self, container: InputContainer, start: int) -> Iterator[DepthMap]:
         (width, height), number = self.metadata["size"], start - 1
-        for number, frame in enumerate(container.decode(video=0), start):
+        for number, frame in enumerate(container.decode(video=self._stream), start):
             codes = cast(Codes, frame.to_ndarray(format="gray16le"))
             yield self._depth(codes[:height, :width], number)
         if number + 1 < len(self):

@@ -6,8 +6,9 @@ import json
 import logging
 import math
 from array import array
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import av
 import numpy as np
@@ -47,6 +48,18 @@ _OPTIONS = {"level": "3", "slices": "4", "slicecrc": "1", "coder": "1", "context
 """FFV1 version 3: every frame a key frame, in four slices with checksums."""
 _SMALLEST_PX = 2
 """FFV1's four slices need this many px; a smaller map is padded with unknown, and the reader crops it."""
+
+
+class DepthOptions(TypedDict, total=False):
+    """Options of a depth video, see `DepthVideoSink`."""
+
+    overwrite: bool
+    smoothing: str
+    near_m: float
+    far_m: float
+    size: DepthSize
+    edges: Edges
+    drop_flying: bool
 
 
 class DepthVideoSink(Sink):
@@ -115,9 +128,14 @@ class DepthVideoSink(Sink):
             return
         with map_write_errors(self.path):
             facts = self._video.facts(self.smoothing)
-            self._video.finish(facts_for_tag(facts))
+            self.finish_video({TAG: facts_for_tag(facts), "title": f"depth of {self._video.info.name}"})
             self._files.write_sidecar(json.dumps(facts))
         self._files.commit()
+
+    def finish_video(self, tags: dict[str, str]) -> None:
+        """Completes the video with these tags, which are known only now."""
+        assert self._video is not None
+        self._video.finish(lambda written, target: _copy_with_tags(written, target, tags))
 
     @property
     def bytes_to_finish(self) -> int:
@@ -232,21 +250,15 @@ class _DepthVideoFile:
             "pts": self.pts.tolist(),
         }
 
-    def finish(self, facts: str) -> None:
-        """Completes the video, then copies its packets into one whose tag holds `facts`."""
+    def finish(self, write_tagged: Callable[[Path, Path], None]) -> None:
+        """Completes the video, and replaces it by what `write_tagged` makes of it, given both paths."""
         assert self._output is not None
         assert self._stream is not None
         self._output.mux(self._stream.encode(None))
         self._output.close()
         tagged = temporary_copy(self.path)
         try:
-            with open_media_file(self.path) as source, av.open(file_url(tagged), "w", format="matroska") as output:
-                output.metadata.update({TAG: facts, "title": f"depth of {self.info.name}"})
-                stream = output.add_stream_from_template(source.streams.video[0], opaque=True)
-                for packet in source.demux(video=0):
-                    if packet.size:
-                        packet.stream = stream
-                        output.mux_one(packet)
+            write_tagged(self.path, tagged)
             tagged.replace(self.path)
         finally:
             tagged.unlink(missing_ok=True)
@@ -259,6 +271,16 @@ class _DepthVideoFile:
             self._output.close()
         except (av.FFmpegError, OSError, ValueError) as error:
             _log.debug("an abandoned depth video could not be closed: %s", error)
+
+
+def _copy_with_tags(written: Path, target: Path, tags: dict[str, str]) -> None:
+    with open_media_file(written) as source, av.open(file_url(target), "w", format="matroska") as output:
+        output.metadata.update(tags)
+        stream = output.add_stream_from_template(source.streams.video[0], opaque=True)
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                output.mux_one(packet)
 
 
 def _exceeds(depth: DepthMap, limits_m: tuple[float, float]) -> bool:

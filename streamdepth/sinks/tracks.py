@@ -16,6 +16,7 @@ from av.stream import DataStream, Discard, Disposition
 
 from streamdepth.core.track_feed import PictureTime, TrackFeed, picture_time
 from streamdepth.sinks.copied_tracks import add_track, can_hold
+from streamdepth.sinks.depth_facts import TAG
 from streamdepth.utils.containers import main_video_stream, open_media_file
 from streamdepth.utils.location_tags import is_location_tag, is_location_text
 from streamdepth.utils.media_clock import MediaClock
@@ -36,8 +37,8 @@ _COPIED_TYPES = ("audio", "subtitle", "attachment")
 _LOCATION_NOTICE = "the position where the input was recorded is left out; to keep it: --set video.keep_location=true"
 _TIMECODE = re.compile(r"\d+:\d\d:\d\d[:;.]\d+")
 """Hours, minutes, seconds and frames; a semicolon or point before the frames means that numbers are dropped."""
-_NOT_COPIED_TAGS = {"encoder", "duration", "major_brand", "minor_version", "compatible_brands"}
-"""Tags that describe the old file's container, not its content."""
+_NOT_COPIED_TAGS = {"encoder", "duration", "major_brand", "minor_version", "compatible_brands", TAG.lower()}
+"""Tags that describe the old file's container, or its depth, not its content."""
 
 
 class TrackCopier:

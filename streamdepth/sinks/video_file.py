@@ -140,11 +140,22 @@ class VideoFile:
         if has_moved:
             self._on_notice("timestamps of the source go backwards or repeat; these frames are moved on")
 
+    @property
+    def bytes_written(self) -> int:
+        """Bytes on disk so far."""
+        return self._file.size if isinstance(self._file, PendingFile) else 0
+
     def commit(self) -> None:
         """Completes the file and puts it in place; without frames it is discarded. Raises SinkWriteError."""
         if self._muxer is None or not self.frame_count:
             self.discard()
             return
+        self.finish()
+        self._file.commit()
+
+    def finish(self) -> Path:
+        """Completes the file, which has a frame, under its temporary name, and returns that. Raises SinkWriteError."""
+        assert self._muxer is not None
         with map_write_errors(self._path):
             self._muxer.finish()
             shift_seconds = self._muxer.shift_seconds()
@@ -154,7 +165,7 @@ class VideoFile:
                 f"{shift_seconds:.3f} s; .mp4 keeps them"
             )
         self._muxer = None  # it holds the last frame
-        self._file.commit()
+        return self._file.temporary if isinstance(self._file, PendingFile) else self._path
 
     def discard(self) -> None:
         """Removes what was written. Idempotent, and harmless after `commit`, also after one that has failed."""

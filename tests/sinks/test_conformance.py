@@ -24,6 +24,7 @@ from streamdepth.sinks.disk_space import DiskSpaceGuard
 from streamdepth.sinks.geometry_files import GeometrySink
 from streamdepth.sinks.images import ImagesSink
 from streamdepth.sinks.lerobot_video import LeRobotVideoSink
+from streamdepth.sinks.rgbd_video import RgbdVideoSink
 from streamdepth.sinks.robots.mcap import McapSink
 from streamdepth.sinks.robots.rerun import RerunFileSink
 from streamdepth.sinks.segments import SegmentedSink
@@ -68,6 +69,7 @@ CASES = [
     Case("out.mov", VideoSink, "out.mov", frames_of_video),
     Case("out.mkv", VideoSink, "out.mkv", frames_of_video),
     Case("depth.mkv", DepthVideoSink, "depth.mkv", frames_of_depth_video),
+    Case("both.mkv", RgbdVideoSink, "both.mkv", frames_of_depth_video),
     Case("depth.mcap", McapSink, "depth.mcap", messages_of_mcap, metric_only=True),
     Case("a.rrd", RerunFileSink, "a.rrd", frames_of_rrd),
     Case("fox.mcap", partial(McapSink, schemas="foxglove"), "fox.mcap", messages_of_mcap, metric_only=True),

@@ -43,13 +43,16 @@ if TYPE_CHECKING:
     from streamdepth.core.sink import Sink
     from streamdepth.core.states import StateChange, StreamState
     from streamdepth.core.types import DepthFrame, DepthKind, Estimate, Frame, ModelInfo, StreamInfo
+    from streamdepth.core.zones import Zone
     from streamdepth.geometry.floor import find_floor
     from streamdepth.geometry.obstacles import ObstacleZone, nearest_obstacles
     from streamdepth.geometry.planes import Plane
+    from streamdepth.geometry.zone_monitor import ZoneMonitor
     from streamdepth.pipeline.pipeline import Pipeline, Stream
     from streamdepth.pipeline.report import Report
     from streamdepth.sinks.depth_video import DepthVideo
     from streamdepth.sinks.video_writer import VideoWriter
+    from streamdepth.sinks.zones.zone_sink import ZoneSink
 
 _LATER = {
     **dict.fromkeys(
@@ -62,6 +65,9 @@ _LATER = {
     "ObstacleZone": "geometry.obstacles",
     "nearest_obstacles": "geometry.obstacles",
     "Plane": "geometry.planes",
+    "Zone": "core.zones",
+    "ZoneMonitor": "geometry.zone_monitor",
+    "ZoneSink": "sinks.zones.zone_sink",
     "Settings": "config",
     "Pipeline": "pipeline.pipeline",
     "Stream": "pipeline.pipeline",
@@ -121,6 +127,9 @@ __all__ = [
     "StreamInfo",
     "StreamState",
     "VideoWriter",
+    "Zone",
+    "ZoneMonitor",
+    "ZoneSink",
     "__version__",
     "convert",
     "estimate",

@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from fractions import Fraction
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +20,14 @@ import streamdepth
 ERRORS = [name for name in streamdepth.__all__ if name.endswith("Error")]
 ALIASES = ["DepthMap", "Image", "__version__"]
 NAMES = [name for name in streamdepth.__all__ if name not in (*ERRORS, *ALIASES)]
+METHODS = ["DepthFrame.depth_in"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *METHODS])
 def test_example(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "samples").symlink_to(SAMPLES)
     monkeypatch.chdir(tmp_path)
-    thing = getattr(streamdepth, name)
+    thing = attrgetter(name)(streamdepth)
     text = inspect.getdoc(thing) or ""
     assert ">>>" in text, f"{name} has no example"
     tools = {"sd": streamdepth, "np": np, "Fraction": Fraction, "Path": Path, "replace": replace, "time": time}

@@ -32,6 +32,7 @@ _PARTS = ("start", "end", "fps", "crop", "deinterlace")
         "render",
         "camera",
         "metric",
+        "zones",
         "video",
         *_NAMES,
         *_LIMITS,
@@ -60,7 +61,20 @@ def convert(
 
 
 @with_flags(
-    *("outputs", "model", "inference", "smooth", "render", "camera", "metric", "video", *_NAMES, *_LIMITS, *_PARTS),
+    *(
+        "outputs",
+        "model",
+        "inference",
+        "smooth",
+        "render",
+        "camera",
+        "metric",
+        "zones",
+        "video",
+        *_NAMES,
+        *_LIMITS,
+        *_PARTS,
+    ),
     without=["outputs.points", "outputs.mesh", "outputs.ply_every"],
 )
 def live(
@@ -82,7 +96,7 @@ def live(
 
 
 @with_flags(
-    *("outputs", "inference", "camera", "metric", "video", *_NAMES, *_LIMITS, *_PARTS),
+    *("outputs", "inference", "camera", "metric", "zones", "video", *_NAMES, *_LIMITS, *_PARTS),
     without=["inference.batch", "outputs.points", "outputs.mesh", "outputs.ply_every", "outputs.drop_flying"],
     has_config_flag=False,
 )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @with_flags(
-    *("web", "model", "inference.batch", "inference.fps", "smooth", "render", "camera", "metric"),
+    *("web", "model", "inference.batch", "inference.fps", "smooth", "render", "camera", "metric", "zones"),
     *("max_frames", "max_seconds", "max_side", "allow_partial"),
     *("outputs.hold_last", "outputs.stats", "outputs.overwrite"),
     without=["render.edges"],

@@ -44,7 +44,7 @@ _GROUPS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
         "ConvertKeywords",
         "StreamKeywords",
         "Settings of a run that writes, shows or sends.",
-        ("names", "outputs", "video", "robot"),
+        ("names", "outputs", "zones", "video", "robot"),
     ),
     ("SettingsKeywords", "ConvertKeywords", "All settings.", ("source", "streams", "cluster", "web")),
 )

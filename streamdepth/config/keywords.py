@@ -216,6 +216,20 @@ class ConvertKeywords(StreamKeywords, total=False):
     """Write the report of the run to this JSON file."""
     overwrite: bool
     """Replace outputs that exist."""
+    zone: str | Sequence[str]
+    """Watch the depth in a part of the picture. door=100,50,200,300 is a box (left, top, width, height in px, after
+    crop and rotation), more numbers are corners of a polygon. With @1.5m (metric) or @60% (relative depth) behind
+    it, something is in it once it is nearer than that, else once it is nearer than what was there at first.
+    Repeatable."""
+    zone_out: str | Sequence[str]
+    """Send the depth in zones, and what enters and leaves them, to a file (.jsonl), to - (standard output), to
+    mqtt://HOST/TOPIC, or to a web address (https://..., events only). Repeatable."""
+    zone_hold_seconds: float
+    """Time for which something must be in a zone, or out of it, before it has entered or left."""
+    zone_margin: float
+    """Difference of depth between entering and leaving: 10% of a distance in meters, or 10 percent of the range."""
+    zone_interval_seconds: float
+    """Time between two values of a zone that are sent by MQTT; events are sent at once. Files have every frame."""
     video_codec: str
     """h264, hevc, av1, vp9 or an encoder's name such as h264_nvenc; auto is h264, in .webm vp9."""
     video_crf: int

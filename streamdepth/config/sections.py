@@ -8,10 +8,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from streamdepth.config.metadata import Flag, NoEffectOnResult
-from streamdepth.config.values import parse_number, parse_rate, parse_seconds, parse_share, parse_size, parse_strings
+from streamdepth.config.values import (
+    check_zones,
+    parse_number,
+    parse_rate,
+    parse_seconds,
+    parse_share,
+    parse_size,
+    parse_strings,
+)
 from streamdepth.core.render_options import DepthSize, Edges, Style
 
 Strings = Annotated[tuple[str, ...], BeforeValidator(parse_strings)]
@@ -199,6 +207,27 @@ class MetricSettings(Section):
         0.25, gt=0
     )
     """One-sigma error of the scale, such as 0.25 or 25%, beyond which meters are withheld (NaN)."""
+
+
+class ZoneSettings(Section):
+    """Parts of the picture whose depth is watched."""
+
+    title = "Zones"
+    keyword_prefix = "zone_"
+
+    areas: Annotated[Strings, AfterValidator(check_zones), Flag("--zone", metavar="NAME=X,Y,W,H")] = ()
+    """Watch the depth in a part of the picture. door=100,50,200,300 is a box (left, top, width, height in px, after
+    crop and rotation), more numbers are corners of a polygon. With @1.5m (metric) or @60% (relative depth) behind it,
+    something is in it once it is nearer than that, else once it is nearer than what was there at first. Repeatable."""
+    outputs: Annotated[Strings, Flag("--zone-out", metavar="TARGET"), NoEffectOnResult()] = ()
+    """Send the depth in zones, and what enters and leaves them, to a file (.jsonl), to - (standard output), to
+    mqtt://HOST/TOPIC, or to a web address (https://..., events only). Repeatable."""
+    hold_seconds: float = Field(0.3, ge=0)
+    """Time for which something must be in a zone, or out of it, before it has entered or left."""
+    margin: Annotated[float, BeforeValidator(parse_share)] = Field(0.1, gt=0, le=1)
+    """Difference of depth between entering and leaving: 10% of a distance in meters, or 10 percent of the range."""
+    interval_seconds: Annotated[float, NoEffectOnResult()] = Field(1.0, ge=0)
+    """Time between two values of a zone that are sent by MQTT; events are sent at once. Files have every frame."""
 
 
 class CameraSettings(Section):

@@ -23,6 +23,7 @@ from streamdepth.config.sections import (
     Strings,
     VideoSettings,
     WebSettings,
+    ZoneSettings,
 )
 from streamdepth.config.streams import StreamSettings
 from streamdepth.config.values import parse_frame_rate, parse_rectangle, parse_seconds
@@ -102,6 +103,8 @@ class Settings(Section):
     """The look of depth in pictures and videos."""
     metric: MetricSettings = MetricSettings()
     """Measurements that turn relative depth into meters."""
+    zones: ZoneSettings = ZoneSettings()
+    """Parts of the picture whose depth is watched."""
     camera: CameraSettings = CameraSettings()
     """Intrinsics of the camera, and modes to ask a webcam for."""
     network: Annotated[NetworkSettings, NoEffectOnResult()] = NetworkSettings()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamdepth.config.sections import CameraSettings, MetricSettings, Section
+from streamdepth.config.sections import CameraSettings, MetricSettings, Section, ZoneSettings
 
 
 class StreamSettings(Section):
@@ -18,3 +18,5 @@ class StreamSettings(Section):
     """Intrinsics of this camera; settings that are not given here are taken from the top-level section camera."""
     metric: MetricSettings = MetricSettings()
     """Measurements of this camera; settings that are not given here are taken from the top-level section metric."""
+    zones: ZoneSettings = ZoneSettings()
+    """Zones of this camera; settings that are not given here are taken from the top-level section zones."""

@@ -71,6 +71,16 @@ def parse_size(value: object) -> object:
     return value.lower().split("x") if isinstance(value, str) else value
 
 
+def check_zones(zones: tuple[str, ...]) -> tuple[str, ...]:
+    """Returns the texts of zones as they are. Raises ValueError for one that cannot be read, and for equal names."""
+    from streamdepth.core.zones import Zone  # with NumPy, which the command line loads late
+
+    names = [Zone.parse(text).name for text in zones]
+    if len(set(names)) < len(names):
+        raise ValueError("two zones have the same name; give each a name of its own")
+    return zones
+
+
 def parse_strings(value: object) -> object:
     """Returns a tuple of texts for one text, number or path, or for a list of them; other values as they are."""
     if isinstance(value, (str, int, Path)):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from streamdepth.core.zones import Zone
 
 Style = Literal["overlay", "depth", "side-by-side"]
 """Style of a picture of depth: colors over the frame, colors alone, or the frame beside the colors."""
@@ -32,11 +35,18 @@ class RenderOptions:
     edges: Edges = "plain"
     invert: bool = False
     """True draws near with the low end of the color map, so that near is dark and far is bright."""
+    zones: tuple[Zone, ...] = ()
+    """Zones that are outlined, with their nearest depth, in every style but "depth"."""
 
     @property
     def has_legend(self) -> bool:
         """True if a legend is drawn."""
         return self.style != "depth" if self.legend is None else self.legend
+
+    @property
+    def drawn_zones(self) -> tuple[Zone, ...]:
+        """The zones that are outlined in this style."""
+        return () if self.style == "depth" else self.zones
 
     @property
     def effective_colormap(self) -> str:

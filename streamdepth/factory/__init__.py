@@ -29,6 +29,7 @@ from streamdepth.factory.render_options import make_render_options
 from streamdepth.factory.sensor_depth import make_sensor_estimator
 from streamdepth.factory.sources import is_picture, is_recorded, is_video_file, make_source, with_black_bars, with_clip
 from streamdepth.factory.streams import plan_streams
+from streamdepth.factory.zones import check_zone_outputs, make_zone_sink
 from streamdepth.pipeline.pipeline import Pipeline, Stream
 from streamdepth.stabilizers import FlowPropagator, MotionTracker, make_stabilizer
 from streamdepth.utils.redact import redact
@@ -45,6 +46,7 @@ __all__ = [
     "make_pipeline",
     "make_sinks",
     "make_source",
+    "make_zone_sink",
     "open_pipeline",
     "stream_names",
 ]
@@ -80,6 +82,7 @@ def open_pipeline(
     settings = with_target(settings)
     estimator = make_sensor_estimator(settings) or estimator
     check_output_names(settings)
+    check_zone_outputs(settings)
     streams = _make_streams(settings, source)
     if sinks:
         if len(streams) > 1:
@@ -160,6 +163,8 @@ def _make_stream(source: Source, title: str, name: str | None, settings: Setting
     stabilizer = make_stabilizer(settings.smooth, drawn_range, reference, tracker, max_scale_error, is_sensor)
     propagator = FlowPropagator(tracker=tracker) if settings.inference.fps else None
     sinks = make_sinks(settings, name)
+    if settings.zones.areas:
+        sinks.append(make_zone_sink(settings, name))
     for sink in sinks:
         sink.check()
     source = with_black_bars(with_clip(source, settings), settings)

@@ -14,6 +14,7 @@ from streamdepth.factory.live_outputs import make_push_sinks, make_recording
 from streamdepth.factory.naming import NAME_FIELD, is_shared_output, stream_names
 from streamdepth.factory.render_options import make_render_options
 from streamdepth.factory.robots import ROBOT_FILES, make_publisher, make_robot_recording
+from streamdepth.factory.zones import JSON_LINES_SUFFIXES
 from streamdepth.sinks.images import DEPTH_IMAGE_SUFFIXES
 from streamdepth.sinks.pending_files import check_distinct, check_output
 from streamdepth.sinks.standard_output import STANDARD_OUTPUT
@@ -49,7 +50,7 @@ def has_outputs(settings: Settings) -> bool:
     """Returns True if anything is written, shown or sent."""
     outputs = settings.outputs
     files = outputs.video or outputs.depth or outputs.points or outputs.mesh or outputs.ply_every
-    return bool(files or outputs.push or outputs.publish or outputs.window)
+    return bool(files or outputs.push or outputs.publish or outputs.window or settings.zones.outputs)
 
 
 def check_output_names(settings: Settings) -> None:
@@ -71,7 +72,8 @@ def check_output_names(settings: Settings) -> None:
             "leave out --depth-map and --target",
             code="conflict",
         )
-    paths = outputs.video, depth, outputs.points, outputs.mesh, outputs.stats
+    zone_files = [Path(target) for target in settings.zones.outputs if target.endswith(JSON_LINES_SUFFIXES)]
+    paths = outputs.video, depth, outputs.points, outputs.mesh, outputs.stats, *zone_files
     files = [path for path in paths if path and path.suffix]  # the others are folders, which may be shared
     has_sidecar = depth is not None and (
         depth.suffix.lower() in (".mkv", ".mp4", *DEPTH_IMAGE_SUFFIXES) or is_gray_video(settings, depth)
@@ -83,7 +85,7 @@ def only_pictures_are_written(settings: Settings) -> bool:
     """True if each frame gets files of its own, so that frames may differ in size."""
     outputs = settings.outputs
     paths = [path for path in (outputs.video, outputs.depth) if path is not None]
-    has_others = outputs.push or outputs.publish or outputs.window
+    has_others = outputs.push or outputs.publish or outputs.window or settings.zones.outputs
     return bool(paths) and not has_others and all(path.suffix.lower() in DEPTH_IMAGE_SUFFIXES for path in paths)
 
 

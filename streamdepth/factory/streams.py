@@ -43,21 +43,23 @@ def given_names(settings: Settings) -> list[str]:
 
 
 def stream_settings(settings: Settings, index: int, name: str) -> Settings:
-    """Returns the settings of one stream: its camera, measurements, mount and name in place of those of all.
+    """Returns the settings of one stream: its camera, measurements, zones, mount and name in place of those of all.
 
     In the path of `camera.info`, {name} stands for the name.
     """
-    camera, metric, robot = settings.camera, settings.metric, settings.robot
+    camera, metric, robot, zones = settings.camera, settings.metric, settings.robot, settings.zones
     mount = robot.mount[index : index + 1]
     if settings.streams:
         stream = settings.streams[index]
         camera, metric = _merged(camera, stream.camera), _merged(metric, stream.metric)
+        zones = _merged(zones, stream.zones)
         mount = (stream.mount,) if stream.mount else robot.mount[:0]
     if camera.info and NAME_FIELD in str(camera.info):
         camera = camera.model_copy(update={"info": Path(str(camera.info).replace(NAME_FIELD, name))})
     names = (name,) if settings.names or (settings.streams and settings.streams[index].name) else ()
     robot = robot.model_copy(update={"mount": mount})
-    return settings.model_copy(update={"camera": camera, "metric": metric, "robot": robot, "names": names})
+    own = {"camera": camera, "metric": metric, "robot": robot, "zones": zones, "names": names}
+    return settings.model_copy(update=own)
 
 
 def _merged(section: SectionT, own: SectionT) -> SectionT:

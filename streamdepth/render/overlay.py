@@ -15,6 +15,7 @@ from streamdepth.core.types import DepthFrame
 from streamdepth.render.colors import colorize, display_range, lookup_table
 from streamdepth.render.legend import default_font, draw_legend
 from streamdepth.render.upsampling import check_edges, upsample
+from streamdepth.render.zones import draw_zones
 
 STYLES: tuple[Style, ...] = get_args(Style)
 
@@ -48,7 +49,7 @@ def render(item: DepthFrame, options: RenderOptions = RenderOptions()) -> Image:
     Raises:
         ConfigError: the color map is unknown.
     """
-    image, item = item.frame.image, upsample(item, options.edges)
+    original, image, item = item, item.frame.image, upsample(item, options.edges)
     range = item.range or display_range(item.depth)
     colormap = options.effective_colormap
     picture = colorize(item.depth, item.kind, range, colormap, size=(image.shape[1], image.shape[0]))
@@ -58,6 +59,8 @@ def render(item: DepthFrame, options: RenderOptions = RenderOptions()) -> Image:
         picture = blend(image, picture, options.alpha)
     if options.has_legend:
         picture = draw_legend(picture, range, item.kind, colormap)
+    if options.drawn_zones:
+        picture = draw_zones(picture, original, options.drawn_zones)
     return side_by_side(image, picture) if options.style == "side-by-side" else picture
 
 

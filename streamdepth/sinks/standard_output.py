@@ -14,13 +14,17 @@ STANDARD_OUTPUT = Path("-")
 
 
 class StandardOutput:
-    """Standard output, taken over for one binary file: whatever else is printed meanwhile goes to standard error.
+    """Standard output, taken over for one file: whatever else is printed meanwhile goes to standard error.
 
     What was written cannot be taken back, so `commit` and `discard` both only restore standard output.
+
+    Args:
+        is_text: True for lines that people can read, too; then it may be a terminal.
     """
 
-    def __init__(self) -> None:
-        check_standard_output()
+    def __init__(self, *, is_text: bool = False) -> None:
+        if not is_text:
+            check_standard_output()
         sys.stdout.flush()
         self._descriptor = os.dup(1)
         with contextlib.suppress(OSError):  # standard error may be closed

@@ -19,7 +19,8 @@ def render_video_frame(
 ) -> av.VideoFrame:
     """Draws `item` as `render` does, and returns it as a frame for an encoder.
 
-    Where the source was decoded to 4:2:0 and nothing is scaled, the picture is blended in YUV without any conversion.
+    Where the source was decoded to 4:2:0, nothing is scaled and no zone is drawn, the picture is blended in YUV without
+    any conversion.
 
     Args:
         pixel_format: FFmpeg's name, such as yuv420p or nv12.
@@ -31,6 +32,7 @@ def render_video_frame(
         or height % 2
         or item.frame.yuv_planes is None
         or rendered_size(item.frame.size, options.style) != size
+        or options.drawn_zones
     ):
         return to_video_frame(render(item, options), pixel_format, size)
     frame = av.VideoFrame(*size, "yuv420p")

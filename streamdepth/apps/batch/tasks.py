@@ -81,7 +81,8 @@ def is_batch(settings: Settings) -> bool:
     Pictures alone are photos, one by one, where the outputs are folders, and frames of one stream otherwise.
     """
     outputs = settings.outputs
-    if outputs.window or outputs.push or outputs.publish or settings.realtime or not settings.source:
+    has_others = outputs.push or outputs.publish or settings.zones.outputs
+    if outputs.window or has_others or settings.realtime or not settings.source:
         return False
     if settings.streams or len(settings.names) > 1 or len(settings.robot.mount) > 1:
         return False  # cameras of one robot, which belong together

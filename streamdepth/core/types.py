@@ -20,6 +20,7 @@ from streamdepth.core.arrays import DepthMap, GrayImage, Image, Mask
 from streamdepth.core.box_depth import box_depth
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.live_sound import LiveSound
 from streamdepth.core.masks import hide_depth
 from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.rendering import render_depth
@@ -78,6 +79,8 @@ class StreamInfo:
     """The local file that the stream is read from, whose audio and subtitles can be copied."""
     track_feed: TrackFeed | None = field(default=None, repr=False, compare=False)
     """Audio and subtitles of a stream that can be read only once, such as a pipe, for one output to copy."""
+    live_sound: LiveSound | None = field(default=None, repr=False, compare=False)
+    """Sound of a stream from the network, for outputs to copy."""
     intrinsics: Intrinsics | None = None
     """The camera, where the source knows it."""
     epoch_ns: int | None = None

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import av
 from av.audio.stream import AudioStream
 
+from streamdepth.utils.aac import audio_specific_config
+
 if TYPE_CHECKING:
     from av.audio.codeccontext import AudioCodecContext
     from av.container import OutputContainer
     from av.stream import Stream
-
-_AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 
 
 def can_hold(stream: Stream, format_name: str, *, is_streamed: bool) -> bool:
@@ -47,11 +47,7 @@ def add_track(output: OutputContainer, stream: Stream, *, is_streamed: bool) -> 
 
 
 def _aac_format(sound: AudioCodecContext) -> bytes:
-    """Returns the AudioSpecificConfig of ISO 14496-3 of AAC whose packets have ADTS headers: LC, SBR by implication."""
+    """Returns the AudioSpecificConfig of AAC whose packets have ADTS headers: LC, SBR by implication."""
     profile = sound.profile or ""
     rate = sound.sample_rate // (2 if "HE" in profile else 1)
-    channels = 1 if "v2" in profile else sound.channels
-    if rate not in _AAC_RATES:
-        raise ValueError(f"AAC has no sample rate of {rate} Hz")
-    bits = 2 << 11 | _AAC_RATES.index(rate) << 7 | (7 if channels == 8 else channels) << 3
-    return bits.to_bytes(2, "big")
+    return audio_specific_config(rate, 1 if "v2" in profile else sound.channels)

@@ -196,6 +196,10 @@ class TrackCopier:
         """Returns the next packet to copy, which stays the next one."""
         return self._ahead[0] if self._ahead or self._read_next() else None
 
+    def start(self, seconds: Fraction) -> Fraction:
+        """Takes the time of the first frame. Returns what must be added to times of frames."""
+        return Fraction(0) if self.has_timed_tracks else -seconds
+
     def copy_until(self, seconds: Fraction) -> None:
         """Copies the packets that begin before `seconds`."""
         while (packet := self._peek()) is not None and _start_time(packet) < seconds:

@@ -18,6 +18,7 @@ from streamdepth.core.track_feed import TrackFeed
 from streamdepth.core.types import StreamInfo
 from streamdepth.sinks.encoders import encoder_options, find_encoder, open_encoder
 from streamdepth.sinks.pending_files import PendingFile, map_write_errors, write_error_message
+from streamdepth.sinks.sound_copier import SoundCopier
 from streamdepth.sinks.standard_output import STANDARD_OUTPUT, StandardOutput, check_standard_output
 from streamdepth.sinks.tracks import TrackCopier, end_of_frame
 from streamdepth.utils.containers import file_url, open_media_file
@@ -104,8 +105,12 @@ class VideoFile:
             options = encoder_options(encoder, encoding.crf, encoding.preset, encoding.bits)
             self._muxer = _Muxer(self._file, info, encoder, options, size, encoding.bits)
             origin = _track_origin(info, on_notice) if copy_tracks else None
-            if origin is not None:
-                muxer = self._muxer
+            muxer, is_streamed = self._muxer, path == STANDARD_OUTPUT
+            if origin is None and copy_tracks and info.live_sound is not None:
+                muxer.tracks = SoundCopier(
+                    info.live_sound, muxer.output, on_notice, clip_start=info.clip_start, is_streamed=is_streamed
+                )
+            elif origin is not None:
                 muxer.tracks = TrackCopier(
                     origin,
                     muxer.output,
@@ -113,7 +118,7 @@ class VideoFile:
                     on_notice,
                     keep_location=keep_location,
                     clip=(info.clip_start, info.clip_end),
-                    is_streamed=path == STANDARD_OUTPUT,
+                    is_streamed=is_streamed,
                 )
         except (av.FFmpegError, ValueError, OSError) as error:
             self.discard()
@@ -221,7 +226,7 @@ class _Muxer:
         if self.stream.codec.canonical_name == "hevc" and name in ("mp4", "mov"):
             self.stream.codec_context.codec_tag = "hvc1"  # Apple's players take no other
         open_encoder(self.stream.codec_context, size[0] + size[0] % 2, size[1] + size[1] % 2, self.time_base, bits)
-        self.tracks: TrackCopier | None = None
+        self.tracks: TrackCopier | SoundCopier | None = None
         self._first_pts = 0
         self._pts_offset: int | None = None
         self._newest: av.VideoFrame | None = None
@@ -235,8 +240,9 @@ class _Muxer:
         """Adds a frame. Returns True if its time is not later than the last one's, and was moved on."""
         pts, has_moved = round(time_seconds / self.time_base), False
         if self._pts_offset is None:
-            # Copied tracks have the clock of the frames; without them the video begins with its first frame.
-            self._pts_offset = 0 if self.tracks is not None and self.tracks.has_timed_tracks else -pts
+            # Tracks of a file have the clock of the frames; without them the video begins with its first frame.
+            offset = -pts * self.time_base if self.tracks is None else self.tracks.start(pts * self.time_base)
+            self._pts_offset = round(offset / self.time_base)
         pts += self._pts_offset
         if self._newest is not None:
             last_pts = self._newest.pts or 0
@@ -291,10 +297,10 @@ class _Muxer:
         return self._end_of_source_frame(last)
 
     def _end_of_source_frame(self, last: Fraction) -> tuple[Fraction | None, bool]:
-        if self.tracks is not None and self.tracks.has_timed_tracks:
+        if isinstance(self.tracks, TrackCopier) and self.tracks.has_timed_tracks:
             return self.tracks.end_of_frame(last)
         if self.info.file_path is None:
-            return None, False
+            return None, self.info.live_sound is not None
         shift = (self._pts_offset or 0) * self.time_base
         shift -= self.info.clip_start
         end, has_next = end_of_frame(self.info.file_path, last - shift)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.types import StreamInfo
+from streamdepth.core.live_sound import LiveSound
+from streamdepth.core.types import Frame, StreamInfo
+from streamdepth.sources.decoder import DecodedFrame
 from streamdepth.sources.limits import MAX_SIDE_PX
 from streamdepth.sources.live import LiveSource
 from streamdepth.sources.network_connection import (
@@ -20,6 +22,9 @@ from streamdepth.sources.network_connection import (
 )
 from streamdepth.utils.redact import redact
 
+_FRAMES_WITHOUT_TIME = 100
+"""After so many frames at the beginning, timestamps are not expected any more."""
+
 
 class NetworkSource(LiveSource[NetworkConnection]):
     """A stream from the network.
@@ -27,6 +32,7 @@ class NetworkSource(LiveSource[NetworkConnection]):
     A live stream that stops answering, ends or breaks is opened again as described at `LiveSource`; `read` may block
     for that long, and `interrupt` ends the wait. Wrong or missing passwords (401, 403) are permanent, and so is a
     stream that is not found (404) in several attempts. After a reconnect, timestamps go on by the time that passed.
+    The sound of a stream is passed on (`StreamInfo.live_sound`), on the clock of its pictures, also after a reconnect.
     Secrets in the address appear neither in the stream's name nor in messages.
 
     Args:
@@ -53,6 +59,7 @@ class NetworkSource(LiveSource[NetworkConnection]):
         self.input_fps, self.deinterlaces, self.max_side_px = input_fps, deinterlaces, max_side_px
 
     def _prepare(self) -> None:
+        self._sound: LiveSound | None = None
         self._address.check_password()
         if self.transport not in ("tcp", "udp"):
             raise ConfigError(f"the transport {self.transport!r} is unknown; use tcp or udp", code="unknown-transport")
@@ -77,10 +84,7 @@ class NetworkSource(LiveSource[NetworkConnection]):
         return self._address.silence_seconds
 
     def _stream_info(self, connection: NetworkConnection) -> StreamInfo:
-        if connection.has_sound:
-            self.add_notice(
-                f"the sound of {self.name} is not copied: only files keep theirs; record it to a file first"
-            )
+        self._attach_sound(connection)
         is_live = self._seems_live(connection) if self.live is None else self.live
         return StreamInfo(
             self.name,
@@ -90,7 +94,26 @@ class NetworkSource(LiveSource[NetworkConnection]):
             frame_count=None if is_live else connection.frame_count,
             is_live=is_live,
             time_base=connection.time_base,
+            live_sound=self._sound,
         )
+
+    def _attach_sound(self, connection: NetworkConnection) -> None:
+        """Lets the sound of a new connection go on where that of the one before ended."""
+        if connection.sound is None:
+            if connection.has_sound:
+                self.add_notice(f"the sound of {self.name} is left out: its format is unknown to FFmpeg here")
+            return
+        self._sound = self._sound or LiveSound(connection.sound.header)
+        if not connection.sound.attach(self._sound):
+            self.add_notice(f"{self.name} came back with another format of sound, which is left out")
+
+    def _make_frame(self, decoded: DecodedFrame) -> Frame:
+        frame, sound = super()._make_frame(decoded), self._connection and self._connection.sound
+        if sound and decoded.pts is not None:
+            sound.align(frame.pts * frame.time_base - decoded.pts * decoded.time_base)
+        elif sound and frame.index > _FRAMES_WITHOUT_TIME and not sound.is_aligned:
+            self.add_notice(f"the sound of {self.name} is left out: its pictures have no timestamps")
+        return frame
 
     def _seems_live(self, connection: NetworkConnection) -> bool:
         address = self._address

@@ -19,6 +19,7 @@ from av.error import FFmpegError
 from streamdepth.core.errors import SourceError, SourceOpenError, SourceTimeoutError
 from streamdepth.sources.decoder import Damage, DecodedFrame
 from streamdepth.sources.libav_errors import error_reason, redact_error
+from streamdepth.sources.sound import SoundReader, open_sound
 from streamdepth.sources.track_decoder import TrackDecoder
 from streamdepth.utils.containers import network_options
 from streamdepth.utils.redact import redact
@@ -107,7 +108,7 @@ class NetworkAddress:
         limit = str(int(self.timeout_seconds * 1e6))
         options = {"analyzeduration": str(_ANALYSIS_US)}
         if self.scheme in ("rtsp", "rtsps"):
-            options |= {"rtsp_transport": self.transport, "timeout": limit, "allowed_media_types": "video"}
+            options |= {"rtsp_transport": self.transport, "timeout": limit, "allowed_media_types": "video+audio"}
             options |= {"max_delay": "500000", "analyzeduration": str(_RTSP_ANALYSIS_US)}
         elif self.scheme in ("http", "https"):
             options |= {"rw_timeout": limit, "reconnect": "1", "reconnect_delay_max": "2"}
@@ -135,8 +136,10 @@ class NetworkAddress:
 class NetworkConnection:
     """An open address. libav is called only on the thread that opened it; the attributes can be read on any."""
 
-    def __init__(self, decoder: TrackDecoder) -> None:
+    def __init__(self, decoder: TrackDecoder, sound: SoundReader | None = None) -> None:
         self._decoder = decoder
+        self.sound = sound.feed if sound else None
+        """The sound that comes with the pictures; None where there is none of a known format."""
         self.width, self.height, self.fps = decoder.width, decoder.height, decoder.fps
         self.time_base, self.frame_count = decoder.time_base, decoder.frame_count
         self.has_sound = bool(decoder.container.streams.audio)
@@ -205,17 +208,19 @@ def _open(
         timeout=(address.timeout_seconds, address.silence_seconds),
         metadata_errors="replace",
     )
+    sound = open_sound(container)
     decoder = TrackDecoder(
         container,
         address.name,
         notice,
+        sound=sound,
         input_fps=input_fps,
         deinterlaces=address.deinterlaces,
         max_side_px=max_side_px,
         threads="SLICE",
         max_wait_seconds=address.silence_seconds,
     )
-    return NetworkConnection(decoder)
+    return NetworkConnection(decoder, sound)
 
 
 def _open_as_jpegs(

@@ -22,6 +22,7 @@ from streamdepth.sources.deinterlace import deinterlace
 from streamdepth.sources.frame_converter import FrameConverter
 from streamdepth.sources.libav_errors import error_reason
 from streamdepth.sources.limits import MAX_SIDE_PX, MAX_VIDEO_PIXELS, check_picture_size, plausible_fps
+from streamdepth.sources.sound import SoundReader
 from streamdepth.sources.untrusted_picture import MAX_SCANS
 from streamdepth.utils.containers import main_video_stream
 from streamdepth.utils.media_clock import MediaClock
@@ -47,6 +48,7 @@ class TrackDecoder(FrameDecoder):
     Args:
         clock: corrects the packets' timestamps before they are decoded; None leaves them as they are.
         feed: gets the packets of all tracks; the container then stays open for it.
+        sound: gets the packets of a live stream's sound.
         input_fps: times the pictures at this rate, whatever their timestamps say; None keeps these.
         threads: libav's thread type: "SLICE" adds no delay, "AUTO" is the fastest.
         deinterlaces: True rebuilds interlaced frames from the fields around them, one frame later.
@@ -63,6 +65,7 @@ class TrackDecoder(FrameDecoder):
         *,
         clock: MediaClock | None = None,
         feed: TrackFeed | None = None,
+        sound: SoundReader | None = None,
         input_fps: Fraction | None = None,
         deinterlaces: bool = False,
         start_seconds: float = 0.0,
@@ -71,7 +74,7 @@ class TrackDecoder(FrameDecoder):
         max_wait_seconds: float | None = None,
     ) -> None:
         self.container, self._clock, self._max_wait_seconds = container, clock, max_wait_seconds
-        self._feed = feed
+        self._feed, self._sound = feed, sound
         self._read_started_at = time.monotonic()
         self._end_seconds, self._packets_read = 0.0, 0
         self._has_seen_keyframe = self._is_last_corrupt = self._has_seeked = False
@@ -182,6 +185,8 @@ class TrackDecoder(FrameDecoder):
         for packet in self._clock.correct(packets) if self._clock else packets:
             if self._feed is not None:
                 self._feed.add(packet)
+            if self._sound is not None:
+                self._sound.add(packet)
             if packet.stream.index == self.stream.index:  # `packet.stream_index` is 0 in flushing packets
                 if packet.dts is not None:
                     self._packets_read += 1

@@ -2,7 +2,7 @@
 
 It needs Debian's gir1.2-gst-rtsp-server-1.0, python3-gi and gstreamer1.0-plugins-{base,good,bad,ugly}, which belong to
 the system's Python; hence the second process.
-Run by hand: /usr/bin/python3 tests/helpers/rtsp_server.py PORT [WIDTHxHEIGHT [basic|digest [FOLDER]]]
+Run by hand: /usr/bin/python3 tests/helpers/rtsp_server.py PORT [WIDTHxHEIGHT [basic|digest [FOLDER [MOVIE]]]]
 """
 
 from __future__ import annotations
@@ -56,18 +56,25 @@ class Server:
         closed: "basic" or "digest": only USER with PASSWORD may read.
         size: (width, height) in px of its pictures.
         clip: a folder with 000.jpg, 001.jpg... to send in a loop instead of test pictures.
+        movie: a .mov of H.264 and PCM, which /movie sends with its sound as AAC, and /call as 8 kHz PCMU.
     """
 
     def __init__(
-        self, port: int, *, closed: str = "", size: tuple[int, int] = (160, 120), clip: Path | None = None
+        self,
+        port: int,
+        *,
+        closed: str = "",
+        size: tuple[int, int] = (160, 120),
+        clip: Path | None = None,
+        movie: Path | None = None,
     ) -> None:
-        self.port, self.closed, self.size, self.clip = port, closed, size, clip
+        self.port, self.closed, self.size, self.clip, self.movie = port, closed, size, clip, movie
         self.address = f"rtsp://127.0.0.1:{port}"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Starts the process, and returns once it listens."""
-        options = [f"{self.size[0]}x{self.size[1]}", self.closed, str(self.clip or "")]
+        options = [f"{self.size[0]}x{self.size[1]}", self.closed, str(self.clip or ""), str(self.movie or "")]
         command = [SYSTEM_PYTHON, __file__, str(self.port), *options]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 30
@@ -97,9 +104,11 @@ class Server:
 
 
 @contextmanager
-def running(*, closed: str = "", size: tuple[int, int] = (160, 120), clip: Path | None = None) -> Iterator[Server]:
-    """Runs a server with the streams /h264, /h265, /mjpeg and /short (one second of H.264)."""
-    server = Server(free_port(), closed=closed, size=size, clip=clip)
+def running(
+    *, closed: str = "", size: tuple[int, int] = (160, 120), clip: Path | None = None, movie: Path | None = None
+) -> Iterator[Server]:
+    """Runs a server with the streams /h264, /h265, /mjpeg and /short (one second of H.264), and those of a movie."""
+    server = Server(free_port(), closed=closed, size=size, clip=clip, movie=movie)
     server.start()
     try:
         yield server
@@ -119,17 +128,26 @@ _CODED = {
     "rtph265pay name=pay0 pt=96 config-interval=1",
     "/mjpeg": "videoconvert ! video/x-raw,format=I420 ! jpegenc ! rtpjpegpay name=pay0 pt=26",
 }
+_MOVIE = (
+    "filesrc location={movie} ! qtdemux name=demux demux. ! queue ! h264parse ! rtph264pay name=pay0 pt=96 "
+    "config-interval=1 demux. ! queue ! audioconvert ! audioresample ! "
+)
+_SOUND = {
+    "/movie": "voaacenc ! aacparse ! rtpmp4gpay name=pay1 pt=97",
+    "/call": "audio/x-raw,rate=8000,channels=1 ! mulawenc ! rtppcmupay name=pay1 pt=0",
+}
 
 
-def _pipelines(size: str, clip: str) -> dict[str, str]:
+def _pipelines(size: str, clip: str, movie: str) -> dict[str, str]:
     width, height = size.split("x")
     values = {"limit": "", "width": width, "height": height, "clip": clip}
     pictures = (_CLIP if clip else _TEST).format_map(values)
     short = _TEST.format_map(values | {"limit": " num-buffers=15"})
-    return {path: pictures + coded for path, coded in _CODED.items()} | {"/short": short + _CODED["/h264"]}
+    found = {path: pictures + coded for path, coded in _CODED.items()} | {"/short": short + _CODED["/h264"]}
+    return found | {path: _MOVIE.format(movie=movie) + sound for path, sound in _SOUND.items() if movie}
 
 
-def _serve(port: str, size: str = "160x120", closed: str = "", clip: str = "") -> None:
+def _serve(port: str, size: str = "160x120", closed: str = "", clip: str = "", movie: str = "") -> None:
     """Runs the server; called in the system's Python."""
     import gi
 
@@ -147,7 +165,7 @@ def _serve(port: str, size: str = "160x120", closed: str = "", clip: str = "") -
     server.set_service(port)
     if closed:
         server.set_auth(_only_user(GstRtspServer, GstRtsp, closed))
-    for path, pipeline in _pipelines(size, clip).items():
+    for path, pipeline in _pipelines(size, clip, movie).items():
         server.get_mount_points().add_factory(path, _factory(GstRtspServer, path, pipeline))
     server.attach(None)
     GLib.MainLoop().run()
@@ -167,7 +185,7 @@ def _only_user(rtsp, methods, how: str):  # type: ignore[no-untyped-def]
 def _factory(rtsp, path: str, pipeline: str):  # type: ignore[no-untyped-def]
     factory = rtsp.RTSPMediaFactory()
     factory.set_launch(f"( {pipeline} )")
-    factory.set_shared(path != "/short")
+    factory.set_shared(path != "/short" and path not in _SOUND)
     permissions = rtsp.RTSPPermissions()
     for right in ("access", "construct"):
         permissions.add_permission_for_role(_ROLE, f"media.factory.{right}", True)

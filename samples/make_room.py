@@ -1,5 +1,7 @@
 """Makes the sample: `room.mp4` and, as a lossless depth video beside it, the exact depth of every pixel.
 
+With --sideways it makes `room_right.mp4`, the view of the right eye.
+
     python samples/make_room.py --out samples --work /tmp/room
 
 Rendering needs Blender's Python module (`pip install bpy==5.0.1`, Python 3.11) and takes about 20 minutes on two cores;
@@ -22,11 +24,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.step in ("render", "all"):
         from make_room_render import render
 
-        render(options.work, options.frames, options.samples)
+        render(options.work, options.frames, options.samples, options.sideways)
     if options.step in ("encode", "all"):
-        from make_room_encode import encode
+        from make_room_encode import encode, encode_second_eye
 
-        encode(options.work, options.out, options.frames)
+        if options.sideways:
+            encode_second_eye(options.work, options.out)
+        else:
+            encode(options.work, options.out, options.frames)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -36,6 +41,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--frames", type=frame_range, default=range(FRAMES), metavar="A:B", help=f"default 0:{FRAMES}")
     parser.add_argument("--step", choices=("render", "encode", "all"), default="all")
     parser.add_argument("--samples", type=int, default=4, help="rays per pixel (default 4)")
+    parser.add_argument(
+        "--sideways", type=float, default=0.0, metavar="METERS", help="move the camera to its right: the second eye"
+    )
     return parser.parse_args(arguments)
 
 

@@ -62,6 +62,22 @@ def encode(work: Path, out: Path, frames: range) -> None:
         _log.info("%s: %.2f MB", out / name, (out / name).stat().st_size / 1e6)
 
 
+def encode_second_eye(work: Path, out: Path) -> None:
+    """Writes `room_right.mp4`, all frames that are rendered in `work`, each at its time in `room.mp4`."""
+    camera = Intrinsics(**json.loads((work / "intrinsics.json").read_text()))
+    frames = sorted(int(path.stem) for path in (work / "color").glob("[0-9]*.png"))
+    path = out / "room_right.mp4"
+    exact = {"movflags": "faststart", "movie_timescale": str(TICK.denominator)}  # the first frame is not at 0
+    with av.open(str(path), "w", options=exact) as movie:
+        picture = picture_stream(movie, camera)
+        for index in frames:
+            image: Image = color(work, index).astype(np.uint8)
+            pts = round(index / FPS / TICK)
+            movie.mux(picture.encode(picture_frame(Frame(image, index, pts, TICK, time.monotonic(), path.name))))
+        movie.mux(picture.encode(None))
+    _log.info("%s: %d frames, %.2f MB", path, len(frames), path.stat().st_size / 1e6)
+
+
 def color_path(work: Path, frame: int) -> Path:
     return work / "color" / f"{frame:04d}.png"
 

@@ -21,20 +21,23 @@ FOV_DEGREES = 66.0
 _log = logging.getLogger(__name__)
 
 
-def render(work: Path, frames: range, samples: int) -> None:
-    """Writes `color/%04d.png`, `depth/%04d.npy` and `intrinsics.json`; frames that are there already are left out."""
+def render(work: Path, frames: range, samples: int, sideways_m: float = 0.0) -> None:
+    """Writes `color/%04d.png`, `depth/%04d.npy` and `intrinsics.json`; frames that are there already are left out.
+
+    The camera is moved by `sideways_m` to its right, without turning: the view of the second eye.
+    """
     for folder in ("color", "depth"):
         (work / folder).mkdir(parents=True, exist_ok=True)
     (work / "intrinsics.json").write_text(json.dumps(intrinsics(), indent=1) + "\n")
     for shot, span in ((1, range(CUT)), (2, range(CUT, FRAMES))):
         wanted = [frame for frame in frames if frame in span]
         if colors := [frame for frame in wanted if not color_path(work, frame).exists()]:
-            set_up(shot)
+            set_up(shot, sideways_m)
             color_settings(samples)
             for frame in colors:
                 render_color(color_path(work, frame), frame)
         if depths := [frame for frame in wanted if not depth_path(work, frame).exists()]:
-            set_up(shot)
+            set_up(shot, sideways_m)
             depth_settings()
             for frame in depths:
                 render_depth(depth_path(work, frame), frame)
@@ -54,7 +57,7 @@ def intrinsics() -> dict[str, float]:
     return {"fx": focal, "fy": focal, "cx": (WIDTH - 1) / 2, "cy": (HEIGHT - 1) / 2, "width": WIDTH, "height": HEIGHT}
 
 
-def set_up(shot: int) -> None:
+def set_up(shot: int, sideways_m: float) -> None:
     """Prepares an empty file with the room, and the animation of camera and ball."""
     forget_materials()
     bpy.ops.wm.read_factory_settings(use_empty=True)
@@ -68,7 +71,7 @@ def set_up(shot: int) -> None:
     span = range(CUT) if shot == 1 else range(CUT, FRAMES)
     for frame in range(span.start - 1, span.stop + 1):
         time = (frame - span.start) / FPS
-        key_camera(scene.camera, *SHOTS[shot - 1].camera(time), frame)
+        key_camera(scene.camera, *SHOTS[shot - 1].camera(time), frame, sideways_m)
         key_ball(item, shot, max(time, 0.0), frame)
 
 
@@ -81,10 +84,11 @@ def camera() -> bpy.types.Object:
     return item
 
 
-def key_camera(item: bpy.types.Object, eye: Point, target: Point, frame: int) -> None:
+def key_camera(item: bpy.types.Object, eye: Point, target: Point, frame: int, sideways_m: float) -> None:
     turn = (Vector(target) - Vector(eye)).to_track_quat("-Z", "Y")
     turn.make_compatible(item.rotation_quaternion)
-    item.location, item.rotation_quaternion = eye, turn
+    item.location = Vector(eye) + turn @ Vector((sideways_m, 0.0, 0.0))
+    item.rotation_quaternion = turn
     item.keyframe_insert("location", frame=frame)
     item.keyframe_insert("rotation_quaternion", frame=frame)
 

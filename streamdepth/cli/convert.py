@@ -86,7 +86,7 @@ def live(
 ) -> None:
     """Watch depth in a window, files at their own frame rate; h shows its keys, q or Esc ends.
 
-    Keys: 1 picture, 2 overlay, 3 depth, 4 both; c colors; i near and far swapped; + - overlay; l legend; p pause;
+    Keys: 1 picture, 2 overlay, 3 depth, 4 both; 5 anaglyph; c colors; i near and far swapped; + - overlay; l legend; p pause;
     s snapshot; f frames per second; h all keys.
 
     Example: streamdepth live 0 --style side-by-side

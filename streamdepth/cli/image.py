@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     *("model", "camera", "metric", "max_side", "find_bars"),
     *("outputs.points", "outputs.mesh", "outputs.overwrite", "outputs.depth_size"),
     *("render.edges", "render.style", "render.colormap", "render.legend", "render.invert"),
+    *("render.depth_strength", "render.convergence", "render.ipd"),
 )
 def image(
     picture: Annotated[list[str], typer.Argument(help="Paths, folders, patterns or http(s) addresses.")],

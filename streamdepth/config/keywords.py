@@ -120,7 +120,8 @@ class StreamKeywords(EstimateKeywords, total=False):
     max_latency_ms: float | None
     """Largest latency of a live stream's frames, from capture to output; it is reached as --target-fps is."""
     style: Style
-    """overlay, depth or side-by-side."""
+    """overlay, depth, or side-by-side for picture and depth; stereo, two pictures for two eyes: sbs (beside each
+    other), half-sbs (the same at half width), top-bottom, or anaglyph (red-cyan glasses)."""
     colormap: str
     """inferno, turbo, spectral, magma, viridis, gray or another name of cmap's catalog."""
     range: str
@@ -134,6 +135,15 @@ class StreamKeywords(EstimateKeywords, total=False):
     """Draw a color bar with values into the picture; by default in every style but depth."""
     invert: bool
     """Draw near dark and far bright; files that hold the depth itself do not change."""
+    depth_strength: float
+    """Depth of stereo styles: difference of the places of near and far between the two pictures, such as 0.02 or 2%
+    of their width."""
+    convergence: float
+    """Place of the screen in stereo styles: 0 at the far end of the range, so that all is before it, 1 at the near
+    end, so that all is behind it."""
+    ipd: str | None
+    """Distance of the eyes in stereo styles, such as 63mm, instead of --depth-strength; it needs metric depth and a
+    known camera."""
     camera_info_topic: str | None
     """Topic of a bag with the camera's intrinsics; by default the one that belongs to the pictures is looked for."""
     camera_size: str | tuple[int, int] | None

@@ -162,7 +162,8 @@ class RenderSettings(Section):
     title = "Rendering"
 
     style: Annotated[Style, Flag("--style", is_common=True)] = "overlay"
-    """overlay, depth or side-by-side."""
+    """overlay, depth, or side-by-side for picture and depth; stereo, two pictures for two eyes: sbs (beside each
+    other), half-sbs (the same at half width), top-bottom, or anaglyph (red-cyan glasses)."""
     colormap: Annotated[str, Flag("--colormap", is_common=True)] = "inferno"
     """inferno, turbo, spectral, magma, viridis, gray or another name of cmap's catalog."""
     range: Annotated[str, Flag("--range")] = "auto"
@@ -176,6 +177,19 @@ class RenderSettings(Section):
     """Draw a color bar with values into the picture; by default in every style but depth."""
     invert: Annotated[bool, Flag("--invert")] = False
     """Draw near dark and far bright; files that hold the depth itself do not change."""
+    depth_strength: Annotated[float, BeforeValidator(parse_share), Flag("--depth-strength", metavar="SHARE")] = Field(
+        0.02, ge=0, le=0.2
+    )
+    """Depth of stereo styles: difference of the places of near and far between the two pictures, such as 0.02 or 2% of
+    their width."""
+    convergence: Annotated[float, BeforeValidator(parse_share), Flag("--convergence", metavar="SHARE")] = Field(
+        0.5, ge=0, le=1
+    )
+    """Place of the screen in stereo styles: 0 at the far end of the range, so that all is before it, 1 at the near end,
+    so that all is behind it."""
+    ipd: Annotated[str | None, Flag("--ipd")] = None
+    """Distance of the eyes in stereo styles, such as 63mm, instead of --depth-strength; it needs metric depth and a
+    known camera."""
 
 
 class MetricSettings(Section):

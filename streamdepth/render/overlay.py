@@ -1,4 +1,4 @@
-"""One frame with its depth, drawn as an RGB picture: overlay, depth alone, or both side by side."""
+"""One frame with its depth, drawn as an RGB picture: overlay, depth alone, both side by side, or for two eyes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from streamdepth.core.errors import ConfigError
 from streamdepth.core.render_options import RenderOptions, Style
 from streamdepth.core.types import DepthFrame
 from streamdepth.render.colors import colorize, display_range, lookup_table
+from streamdepth.render.disparity import check_stereo_options
 from streamdepth.render.legend import default_font, draw_legend
+from streamdepth.render.stereo import render_stereo
 from streamdepth.render.upsampling import check_edges, upsample
 from streamdepth.render.zones import draw_zones
 
@@ -24,7 +26,7 @@ def check_render_options(options: RenderOptions) -> None:
     """Checks all options before anything is drawn.
 
     Raises:
-        ConfigError: with the code "unknown-style", "unknown-colormap", "unknown-edges" or "bad-alpha".
+        ConfigError: with the code "unknown-style", "unknown-colormap", "unknown-edges", "bad-alpha" or "bad-stereo".
     """
     if options.style not in STYLES:
         near = difflib.get_close_matches(str(options.style), STYLES, n=1)
@@ -34,6 +36,7 @@ def check_render_options(options: RenderOptions) -> None:
         raise ConfigError(
             f"alpha lies between 0 (picture only) and 1 (depth only), not {options.alpha}", code="bad-alpha"
         )
+    check_stereo_options(options.stereo)
     check_edges(options.edges)
     lookup_table(options.effective_colormap)
 
@@ -44,11 +47,14 @@ def render(item: DepthFrame, options: RenderOptions = RenderOptions()) -> Image:
         picture = render(depth_frame, RenderOptions(style="side-by-side"))
 
     Returns:
-        (H, W, 3) uint8 RGB at the frame's size, or (H, 2W, 3) for the style "side-by-side".
+        (H, W, 3) uint8 RGB at the frame's size; (H, 2W, 3) for the styles "side-by-side" and "sbs", (2H, W, 3) for
+        "top-bottom".
 
     Raises:
-        ConfigError: the color map is unknown.
+        ConfigError: the color map is unknown, or a stereo picture is not possible, as `disparity_of` says.
     """
+    if options.is_stereo:
+        return render_stereo(item, options)
     original, image, item = item, item.frame.image, upsample(item, options.edges)
     range = item.range or display_range(item.depth)
     colormap = options.effective_colormap
@@ -67,7 +73,7 @@ def render(item: DepthFrame, options: RenderOptions = RenderOptions()) -> Image:
 def rendered_size(size: tuple[int, int], style: Style) -> tuple[int, int]:
     """Returns (width, height) in px of what `render` draws for a picture of `size` (width, height)."""
     width, height = size
-    return (2 * width if style == "side-by-side" else width), height
+    return width * (2 if style in ("side-by-side", "sbs") else 1), height * (2 if style == "top-bottom" else 1)
 
 
 def blend(image: Image, colors: Image, alpha: float = 0.6) -> Image:

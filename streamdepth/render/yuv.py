@@ -31,10 +31,10 @@ _RED_WEIGHT, _GREEN_WEIGHT, _BLUE_WEIGHT = 0.2126, 0.7152, 0.0722
 
 
 def render_yuv(item: DepthFrame, out: YuvPlanes, options: RenderOptions) -> None:
-    """Fills `out` with what `overlay.render` draws for `item`.
+    """Fills `out` with what `overlay.render` draws for `item` in a style that is not stereo.
 
     Args:
-        item: a frame with `planes` and with even sides.
+        item: a frame with `yuv_planes` and with even sides.
         out: writable planes of the frame's size; of twice its width for the style "side-by-side".
     """
     background = item.frame.yuv_planes

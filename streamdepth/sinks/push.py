@@ -16,6 +16,7 @@ from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.render.overlay import check_render_options, rendered_size
 from streamdepth.sinks.encoders import choose_pixel_format, encoder_options, find_encoder, low_latency_options
+from streamdepth.sinks.frame_packing import frame_packing_options
 from streamdepth.sinks.sender import PTS_FORMAT, TIME_BASE, SenderJob
 from streamdepth.sinks.video_frames import render_video_frame
 from streamdepth.utils.backoff import Backoff
@@ -120,7 +121,9 @@ class PushSink(Sink):
             "format": PUSH_FORMATS[self.scheme],
             "container_options": self._container_options(),
             "encoder": encoder,
-            "encoder_options": encoder_options(encoder, self.crf, self.preset) | low_latency_options(encoder),
+            "encoder_options": encoder_options(encoder, self.crf, self.preset)
+            | low_latency_options(encoder)
+            | frame_packing_options(encoder, self.options.style),
             "pixel_format": choose_pixel_format(encoder),
             "size": (width + width % 2, height + height % 2),
             "fps": (rate.numerator, rate.denominator),

@@ -58,7 +58,7 @@ def resize_item(item: DepthFrame, width: int, height: int) -> DepthFrame:
 
 
 class VideoSink(Sink):
-    """Writes an overlay, the depth alone, or both side by side, with the timestamps of the source.
+    """Writes an overlay, the depth alone, both side by side, or stereo pictures, with the timestamps of the source.
 
         sink = VideoSink("out.mp4", RenderOptions(style="side-by-side"), crf=18)
 
@@ -72,6 +72,7 @@ class VideoSink(Sink):
     - Picture: 4:2:0, BT.709, limited range, which plays everywhere. 4:2:0 needs even sizes: an odd one gets its last
       row or column twice. Frames are upright already, so no rotation is tagged. A frame of another size than the first
       is scaled to it.
+    - Stereo styles are tagged as `frame_packing` says; where that is not possible, `notices` says so.
 
     Args:
         path: .mp4 .m4v .mov .mkv or .webm; `-` is standard output, as Matroska.
@@ -123,6 +124,7 @@ class VideoSink(Sink):
             copy_tracks=self.copy_tracks,
             on_notice=self.add_notice,
             keep_location=self.keep_location,
+            style=self.options.style,
         )
 
     def on_write(self, item: DepthFrame) -> None:

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 import av
 
 from streamdepth.core.errors import SinkOpenError
+from streamdepth.core.render_options import Style
 from streamdepth.core.track_feed import TrackFeed
 from streamdepth.core.types import StreamInfo
 from streamdepth.sinks.encoders import encoder_options, find_encoder, open_encoder
+from streamdepth.sinks.frame_packing import frame_packing_options, tag_stream
 from streamdepth.sinks.pending_files import PendingFile, map_write_errors, write_error_message
 from streamdepth.sinks.sound_copier import SoundCopier
 from streamdepth.sinks.standard_output import STANDARD_OUTPUT, StandardOutput, check_standard_output
@@ -73,6 +75,7 @@ class VideoFile:
             encoding them again.
         on_notice: called with sentences that a user should read.
         keep_location: copies the tags that say where the source's file was recorded, too.
+        style: that of the pictures; a stereo style is tagged, so that players show it in 3D.
 
     Raises:
         SinkOpenError: the path cannot be written, the format is unknown ("unknown-format"), or the encoder does not
@@ -90,6 +93,7 @@ class VideoFile:
         copy_tracks: bool,
         on_notice: Callable[[str], None],
         keep_location: bool = False,
+        style: Style = "overlay",
     ) -> None:
         check_video_path(path)
         self.size, self.frame_count = size, 0
@@ -103,7 +107,10 @@ class VideoFile:
         self._muxer: _Muxer | None = None
         try:
             options = encoder_options(encoder, encoding.crf, encoding.preset, encoding.bits)
-            self._muxer = _Muxer(self._file, info, encoder, options, size, encoding.bits)
+            options |= frame_packing_options(encoder, style)
+            self._muxer = _Muxer(self._file, info, encoder, options, size, encoding.bits, style)
+            if self._muxer.missing_tag:
+                on_notice(self._muxer.missing_tag)
             origin = _track_origin(info, on_notice) if copy_tracks else None
             muxer, is_streamed = self._muxer, path == STANDARD_OUTPUT
             if origin is None and copy_tracks and info.live_sound is not None:
@@ -214,6 +221,7 @@ class _Muxer:
         options: dict[str, str],
         size: tuple[int, int],
         bits: int,
+        style: Style,
     ) -> None:
         self.path, self.info, self.time_base = getattr(file, "temporary", None), info, info.time_base
         name = VIDEO_FORMATS[self.path.suffix.lower()] if self.path else _STREAMED_FORMAT
@@ -225,6 +233,8 @@ class _Muxer:
             raise ValueError(f"mov does not hold {self.stream.codec.canonical_name}, mp4 and mkv do")
         if self.stream.codec.canonical_name == "hevc" and name in ("mp4", "mov"):
             self.stream.codec_context.codec_tag = "hvc1"  # Apple's players take no other
+        self.missing_tag = tag_stream(self.stream, name, style)
+        """A sentence for the user where players are not told of a stereo style."""
         open_encoder(self.stream.codec_context, size[0] + size[0] % 2, size[1] + size[1] % 2, self.time_base, bits)
         self.tracks: TrackCopier | SoundCopier | None = None
         self._first_pts = 0

@@ -31,6 +31,7 @@ def render_video_frame(
         width % 2
         or height % 2
         or item.frame.yuv_planes is None
+        or options.is_stereo
         or rendered_size(item.frame.size, options.style) != size
         or options.drawn_zones
     ):

@@ -11,7 +11,7 @@ from streamdepth.render.colors import COMMON_COLORMAPS
 from streamdepth.render.overlay import render
 
 WINDOW_KEYS = {
-    "1 2 3 4": "picture, overlay, depth, both side by side",
+    "1 2 3 4 5": "picture, overlay, depth, both side by side, anaglyph",
     "c": "next colors",
     "i": "swap the colors of near and far",
     "+ -": "stronger or weaker overlay",
@@ -24,7 +24,7 @@ WINDOW_KEYS = {
 }
 """Keys of a window, and what each does."""
 
-_STYLES: dict[str, Style] = {"2": "overlay", "3": "depth", "4": "side-by-side"}
+_STYLES: dict[str, Style] = {"2": "overlay", "3": "depth", "4": "side-by-side", "5": "anaglyph"}
 _ALPHA_STEP = 0.1
 
 
@@ -45,7 +45,7 @@ class WindowView:
         match key:
             case "1":
                 self.shows_depth = False
-            case "2" | "3" | "4":
+            case "2" | "3" | "4" | "5":
                 self.shows_depth, self.options = True, replace(options, style=_STYLES[key])
             case "c":
                 self.options = replace(options, colormap=_next_colormap(options.colormap))

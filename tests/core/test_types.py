@@ -112,7 +112,7 @@ class TestPointAt:
 
 
 class TestRender:
-    @pytest.mark.parametrize(("style", "width"), [("overlay", 64), ("depth", 64), ("side-by-side", 128)])
+    @pytest.mark.parametrize(("style", "width"), [("overlay", 64), ("depth", 64), ("side-by-side", 128), ("sbs", 128)])
     def test_it_draws_a_picture(self, style, width: int) -> None:
         picture = make_depth_frame().render(RenderOptions(style=style))
         assert (picture.shape, picture.dtype) == ((48, width, 3), np.uint8)

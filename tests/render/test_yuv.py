@@ -8,7 +8,7 @@ import pytest
 from helpers.sink_data import exact_depth_frame
 
 from streamdepth.core.arrays import Image
-from streamdepth.core.render_options import RenderOptions, Style
+from streamdepth.core.render_options import STEREO_STYLES, RenderOptions, Style
 from streamdepth.core.resize import shrink
 from streamdepth.core.types import DepthKind, LazyImage, YuvPlanes
 from streamdepth.render.overlay import STYLES, render
@@ -38,7 +38,7 @@ class Decoded(LazyImage):
         return as_planes(self.image)
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", [style for style in STYLES if style not in STEREO_STYLES])
 @pytest.mark.parametrize("kind", DepthKind)
 @pytest.mark.parametrize("has_unknown", [False, True])
 def test_planes_show_what_rgb_shows(style: Style, kind: DepthKind, has_unknown: bool) -> None:

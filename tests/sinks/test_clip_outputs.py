@@ -108,6 +108,9 @@ def test_subtitles_are_cut_alike(tmp_path: Path) -> None:
         ({"height": 24}, "side-by-side", (64, 24)),
         ({"width": 40, "height": 40}, "depth", (40, 40)),
         ({}, "overlay", (64, 48)),
+        ({"height": 24}, "sbs", (64, 24)),
+        ({"width": 32}, "top-bottom", (32, 48)),
+        ({}, "half-sbs", (64, 48)),
     ],
 )
 def test_the_video_has_the_size_that_is_asked_for(tmp_path: Path, asked, style, expected: tuple[int, int]) -> None:

@@ -179,7 +179,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
     [
         (["-o", "out.mp4", "--colormap", "infreno"], "inferno"),
         (["-o", "out.mp4", "--smooth", "much"], "off, light, default, strong"),
-        (["-o", "out.mp4", "--style", "wipe"], "'overlay', 'depth' or 'side-by-side'"),
+        (["-o", "out.mp4", "--style", "wipe"], "'overlay', 'depth', 'side-by-side', 'sbs', "),
         (["-o", "out.xyz"], "cannot tell what to write"),
         (["--depth-out", "out.avi"], "use .mkv"),
         ([], "needs an output"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import cast
 
 from streamdepth.apps.web.controls import ModelControls, SharedControls, StreamControls
 from streamdepth.apps.web.conversions import ConversionQueue
@@ -11,7 +12,7 @@ from streamdepth.apps.web.live_sink import LiveSink
 from streamdepth.apps.web.media_folder import MediaFolder
 from streamdepth.apps.web.recorder import RecorderSink
 from streamdepth.config import Settings
-from streamdepth.core.render_options import RenderOptions
+from streamdepth.core.render_options import RenderOptions, Style
 from streamdepth.estimators.hot_swap import HotSwapEstimator
 from streamdepth.pipeline.pipeline import Pipeline
 from streamdepth.sources.browser import BrowserSource
@@ -32,14 +33,20 @@ class WebStream:
     """The source, if the pictures come from a browser's camera."""
     hide_folders: Callable[[str], str] = str
     """A function that replaces folders of this machine in a message by an ellipsis."""
-    legend: bool | None = None
-    """The legend in recordings and pictures, as `RenderOptions` has it."""
+    initial_options: RenderOptions = RenderOptions()
+    """The options of drawing at the start; the controls change some of them."""
 
     @property
     def render_options(self) -> RenderOptions:
         """The current options for drawing recordings and pictures of the stream."""
         drawn = self.controls.value
-        return RenderOptions(drawn.style, drawn.colormap, drawn.alpha, self.legend)  # type: ignore[arg-type]  # checked
+        return replace(
+            self.initial_options,
+            style=cast(Style, drawn.style),  # checked when it was set
+            colormap=drawn.colormap,
+            alpha=drawn.alpha,
+            invert=False,  # the color map is the one that is shown
+        )
 
 
 @dataclass(frozen=True, slots=True)

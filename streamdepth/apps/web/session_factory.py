@@ -174,9 +174,7 @@ def _make_stream(
         redact(address) if address else "browser camera",
     )
     hide_folders = folder_hider([folder_of_source(address), str(media.path.parent), str(Path.cwd())])
-    web_stream = WebStream(
-        name, source_title(address), controls, live, recorder, browser_source, hide_folders, drawn.legend
-    )
+    web_stream = WebStream(name, source_title(address), controls, live, recorder, browser_source, hide_folders, drawn)
     return web_stream, stream
 
 

@@ -86,8 +86,8 @@ def live(
 ) -> None:
     """Watch depth in a window, files at their own frame rate; h shows its keys, q or Esc ends.
 
-    Keys: 1 picture, 2 overlay, 3 depth, 4 both; 5 anaglyph; c colors; i near and far swapped; + - overlay; l legend; p pause;
-    s snapshot; f frames per second; h all keys.
+    Keys: 1 picture, 2 overlay, 3 depth, 4 both, 5 anaglyph; c colors; i near and far swapped; + - overlay; l legend;
+    p pause; s snapshot; f frames per second; h all keys.
 
     Example: streamdepth live 0 --style side-by-side
     """

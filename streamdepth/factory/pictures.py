@@ -23,7 +23,7 @@ from streamdepth.core.types import DepthFrame, DepthKind, Frame
 from streamdepth.factory.metric_references import make_camera_spec, make_metric_reference
 from streamdepth.factory.sensor_depth import read_picture_depth
 from streamdepth.sources.arrays import ColorOrder, to_rgb_image
-from streamdepth.stabilizers import MetricConverter, MetricReference
+from streamdepth.stabilizers import MetricConverter, MetricReference, SkyMarker
 
 if TYPE_CHECKING:
     from streamdepth.sources.picture_file import LoadedPicture
@@ -109,7 +109,10 @@ def estimate_depth_frame(picture: LoadedPicture, estimator: Estimator, settings:
         camera = Intrinsics.from_focal(result.focal_px, pixels.shape[1], pixels.shape[0])
     item = DepthFrame(frame, hide_depth(result.depth, valid), estimator.info.kind, intrinsics=camera)
     reference = make_metric_reference(settings)
-    return _in_meters(item, reference, settings.metric.max_scale_error) if reference else item
+    if reference:
+        item = _in_meters(item, reference, settings.metric.max_scale_error)
+    (item,) = SkyMarker().push(item)
+    return item
 
 
 def _in_meters(item: DepthFrame, reference: MetricReference, max_scale_error: float) -> DepthFrame:

@@ -1,7 +1,7 @@
 """Stabilizers, each usable alone, and presets that put them together.
 
 Their order in a preset: cuts are found, scale and shift are aligned, depth is smoothed along the motion, relative depth
-becomes metric where a reference is known, and the range to display follows.
+becomes metric where a reference is known, sky becomes infinitely far in metric depth, and the range to display follows.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from streamdepth.stabilizers.optical_flow import MotionTracker
 from streamdepth.stabilizers.propagation import FlowPropagator
 from streamdepth.stabilizers.range import LockedRange, RangeByKind, RangeTracker, ShotRange
 from streamdepth.stabilizers.sensor import SENSOR_MEMORY_SECONDS, SensorFilter
+from streamdepth.stabilizers.sky import SkyMarker
 from streamdepth.stabilizers.temporal import TemporalFilter, TwoSidedFilter
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "RangeTracker",
     "SensorFilter",
     "ShotRange",
+    "SkyMarker",
     "StabilizerChain",
     "TemporalFilter",
     "TwoSidedFilter",
@@ -120,7 +122,7 @@ def make_stabilizer(
     """
     tracker = tracker or MotionTracker()
     smoothing = _make_smoothing(smooth, tracker, is_sensor=is_sensor)
-    return _assemble(smoothing, _make_range(range), metric, tracker, max_scale_error)
+    return _assemble(smoothing, _make_range(range), metric, tracker, max_scale_error, is_sensor=is_sensor)
 
 
 def make_hot_swap_stabilizer(
@@ -138,6 +140,7 @@ def make_hot_swap_stabilizer(
         metric,
         tracker,
         max_scale_error,
+        is_sensor=is_sensor,
     )
 
 
@@ -156,10 +159,14 @@ def _assemble(
     metric: MetricReference | None,
     tracker: MotionTracker,
     max_scale_error: float,
+    *,
+    is_sensor: bool,
 ) -> StabilizerChain:
     is_late = any(stage.is_offline for stage in smoothing)
-    to_metric = [MetricConverter(metric, max_scale_error, None if is_late else tracker)] if metric else []
-    return StabilizerChain([CutDetector(tracker=tracker), *smoothing, *to_metric, range])
+    later_tracker = MotionTracker() if is_late else tracker
+    to_metric = [MetricConverter(metric, max_scale_error, later_tracker)] if metric else []
+    sky = [] if is_sensor else [SkyMarker(later_tracker)]
+    return StabilizerChain([CutDetector(tracker=tracker), *smoothing, *to_metric, *sky, range])
 
 
 def _make_smoothing(preset: str, tracker: MotionTracker, *, is_sensor: bool = False) -> list[Stabilizer]:

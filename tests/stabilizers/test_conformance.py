@@ -22,6 +22,7 @@ from streamdepth.stabilizers import (
     RangeByKind,
     RangeTracker,
     ShotRange,
+    SkyMarker,
     TemporalFilter,
     TwoSidedFilter,
     make_hot_swap_stabilizer,
@@ -40,6 +41,7 @@ IMPLEMENTATIONS = {
     "locked": lambda: LockedRange(0, 1),
     "per-shot": ShotRange,
     "range by kind": lambda: RangeByKind(ShotRange((0, 1)), RangeTracker()),
+    "sky": SkyMarker,
     "metric": lambda: MetricConverter(
         AnchorReference(np.array([[3.0, 3.0, 1.0], [9.0, 9.0, 2.0]])), max_scale_error=math.inf
     ),

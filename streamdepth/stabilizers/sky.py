@@ -1,0 +1,85 @@
+"""Marks the sky of metric depth as infinitely far, after everything else that changes depth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from streamdepth.core.arrays import DepthMap, Image
+from streamdepth.core.interfaces import Stabilizer
+from streamdepth.core.types import DepthFrame, DepthKind
+from streamdepth.geometry.arrays import Mask
+from streamdepth.geometry.inverse_depth import inverse_depth
+from streamdepth.geometry.sky import refine_sky, sky_probability, sky_region
+from streamdepth.stabilizers.optical_flow import FrameMotion, MotionTracker, sampling_grid, warp
+
+NEAREST_SKY_M = 12.0
+"""A region that depth puts nearer than this, in the median, is a wall or a ceiling, whatever it looks like."""
+_NEAREST_SHARE = 0.5
+"""Share of the sky's median depth from which pixels within the sky stand in front of it, such as lamps and wires."""
+_MEMORY = 0.7
+"""Share of the probability that is kept from frame to frame, along the optical flow."""
+
+
+class SkyMarker(Stabilizer):
+    """Makes the depth of sky +inf, as REP 117 has it for what is too far to measure; relative depth passes unchanged.
+
+    Sky is a region that reaches the picture's upper border, looks like sky, and is far away. Its confidence becomes the
+    probability that it is sky. Unknown depth stays unknown, and what a model itself puts at +inf stays there. State: a
+    coarse grid.
+
+    Args:
+        tracker: shared with the stages before, if they let no frame wait.
+        detector: called with the small picture and inverse depth, it returns a coarse map of the probability of sky; a
+            model with an output for sky can take the place of the default.
+    """
+
+    def __init__(
+        self,
+        tracker: MotionTracker | None = None,
+        detector: Callable[[Image, DepthMap], DepthMap] = sky_probability,
+    ) -> None:
+        self._tracker, self._detector = tracker or MotionTracker(), detector
+        self.reset()
+
+    def reset(self) -> None:
+        self._probability: DepthMap | None = None
+        self._tracker.reset()
+
+    def push(self, item: DepthFrame) -> Iterable[DepthFrame]:
+        if item.kind is not DepthKind.METRIC:
+            return [item]
+        motion = self._tracker.track(item.frame)
+        if item.cut or np.isnan(item.depth).all():
+            self._probability = None
+        if np.isnan(item.depth).all():
+            return [item]
+        newest = self._detector(motion.image, inverse_depth(item.depth, item.kind))
+        self._probability = probability = self._steadied(newest, motion)
+        region = sky_region(probability)
+        return [_with_sky(item, probability, region) if region.any() else item]
+
+    def _steadied(self, newest: DepthMap, motion: FrameMotion) -> DepthMap:
+        before, pair = self._probability, motion.to_previous
+        if before is None or pair is None or before.shape != newest.shape:
+            return newest
+        return newest + np.float32(_MEMORY) * (warp(before, sampling_grid(pair.flow, newest.shape)) - newest)
+
+
+def _with_sky(item: DepthFrame, probability: DepthMap, region: Mask) -> DepthFrame:
+    height, width = item.depth.shape
+    inside = cv2.resize(region.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
+    depth = item.depth[inside & ~np.isnan(item.depth)]
+    median_m = float(np.median(depth)) if depth.size else 0.0
+    if median_m < NEAREST_SKY_M:
+        return item
+    share = refine_sky(probability, region, item.frame.image_at_size(width, height))
+    with np.errstate(invalid="ignore"):
+        is_sky = (share > 0.5) & (item.depth > _NEAREST_SHARE * min(median_m, 1e6))
+    confidence = item.confidence
+    if confidence is not None:
+        confidence = np.where(is_sky, share, confidence)
+    return replace(item, depth=np.where(is_sky, np.float32(np.inf), item.depth), confidence=confidence)

@@ -60,7 +60,7 @@ def hardware(monkeypatch: pytest.MonkeyPatch) -> None:
     """A camera, a window and a virtual camera that this machine does not have."""
     monkeypatch.setattr("streamdepth.sources.camera.CameraSource", lambda *_, **__: SyntheticSource(is_live=True))
     monkeypatch.setattr("streamdepth.apps.web.session_factory.BrowserSource", lambda: SyntheticSource(is_live=True))
-    for sink in ("window.WindowSink", "virtual_camera.VirtualCameraSink", "robots.rerun.RerunViewerSink"):
+    for sink in ("window.WindowSink", "virtual_camera.VirtualCameraSink", "robots.rerun_viewer.RerunViewerSink"):
         monkeypatch.setattr(f"streamdepth.sinks.{sink}", lambda *_, **__: RecordingSink(can_drop_frames=True))
 
 

@@ -36,8 +36,8 @@ def output_names(settings: Settings, names: Sequence[str]) -> Sequence[str | Non
 
 
 def is_shared_output(path: Path) -> bool:
-    """True for a file that holds several streams, each in topics of its own."""
-    return path.suffix.lower() == ".mcap" and NAME_FIELD not in str(path)
+    """True for a file that holds several streams, each in topics or entities of its own."""
+    return path.suffix.lower() in (".mcap", ".rrd") and NAME_FIELD not in str(path)
 
 
 def stream_names(addresses: Sequence[str]) -> list[str]:

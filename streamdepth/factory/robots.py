@@ -25,9 +25,9 @@ def make_robot_recording(path: Path, settings: Settings, name: str | None = None
     options = make_robot_options(settings, name)
     kept = _make_kept_topics(settings, path, name)
     if path.suffix.lower() == ".rrd":
-        from streamdepth.sinks.robots.rerun import RerunFileSink
+        from streamdepth.sinks.robots.rerun_file import RerunFileSink
 
-        return RerunFileSink(path, options=options, overwrite=settings.outputs.overwrite)
+        return RerunFileSink(path, options=options, overwrite=settings.outputs.overwrite, is_shared=name is not None)
     from streamdepth.sinks.robots.mcap import McapSink
 
     return McapSink(
@@ -77,7 +77,7 @@ def make_publisher(target: str, settings: Settings, name: str | None = None) -> 
     options = make_robot_options(settings, name)
     kind, _, address = target.partition(":")
     if kind == "rerun":
-        from streamdepth.sinks.robots.rerun import RerunViewerSink
+        from streamdepth.sinks.robots.rerun_viewer import RerunViewerSink
 
         return RerunViewerSink(address or None, options=options)
     if kind == "foxglove":

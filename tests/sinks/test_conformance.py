@@ -26,7 +26,7 @@ from streamdepth.sinks.images import ImagesSink
 from streamdepth.sinks.lerobot_video import LeRobotVideoSink
 from streamdepth.sinks.rgbd_video import RgbdVideoSink
 from streamdepth.sinks.robots.mcap import McapSink
-from streamdepth.sinks.robots.rerun import RerunFileSink
+from streamdepth.sinks.robots.rerun_file import RerunFileSink
 from streamdepth.sinks.segments import SegmentedSink
 from streamdepth.sinks.video import VideoSink
 

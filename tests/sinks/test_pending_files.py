@@ -28,7 +28,7 @@ from streamdepth.sinks.lerobot_video import LeRobotVideoSink
 from streamdepth.sinks.pending_files import PendingFile, atomic_write, map_write_errors
 from streamdepth.sinks.private_folders import make_files_private
 from streamdepth.sinks.robots.mcap import McapSink
-from streamdepth.sinks.robots.rerun import RerunFileSink
+from streamdepth.sinks.robots.rerun_file import RerunFileSink
 from streamdepth.sinks.temporary_files import (
     lock,
     remove_abandoned_files,

@@ -21,7 +21,8 @@ from streamdepth.core.types import DepthKind
 from streamdepth.geometry.mounts import Mount
 from streamdepth.geometry.obstacles import ObstacleZone
 from streamdepth.sinks.robots.observation import RobotOptions
-from streamdepth.sinks.robots.rerun import RerunFileSink, RerunViewerSink
+from streamdepth.sinks.robots.rerun_file import RerunFileSink
+from streamdepth.sinks.robots.rerun_viewer import RerunViewerSink
 
 ALL = RobotOptions(points=True, zone=ObstacleZone(-0.5, 0.5))
 
@@ -45,6 +46,51 @@ def test_a_recording_holds_depth_with_its_meter_pinholes_and_pictures(tmp_path) 
     assert np.abs(picture.astype(int) - items[0].frame.image).mean() < 12
     assert len(read["/camera/points"]["Points3D:positions"][0]) == 48 * 32 - 2
     assert "1.5" in read["/camera/obstacles"]["Points3D:labels"][0][0] or len(read["/camera/obstacles"]) > 2
+
+
+def test_uncertainty_is_a_picture_and_figures_over_time(tmp_path) -> None:
+    info, items = scene(3)
+    confidence = np.linspace(0, 1, 32 * 48, dtype=np.float32).reshape(32, 48)
+    known = {"scale_sigma": [0.5, 0.25, 0.125], "metric_residual": [None, 0.0625, 0.03125]}
+    ages = [None, 0.0, 0.5]
+    items = [
+        replace(item, confidence=confidence, scale_sigma=sigma, metric_residual=residual, evidence_age_seconds=age)
+        for item, sigma, residual, age in zip(items, *known.values(), ages, strict=True)
+    ]
+    items[0] = replace(items[0], scale_sigma=np.inf, confidence=None)
+    fill(RerunFileSink(tmp_path / "a.rrd"), info, items)
+    read = columns(tmp_path / "a.rrd")
+    assert read["/camera/confidence"]["frame"] == [1, 2]
+    np.testing.assert_array_equal(depth_of(read["/camera/confidence"]["Image:buffer"][0]), confidence)
+    plots = {name: read[f"/camera/metric/{name}"] for name in (*known, "evidence_age_seconds")}
+    assert {name: plot["Scalars:scalars"] for name, plot in plots.items()} == {
+        "scale_sigma": [[0.25], [0.125]],
+        "metric_residual": [[0.0625], [0.03125]],
+        "evidence_age_seconds": [[0.0], [0.5]],
+    }
+    assert all(plot["frame"] == [1, 2] for plot in plots.values())
+
+
+def test_several_cameras_share_a_file_and_one_that_fails_leaves_what_it_wrote(tmp_path) -> None:
+    info, items = scene(3, CAMERA.pinhole)
+    left, right, idle = (
+        RerunFileSink(tmp_path / "a.rrd", options=RobotOptions(namespace=f"/{side}"), is_shared=True)
+        for side in ("left", "right", "idle")
+    )
+    for sink in (left, right, idle):
+        sink.open(info, MODEL)
+    for item in items:
+        left.write(item)
+    right.write(items[0])
+    right.discard()
+    idle.discard()
+    assert not (tmp_path / "a.rrd").exists(), "the left camera may still write"
+    left.close()
+    read = columns(tmp_path / "a.rrd")
+    assert [len(read[f"/{side}/depth"]["DepthImage:buffer"]) for side in ("left", "right")] == [3, 1]
+    assert not any(entity.startswith("/idle") for entity in read)
+    np.testing.assert_array_equal(depth_of(read["/right/depth"]["DepthImage:buffer"][0]), items[0].depth)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.rrd"]
 
 
 def test_times_are_dates_where_the_source_has_dates(tmp_path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -127,7 +127,7 @@ def _normalized(inverse: DepthMap) -> DepthMap:
     return cast(DepthMap, np.clip(np.nan_to_num(scaled, nan=1.0), -0.2, 1.2).astype(np.float32))
 
 
-def _shrink(values: Samples, size: tuple[int, int]) -> DepthMap:
+def _shrink(values: npt.NDArray[Any], size: tuple[int, int]) -> DepthMap:
     return cast(DepthMap, cv2.resize(values, size, interpolation=cv2.INTER_AREA))
 
 

@@ -220,7 +220,7 @@ class MetricSettings(Section):
     max_scale_error: Annotated[float, BeforeValidator(parse_share), Flag("--max-scale-error", metavar="SHARE")] = Field(
         0.25, gt=0
     )
-    """One-sigma error of the scale, such as 0.25 or 25%, beyond which meters are withheld (NaN)."""
+    """One-sigma error of the scale, such as 0.25 or 25%, beyond which meters are withheld (NaN); also of single pixels."""
 
 
 class ZoneSettings(Section):

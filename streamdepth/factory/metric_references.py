@@ -52,7 +52,7 @@ def make_metric_reference(settings: Settings) -> MetricReference | None:
 
 
 def _make_anchors(metric: MetricSettings) -> MetricReference:
-    from streamdepth.stabilizers.point_references import AnchorReference
+    from streamdepth.stabilizers.anchor_reference import AnchorReference
 
     return AnchorReference(np.array(_parse_anchors(metric.anchor)))
 
@@ -92,7 +92,8 @@ def _make_board(metric: MetricSettings) -> MetricReference:
 
 def _make_sparse_depth(metric: MetricSettings) -> MetricReference:
     from streamdepth.sources.picture_file import read_depth_png
-    from streamdepth.stabilizers.point_references import AnchorReference, SparseDepthReference, anchors_from_depth
+    from streamdepth.stabilizers.anchor_reference import AnchorReference
+    from streamdepth.stabilizers.point_references import SparseDepthReference, anchors_from_depth
 
     pattern, scale = str(metric.sparse), metric.sparse_scale or VALUES_PER_METER
     if is_sensor_stream(pattern):

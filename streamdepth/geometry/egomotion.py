@@ -28,6 +28,10 @@ class CameraMotion(NamedTuple):
     translation: Floats
     """(3,) in the unit of the depth."""
 
+    def apply(self, points: Points | Floats) -> Floats:
+        """Returns where (..., 3) points of the first picture lie in the other one."""
+        return np.asarray(points @ self.rotation.T + self.translation, np.float64)
+
     def undo(self, points: Points | Floats) -> Floats:
         """Returns where (..., 3) points of the other picture lie in the first one."""
         return np.asarray((points - self.translation) @ self.rotation, np.float64)
@@ -67,3 +71,25 @@ def camera_motion(flow: Floats, ray: Floats, inverse: DepthMap, confidence: Dept
         error = np.hypot(*(rows @ motion - seen).reshape(2, -1))
         robust = np.tile(weight / (1 + (error / (_CAUCHY * np.median(error) + 1e-5)) ** 2), 2)
     return CameraMotion(np.asarray(cv2.Rodrigues(motion[3:])[0], np.float64), motion[:3])
+
+
+def refine_camera_motion(
+    motion: CameraMotion, flow: Floats, ray: Floats, inverse: DepthMap, confidence: DepthMap, rounds: int = 3
+) -> CameraMotion | None:
+    """Returns the motion of `camera_motion` for a flow that is too long to be linear in it.
+
+    The points are moved, and what is left of the flow gives the next correction (Gauss and Newton's method). The
+    arguments are those of `camera_motion`, after the motion to begin with. None where too little is known.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        points = np.dstack([ray, np.ones(inverse.shape)]) / inverse[..., None]
+    for _ in range(rounds):
+        moved = motion.apply(points)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            seen = moved[..., :2] / moved[..., 2:]
+            depth = np.where(moved[..., 2] > 0, 1 / moved[..., 2], np.nan).astype(np.float32)
+        step = camera_motion(ray + flow - seen, seen, depth, confidence)
+        if step is None:
+            return None
+        motion = CameraMotion(step.rotation @ motion.rotation, step.rotation @ motion.translation + step.translation)
+    return motion

@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
-from streamdepth.geometry.arrays import Floats
-from streamdepth.geometry.metric_fit import UNKNOWN_SIGMA, ScaleShiftFit
+from streamdepth.core.arrays import DepthMap
+from streamdepth.geometry.arrays import Floats, Mask
+from streamdepth.geometry.metric_fit import FARTHEST_M, UNKNOWN_SIGMA, ScaleShiftFit
 
 _COMMON_SHARE, _END_SHARE = 0.5, 0.7
 """Shares of the drift's variance: one that the near and the far end have in common, and one that each end has alone."""
@@ -117,6 +118,22 @@ class ScaleShiftFilter:
         value = float(row @ self.state)
         variance = float(row @ (self._noise + self._shared_root @ self._shared_root.T) @ row)
         return math.sqrt(variance) / value if value > 0 else math.inf
+
+    def is_uncertain(self, inverse: DepthMap, limit: float) -> Mask:
+        """Returns (h, w): True where one standard deviation of the distance exceeds `limit`, a share of the distance.
+
+        Pixels that lie beyond `FARTHEST_M` even one deviation nearer are certain to be far. NaN is uncertain.
+
+        Args:
+            inverse: (h, w) inverse depth, as the network gives it.
+            limit: largest share; math.inf makes every known pixel certain.
+        """
+        if self.state is None or not math.isfinite(limit):
+            return np.isnan(inverse) | (self.state is None)
+        (a, b), (_, c) = self._noise + self._shared_root @ self._shared_root.T
+        x = np.asarray(inverse, np.float64)
+        value, sigma = self.state[0] * x + self.state[1], np.sqrt(np.maximum(a * x**2 + 2 * b * x + c, 0))
+        return np.asarray(~((sigma <= limit * value) | (value + sigma < 1 / FARTHEST_M)), np.bool_)
 
 
 def _shared_error_increase(state_shared: float, fit_shared: float) -> float:

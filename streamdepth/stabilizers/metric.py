@@ -66,7 +66,7 @@ class MetricConverter(Stabilizer):
     The estimate is that of `geometry.scale_filter`. Every fit of the reference is followed as far as its covariance
     allows; without one the estimate stays and becomes less certain as the picture moves, and a cut forgets it. Where
     the scale's one-sigma error exceeds `max_scale_error`, or nothing is known yet, depth is withheld: NaN, since
-    relative values never pass for meters. `notices` has the first fit's residual, and says once when meters are
+    relative values never pass for meters. So are single pixels whose distance is less certain than that. `notices` has the first fit's residual, and says once when meters are
     withheld.
 
     Args:
@@ -147,9 +147,14 @@ class MetricConverter(Stabilizer):
         if self.estimate is None or is_withheld:
             self._announce_absence(item)
             return [replace(item, depth=np.full_like(inverse, np.nan))]
-        item = replace(item, depth=to_meters(inverse, *self.estimate), metric_fit=(*self.estimate,))
+        item = replace(item, depth=self._certain_meters(inverse, self.estimate), metric_fit=(*self.estimate,))
         points = self.reference.points if item.evidence_age_seconds == 0 else None
         return [replace(item, confidence=self._confidence.estimate(item, drift.flow, points))]
+
+    def _certain_meters(self, inverse: DepthMap, estimate: Affine) -> DepthMap:
+        """Returns meters along z, (h, w); NaN where `max_scale_error` is exceeded."""
+        is_uncertain = self._filter.is_uncertain(inverse, self.max_scale_error)
+        return np.where(is_uncertain, np.float32(np.nan), to_meters(inverse, *estimate))
 
     def _count(self, item: DepthFrame, *, is_withheld: bool) -> None:
         self._withheld, self._given = self._withheld + is_withheld, self._given + (not is_withheld)

@@ -28,7 +28,7 @@ from streamdepth.stabilizers import (
     make_hot_swap_stabilizer,
     make_stabilizer,
 )
-from streamdepth.stabilizers.point_references import AnchorReference
+from streamdepth.stabilizers.anchor_reference import AnchorReference
 from streamdepth.testing import SyntheticSource
 
 IMPLEMENTATIONS = {

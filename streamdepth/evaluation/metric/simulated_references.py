@@ -19,9 +19,10 @@ from streamdepth.evaluation.metric.cameras import dataset_camera
 from streamdepth.evaluation.metric.true_floor import TrueFloor, find_true_floor
 from streamdepth.geometry.arrays import Floats, Mask
 from streamdepth.geometry.projection import ASSUMED_FOV
+from streamdepth.stabilizers.anchor_reference import AnchorReference
 from streamdepth.stabilizers.floor_reference import FloorReference
 from streamdepth.stabilizers.metric import MetricReference
-from streamdepth.stabilizers.point_references import AnchorReference, SparseDepthReference
+from streamdepth.stabilizers.point_references import SparseDepthReference
 
 _USUAL_HEIGHT_M, _LOWEST_FLOOR_M = 1.4, 0.3
 """Height of a camera whose picture shows no floor, and the least height above what counts as one."""

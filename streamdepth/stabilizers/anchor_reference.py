@@ -1,0 +1,157 @@
+"""The metric reference of points whose distances are known in the first frame."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from streamdepth.core.arrays import DepthMap
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.resize import resize_depth
+from streamdepth.core.types import DepthFrame
+from streamdepth.geometry.affine import Affine
+from streamdepth.geometry.arrays import Floats, Mask
+from streamdepth.geometry.egomotion import CameraMotion, camera_motion, refine_camera_motion
+from streamdepth.geometry.metric_fit import ScaleShiftFit
+from streamdepth.geometry.projection import camera_or_default, rays
+from streamdepth.stabilizers.metric import MetricReference
+from streamdepth.stabilizers.optical_flow import FlowPair, FrameMotion, Gray, MotionTracker
+from streamdepth.stabilizers.point_references import Anchors, fit_anchors
+from streamdepth.stabilizers.scale_drift import ScaleDrift
+
+_MIN_OVERLAP = 0.3
+"""Mean confidence of the optical flow from the first view from which a frame is believed to show it."""
+_MIN_CONFIDENCE = 0.3
+"""Confidence of the optical flow below which an anchor counts as hidden."""
+_MAX_OFF_PX = 2.0
+"""Greatest distance in px of the flow's picture between where the flow and where the camera's motion puts an anchor."""
+_SAME_VIEW_PX = 0.6
+"""Median motion in px of the flow's picture up to which the view is the first one."""
+_WAY_ERROR = 0.5
+"""Error of a distance, as a share of the distance that the camera moved, which is known by the scale only."""
+_MAX_SIGMA = 0.1
+"""Error of the distance from which an anchor does not count, as a share."""
+_MIN_SHARE = 0.75
+"""Share of the anchors from which a moved view counts: a few of them say little about the rest of the picture, so that
+the scale of all of them, carried on by the rigid scene, is closer."""
+_SEARCH_SECONDS = 0.2
+"""Time between two searches for a view that was lost."""
+
+
+class _View(NamedTuple):
+    """The first view of the anchors."""
+
+    gray: Gray
+    inverse_m: DepthMap | None
+    """Inverse depth in 1/m, of the size of `gray`; None before the first fit."""
+
+
+class AnchorReference(MetricReference):
+    """Distances known at points of the first frame.
+
+    Each frame is compared with the first one by optical flow, directly, so that errors do not add up from frame to
+    frame. Where it still shows that view, or shows it again, the anchors are found in it: an anchor is left out where
+    the flow is not sure, as behind something that came in front of it or beyond the border, and where it goes another
+    way than the camera's motion says. That motion, from `geometry.egomotion`, also tells each anchor's distance now,
+    with an error that grows with the way. In frames that do not show the first view there is no evidence.
+
+    Args:
+        anchors: (N, 3) x, y in px and meters.
+        name: a noun phrase for messages.
+        size: (width, height) of the picture that the px are of; None: of the frames. Another size is scaled to theirs.
+    """
+
+    def __init__(self, anchors: Anchors, name: str = "the anchors", *, size: tuple[int, int] | None = None) -> None:
+        self.anchors, self.name, self.size = anchors, name, size
+        self._tracker = MotionTracker()
+        self.reset()
+
+    def reset(self) -> None:
+        self._view: _View | None = None
+        self._seen: Anchors = np.empty((0, 3))
+        self._sigma: Floats = np.empty(0)
+        self._search_at = -np.inf
+
+    def track(self, item: DepthFrame, motion: FrameMotion, drift: ScaleDrift, estimate: Affine | None) -> None:
+        anchors = self._anchors_in(item)
+        if self._view is None:
+            self._view = _View(motion.gray, None)
+        self._seen, self._sigma = np.empty((0, 3)), np.empty(0)
+        if self._view.gray.shape != motion.gray.shape or (item.frame.time < self._search_at and not item.cut):
+            return
+        pair = self._tracker.flow_between(self._view.gray, _with_exposure_of(self._view.gray, motion.gray))
+        if pair.confidence.mean() >= _MIN_OVERLAP:
+            self._find(item, anchors, pair, self._view.inverse_m)
+        self._search_at = -np.inf if len(self._seen) else item.frame.time + _SEARCH_SECONDS
+
+    def fit(self, item: DepthFrame, inverse: DepthMap) -> ScaleShiftFit | None:
+        self.points = self._seen
+        fit = fit_anchors(item, inverse, self._seen, self._sigma) if len(self._seen) else None
+        if fit is not None and self._view is not None and self._view.inverse_m is None:
+            height, width = self._view.gray.shape
+            self._view = self._view._replace(
+                inverse_m=resize_depth(inverse * np.float32(fit.scale) + np.float32(fit.shift), width, height)
+            )
+        return fit
+
+    def _find(self, item: DepthFrame, anchors: Anchors, pair: FlowPair, inverse_m: DepthMap | None) -> None:
+        """Looks for the anchors along the flow from the first view to this frame."""
+        height, width = pair.gray.shape
+        scale = np.array([width, height]) / np.array(item.frame.size)
+        before = (anchors[:, :2] + 0.5) * scale - 0.5
+        is_seen: Mask = _sample(pair.confidence, before) >= _MIN_CONFIDENCE
+        if pair.median_length <= _SAME_VIEW_PX:
+            self._seen, self._sigma = anchors[is_seen], np.zeros(int(is_seen.sum()))
+            return
+        camera = camera_or_default(item).resized(width, height)
+        focal, center = np.array([camera.fx, camera.fy]), np.array([camera.cx, camera.cy])
+        moved = None if inverse_m is None else _motion_between(pair, rays(camera, width, height), focal, inverse_m)
+        if moved is None:
+            return
+        z = anchors[:, 2]
+        points = moved.apply(np.column_stack([(before - center) / focal, np.ones(len(z))]) * z[:, None])
+        after = before + _sample(pair.flow, before)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            off = np.linalg.norm(points[:, :2] / points[:, 2:] * focal + center - after, axis=1)
+            sigma = _WAY_ERROR * np.linalg.norm(moved.translation) / np.minimum(z, points[:, 2])
+        is_seen &= (points[:, 2] > 0) & (off < _MAX_OFF_PX) & (sigma < _MAX_SIGMA)
+        if is_seen.mean() < _MIN_SHARE:
+            return
+        self._seen = np.column_stack([(after + 0.5) / scale - 0.5, points[:, 2]])[is_seen]
+        self._sigma = np.asarray(sigma[is_seen], np.float64)
+
+    def _anchors_in(self, item: DepthFrame) -> Anchors:
+        """Returns the anchors in px of the frame. Raises ConfigError for one outside of the picture."""
+        size = np.array(self.size or item.frame.size)
+        if not ((self.anchors[:, :2] >= 0) & (self.anchors[:, :2] <= size - 1)).all():
+            raise ConfigError(
+                f"{self.name} lie outside of the picture of {size[0]}x{size[1]} px", code="anchor-outside"
+            )
+        anchors = self.anchors.copy()
+        anchors[:, :2] = (anchors[:, :2] + 0.5) * np.array(item.frame.size) / size - 0.5
+        return anchors
+
+
+def _motion_between(pair: FlowPair, ray: Floats, focal: Floats, inverse_m: DepthMap) -> CameraMotion | None:
+    """Returns the camera's motion along a flow that may be long; None where too little is known."""
+    flow = pair.flow / focal
+    first = camera_motion(flow, ray, inverse_m, pair.confidence)
+    return None if first is None else refine_camera_motion(first, flow, ray, inverse_m, pair.confidence)
+
+
+def _with_exposure_of(view: Gray, gray: Gray) -> Gray:
+    """Returns a picture with the mean brightness and the contrast of a view; the same one where they are the same."""
+    if np.array_equal(view, gray):
+        return view
+    scaled = (gray - gray.mean()) * (view.std() / max(float(gray.std()), 1.0)) + view.mean()
+    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+
+
+def _sample(values: npt.NDArray[np.float32], xy: Floats) -> npt.NDArray[np.float32]:
+    """Returns the values of a map (h, w) or (h, w, 2) at N points, (N,) or (N, 2), interpolated."""
+    grid = np.asarray(xy[None], np.float32)
+    sampled = cv2.remap(values, grid, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]  # the stub wants a second map
+    return cast("npt.NDArray[np.float32]", sampled[0])

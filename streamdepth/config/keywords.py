@@ -63,7 +63,7 @@ class EstimateKeywords(ModelKeywords, total=False):
     fill_holes: float
     """Longest gap of sensor depth that is filled, as a share of the map's width; 0 fills none."""
     max_scale_error: float
-    """One-sigma error of the scale, such as 0.25 or 25%, beyond which meters are withheld (NaN)."""
+    """One-sigma error, such as 0.25 or 25%, of the scale or of a pixel, beyond which meters are withheld (NaN)."""
     camera_info: str | Path | None
     """The camera's file (ROS, OpenCV, Kalibr, ORB-SLAM, KITTI, NeRF, Open3D...); wins over source and model."""
     fov: float | None

@@ -220,7 +220,7 @@ class MetricSettings(Section):
     max_scale_error: Annotated[float, BeforeValidator(parse_share), Flag("--max-scale-error", metavar="SHARE")] = Field(
         0.25, gt=0
     )
-    """One-sigma error of the scale, such as 0.25 or 25%, beyond which meters are withheld (NaN); also of single pixels."""
+    """One-sigma error, such as 0.25 or 25%, of the scale or of a pixel, beyond which meters are withheld (NaN)."""
 
 
 class ZoneSettings(Section):

@@ -66,8 +66,8 @@ class MetricConverter(Stabilizer):
     The estimate is that of `geometry.scale_filter`. Every fit of the reference is followed as far as its covariance
     allows; without one the estimate stays and becomes less certain as the picture moves, and a cut forgets it. Where
     the scale's one-sigma error exceeds `max_scale_error`, or nothing is known yet, depth is withheld: NaN, since
-    relative values never pass for meters. So are single pixels whose distance is less certain than that. `notices` has the first fit's residual, and says once when meters are
-    withheld.
+    relative values never pass for meters. So are single pixels whose distance is less certain than that. `notices` has
+    the first fit's residual, and says once when meters are withheld.
 
     Args:
         reference: what is known in meters.

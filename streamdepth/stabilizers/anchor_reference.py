@@ -147,7 +147,7 @@ def _with_exposure_of(view: Gray, gray: Gray) -> Gray:
     if np.array_equal(view, gray):
         return view
     scaled = (gray - gray.mean()) * (view.std() / max(float(gray.std()), 1.0)) + view.mean()
-    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(scaled), 0, 255), np.uint8)
 
 
 def _sample(values: npt.NDArray[np.float32], xy: Floats) -> npt.NDArray[np.float32]:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from streamdepth.core.arrays import DepthMap, GrayImage, Image, Mask
 from streamdepth.core.box_depth import box_depth
+from streamdepth.core.deep_color import DeepColor, DeepPlanes
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.live_sound import LiveSound
@@ -79,6 +80,8 @@ class StreamInfo:
     """The local file that the stream is read from, whose audio and subtitles can be copied."""
     track_feed: TrackFeed | None = field(default=None, repr=False, compare=False)
     """Audio and subtitles of a stream that can be read only once, such as a pipe, for one output to copy."""
+    deep_color: DeepColor | None = None
+    """The colors of a source of 10 bits whose frames have `deep_planes`; None for 8 bits."""
     live_sound: LiveSound | None = field(default=None, repr=False, compare=False)
     """Sound of a stream from the network, for outputs to copy."""
     intrinsics: Intrinsics | None = None
@@ -125,6 +128,10 @@ class LazyImage(ABC):
     @abstractmethod
     def yuv_planes(self) -> YuvPlanes | None:
         """Returns the picture's planes as `Frame.yuv_planes`, without a copy."""
+
+    def deep_planes(self) -> DeepPlanes | None:
+        """Returns the picture's planes as `Frame.deep_planes`, without a copy."""
+        return None
 
     def luma(self) -> tuple[GrayImage, int] | None:
         """Returns the (H, W) brightness without a copy, and its value for black; None where that would cost work."""
@@ -209,6 +216,11 @@ class Frame:
     def yuv_planes(self) -> YuvPlanes | None:
         """The picture in the format that video is encoded from, read-only; None where it was not decoded to that."""
         return self.pixels.yuv_planes() if isinstance(self.pixels, LazyImage) else None
+
+    @property
+    def deep_planes(self) -> DeepPlanes | None:
+        """The picture in 10 bits, read-only, not tone-mapped; None where the source does not have it so."""
+        return self.pixels.deep_planes() if isinstance(self.pixels, LazyImage) else None
 
     def __repr__(self) -> str:
         w, h = self.size

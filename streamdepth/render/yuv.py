@@ -48,7 +48,7 @@ def render_yuv(item: DepthFrame, out: YuvPlanes, options: RenderOptions) -> None
     nearness, known = quantize_nearness(item.depth, item.kind, range)
     alpha = options.alpha if options.style == "overlay" else 1.0
     valid = item.frame.valid
-    enlarged = {shape: _enlarge(nearness, known, valid, shape) for shape in {plane.shape for plane in background}}
+    enlarged = {shape: enlarge(nearness, known, valid, shape) for shape in {plane.shape for plane in background}}
     tables = _yuv_lookup_tables(options.effective_colormap)
     for source, target, table, black in zip(background, out, tables, _BLACK, strict=True):
         codes, mask = enlarged[source.shape]
@@ -64,7 +64,7 @@ def render_yuv(item: DepthFrame, out: YuvPlanes, options: RenderOptions) -> None
             corner[:] = np.rint(corner * layer.transparency + layer.added)
 
 
-def _enlarge(
+def enlarge(
     nearness: GrayImage, known: Mask | None, valid: Mask | None, shape: tuple[int, ...]
 ) -> tuple[GrayImage, GrayImage | None]:
     """Returns `nearness` and the mask of known pixels that are valid in the frame, at `shape` (height, width)."""

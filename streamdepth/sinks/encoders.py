@@ -11,6 +11,7 @@ import av
 from av.codec import Codec
 from av.video.codeccontext import VideoCodecContext
 
+from streamdepth.core.deep_color import DeepColor
 from streamdepth.core.errors import SinkOpenError
 
 CODECS = {
@@ -87,11 +88,16 @@ def find_encoder(codec: str) -> str:
     )
 
 
-def encoder_options(encoder: str, crf: int, preset: str, bits: int = 8) -> dict[str, str]:
-    """Returns the options of `encoder` for a constant quality `crf` (lower is better) and one of x264's presets."""
+def encoder_options(
+    encoder: str, crf: int, preset: str, bits: int = 8, color: DeepColor | None = None
+) -> dict[str, str]:
+    """Returns the options of `encoder` for a constant quality `crf` (lower is better) and one of x264's presets.
+
+    x265 takes the mastering display and the light level of `color`, too.
+    """
     slowness = _PRESETS.index(preset) if preset in _PRESETS else None
     if encoder == "libx265":
-        return {"crf": str(crf), "preset": preset, "x265-params": "log-level=error"}
+        return {"crf": str(crf), "preset": preset, "x265-params": ":".join(["log-level=error", *_hdr10_facts(color)])}
     if encoder == "libsvtav1":
         return {"crf": str(crf), "preset": preset if slowness is None else str(11 - slowness)}
     if encoder == "libvpx-vp9":
@@ -115,6 +121,24 @@ def encoder_options(encoder: str, crf: int, preset: str, bits: int = 8) -> dict[
     return {"crf": str(crf), "preset": preset} if encoder == "libx264" else {}
 
 
+def _hdr10_facts(color: DeepColor | None) -> list[str]:
+    """Returns x265's parameters for what HDR10 says of its display and of its brightness."""
+    if color is None:
+        return []
+    facts = [("master-display", color.mastering_display), ("max-cll", color.light_level)]
+    return [f"{name}={value}" for name, value in facts if value]
+
+
+def keeps_deep_color(codec: str) -> bool:
+    """True for a codec whose usual profile has 10 bits in 4:2:0; that of H.264 has not, and few players take it."""
+    if codec == "h264" or codec not in CODECS:
+        return False
+    try:
+        return choose_pixel_format(find_encoder(codec), 10) == _DEEP_FORMATS[0]
+    except ValueError:
+        return False
+
+
 def low_latency_options(encoder: str) -> dict[str, str]:
     """Returns the options that make `encoder` give each picture as soon as it has it, for live streams."""
     if encoder in ("libx264", "libx265"):
@@ -126,14 +150,21 @@ def low_latency_options(encoder: str) -> dict[str, str]:
     return {"async_depth": "1"} if encoder.endswith("_qsv") else {}
 
 
-def open_encoder(context: VideoCodecContext, width: int, height: int, time_base: Fraction, bits: int = 8) -> None:
-    """Opens an encoder for BT.709, in 4:2:0 and limited range where it takes that.
+def open_encoder(
+    context: VideoCodecContext,
+    width: int,
+    height: int,
+    time_base: Fraction,
+    bits: int = 8,
+    color: DeepColor | None = None,
+) -> None:
+    """Opens an encoder for BT.709 or `color`, in 4:2:0 and limited range where it takes that.
 
     Raises SinkOpenError ("encoder-failed") where it does not start, for example without its hardware, or cannot encode
     so many bits.
     """
     try:
-        _open(context, width, height, time_base, bits)
+        _open(context, width, height, time_base, bits, color)
     except (av.FFmpegError, ValueError) as error:
         raise SinkOpenError(
             f"the encoder {context.name} does not start for {width}x{height} px ({getattr(error, 'strerror', error)}); "
@@ -142,11 +173,19 @@ def open_encoder(context: VideoCodecContext, width: int, height: int, time_base:
         ) from error
 
 
-def _open(context: VideoCodecContext, width: int, height: int, time_base: Fraction, bits: int = 8) -> None:
+def _open(
+    context: VideoCodecContext,
+    width: int,
+    height: int,
+    time_base: Fraction,
+    bits: int = 8,
+    color: DeepColor | None = None,
+) -> None:
     context.width, context.height, context.time_base = width, height, time_base
     context.pix_fmt = choose_pixel_format(context.codec.name, bits)
     context.color_range = 2 if is_full_range(context.pix_fmt) else 1
-    context.colorspace, context.color_primaries, context.color_trc = 1, 1, 1
+    tags = (color.matrix, color.primaries, color.transfer) if color else (1, 1, 1)
+    context.colorspace, context.color_primaries, context.color_trc = tags
     context.thread_count = 0
     if context.name == "libsvtav1":
         os.environ.setdefault("SVT_LOG", "1")  # errors only: it writes its banner to stderr by itself

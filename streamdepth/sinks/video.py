@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import av
+
+from streamdepth.core.deep_color import DeepColor
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.masks import shrink_mask
 from streamdepth.core.render_options import RenderOptions, Style
 from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
+from streamdepth.render.deep import DEEP_STYLES
 from streamdepth.render.overlay import check_render_options, rendered_size
-from streamdepth.sinks.encoders import check_encoder
+from streamdepth.sinks.encoders import check_encoder, keeps_deep_color
 from streamdepth.sinks.video_file import EncodingOptions, VideoFile, check_video_path
-from streamdepth.sinks.video_frames import render_video_frame
+from streamdepth.sinks.video_frames import deep_video_frame, render_video_frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +73,10 @@ class VideoSink(Sink):
     - Sound: with `copy_tracks`, all audio and subtitle tracks, chapters and tags of the source's file are copied
       without encoding them again; `notices` says what the container cannot hold. The position where the file was
       recorded is left out, unless `keep_location`. When the user ends early, so do they.
-    - Picture: 4:2:0, BT.709, limited range, which plays everywhere. 4:2:0 needs even sizes: an odd one gets its last
-      row or column twice. Frames are upright already, so no rotation is tagged. A frame of another size than the first
-      is scaled to it.
+    - Picture: 4:2:0, BT.709, limited range, which plays everywhere. HEVC, AV1 and VP9 keep the 10 bits and the colors
+      of a source that has them, also HDR, at the picture's own size (`render.deep` says how depth is drawn there).
+      4:2:0 needs even sizes: an odd one gets its last row or column twice. Frames are upright already, so no rotation
+      is tagged. A frame of another size than the first is scaled to it.
     - Stereo styles are tagged as `frame_packing` says; where that is not possible, `notices` says so.
 
     Args:
@@ -108,6 +113,8 @@ class VideoSink(Sink):
         self._video: VideoFile | None = None
         self._frame_size = (0, 0)
         """(width, height) in px at which frames are drawn."""
+        self._color: DeepColor | None = None
+        """The colors of a video of 10 bits; None for 8."""
 
     def check(self) -> None:
         check_video_path(self.path)
@@ -115,11 +122,13 @@ class VideoSink(Sink):
 
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         self._frame_size = self.size.of_frame((info.width, info.height), self.options.style)
+        self._color = self._deep_color(info)
+        encoding = replace(self.encoding, bits=10, color=self._color) if self._color else self.encoding
         self._video = VideoFile(
             self.path,
             info,
             rendered_size(self._frame_size, self.options.style),
-            self.encoding,
+            encoding,
             overwrite=self.overwrite,
             copy_tracks=self.copy_tracks,
             on_notice=self.add_notice,
@@ -127,14 +136,38 @@ class VideoSink(Sink):
             style=self.options.style,
         )
 
+    def _deep_color(self, info: StreamInfo) -> DeepColor | None:
+        """Returns the colors to keep in 10 bits; None where the video has 8."""
+        if (
+            info.deep_color is None
+            or not keeps_deep_color(self.encoding.codec)
+            or self.options.style not in DEEP_STYLES
+        ):
+            return None
+        if self.size != OutputSize():
+            self.add_notice("10 bits are kept at the picture's own size; this video of another size has 8")
+            return None
+        return info.deep_color
+
     def on_write(self, item: DepthFrame) -> None:
         assert self._video is not None
         if self.size != OutputSize():
             item = resize_item(item, *self._frame_size)
         elif rendered_size(item.frame.size, self.options.style) != self._video.size:
             self.add_notice("the size of the picture changed in mid-stream; it is scaled to the first size")
-        frame = render_video_frame(item, *self._video.frame_format, self.options)
+        if self._color is None:
+            frame = render_video_frame(item, *self._video.frame_format, self.options)
+        else:
+            frame = self._render_deep(item, self._color)
         self._video.write(frame, item.frame.pts * item.frame.time_base)
+
+    def _render_deep(self, item: DepthFrame, color: DeepColor) -> av.VideoFrame:
+        assert self._video is not None
+        if item.frame.deep_planes is None:
+            self.add_notice("pictures came without their 10 bits, and are drawn from 8")
+        if rendered_size(item.frame.size, self.options.style) != self._video.size:
+            item = resize_item(item, *self._frame_size)
+        return deep_video_frame(item, self.options, color)
 
     def on_close(self) -> None:
         if self._video is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import av
 
+from streamdepth.core.deep_color import DeepColor
 from streamdepth.core.errors import SinkOpenError
 from streamdepth.core.render_options import Style
 from streamdepth.core.track_feed import TrackFeed
@@ -64,6 +65,8 @@ class EncodingOptions:
     """x264's words from ultrafast to veryslow, translated for other encoders, or the encoder's own word."""
     bits: int = 8
     """Bits of each sample, 8 or 10; ProRes always has 10."""
+    color: DeepColor | None = None
+    """Colors of the frames in 10 bits, to tag them with; None for BT.709."""
 
 
 class VideoFile:
@@ -106,9 +109,9 @@ class VideoFile:
         )
         self._muxer: _Muxer | None = None
         try:
-            options = encoder_options(encoder, encoding.crf, encoding.preset, encoding.bits)
+            options = encoder_options(encoder, encoding.crf, encoding.preset, encoding.bits, encoding.color)
             options |= frame_packing_options(encoder, style)
-            self._muxer = _Muxer(self._file, info, encoder, options, size, encoding.bits, style)
+            self._muxer = _Muxer(self._file, info, encoder, options, size, encoding, style)
             if self._muxer.missing_tag:
                 on_notice(self._muxer.missing_tag)
             origin = _track_origin(info, on_notice) if copy_tracks else None
@@ -220,7 +223,7 @@ class _Muxer:
         encoder: str,
         options: dict[str, str],
         size: tuple[int, int],
-        bits: int,
+        encoding: EncodingOptions,
         style: Style,
     ) -> None:
         self.path, self.info, self.time_base = getattr(file, "temporary", None), info, info.time_base
@@ -235,7 +238,8 @@ class _Muxer:
             self.stream.codec_context.codec_tag = "hvc1"  # Apple's players take no other
         self.missing_tag = tag_stream(self.stream, name, style)
         """A sentence for the user where players are not told of a stereo style."""
-        open_encoder(self.stream.codec_context, size[0] + size[0] % 2, size[1] + size[1] % 2, self.time_base, bits)
+        even = size[0] + size[0] % 2, size[1] + size[1] % 2
+        open_encoder(self.stream.codec_context, *even, self.time_base, encoding.bits, encoding.color)
         self.tracks: TrackCopier | SoundCopier | None = None
         self._first_pts = 0
         self._pts_offset: int | None = None

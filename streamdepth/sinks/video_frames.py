@@ -7,8 +7,10 @@ import cv2
 import numpy as np
 
 from streamdepth.core.arrays import Image
+from streamdepth.core.deep_color import DeepColor
 from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.types import DepthFrame, YuvPlanes
+from streamdepth.render.deep import render_deep
 from streamdepth.render.overlay import render, rendered_size
 from streamdepth.render.yuv import render_yuv
 from streamdepth.sinks.encoders import is_full_range
@@ -43,6 +45,18 @@ def render_video_frame(
         return frame
     dst_range = "JPEG" if is_full_range(pixel_format) else "MPEG"
     return frame.reformat(format=pixel_format, src_color_range="MPEG", dst_color_range=dst_range)
+
+
+def deep_video_frame(item: DepthFrame, options: RenderOptions, color: DeepColor) -> av.VideoFrame:
+    """Draws `item` as `render_deep` does, and returns it as a frame of 10 bits for an encoder, tagged with `color`."""
+    planes = render_deep(item, options, color)
+    frame = av.VideoFrame(planes.y.shape[1], planes.y.shape[0], "yuv420p10le")
+    for plane, samples in zip(frame.planes, planes, strict=True):
+        rows = np.asarray(memoryview(plane)).view(np.uint16).reshape(plane.height, -1)
+        rows[:, : plane.width] = samples
+    frame.color_range, frame.colorspace = 1, color.matrix
+    frame.color_primaries, frame.color_trc = color.primaries, color.transfer
+    return frame
 
 
 def _writable_planes(frame: av.VideoFrame) -> YuvPlanes:

@@ -142,7 +142,7 @@ class CropSource(WrappedSource):
         camera = info.intrinsics
         if camera is not None:
             camera = replace(camera, cx=camera.cx - left, cy=camera.cy - top, width=width, height=height)
-        return replace(info, width=width, height=height, intrinsics=camera)
+        return replace(info, width=width, height=height, intrinsics=camera, deep_color=None)
 
     def take_changed_info(self) -> StreamInfo | None:
         info = self._source.take_changed_info()

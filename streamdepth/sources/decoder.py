@@ -73,6 +73,8 @@ class FrameDecoder:
         self.width, self.height = converter.size_of(self._first)
         largest = max(self.width, self._first.width), max(self.height, self._first.height)
         check_picture_size(name, *largest, max_side_px, MAX_VIDEO_PIXELS)
+        self.deep_color = converter.deep_color(self._first)
+        """The colors of frames of 10 bits; None for others."""
         self.time_base = self._first.time_base or Fraction(1, 90000)
         self.fps = plausible_fps(1 / self.time_base)
         self.frame_count: int | None = None

@@ -97,6 +97,7 @@ class FileSource(DecodedSource[TrackDecoder]):
             fps=decoder.fps,
             frame_count=decoder.frame_count,
             time_base=decoder.time_base,
+            deep_color=decoder.deep_color,
             # Sound does not fit pictures at another rate.
             file_path=None if self.input_fps else path,
             track_feed=None if self.input_fps else self._feed,

@@ -15,9 +15,11 @@ from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from streamdepth.core.arrays import GrayImage, Image, Mask
+from streamdepth.core.deep_color import DeepColor
 from streamdepth.core.resize import shrink
 from streamdepth.core.types import LazyImage, YuvPlanes
 from streamdepth.sources import hdr
+from streamdepth.sources.deep_picture import DeepImage, deep_color, is_deep
 from streamdepth.sources.transparency import composite
 
 Matrix = npt.NDArray[np.int32]
@@ -26,6 +28,8 @@ Matrix = npt.NDArray[np.int32]
 # ACCURATE_RND and FULL_CHR_H_INT gain at most 4 of 255 levels and cost ten times as much.
 _INTERPOLATION = Interpolation.BICUBIC
 _HD_LINES = 720
+_BT709, _BT601 = 1, 6
+"""Matrices by H.273."""
 _LIMITED_BLACK = 16
 """Luma of black in limited range."""
 _LAZY_FORMATS = {"yuv420p", "yuvj420p", "nv12", "yuv422p", "yuvj422p"}
@@ -92,6 +96,9 @@ class FrameConverter:
         has_shown_size = matrix is None and (frame.width, frame.height) == self._size
         if has_shown_size and frame.format.name in _LAZY_FORMATS and frame.color_trc not in hdr.CURVES:
             return DecodedImage(frame, self), None
+        if has_shown_size and is_deep(frame):
+            self._announce_hdr(frame)
+            return DeepImage(frame, lambda: self._rgb(frame, *self._size)), None
         width, height = reversed(self._size) if _is_sideways(matrix) else self._size
         if _has_alpha(frame.format.name):
             rgba = _rgb_array(self.reformat(frame, width, height, "rgba"))
@@ -108,10 +115,25 @@ class FrameConverter:
         curve = hdr.CURVES.get(frame.color_trc)
         if curve is None:
             return _rgb_array(self.reformat(frame, width, height, "rgb24"))
-        self._announce(f"{self._name} is HDR ({curve}): tone-mapped to SDR, highlights are compressed")
-        if self._tone_mapper is None or self._tone_mapper.key != (curve, width, height):
-            self._tone_mapper = hdr.ToneMapper(curve, width, height)
-        return _rgb_array(self._tone_mapper.map(self.reformat(frame, width, height, hdr.FORMAT)))
+        self._announce_hdr(frame)
+        deep = self.reformat(frame, width, height, hdr.FORMAT)
+        with self._lock:  # the filter graph of the mapper takes one frame at a time
+            if self._tone_mapper is None or self._tone_mapper.key != (curve, width, height):
+                self._tone_mapper = hdr.ToneMapper(curve, width, height)
+            return _rgb_array(self._tone_mapper.map(deep))
+
+    def _announce_hdr(self, frame: av.VideoFrame) -> None:
+        if curve := hdr.CURVES.get(frame.color_trc):
+            self._announce(
+                f"{self._name} is HDR ({curve}): tone-mapped to SDR for the model and for outputs of 8 bits, with "
+                "highlights compressed"
+            )
+
+    def deep_color(self, frame: av.VideoFrame) -> DeepColor | None:
+        """Returns the colors of a video whose frames keep 10 bits, from its first frame; None for others."""
+        has_shown_size = display_matrix(frame) is None and (frame.width, frame.height) == self.size_of(frame)
+        untagged = _BT709 if frame.height >= _HD_LINES else _BT601
+        return deep_color(frame, untagged) if has_shown_size else None
 
     def reformat(
         self,

@@ -12,12 +12,10 @@ from fractions import Fraction
 
 import av
 import numpy as np
-import numpy.typing as npt
 from av.filter import Graph
 from av.video.reformatter import ColorTrc
 
-Colors = npt.NDArray[np.float64]
-"""(..., 3) RGB."""
+from streamdepth.utils.hdr_curves import PEAK_NITS, REFERENCE_WHITE_NITS, Colors, hlg_to_nits, nits_to_pq, pq_to_nits
 
 CURVES = {int(ColorTrc.SMPTE2084): "PQ", int(ColorTrc.ARIB_STD_B67): "HLG"}
 """Names of the HDR transfer curves by libav's number."""
@@ -25,45 +23,20 @@ CURVES = {int(ColorTrc.SMPTE2084): "PQ", int(ColorTrc.ARIB_STD_B67): "HLG"}
 FORMAT = "gbrp16le"
 """Pixel format of the frames that `ToneMapper.map` takes."""
 
-_WHITE_NITS, _PEAK_NITS = 203.0, 1000.0
-_M1, _M2 = 2610 / 16384, 2523 / 4096 * 128
-_C1, _C2, _C3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
 _TO_BT709 = np.array([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]])
-_LUMA_BT2020 = np.array([0.2627, 0.6780, 0.0593])
-
-
-def pq_to_nits(code: Colors) -> Colors:
-    """Converts PQ codes 0..1 to luminance in cd/m2 (SMPTE ST 2084)."""
-    power = np.power(np.clip(code, 0, 1), 1 / _M2)
-    return 10000 * np.power(np.maximum(power - _C1, 0) / (_C2 - _C3 * power), 1 / _M1)
-
-
-def nits_to_pq(nits: Colors) -> Colors:
-    """Converts luminance in cd/m2 to PQ codes 0..1 (SMPTE ST 2084)."""
-    power = np.power(np.clip(nits, 0, 10000) / 10000, _M1)
-    return np.power((_C1 + _C2 * power) / (1 + _C3 * power), _M2)
-
-
-def hlg_to_nits(code: Colors) -> Colors:
-    """Converts (..., 3) HLG codes 0..1 to luminance in cd/m2 on a display of 1000 cd/m2 (system gamma 1.2)."""
-    a, b, c = 0.17883277, 0.28466892, 0.55991073
-    code = np.clip(code, 0, 1)
-    scene = np.where(code <= 0.5, code**2 / 3, (np.exp((code - c) / a) + b) / 12)
-    luma = scene @ _LUMA_BT2020
-    return np.asarray(_PEAK_NITS * scene * np.power(luma, 0.2)[..., None])
 
 
 def tone_map(code: Colors, curve: str) -> Colors:
     """Converts (..., 3) BT.2020 codes 0..1 on `curve` ("PQ" or "HLG") to (..., 3) sRGB codes 0..1."""
     nits = pq_to_nits(code) if curve == "PQ" else hlg_to_nits(code)
     brightest = np.maximum(nits.max(-1, keepdims=True), 1e-6)
-    linear = nits * (_eetf(brightest) / brightest) / _WHITE_NITS
+    linear = nits * (_eetf(brightest) / brightest) / REFERENCE_WHITE_NITS
     return _to_srgb(np.clip(linear @ _TO_BT709.T, 0, 1))
 
 
 def _eetf(nits: Colors) -> Colors:
     """Compresses highlights by the EETF of BT.2390: up to the peak they fit under reference white; shadows stay."""
-    peak, white = nits_to_pq(np.array([_PEAK_NITS, _WHITE_NITS]))
+    peak, white = nits_to_pq(np.array([PEAK_NITS, REFERENCE_WHITE_NITS]))
     limit = white / peak
     knee = 1.5 * limit - 0.5
     code = np.minimum(nits_to_pq(nits) / peak, 1)

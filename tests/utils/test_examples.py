@@ -7,10 +7,10 @@ from types import ModuleType
 
 import pytest
 
-from streamdepth.utils import numbering, redact
+from streamdepth.utils import aac, numbering, redact
 
 
-@pytest.mark.parametrize("module", [numbering, redact], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [aac, numbering, redact], ids=lambda module: module.__name__)
 def test_examples(module: ModuleType) -> None:
     result = doctest.testmod(module)
     assert result.attempted > 0

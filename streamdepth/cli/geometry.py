@@ -152,10 +152,15 @@ def _recorded_depth(depth: Path, scale: float) -> RecordedDepthEstimator:
 @with_flags("model", "smooth", "camera", "metric", "max_frames", "outputs.overwrite")
 def fuse(
     source: Annotated[str, typer.Argument(help="A video, or pictures in order.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The model: .ply, .glb or .obj.")],
     poses: Annotated[
-        str, typer.Option("--poses", help="Camera to world, meters: TUM, KITTI, EuRoC, 4x4 per line, or bag#/topic.")
+        str,
+        typer.Option(
+            "--poses",
+            help="Camera to world, meters: TUM, KITTI, EuRoC, 4x4 per line, or bag#/topic; auto estimates them.",
+        ),
     ],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The model: .ply, .glb or .obj.")] = None,
+    poses_out: Annotated[Path | None, typer.Option("--poses-out", help="File for the poses, in TUM's layout.")] = None,
     depth: Depth = None,
     depth_scale: DepthScale = 1000.0,
     voxel: Annotated[str, typer.Option("--voxel", help="The model's resolution.")] = "2cm",
@@ -163,9 +168,9 @@ def fuse(
     *,
     flags: Flags,
 ) -> None:
-    """Fuse a clip with known camera poses into one colored model (TSDF, by Open3D).
+    """Fuse a clip into one colored model (TSDF, by Open3D), with the camera's poses or with estimated ones.
 
-    Example: streamdepth fuse clip.mp4 --poses poses.txt --camera-info camera.yaml --depth depth/%06d.png -o model.ply
+    Example: streamdepth fuse clip.mp4 --poses auto --camera-info camera.yaml --depth depth/%06d.png -o model.ply
     """
     smooth = flags.values.get("smooth") or ("off" if depth else None)
     settings = flags.settings(source=source, smooth=smooth)
@@ -174,24 +179,31 @@ def fuse(
     from streamdepth.factory.poses import make_poses
     from streamdepth.geometry.lengths import parse_length_m
     from streamdepth.sinks.fusion import FusionSink
+    from streamdepth.sinks.trajectory_file import TrajectorySink
     from streamdepth.utils.interrupts import stop_on_interrupt
 
-    sink = FusionSink(
-        output,
-        make_poses(poses),
-        voxel_m=parse_length_m(voxel),
-        farthest_m=parse_length_m(farthest),
-        overwrite=settings.outputs.overwrite,
-    )
+    if not (output or poses_out):
+        raise ConfigError(
+            "there is nothing to write; give -o model.ply, --poses-out poses.txt or both", code="no-output"
+        )
+    voxel_m, overwrite, known = parse_length_m(voxel), settings.outputs.overwrite, make_poses(poses)
+    sinks: list[FusionSink | TrajectorySink] = []
+    if output:
+        farthest_m = parse_length_m(farthest)
+        sinks.append(FusionSink(output, known, voxel_m=voxel_m, farthest_m=farthest_m, overwrite=overwrite))
+    if poses_out:
+        sinks.append(TrajectorySink(poses_out, known, overwrite=overwrite))
     recorded = _recorded_depth(depth, depth_scale) if depth else None
     with (
         ProgressBar(err, is_quiet=flags.quiet) as bar,
         factory.open_pipeline(settings, lambda item: bar.show(pipeline, item), estimator=recorded) as pipeline,
         stop_on_interrupt(pipeline.stop),
     ):
-        pipeline.streams[0].sinks = [sink]
+        pipeline.streams[0].sinks = list(sinks)
         report = pipeline.run()
     if not flags.quiet:
-        err.print(
-            f"{output}: {sink.faces} triangles from {report.written} frames, voxels of {parse_length_m(voxel):g} m"
-        )
+        for sink in sinks:
+            if isinstance(sink, FusionSink):
+                err.print(f"{sink.path}: {sink.faces} triangles from {report.written} frames, voxels of {voxel_m:g} m")
+            else:
+                err.print(f"{sink.path}: {sink.count} poses from {report.written} frames")

@@ -11,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from streamdepth.core.arrays import DepthMap
+from streamdepth.core.errors import ConfigError
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.types import DepthFrame
 from streamdepth.geometry.arrays import Floats, Points
@@ -23,6 +24,17 @@ def camera_or_default(item: DepthFrame) -> Intrinsics:
     """Returns the frame's camera; where it is not known, a pinhole with a field of view of ASSUMED_FOV."""
     width, height = item.frame.size
     return item.intrinsics or Intrinsics.from_fov(ASSUMED_FOV, width, height)
+
+
+def require_pinhole(item: DepthFrame) -> Intrinsics:
+    """Returns the frame's camera. Raises ConfigError ("unknown-camera") where it is unknown or distorts."""
+    camera = item.intrinsics
+    if camera is None or camera.distortion:
+        hint = "add --fov auto, --fov or --camera-info" if camera is None else "add --undistort"
+        raise ConfigError(
+            f"places in space need a camera that is known and does not distort; {hint}", code="unknown-camera"
+        )
+    return camera
 
 
 @lru_cache(maxsize=4)

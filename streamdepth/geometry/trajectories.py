@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.types import Frame, StreamInfo
+from streamdepth.core.types import DepthFrame, Frame, StreamInfo
 from streamdepth.geometry.arrays import Floats
 from streamdepth.geometry.transforms import interpolate_transform, transform_from_quaternion
 from streamdepth.utils.stamps import parse_stamp_ns
@@ -45,6 +45,14 @@ class Poses(ABC):
 
         Raises ConfigError ("bad-poses") for a frame without a time for which there is none.
         """
+
+    def locate(self, item: DepthFrame) -> Pose | None:
+        """Returns the pose of a frame with its depth, which some poses are estimated from. Raises as `pose_of`."""
+        return self.pose_of(item.frame)
+
+    def summary(self) -> str | None:
+        """Returns a sentence on how good the poses of all frames so far are; None where that is not known."""
+        return None
 
 
 class Trajectory(Poses):

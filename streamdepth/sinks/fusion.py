@@ -15,6 +15,7 @@ from streamdepth.core.optional_packages import OptionalPackage
 from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.geometry.flying_pixels import without_flying_pixels
+from streamdepth.geometry.projection import require_pinhole
 from streamdepth.geometry.shapes import Mesh
 from streamdepth.geometry.trajectories import Pose, Poses
 from streamdepth.sinks.geometry_files import CAMERA_TO_Y_UP, write_ply
@@ -83,13 +84,8 @@ class FusionSink(Sink):
         )
 
     def on_write(self, item: DepthFrame) -> None:
-        camera = item.intrinsics
-        if camera is None or camera.distortion:
-            hint = "add --fov or --camera-info" if camera is None else "add --undistort"
-            raise ConfigError(
-                f"fusing needs a camera that is known and does not distort; {hint}", code="unknown-camera"
-            )
-        if (pose := self.poses.pose_of(item.frame)) is None:
+        camera = require_pinhole(item)
+        if (pose := self.poses.locate(item)) is None:
             self._without_pose += 1
             return
         self._fused += 1
@@ -114,11 +110,14 @@ class FusionSink(Sink):
         assert self._file is not None
         if self._without_pose and not self._fused:
             raise ConfigError(
-                f"none of the {self._without_pose} frames has a pose: their numbers or times lie outside --poses",
+                f"none of the {self._without_pose} frames has a pose: their numbers or times lie outside --poses, or "
+                "no pose could be estimated",
                 code="bad-poses",
             )
         if self._without_pose:
             self.add_notice(f"{self._without_pose} frames have no pose, and were left out; {self._fused} were fused")
+        if summary := self.poses.summary():
+            self.add_notice(summary)
         with map_write_errors(self.path):
             self._write(self._file.temporary, self._volume.extract_triangle_mesh(weight_threshold=0.0).to_legacy())
         self._volume = None

@@ -12,13 +12,14 @@ import pytest
 from helpers import exact_scene as scene
 from helpers.errors import raises_code
 from helpers.paths import SAMPLES
+from helpers.room import room_frames, true_pose
 from PIL import Image
 
 from streamdepth.core.errors import ConfigError, SinkOpenError
 from streamdepth.core.types import DepthFrame, DepthKind, Frame, ModelInfo, StreamInfo
 from streamdepth.factory.pictures import forget_shared_estimators
 from streamdepth.geometry.camera import camera_info_yaml
-from streamdepth.geometry.trajectories import Trajectory
+from streamdepth.geometry.trajectories import Trajectory, read_trajectory
 from streamdepth.sinks.fusion import FusionSink
 
 pytestmark = pytest.mark.slow
@@ -113,6 +114,27 @@ def test_the_command_fuses_a_clip(cli, clip: Path) -> None:
     assert "triangles from 3 frames" in done.err
     made = trimesh.load(clip / "m.glb", force="mesh")
     assert len(made.faces) > 10_000
+
+
+def test_the_command_estimates_the_poses_and_writes_them(cli, tmp_path: Path) -> None:
+    for name in ("rgb", "depth"):
+        (tmp_path / name).mkdir()
+    for item in room_frames(range(0, 12, 2)):
+        name = f"{item.frame.index // 2:04d}.png"
+        Image.fromarray(item.frame.image).save(tmp_path / "rgb" / name)
+        Image.fromarray(np.rint(np.minimum(item.depth, 13) * 5000).astype(np.uint16)).save(tmp_path / "depth" / name)
+    known = ("--depth", tmp_path / "depth" / "%04d.png", "--depth-scale", 5000, "--fov", 66)
+    done = cli("fuse", tmp_path / "rgb", "--poses", "auto", *known, "--poses-out", tmp_path / "poses.txt")
+    assert done.code == 0, done.err
+    assert "6 poses from 6 frames" in done.err
+    assert "lost in 0 frames" in " ".join(done.err.split())
+    found = read_trajectory(tmp_path / "poses.txt")
+    assert found.stamps_ns == [round(10**9 * index / 30) for index in range(6)]  # pictures have 30 fps
+    for number, pose in enumerate(found.poses):
+        moved = np.linalg.inv(true_pose(0)) @ true_pose(2 * number)
+        assert np.linalg.norm((pose - moved)[:3, 3]) < 0.004
+    done = cli("fuse", tmp_path / "rgb", "--poses", "auto", *known)
+    assert (done.code, done.error_code) == (2, "no-output")
 
 
 def test_the_command_measures_a_box(cli, clip: Path) -> None:

@@ -37,11 +37,12 @@ VERBS = {
     "calibrate": "calibrate in.mp4 --board 9x6@25mm -o camera.yaml",
     "volume": "volume in.png --region 5,5,40,30 --camera-height 1m --fov 66",
     "fuse": "fuse in.mp4 --poses poses.txt -o model.ply --fov 66 --camera-height 1m",
+    "fuse auto": "fuse in.mp4 --poses auto --poses-out found.txt --fov 66 --camera-height 1m",
     "eval steadiness": "eval steadiness in.mp4",
     "train pairs": "train pairs DATA -o runs --steps 1",
 }
 MAY_FAIL = {"doctor", "quantize", "eval accuracy", "eval temporal", "train pairs"} | {
-    *("live", "calibrate", "volume", "fuse", "eval steadiness")
+    *("live", "calibrate", "volume", "fuse", "fuse auto", "eval steadiness")
 }
 """These judge their small inputs, or this machine; what counts here is what they look up meanwhile."""
 

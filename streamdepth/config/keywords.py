@@ -44,15 +44,19 @@ class EstimateKeywords(ModelKeywords, total=False):
     """Find black bars around the picture: their depth is unknown, and they do not count for the range."""
     anchor: str | Sequence[str]
     """A measured point, x,y=1.35m in px of the first picture: relative depth becomes metric. Repeatable."""
+    known_size: str | Sequence[str]
+    """Box of an object in px of the first picture, and the length of its longer side: x,y,WIDTHxHEIGHT=1.8m; the
+    camera must be known. Repeatable."""
     camera_height: str | None
-    """Instead of anchors: height of the camera above the floor in view, such as 1.2m."""
+    """Height of the camera above the floor in view, such as 1.2m."""
     camera_pitch: float | None
     """With --camera-height: degrees by which the camera looks down; by default estimated from the picture."""
     board: str | None
-    """Instead of anchors: a board in view, chessboard:9x6@25mm or charuco:7x5@40mm/30mm; the camera must be known."""
+    """A board in view, chessboard:9x6@25mm or charuco:7x5@40mm/30mm; the camera must be known."""
     sparse: str | Path | None
-    """Instead of anchors: a sensor's depth. A 16-bit PNG (0 is unknown), for a video %06d.png by the frame's index;
-    a topic of the bag, or BAG#TOPIC of another bag; or the word sensor, for a live realsense: or oak: camera."""
+    """A sensor's depth beside the network's. A 16-bit PNG (0 is unknown), for a video %06d.png by the frame's
+    index; a topic of the bag, or BAG#TOPIC of another bag; or the word sensor, for a live realsense: or oak:
+    camera."""
     depth_from: str | Path | None
     """Use a sensor's depth instead of a network's, and fill its small holes. Written as --sparse is, or as a folder
     or a pattern of PNG files in the order of the frames."""

@@ -193,20 +193,23 @@ class RenderSettings(Section):
 
 
 class MetricSettings(Section):
-    """Measurements that turn relative depth into meters; one of them is enough."""
+    """Measurements that turn relative depth into meters; one of them is enough, and several are fused."""
 
     title = "Meters"
 
     anchor: Annotated[Strings, Flag("--anchor")] = ()
     """A measured point, x,y=1.35m in px of the first picture: relative depth becomes metric. Repeatable."""
+    known_size: Annotated[Strings, Flag("--known-size")] = ()
+    """Box of an object in px of the first picture, and the length of its longer side: x,y,WIDTHxHEIGHT=1.8m; the camera
+    must be known. Repeatable."""
     camera_height: Annotated[str | None, Flag("--camera-height")] = None
-    """Instead of anchors: height of the camera above the floor in view, such as 1.2m."""
+    """Height of the camera above the floor in view, such as 1.2m."""
     camera_pitch: Annotated[float | None, Flag("--camera-pitch")] = Field(None, gt=-90, lt=90)
     """With --camera-height: degrees by which the camera looks down; by default estimated from the picture."""
     board: Annotated[str | None, Flag("--board")] = None
-    """Instead of anchors: a board in view, chessboard:9x6@25mm or charuco:7x5@40mm/30mm; the camera must be known."""
+    """A board in view, chessboard:9x6@25mm or charuco:7x5@40mm/30mm; the camera must be known."""
     sparse: Annotated[Path | None, Flag("--sparse", metavar="PNG|TOPIC")] = None
-    """Instead of anchors: a sensor's depth. A 16-bit PNG (0 is unknown), for a video %06d.png by the frame's index; a
+    """A sensor's depth beside the network's. A 16-bit PNG (0 is unknown), for a video %06d.png by the frame's index; a
     topic of the bag, or BAG#TOPIC of another bag; or the word sensor, for a live realsense: or oak: camera."""
     depth_from: Annotated[Path | None, Flag("--depth-from", metavar="TOPIC|PNG")] = None
     """Use a sensor's depth instead of a network's, and fill its small holes. Written as --sparse is, or as a folder or

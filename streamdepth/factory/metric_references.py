@@ -14,6 +14,7 @@ from streamdepth.core.errors import ConfigError
 from streamdepth.factory.sensor_depth import VALUES_PER_METER, is_sensor_stream
 from streamdepth.geometry.camera import CameraSpec
 from streamdepth.stabilizers import MetricReference
+from streamdepth.stabilizers.fused_reference import FusedReference
 from streamdepth.utils.numbering import has_number_field, has_numbered_file, insert_number
 
 
@@ -24,14 +25,16 @@ def make_camera_spec(settings: Settings) -> CameraSpec:
 
 
 def make_metric_reference(settings: Settings) -> MetricReference | None:
-    """Returns the metric reference of the settings; None where they name none.
+    """Returns the metric reference of the settings, all they name fused into one; None where they name none.
 
     Raises:
-        ConfigError: if they name two ("conflict"), or one that cannot be used ("bad-anchor", "not-found").
+        ConfigError: if they name one that cannot be used ("bad-anchor", "bad-size", "not-found"), or one beside
+            --depth-from ("conflict").
     """
     metric = settings.metric
     makers: dict[str, tuple[object, Callable[[MetricSettings], MetricReference]]] = {
         "--anchor": (metric.anchor, _make_anchors),
+        "--known-size": (metric.known_size, _make_known_size),
         "--camera-height": (metric.camera_height, _make_floor),
         "--board": (metric.board, _make_board),
         "--sparse": (metric.sparse, _make_sparse_depth),
@@ -42,13 +45,10 @@ def make_metric_reference(settings: Settings) -> MetricReference | None:
             f"meters come from --depth-from, which is the depth itself, so leave {' and '.join(given)} out",
             code="conflict",
         )
-    if len(given) > 1:
-        raise ConfigError(
-            f"meters come from one of {', '.join(makers)}, not from {' and '.join(given)}", code="conflict"
-        )
     if metric.camera_pitch is not None and "--camera-height" not in given:
         raise ConfigError("--camera-pitch goes with --camera-height, the height over the floor", code="conflict")
-    return next(iter(given.values()))(metric) if given else None
+    references = [make(metric) for make in given.values()]
+    return FusedReference(references) if len(references) > 1 else next(iter(references), None)
 
 
 def _make_anchors(metric: MetricSettings) -> MetricReference:
@@ -74,6 +74,26 @@ def _parse_anchors(texts: Sequence[str]) -> list[list[float]]:
                 code="bad-anchor",
             ) from error
     return anchors
+
+
+def _make_known_size(metric: MetricSettings) -> MetricReference:
+    from streamdepth.stabilizers.anchor_reference import KnownSizeReference
+
+    return KnownSizeReference(np.array([_parse_known_size(text) for text in metric.known_size]))
+
+
+def _parse_known_size(text: str) -> list[float]:
+    """Returns [x, y, width, height, meters] of a text such as "300,120,80x200=1.8m". Raises ConfigError for others."""
+    from streamdepth.geometry.lengths import parse_length_m
+
+    match = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*,\s*([1-9]\d*)\s*x\s*([1-9]\d*)\s*=(.*)", text)
+    if match is None:
+        raise ConfigError(
+            f"'{text}' is no object of known size; write x,y,WIDTHxHEIGHT=1.8m with the box's upper left corner and "
+            "size in px of the first picture, and the length of its longer side, such as 300,120,80x200=1.8m",
+            code="bad-size",
+        )
+    return [*(float(number) for number in match.groups()[:4]), parse_length_m(match[5])]
 
 
 def _make_floor(metric: MetricSettings) -> MetricReference:

@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeVar
 
 from streamdepth.config import Settings
 from streamdepth.config.sections import Section
+from streamdepth.core.errors import ConfigError
 from streamdepth.factory.naming import NAME_FIELD, clean_name, output_names, stream_names
 from streamdepth.utils.numbering import unused_name
 
@@ -24,12 +25,29 @@ class StreamPlan(NamedTuple):
 
 
 def plan_streams(settings: Settings) -> list[StreamPlan]:
-    """Returns all streams of the settings, in order. Raises ConfigError as `output_names` does."""
+    """Returns all streams of the settings, in order.
+
+    Raises ConfigError as `output_names` does, or for measurements that can only be those of one camera ("conflict").
+    """
     names = given_names(settings)
     return [
         StreamPlan(address, output, stream_settings(settings, i, names[i]))
         for i, (address, output) in enumerate(zip(settings.source, output_names(settings, names), strict=True))
     ]
+
+
+def _check_one_camera(settings: Settings) -> None:
+    """Raises ConfigError, "conflict", for places in the picture of one camera that are given for several."""
+    metric = settings.metric
+    given = {"--anchor": metric.anchor, "--known-size": metric.known_size, "--camera-pitch": metric.camera_pitch}
+    flags = [flag for flag, value in given.items() if value]
+    if len(settings.source) > 1 and not settings.streams and flags:
+        first = f"{{source: {settings.source[0]}, metric: {{camera_height: 1.2m}}}}"
+        raise ConfigError(
+            f"{' and '.join(flags)} would be the same for {len(settings.source)} cameras; write those of each into the "
+            f"streams of a configuration, such as streams: [{first}, ...], and run streamdepth run CONFIG.yaml",
+            code="conflict",
+        )
 
 
 def given_names(settings: Settings) -> list[str]:
@@ -47,6 +65,7 @@ def stream_settings(settings: Settings, index: int, name: str) -> Settings:
 
     In the path of `camera.info`, {name} stands for the name.
     """
+    _check_one_camera(settings)
     camera, metric, robot, zones = settings.camera, settings.metric, settings.robot, settings.zones
     mount = robot.mount[index : index + 1]
     if settings.streams:

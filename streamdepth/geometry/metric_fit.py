@@ -48,9 +48,6 @@ class ScaleShiftFit(NamedTuple):
     noise_share: float = 0.03
     """Share of the covariance that is new in each frame. The rest stays from frame to frame, as the errors of a network
     or of a measured height do, so that many frames tell no more than one."""
-    is_relative: bool = False
-    """True for a fit that tells how far an estimate has drifted: it has that estimate's errors, and its covariance is
-    that of the drift."""
     least_common_sigma: float = 0.0
     """The least error that all fits of this reference share, as a share of the distance: how far they contradict each
     other shows it (`stabilizers.fit_scatter`)."""
@@ -161,12 +158,16 @@ def _with_covariance(
     rows = np.stack([x, np.ones_like(x)], axis=1) / np.maximum(fit.scale * x + fit.shift, _NEAR_ZERO)[:, None]
     told = (rows * weights[:, None]).T @ rows * (count / len(x) / variance)
     prior = _ratio_row(limits, max(fit.scale * limits[1] + fit.shift, _NEAR_ZERO))
-    return fit._replace(covariance=_inverse(told + np.outer(prior, prior) / _RATIO_SIGMA**2))
+    return fit._replace(covariance=invert_covariance(told + np.outer(prior, prior) / _RATIO_SIGMA**2))
 
 
-def _inverse(matrix: Floats) -> Floats:
-    """Returns the inverse of a (2, 2) positive matrix whose rows may differ by orders of magnitude."""
-    size = np.sqrt(np.diag(matrix))
+def invert_covariance(matrix: Floats) -> Floats:
+    """Returns the inverse of a (2, 2) covariance of scale and shift, whose rows may differ by orders of magnitude.
+
+    Where the shift is known to be 0, as for metric networks, its row is 0 in both matrices.
+    """
+    diagonal = np.diag(matrix)
+    size = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
     return np.asarray(np.linalg.pinv(matrix / np.outer(size, size)) / np.outer(size, size), np.float64)
 
 

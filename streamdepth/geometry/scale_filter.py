@@ -79,8 +79,6 @@ class ScaleShiftFilter:
         if covariance is None:
             covariance = UNKNOWN_SIGMA**2 * np.outer(measured, measured)
         noise, shared = fit.noise_share * covariance, _root((1 - fit.noise_share) * covariance)
-        if fit.is_relative:
-            noise, shared = covariance, self._shared_root
         if fit.least_common_sigma:
             shared = _at_least(shared, fit.least_common_sigma, measured, limits)
             if self.state is not None:
@@ -101,9 +99,6 @@ class ScaleShiftFilter:
         kept, before = np.eye(2) - gain, self._noise * inflation
         self.state = self.state + gain @ surprise
         self._noise = kept @ before @ kept.T + gain @ noise @ gain.T
-        if fit.is_relative:  # its errors go on from frame to frame, so that many fits tell no more than one
-            floors = (min(end @ before @ end, end @ noise @ end) / max(end @ self._noise @ end, 1e-300) for end in ends)
-            self._noise = self._noise * max(1.0, *floors)
         mixed = kept @ self._shared_root + gain @ shared
         self._shared_root = _root(mixed @ mixed.T)
 

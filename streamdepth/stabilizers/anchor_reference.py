@@ -64,6 +64,9 @@ class AnchorReference(MetricReference):
         size: (width, height) of the picture that the px are of; None: of the frames. Another size is scaled to theirs.
     """
 
+    own_sigma = 0.0
+    """One standard deviation of each distance in the first frame, as a share."""
+
     def __init__(self, anchors: Anchors, name: str = "the anchors", *, size: tuple[int, int] | None = None) -> None:
         self.anchors, self.name, self.size = anchors, name, size
         self._tracker = MotionTracker()
@@ -104,7 +107,7 @@ class AnchorReference(MetricReference):
         before = (anchors[:, :2] + 0.5) * scale - 0.5
         is_seen: Mask = _sample(pair.confidence, before) >= _MIN_CONFIDENCE
         if pair.median_length <= _SAME_VIEW_PX:
-            self._seen, self._sigma = anchors[is_seen], np.zeros(int(is_seen.sum()))
+            self._seen, self._sigma = anchors[is_seen], np.full(int(is_seen.sum()), self.own_sigma)
             return
         camera = camera_or_default(item).resized(width, height)
         focal, center = np.array([camera.fx, camera.fy]), np.array([camera.cx, camera.cy])
@@ -121,7 +124,7 @@ class AnchorReference(MetricReference):
         if is_seen.mean() < _MIN_SHARE:
             return
         self._seen = np.column_stack([(after + 0.5) / scale - 0.5, points[:, 2]])[is_seen]
-        self._sigma = np.asarray(sigma[is_seen], np.float64)
+        self._sigma = np.hypot(sigma[is_seen], self.own_sigma)
 
     def _anchors_in(self, item: DepthFrame) -> Anchors:
         """Returns the anchors in px of the frame. Raises ConfigError for one outside of the picture."""
@@ -133,6 +136,37 @@ class AnchorReference(MetricReference):
         anchors = self.anchors.copy()
         anchors[:, :2] = (anchors[:, :2] + 0.5) * np.array(item.frame.size) / size - 0.5
         return anchors
+
+
+class KnownSizeReference(AnchorReference):
+    """Objects of known size in the first frame of a known camera.
+
+    The distance of an object that faces the camera is its size times the focal length, divided by its size in px; it is
+    an anchor in the middle of its box.
+
+    Args:
+        boxes: (N, 5) x and y of the upper left corner, width and height in px of the first frame, and the length in
+            meters of the longer side.
+    """
+
+    own_sigma = 0.06
+    """A box drawn by hand is off by some px, and objects face the camera only roughly."""
+
+    def __init__(self, boxes: Floats) -> None:
+        self.boxes = boxes
+        super().__init__(np.empty((0, 3)), "the objects of known size")
+
+    def track(self, item: DepthFrame, motion: FrameMotion, drift: ScaleDrift, estimate: Affine | None) -> None:
+        if item.intrinsics is None:
+            raise ConfigError(
+                "an object's size gives meters only if the camera is known; add --fov or --camera-info",
+                code="camera-unknown",
+            )
+        camera = item.intrinsics.resized(*item.frame.size)
+        corner, (width, height), meters = self.boxes[:, :2], self.boxes[:, 2:4].T, self.boxes[:, 4]
+        distance = np.where(height >= width, camera.fy * meters / height, camera.fx * meters / width)
+        self.anchors = np.column_stack([corner + (self.boxes[:, 2:4] - 1) / 2, distance])
+        super().track(item, motion, drift, estimate)
 
 
 def _motion_between(pair: FlowPair, ray: Floats, focal: Floats, inverse_m: DepthMap) -> CameraMotion | None:

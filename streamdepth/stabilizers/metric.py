@@ -43,6 +43,9 @@ class MetricReference(ABC):
     refusal = ""
     """Reason why the newest frame gave no fit, a clause for messages; empty if the reference just cannot be seen."""
 
+    contradiction = ""
+    """Reason why the newest fit is in doubt, a clause for messages; empty without one."""
+
     def track(self, item: DepthFrame, motion: FrameMotion, drift: ScaleDrift, estimate: Affine | None) -> None:
         """Follows the motion to a frame; called for every frame, before `fit`.
 
@@ -202,7 +205,8 @@ class MetricConverter(Stabilizer):
         why = self.reference.refusal or f"{self.reference.name} cannot be seen"
         if self.estimate is not None:
             limit = f"--max-scale-error is {self.max_scale_error:.0%}"
-            why = f"the scale is known to {item.scale_sigma:.0%} only, and {limit}"
+            doubt = self.reference.contradiction and f", since {self.reference.contradiction}"
+            why = f"the scale is known to {item.scale_sigma:.0%} only, and {limit}{doubt}"
         warn_once(f"no meters from frame {item.frame.index} on: {why}; depth is unknown (NaN) meanwhile", self._notices)
 
 

@@ -134,6 +134,13 @@ def test_what_does_not_fit_together_is_refused(values) -> None:
         config.make(**values)
 
 
+def test_places_in_one_cameras_picture_are_not_taken_for_those_of_all(tmp_path) -> None:
+    bag = two_cameras(tmp_path)
+    sources = (f"{bag}#{LEFT}", f"{bag}#{LEFT.replace('left', 'right')}")
+    with raises_code(ConfigError, "conflict", naming=r"streams: \[\{source: .*metric"):
+        run(config.make(source=sources, anchor="1,1=2m", depth_out=tmp_path / "o.mcap"))
+
+
 def test_a_misspelt_key_of_a_stream_is_named(tmp_path) -> None:
     file = tmp_path / "c.yaml"
     file.write_text(yaml.safe_dump({"streams": [{"source": "0", "nmae": "front"}]}))

@@ -92,18 +92,6 @@ def test_a_fit_of_one_end_is_followed_there() -> None:
     assert filter.state[0] * LIMITS[0] + filter.state[1] == pytest.approx(far, rel=0.01)
 
 
-def test_many_fits_of_a_drift_tell_no_more_than_one() -> None:
-    filter = ScaleShiftFilter()
-    filter.update(fit(1.0, 0.2, 0.1, noise_share=0.0), LIMITS)
-    for _ in range(50):
-        filter.predict(0.0, 0.01, LIMITS, has_shift=True)
-        state = filter.state
-        assert state is not None
-        drift = ScaleShiftFit(*state.tolist(), 0.0, 3, 0.04 * np.outer(state, state), is_relative=True)
-        filter.update(drift, LIMITS)
-    assert math.hypot(0.1, 0.15) < filter.sigma_at(LIMITS[1]) < math.hypot(0.1, 0.3)
-
-
 def test_what_the_state_cannot_explain_is_followed_at_once() -> None:
     filter = ScaleShiftFilter()
     filter.update(fit(1.0, 0.0, 0.01), LIMITS)

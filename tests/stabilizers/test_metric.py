@@ -32,6 +32,7 @@ from streamdepth.sources.picture_file import LoadedPicture
 from streamdepth.stabilizers import MetricConverter, make_stabilizer
 from streamdepth.stabilizers.anchor_reference import AnchorReference
 from streamdepth.stabilizers.floor_reference import FloorReference
+from streamdepth.stabilizers.fused_reference import FusedReference
 from streamdepth.stabilizers.metric import MetricReference
 from streamdepth.stabilizers.point_references import (
     BoardReference,
@@ -279,6 +280,53 @@ def test_anchors_are_found_while_the_camera_turns_away_and_again_when_it_comes_b
     assert (lost.is_withheld, lost.evidence_age_seconds) == (True, None)
 
 
+def test_several_references_are_surer_together_than_each_alone() -> None:
+    truth = np.minimum(scene.depth_of(scene.pose(pitch=25, away_m=2.2)), 60)
+    places = ((320, 460), (330, 300), (320, 150))
+    alone: list[MetricReference] = [
+        AnchorReference(np.array([[x, y, truth[y, x]] for x, y in places], np.float64)),
+        FloorReference(scene.HEIGHT_M, 25.0),
+    ]
+    sigmas = [only(MetricConverter(one), item(truth)).scale_sigma for one in alone]
+    flags = [f"{x},{y}={truth[y, x]:.4f}m" for x, y in places]
+    both = make_metric_reference(config.make(anchor=flags, camera_height=f"{scene.HEIGHT_M}m", camera_pitch=25))
+    assert both is not None
+    out = only(MetricConverter(both), item(truth))
+    assert out.scale_sigma is not None
+    assert 0 < out.scale_sigma < min(sigma for sigma in sigmas if sigma is not None)
+    near = truth < 5
+    assert np.nanmedian(np.abs(out.depth[near] / truth[near] - 1)) < 0.05
+    assert not both.contradiction
+    assert both.name == "the anchors and the floor"
+
+
+def test_references_that_contradict_each_other_withhold_meters_and_say_so() -> None:
+    wrong = AnchorReference(np.array([[x, y, 2 * TRUTH[y, x]] for x, y in THREE], np.float64), "the anchors")
+    sensor = SparseDepthReference(lambda _: TRUTH)
+    stage = MetricConverter(FusedReference([wrong, sensor]))
+    for index in range(3):
+        assert only(stage, item(index=index)).is_withheld
+    assert "the anchors and the sparse depth contradict each other" in stage.notices[-1]
+    assert "2.0" in stage.notices[-1]
+
+
+def test_one_of_several_references_is_enough_while_the_others_cannot_be_seen() -> None:
+    stage = MetricConverter(FusedReference([Never(), anchors(*THREE)]))
+    assert score(only(stage, item()).depth, TRUTH).abs_rel < 0.05
+
+
+def test_an_object_of_known_size_tells_its_distance() -> None:
+    x, y = 320, 300
+    height_px = 100
+    meters = TRUTH[y, x] * height_px / scene.CAMERA.fy
+    made = make_metric_reference(config.make(known_size=f"{x - 20},{y - 50},41x{height_px + 1}={meters * 1.01:.4f}m"))
+    assert made is not None
+    out = only(MetricConverter(made), item(kind=DepthKind.METRIC))
+    np.testing.assert_allclose(out.depth, TRUTH, rtol=0.02)
+    with raises_code(ConfigError, "camera-unknown"):
+        only(MetricConverter(made), item(intrinsics=None))
+
+
 def test_pixels_whose_distance_is_too_uncertain_are_unknown() -> None:
     near = np.linspace(1, 1.5, 480, dtype=np.float32)[::-1, None]
     truth = np.where(np.arange(640) < 40, np.float32(40), np.repeat(near, 640, axis=1))
@@ -325,7 +373,8 @@ def test_known_places_are_the_same_at_every_size() -> None:
     [
         ({"anchor": ("320,200",)}, "bad-anchor", "320,200"),
         ({"anchor": ("320,200=fast",)}, "bad-length", "fast"),
-        ({"camera_height": "1.2m", "anchor": ("1,1=2m",)}, "conflict", "--anchor and --camera-height"),
+        ({"depth_from": "x", "anchor": ("1,1=2m",)}, "conflict", "--anchor"),
+        ({"known_size": ("1,1=2m",)}, "bad-size", "300,120,80x200=1.8m"),
         ({"camera_pitch": 3}, "conflict", "--camera-height"),
         ({"sparse": "missing.png"}, "not-found", "missing.png"),
         ({"sparse": "missing/%06d.png"}, "not-found", "missing/%06d.png"),

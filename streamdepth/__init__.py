@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from streamdepth.core.arrays import DepthMap, Image
     from streamdepth.core.interfaces import Estimator, Source, Stabilizer
     from streamdepth.core.intrinsics import Intrinsics
-    from streamdepth.core.render_options import RenderOptions
+    from streamdepth.core.render_options import RenderOptions, StereoOptions
     from streamdepth.core.sink import Sink
     from streamdepth.core.states import StateChange, StreamState
     from streamdepth.core.types import DepthFrame, DepthKind, Estimate, Frame, ModelInfo, StreamInfo
@@ -77,7 +77,7 @@ _LATER = {
     "Sink": "core.sink",
     "Source": "core.interfaces",
     "Stabilizer": "core.interfaces",
-    "RenderOptions": "core.render_options",
+    **dict.fromkeys(("RenderOptions", "StereoOptions"), "core.render_options"),
     "Report": "pipeline.report",
     "StateChange": "core.states",
     "StreamState": "core.states",
@@ -122,6 +122,7 @@ __all__ = [
     "SourceTimeoutError",
     "Stabilizer",
     "StateChange",
+    "StereoOptions",
     "Stream",
     "StreamDepthError",
     "StreamInfo",

@@ -22,7 +22,11 @@ DepthSize = Literal["picture", "network"]
 
 @dataclass(frozen=True, slots=True)
 class StereoOptions:
-    """The depth of stereo pictures. The left eye sees the frame itself, the right eye a view made from its depth."""
+    """The depth of stereo pictures. The left eye sees the frame itself, the right eye a view made from its depth.
+
+    >>> sd.RenderOptions("sbs", stereo=sd.StereoOptions(depth_strength=0.03)).is_stereo
+    True
+    """
 
     depth_strength: float = 0.02
     """Difference of the places of the nearest and the farthest part of the range in the two pictures, as a share of

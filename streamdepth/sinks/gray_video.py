@@ -15,15 +15,14 @@ from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.ranges import robust_range
 from streamdepth.core.render_options import Edges
-from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.core.version import __version__
 from streamdepth.sinks.depth_maps import depth_to_store
-from streamdepth.sinks.encoders import check_encoder
+from streamdepth.sinks.encoded_video import EncodedVideoSink
 from streamdepth.sinks.pending_files import atomic_write, check_output
 from streamdepth.sinks.temporary_files import sidecar_path
 from streamdepth.sinks.video import OutputSize, resize_item
-from streamdepth.sinks.video_file import EncodingOptions, VideoFile, check_video_path
+from streamdepth.sinks.video_file import EncodingOptions, VideoFile
 
 GrayMapping = Literal["near-white", "near-black"]
 GRAY_MAPPINGS: tuple[GrayMapping, ...] = get_args(GrayMapping)
@@ -41,7 +40,7 @@ class GrayOptions(TypedDict, total=False):
     overwrite: bool
 
 
-class GrayVideoSink(Sink):
+class GrayVideoSink(EncodedVideoSink):
     """Writes depth as gray, linear from `near` to `far`; NAME.mp4.json states the mapping.
 
     Metric depth is linear in meters, relative depth in the network's inverse depth. Values outside are clipped, unknown
@@ -77,28 +76,18 @@ class GrayVideoSink(Sink):
         multiple_px: int = 1,
         overwrite: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(path, encoding or EncodingOptions())
         if mapping not in GRAY_MAPPINGS:
             raise ConfigError(
                 f"unknown mapping {mapping!r} of depth to gray; one of {', '.join(GRAY_MAPPINGS)}",
                 code="unknown-mapping",
             )
-        self.path, self.mapping, self.near, self.far = Path(path), mapping, near, far
-        self.encoding, self.edges, self.overwrite = encoding or EncodingOptions(), edges, overwrite
+        self.mapping, self.near, self.far = mapping, near, far
+        self.edges, self.overwrite = edges, overwrite
         self.size, self.multiple_px = size, multiple_px
         self._drawn_size = (0, 0)
         """(width, height) in px before cropping."""
-        self._video: VideoFile | None = None
         self._facts: dict[str, Any] = {}
-
-    def check(self) -> None:
-        check_video_path(self.path)
-        check_encoder(self.encoding.codec)
-
-    @property
-    def frame_count(self) -> int:
-        """Number of frames that were written."""
-        return self._video.frame_count if self._video else 0
 
     def encoded_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Returns the (width, height) in px of the video of pictures of `size`."""
@@ -139,9 +128,8 @@ class GrayVideoSink(Sink):
     def on_write(self, item: DepthFrame) -> None:
         assert self._video is not None
         near, far = self._ends(item)
-        number = self._video.frame_count
         if not self._facts["ranges"] or self._facts["ranges"][-1][1:] != [near, far]:
-            self._facts["ranges"].append([number, near, far])
+            self._facts["ranges"].append([self.frame_count, near, far])
         depth = self._cropped(depth_to_store(resize_item(item, *self._drawn_size), "picture", self.edges))
         nearness = np.clip((depth - np.float32(far)) / np.float32(near - far), 0, 1)
         gray = np.nan_to_num(nearness, nan=0.0)
@@ -169,18 +157,10 @@ class GrayVideoSink(Sink):
         return near, far if far != near else near + (1.0 if is_metric else -1.0)
 
     def on_close(self) -> None:
-        if self._video is None:
-            return
-        has_frames = self._video.frame_count > 0
-        self._video.commit()
-        if has_frames:
+        super().on_close()
+        if self.frame_count:
             with atomic_write(sidecar_path(self.path), overwrite=True) as temporary:
                 temporary.write_text(json.dumps(self._facts, indent=1) + "\n", encoding="utf-8")
-
-    def on_discard(self) -> None:
-        video, self._video = self._video, None
-        if video is not None:
-            video.discard()
 
 
 def gray_frame(gray: npt.NDArray[np.float32], pixel_format: str, size: tuple[int, int]) -> av.VideoFrame:

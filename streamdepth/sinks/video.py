@@ -11,12 +11,12 @@ from streamdepth.core.deep_color import DeepColor
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.masks import shrink_mask
 from streamdepth.core.render_options import RenderOptions, Style
-from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.render.deep import DEEP_STYLES
 from streamdepth.render.overlay import check_render_options, rendered_size
-from streamdepth.sinks.encoders import check_encoder, keeps_deep_color
-from streamdepth.sinks.video_file import EncodingOptions, VideoFile, check_video_path
+from streamdepth.sinks.encoded_video import EncodedVideoSink
+from streamdepth.sinks.encoders import keeps_deep_color
+from streamdepth.sinks.video_file import EncodingOptions, VideoFile
 from streamdepth.sinks.video_frames import deep_video_frame, render_video_frame
 
 
@@ -61,7 +61,7 @@ def resize_item(item: DepthFrame, width: int, height: int) -> DepthFrame:
     return replace(item, frame=small)
 
 
-class VideoSink(Sink):
+class VideoSink(EncodedVideoSink):
     """Writes an overlay, the depth alone, both side by side, or stereo pictures, with the timestamps of the source.
 
         sink = VideoSink("out.mp4", RenderOptions(style="side-by-side"), crf=18)
@@ -104,21 +104,15 @@ class VideoSink(Sink):
         keep_location: bool = False,
         size: OutputSize = OutputSize(),
     ) -> None:
-        super().__init__()
+        super().__init__(path, EncodingOptions(codec, crf, preset))
         check_render_options(options)
-        self.path, self.options = Path(path), options
-        self.encoding = EncodingOptions(codec, crf, preset)
+        self.options = options
         self.overwrite, self.copy_tracks, self.keep_location = overwrite, copy_tracks, keep_location
         self.size = size
-        self._video: VideoFile | None = None
         self._frame_size = (0, 0)
         """(width, height) in px at which frames are drawn."""
         self._color: DeepColor | None = None
         """The colors of a video of 10 bits; None for 8."""
-
-    def check(self) -> None:
-        check_video_path(self.path)
-        check_encoder(self.encoding.codec)
 
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         self._frame_size = self.size.of_frame((info.width, info.height), self.options.style)
@@ -168,12 +162,3 @@ class VideoSink(Sink):
         if rendered_size(item.frame.size, self.options.style) != self._video.size:
             item = resize_item(item, *self._frame_size)
         return deep_video_frame(item, self.options, color)
-
-    def on_close(self) -> None:
-        if self._video is not None:
-            self._video.commit()
-
-    def on_discard(self) -> None:
-        video, self._video = self._video, None
-        if video is not None:
-            video.discard()

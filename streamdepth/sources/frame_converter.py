@@ -20,7 +20,7 @@ from streamdepth.core.resize import shrink
 from streamdepth.core.types import LazyImage, YuvPlanes
 from streamdepth.sources import hdr
 from streamdepth.sources.deep_picture import DeepImage, deep_color, is_deep
-from streamdepth.sources.transparency import composite
+from streamdepth.sources.transparency import composite, transparency_notice
 
 Matrix = npt.NDArray[np.int32]
 """(2, 2) [[a, b], [c, d]] with x' = ax + cy, y' = bx + dy: libav's `AV_FRAME_DATA_DISPLAYMATRIX`."""
@@ -102,7 +102,10 @@ class FrameConverter:
         width, height = reversed(self._size) if _is_sideways(matrix) else self._size
         if _has_alpha(frame.format.name):
             rgba = _rgb_array(self.reformat(frame, width, height, "rgba"))
-            return composite(apply_display_matrix(rgba, matrix))
+            image, valid = composite(apply_display_matrix(rgba, matrix))
+            if valid is not None:
+                self._announce(transparency_notice(self._name))
+            return image, valid
         return apply_display_matrix(self._rgb(frame, width, height), matrix), None
 
     def _start(self, frame: av.VideoFrame) -> None:

@@ -18,7 +18,7 @@ from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.geometry.camera import intrinsics_from_exif
 from streamdepth.sources.libav_picture import is_exr, is_heic, read_exr, read_heic
 from streamdepth.sources.limits import MAX_SIDE_PX, check_picture_size
-from streamdepth.sources.transparency import composite
+from streamdepth.sources.transparency import composite, transparency_notice
 from streamdepth.sources.untrusted_picture import map_picture_errors, open_picture
 from streamdepth.sources.web_picture import download_picture
 from streamdepth.utils.redact import redact
@@ -59,6 +59,8 @@ class LoadedPicture(NamedTuple):
     def notices(self, name: str) -> list[str]:
         """Returns sentences that the user of the picture `name` should read: how it was changed to be seen."""
         found = []
+        if self.valid is not None:
+            found.append(transparency_notice(name))
         if self.file_format == "EXR":
             found.append(f"{name} is taken for linear light, and shown as sRGB")
         if self.gray_levels not in (None, *_WHOLE_RANGES):

@@ -14,6 +14,14 @@ _LEAST_ALPHA = 128
 """Opacity, 0 to 255, from which on a pixel counts as a part of the picture."""
 
 
+def transparency_notice(name: str) -> str:
+    """Returns the sentence that says what becomes of the transparent parts of a source."""
+    return (
+        f"what is transparent in {name} is shown before gray and has no depth: 0 in PNG, NaN in EXR and NPZ, the far "
+        "end in gray videos; outputs have no alpha"
+    )
+
+
 def composite(rgba: npt.NDArray[np.uint8]) -> tuple[Image, Mask | None]:
     """Returns (H, W, 4) RGBA with straight alpha as RGB before gray, and where it is more opaque than transparent.
 

@@ -96,3 +96,34 @@ def test_half_transparent_pixels_are_mixed_and_count_from_one_half_on() -> None:
     assert valid is not None
     assert valid[0].tolist() == [False, False, False, True, True]
     assert isinstance(Frame(colors, 0, 0, Fraction(1), 0.0, valid=valid), Frame)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.gif", "ffv1.mkv"])
+def test_lost_transparency_is_announced_once(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name == "a.png":
+        Image.fromarray(cutout()).save(path)
+    else:
+        VIDEOS[name](path)
+    report = streamdepth.convert(path, depth_out=tmp_path / "gray.mov", model=ConstantEstimator())
+    assert len([notice for notice in report.notices if "transparent" in notice]) == 1
+
+
+def test_an_opaque_source_is_not_announced(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(cutout()[..., :3]).save(path)
+    assert not streamdepth.convert(path, depth_out=tmp_path / "d.npz", model=ConstantEstimator()).notices
+
+
+def test_transparent_parts_are_unknown_or_far_in_files(tmp_path: Path) -> None:
+    path = write_transparent(tmp_path / "a.mkv", "ffv1", "bgra")
+    options = {"model": ConstantEstimator(), "overwrite": True}
+    streamdepth.convert(path, depth_out=tmp_path / "gray.mkv", depth_map="near-white", near=2, far=0.5, **options)
+    streamdepth.convert(path, depth_out=tmp_path / "d%04d.npz", first_number=1001, **options)
+    with av.open(str(tmp_path / "gray.mkv")) as container:
+        gray = next(container.decode(video=0)).to_ndarray(format="gray")
+    assert gray[:, : CLEAR - 4].max() <= 2
+    assert gray[HEIGHT // 2 :, CLEAR + 4 :].min() > 100
+    maps = [np.load(tmp_path / f"d{number}.npz")["depth"] for number in (1001, 1002, 1003)]
+    for depth in maps:
+        np.testing.assert_array_equal(np.isnan(depth), np.broadcast_to(np.arange(WIDTH) < CLEAR, (HEIGHT, WIDTH)))

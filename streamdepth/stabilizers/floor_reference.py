@@ -26,6 +26,10 @@ _GIVEN_PITCH_SIGMA = 1.5
 """Standard error in degrees of a pitch that a user gives."""
 _DISAGREEMENT = 3.0
 """A pitch that differs from the picture's by more than so many standard errors is noticed."""
+_GIVEN_PITCH_SHARE = 0.7
+"""Share of the scale's usual error that remains where the pitch is known: for a floor that surely is one the rest comes
+from a guessed pitch. With true pitches it is 0.43 to 0.50, each place judged by 14 others; the greater share is for
+pictures without a floor, which would pass more often with a smaller one."""
 _SLOPE_LOG_SIGMA = 0.15
 """Standard deviation of the logarithm of the slope of a small network's floor."""
 _PITCH_LOG_SIGMA, _USUAL_PITCH_SIGMA = 0.022, 4.0
@@ -52,6 +56,7 @@ class FloorReference(MetricReference):
     def __init__(self, height_m: float, pitch_degrees: float | None = None) -> None:
         self.height_m, self.pitch_degrees = height_m, pitch_degrees
         self._camera_caveat = ""
+        self._is_pitch_known = False
         self.reset()
 
     def reset(self) -> None:
@@ -67,8 +72,7 @@ class FloorReference(MetricReference):
         if limits is None:
             self.refusal = "no floor is seen: the depth is flat"
             return None
-        gravity = self._with_given_pitch(self._estimate_gravity(item, inverse, camera))
-        floor = find_level_floor(inverse, camera, gravity.up, limits)
+        floor, gravity = self._find_floor(inverse, camera, limits, self._estimate_gravity(item, inverse, camera))
         if floor is None or floor.probability < MIN_PROBABILITY:
             likely = 0.0 if floor is None else floor.probability
             self.refusal = (
@@ -79,6 +83,23 @@ class FloorReference(MetricReference):
         fit = self._fit_floor(floor, gravity, item.kind)
         common = self._scatter.update(Affine(fit.scale, fit.shift), float(np.nanmedian(inverse)))
         return fit._replace(least_common_sigma=common)
+
+    def _find_floor(
+        self, inverse: DepthMap, camera: Intrinsics, limits: tuple[float, float], seen: Gravity
+    ) -> tuple[LevelFloor | None, Gravity]:
+        """Returns the most likely floor, and the gravity with which it was found.
+
+        Where the given pitch shows no floor, but the picture's own does, the given one is wrong, and is left out.
+        """
+        given = self._with_given_pitch(seen)
+        floor = find_level_floor(inverse, camera, given.up, limits)
+        if given is seen or (floor is not None and floor.probability >= MIN_PROBABILITY):
+            return floor, given
+        other = find_level_floor(inverse, camera, seen.up, limits)
+        if other is None or other.probability < MIN_PROBABILITY:
+            return floor, given
+        self._doubt_given_pitch(seen)
+        return other, seen
 
     def _estimate_gravity(self, item: DepthFrame, inverse: DepthMap, camera: Intrinsics) -> Gravity:
         """Returns gravity in this frame, or that of a moment ago where the picture has hardly changed since."""
@@ -93,18 +114,24 @@ class FloorReference(MetricReference):
         return gravity
 
     def _with_given_pitch(self, gravity: Gravity) -> Gravity:
+        self._is_pitch_known = False
         if self.pitch_degrees is None:
             guessed = f"{gravity.pitch_degrees:.0f} +- {gravity.sigma_degrees:.0f} degrees"
             self.caveat = f"{self._camera_caveat}; the pitch is guessed from the picture: {guessed}"
             return gravity
         self.caveat = self._camera_caveat
         difference = abs(self.pitch_degrees - gravity.pitch_degrees)
+        self._is_pitch_known = True
         if difference > _DISAGREEMENT * (gravity.sigma_degrees + _GIVEN_PITCH_SIGMA):
-            self.caveat += (
-                f"; --camera-pitch is {self.pitch_degrees:g} degrees, but the picture looks like "
-                f"{gravity.pitch_degrees:.0f} +- {gravity.sigma_degrees:.0f}: check the mount, or leave it out"
-            )
+            self._doubt_given_pitch(gravity)
         return Gravity(up_vector(self.pitch_degrees, gravity.roll_degrees), _GIVEN_PITCH_SIGMA)
+
+    def _doubt_given_pitch(self, seen: Gravity) -> None:
+        self._is_pitch_known = False
+        self.caveat = (
+            f"{self._camera_caveat}; --camera-pitch is {self.pitch_degrees:g} degrees, but the picture looks like "
+            f"{seen.pitch_degrees:.0f} +- {seen.sigma_degrees:.0f}: check the mount, or leave it out"
+        )
 
     def track(self, item: DepthFrame, motion: FrameMotion, drift: ScaleDrift, estimate: Affine | None) -> None:
         if item.cut:
@@ -114,7 +141,8 @@ class FloorReference(MetricReference):
     def _fit_floor(self, floor: LevelFloor, gravity: Gravity, kind: DepthKind) -> ScaleShiftFit:
         inverse_m = floor.cosine / self.height_m
         of_pitch = _PITCH_LOG_SIGMA / floor.cosine * math.sqrt(gravity.sigma_degrees / _USUAL_PITCH_SIGMA)
-        sigmas = np.array([math.hypot(scale_log_sigma(floor.features), of_pitch), _SLOPE_LOG_SIGMA])
+        of_floor = scale_log_sigma(floor.features) * (_GIVEN_PITCH_SHARE if self._is_pitch_known else 1)
+        sigmas = np.array([math.hypot(of_floor, of_pitch), _SLOPE_LOG_SIGMA])
         if kind is DepthKind.METRIC:
             scale = inverse_m / floor.x
             covariance = np.diag([(scale * sigmas[0]) ** 2, 0.0])

@@ -108,3 +108,14 @@ def test_a_pitch_that_the_picture_contradicts_is_noticed() -> None:
     relative = item((2 / room_m()).astype(np.float32))
     reference.fit(relative, finite_inverse_depth(relative.depth, relative.kind))
     assert "--camera-pitch is 60 degrees" in reference.caveat
+
+
+def test_a_pitch_that_shows_no_floor_is_left_out_where_that_of_the_picture_does() -> None:
+    relative = item((2 / room_m()).astype(np.float32))
+    wrong, guessed = FloorReference(HEIGHT_M, -20.0), FloorReference(HEIGHT_M)
+    fits = [one.fit(relative, finite_inverse_depth(relative.depth, relative.kind)) for one in (wrong, guessed)]
+    assert fits[0] is not None
+    assert fits[1] is not None
+    assert fits[0].scale == pytest.approx(fits[1].scale)
+    assert np.allclose(fits[0].covariance, fits[1].covariance), "and is no better known than with a guessed pitch"
+    assert "--camera-pitch is -20 degrees" in wrong.caveat

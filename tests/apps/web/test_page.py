@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import re
-import shutil
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 import pytest
 from helpers import rtsp_server
-from helpers.paths import ROOT
+from helpers.chromium import NEEDS_CHROMIUM, screenshot
 from helpers.waiting import wait_until
 from helpers.web_server import MOVING, Site, has_nothing_on_its_way, running
-from PIL import Image
-from playwright.sync_api import Browser, Page, WebSocketRoute, expect, sync_playwright
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from streamdepth import factory
 from streamdepth.core.types import DepthKind
 from streamdepth.testing import ConstantEstimator
 
 NAME = "lavfi_testsrc2_size_320x240_rate_30"
-CHROMIUM = shutil.which("chromium") or ""
-FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--mute-audio"]
-PATIENCE = 30_000
-"""Milliseconds; the machine may be busy."""
 
 COUNT_HIDINGS = """() => {
     window.timesHidden = 0;
@@ -130,51 +121,7 @@ NO_FULLSCREEN = """
     Object.defineProperty(Document.prototype, "fullscreenEnabled", { value: undefined });
 """
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM, reason="no browser; apt-get install chromium"),
-    # An exception raised by a signal within Playwright's event loop leaves its clean-up waiting for ever.
-    pytest.mark.timeout(240, method="thread"),
-]
-
-
-@pytest.fixture(scope="module")
-def camera_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A second of the sample, as Chromium's fake camera takes it."""
-    path = tmp_path_factory.mktemp("clip") / "camera.y4m"
-    with av.open(str(ROOT / "samples/room.mp4")) as clip, av.open(str(path), "w", format="yuv4mpegpipe") as out:
-        video = out.add_stream("wrapped_avframe", rate=24)
-        video.width, video.height, video.pix_fmt = 320, 180, "yuv420p"
-        for number, (frame, _) in enumerate(zip(clip.decode(video=0), range(24), strict=False)):
-            small = frame.reformat(320, 180, "yuv420p")
-            small.pts, small.time_base = number, Fraction(1, 24)
-            out.mux(video.encode(small))
-        out.mux(video.encode(None))
-    return path
-
-
-@pytest.fixture(scope="module")
-def browser(camera_clip: Path) -> Iterator[Browser]:
-    fake = [f"--use-file-for-fake-video-capture={camera_clip}", "--use-fake-device-for-media-stream"]
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *fake])
-        yield found
-        found.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page on which no script may fail, and that loads nothing from elsewhere."""
-    context = browser.new_context(viewport={"width": 1040, "height": 620}, permissions=["camera"])
-    context.set_default_timeout(PATIENCE)
-    expect.set_options(timeout=PATIENCE)
-    found, errors, hosts = context.new_page(), list[str](), set[str]()
-    found.on("pageerror", lambda error: errors.append(str(error)))
-    found.on("request", lambda request: hosts.add(request.url.split("/")[2].split(":")[0]))
-    yield found
-    context.close()
-    assert errors == []
-    assert hosts <= {"127.0.0.1", ""}
+pytestmark = NEEDS_CHROMIUM
 
 
 @pytest.fixture
@@ -187,11 +134,6 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 def open_page(page: Page, site: Site) -> None:
     page.goto(site.address)
     expect(page.locator("#cover")).to_be_hidden()
-
-
-def screenshot(page: Page, where: str = "#picture-canvas") -> np.ndarray:
-    """Takes a screenshot of an element, (H, W, 3)."""
-    return np.asarray(Image.open(io.BytesIO(page.locator(where).screenshot())).convert("RGB"), np.int16)
 
 
 def view(page: Page, name: str) -> None:

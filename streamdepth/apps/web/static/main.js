@@ -1,35 +1,27 @@
 // The page: shows the chosen stream, and handles its buttons and keys.
 
 import * as api from "./api.js";
-import { $, reportingErrors, make, toast } from "./dom.js";
+import { $, reportingErrors, toast } from "./dom.js";
 import { labelOf, showFacts, showState, showTabs, stateOf, withoutServer } from "./stream_facts.js";
 import { StreamConnection } from "./connection.js";
-import { PictureView } from "./picture_view.js";
+import { DepthScreen } from "./depth_screen.js";
 import { showFiles } from "./files.js";
 import { BrowserCamera } from "./browser_camera.js";
 import { plot } from "./latency_plot.js";
-import { DepthReadout } from "./depth_readout.js";
 import { onControlsChanged, showControls } from "./controls.js";
 import { startUploads } from "./uploads.js";
+import { startFrame } from "./page_frame.js";
 import { preferences, remember } from "./preferences.js";
 
-const VIEWS = { picture: "Picture", overlay: "Overlay", depth: "Depth", side: "Both", wipe: "Wipe", points: "3D" };
-const THEMES = { "": "As the system is", light: "Light", dark: "Dark" };
-
-const pictureView = new PictureView($("picture-canvas"));
-const readout = new DepthReadout(pictureView, $("depth-readout"));
-const browserCamera = new BrowserCamera($("browser-camera"), onCameraChanged);
-let pointView = null;
-let hasHeadset = false;
 let connection = null;
 let name = new URLSearchParams(location.search).get("stream");
 let status = null;
-let result = null;
-let mode = preferences.view in VIEWS ? preferences.view : "overlay";
 let linkState = { isUp: false, reason: "Connecting" };
 let colorName = "";
 
 const stream = () => status?.streams.find((s) => s.name === name) ?? null;
+const screen = new DepthScreen(showCover);
+const browserCamera = new BrowserCamera($("browser-camera"), onCameraChanged);
 
 async function start() {
   try {
@@ -46,9 +38,9 @@ async function start() {
 
 function showStream(chosen) {
   connection?.close();
-  result?.picture.close();
-  [name, result] = [chosen, null];
-  pointView?.resetEye();
+  name = chosen;
+  screen.show(null);
+  screen.resetEye();
   if (status.streams.length > 1) history.replaceState(null, "", `?stream=${name}`);
   document.title = `${labelOf(stream())} · streamdepth`;
   const isSmall = matchMedia("(max-width: 700px)").matches || navigator.connection?.saveData;
@@ -70,17 +62,12 @@ function onLinkChanged(isUp, reason) {
   onStatus(status);
 }
 
-/** Calls back before the next frame is shown; while a headset is worn, browsers draw nothing on the page. */
-const nextFrame = (draw) => (pointView?.session ?? window).requestAnimationFrame(draw);
-
 /** Resolves once the picture is on the screen, or another stream was chosen meanwhile. */
 function onResult(next) {
   const from = connection;
-  return new Promise((shown) => nextFrame(() => {
+  return new Promise((shown) => screen.onNextFrame(() => {
     if (connection !== from) return shown(next.picture.close());
-    result?.picture.close();
-    result = next;
-    draw();
+    screen.show(next);
     showCover();
     shown();
   }));
@@ -116,78 +103,10 @@ const minutes = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(se
 
 // ---- the picture
 
-function draw() {
-  if (!result) return;
-  const width = (mode === "side" ? 2 : 1) * result.header.width;
-  $("screen").style.setProperty("--shape", `${width} / ${result.header.height}`);
-  $("screen").dataset.frame = result.header.index; // for tests
-  if (mode === "points") pointView?.draw(result);
-  else pictureView.draw(result, mode, $("controls").alpha.value / 100);
-  showLegend();
-  readout.show(result, mode);
-}
-
-async function setMode(next) {
-  mode = next;
-  remember({ view: mode });
-  const is3d = mode === "points";
-  if (is3d && !(await makePointView())) return pick("overlay");
-  $("picture-canvas").hidden = is3d;
-  $("points-canvas").hidden = !is3d;
-  $("wipe").hidden = mode !== "wipe";
-  draw();
-  showCover();
-}
-
-async function makePointView() {
-  try {
-    const { PointView } = await import("./point_view.js");
-    if (pointView) return pointView;
-    pointView = new PointView($("points-canvas"));
-    hasHeadset = await PointView.hasHeadset();
-  } catch (error) {
-    toast(`3D cannot be shown here: ${error.message}`);
-  }
-  return pointView;
-}
-
-function pick(view) {
-  $(`view-${view}`).checked = true;
-  setMode(view);
-}
-
-function makeViews() {
-  for (const [view, label] of Object.entries(VIEWS)) {
-    const input = make("input", { type: "radio", name: "view", value: view, id: `view-${view}`, checked: view === mode });
-    input.onchange = () => setMode(view);
-    $("views").append(make("label", {}, input, make("span", label)));
-  }
-}
-
-function showLegend() {
-  const { kind, range: [low, high] } = result.header;
-  const isMetric = kind === "metric";
-  $("legend-near").textContent = isMetric ? DepthReadout.meters(low) : "near";
-  $("legend-far").textContent = isMetric ? DepthReadout.meters(high) : "far";
-  $("legend-note").textContent = isMetric ? "" : "relative, no unit";
-  $("legend").hidden = mode === "picture" || mode === "points";
-  $("hint").hidden = $("reset-3d").hidden = mode !== "points";
-  $("headset").hidden = mode !== "points" || !hasHeadset;
-  $("divider").hidden = mode !== "wipe";
-  $("divider").style.left = `${pictureView.place(pictureView.wipe, 0, mode).x}px`;
-}
-
 async function showColors(wanted) {
   if (wanted === colorName) return;
   colorName = wanted;
-  const colors = await api.colors(wanted);
-  pictureView.setColors(colors);
-  const context = $("legend-bar").getContext("2d");
-  colors.forEach((color, i) => {
-    context.fillStyle = color;
-    context.fillRect(255 - i, 0, 1, 1);
-  });
-  draw();
+  screen.setColors(await api.colors(wanted));
 }
 
 function showCover() {
@@ -195,7 +114,7 @@ function showCover() {
   const offersCamera = Boolean(linkState.isUp && now?.is_browser_camera && !browserCamera.isOn && now.state !== "live");
   const text = coverText(now, offersCamera);
   $("cover").hidden = !text;
-  $("cover").classList.toggle("hint-only", Boolean(result && linkState.isUp && !offersCamera && status.hold_last));
+  $("cover").classList.toggle("hint-only", Boolean(screen.result && linkState.isUp && !offersCamera && status.hold_last));
   $("cover-text").textContent = text;
   $("cover-button").hidden = !offersCamera;
 }
@@ -203,9 +122,9 @@ function showCover() {
 function coverText(now, offersCamera) {
   if (!linkState.isUp) return linkState.reason || "The server does not answer. Trying again.";
   if (offersCamera) return "This stream shows the camera of whoever opens this page.";
-  if (!now || (result && now.state === "live")) return "";
+  if (!now || (screen.result && now.state === "live")) return "";
   if (now.state === "live") return now.controls.paused ? "Paused before the first picture" : "Waiting for the first picture";
-  const state = result && status.hold_last ? `${stateOf(now)}: this picture is stale` : stateOf(now);
+  const state = screen.result && status.hold_last ? `${stateOf(now)}: this picture is stale` : stateOf(now);
   return now.reason ? `${state}\n${now.reason}` : state;
 }
 
@@ -213,13 +132,6 @@ function coverText(now, offersCamera) {
 
 async function change(changes) {
   onStatus(await api.setControls(name, changes));
-}
-
-function setWipe(share) {
-  pictureView.wipe = Math.min(1, Math.max(0, share));
-  remember({ wipe: pictureView.wipe });
-  $("wipe").value = 100 * pictureView.wipe;
-  draw();
 }
 
 $("pause").onclick = reportingErrors(() => change({ paused: !stream().controls.paused }));
@@ -232,19 +144,6 @@ $("record").onclick = reportingErrors(async () => {
   onStatus(await (stream().recording.active ? api.stopRecording : api.record)(name));
   await showFiles();
 });
-$("fullscreen").hidden = !document.fullscreenEnabled; // iPhones show nothing but videos on the full screen
-$("fullscreen").onclick = reportingErrors(() => (document.fullscreenElement ? document.exitFullscreen() : $("screen").requestFullscreen()));
-$("reset-3d").onclick = () => {
-  pointView?.resetEye();
-  draw();
-};
-$("headset").onclick = async () => {
-  try {
-    await pointView.enterHeadset();
-  } catch (error) {
-    toast(`The headset cannot be used: ${error.message}. The 3D view stays here.`);
-  }
-};
 $("sign-out").onclick = reportingErrors(async () => {
   await api.signOut();
   location.reload();
@@ -266,45 +165,12 @@ function onCameraChanged(reason) {
   showCover();
 }
 
-$("wipe").oninput = () => setWipe($("wipe").value / 100);
-$("picture-canvas").addEventListener("pointermove", (event) => {
-  const at = mode === "wipe" && event.buttons ? pictureView.locate(event.clientX, event.clientY, mode) : null;
-  if (at) setWipe(at.u);
-});
 onControlsChanged({
   change: reportingErrors(change),
   resize: reportingErrors(async (size) => onStatus(await api.setModel(size))),
-  now: () => result?.header.range ?? [0, 1],
-});
-$("controls").alpha.oninput = draw;
-
-document.addEventListener("keydown", (event) => {
-  const isTyping = event.target.matches("select, input:not([type=radio])") || document.querySelector("dialog[open]");
-  if (isTyping || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
-  const button = { p: "pause", s: "snapshot", r: "record", f: "fullscreen", 0: "reset-3d" }[event.key.toLowerCase()];
-  const view = Object.keys(VIEWS)[Number(event.key) - 1];
-  if (button) $(button).hidden || $(button).click();
-  else if (view) pick(view);
+  now: () => screen.result?.header.range ?? [0, 1],
 });
 
-function setTheme(theme) {
-  document.documentElement.dataset.theme = theme;
-  remember({ theme });
-}
-
-setTheme(preferences.theme);
-$("theme").onclick = () => {
-  const names = Object.keys(THEMES);
-  setTheme(names[(names.indexOf(preferences.theme) + 1) % names.length]);
-  toast(THEMES[preferences.theme]);
-};
-for (const panel of document.querySelectorAll("details.panel")) {
-  panel.open = !preferences.closedPanels.includes(panel.id);
-  panel.ontoggle = () => remember({ closedPanels: [...document.querySelectorAll("details.panel:not([open])")].map(({ id }) => id) });
-}
-addEventListener("resize", draw);
-
-makeViews();
-setWipe(preferences.wipe);
-setMode(mode);
+screen.start();
+startFrame({ p: "pause", s: "snapshot", r: "record", f: "fullscreen", 0: "reset-3d" }, (number) => screen.pickNumber(number));
 start();

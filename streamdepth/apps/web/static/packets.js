@@ -1,6 +1,6 @@
 // Decodes the packets of the server: a header, a JPEG, and depth in codes. See apps/web/packets.py.
 
-const LEVELS = 4095;
+export const LEVELS = 4095; // of depth, in equal steps
 
 /** Returns a result: header, picture (ImageBitmap), codes (Uint16Array, 0 = unknown). */
 export async function unpack(buffer) {

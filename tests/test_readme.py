@@ -57,10 +57,15 @@ def write_depth_pictures(folder: Path) -> None:
 
 @pytest.fixture
 def hardware(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A camera, a window and a virtual camera that this machine does not have."""
+    """A camera, a window, a virtual camera and NDI that this machine does not have."""
     monkeypatch.setattr("streamdepth.sources.camera.CameraSource", lambda *_, **__: SyntheticSource(is_live=True))
     monkeypatch.setattr("streamdepth.apps.web.session_factory.BrowserSource", lambda: SyntheticSource(is_live=True))
-    for sink in ("window.WindowSink", "virtual_camera.VirtualCameraSink", "robots.rerun_viewer.RerunViewerSink"):
+    for sink in (
+        "window.WindowSink",
+        "virtual_camera.VirtualCameraSink",
+        "ndi.NdiSink",
+        "robots.rerun_viewer.RerunViewerSink",
+    ):
         monkeypatch.setattr(f"streamdepth.sinks.{sink}", lambda *_, **__: RecordingSink(can_drop_frames=True))
 
 

@@ -211,8 +211,8 @@ class ConvertKeywords(StreamKeywords, total=False):
     """Copy these topics of the bag into the .mcap, as they are: a name or a pattern, such as '/tf*' or '*'.
     Repeatable."""
     push: str | Sequence[str]
-    """Send the video to rtsp://, rtmp://, srt://, udp://, tcp://, rtp:// or virtualcam: while it is made, files at
-    their own frame rate; {name} stands for the stream's name. Repeatable."""
+    """Send the video to rtsp://, rtmp://, srt://, udp://, tcp://, rtp://, virtualcam: or ndi:NAME while it is made,
+    files at their own frame rate; {name} stands for the stream's name. Repeatable."""
     publish: str | Sequence[str]
     """Send metric depth to rerun, foxglove, zenoh or ros, elsewhere as rerun:HOST:PORT, foxglove:HOST:PORT or
     zenoh:tcp/HOST:PORT. Repeatable."""

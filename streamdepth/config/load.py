@@ -24,7 +24,20 @@ if TYPE_CHECKING:
 
 VIRTUAL_CAMERA = "virtualcam:"
 """Scheme of the addresses of virtual cameras."""
-PUSH_SCHEMES = ("rtsp://", "rtsps://", "rtmp://", "rtmps://", "srt://", "udp://", "tcp://", "rtp://", VIRTUAL_CAMERA)
+NDI = "ndi:"
+"""Scheme of the names of NDI sources."""
+PUSH_SCHEMES = (
+    "rtsp://",
+    "rtsps://",
+    "rtmp://",
+    "rtmps://",
+    "srt://",
+    "udp://",
+    "tcp://",
+    "rtp://",
+    VIRTUAL_CAMERA,
+    NDI,
+)
 """Schemes of addresses to which video is sent while it is made."""
 
 _CODES = {

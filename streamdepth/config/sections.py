@@ -133,8 +133,8 @@ class OutputSettings(Section):
     """Copy these topics of the bag into the .mcap, as they are: a name or a pattern, such as '/tf*' or '*'.
     Repeatable."""
     push: Annotated[Strings, Flag("--push"), NoEffectOnResult()] = ()
-    """Send the video to rtsp://, rtmp://, srt://, udp://, tcp://, rtp:// or virtualcam: while it is made, files at
-    their own frame rate; {name} stands for the stream's name. Repeatable."""
+    """Send the video to rtsp://, rtmp://, srt://, udp://, tcp://, rtp://, virtualcam: or ndi:NAME while it is
+    made, files at their own frame rate; {name} stands for the stream's name. Repeatable."""
     publish: Annotated[Strings, Flag("--publish"), NoEffectOnResult()] = ()
     """Send metric depth to rerun, foxglove, zenoh or ros, elsewhere as rerun:HOST:PORT, foxglove:HOST:PORT or
     zenoh:tcp/HOST:PORT. Repeatable."""

@@ -1,11 +1,11 @@
-"""Makes the sinks of live streams: recordings in segments, push targets, virtual cameras."""
+"""Makes the sinks of live streams: recordings in segments, push targets, virtual cameras, NDI."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from streamdepth.config import VIRTUAL_CAMERA, Settings
+from streamdepth.config import NDI, VIRTUAL_CAMERA, Settings
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.sink import Sink
 from streamdepth.factory.naming import NAME_FIELD
@@ -61,8 +61,12 @@ def make_push_sinks(settings: Settings, name: str | None) -> Iterator[Sink]:
                 code="conflict",
             )
         address = address.replace(NAME_FIELD, name or "")
-        is_virtual_camera = address.startswith(VIRTUAL_CAMERA)
-        yield _make_virtual_camera(address, settings) if is_virtual_camera else _make_push_sink(address, settings)
+        if address.startswith(VIRTUAL_CAMERA):
+            yield _make_virtual_camera(address, settings)
+        elif address.startswith(NDI):
+            yield _make_ndi_sink(address, settings)
+        else:
+            yield _make_push_sink(address, settings)
 
 
 def _make_push_sink(address: str, settings: Settings) -> Sink:
@@ -85,3 +89,9 @@ def _make_virtual_camera(address: str, settings: Settings) -> Sink:
     from streamdepth.sinks.virtual_camera import VirtualCameraSink
 
     return VirtualCameraSink(address.removeprefix(VIRTUAL_CAMERA) or None, make_render_options(settings))
+
+
+def _make_ndi_sink(address: str, settings: Settings) -> Sink:
+    from streamdepth.sinks.ndi import NdiSink
+
+    return NdiSink(address.removeprefix(NDI) or "streamdepth", make_render_options(settings))

@@ -30,6 +30,7 @@ OUTPUTS: dict[str, tuple[dict[str, Any], str]] = {
     "points for Open3D": ({"points": "p_%06d.pcd"}, "open3d"),
     "meshes": ({"mesh": "m_%06d.glb"}, "trimesh"),
     "virtual camera": ({"push": ["virtualcam:"]}, "pyvirtualcam"),
+    "ndi": ({"push": ["ndi:"]}, "cyndilib"),
 }
 
 

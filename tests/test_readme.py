@@ -15,6 +15,7 @@ from helpers import bags, rtsp_server
 from helpers.lerobot_set import write_lerobot_set
 from helpers.media import write_video
 from helpers.models import make_cached_model
+from helpers.onnxruntime_web import write_stand_in
 from helpers.pairs import write_pairs
 from helpers.paths import ROOT
 from helpers.readmes import README_FILES, all_commands, blocks, our_commands
@@ -41,6 +42,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     bags.write_bag(tmp_path / "bag", {"/camera/image_raw": map(bags.image, range(3))})
     bags.write_bag(tmp_path / "rgbd", bags.rgbd_topics(3))
     write_depth_pictures(tmp_path)
+    write_stand_in(tmp_path / "onnxruntime-web-1.30.0.tgz")
     (tmp_path / "runs" / "place").mkdir(parents=True)
     shutil.copy(ROOT / "streamdepth" / "estimators" / "weights" / "nano.safetensors", tmp_path / "runs" / "place")
     monkeypatch.chdir(tmp_path)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streamdepth.cli.console import err, out
 from streamdepth.cli.flags import Flags, with_flags
+from streamdepth.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from streamdepth.apps.web.server import WebServer
+    from streamdepth.config import Settings
 
 
 @with_flags(
@@ -22,6 +25,22 @@ if TYPE_CHECKING:
 )
 def serve(
     source: Annotated[list[str] | None, typer.Argument(help="Camera numbers, URLs or files; files are looped.")] = None,
+    static: Annotated[
+        Path | None,
+        typer.Option(
+            "--static",
+            metavar="DIR",
+            help="Instead of serving, write a page that computes depth in the visitor's own browser to this folder.",
+        ),
+    ] = None,
+    onnxruntime_web: Annotated[
+        Path | None,
+        typer.Option(
+            "--onnxruntime-web",
+            metavar="PATH",
+            help="The npm package onnxruntime-web for --static: its .tgz file or folder.",
+        ),
+    ] = None,
     *,
     flags: Flags,
 ) -> None:
@@ -30,6 +49,9 @@ def serve(
     Example: streamdepth serve 0 rtsp://camera.local/stream
     """
     settings = flags.settings(source=source)
+    if static is not None:
+        _write_static_site(static, onnxruntime_web, settings, is_quiet=flags.quiet)
+        return
     from streamdepth.apps.web.server import WebServer
     from streamdepth.apps.web.session_factory import open_session, server_options
     from streamdepth.cli.summary import engine_line, frames_line
@@ -59,6 +81,21 @@ def serve(
                     if flags.verbose:
                         err.print(engine_line(report, session.estimator.info.reason))
                     err.print(frames_line(report))
+
+
+def _write_static_site(folder: Path, runtime: Path | None, settings: Settings, *, is_quiet: bool) -> None:
+    if settings.source:
+        raise ConfigError(
+            "a page of --static takes the visitor's camera and files, and no source; leave the source out",
+            code="option-conflict",
+        )
+    from streamdepth import factory
+    from streamdepth.apps.web.static_site import write_static_site
+
+    network = factory.make_network(settings)
+    write_static_site(folder, network, runtime, colormap=settings.render.colormap, overwrite=settings.outputs.overwrite)
+    if not is_quiet:
+        err.print(f"{folder}: put it on any web server with HTTPS, or try it: python -m http.server -d {folder}")
 
 
 def _print_address(server: WebServer, own_token: str | None) -> None:

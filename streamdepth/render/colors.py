@@ -65,6 +65,11 @@ def lookup_table(colormap: str) -> npt.NDArray[np.uint8]:
     return table
 
 
+def hex_colors(colormap: str) -> list[str]:
+    """Returns the 256 colors of a named color map as #rrggbb, far first. Raises ConfigError as `lookup_table` does."""
+    return ["#" + bytes(color[0]).hex() for color in lookup_table(colormap)]
+
+
 def _unknown_colormap(name: str) -> str:
     near = difflib.get_close_matches(name.lower(), colormap_names(), n=3, cutoff=0.5)
     tip = f"did you mean {', '.join(near)}?" if near else "try inferno, turbo, spectral, magma, viridis or gray"

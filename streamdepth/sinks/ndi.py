@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
-import numpy as np
 
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError, SinkWriteError
 from streamdepth.core.optional_packages import OptionalPackage
@@ -80,7 +79,7 @@ class NdiSink(Sink):
 
     def on_write(self, item: DepthFrame) -> None:
         assert self._sender is not None
-        picture = np.asarray(render(item, self.options))
+        picture: Any = render(item, self.options)
         if (picture.shape[1], picture.shape[0]) != self._size:
             picture = cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA)
         try:

@@ -6,11 +6,12 @@ import contextlib
 import itertools
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import MappingProxyType
 
 logins: list[tuple[str, str | None]] = []
 """Address of the server and Authorization header of each request."""
@@ -50,6 +51,11 @@ class _Handler(SimpleHTTPRequestHandler):
         self.wfile.flush()
         self.server.released.wait(20)  # type: ignore[attr-defined]
 
+    def end_headers(self) -> None:
+        for name, value in self.server.headers.items():  # type: ignore[attr-defined]
+            super().send_header(name, value)
+        super().end_headers()
+
     def send_header(self, keyword: str, value: str) -> None:
         if self.is_sized or keyword != "Content-Length":
             super().send_header(keyword, value)
@@ -59,10 +65,11 @@ class _Handler(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def serve(folder: Path) -> Iterator[str]:
-    """Runs a server of a folder, and yields its address without a slash at the end."""
+def serve(folder: Path, headers: Mapping[str, str] = MappingProxyType({})) -> Iterator[str]:
+    """Runs a server of a folder, and yields its address without a slash at the end. headers: of every response."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, directory=str(folder)))
     server.daemon_threads = True
+    server.headers = headers  # type: ignore[attr-defined]
     server.released = threading.Event()  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()

@@ -33,7 +33,7 @@ from streamdepth.apps.web.schemas import (
 )
 from streamdepth.apps.web.session import WebStream
 from streamdepth.core.errors import ConfigError, SinkError, StreamDepthError
-from streamdepth.render.colors import colormap_names, lookup_table
+from streamdepth.render.colors import colormap_names, hex_colors
 
 _BOUNDARY = "frame"
 
@@ -216,10 +216,10 @@ async def colormaps() -> ColormapsOut:
 async def colormap(name: Annotated[str, Path(max_length=80)]) -> ColormapOut:
     """The colors of a colormap, for programs that draw depth themselves."""
     try:
-        table = await asyncio.to_thread(lookup_table, name)
+        colors = await asyncio.to_thread(hex_colors, name)
     except ConfigError as error:
         raise HTTPException(404, str(error)) from error
-    return ColormapOut(name=name, colors=["#" + bytes(color[0]).hex() for color in table])
+    return ColormapOut(name=name, colors=colors)
 
 
 _JPEG_RESPONSE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}}}

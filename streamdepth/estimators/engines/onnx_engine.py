@@ -44,8 +44,13 @@ def import_onnx(name: str = "onnxruntime") -> Any:
     return import_engine_package(name, "onnx")
 
 
-def save_onnx(module: nn.Module, path: Path, batch: int, height: int, width: int) -> None:
-    """Writes `module` as ONNX for inputs `pixels` of (batch, 3, height, width) float32. Raises ModelLoadError."""
+def save_onnx(
+    module: nn.Module, path: Path, batch: int, height: int, width: int, *, has_free_size: bool = False
+) -> None:
+    """Writes `module` as ONNX for inputs `pixels` of (batch, 3, height, width) float32. Raises ModelLoadError.
+
+    With `has_free_size` the dimensions `height` and `width` stay open: the file takes all sizes that the network takes.
+    """
     import_onnx("onnx")
     import torch
 
@@ -56,8 +61,9 @@ def save_onnx(module: nn.Module, path: Path, batch: int, height: int, width: int
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
             torch.onnx.export(
-                module.eval(), (example,), str(path), input_names=["pixels"], opset_version=_OPSET, dynamo=False
-            )
+                module.eval(), (example,), str(path), input_names=["pixels"], opset_version=_OPSET, dynamo=False,
+                dynamic_axes={"pixels": {2: "height", 3: "width"}} if has_free_size else None,
+            )  # fmt: skip
     except Exception as error:  # torch, onnx and the network's own code raise whatever they like
         reason = " ".join(str(error).split())[-300:]
         raise ModelLoadError(

@@ -37,6 +37,9 @@ def metric(
     every: Annotated[int, typer.Option("--every", help="Take every Nth picture of sets that are no video.", min=1)] = 1,
     limit: Annotated[int | None, typer.Option("--limit", help="Take at most N pictures of a set.", min=1)] = None,
     all_sets: Annotated[bool, typer.Option("--all", help="DATA are folders of datasets; judge every one.")] = False,
+    plots: Annotated[
+        Path | None, typer.Option("--plots", help="Folder for plots of the confidence (sparsification, reliability).")
+    ] = None,
     json: Json = None,
     *,
     flags: Flags,
@@ -50,6 +53,7 @@ def metric(
     from streamdepth.evaluation.metric import report
     from streamdepth.evaluation.metric.evaluate import MetricProtocol
     from streamdepth.evaluation.metric.simulated_references import SIMULATED_REFERENCES
+    from streamdepth.render.plots import check_plots
 
     if unknown := sorted(set(reference or ()) - set(SIMULATED_REFERENCES)):
         raise ConfigError(
@@ -60,12 +64,27 @@ def metric(
     sets = [DepthDataset(path) for path in folders]
     protocol = MetricProtocol(tuple(reference or ()), settings.smooth, max_depth, every, limit)
     facts = JsonOutput(json, overwrite=settings.outputs.overwrite)
+    if plots is not None:
+        check_plots()
     logging.getLogger("streamdepth.core.notices").setLevel(logging.ERROR)  # each reference and set would say its own
     with exit_on_interrupt():
         info, results = _evaluate_datasets(settings, sets, protocol, is_quiet=flags.quiet)
+    if plots is not None:
+        _write_plots(plots, results, overwrite=settings.outputs.overwrite)
     facts.write(report.as_json(info, protocol, results))
     if not (flags.quiet or facts.is_printed):
         print_table(report.table(results))
+
+
+def _write_plots(folder: Path, results: list[ReferenceResult], *, overwrite: bool) -> None:
+    from PIL import Image
+
+    from streamdepth.evaluation.metric.plots import draw_confidence
+    from streamdepth.sinks.pending_files import atomic_write
+
+    for name, picture in draw_confidence(results).items():
+        with atomic_write(folder / f"{name}.png", overwrite=overwrite) as temporary:
+            Image.fromarray(picture).save(temporary)
 
 
 def _evaluate_datasets(

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 CURVE_COLORS = ("#1f6fb4", "#d9541e", "#2e8b3d", "#8a4fb0", "#a08000", "#c2348a", "#4f5b66", "#00908f")
 """The colors of the curves in order; from the ninth curve on they repeat."""
 _DPI = 100
+_LEGEND_PX = 170
+"""Width of a name in the legend."""
 
 Curve = Sequence[tuple[float, float]]
 
@@ -61,7 +63,8 @@ def draw_curves(
     if len(set(xs)) > 1:
         axes.set_xlim(min(xs), max(xs))
     if series:
-        axes.legend(loc="upper left", ncols=len(series), edgecolor="white", fontsize="small")
+        columns = min(len(series), max(1, size[0] // _LEGEND_PX))
+        figure.legend(loc="outside lower left", ncols=columns, edgecolor="white", fontsize="small")
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
-from typing import cast
+from typing import NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -12,14 +13,22 @@ from streamdepth.core.arrays import DepthMap
 from streamdepth.core.types import DepthFrame
 from streamdepth.geometry.arrays import Floats
 from streamdepth.geometry.metric_fit import FARTHEST_M
-from streamdepth.stabilizers.optical_flow import FlowPair, sampling_grid, warp
+from streamdepth.stabilizers.optical_flow import Flow, FlowPair, sampling_grid, warp
 
 TOLERANCE = 0.1
 """Confidence is the probability that a distance is off by less than this share."""
-_BASE, _PER_CHANGE, _PER_EDGE, _PER_DISTANCE, _PER_BORDER = 0.073, 0.22, 0.39, 0.02, 0.056
+_BASE, _PER_CHANGE, _PER_EDGE, _PER_DISTANCE, _PER_BORDER = 0.081, 0.246, 0.435, 0.022, 0.063
 """Expected error as a share: everywhere, for each unit of the change over time, of the depth's own contrast within 7x7
-px (both natural logarithms), of the distance over the median, and at the picture's border. Found by non-negative least
-squares on kitchen, TartanAir, desk, KITTI, Replica and NYU; each left out in turn changes little."""
+px (both natural logarithms), of the distance over the median, and at the picture's border."""
+_EVIDENCE_ERROR, _PER_RESIDUAL = 0.006, 1.16
+"""The same where a distance was measured: always, and for each unit of the depth's difference from it."""
+_PER_SIGMA = 0.68
+"""The same for the scale's one-sigma error."""
+_SHAPE = 1.7
+"""Shape of the Weibull distribution that errors have whose expected size is given.
+
+All are found by maximum likelihood of being right or wrong on kitchen, TartanAir, desk, KITTI, Replica and NYU, with
+each reference; the README of this folder says how good they are at places that they were not made from."""
 _BORDER_WIDTH = 0.05
 """Share of the picture's side within which the border counts."""
 _WINDOW = np.ones((7, 7), np.uint8)
@@ -28,17 +37,29 @@ _MEMORY = 0.8
 _FIRST_CHANGE, _UNSURE_CHANGE = 0.05, 0.1
 """Change over time that is taken for frames without any before, and where the optical flow is not sure."""
 _MIN_FLOW_CONFIDENCE = 0.3
-_EVIDENCE_ERROR, _EVIDENCE_PX = 0.02, 3.0
-"""Error of a measured distance, as a share, and the standard deviation of the distance in px up to which it counts."""
+_EVIDENCE_PX = 3.0
+"""Standard deviation of the distance in px up to which a measured point counts."""
+_FADING = 0.25
+"""Power of the optical flow's confidence by which what was measured before tells less in each frame."""
+
+
+class _Evidence(NamedTuple):
+    """What measured distances, now or before, tell of the depth of each pixel; both maps are (h, w)."""
+
+    residual: DepthMap
+    """Natural logarithm of the depth over what was measured there."""
+    support: DepthMap
+    """0 to 1: how far that still tells of this pixel."""
 
 
 class ConfidenceEstimator:
     """Estimates the confidence of each pixel from what can be seen without the truth.
 
     The expected error of a pixel grows with its disagreement with the depth before, warped along the optical flow; with
-    the depth's contrast around it; with its distance; and towards the border. Beside a measured point it is how far the
-    depth is from that point. From the expected error and the scale's own error follows the probability of an error
-    below TOLERANCE, for errors with a Laplace distribution. State: two maps of one frame.
+    the depth's contrast around it; with its distance; and towards the border. Where a distance was measured it is how
+    far the depth was from it: a network's error stays with what it shows, so that this is carried along the flow. From
+    the expected error and the scale's own error follows the probability of an error below TOLERANCE, for errors with a
+    Weibull distribution. State: four maps of one frame.
     """
 
     def __init__(self) -> None:
@@ -48,6 +69,7 @@ class ConfidenceEstimator:
         """Forgets everything, as if new."""
         self._log_depth: DepthMap | None = None
         self._change: DepthMap | None = None
+        self._evidence: _Evidence | None = None
 
     def estimate(self, item: DepthFrame, flow: FlowPair | None, points: Floats | None) -> DepthMap:
         """Returns the (h, w) confidence of a frame, 0 where its depth is unknown.
@@ -64,27 +86,51 @@ class ConfidenceEstimator:
         log_depth = np.log(np.clip(item.depth, 1e-3, FARTHEST_M))
         middle = float(np.median(log_depth[known]))
         log_depth = np.where(known, log_depth, np.float32(middle))
-        self._change = self._updated_change(log_depth, flow)
-        self._log_depth = log_depth
-        contrast = cv2.dilate(log_depth, _WINDOW) - cv2.erode(log_depth, _WINDOW)
-        error = _BASE + _PER_CHANGE * self._change + _PER_EDGE * contrast + _PER_BORDER * _border(log_depth.shape)
-        error += _PER_DISTANCE * np.maximum(np.exp(log_depth - np.float32(middle)) - 1, 0)
+        before, self._log_depth = self._log_depth, log_depth
+        grid = None
+        if flow is not None and before is not None and before.shape == log_depth.shape:
+            grid = sampling_grid(flow.flow, log_depth.shape)
+        if flow is None or before is None or grid is None:
+            self._change, self._evidence = np.full_like(log_depth, _FIRST_CHANGE), None
+        else:
+            self._follow(log_depth, before, flow, grid)
         if points is not None and len(points):
-            error = _with_evidence(error, log_depth, points, item.frame.size)
-        error = np.hypot(error, item.scale_sigma or 0.0)
-        return np.where(known, 1 - np.exp(-TOLERANCE / error), 0).astype(np.float32)
+            self._evidence = _joined(self._evidence, _measured(log_depth, points, item.frame.size))
+        error = np.hypot(self._expected_error(log_depth, middle), np.float32(_PER_SIGMA * (item.scale_sigma or 0.0)))
+        return np.where(known, _probability(error), 0).astype(np.float32)
 
-    def _updated_change(self, log_depth: DepthMap, flow: FlowPair | None) -> DepthMap:
-        before, change = self._log_depth, self._change
-        if flow is None or before is None or change is None or before.shape != log_depth.shape:
-            return np.full_like(log_depth, _FIRST_CHANGE)
-        grid = sampling_grid(flow.flow, log_depth.shape)
-        moved = log_depth - warp(before, grid)
-        newest = np.abs(moved - np.median(moved))
+    def _follow(self, log_depth: DepthMap, before: DepthMap, flow: FlowPair, grid: Flow) -> None:
+        """Carries change and evidence along the flow to this frame."""
         height, width = log_depth.shape
-        is_sure = cv2.resize(flow.confidence, (width, height)) > _MIN_FLOW_CONFIDENCE
-        newest = np.where(is_sure, newest, np.float32(_UNSURE_CHANGE))
-        return cast(DepthMap, (_MEMORY * warp(change, grid) + (1 - _MEMORY) * newest).astype(np.float32))
+        moved = log_depth - warp(before, grid)
+        certainty = cv2.resize(flow.confidence, (width, height))
+        newest = np.abs(moved - np.median(moved[::4, ::4]))
+        newest = np.where(certainty > _MIN_FLOW_CONFIDENCE, newest, np.float32(_UNSURE_CHANGE))
+        assert self._change is not None
+        self._change = cast(DepthMap, (_MEMORY * warp(self._change, grid) + (1 - _MEMORY) * newest).astype(np.float32))
+        if self._evidence is not None:
+            residual, support = (warp(part, grid) for part in self._evidence)
+            self._evidence = _Evidence(residual, support * np.clip(certainty, 0, 1) ** np.float32(_FADING))
+
+    def _expected_error(self, log_depth: DepthMap, middle: float) -> DepthMap:
+        contrast = cv2.dilate(log_depth, _WINDOW) - cv2.erode(log_depth, _WINDOW)
+        assert self._change is not None
+        error = (
+            np.float32(_BASE)
+            + _PER_CHANGE * self._change
+            + _PER_EDGE * contrast
+            + _PER_BORDER * _border(log_depth.shape)
+        )
+        error += _PER_DISTANCE * np.maximum(np.exp(log_depth - np.float32(middle)) - 1, 0)
+        if self._evidence is not None:
+            measured = _EVIDENCE_ERROR + _PER_RESIDUAL * np.abs(self._evidence.residual)
+            error += self._evidence.support * (measured - error)
+        return cast(DepthMap, error)
+
+
+def _probability(error: DepthMap) -> DepthMap:
+    """Returns the probability that pixels of these expected errors are off by less than TOLERANCE."""
+    return cast(DepthMap, -np.expm1(-((np.float32(math.log1p(TOLERANCE)) / error) ** np.float32(_SHAPE))))
 
 
 @lru_cache(maxsize=4)
@@ -95,17 +141,24 @@ def _border(shape: tuple[int, int]) -> DepthMap:
     return cast(DepthMap, np.exp(-nearest / np.float32(_BORDER_WIDTH)))
 
 
-def _with_evidence(error: DepthMap, log_depth: DepthMap, points: Floats, size: tuple[int, int]) -> DepthMap:
-    """Returns the expected error, near measured points the difference from them."""
+def _measured(log_depth: DepthMap, points: Floats, size: tuple[int, int]) -> _Evidence:
+    """Returns what points measured in this frame tell; `size` is that of the picture that their px are of."""
     height, width = log_depth.shape
     scale = np.array([width, height]) / np.array(size)
     column, row = np.rint((points[:, :2] + 0.5) * scale - 0.5).astype(int).T
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height) & (points[:, 2] > 0)
     column, row, meters = column[inside], row[inside], points[inside, 2]
     total, count = np.zeros_like(log_depth), np.zeros_like(log_depth)
-    np.add.at(total, (row, column), np.abs(log_depth[row, column] - np.log(meters)).astype(np.float32))
+    np.add.at(total, (row, column), (log_depth[row, column] - np.log(meters)).astype(np.float32))
     np.add.at(count, (row, column), np.float32(1))
     total, count = (cast(DepthMap, cv2.GaussianBlur(m, (0, 0), _EVIDENCE_PX)) for m in (total, count))
-    nearness = 1 - np.exp(-count * np.float32(4 * np.pi * _EVIDENCE_PX**2))
-    measured = _EVIDENCE_ERROR + total / np.maximum(count, np.float32(1e-9))
-    return cast(DepthMap, (error + nearness * (measured - error)).astype(np.float32))
+    support = 1 - np.exp(-count * np.float32(4 * np.pi * _EVIDENCE_PX**2))
+    return _Evidence(cast(DepthMap, total / np.maximum(count, np.float32(1e-9))), cast(DepthMap, support))
+
+
+def _joined(before: _Evidence | None, newest: _Evidence) -> _Evidence:
+    """Returns for each pixel the evidence that tells more."""
+    if before is None:
+        return newest
+    is_newer = newest.support >= before.support
+    return _Evidence(np.where(is_newer, newest.residual, before.residual), np.maximum(newest.support, before.support))

@@ -18,6 +18,8 @@ from streamdepth.stabilizers.optical_flow import FrameMotion, MotionTracker, sam
 
 NEAREST_SKY_M = 12.0
 """A region that depth puts nearer than this, in the median, is a wall or a ceiling, whatever it looks like."""
+_MIN_FAR_SHARE = 0.002
+"""Share of pixels beyond NEAREST_SKY_M from which sky is looked for, which costs more than all else here."""
 _NEAREST_SHARE = 0.5
 """Share of the sky's median depth from which pixels within the sky stand in front of it, such as lamps and wires."""
 _MEMORY = 0.7
@@ -53,9 +55,10 @@ class SkyMarker(Stabilizer):
         if item.kind is not DepthKind.METRIC:
             return [item]
         motion = self._tracker.track(item.frame)
-        if item.cut or np.isnan(item.depth).all():
+        is_far = item.depth > NEAREST_SKY_M
+        if item.cut or is_far.mean() < _MIN_FAR_SHARE:
             self._probability = None
-        if np.isnan(item.depth).all():
+        if is_far.mean() < _MIN_FAR_SHARE:
             return [item]
         newest = self._detector(motion.image, inverse_depth(item.depth, item.kind))
         self._probability = probability = self._steadied(newest, motion)

@@ -82,8 +82,29 @@ def test_confidence_is_judged_by_the_errors() -> None:
     confidence = np.ones_like(TRUTH)
     confidence[:, :32] = 0.1
     score = score_frame(replace(given(wrong), confidence=confidence), NEARNESS, TRUTH, REGION)
-    assert score.ause == pytest.approx(0, abs=1e-6)
-    assert score.ause_random > 0.3
+    assert score.sparsification is not None
+    assert score.sparsification.ause == pytest.approx(0, abs=1e-6)
+    assert score.sparsification.ause_random > 0.3
+    assert score.sparsification.curve[[0, 10]].tolist() == pytest.approx([1, 0], abs=1e-6), "half of it is right"
+    pixels = score.pixels
+    assert pixels.number.tolist() == [0, 48 * 32, 0, 0, 0, 0, 0, 0, 0, 48 * 32]
+    assert pixels.right.tolist() == [0, 0, 0, 0, 0, 0, 0, 0, 0, 48 * 32]
+    assert (pixels.share_sure, pixels.calibration_error) == pytest.approx((0.5, 0.05))
+    assert pixels.sure_ratio == pytest.approx(0, abs=1e-6)
+
+
+def test_obstacles_are_judged_by_those_in_the_truth() -> None:
+    truth = np.full((48, 64), 4, np.float32)
+    near = truth.copy()
+    near[:, :32] = 3.0
+    confidence = np.where(near == 4, np.float32(0.95), np.float32(0.55))
+    found = score_frame(replace(given(near), confidence=confidence), 1 / truth, truth, REGION).obstacles
+    # The two sectors on the right are right; the other three, one of which is seen by both halves, are nearer by 1/4.
+    assert (found.number[-1], found.right[-1], found.number.sum()) == (2, 2, 5)
+    assert found.error[-1] == pytest.approx(0, abs=1e-3)
+    assert found.error[5] == pytest.approx(3 * 0.25, abs=0.02)
+    assert (found.share_sure, found.sure_ratio) == pytest.approx((0.4, 0), abs=1e-2)
+    assert found.curve() == [(pytest.approx(0.55, abs=1e-3), 0.0), (pytest.approx(0.95, abs=1e-3), 1.0)]
 
 
 def test_anchors_lie_where_the_truth_is_smooth() -> None:
@@ -100,7 +121,7 @@ def test_anchors_lie_where_the_truth_is_smooth() -> None:
 @pytest.mark.usefixtures("quick_model")
 def test_command(cli, tmp_path: Path) -> None:
     data = write_pairs(tmp_path, "mine")
-    done = cli("eval", "metric", data, "--json", tmp_path / "facts.json")
+    done = cli("eval", "metric", data, "--json", tmp_path / "facts.json", "--plots", tmp_path / "plots")
     assert done.code == 0, done.err
     heading, *rows = done.out.splitlines()
     assert heading.split()[:4] == ["set", "reference", "frames", "given"]
@@ -109,6 +130,8 @@ def test_command(cli, tmp_path: Path) -> None:
     facts = json.loads((tmp_path / "facts.json").read_text())
     assert [row["reference"] for row in facts["rows"]] == names
     assert facts["rows"][0]["frames"] > 0
+    plots = {path.stem for path in (tmp_path / "plots").iterdir()}
+    assert {"sparsification_sparse", "reliability_pixels_sparse", "reliability_obstacles_sparse"} <= plots
 
 
 def test_unknown_reference(cli, tmp_path: Path) -> None:

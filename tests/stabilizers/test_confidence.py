@@ -6,10 +6,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from helpers.depth_frames import texture
 
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.types import DepthFrame, DepthKind, Frame
-from streamdepth.stabilizers.confidence import TOLERANCE, ConfidenceEstimator
+from streamdepth.stabilizers.confidence import ConfidenceEstimator
 from streamdepth.stabilizers.optical_flow import FlowPair, MotionTracker
 
 WALL: DepthMap = np.full((60, 80), 2, np.float32)
@@ -18,6 +19,11 @@ WALL: DepthMap = np.full((60, 80), 2, np.float32)
 def frame(depth_m: DepthMap, sigma: float | None = None) -> DepthFrame:
     picture = Frame(np.zeros((120, 160, 3), np.uint8), 0, 0, Fraction(1, 30), 0.0)
     return DepthFrame(picture, depth_m.astype(np.float32), DepthKind.METRIC, scale_sigma=sigma)
+
+
+def probability(error: float) -> float:
+    """That of being right to 10 %, for errors of this size with a Weibull distribution of shape 1.7."""
+    return float(1 - np.exp(-((np.log(1.1) / error) ** 1.7)))
 
 
 def still() -> FlowPair:
@@ -30,8 +36,8 @@ def test_a_wall_is_sure_in_the_middle_and_unknown_depth_has_none() -> None:
     depth[:5] = np.nan
     confidence = ConfidenceEstimator().estimate(frame(depth), None, None)
     assert (confidence[:5] == 0).all()
-    # 0.073 everywhere and 0.22 of the change of 0.05 that is taken for a first frame.
-    assert confidence[30, 40] == pytest.approx(1 - np.exp(-TOLERANCE / (0.073 + 0.22 * 0.05)), abs=0.01)
+    # 0.081 everywhere and 0.246 of the change of 0.05 that is taken for a first frame.
+    assert confidence[30, 40] == pytest.approx(probability(0.081 + 0.246 * 0.05), abs=0.01)
     assert confidence[30, 40] > confidence[30, 0]
     assert not ConfidenceEstimator().estimate(frame(WALL * np.nan), None, None).any()
 
@@ -63,7 +69,22 @@ def test_beside_a_measured_point_confidence_says_how_far_the_depth_is_from_it() 
     )
 
 
+def test_what_was_measured_is_remembered_along_the_flow_until_it_is_hidden() -> None:
+    estimator, picture = ConfidenceEstimator(), texture(np.random.default_rng(0), (60, 80))[..., 1]
+    points = np.array([[40.0, 60.0, 2.0], [120.0, 60.0, 3.0]])
+    estimator.estimate(frame(WALL), None, points)
+    moved = MotionTracker().flow_between(np.roll(picture, 4, axis=1), picture)
+    confidence = estimator.estimate(frame(WALL), moved, None)
+    assert confidence[30, 24] > 0.9, "the point moved on by 4 px"
+    assert confidence[30, 64] < 0.3
+    other = texture(np.random.default_rng(1), (60, 80))[..., 1]
+    for _ in range(3):
+        confidence = estimator.estimate(frame(WALL), MotionTracker().flow_between(other, picture), None)
+    assert confidence[30, 24] < 0.8
+    assert estimator.estimate(frame(WALL), None, None)[30, 64] > 0.4, "without a flow nothing is remembered"
+
+
 def test_an_uncertain_scale_makes_all_less_sure() -> None:
     sure, unsure = (ConfidenceEstimator().estimate(frame(WALL, s), None, None)[30, 40] for s in (0.0, 0.2))
-    assert unsure == pytest.approx(1 - np.exp(-TOLERANCE / np.hypot(0.084, 0.2)), abs=0.01)
+    assert unsure == pytest.approx(probability(np.hypot(0.0933, 0.68 * 0.2)), abs=0.01)
     assert unsure < sure

@@ -70,6 +70,8 @@ class ReferenceResult:
     reference: str
     farthest_m: float
     score: MetricScore
+    scorer: MetricScorer
+    """The frames behind the score, for plots."""
 
 
 @dataclass(slots=True)
@@ -101,7 +103,9 @@ def evaluate_metric(
             for run in runs:
                 _score(run, item, pair, truth, region, protocol)
         on_picture()
-    return [ReferenceResult(data.name, name, region.farthest_m, scorer.total()) for name, scorer in scorers.items()]
+    return [
+        ReferenceResult(data.name, name, region.farthest_m, scorer.total(), scorer) for name, scorer in scorers.items()
+    ]
 
 
 def _begin(

@@ -14,7 +14,7 @@ from streamdepth.evaluation.metric.evaluate import MetricProtocol, ReferenceResu
 
 _HEADINGS = (
     *("frames", "given", "scale p10", "p50", "p90", "AbsRel", "best", "ratio", "p50"),
-    *("refused right", "wrong", "sigma", "within", "AUSE", "random"),
+    *("refused right", "wrong", "sigma", "within", "AUSE", "random", "sure", "ratio", "obstacles", "ratio"),
 )
 
 
@@ -34,6 +34,8 @@ def table(results: Sequence[ReferenceResult]) -> Table:
             f"{score.refusals_wrong}/{score.refusals_undue}",
             *(_figure(value, "{:.0%}") for value in (score.sigma_p50, score.within_sigma)),
             *(_figure(value, "{:.2f}") for value in (score.ause, score.ause_random)),
+            *(_figure(score.share_sure, "{:.0%}"), _figure(score.sure_ratio, "{:.2f}")),
+            *(_figure(score.obstacles_share_sure, "{:.0%}"), _figure(score.obstacles_sure_ratio, "{:.2f}")),
         )
     return made
 

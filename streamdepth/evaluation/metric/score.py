@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import reduce
+from typing import Literal
 
+import cv2
 import numpy as np
 
 from streamdepth.core.arrays import DepthMap
@@ -13,7 +15,8 @@ from streamdepth.core.resize import resize_depth
 from streamdepth.core.types import DepthFrame
 from streamdepth.evaluation.accuracy.evaluate import ValidRegion
 from streamdepth.evaluation.accuracy.metrics import align
-from streamdepth.evaluation.metric.sparsification import sparsify
+from streamdepth.evaluation.metric.reliability import NOTHING, Reliability, obstacle_reliability
+from streamdepth.evaluation.metric.sparsification import Sparsification, sparsify
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,10 @@ class MetricFrameScore:
     """False where meters were withheld."""
     is_refusal_right: bool | None
     """True if meters should be refused in this frame; None where that cannot be told."""
-    ause: float = math.nan
-    ause_random: float = math.nan
-    """See `sparsification`; NaN without confidence."""
+    sparsification: Sparsification | None = None
+    """None without confidence, as the next two are NOTHING."""
+    pixels: Reliability = NOTHING
+    obstacles: Reliability = NOTHING
 
 
 def score_frame(
@@ -68,9 +72,12 @@ def score_frame(
     off = abs(math.log(scale)) > math.log1p(max_scale_error) if scale > 0 else None
     counted = known if is_given else np.isfinite(truth_m) & np.isfinite(best)
     error = np.abs(region.clipped(depth[known]) / truth_m[known] - 1).astype(np.float64)
-    areas: Sequence[float] = (math.nan, math.nan)
+    judged: tuple[Sparsification | None, Reliability, Reliability] = (None, NOTHING, NOTHING)
     if given.confidence is not None and is_given:
-        areas = sparsify(error, resize_depth(given.confidence, width, height)[known].astype(np.float64))
+        confidence = resize_depth(given.confidence, width, height)[known].astype(np.float64)
+        truth_small = cv2.resize(truth_m, given.depth.shape[::-1], interpolation=cv2.INTER_NEAREST)
+        obstacles = obstacle_reliability(given, np.asarray(truth_small, np.float32))
+        judged = sparsify(error, confidence), Reliability.measure(error, confidence), obstacles
     return MetricFrameScore(
         scale,
         float(error.mean()) if is_given else math.nan,
@@ -78,7 +85,7 @@ def score_frame(
         math.nan if given.scale_sigma is None else given.scale_sigma,
         is_given,
         off if has_evidence is None else not has_evidence,
-        *areas,
+        *judged,
     )
 
 
@@ -119,6 +126,14 @@ class MetricScore:
     ause: float
     ause_random: float
     """Means over the given frames; see `sparsification`."""
+    share_sure: float
+    sure_ratio: float
+    calibration_error: float
+    """Of pixels, see `Reliability`."""
+    obstacles_share_sure: float
+    obstacles_sure_ratio: float
+    obstacles_calibration_error: float
+    """The same of the nearest obstacle of each of five sectors."""
 
     def as_json(self) -> dict[str, float | int | None]:
         """Returns the figures ready for JSON: five digits, None for NaN."""
@@ -165,9 +180,25 @@ class MetricScorer:
             refusals_undue=len(undue),
             within_sigma=_mean(is_within[said].astype(np.float64)),
             sigma_p50=_percentiles(sigma[said], 50)[0],
-            ause=_mean(np.array([frame.ause for frame in given])),
-            ause_random=_mean(np.array([frame.ause_random for frame in given])),
+            ause=_mean(np.array([found.ause for found in self.sparsifications])),
+            ause_random=_mean(np.array([found.ause_random for found in self.sparsifications])),
+            **_sure("", self.reliability("pixels")),
+            **_sure("obstacles_", self.reliability("obstacles")),
         )
+
+    @property
+    def sparsifications(self) -> list[Sparsification]:
+        """Those of all frames with confidence."""
+        return [frame.sparsification for frame in self.frames if frame.sparsification is not None]
+
+    def reliability(self, things: Literal["pixels", "obstacles"]) -> Reliability:
+        """Returns the sums over all frames."""
+        return reduce(Reliability.added, (getattr(frame, things) for frame in self.frames), NOTHING)
+
+
+def _sure(prefix: str, found: Reliability) -> dict[str, float]:
+    names = ("share_sure", "sure_ratio", "calibration_error")
+    return {prefix + name: getattr(found, name) for name in names}
 
 
 def _mean(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:

@@ -177,8 +177,11 @@ def _publish(dataset: LeRobotDataset, depth_camera: str, pending: PendingFolder)
         histograms.update(
             _histograms(dataset.video_path(depth_camera, file, pending.temporary), dataset.episodes_in_file(file))
         )
-    stats_by_episode = {index: _statistics(histogram, quantizer) for index, histogram in histograms.items()}
-    total_stats = _statistics(np.sum(list(histograms.values()), axis=0), quantizer)
+    lengths = {episode.index: episode.length for episode in dataset.episodes}
+    stats_by_episode = {
+        index: _statistics(histogram, quantizer, lengths[index]) for index, histogram in histograms.items()
+    }
+    total_stats = _statistics(np.sum(list(histograms.values()), axis=0), quantizer, sum(lengths.values()))
     first = dataset.video_path(depth_camera, dataset.files[0], pending.temporary)
     features = {**dataset.info["features"], depth_camera: lerobot_feature(first, quantizer)}
     stats_path = dataset.root / "meta" / "stats.json"
@@ -213,8 +216,15 @@ def _histograms(path: Path, episodes: Sequence[Episode]) -> dict[int, Any]:
     return histograms
 
 
-def _statistics(histogram: Any, quantizer: DepthQuantizer) -> dict[str, Any]:
-    """Returns LeRobot's statistics in meters, for one channel. histogram: pixels with each depth code, (4096,)."""
+def _statistics(histogram: Any, quantizer: DepthQuantizer, frame_count: int) -> dict[str, Any]:
+    """Returns LeRobot's statistics in meters, for one channel.
+
+    LeRobot's `count` is that of frames, not of pixels: by it the statistics of several datasets are weighted.
+
+    Args:
+        histogram: (4096,) pixels with each depth code.
+        frame_count: number of frames that they come from.
+    """
     depth = quantizer.decode(np.arange(LARGEST_CODE + 1, dtype=np.uint16)).astype(np.float64)
     total, seen = int(histogram.sum()), np.flatnonzero(histogram)
     mean = float((depth * histogram).sum() / total)
@@ -225,7 +235,7 @@ def _statistics(histogram: Any, quantizer: DepthQuantizer) -> dict[str, Any]:
         "std": float(np.sqrt(((depth - mean) ** 2 * histogram).sum() / total)),
         **{name: depth[np.searchsorted(np.cumsum(histogram), share * total)] for name, share in _QUANTILES.items()},
     }
-    return {name: [[[float(value)]]] for name, value in values.items()} | {"count": [total]}
+    return {name: [[[float(value)]]] for name, value in values.items()} | {"count": [frame_count]}
 
 
 def _with_depth_columns(

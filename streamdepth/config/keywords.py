@@ -70,8 +70,9 @@ class EstimateKeywords(ModelKeywords, total=False):
     """One-sigma error, such as 0.25 or 25%, of the scale or of a pixel, beyond which meters are withheld (NaN)."""
     camera_info: str | Path | None
     """The camera's file (ROS, OpenCV, Kalibr, ORB-SLAM, KITTI, NeRF, Open3D...); wins over source and model."""
-    fov: float | None
-    """Instead of --camera-info: horizontal field of view of the pictures in degrees."""
+    fov: Literal["auto"] | float | None
+    """Instead of --camera-info: horizontal field of view of the pictures in degrees; auto guesses it from the
+    pictures of a file where nothing is known of its camera."""
     fx: float | None
     """Instead of --camera-info: focal length in px of the pictures."""
     fy: float | None

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from streamdepth.config.metadata import Flag, NoEffectOnResult
 from streamdepth.config.values import (
     check_zones,
+    parse_field_of_view,
     parse_number,
     parse_rate,
     parse_seconds,
@@ -257,8 +258,11 @@ class CameraSettings(Section):
     """The camera's file (ROS, OpenCV, Kalibr, ORB-SLAM, KITTI, NeRF, Open3D...); wins over source and model."""
     info_topic: Annotated[str | None, Flag("--camera-info-topic")] = None
     """Topic of a bag with the camera's intrinsics; by default the one that belongs to the pictures is looked for."""
-    fov: Annotated[float | None, Flag("--fov")] = Field(None, gt=0, lt=180)
-    """Instead of --camera-info: horizontal field of view of the pictures in degrees."""
+    fov: Annotated[
+        Literal["auto"] | float | None, BeforeValidator(parse_field_of_view), Flag("--fov", metavar="DEGREES|auto")
+    ] = None
+    """Instead of --camera-info: horizontal field of view of the pictures in degrees; auto guesses it from the pictures
+    of a file where nothing is known of its camera."""
     fx: Annotated[float | None, Flag("--fx")] = Field(None, gt=0)
     """Instead of --camera-info: focal length in px of the pictures."""
     fy: Annotated[float | None, Flag("--fy")] = Field(None, gt=0)

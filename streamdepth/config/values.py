@@ -28,6 +28,16 @@ def parse_rate(value: object) -> object:
     raise ValueError("write auto, or how many times per second, above 0 and up to 1000")
 
 
+def parse_field_of_view(value: object) -> object:
+    """Returns `value` when it is None, "auto" or degrees between 0 and 180; raises ValueError otherwise."""
+    try:
+        if value in (None, "auto") or 0 < float(str(value)) < 180:
+            return value
+    except ValueError:
+        pass
+    raise ValueError("write auto, or the horizontal field of view in degrees, above 0 and below 180")
+
+
 def parse_frame_rate(value: object) -> object:
     """Returns frames per second for "30000/1001"; other values as they are. Raises ValueError for other texts."""
     if not isinstance(value, str):

@@ -21,7 +21,8 @@ from streamdepth.utils.numbering import has_number_field, has_numbered_file, ins
 def make_camera_spec(settings: Settings) -> CameraSpec:
     """Returns the camera of the settings. Raises ConfigError when they describe it twice."""
     camera = settings.camera
-    return CameraSpec(camera.info, camera.fov, camera.fx, camera.fy, camera.cx, camera.cy)
+    fov = None if camera.fov == "auto" else camera.fov
+    return CameraSpec(camera.info, fov, camera.fx, camera.fy, camera.cx, camera.cy)
 
 
 def make_metric_reference(settings: Settings) -> MetricReference | None:

@@ -40,6 +40,10 @@ def make_source(address: str, settings: Settings) -> Source:
 
 def with_camera(source: Source, settings: Settings) -> Source:
     """Returns a source whose frames carry the camera of the settings; `source` itself where they describe none."""
+    if settings.camera.fov == "auto":
+        from streamdepth.sources.guessed_camera import GuessedCameraSource
+
+        source = GuessedCameraSource(source)
     camera = make_camera_spec(settings)
     if not camera and not settings.camera.undistort:
         return source

@@ -174,10 +174,10 @@ class _View:
     def describe(self, pixels: Floats) -> tuple[Floats, np.ndarray]:
         """Returns those of (N, 2) px that are not on the rim, and their descriptors."""
         keypoints = [cv2.KeyPoint(float(x), float(y), 31) for x, y in pixels]
-        keypoints, descriptors = cv2.ORB.create(edgeThreshold=2).compute(self.gray, keypoints)
+        kept, descriptors = cv2.ORB.create(edgeThreshold=2).compute(self.gray, keypoints)
         if descriptors is None:
             return np.zeros((0, 2)), np.zeros((0, 32), np.uint8)
-        return np.array([point.pt for point in keypoints], np.float64), descriptors
+        return np.array([point.pt for point in kept], np.float64), descriptors
 
     def points_at(self, pixels: Floats) -> Floats:
         """Returns (N, 3) meters in the camera's axes: the places that (N, 2) px show, NaN where depth is unknown."""
@@ -188,7 +188,7 @@ class _View:
 
 
 def _without_exposure(image: Image) -> GrayImage:
-    """Returns a gray picture of local contrast, a difference of Gaussians, which a change of exposure leaves as it was."""
+    """Returns a gray picture of local contrast, a difference of Gaussians, which exposure hardly changes."""
     values = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     fine, coarse = (cv2.GaussianBlur(values, (0, 0), sigma) for sigma in (1.0, 8.0))
     return np.asarray(np.clip(128 + _CONTRAST * (fine - coarse), 0, 255), np.uint8)

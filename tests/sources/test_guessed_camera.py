@@ -1,0 +1,33 @@
+"""A source whose camera is guessed says so, reads every frame, and leaves known cameras alone."""
+
+from __future__ import annotations
+
+import pytest
+from helpers.errors import raises_code
+from helpers.paths import SAMPLES
+
+from streamdepth.config import Settings
+from streamdepth.config.values import parse_field_of_view
+from streamdepth.core.errors import ConfigError
+from streamdepth.factory.sources import make_source, with_camera
+from streamdepth.testing import SyntheticSource
+
+
+def test_the_field_of_view_of_a_clip_is_guessed_and_said() -> None:
+    settings = Settings().replace(fov="auto")
+    with make_source(str(SAMPLES / "room.jpg"), settings) as source:
+        info = source.open()
+        assert info.intrinsics.cx == (info.width - 1) / 2
+        assert "is taken as" in source.notices[0]
+        assert source.read().index == 0
+
+
+def test_a_live_source_needs_degrees() -> None:
+    with raises_code(ConfigError, "live-source", naming="--fov 65"):
+        with_camera(SyntheticSource(is_live=True), Settings().replace(fov="auto")).open()
+
+
+@pytest.mark.parametrize("wrong", ["wide", 0, 180])
+def test_other_words_and_angles_are_refused(wrong: object) -> None:
+    with pytest.raises(ValueError, match="degrees"):
+        parse_field_of_view(wrong)

@@ -188,7 +188,7 @@ class _View:
 
 
 def _without_exposure(image: Image) -> GrayImage:
-    """Returns a gray picture of local contrast, a difference of Gaussians, which exposure hardly changes."""
+    """Returns a gray picture of local contrast, a difference of Gaussians, which keeps its values at any exposure."""
     values = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     fine, coarse = (cv2.GaussianBlur(values, (0, 0), sigma) for sigma in (1.0, 8.0))
     return np.asarray(np.clip(128 + _CONTRAST * (fine - coarse), 0, 255), np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from streamdepth.sinks.standard_output import STANDARD_OUTPUT
 from streamdepth.utils.redact import redact
 
 if TYPE_CHECKING:
+    from streamdepth.geometry.zone_monitor import ZoneState
     from streamdepth.sinks.zones.output import ZoneOutput
     from streamdepth.sinks.zones.zone_sink import ZoneSink
 
@@ -25,8 +27,15 @@ def make_zones(settings: Settings) -> tuple[Zone, ...]:
     return tuple(map(Zone.parse, settings.zones.areas))
 
 
-def make_zone_sink(settings: Settings, name: str | None = None) -> ZoneSink:
-    """Returns the sink that watches the zones of one stream. name: the stream's, where there are several.
+def make_zone_sink(
+    settings: Settings, name: str | None = None, on_states: Callable[[Sequence[ZoneState]], object] = lambda _: None
+) -> ZoneSink:
+    """Returns the sink that watches the zones of one stream.
+
+    Args:
+        settings: the settings of the stream.
+        name: the stream's name, where there are several.
+        on_states: as for ZoneSink.
 
     Raises:
         ConfigError: for an output that cannot be made. Codes: "unknown-target", "not-a-folder", "conflict".
@@ -37,6 +46,7 @@ def make_zone_sink(settings: Settings, name: str | None = None) -> ZoneSink:
     return ZoneSink(
         make_zones(settings),
         [_make_output(target, settings, name) for target in zones.outputs],
+        on_states=on_states,
         stream=name or _only_name(settings),
         hold_seconds=zones.hold_seconds,
         margin=zones.margin,

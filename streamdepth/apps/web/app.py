@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
-from streamdepth.apps.web import routes, sockets, uploads
+from streamdepth.apps.web import routes, sockets, uploads, zone_routes
 from streamdepth.apps.web.access import Access
 from streamdepth.apps.web.app_state import AppState
 from streamdepth.apps.web.broadcast import Broadcaster
@@ -44,6 +44,7 @@ def make_app(session: WebSession, access: Access, *, max_viewers: int) -> FastAP
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.include_router(routes.router)
     app.include_router(uploads.router)
+    app.include_router(zone_routes.router)
     app.include_router(sockets.router)
     _add_pages(app)
     if access.token is not None:

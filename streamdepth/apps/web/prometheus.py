@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from operator import attrgetter
 
@@ -35,6 +36,15 @@ _STREAM_METRICS = (
     (GaugeMetricFamily, "paused", "1 while the stream is paused.", attrgetter("controls.paused")),
 )
 """Kind of metric, its name, its help text, and how to get it from a stream's status."""
+_ZONE_METRICS = (
+    (GaugeMetricFamily, "nearest", "Nearest depth in a zone, in the unit; NaN where it is unknown or too far."),
+    (GaugeMetricFamily, "median", "Median depth in a zone, in the unit; NaN where it is unknown or too far."),
+    (GaugeMetricFamily, "trend", "Change of the nearest depth in a zone per second, in the unit."),
+    (GaugeMetricFamily, "known", "Share of a zone's pixels whose depth is known."),
+    (GaugeMetricFamily, "occupied", "1 while something is in the zone."),
+    (CounterMetricFamily, "entered", "How often something entered the zone."),
+)
+"""Kind of metric, its name, which is also that in a zone's status, and its help text."""
 
 
 class _StatusCollector:
@@ -72,8 +82,19 @@ def _stream_metrics(streams: list[StreamOut]) -> Iterator[Metric]:
         for stream in streams:
             family.add_metric([stream.name], value_of(stream))
         yield family
+    yield from _zone_metrics(streams)
     yield _dropped_frames(streams)
     yield _states(streams)
+
+
+def _zone_metrics(streams: list[StreamOut]) -> Iterator[Metric]:
+    for kind, name, text in _ZONE_METRICS:
+        family = kind(f"streamdepth_zone_{name}", text, labels=["stream", "zone", "unit"])
+        for stream in streams:
+            for zone in stream.zones:
+                value = getattr(zone, name)
+                family.add_metric([stream.name, zone.name, zone.unit], math.nan if value is None else value)
+        yield family
 
 
 def _dropped_frames(streams: list[StreamOut]) -> Metric:

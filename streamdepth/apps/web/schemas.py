@@ -59,6 +59,44 @@ class RecordingOut(BaseModel):
     """Why the last recording ended by itself; empty if it did not."""
 
 
+Corner = tuple[Annotated[float, Field(ge=0, le=100_000)], Annotated[float, Field(ge=0, le=100_000)]]
+
+
+class ZoneIn(BaseModel):
+    """A zone: a polygon of the picture, and the depth at which something is in it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    corners: Annotated[list[Corner], Field(min_length=3, max_length=64, description="x, y in px of the stream.")]
+    near: Annotated[float, Field(ge=0, le=1e6, description="Meters, or percent of relative depth's range.")] | None = (
+        None
+    )
+
+
+class ZoneOut(BaseModel):
+    """A zone with the depth in it; depth that is unknown or too far to be measured is null."""
+
+    name: str
+    text: str
+    """The zone as the flag --zone takes it."""
+    corners: list[tuple[float, float]]
+    near: float | None
+    """Depth at which something is in the zone, in `unit`; null: nearer than what was there at first."""
+    unit: str
+    """m, or % of the steady range, where 100 is near."""
+    nearest: float | None
+    median: float | None
+    trend: float | None
+    """Change of `nearest` per second."""
+    known: float
+    """Share of the zone's pixels whose depth is known."""
+    occupied: bool
+    entered: int
+    """Number of times that something entered it."""
+    history: list[tuple[int, float | None]]
+    """Seconds of the last two minutes, on the clock of the frames, and `nearest` at the end of each; oldest first."""
+
+
 class StreamOut(BaseModel):
     """The status of one stream."""
 
@@ -92,6 +130,7 @@ class StreamOut(BaseModel):
     """True if the pictures come from a browser's camera."""
     controls: ControlsOut
     recording: RecordingOut
+    zones: list[ZoneOut]
     history: list[SecondOut]
     """The seconds of the last two minutes, oldest first."""
 

@@ -11,10 +11,12 @@ from streamdepth.apps.web.conversions import ConversionQueue
 from streamdepth.apps.web.live_sink import LiveSink
 from streamdepth.apps.web.media_folder import MediaFolder
 from streamdepth.apps.web.recorder import RecorderSink
+from streamdepth.apps.web.zone_history import ZoneHistories
 from streamdepth.config import Settings
 from streamdepth.core.render_options import RenderOptions, Style
 from streamdepth.estimators.hot_swap import HotSwapEstimator
 from streamdepth.pipeline.pipeline import Pipeline
+from streamdepth.sinks.zones.zone_sink import ZoneSink
 from streamdepth.sources.browser import BrowserSource
 
 
@@ -29,6 +31,9 @@ class WebStream:
     controls: SharedControls[StreamControls]
     live: LiveSink
     recorder: RecorderSink
+    zones: ZoneSink
+    """The sink that watches the zones, and in which they are changed."""
+    zone_histories: ZoneHistories
     browser_source: BrowserSource | None = None
     """The source, if the pictures come from a browser's camera."""
     hide_folders: Callable[[str], str] = str
@@ -46,6 +51,7 @@ class WebStream:
             colormap=drawn.colormap,
             alpha=drawn.alpha,
             invert=False,  # the color map is the one that is shown
+            zones=self.zones.zones,
         )
 
 

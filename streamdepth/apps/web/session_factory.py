@@ -18,6 +18,7 @@ from streamdepth.apps.web.recorder import RecorderSink
 from streamdepth.apps.web.server import ServerOptions
 from streamdepth.apps.web.session import ControlChoices, WebSession, WebStream
 from streamdepth.apps.web.source_titles import folder_hider, folder_of_source, source_title
+from streamdepth.apps.web.zone_history import ZoneHistories
 from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Estimator
@@ -77,7 +78,7 @@ def open_session(settings: Settings) -> Iterator[WebSession]:
     named = _named_addresses(settings)
     outputs = output_names(settings, [name for name, *_ in named])
     pairs = [
-        _make_stream(name, address, its, media, factory.make_sinks(its, output))
+        _make_stream(name, address, its, media, output)
         for (name, address, its), output in zip(named, outputs, strict=True)
     ]
     pipeline = factory.make_pipeline([stream for _, stream in pairs], estimator, settings, on_state=_warn_if_waiting)
@@ -143,9 +144,9 @@ def _named_addresses(settings: Settings) -> list[tuple[str, str | None, Settings
 
 
 def _make_stream(
-    name: str, address: str | None, settings: Settings, media: MediaFolder, outputs: Sequence[Sink]
+    name: str, address: str | None, settings: Settings, media: MediaFolder, output_name: str | None
 ) -> tuple[WebStream, Stream]:
-    """Makes a stream of the page, and the pipeline's stream behind it."""
+    """Makes a stream of the page, and the pipeline's stream behind it. output_name: as `factory.make_sinks` has it."""
     drawn = make_render_options(settings)
     controls = SharedControls(
         StreamControls(drawn.style, drawn.effective_colormap, drawn.alpha, settings.smooth, settings.render.range),
@@ -153,6 +154,9 @@ def _make_stream(
     )
     tracker = MotionTracker()
     live, recorder = LiveSink(), RecorderSink(media, name, partial(_make_recording_sinks, settings))
+    histories = ZoneHistories()
+    zones = factory.make_zone_sink(settings, output_name, on_states=histories.add_states)
+    zones.check()
     browser_source = _make_browser_source(settings) if address is None else None
     stabilizer = make_hot_swap_stabilizer(
         lambda: controls.value.smooth,
@@ -169,12 +173,23 @@ def _make_stream(
     stream = Stream(
         PausableSource(with_black_bars(source, settings), lambda: controls.value.paused),
         stabilizer,
-        [*outputs, recorder, live],
+        [*factory.make_sinks(settings, output_name), zones, recorder, live],
         FlowPropagator(tracker=tracker) if settings.inference.fps else None,
         redact(address) if address else "browser camera",
     )
     hide_folders = folder_hider([folder_of_source(address), str(media.path.parent), str(Path.cwd())])
-    web_stream = WebStream(name, source_title(address), controls, live, recorder, browser_source, hide_folders, drawn)
+    web_stream = WebStream(
+        name,
+        source_title(address),
+        controls,
+        live,
+        recorder,
+        zones,
+        histories,
+        browser_source,
+        hide_folders,
+        drawn,
+    )
     return web_stream, stream
 
 
@@ -193,6 +208,7 @@ def _make_recording_sinks(settings: Settings, base: Path, options: RenderOptions
         colormap=options.colormap,
         alpha=options.alpha,
         invert=False,  # the colormap is the one that is shown
+        zone=tuple(map(str, options.zones)),
         segment=settings.outputs.segment or _DEFAULT_SEGMENT_SECONDS,
         overwrite=False,
         resume=False,

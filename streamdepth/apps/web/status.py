@@ -13,10 +13,13 @@ from streamdepth.apps.web.schemas import (
     SecondOut,
     StatusOut,
     StreamOut,
+    ZoneOut,
 )
 from streamdepth.apps.web.session import WebSession, WebStream
+from streamdepth.apps.web.zone_history import WatchedZone
 from streamdepth.core.version import __version__
 from streamdepth.pipeline.report import Report, StreamReport
+from streamdepth.sinks.zones.records import finite
 
 
 def build_status(session: WebSession, viewers: dict[str, int], sequence: int) -> StatusOut:
@@ -89,7 +92,26 @@ def _stream_status(stream: WebStream, facts: StreamReport, viewers: int) -> Stre
             seconds=round(recorder.recorded_seconds, 1),
             failure=stream.hide_folders(recorder.failure),
         ),
+        zones=[_zone_status(watched) for watched in stream.zone_histories.zones()],
         history=[SecondOut(frames=s.frames, latency_ms=s.latency_ms) for s in live.history.seconds()],
+    )
+
+
+def _zone_status(watched: WatchedZone) -> ZoneOut:
+    state, zone = watched.state, watched.state.zone
+    return ZoneOut(
+        name=zone.name,
+        text=str(zone),
+        corners=list(zone.corners),
+        near=zone.near,
+        unit=state.unit,
+        nearest=finite(state.depth.nearest),
+        median=finite(state.depth.median),
+        trend=finite(state.trend),
+        known=round(state.depth.known, 4),
+        occupied=state.is_occupied,
+        entered=watched.entered,
+        history=[(second, finite(value)) for second, value in watched.nearest],
     )
 
 

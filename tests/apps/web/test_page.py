@@ -155,6 +155,80 @@ def has_points(page: Page) -> bool:
     return bool((screenshot(page, "#points-canvas") > 40).any(axis=2).mean() > 0.1)
 
 
+class TestZones:
+    """Zones are drawn with the mouse on a picture of 320x240 px."""
+
+    def drag(self, page: Page, *shares: tuple[float, float]) -> None:
+        """Presses the button at the first place, moves it and lets it go at the last; shares of the picture's size."""
+        box = page.locator("#picture-canvas").bounding_box()
+        scale = min(box["width"] / 320, box["height"] / 240)
+        left, top = box["x"] + (box["width"] - 320 * scale) / 2, box["y"] + (box["height"] - 240 * scale) / 2
+        places = [(left + u * 320 * scale, top + v * 240 * scale) for u, v in shares]
+        page.mouse.move(*places[0])
+        page.mouse.down()
+        for place in places[1:]:
+            page.mouse.move(*place, steps=4)
+        page.mouse.up()
+
+    def zones(self, site: Site) -> list[dict]:
+        return site.stream(NAME)["zones"]
+
+    def test_a_box_is_drawn_and_its_depth_is_shown_and_plotted(self, page: Page, site: Site) -> None:
+        open_page(page, site)
+        page.locator("#draw-zone").click()
+        self.drag(page, (0.25, 0.25), (0.75, 0.5))
+        item = page.locator('#zones li[data-zone="zone1"]')
+        expect(item).to_be_visible()
+        (zone,) = self.zones(site)
+        assert np.abs(np.array(zone["corners"]) - [(80, 60), (240, 60), (240, 120), (80, 120)]).max() <= 1
+        expect(item.locator("code")).to_have_text(f"--zone {zone['text']}")
+        expect(item.locator(".zone-head b")).to_contain_text("%")
+        wait_until(lambda: len((item.locator("polyline").get_attribute("points") or "").split()) > 2)
+        polygon = page.locator("#zone-layer polygon")
+        expect(polygon).to_have_count(1)
+        box, canvas = polygon.bounding_box(), page.locator("#picture-canvas").bounding_box()
+        assert box["y"] == pytest.approx(canvas["y"] + canvas["height"] / 4, abs=4)
+        assert box["height"] == pytest.approx(canvas["height"] / 4, abs=12)  # with its line and shadow
+        view(page, "Both")
+        expect(polygon).to_have_count(2)
+        view(page, "3D")
+        expect(polygon).to_have_count(0)
+
+    def test_a_polygon_is_clicked_named_limited_and_removed(self, page: Page, site: Site) -> None:
+        open_page(page, site)
+        page.keyboard.press("z")
+        for corner in ((0.1, 0.1), (0.9, 0.1), (0.5, 0.9)):
+            self.drag(page, corner)
+        page.keyboard.press("Enter")
+        expect(page.locator("#zones li")).to_have_count(1)
+        assert np.abs(np.array(self.zones(site)[0]["corners"]) - [(32, 24), (288, 24), (160, 216)]).max() <= 1
+        page.locator(".zone-head input").fill("door")
+        page.locator(".zone-head input").press("Enter")
+        item = page.locator('#zones li[data-zone="door"]')
+        item.locator("input[type=number]").fill("1")
+        item.locator("input[type=number]").press("Enter")
+        wait_until(lambda: [(z["name"], z["near"], z["occupied"]) for z in self.zones(site)] == [("door", 1, True)])
+        expect(page.locator("#zone-layer polygon.occupied")).to_have_count(1)
+        item.get_by_label("Remove door").click()
+        expect(page.locator("#zones li")).to_have_count(0)
+        expect(page.locator("#zones-note")).to_be_visible()
+        assert self.zones(site) == []
+
+    def test_escape_draws_nothing_and_a_bad_name_is_said(self, page: Page, site: Site) -> None:
+        open_page(page, site)
+        page.keyboard.press("z")
+        self.drag(page, (0.1, 0.1))
+        page.keyboard.press("Escape")
+        expect(page.locator("#draw-zone")).to_have_attribute("aria-pressed", "false")
+        assert self.zones(site) == []
+        page.locator("#draw-zone").click()
+        self.drag(page, (0.1, 0.1), (0.3, 0.3))
+        page.locator(".zone-head input").fill("a b")
+        page.locator(".zone-head input").press("Enter")
+        expect(page.locator("#toast")).to_contain_text("a name has letters")
+        assert [z["name"] for z in self.zones(site)] == ["zone1"]
+
+
 class TestPicture:
     def test_depth_moves(self, page: Page, site: Site) -> None:
         open_page(page, site)

@@ -8,9 +8,9 @@ import { preferences, remember } from "./preferences.js";
 const VIEWS = { picture: "Picture", overlay: "Overlay", depth: "Depth", side: "Both", wipe: "Wipe", points: "3D" };
 
 export class DepthScreen {
-  /** onViewChanged(): called after another view was chosen. */
-  constructor(onViewChanged = () => {}) {
-    this.onViewChanged = onViewChanged;
+  /** onViewChanged(): called after another view was chosen. onDrawn(): called after a result was drawn. */
+  constructor(onViewChanged = () => {}, onDrawn = () => {}) {
+    Object.assign(this, { onViewChanged, onDrawn });
     this.pictureView = new PictureView($("picture-canvas"));
     this.readout = new DepthReadout(this.pictureView, $("depth-readout"));
     this.pointView = null;
@@ -54,6 +54,7 @@ export class DepthScreen {
     else this.pictureView.draw(result, mode, $("controls").alpha.value / 100);
     this.showLegend();
     this.readout.show(result, mode);
+    this.onDrawn();
   }
 
   /** colors: 256 of #rrggbb, far first. */
@@ -134,7 +135,7 @@ export class DepthScreen {
   listen() {
     $("wipe").oninput = () => this.setWipe($("wipe").value / 100);
     $("picture-canvas").addEventListener("pointermove", (event) => {
-      const at = this.mode === "wipe" && event.buttons ? this.pictureView.locate(event.clientX, event.clientY, this.mode) : null;
+      const at = this.mode === "wipe" && event.buttons && !$("screen").classList.contains("drawing") ? this.pictureView.locate(event.clientX, event.clientY, this.mode) : null;
       if (at) this.setWipe(at.u);
     });
     $("controls").alpha.oninput = () => this.draw();

@@ -9,13 +9,17 @@ export function make(name, properties = {}, ...children) {
   return made;
 }
 
+/** Makes an element of SVG with attributes. */
+export function shape(name, attributes) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
 /** Makes the picture of an icon button from the path of its lines, on a square of 20. */
 export function icon(path) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", "0 0 20 20");
-  svg.setAttribute("aria-hidden", "true");
-  svg.append(document.createElementNS(svg.namespaceURI, "path"));
-  svg.firstChild.setAttribute("d", path);
+  const svg = shape("svg", { viewBox: "0 0 20 20", "aria-hidden": "true" });
+  svg.append(shape("path", { d: path }));
   return svg;
 }
 

@@ -1,5 +1,7 @@
 // Plots latency over time as three lines.
 
+import { shape } from "./dom.js";
+
 const NAMES = ["p50", "p95", "p99"];
 const SECONDS = 120, WIDTH = 300, HEIGHT = 90;
 
@@ -25,15 +27,9 @@ function curve(history, i, top) {
     const x = WIDTH - ((history.length - 1 - n) * WIDTH) / (SECONDS - 1);
     return second.latency_ms && `${x.toFixed(1)},${(HEIGHT * (1 - Math.min(1, second.latency_ms[i] / top))).toFixed(1)}`;
   });
-  return element("polyline", { class: NAMES[i], points: points.filter(Boolean).join(" ") });
+  return shape("polyline", { class: NAMES[i], points: points.filter(Boolean).join(" ") });
 }
 
 function line(y) {
-  return element("line", { x1: 0, x2: WIDTH, y1: y, y2: y });
-}
-
-function element(name, attributes) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
+  return shape("line", { x1: 0, x2: WIDTH, y1: y, y2: y });
 }

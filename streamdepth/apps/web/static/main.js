@@ -12,6 +12,7 @@ import { onControlsChanged, showControls } from "./controls.js";
 import { startUploads } from "./uploads.js";
 import { startFrame } from "./page_frame.js";
 import { preferences, remember } from "./preferences.js";
+import { Zones } from "./zones.js";
 
 let connection = null;
 let name = new URLSearchParams(location.search).get("stream");
@@ -20,7 +21,8 @@ let linkState = { isUp: false, reason: "Connecting" };
 let colorName = "";
 
 const stream = () => status?.streams.find((s) => s.name === name) ?? null;
-const screen = new DepthScreen(showCover);
+const screen = new DepthScreen(showCover, () => zones.draw(screen.result.header, screen.mode));
+const zones = new Zones(screen.pictureView, { stream, onStatus });
 const browserCamera = new BrowserCamera($("browser-camera"), onCameraChanged);
 
 async function start() {
@@ -55,7 +57,7 @@ function onLinkChanged(isUp, reason) {
   if (isUp && !linkState.isUp) showFiles().catch(() => {});
   linkState = { isUp, reason };
   document.body.dataset.link = isUp ? "up" : "lost";
-  for (const id of ["pause", "snapshot", "record", "sign-out"]) $(id).disabled = !isUp;
+  for (const id of ["pause", "snapshot", "record", "sign-out", "draw-zone"]) $(id).disabled = !isUp;
   $("controls").inert = !isUp;
   if (isUp) return showCover();
   status = withoutServer(status);
@@ -89,6 +91,7 @@ function onStatus(next) {
   showButtons(now);
   showColors(now.controls.colormap).catch(() => (colorName = ""));
   plot($("plot"), now.history);
+  zones.showList();
   showCover();
 }
 
@@ -172,5 +175,5 @@ onControlsChanged({
 });
 
 screen.start();
-startFrame({ p: "pause", s: "snapshot", r: "record", f: "fullscreen", 0: "reset-3d" }, (number) => screen.pickNumber(number));
+startFrame({ p: "pause", s: "snapshot", r: "record", f: "fullscreen", z: "draw-zone", 0: "reset-3d" }, (number) => screen.pickNumber(number));
 start();

@@ -11,6 +11,7 @@ from streamdepth.core.errors import ConfigError
 from streamdepth.core.recorded_topics import RecordedTopics
 from streamdepth.core.sink import Sink
 from streamdepth.factory.naming import ros_name, stream_names
+from streamdepth.factory.zones import make_zones
 
 if TYPE_CHECKING:
     from streamdepth.geometry.mounts import Mount
@@ -122,6 +123,9 @@ def make_robot_options(settings: Settings, name: str | None = None) -> RobotOpti
         sectors=robot.sectors,
         mount=mount,
         drop_flying=settings.outputs.drop_flying,
+        depth_zones=make_zones(settings),
+        zone_hold_seconds=settings.zones.hold_seconds,
+        zone_margin=settings.zones.margin,
     )
 
 

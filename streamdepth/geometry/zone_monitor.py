@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from streamdepth.core.errors import ConfigError
 from streamdepth.core.types import DepthFrame
 from streamdepth.core.zones import Unit, Zone, ZoneDepth, measure_zone, unit_of
 
@@ -89,8 +90,16 @@ class ZoneMonitor:
         """Time and nearest depth of the frames of the last second."""
 
     def update(self, item: DepthFrame) -> ZoneState:
-        """Takes the next frame of the stream, and returns the state of the zone in it."""
+        """Takes the next frame of the stream, and returns the state of the zone in it.
+
+        Raises ConfigError ("zone-unit") if `zone.near` has another unit than the depth.
+        """
         time, unit, depth = item.frame.time, unit_of(item.kind), measure_zone(self.zone, item)
+        if self.zone.unit not in (None, unit):
+            raise ConfigError(
+                f"the zone {self.zone} gives its depth in {self.zone.unit}, and depth is in {unit} here; use {unit}",
+                code="zone-unit",
+            )
         if item.cut or (self._recent and time < self._recent[-1][0]):
             self._recent.clear()
             self._background.forget()

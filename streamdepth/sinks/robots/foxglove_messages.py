@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +23,7 @@ from streamdepth.sinks.robots.observation import (
     projection_matrix,
 )
 from streamdepth.sinks.robots.topics import Topic
+from streamdepth.sinks.zones.records import RECORD_SCHEMA, make_records
 
 FOXGLOVE_SDK = OptionalPackage("foxglove", "foxglove-sdk", "robot", "making Foxglove's messages")
 
@@ -51,14 +53,24 @@ class FoxgloveMessages:
         message_types |= {"depth/points": kinds.PointCloud} if options.points else {}
         message_types |= {"scan": kinds.LaserScan, "obstacles": kinds.LaserScan} if options.scan else {}
         topics = [_topic(f"{options.namespace}/{path}", kind.get_schema()) for path, kind in message_types.items()]
+        if options.depth_zones:
+            schema = json.dumps(RECORD_SCHEMA).encode()
+            topics.append(Topic(f"{options.namespace}/zones", RECORD_SCHEMA["title"], "jsonschema", schema, "json"))
         return topics if options.mount is None else [*topics, _topic("/tf", kinds.FrameTransforms.get_schema())]
 
     def encode(self, observation: Observation) -> Iterator[tuple[str, bytes]]:
-        """Yields (topic, protobuf) for each message; scans hold their pose, so that /tf is sent for a mount only."""
+        """Yields (topic, protobuf) for each message, and JSON for zones.
+
+        Scans hold their pose, so that /tf is sent for a mount only.
+        """
         if self._options.mount is not None:
             yield "/tf", self._transforms(observation).encode()
+        space = self._options.namespace
         for path, message in self._messages(observation):
-            yield f"{self._options.namespace}/{path}", message.encode()
+            yield f"{space}/{path}", message.encode()
+        for state in observation.zones:
+            for record in make_records(state, space.strip("/"), None):
+                yield f"{space}/zones", json.dumps(record, allow_nan=False).encode()
 
     def _transforms(self, observation: Observation) -> Any:
         kinds = self._schemas

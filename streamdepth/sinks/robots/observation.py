@@ -20,6 +20,7 @@ from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import SinkOpenError
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.types import DepthFrame, DepthKind, Frame, ModelInfo, StreamInfo
+from streamdepth.core.zones import Zone
 from streamdepth.geometry.arrays import Floats, Points
 from streamdepth.geometry.floor import find_floor
 from streamdepth.geometry.flying_pixels import without_flying_pixels
@@ -28,6 +29,7 @@ from streamdepth.geometry.obstacles import LaserScan, Obstacle, ObstacleZone, ob
 from streamdepth.geometry.planes import Plane
 from streamdepth.geometry.projection import back_project
 from streamdepth.geometry.transforms import quaternion_from_rotation
+from streamdepth.geometry.zone_monitor import HOLD_SECONDS, MARGIN, ZoneMonitor, ZoneState
 
 JPEG_QUALITY = 92
 NANOSECONDS = 10**9
@@ -65,6 +67,12 @@ class RobotOptions:
     """The camera's place on the robot, which is sent as a transform; None sends none."""
     drop_flying: bool = False
     """Makes depth on jumps between near and far unknown."""
+    depth_zones: tuple[Zone, ...] = ()
+    """Parts of the picture whose depth is watched, each with topics of its own."""
+    zone_hold_seconds: float = HOLD_SECONDS
+    """As for ZoneMonitor."""
+    zone_margin: float = MARGIN
+    """As for ZoneMonitor."""
 
 
 class ScaleState(NamedTuple):
@@ -91,6 +99,8 @@ class Observation:
     """The floor, found in this frame or a moment ago."""
     log_ns: int = 0
     """The recorder's time: that of the recording that is read, else the stamp; it never decreases."""
+    zones: tuple[ZoneState, ...] = ()
+    """The states of the options' zones at this frame."""
 
     @cached_property
     def jpeg(self) -> bytes:
@@ -228,6 +238,10 @@ class Observer:
         self._options, self._clock, self._on_notice = options, RosTimestamps(info), on_notice
         self._floor: tuple[int, Plane] | None = None
         self._log_ns = 0
+        self._monitors = [
+            ZoneMonitor(zone, hold_seconds=options.zone_hold_seconds, margin=options.zone_margin)
+            for zone in options.depth_zones
+        ]
         default_id = f"{options.namespace.strip('/').replace('/', '_')}_optical_frame"
         self._frame_id = options.frame_id or info.frame_id or default_id
 
@@ -245,7 +259,8 @@ class Observer:
             )
         stamp_ns, logged_ns = self._clock.stamp(item.frame), item.frame.logged_ns
         self._log_ns = max(self._log_ns, stamp_ns if logged_ns is None else logged_ns)
-        observation = Observation(item, stamp_ns, self._frame_id, self._options, log_ns=self._log_ns)
+        zones = tuple(monitor.update(item) for monitor in self._monitors)
+        observation = Observation(item, stamp_ns, self._frame_id, self._options, log_ns=self._log_ns, zones=zones)
         return (
             replace(observation, floor=self._find_floor(observation))
             if self._options.floor and self._options.scan

@@ -6,6 +6,8 @@ REP 118: depth is 32FC1, meters along the optical axis, NaN where unknown, +Inf 
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,6 +20,7 @@ from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.optional_packages import OptionalPackage
 from streamdepth.geometry.arrays import Points
 from streamdepth.geometry.obstacles import LaserScan
+from streamdepth.geometry.zone_monitor import ZoneState
 from streamdepth.sinks.robots.observation import (
     NANOSECONDS,
     POINT_BYTES,
@@ -29,9 +32,12 @@ from streamdepth.sinks.robots.observation import (
     projection_matrix,
 )
 from streamdepth.sinks.robots.topics import Topic
+from streamdepth.sinks.zones.output import is_event
+from streamdepth.sinks.zones.records import make_records
 
 _FLOAT32 = 7  # sensor_msgs/PointField
 _DIAGNOSTIC_OK, _DIAGNOSTIC_WARN = 0, 1  # diagnostic_msgs/DiagnosticStatus
+_INFRARED = 1  # sensor_msgs/Range: what is next to light among its kinds
 _NEAREST_M = 0.01
 
 ROSBAGS = OptionalPackage("rosbags", "rosbags", "robot", "making ROS messages")
@@ -71,6 +77,12 @@ class RosMessages:
             self._topic(f"{options.namespace}/depth/scale_sigma", "std_msgs/msg/Float32"),
             self._topic("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray"),
         ]
+        if options.depth_zones:
+            topics.append(self._topic(f"{options.namespace}/zones/events", "std_msgs/msg/String"))
+        topics += [
+            self._topic(f"{options.namespace}/zones/{zone.name}/nearest", "sensor_msgs/msg/Range")
+            for zone in options.depth_zones
+        ]
         has_transforms = options.scan or options.mount is not None
         return [*topics, self._topic("/tf", "tf2_msgs/msg/TFMessage")] if has_transforms else topics
 
@@ -102,6 +114,10 @@ class RosMessages:
             yield "/tf", self._message_class("tf2_msgs/msg/TFMessage")([self._tf(observation, t) for t in transforms])
         for name, scan in observation.laser_scans.items():
             yield f"{space}/{name}", self._laser(observation, scan)
+        for state in observation.zones:
+            yield f"{space}/zones/{state.zone.name}/nearest", self._range(observation, state)
+            for record in filter(is_event, make_records(state, space.strip("/"), None)):
+                yield f"{space}/zones/events", self._message_class("std_msgs/msg/String")(json.dumps(record))
 
     def _depth(self, observation: Observation) -> Any:
         return self._image(observation, observation.encoded_depth, self._options.encoding)
@@ -166,6 +182,15 @@ class RosMessages:
             scan.max_range_m,
             scan.ranges_m,
             np.empty(0, np.float32) if scan.intensities is None else scan.intensities,
+        )
+
+    def _range(self, observation: Observation, state: ZoneState) -> Any:
+        """Makes the nearest depth in a zone as a range (REP 117: NaN unknown, +Inf too far), with the zone's width."""
+        corners_x = [x for x, _ in state.zone.corners]
+        width_px, camera = max(corners_x) - min(corners_x), observation.camera
+        view_radians = 2 * math.atan(width_px / 2 / camera.fx) if camera else 0.0
+        return self._message_class("sensor_msgs/msg/Range")(
+            self._header(observation), _INFRARED, view_radians, _NEAREST_M, math.inf, state.depth.nearest
         )
 
     def _tf(self, observation: Observation, found: FrameTransform) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from datetime import UTC, datetime
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 from streamdepth.core.types import Frame, StreamInfo
 from streamdepth.geometry.zone_monitor import ZoneState
@@ -32,6 +32,21 @@ class ZoneRecord(TypedDict):
     known: float
     """Share of the zone's pixels whose depth is known; where it is high and `nearest` is null, it is too far."""
     occupied: bool
+
+
+RECORD_SCHEMA: dict[str, Any] = {
+    "title": "streamdepth.Zone",
+    "type": "object",
+    "properties": {
+        **{key: {"type": "string"} for key in ("type", "stream", "zone", "unit")},
+        **{key: {"type": ["number", "null"]} for key in ("nearest", "median", "trend")},
+        **{key: {"type": "number"} for key in ("time", "known")},
+        "at": {"type": ["string", "null"]},
+        "index": {"type": "integer"},
+        "occupied": {"type": "boolean"},
+    },
+}
+"""The record as a JSON schema, for recordings."""
 
 
 def make_records(state: ZoneState, stream: str, epoch: float | None) -> list[ZoneRecord]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from helpers.errors import raises_code
 from helpers.robot_scene import CAMERA, EPOCH_NS, scene, stamped
-from helpers.sink_data import MODEL, fill
+from helpers.sink_data import MODEL, fill, stream
 from mcap.reader import make_reader
 from mcap_protobuf.decoder import DecoderFactory as ProtobufDecoder
 from mcap_ros2.decoder import DecoderFactory as Ros2Decoder
@@ -21,6 +22,7 @@ from rosbags.highlevel import AnyReader
 
 from streamdepth.core.errors import MissingDependencyError, SinkOpenError
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
+from streamdepth.core.zones import Zone
 from streamdepth.geometry.obstacles import ObstacleZone, obstacle_ranges
 from streamdepth.sinks.robots.mcap import McapSink
 from streamdepth.sinks.robots.observation import RobotOptions
@@ -326,3 +328,36 @@ def test_depth_is_called_rectified_only_where_the_lens_is_undone(tmp_path) -> No
         fill(sink, *scene(1, camera))
         assert len(messages(sink.path, f"/camera/depth/{name}")) == 1
         assert any("--undistort" in notice for notice in sink.notices) == (camera is not straight)
+
+
+def test_zones_are_ranges_and_events(tmp_path) -> None:
+    """A box at 1.5 m is in the zone from frame 11 to 30."""
+    options = RobotOptions(depth_zones=(Zone.parse("door=20,8,10,14@2m"),), zone_hold_seconds=0.1)
+    info, items = stream(38, 48, 32)
+    items = [replace(item, intrinsics=CAMERA) for item in items]
+    path = written(tmp_path, (info, items), options=options)
+    ranges = messages(path, "/camera/zones/door/nearest")
+    assert len(ranges) == 38
+    assert [i for i, found in enumerate(ranges) if found.range == 1.5] == list(range(11, 30))
+    assert ranges[0].field_of_view == pytest.approx(2 * np.arctan(5 / CAMERA.fx))
+    events = [json.loads(message.data) for message in messages(path, "/camera/zones/events")]
+    assert [(e["type"], round(e["time"] * 30), e["zone"]) for e in events] == [
+        ("entered", 11, "door"),
+        ("left", 30, "door"),
+    ]
+
+
+def test_zones_in_foxglove_are_json(tmp_path) -> None:
+    options = RobotOptions(depth_zones=(Zone.parse("door=20,8,10,14@2m"),), zone_hold_seconds=0.1)
+    path = written(tmp_path, stream(38, 48, 32), options=options, schemas="foxglove")
+    with path.open("rb") as file:
+        found = [
+            (schema.name, channel.message_encoding, json.loads(message.data))
+            for schema, channel, message in make_reader(file).iter_messages(topics=["/camera/zones"])
+        ]
+    assert {(name, encoding) for name, encoding, _ in found} == {("streamdepth.Zone", "json")}
+    assert [r["index"] for *_, r in found if r["type"] == "values"] == list(range(38))
+    assert [(r["type"], round(r["time"] * 30)) for *_, r in found if r["type"] != "values"] == [
+        ("entered", 11),
+        ("left", 30),
+    ]

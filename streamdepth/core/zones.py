@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -81,6 +81,10 @@ class Zone:
             raise ValueError(_SYNTAX)
         near = None if match["near"] is None else float(match["near"])
         return Zone(match["name"], corners, near, match["unit"])  # type: ignore[arg-type]  # m, % or None
+
+    def resized(self, across: float, down: float) -> Zone:
+        """Returns the same zone of a picture whose width and height are so many times as large."""
+        return replace(self, corners=tuple((x * across, y * down) for x, y in self.corners))
 
     def __str__(self) -> str:
         """Returns the text that `parse` reads."""

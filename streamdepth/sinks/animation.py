@@ -19,7 +19,7 @@ from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.render.overlay import check_render_options, render
 from streamdepth.sinks.pending_files import PendingFile, map_write_errors
-from streamdepth.sinks.video import OutputSize, resize_item
+from streamdepth.sinks.video import OutputSize, resize_item, resize_zones
 from streamdepth.utils.containers import file_url
 
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ class AnimationSink(Sink):
         self._file = PendingFile(self.path, overwrite=self.overwrite, input_path=info.file_path)
 
     def on_write(self, item: DepthFrame) -> None:
-        picture = render(resize_item(item, *self._frame_size), self.options)
+        options = resize_zones(self.options, item.frame.size, self._frame_size)
+        picture = render(resize_item(item, *self._frame_size), options)
         time = item.frame.pts * item.frame.time_base
         assert self._file is not None
         with map_write_errors(self.path):

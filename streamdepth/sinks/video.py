@@ -61,6 +61,12 @@ def resize_item(item: DepthFrame, width: int, height: int) -> DepthFrame:
     return replace(item, frame=small)
 
 
+def resize_zones(options: RenderOptions, old: tuple[int, int], new: tuple[int, int]) -> RenderOptions:
+    """Returns the options with the zones of a picture that was resized from `old` to `new`, (width, height) in px."""
+    across, down = new[0] / old[0], new[1] / old[1]
+    return replace(options, zones=tuple(zone.resized(across, down) for zone in options.zones))
+
+
 class VideoSink(EncodedVideoSink):
     """Writes an overlay, the depth alone, both side by side, or stereo pictures, with the timestamps of the source.
 
@@ -138,19 +144,21 @@ class VideoSink(EncodedVideoSink):
             or self.options.style not in DEEP_STYLES
         ):
             return None
-        if self.size != OutputSize():
-            self.add_notice("10 bits are kept at the picture's own size; this video of another size has 8")
+        if self.size != OutputSize() or self.options.drawn_zones:
+            self.add_notice("10 bits are kept at the picture's own size and without zones; this video has 8")
             return None
         return info.deep_color
 
     def on_write(self, item: DepthFrame) -> None:
         assert self._video is not None
+        options = self.options
         if self.size != OutputSize():
+            options = resize_zones(options, item.frame.size, self._frame_size)
             item = resize_item(item, *self._frame_size)
         elif rendered_size(item.frame.size, self.options.style) != self._video.size:
             self.add_notice("the size of the picture changed in mid-stream; it is scaled to the first size")
         if self._color is None:
-            frame = render_video_frame(item, *self._video.frame_format, self.options)
+            frame = render_video_frame(item, *self._video.frame_format, options)
         else:
             frame = self._render_deep(item, self._color)
         self._video.write(frame, item.frame.pts * item.frame.time_base)

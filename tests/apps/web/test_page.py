@@ -160,6 +160,7 @@ class TestZones:
 
     def drag(self, page: Page, *shares: tuple[float, float]) -> None:
         """Presses the button at the first place, moves it and lets it go at the last; shares of the picture's size."""
+        page.locator("#picture-canvas").scroll_into_view_if_needed()
         box = page.locator("#picture-canvas").bounding_box()
         scale = min(box["width"] / 320, box["height"] / 240)
         left, top = box["x"] + (box["width"] - 320 * scale) / 2, box["y"] + (box["height"] - 240 * scale) / 2

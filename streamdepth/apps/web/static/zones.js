@@ -49,6 +49,7 @@ export class Zones {
 
   cancel() {
     this.corners = this.press = this.pointer = null;
+    if ($("toast").textContent === HINT) $("toast").hidden = true;
     this.showDrawing();
   }
 

@@ -1,4 +1,4 @@
-"""Several cameras in one run: each has its name, camera, measurements and mount, and all go into one MCAP."""
+"""Several cameras in one run: each has its name, camera, measurements and mount, and all go into one file."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 import yaml
 from helpers import bags
 from helpers.errors import raises_code
+from helpers.rerun_server import columns
 from mcap.reader import make_reader
 from mcap_protobuf.decoder import DecoderFactory as ProtobufDecoder
 from mcap_ros2.decoder import DecoderFactory
@@ -72,6 +73,21 @@ def test_several_topics_of_one_bag_go_into_one_mcap(tmp_path) -> None:
     place = transforms["right_optical_frame"]
     assert (place.header.frame_id, place.transform.translation.y) == ("base_link", -0.1)
     assert transforms["left_optical_frame_level"].transform.rotation.w == pytest.approx(0.5)
+
+
+def test_several_topics_of_one_bag_go_into_one_rrd(tmp_path) -> None:
+    bag, out = two_cameras(tmp_path), tmp_path / "all.rrd"
+    streams = [
+        {"source": f"{bag}#/{side}/image_raw", "metric": {"depth_from": f"/{side}/depth"}} for side in ("left", "right")
+    ]
+    settings = config.make(streams=streams, depth_out=out, depth_from="/left/depth", smooth="off")
+    assert not is_batch(settings)
+    run(settings)
+    read = columns(out)
+    for side, meters in (("left", 2.0), ("right", 3.0)):
+        depth = read[f"/camera_{side}/depth"]["DepthImage:buffer"]
+        assert len(depth) == 3
+        np.testing.assert_allclose(np.array(depth[0][0], np.uint8).view("<f4"), meters)
 
 
 def test_foxgloves_schemas_have_the_mount_too(tmp_path) -> None:

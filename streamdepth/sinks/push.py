@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import subprocess
-import sys
+import base64
 import time
+from collections import deque
+from collections.abc import Iterator
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from streamdepth.core.errors import ConfigError, SinkOpenError, SinkWriteError
+from streamdepth.core.live_sound import LiveSound, SoundPacket
 from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.render.overlay import check_render_options, rendered_size
 from streamdepth.sinks.encoders import choose_pixel_format, encoder_options, find_encoder, low_latency_options
 from streamdepth.sinks.frame_packing import frame_packing_options
-from streamdepth.sinks.sender import PTS_FORMAT, TIME_BASE, SenderJob
+from streamdepth.sinks.sender import SenderJob
+from streamdepth.sinks.sender_process import ConnectionLostError, SenderProcess
+from streamdepth.sinks.sound_copier import open_format
 from streamdepth.sinks.video_frames import render_video_frame
 from streamdepth.utils.backoff import Backoff
-from streamdepth.utils.redact import redact, redact_text
-
-if TYPE_CHECKING:
-    import av
+from streamdepth.utils.redact import redact
 
 PUSH_FORMATS = {
     "rtsp": "rtsp",
@@ -36,19 +35,16 @@ PUSH_FORMATS = {
     "rtp": "rtp_mpegts",
 }
 """Scheme of an address -> FFmpeg's name of the container for it."""
+_SOUND_CODECS = {
+    "rtsp": ("aac", "opus", "mp3", "mp3float", "ac3", "g722"),
+    "flv": ("aac", "mp3", "mp3float"),
+    "mpegts": ("aac", "opus", "mp3", "mp3float", "mp2", "mp2float", "ac3", "eac3"),
+}
+"""Container -> codecs of sound that receivers understand in it; rtp_mpegts is as mpegts."""
 _DEFAULT_FPS = Fraction(30)
 _MAX_WAIT_SECONDS = 8.0
 _HEALTHY_SECONDS = 10.0
 """After a connection that lasted this long, the time to reconnect starts from the beginning."""
-_REASONS = {
-    "ConnectionRefusedError": "nothing listens at that address and port; check both",
-    "HTTPUnauthorizedError": "user name or password is missing or wrong (401); put them in the address, as in "
-    "rtsp://USER:PASSWORD@HOST/PATH",
-    "HTTPForbiddenError": "access is forbidden (403); check the rights of the user",
-    "HTTPNotFoundError": "there is no such path (404)",
-    "ProtocolNotFoundError": "FFmpeg here does not know such addresses; PyAV's wheels come without SRT, a PyAV built "
-    "with it has it",
-}
 
 
 class PushSink(Sink):
@@ -61,6 +57,7 @@ class PushSink(Sink):
     - A lost server is tried again, with growing pauses, for `reconnect_seconds`; frames are skipped meanwhile, and
       `notices` says how many. Encoding and sending happen in a process of their own (`sender`), so that a server that
       hangs blocks nothing but this sink's own thread, for `timeout_seconds` at most.
+    - The sound of a stream from the network is sent, too, where the container has its codec; else it is announced.
     - A stream that comes back with another size is sent over a new connection. Odd sizes get their last row or column
       twice.
 
@@ -102,15 +99,31 @@ class PushSink(Sink):
         self.skipped_frames = 0
         """Frames that were not sent because the server was lost."""
         self._job: SenderJob | None = None
-        self._sender: _SenderProcess | None = None
+        self._sound: LiveSound | None = None
+        self._sound_taken = 0
+        self._sound_ahead: deque[SoundPacket] = deque()
+        self._sender: SenderProcess | None = None
         self._reconnect_schedule: _ReconnectSchedule | None = None
 
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
+        self._sound, self._sound_taken, self._sound_ahead = self._accepted_sound(info), 0, deque()
         self._job, self._reconnect_schedule, self.skipped_frames = self._make_job(info), None, 0
         try:
-            self._sender = _SenderProcess(self._job)
-        except _ConnectionLostError as error:
+            self._sender = SenderProcess(self._job)
+        except ConnectionLostError as error:
             raise SinkOpenError(f"cannot send to {self.name}: {error}", code="unreachable") from None
+
+    def _accepted_sound(self, info: StreamInfo) -> LiveSound | None:
+        """Returns the sound to send; None where there is none, or receivers would not understand it."""
+        if info.live_sound is None:
+            return None
+        with open_format(info.live_sound.header) as described:
+            codec = described.streams.audio[0].codec_context.name
+        holder = PUSH_FORMATS[self.scheme]
+        if codec in _SOUND_CODECS[holder.removeprefix("rtp_")]:
+            return info.live_sound
+        self.add_notice(f"the sound ({codec}) is not sent to {self.name}: {holder} does not have it")
+        return None
 
     def _make_job(self, info: StreamInfo) -> SenderJob:
         encoder = find_encoder(self.codec)
@@ -127,6 +140,7 @@ class PushSink(Sink):
             "pixel_format": choose_pixel_format(encoder),
             "size": (width + width % 2, height + height % 2),
             "fps": (rate.numerator, rate.denominator),
+            "sound": base64.b64encode(self._sound.header).decode() if self._sound else "",
             "timeout_seconds": self.timeout_seconds,
         }
 
@@ -160,9 +174,12 @@ class PushSink(Sink):
             self.skipped_frames += 1
             return
         frame = render_video_frame(item, self._job["pixel_format"], self._job["size"], self.options)
+        shown_at = item.frame.pts * item.frame.time_base
         try:
-            sender.send(frame, item.frame.pts * item.frame.time_base)
-        except _ConnectionLostError as error:
+            sender.send(frame, shown_at)
+            for packet in self._sound_until(shown_at):
+                sender.send_sound(packet)
+        except ConnectionLostError as error:
             self.skipped_frames += 1
             self._sender = None
             if self._reconnect_schedule is None or sender.age_seconds > _HEALTHY_SECONDS:
@@ -171,14 +188,22 @@ class PushSink(Sink):
                 self._reconnect_schedule.extend(sender.age_seconds)
                 self._on_failed_attempt(self._reconnect_schedule, str(error))
 
-    def _reconnect(self, job: SenderJob) -> _SenderProcess | None:
+    def _sound_until(self, seconds: Fraction) -> Iterator[SoundPacket]:
+        """Yields the packets of sound that begin before a time, and have not been sent."""
+        if self._sound is not None:
+            packets, self._sound_taken = self._sound.packets_after(self._sound_taken)
+            self._sound_ahead.extend(packets)
+        while self._sound_ahead and self._sound_ahead[0].time < seconds:
+            yield self._sound_ahead.popleft()
+
+    def _reconnect(self, job: SenderJob) -> SenderProcess | None:
         """Returns a new connection; None while the server is lost, and in the pauses between two attempts."""
         assert self._reconnect_schedule is not None
         if not self._reconnect_schedule.is_due:
             return None
         try:
-            self._sender = _SenderProcess(job)
-        except _ConnectionLostError as error:
+            self._sender = SenderProcess(job)
+        except ConnectionLostError as error:
             self._on_failed_attempt(self._reconnect_schedule, str(error))
         return self._sender
 
@@ -204,10 +229,6 @@ class PushSink(Sink):
             sender.kill()
 
 
-class _ConnectionLostError(Exception):
-    """The connection to the server was lost, or could not be made; the message has the reason without secrets."""
-
-
 class _ReconnectSchedule:
     """The times of attempts to reconnect: pauses as in `Backoff`, until the server was lost for `limit_seconds`."""
 
@@ -229,66 +250,3 @@ class _ReconnectSchedule:
         now = time.monotonic()
         self._next_attempt = now + self._backoff.next_wait_seconds()
         return now >= self._deadline
-
-
-class _SenderProcess:
-    """A process of the module `sender` with its connection; it raises _ConnectionLostError, also from `send`."""
-
-    def __init__(self, job: SenderJob) -> None:
-        self._job, self._first_time, self._last_pts = job, Fraction(0), -1
-        command = [sys.executable, "-m", "streamdepth.sinks.sender"]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._input, self._output = self._process.stdin, self._process.stdout
-        self._write(json.dumps(job).encode() + b"\n")
-        answer = self._output.readline()
-        if answer != b"ready\n":
-            self.kill()
-            raise _ConnectionLostError(self._reason(answer))
-        self._connected_at = time.monotonic()
-
-    @property
-    def age_seconds(self) -> float:
-        """Seconds since the connection was made."""
-        return time.monotonic() - self._connected_at
-
-    def send(self, frame: av.VideoFrame, time_seconds: Fraction) -> None:
-        """Sends a frame that is shown from `time_seconds` on; waits while the server is slow."""
-        if self._last_pts < 0:
-            self._first_time = time_seconds
-        self._last_pts = max(self._last_pts + 1, round((time_seconds - self._first_time) / TIME_BASE))
-        self._write(PTS_FORMAT.pack(self._last_pts) + frame.to_ndarray().tobytes())
-
-    def _write(self, data: bytes) -> None:
-        try:
-            self._input.write(data)
-            self._input.flush()
-        except OSError:
-            answer = self._output.readline()
-            self.kill()
-            raise _ConnectionLostError(self._reason(answer)) from None
-
-    def _reason(self, answer: bytes) -> str:
-        """Returns the reason for a failure in words, from the line that the process wrote."""
-        kind, _, text = answer.decode(errors="replace").strip().partition(" ")
-        if not kind:
-            return f"no answer in {self._job['timeout_seconds']:g} seconds"
-        return _REASONS.get(kind) or redact_text(text)
-
-    def close(self) -> None:
-        """Sends the frames that are left, and ends the process; it is killed where that takes too long."""
-        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            self._input.close()
-            self._process.wait(self._job["timeout_seconds"])
-        self.kill()
-
-    def kill(self) -> None:
-        """Ends the process at once. Idempotent."""
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._input, self._output):
-            with contextlib.suppress(OSError):  # what was buffered cannot be passed on any more
-                pipe.close()

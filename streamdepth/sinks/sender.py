@@ -3,12 +3,14 @@
 FFmpeg's libraries connect while they hold Python's global lock, and may wait forever for a server that stays silent. In
 the process that reads cameras this would stop everything; here a watchdog ends the process.
 
-    standard input:  a SenderJob as one line of JSON; then for each picture its PTS (int64, 1/90000 s) and its planes
+    standard input:  a SenderJob as one line of JSON; then messages, each with a head (HEAD_FORMAT): its time and its
+                     duration in 1/90000 s, and the size of the sound that follows; 0: the planes of a picture follow
     standard output: "ready" once the server has accepted the stream; at a failure one line, its type and its message
 """
 
 from __future__ import annotations
 
+import base64
 import faulthandler
 import json
 import signal
@@ -24,15 +26,21 @@ import numpy as np
 from av.container import Flags
 
 from streamdepth.core.errors import SinkOpenError
+from streamdepth.core.live_sound import SoundPacket
 from streamdepth.sinks.encoders import open_encoder
+from streamdepth.sinks.sound_copier import make_packet, open_format
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
+    from av.stream import Stream
     from av.video.stream import VideoStream
 
 TIME_BASE = Fraction(1, 90000)
 """Seconds per tick of the times that are sent: the clock of MPEG-TS and RTP."""
-PTS_FORMAT = struct.Struct("<q")
+HEAD_FORMAT = struct.Struct("<qII")
+"""Time and duration in ticks, and bytes of sound; a picture has none."""
+_INTERLEAVING_US = 200_000
+"""Microseconds that pictures wait for sound which does not come."""
 
 
 class SenderJob(TypedDict):
@@ -48,6 +56,8 @@ class SenderJob(TypedDict):
     size: tuple[int, int]
     """Width and height in px, even."""
     fps: tuple[int, int]
+    sound: str
+    """Base 64 of the header of a `LiveSound`; empty without sound."""
     timeout_seconds: float
     """Time limit for connecting, and for sending one picture."""
 
@@ -55,13 +65,16 @@ class SenderJob(TypedDict):
 def send(job: SenderJob, pictures: IO[bytes], answers: IO[str]) -> None:
     """Sends all `pictures`, and ends this process where the server is silent for too long. Raises FFmpeg's errors."""
     with _watchdog(job["timeout_seconds"]):
-        output, stream = _connect(job)
+        output, stream, sound = _connect(job)
     answers.write("ready\n")
     answers.flush()
     try:
-        for frame in _frames(job, pictures):
+        for item in _messages(job, pictures):
             with _watchdog(job["timeout_seconds"]):
-                output.mux(stream.encode(frame))
+                if isinstance(item, av.VideoFrame):
+                    output.mux(stream.encode(item))
+                elif sound is not None:
+                    output.mux_one(make_packet(item, item.time, sound))
         with _watchdog(job["timeout_seconds"]):
             output.mux(stream.encode(None))
     finally:
@@ -69,8 +82,10 @@ def send(job: SenderJob, pictures: IO[bytes], answers: IO[str]) -> None:
             output.close()
 
 
-def _connect(job: SenderJob) -> tuple[OutputContainer, VideoStream]:
-    output = av.open(job["url"], "w", format=job["format"], container_options=job["container_options"])
+def _connect(job: SenderJob) -> tuple[OutputContainer, VideoStream, Stream | None]:
+    interleaving = {"max_interleave_delta": str(_INTERLEAVING_US)} if job["sound"] else {}
+    options = job["container_options"] | interleaving
+    output = av.open(job["url"], "w", format=job["format"], container_options=options)
     output.flags |= Flags.flush_packets.value  # type: ignore[operator]  # an int; each picture leaves at once
     rate = Fraction(*job["fps"])
     stream: Any = output.add_stream(job["encoder"], rate=rate, options=job["encoder_options"])
@@ -78,19 +93,29 @@ def _connect(job: SenderJob) -> tuple[OutputContainer, VideoStream]:
     stream.codec_context.gop_size = max(1, round(rate))  # a viewer who joins waits a second at most
     stream.codec_context.max_b_frames = 0
     open_encoder(stream.codec_context, *job["size"], TIME_BASE)
+    sound: Stream | None = None
+    if job["sound"]:
+        with open_format(base64.b64decode(job["sound"])) as described:
+            sound = output.add_stream_from_template(described.streams.audio[0])
+            output.start_encoding()
     output.start_encoding()
-    return output, stream
+    return output, stream, sound
 
 
-def _frames(job: SenderJob, pictures: IO[bytes]) -> Iterator[av.VideoFrame]:
+def _messages(job: SenderJob, pictures: IO[bytes]) -> Iterator[av.VideoFrame | SoundPacket]:
     width, height = job["size"]
     rows = height * 3 // 2
-    while len(head := pictures.read(PTS_FORMAT.size)) == PTS_FORMAT.size:
-        planes = np.frombuffer(pictures.read(rows * width), np.uint8)
-        if planes.size < rows * width:
+    while len(head := pictures.read(HEAD_FORMAT.size)) == HEAD_FORMAT.size:
+        pts, duration, sound_bytes = HEAD_FORMAT.unpack(head)
+        data = pictures.read(sound_bytes or rows * width)
+        if len(data) < (sound_bytes or rows * width):
             return
+        if sound_bytes:
+            yield SoundPacket(pts * TIME_BASE, duration * TIME_BASE, data)
+            continue
+        planes = np.frombuffer(data, np.uint8)
         frame = av.VideoFrame.from_ndarray(planes.reshape(rows, width), format=job["pixel_format"])
-        (frame.pts,), frame.time_base = PTS_FORMAT.unpack(head), TIME_BASE
+        frame.pts, frame.time_base = pts, TIME_BASE
         frame.color_primaries = frame.color_trc = frame.colorspace = frame.color_range = 1
         yield frame
 

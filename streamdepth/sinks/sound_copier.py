@@ -44,7 +44,7 @@ class SoundCopier:
         is_streamed: bool = False,
     ) -> None:
         self._sound, self._output, self._clip_start = sound, output, clip_start
-        self._format = open_format(sound)
+        self._format = open_format(sound.header)
         self._target = self._add_track(on_notice, is_streamed=is_streamed)
         self._start: Fraction | None = None
         self._taken, self._earliest_dts = 0, 0
@@ -90,9 +90,9 @@ class SoundCopier:
         self._format.close()
 
 
-def open_format(sound: LiveSound) -> InputContainer:
-    """Returns an open container whose only track has the format of the sound."""
-    return av.open(io.BytesIO(sound.header), "r", format="nut")
+def open_format(header: bytes) -> InputContainer:
+    """Returns an open container whose only track has the format of a sound, of its header (`LiveSound`)."""
+    return av.open(io.BytesIO(header), "r", format="nut")
 
 
 def make_packet(sound: SoundPacket, time: Fraction, target: Stream) -> av.Packet[Stream]:

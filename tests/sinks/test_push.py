@@ -299,7 +299,7 @@ class BrieflyConnected:
     def send(self, *_: object) -> None:
         self._now[0] += 1
         if self.age_seconds > 2:
-            raise push._ConnectionLostError("it hung up")
+            raise push.ConnectionLostError("it hung up")
 
     def kill(self) -> None:
         pass
@@ -308,7 +308,7 @@ class BrieflyConnected:
 def test_the_time_in_which_a_server_is_back_does_not_count_as_away(monkeypatch) -> None:
     now, frames, sent = [0.0], endless(), []
     monkeypatch.setattr(push, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    monkeypatch.setattr(push, "_SenderProcess", lambda _: BrieflyConnected(now))
+    monkeypatch.setattr(push, "SenderProcess", lambda _: BrieflyConnected(now))
     sink = PushSink("tcp://127.0.0.1:1", reconnect_seconds=2.0)
     sink.open(live(1, 128, 96)[0], MODEL)
 
@@ -442,7 +442,7 @@ def test_write_before_open_is_an_error() -> None:
 
 def test_an_unknown_rate_is_taken_as_usual(monkeypatch) -> None:
     made: list[push.SenderJob] = []
-    monkeypatch.setattr(push, "_SenderProcess", made.append)
+    monkeypatch.setattr(push, "SenderProcess", made.append)
     info, _ = live(1, 35, 61)
     PushSink("udp://127.0.0.1:9?ttl=2", RenderOptions(style="side-by-side")).open(replace(info, fps=None), MODEL)
     assert made[0]["fps"] == (30, 1)

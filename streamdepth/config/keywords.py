@@ -157,6 +157,9 @@ class StreamKeywords(EstimateKeywords, total=False):
     """Frames per second to ask a webcam for; one that grants another rate is an error."""
     camera_fourcc: str | None
     """Pixel format to ask a webcam for, such as MJPG or YUYV."""
+    audio: str | None
+    """Microphone whose sound is recorded beside a webcam, as FFmpeg names it: alsa:default, dshow:audio=NAME or
+    avfoundation::0."""
     camera_reconnect_seconds: float
     """Time to wait for a webcam that was unplugged or stalled; 0 gives up at once, .inf never."""
     network_transport: Literal["tcp", "udp"]

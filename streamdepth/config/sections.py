@@ -279,6 +279,9 @@ class CameraSettings(Section):
     """Frames per second to ask a webcam for; one that grants another rate is an error."""
     fourcc: Annotated[str | None, NoEffectOnResult()] = Field(None, min_length=4, max_length=4)
     """Pixel format to ask a webcam for, such as MJPG or YUYV."""
+    audio: Annotated[str | None, Flag("--audio", metavar="DEVICE"), NoEffectOnResult()] = None
+    """Microphone whose sound is recorded beside a webcam, as FFmpeg names it: alsa:default, dshow:audio=NAME or
+    avfoundation::0."""
     reconnect_seconds: Annotated[float, NoEffectOnResult()] = Field(300.0, ge=0)
     """Time to wait for a webcam that was unplugged or stalled; 0 gives up at once, .inf never."""
 

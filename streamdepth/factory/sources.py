@@ -35,7 +35,16 @@ def make_source(address: str, settings: Settings) -> Source:
     Raises:
         ConfigError: if the address is empty ("no-source").
     """
-    return with_sensor_depth(with_camera(_make_source(address, settings), settings), address, settings)
+    source = _with_sound_device(_make_source(address, settings), settings)
+    return with_sensor_depth(with_camera(source, settings), address, settings)
+
+
+def _with_sound_device(source: Source, settings: Settings) -> Source:
+    if settings.camera.audio is None:
+        return source
+    from streamdepth.sources.sound_device import SoundDeviceSource
+
+    return SoundDeviceSource(source, settings.camera.audio)
 
 
 def with_camera(source: Source, settings: Settings) -> Source:

@@ -88,8 +88,8 @@ def _check_given(depth: Path | None, raw: Path | None, given: dict[str, Any]) ->
 def _check_outputs(plot: Path | None, video: Path | None, settings: Settings) -> None:
     """Raises ConfigError or SinkOpenError before the work for outputs that cannot be written."""
     from streamdepth.render.plots import check_plots
+    from streamdepth.sinks.muxer import VIDEO_FORMATS
     from streamdepth.sinks.pending_files import check_output
-    from streamdepth.sinks.video_file import VIDEO_FORMATS
 
     for path, suffixes in ((plot, (".png",)), (video, tuple(VIDEO_FORMATS))):
         if path and path.suffix.lower() not in suffixes:

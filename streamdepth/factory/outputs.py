@@ -213,9 +213,9 @@ def make_folder(path: Path) -> None:
 
 def _make_video_sink(settings: Settings, path: Path) -> Sink:
     from streamdepth.sinks.animation import ANIMATION_SUFFIXES, AnimationSink
+    from streamdepth.sinks.muxer import VIDEO_FORMATS
     from streamdepth.sinks.picture import COLORED_SUFFIXES, PictureSink
     from streamdepth.sinks.video import OutputSize, VideoSink
-    from streamdepth.sinks.video_file import VIDEO_FORMATS
 
     suffix = path.suffix.lower()
     if suffix in DEPTH_IMAGE_SUFFIXES:
@@ -258,9 +258,9 @@ def is_gray_video(settings: Settings, path: Path) -> bool:
 
 def _make_gray_sink(settings: Settings, path: Path) -> Sink:
     from streamdepth.sinks.control_video import TARGETS, ControlVideoSink
+    from streamdepth.sinks.encoders import EncodingOptions
     from streamdepth.sinks.gray_video import GrayOptions, GrayVideoSink
     from streamdepth.sinks.video import OutputSize
-    from streamdepth.sinks.video_file import EncodingOptions
 
     outputs, video, suffix = settings.outputs, settings.video, path.suffix.lower()
     deep, usual = {".mov": ("prores", "prores"), ".webm": ("vp9", "vp9")}.get(suffix, ("hevc", "h264"))
@@ -283,8 +283,8 @@ def _make_gray_sink(settings: Settings, path: Path) -> Sink:
 
 def _make_depth_video(settings: Settings, path: Path) -> Sink:
     from streamdepth.sinks.depth_video import DepthOptions, DepthVideoSink
+    from streamdepth.sinks.encoders import EncodingOptions
     from streamdepth.sinks.rgbd_video import RgbdVideoSink
-    from streamdepth.sinks.video_file import EncodingOptions
 
     outputs, video = settings.outputs, settings.video
     options: DepthOptions = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from streamdepth.core.sink import Sink
-from streamdepth.sinks.encoders import check_encoder
-from streamdepth.sinks.video_file import EncodingOptions, VideoFile, check_video_path
+from streamdepth.sinks.encoders import EncodingOptions, check_encoder
+from streamdepth.sinks.video_file import VideoFile, check_video_path
 
 
 class EncodedVideoSink(Sink):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import cast
 
@@ -31,6 +32,22 @@ _HARDWARE = [
     for codec in ("h264", "hevc", "av1")
 ]
 _PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
+
+
+@dataclass(frozen=True, slots=True)
+class EncodingOptions:
+    """Codec, quality and speed of a video encoder."""
+
+    codec: str = "h264"
+    """h264, hevc, av1, vp9, or the name of one of FFmpeg's encoders, such as h264_nvenc."""
+    crf: int = 20
+    """Constant quality, lower is better: 0 to 51 for h264 and hevc, 0 to 63 for av1 and vp9."""
+    preset: str = "veryfast"
+    """x264's words from ultrafast to veryslow, translated for other encoders, or the encoder's own word."""
+    bits: int = 8
+    """Bits of each sample, 8 or 10; ProRes always has 10."""
+    color: DeepColor | None = None
+    """Colors of the frames in 10 bits, to tag them with; None for BT.709."""
 
 
 def available_encoders() -> list[str]:

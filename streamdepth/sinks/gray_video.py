@@ -19,10 +19,11 @@ from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.core.version import __version__
 from streamdepth.sinks.depth_maps import depth_to_store
 from streamdepth.sinks.encoded_video import EncodedVideoSink
+from streamdepth.sinks.encoders import EncodingOptions
 from streamdepth.sinks.pending_files import atomic_write, check_output
 from streamdepth.sinks.temporary_files import sidecar_path
 from streamdepth.sinks.video import OutputSize, resize_item
-from streamdepth.sinks.video_file import EncodingOptions, VideoFile
+from streamdepth.sinks.video_file import VideoFile
 
 GrayMapping = Literal["near-white", "near-black"]
 GRAY_MAPPINGS: tuple[GrayMapping, ...] = get_args(GrayMapping)

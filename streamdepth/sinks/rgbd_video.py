@@ -15,9 +15,9 @@ from av.stream import Disposition
 from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.sinks.depth_video import DepthOptions, DepthVideoSink
-from streamdepth.sinks.encoders import check_encoder
+from streamdepth.sinks.encoders import EncodingOptions, check_encoder
 from streamdepth.sinks.pending_files import map_write_errors
-from streamdepth.sinks.video_file import EncodingOptions, VideoFile
+from streamdepth.sinks.video_file import VideoFile
 from streamdepth.sinks.video_frames import render_video_frame
 from streamdepth.utils.containers import file_url, open_media_file
 

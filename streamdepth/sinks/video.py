@@ -15,8 +15,8 @@ from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.render.deep import DEEP_STYLES
 from streamdepth.render.overlay import check_render_options, rendered_size
 from streamdepth.sinks.encoded_video import EncodedVideoSink
-from streamdepth.sinks.encoders import keeps_deep_color
-from streamdepth.sinks.video_file import EncodingOptions, VideoFile
+from streamdepth.sinks.encoders import EncodingOptions, keeps_deep_color
+from streamdepth.sinks.video_file import VideoFile
 from streamdepth.sinks.video_frames import deep_video_frame, render_video_frame
 
 

@@ -11,8 +11,9 @@ import numpy as np
 from streamdepth.core.arrays import Image
 from streamdepth.core.errors import SinkOpenError, SinkWriteError
 from streamdepth.core.types import DepthFrame, Frame, StreamInfo
+from streamdepth.sinks.encoders import EncodingOptions
 from streamdepth.sinks.pending_files import check_output
-from streamdepth.sinks.video_file import EncodingOptions, VideoFile, check_video_path
+from streamdepth.sinks.video_file import VideoFile, check_video_path
 from streamdepth.sinks.video_frames import to_video_frame
 
 
@@ -32,7 +33,7 @@ class VideoWriter:
     Args:
         path: .mp4 .m4v .mov .mkv or .webm.
         info: the stream that the pictures belong to, such as `frames.info`.
-        codec, crf, preset: see `streamdepth.sinks.video_file.EncodingOptions`.
+        codec, crf, preset: see `streamdepth.sinks.encoders.EncodingOptions`.
         overwrite: an existing file may be replaced.
         copy_tracks: copies sound, subtitles, chapters and tags of the stream's file.
         keep_location: copies the tags that say where the file was recorded, too.

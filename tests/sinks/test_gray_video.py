@@ -15,8 +15,8 @@ from helpers.media import write_video
 import streamdepth
 from streamdepth.core.errors import ConfigError, SinkOpenError
 from streamdepth.core.types import DepthKind, Estimate, ModelInfo
+from streamdepth.sinks.encoders import EncodingOptions
 from streamdepth.sinks.gray_video import GrayVideoSink
-from streamdepth.sinks.video_file import EncodingOptions
 from streamdepth.testing import ConstantEstimator
 
 NEAR, FAR = 0.5, 8.0

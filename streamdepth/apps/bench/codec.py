@@ -11,7 +11,8 @@ from pathlib import Path
 import av
 
 from streamdepth.apps.bench.plan import BenchmarkPlan, Measurement
-from streamdepth.sinks.video_file import EncodingOptions, VideoFile
+from streamdepth.sinks.encoders import EncodingOptions
+from streamdepth.sinks.video_file import VideoFile
 from streamdepth.sources.file import FileSource
 from streamdepth.utils.containers import open_media_file
 

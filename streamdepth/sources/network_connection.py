@@ -34,6 +34,13 @@ _PLAYLIST_SECONDS = 30.0
 _PROBE_SECONDS = 0.2
 _LIVE_SCHEMES = {"rtsp", "rtsps", "rtmp", "rtmps", "udp", "rtp", "srt", "tcp"}
 _PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "rtmp": 1935}
+_SOUND_REFUSALS = (
+    av_error.HTTPBadRequestError,
+    av_error.HTTPOtherClientError,
+    av_error.HTTPServerError,
+    av_error.InvalidDataError,
+)
+"""Errors of libav where a server refuses one of several tracks."""
 _FORMATS_WITHOUT_SIZE = {"hls", "dash", "mpjpeg"}
 _TIMEOUTS = (av_error.ExitError, av_error.TimeoutError)  # by PyAV's interrupt, by the protocol's own clock
 _REFUSALS = (av_error.HTTPUnauthorizedError, av_error.HTTPForbiddenError, av_error.ProtocolNotFoundError)
@@ -187,8 +194,9 @@ def connect(
     try:
         return _open(address, notice, max_side_px, input_fps)
     except (FFmpegError, ValueError) as error:
-        if connection := _open_as_jpegs(address, error, notice, max_side_px, input_fps):
-            return connection
+        for open_otherwise in (_open_as_jpegs, _open_without_sound):
+            if connection := open_otherwise(address, error, notice, max_side_px, input_fps):
+                return connection
         raise _open_error(address, error, time.monotonic() - started_at) from redact_error(error)
 
 
@@ -240,6 +248,24 @@ def _open_as_jpegs(
         return _open(quick, notice, max_side_px, input_fps, container_format="mjpeg", options=options)
     except (FFmpegError, ValueError, SourceError):
         return None
+
+
+def _open_without_sound(
+    address: NetworkAddress,
+    error: Exception,
+    notice: Callable[[str], None],
+    max_side_px: int,
+    input_fps: Fraction | None,
+) -> NetworkConnection | None:
+    """Opens the pictures of an RTSP camera that refuses to send its sound; None for others."""
+    if address.scheme not in ("rtsp", "rtsps") or not isinstance(error, _SOUND_REFUSALS):
+        return None
+    try:
+        connection = _open(address, notice, max_side_px, input_fps, options={"allowed_media_types": "video"})
+    except (FFmpegError, ValueError, SourceError):
+        return None
+    notice(f"{address.name} refuses to send its sound; its pictures are read without it")
+    return connection
 
 
 def is_permanent(error: Exception, attempts: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 _CHUNK = 16_384
+_SECOND_SETUP = re.compile(rb"SETUP \S+stream=1 .*?CSeq: *(?P<number>\d+)", re.DOTALL)
 
 
 class FaultProxy:
@@ -16,6 +18,7 @@ class FaultProxy:
 
     - "": nothing. "drop": connections are cut off. "stall": nothing is forwarded, connections stay open.
     - "delay": each piece is late by `delay_seconds`. "truncate": half a piece is forwarded, then it is cut off.
+    - "no-sound": a request to set up the second track is refused, as cameras do that cannot send their sound.
     - "garbage": new connections get `garbage` and are cut off. "silent": new ones are accepted and get nothing.
     """
 
@@ -72,7 +75,7 @@ class FaultProxy:
                     time.sleep(0.02)
                     continue
                 with suppress(TimeoutError):
-                    if not self._pass(source.recv(_CHUNK), sink):
+                    if not self._pass(source.recv(_CHUNK), source, sink):
                         return
         except OSError:
             pass
@@ -80,7 +83,10 @@ class FaultProxy:
             self._cut(source)
             self._cut(sink)
 
-    def _pass(self, data: bytes, sink: socket.socket) -> bool:
+    def _pass(self, data: bytes, source: socket.socket, sink: socket.socket) -> bool:
+        if self.fault == "no-sound" and (request := _SECOND_SETUP.match(data)):
+            source.sendall(b"RTSP/1.0 461 Unsupported transport\r\nCSeq: " + request["number"] + b"\r\n\r\n")
+            return True
         if self.fault == "delay":
             self._closing.wait(self.delay_seconds)
         if self.fault == "truncate":

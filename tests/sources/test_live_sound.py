@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import pytest
 from helpers import rtsp_server
+from helpers.fault_proxy import proxy_to
 from helpers.flash_and_beep import beeps, flashes, write_movie
 
 import streamdepth
@@ -51,6 +52,15 @@ def test_the_sound_of_a_camera_is_recorded_in_step(camera, tmp_path: Path, path,
     late = offsets(out)
     assert len(late) >= 2
     assert late == pytest.approx([delay] * len(late), abs=0.005)
+
+
+def test_a_camera_that_refuses_its_sound_still_gives_pictures(camera) -> None:
+    with proxy_to(camera.port) as proxy:
+        proxy.fault = "no-sound"
+        address = f"rtsp://127.0.0.1:{proxy.port}/movie"
+        with streamdepth.stream(address, model=ConstantEstimator(), max_frames=3) as frames:
+            assert len(list(frames)) == 3
+            assert any("sound" in notice for notice in frames.report().notices)
 
 
 class RestartsTheServer(Sink):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -14,6 +14,7 @@ import numpy as np
 
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import ConfigError, SinkOpenError
+from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.render_options import Edges
 from streamdepth.core.resize import resize_depth
 from streamdepth.core.sink import Sink
@@ -118,6 +119,7 @@ class LeRobotVideoSink(Sink):
         self.quantizer = DepthQuantizer(near_m, far_m)
         self._files: PendingFileWithSidecar | None = None
         self._video: _GrayVideoFile | None = None
+        self._intrinsics: Intrinsics | None = None
 
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         if self.path.suffix.lower() != ".mp4":
@@ -148,6 +150,7 @@ class LeRobotVideoSink(Sink):
 
     def on_write(self, item: DepthFrame) -> None:
         assert self._video is not None
+        self._intrinsics = self._intrinsics or item.intrinsics
         depth = upsample(without_flying_pixels(item) if self.drop_flying else item, self.edges).at_frame_size()
         if depth.shape[::-1] != self._video.size:
             self.add_notice("the size of the picture changed in mid-stream; it is scaled to the first size")
@@ -167,7 +170,8 @@ class LeRobotVideoSink(Sink):
             return
         with map_write_errors(self.path):
             self._video.finish()
-            self._files.write_sidecar(json.dumps(lerobot_feature(self._files.temporary, self.quantizer), indent=1))
+            feature = lerobot_feature(self._files.temporary, self.quantizer, self._intrinsics)
+            self._files.write_sidecar(json.dumps(feature, indent=1))
         self._files.commit()
 
     def on_discard(self) -> None:
@@ -178,8 +182,11 @@ class LeRobotVideoSink(Sink):
         self._video = self._files = None
 
 
-def lerobot_feature(path: Path, quantizer: DepthQuantizer) -> dict[str, Any]:
-    """Returns the entry for such a video in the `features` of a dataset's info.json."""
+def lerobot_feature(path: Path, quantizer: DepthQuantizer, intrinsics: Intrinsics | None) -> dict[str, Any]:
+    """Returns the entry for such a video in the `features` of a dataset's info.json.
+
+    Intrinsics are in it as "camera.fx" and so on where the camera is known; LeRobot has no names for them.
+    """
     with open_media_file(path) as container:
         video = container.streams.video[0]
         height, width, rate = video.height, video.width, video.average_rate
@@ -202,6 +209,7 @@ def lerobot_feature(path: Path, quantizer: DepthQuantizer) -> dict[str, Any]:
             "video.video_backend": "pyav",
             "video.extra_options": _LOSSLESS,
             **quantizer.lerobot_facts,
+            **({f"camera.{name}": value for name, value in asdict(intrinsics).items()} if intrinsics else {}),
         },
     }
 

@@ -8,7 +8,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from helpers.lerobot_set import CAMERA, FPS, dequantized, read_codes, write_lerobot_set
+from helpers.lerobot_set import (
+    CAMERA,
+    FPS,
+    dequantized,
+    episode_images,
+    half_a_step,
+    read_codes,
+    to_pictures,
+    to_v21,
+    write_lerobot_set,
+)
 
 from streamdepth import factory
 from streamdepth.core.errors import SinkWriteError
@@ -127,7 +137,7 @@ def test_two_runs_do_not_work_on_one_data_set(cli, metric, tmp_path, monkeypatch
     ("spoil", "code", "words"),
     [
         (lambda root: (root / "meta/info.json").unlink(), 3, "no LeRobot dataset"),
-        (lambda root: rewrite(root, codebase_version="v2.1"), 3, "convert_dataset"),
+        (lambda root: rewrite(root, codebase_version="v2.0"), 3, "convert_dataset"),
         (lambda root: rewrite(root, features=None), 3, "damaged"),
         (lambda root: rewrite(root, fps=None), 3, "damaged"),
         (lambda root: rewrite(root, video_path="{nobody}.mp4"), 3, "'nobody' is missing"),
@@ -163,3 +173,79 @@ def test_the_error_for_an_unknown_camera_names_the_cameras_of_the_data_set(cli, 
     done = cli("lerobot", write_lerobot_set(tmp_path / "set"), "--camera", "front")
     assert done.code == 2
     assert CAMERA in done.err
+
+
+@pytest.mark.parametrize("has_pictures", [False, True])
+def test_version_2_1_has_one_depth_video_for_each_episode(cli, metric, tmp_path, has_pictures) -> None:
+    root = write_lerobot_set(tmp_path / "set")
+    if has_pictures:
+        to_pictures(root)
+    to_v21(root)
+    done = cli("lerobot", root, "--camera", CAMERA, "--smooth", "off", "--fov", 90)
+    assert done.code == 0, done.err
+    info = json.loads((root / "meta/info.json").read_text())
+    facts = info["features"][KEY]["info"]
+    assert (info["total_videos"], facts["camera.fx"], facts["camera.cx"]) == (
+        3 if has_pictures else 6,
+        pytest.approx(32),
+        31.5,
+    )
+    rows = [json.loads(line) for line in (root / "meta/episodes_stats.jsonl").read_text().splitlines()]
+    for row, images in zip(rows, episode_images((64, 48)), strict=True):
+        index = row["episode_index"]
+        codes = read_codes(root / f"videos/chunk-{index // 2:03d}/{KEY}/episode_{index:06d}.mp4")
+        assert_shows(codes, images, facts, tolerance_m=0 if has_pictures else 0.1)
+        depth = dequantized(np.stack(codes), facts)
+        assert set(row["stats"][KEY]) == {"min", "max", "mean", "std", "count"}
+        assert row["stats"][KEY]["count"] == [len(images)]
+        assert row["stats"][KEY]["mean"] == [[[pytest.approx(depth.mean(), abs=1e-4)]]]
+
+
+def test_pictures_in_tables_get_depth_videos(cli, metric, tmp_path) -> None:
+    root = to_pictures(write_lerobot_set(tmp_path / "set"))
+    data = (root / "data/chunk-000/file-000.parquet").read_bytes()
+    done = cli("lerobot", root, "--camera", CAMERA, "--smooth", "off")
+    assert done.code == 0, done.err
+    info = json.loads((root / "meta/info.json").read_text())
+    assert info["video_path"].startswith("videos/{video_key}")
+    assert (info["features"][KEY]["dtype"], info["features"][CAMERA]["dtype"]) == ("video", "image")
+    rows = pq.read_table(root / "meta/episodes/chunk-000/file-000.parquet").to_pylist()
+    assert [row[f"videos/{KEY}/from_timestamp"] for row in rows] == [0, 1.2, 2]
+    assert [row[f"videos/{KEY}/to_timestamp"] for row in rows] == [1.2, 2, 3]
+    for row, images in zip(rows, episode_images((64, 48)), strict=True):
+        assert_shows(codes_of(root, row), images, info["features"][KEY]["info"])
+        assert row[f"stats/{KEY}/count"] == [len(images)]
+    assert (root / "data/chunk-000/file-000.parquet").read_bytes() == data
+
+
+def assert_shows(codes, images, facts, tolerance_m: float = 0) -> None:
+    """Depth is 0.1 m more than the brightness, as the model of these tests makes it."""
+    for code, image in zip(codes, images, strict=True):
+        expected = image.mean(axis=2) / 255 + 0.1
+        assert (np.abs(dequantized(code, facts) - expected) <= half_a_step(expected, facts) + tolerance_m).all()
+
+
+@pytest.mark.parametrize(
+    "value", [{"bytes": b"no picture", "path": None}, {"bytes": None, "path": "../secret.png"}, None]
+)
+def test_pictures_that_are_damaged_or_elsewhere_are_an_error(cli, metric, tmp_path, value) -> None:
+    root = to_pictures(write_lerobot_set(tmp_path / "set"), replaced={4: value})
+    write_picture(tmp_path / "secret.png")
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    done = cli("lerobot", root, "--camera", CAMERA)
+    assert done.code == 3, done.err
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+
+
+def write_picture(path: Path) -> None:
+    from PIL import Image
+
+    Image.new("RGB", (64, 48)).save(path)
+
+
+def test_statistics_that_lack_an_episode_are_found_before_the_work(cli, metric, tmp_path) -> None:
+    root = to_v21(write_lerobot_set(tmp_path / "set"))
+    path = root / "meta/episodes_stats.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
+    done = cli("lerobot", root, "--camera", CAMERA)
+    assert (done.code, done.error_code, metric.batches) == (3, "damaged", [])

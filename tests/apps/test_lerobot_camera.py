@@ -92,8 +92,12 @@ def test_depth_is_that_of_the_picture_in_millimeters(make_camera, stage, tmp_pat
 def until_timeout(camera: Any) -> None:
     """Reads until no new frame comes."""
     with pytest.raises(TimeoutError):
-        while True:
-            camera.async_read(timeout_ms=200)
+        read_on(camera, timeout_ms=200)
+
+
+def read_on(camera: Any, timeout_ms: float) -> None:
+    while True:
+        camera.async_read(timeout_ms=timeout_ms)
 
 
 def test_async_reads_return_each_frame_once(make_camera, stage) -> None:
@@ -164,8 +168,7 @@ def test_the_end_of_the_stream_is_an_error_of_the_next_read(make_camera, stage) 
     stage.count = 3
     with make_camera() as camera:
         with pytest.raises(SourceLostError) as ended:
-            while True:
-                camera.async_read(timeout_ms=20_000)
+            read_on(camera, timeout_ms=20_000)
         with pytest.raises(SourceLostError):
             camera.read_latest(max_age_ms=60_000)
     assert ended.value.code == "ended"

@@ -1,7 +1,7 @@
 """The parts of the package lerobot that a camera is made of, for machines without it.
 
-They mirror LeRobot 0.6.2: the abstract methods of its `Camera`, the fields of `CameraConfig` with its register of types,
-and the search for the class that belongs to a configuration.
+They mirror LeRobot 0.6.2: the abstract methods of its `Camera`, the fields of `CameraConfig` with its register of
+types, and the search for the class that belongs to a configuration.
 """
 
 from __future__ import annotations

@@ -1,16 +1,23 @@
-"""A small LeRobot dataset of version 3, as its own writer lays it out, and a reader of its depth videos."""
+"""A small LeRobot dataset, as its own writers lay it out, and a reader of its depth videos.
+
+`write_lerobot_set` writes version 3 with videos; `to_pictures` and `to_v21` change that to `dtype: image` and version
+2.1, after the layouts in LeRobot's `convert_dataset_v21_to_v30`.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+import shutil
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from helpers.media import moving, write_video
+from PIL import Image
 
 from streamdepth.utils.containers import open_media_file
 
@@ -42,6 +49,78 @@ def write_lerobot_set(root: Path, size: tuple[int, int] = (64, 48)) -> Path:
     (root / "meta" / "info.json").write_text(json.dumps(_info(size, len(rows), index)))
     (root / "meta" / "stats.json").write_text(json.dumps({CAMERA: _stats(3, index)}))
     return root
+
+
+def episode_images(size: tuple[int, int]) -> list[list[np.ndarray]]:
+    """Returns the pictures of each episode."""
+    return [
+        [moving(*size, i + 7 * e) for i in range(length)]
+        for lengths in LENGTHS.values()
+        for e, length in enumerate(lengths)
+    ]
+
+
+def to_pictures(root: Path, replaced: dict[int, dict | None] | None = None) -> Path:
+    """Moves the pictures from the videos into the table of data, as PNG; `replaced` has other values by frame."""
+    info, data = _read_json(root / "meta/info.json"), root / "data/chunk-000/file-000.parquet"
+    height, width, _ = info["features"][CAMERA]["shape"]
+    images = [image for images in episode_images((width, height)) for image in images]
+    values = [{"bytes": _png(image), "path": f"frame-{i:06d}.png"} for i, image in enumerate(images)]
+    for index, value in (replaced or {}).items():
+        values[index] = value
+    pq.write_table(pq.read_table(data).append_column(CAMERA, [values]), data)
+    info["features"][CAMERA] = {k: v for k, v in info["features"][CAMERA].items() if k != "info"} | {"dtype": "image"}
+    (root / "meta/info.json").write_text(json.dumps(info | {"video_path": None}))
+    episodes = root / "meta/episodes/chunk-000/file-000.parquet"
+    table = pq.read_table(episodes)
+    pq.write_table(table.drop_columns([name for name in table.column_names if name.startswith("videos/")]), episodes)
+    shutil.rmtree(root / "videos")
+    return root
+
+
+def to_v21(root: Path) -> Path:
+    """Splits the files into one for each episode, two in a chunk."""
+    info, data = _read_json(root / "meta/info.json"), root / "data/chunk-000/file-000.parquet"
+    rows, videos = pq.read_table(data).to_pylist(), (root / "videos").exists()
+    height, width, _ = info["features"][CAMERA]["shape"]
+    shutil.rmtree(root / "data")
+    shutil.rmtree(root / "videos", ignore_errors=True)
+    all_images, episodes, stats = episode_images((width, height)), [], []
+    for index, images in enumerate(all_images):
+        chunk, name = f"chunk-{index // 2:03d}", f"episode_{index:06d}"
+        (root / "data" / chunk).mkdir(parents=True, exist_ok=True)
+        table = pa.Table.from_pylist([row for row in rows if row["episode_index"] == index])
+        pq.write_table(table, root / "data" / chunk / f"{name}.parquet")
+        if videos:
+            (root / "videos" / chunk / CAMERA).mkdir(parents=True, exist_ok=True)
+            write_video(root / "videos" / chunk / CAMERA / f"{name}.mp4", images=images, rate=Fraction(FPS))
+        episodes.append({"episode_index": index, "tasks": ["look"], "length": len(images)})
+        kept = {name: value for name, value in _stats(3, len(images)).items() if not name.startswith("q")}
+        stats.append({"episode_index": index, "stats": {CAMERA: kept}})
+    shutil.rmtree(root / "meta/episodes")
+    for name in ("stats.json", "tasks.parquet"):
+        (root / "meta" / name).unlink()
+    for name, lines in (("episodes", episodes), ("episodes_stats", stats)):
+        (root / f"meta/{name}.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    paths = {
+        "data_path": "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet",
+        "video_path": "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4"
+        if videos
+        else None,
+    }
+    counts = {"chunks_size": 2, "total_chunks": 2, "total_videos": len(all_images) if videos else 0}
+    (root / "meta/info.json").write_text(json.dumps(info | paths | counts | {"codebase_version": "v2.1"}))
+    return root
+
+
+def _read_json(path: Path) -> dict:
+    return json.loads(path.read_text())
+
+
+def _png(image: np.ndarray) -> bytes:
+    file = BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return file.getvalue()
 
 
 def _episode(number: int, length: int, index: int, file: int, first: int) -> dict:

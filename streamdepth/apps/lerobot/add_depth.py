@@ -6,29 +6,30 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from streamdepth import factory
-from streamdepth.apps.lerobot.dataset import Episode, LeRobotDataset
+from streamdepth.apps.lerobot.dataset import LeRobotDataset, read_info
+from streamdepth.apps.lerobot.dataset_v3 import DatasetV3
+from streamdepth.apps.lerobot.dataset_v21 import DatasetV21
+from streamdepth.apps.lerobot.pictures import read_pictures
+from streamdepth.apps.lerobot.statistics import Histogram, depth_statistics, episode_histograms
 from streamdepth.config import Settings
-from streamdepth.core.errors import ConfigError, SinkWriteError
+from streamdepth.core.errors import ConfigError, SinkWriteError, SourceOpenError
 from streamdepth.core.interfaces import Estimator, Stabilizer
 from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.core.wording import switch
 from streamdepth.core.wrappers import LazyEstimator
 from streamdepth.pipeline.pipeline import Pipeline
-from streamdepth.sinks.lerobot_video import LARGEST_CODE, PIXEL_FORMAT, DepthQuantizer, lerobot_feature
+from streamdepth.sinks.lerobot_video import DepthQuantizer
 from streamdepth.sinks.pending_files import PendingFolder, atomic_write
 from streamdepth.sinks.temporary_files import lock, remove_abandoned_folders, sidecar_path, unlock
-from streamdepth.utils.containers import open_media_file
+from streamdepth.sources.arrays import ArraySource
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-_VIDEO_COLUMNS = ("chunk_index", "file_index", "from_timestamp", "to_timestamp")
-_QUANTILES = {"q01": 0.01, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99}
+_VERSIONS: dict[str, type[LeRobotDataset]] = {"v3": DatasetV3, "v2.1": DatasetV21}
+"""Beginning of LeRobot's codebase_version -> the class that reads such datasets."""
 
 
 def add_depth(
@@ -57,7 +58,27 @@ def add_depth(
         SourceError, EstimatorError, SinkError: as a run of a pipeline does.
     """
     with _exclusive_access(root):
-        return _add_depth(LeRobotDataset(root, camera), settings, run, on_written)
+        return _add_depth(open_dataset(root, camera), settings, run, on_written)
+
+
+def open_dataset(root: Path, camera: str) -> LeRobotDataset:
+    """Returns a dataset on disk, seen from one of its picture cameras.
+
+    Raises:
+        SourceOpenError: if the folder is no dataset ("no-dataset"), has another version ("dataset-version") or is
+            damaged ("damaged").
+        ConfigError: for an unknown camera ("unknown-camera").
+    """
+    info = read_info(root)
+    version = str(info["codebase_version"])
+    for beginning, dataset_type in _VERSIONS.items():
+        if version.startswith(beginning):
+            return dataset_type(root, camera, info)
+    raise SourceOpenError(
+        f"'{root}' has LeRobot's version {version}, and {' or '.join(_VERSIONS)} is needed; LeRobot's scripts named "
+        "convert_dataset_... bring it there",
+        code="dataset-version",
+    )
 
 
 @contextmanager
@@ -94,13 +115,15 @@ def _add_depth(
         )
     estimator = LazyEstimator(lambda: factory.make_estimator(settings))
     pending = PendingFolder(root, overwrite=True)
+    features = []
     try:
         for file in dataset.files:
             target = dataset.video_path(depth_camera, file, pending.temporary)
             with _pipeline(dataset, file, target, settings, estimator, on_written) as pipeline:
                 run(pipeline)
-            _check_frame_count(dataset, file, target, pipeline)
-        _publish(dataset, depth_camera, pending)
+            _check_frame_count(dataset, file, pipeline)
+            features.append(_take_sidecar(target))
+        _publish(dataset, depth_camera, features[0], pending)
     finally:
         estimator.close()
         pending.discard()
@@ -117,10 +140,15 @@ def _pipeline(
     on_written: Callable[[Pipeline], None],
 ) -> Iterator[Pipeline]:
     """Opens the pipeline that makes one video file of the depth camera."""
-    source = str(dataset.video_path(dataset.camera, file))
+    path = dataset.source_path(file)
     factory.make_folder(target.parent)
-    file_settings = settings.replace(source=(source,), output=None, depth_out=target, segment=None, overwrite=True)
-    with factory.open_pipeline(file_settings, lambda _: on_written(pipeline), estimator=estimator) as pipeline:
+    file_settings = settings.replace(source=(str(path),), output=None, depth_out=target, segment=None, overwrite=True)
+    source = None
+    if dataset.has_pictures:
+        source = ArraySource(read_pictures(path, dataset.camera, dataset.root), fps=dataset.fps, name=str(path))
+    with factory.open_pipeline(
+        file_settings, lambda _: on_written(pipeline), source=source, estimator=estimator
+    ) as pipeline:
         (stream,) = pipeline.streams
         stream.stabilizer = _EpisodeBoundaryStabilizer(
             stream.stabilizer, [episode.first for episode in dataset.episodes_in_file(file)]
@@ -128,15 +156,22 @@ def _pipeline(
         yield pipeline
 
 
-def _check_frame_count(dataset: LeRobotDataset, file: tuple[int, int], target: Path, pipeline: Pipeline) -> None:
-    sidecar_path(target).unlink(missing_ok=True)  # info.json has the same facts
+def _check_frame_count(dataset: LeRobotDataset, file: tuple[int, int], pipeline: Pipeline) -> None:
     written, needed = pipeline.report().written, max(e.first + e.length for e in dataset.episodes_in_file(file))
     if written < needed:
         raise SinkWriteError(
-            f"'{dataset.video_path(dataset.camera, file)}' gave {written} frames, and its episodes have {needed}; "
+            f"'{dataset.source_path(file)}' gave {written} frames, and its episodes have {needed}; "
             + ("the run was stopped" if pipeline.is_stopped else "the dataset is damaged"),
             code="stopped" if pipeline.is_stopped else "damaged",
         )
+
+
+def _take_sidecar(target: Path) -> dict[str, Any]:
+    """Returns the description of a depth video, and removes its file, since info.json gets it."""
+    sidecar = sidecar_path(target)
+    feature: dict[str, Any] = json.loads(sidecar.read_text(encoding="utf-8"))
+    sidecar.unlink()
+    return feature
 
 
 class _EpisodeBoundaryStabilizer(Stabilizer):
@@ -166,100 +201,33 @@ class _EpisodeBoundaryStabilizer(Stabilizer):
         self._inner.reset()
 
 
-def _publish(dataset: LeRobotDataset, depth_camera: str, pending: PendingFolder) -> None:
+def _publish(dataset: LeRobotDataset, depth_camera: str, feature: dict[str, Any], pending: PendingFolder) -> None:
     """Moves the videos into the dataset and updates its metadata, all or nothing unless killed within milliseconds.
 
     Raises SinkError.
     """
     quantizer = DepthQuantizer()
-    histograms: dict[int, Any] = {}
+    histograms: dict[int, Histogram] = {}
     for file in dataset.files:
-        histograms.update(
-            _histograms(dataset.video_path(depth_camera, file, pending.temporary), dataset.episodes_in_file(file))
-        )
+        video = dataset.video_path(depth_camera, file, pending.temporary)
+        histograms.update(episode_histograms(video, dataset.episodes_in_file(file)))
     lengths = {episode.index: episode.length for episode in dataset.episodes}
     stats_by_episode = {
-        index: _statistics(histogram, quantizer, lengths[index]) for index, histogram in histograms.items()
+        index: depth_statistics(histogram, quantizer, lengths[index]) for index, histogram in histograms.items()
     }
-    total_stats = _statistics(np.sum(list(histograms.values()), axis=0), quantizer, sum(lengths.values()))
-    first = dataset.video_path(depth_camera, dataset.files[0], pending.temporary)
-    features = {**dataset.info["features"], depth_camera: lerobot_feature(first, quantizer)}
+    total_stats = depth_statistics(np.sum(list(histograms.values()), axis=0), quantizer, sum(lengths.values()))
     stats_path = dataset.root / "meta" / "stats.json"
     with ExitStack() as stack:
-        _write_json(stack, dataset.root / "meta" / "info.json", {**dataset.info, "features": features})
+        _write_json(stack, dataset.root / "meta" / "info.json", dataset.changed_info(depth_camera, feature))
         if stats_path.exists():
             _write_json(
                 stack, stats_path, {**json.loads(stats_path.read_text(encoding="utf-8")), depth_camera: total_stats}
             )
-        for path, table in dataset.tables.items():
-            _write_table(
-                stack.enter_context(atomic_write(path, overwrite=True)),
-                _with_depth_columns(table, dataset, depth_camera, stats_by_episode),
-            )
+        for path, write in dataset.changed_files(depth_camera, stats_by_episode):
+            write(stack.enter_context(atomic_write(path, overwrite=True)))
         pending.commit()
 
 
 def _write_json(stack: ExitStack, path: Path, facts: dict[str, Any]) -> None:
     temporary = stack.enter_context(atomic_write(path, overwrite=True))
     temporary.write_text(json.dumps(facts, indent=4), encoding="utf-8")
-
-
-def _histograms(path: Path, episodes: Sequence[Episode]) -> dict[int, Any]:
-    """Returns episode -> how often each depth code occurs in it, (4096,)."""
-    histograms = {episode.index: np.zeros(LARGEST_CODE + 1, np.int64) for episode in episodes}
-    with open_media_file(path) as container:
-        for number, frame in enumerate(container.decode(video=0)):
-            for episode in episodes:
-                if episode.first <= number < episode.first + episode.length:
-                    codes = frame.to_ndarray(format=PIXEL_FORMAT)
-                    histograms[episode.index] += np.bincount(codes.ravel(), minlength=LARGEST_CODE + 1)
-    return histograms
-
-
-def _statistics(histogram: Any, quantizer: DepthQuantizer, frame_count: int) -> dict[str, Any]:
-    """Returns LeRobot's statistics in meters, for one channel.
-
-    LeRobot's `count` is that of frames, not of pixels: by it the statistics of several datasets are weighted.
-
-    Args:
-        histogram: (4096,) pixels with each depth code.
-        frame_count: number of frames that they come from.
-    """
-    depth = quantizer.decode(np.arange(LARGEST_CODE + 1, dtype=np.uint16)).astype(np.float64)
-    total, seen = int(histogram.sum()), np.flatnonzero(histogram)
-    mean = float((depth * histogram).sum() / total)
-    values = {
-        "min": depth[seen[0]],
-        "max": depth[seen[-1]],
-        "mean": mean,
-        "std": float(np.sqrt(((depth - mean) ** 2 * histogram).sum() / total)),
-        **{name: depth[np.searchsorted(np.cumsum(histogram), share * total)] for name, share in _QUANTILES.items()},
-    }
-    return {name: [[[float(value)]]] for name, value in values.items()} | {"count": [frame_count]}
-
-
-def _with_depth_columns(
-    table: pa.Table, dataset: LeRobotDataset, depth_camera: str, stats_by_episode: dict[int, dict[str, Any]]
-) -> pa.Table:
-    """Returns the table of episodes with columns of the depth camera, like those of the picture camera."""
-    import pyarrow as pa
-
-    indices = table["episode_index"].to_pylist()
-    columns = {f"videos/{depth_camera}/{name}": table[f"videos/{dataset.camera}/{name}"] for name in _VIDEO_COLUMNS}
-    for name in stats_by_episode[indices[0]]:
-        like = f"stats/{dataset.camera}/{name}"
-        if like in table.column_names:
-            columns[f"stats/{depth_camera}/{name}"] = pa.chunked_array(
-                [[stats_by_episode[index][name] for index in indices]]
-            )
-    for name, values in columns.items():
-        if name in table.column_names:
-            table = table.drop_columns([name])
-        table = table.append_column(name, values)
-    return table
-
-
-def _write_table(path: Path, table: pa.Table) -> None:
-    import pyarrow.parquet as pq
-
-    pq.write_table(table, path, compression="snappy", use_dictionary=True)

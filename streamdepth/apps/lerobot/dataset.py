@@ -1,129 +1,136 @@
-"""The files of a LeRobot dataset, version 3.
-
-- videos/CAMERA/chunk-000/file-000.mp4: a video with many episodes
-- meta/episodes/**.parquet: where in the videos each episode lies
-- meta/info.json: the cameras and other features
-- meta/stats.json: statistics of their values
-"""
+"""The layout that all versions of LeRobot datasets share: meta/info.json, videos, and tables of data."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, ClassVar, cast
 
-from streamdepth.core.errors import ConfigError, MissingDependencyError, SourceOpenError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-_DEFAULT_VIDEO_PATH = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
+from streamdepth.core.errors import ConfigError, SourceOpenError
 
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """The position of one episode in its video file."""
+    """The position of one episode in its file."""
 
     index: int
     file: tuple[int, int]
-    """(chunk, file) numbers of the video."""
+    """(chunk, file) numbers of the video, or of the table with the pictures."""
     first: int
-    """Index of its first frame in the video."""
+    """Index of its first frame in the file."""
     length: int
 
 
-class LeRobotDataset:
-    """A LeRobot dataset of version 3 on disk, seen from one of its picture cameras.
+class LeRobotDataset(ABC):
+    """A LeRobot dataset on disk, seen from one of its picture cameras.
+
+    Args:
+        root: its folder.
+        camera: key of the picture camera.
+        info: the contents of its meta/info.json.
 
     Raises:
-        SourceOpenError: if the folder is no such dataset ("no-dataset"), has another version ("dataset-version") or
-            is damaged ("damaged").
+        SourceOpenError: if its files do not say what they have to ("damaged").
         ConfigError: for an unknown camera ("unknown-camera").
     """
 
-    def __init__(self, root: Path, camera: str) -> None:
-        self.root, self.camera = root, camera
-        self.info = self._read_info()
-        self.tables: dict[Path, pa.Table]
-        """Tables of the episodes, by the file that holds them."""
+    default_video_path: ClassVar[str]
+    default_data_path: ClassVar[str]
+
+    def __init__(self, root: Path, camera: str, info: dict[str, Any]) -> None:
+        self.root, self.camera, self.info = root, camera, info
         self.episodes: list[Episode]
         try:
-            self._read_layout()
+            self._check_camera()
+            self.episodes = sorted(self._read_episodes(), key=lambda episode: (episode.file, episode.first))
+            for file in self.files:
+                self.source_path(file)
         except (LookupError, ValueError, TypeError, AttributeError) as error:
             raise SourceOpenError(
                 f"'{root}' is damaged: {error} is missing or wrong in its folder meta", code="damaged"
             ) from error
+        if not self.episodes:
+            raise SourceOpenError(f"'{root}' has no episodes", code="damaged")
 
-    def _read_layout(self) -> None:
-        cameras = [key for key, value in self.info["features"].items() if value.get("dtype") == "video"]
+    def _check_camera(self) -> None:
+        features = self.info["features"].items()
+        cameras = [key for key, value in features if value.get("dtype") in ("video", "image")]
         if self.camera not in cameras:
             has = ", ".join(cameras) or "none"
-            raise ConfigError(
-                f"'{self.root}' has no camera {self.camera!r} in videos; it has {has}", code="unknown-camera"
-            )
-        self.tables = _read_episode_tables(self.root / "meta" / "episodes")
-        self.episodes = sorted(self._read_episodes(), key=lambda episode: (episode.file, episode.first))
-        for file in self.files:
-            self.video_path(self.camera, file)
+            raise ConfigError(f"'{self.root}' has no camera {self.camera!r}; it has {has}", code="unknown-camera")
 
-    def _read_info(self) -> dict[str, Any]:
-        path = self.root / "meta" / "info.json"
-        try:
-            info = json.loads(path.read_text(encoding="utf-8"))
-            version = str(info["codebase_version"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise SourceOpenError(
-                f"'{self.root}' is no LeRobot dataset: no usable '{path}'", code="no-dataset"
-            ) from error
-        if not version.startswith("v3"):
-            raise SourceOpenError(
-                f"'{self.root}' has LeRobot's version {version}, and version 3 is needed; convert it with "
-                "lerobot.scripts.convert_dataset_v21_to_v30",
-                code="dataset-version",
-            )
-        return cast("dict[str, Any]", info)
+    @abstractmethod
+    def _read_episodes(self) -> Iterable[Episode]:
+        """Returns all episodes. May raise LookupError, ValueError, TypeError and AttributeError for wrong facts."""
 
-    def _read_episodes(self) -> Iterator[Episode]:
-        fps, prefix = float(self.info["fps"]), f"videos/{self.camera}"
-        for table in self.tables.values():
-            for row in table.to_pylist():
-                file = row[f"{prefix}/chunk_index"], row[f"{prefix}/file_index"]
-                yield Episode(row["episode_index"], file, round(row[f"{prefix}/from_timestamp"] * fps), row["length"])
+    @abstractmethod
+    def changed_files(
+        self, depth_camera: str, stats_by_episode: dict[int, dict[str, Any]]
+    ) -> Iterator[tuple[Path, Callable[[Path], None]]]:
+        """Yields the files about episodes that a depth camera changes, each with a function that writes it anew."""
+
+    def changed_info(self, depth_camera: str, feature: dict[str, Any]) -> dict[str, Any]:
+        """Returns the contents of info.json with a depth camera in videos."""
+        features = {**self.info["features"], depth_camera: feature}
+        return {**self.info, "features": features, "video_path": self._video_template}
+
+    @property
+    def fps(self) -> float:
+        """Frames per second."""
+        return float(self.info["fps"])
+
+    @property
+    def has_pictures(self) -> bool:
+        """True if the camera's pictures lie one by one in the tables of data, and not in videos (`dtype: image`)."""
+        return bool(self.info["features"][self.camera]["dtype"] == "image")
+
+    @property
+    def _video_template(self) -> str:
+        return self.info.get("video_path") or self.default_video_path
 
     def video_path(self, camera: str, file: tuple[int, int], root: Path | None = None) -> Path:
         """Returns the path of a camera's video, below `root` or the dataset. Raises SourceOpenError ("damaged")."""
-        template, root = self.info.get("video_path") or _DEFAULT_VIDEO_PATH, root or self.root
-        path = root / template.format(video_key=camera, chunk_index=file[0], file_index=file[1])
+        return self._path(self._video_template, camera, file, root or self.root)
+
+    def source_path(self, file: tuple[int, int]) -> Path:
+        """Returns the path of a video of the picture camera, or of the table with its pictures.
+
+        Raises SourceOpenError ("damaged").
+        """
+        if not self.has_pictures:
+            return self.video_path(self.camera, file)
+        return self._path(self.info.get("data_path") or self.default_data_path, self.camera, file, self.root)
+
+    def _path(self, template: str, camera: str, file: tuple[int, int], root: Path) -> Path:
+        names = {"chunk_index": file[0], "file_index": file[1], "episode_chunk": file[0], "episode_index": file[1]}
+        path = root / template.format(video_key=camera, **names)
         if not Path(os.path.abspath(path)).is_relative_to(os.path.abspath(root)):
-            # a downloaded dataset must not make us write elsewhere
+            # a downloaded dataset must not make us read or write elsewhere
             raise SourceOpenError(
-                f"'{self.root}' says that its videos lie at '{path}', outside of its folder", code="damaged"
+                f"'{self.root}' says that its files lie at '{path}', outside of its folder", code="damaged"
             )
         return path
 
     @property
     def files(self) -> list[tuple[int, int]]:
-        """(chunk, file) numbers of all videos of a camera, in order."""
+        """(chunk, file) numbers of all files of a camera, in order."""
         return sorted({episode.file for episode in self.episodes})
 
     def episodes_in_file(self, file: tuple[int, int]) -> list[Episode]:
-        """Returns the episodes in a video, in order."""
+        """Returns the episodes in a file, in order."""
         return [episode for episode in self.episodes if episode.file == file]
 
 
-def _read_episode_tables(folder: Path) -> dict[Path, pa.Table]:
-    """Returns path -> table. Raises SourceOpenError ("damaged") and MissingDependencyError."""
+def read_info(root: Path) -> dict[str, Any]:
+    """Returns the contents of meta/info.json. Raises SourceOpenError ("no-dataset") without a usable one."""
+    path = root / "meta" / "info.json"
     try:
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise MissingDependencyError("pyarrow", "lerobot", "reading LeRobot datasets") from error
-    try:
-        found = {path: pq.read_table(path) for path in sorted(folder.rglob("*.parquet"))}
-    except (OSError, ValueError) as error:
-        raise SourceOpenError(f"cannot read the episodes in '{folder}': {error}", code="damaged") from error
-    if not found:
-        raise SourceOpenError(f"the dataset has no episodes in '{folder}'", code="damaged")
-    return found
+        info = json.loads(path.read_text(encoding="utf-8"))
+        info["codebase_version"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SourceOpenError(f"'{root}' is no LeRobot dataset: no usable '{path}'", code="no-dataset") from error
+    return cast("dict[str, Any]", info)

@@ -31,7 +31,8 @@ class StreamDepthCamera(Camera):  # type: ignore[misc]  # lerobot is not there f
 
     A frame that is too old is a TimeoutError, an error of the stream is raised by the next read.
 
-        with StreamDepthCamera(StreamDepthCameraConfig(source="0", model="depth-anything-v2-metric-indoor-small")) as camera:
+        config = StreamDepthCameraConfig(source="0", model="depth-anything-v2-metric-indoor-small")
+        with StreamDepthCamera(config) as camera:
             picture, depth_mm = camera.read_latest(), camera.read_latest_depth()
     """
 
@@ -77,8 +78,8 @@ class StreamDepthCamera(Camera):  # type: ignore[misc]  # lerobot is not there f
         """Takes over size and intrinsics of the first frame. Raises as `connect` does."""
         if self.use_depth and item.kind is DepthKind.RELATIVE:
             raise ConfigError(
-                f"LeRobot's depth is in millimeters, and that of {self} is relative; choose a metric model, or say what "
-                "you know of the scene in the section metric of the file at config_path, or set use_depth to false",
+                f"LeRobot's depth is in millimeters, and that of {self} is relative; choose a metric model, or say "
+                "what you know of the scene in the section metric of the file at config_path, or set use_depth to false",
                 code="relative-depth",
             )
         width, height = item.frame.size
@@ -113,7 +114,10 @@ class StreamDepthCamera(Camera):  # type: ignore[misc]  # lerobot is not there f
         return _picture(self._connected().wait(timeout_ms / 1000))
 
     def async_read_depth(self, timeout_ms: float = 200) -> npt.NDArray[np.uint16]:
-        """Returns the depth of the newest frame that was not read so yet, as `read_latest_depth` and `async_read` do."""
+        """Returns the depth of the newest frame that was not read so yet, as `read_latest_depth` does.
+
+        Raises as `async_read` does, and RuntimeError if `use_depth` is false.
+        """
         self._check_depth()
         return _millimeters(self._connected().wait(timeout_ms / 1000))
 

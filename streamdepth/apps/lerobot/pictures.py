@@ -1,0 +1,58 @@
+"""Pictures that a LeRobot dataset holds one by one in its tables of data (`dtype: image`)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image as PillowImage
+
+from streamdepth.core.arrays import Image
+from streamdepth.core.errors import MissingDependencyError, SourceOpenError
+
+_ROWS_AT_ONCE = 16
+
+
+def read_pictures(path: Path, camera: str, root: Path) -> Iterator[Image]:
+    """Yields the pictures of one table of data in order, (H, W, 3) uint8 RGB.
+
+    A picture is its file's bytes, or the path of its file below the dataset's folder.
+
+    Args:
+        path: the table, a Parquet file.
+        camera: the column with the pictures.
+        root: folder of the dataset.
+
+    Raises:
+        MissingDependencyError: without pyarrow.
+        SourceOpenError: if a picture is missing, cannot be read, or lies outside of `root` ("damaged").
+    """
+    try:
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise MissingDependencyError("pyarrow", "lerobot", "reading LeRobot datasets") from error
+    try:
+        with pq.ParquetFile(path) as table:
+            for batch in table.iter_batches(batch_size=_ROWS_AT_ONCE, columns=[camera]):
+                for value in batch.column(0).to_pylist():
+                    yield _decode(value, root)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise SourceOpenError(f"cannot read the pictures of {camera} in '{path}': {error}", code="damaged") from error
+
+
+def _decode(value: dict[str, Any], root: Path) -> Image:
+    data = value["bytes"]
+    with PillowImage.open(BytesIO(data) if data is not None else _file_below(root, value["path"])) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def _file_below(root: Path, name: str) -> Path:
+    path = root / name
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+        # a downloaded dataset must not make us read elsewhere
+        raise ValueError(f"'{path}' lies outside of the dataset")
+    return path

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     *("render.edges", "outputs.drop_flying", "outputs.overwrite"),
 )
 def lerobot(
-    dataset: Annotated[Path, typer.Argument(help="The folder of a LeRobot dataset, version 3.")],
+    dataset: Annotated[Path, typer.Argument(help="The folder of a LeRobot dataset, version 3 or 2.1.")],
     camera: Annotated[str, typer.Option("--camera", help="Its pictures, such as observation.images.front.")],
     *,
     flags: Flags,

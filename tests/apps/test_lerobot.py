@@ -204,7 +204,7 @@ def test_version_2_1_has_one_depth_video_for_each_episode(cli, metric, tmp_path,
 def test_pictures_in_tables_get_depth_videos(cli, metric, tmp_path) -> None:
     root = to_pictures(write_lerobot_set(tmp_path / "set"))
     data = (root / "data/chunk-000/file-000.parquet").read_bytes()
-    done = cli("lerobot", root, "--camera", CAMERA, "--smooth", "off")
+    done = cli("lerobot", root, "--camera", CAMERA, "--smooth", "off", "--fov", "auto")
     assert done.code == 0, done.err
     info = json.loads((root / "meta/info.json").read_text())
     assert info["video_path"].startswith("videos/{video_key}")

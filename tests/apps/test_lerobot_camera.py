@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from helpers.lerobot_package import lerobot_package
 
+import streamdepth
 from streamdepth import factory
 from streamdepth.core.errors import ConfigError, SourceLostError
 from streamdepth.core.types import DepthKind
@@ -87,6 +90,22 @@ def test_depth_is_that_of_the_picture_in_millimeters(make_camera, stage, tmp_pat
     expected = 1000 * (0.1 + picture.mean(axis=2) / 255)
     np.testing.assert_allclose(depth[..., 0], expected, atol=0.51)
     assert len(np.unique(depth)) > 10
+
+
+def test_the_readme_names_a_camera_that_lerobot_can_make(make_camera, tmp_path, monkeypatch) -> None:
+    text = (Path(streamdepth.__file__).parent / "apps/lerobot/README.md").read_text(encoding="utf-8")
+    (package,) = re.findall(r"--robot.discover_packages_path=(\S+)", text)
+    (cameras,) = re.findall(r"--robot.cameras='(.*)'", text)
+    ((name, fields),) = yaml.safe_load(cameras).items()
+    assert (name, fields.pop("type"), package) == ("front", "streamdepth", "streamdepth.apps.lerobot.camera")
+    monkeypatch.chdir(tmp_path)
+    Path("scene.yaml").write_text("camera: {fov: 70}\n")
+    Path("DATASET/meta").mkdir(parents=True)
+    paths = {name: Path(fields[name]) for name in ("config_path", "intrinsics_path")}
+    with make_camera(**fields | paths | {"width": 64, "height": 48}) as camera:
+        assert camera.fps == 30
+    written = read_camera_file(paths["intrinsics_path"])
+    assert (written.width, written.height) == (64, 48)
 
 
 def until_timeout(camera: Any) -> None:

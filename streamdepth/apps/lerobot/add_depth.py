@@ -14,14 +14,15 @@ from streamdepth import factory
 from streamdepth.apps.lerobot.dataset import LeRobotDataset, read_info
 from streamdepth.apps.lerobot.dataset_v3 import DatasetV3
 from streamdepth.apps.lerobot.dataset_v21 import DatasetV21
-from streamdepth.apps.lerobot.pictures import read_pictures
+from streamdepth.apps.lerobot.pictures import TablePictures
 from streamdepth.apps.lerobot.statistics import Histogram, depth_statistics, episode_histograms
 from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError, SinkWriteError, SourceOpenError
-from streamdepth.core.interfaces import Estimator, Stabilizer
+from streamdepth.core.interfaces import Estimator, Source, Stabilizer
 from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.core.wording import switch
 from streamdepth.core.wrappers import LazyEstimator
+from streamdepth.factory.sources import with_camera
 from streamdepth.pipeline.pipeline import Pipeline
 from streamdepth.sinks.lerobot_video import DepthQuantizer
 from streamdepth.sinks.pending_files import PendingFolder, atomic_write
@@ -143,9 +144,7 @@ def _pipeline(
     path = dataset.source_path(file)
     factory.make_folder(target.parent)
     file_settings = settings.replace(source=(str(path),), output=None, depth_out=target, segment=None, overwrite=True)
-    source = None
-    if dataset.has_pictures:
-        source = ArraySource(read_pictures(path, dataset.camera, dataset.root), fps=dataset.fps, name=str(path))
+    source = _picture_source(dataset, path, settings) if dataset.has_pictures else None
     with factory.open_pipeline(
         file_settings, lambda _: on_written(pipeline), source=source, estimator=estimator
     ) as pipeline:
@@ -154,6 +153,11 @@ def _pipeline(
             stream.stabilizer, [episode.first for episode in dataset.episodes_in_file(file)]
         )
         yield pipeline
+
+
+def _picture_source(dataset: LeRobotDataset, path: Path, settings: Settings) -> Source:
+    pictures = TablePictures(path, dataset.camera, dataset.root)
+    return with_camera(ArraySource(pictures, fps=dataset.fps, name=str(path)), settings)
 
 
 def _check_frame_count(dataset: LeRobotDataset, file: tuple[int, int], pipeline: Pipeline) -> None:

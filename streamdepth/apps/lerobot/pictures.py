@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,8 @@ from streamdepth.core.errors import MissingDependencyError, SourceOpenError
 _ROWS_AT_ONCE = 16
 
 
-def read_pictures(path: Path, camera: str, root: Path) -> Iterator[Image]:
-    """Yields the pictures of one table of data in order, (H, W, 3) uint8 RGB.
+class TablePictures:
+    """The pictures of one table of data in order, (H, W, 3) uint8 RGB, to be iterated over as often as needed.
 
     A picture is its file's bytes, or the path of its file below the dataset's folder.
 
@@ -29,19 +30,36 @@ def read_pictures(path: Path, camera: str, root: Path) -> Iterator[Image]:
 
     Raises:
         MissingDependencyError: without pyarrow.
-        SourceOpenError: if a picture is missing, cannot be read, or lies outside of `root` ("damaged").
+        SourceOpenError: from `len` and while iterating, if a picture is missing, cannot be read, or lies outside of
+            `root` ("damaged").
     """
-    try:
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise MissingDependencyError("pyarrow", "lerobot", "reading LeRobot datasets") from error
-    try:
-        with pq.ParquetFile(path) as table:
-            for batch in table.iter_batches(batch_size=_ROWS_AT_ONCE, columns=[camera]):
+
+    def __init__(self, path: Path, camera: str, root: Path) -> None:
+        self._path, self._camera, self._root = path, camera, root
+
+    def __len__(self) -> int:
+        with self._open() as table:
+            return int(table.metadata.num_rows)
+
+    def __iter__(self) -> Iterator[Image]:
+        with self._open() as table:
+            for batch in table.iter_batches(batch_size=_ROWS_AT_ONCE, columns=[self._camera]):
                 for value in batch.column(0).to_pylist():
-                    yield _decode(value, root)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise SourceOpenError(f"cannot read the pictures of {camera} in '{path}': {error}", code="damaged") from error
+                    yield _decode(value, self._root)
+
+    @contextmanager
+    def _open(self) -> Iterator[Any]:
+        try:
+            import pyarrow.parquet as pq
+        except ImportError as error:
+            raise MissingDependencyError("pyarrow", "lerobot", "reading LeRobot datasets") from error
+        try:
+            with pq.ParquetFile(self._path) as table:
+                yield table
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise SourceOpenError(
+                f"cannot read the pictures of {self._camera} in '{self._path}': {error}", code="damaged"
+            ) from error
 
 
 def _decode(value: dict[str, Any], root: Path) -> Image:

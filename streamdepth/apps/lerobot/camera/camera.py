@@ -36,6 +36,9 @@ class StreamDepthCamera(Camera):  # type: ignore[misc]  # lerobot is not there f
             picture, depth_mm = camera.read_latest(), camera.read_latest_depth()
     """
 
+    width: int | None
+    height: int | None
+
     def __init__(self, config: StreamDepthCameraConfig) -> None:
         super().__init__(config)
         self.config, self.use_rgb, self.use_depth = config, True, config.use_depth
@@ -79,7 +82,7 @@ class StreamDepthCamera(Camera):  # type: ignore[misc]  # lerobot is not there f
         if self.use_depth and item.kind is DepthKind.RELATIVE:
             raise ConfigError(
                 f"LeRobot's depth is in millimeters, and that of {self} is relative; choose a metric model, or say "
-                "what you know of the scene in the section metric of the file at config_path, or set use_depth to false",
+                "what you know of the scene in the section metric of the file at config_path, or set use_depth=false",
                 code="relative-depth",
             )
         width, height = item.frame.size

@@ -24,7 +24,10 @@ from streamdepth.testing import ConstantEstimator, SyntheticSource
 
 
 class Stage:
-    """A live source of 64x48 px whose frames come when `frame_due` is set, and a model with depth by brightness."""
+    """A live source of 64x48 px, whose frames after the first one come while `frame_due` is set, and a model.
+
+    Depth in meters is the brightness of the picture, plus 0.1.
+    """
 
     def __init__(self) -> None:
         self.count, self.kind, self.frame_due = 1000, DepthKind.METRIC, threading.Event()
@@ -34,7 +37,7 @@ class Stage:
         return SyntheticSource(self.count, is_live=True, delay_seconds=0.005, before_read=self.wait)
 
     def wait(self, index: int) -> None:
-        if index > 2:
+        if index > 0:
             self.frame_due.wait(20)
 
     def estimator(self, *_: object) -> ConstantEstimator:
@@ -82,14 +85,32 @@ def test_a_robot_reads_pictures_and_their_depth_in_millimeters(make_camera) -> N
 
 def test_depth_is_that_of_the_picture_in_millimeters(make_camera, stage, tmp_path) -> None:
     (tmp_path / "run.yaml").write_text("smooth: 'off'\n")
+    with make_camera(config_path=tmp_path / "run.yaml") as camera:
+        for _ in range(5):
+            picture = camera.read_latest(max_age_ms=60_000)
+            read_two(camera)
+            depth = camera.read_latest_depth(max_age_ms=60_000)
+            expected = 1000 * (0.1 + picture.mean(axis=2) / 255)
+            np.testing.assert_allclose(depth[..., 0], expected, atol=0.51)
+            assert len(np.unique(depth)) > 10
+
+
+def test_a_picture_that_is_too_old_gives_its_place_to_newer_depth(make_camera, stage, monkeypatch, tmp_path) -> None:
+    (tmp_path / "run.yaml").write_text("smooth: 'off'\n")
     stage.frame_due.clear()
     with make_camera(config_path=tmp_path / "run.yaml") as camera:
-        until_timeout(camera)
-        picture, depth = camera.read_latest(max_age_ms=60_000), camera.read_latest_depth(max_age_ms=60_000)
+        picture = camera.read_latest(max_age_ms=60_000)
         stage.frame_due.set()
-    expected = 1000 * (0.1 + picture.mean(axis=2) / 255)
-    np.testing.assert_allclose(depth[..., 0], expected, atol=0.51)
-    assert len(np.unique(depth)) > 10
+        read_two(camera)
+        monkeypatch.setattr("streamdepth.apps.lerobot.camera.camera.age_seconds", lambda _: 61.0)
+        depth = camera.read_latest_depth(max_age_ms=60_000)
+    assert np.abs(depth[..., 0] - 1000 * (0.1 + picture.mean(axis=2) / 255)).max() > 1
+
+
+def read_two(camera: Any) -> None:
+    """Waits until another frame has come; the first read may return one that was there before."""
+    camera.read()
+    camera.read()
 
 
 def test_the_readme_names_a_camera_that_lerobot_can_make(make_camera, tmp_path, monkeypatch) -> None:
@@ -108,17 +129,6 @@ def test_the_readme_names_a_camera_that_lerobot_can_make(make_camera, tmp_path, 
     assert (written.width, written.height) == (64, 48)
 
 
-def until_timeout(camera: Any) -> None:
-    """Reads until no new frame comes."""
-    with pytest.raises(TimeoutError):
-        read_on(camera, timeout_ms=200)
-
-
-def read_on(camera: Any, timeout_ms: float) -> None:
-    while True:
-        camera.async_read(timeout_ms=timeout_ms)
-
-
 def test_async_reads_return_each_frame_once(make_camera, stage) -> None:
     with make_camera() as camera:
         first = camera.async_read(timeout_ms=20_000)
@@ -130,7 +140,8 @@ def test_async_reads_return_each_frame_once(make_camera, stage) -> None:
 def test_a_stale_frame_is_a_timeout(make_camera, stage) -> None:
     stage.frame_due.clear()
     with make_camera() as camera:
-        until_timeout(camera)
+        with pytest.raises(TimeoutError):
+            camera.async_read(timeout_ms=100)
         with pytest.raises(TimeoutError):
             camera.read_latest(max_age_ms=50)
         with pytest.raises(TimeoutError):
@@ -183,11 +194,16 @@ def test_reading_before_connecting_and_connecting_twice_are_lerobots_errors(make
         camera.connect()
 
 
+def read_on(camera: Any) -> None:
+    while True:
+        camera.async_read(timeout_ms=20_000)
+
+
 def test_the_end_of_the_stream_is_an_error_of_the_next_read(make_camera, stage) -> None:
     stage.count = 3
     with make_camera() as camera:
         with pytest.raises(SourceLostError) as ended:
-            read_on(camera, timeout_ms=20_000)
+            read_on(camera)
         with pytest.raises(SourceLostError):
             camera.read_latest(max_age_ms=60_000)
     assert ended.value.code == "ended"

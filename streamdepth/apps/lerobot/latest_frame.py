@@ -13,6 +13,11 @@ from streamdepth.core.types import DepthFrame
 _CLOSE_SECONDS = 10.0
 
 
+def age_seconds(item: DepthFrame) -> float:
+    """Returns the time since a frame of a live stream was captured."""
+    return time.monotonic() - item.frame.captured_at
+
+
 class LatestFrame:
     """Reads a stream on a thread of its own and keeps its newest frame.
 
@@ -76,10 +81,10 @@ class LatestFrame:
             item = self._item
         if item is None:
             raise RuntimeError("the stream has given no frame yet; wait for the first one")
-        age_seconds = time.monotonic() - item.frame.captured_at
-        if age_seconds > max_age_seconds:
+        age = age_seconds(item)
+        if age > max_age_seconds:
             raise TimeoutError(
-                f"the newest frame with depth is {1000 * age_seconds:.0f} ms old, and {1000 * max_age_seconds:.0f} ms "
+                f"the newest frame with depth is {1000 * age:.0f} ms old, and {1000 * max_age_seconds:.0f} ms "
                 "are allowed; take a smaller model or size, or allow more"
             )
         return item

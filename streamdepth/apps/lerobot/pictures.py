@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image as PillowImage
-
 from streamdepth.core.arrays import Image
 from streamdepth.core.errors import MissingDependencyError, SourceOpenError
+from streamdepth.sources.picture_file import read_picture
+from streamdepth.sources.untrusted_picture import open_picture
 
 _ROWS_AT_ONCE = 16
 
@@ -63,9 +61,9 @@ class TablePictures:
 
 
 def _decode(value: dict[str, Any], root: Path) -> Image:
-    data = value["bytes"]
-    with PillowImage.open(BytesIO(data) if data is not None else _file_below(root, value["path"])) as picture:
-        return np.asarray(picture.convert("RGB"))
+    if value["bytes"] is None:
+        return read_picture(_file_below(root, value["path"]))
+    return read_picture(open_picture(value["bytes"], "a picture of the dataset"))
 
 
 def _file_below(root: Path, name: str) -> Path:

@@ -14,7 +14,7 @@ from lerobot.utils.errors import DeviceAlreadyConnectedError, DeviceNotConnected
 
 from streamdepth.api import DepthStream
 from streamdepth.apps.lerobot.camera.configuration import StreamDepthCameraConfig
-from streamdepth.apps.lerobot.latest_frame import LatestFrame
+from streamdepth.apps.lerobot.latest_frame import LatestFrame, age_seconds
 from streamdepth.core.arrays import Image
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.intrinsics import Intrinsics
@@ -45,6 +45,8 @@ class StreamDepthCamera(Camera):  # type: ignore[misc]  # lerobot is not there f
         self.intrinsics: Intrinsics | None = None
         """The camera of the pictures; None before `connect`, and where it is not known."""
         self._latest: LatestFrame | None = None
+        self._pictured: DepthFrame | None = None
+        """The frame whose picture `read_latest` has returned, until its depth is read."""
 
     @property
     def is_connected(self) -> bool:
@@ -132,19 +134,27 @@ class StreamDepthCamera(Camera):  # type: ignore[misc]  # lerobot is not there f
             TimeoutError: if it was captured more than `max_age_ms` ago.
             StreamDepthError: the error that ended the stream.
         """
-        return _picture(self._connected().peek(max_age_ms / 1000))
+        self._pictured = self._connected().peek(max_age_ms / 1000)
+        return _picture(self._pictured)
 
     def read_latest_depth(self, max_age_ms: float = 500) -> npt.NDArray[np.uint16]:
-        """Returns the depth of the newest frame at once, (H, W, 1) uint16 millimeters along Z; 0 is unknown.
+        """Returns the newest depth at once, (H, W, 1) uint16 millimeters along Z; 0 is unknown.
+
+        After `read_latest` it is the depth of that picture, unless that is too old by now.
 
         Raises as `read_latest` does, and RuntimeError if `use_depth` is false.
         """
         self._check_depth()
-        return _millimeters(self._connected().peek(max_age_ms / 1000))
+        newest = self._connected().peek(max_age_ms / 1000)
+        pictured, self._pictured = self._pictured, None
+        if pictured is None or age_seconds(pictured) > max_age_ms / 1000:
+            return _millimeters(newest)
+        return _millimeters(pictured)
 
     def disconnect(self) -> None:
         """Closes the stream. Raises DeviceNotConnectedError before `connect`."""
-        latest, self._latest = self._connected(), None
+        latest = self._connected()
+        self._latest = self._pictured = None
         latest.close()
 
     def _connected(self) -> LatestFrame:

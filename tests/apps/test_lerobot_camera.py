@@ -20,6 +20,7 @@ from streamdepth import factory
 from streamdepth.core.errors import ConfigError, SourceLostError
 from streamdepth.core.types import DepthKind
 from streamdepth.geometry.camera_files import read_camera_file
+from streamdepth.sources.camera_discovery import CameraDevice
 from streamdepth.testing import ConstantEstimator, SyntheticSource
 
 
@@ -207,3 +208,11 @@ def test_the_end_of_the_stream_is_an_error_of_the_next_read(make_camera, stage) 
         with pytest.raises(SourceLostError):
             camera.read_latest(max_age_ms=60_000)
     assert ended.value.code == "ended"
+
+
+def test_webcams_are_listed_as_lerobot_lists_them(make_camera, monkeypatch) -> None:
+    monkeypatch.setattr(
+        "streamdepth.sources.camera_discovery.read_v4l2_cameras", lambda: [CameraDevice(2, "HD Webcam")]
+    )
+    monkeypatch.setattr("sys.platform", "linux")
+    assert make_camera().find_cameras() == [{"type": "streamdepth", "id": 2, "name": "HD Webcam"}]

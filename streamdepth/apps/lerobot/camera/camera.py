@@ -56,7 +56,7 @@ class StreamDepthCamera(Camera):  # type: ignore[misc]  # lerobot is not there f
     @staticmethod
     def find_cameras() -> list[dict[str, Any]]:
         """Returns the webcams of this machine, each with its type, id and name."""
-        return [{"type": "streamdepth", **asdict(device)} for device in list_cameras()]
+        return [{"type": "streamdepth", "id": camera.index, "name": camera.name} for camera in list_cameras()]
 
     def connect(self, warmup: bool = True) -> None:
         """Opens the stream and waits for its first frame with depth, which `warmup` does not change.

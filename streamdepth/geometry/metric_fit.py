@@ -26,7 +26,7 @@ _NETWORK_SIGMA, _NETWORK_POINTS = 0.14, 4
 which the errors that are found must outnumber it."""
 _INDEPENDENT_SHARE = 0.8
 """Share of the cells of a picture whose errors are independent of their neighbors'."""
-_MIN_ROBUST_POINTS = 8
+MIN_ROBUST_POINTS = 8
 """Outliers cannot be told with fewer points than these."""
 _CAUCHY = 2.385
 """Errors of so many standard deviations have half the weight; 95 % efficient for normal ones."""
@@ -101,7 +101,7 @@ def fit_points(
     count = _independent_count(None if cells is None else cells[known], x.size)
     if kind is DepthKind.METRIC:
         return _scale_only(x, y, weights, count)
-    if x.size >= _MIN_ROBUST_POINTS:
+    if x.size >= MIN_ROBUST_POINTS:
         scale, shift = _least_median_line(x, y)
         scale, shift = (scale, shift) if scale > 0 else _least_squares(x, y, weights, y, limits)
         for _ in range(8):
@@ -141,7 +141,7 @@ def _log_errors(scale: float, shift: float, x: Floats, y: Floats) -> Floats:
 def _error_variance(error: Floats, count: float, parameters: int) -> float:
     """Returns the variance of a point's error, from the errors found and what is usual for a network."""
     freedom = max(0.0, count - parameters)
-    if error.size >= _MIN_ROBUST_POINTS:
+    if error.size >= MIN_ROBUST_POINTS:
         found = float((1.4826 * np.median(np.abs(error))) ** 2)
     else:
         found = float((error**2).sum()) / max(1, error.size - parameters)

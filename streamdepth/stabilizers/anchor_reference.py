@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple, cast
 
 import cv2
@@ -15,11 +16,11 @@ from streamdepth.core.types import DepthFrame
 from streamdepth.geometry.affine import Affine
 from streamdepth.geometry.arrays import Floats, Mask
 from streamdepth.geometry.egomotion import CameraMotion, camera_motion, refine_camera_motion
-from streamdepth.geometry.metric_fit import ScaleShiftFit
+from streamdepth.geometry.metric_fit import MIN_ROBUST_POINTS, ScaleShiftFit
 from streamdepth.geometry.projection import camera_or_default, rays
 from streamdepth.stabilizers.metric import MetricReference
 from streamdepth.stabilizers.optical_flow import FlowPair, FrameMotion, Gray, MotionTracker
-from streamdepth.stabilizers.point_references import Anchors, fit_anchors
+from streamdepth.stabilizers.point_references import Anchors, fit_anchors, max_factor
 from streamdepth.stabilizers.scale_drift import ScaleDrift
 
 _MIN_OVERLAP = 0.3
@@ -39,6 +40,9 @@ _MIN_SHARE = 0.75
 the scale of all of them, carried on by the rigid scene, is closer."""
 _SEARCH_SECONDS = 0.2
 """Time between two searches for a view that was lost."""
+_MAX_FACTOR = 1.6
+"""Factor by which a distance may differ from the fit to a few of them: more than three standard deviations of a
+network's error at a point (0.14, see `geometry.metric_fit`) mean that one of them is wrong."""
 
 
 class _View(NamedTuple):
@@ -56,7 +60,9 @@ class AnchorReference(MetricReference):
     frame. Where it still shows that view, or shows it again, the anchors are found in it: an anchor is left out where
     the flow is not sure, as behind something that came in front of it or beyond the border, and where it goes another
     way than the camera's motion says. That motion, from `geometry.egomotion`, also tells each anchor's distance now,
-    with an error that grows with the way. In frames that do not show the first view there is no evidence.
+    with an error that grows with the way. In frames that do not show the first view there is no evidence. Where no
+    scale and shift fits a few anchors in the first view, one of them is wrong: its error becomes that of the scale, and
+    `contradiction` says so.
 
     Args:
         anchors: (N, 3) x, y in px and meters.
@@ -77,6 +83,7 @@ class AnchorReference(MetricReference):
         self._seen: Anchors = np.empty((0, 3))
         self._sigma: Floats = np.empty(0)
         self._search_at = -np.inf
+        self.contradiction, self._disagreement = "", 0.0
 
     def track(self, item: DepthFrame, motion: FrameMotion, drift: ScaleDrift, estimate: Affine | None) -> None:
         anchors = self._anchors_in(item)
@@ -93,12 +100,27 @@ class AnchorReference(MetricReference):
     def fit(self, item: DepthFrame, inverse: DepthMap) -> ScaleShiftFit | None:
         self.points = self._seen
         fit = fit_anchors(item, inverse, self._seen, self._sigma) if len(self._seen) else None
-        if fit is not None and self._view is not None and self._view.inverse_m is None:
+        is_first = self._view is not None and self._view.inverse_m is None
+        if fit is not None and self._view is not None and is_first:
             height, width = self._view.gray.shape
             self._view = self._view._replace(
                 inverse_m=resize_depth(inverse * np.float32(fit.scale) + np.float32(fit.shift), width, height)
             )
-        return fit
+        if fit is None:
+            return None
+        if is_first and fit.points < MIN_ROBUST_POINTS:
+            self._disagreement = self._contradict(max_factor(item, inverse, self._seen, fit))
+        return fit._replace(least_common_sigma=self._disagreement)
+
+    def _contradict(self, factor: float) -> float:
+        """Returns the error of the scale of a fit that puts an anchor off by a factor; 0 for a usual factor."""
+        if factor <= _MAX_FACTOR:
+            return 0.0
+        self.contradiction = (
+            f"{self.name} contradict each other or the picture: one is off by a factor of {factor:.2f}; check their "
+            "places and distances, or leave one out"
+        )
+        return math.log(factor)
 
     def _find(self, item: DepthFrame, anchors: Anchors, pair: FlowPair, inverse_m: DepthMap | None) -> None:
         """Looks for the anchors along the flow from the first view to this frame."""

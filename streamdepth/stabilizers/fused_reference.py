@@ -54,7 +54,8 @@ class FusedReference(MetricReference):
 
     def _contradict(self, found: Sequence[tuple[MetricReference, ScaleShiftFit]], x: float) -> float:
         """Returns the greatest disagreement of two references that contradict each other, a share; 0 without."""
-        self.contradiction, greatest = "", 0.0
+        self.contradiction = "; ".join(one.contradiction for one, _ in found if one.contradiction)
+        greatest = 0.0
         for (one, fit), (other, second) in combinations(found, 2):
             ratio, sigma = log_ratio(fit, second, x)
             if _MAX_DEVIATIONS * sigma < abs(ratio) and abs(ratio) > greatest:

@@ -12,7 +12,7 @@ from streamdepth.core.errors import ConfigError
 from streamdepth.core.types import DepthFrame, Frame
 from streamdepth.geometry.arrays import Floats
 from streamdepth.geometry.boards import Board, depth_of_corners
-from streamdepth.geometry.metric_fit import ScaleShiftFit, fit_points, inverse_depth_range
+from streamdepth.geometry.metric_fit import FARTHEST_M, ScaleShiftFit, fit_points, inverse_depth_range
 from streamdepth.stabilizers.metric import MetricReference
 
 Anchors = npt.NDArray[np.float64]
@@ -73,6 +73,12 @@ def fit_anchors(
     across, down = np.clip(anchors[:, 0] / width, 0, 1), np.clip(anchors[:, 1] / height, 0, 1)
     cells = (across * _CELLS[0]).astype(np.intp) + 100 * (down * _CELLS[1]).astype(np.intp)
     return fit_points(_inverse_at(item, inverse, anchors), anchors[:, 2], limits, item.kind, sigma=sigma, cells=cells)
+
+
+def max_factor(item: DepthFrame, inverse: DepthMap, anchors: Anchors, fit: ScaleShiftFit) -> float:
+    """Returns the largest factor, 1 or more, by which a fit puts one of the anchors too near or too far."""
+    fitted = np.maximum(fit.scale * _inverse_at(item, inverse, anchors) + fit.shift, 1 / FARTHEST_M) * anchors[:, 2]
+    return float(np.exp(np.nanmax(np.abs(np.log(fitted)))))
 
 
 def _inverse_at(item: DepthFrame, inverse: DepthMap, anchors: Anchors) -> Floats:

@@ -310,6 +310,16 @@ def test_references_that_contradict_each_other_withhold_meters_and_say_so() -> N
     assert "2.0" in stage.notices[-1]
 
 
+def test_distances_of_one_reference_that_contradict_each_other_withhold_meters_and_say_so() -> None:
+    boxes = [f"{x},{y},40x100={meters}m" for x, y, meters in ((300, 250, 1.7), (300, 250, 17))]
+    made = make_metric_reference(config.make(known_size=boxes))
+    assert made is not None
+    stage = MetricConverter(made)
+    for index in range(3):
+        assert only(stage, item(index=index)).is_withheld
+    assert "the objects of known size contradict each other" in stage.notices[-1]
+
+
 def test_one_of_several_references_is_enough_while_the_others_cannot_be_seen() -> None:
     stage = MetricConverter(FusedReference([Never(), anchors(*THREE)]))
     assert score(only(stage, item()).depth, TRUTH).abs_rel < 0.05

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from dataclasses import replace
@@ -14,6 +15,7 @@ import numpy as np
 from streamdepth import factory
 from streamdepth.config import Settings
 from streamdepth.config.sections import ModelSettings
+from streamdepth.core.arrays import Image
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.intrinsics import Intrinsics
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 _LOADED_MODELS = 4
 """Models that stay loaded, those used last."""
+_log = logging.getLogger(__name__)
 _loading = threading.Lock()
 
 
@@ -56,7 +59,8 @@ def read_photo(image: Any, settings: Settings, color: ColorOrder = "rgb") -> Loa
     """Returns a picture as RGB, undistorted where the settings ask for it, with its valid pixels and its intrinsics.
 
     What is transparent is not valid, nor are black bars, unless the settings take them for a part of the picture. The
-    intrinsics are those of the settings, else of the picture's EXIF, else None.
+    intrinsics are those of the settings, else of the picture's EXIF, else guessed where the settings ask for that, else
+    None.
 
     Args:
         image: a path, an http(s) address, a PIL image, or an array (H, W, 3) or (H, W) uint8.
@@ -78,11 +82,22 @@ def read_photo(image: Any, settings: Settings, color: ColorOrder = "rgb") -> Loa
     if valid is None and settings.find_bars:
         valid = valid_pixels(pixels)
     camera = make_camera_spec(settings).intrinsics(pixels.shape[1], pixels.shape[0]) or camera
+    if camera is None and settings.camera.fov == "auto":
+        camera = _guess_camera(pixels)
     if not (settings.camera.undistort and camera is not None and camera.distortion):
         return picture._replace(valid=valid, intrinsics=camera)
     undistorter = Undistorter(camera)
     valid = None if valid is None else undistorter.apply_to_mask(valid)
     return picture._replace(pixels=undistorter(pixels), valid=valid, intrinsics=camera.pinhole)
+
+
+def _guess_camera(pixels: Image) -> Intrinsics:
+    """Returns the camera that a picture suggests, and logs what was guessed."""
+    from streamdepth.geometry.field_of_view import guess_field_of_view
+
+    found = guess_field_of_view([pixels])
+    _log.warning("%s", found.notice("the picture"))
+    return Intrinsics.from_fov(found.degrees, pixels.shape[1], pixels.shape[0])
 
 
 def estimate_depth_frame(picture: LoadedPicture, estimator: Estimator, settings: Settings) -> DepthFrame:

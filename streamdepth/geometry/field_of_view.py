@@ -37,6 +37,14 @@ class FieldOfViewGuess(NamedTuple):
     is_measured: bool
     """False where the pictures do not tell it, and `degrees` is that of common cameras."""
 
+    def notice(self, name: str) -> str:
+        """Returns the sentence that the user of the pictures `name` should read."""
+        reason = "by vanishing points" if self.is_measured else "that of common cameras, for its lines do not tell it"
+        return (
+            f"{name}: the horizontal field of view is taken as {self.degrees:.0f} degrees, {reason}; "
+            "--fov or --camera-info tells it"
+        )
+
 
 def guess_field_of_view(pictures: Iterable[Image]) -> FieldOfViewGuess:
     """Returns the horizontal field of view of the camera of some (H, W, 3) RGB pictures, about eight different ones.

@@ -15,7 +15,7 @@ from av.stream import Disposition
 from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.sinks.depth_video import DepthOptions, DepthVideoSink
-from streamdepth.sinks.encoders import EncodingOptions, check_encoder
+from streamdepth.sinks.encoders import EncodingOptions, check_encoder, keeps_deep_color
 from streamdepth.sinks.pending_files import map_write_errors
 from streamdepth.sinks.video_file import VideoFile
 from streamdepth.sinks.video_frames import render_video_frame
@@ -63,6 +63,8 @@ class RgbdVideoSink(DepthVideoSink):
 
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         super().on_open(info, model)
+        if info.deep_color is not None and keeps_deep_color(self.encoding.codec):
+            self.add_notice("the picture beside depth has 8 bits; -o keeps the 10 bits of the input")
         self._picture = VideoFile(
             self.path,
             info,

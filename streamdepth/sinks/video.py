@@ -138,11 +138,10 @@ class VideoSink(EncodedVideoSink):
 
     def _deep_color(self, info: StreamInfo) -> DeepColor | None:
         """Returns the colors to keep in 10 bits; None where the video has 8."""
-        if (
-            info.deep_color is None
-            or not keeps_deep_color(self.encoding.codec)
-            or self.options.style not in DEEP_STYLES
-        ):
+        if info.deep_color is None or not keeps_deep_color(self.encoding.codec):
+            return None
+        if self.options.style not in DEEP_STYLES:
+            self.add_notice(f"10 bits are kept in the styles {', '.join(DEEP_STYLES)}; this video has 8")
             return None
         if self.size != OutputSize() or self.options.drawn_zones:
             self.add_notice("10 bits are kept at the picture's own size and without zones; this video has 8")

@@ -33,11 +33,7 @@ class GuessedCameraSource(WrappedSource):
             )
         found = guess_field_of_view(self._some_pictures(info))
         self._source.close()
-        reason = "by vanishing points" if found.is_measured else "that of common cameras, for its lines do not tell it"
-        self.add_notice(
-            f"{info.name}: the horizontal field of view is taken as {found.degrees:.0f} degrees, {reason}; "
-            "--fov or --camera-info tells it"
-        )
+        self.add_notice(found.notice(info.name))
         info = self._source.open()
         return replace(info, intrinsics=Intrinsics.from_fov(found.degrees, info.width, info.height))
 

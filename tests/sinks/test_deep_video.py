@@ -81,3 +81,12 @@ def test_frames_that_wait_on_disk_are_drawn_from_8_bits_and_that_is_told(tmp_pat
     frames, _ = read(out)
     assert [frame.format.name for frame in frames] == ["yuv420p10le"] * 4
     assert any("10 bits" in notice for notice in report.notices)
+
+
+def test_styles_and_pictures_beside_depth_that_have_8_bits_say_so(tmp_path: Path) -> None:
+    source = write_ramp(tmp_path / "in.mp4", is_hdr=False)
+    options = {"model": ConstantEstimator(), "video_codec": "hevc"}
+    stereo = streamdepth.convert(source, tmp_path / "eyes.mkv", style="sbs", **options)
+    both = streamdepth.convert(source, depth_out=tmp_path / "both.mkv", with_rgb=True, **options)
+    for report in (stereo, both):
+        assert any("8" in notice and "10 bits" in notice for notice in report.notices)

@@ -9,6 +9,8 @@ from helpers.paths import SAMPLES
 from streamdepth.config import Settings
 from streamdepth.config.values import parse_field_of_view
 from streamdepth.core.errors import ConfigError
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.factory.pictures import read_photo
 from streamdepth.factory.sources import make_source, with_camera
 from streamdepth.testing import SyntheticSource
 
@@ -20,6 +22,15 @@ def test_the_field_of_view_of_a_clip_is_guessed_and_said() -> None:
         assert info.intrinsics.cx == (info.width - 1) / 2
         assert "is taken as" in source.notices[0]
         assert source.read().index == 0
+
+
+def test_the_field_of_view_of_a_picture_is_guessed_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    photo = read_photo(SAMPLES / "room.jpg", Settings().replace(fov="auto"))
+    assert photo.intrinsics is not None
+    assert photo.intrinsics.cx == (photo.pixels.shape[1] - 1) / 2
+    assert "is taken as" in caplog.text
+    known = read_photo(SAMPLES / "room.jpg", Settings().replace(fov=50.0))
+    assert known.intrinsics == Intrinsics.from_fov(50.0, *photo.pixels.shape[1::-1])
 
 
 def test_a_live_source_needs_degrees() -> None:

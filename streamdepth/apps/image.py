@@ -15,7 +15,7 @@ from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError, SourceOpenError, StreamDepthError
 from streamdepth.core.types import DepthFrame
 from streamdepth.factory.naming import NAME_FIELD
-from streamdepth.factory.outputs import make_folder
+from streamdepth.factory.outputs import check_shows_style, make_folder
 from streamdepth.factory.pictures import estimate_depth_frame, read_photo, shared_estimator
 from streamdepth.factory.render_options import make_render_options
 from streamdepth.render.overlay import check_render_options, render
@@ -188,6 +188,7 @@ def _outputs(settings: Settings) -> list[tuple[Path, GeometryKind | None]]:
                 f"cannot tell what to write from '{outputs.video}'; use one of {' '.join(allowed)}",
                 code="unknown-format",
             )
+        check_shows_style(outputs.video, settings)
         kinds = [kind for kind, suffixes in SUFFIXES.items() if suffix in suffixes]
         found.append((outputs.video, kinds[0] if kinds else None))
     if outputs.points:

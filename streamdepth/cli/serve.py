@@ -52,6 +52,8 @@ def serve(
     if static is not None:
         _write_static_site(static, onnxruntime_web, settings, is_quiet=flags.quiet)
         return
+    if onnxruntime_web is not None:
+        raise ConfigError("--onnxruntime-web goes with --static DIR, which writes a page to a folder", code="conflict")
     from streamdepth.apps.web.server import WebServer
     from streamdepth.apps.web.session_factory import open_session, server_options
     from streamdepth.cli.summary import engine_line, frames_line

@@ -198,8 +198,8 @@ class ConvertKeywords(StreamKeywords, total=False):
     depth_bits: Literal[8, 10]
     """Bits of a gray video; with 10 the codec is HEVC, in .mov ProRes."""
     target: Literal["wan", "h3", "seedance"] | None
-    """Write --depth-out as a gray control video for Wan, MiniMax H3 or Seedance: their frame rate, size and length,
-    one range for the whole clip, near white."""
+    """Write --depth-out as a gray control video for a generator, wan, h3 (MiniMax H3) or seedance: its frame rate,
+    size and length, one range for the whole clip, near white."""
     first_number: int | None
     """Number of the first picture in %06d, such as 1001; by default a recording's frames begin with 0, and a
     numbered sequence keeps its numbers."""

@@ -117,8 +117,8 @@ class OutputSettings(Section):
     depth_bits: Annotated[Literal[8, 10], BeforeValidator(parse_number), Flag("--depth-bits", metavar="8|10")] = 8
     """Bits of a gray video; with 10 the codec is HEVC, in .mov ProRes."""
     target: Annotated[Literal["wan", "h3", "seedance"] | None, Flag("--target")] = None
-    """Write --depth-out as a gray control video for Wan, MiniMax H3 or Seedance: their frame rate, size and length, one
-    range for the whole clip, near white."""
+    """Write --depth-out as a gray control video for a generator, wan, h3 (MiniMax H3) or seedance: its frame rate, size
+    and length, one range for the whole clip, near white."""
     first_number: Annotated[int | None, Flag("--first-number", metavar="N")] = Field(None, ge=0)
     """Number of the first picture in %06d, such as 1001; by default a recording's frames begin with 0, and a numbered
     sequence keeps its numbers."""

@@ -58,7 +58,7 @@ def check_output_names(settings: Settings) -> None:
 
     Raises:
         ConfigError: if two outputs have one name, topics are to be kept and no .mcap is written, or the picture is to
-            be written beside depth and no .mkv is ("conflict").
+            be written beside depth and no .mkv is, or a stereo style has no picture to show it ("conflict").
         SinkOpenError: if an output is an input.
     """
     outputs, depth = settings.outputs, settings.outputs.depth
@@ -72,6 +72,8 @@ def check_output_names(settings: Settings) -> None:
             "leave out --depth-map and --target",
             code="conflict",
         )
+    if outputs.video:
+        check_shows_style(outputs.video, settings)
     zone_files = [Path(target) for target in settings.zones.outputs if target.endswith(JSON_LINES_SUFFIXES)]
     paths = outputs.video, depth, outputs.points, outputs.mesh, outputs.stats, *zone_files
     files = [path for path in paths if path and path.suffix]  # the others are folders, which may be shared
@@ -79,6 +81,16 @@ def check_output_names(settings: Settings) -> None:
         depth.suffix.lower() in (".mkv", ".mp4", *DEPTH_IMAGE_SUFFIXES) or is_gray_video(settings, depth)
     )
     check_distinct([*files, sidecar_path(depth) if depth and has_sidecar else None], settings.source)
+
+
+def check_shows_style(path: Path, settings: Settings) -> None:
+    """Raises ConfigError ("conflict") for a stereo style and an output that holds depth itself, not a drawn picture."""
+    if path.suffix.lower() in DEPTH_IMAGE_SUFFIXES and make_render_options(settings).is_stereo:
+        raise ConfigError(
+            f"'{path}' would hold the depth itself, and the style {settings.render.style} is a picture to look at: "
+            "name a .jpg or .webp, or of a video a .mp4, .mkv, .webm or .gif, or leave the style out",
+            code="conflict",
+        )
 
 
 def only_pictures_are_written(settings: Settings) -> bool:

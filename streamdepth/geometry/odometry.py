@@ -98,9 +98,10 @@ class Odometry(Poses):
     def summary(self) -> str:
         """Returns a sentence on how well the way was followed."""
         changes = np.abs(self._scale_changes) if self._scale_changes else np.zeros(1)
+        count = len(self.lost_frames)
         return (
             f"poses by odometry: {self.keyframes} keyframes, between which the scale of the depth changes by "
-            f"{100 * float(np.median(changes)):.1f}% (median); track lost in {len(self.lost_frames)} frames"
+            f"{100 * float(np.median(changes)):.1f}% (median); track lost in {count} frame{'s' * (count != 1)}"
             + (f", first in frame {self.lost_frames[0]}" if self.lost_frames else "")
         )
 

@@ -94,8 +94,9 @@ class ControlVideoSink(GrayVideoSink):
             return
         step = target.multiple_px
         needed = max(step, ceil(sqrt(target.min_pixels * info.height / info.width) / step + 1) * step)
+        least = f" and at least {target.min_pixels} pixels" if target.min_pixels else ""
         raise ConfigError(
-            f"{target.title} takes multiples of {step} px and at least {target.min_pixels} pixels, and the control "
+            f"{target.title} takes multiples of {step} px{least}, and the control "
             f"video of {info.name} would have {size[0]}x{size[1]}; enlarge it with a height of {needed}",
             code="too-small",
         )

@@ -111,7 +111,7 @@ class FusionSink(Sink):
         if self._without_pose and not self._fused:
             raise ConfigError(
                 f"none of the {self._without_pose} frames has a pose: their numbers or times lie outside --poses, or "
-                "no pose could be estimated",
+                "--poses auto could estimate none, as where meters are withheld; the messages above say why",
                 code="bad-poses",
             )
         if self._without_pose:

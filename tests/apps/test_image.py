@@ -133,3 +133,12 @@ def test_numbered_outputs_keep_each_photos_size_and_say_which_it_was(cli, album:
         with Image.open(tmp_path / "d" / name) as picture:
             written[facts["picture"]] = picture.size
     assert written == SIZES
+
+
+def test_a_stereo_style_needs_an_output_that_is_a_picture(cli, album: Path, tmp_path: Path) -> None:
+    for verb, name in (("image", "eyes.png"), ("image", "eyes.exr"), ("convert", "%06d.png")):
+        done = cli(verb, album / "zoo.webp", "-o", tmp_path / name, "--style", "half-sbs")
+        assert done.error_code == "conflict"
+    assert cli("image", album / "zoo.webp", "-o", tmp_path / "eyes.jpg", "--style", "half-sbs").code == 0
+    with Image.open(tmp_path / "eyes.jpg") as picture:
+        assert picture.size == SIZES["zoo.webp"]

@@ -66,3 +66,7 @@ def test_a_missing_runtime_is_said_with_the_line_that_gets_it(cli, tmp_path: Pat
 
 def test_a_source_is_refused(cli, tmp_path: Path) -> None:
     assert cli("serve", "0", "--static", tmp_path / "site").error_code == "option-conflict"
+
+
+def test_the_package_is_for_a_written_page_only(cli, tmp_path: Path) -> None:
+    assert cli("serve", "--onnxruntime-web", tmp_path / "package.tgz").error_code == "conflict"

@@ -66,6 +66,11 @@ class Source(ABC):
         return self.states.current.state
 
     @property
+    def can_begin_anew(self) -> bool:
+        """True if `open` gives the same frames again; False where they come only once, as from a pipe."""
+        return True
+
+    @property
     def reconnects(self) -> int:
         """The number of times that the stream was lost and came back."""
         return self.states.reconnects

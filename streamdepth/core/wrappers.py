@@ -27,6 +27,10 @@ class WrappedSource(Source):
     def drops_unread_frames(self) -> bool:
         return self._source.drops_unread_frames
 
+    @property
+    def can_begin_anew(self) -> bool:
+        return self._source.can_begin_anew
+
     def on_open(self, info: StreamInfo) -> StreamInfo:
         """Called when the other source was opened with `info`; returns the facts of what this one reads."""
         return info

@@ -18,9 +18,10 @@ import cv2
 import numpy as np
 
 from streamdepth.core.arrays import DepthMap, GrayImage, Image
+from streamdepth.core.errors import ConfigError
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.resize import resize_depth
-from streamdepth.core.types import DepthFrame, Frame, StreamInfo
+from streamdepth.core.types import DepthFrame, DepthKind, Frame, StreamInfo
 from streamdepth.geometry.arrays import Floats, Mask
 from streamdepth.geometry.projection import require_pinhole
 from streamdepth.geometry.trajectories import Pose, Poses
@@ -84,8 +85,15 @@ class Odometry(Poses):
     def locate(self, item: DepthFrame) -> Pose | None:
         """Returns the pose of the next frame; None where the track is lost, or no depth is known yet.
 
-        Raises ConfigError ("unknown-camera") where the camera is unknown or distorts.
+        Raises ConfigError where the camera is unknown or distorts ("unknown-camera"), and for relative depth
+        ("relative-depth").
         """
+        if item.kind is not DepthKind.METRIC:
+            raise ConfigError(
+                "poses are estimated in meters, and this depth is relative; use a metric model, --sparse, --anchor, "
+                "--camera-height or --depth",
+                code="relative-depth",
+            )
         if item.frame.index not in self._found:
             try:
                 pose = self._pose(_View(item), is_cut=item.cut)

@@ -104,6 +104,10 @@ class FileSource(DecodedSource[TrackDecoder]):
             intrinsics=intrinsics_from_metadata(tags, decoder.width, decoder.height),
         )
 
+    @property
+    def can_begin_anew(self) -> bool:
+        return self.descriptor is None and not is_pipe(self.path)
+
     def _find_file(self) -> Path | None:
         """Returns the regular file to read, for some pipes a copy of what they bring; None for a pipe itself."""
         if self.descriptor is None:

@@ -10,7 +10,7 @@ from helpers.errors import raises_code
 from helpers.room import CUT, room_frames, true_pose
 
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.types import DepthFrame, StreamInfo
+from streamdepth.core.types import DepthFrame, DepthKind, StreamInfo
 from streamdepth.evaluation.trajectory import score_trajectory
 from streamdepth.geometry.odometry import Odometry
 
@@ -65,3 +65,9 @@ def test_nothing_is_found_without_depth_or_camera(odometry: Odometry) -> None:
     assert odometry.locate(replace(item, depth=np.full_like(item.depth, np.nan))) is None
     with raises_code(ConfigError, "unknown-camera", naming="--fov auto"):
         odometry.locate(renumbered(replace(item, intrinsics=None), 1))
+
+
+def test_relative_depth_has_no_poses(odometry: Odometry) -> None:
+    item = replace(next(iter(room_frames(range(1)))), kind=DepthKind.RELATIVE)
+    with raises_code(ConfigError, "relative-depth"):
+        odometry.locate(item)

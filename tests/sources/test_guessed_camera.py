@@ -12,6 +12,7 @@ from streamdepth.core.errors import ConfigError
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.factory.pictures import read_photo
 from streamdepth.factory.sources import make_source, with_camera
+from streamdepth.sources.file import FileSource
 from streamdepth.testing import SyntheticSource
 
 
@@ -36,6 +37,23 @@ def test_the_field_of_view_of_a_picture_is_guessed_and_said(caplog: pytest.LogCa
 def test_a_live_source_needs_degrees() -> None:
     with raises_code(ConfigError, "live-source", naming="--fov 65"):
         with_camera(SyntheticSource(is_live=True), Settings().replace(fov="auto")).open()
+
+
+def test_a_pipe_needs_degrees() -> None:
+    with (SAMPLES / "room.mp4").open("rb") as file:
+        piped = FileSource("/dev/stdin", name="standard input", descriptor=file.fileno())
+        with raises_code(ConfigError, "live-source"), with_camera(piped, Settings().replace(fov="auto")) as source:
+            source.open()
+
+
+def test_waiting_for_a_source_guesses_once() -> None:
+    settings = Settings().replace(fov="auto")
+    with make_source(str(SAMPLES / "room.jpg"), settings) as source:
+        info = source.wait_until_open()
+        assert info.intrinsics is not None
+        assert source.read().index == 0
+        assert source.wait_until_open().intrinsics == info.intrinsics
+        assert source.read().index == 0
 
 
 @pytest.mark.parametrize("wrong", ["wide", 0, 180])

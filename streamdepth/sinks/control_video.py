@@ -118,7 +118,7 @@ class ControlVideoSink(GrayVideoSink):
     def on_close(self) -> None:
         target, count = self.target, self.frame_count
         if self._pending:
-            self._tell_length(f"the last {len(self._pending)} frames are left out")
+            self._tell_length(f"frames at the end are left out ({len(self._pending)})")
         self._pending = []
         super().on_close()
         if count and Fraction(count, target.fps) < target.min_seconds:

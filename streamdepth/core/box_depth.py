@@ -34,8 +34,7 @@ Floats = npt.NDArray[np.float64]
 
 def box_depth(item: DepthFrame, box: tuple[float, float, float, float]) -> float:
     """Returns the depth of the object in `box`, as `DepthFrame.depth_in` describes it."""
-    left, top, right, bottom = box
-    if not (left < right and top < bottom) or not all(map(math.isfinite, box)):
+    if len(box) != 4 or not (box[0] < box[2] and box[1] < box[3]) or not all(map(math.isfinite, box)):
         raise ValueError(f"a box is (left, top, right, bottom) in px with left < right and top < bottom, not {box}")
     values = _values_in(item, box)
     is_metric = item.kind.unit == "m"

@@ -51,8 +51,10 @@ def render(item: DepthFrame, options: RenderOptions = RenderOptions()) -> Image:
         "top-bottom".
 
     Raises:
-        ConfigError: the color map is unknown, or a stereo picture is not possible, as `disparity_of` says.
+        ConfigError: an option is wrong, as `check_render_options` says, or a stereo picture is not possible, as
+            `disparity_of` says.
     """
+    check_render_options(options)
     if options.is_stereo:
         return render_stereo(item, options)
     original, image, item = item, item.frame.image, upsample(item, options.edges)

@@ -40,9 +40,9 @@ _MIN_SHARE = 0.75
 the scale of all of them, carried on by the rigid scene, is closer."""
 _SEARCH_SECONDS = 0.2
 """Time between two searches for a view that was lost."""
-_MAX_FACTOR = 1.6
-"""Factor by which a distance may differ from the fit to a few of them: more than three standard deviations of a
-network's error at a point (0.14, see `geometry.metric_fit`) mean that one of them is wrong."""
+_MAX_FACTOR = 3.0
+"""Factor by which a distance may differ from the fit to a few of them. Networks alone are off by a factor of 2 at one
+of three points in a tenth of pictures; more is a mistyped distance, a wrong place, or depth that is of no use."""
 
 
 class _View(NamedTuple):

@@ -87,7 +87,9 @@ def test_black_bars_are_unknown() -> None:
     assert item.depth_in((0, 0, 50, 150)) == 3.0
 
 
-@pytest.mark.parametrize("box", [(10, 10, 10, 20), (10, 20, 20, 10), (0, 0, math.nan, 5), (0, 0, math.inf, 5)])
+@pytest.mark.parametrize(
+    "box", [(10, 10, 10, 20), (10, 20, 20, 10), (0, 0, math.nan, 5), (0, 0, math.inf, 5), (1, 2, 3)]
+)
 def test_a_box_has_a_size(box) -> None:
     with pytest.raises(ValueError, match="left, top, right, bottom"):
         item_of(np.full((24, 32), 3.0)).depth_in(box)

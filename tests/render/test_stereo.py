@@ -158,3 +158,16 @@ def test_glasses_part_the_eyes() -> None:
     assert anaglyph(black, white)[0, 0].tolist() == [0, 255, 255]
     gray = np.full((2, 2, 3), 100, np.uint8)
     np.testing.assert_allclose(anaglyph(gray, gray)[0, 0], 100, atol=3)
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (RenderOptions("stereo"), "unknown-style"),
+        (RenderOptions("sbs", stereo=StereoOptions(depth_strength=3)), "bad-stereo"),
+        (RenderOptions("sbs", stereo=StereoOptions(convergence=float("nan"))), "bad-stereo"),
+    ],
+)
+def test_wrong_options_draw_nothing_in_programs_either(options: RenderOptions, code: str) -> None:
+    with raises_code(ConfigError, code):
+        exact_depth_frame().render(options)

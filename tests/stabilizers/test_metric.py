@@ -509,13 +509,16 @@ def test_nothing_relative_ever_passes_for_meters(make: Callable[[], MetricConver
 
 
 def test_three_measured_points_on_real_rooms(footage: Path) -> None:
-    """One near, one far, one between: within 1.3 times the error of a fit to all pixels, on NYU's test pictures."""
+    """One near, one far, one between: within 1.3 times the error of a fit to all pixels, on NYU's test pictures.
+
+    Meters may be withheld for one picture in ten, where the network's depth contradicts the points.
+    """
     from streamdepth.evaluation.accuracy.metrics import align
     from streamdepth.evaluation.datasets import DepthDataset
 
     data, rng = DepthDataset(footage / "rgbd" / "nyuv2_dev"), np.random.default_rng(0)
     crop, settings = (slice(45, 471), slice(41, 601)), config.make(smooth="off")
-    anchored, best = [], []
+    anchored, best, withheld = [], [], 0
     for pair in data.pairs(data.names(every=8)):
         found = estimate_depth_frame(LoadedPicture(pair.image, None, None), shared_estimator(settings.model), settings)
         depth = pair.depth[crop]
@@ -527,6 +530,10 @@ def test_three_measured_points_on_real_rooms(footage: Path) -> None:
         rows, columns = np.unravel_index(chosen, depth.shape)
         points = AnchorReference(np.column_stack([columns + 41, rows + 45, depth[rows, columns]]).astype(np.float64))
         meters = only(MetricConverter(points), found)
+        if not np.isfinite(meters.depth).any():
+            withheld += 1
+            continue
         anchored.append(score(np.clip(meters.at_frame_size()[crop], 1e-3, 10), depth).abs_rel)
         best.append(score(align(found.at_frame_size()[crop], depth), depth).abs_rel)
     assert np.mean(anchored) < 1.3 * np.mean(best), (np.mean(anchored), np.mean(best))
+    assert withheld <= 0.1 * (withheld + len(best)), withheld

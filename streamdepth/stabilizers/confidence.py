@@ -44,7 +44,7 @@ _FADING = 0.25
 
 
 class _Evidence(NamedTuple):
-    """What measured distances, now or before, tell of the depth of each pixel; both maps are (h, w)."""
+    """The depth of each pixel compared with distances measured now or before; both maps are (h, w)."""
 
     residual: DepthMap
     """Natural logarithm of the depth over what was measured there."""

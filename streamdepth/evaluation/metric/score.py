@@ -188,7 +188,7 @@ class MetricScorer:
 
     @property
     def sparsifications(self) -> list[Sparsification]:
-        """Those of all frames with confidence."""
+        """The sparsification of each frame that has a confidence."""
         return [frame.sparsification for frame in self.frames if frame.sparsification is not None]
 
     def reliability(self, things: Literal["pixels", "obstacles"]) -> Reliability:

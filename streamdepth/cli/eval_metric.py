@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +11,7 @@ import typer
 from streamdepth.cli.console import JsonOutput, err, exit_on_interrupt, print_table
 from streamdepth.cli.flags import Flags, Json, with_flags
 from streamdepth.core.errors import ConfigError
+from streamdepth.core.notices import notices_not_logged
 
 if TYPE_CHECKING:
     from streamdepth.config import Settings
@@ -66,8 +66,7 @@ def metric(
     facts = JsonOutput(json, overwrite=settings.outputs.overwrite)
     if plots is not None:
         check_plots()
-    logging.getLogger("streamdepth.core.notices").setLevel(logging.ERROR)  # each reference and set would say its own
-    with exit_on_interrupt():
+    with exit_on_interrupt(), notices_not_logged():  # each reference and set would say its own
         info, results = _evaluate_datasets(settings, sets, protocol, is_quiet=flags.quiet)
     if plots is not None:
         _write_plots(plots, results, overwrite=settings.outputs.overwrite)

@@ -13,6 +13,7 @@ _MAX_CHARACTERS = 2**20
 _MAX_VALUES = 20_000
 """Limit for the values of a file once each alias is replaced by what it stands for."""
 _MAX_DEPTH = 50
+_TOO_DEEP = f"it is nested too deeply; at most {_MAX_DEPTH} levels are read"
 
 
 def load_yaml(text: str) -> Any:
@@ -32,7 +33,7 @@ def load_yaml(text: str) -> Any:
         _check_size(node)
         return loader.construct_document(node)
     except RecursionError:
-        raise yaml.YAMLError(f"it is nested too deeply; at most {_MAX_DEPTH} levels are read") from None
+        raise yaml.YAMLError(_TOO_DEEP) from None
     finally:
         loader.dispose()
 
@@ -44,6 +45,11 @@ class _StrictLoader(yaml.SafeLoader):
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+
+    def fetch_flow_collection_start(self, TokenClass: Any) -> None:  # noqa: N803 - the name in PyYAML
+        if self.flow_level > _MAX_DEPTH:  # each level makes all further ones slower to scan
+            raise yaml.YAMLError(_TOO_DEEP)
+        super().fetch_flow_collection_start(TokenClass)
 
     def construct_object(self, node: Node, deep: bool = False) -> Any:
         try:
@@ -80,7 +86,7 @@ def _check_size(root: Node) -> None:
         if not isinstance(node, CollectionNode):
             return 1
         if depth > _MAX_DEPTH:
-            raise yaml.YAMLError(f"it is nested too deeply; at most {_MAX_DEPTH} levels are read")
+            raise yaml.YAMLError(_TOO_DEEP)
         if id(node) not in sizes:
             sizes[id(node)] = _MAX_VALUES  # what it has while it contains itself
             children = (part for item in node.value for part in (item if isinstance(item, tuple) else (item,)))

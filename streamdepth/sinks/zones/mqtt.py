@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any
@@ -20,8 +21,6 @@ PAHO = OptionalPackage("paho", "paho-mqtt", "mqtt", "sending by MQTT")
 _DEFAULT_TOPIC = "streamdepth"
 _MAX_WAITING = 1000
 """Messages that wait for a broker; further ones are lost."""
-_KEPT = (0, 4)
-"""Results of `publish` for messages that are on their way, or are sent once there is a connection."""
 
 
 class MqttOutput(ZoneOutput):
@@ -51,8 +50,14 @@ class MqttOutput(ZoneOutput):
         """Zone -> what was told last of it."""
         self._acknowledged: SimpleQueue[int] = SimpleQueue()
         """Numbers of the messages that the broker has, from the thread of the client."""
+        self._waiting: deque[tuple[str, str, bool]] = deque()
+        """Topic, text and retain flag of messages of QoS 1 that are not sent yet."""
         self._sent: set[int] = set()
         """Numbers of the messages of QoS 1 that the broker may not have yet."""
+        self._connections = 0
+        """How often a connection was made or lost; counted by the thread of the client."""
+        self._sent_over = 0
+        """Value of `_connections` when the messages in `_sent` were sent."""
         self._lost = 0
 
     def open(self, stream: str, on_notice: Callable[[str], None]) -> None:
@@ -62,6 +67,8 @@ class MqttOutput(ZoneOutput):
         except ImportError as error:
             raise MissingDependencyError(*PAHO[1:]) from error
         self._sent_at, self._occupied, self._sent, self._lost = {}, {}, set(), 0
+        self._connections = self._sent_over = 0
+        self._waiting.clear()
         base = unquote(self._address.path).strip("/") or _DEFAULT_TOPIC
         level = re.sub(r"[+#/\s]", "_", stream)  # which mean something in topics
         self._root, self._on_notice = f"{base}/{level}", on_notice
@@ -76,10 +83,10 @@ class MqttOutput(ZoneOutput):
             client.username_pw_set(unquote(address.username), password)
         if is_secure:
             client.tls_set()
-        client.max_queued_messages_set(_MAX_WAITING)
         client.reconnect_delay_set(1, 30)
         client.will_set(f"{self._root}/status", "offline", qos=1, retain=True)
         client.on_connect, client.on_connect_fail = self._on_connect, self._on_connect_fail
+        client.on_disconnect = self._on_disconnect
         client.on_publish = lambda _client, _userdata, number, *_: self._acknowledged.put(number)
         client.connect_async(address.hostname or "", address.port or (8883 if is_secure else 1883))
         client.loop_start()
@@ -89,6 +96,10 @@ class MqttOutput(ZoneOutput):
             self._on_notice(f"{self.name} refused the connection: {reason}; it is tried again")
             return
         client.publish(f"{self._root}/status", "online", qos=1, retain=True)
+        self._connections += 1
+
+    def _on_disconnect(self, *_: Any) -> None:
+        self._connections += 1
 
     def _on_connect_fail(self, *_: Any) -> None:
         self._on_notice(f"{self.name} cannot be reached; it is tried again")
@@ -98,35 +109,47 @@ class MqttOutput(ZoneOutput):
         for record in records:
             zone, time_seconds = record["zone"], record["time"]
             if is_event(record):
-                self._publish(f"{zone}/event", json.dumps(record, allow_nan=False))
+                self._add(f"{zone}/event", json.dumps(record, allow_nan=False))
                 continue
             if record["occupied"] != self._occupied.get(zone):
                 self._occupied[zone] = record["occupied"]
-                self._publish(f"{zone}/occupied", "ON" if record["occupied"] else "OFF", retain=True)
+                self._add(f"{zone}/occupied", "ON" if record["occupied"] else "OFF", retain=True)
             since = abs(time_seconds - self._sent_at.get(zone, -1e9))
             if has_event or since >= self.interval_seconds - 1e-6:
                 self._sent_at[zone] = time_seconds
                 self._client.publish(f"{self._root}/{zone}/values", json.dumps(record, allow_nan=False), retain=True)
+        self._send_waiting()
 
-    def _publish(self, topic: str, text: str, *, retain: bool = False) -> None:
-        message = self._client.publish(f"{self._root}/{topic}", text, qos=1, retain=retain)
-        if message.rc in _KEPT:
-            self._sent.add(message.mid)
+    def _add(self, topic: str, text: str, *, retain: bool = False) -> None:
+        if len(self._waiting) + len(self._sent) < _MAX_WAITING:
+            self._waiting.append((topic, text, retain))
         else:
             self._lost += 1
-        self._forget_acknowledged()
 
-    def _forget_acknowledged(self) -> None:
+    def _send_waiting(self) -> None:
+        """Sends what waits, in order.
+
+        The client sends again, after it is connected, what a lost connection did not deliver; and at once what it is
+        given meanwhile. Newer messages are therefore held back until the broker has all of an earlier connection.
+        """
         while not self._acknowledged.empty():
             self._sent.discard(self._acknowledged.get())
+        connections = self._connections
+        if not (connections and self._client.is_connected()) or (self._sent and self._sent_over != connections):
+            return
+        self._sent_over = connections
+        while self._waiting:
+            topic, text, retain = self._waiting.popleft()
+            self._sent.add(self._client.publish(f"{self._root}/{topic}", text, qos=1, retain=retain).mid)
 
     def close(self) -> None:
         deadline = time.monotonic() + self.timeout_seconds
-        self._publish("status", "offline", retain=True)
-        while self._sent and time.monotonic() < deadline:
+        self._add("status", "offline", retain=True)
+        self._send_waiting()
+        while (self._waiting or self._sent) and time.monotonic() < deadline:
             time.sleep(0.005)
-            self._forget_acknowledged()
+            self._send_waiting()
         self._client.disconnect()
         self._client.loop_stop()
-        if lost := self._lost + len(self._sent):
+        if lost := self._lost + len(self._waiting) + len(self._sent):
             raise undelivered_error(lost, self.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from urllib.parse import quote
 
@@ -75,3 +76,18 @@ def test_a_refused_password_is_said_and_undelivered_events_are_an_error(tmp_path
             sink.close()
     assert PASSWORD not in f"{sink.notices} {error.value}"
     assert quote(PASSWORD, safe="") not in f"{sink.notices} {error.value}"
+
+
+def test_events_come_in_order_whenever_the_connection_is_made(tmp_path: Path) -> None:
+    info, items = stream(38, 48, 32)
+    with mqtt_broker.running(tmp_path, free_port()) as broker:
+        for count, pause in enumerate((0.0, 0.0005, 0.001, 0.002), 1):
+            sink = sink_to(broker.port)
+            sink.open(info, MODEL)
+            for item in items:
+                write(sink, [item])
+                time.sleep(pause)
+            sink.close()
+            wait_until(lambda count=count: len(broker.texts("home/depth/hall__1/door/event")) == 2 * count)
+        types = [json.loads(text)["type"] for text in broker.texts("home/depth/hall__1/door/event")]
+        assert types == ["entered", "left"] * 4

@@ -53,7 +53,10 @@ def run_checks() -> Iterator[CheckResult]:
     yield _check("H.264 encoder", partial(_encoder, "libx264"))
     yield _check("lossless depth encoder", partial(_encoder, "ffv1"))
     yield _check("HEVC, AV1 encoders", lambda: f"{_encoder('libx265')}, {_encoder('libsvtav1')}", optional=True)
+    yield _check("hardware encoders", _hardware_encoders, optional=True)
     yield _check("GPU", _gpu, optional=True)
+    yield _check("OpenVINO devices", _openvino_devices, optional=True)
+    yield _check("ONNX Runtime devices", _onnx_devices, optional=True)
     yield _check("window", _window, optional=True)
     yield _check("cameras", _cameras, optional=True)
     yield _check("model hub folder", _hub_folder, optional=True)
@@ -92,6 +95,14 @@ def _encoder(name: str) -> str:
     return av.Codec(name, "w").name
 
 
+def _hardware_encoders() -> str:
+    from streamdepth.sinks.encoders import hardware_encoders
+
+    if names := hardware_encoders():
+        return ", ".join(names)
+    raise LookupError("none works; videos are encoded by x264")
+
+
 def _gpu() -> str:
     import torch
 
@@ -100,6 +111,18 @@ def _gpu() -> str:
     if torch.backends.mps.is_available():
         return "Apple GPU"
     raise LookupError("none; the CPU does the work")
+
+
+def _openvino_devices() -> str:
+    from streamdepth.estimators.engines.openvino_engine import describe_devices
+
+    return ", ".join(f"{word} ({hardware})" for word, hardware in describe_devices().items())
+
+
+def _onnx_devices() -> str:
+    from streamdepth.estimators.engines.onnx_engine import available_devices
+
+    return ", ".join(available_devices())
 
 
 def _window() -> str:

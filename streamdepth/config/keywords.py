@@ -17,7 +17,8 @@ class ModelKeywords(TypedDict, total=False):
     engine: str
     """Runtime of the network: auto, torch, openvino or onnx."""
     device: str
-    """auto, cpu, cuda, cuda:1 or mps."""
+    """auto, cpu, cuda, cuda:1 or mps; with OpenVINO gpu, gpu.1, npu or the first of a list such as auto:gpu,cpu;
+    with ONNX Runtime coreml or directml."""
     precision: str
     """Number format of the network: auto, float32, float16 or bfloat16."""
     precision_limit: float | None
@@ -249,7 +250,8 @@ class ConvertKeywords(StreamKeywords, total=False):
     zone_interval_seconds: float
     """Time between two values of a zone that are sent by MQTT; events are sent at once. Files have every frame."""
     video_codec: str
-    """h264, hevc, av1, vp9 or an encoder's name such as h264_nvenc; auto is h264, in .webm vp9."""
+    """h264, hevc, av1, vp9 or an encoder's name such as h264_nvenc. auto is vp9 in .webm, else h264, for -o and
+    --push by the hardware's encoder where one works."""
     video_crf: int
     """Constant rate factor: lower is better and larger."""
     video_preset: str

@@ -51,7 +51,8 @@ class ModelSettings(Section):
     engine: Annotated[str, Flag("--engine")] = "auto"
     """Runtime of the network: auto, torch, openvino or onnx."""
     device: Annotated[str, Flag("--device", is_common=True)] = "auto"
-    """auto, cpu, cuda, cuda:1 or mps."""
+    """auto, cpu, cuda, cuda:1 or mps; with OpenVINO gpu, gpu.1, npu or the first of a list such as auto:gpu,cpu; with
+    ONNX Runtime coreml or directml."""
     precision: Annotated[str, Flag("--precision")] = "auto"
     """Number format of the network: auto, float32, float16 or bfloat16."""
     precision_limit: float | None = Field(0.05, ge=0)
@@ -309,7 +310,8 @@ class VideoSettings(Section):
     keyword_prefix = "video_"
 
     codec: str = "auto"
-    """h264, hevc, av1, vp9 or an encoder's name such as h264_nvenc; auto is h264, in .webm vp9."""
+    """h264, hevc, av1, vp9 or an encoder's name such as h264_nvenc. auto is vp9 in .webm, else h264, for -o and --push
+    by the hardware's encoder where one works."""
     crf: int = Field(20, ge=0, le=63)
     """Constant rate factor: lower is better and larger."""
     preset: str = "veryfast"

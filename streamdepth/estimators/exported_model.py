@@ -69,10 +69,6 @@ def _check_options(path: Path, engine: str, options: EngineOptions) -> None:
         raise ConfigError(
             f"the precision of '{path}' is fixed; leave --precision and --compile out", code="option-conflict"
         )
-    if engine == "openvino" and options.get("device", "auto") not in ("auto", "cpu"):
-        raise ConfigError(
-            f"'{path}' runs on the CPU, not on {options['device']!r}; leave --device out", code="wrong-device"
-        )
 
 
 def _open_onnx(path: Path, options: EngineOptions) -> tuple[ModelCard, Engine]:
@@ -97,6 +93,7 @@ def _open_int8_folder(folder: Path, options: EngineOptions) -> tuple[ModelCard, 
         folder / "model.xml",
         "int8",
         threads=options.get("threads"),
+        device=options.get("device", "auto"),
         for_throughput=options.get("for_throughput", False),
     )
     engine.reason = "INT8 was made for it"

@@ -35,7 +35,7 @@ class NetworkEstimator(Estimator):
             card.kind,
             card.license,
             engine.name,
-            engine.device,
+            engine.runs_on,
             engine.precision,
             card.parameters,
             engine.reason,

@@ -20,7 +20,8 @@ from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import MissingDependencyError, ModelLoadError
 from streamdepth.core.types import DepthKind, Frame
 from streamdepth.estimators.engines import Engine, FloatArray, as_array
-from streamdepth.estimators.engines.openvino_engine import OpenVinoEngine, OpenVinoFileEngine, last_weighted_layers
+from streamdepth.estimators.engines.openvino_engine import OpenVinoEngine, OpenVinoFileEngine
+from streamdepth.estimators.engines.openvino_graph import last_weighted_layers
 from streamdepth.estimators.exported_model import CARD_FILE
 from streamdepth.estimators.network import ModelCard, Network
 from streamdepth.estimators.network_estimator import NetworkEstimator

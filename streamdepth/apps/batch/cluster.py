@@ -167,13 +167,15 @@ def _no_cluster(address: str, reason: str) -> ConfigError:
 
 
 def worker_slots(settings: Settings) -> list[WorkerSlot]:
-    """Returns one slot for each GPU of the cluster; without GPUs, or with `device: cpu`, slots on the CPUs.
+    """Returns one slot for each GPU of the cluster; without GPUs, or with a device that is none of NVIDIA's, slots
+    on the CPUs.
 
     The two kinds are never mixed, because they round differently and depth would depend on the worker. Raises
     ConfigError with the code "no-room" when the cluster has neither.
     """
     nodes = [node for node in import_ray().nodes() if node["Alive"]]
-    has_gpus = settings.model.device != "cpu" and any(node["Resources"].get("GPU") for node in nodes)
+    takes_gpus = settings.model.device == "auto" or settings.model.device.startswith("cuda")
+    has_gpus = takes_gpus and any(node["Resources"].get("GPU") for node in nodes)
     slots = [
         slot for node in nodes for slot in (_gpu_slots(node) if has_gpus else _cpu_slots(node, settings.model.threads))
     ]

@@ -18,7 +18,8 @@ def describe_machine(device: str = "cpu") -> dict[str, str | int]:
     if device.startswith("cuda"):
         import torch
 
-        found["gpu"] = torch.cuda.get_device_name(device)
+        if torch.cuda.is_available():  # where ONNX Runtime uses the GPU, torch may have no CUDA
+            found["gpu"] = torch.cuda.get_device_name(device)
     return found
 
 

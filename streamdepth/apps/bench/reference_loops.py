@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from streamdepth import factory
 from streamdepth.apps.bench.plan import Implementation, Measurement, SkippedError
 from streamdepth.core.arrays import Image
-from streamdepth.core.errors import SinkOpenError, SourceOpenError
+from streamdepth.core.errors import ConfigError, SinkOpenError, SourceOpenError
 from streamdepth.estimators.engines.torch_engine import as_outputs, choose_device
 from streamdepth.estimators.exported_model import is_exported_model
 from streamdepth.estimators.network import Network
@@ -31,7 +31,10 @@ class ReferenceLoop(Implementation):
         if is_exported_model(self.plan.settings.model.name):
             raise SkippedError("an exported model is not torch's")
         began = time.perf_counter()
-        self.device = choose_device(self.plan.settings.model.device)
+        try:
+            self.device = choose_device(self.plan.settings.model.device)
+        except ConfigError as error:
+            raise SkippedError(f"torch has no such device: {error}") from error
         network = factory.make_network(self.plan.settings, random_weights=self.plan.random_weights)
         self.load_network(network)
         self._process(1)

@@ -79,6 +79,11 @@ class Engine(ABC):
     reason: str = "it was asked for"
     """Why this engine was chosen, a short sentence for people."""
 
+    @property
+    def runs_on(self) -> str:
+        """The device that computes, as `--device` names it; other engines than torch take and give arrays anyway."""
+        return self.device
+
     @abstractmethod
     def run(self, pixels: Pixels) -> Outputs:
         """Computes the outputs of one batch, float32 on `device`. Raises InferenceError.

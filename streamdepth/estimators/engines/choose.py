@@ -15,7 +15,8 @@ from streamdepth.estimators.engines import Engine, EngineOptions, onnx_engine, o
 from streamdepth.estimators.engines.fallback import FallbackEngine
 from streamdepth.estimators.engines.gpu_presence import may_have_gpu
 from streamdepth.estimators.engines.lazy_module import LazyModule
-from streamdepth.estimators.engines.onnx_engine import OnnxEngine
+from streamdepth.estimators.engines.onnx_engine import OnnxEngine, is_onnx_device
+from streamdepth.estimators.engines.openvino_devices import is_openvino_device
 from streamdepth.estimators.engines.openvino_engine import OpenVinoEngine
 from streamdepth.estimators.engines.precision_check import DEFAULT_LIMIT, DifferenceRecord, PrecisionCheck
 
@@ -43,8 +44,10 @@ def make_engine(
     Args:
         module: maps (N, 3, H, W) float32 to a tensor or a tuple of tensors.
         engine: a name of ENGINES. `auto` is torch where a GPU is used; else OpenVINO, ONNX Runtime or torch, the first
-            that is installed, and torch where the other cannot convert the network.
-        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+            that is installed, and torch where the other cannot convert the network. A device that only one engine has
+            chooses that engine.
+        device: `auto`, `cpu`, `cuda`, `cuda:N`, `mps`, or one of OpenVINO's or of ONNX Runtime's, see
+            `choose_openvino_devices` and `choose_providers`.
         precision: `auto` or what the engine can compute in.
         precision_limit: largest `relative_difference` from float32 at which reduced precision is used; None accepts
             any.
@@ -73,12 +76,17 @@ def make_engine(
         made.reason = reason
         return made
 
-    made, check = _make_with_check(module, make, precision, precision_limit)
-    has_fallback = engine == "auto" and name != "torch"
+    def make_float32() -> Engine:
+        if "npu" in device:  # NPUs compute in float16 only
+            options["device"] = "cpu"
+        return make("float32")
+
+    made, check = _make_with_check(module, make, make_float32, precision, precision_limit)
+    has_fallback = engine == "auto" and name != "torch" and device in ("auto", "cpu")
     if check or has_fallback:
         make_torch = partial(_make_torch_on_cpu, module, precision, options)
         made = FallbackEngine(made, make_torch=make_torch if has_fallback else None, check=check)
-    _log.info("the engine is %s on %s in %s: %s", made.name, made.device, made.precision, made.reason)
+    _log.info("the engine is %s on %s in %s: %s", made.name, made.runs_on, made.precision, made.reason)
     return made
 
 
@@ -86,10 +94,6 @@ def _resolve_engine(engine: str, device: str, *, compile: bool) -> tuple[str, st
     """Returns the name of the engine to build, and why it was chosen. Raises ConfigError for wrong options."""
     if engine not in ENGINES:
         raise ConfigError(f"unknown engine {engine!r}; allowed are {', '.join(ENGINES)}", code="unknown-engine")
-    if engine == "openvino" and device not in ("auto", "cpu"):
-        raise ConfigError(
-            f"the engine openvino runs on the CPU, not on {device!r}; try --engine torch", code="wrong-device"
-        )
     name, reason = choose_engine(device, compile=compile) if engine == "auto" else (engine, Engine.reason)
     if compile and name != "torch":
         raise ConfigError(
@@ -123,12 +127,22 @@ def _make_runtime(
             taken, device=options["device"], precision=precision, compile=options["compile"], threads=threads
         )
     if name == "openvino":
-        return OpenVinoEngine(module, precision=precision, threads=threads, for_throughput=options["for_throughput"])
+        return OpenVinoEngine(
+            module,
+            precision=precision,
+            threads=threads,
+            device=options["device"],
+            for_throughput=options["for_throughput"],
+        )
     return OnnxEngine(module, device=options["device"], precision=precision, threads=threads)
 
 
 def choose_engine(device: str, *, compile: bool = False) -> tuple[str, str]:
     """Returns the name of the engine that `auto` means on `device`, and a short sentence that says why."""
+    if is_openvino_device(device):
+        return "openvino", f"the one for {device}"
+    if is_onnx_device(device):
+        return "onnx", f"the one for {device}"
     if device not in ("auto", "cpu"):
         return "torch", "the fastest of what is installed for a GPU"
     if device == "auto" and ("torch" in sys.modules or may_have_gpu()):
@@ -149,7 +163,11 @@ def choose_engine(device: str, *, compile: bool = False) -> tuple[str, str]:
 
 
 def _make_with_check(
-    module: LazyModule, make: Callable[..., Engine], precision: str, limit: float | None
+    module: LazyModule,
+    make: Callable[..., Engine],
+    make_float32: Callable[[], Engine],
+    precision: str,
+    limit: float | None,
 ) -> tuple[Engine, PrecisionCheck | None]:
     """Builds the engine by `make`, and a check against float32 if it computes in reduced precision, else None."""
     if limit is None or precision == "float32":
@@ -157,9 +175,9 @@ def _make_with_check(
     made = make(precision, keeps_module=True)
     if made.precision not in _REDUCED_PRECISIONS:
         return made, None
-    facts = f"{module.conversion_key()} {made.name} {made.precision} {made.device} {_processor_name(made.device)}"
+    facts = f"{module.conversion_key()} {made.name} {made.precision} {made.runs_on} {_processor_name(made.device)}"
     record = DifferenceRecord(hashlib.blake2b(facts.encode(), digest_size=10).hexdigest())
-    return made, PrecisionCheck(module, lambda: make("float32"), limit=limit, record=record)
+    return made, PrecisionCheck(module, make_float32, limit=limit, record=record)
 
 
 def _processor_name(device: str) -> str:

@@ -53,6 +53,10 @@ class FallbackEngine(Engine):
         self.max_in_flight = engine.max_in_flight
         self.reason = engine.reason + self._precision_note
 
+    @property
+    def runs_on(self) -> str:
+        return self._engine.runs_on
+
     def run(self, pixels: Pixels) -> Outputs:
         return self.submit(pixels).result()
 

@@ -1,4 +1,4 @@
-"""Engines on ONNX Runtime: on CPUs, and on GPUs by its CUDA and TensorRT providers."""
+"""Engines on ONNX Runtime: on CPUs, and elsewhere by its providers for CUDA, TensorRT, CoreML and DirectML."""
 
 from __future__ import annotations
 
@@ -31,7 +31,22 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _OPSET = 18
-_PROVIDERS = {"tensorrt": "TensorrtExecutionProvider", "cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
+_PROVIDERS = {
+    "tensorrt": "TensorrtExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "cpu": "CPUExecutionProvider",
+}
+_DEVICES = {
+    "cuda": "pip install onnxruntime-gpu",
+    "coreml": "it is for macOS",
+    "directml": "it is for Windows: pip install onnxruntime-directml",
+}
+"""Words of `--device` for other providers than the CPU's -> how to get them."""
+_NUMBERED = ("cuda", "directml")
+_COREML = {"ModelFormat": "MLProgram", "MLComputeUnits": "ALL"}
+"""The Neural Engine, the GPU and the CPU, whichever Core ML takes for each part."""
 
 
 def is_installed() -> bool:
@@ -71,29 +86,48 @@ def save_onnx(
         ) from error
 
 
+def available_devices() -> list[str]:
+    """Returns the words of `--device` for which ONNX Runtime has a provider here. Raises as `import_engine_package`."""
+    available = import_onnx().get_available_providers()
+    return [word for word, provider in _PROVIDERS.items() if provider in available and word != "tensorrt"]
+
+
+def is_onnx_device(device: str) -> bool:
+    """Returns True for the devices that no other engine has: coreml, directml and directml:N."""
+    return device.partition(":")[0] in ("coreml", "directml")
+
+
 def choose_providers(device: str) -> list[Any]:
     """Returns ONNX Runtime's execution providers for `device`, the fastest first. Raises ConfigError."""
-    available = import_onnx().get_available_providers()
     kind, _, number = device.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (number and not number.isdecimal()):
+    here = available_devices()
+    if kind not in ("auto", "cpu", *_DEVICES) or (number and not (number.isdecimal() and kind in _NUMBERED)):
         raise ConfigError(
-            f"the engine onnx runs on auto, cpu, cuda or cuda:N, not on {device!r}; try --engine torch",
+            f"the engine onnx runs on auto, cpu, {', '.join(_DEVICES)}, cuda:N or directml:N, not on {device!r}; here "
+            f"are {', '.join(here)}; try --engine torch or openvino",
             code="wrong-device",
         )
-    if kind == "cuda" and _PROVIDERS["cuda"] not in available:
+    if kind in _DEVICES and kind not in here:
         raise ConfigError(
-            f"ONNX Runtime here has no CUDA, so not {device!r}: pip install onnxruntime-gpu instead of it",
-            code="no-such-device",
+            f"this ONNX Runtime has no {kind}, only {', '.join(here)}; {_DEVICES[kind]}", code="no-such-device"
         )
-    if kind == "cpu" or _PROVIDERS["cuda"] not in available:
+    if kind in ("coreml", "directml"):
+        options = _COREML if kind == "coreml" else {"device_id": number or "0"}
+        return [(_PROVIDERS[kind], options), _PROVIDERS["cpu"]]
+    if kind == "cpu" or "cuda" not in here:
         return [_PROVIDERS["cpu"]]
-    cuda = {"device_id": number or "0"}
+    return _cuda_providers(number or "0")
+
+
+def _cuda_providers(number: str) -> list[Any]:
+    cuda = {"device_id": number}
     engine_folder = cache_folder() / "tensorrt"
     tensorrt = cuda | {
         "trt_fp16_enable": "1", "trt_engine_cache_enable": "1", "trt_engine_cache_path": str(engine_folder),
     }  # fmt: skip
     wanted = [(_PROVIDERS["tensorrt"], tensorrt), (_PROVIDERS["cuda"], cuda), _PROVIDERS["cpu"]]
-    return [p for p in wanted if (p if isinstance(p, str) else p[0]) in available]
+    available = import_onnx().get_available_providers()
+    return [provider for provider in wanted if _provider_name(provider) in available]
 
 
 class OnnxRuntimeEngine(Engine):
@@ -103,7 +137,7 @@ class OnnxRuntimeEngine(Engine):
     Raises MissingDependencyError and ConfigError.
 
     Args:
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        device: `auto`, `cpu`, `cuda`, `cuda:N`, `coreml`, `directml` or `directml:N`.
         threads: number of CPU threads; None leaves it to the runtime.
     """
 
@@ -114,8 +148,15 @@ class OnnxRuntimeEngine(Engine):
         self._onnxruntime = import_onnx()
         self._providers = choose_providers(device)
         self._options = self._onnxruntime.SessionOptions()
+        self._used_provider = _provider_name(self._providers[0])
+        self._options.enable_mem_pattern = self._used_provider != _PROVIDERS["directml"]  # which does not go with it
         if threads:
             self._options.intra_op_num_threads = threads
+
+    @property
+    def runs_on(self) -> str:
+        words = {provider: word for word, provider in _PROVIDERS.items()} | {_PROVIDERS["tensorrt"]: "cuda"}
+        return words[self._used_provider]
 
     def _load_session(self, path: Path) -> Any:
         """Loads a session, and says in `precision` and `reason` what it really uses. Raises ModelLoadError."""
@@ -126,6 +167,9 @@ class OnnxRuntimeEngine(Engine):
                 f"ONNX Runtime cannot use '{path}': {' '.join(str(error).split())[:200]}", code="damaged"
             ) from error
         used = session.get_providers()[0]
+        if used != self._used_provider:
+            _log.warning("ONNX Runtime could not start its %s, and uses its %s", self._used_provider, used)
+            self._used_provider = used
         note = f", with ONNX Runtime's {used}"
         self.reason = self.reason.removesuffix(note) + note
         self.precision = "float16" if used == _PROVIDERS["tensorrt"] else "float32"
@@ -146,6 +190,11 @@ class OnnxRuntimeEngine(Engine):
         return tuple(np.concatenate(output) for output in zip(*parts, strict=True))
 
 
+def _provider_name(provider: Any) -> str:
+    """Returns the name of a provider, which may stand with its options."""
+    return str(provider if isinstance(provider, str) else provider[0])
+
+
 class OnnxEngine(OnnxRuntimeEngine):
     """Exports a torch module to ONNX at the first use of each input size, and keeps the result in a cache on disk.
 
@@ -154,7 +203,7 @@ class OnnxEngine(OnnxRuntimeEngine):
 
     Args:
         module: maps (N, 3, H, W) float32 to a tensor or a tuple of tensors.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        device: `auto`, `cpu`, `cuda`, `cuda:N`, `coreml`, `directml` or `directml:N`.
         precision: `auto` or `float32`.
         threads: number of CPU threads; None leaves it to the runtime.
     """

@@ -9,7 +9,6 @@ import warnings
 from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
 
 import numpy as np
 
@@ -25,7 +24,9 @@ from streamdepth.estimators.engines import (
     import_engine_package,
 )
 from streamdepth.estimators.engines.lazy_module import LazyModule
-from streamdepth.utils.cache import ModelCache
+from streamdepth.estimators.engines.openvino_devices import choose_openvino_devices
+from streamdepth.estimators.engines.openvino_graph import keep_outputs_in_float32
+from streamdepth.utils.cache import ModelCache, cache_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,13 +36,6 @@ _log = logging.getLogger(__name__)
 _HINTS = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 _PRECISION_OF_HINT = {hint: name for name, hint in _HINTS.items()}
 _CAPABILITIES = {"float32": "FP32", "float16": "FP16", "bfloat16": "BF16"}
-_WEIGHTED_LAYERS = (
-    "Convolution",
-    "GroupConvolution",
-    "ConvolutionBackpropData",
-    "GroupConvolutionBackpropData",
-    "MatMul",
-)
 
 
 def is_installed() -> bool:
@@ -59,14 +53,25 @@ def _core() -> Any:
     return import_engine_package("openvino", "openvino").Core()
 
 
-class OpenVinoRuntimeEngine(Engine):
-    """The base of the engines on OpenVINO, which run on the CPU.
+def describe_devices() -> dict[str, str]:
+    """Returns the words of `--device` for OpenVINO's devices on this machine, each with the name of the hardware.
 
-    Pictures run one at a time, each with all threads; batches would gain nothing there. Raises MissingDependencyError,
-    and ConfigError for a precision that cannot be had.
+    Raises MissingDependencyError.
+    """
+    core = _core()
+    return {name.lower(): str(core.get_property(name, "FULL_DEVICE_NAME")) for name in core.available_devices}
+
+
+class OpenVinoRuntimeEngine(Engine):
+    """The base of the engines on OpenVINO.
+
+    Pictures run one at a time, each with all threads; batches would gain nothing on a CPU. Raises
+    MissingDependencyError, and ConfigError for a device or a precision that cannot be had.
 
     Args:
-        precision: `auto`, or one that this CPU computes in.
+        precision: `auto`, or one that the device computes in.
+        device: as `choose_openvino_devices` takes it. Where a device of a list does not take a network, the next one
+            does; that is logged, and `reason` says it.
         threads: number of CPU threads; None leaves it to OpenVINO.
         for_throughput: run as many pictures at a time as OpenVINO thinks best, each with a part of the threads, which
             then need not wait for each other: a sixth less work in all, while each picture takes longer.
@@ -75,26 +80,54 @@ class OpenVinoRuntimeEngine(Engine):
     name = "openvino"
     max_in_flight = 2
 
-    def __init__(self, precision: str = "auto", threads: int | None = None, *, for_throughput: bool = False) -> None:
+    def __init__(
+        self,
+        precision: str = "auto",
+        threads: int | None = None,
+        *,
+        device: str = "auto",
+        for_throughput: bool = False,
+    ) -> None:
         self._openvino = import_engine_package("openvino", "openvino")
         self._core = _core()
-        hint = "THROUGHPUT" if for_throughput else "LATENCY"
-        self._options: dict[str, str | int] = {"PERFORMANCE_HINT": hint, **self._precision_option(precision)}
-        if threads:
-            self._options["INFERENCE_NUM_THREADS"] = threads
-        used = self._options.get("INFERENCE_PRECISION_HINT") or self._used_precision(self._core, "CPU")
+        self._devices, missing = choose_openvino_devices(device, lambda: self._core.available_devices)
+        self._skipped = [f"{word} is not here" for word in missing]
+        """Why devices of a list are not used."""
+        self._note = ""
+        for text in self._skipped:
+            _log.warning("%s; %s is used instead", text, self.runs_on)
+        self._asked_precision, self._threads = precision, threads
+        self._hint = "THROUGHPUT" if for_throughput else "LATENCY"
+        self._options = self._device_options()
+        used = self._options.get("INFERENCE_PRECISION_HINT") or self._used_precision(self._core, self._devices[0])
         self.precision = _PRECISION_OF_HINT.get(str(used), str(used))
         self._idle_requests: dict[Any, list[Any]] = {}
         """Inference requests that wait for work, by compiled network."""
 
+    @property
+    def runs_on(self) -> str:
+        return self._devices[0].lower()
+
+    def _device_options(self) -> dict[str, str | int]:
+        """Returns the options with which networks are compiled for the device that is tried now. Raises ConfigError."""
+        options: dict[str, str | int] = {
+            "PERFORMANCE_HINT": self._hint,
+            **self._precision_option(self._asked_precision),
+        }
+        if self._devices[0] != "CPU":
+            options["CACHE_DIR"] = str(cache_folder() / "openvino-compiled")  # drivers need seconds to compile
+        elif self._threads:
+            options["INFERENCE_NUM_THREADS"] = self._threads
+        return options
+
     def _precision_option(self, precision: str) -> dict[str, str]:
         if precision == "auto":
             return {}
-        capabilities = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        capabilities = self._core.get_property(self._devices[0], "OPTIMIZATION_CAPABILITIES")
         allowed = [name for name, capability in _CAPABILITIES.items() if capability in capabilities]
         if precision not in allowed:
             raise ConfigError(
-                f"precision {precision!r} does not go with OpenVINO on this CPU; allowed are auto, "
+                f"precision {precision!r} does not go with OpenVINO on this {self._devices[0]}; allowed are auto, "
                 f"{', '.join(allowed)}",
                 code="wrong-precision",
             )
@@ -109,9 +142,26 @@ class OpenVinoRuntimeEngine(Engine):
         """Returns the compiled network for pictures of this size. Raises InferenceError and ModelLoadError."""
 
     def _compile(self, model: Any) -> Any:
-        network = self._core.compile_model(model, "CPU", self._options)
+        """Compiles for the first device that takes the network. Raises OpenVINO's RuntimeError where none does."""
+        try:
+            network = self._core.compile_model(model, self._devices[0], self._options)
+        except RuntimeError as error:
+            if len(self._devices) == 1:
+                raise
+            self._skip_device(error)
+            return self._compile(model)
         self.max_in_flight = network.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1  # one is prepared meanwhile
+        note = "".join(f"; {text}" for text in self._skipped)
+        self.reason, self._note = self.reason.removesuffix(self._note) + note, note
         return network
+
+    def _skip_device(self, error: RuntimeError) -> None:
+        """Goes over to the next device of the list after one that does not take a network. Raises ConfigError."""
+        self._skipped.append(f"{self.runs_on} did not take the network")
+        del self._devices[0]
+        self._options = self._device_options()
+        cause = " ".join(str(error).split())[-200:]
+        _log.warning("%s (%s); %s is used instead", self._skipped[-1], cause, self.runs_on)
 
     def run(self, pixels: Pixels) -> tuple[FloatArray, ...]:
         return self.submit(pixels).result()
@@ -165,7 +215,7 @@ class OpenVinoEngine(OpenVinoRuntimeEngine):
 
     Args:
         module: maps (1, 3, H, W) float32 to a tensor or a tuple of tensors with the batch first.
-        precision, threads, for_throughput: as OpenVinoRuntimeEngine takes them.
+        precision, threads, device, for_throughput: as OpenVinoRuntimeEngine takes them.
     """
 
     def __init__(
@@ -174,9 +224,10 @@ class OpenVinoEngine(OpenVinoRuntimeEngine):
         *,
         precision: str = "auto",
         threads: int | None = None,
+        device: str = "auto",
         for_throughput: bool = False,
     ) -> None:
-        super().__init__(precision, threads, for_throughput=for_throughput)
+        super().__init__(precision, threads, device=device, for_throughput=for_throughput)
         self._module: LazyModule | None = module
         key = module.conversion_key(f"openvino {self._openvino.__version__}")
         self._cache = ModelCache("openvino", module.cache_name, key)
@@ -207,7 +258,8 @@ class OpenVinoEngine(OpenVinoRuntimeEngine):
             return self._compile(model if stored is None else self._core.read_model(stored))
         except RuntimeError as error:
             raise ModelLoadError(
-                f"OpenVINO cannot run this network here; try --engine torch ({' '.join(str(error).split())[-300:]})",
+                f"OpenVINO cannot run this network on {self.runs_on}; try --engine torch "
+                f"({' '.join(str(error).split())[-300:]})",
                 code="not-convertible",
             ) from error
 
@@ -257,8 +309,16 @@ class OpenVinoFileEngine(OpenVinoRuntimeEngine):
     precision: what the model was made for.
     """
 
-    def __init__(self, path: Path, precision: str, *, threads: int | None = None, for_throughput: bool = False) -> None:
-        super().__init__(threads=threads, for_throughput=for_throughput)
+    def __init__(
+        self,
+        path: Path,
+        precision: str,
+        *,
+        threads: int | None = None,
+        device: str = "auto",
+        for_throughput: bool = False,
+    ) -> None:
+        super().__init__(threads=threads, device=device, for_throughput=for_throughput)
         try:
             self._compiled: Any = self._compile(self._core.read_model(path))
         except RuntimeError as error:
@@ -286,51 +346,3 @@ def _from_torchscript(traced: Any, example: Tensor) -> Any:
     decoder = TorchScriptPythonDecoder(traced, example_input=example)
     loaded = frontend.load(decoder)  # refers to the decoder without owning it
     return frontend.convert(loaded)
-
-
-def last_weighted_layers(model: Any) -> list[str]:
-    """Returns the names of the last weighted layers before each output of OpenVINO's model."""
-    found: list[str] = []
-    seen: set[str] = set()
-    todo = list(model.get_results())
-    while todo:
-        node = todo.pop()
-        name = node.get_friendly_name()
-        if name in seen:
-            continue
-        seen.add(name)
-        if node.get_type_name() in _WEIGHTED_LAYERS:
-            found.append(name)
-        else:
-            todo += [entry.get_source_output().get_node() for entry in node.inputs()]
-    return found
-
-
-def keep_outputs_in_float32(path: Path) -> None:
-    """Makes OpenVINO compute the network's last weighted layers in float32, whatever the rest is computed in.
-
-    A bfloat16 has 8 significant bits: as the last layer's result it would cut depth into visible steps. path: the
-    model's .xml file, which is changed in place.
-    """
-    tree = ElementTree.parse(path)
-    layers = {layer.attrib["id"]: layer for layer in tree.iter("layer")}
-    edges = [(edge.attrib["from-layer"], edge.attrib["to-layer"]) for edge in tree.iter("edge")]
-    todo = {number for number, layer in layers.items() if layer.attrib["type"] == "Result"}
-    seen: set[str] = set()
-    while todo := todo - seen:
-        seen |= todo
-        for number in todo:
-            _mark_precise(layers[number])
-        weighted = {number for number in todo if layers[number].attrib["type"] in _WEIGHTED_LAYERS}
-        todo = {start for start, end in edges if end in todo - weighted}
-    tree.write(path, encoding="utf-8", xml_declaration=True)
-
-
-def _mark_precise(layer: ElementTree.Element) -> None:
-    if layer.attrib["type"] not in (*_WEIGHTED_LAYERS, "Interpolate"):
-        return
-    runtime_info = layer.find("rt_info")
-    if runtime_info is None:
-        runtime_info = ElementTree.Element("rt_info")
-        layer.insert(1 if layer.find("data") is not None else 0, runtime_info)
-    ElementTree.SubElement(runtime_info, "attribute", {"name": "precise", "version": "0"})

@@ -40,7 +40,9 @@ def choose_device(device: str = "auto") -> torch.device:
     present = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     if kind not in present or not (number.isdecimal() or device == kind):
         raise ConfigError(
-            f"unknown device {device!r}; allowed are auto, cpu, cuda, cuda:N and mps", code="unknown-device"
+            f"unknown device {device!r}; allowed are auto, cpu, cuda, cuda:N and mps, with OpenVINO gpu, npu and "
+            "auto:gpu,cpu, and with ONNX Runtime coreml and directml",
+            code="unknown-device",
         )
     if int(number or 0) >= present[kind]:
         here = ", ".join(f"{name}:{i}" if name == "cuda" else name for name, n in present.items() for i in range(n))

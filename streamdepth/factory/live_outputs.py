@@ -76,7 +76,7 @@ def _make_push_sink(address: str, settings: Settings) -> Sink:
     return PushSink(
         address,
         make_render_options(settings),
-        codec="h264" if video.codec == "auto" else video.codec,
+        codec=video.codec,
         crf=video.crf,
         preset=video.preset,
         transport=network.transport,

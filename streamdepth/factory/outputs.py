@@ -247,7 +247,7 @@ def _make_video_sink(settings: Settings, path: Path) -> Sink:
             code="unknown-format",
         )
     video = settings.video
-    default_codec = "vp9" if suffix == ".webm" else "h264"
+    default_codec = "vp9" if suffix == ".webm" else "auto"
     return VideoSink(
         path,
         make_render_options(settings),

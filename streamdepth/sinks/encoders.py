@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,6 +16,10 @@ from av.video.codeccontext import VideoCodecContext
 from streamdepth.core.deep_color import DeepColor
 from streamdepth.core.errors import SinkOpenError
 
+_log = logging.getLogger(__name__)
+
+AUTOMATIC = "auto"
+"""The codec that is H.264 by whichever encoder works here, see `automatic_encoder`."""
 CODECS = {
     "h264": ("libx264", "libopenh264"),
     "hevc": ("libx265",),
@@ -31,6 +36,8 @@ _HARDWARE = [
     for device in ("nvenc", "qsv", "amf", "videotoolbox", "vaapi", "mf", "v4l2m2m")
     for codec in ("h264", "hevc", "av1")
 ]
+_LAMBDA_OF_QUALITY = 118
+"""FFmpeg's FF_QP2LAMBDA: `global_quality` is a quality times this."""
 _PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 
 
@@ -39,7 +46,8 @@ class EncodingOptions:
     """Codec, quality and speed of a video encoder."""
 
     codec: str = "h264"
-    """h264, hevc, av1, vp9, or the name of one of FFmpeg's encoders, such as h264_nvenc."""
+    """h264, hevc, av1, vp9, the name of one of FFmpeg's encoders, such as h264_nvenc, or auto: H.264 by the hardware
+    where that works."""
     crf: int = 20
     """Constant quality, lower is better: 0 to 51 for h264 and hevc, 0 to 63 for av1 and vp9."""
     preset: str = "veryfast"
@@ -51,33 +59,58 @@ class EncodingOptions:
 
 
 def available_encoders() -> list[str]:
-    """Returns the video encoders that start on this machine."""
+    """Returns the video encoders that work on this machine."""
     software = [name for names in (CODECS | EDITING_CODECS).values() for name in names]
-    return [name for name in software if _is_encoder(name)] + [name for name in _HARDWARE if _starts(name)]
+    return [name for name in software if _is_encoder(name)] + hardware_encoders()
+
+
+def hardware_encoders() -> list[str]:
+    """Returns the encoders of this machine's hardware that really encode."""
+    return [name for name in _HARDWARE if _works(name)]
 
 
 @functools.cache
-def _starts(name: str) -> bool:
-    """True if an encoder opens for a usual picture; one for hardware that is not there does not."""
+def _works(name: str) -> bool:
+    """True if an encoder encodes usual pictures; one for hardware that is not there does not."""
+    return encodes(name, (640, 368), EncodingOptions())
+
+
+def encodes(name: str, size: tuple[int, int], encoding: EncodingOptions) -> bool:
+    """Returns True if an encoder gives a stream for two gray pictures of `size`, (width, height) in px, both even.
+
+    Many of FFmpeg's encoders for hardware are there without the hardware, and some open, but fail at the first picture.
+    """
     if not _is_encoder(name):
         return False
     context = cast(VideoCodecContext, av.CodecContext.create(name, "w"))
     try:
-        _open(context, 640, 368, Fraction(1, 25))
-    except (av.FFmpegError, ValueError):
+        context.options = encoder_options(name, encoding.crf, encoding.preset, encoding.bits)
+        _open(context, *size, Fraction(1, 25), encoding.bits)
+        pictures = [_gray_picture(size, context.pix_fmt or "yuv420p", pts) for pts in range(2)]
+        packets = [packet for picture in (*pictures, None) for packet in context.encode(picture)]
+    except (av.FFmpegError, ValueError, OSError) as error:
+        _log.debug("the encoder %s does not work here: %s", name, error)
         return False
-    return True
+    return len(packets) == len(pictures)
+
+
+def _gray_picture(size: tuple[int, int], pixel_format: str, pts: int) -> av.VideoFrame:
+    frame = av.VideoFrame(*size, pixel_format)
+    for plane in frame.planes:
+        plane.update(b"\x80" * plane.buffer_size)
+    frame.pts, frame.time_base = pts, Fraction(1, 25)
+    return frame
 
 
 def check_encoder(codec: str) -> None:
-    """Checks, before a model is loaded, that the encoder for the name of a codec or of an encoder starts.
+    """Checks, before a model is loaded, that the encoder for the name of a codec or of an encoder works.
 
     Raises SinkOpenError ("unknown-encoder", "encoder-failed").
     """
     encoder = find_encoder(codec)
-    if encoder in _HARDWARE and not _starts(encoder):
+    if encoder in _HARDWARE and not _works(encoder):
         raise SinkOpenError(
-            f"the encoder {encoder} does not start on this machine; try one of {', '.join(available_encoders())}",
+            f"the encoder {encoder} does not work on this machine; try one of {', '.join(available_encoders())}",
             code="encoder-failed",
         )
 
@@ -90,17 +123,17 @@ def _is_encoder(name: str) -> bool:
 
 
 def find_encoder(codec: str) -> str:
-    """Returns the encoder for the name of a codec or of an encoder.
+    """Returns the encoder for the name of a codec or of an encoder; for `auto` the software encoder of H.264.
 
     Raises SinkOpenError ("unknown-encoder") with the names that exist.
     """
     known = CODECS | EDITING_CODECS
-    for name in known.get(codec.lower(), (codec,)):
+    for name in known.get("h264" if codec == AUTOMATIC else codec.lower(), (codec,)):
         if _is_encoder(name):
             return name
     codecs = [name for name, encoders in known.items() if any(map(_is_encoder, encoders))]
     raise SinkOpenError(
-        f"no video encoder {codec!r} here; use {', '.join(codecs)} or one of {', '.join(available_encoders())}",
+        f"no video encoder {codec!r} here; use auto, {', '.join(codecs)} or one of {', '.join(available_encoders())}",
         code="unknown-encoder",
     )
 
@@ -127,15 +160,29 @@ def encoder_options(
     if encoder == "mjpeg":
         quality = str(max(2, min(31, round(crf / 4))))
         return {"qmin": quality, "qmax": quality}
-    if encoder.endswith("_nvenc"):
-        return {"rc": "vbr", "cq": str(crf), "preset": preset if slowness is None else f"p{min(7, 1 + slowness)}"}
-    if encoder.endswith("_qsv"):
-        return {"global_quality": str(crf), "preset": preset if preset in _PRESETS[2:] else "veryfast"}
-    if encoder.endswith("_amf"):
-        return {"rc": "cqp", "qp_i": str(crf), "qp_p": str(crf)}
-    if encoder.endswith("_videotoolbox"):
-        return {"q": str(max(1, min(100, 100 - 2 * crf)))}
+    if encoder in _HARDWARE:
+        return _hardware_options(encoder, crf, preset, slowness)
     return {"crf": str(crf), "preset": preset} if encoder == "libx264" else {}
+
+
+def _hardware_options(encoder: str, crf: int, preset: str, slowness: int | None) -> dict[str, str]:
+    """Returns the options of a hardware encoder for the constant quality that is nearest to x264's `crf`.
+
+    NVENC (target quality), QSV (intelligent constant quality) and AMF (constant quantizer) count on the codec's own
+    scale of quantizers, as x264 does, and so do not mean the same by 0. VideoToolbox counts from 0 to 100, more is
+    better. slowness: the preset's number, 0 is ultrafast; None for the encoder's own word.
+    """
+    quality = str(max(1, min(crf, 63 if encoder.startswith("av1") else 51)))
+    if encoder.endswith("_nvenc"):
+        return {"rc": "vbr", "cq": quality, "preset": preset if slowness is None else f"p{min(7, 1 + slowness)}"}
+    if encoder.endswith("_qsv"):
+        return {"global_quality": quality, "preset": preset if preset in _PRESETS[2:] else "veryfast"}
+    if encoder.endswith("_amf"):
+        speed = preset if slowness is None else ("speed", "balanced", "quality")[slowness // 3]
+        return {"rc": "cqp", "qp_i": quality, "qp_p": quality, "quality": speed}
+    if encoder.endswith("_videotoolbox"):
+        return {"flags": "+qscale", "global_quality": str(max(1, 100 - 2 * crf) * _LAMBDA_OF_QUALITY)}
+    return {}
 
 
 def _hdr10_facts(color: DeepColor | None) -> list[str]:

@@ -15,7 +15,8 @@ from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.render.overlay import check_render_options, rendered_size
-from streamdepth.sinks.encoders import choose_pixel_format, encoder_options, find_encoder, low_latency_options
+from streamdepth.sinks.automatic_encoder import resolve_encoder
+from streamdepth.sinks.encoders import EncodingOptions, choose_pixel_format, encoder_options, low_latency_options
 from streamdepth.sinks.frame_packing import frame_packing_options
 from streamdepth.sinks.sender import SenderJob
 from streamdepth.sinks.sender_process import ConnectionLostError, SenderProcess
@@ -126,8 +127,9 @@ class PushSink(Sink):
         return None
 
     def _make_job(self, info: StreamInfo) -> SenderJob:
-        encoder = find_encoder(self.codec)
         width, height = rendered_size((info.width, info.height), self.options.style)
+        encoding = EncodingOptions(self.codec, self.crf, self.preset)
+        encoder = resolve_encoder(encoding, (width, height), self.options.style, self.add_notice)
         rate = info.fps or _DEFAULT_FPS
         return {
             "url": self._full_url,

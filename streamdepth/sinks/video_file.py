@@ -13,7 +13,8 @@ from streamdepth.core.errors import SinkOpenError
 from streamdepth.core.render_options import Style
 from streamdepth.core.track_feed import TrackFeed
 from streamdepth.core.types import StreamInfo
-from streamdepth.sinks.encoders import EncodingOptions, encoder_options, find_encoder
+from streamdepth.sinks.automatic_encoder import resolve_encoder
+from streamdepth.sinks.encoders import AUTOMATIC, EncodingOptions, encoder_options, find_encoder
 from streamdepth.sinks.frame_packing import frame_packing_options
 from streamdepth.sinks.muxer import VIDEO_FORMATS, Muxer
 from streamdepth.sinks.pending_files import PendingFile, map_write_errors, write_error_message
@@ -54,7 +55,7 @@ class VideoFile:
         check_video_path(path)
         self.size, self.frame_count = size, 0
         self._path, self._info, self._on_notice = path, info, on_notice
-        encoder = find_encoder(encoding.codec)
+        encoder = resolve_encoder(encoding, size, style, on_notice)
         self._file: PendingFile | StandardOutput = (
             StandardOutput()
             if path == STANDARD_OUTPUT
@@ -62,9 +63,7 @@ class VideoFile:
         )
         self._muxer: Muxer | None = None
         try:
-            options = encoder_options(encoder, encoding.crf, encoding.preset, encoding.bits, encoding.color)
-            options |= frame_packing_options(encoder, style)
-            self._muxer = Muxer(self._file, info, encoder, options, size, encoding, style)
+            self._muxer = self._open_muxer(encoder, encoding, style)
             if self._muxer.missing_tag:
                 on_notice(self._muxer.missing_tag)
             origin = _track_origin(info, on_notice) if copy_tracks else None
@@ -90,6 +89,19 @@ class VideoFile:
         except BaseException:
             self.discard()
             raise
+
+    def _open_muxer(self, encoder: str, encoding: EncodingOptions, style: Style) -> Muxer:
+        """Opens the container and the encoder; of `auto`, x264 where the hardware encodes no further video by now."""
+        options = encoder_options(encoder, encoding.crf, encoding.preset, encoding.bits, encoding.color)
+        options |= frame_packing_options(encoder, style)
+        try:
+            return Muxer(self._file, self._info, encoder, options, self.size, encoding, style)
+        except SinkOpenError as error:
+            software = find_encoder(encoding.codec)
+            if encoding.codec != AUTOMATIC or encoder == software:
+                raise
+            self._on_notice(f"the hardware takes no further video ({error}); {software} is used instead")
+            return self._open_muxer(software, encoding, style)
 
     @cached_property
     def frame_format(self) -> tuple[str, tuple[int, int]]:

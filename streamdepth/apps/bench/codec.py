@@ -75,12 +75,11 @@ def _encode(frames: list[av.VideoFrame], plan: BenchmarkPlan) -> None:
     with closing(FileSource(plan.clip)) as source:
         info = source.open()
     settings = plan.settings.video
-    codec = "h264" if settings.codec == "auto" else settings.codec
     video = VideoFile(
         plan.folder / "codec.mp4",
         info,
         (frames[0].width, frames[0].height),
-        EncodingOptions(codec, settings.crf, settings.preset),
+        EncodingOptions(settings.codec, settings.crf, settings.preset),
         overwrite=True,
         copy_tracks=False,
         on_notice=lambda _: None,

@@ -75,7 +75,7 @@ def _print_models() -> None:
         table.add_row(entry.name, entry.kind.value, _download(entry), _speed(speeds.get(entry.name)), remark)
     print_table(table)
     out.print(
-        "--model metric and --model best take the best of these that is free for any use on this machine\n"
+        "--model metric, --model best: the best of these for this machine that is free for any use\n"
         "a name gives more, such as the license: streamdepth models NAME\n"
         "fps here: frames a second of the network alone, in its last run here; - was not measured yet,\n"
         "measure it without a download: streamdepth bench --model NAME --random-weights --alone"

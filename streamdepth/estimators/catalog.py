@@ -58,7 +58,7 @@ _IN_FLOAT16 = ("depth-pro",)
 """Models whose published weights take two bytes for a parameter, not four."""
 _ADVICE = {
     "nano": "fastest, nothing to download",
-    "zipdepth": "take this for better depth on a small CPU",
+    "zipdepth": "better, on small CPUs",
     "depth-anything-v2-small": "take this for better depth",
     "depth-anything-v2-metric-indoor-small": "take this for meters, rooms",
     "depth-anything-v2-metric-outdoor-small": "take this for meters, roads",

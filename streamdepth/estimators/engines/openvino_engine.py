@@ -58,7 +58,7 @@ def describe_devices() -> dict[str, str]:
 
     Raises MissingDependencyError.
     """
-    core = _core()
+    core = openvino_core()
     return {name.lower(): str(core.get_property(name, "FULL_DEVICE_NAME")) for name in core.available_devices}
 
 

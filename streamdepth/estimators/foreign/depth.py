@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from streamdepth.core.arrays import DepthMap
+from streamdepth.core.arrays import DepthMap, Mask
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.types import DepthKind, Estimate
 from streamdepth.estimators.engines import FloatArray
@@ -49,9 +49,9 @@ def make_estimate(
     return Estimate(depth, focal_px, assumed_focal_px)
 
 
-def _valid(outputs: Mapping[str, FloatArray], description: Description, shape: tuple[int, ...]) -> FloatArray:
+def _valid(outputs: Mapping[str, FloatArray], description: Description, shape: tuple[int, ...]) -> Mask:
     limit = description.confidence
-    return np.ones(shape, bool) if limit is None else outputs[limit.output] >= limit.value
+    return np.ones(shape, np.bool_) if limit is None else outputs[limit.output] >= np.float32(limit.value)
 
 
 def _shrinking(frame_size: tuple[int, int], input_size: tuple[int, int]) -> float:
@@ -61,8 +61,8 @@ def _shrinking(frame_size: tuple[int, int], input_size: tuple[int, int]) -> floa
 
 def _to_depth(values: FloatArray, kind: str, factor: np.float32) -> DepthMap:
     """Returns inverse depth, or meters; what cannot be depth is NaN."""
+    if kind == "inverse":
+        return values.copy()
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        if kind == "inverse":
-            return values.copy()
         depth = np.exp(values) if kind == "log-metric" else np.where(values > 0, values, np.float32(np.nan))
-        return 1 / depth if kind == "relative" else depth * factor
+        return np.asarray(1 / depth if kind == "relative" else depth * factor, np.float32)

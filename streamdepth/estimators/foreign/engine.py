@@ -25,8 +25,8 @@ class ForeignEngine(Engine):
 
     def __init__(self, runtime: Runtime, description: Description) -> None:
         self._runtime, self._description = runtime, description
-        self.name, self.device, self.precision = runtime.name, "cpu", runtime.precision
-        self.reason, self.max_in_flight = runtime.reason, runtime.max_in_flight
+        self.name, self.max_in_flight = runtime.name, runtime.max_in_flight
+        self.precision, self.reason = runtime.precision, runtime.reason
         self._port = runtime.interface.pictures
         self._count = fixed_count(self._port, description.layout)
         self._further = {
@@ -35,6 +35,10 @@ class ForeignEngine(Engine):
             for port in runtime.interface.inputs
             if description.inputs and port is not self._port
         }  # fmt: skip
+
+    @property
+    def runs_on(self) -> str:
+        return self._runtime.runs_on
 
     def run(self, pixels: Pixels) -> tuple[FloatArray, ...]:
         return self.submit(pixels).result()
@@ -55,13 +59,11 @@ class ForeignEngine(Engine):
     def _feeds(self, pixels: FloatArray) -> Arrays:
         if self._description.color == "bgr":
             pixels = pixels[:, ::-1]
-        arranged = {
-            "NCHW": lambda: pixels,
-            "NHWC": lambda: pixels.transpose(0, 2, 3, 1),
-            "N1CHW": lambda: pixels[:, None],
-            "1NCHW": lambda: pixels[None],
-        }[self._description.layout]()
-        return {self._port.name: np.ascontiguousarray(arranged.astype(self._port.type)), **self._further}
+        if self._description.layout == "NHWC":
+            pixels = pixels.transpose(0, 2, 3, 1)
+        elif self._description.layout != "NCHW":
+            pixels = np.expand_dims(pixels, self._description.layout.index("1"))
+        return {self._port.name: np.ascontiguousarray(pixels.astype(self._port.type)), **self._further}
 
     def close(self) -> None:
         self._runtime.close()

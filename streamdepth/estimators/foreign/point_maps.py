@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-from streamdepth.core.arrays import DepthMap
+from streamdepth.core.arrays import DepthMap, Mask
 from streamdepth.estimators.engines import FloatArray
+
+_Numbers = npt.NDArray[np.float64]
 
 _SAMPLES = 64
 """The map is looked at on a grid of this many rows and columns."""
@@ -14,9 +17,7 @@ _MIN_DEPTH_SHARE = 0.01
 """The nearest point's depth after the shift is at least this share of the points' spread in depth."""
 
 
-def depth_of_points(
-    points: FloatArray, valid: FloatArray, frame_size: tuple[int, int]
-) -> tuple[DepthMap, float | None]:
+def depth_of_points(points: FloatArray, valid: Mask, frame_size: tuple[int, int]) -> tuple[DepthMap, float | None]:
     """Returns z of a map of points after the shift by which a pinhole camera sees them where they are.
 
     Wang et al., "MoGe" (CVPR 2025), section 3.1: with f and the shift t that minimize the distances of
@@ -44,17 +45,18 @@ def depth_of_points(
 
 
 def _pixels(
-    rows: FloatArray, columns: FloatArray, map_size: tuple[int, ...], frame_size: tuple[int, int]
-) -> FloatArray:
+    rows: npt.NDArray[np.int_], columns: npt.NDArray[np.int_], map_size: tuple[int, ...], frame_size: tuple[int, int]
+) -> _Numbers:
     """Returns (rows, columns, 2) px of the picture from its center."""
     x = ((columns + 0.5) / map_size[1] - 0.5) * frame_size[0]
     y = ((rows + 0.5) / map_size[0] - 0.5) * frame_size[1]
     return np.stack(np.meshgrid(x, y), -1)
 
 
-def _fit(points: FloatArray, pixels: FloatArray) -> tuple[float, float]:
+def _fit(points: _Numbers, pixels: _Numbers) -> tuple[float, float]:
     """Returns the shift and the focal length in px of points (N, 3) that are seen at pixels (N, 2)."""
-    nearest, spread = points[:, 2].min(), np.ptp(points[:, 2])
+    nearest, farthest = float(points[:, 2].min()), float(points[:, 2].max())
+    spread = farthest - nearest
     least = max(_MIN_DEPTH_SHARE * spread, 1e-6) - nearest
     shift = max(0.0, least)
     step = 1e-4 * max(spread, 1e-3)
@@ -68,7 +70,7 @@ def _fit(points: FloatArray, pixels: FloatArray) -> tuple[float, float]:
     return shift, _residual(points, pixels, shift)[1]
 
 
-def _residual(points: FloatArray, pixels: FloatArray, shift: float) -> tuple[FloatArray, float]:
+def _residual(points: _Numbers, pixels: _Numbers, shift: float) -> tuple[_Numbers, float]:
     """Returns (N, 2) px between where the points are seen and where they should be, and the best focal length in px."""
     seen = points[:, :2] / (points[:, 2:] + shift)
     focal_px = float((seen * pixels).sum() / max((seen * seen).sum(), 1e-30))

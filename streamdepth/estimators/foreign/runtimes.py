@@ -15,6 +15,7 @@ from streamdepth.core.errors import ConfigError, InferenceError, ModelLoadError
 from streamdepth.core.futures import CompletedFuture, Future
 from streamdepth.estimators.engines import EngineOptions, closed_engine_error, import_engine_package, onnx_engine
 from streamdepth.estimators.engines.onnx_engine import choose_providers, import_onnx
+from streamdepth.estimators.engines.openvino_devices import choose_openvino_devices, is_openvino_device
 from streamdepth.estimators.engines.openvino_engine import is_installed, openvino_core
 from streamdepth.estimators.foreign.interface import Interface, Port, read_metadata
 
@@ -40,6 +41,8 @@ class Runtime(ABC):
 
     name: str
     precision: str
+    runs_on: str
+    """The device that computes, as `--device` names it."""
     reason: str
     max_in_flight: int = 1
     interface: Interface
@@ -68,7 +71,7 @@ def open_runtime(path: Path, options: EngineOptions) -> Runtime:
         )
     _check_options(path, options)
     engine, device = options.get("engine", "auto"), options.get("device", "auto")
-    if engine == "openvino":
+    if engine == "openvino" or is_openvino_device(device):
         return OpenVinoRuntime(path, options)
     if engine == "onnx" or device not in ("auto", "cpu") or not is_installed():
         return OnnxRuntime(path, options)
@@ -102,6 +105,7 @@ class OnnxRuntime(Runtime):
         onnxruntime = import_onnx()
         settings, providers = onnxruntime.SessionOptions(), _in_float32(choose_providers(options.get("device", "auto")))
         settings.log_severity_level = _ERRORS_ONLY
+        settings.enable_mem_pattern = not options.get("device", "auto").startswith("directml")  # does not go with it
         if threads := options.get("threads"):
             settings.intra_op_num_threads = threads
         try:
@@ -109,6 +113,7 @@ class OnnxRuntime(Runtime):
         except Exception as error:  # the runtime's own classes, and protobuf's
             raise _damaged("ONNX Runtime", path, error) from error
         used = self._session.get_providers()[0]
+        self.runs_on = "cpu" if used.startswith("CPU") else options.get("device", "auto").replace("auto", "cuda")
         self.reason = f"it runs such files, with ONNX Runtime's {used}"
         self.interface = Interface(
             tuple(_onnx_port(entry) for entry in self._session.get_inputs()),
@@ -154,23 +159,24 @@ def _failed(runtime: str, feeds: Arrays, error: Exception) -> InferenceError:
 
 
 class OpenVinoRuntime(Runtime):
-    """The file on OpenVINO, on the CPU in float32; compiled for each size of input that comes."""
+    """The file on OpenVINO, in float32 where the device has it; compiled for each size of input that comes."""
 
-    name, precision = "openvino", "float32"
+    name = "openvino"
 
     def __init__(self, path: Path, options: EngineOptions) -> None:
         import_engine_package("openvino", "openvino")
-        hint = "THROUGHPUT" if options.get("for_throughput") else "LATENCY"
-        self._options: dict[str, str | int] = {"PERFORMANCE_HINT": hint, "INFERENCE_PRECISION_HINT": "f32"}
-        if threads := options.get("threads"):
-            self._options["INFERENCE_NUM_THREADS"] = threads
+        core = openvino_core()
+        self._devices, missing = choose_openvino_devices(options.get("device", "auto"), lambda: core.available_devices)
+        for word in missing:
+            _log.warning("%s is not here; %s is used instead", word, self._devices[0].lower())
+        self._hint, self._threads = "THROUGHPUT" if options.get("for_throughput") else "LATENCY", options.get("threads")
         try:
-            self._model: Any = openvino_core().read_model(path)
+            self._model: Any = core.read_model(path)
         except RuntimeError as error:
             raise _damaged("OpenVINO", path, error) from error
         self._networks: dict[Any, Any] = {}
         self.max_in_flight = 2
-        self.reason = "it runs such files, and is the fastest on a CPU"
+        self._use_first_device()
         self.interface = Interface(
             tuple(_openvino_port(entry) for entry in self._model.inputs),
             tuple(_openvino_port(entry) for entry in self._model.outputs),
@@ -191,12 +197,35 @@ class OpenVinoRuntime(Runtime):
         """Returns the network for inputs of these shapes; the last four stay. Raises RuntimeError."""
         key = tuple(shapes.items())
         if key not in self._networks:
-            if any(port.partial_shape.is_dynamic for port in self._model.inputs):
-                self._model.reshape({name: list(shape) for name, shape in shapes.items()})
-            self._networks[key] = openvino_core().compile_model(self._model, "CPU", self._options)
+            model = self._model.clone()
+            if any(port.partial_shape.is_dynamic for port in model.inputs):
+                model.reshape({name: list(shape) for name, shape in shapes.items()})
+            self._networks[key] = self._compile(model)
             if len(self._networks) > _MAX_SIZES:
                 del self._networks[next(iter(self._networks))]
         return self._networks[key]
+
+    def _compile(self, model: Any) -> Any:
+        """Compiles for the first device of the list that takes the file. Raises RuntimeError where none does."""
+        options: dict[str, str | int] = {"PERFORMANCE_HINT": self._hint}
+        if self.precision == "float32":
+            options["INFERENCE_PRECISION_HINT"] = "f32"
+        if self._threads and self.runs_on == "cpu":
+            options["INFERENCE_NUM_THREADS"] = self._threads
+        try:
+            return openvino_core().compile_model(model, self._devices[0], options)
+        except RuntimeError as error:
+            if len(self._devices) == 1:
+                raise
+            _log.warning("%s does not take the file (%s)", self.runs_on, " ".join(str(error).split())[-200:])
+            del self._devices[0]
+            self._use_first_device()
+            return self._compile(model)
+
+    def _use_first_device(self) -> None:
+        self.runs_on = self._devices[0].lower()
+        self.precision = "float16" if self.runs_on == "npu" else "float32"  # NPUs have no other
+        self.reason = f"it runs such files, on the {self.runs_on}"
 
     def close(self) -> None:
         self._model = None

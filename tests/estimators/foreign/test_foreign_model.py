@@ -107,6 +107,14 @@ def test_sizes_of_a_file_that_takes_all(
     assert depth_of(path, "kind=inverse", *description, size=size, engine="onnx").shape == wanted[::-1]
 
 
+@pytest.mark.parametrize("engine", ["onnx", "openvino"])
+def test_pictures_of_several_sizes_in_turn(tmp_path: Path, engine: str) -> None:
+    path = write_onnx(tmp_path / "m.onnx", MEAN)
+    with open_foreign_model(path, description=["kind=inverse", "size=32"], engine=engine) as model:
+        shapes = [model.estimate([frame(*size)])[0].depth.shape for size in ((64, 32), (32, 64), (64, 32))]
+    assert shapes == [(32, 64), (64, 32), (32, 64)]
+
+
 def test_a_description_beside_the_file_is_used_and_settings_win(tmp_path: Path) -> None:
     path = write_onnx(tmp_path / "depth.onnx", MEAN)
     (tmp_path / "depth.yaml").write_text("kind: metric\nscale: 3\nsize: 64x32\n")

@@ -142,9 +142,18 @@ class Estimator(ABC):
         """The number of batches that keep it busy; more than 1 where `submit` returns before the work is done.
 
         A pipeline then submits a batch before it has seen the results of those before. A model with memory must say 1:
-        after a cut, `reset` would come too late for batches that were submitted already.
+        at a cut, `reset` would come too late for batches that were submitted already.
         """
         return 1
+
+    @property
+    def has_memory(self) -> bool:
+        """True if depth depends on earlier frames of the stream too.
+
+        A pipeline then gives the model one frame of a stream at a time, and calls `reset` before the first frame of a
+        new shot. Frames with an empty `Frame.stream` are single pictures, of which nothing is to be remembered.
+        """
+        return False
 
     @property
     @abstractmethod
@@ -170,7 +179,7 @@ class Estimator(ABC):
         """
 
     def reset(self, stream: str) -> None:
-        """Forgets what was remembered of `stream`; called at scene cuts. Most models remember nothing."""
+        """Forgets what was remembered of `stream`; called at cuts and at its end. Most models remember nothing."""
 
     def close(self) -> None:
         """Releases everything. Idempotent."""
@@ -214,6 +223,13 @@ class Stabilizer(ABC):
     def output_kind(self, kind: DepthKind) -> DepthKind:
         """Returns the kind of the depth that comes out when depth of `kind` goes in."""
         return kind
+
+    def begins_shot(self, frame: Frame) -> bool:
+        """Returns True if `frame`, which is pushed next, looks like the first of a new shot.
+
+        Asked once for each frame where the model has memory, before there is depth of it.
+        """
+        return False
 
     @abstractmethod
     def push(self, item: DepthFrame) -> Iterable[DepthFrame]:

@@ -76,6 +76,10 @@ class LazyEstimator(Estimator):
         return self.loaded().max_in_flight
 
     @property
+    def has_memory(self) -> bool:
+        return self.loaded().has_memory
+
+    @property
     def info(self) -> ModelInfo:
         return self.loaded().info
 

@@ -68,6 +68,10 @@ class HotSwapEstimator(Estimator, Generic[Choice]):
         return self._loaded.max_in_flight
 
     @property
+    def has_memory(self) -> bool:
+        return self._loaded.has_memory
+
+    @property
     def info(self) -> ModelInfo:
         return self._loaded.info
 

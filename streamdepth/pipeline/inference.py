@@ -37,13 +37,14 @@ class Inference:
         buffer: the frames of all streams.
         estimator: the model.
         results: steadies the depth and hands it to the sinks.
-        batch: the most frames that the model gets at a time.
+        batch: the most frames that the model gets at a time; a model with memory gets one.
     """
 
     def __init__(
         self, buffer: FrameBuffer[CapturedFrame], estimator: Estimator, results: ResultStage, *, batch: int
     ) -> None:
-        self._buffer, self._estimator, self._results, self._batch = buffer, estimator, results, batch
+        self._buffer, self._estimator, self._results = buffer, estimator, results
+        self._batch = 1 if estimator.has_memory else batch
         self._model_free_at = 0.0
         self._frames_in_flight = Counter[int]()
         """Number of frames of each stream that were submitted and whose results are not handed on."""
@@ -82,6 +83,7 @@ class Inference:
         for captured in frames:
             self._frames_in_flight[captured.stream_index] += 1
             self._results.stats.durations["wait"].add(now - captured.frame.captured_at)
+            self._results.prepare_model(captured)
         return (_Batch(frames, now, self._estimator.submit([model_view(captured.frame) for captured in frames])),)
 
     def _take(self, *, wait_until_full: bool, timeout: float | None) -> list[CapturedFrame]:
@@ -122,5 +124,4 @@ class Inference:
 
     def _steady(self, captured: CapturedFrame, estimate: Estimate) -> None:
         self._results.prepare_for(captured)
-        estimate = self._results.for_camera(captured, estimate)
         self._results.push(captured, estimate.depth, estimate.focal_px)

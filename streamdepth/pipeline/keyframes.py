@@ -154,6 +154,9 @@ class KeyframeInference:
         can_go_on = self._keyframes[stream_index].can_propagate and self._results.streams[stream_index].is_live
         if stream_index in pending and not can_go_on:
             self._collect_estimates()
+            keyframes = self._keyframes[stream_index]
+            if keyframes.pending and not keyframes.can_propagate:
+                self._results.begin_shot(stream_index, keyframes.pending)
             self._submit([stream_index])
             self._collect_estimates()
         elif not self._is_model_busy:
@@ -191,5 +194,4 @@ class KeyframeInference:
         depth, age_seconds = propagated
         if age_seconds > 0:
             self._results.stats.count("propagated")
-        estimate = self._results.for_camera(captured, replace(keyframes.estimate, depth=depth))
-        self._results.push(captured, estimate.depth, estimate.focal_px, age_seconds)
+        self._results.push(captured, depth, keyframes.estimate.focal_px, age_seconds)

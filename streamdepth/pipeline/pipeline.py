@@ -356,6 +356,8 @@ class Pipeline(SinkEvents):
             stream.stabilizer.reset()
             if stream.propagator is not None:
                 stream.propagator.reset()
+        if self._results is not None and not self.has_left_threads:
+            self._results.forget_streams()
 
     def _raise_first_error(self) -> None:
         for error in self._errors:

@@ -12,8 +12,7 @@ from streamdepth.core.arrays import DepthMap
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.masks import hide_depth
-from streamdepth.core.notices import unknown_camera_notice
-from streamdepth.core.types import DepthFrame, Estimate, StreamInfo
+from streamdepth.core.types import DepthFrame, Frame, StreamInfo
 from streamdepth.pipeline.sink_dispatcher import SinkDispatcher
 from streamdepth.pipeline.stats import Stats
 from streamdepth.pipeline.stream import CapturedFrame, Stream, StreamResult
@@ -52,6 +51,8 @@ class ResultStage:
         """The size of the frame that each stream's stabilizer got last."""
         self._infos: list[StreamInfo | None] = [None] * len(streams)
         """The facts that belong to that frame."""
+        self._shots: set[tuple[int, int]] = set()
+        """The streams and numbers of frames before which a model with memory was reset."""
 
     def warm_up(self) -> None:
         """Warms the model up for the streams whose frames arrive in real time. Raises InferenceError."""
@@ -84,19 +85,6 @@ class ResultStage:
             self._on_stream_failed(stream_index, error)
             self.end_stream(stream_index, error)
 
-    def for_camera(self, captured: CapturedFrame, estimate: Estimate) -> Estimate:
-        """Returns the estimate for the stream's camera: meters that hold for an assumed one are scaled.
-
-        Where the camera is not known, a notice says so.
-        """
-        if estimate.assumed_focal_px is None:
-            return estimate
-        frame, info = captured.frame, captured.info
-        if info.intrinsics is None:
-            notice = unknown_camera_notice(estimate.assumed_focal_px, frame.size[0])
-            self.streams[captured.stream_index].source.add_notice(notice)
-        return estimate.for_camera(info.intrinsics)
-
     def push(self, captured: CapturedFrame, depth: DepthMap, focal_px: float | None, age_seconds: float = 0.0) -> None:
         """Steadies the depth of a frame and hands on what comes out. Raises what the stabilizer raises.
 
@@ -124,6 +112,31 @@ class ResultStage:
             self._estimator.reset(captured.frame.stream)
         self._infos[i] = captured.info
 
+    def prepare_model(self, captured: CapturedFrame) -> None:
+        """Lets a model with memory forget the stream where a frame, which it sees next, begins a new shot.
+
+        All frames of the stream before must have been handed on.
+        """
+        if self._estimator.has_memory:
+            self.attempt(captured.stream_index, partial(self._forget_old_shot, captured))
+
+    def _forget_old_shot(self, captured: CapturedFrame) -> None:
+        self.prepare_for(captured)
+        if self.streams[captured.stream_index].stabilizer.begins_shot(captured.frame):
+            self.begin_shot(captured.stream_index, captured.frame)
+
+    def begin_shot(self, stream_index: int, frame: Frame) -> None:
+        """Lets a model with memory forget the stream of a frame, which it sees next."""
+        if self._estimator.has_memory:
+            self._shots.add((stream_index, frame.index))
+            self._estimator.reset(frame.stream)
+
+    def forget_streams(self) -> None:
+        """Lets the model forget all streams, which have ended: the next run may have others of the same names."""
+        for stream in self.streams:
+            if stream.info is not None:
+                self._estimator.reset(stream.info.name)
+
     def end_stream(self, stream_index: int, error: Exception | None = None) -> None:
         """Hands on what the stabilizer still has, unless the stream failed, and ends the stream at its sinks."""
         if error is None:
@@ -145,7 +158,7 @@ class ResultStage:
         began = time.monotonic()
         for item in items:
             self.stats.durations["smooth"].add(time.monotonic() - began)
-            if item.cut:
+            if item.cut and (stream_index, item.frame.index) not in self._shots:
                 self._estimator.reset(item.frame.stream)
             info = self._infos[stream_index]
             assert info is not None

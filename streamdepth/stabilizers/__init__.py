@@ -12,7 +12,7 @@ from itertools import chain
 
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Stabilizer
-from streamdepth.core.types import DepthFrame, DepthKind
+from streamdepth.core.types import DepthFrame, DepthKind, Frame
 from streamdepth.stabilizers.align import Aligner
 from streamdepth.stabilizers.cuts import CutDetector
 from streamdepth.stabilizers.hot_swap import HotSwapStabilizer
@@ -78,6 +78,10 @@ class StabilizerChain(Stabilizer):
         for stage in self.stages:
             kind = stage.output_kind(kind)
         return kind
+
+    def begins_shot(self, frame: Frame) -> bool:
+        answers = [stage.begins_shot(frame) for stage in self.stages]
+        return any(answers)
 
     def push(self, item: DepthFrame) -> Iterator[DepthFrame]:
         return _push_all(self.stages, [item])

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.interfaces import Stabilizer
-from streamdepth.core.types import DepthFrame
+from streamdepth.core.types import DepthFrame, DepthKind, Frame
 from streamdepth.stabilizers.optical_flow import (
     FlowPair,
     FrameMotion,
@@ -43,6 +43,7 @@ _FLASH_SECONDS = 0.25
 _OVEREXPOSED, _FLASH_SHARE = 250, 0.2
 """A flash raises this share of the picture to this brightness."""
 _DEPTH_SIZE = (32, 24)
+_UNKNOWN_DEPTH: DepthMap = np.full(_DEPTH_SIZE[::-1], np.nan, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ class CutDetector(Stabilizer):
     def reset(self) -> None:
         self._tracker.reset()
         self._previous: _FrameFeatures | None = None
+        self._judged: DepthFrame | None = None
+        """The newest frame as `begins_shot` has judged it."""
         self._forget_shot()
 
     def _forget_shot(self) -> None:
@@ -80,16 +83,26 @@ class CutDetector(Stabilizer):
         self._before_flash: tuple[_FrameFeatures, float] | None = None
         """The last frame before a flash that goes on, and how many seconds it has lasted."""
 
+    def begins_shot(self, frame: Frame) -> bool:
+        """Returns True if a new shot begins with `frame`; where only depth could decide, it does."""
+        self._judged = self._judge(DepthFrame(frame, _UNKNOWN_DEPTH, DepthKind.RELATIVE))
+        return self._judged.cut
+
     def push(self, item: DepthFrame) -> Iterable[DepthFrame]:
+        if self._judged is not None and self._judged.frame is item.frame:
+            return [replace(item, cut=self._judged.cut)]
+        return [self._judge(item)]
+
+    def _judge(self, item: DepthFrame) -> DepthFrame:
         motion = self._tracker.track(item.frame)
         previous, self._previous = self._previous, _extract_features(motion, item.depth)
         if previous is None:
-            return [item]
+            return item
         if motion.to_previous is None:
             self._forget_shot()
-            return [replace(item, cut=True)]
+            return replace(item, cut=True)
         is_cut = self._is_cut(previous, self._previous, motion.seconds, motion.to_previous)
-        return [replace(item, cut=True)] if is_cut else [item]
+        return replace(item, cut=True) if is_cut else item
 
     def _is_cut(self, previous: _FrameFeatures, now: _FrameFeatures, seconds: float, flows: FlowPair) -> bool:
         if self._before_flash is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from streamdepth.core.interfaces import Stabilizer
-from streamdepth.core.types import DepthFrame, DepthKind
+from streamdepth.core.types import DepthFrame, DepthKind, Frame
 
 
 class HotSwapStabilizer(Stabilizer):
@@ -26,6 +26,9 @@ class HotSwapStabilizer(Stabilizer):
 
     def output_kind(self, kind: DepthKind) -> DepthKind:
         return self._current.output_kind(kind)
+
+    def begins_shot(self, frame: Frame) -> bool:
+        return self._current.begins_shot(frame)
 
     def push(self, item: DepthFrame) -> Iterator[DepthFrame]:
         name = self._choose()

@@ -12,7 +12,7 @@ from streamdepth import factory
 from streamdepth.apps.batch.cluster import WorkerSlot
 from streamdepth.apps.batch.conversion import ConversionResult, convert_file
 from streamdepth.config import Settings
-from streamdepth.core.errors import SourceError
+from streamdepth.core.errors import ConfigError, SourceError
 from streamdepth.core.futures import Future
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.types import Estimate, Frame, ModelInfo
@@ -50,12 +50,18 @@ class ModelWorker:
         """Loads the model and infers the first frames of a file, after which engine and precision are decided.
 
         Returns the model's description, and the changes that the other workers have to pass to `load_model` in order
-        to compute the same.
+        to compute the same. Raises ConfigError ("cluster") for a model with memory.
         """
         from streamdepth.estimators.exported_model import is_exported_model
 
         self.load_model({})
         assert self._estimator is not None
+        if self._estimator.has_memory:
+            raise ConfigError(
+                f"the model {self._estimator.info.name} remembers earlier frames of a stream, which a cluster spreads "
+                "over its workers; leave --cluster out",
+                code="cluster",
+            )
         batch = self._settings.inference.batch
         frames = self._first_frames(source, 2 * batch)
         for begin in range(0, len(frames), batch):

@@ -19,7 +19,7 @@ from streamdepth.apps.lerobot.statistics import Histogram, depth_statistics, epi
 from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError, SinkWriteError, SourceOpenError
 from streamdepth.core.interfaces import Estimator, Source, Stabilizer
-from streamdepth.core.types import DepthFrame, DepthKind
+from streamdepth.core.types import DepthFrame, DepthKind, Frame
 from streamdepth.core.wording import switch
 from streamdepth.core.wrappers import LazyEstimator
 from streamdepth.factory.sources import with_camera
@@ -191,6 +191,9 @@ class _EpisodeBoundaryStabilizer(Stabilizer):
 
     def output_kind(self, kind: DepthKind) -> DepthKind:
         return self._inner.output_kind(kind)
+
+    def begins_shot(self, frame: Frame) -> bool:
+        return frame.index in self._first_frames or self._inner.begins_shot(frame)
 
     def push(self, item: DepthFrame) -> Iterator[DepthFrame]:
         if item.frame.index in self._first_frames:

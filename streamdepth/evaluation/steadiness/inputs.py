@@ -17,7 +17,7 @@ from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import MissingDependencyError, SourceLostError, SourceOpenError
 from streamdepth.core.interfaces import Stabilizer
 from streamdepth.core.intrinsics import Intrinsics
-from streamdepth.core.types import DepthFrame, DepthKind
+from streamdepth.core.types import DepthFrame, DepthKind, Frame
 from streamdepth.evaluation.datasets import DepthDataset
 from streamdepth.evaluation.steadiness.truth import Pose
 from streamdepth.sinks.depth_codes import decode_linear16, encode_linear16
@@ -247,6 +247,9 @@ class DepthTap(Stabilizer):
 
     def __init__(self, inner: Stabilizer, on_depth: Callable[[DepthMap], None]) -> None:
         self.inner, self.on_depth = inner, on_depth
+
+    def begins_shot(self, frame: Frame) -> bool:
+        return self.inner.begins_shot(frame)
 
     def push(self, item: DepthFrame) -> Iterable[DepthFrame]:
         self.on_depth(item.depth)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import re
@@ -47,10 +48,10 @@ def find_model_files(model: str, *, accept_license: bool = False, allow_pickle: 
     "pickle" (pickled weights without `allow_pickle`) or "no-model" (the folder holds none).
     """
     entry = catalog.find_entry(model)
-    if entry is not None and (entry.hub_id is None or entry.onnx_file):
-        raise ModelLoadError(f"{entry.name!r} is not a model of transformers; use its name alone", code="built-in")
+    if entry is not None and entry.hub_id is None:
+        raise ModelLoadError(f"{entry.name!r} is built in and not loaded from files", code="built-in")
     if entry is not None:
-        check_license(entry.name, entry.license, entry.allows_commercial_use, accept_license)
+        _check_license(entry.name, entry.license, entry.allows_commercial_use, accept_license)
         folder = _find_on_hub(entry.hub_id or entry.name, True, allow_pickle)
         return ModelFiles(folder, entry.license, _has_pickled_weights(folder, model, allow_pickle), entry)
     folder = Path(os.path.expanduser(model))
@@ -59,15 +60,59 @@ def find_model_files(model: str, *, accept_license: bool = False, allow_pickle: 
             raise _unknown_model(model)
         folder = _find_on_hub(model, accept_license, allow_pickle)
     license = _license_in(folder)
-    check_license(model, license, not is_restricted_license(license), accept_license)
+    _check_license(model, license, not _RESTRICTED_LICENSE.search(license), accept_license)
     return ModelFiles(folder, license, _has_pickled_weights(folder, model, allow_pickle), None)
 
 
-def find_hub_file(hub_id: str, name: str) -> Path:
-    """Returns the path of one file of the hub, from the cache or else downloaded.
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A file of weights on this machine, of a model that transformers does not know."""
 
-    Raises ModelLoadError with the code "not-available".
+    path: Path
+    license: str
+
+
+def is_checkpoint(model: str) -> bool:
+    """True for the short name or hub id of a model whose weights are one file, and for such a file (.pth)."""
+    entry = catalog.find_entry(model)
+    return Path(model).suffix == ".pth" if entry is None else bool(entry.checkpoint)
+
+
+def takes_prompt(model: str) -> bool:
+    """True for a model that needs a sensor's depth: by the catalog, or by its configuration where that is here."""
+    entry = catalog.find_entry(model)
+    if entry is not None:
+        return entry.takes_prompt
+    path = Path(os.path.expanduser(model))
+    found: Any = path / "config.json"
+    if not path.exists() and _HUB_ID.fullmatch(model):
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(model, "config.json")
+    try:
+        return bool(json.loads(Path(found).read_bytes())["model_type"] == "prompt_depth_anything")
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def find_checkpoint(model: str, *, accept_license: bool = False, allow_pickle: bool = False) -> Checkpoint:
+    """Returns the file of a model for which `is_checkpoint` is true; downloads it where it is not here.
+
+    Raises ModelLoadError with the code "not-available", "license", "pickle" or "no-model" (there is no such file).
     """
+    entry = catalog.find_entry(model)
+    _check_pickle(model, True, allow_pickle)
+    if entry is not None:
+        _check_license(entry.name, entry.license, entry.allows_commercial_use, accept_license)
+        return Checkpoint(_find_file_on_hub(entry.hub_id or entry.name, entry.checkpoint), entry.license)
+    path = Path(os.path.expanduser(model))
+    if not path.is_file():
+        raise ModelLoadError(f"there is no file '{path}' with weights; check the path", code="no-model")
+    return Checkpoint(path, "unknown")
+
+
+def _find_file_on_hub(hub_id: str, name: str) -> Path:
+    """Returns the path of a file of the hub, from the cache or else downloaded."""
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
     cached = try_to_load_from_cache(hub_id, name)
@@ -76,7 +121,7 @@ def find_hub_file(hub_id: str, name: str) -> Path:
     try:
         return Path(hf_hub_download(hub_id, name, etag_timeout=_HUB_TIMEOUT_SECONDS))
     except Exception as error:  # HTTP clients, proxies and file systems raise whatever they like
-        raise _unavailable_model(hub_id, error, name) from error
+        raise _unavailable_model(hub_id, error) from error
 
 
 def _find_on_hub(hub_id: str, accept_license: bool, allow_pickle: bool) -> Path:
@@ -126,7 +171,7 @@ def _download(hub_id: str, accept_license: bool, allow_pickle: bool) -> Path:
 
     info = HfApi().model_info(hub_id, timeout=_HUB_TIMEOUT_SECONDS)
     license = next((tag.removeprefix("license:") for tag in info.tags or () if tag.startswith("license:")), "unknown")
-    check_license(hub_id, license, not is_restricted_license(license), accept_license)
+    _check_license(hub_id, license, not _RESTRICTED_LICENSE.search(license), accept_license)
     files = [file.rfilename for file in info.siblings or ()]
     weights = [name for name in files if _SAFETENSORS.fullmatch(name)]
     if not weights:
@@ -164,12 +209,7 @@ def _check_pickle(model: str, pickled: bool, allow_pickle: bool) -> None:
         )
 
 
-def is_restricted_license(license: str) -> bool:
-    """Returns True for a license that forbids commercial use by its name."""
-    return _RESTRICTED_LICENSE.search(license) is not None
-
-
-def check_license(model: str, license: str, allows_commercial_use: bool, is_accepted: bool) -> None:
+def _check_license(model: str, license: str, allows_commercial_use: bool, is_accepted: bool) -> None:
     """Warns of restricted weights, and raises ModelLoadError until their license is accepted."""
     if allows_commercial_use:
         return
@@ -202,14 +242,13 @@ def _unknown_model(model: str) -> ModelLoadError:
     )
 
 
-def _unavailable_model(hub_id: str, error: Exception, file: str = "") -> ModelLoadError:
+def _unavailable_model(hub_id: str, error: Exception) -> ModelLoadError:
     """Builds the error without the original message, which is long and may contain private data."""
     from huggingface_hub import constants
 
-    what, given = (f"{file} of model", "its path") if file else ("model", "its folder")
     return ModelLoadError(
-        f"{what} {hub_id!r} is not in '{constants.HF_HUB_CACHE}', and {_cause_in_words(error)}; download it on a "
-        f"machine with a connection and give {given}, or try --model nano. {_BUILT_IN_HINT}",
+        f"model {hub_id!r} is not in '{constants.HF_HUB_CACHE}', and {_cause_in_words(error)}; download it on a "
+        f"machine with a connection and give its folder, or try --model nano. {_BUILT_IN_HINT}",
         code="not-available",
     )
 

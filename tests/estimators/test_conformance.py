@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 from helpers.errors import raises_code
 from helpers.models import make_model
+from helpers.video_depth import write_checkpoint
 
 from streamdepth.core.errors import EstimatorError
 from streamdepth.core.interfaces import Estimator
-from streamdepth.core.types import DepthKind, Frame
+from streamdepth.core.types import DepthKind, Estimate, Frame
 from streamdepth.core.wrappers import LazyEstimator
 from streamdepth.estimators.hot_swap import HotSwapEstimator
 from streamdepth.estimators.huggingface import HuggingFaceEstimator
 from streamdepth.estimators.nano import NanoEstimator
 from streamdepth.estimators.nano_network import NanoNetwork
+from streamdepth.estimators.video_depth_anything import VideoDepthEstimator
 from streamdepth.testing import ConstantEstimator
 
 CPU = {"engine": "torch", "device": "cpu"}
@@ -27,6 +29,9 @@ MAKERS = {
     "nano on openvino": lambda _: NanoEstimator(size=64, engine="openvino"),
     "relative hub model": lambda folder: HuggingFaceEstimator(str(make_model("depth_anything", folder / "m")), **CPU),
     "metric hub model": lambda folder: HuggingFaceEstimator(str(make_model("glpn", folder / "m")), **CPU),
+    "model with memory": lambda folder: VideoDepthEstimator(
+        str(write_checkpoint(folder / "v.pth")), size=56, device="cpu", allow_pickle=True
+    ),
     "fake": lambda _: ConstantEstimator(),
     "lazy": lambda _: LazyEstimator(ConstantEstimator),
     "hot swap": lambda _: HotSwapEstimator(lambda: 1, lambda _: ConstantEstimator()),
@@ -47,6 +52,12 @@ def frame(width: int, height: int, seed: int = 0, stream: str = "a") -> Frame:
     return Frame(image, 0, 0, Fraction(1, 30), 0.0, stream)
 
 
+def fresh(estimator: Estimator, one: Frame) -> Estimate:
+    """Returns the result for a frame before which nothing was seen of its stream."""
+    estimator.reset(one.stream)
+    return estimator.estimate([one])[0]
+
+
 def test_it_says_what_it_is(estimator: Estimator) -> None:
     info = estimator.info
     assert info.kind in DepthKind
@@ -59,8 +70,10 @@ def test_it_says_what_it_is(estimator: Estimator) -> None:
 @pytest.mark.slow
 def test_one_result_per_frame_in_order_whatever_the_sizes(estimator: Estimator) -> None:
     frames = [frame(64, 48), frame(48, 64, 1), frame(64, 48, 2, "b")]
+    alone = [fresh(estimator, f).depth for f in frames]
+    for stream in "ab":
+        estimator.reset(stream)
     together = [e.depth for e in estimator.estimate(frames)]
-    alone = [estimator.estimate([f])[0].depth for f in frames]
     for a, b in zip(together, alone, strict=True):
         assert a.dtype == np.float32
         assert a.ndim == 2
@@ -69,14 +82,24 @@ def test_one_result_per_frame_in_order_whatever_the_sizes(estimator: Estimator) 
 
 def test_warming_up_changes_nothing(estimator: Estimator) -> None:
     one = frame(64, 48)
-    before = estimator.estimate([one])[0].depth
+    before = fresh(estimator, one).depth
     estimator.warm_up(64, 48)
-    np.testing.assert_array_equal(estimator.estimate([one])[0].depth, before)
+    np.testing.assert_array_equal(fresh(estimator, one).depth, before)
+
+
+def test_after_a_reset_it_is_as_at_first(estimator: Estimator) -> None:
+    frames = [frame(64, 48, seed) for seed in range(3)]
+    first = [fresh(estimator, frames[0]), *(estimator.estimate([f])[0] for f in frames[1:])]
+    again = [fresh(estimator, frames[0]), *(estimator.estimate([f])[0] for f in frames[1:])]
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_allclose(a.depth, b.depth, rtol=1e-5)
 
 
 def test_two_batches_may_be_in_flight(estimator: Estimator) -> None:
-    frames = [frame(64, 48, seed) for seed in (0, 1)]
-    alone = [estimator.estimate([f])[0].depth for f in frames]
+    frames = [frame(64, 48, seed, "ab"[seed]) for seed in (0, 1)]
+    alone = [fresh(estimator, f).depth for f in frames]
+    for stream in "ab":
+        estimator.reset(stream)
     futures = [estimator.submit([f]) for f in frames]
     for future, expected in zip(futures, alone, strict=True):
         np.testing.assert_allclose(future.result()[0].depth, expected, rtol=1e-5)

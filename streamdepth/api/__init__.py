@@ -159,7 +159,7 @@ def from_frames(
 
 
 def _settings_of(source: object, model: Model, keywords: Any) -> tuple[config.Settings, Source | None]:
-    name = "nano" if isinstance(model, (DepthModel, Estimator)) else str(model)
+    name = "nano" if isinstance(model, Estimator) else model.info.name if isinstance(model, DepthModel) else str(model)
     if isinstance(source, Source):
         return config.make(model=name, **keywords), source
     if not isinstance(source, (str, int, Path)):

@@ -12,9 +12,6 @@ from streamdepth.core.render_options import DepthSize, Edges, Style
 class ModelKeywords(TypedDict, total=False):
     """The network that gives depth, besides its name, and the hardware it runs on."""
 
-    description: str | Sequence[str]
-    """How an ONNX file of another program is used, where no NAME.yaml beside it says it: pairs such as kind=metric
-    and size=384, a ready description (streamdepth models --descriptions), or a YAML file. Repeatable."""
     size: int | None
     """Short side of the network's input in px, larger is sharper and slower; by default the model's own."""
     engine: str
@@ -58,9 +55,9 @@ class EstimateKeywords(ModelKeywords, total=False):
     board: str | None
     """A board in view, chessboard:9x6@25mm or charuco:7x5@40mm/30mm; the camera must be known."""
     sparse: str | Path | None
-    """A sensor's depth beside the network's. A 16-bit PNG (0 is unknown), for a video %06d.png by the frame's
-    index; a topic of the bag, or BAG#TOPIC of another bag; or the word sensor, for a live realsense: or oak:
-    camera."""
+    """A sensor's depth beside the network's, or as its prompt. A 16-bit PNG (0 is unknown), for a video %06d.png by
+    the frame's index or a folder in the order of the frames; a topic of the bag, or BAG#TOPIC of another bag; or
+    the word sensor, for a live realsense: or oak: camera."""
     depth_from: str | Path | None
     """Use a sensor's depth instead of a network's, and fill its small holes. Written as --sparse is, or as a folder
     or a pattern of PNG files in the order of the frames."""
@@ -308,8 +305,8 @@ class SettingsKeywords(ConvertKeywords, total=False):
     cluster: str | None
     """Share the work on Ray: auto, or a cluster's HOST:PORT."""
     model: str
-    """nano, a short name of `streamdepth models`, metric or best (the best free model for this machine), a hub id,
-    a local folder, nano's weights (.safetensors), an ONNX file (.onnx), or a folder that quantize wrote."""
+    """nano, a short name of `streamdepth models`, a hub id, a local folder, nano's weights (.safetensors), or what
+    export (.onnx) or quantize (a folder) wrote."""
     output: str | Path | None
     """The video to watch (.mp4, .mkv, .mov, .webm), an animation (.gif, .webp), numbered pictures (%06d.png), an
     address to send it to (rtsp://...), or - for standard output (Matroska); a folder when there are several

@@ -15,7 +15,6 @@ from streamdepth.config.values import (
     check_zones,
     parse_field_of_view,
     parse_number,
-    parse_pairs,
     parse_rate,
     parse_seconds,
     parse_share,
@@ -45,13 +44,8 @@ class ModelSettings(Section):
     title = "Model"
 
     name: Annotated[str, Flag("--model", "-m", is_common=True)] = "nano"
-    """nano, a short name of `streamdepth models`, metric or best (the best free model for this machine), a hub id, a
-    local folder, nano's weights (.safetensors), an ONNX file (.onnx), or a folder that quantize wrote."""
-    description: Annotated[
-        tuple[str, ...], BeforeValidator(parse_pairs), Flag("--description", metavar="KEY=VALUE|NAME|PATH")
-    ] = ()
-    """How an ONNX file of another program is used, where no NAME.yaml beside it says it: pairs such as kind=metric and
-    size=384, a ready description (streamdepth models --descriptions), or a YAML file. Repeatable."""
+    """nano, a short name of `streamdepth models`, a hub id, a local folder, nano's weights (.safetensors), or what
+    export (.onnx) or quantize (a folder) wrote."""
     size: Annotated[int | None, Flag("--size", is_common=True)] = Field(None, gt=0)
     """Short side of the network's input in px, larger is sharper and slower; by default the model's own."""
     engine: Annotated[str, Flag("--engine")] = "auto"
@@ -217,8 +211,9 @@ class MetricSettings(Section):
     board: Annotated[str | None, Flag("--board")] = None
     """A board in view, chessboard:9x6@25mm or charuco:7x5@40mm/30mm; the camera must be known."""
     sparse: Annotated[Path | None, Flag("--sparse", metavar="PNG|TOPIC")] = None
-    """A sensor's depth beside the network's. A 16-bit PNG (0 is unknown), for a video %06d.png by the frame's index; a
-    topic of the bag, or BAG#TOPIC of another bag; or the word sensor, for a live realsense: or oak: camera."""
+    """A sensor's depth beside the network's, or as its prompt. A 16-bit PNG (0 is unknown), for a video %06d.png by the
+    frame's index or a folder in the order of the frames; a topic of the bag, or BAG#TOPIC of another bag; or the word
+    sensor, for a live realsense: or oak: camera."""
     depth_from: Annotated[Path | None, Flag("--depth-from", metavar="TOPIC|PNG")] = None
     """Use a sensor's depth instead of a network's, and fill its small holes. Written as --sparse is, or as a folder or
     a pattern of PNG files in the order of the frames."""

@@ -22,7 +22,8 @@ from streamdepth.estimators.network import ModelCard, Network
 from streamdepth.estimators.network_estimator import NetworkEstimator
 from streamdepth.estimators.preprocess import InputSpec, Size
 
-_UNSUPPORTED = {"prompt_depth_anything": "it needs a depth sensor's map beside the picture"}
+_PROMPTED = "prompt_depth_anything"
+"""The architecture that takes a sensor's depth beside the picture."""
 
 
 class HuggingFaceEstimator(NetworkEstimator):
@@ -59,6 +60,8 @@ class HuggingFaceEstimator(NetworkEstimator):
         network = load_huggingface_network(
             model, size=size, accept_license=accept_license, allow_pickle=allow_pickle, kind=kind
         )
+        if network.card.takes_prompt:
+            raise ModelLoadError(f"{model!r} needs a depth sensor's map beside the picture", code="unsupported")
         super().__init__(network.card, make_engine(network.module, **options))
 
 
@@ -77,10 +80,12 @@ def load_huggingface_network(
     module = load_transformers_module(files.folder, config, is_pickled=files.is_pickled)
     stated = kind or (files.entry.kind if files.entry else None)
     parameters = sum(p.numel() for p in module.parameters())
-    card = ModelCard(model, depth_kind(config, stated), files.license, parameters, spec)
+    takes_prompt = config.model_type == _PROMPTED
+    card = ModelCard(model, depth_kind(config, stated), files.license, parameters, spec, takes_prompt=takes_prompt)
+    wrapped = PromptedModel(module) if takes_prompt else PlainTensorModel(module)
     config_hash = hashlib.blake2b(config.to_json_string(use_diff=False).encode(), digest_size=4).hexdigest()
     name = files.entry.name if files.entry else Path(model).name
-    return Network(LazyModule(lambda: PlainTensorModel(module), f"{name}-{config_hash}"), card)
+    return Network(LazyModule(lambda: wrapped, f"{name}-{config_hash}"), card)
 
 
 def make_input_spec(config: Any, processor: dict[str, Any], size: Size | None) -> InputSpec:
@@ -115,11 +120,23 @@ class PlainTensorModel(nn.Module):
         return depth if angle is None else (depth, angle)
 
 
+class PromptedModel(nn.Module):
+    """Wraps a transformers model with a prompt so that it takes and returns plain tensors."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: Tensor, prompt: Tensor) -> Tensor:
+        """Returns depth (N, h, w) in the unit of the prompt (N, 1, rows, columns)."""
+        return self.model(pixel_values=pixels, prompt_depth=prompt).predicted_depth  # type: ignore[no-any-return]
+
+
 def supported_architectures() -> list[str]:
     """Returns transformers' names of the architectures that can be loaded."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_DEPTH_ESTIMATION_MAPPING_NAMES as KNOWN
 
-    return [name for name in KNOWN if name not in _UNSUPPORTED]
+    return list(KNOWN)
 
 
 def load_config(folder: Path) -> Any:
@@ -134,9 +151,8 @@ def load_config(folder: Path) -> Any:
             f"'{path}' is not the configuration of a depth model; allowed are {allowed}", code="unsupported"
         ) from error
     if config.model_type not in supported_architectures():
-        why = _UNSUPPORTED.get(config.model_type, "it does not estimate depth")
         raise ModelLoadError(
-            f"the architecture {config.model_type} in '{folder}' cannot be used: {why}; allowed are "
+            f"the architecture {config.model_type} in '{folder}' does not estimate depth; allowed are "
             f"{', '.join(supported_architectures())}",
             code="unsupported",
         )
@@ -159,6 +175,7 @@ def depth_kind(config: Any, stated: DepthKind | None = None) -> DepthKind:
         "depth_pro": getattr(config, "use_fov_model", False),
         "chmv2": False,
         "glpn": True,
+        _PROMPTED: True,
         "tipsv2_dpt": True,
         "zoedepth": True,
     }

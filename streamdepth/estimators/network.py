@@ -26,10 +26,12 @@ class ModelCard:
     kind: DepthKind
     license: str
     parameters: int
-    """Number of learned parameters; 0 where it is not known."""
+    """Number of learned parameters."""
     spec: InputSpec
     resizes_before_upload: bool = False
     """True if pictures are resized before they go to the network's device, as the built-in model wants."""
+    takes_prompt: bool = False
+    """True if the network takes a sensor's depth beside the picture, as its second input."""
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain types, ready for `json.dumps`."""

@@ -29,6 +29,7 @@ _FAMILY_DEFAULTS: dict[str, dict[str, Any]] = {
     "CHMv2": _DPT
     | {"do_resize": False, "do_pad": True, "ensure_multiple_of": 16, "keep_aspect_ratio": True, "size_divisor": 16}
     | {"image_mean": (0.420, 0.411, 0.296), "image_std": (0.213, 0.156, 0.143)},
+    "PromptDepthAnything": _DPT,
     "Tipsv2Dpt": {"size": 448, "resample": 2, "do_normalize": False},
 }
 """Defaults of transformers' image processors, for what a model's configuration leaves out."""
@@ -39,6 +40,7 @@ _FAMILY_OF_MODEL_TYPE = {
     "glpn": "GLPN",
     "depth_pro": "DepthPro",
     "chmv2": "CHMv2",
+    "prompt_depth_anything": "PromptDepthAnything",
     "tipsv2_dpt": "Tipsv2Dpt",
 }
 _RESAMPLING = {0: "nearest-exact", 2: "bilinear", 3: "bicubic"}

@@ -26,7 +26,7 @@ from streamdepth.factory.outputs import (
     make_sinks,
 )
 from streamdepth.factory.render_options import make_render_options
-from streamdepth.factory.sensor_depth import make_sensor_estimator
+from streamdepth.factory.sensor_depth import make_sensor_estimator, with_sparse_pictures
 from streamdepth.factory.sources import is_picture, is_recorded, is_video_file, make_source, with_black_bars, with_clip
 from streamdepth.factory.streams import plan_streams
 from streamdepth.factory.zones import check_zone_outputs, make_zone_sink
@@ -145,7 +145,7 @@ def _with_throughput(settings: Settings, streams: Sequence[Stream]) -> Settings:
 
 def _make_streams(settings: Settings, source: Source | None) -> list[Stream]:
     if source is not None:
-        return [_make_stream(source, type(source).__name__, None, settings)]
+        return [_make_stream(with_sparse_pictures(source, settings), type(source).__name__, None, settings)]
     return [
         _make_stream(make_source(address, its), redact(address), name, its, is_file=is_recorded(address))
         for address, name, its in plan_streams(settings)

@@ -11,11 +11,12 @@ import numpy as np
 from streamdepth.config import Settings
 from streamdepth.config.sections import MetricSettings
 from streamdepth.core.errors import ConfigError
-from streamdepth.factory.sensor_depth import VALUES_PER_METER, is_sensor_stream
+from streamdepth.estimators.hub import takes_prompt
+from streamdepth.factory.sensor_depth import VALUES_PER_METER, is_depth_of_frames
 from streamdepth.geometry.camera import CameraSpec
 from streamdepth.stabilizers import MetricReference
 from streamdepth.stabilizers.fused_reference import FusedReference
-from streamdepth.utils.numbering import has_number_field, has_numbered_file, insert_number
+from streamdepth.utils.numbering import has_number_field, has_numbered_file
 
 
 def make_camera_spec(settings: Settings) -> CameraSpec:
@@ -28,9 +29,11 @@ def make_camera_spec(settings: Settings) -> CameraSpec:
 def make_metric_reference(settings: Settings) -> MetricReference | None:
     """Returns the metric reference of the settings, all they name fused into one; None where they name none.
 
+    Sparse depth is no reference where the model takes it as its prompt.
+
     Raises:
-        ConfigError: if they name one that cannot be used ("bad-anchor", "bad-size", "not-found"), or one beside
-            --depth-from ("conflict").
+        ConfigError: if they name one that cannot be used ("bad-anchor", "bad-size", "not-found"), one beside
+            --depth-from ("conflict"), or no sparse depth for a model that needs it ("no-prompt").
     """
     metric = settings.metric
     makers: dict[str, tuple[object, Callable[[MetricSettings], MetricReference]]] = {
@@ -48,8 +51,20 @@ def make_metric_reference(settings: Settings) -> MetricReference | None:
         )
     if metric.camera_pitch is not None and "--camera-height" not in given:
         raise ConfigError("--camera-pitch goes with --camera-height, the height over the floor", code="conflict")
-    references = [make(metric) for make in given.values()]
-    return FusedReference(references) if len(references) > 1 else next(iter(references), None)
+    references = {flag: make(metric) for flag, make in given.items()}
+    if not metric.depth_from and takes_prompt(settings.model.name):
+        _check_prompt(settings)
+        del references["--sparse"]
+    return FusedReference([*references.values()]) if len(references) > 1 else next(iter(references.values()), None)
+
+
+def _check_prompt(settings: Settings) -> None:
+    if not settings.metric.sparse:
+        raise ConfigError(
+            f"the model {settings.model.name} needs a sensor's depth beside the pictures; give it with --sparse: a "
+            "16-bit PNG, for a video %06d.png or a folder, a topic of a bag, or sensor for a depth camera",
+            code="no-prompt",
+        )
 
 
 def _make_anchors(metric: MetricSettings) -> MetricReference:
@@ -117,19 +132,18 @@ def _make_sparse_depth(metric: MetricSettings) -> MetricReference:
     from streamdepth.stabilizers.point_references import SparseDepthReference, anchors_from_depth
 
     pattern, scale = str(metric.sparse), metric.sparse_scale or VALUES_PER_METER
-    if is_sensor_stream(pattern):
+    if has_number_field(pattern) and not has_numbered_file(pattern):
+        raise ConfigError(
+            f"there is no sparse depth '{pattern}'; %06d stands for 000000, 000001 and so on, %04d for 0000",
+            code="not-found",
+        )
+    if is_depth_of_frames(pattern):
         return SparseDepthReference(lambda frame: frame.sensor_depth)
-    if has_number_field(pattern):
-        if not has_numbered_file(pattern):
-            raise ConfigError(
-                f"there is no sparse depth '{pattern}'; %06d stands for 000000, 000001 and so on, %04d for 0000",
-                code="not-found",
-            )
-        return SparseDepthReference(lambda frame: read_depth_png(Path(insert_number(pattern, frame.index)), scale))
     depth = read_depth_png(Path(pattern), scale)
     if depth is None:
         raise ConfigError(
-            f"there is no sparse depth '{pattern}'; give a 16-bit PNG, of a video %06d.png, or a topic of a bag",
+            f"there is no sparse depth '{pattern}'; give a 16-bit PNG, of a video %06d.png or a folder, or a topic of "
+            "a bag",
             code="not-found",
         )
     return AnchorReference(anchors_from_depth(depth, depth.shape), f"'{pattern}'", size=depth.shape[::-1])

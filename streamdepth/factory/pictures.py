@@ -21,10 +21,10 @@ from streamdepth.core.interfaces import Estimator
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.masks import hide_depth
 from streamdepth.core.model_view import model_view
-from streamdepth.core.notices import unknown_camera_notice
 from streamdepth.core.types import DepthFrame, DepthKind, Frame
+from streamdepth.estimators.hub import takes_prompt
 from streamdepth.factory.metric_references import make_camera_spec, make_metric_reference
-from streamdepth.factory.sensor_depth import read_picture_depth
+from streamdepth.factory.sensor_depth import read_filled_depth, read_picture_depth
 from streamdepth.sources.arrays import ColorOrder, to_rgb_image
 from streamdepth.stabilizers import MetricConverter, MetricReference, SkyMarker
 
@@ -115,19 +115,18 @@ def estimate_depth_frame(picture: LoadedPicture, estimator: Estimator, settings:
             roughly ("uncertain-scale").
     """
     pixels, valid, camera = picture[:3]
-    frame = Frame(pixels, 0, 0, Fraction(1), time.monotonic(), "picture", valid=valid)
+    frame = Frame(pixels, 0, 0, Fraction(1), time.monotonic(), valid=valid)
     if settings.metric.depth_from:
         make_metric_reference(settings)  # refuses what does not go with it
         frame = replace(frame, valid=None)  # a sensor's depth is valid where the picture is black
-        return DepthFrame(frame, read_picture_depth(settings), DepthKind.METRIC, intrinsics=camera)
+        return DepthFrame(frame, read_filled_depth(settings), DepthKind.METRIC, intrinsics=camera)
+    reference = make_metric_reference(settings)
+    if settings.metric.sparse and takes_prompt(settings.model.name):
+        frame = replace(frame, sensor_depth=read_picture_depth(settings.metric.sparse, settings.metric))
     result = estimator.estimate([model_view(frame)])[0]
-    if camera is None and result.assumed_focal_px:
-        _log.warning("%s", unknown_camera_notice(result.assumed_focal_px, frame.size[0]))
-    result = result.for_camera(camera)
     if camera is None and result.focal_px:
         camera = Intrinsics.from_focal(result.focal_px, pixels.shape[1], pixels.shape[0])
     item = DepthFrame(frame, hide_depth(result.depth, valid), estimator.info.kind, intrinsics=camera)
-    reference = make_metric_reference(settings)
     if reference:
         item = _in_meters(item, reference, settings.metric.max_scale_error)
     (item,) = SkyMarker().push(item)

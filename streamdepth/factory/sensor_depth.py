@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamdepth.config import Settings
+from streamdepth.config.sections import MetricSettings
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Estimator, Source
+from streamdepth.estimators.hub import takes_prompt
 from streamdepth.utils.numbering import has_number_field
 from streamdepth.utils.redact import redact
 
@@ -28,6 +30,11 @@ def is_sensor_stream(text: str) -> bool:
     return text == _CAMERA_SENSOR or _bag_and_topic(text) is not None or _is_topic(text)
 
 
+def is_depth_of_frames(text: str) -> bool:
+    """True if a setting names depth for each frame: a numbered PNG, a folder, or depth that comes with the frames."""
+    return is_sensor_stream(text) or has_number_field(text) or Path(text).is_dir()
+
+
 def topic_of(text: str, bag: Path) -> str | None:
     """Returns the topic of a bag that a setting names; None for depth from elsewhere."""
     found = _bag_and_topic(text)
@@ -44,7 +51,8 @@ def with_sensor_depth(source: Source, address: str, settings: Settings) -> Sourc
     """
     metric = settings.metric
     depth_from, sparse = (str(path) if path else "" for path in (metric.depth_from, metric.sparse))
-    text = depth_from or (sparse if is_sensor_stream(sparse) else "")
+    is_for_frames = is_depth_of_frames(sparse) or takes_prompt(settings.model.name)
+    text = depth_from or (sparse if is_for_frames else "")
     if not text:
         return source
     if text == _CAMERA_SENSOR:
@@ -64,6 +72,19 @@ def with_sensor_depth(source: Source, address: str, settings: Settings) -> Sourc
     return SensorDepthSource(source, _make_reader(text, address, settings))
 
 
+def with_sparse_pictures(source: Source, settings: Settings) -> Source:
+    """Returns a program's own source whose frames carry the settings' sparse depth, where that is PNG for each frame.
+
+    Depth from elsewhere is what such frames bring along.
+    """
+    sparse = str(settings.metric.sparse or "")
+    if not sparse or is_sensor_stream(sparse) or not is_depth_of_frames(sparse):
+        return source
+    from streamdepth.sources.sensor_depth import DepthPictures, SensorDepthSource
+
+    return SensorDepthSource(source, DepthPictures(sparse, settings.metric.sparse_scale or VALUES_PER_METER))
+
+
 def _make_reader(text: str, address: str, settings: Settings) -> DepthReader:
     metric = settings.metric
     if is_sensor_stream(text):
@@ -74,7 +95,7 @@ def _make_reader(text: str, address: str, settings: Settings) -> DepthReader:
         return BagDepth(path, topic, tolerance_seconds=metric.depth_tolerance, unit_m=unit_m)
     from streamdepth.sources.sensor_depth import DepthPictures
 
-    if settings.camera.undistort:
+    if settings.camera.undistort and (metric.depth_from or takes_prompt(settings.model.name)):
         raise ConfigError(
             "depth in PNG belongs to the pictures as they are, with the distortion of the lens; leave --undistort out",
             code="conflict",
@@ -82,23 +103,32 @@ def _make_reader(text: str, address: str, settings: Settings) -> DepthReader:
     return DepthPictures(text, metric.sparse_scale or VALUES_PER_METER)
 
 
-def read_picture_depth(settings: Settings) -> DepthMap:
-    """Returns the sensor's depth of a single picture, (h, w) meters, its small holes filled.
+def read_filled_depth(settings: Settings) -> DepthMap:
+    """Returns the sensor's depth in place of a model's of a single picture, its small holes filled.
 
-    Raises:
-        ConfigError: if the setting names no file ("not-found"), or a topic ("not-a-bag").
+    The result and the errors are those of `read_picture_depth`.
     """
     from streamdepth.geometry.hole_filling import fill_holes
-    from streamdepth.sources.picture_file import read_depth_png
 
     metric = settings.metric
-    path = Path(metric.depth_from or "")
+    depth_m = read_picture_depth(metric.depth_from or Path(), metric)
+    return fill_holes(depth_m, round(metric.fill_holes * depth_m.shape[1]))
+
+
+def read_picture_depth(path: Path, metric: MetricSettings) -> DepthMap:
+    """Returns the sensor's depth of a single picture, (h, w) meters.
+
+    Raises:
+        ConfigError: if the path names no file ("not-found"), or a topic ("not-a-bag").
+    """
+    from streamdepth.sources.picture_file import read_depth_png
+
     if is_sensor_stream(str(path)):
         raise ConfigError(f"a single picture has no topic '{path}'; give its depth as a 16-bit PNG", code="not-a-bag")
     depth_m = read_depth_png(path, metric.sparse_scale or VALUES_PER_METER)
     if depth_m is None:
         raise ConfigError(f"there is no depth '{path}'; give a 16-bit PNG", code="not-found")
-    return fill_holes(depth_m, round(metric.fill_holes * depth_m.shape[1]))
+    return depth_m
 
 
 def make_sensor_estimator(settings: Settings) -> Estimator | None:

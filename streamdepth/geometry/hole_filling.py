@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from streamdepth.core.arrays import DepthMap
@@ -27,6 +28,23 @@ def fill_holes(depth_m: DepthMap, max_gap_px: int) -> DepthMap:
             return filled
         filled = _fill_rows(filled.T, max_gap_px).T if is_column else _fill_rows(filled, max_gap_px)
     return np.ascontiguousarray(filled)
+
+
+def fill_nearest(depth_m: DepthMap) -> DepthMap | None:
+    """Returns the depth with the value of the nearest known pixel at each unknown one; None where nothing is known.
+
+    depth_m: (h, w) meters; what is not finite or not above 0 is unknown.
+    """
+    is_known = np.isfinite(depth_m) & (depth_m > 0)
+    if is_known.all() or not is_known.any():
+        return depth_m if is_known.any() else None
+    _, labels = cv2.distanceTransformWithLabels(
+        (~is_known).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    by_label = np.zeros(labels.max() + 1, np.float32)
+    by_label[labels[is_known]] = depth_m[is_known]
+    filled: DepthMap = by_label[labels]
+    return filled
 
 
 def _fill_rows(depth_m: DepthMap, max_gap_px: int) -> DepthMap:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from helpers.errors import raises_code
 from helpers.image_processors import photograph, pixels_by_definition, pixels_by_transformers
-from helpers.models import MAKERS, make_cached_model, make_model
+from helpers.models import MAKERS, PROMPTED, make_cached_model, make_model
 from torch.nn import functional as F
 
 from streamdepth.core.arrays import Image
@@ -196,7 +196,7 @@ def test_another_size_is_used_and_rounded(folders: dict[str, Path]) -> None:
 
 
 def test_every_architecture_of_transformers_is_covered() -> None:
-    made = {MAKERS[name]()[0].model_type for name in MAKERS}
+    made = {make()[0].model_type for make in (MAKERS | PROMPTED).values()}
     assert made == set(supported_architectures())
 
 
@@ -421,11 +421,6 @@ _GLPN, _DPT = ({"config.json": f'{{"model_type": "{name}"}}', "model.safetensors
         ({}, "no-model", "config.json and model.safetensors"),
         ({"config.json": "{}", "model.safetensors": ""}, "unsupported", "config.json"),
         ({"config.json": '{"model_type": "bert"}', "model.safetensors": ""}, "unsupported", "bert"),
-        (
-            {"config.json": '{"model_type": "prompt_depth_anything"}', "model.safetensors": ""},
-            "unsupported",
-            "depth sensor",
-        ),
         (_GLPN | {"model.safetensors": "zeros"}, "damaged", "weights"),
         (_GLPN | {"preprocessor_config.json": "{"}, "damaged", "preprocessor_config.json"),
         (_GLPN | {"preprocessor_config.json": "[]"}, "damaged", "preprocessor_config.json"),

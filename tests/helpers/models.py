@@ -144,6 +144,16 @@ def _tipsv2_dpt() -> tuple[Any, dict[str, Any]]:
     return config, processor | _size(56, 56) | {"do_normalize": False}
 
 
+def _prompt_depth_anything() -> tuple[Any, dict[str, Any]]:
+    sizes = {"neck_hidden_sizes": [8, 8, 12, 16], "fusion_hidden_size": 16, "head_hidden_size": 8, "patch_size": 14}
+    config = t.PromptDepthAnythingConfig(
+        backbone_config=_dinov2(), reassemble_hidden_size=16, reassemble_factors=[4, 2, 1, 0.5], **sizes,
+        depth_estimation_type="metric", max_depth=1,
+    )  # fmt: skip
+    processor = {"image_processor_type": "PromptDepthAnythingImageProcessor", "resample": 3, **_size(70, 70)}
+    return config, processor | _IMAGENET | {"keep_aspect_ratio": True, "ensure_multiple_of": 14}
+
+
 MAKERS: dict[str, Callable[[], tuple[Any, dict[str, Any]]]] = {
     "dpt": _dpt,
     "dpt_swinv2": _dpt_swinv2,
@@ -158,11 +168,13 @@ MAKERS: dict[str, Callable[[], tuple[Any, dict[str, Any]]]] = {
     "chmv2": _chmv2,
     "tipsv2_dpt": _tipsv2_dpt,
 }
+PROMPTED = {"prompt_depth_anything": _prompt_depth_anything}
+"""Models that take a sensor's depth beside the picture."""
 
 
 def make_model(name: str, folder: Path, *, pickled: bool = False, license: str | None = None) -> Path:
-    """Saves the model called `name` in MAKERS into `folder`: weights, configuration, image processor, model card."""
-    config, processor = MAKERS[name]()
+    """Saves the model called `name` into `folder`: weights, configuration, image processor, model card."""
+    config, processor = (MAKERS | PROMPTED)[name]()
     torch.manual_seed(0)
     model = t.AutoModelForDepthEstimation.from_config(config).eval()
     with torch.no_grad():

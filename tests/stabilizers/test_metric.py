@@ -29,6 +29,7 @@ from streamdepth.geometry.inverse_depth import finite_inverse_depth
 from streamdepth.geometry.metric_fit import ScaleShiftFit, inverse_depth_range, to_meters
 from streamdepth.sinks.depth_video import DepthVideo
 from streamdepth.sources.picture_file import LoadedPicture
+from streamdepth.sources.sensor_depth import DepthPictures
 from streamdepth.stabilizers import MetricConverter, make_stabilizer
 from streamdepth.stabilizers.anchor_reference import AnchorReference
 from streamdepth.stabilizers.floor_reference import FloorReference
@@ -454,15 +455,22 @@ def test_a_picture_in_meters(tmp_path: Path, cli) -> None:
     forget_shared_estimators()
 
 
+def with_sensor_depth(given: DepthFrame, pattern: Path, values_per_meter: float = 1000.0) -> DepthFrame:
+    """Returns an item whose frame carries its depth of numbered pictures, as a source gives it."""
+    depth = DepthPictures(str(pattern), values_per_meter).read(given.frame)
+    return replace(given, frame=replace(given.frame, sensor_depth=depth))
+
+
 def test_sparse_pngs_are_read_by_the_frames_index(tmp_path: Path) -> None:
     Image.fromarray(np.where(TRUTH < 9, TRUTH * 5000, 0).astype(np.uint16)).save(tmp_path / "000003.png")
-    made = make_metric_reference(config.make(sparse=tmp_path / "%06d.png", sparse_scale=5000))
+    pattern = tmp_path / "%06d.png"
+    made = make_metric_reference(config.make(sparse=pattern, sparse_scale=5000))
     assert made is not None
     stage = MetricConverter(made)
-    assert np.isnan(only(stage, item(index=2)).depth).all()
+    assert np.isnan(only(stage, with_sensor_depth(item(index=2), pattern, 5000)).depth).all()
     with raises_code(ConfigError, "not-found", naming="%04d"):
         make_metric_reference(config.make(sparse=tmp_path / "%04d.png"))
-    assert score(only(stage, item(index=3)).depth, TRUTH).abs_rel < 0.01
+    assert score(only(stage, with_sensor_depth(item(index=3), pattern, 5000)).depth, TRUTH).abs_rel < 0.01
     one = make_metric_reference(config.make(sparse=tmp_path / "000003.png", sparse_scale=5000))
     assert one is not None
     assert score(only(MetricConverter(one), item()).depth, TRUTH).abs_rel < 0.01
@@ -483,7 +491,8 @@ def test_sparse_pngs_in_a_folder_with_a_percent_sign(tmp_path: Path) -> None:
     Image.fromarray((TRUTH * 1000).astype(np.uint16)).save(folder / "d_000003.png")
     made = make_metric_reference(config.make(sparse=folder / "d_%06d.png"))
     assert made is not None
-    assert score(only(MetricConverter(made), item(index=3)).depth, TRUTH).abs_rel < 0.01
+    given = with_sensor_depth(item(index=3), folder / "d_%06d.png")
+    assert score(only(MetricConverter(made), given).depth, TRUTH).abs_rel < 0.01
 
 
 def test_inverse_of_what_is_impossible_is_unknown() -> None:

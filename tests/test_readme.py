@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -15,13 +16,17 @@ from helpers import bags, rtsp_server
 from helpers.lerobot_set import write_lerobot_set
 from helpers.media import write_video
 from helpers.models import make_cached_model
+from helpers.onnx_files import write_export
 from helpers.onnxruntime_web import write_stand_in
 from helpers.pairs import write_pairs
 from helpers.paths import ROOT
 from helpers.readmes import README_FILES, all_commands, blocks, our_commands
 from helpers.video_depth import write_cached_checkpoint
+from helpers.zipdepth_checkpoint import write_checkpoint
 
 from streamdepth.cli import train as cli_train
+from streamdepth.estimators import zipdepth
+from streamdepth.estimators.published_file import git_blob_of
 from streamdepth.testing import RecordingSink, SyntheticSource
 
 pytestmark = pytest.mark.slow
@@ -44,6 +49,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     bags.write_bag(tmp_path / "rgbd", bags.rgbd_topics(3))
     write_depth_pictures(tmp_path)
     write_stand_in(tmp_path / "onnxruntime-web-1.30.0.tgz")
+    write_export(tmp_path, "DA3METRIC-LARGE.onnx").rename(tmp_path / "depth.onnx")
+    (tmp_path / "depth.yaml").write_text("kind: metric\nscale: focal_px / 300\n")
     (tmp_path / "runs" / "place").mkdir(parents=True)
     shutil.copy(ROOT / "streamdepth" / "estimators" / "weights" / "nano.safetensors", tmp_path / "runs" / "place")
     monkeypatch.chdir(tmp_path)
@@ -76,6 +83,11 @@ def hardware(monkeypatch: pytest.MonkeyPatch) -> None:
 def hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The hub's local cache as a download leaves it, with the real architecture and small random weights."""
     make_cached_model(folder / "hub", "depth-anything/Depth-Anything-V2-Small-hf", "depth_anything")
+    indoor = "depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf"
+    make_cached_model(folder / "hub", indoor, "depth_anything_metric")
+    monkeypatch.setattr("streamdepth.factory.chosen_model._gpu_memory_bytes", lambda _: None)
+    weights = write_checkpoint(zipdepth.PUBLISHED.path)
+    monkeypatch.setattr(zipdepth, "PUBLISHED", replace(zipdepth.PUBLISHED, git_blob=git_blob_of(weights)))
     make_cached_model(folder / "hub", "depth-anything/prompt-depth-anything-vits-hf", "prompt_depth_anything")
     write_cached_checkpoint(folder / "hub")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(folder / "hub"))

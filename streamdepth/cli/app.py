@@ -20,7 +20,8 @@ from streamdepth.cli.export import export, quantize
 from streamdepth.cli.geometry import fuse, volume
 from streamdepth.cli.image import image
 from streamdepth.cli.lerobot import lerobot
-from streamdepth.cli.probe import models, probe
+from streamdepth.cli.models import models
+from streamdepth.cli.probe import probe
 from streamdepth.cli.serve import serve
 from streamdepth.cli.settings import settings
 from streamdepth.cli.train import app as training

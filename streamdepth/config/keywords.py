@@ -12,6 +12,9 @@ from streamdepth.core.render_options import DepthSize, Edges, Style
 class ModelKeywords(TypedDict, total=False):
     """The network that gives depth, besides its name, and the hardware it runs on."""
 
+    description: str | Sequence[str]
+    """How an ONNX file of another program is used, where no NAME.yaml beside it says it: pairs such as kind=metric
+    and size=384, a ready description (streamdepth models --descriptions), or a YAML file. Repeatable."""
     size: int | None
     """Short side of the network's input in px, larger is sharper and slower; by default the model's own."""
     engine: str
@@ -305,8 +308,8 @@ class SettingsKeywords(ConvertKeywords, total=False):
     cluster: str | None
     """Share the work on Ray: auto, or a cluster's HOST:PORT."""
     model: str
-    """nano, a short name of `streamdepth models`, a hub id, a local folder, nano's weights (.safetensors), or what
-    export (.onnx) or quantize (a folder) wrote."""
+    """nano, a short name of `streamdepth models`, metric or best (the best free model for this machine), a hub id,
+    a local folder, nano's weights (.safetensors), an ONNX file (.onnx), or a folder that quantize wrote."""
     output: str | Path | None
     """The video to watch (.mp4, .mkv, .mov, .webm), an animation (.gif, .webp), numbered pictures (%06d.png), an
     address to send it to (rtsp://...), or - for standard output (Matroska); a folder when there are several

@@ -15,6 +15,7 @@ from streamdepth.config.values import (
     check_zones,
     parse_field_of_view,
     parse_number,
+    parse_pairs,
     parse_rate,
     parse_seconds,
     parse_share,
@@ -44,8 +45,13 @@ class ModelSettings(Section):
     title = "Model"
 
     name: Annotated[str, Flag("--model", "-m", is_common=True)] = "nano"
-    """nano, a short name of `streamdepth models`, a hub id, a local folder, nano's weights (.safetensors), or what
-    export (.onnx) or quantize (a folder) wrote."""
+    """nano, a short name of `streamdepth models`, metric or best (the best free model for this machine), a hub id, a
+    local folder, nano's weights (.safetensors), an ONNX file (.onnx), or a folder that quantize wrote."""
+    description: Annotated[
+        tuple[str, ...], BeforeValidator(parse_pairs), Flag("--description", metavar="KEY=VALUE|NAME|PATH")
+    ] = ()
+    """How an ONNX file of another program is used, where no NAME.yaml beside it says it: pairs such as kind=metric and
+    size=384, a ready description (streamdepth models --descriptions), or a YAML file. Repeatable."""
     size: Annotated[int | None, Flag("--size", is_common=True)] = Field(None, gt=0)
     """Short side of the network's input in px, larger is sharper and slower; by default the model's own."""
     engine: Annotated[str, Flag("--engine")] = "auto"

@@ -96,3 +96,16 @@ def parse_strings(value: object) -> object:
     if isinstance(value, (str, int, Path)):
         return (str(value),)
     return tuple(str(v) for v in value) if isinstance(value, (list, tuple)) else value
+
+
+def parse_pairs(value: object) -> object:
+    """Returns texts `key=value` for a mapping, in which lists become numbers with commas; other values as texts do."""
+    if not isinstance(value, dict):
+        return parse_strings(value)
+    return tuple(f"{key}={_pair_value(item)}" for key, item in value.items())
+
+
+def _pair_value(item: object) -> str:
+    if isinstance(item, dict):
+        return ",".join(f"{key}:{value}" for key, value in item.items())
+    return ",".join(map(str, item)) if isinstance(item, (list, tuple)) else str(item)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,3 +26,17 @@ def notices_not_logged() -> Iterator[None]:
         yield
     finally:
         _log.setLevel(level)
+
+
+def unknown_camera_notice(assumed_focal_px: float, width: int) -> str:
+    """Returns the sentence for meters that depend on the camera where it is not known.
+
+    Args:
+        assumed_focal_px: focal length in px for which the meters hold.
+        width: of the pictures in px.
+    """
+    degrees = 2 * math.degrees(math.atan(width / 2 / assumed_focal_px))
+    return (
+        "the camera is unknown, and this model's meters grow with its focal length: a horizontal field of view of "
+        f"{degrees:.0f} degrees is assumed; --fov or --camera-info tells it"
+    )

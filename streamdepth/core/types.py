@@ -239,6 +239,16 @@ class Estimate:
     """(h, w) float32 at the network's size, NaN = unknown."""
     focal_px: float | None = None
     """Focal length in px of the full frame, None unless the model estimates it."""
+    assumed_focal_px: float | None = None
+    """Focal length in px of the full frame for which the meters hold; where the camera is known to have another one,
+    they grow with it. None where they do not depend on it."""
+
+    def for_camera(self, camera: Intrinsics | None) -> Estimate:
+        """Returns the estimate for a camera that is known: meters that were calculated for another are scaled."""
+        if camera is None or self.assumed_focal_px is None:
+            return self
+        factor = np.float32((camera.fx + camera.fy) / 2 / self.assumed_focal_px)
+        return Estimate(self.depth * factor, self.focal_px)
 
     def __repr__(self) -> str:
         return f"Estimate({self.depth.shape[1]}x{self.depth.shape[0]}, focal_px={self.focal_px})"

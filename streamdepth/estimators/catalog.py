@@ -6,7 +6,7 @@ A model is added by one more entry in `_make_entries`.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -46,6 +46,8 @@ _MILLION_PARAMETERS = {
     "zoedepth-kitti": 333.3,
     "zoedepth-nyu-kitti": 333.3,
     "depth-pro": 952.0,
+    "zipdepth": 6.8,
+    "da3-metric": 334.3,
     "glpn-nyu": 61.2,
     "glpn-kitti": 61.2,
     "dpt-dinov2-small-nyu": 36.6,
@@ -60,6 +62,7 @@ _IN_FLOAT16 = ("depth-pro",)
 """Models whose published weights take two bytes for a parameter, not four."""
 _ADVICE = {
     "nano": "fastest, nothing to download",
+    "zipdepth": "better, on small CPUs",
     "depth-anything-v2-small": "take this for better depth",
     "depth-anything-v2-metric-indoor-small": "take this for meters, rooms",
     "depth-anything-v2-metric-outdoor-small": "take this for meters, roads",
@@ -73,7 +76,7 @@ class CatalogEntry:
 
     name: str
     hub_id: str | None
-    """The model's name on the Hugging Face hub; None for the built-in model."""
+    """The model's name on the Hugging Face hub; None for the built-in model and those published elsewhere."""
     kind: DepthKind
     size: int | tuple[int, int] | None
     """Input size in px: the short side, or (width, height); None for the picture's own size."""
@@ -84,10 +87,19 @@ class CatalogEntry:
     allows_commercial_use: bool = True
     """False also where it is not certain; then the license has to be accepted."""
     note: str = ""
+    onnx_file: str = ""
+    """The ONNX file on the hub, for a model that is run from one."""
+    address: str = ""
+    """The project that publishes the weights, for a model that is not on the hub."""
     checkpoint: str = ""
     """The file with the weights on the hub, for a model that transformers does not know."""
     takes_prompt: bool = False
     """True if it needs a sensor's depth beside the pictures."""
+
+    @property
+    def is_built_in(self) -> bool:
+        """True if nothing has to be downloaded."""
+        return self.hub_id is None and not self.address
 
     @property
     def unit(self) -> str | None:
@@ -97,7 +109,7 @@ class CatalogEntry:
     @property
     def download_mb(self) -> int | None:
         """Size of the weights on the hub in MB; 0 for the built-in model, None where it is not known."""
-        if self.hub_id is None:
+        if self.is_built_in:
             return 0
         millions = _MILLION_PARAMETERS.get(self.name)
         return None if millions is None else round(millions * (2 if self.name in _IN_FLOAT16 else 4))
@@ -114,6 +126,16 @@ def _make_entries() -> tuple[CatalogEntry, ...]:
     found = [
         CatalogEntry(
             "nano", None, relative, 224, 32, "Apache-2.0", note="built in; weights trained on research datasets"
+        ),
+        CatalogEntry(
+            "zipdepth",
+            None,
+            relative,
+            384,
+            32,
+            "mit",
+            note="6.1 million parameters",
+            address="https://github.com/fabiotosi92/ZipDepth",
         ),
         CatalogEntry("dpt-large", "Intel/dpt-large", relative, (384, 384), 32, "apache-2.0", note="MiDaS 3.0"),
         CatalogEntry(
@@ -165,6 +187,18 @@ def _make_entries() -> tuple[CatalogEntry, ...]:
         found.append(
             CatalogEntry(f"zoedepth-{data}", f"Intel/zoedepth-{data}", metric, (512, 384), 32, "mit", note=note)
         )
+    found.append(
+        CatalogEntry(
+            "da3-metric",
+            "TillBeemelmanns/Depth-Anything-V3-ONNX",
+            metric,
+            (504, 280),
+            14,
+            "apache-2.0",
+            note="Depth Anything 3; meters grow with the focal length: --fov or --camera-info",
+            onnx_file="DA3METRIC-LARGE.onnx",
+        )
+    )
     for name, hub_name, note in (
         ("small", "vits", ""),
         ("small-transparent", "vits-transparent", ", also for glass"),
@@ -210,3 +244,38 @@ def similar_names(model: str) -> list[str]:
 def free_alternative(kind: DepthKind) -> str:
     """Returns the short name of a good model of this kind that anyone may use for anything."""
     return "depth-anything-v2-small" if kind is DepthKind.RELATIVE else "depth-anything-v2-metric-indoor-small"
+
+
+_GIB = 2**30
+_BEST: Mapping[DepthKind, tuple[tuple[str, bool, float], ...]] = MappingProxyType(
+    {
+        DepthKind.METRIC: (
+            ("da3-metric", True, 6 * _GIB),
+            ("depth-anything-v2-metric-indoor-small", False, 0.0),
+        ),
+        DepthKind.RELATIVE: (
+            ("depth-anything-large", True, 6 * _GIB),
+            ("depth-anything-v2-small", False, 2 * _GIB),
+            ("zipdepth", False, 1 * _GIB),
+            ("nano", False, 0.0),
+        ),
+    }
+)
+"""Models that are free for any use, the best first: whether they want a GPU, and bytes of memory on what they run."""
+BEST_OF_KIND: Mapping[str, DepthKind] = MappingProxyType({"metric": DepthKind.METRIC, "best": DepthKind.RELATIVE})
+"""Names that stand for the best free model of a kind on this machine."""
+
+
+def best_model(kind: DepthKind, runs_on_gpu: Callable[[CatalogEntry], bool], memory_bytes: float) -> CatalogEntry:
+    """Returns the best model of this kind that is free for any use and runs on a machine.
+
+    The order is that of NYU's delta1 as authors and comparisons report it: 0.981 for Depth Anything Large, about 0.97
+    for Depth Anything V2 Small and 0.933 for ZipDepth; of metric models 0.948 for DA3METRIC-LARGE.
+
+    Args:
+        kind: of the depth.
+        runs_on_gpu: called with models that take seconds for a frame on a CPU; says whether a GPU here would run them.
+        memory_bytes: of the GPU, or of the machine where it has none.
+    """
+    entries = ((CATALOG[name], wants_gpu) for name, wants_gpu, needed in _BEST[kind] if memory_bytes >= needed)
+    return next(entry for entry, wants_gpu in entries if not wants_gpu or runs_on_gpu(entry))

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from streamdepth.core.errors import ConfigError, ModelLoadError
+from streamdepth.estimators.catalog import find_entry
 from streamdepth.estimators.engines import Engine, EngineOptions, as_array
 from streamdepth.estimators.engines.onnx_engine import OnnxFileEngine, import_onnx, save_onnx
 from streamdepth.estimators.engines.openvino_engine import OpenVinoFileEngine
 from streamdepth.estimators.engines.precision_check import DEFAULT_LIMIT, relative_difference
+from streamdepth.estimators.foreign.interface import read_metadata
 from streamdepth.estimators.network import ModelCard, Network
 from streamdepth.estimators.network_estimator import NetworkEstimator
 
@@ -26,12 +28,20 @@ _MAX_ONNX_BYTES = 2_000_000_000
 
 
 def is_exported_model(model: str) -> bool:
-    """Returns True if `model` names an ONNX file, or a folder that `quantize` wrote."""
+    """Returns True if `model` names an ONNX file, a model that is run from one, or a folder that `quantize` wrote."""
+    entry = find_entry(model)
+    if entry is not None and entry.onnx_file:
+        return True
     path = Path(os.path.expanduser(model))
     try:
         return path.suffix.lower() == ".onnx" or (path / CARD_FILE).is_file()
     except OSError:  # a name that no file can have; whoever loads it says so
         return False
+
+
+def is_foreign_model(path: Path) -> bool:
+    """Returns True for an ONNX file without the model card that `export` writes into it, also if it is not there."""
+    return path.suffix.lower() == ".onnx" and _METADATA_KEY not in read_metadata(path)
 
 
 class ExportedModelEstimator(NetworkEstimator):

@@ -48,10 +48,10 @@ def find_model_files(model: str, *, accept_license: bool = False, allow_pickle: 
     "pickle" (pickled weights without `allow_pickle`) or "no-model" (the folder holds none).
     """
     entry = catalog.find_entry(model)
-    if entry is not None and entry.hub_id is None:
-        raise ModelLoadError(f"{entry.name!r} is built in and not loaded from files", code="built-in")
+    if entry is not None and (entry.hub_id is None or entry.onnx_file):
+        raise ModelLoadError(f"{entry.name!r} is not a model of transformers; use its name alone", code="built-in")
     if entry is not None:
-        _check_license(entry.name, entry.license, entry.allows_commercial_use, accept_license)
+        check_license(entry.name, entry.license, entry.allows_commercial_use, accept_license)
         folder = _find_on_hub(entry.hub_id or entry.name, True, allow_pickle)
         return ModelFiles(folder, entry.license, _has_pickled_weights(folder, model, allow_pickle), entry)
     folder = Path(os.path.expanduser(model))
@@ -60,7 +60,7 @@ def find_model_files(model: str, *, accept_license: bool = False, allow_pickle: 
             raise _unknown_model(model)
         folder = _find_on_hub(model, accept_license, allow_pickle)
     license = _license_in(folder)
-    _check_license(model, license, not _RESTRICTED_LICENSE.search(license), accept_license)
+    check_license(model, license, not is_restricted_license(license), accept_license)
     return ModelFiles(folder, license, _has_pickled_weights(folder, model, allow_pickle), None)
 
 
@@ -103,16 +103,19 @@ def find_checkpoint(model: str, *, accept_license: bool = False, allow_pickle: b
     entry = catalog.find_entry(model)
     _check_pickle(model, True, allow_pickle)
     if entry is not None:
-        _check_license(entry.name, entry.license, entry.allows_commercial_use, accept_license)
-        return Checkpoint(_find_file_on_hub(entry.hub_id or entry.name, entry.checkpoint), entry.license)
+        check_license(entry.name, entry.license, entry.allows_commercial_use, accept_license)
+        return Checkpoint(find_hub_file(entry.hub_id or entry.name, entry.checkpoint), entry.license)
     path = Path(os.path.expanduser(model))
     if not path.is_file():
         raise ModelLoadError(f"there is no file '{path}' with weights; check the path", code="no-model")
     return Checkpoint(path, "unknown")
 
 
-def _find_file_on_hub(hub_id: str, name: str) -> Path:
-    """Returns the path of a file of the hub, from the cache or else downloaded."""
+def find_hub_file(hub_id: str, name: str) -> Path:
+    """Returns the path of one file of the hub, from the cache or else downloaded.
+
+    Raises ModelLoadError with the code "not-available".
+    """
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
     cached = try_to_load_from_cache(hub_id, name)
@@ -121,7 +124,7 @@ def _find_file_on_hub(hub_id: str, name: str) -> Path:
     try:
         return Path(hf_hub_download(hub_id, name, etag_timeout=_HUB_TIMEOUT_SECONDS))
     except Exception as error:  # HTTP clients, proxies and file systems raise whatever they like
-        raise _unavailable_model(hub_id, error) from error
+        raise _unavailable_model(hub_id, error, name) from error
 
 
 def _find_on_hub(hub_id: str, accept_license: bool, allow_pickle: bool) -> Path:
@@ -171,7 +174,7 @@ def _download(hub_id: str, accept_license: bool, allow_pickle: bool) -> Path:
 
     info = HfApi().model_info(hub_id, timeout=_HUB_TIMEOUT_SECONDS)
     license = next((tag.removeprefix("license:") for tag in info.tags or () if tag.startswith("license:")), "unknown")
-    _check_license(hub_id, license, not _RESTRICTED_LICENSE.search(license), accept_license)
+    check_license(hub_id, license, not is_restricted_license(license), accept_license)
     files = [file.rfilename for file in info.siblings or ()]
     weights = [name for name in files if _SAFETENSORS.fullmatch(name)]
     if not weights:
@@ -209,7 +212,12 @@ def _check_pickle(model: str, pickled: bool, allow_pickle: bool) -> None:
         )
 
 
-def _check_license(model: str, license: str, allows_commercial_use: bool, is_accepted: bool) -> None:
+def is_restricted_license(license: str) -> bool:
+    """Returns True for a license that forbids commercial use by its name."""
+    return _RESTRICTED_LICENSE.search(license) is not None
+
+
+def check_license(model: str, license: str, allows_commercial_use: bool, is_accepted: bool) -> None:
     """Warns of restricted weights, and raises ModelLoadError until their license is accepted."""
     if allows_commercial_use:
         return
@@ -242,13 +250,14 @@ def _unknown_model(model: str) -> ModelLoadError:
     )
 
 
-def _unavailable_model(hub_id: str, error: Exception) -> ModelLoadError:
+def _unavailable_model(hub_id: str, error: Exception, file: str = "") -> ModelLoadError:
     """Builds the error without the original message, which is long and may contain private data."""
     from huggingface_hub import constants
 
+    what, given = (f"{file} of model", "its path") if file else ("model", "its folder")
     return ModelLoadError(
-        f"model {hub_id!r} is not in '{constants.HF_HUB_CACHE}', and {_cause_in_words(error)}; download it on a "
-        f"machine with a connection and give its folder, or try --model nano. {_BUILT_IN_HINT}",
+        f"{what} {hub_id!r} is not in '{constants.HF_HUB_CACHE}', and {_cause_in_words(error)}; download it on a "
+        f"machine with a connection and give {given}, or try --model nano. {_BUILT_IN_HINT}",
         code="not-available",
     )
 

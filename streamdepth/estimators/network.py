@@ -26,7 +26,7 @@ class ModelCard:
     kind: DepthKind
     license: str
     parameters: int
-    """Number of learned parameters."""
+    """Number of learned parameters; 0 where it is not known."""
     spec: InputSpec
     resizes_before_upload: bool = False
     """True if pictures are resized before they go to the network's device, as the built-in model wants."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -37,7 +37,7 @@ class NetworkEstimator(Estimator):
             engine.name,
             engine.runs_on,
             engine.precision,
-            card.parameters,
+            card.parameters or None,
             engine.reason,
         )
 
@@ -45,14 +45,22 @@ class NetworkEstimator(Estimator):
         return self.submit(frames).result()
 
     def submit(self, frames: Sequence[Frame]) -> Future[list[Estimate]]:
-        positions: dict[tuple[int, int], list[int]] = {}
+        positions: dict[Hashable, list[int]] = {}
         for position, frame in enumerate(frames):
-            positions.setdefault(frame.size, []).append(position)
+            positions.setdefault(self._group(frame), []).append(position)
         if len(positions) == 1:
             return self._submit_one_size(frames)
         return _EstimatesBySize(
             [(group, self._submit_one_size([frames[i] for i in group])) for group in positions.values()]
         )
+
+    def _group(self, frame: Frame) -> Hashable:
+        """Returns what the frames that go through the network together have in common: their size."""
+        return frame.size
+
+    def _make_estimates(self, outputs: Outputs, margins: Margins | None, frame_size: tuple[int, int]) -> list[Estimate]:
+        """Converts the network's outputs for pictures of (width, height) px. Runs in the stream of `engine`."""
+        return make_estimates(outputs, margins, frame_size[0], self.engine)
 
     def _submit_one_size(self, frames: Sequence[Frame]) -> Future[list[Estimate]]:
         engine, (width, height) = self.engine, frames[0].size
@@ -63,7 +71,7 @@ class NetworkEstimator(Estimator):
                 outputs = engine.submit(pixels)
         except (RuntimeError, MemoryError) as error:
             raise inference_error(error, engine.device, shape) from error
-        return _EstimatesOfOneSize(outputs, margins, shape, engine, cuda_stream)
+        return _EstimatesOfOneSize(outputs, margins, shape, self, cuda_stream)
 
     def warm_up(self, width: int, height: int) -> None:
         engine, black = self.engine, np.zeros((height, width, 3), np.uint8)
@@ -86,15 +94,15 @@ class _EstimatesOfOneSize:
     margins: Margins | None
     shape: tuple[int, int, int, int]
     """(N, H, W, 3) of the pictures."""
-    engine: Engine
+    estimator: NetworkEstimator
     cuda_stream: AbstractContextManager[object]
 
     def result(self) -> list[Estimate]:
         try:
             with self.cuda_stream:
-                return make_estimates(self.outputs.result(), self.margins, self.shape[2], self.engine)
+                return self.estimator._make_estimates(self.outputs.result(), self.margins, self.shape[2:0:-1])
         except (RuntimeError, MemoryError) as error:
-            raise inference_error(error, self.engine.device, self.shape) from error
+            raise inference_error(error, self.estimator.engine.device, self.shape) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from streamdepth.estimators.huggingface import (
 )
 from streamdepth.estimators.network import ModelCard, Network
 from streamdepth.estimators.preprocess import Size
+from streamdepth.estimators.zipdepth import load_zipdepth
 
 _VIT_SIZES = {"small": (384, 6, 12), "base": (768, 12, 12), "large": (1024, 16, 24)}
 """Hidden size, attention heads, layers of the vision transformers."""
@@ -48,6 +49,8 @@ def random_network(model: str, size: Size | None = None) -> Network:
     from transformers import AutoModelForDepthEstimation
 
     entry, folder = catalog.find_entry(model), Path(os.path.expanduser(model))
+    if entry is not None and entry.name == "zipdepth":
+        return load_zipdepth(size=size if isinstance(size, int) else None, has_random_weights=True)
     if folder.is_dir():
         config, processor = load_config(folder), load_processor_config(folder)
     elif entry is not None:

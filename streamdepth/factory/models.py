@@ -11,6 +11,8 @@ from streamdepth.config.sections import ModelSettings
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.threads import call_interruptibly
+from streamdepth.estimators.catalog import find_entry
+from streamdepth.factory.chosen_model import with_chosen_model
 
 if TYPE_CHECKING:
     from streamdepth.estimators.engines import EngineOptions
@@ -27,13 +29,13 @@ def make_estimator(settings: Settings) -> Estimator:
 
 
 def _load_estimator(settings: Settings) -> Estimator:
-    from streamdepth.estimators.exported_model import ExportedModelEstimator, is_exported_model
+    from streamdepth.estimators.exported_model import is_exported_model
     from streamdepth.estimators.hub import is_checkpoint
 
-    model = settings.model
+    _check_description(settings.model)
+    model = with_chosen_model(settings.model)
     if is_exported_model(model.name):
-        path = Path(os.path.expanduser(model.name))
-        return ExportedModelEstimator(path, size=model.size, **_engine_options(model))
+        return _open_file(model)
     if is_checkpoint(model.name):
         from streamdepth.estimators.video_depth_anything import VideoDepthEstimator
 
@@ -52,6 +54,36 @@ def _load_estimator(settings: Settings) -> Estimator:
     return make_network_estimator(network, settings)
 
 
+def _check_description(model: ModelSettings) -> None:
+    """Raises ConfigError for a description of a model that says by itself what it gives."""
+    from streamdepth.estimators.exported_model import is_foreign_model
+
+    if model.description and not is_foreign_model(Path(os.path.expanduser(model.name))):
+        raise ConfigError(
+            f"a description is for ONNX files of other programs, and '{model.name}' is none; leave it out",
+            code="option-conflict",
+        )
+
+
+def _open_file(model: ModelSettings) -> NetworkEstimator:
+    """Opens an ONNX file, given or of the catalog, or a folder of `quantize`."""
+    from streamdepth.estimators.exported_model import ExportedModelEstimator, is_foreign_model
+
+    options, path = _engine_options(model), Path(os.path.expanduser(model.name))
+    entry = find_entry(model.name)
+    if entry is None and not is_foreign_model(path):
+        return ExportedModelEstimator(path, size=model.size, **options)
+    from streamdepth.estimators.foreign.estimator import open_foreign_model
+    from streamdepth.estimators.hub import find_hub_file
+
+    description, name = model.description, None
+    if entry is not None:
+        path, description, name = find_hub_file(entry.hub_id or "", entry.onnx_file), (entry.name,), entry.name
+    return open_foreign_model(
+        path, description=description, size=model.size, accept_license=model.accept_license, name=name, **options
+    )
+
+
 def make_network(settings: Settings, *, random_weights: bool = False) -> Network:
     """Returns the network that `make_estimator` would run, to be exported, quantized or measured.
 
@@ -67,32 +99,37 @@ def make_network(settings: Settings, *, random_weights: bool = False) -> Network
     from streamdepth.estimators.exported_model import is_exported_model
     from streamdepth.estimators.hub import is_checkpoint
 
-    if is_exported_model(settings.model.name):
+    model = with_chosen_model(settings.model)
+    if is_exported_model(model.name):
         raise ConfigError(
-            f"'{settings.model.name}' was exported already; give the model that it was made from", code="exported"
+            f"'{model.name}' was exported already; give the model that it was made from, or another", code="exported"
         )
-    network = None if is_checkpoint(settings.model.name) else _load_network(settings.model, random_weights)
+    network = None if is_checkpoint(model.name) else _load_network(model, has_random_weights=random_weights)
     if network is None or network.card.takes_prompt:
         needed = "earlier frames" if network is None else "a sensor's depth"
         raise ConfigError(
-            f"{settings.model.name!r} needs {needed} beside a picture, so that it cannot be exported, quantized or "
-            "measured by itself; choose another model for that",
+            f"{model.name!r} needs {needed} beside a picture, so that it cannot be exported, quantized or measured by "
+            "itself; choose another model for that",
             code="several-inputs",
         )
     return network
 
 
-def _load_network(model: ModelSettings, random_weights: bool = False) -> Network:
+def _load_network(model: ModelSettings, *, has_random_weights: bool = False) -> Network:
     weights = Path(model.name)
     is_file = weights.suffix == ".safetensors" and not weights.is_dir()
     if model.name == "nano" or is_file:
         from streamdepth.estimators.nano import load_nano
 
         return load_nano(size=model.size, weights=Path(os.path.expanduser(weights)) if is_file else None)
-    if random_weights:
+    if has_random_weights:
         from streamdepth.estimators.random_weights import random_network
 
         return random_network(model.name, model.size)
+    if model.name.lower() == "zipdepth":
+        from streamdepth.estimators.zipdepth import load_zipdepth
+
+        return load_zipdepth(size=model.size)
     from streamdepth.estimators.huggingface import load_huggingface_network
 
     return load_huggingface_network(

@@ -21,6 +21,7 @@ from streamdepth.core.interfaces import Estimator
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.masks import hide_depth
 from streamdepth.core.model_view import model_view
+from streamdepth.core.notices import unknown_camera_notice
 from streamdepth.core.types import DepthFrame, DepthKind, Frame
 from streamdepth.estimators.hub import takes_prompt
 from streamdepth.factory.metric_references import make_camera_spec, make_metric_reference
@@ -124,6 +125,9 @@ def estimate_depth_frame(picture: LoadedPicture, estimator: Estimator, settings:
     if settings.metric.sparse and takes_prompt(settings.model.name):
         frame = replace(frame, sensor_depth=read_picture_depth(settings.metric.sparse, settings.metric))
     result = estimator.estimate([model_view(frame)])[0]
+    if camera is None and result.assumed_focal_px:
+        _log.warning("%s", unknown_camera_notice(result.assumed_focal_px, frame.size[0]))
+    result = result.for_camera(camera)
     if camera is None and result.focal_px:
         camera = Intrinsics.from_focal(result.focal_px, pixels.shape[1], pixels.shape[0])
     item = DepthFrame(frame, hide_depth(result.depth, valid), estimator.info.kind, intrinsics=camera)

@@ -194,4 +194,5 @@ class KeyframeInference:
         depth, age_seconds = propagated
         if age_seconds > 0:
             self._results.stats.count("propagated")
-        self._results.push(captured, depth, keyframes.estimate.focal_px, age_seconds)
+        estimate = self._results.for_camera(captured, replace(keyframes.estimate, depth=depth))
+        self._results.push(captured, estimate.depth, estimate.focal_px, age_seconds)

@@ -12,7 +12,8 @@ from streamdepth.core.arrays import DepthMap
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.masks import hide_depth
-from streamdepth.core.types import DepthFrame, Frame, StreamInfo
+from streamdepth.core.notices import unknown_camera_notice
+from streamdepth.core.types import DepthFrame, Estimate, Frame, StreamInfo
 from streamdepth.pipeline.sink_dispatcher import SinkDispatcher
 from streamdepth.pipeline.stats import Stats
 from streamdepth.pipeline.stream import CapturedFrame, Stream, StreamResult
@@ -84,6 +85,19 @@ class ResultStage:
         except Exception as error:
             self._on_stream_failed(stream_index, error)
             self.end_stream(stream_index, error)
+
+    def for_camera(self, captured: CapturedFrame, estimate: Estimate) -> Estimate:
+        """Returns the estimate for the stream's camera: meters that hold for an assumed one are scaled.
+
+        Where the camera is not known, a notice says so.
+        """
+        if estimate.assumed_focal_px is None:
+            return estimate
+        frame, info = captured.frame, captured.info
+        if info.intrinsics is None:
+            notice = unknown_camera_notice(estimate.assumed_focal_px, frame.size[0])
+            self.streams[captured.stream_index].source.add_notice(notice)
+        return estimate.for_camera(info.intrinsics)
 
     def push(self, captured: CapturedFrame, depth: DepthMap, focal_px: float | None, age_seconds: float = 0.0) -> None:
         """Steadies the depth of a frame and hands on what comes out. Raises what the stabilizer raises.

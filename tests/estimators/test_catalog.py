@@ -28,11 +28,13 @@ def test_every_entry_is_complete(entry: catalog.Entry) -> None:
 
 def test_every_family_that_was_promised_is_there() -> None:
     wanted = {"nano", "dpt-large", "dpt-hybrid-midas", "midas-swinv2-tiny-256", "depth-pro", "glpn-nyu", "glpn-kitti"}
+    wanted |= {"zipdepth", "da3-metric"}
     wanted |= {f"depth-anything-{v}{s}" for v in ("", "v2-") for s in ("small", "base", "large")}
     wanted |= {f"depth-anything-v2-metric-{p}-{s}" for p in ("indoor", "outdoor") for s in ("small", "base", "large")}
     wanted |= {f"zoedepth-{data}" for data in ("nyu", "kitti", "nyu-kitti")}
     assert wanted <= set(catalog.CATALOG)
-    assert len({e.hub_id for e in catalog.CATALOG.values()}) == len(catalog.CATALOG)
+    assert len({e.hub_id or e.name for e in catalog.CATALOG.values()}) == len(catalog.CATALOG)
+    assert [e.name for e in catalog.CATALOG.values() if e.is_built_in] == ["nano"]
 
 
 def test_a_license_that_is_not_certain_or_not_free_has_to_be_accepted() -> None:

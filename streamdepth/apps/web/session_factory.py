@@ -254,7 +254,7 @@ def model_sizes(model: str, chosen_size: int | None) -> Sequence[int]:
     from streamdepth.estimators.catalog import CATALOG, find_entry
 
     entry = CATALOG["nano"] if Path(model).suffix == ".safetensors" else find_entry(model)
-    if entry is None or entry.size is None:
+    if entry is None or entry.size is None or entry.onnx_file:
         return []
     short_side = entry.size if isinstance(entry.size, int) else min(entry.size)
     sizes = {max(1, round(short_side * factor / entry.size_multiple)) * entry.size_multiple for factor in _SIZE_FACTORS}

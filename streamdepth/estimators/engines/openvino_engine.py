@@ -44,7 +44,7 @@ def is_installed() -> bool:
 
 
 @functools.cache
-def _core() -> Any:
+def openvino_core() -> Any:
     """Returns the process's one OpenVINO core. Raises MissingDependencyError.
 
     Each core gives its thread a stack for signal handlers, and restores the one before when it goes. Where two cores go
@@ -58,7 +58,7 @@ def describe_devices() -> dict[str, str]:
 
     Raises MissingDependencyError.
     """
-    core = _core()
+    core = openvino_core()
     return {name.lower(): str(core.get_property(name, "FULL_DEVICE_NAME")) for name in core.available_devices}
 
 
@@ -89,7 +89,7 @@ class OpenVinoRuntimeEngine(Engine):
         for_throughput: bool = False,
     ) -> None:
         self._openvino = import_engine_package("openvino", "openvino")
-        self._core = _core()
+        self._core = openvino_core()
         self._devices, missing = choose_openvino_devices(device, lambda: self._core.available_devices)
         self._skipped = [f"{word} is not here" for word in missing]
         """Why devices of a list are not used."""

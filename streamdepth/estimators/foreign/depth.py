@@ -1,0 +1,68 @@
+"""Makes depth of the two kinds that the pipeline knows, and the focal length, of the outputs of an ONNX file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from streamdepth.core.arrays import DepthMap, Mask
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.types import DepthKind, Estimate
+from streamdepth.estimators.engines import FloatArray
+from streamdepth.estimators.foreign.description import Description
+from streamdepth.estimators.foreign.point_maps import depth_of_points
+from streamdepth.geometry.projection import ASSUMED_FOV
+
+
+def make_estimate(
+    outputs: Mapping[str, FloatArray],
+    description: Description,
+    frame_size: tuple[int, int],
+    input_size: tuple[int, int],
+) -> Estimate:
+    """Returns the estimate of one picture.
+
+    Meters that depend on the focal length are those of a camera with a field of view of ASSUMED_FOV, which
+    `Estimate.assumed_focal_px` says; whoever knows the camera scales them.
+
+    Args:
+        outputs: by name, (h, w), (h, w, 3) for points, or a value.
+        description: of the file.
+        frame_size: (width, height) of the picture in px.
+        input_size: (width, height) in px of what the network got.
+    """
+    values, scale = outputs[description.output], description.scale
+    valid = _valid(outputs, description, values.shape[:2])
+    focal_px = assumed_focal_px = None
+    if values.ndim == 3:
+        values, focal_px = depth_of_points(values, valid, frame_size)
+    factor = scale.number * (float(outputs[scale.output]) if scale.output else 1.0)
+    if scale.per_focal:
+        assumed_focal_px = Intrinsics.from_fov(ASSUMED_FOV, *frame_size).fx
+        factor *= (assumed_focal_px * _shrinking(frame_size, input_size)) ** scale.per_focal
+    depth = _to_depth(values, description.kind, np.float32(factor))
+    depth[~valid | ~np.isfinite(depth)] = np.nan
+    if description.sky:
+        is_sky = outputs[description.sky.output] >= description.sky.value
+        depth[is_sky] = np.inf if description.depth_kind is DepthKind.METRIC else 0.0
+    return Estimate(depth, focal_px, assumed_focal_px)
+
+
+def _valid(outputs: Mapping[str, FloatArray], description: Description, shape: tuple[int, ...]) -> Mask:
+    limit = description.confidence
+    return np.ones(shape, np.bool_) if limit is None else outputs[limit.output] >= np.float32(limit.value)
+
+
+def _shrinking(frame_size: tuple[int, int], input_size: tuple[int, int]) -> float:
+    """Returns by what a focal length in px changes on the way to the network: the mean of both directions."""
+    return (input_size[0] / frame_size[0] + input_size[1] / frame_size[1]) / 2
+
+
+def _to_depth(values: FloatArray, kind: str, factor: np.float32) -> DepthMap:
+    """Returns inverse depth, or meters; what cannot be depth is NaN."""
+    if kind == "inverse":
+        return values.copy()
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        depth = np.exp(values) if kind == "log-metric" else np.where(values > 0, values, np.float32(np.nan))
+        return np.asarray(1 / depth if kind == "relative" else depth * factor, np.float32)

@@ -1,0 +1,90 @@
+"""ZipDepth, a small model for relative depth: its published weights in a network of our own."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from streamdepth.core.errors import ConfigError, ModelLoadError
+from streamdepth.core.types import DepthKind
+from streamdepth.estimators.engines.lazy_module import LazyModule
+from streamdepth.estimators.network import ModelCard, Network
+from streamdepth.estimators.preprocess import InputSpec
+from streamdepth.estimators.published_file import PublishedFile, find_published_file
+
+if TYPE_CHECKING:
+    from streamdepth.estimators.zipdepth_network import ZipDepthNetwork
+
+PUBLISHED = PublishedFile(
+    "https://raw.githubusercontent.com/fabiotosi92/ZipDepth/a302e5437bc58f15c4efd41d3e8222bf24f7d470/checkpoints/"
+    "zipdepth_base.pth",
+    "bc629a21c3e975fcbfc8cfc29b5179ca2cec8b06",
+)
+"""The weights of the base variant, MIT license."""
+DEFAULT_SIZE = 384
+"""Short side of the input in px, as its authors judge it."""
+MULTIPLE = 32
+_MAX_LONG_SIDE = 4096
+_PARAMETERS = 6_142_782
+
+
+def load_zipdepth(*, size: int | None = None, has_random_weights: bool = False) -> Network:
+    """Describes ZipDepth without an engine; its weights are downloaded if they are not on this machine.
+
+    Args:
+        size: short side of the network's input in px, rounded to multiples of 32; the aspect is kept.
+        has_random_weights: takes random weights instead, to measure speed.
+
+    Raises:
+        ModelLoadError: as `find_published_file` does, and "damaged" when the network is needed and the weights are not
+            what they should be.
+        ConfigError: for a size that it does not take ("bad-size").
+    """
+    short = size or DEFAULT_SIZE
+    if not MULTIPLE <= short <= _MAX_LONG_SIDE:
+        raise ConfigError(f"zipdepth takes sizes from {MULTIPLE} to {_MAX_LONG_SIDE} px, not {short}", code="bad-size")
+    spec = InputSpec(
+        (short, short), multiple=MULTIPLE, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225),
+        max_long_side=_MAX_LONG_SIDE,
+    )  # fmt: skip
+    if has_random_weights:
+        card = ModelCard("zipdepth (random weights)", DepthKind.RELATIVE, "none", _PARAMETERS, spec, True)
+        return Network(LazyModule(_random_network, "random"), card)
+    path = find_published_file("zipdepth", PUBLISHED)
+    card = ModelCard("zipdepth", DepthKind.RELATIVE, "mit", _PARAMETERS, spec, True)
+    return Network(LazyModule(lambda: read_network(path), "zipdepth", PUBLISHED.git_blob), card)
+
+
+def _random_network() -> ZipDepthNetwork:
+    import torch
+
+    from streamdepth.estimators.zipdepth_network import ZipDepthNetwork
+
+    torch.manual_seed(0)
+    return ZipDepthNetwork()
+
+
+def read_network(path: Path) -> ZipDepthNetwork:
+    """Returns the network with the weights of a checkpoint of its authors (.pth), of which only tensors are read.
+
+    Raises ModelLoadError with the code "damaged".
+    """
+    import torch
+
+    from streamdepth.estimators.zipdepth_network import ZipDepthNetwork
+    from streamdepth.estimators.zipdepth_weights import fold_weights
+
+    try:
+        found: Any = torch.load(path, map_location="cpu", weights_only=True)
+        weights = fold_weights(found.get("model_state_dict", found))
+        with torch.device("meta"):  # no time is lost on random weights
+            network = ZipDepthNetwork()
+        network.load_state_dict(weights, assign=True)
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, KeyError, AttributeError) as error:
+        raise ModelLoadError(
+            f"'{path}' does not hold the weights of ZipDepth ({' '.join(str(error).split())[:200]}); remove it, and it "
+            "is downloaded anew",
+            code="damaged",
+        ) from error
+    return network.eval()

@@ -62,15 +62,25 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield tmp_path
 
 
-@pytest.mark.parametrize("verb", [*READERS, *(f"{name} to" for name in WRITERS)])
+VERBS = (*READERS, *(f"{name} to" for name in WRITERS))
+
+
+def combinations(verb: str) -> list[tuple[str, str]]:
+    """Returns each path with two suffixes for one verb, others for the next: all verbs together see each pair."""
+    turn = VERBS.index(verb)
+    return [
+        (path, SUFFIXES[(turn + place + step) % len(SUFFIXES)]) for place, path in enumerate(PATHS) for step in (0, 3)
+    ]
+
+
+@pytest.mark.parametrize("verb", VERBS)
 def test_a_path_that_cannot_be(cli, folder: Path, verb: str) -> None:
     arguments = READERS.get(verb) or WRITERS[verb.removesuffix(" to")]
     words = verb.split()[:2] if verb.startswith(("eval", "train")) else verb.split()[:1]
-    for path in PATHS:
-        for suffix in SUFFIXES:
-            bad = path.replace("LONG", LONG).replace("DIR", LONG[:200]) + suffix
-            done = cli(*words, *(bad if argument == "PATH" else argument for argument in arguments))
-            shown = done.err.replace(LONG, "LONG")
-            assert "internal error" not in shown, f"{verb} {path}{suffix}: {shown[-300:]}"
-            assert "Traceback" not in shown
-            assert done.code in (0, 2, 3, 5), f"{verb} {path}{suffix}: {done.code} {shown[-300:]}"
+    for path, suffix in combinations(verb):
+        bad = path.replace("LONG", LONG).replace("DIR", LONG[:200]) + suffix
+        done = cli(*words, *(bad if argument == "PATH" else argument for argument in arguments))
+        shown = done.err.replace(LONG, "LONG")
+        assert "internal error" not in shown, f"{verb} {path}{suffix}: {shown[-300:]}"
+        assert "Traceback" not in shown
+        assert done.code in (0, 2, 3, 5), f"{verb} {path}{suffix}: {done.code} {shown[-300:]}"

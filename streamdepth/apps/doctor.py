@@ -13,7 +13,7 @@ from functools import partial
 from importlib import metadata
 from itertools import pairwise
 
-from streamdepth.core.errors import StreamDepthError
+from streamdepth.core.errors import MissingDependencyError, StreamDepthError
 from streamdepth.core.system_libraries import missing_system_library
 from streamdepth.utils.cpu import usable_cores
 
@@ -57,6 +57,8 @@ def run_checks() -> Iterator[CheckResult]:
     yield _check("GPU", _gpu, optional=True)
     yield _check("OpenVINO devices", _openvino_devices, optional=True)
     yield _check("ONNX Runtime devices", _onnx_devices, optional=True)
+    yield _check("GPU engines", _gpu_engines, optional=True)
+    yield _check("GPU decoders", _gpu_decoders, optional=True)
     yield _check("window", _window, optional=True)
     yield _check("cameras", _cameras, optional=True)
     yield _check("model hub folder", _hub_folder, optional=True)
@@ -123,6 +125,37 @@ def _onnx_devices() -> str:
     from streamdepth.estimators.engines.onnx_engine import available_devices
 
     return ", ".join(available_devices())
+
+
+def _gpu_engines() -> str:
+    """Names the runtimes that use an NVIDIA GPU."""
+    import torch
+
+    found = [f"torch {torch.__version__}"] if torch.cuda.is_available() else []
+    try:
+        from streamdepth.estimators.engines.onnx_engine import import_onnx
+
+        providers = import_onnx().get_available_providers()
+    except MissingDependencyError:
+        providers = []
+    found += [f"ONNX Runtime's {name}" for name in providers if name.startswith(("Tensorrt", "CUDA", "NvTensorRTRTX"))]
+    if not found:
+        raise LookupError("none for NVIDIA")
+    return ", ".join(found)
+
+
+def _gpu_decoders() -> str:
+    """Decodes a short video of each codec on the first GPU."""
+    import torch
+
+    from streamdepth.sources.device_decoding import DEVICE_CODECS, refusal
+
+    if not torch.cuda.is_available():
+        raise LookupError("no NVIDIA GPU; the CPU decodes")
+    refusals = {codec: refusal(codec, "cuda") for codec in DEVICE_CODECS}
+    if all(refusals.values()):
+        raise LookupError(f"none: {refusals['h264']}")
+    return ", ".join(codec for codec, reason in refusals.items() if reason is None)
 
 
 def _window() -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _NAMES = ("names", "robot.mount")
 _MIN_TIMED_FRAMES = 8
 _LIMITS = ("max_frames", "max_seconds", "max_side", "allow_partial", "input_fps", "find_bars")
-_PARTS = ("start", "end", "fps", "crop", "deinterlace")
+_PARTS = ("start", "end", "fps", "crop", "deinterlace", "gpu_decoding")
 
 
 @with_flags(

@@ -36,7 +36,7 @@ _GROUPS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
         "Settings of a stream of frames without outputs.",
         (
             *("max_frames", "max_seconds", "allow_partial", "wait_for_sources", "input_fps", "realtime", "smooth"),
-            *("start", "end", "fps", "crop", "deinterlace"),
+            *("start", "end", "fps", "crop", "deinterlace", "gpu_decoding"),
             *("inference", "render", "camera", "network"),
         ),
     ),

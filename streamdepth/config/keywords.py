@@ -20,8 +20,8 @@ class ModelKeywords(TypedDict, total=False):
     engine: str
     """Runtime of the network: auto, torch, openvino or onnx."""
     device: str
-    """auto, cpu, cuda, cuda:1 or mps; with OpenVINO gpu, gpu.1, npu or the first of a list such as auto:gpu,cpu;
-    with ONNX Runtime coreml or directml."""
+    """auto, cpu, cuda, cuda:1 or mps; several GPUs that share the work, cuda:0,cuda:1; with OpenVINO gpu, gpu.1,
+    npu or the first of a list such as auto:gpu,cpu; with ONNX Runtime coreml or directml."""
     precision: str
     """Number format of the network: auto, float32, float16 or bfloat16."""
     precision_limit: float | None
@@ -114,6 +114,8 @@ class StreamKeywords(EstimateKeywords, total=False):
     """Use only this rectangle of the picture: left, top, width and height in px."""
     deinterlace: Literal["off", "auto"]
     """auto rebuilds interlaced frames from the fields around them (bwdif); off leaves and announces them."""
+    gpu_decoding: bool
+    """Decode files and network streams on the NVIDIA GPU that the model runs on, where that takes the codec."""
     realtime: bool
     """Play files at their own frame rate and drop frames that come too late, as a camera would."""
     smooth: str

@@ -57,8 +57,8 @@ class ModelSettings(Section):
     engine: Annotated[str, Flag("--engine")] = "auto"
     """Runtime of the network: auto, torch, openvino or onnx."""
     device: Annotated[str, Flag("--device", is_common=True)] = "auto"
-    """auto, cpu, cuda, cuda:1 or mps; with OpenVINO gpu, gpu.1, npu or the first of a list such as auto:gpu,cpu; with
-    ONNX Runtime coreml or directml."""
+    """auto, cpu, cuda, cuda:1 or mps; several GPUs that share the work, cuda:0,cuda:1; with OpenVINO gpu, gpu.1, npu or
+    the first of a list such as auto:gpu,cpu; with ONNX Runtime coreml or directml."""
     precision: Annotated[str, Flag("--precision")] = "auto"
     """Number format of the network: auto, float32, float16 or bfloat16."""
     precision_limit: float | None = Field(0.05, ge=0)

@@ -85,6 +85,8 @@ class Settings(Section):
     """Use only this rectangle of the picture: left, top, width and height in px."""
     deinterlace: Annotated[Literal["off", "auto"], Flag("--deinterlace")] = "off"
     """auto rebuilds interlaced frames from the fields around them (bwdif); off leaves and announces them."""
+    gpu_decoding: Annotated[bool, Flag("--gpu-decoding/--no-gpu-decoding"), NoEffectOnResult()] = True
+    """Decode files and network streams on the NVIDIA GPU that the model runs on, where that takes the codec."""
     find_bars: Annotated[bool, Flag("--find-bars/--no-find-bars")] = True
     """Find black bars around the picture: their depth is unknown, and they do not count for the range."""
     realtime: Annotated[bool, NoEffectOnResult()] = False

@@ -19,6 +19,8 @@ import numpy.typing as npt
 from streamdepth.core.arrays import DepthMap, GrayImage, Image, Mask
 from streamdepth.core.box_depth import box_depth
 from streamdepth.core.deep_color import DeepColor, DeepPlanes
+from streamdepth.core.device_map import DeviceMap, StoredMap, fetch_depth_on_read, stored_depth
+from streamdepth.core.device_picture import DevicePicture
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.live_sound import LiveSound
@@ -90,6 +92,8 @@ class StreamInfo:
     """Nanoseconds since 1970 at time 0 of the frames' clock, where the source knows it, as a robot's recording does."""
     frame_id: str | None = None
     """The camera's coordinate frame by its ROS name, where the source has one."""
+    device: str | None = None
+    """The GPU in whose memory the frames lie, such as `cuda:0`; None: on the CPU."""
     is_realtime: bool = False
     """True if frames of a recording are delivered no sooner than their times; unlike in a live stream, none is lost."""
 
@@ -131,6 +135,10 @@ class LazyImage(ABC):
 
     def deep_planes(self) -> DeepPlanes | None:
         """Returns the picture's planes as `Frame.deep_planes`, without a copy."""
+        return None
+
+    def device_picture(self) -> DevicePicture | None:
+        """Returns the picture as `Frame.device_picture`, without a copy."""
         return None
 
     def luma(self) -> tuple[GrayImage, int] | None:
@@ -222,11 +230,17 @@ class Frame:
         """The picture in 10 bits, read-only, not tone-mapped; None where the source does not have it so."""
         return self.pixels.deep_planes() if isinstance(self.pixels, LazyImage) else None
 
+    @property
+    def device_picture(self) -> DevicePicture | None:
+        """The picture in the memory of the GPU that decoded it; None where it lies on the CPU."""
+        return self.pixels.device_picture() if isinstance(self.pixels, LazyImage) else None
+
     def __repr__(self) -> str:
         w, h = self.size
         return f"Frame({w}x{h}, index={self.index}, time={self.time:.3f}, stream={self.stream!r})"
 
 
+@fetch_depth_on_read
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Estimate:
     """An estimator's result for one frame.
@@ -236,7 +250,7 @@ class Estimate:
     """
 
     depth: DepthMap
-    """(h, w) float32 at the network's size, NaN = unknown."""
+    """(h, w) float32 at the network's size, NaN = unknown; an estimator on a GPU may give a `DeviceMap`."""
     focal_px: float | None = None
     """Focal length in px of the full frame, None unless the model estimates it."""
     assumed_focal_px: float | None = None
@@ -250,10 +264,17 @@ class Estimate:
         factor = np.float32((camera.fx + camera.fy) / 2 / self.assumed_focal_px)
         return Estimate(self.depth * factor, self.focal_px)
 
+    @property
+    def stored_depth(self) -> StoredMap:
+        """The depth where it lies: an array, or a `DeviceMap`, which reading `depth` would copy to the CPU."""
+        return stored_depth(self)
+
     def __repr__(self) -> str:
-        return f"Estimate({self.depth.shape[1]}x{self.depth.shape[0]}, focal_px={self.focal_px})"
+        height, width = self.stored_depth.shape
+        return f"Estimate({width}x{height}, focal_px={self.focal_px})"
 
 
+@fetch_depth_on_read
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class DepthFrame:
     """One frame with its depth.
@@ -296,10 +317,25 @@ class DepthFrame:
     """Time since distances were last known to this frame, 0: they are known in it; None where there were none yet."""
 
     def __post_init__(self) -> None:
-        if self.depth.dtype != np.float32 or self.depth.ndim != 2:
-            raise ValueError(f"depth is (h, w) float32, not {self.depth.shape} {self.depth.dtype}")
-        if self.confidence is not None and self.confidence.shape != self.depth.shape:
-            raise ValueError(f"confidence has the depth's shape {self.depth.shape}, not {self.confidence.shape}")
+        depth = self.stored_depth
+        if depth.dtype != np.float32 or depth.ndim != 2:
+            raise ValueError(f"depth is (h, w) float32, not {depth.shape} {depth.dtype}")
+        if self.confidence is not None and self.confidence.shape != depth.shape:
+            raise ValueError(f"confidence has the depth's shape {depth.shape}, not {self.confidence.shape}")
+
+    @property
+    def stored_depth(self) -> StoredMap:
+        """The depth where it lies: an array, or a `DeviceMap`, which reading `depth` would copy to the CPU.
+
+        `replace(item, depth=item.stored_depth, ...)` changes other fields and leaves the depth where it is.
+        """
+        return stored_depth(self)
+
+    @property
+    def device_depth(self) -> DeviceMap | None:
+        """The depth in the memory of a GPU; None where it is an array."""
+        depth = self.stored_depth
+        return depth if isinstance(depth, DeviceMap) else None
 
     @property
     def is_withheld(self) -> bool:
@@ -374,7 +410,7 @@ class DepthFrame:
         return render_depth(self, options)
 
     def __repr__(self) -> str:
-        h, w = self.depth.shape
+        h, w = self.stored_depth.shape
         return f"DepthFrame({self.frame!r}, depth={w}x{h}, kind={self.kind.value}, cut={self.cut}, range={self.range})"
 
 

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 
 from streamdepth.core.arrays import DepthMap
+from streamdepth.core.device_map import DeviceMap, for_depth_field
+from streamdepth.core.device_picture import DevicePicture
 from streamdepth.core.errors import ModelLoadError
 from streamdepth.core.types import DepthKind, Estimate, Frame
 from streamdepth.estimators.engines import Engine, Outputs, Pixels
@@ -66,9 +68,12 @@ class ModelCard:
     def prepare(self, frames: Sequence[Frame], engine: Engine) -> tuple[Pixels, Margins | None]:
         """Returns the network's input for frames of one size, and the margins that were added.
 
-        The input is (N, 3, h, w) float32 on the engine's device. Cards that resize before the upload need no torch on
-        a CPU.
+        The input is (N, 3, h, w) float32 on the engine's device; for pictures that lie on a GPU, on theirs. Cards that
+        resize before the upload need no torch on a CPU.
         """
+        pictures = [frame.device_picture for frame in frames]
+        if all(pictures):
+            return self._prepare_on_device([picture for picture in pictures if picture is not None])
         if not self.resizes_before_upload:
             return self.spec.prepare(engine.upload([frame.image for frame in frames]))
         height, width = self.spec.output_size(*frames[0].size[::-1])
@@ -78,6 +83,14 @@ class ModelCard:
             mean, scale = [m / self.spec.rescale for m in self.spec.mean], self.spec.rescale / self.spec.std[0]
             return np.asarray(cv2.dnn.blobFromImages(small, scale, mean=mean), np.float32), None
         return self.spec.normalize(engine.upload(small)), None
+
+    def _prepare_on_device(self, pictures: Sequence[DevicePicture]) -> tuple[Pixels, Margins | None]:
+        import torch
+
+        if not self.resizes_before_upload:
+            return self.spec.prepare(torch.stack([picture.rgb() for picture in pictures]))
+        height, width = self.spec.output_size(*pictures[0].size[::-1])
+        return self.spec.normalize(torch.stack([picture.rgb_at_size(width, height) for picture in pictures])), None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +110,8 @@ def make_estimates(outputs: Outputs, margins: Margins | None, width: int, engine
     if len(outputs) > 1:
         depth = metric_from_canonical(depth, outputs[1])
         focals = [focal_px(angle, width) for angle in outputs[1].tolist()]
+    if (kept := engine.keep(depth)) is not None:
+        return [Estimate(for_depth_field(DeviceMap(d)), focal) for d, focal in zip(kept, focals, strict=True)]
     maps = engine.download(depth)
     return [Estimate(_nan_where_infinite(d), focal) for d, focal in zip(maps, focals, strict=True)]
 

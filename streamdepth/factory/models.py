@@ -29,6 +29,15 @@ def make_estimator(settings: Settings) -> Estimator:
 
 
 def _load_estimator(settings: Settings) -> Estimator:
+    devices = settings.model.device.split(",")
+    if len(devices) < 2 or devices[0].startswith("auto:"):  # OpenVINO's own choice among several
+        return _load_on_one_device(settings)
+    from streamdepth.estimators.several_devices import SeveralDevicesEstimator
+
+    return SeveralDevicesEstimator([_load_on_one_device(settings.replace(device=device)) for device in devices])
+
+
+def _load_on_one_device(settings: Settings) -> Estimator:
     from streamdepth.estimators.exported_model import is_exported_model
     from streamdepth.estimators.hub import is_checkpoint
 

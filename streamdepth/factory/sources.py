@@ -171,7 +171,7 @@ def _make_file_source(address: str, settings: Settings) -> Source:
         return ImagesSource(address, fps=fps, max_side_px=settings.max_side, keep_sizes=keep_sizes)
     from streamdepth.sources.file import FileSource
 
-    source = FileSource(address, **_file_options(settings))
+    source = FileSource(address, device=decoding_device(settings), **_file_options(settings))
     if has_picture_suffix(address) and local_media_kind(address) == "video":
         source.add_notice(f"{redact(address)} is a video by its content, whatever its name says, and read as that")
     return source
@@ -185,6 +185,25 @@ def _file_options(settings: Settings) -> dict[str, Any]:
         "start_seconds": settings.start or 0.0,
         "max_side_px": settings.max_side,
     }
+
+
+def decoding_device(settings: Settings) -> str | None:
+    """Returns the NVIDIA GPU that is to decode video, such as cuda or cuda:1: the first one of the model.
+
+    None where the model runs elsewhere, and where something is asked for that needs the pictures on the CPU.
+    """
+    device, *_ = settings.model.device.split(",")
+    if not settings.gpu_decoding or settings.model.engine not in ("auto", "torch") or settings.deinterlace == "auto":
+        return None
+    if device != "auto":
+        return device if device.startswith("cuda") else None
+    from streamdepth.estimators.engines.gpu_presence import may_have_gpu
+
+    if not may_have_gpu():
+        return None
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else None
 
 
 def _input_fps(settings: Settings) -> Fraction | None:
@@ -307,4 +326,5 @@ def _make_network_source(address: str, settings: Settings) -> Source:
         input_fps=_input_fps(settings),
         deinterlaces=settings.deinterlace == "auto",
         max_side_px=settings.max_side,
+        device=decoding_device(settings),
     )

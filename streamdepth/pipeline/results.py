@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from streamdepth.core.arrays import DepthMap
+from streamdepth.core.device_map import StoredMap, as_depth_map, for_depth_field
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.masks import hide_depth
@@ -99,12 +99,12 @@ class ResultStage:
             self.streams[captured.stream_index].source.add_notice(notice)
         return estimate.for_camera(info.intrinsics)
 
-    def push(self, captured: CapturedFrame, depth: DepthMap, focal_px: float | None, age_seconds: float = 0.0) -> None:
+    def push(self, captured: CapturedFrame, depth: StoredMap, focal_px: float | None, age_seconds: float = 0.0) -> None:
         """Steadies the depth of a frame and hands on what comes out. Raises what the stabilizer raises.
 
         Args:
             captured: the frame; `prepare_for` was called with it.
-            depth: (h, w), as the model gave it or warped from a keyframe.
+            depth: (h, w), as the model gave it, perhaps on a GPU, or warped from a keyframe.
             focal_px: the model's focal length for the frame, where it estimates one.
             age_seconds: time from that keyframe to the frame.
         """
@@ -112,8 +112,11 @@ class ResultStage:
         intrinsics = info.intrinsics if (info.width, info.height) == frame.size else None
         if intrinsics is None and focal_px is not None and 0 < focal_px < math.inf:
             intrinsics = Intrinsics.from_focal(focal_px, *frame.size)
-        depth = hide_depth(depth, frame.valid)
-        item = DepthFrame(frame, depth, self.model.kind, intrinsics=intrinsics, depth_age_seconds=age_seconds)
+        if frame.valid is not None:
+            depth = hide_depth(as_depth_map(depth), frame.valid)
+        item = DepthFrame(
+            frame, for_depth_field(depth), self.model.kind, intrinsics=intrinsics, depth_age_seconds=age_seconds
+        )
         self._hand_on(captured.stream_index, self.streams[captured.stream_index].stabilizer.push(item))
 
     def prepare_for(self, captured: CapturedFrame) -> None:

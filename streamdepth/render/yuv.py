@@ -49,7 +49,7 @@ def render_yuv(item: DepthFrame, out: YuvPlanes, options: RenderOptions) -> None
     alpha = options.alpha if options.style == "overlay" else 1.0
     valid = item.frame.valid
     enlarged = {shape: enlarge(nearness, known, valid, shape) for shape in {plane.shape for plane in background}}
-    tables = _yuv_lookup_tables(options.effective_colormap)
+    tables = yuv_lookup_tables(options.effective_colormap)
     for source, target, table, black in zip(background, out, tables, _BLACK, strict=True):
         codes, mask = enlarged[source.shape]
         colors = cv2.LUT(codes, table)
@@ -58,7 +58,7 @@ def render_yuv(item: DepthFrame, out: YuvPlanes, options: RenderOptions) -> None
         cv2.addWeighted(source, 1 - alpha, colors, alpha, 0, dst=target)
     if options.has_legend:
         labels = legend_labels(range, item.kind)
-        layers = _legend_layers(*item.frame.size, labels, options.effective_colormap)
+        layers = legend_layers(*item.frame.size, labels, options.effective_colormap)
         for target, layer in zip(out, layers, strict=False):  # there are none where there is no room
             corner = target[layer.rows, layer.columns]
             corner[:] = np.rint(corner * layer.transparency + layer.added)
@@ -77,7 +77,7 @@ def enlarge(
     return large, cast(GrayImage, np.minimum.reduce(resized))
 
 
-class _LegendLayer(NamedTuple):
+class LegendLayer(NamedTuple):
     """The legend in one plane: its place, and by what the plane is multiplied and what is added then, (h, w) each."""
 
     rows: slice
@@ -87,7 +87,7 @@ class _LegendLayer(NamedTuple):
 
 
 @lru_cache(maxsize=16)
-def _legend_layers(width: int, height: int, labels: tuple[str, ...], colormap: str) -> tuple[_LegendLayer, ...]:
+def legend_layers(width: int, height: int, labels: tuple[str, ...], colormap: str) -> tuple[LegendLayer, ...]:
     """Returns the legend for Y, U and V of a picture of this size; nothing where there is no room for it.
 
     YUV's black is not zero: what is left of the picture and what is added to it both count from black.
@@ -103,7 +103,7 @@ def _legend_layers(width: int, height: int, labels: tuple[str, ...], colormap: s
             for values in (patch.transparency, colors)
         )
         rows, columns = (slice(s.start // subsampling, s.stop // subsampling) for s in (patch.rows, patch.columns))
-        layers.append(_LegendLayer(rows, columns, transparency, added - np.float32(black) * transparency))
+        layers.append(LegendLayer(rows, columns, transparency, added - np.float32(black) * transparency))
     return tuple(layers)
 
 
@@ -116,7 +116,7 @@ def rgb_to_yuv(rgb: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 @cache
-def _yuv_lookup_tables(colormap: str) -> tuple[GrayImage, ...]:
+def yuv_lookup_tables(colormap: str) -> tuple[GrayImage, ...]:
     """Returns one table of 256 values for each of Y, U and V."""
     colors = lookup_table(colormap)[:, 0].astype(np.float32)
     return tuple(np.rint(plane).astype(np.uint8) for plane in rgb_to_yuv(colors))

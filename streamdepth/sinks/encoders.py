@@ -56,6 +56,8 @@ class EncodingOptions:
     """Bits of each sample, 8 or 10; ProRes always has 10."""
     color: DeepColor | None = None
     """Colors of the frames in 10 bits, to tag them with; None for BT.709."""
+    device: str | None = None
+    """The GPU, such as cuda:1, in whose memory frames of 8 bits are given to NVENC; None: they lie on the CPU."""
 
 
 def available_encoders() -> list[str]:
@@ -246,7 +248,8 @@ def _open(
     color: DeepColor | None = None,
 ) -> None:
     context.width, context.height, context.time_base = width, height, time_base
-    context.pix_fmt = choose_pixel_format(context.codec.name, bits)
+    # On a GPU frames are NV12; opening makes the format that of the GPU's memory.
+    context.pix_fmt = "nv12" if context.is_hwaccel else choose_pixel_format(context.codec.name, bits)
     context.color_range = 2 if is_full_range(context.pix_fmt) else 1
     tags = (color.matrix, color.primaries, color.transfer) if color else (1, 1, 1)
     context.colorspace, context.color_primaries, context.color_trc = tags

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import av
+from av.codec.hwaccel import HWAccel
 
 from streamdepth.core.render_options import Style
 from streamdepth.core.types import StreamInfo
@@ -67,7 +68,9 @@ class Muxer:
         name = VIDEO_FORMATS[self.path.suffix.lower()] if self.path else _STREAMED_FORMAT
         target = file_url(self.path) if self.path else file
         self.output = av.open(target, "w", format=name, container_options=_muxer_options(name, info))
-        self.stream: VideoStream = self.output.add_stream(encoder, rate=info.fps or 25, options=options)  # type: ignore[assignment]  # the encoder is one for video
+        self.stream: VideoStream = self.output.add_stream(  # type: ignore[assignment]  # the encoder is one for video
+            encoder, rate=info.fps or 25, options=options, hwaccel=_acceleration(encoder, encoding)
+        )
         self.stream.time_base = self.time_base
         if name == "mov" and self.stream.codec.canonical_name in _NOT_IN_MOV:
             raise ValueError(f"mov does not hold {self.stream.codec.canonical_name}, mp4 and mkv do")
@@ -174,6 +177,13 @@ class Muxer:
             self.output.close()
         except (av.FFmpegError, OSError, ValueError) as error:
             _log.debug("an abandoned video could not be closed: %s", error)
+
+
+def _acceleration(encoder: str, encoding: EncodingOptions) -> HWAccel | None:
+    """Returns PyAV's settings for NVENC to take frames from the memory of the GPU where they lie."""
+    if encoding.device is None or not encoder.endswith("_nvenc"):
+        return None
+    return HWAccel("cuda", device=encoding.device.partition(":")[2] or "0")
 
 
 def _max_duration(time_base: Fraction) -> int:

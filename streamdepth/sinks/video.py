@@ -123,7 +123,8 @@ class VideoSink(EncodedVideoSink):
     def on_open(self, info: StreamInfo, model: ModelInfo) -> None:
         self._frame_size = self.size.of_frame((info.width, info.height), self.options.style)
         self._color = self._deep_color(info)
-        encoding = replace(self.encoding, bits=10, color=self._color) if self._color else self.encoding
+        deep = replace(self.encoding, bits=10, color=self._color)
+        encoding = deep if self._color else replace(self.encoding, device=info.device)
         self._video = VideoFile(
             self.path,
             info,

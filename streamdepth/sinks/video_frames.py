@@ -22,13 +22,19 @@ def render_video_frame(
     """Draws `item` as `render` does, and returns it as a frame for an encoder.
 
     Where the source was decoded to 4:2:0, nothing is scaled and no zone is drawn, the picture is blended in YUV without
-    any conversion.
+    any conversion. Where it lies on a GPU, it is drawn there.
 
     Args:
-        pixel_format: FFmpeg's name, such as yuv420p or nv12.
+        pixel_format: FFmpeg's name, such as yuv420p, nv12, or cuda for an encoder that reads a GPU's memory.
         size: (width, height) in px, both even; another picture is scaled, an odd one has its last line repeated.
     """
     width, height = item.frame.size
+    drawn_here = "nv12" if pixel_format == "cuda" else pixel_format  # PyAV copies it to the GPU
+    if item.frame.device_picture is not None and rendered_size(item.frame.size, options.style) == size:
+        from streamdepth.sinks.device_frames import render_device_frame
+
+        if (drawn := render_device_frame(item, pixel_format, options)) is not None:
+            return drawn
     if (
         width % 2
         or height % 2
@@ -37,14 +43,14 @@ def render_video_frame(
         or rendered_size(item.frame.size, options.style) != size
         or options.drawn_zones
     ):
-        return to_video_frame(render(item, options), pixel_format, size)
+        return to_video_frame(render(item, options), drawn_here, size)
     frame = av.VideoFrame(*size, "yuv420p")
     render_yuv(item, _writable_planes(frame), options)
     frame.colorspace = frame.color_range = frame.color_primaries = frame.color_trc = 1
-    if pixel_format == "yuv420p":
+    if drawn_here == "yuv420p":
         return frame
-    dst_range = "JPEG" if is_full_range(pixel_format) else "MPEG"
-    return frame.reformat(format=pixel_format, src_color_range="MPEG", dst_color_range=dst_range)
+    dst_range = "JPEG" if is_full_range(drawn_here) else "MPEG"
+    return frame.reformat(format=drawn_here, src_color_range="MPEG", dst_color_range=dst_range)
 
 
 def deep_video_frame(item: DepthFrame, options: RenderOptions, color: DeepColor) -> av.VideoFrame:

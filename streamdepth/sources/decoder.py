@@ -13,6 +13,7 @@ from av.error import FFmpegError
 from streamdepth.core.arrays import DepthMap, Image, Mask
 from streamdepth.core.errors import SourceLostError, SourceOpenError
 from streamdepth.core.types import LazyImage
+from streamdepth.sources.device_image import is_on_device
 from streamdepth.sources.frame_converter import FrameConverter
 from streamdepth.sources.libav_errors import error_reason, redact_error
 from streamdepth.sources.limits import MAX_SIDE_PX, MAX_VIDEO_PIXELS, check_picture_size, plausible_fps
@@ -73,6 +74,8 @@ class FrameDecoder:
         self.width, self.height = converter.size_of(self._first)
         largest = max(self.width, self._first.width), max(self.height, self._first.height)
         check_picture_size(name, *largest, max_side_px, MAX_VIDEO_PIXELS)
+        self.is_on_device = is_on_device(self._first)
+        """True if frames are decoded into the memory of a GPU."""
         self.deep_color = converter.deep_color(self._first)
         """The colors of frames of 10 bits; None for others."""
         self.time_base = self._first.time_base or Fraction(1, 90000)

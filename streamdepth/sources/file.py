@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.error import FFmpegError
 
@@ -13,6 +14,7 @@ from streamdepth.core.track_feed import TrackFeed
 from streamdepth.core.types import StreamInfo
 from streamdepth.geometry.camera import intrinsics_from_metadata
 from streamdepth.sources.decoded_source import DecodedSource
+from streamdepth.sources.device_decoding import choose_acceleration
 from streamdepth.sources.libav_errors import error_reason
 from streamdepth.sources.limits import MAX_SIDE_PX
 from streamdepth.sources.pipe import PipeInput, is_pipe
@@ -40,6 +42,8 @@ class FileSource(DecodedSource[TrackDecoder]):
         input_fps: frames per second, whatever the file says; its sound is then left out.
         deinterlaces: True rebuilds interlaced frames from the fields around them.
         start_seconds: frames before this time need not be delivered.
+        device: an NVIDIA GPU, such as cuda or cuda:1, that decodes what it can; frames then lie in its memory. What it
+            does not decode is decoded on the CPU, and a notice says why. Pipes are always decoded on the CPU.
     """
 
     def __init__(
@@ -52,11 +56,12 @@ class FileSource(DecodedSource[TrackDecoder]):
         deinterlaces: bool = False,
         start_seconds: float = 0.0,
         max_side_px: int = MAX_SIDE_PX,
+        device: str | None = None,
     ) -> None:
         super().__init__(str(path) if name is None else name)
         self.path, self.input_fps, self.max_side_px = Path(path), input_fps, max_side_px
         self.deinterlaces, self.start_seconds = deinterlaces, start_seconds
-        self.descriptor = descriptor
+        self.descriptor, self.device = descriptor, device
         self._pipe: PipeInput | None = None
         self._feed: TrackFeed | None = None
 
@@ -66,7 +71,7 @@ class FileSource(DecodedSource[TrackDecoder]):
         name = self.name
         path = self._find_file()
         try:
-            container = _open_container(path, name) if path else self._open_stream()
+            container, hwaccel = self._open_file(path) if path else (self._open_stream(), None)
             clock = MediaClock(container)
             if self._pipe is not None and path is None:
                 self._feed = TrackFeed(container, clock.start_seconds, self._pipe.close)
@@ -81,12 +86,15 @@ class FileSource(DecodedSource[TrackDecoder]):
                 # At another rate the file's own clock does not tell where the start is.
                 start_seconds=0.0 if self.input_fps else self.start_seconds,
                 max_side_px=self.max_side_px,
+                hwaccel=hwaccel,
             )
         except (FFmpegError, ValueError) as error:
             raise SourceOpenError(
                 f"{name} cannot be decoded: {error_reason(error)}; try to convert it first", code="undecodable"
             ) from error
         self._start(decoder)
+        if hwaccel is not None and not decoder.is_on_device:
+            self._announce_cpu("its decoder does not take this kind of video")
         if container.streams.audio and self.input_fps:
             self.add_notice(f"the sound of {name} is left out, because its pictures get another rate")
         tags = {**decoder.container.metadata, **decoder.stream.metadata}
@@ -98,6 +106,7 @@ class FileSource(DecodedSource[TrackDecoder]):
             frame_count=decoder.frame_count,
             time_base=decoder.time_base,
             deep_color=decoder.deep_color,
+            device=self.device if decoder.is_on_device else None,
             # Sound does not fit pictures at another rate.
             file_path=None if self.input_fps else path,
             track_feed=None if self.input_fps else self._feed,
@@ -107,6 +116,22 @@ class FileSource(DecodedSource[TrackDecoder]):
     @property
     def can_begin_anew(self) -> bool:
         return self.descriptor is None and not is_pipe(self.path)
+
+    def _open_file(self, path: Path) -> tuple[InputContainer, HWAccel | None]:
+        """Opens the file for the GPU if that decodes it, else for the CPU, and says why; returns how it was opened."""
+        container = _open_container(path, self.name)
+        hwaccel = choose_acceleration(container, self.device, self._announce_cpu)
+        if hwaccel is None:
+            return container, None
+        container.close()
+        try:
+            return open_media_file(path, hwaccel), hwaccel
+        except (FFmpegError, ValueError) as error:
+            self._announce_cpu(error_reason(error))
+            return _open_container(path, self.name), None
+
+    def _announce_cpu(self, reason: str) -> None:
+        self.add_notice(f"{self.name} is decoded on the CPU and not on {self.device}: {reason}")
 
     def _find_file(self) -> Path | None:
         """Returns the regular file to read, for some pipes a copy of what they bring; None for a pipe itself."""

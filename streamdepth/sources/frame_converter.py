@@ -20,6 +20,7 @@ from streamdepth.core.resize import shrink
 from streamdepth.core.types import LazyImage, YuvPlanes
 from streamdepth.sources import hdr
 from streamdepth.sources.deep_picture import DeepImage, deep_color, is_deep
+from streamdepth.sources.device_image import DeviceImage, is_on_device, make_device_picture
 from streamdepth.sources.transparency import composite, transparency_notice
 
 Matrix = npt.NDArray[np.int32]
@@ -94,6 +95,10 @@ class FrameConverter:
             )
         matrix = display_matrix(frame)
         has_shown_size = matrix is None and (frame.width, frame.height) == self._size
+        if is_on_device(frame):
+            if has_shown_size and (there := _device_image(frame)):
+                return there, None
+            frame = self._fetch(frame)
         if has_shown_size and frame.format.name in _LAZY_FORMATS and frame.color_trc not in hdr.CURVES:
             return DecodedImage(frame, self), None
         if has_shown_size and is_deep(frame):
@@ -107,6 +112,15 @@ class FrameConverter:
                 self._announce(transparency_notice(self._name))
             return image, valid
         return apply_display_matrix(self._rgb(frame, width, height), matrix), None
+
+    def _fetch(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """Copies a frame from the GPU that has to be converted on the CPU."""
+        assert frame.sw_format is not None
+        self._announce(
+            f"{self._name} is decoded on the GPU and converted on the CPU: it is rotated, HDR, of more than 8 bits, or "
+            "has pixels that are not square"
+        )
+        return frame.reformat(format=frame.sw_format.name)
 
     def _start(self, frame: av.VideoFrame) -> None:
         self._coded_size, self._size = (frame.width, frame.height), self.size_of(frame)
@@ -161,6 +175,14 @@ class FrameConverter:
                 interpolation=interpolation,
                 threads=1,
             )
+
+
+def _device_image(frame: av.VideoFrame) -> DeviceImage | None:
+    """Returns the picture of a frame on a GPU; None where it must be converted on the CPU."""
+    if frame.color_trc in hdr.CURVES:
+        return None
+    picture = make_device_picture(frame, *yuv_matrix_and_range(frame))
+    return None if picture is None else DeviceImage(picture)
 
 
 class DecodedImage(LazyImage):
@@ -236,10 +258,11 @@ def yuv_matrix_and_range(frame: av.VideoFrame) -> tuple[Colorspace | None, Color
 
     Without tags the matrix is BT.709 from 720 lines on and BT.601 below, and the range is limited.
     """
-    if frame.format.is_rgb or len(frame.format.components) < 3:
+    pixel_format = frame.sw_format or frame.format
+    if pixel_format.is_rgb or len(pixel_format.components) < 3:
         return None, None
     untagged = Colorspace.ITU709 if frame.height >= _HD_LINES else Colorspace.ITU601
-    full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
+    full = frame.color_range == ColorRange.JPEG or pixel_format.name.startswith("yuvj")
     return _YUV_MATRICES.get(frame.colorspace, untagged), ColorRange.JPEG if full else ColorRange.MPEG
 
 

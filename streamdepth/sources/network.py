@@ -39,6 +39,7 @@ class NetworkSource(LiveSource[NetworkConnection]):
         timeout_seconds: how long `open` waits for an answer, and `read` for a frame.
         input_fps: frames per second, whatever the timestamps say; None: as they say, or as the frames arrive.
         deinterlaces: True rebuilds interlaced frames from the fields around them, one frame later.
+        device: an NVIDIA GPU, such as cuda or cuda:1, that decodes what it can; frames then lie in its memory.
         live: None: live, unless the stream has a known duration or, over HTTP, is a file of known size.
     """
 
@@ -53,10 +54,12 @@ class NetworkSource(LiveSource[NetworkConnection]):
         input_fps: Fraction | None = None,
         deinterlaces: bool = False,
         max_side_px: int = MAX_SIDE_PX,
+        device: str | None = None,
     ) -> None:
         super().__init__(redact(url), timeout_seconds=timeout_seconds, reconnect_seconds=reconnect_seconds)
         self.url, self.transport, self.live = url, transport, live
         self.input_fps, self.deinterlaces, self.max_side_px = input_fps, deinterlaces, max_side_px
+        self.device = device
 
     def _prepare(self) -> None:
         self._sound: LiveSound | None = None
@@ -69,7 +72,7 @@ class NetworkSource(LiveSource[NetworkConnection]):
 
     @property
     def _address(self) -> NetworkAddress:
-        return NetworkAddress(self.url, self.transport, self.timeout_seconds, self.deinterlaces)
+        return NetworkAddress(self.url, self.transport, self.timeout_seconds, self.deinterlaces, self.device)
 
     @property
     def _has_fixed_rate(self) -> bool:
@@ -95,6 +98,7 @@ class NetworkSource(LiveSource[NetworkConnection]):
             is_live=is_live,
             time_base=connection.time_base,
             live_sound=self._sound,
+            device=self.device if connection.is_on_device else None,
         )
 
     def _attach_sound(self, connection: NetworkConnection) -> None:

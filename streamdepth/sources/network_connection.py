@@ -18,6 +18,7 @@ from av.error import FFmpegError
 
 from streamdepth.core.errors import SourceError, SourceOpenError, SourceTimeoutError
 from streamdepth.sources.decoder import Damage, DecodedFrame
+from streamdepth.sources.device_decoding import choose_acceleration
 from streamdepth.sources.libav_errors import error_reason, redact_error
 from streamdepth.sources.sound import SoundReader, open_sound
 from streamdepth.sources.track_decoder import TrackDecoder
@@ -70,6 +71,8 @@ class NetworkAddress:
     timeout_seconds: float
     deinterlaces: bool = False
     """True if interlaced frames are rebuilt from the fields around them."""
+    device: str | None = None
+    """The NVIDIA GPU that is to decode the pictures; None: the CPU."""
 
     @property
     def name(self) -> str:
@@ -149,6 +152,7 @@ class NetworkConnection:
         """The sound that comes with the pictures; None where there is none of a known format."""
         self.width, self.height, self.fps = decoder.width, decoder.height, decoder.fps
         self.time_base, self.frame_count = decoder.time_base, decoder.frame_count
+        self.is_on_device = decoder.is_on_device
         self.has_sound = bool(decoder.container.streams.audio)
         self.has_duration = bool(decoder.container.duration)
         self.has_file_size = _has_file_size(decoder)
@@ -216,6 +220,11 @@ def _open(
         timeout=(address.timeout_seconds, address.silence_seconds),
         metadata_errors="replace",
     )
+    hwaccel = choose_acceleration(
+        container,
+        address.device,
+        lambda reason: notice(f"{address.name} is decoded on the CPU and not on {address.device}: {reason}"),
+    )
     sound = open_sound(container)
     decoder = TrackDecoder(
         container,
@@ -227,6 +236,7 @@ def _open(
         max_side_px=max_side_px,
         threads="SLICE",
         max_wait_seconds=address.silence_seconds,
+        hwaccel=hwaccel,
     )
     return NetworkConnection(decoder, sound)
 

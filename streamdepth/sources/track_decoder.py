@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any, cast
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.error import EOFError as EndOfStream
 from av.error import ExitError, FFmpegError, InvalidDataError
@@ -19,6 +20,7 @@ from streamdepth.core.errors import SourceOpenError
 from streamdepth.core.track_feed import TrackFeed
 from streamdepth.sources.decoder import Damage, DecodedFrame, FrameDecoder
 from streamdepth.sources.deinterlace import deinterlace
+from streamdepth.sources.device_decoding import device_context
 from streamdepth.sources.frame_converter import FrameConverter
 from streamdepth.sources.libav_errors import error_reason
 from streamdepth.sources.limits import MAX_SIDE_PX, MAX_VIDEO_PIXELS, check_picture_size, plausible_fps
@@ -55,6 +57,7 @@ class TrackDecoder(FrameDecoder):
         start_seconds: frames before this time of the clock need not be delivered; where the format has an index, the
             reading begins at the keyframe before it.
         max_wait_seconds: longest time `read` waits for a frame while only packets of other tracks come.
+        hwaccel: that with which the container was opened, to decode on a GPU.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class TrackDecoder(FrameDecoder):
         max_side_px: int = MAX_SIDE_PX,
         threads: str = "AUTO",
         max_wait_seconds: float | None = None,
+        hwaccel: HWAccel | None = None,
     ) -> None:
         self.container, self._clock, self._max_wait_seconds = container, clock, max_wait_seconds
         self._feed, self._sound = feed, sound
@@ -82,7 +86,7 @@ class TrackDecoder(FrameDecoder):
             self.stream = _video_stream(container, name)
             if feed is not None:
                 feed.video = self.stream
-            self._context = context = _decoder_context(self.stream)
+            self._context = context = _decoder_context(self.stream, hwaccel)
             coded = self.stream.codec_context
             check_picture_size(name, coded.width, coded.height, max_side_px, MAX_VIDEO_PIXELS)
             context.options = {"max_pixels": str(MAX_VIDEO_PIXELS)}  # for pictures that turn out to be larger
@@ -260,12 +264,12 @@ class TrackDecoder(FrameDecoder):
         return self.container.format.name.split(",")[0] in names
 
 
-def _decoder_context(stream: VideoStream) -> VideoCodecContext:
+def _decoder_context(stream: VideoStream, hwaccel: HWAccel | None) -> VideoCodecContext:
     """Returns the decoder of a track; for VP8 and VP9 with transparency libvpx, as FFmpeg's own ignores that."""
     name = _DECODERS_OF_ALPHA.get(stream.codec_context.name)
     has_alpha = any(key.lower() == "alpha_mode" and value == "1" for key, value in stream.metadata.items())
     if name is None or not has_alpha or name not in av.codecs_available:
-        return stream.codec_context
+        return device_context(stream, hwaccel)
     return cast(VideoCodecContext, av.CodecContext.create(name, "r"))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamdepth.core.arrays import DepthMap
+from streamdepth.core.device_map import DeviceMap, StoredMap, for_depth_field
 from streamdepth.core.interfaces import Stabilizer
 from streamdepth.core.ranges import finite_range
 from streamdepth.core.types import DepthFrame, DepthKind
@@ -62,14 +63,17 @@ class Aligner(Stabilizer):
         if item.kind is DepthKind.METRIC and not self.metric_scale:
             return [item]
         motion = self._tracker.track(item.frame)
-        if item.cut or motion.to_previous is None or self._shape != item.depth.shape:
+        depth = item.stored_depth
+        if item.cut or motion.to_previous is None or self._shape != depth.shape:
             self._start_shot()
-        self._shape = item.depth.shape
-        self._update_alignment(item, motion)
-        return [replace(item, depth=self._align(item.depth), alignment=(self._alignment.scale, self._alignment.shift))]
+        self._shape = depth.shape
+        thumbnail, value_range = _summarize(depth)
+        self._update_alignment(item, thumbnail, motion)
+        self._shot_range = min(self._shot_range[0], value_range[0]), max(self._shot_range[1], value_range[1])
+        aligned = for_depth_field(self._align(depth))
+        return [replace(item, depth=aligned, alignment=(self._alignment.scale, self._alignment.shift))]
 
-    def _update_alignment(self, item: DepthFrame, motion: FrameMotion) -> None:
-        thumbnail = _thumbnail(item.depth)
+    def _update_alignment(self, item: DepthFrame, thumbnail: DepthMap, motion: FrameMotion) -> None:
         flows = motion.to_previous
         if self._reference is not None and flows is not None:
             target = warp(self._reference, sampling_grid(flows.flow, thumbnail.shape))
@@ -88,18 +92,40 @@ class Aligner(Stabilizer):
         self._means[1] += gain * (self._means[0] - self._means[1])
         return np.asarray(2 * self._means[0] - self._means[1])
 
-    def _align(self, depth: DepthMap) -> DepthMap:
-        """Applies the alignment within the range of the shot's inputs."""
-        low, high = finite_range(depth)
-        self._shot_range = min(self._shot_range[0], low), max(self._shot_range[1], high)
+    def _align(self, depth: StoredMap) -> StoredMap:
+        """Applies the alignment within the range of the shot's inputs, where the depth lies."""
         if self._alignment == Affine():
             return depth
+        if isinstance(depth, DeviceMap):
+            tensor = depth.tensor
+            moved = (tensor * self._alignment.scale + self._alignment.shift).clamp(*self._shot_range)
+            return DeviceMap(moved.where(tensor.isfinite(), tensor))
         aligned = depth * np.float32(self._alignment.scale) + np.float32(self._alignment.shift)
         aligned = np.clip(aligned, np.float32(self._shot_range[0]), np.float32(self._shot_range[1]))
         return cast(DepthMap, aligned if math.isfinite(aligned.sum()) else np.where(np.isfinite(depth), aligned, depth))
 
 
-def _thumbnail(depth: DepthMap) -> DepthMap:
-    """Shrinks depth and blurs it, so that resampling it along the motion takes nothing from its spread."""
-    finite = depth if math.isfinite(depth.sum()) else np.where(np.isfinite(depth), depth, np.float32(np.nan))
-    return cast(DepthMap, cv2.GaussianBlur(shrink_map(finite, _FIT_SIZE), (0, 0), 1.5))
+def _summarize(depth: StoredMap) -> tuple[DepthMap, tuple[float, float]]:
+    """Returns a blurred thumbnail and the finite range; of depth on a GPU these alone come to the CPU.
+
+    The blur is there so that resampling along the motion takes nothing from the spread of the values.
+    """
+    if isinstance(depth, DeviceMap):
+        small, value_range = _summarize_on_device(depth)
+    else:
+        value_range = finite_range(depth)
+        finite = depth if math.isfinite(depth.sum()) else np.where(np.isfinite(depth), depth, np.float32(np.nan))
+        small = shrink_map(finite, _FIT_SIZE)
+    return cast(DepthMap, cv2.GaussianBlur(small, (0, 0), 1.5)), value_range
+
+
+def _summarize_on_device(depth: DeviceMap) -> tuple[DepthMap, tuple[float, float]]:
+    import torch
+
+    from streamdepth.stabilizers import device_maps
+
+    tensor = depth.tensor
+    small = device_maps.shrink(tensor.where(tensor.isfinite(), math.nan), _FIT_SIZE)
+    # In one copy, because each waits for the device.
+    values: DepthMap = torch.cat([small.flatten(), device_maps.finite_range(tensor)]).cpu().numpy()
+    return values[:-2].reshape(_FIT_SIZE[::-1]), (float(values[-2]), float(values[-1]))

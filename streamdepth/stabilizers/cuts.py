@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamdepth.core.arrays import DepthMap
+from streamdepth.core.device_map import DeviceMap, StoredMap, as_depth_map, for_depth_field
 from streamdepth.core.interfaces import Stabilizer
 from streamdepth.core.types import DepthFrame, DepthKind, Frame
 from streamdepth.stabilizers.optical_flow import (
@@ -55,7 +56,8 @@ class _FrameFeatures:
     """Brightness less its local mean, over the local spread: fades, exposure and flashes hardly change it."""
     thumbnail: Thumbnail
     overexposed_share: float
-    depth: DepthMap
+    depth: StoredMap
+    """A thumbnail; on a GPU it stays there until it is needed to decide."""
 
 
 class CutDetector(Stabilizer):
@@ -90,19 +92,19 @@ class CutDetector(Stabilizer):
 
     def push(self, item: DepthFrame) -> Iterable[DepthFrame]:
         if self._judged is not None and self._judged.frame is item.frame:
-            return [replace(item, cut=self._judged.cut)]
+            return [_with_cut(item) if self._judged.cut else item]
         return [self._judge(item)]
 
     def _judge(self, item: DepthFrame) -> DepthFrame:
         motion = self._tracker.track(item.frame)
-        previous, self._previous = self._previous, _extract_features(motion, item.depth)
+        previous, self._previous = self._previous, _extract_features(motion, item.stored_depth)
         if previous is None:
             return item
         if motion.to_previous is None:
             self._forget_shot()
-            return replace(item, cut=True)
+            return _with_cut(item)
         is_cut = self._is_cut(previous, self._previous, motion.seconds, motion.to_previous)
-        return replace(item, cut=True) if is_cut else item
+        return _with_cut(item) if is_cut else item
 
     def _is_cut(self, previous: _FrameFeatures, now: _FrameFeatures, seconds: float, flows: FlowPair) -> bool:
         if self._before_flash is not None:
@@ -143,7 +145,11 @@ class CutDetector(Stabilizer):
         return hsv_change > _LARGE_HSV_CHANGE or not _depth_agrees(previous, now, flows)
 
 
-def _extract_features(motion: FrameMotion, depth: DepthMap) -> _FrameFeatures:
+def _with_cut(item: DepthFrame) -> DepthFrame:
+    return replace(item, depth=for_depth_field(item.stored_depth), cut=True)
+
+
+def _extract_features(motion: FrameMotion, depth: StoredMap) -> _FrameFeatures:
     gray = motion.gray.astype(np.float32)
     detail = gray - cv2.blur(gray, (9, 9))
     spread = np.sqrt(cv2.blur(detail * detail, (9, 9)) + np.float32(16))  # a spread of 4 is a sensor's noise
@@ -153,8 +159,16 @@ def _extract_features(motion: FrameMotion, depth: DepthMap) -> _FrameFeatures:
         cast(DepthMap, detail / spread),
         thumbnail.astype(np.float32),
         np.count_nonzero(motion.gray >= _OVEREXPOSED) / motion.gray.size,
-        shrink_map(depth, _DEPTH_SIZE),
+        _shrink(depth),
     )
+
+
+def _shrink(depth: StoredMap) -> StoredMap:
+    if not isinstance(depth, DeviceMap):
+        return shrink_map(depth, _DEPTH_SIZE)
+    from streamdepth.stabilizers import device_maps
+
+    return DeviceMap(device_maps.shrink(depth.tensor, _DEPTH_SIZE))
 
 
 def _structural_similarity(previous: _FrameFeatures, now: _FrameFeatures, flows: FlowPair) -> float:
@@ -169,9 +183,10 @@ def _correlation(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> floa
 
 
 def _depth_agrees(previous: _FrameFeatures, now: _FrameFeatures, flows: FlowPair) -> bool:
-    warped = warp(previous.depth, sampling_grid(flows.flow, now.depth.shape))
-    known = np.isfinite(warped) & np.isfinite(now.depth)
-    a, b = warped[known], now.depth[known]
+    depth = as_depth_map(now.depth)
+    warped = warp(as_depth_map(previous.depth), sampling_grid(flows.flow, depth.shape))
+    known = np.isfinite(warped) & np.isfinite(depth)
+    a, b = warped[known], depth[known]
     if a.size < 2 or not (np.ptp(a) and np.ptp(b)):
         return False
     return float(np.corrcoef(a, b)[0, 1]) > 0.5

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamdepth.core.arrays import DepthMap
+from streamdepth.core.device_map import DeviceMap, StoredMap, for_depth_field
 from streamdepth.core.interfaces import Stabilizer
 from streamdepth.core.ranges import robust_range
 from streamdepth.core.types import DepthFrame, DepthKind
@@ -28,7 +29,7 @@ class LockedRange(Stabilizer):
         self.range = (low, high)
 
     def push(self, item: DepthFrame) -> Iterable[DepthFrame]:
-        return [replace(item, range=self.range)]
+        return [_with_range(item, self.range)]
 
 
 class RangeTracker(Stabilizer):
@@ -59,14 +60,14 @@ class RangeTracker(Stabilizer):
     def push(self, item: DepthFrame) -> Iterable[DepthFrame]:
         seconds = item.frame.time - self._time
         self._time = item.frame.time
-        current = robust_range(item.depth)
+        current = _robust_range(item.stored_depth)
         if current is None:
-            return [replace(item, range=self._range or _NOTHING_KNOWN)]
+            return [_with_range(item, self._range or _NOTHING_KNOWN)]
         if self._range is None or item.cut or not 0 <= seconds <= MAX_GAP_SECONDS:
             self._range, self._seconds_since_growth = current, 0.0
         else:
             self._range = self._follow(self._range, current, seconds)
-        return [replace(item, range=self._range)]
+        return [_with_range(item, self._range)]
 
     def _follow(self, old: tuple[float, float], current: tuple[float, float], seconds: float) -> tuple[float, float]:
         width = max(old[1] - old[0], 1e-12)
@@ -172,3 +173,18 @@ def _evenly_ranked_values(depth: DepthMap, count: int = 256) -> npt.NDArray[np.f
     if not values.size:
         return values
     return values[np.linspace(0, values.size - 1, count).round().astype(np.intp)]
+
+
+def _with_range(item: DepthFrame, range: tuple[float, float]) -> DepthFrame:
+    """Returns the item with a range, and its depth where it lies."""
+    return replace(item, depth=for_depth_field(item.stored_depth), range=range)
+
+
+def _robust_range(depth: StoredMap) -> tuple[float, float] | None:
+    """Returns the range as `robust_range` does; two numbers come from a GPU."""
+    if not isinstance(depth, DeviceMap):
+        return robust_range(depth)
+    from streamdepth.stabilizers import device_maps
+
+    low, high = device_maps.robust_range(depth.tensor).tolist()
+    return None if math.isnan(low) else (low, high)

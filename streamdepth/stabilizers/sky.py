@@ -55,10 +55,10 @@ class SkyMarker(Stabilizer):
         if item.kind is not DepthKind.METRIC:
             return [item]
         motion = self._tracker.track(item.frame)
-        is_far = item.depth > NEAREST_SKY_M
-        if item.cut or is_far.mean() < _MIN_FAR_SHARE:
+        far_share = _far_share(item)
+        if item.cut or far_share < _MIN_FAR_SHARE:
             self._probability = None
-        if is_far.mean() < _MIN_FAR_SHARE:
+        if far_share < _MIN_FAR_SHARE:
             return [item]
         newest = self._detector(motion.image, inverse_depth(item.depth, item.kind))
         self._probability = probability = self._steadied(newest, motion)
@@ -70,6 +70,13 @@ class SkyMarker(Stabilizer):
         if before is None or pair is None or before.shape != newest.shape:
             return newest
         return newest + np.float32(_MEMORY) * (warp(before, sampling_grid(pair.flow, newest.shape)) - newest)
+
+
+def _far_share(item: DepthFrame) -> float:
+    """Returns the share of pixels that may be sky; depth on a GPU is counted there."""
+    if item.device_depth is None:
+        return float((item.depth > NEAREST_SKY_M).mean())
+    return float((item.device_depth.tensor > NEAREST_SKY_M).float().mean())
 
 
 def _with_sky(item: DepthFrame, probability: DepthMap, region: Mask) -> DepthFrame:

@@ -6,27 +6,31 @@ import math
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import cv2
 import numpy as np
 
 from streamdepth.core.arrays import DepthMap
+from streamdepth.core.device_map import StoredMap, for_depth_field
 from streamdepth.core.interfaces import Stabilizer
 from streamdepth.core.ranges import finite_range, robust_range
 from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.stabilizers.disk_queue import DiskQueue
 from streamdepth.stabilizers.optical_flow import Flow, FlowPair, FrameMotion, MotionTracker, sampling_grid, warp
 
-_MIN_NOISE, _MAX_NOISE = 0.004, 0.03
+if TYPE_CHECKING:
+    from streamdepth.stabilizers.device_filter import DeviceFilter
+
+MIN_NOISE, MAX_NOISE = 0.004, 0.03
 """Bounds of a network's noise from frame to frame, as a share of the frame's range (metric: of the depth)."""
-_NOISE_SECONDS = 0.5
+NOISE_SECONDS = 0.5
 """Time constant of the estimate of the noise."""
-_INITIAL_SECONDS = 1 / 30
+INITIAL_SECONDS = 1 / 30
 """The evidence of a frame without a past."""
-_MAX_DEVIATION = np.float32(1 / 3)
+MAX_DEVIATION = 1 / 3
 """Share of the tolerance within which a result stays of the new depth."""
-_EPSILON = np.float32(1e-9)
+EPSILON = 1e-9
 _NEIGHBORS = np.array([[0.5, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0.5]], np.float32)
 
 
@@ -62,8 +66,12 @@ class _RecursiveFilter:
     def __init__(self, memory_seconds: float, tolerance: float) -> None:
         self.memory_seconds, self.tolerance = memory_seconds, tolerance
         self.state: _FilterState | None = None
-        self._noise = _MAX_NOISE
+        self._noise = MAX_NOISE
         self._buffers = _Buffers.allocate((0, 0))
+
+    def push(self, item: DepthFrame, flows: FlowPair | None, seconds: float) -> DepthMap:
+        """Returns the smoothed depth of the next frame; flows: to the frame before, None where that does not count."""
+        return self.update(item.depth, self.predict(item, flows, seconds) if flows else None, seconds).depth
 
     @np.errstate(invalid="ignore")  # far away minus far away is unknown, as it should be
     def predict(self, item: DepthFrame, flows: FlowPair, seconds: float) -> _FilterState | None:
@@ -86,7 +94,7 @@ class _RecursiveFilter:
         np.minimum(evidence, np.float32(self.memory_seconds), out=evidence)
         evidence *= cv2.resize(flows.confidence, new.shape[::-1], dst=scratch, interpolation=cv2.INTER_LINEAR)
         evidence *= _agreement(residual, scratch)
-        excess = np.maximum(np.subtract(residual, _MAX_DEVIATION, out=residual), 0, out=residual)
+        excess = np.maximum(np.subtract(residual, MAX_DEVIATION, out=residual), 0, out=residual)
         excess *= unit * np.float32(self.tolerance * self._noise)
         change -= np.copysign(excess, change, out=scratch)
         return _FilterState(np.subtract(new, change, out=change), evidence)
@@ -94,7 +102,7 @@ class _RecursiveFilter:
     def update(self, new: DepthMap, past: _FilterState | None, seconds: float) -> _FilterState:
         """Joins the past with the new depth, which unknown pixels take over."""
         if past is None:
-            self.state = _FilterState(new, np.full_like(new, _INITIAL_SECONDS))
+            self.state = _FilterState(new, np.full_like(new, INITIAL_SECONDS))
         else:
             self.state = _weighted_mean(new, past, seconds)
         return self.state
@@ -104,15 +112,15 @@ class _RecursiveFilter:
         sample = sample[np.isfinite(sample)]
         if sample.size:
             sample.partition(sample.size // 2)
-            noise = min(max(1.48 * float(sample[sample.size // 2]), _MIN_NOISE), _MAX_NOISE)
-            self._noise += (noise - self._noise) * (1 - math.exp(-seconds / _NOISE_SECONDS))
+            noise = min(max(1.48 * float(sample[sample.size // 2]), MIN_NOISE), MAX_NOISE)
+            self._noise += (noise - self._noise) * (1 - math.exp(-seconds / NOISE_SECONDS))
 
 
 class TemporalFilter(Stabilizer):
     """A running mean along the motion, which trusts the past where flow and depth agree and the present elsewhere.
 
     The result stays within the range of the inputs; unknown pixels take the new value. Starts anew at cuts, gaps and
-    changes of size. State: two maps of the depth's size.
+    changes of size. State: two maps of the depth's size. Depth that lies on a GPU is smoothed there and stays there.
 
     Args:
         memory_seconds: the longest memory, of what stands still. Frames further apart have more weight, so that the
@@ -134,15 +142,27 @@ class TemporalFilter(Stabilizer):
 
     def reset(self) -> None:
         self._tracker.reset()
-        self._filter = _RecursiveFilter(self.memory_seconds, self.tolerance)
+        self._array_filter: _RecursiveFilter | None = None
+        self._device_filter: DeviceFilter | None = None
 
     def push(self, item: DepthFrame) -> Iterable[DepthFrame]:
         motion = self._tracker.track(item.frame)
-        flows = motion.to_previous
-        if item.cut or flows is None:
-            self._filter = _RecursiveFilter(self.memory_seconds, self.tolerance)
-        past = self._filter.predict(item, flows, motion.seconds) if flows else None
-        return [replace(item, depth=self._filter.update(item.depth, past, motion.seconds).depth)]
+        if item.cut or motion.to_previous is None:
+            self._array_filter = self._device_filter = None
+        smoothed = self._smooth(item, motion)
+        return [replace(item, depth=for_depth_field(smoothed))]
+
+    def _smooth(self, item: DepthFrame, motion: FrameMotion) -> StoredMap:
+        """Smooths the depth where it lies; a model that moves to another device begins anew."""
+        if item.device_depth is None:
+            self._device_filter = None
+            self._array_filter = self._array_filter or _RecursiveFilter(self.memory_seconds, self.tolerance)
+            return self._array_filter.push(item, motion.to_previous, motion.seconds)
+        from streamdepth.stabilizers.device_filter import DeviceFilter
+
+        self._array_filter = None
+        self._device_filter = self._device_filter or DeviceFilter(self.memory_seconds, self.tolerance)
+        return self._device_filter.push(item, motion.to_previous, motion.seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +248,7 @@ def _weighted_mean(new: DepthMap, past: _FilterState, seconds: float | DepthMap)
     seconds: the evidence of `new`. Where both agree the past is kept exactly.
     """
     old, total = past.depth, past.evidence_seconds + np.asarray(seconds, np.float32)
-    share = np.divide(past.evidence_seconds + _EPSILON, total + _EPSILON)
+    share = np.divide(past.evidence_seconds + EPSILON, total + EPSILON)
     mean = np.subtract(old, new)
     mean *= share
     mean += new
@@ -237,7 +257,7 @@ def _weighted_mean(new: DepthMap, past: _FilterState, seconds: float | DepthMap)
     if math.isfinite(mean.sum()):
         return _FilterState(mean, total)
     known = np.isfinite(mean)
-    return _FilterState(np.where(known, mean, new), np.where(known, total, np.float32(_INITIAL_SECONDS)))
+    return _FilterState(np.where(known, mean, new), np.where(known, total, np.float32(INITIAL_SECONDS)))
 
 
 def _warp_sharply(depth: DepthMap, flows: FlowPair, buffers: _Buffers) -> DepthMap:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from av.stream import Disposition
 
 if TYPE_CHECKING:
+    from av.codec.hwaccel import HWAccel
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
@@ -67,14 +68,14 @@ def network_options() -> dict[str, str]:
     }
 
 
-def open_media_file(path: str | Path) -> InputContainer:
+def open_media_file(path: str | Path, hwaccel: HWAccel | None = None) -> InputContainer:
     """Opens a media file of this machine that anybody may have made. Raises FFmpegError, OSError or ValueError.
 
-    Texts that lead to other files, such as playlists, are refused as unknown formats.
+    Texts that lead to other files, such as playlists, are refused as unknown formats. hwaccel: decodes on a GPU.
     """
     import av
 
-    return av.open(file_url(path), options=file_options(), metadata_errors="replace")
+    return av.open(file_url(path), options=file_options(), metadata_errors="replace", hwaccel=hwaccel)
 
 
 def open_media_stream(file: SupportsRead) -> InputContainer:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers.depth_frames import depth_frame, flat, push_all, ramp, texture
+from helpers.on_device import OnDevice
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -48,6 +49,11 @@ IMPLEMENTATIONS = {
     "hot swap": lambda: make_hot_swap_stabilizer(lambda: "default", lambda: "auto", None, MotionTracker()),
     **{f"preset {name}": (lambda name=name: make_stabilizer(name)) for name in PRESETS},
 }
+IMPLEMENTATIONS |= {
+    f"{name} on a device": (lambda name=name: OnDevice(IMPLEMENTATIONS[name]()))
+    for name in ("cuts", "align", "align metric", "temporal", "range", "locked", "sky", "preset default")
+}
+"""The last ones get depth as tensors, as from a GPU."""
 
 
 @pytest.fixture(params=[name for name in IMPLEMENTATIONS if name != "metric"])

@@ -13,6 +13,7 @@ from prometheus_client.exposition import generate_latest
 from streamdepth.apps.web.schemas import StatusOut, StreamOut
 from streamdepth.apps.web.session import WebSession
 from streamdepth.core.states import StreamState
+from streamdepth.utils.gpu_load import read_gpu_loads
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -36,6 +37,14 @@ _STREAM_METRICS = (
     (GaugeMetricFamily, "paused", "1 while the stream is paused.", attrgetter("controls.paused")),
 )
 """Kind of metric, its name, its help text, and how to get it from a stream's status."""
+_GPU_METRICS = (
+    ("gpu_memory_used_bytes", "Memory of a GPU that is in use.", attrgetter("memory_used_bytes")),
+    ("gpu_memory_total_bytes", "Memory of a GPU.", attrgetter("memory_total_bytes")),
+    ("gpu_compute_share", "Share of time in which a GPU computes, 0 to 1.", attrgetter("compute_share")),
+    ("gpu_decoder_share", "Share of time in which a GPU decodes video, 0 to 1.", attrgetter("decoder_share")),
+    ("gpu_encoder_share", "Share of time in which a GPU encodes video, 0 to 1.", attrgetter("encoder_share")),
+)
+"""The name of a gauge, its help text, and how to get it from a GPU's load."""
 _ZONE_METRICS = (
     (GaugeMetricFamily, "nearest", "Nearest depth in a zone, in the unit; NaN where it is unknown or too far."),
     (GaugeMetricFamily, "median", "Median depth in a zone, in the unit; NaN where it is unknown or too far."),
@@ -61,6 +70,7 @@ class _StatusCollector:
         uptime = self._status.uptime_seconds
         yield GaugeMetricFamily("streamdepth_uptime_seconds", "Seconds since the start.", value=uptime)
         yield from _stream_metrics(self._status.streams)
+        yield from _gpu_metrics()
         yield self._latency()
 
     def _latency(self) -> Metric:
@@ -85,6 +95,17 @@ def _stream_metrics(streams: list[StreamOut]) -> Iterator[Metric]:
     yield from _zone_metrics(streams)
     yield _dropped_frames(streams)
     yield _states(streams)
+
+
+def _gpu_metrics() -> Iterator[Metric]:
+    """Yields the load of this machine's GPUs; nothing without one, and only what is known of each."""
+    loads = read_gpu_loads()
+    for name, text, value_of in _GPU_METRICS if loads else ():
+        family = GaugeMetricFamily(f"streamdepth_{name}", text, labels=["gpu"])
+        for load in loads:
+            if (value := value_of(load)) is not None:
+                family.add_metric([load.name], value)
+        yield family
 
 
 def _zone_metrics(streams: list[StreamOut]) -> Iterator[Metric]:

@@ -119,6 +119,21 @@ class Engine(ABC):
         """Returns values as an array of numpy; they are complete when this returns."""
         return as_array(values)
 
+    def keep(self, depth: Pixels) -> Tensor | None:
+        """Returns (N, h, w) depth on the device, complete for all streams, NaN where it is not finite.
+
+        None where depth is to be downloaded: on all but CUDA.
+        """
+        if isinstance(depth, np.ndarray) or not depth.is_cuda:
+            return None
+        import torch
+
+        kept = torch.where(depth.isfinite(), depth, torch.nan)
+        torch.cuda.current_stream(depth.device).synchronize()
+        # Others read it on the default stream: its memory is not given away before they have.
+        kept.record_stream(torch.cuda.default_stream(depth.device))
+        return kept
+
     def close(self) -> None:
         """Releases everything. Idempotent."""
 

@@ -129,6 +129,9 @@ class FallbackEngine(Engine):
     def download(self, values: Pixels) -> FloatArray:
         return self._engine.download(values)
 
+    def keep(self, depth: Pixels) -> Tensor | None:
+        return self._engine.keep(depth)
+
     def close(self) -> None:
         self._check = None
         self._engine.close()

@@ -22,6 +22,7 @@ from streamdepth.estimators.engines import (
     inference_error,
 )
 from streamdepth.estimators.engines.bfloat16 import computes_in_bfloat16
+from streamdepth.estimators.engines.cuda_graphs import RecordedNetwork
 
 _log = logging.getLogger(__name__)
 
@@ -81,7 +82,8 @@ def as_outputs(result: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 class TorchEngine(Engine):
     """Runs a module, which it takes over: it is moved, cast and set to evaluation in place.
 
-    Raises ConfigError for a device or precision that cannot be had.
+    On CUDA its work is recorded as a CUDA graph after a few pictures of a size. Raises ConfigError for a device or
+    precision that cannot be had.
 
     Args:
         module: maps (N, 3, H, W) to a tensor or a tuple of tensors.
@@ -114,6 +116,7 @@ class TorchEngine(Engine):
         self._memory_format = torch.channels_last if self._is_cuda else torch.contiguous_format
         module = module.eval().to(self._device, self._dtype)
         self._module: nn.Module | None = module.to(memory_format=self._memory_format)  # type: ignore[call-overload]  # missing in stubs
+        self._recorded = RecordedNetwork(self._call) if self._is_cuda and not compile else None
         self._compiled: Callable[[Tensor], Tensor | tuple[Tensor, ...]] | None = None
         if compile:
             _log.info("torch.compile prepares the network at the first picture, which takes a minute")
@@ -166,9 +169,8 @@ class TorchEngine(Engine):
 
     def _compute(self, pixels: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Calls the compiled network, and the plain one from the moment compiling fails."""
-        assert self._module is not None
         if self._compiled is None:
-            return self._module(pixels)  # type: ignore[no-any-return]  # a module's call is not typed
+            return self._recorded(pixels) if self._recorded else self._call(pixels)
         from torch._dynamo.exc import TorchDynamoException
 
         try:
@@ -179,5 +181,9 @@ class TorchEngine(Engine):
             self._compiled = None
             return self._compute(pixels)
 
+    def _call(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        assert self._module is not None
+        return as_outputs(self._module(pixels))
+
     def close(self) -> None:
-        self._module = self._compiled = None
+        self._module = self._compiled = self._recorded = None

@@ -1,11 +1,12 @@
-"""Makes a contact sheet of clips: the middle frame of each beside its depth.
+"""Makes a contact sheet of clips: the middle frame of each beside its depth, by one model or by several.
 
-python samples/make_clips.py sheet.jpg CLIP [CLIP ...] [--model nano]
+python samples/make_clips.py sheet.jpg CLIP [CLIP ...] [--model before.safetensors --model nano]
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -27,22 +28,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sheet", type=Path)
     parser.add_argument("clips", nargs="+")
-    parser.add_argument("--model", default="nano")
+    parser.add_argument("--model", action="append", help="a name or weights; each gives a column (default: nano)")
     options = parser.parse_args()
-    settings = config.make(model=options.model)
-    cells = [_cell(clip, settings) for clip in options.clips]
+    cells = [_cell(clip, options.model or ["nano"]) for clip in options.clips]
     if len(cells) % 2:
         cells.append(np.full_like(cells[0], 255))
     rows = [np.hstack(cells[i : i + 2]) for i in range(0, len(cells), 2)]
     cv2.imwrite(str(options.sheet), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])
 
 
-def _cell(clip: str, settings: config.Settings) -> npt.NDArray[np.uint8]:
-    """Returns the middle frame and its depth side by side, each scaled into one cell."""
-    image = _middle_frame(clip, settings)
-    depth = sd.estimate(image, settings.model.name).predicted_depth
-    colors = colorize(depth, DepthKind.RELATIVE, display_range(depth))
-    return np.hstack([_fit_into_cell(picture) for picture in (image, colors)])
+def _cell(clip: str, models: Sequence[str]) -> npt.NDArray[np.uint8]:
+    """Returns the middle frame and its depth by each model side by side, each scaled into one cell."""
+    image = _middle_frame(clip, config.make())
+    pictures = [image]
+    for model in models:
+        depth = sd.estimate(image, model).predicted_depth
+        pictures.append(colorize(depth, DepthKind.RELATIVE, display_range(depth)))
+    return np.hstack([_fit_into_cell(picture) for picture in pictures])
 
 
 def _middle_frame(clip: str, settings: config.Settings) -> Image:

@@ -1,4 +1,4 @@
-"""The verbs of `streamdepth train`: by a recipe, on pictures with depth, or from a large model's depth of videos."""
+"""The verbs of `streamdepth train`: by a recipe, on pictures with depth, by a large model's depth, or by motion."""
 
 from __future__ import annotations
 
@@ -33,6 +33,9 @@ Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 o
 
 FINE_TUNING = {"start": "nano", "steps": 1000, "encoder_rate": 1e-4, "decoder_rate": 3e-4, "validation_share": 0.1}
 """Settings of fine-tuning that differ from a training from scratch: few steps, low rates, and a validation share."""
+KEEP = 0.5
+"""Weight of labels by the network itself, before the training, beside those by motion, which say nothing of sky and
+bare walls: so they are not forgotten."""
 
 
 @app.command()
@@ -104,7 +107,7 @@ def pairs(
     """
     configure_logging(quiet=quiet, verbose=verbose)
     changes = {"steps": steps, "batch": batch, "seed": seed, "start": start}
-    _train(Path(), output, _fine_tuning(config, data, "sensor", changes), device, quiet)
+    _train(Path(), output, _fine_tuning(config, [_set(path, "sensor") for path in data], changes), device, quiet)
 
 
 @app.command()
@@ -135,9 +138,45 @@ def distil(
     settings = flags.settings(model=teacher)
     changes = {"steps": steps, "batch": batch, "seed": seed, "start": start}
     folders = [output / "labels" / stem for stem in stream_names(video)]
-    training = _fine_tuning(config, folders, "exact", changes)
+    training = _fine_tuning(config, [_set(folder, "exact") for folder in folders], changes)
     _label(video, folders, settings, every, most, flags.quiet)
     _train(Path(), output, training, settings.model.device, flags.quiet)
+
+
+@app.command()
+@with_flags("model.device", has_config_flag=False)
+def motion(
+    video: Annotated[list[str], typer.Argument(help="Videos by a camera that moves through your place.")],
+    output: Out,
+    labels_only: Annotated[
+        bool, typer.Option("--labels-only", help="Write the labels and train nothing; a recipe may take them.")
+    ] = False,
+    most: Annotated[int, typer.Option("--most", min=2, help="Most frames of one video that get labels.")] = 2000,
+    steps: Steps = None,
+    batch: Batch = None,
+    seed: Seed = None,
+    start: Start = None,
+    config: Config = None,
+    *,
+    flags: Flags,
+) -> None:
+    """Teach nano your place by a moving camera's own footage, without a teacher: what moves past shows how far it is.
+
+    Example: streamdepth train motion walk.mp4 -o runs/place
+    """
+    from streamdepth.factory import stream_names
+
+    settings = flags.settings(model=start or "nano")
+    folders = [output / "labels" / stem for stem in stream_names(video)]
+    before = [folder.with_name(f"{folder.name}_before") for folder in folders]
+    changes = {"steps": steps, "batch": batch, "seed": seed, "start": start}
+    sets = [_set(folder, "views") for folder in folders] + [_set(folder, "sensor", KEEP) for folder in before]
+    training = _fine_tuning(config, sets, changes)
+    for address, folder in zip(video, folders, strict=True):
+        _label_motion(address, folder, settings, most, flags.quiet)
+    if not labels_only:
+        _label([str(folder / "rgb") for folder in folders], before, settings, 0, most, flags.quiet)
+        _train(Path(), output, training, settings.model.device, flags.quiet)
 
 
 @app.command()
@@ -160,19 +199,18 @@ def blend(
     out.print(f"weights: {output}; use them with --model {output}")
 
 
-def _fine_tuning(config: Path | None, folders: list[Path], depth: str, changes: dict[str, Any]) -> TrainSettings:
+def _fine_tuning(config: Path | None, sets: list[dict[str, Any]], changes: dict[str, Any]) -> TrainSettings:
     from streamdepth.training.settings import make_settings, read_settings
 
-    sets = {"sets": [_set(folder, depth) for folder in folders]}
-    return make_settings(FINE_TUNING | sets | (read_settings(config) if config else {}) | _given(changes))
+    return make_settings(FINE_TUNING | {"sets": sets} | (read_settings(config) if config else {}) | _given(changes))
 
 
 def _given(flags: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in flags.items() if value is not None}
 
 
-def _set(folder: Path, depth: str) -> dict[str, str]:
-    return {"name": str(folder.resolve()), "depth": depth}
+def _set(folder: Path, depth: str, weight: float = 1.0) -> dict[str, Any]:
+    return {"name": str(folder.resolve()), "depth": depth, "weight": weight}
 
 
 def _label(
@@ -198,6 +236,25 @@ def _label(
         teacher.close()
 
 
+def _label_motion(video: str, folder: Path, settings: Settings, most: int, quiet: bool) -> None:
+    from streamdepth import factory
+    from streamdepth.training.motion.motion_labels import write_motion_labels
+
+    source = factory.make_source(video, settings)
+    with _bar("frames", None, quiet) as move:
+        found = write_motion_labels(
+            source,
+            folder,
+            most_pictures=most,
+            on_progress=lambda stage, done, total: move(done, description=stage, total=total),
+        )
+    out.print(f"{found.pictures} pictures with depth on {found.known:.0%} of their pixels, in {folder}")
+    if found.failures:
+        err.print(f"warning: parts of '{video}' gave no labels: {', '.join(found.failures)}")
+    if found.pictures < 2:
+        raise ConfigError(f"'{video}' gave one picture to learn from; give a longer video", code="too-few-frames")
+
+
 def _train(root: Path, output: Path, settings: TrainSettings, device: str, quiet: bool) -> None:
     from streamdepth.estimators.engines.torch_engine import choose_device
     from streamdepth.training.trainer import train
@@ -217,8 +274,9 @@ def _report(result: TrainingResult) -> None:
 
 
 @contextmanager
-def _bar(name: str, total: int | None, quiet: bool) -> Iterator[Callable[[int], None]]:
-    columns = (TextColumn(name), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+def _bar(name: str, total: int | None, quiet: bool) -> Iterator[Callable[..., None]]:
+    """Shows a progress bar on a terminal; yields a function of the number done and of what rich's `update` takes."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, disable=quiet or not err.is_terminal) as progress:
         task = progress.add_task(name, total=total)
-        yield lambda done: progress.update(task, completed=done)
+        yield lambda done, **changes: progress.update(task, completed=done, **changes)

@@ -154,7 +154,8 @@ def _read_index(folder: Path, *, is_needed: bool) -> dict[str, Any]:
             continue
         except (OSError, ValueError) as error:
             raise SourceOpenError(f"cannot read '{path}': {error}", code="bad-index") from error
-        entry = content.get(name, content) if isinstance(content, dict) else None
+        inner = content.get(name) if isinstance(content, dict) else None
+        entry = inner if isinstance(inner, dict) else content
         if isinstance(entry, dict) and ("depth_scale" in entry or not is_needed):
             return entry
         if isinstance(entry, dict) and "scale" in entry:

@@ -57,7 +57,7 @@ def write_labels(
     """
     info = source.open()
     try:
-        _check_origin(folder, _index(teacher.info, info.name))
+        check_origin(folder, _index(teacher.info, info.name))
         count, due = 0, -np.inf
         while count < max_pictures and (frame := source.read()) is not None:
             if frame.time > due - 1e-6:  # sums of floats
@@ -70,8 +70,12 @@ def write_labels(
     return count
 
 
-def _check_origin(folder: Path, facts: dict[str, object]) -> None:
-    """Writes the index of the labels; raises ConfigError where it is that of other labels."""
+def check_origin(folder: Path, facts: dict[str, object]) -> None:
+    """Writes facts as the index of the labels in a folder.
+
+    Raises ConfigError: the folder has labels of something else (code "other-labels"), or an index that cannot be read
+    ("unreadable").
+    """
     path = folder / "index.json"
     try:
         known = dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else facts
@@ -92,10 +96,8 @@ def _write_label(frame: Frame, teacher: Estimator, folder: Path) -> None:
     picture, depth = (folder / part / f"{frame.index:07d}{end}" for part, end in (("rgb", ".jpg"), ("depth", ".png")))
     if picture.exists() and depth.exists():
         return
-    estimate = teacher.estimate([frame])[0].depth
-    image = _downscaled(frame.image)
-    write_file(picture, _encode_image(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 95]))
-    write_file(depth, _encode_image(".png", encode_depth(estimate, teacher.info.kind), []))
+    values = encode_depth(teacher.estimate([frame])[0].depth, teacher.info.kind)
+    write_pair(folder, picture.stem, downscaled(frame.image), values)
 
 
 def encode_depth(depth: DepthMap, kind: DepthKind) -> npt.NDArray[np.uint16]:
@@ -126,13 +128,21 @@ def _index(teacher: ModelInfo, source: str) -> dict[str, object]:
     return {"depth_scale": DEPTH_SCALE, "infinity": INFINITY, "unit": unit, **labels}
 
 
-def _downscaled(image: Image) -> Image:
+def downscaled(image: Image) -> Image:
+    """Returns the (H, W, 3) picture reduced to MAX_SIDE_PX on its longer side; smaller ones stay as they are."""
     height, width = image.shape[:2]
     factor = MAX_SIDE_PX / max(height, width)
     if factor >= 1:
         return image
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def write_pair(folder: Path, name: str, image: Image, values: npt.NDArray[np.uint16]) -> None:
+    """Writes an (H, W, 3) RGB picture and the (h, w) values of its depth as a pair of a dataset."""
+    picture = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    write_file(folder / "rgb" / f"{name}.jpg", _encode_image(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 95]))
+    write_file(folder / "depth" / f"{name}.png", _encode_image(".png", values, []))
 
 
 def _encode_image(suffix: str, picture: npt.NDArray[Any], options: list[int]) -> bytes:

@@ -50,10 +50,14 @@ def test_one_table_for_all_sets(cli, data: Path, tmp_path: Path) -> None:
 def test_all_sets_of_a_folder_and_the_domains_that_they_share(cli, tmp_path: Path) -> None:
     for name, count in (("room_1", 1), ("room_2", 2)):
         write_pairs(tmp_path, name, count=count)
-    facts = {name: {"depth_scale": 1000, "domain": "rooms"} for name in ("room_1", "room_2")}
-    (tmp_path / "index.json").write_text(json.dumps(facts))
-    done = cli("eval", "accuracy", tmp_path, "--all")
+    index = {name: {"depth_scale": 1000, "domain": "rooms"} for name in ("room_1", "room_2")}
+    (tmp_path / "index.json").write_text(json.dumps(index))
+    done = cli("eval", "accuracy", tmp_path, "--all", "--json", tmp_path / "facts.json")
     assert done.code == 0, done.err
+    facts = json.loads((tmp_path / "facts.json").read_text())
+    values = [found["scores"]["fitted"]["ordinal"] for found in facts["sets"]]
+    mean = facts["domains"]["fitted"]["ordinal"]
+    assert mean == {"mean": pytest.approx(sum(values) / 2, abs=1e-4), "worst": mean["mean"], "worst_domain": "rooms"}
     assert "room_1" in done.out
     assert "room_2" in done.out
     assert [line.split()[-1] for line in done.out.splitlines() if line.startswith("worst")] == ["rooms", "rooms"]

@@ -63,7 +63,19 @@ def as_json(info: ModelInfo, size: object, results: Sequence[DatasetResult]) -> 
         "model": asdict(info) | {"kind": info.kind.value, "size": size},
         "versions": _versions(),
         "sets": [_dataset_json(result) for result in results],
+        "domains": {fit: _domains_json(results, fit) for fit in ("fitted", "ramp")},
     }
+
+
+def _domains_json(results: Sequence[DatasetResult], fit: str) -> dict[str, Any]:
+    """Returns the mean over domains, the worst domain and its value, of each score in which more is better."""
+    found = {}
+    for field, _ in _SUMMARY.values():
+        if means := domain_means(results, fit, field):
+            worst = min(means, key=lambda domain: means[domain])
+            mean = _mean(list(means.values()))
+            found[field] = {"mean": _rounded(mean), "worst": _rounded(means[worst]), "worst_domain": worst}
+    return found
 
 
 def _dataset_json(result: DatasetResult) -> dict[str, Any]:

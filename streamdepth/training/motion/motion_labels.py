@@ -1,0 +1,215 @@
+"""Labels from motion: pictures of a moving camera with the relative depth that its own views agree on.
+
+The footage is taken in parts of PART keyframes or up to a cut, each of which is reconstructed by itself: scale and axes
+differ between parts, and to a training every picture has a scale of its own anyway.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.interfaces import Source
+from streamdepth.core.types import Frame
+from streamdepth.training.files import write_file
+from streamdepth.training.labels import check_origin, write_pair
+from streamdepth.training.motion.consistency import agreeing
+from streamdepth.training.motion.keyframes import Keyframe, choose_keyframes
+from streamdepth.training.motion.neighbors import choose_neighbors
+from streamdepth.training.motion.structure import LEAST_VIEWS, View, reconstruct, require_pycolmap
+from streamdepth.training.motion.sweep import Floats32, prepare, sweep
+
+PART = 80
+"""Most keyframes that are reconstructed together."""
+NEIGHBORS = 4
+"""Most views that a view is swept with; it must agree with two of them."""
+NEAREST = 50_000
+"""PNG value of the 99.9th percentile of a picture's inverse depth."""
+LEAST_KNOWN = 0.1
+"""Share of a picture whose depth must be known for it to be kept."""
+_STATE = "progress.json"
+OnProgress = Callable[[str, int, int], None]
+"""Called with what is done now, how far it is, and out of how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class MotionLabels:
+    """The labels of one video."""
+
+    pictures: int
+    known: float
+    """Mean share of known pixels."""
+    failures: list[str]
+    """Codes of the errors of the parts that gave no labels."""
+
+
+def write_motion_labels(
+    source: Source, folder: Path, *, most_pictures: int, on_progress: OnProgress = lambda *_: None
+) -> MotionLabels:
+    """Writes pictures of a source with their depth as a dataset, whose depth a training reads as "views".
+
+    Args:
+        source: the video; it is opened and closed. What does not move must fill most of it.
+        folder: becomes a dataset (see `evaluation.datasets`) of inverse depth in a unit of each picture's own. A
+            stopped run goes on with the part that it had begun.
+        most_pictures: after so many labels no further part is begun.
+        on_progress: called often.
+
+    Raises:
+        ConfigError: the video has too few frames ("too-short"), its camera stands still ("camera-still") or only turns
+            ("no-parallax"), its frames have too little in common ("no-overlap"), no poses are found ("no-poses"), views
+            agree nowhere ("no-agreement"), or the folder has other labels ("other-labels", "unreadable").
+        MissingDependencyError: without pycolmap.
+        SourceError: as the source raises it.
+        SinkWriteError: the folder cannot be written.
+    """
+    require_pycolmap()
+    info = source.open()
+    try:
+        check_origin(folder, _index(info.name))
+        state = _State(folder)
+        keyframes = choose_keyframes(_unread(source, state))
+        for part in _parts(keyframes):
+            if state.pictures >= most_pictures:
+                break
+            _label_part(part, folder, state, on_progress)
+    finally:
+        source.close()
+    if not state.pictures:
+        raise state.error()
+    return MotionLabels(state.pictures, state.known / state.pictures, [error.code for error in state.errors])
+
+
+class _State:
+    """The progress of a video's labels, kept in a file beside them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / _STATE
+        facts = self._facts()
+        self.next_frame: int = facts.get("next_frame", 0)
+        """The first frame that is in no finished part."""
+        self.pictures: int = facts.get("pictures", 0)
+        self.known: float = facts.get("known", 0.0)
+        """Sum of their shares of known pixels."""
+        self.read_frames = self.keyframes = 0
+        self.errors: list[ConfigError] = []
+        """Why parts gave no labels."""
+
+    def _facts(self) -> dict[str, Any]:
+        try:
+            return dict(json.loads(self._path.read_text(encoding="utf-8"))) if self._path.exists() else {}
+        except (OSError, ValueError, TypeError) as error:
+            raise ConfigError(f"cannot read '{self._path}': {error}; remove its folder", code="unreadable") from error
+
+    def finish_part(self, next_frame: int) -> None:
+        """Keeps what a stopped run goes on from; without any label the next run finds the reason again."""
+        facts = {"next_frame": next_frame, "pictures": self.pictures, "known": self.known}
+        if self.pictures:
+            write_file(self._path, json.dumps(facts).encode())
+
+    def error(self) -> ConfigError:
+        """Returns why there are no labels at all."""
+        if self.errors:
+            return self.errors[0]
+        if self.read_frames < LEAST_VIEWS:
+            return ConfigError(
+                f"{self.read_frames} frames are too few; give some seconds of video by a moving camera",
+                code="too-short",
+            )
+        if self.keyframes < LEAST_VIEWS:
+            return ConfigError(
+                f"the camera stands still: only {self.keyframes} of {self.read_frames} frames differ in most of the "
+                "picture; walk with it, sideways rather than ahead, for some steps at least",
+                code="camera-still",
+            )
+        return ConfigError(
+            "frames have too little in common with the next ones to be compared: the camera is too fast, the picture "
+            "too bare or blurred, or the video is cut all the time; film more slowly, in better light",
+            code="no-overlap",
+        )
+
+
+def _unread(source: Source, state: _State) -> Iterator[Frame]:
+    while (frame := source.read()) is not None:
+        if frame.index >= state.next_frame:
+            state.read_frames += 1
+            yield frame
+
+
+def _parts(keyframes: Iterable[Keyframe]) -> Iterator[list[Keyframe]]:
+    part: list[Keyframe] = []
+    for keyframe in keyframes:
+        if part and (keyframe.is_cut or len(part) == PART or keyframe.image.shape != part[0].image.shape):
+            yield part
+            part = []
+        part.append(keyframe)
+    if part:
+        yield part
+
+
+def _label_part(part: list[Keyframe], folder: Path, state: _State, on_progress: OnProgress) -> None:
+    state.keyframes += len(part)
+    if len(part) >= LEAST_VIEWS:
+        on_progress(f"poses of {len(part)} frames", 0, 1)
+        try:
+            for views in reconstruct({keyframe.index: keyframe.image for keyframe in part}):
+                _label_views(views, folder, state, on_progress)
+        except ConfigError as error:
+            state.errors.append(error)
+    state.finish_part(part[-1].index + 1)
+
+
+def _label_views(views: list[View], folder: Path, state: _State, on_progress: OnProgress) -> None:
+    written = 0
+    for view, inverse in depth_of_views(views, lambda done: on_progress("depth", done, len(views))):
+        known = float(np.isfinite(inverse).mean())
+        if known >= LEAST_KNOWN:
+            write_pair(folder, f"{view.index:07d}", view.image, encode_inverse(inverse))
+            written += 1
+            state.pictures += 1
+            state.known += known
+    if not written:
+        raise ConfigError(
+            "the poses are known, but views agree on depth nearly nowhere: walls are bare, the light is poor, or too "
+            "much moves; film more slowly, nearer to things, in better light",
+            code="no-agreement",
+        )
+
+
+def depth_of_views(
+    views: list[View], on_view: Callable[[int], None] = lambda _: None
+) -> Iterator[tuple[View, Floats32]]:
+    """Yields each view with the (h, w) inverse depth that other views confirm, NaN elsewhere.
+
+    on_view: called with the number of views that are swept.
+    """
+    prepared = {view.index: prepare(view) for view in views}
+    neighbors = {view.index: choose_neighbors(view, views, NEIGHBORS) for view in views}
+    found: dict[int, Floats32] = {}
+    for view in views:
+        if others := [prepared[other.index] for other in neighbors[view.index]]:
+            found[view.index] = sweep(prepared[view.index], others)
+        on_view(len(found))
+    for view in views:
+        others_found = [(prepared[o.index], found[o.index]) for o in neighbors[view.index] if o.index in found]
+        if view.index in found:
+            yield view, agreeing(prepared[view.index], found[view.index], others_found)
+
+
+def encode_inverse(inverse: Floats32) -> npt.NDArray[np.uint16]:
+    """Returns the (h, w) values of a dataset's PNG from inverse depth of any unit, NaN = unknown."""
+    known = np.isfinite(inverse)
+    values = np.where(known, inverse, 0) * (NEAREST / np.quantile(inverse[known], 0.999))
+    return np.where(known, np.clip(np.rint(values), 1, 65534), 0).astype(np.uint16)
+
+
+def _index(source: str) -> dict[str, object]:
+    unit = "none: relative inverse depth, the nearest place is 1"
+    return {"kind": "inverse", "depth_scale": NEAREST, "unit": unit, "source": source, "made_by": "motion"}

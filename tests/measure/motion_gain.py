@@ -38,7 +38,7 @@ def main() -> None:
     for place in places:
         half = len(place) // 2
         run = options.work / f"{place.name}_run"
-        teach(part(place, 0, half - GAP // 2, options.work), run, options.steps)
+        teach(part(place, 0, half - GAP // 2, options.work), run, options)
         second = part(place, half + GAP // 2, None, options.work)
         for name, weights in {"before": None, "after": run / "nano.safetensors"}.items():
             for judged in (second, *others):
@@ -53,6 +53,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--others", nargs="*", type=Path, default=[])
     parser.add_argument("--steps", default="150")
+    parser.add_argument("--batch", default="16")
     return parser.parse_args()
 
 
@@ -74,8 +75,9 @@ def part(data: DepthDataset, first: int, end: int | None, work: Path) -> DepthDa
     return DepthDataset(folder)
 
 
-def teach(footage: DepthDataset, run: Path, steps: str) -> None:
-    command = ["train", "motion", footage.folder / "rgb", "-o", run, "--steps", steps, "--device", "cpu"]
+def teach(footage: DepthDataset, run: Path, options: argparse.Namespace) -> None:
+    command = ["train", "motion", footage.folder / "rgb", "-o", run, "--device", "cpu"]
+    command += ["--steps", options.steps, "--batch", options.batch]
     subprocess.run([sys.executable, "-m", "streamdepth", *map(str, command)], check=True)
 
 

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from helpers.errors import raises_code
 from helpers.models import make_model
+from helpers.onnx_files import write_export
 from helpers.video_depth import write_checkpoint
 
 from streamdepth.core.errors import EstimatorError
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.types import DepthKind, Estimate, Frame
 from streamdepth.core.wrappers import LazyEstimator
+from streamdepth.estimators.foreign.estimator import open_foreign_model
 from streamdepth.estimators.hot_swap import HotSwapEstimator
 from streamdepth.estimators.huggingface import HuggingFaceEstimator
 from streamdepth.estimators.nano import NanoEstimator
@@ -32,6 +34,7 @@ MAKERS = {
     "model with memory": lambda folder: VideoDepthEstimator(
         str(write_checkpoint(folder / "v.pth")), size=56, device="cpu", allow_pickle=True
     ),
+    "onnx file on openvino": lambda folder: open_foreign_model(write_export(folder, "zipdepth_base_384x384.onnx")),
     "fake": lambda _: ConstantEstimator(),
     "lazy": lambda _: LazyEstimator(ConstantEstimator),
     "hot swap": lambda _: HotSwapEstimator(lambda: 1, lambda _: ConstantEstimator()),

@@ -158,14 +158,15 @@ def shrink_map(values: DepthMap, size: tuple[int, int]) -> DepthMap:
 
 
 def _confidence(gray: Gray, other: Gray, flow: Flow, reverse_flow: Flow, grid: Flow) -> DepthMap:
-    round_trip = _squared_length(flow + warp(reverse_flow, grid))
-    mismatch = round_trip / (0.02 * _squared_length(flow) + np.float32(0.25))
+    mismatch = _squared_length(cv2.add(flow, warp(reverse_flow, grid)))
+    mismatch /= 0.02 * _squared_length(flow) + np.float32(0.25)
     change = cv2.blur(cv2.absdiff(gray, warp(other, grid)), (3, 3)) * np.float32(1 / _BRIGHTNESS_TOLERANCE)
+    mismatch *= mismatch
+    mismatch += np.square(np.square(change))
+    confidence = np.exp(np.negative(mismatch, out=mismatch), out=mismatch)
     height, width = gray.shape
-    x, y = grid[..., 0], grid[..., 1]
-    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-    change *= change
-    return cast(DepthMap, np.exp(-mismatch * mismatch - change * change) * inside)
+    inside = cv2.inRange(grid, (0, 0), (width - 1, height - 1))
+    return cast(DepthMap, cv2.copyTo(confidence, inside))
 
 
 @lru_cache(maxsize=16)

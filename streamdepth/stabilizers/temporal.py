@@ -31,6 +31,8 @@ INITIAL_SECONDS = 1 / 30
 MAX_DEVIATION = 1 / 3
 """Share of the tolerance within which a result stays of the new depth."""
 EPSILON = 1e-9
+_CURVATURES = np.array([[0.5, -1, 0.5]], np.float32), np.array([[0.5], [-1], [0.5]], np.float32)
+"""Kernels for half the second derivative along x and along y; `cv2.Sobel` takes three times as long along y."""
 _NEIGHBORS = np.array([[0.5, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0.5]], np.float32)
 
 
@@ -272,13 +274,11 @@ def _warp_sharply(depth: DepthMap, flows: FlowPair, buffers: _Buffers) -> DepthM
     warped = warp(depth, grid)
     if not flows.flow.any():
         return warped
-    for axis, order in enumerate(((2, 0), (0, 2))):
+    for axis, kernel in enumerate(_CURVATURES):
         fraction = cast(DepthMap, cv2.extractChannel(grid, axis, dst=residual))
         fraction -= np.floor(fraction, out=scratch)
         fraction -= np.square(fraction, out=scratch)
-        curvature = cv2.Sobel(
-            warped, cv2.CV_32F, *order, dst=scratch, ksize=1, scale=0.5, borderType=cv2.BORDER_REPLICATE
-        )
+        curvature = cv2.filter2D(warped, cv2.CV_32F, kernel, dst=scratch, borderType=cv2.BORDER_REPLICATE)
         fraction *= curvature
         warped -= fraction
     return np.clip(warped, np.float32(low), np.float32(high), out=warped)
@@ -292,9 +292,9 @@ def _suppress_lone_outliers(residual: DepthMap, scratch: DepthMap) -> None:
 
 def _agreement(residual: DepthMap, scratch: DepthMap) -> DepthMap:
     """Returns 1 well within the tolerance and 0 well beyond; flat near 0, so small differences lose no evidence."""
-    fourth = np.minimum(residual, np.float32(10), out=scratch)
-    np.square(np.square(fourth, out=fourth), out=fourth)
-    return np.exp(np.negative(fourth, out=fourth), out=fourth)
+    square = cv2.multiply(residual, residual, dst=scratch)
+    fourth = cv2.multiply(square, square, dst=square, scale=-1.0)
+    return cast(DepthMap, np.exp(fourth, out=fourth))
 
 
 def _unit_of_change(item: DepthFrame) -> DepthMap | np.float32:

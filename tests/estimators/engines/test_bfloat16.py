@@ -79,7 +79,7 @@ def test_openvino_refuses_it_on_a_plain_cpu_and_is_not_asked_for_it(monkeypatch:
         "INFERENCE_PRECISION_HINT": SimpleNamespace(to_string=lambda: "f32"),
     }
     core = SimpleNamespace(get_property=lambda _device, name: properties[name])
-    monkeypatch.setattr(openvino_engine, "_core", lambda: core)
+    monkeypatch.setattr(openvino_engine, "openvino_core", lambda: core)
     engine = OpenVinoEngine(LazyModule(nn.Identity, "identity"))
     assert engine.precision == "float32"
     assert "INFERENCE_PRECISION_HINT" not in engine._options

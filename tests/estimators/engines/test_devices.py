@@ -62,12 +62,12 @@ class MachineWithDevices:
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., MachineWithDevices]:
-    real = openvino_engine._core()
+    real = openvino_engine.openvino_core()
     monkeypatch.setenv("STREAMDEPTH_CACHE", str(tmp_path))
 
     def make(present: list[str], broken: tuple[str, ...] = ()) -> MachineWithDevices:
         core = MachineWithDevices(real, present, broken)
-        monkeypatch.setattr(openvino_engine, "_core", lambda: core)
+        monkeypatch.setattr(openvino_engine, "openvino_core", lambda: core)
         return core
 
     return make
@@ -180,7 +180,7 @@ def test_nothing_is_looked_for_where_the_cpu_is_asked_for() -> None:
 
 @needs_openvino
 def test_a_gpu_that_is_asked_for_and_missing_is_an_error() -> None:
-    if any("GPU" in name for name in openvino_engine._core().available_devices):
+    if any("GPU" in name for name in openvino_engine.openvino_core().available_devices):
         pytest.skip("this machine has a GPU of Intel's")
     with raises_code(ConfigError, "no-such-device", naming="only cpu"):
         _engine("gpu")

@@ -158,7 +158,7 @@ def shrink_map(values: DepthMap, size: tuple[int, int]) -> DepthMap:
 
 
 def _confidence(gray: Gray, other: Gray, flow: Flow, reverse_flow: Flow, grid: Flow) -> DepthMap:
-    mismatch = _squared_length(cv2.add(flow, warp(reverse_flow, grid)))
+    mismatch = _squared_length(flow + warp(reverse_flow, grid))
     mismatch /= 0.02 * _squared_length(flow) + np.float32(0.25)
     change = cv2.blur(cv2.absdiff(gray, warp(other, grid)), (3, 3)) * np.float32(1 / _BRIGHTNESS_TOLERANCE)
     mismatch *= mismatch

@@ -51,7 +51,8 @@ def description_text(found: Description) -> str:
         "inputs": "{" + ", ".join(f"{k}: {v:g}" for k, v in (found.inputs or {}).items()) + "}" if found.inputs else "",
     }
     if found.size is not None and found.size.bounds == "both":
-        lines["keep_aspect"] = lines["multiple"] = ""
+        lines["keep_aspect"] = ""
+        lines["multiple"] = "" if found.multiple == 1 else lines["multiple"]
     return "".join(f"{key}: {value}\n" for key, value in lines.items() if value)
 
 

@@ -8,14 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.errors import raises_code
+from helpers.models import make_model
 from helpers.onnx_files import write_export, write_onnx
 from PIL import Image
 
 import streamdepth as sd
 from streamdepth.core.errors import ConfigError, ModelLoadError
 from streamdepth.core.types import Frame
+from streamdepth.estimators.engines.onnx_engine import save_onnx
 from streamdepth.estimators.foreign.estimator import ForeignModelEstimator, open_foreign_model
 from streamdepth.estimators.foreign.interface import read_metadata
+from streamdepth.estimators.huggingface import HuggingFaceEstimator, load_huggingface_network
 
 pytestmark = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("onnx", "onnxruntime", "openvino")),
@@ -281,6 +284,28 @@ def test_mistakes_of_inspect_are_one_line(cli, tmp_path: Path) -> None:
         done = cli("models", *arguments)
         assert (done.code, len(done.err.splitlines())) == (code, 1), done.err
     assert "da3-metric" in cli("models", "--descriptions").out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "kind", "engine"), [("depth_anything", "inverse", "onnx"), ("glpn", "metric", "openvino")]
+)
+def test_an_export_of_a_real_architecture_gives_what_it_gives_in_torch(
+    tmp_path: Path, model: str, kind: str, engine: str
+) -> None:
+    source = str(make_model(model, tmp_path / model))
+    image = np.random.default_rng(0).integers(0, 255, (64, 128, 3), np.uint8)
+    picture, size = Frame(image, 0, 0, Fraction(1), 0.0), (128, 64)
+    exact = HuggingFaceEstimator(source, size=size, engine="torch", device="cpu")
+    height, width = exact.card.spec.output_size(64, 128)
+    path, network = tmp_path / "m.onnx", load_huggingface_network(source, size=size)
+    save_onnx(network.module.get(), path, 1, height, width)
+    mean, std = (",".join(map(str, values)) for values in (exact.card.spec.mean, exact.card.spec.std))
+    picture = Frame(picture.image_at_size(width, height), 0, 0, Fraction(1), 0.0)
+    found = depth_of(path, f"kind={kind}", f"mean={mean}", f"std={std}", picture=picture, engine=engine)
+    wanted = exact.estimate([picture])[0].depth
+    assert exact.info.kind.unit == ("m" if kind == "metric" else None)
+    np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-3 * np.ptp(wanted))
 
 
 def test_an_estimator_is_reported_with_the_license_of_its_weights(tmp_path: Path) -> None:

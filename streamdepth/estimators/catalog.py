@@ -134,7 +134,7 @@ def _make_entries() -> tuple[CatalogEntry, ...]:
             384,
             32,
             "mit",
-            note="6.1 million parameters",
+            note="learned from depth that Depth Anything V2 Large (cc-by-nc-4.0) gave",
             address="https://github.com/fabiotosi92/ZipDepth",
         ),
         CatalogEntry("dpt-large", "Intel/dpt-large", relative, (384, 384), 32, "apache-2.0", note="MiDaS 3.0"),

@@ -195,12 +195,12 @@ def test_int8_is_made_judged_and_used(cli, tmp_path: Path, frames: list[Frame]) 
     assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.8
     again = cli(*arguments, "-o", tmp_path / "int8")
     assert (again.code, "exists already" in again.err) == (5, True)
-    for wrong, code in (
-        ({"engine": "torch"}, "option-conflict"),
-        ({"precision": "float32"}, "option-conflict"),
-        ({"device": "cuda"}, "wrong-device"),
+    for wrong, code, says in (
+        ({"engine": "torch"}, "option-conflict", "leave --"),
+        ({"precision": "float32"}, "option-conflict", "leave --"),
+        ({"device": "cuda"}, "wrong-device", "'cuda'"),
     ):
-        with raises_code(ConfigError, code, naming="leave --"):
+        with raises_code(ConfigError, code, naming=says):
             factory.make_estimator(config.make(model=str(tmp_path / "int8"), **wrong))
     (tmp_path / "int8" / "streamdepth.json").write_text("{")
     with raises_code(ModelLoadError, "damaged"):

@@ -79,4 +79,4 @@ def _difference_from_torch(network: Network, path: Path, height: int, width: int
     pixels = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         exact = network.module.get()(pixels)
-    return relative_difference(OnnxFileEngine(path, device="cpu").run(pixels)[0], as_array(exact))
+    return relative_difference(as_array(OnnxFileEngine(path, device="cpu").run(pixels)[0]), as_array(exact))

@@ -153,7 +153,7 @@ def export_onnx(network: Network, path: Path, *, frame_size: tuple[int, int], ba
     pixels = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         exact = as_outputs(network.module.get()(pixels))[0]
-    difference = relative_difference(OnnxFileEngine(path, device="cpu").run(pixels)[0], as_array(exact))
+    difference = relative_difference(as_array(OnnxFileEngine(path, device="cpu").run(pixels)[0]), as_array(exact))
     if difference > DEFAULT_LIMIT:
         raise ModelLoadError(
             f"the exported network differs from torch's by {difference:.1%}; use --engine torch", code="inexact"

@@ -27,7 +27,7 @@ class GpuLoad:
 def read_gpu_loads() -> list[GpuLoad]:
     """Returns the load of each NVIDIA GPU; nothing where there is none.
 
-    Compute, decoder and encoder are known with NVIDIA's package, `pip install nvidia-ml-py`.
+    Compute, decoder and encoder are known with NVIDIA's package, `pip install "streamdepth[gpu]"`.
     """
     try:
         pynvml = import_module("pynvml")

@@ -16,7 +16,7 @@ mkdir -p "$folder"
 failed=()
 
 step() { # NAME SECONDS COMMAND...
-    local name=$1 seconds=$2 began=$SECONDS
+    local name=$1 seconds=$(($2 * patience)) began=$SECONDS
     shift 2
     if timeout --signal=INT --kill-after=10 "$seconds" "$@" >"$folder/$name.txt" 2>&1; then
         echo "ok      $name, $((SECONDS - began)) s"
@@ -27,19 +27,19 @@ step() { # NAME SECONDS COMMAND...
 }
 
 if [ "$device" = cpu ]; then
-    tests=(--collect-only) size=(--size 56) quick=(--quick) frames=4 counts=(1 2)
+    tests=(--collect-only) size=(--size 56) quick=(--quick) frames=4 counts=(1 2) patience=5
 else
     export STREAMDEPTH_REQUIRE_GPU=1
-    tests=() size=() quick=() frames=240 counts=(1 4 16)
+    tests=() size=() quick=(--rounds 3) frames=240 counts=(1 4 16) patience=1
 fi
 mapfile -t files < <(grep -rl 'mark\.gpu' tests --include='test_*.py')
 
-step doctor 40 python -m streamdepth doctor
-step tests 150 python -m pytest -q -m gpu -p no:cacheprovider "${tests[@]}" "${files[@]}"
+step doctor 30 python -m streamdepth doctor
+step tests 130 python -m pytest -q -m gpu -p no:cacheprovider "${tests[@]}" "${files[@]}"
 bench=(python -m streamdepth bench --device "$device" --alone --overwrite "${quick[@]}" "${size[@]}")
-step bench_nano 60 "${bench[@]}" --json "$folder/bench_nano.json"
-step bench_dav2s 80 "${bench[@]}" --model depth-anything-v2-small --random-weights --json "$folder/bench_dav2s.json"
+step bench_nano 80 "${bench[@]}" --json "$folder/bench_nano.json"
+step bench_dav2s 90 "${bench[@]}" --model depth-anything-v2-small --random-weights --json "$folder/bench_dav2s.json"
 step streams 130 python tests/measure/gpu_streams.py --device "$device" --frames "$frames" --streams "${counts[@]}" \
     --json "$folder/streams.json"
-step table 20 python tests/measure/gpu_table.py "$folder"
+step table 10 python tests/measure/gpu_table.py "$folder"
 [ ${#failed[@]} -eq 0 ]

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from streamdepth.estimators.engines import Pixels
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def run_bound(session: Any, pixels: Tensor) -> tuple[Tensor, ...]:
+def run_bound(session: Any, pixels: Pixels) -> tuple[Tensor, ...]:
     """Returns a session's outputs for one input, float32 tensors on the device of `pixels`.
 
     Args:
@@ -19,7 +21,7 @@ def run_bound(session: Any, pixels: Tensor) -> tuple[Tensor, ...]:
     """
     import torch
 
-    pixels = pixels.float().contiguous()
+    pixels = torch.as_tensor(pixels).float().contiguous()
     outputs = {out.name: torch.empty(out.shape, device=pixels.device) for out in session.get_outputs()}
     binding = session.io_binding()
     place = pixels.device.type, pixels.device.index or 0, np.float32

@@ -16,12 +16,14 @@ from streamdepth.core.errors import ConfigError, InferenceError, ModelLoadError
 from streamdepth.estimators.engines import (
     Engine,
     FloatArray,
+    Outputs,
     Pixels,
     SizeCache,
     as_array,
     closed_engine_error,
     import_engine_package,
 )
+from streamdepth.estimators.engines.io_binding import has_fixed_outputs, run_bound
 from streamdepth.estimators.engines.lazy_module import LazyModule
 from streamdepth.utils.cache import ModelCache, cache_folder
 
@@ -175,6 +177,19 @@ class OnnxRuntimeEngine(Engine):
         self.precision = "float16" if used == _PROVIDERS["tensorrt"] else "float32"
         return session
 
+    def _run_session(self, session: Any, pixels: Pixels) -> Outputs:
+        """Computes the outputs; where pixels and session are on a GPU and of one shape, nothing leaves it."""
+        is_on_gpu = not isinstance(pixels, np.ndarray) and pixels.is_cuda and self.runs_on == "cuda"
+        if is_on_gpu and list(pixels.shape) == session.get_inputs()[0].shape and has_fixed_outputs(session):
+            return self._run_bound(session, pixels)
+        return self._infer(session, as_array(pixels))
+
+    def _run_bound(self, session: Any, pixels: Pixels) -> Outputs:
+        try:
+            return run_bound(session, pixels)
+        except Exception as error:  # the runtime's own classes
+            raise InferenceError(f"ONNX Runtime failed on {tuple(pixels.shape)}: {error}") from error
+
     def _infer(self, session: Any, pixels: FloatArray) -> tuple[FloatArray, ...]:
         entry = session.get_inputs()[0]
         batch = entry.shape[0] if isinstance(entry.shape[0], int) else len(pixels)
@@ -230,13 +245,13 @@ class OnnxEngine(OnnxRuntimeEngine):
         self._cache = ModelCache("onnx", module.cache_name, key, "model.onnx")
         self._sessions = SizeCache[Any]()
 
-    def run(self, pixels: Pixels) -> tuple[FloatArray, ...]:
+    def run(self, pixels: Pixels) -> Outputs:
         if self._module is None:
             raise closed_engine_error()
         height, width = pixels.shape[-2:]
         batch = len(pixels) if len(self._providers) > 1 else 1  # a GPU takes all at once
         session = self._sessions.get_or_make((height, width), lambda: self._make_session(batch, height, width))
-        return self._infer(session, as_array(pixels))
+        return self._run_session(session, pixels)
 
     def _make_session(self, batch: int, height: int, width: int) -> Any:
         module, key = self._module, f"{batch}x{width}x{height}"
@@ -271,10 +286,10 @@ class OnnxFileEngine(OnnxRuntimeEngine):
         """The custom metadata in the file."""
         return dict(self._session.get_modelmeta().custom_metadata_map)
 
-    def run(self, pixels: Pixels) -> tuple[FloatArray, ...]:
+    def run(self, pixels: Pixels) -> Outputs:
         if self._session is None:
             raise closed_engine_error()
-        return self._infer(self._session, as_array(pixels))
+        return self._run_session(self._session, pixels)
 
     def close(self) -> None:
         self._session = None

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from streamdepth.estimators.engines.io_binding import has_fixed_outputs, run_bound
-from streamdepth.estimators.engines.onnx_engine import save_onnx
+from streamdepth.estimators.engines.lazy_module import LazyModule
+from streamdepth.estimators.engines.onnx_engine import OnnxEngine, save_onnx
 
 
 class TwoOutputs(torch.nn.Module):
@@ -32,3 +33,15 @@ def test_open_sizes_are_not_bound(tmp_path: Path) -> None:
     save_onnx(TwoOutputs(), tmp_path / "model.onnx", 1, 16, 24, has_free_size=True)
     session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
     assert not has_fixed_outputs(session)
+
+
+@pytest.mark.gpu
+def test_an_engine_on_a_gpu_keeps_pixels_there() -> None:
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        pytest.skip("ONNX Runtime here has no CUDA")
+    engine = OnnxEngine(LazyModule(TwoOutputs, "two-outputs"), device="cuda")
+    pixels = torch.rand(1, 3, 16, 24, device="cuda")
+    found = engine.run(pixels)
+    assert all(output.is_cuda for output in found)
+    for one, exact in zip(found, TwoOutputs()(pixels), strict=True):
+        torch.testing.assert_close(one, exact, atol=0.01, rtol=0.01)

@@ -96,7 +96,8 @@ def hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two small steps instead of a thousand."""
+    """Two small steps instead of a thousand, on small depth by motion."""
+    monkeypatch.setattr("streamdepth.training.motion.sweep.WIDEST_PX", 96)
     small = {"steps": 2, "batch": 2, "pairs": 1, "sizes": [(32, 64)]}
     monkeypatch.setattr(cli_train, "FINE_TUNING", cli_train.FINE_TUNING | small)
 

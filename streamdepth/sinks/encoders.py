@@ -15,6 +15,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from streamdepth.core.deep_color import DeepColor
 from streamdepth.core.errors import SinkOpenError
+from streamdepth.utils.thread_priority import usual_priority
 
 _log = logging.getLogger(__name__)
 
@@ -258,7 +259,8 @@ def _open(
         os.environ.setdefault("SVT_LOG", "1")  # errors only: it writes its banner to stderr by itself
     if context.name == "dnxhd":
         context.options = encoder_options("dnxhd", 0, "", bits) | dict(context.options)
-    context.open()
+    with usual_priority():
+        context.open()
 
 
 _PIXEL_FORMATS = ("yuv420p", "nv12", "yuv422p", "yuv422p10le")

@@ -23,6 +23,7 @@ from streamdepth.core.arrays import GrayImage
 from streamdepth.sources.device_image import is_on_device
 from streamdepth.sources.libav_errors import error_reason
 from streamdepth.utils.containers import main_video_stream
+from streamdepth.utils.thread_priority import usual_priority
 
 _log = logging.getLogger(__name__)
 
@@ -143,7 +144,7 @@ def _make_video(encoder: str) -> bytes:
     noise = np.random.default_rng(0).integers(40, 200, (_SIZE // 16, _SIZE // 16, 3), np.uint8)
     picture = np.kron(noise, np.ones((16, 16, 1), np.uint8))
     file = io.BytesIO()
-    with av.open(file, "w", format="matroska") as container:
+    with usual_priority(), av.open(file, "w", format="matroska") as container:
         options = {"deadline": "realtime", "cpu-used": "8"} if encoder.startswith("libvpx") else {}
         stream = cast(VideoStream, container.add_stream(encoder, rate=25, options=options))
         stream.width = stream.height = _SIZE

@@ -116,6 +116,7 @@ OPENERS = {
     "av.open": {
         "utils/containers.py",  # every file that is read
         "sources/network_connection.py",
+        "sources/device_decoding.py",  # a clip of our own, in memory
         "sources/libav_device.py",
         "sources/sound_device.py",
         "sinks/sound_copier.py",  # a header of our own, in memory

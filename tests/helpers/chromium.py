@@ -19,7 +19,7 @@ NEEDS_CHROMIUM = [
     pytest.mark.slow,
     pytest.mark.skipif(not CHROMIUM, reason="no browser; apt-get install chromium"),
     # An exception raised by a signal within Playwright's event loop leaves its clean-up waiting for ever.
-    pytest.mark.timeout(240, method="thread"),
+    pytest.mark.timeout(400, method="thread"),
 ]
 
 

@@ -30,6 +30,7 @@ def print_inspection(path: Path, settings: Settings, picture: str | None, output
     exists.
     """
     from streamdepth.estimators.foreign.inspection import inspect_file
+    from streamdepth.factory.outputs import make_folder
     from streamdepth.sinks.pending_files import check_output
 
     if output is not None:
@@ -39,6 +40,7 @@ def print_inspection(path: Path, settings: Settings, picture: str | None, output
                 code="unknown-format",
             )
         check_output(output, overwrite=settings.outputs.overwrite)
+        make_folder(output.parent)
     pixels = _test_picture(picture)
     model = settings.model
     found = inspect_file(path, model.description, engine=model.engine, device=model.device, threads=model.threads)

@@ -41,6 +41,11 @@ def models(
 
     Example: streamdepth models depth-anything-v2-small
     """
+    if name is not None and (inspect is not None or descriptions):
+        raise ConfigError(
+            f"the model {name!r} does not go with --inspect and --descriptions; leave one of them out",
+            code="option-conflict",
+        )
     if inspect is None and (picture or output):
         raise ConfigError("--picture and --output go with --inspect; add it, or leave them out", code="option-conflict")
     if inspect is not None:

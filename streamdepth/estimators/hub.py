@@ -263,12 +263,13 @@ def _unavailable_model(hub_id: str, error: Exception, file: str = "") -> ModelLo
 
 
 def _cause_in_words(error: Exception) -> str:
-    from huggingface_hub import errors
+    from huggingface_hub import constants, errors
 
+    if constants.HF_HUB_OFFLINE:
+        return "the hub must not be asked (HF_HUB_OFFLINE is set)"
     causes: dict[str, Any] = {
         "the hub asks to accept terms on the model's page first": errors.GatedRepoError,
         "the hub does not know it, or not for you": errors.RepositoryNotFoundError,
-        "the hub must not be asked (HF_HUB_OFFLINE is set)": errors.OfflineModeIsEnabled,
     }
     return next(
         (text for text, kind in causes.items() if isinstance(error, kind)),

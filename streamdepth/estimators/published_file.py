@@ -28,6 +28,8 @@ class PublishedFile:
     """A file that never changes, and how it is known to be the right one."""
 
     address: str
+    page: str
+    """The web page on which people find it. Messages name this one: a commit in an address is masked there as a key."""
     git_blob: str
     """The SHA-1 by which Git calls its content."""
 
@@ -96,7 +98,7 @@ def _fetch(address: str, path: Path) -> None:
 
 def _unavailable(model: str, file: PublishedFile, why: str) -> ModelLoadError:
     return ModelLoadError(
-        f"the weights of {model} are not on this machine, and {why}; download {file.address} on a machine with a "
-        f"connection and put it at '{file.path}', or take --model nano, which is built in",
+        f"the weights of {model} are not on this machine, and {why}; download {file.name} from {file.page} on "
+        f"a machine with a connection and put it at '{file.path}', or take --model nano, which is built in",
         code="not-available",
     )

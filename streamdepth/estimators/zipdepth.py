@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 PUBLISHED = PublishedFile(
     "https://raw.githubusercontent.com/fabiotosi92/ZipDepth/a302e5437bc58f15c4efd41d3e8222bf24f7d470/checkpoints/"
     "zipdepth_base.pth",
+    "https://github.com/fabiotosi92/ZipDepth",
     "bc629a21c3e975fcbfc8cfc29b5179ca2cec8b06",
 )
 """The weights of the base variant, MIT license."""

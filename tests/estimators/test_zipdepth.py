@@ -18,7 +18,8 @@ from streamdepth.core.errors import ConfigError, ModelLoadError
 from streamdepth.core.types import DepthKind, Frame
 from streamdepth.estimators import zipdepth
 from streamdepth.estimators.published_file import PublishedFile, find_published_file, git_blob_of
-from streamdepth.estimators.zipdepth import load_zipdepth, read_network
+from streamdepth.estimators.zipdepth import PUBLISHED, load_zipdepth, read_network
+from streamdepth.utils.redact import redact_text
 
 
 @pytest.fixture
@@ -94,10 +95,12 @@ def test_without_a_connection_the_error_says_where_to_put_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STREAMDEPTH_CACHE", str(tmp_path))
-    with raises_code(ModelLoadError, "not-available", naming="zipdepth_base.pth"):
+    with raises_code(ModelLoadError, "not-available", naming="zipdepth_base.pth") as caught:
         factory.make_estimator(config.make(model="zipdepth"))
+    assert PUBLISHED.page in redact_text(str(caught.value))
+    assert "***" not in redact_text(str(caught.value))
     monkeypatch.delenv("HF_HUB_OFFLINE")
-    nowhere = PublishedFile("http://127.0.0.1:9/weights.pth", "0" * 40)
+    nowhere = PublishedFile("http://127.0.0.1:9/weights.pth", "http://127.0.0.1:9/page", "0" * 40)
     with raises_code(ModelLoadError, "not-available", naming=str(nowhere.path)):
         find_published_file("it", nowhere)
     assert not list(tmp_path.glob("weights/*"))
@@ -108,7 +111,7 @@ def test_a_download_is_checked_and_kept(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.delenv("HF_HUB_OFFLINE")
     source = tmp_path / "weights.pth"
     source.write_bytes(b"weights")
-    file = PublishedFile(source.as_uri(), git_blob_of(source))
+    file = PublishedFile(source.as_uri(), tmp_path.as_uri(), git_blob_of(source))
     path = find_published_file("it", file)
     assert path.read_bytes() == b"weights"
     source.unlink()

@@ -129,7 +129,7 @@ def _cuda_providers(number: str) -> list[Any]:
     }  # fmt: skip
     wanted = [(_PROVIDERS["tensorrt"], tensorrt), (_PROVIDERS["cuda"], cuda), _PROVIDERS["cpu"]]
     available = import_onnx().get_available_providers()
-    return [provider for provider in wanted if _provider_name(provider) in available]
+    return [provider for provider in wanted if provider_name(provider) in available]
 
 
 class OnnxRuntimeEngine(Engine):
@@ -150,7 +150,7 @@ class OnnxRuntimeEngine(Engine):
         self._onnxruntime = import_onnx()
         self._providers = choose_providers(device)
         self._options = self._onnxruntime.SessionOptions()
-        self._used_provider = _provider_name(self._providers[0])
+        self._used_provider = provider_name(self._providers[0])
         self._options.enable_mem_pattern = self._used_provider != _PROVIDERS["directml"]  # which does not go with it
         if threads:
             self._options.intra_op_num_threads = threads
@@ -205,7 +205,7 @@ class OnnxRuntimeEngine(Engine):
         return tuple(np.concatenate(output) for output in zip(*parts, strict=True))
 
 
-def _provider_name(provider: Any) -> str:
+def provider_name(provider: Any) -> str:
     """Returns the name of a provider, which may stand with its options."""
     return str(provider if isinstance(provider, str) else provider[0])
 

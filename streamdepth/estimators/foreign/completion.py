@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from streamdepth.core.errors import ModelLoadError
 from streamdepth.estimators.foreign.description import (
     KINDS,
@@ -76,6 +78,8 @@ def complete(path: Path, texts: Sequence[str], interface: Interface) -> Complete
 
     Raises ConfigError with the code "bad-description" too, where the description does not fit the file.
     """
+    if not interface.inputs:
+        raise description_error(f"'{path}'", "the file has no input that could take a picture; export it with one")
     fields, recognized = given_fields(path, texts, interface)
     has_kind, guesses = "kind" in fields, []
     for name, guess in (
@@ -158,10 +162,15 @@ def _output(interface: Interface, *_: Any) -> tuple[str, str]:
 
 
 def _size(interface: Interface, fields: Mapping[str, Any], _: Path) -> tuple[Size | None, str]:
-    if fixed_size(interface.pictures, fields["layout"]):
+    port, layout = interface.pictures, fields["layout"]
+    if fixed_size(port, layout):
         return None, ""
     multiple = fields.get("multiple", _DEFAULT_MULTIPLE)
     side = max(1, round(_DEFAULT_SIZE / multiple)) * multiple
+    sides = [port.shape[i] for i in _SPATIAL[layout]] if len(port.shape) == len(layout) else []
+    if any(isinstance(n, int) for n in sides):
+        height, width = (n if isinstance(n, int) else side for n in sides)
+        return Size(width, height, "both"), f"size {width}x{height}"
     return Size(side, side, "short"), f"size {side}, of the short side"
 
 
@@ -192,14 +201,37 @@ def _check(path: Path, found: Description, interface: Interface) -> None:
     names = [output.name for output in interface.outputs]
     if missing := [name for name in found.outputs if name not in names]:
         raise description_error(where, f"the file has no output {missing[0]!r}; it has {', '.join(names)}")
+    if texts := [output for output in interface.outputs if output.name in found.outputs and not _kind_of(output)]:
+        raise description_error(where, f"the output {texts[0]} is no array of numbers; name another one as output")
     given = found.inputs or {}
     further = [p.name for p in interface.inputs if p is not port]
     if unknown := [name for name in given if name not in further]:
         raise description_error(where, f"the file has no further input {unknown[0]!r}; it has {', '.join(further)}")
     if unset := [name for name in further if name not in given]:
         raise description_error(where, f"the file asks for {unset[0]!r} too; give inputs: {{{unset[0]}: NUMBER}}")
+    if unfit := [p for p in interface.inputs if p.name in given and not _fits(given[p.name], p)]:
+        value = given[unfit[0].name]
+        raise description_error(where, f"the input {unfit[0]} cannot take {value:g}; give a number of its type")
     if found.depth_kind.unit is None and found.scale != Scale():
         raise description_error(where, f"scale makes meters, and kind is {found.kind}; leave scale out")
+
+
+def _kind_of(port: Port) -> str:
+    """Returns numpy's letter for a kind of numbers: b, i, u or f; empty for types that hold none or are not known."""
+    try:
+        kind = np.dtype(port.type).kind
+    except TypeError:
+        return ""
+    return kind if kind in "biuf" else ""
+
+
+def _fits(value: float, port: Port) -> bool:
+    """Returns True if an input can take a number without changing it, but for the rounding of floats."""
+    kind = _kind_of(port)
+    if kind in ("i", "u"):
+        limits = np.iinfo(port.type)
+        return value.is_integer() and limits.min <= value <= limits.max
+    return value in (0, 1) if kind == "b" else bool(kind)
 
 
 def _at_fixed_size(path: Path, found: Description, fixed: tuple[int, int], fields: Mapping[str, Any]) -> Description:

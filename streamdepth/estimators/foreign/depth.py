@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from streamdepth.core.arrays import DepthMap, Mask
+from streamdepth.core.errors import InferenceError
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.types import DepthKind, Estimate
 from streamdepth.estimators.engines import FloatArray
@@ -31,7 +32,11 @@ def make_estimate(
         description: of the file.
         frame_size: (width, height) of the picture in px.
         input_size: (width, height) in px of what the network got.
+
+    Raises:
+        InferenceError: "bad-output" for shapes that do not go together.
     """
+    _check_shapes(outputs, description)
     values, scale = outputs[description.output], description.scale
     valid = _valid(outputs, description, values.shape[:2])
     focal_px = assumed_focal_px = None
@@ -47,6 +52,24 @@ def make_estimate(
         is_sky = outputs[description.sky.output] >= description.sky.value
         depth[is_sky] = np.inf if description.depth_kind is DepthKind.METRIC else 0.0
     return Estimate(depth, focal_px, assumed_focal_px)
+
+
+def _check_shapes(outputs: Mapping[str, FloatArray], description: Description) -> None:
+    shape = outputs[description.output].shape
+    if len(shape) < 2:
+        raise _bad_output(description.output, "one number for a picture, and a map of depth is needed")
+    for limit in (description.confidence, description.sky):
+        found = outputs[limit.output].shape if limit else ()
+        if limit and found not in ((), shape[:2]):
+            raise _bad_output(limit.output, f"the shape {found}, and the depth has {shape[:2]}")
+    if description.scale.output and (found := outputs[description.scale.output].shape) != ():
+        raise _bad_output(description.scale.output, f"the shape {found}, and a scale is one number for a picture")
+
+
+def _bad_output(name: str, why: str) -> InferenceError:
+    return InferenceError(
+        f"the output {name!r} has {why}; name another one in the description, or leave it out", code="bad-output"
+    )
 
 
 def _valid(outputs: Mapping[str, FloatArray], description: Description, shape: tuple[int, ...]) -> Mask:

@@ -97,8 +97,9 @@ def _pictures_first(output: AnyArray, count: int, name: str) -> FloatArray:
         values = values[..., 0]
     if values.ndim == 4 and values.shape[-1] == 3 and len(values) == count:
         return values
-    height, width = values.shape[-2:]
-    if values.size != count * height * width:
+    height, width = values.shape[-2:] if values.ndim > 1 else (0, 0)
+    is_row = values.ndim == 2 and height == 1  # of numbers that belong to one picture
+    if is_row or values.size != count * height * width:
         raise InferenceError(
             f"the output {name!r} has the shape {output.shape} for {count} pictures, which is neither one map of depth "
             "for each nor one of points; name another output in the description",

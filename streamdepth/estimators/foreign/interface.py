@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-_METADATA_FIELD = 14
-"""The number of `metadata_props` in `ModelProto` (onnx.proto)."""
+_GRAPH_FIELD, _METADATA_FIELD = 7, 14
+"""The numbers of `graph` and `metadata_props` in `ModelProto` (onnx.proto)."""
 _MAX_METADATA_BYTES = 2**20
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 """The wire types of Protocol Buffers that an ONNX file uses."""
@@ -59,22 +59,50 @@ def read_metadata(path: Path) -> dict[str, str]:
     return found
 
 
+def is_whole_file(path: Path) -> bool:
+    """Returns True if a file has a graph and ends where its last field ends.
+
+    Half of a download, an empty file and a file of another format do not. The weights are passed over.
+    """
+    has_graph = False
+    try:
+        with path.open("rb") as file:
+            while (head := _read_head(file)) is not None:
+                number, length = head
+                file.seek(length, 1)
+                has_graph |= number == _GRAPH_FIELD and length > 0
+            return has_graph and file.tell() == path.stat().st_size
+    except (OSError, ValueError):
+        return False
+
+
 def _read_field(file: BinaryIO, wanted: int) -> bytes | None:
     """Reads the next field: its bytes if its number is `wanted`, b"" for others, None at the end. Raises ValueError."""
+    head = _read_head(file)
+    if head is None:
+        return None
+    number, length = head
+    if number != wanted:
+        file.seek(length, 1)
+        return b""
+    if length > _MAX_METADATA_BYTES:
+        raise ValueError
+    return file.read(length)
+
+
+def _read_head(file: BinaryIO) -> tuple[int, int] | None:
+    """Reads the number of the next field, and how many bytes of it follow; None at the end. Raises ValueError."""
     head = file.read(1)
     if not head:
         return None
     number, wire = divmod(_read_varint(file, head), 8)
-    if wire == _VARINT:
-        _read_varint(file, file.read(1))
-        return b""
-    length = {_FIXED64: 8, _FIXED32: 4}.get(wire) or (_read_varint(file, file.read(1)) if wire == _BYTES else -1)
-    if length < 0 or (number == wanted and length > _MAX_METADATA_BYTES):
+    length = {_VARINT: 0, _FIXED64: 8, _FIXED32: 4}.get(wire, -1)
+    if wire in (_VARINT, _BYTES):
+        value = _read_varint(file, file.read(1))
+        length = value if wire == _BYTES else 0
+    if number < 1 or not 0 <= length < 2**62:
         raise ValueError
-    if number != wanted or wire != _BYTES:
-        file.seek(length, 1)
-        return b""
-    return file.read(length)
+    return number, length
 
 
 def _read_varint(file: BinaryIO, head: bytes) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,10 +15,10 @@ import numpy.typing as npt
 from streamdepth.core.errors import ConfigError, InferenceError, ModelLoadError
 from streamdepth.core.futures import CompletedFuture, Future
 from streamdepth.estimators.engines import EngineOptions, closed_engine_error, import_engine_package, onnx_engine
-from streamdepth.estimators.engines.onnx_engine import choose_providers, import_onnx
+from streamdepth.estimators.engines.onnx_engine import choose_providers, import_onnx, provider_name
 from streamdepth.estimators.engines.openvino_devices import choose_openvino_devices, is_openvino_device
 from streamdepth.estimators.engines.openvino_engine import is_installed, openvino_core
-from streamdepth.estimators.foreign.interface import Interface, Port, read_metadata
+from streamdepth.estimators.foreign.interface import Interface, Port, is_whole_file, read_metadata
 
 _log = logging.getLogger(__name__)
 
@@ -26,14 +27,13 @@ Arrays = Mapping[str, AnyArray]
 """Arrays by the name of an input or output."""
 _NUMPY_NAMES = {
     "float": "float32", "double": "float64", "f32": "float32", "f16": "float16", "f64": "float64",
-    "u8": "uint8", "i8": "int8", "i32": "int32", "i64": "int64",
+    "boolean": "bool", "u8": "uint8", "u16": "uint16", "u32": "uint32", "u64": "uint64",
+    "i8": "int8", "i16": "int16", "i32": "int32", "i64": "int64",
 }  # fmt: skip
 """Element types as the two runtimes name them -> numpy's names; others are equal."""
-
-
 _MAX_SIZES = 4
-_ERRORS_ONLY = 3
-"""ONNX Runtime's level of logging; its warnings speak of what is inside of a file."""
+_FATAL_ONLY = 4
+"""ONNX Runtime's level of logging; its warnings speak of what is inside of a file, and its errors are raised."""
 
 
 class Runtime(ABC):
@@ -64,11 +64,7 @@ def open_runtime(path: Path, options: EngineOptions) -> Runtime:
         ConfigError: for options that do not go with such files.
         MissingDependencyError: the runtime is not installed.
     """
-    if not path.is_file():
-        raise ModelLoadError(
-            f"there is no file '{path}'; give an ONNX file that is there, or a name of `streamdepth models`",
-            code="not-found",
-        )
+    _check_file(path)
     _check_options(path, options)
     engine, device = options.get("engine", "auto"), options.get("device", "auto")
     if engine == "openvino" or is_openvino_device(device):
@@ -82,6 +78,28 @@ def open_runtime(path: Path, options: EngineOptions) -> Runtime:
             raise
         _log.warning("ONNX Runtime is used, because of this: %s", error)
         return OnnxRuntime(path, options)
+
+
+def _check_file(path: Path) -> None:
+    """Raises ModelLoadError for a path without a whole ONNX file, before a runtime says so in its own many words."""
+    if path.is_dir():
+        raise ModelLoadError(f"'{path}' is a folder; give the ONNX file in it", code="not-found")
+    if not path.is_file():
+        if re.match(r"[a-z][a-z0-9+.-]+:/", str(path), re.IGNORECASE):
+            raise ModelLoadError(
+                f"'{path}' is an address, and ONNX files are read from this machine only; download the file, and give "
+                "its path",
+                code="not-found",
+            )
+        raise ModelLoadError(
+            f"there is no file '{path}'; give an ONNX file that is there, or a name of `streamdepth models`",
+            code="not-found",
+        )
+    if not is_whole_file(path):
+        raise ModelLoadError(
+            f"'{path}' is no ONNX file, or a part of one ({path.stat().st_size} bytes); download or export it anew",
+            code="damaged",
+        )
 
 
 def _check_options(path: Path, options: EngineOptions) -> None:
@@ -104,7 +122,7 @@ class OnnxRuntime(Runtime):
     def __init__(self, path: Path, options: EngineOptions) -> None:
         onnxruntime = import_onnx()
         settings, providers = onnxruntime.SessionOptions(), _in_float32(choose_providers(options.get("device", "auto")))
-        settings.log_severity_level = _ERRORS_ONLY
+        settings.log_severity_level = _FATAL_ONLY
         settings.enable_mem_pattern = not options.get("device", "auto").startswith("directml")  # does not go with it
         if threads := options.get("threads"):
             settings.intra_op_num_threads = threads
@@ -112,7 +130,9 @@ class OnnxRuntime(Runtime):
             self._session: Any = onnxruntime.InferenceSession(str(path), settings, providers=providers)
         except Exception as error:  # the runtime's own classes, and protobuf's
             raise _damaged("ONNX Runtime", path, error) from error
-        used = self._session.get_providers()[0]
+        used, wanted = self._session.get_providers()[0], provider_name(providers[0])
+        if used != wanted:
+            _log.warning("ONNX Runtime could not start its %s, and uses its %s", wanted, used)
         self.runs_on = "cpu" if used.startswith("CPU") else options.get("device", "auto").replace("auto", "cuda")
         self.reason = f"it runs such files, with ONNX Runtime's {used}"
         self.interface = Interface(
@@ -135,7 +155,7 @@ class OnnxRuntime(Runtime):
 
 def _in_float32(providers: Sequence[Any]) -> list[Any]:
     """Returns ONNX Runtime's providers without TensorRT, which would compute in float16."""
-    return [p for p in providers if not str(p if isinstance(p, str) else p[0]).startswith("Tensorrt")]
+    return [p for p in providers if not provider_name(p).startswith("Tensorrt")]
 
 
 def _onnx_port(entry: Any) -> Port:
@@ -199,7 +219,7 @@ class OpenVinoRuntime(Runtime):
         if key not in self._networks:
             model = self._model.clone()
             if any(port.partial_shape.is_dynamic for port in model.inputs):
-                model.reshape({name: list(shape) for name, shape in shapes.items()})
+                model.reshape({port.any_name: _fill_free(port, shapes[port.any_name]) for port in model.inputs})
             self._networks[key] = self._compile(model)
             if len(self._networks) > _MAX_SIZES:
                 del self._networks[next(iter(self._networks))]
@@ -244,6 +264,14 @@ class _PendingArrays:
         except RuntimeError as error:
             raise _failed("OpenVINO", self._feeds, error) from error
         return [np.array(self._request.get_tensor(name).data) for name in self._outputs]
+
+
+def _fill_free(port: Any, shape: Sequence[int]) -> list[int]:
+    """Returns a shape in which the sizes that the file has fixed stay: OpenVINO would change those, too."""
+    sizes = list(port.partial_shape)
+    if len(sizes) != len(shape):
+        return list(shape)
+    return [fixed.get_length() if fixed.is_static else size for fixed, size in zip(sizes, shape, strict=True)]
 
 
 def _openvino_port(entry: Any) -> Port:

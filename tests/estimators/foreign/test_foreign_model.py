@@ -192,18 +192,104 @@ def test_mistakes_say_what_is_wrong(
         open_foreign_model(path, description=description)
 
 
-def test_an_output_that_is_no_map_is_refused_when_it_comes(tmp_path: Path) -> None:
-    path = write_onnx(tmp_path / "m.onnx", "g (float[1,3,32,64] x) => (float[1,3,32,64] y) { y = Identity(x) }")
-    with raises_code(sd.StreamDepthError, "bad-output", naming="'y'"):
-        depth_of(path, "kind=inverse")
+GRAY = "y = ReduceMean<axes=[1], keepdims=0>(x)"
+HALF = "p = AveragePool<kernel_shape=[2,2], strides=[2,2]>(x) c = ReduceMean<axes=[1], keepdims=0>(p)"
+
+
+@pytest.mark.parametrize("engine", ["onnx", "openvino"])
+@pytest.mark.parametrize(
+    ("outputs", "nodes", "description", "wrong"),
+    [
+        ("float[1,3,32,64] y", "y = Identity(x)", (), "y"),
+        ("float y", "y = ReduceMean<keepdims=0>(x)", (), "y"),
+        ("float[1,3] y", "y = ReduceMean<axes=[2,3], keepdims=0>(x)", (), "y"),
+        ("float[3] y", "y = ReduceMean<axes=[0,2,3], keepdims=0>(x)", (), "y"),
+        ("float[1,32,64] y, float[1,16,32] c", f"{GRAY} {HALF}", ("confidence=c",), "c"),
+        ("float[1,32,64] y, float[1,16,32] c", f"{GRAY} {HALF}", ("sky=c",), "c"),
+        ("float[1,32,64] y, float[1,32,64] s", f"{GRAY} s = Identity(y)", ("kind=metric", "scale=s"), "s"),
+    ],
+)
+def test_outputs_of_a_wrong_shape_are_refused_when_they_come(
+    tmp_path: Path, outputs: str, nodes: str, description: tuple[str, ...], wrong: str, engine: str
+) -> None:
+    path = write_onnx(tmp_path / "m.onnx", f"g (float[1,3,32,64] x) => ({outputs}) {{ {nodes} }}")
+    with raises_code(sd.StreamDepthError, "bad-output", naming=f"'{wrong}'"):
+        depth_of(path, "kind=inverse", *description, engine=engine)
+
+
+@pytest.mark.parametrize("engine", ["onnx", "openvino"])
+@pytest.mark.parametrize(
+    ("kind", "value", "fits"),
+    [
+        ("bool", 1, True),
+        ("bool", 2, False),
+        ("int64", 7, True),
+        ("int64", 0.5, False),
+        ("int64", 1e300, False),
+        ("float", 0.5, True),
+    ],
+)
+def test_a_further_input_takes_numbers_of_its_type(
+    tmp_path: Path, kind: str, value: float, fits: bool, engine: str
+) -> None:
+    graph = f"""g (float[1,3,32,64] x, {kind}[1] k) => (float[1,32,64] y) {{
+        f = Cast<to=1>(k) z = Mul(x, f) y = ReduceMean<axes=[1], keepdims=0>(z) }}"""
+    path = write_onnx(tmp_path / "m.onnx", graph)
+    if fits:
+        depth = depth_of(path, "kind=inverse", f"inputs=k:{value}", picture=frame(color=RED * 0 + 51), engine=engine)
+        np.testing.assert_allclose(depth, 0.2 * value, rtol=1e-5)
+    else:
+        with raises_code(ConfigError, "bad-description", naming="k "):
+            open_foreign_model(path, description=["kind=inverse", f"inputs=k:{value}"], engine=engine)
+
+
+@pytest.mark.parametrize(
+    ("graph", "description"),
+    [
+        ("g () => (float[1,32,64] y) { s = Constant<value = int64[3] {1,32,64}>() y = ConstantOfShape(s) }", ()),
+        (f"g (float[1,3,32,64] x) => (seq(float[1,32,64]) s) {{ {GRAY} s = SequenceConstruct(y) }}", ()),
+        (f"g (float[1,3,32,64] x) => (string[1,32,64] s) {{ {GRAY} s = Cast<to=8>(y) }}", ()),
+        (
+            f"g (float[1,3,32,64] x, string k) => (float[1,32,64] y, string z) {{ {GRAY} z = Identity(k) }}",
+            ("inputs=k:1",),
+        ),
+    ],
+)
+def test_files_without_numbers_where_they_are_needed_are_refused(
+    tmp_path: Path, graph: str, description: tuple[str, ...]
+) -> None:
+    path = write_onnx(tmp_path / "m.onnx", graph)
+    with raises_code(ConfigError, "bad-description", naming="m.onnx"):
+        open_foreign_model(path, description=["kind=inverse", *description], engine="onnx")
+
+
+@pytest.mark.parametrize("engine", ["onnx", "openvino"])
+def test_a_side_that_is_fixed_stays(tmp_path: Path, engine: str) -> None:
+    graph = f"g (float[1,3,32,w] x) => (float[1,32,w] y) {{ {GRAY} }}"
+    path = write_onnx(tmp_path / "m.onnx", graph)
+    assert depth_of(path, "kind=inverse", engine=engine).shape == (32, 384)
+    assert depth_of(path, "kind=inverse", "size=96x32", engine=engine).shape == (32, 96)
+    with raises_code(sd.StreamDepthError, "network-failed", naming="64, 96"):
+        depth_of(path, "kind=inverse", "size=96x64", engine=engine)
 
 
 @pytest.mark.parametrize("engine", ["onnx", "openvino"])
 def test_files_that_are_not_there_or_damaged(tmp_path: Path, engine: str) -> None:
-    (tmp_path / "broken.onnx").write_bytes(b"nothing")
-    for name, code in (("missing.onnx", "not-found"), ("broken.onnx", "damaged")):
-        with raises_code(ModelLoadError, code, naming=name):
-            open_foreign_model(tmp_path / name, engine=engine)
+    whole = write_onnx(tmp_path / "whole.onnx", MEAN, {"license": "MIT"}).read_bytes()
+    (tmp_path / "folder.onnx").mkdir()
+    for i, content in enumerate(
+        (b"", b"nothing", b"\0" * 100, whole[: len(whole) // 2], whole[:-1], b"\x3a" + b"\xff" * 9 + b"\1")
+    ):
+        (tmp_path / f"broken{i}.onnx").write_bytes(content)
+        with raises_code(ModelLoadError, "damaged", naming=f"broken{i}.onnx"):
+            open_foreign_model(tmp_path / f"broken{i}.onnx", engine=engine)
+    for path, says in (
+        (tmp_path / "missing.onnx", "missing.onnx"),
+        (tmp_path / "folder.onnx", "folder"),
+        (Path("https://example.com/m.onnx"), "address"),
+    ):
+        with raises_code(ModelLoadError, "not-found", naming=says):
+            open_foreign_model(path, engine=engine)
 
 
 def test_options_that_do_not_go_with_a_file(tmp_path: Path) -> None:
@@ -254,7 +340,7 @@ def test_a_picture_runs_a_file_and_its_meters_follow_the_camera(tmp_path: Path) 
 
 def test_inspect_prints_what_is_in_a_file_and_writes_a_test_picture(cli, tmp_path: Path) -> None:
     path = write_export(tmp_path, "DA3METRIC-LARGE.onnx")
-    picture = tmp_path / "test.png"
+    picture = tmp_path / "new" / "test.png"
     done = cli("models", "--inspect", path, "-o", picture)
     assert done.code == 0, done.err
     for words in (
@@ -278,6 +364,8 @@ def test_mistakes_of_inspect_are_one_line(cli, tmp_path: Path) -> None:
     for arguments, code in (
         (("--inspect", tmp_path / "missing.onnx"), 4),
         (("--picture", "x.png"), 2),
+        (("nano", "--descriptions"), 2),
+        (("nano", "--inspect", tmp_path / "missing.onnx"), 2),
         (("--inspect", write_onnx(tmp_path / "m.onnx", MEAN), "--picture", tmp_path / "none.png"), 3),
         (("--inspect", tmp_path / "m.onnx", "-o", tmp_path / "m.xyz"), 5),
     ):

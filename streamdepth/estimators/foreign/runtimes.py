@@ -268,9 +268,9 @@ class _PendingArrays:
 
 def _fill_free(port: Any, shape: Sequence[int]) -> list[int]:
     """Returns a shape in which the sizes that the file has fixed stay: OpenVINO would change those, too."""
-    sizes = list(port.partial_shape)
-    if len(sizes) != len(shape):
+    if port.partial_shape.rank.is_dynamic or len(port.partial_shape) != len(shape):
         return list(shape)
+    sizes = port.partial_shape
     return [fixed.get_length() if fixed.is_static else size for fixed, size in zip(sizes, shape, strict=True)]
 
 

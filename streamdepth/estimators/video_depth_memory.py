@@ -21,7 +21,7 @@ SLOTS = 1 + _RING
 
 
 class StreamMemory:
-    """What a network remembers of one stream. It takes all its room at the first frame, and no more later.
+    """The features that a network remembers of one stream. It takes all its room at the first frame, and no more later.
 
     For each frame, `begin_frame` is called once, and then `remember` once by each temporal attention.
     """

@@ -18,7 +18,7 @@ from streamdepth.estimators.zipdepth_network import BLOCKS
 _EPSILON = 1e-5
 """Added to the variance by torch's batch norm."""
 _PREFIXES = ("module.", "_orig_mod.")
-"""What training on several GPUs, and compiling, put before each name."""
+"""The words that training on several GPUs, and compiling, put before each name."""
 
 Published = Mapping[str, Tensor]
 

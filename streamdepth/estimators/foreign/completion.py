@@ -39,7 +39,7 @@ class Completed:
 
     description: Description
     guesses: Sequence[str]
-    """What was neither given nor in the file, such as `mean 0`; a ready description counts as guessed."""
+    """The facts that were neither given nor in the file, such as `mean 0`; a ready description counts as guessed."""
     ready: str | None
     """The ready description that was recognized; None where one was given, or none fits."""
     has_kind: bool

@@ -61,7 +61,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """All that is needed to run an ONNX file. Colors are in the order of `color`."""
+    """The facts that are needed to run an ONNX file. Colors are in the order of `color`."""
 
     kind: str
     """One of KINDS."""

@@ -17,7 +17,7 @@ from streamdepth.estimators.foreign.runtimes import open_runtime
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What is known of a file, and the model that it would be."""
+    """The result of an inspection: the facts of a file, and the model that it would be."""
 
     interface: Interface
     completed: Completed

@@ -30,7 +30,7 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """All that a file tells of itself."""
+    """The facts that a file tells of itself."""
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]

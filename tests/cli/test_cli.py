@@ -501,8 +501,8 @@ def test_cheap_mistakes_load_no_model(
     monkeypatch.chdir(clip.parent)
     for name in ("taken.mp4", "taken_01.png"):
         Path(name).touch()
-    starts = "streamdepth.sinks.encoders._starts"
-    monkeypatch.setattr(starts, lambda _: False)
+    works = "streamdepth.sinks.encoders._works"
+    monkeypatch.setattr(works, lambda _: False)
     monkeypatch.setattr("streamdepth.sinks.encoders._is_encoder", lambda name: name != "nonsense")
     monkeypatch.setattr("streamdepth.factory.make_estimator", lambda _: pytest.fail("loaded"))
     done = cli("convert", clip, *flags)

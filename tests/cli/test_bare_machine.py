@@ -40,6 +40,7 @@ VERBS = {
     "train recipe": "train recipe recipe.yaml --data DATA -o runs",
     "train pack": "train pack recipe.yaml --data DATA -o packed",
     "train distil": "train distil in.mp4 --teacher nano -o runs",
+    "train motion": "train motion in.mp4 -o runs",
 }
 WORKS_WITHOUT_OPENCV = {"models", "settings", "doctor"}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -134,6 +135,12 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 def open_page(page: Page, site: Site) -> None:
     page.goto(site.address)
     expect(page.locator("#cover")).to_be_hidden()
+
+
+def choose_file(page: Page, file: Any) -> None:
+    """Chooses a file to upload, once the page knows what may be uploaded."""
+    expect(page.locator("#upload-box:not([hidden])")).to_have_count(1)
+    page.locator("#upload").set_input_files(file)
 
 
 def view(page: Page, name: str) -> None:
@@ -598,7 +605,7 @@ class TestUploads:
         page.dispatch_event("body", "drop", {"dataTransfer": data})
         expect(page.locator("#drop")).to_be_hidden()
         expect(page.locator("#toast")).to_contain_text("not a video")
-        page.locator("#upload").set_input_files(camera_clip)
+        choose_file(page, camera_clip)
         expect(page.locator("#toast")).to_have_text("camera is converted; it is among the files.")
         expect(page.locator("#uploads li")).to_have_count(0)
         page.locator("#files button", has_text="camera_").click()
@@ -611,7 +618,7 @@ class TestUploads:
         monkeypatch.setattr(factory, "make_estimator", lambda _: ConstantEstimator(delay_seconds=0.4))
         with running(tmp_path / "kept", MOVING) as site:
             open_page(page, site)
-            page.locator("#upload").set_input_files(camera_clip)
+            choose_file(page, camera_clip)
             expect(page.locator("#uploads small")).to_have_text(re.compile(r"^converting [1-9]\d* %$"))
             seen = page.locator("#uploads small").inner_text()
             with page.expect_event("requestfailed"):
@@ -629,7 +636,7 @@ class TestUploads:
         large = {"name": "a.mp4", "mimeType": "video/mp4", "buffer": b"x" * 1_000_001}
         with running(tmp_path / "kept", MOVING, web={"max_upload_mb": 1}) as site:
             open_page(page, site)
-            page.locator("#upload").set_input_files(large)
+            choose_file(page, large)
             expect(page.locator("#toast")).to_contain_text("at most 1 MB")
 
 

@@ -32,9 +32,10 @@ async function start() {
     setTimeout(start, 1000);
     return;
   }
+  const uploads = startUploads(() => name).catch(() => {}); // before the first picture, which somebody may wait for
   showStream(stream()?.name ?? status.streams[0].name);
   $("sign-out").hidden = !(await api.isSignedIn().catch(() => false));
-  await startUploads(() => name).catch(() => {});
+  await uploads;
   await showFiles().catch(() => {}); // an answer that is lost comes with the next connection
 }
 

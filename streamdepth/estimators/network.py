@@ -13,7 +13,7 @@ from streamdepth.core.arrays import DepthMap
 from streamdepth.core.device_map import DeviceMap, for_depth_field
 from streamdepth.core.device_picture import DevicePicture
 from streamdepth.core.errors import ModelLoadError
-from streamdepth.core.types import DepthKind, Estimate, Frame
+from streamdepth.core.types import DepthKind, Estimate, Frame, ModelInfo
 from streamdepth.estimators.engines import Engine, Outputs, Pixels
 from streamdepth.estimators.engines.lazy_module import LazyModule
 from streamdepth.estimators.postprocess import crop_margins, focal_px, metric_from_canonical
@@ -101,6 +101,20 @@ class Network:
     """Maps (N, 3, H, W) float32 to depth (N, h, w), and to degrees (N,) if it sees the field of view; in evaluation
     mode."""
     card: ModelCard
+
+
+def model_info(card: ModelCard, engine: Engine) -> ModelInfo:
+    """Returns the facts about a network and the engine that runs it."""
+    return ModelInfo(
+        card.name,
+        card.kind,
+        card.license,
+        engine.name,
+        engine.runs_on,
+        engine.precision,
+        card.parameters or None,
+        engine.reason,
+    )
 
 
 def make_estimates(outputs: Outputs, margins: Margins | None, width: int, engine: Engine) -> list[Estimate]:

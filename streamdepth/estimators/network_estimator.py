@@ -13,7 +13,7 @@ from streamdepth.core.futures import Future
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.types import Estimate, Frame, ModelInfo
 from streamdepth.estimators.engines import Engine, Outputs, inference_error
-from streamdepth.estimators.network import ModelCard, make_estimates
+from streamdepth.estimators.network import ModelCard, make_estimates, model_info
 from streamdepth.estimators.preprocess import Margins
 
 
@@ -29,17 +29,7 @@ class NetworkEstimator(Estimator):
 
     @property
     def info(self) -> ModelInfo:
-        card, engine = self.card, self.engine
-        return ModelInfo(
-            card.name,
-            card.kind,
-            card.license,
-            engine.name,
-            engine.runs_on,
-            engine.precision,
-            card.parameters or None,
-            engine.reason,
-        )
+        return model_info(self.card, self.engine)
 
     def estimate(self, frames: Sequence[Frame]) -> list[Estimate]:
         return self.submit(frames).result()

@@ -17,7 +17,7 @@ from streamdepth.core.types import DepthKind, Estimate, Frame, ModelInfo
 from streamdepth.estimators.engines import EngineOptions, inference_error
 from streamdepth.estimators.engines.eager_engine import EagerEngine
 from streamdepth.estimators.hub import find_checkpoint
-from streamdepth.estimators.network import ModelCard, make_estimates
+from streamdepth.estimators.network import ModelCard, make_estimates, model_info
 from streamdepth.estimators.preprocess import InputSpec
 from streamdepth.estimators.video_depth_memory import StreamMemory
 from streamdepth.estimators.video_depth_network import Layout, VideoDepthNetwork
@@ -72,17 +72,7 @@ class VideoDepthEstimator(Estimator):
 
     @property
     def info(self) -> ModelInfo:
-        card, engine = self.card, self.engine
-        return ModelInfo(
-            card.name,
-            card.kind,
-            card.license,
-            engine.name,
-            engine.device,
-            engine.precision,
-            card.parameters,
-            engine.reason,
-        )
+        return model_info(self.card, self.engine)
 
     def memory_bytes(self, stream: str) -> int:
         """Returns the room that the memory of a stream takes; it is the same from the first frame on."""

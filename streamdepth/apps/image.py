@@ -29,7 +29,8 @@ from streamdepth.sinks.geometry_files import (
     write_geometry,
 )
 from streamdepth.sinks.images import DEPTH_IMAGE_SUFFIXES, check_depth_image_path, write_depth_image
-from streamdepth.sinks.pending_files import atomic_write, check_distinct, check_output
+from streamdepth.sinks.output_checks import check_distinct, check_output
+from streamdepth.sinks.pending_files import atomic_write
 from streamdepth.sinks.picture import COLORED_SUFFIXES
 from streamdepth.utils.file_patterns import is_local_path, local_path, match_files
 from streamdepth.utils.media_kind import folder_media

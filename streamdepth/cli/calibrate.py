@@ -44,7 +44,8 @@ def calibrate(
     from streamdepth.geometry.calibration import calibrate as solve
     from streamdepth.geometry.calibration import draw_calibration, find_board_views
     from streamdepth.geometry.camera import camera_info_yaml
-    from streamdepth.sinks.pending_files import atomic_write, check_output
+    from streamdepth.sinks.output_checks import check_output
+    from streamdepth.sinks.pending_files import atomic_write
 
     for path in filter(None, (output, picture)):
         check_output(path, overwrite=settings.outputs.overwrite, input_path=Path(source))

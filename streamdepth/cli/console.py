@@ -89,7 +89,7 @@ class JsonOutput:
     """
 
     def __init__(self, path: Path | None, *, overwrite: bool = False, inputs: Iterable[Path | None] = ()) -> None:
-        from streamdepth.sinks.pending_files import check_distinct, check_output
+        from streamdepth.sinks.output_checks import check_distinct, check_output
 
         self.is_printed = path == Path("-")
         self._path, self._overwrite = path, overwrite

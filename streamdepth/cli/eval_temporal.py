@@ -57,7 +57,7 @@ def temporal(
     settings = flags.settings()
     _check_outputs(plot, side_by_side, settings)
     facts = JsonOutput(json, overwrite=settings.outputs.overwrite)
-    from streamdepth.sinks.pending_files import check_distinct
+    from streamdepth.sinks.output_checks import check_distinct
 
     check_distinct([None if facts.is_printed else json, plot, side_by_side], [video, depth, raw, truth])
     with exit_on_interrupt(), ExitStack() as stack:
@@ -89,7 +89,7 @@ def _check_outputs(plot: Path | None, video: Path | None, settings: Settings) ->
     """Raises ConfigError or SinkOpenError before the work for outputs that cannot be written."""
     from streamdepth.render.plots import check_plots
     from streamdepth.sinks.muxer import VIDEO_FORMATS
-    from streamdepth.sinks.pending_files import check_output
+    from streamdepth.sinks.output_checks import check_output
 
     for path, suffixes in ((plot, (".png",)), (video, tuple(VIDEO_FORMATS))):
         if path and path.suffix.lower() not in suffixes:

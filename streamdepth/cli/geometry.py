@@ -47,7 +47,7 @@ def volume(
     from streamdepth.geometry.lengths import parse_length_m
     from streamdepth.geometry.projection import camera_or_default
     from streamdepth.geometry.volume import height_map, measure_volume
-    from streamdepth.sinks.pending_files import check_output
+    from streamdepth.sinks.output_checks import check_output
 
     if heights:
         if heights.suffix.lower() not in (".npz", ".png"):

@@ -31,7 +31,7 @@ def print_inspection(path: Path, settings: Settings, picture: str | None, output
     """
     from streamdepth.estimators.foreign.inspection import inspect_file
     from streamdepth.factory.outputs import make_folder
-    from streamdepth.sinks.pending_files import check_output
+    from streamdepth.sinks.output_checks import check_output
 
     if output is not None:
         if output.suffix.lower() not in _PICTURES:

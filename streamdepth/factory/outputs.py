@@ -16,7 +16,7 @@ from streamdepth.factory.render_options import make_render_options
 from streamdepth.factory.robots import ROBOT_FILES, make_publisher, make_robot_recording
 from streamdepth.factory.zones import JSON_LINES_SUFFIXES
 from streamdepth.sinks.images import DEPTH_IMAGE_SUFFIXES
-from streamdepth.sinks.pending_files import check_distinct, check_output
+from streamdepth.sinks.output_checks import check_distinct, check_output
 from streamdepth.sinks.standard_output import STANDARD_OUTPUT
 from streamdepth.sinks.temporary_files import sidecar_path
 from streamdepth.stabilizers import SCALE_RANGE

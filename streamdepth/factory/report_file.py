@@ -8,7 +8,8 @@ from typing import Any
 
 from streamdepth.config import Settings
 from streamdepth.pipeline.report import Report
-from streamdepth.sinks.pending_files import atomic_write, check_output
+from streamdepth.sinks.output_checks import check_output
+from streamdepth.sinks.pending_files import atomic_write
 
 
 class ReportFile:

@@ -64,7 +64,7 @@ def find_floor(item: DepthFrame, *, max_tilt_degrees: float = 60.0, refine: bool
     A camera 1.2 m above an endless floor:
 
     >>> from fractions import Fraction
-    >>> from streamdepth.core.types import Frame, Intrinsics
+    >>> from streamdepth import Frame, Intrinsics
     >>> camera = Intrinsics.from_fov(70, 160, 120)
     >>> down = rays(camera, 160, 120)[..., 1]
     >>> depth_m = np.where(down > 0, 1.2 / np.maximum(down, 1e-3), np.inf).astype(np.float32)

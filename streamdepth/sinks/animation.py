@@ -18,8 +18,9 @@ from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.render.overlay import check_render_options, render
-from streamdepth.sinks.pending_files import PendingFile, map_write_errors
+from streamdepth.sinks.pending_files import PendingFile
 from streamdepth.sinks.video import OutputSize, resize_item, resize_zones
+from streamdepth.sinks.write_errors import map_write_errors
 from streamdepth.utils.containers import file_url
 
 if TYPE_CHECKING:

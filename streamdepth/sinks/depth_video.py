@@ -32,8 +32,9 @@ from streamdepth.sinks.depth_codes import (
 from streamdepth.sinks.depth_facts import SCHEMA_VERSION, TAG, facts_for_tag
 from streamdepth.sinks.depth_maps import check_depth_size, depth_to_store
 from streamdepth.sinks.depth_reader import DepthVideo
-from streamdepth.sinks.pending_files import PendingFileWithSidecar, map_write_errors
+from streamdepth.sinks.pending_files import PendingFileWithSidecar
 from streamdepth.sinks.temporary_files import temporary_copy
+from streamdepth.sinks.write_errors import map_write_errors
 from streamdepth.utils.containers import file_url, open_media_file
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from streamdepth.geometry.projection import require_pinhole
 from streamdepth.geometry.shapes import Mesh
 from streamdepth.geometry.trajectories import Pose, Poses
 from streamdepth.sinks.geometry_files import CAMERA_TO_Y_UP, write_ply
-from streamdepth.sinks.pending_files import PendingFile, map_write_errors
+from streamdepth.sinks.pending_files import PendingFile
+from streamdepth.sinks.write_errors import map_write_errors
 
 SUFFIXES = (".ply", ".glb", ".obj")
 _BLOCK_COUNT = 10_000

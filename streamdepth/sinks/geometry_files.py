@@ -18,7 +18,10 @@ from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.geometry.projection import ASSUMED_FOV
 from streamdepth.geometry.shapes import RELATIVE_DEPTH_RATIO, Mesh, PointCloud, build_mesh, build_point_cloud
 from streamdepth.render.upsampling import check_edges, upsample
-from streamdepth.sinks.pending_files import PendingFolder, atomic_write, check_output, map_write_errors
+from streamdepth.sinks.output_checks import check_output
+from streamdepth.sinks.pending_files import atomic_write
+from streamdepth.sinks.pending_folder import PendingFolder
+from streamdepth.sinks.write_errors import map_write_errors
 from streamdepth.utils.numbering import find_numbered_files, has_number_field, insert_number
 
 GeometryKind = Literal["points", "mesh"]

@@ -20,7 +20,8 @@ from streamdepth.core.version import __version__
 from streamdepth.sinks.depth_maps import depth_to_store
 from streamdepth.sinks.encoded_video import EncodedVideoSink
 from streamdepth.sinks.encoders import EncodingOptions
-from streamdepth.sinks.pending_files import atomic_write, check_output
+from streamdepth.sinks.output_checks import check_output
+from streamdepth.sinks.pending_files import atomic_write
 from streamdepth.sinks.temporary_files import sidecar_path
 from streamdepth.sinks.video import OutputSize, resize_item
 from streamdepth.sinks.video_file import VideoFile

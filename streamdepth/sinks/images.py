@@ -18,8 +18,11 @@ from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
 from streamdepth.render.upsampling import check_edges
 from streamdepth.sinks.depth_maps import check_depth_size, depth_to_store
-from streamdepth.sinks.pending_files import PendingFolder, atomic_write, check_output, map_write_errors
+from streamdepth.sinks.output_checks import check_output
+from streamdepth.sinks.pending_files import atomic_write
+from streamdepth.sinks.pending_folder import PendingFolder
 from streamdepth.sinks.temporary_files import sidecar_path
+from streamdepth.sinks.write_errors import map_write_errors
 from streamdepth.utils.numbering import find_numbered_files, has_number_field, insert_number, replace_number_field
 
 DEPTH_IMAGE_SUFFIXES = ".png", ".exr", ".npz"

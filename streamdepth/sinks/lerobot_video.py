@@ -23,7 +23,8 @@ from streamdepth.geometry.flying_pixels import without_flying_pixels
 from streamdepth.render.upsampling import check_edges, upsample
 from streamdepth.sinks.depth_codes import Codes
 from streamdepth.sinks.encoders import supports_pixel_format
-from streamdepth.sinks.pending_files import PendingFileWithSidecar, map_write_errors, write_error_message
+from streamdepth.sinks.pending_files import PendingFileWithSidecar
+from streamdepth.sinks.write_errors import map_write_errors, write_error_message
 from streamdepth.utils.containers import file_url, open_media_file
 
 if TYPE_CHECKING:

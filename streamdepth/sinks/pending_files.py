@@ -1,4 +1,4 @@
-"""Files that appear under their name only when they are complete: checks, atomic writing, and its errors.
+"""Files that appear under their name only when they are complete.
 
 Everything is written under a hidden temporary name in the same folder (`temporary_files`) and renamed at the end, so
 that an older file of that name stays untouched until the new one is complete, whatever happens.
@@ -7,119 +7,23 @@ that an older file of that name stays untouched until the new one is complete, w
 from __future__ import annotations
 
 import contextlib
-import errno
-import logging
 import os
-import shutil
-import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import combinations
 from pathlib import Path
 
-import av
-
-from streamdepth.core.errors import ConfigError, DiskFullError, SinkOpenError, SinkWriteError
-from streamdepth.core.wording import switch
-from streamdepth.sinks.disk_space import disk_full_message
+from streamdepth.core.errors import SinkOpenError, SinkWriteError
+from streamdepth.sinks.file_system import MadeFolders, copy_permissions, sync_file, sync_folder
+from streamdepth.sinks.output_checks import check_output
 from streamdepth.sinks.private_folders import file_mode
 from streamdepth.sinks.temporary_files import (
     lock,
     remove_parts_of_killed_runs,
     sidecar_path,
-    temporary_folder,
     temporary_path,
     unlock,
 )
-
-_log = logging.getLogger(__name__)
-
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-
-def check_output(path: Path, *, overwrite: bool = False, input_path: Path | None = None) -> None:
-    """Checks that a file may be written to `path`.
-
-    Args:
-        overwrite: an existing file may be replaced, but never `input_path`.
-        input_path: the file that is being read.
-
-    Raises:
-        SinkOpenError: with the code "exists", "is-input", "no-folder" (there is none, and it cannot be made),
-            "not-a-file" or "bad-name".
-    """
-    folder = path.parent
-    try:
-        has_folder, exists = folder.is_dir(), path.exists()
-    except OSError as error:  # for example a name that is too long
-        raise SinkOpenError(f"cannot write '{path}': {error.strerror}; choose another name", code="bad-name") from error
-    if not has_folder:
-        _check_folder_can_be_made(path)
-    if not exists:
-        return
-    if input_path is not None and _is_same(path, input_path):
-        raise _input_error(path)
-    if not path.is_file():
-        raise SinkOpenError(f"cannot write '{path}': it is not a regular file; choose another name", code="not-a-file")
-    if not overwrite:
-        raise SinkOpenError(
-            f"'{path}' exists already; use {switch('--overwrite')} or choose another name", code="exists"
-        )
-
-
-def _check_folder_can_be_made(path: Path) -> None:
-    """Raises SinkOpenError ("no-folder") where the folder of `path` is missing and cannot be made."""
-    existing = next(folder for folder in path.absolute().parents if folder.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        reason = "may not be written to" if existing.is_dir() else "is no folder"
-        raise SinkOpenError(
-            f"cannot write '{path}': there is no folder '{path.parent}', and '{existing}' {reason}; choose another",
-            code="no-folder",
-        )
-
-
-class _MadeFolders:
-    """Makes a missing folder and those above it; `remove_empty` takes back what is still empty."""
-
-    def __init__(self, folder: Path) -> None:
-        missing = [path for path in (folder, *folder.parents) if not path.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
-        self._made = missing
-
-    def remove_empty(self) -> None:
-        with contextlib.suppress(OSError):
-            for folder in self._made:
-                folder.rmdir()
-
-
-def check_distinct(outputs: Iterable[Path | None], inputs: Iterable[str | Path | None] = ()) -> None:
-    """Checks that no two outputs of a run are the same file, and none is an input; None is skipped.
-
-    Raises:
-        ConfigError: two outputs are the same file (code "same-output").
-        SinkOpenError: an output is an input (code "is-input").
-    """
-    paths = [path for path in outputs if path is not None]
-    origins = [Path(input_path) for input_path in inputs if input_path is not None]
-    for path in paths:
-        if any(_is_same(path, input_path) for input_path in origins):
-            raise _input_error(path)
-    for first, second in combinations(paths, 2):
-        if _is_same(first, second):
-            raise ConfigError(
-                f"two outputs have the same name, '{first}' and '{second}'; give each its own", code="same-output"
-            )
-
-
-def _input_error(path: Path) -> SinkOpenError:
-    return SinkOpenError(f"the output '{path}' is the input itself; choose another name", code="is-input")
-
-
-def _is_same(path: Path, other: Path) -> bool:
-    try:
-        return os.path.realpath(path) == os.path.realpath(other) or path.samefile(other)
-    except OSError:  # one is not there, or cannot be a file's name
-        return False
+from streamdepth.sinks.write_errors import map_write_errors, not_writable_error
 
 
 @contextmanager
@@ -159,14 +63,14 @@ class PendingFile:
         self.temporary = temporary_path(path)
         self._is_committed = False
         try:
-            self._made_folders = _MadeFolders(path.parent)
+            self._made_folders = MadeFolders(path.parent)
             remove_parts_of_killed_runs(path)
             self._lock = lock(self.temporary)
             self.temporary.touch(file_mode(path), exist_ok=False)
-            _copy_permissions(self.path, self.temporary)
+            copy_permissions(self.path, self.temporary)
         except OSError as error:
             self.discard()
-            raise _not_writable_error(path.parent, error) from error
+            raise not_writable_error(path.parent, error) from error
 
     @property
     def size(self) -> int:
@@ -181,10 +85,10 @@ class PendingFile:
         commit_together(self)
 
     def _put_in_place(self) -> None:
-        _sync_file(self.temporary)
-        _copy_permissions(self.path, self.temporary)
+        sync_file(self.temporary)
+        copy_permissions(self.path, self.temporary)
         os.replace(self.temporary, self.path)
-        _sync_folder(self.path.parent)
+        sync_folder(self.path.parent)
 
     def discard(self) -> None:
         """Removes what was written. Idempotent; does nothing after `commit`, whether that failed or not."""
@@ -257,104 +161,3 @@ class PendingFileWithSidecar:
         """Removes what was written. Idempotent; does nothing after `commit`, whether that failed or not."""
         self._sidecar.discard()
         self.file.discard()  # last, because it has made the folder
-
-
-_CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EROFS, errno.EBADF}
-"""Errors of file systems that do not know fsync: network shares, FUSE, folders of virtual machines."""
-
-
-def _sync_file(path: Path) -> None:
-    """Makes a file's content last through a power cut, where its file system allows it. Raises OSError."""
-    with path.open("rb+") as file:
-        try:
-            os.fsync(file.fileno())
-        except OSError as error:
-            if error.errno not in _CANNOT_SYNC:
-                raise
-            _log.debug("'%s' is not synchronized: %s", path, error)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes a rename last through a power cut, where the system allows it; the file itself is complete already."""
-    if os.name == "nt":
-        return
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-    except OSError as error:
-        _log.debug("the folder '%s' is not synchronized: %s", folder, error)
-
-
-def _copy_permissions(older: Path, newer: Path) -> None:
-    """Gives the file `newer` the permissions of the one that it will replace, if there is one."""
-    with contextlib.suppress(OSError):
-        newer.chmod(stat.S_IMODE(older.stat().st_mode))
-
-
-class PendingFolder:
-    """Files of one folder and its subfolders, written to a hidden folder and moved into place by `commit`.
-
-    Raises:
-        SinkOpenError: the folder cannot be written to (code "not-writable").
-    """
-
-    def __init__(self, folder: Path, *, overwrite: bool = False) -> None:
-        self.folder, self.overwrite = folder, overwrite
-        self.temporary = temporary_folder(folder)
-        self._is_committed = False
-        try:
-            self._made_folders = _MadeFolders(folder)
-            self.temporary.mkdir()
-        except OSError as error:
-            raise _not_writable_error(folder, error) from error
-
-    def commit(self) -> None:
-        """Moves every file into place. Raises SinkWriteError; then what was not moved stays in the hidden folder."""
-        self._is_committed = True
-        names = sorted(file.relative_to(self.temporary) for file in self.temporary.rglob("*") if file.is_file())
-        taken = [name for name in names if (self.folder / name).exists()]
-        if taken and not self.overwrite:
-            raise SinkWriteError(
-                f"'{self.folder / taken[0]}' has appeared meanwhile and was left alone; the result is in "
-                f"'{self.temporary}'",
-                code="exists",
-            )
-        with map_write_errors(self.folder):
-            for name in names:
-                (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
-                _copy_permissions(self.folder / name, self.temporary / name)
-                os.replace(self.temporary / name, self.folder / name)
-            shutil.rmtree(self.temporary)
-
-    def discard(self) -> None:
-        """Removes what was written. Idempotent; does nothing after `commit`, whether that failed or not."""
-        if not self._is_committed:
-            shutil.rmtree(self.temporary, ignore_errors=True)
-            self._made_folders.remove_empty()
-
-
-def _not_writable_error(folder: Path, error: OSError) -> SinkOpenError:
-    return SinkOpenError(
-        f"cannot write to the folder '{folder}': {error.strerror}; choose another", code="not-writable"
-    )
-
-
-@contextmanager
-def map_write_errors(path: Path) -> Iterator[None]:
-    """Turns errors of FFmpeg and of files into SinkWriteError, and those of a full disk into DiskFullError."""
-    try:
-        yield
-    except (av.FFmpegError, OSError, ValueError) as error:
-        failure = DiskFullError if getattr(error, "errno", None) in _DISK_FULL else SinkWriteError
-        raise failure(write_error_message(path, error)) from error
-
-
-def write_error_message(path: Path, error: Exception) -> str:
-    """Returns one line for a failed write to `path`."""
-    if getattr(error, "errno", None) in _DISK_FULL:
-        return disk_full_message(path)
-    reason = getattr(error, "strerror", None) or str(error)
-    return f"writing '{path}' failed: {reason}"

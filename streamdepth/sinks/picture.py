@@ -11,7 +11,8 @@ from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.render.overlay import check_render_options, render
-from streamdepth.sinks.pending_files import PendingFile, map_write_errors
+from streamdepth.sinks.pending_files import PendingFile
+from streamdepth.sinks.write_errors import map_write_errors
 
 COLORED_SUFFIXES = (".jpg", ".jpeg", ".webp")
 """Suffixes of pictures in which depth is drawn in colours; all other pictures hold the depth itself."""

@@ -16,9 +16,9 @@ from streamdepth.core.render_options import RenderOptions
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.sinks.depth_video import DepthOptions, DepthVideoSink
 from streamdepth.sinks.encoders import EncodingOptions, check_encoder, keeps_deep_color
-from streamdepth.sinks.pending_files import map_write_errors
 from streamdepth.sinks.video_file import VideoFile
 from streamdepth.sinks.video_frames import render_video_frame
+from streamdepth.sinks.write_errors import map_write_errors
 from streamdepth.utils.containers import file_url, open_media_file
 
 if TYPE_CHECKING:

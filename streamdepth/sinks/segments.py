@@ -15,7 +15,7 @@ from streamdepth.core.threads import WorkerThread
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.core.wording import switch
 from streamdepth.core.wrappers import WrappedSink
-from streamdepth.sinks.pending_files import check_output
+from streamdepth.sinks.output_checks import check_output
 from streamdepth.sinks.temporary_files import remove_abandoned_segments, sidecar_path
 from streamdepth.sinks.video import VideoSink
 from streamdepth.utils.containers import open_media_file

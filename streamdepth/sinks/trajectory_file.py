@@ -9,7 +9,8 @@ from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, Frame, ModelInfo, StreamInfo
 from streamdepth.geometry.trajectories import Pose, Poses
 from streamdepth.geometry.transforms import quaternion_from_rotation
-from streamdepth.sinks.pending_files import PendingFile, map_write_errors
+from streamdepth.sinks.pending_files import PendingFile
+from streamdepth.sinks.write_errors import map_write_errors
 
 
 class TrajectorySink(Sink):

@@ -17,10 +17,11 @@ from streamdepth.sinks.automatic_encoder import resolve_encoder
 from streamdepth.sinks.encoders import AUTOMATIC, EncodingOptions, encoder_options, find_encoder
 from streamdepth.sinks.frame_packing import frame_packing_options
 from streamdepth.sinks.muxer import VIDEO_FORMATS, Muxer
-from streamdepth.sinks.pending_files import PendingFile, map_write_errors, write_error_message
+from streamdepth.sinks.pending_files import PendingFile
 from streamdepth.sinks.sound_copier import SoundCopier
 from streamdepth.sinks.standard_output import STANDARD_OUTPUT, StandardOutput, check_standard_output
 from streamdepth.sinks.tracks import TrackCopier
+from streamdepth.sinks.write_errors import map_write_errors, write_error_message
 
 
 class VideoFile:

@@ -12,7 +12,7 @@ from streamdepth.core.arrays import Image
 from streamdepth.core.errors import SinkOpenError, SinkWriteError
 from streamdepth.core.types import DepthFrame, Frame, StreamInfo
 from streamdepth.sinks.encoders import EncodingOptions
-from streamdepth.sinks.pending_files import check_output
+from streamdepth.sinks.output_checks import check_output
 from streamdepth.sinks.video_file import VideoFile, check_video_path
 from streamdepth.sinks.video_frames import to_video_frame
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from streamdepth.sinks.pending_files import atomic_write, map_write_errors
+from streamdepth.sinks.pending_files import atomic_write
+from streamdepth.sinks.write_errors import map_write_errors
 
 
 def write_file(path: Path, content: bytes) -> None:

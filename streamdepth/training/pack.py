@@ -16,7 +16,8 @@ import numpy as np
 
 from streamdepth.core.arrays import Image
 from streamdepth.core.errors import SourceOpenError
-from streamdepth.sinks.pending_files import atomic_write, map_write_errors
+from streamdepth.sinks.pending_files import atomic_write
+from streamdepth.sinks.write_errors import map_write_errors
 from streamdepth.training.samples import DETAIL_WEIGHTS, NEAREST, Codes, Quality, Sample, make_sample
 
 SHORT_SIDE = 240

@@ -8,7 +8,7 @@ import pytest
 
 from streamdepth.core.errors import SinkOpenError
 from streamdepth.core.wording import command_line_wording
-from streamdepth.sinks.pending_files import check_output
+from streamdepth.sinks.output_checks import check_output
 
 
 def test_a_switch_is_a_flag_or_a_keyword(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from streamdepth.sinks.depth_video import DepthVideoSink
 from streamdepth.sinks.fusion import FusionSink
 from streamdepth.sinks.images import ImagesSink
 from streamdepth.sinks.lerobot_video import LeRobotVideoSink
-from streamdepth.sinks.pending_files import PendingFile, atomic_write, map_write_errors
+from streamdepth.sinks.pending_files import PendingFile, atomic_write
 from streamdepth.sinks.private_folders import make_files_private
 from streamdepth.sinks.robots.mcap import McapSink
 from streamdepth.sinks.robots.rerun_file import RerunFileSink
@@ -39,6 +39,7 @@ from streamdepth.sinks.temporary_files import (
     unlock,
 )
 from streamdepth.sinks.video import VideoSink
+from streamdepth.sinks.write_errors import map_write_errors
 from streamdepth.utils.numbering import insert_number
 
 

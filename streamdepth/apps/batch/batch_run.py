@@ -22,7 +22,7 @@ from streamdepth.apps.batch.tasks import ConversionTask, find_tasks, output_fold
 from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError, MissingDependencyError, SinkOpenError, StreamDepthError
 from streamdepth.core.interfaces import Estimator
-from streamdepth.sinks.pending_files import map_write_errors
+from streamdepth.sinks.write_errors import map_write_errors
 from streamdepth.utils import storage
 from streamdepth.utils.redact import redact
 

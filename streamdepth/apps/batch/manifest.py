@@ -17,7 +17,8 @@ from filelock import FileLock, Timeout
 from streamdepth.apps.batch.bags import bag_fingerprint, is_bag
 from streamdepth.apps.batch.tasks import ConversionTask, changed_settings, is_numbered, settings_fingerprint
 from streamdepth.core.errors import ConfigError, SinkOpenError, SinkWriteError, SourceOpenError
-from streamdepth.sinks.pending_files import atomic_write, map_write_errors
+from streamdepth.sinks.pending_files import atomic_write
+from streamdepth.sinks.write_errors import map_write_errors
 from streamdepth.utils import storage
 from streamdepth.utils.numbering import find_numbered_files
 from streamdepth.utils.redact import redact

@@ -25,7 +25,8 @@ from streamdepth.core.wrappers import LazyEstimator
 from streamdepth.factory.sources import with_camera
 from streamdepth.pipeline.pipeline import Pipeline
 from streamdepth.sinks.lerobot_video import DepthQuantizer
-from streamdepth.sinks.pending_files import PendingFolder, atomic_write
+from streamdepth.sinks.pending_files import atomic_write
+from streamdepth.sinks.pending_folder import PendingFolder
 from streamdepth.sinks.temporary_files import lock, remove_abandoned_folders, sidecar_path, unlock
 from streamdepth.sources.arrays import ArraySource
 

@@ -16,7 +16,7 @@ from streamdepth.core.wording import switch
 from streamdepth.estimators.browser_model import write_browser_model
 from streamdepth.estimators.network import Network
 from streamdepth.render.colors import COMMON_COLORMAPS, hex_colors
-from streamdepth.sinks.pending_files import map_write_errors
+from streamdepth.sinks.write_errors import map_write_errors
 
 RUNTIME = "onnxruntime-web@1.30.0"
 """The npm package with ONNX Runtime for browsers, in the version that is tested. Its license is MIT."""

@@ -18,7 +18,8 @@ from streamdepth.core.types import DepthKind
 from streamdepth.evaluation.accuracy.boundary import DENSE_SHARE
 from streamdepth.evaluation.accuracy.evaluate import EvaluatedImage
 from streamdepth.render.colors import Range, colorize, display_range
-from streamdepth.sinks.pending_files import atomic_write, check_output
+from streamdepth.sinks.output_checks import check_output
+from streamdepth.sinks.pending_files import atomic_write
 
 CELL_PX = 256
 """Width of one picture on the sheet."""

@@ -14,12 +14,13 @@ from streamdepth.core.recorded_topics import RecordedTopics
 from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.core.version import __version__
-from streamdepth.sinks.pending_files import PendingFile, map_write_errors
+from streamdepth.sinks.pending_files import PendingFile
 from streamdepth.sinks.robots.foxglove_messages import FOXGLOVE_SDK, FoxgloveMessages
 from streamdepth.sinks.robots.kept_topics import KeptTopics
 from streamdepth.sinks.robots.observation import Observation, Observer, RobotOptions, check_metric
 from streamdepth.sinks.robots.ros_messages import ROSBAGS, RosMessages
 from streamdepth.sinks.robots.topics import MessageFamily, Topic
+from streamdepth.sinks.write_errors import map_write_errors
 
 Schemas = Literal["ros2", "foxglove"]
 MESSAGE_FAMILIES: dict[Schemas, Callable[[RobotOptions, Intrinsics | None], MessageFamily]] = {

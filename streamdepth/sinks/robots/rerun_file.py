@@ -12,9 +12,10 @@ from streamdepth.core.errors import SinkOpenError, SinkWriteError
 from streamdepth.core.optional_packages import OptionalPackage
 from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
-from streamdepth.sinks.pending_files import PendingFile, map_write_errors
+from streamdepth.sinks.pending_files import PendingFile
 from streamdepth.sinks.robots.observation import RobotOptions
 from streamdepth.sinks.robots.rerun_entities import FLUSH_TIMEOUT_SECONDS, RERUN, RerunRecording, new_stream
+from streamdepth.sinks.write_errors import map_write_errors
 
 
 class RerunFileSink(Sink):

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from streamdepth.core.errors import SinkOpenError
-from streamdepth.sinks.pending_files import check_output, map_write_errors
+from streamdepth.sinks.output_checks import check_output
 from streamdepth.sinks.standard_output import STANDARD_OUTPUT, StandardOutput
+from streamdepth.sinks.write_errors import map_write_errors
 from streamdepth.sinks.zones.output import ZoneOutput
 from streamdepth.sinks.zones.records import ZoneRecord
 

@@ -1,0 +1,40 @@
+"""The errors of failed writes: a folder that refuses, a full disk, FFmpeg."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+
+from streamdepth.core.errors import DiskFullError, SinkOpenError, SinkWriteError
+from streamdepth.sinks.disk_space import disk_full_message
+
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextmanager
+def map_write_errors(path: Path) -> Iterator[None]:
+    """Turns errors of FFmpeg and of files into SinkWriteError, and those of a full disk into DiskFullError."""
+    try:
+        yield
+    except (av.FFmpegError, OSError, ValueError) as error:
+        failure = DiskFullError if getattr(error, "errno", None) in _DISK_FULL else SinkWriteError
+        raise failure(write_error_message(path, error)) from error
+
+
+def write_error_message(path: Path, error: Exception) -> str:
+    """Returns one line for a failed write to `path`."""
+    if getattr(error, "errno", None) in _DISK_FULL:
+        return disk_full_message(path)
+    reason = getattr(error, "strerror", None) or str(error)
+    return f"writing '{path}' failed: {reason}"
+
+
+def not_writable_error(folder: Path, error: OSError) -> SinkOpenError:
+    """Returns the error, with the code "not-writable", for a folder in which no file could be made."""
+    return SinkOpenError(
+        f"cannot write to the folder '{folder}': {error.strerror}; choose another", code="not-writable"
+    )

@@ -6,8 +6,8 @@ from functools import partial
 
 import numpy as np
 
-from streamdepth.training.scenes import materials
-from streamdepth.training.scenes.materials import Rng, chance
+from streamdepth.training.scenes import materials, palette
+from streamdepth.training.scenes.random_draws import Rng, chance
 from streamdepth.training.scenes.scene import CameraView, Scene
 from streamdepth.training.scenes.shapes import Shape, box, bumpy, cone, cylinder, ellipsoid, lathe, sheet, tube
 from streamdepth.training.scenes.weather import outdoor_scene
@@ -41,7 +41,7 @@ def abstract(rng: Rng) -> Scene:
             "POINT",
             rng.normal(0, size * 0.3, 3) + np.array((0, 0, size * 0.5)),
             rng.uniform(1, 15) * size**2,
-            materials.lamp_color(rng),
+            palette.lamp_color(rng),
             0.2,
         )
     return scene

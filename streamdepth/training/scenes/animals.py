@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamdepth.training.scenes import materials
-from streamdepth.training.scenes.materials import Rng, chance, choose
+from streamdepth.training.scenes import materials, palette
+from streamdepth.training.scenes.random_draws import Rng, chance, choose
 from streamdepth.training.scenes.scene import Parts, transformed
 from streamdepth.training.scenes.shapes import ellipsoid, join, loft, section, tube
 
@@ -98,7 +98,7 @@ def bird(rng: Rng) -> Parts:
     head = ellipsoid((size * 0.3,) * 3, 8, 10).transformed((0, size * 0.5, size * 0.95))
     legs = [tube([(s * size * 0.1, 0, 0), (s * size * 0.1, 0, size * 0.45)], size * 0.02, 5) for s in (-1, 1)]
     beak = tube([(0, size * 0.62, size * 0.95), (0, size * 0.85, size * 0.92)], [size * 0.05, size * 0.005], 6)
-    return [(join([body, head]), fur), (join([*legs, beak]), materials.plain(rng, materials.earthy(rng)))]
+    return [(join([body, head]), fur), (join([*legs, beak]), materials.plain(rng, palette.earthy(rng)))]
 
 
 def animal(rng: Rng) -> Parts:

@@ -7,7 +7,8 @@ from typing import Any, TypeAlias
 
 import bpy
 
-from streamdepth.training.scenes.materials import Color, SurfaceMaterial
+from streamdepth.training.scenes.materials import SurfaceMaterial
+from streamdepth.training.scenes.palette import Color
 
 Socket: TypeAlias = bpy.types.NodeSocket
 

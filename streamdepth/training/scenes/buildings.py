@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamdepth.training.scenes import materials
-from streamdepth.training.scenes.materials import Rng, SurfaceMaterial, chance, choose
+from streamdepth.training.scenes import materials, palette, random_draws
+from streamdepth.training.scenes.materials import SurfaceMaterial
+from streamdepth.training.scenes.random_draws import Rng, chance, choose
 from streamdepth.training.scenes.scene import Parts, transformed
 from streamdepth.training.scenes.shapes import Shape, box, cone, copies_at, cylinder, ellipsoid, join, lathe, loft, tube
 
@@ -16,7 +17,7 @@ def building(rng: Rng, width: float, floors: int, deep: float = 12.0) -> Parts:
     high = floors * storey + rng.uniform(0, 1.2)
     wall, trim = (
         materials.outer_wall(rng),
-        materials.plain(rng, materials.choose(rng, (materials.pale, materials.gray, materials.earthy))(rng), 0.7),
+        materials.plain(rng, random_draws.choose(rng, (palette.pale, palette.gray, palette.earthy))(rng), 0.7),
     )
     parts: Parts = [(box((width, deep, high), (0, -deep / 2, 0)), wall)]
     first = 1 if chance(rng, 0.65) else 0
@@ -57,9 +58,7 @@ def _windows(rng: Rng, width: float, high: float, storey: float, first: int, tri
     if (~is_lit).any():
         parts.append((copies_at(pane, places[~is_lit]), materials.dark_glass(rng)))
     if is_lit.any():
-        parts.append(
-            (copies_at(pane, places[is_lit]), materials.lamp_surface(rng, materials.lamp_color(rng, 0.6), 1.0))
-        )
+        parts.append((copies_at(pane, places[is_lit]), materials.lamp_surface(rng, palette.lamp_color(rng, 0.6), 1.0)))
     if chance(rng, 0.25):
         parts += _shutters(rng, places, wide, tall)
     if chance(rng, 0.25):
@@ -69,7 +68,7 @@ def _windows(rng: Rng, width: float, high: float, storey: float, first: int, tri
 
 def _shutters(rng: Rng, places: np.ndarray, wide: float, tall: float) -> Parts:
     leaf = [box((wide * 0.5, 0.06, tall), (s * (wide * 0.78), 0.04, 0)) for s in (-1, 1)]
-    return [(copies_at(join(leaf), places), materials.plain(rng, materials.any_color(rng), 0.6))]
+    return [(copies_at(join(leaf), places), materials.plain(rng, palette.any_color(rng), 0.6))]
 
 
 def _balconies(rng: Rng, places: np.ndarray, wide: float) -> Parts:
@@ -84,7 +83,7 @@ def _balconies(rng: Rng, places: np.ndarray, wide: float) -> Parts:
     if chance(rng, 0.3):
         rails.append(box((broad, 0.03, 0.9), (0, deep, -0.6)))
     return [
-        (copies_at(slab, places), materials.plain(rng, materials.gray(rng))),
+        (copies_at(slab, places), materials.plain(rng, palette.gray(rng))),
         (copies_at(join(rails), places), materials.plastic(rng)),
     ]
 
@@ -106,14 +105,14 @@ def _shops(rng: Rng, width: float, storey: float, trim: SurfaceMaterial) -> Part
     for i in range(count):
         x = (i - (count - 1) / 2) * unit
         glow = rng.uniform(0.2, 1.5) if chance(rng, 0.4) else 0.0
-        pane = materials.lamp_surface(rng, materials.lamp_color(rng), glow) if glow else materials.dark_glass(rng)
+        pane = materials.lamp_surface(rng, palette.lamp_color(rng), glow) if glow else materials.dark_glass(rng)
         parts.append((box((unit * 0.8, 0.06, storey * 0.65), (x, 0, 0.35)), pane))
         parts.append((box((unit * 0.86, 0.12, 0.35), (x, 0, 0)), trim))
         parts.append((box((unit * 0.9, 0.16, storey * 0.18), (x, 0, storey * 0.76)), materials.printed(rng, 0.8)))
         parts.append((box((0.95, 0.1, 2.1), (x + unit * 0.2, 0.03, 0)), materials.furniture(rng)))
         if chance(rng, 0.35):
             awning = box((unit * 0.88, 1.5, 0.04), (0, 0.75, 0)).transformed((0, 0, 0), (-rng.uniform(12, 35), 0, 0))
-            parts.append((awning.transformed((x, 0.05, storey * 0.78)), materials.cloth(rng, materials.vivid(rng))))
+            parts.append((awning.transformed((x, 0.05, storey * 0.78)), materials.cloth(rng, palette.vivid(rng))))
         if chance(rng, 0.2):
             parts.append((box((0.08, 0.8, 0.7), (x - unit * 0.4, 0.5, storey * 0.8)), materials.printed(rng, 0.4)))
     return parts
@@ -135,9 +134,9 @@ def _entrance(rng: Rng, width: float, trim: SurfaceMaterial) -> Parts:
 
 
 def _roof(rng: Rng, width: float, deep: float, high: float) -> Parts:
-    color = materials.random_color(rng, (0.0, 0.08), (0.1, 0.7), (0.2, 0.6))
+    color = palette.random_color(rng, (0.0, 0.08), (0.1, 0.7), (0.2, 0.6))
     material = materials.SurfaceMaterial(
-        (color, materials.similar_color(rng, color), materials.shade(color, 0.5)), "bricks", 0.4, 0.9, bump=0.02
+        (color, palette.similar_color(rng, color), palette.shade(color, 0.5)), "bricks", 0.4, 0.9, bump=0.02
     )
     if chance(rng, 0.5):
         rim = [box((width + 0.2, 0.3, 0.5), (0, 0, high)), box((width + 0.2, 0.3, 0.5), (0, -deep, high))]
@@ -145,7 +144,7 @@ def _roof(rng: Rng, width: float, deep: float, high: float) -> Parts:
             box(rng.uniform(0.6, 2, 3), (*rng.uniform(-0.3, 0.3, 1) * width, -deep * rng.uniform(0.2, 0.7), high))
             for _ in range(3)
         ]
-        return [(join(rim), material), (join(boxes), materials.plain(rng, materials.gray(rng)))]
+        return [(join(rim), material), (join(boxes), materials.plain(rng, palette.gray(rng)))]
     roof_height = rng.uniform(0.25, 0.8) * min(width, deep) / 2
     if chance(rng, 0.6):
         return [(_gable(width + 0.5, deep + 0.8, roof_height).transformed((0, -deep / 2, high)), material)]
@@ -164,7 +163,7 @@ def cottage(rng: Rng) -> Parts:
 
 def lamp_post(rng: Rng) -> Parts:
     high, arm_length = rng.uniform(4, 9), rng.uniform(0.3, 2)
-    metal = materials.plain(rng, materials.gray(rng, 0.1, 0.7), 0.5, metallic=0.5)
+    metal = materials.plain(rng, palette.gray(rng, 0.1, 0.7), 0.5, metallic=0.5)
     arm = [(0, 0, high * 0.9), (0, arm_length * 0.4, high * 0.99), (0, arm_length, high)]
     head = ellipsoid((0.3, 0.7, 0.18), 7, 10, 0.6).transformed((0, arm_length + 0.2, high))
     parts: Parts = [(join([lathe([(0.13, 0), (0.12, 1), (0.07, 1.1), (0.05, high)], 10), tube(arm, 0.04, 6)]), metal)]
@@ -178,7 +177,7 @@ def pole(rng: Rng) -> Parts:
     return [
         (
             join([cylinder(0.13, high, 9), *arms]),
-            materials.bark(rng) if chance(rng, 0.6) else materials.plain(rng, materials.gray(rng)),
+            materials.bark(rng) if chance(rng, 0.6) else materials.plain(rng, palette.gray(rng)),
         )
     ]
 
@@ -205,14 +204,14 @@ def sign(rng: Rng) -> Parts:
 
 
 def traffic_light(rng: Rng) -> Parts:
-    darkness, high = materials.plain(rng, materials.gray(rng, 0.05, 0.25)), rng.uniform(2.6, 3.4)
+    darkness, high = materials.plain(rng, palette.gray(rng, 0.05, 0.25)), rng.uniform(2.6, 3.4)
     case = box((0.32, 0.28, 0.95), (0, 0.1, high), bevel=0.03)
     parts: Parts = [(cylinder(0.06, high + 0.9, 9), darkness), (case, darkness)]
     on = int(rng.integers(3))
     for i, color in enumerate(((0.9, 0.03, 0.02), (0.9, 0.5, 0.02), (0.02, 0.8, 0.2))):
         lens = ellipsoid((0.22, 0.08, 0.22), 6, 10).transformed((0, 0.25, high + 0.78 - 0.3 * i))
         parts.append(
-            (lens, materials.lamp_surface(rng, color if i == on else materials.shade(color, 0.15), 3.0 * (i == on)))
+            (lens, materials.lamp_surface(rng, color if i == on else palette.shade(color, 0.15), 3.0 * (i == on)))
         )
     return parts
 
@@ -233,7 +232,7 @@ def bench(rng: Rng) -> Parts:
     feet = [box((0.06, 0.45, 0.44), (x, 0, 0)) for x in (-0.7, 0.7)] + [
         box((0.06, 0.05, 0.5), (x, -0.27, 0.44)) for x in (-0.7, 0.7)
     ]
-    return [(join(slats), materials.wood(rng)), (join(feet), materials.plain(rng, materials.gray(rng, 0.05, 0.4)))]
+    return [(join(slats), materials.wood(rng)), (join(feet), materials.plain(rng, palette.gray(rng, 0.05, 0.4)))]
 
 
 def bollard(rng: Rng) -> Parts:
@@ -264,7 +263,7 @@ def fence(rng: Rng, length: float) -> Parts:
     if kind < 0.8:
         bars = [tube([(x, 0, 0.05), (x, 0, high)], 0.011, 4) for x in np.arange(-length / 2, length / 2, 0.13)]
         bars += [box((length, 0.03, 0.04), (0, 0, z)) for z in (0.1, high - 0.1)]
-        return [(join(posts + bars), materials.plain(rng, materials.gray(rng, 0.05, 0.6)))]
+        return [(join(posts + bars), materials.plain(rng, palette.gray(rng, 0.05, 0.6)))]
     rails = [box((length, 0.04, 0.11), (0, 0.04, z)) for z in np.linspace(0.3, high - 0.1, 3)]
     return [(join(posts + rails), materials.wood(rng))]
 
@@ -273,7 +272,7 @@ def guard_rail(rng: Rng, length: float) -> Parts:
     """Returns a guard rail along x."""
     rails = [box((length, 0.05, 0.13), (0, 0.08, z)) for z in (0.5, 0.68)]
     posts = [box((0.08, 0.14, 0.75), (x, 0, 0)) for x in np.arange(-length / 2, length / 2, 2.0)]
-    return [(join(rails + posts), materials.plain(rng, materials.gray(rng, 0.4, 0.8), 0.45, metallic=0.7))]
+    return [(join(rails + posts), materials.plain(rng, palette.gray(rng, 0.4, 0.8), 0.45, metallic=0.7))]
 
 
 def gantry(rng: Rng, span: float) -> Parts:
@@ -281,7 +280,7 @@ def gantry(rng: Rng, span: float) -> Parts:
     posts = [box((0.4, 0.4, 6.2), (s * span / 2, 0, 0)) for s in (-1, 1)] + [box((span, 0.5, 0.5), (0, 0, 6))]
     boards = [box((span * 0.28, 0.1, 2.2), (x * span, 0.3, 5.2)) for x in (-0.25, 0.22)]
     return [
-        (join(posts), materials.plain(rng, materials.gray(rng))),
+        (join(posts), materials.plain(rng, palette.gray(rng))),
         *transformed([(join(boards), materials.printed(rng, 1.0))], (0, -0.6, 0)),
     ]
 

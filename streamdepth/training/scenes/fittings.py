@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamdepth.training.scenes import materials
-from streamdepth.training.scenes.materials import Rng, choose
+from streamdepth.training.scenes import materials, palette
+from streamdepth.training.scenes.random_draws import Rng, choose
 from streamdepth.training.scenes.scene import Parts
 from streamdepth.training.scenes.shapes import box, ellipsoid, join, lathe, tube
 
@@ -15,7 +15,7 @@ def floor_lamp(rng: Rng) -> Parts:
     shade = lathe([(0.22, high - 0.3), (0.15, high)], 20)
     return [
         (lathe([(0, 0), (0.15, 0), (0.14, 0.02), (0.014, 0.04), (0.014, high - 0.1)], 14), materials.metal(rng)),
-        (shade, materials.lamp_surface(rng, materials.lamp_color(rng, 0.7), choose(rng, (0.3, 2.0)))),
+        (shade, materials.lamp_surface(rng, palette.lamp_color(rng, 0.7), choose(rng, (0.3, 2.0)))),
     ]
 
 
@@ -26,7 +26,7 @@ def pendant(rng: Rng) -> Parts:
     bulb = ellipsoid((0.08,) * 3, 8, 10).transformed((0, 0, -drop + 0.05))
     return [
         (join([tube([(0, 0, 0), (0, 0, -drop + 0.2)], 0.004, 5), shade]), materials.plastic(rng)),
-        (bulb, materials.lamp_surface(rng, materials.lamp_color(rng), 6.0)),
+        (bulb, materials.lamp_surface(rng, palette.lamp_color(rng), 6.0)),
     ]
 
 
@@ -61,7 +61,7 @@ def television(rng: Rng) -> Parts:
 def whiteboard(rng: Rng) -> Parts:
     wide = rng.uniform(1, 2.4)
     marks = materials.SurfaceMaterial(
-        ((0.85, 0.85, 0.85), materials.any_color(rng)), "letters", rng.uniform(0.04, 0.12), 0.3
+        ((0.85, 0.85, 0.85), palette.any_color(rng)), "letters", rng.uniform(0.04, 0.12), 0.3
     )
     return [
         (box((wide, 0.03, 1.2), (0, 0.015, -0.6)), materials.metal(rng)),
@@ -72,4 +72,4 @@ def whiteboard(rng: Rng) -> Parts:
 def radiator(rng: Rng) -> Parts:
     wide = rng.uniform(0.6, 1.6)
     fins = [box((0.045, 0.08, 0.55), (x, 0.08, 0.12), bevel=0.012) for x in np.arange(-wide / 2, wide / 2, 0.06)]
-    return [(join(fins), materials.plain(rng, materials.gray(rng, 0.75, 0.95), 0.4))]
+    return [(join(fins), materials.plain(rng, palette.gray(rng, 0.75, 0.95), 0.4))]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from streamdepth.training.scenes import gadgets, materials, small_objects
-from streamdepth.training.scenes.materials import Rng, chance, choose
+from streamdepth.training.scenes import gadgets, materials, palette, small_objects
+from streamdepth.training.scenes.random_draws import Rng, chance, choose
 from streamdepth.training.scenes.scene import Parts, transformed
 from streamdepth.training.scenes.shapes import Shape, box, bumpy, cylinder, ellipsoid, join, lathe, tube
 
@@ -104,7 +104,7 @@ def chair(rng: Rng) -> Parts:
 
 
 def _office_chair(rng: Rng, seat: float) -> Parts:
-    cover, dark_material = materials.cloth(rng), materials.plain(rng, materials.gray(rng, 0.05, 0.5), 0.5)
+    cover, dark_material = materials.cloth(rng), materials.plain(rng, palette.gray(rng, 0.05, 0.5), 0.5)
     spokes = [tube([(0, 0, 0.12), (0.3 * np.cos(a), 0.3 * np.sin(a), 0.06)], 0.022, 6) for a in np.arange(5) * 1.2566]
     rolls = [
         ellipsoid((0.06, 0.06, 0.06), 6, 8).transformed((0.3 * np.cos(a), 0.3 * np.sin(a), 0.03))
@@ -154,12 +154,12 @@ def sofa(rng: Rng) -> Parts:
 
 def bed(rng: Rng) -> Parts:
     width, high = choose(rng, (0.95, 1.4, 1.8)), rng.uniform(0.3, 0.55)
-    frame, linen = materials.furniture(rng), materials.cloth(rng, materials.pale(rng))
+    frame, linen = materials.furniture(rng), materials.cloth(rng, palette.pale(rng))
     parts: Parts = [
         (box((width, 2.05, high * 0.6), bevel=0.02), frame),
         (box((width + 0.06, 0.06, rng.uniform(0.7, 1.3)), (0, -1.04, 0)), frame),
     ]
-    parts.append((soft((width, 2.0, 0.35), (0, 0, high * 0.6 + 0.08), 0.2), materials.cloth(rng, materials.pale(rng))))
+    parts.append((soft((width, 2.0, 0.35), (0, 0, high * 0.6 + 0.08), 0.2), materials.cloth(rng, palette.pale(rng))))
     parts.append(
         (
             bumpy(soft((width + 0.1, 1.5, 0.4), (0, 0, 0), 0.3), rng, 0.06, 5).transformed(
@@ -244,9 +244,7 @@ def kitchen(rng: Rng) -> Parts:
         (top, materials.furniture(rng)),
         (
             tiles,
-            materials.SurfaceMaterial(
-                (materials.pale(rng), materials.pale(rng), materials.gray(rng)), "tiles", 0.12, 0.2
-            ),
+            materials.SurfaceMaterial((palette.pale(rng), palette.pale(rng), palette.gray(rng)), "tiles", 0.12, 0.2),
         ),
     ]
     return parts + laid(rng, small_objects.SMALL, int(rng.integers(3, 12)), width * 0.8, 0.45, 0.91)

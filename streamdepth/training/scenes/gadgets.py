@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamdepth.training.scenes import materials
-from streamdepth.training.scenes.materials import Rng, chance
+from streamdepth.training.scenes import materials, palette
+from streamdepth.training.scenes.random_draws import Rng, chance
 from streamdepth.training.scenes.scene import Parts
 from streamdepth.training.scenes.shapes import (
     box,
@@ -32,7 +32,7 @@ def monitor(rng: Rng) -> Parts:
     """Returns a flat screen on its foot, or a laptop."""
     if chance(rng, 0.3):
         return laptop(rng)
-    wide, case = rng.uniform(0.4, 0.72), materials.plain(rng, materials.gray(rng, 0.05, 0.9), 0.4)
+    wide, case = rng.uniform(0.4, 0.72), materials.plain(rng, palette.gray(rng, 0.05, 0.9), 0.4)
     high, lift = wide * rng.uniform(0.55, 0.68), rng.uniform(0.08, 0.2)
     body = [
         box((wide, 0.035, high), (0, 0, lift), bevel=0.008),
@@ -46,7 +46,7 @@ def monitor(rng: Rng) -> Parts:
 
 
 def laptop(rng: Rng) -> Parts:
-    wide, case = rng.uniform(0.28, 0.4), materials.plain(rng, materials.gray(rng, 0.1, 0.9), 0.35, metallic=0.5)
+    wide, case = rng.uniform(0.28, 0.4), materials.plain(rng, palette.gray(rng, 0.1, 0.9), 0.35, metallic=0.5)
     deep, tilt = wide * 0.68, rng.uniform(-35, -5)
     lid = box((wide, 0.008, deep), bevel=0.003).transformed((0, 0, 0), (-tilt, 0, 0)).transformed((0, -deep / 2, 0.012))
     face = (
@@ -57,7 +57,7 @@ def laptop(rng: Rng) -> Parts:
     keys = box((wide * 0.86, deep * 0.42, 0.003), (0, -deep * 0.12, 0.017))
     pad = box((wide * 0.3, deep * 0.25, 0.002), (0, deep * 0.28, 0.0175))
     dark_material = materials.SurfaceMaterial(
-        (materials.gray(rng, 0.05, 0.2), materials.gray(rng, 0.3, 0.6)), "tiles", 0.018, 0.5
+        (palette.gray(rng, 0.05, 0.2), palette.gray(rng, 0.3, 0.6)), "tiles", 0.018, 0.5
     )
     return [
         (join([box((wide, deep, 0.018), bevel=0.003), lid, pad]), case),
@@ -68,8 +68,8 @@ def laptop(rng: Rng) -> Parts:
 
 def keyboard(rng: Rng) -> Parts:
     base, cap = (
-        materials.plain(rng, materials.gray(rng, 0.05, 0.9)),
-        materials.plain(rng, materials.gray(rng, 0.05, 0.95)),
+        materials.plain(rng, palette.gray(rng, 0.05, 0.9)),
+        materials.plain(rng, palette.gray(rng, 0.05, 0.95)),
     )
     keys = [
         box((0.016, 0.016, 0.008), (-0.2 + 0.0195 * i, -0.045 + 0.0195 * j, 0.016))
@@ -122,7 +122,7 @@ def cable(rng: Rng) -> Parts:
 
 def desk_lamp(rng: Rng) -> Parts:
     """Returns a jointed desk lamp."""
-    material = materials.plain(rng, materials.any_color(rng), 0.35)
+    material = materials.plain(rng, palette.any_color(rng), 0.35)
     elbow, top = (0, -0.12, 0.3), (0, 0.12, 0.46)
     head = (
         lathe([(0.02, 0.1), (0.03, 0.08), (0.075, 0)], 16).transformed(top, (-25, 0, 0)).transformed((0, 0.03, -0.08))
@@ -139,7 +139,7 @@ def clock(rng: Rng) -> Parts:
     size = rng.uniform(0.04, 0.09)
     face = cylinder(size, 0.03, 20).transformed((0, 0.015, size), (90, 0, 0))
     return [
-        (face, materials.plain(rng, materials.gray(rng, 0.7, 0.95))),
+        (face, materials.plain(rng, palette.gray(rng, 0.7, 0.95))),
         (
             lathe([(size, 0), (size * 1.1, 0.02), (size, 0.04)], 20).transformed((0, 0.02, size), (90, 0, 0)),
             materials.plastic(rng),
@@ -159,6 +159,6 @@ def pen_cup(rng: Rng) -> Parts:
 
 def candle(rng: Rng) -> Parts:
     return [
-        (cylinder(rng.uniform(0.01, 0.04), rng.uniform(0.05, 0.2), 14), materials.plain(rng, materials.pale(rng))),
+        (cylinder(rng.uniform(0.01, 0.04), rng.uniform(0.05, 0.2), 14), materials.plain(rng, palette.pale(rng))),
         (cone(0.006, 0.03, 6), materials.rubber(rng)),
     ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamdepth.training.scenes import materials
-from streamdepth.training.scenes.materials import Rng, SurfaceMaterial, chance
+from streamdepth.training.scenes import materials, palette
+from streamdepth.training.scenes.materials import SurfaceMaterial
+from streamdepth.training.scenes.random_draws import Rng, chance
 from streamdepth.training.scenes.scene import Parts, transformed
 from streamdepth.training.scenes.shapes import Shape, Vector, bumpy, ellipsoid, join, loft, section, tube
 
@@ -40,10 +41,10 @@ def _hair(rng: Rng, detailed: bool) -> Parts:
 def _face(rng: Rng, skin: SurfaceMaterial) -> Parts:
     white, dark_material = (
         materials.plain(rng, (0.75, 0.72, 0.7), 0.2),
-        materials.plain(rng, materials.earthy(rng), 0.2),
+        materials.plain(rng, palette.earthy(rng), 0.2),
     )
     lips = materials.plain(
-        rng, materials.shade(materials.random_color(rng, (-0.03, 0.02), (0.4, 0.7), (0.4, 0.8)), 0.8), 0.4
+        rng, palette.shade(palette.random_color(rng, (-0.03, 0.02), (0.4, 0.7), (0.4, 0.8)), 0.8), 0.4
     )
     brow = materials.hair(rng)
     parts: Parts = [

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from streamdepth.training.scenes import fittings, materials
-from streamdepth.training.scenes.materials import Rng, SurfaceMaterial, chance, choose
+from streamdepth.training.scenes import fittings, materials, palette
+from streamdepth.training.scenes.materials import SurfaceMaterial
+from streamdepth.training.scenes.random_draws import Rng, chance, choose
 from streamdepth.training.scenes.scene import CameraView, Parts, Scene, transformed
 from streamdepth.training.scenes.shapes import Point, Shape, Vector, box, join, sheet
 from streamdepth.training.scenes.weather import outdoor_scene
@@ -126,9 +127,9 @@ def empty_room(rng: Rng, size: tuple[float, float, float]) -> Interior:
     scene = outdoor_scene(rng, _no_view, night_share=0.3)
     inside = Interior(scene, width, depth, height, openings=[[], [], [], []])
     scene.haze = 0.0
-    inner_wall, trim = materials.inner_wall(rng), materials.plain(rng, materials.gray(rng, 0.7, 0.95), 0.4)
+    inner_wall, trim = materials.inner_wall(rng), materials.plain(rng, palette.gray(rng, 0.7, 0.95), 0.4)
     scene.add([(box((width + 0.4, depth + 0.4, 0.1), (0, 0, -0.1)), materials.floor(rng))])
-    scene.add([(box((width + 0.4, depth + 0.4, 0.1), (0, 0, height)), materials.plain(rng, materials.pale(rng), 0.9))])
+    scene.add([(box((width + 0.4, depth + 0.4, 0.1), (0, 0, height)), materials.plain(rng, palette.pale(rng), 0.9))])
     for wall in range(4):
         _openings(rng, inside, wall)
         other = materials.outer_wall(rng) if chance(rng, 0.08) else materials.inner_wall(rng)
@@ -227,7 +228,7 @@ def _window(rng: Rng, wide: float, high: float, trim: SurfaceMaterial) -> Parts:
         parts.append(
             (
                 join([box((wide, 0.04, 0.003), (0, -0.03, z), (rng.uniform(20, 60), 0, 0)) for z in slats]),
-                materials.plain(rng, materials.pale(rng)),
+                materials.plain(rng, palette.pale(rng)),
             )
         )
     if chance(rng, 0.4):
@@ -236,7 +237,7 @@ def _window(rng: Rng, wide: float, high: float, trim: SurfaceMaterial) -> Parts:
 
 
 def _curtains(rng: Rng, wide: float, high: float) -> Parts:
-    material, share = materials.cloth(rng, materials.any_color(rng)), rng.uniform(0.15, 0.5)
+    material, share = materials.cloth(rng, palette.any_color(rng)), rng.uniform(0.15, 0.5)
     drop = rng.uniform(0.05, 0.6)
 
     def side(sign: int) -> Shape:
@@ -284,13 +285,13 @@ def _lamps(rng: Rng, inside: Interior) -> None:
     warm = rng.uniform(0, 1)
     level = rng.uniform(0.03, 0.5) if night else rng.uniform(0.2, 1.2)
     scene.ambient, scene.ambient_reach = (
-        materials.shade(materials.lamp_color(rng, warm if night else 0.3), level),
+        palette.shade(palette.lamp_color(rng, warm if night else 0.3), level),
         rng.uniform(0.8, 2.5),
     )
     count = int(np.clip(inside.area() / 10, 1, 5)) if night or chance(rng, 0.6) else 0
     for _ in range(count):
         x, y = inside.random_floor_point(rng, 0.6)
-        color, power = materials.lamp_color(rng, warm), rng.uniform(15, 80)
+        color, power = palette.lamp_color(rng, warm), rng.uniform(15, 80)
         if chance(rng, 0.5):
             scene.add([(box((0.6, 0.6, 0.03)), materials.lamp_surface(rng, color, 5.0))], (x, y, inside.height - 0.03))
             scene.add_light("AREA", (x, y, inside.height - 0.05), power, color, 0.6)
@@ -302,6 +303,6 @@ def _lamps(rng: Rng, inside: Interior) -> None:
             "POINT",
             (*inside.random_floor_point(rng, 0.4), rng.uniform(0.6, 1.4)),
             rng.uniform(10, 50),
-            materials.lamp_color(rng, 0.8),
+            palette.lamp_color(rng, 0.8),
             0.1,
         )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from streamdepth.training.scenes.materials import chance
+from streamdepth.training.scenes.random_draws import chance
 from streamdepth.training.scenes.scene import CameraView
 
 PORTRAIT = 0.2

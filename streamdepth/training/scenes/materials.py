@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
-import numpy as np
+from streamdepth.training.scenes.palette import (
+    Color,
+    any_color,
+    clothing_color,
+    earthy,
+    gray,
+    green,
+    pale,
+    random_color,
+    shade,
+    similar_color,
+    skin_color,
+    vivid,
+)
+from streamdepth.training.scenes.random_draws import Rng, chance, choose
 
-T = TypeVar("T")
-Rng = np.random.Generator
-Color = tuple[float, float, float]
 _FLAT = ("plain", "noise", "cells", "turf", "bricks", "tiles", "checks", "stripes", "waves", "grain", "speckle")
 PATTERNS: tuple[str, ...] = (*_FLAT, "patches", "letters", "dots", "gradient")
 
@@ -39,80 +48,6 @@ class SurfaceMaterial:
     """Strength of large dark stains, 0 to 1."""
     seed: float = 0.0
     """Random offset of the pattern."""
-
-
-def choose(rng: Rng, choices: Sequence[T]) -> T:
-    """Returns one of the choices at random."""
-    return choices[int(rng.integers(len(choices)))]
-
-
-def chance(rng: Rng, probability: float) -> bool:
-    """Returns True with this probability."""
-    return bool(rng.random() < probability)
-
-
-def linear_from_hsv(hue: float, saturation: float, value: float) -> Color:
-    """Returns the linear RGB of an HSV color of a screen."""
-    red, green, blue = (channel**2.2 for channel in colorsys.hsv_to_rgb(hue % 1.0, saturation, value))
-    return red, green, blue
-
-
-def random_color(
-    rng: Rng, hue: tuple[float, float], saturation: tuple[float, float], value: tuple[float, float]
-) -> Color:
-    """Returns a random color within ranges of hue, saturation and value."""
-    return linear_from_hsv(rng.uniform(*hue), rng.uniform(*saturation), rng.uniform(*value))
-
-
-def shade(color: Color, factor: float) -> Color:
-    """Returns the color times `factor`, at most 1."""
-    red, green, blue = (min(1.0, channel * factor) for channel in color)
-    return red, green, blue
-
-
-def gray(rng: Rng, low: float = 0.2, high: float = 0.9) -> Color:
-    return random_color(rng, (0, 1), (0, 0.08), (low, high))
-
-
-def vivid(rng: Rng) -> Color:
-    return random_color(rng, (0, 1), (0.5, 1), (0.4, 1))
-
-
-def pale(rng: Rng) -> Color:
-    """Returns a color of wall paint: near white, cream, or softly colored."""
-    return random_color(rng, (0, 1) if chance(rng, 0.3) else (0.06, 0.16), (0.0, 0.25), (0.65, 0.97))
-
-
-def earthy(rng: Rng) -> Color:
-    return random_color(rng, (0.02, 0.14), (0.2, 0.65), (0.2, 0.75))
-
-
-def green(rng: Rng) -> Color:
-    return random_color(rng, (0.17, 0.36), (0.35, 0.8), (0.2, 0.6))
-
-
-def skin_color(rng: Rng) -> Color:
-    return random_color(rng, (0.02, 0.08), (0.3, 0.6), (0.3, 0.95))
-
-
-def clothing_color(rng: Rng) -> Color:
-    """Returns a color of clothes: mostly dark, gray and blue."""
-    kind = rng.random()
-    if kind < 0.45:
-        return gray(rng, 0.08, 0.5)
-    if kind < 0.65:
-        return random_color(rng, (0.55, 0.68), (0.3, 0.8), (0.15, 0.6))
-    return vivid(rng) if kind < 0.85 else pale(rng)
-
-
-def any_color(rng: Rng) -> Color:
-    return choose(rng, (vivid, pale, earthy, green, gray, clothing_color))(rng)
-
-
-def similar_color(rng: Rng, color: Color, spread: float = 0.3) -> Color:
-    """Returns a color near `color`."""
-    red, green_, blue = (float(np.clip(c * rng.uniform(1 - spread, 1 + spread), 0, 1)) for c in color)
-    return red, green_, blue
 
 
 def _material(
@@ -345,9 +280,3 @@ def fur(rng: Rng) -> SurfaceMaterial:
 def lamp_surface(rng: Rng, color: Color, glow: float) -> SurfaceMaterial:
     """Returns the material of a lamp's own surface."""
     return plain(rng, color, 0.7, glow=glow, dirt=0.0)
-
-
-def lamp_color(rng: Rng, warm: float | None = None) -> Color:
-    """Returns the color of a lamp's light: `warm` from 0 (bluish) to 1 (candle)."""
-    warm = rng.uniform(0, 1) if warm is None else warm
-    return (1.0, 0.95 - 0.4 * warm, 1.0 - 0.75 * warm) if warm > 0.3 else (0.8 + 0.6 * warm, 0.95, 1.0)

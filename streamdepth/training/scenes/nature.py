@@ -7,8 +7,8 @@ from functools import partial
 
 import numpy as np
 
-from streamdepth.training.scenes import animals, buildings, materials, people, plants
-from streamdepth.training.scenes.materials import Rng, chance, choose
+from streamdepth.training.scenes import animals, buildings, materials, palette, people, plants
+from streamdepth.training.scenes.random_draws import Rng, chance, choose
 from streamdepth.training.scenes.scene import CameraView, Parts, Scene, SharedModel, look_at
 from streamdepth.training.scenes.shapes import Floats, Point, Shape, cylinder, sheet
 from streamdepth.training.scenes.weather import outdoor_scene
@@ -84,7 +84,7 @@ def _ground(rng: Rng, scene: Scene, land: Terrain) -> None:
     ground = choose(rng, (materials.grass, materials.grass, materials.grass, materials.soil, materials.rock))(rng)
     if chance(rng, 0.1):
         ground = materials.SurfaceMaterial(
-            (materials.gray(rng, 0.85, 0.98), materials.gray(rng, 0.75, 0.9)), "turf", 2.0, 0.8, bump=0.05
+            (palette.gray(rng, 0.85, 0.98), palette.gray(rng, 0.75, 0.9)), "turf", 2.0, 0.8, bump=0.05
         )
     scene.add([(_patch(land, 450, 130), ground)])
     if land.water > -100:
@@ -94,7 +94,7 @@ def _ground(rng: Rng, scene: Scene, land: Terrain) -> None:
                 (
                     lake,
                     materials.SurfaceMaterial(
-                        (materials.random_color(rng, (0.4, 0.62), (0.1, 0.6), (0.1, 0.4)),) * 2,
+                        (palette.random_color(rng, (0.4, 0.62), (0.1, 0.6), (0.1, 0.4)),) * 2,
                         "waves",
                         1.5,
                         0.06,
@@ -127,7 +127,7 @@ def _scatter(
                 position,
                 rng.uniform(0, 360),
                 rng.uniform(0.6, 1.35),
-                materials.shade((1, 1, 1), rng.uniform(0.55, 1)),
+                palette.shade((1, 1, 1), rng.uniform(0.55, 1)),
             )
             places.append(position)
     return places

@@ -7,9 +7,9 @@ from functools import partial
 
 import numpy as np
 
-from streamdepth.training.scenes import furniture, gadgets, heads, materials, plants, room, small_objects
+from streamdepth.training.scenes import furniture, gadgets, heads, materials, palette, plants, room, small_objects
 from streamdepth.training.scenes.interior import Interior, empty_room
-from streamdepth.training.scenes.materials import Rng, chance, choose
+from streamdepth.training.scenes.random_draws import Rng, chance, choose
 from streamdepth.training.scenes.scene import CameraView, Scene, look_at, transformed
 from streamdepth.training.scenes.shapes import Point, sheet
 from streamdepth.training.scenes.weather import outdoor_scene
@@ -65,7 +65,7 @@ def _people(rng: Rng) -> Scene:
     x, y, z = choose(rng, subjects.all).position if subjects.all else (0.0, 0.0, 1.3)
     if inside.scene.darkness > 0.3 and chance(rng, 0.6):
         inside.scene.add_light(
-            "AREA", (x + np.cos(a), y + np.sin(a), z + 0.5), rng.uniform(2, 15), materials.lamp_color(rng), 0.4
+            "AREA", (x + np.cos(a), y + np.sin(a), z + 0.5), rng.uniform(2, 15), palette.lamp_color(rng), 0.4
         )
     if not subjects.all:
         inside.scene.propose_view = partial(room.view, inside=inside)
@@ -110,7 +110,7 @@ def _product(rng: Rng) -> Scene:
         return np.stack([12 * u - 6, 6 * v - 3.2 - lift * 0.2 * (lift > 0), lift**2 / 8 * curve], axis=-1)
 
     ground = (
-        materials.plain(rng, materials.any_color(rng), 0.8)
+        materials.plain(rng, palette.any_color(rng), 0.8)
         if chance(rng, 0.5)
         else choose(rng, (materials.any_material, materials.carpet, materials.furniture, materials.soil))(rng)
     )

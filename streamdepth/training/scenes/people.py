@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamdepth.training.scenes import materials
+from streamdepth.training.scenes import materials, palette
 from streamdepth.training.scenes.heads import head
-from streamdepth.training.scenes.materials import Rng, SurfaceMaterial, chance, choose
+from streamdepth.training.scenes.materials import SurfaceMaterial
+from streamdepth.training.scenes.random_draws import Rng, chance, choose
 from streamdepth.training.scenes.scene import Parts, transformed
 from streamdepth.training.scenes.shapes import Shape, Vector, box, ellipsoid, join, loft, section, tube
 
@@ -74,7 +75,7 @@ def person(rng: Rng, pose: Pose | None = None, height: float | None = None, seat
         materials.skin(rng),
         materials.cloth(rng),
         materials.cloth(rng),
-        materials.plain(rng, materials.gray(rng, 0.05, 0.9)),
+        materials.plain(rng, palette.gray(rng, 0.05, 0.9)),
     )
     sleeve = top if chance(rng, 0.65) else skin
     hips = _leg_length(pose)

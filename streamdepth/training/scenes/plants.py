@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamdepth.training.scenes import materials
-from streamdepth.training.scenes.materials import Rng, SurfaceMaterial, chance, choose
+from streamdepth.training.scenes import materials, palette
+from streamdepth.training.scenes.materials import SurfaceMaterial
+from streamdepth.training.scenes.random_draws import Rng, chance, choose
 from streamdepth.training.scenes.scene import Parts
 from streamdepth.training.scenes.shapes import (
     Floats,
@@ -163,7 +164,7 @@ def grass_patch(rng: Rng, size: float, count: int = 900, height: float = 0.2) ->
 def flower(rng: Rng) -> Parts:
     """Returns a flower of 0.15 to 0.6 m."""
     height, petals = rng.uniform(0.15, 0.6), int(rng.integers(5, 12))
-    color, stem = materials.plain(rng, materials.vivid(rng), 0.7), materials.leaf(rng)
+    color, stem = materials.plain(rng, palette.vivid(rng), 0.7), materials.leaf(rng)
     top = np.array([*rng.normal(0, height * 0.12, 2), height])
     size = rng.uniform(0.02, 0.06)
     ring = [
@@ -178,7 +179,7 @@ def flower(rng: Rng) -> Parts:
         (tube([(0, 0, 0), tuple(top * (0.3, 0.3, 0.6)), tuple(top)], 0.004, 5), stem),
         (join(ring), color),
     ]
-    parts.append((heart, materials.plain(rng, materials.earthy(rng), 0.9)))
+    parts.append((heart, materials.plain(rng, palette.earthy(rng), 0.9)))
     blades = copies_at(
         BLADE,
         np.column_stack([np.zeros((3, 2)), rng.uniform(0.2, 0.7, 3) * height]),
@@ -208,7 +209,7 @@ def potted_plant(rng: Rng) -> Parts:
         (
             pot,
             materials.plain(
-                rng, choose(rng, (materials.earthy, materials.pale, materials.vivid))(rng), rng.uniform(0.2, 0.9)
+                rng, choose(rng, (palette.earthy, palette.pale, palette.vivid))(rng), rng.uniform(0.2, 0.9)
             ),
         )
     ]

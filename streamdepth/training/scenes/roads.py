@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from streamdepth.training.scenes import materials
-from streamdepth.training.scenes.materials import Rng, chance, choose
+from streamdepth.training.scenes import materials, palette
+from streamdepth.training.scenes.random_draws import Rng, chance, choose
 from streamdepth.training.scenes.scene import Scene
 from streamdepth.training.scenes.shapes import Floats, Shape, sheet
 
@@ -93,7 +93,7 @@ def _line(road: Road, aside: float, wide: float, starts: Floats, length: float) 
 def markings(rng: Rng, scene: Scene, road: Road, kind: str) -> None:
     if chance(rng, 0.15):
         return
-    color = materials.gray(rng, 0.7, 0.95) if chance(rng, 0.85) else (0.75, 0.5, 0.05)
+    color = palette.gray(rng, 0.7, 0.95) if chance(rng, 0.85) else (0.75, 0.5, 0.05)
     white = materials.plain(rng, color, 0.7, dirt=rng.uniform(0.1, 0.6))
     dash, gap = rng.uniform(2, 6), rng.uniform(3, 9)
     starts = np.arange(-REACH, REACH, dash + gap)

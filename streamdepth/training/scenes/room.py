@@ -8,7 +8,7 @@ import numpy as np
 
 from streamdepth.training.scenes import fittings, furniture, materials, people, plants, small_objects
 from streamdepth.training.scenes.interior import Interior, empty_room
-from streamdepth.training.scenes.materials import Rng, chance, choose
+from streamdepth.training.scenes.random_draws import Rng, chance, choose
 from streamdepth.training.scenes.scene import CameraView, Parts, Scene, look_at
 from streamdepth.training.scenes.shapes import box
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from streamdepth.training.scenes.materials import Color, SurfaceMaterial
+from streamdepth.training.scenes.materials import SurfaceMaterial
+from streamdepth.training.scenes.palette import Color
 from streamdepth.training.scenes.shapes import ORIGIN, Floats, Point, Shape, Vector, rotation
 
 Parts = list[tuple[Shape, SurfaceMaterial]]

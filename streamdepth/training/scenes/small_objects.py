@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamdepth.training.scenes import gadgets, materials
-from streamdepth.training.scenes.materials import Rng, chance, choose
+from streamdepth.training.scenes import gadgets, materials, palette
+from streamdepth.training.scenes.random_draws import Rng, chance, choose
 from streamdepth.training.scenes.scene import Parts, transformed
 from streamdepth.training.scenes.shapes import (
     Point,
@@ -61,7 +61,7 @@ def mug(rng: Rng) -> Parts:
     drink = cylinder(wide * 0.9, 0.003, 18).transformed((0, 0, high * 0.75))
     return [
         (join([lathe(profile, 22), tube(handle, 0.006, 7)]), material),
-        (drink, materials.plain(rng, materials.earthy(rng), 0.1)),
+        (drink, materials.plain(rng, palette.earthy(rng), 0.1)),
     ]
 
 
@@ -102,15 +102,15 @@ def plate(rng: Rng) -> Parts:
 
 
 def fruit(rng: Rng) -> Parts:
-    kind, color = rng.random(), materials.random_color(rng, (-0.03, 0.33), (0.6, 1), (0.4, 0.95))
+    kind, color = rng.random(), palette.random_color(rng, (-0.03, 0.33), (0.6, 1), (0.4, 0.95))
     size = rng.uniform(0.05, 0.11)
     material = materials.SurfaceMaterial(
-        (color, materials.similar_color(rng, color), materials.shade(color, 0.7)), "noise", 0.06, rng.uniform(0.2, 0.6)
+        (color, palette.similar_color(rng, color), palette.shade(color, 0.7)), "noise", 0.06, rng.uniform(0.2, 0.6)
     )
     if kind < 0.25:
         angles = np.linspace(-0.9, 0.9, 10)
         path = np.column_stack([0.1 * np.sin(angles), 0 * angles + 0.0, 0.11 - 0.09 * np.cos(angles)])
-        yellow = materials.plain(rng, materials.random_color(rng, (0.12, 0.17), (0.7, 0.95), (0.7, 0.95)), 0.5)
+        yellow = materials.plain(rng, palette.random_color(rng, (0.12, 0.17), (0.7, 0.95), (0.7, 0.95)), 0.5)
         return [(tube(path, [0.005, 0.014, 0.018, 0.019, 0.019, 0.019, 0.019, 0.018, 0.012, 0.004], 8), yellow)]
     shape = bumpy(ellipsoid((size, size, size * rng.uniform(0.85, 1.4)), 14, 20), rng, 0.05)
     low = float(shape.points[:, 2].min())
@@ -121,7 +121,7 @@ def fruit(rng: Rng) -> Parts:
 def book(rng: Rng) -> Parts:
     """Returns a book that lies."""
     wide, deep, thick = rng.uniform(0.12, 0.22), rng.uniform(0.17, 0.3), rng.uniform(0.008, 0.05)
-    cover, pages = materials.printed(rng, 0.12), materials.plain(rng, materials.gray(rng, 0.8, 0.95), 0.9)
+    cover, pages = materials.printed(rng, 0.12), materials.plain(rng, palette.gray(rng, 0.8, 0.95), 0.9)
     lids = [box((wide, deep, 0.002), (0, 0, z)) for z in (0, thick)] + [box((0.002, deep, thick), (-wide / 2, 0, 0))]
     return [(join(lids), cover), (box((wide - 0.008, deep - 0.008, thick - 0.002), (0.001, 0, 0.002)), pages)]
 
@@ -140,7 +140,7 @@ def row_of_books(rng: Rng, length: float) -> Parts:
     """Returns upright books along x, backs to +y."""
     by_look: dict[int, list[Shape]] = {}
     covers = [
-        materials.printed(rng, 0.03) if chance(rng, 0.4) else materials.plain(rng, materials.any_color(rng), 0.6)
+        materials.printed(rng, 0.03) if chance(rng, 0.4) else materials.plain(rng, palette.any_color(rng), 0.6)
         for _ in range(7)
     ]
     x = -length / 2
@@ -157,7 +157,7 @@ def carton(rng: Rng, size: float | None = None) -> Parts:
     """Returns a closed or an open box."""
     size = size or rng.uniform(0.08, 0.5)
     x, y, z = size * rng.uniform(0.5, 1.2, 3)
-    material = materials.printed(rng, size) if chance(rng, 0.5) else materials.plain(rng, materials.earthy(rng), 0.9)
+    material = materials.printed(rng, size) if chance(rng, 0.5) else materials.plain(rng, palette.earthy(rng), 0.9)
     if chance(rng, 0.65):
         return [(box((x, y, z), bevel=0.004), material)]
     thin = 0.006
@@ -188,7 +188,7 @@ def toy(rng: Rng) -> Parts:
                     (0, 0, rng.uniform(0, 90)),
                     bevel=0.003,
                 ),
-                materials.plain(rng, materials.vivid(rng), 0.4),
+                materials.plain(rng, palette.vivid(rng), 0.4),
             )
             for i in range(6)
         ]
@@ -200,7 +200,7 @@ def toy(rng: Rng) -> Parts:
             box((0.06, 0.08, 0.03), (0, -0.01, 0.05), bevel=0.012),
         ]
         wheels = [cylinder(0.02, 0.08, 12).transformed((-0.04, y, 0.02), (0, 90, 0)) for y in (-0.05, 0.05)]
-        return [(join(body), materials.plain(rng, materials.vivid(rng), 0.3)), (join(wheels), materials.rubber(rng))]
+        return [(join(body), materials.plain(rng, palette.vivid(rng), 0.3)), (join(wheels), materials.rubber(rng))]
     shapes = [box((0.08, 0.05, 0.1), (0, 0, 0.07), bevel=0.006), box((0.05, 0.05, 0.05), (0, 0, 0.175), bevel=0.006)]
     shapes += [cylinder(0.014, 0.08, 10).transformed((s * 0.025, 0, 0)) for s in (-1, 1)] + [
         cylinder(0.011, 0.1, 10).transformed((s * 0.052, 0, 0.07)) for s in (-1, 1)

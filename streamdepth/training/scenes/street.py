@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from streamdepth.training.scenes import buildings, materials, people, plants, vehicles
-from streamdepth.training.scenes.materials import Rng, chance, choose
+from streamdepth.training.scenes import buildings, materials, palette, people, plants, vehicles
+from streamdepth.training.scenes.random_draws import Rng, chance, choose
 from streamdepth.training.scenes.roads import REACH, Road, ground, markings
 from streamdepth.training.scenes.scene import CameraView, Scene, SharedModel
 from streamdepth.training.scenes.shapes import Floats, box, sheet
@@ -53,7 +53,7 @@ def _row(
         i = int(rng.integers(len(models)))
         along += widths[i] / 2
         position = road.point(along, side * (aside + setback * rng.random()), road.kerb)
-        scene.add(models[i], position, road.heading(along) + 90 * side, tint=materials.any_color(rng))
+        scene.add(models[i], position, road.heading(along) + 90 * side, tint=palette.any_color(rng))
         along += widths[i] / 2 + gap * rng.random() + (rng.uniform(5, 14) if chance(rng, 0.12) else 0)
 
 
@@ -96,7 +96,7 @@ def _roadside(rng: Rng, scene: Scene, road: Road, trees: float) -> None:
                     position,
                     rng.uniform(0, 360),
                     rng.uniform(0.7, 1.1),
-                    materials.shade((1, 1, 1), rng.uniform(0.6, 1)),
+                    palette.shade((1, 1, 1), rng.uniform(0.6, 1)),
                 )
     lamp, step = SharedModel(buildings.lamp_post(rng)), rng.uniform(18, 40)
     for along in np.arange(-REACH, REACH, step):
@@ -178,7 +178,7 @@ def _scatter_green(rng: Rng, scene: Scene, road: Road, edge: float, count: int) 
             position,
             rng.uniform(0, 360),
             rng.uniform(0.6, 1.4),
-            materials.shade((1, 1, 1), rng.uniform(0.5, 1)),
+            palette.shade((1, 1, 1), rng.uniform(0.5, 1)),
         )
 
 
@@ -269,7 +269,7 @@ def _walkers(rng: Rng, scene: Scene, road: Road, kind: str) -> None:
 
 
 def _lamps(rng: Rng, scene: Scene, road: Road) -> None:
-    color = materials.lamp_color(rng, rng.uniform(0.3, 0.9))
+    color = palette.lamp_color(rng, rng.uniform(0.3, 0.9))
     for along in np.arange(-60, 90, rng.uniform(16, 26)):
         side = choose(rng, (-1, 1))
         scene.add_light(

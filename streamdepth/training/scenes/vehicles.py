@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamdepth.training.scenes import materials
-from streamdepth.training.scenes.materials import Rng, SurfaceMaterial, chance, choose
+from streamdepth.training.scenes.materials import SurfaceMaterial
+from streamdepth.training.scenes.random_draws import Rng, chance, choose
 from streamdepth.training.scenes.scene import Parts
 from streamdepth.training.scenes.shapes import Shape, box, cylinder, ellipsoid, join, loft, section
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from streamdepth.training.scenes import materials
-from streamdepth.training.scenes.materials import Rng, chance
+from streamdepth.training.scenes import palette
+from streamdepth.training.scenes.random_draws import Rng, chance
 from streamdepth.training.scenes.scene import CameraView, Scene, Sky
 
 Propose = Callable[[Rng], CameraView]
@@ -33,8 +33,8 @@ def outdoor_scene(rng: Rng, propose_view: Propose, night_share: float = 0.08) ->
 
 
 def _sunny(rng: Rng, propose_view: Propose) -> Scene:
-    zenith = materials.random_color(rng, (0.56, 0.63), (0.4, 0.85), (0.45, 0.9))
-    horizon = materials.random_color(rng, (0.53, 0.62), (0.03, 0.35), (0.75, 1.0))
+    zenith = palette.random_color(rng, (0.56, 0.63), (0.4, 0.85), (0.45, 0.9))
+    horizon = palette.random_color(rng, (0.53, 0.62), (0.03, 0.35), (0.75, 1.0))
     clouds = rng.uniform(0.2, 0.9) if chance(rng, 0.7) else 0.0
     scene = Scene(Sky(zenith, horizon, clouds, (1, 1, 1), rng.uniform(0.6, 1.2), rng.uniform(0, 100)), propose_view)
     warm = rng.uniform(0, 0.4)
@@ -45,8 +45,8 @@ def _sunny(rng: Rng, propose_view: Propose) -> Scene:
 def _overcast(rng: Rng, propose_view: Propose) -> Scene:
     value = rng.uniform(0.6, 0.95)
     horizon, zenith = (
-        materials.gray(rng, value, value + 0.05),
-        materials.random_color(rng, (0.55, 0.63), (0, 0.15), (value - 0.1, value)),
+        palette.gray(rng, value, value + 0.05),
+        palette.random_color(rng, (0.55, 0.63), (0, 0.15), (value - 0.1, value)),
     )
     clouds = rng.uniform(0.6, 1.0) if chance(rng, 0.6) else 0.0
     scene = Scene(Sky(zenith, horizon, clouds, horizon, 1.0, rng.uniform(0, 100)), propose_view)
@@ -55,9 +55,9 @@ def _overcast(rng: Rng, propose_view: Propose) -> Scene:
 
 
 def _dusk(rng: Rng, propose_view: Propose) -> Scene:
-    horizon = materials.random_color(rng, (0.0, 0.11), (0.15, 0.6), (0.6, 1.0))
-    zenith = materials.random_color(rng, (0.58, 0.75), (0.3, 0.7), (0.25, 0.6))
-    cloud = materials.random_color(rng, (-0.05, 0.1), (0.1, 0.5), (0.4, 0.95))
+    horizon = palette.random_color(rng, (0.0, 0.11), (0.15, 0.6), (0.6, 1.0))
+    zenith = palette.random_color(rng, (0.58, 0.75), (0.3, 0.7), (0.25, 0.6))
+    cloud = palette.random_color(rng, (-0.05, 0.1), (0.1, 0.5), (0.4, 0.95))
     scene = Scene(
         Sky(zenith, horizon, rng.uniform(0, 0.9), cloud, rng.uniform(0.3, 0.8), rng.uniform(0, 100)), propose_view
     )
@@ -68,8 +68,8 @@ def _dusk(rng: Rng, propose_view: Propose) -> Scene:
 
 def _night(rng: Rng, propose_view: Propose) -> Scene:
     zenith, horizon = (
-        materials.random_color(rng, (0.58, 0.7), (0.3, 0.9), (0.1, 0.3)),
-        materials.random_color(rng, (0, 1), (0, 0.25), (0.2, 0.4)),
+        palette.random_color(rng, (0.58, 0.7), (0.3, 0.9), (0.1, 0.3)),
+        palette.random_color(rng, (0, 1), (0, 0.25), (0.2, 0.4)),
     )
     scene = Scene(Sky(zenith, horizon, strength=rng.uniform(0.1, 0.6)), propose_view)
     scene.darkness = rng.uniform(0.6, 1.0)

@@ -29,6 +29,8 @@ _SPATIAL = {"NCHW": (2, 3), "NHWC": (1, 2), "N1CHW": (3, 4), "1NCHW": (3, 4)}
 _CHANNELS = {"NCHW": 1, "NHWC": 3, "N1CHW": 2, "1NCHW": 2}
 _PICTURES = {"NCHW": 0, "NHWC": 0, "N1CHW": 0, "1NCHW": 1}
 _NUMBERS = ("float32", "float16", "float64", "uint8")
+_MAX_PIXELS = 2**26
+"""Of an input; more would take a gigabyte as numbers, and a network on it many."""
 _DEFAULT_SIZE, _DEFAULT_MULTIPLE = 384, 32
 """px; networks whose sides are free mostly halve them five times."""
 
@@ -134,7 +136,7 @@ def fixed_count(port: Port, layout: str) -> int | None:
 def _kind(interface: Interface, _: Mapping[str, Any], path: Path) -> tuple[str, str]:
     """Guesses by names, for a look at the file; nothing is run for long on this guess."""
     words = " ".join([path.stem, *(port.name for port in interface.outputs)]).lower()
-    for pattern, kind in ((r"log", "log-metric"), (r"metric|meter", "metric"), (r"disp|inv", "inverse")):
+    for pattern, kind in ((r"log(?!i)", "log-metric"), (r"metric|meter", "metric"), (r"disp|inv", "inverse")):
         if re.search(pattern, words):
             return kind, f"kind {kind}, by a name"
     return "inverse", "kind inverse, the most frequent one"
@@ -187,8 +189,9 @@ def _check(path: Path, found: Description, interface: Interface) -> None:
     """Raises ConfigError for a description that speaks of what the file does not have."""
     port, where = interface.pictures, f"'{path}' or its settings"
     if len(port.shape) != len(found.layout):
-        fitting = ", ".join(layout for layout in LAYOUTS if len(layout) == len(port.shape)) or "none"
-        raise description_error(where, f"layout is {found.layout}, and the input is {port}; fitting: {fitting}")
+        fitting = ", ".join(layout for layout in LAYOUTS if len(layout) == len(port.shape))
+        hint = f"; fitting: {fitting}" if fitting else "; export it with four dimensions, such as [1, 3, height, width]"
+        raise description_error(where, f"layout is {found.layout}, and the input is {port}{hint}")
     channels = port.shape[_CHANNELS[found.layout]]
     if isinstance(channels, int) and channels != 3:
         raise description_error(
@@ -207,13 +210,19 @@ def _check(path: Path, found: Description, interface: Interface) -> None:
     further = [p.name for p in interface.inputs if p is not port]
     if unknown := [name for name in given if name not in further]:
         raise description_error(where, f"the file has no further input {unknown[0]!r}; it has {', '.join(further)}")
-    if unset := [name for name in further if name not in given]:
-        raise description_error(where, f"the file asks for {unset[0]!r} too; give inputs: {{{unset[0]}: NUMBER}}")
+    if unset := [p for p in interface.inputs if p is not port and p.name not in given]:
+        raise description_error(where, _unset_input(unset[0]))
     if unfit := [p for p in interface.inputs if p.name in given and not _fits(given[p.name], p)]:
         value = given[unfit[0].name]
         raise description_error(where, f"the input {unfit[0]} cannot take {value:g}; give a number of its type")
     if found.depth_kind.unit is None and found.scale != Scale():
         raise description_error(where, f"scale makes meters, and kind is {found.kind}; leave scale out")
+
+
+def _unset_input(port: Port) -> str:
+    if len(port.shape) >= len("HWC"):
+        return f"the file needs the input {port} beside the picture; a model gets one picture, and numbers"
+    return f"the file asks for {port.name!r} too; give inputs: {{{port.name}: NUMBER}}"
 
 
 def _kind_of(port: Port) -> str:
@@ -237,6 +246,12 @@ def _fits(value: float, port: Port) -> bool:
 def _at_fixed_size(path: Path, found: Description, fixed: tuple[int, int], fields: Mapping[str, Any]) -> Description:
     """Returns the description with the size that the file itself has fixed."""
     height, width = fixed
+    if height * width > _MAX_PIXELS:
+        raise ModelLoadError(
+            f"'{path}' takes pictures of {width}x{height} px only, and at most {_MAX_PIXELS // 10**6} million px go "
+            "into a network; export it for a smaller size",
+            code="too-large",
+        )
     size = fields.get("size")
     if fields.get("keep_aspect") or (size and size.bounds == "both" and (size.width, size.height) != (width, height)):
         raise description_error(

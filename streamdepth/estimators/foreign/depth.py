@@ -15,6 +15,9 @@ from streamdepth.estimators.foreign.description import Description
 from streamdepth.estimators.foreign.point_maps import depth_of_points
 from streamdepth.geometry.projection import ASSUMED_FOV
 
+_MAX_STRETCH, _SMALL_MAP = 1.25, 8
+"""How much wider or higher a map may be than the picture; below 8 px, rounding alone does that."""
+
 
 def make_estimate(
     outputs: Mapping[str, FloatArray],
@@ -37,6 +40,7 @@ def make_estimate(
         InferenceError: "bad-output" for shapes that do not go together.
     """
     _check_shapes(outputs, description)
+    _check_aspect(description.output, outputs[description.output].shape, input_size)
     values, scale = outputs[description.output], description.scale
     valid = _valid(outputs, description, values.shape[:2])
     focal_px = assumed_focal_px = None
@@ -64,6 +68,16 @@ def _check_shapes(outputs: Mapping[str, FloatArray], description: Description) -
             raise _bad_output(limit.output, f"the shape {found}, and the depth has {shape[:2]}")
     if description.scale.output and (found := outputs[description.scale.output].shape) != ():
         raise _bad_output(description.scale.output, f"the shape {found}, and a scale is one number for a picture")
+
+
+def _check_aspect(name: str, shape: tuple[int, ...], input_size: tuple[int, int]) -> None:
+    """Raises InferenceError for a map whose sides are not as those of the picture: one that lies on its side."""
+    (height, width), (wide, high) = shape[:2], input_size
+    ratio = width * high / (height * wide)
+    if min(height, width) > _SMALL_MAP and not 1 / _MAX_STRETCH < ratio < _MAX_STRETCH:
+        raise _bad_output(
+            name, f"{width}x{height} px for an input of {wide}x{high} px; height and width may be swapped"
+        )
 
 
 def _bad_output(name: str, why: str) -> InferenceError:

@@ -101,8 +101,8 @@ def _pictures_first(output: AnyArray, count: int, name: str) -> FloatArray:
     is_row = values.ndim == 2 and height == 1  # of numbers that belong to one picture
     if is_row or values.size != count * height * width:
         raise InferenceError(
-            f"the output {name!r} has the shape {output.shape} for {count} pictures, which is neither one map of depth "
-            "for each nor one of points; name another output in the description",
+            f"the output {name!r} has the shape {output.shape} for a batch of {count}, which is neither one map of "
+            "depth for each picture nor one of points; name another output in the description",
             code="bad-output",
         )
     return values.reshape(count, height, width)

@@ -8,10 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
+import numpy as np
+
+from streamdepth.core.device_map import as_depth_map
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.types import Estimate, Frame
 from streamdepth.estimators.engines import EngineOptions, Outputs, as_array
-from streamdepth.estimators.foreign.completion import Completed, complete, fixed_size, unknown_kind_error
+from streamdepth.estimators.foreign.completion import Completed, complete, fixed_count, fixed_size, unknown_kind_error
 from streamdepth.estimators.foreign.depth import make_estimate
 from streamdepth.estimators.foreign.description import Description, Size
 from streamdepth.estimators.foreign.engine import ForeignEngine
@@ -25,6 +28,8 @@ from streamdepth.estimators.preprocess import InputSpec, Margins
 _log = logging.getLogger(__name__)
 
 _NO_LIMIT_PX = 2**20
+_USUAL_BATCH = 32
+"""Frames that Video Depth Anything sees together."""
 
 
 class ForeignModelEstimator(NetworkEstimator):
@@ -40,7 +45,7 @@ class ForeignModelEstimator(NetworkEstimator):
     """
 
     def __init__(self, runtime: Runtime, description: Description, name: str) -> None:
-        self.description = description
+        self.description, self._has_warned = description, False
         spec = make_input_spec(description, runtime.interface)
         card = ModelCard(name, description.depth_kind, description.licence, 0, spec, resizes_before_upload=True)
         super().__init__(card, ForeignEngine(runtime, description))
@@ -51,10 +56,22 @@ class ForeignModelEstimator(NetworkEstimator):
     def _make_estimates(self, outputs: Outputs, margins: Margins | None, frame_size: tuple[int, int]) -> list[Estimate]:
         named = dict(zip(self.description.outputs, map(as_array, outputs), strict=True))
         height, width = self.card.spec.output_size(frame_size[1], frame_size[0])
-        return [
+        estimates = [
             make_estimate({name: a[i] for name, a in named.items()}, self.description, frame_size, (width, height))
             for i in range(len(outputs[0]))
         ]
+        self._warn_of_nothing(estimates)
+        return estimates
+
+    def _warn_of_nothing(self, estimates: Sequence[Estimate]) -> None:
+        """Logs once that a picture has no known depth at all, which looks like any other dark picture."""
+        if not self._has_warned and any(np.isnan(as_depth_map(estimate.depth)).all() for estimate in estimates):
+            self._has_warned = True
+            _log.warning(
+                "%r knows the depth of no pixel (NaN everywhere): look at kind, mean, std and confidence of its "
+                "description, or try another --engine",
+                self.card.name,
+            )
 
 
 def open_foreign_model(
@@ -87,7 +104,7 @@ def open_foreign_model(
         raise unknown_kind_error(path, runtime.interface)
     found = _with_size(path, completed.description, runtime.interface, size)
     check_license(name or str(path), found.licence, not is_restricted_license(found.licence), accept_license)
-    _say_guesses(path, completed)
+    _say_guesses(path, completed, runtime.interface)
     return ForeignModelEstimator(runtime, found, name or str(path))
 
 
@@ -116,7 +133,7 @@ def make_input_spec(found: Description, interface: Interface) -> InputSpec:
     return InputSpec(size, multiple=found.multiple, mean=mean, std=std, max_long_side=longest)
 
 
-def _say_guesses(path: Path, completed: Completed) -> None:
+def _say_guesses(path: Path, completed: Completed, interface: Interface) -> None:
     """Logs what was neither given nor in the file."""
     if completed.ready:
         _log.warning(
@@ -125,6 +142,9 @@ def _say_guesses(path: Path, completed: Completed) -> None:
             path.with_suffix(".yaml").name,
         )  # fmt: skip
     if completed.description.layout == "1NCHW":
-        _log.warning("'%s' sees the frames of a batch together: --batch 32 gives it 32 of a stream at a time", path)
+        most = fixed_count(interface.pictures, "1NCHW") or _USUAL_BATCH
+        _log.warning(
+            "'%s' sees the frames of a batch together: --batch %d gives it %d of a stream at a time", path, most, most
+        )
     if completed.guesses:
         _log.warning("guessed for '%s': %s; a description can say it", path, ", ".join(completed.guesses))

@@ -18,7 +18,8 @@ from streamdepth.estimators.engines import EngineOptions, closed_engine_error, i
 from streamdepth.estimators.engines.onnx_engine import choose_providers, import_onnx, provider_name
 from streamdepth.estimators.engines.openvino_devices import choose_openvino_devices, is_openvino_device
 from streamdepth.estimators.engines.openvino_engine import is_installed, openvino_core
-from streamdepth.estimators.foreign.interface import Interface, Port, is_whole_file, read_metadata
+from streamdepth.estimators.foreign.interface import Interface, Port, read_metadata
+from streamdepth.estimators.foreign.refusals import check_whole, failed_run_error, unusable_file_error
 
 _log = logging.getLogger(__name__)
 
@@ -76,8 +77,9 @@ def open_runtime(path: Path, options: EngineOptions) -> Runtime:
     except ModelLoadError as error:
         if not onnx_engine.is_installed():
             raise
+        runtime = OnnxRuntime(path, options)  # where it cannot either, its error says enough
         _log.warning("ONNX Runtime is used, because of this: %s", error)
-        return OnnxRuntime(path, options)
+        return runtime
 
 
 def _check_file(path: Path) -> None:
@@ -95,11 +97,7 @@ def _check_file(path: Path) -> None:
             f"there is no file '{path}'; give an ONNX file that is there, or a name of `streamdepth models`",
             code="not-found",
         )
-    if not is_whole_file(path):
-        raise ModelLoadError(
-            f"'{path}' is no ONNX file, or a part of one ({path.stat().st_size} bytes); download or export it anew",
-            code="damaged",
-        )
+    check_whole(path)
 
 
 def _check_options(path: Path, options: EngineOptions) -> None:
@@ -129,7 +127,7 @@ class OnnxRuntime(Runtime):
         try:
             self._session: Any = onnxruntime.InferenceSession(str(path), settings, providers=providers)
         except Exception as error:  # the runtime's own classes, and protobuf's
-            raise _damaged("ONNX Runtime", path, error) from error
+            raise unusable_file_error("ONNX Runtime", path, error) from error
         used, wanted = self._session.get_providers()[0], provider_name(providers[0])
         if used != wanted:
             _log.warning("ONNX Runtime could not start its %s, and uses its %s", wanted, used)
@@ -163,19 +161,8 @@ def _onnx_port(entry: Any) -> Port:
     return Port(entry.name, tuple(size or "?" for size in entry.shape), _NUMPY_NAMES.get(name, name))
 
 
-def _damaged(runtime: str, path: Path, error: Exception) -> ModelLoadError:
-    reason = " ".join(str(error).split())[-300:]
-    return ModelLoadError(
-        f"{runtime} cannot use '{path}': {reason}; download or export it anew, or try another --engine", code="damaged"
-    )
-
-
 def _failed(runtime: str, feeds: Arrays, error: Exception) -> InferenceError:
-    shapes = ", ".join(f"{name} {array.shape}" for name, array in feeds.items())
-    reason = " ".join(str(error).split())[:300]
-    return InferenceError(
-        f"{runtime} failed on {shapes}: {reason}; another size, layout or --engine may help", code="network-failed"
-    )
+    return failed_run_error(runtime, ", ".join(f"{name} {array.shape}" for name, array in feeds.items()), error)
 
 
 class OpenVinoRuntime(Runtime):
@@ -193,7 +180,7 @@ class OpenVinoRuntime(Runtime):
         try:
             self._model: Any = core.read_model(path)
         except RuntimeError as error:
-            raise _damaged("OpenVINO", path, error) from error
+            raise unusable_file_error("OpenVINO", path, error) from error
         self._networks: dict[Any, Any] = {}
         self.max_in_flight = 2
         self._use_first_device()

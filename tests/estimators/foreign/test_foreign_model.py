@@ -158,6 +158,8 @@ GRAPHS = {
     "text": "g (int64[1,3,32,64] image) => (int64[1,3,32,64] y) { y = Identity(image) }",
     "bytes": "g (uint8[1,3,32,64] image) => (uint8[1,3,32,64] y) { y = Identity(image) }",
     "vector": "g (float[1,3] x) => (float[1,3] y) { y = Identity(x) }",
+    "no batch": "g (float[3,32,64] x) => (float[32,64] y) { y = ReduceMean<axes=[0], keepdims=0>(x) }",
+    "stereo": "g (float[1,3,32,64] left, float[1,3,32,64] right) => (float[1,3,32,64] y) { y = Sub(left, right) }",
     "two": "g (float[1,3,32,64] x, float[1] k) => (float[1,3,32,64] y) { y = Mul(x, k) }",
 }
 
@@ -181,6 +183,8 @@ GRAPHS = {
         ("text", ("kind=inverse",), "bad-description", "float32"),
         ("bytes", ("kind=inverse", "mean=0.5"), "bad-description", "leave mean and std out"),
         ("vector", ("kind=inverse",), "bad-description", "layout"),
+        ("no batch", ("kind=inverse",), "bad-description", "four dimensions"),
+        ("stereo", ("kind=inverse",), "bad-description", "one picture"),
         ("two", ("kind=inverse",), "bad-description", "inputs: {k: NUMBER}"),
     ],
 )
@@ -204,6 +208,7 @@ HALF = "p = AveragePool<kernel_shape=[2,2], strides=[2,2]>(x) c = ReduceMean<axe
         ("float y", "y = ReduceMean<keepdims=0>(x)", (), "y"),
         ("float[1,3] y", "y = ReduceMean<axes=[2,3], keepdims=0>(x)", (), "y"),
         ("float[3] y", "y = ReduceMean<axes=[0,2,3], keepdims=0>(x)", (), "y"),
+        ("float[1,64,32] y", "g = ReduceMean<axes=[1], keepdims=0>(x) y = Transpose<perm=[0,2,1]>(g)", (), "y"),
         ("float[1,32,64] y, float[1,16,32] c", f"{GRAY} {HALF}", ("confidence=c",), "c"),
         ("float[1,32,64] y, float[1,16,32] c", f"{GRAY} {HALF}", ("sky=c",), "c"),
         ("float[1,32,64] y, float[1,32,64] s", f"{GRAY} s = Identity(y)", ("kind=metric", "scale=s"), "s"),
@@ -292,6 +297,67 @@ def test_files_that_are_not_there_or_damaged(tmp_path: Path, engine: str) -> Non
             open_foreign_model(path, engine=engine)
 
 
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+        (b"\n<!doctype html>", "web page"),
+    ],
+)
+def test_other_files_under_its_name_are_called_what_they_are(tmp_path: Path, content: bytes, says: str) -> None:
+    (tmp_path / "m.onnx").write_bytes(content)
+    with raises_code(ModelLoadError, "damaged", naming=says):
+        open_foreign_model(tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("engine", ["onnx", "openvino", "auto"])
+@pytest.mark.parametrize("size", [None, 10])
+def test_weights_in_a_file_of_their_own_that_are_missing_are_named(
+    tmp_path: Path, size: int | None, engine: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    import onnx
+
+    model = onnx.parser.parse_model(
+        '<ir_version: 8, opset_import: ["" : 17]> g (float[1,3,32,64] x) => (float[1,32,64] y) '
+        "{ s = Add(x, w) y = ReduceMean<axes=[1], keepdims=0>(s) }"
+    )
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.ones((1, 3, 32, 64), np.float32), "w"))
+    where = {"save_as_external_data": True, "location": "weights.data", "size_threshold": 1}
+    onnx.save(model, str(tmp_path / "m.onnx"), **where)
+    assert depth_of(tmp_path / "m.onnx", "kind=inverse", picture=frame(color=RED * 0)).mean() == 1
+    data = tmp_path / "weights.data"
+    data.unlink() if size is None else data.write_bytes(data.read_bytes()[:size])
+    caplog.clear()
+    with raises_code(ModelLoadError, "damaged", naming="beside it") as caught:
+        open_foreign_model(tmp_path / "m.onnx", description=["kind=inverse"], engine=engine)
+    assert ".cc" not in str(caught.value)
+    assert ".cpp" not in str(caught.value)
+    assert not caplog.records  # the failure of one runtime is of no use where the other's is an error
+
+
+def test_an_input_that_no_memory_holds_is_refused_before_it_is_filled(tmp_path: Path) -> None:
+    path = write_onnx(tmp_path / "m.onnx", f"g (float[1,3,30000,30000] x) => (float[1,30000,30000] y) {{ {GRAY} }}")
+    with raises_code(ModelLoadError, "too-large", naming="30000x30000"):
+        open_foreign_model(path, description=["kind=inverse"])
+
+
+def test_a_map_without_any_known_depth_is_announced_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write_onnx(tmp_path / "m.onnx", f"g (float[1,3,32,64] x) => (float[1,32,64] y) {{ {GRAY} }}")
+    with open_foreign_model(path, description=["kind=inverse", "confidence=y > 0.6"]) as model:
+        caplog.clear()
+        model.estimate([frame(color=RED * 0 + 200)])
+        assert not caplog.records
+        for _ in range(2):
+            assert np.isnan(model.estimate([frame(color=RED * 0 + 100)])[0].depth).all()
+    assert len(caplog.records) == 1
+
+
+def test_frames_of_a_fixed_number_are_counted_in_the_hint(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    graph = "g (float[1,8,3,32,64] x) => (float[1,8,32,64] y) { y = ReduceMean<axes=[2], keepdims=0>(x) }"
+    open_foreign_model(write_onnx(tmp_path / "m.onnx", graph), description=["kind=inverse"]).close()
+    assert "--batch 8" in caplog.text
+
+
 def test_options_that_do_not_go_with_a_file(tmp_path: Path) -> None:
     path = write_onnx(tmp_path / "m.onnx", GRAPHS["fixed"])
     for options, code in (
@@ -358,6 +424,11 @@ def test_inspect_prints_what_is_in_a_file_and_writes_a_test_picture(cli, tmp_pat
     unknown = write_onnx(tmp_path / "m.onnx", MEAN)
     done = cli("models", "--inspect", unknown, "--engine", "onnx")
     assert (done.code, "kind inverse" in done.out, "inverse depth" in done.out) == (0, True, True), done.err
+
+
+def test_scores_of_classes_are_not_taken_for_logarithms(cli, tmp_path: Path) -> None:
+    graph = "g (float[1,3,32,64] x) => (float[1,32,64] logits) { logits = ReduceMean<axes=[1], keepdims=0>(x) }"
+    assert "guessed: kind inverse" in cli("models", "--inspect", write_onnx(tmp_path / "m.onnx", graph)).out
 
 
 def test_mistakes_of_inspect_are_one_line(cli, tmp_path: Path) -> None:

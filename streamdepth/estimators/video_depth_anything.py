@@ -123,8 +123,8 @@ def load_video_depth_network(path: Path) -> VideoDepthNetwork:
         network.load_state_dict(tensors, assign=True)
     except (KeyError, IndexError, AttributeError, RuntimeError) as error:
         raise ModelLoadError(
-            f"'{path}' does not hold the weights of Video Depth Anything; give the file that its authors publish, such "
-            "as video_depth_anything_vits.pth",
+            f"'{path}' holds the weights neither of Video Depth Anything nor of ZipDepth, which are read from files as "
+            "their authors publish them; other models are taken from the hub by name, see `streamdepth models`",
             code="foreign",
         ) from error
     return network.eval()

@@ -11,7 +11,7 @@ from streamdepth.core.types import DepthKind
 from streamdepth.estimators.engines.lazy_module import LazyModule
 from streamdepth.estimators.network import ModelCard, Network
 from streamdepth.estimators.preprocess import InputSpec
-from streamdepth.estimators.published_file import PublishedFile, find_published_file
+from streamdepth.estimators.published_file import PublishedFile, find_published_file, git_blob_of
 
 if TYPE_CHECKING:
     from streamdepth.estimators.zipdepth_network import ZipDepthNetwork
@@ -28,13 +28,27 @@ DEFAULT_SIZE = 384
 MULTIPLE = 32
 _MAX_LONG_SIDE = 4096
 _PARAMETERS = 6_142_782
+_FIRST_TENSOR = "encoder.stem_half.conv.weight"
+"""The name of the first weights in the published layout, without prefixes."""
 
 
-def load_zipdepth(*, size: int | None = None, has_random_weights: bool = False) -> Network:
+def is_zipdepth_file(path: Path) -> bool:
+    """Returns True if a file of pickled weights holds tensors by the names of ZipDepth; only tensors are read."""
+    import torch
+
+    try:
+        found: Any = torch.load(path, map_location="cpu", weights_only=True)
+        return any(name.endswith(_FIRST_TENSOR) for name in found.get("model_state_dict", found))
+    except Exception:  # zip files and pickles raise whatever they like; whoever loads the file says what is wrong
+        return False
+
+
+def load_zipdepth(*, size: int | None = None, weights: Path | None = None, has_random_weights: bool = False) -> Network:
     """Describes ZipDepth without an engine; its weights are downloaded if they are not on this machine.
 
     Args:
         size: short side of the network's input in px, rounded to multiples of 32; the aspect is kept.
+        weights: a checkpoint in the layout of the published one (.pth), which need not be that one.
         has_random_weights: takes random weights instead, to measure speed.
 
     Raises:
@@ -52,9 +66,11 @@ def load_zipdepth(*, size: int | None = None, has_random_weights: bool = False) 
     if has_random_weights:
         card = ModelCard("zipdepth (random weights)", DepthKind.RELATIVE, "none", _PARAMETERS, spec, True)
         return Network(LazyModule(_random_network, "random"), card)
-    path = find_published_file("zipdepth", PUBLISHED)
-    card = ModelCard("zipdepth", DepthKind.RELATIVE, "mit", _PARAMETERS, spec, True)
-    return Network(LazyModule(lambda: read_network(path), "zipdepth", PUBLISHED.git_blob), card)
+    path = weights or find_published_file("zipdepth", PUBLISHED)
+    content = git_blob_of(path)
+    license = "mit" if content == PUBLISHED.git_blob else "unknown"
+    card = ModelCard(str(weights or "zipdepth"), DepthKind.RELATIVE, license, _PARAMETERS, spec, True)
+    return Network(LazyModule(lambda: read_network(path), "zipdepth", content), card)
 
 
 def _random_network() -> ZipDepthNetwork:
@@ -84,8 +100,8 @@ def read_network(path: Path) -> ZipDepthNetwork:
         network.load_state_dict(weights, assign=True)
     except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, KeyError, AttributeError) as error:
         raise ModelLoadError(
-            f"'{path}' does not hold the weights of ZipDepth ({' '.join(str(error).split())[:200]}); remove it, and it "
-            "is downloaded anew",
+            f"'{path}' does not hold the weights of ZipDepth ({' '.join(str(error).split())[:200]}); remove it, and "
+            "download it anew",
             code="damaged",
         ) from error
     return network.eval()

@@ -39,13 +39,12 @@ def _load_estimator(settings: Settings) -> Estimator:
 
 def _load_on_one_device(settings: Settings) -> Estimator:
     from streamdepth.estimators.exported_model import is_exported_model
-    from streamdepth.estimators.hub import is_checkpoint
 
     _check_description(settings.model)
     model = with_chosen_model(settings.model)
     if is_exported_model(model.name):
         return _open_file(model)
-    if is_checkpoint(model.name):
+    if _has_memory(model):
         from streamdepth.estimators.video_depth_anything import VideoDepthEstimator
 
         return VideoDepthEstimator(
@@ -61,6 +60,17 @@ def _load_on_one_device(settings: Settings) -> Estimator:
 
         return PromptEstimator(network, **_engine_options(model))
     return make_network_estimator(network, settings)
+
+
+def _has_memory(model: ModelSettings) -> bool:
+    """Returns True for Video Depth Anything, by name or as a file. Raises ModelLoadError as `find_checkpoint`."""
+    from streamdepth.estimators.hub import find_checkpoint, is_checkpoint
+
+    if not is_checkpoint(model.name) or find_entry(model.name) is not None:
+        return is_checkpoint(model.name)
+    from streamdepth.estimators.zipdepth import is_zipdepth_file
+
+    return not is_zipdepth_file(find_checkpoint(model.name, allow_pickle=model.allow_pickle).path)
 
 
 def _check_description(model: ModelSettings) -> None:
@@ -106,14 +116,13 @@ def make_network(settings: Settings, *, random_weights: bool = False) -> Network
             a picture ("several-inputs").
     """
     from streamdepth.estimators.exported_model import is_exported_model
-    from streamdepth.estimators.hub import is_checkpoint
 
     model = with_chosen_model(settings.model)
     if is_exported_model(model.name):
         raise ConfigError(
             f"'{model.name}' was exported already; give the model that it was made from, or another", code="exported"
         )
-    network = None if is_checkpoint(model.name) else _load_network(model, has_random_weights=random_weights)
+    network = None if _has_memory(model) else _load_network(model, has_random_weights=random_weights)
     if network is None or network.card.takes_prompt:
         needed = "earlier frames" if network is None else "a sensor's depth"
         raise ConfigError(
@@ -135,10 +144,11 @@ def _load_network(model: ModelSettings, *, has_random_weights: bool = False) -> 
         from streamdepth.estimators.random_weights import random_network
 
         return random_network(model.name, model.size)
-    if model.name.lower() == "zipdepth":
+    is_pickled_file = weights.suffix == ".pth"
+    if model.name.lower() == "zipdepth" or is_pickled_file:
         from streamdepth.estimators.zipdepth import load_zipdepth
 
-        return load_zipdepth(size=model.size)
+        return load_zipdepth(size=model.size, weights=Path(os.path.expanduser(weights)) if is_pickled_file else None)
     from streamdepth.estimators.huggingface import load_huggingface_network
 
     return load_huggingface_network(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +15,7 @@ from helpers.errors import raises_code
 from helpers.zipdepth_checkpoint import Reference, published_state, write_checkpoint
 
 from streamdepth import config, factory
+from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError, ModelLoadError
 from streamdepth.core.types import DepthKind, Frame
 from streamdepth.estimators import zipdepth
@@ -119,6 +121,38 @@ def test_a_download_is_checked_and_kept(tmp_path: Path, monkeypatch: pytest.Monk
     path.write_bytes(b"changed")
     with raises_code(ModelLoadError, "damaged", naming="remove it"):
         find_published_file("it", file)
+
+
+def test_a_checkpoint_given_by_its_path_runs_as_zipdepth(tmp_path: Path) -> None:
+    path, state = tmp_path / "fine_tuned.pth", published_state(seed=3)
+    write_checkpoint(path, state)
+    image = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
+    settings = config.make(model=str(path), size=64, engine="torch", device="cpu", allow_pickle=True)
+    with factory.make_estimator(settings) as model:
+        depth = model.estimate([Frame(image, 0, 0, Fraction(1), 0.0)])[0].depth
+    assert (model.info.name, model.info.license, model.has_memory) == (str(path), "unknown", False)
+    normal = (torch.from_numpy(image).float() / 255 - torch.tensor([0.485, 0.456, 0.406])) / torch.tensor(
+        [0.229, 0.224, 0.225]
+    )
+    with torch.inference_mode():
+        wanted = Reference(state)(normal.permute(2, 0, 1)[None])[0].numpy()
+    np.testing.assert_allclose(depth, wanted, rtol=1e-3, atol=1e-3 * wanted.max())
+    assert factory.make_network(settings).card.parameters == 6_142_782
+
+
+@pytest.mark.parametrize("make", [factory.make_estimator, factory.make_network])
+def test_pickled_files_of_others_need_a_permission_and_are_named(
+    tmp_path: Path, make: Callable[[Settings], object]
+) -> None:
+    path = write_checkpoint(tmp_path / "z.pth")
+    with raises_code(ModelLoadError, "pickle", naming="allow_pickle"):
+        make(config.make(model=str(path)))
+
+
+def test_weights_of_neither_model_with_such_files_are_refused(tmp_path: Path) -> None:
+    torch.save({"pretrained.cls_token": torch.zeros(1, 1, 384)}, tmp_path / "depth_anything_v2_vits.pth")
+    with raises_code(ModelLoadError, "foreign", naming="ZipDepth"):
+        factory.make_estimator(config.make(model=str(tmp_path / "depth_anything_v2_vits.pth"), allow_pickle=True))
 
 
 def test_git_names_content_so(tmp_path: Path) -> None:

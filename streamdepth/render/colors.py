@@ -104,8 +104,8 @@ def colorize(
     table = lookup_table(colormap)
     nearness, known = quantize_nearness(depth, kind, range or display_range(depth))
     size = size or (depth.shape[1], depth.shape[0])
-    # 8-bit codes are enlarged rather than floats: at most one of 256 colors apart, in half the time
-    colors = cv2.applyColorMap(cv2.resize(nearness, size, interpolation=cv2.INTER_LINEAR), table)
+    # Colors are looked up before they are enlarged, since there are far fewer of them then.
+    colors = cv2.resize(cv2.applyColorMap(nearness, table), size, interpolation=cv2.INTER_LINEAR)
     if known is not None:
         mask = cv2.resize(known.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT)
         colors = cv2.copyTo(colors, mask)

@@ -22,7 +22,7 @@ from streamdepth.core.types import DepthFrame
 from streamdepth.render.colors import Range, display_range, lookup_table, quantize_nearness
 from streamdepth.render.legend import legend_labels, legend_patch
 from streamdepth.render.upsampling import upsample
-from streamdepth.render.yuv import enlarge
+from streamdepth.render.yuv import enlarged_mask
 from streamdepth.utils.hdr_curves import REFERENCE_WHITE_NITS, nits_to_hlg, nits_to_pq
 
 Floats = npt.NDArray[np.float32]
@@ -57,8 +57,8 @@ def render_deep(item: DepthFrame, options: RenderOptions, color: DeepColor) -> D
     alpha = np.float32(options.alpha if options.style == "overlay" else 1.0)
     drawn: list[Floats] = []
     for source, table, black in zip(background, _tables(options.effective_colormap, color), _BLACK, strict=True):
-        codes, mask = enlarge(nearness, known, item.frame.valid, source.shape)
-        colors = table[codes]
+        colors = cv2.resize(table[nearness], source.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        mask = enlarged_mask(known, item.frame.valid, source.shape)
         if mask is not None:
             colors[mask == 0] = black
         drawn.append(source * (1 - alpha) + colors * alpha)

@@ -88,9 +88,10 @@ def _blend(source: Tensor, codes: Tensor, known: Tensor, table: Tensor, black: t
     table: (256, C) values of each code.
     """
     size = (source.shape[0], source.shape[1])
-    large = F.interpolate(codes[None, None], size, mode="bilinear", align_corners=False)[0, 0].round().long()
+    small = table[codes.long()].permute(2, 0, 1)[None]
+    large = F.interpolate(small, size, mode="bilinear", align_corners=False)[0].permute(1, 2, 0).round()
     mask = F.interpolate(known[None, None].float(), size, mode="nearest-exact")[0, 0, :, :, None] > 0
-    colors = torch.where(mask, table[large], table.new_tensor(black))
+    colors = torch.where(mask, large, table.new_tensor(black))
     return (source.float() * (1 - alpha) + colors * alpha).round_().clamp_(0, 255).byte()
 
 

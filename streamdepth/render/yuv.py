@@ -48,12 +48,12 @@ def render_yuv(item: DepthFrame, out: YuvPlanes, options: RenderOptions) -> None
     nearness, known = quantize_nearness(item.depth, item.kind, range)
     alpha = options.alpha if options.style == "overlay" else 1.0
     valid = item.frame.valid
-    enlarged = {shape: enlarge(nearness, known, valid, shape) for shape in {plane.shape for plane in background}}
+    masks = {shape: enlarged_mask(known, valid, shape) for shape in {plane.shape for plane in background}}
     tables = yuv_lookup_tables(options.effective_colormap)
     for source, target, table, black in zip(background, out, tables, _BLACK, strict=True):
-        codes, mask = enlarged[source.shape]
-        colors = cv2.LUT(codes, table)
-        if mask is not None:
+        # Colors are looked up before they are enlarged, since there are ten times fewer of them then.
+        colors = cv2.resize(cv2.LUT(nearness, table), source.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        if (mask := masks[source.shape]) is not None:
             colors[mask == 0] = black
         cv2.addWeighted(source, 1 - alpha, colors, alpha, 0, dst=target)
     if options.has_legend:
@@ -64,17 +64,13 @@ def render_yuv(item: DepthFrame, out: YuvPlanes, options: RenderOptions) -> None
             corner[:] = np.rint(corner * layer.transparency + layer.added)
 
 
-def enlarge(
-    nearness: GrayImage, known: Mask | None, valid: Mask | None, shape: tuple[int, ...]
-) -> tuple[GrayImage, GrayImage | None]:
-    """Returns `nearness` and the mask of known pixels that are valid in the frame, at `shape` (height, width)."""
-    size = shape[1], shape[0]
-    large = cast(GrayImage, cv2.resize(nearness, size, interpolation=cv2.INTER_LINEAR))
+def enlarged_mask(known: Mask | None, valid: Mask | None, shape: tuple[int, ...]) -> GrayImage | None:
+    """Returns, at `shape` (height, width), 1 where depth is known and valid in the frame, else 0; None: everywhere."""
     masks = [mask.view(np.uint8) for mask in (known, valid) if mask is not None]
     if not masks:
-        return large, None
-    resized = [cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT) for mask in masks]
-    return large, cast(GrayImage, np.minimum.reduce(resized))
+        return None
+    resized = [cv2.resize(mask, shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT) for mask in masks]
+    return cast(GrayImage, np.minimum.reduce(resized))
 
 
 class LegendLayer(NamedTuple):

@@ -260,7 +260,8 @@ class ConvertKeywords(StreamKeywords, total=False):
     video_crf: int
     """Constant rate factor: lower is better and larger."""
     video_preset: str
-    """The encoder's preset: slower ones make smaller files."""
+    """The encoder's preset, ultrafast to veryslow: slower ones make smaller files. auto is superfast for files by
+    x264, else veryfast."""
     width: int | None
     """Width of the video in px; the height follows from it. By default that of the picture."""
     height: int | None

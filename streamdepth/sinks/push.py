@@ -16,7 +16,13 @@ from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.render.overlay import check_render_options, rendered_size
 from streamdepth.sinks.automatic_encoder import resolve_encoder
-from streamdepth.sinks.encoders import EncodingOptions, choose_pixel_format, encoder_options, low_latency_options
+from streamdepth.sinks.encoders import (
+    AUTOMATIC,
+    EncodingOptions,
+    choose_pixel_format,
+    encoder_options,
+    low_latency_options,
+)
 from streamdepth.sinks.frame_packing import frame_packing_options
 from streamdepth.sinks.sender import SenderJob
 from streamdepth.sinks.sender_process import ConnectionLostError, SenderProcess
@@ -66,7 +72,8 @@ class PushSink(Sink):
         url: rtsp:// rtsps:// rtmp:// rtmps:// srt:// udp:// tcp:// or rtp://; secrets in it appear nowhere.
         transport: the transport of RTSP.
         options: how depth is drawn.
-        codec, crf, preset: as for VideoSink.
+        codec, crf: as for VideoSink.
+        preset: as for VideoSink; auto is veryfast, since without a lookahead superfast needs half as many bits more.
 
     Raises:
         ConfigError: the scheme is unknown, or an option of drawing is wrong.
@@ -83,7 +90,7 @@ class PushSink(Sink):
         *,
         codec: str = "h264",
         crf: int = 23,
-        preset: str = "veryfast",
+        preset: str = "auto",
         transport: Literal["tcp", "udp"] = "tcp",
         timeout_seconds: float = 5.0,
         reconnect_seconds: float = 30.0,
@@ -95,7 +102,8 @@ class PushSink(Sink):
             raise ConfigError(
                 f"cannot send to '{self.name}'; use {', '.join(f'{s}://' for s in PUSH_FORMATS)}", code="unknown-scheme"
             )
-        self.options, self.codec, self.crf, self.preset, self.transport = options, codec, crf, preset, transport
+        self.options, self.codec, self.crf, self.transport = options, codec, crf, transport
+        self.preset = "veryfast" if preset == AUTOMATIC else preset
         self.timeout_seconds, self.reconnect_seconds = timeout_seconds, reconnect_seconds
         self.skipped_frames = 0
         """Frames that were not sent because the server was lost."""

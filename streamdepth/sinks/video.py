@@ -104,7 +104,7 @@ class VideoSink(EncodedVideoSink):
         *,
         codec: str = "h264",
         crf: int = 20,
-        preset: str = "veryfast",
+        preset: str = "auto",
         overwrite: bool = False,
         copy_tracks: bool = True,
         keep_location: bool = False,

@@ -128,8 +128,9 @@ class VideoSettings(Section):
     by the hardware's encoder where one works."""
     crf: int = Field(20, ge=0, le=63)
     """Constant rate factor: lower is better and larger."""
-    preset: str = "veryfast"
-    """The encoder's preset: slower ones make smaller files."""
+    preset: str = "auto"
+    """The encoder's preset, ultrafast to veryslow: slower ones make smaller files. auto is superfast for files by x264,
+    else veryfast."""
     width: Annotated[int | None, Flag("--width")] = Field(None, ge=2, le=16384)
     """Width of the video in px; the height follows from it. By default that of the picture."""
     height: Annotated[int | None, Flag("--height")] = Field(None, ge=2, le=16384)

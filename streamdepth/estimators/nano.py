@@ -23,6 +23,8 @@ from streamdepth.estimators.network_estimator import NetworkEstimator
 from streamdepth.estimators.preprocess import InputSpec
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from streamdepth.estimators.nano2_network import Nano2Network
     from streamdepth.estimators.nano_network import NanoNetwork
 
@@ -35,7 +37,7 @@ AnyNano: TypeAlias = "NanoNetwork | Nano2Network"
 MAX_LONG_SIDE = 1536
 """The input's long side in px is never longer, however wide the picture."""
 _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
-_SOURCES = ("nano.py", "nano_network.py", "nano2_network.py")
+_SOURCES = ("nano.py", "nano_network.py", "nano2_network.py", "sharp_contours.py")
 
 
 class NanoEstimator(NetworkEstimator):
@@ -59,7 +61,9 @@ class NanoEstimator(NetworkEstimator):
 
 
 def load_nano(*, size: int | None = None, weights: Path | None = None) -> Network:
-    """Describes `nano` without an engine, its batch norms folded away; arguments and errors are NanoEstimator's.
+    """Describes `nano` without an engine: its network, batch norms folded away, with contours sharpened behind it.
+
+    Arguments and errors are NanoEstimator's.
 
     The network itself is loaded when it is needed, unless the weights are not laid out as the shipped ones: then at
     once, so that foreign ones are refused here.
@@ -67,7 +71,7 @@ def load_nano(*, size: int | None = None, weights: Path | None = None) -> Networ
     spec = _input_spec(size or DEFAULT_SIZE)
     with resources.as_file(resources.files(__package__) / "weights" / "nano.safetensors") as shipped:
         shapes = _read_shapes(weights or shipped)
-        module = LazyModule(lambda: fuse_batch_norms(load_network(weights)), "nano", _key(weights or shipped))
+        module = LazyModule(lambda: _sharp_network(weights), "nano", _key(weights or shipped))
         if weights is not None and shapes != _read_shapes(shipped):
             module.get()
     parameters = sum(math.prod(shape) for name, shape in shapes.items() if not name.endswith(_BUFFERS))
@@ -129,6 +133,12 @@ def load_network(path: Path | None = None) -> AnyNano:
         if isinstance(module, torch.nn.BatchNorm2d):
             module.num_batches_tracked = torch.zeros((), dtype=torch.long)
     return network.eval()
+
+
+def _sharp_network(weights: Path | None) -> nn.Module:
+    from streamdepth.estimators.sharp_contours import SharpContours
+
+    return SharpContours(fuse_batch_norms(load_network(weights))).eval()
 
 
 def _damaged_weights(path: Path, error: Exception) -> ModelLoadError:

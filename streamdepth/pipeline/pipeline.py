@@ -10,12 +10,10 @@ is theirs, and the recorders get one too.
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from fractions import Fraction
 from functools import partial
 
 from streamdepth.core.buffer import LIVE_POLICY, FrameBuffer, QueuePolicy
@@ -40,9 +38,10 @@ __all__ = ["JOIN_SECONDS", "Pipeline", "Stream"]
 _log = logging.getLogger(__name__)
 
 JOIN_SECONDS = 15.0
-_INTERRUPTED_JOIN_SECONDS = 0.5
-"""Wait for threads while a model is prepared, which a library may do for many seconds without a chance to stop it."""
 """Longest time that threads may take to end; longer than any source's default timeout."""
+_INTERRUPTED_JOIN_SECONDS = 0.5
+"""The same for a run that is interrupted while a model is prepared: a library may do that for many seconds, and it
+cannot be stopped."""
 
 
 class Pipeline(SinkEvents):
@@ -159,17 +158,8 @@ class Pipeline(SinkEvents):
 
     @property
     def expected_frames(self) -> int | None:
-        """The number of frames that the open sources announce, within the limit; None when one does not say."""
-        counts = [stream.info.frame_count if stream.info else None for stream in self.streams]
-        if self.max_seconds is not None and math.isfinite(self.max_seconds):
-            rates = [stream.info.fps if stream.info else None for stream in self.streams]
-            limits = [math.ceil(rate * Fraction(self.max_seconds)) if rate else None for rate in rates]
-            counts = [
-                count if limit is None else min(count or limit, limit)
-                for count, limit in zip(counts, limits, strict=True)
-            ]
-        if self.max_frames is not None:
-            counts = [min(count or self.max_frames, self.max_frames) for count in counts]
+        """The number of frames that the open sources announce, within the limits; None when one does not say."""
+        counts = [stream.expected_frames(self.max_frames, self.max_seconds) for stream in self.streams]
         known = [count for count in counts if count is not None]
         return sum(known) if len(known) == len(counts) else None
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from streamdepth.core.interfaces import DepthPropagator, Source, Stabilizer
 from streamdepth.core.sink import Sink
@@ -62,3 +64,11 @@ class Stream:
     def set_info(self, info: StreamInfo) -> None:
         """Takes the facts of the source when it was opened, and when it came back with another size or rate."""
         self.info, self.is_live, self.needs_low_latency = info, info.is_live, info.is_live or info.is_realtime
+
+    def expected_frames(self, max_frames: int | None, max_seconds: float | None) -> int | None:
+        """Returns the number of frames that the open source announces, within the limits of a run; None if unknown."""
+        count = self.info.frame_count if self.info else None
+        limits = [] if max_frames is None else [max_frames]
+        if self.info and self.info.fps and max_seconds is not None and math.isfinite(max_seconds):
+            limits.append(math.ceil(self.info.fps * Fraction(max_seconds)))
+        return min([count, *limits] if count else limits, default=count)

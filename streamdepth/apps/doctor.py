@@ -116,32 +116,44 @@ def _gpu() -> str:
 
 
 def _openvino_devices() -> str:
-    from streamdepth.estimators.engines.openvino_engine import describe_devices
+    from streamdepth.estimators.engines.openvino_devices import describe_devices
 
     return ", ".join(f"{word} ({hardware})" for word, hardware in describe_devices().items())
 
 
 def _onnx_devices() -> str:
-    from streamdepth.estimators.engines.onnx_engine import available_devices
+    from streamdepth.estimators.engines.onnx_providers import available_devices
 
     return ", ".join(available_devices())
 
 
 def _gpu_engines() -> str:
-    """Names the runtimes that use an NVIDIA GPU."""
+    """Names the runtimes that use an NVIDIA GPU; a session on TensorRT is tried."""
     import torch
 
-    found = [f"torch {torch.__version__}"] if torch.cuda.is_available() else []
-    try:
-        from streamdepth.estimators.engines.onnx_engine import import_onnx
+    from streamdepth.estimators.engines.gpu_presence import may_have_gpu
 
-        providers = import_onnx().get_available_providers()
-    except MissingDependencyError:
-        providers = []
-    found += [f"ONNX Runtime's {name}" for name in providers if name.startswith(("Tensorrt", "CUDA", "NvTensorRTRTX"))]
+    found = [f"torch {torch.__version__}"] if torch.cuda.is_available() else []
+    if may_have_gpu():
+        found += _onnx_gpu_engines()
     if not found:
         raise LookupError("none for NVIDIA")
     return ", ".join(found)
+
+
+def _onnx_gpu_engines() -> list[str]:
+    from streamdepth.estimators.engines.onnx_providers import CUDA, import_onnx
+    from streamdepth.estimators.engines.tensorrt import TENSORRT, tensorrt_refusal
+
+    try:
+        providers = import_onnx().get_available_providers()
+    except MissingDependencyError:
+        return []
+    found = ["ONNX Runtime's CUDA"] if CUDA in providers else []
+    if TENSORRT in providers:
+        refusal = tensorrt_refusal("0")
+        found.append("ONNX Runtime's TensorRT" if refusal is None else f"no TensorRT: {refusal}")
+    return found
 
 
 def _gpu_decoders() -> str:

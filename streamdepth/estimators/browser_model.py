@@ -9,7 +9,9 @@ import numpy as np
 
 from streamdepth.core.errors import ConfigError, ModelLoadError
 from streamdepth.estimators.engines import as_array
-from streamdepth.estimators.engines.onnx_engine import OnnxFileEngine, import_onnx, save_onnx
+from streamdepth.estimators.engines.onnx_engine import OnnxFileEngine
+from streamdepth.estimators.engines.onnx_export import save_onnx
+from streamdepth.estimators.engines.onnx_providers import import_onnx
 from streamdepth.estimators.engines.precision_check import relative_difference
 from streamdepth.estimators.network import Network
 

@@ -12,7 +12,9 @@ from typing import Any, Unpack
 from streamdepth.core.errors import ConfigError, ModelLoadError
 from streamdepth.estimators.catalog import find_entry
 from streamdepth.estimators.engines import Engine, EngineOptions, as_array
-from streamdepth.estimators.engines.onnx_engine import OnnxFileEngine, import_onnx, save_onnx
+from streamdepth.estimators.engines.onnx_engine import OnnxFileEngine
+from streamdepth.estimators.engines.onnx_export import save_onnx
+from streamdepth.estimators.engines.onnx_providers import import_onnx
 from streamdepth.estimators.engines.openvino_engine import OpenVinoFileEngine
 from streamdepth.estimators.engines.precision_check import DEFAULT_LIMIT, relative_difference
 from streamdepth.estimators.foreign.interface import read_metadata

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from streamdepth.core.errors import ConfigError, ModelLoadError
 from streamdepth.core.types import DepthKind
 from streamdepth.estimators.engines import EngineOptions
-from streamdepth.estimators.engines.choose import make_engine
 from streamdepth.estimators.engines.lazy_module import LazyModule
+from streamdepth.estimators.engines.make import make_engine
 from streamdepth.estimators.hub import find_model_files
 from streamdepth.estimators.network import ModelCard, Network
 from streamdepth.estimators.network_estimator import NetworkEstimator

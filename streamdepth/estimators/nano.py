@@ -16,8 +16,8 @@ from safetensors import SafetensorError, safe_open
 from streamdepth.core.errors import ConfigError, ModelLoadError
 from streamdepth.core.types import DepthKind
 from streamdepth.estimators.engines import EngineOptions
-from streamdepth.estimators.engines.choose import make_engine
 from streamdepth.estimators.engines.lazy_module import LazyModule
+from streamdepth.estimators.engines.make import make_engine
 from streamdepth.estimators.network import ModelCard, Network
 from streamdepth.estimators.network_estimator import NetworkEstimator
 from streamdepth.estimators.preprocess import InputSpec

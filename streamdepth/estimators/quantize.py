@@ -20,6 +20,7 @@ from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import MissingDependencyError, ModelLoadError
 from streamdepth.core.types import DepthKind, Frame
 from streamdepth.estimators.engines import Engine, FloatArray, as_array
+from streamdepth.estimators.engines.openvino_conversion import convert_to_openvino, save_openvino
 from streamdepth.estimators.engines.openvino_engine import OpenVinoEngine, OpenVinoFileEngine
 from streamdepth.estimators.engines.openvino_graph import last_weighted_layers
 from streamdepth.estimators.exported_model import CARD_FILE
@@ -72,7 +73,7 @@ def quantize(
     card = network.card.with_fixed_size(*pictures[0].shape[:2])
     exact = OpenVinoEngine(network.module, precision="float32")
     usual = OpenVinoEngine(network.module)
-    model = exact.convert(*card.input_size())
+    model = convert_to_openvino(network.module.get(), *card.input_size())
 
     def as_input(picture: Image) -> FloatArray:
         return as_array(card.prepare([_frame(picture)], exact)[0])
@@ -92,7 +93,7 @@ def quantize(
             raise ModelLoadError(
                 f"this network cannot be quantized; use it as it is ({reason})", code="not-convertible"
             ) from error
-    exact.save(model, folder / "model.xml")
+    save_openvino(model, folder / "model.xml")
     quantized = OpenVinoFileEngine(folder / "model.xml", "int8")
     reference = _EngineRun(card, exact, held_out)
     before, after = (reference.agreement(_EngineRun(card, engine, held_out)) for engine in (usual, quantized))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from streamdepth.config.sections import ModelSettings
+from streamdepth.core.errors import StreamDepthError
 from streamdepth.estimators.catalog import BEST_OF_KIND, CatalogEntry, best_model
 from streamdepth.estimators.engines.gpu_presence import may_have_gpu
 from streamdepth.utils.memory import machine_memory_bytes
@@ -34,11 +35,12 @@ def _runs_on_gpu(entry: CatalogEntry) -> bool:
     """Returns True if the package that runs this model here can use a GPU: torch can, ONNX Runtime in one variant."""
     if not entry.onnx_file:
         return True
+    from streamdepth.estimators.engines.onnx_providers import available_devices
+
     try:
-        import onnxruntime
-    except ImportError:
+        return "cuda" in available_devices()
+    except StreamDepthError:  # ONNX Runtime is missing or broken
         return False
-    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 
 
 def _gpu_memory_bytes(device: str) -> float | None:

@@ -161,7 +161,7 @@ def _load_network(model: ModelSettings, *, has_random_weights: bool = False) -> 
 
 def make_network_estimator(network: Network, settings: Settings) -> NetworkEstimator:
     """Returns `network` on the engine of the settings, which may change its weights in place. Raises ConfigError."""
-    from streamdepth.estimators.engines.choose import make_engine
+    from streamdepth.estimators.engines.make import make_engine
     from streamdepth.estimators.network_estimator import NetworkEstimator
 
     options = _engine_options(settings.model)

@@ -16,9 +16,11 @@ from streamdepth.core.arrays import Image
 from streamdepth.core.errors import ConfigError, MissingDependencyError, ModelLoadError
 from streamdepth.core.types import DepthKind, Frame
 from streamdepth.estimators import quantize as quantize_module
-from streamdepth.estimators.engines.choose import make_engine
 from streamdepth.estimators.engines.lazy_module import LazyModule
-from streamdepth.estimators.engines.onnx_engine import OnnxEngine, OnnxFileEngine, choose_providers, save_onnx
+from streamdepth.estimators.engines.make import make_engine
+from streamdepth.estimators.engines.onnx_engine import OnnxEngine, OnnxFileEngine
+from streamdepth.estimators.engines.onnx_export import save_onnx
+from streamdepth.estimators.engines.onnx_providers import choose_providers
 from streamdepth.estimators.exported_model import ExportedModelEstimator, is_exported_model
 from streamdepth.estimators.network import ModelCard
 from streamdepth.estimators.quantize import EngineScore, QuantizationResult, inverse_depth_agreement

@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 class FallbackEngine(Engine):
     """Runs `engine` until it proves unfit, and another one from then on.
 
-    Two things make it unfit: it cannot convert the network, then the engine that `make_torch` builds takes its place;
+    Two things make it unfit: it does not take the network, then the engine that `make_torch` builds takes its place;
     or its reduced precision is too far from float32, then the one of the check does.
 
     Args:
@@ -38,7 +38,7 @@ class FallbackEngine(Engine):
         self, engine: Engine, *, make_torch: Callable[[], Engine] | None = None, check: PrecisionCheck | None = None
     ) -> None:
         self._engine, self._make_torch, self._check = engine, make_torch, check
-        self._precision_note = ""
+        self._failure = self._precision_note = ""
         self._copy_facts()
         if check is not None and (recorded := check.recorded_difference()) is not None:
             self._conclude_check(check, recorded)
@@ -51,7 +51,7 @@ class FallbackEngine(Engine):
         engine = self._engine
         self.name, self.device, self.precision = engine.name, engine.device, engine.precision
         self.max_in_flight = engine.max_in_flight
-        self.reason = engine.reason + self._precision_note
+        self.reason = (self._failure or engine.reason) + self._precision_note
 
     @property
     def runs_on(self) -> str:
@@ -70,7 +70,7 @@ class FallbackEngine(Engine):
         return future
 
     def warm_up(self, pixels: Pixels) -> None:
-        """Warms the engine up, and falls back to torch if the network cannot be converted.
+        """Warms the engine up, and falls back to torch if it does not take the network.
 
         Precision is not checked, because this input is no real picture.
         """
@@ -87,7 +87,7 @@ class FallbackEngine(Engine):
         _log.warning("%s; torch is used instead", error)
         failed = self._engine
         self._engine = self._make_torch()
-        self._engine.reason = f"{failed.name} could not convert the network"
+        self._failure = f"{failed.name} did not take the network"
         self._make_torch = self._check = None
         self._precision_note = ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,3 +39,20 @@ def run_bound(session: Any, pixels: Pixels) -> tuple[Tensor, ...]:
 def has_fixed_outputs(session: Any) -> bool:
     """Returns True if all outputs have known shapes, as `run_bound` needs them."""
     return all(isinstance(side, int) for output in session.get_outputs() for side in output.shape)
+
+
+def fill_batch(pixels: Pixels, count: int) -> Pixels:
+    """Returns `count` pictures, the last one of `pixels` again where there are too few of them."""
+    missing = count - len(pixels)
+    return concatenate([pixels, *[pixels[-1:]] * missing]) if missing else pixels
+
+
+def concatenate(parts: Sequence[Pixels]) -> Pixels:
+    """Returns arrays or tensors as one, along the first dimension."""
+    if len(parts) == 1:
+        return parts[0]
+    if isinstance(parts[0], np.ndarray):
+        return np.concatenate(parts)
+    import torch
+
+    return torch.cat([torch.as_tensor(part) for part in parts])

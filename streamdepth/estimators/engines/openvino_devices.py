@@ -1,13 +1,44 @@
-"""OpenVINO's devices by the words of `--device`: cpu, gpu, gpu.1, npu, and lists of them such as auto:gpu,cpu."""
+"""OpenVINO on this machine: its core, its devices, and the words of `--device` for them.
+
+The words are cpu, gpu, gpu.1, npu, and lists of them such as auto:gpu,cpu.
+"""
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from streamdepth.core.errors import ConfigError
+from streamdepth.estimators.engines import import_engine_package
 
 _KINDS = ("cpu", "gpu", "npu")
 _LIST = "auto:"
+
+
+def is_installed() -> bool:
+    """Returns True if OpenVINO is installed."""
+    return importlib.util.find_spec("openvino") is not None
+
+
+@functools.cache
+def openvino_core() -> Any:
+    """Returns the process's one OpenVINO core. Raises MissingDependencyError.
+
+    Each core gives its thread a stack for signal handlers, and restores the one before when it goes. Where two cores go
+    in the order in which they came, that one is gone, too: the next Ctrl-C then crashes the process.
+    """
+    return import_engine_package("openvino", "openvino").Core()
+
+
+def describe_devices() -> dict[str, str]:
+    """Returns the words of `--device` for OpenVINO's devices on this machine, each with the name of the hardware.
+
+    Raises MissingDependencyError.
+    """
+    core = openvino_core()
+    return {name.lower(): str(core.get_property(name, "FULL_DEVICE_NAME")) for name in core.available_devices}
 
 
 def is_openvino_device(device: str) -> bool:

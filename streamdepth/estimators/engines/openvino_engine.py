@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-import importlib.util
 import logging
-import warnings
 from abc import abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from streamdepth.core.errors import ConfigError, InferenceError, ModelLoadError
+from streamdepth.core.errors import InferenceError, ModelLoadError
 from streamdepth.core.futures import Future
 from streamdepth.estimators.engines import (
     Engine,
@@ -24,55 +21,21 @@ from streamdepth.estimators.engines import (
     import_engine_package,
 )
 from streamdepth.estimators.engines.lazy_module import LazyModule
-from streamdepth.estimators.engines.openvino_devices import choose_openvino_devices
-from streamdepth.estimators.engines.openvino_graph import keep_outputs_in_float32
-from streamdepth.utils.cache import ModelCache, cache_folder
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from streamdepth.estimators.engines.openvino_compiler import OpenVinoCompiler
+from streamdepth.estimators.engines.openvino_conversion import convert_to_openvino, save_openvino
+from streamdepth.utils.cache import ModelCache
 
 _log = logging.getLogger(__name__)
-
-_HINTS = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
-_PRECISION_OF_HINT = {hint: name for name, hint in _HINTS.items()}
-_CAPABILITIES = {"float32": "FP32", "float16": "FP16", "bfloat16": "BF16"}
-
-
-def is_installed() -> bool:
-    """Returns True if OpenVINO is installed."""
-    return importlib.util.find_spec("openvino") is not None
-
-
-@functools.cache
-def openvino_core() -> Any:
-    """Returns the process's one OpenVINO core. Raises MissingDependencyError.
-
-    Each core gives its thread a stack for signal handlers, and restores the one before when it goes. Where two cores go
-    in the order in which they came, that one is gone, too: the next Ctrl-C then crashes the process.
-    """
-    return import_engine_package("openvino", "openvino").Core()
-
-
-def describe_devices() -> dict[str, str]:
-    """Returns the words of `--device` for OpenVINO's devices on this machine, each with the name of the hardware.
-
-    Raises MissingDependencyError.
-    """
-    core = openvino_core()
-    return {name.lower(): str(core.get_property(name, "FULL_DEVICE_NAME")) for name in core.available_devices}
 
 
 class OpenVinoRuntimeEngine(Engine):
     """The base of the engines on OpenVINO.
 
-    Pictures run one at a time, each with all threads; batches would gain nothing on a CPU. Raises
-    MissingDependencyError, and ConfigError for a device or a precision that cannot be had.
+    Pictures run one at a time, each with all threads; batches would gain nothing on a CPU. Raises as `OpenVinoCompiler`
+    does.
 
     Args:
-        precision: `auto`, or one that the device computes in.
-        device: as `choose_openvino_devices` takes it. Where a device of a list does not take a network, the next one
-            does; that is logged, and `reason` says it.
-        threads: number of CPU threads; None leaves it to OpenVINO.
+        precision, threads, device: as `OpenVinoCompiler` takes them.
         for_throughput: run as many pictures at a time as OpenVINO thinks best, each with a part of the threads, which
             then need not wait for each other: a sixth less work in all, while each picture takes longer.
     """
@@ -88,54 +51,15 @@ class OpenVinoRuntimeEngine(Engine):
         device: str = "auto",
         for_throughput: bool = False,
     ) -> None:
-        self._openvino = import_engine_package("openvino", "openvino")
-        self._core = openvino_core()
-        self._devices, missing = choose_openvino_devices(device, lambda: self._core.available_devices)
-        self._skipped = [f"{word} is not here" for word in missing]
-        """Why devices of a list are not used."""
+        self.compiler = OpenVinoCompiler(device, precision, threads=threads, for_throughput=for_throughput)
+        self.precision = self.compiler.precision
         self._note = ""
-        for text in self._skipped:
-            _log.warning("%s; %s is used instead", text, self.runs_on)
-        self._asked_precision, self._threads = precision, threads
-        self._hint = "THROUGHPUT" if for_throughput else "LATENCY"
-        self._options = self._device_options()
-        used = self._options.get("INFERENCE_PRECISION_HINT") or self._used_precision(self._core, self._devices[0])
-        self.precision = _PRECISION_OF_HINT.get(str(used), str(used))
         self._idle_requests: dict[Any, list[Any]] = {}
         """Inference requests that wait for work, by compiled network."""
 
     @property
     def runs_on(self) -> str:
-        return self._devices[0].lower()
-
-    def _device_options(self) -> dict[str, str | int]:
-        """Returns the options with which networks are compiled for the device that is tried now. Raises ConfigError."""
-        options: dict[str, str | int] = {
-            "PERFORMANCE_HINT": self._hint,
-            **self._precision_option(self._asked_precision),
-        }
-        if self._devices[0] != "CPU":
-            options["CACHE_DIR"] = str(cache_folder() / "openvino-compiled")  # drivers need seconds to compile
-        elif self._threads:
-            options["INFERENCE_NUM_THREADS"] = self._threads
-        return options
-
-    def _precision_option(self, precision: str) -> dict[str, str]:
-        if precision == "auto":
-            return {}
-        capabilities = self._core.get_property(self._devices[0], "OPTIMIZATION_CAPABILITIES")
-        allowed = [name for name, capability in _CAPABILITIES.items() if capability in capabilities]
-        if precision not in allowed:
-            raise ConfigError(
-                f"precision {precision!r} does not go with OpenVINO on this {self._devices[0]}; allowed are auto, "
-                f"{', '.join(allowed)}",
-                code="wrong-precision",
-            )
-        return {"INFERENCE_PRECISION_HINT": _HINTS[precision]}
-
-    @staticmethod
-    def _used_precision(holder: Any, *device: str) -> str:
-        return str(holder.get_property(*device, "INFERENCE_PRECISION_HINT").to_string())
+        return self.compiler.runs_on
 
     @abstractmethod
     def _compiled_network(self, height: int, width: int) -> Any:
@@ -143,25 +67,11 @@ class OpenVinoRuntimeEngine(Engine):
 
     def _compile(self, model: Any) -> Any:
         """Compiles for the first device that takes the network. Raises OpenVINO's RuntimeError where none does."""
-        try:
-            network = self._core.compile_model(model, self._devices[0], self._options)
-        except RuntimeError as error:
-            if len(self._devices) == 1:
-                raise
-            self._skip_device(error)
-            return self._compile(model)
+        network = self.compiler.compile(model)
         self.max_in_flight = network.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1  # one is prepared meanwhile
-        note = "".join(f"; {text}" for text in self._skipped)
+        note = self.compiler.note
         self.reason, self._note = self.reason.removesuffix(self._note) + note, note
         return network
-
-    def _skip_device(self, error: RuntimeError) -> None:
-        """Goes over to the next device of the list after one that does not take a network. Raises ConfigError."""
-        self._skipped.append(f"{self.runs_on} did not take the network")
-        del self._devices[0]
-        self._options = self._device_options()
-        cause = " ".join(str(error).split())[-200:]
-        _log.warning("%s (%s); %s is used instead", self._skipped[-1], cause, self.runs_on)
 
     def run(self, pixels: Pixels) -> tuple[FloatArray, ...]:
         return self.submit(pixels).result()
@@ -229,33 +139,34 @@ class OpenVinoEngine(OpenVinoRuntimeEngine):
     ) -> None:
         super().__init__(precision, threads, device=device, for_throughput=for_throughput)
         self._module: LazyModule | None = module
-        key = module.conversion_key(f"openvino {self._openvino.__version__}")
-        self._cache = ModelCache("openvino", module.cache_name, key)
+        version = import_engine_package("openvino", "openvino").__version__
+        self._cache = ModelCache("openvino", module.cache_name, module.conversion_key(f"openvino {version}"))
         self._compiled = SizeCache[Any]()
 
     def _compiled_network(self, height: int, width: int) -> Any:
         if self._module is None:
             raise closed_engine_error()
+        module = self._module
         return self._compiled.get_or_make(
             (height, width),
-            lambda: self._load(height, width),
+            lambda: self._load(module, height, width),
             on_evicted=lambda network: self._idle_requests.pop(network, None),
         )
 
-    def _load(self, height: int, width: int) -> Any:
-        key = f"{width}x{height}"
+    def _load(self, module: LazyModule, height: int, width: int) -> Any:
+        key, core = f"{width}x{height}", self.compiler.core
         cached = self._cache.find(key)
         if cached is not None:
             try:
-                return self._compile(self._core.read_model(cached))
+                return self._compile(core.read_model(cached))
             except RuntimeError as error:
                 _log.warning("the cached network %s is not usable and is made anew: %s", cached, error)
                 self._cache.remove(key)
-        model = self.convert(height, width)
-        self._cache.store(key, lambda path: self.save(model, path))
+        model = convert_to_openvino(module.get(), height, width)
+        self._cache.store(key, lambda path: save_openvino(model, path))
         stored = self._cache.find(key)
         try:
-            return self._compile(model if stored is None else self._core.read_model(stored))
+            return self._compile(model if stored is None else core.read_model(stored))
         except RuntimeError as error:
             raise ModelLoadError(
                 f"OpenVINO cannot run this network on {self.runs_on}; try --engine torch "
@@ -263,39 +174,10 @@ class OpenVinoEngine(OpenVinoRuntimeEngine):
                 code="not-convertible",
             ) from error
 
-    def save(self, model: Any, path: Path) -> None:
-        """Writes OpenVINO's model to `path`, the .xml file, and the weights beside it."""
-        self._openvino.save_model(model, path, compress_to_fp16=False)
-        keep_outputs_in_float32(path)
-
     def _compile(self, model: Any) -> Any:
         network = super()._compile(model)
-        used = self._used_precision(network)
-        self.precision = _PRECISION_OF_HINT.get(used, used)
+        self.precision = self.compiler.precision_of(network)
         return network
-
-    def convert(self, height: int, width: int) -> Any:
-        """Returns OpenVINO's model for inputs of this size. Raises ModelLoadError."""
-        if self._module is None:
-            raise closed_engine_error()
-        module = self._module.get()
-        import torch
-
-        _log.info("converting the network for OpenVINO at %dx%d px", width, height)
-        example = torch.zeros(1, 3, height, width)
-        try:
-            # torch.jit.trace announces its deprecation, and constants baked into the trace; both are meant here.
-            with warnings.catch_warnings(), torch.no_grad():
-                warnings.simplefilter("ignore")
-                traced = torch.jit.trace(module, example, check_trace=False)  # type: ignore[no-untyped-call]
-                model = _from_torchscript(traced, example)
-            model.reshape([1, 3, height, width])
-            return model
-        except Exception as error:  # torch, OpenVINO and the network's own code raise whatever they like
-            reason = " ".join(str(error).split())[-300:]
-            raise ModelLoadError(
-                f"OpenVINO cannot convert this network; try --engine torch ({reason})", code="not-convertible"
-            ) from error
 
     def close(self) -> None:
         super().close()
@@ -320,7 +202,7 @@ class OpenVinoFileEngine(OpenVinoRuntimeEngine):
     ) -> None:
         super().__init__(threads=threads, device=device, for_throughput=for_throughput)
         try:
-            self._compiled: Any = self._compile(self._core.read_model(path))
+            self._compiled: Any = self._compile(self.compiler.core.read_model(path))
         except RuntimeError as error:
             raise ModelLoadError(
                 f"OpenVINO cannot read '{path}', or the weights beside it; make it anew", code="damaged"
@@ -335,14 +217,3 @@ class OpenVinoFileEngine(OpenVinoRuntimeEngine):
     def close(self) -> None:
         super().close()
         self._compiled = None
-
-
-def _from_torchscript(traced: Any, example: Tensor) -> Any:
-    """Converts with OpenVINO's frontend: `openvino.convert_model` is slower."""
-    from openvino.frontend import FrontEndManager
-    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
-
-    frontend = FrontEndManager().load_by_framework("pytorch")
-    decoder = TorchScriptPythonDecoder(traced, example_input=example)
-    loaded = frontend.load(decoder)  # refers to the decoder without owning it
-    return frontend.convert(loaded)

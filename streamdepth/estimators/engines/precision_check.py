@@ -100,7 +100,10 @@ class PrecisionCheck:
         return max(self._differences)
 
     def _exact_depth(self, pixels: Pixels, depth: Pixels) -> FloatArray:
-        """Computes depth in float32, on the device of `depth`. Raises InferenceError."""
+        """Computes depth in float32, on the device of `depth`. Raises InferenceError.
+
+        The network is brought back to the CPU afterwards, where others convert it.
+        """
         import torch
 
         from streamdepth.estimators.engines.torch_engine import as_outputs
@@ -111,3 +114,5 @@ class PrecisionCheck:
                 return as_array(as_outputs(self._reference.get().to(device)(torch.as_tensor(pixels, device=device)))[0])
         except (RuntimeError, MemoryError) as error:
             raise inference_error(error, str(device), pixels.shape) from error
+        finally:
+            self._reference.get().to("cpu")

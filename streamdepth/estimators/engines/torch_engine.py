@@ -23,6 +23,7 @@ from streamdepth.estimators.engines import (
 )
 from streamdepth.estimators.engines.bfloat16 import computes_in_bfloat16
 from streamdepth.estimators.engines.cuda_graphs import RecordedNetwork
+from streamdepth.estimators.engines.cuda_transfer import download_pinned, upload_pinned
 
 _log = logging.getLogger(__name__)
 
@@ -140,19 +141,12 @@ class TorchEngine(Engine):
         return torch.cuda.stream(self._cuda_streams[0])
 
     def upload(self, pictures: Sequence[Image]) -> Tensor:
-        if not self._is_cuda:
-            return torch.from_numpy(np.stack(pictures)).to(self._device)
-        pinned = torch.empty((len(pictures), *pictures[0].shape), dtype=torch.uint8, pin_memory=True)
-        np.stack(pictures, out=pinned.numpy())
-        return pinned.to(self._device, non_blocking=True)
+        if self._is_cuda:
+            return upload_pinned(pictures, self._device)
+        return torch.from_numpy(np.stack(pictures)).to(self._device)
 
     def download(self, values: Pixels) -> FloatArray:
-        if not self._is_cuda or isinstance(values, np.ndarray):
-            return as_array(values)
-        pinned = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
-        pinned.copy_(values, non_blocking=True)
-        torch.cuda.current_stream(self._device).synchronize()
-        return as_array(pinned.clone())  # pinned memory is for passing through, not for keeping
+        return as_array(values) if isinstance(values, np.ndarray) or not values.is_cuda else download_pinned(values)
 
     def run(self, pixels: Pixels) -> tuple[Tensor, ...]:
         """Computes the outputs of one batch. On CUDA they are complete only for work queued on the same stream."""

@@ -14,12 +14,13 @@ import numpy.typing as npt
 
 from streamdepth.core.errors import ConfigError, InferenceError, ModelLoadError
 from streamdepth.core.futures import CompletedFuture, Future
-from streamdepth.estimators.engines import EngineOptions, closed_engine_error, import_engine_package, onnx_engine
-from streamdepth.estimators.engines.onnx_engine import choose_providers, import_onnx, provider_name
-from streamdepth.estimators.engines.openvino_devices import choose_openvino_devices, is_openvino_device
-from streamdepth.estimators.engines.openvino_engine import is_installed, openvino_core
+from streamdepth.estimators.engines import EngineOptions, closed_engine_error, onnx_providers
+from streamdepth.estimators.engines.choose import FILE_ENGINES, choose_engine
+from streamdepth.estimators.engines.onnx_session import OnnxSession
+from streamdepth.estimators.engines.openvino_compiler import OpenVinoCompiler
+from streamdepth.estimators.engines.runtime_errors import failed_run_error, unusable_file_error
 from streamdepth.estimators.foreign.interface import Interface, Port, read_metadata
-from streamdepth.estimators.foreign.refusals import check_whole, failed_run_error, unusable_file_error
+from streamdepth.estimators.foreign.refusals import check_whole
 
 _log = logging.getLogger(__name__)
 
@@ -33,20 +34,29 @@ _NUMPY_NAMES = {
 }  # fmt: skip
 """Element types as the two runtimes name them -> numpy's names; others are equal."""
 _MAX_SIZES = 4
-_FATAL_ONLY = 4
-"""ONNX Runtime's level of logging; its warnings speak of what is inside of a file, and its errors are raised."""
 
 
 class Runtime(ABC):
     """An ONNX file that is ready to run."""
 
     name: str
-    precision: str
-    runs_on: str
-    """The device that computes, as `--device` names it."""
-    reason: str
     max_in_flight: int = 1
     interface: Interface
+
+    @property
+    @abstractmethod
+    def runs_on(self) -> str:
+        """The device that computes, as `--device` names it."""
+
+    @property
+    @abstractmethod
+    def precision(self) -> str:
+        """The precision that it computes in where the file has float32."""
+
+    @property
+    @abstractmethod
+    def reason(self) -> str:
+        """Why it runs here, a short sentence for people."""
 
     @abstractmethod
     def start(self, feeds: Arrays, outputs: Sequence[str]) -> Future[list[AnyArray]]:
@@ -58,7 +68,9 @@ class Runtime(ABC):
 
 
 def open_runtime(path: Path, options: EngineOptions) -> Runtime:
-    """Opens an ONNX file on the engine of the options; `auto` is OpenVINO on a CPU, ONNX Runtime else.
+    """Opens an ONNX file on the engine of the options, as `choose_engine` chooses it among those for files.
+
+    Where `auto` is OpenVINO and that cannot read the file, ONNX Runtime is used.
 
     Raises:
         ModelLoadError: "not-found" or "damaged".
@@ -68,14 +80,13 @@ def open_runtime(path: Path, options: EngineOptions) -> Runtime:
     _check_file(path)
     _check_options(path, options)
     engine, device = options.get("engine", "auto"), options.get("device", "auto")
-    if engine == "openvino" or is_openvino_device(device):
-        return OpenVinoRuntime(path, options)
-    if engine == "onnx" or device not in ("auto", "cpu") or not is_installed():
+    if choose_engine(engine, device, among=FILE_ENGINES).name == "onnx":
         return OnnxRuntime(path, options)
+    has_alternative = engine == "auto" and device in ("auto", "cpu") and onnx_providers.is_installed()
     try:
         return OpenVinoRuntime(path, options)
     except ModelLoadError as error:
-        if not onnx_engine.is_installed():
+        if not has_alternative:
             raise
         runtime = OnnxRuntime(path, options)  # where it cannot either, its error says enough
         _log.warning("ONNX Runtime is used, because of this: %s", error)
@@ -101,7 +112,7 @@ def _check_file(path: Path) -> None:
 
 
 def _check_options(path: Path, options: EngineOptions) -> None:
-    if options.get("engine", "auto") not in ("auto", "onnx", "openvino"):
+    if options.get("engine", "auto") not in ("auto", *FILE_ENGINES):
         raise ConfigError(
             f"'{path}' runs on the engines onnx and openvino, not on {options['engine']!r}; leave --engine out",
             code="option-conflict",
@@ -115,45 +126,39 @@ def _check_options(path: Path, options: EngineOptions) -> None:
 class OnnxRuntime(Runtime):
     """The file on ONNX Runtime, on a CPU or a GPU."""
 
-    name, precision = "onnx", "float32"
+    name = "onnx"
 
     def __init__(self, path: Path, options: EngineOptions) -> None:
-        onnxruntime = import_onnx()
-        settings, providers = onnxruntime.SessionOptions(), _in_float32(choose_providers(options.get("device", "auto")))
-        settings.log_severity_level = _FATAL_ONLY
-        settings.enable_mem_pattern = not options.get("device", "auto").startswith("directml")  # does not go with it
-        if threads := options.get("threads"):
-            settings.intra_op_num_threads = threads
-        try:
-            self._session: Any = onnxruntime.InferenceSession(str(path), settings, providers=providers)
-        except Exception as error:  # the runtime's own classes, and protobuf's
-            raise unusable_file_error("ONNX Runtime", path, error) from error
-        used, wanted = self._session.get_providers()[0], provider_name(providers[0])
-        if used != wanted:
-            _log.warning("ONNX Runtime could not start its %s, and uses its %s", wanted, used)
-        self.runs_on = "cpu" if used.startswith("CPU") else options.get("device", "auto").replace("auto", "cuda")
-        self.reason = f"it runs such files, with ONNX Runtime's {used}"
+        self._onnx = OnnxSession(path, options.get("device", "auto"), threads=options.get("threads"))
+        session = self._onnx.session
         self.interface = Interface(
-            tuple(_onnx_port(entry) for entry in self._session.get_inputs()),
-            tuple(_onnx_port(entry) for entry in self._session.get_outputs()),
-            dict(self._session.get_modelmeta().custom_metadata_map),
+            tuple(_onnx_port(entry) for entry in session.get_inputs()),
+            tuple(_onnx_port(entry) for entry in session.get_outputs()),
+            dict(session.get_modelmeta().custom_metadata_map),
         )
 
+    @property
+    def runs_on(self) -> str:
+        return self._onnx.runs_on
+
+    @property
+    def precision(self) -> str:
+        return self._onnx.precision
+
+    @property
+    def reason(self) -> str:
+        return f"it runs such files{self._onnx.note}"
+
     def start(self, feeds: Arrays, outputs: Sequence[str]) -> Future[list[AnyArray]]:
-        if self._session is None:
+        if self._onnx.session is None:
             raise closed_engine_error()
         try:
-            return CompletedFuture(self._session.run(list(outputs), dict(feeds)))
+            return CompletedFuture(self._onnx.run(outputs, feeds))
         except Exception as error:  # the runtime's own classes
             raise _failed("ONNX Runtime", feeds, error) from error
 
     def close(self) -> None:
-        self._session = None
-
-
-def _in_float32(providers: Sequence[Any]) -> list[Any]:
-    """Returns ONNX Runtime's providers without TensorRT, which would compute in float16."""
-    return [p for p in providers if not provider_name(p).startswith("Tensorrt")]
+        self._onnx.close()
 
 
 def _onnx_port(entry: Any) -> Port:
@@ -169,26 +174,38 @@ class OpenVinoRuntime(Runtime):
     """The file on OpenVINO, in float32 where the device has it; compiled for each size of input that comes."""
 
     name = "openvino"
+    max_in_flight = 2
 
     def __init__(self, path: Path, options: EngineOptions) -> None:
-        import_engine_package("openvino", "openvino")
-        core = openvino_core()
-        self._devices, missing = choose_openvino_devices(options.get("device", "auto"), lambda: core.available_devices)
-        for word in missing:
-            _log.warning("%s is not here; %s is used instead", word, self._devices[0].lower())
-        self._hint, self._threads = "THROUGHPUT" if options.get("for_throughput") else "LATENCY", options.get("threads")
+        self._compiler = OpenVinoCompiler(
+            options.get("device", "auto"),
+            "float32",
+            threads=options.get("threads"),
+            for_throughput=options.get("for_throughput", False),
+            is_precision_strict=False,  # NPUs have float16 only
+        )
         try:
-            self._model: Any = core.read_model(path)
+            self._model: Any = self._compiler.core.read_model(path)
         except RuntimeError as error:
             raise unusable_file_error("OpenVINO", path, error) from error
         self._networks: dict[Any, Any] = {}
-        self.max_in_flight = 2
-        self._use_first_device()
         self.interface = Interface(
             tuple(_openvino_port(entry) for entry in self._model.inputs),
             tuple(_openvino_port(entry) for entry in self._model.outputs),
             read_metadata(path),
         )
+
+    @property
+    def runs_on(self) -> str:
+        return self._compiler.runs_on
+
+    @property
+    def precision(self) -> str:
+        return self._compiler.precision
+
+    @property
+    def reason(self) -> str:
+        return f"it runs such files, on the {self.runs_on}{self._compiler.note}"
 
     def start(self, feeds: Arrays, outputs: Sequence[str]) -> Future[list[AnyArray]]:
         if self._model is None:
@@ -207,32 +224,10 @@ class OpenVinoRuntime(Runtime):
             model = self._model.clone()
             if any(port.partial_shape.is_dynamic for port in model.inputs):
                 model.reshape({port.any_name: _fill_free(port, shapes[port.any_name]) for port in model.inputs})
-            self._networks[key] = self._compile(model)
+            self._networks[key] = self._compiler.compile(model)
             if len(self._networks) > _MAX_SIZES:
                 del self._networks[next(iter(self._networks))]
         return self._networks[key]
-
-    def _compile(self, model: Any) -> Any:
-        """Compiles for the first device of the list that takes the file. Raises RuntimeError where none does."""
-        options: dict[str, str | int] = {"PERFORMANCE_HINT": self._hint}
-        if self.precision == "float32":
-            options["INFERENCE_PRECISION_HINT"] = "f32"
-        if self._threads and self.runs_on == "cpu":
-            options["INFERENCE_NUM_THREADS"] = self._threads
-        try:
-            return openvino_core().compile_model(model, self._devices[0], options)
-        except RuntimeError as error:
-            if len(self._devices) == 1:
-                raise
-            _log.warning("%s does not take the file (%s)", self.runs_on, " ".join(str(error).split())[-200:])
-            del self._devices[0]
-            self._use_first_device()
-            return self._compile(model)
-
-    def _use_first_device(self) -> None:
-        self.runs_on = self._devices[0].lower()
-        self.precision = "float16" if self.runs_on == "npu" else "float32"  # NPUs have no other
-        self.reason = f"it runs such files, on the {self.runs_on}"
 
     def close(self) -> None:
         self._model = None

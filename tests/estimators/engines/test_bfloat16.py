@@ -16,10 +16,10 @@ from torch import Tensor, nn
 import streamdepth
 from streamdepth.apps.bench import roofline
 from streamdepth.core.errors import ConfigError
-from streamdepth.estimators.engines import openvino_engine
+from streamdepth.estimators.engines import openvino_compiler, openvino_devices
 from streamdepth.estimators.engines.bfloat16 import computes_in_bfloat16
-from streamdepth.estimators.engines.choose import make_engine
 from streamdepth.estimators.engines.lazy_module import LazyModule
+from streamdepth.estimators.engines.make import make_engine
 from streamdepth.estimators.engines.openvino_engine import OpenVinoEngine
 from streamdepth.estimators.engines.torch_engine import TorchEngine, choose_precision
 
@@ -79,10 +79,10 @@ def test_openvino_refuses_it_on_a_plain_cpu_and_is_not_asked_for_it(monkeypatch:
         "INFERENCE_PRECISION_HINT": SimpleNamespace(to_string=lambda: "f32"),
     }
     core = SimpleNamespace(get_property=lambda _device, name: properties[name])
-    monkeypatch.setattr(openvino_engine, "openvino_core", lambda: core)
+    monkeypatch.setattr(openvino_devices, "openvino_core", lambda: core)
     engine = OpenVinoEngine(LazyModule(nn.Identity, "identity"))
     assert engine.precision == "float32"
-    assert "INFERENCE_PRECISION_HINT" not in engine._options
+    assert "INFERENCE_PRECISION_HINT" not in engine.compiler.options
     with raises_code(ConfigError, "wrong-precision", naming="auto, float32$"):
         OpenVinoEngine(LazyModule(nn.Identity, "identity"), precision="bfloat16")
 
@@ -90,13 +90,13 @@ def test_openvino_refuses_it_on_a_plain_cpu_and_is_not_asked_for_it(monkeypatch:
 @needs_openvino
 def test_openvino_asks_for_nothing_by_itself() -> None:
     """Also for INT8: what is not quantized is computed in the type that OpenVINO chooses for this CPU."""
-    assert "INFERENCE_PRECISION_HINT" not in OpenVinoEngine(LazyModule(nn.Identity, "identity"))._options
+    assert "INFERENCE_PRECISION_HINT" not in OpenVinoEngine(LazyModule(nn.Identity, "identity")).compiler.options
 
 
 @needs_openvino
 @pytest.mark.usefixtures("plain_cpu")
 def test_torch_in_openvino_s_place_computes_in_what_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openvino_engine.OpenVinoRuntimeEngine, "_precision_option", lambda *_: {})
+    monkeypatch.setattr(openvino_compiler.OpenVinoCompiler, "_precision_option", lambda *_: {})
     engine = make_engine(LazyModule(Inconvertible, "inconvertible"), device="cpu", precision="bfloat16")
     pixels = torch.rand(1, 3, 16, 24)
     torch.testing.assert_close(engine.run(pixels)[0], pixels.mean(1), atol=1e-6, rtol=0)

@@ -15,10 +15,12 @@ from helpers.errors import raises_code
 from torch import Tensor, nn
 
 from streamdepth.core.errors import ConfigError, ModelLoadError
-from streamdepth.estimators.engines import openvino_engine
-from streamdepth.estimators.engines.choose import make_engine
+from streamdepth.estimators.engines import openvino_compiler, openvino_devices, openvino_engine
 from streamdepth.estimators.engines.lazy_module import LazyModule
-from streamdepth.estimators.engines.onnx_engine import OnnxFileEngine, available_devices, choose_providers, save_onnx
+from streamdepth.estimators.engines.make import make_engine
+from streamdepth.estimators.engines.onnx_engine import OnnxFileEngine
+from streamdepth.estimators.engines.onnx_export import save_onnx
+from streamdepth.estimators.engines.onnx_providers import available_devices, choose_providers
 from streamdepth.estimators.engines.openvino_devices import choose_openvino_devices
 from streamdepth.estimators.nano import NanoEstimator
 from streamdepth.testing import SyntheticSource
@@ -62,12 +64,12 @@ class MachineWithDevices:
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., MachineWithDevices]:
-    real = openvino_engine.openvino_core()
+    real = openvino_devices.openvino_core()
     monkeypatch.setenv("STREAMDEPTH_CACHE", str(tmp_path))
 
     def make(present: list[str], broken: tuple[str, ...] = ()) -> MachineWithDevices:
         core = MachineWithDevices(real, present, broken)
-        monkeypatch.setattr(openvino_engine, "openvino_core", lambda: core)
+        monkeypatch.setattr(openvino_devices, "openvino_core", lambda: core)
         return core
 
     return make
@@ -144,11 +146,12 @@ def test_too_coarse_depth_of_an_npu_is_computed_in_float32_on_the_cpu(
     machine: Callable[..., MachineWithDevices], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine(["CPU", "NPU"])
-    precisions = {"NPU": "f16", "CPU": "f32"}
+    precisions = {"npu": "float16", "cpu": "float32"}
     monkeypatch.setattr(
-        openvino_engine.OpenVinoRuntimeEngine,
-        "_used_precision",
-        lambda engine, *_: precisions[engine._devices[0]],
+        openvino_compiler.OpenVinoCompiler, "precision", property(lambda compiler: precisions[compiler.runs_on])
+    )
+    monkeypatch.setattr(
+        openvino_compiler.OpenVinoCompiler, "precision_of", lambda compiler, _network: precisions[compiler.runs_on]
     )
     engine = make_engine(LazyModule(Mean, "mean"), device="npu", precision_limit=0.0)
     monkeypatch.setattr(openvino_engine.OpenVinoEngine, "submit", _with_error(openvino_engine.OpenVinoEngine.submit))
@@ -180,7 +183,7 @@ def test_nothing_is_looked_for_where_the_cpu_is_asked_for() -> None:
 
 @needs_openvino
 def test_a_gpu_that_is_asked_for_and_missing_is_an_error() -> None:
-    if any("GPU" in name for name in openvino_engine.openvino_core().available_devices):
+    if any("GPU" in name for name in openvino_devices.openvino_core().available_devices):
         pytest.skip("this machine has a GPU of Intel's")
     with raises_code(ConfigError, "no-such-device", naming="only cpu"):
         _engine("gpu")
@@ -214,9 +217,9 @@ def test_onnx_runtime_s_providers_go_by_name(providers: Callable[..., None]) -> 
     assert [p[0] for p in choose_providers("coreml")[:1]] == ["CoreMLExecutionProvider"]
     assert choose_providers("directml:1") == [
         ("DmlExecutionProvider", {"device_id": "1"}),
-        "CPUExecutionProvider",
+        ("CPUExecutionProvider", {}),
     ]
-    assert choose_providers("auto") == choose_providers("cpu") == ["CPUExecutionProvider"]
+    assert choose_providers("auto") == choose_providers("cpu") == [("CPUExecutionProvider", {})]
 
 
 @needs_onnx
@@ -258,7 +261,7 @@ def test_a_provider_that_does_not_start_is_said(
     class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # the package has no types
         """A session whose provider starts, or falls back, as ONNX Runtime does by itself."""
 
-        def __init__(self, path: str, options: Any, providers: list[Any]) -> None:
+        def __init__(self, path: str, options: Any, providers: list[Any], **_: Any) -> None:
             super().__init__(path, options, providers=["CPUExecutionProvider"])
 
         def get_providers(self) -> list[str]:
@@ -270,5 +273,5 @@ def test_a_provider_that_does_not_start_is_said(
     engine = OnnxFileEngine(tmp_path / "mean.onnx", device="coreml")
     _check_mean(engine)
     assert engine.runs_on == used
-    assert ("could not start" in caplog.text) == (used == "cpu")
+    assert ("CoreMLExecutionProvider is not used" in caplog.text) == (used == "cpu")
     assert f"{started}ExecutionProvider" in engine.reason

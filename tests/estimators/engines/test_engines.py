@@ -17,10 +17,10 @@ from helpers.errors import raises_code
 from torch import Tensor, nn
 
 from streamdepth.core.errors import ConfigError, InferenceError, MissingDependencyError, ModelLoadError
-from streamdepth.estimators.engines import Engine, onnx_engine, openvino_engine
+from streamdepth.estimators.engines import Engine, onnx_providers, openvino_devices
 from streamdepth.estimators.engines.bfloat16 import computes_in_bfloat16
-from streamdepth.estimators.engines.choose import make_engine
 from streamdepth.estimators.engines.lazy_module import LazyModule
+from streamdepth.estimators.engines.make import make_engine
 from streamdepth.estimators.engines.openvino_engine import OpenVinoEngine
 from streamdepth.estimators.engines.torch_engine import TorchEngine
 
@@ -258,8 +258,8 @@ def test_auto_is_openvino_on_a_cpu_and_says_why(tiny: Tiny) -> None:
 
 
 def test_auto_is_torch_without_openvino(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openvino_engine, "is_installed", lambda: False)
-    monkeypatch.setattr(onnx_engine, "is_installed", lambda: False)
+    monkeypatch.setattr(openvino_devices, "is_installed", lambda: False)
+    monkeypatch.setattr(onnx_providers, "is_installed", lambda: False)
     engine = make_engine(_lazy(tiny), device="cpu")
     assert engine.name == "torch"
     assert "pip install" in engine.reason
@@ -284,7 +284,7 @@ def test_what_openvino_cannot_convert_runs_on_torch(
     assert "torch is used instead" in caplog.text
     for _ in range(2):
         torch.testing.assert_close(engine.run(PIXELS)[0], PIXELS.mean(1), atol=1e-6, rtol=0)
-    assert engine.reason == "openvino could not convert the network"
+    assert engine.reason == "openvino did not take the network"
 
 
 @needs_openvino
@@ -305,7 +305,7 @@ def test_a_broken_package_is_not_called_missing(tmp_path: Path, name: str, engin
     (tmp_path / f"{name}.py").write_text("raise ImportError('libsomething.so is not there')")
     code = (
         "from torch import nn; from streamdepth.core.errors import ModelLoadError\n"
-        "from streamdepth.estimators.engines.choose import make_engine\n"
+        "from streamdepth.estimators.engines.make import make_engine\n"
         "from streamdepth.estimators.engines.lazy_module import LazyModule\n"
         f"try: make_engine(LazyModule(nn.Identity, 'x'), engine={engine!r})\n"
         "except ModelLoadError as error: print(error)"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from streamdepth.estimators.engines import choose, onnx_engine
+from streamdepth.estimators.engines import choose, onnx_providers, openvino_devices
 from streamdepth.estimators.engines.gpu_presence import may_have_gpu
 
 
@@ -27,8 +27,8 @@ def test_a_gpu_of_torch_is_seen() -> None:
 def test_auto_takes_the_gpu_that_the_system_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choose, "may_have_gpu", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert choose.choose_engine("auto")[0] == "torch"
-    assert choose.choose_engine("cuda:1")[0] == "torch"
+    assert choose.choose_engine("auto", "auto").name == "torch"
+    assert choose.choose_engine("auto", "cuda:1").name == "torch"
 
 
 @pytest.mark.parametrize("shown", [False, True])
@@ -36,6 +36,6 @@ def test_auto_is_a_cpu_engine_where_torch_finds_no_gpu(monkeypatch: pytest.Monke
     monkeypatch.setattr(choose, "may_have_gpu", lambda: shown)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    monkeypatch.setattr(choose.openvino_engine, "is_installed", lambda: False)
-    monkeypatch.setattr(onnx_engine, "is_installed", lambda: True)
-    assert choose.choose_engine("auto")[0] == "onnx"
+    monkeypatch.setattr(openvino_devices, "is_installed", lambda: False)
+    monkeypatch.setattr(onnx_providers, "is_installed", lambda: True)
+    assert choose.choose_engine("auto", "auto").name == "onnx"

@@ -10,7 +10,8 @@ import torch
 
 from streamdepth.estimators.engines.io_binding import has_fixed_outputs, run_bound
 from streamdepth.estimators.engines.lazy_module import LazyModule
-from streamdepth.estimators.engines.onnx_engine import OnnxEngine, save_onnx
+from streamdepth.estimators.engines.onnx_engine import OnnxEngine
+from streamdepth.estimators.engines.onnx_export import save_onnx
 
 
 class TwoOutputs(torch.nn.Module):

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from streamdepth.estimators.engines import Engine
 from streamdepth.estimators.engines.bfloat16 import computes_in_bfloat16
-from streamdepth.estimators.engines.choose import make_engine
 from streamdepth.estimators.engines.fallback import FallbackEngine
 from streamdepth.estimators.engines.lazy_module import LazyModule
+from streamdepth.estimators.engines.make import make_engine
 from streamdepth.estimators.engines.precision_check import DifferenceRecord, PrecisionCheck, relative_difference
 from streamdepth.estimators.engines.torch_engine import TorchEngine
 

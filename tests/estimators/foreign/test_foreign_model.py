@@ -15,7 +15,7 @@ from PIL import Image
 import streamdepth as sd
 from streamdepth.core.errors import ConfigError, ModelLoadError
 from streamdepth.core.types import Frame
-from streamdepth.estimators.engines.onnx_engine import save_onnx
+from streamdepth.estimators.engines.onnx_export import save_onnx
 from streamdepth.estimators.foreign.estimator import ForeignModelEstimator, open_foreign_model
 from streamdepth.estimators.foreign.interface import read_metadata
 from streamdepth.estimators.huggingface import HuggingFaceEstimator, load_huggingface_network

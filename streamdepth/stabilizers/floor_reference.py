@@ -55,11 +55,11 @@ class FloorReference(MetricReference):
 
     def __init__(self, height_m: float, pitch_degrees: float | None = None) -> None:
         self.height_m, self.pitch_degrees = height_m, pitch_degrees
-        self._camera_caveat = ""
-        self._is_pitch_known = False
         self.reset()
 
     def reset(self) -> None:
+        self.caveat = self.refusal = self._camera_caveat = ""
+        self._is_pitch_known = False
         self._gravity: tuple[float, Floats, Gravity] | None = None
         self._scatter = FitScatter()
 
@@ -80,6 +80,7 @@ class FloorReference(MetricReference):
                 "floor, or give distances by --anchor or --sparse"
             )
             return None
+        self.refusal = ""
         fit = self._fit_floor(floor, gravity, item.kind)
         common = self._scatter.update(Affine(fit.scale, fit.shift), float(np.nanmedian(inverse)))
         return fit._replace(least_common_sigma=common)

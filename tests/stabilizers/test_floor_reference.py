@@ -103,6 +103,18 @@ def test_a_frame_without_a_floor_is_refused_with_the_reason() -> None:
     assert reference.refusal in stage.notices[0]
 
 
+def test_a_refusal_ends_with_the_next_floor_and_with_a_new_stream() -> None:
+    flat, room = item(np.full((120, 160), 0.5, np.float32)), item((2 / room_m()).astype(np.float32))
+    reference = FloorReference(HEIGHT_M, PITCH)
+    assert reference.fit(flat, finite_inverse_depth(flat.depth, flat.kind)) is None
+    assert reference.refusal
+    assert reference.fit(room, finite_inverse_depth(room.depth, room.kind)) is not None
+    assert not reference.refusal
+    reference.fit(flat, finite_inverse_depth(flat.depth, flat.kind))
+    reference.reset()
+    assert not reference.refusal
+
+
 def test_a_pitch_that_the_picture_contradicts_is_noticed() -> None:
     reference = FloorReference(HEIGHT_M, 60.0)
     relative = item((2 / room_m()).astype(np.float32))

@@ -50,17 +50,19 @@ def sharpen(depth: Tensor, brightness: Tensor) -> Tensor:
     depth: (N, 1, H, W), H and W even. brightness: (N, 1, H, W), -1 to 1.
     """
     half, guide = F.avg_pool2d(depth, 2), F.avg_pool2d(brightness, 2)
-    near, far = _largest(half), -_largest(-half)
-    share = (half - far) / (near - far).clamp_min(1e-6)
-    mean_share, mean_guide = _mean(share), _mean(guide)
-    slope = (_mean(guide * share) - mean_guide * mean_share) / (_mean(guide * guide) - mean_guide * mean_guide + NOISE)
-    offset = mean_share - slope * mean_guide
-    aligned = _enlarge(_mean(slope)) * brightness + _enlarge(_mean(offset))
-    steep = ((aligned - 0.5) * GAIN + 0.5).clamp(0, 1)
-    deviation = (_mean(share * share) - mean_share * mean_share).clamp_min(0).sqrt()
+    # Maps are filtered and enlarged together, as channels: engines work on eight channels in the time of one.
+    near, negative_far = _largest(torch.cat([half, -half], 1)).chunk(2, 1)
+    gap = near + negative_far
+    share = (half + negative_far) / gap.clamp_min(1e-6)
+    means = _mean(torch.cat([share, guide, guide * share, guide * guide, share * share], 1)).chunk(5, 1)
+    mean_share, mean_guide, covariance, variance, deviation = means
+    slope = (covariance - mean_guide * mean_share) / (variance - mean_guide * mean_guide + NOISE)
+    line = _mean(torch.cat([slope, mean_share - slope * mean_guide], 1))
+    deviation = (deviation - mean_share * mean_share).clamp_min(0).sqrt()
     strength = ((deviation - SLOPE) / (CONTOUR - SLOPE)).clamp(0, 1)
-    sharp = _enlarge(far) + steep * _enlarge(near - far)
-    return depth + _enlarge(strength) * (sharp - depth)
+    slope, offset, gap, far, strength = _enlarge(torch.cat([line, gap, -negative_far, strength], 1)).chunk(5, 1)
+    steep = ((slope * brightness + offset - 0.5) * GAIN + 0.5).clamp(0, 1)
+    return depth + strength * (far + steep * gap - depth)
 
 
 def _mean(x: Tensor) -> Tensor:

@@ -179,7 +179,11 @@ class Estimator(ABC):
         """
 
     def reset(self, stream: str) -> None:
-        """Forgets what was remembered of `stream`; called at cuts and at its end. Most models remember nothing."""
+        """Forgets what was remembered of `stream`; called at cuts and at its end. Most models remember nothing.
+
+        A pipeline gives each of its streams a name of its own here and in `Frame.stream`, also where two sources have
+        the same name.
+        """
 
     def close(self) -> None:
         """Releases everything. Idempotent."""

@@ -11,7 +11,6 @@ from functools import partial
 from streamdepth.core.buffer import FrameBuffer
 from streamdepth.core.futures import Future
 from streamdepth.core.interfaces import Estimator
-from streamdepth.core.model_view import model_view
 from streamdepth.core.types import Estimate
 from streamdepth.pipeline.results import ResultStage
 from streamdepth.pipeline.stream import CapturedFrame
@@ -84,7 +83,8 @@ class Inference:
             self._frames_in_flight[captured.stream_index] += 1
             self._results.stats.durations["wait"].add(now - captured.frame.captured_at)
             self._results.prepare_model(captured)
-        return (_Batch(frames, now, self._estimator.submit([model_view(captured.frame) for captured in frames])),)
+        seen = [self._results.for_model(captured.stream_index, captured.frame) for captured in frames]
+        return (_Batch(frames, now, self._estimator.submit(seen)),)
 
     def _take(self, *, wait_until_full: bool, timeout: float | None) -> list[CapturedFrame]:
         while True:

@@ -11,7 +11,6 @@ from functools import partial
 from streamdepth.core.buffer import FrameBuffer, QueuePolicy
 from streamdepth.core.interfaces import DepthPropagator, Estimator
 from streamdepth.core.masks import hide_depth
-from streamdepth.core.model_view import model_view
 from streamdepth.core.types import Estimate, Frame
 from streamdepth.pipeline.results import ResultStage
 from streamdepth.pipeline.stream import CapturedFrame
@@ -98,7 +97,7 @@ class KeyframeInference:
         stats = self._results.stats
         while jobs := self._jobs.take():
             began = time.monotonic()
-            estimates = self._estimator.estimate([model_view(frame) for _, frame in jobs[0]])
+            estimates = self._estimator.estimate([frame for _, frame in jobs[0]])
             stats.durations["infer"].add(time.monotonic() - began)
             stats.count("inferred", len(estimates))
             self._finished.put(
@@ -169,7 +168,7 @@ class KeyframeInference:
             keyframes = self._keyframes[i]
             self._results.attempt(i, keyframes.propagator.begin_keyframe)
             if keyframes.pending and i not in self._results.ended:
-                job.append((i, keyframes.pending))
+                job.append((i, self._results.for_model(i, keyframes.pending)))
             keyframes.pending, keyframes.last_job = None, self._job_count
         if job:
             self._job_count += 1

@@ -6,12 +6,14 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from streamdepth.core.device_map import StoredMap, as_depth_map, for_depth_field
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.masks import hide_depth
+from streamdepth.core.model_view import model_view
 from streamdepth.core.notices import unknown_camera_notice
 from streamdepth.core.types import DepthFrame, Estimate, Frame, StreamInfo
 from streamdepth.pipeline.sink_dispatcher import SinkDispatcher
@@ -54,6 +56,8 @@ class ResultStage:
         """The facts that belong to that frame."""
         self._shots: set[tuple[int, int]] = set()
         """The streams and numbers of frames before which a model with memory was reset."""
+        self._model_names: dict[int, str] = {}
+        """The names under which the model knows the streams, by their numbers."""
 
     def warm_up(self) -> None:
         """Warms the model up for the streams whose frames arrive in real time. Raises InferenceError."""
@@ -99,6 +103,22 @@ class ResultStage:
             self.streams[captured.stream_index].source.add_notice(notice)
         return estimate.for_camera(info.intrinsics)
 
+    def for_model(self, stream_index: int, frame: Frame) -> Frame:
+        """Returns a frame as the model gets it, see `model_view`, under its stream's name in the model.
+
+        No other stream has that name, so that a model with memory never takes two sources of the same name for one.
+        """
+        seen, name = model_view(frame), self._model_name(stream_index)
+        return seen if seen.stream == name else replace(seen, stream=name)
+
+    def _model_name(self, stream_index: int) -> str:
+        if stream_index not in self._model_names:
+            name = self.streams[stream_index].title
+            while name in self._model_names.values():
+                name += f" ({stream_index + 1})"
+            self._model_names[stream_index] = name
+        return self._model_names[stream_index]
+
     def push(self, captured: CapturedFrame, depth: StoredMap, focal_px: float | None, age_seconds: float = 0.0) -> None:
         """Steadies the depth of a frame and hands on what comes out. Raises what the stabilizer raises.
 
@@ -126,7 +146,7 @@ class ResultStage:
         if previous is not None and previous != size:
             self._flush(i)
             self.streams[i].stabilizer.reset()
-            self._estimator.reset(captured.frame.stream)
+            self._estimator.reset(self._model_name(i))
         self._infos[i] = captured.info
 
     def prepare_model(self, captured: CapturedFrame) -> None:
@@ -146,13 +166,12 @@ class ResultStage:
         """Lets a model with memory forget the stream of a frame, which it sees next."""
         if self._estimator.has_memory:
             self._shots.add((stream_index, frame.index))
-            self._estimator.reset(frame.stream)
+            self._estimator.reset(self._model_name(stream_index))
 
     def forget_streams(self) -> None:
         """Lets the model forget all streams, which have ended: the next run may have others of the same names."""
-        for stream in self.streams:
-            if stream.info is not None:
-                self._estimator.reset(stream.info.name)
+        for name in self._model_names.values():
+            self._estimator.reset(name)
 
     def end_stream(self, stream_index: int, error: Exception | None = None) -> None:
         """Hands on what the stabilizer still has, unless the stream failed, and ends the stream at its sinks."""
@@ -176,7 +195,7 @@ class ResultStage:
         for item in items:
             self.stats.durations["smooth"].add(time.monotonic() - began)
             if item.cut and (stream_index, item.frame.index) not in self._shots:
-                self._estimator.reset(item.frame.stream)
+                self._estimator.reset(self._model_name(stream_index))
             info = self._infos[stream_index]
             assert info is not None
             if not self._sinks.put(StreamResult(stream_index, item, info)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ from streamdepth.core.types import DepthKind, Frame
 from streamdepth.estimators.video_depth_anything import VideoDepthEstimator, load_video_depth_network
 from streamdepth.estimators.video_depth_memory import StreamMemory
 from streamdepth.estimators.video_depth_network import Layout, TemporalAttention, VideoDepthNetwork
-from streamdepth.testing import SyntheticSource
+from streamdepth.pipeline.pipeline import Pipeline, Stream
+from streamdepth.stabilizers import FlowPropagator, make_stabilizer
+from streamdepth.testing import RecordingSink, SyntheticSource
 
 SMALL_INPUT: Any = {"size": 56, "device": "cpu", "allow_pickle": True}
 
@@ -171,6 +174,39 @@ def test_a_pipeline_begins_anew_with_the_first_frame_of_a_shot(
         del seen[: len(shot)]
 
 
+class Brightening(SyntheticSource):
+    """A stream named "door" of one picture that becomes a little brighter from frame to frame, without a cut."""
+
+    def __init__(self, picture: Frame) -> None:
+        super().__init__(count=4, name="door")
+        self.picture = picture
+
+    def read(self) -> Frame | None:
+        frame = super().read()
+        return None if frame is None else replace(frame, pixels=self.picture.image // 2 + np.uint8(2 * frame.index))
+
+
+@pytest.mark.parametrize("has_keyframes", [False, True])
+def test_streams_of_the_same_name_have_memories_of_their_own(
+    estimator: VideoDepthEstimator, has_keyframes: bool
+) -> None:
+    pictures = [frames(1, stream)[0] for stream in "ab"]
+
+    def run(*chosen: Frame) -> list[list[DepthMap]]:
+        sinks = [RecordingSink() for _ in chosen]
+        streams = [
+            Stream(Brightening(picture), make_stabilizer("off"), [sink], FlowPropagator() if has_keyframes else None)
+            for picture, sink in zip(chosen, sinks, strict=True)
+        ]
+        Pipeline(streams, estimator).run()
+        assert {(item.frame.stream, item.cut) for sink in sinks for item in sink.items} == {("door", False)}
+        assert estimator.memory_bytes("door") == 0
+        return [[item.depth for item in sink.items] for sink in sinks]
+
+    alone = [run(picture)[0] for picture in pictures]
+    np.testing.assert_array_equal(run(*pictures), alone)
+
+
 def test_between_keyframes_the_memory_begins_anew_at_cuts_too(estimator: VideoDepthEstimator) -> None:
     source = SyntheticSource(count=12, shot_frames=7)
     with sd.stream(source, model=estimator, smooth="off", inference_fps=10) as items:
@@ -204,6 +240,6 @@ def test_what_it_cannot_do_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     with raises_code(ConfigError, "bad-size"):
         VideoDepthEstimator(str(checkpoint), **SMALL_INPUT | {"size": 7})
     with raises_code(ConfigError, "several-inputs"):
-        factory.make_network(config.make(model=str(checkpoint)))
+        factory.make_network(config.make(model=str(checkpoint), allow_pickle=True))
     with raises_code(ModelLoadError, "no-model"):
         VideoDepthEstimator(str(tmp_path / "none.pth"), **SMALL_INPUT)

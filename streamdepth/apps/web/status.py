@@ -92,7 +92,7 @@ def _stream_status(stream: WebStream, facts: StreamReport, viewers: int) -> Stre
             seconds=round(recorder.recorded_seconds, 1),
             failure=stream.hide_folders(recorder.failure),
         ),
-        zones=[_zone_status(watched) for watched in stream.zone_histories.zones()],
+        zones=[_zone_status(watched) for watched in stream.zone_histories.zones(z.name for z in stream.zones.zones)],
         history=[SecondOut(frames=s.frames, latency_ms=s.latency_ms) for s in live.history.seconds()],
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from streamdepth.apps.web.frame_history import HISTORY_SECONDS
@@ -35,10 +35,12 @@ class ZoneHistories:
             known = {watched.state.zone: watched for watched in self._zones}
             self._zones = [_updated(known.get(state.zone) or WatchedZone(state), state) for state in states]
 
-    def zones(self) -> list[WatchedZone]:
-        """Returns all zones, in the order of the newest frame."""
+    def zones(self, names: Iterable[str]) -> list[WatchedZone]:
+        """Returns the zones of these names that the newest frame has, in its order."""
+        names = set(names)
         with self._lock:
-            return [WatchedZone(z.state, z.entered, z.nearest.copy()) for z in self._zones]
+            zones = [watched for watched in self._zones if watched.state.zone.name in names]
+            return [WatchedZone(z.state, z.entered, z.nearest.copy()) for z in zones]
 
 
 def _updated(watched: WatchedZone, state: ZoneState) -> WatchedZone:

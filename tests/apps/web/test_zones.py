@@ -65,6 +65,14 @@ def test_zones_are_added_changed_and_removed_while_a_stream_runs(site: Site, tmp
     assert [r["zone"] for r in lines if r["type"] == "entered"] == ["top"]
 
 
+def test_a_removed_zone_is_gone_from_the_answer_and_without_another_frame(site: Site) -> None:
+    wait_until(lambda: zones(site))
+    site.call("PATCH", f"/api/streams/{NAME}/controls", {"paused": True})
+    wait_until(lambda: site.stream(NAME)["controls"]["paused"])
+    answer = site.call("DELETE", f"{ZONES}/floor")
+    assert [stream["zones"] for stream in answer.json["streams"]] == [[]]
+
+
 @pytest.mark.parametrize(
     ("zone", "wanted"),
     [
@@ -121,7 +129,7 @@ def test_history_has_the_last_value_of_each_second() -> None:
         frame = Frame(np.zeros((8, 8, 3), np.uint8), i, i, Fraction(1, 2), 0.0)
         depth = np.full((4, 4), i + 2.0, np.float32)
         histories.add_states([monitor.update(DepthFrame(frame, depth, DepthKind.METRIC))])
-    (watched,) = histories.zones()
+    (watched,) = histories.zones(["z"])
     assert list(watched.nearest) == [(second, 2 * second + 3.0) for second in range(5, 125)]
     histories.add_states([])
-    assert histories.zones() == []
+    assert histories.zones(["z"]) == []

@@ -83,7 +83,7 @@ class ZoneOut(BaseModel):
     near: float | None
     """Depth at which something is in the zone, in `unit`; null: nearer than what was there at first."""
     unit: str
-    """m, or % of the steady range, where 100 is near."""
+    """m, or % of the steady range from 0, the far end and beyond, to 100, the near end and beyond."""
     nearest: float | None
     median: float | None
     trend: float | None

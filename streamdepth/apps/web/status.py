@@ -19,7 +19,7 @@ from streamdepth.apps.web.session import WebSession, WebStream
 from streamdepth.apps.web.zone_history import WatchedZone
 from streamdepth.core.version import __version__
 from streamdepth.pipeline.report import Report, StreamReport
-from streamdepth.sinks.zones.records import finite
+from streamdepth.sinks.zones.records import depth_figure, finite
 
 
 def build_status(session: WebSession, viewers: dict[str, int], sequence: int) -> StatusOut:
@@ -105,13 +105,13 @@ def _zone_status(watched: WatchedZone) -> ZoneOut:
         corners=list(zone.corners),
         near=zone.near,
         unit=state.unit,
-        nearest=finite(state.depth.nearest),
-        median=finite(state.depth.median),
+        nearest=depth_figure(state.depth.nearest, state.unit),
+        median=depth_figure(state.depth.median, state.unit),
         trend=finite(state.trend),
         known=round(state.depth.known, 4),
         occupied=state.is_occupied,
         entered=watched.entered,
-        history=[(second, finite(value)) for second, value in watched.nearest],
+        history=[(second, depth_figure(value, state.unit)) for second, value in watched.nearest],
     )
 
 

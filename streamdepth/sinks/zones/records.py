@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, TypedDict
 
 from streamdepth.core.types import Frame, StreamInfo
+from streamdepth.core.zones import Unit
 from streamdepth.geometry.zone_monitor import ZoneState
 
 
@@ -24,7 +25,7 @@ class ZoneRecord(TypedDict):
     index: int
     """Index of the frame whose depth this is; an event became certain with it."""
     unit: str
-    """m, or % of the steady range, where 100 is near."""
+    """m, or % of the steady range from 0, the far end and beyond, to 100, the near end and beyond."""
     nearest: float | None
     median: float | None
     trend: float | None
@@ -75,12 +76,17 @@ def _record(
         "at": at,
         "index": state.index,
         "unit": state.unit,
-        "nearest": finite(state.depth.nearest),
-        "median": finite(state.depth.median),
+        "nearest": depth_figure(state.depth.nearest, state.unit),
+        "median": depth_figure(state.depth.median, state.unit),
         "trend": finite(state.trend),
         "known": round(state.depth.known, 4),
         "occupied": state.is_occupied,
     }
+
+
+def depth_figure(depth: float, unit: Unit) -> float | None:
+    """Returns depth in a zone as `finite` does; percent end at 0 and 100, as the colors do."""
+    return finite(min(max(depth, 0.0), 100.0) if unit == "%" and math.isfinite(depth) else depth)
 
 
 def finite(value: float) -> float | None:

@@ -64,6 +64,32 @@ def test_unknown_and_far_depth_is_null(tmp_path: Path) -> None:
     assert (far["nearest"], far["known"]) == (None, 1)
 
 
+def test_percent_end_with_the_range_in_records_and_only_there(tmp_path: Path) -> None:
+    info, items = stream(3, 48, 32)
+    items = [
+        replace(item, depth=np.full((32, 48), value, np.float32), kind=DepthKind.RELATIVE, range=(1.0, 2.0))
+        for item, value in zip(items, (0.5, 1.25, 2.5), strict=True)
+    ]
+    seen: list[float] = []
+    sink = ZoneSink(
+        [Zone.parse("z=0,0,48,32@120%")],
+        [JsonLinesOutput(tmp_path / "z.jsonl")],
+        on_states=lambda states: seen.extend(state.depth.nearest for state in states),
+        hold_seconds=0,
+    )
+    sink.open(info, replace(MODEL, kind=DepthKind.RELATIVE))
+    write(sink, items)
+    sink.close()
+    assert seen == [-50, 25, 150]
+    assert [
+        (r["nearest"], r["median"], r["occupied"]) for r in lines(tmp_path / "z.jsonl") if r["type"] == "values"
+    ] == [
+        (0, 0, False),
+        (25, 25, False),
+        (100, 100, True),
+    ]
+
+
 def test_live_streams_and_recordings_with_a_clock_have_times_of_day(tmp_path: Path) -> None:
     info, items = stream(3, 48, 32)
     paths = tmp_path / "clock.jsonl", tmp_path / "live.jsonl"

@@ -44,6 +44,21 @@ class MqttOutput(ZoneOutput):
     def __init__(self, url: str, *, interval_seconds: float = 1.0, timeout_seconds: float = 5.0) -> None:
         self.name, self.interval_seconds, self.timeout_seconds = redact(url), interval_seconds, timeout_seconds
         self._address = urlsplit(url)
+
+    def open(self, stream: str, on_notice: Callable[[str], None]) -> None:
+        try:
+            from paho.mqtt import client as paho
+            from paho.mqtt.enums import CallbackAPIVersion
+        except ImportError as error:
+            raise MissingDependencyError(*PAHO[1:]) from error
+        self._forget_earlier_run()
+        base = unquote(self._address.path).strip("/") or _DEFAULT_TOPIC
+        level = re.sub(r"[+#/\s]", "_", stream)  # which mean something in topics
+        self._root, self._on_notice = f"{base}/{level}", on_notice
+        self._client = paho.Client(CallbackAPIVersion.VERSION2)
+        self._connect()
+
+    def _forget_earlier_run(self) -> None:
         self._sent_at: dict[str, float] = {}
         """Zone -> time of the frame whose values were sent last."""
         self._occupied: dict[str, bool] = {}
@@ -59,21 +74,6 @@ class MqttOutput(ZoneOutput):
         self._sent_over = 0
         """Value of `_connections` when the messages in `_sent` were sent."""
         self._lost = 0
-
-    def open(self, stream: str, on_notice: Callable[[str], None]) -> None:
-        try:
-            from paho.mqtt import client as paho
-            from paho.mqtt.enums import CallbackAPIVersion
-        except ImportError as error:
-            raise MissingDependencyError(*PAHO[1:]) from error
-        self._sent_at, self._occupied, self._sent, self._lost = {}, {}, set(), 0
-        self._connections = self._sent_over = 0
-        self._waiting.clear()
-        base = unquote(self._address.path).strip("/") or _DEFAULT_TOPIC
-        level = re.sub(r"[+#/\s]", "_", stream)  # which mean something in topics
-        self._root, self._on_notice = f"{base}/{level}", on_notice
-        self._client = paho.Client(CallbackAPIVersion.VERSION2)
-        self._connect()
 
     def _connect(self) -> None:
         client, address = self._client, self._address

@@ -91,3 +91,21 @@ def test_events_come_in_order_whenever_the_connection_is_made(tmp_path: Path) ->
             wait_until(lambda count=count: len(broker.texts("home/depth/hall__1/door/event")) == 2 * count)
         types = [json.loads(text)["type"] for text in broker.texts("home/depth/hall__1/door/event")]
         assert types == ["entered", "left"] * 4
+
+
+def test_an_output_that_is_opened_again_begins_anew(tmp_path: Path) -> None:
+    info, items = stream(38, 48, 32)
+    port = free_port()
+    sink = sink_to(port, timeout_seconds=0)
+    sink.open(info, MODEL)
+    write(sink, items)
+    with raises_code(SinkWriteError, "undelivered", naming="127.0.0.1"):
+        sink.close()
+    (output,) = sink.outputs
+    assert isinstance(output, MqttOutput)
+    output.timeout_seconds = 30
+    with mqtt_broker.running(tmp_path, port) as broker:
+        for count in (2, 4):
+            fill(sink, info, items)
+            wait_until(lambda count=count: len(broker.texts("home/depth/hall__1/door/event")) == count)
+        wait_until(lambda: broker.texts("home/depth/hall__1/status") == ["online", "offline"] * 2)

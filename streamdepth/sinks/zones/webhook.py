@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import threading
 import time
 import urllib.error
@@ -32,7 +33,8 @@ class WebhookOutput(ZoneOutput):
 
     A request that fails is repeated, after pauses that grow to 30 s, until it succeeds or the stream ends; the order of
     events is kept. An answer of 400 to 499 is final, but for 408, 425 and 429. Redirects are not followed. An event
-    whose answer was lost comes twice; its `stream`, `zone`, `type` and `time` tell that it is the same.
+    whose answer was lost comes twice; its `stream`, `zone`, `type` and `time` tell that it is the same. A server that
+    cannot be reached is noticed when the stream begins: a connection is made and closed, without a request.
 
     Args:
         url: http:// or https:// address; USER:PASSWORD@ before the host is sent as basic authentication.
@@ -82,6 +84,7 @@ class WebhookOutput(ZoneOutput):
             raise undelivered_error(lost, self.name)
 
     def _run(self) -> None:
+        self._check_reachable()
         backoff = Backoff()
         while (record := self._next()) is not None:
             reason, is_final = self._post(record)
@@ -93,6 +96,18 @@ class WebhookOutput(ZoneOutput):
                 self._on_notice(f"{self.name} did not take an event of a zone ({reason}); {then}")
                 if not is_final:
                     self._wait(backoff.next_wait_seconds())
+
+    def _check_reachable(self) -> None:
+        """Notices a server to which no connection can be made; nothing is sent. One behind a proxy is left out."""
+        address = urlsplit(self._url)
+        scheme, host = address.scheme.lower(), address.hostname or ""
+        if scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(host):
+            return
+        port = address.port or (443 if scheme == "https" else 80)
+        try:
+            socket.create_connection((host, port), self.timeout_seconds).close()
+        except OSError as error:
+            self._on_notice(f"{self.name} cannot be reached ({error}); it is tried again with the first event")
 
     def _next(self) -> ZoneRecord | None:
         """Waits for the oldest event that was not sent; None when the thread is to end."""

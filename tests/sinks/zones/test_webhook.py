@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -125,3 +126,26 @@ def test_events_wait_for_a_server_that_is_not_there() -> None:
     wait_until(lambda: sink.notices)
     with raises_code(SinkWriteError, "undelivered"):
         sink.close()
+
+
+def test_a_server_that_is_not_there_is_noticed_without_an_event() -> None:
+    info, _ = stream(1, 48, 32)
+    port = free_port()
+    sink = sink_to(port, "me:hidden@")
+    sink.open(info, MODEL)
+    wait_until(lambda: sink.notices)
+    sink.close()
+    assert f"127.0.0.1:{port}" in sink.notices[0]
+    assert not [secret for secret in ("hidden", "t0psecret") if secret in sink.notices[0]]
+
+
+def test_a_server_that_is_there_is_sent_nothing_without_an_event() -> None:
+    info, _ = stream(1, 48, 32)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        sink = sink_to(server.getsockname()[1])
+        sink.open(info, MODEL)
+        connection, _ = server.accept()
+        with connection:
+            assert connection.recv(1) == b""
+        sink.close()
+    assert sink.notices == []

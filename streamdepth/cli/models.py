@@ -14,6 +14,7 @@ from streamdepth.core.errors import ConfigError
 from streamdepth.utils.speeds import known_speeds
 
 if TYPE_CHECKING:
+    from streamdepth.config.sections import ModelSettings
     from streamdepth.estimators.catalog import CatalogEntry
 
 
@@ -54,13 +55,21 @@ def models(
         return print_inspection(inspect, flags.settings(), picture, output)
     if descriptions:
         return _print_descriptions()
-    return _print_models() if name is None else _print_model(name)
+    return _print_models() if name is None else _print_model(name, flags.settings().model)
 
 
-def _print_model(name: str) -> None:
-    from streamdepth.estimators.catalog import find_entry, similar_names
+def _print_model(name: str, settings: ModelSettings) -> None:
+    from streamdepth.estimators.catalog import BEST_OF_KIND, describe_choice, find_entry, similar_names
+    from streamdepth.factory.chosen_model import with_chosen_model
 
-    entry = find_entry(name)
+    if (kind := BEST_OF_KIND.get(name.lower())) is not None:
+        out.print(f"{name.lower()}: {describe_choice(kind)}")
+    entry = find_entry(with_chosen_model(settings.model_copy(update={"name": name})).name)
+    if entry is None and name.lower().endswith(".onnx"):
+        raise ConfigError(
+            f"{name!r} is a file, and no model of the catalog; to look into it: streamdepth models --inspect {name}",
+            code="unknown-model",
+        )
     if entry is None:
         close = ", ".join(similar_names(name)) or "one of `streamdepth models`"
         raise ConfigError(f"there is no model {name!r} in the catalog; did you mean {close}?", code="unknown-model")

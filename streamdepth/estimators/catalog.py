@@ -123,6 +123,15 @@ BEST_OF_KIND: Mapping[str, DepthKind] = MappingProxyType({"metric": DepthKind.ME
 """Names that stand for the best free model of a kind on this machine."""
 
 
+def describe_choice(kind: DepthKind) -> str:
+    """Returns what `best_model` chooses from, in its order, for people."""
+    needs = (
+        f"{name} ({'a GPU with ' if wants_gpu else ''}{memory_bytes / _GIB:.0f} GiB)" if memory_bytes else name
+        for name, wants_gpu, memory_bytes in _BEST[kind]
+    )
+    return f"the first that this machine can run of {', '.join(needs)}"
+
+
 def best_model(kind: DepthKind, runs_on_gpu: Callable[[CatalogEntry], bool], memory_bytes: float) -> CatalogEntry:
     """Returns the best model of this kind that is free for any use and runs on a machine.
 

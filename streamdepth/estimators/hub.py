@@ -101,13 +101,13 @@ def find_checkpoint(model: str, *, accept_license: bool = False, allow_pickle: b
     Raises ModelLoadError with the code "not-available", "license", "pickle" or "no-model" (there is no such file).
     """
     entry = catalog.find_entry(model)
+    path = Path(os.path.expanduser(model))
+    if entry is None and not path.is_file():
+        raise ModelLoadError(f"there is no file '{path}' with weights; check the path", code="no-model")
     _check_pickle(model, True, allow_pickle)
     if entry is not None:
         check_license(entry.name, entry.license, entry.allows_commercial_use, accept_license)
         return Checkpoint(find_hub_file(entry.hub_id or entry.name, entry.checkpoint), entry.license)
-    path = Path(os.path.expanduser(model))
-    if not path.is_file():
-        raise ModelLoadError(f"there is no file '{path}' with weights; check the path", code="no-model")
     return Checkpoint(path, "unknown")
 
 
@@ -270,6 +270,7 @@ def _cause_in_words(error: Exception) -> str:
     causes: dict[str, Any] = {
         "the hub asks to accept terms on the model's page first": errors.GatedRepoError,
         "the hub does not know it, or not for you": errors.RepositoryNotFoundError,
+        "the hub could not be reached": errors.LocalEntryNotFoundError,
     }
     return next(
         (text for text, kind in causes.items() if isinstance(error, kind)),

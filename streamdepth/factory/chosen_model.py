@@ -17,7 +17,7 @@ _GIB = 2**30
 
 def with_chosen_model(model: ModelSettings) -> ModelSettings:
     """Returns the settings with the best free model for this machine in place of `metric` or `best`, and says it."""
-    kind = BEST_OF_KIND.get(model.name)
+    kind = BEST_OF_KIND.get(model.name.lower())
     if kind is None:
         return model
     gpu_bytes = _gpu_memory_bytes(model.device)
@@ -25,7 +25,7 @@ def with_chosen_model(model: ModelSettings) -> ModelSettings:
     entry = best_model(kind, lambda candidate: gpu_bytes is not None and _runs_on_gpu(candidate), memory)
     _log.warning(
         "%s is %s here: the best model for %s depth that is free for any use, for a %s with %.0f GiB%s",
-        model.name, entry.name, kind.value, "CPU" if gpu_bytes is None else "GPU", memory / _GIB,
+        model.name.lower(), entry.name, kind.value, "CPU" if gpu_bytes is None else "GPU", memory / _GIB,
         f" ({entry.note})" if entry.note else "",
     )  # fmt: skip
     return model.model_copy(update={"name": entry.name})

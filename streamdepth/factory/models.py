@@ -136,7 +136,7 @@ def make_network(settings: Settings, *, random_weights: bool = False) -> Network
 def _load_network(model: ModelSettings, *, has_random_weights: bool = False) -> Network:
     weights = Path(model.name)
     is_file = weights.suffix == ".safetensors" and not weights.is_dir()
-    if model.name == "nano" or is_file:
+    if model.name.lower() == "nano" or is_file:
         from streamdepth.estimators.nano import load_nano
 
         return load_nano(size=model.size, weights=Path(os.path.expanduser(weights)) if is_file else None)

@@ -255,6 +255,10 @@ def test_models_lists_licenses(cli) -> None:
     assert "Intel/dpt-large" in cli("models", "dpt-large").out
     assert "needs --accept-license" in cli("models", "depth-pro").out
     assert cli("models", "dpt-larg").error_code == "unknown-model"
+    done = cli("models", "Metric", "--device", "cpu")
+    assert ("da3-metric" in done.out, "--model depth-anything-v2-metric-indoor-small" in done.out) == (True, True)
+    done = cli("models", "fixed.onnx")
+    assert (done.error_code, "--inspect fixed.onnx" in done.err) == ("unknown-model", True)
 
 
 def test_models_tells_the_speed_here_once_a_model_has_run(cli, tmp_path: Path, monkeypatch) -> None:

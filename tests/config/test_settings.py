@@ -150,3 +150,8 @@ def test_replace_changes_settings_in_their_sections_alone() -> None:
 
 def test_settings_can_be_keys() -> None:
     assert len({config.make(model="nano"), config.make(model="nano")}) == 1
+
+
+@pytest.mark.parametrize("device", ["GPU", "CPU", "AUTO:GPU,CPU", "Cuda:1"])
+def test_devices_are_taken_in_any_case(device: str) -> None:
+    assert config.make(device=device).model.device == device.lower()

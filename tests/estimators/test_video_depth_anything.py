@@ -242,4 +242,4 @@ def test_what_it_cannot_do_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     with raises_code(ConfigError, "several-inputs"):
         factory.make_network(config.make(model=str(checkpoint), allow_pickle=True))
     with raises_code(ModelLoadError, "no-model"):
-        VideoDepthEstimator(str(tmp_path / "none.pth"), **SMALL_INPUT)
+        VideoDepthEstimator(str(tmp_path / "none.pth"), **SMALL_INPUT | {"allow_pickle": False})

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from helpers.errors import raises_code
 from helpers.onnx_files import write_export
+from huggingface_hub.errors import LocalEntryNotFoundError
 
 from streamdepth import config, factory
 from streamdepth.core.errors import ConfigError, ModelLoadError
@@ -42,12 +43,12 @@ def test_what_is_chosen_is_free_for_any_use(kind: DepthKind, gpu: bool) -> None:
         assert (entry.allows_commercial_use, entry.kind) == (True, kind)
 
 
-@pytest.mark.parametrize("name", BEST_OF_KIND)
+@pytest.mark.parametrize("name", [*BEST_OF_KIND, "Metric", "BEST"])
 def test_the_choice_is_said(name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(chosen_model, "_gpu_memory_bytes", lambda _: None)
     with caplog.at_level(logging.WARNING):
         chosen = with_chosen_model(config.make(model=name).model)
-    assert CATALOG[chosen.name].kind is BEST_OF_KIND[name]
+    assert CATALOG[chosen.name].kind is BEST_OF_KIND[name.lower()]
     assert (chosen.name in caplog.text, "CPU" in caplog.text) == (True, True)
 
 
@@ -88,3 +89,19 @@ def test_a_model_that_is_not_here_says_what_to_do(tmp_path: Path, monkeypatch: p
         monkeypatch.setattr(f"huggingface_hub.{module}.HF_HUB_CACHE", str(tmp_path))
     with raises_code(ModelLoadError, "not-available", naming="download it on a machine with a connection"):
         factory.make_estimator(config.make(model=name))
+
+
+def test_a_hub_that_is_not_reached_is_told_in_plain_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise LocalEntryNotFoundError("no such host")
+
+    monkeypatch.setattr("huggingface_hub.file_download.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", fail)
+    with raises_code(ModelLoadError, "not-available", naming="could not be reached;"):
+        factory.make_estimator(config.make(model="da3-metric"))
+
+
+def test_nano_is_known_in_any_case() -> None:
+    with factory.make_estimator(config.make(model="Nano", device="CPU", size=56)) as model:
+        assert (model.info.name, model.info.device) == ("nano", "cpu")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from streamdepth.config.metadata import Flag, NoEffectOnResult
 from streamdepth.config.sections.base import Section
@@ -28,7 +28,7 @@ class ModelSettings(Section):
     """Short side of the network's input in px, larger is sharper and slower; by default the model's own."""
     engine: Annotated[str, Flag("--engine")] = "auto"
     """Runtime of the network: auto, torch, openvino or onnx."""
-    device: Annotated[str, Flag("--device", is_common=True)] = "auto"
+    device: Annotated[str, StringConstraints(to_lower=True), Flag("--device", is_common=True)] = "auto"
     """auto, cpu, cuda, cuda:1 or mps; several GPUs that share the work, cuda:0,cuda:1; with OpenVINO gpu, gpu.1, npu or
     the first of a list such as auto:gpu,cpu; with ONNX Runtime coreml or directml."""
     precision: Annotated[str, Flag("--precision")] = "auto"

@@ -28,6 +28,7 @@ from streamdepth.estimators.engines.lazy_module import LazyModule
 from streamdepth.estimators.engines.onnx_export import OPSET, save_onnx
 from streamdepth.estimators.engines.onnx_providers import choose_providers, import_onnx
 from streamdepth.estimators.engines.onnx_session import OnnxSession, device_word, is_on_cuda
+from streamdepth.estimators.engines.runtime_errors import plain_reason
 from streamdepth.estimators.engines.tensorrt import TENSORRT
 from streamdepth.utils.cache import ModelCache
 
@@ -118,7 +119,7 @@ class OnnxRuntimeEngine(Engine):
                 part = pixels[first : first + batch]
                 outputs.append([output[: len(part)] for output in run(session, fill_batch(part, batch))])
         except Exception as error:  # the runtime's own classes
-            raise InferenceError(f"ONNX Runtime failed on {tuple(pixels.shape)}: {error}") from error
+            raise InferenceError(f"ONNX Runtime failed on {tuple(pixels.shape)}: {plain_reason(error)}") from error
         return tuple(concatenate(parts) for parts in zip(*outputs, strict=True))
 
 

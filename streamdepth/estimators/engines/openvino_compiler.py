@@ -8,6 +8,7 @@ from typing import Any
 from streamdepth.core.errors import ConfigError
 from streamdepth.estimators.engines import openvino_devices
 from streamdepth.estimators.engines.openvino_devices import choose_openvino_devices
+from streamdepth.estimators.engines.runtime_errors import plain_reason
 from streamdepth.utils.cache import cache_folder
 
 _log = logging.getLogger(__name__)
@@ -115,8 +116,7 @@ class OpenVinoCompiler:
         self._skipped.append(f"{self.runs_on} did not take the network")
         del self._devices[0]
         self.options = self._make_options()
-        cause = " ".join(str(error).split())[-200:]
-        _log.warning("%s (%s); %s is used instead", self._skipped[-1], cause, self.runs_on)
+        _log.warning("%s (%s); %s is used instead", self._skipped[-1], plain_reason(error), self.runs_on)
 
 
 def _name_of(hint: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from streamdepth.core.errors import ModelLoadError
 from streamdepth.estimators.engines import import_engine_package
 from streamdepth.estimators.engines.openvino_graph import keep_outputs_in_float32
+from streamdepth.estimators.engines.runtime_errors import plain_reason
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -35,9 +36,8 @@ def convert_to_openvino(module: nn.Module, height: int, width: int) -> Any:
         model.reshape([1, 3, height, width])
         return model
     except Exception as error:  # torch, OpenVINO and the network's own code raise whatever they like
-        reason = " ".join(str(error).split())[-300:]
         raise ModelLoadError(
-            f"OpenVINO cannot convert this network; try --engine torch ({reason})", code="not-convertible"
+            f"OpenVINO cannot convert this network; try --engine torch ({plain_reason(error)})", code="not-convertible"
         ) from error
 
 

@@ -76,7 +76,7 @@ def choose_openvino_devices(device: str, find_present: Callable[[], Sequence[str
     if len(missing) == len(words):
         raise ConfigError(
             f"OpenVINO finds no {' and no '.join(words)} here, only {', '.join(present).lower()}; is its driver "
-            "installed? --device auto:gpu,cpu takes the CPU where there is no GPU",
+            f"installed? --device cpu works here; auto:{','.join([*words, 'cpu'])} takes the first that is here",
             code="no-such-device",
         )
     return [word.upper() for word in words if word not in missing], missing

@@ -23,6 +23,7 @@ from streamdepth.estimators.engines import (
 from streamdepth.estimators.engines.lazy_module import LazyModule
 from streamdepth.estimators.engines.openvino_compiler import OpenVinoCompiler
 from streamdepth.estimators.engines.openvino_conversion import convert_to_openvino, save_openvino
+from streamdepth.estimators.engines.runtime_errors import plain_reason
 from streamdepth.utils.cache import ModelCache
 
 _log = logging.getLogger(__name__)
@@ -114,7 +115,7 @@ class _PendingOutputs:
 
 
 def _openvino_error(pixels: FloatArray, error: RuntimeError) -> InferenceError:
-    return InferenceError(f"OpenVINO failed on {pixels.shape}: {error}")
+    return InferenceError(f"OpenVINO failed on {pixels.shape}: {plain_reason(error)}")
 
 
 class OpenVinoEngine(OpenVinoRuntimeEngine):
@@ -160,7 +161,7 @@ class OpenVinoEngine(OpenVinoRuntimeEngine):
             try:
                 return self._compile(core.read_model(cached))
             except RuntimeError as error:
-                _log.warning("the cached network %s is not usable and is made anew: %s", cached, error)
+                _log.warning("the cached network %s is not usable and is made anew: %s", cached, plain_reason(error))
                 self._cache.remove(key)
         model = convert_to_openvino(module.get(), height, width)
         self._cache.store(key, lambda path: save_openvino(model, path))
@@ -169,8 +170,7 @@ class OpenVinoEngine(OpenVinoRuntimeEngine):
             return self._compile(model if stored is None else core.read_model(stored))
         except RuntimeError as error:
             raise ModelLoadError(
-                f"OpenVINO cannot run this network on {self.runs_on}; try --engine torch "
-                f"({' '.join(str(error).split())[-300:]})",
+                f"OpenVINO cannot run this network on {self.runs_on}; try --engine torch ({plain_reason(error)})",
                 code="not-convertible",
             ) from error
 

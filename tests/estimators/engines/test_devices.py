@@ -176,6 +176,12 @@ def test_devices_that_are_not_here_are_refused_with_those_that_are(device: str) 
         choose_openvino_devices(device, lambda: ["CPU"])
 
 
+def test_a_missing_npu_leads_to_no_gpu() -> None:
+    with raises_code(ConfigError, "no-such-device", naming="--device cpu") as caught:
+        choose_openvino_devices("npu", lambda: ["CPU"])
+    assert "gpu" not in str(caught.value)
+
+
 def test_nothing_is_looked_for_where_the_cpu_is_asked_for() -> None:
     assert choose_openvino_devices("auto", pytest.fail) == (["CPU"], [])
     assert choose_openvino_devices("cpu", pytest.fail) == (["CPU"], [])

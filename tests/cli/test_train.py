@@ -68,8 +68,8 @@ def test_a_blend_lies_between_two_weights(tmp_path: Path, cli: Cli) -> None:
         save_file(weights, end)
     done = cli("train", "blend", *ends, "--share", 0.25, "-o", tmp_path / "out.safetensors")
     assert done.code == 0, done.err
-    mixed = load_network(tmp_path / "out.safetensors").head.weight
-    torch.testing.assert_close(mixed, shipped.head.weight * 2.5, rtol=2e-3, atol=1e-3)
+    mixed = load_network(tmp_path / "out.safetensors").head.pixels.weight
+    torch.testing.assert_close(mixed, shipped.head.pixels.weight * 2.5, rtol=2e-3, atol=1e-3)
     assert cli("train", "blend", *ends, "--share", 2, "-o", tmp_path / "out.safetensors").code == 2
 
 

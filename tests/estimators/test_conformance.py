@@ -21,7 +21,7 @@ from streamdepth.estimators.foreign.estimator import open_foreign_model
 from streamdepth.estimators.hot_swap import HotSwapEstimator
 from streamdepth.estimators.huggingface import HuggingFaceEstimator
 from streamdepth.estimators.nano import NanoEstimator
-from streamdepth.estimators.nano_network import NanoNetwork
+from streamdepth.estimators.nano2_network import Nano2Network
 from streamdepth.estimators.video_depth_anything import VideoDepthEstimator
 from streamdepth.testing import ConstantEstimator
 
@@ -144,6 +144,6 @@ def test_a_failing_network_is_an_estimator_error(monkeypatch: pytest.MonkeyPatch
     def fail(*_: object) -> None:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(NanoNetwork, "forward", fail)
+    monkeypatch.setattr(Nano2Network, "forward", fail)
     with raises_code(EstimatorError, "inference", naming="out of memory"):
         nano.estimate([frame(64, 48)])

@@ -42,10 +42,14 @@ def write_movie(path: Path, seconds: float) -> Path:
 
 
 def flashes(path: Path) -> list[float]:
-    """Returns when the picture turns bright, in seconds; a recording may begin within a flash."""
+    """Returns when the picture turns bright, in seconds.
+
+    A flash whose first frame may be missing is left out: a recording may begin within a flash, and a live stream on a
+    busy machine drops frames.
+    """
     with av.open(str(path)) as container:
         frames = [(float(f.time), f.to_ndarray(format="gray").mean() > 128) for f in container.decode(video=0)]
-    return [t for (_, before), (t, now) in pairwise(frames) if now and not before]
+    return [t for (then, before), (t, now) in pairwise(frames) if now and not before and t - then < 1.5 / FPS]
 
 
 def beeps(path: Path) -> list[float]:

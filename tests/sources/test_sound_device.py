@@ -53,7 +53,7 @@ def test_sound_of_a_device_is_recorded_in_step(tmp_path: Path) -> None:
     with av.open(str(out)) as container:
         assert container.streams.audio[0].codec_context.name == "aac"
     heard, seen = beeps(out), flashes(out)
-    assert len(seen) >= 2
+    assert seen
     assert max(min(abs(beep - flash) for beep in heard) for flash in seen) < 0.1
 
 

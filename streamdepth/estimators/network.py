@@ -16,8 +16,9 @@ from streamdepth.core.errors import ModelLoadError
 from streamdepth.core.types import DepthKind, Estimate, Frame, ModelInfo
 from streamdepth.estimators.engines import Engine, Outputs, Pixels
 from streamdepth.estimators.engines.lazy_module import LazyModule
-from streamdepth.estimators.postprocess import crop_margins, focal_px, metric_from_canonical
-from streamdepth.estimators.preprocess import InputSpec, Margins
+from streamdepth.estimators.margins import Margins, crop_margins, repeat_edges, repeat_edges_of_tensor
+from streamdepth.estimators.postprocess import focal_px, metric_from_canonical
+from streamdepth.estimators.preprocess import InputSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +78,13 @@ class ModelCard:
         if not self.resizes_before_upload:
             return self.spec.prepare(engine.upload([frame.image for frame in frames]))
         height, width = self.spec.output_size(*frames[0].size[::-1])
-        small = [frame.image_at_size(width, height) for frame in frames]
+        margins = self.spec.letterbox_margins(*frames[0].size[::-1])
+        small = [repeat_edges(frame.image_at_size(width, height), margins) for frame in frames]
         if engine.device == "cpu" and len({*self.spec.std}) == 1:
             # In one pass of OpenCV: for so small a network, torch's passes would cost as much as the network.
             mean, scale = [m / self.spec.rescale for m in self.spec.mean], self.spec.rescale / self.spec.std[0]
-            return np.asarray(cv2.dnn.blobFromImages(small, scale, mean=mean), np.float32), None
-        return self.spec.normalize(engine.upload(small)), None
+            return np.asarray(cv2.dnn.blobFromImages(small, scale, mean=mean), np.float32), margins
+        return self.spec.normalize(engine.upload(small)), margins
 
     def _prepare_on_device(self, pictures: Sequence[DevicePicture]) -> tuple[Pixels, Margins | None]:
         import torch
@@ -90,7 +92,10 @@ class ModelCard:
         if not self.resizes_before_upload:
             return self.spec.prepare(torch.stack([picture.rgb() for picture in pictures]))
         height, width = self.spec.output_size(*pictures[0].size[::-1])
-        return self.spec.normalize(torch.stack([picture.rgb_at_size(width, height) for picture in pictures])), None
+        margins = self.spec.letterbox_margins(*pictures[0].size[::-1])
+        small = torch.stack([picture.rgb_at_size(width, height) for picture in pictures])
+        padded = repeat_edges_of_tensor(small.permute(0, 3, 1, 2), margins)
+        return self.spec.normalize(padded.permute(0, 2, 3, 1)), margins
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from streamdepth.core.futures import Future
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.types import Estimate, Frame, ModelInfo
 from streamdepth.estimators.engines import Engine, Outputs, inference_error
+from streamdepth.estimators.margins import Margins
 from streamdepth.estimators.network import ModelCard, make_estimates, model_info
-from streamdepth.estimators.preprocess import Margins
 
 
 class NetworkEstimator(Estimator):

@@ -21,8 +21,8 @@ from helpers.models import MAKERS
 from PIL import Image
 
 from streamdepth.core.errors import ConfigError, ModelLoadError
-from streamdepth.estimators.postprocess import crop_margins, focal_px, metric_from_canonical
-from streamdepth.estimators.preprocess import InputSpec, Margins
+from streamdepth.estimators.postprocess import focal_px, metric_from_canonical
+from streamdepth.estimators.preprocess import InputSpec
 
 Array = npt.NDArray[Any]
 
@@ -184,23 +184,6 @@ def test_a_size_below_the_multiple_is_refused() -> None:
 def test_settings_that_are_unknown_here_are_refused(settings: dict[str, Any], facts: str) -> None:
     with raises_code(ModelLoadError, "unsupported", naming=facts):
         InputSpec.from_processor(settings, "dpt")
-
-
-def test_margins_on_whole_pixels_are_cut_off_exactly() -> None:
-    depth = torch.rand(2, 48, 64, generator=torch.Generator().manual_seed(0))
-    inner = crop_margins(depth, Margins(3, 5, 4, 6, 48, 64))
-    torch.testing.assert_close(inner, depth[:, 5:-6, 3:-4], atol=1e-4, rtol=0)
-
-
-def test_margins_between_pixels_are_cut_off_where_they_are() -> None:
-    """A plane stays the same plane at the same places, for every size of the output."""
-    ys, xs = torch.meshgrid((torch.arange(40) + 0.5) / 40, (torch.arange(56) + 0.5) / 56, indexing="ij")
-    inner = crop_margins((2 * xs + 3 * ys)[None], Margins(10, 7, 12, 9, 116, 222))[0]
-    height, width = inner.shape
-    assert (height, width) == (round(40 * 100 / 116), round(56 * 200 / 222))
-    y = (7 + (torch.arange(height) + 0.5) * 100 / height) / 116
-    x = (10 + (torch.arange(width) + 0.5) * 200 / width) / 222
-    torch.testing.assert_close(inner, 2 * x[None] + 3 * y[:, None], atol=1e-4, rtol=0)
 
 
 def test_depth_pros_meters() -> None:

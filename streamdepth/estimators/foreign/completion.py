@@ -253,10 +253,8 @@ def _at_fixed_size(path: Path, found: Description, fixed: tuple[int, int], field
             code="too-large",
         )
     size = fields.get("size")
-    if fields.get("keep_aspect") or (size and size.bounds == "both" and (size.width, size.height) != (width, height)):
+    if size and size.bounds == "both" and (size.width, size.height) != (width, height):
         raise description_error(
-            f"'{path}' or its settings",
-            f"the input of the file is fixed at {width}x{height} px, and pictures are stretched to it; leave size and "
-            "keep_aspect out",
+            f"'{path}' or its settings", f"the input of the file is fixed at {width}x{height} px; leave size out"
         )
-    return replace(found, size=Size(width, height, "both"), multiple=1, keep_aspect=False)
+    return replace(found, size=Size(width, height, "both"), multiple=1)

@@ -80,7 +80,9 @@ class Description:
     """None keeps the picture's own size, rounded to `multiple`."""
     multiple: int = 1
     """The input's sides are multiples of this, in px."""
-    keep_aspect: bool = True
+    keep_aspect: bool | None = None
+    """True fits the picture into `size`, with margins where that is both sides; False stretches it; None keeps the
+    aspect where no margins are needed for it, and else stretches."""
     confidence: Limit | None = None
     """Pixels below are unknown."""
     sky: Limit | None = None

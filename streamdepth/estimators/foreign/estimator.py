@@ -21,9 +21,10 @@ from streamdepth.estimators.foreign.engine import ForeignEngine
 from streamdepth.estimators.foreign.interface import Interface
 from streamdepth.estimators.foreign.runtimes import Runtime, open_runtime
 from streamdepth.estimators.hub import check_license, is_restricted_license
+from streamdepth.estimators.margins import Margins, crop_margins
 from streamdepth.estimators.network import ModelCard
 from streamdepth.estimators.network_estimator import NetworkEstimator
-from streamdepth.estimators.preprocess import InputSpec, Margins
+from streamdepth.estimators.preprocess import InputSpec
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +55,8 @@ class ForeignModelEstimator(NetworkEstimator):
         return (frame.size, frame.stream) if self.description.layout == "1NCHW" else frame.size
 
     def _make_estimates(self, outputs: Outputs, margins: Margins | None, frame_size: tuple[int, int]) -> list[Estimate]:
-        named = dict(zip(self.description.outputs, map(as_array, outputs), strict=True))
+        shown = [as_array(crop_margins(output, margins) if output.ndim > 2 else output) for output in outputs]
+        named = dict(zip(self.description.outputs, shown, strict=True))
         height, width = self.card.spec.output_size(frame_size[1], frame_size[0])
         estimates = [
             make_estimate({name: a[i] for name, a in named.items()}, self.description, frame_size, (width, height))
@@ -127,7 +129,9 @@ def make_input_spec(found: Description, interface: Interface) -> InputSpec:
     if found.size is None:
         return InputSpec(None, multiple=found.multiple, mean=mean, std=std)
     size, is_short = (found.size.height, found.size.width), found.size.bounds == "short"
-    if found.size.bounds == "both" or not found.keep_aspect:
+    if found.size.bounds == "both":
+        return InputSpec(size, letterbox=bool(found.keep_aspect), multiple=found.multiple, mean=mean, std=std)
+    if found.keep_aspect is False:
         return InputSpec(size, multiple=found.multiple, mean=mean, std=std)
     longest = _NO_LIMIT_PX if is_short else found.size.width
     return InputSpec(size, multiple=found.multiple, mean=mean, std=std, max_long_side=longest)

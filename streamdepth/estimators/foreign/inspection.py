@@ -43,7 +43,7 @@ def description_text(found: Description) -> str:
         "layout": found.layout,
         "size": _size_text(found.size),
         "multiple": str(found.multiple),
-        "keep_aspect": str(found.keep_aspect).lower(),
+        "keep_aspect": "" if found.keep_aspect is None else str(found.keep_aspect).lower(),
         "output": f'"{found.output}"' if found.output.isdecimal() else found.output,
         "confidence": _limit_text(found.confidence),
         "sky": _limit_text(found.sky),
@@ -51,7 +51,6 @@ def description_text(found: Description) -> str:
         "inputs": "{" + ", ".join(f"{k}: {v:g}" for k, v in (found.inputs or {}).items()) + "}" if found.inputs else "",
     }
     if found.size is not None and found.size.bounds == "both":
-        lines["keep_aspect"] = ""
         lines["multiple"] = "" if found.multiple == 1 else lines["multiple"]
     return "".join(f"{key}: {value}\n" for key, value in lines.items() if value)
 

@@ -178,7 +178,6 @@ GRAPHS = {
         ("good", ("kind=inverse", "layout=1NCHW"), "bad-description", "NCHW"),
         ("good", ("kind=inverse", "inputs=k:1"), "bad-description", "'k'"),
         ("fixed", ("kind=inverse", "size=32x32"), "bad-description", "64x32"),
-        ("fixed", ("kind=inverse", "keep_aspect=true"), "bad-description", "stretched"),
         ("gray", ("kind=inverse",), "bad-description", "1 channels"),
         ("text", ("kind=inverse",), "bad-description", "float32"),
         ("bytes", ("kind=inverse", "mean=0.5"), "bad-description", "leave mean and std out"),

@@ -17,7 +17,7 @@ from streamdepth.core.types import DepthFrame
 from streamdepth.factory.naming import NAME_FIELD
 from streamdepth.factory.outputs import check_shows_style, make_folder
 from streamdepth.factory.pictures import estimate_depth_frame, read_photo, shared_estimator
-from streamdepth.factory.render_options import make_render_options
+from streamdepth.factory.render_options import check_stereo_settings, make_render_options
 from streamdepth.render.overlay import check_render_options, render
 from streamdepth.render.upsampling import upsample
 from streamdepth.sinks.depth_maps import depth_to_store
@@ -179,6 +179,7 @@ def convert_picture(picture: str, settings: Settings) -> tuple[DepthFrame, list[
 
 def _outputs(settings: Settings) -> list[tuple[Path, GeometryKind | None]]:
     """Returns each output's path with the kind of geometry; None for a picture. Raises ConfigError."""
+    check_stereo_settings(settings)
     found: list[tuple[Path, GeometryKind | None]] = []
     outputs = settings.outputs
     if outputs.video:

@@ -25,7 +25,7 @@ from streamdepth.factory.outputs import (
     make_folder,
     make_sinks,
 )
-from streamdepth.factory.render_options import make_render_options
+from streamdepth.factory.render_options import check_stereo_settings, make_render_options
 from streamdepth.factory.sensor_depth import make_sensor_estimator, with_sparse_pictures
 from streamdepth.factory.sources import is_picture, is_recorded, is_video_file, make_source, with_black_bars, with_clip
 from streamdepth.factory.streams import plan_streams
@@ -82,6 +82,7 @@ def open_pipeline(
     settings = with_target(settings)
     estimator = make_sensor_estimator(settings) or estimator
     check_output_names(settings)
+    check_stereo_settings(settings)
     check_zone_outputs(settings)
     streams = _make_streams(settings, source)
     if sinks:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from streamdepth.config import Settings
-from streamdepth.core.render_options import RenderOptions, StereoOptions
+from streamdepth.core.errors import ConfigError
+from streamdepth.core.render_options import STEREO_STYLES, RenderOptions, StereoOptions
 from streamdepth.factory.zones import make_zones
 from streamdepth.geometry.lengths import parse_length_m
 
@@ -16,3 +17,14 @@ def make_render_options(settings: Settings) -> RenderOptions:
     ipd_m = None if render.ipd is None else parse_length_m(render.ipd)
     stereo = StereoOptions(render.depth_strength, render.convergence, ipd_m)
     return RenderOptions(render.style, colormap, render.alpha, render.legend, render.edges, invert, zones, stereo)
+
+
+def check_stereo_settings(settings: Settings) -> None:
+    """Raises ConfigError ("conflict") for settings of stereo pictures in a style that is none."""
+    options = make_render_options(settings)
+    if options.stereo != StereoOptions() and not options.is_stereo:
+        raise ConfigError(
+            "--depth-strength, --convergence and --ipd are for stereo pictures, and the style is "
+            f"{options.style}; add --style with one of {', '.join(STEREO_STYLES)}, or leave them out",
+            code="conflict",
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
@@ -46,14 +46,24 @@ _GPU_METRICS = (
 )
 """The name of a gauge, its help text, and how to get it from a GPU's load."""
 _ZONE_METRICS = (
-    (GaugeMetricFamily, "nearest", "Nearest depth in a zone, in the unit; NaN where it is unknown or too far."),
-    (GaugeMetricFamily, "median", "Median depth in a zone, in the unit; NaN where it is unknown or too far."),
-    (GaugeMetricFamily, "trend", "Change of the nearest depth in a zone per second, in the unit."),
-    (GaugeMetricFamily, "known", "Share of a zone's pixels whose depth is known."),
-    (GaugeMetricFamily, "occupied", "1 while something is in the zone."),
-    (CounterMetricFamily, "entered", "How often something entered the zone."),
+    (
+        GaugeMetricFamily,
+        "nearest",
+        "Nearest depth in a zone, in the unit; NaN where it is unknown or too far.",
+        itemgetter("nearest"),
+    ),
+    (
+        GaugeMetricFamily,
+        "median",
+        "Median depth in a zone, in the unit; NaN where it is unknown or too far.",
+        itemgetter("median"),
+    ),
+    (GaugeMetricFamily, "trend", "Change of the nearest depth in a zone per second, in the unit.", itemgetter("trend")),
+    (GaugeMetricFamily, "known", "Share of a zone's pixels whose depth is known.", itemgetter("known")),
+    (GaugeMetricFamily, "occupied", "1 while something is in the zone.", itemgetter("occupied")),
+    (CounterMetricFamily, "entered", "How often something entered the zone.", itemgetter("entered")),
 )
-"""Kind of metric, its name, which is also that in a zone's status, and its help text."""
+"""Kind of metric, its name, its help text, and how to get it from a zone's status."""
 
 
 class _StatusCollector:
@@ -109,12 +119,12 @@ def _gpu_metrics() -> Iterator[Metric]:
 
 
 def _zone_metrics(streams: list[StreamOut]) -> Iterator[Metric]:
-    for kind, name, text in _ZONE_METRICS:
+    for kind, name, text, value_of in _ZONE_METRICS:
         family = kind(f"streamdepth_zone_{name}", text, labels=["stream", "zone", "unit"])
         for stream in streams:
             for zone in stream.zones:
-                value = getattr(zone, name)
-                family.add_metric([stream.name, zone.name, zone.unit], math.nan if value is None else value)
+                value = value_of(zone)
+                family.add_metric([stream.name, zone["name"], zone["unit"]], math.nan if value is None else value)
         yield family
 
 

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from streamdepth.sinks.zones.records import ZoneDepth
+
 
 class _StrictModel(BaseModel):
     """A request body that may have no unknown keys and no values of other types."""
@@ -73,8 +75,8 @@ class ZoneIn(BaseModel):
     )
 
 
-class ZoneOut(BaseModel):
-    """A zone with the depth in it; depth that is unknown or too far to be measured is null."""
+class ZoneOut(ZoneDepth):
+    """A zone of a stream with the depth in it."""
 
     name: str
     text: str
@@ -82,15 +84,6 @@ class ZoneOut(BaseModel):
     corners: list[tuple[float, float]]
     near: float | None
     """Depth at which something is in the zone, in `unit`; null: nearer than what was there at first."""
-    unit: str
-    """m, or % of the steady range from 0, the far end and beyond, to 100, the near end and beyond."""
-    nearest: float | None
-    median: float | None
-    trend: float | None
-    """Change of `nearest` per second."""
-    known: float
-    """Share of the zone's pixels whose depth is known."""
-    occupied: bool
     entered: int
     """Number of times that something entered it."""
     history: list[tuple[int, float | None]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 
 from streamdepth.apps.web.schemas import (
@@ -19,7 +18,7 @@ from streamdepth.apps.web.session import WebSession, WebStream
 from streamdepth.apps.web.zone_history import WatchedZone
 from streamdepth.core.version import __version__
 from streamdepth.pipeline.report import Report, StreamReport
-from streamdepth.sinks.zones.records import depth_figure, finite
+from streamdepth.sinks.zones.records import depth_figure, finite, zone_depth
 
 
 def build_status(session: WebSession, viewers: dict[str, int], sequence: int) -> StatusOut:
@@ -75,9 +74,9 @@ def _stream_status(stream: WebStream, facts: StreamReport, viewers: int) -> Stre
         height=info.height if info else None,
         kind=kind.value if kind else None,
         unit=kind.unit if kind else None,
-        scale_sigma=_finite(item.scale_sigma if item else None),
-        metric_residual=_finite(item.metric_residual if item else None),
-        evidence_age_seconds=_finite(item.evidence_age_seconds if item else None),
+        scale_sigma=finite(item.scale_sigma if item else None),
+        metric_residual=finite(item.metric_residual if item else None),
+        evidence_age_seconds=finite(item.evidence_age_seconds if item else None),
         is_withheld=item is not None and item.is_withheld,
         fps=round(live.history.fps, 1),
         read=facts.read,
@@ -104,17 +103,7 @@ def _zone_status(watched: WatchedZone) -> ZoneOut:
         text=str(zone),
         corners=list(zone.corners),
         near=zone.near,
-        unit=state.unit,
-        nearest=depth_figure(state.depth.nearest, state.unit),
-        median=depth_figure(state.depth.median, state.unit),
-        trend=finite(state.trend),
-        known=round(state.depth.known, 4),
-        occupied=state.is_occupied,
+        **zone_depth(state),
         entered=watched.entered,
         history=[(second, depth_figure(value, state.unit)) for second, value in watched.nearest],
     )
-
-
-def _finite(value: float | None) -> float | None:
-    """Returns four digits of a figure; None where it is not finite, which JSON cannot say."""
-    return float(f"{value:.4g}") if value is not None and math.isfinite(value) else None

@@ -5,15 +5,34 @@ from __future__ import annotations
 import math
 import time
 from datetime import UTC, datetime
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, get_args, get_type_hints
+
+from typing_extensions import TypedDict  # before Python 3.12 pydantic takes no other
 
 from streamdepth.core.types import Frame, StreamInfo
 from streamdepth.core.zones import Unit
 from streamdepth.geometry.zone_monitor import ZoneState
 
 
-class ZoneRecord(TypedDict):
-    """One line about a zone; depth that is unknown, or too far to be measured, is null."""
+class ZoneDepth(TypedDict):
+    """The depth in a zone at one frame. Depth that is unknown, or too far to be measured, is null."""
+
+    unit: str
+    """m, or % of the steady display range: 0 is its far end or farther, 100 its near end or nearer."""
+    nearest: float | None
+    """Depth of the nearest object in the zone."""
+    median: float | None
+    """Median of the known depth in the zone."""
+    trend: float | None
+    """Change of `nearest` per second."""
+    known: float
+    """Share of the zone's pixels whose depth is known, 0 to 1; if it is high and `nearest` is null, all is too far."""
+    occupied: bool
+    """True while something is in the zone."""
+
+
+class ZoneRecord(ZoneDepth):
+    """One line about a zone: the depth in it at a frame, or the event that something entered or left it."""
 
     type: Literal["values", "entered", "left"]
     stream: str
@@ -24,30 +43,24 @@ class ZoneRecord(TypedDict):
     """The same in UTC by ISO 8601; null for a recording without a clock."""
     index: int
     """Index of the frame whose depth this is; an event became certain with it."""
-    unit: str
-    """m, or % of the steady range from 0, the far end and beyond, to 100, the near end and beyond."""
-    nearest: float | None
-    median: float | None
-    trend: float | None
-    """Change of `nearest` per second."""
-    known: float
-    """Share of the zone's pixels whose depth is known; where it is high and `nearest` is null, it is too far."""
-    occupied: bool
+
+
+_JSON_TYPES = {str: "string", float: "number", int: "integer", bool: "boolean", type(None): "null"}
+
+
+def _json_type(kind: Any) -> str | list[str]:
+    """Returns the JSON type of a plain type or of a union; a Literal is a string."""
+    if kind in _JSON_TYPES:
+        return _JSON_TYPES[kind]
+    return "string" if isinstance(get_args(kind)[0], str) else [_JSON_TYPES[part] for part in get_args(kind)]
 
 
 RECORD_SCHEMA: dict[str, Any] = {
     "title": "streamdepth.Zone",
     "type": "object",
-    "properties": {
-        **{key: {"type": "string"} for key in ("type", "stream", "zone", "unit")},
-        **{key: {"type": ["number", "null"]} for key in ("nearest", "median", "trend")},
-        **{key: {"type": "number"} for key in ("time", "known")},
-        "at": {"type": ["string", "null"]},
-        "index": {"type": "integer"},
-        "occupied": {"type": "boolean"},
-    },
+    "properties": {key: {"type": _json_type(kind)} for key, kind in get_type_hints(ZoneRecord).items()},
 }
-"""The record as a JSON schema, for recordings."""
+"""The JSON schema of a ZoneRecord, for recordings."""
 
 
 def make_records(state: ZoneState, stream: str, epoch: float | None) -> list[ZoneRecord]:
@@ -75,6 +88,13 @@ def _record(
         "time": round(seconds, 6),
         "at": at,
         "index": state.index,
+        **zone_depth(state),
+    }
+
+
+def zone_depth(state: ZoneState) -> ZoneDepth:
+    """Returns the depth in a zone as plain data."""
+    return {
         "unit": state.unit,
         "nearest": depth_figure(state.depth.nearest, state.unit),
         "median": depth_figure(state.depth.median, state.unit),
@@ -85,13 +105,13 @@ def _record(
 
 
 def depth_figure(depth: float, unit: Unit) -> float | None:
-    """Returns depth in a zone as `finite` does; percent end at 0 and 100, as the colors do."""
+    """Returns depth with four digits, percent limited to 0 to 100 as the colors are; None where it is not finite."""
     return finite(min(max(depth, 0.0), 100.0) if unit == "%" and math.isfinite(depth) else depth)
 
 
-def finite(value: float) -> float | None:
-    """Returns a figure with four digits; None where it is not finite, which JSON cannot say."""
-    return float(f"{value:.4g}") if math.isfinite(value) else None
+def finite(value: float | None) -> float | None:
+    """Returns a number rounded to four digits; None if it is None, infinite or NaN, which JSON does not have."""
+    return None if value is None or not math.isfinite(value) else float(f"{value:.4g}")
 
 
 def epoch_of(info: StreamInfo, frame: Frame) -> float | None:

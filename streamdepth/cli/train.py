@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from streamdepth.cli.console import configure_logging, err, out
 from streamdepth.cli.flags import Flags, Quiet, Verbose, with_flags
+from streamdepth.cli.train_flags import Config, Device, Output, with_training_flags
 from streamdepth.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,14 +24,6 @@ app = typer.Typer(
     no_args_is_help=True, rich_markup_mode="rich", help="Train the built-in model, or teach it your place."
 )
 
-Out = Annotated[Path, typer.Option("--output", "-o", help="Folder of checkpoint, log, curves and nano.safetensors.")]
-Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Steps of --batch pictures; more is better.")]
-Batch = Annotated[int | None, typer.Option("--batch", min=1, help="Pictures a step.")]
-Seed = Annotated[int | None, typer.Option("--seed", help="The same seed gives the same weights on one machine.")]
-Start = Annotated[str | None, typer.Option("--start", help="nano, imagenet, or weights to start from.")]
-Config = Annotated[Path | None, typer.Option("--config", help="YAML file with settings; flags win over it.")]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
-
 FINE_TUNING = {"start": "nano", "steps": 1000, "encoder_rate": 1e-4, "decoder_rate": 3e-4, "validation_share": 0.1}
 """Settings of fine-tuning that differ from a training from scratch: few steps, low rates, and a validation share."""
 KEEP = 0.5
@@ -39,19 +32,18 @@ bare walls: so they are not forgotten."""
 
 
 @app.command()
+@with_training_flags
 def recipe(
     config: Annotated[Path, typer.Argument(help="YAML file with settings, such as configs/train/nano.yaml.")],
     data: Annotated[
         Path, typer.Option("--data", help="Folder of the datasets that the recipe names, or of their pack.")
     ],
-    output: Out,
-    steps: Steps = None,
-    batch: Batch = None,
-    seed: Seed = None,
-    start: Start = None,
+    output: Output,
     device: Device = "auto",
     quiet: Quiet = False,
     verbose: Verbose = False,
+    *,
+    changes: dict[str, Any],
 ) -> None:
     """Train as a recipe says; a stopped training goes on.
 
@@ -60,8 +52,7 @@ def recipe(
     configure_logging(quiet=quiet, verbose=verbose)
     from streamdepth.training.settings import make_settings, read_settings
 
-    changes = {"steps": steps, "batch": batch, "seed": seed, "start": start}
-    settings = make_settings(read_settings(config) | _given(changes), str(config))
+    settings = make_settings(read_settings(config) | changes, str(config))
     _train(data, output, settings, device, quiet)
 
 
@@ -89,24 +80,22 @@ def pack(
 
 
 @app.command()
+@with_training_flags
 def pairs(
     data: Annotated[list[Path], typer.Argument(help="Folders of pictures with depth: rgb/, depth/ and index.json.")],
-    output: Out,
-    steps: Steps = None,
-    batch: Batch = None,
-    seed: Seed = None,
-    start: Start = None,
+    output: Output,
     config: Config = None,
     device: Device = "auto",
     quiet: Quiet = False,
     verbose: Verbose = False,
+    *,
+    changes: dict[str, Any],
 ) -> None:
     """Fine-tune nano on your own pictures with depth; a tenth of them is held back to check it.
 
     Example: streamdepth train pairs DATA -o runs/mine
     """
     configure_logging(quiet=quiet, verbose=verbose)
-    changes = {"steps": steps, "batch": batch, "seed": seed, "start": start}
     _train(Path(), output, _fine_tuning(config, [_set(path, "sensor") for path in data], changes), device, quiet)
 
 
@@ -115,18 +104,16 @@ def pairs(
     *("model.size", "model.engine", "model.device", "model.precision", "model.accept_license", "model.allow_pickle"),
     has_config_flag=False,
 )
+@with_training_flags
 def distil(
     video: Annotated[list[str], typer.Argument(help="Files, folders of pictures or URLs to learn from.")],
     teacher: Annotated[str, typer.Option("--teacher", help="Any model: a short name, a hub id or a local folder.")],
-    output: Out,
+    output: Output,
     every: Annotated[float, typer.Option("--every", min=0, help="Seconds between the frames that are labeled.")] = 0.5,
     most: Annotated[int, typer.Option("--most", min=2, help="Most frames of one video.")] = 2000,
-    steps: Steps = None,
-    batch: Batch = None,
-    seed: Seed = None,
-    start: Start = None,
     config: Config = None,
     *,
+    changes: dict[str, Any],
     flags: Flags,
 ) -> None:
     """Teach nano what a large model sees in your own videos; a tenth of each is held back to check it.
@@ -136,7 +123,6 @@ def distil(
     from streamdepth.factory import stream_names
 
     settings = flags.settings(model=teacher)
-    changes = {"steps": steps, "batch": batch, "seed": seed, "start": start}
     folders = [output / "labels" / stem for stem in stream_names(video)]
     training = _fine_tuning(config, [_set(folder, "exact") for folder in folders], changes)
     _label(video, folders, settings, every, most, flags.quiet)
@@ -145,19 +131,17 @@ def distil(
 
 @app.command()
 @with_flags("model.device", has_config_flag=False)
+@with_training_flags
 def motion(
     video: Annotated[list[str], typer.Argument(help="Videos by a camera that moves through your place.")],
-    output: Out,
+    output: Output,
     labels_only: Annotated[
         bool, typer.Option("--labels-only", help="Write the labels and train nothing; a recipe may take them.")
     ] = False,
     most: Annotated[int, typer.Option("--most", min=2, help="Most frames of one video that get labels.")] = 2000,
-    steps: Steps = None,
-    batch: Batch = None,
-    seed: Seed = None,
-    start: Start = None,
     config: Config = None,
     *,
+    changes: dict[str, Any],
     flags: Flags,
 ) -> None:
     """Teach nano your place by a moving camera's own footage, without a teacher: what moves past shows how far it is.
@@ -166,10 +150,9 @@ def motion(
     """
     from streamdepth.factory import stream_names
 
-    settings = flags.settings(model=start or "nano")
+    settings = flags.settings(model=changes.get("start", "nano"))
     folders = [output / "labels" / stem for stem in stream_names(video)]
     before = [folder.with_name(f"{folder.name}_before") for folder in folders]
-    changes = {"steps": steps, "batch": batch, "seed": seed, "start": start}
     sets = [_set(folder, "views") for folder in folders] + [_set(folder, "sensor", KEEP) for folder in before]
     training = _fine_tuning(config, sets, changes)
     for address, folder in zip(video, folders, strict=True):
@@ -202,11 +185,7 @@ def blend(
 def _fine_tuning(config: Path | None, sets: list[dict[str, Any]], changes: dict[str, Any]) -> TrainSettings:
     from streamdepth.training.settings import make_settings, read_settings
 
-    return make_settings(FINE_TUNING | {"sets": sets} | (read_settings(config) if config else {}) | _given(changes))
-
-
-def _given(flags: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in flags.items() if value is not None}
+    return make_settings(FINE_TUNING | {"sets": sets} | (read_settings(config) if config else {}) | changes)
 
 
 def _set(folder: Path, depth: str, weight: float = 1.0) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from streamdepth.cli.console import err, is_verbose
 from streamdepth.cli.exit_codes import INTERRUPTED, exit_code
 from streamdepth.cli.flags import Flags, with_flags
 from streamdepth.core.errors import ConfigError, SourceError
+from streamdepth.core.notices import notices_not_logged
 
 if TYPE_CHECKING:
     from streamdepth.config import Settings
@@ -148,11 +150,13 @@ def _run_streams(settings: Settings, *, is_quiet: bool) -> None:
     from streamdepth import factory
     from streamdepth.apps.batch.cluster_executor import cluster_estimator
     from streamdepth.cli.progress import ProgressBar
-    from streamdepth.cli.summary import summary_lines
+    from streamdepth.cli.summary import note_lines, summary_lines
     from streamdepth.factory.report_file import ReportFile
     from streamdepth.utils.interrupts import stop_on_interrupt
 
     stats = ReportFile(settings)
+    # A live stream may run for days, so its notices are shown when they come.
+    has_notes = not is_verbose() and all(map(factory.is_recorded, settings.source))
 
     def stop() -> None:
         if pipeline.is_preparing_model:
@@ -162,6 +166,7 @@ def _run_streams(settings: Settings, *, is_quiet: bool) -> None:
         pipeline.stop()
 
     with (
+        notices_not_logged() if has_notes else nullcontext(),
         cluster_estimator(settings) as (settings, estimator),
         ProgressBar(err, is_quiet=is_quiet) as bar,
         factory.open_pipeline(settings, lambda item: bar.show(pipeline, item), estimator=estimator) as pipeline,
@@ -183,9 +188,11 @@ def _run_streams(settings: Settings, *, is_quiet: bool) -> None:
             report = pipeline.report()
             stats.write(report)
             _record_speed(settings, report)
-            if not is_quiet and report.written:
+            if not is_quiet:
+                notes = note_lines(pipeline) if has_notes else []
                 seconds = bar.seconds if len(pipeline.streams) == 1 else 0.0
-                for line in summary_lines(settings, pipeline, report, seconds, is_verbose=is_verbose()):
+                summary = summary_lines(settings, pipeline, report, seconds, notes=notes, is_verbose=is_verbose())
+                for line in summary if report.written else notes:
                     err.print(line)
     if not report.written:
         err.print("stopped before the first frame: nothing was written")

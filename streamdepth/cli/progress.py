@@ -65,9 +65,15 @@ class ProgressBar:
 def _line(pipeline: Pipeline) -> str:
     report, total = pipeline.report(), pipeline.expected_frames
     drops = sum(report.dropped.values())
-    done = f"{report.written} of {total} frames ({report.written / total:.0%})" if total else f"{report.written} frames"
+    share = f" ({percent_done(report.written / total)} %)" if total else ""
+    done = f"{report.written} of {total} frames{share}" if total else f"{report.written} frames"
     left = f", {(total - report.written) / report.fps:.0f} s left" if total and report.fps else ""
     return f"{done}, {report.fps:.1f} fps{left}" + (f", {drops} dropped" if drops else "")
+
+
+def percent_done(share: float, *, is_complete: bool = False) -> int:
+    """Returns a share of 0 to 1 in whole percent, rounded down; 100 only if `is_complete`."""
+    return 100 if is_complete else min(int(100 * share), 99)
 
 
 @contextmanager

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from streamdepth.config import Settings
 from streamdepth.core.types import DepthKind
 from streamdepth.pipeline.pipeline import Pipeline
-from streamdepth.pipeline.report import Report
+from streamdepth.pipeline.report import Report, stream_notices
 from streamdepth.utils.redact import redact, redact_text
 
 
 def summary_lines(
-    settings: Settings, pipeline: Pipeline, report: Report, seconds: float = 0.0, *, is_verbose: bool = False
+    settings: Settings,
+    pipeline: Pipeline,
+    report: Report,
+    seconds: float = 0.0,
+    *,
+    notes: Sequence[str] = (),
+    is_verbose: bool = False,
 ) -> list[str]:
     """Returns the lines about a run that has ended, the last one about its result.
 
@@ -22,23 +28,19 @@ def summary_lines(
         pipeline: the pipeline that has run.
         report: its report.
         seconds: duration of what was written, on the source's clock; 0 where it is not known.
+        notes: lines to put before the last one.
         is_verbose: adds a line about the engine and latencies.
     """
     lines = [engine_line(report, pipeline.estimator.info.reason)] if is_verbose else []
     lines += stream_lines(report)
     if report.model == "nano":
         lines.append(_better_model())
-    return [*lines, *note_lines(pipeline), _result_line(settings, pipeline, report, seconds)]
+    return [*lines, *notes, _result_line(settings, pipeline, report, seconds)]
 
 
 def note_lines(pipeline: Pipeline) -> list[str]:
-    """Returns a line for each sentence that a user should read: what was left out, changed or repaired."""
-    notices: list[str] = []
-    for stream in pipeline.streams:
-        notices += [*stream.source.notices, *stream.stabilizer.notices]
-        for sink in stream.sinks:
-            notices += sink.notices
-    return [f"note: {redact_text(text)}" for text in dict.fromkeys(notices)]
+    """Returns a line for each notice of a run: what was left out, changed or repaired."""
+    return [f"note: {redact_text(text)}" for text in dict.fromkeys(stream_notices(pipeline.streams))]
 
 
 def engine_line(report: Report, reason: str = "") -> str:

@@ -19,7 +19,7 @@ def warn_once(text: str, notices: list[str]) -> None:
 
 @contextmanager
 def notices_not_logged() -> Iterator[None]:
-    """Keeps notices out of the log, where many runs would each say the same; they stay in the reports."""
+    """Keeps notices out of the log, for a caller who shows those of the report once, at the end."""
     level = _log.level
     _log.setLevel(logging.ERROR)
     try:

@@ -37,6 +37,7 @@ from streamdepth.utils.redact import redact
 __all__ = [
     "has_outputs",
     "is_picture",
+    "is_recorded",
     "is_video_file",
     "make_estimator",
     "make_file_sinks",

@@ -117,7 +117,7 @@ def make_report(
         engine=model.engine,
         device=model.device,
         precision=model.precision,
-        notices=(*_notices(streams), *(redact_text(str(error)) for error in errors)),
+        notices=(*stream_notices(streams), *(redact_text(str(error)) for error in errors)),
         streams=tuple(reports),
     )
 
@@ -143,7 +143,8 @@ def _make_stream_report(stream: Stream, index: int, stats: Stats, dropped: Mappi
     )
 
 
-def _notices(streams: Sequence[Stream]) -> Iterator[str]:
+def stream_notices(streams: Sequence[Stream]) -> Iterator[str]:
+    """Yields the notices of the sources, stabilizers and sinks of streams."""
     for stream in streams:
         yield from stream.source.notices
         yield from stream.stabilizer.notices

@@ -90,11 +90,14 @@ def test_what_was_left_out_stands_above_the_last_line(cli, tmp_path: Path) -> No
     *_, note, last = cli("convert", clips[0], "-o", tmp_path / "a.mov").err.splitlines()
     assert last.startswith(f"{tmp_path / 'a.mov'}, ")
     assert note.startswith("note: subtitle track 1")
+    in_full = cli("convert", clips[0], "-o", tmp_path / "a.mov", "--overwrite", "-v").err
+    assert in_full.replace("\n", " ").count("subtitle track 1") == 1
     lines = cli("convert", *clips, "-o", tmp_path / "out" / "{name}.mov").err.splitlines()
     notes = [line for line in lines if line.startswith("note: ")]
     assert len(notes) == 1
     assert "and 1 more" in notes[0]
     assert lines.index(notes[0]) == len(lines) - 2
+    assert sum("subtitle track 1" in line for line in lines) == 1
 
 
 def test_a_batch_without_a_terminal_says_how_far_it_is(cli, clip: Path, tmp_path: Path, monkeypatch) -> None:

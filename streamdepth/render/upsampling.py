@@ -26,11 +26,20 @@ def check_edges(edges: str) -> None:
 
 
 def upsample(item: DepthFrame, edges: Edges) -> DepthFrame:
-    """Returns `item` with its depth at the frame's size for `guided`, and unchanged for `plain`."""
+    """Returns `item` with depth and confidence at the frame's size for `guided`, and unchanged for `plain`."""
     width, height = item.frame.size
     if edges == "plain" or item.depth.shape == (height, width):
         return item
-    return replace(item, depth=hide_depth(guided_upsample(item.depth, item.frame.image), item.frame.valid))
+    depth = hide_depth(guided_upsample(item.depth, item.frame.image), item.frame.valid)
+    return replace(item, depth=depth, confidence=_enlarged_confidence(item.confidence, depth))
+
+
+def _enlarged_confidence(confidence: DepthMap | None, depth: DepthMap) -> DepthMap | None:
+    """Returns the confidence at the size of `depth`, 0 where that is unknown."""
+    if confidence is None:
+        return None
+    enlarged = cv2.resize(confidence, depth.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return cast(DepthMap, np.where(np.isnan(depth), np.float32(0), enlarged))
 
 
 def guided_upsample(depth: DepthMap, image: Image, radius: int = 1, smoothness: float = 0.004) -> DepthMap:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import cv2
@@ -73,6 +74,18 @@ class TestGuided:
         one = item(image, shrunk(exact))
         assert upsample(one, "plain") is one
         assert upsample(one, "guided").depth.shape == exact.shape
+
+    def test_confidence_is_enlarged_with_depth_and_is_0_where_that_is_unknown(self) -> None:
+        image, exact = box()
+        small = shrunk(exact)
+        small[2, 3] = np.nan
+        confidence = np.where(np.isnan(small), 0, small / 4).astype(np.float32)
+        enlarged = upsample(replace(item(image, small), confidence=confidence), "guided")
+        assert enlarged.confidence is not None
+        assert enlarged.confidence.shape == exact.shape
+        assert not enlarged.confidence[np.isnan(enlarged.depth)].any()
+        assert enlarged.confidence[120, 20] == 1
+        np.testing.assert_allclose(enlarged.confidence[70, 90], 0.5)
 
 
 class TestFlying:

@@ -18,6 +18,7 @@ from streamdepth.core.types import LazyImage
 from streamdepth.sources.frame_converter import FrameConverter
 from streamdepth.sources.limits import MAX_VIDEO_PIXELS
 from streamdepth.sources.ros_decoding import decode_image, intrinsics_from_camera_info
+from streamdepth.sources.sample_levels import SampleLevels
 
 if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
@@ -109,7 +110,8 @@ class PictureDecoder:
     """
 
     def __init__(self, kind: str, name: str, on_notice: Callable[[str], None]) -> None:
-        self._kind = kind
+        self._kind, self._name, self._on_notice = kind, name, on_notice
+        self._levels = SampleLevels()
         self._codec: VideoCodecContext | None = None
         self._format = ""
         self._frame_id = ""
@@ -125,7 +127,10 @@ class PictureDecoder:
         time_ns = stamp_ns(message) or logged_ns
         if self._kind == "CompressedVideo":
             return self._decode_video(message, time_ns)
-        return [FoxglovePicture(time_ns, decode_image(_as_ros(message)), message.frame_id, logged_ns)]
+        image = decode_image(_as_ros(message), self._levels)
+        if text := self._levels.notice(self._name):
+            self._on_notice(text)
+        return [FoxglovePicture(time_ns, image, message.frame_id, logged_ns)]
 
     def flush(self) -> list[FoxglovePicture]:
         """Returns the pictures that a video still holds at its end."""

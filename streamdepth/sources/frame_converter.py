@@ -21,6 +21,7 @@ from streamdepth.core.types import LazyImage, YuvPlanes
 from streamdepth.sources import hdr
 from streamdepth.sources.deep_picture import DeepImage, deep_color, is_deep
 from streamdepth.sources.device_image import DeviceImage, is_on_device, make_device_picture
+from streamdepth.sources.sample_levels import SampleLevels, to_eight_bits
 from streamdepth.sources.transparency import composite, transparency_notice
 
 Matrix = npt.NDArray[np.int32]
@@ -62,6 +63,7 @@ class FrameConverter:
         self._coded_size: tuple[int, int] | None = None
         self._size = (0, 0)
         self._tone_mapper: hdr.ToneMapper | None = None
+        self._levels = SampleLevels()
 
     def _plausible_aspect(self, aspect: Fraction | None) -> Fraction:
         if not aspect or aspect == 1:
@@ -129,6 +131,8 @@ class FrameConverter:
             self._announce(f"{self._name} is rotated by an odd angle; the nearest quarter turn is applied")
 
     def _rgb(self, frame: av.VideoFrame, width: int, height: int) -> Image:
+        if _has_sixteen_bits(frame.format.name):
+            return self._stretched(frame, width, height)
         curve = hdr.CURVES.get(frame.color_trc)
         if curve is None:
             return _rgb_array(self.reformat(frame, width, height, "rgb24"))
@@ -138,6 +142,15 @@ class FrameConverter:
             if self._tone_mapper is None or self._tone_mapper.key != (curve, width, height):
                 self._tone_mapper = hdr.ToneMapper(curve, width, height)
             return _rgb_array(self._tone_mapper.map(deep))
+
+    def _stretched(self, frame: av.VideoFrame, width: int, height: int) -> Image:
+        """Returns RGB of gray or colors of 16 bits, which often hold 10, 12 or 14, or a thermal camera's counts."""
+        is_color = frame.format.is_rgb
+        samples = self.reformat(frame, width, height, "rgb48le" if is_color else "gray16le").to_ndarray()
+        pixels = to_eight_bits(samples, *self._levels.fit(samples, is_color=is_color))
+        if text := self._levels.notice(self._name):
+            self._announce(text)
+        return pixels if is_color else np.repeat(pixels[..., None], 3, axis=2)
 
     def _announce_hdr(self, frame: av.VideoFrame) -> None:
         if curve := hdr.CURVES.get(frame.color_trc):
@@ -239,6 +252,15 @@ def _has_alpha(pixel_format: str) -> bool:
     """True for a pixel format that holds transparency, if only in its palette."""
     found = av.VideoFormat(pixel_format)
     return found.has_palette or any(component.is_alpha for component in found.components)
+
+
+@cache
+def _has_sixteen_bits(pixel_format: str) -> bool:
+    """True for gray and RGB of 16 bits a sample; which of them are in use is not said."""
+    found = av.VideoFormat(pixel_format)
+    is_gray = len(found.components) == 1 and not found.has_palette
+    is_float = pixel_format.removesuffix("le").removesuffix("be").endswith(("f16", "f32"))
+    return (found.is_rgb or is_gray) and found.components[0].bits == 16 and not is_float
 
 
 def _plane(frame: av.VideoFrame, index: int) -> GrayImage:

@@ -21,7 +21,8 @@ from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.masks import shrink_mask
 from streamdepth.core.types import Frame, StreamInfo
 from streamdepth.sources.limits import MAX_SIDE_PX
-from streamdepth.sources.picture_file import GrayLevels, is_web_address, load_picture
+from streamdepth.sources.picture_file import is_web_address, load_picture
+from streamdepth.sources.sample_levels import SampleLevels
 from streamdepth.sources.skip_counter import SkipCounter
 from streamdepth.utils.file_patterns import match_files
 from streamdepth.utils.media_kind import is_clutter
@@ -76,14 +77,14 @@ class ImagesSource(Source):
         self._numbers: list[int] | None = None
         self._stamps: list[int] | None = None
         """Number of each picture of a numbered sequence, in the order of reading."""
-        self._gray_levels = GrayLevels()
+        self._levels = SampleLevels()
         self._skipped = SkipCounter(self, f"pictures of {self._name}")
         self._intrinsics: Intrinsics | None = None
         """Intrinsics of the picture that was read last."""
 
     def open(self) -> StreamInfo:
         self._release()
-        addresses, self._gray_levels = find_pictures(self.pattern), GrayLevels()
+        addresses, self._levels = find_pictures(self.pattern), SampleLevels()
         self._addresses, self._changed_info = addresses, None
         self._number_frames(addresses)
         self._index, self._total = 0, len(addresses)
@@ -116,7 +117,7 @@ class ImagesSource(Source):
     def _read_picture(self, address: str) -> tuple[Image, Mask | None]:
         # A name that a folder or a pattern gave is a file, even if it looks like an address.
         picture = address if is_web_address(self.pattern) else Path(address)
-        loaded = load_picture(picture, max_side_px=self.max_side_px, gray_levels=self._gray_levels)
+        loaded = load_picture(picture, max_side_px=self.max_side_px, levels=self._levels)
         self._intrinsics = loaded.intrinsics
         for text in loaded.notices(self._name):
             self.add_notice(text)

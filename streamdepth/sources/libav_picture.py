@@ -1,4 +1,4 @@
-"""Pictures that libav decodes where Pillow does not: OpenEXR plates and HEIC photos of one tile."""
+"""Pictures that libav decodes where Pillow does not: OpenEXR, HEIC photos of one tile, colors of 16 bits."""
 
 from __future__ import annotations
 
@@ -75,6 +75,22 @@ def _to_srgb(linear: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     levels: npt.NDArray[np.uint8] = np.rint(encoded * 255).astype(np.uint8)
     return levels
+
+
+def read_deep_colors(data: bytes, name: str) -> npt.NDArray[np.uint16] | None:
+    """Returns the colors of a PNG or TIFF as (H, W, 3) uint16, or (H, W, 4) with alpha, as they are stored.
+
+    None where libav cannot read the file, or where its colors have 8 bits.
+    """
+    demuxer = "png_pipe" if data.startswith(b"\x89PNG") else "tiff_pipe"
+    try:
+        frame = _decode(data, name, demuxer, f"{name} is a picture that cannot be read")
+    except SourceOpenError:
+        return None
+    if frame.format.components[0].bits != 16 or not frame.format.is_rgb:
+        return None
+    has_alpha = len(frame.format.components) == 4
+    return np.asarray(frame.to_ndarray(format="rgba64le" if has_alpha else "rgb48le"), np.uint16)
 
 
 def read_heic(data: bytes, name: str, max_side_px: int) -> Image:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image as Pillow
 from PIL import ImageOps
 
@@ -16,8 +15,9 @@ from streamdepth.core.arrays import DepthMap, Image, Mask
 from streamdepth.core.errors import ConfigError, SourceOpenError
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.geometry.camera import intrinsics_from_exif
-from streamdepth.sources.libav_picture import is_exr, is_heic, read_exr, read_heic
+from streamdepth.sources.libav_picture import is_exr, is_heic, read_deep_colors, read_exr, read_heic
 from streamdepth.sources.limits import MAX_SIDE_PX, check_picture_size
+from streamdepth.sources.sample_levels import SampleLevels, to_eight_bits
 from streamdepth.sources.transparency import composite, transparency_notice
 from streamdepth.sources.untrusted_picture import map_picture_errors, open_picture
 from streamdepth.sources.web_picture import download_picture
@@ -26,10 +26,6 @@ from streamdepth.utils.redact import redact
 _ORIENTATION = 0x0112
 """Tag of EXIF."""
 _PIXELS_AT_A_TIME = 4_000_000
-
-
-_WHOLE_RANGES = (0, 65535), (0, 255), (0, 1)
-"""Gray levels of pictures that use all of their bits; shown in 8 bits, they look the same."""
 _FORMATS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe"), ("JPEG", "MPO")),
     **dict.fromkeys((".bmp", ".dib"), ("BMP", "DIB")),
@@ -53,8 +49,8 @@ class LoadedPicture(NamedTuple):
     """The camera, where EXIF has the focal length."""
     file_format: str = ""
     """Format by the file's content, such as PNG, JPEG, HEIF or EXR; "" for a picture that comes from no file."""
-    gray_levels: tuple[float, float] | None = None
-    """(black, white) of gray of more than 8 bits, which were stretched to 0 to 255."""
+    levels: SampleLevels | None = None
+    """How samples of more than 8 bits became 8."""
 
     def notices(self, name: str) -> list[str]:
         """Returns sentences that the user of the picture `name` should read: how it was changed to be seen."""
@@ -63,48 +59,20 @@ class LoadedPicture(NamedTuple):
             found.append(transparency_notice(name))
         if self.file_format == "EXR":
             found.append(f"{name} is taken for linear light, and shown as sRGB")
-        if self.gray_levels not in (None, *_WHOLE_RANGES):
-            black, white = self.gray_levels or (0, 0)
-            found.append(f"the gray levels {black:g} to {white:g} of {name} are stretched to all of 8 bits")
+        if self.levels is not None and (text := self.levels.notice(name)):
+            found.append(text)
         usual = _FORMATS.get(Path(name).suffix.lower())
         if usual is not None and self.file_format and self.file_format not in usual and "://" not in name:
             found.append(f"{name} is {self.file_format} by its content, whatever its name says, and read as that")
         return found
 
 
-class GrayLevels:
-    """The range of gray levels that pictures of more than 8 bits are stretched from; the first picture sets it.
-
-    Cameras put 10, 12 or 14 bits into 16, and a thermal camera's counts fill a small part of them. All pictures of a
-    sequence share one range, so that none of them flickers.
-    """
-
-    def __init__(self) -> None:
-        self.range: tuple[float, float] | None = None
-        """(black, white), None before the first such picture."""
-
-    def fit(self, values: npt.NDArray[Any]) -> tuple[float, float]:
-        """Returns the range, of `values` where there is none yet.
-
-        It is 0 to the largest number of 8, 10, 12, 14 or 16 bits, or of 1.0, that holds all values; where these fill
-        less than a quarter of that, it is their own range.
-        """
-        if self.range is None:
-            known = values[np.isfinite(values)]
-            low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
-            tops = [1.0] * (values.dtype.kind == "f") + [2.0**bits - 1 for bits in (8, 10, 12, 14, 16)]
-            top = next((top for top in tops if high <= top), high)
-            is_narrow = top > 255 and 0 < high - low < top / 4
-            self.range = (low, high) if is_narrow or low < 0 else (0.0, top)
-        return self.range
-
-
 def read_picture(picture: str | Path | Pillow.Image, *, max_side_px: int = MAX_SIDE_PX) -> Image:
     """Returns a picture as (H, W, 3) uint8 RGB, upright as its EXIF says.
 
-    Gray of 10 to 16 bits or floating point is stretched to 8 bits (`GrayLevels`), OpenEXR is taken for linear light and
-    becomes sRGB, what is transparent shows a neutral gray, and of an animation the first picture is taken. Raises
-    SourceOpenError, or SourceTimeoutError when a server does not answer.
+    Gray and colors of 10 to 16 bits, and gray of floating point, are stretched to 8 bits (`SampleLevels`), OpenEXR is
+    taken for linear light and becomes sRGB, what is transparent shows a neutral gray, and of an animation the first
+    picture is taken. Raises SourceOpenError, or SourceTimeoutError when a server does not answer.
 
     Args:
         picture: a path, an http(s) address or a PIL image.
@@ -113,14 +81,14 @@ def read_picture(picture: str | Path | Pillow.Image, *, max_side_px: int = MAX_S
 
 
 def load_picture(
-    picture: str | Path | Pillow.Image, *, max_side_px: int = MAX_SIDE_PX, gray_levels: GrayLevels | None = None
+    picture: str | Path | Pillow.Image, *, max_side_px: int = MAX_SIDE_PX, levels: SampleLevels | None = None
 ) -> LoadedPicture:
     """Returns the pixels of `read_picture`, where they are opaque, and the camera of EXIF. Raises the same errors.
 
     Args:
         picture: a path, an http(s) address or a PIL image.
         max_side_px: the largest side that is read.
-        gray_levels: shared by the pictures of a sequence.
+        levels: shared by the pictures of a sequence.
     """
     if not isinstance(picture, (str, Path, Pillow.Image)):
         raise ConfigError(
@@ -128,6 +96,7 @@ def load_picture(
             "PIL.Image.fromarray makes one of an array in RGB",
             code="not-a-picture",
         )
+    data = b""
     name = "the picture" if isinstance(picture, Pillow.Image) else redact(str(picture))
     if isinstance(picture, Pillow.Image):
         check_picture_size(name, *picture.size, max_side_px)
@@ -140,12 +109,14 @@ def load_picture(
             return LoadedPicture(read_heic(data, name, max_side_px), None, None, "HEIF")
         opened = open_picture(data, name, max_side_px=max_side_px)
     with map_picture_errors(name):
-        exif = opened.getexif()
+        levels, is_deep = levels or SampleLevels(), bool(data) and _has_deep_colors(opened)
+        exif, file_format = opened.getexif(), opened.format or ""
+        if is_deep:
+            opened = _reduce_colors(opened, data, name, levels)
         upright = opened if exif.get(_ORIENTATION, 1) == 1 else ImageOps.exif_transpose(opened)
-        levels = gray_levels or GrayLevels()
         pixels, valid = _to_rgb(upright, levels)
         camera = intrinsics_from_exif(exif, pixels.shape[1], pixels.shape[0])
-        return LoadedPicture(pixels, valid, camera, opened.format or "", levels.range)
+        return LoadedPicture(pixels, valid, camera, file_format, levels)
 
 
 def read_picture_file(path: Path) -> Pillow.Image:
@@ -182,7 +153,34 @@ def _register_heif() -> bool:
     return True
 
 
-def _to_rgb(picture: Pillow.Image, gray_levels: GrayLevels) -> tuple[Image, Mask | None]:
+def _has_deep_colors(picture: Pillow.Image) -> bool:
+    """True for a file with colors of 16 bits, of which Pillow keeps the upper 8 only; unknown once it is loaded."""
+    return any("RGB" in mode and ";16" in mode for tile in getattr(picture, "tile", ()) for mode in _raw_modes(tile))
+
+
+def _raw_modes(tile: Any) -> list[str]:
+    """Returns the pixel format of a part of a file, which is the only text among the arguments of its decoder."""
+    arguments = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
+    return [argument for argument in arguments[:1] if isinstance(argument, str)]
+
+
+def _reduce_colors(picture: Pillow.Image, data: bytes, name: str, levels: SampleLevels) -> Pillow.Image:
+    """Returns a picture of 16 bits a color as one of 8 bits, by the levels that are in use, turned as it is stored."""
+    picture.load()  # finds files that are cut off
+    samples = read_deep_colors(data, name)
+    if samples is None:
+        return picture
+    low, high = levels.fit(samples[..., :3], is_color=True)
+    pixels = np.empty(samples.shape, np.uint8)
+    for rows in _row_slices(picture):
+        pixels[rows, :, :3] = to_eight_bits(samples[rows, :, :3], low, high)
+        pixels[rows, :, 3:] = samples[rows, :, 3:] >> 8
+    reduced = Pillow.fromarray(pixels)
+    reduced.getexif()[_ORIENTATION] = picture.getexif().get(_ORIENTATION, 1)
+    return reduced
+
+
+def _to_rgb(picture: Pillow.Image, levels: SampleLevels) -> tuple[Image, Mask | None]:
     """Returns RGB, and the mask of opaque pixels; None where all are.
 
     Converts a few rows at a time: a photo of 200 megapixels has 0.8 GB in Pillow, and each copy as much again.
@@ -190,9 +188,9 @@ def _to_rgb(picture: Pillow.Image, gray_levels: GrayLevels) -> tuple[Image, Mask
     pixels = np.empty((picture.height, picture.width, 3), np.uint8)
     if picture.mode.startswith("I") or picture.mode == "F":
         values = np.asarray(picture)
-        low, high = gray_levels.fit(values)
+        low, high = levels.fit(values)
         for rows in _row_slices(picture):
-            pixels[rows] = _to_eight_bits(values[rows], low, high)[..., None]
+            pixels[rows] = to_eight_bits(values[rows], low, high)[..., None]
         return pixels, None
     picture.load()
     valid: Mask | None = None
@@ -215,12 +213,6 @@ def _row_slices(picture: Pillow.Image) -> Iterator[slice]:
     step = max(1, _PIXELS_AT_A_TIME // max(1, picture.width))
     for start in range(0, picture.height, step):
         yield slice(start, min(start + step, picture.height))
-
-
-def _to_eight_bits(values: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[np.uint8]:
-    """Converts gray levels `low`..`high` to uint8; NaN becomes black."""
-    scaled = (values.astype(np.float64) - low) * (255 / (high - low)) + 0.5
-    return np.nan_to_num(np.clip(scaled, 0, 255)).astype(np.uint8)
 
 
 def is_web_address(address: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 import cv2
@@ -16,6 +15,7 @@ from streamdepth.core.errors import SourceOpenError
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.geometry.lens_names import with_lens
 from streamdepth.sources.ros_depth import depth_encoding
+from streamdepth.sources.sample_levels import SampleLevels, to_eight_bits
 from streamdepth.sources.untrusted_picture import open_picture
 
 _log = logging.getLogger(__name__)
@@ -66,20 +66,21 @@ def stamp_to_ns(stamp: Any) -> int:
     return int(stamp.sec) * 10**9 + int(stamp.nanosec)
 
 
-def decode_image(message: Any, sample_range: tuple[float, float] = (0, 65535)) -> Image:
+def decode_image(message: Any, levels: SampleLevels | None = None) -> Image:
     """Returns (H, W, 3) uint8 RGB of an Image or CompressedImage. Raises ValueError for others, such as depth.
 
     Args:
         message: as rosbags deserializes it.
-        sample_range: (black, white) of samples of 16 bits, whose data often has 10, 12 or 14.
+        levels: shared by the pictures of a topic, as samples of 16 bits often have 10, 12 or 14; by default all 16.
     """
     if encoding := depth_encoding(message, ""):
         raise ValueError(f"it holds depth ({encoding}), not pictures; choose the camera's topic with colors")
-    return _decode_compressed(message) if hasattr(message, "format") else _decode_raw(message, sample_range)
+    levels = levels or SampleLevels((0, 65535))
+    return _decode_compressed(message, levels) if hasattr(message, "format") else _decode_raw(message, levels)
 
 
-def _decode_compressed(message: Any) -> Image:
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+def _decode_compressed(message: Any, levels: SampleLevels) -> Image:
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     data = bytes(message.data)
     try:
         open_picture(data, "its picture")  # checks the format and the size before anything is decoded
@@ -88,38 +89,40 @@ def _decode_compressed(message: Any) -> Image:
     bgr = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if bgr is None:
         raise ValueError(f"its data is no picture ('{message.format}')")
+    if bgr.dtype != np.uint8:
+        bgr = to_eight_bits(bgr, *levels.fit(bgr, is_color=_is_colored(bgr)))
     return cast(Image, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
 
 
-def sample_limits(message: Any) -> tuple[int, int] | None:
-    """Returns the smallest and the largest sample of an Image of 16 bits, 0 as the smallest of one in colors.
+def _is_colored(bgr: npt.NDArray[Any]) -> bool:
+    """False for a gray picture that was decoded as colors."""
+    return not (np.array_equal(bgr[..., 0], bgr[..., 1]) and np.array_equal(bgr[..., 1], bgr[..., 2]))
 
-    None for other messages. Raises ValueError for data that is cut off.
+
+def fit_levels(message: Any, levels: SampleLevels) -> None:
+    """Lets an Image of 16 bits set or widen `levels`; other messages do nothing.
+
+    Raises ValueError for data that is cut off.
     """
     layout = _PIXEL_LAYOUTS.get(getattr(message, "encoding", ""))
-    if layout is None or layout.dtype != "u2":
-        return None
-    samples = _pixel_array(message, layout)
-    return 0 if layout.to_rgb != cv2.COLOR_GRAY2RGB else int(samples.min()), int(samples.max())
+    if layout is not None and layout.dtype == "u2":
+        _fit(levels, _pixel_array(message, layout), layout)
 
 
-def _decode_raw(message: Any, sample_range: tuple[float, float]) -> Image:
+def _fit(levels: SampleLevels, pixels: npt.NDArray[Any], layout: _PixelLayout) -> tuple[float, float]:
+    without_alpha = pixels[..., :3] if layout.channels == 4 else pixels
+    return levels.fit(without_alpha, is_color=layout.to_rgb != cv2.COLOR_GRAY2RGB)
+
+
+def _decode_raw(message: Any, levels: SampleLevels) -> Image:
     layout = _PIXEL_LAYOUTS.get(message.encoding)
     if layout is None:
         raise ValueError(f"the encoding '{message.encoding}' is unknown; known are {', '.join(_PIXEL_LAYOUTS)}")
     pixels = _pixel_array(message, layout)
     if pixels.dtype.itemsize == 2:
-        pixels = _eight_bits(sample_range)[pixels]
+        pixels = to_eight_bits(pixels, *_fit(levels, pixels, layout))
     image = pixels if layout.to_rgb is None else cv2.cvtColor(pixels, layout.to_rgb)
     return np.ascontiguousarray(image, np.uint8)
-
-
-@lru_cache(maxsize=8)
-def _eight_bits(sample_range: tuple[float, float]) -> npt.NDArray[np.uint8]:
-    """Returns (65536,) the 8 bits of each sample of 16 bits."""
-    black, white = sample_range
-    levels = (np.arange(2**16, dtype=np.float64) - black) * (256 / (white + 1 - black))
-    return np.asarray(np.clip(levels, 0, 255), np.uint8)
 
 
 def _pixel_array(message: Any, layout: _PixelLayout) -> npt.NDArray[Any]:

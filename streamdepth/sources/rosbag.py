@@ -28,9 +28,9 @@ from streamdepth.sources.bag_reader import (
     open_bag,
 )
 from streamdepth.sources.limits import MAX_SIDE_PX, check_picture_size
-from streamdepth.sources.picture_file import GrayLevels
-from streamdepth.sources.ros_decoding import decode_image, intrinsics_from_camera_info, sample_limits, stamp_to_ns
+from streamdepth.sources.ros_decoding import decode_image, fit_levels, intrinsics_from_camera_info, stamp_to_ns
 from streamdepth.sources.ros_depth import draw_depth
+from streamdepth.sources.sample_levels import SampleLevels
 from streamdepth.sources.skip_counter import SkipCounter
 from streamdepth.sources.timestamps import TimestampCorrector
 from streamdepth.utils.printable import error_message
@@ -115,7 +115,7 @@ class RosbagSource(Source):
         self._timestamps = TimestampCorrector(_TIME_BASE, None)
         self._name, self._size, self._problem = "", (0, 0), "it has no messages"
         self._index = self._start_ns = 0
-        self._is_zero_a_time, self._sample_range = False, (0.0, 65535.0)
+        self._is_zero_a_time, self._levels = False, SampleLevels()
         self._skipped = SkipCounter(self, f"messages of '{self.path}'")
 
     def open(self) -> StreamInfo:
@@ -178,22 +178,18 @@ class RosbagSource(Source):
 
     def _look_ahead(self, reader: Bag, connections: list[Connection]) -> None:
         """Finds in the first messages what a stamp of 0 means, and the range of samples of 16 bits."""
-        self._is_zero_a_time, self._sample_range = False, (0.0, 65535.0)
-        limits, was_zero = list[int](), False
+        self._is_zero_a_time, self._levels = False, SampleLevels()
+        was_zero = False
         for connection, _, data in itertools.islice(reader.messages(connections), _EXAMINED_MESSAGES):
             try:
                 message = reader.deserialize(data, connection.msgtype)
-                limits += () if self._draws_depth else sample_limits(message) or ()
+                if not self._draws_depth:
+                    fit_levels(message, self._levels)
             except Exception:  # damaged data makes a deserializer raise anything; reading it says so
                 continue
             stamp_ns = stamp_to_ns(message.header.stamp)
             self._is_zero_a_time |= was_zero and 0 < stamp_ns < _SIMULATED_BEFORE_NS
             was_zero |= stamp_ns == 0
-        if limits:
-            self._sample_range = GrayLevels().fit(np.array(limits, np.uint16))
-        if self._sample_range != (0.0, 65535.0):
-            black, white = self._sample_range
-            self.add_notice(f"the samples {black:g} to {white:g} of {self._name} are stretched to all of 8 bits")
 
     def _intrinsics(self, camera_info: Any, topic: str, width: int, height: int) -> Intrinsics | None:
         """Returns the intrinsics for pictures of this size in px; None, with a notice, where they do not fit."""
@@ -253,11 +249,13 @@ class RosbagSource(Source):
         for connection, logged_ns, data in itertools.islice(self._messages, max_messages):
             try:
                 message: Any = self._reader.deserialize(data, connection.msgtype)
-                image = draw_depth(message) if self._draws_depth else decode_image(message, self._sample_range)
+                image = draw_depth(message) if self._draws_depth else decode_image(message, self._levels)
             except Exception as error:  # damaged data makes a deserializer raise anything
                 self._problem = error_message(error)
                 self._skipped.add(f"a message of {self._name}: {self._problem}")
                 continue
+            if text := self._levels.notice(self._name):
+                self.add_notice(text)
             stamp_ns = stamp_to_ns(message.header.stamp)
             is_missing = stamp_ns == 0 and not self._is_zero_a_time
             return _Picture(logged_ns if is_missing else stamp_ns, logged_ns, image, message.header.frame_id)

@@ -42,8 +42,8 @@ def open_picture(
         formats: a part of PICTURE_FORMATS.
 
     Raises:
-        SourceOpenError: "unknown-format", "too-large" by a side or by the number of pixels, "too-many-scans", or
-            "undecodable".
+        SourceOpenError: "unknown-format", "too-large" by a side or by the number of pixels, "too-many-scans",
+            "unknown-pixels", or "undecodable".
     """
     with map_picture_errors(name):
         found = _format_of(data, formats)
@@ -177,6 +177,11 @@ def map_picture_errors(name: str) -> Iterator[None]:
     except SourceOpenError:
         raise
     except Exception as error:  # damaged data makes Pillow raise nearly anything: struct.error, RuntimeError...
+        if "unknown pixel mode" in str(error):
+            raise SourceOpenError(
+                f"{name} has pixels of a kind that is not read; save it with 8 or 16 bits a color",
+                code="unknown-pixels",
+            ) from error
         raise SourceOpenError(
             f"{name} cannot be decoded, it is damaged or cut off: {error}", code="undecodable"
         ) from error

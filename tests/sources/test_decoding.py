@@ -191,6 +191,23 @@ def test_every_display_matrix(matrix: list[list[int]], expected: np.ndarray) -> 
     assert np.array_equal(apply_display_matrix(IMAGE, np.array(matrix, np.int32)), expected)
 
 
+@pytest.mark.parametrize(
+    ("pixel_format", "low", "high"),
+    [("gray16le", 0, 4095), ("gray16be", 7600, 8600), ("rgb48le", 0, 4095), ("gray16le", 0, 65535)],
+)
+def test_samples_of_sixteen_bits_fill_the_picture(pixel_format: str, low: int, high: int) -> None:
+    """FFV1 and raw video hold a camera's 12 bits, or a thermal camera's counts, in 16."""
+    eight = np.linspace(0, 255, 24 * 32).round().reshape(24, 32)
+    samples = (low + eight / 255 * (high - low)).round().astype(np.uint16)
+    is_color = pixel_format.startswith("rgb")
+    samples = np.repeat(samples[..., None], 3, axis=2) if is_color else samples
+    notices: list[str] = []
+    image, _ = FrameConverter(notices.append, "it").convert(av.VideoFrame.from_ndarray(samples, format=pixel_format))
+    assert image.shape == (24, 32, 3)
+    assert np.abs(np.asarray(image, int) - eight[..., None]).max() <= 1
+    assert bool(notices) == (high < 65535)
+
+
 def test_pq_has_the_values_of_the_standard() -> None:
     """SMPTE ST 2084: 0.5081 is 100 cd/m2, 0.5806 is 203, 0.7518 is 1000, 1 is 10000."""
     assert hdr.pq_to_nits(np.array([0, 0.5081, 0.5806, 0.7518, 1])) == pytest.approx(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 import time
+import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from helpers import http_server
@@ -269,6 +272,46 @@ def test_counts_of_a_thermal_camera_are_stretched_alike_in_a_sequence_and_announ
         assert any("7600 to 8600" in notice for notice in source.notices)
     assert (first.min(), first.max()) == (0, 255)
     assert 126 <= int(second.max()) <= 129
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_colors_of_any_depth_show_what_8_bits_show(tmp_path: Path, bits: int, suffix: str) -> None:
+    eight = np.arange(24 * 32 * 3).reshape(24, 32, 3) % 256
+    cv2.imwrite(str(tmp_path / f"deep{suffix}"), (eight[..., ::-1] * (2**bits - 1) // 255).astype(np.uint16))
+    picture = load_picture(tmp_path / f"deep{suffix}")
+    assert np.abs(picture.pixels.astype(int) - eight).max() <= 1
+    assert bool(picture.notices("it")) == (bits < 16)
+
+
+def test_deep_colors_keep_their_rotation_and_what_is_transparent(tmp_path: Path) -> None:
+    deep = np.zeros((24, 32, 4), np.uint16)
+    deep[..., 3], deep[:8, :8, 2], deep[-4:, :, 3] = 65535, 4095, 0
+    cv2.imwrite(str(tmp_path / "deep.png"), deep)
+    data = (tmp_path / "deep.png").read_bytes()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    chunk = b"eXIf" + exif.tobytes().removeprefix(b"Exif\0\0")
+    header = data[:33] + struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    (tmp_path / "turned.png").write_bytes(header + data[33:])
+    picture = load_picture(tmp_path / "turned.png")
+    assert picture.pixels.shape == (32, 24, 3)
+    assert picture.pixels[0, -1].tolist() == [255, 0, 0]
+    np.testing.assert_array_equal(picture.valid, np.tile(np.arange(24) >= 4, (32, 1)))
+
+
+def test_deep_colors_that_are_cut_off_are_refused(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 65536, (48, 64, 3), np.uint16)
+    cv2.imwrite(str(tmp_path / "deep.png"), noise)
+    (tmp_path / "deep.png").write_bytes((tmp_path / "deep.png").read_bytes()[:9000])
+    with raises_code(SourceOpenError, "undecodable"):
+        read_picture(tmp_path / "deep.png")
+
+
+def test_pixels_of_an_unknown_kind_are_not_called_damaged(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "colors.tiff"), np.zeros((24, 32, 3), np.float32))
+    with raises_code(SourceOpenError, "unknown-pixels"):
+        read_picture(tmp_path / "colors.tiff")
 
 
 def test_what_is_transparent_does_not_show(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.types import Frame, StreamInfo
 from streamdepth.sources.limits import MAX_SIDE_PX, check_picture_size
 from streamdepth.sources.ros_decoding import decode_image, intrinsics_from_camera_info, stamp_to_ns
+from streamdepth.sources.sample_levels import SampleLevels
 from streamdepth.sources.timestamps import TimestampCorrector
 
 _TIME_BASE = Fraction(1, 10**9)
@@ -80,6 +81,7 @@ class MessageSource(Source):
     def open(self) -> StreamInfo:
         with self._condition:
             self._is_open, self._info, self._changed_info, self._first = True, None, None, None
+            self._levels = SampleLevels()
             self._timestamps, self._start_ns, self._index = TimestampCorrector(_TIME_BASE, None), None, 0
         self._first = self._next_frame()
         if self._first is None or self._info is None:
@@ -98,13 +100,15 @@ class MessageSource(Source):
     def _next_frame(self) -> Frame | None:
         while (message := self._take_message()) is not None:
             try:
-                image = decode_image(message)
+                image = decode_image(message, self._levels)
                 height, width = image.shape[:2]
                 check_picture_size(self.name, width, height, self.max_side_px)
             except (ValueError, SourceOpenError) as error:
                 self.undelivered["undecodable"] += 1
                 self.add_notice(f"a message of {self.name} was left out: {error}")
                 continue
+            if text := self._levels.notice(self.name):
+                self.add_notice(text)
             stamp_ns = stamp_to_ns(message.header.stamp)
             self._start_ns = stamp_ns if self._start_ns is None else self._start_ns
             self._update_info(width, height, message.header.frame_id)

@@ -12,6 +12,7 @@ from streamdepth.config import Settings
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.resize import resize_depth
 from streamdepth.core.types import DepthKind, ModelInfo
 from streamdepth.factory.pictures import estimate_depth_frame, read_photo
 from streamdepth.sources.arrays import ColorOrder
@@ -38,6 +39,8 @@ class Depth:
     kind: DepthKind
     intrinsics: Intrinsics | None = None
     """The camera, when the settings, the picture's EXIF or the model tell it."""
+    confidence: DepthMap | None = None
+    """(H, W) float32 of 0 to 1 at the picture's size, as `DepthFrame.confidence`; None where nothing tells it."""
 
     @property
     def unit(self) -> str | None:
@@ -100,7 +103,10 @@ class DepthModel:
 
     def _estimate(self, image: Any, color: ColorOrder) -> Depth:
         item = estimate_depth_frame(read_photo(image, self._settings, color), self.estimator, self._settings)
-        return Depth(item.at_frame_size(), item.kind, item.intrinsics)
+        confidence = item.confidence
+        if confidence is not None:
+            confidence = resize_depth(confidence, *item.frame.size)
+        return Depth(item.at_frame_size(), item.kind, item.intrinsics, confidence)
 
     def close(self) -> None:
         """Frees the model. Idempotent."""

@@ -89,8 +89,8 @@ def _run(found: Inspection, pixels: Image) -> DepthFrame:
     frame, estimator = Frame(pixels, 0, 0, Fraction(1), 0.0, "test"), found.estimator
     estimator.warm_up(*frame.size)
     began = time.perf_counter()
-    depth = estimator.estimate([frame])[0].depth
-    milliseconds = (time.perf_counter() - began) * 1e3
+    result = estimator.estimate([frame])[0]
+    milliseconds, depth = (time.perf_counter() - began) * 1e3, result.depth
     known = depth[np.isfinite(depth)]
     kind = estimator.info.kind
     numbers = f"from {known.min():.4g} to {known.max():.4g}, median {np.median(known):.4g}" if known.size else "none"
@@ -99,6 +99,9 @@ def _run(found: Inspection, pixels: Image) -> DepthFrame:
         f"{'meters' if kind.unit else 'inverse depth without unit'}, {numbers}, "
         f"{1 - known.size / depth.size:.0%} unknown or sky, {milliseconds:.0f} ms"
     )
+    if result.confidence is not None:
+        low, high = result.confidence.min(), result.confidence.max()
+        out.print(f"confidence from {low:.2f} to {high:.2f}, mean {result.confidence.mean():.2f}")
     return DepthFrame(frame, depth, kind)
 
 

@@ -19,7 +19,6 @@ from streamdepth.core.arrays import Image
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.intrinsics import Intrinsics
-from streamdepth.core.masks import hide_depth
 from streamdepth.core.model_view import model_view
 from streamdepth.core.notices import unknown_camera_notice
 from streamdepth.core.types import DepthFrame, DepthKind, Frame
@@ -130,7 +129,8 @@ def estimate_depth_frame(picture: LoadedPicture, estimator: Estimator, settings:
     result = result.for_camera(camera)
     if camera is None and result.focal_px:
         camera = Intrinsics.from_focal(result.focal_px, pixels.shape[1], pixels.shape[0])
-    item = DepthFrame(frame, hide_depth(result.depth, valid), estimator.info.kind, intrinsics=camera)
+    result = result.hidden_where_invalid(valid)
+    item = DepthFrame(frame, result.depth, estimator.info.kind, intrinsics=camera, confidence=result.confidence)
     if reference:
         item = _in_meters(item, reference, settings.metric.max_scale_error)
     (item,) = SkyMarker().push(item)

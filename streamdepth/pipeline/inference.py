@@ -124,5 +124,4 @@ class Inference:
 
     def _steady(self, captured: CapturedFrame, estimate: Estimate) -> None:
         self._results.prepare_for(captured)
-        estimate = self._results.for_camera(captured, estimate)
-        self._results.push(captured, estimate.stored_depth, estimate.focal_px)
+        self._results.push(captured, self._results.for_camera(captured, estimate))

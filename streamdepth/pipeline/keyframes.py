@@ -10,7 +10,6 @@ from functools import partial
 
 from streamdepth.core.buffer import FrameBuffer, QueuePolicy
 from streamdepth.core.interfaces import DepthPropagator, Estimator
-from streamdepth.core.masks import hide_depth
 from streamdepth.core.types import Estimate, Frame
 from streamdepth.pipeline.results import ResultStage
 from streamdepth.pipeline.stream import CapturedFrame
@@ -102,7 +101,7 @@ class KeyframeInference:
             stats.count("inferred", len(estimates))
             self._finished.put(
                 [
-                    (i, replace(estimate, depth=hide_depth(estimate.depth, frame.valid)))
+                    (i, estimate.hidden_where_invalid(frame.valid))
                     for (i, frame), estimate in zip(jobs[0], estimates, strict=True)
                 ]
             )
@@ -193,5 +192,6 @@ class KeyframeInference:
         depth, age_seconds = propagated
         if age_seconds > 0:
             self._results.stats.count("propagated")
-        estimate = self._results.for_camera(captured, replace(keyframes.estimate, depth=depth))
-        self._results.push(captured, estimate.depth, estimate.focal_px, age_seconds)
+        confidence = keyframes.estimate.confidence if age_seconds == 0 else None  # it is not warped
+        estimate = replace(keyframes.estimate, depth=depth, confidence=confidence)
+        self._results.push(captured, self._results.for_camera(captured, estimate), age_seconds)

@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from streamdepth.core.device_map import StoredMap, as_depth_map, for_depth_field
+from streamdepth.core.device_map import for_depth_field
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.intrinsics import Intrinsics
-from streamdepth.core.masks import hide_depth
 from streamdepth.core.model_view import model_view
 from streamdepth.core.notices import unknown_camera_notice
 from streamdepth.core.types import DepthFrame, Estimate, Frame, StreamInfo
@@ -119,23 +118,27 @@ class ResultStage:
             self._model_names[stream_index] = name
         return self._model_names[stream_index]
 
-    def push(self, captured: CapturedFrame, depth: StoredMap, focal_px: float | None, age_seconds: float = 0.0) -> None:
+    def push(self, captured: CapturedFrame, estimate: Estimate, age_seconds: float = 0.0) -> None:
         """Steadies the depth of a frame and hands on what comes out. Raises what the stabilizer raises.
 
         Args:
             captured: the frame; `prepare_for` was called with it.
-            depth: (h, w), as the model gave it, perhaps on a GPU, or warped from a keyframe.
-            focal_px: the model's focal length for the frame, where it estimates one.
+            estimate: as the model gave it, perhaps on a GPU, or with depth that was warped from a keyframe.
             age_seconds: time from that keyframe to the frame.
         """
         frame, info = captured.frame, captured.info
         intrinsics = info.intrinsics if (info.width, info.height) == frame.size else None
-        if intrinsics is None and focal_px is not None and 0 < focal_px < math.inf:
-            intrinsics = Intrinsics.from_focal(focal_px, *frame.size)
+        if intrinsics is None and estimate.focal_px is not None and 0 < estimate.focal_px < math.inf:
+            intrinsics = Intrinsics.from_focal(estimate.focal_px, *frame.size)
         if frame.valid is not None:
-            depth = hide_depth(as_depth_map(depth), frame.valid)
+            estimate = estimate.hidden_where_invalid(frame.valid)
         item = DepthFrame(
-            frame, for_depth_field(depth), self.model.kind, intrinsics=intrinsics, depth_age_seconds=age_seconds
+            frame,
+            for_depth_field(estimate.stored_depth),
+            self.model.kind,
+            intrinsics=intrinsics,
+            depth_age_seconds=age_seconds,
+            confidence=estimate.confidence,
         )
         self._hand_on(captured.stream_index, self.streams[captured.stream_index].stabilizer.push(item))
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,16 @@ from streamdepth.core.errors import SinkWriteError
 from streamdepth.core.types import DepthFrame
 
 _NO_IMAGE, _NO_DEPTH = np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1), np.float32)
+
+
+class _StoredItem(NamedTuple):
+    """The arrays of an item that are in the file; None for those that it does not have or that stay in memory."""
+
+    image: _StoredArray
+    valid: _StoredArray | None
+    """One bit for each pixel."""
+    depth: _StoredArray | None
+    confidence: _StoredArray | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +43,11 @@ class _StoredArray:
 
 
 class DiskQueue:
-    """A first-in, first-out queue of pictures with their masks, and of depth with `with_depth`, in a temporary file.
+    """A first-in, first-out queue of pictures with their masks, in a temporary file.
 
-    The system removes the file, which has no name, in any case, and freed space in it is used again. `put` and `take`
-    raise SinkWriteError with the code "temporary-storage" when the disk is full.
+    With `with_depth`, depth and its confidence are in the file too. The system removes the file, which has no name, in
+    any case, and freed space in it is used again. `put` and `take` raise SinkWriteError with the code
+    "temporary-storage" when the disk is full.
     """
 
     def __init__(self, *, with_depth: bool = False) -> None:
@@ -44,40 +55,45 @@ class DiskQueue:
         self.bytes_stored = 0
         self._file: IO[bytes] | None = None
         self._close: Callable[[], object] = lambda: None
-        self._stored: deque[_StoredArray] = deque()
-        self._masks: deque[_StoredArray | None] = deque()
-        """The mask of valid pixels of each picture, one bit for each; None where it has none."""
+        self._stored: deque[_StoredItem] = deque()
         self._free_offsets: dict[int, list[int]] = {}
         """Offsets of free space by its size in bytes."""
         self._end = 0
 
     def put(self, item: DepthFrame) -> DepthFrame:
         """Stores the arrays of `item`, and returns it without them."""
-        self._stored.append(self._write(item.frame.image))
-        valid = item.frame.valid
-        self._masks.append(None if valid is None else self._write(np.packbits(valid)))
+        valid, confidence = item.frame.valid, item.confidence
+        self._stored.append(
+            _StoredItem(
+                self._write(item.frame.image),
+                None if valid is None else self._write(np.packbits(valid)),
+                self._write(item.depth) if self.with_depth else None,
+                self._write(confidence) if self.with_depth and confidence is not None else None,
+            )
+        )
         frame = replace(item.frame, pixels=_NO_IMAGE, valid=None)
         if not self.with_depth:
             return replace(item, frame=frame)
-        self._stored.append(self._write(item.depth))
-        return replace(item, frame=frame, depth=_NO_DEPTH)
+        return replace(item, frame=frame, depth=_NO_DEPTH, confidence=None)
 
     def take(self, item: DepthFrame) -> DepthFrame:
         """Returns `item` with its arrays; items are taken in the order in which they were put."""
-        image, mask = self._read(self._stored.popleft()), self._masks.popleft()
-        valid = None if mask is None else self._read_mask(mask, image.shape[:2])
-        frame = replace(item.frame, pixels=image, valid=valid)
-        depth = self._read(self._stored.popleft()) if self.with_depth else item.depth
+        stored = self._stored.popleft()
+        image = self._read(stored.image)
+        valid = None if stored.valid is None else self._read_mask(stored.valid, image.shape[:2])
+        item = replace(item, frame=replace(item.frame, pixels=image, valid=valid))
+        if stored.depth is not None:
+            confidence = None if stored.confidence is None else self._read(stored.confidence)
+            item = replace(item, depth=self._read(stored.depth), confidence=confidence)
         if not self._stored:
             self.clear()
-        return replace(item, frame=frame, depth=depth)
+        return item
 
     def clear(self) -> None:
         """Forgets everything and removes the file."""
         self._close()
         self._file, self._end, self.bytes_stored = None, 0, 0
         self._stored.clear()
-        self._masks.clear()
         self._free_offsets.clear()
 
     def _write(self, values: npt.NDArray[Any]) -> _StoredArray:

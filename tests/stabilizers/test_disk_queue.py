@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -37,3 +38,17 @@ def test_a_disk_queue_that_is_opened_again_and_again_leaves_nothing_behind() -> 
         item = queue.put(DepthFrame(frame, np.ones((2, 2), np.float32), DepthKind.RELATIVE))
         np.testing.assert_array_equal(queue.take(item).frame.image, source.image_at(frame.index))
     assert live_finalizers() == before
+
+
+@pytest.mark.parametrize("with_depth", [False, True])
+def test_depth_and_its_confidence_come_back_as_they_were(with_depth: bool) -> None:
+    items = [depth_frame(i / 10, ramp(i + 1)) for i in range(4)]
+    items = [replace(item, confidence=item.depth / 9) if i % 2 else item for i, item in enumerate(items)]
+    queue = DiskQueue(with_depth=with_depth)
+    waiting = [queue.put(item) for item in items]
+    for item, found in zip(items, map(queue.take, waiting), strict=True):
+        np.testing.assert_array_equal(found.depth, item.depth)
+        assert (found.confidence is None) == (item.confidence is None)
+        if item.confidence is not None:
+            np.testing.assert_array_equal(found.confidence, item.confidence)
+    assert queue.bytes_stored == 0

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from streamdepth.core.arrays import DepthMap, Image
+from streamdepth.core.arrays import DepthMap, Image, Mask
 from streamdepth.core.box_depth import box_depth
 from streamdepth.core.device_map import DeviceMap, StoredMap, fetch_depth_on_read, stored_depth
 from streamdepth.core.errors import ConfigError
@@ -37,13 +37,27 @@ class Estimate:
     assumed_focal_px: float | None = None
     """Focal length in px of the full frame for which the meters hold; where the camera is known to have another one,
     they grow with it. None where they do not depend on it."""
+    confidence: DepthMap | None = None
+    """(h, w) float32 of 0 to 1, the shape of `depth`, 0 where it is unknown; None unless the model estimates it."""
 
     def for_camera(self, camera: Intrinsics | None) -> Estimate:
         """Returns the estimate for a camera that is known: meters that were calculated for another are scaled."""
         if camera is None or self.assumed_focal_px is None:
             return self
         factor = np.float32((camera.fx + camera.fy) / 2 / self.assumed_focal_px)
-        return Estimate(self.depth * factor, self.focal_px)
+        return replace(self, depth=self.depth * factor, assumed_focal_px=None)
+
+    def hidden_where_invalid(self, valid: Mask | None) -> Estimate:
+        """Returns the estimate with unknown depth wherever no pixel of the frame is valid; None hides nothing.
+
+        valid: (H, W) of the frame, True where it shows something.
+        """
+        if valid is None:
+            return self
+        depth, confidence = hide_depth(self.depth, valid), self.confidence
+        if confidence is not None:
+            confidence = np.where(np.isnan(depth), np.float32(0), confidence)
+        return replace(self, depth=depth, confidence=confidence)
 
     @property
     def stored_depth(self) -> StoredMap:
@@ -85,9 +99,10 @@ class DepthFrame:
     depth_age_seconds: float = 0.0
     """Time from the keyframe that the model saw to this frame, to which its depth was warped; 0: it saw this frame."""
     confidence: DepthMap | None = None
-    """(h, w) float32, the shape of `depth`: the probability that a distance is right to 10 %, 0 where it is unknown.
+    """(h, w) float32 of 0 to 1, the shape of `depth`, 0 where it is unknown; None where nothing tells it.
 
-    None where it is not known: for relative depth, and for a metric model without a reference.
+    Where a reference made the depth metric, it is the probability that a distance is right to 10 %. Elsewhere it is the
+    model's own, of the few models that give one, in the model's sense; frames between keyframes have none then.
     """
     scale_sigma: float | None = None
     """One standard deviation of the meters' common scale, as a share: 0.1 is 10 %. inf: nothing is known of the scale

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from streamdepth.core.arrays import DepthMap, Mask
+from streamdepth.core.arrays import DepthMap
 from streamdepth.core.errors import InferenceError
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.types import DepthKind, Estimate
@@ -30,6 +30,8 @@ def make_estimate(
     Meters that depend on the focal length are those of a camera with a field of view of ASSUMED_FOV, which
     `Estimate.assumed_focal_px` says; whoever knows the camera scales them.
 
+    The confidence may lie outside of 0 to 1, if the description is not right for the file.
+
     Args:
         outputs: by name, (h, w), (h, w, 3) for points, or a value.
         description: of the file.
@@ -42,7 +44,10 @@ def make_estimate(
     _check_shapes(outputs, description)
     _check_aspect(description.output, outputs[description.output].shape, input_size)
     values, scale = outputs[description.output], description.scale
-    valid = _valid(outputs, description, values.shape[:2])
+    confidence = _confidence(outputs, description, values.shape[:2])
+    valid = np.ones(values.shape[:2], np.bool_)
+    if confidence is not None and description.confidence and description.confidence.limit is not None:
+        valid = confidence >= np.float32(description.confidence.limit)
     focal_px = assumed_focal_px = None
     if values.ndim == 3:
         values, focal_px = depth_of_points(values, valid, frame_size)
@@ -55,7 +60,9 @@ def make_estimate(
     if description.sky:
         is_sky = outputs[description.sky.output] >= description.sky.value
         depth[is_sky] = np.inf if description.depth_kind is DepthKind.METRIC else 0.0
-    return Estimate(depth, focal_px, assumed_focal_px)
+    if confidence is not None:
+        confidence = np.where(np.isnan(depth), np.float32(0), confidence)
+    return Estimate(depth, focal_px, assumed_focal_px, confidence)
 
 
 def _check_shapes(outputs: Mapping[str, FloatArray], description: Description) -> None:
@@ -86,9 +93,13 @@ def _bad_output(name: str, why: str) -> InferenceError:
     )
 
 
-def _valid(outputs: Mapping[str, FloatArray], description: Description, shape: tuple[int, ...]) -> Mask:
-    limit = description.confidence
-    return np.ones(shape, np.bool_) if limit is None else outputs[limit.output] >= np.float32(limit.value)
+def _confidence(
+    outputs: Mapping[str, FloatArray], description: Description, shape: tuple[int, ...]
+) -> FloatArray | None:
+    """Returns the confidence of each pixel, normalized as the description says; None where it names none."""
+    if description.confidence is None:
+        return None
+    return np.broadcast_to(description.confidence.normalize(outputs[description.confidence.output]), shape)
 
 
 def _shrinking(frame_size: tuple[int, int], input_size: tuple[int, int]) -> float:

@@ -18,6 +18,7 @@ import yaml
 
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.types import DepthKind
+from streamdepth.estimators.foreign.confidence import Confidence
 from streamdepth.utils.strict_yaml import load_yaml
 
 KINDS = ("inverse", "relative", "metric", "log-metric")
@@ -83,8 +84,8 @@ class Description:
     keep_aspect: bool | None = None
     """True fits the picture into `size`, with margins where that is both sides; False stretches it; None keeps the
     aspect where no margins are needed for it, and else stretches."""
-    confidence: Limit | None = None
-    """Pixels below are unknown."""
+    confidence: Confidence | None = None
+    """The output with the confidence of each pixel."""
     sky: Limit | None = None
     """Pixels from here on are infinitely far."""
     licence: str = "unknown"
@@ -273,7 +274,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "multiple": _whole,
     "keep_aspect": _yes,
     "output": _name,
-    "confidence": _limit,
+    "confidence": lambda value: Confidence.parse(_name(value)),
     "sky": _limit,
     "licence": _name,
     "inputs": _inputs,

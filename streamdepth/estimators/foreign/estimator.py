@@ -15,6 +15,7 @@ from streamdepth.core.errors import ConfigError
 from streamdepth.core.types import Estimate, Frame
 from streamdepth.estimators.engines import EngineOptions, Outputs, as_array
 from streamdepth.estimators.foreign.completion import Completed, complete, fixed_count, fixed_size, unknown_kind_error
+from streamdepth.estimators.foreign.confidence import is_confidence
 from streamdepth.estimators.foreign.depth import make_estimate
 from streamdepth.estimators.foreign.description import Description, Size
 from streamdepth.estimators.foreign.engine import ForeignEngine
@@ -46,7 +47,7 @@ class ForeignModelEstimator(NetworkEstimator):
     """
 
     def __init__(self, runtime: Runtime, description: Description, name: str) -> None:
-        self.description, self._has_warned = description, False
+        self.description, self._has_warned, self._gives_confidence = description, False, True
         spec = make_input_spec(description, runtime.interface)
         card = ModelCard(name, description.depth_kind, description.licence, 0, spec, resizes_before_upload=True)
         super().__init__(card, ForeignEngine(runtime, description))
@@ -63,7 +64,23 @@ class ForeignModelEstimator(NetworkEstimator):
             for i in range(len(outputs[0]))
         ]
         self._warn_of_nothing(estimates)
-        return estimates
+        return [self._with_checked_confidence(estimate) for estimate in estimates]
+
+    def _with_checked_confidence(self, estimate: Estimate) -> Estimate:
+        """Returns the estimate with a confidence of 0 to 1, and without one from the first that is none on."""
+        values = estimate.confidence
+        if values is None:
+            return estimate
+        if self._gives_confidence and not is_confidence(values):
+            self._gives_confidence = False
+            known = values[~np.isnan(values)]
+            _log.warning(
+                "the confidence of %r is left out: `%s` is from %.4g to %.4g, and not within 0 to 1; its description "
+                "can say NAME / NUMBER, sigmoid(NAME) for logits, or 1 - 1 / NAME for values from 1 on",
+                self.card.name, self.description.confidence, known.min(), known.max(),
+            )  # fmt: skip
+        confidence = np.clip(np.nan_to_num(values, nan=0.0), 0, 1) if self._gives_confidence else None
+        return replace(estimate, confidence=confidence)
 
     def _warn_of_nothing(self, estimates: Sequence[Estimate]) -> None:
         """Logs once that a picture has no known depth at all, which looks like any other dark picture."""

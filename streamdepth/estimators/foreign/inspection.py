@@ -45,7 +45,7 @@ def description_text(found: Description) -> str:
         "multiple": str(found.multiple),
         "keep_aspect": "" if found.keep_aspect is None else str(found.keep_aspect).lower(),
         "output": f'"{found.output}"' if found.output.isdecimal() else found.output,
-        "confidence": _limit_text(found.confidence),
+        "confidence": str(found.confidence or ""),
         "sky": _limit_text(found.sky),
         "licence": found.licence,
         "inputs": "{" + ", ".join(f"{k}: {v:g}" for k, v in (found.inputs or {}).items()) + "}" if found.inputs else "",

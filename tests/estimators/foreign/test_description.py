@@ -7,6 +7,7 @@ from helpers.errors import raises_code
 
 from streamdepth import config
 from streamdepth.core.errors import ConfigError
+from streamdepth.estimators.foreign.confidence import Confidence
 from streamdepth.estimators.foreign.description import (
     Description,
     Limit,
@@ -41,7 +42,7 @@ from streamdepth.estimators.foreign.ready import read_ready, ready_names
         ("multiple", "14", 14),
         ("keep_aspect", "no", False),
         ("output", 797, "797"),
-        ("confidence", "mask", Limit("mask", 0.5)),
+        ("confidence", "mask > 0.5", Confidence("mask", limit=0.5)),
         ("sky", "sky > 0.3", Limit("sky", 0.3)),
         ("inputs", "num_tokens:1800", {"num_tokens": 1800.0}),
         ("licence", "mit", "mit"),
@@ -71,6 +72,7 @@ def test_a_value_is_read(key: str, value: object, wanted: object) -> None:
         ("keep_aspect", "perhaps", "true and false"),
         ("output", {}, "name"),
         ("sky", "sky > x", "comparison"),
+        ("confidence", "conf * 2", "sigmoid"),
         ("inputs", 3, "number each"),
         ("means", 3, "did you mean mean"),
         ("license", "mit", "did you mean licence"),

@@ -105,6 +105,17 @@ def points_picture(width: int, height: int, focal_px: float, shift: float) -> tu
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_the_confidence_of_da3_lies_within_0_to_1(tmp_path: Path, engine: str) -> None:
+    """The stand-in's is exp(depth), which begins at 1 as that of the real file does."""
+    with open_foreign_model(write_export(tmp_path, "depth-anything-v3-small/onnx/model.onnx"), engine=engine) as model:
+        estimate = model.estimate([halves()])[0]
+    assert estimate.confidence is not None
+    for column, level in ((126, LEFT), (378, RIGHT)):
+        wanted = 1 - np.exp(-np.exp(normalized(level)))
+        np.testing.assert_allclose(estimate.confidence[140, column], wanted, atol=2e-3)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_points_of_moge_get_their_shift_and_tell_the_focal_length(tmp_path: Path, engine: str) -> None:
     frame, depth = points_picture(98, 70, 160.0, 1.9)
     path = write_export(tmp_path, "moge-2-vits-normal-onnx/model.onnx")

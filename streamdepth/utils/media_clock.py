@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _BACK_SECONDS, _BACK_REORDERED_SECONDS = Fraction(3, 10), Fraction(3, 2)
 """A track that goes back farther than this has a new clock; pictures without a decoding time are out of order."""
+_MAX_REORDERED = 17
+"""So many packets at the beginning may have no decoding time, as in Matroska: 16 pictures are reordered at most."""
 _AHEAD_SECONDS, _AHEAD_INDEXED_SECONDS = 10, 3600
 """All tracks that go ahead farther than this have a new clock. Formats with an index keep true pauses, too."""
 _AHEAD_INTERVALS, _MIN_PACKETS = 20, 10
@@ -54,6 +56,8 @@ class _Track:
     longest: Fraction = Fraction(0)
     """The longest such interval."""
     packet_count: int = 1
+    has_decoding_time: bool = False
+    """True if `last` is a decoding time and not, for want of one, a time of presentation."""
 
 
 class MediaClock:
@@ -151,7 +155,10 @@ class MediaClock:
         return self._sections[-1]
 
     def _is_back(self, track: _Track, packet: Packet[Any], time: Fraction) -> bool:
-        return track.last - time > (_BACK_REORDERED_SECONDS if packet.dts is None else _BACK_SECONDS)
+        back = track.last - time
+        if packet.dts is None:
+            return back > _BACK_REORDERED_SECONDS and track.packet_count > _MAX_REORDERED
+        return back > _BACK_SECONDS and track.has_decoding_time
 
     def _is_ahead(self, track: _Track, time: Fraction) -> bool:
         ahead = time - max(track.section.latest, track.last)
@@ -168,7 +175,7 @@ class MediaClock:
             track.usual_interval = min(interval, track.interval or interval)
             track.interval = interval
             track.longest = max(track.longest, track.interval)
-        track.section, track.last = section, time
+        track.section, track.last, track.has_decoding_time = section, time, packet.dts is not None
         track.packet_count += 1
         shown = time if packet.pts is None else packet.pts * packet.time_base
         duration = self._duration(packet, track)

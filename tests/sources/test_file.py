@@ -367,6 +367,28 @@ def test_healthy_files_lose_nothing(tmp_path: Path, suffix: str, b_frames: int) 
     assert source.notices == []
 
 
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".ts"])
+@pytest.mark.parametrize("b_frames", [3, 16])
+@pytest.mark.parametrize("milliseconds", [100, 1000])
+def test_b_frames_of_slow_videos_keep_their_times(
+    tmp_path: Path, suffix: str, b_frames: int, milliseconds: int
+) -> None:
+    """Matroska has no decoding times: the first reference picture seems to be far ahead of those that follow."""
+    times = [i * milliseconds for i in range(24)]
+    still = [np.full((48, 64, 3), 90, np.uint8)] * len(times)
+    options = {"bf": str(b_frames), "b-adapt": "0", "b-pyramid": "normal", "preset": "medium"}
+    path = media.write_video(tmp_path / f"b{suffix}", images=still, times=times, options=options)
+    source = FileSource(path)
+    assert [frame.time for frame in read_all(source)] == pytest.approx([t / 1000 for t in times], abs=1e-3)
+    assert source.notices == []
+
+
+def test_b_frames_beside_long_pauses_keep_their_times(tmp_path: Path) -> None:
+    times = [0, 5000, 9000, 9040, 20000, 20040, 20080, 45000, 45040, 45080, 99000, 99040]
+    path = media.write_video(tmp_path / "screen.mkv", times=times, options={"bf": "3", "preset": "medium"})
+    assert [frame.time for frame in read_all(FileSource(path))] == pytest.approx([t / 1000 for t in times], abs=1e-3)
+
+
 def test_an_edit_list_is_no_loss(tmp_path: Path) -> None:
     """Phones trim a video by an edit list; the index still lists every frame."""
     path = media.write_video(tmp_path / "e.mp4", count=100, options={"g": "10", "bf": "2"})

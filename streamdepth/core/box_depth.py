@@ -1,8 +1,8 @@
 """The depth of the object in a box of a detector: neither its background nor specks before it count.
 
 The method: a histogram of inverse depth in the box, smoothed, is divided into modes at its valleys; the object is the
-nearest mode that has enough of the pixels, and its depth is the median of that mode. Inverse depth, because equal steps
-of it are equally visible to a camera, and because relative depth is inverse depth already.
+nearest mode that has enough of the pixels, and its depth is the median of that mode. Inverse depth is used because
+equal steps of it are equally visible to a camera, and because relative depth is inverse depth already.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from streamdepth.core.types import DepthFrame
 
 LEAST_SHARE = 0.15
-"""Share of the box's pixels that the nearest mode must have to be the object; a smaller one stands before it."""
+"""Share of the box's pixels that a mode must have to be the object; smaller modes are taken for specks before it."""
 _BINS = 48
 """Largest number of bins; a box with few pixels has fewer, down to 8."""
 _SMOOTHING = np.array((1, 4, 6, 4, 1)) / 16
 _VALLEY_SHARE = 0.6
 """A valley divides two modes where it is lower than this share of the smaller one's peak."""
 _NARROW = 0.02
-"""Spread of inverse depth, as a share of its largest value or of the frame's range, that is one mode in any case."""
+"""Values that spread less than this share of the largest one, or of the frame's range, are never divided into modes."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -79,7 +79,7 @@ def _span(item: DepthFrame) -> float:
 
 
 def _nearest_mode(inverse: Floats, narrow: float) -> tuple[float, float]:
-    """Returns the smallest and largest inverse depth of the nearest mode with a LEAST_SHARE of the values."""
+    """Returns the smallest and largest inverse depth of the nearest mode with at least LEAST_SHARE of the values."""
     low, high = (float(value) for value in np.quantile(inverse, (0.01, 0.99)))
     if high - low <= narrow:
         return float(inverse.min()), float(inverse.max())
@@ -95,7 +95,7 @@ def _nearest_mode(inverse: Floats, narrow: float) -> tuple[float, float]:
 
 
 def _valleys(smooth: Floats) -> list[int]:
-    """Returns the bins that begin a mode, from the nearest (the last bin) on: the lowest between two clear peaks."""
+    """Returns the bins where a mode begins, nearest mode first: each is the lowest bin between two clear peaks."""
     found: list[int] = []
     peak, lowest, place = 0.0, math.inf, 0
     for at in range(len(smooth) - 1, -1, -1):

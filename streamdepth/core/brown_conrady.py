@@ -105,7 +105,7 @@ class BrownConradyLens(LensModel):
         return np.stack([x, y], axis=-1).reshape(places.shape)
 
     def _newton(self, wanted: Floats, x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
-        """Returns x and y that are distorted to (N, 2) `wanted`, and the residuals; steps that lead away are halved."""
+        """Returns x and y whose distorted places are `wanted`, (N, 2), and the residuals, by damped Newton steps."""
         at_x, at_y, xx, xy, yx, yy = self._distort(x, y)
         residual, damping = np.maximum(np.abs(wanted[:, 0] - at_x), np.abs(wanted[:, 1] - at_y)), np.ones_like(x)
         for _ in range(MAX_ITERATIONS):

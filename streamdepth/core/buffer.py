@@ -143,7 +143,7 @@ class FrameBuffer(Generic[T]):
         return taken
 
     def _pop_error(self) -> BaseException:
-        """Forgets the error: its traceback will hold this buffer, and both would keep each other alive."""
+        """Returns the error and forgets it, since its traceback refers to this buffer: a reference cycle."""
         assert self._error is not None
         error, self._error = self._error, None
         return error

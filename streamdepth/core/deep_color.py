@@ -1,4 +1,4 @@
-"""Pictures of 10 bits, SDR or HDR, as their source has them."""
+"""Pictures with 10 bits per channel, SDR or HDR, in the YUV planes of their source."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import numpy.typing as npt
 Plane16 = npt.NDArray[np.uint16]
 
 PQ, HLG, BT2020 = 16, 18, 9
-"""Numbers of ITU-T H.273: two transfer curves of HDR, and a set of primaries that is also a matrix."""
+"""Numbers of ITU-T H.273: the two transfer curves of HDR, and BT.2020's number, the same for its primaries and its
+matrix."""
 
 
 class DeepPlanes(NamedTuple):

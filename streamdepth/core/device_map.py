@@ -1,4 +1,4 @@
-"""Depth maps in the memory of a GPU, which become arrays when somebody reads them as such."""
+"""Depth maps in the memory of a GPU, which are copied to arrays when they are read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class DeviceMap:
-    """A depth map as a tensor of torch, on whatever device; it is copied to an array once, when one is asked for.
+    """A depth map as a tensor of torch on any device; it is copied to an array once, when `array` is called first.
 
     >>> import torch
     >>> depth = DeviceMap(torch.ones(2, 3))
@@ -24,7 +24,7 @@ class DeviceMap:
     ((2, 3), 6.0)
 
     Args:
-        tensor: (h, w) float32, complete for work on the device's default stream, and never changed afterwards.
+        tensor: (h, w) float32, complete for the device's default stream, and never changed afterwards.
     """
 
     ndim = 2
@@ -47,7 +47,7 @@ class DeviceMap:
 
 
 StoredMap = DepthMap | DeviceMap
-"""A depth map where it lies."""
+"""A depth map in the memory of the CPU or of a GPU."""
 
 
 def as_depth_map(depth: StoredMap) -> DepthMap:
@@ -77,7 +77,7 @@ class _FetchedOnRead:
 
 
 def fetch_depth_on_read(cls: type[T]) -> type[T]:
-    """Makes the field `depth` of a dataclass with slots accept a `DeviceMap`; whoever reads it gets an array."""
+    """Makes the field `depth` of a dataclass with slots accept a `DeviceMap`; reading the field gives an array."""
     slot: Callable[..., Any] = cls.__dict__["depth"]
     setattr(cls, "depth", _FetchedOnRead(slot))  # noqa: B010 - to mypy the field stays what the class says
     return cls

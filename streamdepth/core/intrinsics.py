@@ -12,14 +12,14 @@ from streamdepth.core.lens_base import LensModel
 from streamdepth.core.lens_models import LENS_MODELS, lens_model
 
 MAX_RAY_DEGREES = 88.0
-"""Beyond this angle from the optical axis a depth along z says nothing of a point any more: it is unknown (NaN)."""
+"""Largest angle from the optical axis at which depth along z locates a point; beyond it, points are unknown (NaN)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intrinsics:
     """A pinhole camera with lens distortion, for pictures of `width` x `height` px.
 
-    Pixel centers lie at whole numbers, as in OpenCV and ROS. Raises ValueError for numbers that no camera has.
+    Pixel centers lie at whole numbers, as in OpenCV and ROS. Raises ValueError for values that no camera can have.
 
     >>> camera = sd.Intrinsics.from_fov(90, 640, 360)
     >>> round(camera.fx), camera.resized(320, 180).cx
@@ -79,7 +79,7 @@ class Intrinsics:
 
     @property
     def pinhole(self) -> Intrinsics:
-        """The same camera without lens distortion, with the focal length that the lens has in the middle."""
+        """The same camera without lens distortion, with the focal length that the lens has on its axis."""
         near_axis = self.lens.center_magnification
         return replace(
             self, fx=self.fx * near_axis, fy=self.fy * near_axis, distortion=(), distortion_model="plumb_bob"

@@ -1,8 +1,8 @@
-"""Models of lenses: which direction is seen where in the picture, exactly in both ways.
+"""Lens models: exact conversion between directions in space and places in the picture.
 
 Places are in the normalized picture: a pixel minus the principal point, divided by the focal lengths. Directions are in
-the camera's axes, x right, y down, z ahead. What has no closed form is solved by Newton's method until nothing changes
-in 64 bits, and a place or a direction that the model does not cover becomes NaN, never a wrong number.
+the camera's axes, x right, y down, z ahead. Equations without a closed form are solved by Newton's method until nothing
+changes in 64 bits. A place or a direction that the model does not cover becomes NaN, never a wrong number.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import NamedTuple
 _KEPT_SECONDS = 60
 _MAX_BYTES = 64_000_000
 _MAX_UNALIGNED = 2000
-"""Packets of a connection that wait for its first picture; more come only where no picture has a time."""
+"""Most packets that wait for a connection's first picture; more would come only if no picture had a time."""
 _SMALLEST_SHIFT_SECONDS = Fraction(1, 50)
 """Smaller changes of the pictures' clock are repairs of single pictures, which sound does not follow."""
 
@@ -89,7 +89,7 @@ class SoundFeed:
             self._pass_on()
 
     def align(self, offset: Fraction) -> None:
-        """Takes the seconds that lead from the clock of the connection to that of the stream's frames."""
+        """Sets the seconds to add to times of the connection to get times on the clock of the stream's frames."""
         with self._lock:
             if self._offset is None or abs(offset - self._offset) > _SMALLEST_SHIFT_SECONDS:
                 self._offset = offset

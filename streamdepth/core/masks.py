@@ -1,4 +1,4 @@
-"""Masks of pixels that show something; the depth of all others, black bars and transparent parts, is unknown."""
+"""Masks of valid pixels. The depth of all others, which are black bars and transparent parts, is unknown."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ class Box(NamedTuple):
     right: int
 
     def scaled(self, y: float, x: float) -> Box:
-        """Returns the largest box of whole px within this one where a picture is resized by these factors."""
+        """Returns the largest box of whole px inside this one once the picture is resized by factors `y` and `x`."""
         top, left = -int(-self.top * y // 1), -int(-self.left * x // 1)
         return Box(top, int(self.bottom * y), left, int(self.right * x))
 
 
 def hide_depth(depth: DepthMap, valid: Mask | None) -> DepthMap:
-    """Returns `depth` (h, w) with NaN wherever no pixel of the frame is valid; None stands for a frame without such.
+    """Returns `depth` (h, w) with NaN wherever it covers no valid pixel of the frame.
 
     A depth value that covers valid and other pixels is kept, so that every valid pixel has depth.
 
     Args:
         depth: of any size.
-        valid: (H, W), True where the frame shows something.
+        valid: (H, W), True for the valid pixels of the frame; None if all are valid.
     """
     if valid is None:
         return depth
@@ -65,7 +65,7 @@ def _remember(function: Callable[Concatenate[Mask, P], T]) -> Callable[Concatena
 
 @_remember
 def shrink_mask(mask: Mask, width: int, height: int) -> Mask:
-    """Returns a mask at (height, width): True where any pixel is."""
+    """Returns a mask resized to (height, width): a pixel is True if any pixel that it covers is."""
     if mask.shape == (height, width):
         return mask
     import cv2
@@ -76,7 +76,7 @@ def shrink_mask(mask: Mask, width: int, height: int) -> Mask:
 
 @_remember
 def rectangle_of(mask: Mask) -> Box | None:
-    """Returns the rectangle that all True pixels make; None where they make none, or where all are True."""
+    """Returns the rectangle that the True pixels fill; None if they fill no rectangle, or if all pixels are True."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not rows.size:
         return None

@@ -1,4 +1,4 @@
-"""The picture that a model gets of a frame: black bars continue the picture, so that they do not bend its depth."""
+"""The picture that a model gets of a frame: reflections replace black bars, which would distort its depth."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from streamdepth.core.types import Frame, LazyImage, YuvPlanes
 
 
 def model_view(frame: Frame) -> Frame:
-    """Returns the frame as the model gets it: what lies around a rectangle of valid pixels becomes its reflection.
+    """Returns the frame as the model gets it: the surroundings of a rectangle of valid pixels become its reflection.
 
     A frame without such a rectangle is returned as it is. A network takes black bars for the frame of a window or for
     a wall: on two pictures with the bars of a 2.39:1 film, nano's depth correlated to 0.93 with that of the picture

@@ -29,11 +29,11 @@ def notices_not_logged() -> Iterator[None]:
 
 
 def unknown_camera_notice(assumed_focal_px: float, width: int) -> str:
-    """Returns the sentence for meters that depend on the camera where it is not known.
+    """Returns the notice for a model whose meters depend on the focal length, and a camera that is unknown.
 
     Args:
         assumed_focal_px: focal length in px for which the meters hold.
-        width: of the pictures in px.
+        width: width of the pictures in px.
     """
     degrees = 2 * math.degrees(math.atan(width / 2 / assumed_focal_px))
     return (

@@ -1,4 +1,4 @@
-"""Packages that only some inputs and outputs need, looked for before anything slow begins."""
+"""Packages that only some inputs and outputs need; they are checked before anything slow begins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Topics of a recording that are copied beside the depth, whatever reads them and whatever writes them."""
+"""Topics of a recording that are copied beside the depth; the interface between their readers and writers."""
 
 from __future__ import annotations
 

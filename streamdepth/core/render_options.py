@@ -29,12 +29,11 @@ class StereoOptions:
     """
 
     depth_strength: float = 0.02
-    """Difference of the places of the nearest and the farthest part of the range in the two pictures, as a share of
-    their width."""
+    """Disparity between the near and the far end of the range in the two pictures, as a share of their width."""
     convergence: float = 0.5
-    """Place of the screen between the far end of the range (0: all is before the screen) and the near end (1)."""
+    """Position of the screen in the range: 0 is its far end, so that all appears before the screen, 1 its near end."""
     ipd_m: float | None = None
-    """Distance of the eyes in meters, for metric depth of a known camera, in place of `depth_strength`."""
+    """Interpupillary distance in meters, for metric depth of a known camera; it replaces `depth_strength`."""
 
 
 @dataclass(frozen=True, slots=True)

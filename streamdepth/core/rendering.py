@@ -1,4 +1,4 @@
-"""The place of the function that draws depth: `DepthFrame.render` calls it, the package's `__init__` installs it.
+"""Holds the function that draws depth: `DepthFrame.render` calls it, and the package's `__init__` installs it.
 
 `core` imports no other folder, and drawing needs OpenCV, so that `core` is given its renderer from above.
 """
@@ -19,7 +19,7 @@ _installed: list[Renderer] = []
 
 
 def install_renderer(renderer: Renderer) -> None:
-    """Makes `renderer` the function behind `DepthFrame.render`, instead of one installed before."""
+    """Makes `renderer` the function that `DepthFrame.render` calls, in place of an earlier one."""
     _installed[:] = [renderer]
 
 

@@ -46,7 +46,7 @@ def resize_depth(depth: DepthMap, width: int, height: int) -> DepthMap:
 
 
 def sample_depth(depth: DepthMap, width: int, height: int, x: int, y: int) -> float:
-    """Returns the value at (x, y) that `resize_depth(depth, width, height)` has there, from its neighbors alone.
+    """Returns `resize_depth(depth, width, height)[y, x]`, computed from the neighboring values alone.
 
     Where one of two values is unknown and the pixel's center lies exactly between them, the results may differ.
     """
@@ -67,7 +67,7 @@ def sample_depth(depth: DepthMap, width: int, height: int, x: int, y: int) -> fl
 
 
 def _between(position: int, scale: float, count: int) -> tuple[int, float]:
-    """Returns the index of the source pixel before a resized pixel's center, and the way to the next one, 0 to 1."""
+    """Returns the index of the source pixel before a resized pixel's center, and the weight of the next one, 0 to 1."""
     exact = min(max((position + 0.5) * scale - 0.5, 0.0), count - 1.0)
     return int(exact), exact - int(exact)
 

@@ -19,10 +19,10 @@ _log = logging.getLogger(__name__)
 class Sink(ABC):
     """Stores or shows the results of one stream.
 
-    The pipeline calls `open`, `write` for each item, then `close` or `discard`, never two at once. These four are
-    finished here: they know whether the sink is open, and discard the output when something fails. A new sink
-    implements what it needs of the hooks `on_open`, `on_write`, `on_close` and `on_discard`, which are called only in
-    that order and only while the sink is open:
+    The pipeline calls `open`, `write` for each item, then `close` or `discard`, never two at once. This class
+    implements these four: they keep track of whether the sink is open, and discard the output when something fails. A
+    new sink implements those that it needs of the hooks `on_open`, `on_write`, `on_close` and `on_discard`, which are
+    called only in that order and only while the sink is open:
 
     >>> class DepthLog(Sink):
     ...     def on_write(self, item):
@@ -35,7 +35,7 @@ class Sink(ABC):
     """True for previews and servers: frames may be left out when it is slow, so that it never slows another sink."""
 
     needs_calling_thread = False
-    """True for windows: of sinks that can drop frames, it must be called on the thread that runs the pipeline."""
+    """True for windows, which must be called on the thread that runs the pipeline; such a sink can drop frames, too."""
 
     _is_open = _is_complete = False
 
@@ -99,7 +99,7 @@ class Sink(ABC):
             self.on_discard()
 
     def _remove_what_was_begun(self) -> None:
-        """Discards the output after a failure, which is the one to report, and not what goes wrong here."""
+        """Discards the output after a failure; further errors are logged, since the failure is the one to report."""
         if type(self).on_discard is Sink.on_discard:
             return
         try:
@@ -108,7 +108,7 @@ class Sink(ABC):
             _log.warning("what a failed output had begun could not be removed: %s", error)
 
     def check(self) -> None:
-        """Raises now what `open` would raise of its own, so that it is known before a model is loaded.
+        """Raises the errors that `open` can foresee, so that they are known before a model is loaded.
 
         The default looks for the packages of `required_packages`. An override calls it, too. Raises
         MissingDependencyError.
@@ -132,21 +132,21 @@ class Sink(ABC):
         """Completes the output. Raises SinkWriteError; `on_discard` is called then."""
 
     def on_discard(self) -> None:
-        """Removes what was begun, perhaps half of it.
+        """Removes an output that was begun, perhaps only in part.
 
-        The default calls `on_close`; only a sink that overrides it is also called where another hook has failed.
+        The default calls `on_close`. An override is also called after another hook has failed; the default is not.
         """
         self.on_close()
 
     def on_stream_changed(self, info: StreamInfo) -> None:
         """Takes the new facts of a stream that came back with another size or rate; they hold from the next `write` on.
 
-        A writer whose file holds one size ends its segment here and begins the next; one without segments scales what
-        comes to the first size. The default does nothing. Raises SinkOpenError and SinkWriteError.
+        A writer whose file holds one size ends its segment here and begins the next; one without segments scales the
+        following frames to the first size. The default does nothing. Raises SinkOpenError and SinkWriteError.
         """
 
     def on_stalled(self, last: DepthFrame, seconds: float) -> None:
-        """Shows people that nothing newer than `last` came for so long; called about twice a second meanwhile.
+        """Shows people that no frame newer than `last` came for `seconds`; called about twice a second meanwhile.
 
         This is no frame to store or to pass on. Raises SinkWriteError.
         """
@@ -156,7 +156,7 @@ class Sink(ABC):
 
     @property
     def bytes_to_finish(self) -> int:
-        """Bytes of disk space that `close` needs besides what is written, for example for a copy; megabytes matter."""
+        """Additional bytes of disk space that `close` needs, for example for a copy, to about a megabyte."""
         return 0
 
     @property

@@ -30,13 +30,13 @@ class StreamState(enum.StrEnum):
     LIVE = "live"
     """Frames arrive."""
     STALLED = "stalled"
-    """The source is open, but its last frame is older than the stream's rate explains."""
+    """The source is open, but the next frame is overdue by the stream's rate."""
     RECONNECTING = "reconnecting"
-    """The source was lost, for a reason that may pass, and is being opened again."""
+    """The source was lost for a reason that may be temporary, and is being opened again."""
     ENDED = "ended"
     """The stream ended normally: end of file, a limit, or stopped by the user."""
     FAILED = "failed"
-    """The stream was given up: the reason will not pass, or has not passed in time."""
+    """The stream was given up: the reason is permanent, or the source did not come back in time."""
 
     @property
     def is_over(self) -> bool:
@@ -82,7 +82,7 @@ class StateHistory:
             self._listeners.append(listener)
 
     def enter(self, state: StreamState, reason: str = "") -> None:
-        """Records a change of the state, or of its reason; does nothing where neither is new."""
+        """Records a change of the state or of its reason; does nothing if both are as before."""
         with self._lock:
             previous = self._changes[-1]
             if state is previous.state and reason in ("", previous.reason):

@@ -84,7 +84,7 @@ def call_interruptibly(work: Callable[[], T]) -> T:
 
 
 def has_unfinished_threads() -> bool:
-    """True if a thread of `WorkerThread` is still running, which the end of Python would stop wherever it is."""
+    """True if a `WorkerThread` is still running; the end of Python would stop it in the middle of its work."""
     return any(thread.name.startswith(_NAME_PREFIX) for thread in threading.enumerate())
 
 
@@ -113,8 +113,8 @@ class ThreadGroup:
     def join(self, seconds: float, *, is_leaving_expected: bool = False) -> bool:
         """Waits for all threads. Returns False if some of them are left behind.
 
-        Those of `start_completing` may take as long as they need; those of `start` that do not end in `seconds` are
-        left behind, which is logged as an error, unless it is expected.
+        Threads of `start_completing` may take as long as they need. Threads of `start` that do not end within `seconds`
+        are left behind, which is logged as an error unless it is expected.
         """
         deadline, have_ended = time.monotonic() + seconds, True
         for thread in self._threads:

@@ -27,8 +27,8 @@ class PictureTime(NamedTuple):
 class TrackFeed:
     """Packets of sound and subtitles that a decoder has read from a pipe, for the one output that copies them.
 
-    Without an output that takes them, they are kept up to 64 MB, and then given up. Thread-safe: the decoder adds on
-    its thread what the output takes on another.
+    Without an output that takes them, up to 64 MB are kept, and then all are discarded. Thread-safe: the decoder adds
+    on its thread what the output takes on another.
 
     Args:
         container: the open container.
@@ -87,7 +87,7 @@ class TrackFeed:
         self.is_ended = True
 
     def release_source(self) -> None:
-        """Called when the source is closed: without an output that has claimed it, the container is closed, too."""
+        """Called when the source is closed: if no output has claimed the feed, the container is closed, too."""
         self.is_ended = True
         with self._lock:
             is_claimed, self._is_given_up = self._is_claimed, not self._is_claimed

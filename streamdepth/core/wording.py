@@ -1,4 +1,4 @@
-"""Names of switches in messages: flags for who uses the command line, keywords for who uses Python."""
+"""Names of switches in messages: flags for users of the command line, keywords for users of Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Zones: named parts of a picture whose depth is watched, and the depth that a frame has in them.
+"""Zones: named parts of a picture whose depth is watched, and the measurement of the depth in them.
 
 Zones lie in px of the frame, as `Frame.size` has them: of the picture after it was cropped and rotated.
 """
@@ -83,7 +83,7 @@ class Zone:
         return Zone(match["name"], corners, near, match["unit"])  # type: ignore[arg-type]  # m, % or None
 
     def resized(self, across: float, down: float) -> Zone:
-        """Returns the same zone of a picture whose width and height are so many times as large."""
+        """Returns the same zone of a picture whose width and height are multiplied by `across` and `down`."""
         return replace(self, corners=tuple((x * across, y * down) for x, y in self.corners))
 
     def __str__(self) -> str:
@@ -172,7 +172,7 @@ def is_outside(zone: Zone, width: int, height: int) -> bool:
 def _area(zone: Zone, frame_size: tuple[int, int], shape: tuple[int, int]) -> Area | None:
     """Returns the pixels of a depth map whose centers lie in the zone, by the even-odd rule; None outside of the frame.
 
-    A zone without any center, because it is small or thin, has the pixel in its middle.
+    A zone that contains no pixel center, because it is small or thin, gets the pixel in its middle.
     """
     corners = np.array(zone.corners) * (shape[1] / frame_size[0], shape[0] / frame_size[1])
     low, high = np.floor(corners.min(axis=0)).astype(int), np.ceil(corners.max(axis=0)).astype(int)

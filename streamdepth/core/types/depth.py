@@ -35,13 +35,13 @@ class Estimate:
     focal_px: float | None = None
     """Focal length in px of the full frame, None unless the model estimates it."""
     assumed_focal_px: float | None = None
-    """Focal length in px of the full frame for which the meters hold; where the camera is known to have another one,
-    they grow with it. None where they do not depend on it."""
+    """Focal length in px of the full frame that the model assumed for its meters, which are proportional to the true
+    one. None if they do not depend on it."""
     confidence: DepthMap | None = None
     """(h, w) float32 of 0 to 1, the shape of `depth`, 0 where it is unknown; None unless the model estimates it."""
 
     def for_camera(self, camera: Intrinsics | None) -> Estimate:
-        """Returns the estimate for a camera that is known: meters that were calculated for another are scaled."""
+        """Returns the estimate for a known camera: meters are scaled by its focal length over the assumed one."""
         if camera is None or self.assumed_focal_px is None:
             return self
         factor = np.float32((camera.fx + camera.fy) / 2 / self.assumed_focal_px)
@@ -61,7 +61,7 @@ class Estimate:
 
     @property
     def stored_depth(self) -> StoredMap:
-        """The depth where it lies: an array, or a `DeviceMap`, which reading `depth` would copy to the CPU."""
+        """The depth without a copy: an array, or a `DeviceMap`, which reading `depth` would copy to the CPU."""
         return stored_depth(self)
 
     def __repr__(self) -> str:
@@ -121,7 +121,7 @@ class DepthFrame:
 
     @property
     def stored_depth(self) -> StoredMap:
-        """The depth where it lies: an array, or a `DeviceMap`, which reading `depth` would copy to the CPU.
+        """The depth without a copy: an array, or a `DeviceMap`, which reading `depth` would copy to the CPU.
 
         `replace(item, depth=item.stored_depth, ...)` changes other fields and leaves the depth where it is.
         """

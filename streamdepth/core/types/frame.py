@@ -1,4 +1,4 @@
-"""One picture of a stream, as an array or in the form that its decoder gave."""
+"""One picture of a stream, as an array or in the format of its decoder."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Frame:
     """
 
     pixels: Image | LazyImage
-    """(H, W, 3) uint8 RGB, or what converts itself to that; read it through `image`.
+    """(H, W, 3) uint8 RGB, or a `LazyImage` that converts itself to that; read it through `image`.
 
     The frame has a read-only view of an array that it is given, and a copy where that is not C-contiguous; the array
     itself stays writable. Raises ValueError for another shape or type.
@@ -88,7 +88,7 @@ class Frame:
     a sensor, or where it gave nothing for this frame."""
     valid: Mask | None = None
     """(H, W), False for pixels that show nothing: black bars, and what is transparent. Their depth is NaN. None: all
-    pixels are valid. Raises ValueError for another shape or type."""
+    pixels are valid. Another shape or type raises ValueError."""
     stamp_ns: int | None = None
     """The stamp of a robot's recording in nanoseconds, exactly as it came, also where it does not increase."""
     logged_ns: int | None = None
@@ -138,7 +138,7 @@ class Frame:
 
     @property
     def deep_planes(self) -> DeepPlanes | None:
-        """The picture in 10 bits, read-only, not tone-mapped; None where the source does not have it so."""
+        """The picture with 10 bits per channel, read-only and not tone-mapped; None if the source has 8 bits."""
         return self.pixels.deep_planes() if isinstance(self.pixels, LazyImage) else None
 
     @property

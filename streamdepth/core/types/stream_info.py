@@ -36,11 +36,11 @@ class StreamInfo:
     time_base: Fraction = Fraction(1, 90000)
     """Seconds per tick of the frames' `pts`."""
     clip_start: Fraction = Fraction(0)
-    """Seconds on the file's own clock at time 0 of the frames; more than 0 where only a later part of it is read."""
+    """Time 0 of the frames in seconds on the file's own clock; more than 0 if reading begins later in the file."""
     clip_end: Fraction | None = None
-    """Seconds on the clock of the frames at which they end before the file does, as asked; None: with the file."""
+    """Seconds on the clock of the frames at which a clip ends before its file does; None: at the file's end."""
     is_constant_rate: bool = False
-    """True if the frames are `1 / fps` apart, whatever those of the file are."""
+    """True if the frames were made exactly `1 / fps` apart, regardless of the file's timestamps."""
     file_path: Path | None = None
     """The local file that the stream is read from, whose audio and subtitles can be copied."""
     track_feed: TrackFeed | None = field(default=None, repr=False, compare=False)
@@ -58,7 +58,7 @@ class StreamInfo:
     device: str | None = None
     """The GPU in whose memory the frames lie, such as `cuda:0`; None: on the CPU."""
     is_realtime: bool = False
-    """True if frames of a recording are delivered no sooner than their times; unlike in a live stream, none is lost."""
+    """True if a recording is played at its own speed; unlike in a live stream, no frame is lost."""
 
     def __post_init__(self) -> None:
         # Bytes of a file's name that are no UTF-8 would make every container and message refuse it at the very end.

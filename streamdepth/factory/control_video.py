@@ -1,4 +1,4 @@
-"""What a control video for a generator asks of the other settings."""
+"""Settings that follow from a control video for a video generator: frame rate, length and range."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv")
 
 
 def with_target(settings: Settings) -> Settings:
-    """Returns the settings with the rate, the length and the range that the target of a control video asks for.
+    """Returns the settings with the frame rate, length and range that the target of a control video requires.
 
     Raises ConfigError ("conflict") for another rate, and where no control video is written.
     """

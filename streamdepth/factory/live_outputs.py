@@ -49,7 +49,7 @@ def _make_segmented(path: Path, make_sink: Callable[[Path], Sink], settings: Set
 
 
 def make_push_sinks(settings: Settings, name: str | None) -> Iterator[Sink]:
-    """Yields the sinks that send the video while it is made. name: the stream's, where there are several.
+    """Yields the sinks that send the video while it is made. `name` is the stream's, if there are several.
 
     Raises:
         ConfigError: if several streams would go to one address ("conflict").

@@ -18,9 +18,9 @@ from streamdepth.pipeline.pipeline import Pipeline
 _log = logging.getLogger(__name__)
 
 WINDOW_SECONDS = 2.0
-"""Frames within so many seconds are judged together."""
+"""Length of the window of frames that are judged together."""
 CALM_SECONDS, _MAX_CALM_SECONDS = 6.0, 96.0
-"""The load must have been light for so long before the quality rises; doubled, up to the second, when that failed."""
+"""Seconds of light load before the quality rises; doubled, up to the second number, each time a rise fails."""
 _TARGET_TOLERANCE = 0.95
 """Share of the target frame rate that counts as reaching it."""
 _LIGHT_BUSY_SHARE, _LIGHT_LATENCY_SHARE = 0.6, 0.7
@@ -29,7 +29,7 @@ of its limit."""
 _INPUT_SCALES = (1.0, 0.85, 0.7, 0.6, 0.5)
 _INFERENCE_FPS = (10.0, 5.0)
 _DEFAULT_INPUT_PX = 384
-"""Short side of the input that is assumed for models that do not tell theirs."""
+"""Short side of the input, assumed for models that do not state theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,9 +225,9 @@ def _why_input_is_fixed(settings: Settings) -> str:
 def make_adaptive_estimator(
     controller: LoadController, settings: Settings, load: Callable[[Settings], Estimator]
 ) -> HotSwapEstimator[float]:
-    """Returns the settings' model, hot-swapped to the input size that the controller asks for.
+    """Returns the settings' model, hot-swapped for one of another input size when the controller chooses that.
 
-    A size that cannot be loaded is logged and not asked for again; the model at work stays.
+    A size that cannot be loaded is logged and not tried again; the current model stays in use.
     """
     usual_px: list[int] = []
 

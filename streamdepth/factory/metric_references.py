@@ -1,4 +1,4 @@
-"""Makes cameras and metric references: what turns relative depth into meters."""
+"""Makes cameras and metric references, which turn relative depth into meters."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def make_camera_spec(settings: Settings) -> CameraSpec:
 
 
 def make_metric_reference(settings: Settings) -> MetricReference | None:
-    """Returns the metric reference of the settings, all they name fused into one; None where they name none.
+    """Returns all metric references of the settings fused into one; None if they name none.
 
     Sparse depth is no reference where the model takes it as its prompt.
 

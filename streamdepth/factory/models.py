@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def make_estimator(settings: Settings) -> Estimator:
-    """Returns the loaded model of the settings: built-in or any other; Ctrl-C is answered meanwhile.
+    """Returns the loaded model of the settings; Ctrl-C interrupts the loading.
 
     Raises ModelLoadError or ConfigError.
     """
@@ -74,7 +74,7 @@ def _has_memory(model: ModelSettings) -> bool:
 
 
 def _check_description(model: ModelSettings) -> None:
-    """Raises ConfigError for a description of a model that says by itself what it gives."""
+    """Raises ConfigError if a description is given for a model that describes its own output."""
     from streamdepth.estimators.exported_model import is_foreign_model
 
     if model.description and not is_foreign_model(Path(os.path.expanduser(model.name))):
@@ -85,7 +85,7 @@ def _check_description(model: ModelSettings) -> None:
 
 
 def _open_file(model: ModelSettings) -> NetworkEstimator:
-    """Opens an ONNX file, given or of the catalog, or a folder of `quantize`."""
+    """Opens an ONNX file (a path, or a model of the catalog) or a folder that `quantize` wrote."""
     from streamdepth.estimators.exported_model import ExportedModelEstimator, is_foreign_model
 
     options, path = _engine_options(model), Path(os.path.expanduser(model.name))

@@ -57,8 +57,8 @@ def check_output_names(settings: Settings) -> None:
     """Checks outputs before anything is opened.
 
     Raises:
-        ConfigError: if two outputs have one name, topics are to be kept and no .mcap is written, or the picture is to
-            be written beside depth and no .mkv is, or a stereo style has no picture to show it ("conflict").
+        ConfigError: if two outputs have one name, topics are to be kept without a .mcap, the picture is to be written
+            beside depth without a .mkv, or a stereo style is set without an output that shows pictures ("conflict").
         SinkOpenError: if an output is an input.
     """
     outputs, depth = settings.outputs, settings.outputs.depth
@@ -84,7 +84,7 @@ def check_output_names(settings: Settings) -> None:
 
 
 def check_shows_style(path: Path, settings: Settings) -> None:
-    """Raises ConfigError ("conflict") for a stereo style and an output that holds depth itself, not a drawn picture."""
+    """Raises ConfigError ("conflict") for a stereo style if the output holds depth itself and no drawn picture."""
     if path.suffix.lower() in DEPTH_IMAGE_SUFFIXES and make_render_options(settings).is_stereo:
         raise ConfigError(
             f"'{path}' would hold the depth itself, and the style {settings.render.style} is a picture to look at: "
@@ -104,8 +104,8 @@ def only_pictures_are_written(settings: Settings) -> bool:
 def display_range_setting(settings: Settings, *, is_file: bool) -> str:
     """Returns the range to display, as `make_stabilizer` takes it.
 
-    PNG and gray videos of relative depth take it for the scale of their numbers, which shall not follow the scene:
-    automatic, it becomes one for all of a shot, where the source is a file and the frames can wait.
+    PNG and gray videos of relative depth use the range as the scale of their numbers, which must not change with the
+    scene: an automatic range becomes one range for each shot, if the source is a file and the frames can wait.
     """
     paths = settings.outputs.video, settings.outputs.depth
     has_scale = any(path is not None and path.suffix.lower() == ".png" for path in paths)
@@ -160,7 +160,7 @@ def _make_geometry_sink(kind: GeometryKind, settings: Settings, path: Path) -> S
 
 
 def _make_local_or_remote(path: Path, make_sink: Callable[[Path], Sink], settings: Settings) -> Sink:
-    """Returns the sink for `path`; for an address in a remote storage, one that writes here and then uploads."""
+    """Returns the sink for `path`; for an address in a remote storage, it writes a local file and uploads it."""
     address = storage.address_from_path(path)
     if not storage.is_remote(address):
         if settings.outputs.segment is None:
@@ -178,7 +178,7 @@ def _make_local_or_remote(path: Path, make_sink: Callable[[Path], Sink], setting
 
 
 def _path_of_stream(path: Path, name: str | None, suffix: str, settings: Settings) -> Path:
-    """Returns the file of one of several streams in the folder `path`, which is made; of a single stream `path`."""
+    """Returns `path` for a single stream; for one of several, its file in the folder `path`, which is made."""
     if NAME_FIELD in str(path):
         names = settings.names or stream_names(settings.source or ("stream",))
         path = Path(str(path).replace(NAME_FIELD, name or names[0]))
@@ -262,7 +262,7 @@ def _make_video_sink(settings: Settings, path: Path) -> Sink:
 
 
 def is_gray_video(settings: Settings, path: Path) -> bool:
-    """True if an output of depth is a gray video: as asked, or by an extension that holds no other depth."""
+    """True if an output of depth is a gray video, by the settings or because its format holds no other depth."""
     suffix = path.suffix.lower()
     is_asked = settings.outputs.depth_map is not None or settings.outputs.target is not None
     return suffix in (".mov", ".m4v", ".webm") or (is_asked and suffix in (".mp4", ".mkv"))

@@ -52,16 +52,15 @@ def _load(model: ModelSettings) -> Estimator:
 
 
 def forget_shared_estimators() -> None:
-    """Lets go of all models that `shared_estimator` has loaded."""
+    """Releases all models that `shared_estimator` has loaded."""
     _load.cache_clear()
 
 
 def read_photo(image: Any, settings: Settings, color: ColorOrder = "rgb") -> LoadedPicture:
     """Returns a picture as RGB, undistorted where the settings ask for it, with its valid pixels and its intrinsics.
 
-    What is transparent is not valid, nor are black bars, unless the settings take them for a part of the picture. The
-    intrinsics are those of the settings, else of the picture's EXIF, else guessed where the settings ask for that, else
-    None.
+    Transparent pixels are not valid, nor are black bars, unless `find_bars` is off. The intrinsics are those of the
+    settings, else those of the picture's EXIF, else guessed if the settings ask for that, else None.
 
     Args:
         image: a path, an http(s) address, a PIL image, or an array (H, W, 3) or (H, W) uint8.
@@ -69,7 +68,7 @@ def read_photo(image: Any, settings: Settings, color: ColorOrder = "rgb") -> Loa
 
     Raises:
         SourceError: the picture cannot be read.
-        ConfigError: it is nothing of that kind.
+        ConfigError: `image` is none of these.
     """
     from streamdepth.geometry.camera import Undistorter
     from streamdepth.sources.black_bars import valid_pixels
@@ -102,7 +101,7 @@ def _guess_camera(pixels: Image) -> Intrinsics:
 
 
 def estimate_depth_frame(picture: LoadedPicture, estimator: Estimator, settings: Settings) -> DepthFrame:
-    """Returns a picture with its depth at the network's size, in meters where the settings hold a metric reference.
+    """Returns a picture with its depth at the network's size, in meters if the settings have a metric reference.
 
     Args:
         picture: as `read_photo` returns it; without intrinsics it gets the model's, where that estimates them.
@@ -111,8 +110,8 @@ def estimate_depth_frame(picture: LoadedPicture, estimator: Estimator, settings:
 
     Raises:
         InferenceError: the model failed.
-        ConfigError: the metric reference cannot be seen in the picture (code "no-reference"), or tells its scale too
-            roughly ("uncertain-scale").
+        ConfigError: the metric reference is not visible in the picture (code "no-reference"), or gives the scale with
+            too large an error ("uncertain-scale").
     """
     pixels, valid, camera = picture[:3]
     frame = Frame(pixels, 0, 0, Fraction(1), time.monotonic(), valid=valid)

@@ -1,4 +1,4 @@
-"""Makes the options of all that draws."""
+"""Makes the options of the outputs that draw depth."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def make_render_options(settings: Settings) -> RenderOptions:
 
 
 def check_stereo_settings(settings: Settings) -> None:
-    """Raises ConfigError ("conflict") for settings of stereo pictures in a style that is none."""
+    """Raises ConfigError ("conflict") for settings of stereo pictures if the style is not a stereo style."""
     options = make_render_options(settings)
     if options.stereo != StereoOptions() and not options.is_stereo:
         raise ConfigError(

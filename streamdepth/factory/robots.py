@@ -22,7 +22,7 @@ ROBOT_FILES = (".mcap", ".rrd")
 
 
 def make_robot_recording(path: Path, settings: Settings, name: str | None = None) -> Sink:
-    """Returns the sink for a .mcap or .rrd file. name: the stream's, where there are several."""
+    """Returns the sink for a .mcap or .rrd file. `name` is the stream's, if there are several."""
     options = make_robot_options(settings, name)
     kept = _make_kept_topics(settings, path, name)
     if path.suffix.lower() == ".rrd":
@@ -42,7 +42,7 @@ def make_robot_recording(path: Path, settings: Settings, name: str | None = None
 
 
 def _make_kept_topics(settings: Settings, path: Path, name: str | None) -> RecordedTopics | None:
-    """Returns the topics of the source's bag that are to be copied; None where none are wanted.
+    """Returns the topics of the source's bag that are to be copied; None if the settings name none.
 
     Raises ConfigError ("conflict") where they cannot be copied.
     """
@@ -101,7 +101,7 @@ def make_publisher(target: str, settings: Settings, name: str | None = None) -> 
 
 
 def make_robot_options(settings: Settings, name: str | None = None) -> RobotOptions:
-    """Returns what robots get. name: the stream's where there are several; it ends the namespace and the frame id."""
+    """Returns the options of data for robots; `name`, of one of several streams, ends namespace and frame id."""
     from streamdepth.geometry.obstacles import ObstacleZone
     from streamdepth.sinks.robots.observation import RobotOptions
 

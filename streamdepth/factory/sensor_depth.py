@@ -22,7 +22,7 @@ VALUES_PER_METER = 1000.0
 DEPTH_CAMERA_PREFIXES = ("realsense:", "oak:")
 """Schemes of the addresses of live depth cameras."""
 _CAMERA_SENSOR = "sensor"
-"""The word in settings for the depth that the frames of a live depth camera bring along."""
+"""The word in settings for the depth that a live depth camera gives with each frame."""
 
 
 def is_sensor_stream(text: str) -> bool:
@@ -75,7 +75,7 @@ def with_sensor_depth(source: Source, address: str, settings: Settings) -> Sourc
 def with_sparse_pictures(source: Source, settings: Settings) -> Source:
     """Returns a program's own source whose frames carry the settings' sparse depth, where that is PNG for each frame.
 
-    Depth from elsewhere is what such frames bring along.
+    Any other sparse depth must already be in the frames of such a source.
     """
     sparse = str(settings.metric.sparse or "")
     if not sparse or is_sensor_stream(sparse) or not is_depth_of_frames(sparse):
@@ -104,7 +104,7 @@ def _make_reader(text: str, address: str, settings: Settings) -> DepthReader:
 
 
 def read_filled_depth(settings: Settings) -> DepthMap:
-    """Returns the sensor's depth in place of a model's of a single picture, its small holes filled.
+    """Returns the sensor's depth of a single picture, which replaces a model's, with small holes filled.
 
     The result and the errors are those of `read_picture_depth`.
     """

@@ -30,7 +30,7 @@ DEVICE_PREFIXES = ("lavfi:", "screen:", "camera:", "/dev/video", *DEPTH_CAMERA_P
 def make_source(address: str, settings: Settings) -> Source:
     """Returns the source for an address: a camera's number or name, a file, a folder, a glob, a bag, a URL...
 
-    Its frames carry the camera and the sensor's depth of the settings, where they describe them.
+    Its frames carry the camera and the sensor's depth, if the settings describe them.
 
     Raises:
         ConfigError: if the address is empty ("no-source").
@@ -62,9 +62,9 @@ def with_camera(source: Source, settings: Settings) -> Source:
 
 
 def with_black_bars(source: Source, settings: Settings) -> Source:
-    """Returns a source whose black bars are known; `source` itself where the settings leave them alone.
+    """Returns a source that marks black bars as not valid; `source` itself if the settings turn that off.
 
-    A sensor's depth is valid where its camera sees black.
+    A source with a sensor's depth is returned as it is, because that depth is valid in black areas, too.
     """
     if not settings.find_bars or settings.metric.depth_from:
         return source
@@ -139,7 +139,7 @@ def _is_camera(address: str) -> bool:
 
 
 def _make_addressed(address: str, settings: Settings) -> Source:
-    """Returns the source for an address that no file has."""
+    """Returns the source for an address that is not a file's."""
     if address.startswith(("lavfi:", "screen:", *DEPTH_CAMERA_PREFIXES)):
         _refuse_input_fps(address, settings)
     if address.startswith(DEPTH_CAMERA_PREFIXES):
@@ -190,7 +190,7 @@ def _file_options(settings: Settings) -> dict[str, Any]:
 def decoding_device(settings: Settings) -> str | None:
     """Returns the NVIDIA GPU that is to decode video, such as cuda or cuda:1: the first one of the model.
 
-    None where the model runs elsewhere, and where something is asked for that needs the pictures on the CPU.
+    None if the model runs on no such GPU, or if a setting needs the pictures on the CPU.
     """
     device, *_ = settings.model.device.split(",")
     if not settings.gpu_decoding or settings.model.engine not in ("auto", "torch") or settings.deinterlace == "auto":

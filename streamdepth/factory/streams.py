@@ -15,13 +15,13 @@ SectionT = TypeVar("SectionT", bound=Section)
 
 
 class StreamPlan(NamedTuple):
-    """One stream of a run, before anything of it is made."""
+    """The plan of one stream of a run: its address, name and settings."""
 
     address: str
     name: str | None
     """The name of its outputs; None for a single stream, whose outputs are files."""
     settings: Settings
-    """The settings of all, with what this stream has of its own."""
+    """The settings of the run with those of this stream in their place."""
 
 
 def plan_streams(settings: Settings) -> list[StreamPlan]:

@@ -78,7 +78,7 @@ class Capture:
         """Reads until the end, a limit, or until `buffer` is closed. Raises SourceError.
 
         A live stream begins when the model is ready: frames before that are discarded, so that its first frame is
-        fresh. They neither count nor leave a gap: numbers and times begin with that first frame.
+        fresh. They are not counted and leave no gap: numbers and times begin with that first frame.
         """
         frame = self._wait_for_model(model_is_ready) if self.stream.needs_low_latency else None
         while self._count != self._max_frames:

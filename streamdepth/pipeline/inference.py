@@ -28,9 +28,10 @@ class _Batch:
 class Inference:
     """Takes frames from `buffer`, computes their depth, and gives it to `results`.
 
-    With an estimator whose `max_in_flight` is more than one, files have as many batches in flight, so that the model is
-    never idle; of live streams, one batch is computed while the one before is steadied and handed on. Live frames are
-    taken when the model is free and not before: one that waited there could not be replaced by a newer one.
+    With an estimator whose `max_in_flight` is more than one, files have that many batches in flight, so that the model
+    is never idle. Live streams have one: it is computed while the batch before it is steadied and handed on. Live
+    frames are taken only when the model is free, since a frame that has been taken can no longer be replaced by a newer
+    one.
 
     Args:
         buffer: the frames of all streams.
@@ -63,7 +64,7 @@ class Inference:
         self._results.end_all()
 
     def _fill(self, in_flight: deque[_Batch]) -> bool:
-        """Submits as many batches as keep the model busy, of live streams one. Returns False when all is done."""
+        """Submits as many batches as keep the model busy, for live streams one. Returns False when all is done."""
         is_low_latency = self._results.needs_low_latency()
         max_batches = 1 if is_low_latency else self._estimator.max_in_flight
         while len(in_flight) < max_batches:

@@ -15,11 +15,11 @@ from streamdepth.pipeline.results import ResultStage
 from streamdepth.pipeline.stream import CapturedFrame
 
 _SLOT_TOLERANCE = 1e-6
-"""Share of a slot by which a rounded timestamp may come too early."""
+"""Share of a slot by which a rounded timestamp may be too early."""
 
 
 class KeyframeSchedule:
-    """Chooses the keyframes of one stream: the first frame in each slot of 1 / `fps` seconds; None: every frame."""
+    """Chooses the keyframes of one stream: the first frame in each slot of 1 / `fps` seconds; with None every frame."""
 
     def __init__(self, fps: float | None) -> None:
         self.fps = fps
@@ -56,16 +56,17 @@ class KeyframeInference:
     """Hands on every frame at once, with depth warped from the newest keyframe that the model has finished.
 
     `run_model` runs the model on a thread of its own. For live streams it gets the newest frames when it is free and a
-    keyframe is due, longest-waiting streams first; its results belong to older frames then, and are warped to the
-    newest one. Files wait for the result of each keyframe, so that the same file always gives the same depth. Where
-    depth cannot be warped, at the start, at cuts and after gaps, every stream waits.
+    keyframe is due, longest-waiting streams first; its results then belong to older frames, and are warped to the
+    newest one. Files wait for the result of each keyframe, so that the same file always gives the same depth. At the
+    start, at cuts and after gaps, where depth cannot be warped, every stream waits for the model.
 
     Args:
         buffer: the frames of all streams.
         estimator: the model.
         results: steadies the depth and hands it to the sinks; all of its streams have a propagator.
         batch: the most keyframes that the model gets at a time, one of each stream.
-        inference_fps: keyframes per second of the source's clock; None: as many as the model can do, of files all.
+        inference_fps: keyframes per second of the source's clock; None: as many as the model can process, for files
+            all.
     """
 
     def __init__(
@@ -107,7 +108,7 @@ class KeyframeInference:
             )
 
     def on_model_ended(self, error: BaseException | None) -> None:
-        """Is called when `run_model` has ended, so that `run` raises the same error."""
+        """Called when `run_model` has ended, so that `run` raises the same error."""
         self._finished.close(error)
 
     def run(self) -> None:
@@ -147,7 +148,7 @@ class KeyframeInference:
             keyframes.pending = frame
 
     def _submit_keyframes(self, stream_index: int) -> None:
-        """Gives the model what it is to see after the newest frame of a stream. Raises InferenceError."""
+        """Gives the model the keyframes that are due after the newest frame of a stream. Raises InferenceError."""
         pending = [i for i, k in enumerate(self._keyframes) if k.pending and i not in self._results.ended]
         can_go_on = self._keyframes[stream_index].can_propagate and self._results.streams[stream_index].is_live
         if stream_index in pending and not can_go_on:
@@ -174,7 +175,7 @@ class KeyframeInference:
             self._is_model_busy = self._jobs.put(job)
 
     def _collect_estimates(self, timeout: float | None = None) -> None:
-        """Takes what the model has finished, and waits for what it is busy with. Raises InferenceError."""
+        """Takes the model's finished results, waiting up to `timeout` for them. Raises InferenceError."""
         if not self._is_model_busy:
             return
         for estimates in self._finished.take(timeout=timeout):

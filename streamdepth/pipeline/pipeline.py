@@ -187,7 +187,7 @@ class Pipeline(SinkEvents):
 
     @contextmanager
     def _running(self) -> Iterator[SinkDispatcher]:
-        """Opens everything and starts the threads; at the end stops, joins and closes, whatever happened."""
+        """Opens everything and starts the threads; in any case stops, joins and closes at the end."""
         is_complete = is_interrupted = False
         self._sinks = sinks = SinkDispatcher(self.streams, self._threads, self)
         try:
@@ -222,7 +222,7 @@ class Pipeline(SinkEvents):
         sinks.open(self._model)
 
     def _open_source(self, capture: Capture, sinks: SinkDispatcher) -> None:
-        """Opens a source; one of several that cannot be opened leaves the others alone."""
+        """Opens a source. If it is one of several and cannot be opened, only its own stream ends."""
         try:
             capture.open()
             self._on_source_opened(capture.stream_index, sinks)
@@ -234,7 +234,7 @@ class Pipeline(SinkEvents):
             self._errors.append(error)
 
     def _on_source_opened(self, stream_index: int, sinks: SinkDispatcher) -> None:
-        """Chooses the policies of a stream, now that it is known whether its frames can wait."""
+        """Chooses the queue policies of a stream once it is known whether its frames can wait."""
         is_live = self.streams[stream_index].is_live
         policy = LIVE_POLICY if is_live else QueuePolicy(max(FILE_POLICY.size, self.batch))
         self._frames.set_policy(policy, stream_index)
@@ -304,11 +304,11 @@ class Pipeline(SinkEvents):
             self._on_written(result.item)
 
     def on_result_discarded(self, stream_index: int) -> None:
-        """Counts a result that nobody wants; called by the worker of the recorders."""
+        """Counts a result that was thrown away because its stream had failed; called by the worker of the recorders."""
         self.stats.count("stopped", stream_index=stream_index)
 
     def on_stop_requested(self) -> None:
-        """Stops the run; called by the worker of a sink whose user wants it."""
+        """Stops the run; called by the worker of a sink when its user asks for that."""
         self.stop()
 
     def _end_stream(self, stream_index: int) -> None:
@@ -317,7 +317,7 @@ class Pipeline(SinkEvents):
             self._sinks.end_stream(stream_index, self._failed.get(stream_index))
 
     def _abandon(self) -> None:
-        """Ends the run and throws away what waits in the buffers."""
+        """Ends the run and throws away the items in the buffers."""
         self._stop_reading()
         self._count_stopped(self._frames.clear())
         if self._sinks is not None:
@@ -328,7 +328,7 @@ class Pipeline(SinkEvents):
             self.stats.count("stopped", count, stream_index=i)
 
     def _close(self, sinks: SinkDispatcher, *, discard: bool) -> None:
-        """Closes all sinks and sources, whichever of them fails; raises the first failure at the end."""
+        """Closes all sinks and sources, even if some of them fail, then raises the first failure."""
         failures: list[Exception] = []
         endings = [sink.discard if discard else sink.close for sink in sinks.open_sinks()]
         for action in (*endings, *(stream.source.close for stream in self.streams), self._reset_stages):
@@ -341,7 +341,7 @@ class Pipeline(SinkEvents):
             raise failures[0]
 
     def _reset_stages(self) -> None:
-        """Releases the last pictures, which would else live as long as anybody holds this pipeline or its streams."""
+        """Releases the last pictures, which would otherwise stay in memory as long as this pipeline or its streams."""
         for stream in self.streams:
             stream.stabilizer.reset()
             if stream.propagator is not None:

@@ -1,4 +1,4 @@
-"""Turns the model's estimates into steady results; both ways of running a model share it."""
+"""Turns the model's estimates into steady results, for `Inference` and `KeyframeInference` alike."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from streamdepth.pipeline.stream import CapturedFrame, Stream, StreamResult
 
 
 class ResultStage:
-    """Steadies the depth of all streams and hands it to the sinks; what fails of one stream ends that one alone.
+    """Steadies the depth of all streams and hands it to the sinks. A failure in one stream ends only that stream.
 
     Args:
         streams: all streams of the pipeline.
@@ -90,7 +90,7 @@ class ResultStage:
             self.end_stream(stream_index, error)
 
     def for_camera(self, captured: CapturedFrame, estimate: Estimate) -> Estimate:
-        """Returns the estimate for the stream's camera: meters that hold for an assumed one are scaled.
+        """Returns the estimate for the stream's camera: meters computed for an assumed focal length are scaled.
 
         Where the camera is not known, a notice says so.
         """
@@ -119,12 +119,12 @@ class ResultStage:
         return self._model_names[stream_index]
 
     def push(self, captured: CapturedFrame, estimate: Estimate, age_seconds: float = 0.0) -> None:
-        """Steadies the depth of a frame and hands on what comes out. Raises what the stabilizer raises.
+        """Steadies the depth of a frame and hands on the results. Raises what the stabilizer raises.
 
         Args:
             captured: the frame; `prepare_for` was called with it.
             estimate: as the model gave it, perhaps on a GPU, or with depth that was warped from a keyframe.
-            age_seconds: time from that keyframe to the frame.
+            age_seconds: time from that keyframe to the frame; 0 if the model saw the frame itself.
         """
         frame, info = captured.frame, captured.info
         intrinsics = info.intrinsics if (info.width, info.height) == frame.size else None
@@ -143,7 +143,7 @@ class ResultStage:
         self._hand_on(captured.stream_index, self.streams[captured.stream_index].stabilizer.push(item))
 
     def prepare_for(self, captured: CapturedFrame) -> None:
-        """Starts anew where a stream's frames have another size: that is another view, and no memory of it is valid."""
+        """Resets the stages of a stream whose frames change their size: nothing remembered is valid for them."""
         i, size = captured.stream_index, captured.frame.size
         previous, self._sizes[i] = self._sizes[i], size
         if previous is not None and previous != size:
@@ -153,7 +153,7 @@ class ResultStage:
         self._infos[i] = captured.info
 
     def prepare_model(self, captured: CapturedFrame) -> None:
-        """Lets a model with memory forget the stream where a frame, which it sees next, begins a new shot.
+        """Resets a model with memory for a stream if the frame that it sees next begins a new shot.
 
         All frames of the stream before must have been handed on.
         """
@@ -166,13 +166,13 @@ class ResultStage:
             self.begin_shot(captured.stream_index, captured.frame)
 
     def begin_shot(self, stream_index: int, frame: Frame) -> None:
-        """Lets a model with memory forget the stream of a frame, which it sees next."""
+        """Resets a model with memory for the stream of the frame that it sees next."""
         if self._estimator.has_memory:
             self._shots.add((stream_index, frame.index))
             self._estimator.reset(self._model_name(stream_index))
 
     def forget_streams(self) -> None:
-        """Lets the model forget all streams, which have ended: the next run may have others of the same names."""
+        """Resets the model for all streams, which have ended: the next run may use the same names."""
         for name in self._model_names.values():
             self._estimator.reset(name)
 
@@ -193,7 +193,7 @@ class ResultStage:
         self._hand_on(stream_index, self.streams[stream_index].stabilizer.flush())
 
     def _hand_on(self, stream_index: int, items: Iterable[DepthFrame]) -> None:
-        """Hands items to the sinks one by one, so that what a stabilizer keeps on disk does not gather in memory."""
+        """Hands items to the sinks one by one, so that those that wait on disk do not pile up in memory."""
         began = time.monotonic()
         for item in items:
             self.stats.durations["smooth"].add(time.monotonic() - began)

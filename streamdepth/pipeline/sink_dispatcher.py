@@ -53,12 +53,12 @@ class SinkDispatcher:
         return self._first.buffer.dropped
 
     def open(self, model: ModelInfo) -> None:
-        """Opens the sinks of streams whose source is open, and the others once theirs is. Raises SinkOpenError."""
+        """Opens the sinks of streams whose source is open; the others follow later. Raises SinkOpenError."""
         for worker in self._workers:
             worker.open(model)
 
     def on_source_opened(self, stream_index: int) -> None:
-        """Chooses the policy of a stream, now that it is known whether it is live: a file waits for the recorders."""
+        """Chooses the queue policy of a stream once it is known whether it is live: a file waits for the recorders."""
         policy = self._live_policy if self._streams[stream_index].is_live else FILE_POLICY
         self._first.buffer.set_policy(policy, stream_index)
 
@@ -87,7 +87,7 @@ class SinkDispatcher:
     def run(self, on_failed: Callable[[], None]) -> None:
         """Feeds all sinks until all streams have ended. Raises the first error, after calling `on_failed` at once.
 
-        A preview that is stuck is left behind: it must not cost the recorders their files, which are waited for.
+        A preview that is stuck is left behind, so that the recorders can still complete their files.
         """
         for _ in self.written_results(on_failed):
             pass

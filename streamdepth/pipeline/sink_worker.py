@@ -41,10 +41,9 @@ class SinkEvents(Protocol):
 class SinkWorker:
     """Feeds sinks of all streams from one buffer, on the thread that calls `run`.
 
-    Sinks are closed when their stream ends, on a thread of their own: that may take long. A sink that fails is
-    discarded, and its stream with it: the stream's other sinks are completed if it was live and cannot be recorded
-    again, else discarded. With `may_fail`, a sink that raises SinkError is only left out, and so it is when it cannot
-    be completed.
+    Sinks are closed when their stream ends, on a thread of their own, because that may take long. A sink that fails is
+    discarded and ends its stream: the stream's other sinks are completed if it was live and cannot be recorded again,
+    else discarded. With `may_fail`, a sink that raises SinkError, also while it is completed, is only left out.
 
     Args:
         streams: all streams of the pipeline.
@@ -214,7 +213,7 @@ class SinkWorker:
 
 
 def _discard(sink: Sink) -> None:
-    """Discards a sink that has failed; that failure is the one to report, and not what goes wrong here."""
+    """Discards a sink that has failed. Further errors are not raised, since the first failure is the one to report."""
     try:
         sink.discard()
     except Exception as error:

@@ -52,9 +52,10 @@ class Stream:
     info: StreamInfo | None = field(default=None, init=False)
     """The stream's facts; None before the pipeline has opened the source."""
     is_live: bool = field(default=True, init=False)
-    """True if frames are dropped rather than waited for; so it is until the source says otherwise."""
+    """True if frames are dropped rather than waited for; it stays True until the source has been opened."""
     needs_low_latency: bool = field(default=True, init=False)
-    """True if frames arrive in real time, so each is worked on at once: a live stream, or a file at its own speed."""
+    """True if frames arrive in real time and are processed at once: a live stream, or a file played at its own
+    speed."""
 
     @property
     def title(self) -> str:

@@ -56,7 +56,7 @@ class ArraySource(Source):
         frames: arrays as `to_rgb_image` takes them.
         fps: frames per second.
         color: order of the channels of the arrays.
-        name: what to call the stream.
+        name: name of the stream.
         is_live: True if frames may be dropped where the model is slower than the iterable.
     """
 

@@ -1,4 +1,4 @@
-"""An open bag of any kind: a folder of ROS 2, one file of it, also compressed, an MCAP of any recorder, or ROS 1."""
+"""An open bag: a folder or a file of ROS 2, also compressed, an MCAP of any recorder, or a bag of ROS 1."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
 class Bag:
-    """A bag with the methods of rosbags' `AnyReader`, which also reads what that refuses.
+    """A bag with the methods of rosbags' `AnyReader`; it also reads bags that `AnyReader` refuses.
 
     A compressed file is unpacked into a temporary folder, which is removed by `close`. Messages that rosbag2 compressed
     one by one are unpacked, too, where their file comes without its metadata.yaml.

@@ -1,4 +1,4 @@
-"""Finding the camera that belongs to a topic with pictures or depth, whatever its camera_info topic is called."""
+"""Finds the camera_info topic of a topic with pictures or depth, whose name differs from driver to driver."""
 
 from __future__ import annotations
 

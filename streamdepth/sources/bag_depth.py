@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from streamdepth.sources.bag import Bag
 
 _DISORDER_NS = 3 * 10**8
-"""Time by which a message may be older than the newest one before it; messages are kept for that long."""
+"""Largest time by which messages may be out of order; messages are kept for that long."""
 _SAME_FOCAL = 0.01
 """Cameras whose focal lengths and principal points differ by less than this share of the width are the same."""
 
@@ -138,7 +138,7 @@ class BagDepth(DepthReader):
         return self._alignment.apply(depth_m, nearest_ns)
 
     def _read_until(self, stamp_ns: int) -> None:
-        """Reads messages until all those up to `stamp_ns` have come, and forgets those long before."""
+        """Reads all messages up to `stamp_ns`, and forgets those that are much older."""
         while self._newest_ns <= stamp_ns + _DISORDER_NS:
             entry = next(self._iterator, None)
             if entry is None:
@@ -241,7 +241,7 @@ def _registration(
 
 
 def _is_same_camera(first: Intrinsics, second: Intrinsics) -> bool:
-    """True if both cameras see each pixel in the same direction, at whatever sizes."""
+    """True if both cameras see the same part of the picture in the same direction; their sizes may differ."""
     if any(first.distortion) != any(second.distortion):
         return False
     if abs(first.width * second.height / (first.height * second.width) - 1) > _SAME_FOCAL:

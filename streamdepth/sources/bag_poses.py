@@ -83,7 +83,7 @@ class BagPoses(Poses):
         return Trajectory(poses, stamps)
 
     def _poses_from_transforms(self, tree: TransformTree, camera_frame: str) -> list[tuple[int, str, Floats]]:
-        """Returns (nanoseconds, frame, pose) at each time at which something above the camera moves."""
+        """Returns (nanoseconds, frame, pose) for each stamp of a transform between the root and the camera."""
         root, stamps = tree.root_and_stamps(camera_frame)
         if not camera_frame or not stamps:
             raise ConfigError(

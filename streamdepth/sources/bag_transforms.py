@@ -46,7 +46,7 @@ class TransformTree:
         return found
 
     def root_and_stamps(self, frame: str) -> tuple[str, list[int]]:
-        """Returns the topmost frame above `frame`, and the stamps in ns at which something between them moves."""
+        """Returns the root of the tree above `frame`, and the stamps in ns of all transforms between both."""
         if self._dynamic is None:
             self._dynamic = self._read_dynamic()
         above = self._ancestors(frame, 0)

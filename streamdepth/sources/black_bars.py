@@ -1,8 +1,8 @@
 """Black bars around a picture, such as those of a wide film in a 16:9 video: found, and excluded from the valid pixels.
 
-A bar is a flat, dark margin that ends in a straight edge along its whole side. What is merely dark at the margin, such
-as a night sky or a vignette, has no such edge. Frames in which the edge cannot be seen, because the scene is dark too,
-change nothing.
+A bar is a flat, dark margin that ends in a straight edge along its whole side. Other dark margins, such as a night sky
+or a vignette, have no such edge. Frames in which the edge cannot be seen, because the scene is dark too, change
+nothing.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _RISE = 20
 _EDGE_LINES = 8
 """Lines behind the flat ones within which the picture begins; compression spreads an edge over a block of 8 px."""
 _EDGE_SHARE, _EDGE_SHARE_ALONE = 0.5, 0.7
-"""Share of the edge that must be seen: where the opposite bar is as wide, and elsewhere."""
+"""Share of the edge that must be visible: if the opposite bar is equally wide, and otherwise."""
 _MIN_SHARE, _MIN_LINES = 0.01, 3
 """Narrowest bar, as a share of the side and in px."""
 _MIN_CONTENT = 0.4
@@ -51,9 +51,9 @@ _SAME_PX = 2
 _CHUNK_LINES = 64
 """Lines that are read at a time while a margin is measured."""
 _SEARCH_SECONDS = 0.25
-"""Time between two searches for other bars while those that are known are still dark."""
+"""Time between two searches for other bars while the known ones are still dark."""
 _STEADY_SECONDS = 0.5
-"""Time after which wider bars replace those that are there."""
+"""Time after which wider bars replace the known ones."""
 
 
 class Bars(NamedTuple):
@@ -65,7 +65,7 @@ class Bars(NamedTuple):
     right: int = 0
 
     def mask(self, width: int, height: int) -> Mask:
-        """Returns the (height, width) mask of what lies between the bars, read-only."""
+        """Returns the (height, width) mask of the picture between the bars, read-only."""
         mask = np.zeros((height, width), np.bool_)
         mask[self.top : height - self.bottom, self.left : width - self.right] = True
         mask.setflags(write=False)
@@ -73,16 +73,16 @@ class Bars(NamedTuple):
 
 
 def valid_pixels(pixels: Image) -> Mask | None:
-    """Returns the mask of what lies between the black bars of a single RGB picture; None where it has none."""
+    """Returns the mask of a single RGB picture between its black bars; None if it has none."""
     bars = _find_bars(_Brightness(pixels))
     return bars.mask(pixels.shape[1], pixels.shape[0]) if bars is not None and any(bars) else None
 
 
 class BlackBarsSource(WrappedSource):
-    """Another source whose frames are valid between their black bars only; `Frame.valid` says where that is.
+    """Another source whose frames are valid only between their black bars, as `Frame.valid` says.
 
-    Bars count from the first frame on that shows their edge, and end with the first that shows something in their
-    place; subtitles in a bar do not end it. Frames that have a mask already keep that.
+    Bars begin with the first frame that shows their edge, and end with the first in which they are not dark; subtitles
+    in a bar do not end it. Frames that have a mask already keep that.
     """
 
     def __init__(self, source: Source) -> None:
@@ -129,7 +129,7 @@ class BarTracker:
         """Bars that are wider than those that count, and the time of the frame in which they were first seen."""
 
     def update(self, frame: Frame) -> Mask | None:
-        """Returns the mask of what lies between the bars of the next frame; None where there are none."""
+        """Returns the mask of the next frame between its bars; None if it has none."""
         if frame.size != self._size:
             self._size = frame.size
             self._set(Bars())
@@ -145,7 +145,7 @@ class BarTracker:
         return self._mask
 
     def _consider(self, found: Bars, time: float) -> None:
-        """Takes bars at once where there were none or wider ones, and wider ones after some time."""
+        """Accepts new bars: at once if there were none or wider ones before, and wider ones only after some time."""
         changes = [new - old for new, old in zip(found, self.bars, strict=True)]
         if max(map(abs, changes)) <= _SAME_PX:
             self._wider = None

@@ -1,4 +1,4 @@
-"""One open camera: what is asked of it, what it grants, and reading from it, by OpenCV."""
+"""One open camera, by OpenCV: it is asked for settings, which are compared with those that it grants, and read."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class CameraCapture:
 
     Args:
         index: OpenCV's number or path of the camera.
-        name: for messages.
+        name: the camera's name in messages.
         started_at: `time.monotonic()` at time 0 of the timestamps.
     """
 
@@ -83,7 +83,7 @@ class CameraCapture:
         self.fps = self._granted_fps()
 
     def _apply_request(self) -> None:
-        """Asks for the settings: MJPG before the size, as many cameras offer large sizes over USB 2 only so."""
+        """Asks for the settings; MJPG comes before the size, since many cameras offer large sizes only in it."""
         import cv2
 
         request = self._request

@@ -20,7 +20,7 @@ from streamdepth.sources.limits import MAX_SIDE_PX, MAX_VIDEO_PIXELS, check_pict
 
 
 class DecodedFrame(NamedTuple):
-    """A decoded picture with the timestamp that it came with."""
+    """A decoded picture with the timestamp of its packet."""
 
     pixels: Image | LazyImage
     """The picture, see `Frame.pixels`."""
@@ -37,7 +37,7 @@ class DecodedFrame(NamedTuple):
 
 
 class Damage(NamedTuple):
-    """Description of what a stream turned out to lack, once it was read to its end."""
+    """Description of the damage of a stream, which is known once it was read to its end."""
 
     message: str
     code: str
@@ -88,7 +88,7 @@ class FrameDecoder:
 
     @property
     def missing_count(self) -> int:
-        """Number of frames that the container promised and did not hold; known at the end."""
+        """Number of frames that the container announced and does not have; known at the end."""
         return 0
 
     @property

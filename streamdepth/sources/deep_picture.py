@@ -1,4 +1,4 @@
-"""Pictures of 10 bits that keep their own samples beside the 8 bits that networks and most outputs take."""
+"""Pictures with 10 bits per channel that keep their samples beside the 8 bits that networks and most outputs use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _UNSPECIFIED = 2
 
 
 class DeepImage(LazyImage):
-    """A decoded frame of 10 bits; `convert` makes its 8-bit RGB when that is first used."""
+    """A decoded frame with 10 bits per channel; `convert` makes its 8-bit RGB when that is first used."""
 
     def __init__(self, frame: av.VideoFrame, convert: Callable[[], Image]) -> None:
         self.size = (frame.width, frame.height)
@@ -49,13 +49,13 @@ class DeepImage(LazyImage):
 
 
 def is_deep(frame: av.VideoFrame) -> bool:
-    """True for a frame whose samples outputs of 10 bits can take as they are."""
+    """True for a frame whose samples can be written unchanged by outputs of 10 bits."""
     is_even = frame.width % 2 == frame.height % 2 == 0
     return frame.format.name == DEEP_FORMAT and is_even and frame.color_range != ColorRange.JPEG
 
 
 def deep_color(frame: av.VideoFrame, matrix: int) -> DeepColor | None:
-    """Returns the colors of a frame's video; None unless `is_deep`. matrix: by H.273, where the frame says none."""
+    """Returns the colors of a frame's video; None unless `is_deep`. `matrix` is H.273's, for a frame without one."""
     if not is_deep(frame):
         return None
     side_data = SideDataContainer(frame)  # type: ignore[call-arg]  # its stub leaves __init__ out

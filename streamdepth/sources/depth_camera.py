@@ -24,7 +24,7 @@ _START_SECONDS = 15.0
 class DepthCameraCapture(ABC):
     """An open depth camera. A subclass connects in `__init__`, sets `size` and `intrinsics`, and has three methods.
 
-    All are called on one thread; what the maker's package raises is RuntimeError.
+    All are called on one thread. The makers' packages raise RuntimeError for all errors.
     """
 
     size: tuple[int, int]
@@ -110,9 +110,9 @@ class DepthCameraSource(LiveSource[DepthCameraCapture]):
 
 
 def camera_with_lens(camera: Intrinsics, model: str, coefficients: Sequence[float]) -> Intrinsics:
-    """Returns the camera with the lens that a maker's package names; a pinhole where that lens model is unknown.
+    """Returns the camera with the lens model that a maker's package names; a pinhole camera if it is unknown here.
 
-    An unknown one is RealSense's inverse_brown_conrady, whose coefficients are zero in all current cameras.
+    RealSense's inverse_brown_conrady is unknown here, but its coefficients are zero in all current cameras.
     """
     try:
         return with_lens(camera, model, coefficients)

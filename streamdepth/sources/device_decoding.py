@@ -1,6 +1,6 @@
 """Decoding of video by an NVIDIA GPU into its own memory: what it can decode, and how a file is opened for that.
 
-A codec is tried once before it is used: a short video that is made here must come out as the CPU decodes it.
+A codec is tried once before it is used: the GPU must decode a short generated video exactly as the CPU does.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def acceleration(device: str) -> HWAccel:
 
 
 def refusal(codec: str, device: str) -> str | None:
-    """Returns why `device` does not decode a codec, a part of a sentence; None if it does. Tried once per process.
+    """Returns the reason why `device` cannot decode a codec, as a clause; None if it can. Tried once per process.
 
     >>> refusal("prores", "cuda")
     'its decoder does not know prores'
@@ -63,7 +63,7 @@ def _refusal(codec: str, device: str) -> str | None:
 
 
 def find_refusal(codec: str, decode: Callable[[bytes], list[GrayImage]]) -> str | None:
-    """Returns why `decode` cannot be used for a codec, a part of a sentence; None if it can.
+    """Returns the reason why `decode` cannot be used for a codec, as a clause; None if it can.
 
     Args:
         codec: libav's name, such as h264.
@@ -105,9 +105,9 @@ def _decode(video: bytes, hwaccel: HWAccel | None = None) -> Iterator[av.VideoFr
 def choose_acceleration(
     container: InputContainer, device: str | None, on_refused: Callable[[str], object]
 ) -> HWAccel | None:
-    """Returns PyAV's settings to decode the video of a container on `device`; None where the CPU is to do it.
+    """Returns PyAV's settings to decode the video of a container on `device`; None if the CPU must decode it.
 
-    on_refused: called with the reason, a part of a sentence, where a device was given and does not decode it.
+    `on_refused` is called with the reason, as a clause, if a device was given and cannot decode it.
     """
     stream = main_video_stream(container)
     if device is None or stream is None or stream.codec_context is None:

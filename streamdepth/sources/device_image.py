@@ -1,4 +1,4 @@
-"""Decoded frames that lie in the memory of a GPU, and come to the CPU only as far as somebody asks for them."""
+"""Decoded frames in the memory of a GPU, which are copied to the CPU only when and as far as they are used."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def is_on_device(frame: av.VideoFrame) -> bool:
 def make_device_picture(
     frame: av.VideoFrame, matrix: Colorspace | None, color_range: ColorRange | None
 ) -> DevicePicture | None:
-    """Returns the picture of a frame whose planes are NV12, copied on its device; None where it is another format.
+    """Returns a copy, on its device, of a frame in the format NV12; None for another format.
 
-    The copy is complete when this returns. The frame itself is one of few that a decoder has, and is free again.
+    The copy is complete when this returns, and the decoder, which has few frames, may use the frame again.
     """
     import torch
     from torch.utils.dlpack import from_dlpack
@@ -75,7 +75,7 @@ class DeviceImage(LazyImage):
 
 
 class _DeviceLuma:
-    """Stands for the (H, W) brightness where only some of its lines are looked at: these alone are fetched."""
+    """The (H, W) brightness of a picture on a GPU, of which only the lines that are indexed are copied to the CPU."""
 
     def __init__(self, plane: Tensor) -> None:
         self._plane = plane

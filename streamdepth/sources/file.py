@@ -118,7 +118,7 @@ class FileSource(DecodedSource[TrackDecoder]):
         return self.descriptor is None and not is_pipe(self.path)
 
     def _open_file(self, path: Path) -> tuple[InputContainer, HWAccel | None]:
-        """Opens the file for the GPU if that decodes it, else for the CPU, and says why; returns how it was opened."""
+        """Opens the file for the GPU if that can decode it, else for the CPU; also returns PyAV's settings."""
         container = _open_container(path, self.name)
         hwaccel = choose_acceleration(container, self.device, self._announce_cpu)
         if hwaccel is None:
@@ -134,7 +134,7 @@ class FileSource(DecodedSource[TrackDecoder]):
         self.add_notice(f"{self.name} is decoded on the CPU and not on {self.device}: {reason}")
 
     def _find_file(self) -> Path | None:
-        """Returns the regular file to read, for some pipes a copy of what they bring; None for a pipe itself."""
+        """Returns the regular file to read; for some pipes that is a copy of their content, for others None."""
         if self.descriptor is None:
             _check_readable(self.path)
             if not is_pipe(self.path):

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 _TIME_BASE = Fraction(1, 10**9)
 _MAX_TRIED = 300
-"""Messages in which the first picture is searched for."""
+"""Number of messages in which the first picture is searched for."""
 _MAX_SCANNED = 5000
-"""Messages in which topics are searched for in a file without a summary."""
+"""Number of messages in which the topics of a file without a summary are searched for."""
 
 
 class _Topic(NamedTuple):
@@ -49,9 +49,9 @@ class _Topic(NamedTuple):
 
 
 def has_foxglove_pictures(path: Path, topic: str | None) -> bool:
-    """True for an MCAP file whose `topic`, or without one any topic, holds pictures in Foxglove's schemas.
+    """True for an MCAP file whose `topic` (None: any topic) holds pictures in Foxglove's schemas.
 
-    False for everything else, also where it cannot be read.
+    False for any other file, and for one that cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -67,7 +67,7 @@ def _make_reader(file: Any) -> McapReader:
 
 
 def _topics(reader: McapReader) -> list[_Topic]:
-    """Returns the topics of a file; one without a summary, such as one that was cut off, is read for a while."""
+    """Returns the topics of a file. If it has no summary, as a file that was cut off, its first messages are read."""
     summary = reader.get_summary()
     if summary is None:
         found = {c.id: _Topic(c, s, None) for s, c, _ in itertools.islice(reader.iter_messages(), _MAX_SCANNED) if s}
@@ -90,10 +90,10 @@ class FoxgloveSource(RosbagSource):
 
     Messages may be protobuf, JSON, or ROS 2's (`foxglove_msgs`). Times count from the stamp of the first picture; the
     intrinsics come from the CameraCalibration of the same folder. Messages that hold no picture are counted as
-    `RosbagSource` does; those of a video before its first keyframe are none.
+    `RosbagSource` does, except those of a video before its first keyframe.
 
     Args:
-        topic: the topic to read; None: the only one with pictures, which depth is not.
+        topic: the topic to read; None: the only one with pictures; depth does not count as pictures.
         camera_info_topic: the topic with the CameraCalibration; None looks for it.
         max_side_px: the longest side of a picture that is accepted.
     """
@@ -169,7 +169,7 @@ class FoxgloveSource(RosbagSource):
         )
 
     def _find_calibration(self, reader: McapReader, decoder: MessageDecoder, topic: _Topic) -> Any:
-        """Returns the first CameraCalibration of the topic that the user names, beside the pictures, or of all."""
+        """Returns the first CameraCalibration of the user's topic, else of that beside the pictures or the only one."""
         found = [t for t in _topics(reader) if t.kind == CALIBRATION_KIND]
         if self.camera_info_topic:
             found = [t for t in found if t.channel.topic == self.camera_info_topic]

@@ -51,7 +51,7 @@ def foxglove_kind(schema_name: str) -> str | None:
 
 
 class MessageDecoder:
-    """Turns the bytes of messages into objects, by the schema that the file itself brings.
+    """Turns the bytes of messages into objects by the schemas in the file.
 
     Raises MissingDependencyError for an encoding whose package is missing.
     """
@@ -101,7 +101,7 @@ def stamp_ns(message: Any) -> int:
 
 
 class PictureDecoder:
-    """Decodes the messages of one topic, in order. Raises ValueError or FFmpegError for what holds no picture.
+    """Decodes the messages of one topic, in order. Raises ValueError or FFmpegError for a message without a picture.
 
     Args:
         kind: one of PICTURE_KINDS.
@@ -118,7 +118,7 @@ class PictureDecoder:
         self._converter = FrameConverter(on_notice, name, None)
 
     def decode(self, message: Any, logged_ns: int) -> list[FoxglovePicture]:
-        """Returns the pictures that are complete now: of video perhaps none, or those of messages before.
+        """Returns the pictures that are complete now; for video perhaps none, or those of earlier messages.
 
         Args:
             message: the decoded message.
@@ -133,7 +133,7 @@ class PictureDecoder:
         return [FoxglovePicture(time_ns, image, message.frame_id, logged_ns)]
 
     def flush(self) -> list[FoxglovePicture]:
-        """Returns the pictures that a video still holds at its end."""
+        """Returns the pictures that the video decoder still holds at the end."""
         return self._pictures(None) if self._codec is not None else []
 
     def _decode_video(self, message: Any, time_ns: int) -> list[FoxglovePicture]:

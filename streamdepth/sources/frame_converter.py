@@ -35,7 +35,7 @@ _BT709, _BT601 = 1, 6
 _LIMITED_BLACK = 16
 """Luma of black in limited range."""
 _LAZY_FORMATS = {"yuv420p", "yuvj420p", "nv12", "yuv422p", "yuvj422p"}
-"""Pixel formats of nearly all video, whose conversion cannot fail and can wait until somebody needs the pixels."""
+"""Pixel formats of nearly all video, whose conversion cannot fail and can wait until the pixels are used."""
 _YUV_MATRICES = {  # libav's AVColorSpace -> swscale's matrices
     1: Colorspace.ITU709,
     4: Colorspace.FCC,
@@ -79,7 +79,7 @@ class FrameConverter:
         return (height, width) if _is_sideways(display_matrix(frame)) else (width, height)
 
     def convert(self, frame: av.VideoFrame) -> tuple[Image | LazyImage, Mask | None]:
-        """Returns (H, W, 3) uint8 RGB, C-contiguous, and where it is opaque; None where all of it is.
+        """Returns (H, W, 3) uint8 RGB, C-contiguous, and the mask of its opaque pixels; None if all are opaque.
 
         Frames in usual formats are converted when they are first used.
         """
@@ -116,7 +116,7 @@ class FrameConverter:
         return apply_display_matrix(self._rgb(frame, width, height), matrix), None
 
     def _fetch(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """Copies a frame from the GPU that has to be converted on the CPU."""
+        """Copies a frame from the GPU to the CPU, to be converted there."""
         assert frame.sw_format is not None
         self._announce(
             f"{self._name} is decoded on the GPU and converted on the CPU: it is rotated, HDR, of more than 8 bits, or "
@@ -160,7 +160,7 @@ class FrameConverter:
             )
 
     def deep_color(self, frame: av.VideoFrame) -> DeepColor | None:
-        """Returns the colors of a video whose frames keep 10 bits, from its first frame; None for others."""
+        """Returns the colors of a video with 10 bits per channel, from its first frame; None for others."""
         has_shown_size = display_matrix(frame) is None and (frame.width, frame.height) == self.size_of(frame)
         untagged = _BT709 if frame.height >= _HD_LINES else _BT601
         return deep_color(frame, untagged) if has_shown_size else None
@@ -199,7 +199,7 @@ def _device_image(frame: av.VideoFrame) -> DeviceImage | None:
 
 
 class DecodedImage(LazyImage):
-    """A decoded frame that is converted when its pixels are first used; it has the shown size already."""
+    """A decoded frame that is converted when its pixels are first used; its size is already the displayed one."""
 
     def __init__(self, frame: av.VideoFrame, converter: FrameConverter) -> None:
         self.size = (frame.width, frame.height)
@@ -216,7 +216,7 @@ class DecodedImage(LazyImage):
         return self._rgb
 
     def image_at_size(self, width: int, height: int) -> Image:
-        """Returns the picture resized; one of at most half an earlier one's size is made from that, not the whole."""
+        """Returns the picture resized; if at most half an earlier result's size, it is made from that result."""
         small = self._small
         if small is not None and small.shape[1] >= 2 * width and small.shape[0] >= 2 * height:
             return shrink(small, width, height)
@@ -249,7 +249,7 @@ class DecodedImage(LazyImage):
 
 @cache
 def _has_alpha(pixel_format: str) -> bool:
-    """True for a pixel format that holds transparency, if only in its palette."""
+    """True for a pixel format with transparency, also if only its palette has it."""
     found = av.VideoFormat(pixel_format)
     return found.has_palette or any(component.is_alpha for component in found.components)
 
@@ -264,7 +264,7 @@ def _has_sixteen_bits(pixel_format: str) -> bool:
 
 
 def _plane(frame: av.VideoFrame, index: int) -> GrayImage:
-    """(h, w) of a planar frame of bytes, without a copy."""
+    """Returns a plane of a planar frame of bytes, (h, w), without a copy."""
     plane = frame.planes[index]
     rows = np.asarray(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
     rows.setflags(write=False)

@@ -1,4 +1,4 @@
-"""A source whose camera is guessed from its own pictures where nothing is known of it."""
+"""A source whose camera, if it is unknown, is guessed from its own pictures."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from streamdepth.core.wrappers import WrappedSource
 from streamdepth.geometry.field_of_view import FieldOfViewGuess, guess_field_of_view
 
 _PICTURES, _MAX_STEP = 8, 30
-"""Number of pictures that are looked at, and at most so many frames from one to the next."""
+"""Number of pictures that are examined, and most frames from one to the next."""
 
 
 class GuessedCameraSource(WrappedSource):
     """Another source with the field of view that its pictures suggest, unless it knows its camera.
 
-    The other source is opened twice: for some pictures of its beginning, and to be read. A notice says the guess.
+    The other source is opened twice: for some pictures of its beginning, and to be read. A notice states the guess.
     `open` raises ConfigError ("live-source") for cameras and pipes, whose pictures come only once.
     """
 

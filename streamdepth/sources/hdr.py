@@ -35,7 +35,7 @@ def tone_map(code: Colors, curve: str) -> Colors:
 
 
 def _eetf(nits: Colors) -> Colors:
-    """Compresses highlights by the EETF of BT.2390: up to the peak they fit under reference white; shadows stay."""
+    """Compresses highlights by the EETF of BT.2390: the peak becomes reference white, and shadows do not change."""
     peak, white = nits_to_pq(np.array([PEAK_NITS, REFERENCE_WHITE_NITS]))
     limit = white / peak
     knee = 1.5 * limit - 0.5

@@ -42,10 +42,10 @@ PICTURE_SUFFIXES = (
 class ImagesSource(Source):
     """Pictures as a stream of `fps` frames per second, in natural order (9 before 10).
 
-    Names that differ in one number only are a sequence: its frames have these numbers, from 1001 on for example, and a
-    gap in them is one in time. All other pictures are numbered from 0.
-    Later pictures are scaled to the size of the first, unless sizes are kept. Those that cannot be read are counted in
-    `undelivered["undecodable"]`, and after all others `read` raises SourceLostError.
+    Names that differ in one number only are a sequence: its frames have these numbers, for example from 1001 on, and a
+    gap in the numbers is a gap in time. All other pictures are numbered from 0. Later pictures are scaled to the size
+    of the first, unless sizes are kept. Those that cannot be read are counted in `undelivered["undecodable"]`, and
+    after all others `read` raises SourceLostError.
 
     Args:
         pattern: a picture, a folder, a glob (`shots/*.jpg`), a numbered name (`%06d.png`) or an http(s) address.
@@ -169,7 +169,7 @@ class ImagesSource(Source):
         )
 
     def _number_frames(self, addresses: list[str]) -> None:
-        """Numbers the frames as their files are where these are a numbered sequence, else from 0."""
+        """Numbers the frames like their files if these are a numbered sequence, else from 0."""
         self._numbers, self._stamps = sequence_numbers(addresses), stamps_of_names(addresses)
         if self._numbers is None:
             return

@@ -13,7 +13,7 @@ def error_reason(error: Exception) -> str:
 
 
 def redact_error(error: Exception) -> Exception:
-    """Returns an error of the same kind without the address, whose password a traceback would show."""
+    """Returns an error of the same class without the address, because a traceback would show a password in it."""
     if isinstance(error, FFmpegError):
         return type(error)(error.errno or 0, redact_text(error.strerror or ""))
     message = redact_text(str(error))

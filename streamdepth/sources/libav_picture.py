@@ -1,4 +1,4 @@
-"""Pictures that libav decodes where Pillow does not: OpenEXR, HEIC photos of one tile, colors of 16 bits."""
+"""Pictures that libav decodes because Pillow cannot: OpenEXR, HEIC photos of a single tile, and colors of 16 bits."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def is_heic(data: bytes) -> bool:
 def read_exr(data: bytes, name: str, max_side_px: int) -> tuple[Image, Mask | None]:
     """Returns an OpenEXR picture, whose values are linear light, as (H, W, 3) uint8 in sRGB (IEC 61966-2-1).
 
-    Its colors are multiplied by alpha already, as OpenEXR wants them; the mask says where it is opaque, and is None
-    where all of it is.
+    The colors are taken as premultiplied by alpha, as OpenEXR defines them. The mask of opaque pixels is None if all
+    are opaque.
 
     Light above 1 is clipped, NaN becomes black. Raises SourceOpenError: "undecodable", or "too-large".
     """

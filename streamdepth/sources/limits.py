@@ -1,4 +1,4 @@
-"""Limits on what a stream may claim about itself."""
+"""Limits for the size and the frame rate that a stream states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Base class of cameras and network streams: they stall, vanish and come back, and are read so that nothing hangs."""
+"""Base class of cameras and network streams, which may stall, disconnect and come back; no read of one hangs."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class LiveSource(TimestampedSource, Generic[ConnectionT]):
 
     @abstractmethod
     def _is_permanent(self, error: Exception, attempts: int) -> bool:
-        """True if `error`, met in so many attempts since the loss, will not pass by waiting."""
+        """True if waiting does not help against `error`, which occurred in `attempts` attempts since the loss."""
 
     @abstractmethod
     def _explain(self, error: Exception) -> str:
@@ -138,7 +138,7 @@ class LiveSource(TimestampedSource, Generic[ConnectionT]):
             return self._info
 
     def _start_reader_or_wait(self) -> ConnectionT | None:
-        """Opens a connection, and waits for one as after a loss; None when interrupted. Raises SourceError."""
+        """Opens a connection, retrying as after a loss until it succeeds; None when interrupted. Raises SourceError."""
         try:
             return self._start_reader()
         except SourceError as error:
@@ -213,7 +213,7 @@ class LiveSource(TimestampedSource, Generic[ConnectionT]):
         return None
 
     def _await_frame(self, reader: BackgroundReader[ConnectionT]) -> Frame | None:
-        """Returns the next frame; None when the connection has ended, or was silent so long that it must hang."""
+        """Returns the next frame; None if the connection has ended or was silent for longer than its limits."""
         started_at = time.monotonic()
         for limit in (self._stall_limit_seconds, self._silence_limit_seconds + _GRACE_SECONDS):
             since = max(started_at, self._stall_detector.last_frame_at)
@@ -281,7 +281,7 @@ class LiveSource(TimestampedSource, Generic[ConnectionT]):
         return self._explain(failure) if failure else "the stream ended"
 
     def _final_error(self, failure: Exception, schedule: RetrySchedule | None = None) -> SourceError:
-        """Returns the error for giving up: by `schedule`, or at once where it is None."""
+        """Returns the error for giving up, after the attempts of `schedule` or, if that is None, at once."""
         if self._info is not None:
             return self._lost_error(failure, f" and did not come back {schedule}" if schedule else "")
         effort = f" {schedule}" if schedule else ""

@@ -34,7 +34,7 @@ _IDL_SEPARATOR = "=" * 80 + "\nIDL: "
 class McapBag:
     """The ROS messages of one MCAP file; other messages are left out.
 
-    Messages come in the order of the recorder's clock where the file has an index, and as they stand in it otherwise.
+    Messages come in the order of the recorder's clock if the file has an index, otherwise in the order of the file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -100,7 +100,7 @@ class McapBag:
     ) -> Generator[tuple[Connection, int, bytes], None, None]:
         """Yields (connection, nanoseconds by the recorder's clock, bytes) of each message from `start` until `stop`.
 
-        Without connections those of all topics are yielded.
+        Without connections, the messages of all topics are yielded.
         """
         wanted = {connection.id: connection for connection in connections or self.connections}
         with self.path.open("rb") as stream:
@@ -133,7 +133,7 @@ class McapBag:
 
 
 def ros_type_name(name: str) -> str:
-    """Returns ROS 2's name of a type, `pkg/msg/Type`, of any of its spellings: `pkg/Type`, `pkg::msg::dds_::Type_`."""
+    """Returns ROS 2's name `pkg/msg/Type` for a type that is spelled `pkg/Type` or `pkg::msg::dds_::Type_`."""
     parts = [part for part in name.replace("::", "/").split("/") if part != "dds_"]
     package, type_name = parts[0], parts[-1]
     kind = parts[1] if len(parts) > 2 else "msg"
@@ -154,7 +154,7 @@ def _definition(schema: Schema | None) -> MessageDefinition:
 
 
 def _typestore(connections: list[Connection], *, is_ros1: bool) -> Typestore:
-    """Returns the types that the file defines, and ROS's own for those that it leaves out."""
+    """Returns the types that the file defines, and ROS's own definitions of the others."""
     types: dict[str, Any] = {}
     for connection in connections:
         if connection.msgdef.format == MessageDefinitionFormat.MSG:

@@ -23,7 +23,7 @@ from streamdepth.sources.network_connection import (
 from streamdepth.utils.redact import redact
 
 _FRAMES_WITHOUT_TIME = 100
-"""After so many frames at the beginning, timestamps are not expected any more."""
+"""Number of first frames without timestamps after which none are expected any more."""
 
 
 class NetworkSource(LiveSource[NetworkConnection]):
@@ -31,9 +31,9 @@ class NetworkSource(LiveSource[NetworkConnection]):
 
     A live stream that stops answering, ends or breaks is opened again as described at `LiveSource`; `read` may block
     for that long, and `interrupt` ends the wait. Wrong or missing passwords (401, 403) are permanent, and so is a
-    stream that is not found (404) in several attempts. After a reconnect, timestamps go on by the time that passed.
-    The sound of a stream is passed on (`StreamInfo.live_sound`), on the clock of its pictures, also after a reconnect.
-    Secrets in the address appear neither in the stream's name nor in messages.
+    stream that is not found (404) in several attempts. After a reconnect, timestamps continue after the time that has
+    passed. The sound of a stream is passed on (`StreamInfo.live_sound`), on the clock of its pictures, also after a
+    reconnect. Secrets in the address appear neither in the stream's name nor in messages.
 
     Args:
         timeout_seconds: how long `open` waits for an answer, and `read` for a frame.
@@ -102,7 +102,7 @@ class NetworkSource(LiveSource[NetworkConnection]):
         )
 
     def _attach_sound(self, connection: NetworkConnection) -> None:
-        """Lets the sound of a new connection go on where that of the one before ended."""
+        """Connects the sound of a new connection to the stream's sound."""
         if connection.sound is None:
             if connection.has_sound:
                 self.add_notice(f"the sound of {self.name} is left out: its format is unknown to FFmpeg here")

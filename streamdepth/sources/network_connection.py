@@ -41,18 +41,18 @@ _SOUND_REFUSALS = (
     av_error.HTTPServerError,
     av_error.InvalidDataError,
 )
-"""Errors of libav where a server refuses one of several tracks."""
+"""Errors of libav for a server that refuses one of several tracks."""
 _FORMATS_WITHOUT_SIZE = {"hls", "dash", "mpjpeg"}
 _TIMEOUTS = (av_error.ExitError, av_error.TimeoutError)  # by PyAV's interrupt, by the protocol's own clock
 _REFUSALS = (av_error.HTTPUnauthorizedError, av_error.HTTPForbiddenError, av_error.ProtocolNotFoundError)
 ESCAPES = "%23 for #, %3F for ?, %2F for /, %40 for @, %3A for : and %25 for %"
 """Spelling of the special characters of a user name or password in an address."""
 _MAX_NOT_FOUND = 4
-"""Attempts that answer "not found" before a stream that was there is given up: servers start their streams slowly."""
+"""Answers "not found" before a stream that was there is given up: servers take a while to start their streams."""
 
 
 def _seems_cut(authority: str, path: str) -> bool:
-    """True if what should be the host is rather a piece of a password, and the host follows an `@` further on."""
+    """True if the part in the host's place seems to belong to a password, with the host after a later `@`."""
     before, at, after = re.split(r"[?#]", path, maxsplit=1)[0].rpartition("@")
     host = authority.rpartition("@")[2]
     is_empty = not host or host.endswith(":")
@@ -64,7 +64,7 @@ def _seems_cut(authority: str, path: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class NetworkAddress:
-    """A network address, how long it may stay silent, and how its frames are read."""
+    """A network address, the longest time that it may stay silent, and the way its frames are read."""
 
     url: str
     transport: Transport
@@ -85,7 +85,7 @@ class NetworkAddress:
         return self.url.partition("://")[0].lower()
 
     def check_password(self) -> None:
-        """Raises SourceOpenError ("bad-address") where the password must hold an unescaped `#`, `?` or `/`.
+        """Raises SourceOpenError ("bad-address") if the password seems to contain an unescaped `#`, `?` or `/`.
 
         Such a character ends the part of an address in which FFmpeg looks for the host: it would take the user's name
         for a host, and the beginning of the password for its port.
@@ -109,7 +109,7 @@ class NetworkAddress:
 
     @property
     def silence_seconds(self) -> float:
-        """Longest time without a frame; playlists give some seconds of video at a time, and may be silent for 30 s."""
+        """Longest time without a frame; at least 30 s for playlists, which give some seconds of video at a time."""
         is_playlist = re.search(r"\.(m3u8?|mpd)(?:[?#]|$)", self.url, re.IGNORECASE)
         return max(self.timeout_seconds, _PLAYLIST_SECONDS) if is_playlist else self.timeout_seconds
 
@@ -169,7 +169,7 @@ class NetworkConnection:
 
     @property
     def undecodable_count(self) -> int:
-        """Number of frames that came and could not be decoded."""
+        """Number of frames that were received and could not be decoded."""
         return self._decoder.undecodable_count
 
     def read(self) -> DecodedFrame | None:
@@ -248,7 +248,7 @@ def _open_as_jpegs(
     max_side_px: int,
     input_fps: Fraction | None,
 ) -> NetworkConnection | None:
-    """Opens a camera that sends JPEGs one behind the other, or whose multipart form libav rejects; None for others."""
+    """Opens a camera that sends plain JPEGs, or a multipart form that libav rejects; None for others."""
     is_candidate = isinstance(error, (av_error.InvalidDataError, av_error.ExitError))
     if address.scheme not in ("http", "https") or not is_candidate:
         return None
@@ -279,7 +279,7 @@ def _open_without_sound(
 
 
 def is_permanent(error: Exception, attempts: int) -> bool:
-    """True if `error`, met in so many attempts, will not pass: a refusal, or a stream that is not found repeatedly."""
+    """True if `error`, which occurred in `attempts` attempts, is a refusal, or repeatedly "not found"."""
     is_missing = isinstance(error, av_error.HTTPNotFoundError) and attempts >= _MAX_NOT_FOUND
     return isinstance(error, _REFUSALS) or is_missing
 
@@ -328,7 +328,7 @@ def _open_error(address: NetworkAddress, error: Exception, after_seconds: float)
 
 
 def error_code(error: Exception) -> str | None:
-    """Returns the code for an error of libav, such as "unauthorized"; None where none is specific."""
+    """Returns the code for an error of libav, such as "unauthorized"; None if there is no specific one."""
     reason = _reason(error)
     return reason.code if reason else None
 

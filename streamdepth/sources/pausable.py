@@ -12,7 +12,7 @@ from streamdepth.core.wrappers import WrappedSource
 class PausableSource(WrappedSource):
     """Another source without the frames that come while `is_paused()` is true; they are counted as `paused`.
 
-    Frames are read all the time: a camera that nobody reads falls behind, and shows old pictures later.
+    Frames are read during a pause, too, because a camera that is not read falls behind and gives old pictures later.
     """
 
     def __init__(self, source: Source, is_paused: Callable[[], bool]) -> None:

@@ -24,7 +24,7 @@ from streamdepth.sources.web_picture import download_picture
 from streamdepth.utils.redact import redact
 
 _ORIENTATION = 0x0112
-"""Tag of EXIF."""
+"""EXIF's tag of the orientation."""
 _PIXELS_AT_A_TIME = 4_000_000
 _FORMATS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe"), ("JPEG", "MPO")),
@@ -44,7 +44,7 @@ class LoadedPicture(NamedTuple):
     pixels: Image
     """(H, W, 3) uint8 RGB, upright."""
     valid: Mask | None
-    """(H, W), False where it is transparent; None where it is not."""
+    """(H, W), False for transparent pixels; None if there are none."""
     intrinsics: Intrinsics | None
     """The camera, where EXIF has the focal length."""
     file_format: str = ""
@@ -53,7 +53,7 @@ class LoadedPicture(NamedTuple):
     """How samples of more than 8 bits became 8."""
 
     def notices(self, name: str) -> list[str]:
-        """Returns sentences that the user of the picture `name` should read: how it was changed to be seen."""
+        """Returns notices about how the picture `name` was changed for display."""
         found = []
         if self.valid is not None:
             found.append(transparency_notice(name))
@@ -70,9 +70,9 @@ class LoadedPicture(NamedTuple):
 def read_picture(picture: str | Path | Pillow.Image, *, max_side_px: int = MAX_SIDE_PX) -> Image:
     """Returns a picture as (H, W, 3) uint8 RGB, upright as its EXIF says.
 
-    Gray and colors of 10 to 16 bits, and gray of floating point, are stretched to 8 bits (`SampleLevels`), OpenEXR is
-    taken for linear light and becomes sRGB, what is transparent shows a neutral gray, and of an animation the first
-    picture is taken. Raises SourceOpenError, or SourceTimeoutError when a server does not answer.
+    Gray and colors of 10 to 16 bits, and gray of floating point, are stretched to 8 bits (`SampleLevels`), OpenEXR's
+    linear light becomes sRGB, transparent parts become neutral gray, and an animation gives its first picture. Raises
+    SourceOpenError, or SourceTimeoutError when a server does not answer.
 
     Args:
         picture: a path, an http(s) address or a PIL image.
@@ -83,7 +83,7 @@ def read_picture(picture: str | Path | Pillow.Image, *, max_side_px: int = MAX_S
 def load_picture(
     picture: str | Path | Pillow.Image, *, max_side_px: int = MAX_SIDE_PX, levels: SampleLevels | None = None
 ) -> LoadedPicture:
-    """Returns the pixels of `read_picture`, where they are opaque, and the camera of EXIF. Raises the same errors.
+    """Returns the pixels of `read_picture`, the mask of opaque ones, and EXIF's camera. Raises the same errors.
 
     Args:
         picture: a path, an http(s) address or a PIL image.

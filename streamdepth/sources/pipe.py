@@ -1,4 +1,4 @@
-"""Reading of pipes: what another program writes, once, without going back."""
+"""Reading of pipes, which carry the output of another program and can be read only once, from front to back."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class PipeReader:
         self._head = b""
 
     def peek(self, size: int) -> bytes:
-        """Returns the first `size` bytes, or all where there is less; `read` begins with them, too."""
+        """Returns the first `size` bytes, or all if there are fewer; `read` returns them again."""
         while len(self._head) < size and (more := self._read_some(size - len(self._head))):
             self._head += more
         return self._head
@@ -70,7 +70,7 @@ class PipeReader:
 
 
 class PipeInput:
-    """An open pipe; what cannot be read in one go, such as a phone's MP4, is stored first (`stored_path`).
+    """An open pipe; a format that needs seeking, such as a phone's MP4, is stored first (`stored_path`).
 
     Args:
         name: the stream's name for messages.
@@ -78,7 +78,7 @@ class PipeInput:
 
     Raises:
         SourceOpenError: nothing comes ("empty"), the wait was interrupted ("interrupted"), or it cannot be read.
-        DiskFullError: the temporary folder (TMPDIR) is too small for what must be stored.
+        DiskFullError: the temporary folder (TMPDIR) is too small for the copy.
     """
 
     def __init__(self, name: str, path: Path, descriptor: int | None, interrupted: threading.Event) -> None:
@@ -138,12 +138,12 @@ def _has_index_last(head: bytes) -> bool:
 
 
 def is_pipe(path: Path) -> bool:
-    """True for anything that can be read only once. Raises OSError."""
+    """True for a file that can be read only once. Raises OSError."""
     return not stat.S_ISREG(path.stat().st_mode)
 
 
 def _is_readable(descriptor: int) -> bool:
-    """Waits a moment for data or the end; where the system cannot wait for pipes, reading itself waits."""
+    """True once there is data or the end, within a moment; always True on systems that cannot wait for pipes."""
     if sys.platform == "win32":
         return True
     try:
@@ -153,7 +153,7 @@ def _is_readable(descriptor: int) -> bool:
 
 
 def _set_binary(descriptor: int) -> None:
-    """Makes Windows pass on every byte as it is; elsewhere nothing else happens."""
+    """Makes Windows pass on all bytes unchanged, as other systems do anyway."""
     if sys.platform == "win32":
         import msvcrt
 

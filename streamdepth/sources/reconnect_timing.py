@@ -13,11 +13,11 @@ from streamdepth.utils.backoff import Backoff
 _STALL_INTERVALS, _STALL_SECONDS = 2, 1.0
 _SAME_RATE_SHARE = 0.1
 _MEMORY_SECONDS = 30.0
-"""Time after which a long interval counts 1/e of its length."""
+"""Time in which the weight of a long interval falls to 1/e."""
 
 
 class StallDetector:
-    """Computes from the arrival of frames how long the next one may take before the stream counts as stalled.
+    """Computes, from the arrival times of frames, after how long a silence the stream counts as stalled.
 
     The limit is twice the longest recent interval plus a second: some streams come in bursts, and are not stalled
     between them.
@@ -29,12 +29,12 @@ class StallDetector:
         self._interval_seconds = 0.0
 
     def restart(self, fps: Fraction | None) -> None:
-        """Starts from a new connection, whose frames are expected at `fps` frames per second."""
+        """Starts anew for a new connection, whose frames are expected at `fps` frames per second."""
         self.last_frame_at = time.monotonic()
         self._interval_seconds = float(1 / fps) if fps else 0.0
 
     def on_frame(self, arrived_at: float) -> None:
-        """Takes note of a frame that came at `arrived_at` on the clock of `time.monotonic()`."""
+        """Records a frame that arrived at `arrived_at` on the clock of `time.monotonic()`."""
         passed = max(0.0, arrived_at - self.last_frame_at)
         self._interval_seconds = max(passed, self._interval_seconds * math.exp(-passed / _MEMORY_SECONDS))
         self.last_frame_at = arrived_at

@@ -1,7 +1,7 @@
 """Stabilizers, each usable alone, and presets that put them together.
 
 Their order in a preset: cuts are found, scale and shift are aligned, depth is smoothed along the motion, relative depth
-becomes metric where a reference is known, sky becomes infinitely far in metric depth, and the range to display follows.
+becomes metric if a reference is known, sky becomes +inf in metric depth, and the display range is computed.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 SCALE_RANGE = "scale"
-"""The range of files whose relative depth is written as numbers of 16 bits: all values of a shot, on one scale."""
+"""The range for files with relative depth as 16-bit numbers: one scale for all values of a shot."""
 PRESETS = {
     "off": "the network's depth as it is",
     "light": "memory of 0.2 s, within 6 % of the range of the network's depth",
@@ -60,7 +60,7 @@ PRESETS = {
 
 
 class StabilizerChain(Stabilizer):
-    """Several stabilizers, one after the other. Items go through one by one, so that none gather in memory."""
+    """Several stabilizers, one after the other. Items pass one by one, so that they do not pile up in memory."""
 
     def __init__(self, stages: Sequence[Stabilizer]) -> None:
         self.stages = list(stages)
@@ -96,7 +96,7 @@ class StabilizerChain(Stabilizer):
 
 
 def _push_all(stages: Sequence[Stabilizer], items: Iterable[DepthFrame]) -> Iterator[DepthFrame]:
-    """Pushes items through all stages, each as it is asked for."""
+    """Yields the results of items pushed through all stages; each item is pushed when its results are asked for."""
     for stage in stages:
         items = chain.from_iterable(map(stage.push, items))
     return iter(items)
@@ -116,7 +116,7 @@ def make_stabilizer(
         smooth: a name of PRESETS.
         range: `auto`, `lock:LOW,HIGH`, or for files `per-shot`, `lock:LOW%,HIGH%` (percent of the file's values) and
             `scale` (that of numbered pictures: relative depth spans all values of a shot, metric depth is as in auto).
-        metric: what makes relative depth metric; None leaves it relative.
+        metric: the reference that makes relative depth metric; None leaves it relative.
         tracker: shared with others that follow the same stream.
         max_scale_error: one-sigma error of the metric scale beyond which meters are withheld, as a share.
         is_sensor: the depth was measured and not estimated, so that it is smoothed only where nothing moves.
@@ -137,7 +137,7 @@ def make_hot_swap_stabilizer(
     max_scale_error: float = MAX_SCALE_ERROR,
     is_sensor: bool = False,
 ) -> Stabilizer:
-    """Builds the same as `make_stabilizer` for live streams, with settings that are asked for before each frame."""
+    """Builds a stabilizer like `make_stabilizer` for live streams; its settings are read before each frame."""
     return _assemble(
         [HotSwapStabilizer(smooth, lambda name: StabilizerChain(_make_smoothing(name, tracker, is_sensor=is_sensor)))],
         HotSwapStabilizer(range, _make_range),

@@ -31,8 +31,8 @@ class Aligner(Stabilizer):
     """Removes the jitter of scale and shift from relative depth; `DepthFrame.alignment` says what was applied.
 
     Each frame is fitted to the aligned frame before, warped along the motion, on a 40x30 thumbnail where the motion can
-    be trusted. A chain of such fits mistakes a network's slow changes of scale, which come with what is in view, for
-    jitter, and drifts off; so the chain's own trend over `seconds` is subtracted, which leaves no lasting change. A fit
+    be trusted. A chain of such fits would also remove a network's slow changes of scale, which follow the content of
+    the picture, and drift. Therefore the chain's own trend over `seconds` is subtracted, so that no change lasts. A fit
     that is flat, far off or agrees with few pixels is not used. Values never leave the range of the shot's inputs.
     Metric depth is left alone, unless `metric_scale` lets its scale be aligned.
     """
@@ -93,7 +93,7 @@ class Aligner(Stabilizer):
         return np.asarray(2 * self._means[0] - self._means[1])
 
     def _align(self, depth: StoredMap) -> StoredMap:
-        """Applies the alignment within the range of the shot's inputs, where the depth lies."""
+        """Applies the alignment on the CPU or GPU that holds the depth, limited to the range of the shot's inputs."""
         if self._alignment == Affine():
             return depth
         if isinstance(depth, DeviceMap):
@@ -106,9 +106,9 @@ class Aligner(Stabilizer):
 
 
 def _summarize(depth: StoredMap) -> tuple[DepthMap, tuple[float, float]]:
-    """Returns a blurred thumbnail and the finite range; of depth on a GPU these alone come to the CPU.
+    """Returns a blurred thumbnail and the finite range; for depth on a GPU only these are copied to the CPU.
 
-    The blur is there so that resampling along the motion takes nothing from the spread of the values.
+    The blur comes first so that resampling along the motion does not reduce the spread of the values further.
     """
     if isinstance(depth, DeviceMap):
         small, value_range = _summarize_on_device(depth)

@@ -24,25 +24,26 @@ from streamdepth.stabilizers.point_references import Anchors, fit_anchors, max_f
 from streamdepth.stabilizers.scale_drift import ScaleDrift
 
 _MIN_OVERLAP = 0.3
-"""Mean confidence of the optical flow from the first view from which a frame is believed to show it."""
+"""Mean confidence of the optical flow to the first view above which a frame counts as showing that view."""
 _MIN_CONFIDENCE = 0.3
 """Confidence of the optical flow below which an anchor counts as hidden."""
 _MAX_OFF_PX = 2.0
-"""Greatest distance in px of the flow's picture between where the flow and where the camera's motion puts an anchor."""
+"""Largest distance between an anchor's places by the flow and by the camera's motion, in px of the flow's picture."""
 _SAME_VIEW_PX = 0.6
-"""Median motion in px of the flow's picture up to which the view is the first one."""
+"""Largest median motion, in px of the flow's picture, at which the view counts as unchanged."""
 _WAY_ERROR = 0.5
-"""Error of a distance, as a share of the distance that the camera moved, which is known by the scale only."""
+"""Error of an anchor's distance, as a share of the way that the camera moved, which is known only up to scale."""
 _MAX_SIGMA = 0.1
-"""Error of the distance from which an anchor does not count, as a share."""
+"""Relative error of its distance above which an anchor is left out."""
 _MIN_SHARE = 0.75
-"""Share of the anchors from which a moved view counts: a few of them say little about the rest of the picture, so that
-the scale of all of them, carried on by the rigid scene, is closer."""
+"""Share of the anchors that must be found in a moved view: fewer say little about the rest of the picture, so that the
+scale of all of them, carried on by the rigid scene, is more accurate."""
 _SEARCH_SECONDS = 0.2
 """Time between two searches for a view that was lost."""
 _MAX_FACTOR = 3.0
-"""Factor by which a distance may differ from the fit to a few of them. Networks alone are off by a factor of 2 at one
-of three points in a tenth of pictures; more is a mistyped distance, a wrong place, or depth that is of no use."""
+"""Factor by which a distance may differ from the fit to a few anchors. Networks alone are off by a factor of 2 at one
+of three points in a tenth of all pictures; a larger factor means a mistyped distance, a wrong place, or useless
+depth."""
 
 
 class _View(NamedTuple):
@@ -56,12 +57,12 @@ class _View(NamedTuple):
 class AnchorReference(MetricReference):
     """Distances known at points of the first frame.
 
-    Each frame is compared with the first one by optical flow, directly, so that errors do not add up from frame to
-    frame. Where it still shows that view, or shows it again, the anchors are found in it: an anchor is left out where
-    the flow is not sure, as behind something that came in front of it or beyond the border, and where it goes another
-    way than the camera's motion says. That motion, from `geometry.egomotion`, also tells each anchor's distance now,
-    with an error that grows with the way. In frames that do not show the first view there is no evidence. Where no
-    scale and shift fits a few anchors in the first view, one of them is wrong: its error becomes that of the scale, and
+    Each frame is compared directly with the first one by optical flow, so that errors do not add up from frame to
+    frame. If it still shows that view, or shows it again, the anchors are found in it. An anchor is left out if the
+    flow is unsure, as for a point that is hidden or outside the picture, or if the flow contradicts the camera's
+    motion. That motion, from `geometry.egomotion`, also gives each anchor's current distance, with an error that grows
+    with the way that the camera moved. Frames that do not show the first view give no fit. If no scale and shift fits
+    all of a few anchors in the first view, one of them is wrong: its error becomes that of the scale, and
     `contradiction` says so.
 
     Args:
@@ -113,7 +114,7 @@ class AnchorReference(MetricReference):
         return fit._replace(least_common_sigma=self._disagreement)
 
     def _contradict(self, factor: float) -> float:
-        """Returns the error of the scale of a fit that puts an anchor off by a factor; 0 for a usual factor."""
+        """Returns the error of the scale of a fit that misses an anchor by a factor; 0 for a usual factor."""
         if factor <= _MAX_FACTOR:
             return 0.0
         self.contradiction = (
@@ -123,7 +124,7 @@ class AnchorReference(MetricReference):
         return math.log(factor)
 
     def _find(self, item: DepthFrame, anchors: Anchors, pair: FlowPair, inverse_m: DepthMap | None) -> None:
-        """Looks for the anchors along the flow from the first view to this frame."""
+        """Finds the anchors in this frame by the flow from the first view."""
         height, width = pair.gray.shape
         scale = np.array([width, height]) / np.array(item.frame.size)
         before = (anchors[:, :2] + 0.5) * scale - 0.5
@@ -172,7 +173,7 @@ class KnownSizeReference(AnchorReference):
     """
 
     own_sigma = 0.06
-    """A box drawn by hand is off by some px, and objects face the camera only roughly."""
+    """A box drawn by hand is off by a few px, and objects face the camera only roughly."""
 
     def __init__(self, boxes: Floats) -> None:
         self.boxes = boxes
@@ -192,14 +193,14 @@ class KnownSizeReference(AnchorReference):
 
 
 def _motion_between(pair: FlowPair, ray: Floats, focal: Floats, inverse_m: DepthMap) -> CameraMotion | None:
-    """Returns the camera's motion along a flow that may be long; None where too little is known."""
+    """Returns the camera's motion by a flow that may have long vectors; None if too little depth is known."""
     flow = pair.flow / focal
     first = camera_motion(flow, ray, inverse_m, pair.confidence)
     return None if first is None else refine_camera_motion(first, flow, ray, inverse_m, pair.confidence)
 
 
 def _with_exposure_of(view: Gray, gray: Gray) -> Gray:
-    """Returns a picture with the mean brightness and the contrast of a view; the same one where they are the same."""
+    """Returns a picture with its mean brightness and contrast changed to those of a view."""
     if np.array_equal(view, gray):
         return view
     scaled = (gray - gray.mean()) * (view.std() / max(float(gray.std()), 1.0)) + view.mean()

@@ -21,11 +21,11 @@ _BASE, _PER_CHANGE, _PER_EDGE, _PER_DISTANCE, _PER_BORDER = 0.081, 0.246, 0.435,
 """Expected error as a share: everywhere, for each unit of the change over time, of the depth's own contrast within 7x7
 px (both natural logarithms), of the distance over the median, and at the picture's border."""
 _EVIDENCE_ERROR, _PER_RESIDUAL = 0.006, 1.16
-"""The same where a distance was measured: always, and for each unit of the depth's difference from it."""
+"""The same for a pixel whose distance was measured: everywhere, and for each unit of the depth's log difference."""
 _PER_SIGMA = 0.68
 """The same for the scale's one-sigma error."""
 _SHAPE = 1.7
-"""Shape of the Weibull distribution that errors have whose expected size is given.
+"""Shape of the Weibull distribution of errors around their expected size.
 
 All are found by maximum likelihood of being right or wrong on kitchen, TartanAir, desk, KITTI, Replica and NYU, with
 each reference; the README of this folder says how good they are at places that they were not made from."""
@@ -35,31 +35,31 @@ _WINDOW = np.ones((7, 7), np.uint8)
 _MEMORY = 0.8
 """Share of the change over time that is kept from frame to frame."""
 _FIRST_CHANGE, _UNSURE_CHANGE = 0.05, 0.1
-"""Change over time that is taken for frames without any before, and where the optical flow is not sure."""
+"""Change over time that is assumed for the first frame, and where the optical flow is unsure."""
 _MIN_FLOW_CONFIDENCE = 0.3
 _EVIDENCE_PX = 3.0
-"""Standard deviation of the distance in px up to which a measured point counts."""
+"""Standard deviation, in px, of the Gaussian weight by which a measured point counts for pixels around it."""
 _FADING = 0.25
-"""Power of the optical flow's confidence by which what was measured before tells less in each frame."""
+"""Power of the optical flow's confidence by which the weight of earlier measurements falls in each frame."""
 
 
 class _Evidence(NamedTuple):
     """The depth of each pixel compared with distances measured now or before; both maps are (h, w)."""
 
     residual: DepthMap
-    """Natural logarithm of the depth over what was measured there."""
+    """Natural logarithm of the depth over the distance measured there."""
     support: DepthMap
-    """0 to 1: how far that still tells of this pixel."""
+    """Weight of that measurement for this pixel, 0 to 1."""
 
 
 class ConfidenceEstimator:
     """Estimates the confidence of each pixel from what can be seen without the truth.
 
     The expected error of a pixel grows with its disagreement with the depth before, warped along the optical flow; with
-    the depth's contrast around it; with its distance; and towards the border. Where a distance was measured it is how
-    far the depth was from it: a network's error stays with what it shows, so that this is carried along the flow. From
-    the expected error and the scale's own error follows the probability of an error below TOLERANCE, for errors with a
-    Weibull distribution. State: four maps of one frame.
+    the depth's contrast around it; with its distance; and towards the border. Where a distance was measured, the
+    expected error is the depth's difference from it: a network's error stays with the object, so that this difference
+    is carried along the flow. From the expected error and the scale's own error follows the probability of an error
+    below TOLERANCE, for errors with a Weibull distribution. State: four maps of one frame.
     """
 
     def __init__(self) -> None:
@@ -77,7 +77,8 @@ class ConfidenceEstimator:
         Args:
             item: the frame with metric depth.
             flow: from the frame to the one before; None where it is not known.
-            points: (N, 3) x, y in px of the picture and meters of what was measured in this frame; None for nothing.
+            points: (N, 3) x, y in px of the picture and meters of the points measured in this frame; None if there are
+                none.
         """
         known = ~np.isnan(item.depth)
         if not known.any():
@@ -142,7 +143,7 @@ def _border(shape: tuple[int, int]) -> DepthMap:
 
 
 def _measured(log_depth: DepthMap, points: Floats, size: tuple[int, int]) -> _Evidence:
-    """Returns what points measured in this frame tell; `size` is that of the picture that their px are of."""
+    """Returns the evidence of points measured in this frame, in px of a picture of `size`."""
     height, width = log_depth.shape
     scale = np.array([width, height]) / np.array(size)
     column, row = np.rint((points[:, :2] + 0.5) * scale - 0.5).astype(int).T
@@ -157,7 +158,7 @@ def _measured(log_depth: DepthMap, points: Floats, size: tuple[int, int]) -> _Ev
 
 
 def _joined(before: _Evidence | None, newest: _Evidence) -> _Evidence:
-    """Returns for each pixel the evidence that tells more."""
+    """Returns for each pixel the evidence with the larger support."""
     if before is None:
         return newest
     is_newer = newest.support >= before.support

@@ -31,9 +31,9 @@ Thumbnail = npt.NDArray[np.float32]
 _SIMILAR, _CLEARLY_SIMILAR = 0.25, 0.4
 """Structural similarity above which two pictures may show one scene, and above which they certainly do.
 
-Pictures of different scenes reach 0.1; those of one scene seldom fall below 0.45, even when the camera is whipped."""
+Pictures of different scenes reach 0.1; those of one scene seldom fall below 0.45, even in a whip pan."""
 _MIN_SIMILARITY_DROP = 0.25
-"""A cut lowers the similarity this far below its recent mean: foam and confetti never look alike, and are no cuts."""
+"""A cut lowers the similarity this far below its recent mean: frames of foam or confetti are always dissimilar."""
 _MIN_RGB_CHANGE = 12.0
 """Mean change of red, green and blue (0 to 255) at a cut: in the dark and at the end of a fade, structure is noise."""
 _HSV_CHANGE, _MAX_CHROMA_CORRELATION = 22.0, -0.1
@@ -65,7 +65,7 @@ class CutDetector(Stabilizer):
 
     The previous picture is warped along the motion and its structure correlated with the current one's: a cut is where
     hardly anything correlates and the colors changed too. In doubt, depth decides, and so do colors that change very
-    much or to other chroma, as light seldom does. After a flash that overexposes the picture, what comes next is
+    much or in chroma, as they seldom do by lighting. After a flash that overexposes the picture, what comes next is
     compared with what was before it. A gap of more than half a second, or a new picture size, counts as a cut too.
     """
 

@@ -1,4 +1,4 @@
-"""The recursive filter of `temporal.py` on the device where the depth lies. Importing this module loads torch."""
+"""The recursive filter of `temporal.py` for depth on a GPU. Importing this module loads torch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _State(NamedTuple):
 
 
 class DeviceFilter:
-    """The twin of `RecursiveFilter` for depth on a GPU: the same steps, with results as near as resampling allows.
+    """`RecursiveFilter` for depth on a GPU: the same steps, with results that differ only by resampling.
 
     OpenCV samples at steps of 1/32 px and torch exactly, so that the results differ by a small share of the depth's
     range where something moves. Nothing waits for the device. The motion is still measured on the CPU, on a picture of
@@ -43,7 +43,7 @@ class DeviceFilter:
         self._noise: Tensor | None = None
 
     def push(self, item: DepthFrame, flows: FlowPair | None, seconds: float) -> DeviceMap:
-        """Returns the smoothed depth of the next frame; flows: to the frame before, None where that does not count."""
+        """Returns the smoothed depth of the next frame. `flows` are those to the frame before; None starts anew."""
         new = _tensor_of(item)
         past = self._predict(new, item.kind, flows, seconds) if flows else None
         if past is None:
@@ -53,7 +53,7 @@ class DeviceFilter:
         return DeviceMap(self._state.depth)
 
     def _predict(self, new: Tensor, kind: DepthKind, flows: FlowPair, seconds: float) -> _State | None:
-        """Returns the past as it looks in this frame, with the evidence that holds here; None without a past."""
+        """Returns the past depth warped to this frame, with its evidence; None without a past."""
         past, shape = self._state, (new.shape[0], new.shape[1])
         if past is None or past.depth.shape != new.shape:
             return None
@@ -70,7 +70,7 @@ class DeviceFilter:
         return _State(new - (change - torch.copysign(excess, change)), evidence)
 
     def _measure_noise(self, residual: Tensor, seconds: float) -> Tensor:
-        """Follows the network's noise by the median of a sample; stays where it was if nothing is known."""
+        """Updates the estimate of the network's noise by the median of a sample; keeps it if nothing is known."""
         median = _upper_median(residual[::8, ::8])
         noise = self._noise if self._noise is not None else torch.full_like(median, MAX_NOISE)
         newest = (1.48 * median).clamp(MIN_NOISE, MAX_NOISE)
@@ -106,7 +106,7 @@ def _warp_sharply(depth: Tensor, grid: Tensor, *, is_still: bool) -> Tensor:
 
 
 def _unit_of_change(depth: Tensor, kind: DepthKind) -> Tensor:
-    """Returns what changes are measured in: the depth itself if it is metric, the frame's range if it is relative."""
+    """Returns the unit of changes: the depth itself if it is metric, the frame's range if it is relative."""
     if kind is DepthKind.METRIC:
         return depth.abs().clamp(min=1e-3)
     low, high = device_maps.robust_range(depth).unbind()
@@ -114,7 +114,7 @@ def _unit_of_change(depth: Tensor, kind: DepthKind) -> Tensor:
 
 
 def _weighted_mean(new: Tensor, past: _State, seconds: float) -> _State:
-    """Returns the mean of two depths weighted by their seconds, never outside the two; unknown pixels are the new."""
+    """Returns the mean of two depths, weighted by their seconds; pixels unknown in one of them take the new depth."""
     total = past.evidence_seconds + seconds
     share = (past.evidence_seconds + EPSILON) / (total + EPSILON)
     mean = (past.depth - new) * share + new

@@ -1,4 +1,4 @@
-"""Resampling and statistics of depth maps in torch, on the device where they lie, as OpenCV and NumPy have them.
+"""Resampling and statistics of depth maps in torch, on their own device, with the results of OpenCV and NumPy.
 
 Nothing here waits for the device or moves a map to the CPU. Importing this module loads torch.
 """
@@ -52,7 +52,7 @@ def _pixel_grid(height: int, width: int, device: torch.device) -> Tensor:
 def warp(values: Tensor, grid: Tensor, mode: str = "bilinear") -> Tensor:
     """Samples (h, w) values at a grid of `sampling_grid`; border pixels are replicated, as `optical_flow.warp` does.
 
-    mode: bilinear or nearest.
+    `mode` is bilinear or nearest.
     """
     height, width = values.shape
     scale = grid.new_tensor((2 / max(width - 1, 1), 2 / max(height - 1, 1))).view(2, 1, 1)
@@ -85,7 +85,7 @@ def finite_range(values: Tensor) -> Tensor:
 
 
 def robust_range(values: Tensor, shares: tuple[float, float] = (0.02, 0.98)) -> Tensor:
-    """Returns what `core.ranges.robust_range` does of (h, w) values, (2,); NaN where none is finite."""
+    """Returns `core.ranges.robust_range` of (h, w) values, (2,); NaN if none is finite."""
     step = max(1, math.isqrt(values.numel() // SAMPLE_PIXELS))
     return finite_ranks(values[::step, ::step], shares)
 

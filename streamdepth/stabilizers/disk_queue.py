@@ -43,10 +43,10 @@ class _StoredArray:
 
 
 class DiskQueue:
-    """A first-in, first-out queue of pictures with their masks, in a temporary file.
+    """A first-in, first-out queue in a temporary file, of pictures with their masks.
 
-    With `with_depth`, depth and its confidence are in the file too. The system removes the file, which has no name, in
-    any case, and freed space in it is used again. `put` and `take` raise SinkWriteError with the code
+    With `with_depth`, depth and its confidence are in the file too. The file has no name, so that the system removes it
+    in any case. Freed space in it is used again. `put` and `take` raise SinkWriteError with the code
     "temporary-storage" when the disk is full.
     """
 

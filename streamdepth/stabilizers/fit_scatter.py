@@ -10,20 +10,20 @@ from streamdepth.stabilizers.scale_drift import ScaleDrift
 _MEMORY = 50
 """Number of fits over which the spread is taken; older ones are forgotten exponentially."""
 _ERROR_RATIO = 1.5
-"""Ratio of the error that the fits share to their spread, since their mean is off as well; chosen on five videos."""
+"""Ratio of the error that is common to all fits to their spread; chosen on five videos."""
 _MAX_DRIFT_VARIANCE = 0.02
 """Variance of the drift's logarithm since the last fit, beyond which two fits cannot be compared."""
 _WALK_SHARE = 1 / 3
-"""Share of a step's variance that adds to the variance of a random walk about its mean: that is n / 6 after n steps."""
+"""Ratio by which the variance of a step becomes that of a random walk about its mean, which is n / 6 after n steps."""
 
 
 class FitScatter:
-    """The spread of a reference's fits where a rigid scene says that they should be the same.
+    """The spread of a reference's fits, which would all be equal in a rigid scene if they were exact.
 
     Each fit is compared with the one before, carried on by the drift of the scale. The logarithms of their ratios add
     up to a path, which is flat for a reference that is always right or always wrong by the same factor, and wanders for
-    one that sees other things in other frames. The path's standard deviation, with exponential forgetting, less
-    what the drift's own error explains, tells the common error of the fits that no single one of them shows.
+    one that sees other things in other frames. The path's standard deviation, with exponential forgetting, minus the
+    part that the drift's own error explains, estimates the common error of the fits, which a single fit does not show.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class FitScatter:
         self._count = 0
 
     def carry(self, drift: ScaleDrift) -> None:
-        """Takes the drift of the scale from the last frame to the next."""
+        """Adds the drift of the scale from the last frame to the next."""
         if self._last is None:
             return
         factor = math.exp(drift.log_change)

@@ -25,13 +25,13 @@ from streamdepth.stabilizers.scale_drift import ScaleDrift
 _GIVEN_PITCH_SIGMA = 1.5
 """Standard error in degrees of a pitch that a user gives."""
 _DISAGREEMENT = 3.0
-"""A pitch that differs from the picture's by more than so many standard errors is noticed."""
+"""Number of standard errors by which a given pitch may differ from the picture's before a notice says so."""
 _GIVEN_PITCH_SHARE = 0.7
-"""Share of the scale's usual error that remains where the pitch is known: for a floor that surely is one the rest comes
-from a guessed pitch. With true pitches it is 0.43 to 0.50, each place judged by 14 others; the greater share is for
-pictures without a floor, which would pass more often with a smaller one."""
+"""Share of the scale's usual error that remains if the pitch is known; the rest comes from the error of a guessed
+pitch. With true pitches it is 0.43 to 0.50, each place judged by 14 others; it is larger here because with a smaller
+share more pictures without a floor would be accepted."""
 _SLOPE_LOG_SIGMA = 0.15
-"""Standard deviation of the logarithm of the slope of a small network's floor."""
+"""Standard deviation of the logarithm of a floor's slope in the depth of a small network."""
 _PITCH_LOG_SIGMA, _USUAL_PITCH_SIGMA = 0.022, 4.0
 """Standard deviation of the logarithm of the scale for a pitch with this standard error in degrees, at a floor whose
 `cosine` is 1."""
@@ -90,7 +90,7 @@ class FloorReference(MetricReference):
     ) -> tuple[LevelFloor | None, Gravity]:
         """Returns the most likely floor, and the gravity with which it was found.
 
-        Where the given pitch shows no floor, but the picture's own does, the given one is wrong, and is left out.
+        If no floor fits the given pitch, but one fits the picture's own, the given pitch is wrong and is not used.
         """
         given = self._with_given_pitch(seen)
         floor = find_level_floor(inverse, camera, given.up, limits)
@@ -103,7 +103,7 @@ class FloorReference(MetricReference):
         return other, seen
 
     def _estimate_gravity(self, item: DepthFrame, inverse: DepthMap, camera: Intrinsics) -> Gravity:
-        """Returns gravity in this frame, or that of a moment ago where the picture has hardly changed since."""
+        """Returns gravity in this frame; the last estimate is used again while the picture hardly changes."""
         thumbnail = cv2.resize(item.frame.image, (32, 24), interpolation=cv2.INTER_AREA).astype(np.float64) / 255
         if self._gravity is not None:
             time, view, gravity = self._gravity

@@ -1,4 +1,4 @@
-"""Several metric references as one."""
+"""Several metric references fused into one."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _MAX_DEVIATIONS = 3.0
 
 
 class FusedReference(MetricReference):
-    """Several references whose errors are independent, fused in each frame in which more than one can be seen.
+    """Several references with independent errors, fused in each frame in which more than one is visible.
 
-    Where two of them contradict each other, one is wrong, and nothing tells which: their disagreement becomes the error
-    of the fit, so that meters are withheld if it is large, and `contradiction` says by how much they differ.
+    If two of them contradict each other, one is wrong, and it is unknown which one. Their disagreement becomes the
+    error of the fit, so that meters are withheld if it is large, and `contradiction` says how much they differ.
     """
 
     def __init__(self, references: Sequence[MetricReference]) -> None:

@@ -11,7 +11,7 @@ from streamdepth.core.types import DepthFrame, DepthKind, Frame
 class HotSwapStabilizer(Stabilizer):
     """Runs the stabilizer that `make` builds for the current result of `choose`, which is called before each frame.
 
-    When `choose` returns another name, the items that the old stabilizer still has come out first. It is for live
+    When `choose` returns another result, the items that are still in the old stabilizer come out first. It is for live
     streams: an offline stabilizer cannot be chosen in mid-stream. `push` raises what `make` raises.
     """
 

@@ -1,4 +1,4 @@
-"""Conversion of relative depth to meters where the user knows distances: the last stage before the display range."""
+"""Conversion of relative depth to meters by known distances."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class MetricReference(ABC):
     """Time for which a fit stays in use before the next is made; 0 makes one in every frame."""
 
     refusal = ""
-    """Reason why the newest frame gave no fit, a clause for messages; empty if the reference just cannot be seen."""
+    """Reason why the newest frame gave no fit, a clause for messages; empty if the reference is merely not visible."""
 
     contradiction = ""
     """Reason why the newest fit is in doubt, a clause for messages; empty without one."""
@@ -49,7 +49,7 @@ class MetricReference(ABC):
     def track(self, item: DepthFrame, motion: FrameMotion, drift: ScaleDrift, estimate: Affine | None) -> None:
         """Follows the motion to a frame; called for every frame, before `fit`.
 
-        estimate: scale and shift as they are expected before `fit`; None where nothing is known.
+        `estimate` has the scale and shift that are expected before `fit`; None if nothing is known.
         """
 
     @abstractmethod
@@ -66,11 +66,11 @@ class MetricReference(ABC):
 class MetricConverter(Stabilizer):
     """Keeps one estimate of scale and shift over time, and converts depth to meters along z with it.
 
-    The estimate is that of `geometry.scale_filter`. Every fit of the reference is followed as far as its covariance
-    allows; without one the estimate stays and becomes less certain as the picture moves, and a cut forgets it. Where
-    the scale's one-sigma error exceeds `max_scale_error`, or nothing is known yet, depth is withheld: NaN, since
-    relative values never pass for meters. So are single pixels whose distance is less certain than that. `notices` has
-    the first fit's residual, and says once when meters are withheld.
+    The estimate is that of `geometry.scale_filter`. Each fit of the reference updates it by the weight of its
+    covariance. Without a fit the estimate is kept and becomes less certain as the picture moves; a cut resets it. While
+    the scale's one-sigma error exceeds `max_scale_error`, or nothing is known yet, depth is withheld: it is NaN, since
+    relative values must not be taken for meters. Single pixels whose distance is less certain than that are NaN, too.
+    `notices` has the first fit's residual, and says once when meters are withheld.
 
     Args:
         reference: what is known in meters.

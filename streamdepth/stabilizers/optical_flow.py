@@ -21,14 +21,14 @@ Flow = npt.NDArray[np.float32]
 MapT = TypeVar("MapT", DepthMap, Gray, Flow)
 
 MAX_GAP_SECONDS = 0.5
-"""After a longer gap, or where the picture's size changes, earlier frames no longer count."""
+"""Earlier frames are forgotten after a longer gap, and when the picture's size changes."""
 MAX_SIDE_PX = 160
 """Longer side of the picture on which flow is measured. Finer flow made depth no steadier, and costs more than the
 network does."""
 _MIN_SIDE_PX = 32
-"""Wide and tiny pictures are stretched to this: on lower ones OpenCV's flow reads beyond its memory."""
+"""Smaller sides are enlarged to this, because OpenCV's flow reads out of bounds on smaller pictures."""
 _MIN_SPEED_PX = 0.05
-"""Slower motion counts as none: what stands still is not resampled, and so not blurred."""
+"""Slower motion counts as none, so that static parts are not resampled and blurred."""
 _BRIGHTNESS_TOLERANCE = 25.0
 """Change of brightness along the flow (0 to 255) by which confidence falls to 1 / e."""
 
@@ -74,7 +74,7 @@ class FrameMotion:
     seconds: float = 0.0
     """Time since the frame before."""
     to_previous: FlowPair | None = None
-    """Flow from this frame to the one before; None where earlier frames do not count."""
+    """Flow from this frame to the one before; None at the beginning, after a gap, and after a change of size."""
 
 
 class MotionTracker:

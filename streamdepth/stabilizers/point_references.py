@@ -18,13 +18,13 @@ from streamdepth.stabilizers.metric import MetricReference
 Anchors = npt.NDArray[np.float64]
 """Points of known distance, (N, 3): x and y in px of the picture, and meters along z."""
 _CELLS = 8, 6
-"""Parts of the picture, across and down, within which a network's errors are alike."""
+"""Number of cells of the picture, across and down; a network's errors within one cell are correlated."""
 
 
 class SparseDepthReference(MetricReference):
     """A sensor's sparse depth for each frame.
 
-    `read` returns it by the frame: meters along z, (H, W), NaN where unknown; or None where there is none.
+    `read` returns the depth for a frame: meters along z, (H, W), NaN where unknown; None if there is none.
     """
 
     name = "the sparse depth"
@@ -64,7 +64,7 @@ def fit_anchors(
 ) -> ScaleShiftFit | None:
     """Returns the fit of inverse depth (h, w) through anchors in px of the frame; None where nothing fits.
 
-    sigma: (N,) one standard deviation of each anchor's distance, as a share; None: exact.
+    `sigma` is one standard deviation of each anchor's distance, (N,), as a share; None: exact.
     """
     limits = inverse_depth_range(inverse)
     if limits is None or not len(anchors):
@@ -76,7 +76,7 @@ def fit_anchors(
 
 
 def max_factor(item: DepthFrame, inverse: DepthMap, anchors: Anchors, fit: ScaleShiftFit) -> float:
-    """Returns the largest factor, 1 or more, by which a fit puts one of the anchors too near or too far."""
+    """Returns the largest factor, 1 or more, by which a fit misses the distance of an anchor."""
     fitted = np.maximum(fit.scale * _inverse_at(item, inverse, anchors) + fit.shift, 1 / FARTHEST_M) * anchors[:, 2]
     return float(np.exp(np.nanmax(np.abs(np.log(fitted)))))
 
@@ -102,7 +102,7 @@ def anchors_from_depth(depth_m: DepthMap, shape: tuple[int, ...], max_count: int
 
 
 def _local_median(values: DepthMap, x: Floats, y: Floats) -> Floats:
-    """Returns the median of 3x3 px around each of N points, which an edge beside the point does not bend."""
+    """Returns the median of 3x3 px around each of N points, which is robust to an edge beside the point."""
     padded = np.pad(values, 1, mode="edge")
     column = np.clip(np.rint(x).astype(int), 0, values.shape[1] - 1)
     row = np.clip(np.rint(y).astype(int), 0, values.shape[0] - 1)

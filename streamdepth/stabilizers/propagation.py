@@ -21,7 +21,8 @@ class _Keyframe:
 
     time: float
     flow: Flow | None = None
-    """Motion from each pixel of the newest small picture to its place in the keyframe's; None if that is the newest."""
+    """Motion from each pixel of the newest small picture to its place in the keyframe's; None for the keyframe
+    itself."""
     depth: DepthMap | None = None
 
     def extend_flow(self, step: Flow) -> None:

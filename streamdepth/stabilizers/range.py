@@ -19,7 +19,7 @@ from streamdepth.stabilizers.disk_queue import DiskQueue
 from streamdepth.stabilizers.optical_flow import MAX_GAP_SECONDS
 
 _NOTHING_KNOWN = 0.0, 1.0
-"""The range of depth of which nothing is known."""
+"""The range of a depth map without known depth."""
 
 
 class LockedRange(Stabilizer):
@@ -35,10 +35,10 @@ class LockedRange(Stabilizer):
 class RangeTracker(Stabilizer):
     """Follows the 2nd and 98th percentile of depth: quick to grow, slow to shrink, and only after a calm time.
 
-    Within `tolerance` (a share of the range) an end does not move at all. Beyond it, the range grows the quicker the
-    more is cut off: in `grow_seconds` when that is as much as the range, ten times slower when it is a tenth; it
-    shrinks in `shrink_seconds` once nothing has grown for `hold_seconds`. As times are in seconds, the frame rate does
-    not matter. Starts anew at cuts and gaps.
+    Within `tolerance` (a share of the range) an end does not move at all. Beyond it, the range grows faster the more
+    values it cuts off: in `grow_seconds` if the excess is as large as the range, ten times slower if it is a tenth. It
+    shrinks in `shrink_seconds` once it has not grown for `hold_seconds`. All times are in seconds and independent of
+    the frame rate. Starts anew at cuts and gaps.
     """
 
     def __init__(
@@ -88,16 +88,16 @@ class RangeTracker(Stabilizer):
 
 
 class ShotRange(Stabilizer):
-    """Sets one range on all frames of a shot, or of a whole file, taken from all its depth: nothing pumps.
+    """Sets one constant range on all frames of a shot, or of a whole file, taken from all its depth.
 
     For files only: the frames of a shot come out at its end, and wait on disk until then. A shot whose frames take more
-    than `max_bytes` gets the range of its frames so far, and is passed on from there. Memory: 1 kB for each frame that
-    waits.
+    than `max_bytes` gets the range of its frames so far, and its later frames pass at once. Memory: 1 kB for each frame
+    that waits.
 
     Args:
         shares: the shares of all values, 0 to 1, that lie below the ends of the range; (0, 1) clips nothing.
         restarts_at_cuts: False takes the whole file for one shot.
-        max_bytes: most that waits on disk.
+        max_bytes: largest number of bytes that wait on disk.
     """
 
     is_offline = True
@@ -176,12 +176,12 @@ def _evenly_ranked_values(depth: DepthMap, count: int = 256) -> npt.NDArray[np.f
 
 
 def _with_range(item: DepthFrame, range: tuple[float, float]) -> DepthFrame:
-    """Returns the item with a range, and its depth where it lies."""
+    """Returns the item with a range; depth on a GPU stays there."""
     return replace(item, depth=for_depth_field(item.stored_depth), range=range)
 
 
 def _robust_range(depth: StoredMap) -> tuple[float, float] | None:
-    """Returns the range as `robust_range` does; two numbers come from a GPU."""
+    """Returns the range as `robust_range` does; for depth on a GPU only two numbers are copied."""
     if not isinstance(depth, DeviceMap):
         return robust_range(depth)
     from streamdepth.stabilizers import device_maps

@@ -19,8 +19,8 @@ square of the flow's mean lack of confidence, and for each square of the drift's
 
 Measured from frames whose scale was exact, over the 30 frames after them, the log error is 0.04 on kitchen, 0.10 on
 desk, 0.06 on KITTI, 0.14 on Replica and 0.46 on TartanAir, where a blank wall fills the picture. Without the correction
-by the rigid scene it is 0.07, 0.29, 0.11, 0.23 and 0.43. The variance is greater than the first of these, since errors
-go on in one direction for longer than that."""
+by the rigid scene it is 0.07, 0.29, 0.11, 0.23 and 0.43. The variance is larger than the first of these, since errors
+keep their direction for longer than that."""
 _VARIANCE_PER_UNCORRECTED_WIDTH = 0.1
 """The same for each width where the rigid scene cannot be used."""
 _VARIANCE_PER_SECOND = 2e-4
@@ -28,11 +28,11 @@ _VARIANCE_PER_SECOND = 2e-4
 _GAP_VARIANCE = 0.1
 """The same where the motion cannot be measured at all, such as over a gap to another view."""
 _MIN_GAP_CONFIDENCE = 0.5
-"""Mean confidence of the optical flow from which a motion over a gap is believed."""
+"""Smallest mean confidence of the optical flow at which a motion over a gap is used."""
 _MIN_CONFIDENCE, _MIN_PIXELS = 0.3, 200
-"""Pixels of the flow that count, and their number, from which a correction is believed."""
+"""Smallest confidence of the flow at a pixel that counts, and number of such pixels that a correction needs."""
 _MAX_CORRECTION = 0.3
-"""Greatest change of the logarithm of the scale from frame to frame that is believed."""
+"""Largest change of the logarithm of the scale from frame to frame that is accepted."""
 
 
 class ScaleDrift(NamedTuple):
@@ -51,9 +51,10 @@ class ScaleDrift(NamedTuple):
 class ScaleDriftEstimator:
     """Estimates how far the scale of a stream's depth drifts from frame to frame.
 
-    A static point that was z meters away is z' away after the camera's motion, which optical flow and the depth before
-    tell; the median ratio to the new depth is the drift. Networks and stabilizers keep depth as it was where a camera
-    moves forward or back, so that this takes out most of it. State: the inverse depth of one frame at the flow's size.
+    A static point at z meters is at z' after the camera's motion, which is estimated from optical flow and the depth
+    before; the median ratio of z' to the new depth is the drift. Networks and stabilizers tend to keep depth constant
+    while a camera moves forward or back; this correction removes most of that error. State: the inverse depth of one
+    frame at the flow's size.
     """
 
     def __init__(self, tracker: MotionTracker) -> None:
@@ -69,7 +70,7 @@ class ScaleDriftEstimator:
     def measure(self, item: DepthFrame, motion: FrameMotion, expected: DepthMap | None) -> ScaleDrift:
         """Returns the drift from the frame that `remember` got last to this one.
 
-        expected: (h, w) inverse depth of this frame in 1/m as of the scale and shift before; None where not known.
+        `expected` is (h, w) inverse depth of this frame in 1/m by the scale and shift before; None if unknown.
         """
         pair = motion.to_previous or self._flow_over_gap(motion.gray)
         previous, seconds = self._inverse_m, abs(item.frame.time - self._time)
@@ -102,7 +103,7 @@ class ScaleDriftEstimator:
         return ScaleDrift(log_change, variance, pair, moved)
 
     def remember(self, item: DepthFrame, motion: FrameMotion, inverse_m: DepthMap | None) -> None:
-        """Takes a frame with its inverse depth in 1/m, (h, w), or None where that is not known."""
+        """Stores a frame with its inverse depth in 1/m, (h, w), or None if that is unknown."""
         height, width = motion.gray.shape
         self._inverse_m = None if inverse_m is None else resize_depth(inverse_m, width, height)
         self._gray, self._time = motion.gray, item.frame.time

@@ -1,4 +1,4 @@
-"""Smoothing of a depth sensor's maps, which must not change what they measured."""
+"""Smoothing of a depth sensor's maps, which must keep their measured values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streamdepth.core.types import DepthFrame
 from streamdepth.stabilizers.optical_flow import FlowPair, MotionTracker
 
 SENSOR_MEMORY_SECONDS = {"light": 0.2, "default": 0.5, "strong": 1.5, "offline": 0.5}
-"""The memory of each preset of smoothing where depth comes from a sensor."""
+"""Memory in seconds of each preset of smoothing for depth from a sensor."""
 _STILL_PX = 0.25
 """Motion, in px of the small picture on which flow is measured, that counts as none."""
 _MIN_NOISE, _MAX_NOISE = 0.001, 0.02
@@ -34,11 +34,11 @@ class _State:
 
 
 class SensorFilter(Stabilizer):
-    """A running mean of a sensor's depth where both camera and scene stand still; what moves keeps its new depth.
+    """A running mean of a sensor's depth where both camera and scene are static; moving parts keep their new depth.
 
-    A network's depth is smoothed along the motion, which costs a sensor's its accuracy: what comes nearer has another
-    depth in each frame. A pixel that stands still and is unknown keeps its depth for the time of the memory. Starts
-    anew at cuts, gaps and changes of size. State: two maps of the depth's size.
+    A network's depth is smoothed along the motion, but a sensor's would lose accuracy by that: an approaching object
+    has another depth in each frame. A static pixel that becomes unknown keeps its depth for the time of the memory.
+    Starts anew at cuts, gaps and changes of size. State: two maps of the depth's size.
 
     Args:
         memory_seconds: the longest memory.
@@ -79,14 +79,14 @@ class SensorFilter(Stabilizer):
 
 
 def _stillness(flows: FlowPair, shape: tuple[int, ...]) -> DepthMap:
-    """Returns for each pixel of a map 1 where camera and scene stand still, falling to 0 with either's motion."""
+    """Returns a weight for each pixel: 1 where camera and scene are static, falling to 0 with motion of either."""
     squared = (flows.flow**2).sum(axis=-1) + np.float32(flows.median_length**2)
     still = np.exp(-squared / np.float32(_STILL_PX**2)) * flows.confidence
     return cast(DepthMap, cv2.resize(still, shape[::-1], interpolation=cv2.INTER_LINEAR))
 
 
 def _noise(changes: DepthMap) -> float:
-    """Returns the noise of a sensor from its relative changes where nothing moves."""
+    """Returns the noise of a sensor, estimated from relative changes of static pixels."""
     sample = changes[::16]
     sample = sample[np.isfinite(sample)]
     if not sample.size:

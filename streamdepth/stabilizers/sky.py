@@ -17,21 +17,20 @@ from streamdepth.geometry.sky import refine_sky, sky_probability, sky_region
 from streamdepth.stabilizers.optical_flow import FrameMotion, MotionTracker, sampling_grid, warp
 
 NEAREST_SKY_M = 12.0
-"""A region that depth puts nearer than this, in the median, is a wall or a ceiling, whatever it looks like."""
+"""A region whose median depth is nearer than this is taken for a wall or a ceiling, even if it looks like sky."""
 _MIN_FAR_SHARE = 0.002
-"""Share of pixels beyond NEAREST_SKY_M from which sky is looked for, which costs more than all else here."""
+"""Share of pixels beyond NEAREST_SKY_M above which sky is searched for, the most expensive step here."""
 _NEAREST_SHARE = 0.5
-"""Share of the sky's median depth from which pixels within the sky stand in front of it, such as lamps and wires."""
+"""Pixels in the sky nearer than this share of its median depth are objects in front of it, such as lamps and wires."""
 _MEMORY = 0.7
-"""Share of the probability that is kept from frame to frame, along the optical flow."""
+"""Weight of the previous frame's probability, warped along the optical flow."""
 
 
 class SkyMarker(Stabilizer):
-    """Makes the depth of sky +inf, as REP 117 has it for what is too far to measure; relative depth passes unchanged.
+    """Sets the metric depth of sky to +inf (too far to measure, by REP 117); relative depth is unchanged.
 
     Sky is a region that reaches the picture's upper border, looks like sky, and is far away. Its confidence becomes the
-    probability that it is sky. Unknown depth stays unknown, and what a model itself puts at +inf stays there. State: a
-    coarse grid.
+    probability that it is sky. Unknown depth stays unknown, and +inf of the model stays +inf. State: a coarse grid.
 
     Args:
         tracker: shared with the stages before, if they let no frame wait.
@@ -73,7 +72,7 @@ class SkyMarker(Stabilizer):
 
 
 def _far_share(item: DepthFrame) -> float:
-    """Returns the share of pixels that may be sky; depth on a GPU is counted there."""
+    """Returns the share of pixels far enough to be sky; depth on a GPU is counted there."""
     if item.device_depth is None:
         return float((item.depth > NEAREST_SKY_M).mean())
     return float((item.device_depth.tensor > NEAREST_SKY_M).float().mean())

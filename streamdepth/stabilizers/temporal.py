@@ -29,7 +29,7 @@ NOISE_SECONDS = 0.5
 INITIAL_SECONDS = 1 / 30
 """The evidence of a frame without a past."""
 MAX_DEVIATION = 1 / 3
-"""Share of the tolerance within which a result stays of the new depth."""
+"""Largest difference of a result from the new depth, as a share of the tolerance."""
 EPSILON = 1e-9
 _CURVATURES = np.array([[0.5, -1, 0.5]], np.float32), np.array([[0.5], [-1], [0.5]], np.float32)
 """Kernels for half the second derivative along x and along y; `cv2.Sobel` takes three times as long along y."""
@@ -46,7 +46,7 @@ class _FilterState:
 
 
 class _Buffers(NamedTuple):
-    """Maps that are filled anew for every frame: fresh memory costs more than the arithmetic in it."""
+    """Maps that are reused for every frame, because allocating them takes longer than the arithmetic."""
 
     residual: DepthMap
     scratch: DepthMap
@@ -60,9 +60,9 @@ class _Buffers(NamedTuple):
 class _RecursiveFilter:
     """A running mean per pixel in one direction of time, weighted as a Kalman filter weights it.
 
-    The past is warped along the motion, and brought within a third of the tolerance of the new depth, so that nothing
-    lags further behind. Its weight falls with the confidence of the motion, and beyond the tolerance to nothing. The
-    tolerance is in multiples of the network's noise, which is measured.
+    The past is warped along the motion and limited to a third of the tolerance around the new depth, which bounds the
+    lag. Its weight falls with the confidence of the motion, and is 0 beyond the tolerance. The tolerance is in
+    multiples of the network's noise, which is measured.
     """
 
     def __init__(self, memory_seconds: float, tolerance: float) -> None:
@@ -72,12 +72,12 @@ class _RecursiveFilter:
         self._buffers = _Buffers.allocate((0, 0))
 
     def push(self, item: DepthFrame, flows: FlowPair | None, seconds: float) -> DepthMap:
-        """Returns the smoothed depth of the next frame; flows: to the frame before, None where that does not count."""
+        """Returns the smoothed depth of the next frame. `flows` are those to the frame before; None starts anew."""
         return self.update(item.depth, self.predict(item, flows, seconds) if flows else None, seconds).depth
 
     @np.errstate(invalid="ignore")  # far away minus far away is unknown, as it should be
     def predict(self, item: DepthFrame, flows: FlowPair, seconds: float) -> _FilterState | None:
-        """Returns the past as it looks in this frame, with the evidence that holds here; None without a past."""
+        """Returns the past depth warped to this frame, with its evidence; None without a past."""
         past, new = self.state, item.depth
         if past is None or past.depth.shape != new.shape:
             return None
@@ -102,7 +102,7 @@ class _RecursiveFilter:
         return _FilterState(np.subtract(new, change, out=change), evidence)
 
     def update(self, new: DepthMap, past: _FilterState | None, seconds: float) -> _FilterState:
-        """Joins the past with the new depth, which unknown pixels take over."""
+        """Returns the weighted mean of the past and the new depth; pixels unknown in the past take the new depth."""
         if past is None:
             self.state = _FilterState(new, np.full_like(new, INITIAL_SECONDS))
         else:
@@ -125,7 +125,7 @@ class TemporalFilter(Stabilizer):
     changes of size. State: two maps of the depth's size. Depth that lies on a GPU is smoothed there and stays there.
 
     Args:
-        memory_seconds: the longest memory, of what stands still. Frames further apart have more weight, so that the
+        memory_seconds: the longest memory, that of static parts. Frames further apart have more weight, so that the
             result does not depend on the frame rate.
         tolerance: how far the past may be from the new depth before it is forgotten, in multiples of the network's
             noise, which is measured. Except for the network's lone outliers, the result stays within a third of it.
@@ -155,7 +155,7 @@ class TemporalFilter(Stabilizer):
         return [replace(item, depth=for_depth_field(smoothed))]
 
     def _smooth(self, item: DepthFrame, motion: FrameMotion) -> StoredMap:
-        """Smooths the depth where it lies; a model that moves to another device begins anew."""
+        """Smooths the depth on its own device; starts anew if the model moves to another one."""
         if item.device_depth is None:
             self._device_filter = None
             self._array_filter = self._array_filter or _RecursiveFilter(self.memory_seconds, self.tolerance)
@@ -178,10 +178,10 @@ class _PendingFrame:
 
 
 class TwoSidedFilter(Stabilizer):
-    """`TemporalFilter` in both directions: each frame is the mean of what is before and after it, so nothing lags.
+    """`TemporalFilter` in both directions: each frame is the mean of those before and after it, without lag.
 
     For files only: items come out `lookahead_frames` or more later, in blocks of as many. At most twice as many wait,
-    their pictures on disk; what is further ahead does not count. Nothing is carried across cuts.
+    their pictures on disk; frames further ahead are not used. Nothing is carried across cuts.
     """
 
     is_offline = True
@@ -245,9 +245,9 @@ class TwoSidedFilter(Stabilizer):
 
 @np.errstate(invalid="ignore")
 def _weighted_mean(new: DepthMap, past: _FilterState, seconds: float | DepthMap) -> _FilterState:
-    """Returns the mean of two depths weighted by their seconds, never outside the two.
+    """Returns the mean of two depths, weighted by their seconds.
 
-    seconds: the evidence of `new`. Where both agree the past is kept exactly.
+    `seconds` is the evidence of `new`. Where both are equal, the past is kept exactly.
     """
     old, total = past.depth, past.evidence_seconds + np.asarray(seconds, np.float32)
     share = np.divide(past.evidence_seconds + EPSILON, total + EPSILON)
@@ -285,20 +285,20 @@ def _warp_sharply(depth: DepthMap, flows: FlowPair, buffers: _Buffers) -> DepthM
 
 
 def _suppress_lone_outliers(residual: DepthMap, scratch: DepthMap) -> None:
-    """Limits each residual to half the sum of its eight neighbors': a line counts in full, a lone pixel hardly."""
+    """Limits each residual to half the sum of its eight neighbors': lines keep theirs, lone pixels nearly lose it."""
     around = cv2.filter2D(residual, cv2.CV_32F, _NEIGHBORS, dst=scratch, borderType=cv2.BORDER_REFLECT_101)
     np.fmin(residual, around, out=residual)
 
 
 def _agreement(residual: DepthMap, scratch: DepthMap) -> DepthMap:
-    """Returns 1 well within the tolerance and 0 well beyond; flat near 0, so small differences lose no evidence."""
+    """Returns a weight that falls from 1 to 0 with the residual; it is flat near 0, so that noise costs no evidence."""
     square = cv2.multiply(residual, residual, dst=scratch)
     fourth = cv2.multiply(square, square, dst=square, scale=-1.0)
     return cast(DepthMap, np.exp(fourth, out=fourth))
 
 
 def _unit_of_change(item: DepthFrame) -> DepthMap | np.float32:
-    """Returns what changes are measured in: the depth itself if it is metric, the frame's range if it is relative."""
+    """Returns the unit of changes: the depth itself if it is metric, the frame's range if it is relative."""
     if item.kind is DepthKind.METRIC:
         return cast(DepthMap, np.maximum(np.abs(item.depth), np.float32(1e-3)))
     low, high = robust_range(item.depth) or (0.0, 1.0)

@@ -33,11 +33,11 @@ _TICK = {".gif": Fraction(1, 100), ".webp": Fraction(1, 1000)}
 
 
 class AnimationSink(Sink):
-    """Writes frames with their depth as an endless animation, .gif or .webp; of a single frame, a still picture.
+    """Writes frames with their depth as an endless animation, .gif or .webp; a single frame becomes a still picture.
 
     Times are rounded to the format's clock: hundredths of a second in GIF, thousandths in WebP. The last frame lasts as
-    long as the one before, in a WebP as long as the mean. A frame that comes less than a tick after the one before is
-    left out. In a GIF each frame has its own 256 colors; a WebP joins frames that are equal.
+    long as the one before it, in a WebP as long as the mean of all. A frame that comes less than a tick after the one
+    before is left out. In a GIF each frame has its own 256 colors; a WebP joins frames that are equal.
 
     Args:
         path: .gif or .webp.

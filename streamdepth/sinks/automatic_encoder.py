@@ -22,13 +22,13 @@ _lock = threading.Lock()
 def resolve_encoder(
     encoding: EncodingOptions, size: tuple[int, int], style: Style, on_notice: Callable[[str], None]
 ) -> str:
-    """Returns the name of the encoder for pictures of `size`, (width, height) in px.
+    """Returns the name of the encoder for pictures of `size`, which is (width, height) in px.
 
     For the codec `auto`, the hardware encoders are tried once in this process for each class of sizes (sides up to the
-    same power of two), by really encoding two pictures; `on_notice` is told once of one that is found. Stereo styles
-    get x264, which alone tells players of them (`frame_packing`).
+    same power of two) by encoding two pictures; `on_notice` gets a notice once if one is found. Stereo styles get x264,
+    which alone tells players of them (`frame_packing`).
 
-    Raises SinkOpenError ("unknown-encoder") for the name of another codec or encoder that is not here.
+    Raises SinkOpenError ("unknown-encoder") for the name of a codec or an encoder that this machine lacks.
     """
     software = find_encoder(encoding.codec)
     if encoding.codec != AUTOMATIC or frame_packing_options(software, style):

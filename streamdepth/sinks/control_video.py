@@ -50,8 +50,9 @@ TARGETS: dict[TargetName, ControlTarget] = {
 class ControlVideoSink(GrayVideoSink):
     """Writes the gray video of a `ControlTarget`: cropped in the middle to its multiples, and never padded.
 
-    The frames must come at the target's rate. Where its number of frames goes by steps, the last frames that fill no
-    step are left out; `notices` says so, and also where the clip is longer, shorter or larger than the target takes.
+    The frames must come at the target's rate. If its number of frames must be a multiple of a step, the last frames
+    that fill no step are left out; `notices` says so, and also where the clip is longer, shorter or larger than the
+    target takes.
 
     Args:
         path: .mp4, .mov or .mkv.

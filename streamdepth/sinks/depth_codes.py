@@ -76,7 +76,7 @@ def decode_linear16(codes: Codes, low: float, high: float) -> DepthMap:
 
 
 class AdaptiveRange:
-    """The range that linear codes span for relative depth, whose limits nobody knows in advance.
+    """The range that linear codes span for relative depth, whose limits are not known in advance.
 
     It starts around the first frame with a margin of one span on either side. A frame that does not fit, or that would
     use less than 1/32 of the range, starts a new range in the same way, so that nothing is clipped and each frame has

@@ -82,7 +82,7 @@ def facts_for_tag(facts: dict[str, Any]) -> str:
 
 
 def _check_together(facts: dict[str, Any]) -> None:
-    """Raises ValueError for facts that contradict each other though each one is right."""
+    """Raises ValueError for facts that are valid one by one, but contradict each other."""
     if facts["code"] == "log16" and not facts["near_m"] < facts["far_m"]:
         raise ValueError("'near_m' is not below 'far_m' in them")
     if "pts" not in facts and not {"frames", "first_pts"} <= facts.keys():

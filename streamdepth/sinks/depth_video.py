@@ -134,7 +134,7 @@ class DepthVideoSink(Sink):
         self._files.commit()
 
     def finish_video(self, tags: dict[str, str]) -> None:
-        """Completes the video with these tags, which are known only now."""
+        """Completes the video with these tags, which are known only at the end."""
         assert self._video is not None
         self._video.finish(lambda written, target: _copy_with_tags(written, target, tags))
 
@@ -252,7 +252,7 @@ class _DepthVideoFile:
         }
 
     def finish(self, write_tagged: Callable[[Path, Path], None]) -> None:
-        """Completes the video, and replaces it by what `write_tagged` makes of it, given both paths."""
+        """Completes the video, then replaces it: `write_tagged` gets its path and that of the new file to write."""
         assert self._output is not None
         assert self._stream is not None
         self._output.mux(self._stream.encode(None))
@@ -290,9 +290,9 @@ def _exceeds(depth: DepthMap, limits_m: tuple[float, float]) -> bool:
 
 
 class _ChangeLog:
-    """Numbers that hold from one frame on until they change, stored as plain doubles.
+    """Numbers that are valid from one frame until they change, stored as plain doubles.
 
-    Numbers that are not finite are left out: JSON has none, and no reader would take the file.
+    Numbers that are not finite are left out, because JSON does not have them and readers would reject the file.
 
     Args:
         count: how many numbers there are for a frame.

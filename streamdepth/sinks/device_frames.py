@@ -1,4 +1,4 @@
-"""Frames for encoders that are drawn on a GPU: only the finished picture comes to the CPU, and for NVENC not even that.
+"""Frames for encoders that are drawn on a GPU: only the finished picture is copied to the CPU, for NVENC nothing.
 
 Importing this module loads torch.
 """
@@ -17,9 +17,9 @@ from streamdepth.sinks.encoders import is_full_range
 
 
 def render_device_frame(item: DepthFrame, pixel_format: str, options: RenderOptions) -> av.VideoFrame | None:
-    """Draws an item on its GPU, and returns it as a frame for an encoder; None where it must be drawn on the CPU.
+    """Draws an item on its GPU and returns it as a frame for an encoder; None if it must be drawn on the CPU.
 
-    pixel_format: as `video_frames.render_video_frame` takes it.
+    `pixel_format` is a name as `video_frames.render_video_frame` takes it.
     """
     if not can_render_on_device(item, options):
         return None
@@ -37,7 +37,7 @@ def render_device_frame(item: DepthFrame, pixel_format: str, options: RenderOpti
 
 
 def _join_planes(picture: DevicePicture) -> tuple[Tensor, Tensor]:
-    """Returns the planes one behind the other in one piece of memory, where NVENC looks for the chroma."""
+    """Returns the planes one after the other in one block of memory, as NVENC expects them."""
     width, height = picture.size
     joined = torch.cat([picture.y, picture.uv.reshape(height // 2, width)])
     return joined[:height], joined[height:].view(height // 2, width // 2, 2)

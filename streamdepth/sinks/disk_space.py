@@ -39,7 +39,7 @@ class DiskSpaceGuard(WrappedSink):
 
     Once fewer than `min_free_bytes` are free besides what the wrapped sink needs to finish, `wants_stop` is true;
     `close` completes the output and then raises DiskFullError. `open` raises it at once where there is too little
-    space. Streams that are not live are left alone, since a part of a file is of no use.
+    space. Other streams are written without a guard, since a part of a converted file is of no use.
     """
 
     def __init__(self, inner: Sink, path: str | Path, *, min_free_bytes: float) -> None:

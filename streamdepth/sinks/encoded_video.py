@@ -1,4 +1,4 @@
-"""The sinks that write one video file, and what they have in common."""
+"""The base class of sinks that write one video file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from streamdepth.sinks.video_file import VideoFile, check_video_path
 
 
 class EncodedVideoSink(Sink):
-    """The base of sinks with one video file: `on_open` of each makes it, and `on_write` fills it.
+    """The base of sinks that write one video file: a subclass makes it in `on_open`, and adds frames in `on_write`.
 
     Args:
         path: .mp4 .m4v .mov .mkv or .webm; `-` is standard output, as Matroska.

@@ -1,4 +1,4 @@
-"""Video encoders by name, and the options that mean the same for all of them."""
+"""Video encoders by name, and options with the same meaning for all of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from streamdepth.utils.thread_priority import usual_priority
 _log = logging.getLogger(__name__)
 
 AUTOMATIC = "auto"
-"""The codec that is H.264 by whichever encoder works here, see `automatic_encoder`; also the preset that is chosen."""
+"""As codec: H.264 by the best encoder that works here (`automatic_encoder`). As preset: see `EncodingOptions`."""
 CODECS = {
     "h264": ("libx264", "libopenh264"),
     "hevc": ("libx265",),
@@ -69,20 +69,20 @@ def available_encoders() -> list[str]:
 
 
 def hardware_encoders() -> list[str]:
-    """Returns the encoders of this machine's hardware that really encode."""
+    """Returns the encoders of this machine's hardware that pass a test encoding."""
     return [name for name in _HARDWARE if _works(name)]
 
 
 @functools.cache
 def _works(name: str) -> bool:
-    """True if an encoder encodes usual pictures; one for hardware that is not there does not."""
+    """True if an encoder can encode two test pictures; one for missing hardware cannot."""
     return encodes(name, (640, 368), EncodingOptions())
 
 
 def encodes(name: str, size: tuple[int, int], encoding: EncodingOptions) -> bool:
     """Returns True if an encoder gives a stream for two gray pictures of `size`, (width, height) in px, both even.
 
-    Many of FFmpeg's encoders for hardware are there without the hardware, and some open, but fail at the first picture.
+    Many of FFmpeg's hardware encoders are listed without the hardware, and some open, but fail at the first picture.
     """
     if not _is_encoder(name):
         return False
@@ -175,7 +175,7 @@ def encoder_options(
 def _x264_speed(preset: str) -> dict[str, str]:
     """Returns the options of a preset of x264; superfast, which is also `auto`, keeps the lookahead of veryfast.
 
-    Without that, x264 does not know which blocks later pictures build on (mb-tree): files become two to three times as
+    Without that, x264 does not know which blocks later pictures refer to (mb-tree): files become two to three times as
     large at the same `crf`, and take longer to write.
     """
     if preset in (AUTOMATIC, "superfast"):

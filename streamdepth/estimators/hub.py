@@ -116,12 +116,14 @@ def find_hub_file(hub_id: str, name: str) -> Path:
 
     Raises ModelLoadError with the code "not-available".
     """
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 
     cached = try_to_load_from_cache(hub_id, name)
     if isinstance(cached, str):
         return Path(cached)
     try:
+        # Without a connection a download alone would be tried six times in half a minute, with a line for each.
+        get_hf_file_metadata(hf_hub_url(hub_id, name), timeout=_HUB_TIMEOUT_SECONDS)
         return Path(hf_hub_download(hub_id, name, etag_timeout=_HUB_TIMEOUT_SECONDS))
     except Exception as error:  # HTTP clients, proxies and file systems raise whatever they like
         raise _unavailable_model(hub_id, error, name) from error
@@ -272,7 +274,8 @@ def _cause_in_words(error: Exception) -> str:
         "the hub does not know it, or not for you": errors.RepositoryNotFoundError,
         "the hub could not be reached": errors.LocalEntryNotFoundError,
     }
+    name = type(error).__name__
+    details = "" if name.startswith("Connect") else f" ({name})"
     return next(
-        (text for text, kind in causes.items() if isinstance(error, kind)),
-        f"the hub could not be reached ({type(error).__name__})",
+        (text for text, kind in causes.items() if isinstance(error, kind)), f"the hub could not be reached{details}"
     )

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from helpers.errors import raises_code
 from helpers.onnx_files import write_export
-from huggingface_hub.errors import LocalEntryNotFoundError
 
 from streamdepth import config, factory
 from streamdepth.core.errors import ConfigError, ModelLoadError
@@ -92,14 +91,21 @@ def test_a_model_that_is_not_here_says_what_to_do(tmp_path: Path, monkeypatch: p
 
 
 def test_a_hub_that_is_not_reached_is_told_in_plain_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise LocalEntryNotFoundError("no such host")
+    """The hub is asked once: its package tries a download six times, for half a minute."""
+    requests = list[str]()
+
+    def fail(url: str, **_: object) -> None:
+        requests.append(url)
+        raise ConnectionError("no such host")
 
     monkeypatch.setattr("huggingface_hub.file_download.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", fail)
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", fail)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_, **__: pytest.fail("a download was tried"))
     with raises_code(ModelLoadError, "not-available", naming="could not be reached;"):
         factory.make_estimator(config.make(model="da3-metric"))
+    assert len(requests) == 1
+    assert requests[0].endswith(".onnx")
 
 
 def test_nano_is_known_in_any_case() -> None:
